@@ -1,0 +1,1 @@
+"""Plain Python: how Needle does what it does. Dagster may not enter (there are no ``@op`` here)."""

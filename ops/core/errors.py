@@ -1,0 +1,58 @@
+"""Every error Needle raises on purpose.
+
+    NeedleError
+    ├── UsageError          the caller asked for something that makes no sense (exit status 2)
+    │   └── SettingsError   a setting has a value that cannot be used
+    ├── NotFoundError       a video, shot, show, label or encoder that is not in the catalogue
+    ├── MediaError          footage that cannot be used; it is set aside with this reason
+    ├── StorageError        the object store refused or lost something
+    ├── LakeError           a table that breaks its own rules (schema, duplicate keys, NaN)
+    ├── EncoderError        weights that cannot be had, read or trusted
+    ├── FeatureStoreError   Feast refused
+    └── VectorIndexError    the vector index is missing, broken or unreachable
+
+A message says what happened, to which thing, and what to do next.
+"""
+
+
+class NeedleError(Exception):
+    """Base of all errors that a person can act on."""
+
+
+class UsageError(NeedleError):
+    """A wrong request: bad option, bad combination, bad value."""
+
+
+class SettingsError(UsageError):
+    """A setting whose value cannot be used; the message shows the value and its source."""
+
+
+class NotFoundError(NeedleError):
+    """Something named by the caller is not in the catalogue."""
+
+
+class MediaError(NeedleError):
+    """A media file that cannot be used.
+
+    ``str(error)`` is the reason shown to people: plain words, no library names, no traceback.
+    """
+
+
+class StorageError(NeedleError):
+    """The object store could not read, write, list or delete."""
+
+
+class LakeError(NeedleError):
+    """Rows that break a table's contract, or a table that cannot be read."""
+
+
+class EncoderError(NeedleError):
+    """An encoder that cannot be loaded or that gave unusable vectors."""
+
+
+class FeatureStoreError(NeedleError):
+    """The feature store could not apply, write or serve."""
+
+
+class VectorIndexError(NeedleError):
+    """The vector index is missing, broken or unreachable."""

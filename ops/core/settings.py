@@ -1,0 +1,136 @@
+"""All settings in one typed, frozen object: environment, then ``needle.toml``, then defaults.
+
+The only module that reads the environment. Nothing is read at import.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.sources import TomlConfigSettingsSource
+
+from ops.core.errors import SettingsError
+from ops.core.storage import ObjectStore
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """Every setting of Needle; each name is an environment variable ``NEEDLE_<NAME>``.
+
+    Build it with :func:`load_settings`, which maps a bad value to ``SettingsError``.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="NEEDLE_", frozen=True, extra="ignore")
+
+    home: Annotated[Path, AfterValidator(_absolute)] = Field(
+        default=CHECKOUT / ".needle", description="where everything that Needle writes lives"
+    )
+    storage: str = Field(default="", description="object store: a folder or s3://bucket/prefix (default: media in the home)")
+    library: str = Field(default="", description="source footage that the sensor watches: a folder or s3://bucket/prefix")
+    encoder: str = Field(
+        default="auto",
+        description="auto, starter, open_clip:<model>/<pretrained tag or file>, or finetuned:<name>",
+    )
+    detector: Literal["auto", "adaptive", "content", "transnetv2"] = Field(
+        default="auto", description="shot detector"
+    )
+    workers: int = Field(default_factory=_cores, ge=1, le=1024, description="CPU processes for segmentation")
+    frames_per_shot: int = Field(default=8, ge=1, le=256, description="frames of a shot that the encoder sees")
+    partitions: Annotated[str, Field(pattern=r"^(video|bucket:[1-9]\d{0,4})$")] = Field(
+        default="video", description="Dagster partitions: video (one each) or bucket:<count> for very large catalogues"
+    )
+    engine: Literal["local", "ray"] = Field(default="local", description="where embedding and training run")
+    qdrant_url: str = Field(default="", description="a Qdrant server or cluster instead of the embedded engine")
+    qdrant_api_key: SecretStr = Field(default=SecretStr(""), description="API key of the Qdrant server")
+    tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(), description="API tokens, separated by commas; required to serve beyond loopback"
+    )
+
+    @field_validator("tokens", mode="before")
+    @classmethod
+    def _split_tokens(cls, value: Any) -> Any:
+        return [token.strip() for token in value.split(",") if token.strip()] if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=toml_path())
+
+    @property
+    def storage_uri(self) -> str:
+        """The object store's root: ``storage``, or ``media`` under the home."""
+        return self.storage or str(self.home / "media")
+
+    @property
+    def store(self) -> ObjectStore:
+        return ObjectStore(self.storage_uri)
+
+
+def toml_path() -> Path:
+    """``needle.toml`` of the working directory, or else of the checkout."""
+    here = Path.cwd() / "needle.toml"
+    return here if here.exists() else CHECKOUT / "needle.toml"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from overrides (command-line options), environment, ``needle.toml`` and defaults.
+
+    Overrides that are ``None`` do not count. Raises ``SettingsError`` with the name, the bad value
+    and where it came from.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise SettingsError(
+            f"NEEDLE_{name.upper()} = {first['input']!r} ({_source_of(name, given)}): {first['msg']}"
+        ) from error
+    except (OSError, ValueError) as error:  # tomllib.TOMLDecodeError is a ValueError
+        raise SettingsError(f"{toml_path()} cannot be read: {error}") from error
+    return settings
+
+
+def describe_settings(**overrides: Any) -> list[tuple[str, str, str]]:
+    """``(NEEDLE_NAME, value, source)`` of each setting, secrets hidden."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    settings = load_settings(**given)
+    rows = []
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        rows.append((f"NEEDLE_{name.upper()}", text, _source_of(name, given)))
+    return rows
+
+
+def _source_of(name: str, given: dict[str, Any]) -> str:
+    import tomllib
+
+    if name in given:
+        return "option"
+    if f"NEEDLE_{name.upper()}" in {key.upper() for key in os.environ}:
+        return "environment"
+    path = toml_path()
+    if path.exists() and name in tomllib.loads(path.read_text()):
+        return str(path)
+    return "default"

@@ -1,0 +1,219 @@
+"""The lake: parquet tables under the object store's ``lake/``, one file for each partition.
+
+A flat folder of small files a table, because Feast's duckdb offline store reads that fastest. A
+partition is written whole and atomically; writing the same rows again writes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ops.core.errors import LakeError
+from ops.core.storage import ObjectStore
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+_STAMPS = [pa.field("event_timestamp", TIMESTAMP), pa.field("created_timestamp", TIMESTAMP)]
+
+
+def _schema(*fields: tuple[str, pa.DataType]) -> pa.Schema:
+    return pa.schema([pa.field(name, kind) for name, kind in fields] + _STAMPS)
+
+
+VIDEOS = _schema(
+    ("video_id", pa.string()),
+    ("path", pa.string()),
+    ("show", pa.string()),
+    ("title", pa.string()),
+    ("season", pa.int32()),
+    ("episode", pa.int32()),
+    ("content_hash", pa.string()),
+    ("bytes", pa.int64()),
+    ("fps_num", pa.int64()),
+    ("fps_den", pa.int64()),
+    ("frames", pa.int64()),
+    ("width", pa.int32()),
+    ("height", pa.int32()),
+    ("codec", pa.string()),
+    ("has_audio", pa.bool_()),
+    ("start_timecode", pa.string()),
+    ("state", pa.string()),
+    ("reason", pa.string()),
+    ("available_at", TIMESTAMP),
+)
+SHOTS = _schema(
+    ("shot_id", pa.string()),
+    ("video_id", pa.string()),
+    ("show", pa.string()),
+    ("index", pa.int32()),
+    ("start_frame", pa.int64()),
+    ("end_frame", pa.int64()),
+    ("start_s", pa.float64()),
+    ("end_s", pa.float64()),
+    ("transition", pa.string()),
+    ("proxy_uri", pa.string()),
+    ("poster_uri", pa.string()),
+    ("mean_luma", pa.float32()),
+    ("is_blank", pa.bool_()),
+    ("detector", pa.string()),
+)
+SHOT_EMBEDDINGS = _schema(
+    ("shot_id", pa.string()),
+    ("video_id", pa.string()),
+    ("show", pa.string()),
+    ("embedding", pa.list_(pa.float32())),
+    ("vector_hash", pa.string()),
+    ("frames_used", pa.int32()),
+)
+
+_KEYS = {"videos": "video_id", "shots": "shot_id", "shot_embeddings": "shot_id"}
+_SCHEMAS = {"videos": VIDEOS, "shots": SHOTS, "shot_embeddings": SHOT_EMBEDDINGS}
+
+
+def schema_of(table: str) -> pa.Schema:
+    """Schema of a table such as ``shots`` or ``shot_embeddings/<encoder>``."""
+    return _SCHEMAS[table.split("/")[0]]
+
+
+def key_of(table: str) -> str:
+    """Name of the column that identifies a row."""
+    return _KEYS[table.split("/")[0]]
+
+
+def partition_of(video_id: str, partitions: str) -> str:
+    """The partition that holds a video: its id, or its hash bucket (``bucket:<count>``).
+
+    The one key function of the lake's files and of Dagster's partitions.
+    """
+    if partitions == "video":
+        return video_id
+    count = int(partitions.split(":")[1])
+    return bucket_keys(count)[int(video_id, 16) % count]
+
+
+def bucket_keys(count: int) -> list[str]:
+    """``bucket-0000`` and so on: the names of ``count`` hash buckets."""
+    return [f"bucket-{number:05d}" for number in range(count)]
+
+
+class Lake:
+    """The tables of one object store."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self.store = store
+
+    def folder(self, table: str) -> str:
+        return f"lake/{table}"
+
+    def path(self, table: str) -> str:
+        """The table's folder as fsspec and pyarrow write it (absolute, scheme where not local)."""
+        return self.store.path(self.folder(table))
+
+    def partitions(self, table: str) -> list[str]:
+        """Names of the partitions that are there, sorted."""
+        prefix = f"{self.folder(table)}/"
+        keys = (key.removeprefix(prefix) for key in self.store.list(self.folder(table)))
+        return [key.removesuffix(".parquet") for key in keys if key.endswith(".parquet") and "/" not in key]
+
+    def read(self, table: str, partitions: Iterable[str] | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+        """Rows of the table, or of the named partitions (missing ones are empty), in partition order."""
+        schema = schema_of(table)
+        if columns is not None:
+            schema = pa.schema([schema.field(name) for name in columns])
+        names = self.partitions(table) if partitions is None else partitions
+        parts = [part for name in names if (part := self._read(table, name, columns)) is not None]
+        try:
+            return pa.concat_tables([part.select(schema.names).cast(schema) for part in parts]) if parts else schema.empty_table()
+        except (KeyError, ValueError, pa.ArrowException) as error:
+            raise LakeError(f"{self.path(table)} holds files of another schema: {error}") from error
+
+    def write(self, table: str, partition: str, rows: pa.Table | list[dict[str, Any]]) -> bool:
+        """Replace one partition atomically; true where it changed.
+
+        Rows that differ from the stored ones in ``created_timestamp`` only keep the stored stamp, so
+        a re-run writes nothing. An empty partition still writes a file with the full schema.
+        Raises ``LakeError`` on another schema, a null or repeated key, or a NaN.
+        """
+        schema = schema_of(table)
+        try:
+            new = rows.select(schema.names).cast(schema) if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, schema)
+        except (KeyError, ValueError, pa.ArrowException) as error:
+            raise LakeError(f"{table}/{partition}: rows do not fit the table: {error}") from error
+        validate_rows(new, table, partition)
+        old = self._read(table, partition, None)
+        new = new.combine_chunks()
+        if old is not None and old.schema.names == schema.names:
+            new = _keep_created(old.cast(schema), new, key_of(table))
+            if old.equals(new):
+                return False
+        sink = io.BytesIO()
+        pq.write_table(new, sink, compression="zstd")
+        self.store.write_bytes(f"{self.folder(table)}/{partition}.parquet", sink.getvalue())
+        return True
+
+    def delete(self, table: str, partition: str) -> None:
+        """Delete one partition; a missing one is fine."""
+        self.store.delete(f"{self.folder(table)}/{partition}.parquet")
+
+    def _read(self, table: str, partition: str, columns: Sequence[str] | None) -> pa.Table | None:
+        key = f"{self.folder(table)}/{partition}.parquet"
+        try:
+            data = self.store.read_bytes(key)
+        except FileNotFoundError:
+            return None
+        try:
+            return pq.read_table(io.BytesIO(data), columns=None if columns is None else list(columns))
+        except (OSError, pa.ArrowException) as error:
+            raise LakeError(f"{self.store.path(key)} cannot be read: {error}; delete it and run again") from error
+
+
+def validate_rows(rows: pa.Table, table: str, partition: str) -> None:
+    """Raise ``LakeError`` on a null or repeated key, a missing timestamp, or a NaN anywhere.
+
+    Stands alone because Feast accepts NaN and ties in silence, and both ruin point-in-time joins.
+    """
+    key = key_of(table)
+    for name in (key, "event_timestamp", "created_timestamp"):
+        if rows[name].null_count:
+            raise LakeError(f"{table}/{partition}: {rows[name].null_count} rows have no {name}")
+    if pc.count_distinct(rows[key]).as_py() != len(rows):
+        raise LakeError(f"{table}/{partition}: {key} is not unique")
+    for field in rows.schema:
+        values = rows[field.name]
+        if pa.types.is_list(field.type):
+            values = pc.list_flatten(values)
+        if pa.types.is_floating(values.type) and pc.any(pc.invert(pc.is_finite(values))).as_py():
+            raise LakeError(f"{table}/{partition}: {field.name} holds NaN or infinity")
+
+
+def digest_of(pairs: Iterable[tuple[str, str]]) -> str:
+    """Order-free digest of rows given as (id, hash of the content): count and 128-bit sum, hex.
+
+    Two places that hold the same rows have the same digest, whatever their order; the sum modulo
+    2**128 of BLAKE2b hashes makes an accidental match as unlikely as a collision of the hash.
+    """
+    total = count = 0
+    for identifier, content in pairs:
+        row = f"{identifier}\x00{content}".encode()
+        total += int.from_bytes(hashlib.blake2b(row, digest_size=16).digest(), "big")
+        count += 1
+    return f"{count}-{total % (1 << 128):032x}"
+
+
+def _keep_created(old: pa.Table, new: pa.Table, key: str) -> pa.Table:
+    """``new`` with the stored ``created_timestamp`` of each row whose other columns did not change."""
+    columns = [name for name in new.schema.names if name != "created_timestamp"]
+    stored = {row[key]: row for row in old.to_pylist()}
+    stamps = []
+    for row in new.to_pylist():
+        before = stored.get(row[key])
+        same = before is not None and all(before[name] == row[name] for name in columns)
+        stamps.append(before["created_timestamp"] if same and before else row["created_timestamp"])
+    position = new.schema.get_field_index("created_timestamp")
+    return new.set_column(position, new.schema.field(position), pa.array(stamps, TIMESTAMP))
