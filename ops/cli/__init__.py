@@ -1,1 +1,1 @@
-"""."""
+"""The command line: the one door that may also start Dagster."""

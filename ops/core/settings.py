@@ -15,6 +15,7 @@ from pydantic_settings.sources import TomlConfigSettingsSource
 
 from ops.core.errors import SettingsError
 from ops.core.storage import ObjectStore
+from ops.core.tables import Lake, partition_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -38,15 +39,17 @@ class Settings(BaseSettings):
     home: Annotated[Path, AfterValidator(_absolute)] = Field(
         default=CHECKOUT / ".needle", description="where everything that Needle writes lives"
     )
-    storage: str = Field(default="", description="object store: a folder or s3://bucket/prefix (default: media in the home)")
-    library: str = Field(default="", description="source footage that the sensor watches: a folder or s3://bucket/prefix")
+    storage: str = Field(
+        default="", description="object store: a folder or s3://bucket/prefix (default: media in the home)"
+    )
+    library: str = Field(
+        default="", description="source footage that the sensor watches: a folder or s3://bucket/prefix"
+    )
     encoder: str = Field(
         default="auto",
         description="auto, starter, open_clip:<model>/<pretrained tag or file>, or finetuned:<name>",
     )
-    detector: Literal["auto", "adaptive", "content", "transnetv2"] = Field(
-        default="auto", description="shot detector"
-    )
+    detector: Literal["auto", "adaptive", "content", "transnetv2"] = Field(default="auto", description="shot detector")
     workers: int = Field(default_factory=_cores, ge=1, le=1024, description="CPU processes for segmentation")
     frames_per_shot: int = Field(default=8, ge=1, le=256, description="frames of a shot that the encoder sees")
     partitions: Annotated[str, Field(pattern=r"^(video|bucket:[1-9]\d{0,4})$")] = Field(
@@ -83,6 +86,19 @@ class Settings(BaseSettings):
     @property
     def store(self) -> ObjectStore:
         return ObjectStore(self.storage_uri)
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.store, self.home / "locks")
+
+    @property
+    def scratch(self) -> Path:
+        """Local folder for files that are being made; whatever lies there may be deleted when nothing runs."""
+        return self.home / "scratch"
+
+    def partition_of(self, video_id: str) -> str:
+        """The partition, of lake files and of Dagster, that holds a video."""
+        return partition_of(video_id, self.partitions)
 
 
 def toml_path() -> Path:
@@ -134,3 +150,9 @@ def _source_of(name: str, given: dict[str, Any]) -> str:
     if path.exists() and name in tomllib.loads(path.read_text()):
         return str(path)
     return "default"
+
+
+def export_settings(given: dict[str, Any]) -> None:
+    """Put options into the environment, so that Dagster's definitions and child processes see them too."""
+    for name, value in given.items():
+        os.environ[f"NEEDLE_{name.upper()}"] = str(value)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,10 +18,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ops.core.errors import LakeError
+from ops.core.locks import exclusive
 from ops.core.storage import ObjectStore
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
-_STAMPS = [pa.field("event_timestamp", TIMESTAMP), pa.field("created_timestamp", TIMESTAMP)]
+_CREATED = "created_timestamp"
+_STAMPS = [pa.field("event_timestamp", TIMESTAMP), pa.field(_CREATED, TIMESTAMP)]
 
 
 def _schema(*fields: tuple[str, pa.DataType]) -> pa.Schema:
@@ -70,6 +74,7 @@ SHOT_EMBEDDINGS = _schema(
     ("embedding", pa.list_(pa.float32())),
     ("vector_hash", pa.string()),
     ("frames_used", pa.int32()),
+    ("input_hash", pa.string()),
 )
 
 _KEYS = {"videos": "video_id", "shots": "shot_id", "shot_embeddings": "shot_id"}
@@ -103,10 +108,15 @@ def bucket_keys(count: int) -> list[str]:
 
 
 class Lake:
-    """The tables of one object store."""
+    """The tables of one object store.
 
-    def __init__(self, store: ObjectStore) -> None:
+    ``locks`` is a local folder for lock files: with it, :meth:`update` is safe against other processes
+    of this machine. Writes themselves are atomic with or without.
+    """
+
+    def __init__(self, store: ObjectStore, locks: Path | None = None) -> None:
         self.store = store
+        self.locks = locks
 
     def folder(self, table: str) -> str:
         return f"lake/{table}"
@@ -115,13 +125,20 @@ class Lake:
         """The table's folder as fsspec and pyarrow write it (absolute, scheme where not local)."""
         return self.store.path(self.folder(table))
 
+    def tables(self) -> list[str]:
+        """Names of the tables that are there, such as ``shots`` or ``shot_embeddings/<encoder>``."""
+        keys = (key.removeprefix("lake/") for key in self.store.list("lake") if key.endswith(".parquet"))
+        return sorted({key.rsplit("/", 1)[0] for key in keys})
+
     def partitions(self, table: str) -> list[str]:
         """Names of the partitions that are there, sorted."""
         prefix = f"{self.folder(table)}/"
         keys = (key.removeprefix(prefix) for key in self.store.list(self.folder(table)))
         return [key.removesuffix(".parquet") for key in keys if key.endswith(".parquet") and "/" not in key]
 
-    def read(self, table: str, partitions: Iterable[str] | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+    def read(
+        self, table: str, partitions: Iterable[str] | None = None, columns: Sequence[str] | None = None
+    ) -> pa.Table:
         """Rows of the table, or of the named partitions (missing ones are empty), in partition order."""
         schema = schema_of(table)
         if columns is not None:
@@ -129,7 +146,11 @@ class Lake:
         names = self.partitions(table) if partitions is None else partitions
         parts = [part for name in names if (part := self._read(table, name, columns)) is not None]
         try:
-            return pa.concat_tables([part.select(schema.names).cast(schema) for part in parts]) if parts else schema.empty_table()
+            return (
+                pa.concat_tables([part.select(schema.names).cast(schema) for part in parts])
+                if parts
+                else schema.empty_table()
+            )
         except (KeyError, ValueError, pa.ArrowException) as error:
             raise LakeError(f"{self.path(table)} holds files of another schema: {error}") from error
 
@@ -142,7 +163,11 @@ class Lake:
         """
         schema = schema_of(table)
         try:
-            new = rows.select(schema.names).cast(schema) if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, schema)
+            new = (
+                rows.select(schema.names).cast(schema)
+                if isinstance(rows, pa.Table)
+                else pa.Table.from_pylist(rows, schema)
+            )
         except (KeyError, ValueError, pa.ArrowException) as error:
             raise LakeError(f"{table}/{partition}: rows do not fit the table: {error}") from error
         validate_rows(new, table, partition)
@@ -156,6 +181,26 @@ class Lake:
         pq.write_table(new, sink, compression="zstd")
         self.store.write_bytes(f"{self.folder(table)}/{partition}.parquet", sink.getvalue())
         return True
+
+    def update(self, table: str, partition: str, video_id: str, rows: list[dict[str, Any]] | pa.Table) -> bool:
+        """Replace the rows of one video within a partition, which may hold others; true where it changed."""
+        schema = schema_of(table)
+        new = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, schema)
+        with self.locked(f"{table}-{partition}"):
+            kept = self.read(table, [partition])
+            kept = kept.filter(pc.not_equal(kept["video_id"], video_id))
+            merged = pa.concat_tables([kept, new.select(schema.names).cast(schema)])
+            order = [("video_id", "ascending")] + ([("index", "ascending")] if "index" in schema.names else [])
+            return self.write(table, partition, merged.sort_by(order) if len(kept) else merged)
+
+    @contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """Hold the lock called ``name``, where this lake has a folder for locks."""
+        if self.locks is None:
+            yield
+            return
+        with exclusive(self.locks / f"{name.replace('/', '-')}.lock"):
+            yield
 
     def delete(self, table: str, partition: str) -> None:
         """Delete one partition; a missing one is fine."""
@@ -207,13 +252,35 @@ def digest_of(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _keep_created(old: pa.Table, new: pa.Table, key: str) -> pa.Table:
-    """``new`` with the stored ``created_timestamp`` of each row whose other columns did not change."""
-    columns = [name for name in new.schema.names if name != "created_timestamp"]
-    stored = {row[key]: row for row in old.to_pylist()}
+    """``new`` with the stored ``created_timestamp`` of each row whose other columns did not change.
+
+    Vectors are compared by their hash column, not number by number.
+    """
+    columns = [field.name for field in new.schema if not pa.types.is_list(field.type) and field.name != _CREATED]
+    stored = {row[key]: row for row in old.select([*columns, _CREATED]).to_pylist()}
     stamps = []
-    for row in new.to_pylist():
-        before = stored.get(row[key])
-        same = before is not None and all(before[name] == row[name] for name in columns)
-        stamps.append(before["created_timestamp"] if same and before else row["created_timestamp"])
-    position = new.schema.get_field_index("created_timestamp")
+    for row in new.select([*columns, _CREATED]).to_pylist():
+        before = stored.get(row[key], {})
+        same = all(before.get(name) == row[name] for name in columns)
+        stamps.append(before[_CREATED] if before and same else row[_CREATED])
+    position = new.schema.get_field_index(_CREATED)
     return new.set_column(position, new.schema.field(position), pa.array(stamps, TIMESTAMP))
+
+
+def key_ranges(wanted: Iterable[str], ordered: Sequence[str]) -> list[tuple[str, str]]:
+    """The fewest ``(first, last)`` ranges of ``ordered`` that cover exactly the ``wanted`` keys.
+
+    Stands alone because Dagster runs several partitions at once only as a range in its own order.
+    Raises ``LakeError`` for a wanted key that is not in ``ordered``.
+    """
+    position = {key: number for number, key in enumerate(ordered)}
+    missing = set(wanted := set(wanted)) - position.keys()
+    if missing:
+        raise LakeError(f"no such partition: {', '.join(sorted(missing)[:5])}")
+    ranges: list[tuple[str, str]] = []
+    for key in sorted(wanted, key=position.__getitem__):
+        if ranges and position[ranges[-1][1]] + 1 == position[key]:
+            ranges[-1] = (ranges[-1][0], key)
+        else:
+            ranges.append((key, key))
+    return ranges

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 VideoState = Literal["ready", "pending", "set_aside", "removed"]
 Transition = Literal["start", "cut", "gradual"]
@@ -80,3 +81,61 @@ class MediaInfo:
     rotation: int
     variable_rate: bool
     duration_s: float
+
+
+class Progress(Protocol):
+    """Where long work tells how far it is. Called from the thread that called the work."""
+
+    def start(self, stage: str, total: float, unit: str) -> None:
+        """A stage begins; ``total`` in ``unit`` (0 where unknown)."""
+
+    def advance(self, stage: str, amount: float = 1) -> None:
+        """``amount`` more of the stage is done."""
+
+    def set_aside(self, stage: str, thing: str, reason: str) -> None:
+        """One input cannot be used; the rest goes on."""
+
+    def finish(self, stage: str) -> None:
+        """The stage ended well."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOutcome:
+    """Whether one rule about the data holds, with the figures that show it."""
+
+    name: str
+    passed: bool
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepReport:
+    """What one step did to its partitions, for Dagster's metadata and for the ingest summary.
+
+    ``changed`` counts rewritten partitions; ``data_version`` digests the content of all partitions the
+    step saw; ``details`` are figures for people; ``by_partition`` holds figures of each partition;
+    ``checks`` are the rules looked at on the way.
+    """
+
+    changed: int
+    data_version: str
+    details: dict[str, Any]
+    by_partition: dict[str, dict[str, Any]] = field(default_factory=dict)
+    checks: list[CheckOutcome] = field(default_factory=list)
+
+    def tell_partitions(self, tell: Callable[[str, dict[str, Any]], None]) -> None:
+        """Hand each partition's figures to ``tell(partition, figures)``."""
+        for partition, figures in self.by_partition.items():
+            tell(partition, figures)
+
+
+class SilentProgress:
+    """A :class:`Progress` that tells nobody."""
+
+    def start(self, stage: str, total: float, unit: str) -> None: ...
+
+    def advance(self, stage: str, amount: float = 1) -> None: ...
+
+    def set_aside(self, stage: str, thing: str, reason: str) -> None: ...
+
+    def finish(self, stage: str) -> None: ...

@@ -1,1 +1,1 @@
-"""."""
+"""Implementations of :class:`ops.shots.detector.Detector`, one class a file."""

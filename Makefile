@@ -1,0 +1,55 @@
+# The one door: `make help` lists what it opens.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+NEEDLE := $(BIN)/needle
+DEMO   := .demo
+# xdist: two workers by default; the heavy tests start processes of their own.
+JOBS   ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test unit check lint format types arch bench dagster clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+setup: $(VENV)/.ready ## create .venv and install everything, pinned
+
+demo: setup ## ingest footage (FOOTAGE=dir, or clips from a pip package), search it, say where to look next
+	$(BIN)/python -m ops.cli.demo $(FOOTAGE)
+
+test: setup check ## every check and every test
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+
+unit: setup ## the quick tests only
+	$(BIN)/python -m pytest -n $(JOBS) tests/unit
+
+check: lint types arch ## lint, types and architecture
+
+lint: setup ## ruff, notebooks included
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: setup ## mypy, strict
+	$(BIN)/mypy
+
+arch: setup ## who may import whom
+	$(BIN)/lint-imports --no-cache
+
+bench: setup ## measure, side by side in one run, and print ratios
+	$(BIN)/python -m tests.bench $(BENCH)
+
+dagster: setup ## the Dagster page and daemon on http://127.0.0.1:3000
+	$(NEEDLE) dagster
+
+clean: ## remove caches and the demo; keeps .venv and .needle
+	rm -rf $(DEMO) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,47 @@
+"""The code location: everything that Dagster may show and run.
+
+Built when Dagster asks for it, not at import; loads no torch, ray or open_clip.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from assets.automation import automation_sensor, library_sensor
+from assets.embeddings import shot_embeddings_asset
+from assets.features import media_features_asset
+from assets.index import same_rows_as_lake, search_index_asset
+from assets.partitions import partitions_of
+from assets.reports import catalogue_report
+from assets.resources import Needle
+from assets.shots import shots_asset
+from assets.videos import videos_asset
+from ops.core.settings import Settings, load_settings
+from ops.embeddings.encoder import resolve_encoder
+from ops.shots.segment import detector_version
+
+
+def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
+    """All definitions for these settings; the encoder's and the detector's versions are code versions."""
+    partitions = partitions_of(settings)
+    encoder_id = resolve_encoder(settings).encoder_id
+    return dg.Definitions(
+        assets=[
+            videos_asset(partitions),
+            shots_asset(partitions, detector_version(settings.detector)),
+            shot_embeddings_asset(partitions, encoder_id),
+            media_features_asset(partitions, encoder_id),
+            search_index_asset(encoder_id),
+            catalogue_report,
+        ],
+        asset_checks=[same_rows_as_lake],
+        sensors=[automation_sensor(), library_sensor(settings, partitions)],
+        resources={"needle": needle},
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What ``workspace.yaml`` loads."""
+    return build_definitions(load_settings(), Needle())

@@ -1,0 +1,31 @@
+"""``search_index``: the nearest-neighbour index, replicated from the lake and compared with it."""
+
+import dagster as dg
+
+from assets.automation import WHOLE_CATALOGUE
+from assets.resources import Needle, check_result
+
+
+def search_index_asset(encoder_id: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        deps=["shots", "shot_embeddings"],
+        group_name="search",
+        code_version=f"1-{encoder_id}",
+        kinds={"qdrant"},
+        automation_condition=WHOLE_CATALOGUE,
+    )
+    def search_index(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
+        """One immutable version of the vector index, switched to atomically."""
+        from ops.index.build import build_index
+
+        return needle.record(context, build_index(needle.settings, needle.encoder_id, needle.progress))
+
+    return search_index
+
+
+@dg.asset_check(asset="search_index", name="same_rows_as_lake")
+def same_rows_as_lake(needle: dg.ResourceParam[Needle]) -> dg.AssetCheckResult:
+    """Lake and index hold the same rows (digest), and some vectors read back are the lake's."""
+    from ops.index.build import check_index
+
+    return check_result(check_index(needle.settings, needle.encoder_id))

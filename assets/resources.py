@@ -1,0 +1,47 @@
+"""The one resource: settings, clock and progress, and how a step's report becomes Dagster's record."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from ops.core.settings import Settings, load_settings
+from ops.core.types import CheckOutcome, Progress, SilentProgress, StepReport
+
+
+class Needle:
+    """What every asset is handed, as the resource ``needle``. The command line puts its progress bars in.
+
+    A plain object, not a ``ConfigurableResource``: Dagster copies those, and the bars would be lost.
+    """
+
+    def __init__(self, progress: Progress | None = None) -> None:
+        self.progress: Progress = progress or SilentProgress()
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings()
+
+    @property
+    def encoder_id(self) -> str:
+        from ops.embeddings.encoder import resolve_encoder
+
+        return resolve_encoder(self.settings).encoder_id
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def record(self, context: dg.AssetExecutionContext, report: StepReport) -> dg.MaterializeResult:
+        """A materialisation with the report's figures, each partition's own beside them, and its checks."""
+        report.tell_partitions(lambda partition, figures: context.add_asset_metadata(figures, partition_key=partition))
+        return dg.MaterializeResult(
+            metadata={**report.details, "partitions_rewritten": report.changed},
+            data_version=dg.DataVersion(report.data_version),
+            check_results=list(map(check_result, report.checks)),
+        )
+
+
+def check_result(outcome: CheckOutcome) -> dg.AssetCheckResult:
+    """A rule's outcome as Dagster shows it."""
+    return dg.AssetCheckResult(check_name=outcome.name, passed=outcome.passed, metadata=outcome.details)

@@ -1,0 +1,26 @@
+"""``videos``: what each file of the library is, or why it cannot be used."""
+
+import dagster as dg
+
+from assets.automation import PER_VIDEO
+from assets.resources import Needle
+
+
+def videos_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    @dg.asset(
+        partitions_def=partitions,
+        group_name="footage",
+        code_version="1",
+        kinds={"parquet"},
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        automation_condition=PER_VIDEO,
+    )
+    def videos(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
+        """Source footage: exact frame rate, size, audio, start timecode; files set aside with their reason."""
+        from ops.videos.catalogue import describe_videos
+
+        return needle.record(
+            context, describe_videos(needle.settings, context.partition_keys, needle.now(), needle.progress)
+        )
+
+    return videos

@@ -1,0 +1,77 @@
+"""All definitions of one catalogue, for ``ops/features.py`` and for the ``feast`` command in this folder.
+
+``feast apply`` imports every module here and registers what it finds at module level, and *deletes* from the
+registry what it does not find. What belongs there depends on the catalogue (where its lake is, which encoders
+it has used), and this folder may ask no code of ours for it. So the answer comes from the registry that
+``feature_store.yaml`` names: ``needle ingest`` fills it, and ``feast apply`` re-registers the same lake and
+encoders with the definitions as they are written now. Nothing is read at import: module ``__dir__`` and
+``__getattr__`` (PEP 562) look when Feast looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from feast import Entity, FeatureService, FeatureStore, FeatureView
+
+from feature_repo.entities import shot_entity, video_entity
+from feature_repo.names import EMBEDDING_PREFIX
+from feature_repo.services import shot_classifier_v1, shot_facets_v1
+from feature_repo.views import shot_embedding, shot_metadata, video_metadata
+
+Definition = Entity | FeatureView | FeatureService
+
+
+def definitions(lake: str, encoders: Mapping[str, int], current: str) -> list[Definition]:
+    """Entities, views and services of a catalogue.
+
+    ``lake`` is the lake's root (see ``sources.py``); ``encoders`` maps the id of each encoder ever used to
+    the length of its vectors, and ``current`` is the one that ``shot_classifier_v1`` reads.
+    """
+    shots = shot_metadata(lake)
+    embeddings = {encoder: shot_embedding(lake, encoder, dim) for encoder, dim in sorted(encoders.items())}
+    return [
+        video_entity(),
+        shot_entity(),
+        video_metadata(lake),
+        shots,
+        *embeddings.values(),
+        shot_classifier_v1(embeddings[current], shots),
+        shot_facets_v1(shots),
+    ]
+
+
+def registered(store: FeatureStore) -> tuple[str, dict[str, int], str] | None:
+    """Lake, encoders and current encoder as the registry has them; ``None`` where nothing was registered."""
+    services = {service.name: service for service in store.list_feature_services()}
+    if "shot_classifier_v1" not in services:
+        return None
+    views = store.list_feature_views()
+    encoders = {
+        view.tags["encoder_id"]: int(view.tags["dim"]) for view in views if view.name.startswith(EMBEDDING_PREFIX)
+    }
+    lake = store.get_data_source("shots").tags["lake"]
+    return lake, encoders, services["shot_classifier_v1"].tags["encoder_id"]
+
+
+@lru_cache(maxsize=1)
+def _of_this_folder() -> dict[str, Definition]:
+    store = FeatureStore(repo_path=str(Path(__file__).parent))
+    if "$" in store.config.registry.path:
+        raise RuntimeError("feature_store.yaml needs NEEDLE_HOME: export it, the folder that `needle doctor` shows")
+    found = registered(store)
+    if found is None:
+        raise RuntimeError(f"{store.config.registry.path} is empty: run `needle ingest` once, then `feast apply`")
+    return {f"{type(thing).__name__}_{thing.name}": thing for thing in definitions(*found)}
+
+
+def __dir__() -> list[str]:
+    return sorted(_of_this_folder())
+
+
+def __getattr__(name: str) -> Definition:
+    if name.startswith(("Entity_", "FeatureView_", "FeatureService_")) and name in _of_this_folder():
+        return _of_this_folder()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

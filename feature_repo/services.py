@@ -1,0 +1,25 @@
+"""Feature services: one for each downstream use, so that a use names what it reads."""
+
+from __future__ import annotations
+
+from feast import FeatureService, FeatureView
+
+
+def shot_classifier_v1(embedding: FeatureView, shots: FeatureView) -> FeatureService:
+    """Training sets of shot classifiers: the current encoder's vectors beside the shot's own facts."""
+    return FeatureService(
+        name="shot_classifier_v1",
+        features=[embedding, shots],
+        description="training sets for classifiers of shots; ask for it point in time",
+        tags={"encoder_id": embedding.tags["encoder_id"], "dim": embedding.tags["dim"]},
+    )
+
+
+def shot_facets_v1(shots: FeatureView) -> FeatureService:
+    """The scalars that filter and label search results, served online."""
+    facets = ["video_id", "show", "index", "start_frame", "end_frame", "start_s", "end_s", "transition"]
+    return FeatureService(
+        name="shot_facets_v1",
+        features=[shots[[*facets, "mean_luma", "is_blank", "poster_uri"]]],
+        description="scalars of a shot, served online",
+    )

@@ -1,0 +1,108 @@
+"""Feature views over the lake.
+
+A version of a model belongs in the *name* of its view (``shot_embedding__<encoder id>``): as a tag it
+would be invisible to whoever asks for the feature. Schemas are spelled out, so that applying them reads
+no data. Features never expire: a film stays what it was.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from feast import FeatureView, Field
+from feast.types import Array, Bool, Float32, Float64, Int32, Int64, PrimitiveFeastType, String, UnixTimestamp
+
+from feature_repo.entities import shot_entity, video_entity
+from feature_repo.names import embedding_view
+from feature_repo.sources import table_source
+
+FOREVER = timedelta(0)
+
+VIDEO_FIELDS = {
+    "path": String,
+    "show": String,
+    "title": String,
+    "season": Int32,
+    "episode": Int32,
+    "content_hash": String,
+    "bytes": Int64,
+    "fps_num": Int64,
+    "fps_den": Int64,
+    "frames": Int64,
+    "width": Int32,
+    "height": Int32,
+    "codec": String,
+    "has_audio": Bool,
+    "start_timecode": String,
+    "state": String,
+    "reason": String,
+    "available_at": UnixTimestamp,
+}
+SHOT_FIELDS = {
+    "video_id": String,
+    "show": String,
+    "index": Int32,
+    "start_frame": Int64,
+    "end_frame": Int64,
+    "start_s": Float64,
+    "end_s": Float64,
+    "transition": String,
+    "proxy_uri": String,
+    "poster_uri": String,
+    "mean_luma": Float32,
+    "is_blank": Bool,
+    "detector": String,
+}
+
+
+def video_metadata(lake: str) -> FeatureView:
+    """What a media file says of itself and where it lies; online and offline."""
+    return FeatureView(
+        name="video_metadata",
+        description="a media file: show, title, exact frame rate, size, state",
+        entities=[video_entity()],
+        ttl=FOREVER,
+        schema=[Field(name="video_id", dtype=String), *_fields(VIDEO_FIELDS)],
+        source=table_source(lake, "videos"),
+        online=True,
+    )
+
+
+def shot_metadata(lake: str) -> FeatureView:
+    """Where a shot begins and ends, what it is part of, how bright it is; online and offline."""
+    return FeatureView(
+        name="shot_metadata",
+        description="a shot: show, exact frames, brightness, proxy and poster",
+        entities=[shot_entity()],
+        ttl=FOREVER,
+        schema=[Field(name="shot_id", dtype=String), *_fields(SHOT_FIELDS)],
+        source=table_source(lake, "shots"),
+        online=True,
+    )
+
+
+def shot_embedding(lake: str, encoder_id: str, dim: int) -> FeatureView:
+    """Unit vectors (float32, ``dim``) of one encoder; offline only.
+
+    Not online: the vector index answers for vectors, and Feast's sqlite store reads 1,000 vectors of
+    512 twenty times slower than a plain read.
+    """
+    return FeatureView(
+        name=embedding_view(encoder_id),
+        description=f"shot embeddings of {encoder_id}: float32, {dim} long, unit length",
+        entities=[shot_entity()],
+        ttl=FOREVER,
+        schema=[
+            Field(name="shot_id", dtype=String),
+            Field(name="embedding", dtype=Array(Float32), description=f"unit vector, {dim} long"),
+            Field(name="vector_hash", dtype=String),
+            Field(name="frames_used", dtype=Int32),
+        ],
+        source=table_source(lake, f"shot_embeddings/{encoder_id}"),
+        online=False,
+        tags={"encoder_id": encoder_id, "dim": str(dim)},
+    )
+
+
+def _fields(types: dict[str, PrimitiveFeastType]) -> list[Field]:
+    return [Field(name=name, dtype=dtype) for name, dtype in types.items()]

@@ -1,0 +1,81 @@
+"""``needle doctor``: every setting with its source, and whether the things it names can be used."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from ops.cli.main import EXIT_FAILED
+from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.core.errors import NeedleError, StorageError
+from ops.core.settings import Settings, describe_settings
+from ops.embeddings.encoder import resolve_encoder
+from ops.index.build import index_is_current
+
+
+@click.command(name="doctor")
+@setting_options("library", "encoder", "detector", "workers", "partitions", "engine")
+@json_option
+def command(as_json: bool, **options: Any) -> int:
+    """Show every setting with where it comes from, and check what it points to.
+
+    \b
+    Example: needle doctor
+    """
+    settings = settings_from(options)
+    given = {name: value for name, value in options.items() if name in Settings.model_fields}
+    rows = describe_settings(**given)
+    checks = [_checked(name, check, settings) for name, check in CHECKS.items()]
+    if as_json:
+        described = {name: {"value": value, "source": source} for name, value, source in rows}
+        print_json({"settings": described, "checks": {name: {"ok": ok, "note": note} for name, ok, note in checks}})
+    else:
+        for name, value, source in rows:
+            click.echo(f"{name:<24} {value or '-':<40} {source}")
+        click.echo()
+        for name, ok, note in checks:
+            click.echo(f"{'ok  ' if ok else 'FAIL'} {name:<10} {note}")
+    return 0 if all(ok for _, ok, _ in checks) else EXIT_FAILED
+
+
+def _checked(name: str, check: Callable[[Settings], str], settings: Settings) -> tuple[str, bool, str]:
+    try:
+        return name, True, check(settings)
+    except NeedleError as error:
+        return name, False, str(error)
+
+
+def _python(settings: Settings) -> str:
+    return f"{sys.version.split()[0]} in {sys.prefix}"
+
+
+def _home(settings: Settings) -> str:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.home).free
+    return f"{settings.home}, {free / 1e9:.1f} GB free"
+
+
+def _storage(settings: Settings) -> str:
+    key, text = "doctor/probe", b"needle"
+    settings.store.write_bytes(key, text)
+    if settings.store.read_bytes(key) != text:
+        raise StorageError(f"{settings.storage_uri} gave back other bytes than were written")
+    settings.store.delete(key)
+    return f"{settings.storage_uri} can be written and read"
+
+
+def _encoder(settings: Settings) -> str:
+    encoder = resolve_encoder(settings)
+    return f"{encoder.encoder_id} ({encoder.reason})"
+
+
+def _index(settings: Settings) -> str:
+    current = index_is_current(settings, resolve_encoder(settings).encoder_id)
+    return "holds what the lake holds" if current else "is not what the lake holds: run `needle ingest`"
+
+
+CHECKS = {"python": _python, "home": _home, "storage": _storage, "encoder": _encoder, "index": _index}

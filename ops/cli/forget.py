@@ -1,0 +1,75 @@
+"""``needle forget``: take a video out of everything, for good."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from ops.cli.main import EXIT_FAILED
+from ops.cli.options import setting_options, settings_from
+from ops.cli.runs import dagster_home
+from ops.core.settings import Settings
+from ops.core.types import SilentProgress
+from ops.embeddings.encoder import resolve_encoder
+from ops.features import forget_features
+from ops.index.build import build_index
+from ops.index.index import drop_old_versions
+from ops.shots.build import shots_of
+from ops.videos import catalogue
+
+
+@click.command(name="forget")
+@click.argument("video", metavar="VIDEO")
+@click.option("--yes", is_flag=True, help="Do it; without this, only tell what would go.")
+@setting_options("encoder")
+def command(video: str, yes: bool, **options: Any) -> int:
+    """Remove VIDEO (path, file name or id) from storage, lake, features and index; never the source file.
+
+    No later run brings it back.
+
+    \b
+    Example: needle forget film.mp4 --yes
+    """
+    settings = settings_from(options)
+    row = catalogue.find_video(settings.lake, video)
+    shots = [shot["shot_id"] for shot in shots_of(settings, row["video_id"])]
+    click.echo(f"{row['path']} ({row['video_id']}): {len(shots)} shots with proxies, posters, vectors and features")
+    if not yes:
+        click.echo("nothing was removed: add --yes to remove it for good", err=True)
+        return EXIT_FAILED
+    _forget(settings, row["video_id"], shots)
+    click.echo("forgotten")
+    return 0
+
+
+def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
+    """Tombstone first and register last, so that a kill in the middle leaves something to run again."""
+    catalogue.leave_tombstone(settings, video_id, datetime.now(UTC))
+    for table in settings.lake.tables():
+        if table != catalogue.TABLE:
+            catalogue.drop_rows(settings, table, video_id)
+    encoder_id = resolve_encoder(settings).encoder_id
+    build_index(settings, encoder_id, SilentProgress())
+    drop_old_versions(settings, encoder_id)
+    forget_features(settings, video_id, shot_ids)
+    for folder in ("proxies", "posters"):
+        settings.store.delete_tree(f"{folder}/{video_id}")
+    shutil.rmtree(settings.home / "reports", ignore_errors=True)  # they show posters; the next run makes new ones
+    if settings.partitions == "video":
+        _forget_partition(settings, video_id)
+    catalogue.drop_rows(settings, catalogue.TABLE, video_id)
+
+
+def _forget_partition(settings: Settings, video_id: str) -> None:
+    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+    import dagster as dg
+
+    from assets.partitions import PARTITIONS_NAME
+
+    with dg.DagsterInstance.get() as instance:
+        if instance.has_dynamic_partition(PARTITIONS_NAME, video_id):
+            instance.delete_dynamic_partition(PARTITIONS_NAME, video_id)

@@ -1,0 +1,124 @@
+"""``needle ingest``: footage in, searchable shots out, as Dagster runs with full lineage."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from ops.cli.main import EXIT_SET_ASIDE
+from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.cli.progress import Bars, printable
+from ops.core.errors import UsageError
+from ops.core.settings import Settings
+from ops.index.build import index_is_current
+from ops.search.status import catalogue_status, due_partitions
+from ops.videos import catalogue
+from ops.videos.library import HashCache, Scan, scan
+
+
+@click.command(name="ingest")
+@click.argument("paths", nargs=-1, metavar="PATH...")
+@setting_options("library", "encoder", "detector", "workers", "frames_per_shot", "partitions", "engine")
+@click.option("--retry", is_flag=True, help="Try again what was set aside before.")
+@json_option
+def command(paths: tuple[str, ...], retry: bool, as_json: bool, **options: Any) -> int:
+    """Make footage searchable: files, folders or s3:// prefixes (default: the library).
+
+    Cuts it into shots, embeds them, writes the features and publishes the index. What is done already
+    is not done again; what cannot be used is set aside with its reason, and the rest goes on.
+
+    \b
+    Example: needle ingest ~/footage
+    """
+    settings = settings_from(options)
+    paths = paths or ((settings.library,) if settings.library else ())
+    if not paths:
+        raise UsageError("nothing to ingest: name files or folders, or set NEEDLE_LIBRARY")
+    began = time.monotonic()
+    with Bars() as bars:
+        found = scan(list(paths), library=settings.library, hashes=HashCache(settings.home / "cache" / "hashes.db"))
+        registration = catalogue.register(settings, found, datetime.now(UTC))
+        ran = _bring_up_to_date(settings, registration.seen, retry, bars)
+    summary = _summary(settings, found, registration, ran, time.monotonic() - began)
+    if as_json:
+        print_json(summary)
+    _tell(summary)
+    return EXIT_SET_ASIDE if summary["set_aside"] else 0
+
+
+def _bring_up_to_date(settings: Settings, seen: list[str], retry: bool, bars: Bars) -> bool:
+    """Run the assets for what is due; true where there was something to do.
+
+    Dagster is only loaded then: looking at a finished catalogue takes no longer than a listing.
+    """
+    from ops.embeddings.encoder import resolve_encoder
+
+    encoder = resolve_encoder(settings)
+    if retry:
+        catalogue.retry_set_aside(settings, seen, datetime.now(UTC))
+    due = due_partitions(settings, encoder.encoder_id, seen)
+    from ops.cli import runs
+
+    interrupted = runs.interrupted_ingests(settings)
+    due |= {partition for ingest in interrupted for partition in ingest.partitions}
+    if not due and not interrupted and index_is_current(settings, encoder.encoder_id):
+        return False
+    bars.console.print(f"encoder {encoder.encoder_id}: {encoder.reason}")
+    runs.run_pipeline(settings, sorted(due), interrupted, bars)
+    return True
+
+
+def _summary(
+    settings: Settings, found: Scan, registration: catalogue.Registration, ran: bool, seconds: float
+) -> dict[str, Any]:
+    from ops.embeddings.encoder import resolve_encoder
+
+    status = catalogue_status(settings, resolve_encoder(settings).encoder_id)
+    seen = set(registration.seen)
+    videos = [video for video in status["videos"] if video["video_id"] in seen]
+    aside = [{"path": path, "reason": reason} for path, reason in found.set_aside]
+    told = {entry["path"] for entry in aside}
+    aside += [
+        {"path": video["path"], "reason": video["reason"]}
+        for video in videos
+        if video["state"] == "set_aside" and video["path"] not in told
+    ]
+    footage = round(sum(video["footage_s"] for video in videos), 3)
+    return {
+        "videos": len(videos),
+        "shots": sum(video["shots"] for video in videos),
+        "footage_s": footage,
+        "seconds": round(seconds, 3),
+        "times_realtime": round(footage / seconds, 2) if ran else None,
+        "up_to_date": not ran,
+        "set_aside": aside,
+        "duplicates": [{"path": path, "same_as": other} for path, other in found.duplicates],
+        "forgotten": registration.forgotten,
+        "encoder_id": status["encoder_id"],
+        "index_version": status["index_version"],
+    }
+
+
+def _tell(summary: dict[str, Any]) -> None:
+    lines = []
+    if summary["up_to_date"]:
+        lines.append(f"nothing to do: {summary['videos']} videos, {summary['shots']} shots are searchable already")
+    else:
+        lines.append(
+            f"{summary['shots']} shots, {summary['footage_s']:.0f} s of footage in {summary['seconds']:.1f} s "
+            f"({summary['times_realtime']:.1f} times realtime)"
+        )
+    for entry in summary["duplicates"]:
+        lines.append(f"same content: {printable(entry['path'])} is {printable(entry['same_as'])}")
+    for video_id in summary["forgotten"]:
+        lines.append(f"forgotten before, left out: {video_id}")
+    if summary["set_aside"]:
+        lines.append(f"{len(summary['set_aside'])} set aside:")
+        lines += [f"  {printable(entry['path'])}: {printable(entry['reason'])}" for entry in summary["set_aside"]]
+    click.echo("\n".join(lines), file=sys.stderr)
+    if not summary["up_to_date"] and summary["shots"]:
+        click.echo('next: needle search "what you are looking for"', file=sys.stderr)

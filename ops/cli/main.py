@@ -1,0 +1,80 @@
+"""``needle``: the list of commands, loaded one by one so that a quick command stays quick."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from ops.core.errors import NeedleError, UsageError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_SET_ASIDE = 3
+
+COMMANDS = {
+    "ingest": "ops.cli.ingest",
+    "status": "ops.cli.status",
+    "shots": "ops.cli.shots",
+    "search": "ops.cli.search",
+    "similar": "ops.cli.similar",
+    "evaluate": "ops.cli.evaluate",
+    "forget": "ops.cli.forget",
+    "dagster": "ops.cli.dagster",
+    "doctor": "ops.cli.doctor",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when that command is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"no command {args[0]!r}: choose one of {', '.join(COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="needle", prog_name="needle")
+def cli() -> None:
+    """Find any moment in your footage by describing it.
+
+    \b
+    needle ingest ~/footage
+    needle search "a red car at night"
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; exit status 0 done, 1 failed, 2 wrong usage, 3 some inputs set aside."""
+    try:
+        status = cli.main(arguments, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        click.echo("stopped; run the same command again to go on", err=True)
+        sys.exit(EXIT_FAILED)
+    except UsageError as error:
+        click.echo(f"needle: {error}", err=True)
+        sys.exit(EXIT_USAGE)
+    except NeedleError as error:
+        click.echo(f"needle: {error}", err=True)
+        sys.exit(EXIT_FAILED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(EXIT_FAILED)
+    sys.exit(status if isinstance(status, int) else 0)

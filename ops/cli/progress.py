@@ -1,0 +1,83 @@
+"""Progress bars on standard error: items, rate, time left, how many set aside."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+TITLES = {
+    "videos": "Opening videos",
+    "shots": "Cutting shots",
+    "embeddings": "Embedding shots",
+    "features": "Feature store",
+    "index": "Search index",
+}
+
+
+class Bars:
+    """A :class:`ops.core.types.Progress` for people: one bar a stage, set-aside inputs named as they come.
+
+    Where standard error is no terminal, each stage is one line when it ends.
+    """
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.bars = Progress(
+            TextColumn("{task.description:<16}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:>7.0f}/{task.total:.0f} {task.fields[unit]}"),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[aside]}"),
+            console=self.console,
+            disable=not sys.stderr.isatty(),
+        )
+        self.tasks: dict[str, TaskID] = {}
+        self.began: dict[str, float] = {}
+        self.aside: list[tuple[str, str]] = []
+
+    def __enter__(self) -> Bars:
+        self.bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bars.stop()
+
+    def start(self, stage: str, total: float, unit: str) -> None:
+        title = TITLES.get(stage, stage)
+        self.tasks[stage] = self.bars.add_task(title, total=total or None, unit=unit, rate="", aside="")
+        self.began[stage] = time.monotonic()
+
+    def advance(self, stage: str, amount: float = 1) -> None:
+        task = self.bars.tasks[self.tasks[stage]]
+        seconds = max(time.monotonic() - self.began[stage], 1e-3)
+        rate = f"{(task.completed + amount) / seconds:.1f}/s"
+        self.bars.update(task.id, advance=amount, rate=rate)
+
+    def set_aside(self, stage: str, thing: str, reason: str) -> None:
+        self.aside.append((thing, reason))
+        count = len(self.aside)
+        self.bars.update(self.tasks[stage], aside=f"[yellow]{count} set aside")
+        self.console.print(f"[yellow]set aside[/] {escape(printable(thing))}: {escape(printable(reason))}")
+
+    def finish(self, stage: str) -> None:
+        task = self.bars.tasks[self.tasks[stage]]
+        total = task.total if task.total is not None else task.completed
+        self.bars.update(task.id, completed=total, total=total)
+        if self.bars.disable:
+            seconds = time.monotonic() - self.began[stage]
+            self.console.print(f"{task.description}: {total:.0f} {task.fields['unit']} in {seconds:.1f} s")
+
+
+def printable(text: str) -> str:
+    """Text from outside without control characters, so that a file name cannot drive the terminal."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

@@ -1,0 +1,168 @@
+"""Dagster runs that the command line starts itself, in its own process.
+
+Stands alone because of what a killed process leaves: a run that looks alive for ever, and partitions
+that are half done. Each ingest holds a marker file, locked while it lives; a marker without a holder
+names exactly what the next ingest has to finish and which run to close.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from ops.cli.progress import Bars
+from ops.core.errors import NeedleError
+from ops.core.locks import exclusive
+from ops.core.settings import CHECKOUT, Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+PARTITIONED = ("videos", "shots", "shot_embeddings", "media_features")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interrupted:
+    """An ingest whose process is gone: its marker, its partitions, the Dagster runs it had started."""
+
+    marker: Path
+    partitions: list[str]
+    runs: list[str]
+
+
+def interrupted_ingests(settings: Settings) -> list[Interrupted]:
+    """Ingests that were killed: their marker is there and nobody holds it."""
+    dead = []
+    for marker in sorted((settings.home / "ingests").glob("*.json")):
+        with marker.open() as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue  # alive
+            text = handle.read()
+        record = json.loads(text) if text else {"partitions": [], "runs": []}
+        dead.append(Interrupted(marker=marker, **record))
+    return dead
+
+
+def dagster_home(settings: Settings) -> Path:
+    """Folder of Dagster's own records below the home, with the checkout's ``dagster.yaml``."""
+    folder = settings.home / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = (CHECKOUT / "dagster.yaml").read_text().replace(".needle/dagster", str(folder))
+    config = folder / "dagster.yaml"
+    if not config.exists() or config.read_text() != wanted:
+        config.write_text(wanted)
+    return folder
+
+
+def run_pipeline(settings: Settings, partitions: Sequence[str], interrupted: Sequence[Interrupted], bars: Bars) -> None:
+    """Materialise everything for exactly these partitions, then the index.
+
+    Raises ``NeedleError`` where a step failed; the message is the step's own.
+    """
+    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+    quieten()
+    import dagster as dg
+
+    from assets.definitions import build_definitions
+    from assets.partitions import ensure_partitions, partitions_of, range_tags
+    from assets.resources import Needle
+    from ops.core.tables import key_ranges
+
+    with dg.DagsterInstance.get() as instance:
+        close_dead_runs(instance, interrupted)
+        definitions = build_definitions(settings, Needle(bars))
+        ordered = ensure_partitions(instance, partitions_of(settings), partitions)
+        ranges = key_ranges(partitions, ordered)
+        with marked(settings, partitions) as note:
+            for first, last in ranges[:-1]:
+                execute(definitions, instance, PARTITIONED, range_tags(first, last), note)
+            tags = range_tags(*ranges[-1]) if ranges else {}
+            execute(definitions, instance, (*(PARTITIONED if ranges else ()), "search_index"), tags, note)
+    for ingest in interrupted:
+        ingest.marker.unlink(missing_ok=True)
+    clear_scratch(settings)
+
+
+def quieten() -> None:
+    """Dagster tells its debug log and its beta parameters to everybody; people here see progress bars."""
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", message="Parameter `backfill_policy`")
+
+
+def execute(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, names: Sequence[str], tags: dict[str, str], note: Any
+) -> None:
+    """One run of the named assets and their checks, under an id that is noted before it starts."""
+    import dagster as dg
+
+    run_id = str(uuid4())
+    note(run_id)
+    job = definitions.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        instance=instance,
+        asset_selection=[dg.AssetKey(name) for name in names],
+        tags={**tags, "needle/started_by": "needle ingest"},
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        run_id=run_id,
+        raise_on_error=False,
+    )
+    failed = [event for event in result.all_events if event.is_step_failure or event.is_failure]
+    if not result.success:
+        reasons = [event.step_failure_data.error for event in failed if event.is_step_failure]
+        causes = [(error.cause or error).message.strip() for error in reasons if error]
+        raise NeedleError(f"the run {run_id} failed: {'; '.join(causes) or failed[0].message}")
+    broken = [check.check_name for check in result.get_asset_check_evaluations() if not check.passed]
+    if broken:
+        raise NeedleError(f"the run {run_id} ended, but these checks failed: {', '.join(broken)}; see `needle dagster`")
+
+
+@contextmanager
+def marked(settings: Settings, partitions: Sequence[str]) -> Iterator[Any]:
+    """Hold a marker for this ingest; the block's value notes the id of a run that is about to start."""
+    folder = settings.home / "ingests"
+    folder.mkdir(parents=True, exist_ok=True)
+    marker = folder / f"{uuid4()}.json"
+    record: dict[str, list[str]] = {"partitions": list(partitions), "runs": []}
+    with marker.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+        def note(run_id: str) -> None:
+            record["runs"].append(run_id)
+            handle.seek(0)
+            handle.write(json.dumps(record))
+            handle.truncate()
+            handle.flush()
+            os.fsync(handle.fileno())
+
+        yield note
+        marker.unlink()
+
+
+def close_dead_runs(instance: dg.DagsterInstance, interrupted: Sequence[Interrupted]) -> None:
+    """Mark the runs of killed ingests as failed: in-process runs have nobody else to notice."""
+    for ingest in interrupted:
+        for run_id in ingest.runs:
+            run = instance.get_run_by_id(run_id)
+            if run and not run.is_finished:
+                instance.report_run_failed(run, "the process of `needle ingest` ended before the run did")
+
+
+def clear_scratch(settings: Settings) -> None:
+    """Delete what killed processes left in the scratch folder, unless another ingest is at work."""
+    with exclusive(settings.home / "locks" / "scratch.lock"):
+        busy = any((settings.home / "ingests").glob("*.json"))
+        if not busy and settings.scratch.exists():
+            shutil.rmtree(settings.scratch)

@@ -1,0 +1,47 @@
+"""``needle status``: what is in the catalogue, and what is searchable."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.cli.progress import printable
+from ops.embeddings.encoder import resolve_encoder
+from ops.search.status import catalogue_status
+
+
+@click.command(name="status")
+@setting_options("encoder")
+@json_option
+def command(as_json: bool, **options: Any) -> None:
+    """List every video with its state: ready, pending, set_aside (and why) or removed.
+
+    \b
+    Example: needle status --json
+    """
+    settings = settings_from(options)
+    status = catalogue_status(settings, resolve_encoder(settings).encoder_id)
+    if as_json:
+        print_json(status)
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("video", "show", "state", "shots", "indexed", "path"):
+        table.add_column(name, justify="right" if name in ("shots", "indexed") else "left", overflow="fold")
+    for video in status["videos"]:
+        state = video["state"] if not video["reason"] else f"{video['state']}: {video['reason']}"
+        texts = (video["video_id"], video["show"], state, video["shots"], video["indexed"], video["path"])
+        table.add_row(*(printable(str(text)) for text in texts))
+    console = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
+    if status["videos"]:
+        console.print(table)
+    totals = status["totals"]
+    console.print(
+        f"{totals['videos']} videos, {totals['set_aside']} set aside, {totals['shots']} shots, "
+        f"{totals['footage_s']:.0f} s of footage; encoder {status['encoder_id']}, "
+        f"index {status['index_version'] or 'not built yet: run `needle ingest PATH`'}"
+    )

@@ -1,0 +1,37 @@
+"""Rules that shot vectors must keep; pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.types import CheckOutcome
+
+LENGTH_TOLERANCE = 1e-3
+"""How far from 1 a float32 vector's length may be: rounding of 512 squares stays far below."""
+
+
+def unit_vectors(vectors_ND: NDArray[np.float32]) -> CheckOutcome:
+    """Vectors (N, D) hold no NaN or infinity, have length 1, and are not all the same."""
+    if not len(vectors_ND):
+        return CheckOutcome(name="unit_vectors", passed=True, details={"vectors": 0})
+    finite = bool(np.isfinite(vectors_ND).all())
+    off = float(np.abs(np.linalg.norm(vectors_ND, axis=1) - 1).max()) if finite else float("inf")
+    distinct = len(vectors_ND) < 10 or bool(np.ptp(vectors_ND, axis=0).max() > 0)
+    return CheckOutcome(
+        name="unit_vectors",
+        passed=finite and off <= LENGTH_TOLERANCE and distinct,
+        details={"vectors": len(vectors_ND), "finite": finite, "largest_length_error": str(off), "distinct": distinct},
+    )
+
+
+def complete(shot_ids: Collection[str], embedded_ids: Collection[str]) -> CheckOutcome:
+    """Every shot has its vector, and no vector is without its shot."""
+    missing, stray = set(shot_ids) - set(embedded_ids), set(embedded_ids) - set(shot_ids)
+    return CheckOutcome(
+        name="complete",
+        passed=not missing and not stray,
+        details={"shots": len(shot_ids), "without_vector": sorted(missing)[:20], "without_shot": sorted(stray)[:20]},
+    )

@@ -1,0 +1,167 @@
+"""Shots into vectors: proxies stream from the object store while the model works.
+
+Reader threads fetch, decode and scale a few shots ahead; the model takes batches across shots in another
+thread; results come out in order. Every queue is bounded, so memory does not grow with the catalogue.
+Legend: N frames, D dimensions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.errors import EncoderError, StorageError
+from ops.core.storage import ObjectStore
+from ops.embeddings.encoder import Encoder
+from ops.embeddings.frames import read_frames, sample_positions
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+_BATCHES_AHEAD = 2  # one in the model and one ready, so that the model never waits for the reader of the next
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShotToEmbed:
+    """A shot by id, the key of its proxy in the object store, and the proxy's length in frames."""
+
+    shot_id: str
+    proxy_key: str
+    frames: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ShotVector:
+    """A shot's vector: ``embedding`` (D,) float32 of unit length, made from ``frames_used`` frames."""
+
+    shot_id: str
+    embedding: NDArray[np.float32]
+    vector_hash: str
+    frames_used: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Prepared:
+    shot: ShotToEmbed
+    frames_N: NDArray[Any]
+
+
+def vector_hash(embedding_D: NDArray[np.float32]) -> str:
+    """32 hex digits of BLAKE2b over the vector's little-endian float32 bytes."""
+    data = np.ascontiguousarray(embedding_D, dtype="<f4").tobytes()
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def embed_shots(
+    shots: Iterable[ShotToEmbed],
+    store: ObjectStore,
+    encoder: Encoder,
+    *,
+    frames_per_shot: int = 8,
+    batch_frames: int | None = None,
+    readers: int | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> Iterator[ShotVector]:
+    """Embed shots, in their order: the mean of the vectors of N frames, scaled to unit length.
+
+    Frames are the centres of ``frames_per_shot`` equal parts; a shorter shot gives all it has. A vector
+    depends on the proxy and the encoder only, not on ``batch_frames`` (default: what the encoder wants)
+    or ``readers`` (threads, default: cores). ``on_progress`` gets 1 after each shot. Raises
+    ``StorageError`` naming a shot whose proxy is missing or damaged, ``EncoderError`` on NaN.
+    """
+    size = max(1, batch_frames or encoder.batch_frames)
+    count = max(1, readers or _cores())
+    # Enough shots ahead for one batch in the model, one waiting, and every reader busy.
+    ahead = count + 2 * -(-size // max(1, frames_per_shot))
+    reading = ThreadPoolExecutor(count, thread_name_prefix="needle-read")
+    running = ThreadPoolExecutor(1, thread_name_prefix="needle-model")
+
+    def prepare(shot: ShotToEmbed) -> _Prepared:
+        return _prepare(shot, store, encoder, frames_per_shot)
+
+    try:
+        prepared = _ahead(reading, prepare, shots, ahead)
+        batches = _batches(prepared, size)
+        for vectors in _ahead(running, lambda batch: _encode(batch, encoder), batches, _BATCHES_AHEAD):
+            for vector in vectors:
+                if on_progress:
+                    on_progress(1)
+                yield vector
+    finally:
+        reading.shutdown(wait=True, cancel_futures=True)
+        running.shutdown(wait=True, cancel_futures=True)
+
+
+def _ahead(pool: ThreadPoolExecutor, work: Callable[[In], Out], items: Iterable[In], ahead: int) -> Iterator[Out]:
+    """``map`` over a pool, in order, that never has more than ``ahead`` results under way or waiting."""
+    left = iter(items)
+    waiting: deque[Future[Out]] = deque(pool.submit(work, item) for item in islice(left, ahead))
+    while waiting:
+        result = waiting.popleft().result()
+        waiting.extend(pool.submit(work, item) for item in islice(left, 1))
+        yield result
+
+
+def _batches(prepared: Iterable[_Prepared], size: int) -> Iterator[list[_Prepared]]:
+    """Whole shots in groups of at least ``size`` frames."""
+    batch: list[_Prepared] = []
+    for item in prepared:
+        batch.append(item)
+        if sum(len(entry.frames_N) for entry in batch) >= size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _prepare(shot: ShotToEmbed, store: ObjectStore, encoder: Encoder, frames_per_shot: int) -> _Prepared:
+    positions = sample_positions(shot.frames, frames_per_shot)
+    if not positions:
+        raise StorageError(f"shot {shot.shot_id} has no frames: run `needle ingest` on its video again")
+    try:
+        frames_NHWC = read_frames(store, shot.proxy_key, positions, shot.frames)
+    except StorageError as error:
+        raise StorageError(
+            f"the proxy of shot {shot.shot_id} ({store.uri(shot.proxy_key)}) {error}: "
+            "delete it and run `needle ingest` on its video again"
+        ) from error
+    return _Prepared(shot=shot, frames_N=encoder.prepare(frames_NHWC))
+
+
+def _encode(batch: list[_Prepared], encoder: Encoder) -> list[ShotVector]:
+    frame_vectors_ND = encoder.encode_prepared(np.concatenate([entry.frames_N for entry in batch]))
+    ends = np.cumsum([len(entry.frames_N) for entry in batch])
+    parts = np.split(frame_vectors_ND, ends[:-1])
+    return [_pooled(entry.shot.shot_id, part, encoder) for entry, part in zip(batch, parts, strict=True)]
+
+
+def pooled_vector(frame_vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of a shot's frame vectors, scaled to unit length: (D,) float32; NaN where it has no direction."""
+    mean_D = frame_vectors_ND.astype(np.float64).mean(axis=0)
+    length = float(np.linalg.norm(mean_D))
+    return np.asarray(mean_D / length if length > 1e-6 else np.full_like(mean_D, np.nan), dtype=np.float32)
+
+
+def _pooled(shot_id: str, frame_vectors_ND: NDArray[np.float32], encoder: Encoder) -> ShotVector:
+    embedding = pooled_vector(frame_vectors_ND)
+    if not np.isfinite(embedding).all():
+        raise EncoderError(
+            f"encoder {encoder.encoder_id} gave no usable vector for shot {shot_id} (NaN, or zero length): "
+            "check its weights with `needle evaluate`"
+        )
+    return ShotVector(
+        shot_id=shot_id, embedding=embedding, vector_hash=vector_hash(embedding), frames_used=len(frame_vectors_ND)
+    )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

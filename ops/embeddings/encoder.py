@@ -1,0 +1,170 @@
+"""What an encoder is, which one a home uses, and how to get it.
+
+An encoder has a *spec*, what people write in NEEDLE_ENCODER, and an *id*, which names architecture,
+weights and preprocessing and changes when any of them does. Nothing heavy is imported before an encoder
+needs it: with the starter encoder, or once the choice is pinned, no torch is.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.errors import EncoderError
+from ops.core.settings import Settings
+from ops.embeddings.pins import EncoderPins
+
+log = logging.getLogger(__name__)
+
+Part = Literal["both", "text"]
+
+
+class Encoder(Protocol):
+    """Text and frames into one space of ``dim`` dimensions; every vector float32 and of unit length.
+
+    ``encode_frames`` is ``prepare`` and then ``encode_prepared``: loaders call ``prepare`` (scaling,
+    cropping) from their own threads while the model works. Legend: B texts, N frames, D = ``dim``.
+    All methods may be called from several threads and raise ``EncoderError``.
+    """
+
+    encoder_id: str
+    dim: int
+    batch_frames: int
+    """How many prepared frames one call should get; more is slower on a CPU, fewer wastes a GPU."""
+
+    def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors (B, D)."""
+        ...
+
+    def encode_frames(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Vectors (N, D) of RGB frames of one size, one vector a frame."""
+        ...
+
+    def prepare(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:
+        """Frames as the model takes them, first axis N."""
+        ...
+
+    def encode_prepared(self, prepared_N: NDArray[Any]) -> NDArray[np.float32]:
+        """Vectors (N, D); a frame's vector does not depend on its neighbours in the batch."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedEncoder:
+    """The encoder that settings mean: its spec, its id, and why it was chosen."""
+
+    spec: str
+    encoder_id: str
+    reason: str
+
+
+def resolve_encoder(settings: Settings, *, endpoint: str | None = None) -> ResolvedEncoder:
+    """The encoder of a home. ``auto`` is decided within five seconds at first use and pinned in ``encoder.json``.
+
+    Costs a few ``stat`` calls once the id is known. The first time, weights are hashed (and, for
+    open_clip, downloaded if need be). ``endpoint`` overrides the address of the model hub. Raises
+    ``EncoderError`` for a spec that names nothing usable.
+    """
+    pins = EncoderPins(settings.home)
+    spec, reason = settings.encoder, "NEEDLE_ENCODER names it"
+    if spec == "auto":
+        spec, reason = pins.auto() or _decide(pins, endpoint)
+    encoder_id = pins.id_of(spec)
+    if encoder_id is None:
+        encoder_id, files = _identify(spec, settings.home)
+        pins.record(encoder_id, spec, files)
+    return ResolvedEncoder(spec=spec, encoder_id=encoder_id, reason=reason)
+
+
+def load_encoder(
+    encoder_id_or_spec: str, home: Path, device: str = "auto", part: Part = "both", threads: int | None = None
+) -> Encoder:
+    """Load an encoder by an id that the home has resolved before, or by spec.
+
+    ``device``: ``auto`` (CUDA if present), ``cpu`` or a torch device. ``part="text"`` loads what queries
+    need. ``threads`` of the model on a CPU, default all cores. Raises ``EncoderError`` where it is
+    unknown, cannot be loaded, or where the weights of the id have changed since.
+    """
+    spec = EncoderPins(home).spec_of(encoder_id_or_spec)
+    wanted = encoder_id_or_spec if spec else None
+    encoder = _load(spec or encoder_id_or_spec, home, device, part, threads or _cores())
+    if wanted and encoder.encoder_id != wanted:
+        raise EncoderError(
+            f"the weights of {spec} have changed: {wanted} is now {encoder.encoder_id}. Put the old weights "
+            "back, or run `needle ingest` to embed the footage again"
+        )
+    return encoder
+
+
+def _decide(pins: EncoderPins, endpoint: str | None) -> tuple[str, str]:
+    from ops.embeddings.pretrained import choose_auto
+
+    spec, reason = pins.pin_auto(*choose_auto(endpoint=endpoint))
+    log.info("encoder %s: %s", spec, reason)
+    return spec, reason
+
+
+def _kind(spec: str) -> tuple[str, str]:
+    kind, _, rest = spec.partition(":")
+    if spec == "starter" or (kind in ("open_clip", "finetuned") and rest):
+        return kind, rest
+    raise EncoderError(
+        f"{spec!r} is no encoder of this home: write starter, open_clip:<model>/<pretrained tag or file> "
+        "or finetuned:<name>"
+    )
+
+
+def _finetuned_head(home: Path, name: str) -> Path:
+    path = home / "encoders" / name / "head.npz"
+    if "/" in name or name.startswith(".") or not path.is_file():
+        raise EncoderError(f"no fine-tuned encoder {name!r} in {home}: {path} is missing")
+    return path
+
+
+def _identify(spec: str, home: Path) -> tuple[str, list[Path]]:
+    """Id of a spec and the files that decide it."""
+    kind, rest = _kind(spec)
+    if kind == "open_clip":
+        from ops.embeddings.encoders.open_clip import identify_open_clip
+
+        return identify_open_clip(rest)
+    from ops.embeddings.encoders.starter import starter_files, starter_id
+
+    head = [_finetuned_head(home, rest)] if kind == "finetuned" else []
+    return starter_id(*head), starter_files(*head)
+
+
+def _load(spec: str, home: Path, device: str, part: Part, threads: int) -> Encoder:
+    kind, rest = _kind(spec)
+    if kind == "open_clip":
+        from ops.embeddings.encoders.open_clip import OpenClipEncoder
+
+        return OpenClipEncoder(rest, device=_device(device), part=part, threads=threads)
+    from ops.embeddings.encoders.starter import StarterEncoder
+    from ops.embeddings.starter.head import SHIPPED_HEAD
+
+    head = _finetuned_head(home, rest) if kind == "finetuned" else SHIPPED_HEAD
+    chosen = "cpu" if part == "text" else _device(device)
+    return StarterEncoder(home, device=chosen, part=part, threads=threads, head=head)
+
+
+def _device(device: str) -> str:
+    """``auto`` is CUDA where the driver's device file is there and torch agrees; looking imports no torch without it."""
+    if device != "auto":
+        return device
+    if not any(Path(name).exists() for name in ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg")):
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

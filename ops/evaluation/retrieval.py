@@ -1,0 +1,100 @@
+"""Retrieval metrics on plain arrays: ranks, recall, median rank, graded nDCG, bootstrap intervals.
+
+Pure numpy, so that a notebook, a Dagster check and the command line give the same figure for the same
+scores. Legend of the array names: Q queries, N items, M values of one metric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ops.core.errors import UsageError
+
+
+def ranks_of(scores_QN: ArrayLike, relevant_QN: ArrayLike) -> NDArray[np.int64]:
+    """1-based rank of each query's best relevant item, ``(Q,)`` int64.
+
+    ``scores_QN`` float, higher is better; ``relevant_QN`` bool. An irrelevant item with the same score
+    counts as ranked before, so that an encoder that gives everything one vector gets no credit.
+    Raises ``UsageError`` for a query without a relevant item, for a score that is NaN, or for shapes that differ.
+    """
+    scores, relevant = _matched(scores_QN, relevant_QN)
+    relevant = relevant.astype(bool)
+    if not relevant.any(axis=1).all():
+        missing = int(np.flatnonzero(~relevant.any(axis=1))[0])
+        raise UsageError(f"query {missing} has no relevant item, so it has no rank: leave it out")
+    best = np.where(relevant, scores, -np.inf).max(axis=1, keepdims=True)
+    return np.asarray(1 + ((scores >= best) & ~relevant).sum(axis=1), dtype=np.int64)
+
+
+def recall_at(ranks_Q: ArrayLike, k: int) -> float:
+    """Share of queries, 0-1, whose best relevant item is among the first ``k``."""
+    return float(np.mean(np.asarray(ranks_Q) <= k))
+
+
+def ndcg_at(scores_QN: ArrayLike, grades_QN: ArrayLike, k: int = 10) -> NDArray[np.float64]:
+    """Normalised discounted cumulative gain of each query's first ``k`` items, ``(Q,)`` float64, 0-1.
+
+    ``grades_QN`` >= 0; the gain of an item is its grade and the discount log2(rank + 1) (Järvelin and
+    Kekäläinen, 2002). Items with equal scores share the mean of the discounts of their places, which is
+    the expected value over all orders of the tie. A query whose grades are all 0 raises ``UsageError``.
+    """
+    scores, grades = _matched(scores_QN, grades_QN)
+    discounts = np.zeros(scores.shape[1])
+    top = min(k, scores.shape[1])
+    discounts[:top] = 1.0 / np.log2(np.arange(2, top + 2))
+    ideal = -np.sort(-grades, axis=1) @ discounts
+    if (ideal <= 0).any():
+        raise UsageError(f"query {int(np.flatnonzero(ideal <= 0)[0])} has no relevant item: leave it out")
+    gained = np.array([_tied_gain(*row, discounts) for row in zip(scores, grades, strict=True)])
+    return np.asarray(gained / ideal, dtype=np.float64)
+
+
+def bootstrap_interval(
+    values_M: ArrayLike,
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of ``statistic`` (default the mean) over queries drawn with replacement.
+
+    ``statistic`` maps ``(resamples, M)`` to ``(resamples,)``. The same values and seed give the same
+    interval. It tells how the figure would vary with other queries on the same footage, not with other footage.
+    Raises ``UsageError`` where there is no value.
+    """
+    values = np.asarray(values_M, dtype=np.float64)
+    if values.size == 0:
+        raise UsageError("an interval needs at least one value")
+    drawn = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
+    estimates = values[drawn].mean(axis=1) if statistic is None else statistic(values[drawn])
+    low, high = np.quantile(estimates, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def retrieval_summary(ranks_Q: ArrayLike) -> dict[str, float]:
+    """``r@1``, ``r@5``, ``r@10`` (percent, 0-100) and ``median_rank`` of 1-based ranks."""
+    recalls = {f"r@{k}": 100 * recall_at(ranks_Q, k) for k in (1, 5, 10)}
+    return {**recalls, "median_rank": float(np.median(np.asarray(ranks_Q)))}
+
+
+def _matched(scores_QN: ArrayLike, other_QN: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    scores, other = np.asarray(scores_QN, dtype=np.float64), np.asarray(other_QN, dtype=np.float64)
+    if scores.ndim != 2 or scores.shape != other.shape:
+        raise UsageError(f"scores {scores.shape} and relevance {other.shape} must both be (queries, items)")
+    if np.isnan(scores).any():
+        raise UsageError("scores hold NaN: the encoder that gave them is broken")
+    return scores, other
+
+
+def _tied_gain(scores_N: NDArray[np.float64], grades_N: NDArray[np.float64], discounts_N: NDArray[np.float64]) -> float:
+    _, group = np.unique(-scores_N, return_inverse=True)
+    size = np.bincount(group)
+    ends = np.cumsum(size)
+    cumulated = np.concatenate([[0.0], np.cumsum(discounts_N)])
+    shared = (cumulated[ends] - cumulated[ends - size]) / size
+    return float(np.bincount(group, weights=grades_N) @ shared)

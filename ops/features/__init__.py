@@ -1,0 +1,19 @@
+"""The only Feast client: apply definitions, write and read features, forget.
+
+Offline rows are the lake's own files, which this room never writes; online, Feast's sqlite store keeps scalars
+under ``<home>/feast/``. The definitions are in ``feature_repo/``.
+"""
+
+from ops.features.build import build_features
+from ops.features.historical import historical_features
+from ops.features.online import forget_features, online_features, write_online
+from ops.features.store import apply_features
+
+__all__ = [
+    "apply_features",
+    "build_features",
+    "forget_features",
+    "historical_features",
+    "online_features",
+    "write_online",
+]

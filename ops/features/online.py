@@ -1,0 +1,267 @@
+"""The online rows: write, read, forget. Feast's sqlite store lacks two things, which are made up for here.
+
+- *The last writer wins*, even with an older row, and its stored timestamps are whole seconds shifted by the
+  local time zone. A table of our own beside Feast's (``row_stamps``) keeps the exact ones, in microseconds
+  UTC, and a row is only written where it is not older and differs. It also keeps a hash of the row, so that
+  writing the same rows again needs no Feast.
+- *No row can be deleted*: :func:`forget_features` deletes in the database and leaves no trace in the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ops.core.errors import FeatureStoreError
+from ops.core.locks import exclusive
+from ops.core.settings import Settings
+from ops.features.store import (
+    database_of,
+    database_path,
+    lock_of,
+    mapped,
+    opened_store,
+    project_of,
+    table_of,
+    tables_in,
+)
+
+if TYPE_CHECKING:
+    from feast import FeatureStore, FeatureView, RepoConfig
+
+_KEYS_A_QUERY = 500  # SQLite's oldest limit on variables is 999
+
+
+def write_online(settings: Settings, view: str, rows: pa.Table) -> int:
+    """Bring lake ``rows`` of one view (``shot_metadata``, ``video_metadata``) online; the number of rows written.
+
+    A row that is stored with the same values, or with a newer (event, created) timestamp, is left alone, so
+    that a re-run writes nothing and a late writer cannot undo a newer one. Safe from several processes.
+    Raises ``FeatureStoreError`` where the view is not there, is offline only, or rows repeat a key.
+    """
+    if not len(rows) or _is_written(settings, view, rows):
+        return 0
+    with mapped(f"write {view} online"):
+        store = opened_store(settings)
+        feature_view = _online_view(store, view)
+        key = feature_view.entity_columns[0].name
+        names = [key, *(feature.name for feature in feature_view.features), "event_timestamp", "created_timestamp"]
+        if missing := [name for name in names if name not in rows.column_names]:
+            raise FeatureStoreError(f"{view} needs {', '.join(missing)}: pass whole rows of the lake's table")
+        if pc.count_distinct(rows[key]).as_py() != len(rows):
+            raise FeatureStoreError(f"{view}: rows repeat a {key}; write one row for each")
+        with exclusive(lock_of(settings)), closing(database_of(settings)) as database:
+            current = rows.take(_not_older(database, view, key, rows))
+            changed = current.take(_differing(store, feature_view, database, current.select(names)))
+            if len(changed):
+                store.write_to_online_store(view, changed.select(names).to_pandas(integer_object_nulls=True))
+            _remember_written(database, view, key, current)
+        return len(changed)
+
+
+def online_features(settings: Settings, ids: Sequence[str], features: str | Sequence[str]) -> list[dict[str, Any]]:
+    """One dict for each id, in order: the key (``shot_id`` or ``video_id``) and its features, null where unknown.
+
+    ``features`` is the name of a feature service (``shot_facets_v1``) or ``view:feature`` references, all of
+    one entity and of online views. Raises ``FeatureStoreError``.
+    """
+    with mapped("read online features"):
+        store = opened_store(settings)
+        wanted: Any = list(features)
+        views = {reference.split(":")[0] for reference in wanted}
+        if isinstance(features, str):
+            wanted = store.get_feature_service(features)
+            views = {projection.name for projection in wanted.feature_view_projections}
+        keys = {_online_view(store, view).entity_columns[0].name for view in views}
+        if len(keys) != 1:
+            raise FeatureStoreError(f"features of {', '.join(sorted(views))} have no key in common: ask for them apart")
+        if not ids:
+            return []
+        key = keys.pop()
+        columns = store.get_online_features(features=wanted, entity_rows=[{key: value} for value in ids]).to_dict()
+    return [{name: values[row] for name, values in columns.items()} for row in range(len(ids))]
+
+
+def forget_features(settings: Settings, video_id: str | None, shot_ids: Sequence[str] = ()) -> int:
+    """Remove a video, all its shots and further ``shot_ids`` from the online store; how many stored values went.
+
+    Nothing of them is left in the database file: freed space is overwritten and the file rewritten, so
+    that neither deleted rows nor earlier versions of them can be read from its pages. Offline rows go with
+    the lake's files. Where nothing is stored, nothing is written.
+    """
+    with mapped(f"forget {video_id or f'{len(shot_ids)} shots'}"):
+        if not database_path(settings).exists():
+            return 0
+        with exclusive(lock_of(settings)), closing(database_of(settings)) as database:
+            database.execute("PRAGMA secure_delete = ON")
+            with database:
+                removed = sum(
+                    _delete_rows(database, table, column, video_id, shot_ids) for table, column in _row_tables(database)
+                )
+            if removed:
+                # Old versions of a row linger in the free space of pages; a rewrite drops them.
+                database.execute("VACUUM")
+        return removed
+
+
+def online_shots(settings: Settings, video_ids: Sequence[str]) -> list[str]:
+    """Ids of the shots of the videos that were written online."""
+    if not database_path(settings).exists():
+        return []
+    query = "SELECT entity_id FROM row_stamps WHERE view = 'shot_metadata' AND entity_id > ? AND entity_id < ?"
+    with closing(database_of(settings)) as database:
+        if "row_stamps" not in tables_in(database):
+            return []
+        # a shot id is the video's, a colon and the frame; ";" follows ":" in the order of signs
+        found = [database.execute(query, [f"{video_id}:", f"{video_id};"]).fetchall() for video_id in video_ids]
+    return [shot_id for rows in found for (shot_id,) in rows]
+
+
+def _online_view(store: FeatureStore, name: str) -> FeatureView:
+    view = store.get_feature_view(name)
+    if not view.online:
+        raise FeatureStoreError(
+            f"{name} is offline only: read it with historical features, or ask the index for vectors"
+        )
+    return view
+
+
+def _is_written(settings: Settings, view: str, rows: pa.Table) -> bool:
+    """Whether exactly these rows were written last. Needs no Feast."""
+    key = "shot_id" if "shot_id" in rows.column_names else "video_id"
+    if key not in rows.column_names or not database_path(settings).exists():
+        return False
+    with closing(database_of(settings)) as database:
+        if not {f"{project_of(settings)}_{view}", "row_stamps"} <= tables_in(database):
+            return False
+        stored = _stored_stamps(database, view, rows[key].to_pylist())
+    return all(stored.get(id_) == (*stamp, content) for id_, stamp, content in _stamped(rows, key))
+
+
+def _not_older(database: sqlite3.Connection, view: str, key: str, rows: pa.Table) -> pa.Array:
+    """Positions of the rows that are not older than what is stored; their stamps are stored already.
+
+    Stamps go first, without the content: a kill in between leaves new stamps beside old values, and the next
+    run, with equal stamps and no known content, writes. The other way round an older row could slip in.
+    """
+    stored = _stored_stamps(database, view, rows[key].to_pylist())
+    found = list(enumerate(_stamped(rows, key)))
+    current = [(place, id_, stamp) for place, (id_, stamp, _) in found if stamp >= stored.get(id_, stamp)[:2]]
+    newer = [(view, id_, *stamp) for _, id_, stamp in current if id_ not in stored or stamp != stored[id_][:2]]
+    if newer:
+        with database:
+            database.executemany("INSERT OR REPLACE INTO row_stamps VALUES (?, ?, ?, ?, NULL)", newer)
+    return pa.array([place for place, _, _ in current], pa.int64())
+
+
+def _differing(store: FeatureStore, view: FeatureView, database: sqlite3.Connection, rows: pa.Table) -> pa.Array:
+    """Positions of the rows whose values are not those that Feast has stored."""
+    ids = rows[view.entity_columns[0].name].to_pylist()
+    values = _values_of(view, rows)
+    online = _stored_values(store.config, view, database, ids)
+    return pa.array([place for place, id_ in enumerate(ids) if online.get(id_) != values[place]], pa.int64())
+
+
+def _remember_written(database: sqlite3.Connection, view: str, key: str, rows: pa.Table) -> None:
+    stored = _stored_stamps(database, view, rows[key].to_pylist())
+    new = [(content, view, id_) for id_, _, content in _stamped(rows, key) if stored[id_][2] != content]
+    if new:
+        with database:
+            database.executemany("UPDATE row_stamps SET content = ? WHERE view = ? AND entity_id = ?", new)
+
+
+def _stamped(rows: pa.Table, key: str) -> Iterator[tuple[str, tuple[int, int], str]]:
+    """``(id, (event, created) in microseconds, hash of the other columns)`` of each row."""
+    stamps = zip(*(_microseconds(rows[name]) for name in ("event_timestamp", "created_timestamp")), strict=True)
+    rest = rows.select(sorted(set(rows.column_names) - {key, "event_timestamp", "created_timestamp"})).to_pylist()
+    for id_, stamp, row in zip(rows[key].to_pylist(), stamps, rest, strict=True):
+        yield id_, stamp, hashlib.blake2b(repr(row).encode(), digest_size=16).hexdigest()
+
+
+def _microseconds(stamps: pa.ChunkedArray) -> list[int]:
+    if stamps.null_count:
+        raise FeatureStoreError("rows without a timestamp cannot be ordered: write them through the lake first")
+    microseconds: list[int] = stamps.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
+    return microseconds
+
+
+def _values_of(view: FeatureView, rows: pa.Table) -> list[dict[str, bytes]]:
+    """Each row's features as Feast stores them: a serialised value by feature name."""
+    from feast.type_map import python_values_to_proto_values
+
+    columns = {
+        feature.name: [
+            value.SerializeToString()
+            for value in python_values_to_proto_values(rows[feature.name].to_pylist(), feature.dtype.to_value_type())
+        ]
+        for feature in view.features
+    }
+    return [{name: values[number] for name, values in columns.items()} for number in range(len(rows))]
+
+
+def _stored_stamps(
+    database: sqlite3.Connection, view: str, ids: Sequence[str]
+) -> dict[str, tuple[int, int, str | None]]:
+    query = "SELECT entity_id, event_us, created_us, content FROM row_stamps WHERE view = ? AND entity_id"
+    return {id_: (event, created, content) for id_, event, created, content in _select(database, query, [view], ids)}
+
+
+def _stored_values(
+    config: RepoConfig, view: FeatureView, database: sqlite3.Connection, ids: Sequence[str]
+) -> dict[str, dict[str, bytes]]:
+    encoded = {_entity_key(view.entity_columns[0].name, id_): id_ for id_ in ids}
+    query = f'SELECT entity_key, feature_name, value FROM "{table_of(config, view)}" WHERE entity_key'
+    stored: dict[str, dict[str, bytes]] = {}
+    for entity_key, feature, value in _select(database, query, [], list(encoded)):
+        stored.setdefault(encoded[entity_key], {})[feature] = value
+    return stored
+
+
+def _select(
+    database: sqlite3.Connection, query: str, first: list[Any], keys: Sequence[str | bytes]
+) -> Iterator[tuple[Any, ...]]:
+    """Rows of ``query IN (keys)``, a few hundred keys at a time."""
+    for start in range(0, len(keys), _KEYS_A_QUERY):
+        some = keys[start : start + _KEYS_A_QUERY]
+        yield from database.execute(f"{query} IN ({','.join('?' * len(some))})", [*first, *some])
+
+
+def _row_tables(database: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Tables with a row for an entity, and the column that names it: Feast's, of every view, and the stamps."""
+    found = []
+    for table in sorted(tables_in(database)):
+        columns = {column[1] for column in database.execute(f'PRAGMA table_info("{table}")')}
+        found += [(table, column) for column in ("entity_key", "entity_id") if column in columns]
+    return found
+
+
+def _delete_rows(
+    database: sqlite3.Connection, table: str, column: str, video_id: str | None, shot_ids: Sequence[str]
+) -> int:
+    """Delete the rows of a video, of all its shots, and of further shots.
+
+    Feast's entity key is the key's name, then the id, in one blob. The video's id is looked for inside it:
+    exact, because that id has a fixed length and only its own shots' ids begin with it.
+    """
+    removed = 0
+    if video_id:
+        inside = f'DELETE FROM "{table}" WHERE instr(CAST("{column}" AS BLOB), CAST(? AS BLOB)) > 0'
+        removed += database.execute(inside, [video_id]).rowcount
+    keys = [_entity_key("shot_id", shot_id) for shot_id in shot_ids] if column == "entity_key" else list(shot_ids)
+    exactly = f'DELETE FROM "{table}" WHERE "{column}" = ?'
+    return removed + sum(database.execute(exactly, [key]).rowcount for key in keys)
+
+
+def _entity_key(name: str, value: str) -> bytes:
+    """The blob that names an entity in Feast's online tables (its serialisation version 3)."""
+    from feast.infra.key_encoding_utils import serialize_entity_key
+    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    return serialize_entity_key(EntityKey(join_keys=[name], entity_values=[Value(string_val=value)]), 3)

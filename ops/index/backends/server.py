@@ -1,0 +1,286 @@
+"""A Qdrant server or cluster: one collection a version, and aliases that switch atomically.
+
+For an encoder ``E`` there are the collections ``needle-E-<version>`` and the aliases ``needle-E`` (the
+current version) and ``needle-E--previous-1`` and so on. A collection without one of these aliases is not
+a version: it is being built, or its publisher was killed, and the next one deletes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ops.core.errors import VectorIndexError
+from ops.index import tuning
+from ops.index.points import (
+    BLANK,
+    MARKS_KEY,
+    SAMPLED,
+    StoredPoint,
+    Wanted,
+    in_batches,
+    point_id_of,
+    require_rows,
+    shot_id_at,
+)
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
+
+TIMEOUT_S = 60
+
+
+def connect(url: str, api_key: str) -> QdrantClient:
+    """A client of the server at ``url``; nothing is asked of it yet. The key appears in no message."""
+    from qdrant_client import QdrantClient
+
+    with _mapped(f"{url!r} is not the address of a Qdrant server"), warnings.catch_warnings():
+        # Told once, by `needle doctor`; a warning at each start would hide others.
+        warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
+        return QdrantClient(url=url, api_key=api_key or None, timeout=TIMEOUT_S, check_compatibility=False)
+
+
+class ServerVersions:
+    """Versions of one encoder's index on a server."""
+
+    def __init__(self, client: QdrantClient, encoder_id: str, address: str = "the Qdrant server") -> None:
+        self.client = client
+        self.address = address
+        self.alias = f"needle-{_name_of(encoder_id)}"
+
+    def current(self) -> str | None:
+        return self._aliased().get(self.alias)
+
+    def has(self, version: str) -> bool:
+        return version in self._aliased().values()
+
+    def build(self, manifest: Mapping[str, Any], points: Iterable[StoredPoint]) -> None:
+        from qdrant_client import models
+
+        self._drop_unaliased()
+        name = self._collection(manifest["version"])
+        with self._mapped():
+            self.client.create_collection(name, **_config(manifest["dim"]), metadata=dict(manifest))
+            self._create_payload_indexes(name)
+        for batch in in_batches(points, tuning.BATCH):
+            structs = [
+                models.PointStruct(id=str(point_id_of(point.shot_id)), vector=_list_of(point), payload=point.payload)
+                for point in batch
+            ]
+            with self._mapped():
+                self.client.upsert(name, structs, wait=True)
+        with self._mapped():
+            counted = self.client.count(name, exact=True).count
+        require_rows(manifest, counted)
+
+    def switch(self, version: str) -> None:
+        if self.current() != version:
+            self._realias([version, *(name for name in self._ordered() if name != version)])
+        self._drop_unaliased()
+
+    def drop_old(self) -> None:
+        if current := self.current():
+            self._realias([current])
+        self._drop_unaliased()
+
+    def open(self, version: str) -> ServerStore:
+        with self._mapped():
+            if not self.client.collection_exists(self._collection(version)):
+                gone = f"version {version} of the index on {self.address} is gone: open the current one"
+                raise VectorIndexError(gone)
+            manifest = self.client.get_collection(self._collection(version)).config.metadata
+        return ServerStore(self, self._collection(version), dict(manifest or {}))
+
+    def _collection(self, version: str) -> str:
+        return f"{self.alias}-{version}"
+
+    def _slots(self) -> list[str]:
+        return [self.alias, *(f"{self.alias}--previous-{number}" for number in range(1, tuning.KEPT + 1))]
+
+    def _aliased(self) -> dict[str, str]:
+        """Version by alias, of this encoder's aliases."""
+        with self._mapped():
+            found = self.client.get_aliases().aliases
+        prefix = f"{self.alias}-"
+        slots = self._slots()
+        return {
+            item.alias_name: item.collection_name.removeprefix(prefix) for item in found if item.alias_name in slots
+        }
+
+    def _ordered(self) -> list[str]:
+        aliased = self._aliased()
+        return [aliased[slot] for slot in self._slots() if slot in aliased]
+
+    def _realias(self, versions: Sequence[str]) -> None:
+        from qdrant_client import models
+
+        operations: list[Any] = [
+            models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=name)) for name in self._aliased()
+        ]
+        for slot, version in zip(self._slots(), versions, strict=False):
+            create = models.CreateAlias(alias_name=slot, collection_name=self._collection(version))
+            operations.append(models.CreateAliasOperation(create_alias=create))
+        with self._mapped():
+            self.client.update_collection_aliases(operations)  # one request: the server applies all or none
+
+    def _drop_unaliased(self) -> None:
+        kept = {self._collection(version) for version in self._aliased().values()}
+        pattern = re.compile(rf"{re.escape(self.alias)}-{VERSION_PATTERN}")
+        with self._mapped():
+            for item in self.client.get_collections().collections:
+                if pattern.fullmatch(item.name) and item.name not in kept:
+                    self.client.delete_collection(item.name)
+
+    def _create_payload_indexes(self, collection: str) -> None:
+        from qdrant_client import models
+
+        keyword = models.KeywordIndexType.KEYWORD
+        # Only shows get graph edges of their own: for other fields they would cost a second graph and gain nothing.
+        fields = [
+            (name, models.KeywordIndexParams(type=keyword, enable_hnsw=name == "show"))
+            for name in ("show", "video_id", MARKS_KEY)
+        ]
+        for field, schema in fields:
+            self.client.create_payload_index(collection, field, schema, wait=True)
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        with _mapped(f"the index on {self.address} cannot be used"):
+            yield
+
+
+class ServerStore:
+    """One version: a collection that nobody writes any more."""
+
+    def __init__(self, versions: ServerVersions, collection: str, manifest: dict[str, Any]) -> None:
+        self._versions = versions
+        self._client = versions.client
+        self._collection = collection
+        self._manifest = manifest
+
+    def manifest(self) -> dict[str, Any]:
+        return self._manifest
+
+    def counts(self, key: str) -> dict[str, int]:
+        with self._versions._mapped():
+            answer = self._client.facet(self._collection, key, limit=max(1, self._manifest["rows"]), exact=True)
+        return {str(hit.value): hit.count for hit in answer.hits}
+
+    def query(self, vector: Sequence[float], depth: int, wanted: Wanted, *, exact: bool) -> list[tuple[str, float]]:
+        from qdrant_client import models
+
+        codes = models.QuantizationSearchParams(ignore=exact, rescore=True, oversampling=tuning.OVERSAMPLING)
+        with self._versions._mapped():
+            answer = self._client.query_points(
+                self._collection,
+                query=list(vector),
+                limit=depth,
+                query_filter=_filter_of(wanted),
+                search_params=models.SearchParams(hnsw_ef=max(tuning.HNSW_EF, depth), exact=exact, quantization=codes),
+                with_payload=False,
+            )
+        return [(shot_id_at(str(point.id)), float(point.score)) for point in answer.points]
+
+    def fetch(self, shot_ids: Sequence[str], *, vectors: bool) -> list[StoredPoint]:
+        found: list[StoredPoint] = []
+        for start in range(0, len(shot_ids), tuning.BATCH):
+            ids = [str(point_id_of(shot_id)) for shot_id in shot_ids[start : start + tuning.BATCH]]
+            with self._versions._mapped():
+                records = self._client.retrieve(self._collection, ids, with_payload=True, with_vectors=vectors)
+            found.extend(map(_stored, records))
+        return found
+
+    def scroll(self, wanted: Wanted, *, vectors: bool) -> Iterator[StoredPoint]:
+        offset: Any = None
+        while True:
+            with self._versions._mapped():
+                records, offset = self._client.scroll(
+                    self._collection,
+                    scroll_filter=_filter_of(wanted),
+                    limit=tuning.BATCH,
+                    offset=offset,
+                    with_payload=True,
+                    with_vectors=vectors,
+                )
+            yield from map(_stored, records)
+            if offset is None:
+                return
+
+    def close(self) -> None:
+        """Nothing to let go of: the client belongs to who made it."""
+
+
+VERSION_PATTERN = r"v\d+-\d+-[0-9a-f]{16}"
+
+
+def _config(dim: int) -> dict[str, Any]:
+    from qdrant_client import models
+
+    return {
+        # Dot, not Cosine: of unit vectors it is the cosine, and the engine keeps their bits as they are.
+        "vectors_config": models.VectorParams(size=dim, distance=models.Distance.DOT),
+        "hnsw_config": models.HnswConfigDiff(
+            m=tuning.HNSW_M,
+            ef_construct=tuning.HNSW_EF_CONSTRUCT,
+            full_scan_threshold=tuning.SCAN_KB,
+            payload_m=tuning.PAYLOAD_M,
+        ),
+        "quantization_config": models.ScalarQuantization(
+            scalar=models.ScalarQuantizationConfig(
+                type=models.ScalarType.INT8, quantile=tuning.QUANTILE, always_ram=True
+            )
+        ),
+        "optimizers_config": models.OptimizersConfigDiff(indexing_threshold=tuning.SCAN_KB),
+    }
+
+
+def _name_of(encoder_id: str) -> str:
+    """The encoder's id as a collection may be called; told apart by a hash where signs had to go."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "-", encoder_id)
+    return plain if plain == encoder_id else f"{plain}-{hashlib.sha256(encoder_id.encode()).hexdigest()[:8]}"
+
+
+def _list_of(point: StoredPoint) -> list[float]:
+    values: list[float] = [] if point.vector is None else point.vector.tolist()
+    return values
+
+
+def _stored(record: Any) -> StoredPoint:
+    vector = None if record.vector is None else np.asarray(record.vector, np.float32)
+    return StoredPoint(shot_id=shot_id_at(str(record.id)), payload=dict(record.payload or {}), vector=vector)
+
+
+def _filter_of(wanted: Wanted) -> Any:
+    from qdrant_client import models
+
+    must: list[Any] = [
+        models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
+        for key, values in (("show", wanted.shows), ("video_id", wanted.videos))
+        if values
+    ]
+    if wanted.sampled:
+        must.append(models.FieldCondition(key=MARKS_KEY, match=models.MatchAny(any=[SAMPLED])))
+    blank: list[Any] = []
+    if wanted.exclude_blank:
+        blank.append(models.FieldCondition(key=MARKS_KEY, match=models.MatchAny(any=[BLANK])))
+    return models.Filter(must=must or None, must_not=blank or None) if must or blank else None
+
+
+@contextmanager
+def _mapped(trouble: str) -> Iterator[None]:
+    """Turn the client's errors into ours. ValueError is what its in-memory mode raises for a missing collection."""
+    from qdrant_client.common.client_exceptions import QdrantException
+    from qdrant_client.http.exceptions import ApiException
+
+    try:
+        yield
+    except (ApiException, QdrantException, ValueError, OSError) as error:
+        raise VectorIndexError(
+            f"{trouble}: {error}; check NEEDLE_QDRANT_URL and NEEDLE_QDRANT_API_KEY with `needle doctor`"
+        ) from error

@@ -1,0 +1,85 @@
+"""Replicate the lake's current vectors to the nearest-neighbour index.
+
+Stands alone so that "what belongs into the index" is written once: the shots of videos that are ready,
+with their vectors, whatever else the lake keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from ops.core.settings import Settings
+from ops.core.tables import digest_of
+from ops.core.types import CheckOutcome, Progress, StepReport
+from ops.embeddings.build import matrix_of, table_of
+from ops.index.index import IndexRow, current_version, open_index, publish
+from ops.index.plan import make_plan
+from ops.videos import catalogue
+
+EMBEDDING_COLUMNS = ("shot_id", "video_id", "embedding", "vector_hash")
+_NOW = datetime.fromtimestamp(0, UTC)  # a version's name does not depend on when it is made
+SHOT_COLUMNS = ("shot_id", "video_id", "show", "start_frame", "end_frame", "is_blank")
+
+
+def wanted_rows(settings: Settings, encoder_id: str) -> Iterator[IndexRow]:
+    """Every row that belongs into the index, partition by partition (flat memory)."""
+    for partition in settings.lake.partitions(table_of(encoder_id)):
+        ready = {row["video_id"] for row in catalogue.videos_of(settings.lake, [partition]) if row["state"] == "ready"}
+        shots = {row["shot_id"]: row for row in settings.lake.read("shots", [partition], SHOT_COLUMNS).to_pylist()}
+        table = settings.lake.read(table_of(encoder_id), [partition], EMBEDDING_COLUMNS)
+        vectors = matrix_of(table["embedding"])
+        for row, vector in zip(table.drop_columns(["embedding"]).to_pylist(), vectors, strict=True):
+            if row["video_id"] in ready and row["shot_id"] in shots:
+                payload: dict[str, Any] = dict(shots[row["shot_id"]])
+                yield IndexRow(
+                    shot_id=payload.pop("shot_id"), vector=vector, vector_hash=row["vector_hash"], payload=payload
+                )
+
+
+def wanted_digest(settings: Settings, encoder_id: str) -> str:
+    """Digest of the (shot, vector) rows that belong into the index, read from the lake."""
+    return digest_of((row.shot_id, row.vector_hash) for row in wanted_rows(settings, encoder_id))
+
+
+def index_is_current(settings: Settings, encoder_id: str) -> bool:
+    """Whether the current version of the index is the one that the lake's rows would make."""
+    current = current_version(settings, encoder_id)
+    return current is not None and current == make_plan(encoder_id, wanted_rows(settings, encoder_id), _NOW).version
+
+
+def build_index(settings: Settings, encoder_id: str, progress: Progress) -> StepReport:
+    """Publish the lake's rows as the current version of the index; a no-op where they are."""
+    progress.start("index", 0, "vectors")
+    before = current_version(settings, encoder_id)
+    version = publish(
+        settings,
+        encoder_id,
+        lambda: wanted_rows(settings, encoder_id),
+        on_progress=lambda rows: progress.advance("index", rows),
+    )
+    progress.finish("index")
+    return StepReport(
+        changed=int(version != before),
+        data_version=version,
+        details={"index_version": version, "digest": wanted_digest(settings, encoder_id)},
+    )
+
+
+def check_index(settings: Settings, encoder_id: str) -> CheckOutcome:
+    """Compare the published index with the lake: digest of all rows, and some vectors read back."""
+    with open_index(settings, encoder_id) as index:
+        result = index.check(wanted_digest(settings, encoder_id), wanted_rows(settings, encoder_id))
+    return CheckOutcome(
+        name="same_rows_as_lake",
+        passed=result.passed,
+        details={
+            "index_version": result.version,
+            "rows": result.rows,
+            "digest": result.digest,
+            "vectors_read_back": result.compared,
+            "largest_difference": result.worst_difference,
+            "problems": list(result.problems),
+        },
+    )

@@ -1,0 +1,347 @@
+"""Publish shot vectors as an immutable version of the index, and search the current one.
+
+A version's name comes from its content (ids, vector hashes, payloads) and from how it is built, so
+publishing the same rows again is a no-op that writes nothing. The embedded engine is the default; with
+``NEEDLE_QDRANT_URL`` the same versions live on a server.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.errors import VectorIndexError
+from ops.core.locks import exclusive
+from ops.core.settings import Settings
+from ops.core.tables import digest_of
+from ops.index import tuning
+from ops.index.backends.edge import EdgeVersions
+from ops.index.backends.server import ServerVersions, connect
+from ops.index.plan import RowsChangedError, hash_of, make_plan, planned_points
+from ops.index.points import (
+    HASH_KEY,
+    MARKS_KEY,
+    IndexHit,
+    IndexRow,
+    PointStore,
+    Versions,
+    Wanted,
+)
+
+__all__ = [
+    "IndexCheck",
+    "IndexHit",
+    "IndexRow",
+    "VectorIndex",
+    "current_version",
+    "drop_old_versions",
+    "open_index",
+    "publish",
+    "version_of",
+]
+
+log = logging.getLogger(__name__)
+
+Rows = Iterable[IndexRow] | Callable[[], Iterable[IndexRow]]
+
+COMPARED = 100
+VECTOR_TOLERANCE = 1e-6
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexCheck:
+    """Whether an index holds what the lake holds.
+
+    ``compared`` vectors were read back; ``worst_difference`` is the largest absolute difference of any
+    of their components. ``problems`` are sentences for people, empty where ``passed``.
+    """
+
+    version: str
+    rows: int
+    digest: str
+    expected_digest: str
+    compared: int
+    worst_difference: float
+    problems: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems
+
+
+class VectorIndex:
+    """One version of an index, open for reading; safe to use from several threads.
+
+    It keeps answering from its version while newer ones are published; :meth:`is_current` tells.
+    """
+
+    def __init__(self, versions: Versions, version: str) -> None:
+        self.version = version
+        self._versions = versions
+        self._points: PointStore = versions.open(version)
+        self._rows: int = self._points.manifest()["rows"]
+
+    @property
+    def manifest_digest(self) -> str:
+        """Digest of the (shot id, vector hash) rows as it was when they were written; reads no point."""
+        return str(self._points.manifest()["digest"])
+
+    def counts(self, key: str) -> Counter[str]:
+        """Number of shots for each value of ``show`` or ``video_id``, counted by the engine."""
+        return Counter(self._points.counts(key) if self._rows else {})
+
+    def count(self) -> int:
+        """Number of shots."""
+        return self._rows
+
+    def is_current(self) -> bool:
+        """Whether no newer version was published."""
+        return self._versions.current() == self.version
+
+    def close(self) -> None:
+        """Let go of the version; it may then be cleaned away."""
+        self._points.close()
+
+    def __enter__(self) -> VectorIndex:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def search(
+        self,
+        vector: NDArray[np.float32],
+        *,
+        limit: int,
+        offset: int = 0,
+        shows: Sequence[str] = (),
+        videos: Sequence[str] = (),
+        exclude_blank: bool = False,
+        exact: bool = False,
+    ) -> list[IndexHit]:
+        """The shots nearest to ``vector``, float (D,), any length but zero: best first, ties by shot id.
+
+        ``shows`` and ``videos`` (names and ids; empty means all) and ``exclude_blank`` decide before the
+        search what may be found. ``exact`` compares with every shot instead of walking the graph.
+        ``limit`` hits after the first ``offset`` ones. Raises ``VectorIndexError`` on a vector that does
+        not fit and on a broken index.
+        """
+        if limit < 1 or offset < 0:
+            raise VectorIndexError(f"cannot return {limit} hits after the first {offset}: limit is at least 1")
+        if not self._rows:
+            return []
+        query = _unit(vector).tolist()
+        wanted = Wanted(shows=tuple(shows), videos=tuple(videos), exclude_blank=exclude_blank)
+        ranked = self._ranked(query, limit + offset, wanted, exact)[offset : offset + limit]
+        payloads = {
+            point.shot_id: _public(point.payload) for point in self._points.fetch([s for s, _ in ranked], vectors=False)
+        }
+        return [IndexHit(shot_id=shot_id, score=score, payload=payloads[shot_id]) for shot_id, score in ranked]
+
+    def _ranked(self, query: list[float], needed: int, wanted: Wanted, exact: bool) -> list[tuple[str, float]]:
+        """At least ``needed`` of the best, where there are so many, with no group of ties cut at that point."""
+        depth = max(tuning.SHALLOWEST, 1 << needed.bit_length())
+        while True:
+            found = self._points.query(query, depth, wanted, exact=exact or depth > tuning.DEEPEST)
+            if len(found) < depth or depth >= self._rows or found[-1][1] < found[needed - 1][1]:
+                return sorted(found, key=lambda hit: (-hit[1], hit[0]))
+            depth *= 4
+
+    def vectors(self, shot_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """Stored vectors, float32 (D,), by shot id; shots that are not in the index are left out."""
+        found = self._points.fetch(list(dict.fromkeys(shot_ids)), vectors=True)
+        return {point.shot_id: point.vector for point in found if point.vector is not None}
+
+    def digest(self) -> str:
+        """Digest of the (shot id, vector hash) rows, read back from the engine point by point."""
+        return digest_of(
+            (point.shot_id, point.payload[HASH_KEY]) for point in self._points.scroll(Wanted(), vectors=False)
+        )
+
+    @cached_property
+    def sample(self) -> NDArray[np.float32]:
+        """Up to 2,000 catalogue vectors, float32 (S, D), blank shots left out: the same for the same version.
+
+        Chosen by a hash of the shot id, which is independent of what the shot shows.
+        """
+        points = self._points.scroll(Wanted(sampled=True, exclude_blank=True), vectors=True)
+        vectors = [point.vector for point in points if point.vector is not None]
+        return np.stack(vectors) if vectors else np.zeros((0, 1), np.float32)
+
+    def sample_scores(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cosine of ``vector``, float (D,), with each vector of :attr:`sample`: float32 (S,)."""
+        if not len(self.sample):
+            return np.zeros(0, np.float32)
+        scores: NDArray[np.float32] = self.sample @ _unit(vector)
+        return scores
+
+    def check(self, expected_digest: str, rows: Iterable[IndexRow]) -> IndexCheck:
+        """Compare with the lake: the digest of all rows, and some vectors read back component by component.
+
+        ``rows`` are the lake's, streamed once; the shots compared are chosen by a hash of their ids.
+        """
+        digest = self.digest()
+        chosen = heapq.nsmallest(COMPARED, rows, key=lambda row: hash_of(row.shot_id))
+        stored = self.vectors([row.shot_id for row in chosen])
+        problems = []
+        if digest != expected_digest:
+            problems.append(f"the index holds other rows than the lake (digest {digest}, expected {expected_digest})")
+        missing = [row.shot_id for row in chosen if row.shot_id not in stored]
+        if missing:
+            problems.append(
+                f"{len(missing)} of {len(chosen)} shots read back are not in the index, such as {missing[0]}"
+            )
+        worst = max(
+            (_difference(row.vector, stored[row.shot_id]) for row in chosen if row.shot_id in stored), default=0.0
+        )
+        if not worst <= VECTOR_TOLERANCE:
+            problems.append(f"vectors read back differ from the lake's by up to {worst:.3g}")
+        return IndexCheck(
+            version=self.version,
+            rows=self._rows,
+            digest=digest,
+            expected_digest=expected_digest,
+            compared=len(stored),
+            worst_difference=worst,
+            problems=tuple(problems),
+        )
+
+
+def publish(
+    settings: Settings,
+    encoder_id: str,
+    rows: Rows,
+    *,
+    now: datetime | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> str:
+    """Make ``rows`` the current version of the encoder's index and return its name.
+
+    ``rows`` is a function that gives a fresh pass over the rows each time (memory stays flat), or an
+    iterable; an iterator is held in memory. Two passes are made: one names the version, one builds it.
+    Where that version is current already, nothing is written; where it is still kept, only the switch
+    is. One publisher at a time: others wait. ``on_progress`` is told how many rows more are written.
+    Raises ``VectorIndexError`` on rows that do not fit together and on an engine that refuses.
+    """
+    versions = _versions_of(settings, encoder_id)
+    with exclusive(_lock_of(settings, encoder_id)):
+        return publish_to(versions, encoder_id, rows, now=now, on_progress=on_progress)
+
+
+def publish_to(
+    versions: Versions,
+    encoder_id: str,
+    rows: Rows,
+    *,
+    now: datetime | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> str:
+    """:func:`publish` into given versions; the caller sees to it that nobody else publishes there."""
+    replay = _replayable(rows)
+    for _ in range(ATTEMPTS):
+        plan = make_plan(encoder_id, replay(), now or datetime.now(UTC))
+        if versions.current() == plan.version:
+            return plan.version
+        try:
+            if not versions.has(plan.version):
+                versions.build(plan.manifest, planned_points(plan, replay(), on_progress))
+        except RowsChangedError:
+            log.info("the rows changed while version %s of the index was built: building again", plan.version)
+            continue
+        versions.switch(plan.version)
+        log.info("index %s: version %s is current", encoder_id, plan.version)
+        return plan.version
+    raise VectorIndexError(
+        f"the vectors of {encoder_id} changed during each of {ATTEMPTS} attempts to index them: "
+        "wait until no ingest is running and materialise the index again"
+    )
+
+
+def open_index(settings: Settings, encoder_id: str) -> VectorIndex:
+    """The current version of the encoder's index.
+
+    Raises ``VectorIndexError`` where there is none yet, or where it is broken or cannot be reached.
+    """
+    return open_versions(_versions_of(settings, encoder_id), encoder_id)
+
+
+def open_versions(versions: Versions, encoder_id: str) -> VectorIndex:
+    """:func:`open_index` of given versions."""
+    for attempt in range(ATTEMPTS):
+        version = versions.current()
+        if version is None:
+            break
+        try:
+            return VectorIndex(versions, version)
+        except VectorIndexError:
+            # It was cleaned away between the question and the opening, by several newer ones.
+            if attempt == ATTEMPTS - 1 or versions.current() == version:
+                raise
+    raise VectorIndexError(f"there is no index for the encoder {encoder_id} yet: run `needle ingest PATH`")
+
+
+def current_version(settings: Settings, encoder_id: str) -> str | None:
+    """Name of the current version, or ``None`` before the first; opens and writes nothing."""
+    return _versions_of(settings, encoder_id).current()
+
+
+def drop_old_versions(settings: Settings, encoder_id: str) -> None:
+    """Delete every version but the current one, for what was forgotten must not stay in older ones.
+
+    On disk, a version that another process reads goes with the next call after it stopped.
+    """
+    versions = _versions_of(settings, encoder_id)
+    with exclusive(_lock_of(settings, encoder_id)):
+        versions.drop_old()
+
+
+def _lock_of(settings: Settings, encoder_id: str) -> Path:
+    return settings.home / "locks" / f"index-{encoder_id}.lock"
+
+
+def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = float(np.linalg.norm(vector))
+    if vector.ndim != 1 or not 0 < length < np.inf:
+        raise VectorIndexError(f"cannot search with a vector of shape {vector.shape} and length {length}")
+    return np.asarray(vector / length, np.float32)
+
+
+def _replayable(rows: Rows) -> Callable[[], Iterable[IndexRow]]:
+    if callable(rows):
+        return rows
+    held = list(rows) if isinstance(rows, Iterator) else rows
+    return lambda: held
+
+
+def _versions_of(settings: Settings, encoder_id: str) -> Versions:
+    if settings.qdrant_url:
+        client = _client(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
+        return ServerVersions(client, encoder_id, settings.qdrant_url)
+    if "/" in encoder_id or "\x00" in encoder_id or encoder_id.startswith("."):
+        raise VectorIndexError(f"{encoder_id!r} cannot name an index folder: it has a slash or starts with a dot")
+    return EdgeVersions(settings.home / "index" / encoder_id)
+
+
+@lru_cache(maxsize=4)
+def _client(url: str, api_key: str) -> Any:
+    """One client for each server: it holds the connections."""
+    return connect(url, api_key)
+
+
+def _public(payload: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in payload.items() if key not in (HASH_KEY, MARKS_KEY)}
+
+
+def _difference(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
+    return float(np.abs(left - right).max()) if left.shape == right.shape else float("inf")

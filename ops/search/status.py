@@ -1,0 +1,77 @@
+"""What is in the catalogue and what is searchable: the answer of ``needle status``.
+
+Stands alone because "is there anything to do" is decided here for the command line, and must agree
+with what the assets themselves would do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from ops.core.errors import VectorIndexError
+from ops.core.settings import Settings
+from ops.embeddings.build import embeddings_are_current, table_of
+from ops.index.index import open_index
+from ops.shots.build import shots_are_current
+from ops.shots.segment import detector_version
+from ops.videos import catalogue
+
+
+def due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -> set[str]:
+    """Partitions of those of the videos whose shots or vectors are missing or out of date."""
+    wanted = set(video_ids)
+    version = detector_version(settings.detector)
+    due = set()
+    for partition in {settings.partition_of(video_id) for video_id in wanted}:
+        shots = settings.lake.read("shots", [partition]).to_pylist()
+        vectors = settings.lake.read(table_of(encoder_id), [partition], None).to_pylist()
+        for video in catalogue.videos_of(settings.lake, [partition]):
+            if video["video_id"] not in wanted or video["state"] in ("set_aside", "removed"):
+                continue
+            own = [row for row in shots if row["video_id"] == video["video_id"]]
+            stored = {row["shot_id"]: row for row in vectors if row["video_id"] == video["video_id"]}
+            if (
+                video["state"] == "pending"
+                or not shots_are_current(settings, video["video_id"], own, version)
+                or not embeddings_are_current(settings, own, stored)
+            ):
+                due.add(partition)
+    return due
+
+
+def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
+    """The document of ``needle status --json`` (CONTRACT): home, index version, videos with states, totals."""
+    lake = settings.lake
+    try:
+        index = open_index(settings, encoder_id)
+        version, indexed = index.version, index.counts("video_id")
+    except VectorIndexError:
+        version, indexed = None, Counter[str]()
+    shots = Counter(lake.read("shots", columns=["video_id"])["video_id"].to_pylist())
+    embedded = Counter(lake.read(table_of(encoder_id), columns=["video_id"])["video_id"].to_pylist())
+    videos = []
+    for row in sorted(catalogue.videos_of(lake), key=lambda row: (row["path"], row["video_id"])):
+        counts = {"shots": shots, "embedded": embedded, "indexed": indexed}
+        figures = {name: count[row["video_id"]] for name, count in counts.items()}
+        whole = row["state"] == "ready" and 0 < figures["shots"] == figures["embedded"] == figures["indexed"]
+        videos.append(
+            {name: row[name] for name in ("video_id", "path", "show")}
+            | {"state": row["state"] if whole or row["state"] != "ready" else "pending", "reason": row["reason"]}
+            | figures
+            | {"footage_s": round(catalogue.footage_seconds(row), 3)}
+        )
+    return {
+        "home": str(settings.home),
+        "storage": settings.storage_uri,
+        "encoder_id": encoder_id,
+        "index_version": version,
+        "videos": videos,
+        "totals": {
+            "videos": len(videos),
+            "set_aside": sum(video["state"] == "set_aside" for video in videos),
+            "shots": sum(video["shots"] for video in videos),
+            "footage_s": round(sum(video["footage_s"] for video in videos if video["state"] == "ready"), 3),
+        },
+    }

@@ -1,0 +1,162 @@
+"""Bring the ``shots`` table and the proxies of some partitions up to date.
+
+Stands alone, beside the cutting itself, because this is where a re-run becomes a no-op: a video whose
+shots were cut by the same detector version, and whose proxies are all there, is not decoded again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ops.core.errors import MediaError
+from ops.core.settings import Settings
+from ops.core.tables import digest_of
+from ops.core.types import Progress, Shot, StepReport
+from ops.shots.checks import check_shots
+from ops.shots.segment import SegmentJob, detector_version, poster_key, proxy_key, segment_videos
+from ops.videos import catalogue
+from ops.videos.probe import probe
+
+TABLE = "shots"
+log = logging.getLogger(__name__)
+
+
+def shots_of(settings: Settings, video_id: str) -> list[dict[str, Any]]:
+    """Rows of one video's shots, in order."""
+    rows: list[dict[str, Any]] = settings.lake.read(TABLE, [settings.partition_of(video_id)]).to_pylist()
+    return sorted((row for row in rows if row["video_id"] == video_id), key=lambda row: row["index"])
+
+
+def shots_are_current(settings: Settings, video_id: str, rows: Sequence[dict[str, Any]], version: str) -> bool:
+    """Whether a video's shots need no cutting: same detector version, and every proxy and poster is there."""
+    if not rows or any(row["detector"] != version for row in rows):
+        return False
+    there = {*settings.store.list(f"proxies/{video_id}"), *settings.store.list(f"posters/{video_id}")}
+    spans = [(row["video_id"], row["start_frame"], row["end_frame"]) for row in rows]
+    return all(proxy_key(*span) in there and poster_key(*span) in there for span in spans)
+
+
+def build_shots(settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress) -> StepReport:
+    """Cut every ready video of the partitions that is not cut yet; refresh the show's name on the others.
+
+    A video that turns out to be damaged is set aside with its reason, and the rest goes on. Each video's
+    rows are written as soon as it is done, so a killed run loses at most the videos under way.
+    """
+    version = detector_version(settings.detector)
+    videos = {row["video_id"]: row for row in catalogue.videos_of(settings.lake, partitions) if row["state"] == "ready"}
+    jobs, changed = [], 0
+    for partition in partitions:
+        changed += _write_empty(settings, partition)
+    for video_id, row in videos.items():
+        stored = shots_of(settings, video_id)
+        if shots_are_current(settings, video_id, stored, version):
+            changed += settings.lake.update(
+                TABLE, settings.partition_of(video_id), video_id, [_renamed(shot, row, now) for shot in stored]
+            )
+        else:
+            jobs.append(_job(settings, row))
+    progress.start("shots", sum(catalogue.footage_seconds(videos[job.video_id]) for job in jobs), "s of footage")
+    for job, outcome in segment_videos(jobs, settings.workers):
+        changed += _settle(settings, videos[job.video_id], outcome, version, now, progress)
+    progress.finish("shots")
+    return _report(settings, partitions, changed)
+
+
+def _job(settings: Settings, row: dict[str, Any]) -> SegmentJob:
+    return SegmentJob(
+        source=Path(row["path"]),
+        info=probe(Path(row["path"])),
+        video_id=row["video_id"],
+        store=settings.store,
+        detector=settings.detector,
+        scratch=settings.scratch,
+    )
+
+
+def _seconds(progress: Progress, videos: dict[str, dict[str, Any]]) -> Any:
+    def advance(video_id: str, frames: int) -> None:
+        row = videos[video_id]
+        progress.advance("shots", frames * row["fps_den"] / row["fps_num"])
+
+    return advance
+
+
+def _settle(
+    settings: Settings,
+    video: dict[str, Any],
+    outcome: list[Shot] | MediaError,
+    version: str,
+    now: datetime,
+    progress: Progress,
+) -> int:
+    """Write what came of one video; 1 where a table changed."""
+    if isinstance(outcome, MediaError):
+        catalogue.set_aside(settings, video, str(outcome), now)
+        progress.set_aside("shots", video["path"], str(outcome))
+        log.warning("%s is set aside: %s", video["path"], outcome)
+        return 1
+    partition = settings.partition_of(video["video_id"])
+    rows = [_row(settings, video, shot, version, now) for shot in outcome]
+    changed = settings.lake.update(TABLE, partition, video["video_id"], rows)
+    return int(catalogue.set_frames(settings, video, outcome[-1].end_frame)) | int(changed)
+
+
+def _row(settings: Settings, video: dict[str, Any], shot: Shot, version: str, now: datetime) -> dict[str, Any]:
+    span = (shot.video_id, shot.start_frame, shot.end_frame)
+    return {
+        "shot_id": shot.shot_id,
+        "video_id": shot.video_id,
+        "show": video["show"],
+        "index": shot.index,
+        "start_frame": shot.start_frame,
+        "end_frame": shot.end_frame,
+        "start_s": shot.start_s,
+        "end_s": shot.end_s,
+        "transition": shot.transition,
+        "proxy_uri": settings.store.uri(proxy_key(*span)),
+        "poster_uri": settings.store.uri(poster_key(*span)),
+        "mean_luma": shot.mean_luma,
+        "is_blank": shot.is_blank,
+        "detector": version,
+        "event_timestamp": video["available_at"],
+        "created_timestamp": now,
+    }
+
+
+def _renamed(shot: dict[str, Any], video: dict[str, Any], now: datetime) -> dict[str, Any]:
+    return shot | {"show": video["show"], "created_timestamp": now}
+
+
+def _write_empty(settings: Settings, partition: str) -> int:
+    """A partition without usable footage still gets a file with the full schema: Feast reads folders of them."""
+    if partition in settings.lake.partitions(TABLE):
+        return 0
+    return int(settings.lake.write(TABLE, partition, []))
+
+
+def _report(settings: Settings, partitions: Sequence[str], changed: int) -> StepReport:
+    rows = settings.lake.read(TABLE, partitions).to_pylist()
+    by_partition: dict[str, dict[str, Any]] = {name: {"shots": 0, "blank": 0, "seconds": 0.0} for name in partitions}
+    for row in rows:
+        figures = by_partition[settings.partition_of(row["video_id"])]
+        figures["shots"] += 1
+        figures["blank"] += row["is_blank"]
+        figures["seconds"] = round(figures["seconds"] + row["end_s"] - row["start_s"], 3)
+    spans = ((row["shot_id"], f"{row['end_frame']} {row['show']} {row['detector']}") for row in rows)
+    return StepReport(
+        changed=changed,
+        data_version=digest_of(spans),
+        details={
+            "shots": len(rows),
+            "blank": sum(row["is_blank"] for row in rows),
+            "footage_seconds": round(sum(row["end_s"] - row["start_s"] for row in rows), 3),
+        },
+        by_partition=by_partition,
+        checks=check_shots(
+            rows, [row for row in catalogue.videos_of(settings.lake, partitions) if row["state"] == "ready"]
+        ),
+    )

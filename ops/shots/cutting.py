@@ -1,0 +1,217 @@
+"""Frames and sound of a film in, proxies and posters of its shots out, in one pass and bounded memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import av
+
+from ops.core.types import MediaInfo, Shot, Transition
+from ops.shots.detector import Boundary, Detector
+from ops.shots.lanes import Crew
+from ops.shots.pictures import glimpse_of, jpeg_of, look_at
+from ops.shots.posters import PosterChoice
+from ops.shots.proxies import ProxyFormat, ProxyWriter
+from ops.shots.sound import RATE, Samples, SoundLine
+
+MAX_SOUND_LAG_S = 5
+"""How long a finished shot waits for sound that comes late in the file, in seconds of footage."""
+SOUND_PIECE = RATE // 4
+TICKS_PER_FRAME = 16
+SNAP = 0.06
+"""Containers round times (Matroska: to milliseconds); at a constant rate a time this near, in frames, is exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimedFrame:
+    """A proxy frame with its number and its exact time in seconds from the first frame."""
+
+    index: int
+    time_s: Fraction
+    frame: av.VideoFrame
+
+
+@dataclass(frozen=True, slots=True)
+class CutShot:
+    """A finished shot and the local files of its proxy and poster."""
+
+    shot: Shot
+    proxy: Path
+    poster: Path
+
+
+def exact_time(index: int, time_s: Fraction, info: MediaInfo) -> Fraction:
+    """``index / fps`` where the rate is constant and the container's time says the same, or else its time."""
+    if info.variable_rate or abs(float(time_s * info.fps) - index) > SNAP:
+        return time_s
+    return Fraction(index * info.fps.denominator, info.fps.numerator)
+
+
+def time_base_of(info: MediaInfo, frame: av.VideoFrame) -> Fraction:
+    """Ticks in which proxies count: parts of a frame at a constant rate, or else the source's own."""
+    if info.variable_rate and frame.time_base:
+        return Fraction(frame.time_base)
+    return 1 / (info.fps * TICKS_PER_FRAME)
+
+
+def round_div(dividend: int, divisor: int) -> int:
+    """The whole number nearest to ``dividend / divisor``, halves up; ``divisor`` is positive."""
+    return (2 * dividend + divisor) // (2 * divisor)
+
+
+class _OpenShot:
+    """One shot being written. Its frames, samples and end pass through one lane, in order."""
+
+    def __init__(
+        self, first: TimedFrame, transition: Transition, crew: Crew, folder: Path, format_: ProxyFormat
+    ) -> None:
+        self.start, self.start_s, self.transition = first.index, first.time_s, transition
+        self.end, self.end_s = first.index, Fraction(-1)
+        self.sound_at = round(first.time_s * RATE)
+        self.proxy, self.poster = folder / f"{first.index}.mp4", folder / f"{first.index}.jpg"
+        self._format = format_
+        self._last_pts = -1
+        self._luma_sum, self._is_blank = 0.0, True
+        self._lane = crew.lane()
+        self._choice = PosterChoice()
+        self._writer: ProxyWriter | None = None
+
+    @property
+    def is_ended(self) -> bool:
+        return self.end_s >= 0
+
+    def add_frame(self, timed: TimedFrame, luma: float, is_blank: bool) -> None:
+        self.end = timed.index + 1
+        self._luma_sum += luma
+        self._is_blank &= is_blank
+        self._last_pts = max(self._ticks(timed.time_s), self._last_pts + 1)
+        self._lane.submit(partial(self._encode, timed.frame, self._last_pts), holds_frame=True)
+
+    def add_samples(self, samples: Samples) -> None:
+        self.sound_at += samples.shape[1]
+        self._lane.submit(partial(self._encode_samples, samples))
+
+    def close(self) -> None:
+        self._lane.submit(partial(self._finish, self._ticks(self.end_s)))
+
+    def shot(self, video_id: str, index: int) -> Shot:
+        return Shot(
+            video_id=video_id,
+            index=index,
+            start_frame=self.start,
+            end_frame=self.end,
+            start_s=float(self.start_s),
+            end_s=float(self.end_s),
+            transition=self.transition,
+            mean_luma=round(self._luma_sum / (self.end - self.start), 3),
+            is_blank=self._is_blank,
+        )
+
+    def _ticks(self, time_s: Fraction) -> int:
+        since, tick = time_s - self.start_s, self._format.time_base
+        # Whole numbers: a division of fractions for each frame of a film is felt.
+        return round_div(since.numerator * tick.denominator, since.denominator * tick.numerator)
+
+    def _encode(self, frame: av.VideoFrame, pts: int) -> None:
+        if self._writer is None:
+            self._writer = ProxyWriter(self.proxy, self._format)
+        self._choice.add(frame)
+        self._writer.add_frame(frame, pts)
+
+    def _encode_samples(self, samples: Samples) -> None:
+        assert self._writer is not None
+        self._writer.add_samples(samples)
+
+    def _finish(self, duration: int) -> None:
+        assert self._writer is not None
+        self._writer.close(duration)
+        self.poster.write_bytes(jpeg_of(self._choice.best()))
+        # The encoder and the kept frames are large; what remains of a shot is a few numbers.
+        del self._writer, self._choice
+
+
+class FilmCutter:
+    """Holds frames until the detector has decided about them, then passes them to the shot that they belong to."""
+
+    def __init__(self, video_id: str, info: MediaInfo, detector: Detector, crew: Crew, folder: Path) -> None:
+        self._video_id, self._info, self._detector = video_id, info, detector
+        self._crew, self._folder = crew, folder
+        self._format: ProxyFormat | None = None
+        self._waiting: deque[tuple[TimedFrame, float, bool]] = deque()
+        self._boundaries: dict[int, Transition] = {0: "start"}
+        self._sound = SoundLine()
+        self._open: deque[_OpenShot] = deque()
+        self._shots: list[_OpenShot] = []
+        self._newest_s = Fraction(0)
+        self._before_s = -1 / info.fps
+
+    def add_frame(self, timed: TimedFrame) -> None:
+        """Take the next frame, yuv420p in proxy size."""
+        if self._format is None:
+            size = (timed.frame.width, timed.frame.height)
+            base = time_base_of(self._info, timed.frame)
+            self._format = ProxyFormat(size=size, fps=self._info.fps, time_base=base, has_audio=self._info.has_audio)
+        glimpse = glimpse_of(timed.frame)
+        if timed.index:
+            self._before_s = self._newest_s
+        self._newest_s = timed.time_s
+        self._waiting.append((timed, *look_at(glimpse)))
+        self._note(self._detector.push(glimpse))
+        self._dispatch()
+
+    def add_sound(self, time_s: Fraction, frame: av.AudioFrame) -> None:
+        """Take the next decoded piece of sound."""
+        self._sound.add(time_s, frame)
+
+    def finish(self) -> list[CutShot]:
+        """No frames follow: end the last shot. The files are complete when the crew has left."""
+        self._note(self._detector.finish())
+        self._dispatch()
+        # Nothing says how long the last frame is shown: as long as the one before it.
+        self._end_shot(2 * self._newest_s - self._before_s)
+        self._pass_sound(is_last=True)
+        return [CutShot(shot.shot(self._video_id, at), shot.proxy, shot.poster) for at, shot in enumerate(self._shots)]
+
+    def _note(self, boundaries: list[Boundary]) -> None:
+        self._boundaries.update((boundary.frame, boundary.transition) for boundary in boundaries)
+
+    def _dispatch(self) -> None:
+        while self._waiting and self._waiting[0][0].index < self._detector.decided:
+            timed, luma, is_blank = self._waiting.popleft()
+            transition = self._boundaries.pop(timed.index, None)
+            if transition is not None:
+                self._end_shot(timed.time_s)
+                self._begin_shot(timed, transition)
+            self._open[-1].add_frame(timed, luma, is_blank)
+            self._pass_sound(until_s=timed.time_s)
+
+    def _begin_shot(self, first: TimedFrame, transition: Transition) -> None:
+        assert self._format is not None
+        shot = _OpenShot(first, transition, self._crew, self._folder, self._format)
+        self._open.append(shot)
+        self._shots.append(shot)
+
+    def _end_shot(self, end_s: Fraction) -> None:
+        if self._open:
+            self._open[-1].end_s = end_s
+
+    def _pass_sound(self, *, until_s: Fraction = Fraction(0), is_last: bool = False) -> None:
+        """Give shots the sound that is theirs, and close those that have all of it."""
+        while self._open:
+            shot = self._open[0]
+            if not shot.is_ended and not self._info.has_audio:
+                return
+            end = round((shot.end_s if shot.is_ended else until_s) * RATE)
+            is_late = is_last or self._newest_s - shot.end_s > MAX_SOUND_LAG_S
+            if self._info.has_audio:
+                ready = end if shot.is_ended and is_late else min(end, self._sound.end)
+                if ready - shot.sound_at >= (1 if shot.is_ended else SOUND_PIECE):
+                    shot.add_samples(self._sound.take(shot.sound_at, ready))
+            if not shot.is_ended or (self._info.has_audio and shot.sound_at < end):
+                return
+            shot.close()
+            self._open.popleft()

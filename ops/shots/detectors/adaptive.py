@@ -1,0 +1,40 @@
+"""PySceneDetect's AdaptiveDetector behind our interface."""
+
+from __future__ import annotations
+
+from scenedetect.detectors import AdaptiveDetector
+
+from ops.shots.detector import Boundary, Glimpse
+from ops.shots.detectors.content_scores import FastContentScore, timecode_of_frame
+from ops.shots.thresholds import ADAPTIVE, AdaptiveThresholds
+
+
+class _Adaptive(FastContentScore, AdaptiveDetector):  # type: ignore[misc]
+    pass
+
+
+class AdaptiveShotDetector:
+    """Cuts where the HSV change stands out from that of the two frames on each side. Hard cuts only."""
+
+    def __init__(self, thresholds: AdaptiveThresholds = ADAPTIVE) -> None:
+        self._detector = _Adaptive(
+            adaptive_threshold=thresholds.ratio,
+            min_scene_len=thresholds.min_length,
+            min_content_val=thresholds.min_content,
+        )
+        self.max_delay: int = self._detector.event_buffer_length
+        self._pushed = 0
+        self._finished = False
+
+    @property
+    def decided(self) -> int:
+        return self._pushed if self._finished else max(self._pushed - self.max_delay, 0)
+
+    def push(self, glimpse: Glimpse) -> list[Boundary]:
+        cuts = self._detector.process_frame(timecode_of_frame(self._pushed), glimpse.tiny)
+        self._pushed += 1
+        return [Boundary(cut.frame_num) for cut in cuts if cut.frame_num > 0]
+
+    def finish(self) -> list[Boundary]:
+        self._finished = True
+        return []

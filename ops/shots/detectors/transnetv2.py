@@ -1,0 +1,75 @@
+"""TransNetV2 over the whole film: the most thorough detector, at several times the cost of decoding."""
+
+from __future__ import annotations
+
+from ops.shots.detector import Boundary, Glimpse, TinyPicture
+from ops.shots.detectors.transnet_model import small_rgb, transition_probabilities
+from ops.shots.thresholds import TRANSNETV2, TransNetThresholds
+
+
+class TransNetDetector:
+    """Windows of 100 frames of which the middle 50 count, as the authors do it (Soucek and Lokoc 2020).
+
+    The first and the last picture are repeated where a window reaches beyond the film. A run of frames above the
+    threshold is one transition: the new shot begins after a short run, and in the middle of a long one.
+    """
+
+    def __init__(self, thresholds: TransNetThresholds = TRANSNETV2) -> None:
+        self._thresholds = thresholds
+        self._margin = (thresholds.window - thresholds.kept) // 2
+        self.max_delay = thresholds.window + thresholds.kept
+        self._window: list[TinyPicture] = []
+        self._pushed = self._scored = 0
+        self._run: list[int] = []
+        self._is_gradual = False
+        self._finished = False
+
+    @property
+    def decided(self) -> int:
+        if self._finished:
+            return self._pushed
+        # A run that goes on may yet place its boundary anywhere after its first frame; a very long one is cut off.
+        return self._run[0] + 1 if self._run else self._scored
+
+    def push(self, glimpse: Glimpse) -> list[Boundary]:
+        small = small_rgb(glimpse.tiny)
+        if not self._pushed:
+            self._window = [small] * self._margin
+        self._window.append(small)
+        self._pushed += 1
+        return self._score() if len(self._window) == self._thresholds.window else []
+
+    def finish(self) -> list[Boundary]:
+        found: list[Boundary] = []
+        while self._scored < self._pushed:
+            missing = self._thresholds.window - len(self._window)
+            found += self._score(self._window + [self._window[-1]] * missing)
+        found += self._end_run()
+        self._finished = True
+        return [boundary for boundary in found if boundary.frame < self._pushed]
+
+    def _score(self, window: list[TinyPicture] | None = None) -> list[Boundary]:
+        last_T, any_T = transition_probabilities(window or self._window)
+        self._window = self._window[self._thresholds.kept :]
+        found: list[Boundary] = []
+        kept = min(self._thresholds.kept, self._pushed - self._scored)
+        for offset in range(self._margin, self._margin + kept):
+            if last_T[offset] > self._thresholds.probability:
+                self._run.append(self._scored)
+                around = any_T[max(offset - 4, 0) : offset + 5] > self._thresholds.probability
+                self._is_gradual |= bool(around.sum() >= self._thresholds.gradual_length)
+                if len(self._run) >= self._thresholds.kept:
+                    found += self._end_run()
+            else:
+                found += self._end_run()
+            self._scored += 1
+        return found
+
+    def _end_run(self) -> list[Boundary]:
+        if not self._run:
+            return []
+        run, gradual = self._run, self._is_gradual
+        self._run, self._is_gradual = [], False
+        if gradual:
+            return [Boundary((run[0] + run[-1]) // 2 + 1, "gradual")]
+        return [Boundary(run[-1] + 1)]

@@ -1,0 +1,146 @@
+"""Pictures between decoder, detector and encoder: turned upright and scaled once, then looked at small."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+
+from ops.core.types import MediaInfo
+from ops.shots.detector import SMALL, Glimpse, TinyPicture
+
+SHORT_SIDE = 360
+"""Longest allowed short side of a proxy, pixels (CONTRACT.md)."""
+TINY_SIDE = 256
+"""Longer side of the picture for detection: PySceneDetect's own automatic downscale aims at this width."""
+POSTER_QUALITY = 85
+ONE_COLOUR_RANGE = 20
+
+Plane = npt.NDArray[np.uint8]
+
+_FULL_RANGE = frozenset({"yuvj420p", "yuvj422p", "yuvj444p", "yuvj440p"})
+
+
+def proxy_size(width: int, height: int) -> tuple[int, int]:
+    """Even ``(width, height)`` of the proxy for a display size: short side at most 360, never larger than it was."""
+    scale = min(1.0, SHORT_SIDE / min(width, height))
+
+    def even(side: int) -> int:
+        return max(2, min(round(side * scale / 2) * 2, side // 2 * 2))
+
+    return even(width), even(height)
+
+
+class FrameScaler:
+    """Makes proxy frames of one film: upright, square pixels, 8-bit yuv420p, one size; kept per film for its caches."""
+
+    def __init__(self, info: MediaInfo) -> None:
+        self.size = proxy_size(info.width, info.height)
+        self._turns = info.rotation // 90 % 4
+        width, height = self.size
+        self._stored = (height, width) if self._turns % 2 else (width, height)
+        self._reformatter = VideoReformatter()
+
+    def scale(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """The proxy frame; the same object where nothing has to change. Limited range, colours as the source's."""
+        width, height = self._stored
+        full = frame.format.name in _FULL_RANGE or frame.color_range == ColorRange.JPEG
+        rgb = frame.format.is_rgb
+        scaled = self._reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format="yuv420p",
+            interpolation="BICUBLIN" if (width, height) != (frame.width, frame.height) else None,
+            dst_colorspace=Colorspace.ITU601 if rgb else None,
+            src_color_range=ColorRange.JPEG if full and not rgb else None,
+            dst_color_range=ColorRange.MPEG if full or rgb else None,
+        )
+        return turned(scaled, self._turns) if self._turns else scaled
+
+
+def turned(frame: av.VideoFrame, quarters: int) -> av.VideoFrame:
+    """A yuv420p frame turned clockwise by ``quarters`` times 90 degrees."""
+    planes = [np.ascontiguousarray(np.rot90(plane, -quarters)) for plane in planes_of(frame)]
+    height, width = planes[0].shape
+    result = av.VideoFrame(width, height, "yuv420p")
+    for target, source in zip(planes_of(result), planes, strict=True):
+        target[:] = source
+    result.color_range, result.colorspace = frame.color_range, frame.colorspace
+    return result
+
+
+def planes_of(frame: av.VideoFrame) -> list[Plane]:
+    """Y, U and V of a yuv420p frame as views, uint8 (H, W) and twice (H/2, W/2)."""
+    return [
+        np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+        for plane in frame.planes
+    ]
+
+
+def glimpse_of(frame: av.VideoFrame) -> Glimpse:
+    """What a detector sees of a yuv420p frame, straight from its planes.
+
+    In two steps, because one average over 400 pixels a cell takes half as long again and finds the same cuts.
+    """
+    width, height = SMALL
+    return Glimpse(_packed_bgr(frame, width, height, steps=True), lambda: tiny_picture(frame))
+
+
+def tiny_picture(frame: av.VideoFrame) -> TinyPicture:
+    """The BGR picture for detection, longer side at most 256, of a yuv420p frame."""
+    scale = min(1.0, TINY_SIDE / max(frame.width, frame.height))
+    width, height = (max(round(side * scale / 4) * 4, 4) for side in (frame.width, frame.height))
+    return _packed_bgr(frame, width, height)
+
+
+def _packed_bgr(frame: av.VideoFrame, width: int, height: int, *, steps: bool = False) -> TinyPicture:
+    """The frame as BGR of another, even size: planes are scaled first, colours converted last."""
+    packed = np.empty((height * 3 // 2, width), np.uint8)
+    luma, *chroma = planes_of(frame)
+    packed[:height] = _scaled(luma, width, height, steps)
+    colours = packed[height:].reshape(2, -1)
+    for row, plane in zip(colours, chroma, strict=True):
+        row[:] = _scaled(plane, width // 2, height // 2, steps).ravel()
+    return np.asarray(cv2.cvtColor(packed, cv2.COLOR_YUV2BGR_I420), np.uint8)
+
+
+def _scaled(plane: Plane, width: int, height: int, steps: bool) -> Plane:
+    if not steps:
+        return np.asarray(cv2.resize(plane, (width, height)), np.uint8)
+    quarter = max(plane.shape[1] // 4, width), max(plane.shape[0] // 4, height)
+    return np.asarray(cv2.resize(cv2.resize(plane, quarter), (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def sharpness(frame: av.VideoFrame) -> float:
+    """Variance of the Laplacian of the luma at half size (Pech-Pacheco et al. 2000); 0 for one colour."""
+    half = cv2.resize(planes_of(frame)[0], (max(frame.width // 2, 1), max(frame.height // 2, 1)))
+    return float(cv2.meanStdDev(cv2.Laplacian(half, cv2.CV_16S))[1][0, 0]) ** 2
+
+
+def jpeg_of(frame: av.VideoFrame) -> bytes:
+    """The frame as a JPEG file."""
+    picture: Any = frame.to_ndarray(format="bgr24")
+    done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, POSTER_QUALITY])
+    if not done:
+        raise RuntimeError("OpenCV cannot write JPEG files")
+    return bytes(data)
+
+
+def look_at(glimpse: Glimpse) -> tuple[float, bool]:
+    """``(mean luma 0-255, whether the picture is of one colour)``.
+
+    One colour: averaged over cells, no channel varies by more than 20 of 255: coding noise and dither disappear,
+    the thinnest line of text does not.
+    """
+    blue, green, red, _ = cv2.mean(glimpse.small)
+    luma = 0.114 * blue + 0.587 * green + 0.299 * red
+    # A standard deviation is at most half of the range, and is there already.
+    if glimpse.deviation > ONE_COLOUR_RANGE / 2:
+        return luma, False
+    cells = glimpse.small.reshape(-1, 3)
+    return luma, bool((cells.max(axis=0).astype(int) - cells.min(axis=0) <= ONE_COLOUR_RANGE).all())

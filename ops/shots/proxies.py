@@ -1,0 +1,136 @@
+"""Writing the proxy of one shot: closed-GOP H.264 and AAC in an mp4 that any player and decord read exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.video.frame import PictureType
+
+from ops.shots.sound import LAYOUT, RATE, Samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxyRecipe:
+    """How proxies are encoded; measured in ``make bench``.
+
+    On 1,800 frames of Big Buck Bunny x264 ``ultrafast`` at CRF 28 took half the CPU time of ``superfast`` at CRF 27
+    (1,314 against 709 frames a CPU second), decord read 8 frames a shot in 58 % of the time (no CABAC, no
+    deblocking), the files were 1.6 times as large, PSNR 39.9 against 40.7 dB. No B-frames: pictures are stored as
+    shown. Key frames every 1.5 s cost 6 % in size against 3 s and read in 57 % of the time. One thread: the same
+    frames always give the same bytes.
+    """
+
+    revision: int = 1
+    preset: str = "ultrafast"
+    crf: int = 28
+    gop_s: Fraction = Fraction(3, 2)
+    audio_bit_rate: int = 96_000
+
+
+RECIPE = ProxyRecipe()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxyFormat:
+    """What all proxies of a film share: size in pixels, frames per second, seconds per tick, whether there is sound."""
+
+    size: tuple[int, int]
+    fps: Fraction
+    time_base: Fraction
+    has_audio: bool
+
+
+class ProxyWriter:
+    """Encodes one shot as its frames and samples come in. Frames must be yuv420p of the format's size."""
+
+    def __init__(self, path: Path, format_: ProxyFormat, recipe: ProxyRecipe = RECIPE) -> None:
+        self._format = format_
+        self._recipe = recipe
+        self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
+        # bitexact: no version of the encoding library in the file, so the bytes depend on the frames alone.
+        self._container.flags |= 0x0400
+        self._video = self._add_video()
+        self._sound = self._add_sound() if format_.has_audio else None
+        self._held: av.Packet[av.VideoStream] | None = None
+        self._samples = 0
+        self._started = False
+
+    def _add_video(self) -> av.VideoStream:
+        stream = self._container.add_stream("libx264", rate=self._format.fps)
+        stream.width, stream.height = self._format.size
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = self._format.time_base
+        context = stream.codec_context
+        context.time_base = self._format.time_base
+        context.thread_count = 1
+        context.gop_size = max(round(self._recipe.gop_s * self._format.fps), 1)
+        context.max_b_frames = 0
+        context.options = {
+            "preset": self._recipe.preset,
+            "crf": str(self._recipe.crf),
+            "x264-params": "open-gop=0:scenecut=0:force-cfr=0",
+        }
+        return stream
+
+    def _start(self, frame: av.VideoFrame) -> None:
+        """What the header says of colours is known with the first frame."""
+        context = self._video.codec_context
+        context.color_range = frame.color_range
+        context.colorspace = frame.colorspace
+        context.color_primaries = frame.color_primaries
+        context.color_trc = frame.color_trc
+        self._started = True
+
+    def _add_sound(self) -> av.AudioStream:
+        stream = self._container.add_stream("aac", rate=RATE, layout=LAYOUT)
+        stream.bit_rate = self._recipe.audio_bit_rate
+        stream.codec_context.thread_count = 1
+        stream.codec_context.options = {"aac_coder": "fast"}
+        return stream
+
+    def add_frame(self, frame: av.VideoFrame, pts: int) -> None:
+        """Encode the next frame, due ``pts`` ticks after the first."""
+        if not self._started:
+            self._start(frame)
+        frame.pts, frame.time_base = pts, self._format.time_base
+        frame.pict_type = PictureType.NONE
+        self._mux(self._video.encode(frame))
+
+    def add_samples(self, samples: Samples) -> None:
+        """Encode the next samples, float32 (2, samples)."""
+        assert self._sound is not None
+        step = 1024
+        for start in range(0, samples.shape[1], step):
+            part = samples[:, start : start + step]
+            frame = av.AudioFrame.from_ndarray(part, format="fltp", layout=LAYOUT)
+            frame.sample_rate, frame.pts = RATE, self._samples
+            frame.time_base = Fraction(1, RATE)
+            self._samples += part.shape[1]
+            self._container.mux(self._sound.encode(frame))
+
+    def close(self, duration: int) -> None:
+        """Finish the file; the shot lasts ``duration`` ticks."""
+        self._mux(self._video.encode(None))
+        if self._held is not None:
+            assert self._held.pts is not None
+            self._held.duration = max(duration - self._held.pts, 1)
+            self._container.mux(self._held)
+        if self._sound is not None:
+            self._container.mux(self._sound.encode(None))
+        self._container.close()
+
+    def abandon(self) -> None:
+        """Let go of the file without finishing it."""
+        self._container.close()
+
+    def _mux(self, packets: list[av.Packet[av.VideoStream]]) -> None:
+        """Write packets one behind: how long a frame is shown is known when the next one comes."""
+        for packet in packets:
+            if self._held is not None:
+                assert packet.pts is not None and self._held.pts is not None
+                self._held.duration = packet.pts - self._held.pts
+                self._container.mux(self._held)
+            self._held = packet

@@ -1,0 +1,158 @@
+"""A film in, its shots out: boundaries, proxies and posters, in one decoding pass."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+
+from ops.core.errors import MediaError, NeedleError
+from ops.core.storage import ObjectStore
+from ops.core.types import MediaInfo, Shot
+from ops.shots.cutting import CutShot, FilmCutter, TimedFrame
+from ops.shots.detector import detector_parameters, load_detector
+from ops.shots.lanes import Crew
+from ops.shots.reading import read_ahead
+
+logger = logging.getLogger(__name__)
+
+PROGRESS_STEP = 100
+"""Frames between two reports of progress."""
+
+
+def proxy_key(video_id: str, start: int, end: int) -> str:
+    """Object key of the proxy of the shot ``[start, end)``, source frame numbers."""
+    return f"proxies/{video_id}/{start}-{end}.mp4"
+
+
+def poster_key(video_id: str, start: int, end: int) -> str:
+    """Object key of the poster of the shot ``[start, end)``, source frame numbers."""
+    return f"posters/{video_id}/{start}-{end}.jpg"
+
+
+@cache
+def detector_version(name: str) -> str:
+    """``<name>-<8 hex digits>``: changes with the algorithm, its numbers and the recipe of the proxies. Loads no torch.
+
+    Raises ``UsageError`` for an unknown name.
+    """
+    from ops.shots.proxies import RECIPE
+
+    text = f"{detector_parameters(name)} {RECIPE}"
+    return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def segment_video(
+    source: Path,
+    video_id: str,
+    info: MediaInfo,
+    store: ObjectStore,
+    *,
+    detector: str = "auto",
+    threads: int = 1,
+    scratch: Path,
+    on_progress: Callable[[int], None] | None = None,
+) -> list[Shot]:
+    """Find the shots of ``source`` and put the proxy and the poster of each into ``store``.
+
+    Shots are consecutive and gapless from frame 0 to the last. The same film gives the same shots and the same
+    bytes for any number of ``threads``. Nothing reaches the store before the whole film has been read: a
+    ``MediaError`` (raised for damage, with its place) or a kill leaves the store as it was, and at most a folder
+    in ``scratch``. Objects of an earlier, different segmentation of the same video are removed. ``on_progress``
+    gets the number of frames read so far, now and then and at the end.
+    """
+    chosen = load_detector(detector)
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=scratch, prefix=f"shots-{video_id}-") as name:
+        folder = Path(name)
+        frames = 0
+        with Crew(threads) as crew:
+            cutter = FilmCutter(video_id, info, chosen, crew, folder)
+            with read_ahead(source, info, threads) as items:
+                for item in items:
+                    if isinstance(item, TimedFrame):
+                        cutter.add_frame(item)
+                        frames = item.index + 1
+                        if on_progress and frames % PROGRESS_STEP == 0:
+                            on_progress(frames)
+                    else:
+                        cutter.add_sound(item.time_s, item.frame)
+            cut = cutter.finish()
+        _store(cut, video_id, store)
+    if on_progress:
+        on_progress(frames)
+    logger.info("%s: %d shots in %d frames", video_id, len(cut), frames)
+    return [one.shot for one in cut]
+
+
+def _store(cut: list[CutShot], video_id: str, store: ObjectStore) -> None:
+    """Move the files in, then remove what an earlier segmentation left."""
+    keys = set()
+    for one in cut:
+        span = (video_id, one.shot.start_frame, one.shot.end_frame)
+        store.put_file(one.poster, poster_key(*span))
+        store.put_file(one.proxy, proxy_key(*span))
+        keys |= {poster_key(*span), proxy_key(*span)}
+    for prefix in (f"proxies/{video_id}", f"posters/{video_id}"):
+        for key in store.list(prefix):
+            if key not in keys:
+                store.delete(key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentJob:
+    """One film to cut: a local file, its id and facts, and where the results go. Picklable."""
+
+    source: Path
+    video_id: str
+    info: MediaInfo
+    store: ObjectStore
+    detector: str = "auto"
+    scratch: Path
+
+
+def segment_videos(jobs: Sequence[SegmentJob], workers: int) -> Iterator[tuple[SegmentJob, list[Shot] | MediaError]]:
+    """Cut many films, yielding each when it is done, in any order; damage in one is a result, not an end.
+
+    Films are spread over ``workers`` spawned processes (a decoder that crosses ``fork`` hangs), the longest
+    first; where there are fewer films than workers, each film gets several threads, and a single film is cut in
+    this process. Raises ``NeedleError`` if a process dies, and whatever else :func:`segment_video` raises.
+    """
+    processes = min(workers, len(jobs))
+    if processes <= 1:
+        yield from ((job, _run(job, workers)) for job in jobs)
+        return
+    longest_first = sorted(jobs, key=lambda job: job.info.frames, reverse=True)
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    try:
+        running = {pool.submit(_run, job, workers // processes): job for job in longest_first}
+        for done in as_completed(running):
+            yield running[done], done.result()
+    except BrokenProcessPool as error:
+        raise NeedleError(
+            "a process that was cutting footage ended suddenly, maybe for want of memory: run again with fewer workers"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _run(job: SegmentJob, threads: int) -> list[Shot] | MediaError:
+    try:
+        return segment_video(
+            job.source,
+            job.video_id,
+            job.info,
+            job.store,
+            detector=job.detector,
+            threads=threads,
+            scratch=job.scratch,
+        )
+    except MediaError as error:
+        return error

@@ -1,0 +1,1 @@
+"""Fitting what Needle ships and measuring what it finds."""

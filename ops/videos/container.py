@@ -1,0 +1,144 @@
+"""Opening a media file that nobody vouches for: one local file, known container formats, bounded sizes.
+
+A container can name other files and URLs (play lists, concatenation scripts, references to external tracks), so
+the formats are a closed list without any of those, and no protocol but ``file`` is allowed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from ops.core.errors import MediaError
+from ops.videos.integrity import reason_of_broken_structure
+
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegtsraw,mxf,mxf_opatom,flv,asf,ogg,dv,gxf,nut,wtv,rm,ivf,lxf,"
+    "dhav,swf,dirac,vc1,vc1test,nsv,tivo,ty"
+)
+"""Container formats that hold footage and cannot refer to anything outside the file."""
+
+MAX_SIDE = 16_384
+MAX_PIXELS = 16_384 * 8_640
+"""Largest picture that is decoded: 16K. A crafted header may ask for gigabytes a frame."""
+MAX_CHANNELS, MAX_SAMPLE_RATE = 64, 768_000
+
+OTHER_KINDS = {
+    (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"8BPS"): "a still picture",
+    (b"RIFF", b"ID3", b"fLaC", b"\xff\xfb", b"\xff\xf1", b"FORM"): "a sound file or a picture",
+    (b"PK\3\4", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"\xfd7zXZ"): "an archive",
+    (b"%PDF",): "a document",
+    (b"#EXTM3U", b"ffconcat", b"<?xml"): "a list of other files",
+}
+"""First bytes of things that people give the name of a film."""
+
+OPTIONS = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+
+
+@contextmanager
+def open_container(path: Path) -> Iterator[InputContainer]:
+    """The opened container of a file that passed :func:`require_file`; ``MediaError`` where it is no film."""
+    try:
+        # The prefix keeps a name such as "concat:a|b" or "http:x" from being read as a URL.
+        container = av.open("file:" + os.path.abspath(path), options=dict(OPTIONS), metadata_errors="replace")
+    except (av.FFmpegError, OSError, ValueError, UnicodeError) as error:
+        raise MediaError(_reason_not_opened(path)) from error
+    try:
+        yield container
+    finally:
+        container.close()
+
+
+def require_file(path: Path) -> None:
+    """Raise ``MediaError`` unless ``path`` is a regular file with bytes that may be read.
+
+    Stands alone because opening a pipe or a device would wait for ever.
+    """
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise MediaError("it is a folder, not a media file")
+        if not stat.S_ISREG(status.st_mode):
+            raise MediaError("it is not a regular file (a pipe, socket or device)")
+        if status.st_size == 0:
+            raise MediaError("the file is empty (0 bytes): copy it again")
+        os.close(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)))
+    except OSError as error:
+        raise MediaError(reason_of_os_error(path, error)) from error
+    except ValueError as error:
+        raise MediaError(f"{str(path)!r} is not a possible file name") from error
+
+
+def reason_of_os_error(path: Path | str, error: OSError) -> str:
+    """Plain words for why the system did not give the file."""
+    match error.errno:
+        case errno.ENOENT if os.path.islink(path):
+            return f"it is a link to {os.readlink(path)!r}, which does not exist"
+        case errno.ENOENT:
+            return "it does not exist"
+        case errno.EACCES | errno.EPERM:
+            return "it may not be read: give this user permission to read it"
+        case errno.ELOOP:
+            return "it is a link that leads back to itself"
+        case errno.ENAMETOOLONG:
+            return "its name is too long"
+        case _:
+            return f"it cannot be read ({error.strerror or error})"
+
+
+def _reason_not_opened(path: Path) -> str:
+    if reason := reason_of_broken_structure(path):
+        return reason
+    with path.open("rb") as file:
+        head = file.read(4096)
+    for signs, what in OTHER_KINDS.items():
+        if head.startswith(signs):
+            return f"it is {what}, not a film"
+    if not any(head):
+        return "it holds nothing but zeros: copy it again"
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as error:
+        # The last character of the head may be cut in two.
+        text = "" if error.start < len(head) - 4 else head[: error.start].decode()
+    if text and all(character.isprintable() or character.isspace() for character in text):
+        return "it is text, not a film"
+    return "it is not a film in a format that Needle reads, or its beginning is damaged"
+
+
+def video_stream_of(container: InputContainer) -> VideoStream:
+    """The first video track that is no cover picture; ``MediaError`` where there is none or it is too large."""
+    cover = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+    tracks = [stream for stream in container.streams.video if not stream.disposition & cover]
+    if not tracks:
+        raise MediaError("it holds sound but no pictures" if container.streams.audio else "it holds no pictures")
+    stream = tracks[0]
+    context = stream.codec_context
+    if context is None:
+        raise MediaError("its pictures are in a codec that Needle cannot decode: convert it to H.264 first")
+    require_size(context.width, context.height)
+    return stream
+
+
+def prepare_decoder(stream: VideoStream, threads: int = 1) -> None:
+    """Set up decoding with ``threads`` threads, refusing pictures that grow beyond the bounds within the stream."""
+    context = stream.codec_context
+    context.options = {"max_pixels": str(MAX_PIXELS)}
+    context.thread_count = max(threads, 1)
+    context.thread_type = "AUTO" if threads > 1 else "NONE"
+
+
+def require_size(width: int, height: int) -> None:
+    """Raise ``MediaError`` for a picture beyond the bounds."""
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise MediaError(
+            f"its pictures are {width}x{height}; Needle reads at most {MAX_SIDE} pixels a side and 16K in all"
+        )

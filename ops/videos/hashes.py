@@ -1,0 +1,87 @@
+"""Content hashes of footage, remembered, so that a second scan of unchanged footage reads no file."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from ops.core.errors import StorageError
+
+logger = logging.getLogger(__name__)
+
+Key = tuple[str, int, str]
+"""``(path or uri, bytes, stamp)``: modification time in nanoseconds, or etag. Without a stamp nothing is remembered."""
+
+WAIT_S = 60.0
+_TABLE = "CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, bytes INTEGER, stamp TEXT, hash TEXT) WITHOUT ROWID"
+
+
+class HashCache:
+    """SHA-256 of whole files by path, size and modification stamp, in one SQLite file.
+
+    Safe for several processes: each call is one short transaction and waits up to a minute for another's. A path
+    has one row, so the file does not grow when footage changes. A cache file that SQLite cannot read is thrown
+    away and built anew. Raises ``StorageError`` where the file cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def known(self, keys: Iterable[Key]) -> dict[Key, str]:
+        """The remembered hashes of those ``keys`` that have one."""
+        wanted = [key for key in keys if key[2]]
+        if not wanted or not self.path.exists():
+            return {}
+        found: dict[Key, str] = {}
+        with self._connection() as connection:
+            for key in wanted:
+                query = "SELECT hash FROM hashes WHERE path = ? AND bytes = ? AND stamp = ?"
+                row = connection.execute(query, key).fetchone()
+                if row:
+                    found[key] = row[0]
+        return found
+
+    def remember(self, key: Key, content_hash: str) -> None:
+        """Note the hash of one file, replacing what was known of its path."""
+        if not key[2]:
+            return
+        with self._connection() as connection:
+            connection.execute("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?)", (*key, content_hash))
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = self._open()
+            try:
+                with connection:
+                    yield connection
+            finally:
+                connection.close()
+        except (sqlite3.Error, OSError) as error:
+            raise StorageError(f"hash cache {self.path} cannot be used: {error}; delete it and run again") from error
+
+    def _open(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.path, timeout=WAIT_S)
+        try:
+            connection.execute(_TABLE)
+        except sqlite3.OperationalError:
+            connection.close()
+            raise
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            logger.warning("the hash cache %s is damaged (%s): starting a new one", self.path, error)
+            self.path.unlink(missing_ok=True)
+            connection = sqlite3.connect(self.path, timeout=WAIT_S)
+            connection.execute(_TABLE)
+        return connection
+
+
+def hash_of(file: BinaryIO) -> str:
+    """SHA-256 of the bytes of an open file, as hex."""
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]

@@ -1,0 +1,338 @@
+"""Finding footage: folders, files and ``s3://`` prefixes become a list of source files with ids from content."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from ops.core.errors import MediaError, StorageError
+from ops.core.storage import local_path_of
+from ops.core.types import video_id_of
+from ops.videos.container import reason_of_os_error, require_file
+from ops.videos.hashes import HashCache, Key, hash_of
+from ops.videos.objects import fetch_object, hash_object, is_remote, list_objects, read_object
+from ops.videos.shows import CATALOGUE, Catalogue, describe, normal, read_catalogue
+
+__all__ = ["HashCache", "Scan", "SourceFile", "is_video_name", "local_source", "scan", "unchanged_since"]
+
+EXTENSIONS = {"mp4", "m4v", "mov", "3gp", "3g2", "f4v", "mkv", "webm", "avi", "divx", "mxf", "gxf", "nut", "dv"}
+EXTENSIONS |= {"ts", "mts", "m2ts", "m2t", "mpg", "mpeg", "mpe", "vob", "wmv", "asf", "flv", "ogv", "ogm", "rm", "rmvb"}
+
+SKIPPED_FOLDERS = {"@eaDir", "__MACOSX", "lost+found", "#recycle", "$RECYCLE.BIN", "System Volume Information"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceFile:
+    """One file of footage. ``path`` is absolute or an ``s3://`` URI; ``content_hash`` is SHA-256, hex."""
+
+    path: str
+    show: str
+    title: str
+    season: int | None
+    episode: int | None
+    content_hash: str
+    bytes: int
+
+    @property
+    def video_id(self) -> str:
+        return video_id_of(self.content_hash)
+
+
+@dataclass(kw_only=True)
+class Scan:
+    """What a scan found, in the order of paths.
+
+    ``set_aside`` holds ``(path, reason)``; a bad line of a catalogue has the path ``.../catalogue.csv, line 7``.
+    ``duplicates`` holds ``(path, path of the file with the same content that counts)``. ``unsettled`` are files
+    that changed too recently: a copy may still be under way. ``hashed`` counts the files whose bytes were read.
+    """
+
+    files: list[SourceFile] = field(default_factory=list)
+    set_aside: list[tuple[str, str]] = field(default_factory=list)
+    duplicates: list[tuple[str, str]] = field(default_factory=list)
+    unsettled: list[str] = field(default_factory=list)
+    hashed: int = 0
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A candidate: where it lies, below which root, and the cache key of its content."""
+
+    key: Key
+    root: str
+
+
+def scan(
+    paths: Sequence[str],
+    *,
+    library: str = "",
+    hashes: HashCache,
+    settled_seconds: float = 0,
+    now: float | None = None,
+) -> Scan:
+    """Find the footage in files, folders and ``s3://`` prefixes.
+
+    The show of a file is its first folder below the root, or its stem where it lies at the root; the root is
+    ``library`` where the file lies below it, else the given folder or the file's own. ``catalogue.csv`` at the root
+    overrides. Folders are searched for names of footage, a file that is named is taken whatever its name. What
+    cannot be used is set aside with a reason and never stops the rest. With ``settled_seconds`` files that changed
+    within that time before ``now`` (seconds since 1970; default: the clock) are left for later.
+    """
+    result = Scan()
+    found: dict[str, _Found] = {}
+    library = _absolute(library) if library else ""
+    clock = time.time() if now is None else now
+    for path in dict.fromkeys(map(_absolute, paths)):
+        try:
+            finder = _find_remote if is_remote(path) else _find_local
+            for candidate in finder(path, library, result):
+                found.setdefault(candidate.key[0], candidate)
+        except StorageError as error:
+            result.set_aside.append((path, str(error)))
+    settled = [found[path] for path in sorted(found) if _is_settled(path, settled_seconds, clock, result)]
+    catalogues = _read_catalogues({candidate.root for candidate in settled}, set(map(_absolute, paths)), result)
+    known = hashes.known(candidate.key for candidate in settled)
+    first: dict[str, str] = {}
+    # Of files with the same content the one that the catalogue describes counts, else the first by path.
+    for candidate in sorted(settled, key=lambda it: _place(it) not in catalogues[it.root].rows):
+        content_hash = known.get(candidate.key) or _hash(candidate.key, hashes, result)
+        if content_hash:
+            _add(candidate, content_hash, catalogues[candidate.root], first, result)
+    result.files.sort(key=lambda source: source.path)
+    result.duplicates.sort()
+    result.set_aside = sorted({(_printable(path), reason) for path, reason in result.set_aside})
+    return result
+
+
+def is_video_name(path: str) -> bool:
+    """Whether a scan of a folder takes a file of this name for footage."""
+    name = path.rsplit("/", 1)[-1]
+    return not name.startswith(".") and name.rpartition(".")[2].lower() in EXTENSIONS and "." in name
+
+
+def unchanged_since(path: str, seconds: float, now: float) -> bool:
+    """Whether the local file ``path`` has rested for ``seconds`` before ``now`` (seconds since 1970).
+
+    Counts the last change of content and of name, so a file that was moved in with an old date waits as well. A
+    time in the future (a camera or server with a wrong clock) does not make a file wait for ever. An object in a
+    store appears at once and whole, and is always at rest.
+    """
+    if is_remote(path):
+        return True
+    status = os.stat(path)
+    return all(not 0 <= now - moment < seconds for moment in (status.st_mtime, status.st_ctime))
+
+
+@contextmanager
+def local_source(path: str, scratch: Path) -> Iterator[Path]:
+    """A local path with the bytes of a source file; an object is fetched into ``scratch`` and removed afterwards.
+
+    Raises ``MediaError`` where it is gone, ``StorageError`` where the store cannot be read.
+    """
+    if not is_remote(path):
+        yield Path(path)
+        return
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=scratch, prefix="source-") as folder:
+        copy = Path(folder) / f"source{PurePosixPath(path).suffix}"
+        try:
+            fetch_object(path, copy)
+        except FileNotFoundError as error:
+            raise MediaError("it does not exist in the store any more") from error
+        yield copy
+
+
+def _absolute(path: str) -> str:
+    return path.rstrip("/") if is_remote(path) else local_path_of(path)
+
+
+def _printable(path: str) -> str:
+    """``path`` as text that tables and pages can hold: bytes that are no UTF-8 become escapes."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _root_of(path: str, library: str, otherwise: str) -> str:
+    return library if library and path.startswith(library.rstrip("/") + "/") else otherwise
+
+
+def _find_remote(path: str, library: str, result: Scan) -> Iterator[_Found]:
+    objects = list_objects(path)
+    if not objects:
+        result.set_aside.append((path, "it does not exist in the store, or holds nothing"))
+        return
+    is_object = objects[0].uri == path
+    root = path.rpartition("/")[0] if is_object else path
+    footage = [stored for stored in objects if is_object or _is_footage(stored.uri.removeprefix(root).lstrip("/"))]
+    if not footage:
+        result.set_aside.append((path, "it holds no footage"))
+    for stored in footage:
+        if stored.bytes:
+            yield _Found((stored.uri, stored.bytes, stored.stamp), _root_of(stored.uri, library, root))
+        else:
+            result.set_aside.append((stored.uri, "the file is empty (0 bytes): copy it again"))
+
+
+def _is_footage(relative: str) -> bool:
+    folders = relative.split("/")[:-1]
+    return is_video_name(relative) and not any(_is_skipped(folder) for folder in folders)
+
+
+def _is_skipped(folder: str) -> bool:
+    return folder.startswith(".") or folder in SKIPPED_FOLDERS
+
+
+def _find_local(path: str, library: str, result: Scan) -> Iterator[_Found]:
+    if not os.path.isdir(path):
+        candidates, otherwise = [path], os.path.dirname(path)
+    else:
+        before = len(result.set_aside)
+        candidates, otherwise = sorted(_walk(path, result)), path
+        if not candidates and len(result.set_aside) == before:
+            result.set_aside.append((path, "the folder holds no footage"))
+    for candidate in candidates:
+        try:
+            candidate.encode()
+            require_file(Path(candidate))
+            status = os.stat(candidate)
+        except UnicodeEncodeError:
+            result.set_aside.append((candidate, "its name is not valid UTF-8: rename it"))
+        except MediaError as error:
+            result.set_aside.append((candidate, str(error)))
+        except OSError as error:
+            result.set_aside.append((candidate, reason_of_os_error(candidate, error)))
+        else:
+            key = (candidate, status.st_size, str(status.st_mtime_ns))
+            yield _Found(key, _root_of(candidate, library, otherwise))
+
+
+def _walk(top: str, result: Scan) -> Iterator[str]:
+    """Names of footage below ``top``. Links to folders are followed last, and no folder is entered twice."""
+    entered: set[tuple[int, int]] = set()
+    folders, links = [top], list[str]()
+    while folders or links:
+        folder = folders.pop() if folders else links.pop(0)
+        try:
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in entered:
+                continue
+            entered.add((status.st_dev, status.st_ino))
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            for entry in entries:
+                if _is_folder(entry):
+                    if not _is_skipped(entry.name):
+                        (links if entry.is_symlink() else folders).append(entry.path)
+                elif is_video_name(entry.name):
+                    yield entry.path
+        except OSError as error:
+            result.set_aside.append((folder, reason_of_os_error(folder, error)))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """A link that leads back to itself is no folder; asking raises, and must not end the walk."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_settled(path: str, seconds: float, now: float, result: Scan) -> bool:
+    try:
+        if not seconds or unchanged_since(path, seconds, now):
+            return True
+        result.unsettled.append(path)
+    except OSError as error:
+        result.set_aside.append((path, reason_of_os_error(path, error)))
+    return False
+
+
+def _read_catalogues(roots: Iterable[str], scanned: set[str], result: Scan) -> dict[str, Catalogue]:
+    """The catalogue of each root; what is wrong in one is set aside with its line."""
+    catalogues = {}
+    for root in sorted(roots):
+        path = f"{root.rstrip('/')}/{CATALOGUE}"
+        catalogue = Catalogue()
+        try:
+            catalogue = read_catalogue(read_object(path) if is_remote(path) else Path(path).read_bytes())
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            result.set_aside.append((path, reason_of_os_error(path, error)))
+        except StorageError as error:
+            result.set_aside.append((path, str(error)))
+        result.set_aside += [(f"{path}, line {line}", reason) for line, reason in catalogue.problems]
+        if root in scanned and not is_remote(root):
+            names = {normal(name) for name in _names_below(root, catalogue)}
+            result.set_aside += [
+                (f"{path}, line {catalogue.lines[name]}", f"{name!r} is not in the library")
+                for name in catalogue.rows
+                if name not in names
+            ]
+        catalogues[root] = catalogue
+    return catalogues
+
+
+def _names_below(root: str, catalogue: Catalogue) -> Iterator[str]:
+    """Those names of the catalogue that exist, however the file system spells their accents."""
+    for name in catalogue.rows:
+        if os.path.exists(os.path.join(root, name)) or _exists_decomposed(root, name):
+            yield name
+
+
+def _exists_decomposed(root: str, name: str) -> bool:
+    import unicodedata
+
+    return os.path.exists(os.path.join(root, unicodedata.normalize("NFD", name)))
+
+
+def _hash(key: Key, hashes: HashCache, result: Scan) -> str:
+    """The content hash, remembered; empty where the file cannot be read or changes meanwhile."""
+    path, size, stamp = key
+    try:
+        if is_remote(path):
+            content_hash = hash_object(path)
+        else:
+            with open(path, "rb") as file:
+                content_hash = hash_of(file)
+                after = os.fstat(file.fileno())
+            if (after.st_size, str(after.st_mtime_ns)) != (size, stamp):
+                result.unsettled.append(path)
+                return ""
+    except StorageError as error:
+        result.set_aside.append((path, str(error)))
+        return ""
+    except OSError as error:
+        result.set_aside.append((path, reason_of_os_error(path, error)))
+        return ""
+    result.hashed += 1
+    hashes.remember(key, content_hash)
+    return content_hash
+
+
+def _place(found: _Found) -> str:
+    """Path below the root, in the catalogue's spelling."""
+    return normal(found.key[0].removeprefix(found.root).lstrip("/"))
+
+
+def _add(found: _Found, content_hash: str, catalogue: Catalogue, first: dict[str, str], result: Scan) -> None:
+    path, size, _ = found.key
+    if content_hash in first:
+        result.duplicates.append((path, first[content_hash]))
+        return
+    first[content_hash] = path
+    said = describe(path.removeprefix(found.root).lstrip("/"), catalogue)
+    result.files.append(
+        SourceFile(
+            path=path,
+            show=said.show,
+            title=said.title,
+            season=said.season,
+            episode=said.episode,
+            content_hash=content_hash,
+            bytes=size,
+        )
+    )

@@ -1,0 +1,103 @@
+"""Source footage in an object store: listing, reading, fetching, through fsspec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ops.core.errors import StorageError
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredObject:
+    """One object: full ``uri``, size, and a ``stamp`` that changes with its content (the etag)."""
+
+    uri: str
+    bytes: int
+    stamp: str
+
+
+def is_remote(path: str) -> bool:
+    """Whether ``path`` names an object store rather than a local file."""
+    return "://" in path and not path.startswith("file://")
+
+
+def list_objects(uri: str) -> list[StoredObject]:
+    """The object at ``uri``, or all objects below it, sorted; empty where there is nothing.
+
+    Raises ``StorageError`` where the store cannot be asked: never an empty list in its place.
+    """
+    scheme = urlsplit(uri).scheme
+    try:
+        with _mapped(uri):
+            found: dict[str, dict[str, Any]] = _filesystem(uri).find(uri.rstrip("/"), detail=True)
+    except FileNotFoundError as error:
+        raise StorageError(f"{uri}: the store has no such bucket") from error
+    objects = [
+        StoredObject(uri=f"{scheme}://{path.lstrip('/')}", bytes=int(info["size"] or 0), stamp=_stamp(info))
+        for path, info in found.items()
+        if info["type"] == "file" and not path.endswith("/")
+    ]
+    return sorted(objects, key=lambda stored: stored.uri)
+
+
+def read_object(uri: str) -> bytes:
+    """All bytes of a small object. Raises ``FileNotFoundError`` or ``StorageError``."""
+    with _mapped(uri):
+        return bytes(_filesystem(uri).cat_file(uri))
+
+
+def hash_object(uri: str) -> str:
+    """SHA-256 of an object's bytes as hex, streamed."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    with _mapped(uri), _filesystem(uri).open(uri, "rb", block_size=8 << 20, cache_type="readahead") as file:
+        while chunk := file.read(8 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def fetch_object(uri: str, target: Path) -> None:
+    """Copy an object to the local path ``target``."""
+    with _mapped(uri):
+        _filesystem(uri).get_file(uri, str(target))
+
+
+def _stamp(info: dict[str, Any]) -> str:
+    for name in ("ETag", "etag", "md5Hash", "LastModified", "mtime", "created"):
+        if info.get(name):
+            return str(info[name]).strip('"')
+    return ""
+
+
+def _filesystem(uri: str) -> AbstractFileSystem:
+    import fsspec
+
+    scheme = urlsplit(uri).scheme
+    try:
+        # Without the listings cache, which would hide footage that arrived since the last look.
+        return fsspec.filesystem(scheme, use_listings_cache=False)
+    except (ImportError, ValueError) as error:
+        raise StorageError(f"cannot read {uri!r}: {error}") from error
+
+
+@contextmanager
+def _mapped(uri: str) -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except PermissionError as error:
+        raise StorageError(f"{uri}: the store refused access: check the credentials and the bucket's policy") from error
+    except (OSError, BotoCoreError, ClientError) as error:
+        raise StorageError(f"{uri}: the store cannot be read: {error}") from error

@@ -1,0 +1,72 @@
+"""What the library sensor sees: which partitions are due, and why nothing is where nothing is.
+
+Stands alone so that every way in which a watched folder can mislead (empty because it is not mounted,
+half-copied files, touched but unchanged files) is tested as a plain function, without Dagster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ops.core.errors import StorageError
+from ops.core.settings import Settings
+from ops.core.tables import digest_of
+from ops.videos import catalogue
+from ops.videos.library import HashCache, scan
+
+SETTLED_SECONDS = 10
+"""A file is read once its size and time have rested that long: a copy under way keeps changing them."""
+
+MOST_PER_LOOK = 64
+"""Videos that become due in one look at the most, so that no single run holds a whole archive."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """Outcome of one look: partitions that are ``due``, a ``message`` for people, the next ``cursor``.
+
+    ``fingerprint`` is the same for the same due work, so that asking twice starts it once.
+    """
+
+    due: list[str]
+    message: str
+    cursor: str
+    fingerprint: str = ""
+
+
+def watch_library(settings: Settings, now: datetime, cursor: str | None) -> Watch:
+    """Scan the library, register what changed, and say which partitions of ``videos`` are due.
+
+    Due are videos that are pending, and videos removed since ``cursor`` (an ISO time). Nothing is lost
+    when the process dies in between: what is pending stays so, and the cursor moves only with the request.
+    """
+    if not settings.library:
+        return Watch(due=[], message="no library: set NEEDLE_LIBRARY to a folder or an s3:// prefix", cursor="")
+    found = scan(
+        [settings.library],
+        library=settings.library,
+        hashes=HashCache(settings.home / "cache" / "hashes.db"),
+        settled_seconds=SETTLED_SECONDS,
+    )
+    try:
+        changes = catalogue.register(settings, found, now, whole_library=settings.library)
+    except StorageError as error:
+        return Watch(due=[], message=str(error), cursor=cursor or "")
+    since = cursor or ""
+    rows = [
+        row
+        for row in catalogue.videos_of(settings.lake)
+        if row["state"] == "pending" or (row["state"] == "removed" and row["created_timestamp"].isoformat() > since)
+    ]
+    rows = sorted(rows, key=lambda row: (row["available_at"], row["video_id"]))[:MOST_PER_LOOK]
+    removed = [row["created_timestamp"].isoformat() for row in rows if row["state"] == "removed"]
+    message = f"{len(changes.seen)} videos in {settings.library}, nothing new"
+    if found.unsettled:
+        message += f"; {len(found.unsettled)} still being copied"
+    return Watch(
+        due=sorted({settings.partition_of(row["video_id"]) for row in rows}),
+        message=message,
+        cursor=max([since, *removed]),
+        fingerprint=digest_of((row["video_id"], f"{row['state']} {row['created_timestamp']}") for row in rows),
+    )

@@ -1,0 +1,33 @@
+"""``make bench``: every measurement in one run; ``make bench BENCH="ingest"`` or ``BENCH="index"`` for one of them.
+
+The ingest is measured on the real film beside the checkout, or on the film that NEEDLE_BENCH_FILM names.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+FILM = CHECKOUT.parent / "shared" / "footage" / "bbb_full_360p.mp4"
+
+
+def main() -> int:
+    wanted = sys.argv[1:] or ["index", "ingest"]
+    film = os.environ.get("NEEDLE_BENCH_FILM", str(FILM))
+    commands = {
+        "index": ["tests.bench.bench_index"],
+        "ingest": ["tests.bench.bench_ingest", film],
+        "long": ["tests.bench.bench_ingest", film, "--long"],
+    }
+    for name in wanted:
+        status = subprocess.run([sys.executable, "-m", *commands[name]], cwd=CHECKOUT, check=False).returncode
+        if status:
+            return status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""The unavoidable parts of an ingest, one at a time, in CPU seconds: ``python -m tests.bench.parts NAME FILM HOME``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+
+import decord
+import numpy as np
+
+from ops.core.settings import Settings, load_settings
+from ops.embeddings.encoder import load_encoder, resolve_encoder
+from ops.shots.build import shots_of
+from ops.shots.cutting import time_base_of
+from ops.shots.pictures import FrameScaler
+from ops.shots.proxies import ProxyFormat, ProxyWriter
+from ops.shots.segment import proxy_key
+from ops.shots.sound import RATE, SoundLine
+from ops.videos.catalogue import find_video
+from ops.videos.probe import probe
+from ops.videos.reader import Picture, read_media
+from tests.bench.bench_ingest import cpu_of
+
+
+def decode(film: Path) -> None:
+    """Decode every picture, and the sound where there is some."""
+    for _ in read_media(film, audio=probe(film).has_audio):
+        pass
+
+
+def encode(film: Path, cuts: list[int]) -> None:
+    """Decode, scale and encode one proxy for each shot whose boundaries are known beforehand."""
+    info = probe(film)
+    scaler, sound = FrameScaler(info), SoundLine()
+    ends = iter([*cuts, sys.maxsize])
+    end, writer, ticks, began, last_s = next(ends), None, Fraction(1), Fraction(0), Fraction(0)
+    with tempfile.TemporaryDirectory() as folder:
+        for item in read_media(film, audio=info.has_audio):
+            if not isinstance(item, Picture):
+                sound.add(item.time_s, item.frame)
+                continue
+            frame, last_s = scaler.scale(item.frame), item.time_s
+            if writer is None or item.index == end:
+                if writer:
+                    _finish(writer, sound, began, last_s, ticks, info.has_audio)
+                    end = next(ends)
+                ticks, began = time_base_of(info, frame), item.time_s
+                form = ProxyFormat(size=scaler.size, fps=info.fps, time_base=ticks, has_audio=info.has_audio)
+                writer = ProxyWriter(Path(folder) / f"{item.index}.mp4", form)
+            writer.add_frame(frame, round((item.time_s - began) / ticks))
+        assert writer
+        _finish(writer, sound, began, last_s + 1 / info.fps, ticks, info.has_audio)
+
+
+def _finish(
+    writer: ProxyWriter, sound: SoundLine, began: Fraction, until: Fraction, ticks: Fraction, has_audio: bool
+) -> None:
+    if has_audio:
+        writer.add_samples(sound.take(round(began * RATE), round(until * RATE)))
+    writer.close(round((until - began) / ticks))
+
+
+def embed(settings: Settings, video_id: str) -> float:
+    """CPU seconds of the encoder on the frames that an ingest samples; reading them is not counted."""
+    encoder = load_encoder(resolve_encoder(settings).encoder_id, settings.home)
+    encoder.encode_frames(np.zeros((encoder.batch_frames, 64, 64, 3), np.uint8))
+    seconds = 0.0
+    for shot in shots_of(settings, video_id):
+        reader = decord.VideoReader(settings.store.path(proxy_key(video_id, shot["start_frame"], shot["end_frame"])))
+        count = min(settings.frames_per_shot, len(reader))
+        positions = (np.arange(count) + 0.5) * len(reader) / count
+        frames = reader.get_batch(positions.astype(int).tolist()).asnumpy()
+        prepared = encoder.prepare(frames)
+        batches = [prepared[at : at + encoder.batch_frames] for at in range(0, len(prepared), encoder.batch_frames)]
+        seconds += cpu_of(lambda batches=batches: [encoder.encode_prepared(batch) for batch in batches])
+    return seconds
+
+
+def main() -> None:
+    name, film, settings = sys.argv[1], Path(sys.argv[2]), load_settings(home=sys.argv[3])
+    video_id = find_video(settings.lake, str(film))["video_id"]
+    cuts = [shot["start_frame"] for shot in shots_of(settings, video_id)][1:]
+    match name:
+        case "decode":
+            print(cpu_of(lambda: decode(film)))
+        case "encode":
+            both = cpu_of(lambda: encode(film, cuts))
+            print(both - cpu_of(lambda: decode(film)))
+        case "embed":
+            print(embed(settings, video_id))
+
+
+if __name__ == "__main__":
+    main()

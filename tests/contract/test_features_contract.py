@@ -1,0 +1,171 @@
+"""The feature store as others know it: names, schemas, and the ``feast`` command in ``feature_repo/``."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from ops import features
+from ops.core.settings import CHECKOUT, Settings, load_settings
+from ops.core.tables import key_of, schema_of
+from tests.lakes import DIM, ENCODER, fill, shot_rows
+
+REPO = CHECKOUT / "feature_repo"
+FEAST = Path(sys.executable).with_name("feast")
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = load_settings(home=tmp_path_factory.mktemp("home"))
+    fill(settings)
+    features.apply_features(settings, ENCODER, DIM)
+    rows = pa.Table.from_pylist(shot_rows(0), schema_of("shots"))
+    features.write_online(settings, "shot_metadata", rows)
+    return settings
+
+
+def test_views_carry_every_column_of_their_table_with_its_type() -> None:
+    from feast.types import from_feast_to_pyarrow_type
+
+    from feature_repo import views
+
+    for table, view, left_out in (
+        ("videos", views.video_metadata("/lake"), set()),
+        ("shots", views.shot_metadata("/lake"), set()),
+        (f"shot_embeddings/{ENCODER}", views.shot_embedding("/lake", ENCODER, DIM), {"video_id", "show", "input_hash"}),
+    ):
+        lake = {field.name: field.type for field in schema_of(table)}
+        ours = {field.name: from_feast_to_pyarrow_type(field.dtype) for field in view.schema}
+        assert set(lake) - set(ours) == left_out | {"event_timestamp", "created_timestamp"}
+        assert [column.name for column in view.entity_columns] == [key_of(table)]
+        for name, kind in ours.items():
+            assert _plain(lake[name]) == _plain(kind), f"{view.name}:{name}"
+
+
+def test_names_are_those_of_the_contract() -> None:
+    from feature_repo.catalogue import definitions
+
+    named: dict[str, set[str]] = {}
+    for thing in definitions("/lake", {"one": 4, "two": 8}, "two"):
+        named.setdefault(type(thing).__name__, set()).add(thing.name)
+    assert named == {
+        "Entity": {"video", "shot"},
+        "FeatureView": {"video_metadata", "shot_metadata", "shot_embedding__one", "shot_embedding__two"},
+        "FeatureService": {"shot_classifier_v1", "shot_facets_v1"},
+    }
+
+
+def test_vectors_are_offline_only_and_no_feature_expires() -> None:
+    from feature_repo.catalogue import definitions
+
+    views = [thing for thing in definitions("/lake", {"one": 4}, "one") if hasattr(thing, "ttl")]
+    assert {view.name: view.online for view in views} == {
+        "video_metadata": True,
+        "shot_metadata": True,
+        "shot_embedding__one": False,
+    }
+    assert not any(view.ttl for view in views)
+
+
+def test_the_folder_is_pure_feast() -> None:
+    """It imports none of ours and reads no environment."""
+    for path in REPO.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not {module.split(".")[0] for module in modules} & {"ops", "assets", "os"}, path.name
+
+
+def test_importing_the_room_loads_no_feast() -> None:
+    code = "import sys, ops.features; sys.exit('feast' in sys.modules or 'duckdb' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_feast_apply_in_the_folder_keeps_what_ingest_registered(catalogue: Settings) -> None:
+    before = sorted(path.name for path in REPO.iterdir())
+    result = _feast(catalogue, "apply")
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in REPO.iterdir() if path.name != "__pycache__") == [
+        name for name in before if name != "__pycache__"
+    ]
+    assert not features.apply_features(catalogue, ENCODER, DIM)  # the same definitions, so nothing to do
+    assert features.online_features(catalogue, [shot_rows(0)[1]["shot_id"]], ["shot_metadata:index"])[0]["index"] == 1
+
+
+def test_feast_apply_says_what_is_missing(tmp_path: Path, catalogue: Settings) -> None:
+    (tmp_path / "feast").mkdir()
+    result = _feast(catalogue, "apply", NEEDLE_HOME=str(tmp_path))
+    assert result.returncode != 0
+    assert "needle ingest" in result.stderr
+
+
+def test_feast_serve_answers_over_http(catalogue: Settings) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [str(FEAST), "serve", "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
+    server = subprocess.Popen(
+        command, cwd=REPO, env=_environment(catalogue), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        shot = shot_rows(0)[3]["shot_id"]
+        question = {"feature_service": "shot_facets_v1", "entities": {"shot_id": [shot, "unknown"]}}
+        answer = _until(lambda: _post(f"http://127.0.0.1:{port}/get-online-features", question), seconds=90)
+    finally:
+        server.terminate()
+        server.wait(30)
+    columns = dict(zip(answer["metadata"]["feature_names"], answer["results"], strict=True))
+    assert columns["start_frame"]["values"] == [72, None]
+    assert columns["show"]["values"] == ["show 0", None]
+
+
+def _plain(kind: pa.DataType) -> str:
+    # Feast's timestamps carry no unit or zone of their own
+    return "timestamp" if pa.types.is_timestamp(kind) else str(kind).replace("element:", "item:")
+
+
+def _environment(settings: Settings, **changes: str) -> dict[str, str]:
+    return {**os.environ, "NEEDLE_HOME": str(settings.home), "PYTHONDONTWRITEBYTECODE": "1", **changes}
+
+
+def _feast(settings: Settings, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(FEAST), *arguments],
+        cwd=REPO,
+        env=_environment(settings, **changes),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def _post(url: str, body: dict[str, object]) -> dict[str, list[dict[str, object]]]:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        answer: dict[str, list[dict[str, object]]] = json.load(response)
+    return answer
+
+
+def _until(ask: Callable[[], dict[str, list[dict[str, object]]]], seconds: float) -> dict[str, list[dict[str, object]]]:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return ask()
+        except urllib.error.HTTPError as error:
+            raise AssertionError(error.read().decode()) from error
+        except OSError:
+            assert time.monotonic() < end, "feast serve did not come up"
+            time.sleep(0.5)

@@ -1,0 +1,79 @@
+"""Tests of the house itself: what its rules say and no other tool checks."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+HEAVY = ("torch", "ray", "open_clip", "feast", "timm", "transformers", "sentence_transformers", "decord", "papermill")
+
+
+def modules(folder: str) -> list[Path]:
+    found = sorted((CHECKOUT / folder).rglob("*.py"))
+    assert found
+    return found
+
+
+def test_no_function_in_assets_holds_a_loop_or_a_try() -> None:
+    forbidden = (ast.For, ast.While, ast.Try, ast.AsyncFor)
+    for path in modules("assets"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            assert not isinstance(node, forbidden), f"{path}:{node.lineno}: move it to its room in ops/"
+
+
+@pytest.mark.parametrize("module", ["assets.definitions", "ops.cli.main", "ops.cli.search", "ops.cli.ingest"])
+def test_importing_a_door_loads_nothing_heavy(module: str) -> None:
+    script = f"import sys, json, {module}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=CHECKOUT)
+    loaded = set(json.loads(done.stdout))
+    assert not loaded & set(HEAVY)
+    assert module == "assets.definitions" or "dagster" not in loaded
+
+
+def test_only_settings_reads_the_environment() -> None:
+    for path in [*modules("ops"), *modules("assets"), *modules("feature_repo")]:
+        text = path.read_text()
+        reads = re.findall(r"os\.environ\[[^]]+\](?!\s*=)|os\.environ\.get|os\.getenv", text)
+        if path.name != "settings.py":
+            assert not reads, f"{path} reads the environment: that belongs into ops/core/settings.py"
+
+
+def test_print_is_for_the_command_line() -> None:
+    for path in [*modules("ops"), *modules("assets")]:
+        if "cli" in path.parts:
+            continue
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        names = [call.func.id for call in calls if isinstance(call.func, ast.Name)]
+        assert "print" not in names, path
+
+
+def test_no_broad_except() -> None:
+    for path in [*modules("ops"), *modules("assets"), *modules("feature_repo")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ExceptHandler):
+                name = ast.unparse(node.type) if node.type else "everything"
+                assert name not in ("everything", "Exception", "BaseException"), f"{path}:{node.lineno}"
+
+
+def test_notebooks_are_stored_without_output() -> None:
+    for path in sorted((CHECKOUT / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text())["cells"]
+        assert sum("parameters" in cell["metadata"].get("tags", []) for cell in cells) == 1, path
+        assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells), path
+
+
+def test_modules_and_functions_stay_small() -> None:
+    for path in [*modules("ops"), *modules("assets"), *modules("feature_repo")]:
+        text = path.read_text()
+        assert len(text.splitlines()) <= 420, f"{path} is too long: split it"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or 0) - node.lineno + 1
+                assert length <= 60, f"{path}:{node.lineno} {node.name} has {length} lines"

@@ -1,0 +1,150 @@
+"""What the library sensor decides, as a plain function, over a real folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assets.partitions import partitions_of, requests_for
+from ops.core.settings import Settings, load_settings
+from ops.core.types import SilentProgress
+from ops.videos import catalogue, watch
+from ops.videos.catalogue import describe_videos, videos_of
+from ops.videos.library import HashCache, Scan, scan
+from ops.videos.watch import watch_library
+from tests.films import make_film
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setattr(watch, "SETTLED_SECONDS", 0)
+    library = tmp_path / "library"
+    (library / "Show").mkdir(parents=True)
+    make_film(library / "Show" / "a.mp4", frames=30, cuts=(15,))
+    make_film(library / "Show" / "b.mp4", frames=30, cuts=(15,), seed=1)
+    return load_settings(home=str(tmp_path / "home"), library=str(library), encoder="starter")
+
+
+def open_all(settings: Settings, now: datetime = NOW) -> None:
+    keys = [settings.partition_of(row["video_id"]) for row in videos_of(settings.lake)]
+    describe_videos(settings, keys, now, SilentProgress())
+
+
+def test_new_footage_is_due_once(settings: Settings) -> None:
+    first = watch_library(settings, NOW, None)
+    assert len(first.due) == 2
+    assert watch_library(settings, NOW + timedelta(seconds=1), first.cursor).fingerprint == first.fingerprint
+    open_all(settings)
+    assert watch_library(settings, NOW + timedelta(seconds=2), first.cursor).due == []
+
+
+def test_a_touched_file_is_not_due(settings: Settings) -> None:
+    watch_library(settings, NOW, None)
+    open_all(settings)
+    os.utime(Path(settings.library) / "Show" / "a.mp4", (1, 1))
+    assert watch_library(settings, NOW + timedelta(seconds=1), "").due == []
+
+
+def test_a_moved_file_is_due_under_its_old_id(settings: Settings) -> None:
+    watch_library(settings, NOW, None)
+    open_all(settings)
+    ids = {row["video_id"] for row in videos_of(settings.lake)}
+    (Path(settings.library) / "Other").mkdir()
+    (Path(settings.library) / "Show" / "a.mp4").rename(Path(settings.library) / "Other" / "c.mp4")
+    look = watch_library(settings, NOW + timedelta(seconds=1), "")
+    assert len(look.due) == 1
+    assert {row["video_id"] for row in videos_of(settings.lake)} == ids
+    open_all(settings)
+    assert sorted(row["show"] for row in videos_of(settings.lake)) == ["Other", "Show"]
+
+
+def test_a_removed_file_is_due_until_the_cursor_moves_and_comes_back_for_nothing(settings: Settings) -> None:
+    watch_library(settings, NOW, None)
+    open_all(settings)
+    source = Path(settings.library) / "Show" / "a.mp4"
+    source.rename(source.with_suffix(".away"))
+    later = NOW + timedelta(seconds=1)
+    look = watch_library(settings, later, "")
+    assert len(look.due) == 1
+    assert watch_library(settings, later, "").due == look.due
+    assert watch_library(settings, later, look.cursor).due == []
+    assert sorted(row["state"] for row in videos_of(settings.lake)) == ["ready", "removed"]
+    source.with_suffix(".away").rename(source)
+    back = watch_library(settings, NOW + timedelta(seconds=2), look.cursor)
+    assert back.due == look.due
+    open_all(settings)
+    assert [row["state"] for row in videos_of(settings.lake)] == ["ready", "ready"]
+
+
+def test_an_empty_listing_is_refused(settings: Settings) -> None:
+    watch_library(settings, NOW, None)
+    open_all(settings)
+    shutil.rmtree(Path(settings.library) / "Show")
+    look = watch_library(settings, NOW + timedelta(seconds=1), "")
+    assert look.due == []
+    assert "nothing was removed" in look.message
+    assert [row["state"] for row in videos_of(settings.lake)] == ["ready", "ready"]
+
+
+def test_a_half_copied_file_waits(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "SETTLED_SECONDS", 3600)
+    look = watch_library(settings, NOW, None)
+    assert look.due == []
+    assert "2 still being copied" in look.message
+
+
+@pytest.mark.parametrize("why", ["it was touched and has not settled", "its folder cannot be read"])
+def test_what_is_unclear_is_not_gone(settings: Settings, why: str) -> None:
+    watch_library(settings, NOW, None)
+    open_all(settings)
+    found = scan([settings.library], library=settings.library, hashes=HashCache(settings.home / "hashes.db"))
+    first, second = found.files
+    if "touched" in why:
+        partial = Scan(files=[first], unsettled=[second.path])
+    else:
+        partial = Scan(files=[first], set_aside=[(str(Path(second.path).parent), why)])
+    assert catalogue.register(settings, partial, NOW, whole_library=settings.library).gone == []
+    gone = catalogue.register(settings, Scan(files=[first]), NOW, whole_library=settings.library).gone
+    assert gone == [second.video_id]
+
+
+def test_a_forgotten_video_is_never_due(settings: Settings) -> None:
+    watch_library(settings, NOW, None)
+    row = videos_of(settings.lake)[0]
+    catalogue.leave_tombstone(settings, row["video_id"], NOW)
+    catalogue.drop_rows(settings, "videos", row["video_id"])
+    assert settings.partition_of(row["video_id"]) not in watch_library(settings, NOW, None).due
+
+
+def test_one_look_takes_a_bounded_number(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "MOST_PER_LOOK", 1)
+    assert len(watch_library(settings, NOW, None).due) == 1
+
+
+@pytest.mark.parametrize("partitions", ["video", "bucket:8"])
+def test_the_request_names_ranges_of_partitions(settings: Settings, partitions: str) -> None:
+    settings = settings.model_copy(update={"partitions": partitions})
+    with dg.DagsterInstance.ephemeral() as instance:
+        look = watch_library(settings, NOW, None)
+        result = requests_for(instance, partitions_of(settings), look)
+        assert isinstance(result, dg.SensorResult)
+        assert result.run_requests
+        assert {request.asset_selection[0] for request in result.run_requests if request.asset_selection} == {
+            dg.AssetKey("videos")
+        }
+        if partitions == "video":
+            assert len(result.run_requests) == 1
+            assert set(instance.get_dynamic_partitions("videos")) == set(look.due)
+        nothing = requests_for(instance, partitions_of(settings), watch.Watch(due=[], message="rest", cursor=""))
+        assert isinstance(nothing, dg.SkipReason)
+
+
+def test_without_a_library_it_says_so(tmp_path: Path) -> None:
+    assert "NEEDLE_LIBRARY" in watch_library(load_settings(home=str(tmp_path)), NOW, None).message

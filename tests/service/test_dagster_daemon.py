@@ -1,0 +1,101 @@
+"""`needle dagster` on a watched folder: footage comes, moves and goes, and nobody touches a button."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.films import make_film
+from tests.pipeline.conftest import CHECKOUT, Home, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("daemon")]
+
+PATIENCE = 240
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[tuple[Home, Path, int]]:
+    library = tmp_path / "library"
+    (library / "Show").mkdir(parents=True)
+    home = Home(tmp_path / "home")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = (tmp_path / "dagster.log").open("w")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ops.cli", "dagster", "--library", str(library), "--port", str(port)],
+        cwd=CHECKOUT,
+        env=home.environment(),
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        yield home, library, port
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        log.close()
+
+
+def states(home: Home) -> dict[str, str]:
+    return {Path(video["path"]).name: video["state"] for video in home.json("status")["videos"]}
+
+
+def ask(port: int, query: str) -> Any:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/graphql",
+        data=json.dumps({"query": query}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)["data"]
+
+
+def test_the_library_is_followed(watched: tuple[Home, Path, int], tmp_path: Path) -> None:
+    home, library, port = watched
+    make_film(library / "Show" / "first.mp4", cuts=(30,), frames=60)
+    wait_until(lambda: states(home).get("first.mp4") == "ready", PATIENCE, "the first film to be searchable")
+
+    # An ingest by hand while the daemon runs is safe.
+    other = make_film(tmp_path / "second.mp4", cuts=(20,), frames=50, seed=3)
+    home.run("ingest", str(other.path))
+    assert states(home) == {"first.mp4": "ready", "second.mp4": "ready"}
+    assert len(home.json("search", "anything")["hits"]) == 4
+
+    (library / "Show" / "third.mp4").symlink_to(make_film(tmp_path / "3.mp4", cuts=(), frames=40, seed=4).path)
+    (library / "Show" / "first.mp4").rename(tmp_path / "gone.mp4")
+    wait_until(
+        lambda: states(home).get("third.mp4") == "ready" and states(home)["first.mp4"] == "removed",
+        PATIENCE,
+        "the third film to be searchable and the first to be out",
+    )
+    wait_until(lambda: len(home.json("search", "anything")["hits"]) == 3, PATIENCE, "the first film to leave the index")
+
+    runs = ask(port, "{ runsOrError(limit: 50) { ... on Runs { results { status } } } }")["runsOrError"]["results"]
+    assert {run["status"] for run in runs} <= {"SUCCESS", "STARTED", "QUEUED", "STARTING", "NOT_STARTED"}
+    time.sleep(25)  # two looks of the sensor and the automation: nothing may be started for nothing
+    wait_until(lambda: settled(port), PATIENCE, "the runs to end")
+    count = len(ask(port, "{ runsOrError { ... on Runs { results { id } } } }")["runsOrError"]["results"])
+    time.sleep(45)
+    assert len(ask(port, "{ runsOrError { ... on Runs { results { id } } } }")["runsOrError"]["results"]) == count
+
+
+def settled(port: int) -> bool:
+    runs = ask(port, "{ runsOrError(limit: 50) { ... on Runs { results { status } } } }")["runsOrError"]["results"]
+    return {run["status"] for run in runs} == {"SUCCESS"}

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ops.core.errors import SettingsError
+from ops.core.settings import CHECKOUT, describe_settings, load_settings
+
+
+def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings()
+    assert settings.home == CHECKOUT / ".needle"
+    assert settings.storage_uri == str(CHECKOUT / ".needle" / "media")
+    assert settings.encoder == "auto"
+    assert settings.frames_per_shot == 8
+
+
+def test_option_before_environment_before_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "needle.toml").write_text('workers = 3\nframes_per_shot = 4\nlibrary = "/films"\n')
+    monkeypatch.setenv("NEEDLE_FRAMES_PER_SHOT", "5")
+    monkeypatch.setenv("NEEDLE_WORKERS", "6")
+    settings = load_settings(workers=7)
+    assert (settings.workers, settings.frames_per_shot, settings.library) == (7, 5, "/films")
+    sources = {name: source for name, _, source in describe_settings(workers=7)}
+    assert sources["NEEDLE_WORKERS"] == "option"
+    assert sources["NEEDLE_FRAMES_PER_SHOT"] == "environment"
+    assert sources["NEEDLE_LIBRARY"] == str(tmp_path / "needle.toml")
+    assert sources["NEEDLE_ENCODER"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("WORKERS", "none"), ("WORKERS", "0"), ("DETECTOR", "magic"), ("PARTITIONS", "bucket:0")]
+)
+def test_a_bad_value_is_shown_with_its_source(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"NEEDLE_{name}", value)
+    with pytest.raises(SettingsError, match=rf"NEEDLE_{name} = '{value}' \(environment\)"):
+        load_settings()
+
+
+def test_a_broken_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "needle.toml").write_text("workers = = 3")
+    with pytest.raises(SettingsError, match=r"needle\.toml cannot be read"):
+        load_settings()
+
+
+def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEEDLE_TOKENS", "hush, quiet")
+    monkeypatch.setenv("NEEDLE_QDRANT_API_KEY", "silence")
+    assert [token.get_secret_value() for token in load_settings().tokens] == ["hush", "quiet"]
+    assert not {"hush", "quiet", "silence"} & set(" ".join(str(row) for row in describe_settings()).split())

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from ops.core.errors import StorageError
+from ops.core.storage import ObjectStore, atomic_path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    return ObjectStore(str(tmp_path / "a store"))
+
+
+def test_objects_come_back_and_go(store: ObjectStore, tmp_path: Path) -> None:
+    store.write_bytes("a/b.bin", b"one")
+    made = tmp_path / "made.bin"
+    made.write_bytes(b"two")
+    store.put_file(made, "a/c.bin")
+    assert not made.exists()
+    assert store.list("a") == ["a/b.bin", "a/c.bin"]
+    assert store.read_bytes("a/c.bin") == b"two"
+    store.delete("a/b.bin")
+    store.delete("a/b.bin")
+    assert not store.exists("a/b.bin")
+    store.delete_tree("a")
+    assert store.list() == []
+
+
+def test_the_uri_leads_back(store: ObjectStore) -> None:
+    store.write_bytes("x y/ä.bin", b"1")
+    uri = store.uri("x y/ä.bin")
+    assert uri.startswith("file:///")
+    assert " " not in uri
+    assert ObjectStore(store.uri("")).read_bytes("x y/ä.bin") == b"1"
+
+
+@pytest.mark.parametrize("key", ["../x", "a/../../x", "/etc/passwd", "a\x00b"])
+def test_a_key_cannot_climb_out(store: ObjectStore, key: str) -> None:
+    with pytest.raises(StorageError, match="not a key"):
+        store.read_bytes(key)
+
+
+def test_the_root_is_not_deleted_by_accident(store: ObjectStore) -> None:
+    with pytest.raises(StorageError, match="whole object store"):
+        store.delete_tree("")
+
+
+def test_a_failed_write_leaves_the_old_object_and_no_litter(tmp_path: Path) -> None:
+    target = tmp_path / "x"
+    target.write_text("old")
+    with pytest.raises(RuntimeError, match="stop"), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("stop")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_unfinished_writes_are_not_listed(store: ObjectStore) -> None:
+    store.write_bytes("a/b", b"")
+    (Path(store.path("a")) / ".tmp-half").write_bytes(b"")
+    assert store.list() == ["a/b"]
+
+
+def test_a_missing_object_is_file_not_found(store: ObjectStore, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        store.read_bytes("nope")
+    with pytest.raises(FileNotFoundError), store.as_local_file("nope", tmp_path):
+        pass
+
+
+def test_it_travels_to_worker_processes(store: ObjectStore) -> None:
+    store.write_bytes("a", b"1")
+    copy: ObjectStore = pickle.loads(pickle.dumps(store))
+    assert copy.read_bytes("a") == b"1"

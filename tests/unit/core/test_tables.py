@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops.core.errors import LakeError
+from ops.core.storage import ObjectStore
+from ops.core.tables import Lake, bucket_keys, digest_of, key_ranges, partition_of, schema_of
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+VIDEO, OTHER = "0" * 16, "f" * 16
+
+
+def embedding(shot_id: str = f"{VIDEO}:0", **changes: Any) -> dict[str, Any]:
+    row = {
+        "shot_id": shot_id,
+        "video_id": shot_id.split(":")[0],
+        "show": "a",
+        "embedding": [0.0, 1.0],
+        "vector_hash": "x",
+        "frames_used": 8,
+        "input_hash": "y",
+        "event_timestamp": NOW,
+        "created_timestamp": NOW,
+    }
+    return row | changes
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(ObjectStore(str(tmp_path / "store")), tmp_path / "locks")
+
+
+TABLE = "shot_embeddings/e"
+
+
+def test_writing_the_same_rows_again_writes_nothing(lake: Lake) -> None:
+    assert lake.write(TABLE, "p", [embedding()])
+    assert not lake.write(TABLE, "p", [embedding(created_timestamp=NOW + timedelta(days=1))])
+    assert lake.read(TABLE).to_pylist() == [embedding()]
+
+
+def test_a_changed_row_gets_the_new_stamp_and_the_others_keep_theirs(lake: Lake) -> None:
+    later = NOW + timedelta(days=1)
+    lake.write(TABLE, "p", [embedding(f"{VIDEO}:0"), embedding(f"{VIDEO}:9")])
+    rows = [
+        embedding(f"{VIDEO}:0", created_timestamp=later),
+        embedding(f"{VIDEO}:9", show="b", created_timestamp=later),
+    ]
+    assert lake.write(TABLE, "p", rows)
+    assert [row["created_timestamp"] for row in lake.read(TABLE).to_pylist()] == [NOW, later]
+
+
+def test_an_empty_partition_has_the_full_schema(lake: Lake) -> None:
+    assert lake.write(TABLE, "p", [])
+    assert lake.partitions(TABLE) == ["p"]
+    assert lake.read(TABLE).schema.equals(schema_of(TABLE))
+
+
+def test_update_replaces_the_rows_of_one_video_only(lake: Lake) -> None:
+    lake.update(TABLE, "bucket-00000", VIDEO, [embedding(f"{VIDEO}:0"), embedding(f"{VIDEO}:5")])
+    lake.update(TABLE, "bucket-00000", OTHER, [embedding(f"{OTHER}:0")])
+    assert lake.update(TABLE, "bucket-00000", VIDEO, [embedding(f"{VIDEO}:7")])
+    assert sorted(lake.read(TABLE)["shot_id"].to_pylist()) == [f"{VIDEO}:7", f"{OTHER}:0"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([embedding(), embedding()], "not unique"),
+        ([embedding(embedding=[float("nan"), 1.0])], "NaN"),
+        ([embedding(shot_id=f"{VIDEO}:0", event_timestamp=None)], "event_timestamp"),
+        ([embedding(frames_used="many")], "do not fit"),
+    ],
+)
+def test_rows_that_break_the_table_are_refused(lake: Lake, rows: list[dict[str, Any]], message: str) -> None:
+    with pytest.raises(LakeError, match=message):
+        lake.write(TABLE, "p", rows)
+    assert lake.partitions(TABLE) == []
+
+
+def test_a_broken_file_is_named(lake: Lake) -> None:
+    lake.write(TABLE, "p", [embedding()])
+    path = Path(lake.path(TABLE)) / "p.parquet"
+    path.write_bytes(b"not parquet")
+    with pytest.raises(LakeError, match=r"p\.parquet cannot be read"):
+        lake.read(TABLE)
+
+
+@given(st.lists(st.tuples(st.text(max_size=4), st.text(max_size=4)), max_size=20, unique=True), st.randoms())
+def test_the_digest_knows_no_order_but_every_row(pairs: list[tuple[str, str]], chance: random.Random) -> None:
+    shuffled = pairs[:]
+    chance.shuffle(shuffled)
+    assert digest_of(shuffled) == digest_of(pairs)
+    assert digest_of([*pairs, ("extra", "row")]) != digest_of(pairs)
+    if pairs:
+        assert digest_of(pairs[1:]) != digest_of(pairs)
+
+
+def test_one_key_function_for_videos_and_buckets() -> None:
+    assert partition_of(VIDEO, "video") == VIDEO
+    ids = [f"{number:016x}" for number in range(1000)]
+    keys = [partition_of(video_id, "bucket:7") for video_id in ids]
+    assert set(keys) == set(bucket_keys(7))
+    assert [partition_of(video_id, "bucket:7") for video_id in ids] == keys
+
+
+@given(st.sets(st.integers(0, 30)))
+def test_ranges_cover_exactly_the_wanted_keys(wanted: set[int]) -> None:
+    ordered = [f"k{number}" for number in range(31)]
+    ranges = key_ranges([f"k{number}" for number in wanted], ordered)
+    covered = [key for first, last in ranges for key in ordered[ordered.index(first) : ordered.index(last) + 1]]
+    assert sorted(covered) == sorted(f"k{number}" for number in wanted)
+    assert len(covered) == len(set(covered))
+    gaps = sum(1 for number in wanted if number + 1 not in wanted)
+    assert len(ranges) == gaps
+
+
+def test_an_unknown_partition_is_named() -> None:
+    with pytest.raises(LakeError, match="nope"):
+        key_ranges(["nope"], ["a"])

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops.core.errors import UsageError
+from ops.core.time import frame_of, seconds_of, timecode_of
+
+RATES = [Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(50)]
+DROP_RATES = [Fraction(30000, 1001), Fraction(60000, 1001)]
+
+
+@given(frame=st.integers(0, 24 * 3600 * 23), rate=st.sampled_from(RATES))
+def test_timecode_and_frame_are_inverse(frame: int, rate: Fraction) -> None:
+    assert frame_of(timecode_of(frame, rate), rate) == frame
+
+
+@given(frame=st.integers(0, 2_000_000), rate=st.sampled_from(DROP_RATES))
+def test_drop_frame_round_trip(frame: int, rate: Fraction) -> None:
+    assert frame_of(timecode_of(frame, rate, "00:00:00;00"), rate) == frame
+
+
+@pytest.mark.parametrize(
+    ("frame", "timecode"),
+    # SMPTE ST 12-1: labels 00 and 01 are skipped each minute but each tenth.
+    [(1799, "00:00:59;29"), (1800, "00:01:00;02"), (17981, "00:09:59;29"), (17982, "00:10:00;00")],
+)
+def test_drop_frame_skips_labels(frame: int, timecode: str) -> None:
+    assert timecode_of(frame, Fraction(30000, 1001), "00:00:00;00") == timecode
+
+
+def test_drop_frame_stays_with_the_clock() -> None:
+    rate = Fraction(30000, 1001)
+    an_hour = round(3600 * rate)
+    assert timecode_of(an_hour, rate, "00:00:00;00") == "01:00:00;00"
+    assert timecode_of(an_hour, rate) == "00:59:56:12"
+
+
+def test_start_timecode_is_added_and_wraps() -> None:
+    assert timecode_of(25, Fraction(25), "10:00:00:00") == "10:00:01:00"
+    assert timecode_of(1, Fraction(25), "23:59:59:24") == "00:00:00:00"
+
+
+def test_seconds_are_derived_from_exact_rates() -> None:
+    assert seconds_of(24000, Fraction(24000, 1001)) == 1001.0
+
+
+@pytest.mark.parametrize("text", ["", "1:2:3:4", "00:61:00:00", "00:00:00:25", "ab:cd:ef:gh"])
+def test_bad_timecodes_are_named(text: str) -> None:
+    with pytest.raises(UsageError, match=repr(text)):
+        frame_of(text, Fraction(25))

@@ -1,0 +1,177 @@
+"""Embedding shots from their proxies: the right frames, in order, bounded, overlapping, repeatable."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops.core.errors import EncoderError, StorageError
+from ops.core.storage import ObjectStore
+from ops.embeddings.embed import ShotToEmbed, embed_shots, vector_hash
+from ops.embeddings.encoders.starter import StarterEncoder
+from ops.embeddings.frames import read_frames, sample_positions
+from tests.films import read_barcode
+
+
+class WatchedEncoder(StarterEncoder):
+    """The starter encoder, which also notes what is under way; ``slow_s`` is added to each call of the model."""
+
+    def __init__(self, home: Path, slow_s: float = 0.0) -> None:
+        super().__init__(home)
+        self.slow_s = slow_s
+        self.lock = threading.Lock()
+        self.prepared = self.encoded = self.peak = 0
+        self.prepared_while_encoding = 0
+        self.is_encoding = False
+
+    def prepare(self, frames_NHWC: np.ndarray) -> np.ndarray:
+        result = super().prepare(frames_NHWC)
+        with self.lock:
+            self.prepared += len(result)
+            self.peak = max(self.peak, self.prepared - self.encoded)
+            self.prepared_while_encoding += self.is_encoding
+        return result
+
+    def encode_prepared(self, prepared_NHWC: np.ndarray) -> np.ndarray:
+        self.is_encoding = True
+        time.sleep(self.slow_s)
+        result = super().encode_prepared(prepared_NHWC)
+        with self.lock:
+            self.encoded += len(result)
+            self.is_encoding = False
+        return result
+
+
+@given(st.integers(0, 500), st.integers(1, 40))
+def test_samples_are_distinct_ascending_and_centred(frames: int, count: int) -> None:
+    positions = sample_positions(frames, count)
+    assert len(positions) == min(frames, count)
+    assert all(0 <= one < frames for one in positions) and sorted(set(positions)) == positions
+    if frames > count:
+        for part, position in enumerate(positions):
+            assert abs(position + 0.5 - (part + 0.5) * frames / count) <= 1
+
+
+def test_the_frames_read_are_the_frames_asked_for(proxy_store: ObjectStore, shots: list[ShotToEmbed]) -> None:
+    for shot in shots:
+        positions = sample_positions(shot.frames, 8)
+        found = read_frames(proxy_store, shot.proxy_key, positions, shot.frames)
+        assert [read_barcode(frame) for frame in found] == positions
+
+
+def test_vectors_come_in_order_with_unit_length(
+    proxy_store: ObjectStore, shots: list[ShotToEmbed], starter: StarterEncoder
+) -> None:
+    steps: list[int] = []
+    found = list(embed_shots(shots, proxy_store, starter, on_progress=steps.append))
+    assert [vector.shot_id for vector in found] == [shot.shot_id for shot in shots]
+    assert [vector.frames_used for vector in found] == [min(8, shot.frames) for shot in shots]
+    assert steps == [1] * len(shots)
+    for vector in found:
+        assert vector.embedding.shape == (starter.dim,) and vector.embedding.dtype == np.float32
+        assert np.linalg.norm(vector.embedding) == pytest.approx(1, abs=1e-5)
+        assert vector.vector_hash == vector_hash(vector.embedding)
+    assert len({vector.vector_hash for vector in found}) == len(shots)
+
+
+def test_a_vector_is_the_mean_of_its_frames_vectors(
+    proxy_store: ObjectStore, shots: list[ShotToEmbed], starter: StarterEncoder
+) -> None:
+    shot = shots[3]
+    frames = read_frames(proxy_store, shot.proxy_key, sample_positions(shot.frames, 4), shot.frames)
+    mean = starter.encode_frames(frames).mean(axis=0)
+    (vector,) = embed_shots([shot], proxy_store, starter, frames_per_shot=4)
+    np.testing.assert_allclose(vector.embedding, mean / np.linalg.norm(mean), atol=1e-6)
+
+
+def test_vectors_do_not_depend_on_batches_or_readers(
+    proxy_store: ObjectStore, shots: list[ShotToEmbed], starter: StarterEncoder
+) -> None:
+    hashes = {
+        tuple(
+            vector.vector_hash
+            for vector in embed_shots(shots, proxy_store, starter, batch_frames=batch, readers=readers)
+        )
+        for batch, readers in ((1, 1), (8, 2), (1000, 4))
+    }
+    assert len(hashes) == 1
+
+
+def test_reading_goes_on_while_the_model_works_and_stays_bounded(
+    proxy_store: ObjectStore, shots: list[ShotToEmbed], encoder_home: Path
+) -> None:
+    encoder = WatchedEncoder(encoder_home, slow_s=0.15)
+    taken = 0
+
+    def counted() -> Iterator[ShotToEmbed]:
+        nonlocal taken
+        for shot in shots * 4:
+            taken += 1
+            yield shot
+
+    vectors = embed_shots(counted(), proxy_store, encoder, batch_frames=8, readers=2)
+    next(vectors)
+    time.sleep(1.0)  # nobody takes results: reading must come to rest, not run through the catalogue
+    assert taken < 16
+    assert sum(1 for _ in vectors) == 4 * len(shots) - 1
+    assert encoder.prepared_while_encoding >= len(shots)
+    assert encoder.peak <= 8 * 16
+
+
+def test_leaving_early_stops_the_threads(proxy_store: ObjectStore, shots: list[ShotToEmbed], starter: StarterEncoder) -> None:
+    vectors = embed_shots(shots * 10, proxy_store, starter)
+    next(vectors)
+    vectors.close()  # type: ignore[attr-defined]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("needle-")]
+
+
+def test_nothing_to_embed_is_fine(proxy_store: ObjectStore, starter: StarterEncoder) -> None:
+    assert list(embed_shots([], proxy_store, starter)) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "frames", "reason"),
+    [
+        ("proxies/none.mp4", 5, "is missing"),
+        ("proxies/text.mp4", 5, "cannot be decoded"),
+        ("proxies/empty.mp4", 5, "cannot be decoded"),
+        ("proxies/2.mp4", 23, "has 24 frames instead of 23"),
+        ("proxies/2.mp4", 0, "has no frames"),
+    ],
+)
+def test_a_bad_proxy_is_named_with_its_shot(
+    proxy_store: ObjectStore, starter: StarterEncoder, key: str, frames: int, reason: str
+) -> None:
+    proxy_store.write_bytes("proxies/text.mp4", b"this is no film" * 100)
+    proxy_store.write_bytes("proxies/empty.mp4", b"")
+    bad = ShotToEmbed(shot_id="fedcba9876543210:7", proxy_key=key, frames=frames)
+    with pytest.raises(StorageError, match=rf"fedcba9876543210:7.*{reason}.*needle ingest"):
+        list(embed_shots([bad], proxy_store, starter))
+
+
+class BrokenEncoder(StarterEncoder):
+    """A starter encoder whose weights went bad: every frame gives NaN."""
+
+    def encode_prepared(self, prepared_NHWC: np.ndarray) -> Any:
+        return super().encode_prepared(prepared_NHWC) * np.float32("nan")
+
+
+def test_nan_is_an_error_that_names_the_shot(
+    proxy_store: ObjectStore, shots: list[ShotToEmbed], encoder_home: Path
+) -> None:
+    with pytest.raises(EncoderError, match=shots[0].shot_id):
+        list(embed_shots(shots[:1], proxy_store, BrokenEncoder(encoder_home)))
+
+
+def test_a_vector_hash_is_of_the_bytes_whatever_the_layout() -> None:
+    vector = np.arange(8, dtype=np.float32)
+    assert vector_hash(vector) == vector_hash(vector.astype(">f4")) == vector_hash(np.repeat(vector, 2)[::2])
+    assert vector_hash(vector) != vector_hash(-vector) and len(vector_hash(vector)) == 32

@@ -1,0 +1,320 @@
+"""A searcher over a small true lake and index; the encoder implements the interface over colours and words."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from ops.core.errors import NotFoundError, UsageError, VectorIndexError
+from ops.core.settings import Settings, load_settings
+from ops.core.types import shot_id_of
+from ops.index.build import wanted_rows
+from ops.index.index import publish
+from ops.search.ranking import Calibration
+from ops.search.search import Query, Searcher
+from tests.lakes import ENCODER, shot_rows, vector_rows, video_id, video_row
+
+COLOURS = ("red", "green", "blue")
+DIM = 8
+HIT_KEYS = [
+    "rank", "score", "relevance", "shot_id", "video_id", "show", "title", "path", "start_frame", "end_frame",
+    "fps", "start_s", "end_s", "start_timecode", "poster", "proxy",
+]  # fmt: skip
+
+
+class ColourEncoder:
+    """Words and pixels on the same three axes; every vector leans on a fourth, as real encoders' do."""
+
+    encoder_id = ENCODER
+    dim = DIM
+    batch_frames = 8
+
+    def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.stack([lean([text.lower().split().count(colour) for colour in COLOURS]) for text in texts])
+
+    def encode_frames(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self.encode_prepared(self.prepare(frames_NHWC))
+
+    def prepare(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:
+        return frames_NHWC.astype(np.float32) / 255
+
+    def encode_prepared(self, prepared_N: NDArray[Any]) -> NDArray[np.float32]:
+        return np.stack([lean(frame.mean(axis=(0, 1))) for frame in prepared_N])
+
+
+def lean(colour: Sequence[float] | NDArray[np.float32], detail: float = 0.0) -> NDArray[np.float32]:
+    vector = np.zeros(DIM, np.float32)
+    vector[:3], vector[3], vector[4] = colour, 0.5, detail
+    return vector / np.linalg.norm(vector)
+
+
+def write_video(settings: Settings, number: int, vectors: list[NDArray[np.float32]], **changes: Any) -> None:
+    """A film whose shots have the given vectors; shot 2 is blank (tests.lakes)."""
+    partition = settings.partition_of(video_id(number))
+    video = video_row(number, **changes)
+    show = {"show": video["show"]}
+    settings.lake.write("videos", partition, [video])
+    settings.lake.write("shots", partition, shot_rows(number, len(vectors), **show))
+    rows = [
+        row | {"embedding": vector, "vector_hash": vector.tobytes().hex()[:32]}
+        for row, vector in zip(vector_rows(number, len(vectors), **show), vectors, strict=True)
+    ]
+    settings.lake.write(f"shot_embeddings/{ENCODER}", partition, rows)
+
+
+def index_lake(settings: Settings) -> str:
+    return publish(settings, ENCODER, lambda: wanted_rows(settings, ENCODER))
+
+
+def shot(number: int, index: int) -> str:
+    return shot_id_of(video_id(number), 24 * index)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Films 0, 1, 2 with shots red, green, black (blank), blue, each a little different, and one grey film."""
+    settings = load_settings(home=tmp_path / "home")
+    for number in range(3):
+        vectors = [lean(axis, 0.1 * number) for axis in ((1, 0, 0), (0, 1, 0), (0, 0, 0), (0, 0, 1))]
+        write_video(settings, number, vectors, show=("Red Dawn", "Ünder the Sea", "Bikes")[number])
+    generator = np.random.default_rng(1)
+    grey = [lean(0.3 + 0.03 * generator.standard_normal(3), 0.2 * generator.standard_normal()) for _ in range(30)]
+    write_video(settings, 3, grey, show="Grey")
+    index_lake(settings)
+    return settings
+
+
+@pytest.fixture
+def searcher(settings: Settings) -> Searcher:
+    return Searcher(settings, encoder=ColourEncoder())
+
+
+def ids(answer: dict[str, Any]) -> list[str]:
+    return [hit["shot_id"] for hit in answer["hits"]]
+
+
+def test_the_answer_is_the_contracts(searcher: Searcher, settings: Settings) -> None:
+    answer = searcher.search(Query(text="something red", limit=3))
+    assert list(answer) == ["query", "encoder_id", "index_version", "took_ms", "hits"]
+    assert answer["encoder_id"] == ENCODER and answer["took_ms"] > 0
+    assert answer["index_version"] == index_lake(settings)
+    assert (
+        answer["query"]["text"] == "something red" and answer["query"]["limit"] == 3 and answer["query"]["like"] == []
+    )
+    assert [list(hit) for hit in answer["hits"]] == [HIT_KEYS] * 3
+    assert ids(answer) == [shot(0, 0), shot(1, 0), shot(2, 0)]
+    first = answer["hits"][0]
+    assert first | {"relevance": None} == {
+        "rank": 1,
+        "score": 1.0,
+        "relevance": None,
+        "shot_id": shot(0, 0),
+        "video_id": video_id(0),
+        "show": "Red Dawn",
+        "title": "Film 0",
+        "path": "/footage/film 0.mp4",
+        "start_frame": 0,
+        "end_frame": 24,
+        "fps": "24000/1001",
+        "start_s": 0.0,
+        "end_s": 1.001,
+        "start_timecode": "01:00:00:00",
+        "poster": f"file:///posters/{video_id(0)}/0.jpg",
+        "proxy": f"file:///proxies/{video_id(0)}/0.mp4",
+    }
+    assert json.loads(json.dumps(answer)) == answer
+
+
+def test_score_is_the_cosine_and_relevance_falls_with_it(searcher: Searcher, settings: Settings) -> None:
+    hits = searcher.search(Query(text="blue", limit=100, include_blank=True))["hits"]
+    vectors = {row.shot_id: row.vector for row in wanted_rows(settings, ENCODER)}
+    query = ColourEncoder().encode_text(["blue"])[0]
+    assert len(hits) == len(vectors) == 42
+    assert [hit["score"] for hit in hits] == pytest.approx(
+        [float(vectors[hit["shot_id"]] @ query) for hit in hits], abs=1e-5
+    )
+    relevances = [hit["relevance"] for hit in hits]
+    assert relevances == sorted(relevances, reverse=True)
+    assert relevances[0] > 0.5 > relevances[20]
+    lit = np.array(
+        [vector @ query for shot_id, vector in vectors.items() if shot_id not in {shot(n, 2) for n in range(4)}]
+    )
+    assert relevances[0] == pytest.approx(Calibration.of(lit).relevance(hits[0]["score"]), abs=1e-3)
+
+
+def test_blank_shots_are_left_out_of_a_search_by_words_only(searcher: Searcher) -> None:
+    blank = {shot(number, 2) for number in range(4)}
+    everything = ids(searcher.search(Query(text="red", limit=100)))
+    assert len(everything) == 38 and not blank & set(everything)
+    assert blank <= set(ids(searcher.search(Query(text="red", limit=100, include_blank=True))))
+    assert blank - {shot(0, 2)} & set(ids(searcher.search(Query(like=(shot(0, 2),), limit=100))))
+
+
+def test_shows_limit_the_search(searcher: Searcher) -> None:
+    hits = searcher.search(Query(text="red", shows=("Ünder the Sea", "Bikes"), limit=100))["hits"]
+    assert {hit["show"] for hit in hits} == {"Ünder the Sea", "Bikes"} and len(hits) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("ünder the see", "did you mean 'Ünder the Sea'"), ("bikes", "did you mean 'Bikes'"), ("zzzz", "`needle status`")],
+)
+def test_an_unknown_show_is_told_with_its_neighbours(searcher: Searcher, name: str, hint: str) -> None:
+    with pytest.raises(NotFoundError, match=f"no show '{name}'.*{hint}"):
+        searcher.search(Query(text="red", shows=(name,)))
+
+
+def test_similar_leaves_out_the_shot_and_its_copies(settings: Settings, searcher: Searcher) -> None:
+    write_video(settings, 4, [lean((1, 0, 0), 0.001 * number) for number in range(9)], show="Copies")
+    index_lake(settings)
+    hits = searcher.search(Query(like=(shot(0, 0),), limit=3))["hits"]
+    assert [hit["shot_id"] for hit in hits] == [shot(2, 0)] + [hit["shot_id"] for hit in hits[1:]]
+    assert not {hit["show"] for hit in hits} & {"Copies"} and shot(0, 0) not in {hit["shot_id"] for hit in hits}
+    assert [hit["rank"] for hit in hits] == [1, 2, 3]
+
+
+def test_words_and_examples_combine(searcher: Searcher) -> None:
+    shows = ("Red Dawn", "Ünder the Sea", "Bikes")
+    both = ids(searcher.search(Query(text="red", like=(shot(0, 3),), shows=shows, limit=5)))
+    assert set(both) == {shot(n, 0) for n in range(3)} | {shot(n, 3) for n in (1, 2)}, "red and blue shots come first"
+    without = ids(searcher.search(Query(text="red blue", unlike=(shot(0, 3),), limit=3)))
+    assert set(without) == {shot(n, 0) for n in range(3)}, "blue was taken away"
+
+
+def test_a_picture_is_an_example(searcher: Searcher, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 48), (0, 255, 0)).save(tmp_path / "green.png")
+    assert ids(searcher.search(Query(like=(str(tmp_path / "green.png"),), limit=3))) == [shot(n, 1) for n in range(3)]
+
+
+def test_pages_join_to_the_whole_list(searcher: Searcher) -> None:
+    for base in ({"text": "green"}, {"like": (shot(0, 0),)}):
+        whole = searcher.search(Query(**base, limit=100))["hits"]  # type: ignore[arg-type]
+        paged = [
+            hit
+            for start in range(0, 45, 5)
+            for hit in searcher.search(Query(**base, limit=5, offset=start))["hits"]  # type: ignore[arg-type]
+        ]
+        assert paged == whole
+
+
+@pytest.mark.parametrize("example", ["no-such-picture.jpg", "0123456789abcdef", ""])
+def test_an_example_that_is_nothing_is_told(
+    searcher: Searcher, example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((NotFoundError, UsageError), match=r"neither a shot id nor a file|is not a file"):
+        searcher.search(Query(like=(example,)))
+
+
+def test_an_unknown_shot_is_told_with_its_neighbours(searcher: Searcher) -> None:
+    with pytest.raises(NotFoundError, match=f"{shot(0, 1)}, {shot(0, 2)}, {shot(0, 3)}"):
+        searcher.search(Query(like=(shot_id_of(video_id(0), 50),)))
+    with pytest.raises(NotFoundError, match="the catalogue has no video 0123456789abcdef"):
+        searcher.search(Query(like=("0123456789abcdef:5",)))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({}, "the query is empty"),
+        ({"text": " \n"}, "the query is empty"),
+        ({"unlike": ("a.jpg",)}, "the query is empty"),
+        ({"text": "x" * 2001}, "at most 2000 characters"),
+        ({"text": "caf\udce9"}, "readable text"),
+        ({"text": "x", "limit": 0}, "limit = 0"),
+        ({"text": "x", "limit": 10_001}, "limit = 10001"),
+        ({"text": "x", "offset": -1}, "offset = -1"),
+        ({"like": ("a",), "unlike": ("a",)}, "wanted and unwanted at once"),
+        ({"like": tuple(map(str, range(101)))}, "at most 100 examples"),
+    ],
+)
+def test_senseless_queries_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Query(**wrong)
+
+
+def test_a_newer_index_is_used_at_once_and_the_old_answer_does_not_stick(
+    settings: Settings, searcher: Searcher
+) -> None:
+    before = searcher.search(Query(text="red", limit=1))
+    write_video(settings, 0, [lean((0, 0, 1))] * 4, show="Renamed", title="New title")
+    assert searcher.search(Query(text="red", limit=1))["index_version"] == before["index_version"]
+    index_lake(settings)
+    after = searcher.search(Query(text="blue", shows=("Renamed",), limit=1))
+    assert after["index_version"] != before["index_version"] and after["hits"][0]["title"] == "New title"
+
+
+def test_a_shot_that_left_the_lake_is_not_shown(settings: Settings, searcher: Searcher) -> None:
+    partition = settings.partition_of(video_id(0))
+    settings.lake.delete("shots", partition)
+    hits = searcher.search(Query(text="red", limit=3))["hits"]
+    assert [hit["shot_id"] for hit in hits] == [shot(1, 0), shot(2, 0)] and [hit["rank"] for hit in hits] == [1, 2]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_tiny_catalogues(tmp_path: Path, count: int) -> None:
+    settings = load_settings(home=tmp_path)
+    write_video(settings, 0, [lean((1, 0, 0), 0.3 * number) for number in range(count)])
+    index_lake(settings)
+    searcher = Searcher(settings, encoder=ColourEncoder())
+    hits = searcher.search(Query(text="red", include_blank=True))["hits"]
+    assert len(hits) == count and all(0 < hit["relevance"] < 1 for hit in hits)
+    assert len(searcher.search(Query(like=(shot(0, 0),)))["hits"]) == count - 1
+
+
+def test_an_empty_catalogue_and_a_missing_index(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path)
+    with pytest.raises(VectorIndexError, match="run `needle ingest"):
+        Searcher(settings, encoder=ColourEncoder()).search(Query(text="red"))
+    index_lake(settings)
+    assert Searcher(settings, encoder=ColourEncoder()).search(Query(text="red"))["hits"] == []
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"), [(None, "00:00:00:00"), ("broken", "00:00:00:00"), ("10:00:00:00", "10:00:00:00")]
+)
+def test_a_damaged_start_timecode_stops_nothing(tmp_path: Path, start: str | None, expected: str) -> None:
+    settings = load_settings(home=tmp_path)
+    write_video(settings, 0, [lean((1, 0, 0))], start_timecode=start)
+    index_lake(settings)
+    assert (
+        Searcher(settings, encoder=ColourEncoder()).search(Query(text="red"))["hits"][0]["start_timecode"] == expected
+    )
+
+
+def test_hash_buckets_give_the_same_answer(settings: Settings, searcher: Searcher, tmp_path: Path) -> None:
+    bucketed = load_settings(home=tmp_path / "other", partitions="bucket:2")
+    for table in ("videos", "shots", f"shot_embeddings/{ENCODER}"):
+        for name in settings.lake.partitions(table):
+            for row in settings.lake.read(table, [name]).to_pylist():
+                partition = bucketed.partition_of(row["video_id"])
+                bucketed.lake.write(table, partition, [*bucketed.lake.read(table, [partition]).to_pylist(), row])
+    index_lake(bucketed)
+    answers = [
+        each.search(Query(text="green", limit=10)) for each in (searcher, Searcher(bucketed, encoder=ColourEncoder()))
+    ]
+    assert answers[0]["hits"] == answers[1]["hits"] and answers[0]["index_version"] == answers[1]["index_version"]
+
+
+def test_many_threads_get_the_same_answer(searcher: Searcher) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: searcher.search(Query(text="red", like=(shot(0, 3),)))["hits"], range(24)))
+    assert all(answer == answers[0] for answer in answers)
+
+
+def test_the_search_module_loads_nothing_heavy() -> None:
+    import subprocess
+
+    heavy = ("torch", "qdrant_client", "onnxruntime", "feast", "dagster", "PIL")
+    code = f"import sys, ops.search.search; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

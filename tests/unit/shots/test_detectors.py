@@ -1,0 +1,206 @@
+"""One contract for every detector, and what the default one does with flashes, blends, fades and doubt."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scenedetect import FrameTimecode
+from scenedetect.detectors import AdaptiveDetector, ContentDetector
+
+from ops.core.errors import UsageError
+from ops.shots.detector import DETECTOR_NAMES, Boundary, Detector, Glimpse, detector_parameters, load_detector
+from ops.shots.detectors.adaptive import AdaptiveShotDetector
+from ops.shots.detectors.auto import AutoDetector
+from ops.shots.detectors.content import ContentShotDetector
+from ops.shots.thresholds import AUTO, AdaptiveThresholds, AutoThresholds, ContentThresholds
+from tests.films import draw_frames
+
+Picture = npt.NDArray[np.uint8]
+
+
+def pictures_of(cuts: Sequence[int], frames: int, seed: int = 0) -> list[Picture]:
+    """BGR pictures of a generated film with soft-edged blocks, as real footage has."""
+    return [cv2.blur(picture[..., ::-1], (5, 5)) for picture in draw_frames(frames, cuts, 256, 144, seed=seed)]
+
+
+def boundaries_of(detector: Detector, pictures: Sequence[Picture]) -> list[Boundary]:
+    """All boundaries; checks the promises of the interface on the way."""
+    found: list[Boundary] = []
+    decided = 0
+    for number, picture in enumerate(pictures):
+        new = detector.push(Glimpse.of(picture))
+        assert all(decided <= boundary.frame < detector.decided for boundary in new)
+        assert decided <= detector.decided <= number + 1
+        assert number + 1 - detector.decided <= detector.max_delay
+        decided = detector.decided
+        found += new
+    new = detector.finish()
+    assert all(decided <= boundary.frame < len(pictures) for boundary in new)
+    assert detector.decided == len(pictures)
+    found += new
+    assert found == sorted(set(found)), "ascending, none twice"
+    assert all(boundary.frame > 0 for boundary in found)
+    return found
+
+
+def cuts_of(pictures: Sequence[Picture], thresholds: AutoThresholds = AUTO) -> list[Boundary]:
+    return boundaries_of(AutoDetector(thresholds), pictures)
+
+
+@pytest.mark.parametrize("name", DETECTOR_NAMES)
+@pytest.mark.parametrize("cuts", [(), (30, 61, 88)], ids=str)
+def test_every_detector_finds_plain_cuts(name: str, cuts: tuple[int, ...]) -> None:
+    assert boundaries_of(load_detector(name), pictures_of(cuts, 100)) == [Boundary(cut) for cut in cuts]
+
+
+@pytest.mark.parametrize("name", DETECTOR_NAMES)
+@pytest.mark.parametrize("frames", [0, 1, 9])
+def test_every_detector_takes_very_short_films(name: str, frames: int) -> None:
+    assert boundaries_of(load_detector(name), pictures_of((), frames)) == []
+
+
+def test_an_unknown_detector_is_named() -> None:
+    with pytest.raises(UsageError, match="'best'.*adaptive"):
+        load_detector("best")
+    with pytest.raises(UsageError, match="'best'"):
+        detector_parameters("best")
+
+
+def test_scores_and_cuts_are_those_of_the_library() -> None:
+    pictures = pictures_of((7, 25, 40, 44, 47, 70), 90, seed=3)
+    ours = AdaptiveShotDetector(AdaptiveThresholds(ratio=3.0, min_content=15.0, min_length=6))
+    theirs = AdaptiveDetector(adaptive_threshold=3.0, min_scene_len=6, min_content_val=15.0)
+    content = ContentShotDetector(ContentThresholds(change=27.0, min_length=15))
+    their_content = ContentDetector(threshold=27.0, min_scene_len=15)
+    expected: list[list[int]] = [[], []]
+    for number, picture in enumerate(pictures):
+        timecode = FrameTimecode(number, 25.0)
+        for found, detector in zip(expected, (theirs, their_content), strict=True):
+            found += [cut.frame_num for cut in detector.process_frame(timecode, picture)]
+    assert [boundary.frame for boundary in boundaries_of(ours, pictures)] == expected[0] != []
+    assert [boundary.frame for boundary in boundaries_of(content, pictures)] == expected[1] != []
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_a_flash_is_no_cut(length: int) -> None:
+    pictures = pictures_of((60,), 100)
+    for number in range(30, 30 + length):
+        pictures[number] = np.full_like(pictures[number], 250)
+    assert cuts_of(pictures) == [Boundary(60)]
+
+
+def test_shots_of_one_frame_are_found() -> None:
+    pictures = pictures_of((40, 41, 99), 100)
+    assert cuts_of(pictures) == [Boundary(40), Boundary(41), Boundary(99)]
+
+
+def test_a_cut_with_a_blended_frame_is_one_cut() -> None:
+    pictures = pictures_of((50,), 100)
+    pictures[50] = cv2.addWeighted(pictures[49], 0.5, pictures[51], 0.5, 0)
+    found = cuts_of(pictures)
+    assert len(found) == 1
+    assert found[0].frame in (50, 51)
+
+
+def faded(pictures: list[Picture], middle: int, length: int, hold: int, colour: int = 0) -> list[Picture]:
+    """Fade to one colour, hold it, and fade up again, around ``middle``."""
+    result = list(pictures)
+    for number in range(middle - hold // 2 - length, middle + hold // 2 + length):
+        share = min(max((abs(number - middle) - hold / 2) / length, 0), 1)
+        flat = np.full_like(pictures[number], colour)
+        result[number] = cv2.addWeighted(pictures[number], share, flat, 1 - share, 0)
+    return result
+
+
+@pytest.mark.parametrize("colour", [0, 255])
+def test_a_fade_through_one_colour_divides_in_its_middle(colour: int) -> None:
+    found = cuts_of(faded(pictures_of((80,), 160), 80, 20, 16, colour))
+    assert [boundary.transition for boundary in found] == ["gradual"]
+    assert abs(found[0].frame - 80) <= 4
+
+
+def test_a_long_black_divides_without_waiting_for_its_end() -> None:
+    found = cuts_of(faded(pictures_of((200,), 400), 200, 20, 200))
+    assert [boundary.transition for boundary in found] == ["gradual"]
+    assert 100 <= found[0].frame <= 140
+
+
+def test_black_after_a_hard_cut_and_at_both_ends_divides_nothing() -> None:
+    pictures = pictures_of((40,), 100)
+    black = np.zeros_like(pictures[0])
+    assert cuts_of([black] * 10 + pictures[:40] + [black] * 12 + pictures[40:] + [black] * 5) == [
+        Boundary(10),
+        Boundary(50),
+        Boundary(62),
+        Boundary(122),
+    ]
+    soft = faded(pictures, 0, 20, 0)
+    assert cuts_of([black] * 8 + soft[:40]) == []
+
+
+def test_motion_is_no_cut() -> None:
+    random = np.random.default_rng(1)
+    wall = cv2.resize(random.integers(0, 255, (24, 300, 3), np.uint8), (256 * 12, 144), interpolation=cv2.INTER_CUBIC)
+    assert cuts_of([np.ascontiguousarray(wall[:, 20 * n : 20 * n + 256]) for n in range(120)]) == []
+
+
+def test_doubt_is_settled_by_a_second_opinion_and_costs_one_look() -> None:
+    """With the lower bound of certainty out of reach every cut is in doubt."""
+    pictures = pictures_of((50, 54), 120)
+    detector = AutoDetector(AutoThresholds(sure=1000.0, min_histogram=0.0))
+    found = boundaries_of(detector, pictures)
+    assert detector.consulted == 1
+    assert set(found) <= {Boundary(50), Boundary(54)}
+    sure = AutoDetector()
+    assert boundaries_of(sure, pictures) == [Boundary(50), Boundary(54)]
+    assert sure.consulted == 0
+
+
+CODE = """
+import sys, random
+import numpy as np
+from ops.shots.detector import Glimpse, load_detector
+detector = load_detector({name!r})
+pictures = np.random.default_rng(0).integers(0, 255, (2, 144, 256, 3), np.uint8)
+for number in range(60):
+    detector.push(Glimpse.of(pictures[number // 30]))
+found = [boundary.frame for boundary in detector.finish()]
+print("torch" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(("name", "expected"), [("auto", "False"), ("adaptive", "False"), ("transnetv2", "True")])
+def test_torch_loads_only_when_it_is_consulted(name: str, expected: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", CODE.format(name=name)], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert run.stdout.split() == [expected]
+
+
+def test_the_network_leaves_seeds_and_modes_alone() -> None:
+    import random
+
+    import torch
+
+    from ops.shots.detectors import transnet_model
+
+    transnet_model._load_model.cache_clear()
+    states = []
+    for _ in range(2):
+        states.append(
+            (
+                random.getstate(),
+                np.random.get_state()[1].tolist(),  # noqa: NPY002 - the global state is what is looked at
+                torch.get_rng_state().tolist(),
+                torch.are_deterministic_algorithms_enabled(),
+                torch.get_num_threads(),
+            )
+        )
+        transnet_model.transition_probabilities(pictures_of((), 10))
+    assert states[0] == states[1]
