@@ -213,7 +213,10 @@ class Lake:
         except FileNotFoundError:
             return None
         try:
-            return pq.read_table(io.BytesIO(data), columns=None if columns is None else list(columns))
+            # Not pq.read_table: its dataset scanner leaves threads behind that now and then abort the process
+            # at exit (apache/arrow issue 34314). Files are small, so one thread loses nothing.
+            file = pq.ParquetFile(pa.BufferReader(data))
+            return file.read(columns=None if columns is None else list(columns), use_threads=False)
         except (OSError, pa.ArrowException) as error:
             raise LakeError(f"{self.store.path(key)} cannot be read: {error}; delete it and run again") from error
 

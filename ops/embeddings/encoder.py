@@ -156,7 +156,7 @@ def _load(spec: str, home: Path, device: str, part: Part, threads: int) -> Encod
 
 
 def _device(device: str) -> str:
-    """``auto`` is CUDA where the driver's device file is there and torch agrees; looking imports no torch without it."""
+    """``auto`` is CUDA where a driver's device file is there and torch agrees; without one torch is not imported."""
     if device != "auto":
         return device
     if not any(Path(name).exists() for name in ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg")):

@@ -6,14 +6,19 @@ is silently wrong next to keyframes. Legend: N frames, H x W pixels, C = RGB.
 
 from __future__ import annotations
 
+import sys
 import tempfile
+import threading
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import StorageError
 from ops.core.storage import ObjectStore
+
+_IMPORTING = threading.Lock()
 
 
 def sample_positions(frames: int, count: int) -> list[int]:
@@ -28,11 +33,12 @@ def read_frames(store: ObjectStore, proxy_key: str, positions: list[int], frames
 
     Raises ``StorageError`` for a proxy that is missing, damaged or of another length.
     """
-    import decord
-    from decord._ffi.base import DECORDError
-
+    decord, decord_error = _decord()
     try:
-        with tempfile.TemporaryDirectory(prefix="needle-") as scratch, store.as_local_file(proxy_key, Path(scratch)) as path:
+        with (
+            tempfile.TemporaryDirectory(prefix="needle-") as scratch,
+            store.as_local_file(proxy_key, Path(scratch)) as path,
+        ):
             # One decoder thread: shots are read side by side, and a second thread costs 20-40 % more CPU.
             reader = decord.VideoReader(str(path), num_threads=1)
             if len(reader) != frames:
@@ -40,7 +46,28 @@ def read_frames(store: ObjectStore, proxy_key: str, positions: list[int], frames
             found: NDArray[np.uint8] = reader.get_batch(positions).asnumpy()
     except FileNotFoundError as error:
         raise StorageError("is missing") from error
-    except (DECORDError, RuntimeError, IndexError) as error:
+    except (decord_error, RuntimeError, IndexError) as error:
         lines = str(error).strip().splitlines()
         raise StorageError(f"cannot be decoded ({lines[-1][:200] if lines else type(error).__name__})") from error
     return found
+
+
+def _decord() -> tuple[ModuleType, type[Exception]]:
+    """decord and its exception, imported without the CUDA libraries that torch's packages carry.
+
+    decord2 3.4 opens every library under ``site-packages/nvidia`` for all the process, NVBLAS among them;
+    torch, imported later, then calls NVBLAS for its matrix products and dies of a segmentation fault. With
+    the package hidden decord finds none of them. May go when ``import decord, torch`` survives a Linear layer.
+    """
+    with _IMPORTING:
+        if "decord" not in sys.modules:
+            hidden = {name: sys.modules.pop(name) for name in ["nvidia"] if name in sys.modules}
+            sys.modules["nvidia"] = None  # type: ignore[assignment]
+            try:
+                import decord
+            finally:
+                del sys.modules["nvidia"]
+                sys.modules.update(hidden)
+        import decord
+        from decord._ffi.base import DECORDError
+    return decord, DECORDError

@@ -64,7 +64,9 @@ class EncoderPins:
         except FileNotFoundError:
             return {"auto": None, "encoders": {}}
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise EncoderError(f"{self.path} cannot be read ({error}): delete it, and the encoder is chosen anew") from error
+            raise EncoderError(
+                f"{self.path} cannot be read ({error}): delete it, and the encoder is chosen anew"
+            ) from error
 
     def _write(self, content: dict[str, Any]) -> None:
         with atomic_path(self.path) as temporary:

@@ -57,7 +57,7 @@ def encoder_id_of(architecture: str, weights: str, preprocessing: Mapping[str, o
     name = re.sub(r"[^a-z0-9]+", "_", architecture.lower()).strip("_")
     described = "\n".join(f"{key}={preprocessing[key]!r}" for key in sorted(preprocessing))
     recipe = hashlib.sha256(f"{architecture}\n{described}".encode()).hexdigest()
-    return f"{name[: _ID_LIMIT - 17]}_w{weights[:8]}_p{recipe[:6]}"
+    return f"{name[: _ID_LIMIT - 18] or 'encoder'}_w{weights[:8]}_p{recipe[:6]}"
 
 
 def fingerprint_of(paths: Sequence[Path]) -> list[list[object]]:

@@ -21,13 +21,13 @@ def ranks_of(scores_QN: ArrayLike, relevant_QN: ArrayLike) -> NDArray[np.int64]:
     counts as ranked before, so that an encoder that gives everything one vector gets no credit.
     Raises ``UsageError`` for a query without a relevant item, for a score that is NaN, or for shapes that differ.
     """
-    scores, relevant = _matched(scores_QN, relevant_QN)
-    relevant = relevant.astype(bool)
+    scores, grades = _matched(scores_QN, relevant_QN)
+    relevant = grades > 0
     if not relevant.any(axis=1).all():
         missing = int(np.flatnonzero(~relevant.any(axis=1))[0])
         raise UsageError(f"query {missing} has no relevant item, so it has no rank: leave it out")
     best = np.where(relevant, scores, -np.inf).max(axis=1, keepdims=True)
-    return np.asarray(1 + ((scores >= best) & ~relevant).sum(axis=1), dtype=np.int64)
+    return np.asarray(1 + ((scores >= best) & (grades <= 0)).sum(axis=1), dtype=np.int64)
 
 
 def recall_at(ranks_Q: ArrayLike, k: int) -> float:

@@ -193,7 +193,14 @@ def _ranked(index: VectorIndex, vector: Vector, query: Query, examples: dict[str
     asked = needed + len(examples)
     blank_matters = bool(query.text.strip()) and not query.include_blank
     while True:
-        found = index.search(vector, limit=asked, shows=query.shows, exclude_blank=blank_matters, exact=query.exact)
+        found = index.search(
+            vector,
+            limit=asked,
+            shows=query.shows,
+            exclude_blank=blank_matters,
+            exact=query.exact,
+            with_payload=False,
+        )
         kept = [hit for hit in found if hit.shot_id not in examples]
         if wanted:
             vectors = index.vectors([hit.shot_id for hit in kept])
@@ -211,8 +218,10 @@ def _require_shows(index: VectorIndex, shows: Sequence[str]) -> None:
     for show in shows:
         if show in known:
             continue
-        folded = {name.casefold(): name for name in known}
-        near = [folded[name] for name in get_close_matches(show.casefold(), list(folded), n=3, cutoff=0.5)]
+        folded = {name.casefold(): name for name in sorted(known)}
+        parts = [name for name in folded if show.casefold() in name] if show.strip() else []
+        close = get_close_matches(show.casefold(), list(folded), n=3, cutoff=0.5)
+        near = [folded[name] for name in dict.fromkeys([*parts, *close])][:3]
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "`needle status` lists the shows"
         raise NotFoundError(f"no show {show!r} in the catalogue: {hint}")
 

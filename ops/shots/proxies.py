@@ -122,10 +122,6 @@ class ProxyWriter:
             self._container.mux(self._sound.encode(None))
         self._container.close()
 
-    def abandon(self) -> None:
-        """Let go of the file without finishing it."""
-        self._container.close()
-
     def _mux(self, packets: list[av.Packet[av.VideoStream]]) -> None:
         """Write packets one behind: how long a frame is shown is known when the next one comes."""
         for packet in packets:

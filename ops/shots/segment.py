@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from multiprocessing import get_context
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 from ops.core.errors import MediaError, NeedleError
@@ -20,11 +20,13 @@ from ops.shots.cutting import CutShot, FilmCutter, TimedFrame
 from ops.shots.detector import detector_parameters, load_detector
 from ops.shots.lanes import Crew
 from ops.shots.reading import read_ahead
+from ops.shots.scratch import working_folder
 
 logger = logging.getLogger(__name__)
 
 PROGRESS_STEP = 100
 """Frames between two reports of progress."""
+REPORT_EVERY_S = 0.3
 
 
 def proxy_key(video_id: str, start: int, end: int) -> str:
@@ -65,14 +67,12 @@ def segment_video(
     Shots are consecutive and gapless from frame 0 to the last. The same film gives the same shots and the same
     bytes for any number of ``threads``. Nothing reaches the store before the whole film has been read: a
     ``MediaError`` (raised for damage, with its place) or a kill leaves the store as it was, and at most a folder
-    in ``scratch``. Objects of an earlier, different segmentation of the same video are removed. ``on_progress``
-    gets the number of frames read so far, now and then and at the end.
+    in ``scratch`` that a later run removes. Objects of an earlier, different segmentation of the same video are
+    removed. ``on_progress`` gets the number of frames read so far, now and then and at the end.
     """
     chosen = load_detector(detector)
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=scratch, prefix=f"shots-{video_id}-") as name:
-        folder = Path(name)
-        frames = 0
+    frames = 0
+    with working_folder(scratch, video_id) as folder:
         with Crew(threads) as crew:
             cutter = FilmCutter(video_id, info, chosen, crew, folder)
             with read_ahead(source, info, threads) as items:
@@ -118,23 +118,33 @@ class SegmentJob:
     scratch: Path
 
 
-def segment_videos(jobs: Sequence[SegmentJob], workers: int) -> Iterator[tuple[SegmentJob, list[Shot] | MediaError]]:
+def segment_videos(
+    jobs: Sequence[SegmentJob], workers: int, *, on_progress: Callable[[str, int], None] | None = None
+) -> Iterator[tuple[SegmentJob, list[Shot] | MediaError]]:
     """Cut many films, yielding each when it is done, in any order; damage in one is a result, not an end.
 
     Films are spread over ``workers`` spawned processes (a decoder that crosses ``fork`` hangs), the longest
     first; where there are fewer films than workers, each film gets several threads, and a single film is cut in
-    this process. Raises ``NeedleError`` if a process dies, and whatever else :func:`segment_video` raises.
+    this process. ``on_progress`` gets a video id and how many of its frames were read, in this process. Raises
+    ``NeedleError`` if a process dies, and whatever else :func:`segment_video` raises.
     """
     processes = min(workers, len(jobs))
     if processes <= 1:
-        yield from ((job, _run(job, workers)) for job in jobs)
+        yield from ((job, _run(job, workers, on_progress)) for job in jobs)
         return
     longest_first = sorted(jobs, key=lambda job: job.info.frames, reverse=True)
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    context = get_context("spawn")
+    reports = context.SimpleQueue() if on_progress else None
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_report_to, initargs=(reports,))
     try:
-        running = {pool.submit(_run, job, workers // processes): job for job in longest_first}
-        for done in as_completed(running):
-            yield running[done], done.result()
+        running = {pool.submit(_run_in_process, job, workers // processes): job for job in longest_first}
+        waiting = set(running)
+        while waiting:
+            done, waiting = wait(waiting, timeout=REPORT_EVERY_S if on_progress else None, return_when=FIRST_COMPLETED)
+            while on_progress and reports and not reports.empty():
+                on_progress(*reports.get())
+            for future in done:
+                yield running[future], future.result()
     except BrokenProcessPool as error:
         raise NeedleError(
             "a process that was cutting footage ended suddenly, maybe for want of memory: run again with fewer workers"
@@ -143,7 +153,9 @@ def segment_videos(jobs: Sequence[SegmentJob], workers: int) -> Iterator[tuple[S
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _run(job: SegmentJob, threads: int) -> list[Shot] | MediaError:
+def _run(
+    job: SegmentJob, threads: int, on_progress: Callable[[str, int], None] | None = None
+) -> list[Shot] | MediaError:
     try:
         return segment_video(
             job.source,
@@ -153,6 +165,24 @@ def _run(job: SegmentJob, threads: int) -> list[Shot] | MediaError:
             detector=job.detector,
             threads=threads,
             scratch=job.scratch,
+            on_progress=partial(on_progress, job.video_id) if on_progress else None,
         )
     except MediaError as error:
         return error
+
+
+_reports: SimpleQueue[tuple[str, int]] | None = None
+"""In a worker process, where its progress goes; a queue can only be handed over at the start of a process."""
+
+
+def _report_to(reports: SimpleQueue[tuple[str, int]] | None) -> None:
+    global _reports
+    _reports = reports
+
+
+def _run_in_process(job: SegmentJob, threads: int) -> list[Shot] | MediaError:
+    def report(video_id: str, frames: int) -> None:
+        assert _reports is not None
+        _reports.put((video_id, frames))
+
+    return _run(job, threads, report if _reports is not None else None)

@@ -37,6 +37,29 @@ class TransNetThresholds:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DissolveThresholds:
+    """A dissolve is a straight line from one picture to another, which no motion is.
+
+    Checked ``half_lengths`` frames to each side: the change along the way is at most ``straightness`` times the
+    change from end to end, no step is more than ``step`` times its share, the frames at a quarter, half and three
+    quarters are mixtures up to ``misfit`` of the change, and the ends are two pictures (``least_deviation``,
+    ``most_correlation``), of which neither is a stage of the other's fading. ``hits`` such frames make a dissolve,
+    ``quiet`` frames without one end it. On the annotated films every hit lies in an annotated range.
+    """
+
+    half_lengths: tuple[int, ...] = (6, 10)
+    least_change: float = 10.0
+    straightness: float = 1.6
+    step: float = 4.0
+    misfit: float = 0.15
+    least_deviation: float = 10.0
+    most_correlation: float = 0.8
+    hits: int = 4
+    quiet: int = 16
+    longest: int = 64
+
+
+@dataclass(frozen=True, kw_only=True)
 class AutoThresholds:
     """The default detector.
 
@@ -59,6 +82,7 @@ class AutoThresholds:
     second_opinion_window: int = 40
     blank_deviation: float = 4.0
     longest_black: int = 48
+    dissolve: DissolveThresholds = DissolveThresholds()
 
 
 ADAPTIVE = AdaptiveThresholds()

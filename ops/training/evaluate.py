@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,8 +26,8 @@ from ops.embeddings.frames import sample_positions
 from ops.evaluation.cuts import CutScore, score_cuts
 from ops.evaluation.retrieval import bootstrap_interval, ndcg_at, ranks_of, retrieval_summary
 from ops.shots.cutting import TimedFrame
-from ops.shots.detector import Detector, Glimpse, load_detector
-from ops.shots.pictures import tiny_picture
+from ops.shots.detector import Detector, load_detector
+from ops.shots.pictures import glimpse_of
 from ops.shots.reading import proxy_frames
 from ops.videos.probe import probe
 
@@ -73,7 +73,9 @@ def evaluate_footage(
         if path.is_file() and any(_beside(path, ending).exists() for ending in _ANNOTATIONS)
     ]
     if not films:
-        raise UsageError(f"{folder} holds no film with {', '.join(f'<file>{ending}' for ending in _ANNOTATIONS)} beside it")
+        raise UsageError(
+            f"{folder} holds no film with {', '.join(f'<file>{ending}' for ending in _ANNOTATIONS)} beside it"
+        )
     return {
         "encoder_id": encoder.encoder_id,
         "detector": detector,
@@ -131,9 +133,10 @@ def _watch(
     with closing(_frames(path)) as frames:
         for item in frames:
             if cutter:
-                cuts += [boundary.frame for boundary in cutter.push(Glimpse.of(tiny_picture(item.frame)))]
+                cuts += [boundary.frame for boundary in cutter.push(glimpse_of(item.frame))]
             for shot in wanted.get(item.index, ()):
-                vectors[shot].append(encoder.encode_frames(item.frame.to_ndarray(format="rgb24")[None])[0])
+                pixels_HWC = np.asarray(item.frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+                vectors[shot].append(encoder.encode_frames(pixels_HWC[None])[0])
     if cutter:
         cuts += [boundary.frame for boundary in cutter.finish()]
     for shot, found in enumerate(vectors):
@@ -143,7 +146,7 @@ def _watch(
     return cuts, np.stack(pooled) if pooled else np.zeros((0, encoder.dim), dtype=np.float32)
 
 
-def _frames(path: Path) -> Iterator[TimedFrame]:
+def _frames(path: Path) -> Generator[TimedFrame, None, None]:
     """The film's pictures as a proxy has them, before it is encoded."""
     for item in proxy_frames(path, probe(path), threads=1):
         if isinstance(item, TimedFrame):
@@ -158,9 +161,7 @@ def _caption_ranks(captions: list[dict[str, Any]], shots_ND: Floats, encoder: En
     return ranks
 
 
-def _query_gains(
-    queries: list[dict[str, Any]], shots: list[int], shots_ND: Floats, encoder: Encoder
-) -> list[float]:
+def _query_gains(queries: list[dict[str, Any]], shots: list[int], shots_ND: Floats, encoder: Encoder) -> list[float]:
     place = {shot: position for position, shot in enumerate(shots)}
     grades_QN = np.zeros((len(queries), len(shots)))
     for row, entry in enumerate(queries):

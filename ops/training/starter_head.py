@@ -4,7 +4,7 @@
 
 ``DIR`` holds ``flickr8k_train.parquet`` and ``flickr8k_dev.parquet`` (columns ``image`` and ``captions``).
 The same data, recipe and versions give the same bytes. Legend: N photographs, V views, G captions each,
-B batch, F and H tower features, J joint and S semantic dimensions, K classes.
+B batch, F and H tower features, J joint dimensions, K classes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ops.core.errors import UsageError
 from ops.core.storage import atomic_path
-from ops.embeddings.starter.head import StarterHead
+from ops.embeddings.starter.head import StarterHead, image_features
 from ops.embeddings.starter.image_tower import ImageTower
 from ops.embeddings.starter.text_tower import TextTower
 from ops.embeddings.starter.torch_tower import IMAGE_SIZE
@@ -45,8 +45,6 @@ class HeadRecipe:
     """All that decides a fit. The defaults were chosen on the dev split (see the model card).
 
     ``crops`` random crops with changed colours are seen beside the photograph and its mirror image.
-    ``whitening`` is the exponent that flattens the spectrum of caption features in the ConSE half
-    (0 leaves it, 0.5 makes it white); ``semantic_dim`` of its directions are kept.
     """
 
     epochs: int = 40
@@ -57,15 +55,13 @@ class HeadRecipe:
     text_dropout: float = 0.1
     joint_dim: int = 512
     crops: int = 2
-    semantic_dim: int = 384
-    whitening: float = 0.25
-    conse_weight: float = 1.0
+    conse_weight: float = 0.7
     temperature: float = 2.0
     top: int = 100
     seed: int = 0
 
 
-RECIPES = {"shipped": HeadRecipe(), "debug": HeadRecipe(epochs=2, batch=8, crops=0, joint_dim=16, semantic_dim=8)}
+RECIPES = {"shipped": HeadRecipe(), "debug": HeadRecipe(epochs=2, batch=8, crops=0, joint_dim=16)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +75,13 @@ class CaptionFeatures:
 
 
 def extract_features(
-    photographs: Path, image_tower: ImageTower, text_tower: TextTower, *, crops: int, seed: int, cache: Path | None = None
+    photographs: Path,
+    image_tower: ImageTower,
+    text_tower: TextTower,
+    *,
+    crops: int,
+    seed: int,
+    cache: Path | None = None,
 ) -> CaptionFeatures:
     """Run both towers over a parquet of ``image`` and ``captions``; kept in ``cache`` for the next fit.
 
@@ -110,7 +112,7 @@ def extract_features(
     half = {name: value.astype(np.float16) for name, value in found.items()}
     if stored:
         with atomic_path(stored) as temporary:
-            np.savez(temporary, **half)
+            np.savez(temporary, **half)  # type: ignore[arg-type]  # numpy's stub takes every keyword for allow_pickle
     # Rounded even where nothing is stored, so that a fit from stored features gives the same head.
     return CaptionFeatures(**{name: value.astype(np.float32) for name, value in half.items()})
 
@@ -119,34 +121,17 @@ def fit_head(features: CaptionFeatures, class_text_KH: Floats, recipe: HeadRecip
     """Fit both linear maps with symmetric InfoNCE, and build the ConSE half from the class texts."""
     image, text = _fit_linear(features, recipe)
     captions_MH = features.text_NGH.reshape(-1, features.text_NGH.shape[2])
-    mean_H = captions_MH.mean(axis=0)
-    semantic_HS = semantic_projection(captions_MH - mean_H, recipe.semantic_dim, recipe.whitening)
     return StarterHead(
         image_weight_FJ=image[0],
         image_bias_J=image[1],
         text_weight_HJ=text[0],
         text_bias_J=text[1],
-        class_text_KS=(class_text_KH - class_text_KH.mean(axis=0)) @ semantic_HS,
-        semantic_HS=semantic_HS,
-        text_mean_H=mean_H,
+        class_text_KH=class_text_KH - class_text_KH.mean(axis=0),
+        text_mean_H=captions_MH.mean(axis=0),
         conse_weight=recipe.conse_weight,
         temperature=recipe.temperature,
         top=recipe.top,
     )
-
-
-def semantic_projection(centred_MH: Floats, dimensions: int, whitening: float) -> Floats:
-    """``(H, S)``: the first principal directions of text features, each scaled by variance ** -whitening.
-
-    Caption features have a few directions of large variance ("a man", "a dog") that drown the rest.
-    """
-    covariance_HH = centred_MH.T.astype(np.float64) @ centred_MH / len(centred_MH)
-    variance, directions = np.linalg.eigh(covariance_HH)
-    order = np.argsort(-variance)[:dimensions]
-    # 1e-4 is far below the variances that carry meaning (1e-3 and more) and keeps noise from being blown up
-    scaled = directions[:, order] * (variance[order].clip(min=0) + 1e-4) ** -whitening
-    signs = np.sign(scaled[np.abs(scaled).argmax(axis=0), np.arange(scaled.shape[1])])
-    return np.asarray(scaled * signs, dtype=np.float32)
 
 
 def symmetric_infonce(image_BJ: torch.Tensor, text_BJ: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
@@ -163,17 +148,20 @@ def _fit_linear(features: CaptionFeatures, recipe: HeadRecipe) -> tuple[tuple[Fl
     import torch
     from torch.nn.functional import dropout, normalize
 
-    pooled_VNF, text_NGH = torch.from_numpy(features.pooled_VNF), torch.from_numpy(features.text_NGH)
+    pooled_VNF = torch.from_numpy(image_features(features.pooled_VNF))
+    text_NGH = torch.from_numpy(features.text_NGH)
     views, photographs = pooled_VNF.shape[:2]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         image = torch.nn.Linear(pooled_VNF.shape[2], recipe.joint_dim)
         text = torch.nn.Linear(text_NGH.shape[2], recipe.joint_dim)
         log_scale = torch.nn.Parameter(torch.tensor(float(np.log(1 / 0.07))))  # the start that CLIP uses
-        optimizer, schedule, batches = _optimizer([*image.parameters(), *text.parameters()], log_scale, photographs, recipe)
+        optimizer, schedule, batches = _optimizer(
+            [*image.parameters(), *text.parameters()], log_scale, photographs, recipe
+        )
         for epoch in range(recipe.epochs):
             order = torch.randperm(photographs)
-            for rows in order.split(recipe.batch)[:batches]:
+            for rows in torch.split(order, recipe.batch)[:batches]:
                 view = torch.randint(views, (len(rows),))
                 caption = torch.randint(text_NGH.shape[1], (len(rows),))
                 image_BF = dropout(pooled_VNF[view, rows], recipe.image_dropout)
@@ -207,9 +195,9 @@ def _weights_of(layer: torch.nn.Linear) -> tuple[Floats, Floats]:
 
 def class_texts() -> list[str]:
     """Names and definition of the 1,000 ImageNet classes, in the order of the logits."""
-    from timm.data import ImageNetInfo
+    from timm.data.imagenet_info import ImageNetInfo
 
-    info = ImageNetInfo()
+    info: Any = ImageNetInfo()
     return [str(info.index_to_description(index, detailed=True)) for index in range(info.num_classes())]
 
 
@@ -268,7 +256,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--features", type=Path, help="folder that keeps tower features between fits")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
+    import torch
+
     recipe = RECIPES[options.recipe]
+    torch.set_num_threads(options.threads)  # sums are rounded differently with another number of threads
     text_tower = TextTower(options.threads)
     image_tower = ImageTower(options.features or options.out.parent, "cpu", options.threads)
     splits = {}

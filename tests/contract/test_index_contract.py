@@ -68,6 +68,9 @@ def test_search_ranks_as_an_exact_scan_does(index: VectorIndex) -> None:
     for hit in hits:
         assert hit.score == pytest.approx(float(by_id[hit.shot_id].vector @ unit), abs=1e-5)
         assert hit.payload == by_id[hit.shot_id].payload
+    bare = index.search(query(), limit=20, exact=True, with_payload=False)
+    assert [(hit.shot_id, hit.score) for hit in bare] == [(hit.shot_id, hit.score) for hit in hits]
+    assert bare[0].payload == {}
 
 
 def test_the_filter_decides_before_the_search(index: VectorIndex) -> None:

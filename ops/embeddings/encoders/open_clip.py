@@ -111,10 +111,12 @@ def _located(rest: str) -> tuple[str, str, Path]:
         path = Path(pretrained).expanduser()
         if path.is_file():
             return model, str(path.absolute()), path.absolute()
-        raise EncoderError(f"{pretrained!r} is neither a file nor a pretrained tag of {model} (tags: {', '.join(tags) or 'none'})")
+        raise EncoderError(
+            f"{pretrained!r} is neither a file nor a pretrained tag of {model} (tags: {', '.join(tags) or 'none'})"
+        )
     try:
         return model, pretrained, Path(open_clip.download_pretrained(configuration))
-    except Exception as error:  # noqa: BLE001 - the download goes through several http libraries, each with its own errors
+    except Exception as error:
         raise EncoderError(
             f"the weights {model}/{pretrained} cannot be downloaded ({type(error).__name__}: {error}): "
             "fetch them on a machine with internet and name the file, or use NEEDLE_ENCODER=starter"
@@ -127,7 +129,9 @@ def _built(model: str, pretrained: str, weights: Path) -> Any:
     try:
         return open_clip.create_model(model, pretrained=pretrained, weights_only=True, require_pretrained=True)
     except pickle.UnpicklingError as error:
-        raise EncoderError(f"{weights} is no checkpoint that can be read safely (tensors only): {_first(error)}") from error
+        raise EncoderError(
+            f"{weights} is no checkpoint that can be read safely (tensors only): {_first(error)}"
+        ) from error
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, StopIteration, EOFError) as error:
         raise EncoderError(f"{weights} does not hold the weights of {model}: {_first(error)}") from error
 

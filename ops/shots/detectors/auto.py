@@ -8,25 +8,23 @@ to TransNetV2 with 25 frames on each side.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Literal
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ops.shots.detector import Boundary, Glimpse, TinyPicture
+from ops.shots.detector import Boundary, Glimpse
+from ops.shots.detectors.gradual import Dips, Dissolves
+from ops.shots.detectors.recent import RecentFrames, difference, mixture
 from ops.shots.detectors.transnet_model import transition_probabilities
 from ops.shots.thresholds import AUTO, TRANSNETV2, AutoThresholds
 
 Verdict = Literal["cut", "flash", "none"]
 Scores = npt.NDArray[np.float32]
 
-BINS = [6, 6, 6]
-
 
 class AutoDetector:
-    """Hard cuts by contrast, with flashes left out and blended cuts counted once; fades through one colour.
+    """Hard cuts by contrast, with flashes left out and blended cuts counted once; fades through a colour; dissolves.
 
     See :class:`ops.shots.thresholds.AutoThresholds` for what each number means.
     """
@@ -34,13 +32,15 @@ class AutoDetector:
     def __init__(self, thresholds: AutoThresholds = AUTO) -> None:
         self._t = thresholds
         self._half = thresholds.second_opinion_window // 2
-        self._ahead = max(thresholds.reach, thresholds.flash_length) + 1
-        self.max_delay = self._half + self._ahead + thresholds.longest_black
+        self._dips = Dips(thresholds.longest_black)
+        self._dissolves = Dissolves(thresholds.dissolve, thresholds.blank_deviation)
+        self._ahead = max(thresholds.reach, thresholds.flash_length + 1, self._dissolves.reach)
+        self.max_delay = self._half + self._ahead + max(thresholds.longest_black, self._dissolves.max_delay) + 1
         self.consulted = 0
         """How often TransNetV2 was asked."""
-        self._frames = _RecentFrames(keep=self.max_delay + self._half + self._ahead)
+        self._frames = RecentFrames(keep=self.max_delay + self._half + self._ahead)
         self._settled = 0
-        self._dip = _Dip(thresholds.longest_black)
+        self._early: list[Boundary] = []
         self._finished = False
         self._opinion: tuple[int, npt.NDArray[np.float32]] = (
             -thresholds.second_opinion_window,
@@ -49,7 +49,8 @@ class AutoDetector:
 
     @property
     def decided(self) -> int:
-        return self._settled if self._dip.held_from is None else self._dip.held_from
+        held = [held for held in (self._dips.held_from, self._dissolves.held_from) if held is not None]
+        return min([self._settled, *held])
 
     def push(self, glimpse: Glimpse) -> list[Boundary]:
         self._frames.append(glimpse)
@@ -57,24 +58,37 @@ class AutoDetector:
 
     def finish(self) -> list[Boundary]:
         self._finished = True
-        found = self._settle()
-        self._dip.held_from = None
-        return found
+        told = self._settle()
+        middle = self._dissolves.finish(self._frames)
+        if middle is not None:
+            self._early.append(Boundary(middle, "gradual"))
+        # A film that ends in black has no shot after it.
+        self._dips.held_from = None
+        return told + self._tell()
 
     def _settle(self) -> list[Boundary]:
-        found: list[Boundary] = []
         while self._settled < self._frames.count:
-            verdict = self._verdict(self._settled)
+            frame, verdict = self._settled, self._verdict(self._settled)
             if verdict is None:
                 break
-            is_blank = self._frames.deviation(self._settled) < self._t.blank_deviation
-            middle = self._dip.advance(self._settled, is_blank, is_hard=verdict != "none" or not self._settled)
-            if middle is not None:
-                found.append(Boundary(middle, "gradual"))
+            is_hard = verdict != "none" or not frame
+            is_blank = self._frames.deviation(frame) < self._t.blank_deviation
+            for middle in (
+                self._dips.advance(frame, is_blank, is_hard),
+                self._dissolves.advance(frame, self._frames, is_hard),
+            ):
+                if middle is not None:
+                    self._early.append(Boundary(middle, "gradual"))
             if verdict == "cut":
-                found.append(Boundary(self._settled))
+                self._early.append(Boundary(frame))
             self._settled += 1
-        return found
+        return self._tell()
+
+    def _tell(self) -> list[Boundary]:
+        """What is certain and cannot be preceded by anything that is held back."""
+        told = sorted(boundary for boundary in self._early if boundary.frame < self.decided)
+        self._early = [boundary for boundary in self._early if boundary.frame >= self.decided]
+        return told
 
     def _has(self, frame: int) -> bool:
         return self._finished or self._frames.count > frame
@@ -126,8 +140,9 @@ class AutoDetector:
             return False
         between = self._frames.difference(frame - 1, frame + 1)
         now = self._frames.small(frame)
-        mixture = np.asarray(cv2.addWeighted(before, 0.5, after, 0.5, 0.0), np.uint8)
-        return between > self._frames.change(frame) and _difference(mixture, now) < self._t.blend_likeness * between
+        if now is None or between <= self._frames.change(frame):
+            return False
+        return difference(mixture(before, after, 0.5), now) < self._t.blend_likeness * between
 
     def _is_doubtful(self, frame: int, change: float) -> bool:
         if change < self._t.min_doubtful_change:
@@ -146,84 +161,3 @@ class AutoDetector:
         # The network marks the last frame of the old shot; one frame of play, for blended cuts.
         at = frame - start
         return bool(last_T[at - 2 : at + 1].max() >= TRANSNETV2.probability)
-
-
-class _RecentFrames:
-    """The last frames by number, and their changes; outside the film a change is -1 and a picture ``None``."""
-
-    def __init__(self, keep: int) -> None:
-        self.count = 0
-        self._glimpses: deque[Glimpse] = deque(maxlen=keep)
-        self._changes: deque[float] = deque(maxlen=keep)
-
-    def append(self, glimpse: Glimpse) -> None:
-        self._changes.append(_difference(self._glimpses[-1].small, glimpse.small) if self.count else -1.0)
-        self._glimpses.append(glimpse)
-        self.count += 1
-
-    def _place(self, frame: int) -> int | None:
-        place = frame - (self.count - len(self._glimpses))
-        return place if 0 <= place < len(self._glimpses) else None
-
-    def small(self, frame: int) -> TinyPicture | None:
-        place = self._place(frame)
-        return None if place is None else self._glimpses[place].small
-
-    def change(self, frame: int) -> float:
-        """Mean absolute difference to the frame before, 0-255."""
-        place = self._place(frame)
-        return -1.0 if place is None else self._changes[place]
-
-    def difference(self, one: int, other: int) -> float:
-        """Mean absolute difference of two frames, 0-255; infinite where one is not in the film."""
-        first, second = self.small(one), self.small(other)
-        return float("inf") if first is None or second is None else _difference(first, second)
-
-    def deviation(self, frame: int) -> float:
-        """Standard deviation of the most varied colour channel."""
-        place = self._place(frame)
-        return 0.0 if place is None else self._glimpses[place].deviation
-
-    def histogram_change(self, frame: int) -> float:
-        """Share of the pixels whose colour bin is not found in the frame before, 0-1."""
-        place = self._place(frame)
-        if not place:
-            return 0.0
-        now, before = self._glimpses[place].tiny, self._glimpses[place - 1].tiny
-        counts = [cv2.calcHist([picture], [0, 1, 2], None, BINS, [0, 256] * 3) for picture in (now, before)]
-        return float(cv2.norm(counts[0], counts[1], cv2.NORM_L1) / (2 * now.shape[0] * now.shape[1]))
-
-    def window(self, start: int, end: int) -> list[TinyPicture]:
-        """Pictures of ``[start, end)``; beyond the film its first or last picture repeats."""
-        first, last = self.count - len(self._glimpses), len(self._glimpses) - 1
-        return [self._glimpses[min(max(frame - first, 0), last)].tiny for frame in range(start, end)]
-
-
-class _Dip:
-    """Follows runs of one-coloured frames: a run with soft edges divides two shots in its middle."""
-
-    def __init__(self, longest: int) -> None:
-        self._longest = longest
-        self._start: int | None = None
-        self._is_open = False
-        self.held_from: int | None = None
-        """First frame of a run in which a boundary may yet be placed."""
-
-    def advance(self, frame: int, is_blank: bool, is_hard: bool) -> int | None:
-        """Take the next settled frame; the boundary that has become certain, if any."""
-        start, held = self._start, self.held_from
-        if not is_blank:
-            self._start = self.held_from = None
-            return (start + frame) // 2 if start is not None and held is not None and not is_hard else None
-        if start is None or is_hard:
-            # Black at the beginning or after a hard cut belongs to the shot that follows; a flash divides nothing.
-            self._start, self.held_from = frame, None if is_hard else frame
-            return None
-        if held is not None and frame - start >= self._longest:
-            self.held_from = None
-            return start + self._longest // 2
-        return None
-
-
-def _difference(one: TinyPicture, other: TinyPicture | None) -> float:
-    return 0.0 if other is None else float(cv2.norm(one, other, cv2.NORM_L1) / one.size)

@@ -24,7 +24,12 @@ def test_an_id_is_safe_as_a_file_and_feature_view_name(architecture: str, digest
 
 
 def test_an_id_changes_with_architecture_weights_and_preprocessing() -> None:
-    parts = [("a", "0" * 64, {"size": 1}), ("b", "0" * 64, {"size": 1}), ("a", "1" * 64, {"size": 1}), ("a", "0" * 64, {"size": 2})]
+    parts = [
+        ("a", "0" * 64, {"size": 1}),
+        ("b", "0" * 64, {"size": 1}),
+        ("a", "1" * 64, {"size": 1}),
+        ("a", "0" * 64, {"size": 2}),
+    ]
     assert len({encoder_id_of(*part) for part in parts}) == 4
     assert encoder_id_of("ViT-B/32", "0" * 64, {}) != encoder_id_of("ViT-B-32", "0" * 64, {})
 

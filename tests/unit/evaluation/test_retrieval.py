@@ -25,7 +25,9 @@ def test_a_rank_counts_every_irrelevant_item_at_least_as_good(scores: np.ndarray
         assert rank == 1 + len(before)
 
 
-@given(hnp.arrays(np.float64, (4, 7), elements=st.integers(0, 10**6).map(float), unique=True), GRADES, st.integers(1, 12))
+@given(
+    hnp.arrays(np.float64, (4, 7), elements=st.integers(0, 10**6).map(float), unique=True), GRADES, st.integers(1, 12)
+)
 def test_ndcg_without_ties_is_the_textbook_sum(scores: np.ndarray, grades: np.ndarray, k: int) -> None:
     for row, value in enumerate(ndcg_at(scores, grades, k)):
         order = sorted(range(7), key=lambda item: -scores[row][item])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,7 @@ import pytest
 from ops.core.errors import MediaError
 from ops.core.storage import ObjectStore
 from ops.core.types import Shot
+from ops.shots.scratch import working_folder
 from ops.shots.segment import (
     SegmentJob,
     detector_version,
@@ -216,6 +221,43 @@ def test_a_full_disk_is_reported_and_leaves_nothing(threads: int, tmp_path: Path
     assert store.list() == []
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from ops.core.storage import ObjectStore
+from ops.shots.segment import segment_video
+from ops.videos.probe import probe
+
+film, folder = Path(sys.argv[1]), Path(sys.argv[2])
+segment_video(
+    film, "00112233aabbccdd", probe(film), ObjectStore(str(folder / "store")), threads=3, scratch=folder / "scratch",
+    on_progress=lambda frames: os.kill(os.getpid(), signal.SIGKILL) if frames >= 300 else None,
+)
+"""
+
+
+def test_a_killed_run_leaves_scratch_only_and_the_next_one_clears_it(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "film.mp4", cuts=(50, 90), frames=330)
+    command = [sys.executable, "-c", KILLED, str(film.path), str(tmp_path)]
+    assert subprocess.run(command, timeout=120, check=False).returncode == -signal.SIGKILL
+    store = ObjectStore(str(tmp_path / "store"))
+    assert store.list() == []
+    left = list((tmp_path / "scratch").iterdir())
+    assert len(left) == 1
+    os.utime(left[0], (0, 0))
+    shots = segment(film, store)
+    assert [(shot.start_frame, shot.end_frame) for shot in shots] == film.shots
+
+
+def test_the_folder_of_a_running_process_is_left_alone(tmp_path: Path) -> None:
+    with working_folder(tmp_path, VIDEO) as mine:
+        os.utime(mine, (0, 0))
+        with working_folder(tmp_path, VIDEO) as other:
+            assert mine.exists()
+            assert mine != other
+    assert not list(tmp_path.iterdir())
+
+
 def test_progress_counts_frames(tmp_path: Path) -> None:
     film = make_film(tmp_path / "film.mp4", frames=230, cuts=())
     seen: list[int] = []
@@ -238,7 +280,12 @@ def test_many_films_and_a_bad_one(workers: int, tmp_path: Path) -> None:
         for n, film in enumerate(films)
     ]
     films[1].path.write_bytes(films[1].path.read_bytes()[:-3000])
-    results = {job.video_id: result for job, result in segment_videos(jobs, workers)}
+    seen: dict[str, int] = {}
+    results = {job.video_id: result for job, result in segment_videos(jobs, workers, on_progress=seen.__setitem__)}
+    assert {video_id: seen[video_id] for video_id in (jobs[0].video_id, jobs[2].video_id)} == {
+        jobs[0].video_id: 50,
+        jobs[2].video_id: 70,
+    }
     assert isinstance(results[jobs[1].video_id], MediaError)
     for n in (0, 2):
         shots = results[jobs[n].video_id]

@@ -1,0 +1,152 @@
+"""Any open_clip model through its own loading code, with a small model whose weights are made here."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ops.core.errors import EncoderError
+from ops.core.settings import load_settings
+from ops.core.storage import ObjectStore
+from ops.embeddings.embed import ShotToEmbed, embed_shots
+from ops.embeddings.encoder import Encoder, load_encoder, resolve_encoder
+
+TINY = {
+    "embed_dim": 32,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "head_width": 32, "patch_size": 16},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
+}
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two models of one shape and one of another, as checkpoint files; both shapes are known to open_clip."""
+    import open_clip
+    import torch
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+    wide = TINY | {"embed_dim": 48}
+    for name, shape in (("needle-tiny", TINY), ("needle-wide", wide)):
+        (folder / f"{name}.json").write_text(json.dumps(shape))
+        open_clip.add_model_config(folder / f"{name}.json")
+    for file, name, seed in (("one.pt", "needle-tiny", 1), ("two.pt", "needle-tiny", 2), ("wide.pt", "needle-wide", 1)):
+        torch.manual_seed(seed)
+        torch.save(open_clip.create_model(name).state_dict(), folder / file)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    return load_encoder(f"open_clip:needle-tiny/{checkpoints}/one.pt", tmp_path_factory.mktemp("home"), device="cpu")
+
+
+def test_vectors_have_unit_length_and_the_models_dimension(tiny: Encoder) -> None:
+    texts = tiny.encode_text(["a dog", "a cat on a table"] * 40)
+    frames = tiny.encode_frames(np.random.default_rng(0).integers(0, 256, (11, 40, 60, 3), dtype=np.uint8))
+    assert tiny.dim == 32 and texts.shape == (80, 32) and frames.shape == (11, 32)
+    for vectors in (texts, frames):
+        assert vectors.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert not np.allclose(frames[0], frames[1], atol=1e-4)
+    assert tiny.encode_text([]).shape == (0, 32)
+    assert tiny.encode_frames(np.zeros((0, 8, 8, 3), np.uint8)).shape == (0, 32)
+    with pytest.raises(EncoderError, match="not a text"):
+        tiny.encode_text([3])  # type: ignore[list-item]
+
+
+def test_it_is_what_open_clip_itself_computes(tiny: Encoder, checkpoints: Path) -> None:
+    import open_clip
+    import torch
+    from PIL import Image
+
+    model, _, transform = open_clip.create_model_and_transforms("needle-tiny", pretrained=str(checkpoints / "one.pt"))
+    frame = np.random.default_rng(1).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        image = model.eval().encode_image(transform(Image.fromarray(frame))[None], normalize=True).numpy()
+        text = model.encode_text(open_clip.get_tokenizer("needle-tiny")(["a dog"]), normalize=True).numpy()
+    np.testing.assert_allclose(tiny.encode_frames(frame[None]), image, atol=1e-5)
+    np.testing.assert_allclose(tiny.encode_text(["a dog"]), text, atol=1e-5)
+
+
+def test_the_id_changes_with_weights_and_architecture(tmp_path: Path, checkpoints: Path) -> None:
+    specs = [
+        f"open_clip:{model}/{checkpoints}/{file}"
+        for model, file in (("needle-tiny", "one.pt"), ("needle-tiny", "two.pt"), ("needle-wide", "one.pt"))
+    ]
+    ids = [resolve_encoder(load_settings(home=tmp_path, encoder=spec)).encoder_id for spec in specs]
+    assert len(set(ids)) == 3 and all(found.startswith("open_clip_needle_") for found in ids)
+    encoder = load_encoder(ids[1], tmp_path, device="cpu", part="text")
+    assert encoder.encoder_id == ids[1]
+    with pytest.raises(EncoderError, match="part='both'"):
+        encoder.encode_frames(np.zeros((1, 32, 32, 3), np.uint8))
+
+
+def test_shots_are_embedded_with_it(tiny: Encoder, proxy_store: ObjectStore, shots: list[ShotToEmbed]) -> None:
+    found = list(embed_shots(shots, proxy_store, tiny))
+    assert [vector.shot_id for vector in found] == [shot.shot_id for shot in shots]
+
+
+class Evil:
+    """Unpickling it runs a command."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.marker}",)
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path: Path, checkpoints: Path) -> None:
+    import torch
+
+    torch.save({"state_dict": Evil(tmp_path / "ran")}, tmp_path / "evil.pt")
+    (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Evil(tmp_path / "ran"), protocol=2))
+    for name in ("evil.pt", "evil.pkl"):
+        with pytest.raises(EncoderError, match=r"evil\.p"):
+            load_encoder(f"open_clip:needle-tiny/{tmp_path}/{name}", tmp_path, device="cpu")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_other_bad_weights_are_refused_by_name(tmp_path: Path, checkpoints: Path) -> None:
+    (tmp_path / "text.pt").write_text("no weights")
+    (tmp_path / "empty.pt").write_bytes(b"")
+    (tmp_path / "half.pt").write_bytes((checkpoints / "one.pt").read_bytes()[:5000])
+    for path in (tmp_path / "text.pt", tmp_path / "empty.pt", tmp_path / "half.pt", checkpoints / "wide.pt"):
+        with pytest.raises(EncoderError, match=path.name):
+            load_encoder(f"open_clip:needle-tiny/{path}", tmp_path, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("rest", "reason"),
+    [
+        ("no-such-model/laion2b", "has no model 'no-such-model'"),
+        ("ViT-B-32/no_such_tag", "neither a file nor a pretrained tag of ViT-B-32 .*laion2b_s34b_b79k"),
+        ("ViT-B-32", "names no weights"),
+        ("ViT-B-32/", "names no weights"),
+    ],
+)
+def test_a_name_that_open_clip_does_not_know_is_refused(tmp_path: Path, rest: str, reason: str) -> None:
+    with pytest.raises(EncoderError, match=reason):
+        resolve_encoder(load_settings(home=tmp_path, encoder=f"open_clip:{rest}"))
+
+
+def test_a_tag_that_cannot_be_downloaded_says_what_to_do(tmp_path: Path) -> None:
+    program = f"""
+from pathlib import Path
+from ops.core.errors import EncoderError
+from ops.embeddings.encoder import load_encoder
+try:
+    load_encoder("open_clip:ViT-B-32/laion2b_s34b_b79k", Path({str(tmp_path)!r}))
+except EncoderError as error:
+    print(error)
+"""
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
+    assert "cannot be downloaded" in done.stdout and "NEEDLE_ENCODER=starter" in done.stdout

@@ -1,0 +1,82 @@
+"""The poster is from the middle of the shot, sharp, not black, and choosing it needs bounded memory."""
+
+from __future__ import annotations
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from ops.shots.pictures import glimpse_of, look_at, planes_of, proxy_size, sharpness, turned
+from ops.shots.posters import MOST, PosterChoice
+
+
+def frame_of(luma: int, *, texture: int = 0, width: int = 64, height: int = 36) -> av.VideoFrame:
+    frame = av.VideoFrame(width, height, "yuv420p")
+    random = np.random.default_rng(luma)
+    y, u, v = planes_of(frame)
+    y[:] = luma + random.integers(0, texture + 1, y.shape)
+    u[:] = v[:] = 128
+    return frame
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 50, 1000])
+def test_the_middle_is_chosen_where_all_are_alike(frames: int) -> None:
+    choice = PosterChoice()
+    kept = [frame_of(100, texture=50) for _ in range(min(frames, 1))]
+    order: dict[int, int] = {}
+    for number in range(frames):
+        frame = kept[0] if frames == 1 else frame_of(100, texture=50)
+        order[id(frame)] = number
+        choice.add(frame)
+        assert len(choice._kept) <= MOST
+        kept.append(frame)
+    place = order[id(choice.best())]
+    assert abs(place - (frames - 1) / 2) <= max(frames / 8, 1)
+
+
+def test_black_and_blurred_frames_are_passed_over() -> None:
+    choice = PosterChoice()
+    sharp = frame_of(100, texture=80)
+    for number in range(9):
+        choice.add(sharp if number == 5 else frame_of(16))
+    assert choice.best() is sharp
+
+
+def test_sharpness_falls_with_blur() -> None:
+    crisp = frame_of(60, texture=120, width=320, height=180)
+    soft = frame_of(60, width=320, height=180)
+    planes_of(soft)[0][:] = cv2.GaussianBlur(planes_of(crisp)[0], (9, 9), 3)
+    assert sharpness(crisp) > 4 * sharpness(soft) > 0 == sharpness(frame_of(16))
+
+
+@pytest.mark.parametrize(
+    ("display", "expected"),
+    [
+        ((1920, 1080), (640, 360)),
+        ((1080, 1920), (360, 640)),
+        ((3840, 1600), (864, 360)),
+        ((640, 360), (640, 360)),
+        ((325, 187), (324, 186)),
+        ((1, 1), (2, 2)),
+        ((720, 576), (450, 360)),
+        ((480, 204), (480, 204)),
+    ],
+)
+def test_proxy_sizes(display: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert proxy_size(*display) == expected
+
+
+def test_one_colour_is_told_from_a_picture() -> None:
+    assert look_at(glimpse_of(frame_of(16, texture=6))) == (pytest.approx(2, abs=4), True)
+    assert look_at(glimpse_of(frame_of(235)))[1]
+    text = frame_of(16, width=640, height=360)
+    cv2.putText(planes_of(text)[0], "The End", (240, 190), cv2.FONT_HERSHEY_SIMPLEX, 1.0, 235, 2)
+    assert not look_at(glimpse_of(text))[1]
+
+
+def test_turning_goes_clockwise() -> None:
+    frame = frame_of(16)
+    planes_of(frame)[0][:2, :2] = 235
+    for quarters, corner in ((1, (0, -1)), (2, (-1, -1)), (3, (-1, 0))):
+        assert planes_of(turned(frame, quarters))[0][corner] == 235

@@ -1,0 +1,160 @@
+"""Evaluation on photographs and films made here, through the real encoder and detectors."""
+
+from __future__ import annotations
+
+import io
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from ops.core.errors import UsageError
+from ops.embeddings.embed import pooled_vector
+from ops.embeddings.encoders.starter import StarterEncoder
+from ops.embeddings.frames import sample_positions
+from ops.training.evaluate import evaluate_captions, evaluate_footage
+from tests.films import make_film
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> StarterEncoder:
+    return StarterEncoder(tmp_path_factory.mktemp("home"))
+
+
+def jpeg(colour: tuple[int, int, int]) -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", (64, 48), colour).save(data, "JPEG")
+    return data.getvalue()
+
+
+def photographs(path: Path, rows: list[dict[str, object]]) -> Path:
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+ROWS = [
+    {"image": jpeg((20, 90, 200)), "captions": ["the blue sea", "deep blue water"]},
+    {"image": jpeg((200, 30, 30)), "captions": ["a red wall"]},
+    {"image": jpeg((20, 160, 30)), "captions": ["green grass", "a lawn", "a meadow"]},
+]
+
+
+def test_captions_are_ranked_against_every_image_and_back(tmp_path: Path, encoder: StarterEncoder) -> None:
+    found = evaluate_captions(photographs(tmp_path / "p.parquet", ROWS), encoder)
+    texts = encoder.encode_text([text for row in ROWS for text in row["captions"]])  # type: ignore[attr-defined]
+    pixels = [np.asarray(Image.open(io.BytesIO(row["image"])).convert("RGB")) for row in ROWS]  # type: ignore[arg-type]
+    scores = texts @ encoder.encode_frames(np.stack(pixels)).T
+    own = [0, 0, 1, 2, 2, 2]
+    ranks = [1 + sum(scores[q][i] > scores[q][own[q]] for i in range(3)) for q in range(6)]
+    assert found["text_to_image"]["r@1"] == pytest.approx(100 * sum(rank == 1 for rank in ranks) / 6)
+    assert found["text_to_image"]["median_rank"] == np.median(ranks)
+    assert found["text_to_image"]["r@5"] == found["text_to_image"]["r@10"] == 100
+    assert (found["text_to_image"]["queries"], found["text_to_image"]["images"]) == (6, 3)
+    assert (found["image_to_text"]["queries"], found["image_to_text"]["images"]) == (3, 3)
+    assert found["encoder_id"] == encoder.encoder_id
+    json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"picture": b"", "captions": ["a"]}],
+        [{"image": b"no picture", "captions": ["a"]}],
+        [{"image": None, "captions": ["a"]}],
+        [{"image": jpeg((0, 0, 0)), "captions": []}],
+        [{"image": jpeg((0, 0, 0)), "captions": None}],
+    ],
+)
+def test_a_parquet_of_another_form_is_refused_by_name(
+    tmp_path: Path, encoder: StarterEncoder, rows: list[dict[str, object]]
+) -> None:
+    with pytest.raises(UsageError, match=r"p\.parquet"):
+        evaluate_captions(photographs(tmp_path / "p.parquet", rows), encoder)
+
+
+def test_what_is_no_parquet_is_refused_by_name(tmp_path: Path, encoder: StarterEncoder) -> None:
+    (tmp_path / "text.parquet").write_text("no parquet")
+    for name in ("text.parquet", "none.parquet"):
+        with pytest.raises(UsageError, match=name):
+            evaluate_captions(tmp_path / name, encoder)
+
+
+@pytest.fixture(scope="session")
+def annotated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film of three shots with its annotations, a film with cuts only, and a film with nothing beside it."""
+    folder = tmp_path_factory.mktemp("annotated")
+    for number, cuts in enumerate([(30, 60), (25,), (20,)]):
+        make_film(folder / f"{number}.mp4", cuts=cuts, frames=90, fps=Fraction(24), seed=number)
+    (folder / "0.mp4.shots.json").write_text(
+        json.dumps({"file": "0.mp4", "frames_annotated": 90, "hard_cuts": [30, 60], "gradual": []}, indent=1)
+    )
+    (folder / "1.mp4.shots.json").write_text(
+        json.dumps({"file": "1.mp4", "frames_annotated": 90, "hard_cuts": [25, 70], "gradual": [[40, 50, "fade"]]})
+    )
+    spans = [(0, 30), (30, 60), (60, 90)]
+    captions = [
+        {"shot": number, "start_frame": start, "end_frame": end, "captions": [f"shot {number}", f"part {number}"]}
+        for number, (start, end) in enumerate(spans)
+    ]
+    (folder / "0.mp4.captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in captions))
+    queries = [{"query": "the first", "relevant": {"0": 2, "2": 1}}, {"query": "the last", "relevant": {"2": 2}}]
+    (folder / "0.mp4.queries.jsonl").write_text("\n".join(json.dumps(row) for row in queries) + "\n")
+    return folder
+
+
+def test_films_are_scored_by_what_lies_beside_them(annotated: Path, encoder: StarterEncoder) -> None:
+    found = evaluate_footage(annotated, encoder, detector="content")
+    assert list(found["films"]) == ["0.mp4", "1.mp4"]
+    assert (found["cuts_right"], found["cuts_false"], found["cuts_missed"]) == (3, 0, 1)
+    assert found["shot_f1"] == pytest.approx(6 / 7)
+    assert found["films"]["0.mp4"]["shot_f1"] == 1.0
+    assert found["captions"] == 6 and found["queries"] == 2
+    assert found["r@5"] == found["r@10"] == 100
+    assert 0 < found["ndcg@10"] <= 1
+    low, high = found["ndcg@10_interval"]
+    assert low <= found["ndcg@10"] <= high
+    assert "r@1" not in found["films"]["1.mp4"]
+    json.dumps(found)
+
+
+def test_shots_are_pooled_as_ingest_pools_them(annotated: Path, encoder: StarterEncoder) -> None:
+    from ops.training.evaluate import _watch
+    from ops.videos.reader import Picture, read_media
+
+    wanted = [30 + position for position in sample_positions(30, 4)]
+    frames = [
+        item.frame.to_ndarray(format="rgb24")
+        for item in read_media(annotated / "0.mp4")
+        if isinstance(item, Picture) and item.index in wanted
+    ]
+    _, shots_ND = _watch(annotated / "0.mp4", encoder, None, [(30, 60)], 4)
+    np.testing.assert_allclose(shots_ND[0], pooled_vector(encoder.encode_frames(np.stack(frames))), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("ending", "text"),
+    [
+        (".captions.jsonl", "{not json}\n"),
+        (".captions.jsonl", '{"shot": 0, "captions": ["no frames"]}\n'),
+        (".captions.jsonl", '{"shot": 0, "start_frame": 500, "end_frame": 510, "captions": ["beyond the end"]}\n'),
+        (".shots.json", '{"hard_cuts": [3]}'),
+        (".shots.json", "[1, 2]"),
+    ],
+)
+def test_a_broken_annotation_is_named(tmp_path: Path, encoder: StarterEncoder, ending: str, text: str) -> None:
+    make_film(tmp_path / "film.mp4", cuts=(), frames=20)
+    (tmp_path / f"film.mp4{ending}").write_text(text)
+    with pytest.raises(UsageError, match=r"film\.mp4"):
+        evaluate_footage(tmp_path, encoder, detector="content")
+
+
+def test_a_folder_without_annotations_is_refused(tmp_path: Path, encoder: StarterEncoder) -> None:
+    make_film(tmp_path / "film.mp4", cuts=(), frames=20)
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(UsageError, match="holds no film"):
+            evaluate_footage(folder, encoder)
