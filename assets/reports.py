@@ -17,7 +17,7 @@ def catalogue_report(context: dg.AssetExecutionContext, needle: dg.ResourceParam
     """Shots by show, shot lengths, a map of the embeddings, a sheet of posters: executed notebook and HTML."""
     from ops.notebooks import build_catalogue_report
 
-    report = build_catalogue_report(needle.settings, needle.encoder_id, context.run_id)
+    report = build_catalogue_report(needle.settings, needle.encoder_id, context.run.run_id)
     return dg.MaterializeResult(
         metadata={
             **report.details,

@@ -50,7 +50,7 @@ def command(footage: Path | None) -> None:
     """Ingest FOOTAGE (or demo clips) into .demo, search it, and say where to look next."""
     library = footage.absolute() if footage else fetch_clips(FOLDER / "footage")
     export_settings({"home": FOLDER / "home"})
-    needle("ingest", str(library), accept=(0, EXIT_SET_ASIDE))
+    needle("ingest", str(library), "--report", accept=(0, EXIT_SET_ASIDE))
     needle("status")
     for query in QUERIES:
         needle("search", query, "--limit", "3")

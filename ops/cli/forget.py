@@ -19,6 +19,7 @@ from ops.features import forget_features
 from ops.index.build import build_index
 from ops.index.index import drop_old_versions
 from ops.shots.build import shots_of
+from ops.shots.sheet import sheet_key
 from ops.videos import catalogue
 
 
@@ -56,6 +57,7 @@ def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
     build_index(settings, encoder_id, SilentProgress())
     drop_old_versions(settings, encoder_id)
     forget_features(settings, video_id, shot_ids)
+    settings.store.delete(sheet_key(video_id))
     for folder in ("proxies", "posters"):
         settings.store.delete_tree(f"{folder}/{video_id}")
     shutil.rmtree(settings.home / "reports", ignore_errors=True)  # they show posters; the next run makes new ones

@@ -9,11 +9,13 @@ from typing import Any
 
 import click
 
+from ops.cli import runs
 from ops.cli.main import EXIT_SET_ASIDE
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.cli.progress import Bars, printable
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
+from ops.embeddings.encoder import resolve_encoder
 from ops.index.build import index_is_current
 from ops.search.status import catalogue_status, due_partitions
 from ops.videos import catalogue
@@ -24,8 +26,9 @@ from ops.videos.library import HashCache, Scan, scan
 @click.argument("paths", nargs=-1, metavar="PATH...")
 @setting_options("library", "encoder", "detector", "workers", "frames_per_shot", "partitions", "engine")
 @click.option("--retry", is_flag=True, help="Try again what was set aside before.")
+@click.option("--report", is_flag=True, help="Also run the catalogue_report notebook.")
 @json_option
-def command(paths: tuple[str, ...], retry: bool, as_json: bool, **options: Any) -> int:
+def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **options: Any) -> int:
     """Make footage searchable: files, folders or s3:// prefixes (default: the library).
 
     Cuts it into shots, embeds them, writes the features and publishes the index. What is done already
@@ -42,7 +45,7 @@ def command(paths: tuple[str, ...], retry: bool, as_json: bool, **options: Any) 
     with Bars() as bars:
         found = scan(list(paths), library=settings.library, hashes=HashCache(settings.home / "cache" / "hashes.db"))
         registration = catalogue.register(settings, found, datetime.now(UTC))
-        ran = _bring_up_to_date(settings, registration.seen, retry, bars)
+        ran = _bring_up_to_date(settings, registration.seen, retry, report, bars)
     summary = _summary(settings, found, registration, ran, time.monotonic() - began)
     if as_json:
         print_json(summary)
@@ -50,33 +53,27 @@ def command(paths: tuple[str, ...], retry: bool, as_json: bool, **options: Any) 
     return EXIT_SET_ASIDE if summary["set_aside"] else 0
 
 
-def _bring_up_to_date(settings: Settings, seen: list[str], retry: bool, bars: Bars) -> bool:
+def _bring_up_to_date(settings: Settings, seen: list[str], retry: bool, report: bool, bars: Bars) -> bool:
     """Run the assets for what is due; true where there was something to do.
 
     Dagster is only loaded then: looking at a finished catalogue takes no longer than a listing.
     """
-    from ops.embeddings.encoder import resolve_encoder
-
     encoder = resolve_encoder(settings)
     if retry:
         catalogue.retry_set_aside(settings, seen, datetime.now(UTC))
     due = due_partitions(settings, encoder.encoder_id, seen)
-    from ops.cli import runs
-
     interrupted = runs.interrupted_ingests(settings)
     due |= {partition for ingest in interrupted for partition in ingest.partitions}
     if not due and not interrupted and index_is_current(settings, encoder.encoder_id):
         return False
     bars.console.print(f"encoder {encoder.encoder_id}: {encoder.reason}")
-    runs.run_pipeline(settings, sorted(due), interrupted, bars)
+    runs.run_pipeline(settings, sorted(due), interrupted, bars, last=("catalogue_report",) if report else ())
     return True
 
 
 def _summary(
     settings: Settings, found: Scan, registration: catalogue.Registration, ran: bool, seconds: float
 ) -> dict[str, Any]:
-    from ops.embeddings.encoder import resolve_encoder
-
     status = catalogue_status(settings, resolve_encoder(settings).encoder_id)
     seen = set(registration.seen)
     videos = [video for video in status["videos"] if video["video_id"] in seen]

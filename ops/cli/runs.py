@@ -67,8 +67,14 @@ def dagster_home(settings: Settings) -> Path:
     return folder
 
 
-def run_pipeline(settings: Settings, partitions: Sequence[str], interrupted: Sequence[Interrupted], bars: Bars) -> None:
-    """Materialise everything for exactly these partitions, then the index.
+def run_pipeline(
+    settings: Settings,
+    partitions: Sequence[str],
+    interrupted: Sequence[Interrupted],
+    bars: Bars,
+    last: Sequence[str] = (),
+) -> None:
+    """Materialise everything for exactly these partitions, then the index and the assets named in ``last``.
 
     Raises ``NeedleError`` where a step failed; the message is the step's own.
     """
@@ -90,7 +96,7 @@ def run_pipeline(settings: Settings, partitions: Sequence[str], interrupted: Seq
             for first, last in ranges[:-1]:
                 execute(definitions, instance, PARTITIONED, range_tags(first, last), note)
             tags = range_tags(*ranges[-1]) if ranges else {}
-            execute(definitions, instance, (*(PARTITIONED if ranges else ()), "search_index"), tags, note)
+            execute(definitions, instance, (*(PARTITIONED if ranges else ()), "search_index", *last), tags, note)
     for ingest in interrupted:
         ingest.marker.unlink(missing_ok=True)
     clear_scratch(settings)

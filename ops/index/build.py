@@ -7,19 +7,16 @@ with their vectors, whatever else the lake keeps.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.embeddings.build import matrix_of, table_of
-from ops.index.index import IndexRow, current_version, open_index, publish
-from ops.index.plan import make_plan
+from ops.index.index import IndexRow, current_version, open_index, publish, version_of
 from ops.videos import catalogue
 
 EMBEDDING_COLUMNS = ("shot_id", "video_id", "embedding", "vector_hash")
-_NOW = datetime.fromtimestamp(0, UTC)  # a version's name does not depend on when it is made
 SHOT_COLUMNS = ("shot_id", "video_id", "show", "start_frame", "end_frame", "is_blank")
 
 
@@ -46,7 +43,7 @@ def wanted_digest(settings: Settings, encoder_id: str) -> str:
 def index_is_current(settings: Settings, encoder_id: str) -> bool:
     """Whether the current version of the index is the one that the lake's rows would make."""
     current = current_version(settings, encoder_id)
-    return current is not None and current == make_plan(encoder_id, wanted_rows(settings, encoder_id), _NOW).version
+    return current is not None and current == version_of(encoder_id, wanted_rows(settings, encoder_id))
 
 
 def build_index(settings: Settings, encoder_id: str, progress: Progress) -> StepReport:

@@ -7,13 +7,13 @@ with what the assets themselves would do.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ops.core.errors import VectorIndexError
 from ops.core.settings import Settings
 from ops.embeddings.build import embeddings_are_current, table_of
-from ops.index.index import open_index
+from ops.index.build import wanted_rows
+from ops.index.index import IndexRow, current_version, open_index, version_of
 from ops.shots.build import shots_are_current
 from ops.shots.segment import detector_version
 from ops.videos import catalogue
@@ -44,11 +44,7 @@ def due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]
 def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
     """The document of ``needle status --json`` (CONTRACT): home, index version, videos with states, totals."""
     lake = settings.lake
-    try:
-        index = open_index(settings, encoder_id)
-        version, indexed = index.version, index.counts("video_id")
-    except VectorIndexError:
-        version, indexed = None, Counter[str]()
+    version, indexed = _indexed(settings, encoder_id)
     shots = Counter(lake.read("shots", columns=["video_id"])["video_id"].to_pylist())
     embedded = Counter(lake.read(table_of(encoder_id), columns=["video_id"])["video_id"].to_pylist())
     videos = []
@@ -72,6 +68,30 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
             "videos": len(videos),
             "set_aside": sum(video["state"] == "set_aside" for video in videos),
             "shots": sum(video["shots"] for video in videos),
-            "footage_s": round(sum(video["footage_s"] for video in videos if video["state"] == "ready"), 3),
+            "footage_s": round(
+                sum(video["footage_s"] for video in videos if video["state"] in ("ready", "pending")), 3
+            ),
         },
     }
+
+
+def _indexed(settings: Settings, encoder_id: str) -> tuple[str | None, Counter[str]]:
+    """Version of the index and its shots by video.
+
+    A version's name is made of its content: where the lake's rows give the same name they are counted
+    instead, for opening an index makes the engine touch its files, and looking should write nothing.
+    """
+    version = current_version(settings, encoder_id)
+    if version is None:
+        return None, Counter()
+    rows = Counter[str]()
+
+    def counted() -> Iterator[IndexRow]:
+        for row in wanted_rows(settings, encoder_id):
+            rows[row.payload["video_id"]] += 1
+            yield row
+
+    if version_of(encoder_id, counted()) == version:
+        return version, rows
+    with open_index(settings, encoder_id) as index:
+        return index.version, index.counts("video_id")

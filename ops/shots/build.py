@@ -7,9 +7,9 @@ shots were cut by the same detector version, and whose proxies are all there, is
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from ops.core.errors import MediaError
@@ -18,8 +18,8 @@ from ops.core.tables import digest_of
 from ops.core.types import Progress, Shot, StepReport
 from ops.shots.checks import check_shots
 from ops.shots.segment import SegmentJob, detector_version, poster_key, proxy_key, segment_videos
+from ops.shots.sheet import write_sheet
 from ops.videos import catalogue
-from ops.videos.probe import probe
 
 TABLE = "shots"
 log = logging.getLogger(__name__)
@@ -60,27 +60,32 @@ def build_shots(settings: Settings, partitions: Sequence[str], now: datetime, pr
         else:
             jobs.append(_job(settings, row))
     progress.start("shots", sum(catalogue.footage_seconds(videos[job.video_id]) for job in jobs), "s of footage")
-    for job, outcome in segment_videos(jobs, settings.workers):
+    began = time.monotonic()
+    for job, outcome in segment_videos(jobs, settings.workers, on_progress=_footage_told(progress, videos)):
         changed += _settle(settings, videos[job.video_id], outcome, version, now, progress)
     progress.finish("shots")
-    return _report(settings, partitions, changed)
+    return _report(settings, partitions, changed, [job.video_id for job in jobs], time.monotonic() - began)
 
 
 def _job(settings: Settings, row: dict[str, Any]) -> SegmentJob:
     return SegmentJob(
-        source=Path(row["path"]),
-        info=probe(Path(row["path"])),
+        path=row["path"],
         video_id=row["video_id"],
+        frames=row["frames"],
         store=settings.store,
         detector=settings.detector,
         scratch=settings.scratch,
     )
 
 
-def _seconds(progress: Progress, videos: dict[str, dict[str, Any]]) -> Any:
+def _footage_told(progress: Progress, videos: dict[str, dict[str, Any]]) -> Callable[[str, int], None]:
+    """Turns "so many frames of this video were read" into seconds of footage done."""
+    told: dict[str, int] = {}
+
     def advance(video_id: str, frames: int) -> None:
         row = videos[video_id]
-        progress.advance("shots", frames * row["fps_den"] / row["fps_num"])
+        progress.advance("shots", (frames - told.get(video_id, 0)) * row["fps_den"] / row["fps_num"])
+        told[video_id] = frames
 
     return advance
 
@@ -138,14 +143,22 @@ def _write_empty(settings: Settings, partition: str) -> int:
     return int(settings.lake.write(TABLE, partition, []))
 
 
-def _report(settings: Settings, partitions: Sequence[str], changed: int) -> StepReport:
+def _report(
+    settings: Settings, partitions: Sequence[str], changed: int, cut: Sequence[str], seconds: float
+) -> StepReport:
     rows = settings.lake.read(TABLE, partitions).to_pylist()
+    videos = [row for row in catalogue.videos_of(settings.lake, partitions) if row["state"] == "ready"]
     by_partition: dict[str, dict[str, Any]] = {name: {"shots": 0, "blank": 0, "seconds": 0.0} for name in partitions}
     for row in rows:
         figures = by_partition[settings.partition_of(row["video_id"])]
         figures["shots"] += 1
         figures["blank"] += row["is_blank"]
         figures["seconds"] = round(figures["seconds"] + row["end_s"] - row["start_s"], 3)
+    for video_id in cut:
+        own = [row for row in rows if row["video_id"] == video_id]
+        if own:
+            by_partition[settings.partition_of(video_id)]["contact_sheet"] = write_sheet(settings.store, own)
+    footage_cut = sum(row["end_s"] - row["start_s"] for row in rows if row["video_id"] in set(cut))
     spans = ((row["shot_id"], f"{row['end_frame']} {row['show']} {row['detector']}") for row in rows)
     return StepReport(
         changed=changed,
@@ -154,9 +167,9 @@ def _report(settings: Settings, partitions: Sequence[str], changed: int) -> Step
             "shots": len(rows),
             "blank": sum(row["is_blank"] for row in rows),
             "footage_seconds": round(sum(row["end_s"] - row["start_s"] for row in rows), 3),
+            "seconds_taken": round(seconds, 3),
+            "times_realtime": round(footage_cut / seconds, 2) if cut else 0.0,
         },
         by_partition=by_partition,
-        checks=check_shots(
-            rows, [row for row in catalogue.videos_of(settings.lake, partitions) if row["state"] == "ready"]
-        ),
+        checks=check_shots(rows, videos),
     )

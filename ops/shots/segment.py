@@ -7,13 +7,14 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
-from ops.core.errors import MediaError, NeedleError
+from ops.core.errors import MediaError, NeedleError, StorageError
 from ops.core.storage import ObjectStore
 from ops.core.types import MediaInfo, Shot
 from ops.shots.cutting import CutShot, FilmCutter, TimedFrame
@@ -21,6 +22,8 @@ from ops.shots.detector import detector_parameters, load_detector
 from ops.shots.lanes import Crew
 from ops.shots.reading import read_ahead
 from ops.shots.scratch import working_folder
+from ops.videos.library import local_source
+from ops.videos.probe import probe
 
 logger = logging.getLogger(__name__)
 
@@ -108,11 +111,14 @@ def _store(cut: list[CutShot], video_id: str, store: ObjectStore) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentJob:
-    """One film to cut: a local file, its id and facts, and where the results go. Picklable."""
+    """One film to cut: its path or ``s3://`` address, its id, and where the results go. Picklable.
 
-    source: Path
+    ``frames`` is about how long it is; the longest films are begun first.
+    """
+
+    path: str
     video_id: str
-    info: MediaInfo
+    frames: int
     store: ObjectStore
     detector: str = "auto"
     scratch: Path
@@ -124,20 +130,22 @@ def segment_videos(
     """Cut many films, yielding each when it is done, in any order; damage in one is a result, not an end.
 
     Films are spread over ``workers`` spawned processes (a decoder that crosses ``fork`` hangs), the longest
-    first; where there are fewer films than workers, each film gets several threads, and a single film is cut in
-    this process. ``on_progress`` gets a video id and how many of its frames were read, in this process. Raises
-    ``NeedleError`` if a process dies, and whatever else :func:`segment_video` raises.
+    first, with at least two threads each, so that a long film does not end on one core; a single film is cut in
+    this process. A film from an object store is fetched by the process that cuts it, and removed afterwards.
+    ``on_progress`` gets a video id and how many of its frames were read, in this process. Raises ``NeedleError``
+    if a process dies, and whatever else :func:`segment_video` raises.
     """
     processes = min(workers, len(jobs))
     if processes <= 1:
         yield from ((job, _run(job, workers, on_progress)) for job in jobs)
         return
-    longest_first = sorted(jobs, key=lambda job: job.info.frames, reverse=True)
+    longest_first = sorted(jobs, key=lambda job: job.frames, reverse=True)
     context = get_context("spawn")
     reports = context.SimpleQueue() if on_progress else None
     pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_report_to, initargs=(reports,))
     try:
-        running = {pool.submit(_run_in_process, job, workers // processes): job for job in longest_first}
+        threads = max(2, workers // processes)
+        running = {pool.submit(_run_in_process, job, threads): job for job in longest_first}
         waiting = set(running)
         while waiting:
             done, waiting = wait(waiting, timeout=REPORT_EVERY_S if on_progress else None, return_when=FIRST_COMPLETED)
@@ -156,19 +164,26 @@ def segment_videos(
 def _run(
     job: SegmentJob, threads: int, on_progress: Callable[[str, int], None] | None = None
 ) -> list[Shot] | MediaError:
-    try:
-        return segment_video(
-            job.source,
-            job.video_id,
-            job.info,
-            job.store,
-            detector=job.detector,
-            threads=threads,
-            scratch=job.scratch,
-            on_progress=partial(on_progress, job.video_id) if on_progress else None,
-        )
-    except MediaError as error:
-        return error
+    with ExitStack() as stack:
+        try:
+            source = stack.enter_context(local_source(job.path, job.scratch))
+        except MediaError as error:
+            return error
+        except StorageError as error:
+            return MediaError(f"it could not be fetched ({error}): try again with `needle ingest --retry`")
+        try:
+            return segment_video(
+                source,
+                job.video_id,
+                probe(source),
+                job.store,
+                detector=job.detector,
+                threads=threads,
+                scratch=job.scratch,
+                on_progress=partial(on_progress, job.video_id) if on_progress else None,
+            )
+        except MediaError as error:
+            return error
 
 
 _reports: SimpleQueue[tuple[str, int]] | None = None

@@ -36,7 +36,11 @@ def test_every_setting_is_in_the_readme_and_no_other() -> None:
 def test_every_asset_is_in_the_architecture_and_no_other() -> None:
     told = set(re.findall(r"^\| `(\w+)` \|", ARCHITECTURE, re.MULTILINE))
     factories = (CHECKOUT / "assets").glob("*.py")
-    named = {name for path in factories for name in re.findall(r"^\s*def (\w+)\(context: dg\.AssetExec", path.read_text(), re.M)}
+    named = {
+        name
+        for path in factories
+        for name in re.findall(r"^\s*def (\w+)\(context: dg\.AssetExec", path.read_text(), re.M)
+    }
     assert told == named
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -65,6 +67,31 @@ def test_the_frames_read_are_the_frames_asked_for(proxy_store: ObjectStore, shot
         positions = sample_positions(shot.frames, 8)
         found = read_frames(proxy_store, shot.proxy_key, positions, shot.frames)
         assert [read_barcode(frame) for frame in found] == positions
+
+
+def test_torch_survives_a_process_that_has_read_proxies(proxy_store: ObjectStore) -> None:
+    """decord2 opens NVBLAS for all the process where torch's CUDA packages lie; then a Linear layer crashes."""
+    program = f"""
+from ops.core.storage import ObjectStore
+from ops.embeddings.frames import read_frames
+assert len(read_frames(ObjectStore({proxy_store.root!r}), "proxies/1.mp4", [0, 2], 3)) == 2
+import torch
+with torch.inference_mode():
+    assert torch.nn.Linear(1280, 1000)(torch.ones(5, 1280)).shape == (5, 1000)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+def test_proxies_stream_from_a_store_that_is_no_folder(
+    proxy_store: ObjectStore, shots: list[ShotToEmbed], starter: StarterEncoder
+) -> None:
+    remote = ObjectStore("memory://needle-proxies")
+    for shot in shots[:3]:
+        remote.write_bytes(shot.proxy_key, proxy_store.read_bytes(shot.proxy_key))
+    far, near = (list(embed_shots(shots[:3], store, starter)) for store in (remote, proxy_store))
+    assert [vector.vector_hash for vector in far] == [vector.vector_hash for vector in near]
+    with pytest.raises(StorageError, match="is missing"):
+        list(embed_shots(shots[3:], remote, starter))
 
 
 def test_vectors_come_in_order_with_unit_length(

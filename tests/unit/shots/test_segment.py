@@ -276,7 +276,7 @@ def test_many_films_and_a_bad_one(workers: int, tmp_path: Path) -> None:
     films = [make_film(tmp_path / f"{n}.mkv", cuts=(30,), frames=50 + 10 * n, seed=n) for n in range(3)]
     store = ObjectStore(str(tmp_path / "store"))
     jobs = [
-        SegmentJob(source=film.path, video_id=f"{n:016x}", info=probe(film.path), store=store, scratch=tmp_path / "s")
+        SegmentJob(path=str(film.path), video_id=f"{n:016x}", frames=film.frames, store=store, scratch=tmp_path / "s")
         for n, film in enumerate(films)
     ]
     films[1].path.write_bytes(films[1].path.read_bytes()[:-3000])

@@ -1,0 +1,42 @@
+"""A contact sheet: posters of a video side by side, to see at a glance what was cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ops.core.errors import StorageError
+from ops.core.storage import ObjectStore
+from ops.shots.segment import poster_key
+
+COLUMNS, ROWS = 6, 4
+TILE = (240, 136)
+"""Width and height of one picture, pixels."""
+
+
+def sheet_key(video_id: str) -> str:
+    """Object key of a video's contact sheet."""
+    return f"sheets/{video_id}.jpg"
+
+
+def write_sheet(store: ObjectStore, shots: Sequence[dict[str, Any]]) -> str:
+    """Write the sheet of one video's ``shots`` (rows of the table), at most 24 spread evenly; its URI."""
+    chosen = [shots[at] for at in np.unique(np.linspace(0, len(shots) - 1, COLUMNS * ROWS).round().astype(int))]
+    rows = -(-len(chosen) // COLUMNS)
+    sheet_HWC = np.full((rows * TILE[1], COLUMNS * TILE[0], 3), 32, np.uint8)
+    for at, shot in enumerate(chosen):
+        data = store.read_bytes(poster_key(shot["video_id"], shot["start_frame"], shot["end_frame"]))
+        poster = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        if poster is None:
+            raise StorageError(f"the poster of {shot['shot_id']} is no picture: delete it and ingest again")
+        scale = min(TILE[0] / poster.shape[1], TILE[1] / poster.shape[0])
+        size = max(1, round(poster.shape[1] * scale)), max(1, round(poster.shape[0] * scale))
+        small = cv2.resize(poster, size, interpolation=cv2.INTER_AREA)
+        top, left = at // COLUMNS * TILE[1], at % COLUMNS * TILE[0]
+        sheet_HWC[top : top + small.shape[0], left : left + small.shape[1]] = small
+    key = sheet_key(shots[0]["video_id"])
+    store.write_bytes(key, cv2.imencode(".jpg", sheet_HWC, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes())
+    return store.uri(key)
