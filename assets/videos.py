@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.automation import PER_VIDEO
+from assets.automation import NEW_VERSION
 from assets.resources import Needle
 
 
@@ -13,7 +13,7 @@ def videos_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
         code_version="1",
         kinds={"parquet"},
         backfill_policy=dg.BackfillPolicy.single_run(),
-        automation_condition=PER_VIDEO,
+        automation_condition=NEW_VERSION,
     )
     def videos(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
         """Source footage: exact frame rate, size, audio, start timecode; files set aside with their reason."""

@@ -12,6 +12,9 @@ from ops.cli.options import setting_options, settings_from
 from ops.cli.runs import dagster_home
 from ops.core.settings import CHECKOUT
 
+QUIET = "ignore:Parameter `backfill_policy`"
+"""Dagster warns at each start of each process that this parameter is in beta."""
+
 
 @click.command(name="dagster")
 @setting_options("library", "encoder", "detector", "workers", "partitions")
@@ -24,7 +27,7 @@ def command(host: str, port: int, **options: Any) -> None:
     Example: needle dagster --library ~/footage
     """
     settings = settings_from(options)
-    environment = {**os.environ, "DAGSTER_HOME": str(dagster_home(settings))}
+    environment = {**os.environ, "DAGSTER_HOME": str(dagster_home(settings)), "PYTHONWARNINGS": QUIET}
     click.echo(f"Dagster: http://{host}:{port} (home {settings.home}, library {settings.library or 'none'})", err=True)
     arguments = [sys.executable, "-m", "dagster", "dev", "-w", str(CHECKOUT / "workspace.yaml")]
     os.execve(sys.executable, [*arguments, "-h", host, "-p", str(port)], environment)

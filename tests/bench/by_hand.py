@@ -6,15 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-import decord
 import imageio_ffmpeg
 import numpy as np
+import torch  # noqa: F401 - decord, imported before it, makes it crash
 
 from ops.core.settings import load_settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
 
 
 def main() -> None:
+    import decord
+
     film, folder = sys.argv[1], Path(sys.argv[2])
     folder.mkdir(parents=True)
     (folder / "ffmpeg").symlink_to(imageio_ffmpeg.get_ffmpeg_exe())

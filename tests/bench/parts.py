@@ -7,11 +7,11 @@ import tempfile
 from fractions import Fraction
 from pathlib import Path
 
-import decord
 import numpy as np
 
 from ops.core.settings import Settings, load_settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
+from ops.embeddings.frames import read_frames, sample_positions
 from ops.shots.build import shots_of
 from ops.shots.cutting import time_base_of
 from ops.shots.pictures import FrameScaler
@@ -66,15 +66,15 @@ def embed(settings: Settings, video_id: str) -> float:
     """CPU seconds of the encoder on the frames that an ingest samples; reading them is not counted."""
     encoder = load_encoder(resolve_encoder(settings).encoder_id, settings.home)
     encoder.encode_frames(np.zeros((encoder.batch_frames, 64, 64, 3), np.uint8))
-    seconds = 0.0
+    prepared = []
     for shot in shots_of(settings, video_id):
-        reader = decord.VideoReader(settings.store.path(proxy_key(video_id, shot["start_frame"], shot["end_frame"])))
-        count = min(settings.frames_per_shot, len(reader))
-        positions = (np.arange(count) + 0.5) * len(reader) / count
-        frames = reader.get_batch(positions.astype(int).tolist()).asnumpy()
-        prepared = encoder.prepare(frames)
-        batches = [prepared[at : at + encoder.batch_frames] for at in range(0, len(prepared), encoder.batch_frames)]
-        seconds += cpu_of(lambda batches=batches: [encoder.encode_prepared(batch) for batch in batches])
+        span = shot["start_frame"], shot["end_frame"]
+        length = span[1] - span[0]
+        positions = sample_positions(length, settings.frames_per_shot)
+        prepared.append(encoder.prepare(read_frames(settings.store, proxy_key(video_id, *span), positions, length)))
+    frames = np.concatenate(prepared)
+    batches = [frames[at : at + encoder.batch_frames] for at in range(0, len(frames), encoder.batch_frames)]
+    seconds = cpu_of(lambda: [encoder.encode_prepared(batch) for batch in batches])
     return seconds
 
 

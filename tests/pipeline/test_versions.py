@@ -1,0 +1,75 @@
+"""What a new encoder, another partitioning and a new film cause to be computed, and what not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ops.cli.main import cli
+from ops.core.settings import load_settings
+from ops.index.index import current_version
+from tests.films import make_film
+from tests.pipeline.conftest import Home
+
+pytestmark = pytest.mark.xdist_group("versions")
+
+
+def test_a_new_encoder_recomputes_vectors_and_index_but_no_shot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_open_clip: str
+) -> None:
+    home = Home(tmp_path / "home")
+    film = make_film(tmp_path / "film.mp4", cuts=(30, 60), frames=90)
+    monkeypatch.setenv("NEEDLE_HOME", str(home.path))
+    monkeypatch.setenv("NEEDLE_ENCODER", "starter")
+    assert cli.main(["ingest", str(film.path)], standalone_mode=False) == 0
+    before = home.files()
+    old = [path.name for path in (home.path / "index").iterdir()]
+
+    monkeypatch.setenv("NEEDLE_ENCODER", tiny_open_clip)
+    assert cli.main(["ingest", str(film.path)], standalone_mode=False) == 0
+    after = home.files()
+    of_shots = ("media/proxies", "media/posters", "media/lake/shots/", "media/lake/videos/")
+    assert {name: stamp for name, stamp in after.items() if name.startswith(of_shots)} == {
+        name: stamp for name, stamp in before.items() if name.startswith(of_shots)
+    }
+    new = [path.name for path in (home.path / "index").iterdir() if path.name not in old]
+    assert len(new) == 1
+    assert new[0].startswith("open_clip_needle_tiny")
+    settings = load_settings()
+    assert settings.lake.read(f"shot_embeddings/{new[0]}").num_rows == 3
+    assert current_version(settings, new[0]) is not None
+    assert current_version(settings, old[0]) is not None
+
+    before = home.files()
+    assert cli.main(["ingest", str(film.path)], standalone_mode=False) == 0
+    assert home.files() == before
+
+
+def test_buckets_hold_several_videos_and_lose_none(tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    home = Home(tmp_path / "home")
+    films = [make_film(library / f"{name}.mp4", cuts=(20,), frames=40, seed=name) for name in range(3)]
+    buckets = {"NEEDLE_PARTITIONS": "bucket:2"}
+    assert home.json("ingest", str(library), **buckets)["shots"] == 6
+    lake = home.path / "media" / "lake"
+    assert {path.stem for path in (lake / "shots").iterdir()} <= {"bucket-00000", "bucket-00001"}
+    before = home.files()
+    assert home.json("ingest", str(library), **buckets)["up_to_date"]
+    assert home.files() == before
+
+    proxies = {name: stamp for name, stamp in before.items() if "/proxies/" in name}
+    films.append(make_film(library / "3.mp4", cuts=(20,), frames=40, seed=9))
+    assert home.json("ingest", str(library), **buckets)["shots"] == 8
+    after = home.files()
+    assert {name: after[name] for name in proxies} == proxies
+
+    home.run("forget", "1.mp4", "--yes", **buckets)
+    status = home.json("status", **buckets)
+    assert [Path(video["path"]).name for video in status["videos"]] == ["0.mp4", "2.mp4", "3.mp4"]
+    assert {video["state"] for video in status["videos"]} == {"ready"}
+    assert status["totals"]["shots"] == 6
+    forgotten = [json.loads(path.read_text()) for path in (home.path / "media" / "forgotten").iterdir()]
+    assert len(forgotten) == 1
