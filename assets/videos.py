@@ -17,7 +17,7 @@ def videos_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
     )
     def videos(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
         """Source footage: exact frame rate, size, audio, start timecode; files set aside with their reason."""
-        from ops.videos.catalogue import describe_videos
+        from ops.videos.describe import describe_videos
 
         return needle.record(
             context, describe_videos(needle.settings, context.partition_keys, needle.now(), needle.progress)

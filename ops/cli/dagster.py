@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import ipaddress
 import os
 import sys
 from typing import Any
@@ -9,8 +11,9 @@ from typing import Any
 import click
 
 from ops.cli.options import setting_options, settings_from
-from ops.cli.runs import dagster_home
-from ops.core.settings import CHECKOUT
+from ops.cli.runs import close_orphaned_runs, dagster_home
+from ops.core.errors import NeedleError, UsageError
+from ops.core.settings import CHECKOUT, Settings
 
 QUIET = "ignore:Parameter `backfill_policy`"
 """Dagster warns at each start of each process that this parameter is in beta."""
@@ -20,14 +23,42 @@ QUIET = "ignore:Parameter `backfill_policy`"
 @setting_options("library", "encoder", "detector", "workers", "partitions")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=3000, show_default=True, help="Port of the page.")
-def command(host: str, port: int, **options: Any) -> None:
+@click.option("--open-to-all", is_flag=True, help="Allow an address that others can reach.")
+def command(host: str, port: int, open_to_all: bool, **options: Any) -> None:
     """Open the Dagster page: lineage, runs, and the sensor that watches the library.
 
     \b
     Example: needle dagster --library ~/footage
     """
     settings = settings_from(options)
+    if not is_loopback(host) and not open_to_all:
+        raise UsageError(
+            f"--host {host} would let everybody who reaches this address start runs: Dagster's page asks nobody "
+            "who they are. Put it behind a proxy that does, or add --open-to-all"
+        )
+    hold_daemon_lock(settings)
+    close_orphaned_runs(settings)
     environment = {**os.environ, "DAGSTER_HOME": str(dagster_home(settings)), "PYTHONWARNINGS": QUIET}
     click.echo(f"Dagster: http://{host}:{port} (home {settings.home}, library {settings.library or 'none'})", err=True)
     arguments = [sys.executable, "-m", "dagster", "dev", "-w", str(CHECKOUT / "workspace.yaml")]
     os.execve(sys.executable, [*arguments, "-h", host, "-p", str(port)], environment)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def hold_daemon_lock(settings: Settings) -> None:
+    """Lock this home for one daemon; the lock passes on to the program that replaces this process."""
+    path = settings.home / "locks" / "daemon.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise NeedleError(f"`needle dagster` runs on {settings.home} already: use it, or stop it first") from error
+    os.set_inheritable(descriptor, True)

@@ -49,7 +49,8 @@ QUERIES = ("people riding bicycles in the street", "a cartoon rabbit in a green 
 def command(footage: Path | None) -> None:
     """Ingest FOOTAGE (or demo clips) into .demo, search it, and say where to look next."""
     library = footage.absolute() if footage else fetch_clips(FOLDER / "footage")
-    export_settings({"home": FOLDER / "home"})
+    # Storage as well: a setting of the user's own must not receive the demo.
+    export_settings({"home": FOLDER / "home", "storage": FOLDER / "home" / "media"})
     needle("ingest", str(library), "--report", accept=(0, EXIT_SET_ASIDE))
     needle("status")
     for query in QUERIES:
@@ -110,4 +111,10 @@ def _is_whole(path: Path, digest: str) -> bool:
 
 
 if __name__ == "__main__":
-    command()
+    try:
+        command(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except NeedleError as error:
+        sys.exit(f"demo: {error}")

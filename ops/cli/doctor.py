@@ -5,16 +5,18 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from ops.cli.main import EXIT_FAILED
 from ops.cli.options import json_option, print_json, setting_options, settings_from
-from ops.core.errors import NeedleError, StorageError
+from ops.core.errors import NeedleError, NotFoundError, StorageError
 from ops.core.settings import Settings, describe_settings
 from ops.embeddings.encoder import resolve_encoder
 from ops.index.build import index_is_current
+from ops.videos.objects import is_remote, list_objects
 
 
 @click.command(name="doctor")
@@ -45,7 +47,7 @@ def command(as_json: bool, **options: Any) -> int:
 def _checked(name: str, check: Callable[[Settings], str], settings: Settings) -> tuple[str, bool, str]:
     try:
         return name, True, check(settings)
-    except NeedleError as error:
+    except (NeedleError, OSError) as error:
         return name, False, str(error)
 
 
@@ -78,4 +80,21 @@ def _index(settings: Settings) -> str:
     return "holds what the lake holds" if current else "is not what the lake holds: run `needle ingest`"
 
 
-CHECKS = {"python": _python, "home": _home, "storage": _storage, "encoder": _encoder, "index": _index}
+def _library(settings: Settings) -> str:
+    if not settings.library:
+        return "none: nothing is watched"
+    if is_remote(settings.library):
+        return f"{settings.library}, {len(list_objects(settings.library))} objects"
+    if not Path(settings.library).is_dir():
+        raise NotFoundError(f"{settings.library} is no folder: mend NEEDLE_LIBRARY, or mount the disk")
+    return settings.library
+
+
+CHECKS = {
+    "python": _python,
+    "home": _home,
+    "storage": _storage,
+    "library": _library,
+    "encoder": _encoder,
+    "index": _index,
+}

@@ -9,18 +9,20 @@ from typing import Any
 
 import click
 
-from ops.cli.main import EXIT_FAILED
+from ops.cli.main import EXIT_FAILED, printable
 from ops.cli.options import setting_options, settings_from
 from ops.cli.runs import dagster_home
+from ops.core.locks import exclusive
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress
-from ops.embeddings.encoder import resolve_encoder
+from ops.embeddings.pins import EncoderPins
 from ops.features import forget_features
 from ops.index.build import build_index
-from ops.index.index import drop_old_versions
+from ops.index.index import current_version, drop_old_versions
 from ops.shots.build import shots_of
 from ops.shots.sheet import sheet_key
 from ops.videos import catalogue
+from ops.videos.forgotten import leave_tombstone
 
 
 @click.command(name="forget")
@@ -36,9 +38,10 @@ def command(video: str, yes: bool, **options: Any) -> int:
     Example: needle forget film.mp4 --yes
     """
     settings = settings_from(options)
+    catalogue.require_layout(settings)
     row = catalogue.find_video(settings.lake, video)
     shots = [shot["shot_id"] for shot in shots_of(settings, row["video_id"])]
-    click.echo(f"{row['path']} ({row['video_id']}): {len(shots)} shots with proxies, posters, vectors and features")
+    click.echo(f"{printable(row['path'])} ({row['video_id']}): {len(shots)} shots and all made of them")
     if not yes:
         click.echo("nothing was removed: add --yes to remove it for good", err=True)
         return EXIT_FAILED
@@ -49,21 +52,26 @@ def command(video: str, yes: bool, **options: Any) -> int:
 
 def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
     """Tombstone first and register last, so that a kill in the middle leaves something to run again."""
-    catalogue.leave_tombstone(settings, video_id, datetime.now(UTC))
-    for table in settings.lake.tables():
-        if table != catalogue.TABLE:
-            catalogue.drop_rows(settings, table, video_id)
-    encoder_id = resolve_encoder(settings).encoder_id
-    build_index(settings, encoder_id, SilentProgress())
-    drop_old_versions(settings, encoder_id)
-    forget_features(settings, video_id, shot_ids)
-    settings.store.delete(sheet_key(video_id))
-    for folder in ("proxies", "posters"):
-        settings.store.delete_tree(f"{folder}/{video_id}")
-    shutil.rmtree(settings.home / "reports", ignore_errors=True)  # they show posters; the next run makes new ones
-    if settings.partitions == "video":
-        _forget_partition(settings, video_id)
-    catalogue.drop_rows(settings, catalogue.TABLE, video_id)
+    click.echo("waiting until nothing is being computed", err=True)
+    with exclusive(settings.work_lock):
+        leave_tombstone(settings, video_id, datetime.now(UTC))
+        encoders = {table.split("/")[1] for table in settings.lake.tables() if table.startswith("shot_embeddings/")}
+        encoders |= set(EncoderPins(settings.home).ids())
+        for table in settings.lake.tables():
+            if table != catalogue.TABLE:
+                catalogue.drop_rows(settings, table, video_id)
+        for encoder_id in encoders:
+            if current_version(settings, encoder_id):
+                build_index(settings, encoder_id, SilentProgress())
+                drop_old_versions(settings, encoder_id)
+        forget_features(settings, video_id, shot_ids)
+        settings.store.delete(sheet_key(video_id))
+        for folder in ("proxies", "posters"):
+            settings.store.delete_tree(f"{folder}/{video_id}")
+        shutil.rmtree(settings.home / "reports", ignore_errors=True)  # they show posters; the next run makes new ones
+        if settings.partitions == "video":
+            _forget_partition(settings, video_id)
+        catalogue.drop_rows(settings, catalogue.TABLE, video_id)
 
 
 def _forget_partition(settings: Settings, video_id: str) -> None:

@@ -10,16 +10,18 @@ from typing import Any
 import click
 
 from ops.cli import runs
-from ops.cli.main import EXIT_SET_ASIDE
+from ops.cli.main import EXIT_SET_ASIDE, printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
-from ops.cli.progress import Bars, printable
+from ops.cli.progress import Bars
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder
 from ops.index.build import index_is_current
 from ops.search.status import catalogue_status, due_partitions
 from ops.videos import catalogue
+from ops.videos.forgotten import forgotten_ids
 from ops.videos.library import HashCache, Scan, scan
+from ops.videos.register import Registration, register
 
 
 @click.command(name="ingest")
@@ -44,7 +46,7 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
     began = time.monotonic()
     with Bars() as bars:
         found = scan(list(paths), library=settings.library, hashes=HashCache(settings.home / "cache" / "hashes.db"))
-        registration = catalogue.register(settings, found, datetime.now(UTC))
+        registration = register(settings, found, datetime.now(UTC))
         ran = _bring_up_to_date(settings, registration.seen, retry, report, bars)
     summary = _summary(settings, found, registration, ran, time.monotonic() - began)
     if as_json:
@@ -53,8 +55,8 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
     return EXIT_SET_ASIDE if summary["set_aside"] else 0
 
 
-def _bring_up_to_date(settings: Settings, seen: list[str], retry: bool, report: bool, bars: Bars) -> bool:
-    """Run the assets for what is due; true where there was something to do.
+def _bring_up_to_date(settings: Settings, seen: list[str], retry: bool, report: bool, bars: Bars) -> set[str] | None:
+    """Run the assets for what is due, and return these partitions; ``None`` where there was nothing to do.
 
     Dagster is only loaded then: looking at a finished catalogue takes no longer than a listing.
     """
@@ -64,15 +66,16 @@ def _bring_up_to_date(settings: Settings, seen: list[str], retry: bool, report: 
     due = due_partitions(settings, encoder.encoder_id, seen)
     interrupted = runs.interrupted_ingests(settings)
     due |= {partition for ingest in interrupted for partition in ingest.partitions}
-    if not due and not interrupted and index_is_current(settings, encoder.encoder_id):
-        return False
+    due -= forgotten_ids(settings.store)
+    if not due and not interrupted and not report and index_is_current(settings, encoder.encoder_id):
+        return None
     bars.console.print(f"encoder {encoder.encoder_id}: {encoder.reason}")
     runs.run_pipeline(settings, sorted(due), interrupted, bars, last=("catalogue_report",) if report else ())
-    return True
+    return due
 
 
 def _summary(
-    settings: Settings, found: Scan, registration: catalogue.Registration, ran: bool, seconds: float
+    settings: Settings, found: Scan, registration: Registration, ran: set[str] | None, seconds: float
 ) -> dict[str, Any]:
     status = catalogue_status(settings, resolve_encoder(settings).encoder_id)
     seen = set(registration.seen)
@@ -85,13 +88,16 @@ def _summary(
         if video["state"] == "set_aside" and video["path"] not in told
     ]
     footage = round(sum(video["footage_s"] for video in videos), 3)
+    done = [video for video in videos if ran and settings.partition_of(video["video_id"]) in ran]
+    processed = sum(video["footage_s"] for video in done if video["state"] == "ready")
     return {
         "videos": len(videos),
         "shots": sum(video["shots"] for video in videos),
         "footage_s": footage,
         "seconds": round(seconds, 3),
-        "times_realtime": round(footage / seconds, 2) if ran else None,
-        "up_to_date": not ran,
+        "footage_processed_s": round(processed, 3),
+        "times_realtime": None if ran is None else round(processed / seconds, 2),
+        "up_to_date": ran is None,
         "set_aside": aside,
         "duplicates": [{"path": path, "same_as": other} for path, other in found.duplicates],
         "forgotten": registration.forgotten,
@@ -106,7 +112,8 @@ def _tell(summary: dict[str, Any]) -> None:
         lines.append(f"nothing to do: {summary['videos']} videos, {summary['shots']} shots are searchable already")
     else:
         lines.append(
-            f"{summary['shots']} shots, {summary['footage_s']:.0f} s of footage in {summary['seconds']:.1f} s "
+            f"{summary['shots']} shots, {summary['footage_processed_s']:.0f} s of footage "
+            f"in {summary['seconds']:.1f} s "
             f"({summary['times_realtime']:.1f} times realtime)"
         )
     for entry in summary["duplicates"]:

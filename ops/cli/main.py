@@ -65,16 +65,29 @@ def main(arguments: list[str] | None = None) -> Any:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except click.Abort:
-        click.echo("stopped; run the same command again to go on", err=True)
+    except (click.Abort, KeyboardInterrupt):
+        complain("stopped; run the same command again to go on")
         sys.exit(EXIT_FAILED)
     except UsageError as error:
-        click.echo(f"needle: {error}", err=True)
+        complain(str(error))
         sys.exit(EXIT_USAGE)
-    except NeedleError as error:
-        click.echo(f"needle: {error}", err=True)
-        sys.exit(EXIT_FAILED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(EXIT_FAILED)
+    except NeedleError as error:
+        complain(str(error))
+        sys.exit(EXIT_FAILED)
+    except OSError as error:  # a disk that is full, a home that cannot be written
+        complain(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
+        sys.exit(EXIT_FAILED)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def complain(message: str) -> None:
+    """Tell what went wrong, without letting names from outside drive the terminal."""
+    click.echo("\n".join(map(printable, f"needle: {message}".splitlines())), err=True)
+
+
+def printable(text: str) -> str:
+    """Text without control characters, so that a file name cannot drive the terminal."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ops.cli.main import printable
+
 TITLES = {
     "videos": "Opening videos",
     "shots": "Cutting shots",
@@ -76,8 +78,3 @@ class Bars:
         if self.bars.disable:
             seconds = time.monotonic() - self.began[stage]
             self.console.print(f"{task.description}: {total:.0f} {task.fields['unit']} in {seconds:.1f} s")
-
-
-def printable(text: str) -> str:
-    """Text from outside without control characters, so that a file name cannot drive the terminal."""
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

@@ -13,17 +13,20 @@ import logging
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
+
+import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
 
 from ops.cli.progress import Bars
 from ops.core.errors import NeedleError
-from ops.core.locks import exclusive
+from ops.core.locks import if_free
 from ops.core.settings import CHECKOUT, Settings
+from ops.core.storage import atomic_path
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -45,25 +48,37 @@ def interrupted_ingests(settings: Settings) -> list[Interrupted]:
     """Ingests that were killed: their marker is there and nobody holds it."""
     dead = []
     for marker in sorted((settings.home / "ingests").glob("*.json")):
-        with marker.open() as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue  # alive
-            text = handle.read()
-        record = json.loads(text) if text else {"partitions": [], "runs": []}
-        dead.append(Interrupted(marker=marker, **record))
+        record = _record_of(marker)
+        if record is not None:
+            dead.append(Interrupted(marker=marker, **record))
     return dead
+
+
+def _record_of(marker: Path) -> dict[str, list[str]] | None:
+    """What a marker without a holder says; ``None`` for one that is held, or gone meanwhile."""
+    try:
+        with marker.open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            record: dict[str, list[str]] = json.load(handle)
+            return record
+    except (FileNotFoundError, BlockingIOError):
+        return None
+    except ValueError:  # killed while it was written, before the run was started
+        return {"partitions": [], "runs": []}
 
 
 def dagster_home(settings: Settings) -> Path:
     """Folder of Dagster's own records below the home, with the checkout's ``dagster.yaml``."""
     folder = settings.home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = (CHECKOUT / "dagster.yaml").read_text().replace(".needle/dagster", str(folder))
+    wanted = yaml.safe_load((CHECKOUT / "dagster.yaml").read_text())
+    wanted["storage"]["sqlite"]["base_dir"] = str(folder / "storage")
+    wanted["compute_logs"]["config"]["base_dir"] = str(folder / "logs")
+    text = yaml.safe_dump(wanted)
     config = folder / "dagster.yaml"
-    if not config.exists() or config.read_text() != wanted:
-        config.write_text(wanted)
+    if not config.exists() or config.read_text() != text:
+        with atomic_path(config) as temporary:
+            temporary.write_text(text)
     return folder
 
 
@@ -109,7 +124,11 @@ def quieten() -> None:
 
 
 def execute(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, names: Sequence[str], tags: dict[str, str], note: Any
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    names: Sequence[str],
+    tags: dict[str, str],
+    note: Callable[[str], None],
 ) -> None:
     """One run of the named assets and their checks, under an id that is noted before it starts."""
     import dagster as dg
@@ -136,25 +155,34 @@ def execute(
 
 
 @contextmanager
-def marked(settings: Settings, partitions: Sequence[str]) -> Iterator[Any]:
-    """Hold a marker for this ingest; the block's value notes the id of a run that is about to start."""
+def marked(settings: Settings, partitions: Sequence[str]) -> Iterator[Callable[[str], None]]:
+    """Hold a marker for this ingest; the block's value notes the id of a run that is about to start.
+
+    It goes with the block, also where a run failed: what is missing is found again in the data.
+    """
     folder = settings.home / "ingests"
     folder.mkdir(parents=True, exist_ok=True)
     marker = folder / f"{uuid4()}.json"
     record: dict[str, list[str]] = {"partitions": list(partitions), "runs": []}
-    with marker.open("w") as handle:
+    unfinished = marker.with_suffix(".new")
+    with unfinished.open("wb") as handle:
+        # It gets its name when it is locked and whole: who sees it can tell whether it is held.
         fcntl.flock(handle, fcntl.LOCK_EX)
+
+        def write() -> None:
+            os.pwrite(handle.fileno(), json.dumps(record).encode(), 0)
+            os.fsync(handle.fileno())
 
         def note(run_id: str) -> None:
             record["runs"].append(run_id)
-            handle.seek(0)
-            handle.write(json.dumps(record))
-            handle.truncate()
-            handle.flush()
-            os.fsync(handle.fileno())
+            write()
 
-        yield note
-        marker.unlink()
+        write()
+        unfinished.replace(marker)
+        try:
+            yield note
+        finally:
+            marker.unlink(missing_ok=True)
 
 
 def close_dead_runs(instance: dg.DagsterInstance, interrupted: Sequence[Interrupted]) -> None:
@@ -166,9 +194,28 @@ def close_dead_runs(instance: dg.DagsterInstance, interrupted: Sequence[Interrup
                 instance.report_run_failed(run, "the process of `needle ingest` ended before the run did")
 
 
+def close_orphaned_runs(settings: Settings) -> None:
+    """Mark runs as failed whose process cannot be alive: all that run, but those of ingests that live.
+
+    For the start of the daemon, which counts a run that looks alive for ever and starts no other. The caller
+    sees to it that no other daemon runs on this home.
+    """
+    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+    import dagster as dg
+
+    alive = set[str]()
+    for marker in (settings.home / "ingests").glob("*.json"):
+        if _record_of(marker) is None and marker.exists():
+            alive |= set(json.loads(marker.read_text())["runs"])
+    running = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING]
+    with dg.DagsterInstance.get() as instance:
+        for run in instance.get_runs(filters=dg.RunsFilter(statuses=running)):
+            if run.run_id not in alive:
+                instance.report_run_failed(run, "its process ended before the run did")
+
+
 def clear_scratch(settings: Settings) -> None:
-    """Delete what killed processes left in the scratch folder, unless another ingest is at work."""
-    with exclusive(settings.home / "locks" / "scratch.lock"):
-        busy = any((settings.home / "ingests").glob("*.json"))
-        if not busy and settings.scratch.exists():
+    """Delete what killed processes left in the scratch folder, unless something is being computed."""
+    with if_free(settings.work_lock) as is_free:
+        if is_free and settings.scratch.exists():
             shutil.rmtree(settings.scratch)

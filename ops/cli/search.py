@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from ops.cli.main import printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
-from ops.cli.progress import printable
 from ops.core.errors import UsageError
 from ops.search.search import Query, Searcher
 

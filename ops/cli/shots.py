@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from ops.cli.main import printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
-from ops.core.time import timecode_of
+from ops.search.hits import timecode_or_blank
 from ops.shots.build import shots_of
 from ops.videos.catalogue import find_video
 
@@ -31,7 +32,7 @@ def command(video: str, as_json: bool, **options: Any) -> None:
     shots = [
         {name: shot[name] for name in ("shot_id", "index", "start_frame", "end_frame", "start_s", "end_s")}
         | {
-            "start_timecode": timecode_of(shot["start_frame"], fps, row["start_timecode"]),
+            "start_timecode": timecode_or_blank(shot["start_frame"], fps, row["start_timecode"]),
             "transition": shot["transition"],
         }
         for shot in shots_of(settings, row["video_id"])
@@ -40,7 +41,7 @@ def command(video: str, as_json: bool, **options: Any) -> None:
         print_json(shots)
         return
     if row["reason"]:
-        click.echo(f"set aside: {row['reason']}", err=True)
+        click.echo(f"set aside: {printable(row['reason'])}", err=True)
     for shot in shots:
         click.echo(
             f"{shot['index']:>5}  {shot['start_timecode']}  {shot['start_frame']:>7} - {shot['end_frame']:<7}  "

@@ -9,8 +9,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from ops.cli.main import printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
-from ops.cli.progress import printable
 from ops.embeddings.encoder import resolve_encoder
 from ops.search.status import catalogue_status
 

@@ -6,6 +6,8 @@ The only module that reads the environment. Nothing is read at import.
 from __future__ import annotations
 
 import os
+import tomllib
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +16,8 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from pydantic_settings.sources import TomlConfigSettingsSource
 
 from ops.core.errors import SettingsError
-from ops.core.storage import ObjectStore
+from ops.core.locks import shared
+from ops.core.storage import ObjectStore, local_path_of
 from ops.core.tables import Lake, partition_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -22,6 +25,13 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
+
+
+def _address(value: str) -> str:
+    """A folder as an absolute path, a ``scheme://`` address without a slash at its end."""
+    if not value or ("://" in value and not value.startswith("file://")):
+        return value.rstrip("/")
+    return local_path_of(value)
 
 
 def _cores() -> int:
@@ -39,10 +49,10 @@ class Settings(BaseSettings):
     home: Annotated[Path, AfterValidator(_absolute)] = Field(
         default=CHECKOUT / ".needle", description="where everything that Needle writes lives"
     )
-    storage: str = Field(
+    storage: Annotated[str, AfterValidator(_address)] = Field(
         default="", description="object store: a folder or s3://bucket/prefix (default: media in the home)"
     )
-    library: str = Field(
+    library: Annotated[str, AfterValidator(_address)] = Field(
         default="", description="source footage that the sensor watches: a folder or s3://bucket/prefix"
     )
     encoder: str = Field(
@@ -96,15 +106,23 @@ class Settings(BaseSettings):
         """Local folder for files that are being made; whatever lies there may be deleted when nothing runs."""
         return self.home / "scratch"
 
+    @property
+    def work_lock(self) -> Path:
+        """Held, shared, by every step that computes; alone, by who must not be overtaken by one."""
+        return self.home / "locks" / "work.lock"
+
+    def working(self) -> AbstractContextManager[None]:
+        """Hold the work lock, shared, for a block."""
+        return shared(self.work_lock)
+
     def partition_of(self, video_id: str) -> str:
         """The partition, of lake files and of Dagster, that holds a video."""
         return partition_of(video_id, self.partitions)
 
 
 def toml_path() -> Path:
-    """``needle.toml`` of the working directory, or else of the checkout."""
-    here = Path.cwd() / "needle.toml"
-    return here if here.exists() else CHECKOUT / "needle.toml"
+    """``needle.toml`` of the checkout; never the working directory's, which may be a folder of strangers' footage."""
+    return CHECKOUT / "needle.toml"
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -115,6 +133,9 @@ def load_settings(**overrides: Any) -> Settings:
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
+        unknown = sorted(set(_from_toml()) - set(Settings.model_fields))
+        if unknown:
+            raise SettingsError(f"{toml_path()} has no setting {', '.join(unknown)}: `needle doctor` lists them all")
         settings = Settings(**given)
     except ValidationError as error:
         first = error.errors()[0]
@@ -139,17 +160,16 @@ def describe_settings(**overrides: Any) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _source_of(name: str, given: dict[str, Any]) -> str:
-    import tomllib
+def _from_toml() -> dict[str, Any]:
+    return tomllib.loads(toml_path().read_text()) if toml_path().exists() else {}
 
+
+def _source_of(name: str, given: dict[str, Any]) -> str:
     if name in given:
         return "option"
     if f"NEEDLE_{name.upper()}" in {key.upper() for key in os.environ}:
         return "environment"
-    path = toml_path()
-    if path.exists() and name in tomllib.loads(path.read_text()):
-        return str(path)
-    return "default"
+    return str(toml_path()) if name in _from_toml() else "default"
 
 
 def export_settings(given: dict[str, Any]) -> None:

@@ -75,7 +75,7 @@ class ObjectStore:
 
     def write_bytes(self, key: str, data: bytes) -> None:
         """Write one object, atomically and durably."""
-        with self._mapped(key):
+        with self._mapped(key), self._into_bucket():
             if not self.is_local:
                 self._fs.pipe_file(self.path(key), data)
                 return
@@ -84,7 +84,7 @@ class ObjectStore:
 
     def put_file(self, source: Path, key: str) -> None:
         """Move a finished local file into the store; ``source`` is gone afterwards."""
-        with self._mapped(key):
+        with self._mapped(key), self._into_bucket():
             if not self.is_local:
                 self._fs.put_file(str(source), self.path(key))
                 source.unlink()
@@ -143,13 +143,31 @@ class ObjectStore:
             yield copy
 
     @contextmanager
+    def _into_bucket(self) -> Iterator[None]:
+        """Writing finds a missing bucket, not a missing object."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise StorageError(f"object store {self.root}: no such bucket or folder") from error
+
+    @contextmanager
     def _mapped(self, key: str) -> Iterator[None]:
         try:
             yield
         except FileNotFoundError:
             raise
-        except OSError as error:
-            raise StorageError(f"object store {self.root}: {key!r}: {error.strerror or error}") from error
+        except _store_errors(self.is_local) as error:
+            text = getattr(error, "strerror", None) or error
+            raise StorageError(f"object store {self.root}: {key!r}: {text}") from error
+
+
+def _store_errors(is_local: bool) -> tuple[type[BaseException], ...]:
+    """OSError, and what an S3 client raises beside it, such as missing credentials."""
+    if is_local:
+        return (OSError,)
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return OSError, BotoCoreError, ClientError
 
 
 @contextmanager
@@ -163,10 +181,17 @@ def atomic_path(target: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(0o666 & ~_umask())
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """The process's umask; the system tells it only in exchange for a new one."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def local_path_of(uri: str) -> str:

@@ -98,13 +98,16 @@ def partition_of(video_id: str, partitions: str) -> str:
     """
     if partitions == "video":
         return video_id
-    count = int(partitions.split(":")[1])
-    return bucket_keys(count)[int(video_id, 16) % count]
+    return _bucket(int(video_id, 16) % int(partitions.split(":")[1]))
 
 
 def bucket_keys(count: int) -> list[str]:
-    """``bucket-0000`` and so on: the names of ``count`` hash buckets."""
-    return [f"bucket-{number:05d}" for number in range(count)]
+    """``bucket-00000`` and so on: the names of ``count`` hash buckets."""
+    return list(map(_bucket, range(count)))
+
+
+def _bucket(number: int) -> str:
+    return f"bucket-{number:05d}"
 
 
 class Lake:
@@ -192,6 +195,12 @@ class Lake:
             merged = pa.concat_tables([kept, new.select(schema.names).cast(schema)])
             order = [("video_id", "ascending")] + ([("index", "ascending")] if "index" in schema.names else [])
             return self.write(table, partition, merged.sort_by(order) if len(kept) else merged)
+
+    def ensure(self, table: str, partition: str) -> bool:
+        """Write an empty partition where there is none; true where it did. Feast reads folders of them."""
+        with self.locked(f"{table}-{partition}"):
+            missing = not self.store.exists(f"{self.folder(table)}/{partition}.parquet")
+            return missing and self.write(table, partition, [])
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:

@@ -54,11 +54,15 @@ def build_embeddings(
     A video's rows are written as soon as its last shot is embedded. The encoder is loaded only if there
     is something to embed.
     """
+    with settings.working():
+        return _build(settings, encoder_id, partitions, now, progress)
+
+
+def _build(
+    settings: Settings, encoder_id: str, partitions: Sequence[str], now: datetime, progress: Progress
+) -> StepReport:
     table = table_of(encoder_id)
-    changed = 0
-    for partition in partitions:
-        if partition not in settings.lake.partitions(table):
-            changed += settings.lake.write(table, partition, [])
+    changed = sum(settings.lake.ensure(table, partition) for partition in partitions)
     todo: list[dict[str, Any]] = []
     for video in catalogue.videos_of(settings.lake, partitions):
         shots = shots_of(settings, video["video_id"])

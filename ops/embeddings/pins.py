@@ -36,6 +36,10 @@ class EncoderPins:
                 self._write(content)
             return content["auto"]["spec"], content["auto"]["reason"]
 
+    def ids(self) -> list[str]:
+        """All encoders that this home has seen."""
+        return sorted(self._read()["encoders"])
+
     def spec_of(self, encoder_id: str) -> str | None:
         """The spec that an id stood for when it was last seen here."""
         known = self._read()["encoders"].get(encoder_id)

@@ -4,7 +4,7 @@ Offline rows are the lake's own files, which this room never writes; online, Fea
 under ``<home>/feast/``. The definitions are in ``feature_repo/``.
 """
 
-from ops.features.build import build_features
+from ops.features.build import build_features, features_are_current
 from ops.features.historical import historical_features
 from ops.features.online import forget_features, online_features, write_online
 from ops.features.store import apply_features
@@ -12,6 +12,7 @@ from ops.features.store import apply_features
 __all__ = [
     "apply_features",
     "build_features",
+    "features_are_current",
     "forget_features",
     "historical_features",
     "online_features",

@@ -14,7 +14,7 @@ from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
 from ops.embeddings.build import table_of as vectors_of
-from ops.features.online import forget_features, online_shots, write_online
+from ops.features.online import forget_features, is_online, online_shots, write_online
 from ops.features.store import apply_features
 
 VIEWS = {"videos": "video_metadata", "shots": "shot_metadata"}
@@ -25,6 +25,11 @@ def build_features(settings: Settings, encoder_id: str, partitions: Sequence[str
 
     Vectors need no writing: offline features are the lake's files. Raises ``FeatureStoreError``.
     """
+    with settings.working():
+        return _build(settings, encoder_id, partitions, progress)
+
+
+def _build(settings: Settings, encoder_id: str, partitions: Sequence[str], progress: Progress) -> StepReport:
     tables = {table: settings.lake.read(table, partitions) for table in VIEWS}
     progress.start("features", sum(map(len, tables.values())), "rows")
     apply_features(settings, encoder_id, _dimensions(settings, encoder_id, partitions))
@@ -41,6 +46,13 @@ def build_features(settings: Settings, encoder_id: str, partitions: Sequence[str
         data_version=_digest(tables),
         details={"videos": len(tables["videos"]), "shots": len(tables["shots"]), "rows_written_online": written},
     )
+
+
+def features_are_current(settings: Settings, partitions: Sequence[str]) -> bool:
+    """Whether the online store has exactly the lake's rows of these partitions."""
+    tables = {table: settings.lake.read(table, partitions) for table in VIEWS}
+    rows_are = all(not len(tables[table]) or is_online(settings, view, tables[table]) for table, view in VIEWS.items())
+    return rows_are and not _stale_shots(settings, tables["videos"], tables["shots"])
 
 
 def _dimensions(settings: Settings, encoder_id: str, partitions: Sequence[str]) -> int:

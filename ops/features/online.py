@@ -45,7 +45,7 @@ def write_online(settings: Settings, view: str, rows: pa.Table) -> int:
     that a re-run writes nothing and a late writer cannot undo a newer one. Safe from several processes.
     Raises ``FeatureStoreError`` where the view is not there, is offline only, or rows repeat a key.
     """
-    if not len(rows) or _is_written(settings, view, rows):
+    if not len(rows) or is_online(settings, view, rows):
         return 0
     with mapped(f"write {view} online"):
         store = opened_store(settings)
@@ -132,8 +132,8 @@ def _online_view(store: FeatureStore, name: str) -> FeatureView:
     return view
 
 
-def _is_written(settings: Settings, view: str, rows: pa.Table) -> bool:
-    """Whether exactly these rows were written last. Needs no Feast."""
+def is_online(settings: Settings, view: str, rows: pa.Table) -> bool:
+    """Whether exactly these lake ``rows`` of a view were written online last. Needs no Feast."""
     key = "shot_id" if "shot_id" in rows.column_names else "video_id"
     if key not in rows.column_names or not database_path(settings).exists():
         return False

@@ -102,13 +102,13 @@ def _details(shot: dict[str, Any], video: dict[str, Any]) -> dict[str, Any]:
         "fps": f"{fps.numerator}/{fps.denominator}",
         "start_s": shot["start_s"],
         "end_s": shot["end_s"],
-        "start_timecode": _timecode(shot["start_frame"], fps, video["start_timecode"]),
+        "start_timecode": timecode_or_blank(shot["start_frame"], fps, video["start_timecode"]),
         "poster": shot["poster_uri"],
         "proxy": shot["proxy_uri"],
     }
 
 
-def _timecode(frame: int, fps: Fraction, start: str | None) -> str:
+def timecode_or_blank(frame: int, fps: Fraction, start: str | None) -> str:
     """Timecode in the video, counted from zero where its own start is unusable.
 
     One file with a damaged timecode track must not stop every search that finds it. Below one frame in

@@ -12,6 +12,7 @@ from typing import Any
 
 from ops.core.settings import Settings
 from ops.embeddings.build import embeddings_are_current, table_of
+from ops.features import features_are_current
 from ops.index.build import wanted_rows
 from ops.index.index import IndexRow, current_version, open_index, version_of
 from ops.shots.build import shots_are_current
@@ -38,6 +39,8 @@ def due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]
                 or not embeddings_are_current(settings, own, stored)
             ):
                 due.add(partition)
+        if not features_are_current(settings, [partition]):
+            due.add(partition)
     return due
 
 
@@ -67,7 +70,7 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
         "totals": {
             "videos": len(videos),
             "set_aside": sum(video["state"] == "set_aside" for video in videos),
-            "shots": sum(video["shots"] for video in videos),
+            "shots": sum(video["shots"] for video in videos if video["state"] in ("ready", "pending")),
             "footage_s": round(
                 sum(video["footage_s"] for video in videos if video["state"] in ("ready", "pending")), 3
             ),

@@ -6,7 +6,6 @@ shots were cut by the same detector version, and whose proxies are all there, is
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -22,7 +21,6 @@ from ops.shots.sheet import write_sheet
 from ops.videos import catalogue
 
 TABLE = "shots"
-log = logging.getLogger(__name__)
 
 
 def shots_of(settings: Settings, video_id: str) -> list[dict[str, Any]]:
@@ -46,14 +44,20 @@ def build_shots(settings: Settings, partitions: Sequence[str], now: datetime, pr
     A video that turns out to be damaged is set aside with its reason, and the rest goes on. Each video's
     rows are written as soon as it is done, so a killed run loses at most the videos under way.
     """
+    with settings.working():
+        return _build(settings, partitions, now, progress)
+
+
+def _build(settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress) -> StepReport:
     version = detector_version(settings.detector)
     videos = {row["video_id"]: row for row in catalogue.videos_of(settings.lake, partitions) if row["state"] == "ready"}
     jobs, changed = [], 0
     for partition in partitions:
-        changed += _write_empty(settings, partition)
+        changed += settings.lake.ensure(TABLE, partition)
     for video_id, row in videos.items():
         stored = shots_of(settings, video_id)
         if shots_are_current(settings, video_id, stored, version):
+            changed += catalogue.set_frames(settings, row, stored[-1]["end_frame"])
             changed += settings.lake.update(
                 TABLE, settings.partition_of(video_id), video_id, [_renamed(shot, row, now) for shot in stored]
             )
@@ -102,12 +106,12 @@ def _settle(
     if isinstance(outcome, MediaError):
         catalogue.set_aside(settings, video, str(outcome), now)
         progress.set_aside("shots", video["path"], str(outcome))
-        log.warning("%s is set aside: %s", video["path"], outcome)
         return 1
     partition = settings.partition_of(video["video_id"])
     rows = [_row(settings, video, shot, version, now) for shot in outcome]
-    changed = settings.lake.update(TABLE, partition, video["video_id"], rows)
-    return int(catalogue.set_frames(settings, video, outcome[-1].end_frame)) | int(changed)
+    # The count first: shots say that a video is done, so they come last.
+    counted = catalogue.set_frames(settings, video, outcome[-1].end_frame)
+    return int(settings.lake.update(TABLE, partition, video["video_id"], rows)) | int(counted)
 
 
 def _row(settings: Settings, video: dict[str, Any], shot: Shot, version: str, now: datetime) -> dict[str, Any]:
@@ -134,13 +138,6 @@ def _row(settings: Settings, video: dict[str, Any], shot: Shot, version: str, no
 
 def _renamed(shot: dict[str, Any], video: dict[str, Any], now: datetime) -> dict[str, Any]:
     return shot | {"show": video["show"], "created_timestamp": now}
-
-
-def _write_empty(settings: Settings, partition: str) -> int:
-    """A partition without usable footage still gets a file with the full schema: Feast reads folders of them."""
-    if partition in settings.lake.partitions(TABLE):
-        return 0
-    return int(settings.lake.write(TABLE, partition, []))
 
 
 def _report(

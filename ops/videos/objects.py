@@ -91,7 +91,7 @@ def _filesystem(uri: str) -> AbstractFileSystem:
 
 @contextmanager
 def _mapped(uri: str) -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield

@@ -14,6 +14,7 @@ from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.videos import catalogue
 from ops.videos.library import HashCache, scan
+from ops.videos.register import register
 
 SETTLED_SECONDS = 10
 """A file is read once its size and time have rested that long: a copy under way keeps changing them."""
@@ -26,7 +27,8 @@ MOST_PER_LOOK = 64
 class Watch:
     """Outcome of one look: partitions that are ``due``, a ``message`` for people, the next ``cursor``.
 
-    ``fingerprint`` is the same for the same due work, so that asking twice starts it once.
+    ``fingerprint`` is the same for the same due work within an hour: asking twice starts it once, and a run
+    that failed is tried again.
     """
 
     due: list[str]
@@ -50,23 +52,24 @@ def watch_library(settings: Settings, now: datetime, cursor: str | None) -> Watc
         settled_seconds=SETTLED_SECONDS,
     )
     try:
-        changes = catalogue.register(settings, found, now, whole_library=settings.library)
+        changes = register(settings, found, now, whole_library=settings.library)
     except StorageError as error:
         return Watch(due=[], message=str(error), cursor=cursor or "")
     since = cursor or ""
-    rows = [
-        row
-        for row in catalogue.videos_of(settings.lake)
-        if row["state"] == "pending" or (row["state"] == "removed" and row["created_timestamp"].isoformat() > since)
-    ]
-    rows = sorted(rows, key=lambda row: (row["available_at"], row["video_id"]))[:MOST_PER_LOOK]
-    removed = [row["created_timestamp"].isoformat() for row in rows if row["state"] == "removed"]
+    known = sorted(catalogue.videos_of(settings.lake), key=lambda row: (row["available_at"], row["video_id"]))
+    pending = [row for row in known if row["state"] == "pending"][:MOST_PER_LOOK]
+    gone = [row for row in known if row["state"] == "removed" and row["created_timestamp"].isoformat() > since]
+    rows = pending + gone  # a removed video costs nothing to look at, so all of them go at once
     message = f"{len(changes.seen)} videos in {settings.library}, nothing new"
     if found.unsettled:
         message += f"; {len(found.unsettled)} still being copied"
+    if found.set_aside:
+        path, reason = found.set_aside[0]
+        message += f"; {len(found.set_aside)} set aside, such as {path}: {reason}"
     return Watch(
         due=sorted({settings.partition_of(row["video_id"]) for row in rows}),
         message=message,
-        cursor=max([since, *removed]),
-        fingerprint=digest_of((row["video_id"], f"{row['state']} {row['created_timestamp']}") for row in rows),
+        cursor=max([since, *(row["created_timestamp"].isoformat() for row in gone)]),
+        fingerprint=f"{now:%Y%m%d%H}-"
+        + digest_of((row["video_id"], f"{row['state']} {row['created_timestamp']}") for row in rows),
     )

@@ -14,8 +14,11 @@ from assets.partitions import partitions_of, requests_for
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.videos import catalogue, watch
-from ops.videos.catalogue import describe_videos, videos_of
+from ops.videos.catalogue import videos_of
+from ops.videos.describe import describe_videos
+from ops.videos.forgotten import leave_tombstone
 from ops.videos.library import HashCache, Scan, scan
+from ops.videos.register import register
 from ops.videos.watch import watch_library
 from tests.films import make_film
 
@@ -110,15 +113,15 @@ def test_what_is_unclear_is_not_gone(settings: Settings, why: str) -> None:
         partial = Scan(files=[first], unsettled=[second.path])
     else:
         partial = Scan(files=[first], set_aside=[(str(Path(second.path).parent), why)])
-    assert catalogue.register(settings, partial, NOW, whole_library=settings.library).gone == []
-    gone = catalogue.register(settings, Scan(files=[first]), NOW, whole_library=settings.library).gone
+    assert register(settings, partial, NOW, whole_library=settings.library).gone == []
+    gone = register(settings, Scan(files=[first]), NOW, whole_library=settings.library).gone
     assert gone == [second.video_id]
 
 
 def test_a_forgotten_video_is_never_due(settings: Settings) -> None:
     watch_library(settings, NOW, None)
     row = videos_of(settings.lake)[0]
-    catalogue.leave_tombstone(settings, row["video_id"], NOW)
+    leave_tombstone(settings, row["video_id"], NOW)
     catalogue.drop_rows(settings, "videos", row["video_id"])
     assert settings.partition_of(row["video_id"]) not in watch_library(settings, NOW, None).due
 

@@ -98,6 +98,7 @@ class OpenClipEncoder:
 
 def _located(rest: str) -> tuple[str, str, Path]:
     """``(model, tag or path, weights file)``; downloads through open_clip's own code where need be."""
+    import httpx
     import open_clip
 
     model, slash, pretrained = rest.partition("/")
@@ -116,7 +117,7 @@ def _located(rest: str) -> tuple[str, str, Path]:
         )
     try:
         return model, pretrained, Path(open_clip.download_pretrained(configuration))
-    except Exception as error:
+    except (OSError, RuntimeError, ValueError, httpx.HTTPError) as error:
         raise EncoderError(
             f"the weights {model}/{pretrained} cannot be downloaded ({type(error).__name__}: {error}): "
             "fetch them on a machine with internet and name the file, or use NEEDLE_ENCODER=starter"

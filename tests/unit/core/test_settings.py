@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from ops.core import settings as core_settings
 from ops.core.errors import SettingsError
 from ops.core.settings import CHECKOUT, describe_settings, load_settings
 
 
-def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_defaults() -> None:
     settings = load_settings()
     assert settings.home == CHECKOUT / ".needle"
     assert settings.storage_uri == str(CHECKOUT / ".needle" / "media")
@@ -18,7 +18,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_option_before_environment_before_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(core_settings, "CHECKOUT", tmp_path)
     (tmp_path / "needle.toml").write_text('workers = 3\nframes_per_shot = 4\nlibrary = "/films"\n')
     monkeypatch.setenv("NEEDLE_FRAMES_PER_SHOT", "5")
     monkeypatch.setenv("NEEDLE_WORKERS", "6")
@@ -41,7 +41,7 @@ def test_a_bad_value_is_shown_with_its_source(monkeypatch: pytest.MonkeyPatch, n
 
 
 def test_a_broken_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(core_settings, "CHECKOUT", tmp_path)
     (tmp_path / "needle.toml").write_text("workers = = 3")
     with pytest.raises(SettingsError, match=r"needle\.toml cannot be read"):
         load_settings()
@@ -52,3 +52,25 @@ def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEEDLE_QDRANT_API_KEY", "silence")
     assert [token.get_secret_value() for token in load_settings().tokens] == ["hush", "quiet"]
     assert not {"hush", "quiet", "silence"} & set(" ".join(str(row) for row in describe_settings()).split())
+
+
+def test_an_unknown_name_in_the_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(core_settings, "CHECKOUT", tmp_path)
+    (tmp_path / "needle.toml").write_text('libary = "/films"\n')
+    with pytest.raises(SettingsError, match="no setting libary"):
+        load_settings()
+
+
+def test_a_strangers_folder_cannot_set_anything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "needle.toml").write_text('storage = "/elsewhere"\n')
+    monkeypatch.chdir(tmp_path)
+    assert load_settings().storage == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("~/films/", str(Path("~/films").expanduser())), ("s3://b/p/", "s3://b/p"), ("file:///a%20b", "/a b")],
+)
+def test_addresses_are_what_a_scan_writes(given: str, meant: str) -> None:
+    settings = load_settings(library=given, storage=given)
+    assert settings.library == settings.storage == meant

@@ -1,0 +1,86 @@
+"""Opening registered videos: what they are, or why they are set aside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from ops.core.errors import MediaError, StorageError
+from ops.core.settings import Settings
+from ops.core.tables import digest_of
+from ops.core.types import Progress, StepReport
+from ops.videos.catalogue import footage_seconds, put_video, videos_of
+from ops.videos.library import local_source
+from ops.videos.probe import probe
+from ops.videos.register import DESCRIPTIVE
+
+
+def describe_videos(settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress) -> StepReport:
+    """Open each registered video that was not opened yet and note what it is, or why it is set aside."""
+    with settings.working():
+        return _describe_all(settings, videos_of(settings.lake, partitions), now, progress)
+
+
+def _describe_all(settings: Settings, rows: list[dict[str, Any]], now: datetime, progress: Progress) -> StepReport:
+    progress.start("videos", len(rows), "videos")
+    changed = 0
+    described = []
+    for row in rows:
+        fresh = _describe(settings, row, now, progress) if row["state"] == "pending" else row
+        changed += put_video(settings, fresh) if fresh is not row else 0
+        if fresh["state"] == "set_aside":
+            progress.set_aside("videos", fresh["path"], fresh["reason"])
+        described.append(fresh)
+        progress.advance("videos")
+    progress.finish("videos")
+    return _report(settings, described, changed)
+
+
+def _describe(settings: Settings, row: dict[str, Any], now: datetime, progress: Progress) -> dict[str, Any]:
+    if row["frames"]:  # opened before, and its content is its id: it was only moved or is back
+        return row | {"state": "ready", "created_timestamp": now}
+    try:
+        with local_source(row["path"], settings.scratch) as path:
+            info = probe(path)
+    except StorageError as error:  # of the store, not of the footage: it stays pending and is tried again
+        progress.set_aside("videos", row["path"], f"{error}; it is tried again at the next run")
+        return row
+    except MediaError as error:
+        return row | {"state": "set_aside", "reason": str(error), "created_timestamp": now}
+    return row | {
+        "fps_num": info.fps.numerator,
+        "fps_den": info.fps.denominator,
+        "frames": info.frames,
+        "width": info.width,
+        "height": info.height,
+        "codec": info.codec,
+        "has_audio": info.has_audio,
+        "start_timecode": info.start_timecode,
+        "state": "ready",
+        "reason": None,
+        "created_timestamp": now,
+    }
+
+
+def _report(settings: Settings, rows: list[dict[str, Any]], changed: int) -> StepReport:
+    aside = [row for row in rows if row["state"] == "set_aside"]
+    by_partition: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        figures = by_partition.setdefault(settings.partition_of(row["video_id"]), {"videos": 0, "set_aside": 0})
+        figures["videos"] += 1
+        figures["set_aside"] += row["state"] == "set_aside"
+        figures["path"] = row["path"]
+    content = ((row["video_id"], json.dumps([row[name] for name in (*DESCRIPTIVE, "state")])) for row in rows)
+    return StepReport(
+        changed=changed,
+        data_version=digest_of(content),
+        details={
+            "videos": len(rows),
+            "set_aside": len(aside),
+            "reasons": {row["path"]: row["reason"] for row in aside},
+            "footage_seconds": round(sum(footage_seconds(row) for row in rows), 3),
+        },
+        by_partition=by_partition,
+    )

@@ -1,0 +1,21 @@
+"""Tombstones: which videos a person had forgotten. They hold an id and a time, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+from ops.core.settings import Settings
+from ops.core.storage import ObjectStore
+
+
+def leave_tombstone(settings: Settings, video_id: str, now: datetime) -> None:
+    """Note that a person had a video forgotten, so that no later run brings it back."""
+    stone = json.dumps({"video_id": video_id, "forgotten_at": now.isoformat()})
+    settings.store.write_bytes(f"forgotten/{video_id}.json", stone.encode())
+
+
+def forgotten_ids(store: ObjectStore) -> set[str]:
+    """Ids of the videos that a person had forgotten."""
+    return {Path(key).stem for key in store.list("forgotten")}

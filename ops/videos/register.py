@@ -1,0 +1,167 @@
+"""Bringing the register up to date with what a scan found: what is new, moved, back, or gone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ops.core.errors import StorageError
+from ops.core.settings import Settings
+from ops.core.types import video_id_of
+from ops.videos.catalogue import TABLE, drop_rows, put_video, require_layout, videos_of
+from ops.videos.forgotten import forgotten_ids
+from ops.videos.library import Scan, SourceFile, is_video_name
+
+DESCRIPTIVE = ("path", "show", "title", "season", "episode")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """What a scan changed in the register, as video ids.
+
+    ``new`` were never seen, ``moved`` have another path, show or title, ``returned`` were removed before,
+    ``gone`` are no longer in the library, ``forgotten`` were forgotten by a person and stay so.
+    """
+
+    seen: list[str] = field(default_factory=list)
+    new: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
+    returned: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
+
+    @property
+    def changed(self) -> list[str]:
+        return [*self.new, *self.moved, *self.returned, *self.gone]
+
+
+def register(settings: Settings, scan: Scan, now: datetime, *, whole_library: str = "") -> Registration:
+    """Bring the register up to date with a scan; computes nothing.
+
+    With ``whole_library`` the scan is the complete listing of that root, and videos below it that are
+    not in the scan become ``removed``. Raises ``StorageError`` where such a scan is empty although
+    videos are registered: an unmounted disk looks just like that, and must not empty the catalogue.
+    """
+    require_layout(settings)
+    rows = {row["video_id"]: row for row in videos_of(settings.lake)}
+    tombstones = forgotten_ids(settings.store)
+    result = Registration()
+    for source in scan.files:
+        _register_file(settings, source, rows.get(source.video_id), tombstones, now, result)
+    for path, reason in scan.set_aside:
+        _register_unreadable(settings, path, reason, rows, tombstones, now)
+    _drop_readable(settings, rows, {source.path for source in scan.files})
+    if whole_library:
+        _mark_gone(settings, scan, rows, whole_library, now, result)
+    return result
+
+
+def _register_file(
+    settings: Settings,
+    source: SourceFile,
+    row: dict[str, Any] | None,
+    tombstones: set[str],
+    now: datetime,
+    result: Registration,
+) -> None:
+    if source.video_id in tombstones:
+        result.forgotten.append(source.video_id)
+        return
+    result.seen.append(source.video_id)
+    described = {name: getattr(source, name) for name in DESCRIPTIVE}
+    if row is None:
+        result.new.append(source.video_id)
+        fresh = {
+            "video_id": source.video_id,
+            "content_hash": source.content_hash,
+            "bytes": source.bytes,
+            "state": "pending",
+            "available_at": now,
+            "event_timestamp": now,
+            "created_timestamp": now,
+        }
+        put_video(settings, fresh | described)
+        return
+    returned = row["state"] == "removed"
+    if not returned and all(row[name] == value for name, value in described.items()):
+        return
+    (result.returned if returned else result.moved).append(source.video_id)
+    # Pending, so that whoever looks next knows that the change has not travelled downstream yet.
+    state = "set_aside" if row["reason"] else "pending"
+    put_video(settings, row | described | {"state": state, "created_timestamp": now})
+
+
+def _register_unreadable(
+    settings: Settings,
+    path: str,
+    reason: str,
+    rows: dict[str, dict[str, Any]],
+    tombstones: set[str],
+    now: datetime,
+) -> None:
+    """A file whose bytes cannot be read has no content to derive an id from: its path serves."""
+    if not is_video_name(path) or not ("://" in path or os.path.lexists(path)):
+        return  # a folder without footage, a line of a catalogue, a missing path: told, but no video
+    video_id = video_id_of(hashlib.sha256(b"unreadable\x00" + path.encode("utf-8", "surrogateescape")).hexdigest())
+    if video_id in tombstones:
+        return
+    row = rows.get(video_id)
+    since = row["available_at"] if row else now
+    put_video(
+        settings,
+        {
+            "video_id": video_id,
+            "path": path,
+            "show": Path(path).stem,
+            "title": Path(path).stem,
+            "state": "set_aside",
+            "reason": reason,
+            "available_at": since,
+            "event_timestamp": since,
+            "created_timestamp": now,
+        },
+    )
+
+
+def _drop_readable(settings: Settings, rows: dict[str, dict[str, Any]], readable: set[str]) -> None:
+    """Rows of files that could not be read go once the file can be, or is no longer there."""
+    for row in rows.values():
+        is_gone = "://" not in row["path"] and not os.path.lexists(row["path"])
+        if row["content_hash"] is None and (row["path"] in readable or is_gone):
+            drop_rows(settings, TABLE, row["video_id"])
+
+
+def _mark_gone(
+    settings: Settings,
+    scan: Scan,
+    rows: dict[str, dict[str, Any]],
+    library: str,
+    now: datetime,
+    result: Registration,
+) -> None:
+    root = library.rstrip("/") + "/"
+    here = {source.video_id for source in scan.files}
+    known = [row for row in rows.values() if row["path"].startswith(root) and row["state"] != "removed"]
+    if known and not scan.files:
+        raise StorageError(
+            f"the library {library} lists no footage, but {len(known)} of its videos are in the catalogue: "
+            "nothing was removed. Is the disk mounted? `needle forget VIDEO --yes` removes a video for good"
+        )
+    # What is being copied, or lies where nothing can be read, is not gone.
+    unclear = {path for path, _ in scan.set_aside} | set(scan.unsettled)
+    for row in known:
+        if row["video_id"] in here or any(path in unclear for path in (row["path"], *_folders_above(row["path"]))):
+            continue
+        result.gone.append(row["video_id"])
+        put_video(settings, row | {"state": "removed", "created_timestamp": now})
+
+
+def _folders_above(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rsplit("/", 1)[0]
+        yield path
