@@ -49,7 +49,7 @@ def _refusal(endpoint: str | None, seconds: float) -> str:
     try:
         url = hf_hub_url(AUTO_REPOSITORY, _FILES[-1], endpoint=endpoint)
         get_hf_file_metadata(url, timeout=seconds)
-    except Exception as error:  # noqa: BLE001 - any answer but the file's data means no; the class depends on the http library
+    except Exception as error:  # noqa: BLE001 - told as the reason; its class depends on the http library
         log.debug("the hub was asked for %s: %s", AUTO_REPOSITORY, error)
         return type(error).__name__
     return ""

@@ -54,12 +54,16 @@ def test_print_is_for_the_command_line() -> None:
         assert "print" not in names, path
 
 
-def test_no_broad_except() -> None:
+def test_a_broad_except_raises_again_or_says_why() -> None:
     for path in [*modules("ops"), *modules("assets"), *modules("feature_repo")]:
-        for node in ast.walk(ast.parse(path.read_text())):
+        text = path.read_text()
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.ExceptHandler):
                 name = ast.unparse(node.type) if node.type else "everything"
-                assert name not in ("everything", "Exception", "BaseException"), f"{path}:{node.lineno}"
+                line = text.splitlines()[node.lineno - 1]
+                mapped = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
+                excused = mapped or "# noqa: BLE001 - " in line
+                assert name not in ("everything", "Exception", "BaseException") or excused, f"{path}:{node.lineno}"
 
 
 def test_notebooks_are_stored_without_output() -> None:

@@ -98,7 +98,6 @@ class OpenClipEncoder:
 
 def _located(rest: str) -> tuple[str, str, Path]:
     """``(model, tag or path, weights file)``; downloads through open_clip's own code where need be."""
-    import httpx
     import open_clip
 
     model, slash, pretrained = rest.partition("/")
@@ -117,7 +116,7 @@ def _located(rest: str) -> tuple[str, str, Path]:
         )
     try:
         return model, pretrained, Path(open_clip.download_pretrained(configuration))
-    except (OSError, RuntimeError, ValueError, httpx.HTTPError) as error:
+    except Exception as error:  # its class depends on the http library that the hub's client uses
         raise EncoderError(
             f"the weights {model}/{pretrained} cannot be downloaded ({type(error).__name__}: {error}): "
             "fetch them on a machine with internet and name the file, or use NEEDLE_ENCODER=starter"
