@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -63,18 +64,21 @@ def _finish(
 
 
 def embed(settings: Settings, video_id: str) -> float:
-    """CPU seconds of the encoder on the frames that an ingest samples; reading them is not counted."""
+    """CPU seconds of the encoder, its scaling included, on the frames that an ingest samples, not of reading them."""
     encoder = load_encoder(resolve_encoder(settings).encoder_id, settings.home)
     encoder.encode_frames(np.zeros((encoder.batch_frames, 64, 64, 3), np.uint8))
-    prepared = []
+    waiting, seconds = [], 0.0
     for shot in shots_of(settings, video_id):
         span = shot["start_frame"], shot["end_frame"]
         length = span[1] - span[0]
         positions = sample_positions(length, settings.frames_per_shot)
-        prepared.append(encoder.prepare(read_frames(settings.store, proxy_key(video_id, *span), positions, length)))
-    frames = np.concatenate(prepared)
-    batches = [frames[at : at + encoder.batch_frames] for at in range(0, len(frames), encoder.batch_frames)]
-    seconds = cpu_of(lambda: [encoder.encode_prepared(batch) for batch in batches])
+        frames = read_frames(settings.store, proxy_key(video_id, *span), positions, length)
+        waiting.append(encoder.prepare(frames))
+        seconds += cpu_of(partial(encoder.prepare, frames))
+    prepared = np.concatenate(waiting)
+    size = encoder.batch_frames
+    batches = [prepared[at : at + size] for at in range(0, len(prepared), size)]
+    seconds += cpu_of(lambda: [encoder.encode_prepared(batch) for batch in batches])
     return seconds
 
 
