@@ -15,8 +15,6 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ops.core.errors import UsageError
-
 TinyPicture = npt.NDArray[np.uint8]
 """uint8 BGR (H, W, 3)."""
 
@@ -52,9 +50,6 @@ class Glimpse:
         return cls(small, lambda: picture)
 
 
-DETECTOR_NAMES = ("auto", "adaptive", "content", "transnetv2")
-
-
 @dataclass(frozen=True, order=True, slots=True)
 class Boundary:
     """A shot begins at ``frame`` (0-based): after a hard ``cut``, or in the middle of a ``gradual`` transition."""
@@ -85,41 +80,3 @@ class Detector(Protocol):
     def finish(self) -> list[Boundary]:
         """No frames follow."""
         ...
-
-
-def load_detector(name: str) -> Detector:
-    """A fresh detector for one film. Raises ``UsageError`` for an unknown name.
-
-    Loads no torch: TransNetV2 is loaded when it is first consulted.
-    """
-    match name:
-        case "auto":
-            from ops.shots.detectors.auto import AutoDetector
-
-            return AutoDetector()
-        case "adaptive":
-            from ops.shots.detectors.adaptive import AdaptiveShotDetector
-
-            return AdaptiveShotDetector()
-        case "content":
-            from ops.shots.detectors.content import ContentShotDetector
-
-            return ContentShotDetector()
-        case "transnetv2":
-            from ops.shots.detectors.transnetv2 import TransNetDetector
-
-            return TransNetDetector()
-    raise UsageError(f"{name!r} is not a detector: choose one of {', '.join(DETECTOR_NAMES)}")
-
-
-def detector_parameters(name: str) -> str:
-    """Everything that decides what detector ``name`` finds, as text for a version hash. Loads no third party.
-
-    Raises ``UsageError`` for an unknown name.
-    """
-    from ops.shots import thresholds
-
-    if name not in DETECTOR_NAMES:
-        raise UsageError(f"{name!r} is not a detector: choose one of {', '.join(DETECTOR_NAMES)}")
-    used = {"auto": (thresholds.AUTO, thresholds.TRANSNETV2)}.get(name, (getattr(thresholds, name.upper()),))
-    return repr(used)

@@ -18,7 +18,7 @@ from ops.core.errors import MediaError, NeedleError, StorageError
 from ops.core.storage import ObjectStore
 from ops.core.types import MediaInfo, Shot
 from ops.shots.cutting import CutShot, FilmCutter, TimedFrame
-from ops.shots.detector import detector_parameters, load_detector
+from ops.shots.detectors.choice import detector_parameters, load_detector
 from ops.shots.lanes import Crew
 from ops.shots.reading import read_ahead
 from ops.shots.scratch import working_folder

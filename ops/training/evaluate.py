@@ -26,7 +26,8 @@ from ops.embeddings.frames import sample_positions
 from ops.evaluation.cuts import CutScore, score_cuts
 from ops.evaluation.retrieval import bootstrap_interval, ndcg_at, ranks_of, retrieval_summary
 from ops.shots.cutting import TimedFrame
-from ops.shots.detector import Detector, load_detector
+from ops.shots.detector import Detector
+from ops.shots.detectors.choice import load_detector
 from ops.shots.pictures import glimpse_of
 from ops.shots.reading import proxy_frames
 from ops.videos.probe import probe

@@ -15,8 +15,9 @@ import numpy.typing as npt
 import pytest
 
 from ops.evaluation.cuts import CutScore, score_cuts
-from ops.shots.detector import Boundary, Glimpse, load_detector
+from ops.shots.detector import Boundary, Glimpse
 from ops.shots.detectors.auto import AutoDetector
+from ops.shots.detectors.choice import load_detector
 from ops.shots.pictures import FrameScaler, glimpse_of
 from ops.shots.thresholds import AUTO, AutoThresholds
 from ops.videos.probe import probe

@@ -14,9 +14,10 @@ from scenedetect import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector, ContentDetector
 
 from ops.core.errors import UsageError
-from ops.shots.detector import DETECTOR_NAMES, Boundary, Detector, Glimpse, detector_parameters, load_detector
+from ops.shots.detector import Boundary, Detector, Glimpse
 from ops.shots.detectors.adaptive import AdaptiveShotDetector
 from ops.shots.detectors.auto import AutoDetector
+from ops.shots.detectors.choice import DETECTOR_NAMES, detector_parameters, load_detector
 from ops.shots.detectors.content import ContentShotDetector
 from ops.shots.thresholds import AUTO, AdaptiveThresholds, AutoThresholds, ContentThresholds
 from tests.films import draw_frames, shot_background
@@ -203,7 +204,8 @@ def test_doubt_is_settled_by_a_second_opinion_and_costs_one_look() -> None:
 CODE = """
 import sys, random
 import numpy as np
-from ops.shots.detector import Glimpse, load_detector
+from ops.shots.detector import Glimpse
+from ops.shots.detectors.choice import load_detector
 detector = load_detector({name!r})
 pictures = np.random.default_rng(0).integers(0, 255, (2, 144, 256, 3), np.uint8)
 for number in range(60):

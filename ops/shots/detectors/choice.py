@@ -1,0 +1,46 @@
+"""Which detectors there are, by name. Apart from the interface, which they all import."""
+
+from __future__ import annotations
+
+from ops.core.errors import UsageError
+from ops.shots.detector import Detector
+
+DETECTOR_NAMES = ("auto", "adaptive", "content", "transnetv2")
+
+
+def load_detector(name: str) -> Detector:
+    """A fresh detector for one film. Raises ``UsageError`` for an unknown name.
+
+    Loads no torch: TransNetV2 is loaded when it is first consulted.
+    """
+    match name:
+        case "auto":
+            from ops.shots.detectors.auto import AutoDetector
+
+            return AutoDetector()
+        case "adaptive":
+            from ops.shots.detectors.adaptive import AdaptiveShotDetector
+
+            return AdaptiveShotDetector()
+        case "content":
+            from ops.shots.detectors.content import ContentShotDetector
+
+            return ContentShotDetector()
+        case "transnetv2":
+            from ops.shots.detectors.transnetv2 import TransNetDetector
+
+            return TransNetDetector()
+    raise UsageError(f"{name!r} is not a detector: choose one of {', '.join(DETECTOR_NAMES)}")
+
+
+def detector_parameters(name: str) -> str:
+    """Everything that decides what detector ``name`` finds, as text for a version hash. Loads no third party.
+
+    Raises ``UsageError`` for an unknown name.
+    """
+    from ops.shots import thresholds
+
+    if name not in DETECTOR_NAMES:
+        raise UsageError(f"{name!r} is not a detector: choose one of {', '.join(DETECTOR_NAMES)}")
+    used = {"auto": (thresholds.AUTO, thresholds.TRANSNETV2)}.get(name, (getattr(thresholds, name.upper()),))
+    return repr(used)
