@@ -32,7 +32,7 @@ class Bars:
         self.bars = Progress(
             TextColumn("{task.description:<16}"),
             BarColumn(bar_width=24),
-            TextColumn("{task.completed:>7.0f}/{task.total:.0f} {task.fields[unit]}"),
+            TextColumn("{task.completed:>7.0f}{task.fields[of]} {task.fields[unit]}"),
             TextColumn("{task.fields[rate]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
@@ -56,7 +56,8 @@ class Bars:
 
     def start(self, stage: str, total: float, unit: str) -> None:
         title = TITLES.get(stage, stage)
-        self.tasks[stage] = self.bars.add_task(title, total=total or None, unit=unit, rate="", aside="")
+        of = f"/{total:.0f}" if total else ""  # rich cannot format a total that is not known
+        self.tasks[stage] = self.bars.add_task(title, total=total or None, unit=unit, of=of, rate="", aside="")
         self.began[stage] = time.monotonic()
 
     def advance(self, stage: str, amount: float = 1) -> None:
