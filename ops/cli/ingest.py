@@ -40,6 +40,8 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
     Example: needle ingest ~/footage
     """
     settings = settings_from(options)
+    if settings.engine != "local":
+        raise UsageError(f"NEEDLE_ENGINE = {settings.engine!r}: only the local engine is built yet; leave it unset")
     paths = paths or ((settings.library,) if settings.library else ())
     if not paths:
         raise UsageError("nothing to ingest: name files or folders, or set NEEDLE_LIBRARY")

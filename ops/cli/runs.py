@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     import dagster as dg
 
 PARTITIONED = ("videos", "shots", "shot_embeddings", "media_features")
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)

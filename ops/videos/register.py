@@ -35,10 +35,6 @@ class Registration:
     gone: list[str] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
 
-    @property
-    def changed(self) -> list[str]:
-        return [*self.new, *self.moved, *self.returned, *self.gone]
-
 
 def register(settings: Settings, scan: Scan, now: datetime, *, whole_library: str = "") -> Registration:
     """Bring the register up to date with a scan; computes nothing.
