@@ -26,6 +26,7 @@ from ops.core.errors import FeatureStoreError, NeedleError
 from ops.core.locks import exclusive
 from ops.core.settings import CHECKOUT, Settings
 from ops.core.storage import atomic_path
+from ops.features.loading import load_feast
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView, RepoConfig
@@ -87,6 +88,7 @@ def opened_store(settings: Settings) -> FeatureStore:
 @contextmanager
 def mapped(doing: str) -> Iterator[None]:
     """Foreign errors as ``FeatureStoreError``: Feast's, duckdb's, ibis's, sqlite's and pyarrow's."""
+    load_feast()
     import duckdb
     from feast.errors import FeastError
     from ibis.common.exceptions import IbisError
@@ -147,6 +149,7 @@ def _config_dict(settings: Settings) -> dict[str, Any]:
 
 
 def _config_of(settings: Settings) -> RepoConfig:
+    load_feast()
     from feast import RepoConfig
 
     config = RepoConfig(**_config_dict(settings))

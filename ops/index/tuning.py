@@ -17,12 +17,13 @@ HNSW_EF_CONSTRUCT = 100
 # Extra edges inside each show, so that a search limited to one show does not lose its way in the graph.
 PAYLOAD_M = 16
 
-# How many more candidates than asked for the int8 codes choose, to be re-scored from the float vectors. With
-# SHALLOWEST that is 128 candidates at the least. Recall@10 by the number of candidates 32 / 64 / 128 / 256:
-# queries from the clusters of the vectors 1.00 / 1.00 / 1.00 / 1.00; queries with a cosine of 0.2 to their
-# cluster, where texts lie, 0.82 / 0.96 / 0.99 / 0.99; random directions 0.35 / 0.52 / 0.68 / 0.82. Time
-# grows in proportion. HNSW_EF is the floor for the graph walk.
+# How many candidates the int8 codes choose at the least, to be re-scored from the float vectors, and how many
+# times as many as asked for. Recall@10 by the number of candidates 32 / 64 / 128 / 256: queries from the
+# clusters of the vectors 1.00 / 1.00 / 1.00 / 1.00; queries with a cosine of 0.2 to their cluster, where texts
+# lie, 0.82 / 0.96 / 0.99 / 0.99; random directions 0.35 / 0.52 / 0.68 / 0.82. Time grows in proportion.
+# HNSW_EF is the floor for the graph walk.
 HNSW_EF = 64
+CANDIDATES = 128
 OVERSAMPLING = 4.0
 
 # The int8 codes leave out the outermost 0.1 % of values, so that few outliers do not cost all the others
@@ -35,7 +36,7 @@ SCAN_KB = 10_000
 
 # A search asks for at least so many candidates, and then for the next power of two: pages of one search
 # then come from the same candidates and cannot overlap. Beyond DEEPEST the scan is exact.
-SHALLOWEST = 32
+SHALLOWEST = 16
 DEEPEST = 1024
 
 # Points in one write or one read of the engine; bounds memory.
@@ -46,3 +47,8 @@ KEPT = 2
 
 # Catalogue vectors kept for calibrating scores: the median of 2,000 has a standard error of 0.03 sigma.
 SAMPLE = 2000
+
+
+def oversampling(depth: int) -> float:
+    """How many candidates a search for ``depth`` points looks at for each of them."""
+    return max(OVERSAMPLING, CANDIDATES / depth)

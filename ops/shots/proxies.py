@@ -19,14 +19,15 @@ class ProxyRecipe:
     On 1,800 frames of Big Buck Bunny x264 ``ultrafast`` at CRF 28 took half the CPU time of ``superfast`` at CRF 27
     (1,314 against 709 frames a CPU second), decord read 8 frames a shot in 58 % of the time (no CABAC, no
     deblocking), the files were 1.6 times as large, PSNR 39.9 against 40.7 dB. No B-frames: pictures are stored as
-    shown. Key frames every 1.5 s cost 6 % in size against 3 s and read in 57 % of the time. One thread: the same
-    frames always give the same bytes.
+    shown. Key frames every half second made the files 27 % larger than every 1.5 s, took no longer to write and read
+    in two thirds of the time (5,973 frames); a player that scrubs finds the next at once. One thread: the same frames
+    always give the same bytes.
     """
 
     revision: int = 1
     preset: str = "ultrafast"
     crf: int = 28
-    gop_s: Fraction = Fraction(3, 2)
+    gop_s: Fraction = Fraction(1, 2)
     audio_bit_rate: int = 96_000
 
 

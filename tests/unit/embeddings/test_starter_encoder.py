@@ -15,6 +15,7 @@ from ops.embeddings.encoder import Encoder, load_encoder
 from ops.embeddings.encoders.starter import StarterEncoder, starter_id
 from ops.embeddings.starter import image_tower
 from ops.embeddings.starter.head import SHIPPED_HEAD, class_probabilities, load_head
+from ops.embeddings.starter.torch_tower import exported_name
 
 TEXTS = ["a dog", "two dogs run through deep snow", "a dog", "", "word " * 500]
 
@@ -59,10 +60,12 @@ def test_the_whole_picture_is_seen_whatever_its_aspect(starter: StarterEncoder) 
     assert starter.prepare(edges)[0, :, -10:].mean() > 200
 
 
-def test_torch_and_onnxruntime_agree(starter: StarterEncoder, encoder_home: Path) -> None:
+def test_torch_and_onnxruntime_agree(starter: StarterEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_tower, "INSTALLED", tmp_path / "nothing")
     prepared = starter.prepare(pictures(5))
-    exported = image_tower.ImageTower(encoder_home / "cache" / "encoders", "cpu", 2)
+    exported = image_tower.ImageTower(tmp_path, "cpu", 2)
     assert exported.engine == "onnxruntime"
+    assert [path.name for path in tmp_path.glob("*.onnx")] == [exported_name()]
     fallback = image_tower._torch_runner("cpu")
     for ours, theirs in zip(exported(prepared), fallback(prepared), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
@@ -72,6 +75,7 @@ def test_where_the_tower_cannot_be_exported_torch_takes_over(
     starter: StarterEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
+    monkeypatch.setattr(image_tower, "INSTALLED", tmp_path / "nothing")
     tower = image_tower.ImageTower(tmp_path, "cpu", 1)
     assert tower.engine == "torch" and "cannot be exported" in caplog.text
     assert not list(tmp_path.glob("*.onnx")) and not list(tmp_path.glob(".tmp-*"))

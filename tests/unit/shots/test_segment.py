@@ -158,7 +158,7 @@ def test_proxies_are_normalised(tmp_path: Path) -> None:
             assert audio.codec_context.name == "aac"
             assert float(video.duration * video.time_base) == pytest.approx(shot.end_s - shot.start_s, abs=1e-6)
             keys = [number for number, frame in enumerate(container.decode(video)) if frame.key_frame]
-            assert keys == list(range(0, shot.frames, 36)), "a key frame every 1.5 s"
+            assert keys == list(range(0, shot.frames, 12)), "a key frame every half second"
         poster = store.read_bytes(poster_key(VIDEO, shot.start_frame, shot.end_frame))
         assert poster[:3] == b"\xff\xd8\xff"
         assert shot.start_frame <= number_of_poster(poster) < shot.end_frame
