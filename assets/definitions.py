@@ -8,6 +8,7 @@ from __future__ import annotations
 import dagster as dg
 
 from assets.automation import automation_sensor, library_sensor
+from assets.dialogue import dialogue_asset, dialogue_index, same_lines_as_lake
 from assets.embeddings import shot_embeddings_asset
 from assets.features import media_features_asset
 from assets.index import same_rows_as_lake, search_index_asset
@@ -17,6 +18,7 @@ from assets.resources import Needle
 from assets.shots import shots_asset
 from assets.videos import videos_asset
 from ops.core.settings import Settings, load_settings
+from ops.dialogue.recipe import dialogue_recipe
 from ops.embeddings.encoder import resolve_encoder
 from ops.shots.segment import detector_version
 
@@ -30,11 +32,13 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
             videos_asset(partitions),
             shots_asset(partitions, detector_version(settings.detector)),
             shot_embeddings_asset(partitions, encoder_id),
+            dialogue_asset(partitions, dialogue_recipe(settings.speech)),
             media_features_asset(partitions, encoder_id),
             search_index_asset(encoder_id),
+            dialogue_index,
             catalogue_report,
         ],
-        asset_checks=[same_rows_as_lake],
+        asset_checks=[same_rows_as_lake, same_lines_as_lake],
         sensors=[automation_sensor(), library_sensor(settings, partitions)],
         resources={"needle": needle},
         executor=dg.in_process_executor,

@@ -9,15 +9,15 @@ from assets.resources import Needle
 def media_features_asset(partitions: dg.PartitionsDefinition[str], encoder_id: str) -> dg.AssetsDefinition:
     @dg.asset(
         partitions_def=partitions,
-        deps=["videos", "shots", "shot_embeddings"],
+        deps=["videos", "shots", "shot_embeddings", "dialogue"],
         group_name="features",
-        code_version=f"1-{encoder_id}",
+        code_version=f"2-{encoder_id}",
         kinds={"feast"},
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=PER_VIDEO,
     )
     def media_features(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
-        """The media feature store: vectors offline (duckdb over the lake), facets of shots and videos online."""
+        """The media feature store: vectors offline (duckdb over the lake), facets and dialogue online."""
         from ops.features import build_features
 
         return needle.record(

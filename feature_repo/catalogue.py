@@ -19,7 +19,7 @@ from feast import Entity, FeatureService, FeatureStore, FeatureView
 from feature_repo.entities import shot_entity, video_entity
 from feature_repo.names import EMBEDDING_PREFIX
 from feature_repo.services import shot_classifier_v1, shot_facets_v1
-from feature_repo.views import shot_embedding, shot_metadata, video_metadata
+from feature_repo.views import shot_dialogue, shot_embedding, shot_metadata, video_metadata
 
 Definition = Entity | FeatureView | FeatureService
 
@@ -37,6 +37,7 @@ def definitions(lake: str, encoders: Mapping[str, int], current: str) -> list[De
         shot_entity(),
         video_metadata(lake),
         shots,
+        shot_dialogue(lake),
         *embeddings.values(),
         shot_classifier_v1(embeddings[current], shots),
         shot_facets_v1(shots),

@@ -53,6 +53,15 @@ SHOT_FIELDS = {
     "is_blank": Bool,
     "detector": String,
 }
+SHOT_DIALOGUE_FIELDS = {
+    "video_id": String,
+    "show": String,
+    "index": Int32,
+    "lines": Int32,
+    "text": String,
+    "language": String,
+    "source": String,
+}
 
 
 def video_metadata(lake: str) -> FeatureView:
@@ -77,6 +86,19 @@ def shot_metadata(lake: str) -> FeatureView:
         ttl=FOREVER,
         schema=[Field(name="shot_id", dtype=String), *_fields(SHOT_FIELDS)],
         source=table_source(lake, "shots"),
+        online=True,
+    )
+
+
+def shot_dialogue(lake: str) -> FeatureView:
+    """What is said in a shot: the number of lines, their text in one, languages, sources; online and offline."""
+    return FeatureView(
+        name="shot_dialogue",
+        description="what is said in a shot; languages and sources are separated by commas",
+        entities=[shot_entity()],
+        ttl=FOREVER,
+        schema=[Field(name="shot_id", dtype=String), *_fields(SHOT_DIALOGUE_FIELDS)],
+        source=table_source(lake, "shot_dialogue"),
         online=True,
     )
 

@@ -18,7 +18,9 @@ from ops.core.types import SilentProgress
 from ops.embeddings.pins import EncoderPins
 from ops.features import forget_features
 from ops.index.build import build_index
+from ops.index.dialogue import build_lines
 from ops.index.index import current_version, drop_old_versions
+from ops.index.lines import drop_old_lines
 from ops.shots.build import shots_of
 from ops.shots.sheet import sheet_key
 from ops.videos import catalogue
@@ -64,6 +66,8 @@ def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
             if current_version(settings, encoder_id):
                 build_index(settings, encoder_id, SilentProgress())
                 drop_old_versions(settings, encoder_id)
+        build_lines(settings, SilentProgress())
+        drop_old_lines(settings)
         forget_features(settings, video_id, shot_ids)
         settings.store.delete(sheet_key(video_id))
         for folder in ("proxies", "posters"):

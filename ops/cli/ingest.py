@@ -15,8 +15,10 @@ from ops.cli.options import json_option, print_json, setting_options, settings_f
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
+from ops.dialogue.report import unusable_subtitles
 from ops.embeddings.encoder import resolve_encoder
 from ops.index.build import index_is_current
+from ops.index.dialogue import lines_are_current
 from ops.search.status import catalogue_status, due_partitions
 from ops.videos import catalogue
 from ops.videos.forgotten import forgotten_ids
@@ -26,15 +28,16 @@ from ops.videos.register import Registration, register
 
 @click.command(name="ingest")
 @click.argument("paths", nargs=-1, metavar="PATH...")
-@setting_options("library", "encoder", "detector", "workers", "frames_per_shot", "partitions", "engine")
+@setting_options("library", "encoder", "detector", "speech", "workers", "frames_per_shot", "partitions", "engine")
 @click.option("--retry", is_flag=True, help="Try again what was set aside before.")
 @click.option("--report", is_flag=True, help="Also run the catalogue_report notebook.")
 @json_option
 def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **options: Any) -> int:
     """Make footage searchable: files, folders or s3:// prefixes (default: the library).
 
-    Cuts it into shots, embeds them, writes the features and publishes the index. What is done already
-    is not done again; what cannot be used is set aside with its reason, and the rest goes on.
+    Cuts it into shots, embeds them, reads its dialogue, writes the features and publishes the indexes.
+    What is done already is not done again; what cannot be used is set aside with its reason, and the rest
+    goes on.
 
     \b
     Example: needle ingest ~/footage
@@ -69,7 +72,8 @@ def _bring_up_to_date(settings: Settings, seen: list[str], retry: bool, report: 
     interrupted = runs.interrupted_ingests(settings)
     due |= {partition for ingest in interrupted for partition in ingest.partitions}
     due -= forgotten_ids(settings.store)
-    if not due and not interrupted and not report and index_is_current(settings, encoder.encoder_id):
+    indexed = index_is_current(settings, encoder.encoder_id) and lines_are_current(settings)
+    if not due and not interrupted and not report and indexed:
         return None
     bars.console.print(f"encoder {encoder.encoder_id}: {encoder.reason}")
     runs.run_pipeline(settings, sorted(due), interrupted, bars, last=("catalogue_report",) if report else ())
@@ -89,12 +93,14 @@ def _summary(
         for video in videos
         if video["state"] == "set_aside" and video["path"] not in told
     ]
+    aside += unusable_subtitles(settings, seen)
     footage = round(sum(video["footage_s"] for video in videos), 3)
     done = [video for video in videos if ran and settings.partition_of(video["video_id"]) in ran]
     processed = sum(video["footage_s"] for video in done if video["state"] == "ready")
     return {
         "videos": len(videos),
         "shots": sum(video["shots"] for video in videos),
+        "lines": sum(video["lines"] for video in videos),
         "footage_s": footage,
         "seconds": round(seconds, 3),
         "footage_processed_s": round(processed, 3),
@@ -105,6 +111,7 @@ def _summary(
         "forgotten": registration.forgotten,
         "encoder_id": status["encoder_id"],
         "index_version": status["index_version"],
+        "dialogue_version": status["dialogue_version"],
     }
 
 

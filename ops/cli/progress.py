@@ -15,9 +15,11 @@ from ops.cli.main import printable
 TITLES = {
     "videos": "Opening videos",
     "shots": "Cutting shots",
+    "dialogue": "Reading dialogue",
     "embeddings": "Embedding shots",
     "features": "Feature store",
     "index": "Search index",
+    "dialogue_index": "Dialogue index",
 }
 
 
@@ -71,6 +73,9 @@ class Bars:
         count = len(self.aside)
         self.bars.update(self.tasks[stage], aside=f"[yellow]{count} set aside")
         self.console.print(f"[yellow]set aside[/] {escape(printable(thing))}: {escape(printable(reason))}")
+
+    def note(self, stage: str, text: str) -> None:
+        self.console.print(f"[yellow]note[/] {escape(printable(text))}")
 
     def finish(self, stage: str) -> None:
         task = self.bars.tasks[self.tasks[stage]]

@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -31,7 +32,8 @@ from ops.core.storage import atomic_path
 if TYPE_CHECKING:
     import dagster as dg
 
-PARTITIONED = ("videos", "shots", "shot_embeddings", "media_features")
+PARTITIONED = ("videos", "shots", "shot_embeddings", "dialogue", "media_features")
+INDEXES = ("search_index", "dialogue_index")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +90,7 @@ def run_pipeline(
     bars: Bars,
     last: Sequence[str] = (),
 ) -> None:
-    """Materialise everything for exactly these partitions, then the index and the assets named in ``last``.
+    """Materialise everything for exactly these partitions, then the indexes and the assets named in ``last``.
 
     Raises ``NeedleError`` where a step failed; the message is the step's own.
     """
@@ -107,10 +109,10 @@ def run_pipeline(
         ordered = ensure_partitions(instance, partitions_of(settings), partitions)
         ranges = key_ranges(partitions, ordered)
         with marked(settings, partitions) as note:
-            for first, last in ranges[:-1]:
-                execute(definitions, instance, PARTITIONED, range_tags(first, last), note)
+            for start, end in ranges[:-1]:
+                execute(definitions, instance, PARTITIONED, range_tags(start, end), note)
             tags = range_tags(*ranges[-1]) if ranges else {}
-            execute(definitions, instance, (*(PARTITIONED if ranges else ()), "search_index", *last), tags, note)
+            execute(definitions, instance, (*(PARTITIONED if ranges else ()), *INDEXES, *last), tags, note)
     for ingest in interrupted:
         ingest.marker.unlink(missing_ok=True)
     clear_scratch(settings)
@@ -218,3 +220,27 @@ def clear_scratch(settings: Settings) -> None:
     with if_free(settings.work_lock) as is_free:
         if is_free and settings.scratch.exists():
             shutil.rmtree(settings.scratch)
+
+
+def runs_behind(settings: Settings, made: Sequence[tuple[str, str, float]]) -> list[dict[str, str | None]]:
+    """The runs that computed rows, each given as (asset, partition or "", Unix time at which it was computed).
+
+    A row's time is that of its step, so its run is the first one that reported the asset after it; where
+    Dagster's records do not go back so far, there is none.
+    """
+    import dagster as dg
+
+    found: list[dict[str, str | None]] = []
+    if not (settings.home / "dagster" / "storage").is_dir():  # nothing was ever run here
+        return found
+    with dg.DagsterInstance.from_config(str(dagster_home(settings))) as instance:
+        for asset, partition, computed_at in made:
+            wanted = dg.AssetRecordsFilter(
+                asset_key=dg.AssetKey(asset),
+                asset_partitions=[partition] if partition else None,
+                after_timestamp=computed_at,
+            )
+            for record in instance.fetch_materializations(wanted, limit=1, ascending=True).records:
+                at = datetime.fromtimestamp(record.timestamp, UTC).isoformat(timespec="seconds")
+                found.append({"asset": asset, "partition": partition or None, "run_id": record.run_id, "at": at})
+    return found

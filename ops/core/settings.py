@@ -66,6 +66,9 @@ class Settings(BaseSettings):
         default="video", description="Dagster partitions: video (one each) or bucket:<count> for very large catalogues"
     )
     engine: Literal["local", "ray"] = Field(default="local", description="where embedding and training run")
+    speech: str = Field(
+        default="", description="faster-whisper model, by name or folder, for films without subtitles (default: off)"
+    )
     qdrant_url: str = Field(default="", description="a Qdrant server or cluster instead of the embedded engine")
     qdrant_api_key: SecretStr = Field(default=SecretStr(""), description="API key of the Qdrant server")
     tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(

@@ -10,15 +10,24 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 from ops.core.errors import StorageError
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectStat:
+    """``size`` in bytes, and a ``stamp`` that changes whenever the object is written anew."""
+
+    size: int
+    stamp: str
 
 
 class ObjectStore:
@@ -72,6 +81,32 @@ class ObjectStore:
             if self.is_local:
                 return Path(self.path(key)).read_bytes()
             return bytes(self._fs.cat_file(self.path(key)))
+
+    def stat(self, key: str) -> ObjectStat | None:
+        """Size and stamp of the object, without reading it; ``None`` where there is none."""
+        with self._mapped(key):
+            try:
+                return _local_stat(self.path(key)) if self.is_local else _remote_stat(self._fs.info(self.path(key)))
+            except FileNotFoundError:
+                return None
+
+    def stats(self, prefix: str) -> dict[str, ObjectStat]:
+        """:meth:`stat` of every object below ``prefix``, by key; on a remote store with one listing for all."""
+        if self.is_local:
+            found = {key: self.stat(key) for key in self.list(prefix)}
+            return {key: stat for key, stat in found.items() if stat}  # a file may go between the two
+        with self._mapped(prefix):
+            if not self._fs.exists(self.path(prefix)):
+                return {}
+            base = self._fs._strip_protocol(self.root)
+            infos = self._fs.find(self.path(prefix), detail=True).items()
+            return {os.path.relpath(path, base): _remote_stat(info) for path, info in infos}
+
+    @contextmanager
+    def open(self, key: str) -> Iterator[BinaryIO]:
+        """The object as a file for reading, from which a part can be had without the rest."""
+        with self._mapped(key), open(self.path(key), "rb") if self.is_local else self._fs.open(self.path(key)) as file:
+            yield file
 
     def write_bytes(self, key: str, data: bytes) -> None:
         """Write one object, atomically and durably."""
@@ -159,6 +194,16 @@ class ObjectStore:
         except _store_errors(self.is_local) as error:
             text = getattr(error, "strerror", None) or error
             raise StorageError(f"object store {self.root}: {key!r}: {text}") from error
+
+
+def _local_stat(path: str) -> ObjectStat:
+    found = os.stat(path)
+    return ObjectStat(size=found.st_size, stamp=f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}")
+
+
+def _remote_stat(info: dict[str, Any]) -> ObjectStat:
+    stamp = f"{info.get('ETag') or info.get('LastModified')}-{info['size']}"
+    return ObjectStat(size=int(info["size"]), stamp=stamp)
 
 
 def _store_errors(is_local: bool) -> tuple[type[BaseException], ...]:

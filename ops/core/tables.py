@@ -76,9 +76,67 @@ SHOT_EMBEDDINGS = _schema(
     ("frames_used", pa.int32()),
     ("input_hash", pa.string()),
 )
+DIALOGUE = _schema(
+    ("line_id", pa.string()),
+    ("video_id", pa.string()),
+    ("show", pa.string()),
+    ("index", pa.int32()),
+    ("shot_ids", pa.list_(pa.string())),
+    ("start_frame", pa.int64()),
+    ("end_frame", pa.int64()),
+    ("start_s", pa.float64()),
+    ("end_s", pa.float64()),
+    ("text", pa.string()),
+    ("language", pa.string()),
+    ("source", pa.string()),
+)
+SHOT_DIALOGUE = _schema(
+    ("shot_id", pa.string()),
+    ("video_id", pa.string()),
+    ("show", pa.string()),
+    ("index", pa.int32()),
+    ("lines", pa.int32()),
+    ("text", pa.string()),
+    ("language", pa.string()),
+    ("source", pa.string()),
+    ("input_hash", pa.string()),
+)
+SUBTITLES = _schema(
+    ("subtitle_id", pa.string()),
+    ("video_id", pa.string()),
+    ("path", pa.string()),
+    ("source", pa.string()),
+    ("language", pa.string()),
+    ("content_hash", pa.string()),
+    ("lines", pa.int32()),
+    ("reason", pa.string()),
+    ("notes", pa.list_(pa.string())),
+)
+PROBE_SCORES = _schema(
+    ("shot_id", pa.string()),
+    ("video_id", pa.string()),
+    ("score", pa.float32()),
+    ("probe_version", pa.string()),
+)
 
-_KEYS = {"videos": "video_id", "shots": "shot_id", "shot_embeddings": "shot_id"}
-_SCHEMAS = {"videos": VIDEOS, "shots": SHOTS, "shot_embeddings": SHOT_EMBEDDINGS}
+_KEYS = {
+    "videos": "video_id",
+    "shots": "shot_id",
+    "shot_embeddings": "shot_id",
+    "dialogue": "line_id",
+    "shot_dialogue": "shot_id",
+    "subtitles": "subtitle_id",
+    "probe_scores": "shot_id",
+}
+_SCHEMAS = {
+    "videos": VIDEOS,
+    "shots": SHOTS,
+    "shot_embeddings": SHOT_EMBEDDINGS,
+    "dialogue": DIALOGUE,
+    "shot_dialogue": SHOT_DIALOGUE,
+    "subtitles": SUBTITLES,
+    "probe_scores": PROBE_SCORES,
+}
 
 
 def schema_of(table: str) -> pa.Schema:

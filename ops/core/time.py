@@ -61,5 +61,7 @@ def frame_of(timecode: str, fps: Fraction) -> int:
     if match[4] == ";" and is_drop_frame_rate(fps):
         dropped = 2 * base // 30
         all_minutes = hours * 60 + minutes
+        if seconds == 0 and frames < dropped and minutes % 10:
+            raise UsageError(f"{timecode!r} is a label that drop-frame counting leaves out")
         total -= dropped * (all_minutes - all_minutes // 10)
     return total

@@ -95,6 +95,9 @@ class Progress(Protocol):
     def set_aside(self, stage: str, thing: str, reason: str) -> None:
         """One input cannot be used; the rest goes on."""
 
+    def note(self, stage: str, text: str) -> None:
+        """Something that a person should know; nothing is set aside for it."""
+
     def finish(self, stage: str) -> None:
         """The stage ended well."""
 
@@ -137,5 +140,7 @@ class SilentProgress:
     def advance(self, stage: str, amount: float = 1) -> None: ...
 
     def set_aside(self, stage: str, thing: str, reason: str) -> None: ...
+
+    def note(self, stage: str, text: str) -> None: ...
 
     def finish(self, stage: str) -> None: ...

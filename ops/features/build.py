@@ -17,7 +17,7 @@ from ops.embeddings.build import table_of as vectors_of
 from ops.features.online import forget_features, is_online, online_shots, write_online
 from ops.features.store import apply_features
 
-VIEWS = {"videos": "video_metadata", "shots": "shot_metadata"}
+VIEWS = {"videos": "video_metadata", "shots": "shot_metadata", "shot_dialogue": "shot_dialogue"}
 
 
 def build_features(settings: Settings, encoder_id: str, partitions: Sequence[str], progress: Progress) -> StepReport:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.index import tuning
 from ops.index.backends.edge import EdgeVersions
-from ops.index.backends.server import ServerVersions, connect
+from ops.index.backends.server import ServerVersions, shared_client
 from ops.index.plan import RowsChangedError, hash_of, make_plan, planned_points
 from ops.index.points import (
     HASH_KEY,
@@ -96,6 +96,11 @@ class VectorIndex:
     def manifest_digest(self) -> str:
         """Digest of the (shot id, vector hash) rows as it was when they were written; reads no point."""
         return str(self._points.manifest()["digest"])
+
+    @property
+    def created(self) -> str:
+        """When the version was built: ISO 8601 with its zone."""
+        return str(self._points.manifest()["created"])
 
     def counts(self, key: str) -> Counter[str]:
         """Number of shots for each value of ``show`` or ``video_id``, counted by the engine."""
@@ -337,17 +342,11 @@ def _replayable(rows: Rows) -> Callable[[], Iterable[IndexRow]]:
 
 def _versions_of(settings: Settings, encoder_id: str) -> Versions:
     if settings.qdrant_url:
-        client = _client(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
+        client = shared_client(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
         return ServerVersions(client, encoder_id, settings.qdrant_url)
     if "/" in encoder_id or "\x00" in encoder_id or encoder_id.startswith("."):
         raise VectorIndexError(f"{encoder_id!r} cannot name an index folder: it has a slash or starts with a dot")
     return EdgeVersions(settings.home / "index" / encoder_id)
-
-
-@lru_cache(maxsize=4)
-def _client(url: str, api_key: str) -> Any:
-    """One client for each server: it holds the connections."""
-    return connect(url, api_key)
 
 
 def _public(payload: dict[str, Any]) -> dict[str, Any]:

@@ -10,13 +10,15 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import VectorIndexError
 from ops.core.types import parse_shot_id, shot_id_of
+
+Item = TypeVar("Item")
 
 _FRAME_BITS = 64
 
@@ -119,7 +121,7 @@ class Versions(Protocol):
         """Open a complete version. Raises ``VectorIndexError`` where it is missing or broken."""
 
 
-def in_batches(points: Iterable[StoredPoint], size: int) -> Iterator[list[StoredPoint]]:
+def in_batches(points: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """The points in lists of at most ``size``, read as they are needed."""
     source = iter(points)
     while batch := list(islice(source, size)):
@@ -131,7 +133,7 @@ def require_rows(manifest: Mapping[str, Any], counted: int) -> None:
     if counted != manifest["rows"]:
         raise VectorIndexError(
             f"{manifest['rows']} rows gave {counted} points of the index {manifest['version']}: "
-            "a shot id appears twice; the lake's shot_embeddings table must have one row a shot"
+            "an id appears twice; the lake's table must have one row for each"
         )
 
 

@@ -11,21 +11,25 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ops.core.settings import Settings
+from ops.dialogue.build import due_dialogue
 from ops.embeddings.build import embeddings_are_current, table_of
 from ops.features import features_are_current
 from ops.index.build import wanted_rows
 from ops.index.index import IndexRow, current_version, open_index, version_of
+from ops.index.lines import current_lines
 from ops.shots.build import shots_are_current
 from ops.shots.segment import detector_version
 from ops.videos import catalogue
 
 
 def due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -> set[str]:
-    """Partitions of those of the videos whose shots or vectors are missing or out of date."""
+    """Partitions of those of the videos whose shots, vectors or lines are missing or out of date."""
     wanted = set(video_ids)
     version = detector_version(settings.detector)
-    due = set()
-    for partition in {settings.partition_of(video_id) for video_id in wanted}:
+    partitions = {settings.partition_of(video_id) for video_id in wanted}
+    unread = (video["video_id"] for video, _, _ in due_dialogue(settings, partitions))
+    due = {settings.partition_of(video_id) for video_id in unread if video_id in wanted}
+    for partition in partitions:
         shots = settings.lake.read("shots", [partition]).to_pylist()
         vectors = settings.lake.read(table_of(encoder_id), [partition], None).to_pylist()
         for video in catalogue.videos_of(settings.lake, [partition]):
@@ -50,6 +54,7 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
     version, indexed = _indexed(settings, encoder_id)
     shots = Counter(lake.read("shots", columns=["video_id"])["video_id"].to_pylist())
     embedded = Counter(lake.read(table_of(encoder_id), columns=["video_id"])["video_id"].to_pylist())
+    lines = Counter(lake.read("dialogue", columns=["video_id"])["video_id"].to_pylist())
     videos = []
     for row in sorted(catalogue.videos_of(lake), key=lambda row: (row["path"], row["video_id"])):
         counts = {"shots": shots, "embedded": embedded, "indexed": indexed}
@@ -59,6 +64,7 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
             {name: row[name] for name in ("video_id", "path", "show")}
             | {"state": row["state"] if whole or row["state"] != "ready" else "pending", "reason": row["reason"]}
             | figures
+            | {"lines": lines[row["video_id"]]}
             | {"footage_s": round(catalogue.footage_seconds(row), 3)}
         )
     return {
@@ -66,11 +72,13 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
         "storage": settings.storage_uri,
         "encoder_id": encoder_id,
         "index_version": version,
+        "dialogue_version": current_lines(settings),
         "videos": videos,
         "totals": {
             "videos": len(videos),
             "set_aside": sum(video["state"] == "set_aside" for video in videos),
             "shots": sum(video["shots"] for video in videos if video["state"] in ("ready", "pending")),
+            "lines": sum(video["lines"] for video in videos if video["state"] in ("ready", "pending")),
             "footage_s": round(
                 sum(video["footage_s"] for video in videos if video["state"] in ("ready", "pending")), 3
             ),

@@ -48,6 +48,28 @@ def list_objects(uri: str) -> list[StoredObject]:
     return sorted(objects, key=lambda stored: stored.uri)
 
 
+def list_folder(uri: str) -> tuple[list[StoredObject], list[str]]:
+    """Objects that lie directly below ``uri``, and the folders there, both sorted."""
+    scheme = urlsplit(uri).scheme
+    with _mapped(uri):
+        found: list[dict[str, Any]] = _filesystem(uri).ls(uri, detail=True)
+    named = [(f"{scheme}://{info['name'].strip('/')}", info) for info in found]
+    objects = [
+        StoredObject(uri=name, bytes=int(info["size"] or 0), stamp=_stamp(info))
+        for name, info in named
+        if info["type"] == "file"
+    ]
+    folders = sorted(name for name, info in named if info["type"] == "directory")
+    return sorted(objects, key=lambda stored: stored.uri), folders
+
+
+@contextmanager
+def open_object(uri: str) -> Iterator[Any]:
+    """An object as a file that can seek and fetches what is read, a megabyte at a time."""
+    with _mapped(uri), _filesystem(uri).open(uri, "rb", block_size=1 << 20, cache_type="readahead") as file:
+        yield file
+
+
 def read_object(uri: str) -> bytes:
     """All bytes of a small object. Raises ``FileNotFoundError`` or ``StorageError``."""
     with _mapped(uri):

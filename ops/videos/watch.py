@@ -15,6 +15,7 @@ from ops.core.tables import digest_of
 from ops.videos import catalogue
 from ops.videos.library import HashCache, scan
 from ops.videos.register import register
+from ops.videos.subtitles import changed_sidecars
 
 SETTLED_SECONDS = 10
 """A file is read once its size and time have rested that long: a copy under way keeps changing them."""
@@ -40,8 +41,9 @@ class Watch:
 def watch_library(settings: Settings, now: datetime, cursor: str | None) -> Watch:
     """Scan the library, register what changed, and say which partitions of ``videos`` are due.
 
-    Due are videos that are pending, and videos removed since ``cursor`` (an ISO time). Nothing is lost
-    when the process dies in between: what is pending stays so, and the cursor moves only with the request.
+    Due are videos that are pending, videos removed since ``cursor`` (an ISO time), and videos whose subtitle
+    files are others than those that were read. Nothing is lost when the process dies in between: what is
+    pending stays so, and the cursor moves only with the request.
     """
     if not settings.library:
         return Watch(due=[], message="no library: set NEEDLE_LIBRARY to a folder or an s3:// prefix", cursor="")
@@ -53,13 +55,16 @@ def watch_library(settings: Settings, now: datetime, cursor: str | None) -> Watc
     )
     try:
         changes = register(settings, found, now, whole_library=settings.library)
+        known = sorted(catalogue.videos_of(settings.lake), key=lambda row: (row["available_at"], row["video_id"]))
+        subtitled = changed_sidecars(settings, (row for row in known if row["state"] == "ready"))
     except StorageError as error:
         return Watch(due=[], message=str(error), cursor=cursor or "")
     since = cursor or ""
-    known = sorted(catalogue.videos_of(settings.lake), key=lambda row: (row["available_at"], row["video_id"]))
     pending = [row for row in known if row["state"] == "pending"][:MOST_PER_LOOK]
     gone = [row for row in known if row["state"] == "removed" and row["created_timestamp"].isoformat() > since]
-    rows = pending + gone  # a removed video costs nothing to look at, so all of them go at once
+    # A removed video costs nothing to look at, so all of them go at once; so do those with other subtitles.
+    rows = pending + gone + [row for row in known if row["video_id"] in subtitled]
+    files = {video_id: " ".join(file.content_hash for file in sidecars) for video_id, sidecars in subtitled.items()}
     message = f"{len(changes.seen)} videos in {settings.library}, nothing new"
     if found.unsettled:
         message += f"; {len(found.unsettled)} still being copied"
@@ -71,5 +76,8 @@ def watch_library(settings: Settings, now: datetime, cursor: str | None) -> Watc
         message=message,
         cursor=max([since, *(row["created_timestamp"].isoformat() for row in gone)]),
         fingerprint=f"{now:%Y%m%d%H}-"
-        + digest_of((row["video_id"], f"{row['state']} {row['created_timestamp']}") for row in rows),
+        + digest_of(
+            (row["video_id"], f"{row['state']} {row['created_timestamp']} {files.get(row['video_id'], '')}")
+            for row in rows
+        ),
     )

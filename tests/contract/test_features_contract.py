@@ -44,6 +44,7 @@ def test_views_carry_every_column_of_their_table_with_its_type() -> None:
     for table, view, left_out in (
         ("videos", views.video_metadata("/lake"), set()),
         ("shots", views.shot_metadata("/lake"), set()),
+        ("shot_dialogue", views.shot_dialogue("/lake"), {"input_hash"}),
         (f"shot_embeddings/{ENCODER}", views.shot_embedding("/lake", ENCODER, DIM), {"video_id", "show", "input_hash"}),
     ):
         lake = {field.name: field.type for field in schema_of(table)}
@@ -62,7 +63,13 @@ def test_names_are_those_of_the_contract() -> None:
         named.setdefault(type(thing).__name__, set()).add(thing.name)
     assert named == {
         "Entity": {"video", "shot"},
-        "FeatureView": {"video_metadata", "shot_metadata", "shot_embedding__one", "shot_embedding__two"},
+        "FeatureView": {
+            "video_metadata",
+            "shot_metadata",
+            "shot_dialogue",
+            "shot_embedding__one",
+            "shot_embedding__two",
+        },
         "FeatureService": {"shot_classifier_v1", "shot_facets_v1"},
     }
 
@@ -74,6 +81,7 @@ def test_vectors_are_offline_only_and_no_feature_expires() -> None:
     assert {view.name: view.online for view in views} == {
         "video_metadata": True,
         "shot_metadata": True,
+        "shot_dialogue": True,
         "shot_embedding__one": False,
     }
     assert not any(view.ttl for view in views)

@@ -1,8 +1,9 @@
 """A Qdrant server or cluster: one collection a version, and aliases that switch atomically.
 
-For an encoder ``E`` there are the collections ``needle-E-<version>`` and the aliases ``needle-E`` (the
-current version) and ``needle-E--previous-1`` and so on. A collection without one of these aliases is not
-a version: it is being built, or its publisher was killed, and the next one deletes it.
+For the index called ``E``, such as an encoder's id, there are the collections ``needle-E-<version>`` and
+the aliases ``needle-E`` (the current version) and ``needle-E--previous-1`` and so on. A collection without
+one of these aliases is not a version: it is being built, or its publisher was killed, and the next one
+deletes it.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -31,7 +34,7 @@ from ops.index.points import (
 )
 
 if TYPE_CHECKING:
-    from qdrant_client import QdrantClient
+    from qdrant_client import QdrantClient, models
 
 TIMEOUT_S = 60
 
@@ -46,13 +49,23 @@ def connect(url: str, api_key: str) -> QdrantClient:
         return QdrantClient(url=url, api_key=api_key or None, timeout=TIMEOUT_S, check_compatibility=False)
 
 
-class ServerVersions:
-    """Versions of one encoder's index on a server."""
+@lru_cache(maxsize=4)
+def shared_client(url: str, api_key: str) -> QdrantClient:
+    """One client for each server: it holds the connections."""
+    return connect(url, api_key)
 
-    def __init__(self, client: QdrantClient, encoder_id: str, address: str = "the Qdrant server") -> None:
+
+Item = TypeVar("Item")
+Store = TypeVar("Store")
+
+
+class CollectionVersions(ABC, Generic[Item, Store]):
+    """Versions of the index called ``name`` on a server; what a point is and how it is asked, subclasses say."""
+
+    def __init__(self, client: QdrantClient, name: str, address: str = "the Qdrant server") -> None:
         self.client = client
         self.address = address
-        self.alias = f"needle-{_name_of(encoder_id)}"
+        self.alias = f"needle-{_name_of(name)}"
 
     def current(self) -> str | None:
         return self._aliased().get(self.alias)
@@ -60,22 +73,18 @@ class ServerVersions:
     def has(self, version: str) -> bool:
         return version in self._aliased().values()
 
-    def build(self, manifest: Mapping[str, Any], points: Iterable[StoredPoint]) -> None:
-        from qdrant_client import models
-
+    def build(self, manifest: Mapping[str, Any], points: Iterable[Item]) -> None:
         self._drop_unaliased()
         name = self._collection(manifest["version"])
-        with self._mapped():
-            self.client.create_collection(name, **_config(manifest["dim"]), metadata=dict(manifest))
-            self._create_payload_indexes(name)
+        with self.mapped():
+            self.client.create_collection(name, **self._config(manifest), metadata=dict(manifest))
+            for field, schema in self._payload_indexes(manifest):
+                self.client.create_payload_index(name, field, schema, wait=True)
         for batch in in_batches(points, tuning.BATCH):
-            structs = [
-                models.PointStruct(id=str(point_id_of(point.shot_id)), vector=_list_of(point), payload=point.payload)
-                for point in batch
-            ]
-            with self._mapped():
+            structs = [self._struct(point) for point in batch]
+            with self.mapped():
                 self.client.upsert(name, structs, wait=True)
-        with self._mapped():
+        with self.mapped():
             counted = self.client.count(name, exact=True).count
         require_rows(manifest, counted)
 
@@ -89,13 +98,29 @@ class ServerVersions:
             self._realias([current])
         self._drop_unaliased()
 
-    def open(self, version: str) -> ServerStore:
-        with self._mapped():
+    def open(self, version: str) -> Store:
+        with self.mapped():
             if not self.client.collection_exists(self._collection(version)):
                 gone = f"version {version} of the index on {self.address} is gone: open the current one"
                 raise VectorIndexError(gone)
             manifest = self.client.get_collection(self._collection(version)).config.metadata
-        return ServerStore(self, self._collection(version), dict(manifest or {}))
+        return self._store(self._collection(version), dict(manifest or {}))
+
+    @abstractmethod
+    def _config(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """What ``create_collection`` is told of vectors and optimisation."""
+
+    @abstractmethod
+    def _payload_indexes(self, manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        """``(field, schema)`` of each payload index."""
+
+    @abstractmethod
+    def _struct(self, point: Item) -> models.PointStruct:
+        """The point as the client takes it."""
+
+    @abstractmethod
+    def _store(self, collection: str, manifest: dict[str, Any]) -> Store:
+        """The opened version."""
 
     def _collection(self, version: str) -> str:
         return f"{self.alias}-{version}"
@@ -105,7 +130,7 @@ class ServerVersions:
 
     def _aliased(self) -> dict[str, str]:
         """Version by alias, of this encoder's aliases."""
-        with self._mapped():
+        with self.mapped():
             found = self.client.get_aliases().aliases
         prefix = f"{self.alias}-"
         slots = self._slots()
@@ -126,33 +151,46 @@ class ServerVersions:
         for slot, version in zip(self._slots(), versions, strict=False):
             create = models.CreateAlias(alias_name=slot, collection_name=self._collection(version))
             operations.append(models.CreateAliasOperation(create_alias=create))
-        with self._mapped():
+        with self.mapped():
             self.client.update_collection_aliases(operations)  # one request: the server applies all or none
 
     def _drop_unaliased(self) -> None:
         kept = {self._collection(version) for version in self._aliased().values()}
         pattern = re.compile(rf"{re.escape(self.alias)}-{VERSION_PATTERN}")
-        with self._mapped():
+        with self.mapped():
             for item in self.client.get_collections().collections:
                 if pattern.fullmatch(item.name) and item.name not in kept:
                     self.client.delete_collection(item.name)
 
-    def _create_payload_indexes(self, collection: str) -> None:
+    @contextmanager
+    def mapped(self) -> Iterator[None]:
+        with _mapped(f"the index on {self.address} cannot be used"):
+            yield
+
+
+class ServerVersions(CollectionVersions[StoredPoint, "ServerStore"]):
+    """Versions of one encoder's index on a server."""
+
+    def _config(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        return _config(manifest["dim"])
+
+    def _payload_indexes(self, manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:
         from qdrant_client import models
 
         keyword = models.KeywordIndexType.KEYWORD
         # Only shows get graph edges of their own: for other fields they would cost a second graph and gain nothing.
-        fields = [
+        return [
             (name, models.KeywordIndexParams(type=keyword, enable_hnsw=name == "show"))
             for name in ("show", "video_id", MARKS_KEY)
         ]
-        for field, schema in fields:
-            self.client.create_payload_index(collection, field, schema, wait=True)
 
-    @contextmanager
-    def _mapped(self) -> Iterator[None]:
-        with _mapped(f"the index on {self.address} cannot be used"):
-            yield
+    def _struct(self, point: StoredPoint) -> models.PointStruct:
+        from qdrant_client import models
+
+        return models.PointStruct(id=str(point_id_of(point.shot_id)), vector=_list_of(point), payload=point.payload)
+
+    def _store(self, collection: str, manifest: dict[str, Any]) -> ServerStore:
+        return ServerStore(self, collection, manifest)
 
 
 class ServerStore:
@@ -168,15 +206,15 @@ class ServerStore:
         return self._manifest
 
     def counts(self, key: str) -> dict[str, int]:
-        with self._versions._mapped():
+        with self._versions.mapped():
             answer = self._client.facet(self._collection, key, limit=max(1, self._manifest["rows"]), exact=True)
         return {str(hit.value): hit.count for hit in answer.hits}
 
     def query(self, vector: Sequence[float], depth: int, wanted: Wanted, *, exact: bool) -> list[tuple[str, float]]:
         from qdrant_client import models
 
-        codes = models.QuantizationSearchParams(ignore=exact, rescore=True, oversampling=tuning.OVERSAMPLING)
-        with self._versions._mapped():
+        codes = models.QuantizationSearchParams(ignore=exact, rescore=True, oversampling=tuning.oversampling(depth))
+        with self._versions.mapped():
             answer = self._client.query_points(
                 self._collection,
                 query=list(vector),
@@ -191,7 +229,7 @@ class ServerStore:
         found: list[StoredPoint] = []
         for start in range(0, len(shot_ids), tuning.BATCH):
             ids = [str(point_id_of(shot_id)) for shot_id in shot_ids[start : start + tuning.BATCH]]
-            with self._versions._mapped():
+            with self._versions.mapped():
                 records = self._client.retrieve(self._collection, ids, with_payload=True, with_vectors=vectors)
             found.extend(map(_stored, records))
         return found
@@ -199,7 +237,7 @@ class ServerStore:
     def scroll(self, wanted: Wanted, *, vectors: bool) -> Iterator[StoredPoint]:
         offset: Any = None
         while True:
-            with self._versions._mapped():
+            with self._versions.mapped():
                 records, offset = self._client.scroll(
                     self._collection,
                     scroll_filter=_filter_of(wanted),

@@ -1,0 +1,55 @@
+"""``dialogue``: what is said, line by line, from subtitles and from speech, tied to shots."""
+
+import dagster as dg
+
+from assets.automation import PER_VIDEO, WHOLE_CATALOGUE
+from assets.resources import Needle, check_result
+
+
+def dialogue_asset(partitions: dg.PartitionsDefinition[str], recipe: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        partitions_def=partitions,
+        deps=["videos", "shots"],
+        group_name="footage",
+        code_version=recipe,
+        kinds={"parquet"},
+        check_specs=[
+            dg.AssetCheckSpec(
+                "lines_in_shots", asset="dialogue", blocking=True, description="each line names the shots it is said in"
+            ),
+            dg.AssetCheckSpec("complete", asset="dialogue", description="every shot has its row in shot_dialogue"),
+        ],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        automation_condition=PER_VIDEO,
+    )
+    def dialogue(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
+        """Lines of subtitle files beside the film, of text tracks inside it, or of its speech."""
+        from ops.dialogue.build import build_dialogue
+
+        return needle.record(
+            context, build_dialogue(needle.settings, context.partition_keys, needle.now(), needle.progress)
+        )
+
+    return dialogue
+
+
+@dg.asset(
+    deps=["dialogue"],
+    group_name="search",
+    code_version="1",
+    kinds={"qdrant"},
+    automation_condition=WHOLE_CATALOGUE,
+)
+def dialogue_index(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
+    """One immutable version of the index of lines (BM25 and phrases), switched to atomically."""
+    from ops.index.dialogue import build_lines
+
+    return needle.record(context, build_lines(needle.settings, needle.progress))
+
+
+@dg.asset_check(asset="dialogue_index", name="same_lines_as_lake")
+def same_lines_as_lake(needle: dg.ResourceParam[Needle]) -> dg.AssetCheckResult:
+    """Lake and index hold the same lines, read back one by one."""
+    from ops.index.dialogue import check_lines
+
+    return check_result(check_lines(needle.settings))

@@ -1,0 +1,236 @@
+"""Bring the dialogue of some partitions up to date: lines, the dialogue of each shot, and where it came from.
+
+Stands alone because this is where a re-run becomes a no-op: a film's sources are read again where its subtitle
+files, its shots or the way of reading them have changed, and not otherwise. ``shot_dialogue`` says so, and is
+written last, so that a killed run is finished by the next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+
+from ops.core.errors import MediaError, StorageError, UsageError
+from ops.core.settings import Settings
+from ops.core.tables import digest_of
+from ops.core.types import Progress, StepReport
+from ops.dialogue.checks import check_dialogue
+from ops.dialogue.lines import Line, bounded_notes, joined
+from ops.dialogue.recipe import RECIPE
+from ops.dialogue.rows import line_rows, shot_rows, subtitle_rows
+from ops.dialogue.sources import Source, sources_of, speech_of
+from ops.dialogue.speech import recogniser, speech_problem
+from ops.dialogue.ties import Clock
+from ops.videos import catalogue
+from ops.videos.subtitles import Sidecar, sidecars_of
+
+TABLES = ("dialogue", "subtitles", "shot_dialogue")
+STAGE = "dialogue"
+TOLD = 3
+"""Notes of one source that are told while it is read; all are in the table ``subtitles``."""
+
+Row = dict[str, Any]
+
+
+def build_dialogue(settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress) -> StepReport:
+    """Read the dialogue of every ready video of the partitions that is not read yet.
+
+    A source that cannot be used is named with its reason, and the rest goes on. Each video's rows are written
+    as soon as it is done.
+    """
+    with settings.working():
+        progress.start(STAGE, 0, "lines")
+        changed = sum(settings.lake.ensure(table, partition) for partition in partitions for table in TABLES)
+        reading = _Reading(settings, now, progress)
+        changed += sum(map(reading.bring_up_to_date, due_dialogue(settings, partitions)))
+        changed += _rename(settings, partitions, now)
+        reading.tell_of_speech()
+        progress.finish(STAGE)
+        return _report(settings, partitions, changed, reading)
+
+
+def due_dialogue(settings: Settings, partitions: Iterable[str]) -> list[tuple[Row, list[Row], list[Sidecar]]]:
+    """``(video, shots, subtitle files)`` of each cut, ready video of the partitions whose dialogue is out of date."""
+    due = []
+    hears = not speech_problem(settings.speech)
+    videos = [row for row in catalogue.videos_of(settings.lake, list(partitions)) if row["state"] == "ready"]
+    sidecars = sidecars_of(settings, videos)  # of all at once: each folder is listed once
+    grouped: dict[str, list[Row]] = {}
+    for row in videos:
+        grouped.setdefault(settings.partition_of(row["video_id"]), []).append(row)
+    for partition, members in sorted(grouped.items()):
+        shots = _by_video(settings, "shots", partition)
+        read = _by_video(settings, "shot_dialogue", partition)
+        sources = _by_video(settings, "subtitles", partition) if hears else {}
+        for video in members:
+            own = sorted(shots.get(video["video_id"], []), key=lambda row: row["index"])
+            files = sidecars.get(video["video_id"])
+            stored = read.get(video["video_id"], [])
+            if not own or (files is None and stored):
+                continue  # not cut yet; or its folder is away just now, and with it nothing is lost
+            inputs = input_hash(own, files or [])
+            wanted = {(shot["shot_id"], inputs) for shot in own}
+            is_read = {(row["shot_id"], row["input_hash"]) for row in stored} == wanted
+            if not is_read or (hears and _wants_hearing(settings, video, sources.get(video["video_id"], []))):
+                due.append((video, own, files or []))
+    return due
+
+
+def input_hash(shots: Sequence[Row], sidecars: Sequence[Sidecar]) -> str:
+    """Hash of all that decides a film's lines and ties, but what is inside the film, which its id stands for."""
+    spans = [(shot["shot_id"], shot["end_frame"], shot["start_s"], shot["end_s"]) for shot in shots]
+    files = sorted((file.path, file.content_hash, file.language) for file in sidecars)
+    return hashlib.blake2b(json.dumps([RECIPE, spans, files]).encode(), digest_size=8).hexdigest()
+
+
+def _wants_hearing(settings: Settings, video: Row, sources: Sequence[Row]) -> bool:
+    """Whether the film has sound and no subtitles, and the model of the settings did not hear it yet."""
+    heard = any(row["source"] == "asr" and row["content_hash"] == settings.speech for row in sources)
+    return bool(video["has_audio"]) and not heard and not any(row["lines"] for row in sources if row["source"] != "asr")
+
+
+class _Reading:
+    """One run's reading: what it counts and tells, and the model once it is loaded."""
+
+    def __init__(self, settings: Settings, now: datetime, progress: Progress) -> None:
+        self.settings, self.now, self.progress = settings, now, progress
+        self.silent: list[str] = []
+        self.refused: dict[str, str] = {}
+        self.problem = speech_problem(settings.speech)
+
+    def bring_up_to_date(self, due: tuple[Row, list[Row], list[Sidecar]]) -> int:
+        """Read one film and write its rows; the number of tables that changed."""
+        video, shots, sidecars = due
+        clock = Clock(Fraction(video["fps_num"], video["fps_den"]), shots)
+        try:
+            sources = sources_of(self.settings, video, sidecars, clock.length_s)
+            if video["has_audio"] and not any(source.lines for source in sources):
+                sources += self._heard(video, clock)
+        except (MediaError, StorageError) as error:
+            self.progress.set_aside(STAGE, video["path"], f"{error}; its dialogue is read at the next run")
+            return 0
+        self._tell(video, sources)
+        lines = joined(source.lines for source in sources)
+        return self._write(video, clock, lines, sources, input_hash(shots, sidecars))
+
+    def _heard(self, video: Row, clock: Clock) -> list[Source]:
+        """The speech of a film without subtitles: as it was heard before, or heard now; empty where that cannot be."""
+        self.silent.append(video["path"])
+        if stored := _heard_before(self.settings, video):
+            return [stored]
+        if self.problem:
+            return []
+        try:
+            return [speech_of(self.settings, video, recogniser(self.settings.speech), clock.length_s)]
+        except UsageError as error:
+            self.problem = str(error)
+            return []
+
+    def _write(self, video: Row, clock: Clock, lines: list[Line], sources: list[Source], inputs: str) -> int:
+        lake, video_id = self.settings.lake, video["video_id"]
+        partition = self.settings.partition_of(video_id)
+        said = line_rows(video, clock, lines, self.now)
+        # The last one says that the film is done.
+        tables = zip(
+            TABLES,
+            (said, subtitle_rows(video, sources, self.now), shot_rows(video, clock, said, inputs, self.now)),
+            strict=True,
+        )
+        changed = sum(lake.update(table, partition, video_id, rows) for table, rows in tables)
+        self.progress.advance(STAGE, len(said))
+        return changed
+
+    def _tell(self, video: Row, sources: Iterable[Source]) -> None:
+        for source in sources:
+            name = source.path if source.source == "sidecar" else f"{video['path']}, {source.path}"
+            if source.is_refused:
+                self.refused[source.path] = str(source.reason)
+                self.progress.set_aside(STAGE, source.path, str(source.reason))
+            elif source.reason:
+                self.progress.note(STAGE, f"{name}: {source.reason}")
+            notes = bounded_notes(source.notes)
+            for note in notes[:TOLD]:
+                self.progress.note(STAGE, f"{name}: {note}")
+            if len(source.notes) > TOLD:
+                self.progress.note(STAGE, f"{name}: and {len(source.notes) - TOLD} more like these")
+
+    def tell_of_speech(self) -> None:
+        """Say once why films that could have been heard were not."""
+        if self.silent and self.problem:
+            self.progress.note(STAGE, f"films with sound and no subtitles: {len(self.silent)}; {self.problem}")
+
+
+def _heard_before(settings: Settings, video: Row) -> Source | None:
+    """What the same model heard in this film already: shots that were cut anew need no second hearing."""
+    partition = settings.partition_of(video["video_id"])
+    rows = _by_video(settings, "subtitles", partition).get(video["video_id"], [])
+    row = next((row for row in rows if row["source"] == "asr"), None)
+    if row is None or (settings.speech and row["content_hash"] != settings.speech) or row["reason"]:
+        return None
+    names = ("start_s", "end_s", "text", "language", "source")
+    stored = _by_video(settings, "dialogue", partition).get(video["video_id"], [])
+    lines = [Line(**{name: line[name] for name in names}) for line in stored if line["source"] == "asr"]
+    return Source(
+        path=row["path"], source="asr", language=row["language"], content_hash=row["content_hash"], lines=lines
+    )
+
+
+def _by_video(settings: Settings, table: str, partition: str) -> dict[str, list[Row]]:
+    rows: dict[str, list[Row]] = {}
+    for row in settings.lake.read(table, [partition]).to_pylist():
+        rows.setdefault(row["video_id"], []).append(row)
+    return rows
+
+
+def _rename(settings: Settings, partitions: Sequence[str], now: datetime) -> int:
+    """Give a film that was moved its new show; nothing is read again for that."""
+    changed = 0
+    for partition in partitions:
+        shows = {row["video_id"]: row["show"] for row in catalogue.videos_of(settings.lake, [partition])}
+        for table in ("dialogue", "shot_dialogue"):
+            for video_id, rows in _by_video(settings, table, partition).items():
+                renamed = [
+                    row | {"show": shows[video_id], "created_timestamp": now}
+                    for row in rows
+                    if video_id in shows and row["show"] != shows[video_id]
+                ]
+                if renamed:
+                    changed += settings.lake.update(table, partition, video_id, renamed)
+    return changed
+
+
+def _report(settings: Settings, partitions: Sequence[str], changed: int, reading: _Reading) -> StepReport:
+    lines, shots, shot_dialogue, sources = (
+        settings.lake.read(table, partitions).to_pylist()
+        for table in ("dialogue", "shots", "shot_dialogue", "subtitles")
+    )
+    ready = {row["video_id"] for row in catalogue.videos_of(settings.lake, partitions) if row["state"] == "ready"}
+    read = {row["video_id"] for row in shot_dialogue} & ready
+    by_partition: dict[str, dict[str, Any]] = {name: {"lines": 0, "sources": []} for name in partitions}
+    for line in lines:
+        by_partition[settings.partition_of(line["video_id"])]["lines"] += 1
+    for row in sources:
+        told = f"{row['source']} {row['path']}: {row['reason'] or str(row['lines']) + ' lines'}"
+        by_partition[settings.partition_of(row["video_id"])]["sources"].append(told)
+    content = ((line["line_id"], f"{line['show']} {line['shot_ids']}") for line in lines)
+    return StepReport(
+        changed=changed,
+        data_version=digest_of(content),
+        details={
+            "lines": len(lines),
+            "films_with_dialogue": len({line["video_id"] for line in lines}),
+            "set_aside": reading.refused,
+            "notes": bounded_notes([f"{row['path']}: {note}" for row in sources for note in row["notes"]]),
+            "speech": f"{len(reading.silent)} films: {reading.problem}" if reading.silent and reading.problem else "",
+        },
+        by_partition=by_partition,
+        checks=check_dialogue(
+            [line for line in lines if line["video_id"] in read],
+            [shot for shot in shots if shot["video_id"] in read],
+            [row for row in shot_dialogue if row["video_id"] in read],
+        ),
+    )

@@ -1,0 +1,51 @@
+"""Rules that dialogue must keep; pure functions over rows of the lake."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from ops.core.types import CheckOutcome
+
+Rows = Sequence[dict[str, Any]]
+
+
+def check_dialogue(lines: Rows, shots: Rows, shot_dialogue: Rows) -> list[CheckOutcome]:
+    """``lines_in_shots`` and ``complete``, over the rows of some partitions."""
+    return [lines_in_shots(lines, shots), complete(lines, shots, shot_dialogue)]
+
+
+def lines_in_shots(lines: Rows, shots: Rows) -> CheckOutcome:
+    """Each line names exactly the shots whose frames it shares; only a line past the end of its film names none."""
+    by_video: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for shot in sorted(shots, key=lambda shot: shot["start_frame"]):
+        by_video[shot["video_id"]].append(shot)
+    broken = []
+    for line in lines:
+        own = by_video[line["video_id"]]
+        touched = [
+            shot["shot_id"]
+            for shot in own
+            if shot["start_frame"] < line["end_frame"] and line["start_frame"] < shot["end_frame"]
+        ]
+        inside = bool(own) and line["start_frame"] < own[-1]["end_frame"]
+        if line["shot_ids"] != touched or inside != bool(touched) or not line["start_frame"] < line["end_frame"]:
+            broken.append(line["line_id"])
+    return CheckOutcome(
+        name="lines_in_shots", passed=not broken, details={"lines": len(lines), "wrongly_tied": broken[:20]}
+    )
+
+
+def complete(lines: Rows, shots: Rows, shot_dialogue: Rows) -> CheckOutcome:
+    """Every shot has its row in ``shot_dialogue``, and these count each tied line as often as it is tied."""
+    rows = {row["shot_id"]: row for row in shot_dialogue}
+    known = {shot["shot_id"] for shot in shots}
+    missing = sorted(known ^ rows.keys())
+    counted = sum(row["lines"] for row in rows.values())
+    tied = sum(len(line["shot_ids"]) for line in lines)
+    return CheckOutcome(
+        name="complete",
+        passed=not missing and counted == tied,
+        details={"shots_without_row_or_gone": missing[:20], "lines_counted": counted, "lines_tied": tied},
+    )

@@ -1,0 +1,116 @@
+"""From cues to lines: times mended, sources joined, ids that stay."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from ops.dialogue.parse import Cue, Parsed
+
+SAME_START_S = 0.5
+"""Two sources of one language that say the same this close together say it once."""
+LEAST_S = 0.1
+LONGEST_S = 120.0
+"""A cue that lasts longer was given a wrong end."""
+MOST_NOTES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One spoken line: seconds from the first picture, ``0 <= start_s < end_s``."""
+
+    start_s: float
+    end_s: float
+    text: str
+    language: str
+    source: str
+
+    def line_id(self, video_id: str) -> str:
+        """Id from what the line is: the same line keeps it, whatever is inserted before or beside it."""
+        content = f"{self.source} {self.start_s:.3f} {self.end_s:.3f} {self.text}"
+        digest = hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+        return f"{video_id}:{self.language or 'und'}:{digest}"
+
+
+def lines_of(
+    parsed: Parsed, *, length_s: float, shift_s: float = 0.0, language: str, source: str
+) -> tuple[list[Line], list[str]]:
+    """``(lines, notes)`` of one source, by start; every cue is a line or is named in a note.
+
+    ``shift_s`` is taken off all times: how long after the source's zero the first picture is shown. A cue that
+    ends before it starts has its times swapped; what begins before the film is cut there; what lies wholly
+    before it is left out. A line past the end of the film, ``length_s`` long, is kept, and named.
+    """
+    lines, notes = [], [_at(line, what) for line, what in parsed.problems]
+    if parsed.empty:
+        notes.append(f"{parsed.empty} cues hold no text (empty, drawings or effects)")
+    for cue in parsed.cues:
+        start, end, what = _mended(cue.start_s - shift_s, cue.end_s - shift_s, length_s)
+        if what:
+            notes.append(_at(cue.line, f"{what}: {cue.text[:60]!r}"))
+        if end > 0:
+            lines.append(
+                Line(start_s=round(start, 3), end_s=round(end, 3), text=cue.text, language=language, source=source)
+            )
+    lines.sort(key=lambda line: (line.start_s, line.end_s, line.text))
+    return lines, notes
+
+
+def joined(sources: Iterable[Sequence[Line]]) -> list[Line]:
+    """The lines of all sources by start, each said once: of equal ones that of the earlier source counts.
+
+    Lines are equal that have the same words at the same time (within half a second) in the same language; a
+    source whose language is not known may be any. An equal line that knows its language gives it.
+    """
+    kept: dict[str, list[Line]] = {}
+    for lines in sources:
+        # Within one source nothing but an exact repetition is dropped: people do say things twice.
+        own: dict[str, list[Line]] = {}
+        for line in dict.fromkeys(lines):
+            key = " ".join(line.text.casefold().split())
+            same = next((other for other in kept.get(key, []) if _is_same(other, line)), None)
+            if same is None:
+                own.setdefault(key, []).append(line)
+            elif line.language and not same.language:
+                kept[key][kept[key].index(same)] = replace(same, language=line.language)
+        for key, new in own.items():
+            kept.setdefault(key, []).extend(new)
+    every = [line for lines in kept.values() for line in lines]
+    return sorted(every, key=lambda line: (line.start_s, line.end_s, line.language, line.text))
+
+
+def bounded_notes(notes: Sequence[str]) -> list[str]:
+    """The first notes, and how many more there are."""
+    more = len(notes) - MOST_NOTES
+    return [*notes[:MOST_NOTES], *([f"and {more} more"] if more > 0 else [])]
+
+
+def _is_same(one: Line, other: Line) -> bool:
+    languages = {one.language.split("-")[0], other.language.split("-")[0]} - {""}
+    return len(languages) < 2 and abs(one.start_s - other.start_s) <= SAME_START_S
+
+
+def _mended(start: float, end: float, length_s: float) -> tuple[float, float, str]:
+    what = ""
+    if end < start:
+        start, end, what = end, start, "it ended before it started, so its times were swapped"
+    if end <= 0 and start < 0:
+        return start, end, "it lies before the film begins and is left out"
+    if start < 0:
+        start, what = 0.0, "it starts before the film does, and was cut there"
+    if end - start > LONGEST_S:
+        end, what = start + LONGEST_S, f"it lasts longer than {LONGEST_S:.0f} seconds, and was cut there"
+    end = max(end, start + LEAST_S)
+    if start >= length_s:
+        what = f"it is said at {start:.1f} s, after the end of the film ({length_s:.1f} s): it belongs to no shot"
+    return start, end, what
+
+
+def _at(line: int, what: str) -> str:
+    return f"line {line}: {what}" if line else what
+
+
+def cue_of(start_s: float, end_s: float | None, text: str) -> Cue:
+    """A cue of a track or of speech, which have no line numbers; without an end it lasts three seconds."""
+    return Cue(line=0, start_s=start_s, end_s=start_s + 3.0 if end_s is None else end_s, text=text)

@@ -1,0 +1,57 @@
+"""Marked-up subtitle text as plain text: what is said, in one line, bounded, and nothing that acts."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+
+MOST_SIGNS = 1000
+"""Length of a line; one cue is read in a few seconds, so more is no dialogue."""
+# Raw text is cut before any pattern looks at it: unclosed brackets make patterns slow.
+_MOST_RAW = 8 * MOST_SIGNS
+
+_HTML_TAGS = re.compile(r"</?\s*(?:i|b|u|s|em|strong|font|ruby|rt)(?:\s[^<>]*)?/?>", re.IGNORECASE)
+_VTT_TAGS = re.compile(r"</?(?:c|v|lang|i|b|u|ruby|rt)(?:[.\s][^<>]*)?>|<\d[\d:.]*>")
+_OVERRIDES = re.compile(r"\{\\[^{}]*\}")
+_ESCAPED = re.compile(r"\\[Nnh]")
+# Marks that turn text round or stand for nothing; joiners stay, for scripts and emoji need them.
+_UNSEEN = frozenset(
+    "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff\ufff9\ufffa\ufffb"
+)
+
+
+def plain_text(raw: str, kind: str) -> tuple[str, bool]:
+    """``(text, whether it was cut)`` of one cue; ``kind`` is srt, vtt, ass or mov_text.
+
+    Formatting goes (italics, colours, positions, drawings); any other ``<tag>`` is text that somebody wrote and
+    stays as it is, for whoever shows it to escape. White space becomes single spaces.
+    """
+    cut = len(raw) > _MOST_RAW
+    text = raw[:_MOST_RAW]
+    if kind == "ass":
+        text = _spoken(text)
+    elif kind in ("srt", "vtt"):
+        # Positions such as {\\an8} are written into files of every format.
+        text = _OVERRIDES.sub("", _VTT_TAGS.sub("", text) if kind == "vtt" else text)
+        text = _HTML_TAGS.sub("", text)
+        text = html.unescape(text) if kind == "vtt" else _ESCAPED.sub(" ", text)
+    text = " ".join("".join(map(_seen, unicodedata.normalize("NFC", text))).split())
+    return (text, cut) if len(text) <= MOST_SIGNS else (text[: MOST_SIGNS - 1] + "…", True)
+
+
+def _spoken(text: str) -> str:
+    """ASS text without override tags and without drawings, which begin with ``\\p1`` and end with ``\\p0``."""
+    from pysubs2.formats.substation import parse_tags
+
+    # 64 tags at the most: the parser looks at all tags before a piece for each piece.
+    if text.count("{") > 64:
+        return _ESCAPED.sub(" ", _OVERRIDES.sub("", text))
+    return _ESCAPED.sub(" ", "".join(piece for piece, style in parse_tags(text) if not style.drawing))
+
+
+def _seen(sign: str) -> str:
+    kind = unicodedata.category(sign)
+    if kind in ("Cc", "Cs", "Zl", "Zp"):
+        return " "
+    return "" if sign in _UNSEEN else sign

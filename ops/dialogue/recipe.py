@@ -1,0 +1,11 @@
+"""The version of how dialogue is read, which is the code version of the asset."""
+
+from __future__ import annotations
+
+RECIPE = 1
+"""Changes with how subtitles are read: films are read again then."""
+
+
+def dialogue_recipe(speech: str) -> str:
+    """Code version of ``dialogue`` under a setting of NEEDLE_SPEECH."""
+    return f"{RECIPE}-{speech}" if speech else str(RECIPE)

@@ -1,0 +1,92 @@
+"""Rows of the lake from what was read of one film."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from ops.dialogue.lines import Line, bounded_notes
+from ops.dialogue.sources import Source
+from ops.dialogue.ties import Clock
+
+MOST_TEXT = 10_000
+"""Length of the joined text of one shot; it is a feature, the lines themselves are in ``dialogue``."""
+
+Row = dict[str, Any]
+
+
+def line_rows(video: Row, clock: Clock, lines: Sequence[Line], now: datetime) -> list[Row]:
+    """Rows of ``dialogue``, in the order of time; a line past the end of the film has no shot."""
+    rows = []
+    for index, line in enumerate(lines):
+        start, end = clock.frames_of(line.start_s, line.end_s)
+        rows.append(
+            {
+                "line_id": line.line_id(video["video_id"]),
+                "video_id": video["video_id"],
+                "show": video["show"],
+                "index": index,
+                "shot_ids": clock.shots_of(start, end),
+                "start_frame": start,
+                "end_frame": end,
+                "start_s": line.start_s,
+                "end_s": line.end_s,
+                "text": line.text,
+                "language": line.language,
+                "source": line.source,
+            }
+            | _stamps(video, now)
+        )
+    return rows
+
+
+def shot_rows(video: Row, clock: Clock, lines: Sequence[Row], inputs: str, now: datetime) -> list[Row]:
+    """Rows of ``shot_dialogue``: one a shot, also of those in which nobody speaks."""
+    said: dict[str, list[Row]] = {}
+    for line in lines:
+        for shot_id in line["shot_ids"]:
+            said.setdefault(shot_id, []).append(line)
+    return [
+        {
+            "shot_id": shot["shot_id"],
+            "video_id": video["video_id"],
+            "show": video["show"],
+            "index": shot["index"],
+            "lines": len(own),
+            "text": " ".join(line["text"] for line in own)[:MOST_TEXT],
+            "language": _names(own, "language"),
+            "source": _names(own, "source"),
+            "input_hash": inputs,
+        }
+        | _stamps(video, now)
+        for shot in clock.shots
+        for own in [said.get(shot["shot_id"], [])]
+    ]
+
+
+def subtitle_rows(video: Row, sources: Sequence[Source], now: datetime) -> list[Row]:
+    """Rows of ``subtitles``: one for each source, usable or not, with what was wrong in it."""
+    return [
+        {
+            "subtitle_id": f"{video['video_id']}:{source.source}:{source.path}",
+            "video_id": video["video_id"],
+            "path": source.path,
+            "source": source.source,
+            "language": source.language,
+            "content_hash": source.content_hash,
+            "lines": len(source.lines),
+            "reason": source.reason,
+            "notes": bounded_notes(source.notes),
+        }
+        | _stamps(video, now)
+        for source in sources
+    ]
+
+
+def _names(lines: Sequence[Row], column: str) -> str:
+    return ",".join(sorted({line[column] for line in lines} - {""}))
+
+
+def _stamps(video: Row, now: datetime) -> Row:
+    return {"event_timestamp": video["available_at"], "created_timestamp": now}

@@ -1,0 +1,111 @@
+"""What one film says: every source of dialogue that it has, each with its lines or with why it has none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ops.core.errors import MediaError
+from ops.core.settings import Settings
+from ops.dialogue.decode import text_of
+from ops.dialogue.lines import Line, cue_of, lines_of
+from ops.dialogue.parse import Parsed, parse
+from ops.dialogue.speech import Hear, heard_lines
+from ops.videos.library import local_source
+from ops.videos.speech_sound import sound_for_speech
+from ops.videos.subtitles import PICTURE_CODECS, Packet, Sidecar, Track, look_inside, read_sidecar, read_track
+
+MOST_BYTES = 32 << 20
+"""Largest subtitle file that is read; fonts inside an .ass file make it large, dialogue never does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One sidecar, one track, or the speech of a film; ``reason`` tells why it cannot be used."""
+
+    path: str
+    source: str
+    language: str
+    content_hash: str
+    lines: Sequence[Line] = ()
+    reason: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether a person should see to it: a file beside the film that holds no dialogue."""
+        return self.reason is not None and self.source == "sidecar"
+
+
+def sources_of(settings: Settings, video: dict[str, Any], sidecars: Sequence[Sidecar], length_s: float) -> list[Source]:
+    """Sidecars first, then tracks, each kind in the order of paths and of the file.
+
+    Raises ``MediaError`` or ``StorageError`` where the film itself cannot be opened, for it may be back later.
+    """
+    inside = look_inside(video["path"])
+    # A language that is known comes before one that is not, so that an equal line keeps it.
+    ordered = sorted(sidecars, key=lambda sidecar: (not sidecar.language, sidecar.path))
+    found = [_of_sidecar(sidecar, length_s, inside.delay_s) for sidecar in ordered]
+    return found + [_of_track(settings, video, track, length_s) for track in inside.tracks]
+
+
+def speech_of(settings: Settings, video: dict[str, Any], hear: Hear, length_s: float) -> Source:
+    """What is said in a film, heard. Raises ``StorageError`` where it cannot be fetched."""
+    model = settings.speech
+    try:
+        with local_source(video["path"], settings.scratch) as local:
+            lines, language = heard_lines(sound_for_speech(local), hear, length_s)
+    except MediaError as error:
+        return Source(path=model, source="asr", language="", content_hash=model, reason=str(error))
+    return Source(path=model, source="asr", language=language, content_hash=model, lines=lines)
+
+
+def _of_sidecar(sidecar: Sidecar, length_s: float, delay_s: float) -> Source:
+    bare = Source(path=sidecar.path, source="sidecar", language=sidecar.language, content_hash=sidecar.content_hash)
+    try:
+        data = read_sidecar(sidecar, MOST_BYTES)
+        if not data.strip():
+            raise MediaError("the file is empty: copy it again")
+        text, guessed = text_of(data)
+        parsed = parse(text, sidecar.suffix)
+    except MediaError as error:
+        return replace(bare, reason=str(error))
+    lines, notes = lines_of(parsed, length_s=length_s, shift_s=delay_s, language=sidecar.language, source="sidecar")
+    if guessed:
+        notes = [f"its encoding was taken for {guessed}: save it as UTF-8 where accents are wrong", *notes]
+    return replace(bare, lines=lines, notes=notes, reason=None if lines else f"it holds no line: {notes[0]}")
+
+
+def _of_track(settings: Settings, video: dict[str, Any], track: Track, length_s: float) -> Source:
+    name = f"track {track.index} ({track.codec})"
+    bare = Source(path=name, source="embedded", language=track.language, content_hash=video["content_hash"])
+    if not track.kind:
+        what = "pictures of text" if track.codec in PICTURE_CODECS else track.codec
+        return replace(bare, reason=f"its subtitles are {what}, which cannot be read")
+    parsed = Parsed()
+    try:
+        packets = list(read_track(video["path"], track, settings.scratch))
+        for packet, raw in zip(packets, _texts(packets, track.kind), strict=True):
+            if track.kind != "mov_text" or raw:  # an mp4 fills the time between lines with empty packets
+                cue = cue_of(packet.start_s, packet.end_s, raw)
+                parsed.add(0, cue.start_s, cue.end_s, raw, track.kind)
+    except MediaError as error:
+        return replace(bare, reason=str(error))
+    lines, notes = lines_of(parsed, length_s=length_s, language=track.language, source="embedded")
+    return replace(bare, lines=lines, notes=notes)
+
+
+def _texts(packets: Sequence[Packet], kind: str) -> Iterator[str]:
+    """The marked-up text of each packet; one encoding for the whole track."""
+    payloads = [_payload(packet.data, kind) for packet in packets]
+    encoding = text_of(b"\n".join(payloads).replace(b"\0", b" "))[1] or "utf-8"
+    for payload in payloads:
+        text = payload.decode(encoding, "replace")
+        # Matroska leaves out what it has elsewhere: ReadOrder, Layer, Style, Name, margins, Effect come before it.
+        yield text.split(",", 8)[-1] if kind == "ass" else text
+
+
+def _payload(data: bytes, kind: str) -> bytes:
+    # 3GPP timed text: two bytes of length, the text, then boxes that style it.
+    return data[2 : 2 + int.from_bytes(data[:2], "big")] if kind == "mov_text" else data

@@ -1,0 +1,85 @@
+"""Speech as text by faster-whisper: the optional extra ``speech``, off until ``NEEDLE_SPEECH`` names a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.errors import MediaError, UsageError
+from ops.dialogue.lines import Line, cue_of, lines_of
+from ops.dialogue.parse import Parsed
+
+Hear = Callable[[NDArray[np.float32]], tuple[list[tuple[float, float, str]], str]]
+"""``samples -> (start_s, end_s, text) of each piece of speech, language code``."""
+
+INSTALL = "install it with `pip install 'needle[speech]'`"
+
+
+def speech_problem(model: str) -> str:
+    """Why nothing can be heard with the model of ``NEEDLE_SPEECH``; empty where it looks as if it could.
+
+    Looks without loading: whether a model by name can be had shows when it is loaded.
+    """
+    if not model:
+        return (
+            "set NEEDLE_SPEECH to a faster-whisper model, by name (small) or by folder, and their speech is recognised"
+        )
+    if find_spec("faster_whisper") is None:
+        return f"NEEDLE_SPEECH = {model!r}, but the package faster-whisper is not there: {INSTALL}"
+    if _is_path(model) and not (Path(model).expanduser() / "model.bin").exists():
+        return f"NEEDLE_SPEECH = {model!r} is no folder of a faster-whisper model: it has no model.bin"
+    return ""
+
+
+def recogniser(model: str) -> Hear:
+    """A function that hears with the model, which is loaded once a process.
+
+    Raises ``UsageError`` where package or model are missing, with the way out.
+    """
+    if problem := speech_problem(model):
+        raise UsageError(problem)
+    loaded = _load(str(Path(model).expanduser()) if _is_path(model) else model)
+
+    def hear(samples: NDArray[np.float32]) -> tuple[list[tuple[float, float, str]], str]:
+        try:
+            # The filter leaves out what is no voice: there the model makes up words.
+            segments, info = loaded.transcribe(samples, vad_filter=True, beam_size=5)
+            return [(segment.start, segment.end, segment.text) for segment in segments], str(info.language or "")
+        except RuntimeError as error:
+            raise MediaError(f"the model {model!r} could not hear it: {error}") from error
+
+    return hear
+
+
+def heard_lines(samples: NDArray[np.float32], hear: Hear, length_s: float) -> tuple[list[Line], str]:
+    """``(lines, language)`` of samples float32 (N,) at 16 kHz whose first sounds with the first picture."""
+    pieces, language = hear(samples)
+    parsed = Parsed()
+    for start_s, end_s, text in pieces:
+        cue = cue_of(start_s, end_s, text)
+        parsed.add(0, cue.start_s, cue.end_s, cue.text, "mov_text")
+    lines, _ = lines_of(parsed, length_s=length_s, language=language, source="asr")
+    return lines, language
+
+
+@lru_cache(maxsize=1)
+def _load(model: str) -> Any:
+    from faster_whisper import WhisperModel
+
+    try:
+        return WhisperModel(model, device="auto", compute_type="default")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UsageError(
+            f"the faster-whisper model {model!r} cannot be had ({str(error).splitlines()[0]}): set NEEDLE_SPEECH to "
+            "the folder of a model on this machine, or to nothing"
+        ) from error
+
+
+def _is_path(model: str) -> bool:
+    return model.startswith(("/", ".", "~")) or Path(model).is_dir()

@@ -1,0 +1,59 @@
+"""Lines on frames and shots: times become source frames by exact rates, or by the shots' own times."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import takewhile
+from typing import Any
+
+from ops.core.time import seconds_of
+
+_TOLERANCE_S = 0.002
+
+
+class Clock:
+    """Frames by time in one video, from its rate and its shots (rows of the lake, in order).
+
+    Where every shot begins when the rate says so, the rate counts, exactly. Where not, the rate varies, and
+    between the beginnings of two shots time runs evenly.
+    """
+
+    def __init__(self, fps: Fraction, shots: Sequence[dict[str, Any]]) -> None:
+        self.fps = fps
+        self.shots = shots
+        self.is_constant = all(
+            abs(seconds_of(shot[f"{edge}_frame"], fps) - shot[f"{edge}_s"]) <= _TOLERANCE_S
+            for shot in shots
+            for edge in ("start", "end")
+        )
+        self._starts = [shot["start_s"] for shot in shots]
+        self._start_frames = [shot["start_frame"] for shot in shots]
+
+    @property
+    def length_s(self) -> float:
+        """End of the last shot; 0 without shots."""
+        return float(self.shots[-1]["end_s"]) if self.shots else 0.0
+
+    def frames_of(self, start_s: float, end_s: float) -> tuple[int, int]:
+        """``[start_frame, end_frame)`` of a span of time, to the nearest frame and at least one frame long."""
+        start = self._frame_at(start_s)
+        return start, max(self._frame_at(end_s), start + 1)
+
+    def shots_of(self, start_frame: int, end_frame: int) -> list[str]:
+        """Ids of the shots that share frames with the span, in order; none past the end."""
+        first = max(bisect_right(self._start_frames, start_frame) - 1, 0)
+        touched = takewhile(lambda shot: shot["start_frame"] < end_frame, self.shots[first:])
+        return [shot["shot_id"] for shot in touched if start_frame < shot["end_frame"]]
+
+    def _frame_at(self, time_s: float) -> int:
+        # Milliseconds are what subtitles are written in; as a fraction they make no rounding error.
+        exact = Fraction(round(time_s * 1000), 1000)
+        if self.is_constant or time_s >= self.length_s:
+            past = exact if self.is_constant else exact - Fraction(self.length_s).limit_denominator(1_000_000)
+            before = 0 if self.is_constant else int(self.shots[-1]["end_frame"])
+            return before + round(past * self.fps)
+        shot = self.shots[max(bisect_right(self._starts, time_s) - 1, 0)]
+        part = (time_s - shot["start_s"]) / (shot["end_s"] - shot["start_s"])
+        return int(shot["start_frame"] + round(part * (shot["end_frame"] - shot["start_frame"])))

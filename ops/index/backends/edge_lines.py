@@ -1,0 +1,114 @@
+"""Spoken lines in Qdrant Edge: BM25 and phrases by the engine's own text indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ops.index import tuning
+from ops.index.backends.shards import OpenShard, ShardVersions, mapped
+from ops.index.line_points import WORDS_KEY, LinePoint, WantedLines, field_of, line_point_id
+from ops.index.points import in_batches
+from ops.index.words import NO_STEMMER
+
+_UNUSED_VECTOR = "none"
+"""A shard must have a vector; a sparse one that no point has takes no room."""
+
+
+class EdgeLines(OpenShard):
+    """One version of the lines."""
+
+    def rank(self, field: str, terms: str, depth: int, wanted: WantedLines) -> list[tuple[float, dict[str, Any]]]:
+        import qdrant_edge
+
+        request = qdrant_edge.QueryRequest(
+            query=qdrant_edge.TextQuery(field, terms), limit=depth, filter=_filter_of(wanted), with_payload=True
+        )
+        with self._mapped():
+            return [(float(point.score), dict(point.payload)) for point in self._shard.query(request)]
+
+    def scroll(self) -> Iterator[dict[str, Any]]:
+        import qdrant_edge
+
+        offset = None
+        while True:
+            request = qdrant_edge.ScrollRequest(offset=offset, limit=tuning.BATCH, with_payload=True)
+            with self._mapped():
+                points, offset = self._shard.scroll(request)
+            yield from (dict(point.payload) for point in points)
+            if offset is None:
+                return
+
+
+class EdgeLineVersions(ShardVersions[LinePoint, EdgeLines]):
+    """Versions of the lines below ``folder`` (``<home>/index/dialogue``)."""
+
+    def _write(self, path: Path, manifest: Mapping[str, Any], points: Iterable[LinePoint]) -> int:
+        import qdrant_edge
+
+        path.mkdir()
+        with mapped(f"the index of lines cannot be written to {path}"):
+            shard = qdrant_edge.EdgeShard.create(str(path), _config())
+            for name, schema in _payload_indexes(manifest["stemmers"]):
+                shard.update(qdrant_edge.UpdateOperation.create_field_index(name, schema))
+        for batch in in_batches(points, tuning.BATCH):
+            upsert = [
+                qdrant_edge.Point(id=line_point_id(point.line_id), vector={}, payload=point.payload) for point in batch
+            ]
+            with mapped(f"the index of lines cannot be written to {path}"):
+                shard.update(qdrant_edge.UpdateOperation.upsert_points(upsert))
+        with mapped(f"the index of lines cannot be optimised in {path}"):
+            shard.optimize()
+            shard.flush()
+            counted = int(shard.count(qdrant_edge.CountRequest(exact=True)))
+            shard.close()
+        return counted
+
+    def _store(self, path: Path, held: int, opening: Path) -> EdgeLines:
+        return EdgeLines(path, held, opening)
+
+
+def _config() -> Any:
+    import qdrant_edge
+
+    return qdrant_edge.EdgeConfig(
+        sparse_vectors={_UNUSED_VECTOR: qdrant_edge.EdgeSparseVectorParams()},
+        optimizers=qdrant_edge.EdgeOptimizersConfig(default_segment_number=1),
+        payload_memory=qdrant_edge.Memory.Cached,
+        # As for shots: a version is built in a folder that a kill throws away, and is one segment.
+        wal_enabled=False,
+        max_search_threads=1,
+    )
+
+
+def _payload_indexes(stemmers: Iterable[str]) -> list[tuple[str, Any]]:
+    import qdrant_edge as edge
+
+    def terms(stemmer: str) -> Any:
+        language = None if stemmer == NO_STEMMER else getattr(edge.SnowballLanguage, stemmer.capitalize())
+        return edge.TextIndexParams(
+            tokenizer=edge.TokenizerType.Word,
+            lowercase=True,
+            stemmer=edge.SnowballParams(language) if language else None,
+            scoring=True,
+            enable_hnsw=False,
+        )
+
+    words = edge.TextIndexParams(
+        tokenizer=edge.TokenizerType.Word, lowercase=True, phrase_matching=True, enable_hnsw=False
+    )
+    keywords = [(name, edge.KeywordIndexParams(enable_hnsw=False)) for name in ("show", "video_id")]
+    return [*keywords, (WORDS_KEY, words), *((field_of(stemmer), terms(stemmer)) for stemmer in stemmers)]
+
+
+def _filter_of(wanted: WantedLines) -> Any:
+    import qdrant_edge as edge
+
+    must: list[Any] = [
+        edge.FieldCondition(key=key, match=edge.MatchAny(list(values)))
+        for key, values in (("show", wanted.shows), ("video_id", wanted.videos))
+        if values
+    ]
+    must += [edge.FieldCondition(key=WORDS_KEY, match=edge.MatchPhrase(phrase)) for phrase in wanted.phrases]
+    return edge.Filter(must=must) if must else None

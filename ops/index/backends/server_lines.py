@@ -1,0 +1,106 @@
+"""Spoken lines on a Qdrant server or cluster: the same text indexes as in the embedded engine.
+
+``TextQuery`` needs a server that has BM25 over text indexes; an older one refuses the index, with a message
+that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ops.index import tuning
+from ops.index.backends.server import CollectionVersions
+from ops.index.line_points import WORDS_KEY, LinePoint, WantedLines, field_of, line_point_id
+from ops.index.words import NO_STEMMER
+
+if TYPE_CHECKING:
+    from qdrant_client import models
+
+
+class ServerLineVersions(CollectionVersions[LinePoint, "ServerLines"]):
+    """Versions of the lines on a server."""
+
+    def _config(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        return {"vectors_config": {}}
+
+    def _payload_indexes(self, manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        from qdrant_client import models
+
+        def text(**options: Any) -> models.TextIndexParams:
+            return models.TextIndexParams(
+                type=models.TextIndexType.TEXT,
+                tokenizer=models.TokenizerType.WORD,
+                lowercase=True,
+                enable_hnsw=False,
+                **options,
+            )
+
+        def stemmer(name: str) -> Any:
+            if name == NO_STEMMER:
+                return None
+            return models.SnowballParams(type=models.Snowball.SNOWBALL, language=models.SnowballLanguage(name))
+
+        keyword = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, enable_hnsw=False)
+        terms = [(field_of(name), text(scoring=True, stemmer=stemmer(name))) for name in manifest["stemmers"]]
+        return [("show", keyword), ("video_id", keyword), (WORDS_KEY, text(phrase_matching=True)), *terms]
+
+    def _struct(self, point: LinePoint) -> models.PointStruct:
+        from qdrant_client import models
+
+        return models.PointStruct(id=str(line_point_id(point.line_id)), vector={}, payload=point.payload)
+
+    def _store(self, collection: str, manifest: dict[str, Any]) -> ServerLines:
+        return ServerLines(self, collection, manifest)
+
+
+class ServerLines:
+    """One version: a collection that nobody writes any more."""
+
+    def __init__(self, versions: ServerLineVersions, collection: str, manifest: dict[str, Any]) -> None:
+        self._versions = versions
+        self._collection = collection
+        self._manifest = manifest
+
+    def manifest(self) -> dict[str, Any]:
+        return self._manifest
+
+    def rank(self, field: str, terms: str, depth: int, wanted: WantedLines) -> list[tuple[float, dict[str, Any]]]:
+        from qdrant_client import models
+
+        with self._versions.mapped():
+            answer = self._versions.client.query_points(
+                self._collection,
+                query=models.TextQuery(text=terms),
+                using=field,
+                limit=depth,
+                query_filter=_filter_of(wanted),
+                with_payload=True,
+            )
+        return [(float(point.score), dict(point.payload or {})) for point in answer.points]
+
+    def scroll(self) -> Iterator[dict[str, Any]]:
+        offset: Any = None
+        while True:
+            with self._versions.mapped():
+                records, offset = self._versions.client.scroll(
+                    self._collection, limit=tuning.BATCH, offset=offset, with_payload=True
+                )
+            yield from (dict(record.payload or {}) for record in records)
+            if offset is None:
+                return
+
+    def close(self) -> None:
+        """Nothing to let go of: the client belongs to who made it."""
+
+
+def _filter_of(wanted: WantedLines) -> Any:
+    from qdrant_client import models
+
+    must: list[Any] = [
+        models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
+        for key, values in (("show", wanted.shows), ("video_id", wanted.videos))
+        if values
+    ]
+    must += [models.FieldCondition(key=WORDS_KEY, match=models.MatchPhrase(phrase=text)) for text in wanted.phrases]
+    return models.Filter(must=must) if must else None

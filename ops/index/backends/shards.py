@@ -1,0 +1,198 @@
+"""Immutable versions of an index of the embedded engine, in a folder.
+
+::
+
+    <folder>/versions/<version>/manifest.json
+                                shard/
+    <folder>/current -> versions/<version>
+    <folder>/building-*/        what a publisher writes; left over only by a kill
+    <folder>/locks/             one file a version, held shared by its readers
+
+The engine must never open a shard that another process writes (the owner's next flush then fails), so
+nothing is written after the rename that makes a version visible.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from ops.core.errors import VectorIndexError
+from ops.core.locks import exclusive
+from ops.index import tuning
+from ops.index.points import require_rows
+
+REPAIR = "delete its folder and run `needle ingest` again"
+
+Item = TypeVar("Item")
+Store = TypeVar("Store")
+
+
+class ShardVersions(ABC, Generic[Item, Store]):
+    """Versions below ``folder``; what a point is and how a shard is asked, subclasses say."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def current(self) -> str | None:
+        try:
+            return os.path.basename(os.readlink(self.folder / "current"))
+        except FileNotFoundError:
+            return None
+
+    def has(self, version: str) -> bool:
+        return (self._path(version) / "manifest.json").exists()
+
+    def build(self, manifest: Mapping[str, Any], points: Iterable[Item]) -> None:
+        self._sweep()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix="building-", dir=self.folder))
+        building.chmod(0o755)
+        try:
+            require_rows(manifest, self._write(building / "shard", manifest, points))
+            with (building / "manifest.json").open("w") as handle:
+                json.dump(dict(manifest), handle, indent=1, sort_keys=True)
+                handle.flush()
+                os.fsync(handle.fileno())
+            target = self._path(manifest["version"])
+            target.parent.mkdir(exist_ok=True)
+            shutil.rmtree(target, ignore_errors=True)  # no manifest inside: not a version, or has() had seen it
+            building.rename(target)
+            _sync_folder(target.parent)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+
+    def switch(self, version: str) -> None:
+        if self.current() != version:
+            link = self.folder / ".current-new"
+            link.unlink(missing_ok=True)
+            link.symlink_to(Path("versions") / version)
+            link.replace(self.folder / "current")
+            os.utime(self._path(version))  # when it was last made current: the order of dropping
+            _sync_folder(self.folder)
+        self._drop_old(version, kept=tuning.KEPT)
+
+    def drop_old(self) -> None:
+        if current := self.current():
+            self._drop_old(current, kept=0)
+
+    def open(self, version: str) -> Store:
+        held = self._hold(version)
+        try:
+            return self._store(self._path(version), held, self.folder / "locks" / "opening")
+        except VectorIndexError:
+            os.close(held)
+            raise
+
+    @abstractmethod
+    def _write(self, path: Path, manifest: Mapping[str, Any], points: Iterable[Item]) -> int:
+        """Write a shard that nobody else knows of; the number of points that are in it."""
+
+    @abstractmethod
+    def _store(self, path: Path, held: int, opening: Path) -> Store:
+        """Open the version in ``path``; see :class:`OpenShard`."""
+
+    def _path(self, version: str) -> Path:
+        return self.folder / "versions" / version
+
+    def _hold(self, version: str) -> int:
+        """Descriptor of the version's lock file, held shared: a version in use is not dropped, whoever uses it."""
+        if not self._path(version).is_dir():
+            raise VectorIndexError(f"version {version} of the index {self.folder} is gone: open the current one")
+        (self.folder / "locks").mkdir(exist_ok=True)
+        descriptor = os.open(self.folder / "locks" / version, os.O_RDWR | os.O_CREAT, 0o644)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        return descriptor
+
+    def _sweep(self) -> None:
+        """Delete what killed publishers left; the caller is the only publisher."""
+        for folder in self.folder.glob("building-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _drop_old(self, current: str, kept: int) -> None:
+        found = [path for path in (self.folder / "versions").iterdir() if path.name != current]
+        found.sort(key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+        for path in found[kept:]:
+            lock = self.folder / "locks" / path.name
+            lock.parent.mkdir(exist_ok=True)
+            with lock.open("a") as handle:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue  # somebody reads it; the next publisher tries again
+                (path / "manifest.json").unlink(missing_ok=True)  # first, so that a kill leaves no half version
+                shutil.rmtree(path)
+                lock.unlink()
+
+
+class OpenShard:
+    """One version. The shard is opened by the first question that needs its points.
+
+    ``held`` is the descriptor of the version's lock file, which the store closes; ``opening`` the lock file
+    of all that open shards here.
+    """
+
+    def __init__(self, path: Path, held: int, opening: Path) -> None:
+        self._path = path
+        self._opening = opening
+        self._closed = False
+        try:
+            self._manifest: dict[str, Any] = json.loads((path / "manifest.json").read_text())
+        except (OSError, ValueError) as error:
+            raise VectorIndexError(f"the index {path} has no manifest that can be read: {error}; {REPAIR}") from error
+        self._release = weakref.finalize(self, os.close, held)
+
+    def manifest(self) -> dict[str, Any]:
+        return self._manifest
+
+    @cached_property
+    def _shard(self) -> Any:
+        import qdrant_edge
+
+        if self._closed:
+            raise VectorIndexError("this index was closed: open it again")
+        # Opening rewrites the shard's small state files (to the same content), so one opens at a time.
+        with exclusive(self._opening), mapped(f"cannot open the index {self._path}"):
+            return qdrant_edge.EdgeShard.load(str(self._path / "shard"))
+
+    def close(self) -> None:
+        self._closed = True
+        self.__dict__.pop("_shard", None)
+        self._release()
+
+    def _mapped(self) -> mapped:
+        return mapped(f"the index {self._path} cannot be read")
+
+
+class mapped:  # noqa: N801 - reads as a verb in a with statement
+    """Turn the engine's errors into ours: bare ``Exception``, and ``ValueError`` or ``TypeError`` for arguments.
+
+    A class, because an ``except Exception`` would also catch every other error, and this does not.
+    """
+
+    def __init__(self, trouble: str) -> None:
+        self._trouble = trouble
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if kind in (Exception, ValueError, TypeError, OverflowError):
+            raise VectorIndexError(f"{self._trouble}: {error}; {REPAIR}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,121 @@
+"""A spoken line as the index holds it, and what an engine must be able to do with lines."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from ops.index.words import stemmer_of, terms_of, words_of
+
+WORDS_KEY = "words"
+"""Payload field whose text index answers for phrases."""
+_TERMS_PREFIX = "terms_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineRow:
+    """One line as it goes into the index: a row of the lake's ``dialogue`` table without its stamps.
+
+    Frames are source frames, half-open; ``start_s`` and ``end_s`` seconds from the first frame. ``language`` is
+    an ISO 639 code or empty, ``source`` where the line comes from.
+    """
+
+    line_id: str
+    video_id: str
+    show: str
+    shot_ids: tuple[str, ...]
+    start_frame: int
+    end_frame: int
+    start_s: float
+    end_s: float
+    text: str
+    language: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineHit(LineRow):
+    """One line found: ``score`` is BM25, above 0, and comparable only within one answer."""
+
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinePoint:
+    """A line as an engine stores it."""
+
+    line_id: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedLines:
+    """Which lines may be found; applied by the engine during the search. Empty means all.
+
+    ``phrases`` are texts as :func:`phrase_of` makes them; a line must hold each of them.
+    """
+
+    shows: tuple[str, ...] = ()
+    videos: tuple[str, ...] = ()
+    phrases: tuple[str, ...] = ()
+
+
+class LineStore(Protocol):
+    """One complete, immutable version of the lines, open for reading."""
+
+    def manifest(self) -> dict[str, Any]:
+        """What the version was built with; costs no opening of the points."""
+
+    def rank(self, field: str, terms: str, depth: int, wanted: WantedLines) -> list[tuple[float, dict[str, Any]]]:
+        """Up to ``depth`` of the best ``(BM25 score, payload)`` by a terms field, best first."""
+
+    def scroll(self) -> Iterator[dict[str, Any]]:
+        """The payload of every line, once."""
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+
+
+def field_of(stemmer: str) -> str:
+    """Payload field, with a text index that scores, of the lines that share a stemmer."""
+    return _TERMS_PREFIX + stemmer
+
+
+def point_of(row: LineRow) -> LinePoint:
+    """The row as it is stored: its own columns, its words for phrases, its terms for ranking."""
+    terms = {field_of(stemmer_of(row.language)): " ".join(terms_of(row.text))}
+    columns = asdict(row) | {"shot_ids": list(row.shot_ids)}
+    return LinePoint(line_id=row.line_id, payload={**columns, WORDS_KEY: phrase_of(row.text), **terms})
+
+
+def row_of(payload: dict[str, Any]) -> LineRow:
+    """The row that was stored; the inverse of :func:`point_of`."""
+    return LineRow(**_columns(payload))
+
+
+def hit_of(payload: dict[str, Any], score: float) -> LineHit:
+    """The stored row as a hit."""
+    return LineHit(**_columns(payload), score=score)
+
+
+def phrase_of(text: str) -> str:
+    """The words of a text, in order, as one string; empty where it has none."""
+    return " ".join(words_of(text))
+
+
+def line_point_id(line_id: str) -> uuid.UUID:
+    """Point id of a line: 128 bits of BLAKE2b, so that writing a line twice cannot double it."""
+    return uuid.UUID(bytes=hashlib.blake2b(line_id.encode(), digest_size=16).digest())
+
+
+def _columns(payload: dict[str, Any]) -> dict[str, Any]:
+    columns = {name: payload[name] for name in LineRow.__dataclass_fields__}
+    return columns | {"shot_ids": tuple(columns["shot_ids"])}
+
+
+def distinct(words: Sequence[str], most: int) -> str:
+    """The first ``most`` different words as one string: a query may be as long as it likes and stays bounded."""
+    return " ".join(list(dict.fromkeys(words))[:most])

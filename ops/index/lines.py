@@ -1,0 +1,222 @@
+"""Publish spoken lines as an immutable version of their own index, and search the current one.
+
+Independent of any encoder. BM25 with stemming and phrases are Qdrant's own text indexes, in the embedded
+engine or, with ``NEEDLE_QDRANT_URL``, on a server. Versions are named by their content, as those of the
+vectors are, so publishing the same lines again writes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ops.core.errors import VectorIndexError
+from ops.core.locks import exclusive
+from ops.core.settings import Settings
+from ops.core.tables import digest_of
+from ops.index.backends.edge_lines import EdgeLineVersions
+from ops.index.backends.server import shared_client
+from ops.index.backends.server_lines import ServerLineVersions
+from ops.index.line_points import (
+    LineHit,
+    LineRow,
+    LineStore,
+    WantedLines,
+    distinct,
+    field_of,
+    hit_of,
+    phrase_of,
+    point_of,
+    row_of,
+)
+from ops.index.words import stemmer_of, terms_of
+
+__all__ = ["LineHit", "LineIndex", "LineRow", "current_lines", "open_lines", "publish_lines"]
+
+log = logging.getLogger(__name__)
+
+LineVersions = EdgeLineVersions | ServerLineVersions
+
+# Changes with the layout of a version or with what a word is: versions are rebuilt then.
+RECIPE = 1
+NAME = "dialogue"
+# No encoder's id starts with a dash, so no encoder's collections have this name.
+SERVER_NAME = "-dialogue"
+ATTEMPTS = 3
+MOST_TERMS = 256
+"""Different words of one query that count; a page of text stays a bounded question."""
+
+
+class LineIndex:
+    """One version of the lines, open for reading; safe to use from several threads."""
+
+    def __init__(self, versions: LineVersions, version: str) -> None:
+        self.version = version
+        self._versions = versions
+        self._lines: LineStore = versions.open(version)
+
+    def search(
+        self,
+        text: str,
+        *,
+        phrases: Sequence[str] = (),
+        shows: Sequence[str] = (),
+        videos: Sequence[str] = (),
+        limit: int,
+    ) -> list[LineHit]:
+        """The lines that fit best, best first; equally good ones in the order of video and time.
+
+        Any word of ``text`` may match, in any of its forms (stemming of the line's own language). Each of
+        ``phrases`` must occur: its exact words in order, whatever the case, accents and punctuation. Words
+        of phrases count for the ranking too. Without any word there is no hit. ``shows`` and ``videos``
+        (names and ids; empty means all) decide before the search. Raises ``VectorIndexError`` on a limit
+        below 1 and on a broken index.
+        """
+        if limit < 1:
+            raise VectorIndexError(f"cannot return {limit} lines: limit is at least 1")
+        exact = tuple(filter(None, map(phrase_of, phrases)))
+        terms = distinct([term for part in (text, *exact) for term in terms_of(part)], MOST_TERMS)
+        if not terms or not self.count():
+            return []
+        wanted = WantedLines(shows=tuple(shows), videos=tuple(videos), phrases=exact)
+        found = [
+            hit_of(payload, score)
+            for stemmer in self._lines.manifest()["stemmers"]
+            for score, payload in self._ranked(field_of(stemmer), terms, limit, wanted)
+        ]
+        found.sort(key=lambda hit: (-hit.score, hit.video_id, hit.start_frame, hit.line_id))
+        return found[:limit]
+
+    def _ranked(self, field: str, terms: str, limit: int, wanted: WantedLines) -> list[tuple[float, dict[str, Any]]]:
+        """At least ``limit`` of the best, where there are so many, with no group of ties cut at that point."""
+        depth = limit + 1
+        while True:
+            found = self._lines.rank(field, terms, depth, wanted)
+            if len(found) < depth or found[-1][0] < found[limit - 1][0]:
+                return found
+            depth *= 4
+
+    def is_current(self) -> bool:
+        """Whether no newer version was published."""
+        return self._versions.current() == self.version
+
+    def count(self) -> int:
+        """Number of lines."""
+        return int(self._lines.manifest()["rows"])
+
+    def digest(self) -> str:
+        """Digest of all lines, read back from the engine; equal to :func:`digest_of_lines` of what was published."""
+        return digest_of_lines(map(row_of, self._lines.scroll()))
+
+    def close(self) -> None:
+        """Let go of the version; it may then be cleaned away."""
+        self._lines.close()
+
+    def __enter__(self) -> LineIndex:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_lines(settings: Settings) -> LineIndex | None:
+    """The current version of the lines; ``None`` where no dialogue is indexed.
+
+    Raises ``VectorIndexError`` where the index is broken or cannot be reached.
+    """
+    return open_line_versions(versions_of(settings))
+
+
+def open_line_versions(versions: LineVersions) -> LineIndex | None:
+    """:func:`open_lines` of given versions."""
+    for attempt in range(ATTEMPTS):
+        version = versions.current()
+        if version is None:
+            return None
+        try:
+            index = LineIndex(versions, version)
+        except VectorIndexError:
+            # It was cleaned away between the question and the opening, by several newer ones.
+            if attempt == ATTEMPTS - 1 or versions.current() == version:
+                raise
+            continue
+        if index.count():
+            return index
+        index.close()
+        return None
+    return None
+
+
+def publish_lines(settings: Settings, rows: Sequence[LineRow], *, now: datetime | None = None) -> str | None:
+    """Make ``rows`` the current version and return its name; a no-op where they are.
+
+    Where there is no dialogue and never was any, nothing is written and the name is ``None``. One publisher
+    at a time: others wait. Raises ``VectorIndexError`` where two rows share a line id or an engine refuses.
+    """
+    versions = versions_of(settings)
+    if not rows and versions.current() is None:
+        return None
+    with exclusive(_lock_of(settings)):
+        return publish_lines_to(versions, rows, now=now)
+
+
+def publish_lines_to(versions: LineVersions, rows: Sequence[LineRow], *, now: datetime | None = None) -> str:
+    """:func:`publish_lines` into given versions; the caller sees to it that nobody else publishes there."""
+    version = version_of_lines(rows)
+    if versions.current() == version:
+        return version
+    if not versions.has(version):
+        manifest = {
+            "schema": RECIPE,
+            "version": version,
+            "rows": len(rows),
+            "stemmers": sorted({stemmer_of(row.language) for row in rows}),
+            "digest": digest_of_lines(rows),
+            "created": (now or datetime.now(UTC)).isoformat(timespec="seconds"),
+        }
+        versions.build(manifest, map(point_of, rows))
+    versions.switch(version)
+    log.info("index of dialogue: version %s is current", version)
+    return version
+
+
+def drop_old_lines(settings: Settings) -> None:
+    """Delete every version but the current one, for what was forgotten must not stay in older ones."""
+    versions = versions_of(settings)
+    if versions.current() is not None:
+        with exclusive(_lock_of(settings)):
+            versions.drop_old()
+
+
+def version_of_lines(rows: Iterable[LineRow]) -> str:
+    """Name of the version that :func:`publish_lines` would make of ``rows``; writes nothing."""
+    digest = digest_of_lines(rows)
+    content = hashlib.blake2b(f"{RECIPE} {digest}".encode(), digest_size=8).hexdigest()
+    return f"v{RECIPE}-{digest.split('-')[0]}-{content}"
+
+
+def digest_of_lines(rows: Iterable[LineRow]) -> str:
+    """Order-free digest of all that is stored of the rows."""
+    return digest_of((row.line_id, json.dumps(list(vars(row).values()))) for row in rows)
+
+
+def current_lines(settings: Settings) -> str | None:
+    """Name of the current version, or ``None`` before the first; opens and writes nothing."""
+    return versions_of(settings).current()
+
+
+def versions_of(settings: Settings) -> LineVersions:
+    """The versions of the lines in the engine that the settings name."""
+    if settings.qdrant_url:
+        client = shared_client(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
+        return ServerLineVersions(client, SERVER_NAME, settings.qdrant_url)
+    return EdgeLineVersions(settings.home / "index" / NAME)
+
+
+def _lock_of(settings: Settings) -> Path:
+    return settings.home / "locks" / f"index-{NAME}.lock"

@@ -1,0 +1,344 @@
+"""Dialogue in the lake: what is read when, what a re-run writes, and what odd files do."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from ops.core.settings import Settings, load_settings
+from ops.core.types import SilentProgress, StepReport
+from ops.dialogue import speech
+from ops.dialogue.build import build_dialogue, due_dialogue
+from ops.dialogue.report import unusable_subtitles
+from ops.dialogue.sources import _of_track
+from ops.index.dialogue import build_lines, check_lines, lines_are_current
+from ops.index.lines import open_lines
+from ops.videos import watch
+from ops.videos.hashes import HashCache
+from ops.videos.library import scan
+from ops.videos.subtitles import Track
+from tests.films import make_film
+from tests.lakes import shot_rows, video_id, video_row
+from tests.subtitles import ass, srt, vtt
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+LATER = datetime(2026, 3, 2, tzinfo=UTC)
+PARTITION = video_id(0)
+
+
+class Told(SilentProgress):
+    """Keeps what people would be told."""
+
+    def __init__(self) -> None:
+        self.refused: dict[str, str] = {}
+        self.notes: list[str] = []
+
+    def set_aside(self, stage: str, thing: str, reason: str) -> None:
+        self.refused[Path(thing).name] = reason
+
+    def note(self, stage: str, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """130 frames at 24000/1001, without sound: as the rows of the lake say."""
+    return make_film(tmp_path_factory.mktemp("film") / "film.mkv", frames=96, cuts=(24, 48, 72)).path
+
+
+@pytest.fixture
+def settings(tmp_path: Path, film: Path) -> Settings:
+    """A lake with one film, cut into four shots of 24 frames at 24000/1001; the film lies in ``library``."""
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "film.mkv").write_bytes(film.read_bytes())
+    settings = load_settings(home=tmp_path / "home", library=str(library))
+    row = video_row(0, path=str(library / "film.mkv"), has_audio=False, frames=96)
+    settings.lake.write("videos", PARTITION, [row])
+    settings.lake.write("shots", PARTITION, shot_rows(0))
+    return settings
+
+
+def build(settings: Settings, now: datetime = NOW) -> tuple[StepReport, Told]:
+    told = Told()
+    return build_dialogue(settings, [PARTITION], now, told), told
+
+
+def said(settings: Settings) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = settings.lake.read("dialogue").to_pylist()
+    return rows
+
+
+def sidecar(settings: Settings, name: str, content: str | bytes) -> Path:
+    path = Path(settings.library) / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def files(settings: Settings) -> dict[str, int]:
+    found = (path for path in settings.home.rglob("*") if path.is_file() and path.suffix != ".lock")
+    return {str(path): path.stat().st_mtime_ns for path in found}
+
+
+def test_a_film_without_dialogue_is_read_once(settings: Settings) -> None:
+    report, told = build(settings)
+    assert report.changed and all(check.passed for check in report.checks)
+    assert (said(settings), told.notes, told.refused) == ([], [], {})
+    assert [row["lines"] for row in settings.lake.read("shot_dialogue").to_pylist()] == [0] * 4
+    assert due_dialogue(settings, [PARTITION]) == []
+    assert lines_are_current(settings)
+    assert build_lines(settings, SilentProgress()).changed == 0
+    assert not (settings.home / "index").exists()
+    before = files(settings)
+    assert build(settings, LATER)[0].changed == 0
+    assert files(settings) == before
+
+
+def test_lines_are_read_tied_and_found(settings: Settings) -> None:
+    sidecar(settings, "film.en.srt", srt([(0.2, 0.8, "<i>Hello</i>"), (0.9, 1.5, "over the cut"), (3.0, 3.5, "Bye")]))
+    report, _ = build(settings)
+    assert all(check.passed for check in report.checks)
+    ids = [row["shot_id"] for row in shot_rows(0)]
+    assert [(row["text"], row["shot_ids"], row["index"]) for row in said(settings)] == [
+        ("Hello", ids[:1], 0),
+        ("over the cut", ids[:2], 1),
+        ("Bye", ids[3:], 2),
+    ]
+    per_shot = {row["shot_id"]: row for row in settings.lake.read("shot_dialogue").to_pylist()}
+    assert [per_shot[shot]["lines"] for shot in ids] == [2, 1, 0, 1]
+    assert per_shot[ids[0]]["text"] == "Hello over the cut"
+    assert (per_shot[ids[0]]["language"], per_shot[ids[0]]["source"]) == ("en", "sidecar")
+    assert not lines_are_current(settings)
+    assert build_lines(settings, SilentProgress()).changed == 1
+    assert lines_are_current(settings) and check_lines(settings).passed
+    index = open_lines(settings)
+    assert index is not None
+    with index:
+        assert [hit.text for hit in index.search("hello", limit=3)] == ["Hello"]
+
+
+def test_a_changed_file_is_read_again_and_only_what_changed_is_new(settings: Settings) -> None:
+    path = sidecar(settings, "film.srt", srt([(0.2, 0.8, "one"), (1.2, 1.8, "two")]))
+    build(settings)
+    before = {row["text"]: row for row in said(settings)}
+    path.write_text(srt([(0.2, 0.8, "one"), (1.0, 1.1, "between"), (1.2, 1.8, "two, mended")]))
+    assert len(due_dialogue(settings, [PARTITION])) == 1
+    build(settings, LATER)
+    after = {row["text"]: row for row in said(settings)}
+    assert set(after) == {"one", "between", "two, mended"}
+    assert after["one"] == before["one"]
+    assert after["between"]["created_timestamp"] == LATER
+    assert after["between"]["event_timestamp"] == before["one"]["event_timestamp"]
+    path.unlink()
+    build(settings, LATER)
+    assert said(settings) == []
+
+
+def test_every_format_beside_the_film_counts_and_says_it_once(settings: Settings) -> None:
+    cues = [(0.2, 0.8, "one"), (1.2, 1.8, "two")]
+    sidecar(settings, "film.en.srt", srt(cues))
+    sidecar(settings, "film.en.vtt", vtt([*cues, (2.0, 2.5, "three")]))
+    sidecar(settings, "film.de.ass", ass([(0.2, 0.8, "eins")]))
+    build(settings)
+    assert sorted((row["text"], row["language"]) for row in said(settings)) == [
+        ("eins", "de"), ("one", "en"), ("three", "en"), ("two", "en"),
+    ]  # fmt: skip
+
+
+def test_odd_files_are_named_and_cost_no_other(settings: Settings) -> None:
+    sidecar(settings, "film.srt", srt([(0.2, 0.8, "kept"), (-5, -4, "before"), (900, 901, "after")]))
+    sidecar(settings, "film.de.srt", bytes(range(256)) * 40)
+    sidecar(settings, "film.fr.srt", "")
+    sidecar(settings, "film.es.srt", "<html>not found</html>")
+    sidecar(settings, "nobody.srt", srt([(0, 1, "no film has this name")]))
+    with sidecar(settings, "film.it.srt", "").open("wb") as file:
+        file.truncate(100 << 20)
+    report, told = build(settings)
+    assert set(told.refused) == {"film.de.srt", "film.fr.srt", "film.es.srt", "film.it.srt"}
+    assert "MB" in told.refused["film.it.srt"] and "empty" in told.refused["film.fr.srt"]
+    assert [(row["text"], bool(row["shot_ids"])) for row in said(settings)] == [("kept", True), ("after", False)]
+    assert all(check.passed for check in report.checks)
+    assert any("film.srt: line 6" in note and "before the film" in note for note in told.notes)
+    assert any("film.srt: line 10" in note and "after the end of the film" in note for note in told.notes)
+    aside = unusable_subtitles(settings, {video_id(0)})
+    assert [Path(entry["path"]).name for entry in aside] == sorted(told.refused)
+    build_lines(settings, SilentProgress())
+    index = open_lines(settings)
+    assert index is not None
+    with index:
+        assert index.count() == 1  # what belongs to no shot cannot be shown
+    before = files(settings)
+    assert build(settings, LATER)[0].changed == 0
+    assert files(settings) == before
+
+
+def test_new_shots_are_tied_anew(settings: Settings) -> None:
+    sidecar(settings, "film.srt", srt([(0.9, 1.5, "over the cut")]))
+    build(settings)
+    one = shot_rows(0)[0] | {"end_frame": 96, "end_s": 96 * 1001 / 24000}
+    settings.lake.write("shots", PARTITION, [one])
+    assert len(due_dialogue(settings, [PARTITION])) == 1
+    report, _ = build(settings)
+    assert all(check.passed for check in report.checks)
+    assert said(settings)[0]["shot_ids"] == [one["shot_id"]]
+
+
+def test_a_moved_film_changes_its_show_and_reads_nothing(settings: Settings) -> None:
+    sidecar(settings, "film.srt", srt([(0.2, 0.8, "one")]))
+    build(settings)
+    (row,) = settings.lake.read("videos").to_pylist()
+    settings.lake.write("videos", PARTITION, [row | {"show": "elsewhere"}])
+    assert build(settings, LATER)[0].changed == 2
+    assert said(settings)[0]["show"] == "elsewhere"
+
+
+def test_a_film_that_is_away_keeps_its_lines(settings: Settings) -> None:
+    sidecar(settings, "film.srt", srt([(0.2, 0.8, "one")]))
+    build(settings)
+    library = Path(settings.library)
+    library.rename(library.with_name("away"))
+    assert build(settings, LATER)[0].changed == 0
+    assert len(said(settings)) == 1
+
+
+def test_a_killed_run_is_finished_by_the_next(settings: Settings) -> None:
+    sidecar(settings, "film.srt", srt([(0.2, 0.8, "one")]))
+    build(settings)
+    settings.lake.delete("shot_dialogue", PARTITION)  # it is written last
+    assert len(due_dialogue(settings, [PARTITION])) == 1
+    build(settings, LATER)
+    assert len(said(settings)) == 1 and due_dialogue(settings, [PARTITION]) == []
+
+
+def test_the_watched_library_sees_new_changed_and_removed_subtitles(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "SETTLED_SECONDS", 0)
+    (row,) = settings.lake.read("videos").to_pylist()
+    (source,) = scan([settings.library], library=settings.library, hashes=HashCache(settings.home / "h.db")).files
+    row |= {name: getattr(source, name) for name in ("path", "show", "title", "season", "episode", "video_id")}
+    settings.lake.delete("videos", PARTITION)
+    settings.lake.write("videos", source.video_id, [row | {"content_hash": source.content_hash}])
+    own = [
+        shot | {"video_id": source.video_id, "shot_id": f"{source.video_id}:{shot['start_frame']}"}
+        for shot in shot_rows(0)
+    ]
+    settings.lake.write("shots", source.video_id, own)
+
+    def look() -> list[str]:
+        return watch.watch_library(settings, NOW, "").due
+
+    build_dialogue(settings, [source.video_id], NOW, Told())
+    assert look() == []
+    path = sidecar(settings, "film.srt", srt([(0.2, 0.8, "one")]))
+    assert look() == [source.video_id]
+    first = watch.watch_library(settings, NOW, "").fingerprint
+    path.write_text(srt([(0.2, 0.8, "another")]))
+    assert watch.watch_library(settings, NOW, "").fingerprint != first
+    build_dialogue(settings, [source.video_id], NOW, Told())
+    assert look() == []
+    path.unlink()
+    assert look() == [source.video_id]
+
+
+@pytest.mark.parametrize(
+    ("codec", "words"),
+    [("hdmv_pgs_subtitle", "pictures of text"), ("eia_608", "eia_608")],
+)
+def test_tracks_that_hold_no_text_are_named(settings: Settings, codec: str, words: str) -> None:
+    track = Track(index=2, codec=codec, language="en", kind="")
+    source = _of_track(settings, settings.lake.read("videos").to_pylist()[0], track, 4.0)
+    assert source.lines == () and not source.is_refused
+    assert words in str(source.reason) and codec in source.path
+
+
+# --- speech
+
+
+class HeardModel:
+    """What faster-whisper's ``WhisperModel`` gives: a foreign party that cannot be had here."""
+
+    heard = 0
+
+    def __init__(self, model: str, device: str, compute_type: str) -> None:
+        if "missing" in model:
+            raise ValueError(f"Invalid model size '{model}', expected one of: tiny, small\nand more")
+
+    def transcribe(self, audio: Any, vad_filter: bool, beam_size: int) -> Any:
+        HeardModel.heard += 1
+        assert audio.dtype.name == "float32" and audio.ndim == 1 and len(audio) > 16_000
+        piece = type("Segment", (), {"start": 0.25, "end": 1.0, "text": " Hello <there>"})
+        return iter([piece]), type("Info", (), {"language": "en"})
+
+
+@pytest.fixture
+def heard_film(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    path = make_film(Path(settings.library) / "film.mkv", frames=96, cuts=(24, 48, 72), audio=True).path
+    (row,) = settings.lake.read("videos").to_pylist()
+    settings.lake.write("videos", PARTITION, [row | {"has_audio": True, "path": str(path)}])
+    package = ModuleType("faster_whisper")
+    package.WhisperModel = HeardModel  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "faster_whisper", package)
+    monkeypatch.setattr(speech, "find_spec", lambda name: object())
+    monkeypatch.setattr(HeardModel, "heard", 0)
+    speech._load.cache_clear()
+    return settings
+
+
+def test_without_a_model_it_is_said_once_and_the_rest_goes_on(heard_film: Settings) -> None:
+    _, told = build(heard_film)
+    assert len(told.notes) == 1 and "NEEDLE_SPEECH" in told.notes[0]
+    assert due_dialogue(heard_film, [PARTITION]) == []
+
+
+def test_a_film_with_sound_and_no_subtitles_is_heard_once(heard_film: Settings) -> None:
+    build(heard_film)
+    hearing = heard_film.model_copy(update={"speech": "small"})
+    assert len(due_dialogue(hearing, [PARTITION])) == 1
+    build(hearing)
+    (line,) = said(hearing)
+    assert (line["text"], line["source"], line["language"], line["start_frame"]) == ("Hello <there>", "asr", "en", 6)
+    assert build(hearing, LATER)[0].changed == 0
+    settings = hearing.lake
+    settings.write("shots", PARTITION, [shot_rows(0)[0] | {"end_frame": 96, "end_s": 96 * 1001 / 24000}])
+    build(hearing, LATER)
+    assert HeardModel.heard == 1  # shots that were cut anew need no second hearing
+    build(hearing.model_copy(update={"speech": "large"}))
+    assert HeardModel.heard == 2
+
+
+def test_subtitles_come_before_speech(heard_film: Settings) -> None:
+    sidecar(heard_film, "film.srt", srt([(0.2, 0.8, "written")]))
+    build(heard_film.model_copy(update={"speech": "small"}))
+    assert [row["text"] for row in said(heard_film)] == ["written"]
+    assert HeardModel.heard == 0
+
+
+def test_a_model_that_cannot_be_had_is_told_and_tried_again(heard_film: Settings) -> None:
+    without = heard_film.model_copy(update={"speech": "missing"})
+    _, told = build(without)
+    assert len(told.notes) == 1 and "'missing'" in told.notes[0] and "and more" not in told.notes[0]
+    assert len(due_dialogue(without, [PARTITION])) == 1
+
+
+def test_what_is_wrong_with_the_setting_is_told_without_loading_anything(tmp_path: Path) -> None:
+    assert "NEEDLE_SPEECH" in speech.speech_problem("")
+    if find_spec("faster_whisper") is None:
+        assert "pip install" in speech.speech_problem("small")
+    else:
+        assert speech.speech_problem("small") == ""
+        assert "model.bin" in speech.speech_problem(str(tmp_path))
+
+
+def test_the_real_package_takes_what_it_is_given() -> None:
+    """No model can be had here, but the classes are those that the code calls."""
+    package = pytest.importorskip("faster_whisper", reason="the extra `speech` is not installed")
+    inspect.signature(package.WhisperModel).bind("small", device="auto", compute_type="default")
+    inspect.signature(package.WhisperModel.transcribe).bind(None, [0.0], vad_filter=True, beam_size=5)

@@ -1,0 +1,181 @@
+"""Subtitle files of every kind and in every state: what is read, what is told, and that nothing is lost silently."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from ops.core.errors import MediaError
+from ops.dialogue.decode import text_of
+from ops.dialogue.parse import parse
+from ops.dialogue.plain import MOST_SIGNS, plain_text
+from tests.subtitles import ass, srt, vtt
+
+CUES = [(0.5, 2.0, "You're a jerk, Thom."), (1.5, 3.25, "Second\nline"), (3600.0, 3601.0, "42")]
+PLAIN = [(0.5, 2.0, "You're a jerk, Thom."), (1.5, 3.25, "Second line"), (3600.0, 3601.0, "42")]
+
+
+def read(text: str, suffix: str = "srt") -> list[tuple[float, float, str]]:
+    return [(cue.start_s, cue.end_s, cue.text) for cue in parse(text, suffix).cues]
+
+
+@pytest.mark.parametrize(
+    ("text", "suffix"),
+    [
+        (srt(CUES), "srt"),
+        (srt(CUES).replace("\n", "\r\n"), "srt"),
+        (srt(CUES).replace("\n", "\r"), "srt"),
+        (srt(CUES).replace(",", ".").replace("jerk.", "jerk,"), "srt"),
+        (srt(CUES).replace("-->", "->"), "srt"),
+        (vtt(CUES), "vtt"),
+        (vtt(CUES), "srt"),
+        (ass(CUES).replace("Second\nline", "Second\\Nline"), "ass"),
+        (ass(CUES).replace("Second\nline", "Second\\Nline"), "srt"),
+    ],
+)
+def test_every_format_gives_the_same_cues(text: str, suffix: str) -> None:
+    assert read(text, suffix) == PLAIN
+
+
+def test_a_line_number_names_where_a_cue_begins() -> None:
+    assert [cue.line for cue in parse(srt(CUES), "srt").cues] == [2, 6, 11]
+    assert [cue.line for cue in parse(ass(CUES[:1]), "ass").cues] == [10]
+
+
+def test_numbers_that_are_said_are_not_counters() -> None:
+    said = srt([(0, 1, "How many?\n42"), (1, 2, "7"), (2, 3, "That is\n\nall\n9")])
+    assert [text for _, _, text in read(said)] == ["How many? 42", "7", "That is all 9"]
+    without = "00:00:01,000 --> 00:00:02,000\none\n\n00:00:03,000 --> 00:00:04,000\ntwo\n"
+    assert [text for _, _, text in read(without)] == ["one", "two"]
+
+
+def test_vtt_notes_styles_and_names_are_not_said() -> None:
+    text = (
+        "WEBVTT - a title\n\nSTYLE\n::cue { color: red }\n\nNOTE\nnobody says this\n\nname of a cue\n"
+        "00:01.000 --> 00:02.000 line:0\n<v Thom>Hi <c.red>there</c> &amp; <00:01.500>now</v>\n\nNOTE nor this\n\n2\n"
+        "01:00:00.000 --> 01:00:01.000\nbye\n\nstray words\nof somebody\n"
+    )
+    parsed = parse(text, "vtt")
+    assert [(cue.start_s, cue.text) for cue in parsed.cues] == [(1.0, "Hi there & now"), (3600.0, "bye")]
+    assert parsed.problems == [(19, "text that belongs to no time is left out: 'stray words'")]
+
+
+def test_broken_times_cost_their_own_text_only_and_are_named() -> None:
+    text = srt(CUES[:1]) + "\n9\n00:00:0x,000 --> 0:00:09,000\nlost\n\n" + srt(CUES[1:])
+    parsed = parse(text.replace("00:00:0x,000 -->", "00:aa:05,000 -->"), "srt")
+    assert [cue.text for cue in parsed.cues] == [text for _, _, text in PLAIN]
+    ((line, what),) = parsed.problems
+    assert line == 6 and "00:aa:05" in what
+    broken = ass(CUES[:1]) + "Dialogue: 0,soon,later,Default,,0,0,0,,lost\nDialogue: 0\n"
+    parsed = parse(broken, "ass")
+    assert [cue.text for cue in parsed.cues] == ["You're a jerk, Thom."]
+    assert 11 in [line for line, _ in parsed.problems]
+
+
+def test_negative_times_keep_their_sign() -> None:
+    assert read("1\n-00:00:01,500 --> 00:00:02,000\nx\n") == [(-1.5, 2.0, "x")]
+    assert read(ass([(0, 1, "x")]).replace("0:00:00.00,", "-0:00:02.00,", 1), "ass") == [(-2.0, 1.0, "x")]
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind", "plain"),
+    [
+        ("<i>Hello</i> <b>you</b> <font color='#fff'>there</font>", "srt", "Hello you there"),
+        ("{\\an8}up here", "srt", "up here"),
+        (
+            "<script>alert(1)</script> & <img src=x onerror=y>",
+            "srt",
+            "<script>alert(1)</script> & <img src=x onerror=y>",
+        ),
+        ("&lt;script&gt;", "vtt", "<script>"),
+        ("{\\i1}Hi{\\i0}\\Nthere\\hyou", "ass", "Hi there you"),
+        ("{\\p1}m 0 0 l 100 0{\\p0}", "ass", ""),
+        ("{\\p1}m 0 0 l 100 0{\\p0}said", "ass", "said"),
+        ("a\x00b\x1b[31mc\u202ed\ufeffe\tf", "srt", "a b [31mcde f"),
+        ("1 < 2 > 0 {not a tag}", "srt", "1 < 2 > 0 {not a tag}"),
+        ("e\u0301", "mov_text", "é"),
+    ],
+)
+def test_text_is_plain(raw: str, kind: str, plain: str) -> None:
+    assert plain_text(raw, kind) == (plain, False)
+
+
+@pytest.mark.parametrize("sign", ["x", "{", "<", "{\\p1}", "<i>", "\\N", "-->", "9:", "00:00:01,000 -->", " ", "&lt;"])
+def test_a_million_signs_are_bounded_quickly_and_told(sign: str) -> None:
+    long = sign * (1_000_000 // len(sign))
+    began = time.process_time()
+    for suffix, text in (("srt", srt([(0, 1, long), (1, 2, "next")])), ("ass", ass([(0, 1, long), (1, 2, "next")]))):
+        parsed = parse(text, suffix)
+        assert parsed.cues[-1].text == "next"
+        assert all(len(cue.text) <= MOST_SIGNS for cue in parsed.cues)
+        assert (len(parsed.cues) == 2 and parsed.problems) or parsed.empty
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "no times at all", "<html><body>404</body></html>", "1\n2\n3\n"])
+def test_what_holds_no_subtitles_is_refused(text: str) -> None:
+    with pytest.raises(MediaError, match="holds no subtitles"):
+        parse(text, "srt")
+
+
+RUSSIAN = "Ёлка горела всю ночь, и никто не пришёл. Что же мы будем делать завтра?"
+POLISH = "Nie wiem, co się stało. Chciałbym, żebyś już poszła, bo jestem zmęczony i śpiący."
+JAPANESE = "私は学生です。東京に住んでいます。犬が好きです。"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (RUSSIAN, "utf-8"), (RUSSIAN, "utf-8-sig"), (RUSSIAN, "utf-16"), (RUSSIAN, "utf-16-le"), (RUSSIAN, "utf-16-be"),
+        (RUSSIAN, "utf-32"), (RUSSIAN, "cp1251"), (RUSSIAN, "koi8-r"), (POLISH, "cp1250"), (JAPANESE, "shift_jis"),
+        (JAPANESE, "euc-jp"), ("Füße, Häuser und Straßen überall. Größe!", "cp1252"),
+    ],
+)  # fmt: skip
+def test_encodings_are_recognised(text: str, encoding: str) -> None:
+    cues = [(n, n + 1, f"{text} {n}") for n in range(12)]
+    data = ("\ufeff" * (encoding == "utf-16-be") + srt(cues)).encode(encoding)
+    decoded, guessed = text_of(data)
+    assert [said for _, _, said in read(decoded)] == [said for _, _, said in cues]
+    assert bool(guessed) == (encoding not in ("utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-be"))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_wrong_guess_loses_no_line(seed: int) -> None:
+    """Bytes that no single encoding explains: every cue is still there, with its time."""
+    import random
+
+    noise = random.Random(seed)
+    cues = [(n, n + 1, "TEXT") for n in range(50)]
+    data = srt(cues).encode()
+    while b"TEXT" in data:
+        data = data.replace(
+            b"TEXT", bytes(noise.choice(b"abc \x80\x93\xa4\xc4\xe9\xff\x81\x9d") for _ in range(30)) + b"x", 1
+        )
+    text, guessed = text_of(data)
+    assert guessed
+    assert [start for start, _, _ in read(text)] == list(range(50))
+
+
+def test_binary_data_is_refused() -> None:
+    import random
+
+    with pytest.raises(MediaError, match="binary data"):
+        text_of(random.Random(1).randbytes(5000))
+    with pytest.raises(MediaError, match="binary data"):
+        text_of(b"\x00" * 5000)
+
+
+def test_a_picture_named_srt_is_refused() -> None:
+    with pytest.raises(MediaError, match=r"binary data|holds no subtitles"):
+        parse(text_of(b"\xff\xd8\xff\xe0" + bytes(range(1, 256)) * 20)[0], "srt")
+
+
+@pytest.mark.shared
+def test_a_real_file_is_read_whole(footage) -> None:  # type: ignore[no-untyped-def]
+    text, guessed = text_of((footage / "TOS-en.srt").read_bytes())
+    parsed = parse(text, "srt")
+    assert guessed == ""
+    assert len(parsed.cues) + parsed.empty == text.count("-->")
+    assert parsed.problems == []
+    assert (parsed.cues[0].start_s, parsed.cues[0].end_s, parsed.cues[0].text) == (23.0, 24.5, "You're a jerk, Thom.")
