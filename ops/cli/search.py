@@ -1,4 +1,4 @@
-"""``needle search``: the shots that match a description, an example, or both."""
+"""``needle search``: the shots that match a description, an example, spoken words, or all of it."""
 
 from __future__ import annotations
 
@@ -7,55 +7,92 @@ from typing import Any
 import click
 
 from ops.cli.main import printable
-from ops.cli.options import json_option, print_json, setting_options, settings_from
-from ops.core.errors import UsageError
-from ops.search.search import Query, Searcher
+from ops.cli.options import json_option, print_json, query_from, query_options, setting_options, settings_from
+from ops.search.search import Searcher
 
 
 @click.command(name="search")
 @click.argument("text", required=False, default="")
-@click.option("--show", "shows", multiple=True, metavar="SHOW", help="Only this show (repeatable).")
-@click.option("--like", multiple=True, metavar="SHOT|IMAGE", help="More like this shot or image file (repeatable).")
-@click.option("--unlike", multiple=True, metavar="SHOT|IMAGE", help="Less like this shot or image (repeatable).")
-@click.option("--where", multiple=True, metavar="PROBE>=0.5", help="Only shots that a probe scores so.")
+@query_options
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="Hits at the most.")
-@click.option("--exact", is_flag=True, help="Compare with every shot instead of using the index's graph.")
 @setting_options("encoder")
 @json_option
-def command(
-    text: str,
-    shows: tuple[str, ...],
-    like: tuple[str, ...],
-    unlike: tuple[str, ...],
-    where: tuple[str, ...],
-    limit: int,
-    exact: bool,
-    as_json: bool,
-    **options: Any,
-) -> None:
-    """Find shots by describing them.
+def command(text: str, limit: int, as_json: bool, **options: Any) -> None:
+    """Find shots by describing them, by what is said, or by examples.
 
-    Score is the cosine between query and shot; relevance (0-1) says how far the shot stands out from the
-    rest of the catalogue for this query.
+    Words in quotes are looked for in the dialogue, exactly; other words in the pictures, and in the dialogue
+    where a line has most of them. Score is the cosine between query and shot; relevance (0-1) says how far
+    it lies above what other questions score. Hits that are most likely not meant are not shown; --json and
+    --min-relevance 0 give them too.
 
     \b
     Example: needle search "a rabbit in a meadow" --show "Big Buck Bunny" --limit 5
+             needle search '"merry christmas"'
+             needle search "a door opens" --then "a face in the dark" --within 2
+             needle search --all "a rabbit" --all "said:good morning"
     """
-    if where:
-        raise UsageError("--where needs a probe, and this catalogue has none")
     settings = settings_from(options)
-    query = Query(text=text, shows=shows, like=like, unlike=unlike, limit=limit, exact=exact)
-    answer = Searcher(settings).search(query)
+    answer = Searcher(settings).search(query_from(text, limit, options))
     print_json(answer) if as_json else print_hits(answer)
 
 
 def print_hits(answer: dict[str, Any]) -> None:
-    """One line a hit: rank, relevance, score, show, timecode, frames, shot id."""
-    for hit in answer["hits"]:
+    """One line a hit (rank, relevance, score, show, timecode, frames, shot id) and what else speaks for it.
+
+    Hits under the cutoff are left out, unless a relevance was asked for or nothing lies above it.
+    """
+    # That only pictures were searched is worth a line where somebody quoted words.
+    if answer["reading"]["dialogue"] or '"' in answer["query"]["text"]:
+        click.echo(printable(answer["reading"]["why"]), err=True)
+    hits, cutoff = answer["hits"], answer["cutoff"]
+    shown = hits
+    if answer["query"]["min_relevance"] is None:
+        shown = [hit for hit in hits if hit["relevance"] >= cutoff] or hits
+    for hit in shown:
+        _print_hit(hit)
+    if not hits:
+        click.echo(_nothing(answer), err=True)
+    elif shown[0]["relevance"] < cutoff:
+        click.echo("nothing clearly matches: these are the nearest, try other words", err=True)
+    elif len(shown) < len(hits):
         click.echo(
-            f"{hit['rank']:>3}  {hit['relevance']:4.2f}  {hit['score']:6.3f}  {printable(hit['show']):<24.24}  "
-            f"{hit['start_timecode']}  {hit['start_frame']:>7} - {hit['end_frame']:<7}  {hit['shot_id']}"
+            f"{len(hits) - len(shown)} more under relevance {cutoff:.2f} are hidden: --min-relevance 0 shows them",
+            err=True,
         )
-    if not answer["hits"]:
-        click.echo("no shots: is there footage in the catalogue? `needle status` tells", err=True)
-    click.echo(f"{len(answer['hits'])} shots in {answer['took_ms']:.0f} ms ({answer['encoder_id']})", err=True)
+    click.echo(f"{len(shown)} shots in {answer['took_ms']:.0f} ms ({answer['encoder_id']})", err=True)
+
+
+def _print_hit(hit: dict[str, Any]) -> None:
+    click.echo(f"{hit['rank']:>3}  {hit['relevance']:4.2f}  {hit['score']:6.3f}  {_place(hit)}{_marks(hit)}")
+    match = (hit["match"]["start_frame"], hit["match"]["end_frame"])
+    if match != (hit["start_frame"], hit["end_frame"]):
+        click.echo(f"{'':19}frames {match[0]} - {match[1]} fulfil the conditions")
+    for line in hit["lines"]:
+        click.echo(f"{'':19}{line['start_timecode']}  {printable(' '.join(line['text'].split()))}")
+    if hit["then"]:
+        click.echo(f"{'then':>9}  {hit['then']['score']:6.3f}  {_place(hit['then'])}")
+
+
+def _place(hit: dict[str, Any]) -> str:
+    return (
+        f"{printable(hit['show']):<24.24}  {hit['start_timecode']}  "
+        f"{hit['start_frame']:>7} - {hit['end_frame']:<7}  {hit['shot_id']}"
+    )
+
+
+def _marks(hit: dict[str, Any]) -> str:
+    """What is worth knowing of a hit beside its place."""
+    probes = [f"{printable(each['probe'])} {each['score']:.2f}" for each in hit["probes"]]
+    folded = [f"+{len(hit['folded'])} alike"] if hit["folded"] else []
+    kinds = [name for name in ("title", "blank") if hit[f"is_{name}"]]
+    return "".join(f"  [{mark}]" for mark in [*folded, *kinds, *probes])
+
+
+def _nothing(answer: dict[str, Any]) -> str:
+    query = answer["query"]
+    narrow = [name for name in ("shows", "where", "all", "any", "then", "min_relevance") if query[name]]
+    if answer["reading"]["dialogue"] and not answer["reading"]["visual"]:
+        return "no shots: nobody says that; without quotes the pictures are searched"
+    if narrow:
+        return f"no shots: take something away ({', '.join(narrow)})"
+    return "no shots: is there footage in the catalogue? `needle status` tells"

@@ -1,96 +1,226 @@
-"""What people need to know of a shot that was found, from the lake's ``shots`` and ``videos`` tables."""
+"""What people need to know of a shot, from the lake's ``shots`` and ``videos`` tables, fast enough for every query.
+
+Partitions of the lake are read whole when a shot of theirs is first asked for, and kept: a search that finds
+fifty shots in fifty films then reads no file. After :meth:`ShotDetails.forget` a partition is read again only
+where its files changed.
+"""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from threading import Lock
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
 from ops.core.time import timecode_of
 from ops.core.types import parse_shot_id
+from ops.videos.forgotten import forgotten_ids
 
 SHOT_COLUMNS = (
     "shot_id",
     "video_id",
     "show",
+    "index",
     "start_frame",
     "end_frame",
     "start_s",
     "end_s",
+    "is_blank",
     "poster_uri",
     "proxy_uri",
+    "created_timestamp",
 )
-VIDEO_COLUMNS = ("video_id", "title", "path", "fps_num", "fps_den", "start_timecode")
-REMEMBERED = 20_000
+TABLES = ("shots", "videos")
 READERS = 8
+TIMECODES = 65_536
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Partition:
+    """One partition as it was read: columns of shots in the order of (video, index), videos by id."""
+
+    stamps: tuple[str | None, ...]
+    columns: dict[str, list[Any]]
+    rows: dict[str, int]  # row number by shot id
+    videos: dict[str, dict[str, Any]]
+    spans: dict[str, range] = field(default_factory=dict)  # row numbers by video
 
 
 class ShotDetails:
-    """Details of shots by id, read as they are needed and remembered until :meth:`forget`."""
+    """Details of shots by id; safe to use from several threads.
+
+    What was read is believed until :meth:`forget`; a shot that is not in it is looked for in the files again.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._lake = settings.lake
         self._lock = Lock()
-        self._known: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._partitions: dict[str, _Partition] = {}
+        self._believed: set[str] = set()
+        self._forgotten = 0
 
     def forget(self) -> None:
-        """Read everything anew from now on."""
+        """Look at the files anew from now on; what has not changed is not read again."""
         with self._lock:
-            self._known.clear()
+            self._believed = set()
+            self._forgotten += 1
+
+    def warm(self) -> int:
+        """Read every partition that is not known yet, and return the number of shots."""
+        return sum(len(part.rows) for part in self._all())
 
     def of(self, shot_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Details by shot id; shots that the lake does not have (any more) are left out."""
-        with self._lock:
-            found = {shot_id: self._known[shot_id] for shot_id in shot_ids if shot_id in self._known}
-        missing = [shot_id for shot_id in shot_ids if shot_id not in found]
-        if missing:
-            fresh = self._read(missing)
-            found |= fresh
-            with self._lock:
-                self._known.update(fresh)
-                while len(self._known) > REMEMBERED:
-                    self._known.popitem(last=False)
-        return found
+        """Details by shot id; shots that the lake does not have (any more) are left out.
+
+        The keys of a hit (CONTRACT), ``poster`` and ``proxy`` as storage URIs, and ``index`` and ``is_blank``.
+        """
+        return {shot_id: _details(part, row) for shot_id, part, row in self._located(shot_ids)}
+
+    def media_versions(self, shot_ids: Sequence[str]) -> dict[str, str]:
+        """A short text for each shot that changes when its proxy or its poster does."""
+        return {
+            shot_id: f"{round(part.columns['created_timestamp'][row].timestamp() * 1e6):x}"
+            for shot_id, part, row in self._located(shot_ids)
+        }
 
     def starts_of(self, video_id: str) -> list[int]:
         """Start frames of a video's shots, ascending; empty where the video is unknown."""
-        rows = self._settings.lake.read("shots", [self._settings.partition_of(video_id)], ("video_id", "start_frame"))
-        own = rows.filter(pc.equal(rows["video_id"], video_id))
-        return sorted(own["start_frame"].to_pylist())
+        part = self._partition_with(video_id)
+        starts = part.columns["start_frame"]
+        return [starts[row] for row in part.spans.get(video_id, ())]
 
-    def _read(self, shot_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        partitions: dict[str, list[str]] = {}
+    def neighbours(self, shot_id: str) -> tuple[str | None, str | None]:
+        """The shots before and after, in the same video."""
+        for _, part, row in self._located([shot_id]):
+            span = part.spans[part.columns["video_id"][row]]
+            ids = part.columns["shot_id"]
+            return (ids[row - 1] if row - 1 in span else None, ids[row + 1] if row + 1 in span else None)
+        return None, None
+
+    def video(self, video_id: str) -> dict[str, Any] | None:
+        """The row of the register of one video, or ``None``."""
+        return self._partition_with(video_id).videos.get(video_id)
+
+    def videos(self) -> list[tuple[dict[str, Any], int]]:
+        """Every registered video with the number of its shots; those that were forgotten are left out."""
+        found = [(row, len(part.spans.get(name, ()))) for part in self._all() for name, row in part.videos.items()]
+        gone = forgotten_ids(self._lake.store) if found else set()
+        return [(row, shots) for row, shots in found if row["video_id"] not in gone]
+
+    def _located(self, shot_ids: Iterable[str]) -> list[tuple[str, _Partition, int]]:
+        """``(shot id, its partition, its row there)`` of the shots that there are."""
+        wanted: dict[str, list[str]] = {}
         for shot_id in shot_ids:
             parsed = parse_shot_id(shot_id)
             if parsed:
-                partitions.setdefault(self._settings.partition_of(parsed[0]), []).append(shot_id)
-        with ThreadPoolExecutor(min(READERS, max(1, len(partitions)))) as pool:
-            parts = pool.map(lambda item: self._read_partition(*item), partitions.items())
-            return {row["shot_id"]: row for part in parts for row in part}
+                wanted.setdefault(self._settings.partition_of(parsed[0]), []).append(shot_id)
+        parts = self._read(wanted)
+        stale = [name for name, own in wanted.items() if not all(shot_id in parts[name].rows for shot_id in own)]
+        if stale:  # computed since the partition was looked at
+            with self._lock:
+                self._believed.difference_update(stale)
+            parts |= self._read(stale)
+        return [
+            (shot_id, parts[name], parts[name].rows[shot_id])
+            for name, own in wanted.items()
+            for shot_id in own
+            if shot_id in parts[name].rows
+        ]
 
-    def _read_partition(self, partition: str, shot_ids: list[str]) -> list[dict[str, Any]]:
-        lake = self._settings.lake
-        shots = _among(lake.read("shots", [partition], SHOT_COLUMNS), "shot_id", shot_ids).to_pylist()
-        wanted = sorted({shot["video_id"] for shot in shots})
-        videos = _among(lake.read("videos", [partition], VIDEO_COLUMNS), "video_id", wanted).to_pylist()
-        by_id = {video["video_id"]: video for video in videos}
-        return [_details(shot, by_id[shot["video_id"]]) for shot in shots if shot["video_id"] in by_id]
+    def _partition_with(self, video_id: str) -> _Partition:
+        name = self._settings.partition_of(video_id)
+        part = self._read([name])[name]
+        if video_id in part.videos:
+            return part
+        with self._lock:
+            self._believed.discard(name)
+        return self._read([name])[name]
+
+    def _all(self) -> list[_Partition]:
+        """Every partition; one listing of the files tells which have to be read."""
+        found = {
+            key: stat.stamp
+            for table in TABLES
+            for key, stat in self._lake.store.stats(self._lake.folder(table)).items()
+        }
+        names = {key.rsplit("/", 1)[1].removesuffix(".parquet") for key in found if key.endswith(".parquet")}
+        with self._lock:
+            unchanged = {
+                name
+                for name in names & self._partitions.keys()
+                if self._partitions[name].stamps == tuple(map(found.get, self._keys(name)))
+            }
+            self._believed = unchanged
+        return list(self._read(sorted(names)).values())
+
+    def _keys(self, name: str) -> list[str]:
+        return [f"{self._lake.folder(table)}/{name}.parquet" for table in TABLES]
+
+    def _read(self, names: Iterable[str]) -> dict[str, _Partition]:
+        """The partitions, from memory where they are believed or unchanged."""
+        with self._lock:
+            found = {name: self._partitions[name] for name in names if name in self._believed}
+            forgotten = self._forgotten
+        missing = [name for name in names if name not in found]
+        if len(missing) > 1:
+            with ThreadPoolExecutor(min(READERS, len(missing))) as pool:
+                fresh = dict(zip(missing, pool.map(self._read_partition, missing), strict=True))
+        else:
+            fresh = {name: self._read_partition(name) for name in missing}
+        with self._lock:
+            for name, part in fresh.items():
+                if part.rows or part.videos:  # names of nothing are not collected: anybody can make them up
+                    self._partitions[name] = part
+                    if forgotten == self._forgotten:  # else it may have changed since it was read
+                        self._believed.add(name)
+                else:
+                    self._partitions.pop(name, None)
+        return found | fresh
+
+    def _read_partition(self, name: str) -> _Partition:
+        # Stamps first: a file that is replaced between the two is read again the next time.
+        stats = [self._lake.store.stat(key) for key in self._keys(name)]
+        stamps = tuple(each.stamp if each else None for each in stats)
+        known = self._partitions.get(name)
+        if known and known.stamps == stamps:
+            return known
+        if not any(stamps):
+            return _Partition(stamps=stamps, columns={name: [] for name in SHOT_COLUMNS}, rows={}, videos={})
+        shots = self._lake.read("shots", [name], SHOT_COLUMNS)
+        shots = shots.sort_by([("video_id", "ascending"), ("index", "ascending")])
+        videos = {row["video_id"]: row for row in self._lake.read("videos", [name]).to_pylist()}
+        columns = {column: shots[column].to_pylist() for column in SHOT_COLUMNS}
+        return _Partition(
+            stamps=stamps,
+            columns=columns,
+            # Shots without a video are leftovers: nobody can be shown where they are from.
+            rows={
+                shot_id: row
+                for row, (shot_id, video_id) in enumerate(zip(columns["shot_id"], columns["video_id"], strict=True))
+                if video_id in videos
+            },
+            videos=videos,
+            spans=_spans(columns["video_id"]),
+        )
 
 
-def _among(table: pa.Table, column: str, values: Iterable[str]) -> pa.Table:
-    return table.filter(pc.is_in(table[column], pa.array(list(values), pa.string())))
+def _spans(video_ids: Sequence[str]) -> dict[str, range]:
+    """Row numbers of each video, whose rows lie together."""
+    spans: dict[str, range] = {}
+    for row, video_id in enumerate(video_ids):
+        spans[video_id] = range(spans[video_id].start, row + 1) if video_id in spans else range(row, row + 1)
+    return spans
 
 
-def _details(shot: dict[str, Any], video: dict[str, Any]) -> dict[str, Any]:
-    fps = Fraction(video["fps_num"], video["fps_den"])
+def _details(part: _Partition, row: int) -> dict[str, Any]:
+    shot = {name: values[row] for name, values in part.columns.items()}
+    video = part.videos[shot["video_id"]]
     return {
         "shot_id": shot["shot_id"],
         "video_id": shot["video_id"],
@@ -99,13 +229,25 @@ def _details(shot: dict[str, Any], video: dict[str, Any]) -> dict[str, Any]:
         "path": video["path"],
         "start_frame": shot["start_frame"],
         "end_frame": shot["end_frame"],
-        "fps": f"{fps.numerator}/{fps.denominator}",
+        "fps": f"{video['fps_num']}/{video['fps_den']}",
         "start_s": shot["start_s"],
         "end_s": shot["end_s"],
-        "start_timecode": timecode_or_blank(shot["start_frame"], fps, video["start_timecode"]),
+        "start_timecode": timecode_of_shot(shot["start_frame"], video),
         "poster": shot["poster_uri"],
         "proxy": shot["proxy_uri"],
+        "index": shot["index"],
+        "is_blank": shot["is_blank"],
     }
+
+
+def timecode_of_shot(frame: int, video: dict[str, Any]) -> str:
+    """Timecode of a frame of a video of the register."""
+    return _timecode(frame, video["fps_num"], video["fps_den"], video["start_timecode"] or "")
+
+
+@lru_cache(maxsize=TIMECODES)
+def _timecode(frame: int, fps_num: int, fps_den: int, start: str) -> str:
+    return timecode_or_blank(frame, Fraction(fps_num, fps_den), start)
 
 
 def timecode_or_blank(frame: int, fps: Fraction, start: str | None) -> str:

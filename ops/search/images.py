@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import stat
 import struct
 import zlib
@@ -27,23 +28,34 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises ``NotFoundError`` where there is no such file, ``UsageError`` where it is no usable picture or is
     too large to be opened safely.
     """
+    _refuse_unusual(path)
+    return _decoded(path, repr(str(path)))
+
+
+def read_image_bytes(data: bytes) -> NDArray[np.uint8]:
+    """:func:`read_image` of a file's content that came from outside. Raises ``UsageError``."""
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"the picture has {len(data) >> 20} MB; it may have {MAX_BYTES >> 20}")
+    return _decoded(io.BytesIO(data), "what was sent")
+
+
+def _decoded(source: Path | io.BytesIO, name: str) -> NDArray[np.uint8]:
     from PIL import Image, ImageOps
 
-    _refuse_unusual(path)
     try:
-        with Image.open(path, formats=FORMATS) as picture:
+        with Image.open(source, formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
-                raise _too_large(path)
+                raise _too_large(name)
             picture.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG only: decode at a fraction of the size
             upright = ImageOps.exif_transpose(picture)
             upright.thumbnail((MAX_SIDE, MAX_SIDE))
             return np.asarray(_flat(upright), np.uint8).copy()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(path) from error
+        raise _too_large(name) from error
     # What Pillow's decoders raise on damaged files.
     except (OSError, SyntaxError, ValueError, TypeError, IndexError, OverflowError, struct.error, zlib.error) as error:
         raise UsageError(
-            f"{str(path)!r} is not a picture that can be read ({', '.join(FORMATS)}): save it again as JPEG or PNG"
+            f"{name} is not a picture that can be read ({', '.join(FORMATS)}): save it again as JPEG or PNG"
         ) from error
 
 
@@ -60,8 +72,8 @@ def _refuse_unusual(path: Path) -> None:
         raise UsageError(f"{str(path)!r} has {found.st_size >> 20} MB; a picture may have {MAX_BYTES >> 20}")
 
 
-def _too_large(path: Path) -> UsageError:
-    return UsageError(f"{str(path)!r} has more than {MAX_PIXELS // 1_000_000} million pixels: scale it down")
+def _too_large(name: str) -> UsageError:
+    return UsageError(f"{name} has more than {MAX_PIXELS // 1_000_000} million pixels: scale it down")
 
 
 def _flat(picture: object) -> object:

@@ -1,13 +1,11 @@
-"""From what was asked to one vector, and from a cosine to a relevance that people can compare.
+"""From what was asked to one vector, and which shots are copies of an example.
 
 Pure functions: everything that can be wrong about ranking, without index, lake or encoder.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,18 +25,6 @@ SHORTEST = 1e-3
 
 # Cosine from which two shots count as the same pictures (a copy, another encode of the same film).
 DUPLICATE = 0.995
-
-# 1.4826 times the median absolute deviation estimates the standard deviation of a normal distribution
-# (P. J. Rousseeuw and C. Croux, "Alternatives to the median absolute deviation", 1993).
-MAD_TO_SIGMA = 1.4826
-
-# What is believed of the spread of scores before any is seen, and how many scores that belief is worth:
-# keeps the relevance sane where the catalogue has one, two or five shots, or all scores are the same.
-PRIOR_SIGMA = 0.05
-PRIOR_WEIGHT = 10
-
-# Robust z-score that counts as "half relevant": of unrelated shots one in 740 reaches it by chance.
-HALF_RELEVANT = 3.0
 
 
 def combine(
@@ -66,39 +52,6 @@ def combine(
     if not length > SHORTEST:
         raise UsageError("the examples of this query cancel each other out: take one of them away")
     return np.asarray(total / length, np.float32)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """How the whole catalogue scores for one query: the scale on which its hits are judged.
-
-    ``relevance(score) = 1 / (1 + exp(HALF_RELEVANT - z))`` with ``z = (score - median) / sigma``. So 0.05 is
-    a shot in the middle of the catalogue, 0.5 one that stands out by three sigmas, 0.88 by five. It rises
-    with the score, and means the same for every query, whatever its own scores are like (a long sentence
-    and a picture have quite different cosines).
-    """
-
-    median: float
-    sigma: float
-
-    @classmethod
-    def of(cls, scores: NDArray[np.float32]) -> Calibration:
-        """From the scores, float (S,), of a sample of the catalogue; S may be 0.
-
-        ``sigma`` is pulled towards ``PRIOR_SIGMA`` as if that had been seen in ``PRIOR_WEIGHT`` shots
-        already; with thousands of shots only the catalogue's own spread counts.
-        """
-        if not len(scores):
-            return cls(median=0.0, sigma=PRIOR_SIGMA)
-        median = float(np.median(scores))
-        seen = MAD_TO_SIGMA * float(np.median(np.abs(scores.astype(np.float64) - median)))
-        variance = (len(scores) * seen**2 + PRIOR_WEIGHT * PRIOR_SIGMA**2) / (len(scores) + PRIOR_WEIGHT)
-        return cls(median=median, sigma=math.sqrt(variance))
-
-    def relevance(self, score: float) -> float:
-        """0 to 1, never falling while ``score`` rises."""
-        z = (score - self.median) / self.sigma
-        return 0.5 * (1 + math.tanh((z - HALF_RELEVANT) / 2))  # the logistic function, without overflow
 
 
 def duplicates(vectors: NDArray[np.float32], examples: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:

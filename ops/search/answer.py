@@ -1,0 +1,98 @@
+"""The document of a search: hits as people and pages read them."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Collection, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.index.index import VectorIndex
+from ops.index.lines import LineHit
+from ops.search.candidates import Candidate
+from ops.search.hits import ShotDetails, timecode_or_blank
+from ops.search.probes import ProbeScores
+
+log = logging.getLogger(__name__)
+
+
+class HitWriter:
+    """Writes candidates as hits (CONTRACT). ``titles`` are ids of title cards, ``lines`` those found, by id."""
+
+    def __init__(
+        self, details: ShotDetails, probes: ProbeScores, titles: Collection[str], lines: Mapping[str, LineHit]
+    ) -> None:
+        self._details = details
+        self._probes = probes
+        self._titles = titles
+        self._lines = lines
+
+    def hits(self, page: Sequence[Candidate], offset: int) -> list[dict[str, Any]]:
+        """One document a candidate, ranked from ``offset + 1``; shots that left the lake are left out."""
+        shot_ids = [each.shot_id for each in page] + [each.then.shot_id for each in page if each.then]
+        details = self._details.of(shot_ids)
+        scores = self._probes.matching(shot_ids)
+        for shot_id in shot_ids:
+            if shot_id not in details:
+                log.warning("shot %s is indexed but not in the lake: left out; run `needle ingest`", shot_id)
+        known = [each for each in page if each.shot_id in details and (not each.then or each.then.shot_id in details)]
+        hits = []
+        for rank, each in enumerate(known, start=offset + 1):
+            hit = self._hit(each, rank, details, scores)
+            if each.then:
+                hit["then"] = self._hit(each.then, rank, details, scores)
+            hits.append(hit)
+        return hits
+
+    def _hit(
+        self,
+        candidate: Candidate,
+        rank: int,
+        details: Mapping[str, dict[str, Any]],
+        scores: Mapping[str, list[tuple[str, float]]],
+    ) -> dict[str, Any]:
+        shot = dict(details[candidate.shot_id])
+        shot.pop("index")
+        is_blank = shot.pop("is_blank")
+        start, end = candidate.match or (shot["start_frame"], shot["end_frame"])
+        return {
+            "rank": rank,
+            "score": round(candidate.score, 6),
+            "relevance": round(candidate.relevance, 6),
+            **shot,
+            "matched": list(candidate.matched),
+            "lines": [self._line(self._lines[name], shot) for name in candidate.line_ids],
+            "probes": [{"probe": name, "score": round(score, 6)} for name, score in scores.get(candidate.shot_id, ())],
+            "folded": list(candidate.folded),
+            "is_blank": is_blank,
+            "is_title": candidate.shot_id in self._titles,
+            "match": {"start_frame": start, "end_frame": end},
+            "then": None,
+        }
+
+    def _line(self, line: LineHit, shot: Mapping[str, Any]) -> dict[str, Any]:
+        video = self._details.video(line.video_id) or {}
+        return {
+            "line_id": line.line_id,
+            "text": line.text,
+            "start_s": line.start_s,
+            "end_s": line.end_s,
+            "start_frame": line.start_frame,
+            "end_frame": line.end_frame,
+            "start_timecode": timecode_or_blank(line.start_frame, Fraction(shot["fps"]), video.get("start_timecode")),
+            "language": line.language,
+            "source": line.source,
+        }
+
+
+def fill_scores(index: VectorIndex, page: Sequence[Candidate], vector: NDArray[np.float32] | None) -> None:
+    """Give candidates that no pictures were compared for the cosine with ``vector``; 0 without one."""
+    missing = [each for each in page if math.isnan(each.score)]
+    vectors = index.vectors([each.shot_id for each in missing]) if missing and vector is not None else {}
+    for each in missing:
+        own = vectors.get(each.shot_id)
+        each.score = float(own @ vector) if own is not None and vector is not None else 0.0

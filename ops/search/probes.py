@@ -1,0 +1,117 @@
+"""Conditions on what probes say of shots: ``closeup>=0.5``, read from the lake's ``probe_scores/<probe>``."""
+
+from __future__ import annotations
+
+import operator
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from threading import Lock
+
+from ops.core.errors import NotFoundError, UsageError
+from ops.core.settings import Settings
+
+TABLE = "probe_scores"
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+_FILTER = re.compile(r"\s*([^<>=\s][^<>=]*?)\s*(>=|<=|>|<)\s*(\d*\.?\d+)\s*")
+
+# Probes are scored while the service runs, without a new version of the index.
+REREAD_AFTER_S = 10.0
+
+# From this score on a probe says that the label applies.
+YES = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeFilter:
+    """``probe`` compared with ``bound`` (0 to 1) by one of ``>=``, ``<=``, ``>``, ``<``."""
+
+    probe: str
+    comparison: str
+    bound: float
+
+    def holds(self, score: float) -> bool:
+        """Whether a shot with that score fulfils it."""
+        return COMPARISONS[self.comparison](round(score, 6), self.bound)  # scores are float32
+
+
+def parse_filter(text: str) -> ProbeFilter:
+    """``closeup>=0.5`` as a filter. Raises ``UsageError`` where it is none."""
+    found = _FILTER.fullmatch(text)
+    if not found or not 0 <= float(found[3]) <= 1:
+        raise UsageError(f"{text!r} is no condition on a probe: write NAME>=0.5 (>=, <=, > or <, and 0 to 1)")
+    return ProbeFilter(probe=found[1], comparison=found[2], bound=float(found[3]))
+
+
+class ProbeScores:
+    """What probes say of shots; read when it is first asked for, and again after ten seconds."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._lake = settings.lake
+        self._lock = Lock()
+        self._known: dict[str, tuple[float, dict[str, float]]] = {}
+        self._names: list[str] = []
+        self._list_again_at = 0.0
+
+    def names(self) -> list[str]:
+        """Names of the probes that have scored shots, sorted."""
+        with self._lock:
+            return list(self._listed())
+
+    def _listed(self) -> list[str]:
+        if time.monotonic() >= self._list_again_at:
+            folder = f"{self._lake.folder(TABLE)}/"
+            keys = (key.removeprefix(folder) for key in self._lake.store.list(folder.rstrip("/")))
+            self._names = sorted({key.rsplit("/", 1)[0] for key in keys if key.endswith(".parquet") and "/" in key})
+            self._list_again_at = time.monotonic() + REREAD_AFTER_S
+        return self._names
+
+    def forget(self) -> None:
+        """Read everything anew from now on."""
+        with self._lock:
+            self._known.clear()
+            self._list_again_at = 0.0
+
+    def of(self, probe: str) -> dict[str, float]:
+        """Scores, 0 to 1, by shot id. Raises ``NotFoundError``, naming those that exist, where there is none."""
+        with self._lock:
+            read_at, scores = self._known.get(probe, (0.0, {}))
+            if scores and time.monotonic() - read_at < REREAD_AFTER_S:
+                return scores
+            known = self._listed()
+            if probe not in known:
+                raise _no_probe(probe, known)
+            table = self._lake.read(f"{TABLE}/{probe}", columns=("shot_id", "score"))
+            scores = dict(zip(table["shot_id"].to_pylist(), table["score"].to_pylist(), strict=True))
+            self._known[probe] = (time.monotonic(), scores)
+            return scores
+
+    def matching(self, shot_ids: Sequence[str]) -> dict[str, list[tuple[str, float]]]:
+        """The probes that say yes (a score of at least 0.5) of each of the shots, best first."""
+        found: dict[str, list[tuple[str, float]]] = {}
+        for name in self.names():
+            scores = self.of(name)
+            for shot_id in shot_ids:
+                if scores.get(shot_id, 0.0) >= YES:
+                    found.setdefault(shot_id, []).append((name, scores[shot_id]))
+        return {shot_id: sorted(pairs, key=lambda pair: (-pair[1], pair[0])) for shot_id, pairs in found.items()}
+
+    def fulfilling(self, filters: Sequence[ProbeFilter]) -> set[str]:
+        """Shots that fulfil every filter (at least one is given); a shot without a score fulfils none."""
+        kept = [{shot_id for shot_id, score in self.of(each.probe).items() if each.holds(score)} for each in filters]
+        return set.intersection(*kept)
+
+
+def _no_probe(probe: str, known: Sequence[str]) -> NotFoundError:
+    if not known:
+        return NotFoundError(f"no probe {probe!r}: this catalogue has none yet")
+    near = get_close_matches(probe, known, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return NotFoundError(f"no probe {probe!r}: {hint}there are {', '.join(known)}")

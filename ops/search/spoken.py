@@ -1,0 +1,118 @@
+"""Whether a query means what is said, and the shots in which it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from ops.core.errors import NotFoundError
+from ops.index.lines import LineHit, LineIndex
+from ops.search.words import Words, content_words, coverage, parse_words, stems_of
+
+# Lines looked at to decide whether a query means spoken words.
+GLANCE = 20
+# Lines that may answer one query.
+MOST_LINES = 1000
+# A line must have this share of a query's content words, and at least two of them: one word that is also
+# spoken somewhere ("car") says nothing about what was meant; and people remember most of a line, not all of it.
+TOGETHER = 0.75
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a query was understood.
+
+    ``visual``: its words, or examples, are looked for in the pictures. ``dialogue``: in the lines, of which
+    ``lines`` fit, best first, each with the share of the asked words that it has. ``seen_text`` are the words
+    for the pictures. ``why`` is one sentence for people.
+    """
+
+    visual: bool
+    dialogue: bool
+    why: str
+    seen_text: str = ""
+    lines: list[tuple[LineHit, float]] = field(default_factory=list)
+
+
+def read_query(
+    text: str, use: str, lines: LineIndex | None, shows: Sequence[str], *, has_examples: bool = False
+) -> Reading:
+    """Decide what of ``text`` is looked for in pictures and what in lines.
+
+    ``use`` is ``auto``, ``off`` or ``only``; ``has_examples``: shots or pictures are looked for in any case.
+    Raises ``NotFoundError`` for ``only`` where no dialogue is indexed.
+    """
+    words = parse_words(text)
+    if use == "off":
+        return _seen(words.plain, "dialogue is off: only what is seen was searched")
+    if lines is None:
+        if use == "only":
+            raise NotFoundError(
+                "no dialogue is indexed: put subtitles (.srt, .vtt, .ass) beside the films and run `needle ingest`"
+            )
+        return _seen(words.plain, "no dialogue is indexed: only what is seen was searched")
+    if use == "only":
+        found = find_lines(words, lines, shows)
+        return Reading(visual=False, dialogue=True, why=_said(words, found, lines), lines=found)
+    if words.phrases:
+        found = find_lines(replace(words, rest=""), lines, shows)
+        visual = bool(words.rest) or has_examples
+        why = _said(words, found, lines) + ("; what is seen was searched too" if visual else "")
+        return Reading(visual=visual, dialogue=True, why=why, seen_text=words.rest, lines=found)
+    return _guessed(words, lines, shows)
+
+
+def find_lines(
+    words: Words, lines: LineIndex, shows: Sequence[str], limit: int = MOST_LINES
+) -> list[tuple[LineHit, float]]:
+    """Lines with every phrase and any of the other words, best first, with the share of those words that they have."""
+    wanted = content_words(words.rest) or stems_of(words.rest)
+    found = lines.search(words.rest, phrases=words.phrases, shows=shows, limit=limit)
+    return [(line, coverage(wanted, line.text) if wanted else 1.0) for line in found]
+
+
+def find_said(text: str, lines: LineIndex, shows: Sequence[str]) -> list[tuple[LineHit, float]]:
+    """The lines of :func:`find_lines` that say ``text``: every phrase, and most of the other words together."""
+    words = parse_words(text)
+    return [each for each in find_lines(words, lines, shows) if each[1] >= TOGETHER]
+
+
+def _guessed(words: Words, lines: LineIndex, shows: Sequence[str]) -> Reading:
+    """A text without quotes: spoken words only where they occur together in a line."""
+    wanted = content_words(words.rest)
+    glance = find_lines(words, lines, shows, GLANCE) if wanted else []
+    together = [each for each in glance if each[1] >= TOGETHER]
+    if len(wanted) > 1 and together:
+        if len(together) == GLANCE:
+            together = [each for each in find_lines(words, lines, shows) if each[1] >= TOGETHER]
+        why = f"{_in_lines(words.rest, len(together))}; what is seen was searched too"
+        return Reading(visual=True, dialogue=True, why=why, seen_text=words.rest, lines=together)
+    if len(wanted) == 1 and together:
+        count = f"at least {GLANCE}" if len(together) == GLANCE else str(len(together))
+        plural = "" if len(together) == 1 else "s"
+        hint = f"; said in {count} line{plural} too: put it in quotes to find {'it' if not plural else 'them'}"
+        return _seen(words.rest, f"what is seen was searched{hint}")
+    return _seen(words.rest, "what is seen was searched: no line has these words together")
+
+
+def _seen(text: str, why: str) -> Reading:
+    return Reading(visual=True, dialogue=False, why=why, seen_text=text)
+
+
+def _said(words: Words, found: Sequence[object], lines: LineIndex) -> str:
+    said = " and ".join(f"'{phrase}'" for phrase in words.phrases) or f"'{words.rest}'"
+    if not found:
+        return f"nobody says {said} in {lines.count()} line{'' if lines.count() == 1 else 's'}"
+    return _in_lines(said.strip("'"), len(found)) if words.phrases else f"{_in_words(words.rest, len(found))}"
+
+
+def _in_lines(text: str, count: int) -> str:
+    return f"'{text}' is said in {_lines(count)}"
+
+
+def _in_words(text: str, count: int) -> str:
+    return f"{_lines(count)} {'has' if count == 1 else 'have'} words of '{text}'"
+
+
+def _lines(count: int) -> str:
+    return f"{count} line{'' if count == 1 else 's'}" if count < MOST_LINES else f"{MOST_LINES} lines or more"

@@ -1,0 +1,83 @@
+"""What the words of a query are: quoted phrases, the rest, and which words carry its content.
+
+Pure functions: whether a query means spoken words is decided from these, without index or lake.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ops.index.words import words_of
+
+# Straight and curly double quotes, and guillemets. Single quotes are apostrophes far more often.
+_OPENING, _CLOSING = '"“„«', '"”“»'
+_PHRASE = re.compile(f"[{_OPENING}]([^{_OPENING}{_CLOSING}]*)[{_CLOSING}]")
+_QUOTES = re.compile(f"[{_OPENING}{_CLOSING}]")
+
+# Words that say nothing about what is meant: English articles, pronouns, prepositions, auxiliaries, and what is
+# left of them after an apostrophe. A short list on purpose: a word too many here would hide a line, a word too
+# few costs nothing.
+_EMPTY_WORDS = """
+a about all also am an and any are aren as at be been being but by can could couldn d did didn do does doesn doing
+don for from had hadn has hasn have haven having he her here hers him his how i if in into is isn it its just let ll
+m me my no nor not of off on or our ours out over re s she should shouldn so some such t than that the their theirs
+them then there these they this those through to too under up ve very was wasn we were weren what when where which
+while who whom why will with won would wouldn you your yours
+"""
+_EMPTY = frozenset(_EMPTY_WORDS.split())
+
+# Endings after which at least three letters must be left; longest first.
+_ENDINGS = ("ingly", "edly", "ings", "ing", "ies", "ied", "ely", "ers", "est", "ed", "es", "ly", "er", "e", "y", "s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """A text as it was meant: quoted ``phrases``, the ``rest`` without them, and all of it without quotes."""
+
+    phrases: tuple[str, ...]
+    rest: str
+    plain: str
+
+
+def parse_words(text: str) -> Words:
+    """Split a text into quoted phrases and the rest; a quote without its other half counts as nothing.
+
+    A phrase without any letter or figure is none.
+    """
+    phrases = tuple(" ".join(found.split()) for found in _PHRASE.findall(text) if words_of(found))
+    rest = " ".join(_QUOTES.sub(" ", _PHRASE.sub(" ", text)).split())
+    return Words(phrases=phrases, rest=rest, plain=" ".join(_QUOTES.sub(" ", text).split()))
+
+
+def stems_of(text: str) -> list[str]:
+    """Stems of all words, in order."""
+    return [stem(word) for word in words_of(text)]
+
+
+def content_words(text: str) -> list[str]:
+    """Stems of the words that say something, each once, in order."""
+    return list(dict.fromkeys(stem(word) for word in words_of(text) if word not in _EMPTY))
+
+
+def stem(word: str) -> str:
+    """The word without its inflection.
+
+    A light stemmer, after D. Harman, "How effective is suffixing?" (1991): it only decides whether a line
+    has a query's words; the lines themselves are found by the index, with its own stemmer.
+    """
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not (ending == "s" and word.endswith("ss")):
+            word = word[: -len(ending)]
+            break
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls":
+        word = word[:-1]  # running -> runn -> run
+    return word
+
+
+def coverage(wanted: Iterable[str], line: str) -> float:
+    """Share of the stems ``wanted`` that the line has, 0 to 1; 0 where none is wanted."""
+    stems = list(wanted)
+    said = set(stems_of(line))
+    return sum(each in said for each in stems) / len(stems) if stems else 0.0

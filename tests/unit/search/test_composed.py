@@ -1,0 +1,255 @@
+"""Composed queries over a small true lake: lines, probes, conditions, sequences, folding, titles."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ops.core.errors import NotFoundError, UsageError
+from ops.core.settings import Settings, load_settings
+from ops.core.types import shot_id_of
+from ops.index.build import wanted_rows
+from ops.index.index import publish
+from ops.index.lines import LineRow, publish_lines
+from ops.search.search import Condition, Query, Searcher, Then
+from tests.lakes import ENCODER, shot_rows, vector_rows, video_id, video_row
+from tests.unit.search.test_search import ColourEncoder, lean
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+RED, GREEN, BLUE = np.eye(3)
+SCRIPT = {
+    0: [RED, GREEN, BLUE, GREEN, RED, BLUE],
+    1: [GREEN, RED, RED, RED, RED, BLUE],
+    2: [BLUE, BLUE, GREEN, RED, GREEN, GREEN],
+}
+LINES = [
+    ("Merry Christmas, everybody!", 0, 12, 36),
+    ("The robot shook my hand.", 1, 30, 40),
+    ("Christmas was never merry.", 2, 50, 60),
+    ("<b>Nobody</b> said hand", 2, 100, 110),
+]
+
+
+def shot(number: int, index: int) -> str:
+    return shot_id_of(video_id(number), 24 * index)
+
+
+def write_film(settings: Settings, number: int, vectors: list[NDArray[np.float32]]) -> None:
+    partition = settings.partition_of(video_id(number))
+    show = {"show": f"show {number}"}
+    settings.lake.write("videos", partition, [video_row(number, **show)])
+    settings.lake.write("shots", partition, shot_rows(number, len(vectors), is_blank=False, **show))
+    rows = [
+        row | {"embedding": vector, "vector_hash": vector.tobytes().hex()[:32]}
+        for row, vector in zip(vector_rows(number, len(vectors), **show), vectors, strict=True)
+    ]
+    settings.lake.write(f"shot_embeddings/{ENCODER}", partition, rows)
+
+
+def write_probe(settings: Settings, probe: str, scores: dict[str, float]) -> None:
+    rows = [
+        {"shot_id": name, "video_id": name.split(":")[0], "score": score, "probe_version": "1",
+         "event_timestamp": NOW, "created_timestamp": NOW}
+        for name, score in scores.items()
+    ]  # fmt: skip
+    settings.lake.write(f"probe_scores/{probe}", "all", rows)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    settings = load_settings(home=tmp_path)
+    for number, colours in SCRIPT.items():
+        write_film(settings, number, [lean(colour, 0.1 * number + 0.02 * at) for at, colour in enumerate(colours)])
+    publish(settings, ENCODER, lambda: wanted_rows(settings, ENCODER))
+    publish_lines(settings, [
+        LineRow(
+            line_id=f"line{number}", video_id=video_id(film), show=f"show {film}",
+            shot_ids=tuple(shot(film, at) for at in range(start // 24, (end - 1) // 24 + 1)),
+            start_frame=start, end_frame=end, start_s=start / 24, end_s=end / 24,
+            text=text, language="en", source="sidecar",
+        )
+        for number, (text, film, start, end) in enumerate(LINES)
+    ])  # fmt: skip
+    write_probe(settings, "closeup", {shot(0, 0): 0.9, shot(1, 1): 0.7, shot(1, 2): 0.2})
+    return settings
+
+
+@pytest.fixture
+def searcher(settings: Settings) -> Searcher:
+    return Searcher(settings, encoder=ColourEncoder())
+
+
+def ids(answer: dict[str, Any]) -> list[str]:
+    return [hit["shot_id"] for hit in answer["hits"]]
+
+
+def test_a_quoted_query_finds_only_where_it_is_said(searcher: Searcher) -> None:
+    answer = searcher.search(Query(text='"merry christmas"'))
+    assert set(ids(answer)) == {shot(0, 0), shot(0, 1)}, "in this order of words, on both shots under the line"
+    assert answer["reading"] == {"visual": False, "dialogue": True, "why": "'merry christmas' is said in 1 line"}
+    assert answer["dialogue_version"]
+    first = answer["hits"][0]
+    assert first["matched"] == ["dialogue"] and first["relevance"] == 1.0 and -1 <= first["score"] <= 1
+    assert first["lines"] == [
+        {
+            "line_id": "line0", "text": "Merry Christmas, everybody!", "start_s": 0.5, "end_s": 1.5,
+            "start_frame": 12, "end_frame": 36, "start_timecode": "01:00:00:12", "language": "en",
+            "source": "sidecar",
+        }
+    ]  # fmt: skip
+    assert ids(searcher.search(Query(text='"christmas robot"'))) == []
+
+
+def test_words_that_occur_together_in_a_line_are_fused(searcher: Searcher) -> None:
+    answer = searcher.search(Query(text="did robots shake red hands", limit=100))
+    assert answer["reading"]["visual"] and not answer["reading"]["dialogue"], "two of four words are not most of them"
+    answer = searcher.search(Query(text="a robot with red hands that shook", limit=100))
+    assert answer["reading"]["dialogue"] and answer["reading"]["visual"]
+    first = answer["hits"][0]
+    assert first["shot_id"] == shot(1, 1) and first["matched"] == ["visual", "dialogue"], (
+        "red, and said: both ranks add"
+    )
+    assert len(set(ids(answer))) == len(ids(answer)) == 18, "every shot once"
+    paged = [hit for at in range(0, 18, 4) for hit in searcher.search(
+        Query(text="a robot with red hands that shook", limit=4, offset=at))["hits"]]  # fmt: skip
+    assert paged == answer["hits"]
+
+
+def test_one_word_stays_visual_and_tells_of_the_lines(searcher: Searcher) -> None:
+    answer = searcher.search(Query(text="hand"))
+    assert not answer["reading"]["dialogue"] and "said in 2 lines too" in answer["reading"]["why"]
+
+
+def test_dialogue_can_be_off_or_alone(searcher: Searcher) -> None:
+    off = searcher.search(Query(text='"merry christmas"', dialogue="off", limit=100))
+    assert len(off["hits"]) == 18 and not off["reading"]["dialogue"]
+    only = searcher.search(Query(text="merry christmas", dialogue="only"))
+    assert {line["line_id"] for hit in only["hits"] for line in hit["lines"]} == {"line0", "line2"}
+    limited = searcher.search(Query(text="christmas", dialogue="only", shows=("show 2",)))
+    assert ids(limited) == [shot(2, 2)]
+
+
+def test_a_probe_filters(searcher: Searcher) -> None:
+    assert set(ids(searcher.search(Query(text="red", where=("closeup>=0.5",))))) == {shot(0, 0), shot(1, 1)}
+    assert ids(searcher.search(Query(text="red", where=("closeup < 0.5",)))) == [shot(1, 2)]
+    hits = searcher.search(Query(text="red", where=("closeup>=0.9",)))["hits"]
+    assert [hit["shot_id"] for hit in hits] == [shot(0, 0)]
+    assert hits[0]["probes"] == [{"probe": "closeup", "score": 0.9}]
+    with pytest.raises(NotFoundError, match=r"no probe 'close'.*closeup"):
+        searcher.search(Query(text="red", where=("close>0.5",)))
+
+
+def test_conditions_meet_in_frames(searcher: Searcher) -> None:
+    said_on_red = searcher.search(Query(all_of=(Condition(text="red"), Condition(dialogue='"merry christmas"'))))
+    assert ids(said_on_red) == [shot(0, 0)]
+    hit = said_on_red["hits"][0]
+    assert hit["match"] == {"start_frame": 12, "end_frame": 24} and hit["matched"] == ["visual", "dialogue"]
+    assert [line["line_id"] for line in hit["lines"]] == ["line0"]
+    either = searcher.search(
+        Query(any_of=(Condition(dialogue="robot hand"), Condition(probe="closeup>=0.8")), limit=50)
+    )
+    assert set(ids(either)) == {shot(1, 1), shot(0, 0)}
+    assert {hit["shot_id"]: tuple(hit["match"].values()) for hit in either["hits"]} == {
+        shot(1, 1): (30, 40),
+        shot(0, 0): (0, 24),
+    }
+    ranked = searcher.search(Query(text="green", all_of=(Condition(dialogue="hand"),), limit=50))
+    assert ids(ranked)[0] == shot(2, 4) and set(ids(ranked)) == {shot(1, 1), shot(2, 4)}
+
+
+def test_a_sequence_is_a_shot_and_what_follows_it(searcher: Searcher) -> None:
+    answer = searcher.search(Query(text="red", then=Then(text="blue", within=1), limit=100))
+    pairs = [(hit["shot_id"], hit["then"]["shot_id"]) for hit in answer["hits"]]
+    assert set(pairs[:2]) == {(shot(0, 4), shot(0, 5)), (shot(1, 4), shot(1, 5))}
+    assert all(
+        hit["then"]["video_id"] == hit["video_id"] and hit["then"]["start_frame"] == hit["end_frame"]
+        for hit in answer["hits"]
+    )
+    relevances = [hit["relevance"] for hit in answer["hits"]]
+    assert relevances == sorted(relevances, reverse=True)
+    wider = searcher.search(Query(text="red", then=Then(text="blue", within=2), limit=100))
+    best = {hit["shot_id"]: hit["then"]["shot_id"] for hit in wider["hits"]}
+    assert best[shot(0, 0)] == shot(0, 2) and best[shot(1, 3)] == shot(1, 5)
+    assert not {shot(n, 5) for n in range(3)} & set(best), "nothing follows the last shot"
+
+
+def test_near_duplicates_are_folded_over_all_pages(settings: Settings) -> None:
+    publish(settings, ENCODER, lambda: wanted_rows(settings, ENCODER))
+    searcher = Searcher(settings, encoder=ColourEncoder())
+    whole = searcher.search(Query(text="red", fold=True, limit=50))
+    plain = searcher.search(Query(text="red", limit=50))
+    shown = ids(whole)
+    folded = [name for hit in whole["hits"] for name in hit["folded"]]
+    assert folded and set(shown) | set(folded) == set(ids(plain)) and not set(shown) & set(folded)
+    paged = [
+        name for at in range(0, len(shown), 2) for name in ids(
+            searcher.search(Query(text="red", fold=True, limit=2, offset=at)))
+    ]  # fmt: skip
+    assert paged == shown
+
+
+def test_the_least_relevance_cuts_and_the_cutoff_does_not_move(searcher: Searcher) -> None:
+    plain = searcher.search(Query(text="red", limit=50))
+    least = plain["hits"][4]["relevance"]
+    cut = searcher.search(Query(text="red", limit=50, min_relevance=least))
+    assert cut["hits"] == [hit for hit in plain["hits"] if hit["relevance"] >= least]
+    assert cut["cutoff"] == plain["cutoff"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"text": "x", "where": ("closeup",)}, "no condition on a probe"),
+        ({"text": "x", "where": ("closeup>=1.5",)}, "0 to 1"),
+        ({"text": "x", "dialogue": "maybe"}, "auto, off or only"),
+        ({"text": "x", "like": ("a",), "dialogue": "only"}, "lines alone"),
+        ({"like": ("a",), "dialogue": "only"}, "lines alone"),
+        ({"text": "x", "min_relevance": 2.0}, "min_relevance"),
+        ({"text": "x", "min_relevance": float("nan")}, "min_relevance"),
+    ],
+)
+def test_senseless_filters_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Query(**wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{}, {"text": "a", "dialogue": "b"}, {"text": " "}, {"text": "x" * 10_000}, {"probe": "x"},
+     {"text": "a", "relevance": -1.0}],
+)  # fmt: skip
+def test_senseless_conditions_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        Condition(**wrong)
+
+
+def test_a_document_and_its_query_are_the_same() -> None:
+    query = Query(
+        text="a", like=("b",), then=Then(text="c", within=2), all_of=(Condition(text="d", relevance=0.7),),
+        any_of=(Condition(dialogue="e"), Condition(probe="f>0.1")), min_relevance=0.25, fold=True,
+    )  # fmt: skip
+    assert Query.from_document(query.document()) == query
+    for wrong in ({"text": 5}, {"txt": "a"}, {"text": "a", "like": "b"}, {"text": "a", "limit": True},
+                  {"text": "a", "limit": 1.5}, {"text": "a", "all": [{"textt": "b"}]}, {"text": "a", "then": "b"},
+                  {"text": "a", "shows": [1]}, {"text": "a", "fold": 1}, {"text": None}):  # fmt: skip
+        with pytest.raises(UsageError):
+            Query.from_document(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a red car", Condition(text="a red car")),
+        ("seen: a car", Condition(text="a car")),
+        ('said:"merry christmas"', Condition(dialogue='"merry christmas"')),
+        ("probe:closeup>=0.5", Condition(probe="closeup>=0.5")),
+        ("12:30 at night", Condition(text="12:30 at night")),
+    ],
+)
+def test_conditions_are_written_on_the_command_line(text: str, expected: Condition) -> None:
+    assert Condition.parse(text) == expected

@@ -1,0 +1,107 @@
+"""Calibrating scores and choosing what is hidden: pure functions, so pure numbers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ops.search.relevance import (
+    BELOW_BEST,
+    CHANCE_HITS,
+    EARLIEST,
+    LATEST,
+    Calibration,
+    background,
+    half_relevant,
+)
+
+
+def normal(rows: int, columns: int, centre: float, sigma: float) -> NDArray[np.float32]:
+    return np.random.default_rng(3).normal(centre, sigma, (rows, columns)).astype(np.float32)
+
+
+def test_relevance_is_the_logistic_of_background_sigmas() -> None:
+    calibration = Calibration.of(normal(100, 2000, 0.02, 0.09), 500)
+    assert calibration.centre == pytest.approx(0.02, abs=0.002)
+    assert calibration.sigma == pytest.approx(0.09, abs=0.001)
+    assert calibration.half == pytest.approx(half_relevant(500), abs=0.05)
+    for z in (-4.0, 0.0, 1.0, 3.0, 12.0):
+        score = calibration.centre + z * calibration.sigma
+        assert calibration.relevance(score) == pytest.approx(1 / (1 + math.exp(calibration.half - z)))
+
+
+def test_half_relevant_is_where_chance_puts_three_shots_until_it_stays() -> None:
+    assert half_relevant(0) == half_relevant(1) == EARLIEST
+    assert half_relevant(132) == pytest.approx(2.0, abs=0.01)
+    chances = np.random.default_rng(5).standard_normal((2000, 132))
+    assert (chances > half_relevant(132)).sum(axis=1).mean() == pytest.approx(CHANCE_HITS, rel=0.1)
+    assert half_relevant(10_000) == half_relevant(10**8) == LATEST
+    sizes = [half_relevant(shots) for shots in range(1, 2000)]
+    assert sizes == sorted(sizes)
+
+
+def test_true_matches_in_the_background_do_not_move_the_scale() -> None:
+    plain = normal(100, 500, 0.0, 0.1)
+    mixed = plain.copy()
+    mixed[:, :15] += 0.5
+    for score in (0.1, 0.3):
+        assert Calibration.of(mixed, 500).relevance(score) == pytest.approx(
+            Calibration.of(plain, 500).relevance(score), abs=0.05
+        )
+
+
+def test_scores_that_end_early_have_an_earlier_half() -> None:
+    """Shots against shots: a wide, flat distribution, of which nothing lies 2.5 sigmas out."""
+    flat = np.random.default_rng(1).uniform(-0.2, 0.8, (100, 1000)).astype(np.float32)
+    calibration = Calibration.of(flat, 1000)
+    assert calibration.half < LATEST
+    assert calibration.relevance(0.799) >= 0.5 > calibration.relevance(0.75)
+
+
+@pytest.mark.parametrize("values", [[], [[0.3]], [[0.3, 0.1]], [[0.3] * 5], [[0.3] * 2000], [[math.nan, 0.2]]])
+def test_tiny_and_constant_backgrounds_give_sane_values(values: list[list[float]]) -> None:
+    calibration = Calibration.of(np.array(values, np.float32), 1)
+    assert 0 < calibration.sigma < 1
+    relevances = [calibration.relevance(score) for score in (-1.0, 0.0, 0.1, 0.3, 1.0)]
+    assert all(0 <= value <= 1 for value in relevances) and relevances == sorted(relevances)
+
+
+@settings(max_examples=100, deadline=None)
+@given(asked=st.lists(st.floats(-1, 1, width=32), min_size=2, max_size=10), sigma=st.floats(0.001, 1))
+def test_relevance_never_falls_while_the_score_rises(asked: list[float], sigma: float) -> None:
+    calibration = Calibration(centre=0.1, sigma=sigma, half=2.0)
+    values = [calibration.relevance(score) for score in sorted(asked)]
+    assert values == sorted(values) and 0 <= values[0] <= values[-1] <= 1
+
+
+@given(st.floats(0.01, 0.99))
+def test_score_at_is_the_inverse(relevance: float) -> None:
+    calibration = Calibration(centre=0.1, sigma=0.05, half=2.0)
+    assert calibration.relevance(calibration.score_at(relevance)) == pytest.approx(relevance)
+
+
+def test_the_cutoff_follows_the_best_hit() -> None:
+    calibration = Calibration(centre=0.0, sigma=0.1, half=2.0)
+    assert calibration.cutoff(None) == calibration.cutoff(0.0) == calibration.cutoff(0.39) == 0.5
+    assert calibration.cutoff(0.6) == pytest.approx(calibration.relevance(0.6 - BELOW_BEST * 0.1))
+    assert calibration.cutoff(0.6) > 0.5
+
+
+def test_backgrounds_ask_the_same_kind_of_question() -> None:
+    generator = np.random.default_rng(2)
+    sample = generator.standard_normal((40, 16)).astype(np.float32)
+    sample /= np.linalg.norm(sample, axis=1, keepdims=True)
+    texts = sample[:5] * np.float32(-1)
+    np.testing.assert_allclose(background(sample, texts, 0, 0), texts @ sample.T, atol=1e-6)
+    alone = background(sample, None, 1, 0, questions=30)
+    assert alone.shape == (30, 40) and (np.isnan(alone).sum(axis=1) == 1).all(), "a shot does not judge itself"
+    assert np.nanmax(alone) < 0.999
+    both = background(sample, texts, 2, 1, questions=30)
+    assert (np.isnan(both).sum(axis=1) == 3).all()
+    np.testing.assert_array_equal(both, background(sample, texts, 2, 1, questions=30))
+    assert background(sample[:1], None, 1, 0).shape == (0, 1), "no other shot to ask about"

@@ -1,0 +1,87 @@
+"""Title cards: drawn ones are recognised by what they share, and nothing is hidden where the encoder sees nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ops.core.settings import load_settings
+from ops.index.build import wanted_rows
+from ops.index.index import publish
+from ops.search.search import Query, Searcher
+from ops.search.titles import LEAST_GAP, TitleDirection, asks_for_titles, draw_cards
+from tests.lakes import ENCODER
+from tests.unit.search.test_search import ColourEncoder, lean, shot, write_video
+
+
+class WritingEncoder(ColourEncoder):
+    """Sees writing on a plain background: most of the picture is one colour, and the edges are hard."""
+
+    def encode_prepared(self, prepared_N: NDArray[np.float32]) -> NDArray[np.float32]:
+        vectors = super().encode_prepared(prepared_N)
+        for vector, frame in zip(vectors, prepared_N, strict=True):
+            middle = np.median(frame.reshape(-1, 3), axis=0)
+            plain = np.abs(frame - middle).max(axis=2) < 0.05
+            if 0.6 < plain.mean() < 0.999:
+                vector[:] = 0
+                vector[7] = 1
+        return vectors
+
+
+def test_cards_are_always_the_same_and_are_writing_on_plain_paper() -> None:
+    cards = draw_cards()
+    assert cards.dtype == np.uint8 and cards.ndim == 4 and cards.shape[3] == 3
+    np.testing.assert_array_equal(cards, draw_cards())
+    for card in cards:
+        middle = np.median(card.reshape(-1, 3), axis=0)
+        inked = (np.abs(card - middle).max(axis=2) > 60).mean()
+        assert 0.001 < inked < 0.3
+    assert {bool(card.mean() > 128) for card in cards} == {True, False}, "light and dark"
+
+
+def test_a_direction_needs_cards_that_stand_apart_from_the_catalogue() -> None:
+    generator = np.random.default_rng(0)
+    cards = np.eye(8, dtype=np.float32)[[7]] + np.float32(0.1) * generator.standard_normal((12, 8)).astype(np.float32)
+    cards /= np.linalg.norm(cards, axis=1, keepdims=True)
+    direction = TitleDirection.of(cards)
+    assert direction.own > 0.9 and np.linalg.norm(direction.vector) == pytest.approx(1)
+    threshold = direction.threshold(np.zeros(50, np.float32))
+    assert threshold is not None and 0.7 < threshold < direction.own
+    assert direction.threshold(np.full(50, direction.own - LEAST_GAP / 2, np.float32)) is None
+
+
+@pytest.mark.parametrize("text", ["end credits", "a title card", "white TEXT on black", "film logo with a tree"])
+def test_who_asks_for_writing_gets_it(text: str) -> None:
+    assert asks_for_titles(text)
+    assert not asks_for_titles("a rabbit in a meadow")
+
+
+def test_titles_are_out_of_searches_by_words_unless_asked(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path)
+    card = np.zeros(8, np.float32)
+    card[7], card[0] = 0.95, 0.3122499
+    write_video(settings, 0, [card, lean((1, 0, 0)), lean((0, 1, 0)), lean((0, 0, 1)), card])
+    publish(settings, ENCODER, lambda: wanted_rows(settings, ENCODER))
+    searcher = Searcher(settings, encoder=WritingEncoder())
+    titles = {shot(0, 0), shot(0, 4)}
+
+    def found(**query: object) -> set[str]:
+        return {hit["shot_id"] for hit in searcher.search(Query(**query))["hits"]}  # type: ignore[arg-type]
+
+    assert not found(text="red") & titles
+    assert titles <= found(text="red", include_titles=True) and titles <= found(text="red logo")
+    assert titles - {shot(0, 0)} <= found(like=(shot(0, 1),))
+    marks = {hit["shot_id"]: hit["is_title"] for hit in searcher.search(Query(text="red logo"))["hits"]}
+    assert marks == {shot(0, 0): True, shot(0, 1): False, shot(0, 3): False, shot(0, 4): True}
+    assert list((tmp_path / "cache" / "search").iterdir()), "kept for the next process"
+
+
+def test_an_encoder_that_sees_no_writing_hides_nothing(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path)
+    write_video(settings, 0, [lean(colour) for colour in ((1, 0, 0), (0.3, 0.3, 0.3), (0, 0, 0), (0.5, 0.5, 0.4))])
+    publish(settings, ENCODER, lambda: wanted_rows(settings, ENCODER))
+    searcher = Searcher(settings, encoder=ColourEncoder())
+    assert len(searcher.search(Query(text="red"))["hits"]) == 3, "all but the blank one"
