@@ -66,22 +66,28 @@ class Sound:
     frame: AudioFrame
 
 
-def read_media(path: Path, *, threads: int = 1, audio: bool = False) -> Iterator[Picture | Sound]:
+def read_media(
+    path: Path, *, threads: int = 1, audio: bool = False, start: int | None = None
+) -> Iterator[Picture | Sound]:
     """Decode a file once, from its first picture to its last.
 
     ``threads`` is the number of decoder threads (more cost 20-40 % more CPU for the same pictures). With ``audio``
     the first sound track comes along, in the order of the file. Damaged sound is left out and logged, damaged
     pictures raise ``MediaError`` with the frame and time where reading stopped; so does a file that is cut short,
-    holds no picture, or is no film.
+    holds no picture, or is no film. With ``start``, a time in ticks of the picture track, reading begins at a key
+    picture before it and counts from there; which picture that is, only its own time tells (``seeking.py``).
     """
     require_file(path)
     require_complete(path)
-    announced = announced_pictures(path)
+    announced = announced_pictures(path) if start is None else 0
     with open_container(path) as container:
         video = video_stream_of(container)
         pass_ = _Pass(video, audio_stream_of(container) if audio else None, container.format.name)
         pass_.packets_due = announced or pass_.packets_due
         prepare_decoder(video, threads)
+        if start is not None:
+            container.seek(start, stream=video)
+            pass_.packets_due = 0
         yield from pass_.run(container)
 
 

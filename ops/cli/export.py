@@ -1,0 +1,119 @@
+"""``needle export``: a selection or a query as a timeline, a table, clips or a contact sheet."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ops.cli.main import EXIT_SET_ASIDE, printable
+from ops.cli.options import json_option, print_json, query_from, query_options, setting_options, settings_from
+from ops.core.errors import UsageError
+from ops.core.settings import Settings
+from ops.exports.export import FORMATS, ExportReport, export, format_of
+
+if TYPE_CHECKING:
+    from ops.exports.clip import Pick
+    from ops.search.query import Query
+
+Provenance = dict[str, dict[str, Any]]
+
+
+@click.command(name="export")
+@click.argument("more", nargs=-1, metavar="[SHOT]...")
+@click.option("-o", "--output", required=True, metavar="FILE", help="The file to write.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    help="Format; guessed from the file's suffix if not given.",
+)
+@click.option("--shots", multiple=True, metavar="SHOT...", help="These shots, in this order.")
+@click.option("--query", metavar="TEXT", help="What a search for TEXT finds, best first; narrowed as below.")
+@query_options
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="With --query: hits.")
+@click.option("--handles", default=0, show_default=True, type=click.IntRange(0, 100_000), help="Frames on both sides.")
+@click.option("--title", default="", metavar="TEXT", help="Name of the timeline [default: query or file name].")
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@setting_options("encoder")
+@json_option
+def command(
+    more: tuple[str, ...],
+    output: str,
+    format_: str | None,
+    shots: tuple[str, ...],
+    query: str | None,
+    limit: int,
+    handles: int,
+    title: str,
+    force: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Write shots to FILE for an editing system: edl, otio, fcpxml, xmeml, csv, json, zip (of clips) or sheet.
+
+    Timelines hold the shots as they are, with the whole film behind them to trim into; a zip holds clips cut from
+    the source at full resolution, with their handles.
+
+    \b
+    Example: needle export -o rabbit.otio --query "a rabbit in a meadow" --limit 10 --handles 12
+    """
+    from ops.exports.clip import Pick, clips_of
+
+    settings = settings_from(options)
+    chosen = (*shots, *more)
+    target = Path(output).expanduser().absolute()
+    name = format_ or format_of(target)
+    if bool(chosen) == (query is not None):
+        raise UsageError("say what to export: --shots SHOT..., or --query TEXT (not both)")
+    _require_free(target, force)
+    picks, provenance = ([Pick(shot_id=shot) for shot in chosen], Provenance())
+    if query is not None:
+        picks, provenance = _found(settings, query_from(query, limit, options))
+    clips = clips_of(settings, picks, provenance, handles=handles)
+    report = export(settings, clips, name, target, title=title or query or target.stem)
+    _tell(report, as_json)
+    return EXIT_SET_ASIDE if report.missing else 0
+
+
+def _require_free(target: Path, force: bool) -> None:
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder: name a file in it")
+    if target.exists() and not force:
+        raise UsageError(f"{target} is there already: choose another name, or add --force to replace it")
+
+
+def _found(settings: Settings, query: Query) -> tuple[list[Pick], Provenance]:
+    """The clips that a search finds, and where each comes from. Raises ``UsageError`` where it finds none."""
+    from ops.exports.clip import Pick
+    from ops.search.search import Searcher
+
+    answer = Searcher(settings).search(query)
+    if not answer["hits"]:
+        raise UsageError(f"nothing matches {query.text!r}: nothing was written")
+    hits = answer["hits"]
+    if query.min_relevance is None:  # what `needle search` shows: not what most likely was not meant
+        hits = [hit for hit in hits if hit["relevance"] >= answer["cutoff"]] or hits
+    stamps = {name: answer[name] for name in ("encoder_id", "index_version")}
+    provenance = {
+        hit["shot_id"]: {"query": query.text, "score": hit["score"], "relevance": hit["relevance"], **stamps}
+        for hit in hits
+    }
+    picks = []
+    for hit in hits:
+        match = hit.get("match") or hit
+        picks.append(Pick(shot_id=hit["shot_id"], in_frame=match["start_frame"], out_frame=match["end_frame"]))
+    return picks, provenance
+
+
+def _tell(report: ExportReport, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(report) | {"path": str(report.path)})
+    else:
+        click.echo(f"{printable(str(report.path))}: {report.clips} clips, {report.format}, {report.bytes:,} bytes")
+    for warning in report.warnings:
+        click.echo(f"note: {printable(warning)}", err=True)
+    for missing in report.missing:
+        click.echo(f"missing {missing.shot_id}: {printable(missing.reason)}", err=True)

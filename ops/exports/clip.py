@@ -1,0 +1,295 @@
+"""What is exported: clips of films, with the marks of the editor, handles, exact times, and where they come from."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ops.core.errors import MediaError, NotFoundError, UsageError
+from ops.core.settings import Settings
+from ops.core.time import frame_of, is_drop_frame_rate, timecode_of
+from ops.core.types import parse_shot_id
+from ops.exports.names import file_name
+
+TIMELINE_RATES = (
+    *(rate for base in (24, 30, 48, 60) for rate in (Fraction(base * 1000, 1001), Fraction(base))),
+    Fraction(25),
+    Fraction(50),
+)
+"""Rates at which editing systems run a timeline."""
+MAX_HANDLES = 100_000
+NO_TIMECODE = "00:00:00:00"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pick:
+    """A wanted clip: a shot, or half-open source frames ``[in_frame, out_frame)`` that may lie outside of it."""
+
+    shot_id: str
+    in_frame: int | None = None
+    out_frame: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Film:
+    """The source of clips, as the register knows it.
+
+    ``fps`` is exact; with ``variable_rate`` it is the mean. ``knots`` are ``(frame, seconds)`` of known frames,
+    ascending, by which frames are timed where the rate varies. ``sound`` is channels and samples per second of the
+    first sound track, where the file is at hand.
+    """
+
+    video_id: str
+    path: str
+    show: str
+    title: str
+    content_hash: str
+    bytes: int
+    fps: Fraction
+    frames: int
+    width: int
+    height: int
+    codec: str
+    has_audio: bool
+    start_timecode: str
+    variable_rate: bool = False
+    knots: tuple[tuple[int, float], ...] = ()
+    sound: tuple[int, int] | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name, by which editing systems relink."""
+        return file_name(self.path)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a timeline can count the film's own frames: constant rate, and one that timelines have."""
+        is_whole = self.fps.denominator == 1 and 1 <= self.fps <= 99
+        return not self.variable_rate and (is_whole or self.fps in TIMELINE_RATES)
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second in which timelines count this film: its own, or the next higher that they have."""
+        if self.is_exact:
+            return self.fps
+        return min((rate for rate in TIMELINE_RATES if rate >= self.fps * Fraction(999, 1000)), default=Fraction(60))
+
+    @property
+    def start(self) -> int:
+        """Start timecode as a number of frames at :attr:`rate`; 0 where it is unusable."""
+        try:
+            return frame_of(self.start_timecode or NO_TIMECODE, self.rate)
+        except UsageError:
+            return 0
+
+    @property
+    def is_drop(self) -> bool:
+        """Whether the film's timecode counts drop-frame."""
+        return is_drop_frame_rate(self.rate) and ";" in (self.start_timecode or "")
+
+    @property
+    def length(self) -> int:
+        """Frames of the film at :attr:`rate`."""
+        return self.position(self.frames)
+
+    def seconds(self, frame: int) -> float:
+        """When ``frame`` is shown, in seconds from the first; of a variable rate, by share between known frames."""
+        if self.is_exact or len(self.knots) < 2:
+            return float(frame / self.fps)
+        at = min(max(bisect_right(self.knots, (frame, float("inf"))), 1), len(self.knots) - 1)
+        (low, low_s), (high, high_s) = self.knots[at - 1], self.knots[at]
+        return low_s + (high_s - low_s) * (frame - low) / (high - low)
+
+    def position(self, frame: int) -> int:
+        """``frame`` of the film as frames at :attr:`rate` from its first: the same number where it is exact."""
+        return frame if self.is_exact else round(self.seconds(frame) * float(self.rate))
+
+    def timecode(self, frame: int) -> str:
+        """Timecode of ``frame`` as the film carries it."""
+        start = "00:00:00;00" if self.is_drop else NO_TIMECODE
+        return timecode_of(self.start + self.position(frame), self.rate, start)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """Frames ``[in_frame, out_frame)`` of a film, and how many more on both sides belong to it as handles.
+
+    ``[head_frame, tail_frame)`` is the clip with its handles, within the film. ``provenance`` holds query, score,
+    relevance, encoder_id, index_version, detector and whatever else the caller knows.
+    """
+
+    shot_id: str
+    film: Film
+    shot_start: int
+    shot_end: int
+    in_frame: int
+    out_frame: int
+    handles: int = 0
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def head_frame(self) -> int:
+        return max(self.in_frame - self.handles, 0)
+
+    @property
+    def tail_frame(self) -> int:
+        return min(self.out_frame + self.handles, self.film.frames)
+
+    @property
+    def source_in(self) -> int:
+        """First frame at the film's timeline rate, from the first frame of the film."""
+        return self.film.position(self.in_frame)
+
+    @property
+    def source_out(self) -> int:
+        """The frame behind the last, at the film's timeline rate; at least one frame after the first."""
+        return max(self.film.position(self.out_frame), self.source_in + 1)
+
+    @property
+    def length(self) -> int:
+        """Frames in a timeline at the film's rate."""
+        return self.source_out - self.source_in
+
+    def facts(self) -> dict[str, Any]:
+        """Everything known of the clip, flat and in a fixed order: numbers, text, true and false, or ``None``."""
+        film = self.film
+        known: dict[str, Any] = {
+            "shot_id": self.shot_id,
+            "show": film.show,
+            "title": film.title,
+            "path": film.path,
+            "in_frame": self.in_frame,
+            "out_frame": self.out_frame,
+            "fps": f"{film.fps.numerator}/{film.fps.denominator}",
+            "in_timecode": film.timecode(self.in_frame),
+            "out_timecode": film.timecode(self.out_frame),
+            "in_s": round(film.seconds(self.in_frame), 6),
+            "out_s": round(film.seconds(self.out_frame), 6),
+            "head_frame": self.head_frame,
+            "tail_frame": self.tail_frame,
+            "shot_start_frame": self.shot_start,
+            "shot_end_frame": self.shot_end,
+            "variable_rate": film.variable_rate,
+            "film_frames": film.frames,
+            "film_start_timecode": film.start_timecode or NO_TIMECODE,
+            "width": film.width,
+            "height": film.height,
+            "codec": film.codec,
+            "has_audio": film.has_audio,
+        }
+        return known | self.origin()
+
+    def origin(self) -> dict[str, Any]:
+        """Where the clip comes from: what found it, and of what. Known keys first, always all of them."""
+        first = {name: self.provenance.get(name) for name in ("query", "score", "relevance")}
+        second = {name: self.provenance.get(name) for name in ("encoder_id", "index_version", "detector")}
+        own = {"shot_id": self.shot_id, "video_id": self.film.video_id, "content_hash": self.film.content_hash}
+        rest = {name: value for name, value in self.provenance.items() if name not in first | second | own}
+        return first | second | own | rest
+
+
+def clips_of(
+    settings: Settings,
+    picks: Sequence[Pick],
+    provenance: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    handles: int = 0,
+) -> list[Clip]:
+    """The clips of ``picks``, in their order, with what the lake knows of them.
+
+    ``provenance`` by shot id holds query, score, relevance, encoder_id and index_version; the detector is added.
+    ``handles`` are frames on both sides, cut off at the ends of the film. Raises ``NotFoundError`` for a shot that
+    is not in the catalogue, ``UsageError`` for marks that lie outside of the film or hold no frame.
+    """
+    if not picks:
+        raise UsageError("there is nothing to export: name at least one shot")
+    if not 0 <= handles <= MAX_HANDLES:
+        raise UsageError(f"handles = {handles}: give 0 to {MAX_HANDLES} frames")
+    shots, films = _read(settings, [pick.shot_id for pick in picks])
+    clips = []
+    for pick in picks:
+        shot = shots.get(pick.shot_id)
+        film = films.get(shot["video_id"]) if shot else None
+        if shot is None or film is None:
+            raise NotFoundError(
+                f"no shot {pick.shot_id!r} in the catalogue: `needle shots VIDEO` lists those of a video"
+            )
+        told = {"detector": shot["detector"], **((provenance or {}).get(pick.shot_id) or {})}
+        clips.append(_clip(pick, shot, film, handles, told))
+    return clips
+
+
+def _clip(pick: Pick, shot: dict[str, Any], film: Film, handles: int, told: dict[str, Any]) -> Clip:
+    first = shot["start_frame"] if pick.in_frame is None else pick.in_frame
+    last = shot["end_frame"] if pick.out_frame is None else pick.out_frame
+    if not 0 <= first < last <= film.frames:
+        raise UsageError(
+            f"shot {pick.shot_id}: frames {first} to {last} are no clip of {film.name!r}: in must lie before out, and "
+            f"both within 0 to {film.frames}"
+        )
+    return Clip(
+        shot_id=pick.shot_id,
+        film=film,
+        shot_start=shot["start_frame"],
+        shot_end=shot["end_frame"],
+        in_frame=first,
+        out_frame=last,
+        handles=handles,
+        provenance=told,
+    )
+
+
+def _read(settings: Settings, shot_ids: Iterable[str]) -> tuple[dict[str, dict[str, Any]], dict[str, Film]]:
+    """Rows of shots by id, of all shots of the films they are of, and those films by id."""
+    from ops.videos.catalogue import videos_of
+
+    wanted = {parsed[0] for shot_id in shot_ids if (parsed := parse_shot_id(shot_id))}
+    partitions = sorted({settings.partition_of(video_id) for video_id in wanted})
+    table = settings.lake.read("shots", partitions)
+    rows = table.filter(pc.is_in(table["video_id"], pa.array(sorted(wanted), pa.string()))).to_pylist()
+    by_film: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: (row["video_id"], row["start_frame"])):
+        by_film.setdefault(row["video_id"], []).append(row)
+    films = {
+        row["video_id"]: _film(row, by_film[row["video_id"]])
+        for row in videos_of(settings.lake, partitions)
+        if row["video_id"] in by_film and row["frames"]
+    }
+    return {row["shot_id"]: row for row in rows}, films
+
+
+def _film(video: dict[str, Any], shots: list[dict[str, Any]]) -> Film:
+    fps = Fraction(video["fps_num"], video["fps_den"])
+    knots = tuple((row["start_frame"], row["start_s"]) for row in shots)
+    knots += ((shots[-1]["end_frame"], shots[-1]["end_s"]),)
+    # Shots are timed by what a player shows: at a constant rate that is frame / rate, to the last digit.
+    variable = any(abs(seconds - float(frame / fps)) > 0.5 / float(fps) for frame, seconds in knots)
+    names = ("video_id", "path", "show", "title", "content_hash", "bytes", "frames", "width", "height", "codec")
+    return Film(
+        **{name: video[name] for name in names},
+        fps=fps,
+        has_audio=bool(video["has_audio"]),
+        start_timecode=video["start_timecode"] or NO_TIMECODE,
+        variable_rate=variable,
+        knots=knots,
+        sound=_sound(video["path"]) if video["has_audio"] else None,
+    )
+
+
+def _sound(path: str) -> tuple[int, int] | None:
+    """Channels and rate from the header of a local file; no timeline fails for want of them."""
+    from ops.videos.clips import sound_of
+
+    if "://" in path:
+        return None
+    try:
+        return sound_of(Path(path))
+    except MediaError:
+        return None

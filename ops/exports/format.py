@@ -1,0 +1,85 @@
+"""What every export format is: a name, a suffix, and one way to write clips to a file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import ClassVar
+
+from ops.core.settings import Settings
+from ops.core.time import frame_of, is_drop_frame_rate
+from ops.exports.clip import Clip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """A clip that is not in the export, and why."""
+
+    shot_id: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a format has to tell of its file: clips left out, and what an editor should know."""
+
+    missing: tuple[Missing, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+
+class ExportFormat(ABC):
+    """One format. An instance holds nothing; :meth:`write` may be called from several threads."""
+
+    name: ClassVar[str]
+    suffix: ClassVar[str]
+    media_type: ClassVar[str]
+
+    @abstractmethod
+    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str) -> Outcome:
+        """Write ``clips``, at least one, in their order to the local file ``target``, which may exist.
+
+        Raises ``UsageError`` where the format cannot hold the selection without saying something wrong.
+        """
+
+
+def rate_name(rate: Fraction) -> str:
+    """A rate as editors write it: 23.976, 25, 59.94."""
+    return f"{float(rate):.3f}".rstrip("0").rstrip(".")
+
+
+def by_rate(clips: Iterable[Clip]) -> dict[Fraction, list[Clip]]:
+    """The clips by the rate of their films, in the order of the first clip of each; order within a rate is kept."""
+    groups: dict[Fraction, list[Clip]] = {}
+    for clip in clips:
+        groups.setdefault(clip.film.rate, []).append(clip)
+    return groups
+
+
+def clock_of(rate: Fraction, clips: Iterable[Clip]) -> tuple[bool, int]:
+    """Whether a sequence of ``clips`` counts drop-frame, which it does if all their films do, and its first frame.
+
+    Sequences begin at 01:00:00:00, as in broadcast.
+    """
+    is_drop = is_drop_frame_rate(rate) and all(clip.film.is_drop for clip in clips)
+    return is_drop, frame_of("01:00:00;00" if is_drop else "01:00:00:00", rate)
+
+
+def warnings_of(clips: Sequence[Clip]) -> tuple[str, ...]:
+    """What an editor should know before importing a timeline of ``clips``: inexact rates, films that moved."""
+    films = {clip.film.video_id: clip.film for clip in clips}.values()
+    told = []
+    for film in films:
+        if not film.is_exact:
+            why = "its frame rate varies" if film.variable_rate else f"timelines do not run at {rate_name(film.fps)}"
+            told.append(
+                f"{film.path}: {why}; its clips are placed by time, to the nearest frame at {rate_name(film.rate)}"
+            )
+        if "://" in film.path:
+            told.append(f"{film.path}: lies in an object store; relink it by name after importing")
+        elif not Path(film.path).exists():
+            told.append(f"{film.path}: is not there any more; relink it by name, or ingest it where it is")
+    return tuple(told)

@@ -1,0 +1,35 @@
+"""A table for spreadsheets: one line a clip, one column a fact."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from ops.core.settings import Settings
+from ops.exports.clip import Clip
+from ops.exports.format import ExportFormat, Outcome, warnings_of
+from ops.exports.formats.json import plain
+from ops.exports.names import cell
+
+
+class CsvFormat(ExportFormat):
+    """RFC 4180 in UTF-8 with a header; text that a spreadsheet would compute has an apostrophe before it."""
+
+    name = "csv"
+    suffix = ".csv"
+    media_type = "text/csv; charset=utf-8"
+
+    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str) -> Outcome:
+        rows = [{"number": at, **clip.facts()} for at, clip in enumerate(clips, start=1)]
+        # What callers add to the provenance of some clips becomes columns at the end.
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        with target.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow([cell(name) for name in columns])
+            for row in rows:
+                writer.writerow([cell(plain(row.get(name))) for name in columns])
+        return Outcome(warnings=warnings_of(clips))
+
+
+FORMAT = CsvFormat()

@@ -1,0 +1,97 @@
+"""CMX3600 edit decision lists (SMPTE ST 258 dialect): the format that every editing and grading system reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from ops.core.errors import UsageError
+from ops.core.settings import Settings
+from ops.core.time import timecode_of
+from ops.exports.clip import Clip
+from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, warnings_of
+from ops.exports.formats.json import plain
+from ops.exports.names import one_line, reel_names
+
+MAX_RATE = 60
+MAX_EVENTS = 999
+
+
+class EdlFormat(ExportFormat):
+    """One cut an event, on one video track with its sound, in record time from 01:00:00:00.
+
+    An EDL counts in one rate, drop-frame or not, for source and record alike; a selection that mixes them is
+    refused, because any system would place its clips wrongly. Reels are eight characters; the file's name and path
+    and the provenance follow as comments.
+    """
+
+    name = "edl"
+    suffix = ".edl"
+    media_type = "text/plain; charset=utf-8"
+
+    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str) -> Outcome:
+        text = "\n".join(_lines(clips, _one_rate(clips), title)) + "\n"
+        target.write_text(text, encoding="utf-8")
+        warnings = warnings_of(clips)
+        if len(clips) > MAX_EVENTS:
+            warnings += (f"{len(clips)} events: CMX3600 systems of old stop at {MAX_EVENTS}",)
+        return Outcome(warnings=warnings)
+
+
+def _one_rate(clips: Sequence[Clip]) -> Fraction:
+    """The one rate of the selection; ``UsageError`` where it has several, or two ways of counting, or none fits."""
+    groups = by_rate(clips)
+    if len(groups) > 1:
+        told = ", ".join(f"{rate_name(rate)} ({len(group)} clips)" for rate, group in groups.items())
+        raise UsageError(
+            f"an EDL has one frame rate, and the selection has {told}: export each rate on its own, or all as otio, "
+            "fcpxml or xmeml"
+        )
+    rate = next(iter(groups))
+    if rate > MAX_RATE:
+        raise UsageError(f"an EDL counts at most {MAX_RATE} frames per second, not {rate_name(rate)}: export as otio")
+    drop = {clip.film.path: clip.film.is_drop for clip in clips}
+    if len(set(drop.values())) > 1:
+        one, other = (next(path for path, value in drop.items() if value is way) for way in (True, False))
+        raise UsageError(
+            f"an EDL counts drop-frame or not: {one} has drop-frame timecode and {other} has not; export them on their "
+            "own, or all as otio, fcpxml or xmeml"
+        )
+    return rate
+
+
+def _lines(clips: Sequence[Clip], rate: Fraction, title: str) -> Iterator[str]:
+    is_drop, record = clock_of(rate, clips)
+    yield f"TITLE: {one_line(title)[:70]}"
+    yield "FCM: DROP FRAME" if is_drop else "FCM: NON-DROP FRAME"
+    zero = "00:00:00;00" if is_drop else "00:00:00:00"
+    reels = reel_names({clip.film.video_id: clip.film.path for clip in clips})
+    for number, clip in enumerate(clips, start=1):
+        film = clip.film
+        source = film.start + clip.source_in
+        times = (source, source + clip.length, record, record + clip.length)
+        codes = " ".join(timecode_of(frame, rate, zero) for frame in times)
+        record += clip.length
+        yield ""
+        yield f"{number:03d}  {reels[film.video_id]:<8} {_channels(clip):<5} C        {codes}"
+        yield f"* FROM CLIP NAME: {one_line(film.name)}"
+        yield f"* SOURCE FILE: {one_line(film.path)}"
+        yield f"* NEEDLE FRAMES: {clip.in_frame} TO {clip.out_frame} OF {film.frames}"
+        if clip.handles:
+            yield f"* NEEDLE HANDLES: {clip.head_frame} TO {clip.tail_frame}"
+        told = {"show": film.show, "title": film.title} | clip.origin()
+        for name, value in told.items():
+            if value is not None:
+                yield f"* NEEDLE {one_line(name).upper()}: {one_line(str(plain(value)))}"
+
+
+def _channels(clip: Clip) -> str:
+    """Picture alone, with one channel of sound, or with two."""
+    if not clip.film.has_audio:
+        return "V"
+    channels = clip.film.sound[0] if clip.film.sound else 2
+    return "B" if channels == 1 else "AA/V"
+
+
+FORMAT = EdlFormat()

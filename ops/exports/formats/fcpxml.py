@@ -1,0 +1,151 @@
+"""Final Cut Pro XML (FCPXML 1.10), for Final Cut Pro and DaVinci Resolve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from ops.core.settings import Settings
+from ops.exports.clip import Clip, Film
+from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, warnings_of
+from ops.exports.formats.json import plain
+from ops.exports.names import file_url, one_line, reel_names
+from ops.exports.xml import add, write_xml
+
+VERSION = "1.10"
+REEL_KEY = "com.apple.proapps.studio.reel"
+AUDIO_RATES = {32_000: "32k", 44_100: "44.1k", 48_000: "48k", 88_200: "88.2k", 96_000: "96k", 176_400: "176.4k"}
+"""Sound rates that a sequence may run at, by samples per second."""
+
+
+class FcpxmlFormat(ExportFormat):
+    """One project a frame rate, in one event, because a sequence has one rate; each film is one asset.
+
+    Times are exact fractions of seconds. An asset is the whole film from its start timecode on; an ``asset-clip``
+    is the marked range, so that handles are there to trim into. Facts are ``metadata`` with keys ``needle.*`` and,
+    for people, the ``note``.
+    """
+
+    name = "fcpxml"
+    suffix = ".fcpxml"
+    media_type = "application/xml"
+
+    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str) -> Outcome:
+        root = Element("fcpxml", version=VERSION)
+        resources = add(root, "resources")
+        event = add(add(root, "library"), "event", name=title)
+        formats: dict[tuple[Fraction, int, int], str] = {}
+        assets: dict[str, str] = {}
+        reels = reel_names({clip.film.video_id: clip.film.path for clip in clips})
+        groups = by_rate(clips)
+        for rate, group in groups.items():
+            for clip in group:
+                film = clip.film
+                form = (rate, film.width, film.height)
+                if form not in formats:
+                    formats[form] = f"r{len(formats) + len(assets) + 1}"
+                    _add_format(resources, formats[form], *form)
+                if film.video_id not in assets:
+                    assets[film.video_id] = f"r{len(formats) + len(assets) + 1}"
+                    _add_asset(resources, assets[film.video_id], film, formats[form], reels[film.video_id])
+            name = title if len(groups) == 1 else f"{title} ({rate_name(rate)})"
+            _add_project(event, name, rate, group, formats, assets)
+        write_xml(root, target, "fcpxml")
+        warnings = warnings_of(clips)
+        if len(groups) > 1:
+            warnings += (f"{len(groups)} frame rates: one project for each of {', '.join(map(rate_name, groups))}",)
+        return Outcome(warnings=warnings)
+
+
+def seconds(frames: int, rate: Fraction) -> str:
+    """``frames`` at ``rate`` as FCPXML writes time: ``1001/24000s``, or ``5s`` where it is whole."""
+    time_s = frames / rate
+    return f"{time_s.numerator}s" if time_s.denominator == 1 else f"{time_s.numerator}/{time_s.denominator}s"
+
+
+def _add_format(resources: Element, identifier: str, rate: Fraction, width: int, height: int) -> None:
+    add(resources, "format", id=identifier, frameDuration=seconds(1, rate), width=width, height=height)
+
+
+def _add_asset(resources: Element, identifier: str, film: Film, form: str, reel: str) -> None:
+    channels, sample_rate = film.sound or (None, None)
+    asset = add(
+        resources,
+        "asset",
+        id=identifier,
+        name=one_line(film.name),
+        start=seconds(film.start, film.rate),
+        duration=seconds(film.length, film.rate),
+        hasVideo=1,
+        videoSources=1,
+        format=form,
+        hasAudio=1 if film.has_audio else None,
+        audioSources=1 if film.has_audio else None,
+        audioChannels=channels,
+        audioRate=sample_rate,
+    )
+    add(asset, "media-rep", kind="original-media", src=file_url(film.path))
+    metadata = add(asset, "metadata")
+    add(metadata, "md", key=REEL_KEY, value=reel)
+    for name in ("show", "title", "video_id", "content_hash"):
+        _add_fact(metadata, name, getattr(film, name))
+
+
+def _add_project(
+    event: Element,
+    name: str,
+    rate: Fraction,
+    clips: Sequence[Clip],
+    formats: dict[tuple[Fraction, int, int], str],
+    assets: dict[str, str],
+) -> None:
+    first = clips[0].film
+    is_drop, start = clock_of(rate, clips)
+    has_audio = any(clip.film.has_audio for clip in clips)
+    sequence = add(
+        add(event, "project", name=name),
+        "sequence",
+        format=formats[(rate, first.width, first.height)],
+        duration=seconds(sum(clip.length for clip in clips), rate),
+        tcStart=seconds(start, rate),
+        tcFormat="DF" if is_drop else "NDF",
+        audioLayout="stereo" if has_audio else None,
+        audioRate=AUDIO_RATES.get(first.sound[1] if first.sound else 48_000, "48k") if has_audio else None,
+    )
+    spine = add(sequence, "spine")
+    offset = start
+    for clip in clips:
+        film = clip.film
+        item = add(
+            spine,
+            "asset-clip",
+            ref=assets[film.video_id],
+            offset=seconds(offset, rate),
+            name=one_line(film.name),
+            start=seconds(film.start + clip.source_in, rate),
+            duration=seconds(clip.length, rate),
+            format=formats[(rate, film.width, film.height)],
+            tcFormat="DF" if film.is_drop else "NDF",
+            audioRole="dialogue" if film.has_audio else None,
+        )
+        offset += clip.length
+        _add_facts(item, clip)
+
+
+def _add_facts(item: Element, clip: Clip) -> None:
+    told = [(name, plain(value)) for name, value in clip.facts().items() if value is not None]
+    origin = set(clip.origin())
+    add(item, "note", "; ".join(f"{name}: {one_line(str(value))}" for name, value in told if name in origin))
+    metadata = add(item, "metadata")
+    for name, value in told:
+        _add_fact(metadata, name, value)
+
+
+def _add_fact(metadata: Element, name: str, value: object) -> None:
+    shown = f"Needle {name.replace('_', ' ')}"
+    add(metadata, "md", key=f"needle.{name}", value=value, type="string", displayName=shown)
+
+
+FORMAT = FcpxmlFormat()

@@ -1,0 +1,101 @@
+"""OpenTimelineIO: one timeline with everything, also of films with different rates, and provenance as metadata."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import opentimelineio as otio
+
+from ops.core.settings import Settings
+from ops.exports.clip import Clip, Film
+from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, warnings_of
+from ops.exports.formats.json import as_json
+from ops.exports.names import file_url, one_line, reel_names, xml_text
+
+
+class OtioFormat(ExportFormat):
+    """A video track, and a sound track where a film has sound. Each clip counts at its own film's rate.
+
+    ``source_range`` is the marked range and the media's ``available_range`` the whole film, both from the film's
+    start timecode on. ``metadata["needle"]`` of a clip holds all facts; the handles are its ``head_frame`` and
+    ``tail_frame``.
+    """
+
+    name = "otio"
+    suffix = ".otio"
+    media_type = "application/vnd.opentimelineio+json"
+
+    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str) -> Outcome:
+        rates = by_rate(clips)
+        main = Counter(clip.film.rate for clip in clips).most_common(1)[0][0]
+        _, start = clock_of(main, rates[main])
+        timeline = otio.schema.Timeline(
+            name=title,
+            global_start_time=_time(start, main),
+            metadata={"needle": {"format": "needle-clips", "version": 1}},
+        )
+        reels = reel_names({clip.film.video_id: clip.film.path for clip in clips})
+        picture = otio.schema.Track(name="V1", kind=otio.schema.TrackKind.Video)
+        picture.extend(_clip(clip, at, reels) for at, clip in enumerate(clips, start=1))
+        timeline.tracks.append(picture)
+        if any(clip.film.has_audio for clip in clips):
+            sound = otio.schema.Track(name="A1", kind=otio.schema.TrackKind.Audio)
+            sound.extend(
+                _clip(clip, at, reels) if clip.film.has_audio else _gap(clip) for at, clip in enumerate(clips, start=1)
+            )
+            timeline.tracks.append(sound)
+        target.write_text(otio.adapters.write_to_string(timeline, "otio_json") + "\n", encoding="utf-8")
+        warnings = warnings_of(clips)
+        if len(rates) > 1:
+            told = ", ".join(map(rate_name, rates))
+            warnings += (f"films of {told} frames per second in one timeline: it runs at {rate_name(main)}",)
+        return Outcome(warnings=warnings)
+
+
+def _time(frames: int, rate: Fraction) -> Any:
+    return otio.opentime.RationalTime(frames, float(rate))
+
+
+def _range(start: int, length: int, rate: Fraction) -> Any:
+    return otio.opentime.TimeRange(_time(start, rate), _time(length, rate))
+
+
+def _media(film: Film, reel: str) -> Any:
+    return otio.schema.ExternalReference(
+        target_url=file_url(film.path),
+        available_range=_range(film.start, film.length, film.rate),
+        metadata={"needle": {"content_hash": film.content_hash, "bytes": film.bytes, "reel": reel}},
+    )
+
+
+def _clip(clip: Clip, number: int, reels: dict[str, str]) -> Any:
+    film, reel = clip.film, reels[clip.film.video_id]
+    media = _media(film, reel)
+    media.name = one_line(film.name)
+    return otio.schema.Clip(
+        name=one_line(film.name),
+        media_reference=media,
+        source_range=_range(film.start + clip.source_in, clip.length, film.rate),
+        metadata={"needle": {"number": number, **_told(clip)}, "cmx_3600": {"reel": reel}},
+    )
+
+
+def _gap(clip: Clip) -> Any:
+    return otio.schema.Gap(source_range=_range(0, clip.length, clip.film.rate))
+
+
+def _told(clip: Clip) -> dict[str, Any]:
+    """The facts, in types that the library takes: whole numbers of 64 bits, no foreign objects, no NUL in text."""
+    told: dict[str, Any] = {}
+    for name, value in clip.facts().items():
+        fits = isinstance(value, str | float | bool | None) or (isinstance(value, int) and abs(value) < 2**63)
+        kept = value if fits else as_json(value)
+        told[xml_text(name)] = xml_text(kept) if isinstance(kept, str) else kept
+    return told
+
+
+FORMAT = OtioFormat()

@@ -1,0 +1,89 @@
+"""A contact sheet: the posters of the clips side by side, with number, film and timecode, as one JPEG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
+
+from ops.core.errors import StorageError
+from ops.core.settings import Settings
+from ops.exports.clip import Clip
+from ops.exports.format import ExportFormat, Missing, Outcome
+from ops.exports.names import one_line
+from ops.shots.segment import poster_key
+
+COLUMNS = 5
+TILE = (320, 180)
+"""Width and height of one picture, pixels."""
+CAPTION, MARGIN, HEAD = 38, 8, 40
+MAX_CLIPS = 250
+"""Bounds the sheet to 1,648 x 11,348 pixels, 56 MB in memory."""
+PAPER, INK, FAINT = (24, 24, 26), (236, 236, 236), (160, 160, 164)
+
+
+class SheetFormat(ExportFormat):
+    """Rows of five, in the order of the selection; at most 250 clips, and it says so where there are more."""
+
+    name = "sheet"
+    suffix = ".jpg"
+    media_type = "image/jpeg"
+
+    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str) -> Outcome:
+        shown = clips[:MAX_CLIPS]
+        rows = -(-len(shown) // COLUMNS)
+        step = TILE[0] + MARGIN, TILE[1] + CAPTION + MARGIN
+        sheet = Image.new("RGB", (COLUMNS * step[0] + MARGIN, HEAD + rows * step[1] + MARGIN), PAPER)
+        draw = ImageDraw.Draw(sheet)
+        large, small = ImageFont.load_default(18), ImageFont.load_default(13)
+        draw.text((MARGIN, MARGIN), _fitting(draw, one_line(title), large, sheet.width - 2 * MARGIN), INK, large)
+        missing = []
+        for at, clip in enumerate(shown):
+            left, top = MARGIN + at % COLUMNS * step[0], HEAD + at // COLUMNS * step[1]
+            try:
+                poster = _poster(settings, clip)
+                sheet.paste(poster, (left + (TILE[0] - poster.width) // 2, top + (TILE[1] - poster.height) // 2))
+            except StorageError as error:
+                missing.append(Missing(shot_id=clip.shot_id, path=clip.film.path, reason=str(error)))
+                draw.rectangle((left, top, left + TILE[0] - 1, top + TILE[1] - 1), outline=FAINT)
+                draw.text((left + 10, top + 10), "no poster", FAINT, small)
+            head = f"{at + 1}  {one_line(clip.film.title)}"
+            draw.text((left, top + TILE[1] + 3), _fitting(draw, head, small, TILE[0]), INK, small)
+            line = f"{clip.film.timecode(clip.in_frame)} - {clip.film.timecode(clip.out_frame)}"
+            draw.text((left, top + TILE[1] + 19), line, FAINT, small)
+        sheet.save(target, "JPEG", quality=88, optimize=True)
+        missing += [
+            Missing(shot_id=clip.shot_id, path=clip.film.path, reason=f"a sheet holds {MAX_CLIPS} clips")
+            for clip in clips[MAX_CLIPS:]
+        ]
+        return Outcome(missing=tuple(missing))
+
+
+def _poster(settings: Settings, clip: Clip) -> Image.Image:
+    """The shot's poster, scaled into a tile. Raises ``StorageError`` where there is none."""
+    try:
+        data = settings.store.read_bytes(poster_key(clip.film.video_id, clip.shot_start, clip.shot_end))
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
+            picture.draft("RGB", TILE)
+            poster = picture.convert("RGB")
+    except (FileNotFoundError, UnidentifiedImageError, OSError) as error:
+        raise StorageError(f"the poster of {clip.shot_id} is not in the store: ingest the film again") from error
+    poster.thumbnail(TILE)
+    return poster
+
+
+def _fitting(
+    draw: ImageDraw.ImageDraw, text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int
+) -> str:
+    """``text``, cut off with three dots where it is wider than ``width`` pixels."""
+    text = text[:200]
+    if draw.textlength(text, font) <= width:
+        return text
+    while text and draw.textlength(f"{text}...", font) > width:
+        text = text[:-1]
+    return f"{text}..."
+
+
+FORMAT = SheetFormat()

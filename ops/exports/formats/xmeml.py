@@ -1,0 +1,201 @@
+"""Final Cut Pro 7 XML (xmeml 4), which Premiere, Resolve and Avid's importers read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from ops.core.settings import Settings
+from ops.core.time import timecode_of
+from ops.exports.clip import Clip, Film
+from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, warnings_of
+from ops.exports.formats.json import plain
+from ops.exports.names import file_url, one_line, reel_names
+from ops.exports.xml import add, write_xml
+
+MAX_CHANNELS = 2
+"""Sound tracks of a sequence: one a channel, left and right; more channels stay with the film."""
+
+
+class XmemlFormat(ExportFormat):
+    """One sequence a frame rate, because a sequence has one; each film is one ``file`` element, named by id later on.
+
+    ``in`` and ``out`` count from the film's first frame, ``out`` is the frame behind the last. Sound is one track a
+    channel, linked to the picture. Facts are the clip's log note, query and score its comments.
+    """
+
+    name = "xmeml"
+    suffix = ".xml"
+    media_type = "application/xml"
+
+    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str) -> Outcome:
+        root = Element("xmeml", version="4")
+        project = add(root, "project")
+        add(project, "name", title)
+        children = add(project, "children")
+        groups = by_rate(clips)
+        document = _Document(reel_names({clip.film.video_id: clip.film.path for clip in clips}))
+        for number, (rate, group) in enumerate(groups.items(), start=1):
+            name = title if len(groups) == 1 else f"{title} ({rate_name(rate)})"
+            _add_sequence(children, document, f"sequence-{number}", name, rate, group)
+        write_xml(root, target, "xmeml")
+        warnings = warnings_of(clips)
+        if len(groups) > 1:
+            warnings += (f"{len(groups)} frame rates: one sequence for each of {', '.join(map(rate_name, groups))}",)
+        return Outcome(warnings=warnings)
+
+
+@dataclass
+class _Document:
+    """Reel names, the ids of the files told so far, and how many clip items there are."""
+
+    reels: dict[str, str]
+    files: dict[str, str] = field(default_factory=dict)
+    items: int = 0
+
+    def next_item(self) -> str:
+        self.items += 1
+        return f"clipitem-{self.items}"
+
+
+def _channels(film: Film) -> int:
+    return min(film.sound[0] if film.sound else MAX_CHANNELS, MAX_CHANNELS) if film.has_audio else 0
+
+
+def _add_rate(parent: Element, rate: Fraction) -> None:
+    """``timebase`` is whole frames; ``ntsc`` says that they run at 1000/1001 of it."""
+    element = add(parent, "rate")
+    add(element, "timebase", round(rate))
+    add(element, "ntsc", "TRUE" if rate.denominator == 1001 else "FALSE")
+
+
+def _add_timecode(parent: Element, rate: Fraction, start: int, *, is_drop: bool, reel: str = "") -> None:
+    element = add(parent, "timecode")
+    _add_rate(element, rate)
+    add(element, "string", timecode_of(start, rate, "00:00:00;00" if is_drop else "00:00:00:00"))
+    add(element, "frame", start)
+    add(element, "displayformat", "DF" if is_drop else "NDF")
+    if reel:
+        add(add(element, "reel"), "name", reel)
+
+
+def _add_picture(parent: Element, rate: Fraction, film: Film) -> None:
+    """How pictures look: size as shown, square pixels, whole frames."""
+    sample = add(parent, "samplecharacteristics")
+    _add_rate(sample, rate)
+    add(sample, "width", film.width)
+    add(sample, "height", film.height)
+    add(sample, "anamorphic", "FALSE")
+    add(sample, "pixelaspectratio", "square")
+    add(sample, "fielddominance", "none")
+
+
+def _add_sequence(
+    parent: Element, document: _Document, identifier: str, name: str, rate: Fraction, clips: Sequence[Clip]
+) -> None:
+    is_drop, start = clock_of(rate, clips)
+    sequence = add(parent, "sequence", id=identifier)
+    add(sequence, "name", name)
+    add(sequence, "duration", sum(clip.length for clip in clips))
+    _add_rate(sequence, rate)
+    _add_timecode(sequence, rate, start, is_drop=is_drop)
+    media = add(sequence, "media")
+    video = add(media, "video")
+    _add_picture(add(video, "format"), rate, clips[0].film)
+    tracks = [add(video, "track")]
+    channels = max(_channels(clip.film) for clip in clips)
+    if channels:
+        audio = add(media, "audio")
+        add(audio, "numOutputChannels", MAX_CHANNELS)
+        tracks += [add(audio, "track") for _ in range(channels)]
+    at, counts = 0, [0] * len(tracks)
+    for clip in clips:
+        used = range(1 + _channels(clip.film))
+        links = []
+        for track in used:
+            counts[track] += 1
+            links.append((document.next_item(), track, counts[track]))
+        for identifier, track, _ in links:
+            _add_item(tracks[track], document, clip, identifier, at, track, links)
+        at += clip.length
+    for number, track_element in enumerate(tracks):
+        add(track_element, "enabled", "TRUE")
+        add(track_element, "locked", "FALSE")
+        if number:
+            add(track_element, "outputchannelindex", number)
+
+
+def _add_item(
+    track: Element,
+    document: _Document,
+    clip: Clip,
+    identifier: str,
+    at: int,
+    channel: int,
+    links: Sequence[tuple[str, int, int]],
+) -> None:
+    """A clip on a track: the picture for ``channel`` 0, or else that channel of the sound."""
+    film = clip.film
+    item = add(track, "clipitem", id=identifier)
+    add(item, "name", one_line(film.name))
+    add(item, "enabled", "TRUE")
+    add(item, "duration", film.length)
+    _add_rate(item, film.rate)
+    add(item, "start", at)
+    add(item, "end", at + clip.length)
+    add(item, "in", clip.source_in)
+    add(item, "out", clip.source_out)
+    _add_file(item, document, film)
+    if channel:
+        source = add(item, "sourcetrack")
+        add(source, "mediatype", "audio")
+        add(source, "trackindex", channel)
+    else:
+        _add_facts(item, clip)
+    for other, number, index in links if len(links) > 1 else ():
+        link = add(item, "link")
+        add(link, "linkclipref", other)
+        add(link, "mediatype", "audio" if number else "video")
+        add(link, "trackindex", number or 1)
+        add(link, "clipindex", index)
+
+
+def _add_file(item: Element, document: _Document, film: Film) -> None:
+    if film.video_id in document.files:
+        add(item, "file", id=document.files[film.video_id])
+        return
+    document.files[film.video_id] = f"file-{len(document.files) + 1}"
+    file = add(item, "file", id=document.files[film.video_id])
+    add(file, "name", one_line(film.name))
+    add(file, "pathurl", file_url(film.path, host="localhost"))
+    _add_rate(file, film.rate)
+    add(file, "duration", film.length)
+    _add_timecode(file, film.rate, film.start, is_drop=film.is_drop, reel=document.reels[film.video_id])
+    media = add(file, "media")
+    video = add(media, "video")
+    add(video, "duration", film.length)
+    _add_picture(video, film.rate, film)
+    if film.has_audio:
+        audio = add(media, "audio")
+        if film.sound:
+            sample = add(audio, "samplecharacteristics")
+            add(sample, "depth", 16)
+            add(sample, "samplerate", film.sound[1])
+        add(audio, "channelcount", film.sound[0] if film.sound else MAX_CHANNELS)
+
+
+def _add_facts(item: Element, clip: Clip) -> None:
+    told = {name: one_line(str(plain(value))) for name, value in clip.facts().items() if value is not None}
+    logging = add(item, "logginginfo")
+    add(logging, "description", told.get("title", ""))
+    add(logging, "lognote", "; ".join(f"{name}: {value}" for name, value in told.items()))
+    comments = add(item, "comments")
+    for number, name in enumerate(("query", "relevance", "shot_id", "encoder_id"), start=1):
+        if name in told:
+            add(comments, f"mastercomment{number}", f"{name}: {told[name]}")
+
+
+FORMAT = XmemlFormat()

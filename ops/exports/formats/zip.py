@@ -1,0 +1,123 @@
+"""A zip of frame-exact, full-resolution clips cut from the sources, with a manifest."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ops.core.errors import MediaError, StorageError
+from ops.core.settings import Settings
+from ops.exports.clip import Clip
+from ops.exports.format import ExportFormat, Missing, Outcome
+from ops.exports.formats.json import as_json
+from ops.exports.names import file_stem
+
+MANIFEST = "manifest.json"
+MAX_THREADS = 4
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The date of all entries: the same clips give the same names and dates."""
+
+
+class ZipFormat(ExportFormat):
+    """QuickTime files with their handles, and ``manifest.json`` that says what is in each and what is missing.
+
+    Films are read one after the other, each once; a clip goes into the zip as soon as it is cut, so that there is
+    never more on disk than the zip and the clips of one film, and nothing of it in memory. A film that is gone,
+    changed or damaged costs its own clips only; where none is left, ``MediaError`` says why.
+    """
+
+    name = "zip"
+    suffix = ".zip"
+    media_type = "application/zip"
+
+    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str) -> Outcome:
+        numbered = list(enumerate(clips, start=1))
+        films: dict[str, list[tuple[int, Clip]]] = {}
+        for number, clip in numbered:
+            films.setdefault(clip.film.video_id, []).append((number, clip))
+        settings.scratch.mkdir(parents=True, exist_ok=True)
+        missing: dict[int, Missing] = {}
+        with (
+            tempfile.TemporaryDirectory(dir=settings.scratch, prefix="clips-") as folder,
+            zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
+        ):
+            for wanted in films.values():
+                missing |= _cut_film(settings, wanted, Path(folder), archive)
+            if len(missing) == len(clips):
+                raise MediaError(f"not one clip could be cut: {next(iter(missing.values())).reason}")
+            document = _manifest(title, numbered, missing)
+            archive.writestr(zipfile.ZipInfo(MANIFEST, EPOCH), as_json(document, indent=2) + "\n")
+        return Outcome(missing=tuple(missing[number] for number in sorted(missing)))
+
+
+def entry_name(number: int, clip: Clip) -> str:
+    """Name of a clip in the zip: number, film, frames; a plain file name on any system."""
+    return f"{number:04d}_{file_stem(Path(clip.film.name).stem)}_{clip.head_frame}-{clip.tail_frame}.mov"
+
+
+def _cut_film(
+    settings: Settings, wanted: Sequence[tuple[int, Clip]], folder: Path, archive: zipfile.ZipFile
+) -> dict[int, Missing]:
+    """Cut the clips of one film into the archive; those that cannot be, by number."""
+    from ops.videos.clips import ClipSpan, cut_clips, unchanged_source
+    from ops.videos.hashes import HashCache
+
+    film = wanted[0][1].film
+    left = dict(wanted)
+    spans = {
+        ClipSpan(start_frame=clip.head_frame, end_frame=clip.tail_frame, target=folder / f"{number}.mov"): number
+        for number, clip in wanted
+    }
+    threads = min(settings.workers, MAX_THREADS)
+    hashes = HashCache(settings.home / "cache" / "hashes.db")
+    try:
+        with unchanged_source(
+            film.path, film.content_hash, film.bytes, hashes=hashes, scratch=settings.scratch
+        ) as source:
+            for span in cut_clips(source, list(spans), frames=film.frames, threads=threads):
+                clip = left.pop(spans[span])
+                _move_into(archive, span.target, entry_name(spans[span], clip))
+    except (MediaError, StorageError) as error:
+        reason = str(error) if film.path in str(error) else f"{film.path}: {error}"
+        return {number: Missing(shot_id=clip.shot_id, path=film.path, reason=reason) for number, clip in left.items()}
+    return {}
+
+
+def _move_into(archive: zipfile.ZipFile, file: Path, name: str) -> None:
+    entry = zipfile.ZipInfo(name, EPOCH)
+    entry.file_size = file.stat().st_size
+    entry.external_attr = 0o644 << 16
+    with file.open("rb") as source, archive.open(entry, "w", force_zip64=True) as sink:
+        while part := source.read(1 << 20):
+            sink.write(part)
+    file.unlink()
+
+
+def _manifest(title: str, clips: Sequence[tuple[int, Clip]], missing: dict[int, Missing]) -> dict[str, Any]:
+    return {
+        "format": "needle-clips",
+        "version": 1,
+        "title": title,
+        "clips": [
+            {
+                "number": number,
+                "file": entry_name(number, clip),
+                "frames": clip.tail_frame - clip.head_frame,
+                "mark_in": clip.in_frame - clip.head_frame,
+                "mark_out": clip.out_frame - clip.head_frame,
+                **clip.facts(),
+            }
+            for number, clip in clips
+            if number not in missing
+        ],
+        "missing": [
+            {"number": number, "shot_id": lost.shot_id, "path": lost.path, "reason": lost.reason}
+            for number, lost in sorted(missing.items())
+        ],
+    }
+
+
+FORMAT = ZipFormat()

@@ -1,0 +1,26 @@
+"""Building XML trees of outside text, and writing them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from ops.exports.names import xml_text
+
+Element = ElementTree.Element
+
+
+def add(parent: Element, tag: str, text: object = None, **attributes: object) -> Element:
+    """A new last child of ``parent``; attributes that are ``None`` are left out, ``id_`` is ``id``."""
+    given = {name.rstrip("_"): xml_text(str(value)) for name, value in attributes.items() if value is not None}
+    child = ElementTree.SubElement(parent, tag, given)
+    if text is not None:
+        child.text = xml_text(str(text))
+    return child
+
+
+def write_xml(root: Element, target: Path, doctype: str) -> None:
+    """Write the document in UTF-8, indented, with ``<!DOCTYPE doctype>``."""
+    ElementTree.indent(root, "    ")
+    body = ElementTree.tostring(root, encoding="unicode")
+    target.write_text(f'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE {doctype}>\n{body}\n', encoding="utf-8")

@@ -1,0 +1,152 @@
+"""Which frames a clip has, and what timelines make of them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops.core.errors import NotFoundError, UsageError
+from ops.core.settings import Settings
+from ops.core.time import frame_of, timecode_of
+from ops.exports.clip import TIMELINE_RATES, Film, Pick, clips_of
+from tests.lakes import shot_rows, video_id, video_row
+from tests.timelines import fill_lake, frames_of
+
+DROP = [Fraction(30000, 1001), Fraction(60000, 1001)]
+
+
+def film(fps: Fraction, start: str = "00:00:00:00", **changes: object) -> Film:
+    known: dict[str, object] = {"video_id": "0" * 16, "path": "/a.mov", "show": "", "title": "", "content_hash": ""}
+    known |= {"bytes": 1, "width": 640, "height": 360, "codec": "h264", "has_audio": False, "frames": 100_000}
+    return Film(**(known | {"fps": fps, "start_timecode": start} | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fps", "start", "frame", "timecode"),
+    [
+        (Fraction(24000, 1001), "00:00:00:00", 86_400, "01:00:00:00"),
+        (Fraction(24), "01:00:00:00", 25, "01:00:01:01"),
+        (Fraction(25), "10:00:00:00", 1_501, "10:01:00:01"),
+        (Fraction(30000, 1001), "00:00:00;00", 1_799, "00:00:59;29"),
+        (Fraction(30000, 1001), "00:00:00;00", 1_800, "00:01:00;02"),
+        (Fraction(30000, 1001), "00:00:00;00", 17_982, "00:10:00;00"),
+        (Fraction(30000, 1001), "00:00:00;00", 107_892, "01:00:00;00"),
+        (Fraction(30000, 1001), "00:00:00:00", 108_000, "01:00:00:00"),
+        (Fraction(30000, 1001), "09:59:59;29", 1, "10:00:00;00"),
+        (Fraction(30), "00:00:00:00", 1_800, "00:01:00:00"),
+        (Fraction(50), "00:00:00:00", 3_001, "00:01:00:01"),
+        (Fraction(60000, 1001), "00:00:00;00", 3_599, "00:00:59;59"),
+        (Fraction(60000, 1001), "00:00:00;00", 3_600, "00:01:00;04"),
+        (Fraction(60000, 1001), "00:00:00;00", 35_964, "00:10:00;00"),
+        (Fraction(60000, 1001), "00:00:00;00", 215_784, "01:00:00;00"),
+        (Fraction(60000, 1001), "00:00:00:00", 216_000, "01:00:00:00"),
+    ],
+)
+def test_known_answers_of_each_rate(fps: Fraction, start: str, frame: int, timecode: str) -> None:
+    source = film(fps, start)
+    assert source.is_exact
+    assert source.rate == fps
+    assert source.timecode(frame) == timecode
+    assert frames_of(timecode, round(fps)) == frames_of(start, round(fps)) + frame
+
+
+@given(rate=st.sampled_from(DROP), frame=st.integers(0, 24 * 3600 * 59), start=st.integers(0, 1_000_000))
+def test_drop_frame_labels_and_frames_are_inverse_from_any_start(rate: Fraction, frame: int, start: int) -> None:
+    per_day = 24 * frame_of("01:00:00;00", rate)
+    began = timecode_of(start, rate, "00:00:00;00")
+    label = timecode_of(frame, rate, began)
+    assert frame_of(label, rate) == (start + frame) % per_day
+    assert frames_of(label, round(rate)) == (start + frame) % per_day
+
+
+@given(rate=st.sampled_from(DROP), frame=st.integers(1, 5_000_000))
+def test_drop_frame_labels_rise_and_skip_none_that_exist(rate: Fraction, frame: int) -> None:
+    one, two = (timecode_of(at, rate, "00:00:00;00") for at in (frame - 1, frame))
+    base, skipped = round(rate), 2 * round(rate) // 30
+    if not two.endswith(f";{skipped:02d}") or one.endswith(f";{skipped - 1:02d}"):
+        assert int(two[-2:]) == (int(one[-2:]) + 1) % base
+    with pytest.raises(UsageError):
+        frame_of(f"{two[:3]}{frame % 9 + 1:02d}:00;0{frame % skipped}", rate)
+
+
+@pytest.mark.parametrize("bad", ["", "25:99:00:00", "nonsense", "00:01:00;00", None])
+def test_a_start_that_is_no_timecode_counts_from_zero(bad: str | None) -> None:
+    source = film(Fraction(30000, 1001), bad)  # type: ignore[arg-type]
+    assert source.start == 0
+    assert source.timecode(1) in ("00:00:00:01", "00:00:00;01")
+
+
+def test_a_pick_is_the_shot_or_its_marks_and_handles_stop_at_the_film(settings: Settings) -> None:
+    shots = fill_lake(settings, 1, Fraction(24))
+    whole, marked, last = clips_of(
+        settings,
+        [Pick(shot_id=shots[1]), Pick(shot_id=shots[2], in_frame=10, out_frame=6000), Pick(shot_id=shots[3])],
+        handles=24,
+    )
+    assert (whole.in_frame, whole.out_frame, whole.head_frame, whole.tail_frame) == (1000, 5000, 976, 5024)
+    assert (marked.in_frame, marked.out_frame, marked.head_frame, marked.tail_frame) == (10, 6000, 0, 6024)
+    assert (marked.shot_start, marked.shot_end) == (5000, 5001)
+    assert last.tail_frame == last.out_frame == last.film.frames == 43_200
+
+
+def test_provenance_is_what_the_caller_and_the_lake_know(settings: Settings) -> None:
+    shot = fill_lake(settings, 1, Fraction(24))[0]
+    told = {"query": "a car", "score": 0.3, "relevance": 0.9, "encoder_id": "e", "index_version": "v", "lines": ["x"]}
+    facts = clips_of(settings, [Pick(shot_id=shot)], {shot: told})[0].facts()
+    assert {name: facts[name] for name in told} == told
+    assert facts["detector"] == "test"
+    assert facts["content_hash"] == video_row(1)["content_hash"]
+    bare = clips_of(settings, [Pick(shot_id=shot)])[0].facts()
+    assert bare["query"] is None
+    assert bare["detector"] == "test"
+
+
+@pytest.mark.parametrize("marks", [(5, 5), (9, 3), (-1, 4), (0, 43_201)])
+def test_marks_that_hold_no_frame_of_the_film_are_refused(settings: Settings, marks: tuple[int, int]) -> None:
+    shot = fill_lake(settings, 1, Fraction(24))[0]
+    with pytest.raises(UsageError, match=f"{shot}: frames {marks[0]} to {marks[1]}"):
+        clips_of(settings, [Pick(shot_id=shot, in_frame=marks[0], out_frame=marks[1])])
+
+
+def test_unknown_shots_and_senseless_requests_are_refused(settings: Settings) -> None:
+    shot = fill_lake(settings, 1, Fraction(24))[0]
+    for unknown in (f"{video_id(1)}:7", f"{video_id(2)}:0", "../../etc/passwd", ""):
+        with pytest.raises(NotFoundError, match="no shot"):
+            clips_of(settings, [Pick(shot_id=shot), Pick(shot_id=unknown)])
+    with pytest.raises(UsageError, match="nothing to export"):
+        clips_of(settings, [])
+    with pytest.raises(UsageError, match="handles = -1"):
+        clips_of(settings, [Pick(shot_id=shot)], handles=-1)
+
+
+def test_a_variable_rate_is_placed_by_time(settings: Settings) -> None:
+    """10 frames a second for 100 frames, then 30 for 300: the mean is 20, and no timeline runs at that by number."""
+    rows = shot_rows(5, 3)
+    spans = [(0, 100, 0.0, 10.0), (100, 250, 10.0, 15.0), (250, 400, 15.0, 20.0)]
+    for row, (start, end, start_s, end_s) in zip(rows, spans, strict=True):
+        row |= {"shot_id": f"{video_id(5)}:{start}", "start_frame": start, "end_frame": end}
+        row |= {"start_s": start_s, "end_s": end_s}
+    settings.lake.write("videos", video_id(5), [video_row(5, fps_num=20, fps_den=1, frames=400)])
+    settings.lake.write("shots", video_id(5), rows)
+    picks = [Pick(shot_id=row["shot_id"]) for row in rows] + [Pick(shot_id=rows[1]["shot_id"], in_frame=130)]
+    clips = clips_of(settings, picks)
+    assert clips[0].film.variable_rate
+    assert clips[0].film.rate in TIMELINE_RATES
+    rate = float(clips[0].film.rate)
+    expected = [(0.0, 10.0), (10.0, 15.0), (15.0, 20.0), (11.0, 15.0)]
+    for clip, (start_s, end_s) in zip(clips, expected, strict=True):
+        assert (clip.source_in, clip.source_out) == (round(start_s * rate), round(end_s * rate))
+    # Shots that follow each other in the film do so in the timeline.
+    assert clips[0].source_out == clips[1].source_in
+
+
+def test_a_rate_that_no_timeline_has_is_counted_in_the_next_higher() -> None:
+    assert film(Fraction(25, 2)).rate == Fraction(24000, 1001)
+    assert film(Fraction(29)).is_exact
+    assert film(Fraction(2973, 100)).rate == Fraction(30000, 1001)
+    assert film(Fraction(240)).rate == Fraction(60)
+    slow = film(Fraction(25, 2), frames=125)
+    assert slow.length == round(10 * 24000 / 1001)
