@@ -20,8 +20,10 @@ COMMANDS = {
     "shots": "ops.cli.shots",
     "search": "ops.cli.search",
     "similar": "ops.cli.similar",
+    "export": "ops.cli.export",
     "evaluate": "ops.cli.evaluate",
     "forget": "ops.cli.forget",
+    "serve": "ops.cli.serve",
     "dagster": "ops.cli.dagster",
     "doctor": "ops.cli.doctor",
 }

@@ -1,0 +1,44 @@
+"""``needle serve``: the search service and its page."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any
+
+import click
+
+from ops.cli.options import setting_options, settings_from
+
+
+@click.command(name="serve")
+@setting_options("encoder")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: a free one.")
+@click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
+def command(host: str, port: int, open_page: bool, **options: Any) -> None:
+    """Serve the search page at / and the API (documented at /docs).
+
+    Only this machine can reach it, unless --host names another address; then NEEDLE_TOKENS must be set.
+
+    \b
+    Example: needle serve --port 8080 --open
+    """
+    from ops.cli.runs import runs_behind
+    from ops.serve.app import create_app
+    from ops.serve.server import listen, require_safe_address, run
+
+    settings = settings_from(options)
+    require_safe_address(settings, host)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    listener = listen(host, port)
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{listener.getsockname()[1]}"
+
+    def started() -> None:
+        click.echo(f"Needle: {url} (home {settings.home}); stop with Ctrl-C", err=True)
+        if open_page:
+            click.launch(url)
+
+    run(create_app(settings, runs=partial(runs_behind, settings), host=host), listener, started)
+    click.echo("stopped", err=True)

@@ -1,0 +1,81 @@
+"""The application: one home behind one gate, every route, every error a problem document."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from ops.core.settings import Settings
+from ops.embeddings.encoder import Encoder
+from ops.serve.export_routes import export_routes
+from ops.serve.guard import Guard, is_loopback
+from ops.serve.media_routes import media_routes
+from ops.serve.openapi import install_openapi
+from ops.serve.page_routes import page_routes
+from ops.serve.problems import install_problems
+from ops.serve.search_routes import search_routes
+from ops.serve.service import Lanes, Runs, Service
+from ops.serve.shot_routes import shot_routes
+from ops.serve.tokens import Tokens, session_secret
+from ops.serve.work import Lane
+
+DESCRIPTION = (
+    "Find any moment in your footage by describing it. Every error is application/problem+json; "
+    "frames are source frame numbers, ranges are half-open."
+)
+
+
+def create_app(
+    settings: Settings, *, runs: Runs | None = None, host: str = "127.0.0.1", encoder: Encoder | None = None
+) -> FastAPI:
+    """The web service of the home of ``settings``, as it listens on ``host``.
+
+    ``runs`` looks Dagster runs up. ``encoder`` replaces the one that the settings name. ``app.state.service``
+    is the :class:`Service`. Nothing is loaded before the application starts.
+    """
+    # A search keeps one core busy; two lookups may wait for storage; one picture or export is heavy enough.
+    threads = max(1, settings.workers)
+    lanes = Lanes(
+        search=Lane("search", threads, 512),
+        lookup=Lane("shots", 2 * threads, 512),
+        pictures=Lane("pictures", 1, 32),
+        export=Lane("exports", 1, 16),
+    )
+    service = Service(settings, encoder, runs, lanes)
+    tokens = Tokens(
+        [token.get_secret_value() for token in settings.tokens], session_secret(settings.home / "serve" / "secret")
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        yield
+
+    app = FastAPI(
+        title="Needle",
+        version=version("needle"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+    )
+    app.state.service = service
+    install_problems(app)
+    app.add_middleware(Guard, tokens=tokens, metrics=service.metrics, loopback_host=host if is_loopback(host) else None)
+    install_openapi(app, tokens_are_needed=tokens.are_needed)
+    is_private = tokens.are_needed
+    for router in (
+        search_routes(service),
+        shot_routes(service),
+        media_routes(service, is_private=is_private),
+        export_routes(service),
+        page_routes(app, service, tokens),
+    ):
+        app.include_router(router)
+    service.metrics.gauge("shots_indexed", "Shots that can be found.", service.shots_indexed)
+    return app

@@ -1,0 +1,56 @@
+"""Opaque cursors: where the next page of a search begins, and of which search on which index.
+
+Stands alone because a cursor comes back from outside: it is taken only where it fits the query it is sent with.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ops.core.errors import UsageError
+
+MAX_OFFSET = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cursor:
+    """``offset`` hits (1 to 10,000) of the search were seen, on this version of index and dialogue."""
+
+    offset: int
+    index_version: str
+    dialogue_version: str | None
+    query: str
+
+    def text(self) -> str:
+        """The cursor as it travels."""
+        fields = [self.offset, self.index_version, self.dialogue_version, self.query]
+        return base64.urlsafe_b64encode(json.dumps(fields, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def read_cursor(text: str, query: str) -> Cursor:
+    """The cursor in ``text``, for the search whose :func:`hash_of_query` is ``query``.
+
+    Raises ``UsageError`` where it is damaged or belongs to another search.
+    """
+    try:
+        fields = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+        offset, index_version, dialogue_version, owner = fields
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
+        raise UsageError("the cursor is damaged: search again without one") from error
+    texts = (index_version, owner, "" if dialogue_version is None else dialogue_version)
+    if type(offset) is not int or not 1 <= offset <= MAX_OFFSET or not all(type(part) is str for part in texts):
+        raise UsageError("the cursor is damaged: search again without one")
+    if owner != query:
+        raise UsageError("the cursor belongs to another search: send it with the search that gave it")
+    return Cursor(offset=offset, index_version=index_version, dialogue_version=dialogue_version, query=query)
+
+
+def hash_of_query(document: dict[str, Any]) -> str:
+    """Name of a search, whatever the page: 16 hex digits over all that decides about the ranking."""
+    asked = {key: value for key, value in document.items() if key not in ("limit", "offset", "cursor")}
+    return hashlib.blake2b(json.dumps(asked, sort_keys=True).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,175 @@
+"""``POST /api/images`` and ``POST /api/export``: the two routes that do heavy work for one client."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request, Response
+from starlette.background import BackgroundTask
+from starlette.datastructures import UploadFile
+from starlette.responses import FileResponse
+
+from ops.exports.clip import Pick, clips_of
+from ops.exports.export import ExportReport, export, media_type_of, suffix_of
+from ops.serve.answers import ImageAnswer
+from ops.serve.documents import json_answer
+from ops.serve.problems import ProblemError, problems
+from ops.serve.schemas import ExportBody
+from ops.serve.search_routes import page_of_hits, with_stored_pictures
+from ops.serve.service import Service
+
+TOLD = 10
+LONGEST = 300
+PICTURE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                    "required": ["file"],
+                }
+            },
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+# Of the formats, written here too, because to ask them would load their libraries at start.
+MEDIA_TYPES = (
+    "text/plain",
+    "application/vnd.opentimelineio+json",
+    "application/xml",
+    "text/csv",
+    "application/json",
+    "application/zip",
+    "image/jpeg",
+)
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file, as an attachment; the header `needle-export` tells clips, missing ones and warnings",
+        "content": {
+            kind: {"schema": {} if "json" in kind else {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES
+        },
+    }
+}
+
+
+def export_routes(service: Service) -> APIRouter:
+    """The two routes, for this service."""
+    router = APIRouter(tags=["work"])
+
+    @router.post(
+        "/api/images",
+        response_model=None,
+        responses={200: {"model": ImageAnswer}, **problems()},
+        openapi_extra=PICTURE,
+        summary="A picture to search by: JPEG, PNG, WebP, GIF, BMP or TIFF",
+    )
+    async def images(request: Request) -> Response:
+        data = await _uploaded(request)
+        return json_answer(request, {"image": await service.lanes.pictures.run(service.uploads.keep, data)})
+
+    @router.post(
+        "/api/export",
+        response_model=None,
+        response_class=Response,
+        responses={**FILE, **problems(404, 409, 410)},
+        summary="A selection, or the hits of a search, as a file for an editing system",
+    )
+    async def export_file(request: Request, body: ExportBody) -> Response:
+        document = await with_stored_pictures(service, body.search.document()) if body.search else None
+        folder, report = await service.lanes.export.run(_export, service, body, document)
+        return FileResponse(
+            report.path,
+            media_type=media_type_of(body.format),
+            headers={
+                "cache-control": "no-store",
+                "content-disposition": attachment(body.title, report.path.suffix),
+                "needle-export": told_in_a_header(report),
+            },
+            background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True),
+        )
+
+    return router
+
+
+def attachment(title: str, suffix: str) -> str:
+    """A Content-Disposition that gives the file the selection's title (RFC 6266)."""
+    name = "".join(sign if sign.isprintable() and sign not in '/\\:*?"<>|' else "_" for sign in title).strip(". ")
+    name = f"{name or 'selection'}{suffix}"
+    plain = "".join(sign if sign.isascii() else "_" for sign in name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def told_in_a_header(report: ExportReport) -> str:
+    """What was written, and what was not and why, as JSON in ASCII; the first few of many."""
+    told = {
+        "clips": report.clips,
+        "missing": [asdict(each) for each in report.missing[:TOLD]],
+        "missing_count": len(report.missing),
+        "warnings": [warning[:LONGEST] for warning in report.warnings[:TOLD]],
+    }
+    return json.dumps(told)
+
+
+async def _uploaded(request: Request) -> bytes:
+    """The bytes of the multipart field ``file``, or of the body itself."""
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        data = await request.body()
+    else:
+        async with request.form(max_files=1, max_fields=4) as form:
+            field = form.get("file")
+            if not isinstance(field, UploadFile):
+                raise ProblemError(422, "send the picture as the multipart field `file`, or as the body itself")
+            data = await field.read()
+    if not data:
+        raise ProblemError(422, "the picture is empty")
+    return data
+
+
+def _export(service: Service, body: ExportBody, document: dict[str, Any] | None) -> tuple[Path, ExportReport]:
+    """``(folder, what was written into it)``; the folder is the caller's to delete."""
+    picks = [Pick(**pick.model_dump()) for pick in body.picks]
+    provenance: Mapping[str, Mapping[str, Any]] = {}
+    if document is not None:
+        answer = page_of_hits(service, document, body.search.cursor if body.search else None)
+        provenance = {hit["shot_id"]: _told(answer, hit) for hit in answer["hits"]}
+        picks = picks or [Pick(shot_id=hit["shot_id"], **_frames(hit)) for hit in answer["hits"]]
+    if not picks:
+        raise ProblemError(422, "there is nothing to export: give picks, or a search that finds something")
+    service.exports.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=service.exports))
+    try:
+        target = folder / f"selection{suffix_of(body.format)}"
+        with service.settings.working():  # nothing that is being exported is forgotten meanwhile
+            clips = clips_of(service.settings, picks, provenance, handles=body.handles)
+            return folder, export(service.settings, clips, body.format, target, title=body.title)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _told(answer: Mapping[str, Any], hit: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "query": answer["query"].get("text") or answer["query"],
+        "score": hit["score"],
+        "relevance": hit["relevance"],
+        "encoder_id": answer["encoder_id"],
+        "index_version": answer["index_version"],
+    }
+
+
+def _frames(hit: Mapping[str, Any]) -> dict[str, int]:
+    """In and out of a hit whose matching frames are not the whole shot."""
+    match = hit["match"]
+    if (match["start_frame"], match["end_frame"]) == (hit["start_frame"], hit["end_frame"]):
+        return {}
+    return {"in_frame": match["start_frame"], "out_frame": match["end_frame"]}

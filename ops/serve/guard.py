@@ -1,0 +1,231 @@
+"""The gate before every route: who asks, from where, how much, and how long it may take.
+
+Plain ASGI, outermost, so that nothing is parsed before it is allowed, and no answer leaves without the headers
+that keep a browser safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ops.serve.metrics import Metrics
+from ops.serve.problems import ProblemError, unexpected
+from ops.serve.tokens import COOKIE, Tokens
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+SAFE_HEADERS = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+READING = ("GET", "HEAD", "OPTIONS")
+MIB = 1024 * 1024
+BODY_LIMIT = 2 * MIB
+BODY_LIMITS: Mapping[str, int] = {"/api/images": 32 * MIB, "/api/search": 16 * MIB, "/api/export": 16 * MIB}
+# All bodies that are being received, together.
+HELD_LIMIT = 512 * MIB
+# A client that takes nothing for so long has gone, or has paused a film, which it can ask for again.
+UNREAD_S = 120.0
+# A client may think between two pieces of a body for so long, and take so long for all of it.
+PIECE_S = 20.0
+BODY_S = 300.0
+# What the page needs before anybody signed in, and what orchestrators ask.
+OPEN_TO_ALL = re.compile(r"^(?:/|/page/[^/]*|/favicon\.ico|/api/session|/healthz)$")
+
+
+class Guard:
+    """ASGI middleware; ``loopback_host`` is the loopback address that is listened on, ``None`` for any other."""
+
+    def __init__(self, app: ASGIApp, *, tokens: Tokens, metrics: Metrics, loopback_host: str | None) -> None:
+        self._app = app
+        self._tokens = tokens
+        self._metrics = metrics
+        self._loopback_host = loopback_host
+        self._held = _Held()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = _Answer(send)
+        body = _Body(scope, receive, self._held)
+        started = time.perf_counter()
+        self._metrics.began()
+        try:
+            self._admit(scope, body)
+            await self._app(scope, body.receive, answer.send)
+        except ProblemError as problem:
+            await answer.instead(problem.response(), scope, receive)
+        except ClientDisconnect:
+            pass  # nobody is there to be told
+        except Exception as error:  # noqa: BLE001 - logged with an id; a service answers and goes on
+            what = f"{scope['method']} {getattr(scope.get('route'), 'path', 'an unknown path')}"
+            await answer.instead(unexpected(error, what), scope, receive)
+        finally:
+            self._held.bytes -= body.seen
+            route = getattr(scope.get("route"), "path", "none")
+            self._metrics.ended(scope["method"], route, answer.status, time.perf_counter() - started)
+
+    def _admit(self, scope: Scope, body: _Body) -> None:
+        headers = Headers(scope=scope)
+        self._require_host(headers)
+        _require_same_origin(scope, headers)
+        self._require_token(scope, headers)
+        body.require_length(headers)
+
+    def _require_host(self, headers: Headers) -> None:
+        """A page of a stranger, whose name resolves to this machine, must not talk to the service."""
+        if self._loopback_host is None:
+            return
+        host = _host_of(headers.get("host", ""))
+        if host != self._loopback_host and not is_loopback(host):
+            raise ProblemError(400, "this service answers on this machine only: call it by localhost or 127.0.0.1")
+
+    def _require_token(self, scope: Scope, headers: Headers) -> None:
+        if not self._tokens.are_needed or OPEN_TO_ALL.match(scope["path"]):
+            return
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        # Headers come as latin-1; tokens with other signs are sent as UTF-8.
+        token = token.strip().encode("latin-1").decode("utf-8", "surrogateescape")
+        if scheme.lower() == "bearer" and self._tokens.accept(token):
+            return
+        if self._tokens.accept_session(_cookie_of(headers), time.time()):
+            return
+        raise ProblemError(
+            401,
+            "a token is needed: send `Authorization: Bearer <token>`, or sign in on the page",
+            {"www-authenticate": "Bearer"},
+        )
+
+
+@dataclass
+class _Held:
+    """Bytes of bodies that were received for requests that run."""
+
+    bytes: int = 0
+
+
+class _Body:
+    """A request's body, counted and timed while it comes in."""
+
+    def __init__(self, scope: Scope, receive: Receive, held: _Held) -> None:
+        self._receive = receive
+        self._held = held
+        self._limit = BODY_LIMITS.get(scope["path"], BODY_LIMIT)
+        self.seen = 0
+        self._is_complete = False
+        self._until = time.monotonic() + BODY_S
+
+    def require_length(self, headers: Headers) -> None:
+        length = headers.get("content-length", "0")
+        if not (length.isascii() and length.isdigit()) or len(length) > 18:
+            raise ProblemError(400, "the header Content-Length is no number")
+        self._require(int(length))
+
+    async def receive(self) -> Message:
+        if self._is_complete:  # what comes now is only the end of the connection
+            return await self._receive()
+        try:
+            async with asyncio.timeout(min(PIECE_S, max(0.0, self._until - time.monotonic()))):
+                message = await self._receive()
+        except TimeoutError:
+            raise ProblemError(408, "the request came in too slowly: send it again", {"connection": "close"}) from None
+        if message["type"] == "http.request":
+            length = len(message.get("body", b""))
+            self.seen += length
+            self._held.bytes += length
+            self._is_complete = not message.get("more_body", False)
+            self._require(self.seen)
+            if self._held.bytes > HELD_LIMIT:
+                raise ProblemError(429, "too much is being sent at once: try again", {"retry-after": "5"})
+        return message
+
+    def _require(self, length: int) -> None:
+        if length > self._limit:
+            raise ProblemError(
+                413, f"a request here may have {self._limit // MIB} MB: send less", {"connection": "close"}
+            )
+
+
+class _Answer:
+    """What is sent, with the safe headers on it."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 499  # the client went away before there was an answer
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in SAFE_HEADERS.items():
+                headers.setdefault(name, value)
+        try:
+            async with asyncio.timeout(UNREAD_S):
+                await self._send(message)
+        except TimeoutError:
+            raise ClientDisconnect from None
+
+    async def instead(self, response: ASGIApp, scope: Scope, receive: Receive) -> None:
+        """Answer with a problem, where nothing was sent yet; an answer that was begun stays cut off."""
+        if self.status == 499:
+            await response(scope, receive, self.send)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address or name."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _host_of(header: str) -> str:
+    """The name in a Host header, without port and brackets; empty where it is none."""
+    try:
+        return urlsplit(f"//{header}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _require_same_origin(scope: Scope, headers: Headers) -> None:
+    """A page of somebody else must not change anything here with the cookies of who looks at it."""
+    if scope["method"] in READING:
+        return
+    origin = headers.get("origin")
+    same = origin is None or urlsplit_or_empty(origin) == headers.get("host", "").lower()
+    if not same or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        raise ProblemError(403, "this request came from another page: use the page of this service, or no browser")
+
+
+def urlsplit_or_empty(origin: str) -> str:
+    """Host and port of an Origin header; empty for ``null`` and for what is no origin."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def _cookie_of(headers: Headers) -> str:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return ""
+    return found.value if found else ""

@@ -1,0 +1,107 @@
+"""Objects of the store as HTTP answers: whole or in part, cached by browsers, never more than a piece in memory.
+
+Written out, because Starlette's file answers know local files only and do not compare ``If-None-Match``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from ops.core.storage import ObjectStore
+from ops.serve.problems import ProblemError
+
+PIECE = 256 * 1024
+FOR_EVER = "max-age=31536000, immutable"
+_RANGE = re.compile(r"^bytes=([0-9]{0,18})-([0-9]{0,18})$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """An object as it is now: ``size`` bytes, and an ``etag`` that changes with them."""
+
+    key: str
+    size: int
+    etag: str
+
+
+def look_up(store: ObjectStore, key: str) -> Stored:
+    """The object's size and tag. Raises ``ProblemError`` 404 where it is gone."""
+    found = store.stat(key)
+    if found is None:
+        raise ProblemError(404, "the file of this shot is gone from storage: run `needle ingest` again")
+    etag = f'"{hashlib.blake2b(found.stamp.encode(), digest_size=12).hexdigest()}"'
+    return Stored(key=key, size=found.size, etag=etag)
+
+
+async def media_answer(
+    request: Request, store: ObjectStore, key: str, media_type: str, *, version_is_right: bool, is_private: bool
+) -> Response:
+    """The object, or the part of it that ``Range`` asks for (RFC 9110, one range; several get the whole).
+
+    ``version_is_right``: the address names exactly this content, so that it never has to be asked for again.
+    """
+    stored = await run_in_threadpool(look_up, store, key)
+    scope = "private" if is_private else "public"
+    headers = {
+        "etag": stored.etag,
+        "accept-ranges": "bytes",
+        "cache-control": f"{scope}, {FOR_EVER}" if version_is_right else "no-cache",
+        "content-disposition": "inline",
+    }
+    if _matches(request.headers.get("if-none-match"), stored.etag):
+        return Response(status_code=304, headers=headers)
+    span = _span_of(request, stored)
+    if span is None:
+        start, end, status = 0, stored.size, 200
+    else:
+        (start, end), status = span, 206
+        headers["content-range"] = f"bytes {start}-{end - 1}/{stored.size}"
+    headers["content-length"] = str(end - start)
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=media_type)
+    return StreamingResponse(_pieces(store, key, start, end), status, headers, media_type)
+
+
+def _span_of(request: Request, stored: Stored) -> tuple[int, int] | None:
+    """The half-open part that is asked for, or ``None`` for the whole. Raises ``ProblemError`` 416."""
+    asked = _RANGE.match(request.headers.get("range", "").replace(" ", ""))
+    condition = request.headers.get("if-range")
+    if not asked or not (asked[1] or asked[2]) or (condition is not None and condition != stored.etag):
+        return None
+    if asked[1]:
+        start = int(asked[1])
+        end = min(int(asked[2]) + 1, stored.size) if asked[2] else stored.size
+        if asked[2] and int(asked[2]) < start:
+            return None  # not a valid range: to be ignored (RFC 9110, 14.1.2)
+    else:
+        start, end = max(0, stored.size - int(asked[2])), stored.size
+    if start >= end:
+        raise ProblemError(
+            416,
+            f"the file has {stored.size} bytes: ask for a part of them",
+            {"content-range": f"bytes */{stored.size}"},
+        )
+    return start, end
+
+
+def _pieces(store: ObjectStore, key: str, start: int, end: int) -> Iterator[bytes]:
+    with store.open(key) as file:
+        file.seek(start)
+        left = end - start
+        while left and (piece := file.read(min(PIECE, left))):
+            left -= len(piece)
+            yield piece
+
+
+def _matches(header: str | None, etag: str) -> bool:
+    """``If-None-Match``, by weak comparison."""
+    if header is None:
+        return False
+    return header.strip() == "*" or etag in [tag.strip().removeprefix("W/") for tag in header.split(",")]

@@ -1,0 +1,43 @@
+"""The OpenAPI document: what FastAPI finds, the document of a problem, and how to sign in where tokens are set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from ops.serve.problems import Problem
+from ops.serve.tokens import COOKIE
+
+
+def install_openapi(app: FastAPI, *, tokens_are_needed: bool) -> None:
+    """Make ``app.openapi()`` and ``/openapi.json`` tell the whole of it."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app, tokens_are_needed)
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+
+
+def _document(app: FastAPI, tokens_are_needed: bool) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes, tags=None
+    )
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    schemas["Problem"] = Problem.model_json_schema()
+    for unused in ("HTTPValidationError", "ValidationError"):  # FastAPI's own words for a 422, which are not ours
+        schemas.pop(unused, None)
+    if tokens_are_needed:
+        components["securitySchemes"] = {
+            "token": {"type": "http", "scheme": "bearer"},
+            "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+        }
+        for path, methods in document["paths"].items():
+            if path not in ("/api/session", "/healthz"):
+                for operation in methods.values():
+                    operation["security"] = [{"token": []}, {"session": []}]
+    return document

@@ -1,0 +1,138 @@
+// The query and its address: everything that makes up a view is in the URL, so that a link, "back" and a reload
+// restore it. Pure functions, no page.
+
+/** @typedef {{kind: "look"|"say"|"probe", value: string, relevance: number}} Condition */
+/**
+ * @typedef {object} Query
+ * @property {string} text
+ * @property {string[]} like      shot ids and image:<hash>
+ * @property {string[]} unlike
+ * @property {string[]} shows
+ * @property {string[]} where     "closeup>=0.5"
+ * @property {"auto"|"off"|"only"} dialogue
+ * @property {boolean} fold       near-duplicates become one card
+ * @property {boolean} blank      black and blank shots too
+ * @property {boolean} titles     title cards too
+ * @property {boolean} exact      scan every vector instead of the graph
+ * @property {number|null} min    relevance from which on hits are shown; null: the answer's cutoff
+ * @property {boolean} group      one section for each show
+ * @property {{text: string, within: number}|null} then
+ * @property {Condition[]} all
+ * @property {Condition[]} any
+ * @property {string} shot        the shot that is open in the player
+ */
+
+export const PAGE = 60;
+const KINDS = ["look", "say", "probe"];
+
+/** @returns {Query} the empty query */
+export function emptyQuery() {
+  return {
+    text: "", like: [], unlike: [], shows: [], where: [], dialogue: "auto", fold: true, blank: false, titles: false,
+    exact: false, min: null, group: false, then: null, all: [], any: [], shot: "",
+  };
+}
+
+/** Whether there is something to search for. @param {Query} query */
+export function isSearch(query) {
+  return Boolean(query.text.trim() || query.like.length || query.all.length || query.any.length);
+}
+
+/** @param {string} search such as "?q=rain&show=Sintel" @returns {Query} what cannot be read is left at its default */
+export function readAddress(search) {
+  const given = new URLSearchParams(search);
+  const query = emptyQuery();
+  query.text = given.get("q") ?? "";
+  query.like = given.getAll("like");
+  query.unlike = given.getAll("unlike");
+  query.shows = given.getAll("show");
+  query.where = given.getAll("where");
+  const dialogue = given.get("dialogue");
+  if (dialogue === "off" || dialogue === "only") query.dialogue = dialogue;
+  query.fold = given.get("fold") !== "0";
+  query.blank = given.get("blank") === "1";
+  query.titles = given.get("titles") === "1";
+  query.exact = given.get("exact") === "1";
+  query.group = given.get("group") === "1";
+  query.min = fraction(given.get("min"));
+  const then = given.get("then");
+  if (then) query.then = { text: then, within: whole(given.get("within"), 1, 50, 3) };
+  query.all = given.getAll("all").map(readCondition).filter((one) => one !== null);
+  query.any = given.getAll("any").map(readCondition).filter((one) => one !== null);
+  query.shot = given.get("shot") ?? "";
+  return query;
+}
+
+/** @param {Query} query @returns {string} "" or "?..." with what differs from the empty query, in a fixed order */
+export function writeAddress(query) {
+  const made = new URLSearchParams();
+  if (query.text) made.set("q", query.text);
+  for (const [name, values] of [["like", query.like], ["unlike", query.unlike], ["show", query.shows],
+    ["where", query.where]]) {
+    for (const value of values) made.append(name, value);
+  }
+  if (query.dialogue !== "auto") made.set("dialogue", query.dialogue);
+  if (!query.fold) made.set("fold", "0");
+  for (const name of ["blank", "titles", "exact", "group"]) if (query[name]) made.set(name, "1");
+  if (query.min !== null) made.set("min", String(Math.round(query.min * 100) / 100));
+  if (query.then) {
+    made.set("then", query.then.text);
+    made.set("within", String(query.then.within));
+  }
+  for (const condition of query.all) made.append("all", writeCondition(condition));
+  for (const condition of query.any) made.append("any", writeCondition(condition));
+  if (query.shot) made.set("shot", query.shot);
+  const text = made.toString();
+  return text ? `?${text}` : "";
+}
+
+/** The body of POST /api/search. @param {Query} query @param {string|null} cursor @param {number} limit */
+export function bodyOf(query, cursor = null, limit = PAGE) {
+  return {
+    text: query.text.trim(), like: query.like, unlike: query.unlike, shows: query.shows, where: query.where,
+    limit, cursor, exact: query.exact, dialogue: query.dialogue, fold: query.fold, include_blank: query.blank,
+    include_titles: query.titles,
+    then: query.then && { text: query.then.text, like: [], unlike: [], within: query.then.within },
+    all: query.all.map(conditionBody), any: query.any.map(conditionBody),
+  };
+}
+
+/** One line for people: for recent searches and file names. @param {Query} query */
+export function describe(query) {
+  const parts = [query.text.trim()];
+  if (query.like.length) parts.push(`like ${query.like.length === 1 ? "a picture" : `${query.like.length} pictures`}`);
+  if (query.unlike.length) parts.push(`unlike ${query.unlike.length}`);
+  for (const one of [...query.all, ...query.any]) parts.push(one.kind === "say" ? `“${one.value}”` : one.value);
+  if (query.then) parts.push(`then ${query.then.text}`);
+  if (query.shows.length) parts.push(`in ${query.shows.join(", ")}`);
+  return parts.filter(Boolean).join(" · ");
+}
+
+function conditionBody(condition) {
+  if (condition.kind === "say") return { dialogue: condition.value };
+  if (condition.kind === "probe") return { probe: condition.value };
+  return { text: condition.value, relevance: condition.relevance };
+}
+
+function writeCondition(condition) {
+  const limit = condition.kind === "look" ? `${Math.round(condition.relevance * 100)}:` : "";
+  return `${condition.kind}:${limit}${condition.value}`;
+}
+
+function readCondition(text) {
+  const found = /^(look|say|probe):(.*)$/s.exec(text);
+  if (!found || !KINDS.includes(found[1])) return null;
+  if (found[1] !== "look") return found[2] ? { kind: found[1], value: found[2], relevance: 0.5 } : null;
+  const look = /^(?:(\d{1,3}):)?(.+)$/s.exec(found[2]);
+  return look && { kind: "look", value: look[2], relevance: whole(look[1], 0, 100, 50) / 100 };
+}
+
+function fraction(text) {
+  const number = text === null || text === "" ? NaN : Number(text);
+  return number >= 0 && number <= 1 ? number : null;
+}
+
+function whole(text, least, most, otherwise) {
+  const number = Number.parseInt(text ?? "", 10);
+  return number >= least && number <= most ? number : otherwise;
+}

@@ -1,0 +1,102 @@
+// The service's HTTP interface. Failures become a Problem with the server's own words.
+
+/** What the server said went wrong (application/problem+json), or that it could not be reached. */
+export class Problem extends Error {
+  /** @param {number} status 0: no answer came @param {string} title @param {string} detail */
+  constructor(status, title, detail) {
+    super(detail || title);
+    this.name = "Problem";
+    this.status = status;
+    this.title = title;
+    this.detail = detail;
+  }
+}
+
+/** @returns {Promise<any>} a search answer @param {object} body @param {AbortSignal} [signal] */
+export const search = (body, signal) => postJson("/api/search", body, signal);
+
+/** @returns {Promise<any>} the catalogue: shows, totals, versions, probes */
+export const shows = () => json("/api/shows");
+
+/** @returns {Promise<any>} one shot and where it came from @param {string} id */
+export const shot = (id, signal) => json(`/api/shots/${encodeURIComponent(id)}`, { signal });
+
+/** @param {Blob} picture @returns {Promise<string>} "image:<hash>" */
+export async function keepImage(picture) {
+  const form = new FormData();
+  form.append("file", picture, "picture");
+  return (await json("/api/images", { method: "POST", body: form })).image;
+}
+
+/** @param {object} body @returns {Promise<{file: Blob, name: string}>} the exported file */
+export async function exportFile(body) {
+  const response = await call("/api/export", jsonBody(body));
+  return { file: await response.blob(), name: fileName(response.headers.get("content-disposition")) };
+}
+
+/** Exchange a token for the page's cookie. @param {string} token */
+export async function signIn(token) {
+  await answerOf("/api/session", jsonBody({ token }));
+}
+
+/** Address of the picture of an example in a query. @param {string} example shot id or image:<hash> */
+export function examplePicture(example) {
+  const image = /^image:([0-9a-f]+)$/.exec(example);
+  return image ? `/media/images/${image[1]}.jpg` : `/media/shots/${encodeURIComponent(example)}/poster.jpg`;
+}
+
+function jsonBody(body, signal) {
+  return { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body), signal };
+}
+
+const postJson = (path, body, signal) => json(path, jsonBody(body, signal));
+
+async function json(path, options) {
+  const response = await call(path, options);
+  try {
+    return await response.json();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(response.status, "The answer cannot be read", `${path}: ${error.message}`);
+  }
+}
+
+/** Answers 401 by asking for the token, as often as the person tries. */
+async function call(path, options) {
+  for (;;) {
+    try {
+      return await answerOf(path, options);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status !== 401) throw error;
+      const { askForToken } = await import("./session.js");
+      await askForToken();
+    }
+  }
+}
+
+async function answerOf(path, options) {
+  let response;
+  try {
+    response = await fetch(path, { credentials: "same-origin", ...options });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0, "Needle does not answer", "Is it still running? Start it with `needle serve`, then try again.");
+  }
+  if (response.ok) return response;
+  throw await problemOf(response);
+}
+
+async function problemOf(response) {
+  try {
+    const told = await response.json();
+    return new Problem(response.status, String(told.title ?? response.statusText), String(told.detail ?? ""));
+  } catch {
+    return new Problem(response.status, response.statusText || `Status ${response.status}`, "");
+  }
+}
+
+function fileName(disposition) {
+  const encoded = /filename\*=utf-8''([^;]+)/i.exec(disposition ?? "");
+  if (encoded) return decodeURIComponent(encoded[1]);
+  return /filename="?([^";]+)"?/i.exec(disposition ?? "")?.[1] ?? "needle-export";
+}

@@ -1,0 +1,247 @@
+// The page: holds the query, sends it, shows the answer, keeps address and history. What the first results do not
+// need (desk.js and what it brings) is loaded after they are painted.
+import { bodyOf, isSearch, readAddress, writeAddress } from "./address.js";
+import { Problem, search, shows } from "./api.js";
+import { calm } from "./dom.js";
+import { firstAnswer } from "./first.js";
+import { Grid } from "./grid.js";
+import { Selection } from "./selection.js";
+
+const LATER = ["desk", "querybar", "filters", "popup", "states", "keys", "traypanel", "exporting", "refine", "timecode"];
+
+/** What makes it another question, for which another relevance is enough. */
+const MEANING = ["text", "like", "unlike"];
+
+/** Tells "query", "answer", "catalogue" and "shot" when these have changed. */
+class Page extends EventTarget {
+  query = readAddress(location.search);
+  selection = new Selection();
+  /** the first page of the answer in force, or null */
+  answer = null;
+  /** answer of /api/shows, or null while it is not here */
+  catalogue = null;
+  /** a Problem where the last search failed */
+  problem = null;
+  busy = false;
+  #cursor = null;
+  #fetching = false;
+  #stop = new AbortController();
+  #asked = "";
+
+  constructor() {
+    super();
+    this.results = document.getElementById("results");
+    this.status = document.getElementById("status");
+    this.grid = new Grid(document.getElementById("cards"), {
+      open: (hit, frame) => this.openShot(hit, frame),
+      more: (hit) => this.example("like", hit.shot_id),
+      less: (hit) => this.example("unlike", hit.shot_id),
+      toggle: (hit) => this.selection.toggle(hit, this.searchBody()),
+      selected: (shotId) => this.selection.has(shotId),
+      tell: (text) => this.tell(text, true),
+    }, () => this.fetchMore());
+    this.selection.addEventListener("change", () => this.grid.markSelected((shotId) => this.selection.has(shotId)));
+    addEventListener("popstate", () => this.restore());
+  }
+
+  /** A new search: into the history, and to the service. @param {Partial<import("./address.js").Query>} changes */
+  change(changes) {
+    const asksElse = MEANING.some((name) => name in changes && String(changes[name]) !== String(this.query[name]));
+    this.query = { ...this.query, shot: "", ...(asksElse ? { min: null } : {}), ...changes };
+    const address = writeAddress(this.query);
+    history[address === location.search ? "replaceState" : "pushState"](null, "", address || "/");
+    this.run();
+  }
+
+  /** Change how the answer is shown. @param {Partial<import("./address.js").Query>} changes min, group */
+  adjust(changes) {
+    this.query = { ...this.query, ...changes };
+    history.replaceState(history.state, "", writeAddress(this.query) || "/");
+    this.say("query");
+    if (!this.answer) return;
+    this.grid.setGrouped(this.query.group);
+    this.grid.setLimit(this.limit());
+    this.say("answer");
+  }
+
+  /** @param {string} address such as "?q=rain" */
+  open(address) {
+    history.pushState(null, "", address || "/");
+    this.restore();
+  }
+
+  /** Show what the address says. */
+  restore() {
+    const query = readAddress(location.search);
+    const other = this.isOther(query);
+    this.query = query;
+    if (other) this.run();
+    else this.adjust({});
+    this.say("shot");
+  }
+
+  /** @param {"like"|"unlike"} side @param {string} example shot id or image */
+  example(side, example) {
+    const other = side === "like" ? "unlike" : "like";
+    this.change({
+      [side]: [...new Set([...this.query[side], example])],
+      [other]: this.query[other].filter((one) => one !== example),
+    });
+    scrollTo({ top: 0, behavior: calm() ? "auto" : "smooth" });
+  }
+
+  /** Relevance from which on hits are shown. */
+  limit() {
+    return this.query.min ?? this.answer?.cutoff ?? 0;
+  }
+
+  /** The body of the search in force, or null. */
+  searchBody() {
+    return this.answer ? bodyOf(this.query) : null;
+  }
+
+  hasMore() {
+    return this.#cursor !== null;
+  }
+
+  /** Search for the query in force. @param {Promise<any>|null} sent the answer where the search was sent already */
+  async run(sent = null) {
+    this.#stop.abort();
+    this.#stop = new AbortController();
+    const { signal } = this.#stop;
+    this.#asked = JSON.stringify(bodyOf(this.query));
+    this.#cursor = null;
+    this.#fetching = false;
+    this.problem = null;
+    this.busy = isSearch(this.query);
+    if (!this.busy) {
+      this.answer = null;
+      this.grid.clear();
+    }
+    this.results.setAttribute("aria-busy", String(this.busy));
+    this.say("query");
+    if (!this.busy) return this.say("answer");
+    try {
+      const answer = await (sent ?? search(bodyOf(this.query), signal));
+      if (!signal.aborted) this.show(answer);
+    } catch (error) {
+      if (signal.aborted || error.name === "AbortError") return undefined;
+      if (!(error instanceof Problem)) throw error;
+      this.problem = error;
+      this.answer = null;
+      this.grid.clear();
+      this.settle();
+    }
+    return undefined;
+  }
+
+  show(answer) {
+    this.answer = answer;
+    this.#cursor = answer.next_cursor ?? null;
+    this.grid.begin({ limit: this.limit(), group: this.query.group, words: wordsOf(this.query) });
+    this.grid.append(answer.hits);
+    this.settle();
+  }
+
+  settle() {
+    this.busy = false;
+    this.results.setAttribute("aria-busy", "false");
+    this.say("answer");
+  }
+
+  /** The next page of the answer; stops where everything that still comes lies under the limit. */
+  async fetchMore() {
+    const { shown, hidden } = this.grid.counts();
+    if (!this.#cursor || this.#fetching || (hidden && this.#lastHidden())) return;
+    if (!shown && hidden) return;
+    this.#fetching = true;
+    const { signal } = this.#stop;
+    try {
+      const answer = await search(bodyOf(this.query, this.#cursor), signal);
+      if (signal.aborted) return;
+      this.#cursor = answer.next_cursor ?? null;
+      this.#fetching = false;
+      this.grid.append(answer.hits);
+      this.say("answer");
+    } catch (error) {
+      if (signal.aborted || error.name === "AbortError") return;
+      if (!(error instanceof Problem)) throw error;
+      if (error.status === 410) {
+        this.run(); // the index moved on while the person was scrolling
+        return;
+      }
+      const again = () => { this.#fetching = false; this.fetchMore(); };
+      this.tell(error.message, true, again); // and no other try by itself
+    }
+  }
+
+  /** Hits come by rank: when the last ones are all under the limit, what follows is too. */
+  #lastHidden() {
+    return [...this.grid.hits.values()].slice(-20).every((hit) => !this.grid.isShown(hit));
+  }
+
+  /** Open a shot in the player. @param {object|string} hit or a shot id @param {number} [frame] to stand at */
+  openShot(hit, frame) {
+    const shotId = typeof hit === "string" ? hit : hit.shot_id;
+    const write = this.query.shot ? "replaceState" : "pushState";
+    const state = this.query.shot ? history.state : { player: true };
+    this.query = { ...this.query, shot: shotId };
+    history[write](state, "", writeAddress(this.query));
+    this.say("shot", { hit: typeof hit === "string" ? null : hit, frame });
+  }
+
+  closeShot() {
+    if (!this.query.shot) return;
+    if (history.state?.player) {
+      history.back();
+      return;
+    }
+    this.query = { ...this.query, shot: "" };
+    history.replaceState(null, "", writeAddress(this.query) || "/");
+    this.say("shot");
+  }
+
+  /** Say something in the line above the results. @param {string} text @param {boolean} bad @param {() => void} again */
+  tell(text, bad = false, again = undefined) {
+    this.say("tell", { text, bad, again });
+  }
+
+  async loadCatalogue() {
+    try {
+      this.catalogue = await shows();
+      this.say("catalogue");
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      if (!this.answer && !this.busy && !this.problem) {
+        this.problem = error;
+        this.say("answer");
+      }
+    }
+  }
+
+  isOther(query) {
+    return JSON.stringify(bodyOf(query)) !== this.#asked;
+  }
+
+  say(what, detail = null) {
+    this.dispatchEvent(new CustomEvent(what, { detail }));
+  }
+}
+
+/** Words of the query that may be marked in lines of dialogue. @param {import("./address.js").Query} query */
+function wordsOf(query) {
+  const said = [...query.all, ...query.any].filter((one) => one.kind === "say").map((one) => one.value);
+  return [query.text, ...said].join(" ").match(/[\p{L}\p{N}'’]+/gu) ?? [];
+}
+
+const page = new Page();
+const first = page.run(firstAnswer);
+if (firstAnswer) await Promise.race([first, new Promise((done) => { setTimeout(done, 250); })]);
+await new Promise((done) => { requestAnimationFrame(() => setTimeout(done)); }); // after the first paint
+document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/page/panels.css" }));
+const parts = LATER.map((name) => import(`./${name}.js`));
+(await parts[0]).furnish(page);
+page.loadCatalogue();
+document.addEventListener("visibilitychange", () => { // while the person was elsewhere, footage may have come
+  if (!document.hidden) page.loadCatalogue();
+});

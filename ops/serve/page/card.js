@@ -1,0 +1,128 @@
+// One hit: its poster, where it is, how well it fits, what was said in it, and what can be done with it.
+import { counted, el, icon, iconButton, lengthOf, ownTitle } from "./dom.js";
+import { addPreview } from "./preview.js";
+
+/**
+ * @typedef {object} CardActions what a card can ask the page to do
+ * @property {(hit: object, frame?: number) => void} open
+ * @property {(hit: object) => void} more
+ * @property {(hit: object) => void} less
+ * @property {(hit: object) => void} toggle  into the tray, or out of it
+ * @property {(shotId: string) => boolean} selected
+ * @property {(item: HTMLElement, hit: object) => void} unfold
+ */
+
+/** @param {object} hit @param {CardActions} actions @param {string[]} words to mark in dialogue @param {boolean} twin */
+export function card(hit, actions, words = [], twin = false) {
+  const item = el("li", { class: twin ? "card twin" : "card", "data-shot": hit.shot_id });
+  item.append(
+    posterBox(hit, actions),
+    el("div", { class: "actions" },
+      iconButton("more", "More like this", { key: "m", class: "icon-button more", onclick: () => actions.more(hit) }),
+      iconButton("less", "Less like this", { key: "n", class: "icon-button less", onclick: () => actions.less(hit) }),
+      selectButton(hit, actions)),
+    facts(hit),
+  );
+  if (hit.lines?.length) item.append(lines(hit, actions, words));
+  if (hit.then) item.append(thenPart(hit, actions));
+  if (hit.folded?.length) {
+    item.querySelector(".poster").append(el("button", { type: "button", class: "folded", "aria-expanded": "false",
+      title: "Near-duplicates of this shot (f)", onclick: () => actions.unfold(item, hit) }, icon("stack"), `+${hit.folded.length} similar`));
+  }
+  const marks = labels(hit);
+  if (marks.childElementCount) item.append(marks);
+  setTabStops(item, false);
+  return item;
+}
+
+/** Show on a card whether its shot is in the tray. @param {HTMLElement} item @param {boolean} selected */
+export function markSelected(item, selected) {
+  item.classList.toggle("selected", selected);
+  item.querySelector(".select")?.setAttribute("aria-pressed", String(selected));
+}
+
+/** Only the active card's controls are tab stops; the rest is reached with the arrow keys. */
+export function setTabStops(item, active) {
+  for (const button of item.querySelectorAll("button")) button.tabIndex = active ? 0 : -1;
+}
+
+/** Text with the searched words marked. @param {string} text @param {string[]} words @returns {Node[]} */
+export function marked(text, words) {
+  const stems = words.map((word) => word.toLowerCase()).filter((word) => word.length > 2);
+  if (!stems.length) return [document.createTextNode(text)];
+  return text.split(/([\p{L}\p{N}'’]+)/u).filter(Boolean).map((part) => {
+    const low = part.toLowerCase();
+    const hit = stems.some((stem) => low === stem || (stem.length > 3 && low.startsWith(stem.slice(0, -1))));
+    return hit ? el("mark", {}, part) : document.createTextNode(part);
+  });
+}
+
+function posterBox(hit, actions) {
+  const name = [hit.show, hit.start_timecode, percent(hit)].filter(Boolean).join(", ");
+  const box = el("div", { class: "poster" },
+    el("img", { src: hit.poster, alt: "", loading: "lazy", decoding: "async", width: 320, height: 180,
+      onerror: (event) => event.currentTarget.closest(".poster").classList.add("no-picture") }),
+    el("span", { class: "length" }, lengthOf(hit.end_s - hit.start_s)),
+    el("button", { type: "button", class: "open", "aria-label": `Open ${name}`,
+      onclick: () => actions.open(hit) }));
+  addPreview(box, hit.proxy);
+  return box;
+}
+
+function selectButton(hit, actions) {
+  const button = iconButton("check", "Select for the tray", { key: "x", class: "icon-button select",
+    onclick: () => actions.toggle(hit) });
+  button.setAttribute("aria-pressed", String(actions.selected(hit.shot_id)));
+  return button;
+}
+
+function facts(hit) {
+  const own = ownTitle(hit);
+  const title = own ? `${hit.show} · ${own}` : hit.show;
+  return el("div", { class: "facts" },
+    el("span", { class: own ? "title" : "title only-show", title: hit.path ?? title }, title),
+    el("span", { class: "timecode" }, hit.start_timecode || `${hit.start_s.toFixed(2)} s`),
+    relevance(hit));
+}
+
+function relevance(hit) {
+  if (typeof hit.relevance !== "number") return null;
+  const bar = el("span", { class: "relevance-bar", "aria-hidden": "true" });
+  bar.style.setProperty("--part", String(hit.relevance));
+  const exact = `Relevance ${percent(hit)}${typeof hit.score === "number" ? `, score ${hit.score.toFixed(3)}` : ""}`;
+  return el("span", { class: "relevance", title: exact }, bar, String(Math.round(hit.relevance * 100)));
+}
+
+function percent(hit) {
+  return typeof hit.relevance === "number" ? `${Math.round(hit.relevance * 100)} %` : "";
+}
+
+function lines(hit, actions, words) {
+  const shown = hit.lines.slice(0, 2);
+  const rest = hit.lines.length - shown.length;
+  return el("ul", { class: "lines" },
+    ...shown.map((line) => el("li", {},
+      el("button", { type: "button", class: "line", title: `${line.start_timecode} · ${line.source}`,
+        "aria-label": `Open at ${line.start_timecode}: ${line.text}`,
+        onclick: () => actions.open(hit, line.start_frame) },
+      el("span", { class: "said" }, ...marked(line.text, words)), el("span", { class: "timecode" }, line.start_timecode)))),
+    rest > 0 && el("li", { class: "rest" }, `and ${counted(rest, "more line")}`));
+}
+
+function thenPart(hit, actions) {
+  const then = hit.then;
+  return el("button", { type: "button", class: "then", "aria-label": `Open what follows, ${then.start_timecode}`,
+    onclick: () => actions.open(then) },
+  el("img", { src: then.poster, alt: "", loading: "lazy", width: 80, height: 45 }),
+  el("span", {}, "then ", el("span", { class: "timecode" }, then.start_timecode)));
+}
+
+function labels(hit) {
+  const row = el("div", { class: "labels" });
+  if (hit.is_title) row.append(el("span", { class: "label" }, "title card"));
+  if (hit.is_blank) row.append(el("span", { class: "label" }, "blank"));
+  for (const one of hit.probes ?? []) {
+    row.append(el("span", { class: "label", title: `probe ${one.probe}` }, `${one.probe} ${Math.round(one.score * 100)}`));
+  }
+  return row;
+}

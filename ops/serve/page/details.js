@@ -1,0 +1,83 @@
+// "Where this came from": the way of a hit from the source file to the index, and how much of its show is searchable.
+import { counted, el, lengthOf } from "./dom.js";
+
+/**
+ * @param {any} shot answer of /api/shots/{id}
+ * @param {any} catalogue answer of /api/shows, or null
+ * @param {string[]} chosen shows that the search is limited to
+ */
+export function details(shot, catalogue, chosen) {
+  const { provenance: from = {}, video = {} } = shot;
+  const source = from.source ?? {};
+  return el("div", { class: "details" },
+    group("Source", [
+      ["file", path(source.path ?? shot.path)],
+      ["content", source.content_hash && code(`${source.content_hash.slice(0, 20)}…`, source.content_hash)],
+      ["size", source.bytes && size(source.bytes)],
+      ["picture", video.width && `${video.width} × ${video.height}, ${video.codec}${video.has_audio ? ", with sound" : ", no sound"}`],
+      ["rate", rate(shot.fps)],
+      ["frames", `${shot.start_frame}–${shot.end_frame - 1} of ${video.frames ?? "?"}`],
+      ["starts at", video.start_timecode],
+      ["episode", [video.season && `season ${video.season}`, video.episode && `episode ${video.episode}`].filter(Boolean).join(", ")],
+    ]),
+    group("How it was found", [
+      ["shot", code(shot.shot_id)],
+      ["detector", from.detector],
+      ["cut", when(from.shot_computed_at)],
+      ["encoder", code(from.encoder_id)],
+      ["vector", from.vector_hash && code(`${from.vector_hash.slice(0, 12)}…`, from.vector_hash)],
+      ["frames used", from.frames_used],
+      ["embedded", when(from.embedding_computed_at)],
+      ["index", code(from.index_version)],
+      ["indexed", when(from.indexed_at)],
+      ["searchable since", when(from.searchable_since)],
+    ]),
+    runs(from.runs ?? []),
+    from.feature_views?.length > 0 && group("Feature views", [["in Feast", from.feature_views.join(", ")]]),
+    coverage(catalogue, chosen.length ? chosen : [shot.show]));
+}
+
+function runs(all) {
+  return all.length > 0 && group("Dagster", all.map((run) => [run.asset,
+    el("span", {}, code(run.run_id?.slice(0, 8) ?? "", run.run_id), run.at ? ` ${stamp(run.at)}` : "")]));
+}
+
+function coverage(catalogue, chosen) {
+  const rows = (catalogue?.shows ?? []).filter((one) => chosen.includes(one.show));
+  return rows.length > 0 && group("Coverage", rows.map((one) => [one.show, [
+    `${counted(one.ready ?? one.videos, "video")} searchable`, lengthOf(one.footage_s ?? 0),
+    one.pending ? `${one.pending} still being processed` : "nothing waiting",
+    one.set_aside ? `${one.set_aside} set aside` : "",
+    one.searchable_since ? `since ${stamp(one.searchable_since)}` : "",
+  ].filter(Boolean).join(" · ")]));
+}
+
+function group(title, rows) {
+  const filled = rows.filter(([, value]) => value !== undefined && value !== null && value !== "" && value !== 0);
+  return filled.length > 0 && el("section", {}, el("h3", {}, title),
+    el("dl", {}, ...filled.flatMap(([name, value]) => [el("dt", {}, name),
+      el("dd", {}, value instanceof Node ? value : String(value))])));
+}
+
+const code = (text, title = text) => text && el("code", { title }, text);
+const path = (text) => text && el("span", { class: "path" }, text);
+
+/** "2026-11-22 16:42" in the person's own time zone. */
+function stamp(time) {
+  const [year, month, day, hour, minute] = ((at) => [at.getFullYear(), at.getMonth() + 1, at.getDate(), at.getHours(),
+    at.getMinutes()])(new Date(time)).map((part) => String(part).padStart(2, "0"));
+  return `${year}-${month}-${day} ${hour}:${minute}`;
+}
+
+const when = (time) => time && el("time", { datetime: time }, stamp(time));
+
+function size(bytes) {
+  const steps = ["B", "KB", "MB", "GB", "TB"];
+  const step = Math.min(Math.floor(Math.log10(bytes) / 3), 4);
+  return `${(bytes / 1000 ** step).toFixed(step ? 1 : 0)} ${steps[step]}`;
+}
+
+function rate(fps) {
+  const [num, den = "1"] = String(fps).split("/");
+  return den === "1" ? `${num} fps` : `${(num / den).toFixed(3)} fps (${fps})`;
+}

@@ -1,0 +1,124 @@
+// Building elements, and wording. Whatever comes from the server goes in as text; there is no way in for HTML.
+
+/**
+ * @param {string} tag
+ * @param {Record<string, any>} [given] attributes; `on*` functions listen, `class`, `data-*`, `aria-*` as in HTML,
+ *   true and false switch an attribute, properties `value`, `checked`, `hidden`, `disabled` are set as such
+ * @param {...(Node|string|null|undefined|false)} children
+ */
+export function el(tag, given = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(given)) setOne(element, name, value);
+  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+function setOne(element, name, value) {
+  if (value === undefined || value === null) return;
+  if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+  else if (["value", "checked", "hidden", "disabled", "muted", "loop"].includes(name)) element[name] = value;
+  else if (value === true) element.setAttribute(name, "");
+  else if (value !== false) element.setAttribute(name, String(value));
+}
+
+/** A push button with an icon, named for those who do not see it. @param {string} name icon @param {string} label */
+export function iconButton(name, label, given = {}) {
+  const title = given.key ? `${label} (${given.key})` : label;
+  const { key, ...rest } = given;
+  return el("button", { type: "button", class: "icon-button", "aria-label": label, title,
+    "aria-keyshortcuts": /^[a-z[\]]$/.test(key ?? "") ? key : undefined, ...rest }, icon(name));
+}
+
+/** @param {keyof typeof PATHS} name @returns {SVGElement} drawn in a box of 16 by 16 */
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("aria-hidden", "true");
+  svg.classList.add("icon");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", PATHS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/** "1 shot", "2 shots". @param {number} count @param {string} one @param {string} [many] */
+export function counted(count, one, many = `${one}s`) {
+  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+}
+
+/** "2.4 s", "1:05". @param {number} seconds */
+export function lengthOf(seconds) {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  const hours = Math.floor(whole / 3600);
+  const minutes = String(Math.floor(whole / 60) % 60).padStart(hours ? 2 : 1, "0");
+  return `${hours ? `${hours}:` : ""}${minutes}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+/** The title where it says more than the show's name does: files without a catalogue have both from their name. */
+export function ownTitle({ show, title }) {
+  const plain = (text) => (text ?? "").toLowerCase().replace(/[^\p{L}\p{N}]+/gu, " ").trim();
+  return plain(title) === plain(show) ? "" : title;
+}
+
+/** Whether the person asked for less motion. */
+export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+/** Whether keys belong to a text field now. @param {EventTarget|null} target */
+export function isTyping(target) {
+  if (!(target instanceof HTMLElement)) return false;
+  if (target instanceof HTMLInputElement) return !["checkbox", "radio", "button", "range"].includes(target.type);
+  return target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement || target.isContentEditable;
+}
+
+/** Read what was kept in this browser. @param {string} key @param {any} otherwise where nothing usable is kept */
+export function recall(key, otherwise) {
+  try {
+    return JSON.parse(localStorage.getItem(key) ?? "null") ?? otherwise;
+  } catch {
+    return otherwise;
+  }
+}
+
+/** Keep something in this browser. @returns {boolean} false where it refuses @param {string} key @param {any} value */
+export function keep(key, value) {
+  try {
+    localStorage.setItem(key, JSON.stringify(value));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+const PATHS = {
+  search: "M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9M10.3 10.3 14 14",
+  image: "M2 3h12v10H2zM2 11l3.5-3.5L8 10l2-2 4 4M10.5 5.8h.01",
+  refine: "M2 4h12M4.5 8h7M7 12h2",
+  tray: "M2 9h3.5l1 2h3l1-2H14M2 9v4.5h12V9L12 2.5H4z",
+  sun: "M8 5a3 3 0 1 0 0 6 3 3 0 0 0 0-6M8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3 3l1 1M12 12l1 1M13 3l-1 1M4 12l-1 1",
+  moon: "M13.5 9.5A6 6 0 0 1 6.5 2.5 6 6 0 1 0 13.5 9.5",
+  auto: "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2zM8 2v12M8 5l4.5-1M8 8h6M8 11l4.5 1",
+  help: "M6 6a2 2 0 1 1 2.6 1.9c-.4.2-.6.5-.6 1V9.6M8 12h.01M8 1.5a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13",
+  close: "M3.5 3.5l9 9M12.5 3.5l-9 9",
+  more: "M8 3v10M3 8h10",
+  less: "M3 8h10",
+  check: "M3 8.5 6.5 12 13 4.5",
+  add: "M8 3v10M3 8h10",
+  down: "M4 6l4 4 4-4",
+  up: "M4 10l4-4 4 4",
+  play: "M4.5 2.5v11l9-5.5z",
+  pause: "M5 3v10M11 3v10",
+  back: "M11.5 3 4.5 8l7 5z",
+  forward: "M4.5 3l7 5-7 5z",
+  previous: "M4 3v10M12.5 3 6 8l6.5 5z",
+  next: "M12 3v10M3.5 3 10 8l-6.5 5z",
+  stepback: "M10 4 6 8l4 4",
+  stepforward: "M6 4l4 4-4 4",
+  link: "M6.5 9.5l3-3M7 4.5 8.5 3A3.2 3.2 0 0 1 13 7.5L11.5 9M9 11.5 7.5 13A3.2 3.2 0 0 1 3 8.5L4.5 7",
+  grip: "M6 4h.01M10 4h.01M6 8h.01M10 8h.01M6 12h.01M10 12h.01",
+  stack: "M5 2.5h8.5V11M2.5 5.5H11V13.5H2.5z",
+  trash: "M3 4.5h10M6 4.5V3h4v1.5M4.5 4.5l.5 9h6l.5-9",
+  clock: "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2M8 5v3.5l2.5 1.5",
+  sound: "M2.5 6v4H5l3.5 3V3L5 6zM11 6a3 3 0 0 1 0 4M12.8 4.2a5.5 5.5 0 0 1 0 7.6",
+};

@@ -1,0 +1,256 @@
+// The player: one shot, frame by frame, with marks, its lines, its neighbours, and where it came from.
+import { Problem, shot as readShot } from "./api.js";
+import { details } from "./details.js";
+import { calm, el, icon, iconButton, isTyping, lengthOf, ownTitle } from "./dom.js";
+import { Shuttle } from "./shuttle.js";
+import { rateOf, timecodeIn } from "./timecode.js";
+import { Timeline } from "./timeline.js";
+
+export class Player {
+  /** @param {any} page */
+  constructor(page) {
+    this.page = page;
+    this.shot = null;
+    this.full = null;
+    this.marks = { in_frame: 0, out_frame: 1 };
+    this.build();
+    this.shuttle = new Shuttle(this.video);
+    this.shuttle.addEventListener("frame", () => this.showFrame());
+    this.shuttle.addEventListener("speed", () => this.showSpeed());
+    page.selection.addEventListener("change", () => this.shot && this.showMarks());
+    page.addEventListener("catalogue", () => this.full && this.showDetails());
+    document.body.append(this.dialog);
+  }
+
+  build() {
+    this.video = el("video", { class: "stage-video", playsinline: true, preload: "auto", tabindex: -1 });
+    this.video.addEventListener("click", () => this.shuttle.toggle());
+    this.video.addEventListener("error", () => {
+      if (this.video.hasAttribute("src")) this.note.textContent = "This preview cannot be played. Was its video forgotten?";
+    });
+    this.timeline = new Timeline((frame) => { this.shuttle.pause(); this.standAt(frame); });
+    this.title = el("h2", { id: "player-title" });
+    this.place = el("p", { class: "muted" });
+    this.note = el("p", { class: "wrong", role: "alert" });
+    this.now = el("output", { class: "now", "aria-label": "Timecode" });
+    this.number = el("span", { class: "muted number" });
+    this.speed = el("span", { class: "speed", role: "status" });
+    this.span = el("div", { class: "span" });
+    this.lines = el("div", { class: "player-lines" });
+    this.from = el("div", {});
+    this.handles = el("input", { type: "number", id: "player-handles", min: 0, max: 500, step: 1,
+      onchange: () => this.page.selection.set({ handles: Math.min(Math.max(Math.trunc(Number(this.handles.value)) || 0, 0), 500) }) });
+    this.take = el("button", { type: "button", class: "primary", title: "x", onclick: () => this.putIntoTray() });
+    this.playButton = iconButton("play", "Play", { key: "Space", onclick: () => this.shuttle.toggle() });
+    this.playButton.firstChild.classList.add("play");
+    this.playButton.append(icon("pause"));
+    this.playButton.lastChild.classList.add("pause");
+    this.dialog = el("dialog", { class: "player", "aria-labelledby": "player-title" },
+      el("header", {}, el("div", { class: "grow" }, this.title, this.place),
+        iconButton("link", "Copy the link to this shot", { onclick: () => this.copyLink() }),
+        iconButton("close", "Close", { key: "Esc", onclick: () => this.page.closeShot() })),
+      el("div", { class: "player-main" },
+        el("div", { class: "stage" }, this.video, this.speed),
+        this.timeline.bar,
+        el("div", { class: "readout" }, this.now, this.number, this.span),
+        this.transport(), this.note),
+      el("aside", { "aria-label": "About this shot", tabindex: 0 }, this.lines, this.from));
+    this.dialog.addEventListener("cancel", (event) => { event.preventDefault(); this.page.closeShot(); });
+    this.dialog.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  transport() {
+    const button = (sign, label, key, act) => iconButton(sign, label, { key, onclick: act });
+    const text = (label, title, key, act) => el("button", { type: "button", title: `${title} (${key})`, onclick: act }, label);
+    this.previous = button("previous", "Previous shot of the film", "[", () => this.neighbour("previous"));
+    this.next = button("next", "Next shot of the film", "]", () => this.neighbour("next"));
+    return el("div", { class: "transport" },
+      el("div", { class: "keys-group" }, this.previous,
+        button("stepback", "One frame back", "←", () => this.shuttle.step(-1)),
+        button("back", "Backwards", "j", () => this.shuttle.shuttle(-1)),
+        this.playButton,
+        button("forward", "Forwards", "l", () => this.shuttle.shuttle(1)),
+        button("stepforward", "One frame on", "→", () => this.shuttle.step(1)),
+        this.next),
+      el("div", { class: "keys-group" },
+        text("In", "Mark in", "i", () => this.mark("in")), text("Out", "Mark out", "o", () => this.mark("out")),
+        text("Clear", "Whole shot", "c", () => this.mark("clear")),
+        el("label", { class: "handles", for: "player-handles", title: "Frames added before and after at export" }, "Handles", this.handles)),
+      el("div", { class: "keys-group end-group" },
+        el("button", { type: "button", title: "m", onclick: () => this.example("like") }, "More like this"),
+        el("button", { type: "button", title: "n", onclick: () => this.example("unlike") }, "Less"),
+        this.take));
+  }
+
+  /** @param {string} shotId @param {object|null} hit what is known of it already @param {number} [frame] source frame */
+  async open(shotId, hit, frame) {
+    if (this.shot?.shot_id === shotId && this.dialog.open) return;
+    this.wanted = shotId;
+    this.note.textContent = "";
+    this.full = null;
+    delete this.dialog.dataset.shot;
+    if (!this.dialog.open) this.dialog.showModal();
+    if (hit) this.showShot(hit, frame);
+    try {
+      const full = await readShot(shotId);
+      if (this.wanted !== shotId) return;
+      this.full = full;
+      if (hit) this.refresh();
+      else this.showShot(full, frame);
+      this.showDetails();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      if (this.wanted !== shotId) return;
+      this.note.textContent = error.message;
+      if (!hit) this.title.textContent = "This shot cannot be shown";
+    }
+  }
+
+  close() {
+    this.wanted = "";
+    this.shot = null;
+    this.shuttle.unload();
+    if (this.dialog.open) this.dialog.close();
+  }
+
+  showShot(hit, frame = hit.match?.start_frame ?? hit.start_frame) {
+    this.shot = hit;
+    const pick = this.page.selection.find(hit.shot_id) ?? {};
+    this.marks = {
+      in_frame: pick.in_frame ?? hit.match?.start_frame ?? hit.start_frame,
+      out_frame: pick.out_frame ?? hit.match?.end_frame ?? hit.end_frame,
+    };
+    this.title.textContent = hit.show;
+    this.place.textContent = [ownTitle(hit), `shot of ${lengthOf(hit.end_s - hit.start_s)}`,
+      typeof hit.relevance === "number" ? `relevance ${Math.round(hit.relevance * 100)} %` : ""].filter(Boolean).join(" · ");
+    this.from.replaceChildren();
+    this.video.poster = hit.poster;
+    this.shuttle.load(hit.proxy, rateOf(hit.fps), hit.end_frame - hit.start_frame, frame - hit.start_frame, !calm());
+    this.refresh();
+  }
+
+  /** What depends on the full answer: neighbours, and all lines. */
+  refresh() {
+    this.previous.disabled = !this.full?.previous;
+    this.next.disabled = !this.full?.next;
+    const lines = (this.full ?? this.shot).lines ?? [];
+    this.lines.replaceChildren(...(lines.length ? [el("h3", {}, "Dialogue")] : []), ...lines.map((line) =>
+      el("button", { type: "button", class: "line", onclick: () => this.standAt(line.start_frame) },
+        el("span", { class: "said" }, line.text),
+        el("span", { class: "timecode" }, `${line.start_timecode} · ${line.source}`))));
+    const probes = (this.full ?? this.shot).probes ?? [];
+    if (probes.length) {
+      this.lines.append(el("h3", {}, "Probes"), el("div", { class: "labels" }, ...probes.map((one) =>
+        el("span", { class: "label" }, `${one.probe} ${Math.round(one.score * 100)}`))));
+    }
+    this.showMarks();
+  }
+
+  showDetails() {
+    this.dialog.dataset.shot = this.full.shot_id;
+    this.from.replaceChildren(el("h3", { class: "details-title" }, "Where this came from"),
+      details(this.full, this.page.catalogue, this.page.query.shows));
+  }
+
+  showFrame() {
+    if (!this.shot) return;
+    const frame = this.shot.start_frame + this.shuttle.frame;
+    this.now.textContent = timecodeIn(this.shot, frame);
+    this.number.textContent = `frame ${frame}`;
+    this.timeline.stand(frame);
+  }
+
+  showSpeed() {
+    const { speed } = this.shuttle;
+    this.speed.textContent = speed && speed !== 1 ? `${speed} ×` : "";
+    this.playButton.setAttribute("aria-label", speed ? "Pause" : "Play");
+    this.dialog.classList.toggle("running", speed !== 0);
+  }
+
+  showMarks() {
+    const { in_frame, out_frame } = this.marks;
+    const { handles } = this.page.selection;
+    this.handles.value = String(handles);
+    this.timeline.show({ ...this.shot, lines: (this.full ?? this.shot).lines }, this.marks, handles);
+    const rate = rateOf(this.shot.fps);
+    const seconds = ((out_frame - in_frame) * rate.den) / rate.num;
+    const part = (name, value) => el("span", {}, el("span", { class: "muted" }, `${name} `), value);
+    this.span.replaceChildren(part("in", timecodeIn(this.shot, in_frame)), part("out", timecodeIn(this.shot, out_frame - 1)),
+      part("length", `${lengthOf(seconds)} · ${out_frame - in_frame} f`),
+      ...(handles ? [part("with handles", `${out_frame - in_frame + 2 * handles} f`)] : []));
+    const pick = this.page.selection.find(this.shot.shot_id);
+    const same = pick && pick.in_frame === in_frame && pick.out_frame === out_frame;
+    this.take.textContent = !pick ? "Add to tray" : same ? "In the tray" : "Update in tray";
+    this.take.disabled = Boolean(same);
+    this.showFrame();
+  }
+
+  standAt(frame) {
+    this.shuttle.seek(frame - this.shot.start_frame);
+  }
+
+  /** @param {"in"|"out"|"clear"} which the out mark takes in the frame that is shown */
+  mark(which) {
+    const frame = this.shot.start_frame + this.shuttle.frame;
+    const { start_frame, end_frame } = this.shot;
+    if (which === "clear") this.marks = { in_frame: start_frame, out_frame: end_frame };
+    if (which === "in") this.marks = { in_frame: frame, out_frame: this.marks.out_frame > frame ? this.marks.out_frame : end_frame };
+    if (which === "out") this.marks = { in_frame: this.marks.in_frame <= frame ? this.marks.in_frame : start_frame, out_frame: frame + 1 };
+    this.showMarks();
+  }
+
+  putIntoTray() {
+    const { in_frame, out_frame } = this.marks;
+    this.page.selection.put(this.shot, this.page.searchBody(), in_frame, out_frame);
+  }
+
+  example(side) {
+    this.page.example(side, this.shot.shot_id);
+  }
+
+  neighbour(which) {
+    if (this.full?.[which]) this.page.openShot(this.full[which]);
+  }
+
+  /** The result before or after this one. @param {number} way */
+  result(way) {
+    const hits = this.page.grid.shownHits();
+    const at = hits.findIndex((hit) => hit.shot_id === this.shot?.shot_id);
+    const hit = hits[at + way];
+    if (at >= 0 && hit) this.page.openShot(hit);
+  }
+
+  async copyLink() {
+    try {
+      await navigator.clipboard.writeText(location.href);
+      this.speed.textContent = "link copied";
+    } catch {
+      this.note.textContent = `The browser does not let us copy. The link: ${location.href}`;
+    }
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || !this.shot) return;
+    if (event.key === " " && event.target.matches("button:focus-visible")) return;
+    const act = this.actionOf(event);
+    if (!act) return;
+    event.preventDefault();
+    event.stopPropagation();
+    act();
+  }
+
+  actionOf({ key, shiftKey }) {
+    const many = shiftKey ? 10 : 1;
+    const { shuttle } = this;
+    return {
+      " ": () => shuttle.toggle(), k: () => shuttle.pause(), j: () => shuttle.shuttle(-1), l: () => shuttle.shuttle(1),
+      ArrowLeft: () => shuttle.step(-many), ArrowRight: () => shuttle.step(many),
+      Home: () => shuttle.step(-shuttle.frame), End: () => shuttle.step(shuttle.frames),
+      ArrowUp: () => this.result(-1), ArrowDown: () => this.result(1),
+      i: () => this.mark("in"), o: () => this.mark("out"), c: () => this.mark("clear"),
+      I: () => this.standAt(this.marks.in_frame), O: () => this.standAt(this.marks.out_frame - 1),
+      x: () => this.putIntoTray(), m: () => this.example("like"), n: () => this.example("unlike"),
+      "[": () => this.neighbour("previous"), "]": () => this.neighbour("next"),
+    }[key];
+  }
+}

@@ -1,0 +1,42 @@
+// A panel under a button: opens at a click, closes at Escape, at a click elsewhere, and when the focus leaves it.
+
+/** @param {HTMLButtonElement} button @param {HTMLElement} panel @param {() => void} [opened] */
+export function popup(button, panel, opened) {
+  button.setAttribute("aria-expanded", "false");
+  button.setAttribute("aria-controls", panel.id);
+  panel.hidden = true;
+
+  const outside = (event) => {
+    if (!panel.contains(event.target) && !button.contains(event.target)) close();
+  };
+  const escape = (event) => { // also where the focus is nowhere
+    if (event.key === "Escape") close();
+  };
+  function open() {
+    panel.hidden = false;
+    button.setAttribute("aria-expanded", "true");
+    document.addEventListener("pointerdown", outside);
+    document.addEventListener("keydown", escape);
+    opened?.();
+    panel.querySelector("input, button, select")?.focus();
+  }
+  function close() {
+    if (panel.hidden) return;
+    const back = panel.contains(document.activeElement);
+    panel.hidden = true;
+    button.setAttribute("aria-expanded", "false");
+    document.removeEventListener("pointerdown", outside);
+    document.removeEventListener("keydown", escape);
+    if (back) button.focus();
+  }
+  button.addEventListener("click", () => (panel.hidden ? open() : close()));
+  panel.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    close();
+  });
+  panel.addEventListener("focusout", (event) => {
+    if (event.relatedTarget && !panel.contains(event.relatedTarget) && event.relatedTarget !== button) close();
+  });
+  return { open, close };
+}

@@ -1,0 +1,172 @@
+// The search box: words, and pictures as chips in front of them. Pictures come by "more like this", by the picture
+// button, by dropping them anywhere on the page, or by pasting.
+import { describe, writeAddress } from "./address.js";
+import { examplePicture, keepImage } from "./api.js";
+import { el, icon, keep, recall } from "./dom.js";
+
+const RECENT_KEY = "needle.recent";
+const RECENT_COUNT = 12;
+
+export class QueryBar {
+  /**
+   * @param {HTMLFormElement} form
+   * @param {{change: (changes: object) => void, open: (address: string) => void, tell: (text: string, bad?: boolean) => void}} page
+   */
+  constructor(form, page) {
+    this.form = form;
+    this.page = page;
+    this.input = form.querySelector("#q");
+    this.chips = form.querySelector("#chips");
+    this.recent = form.querySelector("#recent");
+    this.query = null;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.hideRecent();
+      page.change({ text: this.input.value });
+      this.input.blur();
+    });
+    this.takePictures();
+    this.offerRecent();
+  }
+
+  /** @param {import("./address.js").Query} query */
+  show(query) {
+    this.query = query;
+    if (document.activeElement !== this.input || !this.input.value) this.input.value = query.text;
+    const chips = [...query.like.map((one) => this.chip(one, "like")), ...query.unlike.map((one) => this.chip(one, "unlike"))];
+    this.chips.replaceChildren(...chips);
+    this.chips.hidden = !chips.length;
+    this.input.placeholder = chips.length ? "and…" : "Describe a shot, quote a “line”, or drop a picture";
+  }
+
+  focus() {
+    this.input.focus();
+    this.input.select();
+  }
+
+  /** Remember a search that was answered. @param {import("./address.js").Query} query */
+  remember(query) {
+    const address = writeAddress({ ...query, shot: "", min: null });
+    const kept = recall(RECENT_KEY, []).filter((one) => one.address !== address);
+    keep(RECENT_KEY, [{ address, label: describe(query) }, ...kept].slice(0, RECENT_COUNT));
+  }
+
+  /** @returns {{address: string, label: string}[]} newest first */
+  remembered() {
+    const kept = recall(RECENT_KEY, []);
+    const usable = (one) => typeof one?.address === "string" && one.address.startsWith("?") && one.label;
+    return Array.isArray(kept) ? kept.filter(usable) : [];
+  }
+
+  forget() {
+    keep(RECENT_KEY, []);
+    this.hideRecent();
+  }
+
+  /** Search by pictures. @param {Iterable<File>} files */
+  async addPictures(files) {
+    const pictures = [...files].filter((file) => file.type.startsWith("image/"));
+    if (!pictures.length) {
+      this.page.tell("Only pictures can be searched by: JPEG, PNG, WebP.", true);
+      return;
+    }
+    this.page.tell("Reading the picture…");
+    const kept = await Promise.allSettled(pictures.slice(0, 8).map((picture) => keepImage(picture)));
+    const failed = kept.find((one) => one.status === "rejected");
+    if (failed) this.page.tell(failed.reason.message, true);
+    const images = kept.filter((one) => one.status === "fulfilled").map((one) => one.value);
+    if (!images.length) return;
+    if (!failed) this.page.tell("");
+    this.page.change({ text: this.input.value, like: [...new Set([...this.query.like, ...images])] });
+  }
+
+  chip(example, side) {
+    const what = `${side === "like" ? "More like" : "Less like"} ${example.startsWith("image:") ? "your picture" : "this shot"}`;
+    const remove = () => this.page.change({ [side]: this.query[side].filter((one) => one !== example) });
+    return el("li", {}, el("button", { type: "button", class: `chip ${side}`, title: `${what}: click to remove`,
+      "aria-label": `${what}: remove`, onclick: remove },
+    el("img", { src: examplePicture(example), alt: "", width: 48, height: 27,
+      onerror: (event) => event.currentTarget.classList.add("gone") }), icon(side === "like" ? "more" : "less")));
+  }
+
+  takePictures() {
+    const files = this.form.querySelector("#picture-file");
+    this.form.querySelector("#picture").addEventListener("click", () => files.click());
+    files.addEventListener("change", () => {
+      this.addPictures(files.files);
+      files.value = "";
+    });
+    document.addEventListener("paste", (event) => {
+      const pictures = [...(event.clipboardData?.files ?? [])];
+      if (!pictures.length) return;
+      event.preventDefault();
+      this.addPictures(pictures);
+    });
+    const has = (event) => event.dataTransfer?.types.includes("Files");
+    let depth = 0;
+    const over = (change) => {
+      depth = Math.max(0, depth + change);
+      document.body.classList.toggle("dropping", depth > 0);
+    };
+    document.addEventListener("dragenter", (event) => has(event) && over(1));
+    document.addEventListener("dragleave", (event) => has(event) && over(-1));
+    document.addEventListener("dragover", (event) => has(event) && event.preventDefault());
+    document.addEventListener("drop", (event) => {
+      if (!has(event)) return;
+      event.preventDefault();
+      over(-depth);
+      this.addPictures(event.dataTransfer.files);
+    });
+  }
+
+  offerRecent() {
+    this.input.addEventListener("focus", () => { if (!this.input.value) this.showRecent(); });
+    this.input.addEventListener("click", () => { if (!this.input.value) this.showRecent(); });
+    this.input.addEventListener("input", () => (this.input.value ? this.hideRecent() : this.showRecent()));
+    this.input.addEventListener("keydown", (event) => {
+      if (event.key === "ArrowDown") {
+        event.preventDefault();
+        this.showRecent();
+        this.recent.querySelector(".menu-item")?.focus();
+      } else if (event.key === "Escape") {
+        if (this.recent.hidden) this.input.blur();
+        this.hideRecent();
+      } else if (event.key === "Backspace" && !this.input.value && this.query) {
+        const side = this.query.unlike.length ? "unlike" : "like";
+        if (this.query[side].length) this.page.change({ [side]: this.query[side].slice(0, -1) });
+      }
+    });
+    this.recent.addEventListener("keydown", (event) => this.walkRecent(event));
+    this.form.addEventListener("focusout", (event) => {
+      if (!this.form.contains(event.relatedTarget)) this.hideRecent();
+    });
+  }
+
+  walkRecent(event) {
+    const buttons = [...this.recent.querySelectorAll(".menu-item")];
+    const at = buttons.indexOf(document.activeElement);
+    if (event.key === "Escape" || (event.key === "ArrowUp" && at === 0)) {
+      this.input.focus();
+      if (event.key === "Escape") this.hideRecent();
+    } else if (event.key === "ArrowDown") buttons[Math.min(at + 1, buttons.length - 1)].focus();
+    else if (event.key === "ArrowUp") buttons[at - 1]?.focus();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  showRecent() {
+    const kept = this.remembered();
+    if (!kept.length) return;
+    this.recent.replaceChildren(
+      el("p", { class: "menu-title" }, "Recent searches",
+        el("button", { type: "button", class: "quiet", onclick: () => this.forget() }, "Clear")),
+      ...kept.map((one) => el("button", { type: "button", class: "menu-item",
+        onclick: () => { this.hideRecent(); this.input.blur(); this.page.open(one.address); } }, icon("clock"), el("span", {}, one.label))));
+    this.recent.hidden = false;
+  }
+
+  hideRecent() {
+    this.recent.hidden = true;
+  }
+}

@@ -1,0 +1,100 @@
+// The tray's contents: shots in the editor's order, each with its in and out. Kept in this browser, shared by its tabs.
+import { keep, recall } from "./dom.js";
+
+const KEY = "needle.tray";
+const MOST = 2000;
+
+/**
+ * @typedef {object} Pick
+ * @property {object} hit         the shot as it was found: ids, frames, rate, timecode, poster, proxy
+ * @property {number} in_frame    first source frame
+ * @property {number} out_frame   source frame after the last
+ * @property {object|null} search body of the search that found it
+ */
+
+const KEPT = ["shot_id", "video_id", "show", "title", "start_frame", "end_frame", "fps", "start_s", "end_s",
+  "start_timecode", "poster", "proxy"];
+
+/** Tells "change" whenever the picks, their order or the export's settings have changed. */
+export class Selection extends EventTarget {
+  constructor() {
+    super();
+    this.read();
+    addEventListener("storage", (event) => {
+      if (event.key !== KEY) return;
+      this.read();
+      this.dispatchEvent(new Event("change"));
+    });
+  }
+
+  read() {
+    const kept = recall(KEY, {});
+    /** @type {Pick[]} */
+    this.picks = Array.isArray(kept.picks) ? kept.picks.filter(isPick) : [];
+    this.handles = Number.isInteger(kept.handles) && kept.handles >= 0 ? kept.handles : 0;
+    this.title = typeof kept.title === "string" ? kept.title : "Needle selection";
+    this.format = typeof kept.format === "string" ? kept.format : "edl";
+  }
+
+  /** @param {string} shotId */
+  has(shotId) {
+    return this.picks.some((pick) => pick.hit.shot_id === shotId);
+  }
+
+  /** @param {string} shotId @returns {Pick|undefined} */
+  find(shotId) {
+    return this.picks.find((pick) => pick.hit.shot_id === shotId);
+  }
+
+  /** Add a shot, or give the one that is there new marks. @param {object} hit @param {object|null} search */
+  put(hit, search, in_frame = hit.match?.start_frame ?? hit.start_frame, out_frame = hit.match?.end_frame ?? hit.end_frame) {
+    const found = this.find(hit.shot_id);
+    if (found) Object.assign(found, { in_frame, out_frame });
+    else if (this.picks.length < MOST) {
+      const kept = Object.fromEntries(KEPT.map((name) => [name, hit[name]]));
+      this.picks.push({ hit: kept, in_frame, out_frame, search });
+    }
+    this.changed();
+  }
+
+  /** Into the tray, or out of it. @returns {boolean} whether it is in now */
+  toggle(hit, search) {
+    if (this.has(hit.shot_id)) this.remove(hit.shot_id);
+    else this.put(hit, search);
+    return this.has(hit.shot_id);
+  }
+
+  /** @param {string} shotId */
+  remove(shotId) {
+    this.picks = this.picks.filter((pick) => pick.hit.shot_id !== shotId);
+    this.changed();
+  }
+
+  clear() {
+    this.picks = [];
+    this.changed();
+  }
+
+  /** @param {number} from @param {number} to position after the move */
+  move(from, to) {
+    if (!this.picks[from] || to < 0 || to >= this.picks.length || from === to) return;
+    this.picks.splice(to, 0, ...this.picks.splice(from, 1));
+    this.changed();
+  }
+
+  /** @param {Partial<{handles: number, title: string, format: string}>} settings */
+  set(settings) {
+    Object.assign(this, settings);
+    this.changed();
+  }
+
+  changed() {
+    const { picks, handles, title, format } = this;
+    keep(KEY, { picks, handles, title, format });
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+function isPick(pick) {
+  return typeof pick?.hit?.shot_id === "string" && Number.isInteger(pick.in_frame) && pick.out_frame > pick.in_frame;
+}

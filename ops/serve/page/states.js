@@ -1,0 +1,86 @@
+// What the page shows where there are no results to show: a start, waiting, nothing found, nothing there, failure.
+import { counted, el, icon, lengthOf } from "./dom.js";
+
+/** Grey cards of the size of what is to come. */
+export function loading(count = 15) {
+  const cards = Array.from({ length: count }, () => el("li", { class: "card skeleton", "aria-hidden": "true" },
+    el("div", { class: "poster" }), el("div", { class: "facts" }, el("span", { class: "bone" }))));
+  return [el("p", { class: "visually-hidden" }, "Searching…"), el("ul", { class: "cards", "aria-hidden": "true" }, ...cards)];
+}
+
+/** @param {import("./api.js").Problem} problem @param {() => void} retry */
+export function failed(problem, retry) {
+  const wrong = [400, 404, 413, 422].includes(problem.status);
+  return message(wrong ? "This search cannot be answered" : problem.title || "Something went wrong", problem.message,
+    el("button", { type: "button", class: "primary", onclick: retry }, "Try again"));
+}
+
+/** @param {import("./address.js").Query} query @param {(changes: object) => void} change */
+export function nothing(query, change) {
+  const offers = [];
+  if (query.shows.length) offers.push(offer("Search all shows", () => change({ shows: [] })));
+  if (query.dialogue === "only") offers.push(offer("Search pictures too", () => change({ dialogue: "auto" })));
+  if (query.then) offers.push(offer("Without “then”", () => change({ then: null })));
+  if (query.all.length || query.any.length) offers.push(offer("Without the conditions", () => change({ all: [], any: [] })));
+  if (query.where.length) offers.push(offer("Without the probe filters", () => change({ where: [] })));
+  return message("Nothing found", query.dialogue === "only"
+    ? "No line of dialogue has these words." : "No shot fulfils all of this.", ...offers);
+}
+
+/** Everything that was found lies under the limit. @param {number} hidden @param {() => void} show */
+export function allHidden(hidden, show) {
+  return message("Nothing looks like that", `${counted(hidden, "shot")} came nearest, but most likely none is what you mean.`,
+    el("button", { type: "button", class: "primary", onclick: show }, "Show the nearest shots"));
+}
+
+/** Nothing was ingested yet. @param {string} hint what to run, from the service */
+export function noFootage(hint) {
+  return message("No footage yet", "Needle finds moments in footage that it has seen. Show it some:",
+    el("pre", { class: "command" }, "needle ingest /path/to/your/footage"),
+    hint && el("p", { class: "muted" }, hint));
+}
+
+/**
+ * Before the first search.
+ * @param {any} catalogue answer of /api/shows, or null while it is not here yet
+ * @param {{address: string, label: string}[]} recent
+ * @param {{open: (address: string) => void, change: (changes: object) => void}} page
+ */
+export function start(catalogue, recent, page) {
+  const totals = catalogue?.totals;
+  return el("div", { class: "start" },
+    el("div", {}, el("h1", {}, "Find any moment in your footage"),
+      el("p", { class: "start-size" }, totals ? [lengthOf(totals.footage_s ?? 0), counted(totals.shots ?? 0, "shot"),
+        counted(totals.videos ?? 0, "video")].join(" · ") : "\u00a0")),
+    el("dl", { class: "ways" },
+      way("search", "Describe it", "a rabbit in a meadow"),
+      way("sound", "Quote it", catalogue && !catalogue.lines ? "no dialogue is indexed yet" : "“words that are said”"),
+      way("image", "Show it", "drop or paste a picture anywhere")),
+    recent.length > 0 && el("section", {}, el("h2", {}, "Recent searches"),
+      el("ul", { class: "plain" }, ...recent.slice(0, 6).map((one) => el("li", {},
+        el("a", { href: one.address, onclick: (event) => { event.preventDefault(); page.open(one.address); } }, one.label))))),
+    catalogue?.shows?.length > 0 && el("section", {}, el("h2", {}, "Shows"),
+      el("ul", { class: "plain shows-list" }, ...catalogue.shows.map((one) => showRow(one, page)))));
+}
+
+function showRow(one, page) {
+  const since = one.searchable_since ? `since ${new Date(one.searchable_since).toLocaleDateString()}` : "";
+  const waiting = one.pending ? `${counted(one.pending, "video")} still being processed` : "";
+  const aside = one.set_aside ? `${counted(one.set_aside, "video")} set aside` : "";
+  return el("li", {}, el("button", { type: "button", class: "show-row", onclick: () => page.change({ shows: [one.show] }) },
+    one.poster && el("img", { src: one.poster, alt: "", loading: "lazy", width: 80, height: 45 }),
+    el("span", { class: "title" }, one.show),
+    el("span", { class: "muted" }, [counted(one.shots, "shot"), lengthOf(one.footage_s ?? 0), waiting, aside, since].filter(Boolean).join(" · "))));
+}
+
+function way(sign, title, example) {
+  return el("div", {}, el("dt", {}, icon(sign), title), el("dd", {}, example));
+}
+
+function offer(text, act) {
+  return el("button", { type: "button", onclick: act }, text);
+}
+
+function message(title, text, ...more) {
+  return el("div", { class: "message", role: "status" }, el("h2", {}, title), el("p", {}, text), ...more);
+}

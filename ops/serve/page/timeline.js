@@ -1,0 +1,60 @@
+// The bar under the picture: the shot, its handles, the marks, the lines that are said, and where we stand.
+import { el } from "./dom.js";
+import { timecodeIn } from "./timecode.js";
+
+export class Timeline {
+  /** @param {(frame: number) => void} seek called with a source frame */
+  constructor(seek) {
+    this.seek = seek;
+    this.shotPart = el("span", { class: "bar-shot" });
+    this.marksPart = el("span", { class: "bar-marks" });
+    this.linesPart = el("span", { class: "bar-lines" });
+    this.head = el("span", { class: "bar-head" });
+    this.bar = el("div", { class: "bar", role: "slider", tabindex: 0, autofocus: true, "aria-label": "Position in the shot" },
+      this.shotPart, this.marksPart, this.linesPart, this.head);
+    const at = (event) => {
+      const box = this.bar.getBoundingClientRect();
+      const part = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1);
+      this.seek(Math.floor(this.from + part * (this.to - this.from)));
+    };
+    this.bar.addEventListener("pointerdown", (event) => {
+      this.bar.setPointerCapture(event.pointerId);
+      at(event);
+    });
+    this.bar.addEventListener("pointermove", (event) => {
+      if (this.bar.hasPointerCapture(event.pointerId)) at(event);
+    });
+  }
+
+  /** @param {object} shot @param {{in_frame: number, out_frame: number}} marks @param {number} handles frames */
+  show(shot, marks, handles) {
+    this.shot = shot;
+    this.from = Math.min(shot.start_frame, marks.in_frame) - handles;
+    this.to = Math.max(shot.end_frame, marks.out_frame) + handles;
+    this.place(this.shotPart, shot.start_frame, shot.end_frame);
+    this.place(this.marksPart, marks.in_frame, marks.out_frame);
+    const whole = marks.in_frame === shot.start_frame && marks.out_frame === shot.end_frame;
+    this.marksPart.classList.toggle("whole", whole);
+    this.linesPart.replaceChildren(...(shot.lines ?? []).map((line) => {
+      const part = el("span", { title: line.text });
+      this.place(part, Math.max(line.start_frame, this.from), Math.min(line.end_frame, this.to));
+      return part;
+    }));
+    this.bar.setAttribute("aria-valuemin", String(shot.start_frame));
+    this.bar.setAttribute("aria-valuemax", String(shot.end_frame - 1));
+  }
+
+  /** @param {number} frame in the source */
+  stand(frame) {
+    if (!this.shot) return;
+    this.place(this.head, frame, frame + 1);
+    this.bar.setAttribute("aria-valuenow", String(frame));
+    this.bar.setAttribute("aria-valuetext", timecodeIn(this.shot, frame));
+  }
+
+  place(part, first, last) {
+    const whole = Math.max(this.to - this.from, 1);
+    part.style.left = `${((first - this.from) / whole) * 100}%`;
+    part.style.width = `${((last - first) / whole) * 100}%`;
+  }
+}

@@ -1,0 +1,195 @@
+// The tray: the selected shots in the editor's order, their ins and outs, how long it all is, and the way out.
+import { Problem } from "./api.js";
+import { counted, el, icon, iconButton, lengthOf } from "./dom.js";
+import { exportResults, exportSelection, FORMATS } from "./exporting.js";
+import { frameIn, rateOf, timecodeIn } from "./timecode.js";
+
+export class TrayPanel {
+  /** @param {any} page */
+  constructor(page) {
+    this.page = page;
+    this.selection = page.selection;
+    this.button = document.getElementById("tray-button");
+    this.panel = document.getElementById("tray");
+    this.build();
+    this.button.addEventListener("click", () => this.toggle());
+    this.selection.addEventListener("change", () => this.draw());
+    page.addEventListener("answer", () => this.showWhole());
+    this.panel.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.toggle(false);
+    });
+    this.draw();
+  }
+
+  build() {
+    this.summary = el("p", { class: "tray-summary" });
+    this.list = el("ol", { class: "picks" });
+    this.empty = el("p", { class: "muted tray-empty" }, "Nothing selected yet. Press ", el("kbd", {}, "x"),
+      " on a shot, or its tick. The order here is the order in the timeline.");
+    this.told = el("p", { class: "told", role: "status" });
+    this.format = el("select", { id: "export-format", onchange: () => this.selection.set({ format: this.format.value }) },
+      ...FORMATS.map(([value, name]) => el("option", { value }, name)));
+    this.title = el("input", { type: "text", id: "export-title", maxlength: 120, onchange: () => this.selection.set({ title: this.title.value }) });
+    this.handles = el("input", { type: "number", id: "export-handles", min: 0, max: 500,
+      onchange: () => this.selection.set({ handles: Math.min(Math.max(Math.trunc(Number(this.handles.value)) || 0, 0), 500) }) });
+    this.send = el("button", { type: "button", class: "primary", onclick: () => this.export(() => exportSelection(this.selection, this.page.answer)) }, "Export");
+    this.whole = el("button", { type: "button", class: "quiet", onclick: () => this.export(() => exportResults(this.page)) });
+    this.clear = el("button", { type: "button", class: "quiet", onclick: () => this.selection.clear() }, "Clear");
+    this.panel.append(
+      el("header", {}, el("h2", { class: "grow" }, "Tray"), this.clear, iconButton("close", "Close the tray", { key: "t", onclick: () => this.toggle(false) })),
+      this.empty, this.list,
+      el("footer", {}, this.summary,
+        el("div", { class: "export-fields" },
+          el("label", { for: "export-title" }, "Title"), this.title,
+          el("label", { for: "export-format" }, "Format"), this.format,
+          el("label", { for: "export-handles" }, "Handles"), el("span", { class: "row" }, this.handles, el("span", { class: "muted" }, "frames each side"))),
+        el("div", { class: "row" }, this.send, this.whole), this.told));
+  }
+
+  /** @param {boolean} [open] */
+  toggle(open = this.panel.hidden) {
+    const focused = this.panel.contains(document.activeElement);
+    this.panel.hidden = !open;
+    document.body.classList.toggle("with-tray", open);
+    this.button.setAttribute("aria-expanded", String(open));
+    if (open) (this.list.querySelector(".grip") ?? this.format).focus();
+    else if (focused) this.button.focus();
+  }
+
+  draw() {
+    const { picks } = this.selection;
+    const focus = document.activeElement?.closest?.(".pick")?.dataset.shot;
+    const control = document.activeElement?.dataset?.control;
+    this.list.replaceChildren(...picks.map((pick, at) => this.row(pick, at)));
+    if (focus && control) this.list.querySelector(`[data-shot="${CSS.escape(focus)}"] [data-control=${control}]`)?.focus();
+    const seconds = picks.reduce((sum, pick) => sum + secondsOfPick(pick), 0);
+    const { handles } = this.selection;
+    this.summary.textContent = picks.length ? `${counted(picks.length, "shot")}, ${exactLength(picks, seconds)}${handles ? `, handles of ${handles} frames` : ""}` : "";
+    this.button.querySelector(".count").textContent = picks.length ? String(picks.length) : "";
+    this.button.setAttribute("aria-label", picks.length ? `Tray, ${counted(picks.length, "shot")}, ${lengthOf(seconds)}` : "Tray");
+    this.empty.hidden = picks.length > 0;
+    this.clear.hidden = !picks.length;
+    this.send.disabled = !picks.length || this.busy;
+    this.format.value = this.selection.format;
+    if (!this.format.value) this.format.value = "edl";
+    this.title.value = this.selection.title;
+    this.handles.value = String(handles);
+    this.showWhole();
+  }
+
+  showWhole() {
+    const { shown } = this.page.answer ? this.page.grid.counts() : { shown: 0 };
+    this.whole.hidden = !shown;
+    this.whole.disabled = Boolean(this.busy);
+    this.whole.textContent = `Export the ${counted(Math.min(shown, 500), "result")}`;
+  }
+
+  row(pick, at) {
+    const { hit } = pick;
+    const name = `${hit.show}, ${hit.start_timecode}`;
+    const grip = iconButton("grip", `Move ${name}, number ${at + 1}`, { class: "icon-button grip", "data-control": "grip",
+      title: "Drag, or arrow keys", onkeydown: (event) => this.gripKey(event, hit.shot_id) });
+    grip.addEventListener("pointerdown", (event) => this.drag(event, hit.shot_id));
+    const item = el("li", { class: "pick", "data-shot": hit.shot_id }, grip,
+      el("button", { type: "button", class: "pick-picture", "aria-label": `Open ${name}`, onclick: () => this.page.openShot({ ...hit }) },
+        el("img", { src: hit.poster, alt: "", width: 96, height: 54, loading: "lazy" })),
+      el("div", { class: "pick-facts" }, el("span", { class: "title" }, hit.show),
+        el("div", { class: "pick-marks" }, this.mark(pick, "in"), "–", this.mark(pick, "out")),
+        el("span", { class: "muted" }, `${lengthOf(secondsOfPick(pick))} · ${pick.out_frame - pick.in_frame} f`)),
+      iconButton("close", `Take out ${name}`, { "data-control": "remove", onclick: () => this.selection.remove(hit.shot_id) }));
+    return item;
+  }
+
+  /** A timecode to type into; out is the last frame that is in. @param {"in"|"out"} which */
+  mark(pick, which) {
+    const { hit } = pick;
+    const shown = which === "in" ? pick.in_frame : pick.out_frame - 1;
+    const field = el("input", { type: "text", class: "timecode", value: timecodeIn(hit, shown), "aria-label": which === "in" ? "In" : "Out",
+      "data-control": which, spellcheck: "false", disabled: !hit.start_timecode });
+    field.addEventListener("change", () => {
+      try {
+        const frame = frameIn(hit, field.value.trim());
+        const marks = which === "in" ? [frame, pick.out_frame] : [pick.in_frame, frame + 1];
+        if (marks[0] < 0 || marks[0] >= marks[1]) throw new RangeError("In must come before out.");
+        this.told.textContent = "";
+        this.selection.put(hit, pick.search, ...marks);
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+        this.tell(error.message, true);
+        field.value = timecodeIn(hit, shown);
+      }
+    });
+    return field;
+  }
+
+  gripKey(event, shotId) {
+    const at = this.selection.picks.findIndex((pick) => pick.hit.shot_id === shotId);
+    if (event.key === "ArrowUp") this.selection.move(at, at - 1);
+    else if (event.key === "ArrowDown") this.selection.move(at, at + 1);
+    else if (event.key === "Delete" || event.key === "Backspace") {
+      this.selection.remove(shotId);
+      (this.list.children[Math.min(at, this.list.children.length - 1)]?.querySelector(".grip") ?? this.format).focus();
+    } else return;
+    event.preventDefault();
+    const now = this.selection.picks.findIndex((pick) => pick.hit.shot_id === shotId);
+    if (now >= 0) this.tell(`Number ${now + 1} of ${this.selection.picks.length}`);
+  }
+
+  /** Pointer events, because a touch drags nothing else. Rows stay where they are until the drop. */
+  drag(event, shotId) {
+    const grip = event.currentTarget;
+    const item = grip.closest(".pick");
+    const others = [...this.list.children].filter((other) => other !== item);
+    let to = -1;
+    grip.setPointerCapture(event.pointerId);
+    item.classList.add("dragged");
+    const clear = () => others.forEach((other) => other.classList.remove("drop-before", "drop-after"));
+    const move = ({ clientY }) => {
+      const middles = others.map((other) => other.getBoundingClientRect().top + other.offsetHeight / 2);
+      to = middles.filter((middle) => middle < clientY).length;
+      clear();
+      (others[to] ?? others.at(-1))?.classList.add(others[to] ? "drop-before" : "drop-after");
+    };
+    const drop = () => {
+      grip.removeEventListener("pointermove", move);
+      item.classList.remove("dragged");
+      clear();
+      if (to >= 0) this.selection.move(this.selection.picks.findIndex((pick) => pick.hit.shot_id === shotId), to);
+    };
+    grip.addEventListener("pointermove", move);
+    grip.addEventListener("lostpointercapture", drop, { once: true });
+  }
+
+  async export(make) {
+    this.busy = true;
+    this.tell("Exporting…");
+    this.draw();
+    try {
+      await make();
+      this.tell("Exported.");
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      this.tell(error.message, true);
+    } finally {
+      this.busy = false;
+      this.draw();
+    }
+  }
+
+  tell(text, bad = false) {
+    this.told.textContent = text;
+    this.told.classList.toggle("wrong", bad);
+  }
+}
+
+function secondsOfPick({ hit, in_frame, out_frame }) {
+  const rate = rateOf(hit.fps);
+  return ((out_frame - in_frame) * rate.den) / rate.num;
+}
+
+/** Frames too where all picks have one rate; mixed rates have only seconds in common. */
+function exactLength(picks, seconds) {
+  const rates = new Set(picks.map((pick) => pick.hit.fps));
+  if (rates.size > 1) return `${lengthOf(seconds)} (several rates)`;
+  return `${lengthOf(seconds)} · ${picks.reduce((sum, pick) => sum + pick.out_frame - pick.in_frame, 0)} frames`;
+}

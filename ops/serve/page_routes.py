@@ -1,0 +1,122 @@
+"""The page and its files, signing in, and what machines ask: health, metrics, documentation."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import mimetypes
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.responses import HTMLResponse
+
+from ops.serve.answers import Health, SessionAnswer
+from ops.serve.docs import docs_page, docs_style
+from ops.serve.documents import json_answer
+from ops.serve.problems import ProblemError, problems
+from ops.serve.schemas import SessionBody
+from ops.serve.service import Service
+from ops.serve.tokens import COOKIE, SESSION_S, Tokens
+
+PAGE = Path(__file__).parent / "page"
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,80}")
+TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+COMPRESSED = ("text/", "image/svg", "application/json")
+
+
+def page_routes(app: FastAPI, service: Service, tokens: Tokens) -> APIRouter:
+    """The page's own routes, and those that are not about footage."""
+    router = APIRouter()
+
+    @router.get("/", include_in_schema=False)
+    def page(request: Request) -> Response:
+        return _file(request, "index.html")
+
+    @router.get("/page/{name}", include_in_schema=False)
+    def page_file(request: Request, name: str) -> Response:
+        return _file(request, name)
+
+    @router.get("/docs", include_in_schema=False)
+    def docs() -> Response:
+        return HTMLResponse(docs_page(app.openapi()))
+
+    @router.get("/docs.css", include_in_schema=False)
+    def style() -> Response:
+        return Response(docs_style(), media_type="text/css")
+
+    @router.post(
+        "/api/session",
+        tags=["access"],
+        response_model=None,
+        responses={200: {"model": SessionAnswer}, **problems()},
+        summary="A token in exchange for a session cookie",
+    )
+    def session(request: Request, body: SessionBody) -> Response:
+        if not tokens.are_needed:
+            return json_answer(request, {"signed_in": True})
+        value = tokens.session(body.token, time.time())
+        if value is None:
+            raise ProblemError(401, "this is none of the service's tokens", {"www-authenticate": "Bearer"})
+        answer = json_answer(request, {"signed_in": True})
+        secure = request.url.scheme == "https"
+        answer.set_cookie(COOKIE, value, max_age=SESSION_S, httponly=True, samesite="strict", secure=secure)
+        return answer
+
+    @router.get(
+        "/healthz",
+        tags=["access"],
+        response_model=None,
+        responses={200: {"model": Health}, **problems()} | {503: {"model": Health}},
+        summary="Whether the service is ready: 503 until the encoder is warm",
+    )
+    def healthz(request: Request) -> Response:
+        document = health_of(service)
+        answer = json_answer(request, document)
+        answer.status_code = 200 if document["status"] in ("ok", "empty") else 503
+        return answer
+
+    @router.get("/metrics", tags=["access"], response_class=Response, responses=_TEXT, summary="For Prometheus")
+    def metrics() -> Response:
+        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    return router
+
+
+_TEXT: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Prometheus' text format", "content": {"text/plain": {"schema": {"type": "string"}}}},
+    **problems(),
+}
+
+
+def health_of(service: Service) -> dict[str, Any]:
+    """The document of ``/healthz``."""
+    status = service.status
+    if status in ("warming", "failed"):
+        return {"status": status, "encoder_id": None, "index_version": None, "shots": 0, "detail": service.failure}
+    index = service.searcher.index() if status == "ok" else None
+    return {
+        "status": status,
+        "encoder_id": service.searcher.encoder_id,
+        "index_version": index.version if index else None,
+        "shots": index.count() if index else 0,
+    }
+
+
+def _file(request: Request, name: str) -> Response:
+    """A file of the page's folder, which is flat: a name cannot lead out of it."""
+    path = PAGE / name
+    if not _FILE.fullmatch(name) or not path.is_file():
+        raise ProblemError(404, "the page has no such file")
+    data = path.read_bytes()
+    etag = f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'
+    headers = {"etag": etag, "cache-control": "no-cache", "vary": "accept-encoding"}
+    if request.headers.get("if-none-match", "").removeprefix("W/") == etag:
+        return Response(status_code=304, headers=headers)
+    kind = TYPES.get(path.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    if kind.startswith(COMPRESSED) and "gzip" in request.headers.get("accept-encoding", ""):
+        data = gzip.compress(data, 6, mtime=0)
+        headers["content-encoding"] = "gzip"
+    return Response(data, headers=headers, media_type=kind)

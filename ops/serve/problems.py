@@ -1,0 +1,156 @@
+"""Every error as ``application/problem+json`` (RFC 9457): what happened, and the way out.
+
+Stands alone because this is where the tree of ``ops.core.errors`` becomes HTTP, and where it is decided what
+a stranger may read: messages of ours are written for people and shown; of anything else only an id is told.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from ops.core.errors import (
+    EncoderError,
+    LakeError,
+    MediaError,
+    NeedleError,
+    NotFoundError,
+    StorageError,
+    UsageError,
+    VectorIndexError,
+)
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+# The most special class first.
+STATUS_OF: tuple[tuple[type[NeedleError], int], ...] = (
+    (UsageError, 422),
+    (NotFoundError, 404),
+    (MediaError, 409),
+    (StorageError, 503),
+    (LakeError, 503),
+    (EncoderError, 503),
+    (VectorIndexError, 503),
+    (NeedleError, 500),
+)
+SHOWN_ERRORS = 5
+LONGEST_DETAIL = 2_000
+
+
+class Problem(BaseModel):
+    """What went wrong, as RFC 9457 writes it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "type": "about:blank",
+                "title": "Not Found",
+                "status": 404,
+                "detail": "no shot '0123456789abcdef:0': the catalogue has no video 0123456789abcdef",
+            }
+        }
+    )
+    type: str
+    title: str = Field(description="The name of the status.")
+    status: int = Field(ge=400, le=599)
+    detail: str = Field(description="What happened, to which thing, and what to do next.")
+
+
+class ProblemError(HTTPException):
+    """An answer that is a problem: ``status`` 400 to 599, ``detail`` for people, ``headers`` beside it.
+
+    An ``HTTPException``, because FastAPI turns any other error in reading a body into a 400.
+    """
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status, detail, headers)
+
+    def response(self) -> Response:
+        return problem_response(self.status_code, self.detail, self.headers)
+
+
+def problem_response(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The document of a problem. Lone surrogates of a request come back escaped, not as an error."""
+    document = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail[:LONGEST_DETAIL],
+    }
+    headers = {"cache-control": "no-store", **(headers or {})}
+    return Response(json.dumps(document).encode(), status, headers, media_type=MEDIA_TYPE)
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of a route that can end in these statuses, beside those that every route can."""
+    always = (400, 401, 403, 408, 413, 422, 429, 500, 503)
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": content}
+        for status in sorted({*always, *statuses})
+    }
+
+
+def unexpected(error: BaseException, what: str) -> Response:
+    """Log an error that nobody foresaw under an id, and tell the id and nothing else."""
+    number = uuid.uuid4().hex[:12]
+    log.error("%s failed unexpectedly (id %s)", what, number, exc_info=error)
+    return problem_response(
+        500, f"the service failed in a way that nobody foresaw; its log has the details under {number}"
+    )
+
+
+def install_problems(app: FastAPI) -> None:
+    """Make every error of the app's routes a problem document."""
+    app.add_exception_handler(ProblemError, _of_ours)
+    app.add_exception_handler(NeedleError, _of_needle)
+    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(RequestValidationError, _of_validation)
+
+
+async def _of_ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)
+    return error.response()
+
+
+async def _of_needle(request: Request, error: Exception) -> Response:
+    status = next(status for kind, status in STATUS_OF if isinstance(error, kind))
+    if status >= 500:
+        log.warning("%s %s: %s", request.method, request.url.path, error)
+    return problem_response(status, str(error))
+
+
+async def _of_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = str(error.detail)
+    if error.status_code == 404:
+        detail = "there is nothing at this address: /docs lists what there is"
+    if error.status_code == 405:
+        detail = f"{request.method} is not possible here: /docs lists what is"
+    return problem_response(error.status_code, detail, error.headers)
+
+
+async def _of_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return problem_response(422, "; ".join(_sentences(error.errors())))
+
+
+def _sentences(errors: Sequence[Any]) -> list[str]:
+    """``where: what`` of the first errors, without the input, which may be huge or private."""
+    told = []
+    for found in errors[:SHOWN_ERRORS]:
+        where = ".".join(str(part) for part in found["loc"][1:])
+        told.append(f"{where}: {found['msg']}" if where else str(found["msg"]))
+    if len(errors) > SHOWN_ERRORS:
+        told.append(f"and {len(errors) - SHOWN_ERRORS} more")
+    return told

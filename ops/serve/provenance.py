@@ -1,0 +1,113 @@
+"""Where a shot came from: file and hash, detector, encoder, index, features, and the runs that made each of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pyarrow.compute as pc
+
+from feature_repo.names import embedding_view
+from ops.core.tables import schema_of
+from ops.embeddings.build import table_of
+from ops.search.hits import timecode_of_shot
+from ops.serve.documents import with_addresses
+from ops.serve.problems import ProblemError
+from ops.serve.service import Service
+
+VIDEO_FACTS = ("frames", "width", "height", "codec", "has_audio", "start_timecode", "bytes", "season", "episode")
+
+
+def shot_document(service: Service, shot_id: str) -> dict[str, Any]:
+    """The document of ``GET /api/shots/{id}``. Raises ``ProblemError`` 404."""
+    found = service.details.of([shot_id])
+    video = service.details.video(shot_id.partition(":")[0])
+    if not found or video is None:
+        raise ProblemError(404, f"no shot {shot_id!r} in the catalogue: search, or list those of a video")
+    previous, following = service.details.neighbours(shot_id)
+    shot = with_addresses(service.details, found.values())[0]
+    del shot["index"]
+    is_indexed = service.index_version() is not None
+    return {
+        **shot,
+        "is_title": is_indexed and service.searcher.is_title(shot_id),
+        "previous": previous,
+        "next": following,
+        "lines": lines_of(service, shot_id, video),
+        "probes": probes_of(service, shot_id),
+        "video": {name: video[name] for name in VIDEO_FACTS},
+        "provenance": _provenance(service, shot_id, video),
+    }
+
+
+def lines_of(service: Service, shot_id: str, video: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is said in the shot, in the order of time."""
+    names = ("line_id", "text", "start_s", "end_s", "start_frame", "end_frame", "language", "source")
+    partition = service.settings.partition_of(video["video_id"])
+    rows = service.settings.lake.read("dialogue", [partition], (*names, "shot_ids")).to_pylist()
+    return [
+        {name: row[name] for name in names} | {"start_timecode": timecode_of_shot(row["start_frame"], video)}
+        for row in sorted(rows, key=lambda row: (row["start_frame"], row["line_id"]))
+        if shot_id in row["shot_ids"]
+    ]
+
+
+def probes_of(service: Service, shot_id: str) -> list[dict[str, Any]]:
+    """What probes say of the shot, the surest first."""
+    partition = service.settings.partition_of(shot_id.partition(":")[0])
+    found = []
+    for probe in service.probes():
+        row = _row(service, f"probe_scores/{probe}", partition, shot_id)
+        if row:
+            found.append({"probe": probe, "score": round(row["score"], 6)})
+    return sorted(found, key=lambda each: (-each["score"], each["probe"]))
+
+
+def _provenance(service: Service, shot_id: str, video: dict[str, Any]) -> dict[str, Any]:
+    partition = service.settings.partition_of(video["video_id"])
+    encoder_id = service.searcher.encoder_id
+    shot = _row(service, "shots", partition, shot_id) or {}
+    vector = _row(service, table_of(encoder_id), partition, shot_id)
+    index = service.searcher.index() if service.index_version() is not None else None
+    is_indexed = index is not None and shot_id in index.vectors([shot_id])
+    stamps: list[tuple[str, dict[str, Any]]] = [("videos", video), ("shots", shot), ("shot_embeddings", vector or {})]
+    made = [(asset, partition, row["created_timestamp"].timestamp()) for asset, row in stamps if row]
+    if vector:
+        made += [("media_features", partition, made[-1][2]), ("search_index", "", made[-1][2])]
+    runs = service.runs(made) if service.runs else []
+    published = [run["at"] for run in runs if run["asset"] == "search_index"]
+    since = published[0] if published else _iso(vector["created_timestamp"]) if vector else None
+    return {
+        "source": {name: video[name] for name in ("path", "content_hash", "bytes")},
+        "detector": shot.get("detector", ""),
+        "shot_computed_at": _iso(shot["created_timestamp"]) if shot else None,
+        "encoder_id": encoder_id,
+        "embedding_computed_at": _iso(vector["created_timestamp"]) if vector else None,
+        "vector_hash": vector["vector_hash"] if vector else None,
+        "frames_used": vector["frames_used"] if vector else None,
+        "index_version": index.version if index and is_indexed else None,
+        "indexed_at": index.created if index and is_indexed else None,
+        "feature_views": _feature_views(service, encoder_id, partition),
+        "searchable_since": since if is_indexed else None,
+        "runs": runs,
+    }
+
+
+def _feature_views(service: Service, encoder_id: str, partition: str) -> list[str]:
+    """Names of the views in which Feast serves what is known of the shot."""
+    views = ["video_metadata", "shot_metadata", embedding_view(encoder_id)]
+    if service.settings.store.exists(f"{service.settings.lake.folder('dialogue')}/{partition}.parquet"):
+        views.append("shot_dialogue")
+    return views + [f"probe_score__{probe}" for probe in service.probes()]
+
+
+def _row(service: Service, table: str, partition: str, shot_id: str) -> dict[str, Any] | None:
+    """The shot's row of a table, without the vector itself."""
+    names = [name for name in schema_of(table).names if name != "embedding"]
+    rows = service.settings.lake.read(table, [partition], names)
+    own: list[dict[str, Any]] = rows.filter(pc.equal(rows["shot_id"], shot_id)).to_pylist()
+    return own[0] if own else None
+
+
+def _iso(when: datetime) -> str:
+    return when.isoformat(timespec="seconds")

@@ -1,0 +1,133 @@
+"""What clients may send: every field with its limits, unknown ones refused, nothing converted in silence."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ops.search.query import MAX_TEXT
+
+SHOT_ID = r"^[0-9a-f]{16}:[0-9]{1,15}$"
+EXAMPLE = (
+    r"^(?:[0-9a-f]{16}:[0-9]{1,15}|image:[0-9a-f]{32}"
+    r"|data:image/(?:jpeg|png|webp|gif|bmp|tiff);base64,[A-Za-z0-9+/]+={0,2})$"
+)
+MAX_PAGE = 500
+MAX_PICKS = 5_000
+LAST_FRAME = 10**12
+
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+ShotId = Annotated[str, Field(pattern=SHOT_ID)]
+Example = Annotated[
+    str,
+    Field(
+        pattern=EXAMPLE,
+        max_length=12_000_000,
+        description="a shot id, `image:<hash>` of `POST /api/images`, or a `data:image/...;base64,` URI",
+    ),
+]
+ShowName = Annotated[str, Field(min_length=1, max_length=500)]
+ProbeFilter = Annotated[str, Field(min_length=3, max_length=200, description="such as `closeup>=0.5`")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Frame = Annotated[int, Field(ge=-LAST_FRAME, le=LAST_FRAME)]
+Limit = Annotated[int, Field(ge=1, le=MAX_PAGE)]
+CursorText = Annotated[str, Field(max_length=400, description="`next_cursor` of the page before")]
+
+
+class _Body(BaseModel):
+    # strict: "50" is no number and 1 is no truth, as the OpenAPI document says
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class TextCondition(_Body):
+    """Shots that look like this."""
+
+    text: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+    relevance: Share = 0.5
+
+
+class DialogueCondition(_Body):
+    """Frames in which this is said; quotes mean exact words."""
+
+    dialogue: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+
+
+class ProbeCondition(_Body):
+    """Shots that a probe scores so."""
+
+    probe: ProbeFilter
+
+
+Condition = TextCondition | DialogueCondition | ProbeCondition
+
+
+class ThenBody(_Body):
+    """What must follow within a few shots of the same video."""
+
+    text: Text = ""
+    like: list[Example] = Field(default=[], max_length=20)
+    unlike: list[Example] = Field(default=[], max_length=20)
+    within: int = Field(default=3, ge=1, le=100, description="shots")
+
+
+class SearchBody(_Body):
+    """A search; one of `text`, `like`, `all` and `any` is needed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"text": "a rabbit in a meadow", "limit": 20, "shows": []}]}
+    )
+
+    text: Text = Field(default="", description="what to look for; quotes mean words that are said")
+    like: list[Example] = Field(default=[], max_length=50)
+    unlike: list[Example] = Field(default=[], max_length=50)
+    shows: list[ShowName] = Field(default=[], max_length=1_000, description="only in these shows")
+    where: list[ProbeFilter] = Field(default=[], max_length=20)
+    limit: Limit = 50
+    cursor: CursorText | None = None
+    exact: bool = Field(default=False, description="compare with every shot instead of walking the index's graph")
+    dialogue: Literal["auto", "off", "only"] = "auto"
+    fold: bool = Field(default=False, description="near-duplicates under the best of them")
+    include_blank: bool = False
+    include_titles: bool = False
+    min_relevance: Share | None = None
+    then: ThenBody | None = None
+    all: list[Condition] = Field(default=[], max_length=20)
+    any: list[Condition] = Field(default=[], max_length=20)
+
+    def document(self) -> dict[str, Any]:
+        """What ``Query.from_document`` takes."""
+        return self.model_dump(exclude={"cursor"})
+
+
+class PickBody(_Body):
+    """A shot, or a run of source frames ``[in_frame, out_frame)`` that may reach beyond it."""
+
+    shot_id: ShotId
+    in_frame: Frame | None = None
+    out_frame: Frame | None = None
+
+
+class ExportBody(_Body):
+    """What to export: `picks`, or the hits of `search`; with both, `search` is told as where they came from."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"format": "edl", "title": "Rabbits", "picks": [{"shot_id": "91028f9d6c72cc81:0"}]}]
+        }
+    )
+
+    format: Literal["edl", "otio", "fcpxml", "xmeml", "csv", "json", "zip", "sheet"] = Field(
+        description="`zip` holds clips cut from the source, `sheet` is a picture of posters"
+    )
+    title: str = Field(default="Needle selection", min_length=1, max_length=200)
+    handles: int = Field(default=0, ge=0, le=1_000, description="frames before and after each clip")
+    picks: list[PickBody] = Field(default=[], max_length=MAX_PICKS)
+    search: SearchBody | None = None
+    index_version: str | None = Field(default=None, max_length=200)
+
+
+class SessionBody(_Body):
+    """A token, in exchange for a session cookie."""
+
+    token: str = Field(min_length=1, max_length=1_000)

@@ -1,0 +1,105 @@
+"""``POST /api/search`` and ``GET /api/shots/{id}/similar``: one page of a ranking, with the way to the next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from ops.core.errors import NotFoundError
+from ops.search.search import Query as SearchQuery
+from ops.serve.answers import SearchAnswer
+from ops.serve.cursors import MAX_OFFSET, Cursor, hash_of_query, read_cursor
+from ops.serve.documents import json_answer, with_addresses
+from ops.serve.problems import ProblemError, problems
+from ops.serve.schemas import MAX_PAGE, SHOT_ID, SearchBody
+from ops.serve.service import Service
+
+
+def search_routes(service: Service) -> APIRouter:
+    """The two routes, for this service."""
+    router = APIRouter(tags=["search"])
+
+    @router.post(
+        "/api/search",
+        response_model=None,
+        responses={200: {"model": SearchAnswer}, **problems(404, 409, 410)},
+        summary="Find shots by describing them, by examples, or by both",
+    )
+    async def search(request: Request, body: SearchBody) -> Response:
+        document = await with_stored_pictures(service, body.document())
+        return await service.lanes.search.run(_answer, service, request, document, body.cursor)
+
+    @router.get(
+        "/api/shots/{shot_id}/similar",
+        response_model=None,
+        responses={200: {"model": SearchAnswer}, **problems(404, 409, 410)},
+        summary="Shots that look like this one",
+    )
+    async def similar(
+        request: Request,
+        shot_id: Annotated[str, Path(pattern=SHOT_ID)],
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+        cursor: Annotated[str | None, Query(max_length=400)] = None,
+        show: Annotated[list[str] | None, Query(max_length=1_000)] = None,
+    ) -> Response:
+        document = {"like": [shot_id], "shows": show or [], "limit": limit}
+        return await service.lanes.search.run(_answer, service, request, document, cursor)
+
+    return router
+
+
+async def with_stored_pictures(service: Service, document: dict[str, Any]) -> dict[str, Any]:
+    """The query with every picture that came inside it kept, and named instead: answers and cursors stay short."""
+    parts = [document, document.get("then") or {}]
+    for part in parts:
+        for name in ("like", "unlike"):
+            for at, example in enumerate(part.get(name, ())):
+                if example.startswith("data:"):
+                    part[name][at] = await service.lanes.pictures.run(service.uploads.keep_data_uri, example)
+    return document
+
+
+def page_of_hits(service: Service, document: dict[str, Any], cursor: str | None) -> dict[str, Any]:
+    """The answer of a search, with addresses and ``next_cursor``.
+
+    Raises ``ProblemError`` 409 where there is nothing to search, 410 where the cursor's index is gone, and
+    what ``Searcher.search`` raises.
+    """
+    service.require_footage()
+    query = SearchQuery.from_document(document)
+    name = hash_of_query(query.document())
+    here = read_cursor(cursor, name) if cursor else None
+    if here:
+        query = replace(query, offset=here.offset)
+        _require_versions(service, here)
+    answer = service.searcher.search(query, *((here.index_version, here.dialogue_version) if here else ()))
+    if here and answer["dialogue_version"] != here.dialogue_version:
+        raise _gone()
+    end = query.offset + query.limit
+    following = Cursor(
+        offset=end,
+        index_version=answer["index_version"],
+        dialogue_version=answer["dialogue_version"],
+        query=name,
+    )
+    is_last = len(answer["hits"]) < query.limit or end > MAX_OFFSET
+    hits = with_addresses(service.details, answer["hits"])
+    return {**answer, "hits": hits, "next_cursor": None if is_last else following.text()}
+
+
+def _answer(service: Service, request: Request, document: dict[str, Any], cursor: str | None) -> Response:
+    return json_answer(request, page_of_hits(service, document, cursor))
+
+
+def _require_versions(service: Service, cursor: Cursor) -> None:
+    try:
+        service.searcher.index(cursor.index_version)
+        service.searcher.lines(cursor.dialogue_version)
+    except NotFoundError as error:
+        raise _gone() from error
+
+
+def _gone() -> ProblemError:
+    return ProblemError(410, "the catalogue has changed twice since the first page: search again from the start")

@@ -1,0 +1,144 @@
+"""Run the application on one address until somebody stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from ops.core.errors import NeedleError, UsageError
+from ops.core.settings import Settings
+from ops.serve.guard import is_loopback
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 10
+HEAD_S = 20.0
+CONNECTIONS = 512
+KEEP_ALIVE_S = 30
+BACKLOG = 128
+
+
+def require_safe_address(settings: Settings, host: str) -> None:
+    """Raise ``UsageError`` where others could reach ``host`` and no token is set."""
+    if not is_loopback(host) and not settings.tokens:
+        raise UsageError(
+            f"--host {host} can be reached by others, and no token is set: set NEEDLE_TOKENS to one or more long "
+            "random texts, separated by commas, or stay on 127.0.0.1"
+        )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens on the address; ``port`` 0 takes a free one. Raises ``NeedleError`` where it is taken."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+            listener.listen(BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+        return listener
+    except OSError as error:
+        raise NeedleError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}; choose another --port, "
+            "or stop what listens there"
+        ) from error
+
+
+def run(app: FastAPI, listener: socket.socket, started: Callable[[], None] | None = None) -> None:
+    """Serve on ``listener`` until SIGINT or SIGTERM, and let requests that run end within ten seconds.
+
+    ``started`` is called when the first request can be answered.
+    """
+    config = _Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    with listener:
+        server = Server(config, started)
+        app.state.server = server
+        server.run(sockets=[listener])
+
+
+def stop(app: FastAPI) -> None:
+    """End a :func:`run` of the application that goes on in another thread, as a signal does."""
+    app.state.server.should_exit = True
+
+
+class _Config(uvicorn.Config):
+    """uvicorn's, with a protocol that does not wait for ever for the head of a request."""
+
+    def load(self) -> None:
+        super().load()
+        self.http_protocol_class = impatient(self.http_protocol_class)
+
+
+def impatient(base: Any) -> Any:
+    """The protocol class ``base`` (uvicorn's h11 or httptools), closing connections that dribble their headers.
+
+    uvicorn has a deadline only between an answer and the next byte; a client that opens connections and sends
+    a byte now and then would hold them all.
+    """
+
+    class Impatient(base):  # type: ignore[misc]  # which of the two is known at run time only
+        _deadline: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            self._expect_head()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self.cycle is not None and not self.cycle.response_complete:
+                self._forget_deadline()
+            elif self._deadline is None:
+                self._expect_head()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._forget_deadline()
+            super().connection_lost(exc)
+
+        def _expect_head(self) -> None:
+            self._deadline = self.loop.call_later(HEAD_S, self.transport.close)
+
+        def _forget_deadline(self) -> None:
+            if self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+
+    return Impatient
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which ends well when it is told to end, instead of raising the signal once more."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None] | None) -> None:
+        super().__init__(config)
+        self._tell = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._tell:
+            self._tell()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()

@@ -1,0 +1,88 @@
+"""Pictures that people search by: checked, scaled, re-encoded and kept for a while, by what they show.
+
+Nothing of an upload is kept as it came: no name, no metadata, no bytes that only looked like a picture.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.errors import NotFoundError, UsageError
+from ops.core.storage import atomic_path
+from ops.search.images import read_image_bytes
+
+KEPT = 1_000
+QUALITY = 90
+PREFIX = "image:"
+_HASH = re.compile(r"[0-9a-f]{32}")
+
+
+class Uploads:
+    """Pictures below ``folder``, at most ``kept`` of them: those that were not used for longest go first."""
+
+    def __init__(self, folder: Path, kept: int = KEPT) -> None:
+        self._folder = folder
+        self._kept = kept
+        self._lock = Lock()
+
+    def keep(self, data: bytes) -> str:
+        """Keep the picture in ``data`` and return its name, ``image:<32 hex digits>``.
+
+        Raises ``UsageError`` where it is no picture, or too large to be opened safely.
+        """
+        from PIL import Image
+
+        picture = read_image_bytes(data)
+        encoded = io.BytesIO()
+        Image.fromarray(picture).save(encoded, "JPEG", quality=QUALITY)
+        name = hashlib.blake2b(encoded.getvalue(), digest_size=16).hexdigest()
+        path = self._path(name)
+        if path.exists():
+            path.touch()
+        else:
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(encoded.getvalue())
+            self._drop_oldest()
+        return PREFIX + name
+
+    def keep_data_uri(self, uri: str) -> str:
+        """:meth:`keep` of a ``data:image/...;base64,...`` URI."""
+        try:
+            return self.keep(base64.b64decode(uri.partition(",")[2], validate=True))
+        except binascii.Error as error:
+            raise UsageError("the data: URI of a picture is not base64: encode it again") from error
+
+    def path_of(self, name: str) -> Path:
+        """The JPEG of a kept picture, by its 32 hex digits. Raises ``NotFoundError``."""
+        if not _HASH.fullmatch(name) or not self._path(name).exists():
+            raise NotFoundError(f"no picture {name[:40]!r} is kept here (any more): upload it again")
+        return self._path(name)
+
+    def picture(self, example: str) -> NDArray[np.uint8]:
+        """The picture that ``image:<32 hex digits>`` names: RGB uint8 (H, W, 3). Raises ``NotFoundError``."""
+        path = self.path_of(example.removeprefix(PREFIX))
+        path.touch()
+        return read_image_bytes(path.read_bytes())
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.jpg"
+
+    def _drop_oldest(self) -> None:
+        with self._lock:
+            found = sorted(self._ages(), reverse=True)
+            for _, path in found[self._kept :]:
+                path.unlink(missing_ok=True)
+
+    def _ages(self) -> Iterator[tuple[int, Path]]:
+        for path in self._folder.glob("[0-9a-f]*.jpg"):
+            yield path.stat().st_mtime_ns, path

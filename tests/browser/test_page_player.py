@@ -1,0 +1,175 @@
+"""Moving posters and the player, frame by frame: the barcode in the picture proves which frame is on screen."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from ops.core.time import timecode_of
+from tests.browser.conftest import Desk, OpenDesk, Served
+from tests.films import read_barcode
+
+VIDEO = ".stage-video"
+
+
+def now(dialog: Any) -> str:
+    return str(dialog.locator(".now").inner_text())
+
+
+def frame_number(dialog: Any) -> int:
+    return int(re.sub(r"\D", "", dialog.locator(".number").inner_text()))
+
+
+def of_film(desk: Desk, show: str) -> Desk:
+    return desk.search(show=show, fold="0")
+
+
+def test_a_poster_plays_under_the_pointer_and_scrubs_with_it(desk: Desk) -> None:
+    of_film(desk, "A Series")
+    box = desk.cards().first.locator(".poster").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    desk.page.mouse.move(box["x"] + 5, middle)
+    video = ".poster.moving video.preview"
+    desk.page.wait_for_selector(video, state="attached")
+    desk.until(f"document.querySelector('{video}').currentTime > 0.05")
+    assert desk.page.evaluate(f"document.querySelector('{video}').muted") is True
+    desk.page.mouse.move(box["x"] + box["width"] * 0.75, middle)
+    script = f"(() => {{ const v = document.querySelector('{video}'); return v.currentTime / v.duration }})()"
+    desk.until(f"Math.abs({script} - 0.75) < 0.05")
+    desk.page.mouse.move(box["x"] + box["width"] * 0.25, middle)
+    desk.until(f"Math.abs({script} - 0.25) < 0.05")
+    desk.page.mouse.move(box["x"], 5)
+    desk.page.wait_for_selector(".preview", state="detached")
+
+
+def test_with_reduced_motion_nothing_plays_by_itself(open_desk: OpenDesk, served: Served) -> None:
+    desk = of_film(open_desk(served.url, reduced_motion="reduce"), "A Series")
+    desk.cards().first.locator(".poster").hover()
+    desk.page.wait_for_selector("video.preview", state="attached")
+    desk.page.wait_for_timeout(600)
+    assert desk.page.evaluate("document.querySelector('video.preview').paused") is True
+    desk.cards().first.locator(".open").click()
+    desk.page.wait_for_selector("dialog.player[open] .details")
+    assert desk.page.evaluate(f"document.querySelector('{VIDEO}').paused") is True
+
+
+@pytest.mark.parametrize(("show", "film"), [("A Series", "series"), ("Drop", "drop")])
+def test_the_readout_names_the_very_frame_that_is_shown(desk: Desk, served: Served, show: str, film: str) -> None:
+    of_film(desk, show)
+    dialog = desk.player(1)
+    first = frame_number(dialog)
+    assert first in [start for start, _ in served.films[film].shots]
+    start = "00:00:59;00" if film == "drop" else "00:00:00:00"
+    seen = 0
+    for keys in (["Home"], ["ArrowRight"], ["ArrowRight"] * 6, ["Shift+ArrowRight"], ["ArrowLeft"] * 3, ["End"]):
+        desk.keys(*keys)
+        shown = frame_number(dialog)
+        assert read_barcode(desk.picture(VIDEO)) == shown
+        assert now(dialog) == timecode_of(shown, served.films[film].fps, start)
+        seen += shown
+    assert seen > 6 * first
+    assert Fraction(served.films[film].fps).denominator == 1001
+
+
+def test_j_k_l_shuttle(desk: Desk) -> None:
+    of_film(desk, "Drop")
+    dialog = desk.player()
+    desk.keys("l")
+    desk.until(f"!document.querySelector('{VIDEO}').paused")
+    desk.keys("l")
+    assert dialog.locator(".speed").inner_text() == "2 ×"
+    assert desk.page.evaluate(f"document.querySelector('{VIDEO}').playbackRate") == 2
+    desk.keys("k")
+    assert desk.page.evaluate(f"document.querySelector('{VIDEO}').paused") is True
+    desk.keys("End")
+    last = frame_number(dialog)
+    desk.keys("j")
+    assert dialog.locator(".speed").inner_text() == "-1 ×"
+    desk.page.wait_for_timeout(500)
+    desk.keys("k")
+    there = frame_number(dialog)
+    assert last - 40 < there < last
+    assert read_barcode(desk.picture(VIDEO)) == there
+    desk.keys(" ")
+    desk.until(f"!document.querySelector('{VIDEO}').paused")
+    desk.keys(" ")
+    assert desk.page.evaluate(f"document.querySelector('{VIDEO}').paused") is True
+
+
+def test_where_playing_stops_is_the_frame_that_is_told(desk: Desk) -> None:
+    of_film(desk, "A Series")
+    dialog = desk.player()
+    desk.keys("l")
+    desk.page.wait_for_timeout(400)
+    desk.keys("k", "ArrowRight", "ArrowLeft")
+    assert read_barcode(desk.picture(VIDEO)) == frame_number(dialog)
+
+
+def test_marks_are_half_open_and_go_into_the_tray(desk: Desk) -> None:
+    of_film(desk, "A Series")
+    dialog = desk.player()
+    first = frame_number(dialog)
+    desk.keys(*["ArrowRight"] * 4, "i", *["ArrowRight"] * 8, "o")
+    assert "length 0.4 s · 9 f" in re.sub(r"\s+", " ", dialog.locator(".span").inner_text())
+    desk.keys("Shift+I")
+    assert frame_number(dialog) == first + 4
+    desk.keys("Shift+O")
+    assert frame_number(dialog) == first + 12
+    desk.keys("x")
+    pick = desk.page.evaluate("JSON.parse(localStorage.getItem('needle.tray')).picks[0]")
+    assert (pick["in_frame"], pick["out_frame"]) == (first + 4, first + 13)
+    assert dialog.get_by_role("button", name="In the tray").is_disabled()
+    desk.keys("c")
+    assert dialog.get_by_role("button", name="Update in tray").is_enabled()
+    dialog.locator("#player-handles").fill("12")
+    dialog.locator("#player-handles").blur()
+    assert "with handles" in dialog.locator(".span").inner_text()
+
+
+def test_previous_and_next_shot_and_result(desk: Desk, served: Served) -> None:
+    of_film(desk, "A Series")
+    shots = served.films["series"].shots
+    dialog = desk.player()
+    here = shots.index(next(shot for shot in shots if shot[0] == frame_number(dialog)))
+    loaded = "document.querySelector('dialog.player').dataset.shot?.split(':')[1]"
+    desk.until(f"{loaded} === '{shots[here][0]}'")
+    for key, at in [*(("[", before) for before in reversed(range(here))), ("]", 1)]:
+        desk.keys(key)
+        desk.until(f"{loaded} === '{shots[at][0]}'")
+    desk.keys("k", "Home")
+    assert frame_number(dialog) == shots[1][0]
+    desk.keys("Escape")
+    dialog.wait_for(state="hidden")
+    assert "shot=" not in desk.page.url
+
+
+def test_a_link_to_a_shot_opens_it_and_back_closes_it(desk: Desk) -> None:
+    of_film(desk, "A Series")
+    shot = desk.shot_ids()[1]
+    desk.player(1)
+    link = desk.page.url
+    desk.page.go_back()
+    desk.page.locator("dialog.player[open]").wait_for(state="detached")
+    assert desk.page.evaluate("document.activeElement.closest('.card')?.dataset.shot") == shot
+    desk.page.goto(link)
+    dialog = desk.page.locator("dialog.player[open]")
+    dialog.locator(".details").wait_for()
+    desk.keys("Escape")
+    dialog.wait_for(state="detached")
+    assert "shot=" not in desk.page.url
+    assert desk.cards().count() > 0
+
+
+def test_where_this_came_from(desk: Desk, served: Served) -> None:
+    of_film(desk, "A Series")
+    dialog = desk.player()
+    told = dialog.locator(".details").inner_text()
+    status = served.home.json("status")
+    assert str(served.films["series"].path) in told.replace("\n", "")
+    assert status["encoder_id"] in told.replace("\n", "")
+    assert status["index_version"] in told.replace("\n", "")
+    for word in ("detector", "shot_embeddings", "shot_metadata", "searchable since", "nothing waiting"):
+        assert word in told

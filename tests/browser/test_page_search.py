@@ -1,0 +1,280 @@
+"""Searching, narrowing and finding one's way back."""
+
+from __future__ import annotations
+
+import io
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+
+from tests.browser.conftest import QUERY, Desk, Served
+
+
+def query_of(desk: Desk) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(desk.page.url).query)
+
+
+def a_picture() -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (90, 160, 3), np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_typing_and_enter_searches_and_goes_into_the_address(desk: Desk) -> None:
+    desk.open()
+    desk.keys("/")
+    desk.page.keyboard.type(QUERY)
+    desk.keys("Enter")
+    desk.page.wait_for_selector("#cards .card", state="attached")
+    assert query_of(desk) == {"q": [QUERY]}
+    assert desk.page.title() == f"{QUERY} – Needle"
+    assert desk.page.evaluate("document.activeElement.id") != "q"
+
+
+def test_a_card_says_what_editors_need(desk: Desk) -> None:
+    desk.search(show="A Series")
+    card = desk.cards().first
+    assert card.locator(".title").inner_text().startswith("A Series")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d[:;]\d\d", card.locator(".facts .timecode").inner_text())
+    assert re.fullmatch(r"\d+", card.locator(".relevance").inner_text())
+    assert "score" in (card.locator(".relevance").get_attribute("title") or "")
+    desk.until("document.querySelector('.card img').naturalWidth > 0")
+
+
+def test_the_show_picker_counts_and_narrows(desk: Desk) -> None:
+    desk.search()
+    desk.page.click("#shows")
+    row = desk.page.locator(".menu-check", has_text="A Series")
+    assert row.locator(".count").inner_text() == "3"
+    row.click()
+    desk.until("document.querySelectorAll('#cards .card').length === 3")
+    desk.page.locator(".menu-check", has_text="Drop").click()
+    desk.until("document.querySelectorAll('#cards .card').length === 5")
+    assert query_of(desk)["show"] == ["A Series", "Drop"]
+    assert desk.page.inner_text("#shows-label") == "2 shows"
+    desk.keys("Escape")
+    assert desk.page.locator("#shows-panel").is_hidden()
+
+
+def test_more_like_this_and_less_like_this_become_chips_that_can_be_removed(desk: Desk) -> None:
+    desk.search()
+    first, second = desk.shot_ids()[:2]
+    desk.cards().nth(0).hover()
+    desk.cards().nth(0).locator(".more").click()
+    desk.page.wait_for_selector(".chip.like")
+    desk.until(f"!document.querySelector('[data-shot=\"{first}\"]')")
+    if desk.page.is_enabled("#show-hidden"):
+        desk.page.click("#show-hidden")
+    assert query_of(desk)["like"] == [first]
+    desk.page.locator(f'[data-shot="{second}"]').hover()
+    desk.page.locator(f'[data-shot="{second}"] .less').click()
+    desk.page.wait_for_selector(".chip.unlike")
+    desk.until(f"!document.querySelector('[data-shot=\"{second}\"]')")
+    assert query_of(desk)["unlike"] == [second]
+    desk.page.click(".chip.like")
+    desk.page.wait_for_selector(".chip.like", state="detached")
+    assert "like" not in query_of(desk)
+
+
+def test_a_dropped_picture_is_searched_by_with_and_without_words(desk: Desk) -> None:
+    desk.search()
+    drop = """bytes => {
+        const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(bytes)], "p.png", { type: "image/png" }));
+        for (const type of ["dragenter", "dragover", "drop"]) {
+            document.body.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true }));
+        }
+    }"""
+    desk.page.evaluate(drop, list(a_picture()))
+    desk.page.wait_for_selector(".chip.like img")
+    given = query_of(desk)
+    assert given["q"] == [QUERY]
+    assert re.fullmatch(r"image:[0-9a-f]{32}", given["like"][0])
+    desk.until("document.querySelector('.chip.like img').naturalWidth > 0")
+    desk.page.wait_for_selector(".card", state="attached")
+    assert desk.page.evaluate("document.body.classList.contains('dropping')") is False
+
+
+def test_a_picture_from_the_file_dialog_and_one_that_is_none(desk: Desk) -> None:
+    desk.open()
+    desk.page.set_input_files("#picture-file", {"name": "p.png", "mimeType": "image/png", "buffer": a_picture()})
+    desk.page.wait_for_selector(".chip.like")
+    desk.page.set_input_files("#picture-file", {"name": "a.txt", "mimeType": "text/plain", "buffer": b"no"})
+    assert "Only pictures" in desk.page.inner_text("#notice")
+
+
+def test_a_permalink_restores_everything(desk: Desk, served: Served) -> None:
+    desk.search()
+    like = desk.shot_ids()[0]
+    address = (
+        f"/?q=blue+squares&like={like}&show=Many&dialogue=off&titles=1&blank=1&fold=0&group=1&min=0.01"
+        "&then=green&within=5&all=look%3A20%3Asquares&any=look%3A1%3Aa+pattern"
+    )
+    desk.open(address)
+    page = desk.page
+    assert page.input_value("#q") == "blue squares"
+    assert page.locator(".chip.like").count() == 1
+    assert page.inner_text("#shows-label") == "Many"
+    assert page.is_checked("#dialogue-off")
+    assert [page.is_checked(f"#show-{name}") for name in ("titles", "blank", "fold", "exact")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert page.get_attribute("#group", "aria-pressed") == "true"
+    assert page.input_value("#relevance") in ("1", "0")  # the slider is there once there is an answer
+    chips = page.locator("#conditions .chip").all_inner_texts()
+    assert [re.sub(r"\s+", " ", chip).strip() for chip in chips] == [
+        "then green within 5", "and looks like squares ≥ 20 %", "or looks like a pattern ≥ 1 %",
+    ]  # fmt: skip
+    sent = [one for one in desk.requests if one.startswith("/api/search")]
+    assert len(sent) == 2  # the one before, and one for the address: restoring asks no more than once
+
+
+def test_back_and_forward_go_through_searches(desk: Desk) -> None:
+    desk.search("red")
+    first = desk.shot_ids()
+    desk.page.fill("#q", "a dark wall")
+    desk.keys("Enter")
+    desk.until("document.title.startsWith('a dark wall')")
+    desk.page.go_back()
+    desk.until("document.title.startsWith('red')")
+    assert desk.page.input_value("#q") == "red"
+    desk.until("document.querySelector('#results').ariaBusy === 'false'")
+    assert desk.shot_ids() == first
+    desk.page.go_forward()
+    desk.until("document.querySelector('#q').value === 'a dark wall'")
+
+
+def test_the_relevance_slider_starts_at_the_cutoff_and_one_click_shows_the_rest(desk: Desk) -> None:
+    with desk.page.expect_response("**/api/search") as answer:
+        desk.open(f"/?q={QUERY}")
+    cutoff = answer.value.json()["cutoff"]
+    assert abs(int(desk.page.input_value("#relevance")) / 100 - cutoff) <= 0.006
+    hits = answer.value.json()["hits"]
+    above = [hit for hit in hits if hit["relevance"] >= cutoff or "dialogue" in hit["matched"]]
+    assert len(desk.shot_ids()) == len(above)
+    assert desk.page.inner_text("#show-hidden").startswith(str(len(hits) - len(above)) if above != hits else "none")
+    desk.page.locator("#relevance").fill("100")
+    assert len(desk.shot_ids()) <= len(above)
+    desk.page.click("#show-hidden")
+    desk.until(f"document.querySelectorAll('#cards .card:not([hidden])').length >= {len(hits)}")
+    assert query_of(desk)["min"] == ["0"]
+    desk.page.click("#relevance-auto")
+    assert "min" not in query_of(desk)
+
+
+def test_nothing_above_the_cutoff_says_so_and_offers_the_nearest(desk: Desk) -> None:
+    desk.open(f"/?q={QUERY}&min=1")
+    assert "Nothing looks like that" in desk.page.inner_text("#state")
+    desk.page.get_by_role("button", name="Show the nearest shots").click()
+    assert desk.cards().count() > 0
+
+
+def test_scrolling_brings_the_next_page_and_no_shot_twice(desk: Desk) -> None:
+    desk.search(fold="0", show="Many")
+    assert desk.cards().count() >= 60
+    desk.page.keyboard.press("End")
+    desk.page.mouse.wheel(0, 20_000)
+    desk.until("document.querySelectorAll('#cards .card').length === 70")
+    ids = desk.shot_ids()
+    assert len(set(ids)) == 70
+
+
+def test_posters_load_as_they_come_near_and_shift_nothing(desk: Desk) -> None:
+    desk.page.add_init_script(
+        "window.shift = 0; new PerformanceObserver(list => list.getEntries().forEach(one => {"
+        " if (!one.hadRecentInput) window.shift += one.value }))"
+        ".observe({ type: 'layout-shift', buffered: true })"
+    )
+    desk.search(fold="0", show="Many")
+    desk.until("document.querySelector('.card img').naturalWidth > 0")
+    desk.page.wait_for_load_state("networkidle")
+    assert desk.page.evaluate("window.shift") < 0.02
+    asked = {one for one in desk.requests if "/poster.jpg" in one}
+    assert 0 < len(asked) < 60
+
+
+def test_by_show_makes_a_section_for_each(desk: Desk) -> None:
+    desk.search()
+    desk.keys("g")
+    names = desk.page.locator("section.show h2 span:first-child").all_inner_texts()
+    assert {"A Series", "Many"} <= set(names)
+    assert query_of(desk)["group"] == ["1"]
+    for name in ("A Series", "Many"):
+        section = desk.page.locator(f"section.show[aria-label='{name}']")
+        cards = section.locator(".card")
+        assert section.locator(".count").inner_text() == str(cards.count())
+        assert all(title.startswith(name) for title in cards.locator(".title").all_text_contents())
+    before = desk.cards().count()
+    desk.keys("g")
+    assert desk.page.locator("section.show").count() == 0
+    assert desk.cards().count() >= before
+
+
+def test_near_duplicates_are_folded_and_unfold(desk: Desk, served: Served) -> None:
+    desk.search("a wall of squares", show="Many")
+    folded = desk.page.locator(".folded")
+    if not folded.count():
+        pytest.skip("no two of the generated shots are near-duplicates for this encoder")
+    button = folded.first
+    count = int(re.sub(r"\D", "", button.inner_text()))
+    button.click()
+    desk.until(f"document.querySelectorAll('.card.twin').length === {min(count, 24)}")
+    twins = desk.page.locator(".card.twin")
+    assert set(twins.evaluate_all("all => all.map(one => one.dataset.shot)")).isdisjoint(
+        desk.page.locator(".card:not(.twin)").evaluate_all("all => all.map(one => one.dataset.shot)")
+    )
+    button.click()
+    assert twins.count() == 0
+
+
+def test_recent_searches_are_offered_and_forgotten(desk: Desk) -> None:
+    desk.search("a first search")
+    desk.search("a second search")
+    desk.open()
+    desk.page.click("#q")
+    items = desk.page.locator("#recent .menu-item")
+    assert items.all_inner_texts() == ["a second search", "a first search"]
+    desk.keys("ArrowDown", "ArrowDown", "Enter")
+    desk.until("document.title.startsWith('a first search')")
+    desk.open()
+    desk.page.click("#q")
+    desk.page.get_by_role("button", name="Clear").click()
+    assert desk.page.evaluate("localStorage.getItem('needle.recent')") == "[]"
+
+
+def test_refine_makes_a_composed_query(desk: Desk) -> None:
+    desk.search()
+    desk.keys("r")
+    panel = desk.page.locator("#refine-panel")
+    panel.get_by_role("button", name="looks like").first.click()
+    desk.page.keyboard.type("squares")
+    panel.get_by_label("What comes then").fill("stripes")
+    panel.get_by_label("Relevance at least, percent").fill("1")
+    panel.get_by_role("button", name="Search").click()
+    desk.page.wait_for_selector("#conditions .chip")
+    assert query_of(desk)["all"] == ["look:1:squares"]
+    assert query_of(desk)["then"] == ["stripes"]
+    body = desk.page.evaluate("import('/page/address.js').then(m => m.bodyOf(m.readAddress(location.search)))")
+    assert body["all"] == [{"text": "squares", "relevance": 0.01}]
+    assert body["then"] == {"text": "stripes", "like": [], "unlike": [], "within": 3}
+    desk.page.locator("#conditions .chip").first.click()
+    desk.until("document.querySelectorAll('#conditions .chip').length === 1")
+
+
+def test_lines_of_dialogue_are_found_marked_and_open_the_shot_there(desk: Desk) -> None:
+    desk.open("/?q=merry+christmas&dialogue=only")
+    line = desk.page.locator(".card .line").first
+    line.wait_for()
+    assert "Merry Christmas" in line.locator(".said").inner_text()
+    assert [one.lower() for one in line.locator("mark").all_inner_texts()][:2] == ["merry", "christmas"]
+    line.click()
+    dialog = desk.page.locator("dialog.player[open]")
+    dialog.locator(".player-lines .line").first.wait_for()
+    assert "Merry Christmas" in dialog.locator(".player-lines").inner_text()

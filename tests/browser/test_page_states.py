@@ -1,0 +1,253 @@
+"""States, access by keyboard and by screen reader, and how soon the first results are there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import HOSTILE, NARROW, QUERY, WIDE, Desk, OpenDesk, Served, serving
+from tests.pipeline.conftest import Home
+
+TOKEN = "a-token-for-the-page-0123456789"
+
+
+def test_first_results_need_two_round_trips(browser: Any, served: Served) -> None:
+    """With a second of delay for each request, the first card is painted before a third second has gone by."""
+    context = browser.new_context(viewport={"width": WIDE[0], "height": WIDE[1]})
+    page = context.new_page()
+    page.goto(f"{served.url}/healthz")  # the connection and the process are there; nothing of the page is
+    session = context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    limits = {"offline": False, "latency": 1000, "downloadThroughput": -1, "uploadThroughput": -1}
+    session.send("Network.emulateNetworkConditions", limits)
+    page.add_init_script(
+        "new MutationObserver(() => {"
+        " if (document.querySelector('#cards .card')) window.painted ??= performance.now() })"
+        ".observe(document, { childList: true, subtree: true })"
+    )
+    page.goto(f"{served.url}/?q={QUERY}&min=0", wait_until="commit")
+    page.wait_for_selector("#cards .card", state="attached")
+    painted = page.evaluate("window.painted - performance.getEntriesByType('navigation')[0].responseEnd")
+    asked = page.evaluate(
+        "performance.getEntriesByType('resource').filter(one => one.startTime < window.painted)"
+        ".map(one => new URL(one.name).pathname)"
+    )
+    assert 1900 < painted < 2900, asked
+    code = [one for one in asked if one.startswith("/page/")]
+    assert len(code) <= 11, "more files than two waves of six connections, with the search, can bring"
+    assert not [one for one in asked if one.startswith("/api/") and one != "/api/search"]
+    context.close()
+
+
+def test_text_from_films_and_subtitles_stays_text(desk: Desk) -> None:
+    show = HOSTILE.replace("/", "")
+    desk.search(show=show)
+    assert show in desk.cards().first.locator(".title").inner_text()
+    assert desk.page.inner_text("#shows-label") == show
+    desk.keys("g")
+    assert show in desk.page.inner_text("section.show h2")
+    dialog = desk.player()
+    assert dialog.locator("h2").inner_text() == show
+    assert "<b>one.mp4" in dialog.locator(".details").inner_text().replace("\n", "")
+    desk.keys("x", "Escape")
+    desk.keys("t")
+    assert desk.page.inner_text("#tray .pick .title") == show
+    assert desk.page.locator("main img:not([src^='/media/'])").count() == 0
+    # the harness looks for window.hacked when the test is over
+
+
+def test_an_error_is_told_in_the_services_words_and_tried_again(open_desk: OpenDesk, served: Served) -> None:
+    desk = open_desk(served.url, may_fail=True)
+    desk.open(f"/?q={QUERY}&show=No+such+show")
+    assert "no show 'No such show'" in desk.page.inner_text("#state")
+    desk.page.context.set_offline(True)
+    desk.page.get_by_role("button", name="Try again").click()
+    desk.page.wait_for_selector("text=needle serve")
+    desk.page.context.set_offline(False)
+    desk.page.fill("#q", "red")
+    desk.page.click("#shows")
+    desk.page.click("#shows-none")
+    desk.keys("Escape")
+    desk.page.focus("#q")
+    desk.keys("Enter")
+    desk.page.wait_for_selector("#cards .card", state="attached")
+
+
+def test_a_failing_next_page_can_be_asked_for_again(open_desk: OpenDesk, served: Served) -> None:
+    desk = open_desk(served.url, may_fail=True)
+    desk.search(fold="0", show="Many")
+    count = desk.cards().count()
+    if count > 60:
+        pytest.skip("the second page was there before the connection could be cut")
+    desk.page.context.set_offline(True)
+    desk.page.mouse.move(600, 500)
+    desk.page.mouse.wheel(0, 30_000)
+    desk.page.wait_for_selector("#notice:not([hidden])")
+    desk.page.context.set_offline(False)
+    desk.page.locator("#notice").get_by_role("button", name="Try again").click()
+    desk.until("document.querySelectorAll('#cards .card').length === 70")
+
+
+def test_waiting_shows_skeletons(desk: Desk) -> None:
+    held: list[Any] = []
+    desk.page.route("**/api/search", lambda route: held.append(route))
+    desk.open(f"/?q={QUERY}&min=0")
+    desk.page.wait_for_selector(".skeleton")
+    assert desk.page.get_attribute("#results", "aria-busy") == "true"
+    held[0].continue_()
+    desk.page.wait_for_selector(".card .open")
+    assert desk.page.locator(".skeleton").count() == 0
+
+
+def test_an_empty_home_says_what_to_run(open_desk: OpenDesk, tmp_path: Path) -> None:
+    with serving(Home(tmp_path / "home")) as empty:
+        desk = open_desk(empty.url, may_fail=True).open()
+        desk.page.wait_for_selector("text=No footage yet")
+        assert "needle ingest" in desk.page.inner_text("#state")
+
+
+def test_with_tokens_the_page_asks_for_one(open_desk: OpenDesk, served: Served) -> None:
+    with serving(served.home, NEEDLE_TOKENS=TOKEN) as locked:
+        desk = open_desk(locked.url, may_fail=True)
+        desk.page.goto(f"{locked.url}/?q={QUERY}&min=0")
+        dialog = desk.page.locator("dialog.sign-in[open]")
+        dialog.get_by_label("Token").fill("wrong")
+        desk.keys("Enter")
+        desk.page.wait_for_selector("text=This token is not known here")
+        dialog.get_by_label("Token").fill(TOKEN)
+        desk.keys("Enter")
+        desk.page.wait_for_selector("#cards .card", state="attached")
+        desk.until("document.querySelector('.card img').naturalWidth > 0")
+        assert desk.page.locator("dialog.sign-in").count() == 0
+
+
+def test_all_of_it_by_keyboard(desk: Desk) -> None:
+    desk.open()
+    page = desk.page
+    desk.keys("/")
+    page.keyboard.type(QUERY)
+    desk.keys("Enter")
+    page.wait_for_selector("#cards .card", state="attached")
+    if page.get_by_role("button", name="Show the nearest shots").is_visible():
+        page.get_by_role("button", name="Show the nearest shots").focus()
+        desk.keys("Enter")
+    focused = "document.activeElement.closest('.card')?.dataset.shot"
+    desk.keys("ArrowDown")
+    ids = desk.shot_ids()
+    assert page.evaluate(focused) == ids[0]
+    desk.keys("ArrowRight", "ArrowRight")
+    assert page.evaluate(focused) == ids[2]
+    columns = page.evaluate("getComputedStyle(document.querySelector('.cards')).gridTemplateColumns.split(' ').length")
+    desk.keys("ArrowDown")
+    assert page.evaluate(focused) == ids[2 + columns]
+    desk.keys("ArrowUp", "ArrowLeft")
+    assert page.evaluate(focused) == ids[1]
+    desk.keys("x")
+    assert page.locator(".card.selected").get_attribute("data-shot") == ids[1]
+    desk.keys("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "More like this"
+    desk.keys("Shift+Tab", " ")
+    page.wait_for_selector("video.preview", state="attached")
+    desk.keys("Enter")
+    page.wait_for_selector("dialog.player[open] .details")
+    desk.keys("Escape")
+    page.locator("dialog.player[open]").wait_for(state="detached")
+    assert page.evaluate(focused) == ids[1]
+    desk.keys("?")
+    assert page.locator("dialog.keys[open]").is_visible()
+    desk.keys("Escape", "m")
+    page.wait_for_selector(".chip.like")
+
+
+def test_every_control_can_be_reached_with_tab(desk: Desk) -> None:
+    desk.search(show="A Series")
+    wanted = {"q", "picture", "refine", "tray-button", "theme", "help", "shows", "group", "view", "relevance"}
+    seen: set[str] = set()
+    for _ in range(45):
+        desk.keys("Tab")
+        seen.add(desk.page.evaluate("document.activeElement.id || document.activeElement.className"))
+    assert wanted <= seen
+    assert {"open", "icon-button more", "icon-button less", "icon-button select"} <= seen
+
+
+@pytest.mark.parametrize("state", ["results", "start", "tray", "refine", "player", "keys"])
+def test_nothing_is_wider_than_a_narrow_screen(open_desk: OpenDesk, served: Served, state: str) -> None:
+    desk = open_desk(served.url, size=NARROW, has_touch=True)
+    show(desk, state)
+    assert desk.page.evaluate("document.documentElement.scrollWidth") <= NARROW[0]
+    script = """() => [...document.querySelectorAll('button, input, select')].filter(one => one.checkVisibility()
+        && !one.closest('.visually-hidden') && getComputedStyle(one).position !== 'absolute'
+        && !one.closest('.chips, .skip')).filter(one => {
+            const box = one.getBoundingClientRect();
+            return box.width && (box.left < -1 || box.right > innerWidth + 1);
+        }).map(one => one.outerHTML.slice(0, 90))"""
+    assert desk.page.evaluate(script) == []
+
+
+def test_the_theme_follows_the_system_or_the_switch(open_desk: OpenDesk, served: Served) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    dark = open_desk(served.url, color_scheme="dark").open()
+    light = open_desk(served.url, color_scheme="light").open()
+    assert dark.page.evaluate(ground) == "rgb(17, 18, 21)"
+    assert light.page.evaluate(ground) == "rgb(247, 247, 245)"
+    dark.page.click("#theme")
+    assert dark.page.get_attribute("#theme", "aria-label") == "Theme: light"
+    assert dark.page.evaluate(ground) == "rgb(247, 247, 245)"
+    dark.page.reload()
+    assert dark.page.evaluate(ground) == "rgb(247, 247, 245)"
+
+
+STATES = ["start", "results", "grouped", "hidden", "error", "tray", "refine", "player", "keys", "shows", "examples"]
+
+
+def show(desk: Desk, state: str) -> None:
+    """Bring the page into a state."""
+    if state == "start":
+        desk.open()
+        desk.page.wait_for_selector(".show-row")
+        return
+    if state in ("hidden", "error"):
+        desk.open(f"/?q={QUERY}&min=1" if state == "hidden" else f"/?q={QUERY}&show=none+such")
+        desk.page.wait_for_selector(".message")
+        return
+    desk.search(**({"group": "1"} if state == "grouped" else {}))
+    desk.page.wait_for_load_state("networkidle")
+    match state:
+        case "tray":
+            desk.cards().first.locator(".open").focus()
+            desk.keys("x", "ArrowRight", "x", "t")
+            desk.page.locator("#tray .pick").nth(1).wait_for()
+        case "refine":
+            desk.page.click("#refine")
+            desk.page.locator("#refine-panel").get_by_role("button", name="looks like").first.click()
+        case "player":
+            desk.player()
+        case "keys":
+            desk.keys("?")
+        case "shows":
+            desk.page.click("#shows")
+            desk.page.wait_for_selector(".menu-check[title]")
+        case "examples":
+            desk.keys("ArrowDown", "m")
+            desk.page.wait_for_selector(".chip.like")
+            desk.until("document.querySelector('#results').ariaBusy === 'false'")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("state", STATES)
+def test_axe_finds_nothing_serious(open_desk: OpenDesk, served: Served, state: str, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    desk = open_desk(served.url, color_scheme=scheme, may_fail=state == "error")
+    show(desk, state)
+    found = Axe().run(desk.page).response["violations"]
+    serious = [
+        (one["id"], node["html"][:150], node.get("failureSummary", "")[:200])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+    assert not serious

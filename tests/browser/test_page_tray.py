@@ -1,0 +1,130 @@
+"""The tray: order, ins and outs, what it keeps, and the way out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.browser.conftest import Desk, Served
+
+
+def filled(desk: Desk, count: int = 3) -> list[str]:
+    desk.search(fold="0", show="Many")
+    desk.cards().first.locator(".open").focus()
+    for _ in range(count):
+        desk.keys("x", "ArrowRight")
+    desk.keys("t")
+    desk.page.locator("#tray .pick").nth(count - 1).wait_for()
+    return desk.shot_ids()[:count]
+
+
+def order(desk: Desk) -> list[str]:
+    return [
+        str(one) for one in desk.page.locator("#tray .pick").evaluate_all("all => all.map(one => one.dataset.shot)")
+    ]
+
+
+def test_selected_shots_come_in_order_and_stay_over_a_reload(desk: Desk) -> None:
+    ids = filled(desk)
+    assert order(desk) == ids
+    assert desk.page.locator(".card.selected").count() == 3
+    assert "3 shots" in desk.page.inner_text(".tray-summary")
+    desk.page.reload()
+    desk.page.wait_for_selector("body.ready")
+    assert desk.page.get_attribute("#tray-button", "aria-label") == "Tray, 3 shots, 2.5 s"
+    desk.keys("t")
+    assert order(desk) == ids
+
+
+def test_order_changes_by_dragging_and_by_keys(desk: Desk) -> None:
+    a, b, c = filled(desk)
+    grip = desk.page.locator("#tray .grip")
+    source, target = grip.nth(0).bounding_box(), grip.nth(2).bounding_box()
+    desk.page.mouse.move(source["x"] + 5, source["y"] + 5)
+    desk.page.mouse.down()
+    desk.page.mouse.move(target["x"] + 5, target["y"] + 30, steps=6)
+    desk.page.mouse.up()
+    assert order(desk) == [b, c, a]
+    grip.nth(2).focus()
+    desk.keys("ArrowUp")
+    assert order(desk) == [b, a, c]
+    desk.keys("ArrowUp")
+    assert order(desk) == [a, b, c]
+    assert "Number 1 of 3" in desk.page.inner_text("#tray .told")
+    desk.keys("Delete")
+    assert order(desk) == [b, c]
+
+
+def test_in_and_out_are_typed_as_timecode_and_checked(desk: Desk) -> None:
+    filled(desk, 1)
+    start = desk.page.evaluate("JSON.parse(localStorage.getItem('needle.tray')).picks[0].in_frame")
+    field = desk.page.locator("#tray").get_by_label("Out", exact=True)
+    last = field.input_value()
+    field.fill("nonsense")
+    field.press("Tab")
+    assert "is not a timecode" in desk.page.inner_text("#tray .told")
+    assert field.input_value() == last
+    # beyond the end of the shot: a handle of its own
+    seconds, frames = divmod(start + 30, 24)
+    field.fill(f"00:00:{seconds:02d}:{frames:02d}")
+    field.press("Tab")
+    pick = desk.page.evaluate("JSON.parse(localStorage.getItem('needle.tray')).picks[0]")
+    assert pick["out_frame"] == start + 31
+    assert "31 f" in desk.page.inner_text("#tray .pick")
+
+
+def test_export_sends_the_order_and_downloads_the_file(desk: Desk, tmp_path: Path) -> None:
+    a, b, _ = filled(desk)
+    desk.page.locator("#tray .grip").nth(0).focus()
+    desk.keys("ArrowDown")
+    desk.page.select_option("#export-format", "json")
+    desk.page.fill("#export-title", "My cut")
+    desk.page.fill("#export-handles", "6")
+    desk.page.locator("#export-handles").press("Tab")
+    with desk.page.expect_download() as download, desk.page.expect_request("**/api/export") as request:
+        desk.page.get_by_role("button", name="Export", exact=True).click()
+    sent = request.value.post_data_json
+    assert [pick["shot_id"] for pick in sent["picks"]][:2] == [b, a]
+    assert (sent["title"], sent["handles"], sent["format"]) == ("My cut", 6, "json")
+    assert sent["search"]["shows"] == ["Many"]
+    target = tmp_path / download.value.suggested_filename
+    download.value.save_as(target)
+    assert target.suffix == ".json"
+    assert [b, a] == [shot for shot in _shots_in(json.loads(target.read_text())) if shot in (a, b)]
+    assert "Exported" in desk.page.inner_text("#tray .told")
+
+
+def test_the_results_of_a_search_are_exported_as_they_are(desk: Desk, tmp_path: Path) -> None:
+    desk.search(show="A Series")
+    ids = desk.shot_ids()
+    desk.keys("t")
+    desk.page.select_option("#export-format", "csv")
+    with desk.page.expect_download() as download:
+        desk.page.get_by_role("button", name="Export the 3 results").click()
+    download.value.save_as(tmp_path / "hits.csv")
+    text = (tmp_path / "hits.csv").read_text()
+    assert [shot for shot in ids if shot in text] == ids
+
+
+def test_a_shot_that_is_gone_is_told_in_the_services_words(desk: Desk, served: Served) -> None:
+    filled(desk, 1)
+    desk.page.evaluate(
+        "() => { const kept = JSON.parse(localStorage.getItem('needle.tray'));"
+        " kept.picks[0].hit.shot_id = '0000000000000000:0'; localStorage.setItem('needle.tray', JSON.stringify(kept)) }"
+    )
+    desk.page.reload()
+    desk.page.wait_for_selector("body.ready")
+    desk.keys("t")
+    desk.page.get_by_role("button", name="Export", exact=True).click()
+    desk.page.wait_for_selector("#tray .told.wrong")
+    assert "0000000000000000" in desk.page.inner_text("#tray .told")
+    desk.problems = [one for one in desk.problems if "Failed to load resource" not in one]
+
+
+def _shots_in(document: object) -> list[str]:
+    if isinstance(document, dict):
+        own = [document["shot_id"]] if isinstance(document.get("shot_id"), str) else []
+        return own + [shot for value in document.values() for shot in _shots_in(value)]
+    if isinstance(document, list):
+        return [shot for value in document for shot in _shots_in(value)]
+    return []

@@ -1,0 +1,312 @@
+"""The service behind a real socket: ranges, caches, tokens, slow and lost clients, new versions, its end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ops.core.errors import NeedleError, UsageError
+from ops.core.settings import Settings, load_settings
+from ops.serve import guard, server
+from ops.serve.server import listen, require_safe_address
+from ops.serve.tokens import COOKIE, SESSION_S, Tokens, session_secret
+from tests.served import FILM, desk_home, index_lake, lean, served, shot, write_video
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PROXY = f"/media/shots/{shot(0, 0)}/proxy.mp4"
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return desk_home(tmp_path_factory.mktemp("desk") / "home")
+
+
+@pytest.fixture(scope="module")
+def client(settings: Settings) -> Iterator[httpx.Client]:
+    with served(settings) as client:
+        yield client
+
+
+SIZE = len(FILM)
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "end"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=0-99", 0, 100),
+        ("bytes=300000-", 300_000, SIZE),
+        ("bytes=-7", SIZE - 7, SIZE),
+        (f"bytes=-{SIZE * 9}", 0, SIZE),
+        (f"bytes=10-{SIZE * 9}", 10, SIZE),
+        (f"bytes={SIZE - 1}-", SIZE - 1, SIZE),
+    ],
+)
+def test_a_range_is_exactly_what_was_asked_for(client: httpx.Client, asked: str, start: int, end: int) -> None:
+    answer = client.get(PROXY, headers={"range": asked})
+    assert answer.status_code == 206 and answer.content == FILM[start:end]
+    assert answer.headers["content-range"] == f"bytes {start}-{end - 1}/{SIZE}"
+    assert answer.headers["content-length"] == str(end - start) and answer.headers["accept-ranges"] == "bytes"
+    head = client.head(PROXY, headers={"range": asked})
+    assert head.status_code == 206 and head.content == b"" and head.headers["content-length"] == str(end - start)
+
+
+@pytest.mark.parametrize(
+    "asked", ["bytes=5-4", "bytes=-", "bytes=a-b", "frames=0-1", "bytes=0-1,5-6", "bytes=--1", "x"]
+)
+def test_a_range_that_is_none_gets_the_whole(client: httpx.Client, asked: str) -> None:
+    answer = client.get(PROXY, headers={"range": asked})
+    assert answer.status_code == 200 and answer.content == FILM
+
+
+@pytest.mark.parametrize("asked", [f"bytes={SIZE}-", f"bytes={SIZE * 2}-{SIZE * 3}", "bytes=-0"])
+def test_a_range_beyond_the_end_is_told_the_size(client: httpx.Client, asked: str) -> None:
+    answer = client.get(PROXY, headers={"range": asked})
+    assert answer.status_code == 416 and answer.headers["content-range"] == f"bytes */{SIZE}"
+
+
+def test_caches_ask_again_only_when_they_must(client: httpx.Client) -> None:
+    hit = client.post("/api/search", json={"text": "red", "limit": 1}).json()["hits"][0]
+    named = client.head(hit["proxy"])
+    assert "immutable" in named.headers["cache-control"]
+    for other in (PROXY, PROXY + "?v=0"):
+        assert client.head(other).headers["cache-control"] == "no-cache"
+    etag = named.headers["etag"]
+    for known in (etag, f"W/{etag}", f'"x", {etag}', "*"):
+        unchanged = client.get(PROXY, headers={"if-none-match": known})
+        assert unchanged.status_code == 304 and unchanged.content == b"" and unchanged.headers["etag"] == etag
+    assert client.get(PROXY, headers={"if-none-match": '"x"'}).status_code == 200
+    part = {"range": "bytes=0-9"}
+    assert client.get(PROXY, headers={**part, "if-range": etag}).status_code == 206
+    assert client.get(PROXY, headers={**part, "if-range": '"x"'}).status_code == 200
+
+
+def test_a_proxy_that_was_made_anew_has_another_tag(tmp_path: Path) -> None:
+    from ops.shots.segment import proxy_key
+    from tests.lakes import video_id
+
+    settings = desk_home(tmp_path / "home")
+    with served(settings) as client:
+        before = client.head(PROXY).headers["etag"]
+        settings.store.write_bytes(proxy_key(video_id(0), 0, 24), FILM[::-1])
+        after = client.get(PROXY, headers={"if-none-match": before})
+        assert after.status_code == 200 and after.content == FILM[::-1]
+
+
+def test_answers_are_compressed_for_those_who_can_read_that(client: httpx.Client) -> None:
+    body = {"text": "red", "limit": 40}
+    packed = client.post("/api/search", json=body, headers={"accept-encoding": "gzip"})
+    plain = client.post("/api/search", json=body, headers={"accept-encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip" and "content-encoding" not in plain.headers
+    assert packed.json()["hits"] == plain.json()["hits"]
+    assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 3
+
+
+def test_only_who_has_a_token_comes_in(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    settings = desk_home(tmp_path / "home", tokens="first-token, zweites-tökén")
+    with served(settings) as client:
+        for path in ("/api/shows", "/docs", "/openapi.json", "/metrics", PROXY, f"/api/shots/{shot(0, 0)}", "/nothing"):
+            answer = client.get(path)
+            assert answer.status_code == 401, path
+            assert answer.headers["www-authenticate"] == "Bearer" and answer.json()["status"] == 401
+        for path in ("/", "/healthz"):
+            assert client.get(path).status_code == 200
+        wrong: list[dict[str, Any]] = [
+            {"authorization": "Bearer nope"},
+            {"authorization": "Bearer"},
+            {"authorization": "Basic first-token"},
+            {"authorization": "first-token"},
+            {"cookie": f"{COOKIE}=first-token"},
+            {"cookie": f"{COOKIE}=99999999999.{'0' * 64}"},
+            {"authorization": b"Bearer \xff\xfe"},
+        ]
+        for headers in wrong:
+            assert client.get("/api/shows", headers=headers).status_code == 401, headers
+        for token in ("first-token", "zweites-tökén"):
+            assert client.get("/api/shows", headers={"authorization": f"bearer {token}".encode()}).status_code == 200
+        assert client.post("/api/session", json={"token": "nope"}).status_code == 401
+        signed_in = client.post("/api/session", json={"token": "first-token"})
+        cookie = signed_in.headers["set-cookie"]
+        assert "HttpOnly" in cookie and "SameSite=strict" in cookie and "first-token" not in cookie
+        assert client.get("/api/shows").status_code == 200  # the client keeps the cookie
+        assert client.get(PROXY).headers["cache-control"] == "no-cache"
+    told = capfd.readouterr()
+    assert "first-token" not in told.out + told.err
+    with served(desk_home(tmp_path / "home", tokens="other")) as other:
+        assert other.get("/api/shows", headers={"cookie": cookie.split(";")[0]}).status_code == 401
+    with served(desk_home(tmp_path / "home", tokens="first-token")) as again:  # a restart ends no session
+        assert again.get("/api/shows", headers={"cookie": cookie.split(";")[0]}).status_code == 200
+
+
+def test_a_session_ends() -> None:
+    tokens = Tokens(["a"], b"k" * 32)
+    value = tokens.session("a", 1000.0)
+    assert value and tokens.accept_session(value, 1000.0 + SESSION_S - 1)
+    assert not tokens.accept_session(value, 1000.0 + SESSION_S + 1)
+    later = re.sub(r"^\d+", lambda ends: str(int(ends[0]) + 9999), value)
+    assert not tokens.accept_session(later, 1000.0)
+    assert tokens.session("b", 0.0) is None and not Tokens(["a"], b"j" * 32).accept_session(value, 1000.0)
+
+
+def test_the_secret_is_the_owners(tmp_path: Path) -> None:
+    path = tmp_path / "serve" / "secret"
+    assert session_secret(path) == session_secret(path) and path.stat().st_mode & 0o077 == 0
+
+
+def test_an_address_that_others_reach_needs_tokens(tmp_path: Path) -> None:
+    open_home = load_settings(home=tmp_path)
+    for host in ("0.0.0.0", "::", "192.168.1.5", "example.org"):
+        with pytest.raises(UsageError, match="NEEDLE_TOKENS"):
+            require_safe_address(open_home, host)
+        require_safe_address(load_settings(home=tmp_path, tokens="x"), host)
+    for host in ("127.0.0.1", "::1", "localhost", "127.9.9.9"):
+        require_safe_address(open_home, host)
+    with command(tmp_path, "--host", "0.0.0.0", "--port", "0") as refused:
+        assert refused.wait(60) == 2 and refused.stderr and "NEEDLE_TOKENS" in refused.stderr.read()
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(NeedleError, match="choose another --port"):
+        listen("127.0.0.1", taken.getsockname()[1])
+
+
+def command(home: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "ops.cli", "serve", *arguments],
+        cwd=CHECKOUT,
+        env={**os.environ, "NEEDLE_HOME": str(home), "NEEDLE_ENCODER": "starter"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_says_where_it_is_and_ends_when_told(tmp_path: Path, how: signal.Signals) -> None:
+    with command(tmp_path / "home", "--port", "0") as process:
+        assert process.stderr
+        told = process.stderr.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+", told)
+        assert found, told
+        until = time.monotonic() + 60
+        while httpx.get(f"{found[0]}/healthz").status_code != 200:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        assert httpx.get(f"{found[0]}/api/shows").json()["hint"]
+        process.send_signal(how)
+        assert process.wait(20) == 0
+        rest = process.stderr.read()
+        assert "Traceback" not in rest and "stopped" in rest
+
+
+def raw(client: httpx.Client) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", client.base_url.port or 0), timeout=20)
+
+
+def posted(length: int) -> bytes:
+    """The head of a search whose body has ``length`` bytes."""
+    head = "POST /api/search HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: "
+    return f"{head}{length}\r\n\r\n".encode()
+
+
+def test_clients_that_go_away_do_no_harm(client: httpx.Client) -> None:
+    body = b'{"text": "red"}'
+    film = f"GET {PROXY} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
+    for sent in (b"", b"GET", posted(99) + body, posted(len(body)) + body, film):
+        for _ in range(5):
+            with raw(client) as connection:
+                connection.sendall(sent)
+    with raw(client) as connection:  # takes nothing of a long answer
+        connection.sendall(film)
+        assert connection.recv(10)
+    assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET  HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET /page/../../app.py HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        b"GET /page/../app.py HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        b"GET http://evil.example/api/shows HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n",
+        b"POST /api/search HTTP/1.1\r\nhost: localhost\r\ncontent-length: -5\r\nconnection: close\r\n\r\n",
+        b"POST /api/search HTTP/1.1\r\nhost: localhost\r\ncontent-length: 999999999999\r\nconnection: close\r\n\r\n",
+        b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+    ],
+)
+def test_what_is_no_good_http_gets_a_4xx(client: httpx.Client, sent: bytes) -> None:
+    answer = b""
+    with raw(client) as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        try:
+            while piece := connection.recv(65536):
+                answer += piece
+        except ConnectionResetError:
+            pass  # closed before everything was read
+    assert not answer or re.match(rb"HTTP/1\.1 4\d\d ", answer), answer[:200]
+    assert client.get("/healthz").status_code == 200
+
+
+def test_slow_clients_are_let_go(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEAD_S", 0.5)
+    monkeypatch.setattr(guard, "PIECE_S", 0.5)
+    with served(settings) as client:
+        with raw(client) as connection:  # a head that never ends
+            began = time.monotonic()
+            connection.sendall(b"GET / HTTP/1.1\r\n")
+            assert connection.recv(100) == b"" and time.monotonic() - began < 5
+        with raw(client) as connection:  # a body that never ends
+            connection.sendall(posted(9) + b"{")
+            assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
+        assert client.get("/healthz").status_code == 200
+
+
+def test_new_versions_are_taken_up_without_losing_a_request(tmp_path: Path) -> None:
+    settings = desk_home(tmp_path / "home")
+    versions: set[str] = set()
+    failed: list[str] = []
+    is_over = threading.Event()
+    published: list[str] = []
+
+    def ask(port: int) -> int:
+        asked = 0
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as own:
+            while not is_over.is_set():
+                answer = own.post("/api/search", json={"text": "red", "limit": 10})
+                asked += 1
+                if answer.status_code == 200 and len(answer.json()["hits"]) == 10:
+                    versions.add(answer.json()["index_version"])
+                else:
+                    failed.append(answer.text)
+        return asked
+
+    with served(settings) as client, ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(ask, client.base_url.port or 0) for _ in range(8)]
+        try:
+            for number in range(6):
+                write_video(settings, 10 + number, [lean((1, 0, 0), 0.01 * number)], show=f"New {number}")
+                published.append(index_lake(settings))
+                until = time.monotonic() + 20
+                while published[-1] not in versions and time.monotonic() < until:
+                    time.sleep(0.01)
+        finally:
+            is_over.set()
+        total = sum(each.result(30) for each in asked)
+        assert "New 5" in [each["show"] for each in client.get("/api/shows").json()["shows"]]
+    assert not failed and total > 20
+    assert set(published) <= versions and len(set(published)) == 6

@@ -1,0 +1,177 @@
+"""What the service keeps in memory of the lake, media from a bucket, and the runs behind a row."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.cli.runs import dagster_home, runs_behind
+from ops.core.settings import Settings, load_settings
+from ops.core.tables import Lake
+from ops.search.hits import ShotDetails
+from tests.lakes import ENCODER, fill, shot_rows, video_id, video_row
+from tests.served import FILM, desk_home, served, shot
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    settings = load_settings(home=tmp_path / "home")
+    fill(settings)
+    return settings
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the partitions of ``shots`` that are read from storage, as they are."""
+    names: list[str] = []
+    whole = Lake.read
+
+    def noted(self: Lake, table: str, partitions: Any = None, columns: Any = None) -> Any:
+        names.extend(partitions if table == "shots" and partitions is not None else [])
+        return whole(self, table, partitions, columns)
+
+    monkeypatch.setattr(Lake, "read", noted)
+    return names
+
+
+def test_a_partition_is_read_once_until_it_changes(settings: Settings, read: list[str]) -> None:
+    details = ShotDetails(settings)
+    wanted = [shot(number, index) for number in range(3) for index in range(4)]
+    first = details.of(wanted)
+    assert list(first) == wanted and sorted(read) == sorted(video_id(number) for number in range(3))
+    assert details.of(wanted) == first and len(read) == 3
+    details.forget()
+    assert details.of(wanted) == first and len(read) == 3  # nothing has changed
+    settings.lake.write("shots", video_id(1), shot_rows(1, 4, detector="other", end_frame=99))
+    assert details.of(wanted) == first  # believed until told otherwise
+    details.forget()
+    assert details.of([shot(1, 0)])[shot(1, 0)]["end_frame"] == 99
+    assert details.of(wanted)[shot(2, 0)] == first[shot(2, 0)] and read[3:] == [video_id(1)]
+
+
+def test_what_was_computed_meanwhile_is_found_without_being_told(settings: Settings) -> None:
+    details = ShotDetails(settings)
+    assert details.warm() == 12 and details.of([shot(7, 0), shot(0, 9)]) == {}
+    settings.lake.write("videos", video_id(7), [video_row(7)])
+    settings.lake.write("shots", video_id(7), shot_rows(7, 2))
+    settings.lake.write("shots", video_id(0), shot_rows(0, 10))
+    assert set(details.of([shot(7, 0), shot(0, 9)])) == {shot(7, 0), shot(0, 9)}
+    assert {row["video_id"]: shots for row, shots in details.videos()} == {
+        video_id(0): 10,
+        video_id(1): 4,
+        video_id(2): 4,
+        video_id(7): 2,
+    }
+
+
+def test_what_is_gone_is_left_out(settings: Settings) -> None:
+    details = ShotDetails(settings)
+    assert details.warm() == 12
+    settings.lake.delete("shots", video_id(0))
+    settings.lake.delete("videos", video_id(0))
+    details.forget()
+    assert (
+        details.of([shot(0, 0)]) == {} and details.starts_of(video_id(0)) == [] and details.video(video_id(0)) is None
+    )
+    assert len(details.videos()) == 2
+
+
+def test_buckets_hold_several_videos(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path / "home", partitions="bucket:1")
+    rows = [row for number in range(3) for row in shot_rows(number)]
+    settings.lake.write("videos", "bucket-00000", [video_row(number) for number in range(3)])
+    settings.lake.write("shots", "bucket-00000", rows[::-1])  # in no order that helps
+    details = ShotDetails(settings)
+    assert details.starts_of(video_id(1)) == [0, 24, 48, 72]
+    assert details.neighbours(shot(1, 0)) == (None, shot(1, 1)) and details.neighbours(shot(1, 3)) == (shot(1, 2), None)
+    assert len(details.of([row["shot_id"] for row in rows])) == 12
+
+
+def test_a_media_address_changes_with_the_shot_only(settings: Settings) -> None:
+    details = ShotDetails(settings)
+    before = details.media_versions([shot(0, 0), shot(1, 0)])
+    later = datetime(2026, 3, 1, tzinfo=UTC)
+    settings.lake.write("shots", video_id(0), shot_rows(0, 4, detector="newer", created_timestamp=later))
+    settings.lake.write("shots", video_id(1), shot_rows(1, 4, created_timestamp=later))  # the same once more
+    details.forget()
+    after = details.media_versions([shot(0, 0), shot(1, 0)])
+    assert after[shot(0, 0)] != before[shot(0, 0)] and after[shot(1, 0)] == before[shot(1, 0)]
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    import s3fs
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    s3fs.S3FileSystem.clear_instance_cache()
+    name = f"desk-{port}-{os.urandom(4).hex()}"
+    s3fs.S3FileSystem().mkdir(name)
+    yield f"s3://{name}/media"
+    s3fs.S3FileSystem.clear_instance_cache()
+    server.stop()
+
+
+def test_media_in_a_bucket_are_served_in_parts(bucket: str, tmp_path: Path) -> None:
+    settings = desk_home(tmp_path / "home", storage=bucket)
+    with served(settings) as client:
+        hit = client.post("/api/search", json={"text": "red", "limit": 1}).json()["hits"][0]
+        whole = client.get(hit["proxy"])
+        assert whole.status_code == 200 and whole.content == FILM and "immutable" in whole.headers["cache-control"]
+        part = client.get(hit["proxy"], headers={"range": "bytes=300000-300099", "if-range": whole.headers["etag"]})
+        assert part.status_code == 206 and part.content == FILM[300_000:300_100]
+        assert client.head(hit["proxy"]).headers["content-length"] == str(len(FILM))
+        assert client.get(hit["proxy"], headers={"if-none-match": whole.headers["etag"]}).status_code == 304
+        assert client.get(f"/media/shots/{shot(0, 1)}/proxy.mp4").status_code == 404  # in the lake, not in storage
+        assert client.get("/api/shows").json()["totals"]["ready"] == 4
+        assert client.get(f"/api/shots/{shot(0, 0)}").json()["provenance"]["encoder_id"] == ENCODER
+
+
+def test_stats_name_every_object_with_its_stamp(bucket: str, tmp_path: Path) -> None:
+    for root in (bucket, str(tmp_path / "store")):
+        store = load_settings(home=tmp_path, storage=root).store
+        assert store.stats("lake") == {} and store.stat("lake/a") is None
+        store.write_bytes("lake/a", b"one")
+        store.write_bytes("lake/b/c", b"three")
+        before = store.stats("lake")
+        assert {key: stat.size for key, stat in before.items()} == {"lake/a": 3, "lake/b/c": 5}
+        assert store.stat("lake/a") == before["lake/a"]
+        store.write_bytes("lake/a", b"two")
+        assert store.stat("lake/a") != before["lake/a"] and store.stats("lake")["lake/b/c"] == before["lake/b/c"]
+        with store.open("lake/b/c") as file:
+            file.seek(2)
+            assert file.read(2) == b"re"
+
+
+def test_the_run_behind_a_row_is_the_one_that_reported_it_first(tmp_path: Path) -> None:
+    import time
+
+    import dagster as dg
+
+    settings = load_settings(home=tmp_path / "home")
+    assert runs_behind(settings, [("shots", "a", 0.0)]) == []  # nothing was ever run, and nothing is made for asking
+    assert not (tmp_path / "home" / "dagster").exists()
+
+    @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a", "b"]))
+    def shots() -> None: ...
+
+    times, runs = [], []
+    with dg.DagsterInstance.from_config(str(dagster_home(settings))) as instance:
+        for partition in ("a", "b", "a"):
+            times.append(time.time())
+            runs.append(dg.materialize([shots], instance=instance, partition_key=partition).run_id)
+    found = runs_behind(settings, [("shots", "a", times[0]), ("shots", "b", times[0]), ("shots", "a", times[2])])
+    assert [each["run_id"] for each in found] == runs
+    assert [each["partition"] for each in found] == ["a", "b", "a"]
+    assert runs_behind(settings, [("shots", "a", time.time()), ("never", "", 0.0)]) == []
