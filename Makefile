@@ -8,7 +8,7 @@ DEMO   := .demo
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit check lint format types arch bench dagster clean
+.PHONY: help setup demo test unit check lint format types arch bench serve dagster clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,6 +16,7 @@ help: ## list the targets
 $(VENV)/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m ops.embeddings.starter.torch_tower
 	@touch $@
 
 setup: $(VENV)/.ready ## create .venv and install everything, pinned
@@ -47,6 +48,9 @@ arch: setup ## who may import whom
 
 bench: setup ## measure, side by side in one run, and print ratios
 	$(BIN)/python -m tests.bench $(BENCH)
+
+serve: setup ## the search page on http://127.0.0.1:8080
+	$(NEEDLE) serve
 
 dagster: setup ## the Dagster page and daemon on http://127.0.0.1:3000
 	$(NEEDLE) dagster

@@ -1,0 +1,66 @@
+"""Subtitle files and spoken lines as tests write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ops.core.types import shot_id_of
+from ops.index.lines import LineRow
+from tests.lakes import video_id
+
+Cues = Sequence[tuple[float, float, str]]
+
+
+def stamp(seconds: float, point: str = ",") -> str:
+    """``HH:MM:SS,mmm``, with a sign where the time is negative."""
+    milliseconds = round(abs(seconds) * 1000)
+    hours, rest = divmod(milliseconds, 3_600_000)
+    minutes, rest = divmod(rest, 60_000)
+    return f"{'-' * (seconds < 0)}{hours:02d}:{minutes:02d}:{rest // 1000:02d}{point}{rest % 1000:03d}"
+
+
+def srt(cues: Cues) -> str:
+    """A SubRip file."""
+    return "\n".join(f"{n}\n{stamp(start)} --> {stamp(end)}\n{text}\n" for n, (start, end, text) in enumerate(cues, 1))
+
+
+def vtt(cues: Cues) -> str:
+    """A WebVTT file with a note and named cues."""
+    blocks = [
+        f"name-{n}\n{stamp(start, '.')} --> {stamp(end, '.')} align:start\n{text}\n"
+        for n, (start, end, text) in enumerate(cues)
+    ]
+    return "\n".join(["WEBVTT\n", "NOTE not said by anybody\n", *blocks])
+
+
+def ass(cues: Cues) -> str:
+    """An Advanced SubStation file."""
+    head = (
+        "[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name\nStyle: Default\n\n"
+        "[Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
+    )
+    events = [
+        f"Dialogue: 0,{stamp(start, '.')[1:-1]},{stamp(end, '.')[1:-1]},Default,,0,0,0,,{text}"
+        for start, end, text in cues
+    ]
+    return head + "\n".join(events) + "\n"
+
+
+def line_row(
+    number: int, text: str, *, language: str = "en", show: str = "show", video: int = 0, second: float = 0.0
+) -> LineRow:
+    """A line of generated video ``video`` that is said in its shot at ``second``, at 24 frames per second."""
+    start = round(second * 24)
+    return LineRow(
+        line_id=f"{video_id(video)}:{language or 'und'}:{number:016x}",
+        video_id=video_id(video),
+        show=show,
+        shot_ids=(shot_id_of(video_id(video), start),),
+        start_frame=start,
+        end_frame=start + 24,
+        start_s=second,
+        end_s=second + 1.0,
+        text=text,
+        language=language,
+        source="sidecar",
+    )
