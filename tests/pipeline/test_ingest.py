@@ -163,7 +163,8 @@ def test_forget_leaves_nothing_and_nothing_brings_it_back(
         (["frobnicate"], 2, "frobnicate"),
         (["search", "x", "--limit", "0"], 2, "limit"),
         (["ingest", "x.mp4", "--engine", "ray"], 2, "ray"),
-        (["search", "x", "--where", "closeup>=0.5"], 2, "probe"),
+        (["search", "x", "--where", "closeup>=0.5"], 1, "probe"),
+        (["search", "x", "--where", "closeup"], 2, "closeup"),
     ],
 )
 def test_wrong_usage_is_told_in_a_sentence(

@@ -38,7 +38,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Home:
 def test_the_pasted_hits_are_the_hits(demo: Home) -> None:
     told = block("demo-output")
     pasted = HIT.findall(told)
-    assert len(pasted) == 3 * len(QUERIES)
+    assert len(pasted) >= 2 * len(QUERIES), "hits that most likely are not meant are hidden, but not most of them"
     ours = [hit for query in QUERIES for hit in HIT.findall(demo.run("search", query, "--limit", "3").stdout)]
     assert ours == pasted
     for query in QUERIES:
