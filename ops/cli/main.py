@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from typing import Any
@@ -82,6 +83,9 @@ def main(arguments: list[str] | None = None) -> Any:
     except OSError as error:  # a disk that is full, a home that cannot be written
         complain(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
         sys.exit(EXIT_FAILED)
+    # The interpreter's last collections would look at every object of torch, Dagster and Feast: 1.5 s after an
+    # ingest instead of 0.4. The memory is the system's to take back.
+    gc.freeze()
     sys.exit(status if isinstance(status, int) else 0)
 
 

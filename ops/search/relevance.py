@@ -2,7 +2,7 @@
 
 A query's score for a shot is judged against what *other* questions of the same kind score with the same
 catalogue: a hundred everyday texts, random shots of the catalogue as examples, or both put together. What was
-measured (starter encoder, 22 November 2026; ``tests/quality/test_relevance.py`` keeps it):
+measured (starter encoder, 22 November 2026; ``tests/quality/test_relevance_quality.py`` keeps it):
 
 * Standing out from the query's own scores says nothing of whether the thing is there at all. On Big Buck
   Bunny, queries for what the film does not have stood out more (AUC of the best z-score 0.31) than queries

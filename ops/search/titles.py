@@ -2,7 +2,7 @@
 
 Cards are drawn, encoded, and their mean direction is what shots are compared with; so it works with every
 encoder that sees pictures. Measured with the starter encoder (22 November 2026;
-``tests/quality/test_relevance.py`` keeps it): the two titles of Big Buck Bunny score 0.77 and 0.88, its
+``tests/quality/test_relevance_quality.py`` keeps it): the two titles of Big Buck Bunny score 0.77 and 0.88, its
 other shots at most 0.43; tested on the Sintel trailer, the four titles score 0.76 to 0.88, the others at most
 0.62; of 1,000 photographs none exceeds 0.52, of the other footage none 0.60. The threshold comes to 0.70 there.
 Text prompts ("white text on a black background") did not separate: on both films, shots in the dark came
