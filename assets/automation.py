@@ -9,6 +9,7 @@ import dagster as dg
 
 from assets.partitions import requests_for
 from ops.core.settings import Settings
+from ops.probes.labels import labels_digest, labels_known
 from ops.videos.watch import watch_library
 
 # eager() alone does not react to a new code version (a new encoder, a new detector).
@@ -69,3 +70,23 @@ def library_sensor(settings: Settings, partitions: dg.PartitionsDefinition[str])
         return requests_for(context.instance, partitions, watch_library(settings, datetime.now(UTC), context.cursor))
 
     return library
+
+
+def labels_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Watches the labels that people write: new ones end in a run of ``labels``, and so in new fits."""
+
+    @dg.sensor(
+        name="labels",
+        target=dg.AssetSelection.assets("labels"),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=15,
+        description="Watches what people label",
+    )
+    def labels(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        digest = labels_digest(settings)
+        if not labels_known(settings) or digest == context.cursor:
+            return dg.SkipReason("no new labels")
+        request = dg.RunRequest(run_key=f"labels-{digest}", asset_selection=[dg.AssetKey("labels")])
+        return dg.SensorResult(run_requests=[request], cursor=digest)
+
+    return labels

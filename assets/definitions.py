@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import dagster as dg
 
-from assets.automation import automation_sensor, library_sensor
+from assets.automation import automation_sensor, labels_sensor, library_sensor
 from assets.dialogue import dialogue_asset, dialogue_index, same_lines_as_lake
 from assets.embeddings import shot_embeddings_asset
 from assets.features import media_features_asset
 from assets.index import same_rows_as_lake, search_index_asset
 from assets.partitions import partitions_of
+from assets.probes import labels, probe_assets
 from assets.reports import catalogue_report
 from assets.resources import Needle
 from assets.shots import shots_asset
@@ -20,6 +21,7 @@ from assets.videos import videos_asset
 from ops.core.settings import Settings, load_settings
 from ops.dialogue.recipe import dialogue_recipe
 from ops.embeddings.encoder import resolve_encoder
+from ops.probes.definitions import definitions_of
 from ops.shots.segment import detector_version
 
 
@@ -37,9 +39,11 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
             search_index_asset(encoder_id),
             dialogue_index,
             catalogue_report,
+            labels,
+            *(asset for probe in definitions_of(settings).values() for asset in probe_assets(probe, encoder_id)),
         ],
         asset_checks=[same_rows_as_lake, same_lines_as_lake],
-        sensors=[automation_sensor(), library_sensor(settings, partitions)],
+        sensors=[automation_sensor(), library_sensor(settings, partitions), labels_sensor(settings)],
         resources={"needle": needle},
         executor=dg.in_process_executor,
     )

@@ -10,28 +10,31 @@ encoders with the definitions as they are written now. Nothing is read at import
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from feast import Entity, FeatureService, FeatureStore, FeatureView
 
 from feature_repo.entities import shot_entity, video_entity
-from feature_repo.names import EMBEDDING_PREFIX
-from feature_repo.services import shot_classifier_v1, shot_facets_v1
-from feature_repo.views import shot_dialogue, shot_embedding, shot_metadata, video_metadata
+from feature_repo.names import EMBEDDING_PREFIX, PROBE_PREFIX
+from feature_repo.services import shot_classifier_v1, shot_classifier_v2, shot_facets_v1, shot_probes_v1
+from feature_repo.views import probe_score, shot_dialogue, shot_embedding, shot_metadata, video_metadata
 
 Definition = Entity | FeatureView | FeatureService
 
 
-def definitions(lake: str, encoders: Mapping[str, int], current: str) -> list[Definition]:
+def definitions(lake: str, encoders: Mapping[str, int], current: str, probes: Sequence[str] = ()) -> list[Definition]:
     """Entities, views and services of a catalogue.
 
     ``lake`` is the lake's root (see ``sources.py``); ``encoders`` maps the id of each encoder ever used to
-    the length of its vectors, and ``current`` is the one that ``shot_classifier_v1`` reads.
+    the length of its vectors, and ``current`` is the one that ``shot_classifier_v1`` reads. ``probes``
+    names those that have scores.
     """
     shots = shot_metadata(lake)
     embeddings = {encoder: shot_embedding(lake, encoder, dim) for encoder, dim in sorted(encoders.items())}
+    scores = [probe_score(lake, probe) for probe in sorted(probes)]
+    with_probes = [shot_classifier_v2(embeddings[current], shots, scores), shot_probes_v1(scores)]
     return [
         video_entity(),
         shot_entity(),
@@ -41,11 +44,13 @@ def definitions(lake: str, encoders: Mapping[str, int], current: str) -> list[De
         *embeddings.values(),
         shot_classifier_v1(embeddings[current], shots),
         shot_facets_v1(shots),
+        *scores,
+        *(with_probes if scores else []),
     ]
 
 
-def registered(store: FeatureStore) -> tuple[str, dict[str, int], str] | None:
-    """Lake, encoders and current encoder as the registry has them; ``None`` where nothing was registered."""
+def registered(store: FeatureStore) -> tuple[str, dict[str, int], str, list[str]] | None:
+    """Lake, encoders, current encoder and probes as the registry has them; ``None`` where nothing was registered."""
     services = {service.name: service for service in store.list_feature_services()}
     if "shot_classifier_v1" not in services:
         return None
@@ -54,7 +59,8 @@ def registered(store: FeatureStore) -> tuple[str, dict[str, int], str] | None:
         view.tags["encoder_id"]: int(view.tags["dim"]) for view in views if view.name.startswith(EMBEDDING_PREFIX)
     }
     lake = store.get_data_source("shots").tags["lake"]
-    return lake, encoders, services["shot_classifier_v1"].tags["encoder_id"]
+    probes = [view.tags["probe"] for view in views if view.name.startswith(PROBE_PREFIX)]
+    return lake, encoders, services["shot_classifier_v1"].tags["encoder_id"], probes
 
 
 @lru_cache(maxsize=1)

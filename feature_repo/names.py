@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 EMBEDDING_PREFIX = "shot_embedding__"
+PROBE_PREFIX = "probe_score__"
 
 
 def embedding_view(encoder_id: str) -> str:
@@ -14,3 +15,8 @@ def embedding_view(encoder_id: str) -> str:
     writes the name into SQL without quotes, so that ``-`` and ``.`` break it.
     """
     return EMBEDDING_PREFIX + re.sub(r"[^A-Za-z0-9_]", "_", encoder_id)
+
+
+def probe_view(probe: str) -> str:
+    """Name of the view that holds a probe's scores; a probe's name has small letters, digits and ``_`` only."""
+    return PROBE_PREFIX + probe

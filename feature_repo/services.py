@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from feast import FeatureService, FeatureView
 
 
@@ -22,4 +24,21 @@ def shot_facets_v1(shots: FeatureView) -> FeatureService:
         name="shot_facets_v1",
         features=[shots[[*facets, "mean_luma", "is_blank", "poster_uri"]]],
         description="scalars of a shot, served online",
+    )
+
+
+def shot_classifier_v2(embedding: FeatureView, shots: FeatureView, probes: Sequence[FeatureView]) -> FeatureService:
+    """As ``shot_classifier_v1``, with what the probes say: for models that build on them."""
+    return FeatureService(
+        name="shot_classifier_v2",
+        features=[embedding, shots, *probes],
+        description="training sets for classifiers of shots that build on probes; ask for it point in time",
+        tags={"encoder_id": embedding.tags["encoder_id"], "dim": embedding.tags["dim"]},
+    )
+
+
+def shot_probes_v1(probes: Sequence[FeatureView]) -> FeatureService:
+    """What every probe says of a shot, served online."""
+    return FeatureService(
+        name="shot_probes_v1", features=list(probes), description="scores of all probes of a shot, served online"
     )

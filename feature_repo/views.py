@@ -13,7 +13,7 @@ from feast import FeatureView, Field
 from feast.types import Array, Bool, Float32, Float64, Int32, Int64, PrimitiveFeastType, String, UnixTimestamp
 
 from feature_repo.entities import shot_entity, video_entity
-from feature_repo.names import embedding_view
+from feature_repo.names import embedding_view, probe_view
 from feature_repo.sources import table_source
 
 FOREVER = timedelta(0)
@@ -61,6 +61,11 @@ SHOT_DIALOGUE_FIELDS = {
     "text": String,
     "language": String,
     "source": String,
+}
+PROBE_SCORE_FIELDS = {
+    "video_id": String,
+    "score": Float32,
+    "probe_version": String,
 }
 
 
@@ -123,6 +128,20 @@ def shot_embedding(lake: str, encoder_id: str, dim: int) -> FeatureView:
         source=table_source(lake, f"shot_embeddings/{encoder_id}"),
         online=False,
         tags={"encoder_id": encoder_id, "dim": str(dim)},
+    )
+
+
+def probe_score(lake: str, probe: str) -> FeatureView:
+    """How likely a probe's label applies to a shot, 0 to 1, and which version says so; online and offline."""
+    return FeatureView(
+        name=probe_view(probe),
+        description=f"how likely a shot is {probe}: a probability, and the version of the probe that says so",
+        entities=[shot_entity()],
+        ttl=FOREVER,
+        schema=[Field(name="shot_id", dtype=String), *_fields(PROBE_SCORE_FIELDS)],
+        source=table_source(lake, f"probe_scores/{probe}"),
+        online=True,
+        tags={"probe": probe},
     )
 
 

@@ -21,6 +21,7 @@ from ops.index.build import build_index
 from ops.index.dialogue import build_lines
 from ops.index.index import current_version, drop_old_versions
 from ops.index.lines import drop_old_lines
+from ops.probes.labels import TABLE as LABELS
 from ops.shots.build import shots_of
 from ops.shots.sheet import sheet_key
 from ops.videos import catalogue
@@ -60,7 +61,7 @@ def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
         encoders = {table.split("/")[1] for table in settings.lake.tables() if table.startswith("shot_embeddings/")}
         encoders |= set(EncoderPins(settings.home).ids())
         for table in settings.lake.tables():
-            if table != catalogue.TABLE:
+            if table not in (catalogue.TABLE, LABELS):  # labels are people's work; they stay, and name the shot only
                 catalogue.drop_rows(settings, table, video_id)
         for encoder_id in encoders:
             if current_version(settings, encoder_id):

@@ -19,6 +19,8 @@ from ops.dialogue.report import unusable_subtitles
 from ops.embeddings.encoder import resolve_encoder
 from ops.index.build import index_is_current
 from ops.index.dialogue import lines_are_current
+from ops.probes.definitions import definitions_of
+from ops.probes.scores import probes_to_score
 from ops.search.status import catalogue_status, due_partitions
 from ops.videos import catalogue
 from ops.videos.forgotten import forgotten_ids
@@ -73,10 +75,13 @@ def _bring_up_to_date(settings: Settings, seen: list[str], retry: bool, report: 
     due |= {partition for ingest in interrupted for partition in ingest.partitions}
     due -= forgotten_ids(settings.store)
     indexed = index_is_current(settings, encoder.encoder_id) and lines_are_current(settings)
-    if not due and not interrupted and not report and indexed:
+    scored = [f"probe_scores/{label}" for label in definitions_of(settings)]
+    if not due and not interrupted and not report and indexed and not probes_to_score(settings):
         return None
     bars.console.print(f"encoder {encoder.encoder_id}: {encoder.reason}")
-    runs.run_pipeline(settings, sorted(due), interrupted, bars, last=("catalogue_report",) if report else ())
+    runs.run_pipeline(
+        settings, sorted(due), interrupted, bars, last=(*scored, *(("catalogue_report",) if report else ()))
+    )
     return due
 
 

@@ -22,6 +22,8 @@ COMMANDS = {
     "search": "ops.cli.search",
     "similar": "ops.cli.similar",
     "export": "ops.cli.export",
+    "label": "ops.cli.label",
+    "probe": "ops.cli.probe",
     "evaluate": "ops.cli.evaluate",
     "forget": "ops.cli.forget",
     "serve": "ops.cli.serve",

@@ -118,6 +118,20 @@ def run_pipeline(
     clear_scratch(settings)
 
 
+def run_assets(settings: Settings, names: Sequence[str], bars: Bars, started_by: str) -> None:
+    """Materialise the named assets, which have no partitions, in one run. Raises ``NeedleError`` as ``execute``."""
+    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+    quieten()
+    import dagster as dg
+
+    from assets.definitions import build_definitions
+    from assets.resources import Needle
+
+    definitions = build_definitions(settings, Needle(bars))
+    with dg.DagsterInstance.get() as instance, marked(settings, ()) as note:
+        execute(definitions, instance, names, {"needle/started_by": started_by}, note)
+
+
 def quieten() -> None:
     """Dagster tells its debug log and its beta parameters to everybody; people here see progress bars."""
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
@@ -139,8 +153,8 @@ def execute(
     job = definitions.resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(
         instance=instance,
-        asset_selection=[dg.AssetKey(name) for name in names],
-        tags={**tags, "needle/started_by": "needle ingest"},
+        asset_selection=[dg.AssetKey(name.split("/")) for name in names],
+        tags={"needle/started_by": "needle ingest", **tags},
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         run_id=run_id,
         raise_on_error=False,

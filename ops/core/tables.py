@@ -112,6 +112,16 @@ SUBTITLES = _schema(
     ("reason", pa.string()),
     ("notes", pa.list_(pa.string())),
 )
+# Append-only: a row a judgement. Of one (label, shot_id) there may be several; the latest counts.
+LABELS = _schema(
+    ("label_id", pa.string()),
+    ("label", pa.string()),
+    ("shot_id", pa.string()),
+    ("value", pa.bool_()),
+    ("annotator", pa.string()),
+    ("created_at", TIMESTAMP),
+    ("origin", pa.string()),
+)
 PROBE_SCORES = _schema(
     ("shot_id", pa.string()),
     ("video_id", pa.string()),
@@ -126,6 +136,7 @@ _KEYS = {
     "dialogue": "line_id",
     "shot_dialogue": "shot_id",
     "subtitles": "subtitle_id",
+    "labels": "label_id",
     "probe_scores": "shot_id",
 }
 _SCHEMAS = {
@@ -135,6 +146,7 @@ _SCHEMAS = {
     "dialogue": DIALOGUE,
     "shot_dialogue": SHOT_DIALOGUE,
     "subtitles": SUBTITLES,
+    "labels": LABELS,
     "probe_scores": PROBE_SCORES,
 }
 

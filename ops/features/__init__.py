@@ -7,6 +7,7 @@ under ``<home>/feast/``. The definitions are in ``feature_repo/``.
 from ops.features.build import build_features, features_are_current
 from ops.features.historical import historical_features
 from ops.features.online import forget_features, online_features, write_online
+from ops.features.scores import publish_scores
 from ops.features.store import apply_features
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "forget_features",
     "historical_features",
     "online_features",
+    "publish_scores",
     "write_online",
 ]

@@ -32,7 +32,7 @@ def build_features(settings: Settings, encoder_id: str, partitions: Sequence[str
 def _build(settings: Settings, encoder_id: str, partitions: Sequence[str], progress: Progress) -> StepReport:
     tables = {table: settings.lake.read(table, partitions) for table in VIEWS}
     progress.start("features", sum(map(len, tables.values())), "rows")
-    apply_features(settings, encoder_id, _dimensions(settings, encoder_id, partitions))
+    apply_features(settings, encoder_id, dimensions_of(settings, encoder_id, partitions))
     written = 0
     for table, view in VIEWS.items():
         written += write_online(settings, view, tables[table])
@@ -55,7 +55,7 @@ def features_are_current(settings: Settings, partitions: Sequence[str]) -> bool:
     return rows_are and not _stale_shots(settings, tables["videos"], tables["shots"])
 
 
-def _dimensions(settings: Settings, encoder_id: str, partitions: Sequence[str]) -> int:
+def dimensions_of(settings: Settings, encoder_id: str, partitions: Sequence[str]) -> int:
     """Length of the encoder's vectors, from the first one found; 0 where there is none yet."""
     table = vectors_of(encoder_id)
     for partition in [*partitions, *settings.lake.partitions(table)]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REPO = CHECKOUT / "feature_repo"
+SCORES = "probe_scores"
 _OUR_TABLES = """
     CREATE TABLE IF NOT EXISTS row_stamps (
         view TEXT, entity_id TEXT, event_us INTEGER, created_us INTEGER, content TEXT, PRIMARY KEY (view, entity_id)
@@ -47,8 +48,9 @@ _ENCODER_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 def apply_features(settings: Settings, encoder_id: str, dim: int) -> bool:
     """Register the views and services for the lake of ``settings`` and an encoder; true where that changed anything.
 
-    ``dim`` is the length of the encoder's vectors. The encoder becomes the one that ``shot_classifier_v1``
-    reads; views of earlier encoders stay. Where everything is registered already, nothing is written.
+    ``dim`` is the length of the encoder's vectors. Every probe with scores in the lake has its view. The encoder
+    becomes the one that ``shot_classifier_v1`` reads; views of earlier encoders stay. Where everything is registered
+    already, nothing is written.
     Raises ``FeatureStoreError``, also for an id that is no name of a folder or whose view name is taken.
     """
     if not _ENCODER_ID.match(encoder_id):
@@ -62,9 +64,10 @@ def apply_features(settings: Settings, encoder_id: str, dim: int) -> bool:
         registry = Path(config.registry.path)
         before = registered(_open(config)) if registry.exists() else None
         encoders = (before[1] if before else {}) | {encoder_id: dim}
+        probes = sorted({*(before[3] if before else ()), *scored_probes(settings)})
         if len({embedding_view(encoder) for encoder in encoders}) < len(encoders):
             raise FeatureStoreError(f"another encoder has the view {embedding_view(encoder_id)} already: rename one")
-        wanted = definitions(settings.lake.path("").rstrip("/"), encoders, encoder_id)
+        wanted = definitions(settings.lake.path("").rstrip("/"), encoders, encoder_id, probes)
         changed = not (before and _is_registered(config, wanted) and _has_tables(config, wanted))
         if changed:
             with atomic_path(registry) as copy:
@@ -75,6 +78,13 @@ def apply_features(settings: Settings, encoder_id: str, dim: int) -> bool:
     if changed:
         log.info("registered features of encoder %s (%d dimensions)", encoder_id, dim)
     return changed
+
+
+def scored_probes(settings: Settings) -> list[str]:
+    """Names of the probes that have scores in the lake, sorted."""
+    folder = f"{settings.lake.folder(SCORES)}/"
+    keys = (key.removeprefix(folder) for key in settings.store.list(folder.rstrip("/")))
+    return sorted({key.split("/")[0] for key in keys if key.endswith(".parquet") and "/" in key})
 
 
 def opened_store(settings: Settings) -> FeatureStore:
@@ -193,7 +203,7 @@ def _fingerprint(settings: Settings, encoder_id: str, dim: int) -> str:
     content = hashlib.blake2b(digest_size=16)
     for path in [*sorted(REPO.glob("*.py")), REPO / "feature_store.yaml", registry]:
         content.update(path.read_bytes() if path.exists() else b"missing")
-    content.update(repr((version("feast"), settings.lake.path(""), encoder_id, dim)).encode())
+    content.update(repr((version("feast"), settings.lake.path(""), encoder_id, dim, scored_probes(settings))).encode())
     return content.hexdigest()
 
 

@@ -41,3 +41,20 @@ def test_a_new_encoder_is_a_new_code_version_of_embeddings_but_not_of_shots(tmp_
     assert encoder_id in str(versions["shot_embeddings"])
     assert encoder_id in str(versions["search_index"])
     assert encoder_id not in str(versions["shots"])
+
+
+def test_each_defined_probe_is_a_pair_of_assets(snapshot: SnapshotAssertion, tmp_path: Path) -> None:
+    (tmp_path / "probes.yaml").write_text("closeup:\n  description: One face\nwide:\n  queries: [a landscape]\n")
+    settings = load_settings(home=str(tmp_path), encoder="starter")
+    graph = build_definitions(settings, Needle()).resolve_asset_graph()
+    probes = [node for node in graph.asset_nodes if node.group_name == "probes"]
+    shape = {
+        node.key.to_user_string(): {
+            "needs": sorted(parent.to_user_string() for parent in node.parent_keys),
+            "checks": sorted(key.name for key in node.check_keys),
+            "by itself": str(node.automation_condition.get_label()) if node.automation_condition else None,
+        }
+        for node in probes
+    }
+    assert shape == snapshot
+    assert sorted(shape) == ["labels", "probe/closeup", "probe/wide", "probe_scores/closeup", "probe_scores/wide"]

@@ -1,0 +1,70 @@
+"""``labels``, and for each probe of probes.yaml ``probe/<label>`` and ``probe_scores/<label>``."""
+
+import dagster as dg
+
+from assets.automation import WHOLE_CATALOGUE
+from assets.resources import Needle
+from ops.probes.definitions import ProbeDefinition
+from ops.probes.recipe import RECIPE
+
+
+@dg.asset(group_name="probes", code_version="1", kinds={"parquet"})
+def labels(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
+    """Yes and no, said by people, of single shots: append-only, written by `needle label` and the page."""
+    from ops.probes.build import build_labels
+
+    return needle.record(context, build_labels(needle.settings))
+
+
+def probe_assets(definition: ProbeDefinition, encoder_id: str) -> list[dg.AssetsDefinition]:
+    """The two assets of one probe."""
+    return [probe_asset(definition, encoder_id), probe_scores_asset(definition, encoder_id)]
+
+
+def probe_asset(definition: ProbeDefinition, encoder_id: str) -> dg.AssetsDefinition:
+    key = dg.AssetKey(["probe", definition.label])
+
+    @dg.asset(
+        key=key,
+        deps=["labels", "shot_embeddings"],
+        group_name="probes",
+        code_version=f"{RECIPE}-{encoder_id}",
+        kinds={"scikitlearn"},
+        description=definition.description or f"Whether a shot is {definition.label}: fitted on labels and vectors.",
+        check_specs=[
+            dg.AssetCheckSpec(
+                "not_worse", asset=key, blocking=True, description="the last fit is not worse than its predecessor"
+            )
+        ],
+        automation_condition=WHOLE_CATALOGUE,
+    )
+    def probe(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
+        from ops.probes.build import build_probe
+
+        return needle.record(
+            context,
+            build_probe(needle.settings, needle.encoder_id, definition.label, needle.now(), needle.progress),
+        )
+
+    return probe
+
+
+def probe_scores_asset(definition: ProbeDefinition, encoder_id: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=dg.AssetKey(["probe_scores", definition.label]),
+        deps=[dg.AssetKey(["probe", definition.label]), "shot_embeddings"],
+        group_name="probes",
+        code_version=f"1-{encoder_id}",
+        kinds={"parquet", "feast"},
+        description=f"How likely each shot is {definition.label}, 0 to 1, in the lake and as a feature.",
+        automation_condition=WHOLE_CATALOGUE,
+    )
+    def probe_scores(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
+        from ops.features import publish_scores
+        from ops.probes.scores import build_scores
+
+        report = build_scores(needle.settings, definition.label, needle.now(), needle.progress)
+        publish_scores(needle.settings, needle.encoder_id, definition.label)
+        return needle.record(context, report)
+
+    return probe_scores

@@ -1,0 +1,173 @@
+"""``needle label``: say which shots are what; look at what was said; move labels in and out as CSV."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ops.cli.main import EXIT_SET_ASIDE, printable
+from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.core.errors import NotFoundError, UsageError
+from ops.core.settings import Settings
+
+if TYPE_CHECKING:
+    from ops.probes.labels import Standing
+
+
+@click.command(name="label")
+@click.argument("label", required=False, metavar="[LABEL]")
+@click.argument("shots", nargs=-1, metavar="[SHOT]...")
+@click.option("--value", type=click.Choice(["yes", "no"]), help="Whether the label applies to these shots.")
+@click.option("--annotator", default="me", show_default=True, metavar="NAME", help="Who says so.")
+@click.option("--origin", default="command line", show_default=True, metavar="TEXT", help="Where it was asked.")
+@click.option("--import", "import_", metavar="FILE.csv", help="Append the labels of a CSV file.")
+@click.option("--export", "export_", metavar="FILE.csv", help="Write all labels, or those of LABEL, to a CSV file.")
+@setting_options()
+@json_option
+def command(
+    label: str | None,
+    shots: tuple[str, ...],
+    value: str | None,
+    annotator: str,
+    origin: str,
+    import_: str | None,
+    export_: str | None,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Say that SHOTs are LABEL or are not; without shots, list what was said and where people differ.
+
+    Nothing is ever overwritten: of several judgements of a shot the latest counts, and all are kept. CSV files have
+    the columns label,shot_id,value,annotator (and, if known, created_at,origin).
+
+    \b
+    Example: needle label closeup 0123456789abcdef:489 0123456789abcdef:605 --value yes
+    """
+    settings = settings_from(options)
+    if sum(map(bool, (shots, import_, export_))) > 1 or (import_ and label):
+        raise UsageError("choose one: LABEL SHOT... --value yes|no, --import FILE.csv, or [LABEL] --export FILE.csv")
+    if bool(shots) != (value is not None):
+        raise UsageError("say which shots and what: needle label LABEL SHOT... --value yes|no")
+    if import_:
+        return _import(settings, Path(import_).expanduser(), annotator, origin, as_json)
+    if export_:
+        return _export(settings, Path(export_).expanduser(), label, as_json)
+    if shots and label:
+        return _judge(settings, label, shots, value == "yes", annotator, origin, as_json)
+    return _list(settings, label, as_json)
+
+
+def _judge(
+    settings: Settings, label: str, shots: Sequence[str], value: bool, annotator: str, origin: str, as_json: bool
+) -> int:
+    from ops.probes.labels import Judgement, append_judgements, read_judgements
+
+    now = datetime.now(UTC)
+    common = {"label": label, "value": value, "annotator": annotator, "created_at": now, "origin": origin}
+    done = append_judgements(settings, [Judgement(shot_id=shot, **common) for shot in shots], now)  # type: ignore[arg-type]
+    if len(done.refused) == len(shots):
+        raise NotFoundError("\n".join(f"{shot}: {why}" for shot, why in done.refused))
+    counts = Counter(each.value for each in _latest(settings, label))
+    summary = {
+        "label": label,
+        "written": done.written,
+        "unchanged": done.unchanged,
+        "set_aside": [{"shot_id": shot, "reason": why} for shot, why in done.refused],
+        "yes": counts[True],
+        "no": counts[False],
+        "judgements": len(read_judgements(settings, [label])),
+    }
+    if as_json:
+        print_json(summary)
+    else:
+        click.echo(f"{label}: {counts[True]} yes, {counts[False]} no ({done.written} new judgements)")
+        click.echo(f"next: needle probe fit {label}", err=True)
+    return _tell_refused(done.refused)
+
+
+def _latest(settings: Settings, label: str) -> list[Any]:
+    from ops.probes.labels import standing_of
+
+    return [each.latest for each in standing_of(settings, [label]) if not each.gone]
+
+
+def _import(settings: Settings, path: Path, annotator: str, origin: str, as_json: bool) -> int:
+    from ops.probes.label_files import import_labels
+
+    named = "import" if origin == "command line" else origin
+    done = import_labels(settings, path, datetime.now(UTC), annotator=annotator, origin=named)
+    if as_json:
+        aside = [{"line": line, "reason": why} for line, why in done.refused]
+        print_json({"written": done.written, "unchanged": done.unchanged, "set_aside": aside})
+    else:
+        click.echo(f"{printable(str(path))}: {done.written} judgements written, {done.unchanged} known already")
+    return _tell_refused(done.refused)
+
+
+def _tell_refused(refused: Sequence[tuple[str, str]]) -> int:
+    for thing, why in refused:
+        click.echo(f"set aside {printable(thing)}: {printable(why)}", err=True)
+    return EXIT_SET_ASIDE if refused else 0
+
+
+def _export(settings: Settings, path: Path, label: str | None, as_json: bool) -> int:
+    from ops.probes.label_files import export_labels
+
+    count = export_labels(settings, path.absolute(), [label] if label else None)
+    print_json({"path": str(path.absolute()), "judgements": count}) if as_json else click.echo(
+        f"{printable(str(path))}: {count} judgements"
+    )
+    return 0
+
+
+def _list(settings: Settings, label: str | None, as_json: bool) -> int:
+    from ops.probes.labels import standing_of
+
+    standing = standing_of(settings, [label] if label else None)
+    if as_json:
+        print_json({"labels": [_document(each) for each in standing]})
+        return 0
+    for name in sorted({each.latest.label for each in standing}):
+        own = [each for each in standing if each.latest.label == name]
+        counts = Counter(each.latest.value for each in own if not each.gone)
+        conflicts, gone = sum(each.in_conflict for each in own), sum(bool(each.gone) for each in own)
+        told = f"{name}: {counts[True]} yes, {counts[False]} no"
+        told += f", {conflicts} in conflict" if conflicts else ""
+        click.echo(told + (f", {gone} of shots that are gone (kept, not used)" if gone else ""))
+    for each in standing:
+        if label or each.in_conflict:
+            click.echo(_line(each))
+    if not standing:
+        click.echo("no labels yet: needle label LABEL SHOT... --value yes|no", err=True)
+    return 0
+
+
+def _line(each: Standing) -> str:
+    told = f"  {each.latest.label} {each.latest.shot_id} {_word(each.latest.value)} ({each.latest.annotator})"
+    if each.in_conflict:
+        votes = ", ".join(f"{vote.annotator} {_word(vote.value)}" for vote in each.by_annotator.values())
+        told += f" CONFLICT: {votes}"
+    return printable(told + (f" gone: {each.gone}" if each.gone else ""))
+
+
+def _document(each: Standing) -> dict[str, Any]:
+    return {
+        "label": each.latest.label,
+        "shot_id": each.latest.shot_id,
+        "value": _word(each.latest.value),
+        "annotator": each.latest.annotator,
+        "created_at": each.latest.created_at.isoformat(),
+        "origin": each.latest.origin,
+        "conflict": each.in_conflict,
+        "by_annotator": {name: _word(vote.value) for name, vote in each.by_annotator.items()},
+        "gone": each.gone,
+    }
+
+
+def _word(value: bool) -> str:
+    return "yes" if value else "no"

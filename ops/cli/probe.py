@@ -1,0 +1,236 @@
+"""``needle probe``: fit classifiers from labels, score the catalogue, see how good they are, choose versions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ops.cli.main import EXIT_SET_ASIDE, printable
+from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.core.errors import NotFoundError
+from ops.core.settings import Settings
+
+if TYPE_CHECKING:
+    from ops.probes.versions import ProbeState, ProbeVersion
+
+
+@click.group(name="probe")
+def command() -> None:
+    """Few-shot classifiers of shots: from twenty labels to a filter over the whole catalogue.
+
+    \b
+    Example: needle probe fit closeup && needle search "rabbit" --where "closeup>=0.5"
+    """
+
+
+@command.command(name="fit")
+@click.argument("label", metavar="LABEL")
+@click.option("--query", "queries", multiple=True, metavar="TEXT", help="For a new probe: what to start from.")
+@click.option("--description", default="", metavar="TEXT", help="For a new probe: what it means.")
+@click.option("--threshold", default="", metavar="POLICY", help="For a new probe: f1, precision>=0.9 or a number.")
+@setting_options("encoder")
+@json_option
+def fit(label: str, queries: tuple[str, ...], description: str, threshold: str, as_json: bool, **options: Any) -> int:
+    """Fit the probe on the labels, score the catalogue with it, and serve the scores, as a Dagster run.
+
+    A label that has no probe yet gets one in probes.yaml of the home. What is up to date is not done again. A fit
+    that is worse than its predecessor does not replace it (exit status 3).
+
+    \b
+    Example: needle probe fit closeup --query "a close-up of a face"
+    """
+    from ops.cli.probe_runs import bring_up_to_date
+    from ops.probes.definitions import define
+    from ops.probes.versions import read_state
+
+    settings = settings_from(options)
+    define(settings, label, description, queries, threshold)
+    ran = bring_up_to_date(settings, label)
+    state = read_state(settings, label)
+    document = _document(settings, label) | {"up_to_date": not ran}
+    print_json(document) if as_json else _tell(settings, label)
+    if state.refused:
+        told = f"{state.latest} does not replace {state.promoted}: {state.refused.reason}"
+        click.echo(f"needle: {told}; `needle probe promote {label} {state.latest}` takes it all the same", err=True)
+        return EXIT_SET_ASIDE
+    return 0
+
+
+@command.command(name="score")
+@click.argument("label", metavar="LABEL")
+@setting_options("encoder")
+@json_option
+def score(label: str, as_json: bool, **options: Any) -> None:
+    """Score what is not scored yet by the probe's promoted version.
+
+    \b
+    Example: needle probe score closeup
+    """
+    from ops.cli.probe_runs import score_catalogue
+    from ops.probes.scores import table_of
+    from ops.probes.versions import promoted_version
+
+    settings = settings_from(options)
+    version = promoted_version(settings, label)
+    if version is None:
+        raise NotFoundError(f"probe {label!r} was not fitted yet: run `needle probe fit {label}`")
+    ran = score_catalogue(settings, label)
+    count = len(settings.lake.read(table_of(label), columns=["shot_id"]))
+    summary = {"label": label, "version": version.version, "scored": count, "up_to_date": not ran}
+    told = f"{label} {version.version}: {count} shots scored"
+    print_json(summary) if as_json else click.echo(told)
+
+
+@command.command(name="list")
+@setting_options()
+@json_option
+def list_(as_json: bool, **options: Any) -> None:
+    """List every probe with its version, labels and average precision.
+
+    \b
+    Example: needle probe list --json
+    """
+    from ops.probes.definitions import definitions_of
+    from ops.probes.versions import fitted_probes
+
+    settings = settings_from(options)
+    names = sorted({*definitions_of(settings), *fitted_probes(settings)})
+    documents = [_document(settings, name) for name in names]
+    if as_json:
+        print_json({"probes": documents})
+        return
+    for each in documents:
+        ap = each["metrics"].get("average_precision")
+        told = f"AP {ap['value']:.2f} ({ap['low']:.2f}-{ap['high']:.2f})" if ap else "no figures"
+        state = f"{each['kind']} {each['promoted']}, {each['yes']} yes, {each['no']} no, {told}"
+        click.echo(f"{each['label']}: {state if each['promoted'] else 'not fitted yet'}")
+    if not documents:
+        click.echo("no probes yet: needle probe fit LABEL --query TEXT", err=True)
+
+
+@command.command(name="show")
+@click.argument("label", metavar="LABEL")
+@setting_options()
+@json_option
+def show(label: str, as_json: bool, **options: Any) -> None:
+    """Show a probe: its definition, figures with 95 % intervals, threshold, versions and how they came to be used.
+
+    \b
+    Example: needle probe show closeup
+    """
+    settings = settings_from(options)
+    _require_known(settings, label)
+    print_json(_document(settings, label)) if as_json else _tell(settings, label)
+
+
+@command.command(name="promote")
+@click.argument("label", metavar="LABEL")
+@click.argument("version", required=False, metavar="[VERSION]")
+@setting_options("encoder")
+@json_option
+def promote(label: str, version: str | None, as_json: bool, **options: Any) -> None:
+    """Let VERSION (default: the last fit) score the catalogue, whatever the rule says.
+
+    \b
+    Example: needle probe promote closeup 0a1b2c3d4e5f
+    """
+    from ops.cli.probe_runs import score_catalogue
+    from ops.probes import versions
+
+    settings = settings_from(options)
+    chosen = version or versions.read_state(settings, label).latest
+    if not chosen:
+        raise NotFoundError(f"probe {label!r} was not fitted yet: run `needle probe fit {label}`")
+    versions.promote(settings, label, chosen, datetime.now(UTC))
+    score_catalogue(settings, label)
+    print_json(_document(settings, label)) if as_json else _tell(settings, label)
+
+
+@command.command(name="suggest")
+@click.argument("label", metavar="LABEL")
+@click.option("--count", default=5, show_default=True, type=click.IntRange(1, 500), help="Shots in each feed.")
+@click.option("--seed", default=0, show_default=True, type=int, help="Of the random feed.")
+@setting_options()
+@json_option
+def suggest(label: str, count: int, seed: int, as_json: bool, **options: Any) -> None:
+    """Name the shots to label next: top positive, top negative, borderline and random ones, none labelled yet.
+
+    \b
+    Example: needle probe suggest closeup --count 5
+    """
+    from ops.probes.suggestions import suggestions_of
+
+    settings = settings_from(options)
+    feeds = suggestions_of(settings, label, count=count, seed=seed)
+    if as_json:
+        print_json({"label": label, "feeds": feeds})
+        return
+    for feed, shots in feeds.items():
+        click.echo(f"{feed}:")
+        for each in shots:
+            click.echo(printable(f"  {each['score']:.3f}  {each['shot_id']}  {each['poster']}"))
+
+
+def _require_known(settings: Settings, label: str) -> None:
+    from ops.probes.definitions import definition_of
+    from ops.probes.versions import fitted_probes
+
+    if label not in fitted_probes(settings):
+        definition_of(settings, label)
+
+
+def _document(settings: Settings, label: str) -> dict[str, Any]:
+    from ops.probes.definitions import definitions_of
+    from ops.probes.versions import promoted_version, read_state, versions_of
+
+    definition = definitions_of(settings).get(label)
+    state, version = read_state(settings, label), promoted_version(settings, label)
+    return {
+        "label": label,
+        "description": definition.description if definition else "",
+        "queries": list(definition.queries) if definition else [],
+        "policy": definition.threshold if definition else "",
+        "promoted": state.promoted,
+        "latest": state.latest,
+        "versions": versions_of(settings, label),
+        **_figures(version),
+        "verdicts": [_verdict(state, number) for number in range(len(state.verdicts))],
+    }
+
+
+def _figures(version: ProbeVersion | None) -> dict[str, Any]:
+    if version is None:
+        return {"kind": "", "yes": 0, "no": 0, "metrics": {}, "notes": []}
+    names = ("kind", "encoder_id", "yes", "no", "conflicts", "left_out", "threshold", "strength", "text_weight")
+    figures = {
+        name: {"value": each.value, "low": each.low, "high": each.high} for name, each in version.metrics.items()
+    }
+    told: dict[str, Any] = {name: getattr(version, name) for name in names}
+    return told | {"held_out_by": version.splits, "metrics": figures, "notes": list(version.notes)}
+
+
+def _verdict(state: ProbeState, number: int) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(state.verdicts[number])
+
+
+def _tell(settings: Settings, label: str) -> None:
+    each = _document(settings, label)
+    click.echo(f"{label}: {printable(', '.join(each['queries']))}")
+    if not each["promoted"]:
+        click.echo("  not fitted yet")
+        return
+    click.echo(f"  {each['kind']} {each['promoted']} on {each['encoder_id']}: {each['yes']} yes, {each['no']} no")
+    for name, figure in each["metrics"].items():
+        click.echo(f"  {name.replace('_', ' ')}: {figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})")
+    if each["metrics"]:
+        click.echo(f"  measured on held-out labels, by {each['held_out_by']}; 95 % intervals")
+    click.echo(f"  says yes from {each['threshold']:.3f} on ({each['policy'] or 'f1'})")
+    for note in each["notes"]:
+        click.echo(f"  note: {printable(note)}")
+    for verdict in each["verdicts"][-3:]:
+        word = "took over" if verdict["promoted"] else "was refused"
+        click.echo(f"  {verdict['at']} {verdict['version']} {word}: {printable(verdict['reason'])}")

@@ -1,0 +1,43 @@
+"""What ``needle probe`` starts: the same assets as Dagster's own automation, for one probe, only where due."""
+
+from __future__ import annotations
+
+from ops.cli import runs
+from ops.cli.progress import Bars
+from ops.core.errors import NeedleError
+from ops.core.settings import Settings
+from ops.embeddings.encoder import resolve_encoder
+from ops.probes.build import probe_is_current, require_embedded
+from ops.probes.definitions import definitions_of
+from ops.probes.scores import scores_are_current
+from ops.probes.versions import read_state
+
+
+def bring_up_to_date(settings: Settings, label: str) -> bool:
+    """Fit the probe and score the catalogue, where labels, vectors or definition changed; true where something ran.
+
+    A fit that the rule refuses is no failure: the state of the probe tells it. Raises ``NeedleError``.
+    """
+    encoder_id = resolve_encoder(settings).encoder_id
+    require_embedded(settings, encoder_id)
+    if probe_is_current(settings, encoder_id, label):
+        return score_catalogue(settings, label)
+    try:
+        with Bars() as bars:
+            runs.run_assets(settings, ("labels", f"probe/{label}", f"probe_scores/{label}"), bars, "needle probe")
+    except NeedleError:
+        # the blocking check stops the run; that is what it is for
+        if not (read_state(settings, label).refused and probe_is_current(settings, encoder_id, label)):
+            raise
+    return True
+
+
+def score_catalogue(settings: Settings, label: str) -> bool:
+    """Score what is not scored by the promoted version; true where something ran."""
+    if scores_are_current(settings, label):
+        return False
+    if label not in definitions_of(settings):
+        raise NeedleError(f"probe {label!r} is defined no more: `needle probe fit {label}` defines it again")
+    with Bars() as bars:
+        runs.run_assets(settings, (f"probe_scores/{label}",), bars, "needle probe")
+    return True

@@ -1,0 +1,111 @@
+"""How well scores tell yes from no: pure functions of scores and truths, with bootstrap intervals.
+
+Legend: N shots. Average precision is the area under the precision-recall steps (as scikit-learn's), ties counted
+together; the expected calibration error is Guo et al. 2017 (arXiv:1706.04599) with bins of equal counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = NDArray[np.float64]
+Truths = NDArray[np.bool_]
+Metric = Callable[[Scores, Truths], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A figure with the interval that holds 95 % of its bootstrap resamples."""
+
+    value: float
+    low: float
+    high: float
+
+
+def average_precision(scores_N: Scores, truths_N: Truths) -> float:
+    """0 to 1; NaN where no truth is yes."""
+    truths, last = _ranked(scores_N, truths_N)
+    if not truths.any():
+        return float("nan")
+    right = np.cumsum(truths)[last]
+    precision = right / (last + 1)
+    return float(np.sum(np.diff(right, prepend=0) * precision) / truths.sum())
+
+
+def roc_auc(scores_N: Scores, truths_N: Truths) -> float:
+    """Chance that a yes scores above a no, ties half: 0 to 1, whatever the share of yes; NaN with one class only."""
+    yes, no = scores_N[truths_N], np.sort(scores_N[~truths_N])
+    if not len(yes) or not len(no):
+        return float("nan")
+    below = np.searchsorted(no, yes, "left") + np.searchsorted(no, yes, "right")
+    return float(below.sum() / 2 / len(yes) / len(no))
+
+
+def precision_at(k: int) -> Metric:
+    """Share of yes among the ``k`` best (or all, where there are fewer)."""
+
+    def metric(scores_N: Scores, truths_N: Truths) -> float:
+        best = np.argsort(-scores_N, kind="stable")[:k]
+        return float(truths_N[best].mean()) if len(best) else float("nan")
+
+    return metric
+
+
+def brier(scores_N: Scores, truths_N: Truths) -> float:
+    """Mean squared error of probabilities: 0 is perfect, 0.25 is a coin."""
+    return float(np.mean((scores_N - truths_N) ** 2))
+
+
+def calibration_error(scores_N: Scores, truths_N: Truths, bins: int = 5) -> float:
+    """Mean distance of what was promised from what came, over ``bins`` bins of equal counts: 0 to 1."""
+    order = np.argsort(scores_N, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if len(part)]
+    gaps = [abs(scores_N[part].mean() - truths_N[part].mean()) * len(part) for part in parts]
+    return float(sum(gaps) / len(order))
+
+
+def intervals(
+    metrics: Mapping[str, Metric],
+    scores_N: Scores,
+    truths_N: Truths,
+    groups_N: Sequence[int] | NDArray[np.int64],
+    *,
+    seed: int,
+    rounds: int = 500,
+) -> dict[str, Interval]:
+    """Each metric with its 95 % interval; whole groups are drawn, because shots of one stretch are alike.
+
+    Resamples in which a metric is not defined (no yes) do not count; where all are, the interval is the value.
+    """
+    draws: dict[str, list[float]] = {name: [] for name in metrics}
+    for rows in resamples(groups_N, seed=seed, rounds=rounds):
+        for name, metric in metrics.items():
+            draws[name].append(metric(scores_N[rows], truths_N[rows]))
+    return {name: interval_of(metric(scores_N, truths_N), draws[name]) for name, metric in metrics.items()}
+
+
+def resamples(groups_N: Sequence[int] | NDArray[np.int64], *, seed: int, rounds: int) -> list[NDArray[np.intp]]:
+    """Row numbers of ``rounds`` bootstrap samples, each of as many whole groups as there are."""
+    random = np.random.default_rng(seed)
+    groups = np.asarray(groups_N)
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    drawn = random.integers(0, len(members), (rounds, len(members)))
+    return [np.concatenate([members[number] for number in row]) for row in drawn]
+
+
+def interval_of(value: float, draws: Sequence[float]) -> Interval:
+    """A value with the middle 95 % of its draws that are numbers."""
+    good = np.asarray([draw for draw in draws if np.isfinite(draw)])
+    low, high = np.percentile(good, (2.5, 97.5)) if len(good) else (value, value)
+    return Interval(value=value, low=float(low), high=float(high))
+
+
+def _ranked(scores_N: Scores, truths_N: Truths) -> tuple[Truths, NDArray[np.intp]]:
+    """Truths by falling score, and the last place of each run of equal scores."""
+    order = np.argsort(-scores_N, kind="stable")
+    last = np.flatnonzero(np.diff(scores_N[order], append=np.nan) != 0)
+    return truths_N[order], last

@@ -1,0 +1,1 @@
+"""Few-shot classifiers of shots: labels, fitting, versions, scores, and which shots to label next."""

@@ -1,0 +1,245 @@
+"""Bring one probe up to date with its labels and vectors.
+
+Stands alone because this is where a re-run becomes a no-op (the version's name says what it was made of), and where
+it is decided whether a new version takes its predecessor's place.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from ops.core.errors import NotFoundError
+from ops.core.settings import Settings
+from ops.core.types import CheckOutcome, Progress, StepReport
+from ops.embeddings.encoder import load_encoder
+from ops.probes.definitions import ProbeDefinition, definition_of
+from ops.probes.fit import (
+    LEAST,
+    LabelledShot,
+    TextEncoder,
+    fit_version,
+    text_direction,
+    version_name,
+    zero_shot,
+    zero_shot_name,
+)
+from ops.probes.folds import groups_of
+from ops.probes.labels import labels_digest, labels_known, standing_of
+from ops.probes.promotion import reason_against
+from ops.probes.vectors import catalogue_digest, catalogue_text_scores, labelled_shots
+from ops.probes.versions import (
+    ProbeState,
+    ProbeVersion,
+    Verdict,
+    change_state,
+    has_version,
+    read_state,
+    read_version,
+    write_version,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Input:
+    """Everything that a fit depends on; ``notes`` tell people what could not be used."""
+
+    definition: ProbeDefinition
+    encoder_id: str
+    shots: list[LabelledShot]
+    conflicts: int
+    left_out: int
+    notes: tuple[str, ...]
+
+    @property
+    def is_enough(self) -> bool:
+        return min(Counter({True: 0, False: 0} | Counter(shot.truth for shot in self.shots)).values()) >= LEAST
+
+
+def probe_is_current(settings: Settings, encoder_id: str, label: str) -> bool:
+    """Whether the last fit is of the present labels, vectors and definition."""
+    given = _input(settings, encoder_id, label)
+    return read_state(settings, label).latest == _name(settings, given)
+
+
+def build_labels(settings: Settings) -> StepReport:
+    """What the ``labels`` asset tells: it is people who write the table."""
+    labels = labels_known(settings)
+    standing = standing_of(settings, labels)
+    yes = Counter(each.latest.label for each in standing if each.latest.value and not each.gone)
+    no = Counter(each.latest.label for each in standing if not each.latest.value and not each.gone)
+    return StepReport(
+        changed=0,
+        data_version=labels_digest(settings),
+        details={
+            "labels": {label: f"{yes[label]} yes, {no[label]} no" for label in labels},
+            "in_conflict": [f"{e.latest.label} {e.latest.shot_id}" for e in standing if e.in_conflict],
+            "of_shots_that_are_gone": sum(bool(each.gone) for each in standing),
+        },
+    )
+
+
+def build_probe(
+    settings: Settings,
+    encoder_id: str,
+    label: str,
+    now: datetime,
+    progress: Progress,
+    encode: TextEncoder | None = None,
+) -> StepReport:
+    """Fit the probe where its labels, vectors or definition changed; keep the better of it and its predecessor.
+
+    With fewer than three labels of a kind it is the text score of its queries. ``encode`` turns texts into unit
+    vectors (B, D); by default the encoder is loaded for it, where there is something to fit. Raises
+    ``NotFoundError`` where the probe is not defined.
+    """
+    with settings.working():
+        given = _input(settings, encoder_id, label)
+        name = _name(settings, given)
+        is_new = not has_version(settings, label, name)
+        progress.start(f"probe {label}", 1, "fits")
+        if is_new:
+            write_version(settings, _fitted(settings, given, now, encode or _text_encoder(settings, encoder_id)))
+        version = read_version(settings, label, name)
+        state = change_state(settings, label, lambda before: _decided(settings, before, version, given, now))
+        for note in version.notes:
+            progress.note(f"probe {label}", note)
+        progress.advance(f"probe {label}")
+        progress.finish(f"probe {label}")
+    return _report(version, state, changed=int(is_new))
+
+
+def _input(settings: Settings, encoder_id: str, label: str) -> _Input:
+    definition = definition_of(settings, label)
+    standing = standing_of(settings, [label]) if label in labels_known(settings) else []
+    labels = {each.latest.shot_id: each.latest.value for each in standing if not each.gone}
+    shots = labelled_shots(settings, encoder_id, labels)
+    yes, gone = sum(shot.truth for shot in shots), sum(bool(each.gone) for each in standing)
+    conflicts = sum(each.in_conflict for each in standing)
+    notes = []
+    if min(yes, len(shots) - yes) < LEAST:
+        notes.append(
+            f"{yes} yes and {len(shots) - yes} no: a fit needs {LEAST} of each, so this is the text score of "
+            f"{', '.join(map(repr, definition.queries))}; `needle probe suggest {label}` shows what to label"
+        )
+    if conflicts:
+        notes.append(f"{conflicts} shots are labelled both ways; the latest counts: `needle label {label}` shows them")
+    if gone:
+        notes.append(f"{gone} labels are of shots that are gone; they are kept and not used")
+    if missing := len(labels) - len(shots):
+        notes.append(f"{missing} labelled shots are not embedded by {encoder_id} yet: `needle ingest` embeds them")
+    return _Input(
+        definition=definition,
+        encoder_id=encoder_id,
+        shots=shots,
+        conflicts=conflicts,
+        left_out=gone + missing,
+        notes=tuple(notes),
+    )
+
+
+def _name(settings: Settings, given: _Input) -> str:
+    if given.is_enough:
+        return version_name(given.definition, given.encoder_id, given.shots)
+    return zero_shot_name(given.definition, given.encoder_id, catalogue_digest(settings, given.encoder_id))
+
+
+def _text_encoder(settings: Settings, encoder_id: str) -> TextEncoder:
+    return load_encoder(encoder_id, settings.home, part="text").encode_text
+
+
+def _fitted(settings: Settings, given: _Input, now: datetime, encode: TextEncoder) -> ProbeVersion:
+    text = text_direction(encode, given.definition.queries)
+    told: dict[str, Any] = {"created_at": now.isoformat(timespec="seconds"), "notes": given.notes}
+    told |= {"conflicts": given.conflicts, "left_out": given.left_out}
+    if given.is_enough:
+        return fit_version(given.definition, given.encoder_id, given.shots, text, **told)
+    digest = catalogue_digest(settings, given.encoder_id)
+    scores = catalogue_text_scores(settings, given.encoder_id, text, digest)
+    yes = sum(shot.truth for shot in given.shots)
+    return zero_shot(given.definition, given.encoder_id, text, scores, yes=yes, no=len(given.shots) - yes, **told)
+
+
+def _decided(settings: Settings, before: ProbeState, version: ProbeVersion, given: _Input, now: datetime) -> ProbeState:
+    """The state after a fit. A version is looked at once, when it is new: what a person decided since stays."""
+    if before.latest == version.version:
+        return before
+    against, reason = "", "the first version"
+    if before.promoted and before.promoted != version.version:
+        old = read_version(settings, version.label, before.promoted)
+        against = reason_against(version, old, scores_unseen(old, given.shots), _groups(given.shots))
+        reason = against or f"not worse than {old.version} ({old.kind})"
+    verdict = Verdict(
+        version=version.version,
+        over=before.promoted,
+        promoted=not against,
+        reason=reason,
+        by="rule",
+        at=now.isoformat(timespec="seconds"),
+    )
+    promoted = before.promoted if against else version.version
+    return ProbeState(promoted=promoted, latest=version.version, verdicts=(*before.verdicts, verdict))
+
+
+def scores_unseen(old: ProbeVersion, shots: list[LabelledShot]) -> dict[str, float]:
+    """What an earlier version says of labelled shots without having learnt from them.
+
+    Of those it was fitted on, its held-out scores; of others its own, where it reads the same vectors.
+    """
+    scores = dict(old.held_out)
+    fresh = [shot for shot in shots if shot.shot_id not in old.truths and len(shot.vector) == len(old.weights)]
+    if fresh:
+        found = old.linear.scores(np.stack([shot.vector for shot in fresh]))
+        scores |= {shot.shot_id: float(score) for shot, score in zip(fresh, found, strict=True)}
+    return scores
+
+
+def _groups(shots: list[LabelledShot]) -> Mapping[str, int]:
+    if len({shot.truth for shot in shots}) < 2:
+        return {shot.shot_id: number for number, shot in enumerate(shots)}
+    groups, _ = groups_of([shot.place for shot in shots], np.array([shot.truth for shot in shots], bool))
+    return {shot.shot_id: int(group) for shot, group in zip(shots, groups, strict=True)}
+
+
+def _report(version: ProbeVersion, state: ProbeState, changed: int) -> StepReport:
+    refused = state.refused
+    figures = {name: f"{f.value:.3f} ({f.low:.3f} to {f.high:.3f})" for name, f in version.metrics.items()}
+    return StepReport(
+        changed=changed,
+        data_version=f"{version.version}-{state.promoted}",
+        details={
+            "version": version.version,
+            "kind": version.kind,
+            "promoted": state.promoted,
+            "encoder_id": version.encoder_id,
+            "yes": version.yes,
+            "no": version.no,
+            "held_out_by": version.splits,
+            "notes": list(version.notes),
+            **figures,
+        },
+        checks=[
+            CheckOutcome(
+                name="not_worse",
+                passed=refused is None,
+                details={"version": version.version, "promoted": state.promoted, "why": _why(version.label, refused)},
+            )
+        ],
+    )
+
+
+def _why(label: str, refused: Verdict | None) -> str:
+    if refused is None:
+        return "the last fit scores the catalogue, or a person chose another"
+    return f"{refused.reason}; `needle probe promote {label} {refused.version}` takes it all the same"
+
+
+def require_embedded(settings: Settings, encoder_id: str) -> None:
+    """Raise ``NotFoundError`` where the catalogue has no vector of the encoder."""
+    if not settings.lake.partitions(f"shot_embeddings/{encoder_id}"):
+        raise NotFoundError(f"nothing is embedded by {encoder_id} yet: run `needle ingest PATH` first")

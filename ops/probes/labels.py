@@ -1,0 +1,206 @@
+"""The ``labels`` table: who judged which shot how, when, and where it was offered.
+
+Append-only, one file a label: a judgement is never changed, a later one counts in its place. Appending is
+done under the table's lock, so that two processes that label at once lose nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from ops.core.errors import NotFoundError
+from ops.core.settings import Settings
+from ops.core.tables import LABELS, Lake, digest_of
+from ops.core.types import parse_shot_id
+from ops.probes.names import require_name
+from ops.shots.build import TABLE as SHOTS
+from ops.videos.forgotten import forgotten_ids
+
+TABLE = "labels"
+DEFAULT_ANNOTATOR = "me"
+BY_HAND = "command line"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """One person's yes (true) or no of one shot; ``origin`` is where it was asked, such as ``borderline``."""
+
+    label: str
+    shot_id: str
+    value: bool
+    annotator: str
+    created_at: datetime
+    origin: str
+
+    @property
+    def label_id(self) -> str:
+        """Hash of all of it: the same judgement, read twice, is one row."""
+        words = (self.label, self.shot_id, self.value, self.annotator, self.created_at.isoformat(), self.origin)
+        return hashlib.blake2b("\x00".join(map(str, words)).encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What counts of one (label, shot): the latest judgement, and the latest of each annotator.
+
+    ``gone`` says why the shot is not in the catalogue any more, and is empty where it is there.
+    """
+
+    latest: Judgement
+    by_annotator: dict[str, Judgement]
+    gone: str = ""
+
+    @property
+    def in_conflict(self) -> bool:
+        """Whether annotators still differ, whatever the latest says."""
+        return len({each.value for each in self.by_annotator.values()}) > 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Appended:
+    """What became of judgements: written, the same as before, or refused with a reason."""
+
+    written: int = 0
+    unchanged: int = 0
+    refused: tuple[tuple[str, str], ...] = ()
+
+
+class ShotRegister:
+    """Which shots there are, and why one is not."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._known = frozenset(settings.lake.read(SHOTS, columns=["shot_id"])["shot_id"].to_pylist())
+        self._forgotten = forgotten_ids(settings.store)
+
+    def gone(self, shot_id: str) -> str:
+        """Why a shot is not there: forgotten, or cut otherwise now; empty where it is there."""
+        parsed = parse_shot_id(shot_id)
+        if parsed and parsed[0] in self._forgotten:
+            return "its video was forgotten"
+        return "" if shot_id in self._known else "no such shot in the catalogue"
+
+    def refusal(self, shot_id: str) -> str:
+        """Why no judgement can be taken of it; empty where it can. One of a forgotten video is kept."""
+        if parse_shot_id(shot_id) is None:
+            return "no shot id: it reads VIDEO:FRAME, such as 0123456789abcdef:489"
+        why = self.gone(shot_id)
+        return why if why.startswith("no such") else ""
+
+
+def append_judgements(
+    settings: Settings, judgements: Sequence[Judgement], now: datetime, *, affirm: bool = True
+) -> Appended:
+    """Append judgements, of one or more labels; what cannot be taken is named and the rest goes on.
+
+    One that says what its annotator said last of the shot writes nothing, unless (``affirm``) somebody else
+    contradicted since: saying it again then makes it the latest. Raises ``UsageError`` for a name that cannot be a
+    label.
+    """
+    shots = ShotRegister(settings)
+    refused: list[tuple[str, str]] = []
+    by_label: dict[str, list[Judgement]] = {}
+    for each in judgements:
+        require_name(each.label)
+        if why := shots.refusal(each.shot_id):
+            refused.append((each.shot_id, why))
+        else:
+            by_label.setdefault(each.label, []).append(each)
+    written = sum(_append(settings.lake, label, some, now, affirm) for label, some in by_label.items())
+    taken = len(judgements) - len(refused)
+    return Appended(written=written, unchanged=taken - written, refused=tuple(refused))
+
+
+def _append(lake: Lake, label: str, judgements: Sequence[Judgement], now: datetime, affirm: bool) -> int:
+    """Rows written to the file of one label."""
+    with lake.locked(f"{TABLE}-{label}"):
+        stored = lake.read(TABLE, [label])
+        standing = _standing(_judgements_in(stored))
+        seen = set(stored["label_id"].to_pylist())
+        new: list[Judgement] = []
+        for each in judgements:
+            before = standing.get((each.label, each.shot_id))
+            if each.label_id in seen or (before and _says_nothing_new(before, each, affirm)):
+                continue
+            seen.add(each.label_id)
+            new.append(each)
+            standing.update(_standing([*(before.by_annotator.values() if before else ()), each]))
+        if new:
+            rows = pa.Table.from_pylist([_row(each, now) for each in new], LABELS)
+            lake.write(TABLE, label, pa.concat_tables([stored, rows]))
+    return len(new)
+
+
+def _says_nothing_new(before: Standing, judgement: Judgement, affirm: bool) -> bool:
+    own = before.by_annotator.get(judgement.annotator)
+    contradicted = before.latest.value != judgement.value
+    return own is not None and own.value == judgement.value and not (affirm and contradicted)
+
+
+def labels_known(settings: Settings) -> list[str]:
+    """Labels that anybody ever gave, sorted."""
+    return settings.lake.partitions(TABLE)
+
+
+def read_judgements(settings: Settings, labels: Iterable[str] | None = None) -> list[Judgement]:
+    """Every judgement ever made of the labels (default: of all), in the order in which they were appended.
+
+    Raises ``NotFoundError``, naming those that exist, for a label that nobody gave.
+    """
+    known = labels_known(settings)
+    wanted = list(known if labels is None else labels)
+    if missing := sorted(set(wanted) - set(known)):
+        there = f"there are {', '.join(known)}" if known else "there are none yet"
+        raise NotFoundError(
+            f"no label {missing[0]!r}: {there}; `needle label {missing[0]} SHOT --value yes` begins one"
+        )
+    return _judgements_in(settings.lake.read(TABLE, wanted))
+
+
+def standing_of(settings: Settings, labels: Iterable[str] | None = None) -> list[Standing]:
+    """What counts of each (label, shot), sorted by both, with conflicts and shots that are gone marked."""
+    shots = ShotRegister(settings)
+    found = _standing(read_judgements(settings, labels))
+    return [
+        Standing(latest=each.latest, by_annotator=each.by_annotator, gone=shots.gone(shot_id))
+        for (_, shot_id), each in sorted(found.items())
+    ]
+
+
+def labels_digest(settings: Settings) -> str:
+    """Order-free digest of all judgements."""
+    return digest_of((each.label_id, "") for each in read_judgements(settings))
+
+
+def _standing(judgements: Iterable[Judgement]) -> dict[tuple[str, str], Standing]:
+    """By (label, shot). Of two of the same moment the one that was appended later counts."""
+    found: dict[tuple[str, str], dict[str, Judgement]] = {}
+    for each in sorted(judgements, key=lambda judgement: judgement.created_at):
+        votes = found.setdefault((each.label, each.shot_id), {})
+        votes.pop(each.annotator, None)  # so that the last of the dict is the latest
+        votes[each.annotator] = each
+    return {key: Standing(latest=list(votes.values())[-1], by_annotator=votes) for key, votes in found.items()}
+
+
+def _judgements_in(table: pa.Table) -> list[Judgement]:
+    names = ("label", "shot_id", "value", "annotator", "created_at", "origin")
+    return [Judgement(**{name: row[name] for name in names}) for row in table.select(names).to_pylist()]
+
+
+def _row(judgement: Judgement, now: datetime) -> dict[str, Any]:
+    return {
+        "label_id": judgement.label_id,
+        "label": judgement.label,
+        "shot_id": judgement.shot_id,
+        "value": judgement.value,
+        "annotator": judgement.annotator,
+        "created_at": judgement.created_at,
+        "origin": judgement.origin,
+        "event_timestamp": judgement.created_at,
+        "created_timestamp": now,
+    }

@@ -1,0 +1,63 @@
+"""Whether a new version of a probe may take its predecessor's place; pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ops.evaluation.classification import Interval, average_precision, interval_of, resamples
+from ops.probes.folds import Groups
+from ops.probes.versions import ProbeVersion
+
+SEED = 4
+
+
+def reason_against(
+    new: ProbeVersion, old: ProbeVersion, old_scores: Mapping[str, float], groups: Mapping[str, int]
+) -> str:
+    """Why ``new`` is worse than ``old``, with figures; empty where it is not, or where nothing can tell.
+
+    The words alone never replace what was learnt from labels on the same vectors. Else there are two ways to be worse,
+    each by more than chance: on the present labels, the 95 % interval of the difference in
+    average precision, drawn pairwise over whole groups, lies below zero; or the interval of the area under the ROC
+    curve lies below the one that ``old`` had on the labels of its time, as it does when labels that contradict the
+    pictures came in (this figure does not depend on the share of yes, which changes as labels come). ``old_scores``
+    are of fits that had not seen the shot; ``groups`` are those of the new version's splits.
+    """
+    if new.kind == "zero_shot" and old.kind == "logistic" and new.encoder_id == old.encoder_id:
+        return f"it is the words alone: of the {old.yes + old.no} labels it had, {new.yes + new.no} are left"
+    shared = [shot for shot in new.held_out if shot in old_scores]
+    truths = np.array([new.truths[shot] for shot in shared], bool)
+    if len(set(truths.tolist())) == 2:
+        scores = [np.array([of[shot] for shot in shared]) for of in (new.held_out, old_scores)]
+        numbers = np.array([groups[shot] for shot in shared], np.int64)
+        gain = paired_gain(scores[0], scores[1], truths, numbers)
+        if gain.high < 0:
+            return (
+                f"average precision on the same {len(shared)} labels changes by {gain.value:+.3f} "
+                f"({gain.low:+.3f} to {gain.high:+.3f})"
+            )
+    now, then = new.metrics.get("roc_auc"), old.metrics.get("roc_auc")
+    if now and then and now.high < then.low:
+        return (
+            f"it tells yes from no less well (ROC area {now.value:.3f}, {now.low:.3f} to {now.high:.3f}) than the "
+            f"version before on the labels of its time ({then.value:.3f}, {then.low:.3f} to {then.high:.3f}): "
+            "look at the labels that came since"
+        )
+    return ""
+
+
+def paired_gain(
+    new_N: np.ndarray[tuple[int], np.dtype[np.float64]],
+    old_N: np.ndarray[tuple[int], np.dtype[np.float64]],
+    truths_N: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    groups_N: Groups | Sequence[int],
+) -> Interval:
+    """Gain in average precision of ``new`` over ``old`` on the same shots, with its 95 % interval."""
+    draws = [
+        average_precision(new_N[rows], truths_N[rows]) - average_precision(old_N[rows], truths_N[rows])
+        for rows in resamples(groups_N, seed=SEED, rounds=500)
+    ]
+    value = average_precision(new_N, truths_N) - average_precision(old_N, truths_N)
+    return interval_of(value, draws)

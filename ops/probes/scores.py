@@ -1,0 +1,140 @@
+"""Score the catalogue with a probe's promoted version: the ``probe_scores/<probe>`` table.
+
+One partition at a time, so that memory does not grow with the catalogue; a score is one product of a vector with the
+probe's weights, so that reading memory, not arithmetic, is what it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from ops.core.errors import NeedleError
+from ops.core.settings import Settings
+from ops.core.tables import PROBE_SCORES, TIMESTAMP, digest_of
+from ops.core.types import Progress, StepReport
+from ops.embeddings.build import matrix_of
+from ops.embeddings.build import table_of as vectors_of
+from ops.probes.definitions import definitions_of
+from ops.probes.versions import ProbeVersion, promoted_version
+
+TABLE = "probe_scores"
+# Rounded to this, so that the last bits of another machine's arithmetic do not rewrite the table.
+DECIMALS = 6
+# Vectors a block: margins of that many stay in the cache while they become scores.
+BLOCK = 16_384
+
+
+def table_of(label: str) -> str:
+    """Name of the lake table that holds a probe's scores."""
+    return f"{TABLE}/{label}"
+
+
+def score_blocks(
+    blocks: Iterable[NDArray[np.float32]], weights_D: NDArray[np.float64], bias: float
+) -> Iterator[NDArray[np.float32]]:
+    """Probabilities (N,) float32 of each block (N, D) of vectors, rounded to six decimals."""
+    weights, offset = weights_D.astype(np.float32), np.float32(bias)
+    for block in blocks:
+        margins = block @ weights
+        margins += offset
+        margins *= np.float32(0.5)
+        scores = np.tanh(margins, out=margins)
+        scores *= np.float32(0.5)
+        scores += np.float32(0.5)
+        yield np.round(scores, DECIMALS, out=scores)
+
+
+def build_scores(settings: Settings, label: str, now: datetime, progress: Progress) -> StepReport:
+    """Score every shot whose score is missing or of another version or vector; others are not touched.
+
+    Scores of partitions that have no vectors any more go. Without a promoted version nothing is scored. Raises
+    ``NeedleError`` where the version does not fit the vectors.
+    """
+    with settings.working():
+        version = promoted_version(settings, label)
+        table = table_of(label)
+        names = settings.lake.partitions(vectors_of(version.encoder_id)) if version else []
+        progress.start(f"scores {label}", len(names), "partitions")
+        changed, there = 0, set(settings.lake.partitions(table))
+        for partition in names:
+            if version and (partition not in there or not _is_current(settings, version, partition)):
+                rows = settings.lake.read(vectors_of(version.encoder_id), [partition])
+                changed += settings.lake.write(table, partition, _scored(version, rows, now))
+            progress.advance(f"scores {label}")
+        if version:
+            for stale in there - set(names):
+                settings.lake.delete(table, stale)
+                changed += 1
+        progress.finish(f"scores {label}")
+        return _report(settings, version, table, changed)
+
+
+def scores_are_current(settings: Settings, label: str) -> bool:
+    """Whether every vector is scored by the probe's promoted version; true for a probe that has none."""
+    version = promoted_version(settings, label)
+    if version is None:
+        return True
+    names = settings.lake.partitions(vectors_of(version.encoder_id))
+    same = set(names) == set(settings.lake.partitions(table_of(label)))
+    return same and all(_is_current(settings, version, partition) for partition in names)
+
+
+def probes_to_score(settings: Settings) -> list[str]:
+    """Defined probes whose scores are out of date: new footage, or another promoted version."""
+    return [label for label in definitions_of(settings) if not scores_are_current(settings, label)]
+
+
+def _is_current(settings: Settings, version: ProbeVersion, partition: str) -> bool:
+    """Same shots, this version, and no vector newer than its score."""
+    vectors = settings.lake.read(vectors_of(version.encoder_id), [partition], ["shot_id", "created_timestamp"])
+    columns = ["shot_id", "probe_version", "created_timestamp"]
+    scores = settings.lake.read(table_of(version.label), [partition], columns)
+    if not vectors["shot_id"].equals(scores["shot_id"]):
+        return False
+    if not len(scores):
+        return True
+    newer = pc.greater(vectors["created_timestamp"], scores["created_timestamp"])
+    return not pc.any(newer).as_py() and pc.all(pc.equal(scores["probe_version"], version.version)).as_py()
+
+
+def _scored(version: ProbeVersion, rows: pa.Table, now: datetime) -> pa.Table:
+    vectors = matrix_of(rows["embedding"])
+    if len(vectors) and vectors.shape[1] != len(version.weights):
+        raise NeedleError(
+            f"probe {version.label} {version.version} was fitted on {len(version.weights)} dimensions, the vectors of "
+            f"{version.encoder_id} have {vectors.shape[1]}: run `needle probe fit {version.label}`"
+        )
+    blocks = (vectors[at : at + BLOCK] for at in range(0, len(vectors), BLOCK))
+    scores = [*score_blocks(blocks, version.linear.weights, version.bias), np.zeros(0, np.float32)]
+    columns = {
+        "shot_id": rows["shot_id"],
+        "video_id": rows["video_id"],
+        "score": pa.array(np.concatenate(scores), pa.float32()),
+        "probe_version": pa.array([version.version] * len(rows), pa.string()),
+        "event_timestamp": rows["event_timestamp"],
+        "created_timestamp": pa.array([now] * len(rows), TIMESTAMP),
+    }
+    return pa.table(columns).select(PROBE_SCORES.names).cast(PROBE_SCORES)
+
+
+def _report(settings: Settings, version: ProbeVersion | None, table: str, changed: int) -> StepReport:
+    if version is None:
+        return StepReport(changed=0, data_version="none", details={"scored": 0, "why": "the probe was not fitted yet"})
+    count, yes, pairs = 0, 0, []
+    for partition in settings.lake.partitions(table):
+        rows = settings.lake.read(table, [partition], ["shot_id", "score", "probe_version"])
+        count += len(rows)
+        yes += int(pc.sum(pc.greater_equal(rows["score"], version.threshold)).as_py() or 0)
+        found = zip(rows["shot_id"].to_pylist(), rows["score"].to_pylist(), strict=True)
+        pairs.append((partition, digest_of((shot, f"{score:.6f}") for shot, score in found)))
+    return StepReport(
+        changed=changed,
+        data_version=digest_of([*pairs, ("version", version.version)]),
+        details={"scored": count, "said_yes": yes, "version": version.version, "threshold": version.threshold},
+    )

@@ -1,0 +1,73 @@
+"""Reading vectors for probes: those of labelled shots, and the whole catalogue's, a partition at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ops.core.settings import Settings
+from ops.core.tables import digest_of
+from ops.core.types import parse_shot_id
+from ops.embeddings.build import matrix_of, table_of
+from ops.probes.fit import CatalogueTextScores, LabelledShot
+from ops.probes.folds import Place
+
+
+def embedding_partitions(settings: Settings, encoder_id: str) -> Iterator[tuple[str, pa.Table]]:
+    """Each partition of an encoder's vectors, one in memory at a time."""
+    table = table_of(encoder_id)
+    for partition in settings.lake.partitions(table):
+        yield partition, settings.lake.read(table, [partition])
+
+
+def labelled_shots(settings: Settings, encoder_id: str, labels: Mapping[str, bool]) -> list[LabelledShot]:
+    """The labelled shots that have a vector, sorted by id; only the partitions of their videos are read."""
+    parsed = (parse_shot_id(shot_id) for shot_id in labels)
+    partitions = sorted({settings.partition_of(video) for video, _ in filter(None, parsed)})
+    found = []
+    for partition in partitions:
+        table = settings.lake.read(table_of(encoder_id), [partition])
+        ids = table["shot_id"].to_pylist()
+        rows = [at for at, shot_id in enumerate(ids) if shot_id in labels]
+        picked = table.take(pa.array(rows, pa.int64()))
+        vectors = matrix_of(picked["embedding"])
+        names = picked.select(["shot_id", "video_id", "show", "vector_hash"]).to_pylist()
+        for row, vector in zip(names, vectors, strict=True):
+            start = int(row["shot_id"].rpartition(":")[2])
+            place = Place(show=row["show"], video_id=row["video_id"], start_frame=start)
+            truth = labels[row["shot_id"]]
+            shot = LabelledShot(
+                shot_id=row["shot_id"], place=place, truth=truth, vector=vector, vector_hash=row["vector_hash"]
+            )
+            found.append(shot)
+    return sorted(found, key=lambda shot: shot.shot_id)
+
+
+def catalogue_digest(settings: Settings, encoder_id: str) -> str:
+    """Names all vectors of an encoder, whatever their order."""
+    table = table_of(encoder_id)
+    parts = (settings.lake.read(table, [name], ["shot_id", "vector_hash"]) for name in settings.lake.partitions(table))
+    return digest_of(
+        pair
+        for part in parts
+        for pair in zip(part["shot_id"].to_pylist(), part["vector_hash"].to_pylist(), strict=True)
+    )
+
+
+def catalogue_text_scores(
+    settings: Settings, encoder_id: str, text_D: NDArray[np.float32], digest: str
+) -> CatalogueTextScores:
+    """Mean and spread of the text score over the catalogue, in one pass; (0, 1) where there is no vector."""
+    count, total, squares = 0, 0.0, 0.0
+    for _, rows in embedding_partitions(settings, encoder_id):
+        if len(rows):
+            scores = (matrix_of(rows["embedding"]) @ text_D).astype(np.float64)
+            count, total, squares = count + len(scores), total + scores.sum(), squares + (scores**2).sum()
+    if not count:
+        return CatalogueTextScores(mean=0.0, spread=1.0, digest=digest)
+    mean = total / count
+    spread = max(squares / count - mean**2, 0.0) ** 0.5
+    return CatalogueTextScores(mean=float(mean), spread=float(spread) or 1.0, digest=digest)

@@ -1,0 +1,188 @@
+"""Versions of probes in the object store: ``probes/<label>/<version>.json``, plain numbers, never changed.
+
+Which of them scores the catalogue stands in ``probes/<label>/state.json``, with how it came to that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+
+from ops.core.errors import NeedleError, NotFoundError
+from ops.core.settings import Settings
+from ops.evaluation.classification import Interval
+from ops.probes.linear import LinearProbe
+
+FOLDER = "probes"
+_STATE = "state"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeVersion:
+    """One fit. ``held_out`` has, by labelled shot, the score from a fit that had not seen its group.
+
+    ``metrics`` are of those scores, with 95 % intervals; ``threshold`` is the score from which on the probe says yes
+    by its policy; ``splits`` tells what was held out together. A ``zero_shot`` version is the text score of its
+    queries alone and has no figures.
+    """
+
+    label: str
+    version: str
+    kind: Literal["logistic", "zero_shot"]
+    recipe: str
+    encoder_id: str
+    queries: tuple[str, ...]
+    policy: str
+    created_at: str
+    weights: tuple[float, ...]
+    bias: float
+    threshold: float
+    yes: int = 0
+    no: int = 0
+    conflicts: int = 0
+    left_out: int = 0
+    splits: str = ""
+    strength: float = 0.0
+    text_weight: float = 0.0
+    metrics: dict[str, Interval] = field(default_factory=dict)
+    curve: tuple[tuple[float, float, float], ...] = ()
+    held_out: dict[str, float] = field(default_factory=dict)
+    truths: dict[str, bool] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def linear(self) -> LinearProbe:
+        """The classifier itself."""
+        return LinearProbe(
+            weights=np.asarray(self.weights, np.float64),
+            bias=self.bias,
+            strength=self.strength,
+            text_weight=self.text_weight,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Whether a version took its predecessor's place, and why (not)."""
+
+    version: str
+    over: str
+    promoted: bool
+    reason: str
+    by: Literal["rule", "person"]
+    at: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeState:
+    """``promoted`` scores the catalogue, ``latest`` is the last fit; ``verdicts`` tell how, the last one last."""
+
+    promoted: str = ""
+    latest: str = ""
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def refused(self) -> Verdict | None:
+        """Why the last fit did not take its predecessor's place; ``None`` where it did, or a person chose since."""
+        last = self.verdicts[-1] if self.verdicts else None
+        return last if last and not last.promoted and last.version == self.latest else None
+
+
+def key_of(label: str, version: str) -> str:
+    """Key of a version in the object store."""
+    return f"{FOLDER}/{label}/{version}.json"
+
+
+def fitted_probes(settings: Settings) -> list[str]:
+    """Labels that have a state, sorted, defined or not."""
+    keys = (key.split("/") for key in settings.store.list(FOLDER))
+    return sorted({parts[1] for parts in keys if len(parts) == 3 and parts[2] == f"{_STATE}.json"})
+
+
+def write_version(settings: Settings, version: ProbeVersion) -> None:
+    """Write a version; the same name is the same content, so writing it again changes nothing."""
+    content = json.dumps(asdict(version), allow_nan=False, ensure_ascii=False)
+    settings.store.write_bytes(key_of(version.label, version.version), content.encode())
+
+
+def has_version(settings: Settings, label: str, version: str) -> bool:
+    return settings.store.exists(key_of(label, version))
+
+
+def read_version(settings: Settings, label: str, version: str) -> ProbeVersion:
+    """One version. Raises ``NotFoundError`` where there is none, ``NeedleError`` where it cannot be read."""
+    content = _read(settings, key_of(label, version))
+    if content is None:
+        known = ", ".join(versions_of(settings, label)) or "none"
+        raise NotFoundError(f"probe {label!r} has no version {version!r}: there is {known}")
+    content["metrics"] = {name: Interval(**figures) for name, figures in content["metrics"].items()}
+    content["curve"] = tuple(map(tuple, content["curve"]))
+    lists = {name: tuple(content[name]) for name in ("queries", "weights", "notes")}
+    return ProbeVersion(**(content | lists))
+
+
+def versions_of(settings: Settings, label: str) -> list[str]:
+    """Names of a probe's versions, sorted by name."""
+    names = (key.rsplit("/", 1)[-1].removesuffix(".json") for key in settings.store.list(f"{FOLDER}/{label}"))
+    return sorted(name for name in names if name != _STATE)
+
+
+def promoted_version(settings: Settings, label: str) -> ProbeVersion | None:
+    """The version that scores the catalogue, or ``None`` where the probe was never fitted."""
+    state = read_state(settings, label)
+    return read_version(settings, label, state.promoted) if state.promoted else None
+
+
+def read_state(settings: Settings, label: str) -> ProbeState:
+    """Empty where the probe was never fitted."""
+    content = _read(settings, key_of(label, _STATE))
+    if content is None:
+        return ProbeState()
+    verdicts = tuple(Verdict(**each) for each in content["verdicts"])
+    return ProbeState(promoted=content["promoted"], latest=content["latest"], verdicts=verdicts)
+
+
+def change_state(settings: Settings, label: str, change: Callable[[ProbeState], ProbeState]) -> ProbeState:
+    """Replace a probe's state by ``change`` of it, alone among the processes of this machine."""
+    with settings.lake.locked(f"probe-{label}"):
+        before = read_state(settings, label)
+        after = change(before)
+        if after != before:
+            content = json.dumps(asdict(after), ensure_ascii=False, indent=1)
+            settings.store.write_bytes(key_of(label, _STATE), content.encode())
+    return after
+
+
+def promote(settings: Settings, label: str, version: str, now: datetime) -> ProbeState:
+    """Let a version score the catalogue because a person says so. Raises ``NotFoundError`` where there is none."""
+    read_version(settings, label, version)
+
+    def change(state: ProbeState) -> ProbeState:
+        if state.promoted == version:
+            return state
+        verdict = Verdict(
+            version=version,
+            over=state.promoted,
+            promoted=True,
+            reason="a person said so",
+            by="person",
+            at=now.isoformat(timespec="seconds"),
+        )
+        return ProbeState(promoted=version, latest=state.latest, verdicts=(*state.verdicts, verdict))
+
+    return change_state(settings, label, change)
+
+
+def _read(settings: Settings, key: str) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = json.loads(settings.store.read_bytes(key))
+        return content
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise NeedleError(f"{settings.store.path(key)} cannot be read: {error}; delete it and fit again") from error

@@ -1,0 +1,75 @@
+"""Lakes whose vectors tell yes from no in one direction, and labels of them, for the suites of probes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.settings import Settings
+from ops.probes.labels import Judgement, append_judgements, standing_of
+from tests.lakes import ENCODER, shot_rows, vector_rows, video_id, video_row
+
+NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
+DIM = 16
+
+
+def direction() -> NDArray[np.float32]:
+    """Unit vector (16,): shots of the label lie this way, as its text does."""
+    found = np.random.default_rng(99).normal(size=DIM)
+    return (found / np.linalg.norm(found)).astype(np.float32)
+
+
+def is_yes(video: int, shot: int) -> bool:
+    """The truth of generated shots: a third of them, spread over all films."""
+    return (shot * 7 + video) % 3 == 0
+
+
+def fill_told_apart(
+    settings: Settings, videos: int = 6, shots: int = 20, *, gap: float = 3.0, shows: int = 3, encoder: str = ENCODER
+) -> None:
+    """Films whose yes-shots lie ``gap`` standard deviations along :func:`direction`."""
+    way = direction()
+    for number in range(videos):
+        partition = settings.partition_of(video_id(number))
+        show = f"show {number % shows}"
+        rows = vector_rows(number, shots, show=show)
+        for at, row in enumerate(rows):
+            noise = np.random.default_rng([number, at]).normal(size=DIM)
+            vector = (noise + (gap * way if is_yes(number, at) else 0)).astype(np.float32)
+            vector /= np.linalg.norm(vector)
+            row["embedding"] = vector.tolist()
+            row["vector_hash"] = f"{number:08x}{at:08x}{int(gap * 10):016x}"
+        settings.lake.write("videos", partition, [video_row(number, show=show)])
+        settings.lake.write("shots", partition, shot_rows(number, shots, show=show))
+        settings.lake.write(f"shot_embeddings/{encoder}", partition, rows)
+
+
+def shot_ids(videos: int = 6, shots: int = 20) -> list[tuple[str, bool]]:
+    """Every generated shot with its truth, in an order that mixes films."""
+    found = [(f"{video_id(v)}:{s * 24}", is_yes(v, s)) for v in range(videos) for s in range(shots)]
+    return [found[at] for at in np.random.default_rng(3).permutation(len(found))]
+
+
+def judge(
+    settings: Settings,
+    shots: Iterable[tuple[str, bool]],
+    *,
+    label: str = "closeup",
+    annotator: str = "ann",
+    later_s: float = 0,
+) -> int:
+    """Append judgements; how many rows were written."""
+    at = NOW + timedelta(seconds=later_s)
+    given = [
+        Judgement(label=label, shot_id=shot, value=value, annotator=annotator, created_at=at, origin="test")
+        for shot, value in shots
+    ]
+    return append_judgements(settings, given, at).written
+
+
+def usable_labels(settings: Settings, label: str) -> dict[str, bool]:
+    """What counts, by id of the shots that are there."""
+    return {each.latest.shot_id: each.latest.value for each in standing_of(settings, [label]) if not each.gone}
