@@ -17,6 +17,7 @@ from assets.probes import labels, probe_assets
 from assets.reports import catalogue_report
 from assets.resources import Needle
 from assets.shots import shots_asset
+from assets.training import caption_pairs_asset
 from assets.videos import videos_asset
 from ops.core.settings import Settings, load_settings
 from ops.dialogue.recipe import dialogue_recipe
@@ -39,6 +40,7 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
             search_index_asset(encoder_id),
             dialogue_index,
             catalogue_report,
+            caption_pairs_asset(partitions),
             labels,
             *(asset for probe in definitions_of(settings).values() for asset in probe_assets(probe, encoder_id)),
         ],

@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+# A slow example on a busy machine says nothing of the code.
+settings.register_profile("needle", deadline=None)
+settings.load_profile("needle")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -74,6 +74,7 @@ def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
         for folder in ("proxies", "posters"):
             settings.store.delete_tree(f"{folder}/{video_id}")
         shutil.rmtree(settings.home / "reports", ignore_errors=True)  # they show posters; the next run makes new ones
+        shutil.rmtree(settings.home / "cache" / "training", ignore_errors=True)  # holds features of its frames
         if settings.partitions == "video":
             _forget_partition(settings, video_id)
         catalogue.drop_rows(settings, catalogue.TABLE, video_id)

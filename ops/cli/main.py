@@ -24,6 +24,7 @@ COMMANDS = {
     "export": "ops.cli.export",
     "label": "ops.cli.label",
     "probe": "ops.cli.probe",
+    "train": "ops.cli.train",
     "evaluate": "ops.cli.evaluate",
     "forget": "ops.cli.forget",
     "serve": "ops.cli.serve",

@@ -19,6 +19,10 @@ TITLES = {
     "embeddings": "Embedding shots",
     "features": "Feature store",
     "index": "Search index",
+    "pairs": "Captioned pairs",
+    "training_features": "Frozen features",
+    "training": "Training",
+    "validation": "Validation",
     "dialogue_index": "Dialogue index",
 }
 

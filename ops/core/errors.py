@@ -8,6 +8,7 @@
     ├── StorageError        the object store refused or lost something
     ├── LakeError           a table that breaks its own rules (schema, duplicate keys, NaN)
     ├── EncoderError        weights that cannot be had, read or trusted
+    ├── TrainingError       a fit that cannot go on, or whose checkpoint cannot be used
     ├── FeatureStoreError   Feast refused
     └── VectorIndexError    the vector index is missing, broken or unreachable
 
@@ -48,6 +49,10 @@ class LakeError(NeedleError):
 
 class EncoderError(NeedleError):
     """An encoder that cannot be loaded or that gave unusable vectors."""
+
+
+class TrainingError(NeedleError):
+    """A fit that cannot go on, or a checkpoint that cannot be used; what was there before is left as it was."""
 
 
 class FeatureStoreError(NeedleError):

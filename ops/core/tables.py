@@ -128,6 +128,18 @@ PROBE_SCORES = _schema(
     ("score", pa.float32()),
     ("probe_version", pa.string()),
 )
+CAPTION_PAIRS = _schema(
+    ("pair_id", pa.string()),
+    ("kind", pa.string()),
+    ("video_id", pa.string()),
+    ("shot_id", pa.string()),
+    ("show", pa.string()),
+    ("index", pa.int32()),
+    ("captions", pa.list_(pa.string())),
+    ("source", pa.string()),
+    ("member", pa.string()),
+    ("input_hash", pa.string()),
+)
 
 _KEYS = {
     "videos": "video_id",
@@ -138,6 +150,7 @@ _KEYS = {
     "subtitles": "subtitle_id",
     "labels": "label_id",
     "probe_scores": "shot_id",
+    "caption_pairs": "pair_id",
 }
 _SCHEMAS = {
     "videos": VIDEOS,
@@ -148,6 +161,7 @@ _SCHEMAS = {
     "subtitles": SUBTITLES,
     "labels": LABELS,
     "probe_scores": PROBE_SCORES,
+    "caption_pairs": CAPTION_PAIRS,
 }
 
 

@@ -61,6 +61,16 @@ def vector_hash(embedding_D: NDArray[np.float32]) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
+def map_ahead(pool: ThreadPoolExecutor, work: Callable[[In], Out], items: Iterable[In], ahead: int) -> Iterator[Out]:
+    """``map`` over a pool, in order, that never has more than ``ahead`` results under way or waiting."""
+    left = iter(items)
+    waiting: deque[Future[Out]] = deque(pool.submit(work, item) for item in islice(left, ahead))
+    while waiting:
+        result = waiting.popleft().result()
+        waiting.extend(pool.submit(work, item) for item in islice(left, 1))
+        yield result
+
+
 def embed_shots(
     shots: Iterable[ShotToEmbed],
     store: ObjectStore,
@@ -71,7 +81,7 @@ def embed_shots(
     readers: int | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Iterator[ShotVector]:
-    """Embed shots, in their order: the mean of the vectors of N frames, scaled to unit length.
+    """Embed shots, in their order: the vectors of N frames, pooled by the encoder (most take the mean).
 
     Frames are the centres of ``frames_per_shot`` equal parts; a shorter shot gives all it has. A vector
     depends on the proxy and the encoder only, not on ``batch_frames`` (default: what the encoder wants)
@@ -89,9 +99,9 @@ def embed_shots(
         return _prepare(shot, store, encoder, frames_per_shot)
 
     try:
-        prepared = _ahead(reading, prepare, shots, ahead)
+        prepared = map_ahead(reading, prepare, shots, ahead)
         batches = _batches(prepared, size)
-        for vectors in _ahead(running, lambda batch: _encode(batch, encoder), batches, _BATCHES_AHEAD):
+        for vectors in map_ahead(running, lambda batch: _encode(batch, encoder), batches, _BATCHES_AHEAD):
             for vector in vectors:
                 if on_progress:
                     on_progress(1)
@@ -99,16 +109,6 @@ def embed_shots(
     finally:
         reading.shutdown(wait=True, cancel_futures=True)
         running.shutdown(wait=True, cancel_futures=True)
-
-
-def _ahead(pool: ThreadPoolExecutor, work: Callable[[In], Out], items: Iterable[In], ahead: int) -> Iterator[Out]:
-    """``map`` over a pool, in order, that never has more than ``ahead`` results under way or waiting."""
-    left = iter(items)
-    waiting: deque[Future[Out]] = deque(pool.submit(work, item) for item in islice(left, ahead))
-    while waiting:
-        result = waiting.popleft().result()
-        waiting.extend(pool.submit(work, item) for item in islice(left, 1))
-        yield result
 
 
 def _batches(prepared: Iterable[_Prepared], size: int) -> Iterator[list[_Prepared]]:
@@ -144,15 +144,8 @@ def _encode(batch: list[_Prepared], encoder: Encoder) -> list[ShotVector]:
     return [_pooled(entry.shot.shot_id, part, encoder) for entry, part in zip(batch, parts, strict=True)]
 
 
-def pooled_vector(frame_vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean of a shot's frame vectors, scaled to unit length: (D,) float32; NaN where it has no direction."""
-    mean_D = frame_vectors_ND.astype(np.float64).mean(axis=0)
-    length = float(np.linalg.norm(mean_D))
-    return np.asarray(mean_D / length if length > 1e-6 else np.full_like(mean_D, np.nan), dtype=np.float32)
-
-
 def _pooled(shot_id: str, frame_vectors_ND: NDArray[np.float32], encoder: Encoder) -> ShotVector:
-    embedding = pooled_vector(frame_vectors_ND)
+    embedding = encoder.pool(frame_vectors_ND)
     if not np.isfinite(embedding).all():
         raise EncoderError(
             f"encoder {encoder.encoder_id} gave no usable vector for shot {shot_id} (NaN, or zero length): "

@@ -55,6 +55,10 @@ class Encoder(Protocol):
         """Vectors (N, D); a frame's vector does not depend on its neighbours in the batch."""
         ...
 
+    def pool(self, frame_vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The vector (D,) of a shot from those of its frames, in their order; NaN where it has no direction."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedEncoder:
@@ -121,13 +125,6 @@ def _kind(spec: str) -> tuple[str, str]:
     )
 
 
-def _finetuned_head(home: Path, name: str) -> Path:
-    path = home / "encoders" / name / "head.npz"
-    if "/" in name or name.startswith(".") or not path.is_file():
-        raise EncoderError(f"no fine-tuned encoder {name!r} in {home}: {path} is missing")
-    return path
-
-
 def _identify(spec: str, home: Path) -> tuple[str, list[Path]]:
     """Id of a spec and the files that decide it."""
     kind, rest = _kind(spec)
@@ -135,10 +132,13 @@ def _identify(spec: str, home: Path) -> tuple[str, list[Path]]:
         from ops.embeddings.encoders.open_clip import identify_open_clip
 
         return identify_open_clip(rest)
+    if kind == "finetuned":
+        from ops.embeddings.encoders.finetuned import identify_finetuned
+
+        return identify_finetuned(home, rest)
     from ops.embeddings.encoders.starter import starter_files, starter_id
 
-    head = [_finetuned_head(home, rest)] if kind == "finetuned" else []
-    return starter_id(*head), starter_files(*head)
+    return starter_id(), starter_files()
 
 
 def _load(spec: str, home: Path, device: str, part: Part, threads: int) -> Encoder:
@@ -147,12 +147,14 @@ def _load(spec: str, home: Path, device: str, part: Part, threads: int) -> Encod
         from ops.embeddings.encoders.open_clip import OpenClipEncoder
 
         return OpenClipEncoder(rest, device=_device(device), part=part, threads=threads)
-    from ops.embeddings.encoders.starter import StarterEncoder
-    from ops.embeddings.starter.head import SHIPPED_HEAD
+    if kind == "finetuned":
+        from ops.embeddings.encoders.finetuned import FinetunedEncoder, finetuned_files
 
-    head = _finetuned_head(home, rest) if kind == "finetuned" else SHIPPED_HEAD
+        return FinetunedEncoder(home, finetuned_files(home, rest), device=_device(device), part=part, threads=threads)
+    from ops.embeddings.encoders.starter import StarterEncoder
+
     chosen = "cpu" if part == "text" else _device(device)
-    return StarterEncoder(home, device=chosen, part=part, threads=threads, head=head)
+    return StarterEncoder(home, device=chosen, part=part, threads=threads)
 
 
 def _device(device: str) -> str:

@@ -7,6 +7,7 @@ scores. Legend of the array names: Q queries, N items, M values of one metric.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -80,6 +81,47 @@ def retrieval_summary(ranks_Q: ArrayLike) -> dict[str, float]:
     """``r@1``, ``r@5``, ``r@10`` (percent, 0-100) and ``median_rank`` of 1-based ranks."""
     recalls = {f"r@{k}": 100 * recall_at(ranks_Q, k) for k in (1, 5, 10)}
     return {**recalls, "median_rank": float(np.median(np.asarray(ranks_Q)))}
+
+
+def paired_interval(
+    values_M: ArrayLike, before_M: ArrayLike, *, confidence: float = 0.95, seed: int = 0
+) -> tuple[float, float, float]:
+    """``(difference, low, high)`` of the means of two encoders' values on the same queries.
+
+    Queries are drawn in pairs, so that what makes a query hard for both does not blur the difference. An interval
+    that holds 0 says: within noise, for other queries on the same footage. Raises ``UsageError`` where lengths differ.
+    """
+    values, before = np.asarray(values_M, dtype=np.float64), np.asarray(before_M, dtype=np.float64)
+    if values.shape != before.shape:
+        raise UsageError(f"{values.shape} and {before.shape} values are not of the same queries")
+    return float((values - before).mean()), *bootstrap_interval(values - before, confidence=confidence, seed=seed)
+
+
+def caption_ranks(
+    texts_QD: ArrayLike, items_ND: ArrayLike, owner_Q: ArrayLike
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Ranks of text -> item (Q,) and item -> text (of each captioned item) among unit vectors.
+
+    ``owner_Q`` is the item that each text is of. An item's rank is that of its best caption.
+    """
+    items = np.asarray(items_ND)
+    own_QN = np.asarray(owner_Q)[:, None] == np.arange(len(items))
+    scores_QN = np.asarray(texts_QD) @ items.T
+    captioned = own_QN.any(axis=0)
+    return ranks_of(scores_QN, own_QN), ranks_of(scores_QN.T[captioned], own_QN.T[captioned])
+
+
+def ranks_figures(ranks_Q: ArrayLike) -> dict[str, Any]:
+    """:func:`retrieval_summary` with a 95 % bootstrap interval for each recall, as ``r@1_interval``, and the
+    median rank's, and ``ndcg@10`` (0-1) where each query has one right item: the discount at its rank."""
+    ranks = np.asarray(ranks_Q)
+    gains = np.where(ranks <= 10, 1.0 / np.log2(ranks + 1.0), 0.0)
+    figures: dict[str, Any] = {**retrieval_summary(ranks), "ndcg@10": float(gains.mean())}
+    for k in (1, 5, 10):
+        figures[f"r@{k}_interval"] = list(bootstrap_interval(100.0 * (ranks <= k)))
+    figures["median_rank_interval"] = list(bootstrap_interval(ranks, lambda drawn: np.median(drawn, axis=1)))
+    figures["ndcg@10_interval"] = list(bootstrap_interval(gains))
+    return figures
 
 
 def _matched(scores_QN: ArrayLike, other_QN: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -20,11 +20,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ops.core.errors import UsageError
-from ops.embeddings.embed import pooled_vector
 from ops.embeddings.encoder import Encoder
 from ops.embeddings.frames import sample_positions
 from ops.evaluation.cuts import CutScore, score_cuts
-from ops.evaluation.retrieval import bootstrap_interval, ndcg_at, ranks_of, retrieval_summary
+from ops.evaluation.retrieval import bootstrap_interval, caption_ranks, ndcg_at, ranks_figures
 from ops.shots.cutting import TimedFrame
 from ops.shots.detector import Detector
 from ops.shots.detectors.choice import load_detector
@@ -39,22 +38,19 @@ def evaluate_captions(parquet: Path, encoder: Encoder) -> dict[str, Any]:
     """Text → image and image → text retrieval over a parquet of ``image`` (JPEG bytes) and ``captions``.
 
     Each direction: ``r@1``, ``r@5``, ``r@10`` in percent, ``median_rank``, ``queries`` and ``images`` counts,
-    and ``r@10_interval``, a 95 % bootstrap interval. An image's rank is that of its best caption. Raises
+    and their 95 % bootstrap intervals (``*_interval``). An image's rank is that of its best caption. Raises
     ``UsageError`` for a file of another form or a picture that cannot be read.
     """
     captions: list[list[str]] = []
     images_ND = np.concatenate([encoder.encode_prepared(part) for part in _pictures(parquet, encoder, captions)])
     texts_QD = encoder.encode_text([text for texts in captions for text in texts])
     owner_Q = np.repeat(np.arange(len(captions)), [len(texts) for texts in captions])
-    own_QN = owner_Q[:, None] == np.arange(len(captions))
-    scores_QN = texts_QD @ images_ND.T
-    captioned = own_QN.any(axis=0)
-    ranks = {
-        "text_to_image": ranks_of(scores_QN, own_QN),
-        "image_to_text": ranks_of(scores_QN.T[captioned], own_QN.T[captioned]),
+    ranks = caption_ranks(texts_QD, images_ND, owner_Q)
+    return {
+        "encoder_id": encoder.encoder_id,
+        "text_to_image": _direction(ranks[0], len(captions)),
+        "image_to_text": _direction(ranks[1], len(captions)),
     }
-    directions = {name: _direction(found, len(captions)) for name, found in ranks.items()}
-    return {"encoder_id": encoder.encoder_id, **directions}
 
 
 def evaluate_footage(
@@ -63,7 +59,8 @@ def evaluate_footage(
     """Shot detection and retrieval on the annotated films of a folder (formats in its ``SOURCE.md``).
 
     A film takes part with what lies beside it: ``.shots.json`` (F1 of hard cuts, ±2 frames),
-    ``.captions.jsonl`` (caption → shot: R@1/5/10 in percent and median rank among the film's shots) and
+    ``.captions.jsonl`` (caption → shot and, under ``video_to_text``, back: R@1/5/10 in percent and median rank
+    among the film's own) and
     ``.queries.jsonl`` (nDCG@10, 0-1, on graded queries). Figures are pooled over films, then given for
     each; ``*_interval`` are 95 % bootstrap intervals over queries. Raises ``UsageError`` where nothing
     is annotated or an annotation is broken, ``MediaError`` where a film is.
@@ -95,6 +92,7 @@ class _Film:
     name: str
     cuts: CutScore | None = None
     caption_ranks: list[int] = field(default_factory=list)
+    shot_ranks: list[int] = field(default_factory=list)
     gains: list[float] = field(default_factory=list)
 
 
@@ -113,7 +111,7 @@ def _evaluate_film(path: Path, encoder: Encoder, detector: str, frames_per_shot:
                 frames=shots[0]["frames_annotated"],
             )
         if captions:
-            film.caption_ranks = _caption_ranks(captions, shots_ND, encoder)
+            film.caption_ranks, film.shot_ranks = _caption_ranks(captions, shots_ND, encoder)
         if captions and queries:
             film.gains = _query_gains(queries, [row["shot"] for row in captions], shots_ND, encoder)
     except (KeyError, TypeError, ValueError) as error:
@@ -143,7 +141,7 @@ def _watch(
     for shot, found in enumerate(vectors):
         if not found:
             raise UsageError(f"{path} has no frames {ranges[shot]}: the annotation is of another file")
-    pooled = [pooled_vector(np.stack(found)) for found in vectors]
+    pooled = [encoder.pool(np.stack(found)) for found in vectors]
     return cuts, np.stack(pooled) if pooled else np.zeros((0, encoder.dim), dtype=np.float32)
 
 
@@ -154,12 +152,11 @@ def _frames(path: Path) -> Generator[TimedFrame, None, None]:
             yield item
 
 
-def _caption_ranks(captions: list[dict[str, Any]], shots_ND: Floats, encoder: Encoder) -> list[int]:
+def _caption_ranks(captions: list[dict[str, Any]], shots_ND: Floats, encoder: Encoder) -> tuple[list[int], list[int]]:
     texts = [(row, text) for row, entry in enumerate(captions) for text in entry["captions"]]
-    scores_QN = encoder.encode_text([text for _, text in texts]) @ shots_ND.T
-    own_QN = np.array([row for row, _ in texts])[:, None] == np.arange(len(captions))
-    ranks: list[int] = ranks_of(scores_QN, own_QN).tolist()
-    return ranks
+    texts_QD = encoder.encode_text([text for _, text in texts])
+    to_shot, to_text = caption_ranks(texts_QD, shots_ND, [row for row, _ in texts])
+    return to_shot.tolist(), to_text.tolist()
 
 
 def _query_gains(queries: list[dict[str, Any]], shots: list[int], shots_ND: Floats, encoder: Encoder) -> list[float]:
@@ -182,9 +179,11 @@ def _figures(films: Iterable[_Film]) -> dict[str, Any]:
         total = sum(scored, CutScore(right=0, false=0, missed=0))
         figures |= {"shot_f1": total.f1, "shot_precision": total.precision, "shot_recall": total.recall}
         figures |= {"cuts_right": total.right, "cuts_false": total.false, "cuts_missed": total.missed}
-    ranks = np.array([rank for film in films for rank in film.caption_ranks])
-    if len(ranks):
-        figures |= {**retrieval_summary(ranks), "r@10_interval": _recall_interval(ranks), "captions": len(ranks)}
+    ranks = [rank for film in films for rank in film.caption_ranks]
+    if ranks:
+        back = [rank for film in films for rank in film.shot_ranks]
+        both = {name: value for name, value in ranks_figures(ranks).items() if not name.startswith("ndcg")}
+        figures |= {**both, "captions": len(ranks), "video_to_text": {**ranks_figures(back), "shots": len(back)}}
     gains = [gain for film in films for gain in film.gains]
     if gains:
         low, high = bootstrap_interval(gains)
@@ -193,12 +192,7 @@ def _figures(films: Iterable[_Film]) -> dict[str, Any]:
 
 
 def _direction(ranks: NDArray[np.int64], images: int) -> dict[str, Any]:
-    summary = retrieval_summary(ranks)
-    return {**summary, "r@10_interval": _recall_interval(ranks), "queries": len(ranks), "images": images}
-
-
-def _recall_interval(ranks: NDArray[np.int64]) -> list[float]:
-    return list(bootstrap_interval(100.0 * (ranks <= 10)))
+    return {**ranks_figures(ranks), "queries": len(ranks), "images": images}
 
 
 def _beside(path: Path, ending: str) -> Path:

@@ -23,6 +23,7 @@ def main() -> int:
         "serve": ["tests.bench.bench_serve"],
         "ingest": ["tests.bench.bench_ingest", film],
         "long": ["tests.bench.bench_ingest", film, "--long"],
+        "training": ["tests.bench.bench_training"],
     }
     for name in wanted:
         status = subprocess.run([sys.executable, "-m", *commands[name]], cwd=CHECKOUT, check=False).returncode

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ops.embeddings.embed import pooled_vector
 from ops.embeddings.encoders.starter import StarterEncoder
 from ops.embeddings.frames import sample_positions
+from ops.embeddings.pooling import pooled_vector
 from ops.search.generic_texts import GENERIC_TEXTS
 from ops.search.relevance import Calibration, background
 from ops.search.titles import TitleDirection, draw_cards

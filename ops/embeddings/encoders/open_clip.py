@@ -7,7 +7,8 @@ import json
 import logging
 import pickle
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError
+from ops.embeddings.pooling import pooled_vector
 from ops.embeddings.weights import encoder_id_of, weights_digest
 
 log = logging.getLogger(__name__)
+
+Prepare = Callable[[NDArray[np.uint8]], NDArray[Any]]
 
 _TEXT_BATCH = 64
 
@@ -28,22 +32,45 @@ def identify_open_clip(rest: str) -> tuple[str, list[Path]]:
     return _id_of(model, pretrained, weights), [weights]
 
 
+def tower_of(rest: str) -> tuple[Any, Any, Prepare, dict[str, Any]]:
+    """The torch model itself, for fine-tuning: ``(model, tokenizer, prepare, preprocessing)``.
+
+    ``rest``, ``prepare`` and errors as of the encoder; ``preprocessing`` is its configuration.
+    """
+    import open_clip
+
+    model_name, pretrained, weights = _located(rest)
+    model = _built(model_name, pretrained, weights)
+    configuration = dict(model.visual.preprocess_cfg)
+    transform = _transform_of(configuration)
+    return model, open_clip.get_tokenizer(model_name), partial(_prepared, transform), configuration
+
+
 class OpenClipEncoder:
     """An open_clip model; see ``ops.embeddings.encoder.Encoder``. ``rest`` is ``<model>/<tag or path>``.
 
     Checkpoints are untrusted: only tensors are read (``weights_only``), and they must fit the model
-    exactly. On CUDA the model runs under autocast, with frames copied from pinned memory while it works;
-    that part was only ever tested on a CPU.
+    exactly. ``preprocessing`` (mean, std, ...) overrides what open_clip knows of the weights. On CUDA the
+    model runs under autocast, with frames copied from pinned memory while it works; that part was only
+    ever tested on a CPU.
     """
 
-    def __init__(self, rest: str, *, device: str = "cpu", part: str = "both", threads: int = 1) -> None:
+    def __init__(
+        self,
+        rest: str,
+        *,
+        device: str = "cpu",
+        part: str = "both",
+        threads: int = 1,
+        preprocessing: dict[str, Any] | None = None,
+    ) -> None:
         import open_clip
         import torch
 
         model_name, pretrained, weights = _located(rest)
         self._model = _built(model_name, pretrained, weights).to(device).eval()
         self._tokenizer = open_clip.get_tokenizer(model_name)
-        self._transform = _transform_of(self._model.visual.preprocess_cfg)
+        self._transform = _transform_of(preprocessing or self._model.visual.preprocess_cfg)
         self._device = torch.device(device)
         self._is_cuda = self._device.type == "cuda"
         self._calling = threading.Lock()
@@ -60,10 +87,7 @@ class OpenClipEncoder:
 
     def prepare(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:
         """Float32 (N, C, H, W): resized, cropped and normalised as the weights' configuration says."""
-        from PIL import Image
-
-        prepared = [self._transform(Image.fromarray(frame)).numpy() for frame in frames_NHWC]
-        return np.stack(prepared) if prepared else np.zeros((0, 3, 1, 1), dtype=np.float32)
+        return _prepared(self._transform, frames_NHWC)
 
     def encode_prepared(self, prepared_NCHW: NDArray[Any]) -> NDArray[np.float32]:
         import torch
@@ -84,6 +108,9 @@ class OpenClipEncoder:
 
     def encode_frames(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         return self.encode_prepared(self.prepare(frames_NHWC))
+
+    def pool(self, frame_vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
+        return pooled_vector(frame_vectors_ND)
 
     def _encoded_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         import torch
@@ -125,6 +152,7 @@ def _located(rest: str) -> tuple[str, str, Path]:
 
 def _built(model: str, pretrained: str, weights: Path) -> Any:
     import open_clip
+    from safetensors import SafetensorError
 
     try:
         return open_clip.create_model(model, pretrained=pretrained, weights_only=True, require_pretrained=True)
@@ -132,7 +160,17 @@ def _built(model: str, pretrained: str, weights: Path) -> Any:
         raise EncoderError(
             f"{weights} is no checkpoint that can be read safely (tensors only): {_first(error)}"
         ) from error
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, StopIteration, EOFError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        StopIteration,
+        EOFError,
+        SafetensorError,
+    ) as error:
         raise EncoderError(f"{weights} does not hold the weights of {model}: {_first(error)}") from error
 
 
@@ -147,6 +185,13 @@ def _id_of(model: str, pretrained: str, weights: Path) -> str:
     for place in ("url", "hf_hub", "file"):
         preprocessing.pop(place, None)
     return encoder_id_of(f"open_clip_{model}", weights_digest([weights]), preprocessing)
+
+
+def _prepared(transform: Any, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:
+    from PIL import Image
+
+    prepared = [transform(Image.fromarray(frame)).numpy() for frame in frames_NHWC]
+    return np.stack(prepared) if prepared else np.zeros((0, 3, 1, 1), dtype=np.float32)
 
 
 def _transform_of(configuration: dict[str, Any]) -> Any:

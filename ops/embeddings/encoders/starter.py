@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError
+from ops.embeddings.pooling import pooled_vector
 from ops.embeddings.starter.head import SHIPPED_HEAD, load_head
 from ops.embeddings.starter.image_tower import ImageTower
 from ops.embeddings.starter.text_tower import TextTower, text_tower_files
@@ -74,6 +75,9 @@ class StarterEncoder:
 
     def encode_frames(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         return self.encode_prepared(self.prepare(frames_NHWC))
+
+    def pool(self, frame_vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
+        return pooled_vector(frame_vectors_ND)
 
     def _image_tower(self) -> ImageTower:
         if self._part == "text":

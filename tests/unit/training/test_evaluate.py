@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from ops.core.errors import UsageError
-from ops.embeddings.embed import pooled_vector
 from ops.embeddings.encoders.starter import StarterEncoder
 from ops.embeddings.frames import sample_positions
+from ops.embeddings.pooling import pooled_vector
 from ops.training.evaluate import evaluate_captions, evaluate_footage
 from tests.films import make_film
 

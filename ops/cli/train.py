@@ -1,0 +1,64 @@
+"""``needle train``: fine-tune an encoder on captioned shots and images."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ops.cli.main import EXIT_SET_ASIDE
+from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.cli.progress import Bars
+from ops.core.errors import UsageError
+from ops.training.recipes import RECIPES, recipe_of
+
+CHANGES = ("base", "epochs", "batch", "micro_batch", "learning_rate", "pooling", "precision", "hold_out", "seed")
+
+
+@click.command(name="train")
+@click.option("--recipe", type=click.Choice(list(RECIPES)), required=True, help="What decides the fit.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Captioned data: parquet, WebDataset .tar, an annotated film, or a folder of them [default: all "
+    "captioned shots and images that the catalogue knows].",
+)
+@click.option("--name", default="", help="Name of the encoder [default: made of recipe, data and code].")
+@click.option("--base", default=None, help="Encoder to start from: starter, or open_clip:<model>/<tag or file>.")
+@click.option("--epochs", type=int, default=None, help="Instead of the recipe's.")
+@click.option("--batch", type=int, default=None, help="Pairs contrasted with each other, instead of the recipe's.")
+@click.option("--micro-batch", type=int, default=None, help="Pairs computed at once, for small memories.")
+@click.option("--learning-rate", type=float, default=None, help="Instead of the recipe's.")
+@click.option("--pooling", type=click.Choice(["mean", "temporal"]), default=None, help="How frames become a shot.")
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default=None, help="Of the towers.")
+@click.option("--hold-out", type=float, default=None, help="Share (0-1) of the shows to validate on.")
+@click.option("--seed", type=int, default=None, help="Of all that is random.")
+@click.option("--threads", type=int, default=None, help="CPU threads; part of what makes a fit repeatable.")
+@setting_options("engine")
+@json_option
+def command(
+    recipe: str, data: tuple[Path, ...], name: str, threads: int | None, as_json: bool, **options: Any
+) -> int | None:
+    """Fine-tune an encoder; use it as NEEDLE_ENCODER=finetuned:NAME.
+
+    \b
+    Example: needle train --recipe lit_temporal --data ~/footage
+    """
+    from ops.training.train import train
+
+    wanted = recipe_of(recipe, **{name: options.pop(name) for name in CHANGES})
+    settings = settings_from(options)
+    if settings.engine != "local":
+        raise UsageError("training on Ray is not built yet: use --engine local")
+    with Bars() as bars:
+        made = train(settings, wanted, data, datetime.now(UTC), bars, name=name, threads=threads)
+    if as_json:
+        print_json({"name": made.name, "encoder_id": made.encoder_id, "folder": str(made.folder), **made.lineage})
+    else:
+        what = "made" if made.is_new else "was there already, of the same recipe, data and code"
+        click.echo(f"{made.encoder_id}: {what} ({made.lineage['steps']} steps, loss {made.lineage['last_loss']:.3f})")
+        click.echo(f"next: NEEDLE_ENCODER=finetuned:{made.name} needle evaluate --footage DIR", err=True)
+    return EXIT_SET_ASIDE if bars.aside else None

@@ -1,0 +1,147 @@
+"""An encoder that ``needle train`` made: a folder of weights below ``<home>/encoders``.
+
+What lies in the folder says what it is. ``head.npz``: the starter encoder with a head of its own.
+``model.safetensors``: an open_clip model, whose name and preprocessing ``encoder.json`` tells.
+``temporal.npz`` beside either: shots are pooled by a temporal head instead of the mean.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.errors import EncoderError
+from ops.embeddings.encoders.starter import StarterEncoder, starter_files, starter_id
+from ops.embeddings.pooling import TemporalHead, load_temporal, pooled_vector
+from ops.embeddings.weights import encoder_id_of, weights_digest
+
+if TYPE_CHECKING:
+    from ops.embeddings.encoders.open_clip import OpenClipEncoder
+
+HEAD = "head.npz"
+MODEL = "model.safetensors"
+TEMPORAL = "temporal.npz"
+MANIFEST = "encoder.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetunedFiles:
+    """Where the weights of one fine-tuned encoder lie; ``manifest`` is what ``encoder.json`` says (may be empty)."""
+
+    folder: Path
+    weights: Path
+    temporal: Path | None
+    manifest: dict[str, Any]
+
+    @property
+    def is_starter(self) -> bool:
+        return self.weights.name == HEAD
+
+
+def finetuned_files(home: Path, name: str) -> FinetunedFiles:
+    """The files of ``finetuned:<name>``. Raises ``EncoderError`` where there is no such encoder or it is broken."""
+    if "/" in name or name.startswith("."):
+        raise EncoderError(f"no fine-tuned encoder {name!r}: a name has no slash and does not begin with a dot")
+    return files_in(home / "encoders" / name)
+
+
+def files_in(folder: Path) -> FinetunedFiles:
+    """The files of the fine-tuned encoder in a folder; errors as :func:`finetuned_files`."""
+    found = [folder / file for file in (HEAD, MODEL) if (folder / file).is_file()]
+    if not found:
+        raise EncoderError(
+            f"no fine-tuned encoder {folder.name!r} in {folder.parent}: neither {HEAD} nor {MODEL} is "
+            f"in {folder}; `needle train` makes one"
+        )
+    temporal = folder / TEMPORAL
+    return FinetunedFiles(
+        folder=folder,
+        weights=found[0],
+        temporal=temporal if temporal.is_file() else None,
+        manifest=_manifest(folder / MANIFEST, needed=found[0].name == MODEL),
+    )
+
+
+def identify_finetuned(home: Path, name: str) -> tuple[str, list[Path]]:
+    """The encoder id, from the bytes of all weights, and the files that decide it; loads no model."""
+    files = finetuned_files(home, name)
+    return _id_of(files), _deciding(files)
+
+
+class FinetunedEncoder:
+    """A fine-tuned encoder; see ``ops.embeddings.encoder.Encoder``.
+
+    Frames and texts go through the base model with the fitted weights; ``pool`` is the temporal head where
+    there is one. Raises ``EncoderError`` for weights that cannot be read or do not fit.
+    """
+
+    def __init__(
+        self, home: Path, files: FinetunedFiles, *, device: str = "cpu", part: str = "both", threads: int = 1
+    ) -> None:
+        self._base = _based(files, home, device, part, threads)
+        self.encoder_id = _id_of(files)
+        self.dim = self._base.dim
+        self.batch_frames = self._base.batch_frames
+        self._temporal: TemporalHead | None = load_temporal(files.temporal, self.dim) if files.temporal else None
+
+    def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self._base.encode_text(texts)
+
+    def prepare(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:
+        return self._base.prepare(frames_NHWC)
+
+    def encode_prepared(self, prepared_N: NDArray[Any]) -> NDArray[np.float32]:
+        return self._base.encode_prepared(prepared_N)
+
+    def encode_frames(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self._base.encode_prepared(self._base.prepare(frames_NHWC))
+
+    def pool(self, frame_vectors_TD: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._temporal(frame_vectors_TD) if self._temporal else pooled_vector(frame_vectors_TD)
+
+
+def _based(files: FinetunedFiles, home: Path, device: str, part: str, threads: int) -> StarterEncoder | OpenClipEncoder:
+    if files.is_starter:
+        chosen = "cpu" if part == "text" else device
+        return StarterEncoder(home, device=chosen, part=part, threads=threads, head=files.weights)
+    from ops.embeddings.encoders.open_clip import OpenClipEncoder
+
+    return OpenClipEncoder(
+        f"{files.manifest['model']}/{files.weights}",
+        device=device,
+        part=part,
+        threads=threads,
+        preprocessing=files.manifest["preprocessing"],
+    )
+
+
+def _deciding(files: FinetunedFiles) -> list[Path]:
+    weights = starter_files(files.weights) if files.is_starter else [files.weights]
+    return [*weights, *([files.temporal] if files.temporal else [])]
+
+
+def _id_of(files: FinetunedFiles) -> str:
+    if files.is_starter and not files.temporal:
+        return starter_id(files.weights)
+    if files.is_starter:
+        return encoder_id_of("starter_temporal", weights_digest(_deciding(files)), {"base": starter_id(files.weights)})
+    architecture = f"finetuned_{files.manifest['model']}{'_temporal' if files.temporal else ''}"
+    return encoder_id_of(architecture, weights_digest(_deciding(files)), files.manifest["preprocessing"])
+
+
+def _manifest(path: Path, *, needed: bool) -> dict[str, Any]:
+    if not path.exists() and not needed:
+        return {}
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if needed and not (isinstance(manifest["model"], str) and isinstance(manifest["preprocessing"], dict)):
+            raise TypeError("model and preprocessing are not what they should be")
+        return dict(manifest)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EncoderError(f"{path} does not tell what model the weights beside it are of: {error}") from error

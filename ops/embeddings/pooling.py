@@ -1,0 +1,129 @@
+"""From the vectors of a shot's frames to one vector: the mean, or a small temporal head. Pure numpy.
+
+The head is a transformer over frame vectors whose output is added to the frames before they are averaged;
+a new one adds nothing, so it begins as the mean (``ops.training.temporal`` fits it, and a test compares both).
+It looks at the order of frames through learned position vectors, stretched over the length of the shot.
+Legend: T frames, D dimensions, W width of the head, S = 16 position slots, L layers.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.errors import EncoderError
+from ops.core.storage import atomic_path
+
+Floats = NDArray[np.float32]
+
+POSITION_SLOTS = 16
+_OUTER = {"narrow.weight": "WD", "position": "SW", "widen.weight": "DW"}
+_LAYER = {
+    "norm1.weight": "W",
+    "norm1.bias": "W",
+    "qkv.weight": "3W",
+    "qkv.bias": "3",
+    "out.weight": "WW",
+    "out.bias": "W",
+    "norm2.weight": "W",
+    "norm2.bias": "W",
+    "up.weight": "4W",
+    "up.bias": "4",
+    "down.weight": "W4",
+    "down.bias": "W",
+}
+
+
+def pooled_vector(frame_vectors_TD: Floats) -> Floats:
+    """The mean of a shot's frame vectors, scaled to unit length: (D,) float32; NaN where it has no direction."""
+    mean_D = frame_vectors_TD.astype(np.float64).mean(axis=0)
+    length = float(np.linalg.norm(mean_D))
+    return np.asarray(mean_D / length if length > 1e-6 else np.full_like(mean_D, np.nan), dtype=np.float32)
+
+
+def position_weights(frames: int) -> Floats:
+    """How much each position slot counts for each of ``frames`` frames, (T, S): linear between two neighbours."""
+    place_T = (np.arange(frames) + 0.5) / max(frames, 1) * (POSITION_SLOTS - 1)
+    distance_TS = np.abs(place_T[:, None] - np.arange(POSITION_SLOTS))
+    return np.maximum(0.0, 1.0 - distance_TS).astype(np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemporalHead:
+    """A fitted temporal head: float32 arrays named as torch names them (``layers.0.qkv.weight``), and its heads."""
+
+    weights: Mapping[str, Floats]
+    heads: int
+
+    @property
+    def layers(self) -> int:
+        return sum(name.endswith("qkv.weight") for name in self.weights)
+
+    def __call__(self, frame_vectors_TD: Floats) -> Floats:
+        """One unit vector (D,) of a shot's frame vectors."""
+        weights = self.weights
+        hidden_TW = frame_vectors_TD @ weights["narrow.weight"].T
+        hidden_TW = hidden_TW + position_weights(len(hidden_TW)) @ weights["position"]
+        for layer in range(self.layers):
+            own = {name: weights[f"layers.{layer}.{name}"] for name in _LAYER}
+            hidden_TW = hidden_TW + _attended(_normed(hidden_TW, own, "norm1"), own, self.heads)
+            inner = _gelu(_normed(hidden_TW, own, "norm2") @ own["up.weight"].T + own["up.bias"])
+            hidden_TW = hidden_TW + inner @ own["down.weight"].T + own["down.bias"]
+        return pooled_vector(np.asarray(frame_vectors_TD + hidden_TW @ weights["widen.weight"].T, dtype=np.float32))
+
+    def save(self, path: Path) -> None:
+        """Write the head atomically, float32; the same values give the same bytes."""
+        arrays = {**self.weights, "heads": np.asarray(self.heads)}
+        with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in sorted(arrays):
+                # A fixed date, so that no two fits differ in their hash by the time they were made.
+                entry = zipfile.ZipInfo(f"{name}.npy", date_time=(2000, 1, 1, 0, 0, 0))
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                with archive.open(entry, "w") as handle:
+                    np.lib.format.write_array(handle, np.asarray(arrays[name]), allow_pickle=False)
+
+
+def load_temporal(path: Path, dim: int) -> TemporalHead:
+    """Read a temporal head for vectors of ``dim`` dimensions. Raises ``EncoderError`` for any other file."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            values = {name: stored[name] for name in stored.files}
+        heads = int(values.pop("heads"))
+    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        raise EncoderError(f"{path} is no temporal head: {error}; train it again") from error
+    head = TemporalHead(weights={name: value.astype(np.float32) for name, value in values.items()}, heads=heads)
+    wanted = {*_OUTER, *(f"layers.{layer}.{name}" for layer in range(head.layers) for name in _LAYER)}
+    width = head.weights["narrow.weight"].shape[0] if "narrow.weight" in head.weights else 0
+    if set(head.weights) != wanted or heads < 1 or width % heads or head.weights["narrow.weight"].shape[1] != dim:
+        raise EncoderError(f"{path} is no temporal head for vectors of {dim} dimensions: train it again")
+    if not all(np.isfinite(value).all() for value in head.weights.values()):
+        raise EncoderError(f"{path} holds NaN or infinity: train it again")
+    return head
+
+
+def _normed(hidden_TW: Floats, own: Mapping[str, Floats], name: str) -> Floats:
+    centred = hidden_TW - hidden_TW.mean(axis=1, keepdims=True)
+    scaled = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5)
+    return np.asarray(scaled * own[f"{name}.weight"] + own[f"{name}.bias"], dtype=np.float32)
+
+
+def _attended(hidden_TW: Floats, own: Mapping[str, Floats], heads: int) -> Floats:
+    frames, width = hidden_TW.shape
+    qkv_T3 = hidden_TW @ own["qkv.weight"].T + own["qkv.bias"]
+    query, key, value = qkv_T3.reshape(frames, 3, heads, width // heads).transpose(1, 2, 0, 3)
+    logits_HTT = query @ key.transpose(0, 2, 1) / np.sqrt(width // heads)
+    share = np.exp(logits_HTT - logits_HTT.max(axis=2, keepdims=True))
+    mixed = (share / share.sum(axis=2, keepdims=True)) @ value
+    out_TW = mixed.transpose(1, 0, 2).reshape(frames, width) @ own["out.weight"].T + own["out.bias"]
+    return np.asarray(out_TW, dtype=np.float32)
+
+
+def _gelu(values: Floats) -> Floats:
+    """The tanh approximation (Hendrycks and Gimpel, 2016), as torch computes it with ``approximate="tanh"``."""
+    inner = np.sqrt(2 / np.pi) * (values + 0.044715 * values**3)
+    return np.asarray(0.5 * values * (1 + np.tanh(inner)), dtype=np.float32)

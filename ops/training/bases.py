@@ -1,0 +1,227 @@
+"""What a recipe starts from: the model around a base encoder, its examples, and what is saved of it.
+
+Legend: N pairs, T frames, F and H tower features, K classes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from ops.core.errors import UsageError
+from ops.core.settings import Settings
+from ops.core.types import Progress
+from ops.embeddings.encoders.finetuned import MANIFEST
+from ops.embeddings.encoders.open_clip import OpenClipEncoder, identify_open_clip, tower_of
+from ops.embeddings.encoders.starter import StarterEncoder, starter_id
+from ops.embeddings.starter.head import StarterHead, class_probabilities, image_features, load_head
+from ops.embeddings.starter.image_tower import ImageTower
+from ops.embeddings.starter.text_tower import TextTower
+from ops.embeddings.starter.torch_tower import IMAGE_SIZE
+from ops.training.examples import Examples, InMemory, Streamed
+from ops.training.features import Features, Tower, features_of
+from ops.training.model import DualEncoder, clip_model, save_weights, starter_model
+from ops.training.pairs import CaptionPair
+from ops.training.pictures import Pictures
+from ops.training.recipes import Recipe
+
+
+class Base(Protocol):
+    """A base encoder, ready to be fine-tuned."""
+
+    base_id: str
+
+    def examples(self, pairs: Sequence[CaptionPair], pictures: Pictures, progress: Progress) -> Examples:
+        """The pairs as the model takes them. Raises ``UsageError`` where too few can be read."""
+        ...
+
+    def model(self) -> DualEncoder:
+        """The model at its start; draws from torch's random numbers."""
+        ...
+
+    def save(self, model: DualEncoder, folder: Path, lineage: dict[str, Any]) -> None:
+        """Write the fitted encoder and where it comes from."""
+        ...
+
+
+def base_of(recipe: Recipe, settings: Settings, device: str, threads: int) -> Base:
+    """The base that a recipe names. Raises ``EncoderError`` for weights that cannot be read."""
+    if recipe.base == "starter":
+        return StarterBase(recipe, settings, device, threads)
+    kind, _, rest = recipe.base.partition(":")
+    if kind != "open_clip" or not rest:
+        raise UsageError(f"base {recipe.base!r}: write starter, or open_clip:<model>/<pretrained tag or file>")
+    return ClipBase(recipe, settings, rest, device, threads)
+
+
+class StarterBase:
+    """Frozen towers in onnxruntime; what learns are the linear maps of their features."""
+
+    def __init__(self, recipe: Recipe, settings: Settings, device: str, threads: int) -> None:
+        self._recipe, self._cache = recipe, settings.home / "cache" / "training"
+        self._text_tower = TextTower(threads)
+        self._encoder = StarterEncoder(settings.home, threads=threads)
+        image_tower: list[ImageTower] = []
+
+        def run(frames_NHWC: Any) -> tuple[Any, ...]:
+            image_tower[:] = image_tower or [ImageTower(settings.home / "cache" / "encoders", device, threads)]
+            return image_tower[0](frames_NHWC)
+
+        self._tower = Tower(
+            prepare=self._encoder.prepare,
+            run=run,
+            size=IMAGE_SIZE,
+            batch_frames=self._encoder.batch_frames,
+            key=starter_id(),
+        )
+        self.head = load_head() if recipe.start == "base" else self._fresh()
+        self.base_id = starter_id() if recipe.start == "base" else "starter_lite2_minilm"
+
+    def examples(self, pairs: Sequence[CaptionPair], pictures: Pictures, progress: Progress) -> InMemory:
+        recipe = self._recipe
+        features = features_of(
+            pairs,
+            pictures,
+            self._tower,
+            crops=recipe.crops,
+            seed=recipe.seed,
+            frames=recipe.frames,
+            cache=self._cache,
+            progress=progress,
+        )
+        _require(features, len(pairs), recipe)
+        kept = [pairs[number] for number in features.kept]
+        captions = [text for pair in kept for text in pair.captions]
+        # Rounded as the image features are, which are kept in half precision.
+        text_CH = self._text_tower(captions).astype(np.float16).astype(np.float32)
+        if recipe.start == "fresh":
+            self.head = _with_mean(self.head, text_CH)
+        return InMemory(
+            torch.from_numpy(image_features(features.frames_NVTX)),
+            torch.from_numpy(features.mask_NT),
+            torch.from_numpy(text_CH),
+            np.cumsum([0, *(len(pair.captions) for pair in kept)]).tolist(),
+            torch.from_numpy(self._semantic(features)) if recipe.space == "whole" else None,
+        )
+
+    def model(self) -> DualEncoder:
+        head = self.head if self._recipe.start == "base" else None
+        return starter_model(self._recipe, head, torch.from_numpy(self.head.text_mean_H))
+
+    def save(self, model: DualEncoder, folder: Path, lineage: dict[str, Any]) -> None:
+        save_weights(model, folder, self.head, {})
+        _write(folder, lineage)
+
+    def _semantic(self, features: Features) -> Any:
+        logits_NTK = features.others_NTX[0]
+        flat_MK = logits_NTK.reshape(-1, logits_NTK.shape[-1])
+        found_MH = class_probabilities(flat_MK, self.head.temperature, self.head.top) @ self.head.class_text_KH
+        found_MH /= np.maximum(np.linalg.norm(found_MH, axis=1, keepdims=True), 1e-12)
+        return found_MH.reshape(*logits_NTK.shape[:2], -1)
+
+    def _fresh(self) -> StarterHead:
+        """A head whose maps are still nothing: its other half is made of the class texts."""
+        recipe = self._recipe
+        class_text_KH = self._text_tower(class_texts())
+        nothing = np.zeros((1, recipe.joint_dim), dtype=np.float32)
+        return StarterHead(
+            image_weight_FJ=nothing,
+            image_bias_J=nothing[0],
+            text_weight_HJ=nothing,
+            text_bias_J=nothing[0],
+            class_text_KH=class_text_KH - class_text_KH.mean(axis=0),
+            text_mean_H=np.zeros(class_text_KH.shape[1], dtype=np.float32),
+            conse_weight=recipe.conse_weight,
+            temperature=recipe.temperature,
+            top=recipe.top,
+        )
+
+
+class ClipBase:
+    """An open_clip model; where its image tower is locked, its vectors are computed once and kept."""
+
+    def __init__(self, recipe: Recipe, settings: Settings, rest: str, device: str, threads: int) -> None:
+        if recipe.crops and recipe.image != "locked":
+            raise UsageError(f"recipe {recipe.name}: crops are for a locked image tower, whose features are kept")
+        self._recipe, self._settings, self._rest, self._device = recipe, settings, rest, device
+        self._threads = threads
+        self._cache = settings.home / "cache" / "training"
+        self.base_id = identify_open_clip(rest)[0]
+        self._model, self._tokenizer, self._prepare, self._preprocessing = tower_of(rest)
+        self.dim = int(self._model.encode_text(self._tokenizer(["a"])).shape[1])
+
+    def examples(self, pairs: Sequence[CaptionPair], pictures: Pictures, progress: Progress) -> Examples:
+        recipe = self._recipe
+        if recipe.image != "locked":
+            return Streamed(pairs, pictures, self._prepare, self._tokens(pairs), recipe.frames)
+        encoder = OpenClipEncoder(self._rest, device=self._device, threads=self._threads)
+        tower = Tower(
+            prepare=encoder.prepare,
+            run=lambda frames: (encoder.encode_prepared(frames),),
+            size=int(np.max(self._preprocessing["size"])),
+            batch_frames=encoder.batch_frames,
+            key=self.base_id,
+        )
+        features = features_of(
+            pairs,
+            pictures,
+            tower,
+            crops=recipe.crops,
+            seed=recipe.seed,
+            frames=recipe.frames,
+            cache=self._cache,
+            progress=progress,
+        )
+        _require(features, len(pairs), recipe)
+        kept = [pairs[number] for number in features.kept]
+        return InMemory(
+            torch.from_numpy(features.frames_NVTX),
+            torch.from_numpy(features.mask_NT),
+            self._tokens(kept),
+            np.cumsum([0, *(len(pair.captions) for pair in kept)]).tolist(),
+        )
+
+    def model(self) -> DualEncoder:
+        model, *_ = tower_of(self._rest)
+        return clip_model(self._recipe, model, self.dim)
+
+    def save(self, model: DualEncoder, folder: Path, lineage: dict[str, Any]) -> None:
+        save_weights(model, folder, None, self._model.state_dict())
+        name = self._rest.partition("/")[0]
+        _write(folder, {"model": name, "preprocessing": self._preprocessing, **lineage})
+
+    def _tokens(self, pairs: Sequence[CaptionPair]) -> torch.Tensor:
+        tokens: torch.Tensor = self._tokenizer([text for pair in pairs for text in pair.captions])
+        return tokens
+
+
+def class_texts() -> list[str]:
+    """Names and definition of the 1,000 ImageNet classes, in the order of the logits."""
+    from timm.data.imagenet_info import ImageNetInfo
+
+    info: Any = ImageNetInfo()
+    return [str(info.index_to_description(index, detailed=True)) for index in range(info.num_classes())]
+
+
+def _with_mean(head: StarterHead, text_CH: Any) -> StarterHead:
+    from dataclasses import replace
+
+    return replace(head, text_mean_H=text_CH.mean(axis=0))
+
+
+def _require(features: Features, wanted: int, recipe: Recipe) -> None:
+    if len(features.kept) < max(2, recipe.batch):
+        raise UsageError(
+            f"only {len(features.kept)} of {wanted} pairs can be read, and a batch takes {recipe.batch}: "
+            "mend the pictures, or lower --batch"
+        )
+
+
+def _write(folder: Path, lineage: dict[str, Any]) -> None:
+    text = json.dumps(lineage, indent=1, sort_keys=True, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,251 @@
+"""The training loop: the same function for one process and for each of several workers.
+
+Where torch.distributed runs, every worker draws the same batch, computes its own share of the vectors, and the
+loss is that of all of them. A checkpoint holds everything that decides what comes next, so a fit that was
+stopped and goes on ends with the same weights, bit by bit, as one that was not.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ops.core.errors import TrainingError
+from ops.core.storage import atomic_path
+from ops.training.examples import Choice, Examples
+from ops.training.loss import backward_loss, sum_gradients
+from ops.training.model import DualEncoder
+from ops.training.recipes import Recipe
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Where to write, and ``identity``: what a checkpoint must be of to go on from it (recipe, pairs, base)."""
+
+    path: Path
+    identity: str
+
+
+@dataclass(kw_only=True)
+class Fit:
+    """How a fit went: the loss of each step, and after which step it started or went on (0: from the start)."""
+
+    losses: list[float] = field(default_factory=list)
+    resumed_at: int = 0
+
+
+def fit(
+    model: DualEncoder,
+    examples: Examples,
+    recipe: Recipe,
+    *,
+    device: str = "cpu",
+    checkpoint: Checkpoint | None = None,
+    on_step: Callable[[int, float], None] | None = None,
+) -> Fit:
+    """Fit ``model`` in place; goes on from ``checkpoint`` where its file is there.
+
+    Uses torch's own random numbers: seed them before. ``on_step`` gets the step, from 1, and its loss. Raises
+    ``TrainingError`` for a loss that is no number (the checkpoint stays at the last good step), and for a
+    checkpoint of something else.
+    """
+    model.to(device).train()
+    run = _Run(model, examples, recipe, device, checkpoint)
+    done = run.resume()
+    result = Fit(losses=run.losses, resumed_at=done)
+    for epoch in range(done // run.per_epoch, recipe.epochs):
+        for batch in examples.batches(run.choices(epoch)):
+            run.step(batch.to(device))
+            if on_step:
+                on_step(run.steps, run.losses[-1])
+        log.info("epoch %d: loss %.3f", epoch, run.losses[-1])
+    run.save()
+    model.eval()
+    return result
+
+
+def total_steps(recipe: Recipe, pairs: int) -> int:
+    """How many steps a fit of so many pairs takes."""
+    return recipe.epochs * max(1, pairs // recipe.batch)
+
+
+class _Run:
+    """One fit under way: optimiser, schedule, and where it is."""
+
+    def __init__(
+        self, model: DualEncoder, examples: Examples, recipe: Recipe, device: str, checkpoint: Checkpoint | None
+    ) -> None:
+        self.model, self.examples, self.recipe, self.checkpoint = model, examples, recipe, checkpoint
+        self.device = device
+        self.per_epoch = max(1, len(examples) // recipe.batch)
+        self.learning = model.learning()
+        groups = [
+            {"params": self.learning, "weight_decay": recipe.weight_decay},
+            {"params": [model.log_scale], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate)
+        self.schedule = _schedule(self.optimizer, recipe, recipe.epochs * self.per_epoch)
+        self.dtype = _dtype(recipe, device)
+        self.scaler = torch.amp.GradScaler(device, enabled=self.dtype == torch.float16)
+        self.steps, self.saved = 0, 0
+        self.losses: list[float] = []
+        self.order = torch.empty(0, dtype=torch.int64)
+        self.drawn: Choice | None = None
+
+    def choices(self, epoch: int) -> Iterator[Choice]:
+        """What is left of an epoch, drawn as it is asked for, unless the examples read ahead."""
+        first = self.steps - epoch * self.per_epoch
+        if first == 0:
+            self.order = torch.randperm(len(self.examples))
+            self.drawn = self.examples.choose(self.order) if self.examples.draws_ahead else None
+        size = min(self.recipe.batch, len(self.examples))
+        for step in range(first, self.per_epoch):
+            start, end = step * size, (step + 1) * size
+            choice = self.drawn.part(start, end) if self.drawn else self.examples.choose(self.order[start:end])
+            yield _own_share(choice)
+
+    def step(self, batch: Any) -> None:
+        model, recipe = self.model, self.recipe
+        self.optimizer.zero_grad()
+        parts = batch.parts(recipe.micro_batch)
+        loss = backward_loss(model.encode, parts, model.log_scale, autocast=self.autocast, grow=self.scaler.get_scale())
+        sum_gradients(self.learning)
+        self.scaler.unscale_(self.optimizer)
+        # fp16 gradients may overflow, which the scaler handles; a loss that is no number nobody can.
+        if not math.isfinite(loss.item()) or (self.dtype is None and not self._is_finite()):
+            raise TrainingError(self._broken(loss.item()))
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.schedule.step()
+        self.steps += 1
+        self.losses.append(loss.item())
+        if self.steps % recipe.checkpoint_steps == 0:
+            self.save()
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.split(":")[0], self.dtype) if self.dtype else nullcontext()
+
+    def save(self) -> None:
+        """Write a checkpoint in the place of the last one; only the first worker does."""
+        if self.checkpoint is None or self.saved == self.steps or _rank() > 0:
+            return
+        state = {
+            "identity": self.checkpoint.identity,
+            "steps": self.steps,
+            "losses": self.losses,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "order": self.order,
+            "drawn": None if self.drawn is None else [self.drawn.views, self.drawn.captions],
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+        with atomic_path(self.checkpoint.path) as temporary:
+            torch.save(state, temporary)
+        self.saved = self.steps
+
+    def resume(self) -> int:
+        """Go on from the checkpoint, if there is one; the number of steps that are done."""
+        if self.checkpoint is None or not self.checkpoint.path.exists():
+            return 0
+        state = _read(self.checkpoint, self.device)
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.schedule.load_state_dict(state["schedule"])
+            self.scaler.load_state_dict(state["scaler"])
+            self.order = state["order"].cpu()
+            if state["drawn"] is not None:
+                views, captions = (drawn.cpu() for drawn in state["drawn"])
+                self.drawn = Choice(rows=self.order, views=views, captions=captions)
+            self.steps = self.saved = int(state["steps"])
+            self.losses.extend(state["losses"])
+            torch.set_rng_state(state["random"].cpu())
+            if state["random_cuda"]:
+                torch.cuda.set_rng_state_all([own.cpu() for own in state["random_cuda"]])
+        except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+            raise TrainingError(
+                f"the checkpoint {self.checkpoint.path} is of another model: {_first(error)}"
+            ) from error
+        return self.steps
+
+    def _is_finite(self) -> bool:
+        found = [own.grad.isfinite().all() for own in self.learning if own.grad is not None]
+        return bool(torch.stack(found).all()) if found else True
+
+    def _broken(self, loss: float) -> str:
+        where = f"step {self.steps + 1} of {self.recipe.epochs * self.per_epoch}"
+        what = f"the loss is {loss}" if not math.isfinite(loss) else "a gradient is no number"
+        kept = (
+            f"the last good checkpoint is {self.checkpoint.path}, of step {self.saved}"
+            if self.checkpoint and self.saved
+            else "no checkpoint was written yet"
+        )
+        return f"{what} at {where} (learning rate {self.recipe.learning_rate:g}): {kept}; try a lower --learning-rate"
+
+
+def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, total: int) -> Any:
+    rising = max(recipe.warmup, 1.5 / total)
+    if total < 3:
+        return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=total, pct_start=rising)
+
+
+def _dtype(recipe: Recipe, device: str) -> torch.dtype | None:
+    """What autocast computes in; ``auto`` is bf16 or fp16 on CUDA and full precision on a CPU."""
+    if recipe.precision == "auto":
+        if not device.startswith("cuda"):
+            return None
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[recipe.precision]
+
+
+def _rank() -> int:
+    return (
+        torch.distributed.get_rank() if torch.distributed.is_available() and torch.distributed.is_initialized() else 0
+    )
+
+
+def _own_share(choice: Choice) -> Choice:
+    """This worker's rows of a batch."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return choice
+    world, rows = torch.distributed.get_world_size(), len(choice.rows)
+    if rows % world:
+        raise TrainingError(f"a batch of {rows} cannot be shared evenly by {world} workers: change --batch")
+    share = rows // world
+    return choice.part(_rank() * share, (_rank() + 1) * share)
+
+
+def _read(checkpoint: Checkpoint, device: str) -> dict[str, Any]:
+    import pickle
+
+    try:
+        state = torch.load(checkpoint.path, map_location=device, weights_only=True)
+        identity = state["identity"]
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        raise TrainingError(
+            f"the checkpoint {checkpoint.path} cannot be read ({_first(error)}): delete it to start anew"
+        ) from error
+    if identity != checkpoint.identity:
+        raise TrainingError(
+            f"the checkpoint {checkpoint.path} is of another recipe, base or data: choose another --name, or "
+            "delete it to start anew"
+        )
+    return dict(state)
+
+
+def _first(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:300]

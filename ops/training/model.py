@@ -1,0 +1,191 @@
+"""The model that learns: two towers, pooling over frames, and a temperature.
+
+Legend: B pairs, T frames, M = B * T, D dimensions of a vector, J of the joint half, F and H tower features.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.functional import dropout, normalize
+
+from ops.embeddings.encoders.finetuned import HEAD, MODEL, TEMPORAL
+from ops.embeddings.starter.head import StarterHead
+from ops.training.examples import Batch
+from ops.training.loss import Vectors
+from ops.training.recipes import Recipe
+from ops.training.temporal import TemporalModule, mean_pooled
+
+START_TEMPERATURE = 0.07
+"""Where CLIP starts, too."""
+
+
+class DualEncoder(nn.Module):
+    """``image`` and ``text`` give unit vectors of frames and texts; ``temporal`` pools frames, or the mean does."""
+
+    def __init__(self, image: nn.Module, text: nn.Module, temporal: TemporalModule | None, log_scale: float) -> None:
+        super().__init__()
+        self.image, self.text, self.temporal = image, text, temporal
+        self.log_scale = nn.Parameter(torch.tensor(log_scale))
+
+    def encode(self, batch: Batch) -> Vectors:
+        """Unit vectors (B, D) of the batch's shots and of its texts."""
+        shots, frames = batch.mask_BT.shape
+        semantic = [] if batch.semantic_BTX is None else [batch.semantic_BTX.flatten(0, 1)]
+        frames_BTD = self.image(batch.frames_BTX.flatten(0, 1), *semantic).unflatten(0, (shots, frames))
+        if self.temporal is not None:
+            image_BD = self.temporal(frames_BTD.float(), batch.mask_BT)
+        else:
+            image_BD = frames_BTD[:, 0] if frames == 1 else mean_pooled(frames_BTD, batch.mask_BT)
+        return image_BD, self.text(batch.text_BX)
+
+    def learning(self) -> list[nn.Parameter]:
+        """Every parameter that learns, but the temperature."""
+        return [own for name, own in self.named_parameters() if own.requires_grad and name != "log_scale"]
+
+
+class LinearTower(nn.Module):
+    """A linear map of tower features into the joint half, beside a half that does not learn.
+
+    ``semantic_weight`` > 0 joins ``sqrt(weight)`` times the given unit vectors to the joint half, as the starter head
+    does; 0 gives the joint half alone.
+    """
+
+    def __init__(self, features: int, joint: int, drop: float, semantic_weight: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, joint)
+        self.drop, self.semantic_weight = drop, semantic_weight
+
+    def forward(self, features_MF: torch.Tensor, semantic_MH: torch.Tensor | None = None) -> torch.Tensor:
+        joint_MJ = normalize(self.linear(dropout(features_MF, self.drop, self.training)), dim=1)
+        if not self.semantic_weight or semantic_MH is None:
+            return joint_MJ
+        return normalize(torch.cat([joint_MJ, math.sqrt(self.semantic_weight) * semantic_MH], dim=1), dim=1)
+
+
+class LinearText(nn.Module):
+    """The text side of a starter head: of features (B, H), whose distance from ``mean_H`` is the half that stays."""
+
+    mean_H: torch.Tensor
+
+    def __init__(self, tower: LinearTower, mean_H: torch.Tensor) -> None:
+        super().__init__()
+        self.tower = tower
+        self.register_buffer("mean_H", mean_H)
+
+    def forward(self, text_BH: torch.Tensor) -> torch.Tensor:
+        vectors: torch.Tensor = self.tower(text_BH, normalize(text_BH - self.mean_H, dim=1))
+        return vectors
+
+
+class Given(nn.Module):
+    """Vectors that a locked tower made before."""
+
+    def forward(self, vectors_MD: torch.Tensor) -> torch.Tensor:
+        return vectors_MD
+
+
+class ClipImage(nn.Module):
+    """The image tower of an open_clip model."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.visual = model.visual
+
+    def forward(self, frames_MCHW: torch.Tensor) -> torch.Tensor:
+        return normalize(self.visual(frames_MCHW), dim=1)
+
+
+class ClipText(nn.Module):
+    """The text tower of an open_clip model; ``model`` minus its image tower, which learns elsewhere."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens_BL: torch.Tensor) -> torch.Tensor:
+        vectors: torch.Tensor = self.model.encode_text(tokens_BL, normalize=True)
+        return vectors
+
+
+def starter_model(recipe: Recipe, head: StarterHead | None, text_mean_H: torch.Tensor) -> DualEncoder:
+    """A model of the starter encoder's heads: new ones, or those of ``head``. Draws from torch's random numbers."""
+    weight = recipe.conse_weight if head is None else head.conse_weight
+    weight = weight if recipe.space == "whole" else 0.0
+    features = (1280, 384) if head is None else (head.image_weight_FJ.shape[0], head.text_weight_HJ.shape[0])
+    joint = recipe.joint_dim if head is None else head.image_weight_FJ.shape[1]
+    image = LinearTower(features[0], joint, recipe.image_dropout, weight)
+    text = LinearTower(features[1], joint, recipe.text_dropout, weight)
+    if head is not None:
+        _take(image.linear, head.image_weight_FJ, head.image_bias_J)
+        _take(text.linear, head.text_weight_HJ, head.text_bias_J)
+    for tower, learns in ((image, recipe.image), (text, recipe.text)):
+        tower.requires_grad_(learns != "locked")
+    dim = joint + (features[1] if weight else 0)
+    return DualEncoder(image, LinearText(text, text_mean_H), _temporal(recipe, dim), -math.log(START_TEMPERATURE))
+
+
+def clip_model(recipe: Recipe, model: Any, dim: int) -> DualEncoder:
+    """A model around an open_clip model, which is locked as the recipe says; a locked image tower is left out."""
+    model.lock_text_tower(unlocked_layers=recipe.last_blocks if recipe.text == "last" else 0)
+    model.lock_image_tower(unlocked_groups=recipe.last_blocks if recipe.image == "last" else 0)
+    image = Given() if recipe.image == "locked" else ClipImage(model)
+    if recipe.image == "all":
+        model.visual.requires_grad_(True)
+    model.visual = None
+    text = ClipText(model)
+    if recipe.text == "all":
+        text.requires_grad_(True)
+    model.logit_scale.requires_grad_(False)
+    if getattr(model, "logit_bias", None) is not None:
+        model.logit_bias.requires_grad_(False)
+    return DualEncoder(image, text, _temporal(recipe, dim), float(model.logit_scale))
+
+
+def fitted_head(model: DualEncoder, base: StarterHead) -> StarterHead:
+    """``base`` with the maps that the model learned."""
+    image, text = model.image.linear, model.text.tower.linear  # type: ignore[union-attr]
+    arrays = [value.detach().float().cpu().numpy().T.copy() for layer in (image, text) for value in _of(layer)]
+    return replace(
+        base, image_weight_FJ=arrays[0], image_bias_J=arrays[1], text_weight_HJ=arrays[2], text_bias_J=arrays[3]
+    )
+
+
+def save_weights(model: DualEncoder, folder: Path, head: StarterHead | None, clip: dict[str, torch.Tensor]) -> None:
+    """Write what was fitted into ``folder``: the starter's head, or all of ``clip`` with what learned of it."""
+    if head is not None:
+        fitted_head(model, head).save(folder / HEAD)
+    else:
+        from safetensors.torch import save_file
+
+        learned = clip | _clip_state(model)
+        learned["logit_scale"] = model.log_scale.detach()
+        save_file(
+            {name: value.detach().float().cpu().contiguous().clone() for name, value in learned.items()}, folder / MODEL
+        )
+    if model.temporal is not None:
+        model.temporal.fitted().save(folder / TEMPORAL)
+
+
+def _clip_state(model: DualEncoder) -> dict[str, torch.Tensor]:
+    text = {name.removeprefix("model."): value for name, value in model.text.state_dict().items()}
+    return text | dict(model.image.state_dict())
+
+
+def _temporal(recipe: Recipe, dim: int) -> TemporalModule | None:
+    return TemporalModule(dim, recipe.width, recipe.heads, recipe.layers) if recipe.pooling == "temporal" else None
+
+
+def _take(layer: nn.Linear, weight_FJ: Any, bias_J: Any) -> None:
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(weight_FJ.T.copy()))
+        layer.bias.copy_(torch.from_numpy(bias_J))
+
+
+def _of(layer: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    return layer.weight, layer.bias

@@ -1,0 +1,124 @@
+"""Frames of pairs as they stream in: images from parquet and tar files, shots from their proxies.
+
+Legend: T frames, H x W pixels, C = RGB.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ops.core.errors import MediaError, StorageError
+from ops.core.settings import Settings
+from ops.embeddings.frames import read_frames, sample_positions
+from ops.shots.segment import proxy_key
+from ops.training.pairs import CaptionPair
+
+Pixels = NDArray[np.uint8]
+
+
+class Pictures:
+    """Reads the frames of pairs, from many threads. Files stay open until :meth:`close`."""
+
+    def __init__(self, settings: Settings, pairs: Sequence[CaptionPair], frames: int) -> None:
+        self._store = settings.store
+        self._frames = frames
+        self._opening = threading.Lock()
+        self._files: dict[str, _File] = {}
+        wanted = {settings.partition_of(pair.video_id) for pair in pairs if pair.shot_id}
+        shots = settings.lake.read("shots", sorted(wanted)).to_pylist() if wanted else []
+        self._shots = {shot["shot_id"]: shot for shot in shots}
+
+    def __enter__(self) -> Pictures:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
+
+    def frames_of(self, pair: CaptionPair) -> list[Pixels]:
+        """RGB frames of a pair, each (H, W, C): one of an image, up to the wanted number of a shot.
+
+        Raises ``MediaError`` for a picture, ``StorageError`` for a proxy, that cannot be read.
+        """
+        if not pair.shot_id:
+            return [_decoded(pair, self._file(pair.source).read(pair.member))]
+        shot = self._shots.get(pair.shot_id)
+        if shot is None:
+            raise StorageError(f"shot {pair.shot_id} is not in the catalogue any more")
+        length = shot["end_frame"] - shot["start_frame"]
+        key = proxy_key(pair.video_id, shot["start_frame"], shot["end_frame"])
+        try:
+            return list(read_frames(self._store, key, sample_positions(length, self._frames), length))
+        except StorageError as error:
+            raise StorageError(f"the proxy of shot {pair.shot_id} {error}") from error
+
+    def _file(self, source: str) -> _File:
+        with self._opening:
+            if source not in self._files:
+                self._files[source] = _Shard(source) if source.endswith(".tar") else _Parquet(source)
+            return self._files[source]
+
+
+class _File:
+    def read(self, member: str) -> bytes:
+        raise NotImplementedError
+
+    def close(self) -> None: ...
+
+
+class _Parquet(_File):
+    """The images of a parquet file, mapped into memory where it is not compressed."""
+
+    def __init__(self, source: str) -> None:
+        try:
+            self._images: Any = pq.read_table(source, columns=["image"], memory_map=True)["image"]
+        except (OSError, KeyError, pa.ArrowException) as error:
+            raise MediaError(f"{source} cannot be read: {error}") from error
+
+    def read(self, member: str) -> bytes:
+        return bytes(self._images[int(member)].as_py())
+
+
+class _Shard(_File):
+    """Members of a tar file by name."""
+
+    def __init__(self, source: str) -> None:
+        try:
+            with tarfile.open(source) as archive:
+                self._places = {member.name: (member.offset_data, member.size) for member in archive}
+            self._handle = open(source, "rb")  # noqa: SIM115 - stays open, close() closes it
+        except (OSError, tarfile.TarError) as error:
+            raise MediaError(f"{source} cannot be read: {error}") from error
+        self._reading = threading.Lock()
+
+    def read(self, member: str) -> bytes:
+        offset, size = self._places[member]
+        with self._reading:
+            self._handle.seek(offset)
+            return self._handle.read(size)
+
+    def close(self) -> None:
+        self._handle.close()
+
+
+def _decoded(pair: CaptionPair, data: bytes) -> Pixels:
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise MediaError(f"the picture {pair.member} of {pair.source} cannot be decoded: {error}") from error

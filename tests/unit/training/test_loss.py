@@ -1,0 +1,127 @@
+"""The loss against a reference of five lines; parts and workers against the whole batch."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ops.training.examples import Batch
+from ops.training.loss import backward_loss, sum_gradients, symmetric_infonce
+from ops.training.model import DualEncoder
+from tests.unit.training.conftest import examples, model
+
+
+def test_the_loss_is_the_mean_of_both_cross_entropies() -> None:
+    image, text = (np.random.default_rng(seed).normal(size=(6, 4)) for seed in (1, 2))
+    logits = 3.0 * image @ text.T
+    rows = -np.log(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).diagonal().mean()
+    columns = -np.log(np.exp(logits) / np.exp(logits).sum(axis=0, keepdims=True)).diagonal().mean()
+    found = symmetric_infonce(torch.from_numpy(image), torch.from_numpy(text), torch.tensor(3.0))
+    assert found.item() == pytest.approx((rows + columns) / 2)
+
+
+def a_batch() -> Batch:
+    torch.manual_seed(4)
+    pairs = examples()
+    return next(pairs.batches([pairs.choose(torch.arange(16))]))
+
+
+def reference(fitted: DualEncoder, batch: Batch) -> torch.Tensor:
+    """Plain backpropagation through the whole batch."""
+    image, text = fitted.encode(batch)
+    loss = symmetric_infonce(image, text, fitted.log_scale.exp())
+    loss.backward()
+    return loss
+
+
+def gradients(fitted: DualEncoder) -> dict[str, torch.Tensor]:
+    return {name: own.grad.clone() for name, own in fitted.named_parameters() if own.grad is not None}
+
+
+def assert_same(found: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor]) -> None:
+    assert set(found) == set(wanted)
+    for name, gradient in wanted.items():
+        torch.testing.assert_close(found[name], gradient, atol=1e-6, rtol=1e-5, msg=name)
+    assert max(gradient.abs().max() for gradient in wanted.values()) > 1e-3, "there is something to compare"
+
+
+@pytest.mark.parametrize("size", [0, 16, 5, 1])
+def test_parts_give_the_gradients_of_the_whole_batch(size: int) -> None:
+    whole, cut = model(drop=0.0), model(drop=0.0)
+    torch.nn.init.normal_(whole.temporal.widen.weight, std=0.1)  # type: ignore[union-attr]  # not zero: all of the head takes part
+    cut.load_state_dict(whole.state_dict())
+    batch = a_batch()
+    wanted = reference(whole, batch)
+    found = backward_loss(cut.encode, batch.parts(size), cut.log_scale, autocast=nullcontext)
+    assert found.item() == pytest.approx(wanted.item(), rel=1e-6)
+    assert_same(gradients(cut), gradients(whole))
+
+
+def test_a_part_sees_the_same_dropout_twice() -> None:
+    """Gradients of two runs of a part with other dropout would not be those of any loss: found by differences."""
+    fitted = model(drop=0.4, temporal=False)
+    parts = a_batch().parts(8)
+
+    def loss() -> torch.Tensor:
+        torch.manual_seed(7)
+        fitted.zero_grad()
+        return backward_loss(fitted.encode, parts, fitted.log_scale, autocast=nullcontext)
+
+    fitted.double()
+    parts = [part._map(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor) for part in parts]
+    weight = fitted.image.linear.weight  # type: ignore[union-attr]
+    loss()
+    slope = float(weight.grad[2, 3])  # type: ignore[union-attr,index]
+    values = []
+    for shift in (1e-2, -1e-2):
+        with torch.no_grad():
+            weight[2, 3] += shift  # type: ignore[index,operator]
+        values.append(loss().item())
+        with torch.no_grad():
+            weight[2, 3] -= shift  # type: ignore[index,operator]
+    assert (values[0] - values[1]) / 2e-2 == pytest.approx(slope, rel=2e-2, abs=1e-5)
+
+
+def test_what_is_locked_gets_no_gradient() -> None:
+    fitted = model()
+    fitted.text.requires_grad_(False)
+    backward_loss(fitted.encode, a_batch().parts(8), fitted.log_scale, autocast=nullcontext)
+    found = gradients(fitted)
+    assert not any(name.startswith("text") for name in found)
+    assert any(name.startswith("image") for name in found) and "log_scale" in found
+
+
+def _worker(rank: int, world: int, folder: str, size: int) -> None:
+    import torch.distributed as distributed
+
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world)
+    fitted = model(drop=0.0)
+    share = 16 // world
+    own = a_batch()._map(lambda tensor: tensor[rank * share : (rank + 1) * share])
+    loss = backward_loss(fitted.encode, own.parts(size), fitted.log_scale, autocast=nullcontext)
+    sum_gradients(fitted.learning())
+    torch.save({"loss": loss, "gradients": gradients(fitted)}, f"{folder}/{rank}.pt")
+    distributed.destroy_process_group()
+
+
+def spawned(work: Callable[..., Any], *arguments: Any) -> None:
+    torch.multiprocessing.spawn(work, args=(2, *arguments), nprocs=2, join=True)
+
+
+@pytest.mark.parametrize("size", [0, 4])
+def test_two_workers_give_the_loss_and_gradients_of_one(tmp_path: Path, size: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        spawned(_worker, folder, size)
+        found = [torch.load(f"{folder}/{rank}.pt") for rank in (0, 1)]
+    one = model(drop=0.0)
+    wanted = reference(one, a_batch())
+    for worker in found:
+        assert worker["loss"].item() == pytest.approx(wanted.item(), rel=1e-6)
+        assert_same(worker["gradients"], gradients(one))

@@ -1,0 +1,180 @@
+"""Pairs from films, parquet and WebDataset shards, the table they lie in, and what is wrong with some of them."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ops.core.errors import UsageError
+from ops.core.settings import Settings
+from ops.core.types import SilentProgress
+from ops.training.pair_table import TABLE, build_pairs, store_pairs, stored_pairs
+from ops.training.pairs import CaptionPair, digest_of_pairs, require_pairs, split_by_show
+from ops.training.pictures import Pictures
+from ops.training.sources import gather
+from ops.videos.forgotten import leave_tombstone
+from tests.lakes import video_id
+from tests.unit.training.conftest import jpeg, shot_id, write_captions
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+BOTH = [video_id(0), video_id(1)]
+
+
+def parquet(path: Path, rows: list[dict[str, Any]]) -> Path:
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def shard(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+def test_annotated_films_become_rows_and_a_second_run_writes_nothing(settings: Settings) -> None:
+    report = build_pairs(settings, BOTH, NOW, SilentProgress())
+    assert report.details["pairs"] == 10 and report.details["captions"] == 20
+    assert report.details["shows"] == ["show 0", "show 1"] and report.checks[0].passed
+    again = build_pairs(settings, BOTH, datetime.now(UTC), SilentProgress())
+    assert again.changed == 0 and again.data_version == report.data_version
+    pairs = {pair.shot_id: pair for pair in stored_pairs(settings)}
+    assert pairs[shot_id(1, 3)].captions == ("shot 3", "part 3 of it")
+    with Pictures(settings, list(pairs.values()), 4) as pictures:
+        frames = pictures.frames_of(pairs[shot_id(1, 3)])
+    assert len(frames) == 4 and frames[0].shape[2] == 3
+
+
+def test_a_film_without_captions_any_more_loses_its_pairs(settings: Settings, tmp_path: Path) -> None:
+    build_pairs(settings, BOTH, NOW, SilentProgress())
+    (tmp_path / "film0.mp4.captions.jsonl").unlink()
+    build_pairs(settings, BOTH, NOW, SilentProgress())
+    assert {pair.video_id for pair in stored_pairs(settings)} == {video_id(1)}
+
+
+def test_ranges_are_tied_to_the_shot_that_covers_them_and_others_are_named(settings: Settings, tmp_path: Path) -> None:
+    rows = [
+        {"start_frame": 2, "end_frame": 24, "captions": ["nearly shot 0"]},
+        {"start_frame": 36, "end_frame": 60, "captions": ["half of two"]},
+        {"start_frame": 72, "end_frame": 96, "captions": ["", " "]},
+        {"start_frame": 72, "end_frame": 96},
+        {"captions": ["no frames"]},
+    ]
+    film = tmp_path / "film0.mp4"
+    (tmp_path / "film0.mp4.captions.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    found = gather(settings, [film])
+    assert [(pair.shot_id, pair.captions) for pair in found.learn] == [(shot_id(0, 0), ("nearly shot 0",))]
+    reasons = list(found.refused.values())
+    assert "36 to 60 are no shot" in reasons[0] and reasons[1] == reasons[2] == "has no caption"
+    assert "names no frames" in reasons[3] and all("line" in thing for thing in found.refused)
+
+
+def test_parquet_of_images_and_of_shots(settings: Settings, tmp_path: Path) -> None:
+    images = [{"image": jpeg((9 * n, 0, 0)), "captions": [f"red {n}", ""], "show": f"s{n % 2}"} for n in range(4)]
+    images += [{"image": jpeg((0, 9, 0)), "captions": [], "show": ""}, {"image": b"", "captions": ["a"], "show": ""}]
+    shots = [
+        {"shot_id": shot_id(1, 0), "captions": ["the first"]},
+        {"shot_id": "feedfeedfeedfeed:0", "captions": ["?"]},
+    ]
+    found = gather(settings, [parquet(tmp_path / "i.parquet", images), parquet(tmp_path / "s.parquet", shots)])
+    assert [pair.captions for pair in found.learn] == [*((f"red {n}",) for n in range(4)), ("the first",)]
+    assert [pair.show for pair in found.learn] == ["s0", "s1", "s0", "s1", "show 1"]
+    assert sorted(found.refused.values()) == [
+        "has no caption",
+        "has no picture",
+        "shot feedfeedfeedfeed:0 is not in the catalogue",
+    ]
+    assert store_pairs(settings, found.learn, NOW)
+    assert not store_pairs(settings, found.learn, datetime.now(UTC)), "the same rows write nothing"
+    assert len(settings.lake.read(TABLE)) == 4
+    with Pictures(settings, found.learn, 2) as pictures:
+        assert abs(int(pictures.frames_of(found.learn[3])[0][0, 0, 0]) - 27) < 6
+
+
+def test_webdataset_shards(settings: Settings, tmp_path: Path) -> None:
+    members = {
+        "a.jpg": jpeg((200, 0, 0)),
+        "a.txt": b"red\n\nvery red\n",
+        "b.png": jpeg((0, 200, 0)),
+        "b.json": b'{"caption": "green", "show": "meadows"}',
+        "c.jpg": jpeg((0, 0, 200)),
+        "d.txt": b"no picture",
+    }
+    found = gather(settings, [shard(tmp_path / "web-00001.tar", members)])
+    assert [(pair.show, pair.captions) for pair in found.learn] == [
+        ("web", ("red", "very red")),
+        ("meadows", ("green",)),
+    ]
+    assert sorted(found.refused.values()) == ["has no caption", "has no picture"]
+    with Pictures(settings, found.learn, 2) as pictures:
+        assert pictures.frames_of(found.learn[1])[0][0, 0, 1] > 150
+
+
+def test_a_folder_keeps_its_test_split_closed(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for split, colour in (("train", 10), ("dev", 90)):
+        parquet(folder / f"set_{split}.parquet", [{"image": jpeg((colour, 0, 0)), "captions": [split]}])
+    (folder / "set_test.parquet").write_text("would fail if it were opened")
+    found = gather(settings, [folder])
+    assert [pair.captions[0] for pair in found.learn] == ["train"]
+    assert [pair.captions[0] for pair in found.validate] == ["dev"]
+
+
+def test_films_that_are_not_there_any_more_are_named(settings: Settings, tmp_path: Path) -> None:
+    write_captions(tmp_path / "unknown.mp4", 2)
+    leave_tombstone(settings, video_id(1), NOW)
+    found = gather(settings, [tmp_path])
+    assert {pair.video_id for pair in found.learn} == {video_id(0)}
+    reasons = sorted(found.refused.values())
+    assert "needle ingest" in reasons[1] and reasons[0] == "its film is forgotten"
+    table = parquet(tmp_path / "s.parquet", [{"shot_id": shot_id(1, 0), "captions": ["forgotten"]}])
+    assert "not in the catalogue" in next(iter(gather(settings, [table]).refused.values()))
+
+
+def test_what_holds_no_captioned_data_is_refused(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for path in (tmp_path / "empty", tmp_path / "proxy.mp4"):
+        with pytest.raises(UsageError, match="holds no captioned data"):
+            gather(settings, [path])
+    with pytest.raises(UsageError, match="does not exist"):
+        gather(settings, [tmp_path / "none.parquet"])
+    (tmp_path / "text.parquet").write_text("no parquet")
+    (tmp_path / "text.tar").write_text("no archive, but long enough to be one " * 40)
+    parquet(tmp_path / "other.parquet", [{"image": b"", "caption": "a"}])
+    for name in ("text.parquet", "text.tar", "other.parquet"):
+        with pytest.raises(UsageError, match=name):
+            gather(settings, [tmp_path / name])
+
+
+def pair(number: int, show: str) -> CaptionPair:
+    return CaptionPair(pair_id=str(number), kind="image", show=show, captions=("a",), input_hash=str(number))
+
+
+def test_shows_are_never_cut_in_two() -> None:
+    pairs = [pair(number, f"show {number % 7}") for number in range(70)]
+    learn, validate = split_by_show(pairs, 0.3)
+    assert {own.show for own in learn} & {own.show for own in validate} == set()
+    assert len({own.show for own in validate}) == 2 and len(learn) + len(validate) == 70
+    assert split_by_show(list(reversed(pairs)), 0.3)[1] == list(reversed(validate)), "whatever the order"
+    one = [pair(number, "only") for number in range(3)]
+    assert split_by_show(one, 0.5) == (one, [])
+    assert digest_of_pairs(pairs) == digest_of_pairs(list(reversed(pairs))) != digest_of_pairs(pairs[1:])
+
+
+def test_too_few_pairs_are_refused() -> None:
+    for pairs, reason in (([], "no captioned pairs"), ([pair(0, "a")], "one captioned pair")):
+        with pytest.raises(UsageError, match=reason):
+            require_pairs(pairs, 1)
+    with pytest.raises(UsageError, match="batch of 3 is larger than the data, 2 pairs"):
+        require_pairs([pair(0, "a"), pair(1, "a")], 3)

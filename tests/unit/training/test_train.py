@@ -1,0 +1,176 @@
+"""The whole way: from captioned footage to an encoder of the home, and what must not be overwritten."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from ops.cli.main import cli
+from ops.core.errors import EncoderError, TrainingError, UsageError
+from ops.core.settings import Settings, load_settings
+from ops.core.types import SilentProgress
+from ops.embeddings.encoder import load_encoder, resolve_encoder
+from ops.training.recipes import RECIPES, recipe_of
+from ops.training.train import Trained, train
+from tests.unit.training.conftest import jpeg
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def trained(settings: Settings, data: list[Path], name: str = "", **changes: Any) -> Trained:
+    return train(settings, recipe_of("debug", **changes), data, NOW, SilentProgress(), name=name, threads=1)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("pooling", ["mean", "temporal"])
+def test_a_fine_tuned_starter_is_an_encoder_of_the_home(settings: Settings, tmp_path: Path, pooling: str) -> None:
+    made = trained(settings, [tmp_path], "mine", pooling=pooling, hold_out=0.5, learning_rate=0.01)
+    found = resolve_encoder(load_settings(home=settings.home, encoder="finetuned:mine"))
+    encoder = load_encoder(found.encoder_id, settings.home)
+    base = load_encoder("starter", settings.home)
+    assert made.is_new and made.encoder_id == found.encoder_id == encoder.encoder_id != base.encoder_id
+    frames = encoder.encode_frames(np.random.default_rng(0).integers(0, 256, (3, 40, 60, 3), dtype=np.uint8))
+    text = encoder.encode_text(["shot 1"])
+    for vectors in (frames, text, encoder.pool(frames)[None]):
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert not np.allclose(text, base.encode_text(["shot 1"]), atol=1e-4)
+    told = json.loads((made.folder / "encoder.json").read_text())
+    assert told["pairs"] == 5 and told["recipe"]["pooling"] == pooling and told["base_id"] == base.encoder_id
+    assert told["validation"]["pairs"] == 5 and set(told["shows"]).isdisjoint(told["validation"]["shows"])
+    assert set(told["validation"]["encoder"]["text_to_video"]) >= {"r@1", "r@10_interval", "median_rank", "ndcg@10"}
+    assert (made.folder / "temporal.npz").exists() == (pooling == "temporal")
+    assert not (settings.home / "training" / "mine").exists(), "what a fit leaves behind is the encoder"
+
+
+def test_the_same_again_is_there_already_and_another_is_not_overwritten(settings: Settings, tmp_path: Path) -> None:
+    made = trained(settings, [tmp_path])
+    before = files_of(made.folder)
+    again = trained(settings, [tmp_path])
+    assert again.name == made.name and not again.is_new
+    with pytest.raises(UsageError, match="holds another encoder"):
+        trained(settings, [tmp_path], made.name, seed=1)
+    assert files_of(made.folder) == before
+    (made.folder / "head.npz").unlink()
+    other = trained(settings, [tmp_path], "second")
+    assert files_of(other.folder)["head.npz"] == before["head.npz"], "the same recipe gives the same bytes"
+
+
+def test_a_stopped_fit_goes_on_and_a_broken_checkpoint_is_left_alone(settings: Settings, tmp_path: Path) -> None:
+    class Stopping(SilentProgress):
+        steps = 0
+
+        def advance(self, stage: str, amount: float = 1) -> None:
+            self.steps += stage == "training"
+            if self.steps == 3:
+                raise KeyboardInterrupt
+
+    whole = trained(settings, [tmp_path], "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, recipe_of("debug"), [tmp_path], NOW, Stopping(), name="half", threads=1)
+    checkpoint = settings.home / "training" / "half" / "checkpoint.pt"
+    assert checkpoint.exists() and not (settings.home / "encoders" / "half").exists()
+    with pytest.raises(TrainingError, match="another recipe, base or data"):
+        trained(settings, [tmp_path], "half", seed=1)
+    assert trained(settings, [tmp_path], "half").encoder_id == whole.encoder_id
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image": "locked"},
+        {"image": "last", "last_blocks": 1, "pooling": "mean"},
+        {"image": "all", "text": "locked", "micro_batch": 2},
+        {"image": "locked", "text": "locked"},
+    ],
+)
+def test_any_open_clip_model_learns_what_is_not_locked(
+    settings: Settings, tmp_path: Path, tiny_clip: str, changes: dict[str, Any]
+) -> None:
+    made = trained(settings, [tmp_path], "clip", base=tiny_clip, learning_rate=0.01, **changes)
+    encoder = load_encoder(made.encoder_id, settings.home)
+    base = load_encoder(tiny_clip, settings.home)
+    frame = np.random.default_rng(0).integers(0, 256, (1, 40, 60, 3), dtype=np.uint8)
+    image_moved = not np.allclose(encoder.encode_frames(frame), base.encode_frames(frame), atol=1e-4)
+    text_moved = not np.allclose(encoder.encode_text(["shot 1"]), base.encode_text(["shot 1"]), atol=1e-4)
+    assert image_moved == (changes["image"] != "locked") and text_moved == (changes.get("text") != "locked")
+    assert made.encoder_id.startswith("finetuned_needle_trained") and encoder.dim == 32
+
+
+def test_the_command_trains_and_tells_what_it_set_aside(settings: Settings, tmp_path: Path) -> None:
+    rows = [{"image": jpeg((9 * n, 40, 0)), "captions": [f"colour {n}"]} for n in range(6)]
+    rows += [{"image": b"no picture", "captions": ["broken"]}, {"image": jpeg((0, 0, 0)), "captions": []}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "data.parquet")
+    arguments = ["train", "--recipe", "debug", "--data", str(tmp_path / "data.parquet"), "--name", "mine", "--json"]
+    done = CliRunner().invoke(cli, [*arguments, "--home", str(settings.home)], standalone_mode=False)
+    assert done.return_value == 3 and "cannot be decoded" in done.stderr and "has no caption" in done.stderr
+    told = json.loads(done.stdout)
+    assert told["name"] == "mine" and told["encoder_id"] and told["recipe"]["name"] == "debug"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"batch": 500}, "larger than the data"),
+        ({"epochs": 0}, "at least 1"),
+        ({"learning_rate": -1.0}, "above 0"),
+        ({"base": "open_clip:"}, "base 'open_clip:'"),
+        ({"hold_out": 1.5}, "below 1"),
+        ({"base": "open_clip:x/y", "space": "joint", "pooling": "mean"}, "for the starter encoder"),
+        ({"image": "locked", "text": "locked", "pooling": "mean"}, "nothing learns"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    settings: Settings, tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(UsageError, match=reason):
+        trained(settings, [tmp_path], "mine", **changes)
+    assert not (settings.home / "encoders").exists()
+
+
+def test_weights_that_cannot_be_read_are_refused(settings: Settings, tmp_path: Path, tiny_clip: str) -> None:
+    (tmp_path / "text.pt").write_text("no weights")
+    with pytest.raises(EncoderError, match=r"text\.pt"):
+        trained(settings, [tmp_path], "mine", base=f"open_clip:needle-trained/{tmp_path}/text.pt")
+    made = trained(settings, [tmp_path], "clip", base=tiny_clip, image="locked")
+    (made.folder / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(EncoderError, match=r"model\.safetensors"):
+        load_encoder("finetuned:clip", settings.home)
+    (made.folder / "encoder.json").write_text("[]")
+    with pytest.raises(EncoderError, match=r"encoder\.json"):
+        load_encoder("finetuned:clip", settings.home)
+
+
+def test_a_name_is_no_path(settings: Settings, tmp_path: Path) -> None:
+    for name in ("../up", "A B", ".hidden"):
+        with pytest.raises(UsageError, match="--name"):
+            trained(settings, [tmp_path], name)
+
+
+def test_without_data_the_catalogue_is_learned_from_and_no_captions_are_said(
+    settings: Settings, tmp_path: Path
+) -> None:
+    assert trained(settings, []).lineage["pairs"] == 10
+    for number in (0, 1):
+        (tmp_path / f"film{number}.mp4.captions.jsonl").unlink()
+    with pytest.raises(UsageError, match="no captioned pairs"):
+        trained(settings, [])
+
+
+def test_every_recipe_is_frozen_and_makes_sense() -> None:
+    for name, build in RECIPES.items():
+        assert build().name == name and build() == build()
+        assert replace(build(), seed=5).digest() != build().digest()
+    with pytest.raises(UsageError, match="no recipe 'x'"):
+        recipe_of("x")
