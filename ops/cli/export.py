@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ops.exports.clip import Pick
     from ops.search.query import Query
 
-Provenance = dict[str, dict[str, Any]]
-
 
 @click.command(name="export")
 @click.argument("more", nargs=-1, metavar="[SHOT]...")
@@ -69,10 +67,10 @@ def command(
     if bool(chosen) == (query is not None):
         raise UsageError("say what to export: --shots SHOT..., or --query TEXT (not both)")
     _require_free(target, force)
-    picks, provenance = ([Pick(shot_id=shot) for shot in chosen], Provenance())
+    picks = [Pick(shot_id=shot) for shot in chosen]
     if query is not None:
-        picks, provenance = _found(settings, query_from(query, limit, options))
-    clips = clips_of(settings, picks, provenance, handles=handles)
+        picks = _found(settings, query_from(query, limit, options))
+    clips = clips_of(settings, picks, handles=handles)
     report = export(settings, clips, name, target, title=title or query or target.stem)
     _tell(report, as_json)
     return EXIT_SET_ASIDE if report.missing else 0
@@ -85,27 +83,20 @@ def _require_free(target: Path, force: bool) -> None:
         raise UsageError(f"{target} is there already: choose another name, or add --force to replace it")
 
 
-def _found(settings: Settings, query: Query) -> tuple[list[Pick], Provenance]:
-    """The clips that a search finds, and where each comes from. Raises ``UsageError`` where it finds none."""
-    from ops.exports.clip import Pick
+def _found(settings: Settings, query: Query) -> list[Pick]:
+    """The clips that a search finds, with where each comes from. Raises ``UsageError`` where it finds none."""
+    from ops.exports.picks import picks_of
     from ops.search.search import Searcher
 
     answer = Searcher(settings).search(query)
     if not answer["hits"]:
         raise UsageError(f"nothing matches {query.text!r}: nothing was written")
-    hits = answer["hits"]
-    if query.min_relevance is None:  # what `needle search` shows: not what most likely was not meant
-        hits = [hit for hit in hits if hit["relevance"] >= answer["cutoff"]] or hits
-    stamps = {name: answer[name] for name in ("encoder_id", "index_version")}
-    provenance = {
-        hit["shot_id"]: {"query": query.text, "score": hit["score"], "relevance": hit["relevance"], **stamps}
-        for hit in hits
-    }
-    picks = []
-    for hit in hits:
-        match = hit.get("match") or hit
-        picks.append(Pick(shot_id=hit["shot_id"], in_frame=match["start_frame"], out_frame=match["end_frame"]))
-    return picks, provenance
+    picks = picks_of(answer)
+    if not picks:
+        raise UsageError(
+            f"nothing clearly matches {query.text!r}: nothing was written; --min-relevance 0 exports the nearest"
+        )
+    return picks
 
 
 def _tell(report: ExportReport, as_json: bool) -> None:

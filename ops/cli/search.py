@@ -8,6 +8,7 @@ import click
 
 from ops.cli.main import printable
 from ops.cli.options import json_option, print_json, query_from, query_options, setting_options, settings_from
+from ops.search.relevance import is_shown
 from ops.search.search import Searcher
 
 
@@ -39,20 +40,20 @@ def command(text: str, limit: int, as_json: bool, **options: Any) -> None:
 def print_hits(answer: dict[str, Any]) -> None:
     """One line a hit (rank, relevance, score, show, timecode, frames, shot id) and what else speaks for it.
 
-    Hits under the cutoff are left out, unless a relevance was asked for or nothing lies above it.
+    Hits under the cutoff are left out, unless their lines were found, a relevance was asked for, or no hit
+    lies above it.
     """
     # That only pictures were searched is worth a line where somebody quoted words.
     if answer["reading"]["dialogue"] or '"' in answer["query"]["text"]:
         click.echo(printable(answer["reading"]["why"]), err=True)
     hits, cutoff = answer["hits"], answer["cutoff"]
-    shown = hits
-    if answer["query"]["min_relevance"] is None:
-        shown = [hit for hit in hits if hit["relevance"] >= cutoff] or hits
+    meant = [hit for hit in hits if is_shown(hit["relevance"], hit["matched"], cutoff)]
+    shown = hits if answer["query"]["min_relevance"] is not None else meant or hits
     for hit in shown:
         _print_hit(hit)
     if not hits:
         click.echo(_nothing(answer), err=True)
-    elif shown[0]["relevance"] < cutoff:
+    elif not meant:
         click.echo("nothing clearly matches: these are the nearest, try other words", err=True)
     elif len(shown) < len(hits):
         click.echo(

@@ -21,6 +21,7 @@ from ops.core.storage import ObjectStore, local_path_of
 from ops.core.tables import Lake, partition_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+_PUBLIC_URL = r"^(https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,4}|:[1-5]\d{4})?/?)?$"
 
 
 def _absolute(path: Path) -> Path:
@@ -71,6 +72,9 @@ class Settings(BaseSettings):
     )
     qdrant_url: str = Field(default="", description="a Qdrant server or cluster instead of the embedded engine")
     qdrant_api_key: SecretStr = Field(default=SecretStr(""), description="API key of the Qdrant server")
+    public_url: Annotated[str, Field(pattern=_PUBLIC_URL), AfterValidator(_address)] = Field(
+        default="", description="address under which people reach the service through a proxy: https://needle.example"
+    )
     tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(), description="API tokens, separated by commas; required to serve beyond loopback"
     )

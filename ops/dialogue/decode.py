@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterator
 
 from ops.core.errors import MediaError
+from ops.dialogue.alphabets import code_page_of
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -19,12 +21,13 @@ SAMPLE = 64 << 10
 LAST_RESORT = "cp1252"
 
 
-def text_of(data: bytes) -> tuple[str, str]:
+def text_of(data: bytes, language: str = "") -> tuple[str, str]:
     """``(text, guessed encoding)``; the second is empty where nothing had to be guessed.
 
-    A byte order mark counts first, then UTF-8, then UTF-16 without a mark, then a guess from the bytes. A wrong
-    guess can cost accents but no line: an encoding under which lines would vanish is not taken, and what it cannot
-    decode becomes a replacement sign. Raises ``MediaError`` where the bytes are no text.
+    A byte order mark counts first, then UTF-8, then UTF-16 without a mark, then letters that the ``language`` (ISO
+    639-1, empty where not known) or another one uses, then a guess from the bytes. A wrong guess can cost accents
+    but no line: an encoding under which lines would vanish is not taken, and what it cannot decode becomes a
+    replacement sign. Raises ``MediaError`` where the bytes are no text.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
@@ -34,7 +37,7 @@ def text_of(data: bytes) -> tuple[str, str]:
     try:
         return data.decode(), ""
     except UnicodeDecodeError:
-        return _guessed(data)
+        return _guessed(data, language)
 
 
 def _without_mark(data: bytes) -> str:
@@ -45,16 +48,23 @@ def _without_mark(data: bytes) -> str:
     raise MediaError("it holds binary data, no subtitles: is its name right?")
 
 
-def _guessed(data: bytes) -> tuple[str, str]:
-    from charset_normalizer import from_bytes
-
-    best = from_bytes(_sample(data)).best()
-    for encoding in (best.encoding if best else LAST_RESORT, LAST_RESORT):
+def _guessed(data: bytes, language: str) -> tuple[str, str]:
+    for encoding in _candidates(_sample(data), language):
         text = data.decode(encoding, "replace")
         if all(text.count(sign) == data.count(sign.encode()) for sign in _SIGNS_OF_LINES):
             return text, encoding
     # Every byte is a sign in latin-1, so this cannot lose one.
     return data.decode("latin-1"), "latin-1"
+
+
+def _candidates(sample: bytes, language: str) -> Iterator[str]:
+    page = code_page_of(sample, language)
+    if page:
+        yield page
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(sample).best()
+    yield from (best.encoding, LAST_RESORT) if best else (LAST_RESORT,)
 
 
 def _sample(data: bytes) -> bytes:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from ops.dialogue.parse import Cue, Parsed
 
@@ -63,21 +65,56 @@ def joined(sources: Iterable[Sequence[Line]]) -> list[Line]:
     Lines are equal that have the same words at the same time (within half a second) in the same language; a
     source whose language is not known may be any. An equal line that knows its language gives it.
     """
-    kept: dict[str, list[Line]] = {}
+    kept: dict[str, _Said] = {}
     for lines in sources:
         # Within one source nothing but an exact repetition is dropped: people do say things twice.
         own: dict[str, list[Line]] = {}
         for line in dict.fromkeys(lines):
             key = " ".join(line.text.casefold().split())
-            same = next((other for other in kept.get(key, []) if _is_same(other, line)), None)
-            if same is None:
+            if key not in kept or not kept[key].has(line):
                 own.setdefault(key, []).append(line)
-            elif line.language and not same.language:
-                kept[key][kept[key].index(same)] = replace(same, language=line.language)
         for key, new in own.items():
-            kept.setdefault(key, []).extend(new)
-    every = [line for lines in kept.values() for line in lines]
+            kept.setdefault(key, _Said()).add(new)
+    every = [line for said in kept.values() for line in said.lines()]
     return sorted(every, key=lambda line: (line.start_s, line.end_s, line.language, line.text))
+
+
+class _Said:
+    """Lines of the same words, by language and by start: files that say one thing ten thousand times are not slow."""
+
+    def __init__(self) -> None:
+        self._by_language: dict[str, list[Line]] = {}
+
+    def add(self, lines: Iterable[Line]) -> None:
+        for line in lines:
+            self._by_language.setdefault(_base(line.language), []).append(line)
+        for known in self._by_language.values():
+            known.sort(key=_start)
+
+    def has(self, line: Line) -> bool:
+        """Whether it was said already; what was, without a language, takes that of the line."""
+        base = _base(line.language)
+        for language in (base, "") if base else tuple(self._by_language):
+            known = self._by_language.get(language, [])
+            at = bisect_left(known, line.start_s - SAME_START_S, key=_start)
+            while at < len(known) and known[at].start_s <= line.start_s + SAME_START_S:
+                if _is_same(known[at], line):
+                    if line.language and not known[at].language:
+                        known[at] = replace(known[at], language=line.language)
+                    return True
+                at += 1
+        return False
+
+    def lines(self) -> Iterable[Line]:
+        return chain.from_iterable(self._by_language.values())
+
+
+def _base(language: str) -> str:
+    return language.partition("-")[0]
+
+
+def _start(line: Line) -> float:
+    return line.start_s
 
 
 def bounded_notes(notes: Sequence[str]) -> list[str]:
@@ -87,7 +124,7 @@ def bounded_notes(notes: Sequence[str]) -> list[str]:
 
 
 def _is_same(one: Line, other: Line) -> bool:
-    languages = {one.language.split("-")[0], other.language.split("-")[0]} - {""}
+    languages = {_base(one.language), _base(other.language)} - {""}
     return len(languages) < 2 and abs(one.start_s - other.start_s) <= SAME_START_S
 
 

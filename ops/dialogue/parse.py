@@ -11,13 +11,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import groupby, takewhile
 
 from ops.core.errors import MediaError
 from ops.dialogue.plain import plain_text
 
 MOST_CUES = 100_000
 """Cues of one file that are read: a film of three hours has some 3,000."""
+MOST_LINES = 1_000_000
+"""Lines of a file, blank ones too: ten for each of the cues that are read."""
 
 _STAMP = r"(-?)\s*(?:(\d{1,4})\s*:)?\s*(\d{1,3})\s*:\s*(\d{1,3})(?:\s*[.,]\s*(\d{1,6}))?"
 _TIMES = re.compile(rf"\s*{_STAMP}\s*-{{1,2}}>\s*{_STAMP}")
@@ -59,10 +61,14 @@ class Parsed:
 def parse(text: str, suffix: str) -> Parsed:
     """The cues of a file whose name ends with ``suffix``: srt, vtt, ass or ssa.
 
-    The content decides where it is another of these. Raises ``MediaError`` where there is no cue in it.
+    The content decides where it is another of these. Takes time in proportion to the length of the text. Raises
+    ``MediaError`` where there is no cue in it, or where it has more than a million lines.
     """
     result = Parsed()
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if (count := text.count("\n") + 1) > MOST_LINES:
+        raise MediaError(f"it has {count:,} lines, and at most {MOST_LINES:,} are read: it is no film's subtitles")
+    lines = text.split("\n")
     events = suffix in ("ass", "ssa") or "[events]" in text[:100_000].lower()
     if events:
         _parse_events(lines, "ssa" if suffix == "ssa" else "ass", result)
@@ -121,10 +127,10 @@ def _without_counter(body: list[str]) -> list[str]:
 
 def _note_loose(lines: list[str], start: int, end: int, kind: str, result: Parsed) -> None:
     """Tell of text that stands between cues and is neither a note nor the name or number of the next cue."""
-    blocks: list[list[int]] = [[]]
-    for number in range(start, end):
-        blocks = [*blocks, []] if not lines[number].strip() else [*blocks[:-1], [*blocks[-1], number]]
-    for block in filter(None, blocks):
+    for is_blank, numbers in groupby(range(start, end), lambda number: not lines[number].strip()):
+        if is_blank:
+            continue
+        block = list(numbers)
         first = lines[block[0]].strip().lstrip("\ufeff")
         is_name = end < len(lines) and block == [end - 1]
         if not is_name and not (kind == "vtt" and first.startswith(_NO_CUES)):

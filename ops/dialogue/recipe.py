@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-RECIPE = 1
+RECIPE = 2
 """Changes with how subtitles are read: films are read again then."""
 
 

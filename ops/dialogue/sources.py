@@ -67,7 +67,7 @@ def _of_sidecar(sidecar: Sidecar, length_s: float, delay_s: float) -> Source:
         data = read_sidecar(sidecar, MOST_BYTES)
         if not data.strip():
             raise MediaError("the file is empty: copy it again")
-        text, guessed = text_of(data)
+        text, guessed = text_of(data, sidecar.language)
         parsed = parse(text, sidecar.suffix)
     except MediaError as error:
         return replace(bare, reason=str(error))
@@ -86,7 +86,7 @@ def _of_track(settings: Settings, video: dict[str, Any], track: Track, length_s:
     parsed = Parsed()
     try:
         packets = list(read_track(video["path"], track, settings.scratch))
-        for packet, raw in zip(packets, _texts(packets, track.kind), strict=True):
+        for packet, raw in zip(packets, _texts(packets, track), strict=True):
             if track.kind != "mov_text" or raw:  # an mp4 fills the time between lines with empty packets
                 cue = cue_of(packet.start_s, packet.end_s, raw)
                 parsed.add(0, cue.start_s, cue.end_s, raw, track.kind)
@@ -96,14 +96,14 @@ def _of_track(settings: Settings, video: dict[str, Any], track: Track, length_s:
     return replace(bare, lines=lines, notes=notes)
 
 
-def _texts(packets: Sequence[Packet], kind: str) -> Iterator[str]:
+def _texts(packets: Sequence[Packet], track: Track) -> Iterator[str]:
     """The marked-up text of each packet; one encoding for the whole track."""
-    payloads = [_payload(packet.data, kind) for packet in packets]
-    encoding = text_of(b"\n".join(payloads).replace(b"\0", b" "))[1] or "utf-8"
+    payloads = [_payload(packet.data, track.kind) for packet in packets]
+    encoding = text_of(b"\n".join(payloads).replace(b"\0", b" "), track.language)[1] or "utf-8"
     for payload in payloads:
         text = payload.decode(encoding, "replace")
         # Matroska leaves out what it has elsewhere: ReadOrder, Layer, Style, Name, margins, Effect come before it.
-        yield text.split(",", 8)[-1] if kind == "ass" else text
+        yield text.split(",", 8)[-1] if track.kind == "ass" else text
 
 
 def _payload(data: bytes, kind: str) -> bytes:

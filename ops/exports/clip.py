@@ -30,11 +30,15 @@ NO_TIMECODE = "00:00:00:00"
 
 @dataclass(frozen=True, kw_only=True)
 class Pick:
-    """A wanted clip: a shot, or half-open source frames ``[in_frame, out_frame)`` that may lie outside of it."""
+    """A wanted clip: a shot, or half-open source frames ``[in_frame, out_frame)`` that may lie outside of it.
+
+    ``provenance`` tells what found it: query, score, relevance, encoder_id, index_version.
+    """
 
     shot_id: str
     in_frame: int | None = None
     out_frame: int | None = None
+    provenance: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +208,8 @@ def clips_of(
 ) -> list[Clip]:
     """The clips of ``picks``, in their order, with what the lake knows of them.
 
-    ``provenance`` by shot id holds query, score, relevance, encoder_id and index_version; the detector is added.
+    ``provenance`` by shot id holds query, score, relevance, encoder_id and index_version of picks that carry none
+    of their own; the detector is added.
     ``handles`` are frames on both sides, cut off at the ends of the film. Raises ``NotFoundError`` for a shot that
     is not in the catalogue, ``UsageError`` for marks that lie outside of the film or hold no frame.
     """
@@ -221,7 +226,8 @@ def clips_of(
             raise NotFoundError(
                 f"no shot {pick.shot_id!r} in the catalogue: `needle shots VIDEO` lists those of a video"
             )
-        told = {"detector": shot["detector"], **((provenance or {}).get(pick.shot_id) or {})}
+        own = pick.provenance if pick.provenance is not None else (provenance or {}).get(pick.shot_id)
+        told = {"detector": shot["detector"], **(own or {})}
         clips.append(_clip(pick, shot, film, handles, told))
     return clips
 

@@ -36,9 +36,9 @@ class HitWriter:
         shot_ids = [each.shot_id for each in page] + [each.then.shot_id for each in page if each.then]
         details = self._details.of(shot_ids)
         scores = self._probes.matching(shot_ids)
-        for shot_id in shot_ids:
-            if shot_id not in details:
-                log.warning("shot %s is indexed but not in the lake: left out; run `needle ingest`", shot_id)
+        if gone := [shot_id for shot_id in shot_ids if shot_id not in details]:
+            # Not wrong while somebody pages through a version from before `needle forget`.
+            log.warning("%d shots are indexed but not in the lake (%s): left out", len(gone), gone[0])
         known = [each for each in page if each.shot_id in details and (not each.then or each.then.shot_id in details)]
         hits = []
         for rank, each in enumerate(known, start=offset + 1):

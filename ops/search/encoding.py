@@ -90,7 +90,7 @@ class QueryEncoder:
 def _unknown_shot(shot_id: str, frame: int, starts: Sequence[int]) -> NotFoundError:
     video_id = shot_id.rpartition(":")[0]
     if not starts:
-        return NotFoundError(f"no shot {shot_id!r}: the catalogue has no video {video_id}; `needle status` lists them")
+        return NotFoundError(f"no shot {shot_id!r}: the catalogue has no video {video_id}")
     nearest = sorted(sorted(starts, key=lambda start: abs(start - frame))[:3])
     known = ", ".join(f"{video_id}:{start}" for start in nearest)
     return NotFoundError(f"no shot {shot_id!r} is indexed; shots near that frame: {known}")

@@ -116,7 +116,7 @@ class Query:
         require_text(self.text)
         has_text = bool(self.text.strip())
         if not has_text and not self.like and not self.conditions:
-            raise UsageError("the query is empty: describe what to look for, or give --like a shot id or a picture")
+            raise UsageError("the query is empty: describe what to look for, or give a shot or a picture as an example")
         if not 1 <= self.limit <= MAX_LIMIT:
             raise UsageError(f"limit = {self.limit}: give 1 to {MAX_LIMIT}")
         if not 0 <= self.offset <= MAX_OFFSET:
@@ -146,9 +146,9 @@ class Query:
             if self.then:
                 raise UsageError("'then' follows pictures: it cannot be combined with dialogue 'only'")
         if self.unlike and not has_text and not self.like:
-            raise UsageError("'unlike' alone says nothing of what to look for: add a text or --like")
+            raise UsageError("'unlike' alone says nothing of what to look for: add a text or an example of it")
         if self.then and not has_text and not self.like:
-            raise UsageError("'then' needs something to come first: add a text or --like")
+            raise UsageError("'then' needs something to come first: add a text or an example of it")
 
     def document(self) -> dict[str, Any]:
         """The query as JSON values, with the names of the body of ``POST /api/search``."""

@@ -39,9 +39,7 @@ def combine(
     parts cancel out.
     """
     if text is None and not like:
-        raise UsageError(
-            "say what to look for: a text, or --like with a shot or an image (--unlike alone is not enough)"
-        )
+        raise UsageError("say what to look for: a text, or an example of it; what is not wanted is not enough")
     parts = [] if text is None else [TEXT_WEIGHT * text.astype(np.float64)]
     if like:
         parts.append(LIKE_WEIGHT * np.mean(np.asarray(like, np.float64), axis=0))

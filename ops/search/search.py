@@ -26,6 +26,9 @@ from ops.search.yardsticks import Yardsticks, load_yardsticks
 
 __all__ = ["Condition", "Query", "Searcher", "Then"]
 
+# Shows that a message names.
+TOLD = 5
+
 
 class Searcher:
     """Answers queries over the home of ``settings``; safe to use from several threads.
@@ -59,11 +62,13 @@ class Searcher:
     def warm(self) -> None:
         """Load text encoder, indexes and what is computed of them once, so that the first query is fast.
 
-        Raises ``VectorIndexError`` where nothing was indexed yet; the encoder is loaded then too.
+        Raises ``VectorIndexError`` where nothing was indexed yet; what needs no index is done then too.
         """
         self._encoder.texts(["warm"])
+        self._measured()
         catalogue = self._catalogue()
         catalogue.calibration(True)
+        catalogue.calibration(False, 1)
         _ = catalogue.titles
         self._lines.get()
 
@@ -91,8 +96,18 @@ class Searcher:
     def search(self, query: Query, version: str | None = None, dialogue_version: str | None = None) -> dict[str, Any]:
         """The document of ``needle search --json`` (CONTRACT), of the versions named or of the newest.
 
-        Raises ``NotFoundError`` for a shot, picture, show, probe or version that is not there, ``UsageError``
-        for a query that makes no sense, ``VectorIndexError`` where nothing was indexed yet.
+        Raises as :meth:`page`.
+        """
+        return self.page(query, version, dialogue_version)[0]
+
+    def page(
+        self, query: Query, version: str | None = None, dialogue_version: str | None = None
+    ) -> tuple[dict[str, Any], bool]:
+        """The document of :meth:`search`, and whether nothing comes after its hits.
+
+        Hits may be fewer than the limit although more follow: shots that were forgotten since the version was
+        published are left out. Raises ``NotFoundError`` for a shot, picture, show, probe or version that is not
+        there, ``UsageError`` for a query that makes no sense, ``VectorIndexError`` where nothing was indexed yet.
         """
         started = time.perf_counter()
         catalogue = self._catalogue(version)
@@ -106,13 +121,14 @@ class Searcher:
             limit=query.limit,
             least_relevance=query.min_relevance,
             folded=catalogue.folded if query.fold else None,
+            are_said=bool(plan.lines),
         )
         # Lines were searched with words, but a score is a cosine wherever there is one.
         vector = self._encoder.text(query.text) if plan.vector is None else plan.vector
         fill_scores(index, page.candidates, vector)
         writer = HitWriter(self.details, self.probes, catalogue.titles, plan.lines)
         hits = writer.hits(page.candidates, query.offset)
-        return {
+        document = {
             "query": query.document(),
             "encoder_id": self.encoder_id,
             "index_version": index.version,
@@ -122,6 +138,7 @@ class Searcher:
             "reading": {"visual": plan.reading.visual, "dialogue": plan.reading.dialogue, "why": plan.reading.why},
             "hits": hits,
         }
+        return document, page.is_last
 
     def _catalogue(self, version: str | None = None) -> Catalogue:
         catalogue = self._catalogues.get(version)
@@ -154,5 +171,10 @@ def _require_shows(index: VectorIndex, shows: Sequence[str]) -> None:
         parts = [name for name in folded if show.casefold() in name] if show.strip() else []
         close = get_close_matches(show.casefold(), list(folded), n=3, cutoff=0.5)
         near = [folded[name] for name in dict.fromkeys([*parts, *close])][:3]
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "`needle status` lists the shows"
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else _some(sorted(known))
         raise NotFoundError(f"no show {show!r} in the catalogue: {hint}")
+
+
+def _some(shows: Sequence[str]) -> str:
+    more = f" and {len(shows) - TOLD} more" if len(shows) > TOLD else ""
+    return f"it has {', '.join(map(repr, shows[:TOLD]))}{more}" if shows else "it has none yet"

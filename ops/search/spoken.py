@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from ops.core.errors import NotFoundError
 from ops.index.lines import LineHit, LineIndex
-from ops.search.words import Words, content_words, coverage, parse_words, stems_of
+from ops.index.stems import stems_of_words
+from ops.index.words import words_of
+from ops.search.words import Words, content_words, coverage, parse_words
 
 # Lines looked at to decide whether a query means spoken words.
 GLANCE = 20
@@ -66,9 +68,9 @@ def find_lines(
     words: Words, lines: LineIndex, shows: Sequence[str], limit: int = MOST_LINES
 ) -> list[tuple[LineHit, float]]:
     """Lines with every phrase and any of the other words, best first, with the share of those words that they have."""
-    wanted = content_words(words.rest) or stems_of(words.rest)
+    wanted = content_words(words.rest) or words_of(words.rest)
     found = lines.search(words.rest, phrases=words.phrases, shows=shows, limit=limit)
-    return [(line, coverage(wanted, line.text) if wanted else 1.0) for line in found]
+    return [(line, coverage(wanted, line.text, line.language) if wanted else 1.0) for line in found]
 
 
 def find_said(text: str, lines: LineIndex, shows: Sequence[str]) -> list[tuple[LineHit, float]]:
@@ -82,12 +84,14 @@ def _guessed(words: Words, lines: LineIndex, shows: Sequence[str]) -> Reading:
     wanted = content_words(words.rest)
     glance = find_lines(words, lines, shows, GLANCE) if wanted else []
     together = [each for each in glance if each[1] >= TOGETHER]
-    if len(wanted) > 1 and together:
+    # Forms of one word are one word, as the language of the best line has it.
+    asked = len(set(stems_of_words(wanted, together[0][0].language))) if together else 0
+    if asked > 1:
         if len(together) == GLANCE:
             together = [each for each in find_lines(words, lines, shows) if each[1] >= TOGETHER]
         why = f"{_in_lines(words.rest, len(together))}; what is seen was searched too"
         return Reading(visual=True, dialogue=True, why=why, seen_text=words.rest, lines=together)
-    if len(wanted) == 1 and together:
+    if asked == 1:
         count = f"at least {GLANCE}" if len(together) == GLANCE else str(len(together))
         plural = "" if len(together) == 1 else "s"
         hint = f"; said in {count} line{plural} too: put it in quotes to find {'it' if not plural else 'them'}"

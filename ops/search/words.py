@@ -1,6 +1,6 @@
 """What the words of a query are: quoted phrases, the rest, and which words carry its content.
 
-Pure functions: whether a query means spoken words is decided from these, without index or lake.
+Pure functions: whether a query means spoken words is decided from these, without a version of the index or lake.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ops.index.stems import stems_of, stems_of_words
 from ops.index.words import words_of
 
 # Straight and curly double quotes, and guillemets. Single quotes are apostrophes far more often.
@@ -27,9 +28,6 @@ them then there these they this those through to too under up ve very was wasn w
 while who whom why will with won would wouldn you your yours
 """
 _EMPTY = frozenset(_EMPTY_WORDS.split())
-
-# Endings after which at least three letters must be left; longest first.
-_ENDINGS = ("ingly", "edly", "ings", "ing", "ies", "ied", "ely", "ers", "est", "ed", "es", "ly", "er", "e", "y", "s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,33 +49,12 @@ def parse_words(text: str) -> Words:
     return Words(phrases=phrases, rest=rest, plain=" ".join(_QUOTES.sub(" ", text).split()))
 
 
-def stems_of(text: str) -> list[str]:
-    """Stems of all words, in order."""
-    return [stem(word) for word in words_of(text)]
-
-
 def content_words(text: str) -> list[str]:
-    """Stems of the words that say something, each once, in order."""
-    return list(dict.fromkeys(stem(word) for word in words_of(text) if word not in _EMPTY))
+    """The words that say something, each once, in order."""
+    return list(dict.fromkeys(word for word in words_of(text) if word not in _EMPTY))
 
 
-def stem(word: str) -> str:
-    """The word without its inflection.
-
-    A light stemmer, after D. Harman, "How effective is suffixing?" (1991): it only decides whether a line
-    has a query's words; the lines themselves are found by the index, with its own stemmer.
-    """
-    for ending in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= 3 and not (ending == "s" and word.endswith("ss")):
-            word = word[: -len(ending)]
-            break
-    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls":
-        word = word[:-1]  # running -> runn -> run
-    return word
-
-
-def coverage(wanted: Iterable[str], line: str) -> float:
-    """Share of the stems ``wanted`` that the line has, 0 to 1; 0 where none is wanted."""
-    stems = list(wanted)
-    said = set(stems_of(line))
-    return sum(each in said for each in stems) / len(stems) if stems else 0.0
+def coverage(wanted: Iterable[str], line: str, language: str = "") -> float:
+    """Share of the words ``wanted`` that the line has in any form of its language, 0 to 1; 0 where none is wanted."""
+    stems = set(stems_of_words(wanted, language))
+    return len(stems.intersection(stems_of(line, language))) / len(stems) if stems else 0.0

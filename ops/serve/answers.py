@@ -96,7 +96,7 @@ class Show(_Answer):
     set_aside: int
     shots: int
     footage_s: float
-    searchable_since: str | None = Field(description="when the show's footage last became searchable")
+    searchable_since: str | None = Field(description="when the last of the show's videos became searchable")
 
 
 class Totals(_Answer):
@@ -118,7 +118,6 @@ class ShowsAnswer(_Answer):
     lines: int
     probes: list[str]
     hint: str = Field(description="what to do where there is nothing to search yet; else empty")
-    storage_hint: str
 
 
 class VideoFacts(_Answer):
@@ -153,7 +152,7 @@ class Provenance(_Answer):
 
     source: Source
     detector: str
-    shot_computed_at: str
+    shot_computed_at: str | None
     encoder_id: str | None
     embedding_computed_at: str | None
     vector_hash: str | None
@@ -161,13 +160,16 @@ class Provenance(_Answer):
     index_version: str | None
     indexed_at: str | None
     feature_views: list[str]
-    searchable_since: str | None
+    searchable_since: str | None = Field(description="when the index was first published with the video")
     runs: list[Run]
 
 
 class ShotAnswer(Shot):
     previous: str | None
     next: str | None
+    frame_times: list[float] | None = Field(
+        description="seconds from the shot's start at which each frame begins, where the rate is not constant"
+    )
     lines: list[Line]
     probes: list[ProbeScore]
     is_blank: bool

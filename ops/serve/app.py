@@ -12,13 +12,15 @@ from ops.core.settings import Settings
 from ops.embeddings.encoder import Encoder
 from ops.serve.export_routes import export_routes
 from ops.serve.guard import Guard, is_loopback
+from ops.serve.label_routes import label_routes
 from ops.serve.media_routes import media_routes
 from ops.serve.openapi import install_openapi
 from ops.serve.page_routes import page_routes
 from ops.serve.problems import install_problems
 from ops.serve.search_routes import search_routes
-from ops.serve.service import Lanes, Runs, Service
+from ops.serve.service import Lanes, Service
 from ops.serve.shot_routes import shot_routes
+from ops.serve.since import Runs
 from ops.serve.tokens import Tokens, session_secret
 from ops.serve.work import Lane
 
@@ -36,23 +38,53 @@ def create_app(
     ``runs`` looks Dagster runs up. ``encoder`` replaces the one that the settings name. ``app.state.service``
     is the :class:`Service`. Nothing is loaded before the application starts.
     """
-    # A search keeps one core busy; two lookups may wait for storage; one picture or export is heavy enough.
-    threads = max(1, settings.workers)
-    lanes = Lanes(
+    service = Service(settings, encoder, runs, _lanes(settings.workers))
+    tokens = Tokens(
+        [token.get_secret_value() for token in settings.tokens], session_secret(settings.home / "serve" / "secret")
+    )
+
+    app = _empty_app(service)
+    install_problems(app)
+    app.add_middleware(
+        Guard,
+        tokens=tokens,
+        metrics=service.metrics,
+        loopback_host=host if is_loopback(host) else None,
+        public_url=settings.public_url,
+    )
+    install_openapi(app, tokens_are_needed=tokens.are_needed)
+    for router in (
+        search_routes(service),
+        shot_routes(service),
+        media_routes(service, is_private=tokens.are_needed),
+        export_routes(service),
+        label_routes(service),
+        page_routes(app, service, tokens),
+    ):
+        app.include_router(router)
+    service.metrics.gauge("shots_indexed", "Shots that can be found.", service.shots_indexed)
+    return app
+
+
+def _lanes(workers: int) -> Lanes:
+    """A search keeps one core busy; two lookups may wait for storage; one picture or export is heavy enough."""
+    threads = max(1, workers)
+    return Lanes(
         search=Lane("search", threads, 512),
         lookup=Lane("shots", 2 * threads, 512),
         pictures=Lane("pictures", 1, 32),
         export=Lane("exports", 1, 16),
     )
-    service = Service(settings, encoder, runs, lanes)
-    tokens = Tokens(
-        [token.get_secret_value() for token in settings.tokens], session_secret(settings.home / "serve" / "secret")
-    )
+
+
+def _empty_app(service: Service) -> FastAPI:
+    """An application without routes, with which the service starts; ``app.state.service`` is the service."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.start()
         yield
+        service.stop()
 
     app = FastAPI(
         title="Needle",
@@ -65,17 +97,4 @@ def create_app(
         separate_input_output_schemas=False,
     )
     app.state.service = service
-    install_problems(app)
-    app.add_middleware(Guard, tokens=tokens, metrics=service.metrics, loopback_host=host if is_loopback(host) else None)
-    install_openapi(app, tokens_are_needed=tokens.are_needed)
-    is_private = tokens.are_needed
-    for router in (
-        search_routes(service),
-        shot_routes(service),
-        media_routes(service, is_private=is_private),
-        export_routes(service),
-        page_routes(app, service, tokens),
-    ):
-        app.include_router(router)
-    service.metrics.gauge("shots_indexed", "Shots that can be found.", service.shots_indexed)
     return app

@@ -13,8 +13,6 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
-from ops.core.settings import Settings
-from ops.embeddings.build import table_of
 from ops.serve.service import HINT, Service
 from ops.videos.catalogue import footage_seconds
 
@@ -28,7 +26,6 @@ class Coverage:
         self._service = service
         self._lock = Lock()
         self._known: tuple[float, str | None, dict[str, Any]] | None = None
-        self._embedded = _Embedded(service.settings)
 
     def document(self) -> dict[str, Any]:
         """Shows with their videos by state, the totals, and what there is to search by."""
@@ -45,11 +42,11 @@ class Coverage:
         service = self._service
         index = service.searcher.index() if service.index_version() is not None else None
         indexed = index.counts("video_id") if index else Counter[str]()
-        embedded = self._embedded.times(service.searcher.encoder_id)
+        since = service.since.of_all(service.searcher.encoder_id)
         by_show: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row, shots in service.details.videos():
             if row["state"] != "removed":
-                by_show[row["show"]].append(_of_video(row, shots, indexed[row["video_id"]], embedded))
+                by_show[row["show"]].append(_of_video(row, shots, indexed[row["video_id"]], since))
         shows = [{"show": show, **_sums(videos)} for show, videos in sorted(by_show.items())]
         totals = _sums(video for videos in by_show.values() for video in videos)
         del totals["searchable_since"]
@@ -63,33 +60,10 @@ class Coverage:
             "lines": lines.count() if lines else 0,
             "probes": service.probes(),
             "hint": "" if index and index.count() else HINT,
-            "storage_hint": "",
         }
 
 
-class _Embedded:
-    """When the newest vector of each video was computed; a file of the lake is read once for each time it changes."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._lake = settings.lake
-        self._known: dict[str, tuple[str, dict[str, datetime]]] = {}
-
-    def times(self, encoder_id: str) -> dict[str, datetime]:
-        """Times by video id."""
-        table = table_of(encoder_id)
-        found = self._lake.store.stats(self._lake.folder(table))
-        self._known = {key: known for key, known in self._known.items() if key in found}
-        for key, stat in found.items():
-            if key.endswith(".parquet") and self._known.get(key, ("",))[0] != stat.stamp:
-                partition = key.rsplit("/", 1)[1].removesuffix(".parquet")
-                rows = self._lake.read(table, [partition], ("video_id", "created_timestamp"))
-                newest = rows.group_by("video_id").aggregate([("created_timestamp", "max")]).to_pylist()
-                times = {row["video_id"]: row["created_timestamp_max"] for row in newest}
-                self._known[key] = (stat.stamp, times)
-        return {video: when for _, times in self._known.values() for video, when in times.items()}
-
-
-def _of_video(row: dict[str, Any], shots: int, indexed: int, embedded: dict[str, datetime]) -> dict[str, Any]:
+def _of_video(row: dict[str, Any], shots: int, indexed: int, since: dict[str, datetime]) -> dict[str, Any]:
     """The figures of one video; ready means that all of its shots are found by a search."""
     is_whole = row["state"] == "ready" and 0 < shots == indexed
     state = row["state"] if is_whole or row["state"] != "ready" else "pending"
@@ -100,7 +74,7 @@ def _of_video(row: dict[str, Any], shots: int, indexed: int, embedded: dict[str,
         "set_aside": int(state == "set_aside"),
         "shots": indexed,
         "footage_s": footage_seconds(row) if state in ("ready", "pending") else 0.0,
-        "searchable_since": embedded.get(row["video_id"]) if is_whole else None,
+        "searchable_since": since.get(row["video_id"]) if is_whole else None,
     }
 
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
-from starlette.background import BackgroundTask
 from starlette.datastructures import UploadFile
-from starlette.responses import FileResponse
 
 from ops.exports.clip import Pick, clips_of
 from ops.exports.export import ExportReport, export, media_type_of, suffix_of
+from ops.exports.picks import picks_of, told_query
 from ops.serve.answers import ImageAnswer
 from ops.serve.documents import json_answer
+from ops.serve.exported import OpenFileResponse
 from ops.serve.problems import ProblemError, problems
-from ops.serve.schemas import ExportBody
+from ops.serve.schemas import ExportBody, PickBody
 from ops.serve.search_routes import page_of_hits, with_stored_pictures
 from ops.serve.service import Service
 
@@ -85,17 +81,18 @@ def export_routes(service: Service) -> APIRouter:
         summary="A selection, or the hits of a search, as a file for an editing system",
     )
     async def export_file(request: Request, body: ExportBody) -> Response:
-        document = await with_stored_pictures(service, body.search.document()) if body.search else None
-        folder, report = await service.lanes.export.run(_export, service, body, document)
-        return FileResponse(
-            report.path,
+        document = None
+        if body.search and not body.picks:
+            document = await with_stored_pictures(service, body.search.document())
+        file, report = await service.lanes.export.run(_export, service, body, document)
+        return OpenFileResponse(
+            file,
             media_type=media_type_of(body.format),
             headers={
                 "cache-control": "no-store",
                 "content-disposition": attachment(body.title, report.path.suffix),
                 "needle-export": told_in_a_header(report),
             },
-            background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True),
         )
 
     return router
@@ -135,41 +132,29 @@ async def _uploaded(request: Request) -> bytes:
     return data
 
 
-def _export(service: Service, body: ExportBody, document: dict[str, Any] | None) -> tuple[Path, ExportReport]:
-    """``(folder, what was written into it)``; the folder is the caller's to delete."""
-    picks = [Pick(**pick.model_dump()) for pick in body.picks]
-    provenance: Mapping[str, Mapping[str, Any]] = {}
+def _export(service: Service, body: ExportBody, document: dict[str, Any] | None) -> tuple[BinaryIO, ExportReport]:
+    """``(file, what was written into it)``; the file is open, the caller's to close, and has no name any more."""
+    picks = [_pick(pick) for pick in body.picks]
     if document is not None:
-        answer = page_of_hits(service, document, body.search.cursor if body.search else None)
-        provenance = {hit["shot_id"]: _told(answer, hit) for hit in answer["hits"]}
-        picks = picks or [Pick(shot_id=hit["shot_id"], **_frames(hit)) for hit in answer["hits"]]
+        picks = picks_of(page_of_hits(service, document, body.search.cursor if body.search else None))
     if not picks:
-        raise ProblemError(422, "there is nothing to export: give picks, or a search that finds something")
-    service.exports.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=service.exports))
-    try:
+        raise ProblemError(
+            422,
+            "there is nothing to export: give picks, or a search that finds something; with `min_relevance` 0 it also "
+            "gives what most likely was not meant",
+        )
+    with service.exports.writing() as folder:
         target = folder / f"selection{suffix_of(body.format)}"
         with service.settings.working():  # nothing that is being exported is forgotten meanwhile
-            clips = clips_of(service.settings, picks, provenance, handles=body.handles)
-            return folder, export(service.settings, clips, body.format, target, title=body.title)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+            clips = clips_of(service.settings, picks, handles=body.handles)
+            report = export(service.settings, clips, body.format, target, title=body.title)
+        return report.path.open("rb"), report
 
 
-def _told(answer: Mapping[str, Any], hit: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "query": answer["query"].get("text") or answer["query"],
-        "score": hit["score"],
-        "relevance": hit["relevance"],
-        "encoder_id": answer["encoder_id"],
-        "index_version": answer["index_version"],
-    }
-
-
-def _frames(hit: Mapping[str, Any]) -> dict[str, int]:
-    """In and out of a hit whose matching frames are not the whole shot."""
-    match = hit["match"]
-    if (match["start_frame"], match["end_frame"]) == (hit["start_frame"], hit["end_frame"]):
-        return {}
-    return {"in_frame": match["start_frame"], "out_frame": match["end_frame"]}
+def _pick(sent: PickBody) -> Pick:
+    """A pick of a client; what it tells of its origin is taken as it is."""
+    told: dict[str, Any] = sent.model_dump(include={"score", "relevance", "encoder_id", "index_version"})
+    query = sent.query if isinstance(sent.query, str | None) else told_query(sent.query.document())
+    return Pick(
+        shot_id=sent.shot_id, in_frame=sent.in_frame, out_frame=sent.out_frame, provenance={"query": query, **told}
+    )

@@ -35,6 +35,7 @@ SAFE_HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
+DEFAULT_PORTS = {"http": 80, "https": 443}
 READING = ("GET", "HEAD", "OPTIONS")
 MIB = 1024 * 1024
 BODY_LIMIT = 2 * MIB
@@ -51,13 +52,21 @@ OPEN_TO_ALL = re.compile(r"^(?:/|/page/[^/]*|/favicon\.ico|/api/session|/healthz
 
 
 class Guard:
-    """ASGI middleware; ``loopback_host`` is the loopback address that is listened on, ``None`` for any other."""
+    """ASGI middleware; ``loopback_host`` is the loopback address that is listened on, ``None`` for any other.
 
-    def __init__(self, app: ASGIApp, *, tokens: Tokens, metrics: Metrics, loopback_host: str | None) -> None:
+    ``public_url`` is the address under which people reach the service through a proxy; empty where there is none.
+    What a proxy says of the first request (``Forwarded``, ``X-Forwarded-*``) is not trusted, for anybody can say it.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, tokens: Tokens, metrics: Metrics, loopback_host: str | None, public_url: str = ""
+    ) -> None:
         self._app = app
         self._tokens = tokens
         self._metrics = metrics
         self._loopback_host = loopback_host
+        self._public_origin = origin_of(public_url)
+        self._public_host = _host_of(urlsplit(public_url).netloc) or None
         self._held = _Held()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +95,7 @@ class Guard:
     def _admit(self, scope: Scope, body: _Body) -> None:
         headers = Headers(scope=scope)
         self._require_host(headers)
-        _require_same_origin(scope, headers)
+        self._require_same_origin(scope, headers)
         self._require_token(scope, headers)
         body.require_length(headers)
 
@@ -95,8 +104,35 @@ class Guard:
         if self._loopback_host is None:
             return
         host = _host_of(headers.get("host", ""))
-        if host != self._loopback_host and not is_loopback(host):
-            raise ProblemError(400, "this service answers on this machine only: call it by localhost or 127.0.0.1")
+        if host not in (self._loopback_host, self._public_host) and not is_loopback(host):
+            raise ProblemError(
+                400,
+                "this service answers on this machine only: call it by localhost or 127.0.0.1, or, behind a proxy, "
+                "set NEEDLE_PUBLIC_URL to the address that people use",
+            )
+
+    def _require_same_origin(self, scope: Scope, headers: Headers) -> None:
+        """A page of somebody else must not change anything here with the cookies of who looks at it.
+
+        Over TLS and on this machine browsers say themselves whether the page is ours, by ``Sec-Fetch-Site``, which no
+        page can set and no proxy has a reason to change. Where they do not say it, the Origin is compared.
+        """
+        if scope["method"] in READING:
+            return
+        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        if site is not None:
+            is_own = site in ("none", "same-origin")
+        else:
+            own = {origin_of(f"{scheme}://{headers.get('host', '')}") for scheme in DEFAULT_PORTS} | {
+                self._public_origin
+            }
+            is_own = origin is None or origin_of(origin) in own - {""}
+        if not is_own:
+            raise ProblemError(
+                403,
+                "this request came from another page: use the page of this service, or no browser; behind a proxy, set "
+                "NEEDLE_PUBLIC_URL to the address that people use",
+            )
 
     def _require_token(self, scope: Scope, headers: Headers) -> None:
         if not self._tokens.are_needed or OPEN_TO_ALL.match(scope["path"]):
@@ -205,22 +241,17 @@ def _host_of(header: str) -> str:
         return ""
 
 
-def _require_same_origin(scope: Scope, headers: Headers) -> None:
-    """A page of somebody else must not change anything here with the cookies of who looks at it."""
-    if scope["method"] in READING:
-        return
-    origin = headers.get("origin")
-    same = origin is None or urlsplit_or_empty(origin) == headers.get("host", "").lower()
-    if not same or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        raise ProblemError(403, "this request came from another page: use the page of this service, or no browser")
-
-
-def urlsplit_or_empty(origin: str) -> str:
-    """Host and port of an Origin header; empty for ``null`` and for what is no origin."""
+def origin_of(url: str) -> str:
+    """Scheme, host and port of an address, as browsers write an Origin; empty for ``null`` and for what is none."""
     try:
-        return urlsplit(origin).netloc.lower()
+        parts = urlsplit(url)
+        port = parts.port
     except ValueError:
         return ""
+    if not (parts.scheme and parts.hostname):
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + ("" if port in (None, DEFAULT_PORTS.get(parts.scheme)) else f":{port}")
 
 
 def _cookie_of(headers: Headers) -> str:

@@ -30,7 +30,13 @@ COMPRESSED = ("text/", "image/svg", "application/json")
 def page_routes(app: FastAPI, service: Service, tokens: Tokens) -> APIRouter:
     """The page's own routes, and those that are not about footage."""
     router = APIRouter()
+    _add_page(router, app)
+    _add_session(router, tokens, is_encrypted=service.settings.public_url.startswith("https:"))
+    _add_state(router, service)
+    return router
 
+
+def _add_page(router: APIRouter, app: FastAPI) -> None:
     @router.get("/", include_in_schema=False)
     def page(request: Request) -> Response:
         return _file(request, "index.html")
@@ -47,6 +53,10 @@ def page_routes(app: FastAPI, service: Service, tokens: Tokens) -> APIRouter:
     def style() -> Response:
         return Response(docs_style(), media_type="text/css")
 
+
+def _add_session(router: APIRouter, tokens: Tokens, *, is_encrypted: bool) -> None:
+    """Signing in; ``is_encrypted``: people come through a proxy by https, whatever the proxy uses to come here."""
+
     @router.post(
         "/api/session",
         tags=["access"],
@@ -61,10 +71,12 @@ def page_routes(app: FastAPI, service: Service, tokens: Tokens) -> APIRouter:
         if value is None:
             raise ProblemError(401, "this is none of the service's tokens", {"www-authenticate": "Bearer"})
         answer = json_answer(request, {"signed_in": True})
-        secure = request.url.scheme == "https"
+        secure = is_encrypted or request.url.scheme == "https"
         answer.set_cookie(COOKIE, value, max_age=SESSION_S, httponly=True, samesite="strict", secure=secure)
         return answer
 
+
+def _add_state(router: APIRouter, service: Service) -> None:
     @router.get(
         "/healthz",
         tags=["access"],
@@ -82,8 +94,6 @@ def page_routes(app: FastAPI, service: Service, tokens: Tokens) -> APIRouter:
     def metrics() -> Response:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
-    return router
-
 
 _TEXT: dict[int | str, dict[str, Any]] = {
     200: {"description": "Prometheus' text format", "content": {"text/plain": {"schema": {"type": "string"}}}},
@@ -95,7 +105,7 @@ def health_of(service: Service) -> dict[str, Any]:
     """The document of ``/healthz``."""
     status = service.status
     if status in ("warming", "failed"):
-        return {"status": status, "encoder_id": None, "index_version": None, "shots": 0, "detail": service.failure}
+        return {"status": status, "encoder_id": None, "index_version": None, "shots": 0}
     index = service.searcher.index() if status == "ok" else None
     return {
         "status": status,

@@ -28,6 +28,7 @@ from ops.core.errors import (
     UsageError,
     VectorIndexError,
 )
+from ops.serve.schemas import EXAMPLE, SHOT_ID
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,11 @@ STATUS_OF: tuple[tuple[type[NeedleError], int], ...] = (
     (VectorIndexError, 503),
     (NeedleError, 500),
 )
+# What people read in place of a regular expression.
+FORMS = {
+    SHOT_ID: "is no shot id: 16 hexadecimal digits, a colon and a frame number",
+    EXAMPLE: "is neither a shot id nor a picture that was sent, by its name or as a data URI of an image",
+}
 SHOWN_ERRORS = 5
 LONGEST_DETAIL = 2_000
 
@@ -150,7 +156,10 @@ def _sentences(errors: Sequence[Any]) -> list[str]:
     told = []
     for found in errors[:SHOWN_ERRORS]:
         where = ".".join(str(part) for part in found["loc"][1:])
-        told.append(f"{where}: {found['msg']}" if where else str(found["msg"]))
+        what = found["msg"]
+        if found["type"] == "string_pattern_mismatch":
+            what = FORMS.get(found["ctx"]["pattern"], "is not written as /docs says")
+        told.append(f"{where}: {what}" if where else str(what))
     if len(errors) > SHOWN_ERRORS:
         told.append(f"and {len(errors) - SHOWN_ERRORS} more")
     return told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 import pyarrow.compute as pc
@@ -14,6 +15,7 @@ from ops.search.hits import timecode_of_shot
 from ops.serve.documents import with_addresses
 from ops.serve.problems import ProblemError
 from ops.serve.service import Service
+from ops.shots.proxy_times import proxy_times
 
 VIDEO_FACTS = ("frames", "width", "height", "codec", "has_audio", "start_timecode", "bytes", "season", "episode")
 
@@ -33,6 +35,9 @@ def shot_document(service: Service, shot_id: str) -> dict[str, Any]:
         "is_title": is_indexed and service.searcher.is_title(shot_id),
         "previous": previous,
         "next": following,
+        "frame_times": proxy_times(
+            service.settings.store, shot["video_id"], shot["start_frame"], shot["end_frame"], Fraction(shot["fps"])
+        ),
         "lines": lines_of(service, shot_id, video),
         "probes": probes_of(service, shot_id),
         "video": {name: video[name] for name in VIDEO_FACTS},
@@ -75,8 +80,7 @@ def _provenance(service: Service, shot_id: str, video: dict[str, Any]) -> dict[s
     if vector:
         made += [("media_features", partition, made[-1][2]), ("search_index", "", made[-1][2])]
     runs = service.runs(made) if service.runs else []
-    published = [run["at"] for run in runs if run["asset"] == "search_index"]
-    since = published[0] if published else _iso(vector["created_timestamp"]) if vector else None
+    since = service.since.of_video(video["video_id"], encoder_id) if is_indexed else None
     return {
         "source": {name: video[name] for name in ("path", "content_hash", "bytes")},
         "detector": shot.get("detector", ""),
@@ -88,7 +92,7 @@ def _provenance(service: Service, shot_id: str, video: dict[str, Any]) -> dict[s
         "index_version": index.version if index and is_indexed else None,
         "indexed_at": index.created if index and is_indexed else None,
         "feature_views": _feature_views(service, encoder_id, partition),
-        "searchable_since": since if is_indexed else None,
+        "searchable_since": _iso(since) if since else None,
         "runs": runs,
     }
 

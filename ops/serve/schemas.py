@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ops.exports.picks import MAX_TOLD
 from ops.search.query import MAX_TEXT
 
 SHOT_ID = r"^[0-9a-f]{16}:[0-9]{1,15}$"
@@ -31,6 +32,8 @@ ShowName = Annotated[str, Field(min_length=1, max_length=500)]
 ProbeFilter = Annotated[str, Field(min_length=3, max_length=200, description="such as `closeup>=0.5`")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Frame = Annotated[int, Field(ge=-LAST_FRAME, le=LAST_FRAME)]
+Score = Annotated[float, Field(ge=-1_000_000, le=1_000_000)]
+VersionName = Annotated[str, Field(max_length=200)]
 Limit = Annotated[int, Field(ge=1, le=MAX_PAGE)]
 CursorText = Annotated[str, Field(max_length=400, description="`next_cursor` of the page before")]
 
@@ -101,15 +104,25 @@ class SearchBody(_Body):
 
 
 class PickBody(_Body):
-    """A shot, or a run of source frames ``[in_frame, out_frame)`` that may reach beyond it."""
+    """A shot, or a run of source frames ``[in_frame, out_frame)`` that may reach beyond it, and what found it."""
 
     shot_id: ShotId
     in_frame: Frame | None = None
     out_frame: Frame | None = None
+    query: Annotated[str, Field(max_length=MAX_TOLD)] | SearchBody | None = Field(
+        default=None, description="what found it: in words, or the search itself, which is told and not run"
+    )
+    score: Score | None = None
+    relevance: Share | None = None
+    encoder_id: VersionName | None = None
+    index_version: VersionName | None = None
 
 
 class ExportBody(_Body):
-    """What to export: `picks`, or the hits of `search`; with both, `search` is told as where they came from."""
+    """What to export: `picks`, each with where it came from; or, without picks, the hits of `search`.
+
+    Of a search, hits under the answer's `cutoff` are left out unless `min_relevance` is given or they are said.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -123,8 +136,7 @@ class ExportBody(_Body):
     title: str = Field(default="Needle selection", min_length=1, max_length=200)
     handles: int = Field(default=0, ge=0, le=1_000, description="frames before and after each clip")
     picks: list[PickBody] = Field(default=[], max_length=MAX_PICKS)
-    search: SearchBody | None = None
-    index_version: str | None = Field(default=None, max_length=200)
+    search: SearchBody | None = Field(default=None, description="not run where there are picks")
 
 
 class SessionBody(_Body):

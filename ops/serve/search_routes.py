@@ -16,6 +16,8 @@ from ops.serve.problems import ProblemError, problems
 from ops.serve.schemas import MAX_PAGE, SHOT_ID, SearchBody
 from ops.serve.service import Service
 
+EMPTY_PAGES = 20
+
 
 def search_routes(service: Service) -> APIRouter:
     """The two routes, for this service."""
@@ -74,17 +76,20 @@ def page_of_hits(service: Service, document: dict[str, Any], cursor: str | None)
     if here:
         query = replace(query, offset=here.offset)
         _require_versions(service, here)
-    answer = service.searcher.search(query, *((here.index_version, here.dialogue_version) if here else ()))
-    if here and answer["dialogue_version"] != here.dialogue_version:
-        raise _gone()
-    end = query.offset + query.limit
-    following = Cursor(
-        offset=end,
-        index_version=answer["index_version"],
-        dialogue_version=answer["dialogue_version"],
-        query=name,
-    )
-    is_last = len(answer["hits"]) < query.limit or end > MAX_OFFSET
+    for _ in range(EMPTY_PAGES):  # of what was forgotten meanwhile, a whole page may be left out
+        answer, is_last = service.searcher.page(query, *((here.index_version, here.dialogue_version) if here else ()))
+        if here and answer["dialogue_version"] != here.dialogue_version:
+            raise _gone()
+        following = Cursor(
+            offset=query.offset + query.limit,
+            index_version=answer["index_version"],
+            dialogue_version=answer["dialogue_version"],
+            query=name,
+        )
+        is_last = is_last or following.offset > MAX_OFFSET
+        if answer["hits"] or is_last:
+            break
+        query, here = replace(query, offset=following.offset), following
     hits = with_addresses(service.details, answer["hits"])
     return {**answer, "hits": hits, "next_cursor": None if is_last else following.text()}
 

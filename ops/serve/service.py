@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from threading import Event, Thread
-from typing import Any
 
-from ops.core.errors import NeedleError, VectorIndexError
+from ops.core.errors import VectorIndexError
 from ops.core.settings import Settings
 from ops.embeddings.encoder import Encoder
 from ops.index.index import VectorIndex, current_version
 from ops.search.hits import ShotDetails
 from ops.search.search import Searcher
+from ops.serve.exported import ExportFolder
 from ops.serve.metrics import Metrics
 from ops.serve.problems import ProblemError
+from ops.serve.since import Runs, SearchableSince
 from ops.serve.uploads import Uploads
+from ops.serve.warming import Warmth
 from ops.serve.work import Lane
 
 log = logging.getLogger(__name__)
 
 HINT = "nothing was ingested yet: run `needle ingest PATH` with a folder of footage, and it appears here by itself"
 WARM_UP_S = 120.0
-LEFT_OVER_S = 24 * 3600
-
-Runs = Callable[[Sequence[tuple[str, str, float]]], list[dict[str, Any]]]
-"""Dagster runs of ``(asset, partition, Unix time at which the rows were computed)``; see ``ops/cli/runs.py``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +43,12 @@ class Service:
         self.runs = runs
         self.lanes = lanes
         self.uploads = Uploads(settings.home / "serve" / "images")
-        self.exports = settings.home / "serve" / "exports"
+        self.exports = ExportFolder(settings.home / "serve" / "exports", settings.home / "locks" / "exports.lock")
         self.metrics = Metrics()
         self.searcher = Searcher(settings, encoder, pictures=self.uploads.picture)
-        self._warm = Event()
-        self._failure = ""
+        self.since = SearchableSince(settings, runs)
+        self._warmth = Warmth(self.index_version, self._warm_up, self._refresh)
+        self._are_runs_loaded = False
 
     @property
     def details(self) -> ShotDetails:
@@ -61,40 +56,37 @@ class Service:
 
     def start(self) -> None:
         """Begin to warm up, in a thread of its own, and clear away what a killed service left."""
-        for folder in self.exports.glob("*"):
-            if time.time() - folder.stat().st_mtime > LEFT_OVER_S:
-                shutil.rmtree(folder, ignore_errors=True)
-        Thread(target=self.warm_up, name="warm-up", daemon=True).start()
+        self.exports.clear()
+        self._warmth.start()
 
-    def warm_up(self) -> None:
+    def stop(self) -> None:
+        """Stop looking for what is new."""
+        self._warmth.stop()
+
+    def _warm_up(self) -> None:
         """Load the encoder and encode once, open the index, read what hits show."""
         try:
             self.searcher.warm()
-            self.details.warm()
-            self._failure = ""
-        except NeedleError as error:
-            if isinstance(error, VectorIndexError) and self.index_version() is None:
-                return  # an empty home is no failure
-            self._failure = str(error)
-            log.warning("warming up failed: %s", error)
-        finally:
-            self._warm.set()
-        if self.runs:
+        except VectorIndexError:
+            if self.index_version() is not None:  # an empty home is no failure
+                raise
+        self.details.warm()
+
+    def _refresh(self) -> None:
+        """Notice what changed without a new index: titles, and films that are in the works."""
+        self.details.warm()
+        if self.runs and not self._are_runs_loaded:
             self.runs([])  # Dagster takes a second to load, which the first look at a shot should not
+            self._are_runs_loaded = True
 
     @property
     def status(self) -> str:
         """``warming``, ``failed``, ``empty`` (nothing to search) or ``ok``."""
-        if not self._warm.is_set():
+        if not self._warmth.wait():
             return "warming"
-        if self._failure:
+        if self._warmth.has_failed:
             return "failed"
         return "ok" if self.index_version() is not None else "empty"
-
-    @property
-    def failure(self) -> str:
-        """Why warming up failed; empty where it did not."""
-        return self._failure
 
     def index_version(self) -> str | None:
         """The version that is published now; opens nothing."""
@@ -107,7 +99,7 @@ class Service:
 
     def require_footage(self) -> None:
         """Wait until the service is warm. Raises ``ProblemError`` 409 where there is nothing to search."""
-        self._warm.wait(WARM_UP_S)
+        self._warmth.wait(WARM_UP_S)
         if self.index_version() is None:
             raise ProblemError(409, HINT)
 

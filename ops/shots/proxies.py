@@ -10,6 +10,7 @@ import av
 from av.video.frame import PictureType
 
 from ops.shots.sound import LAYOUT, RATE, Samples
+from ops.videos.held_packets import HeldPackets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ class ProxyWriter:
         self._container.flags |= 0x0400
         self._video = self._add_video()
         self._sound = self._add_sound() if format_.has_audio else None
-        self._held: av.Packet[av.VideoStream] | None = None
+        self._pictures = HeldPackets(self._container)
         self._samples = 0
         self._started = False
 
@@ -98,7 +99,7 @@ class ProxyWriter:
             self._start(frame)
         frame.pts, frame.time_base = pts, self._format.time_base
         frame.pict_type = PictureType.NONE
-        self._mux(self._video.encode(frame))
+        self._pictures.write(self._video.encode(frame))
 
     def add_samples(self, samples: Samples) -> None:
         """Encode the next samples, float32 (2, samples)."""
@@ -114,20 +115,8 @@ class ProxyWriter:
 
     def close(self, duration: int) -> None:
         """Finish the file; the shot lasts ``duration`` ticks."""
-        self._mux(self._video.encode(None))
-        if self._held is not None:
-            assert self._held.pts is not None
-            self._held.duration = max(duration - self._held.pts, 1)
-            self._container.mux(self._held)
+        self._pictures.write(self._video.encode(None))
+        self._pictures.close(duration)
         if self._sound is not None:
             self._container.mux(self._sound.encode(None))
         self._container.close()
-
-    def _mux(self, packets: list[av.Packet[av.VideoStream]]) -> None:
-        """Write packets one behind: how long a frame is shown is known when the next one comes."""
-        for packet in packets:
-            if self._held is not None:
-                assert packet.pts is not None and self._held.pts is not None
-                self._held.duration = packet.pts - self._held.pts
-                self._container.mux(self._held)
-            self._held = packet

@@ -12,6 +12,7 @@ from av.video.frame import PictureType
 from av.video.reformatter import ColorRange
 
 from ops.core.types import MediaInfo
+from ops.videos.held_packets import HeldPackets
 
 Samples = npt.NDArray[np.int32]
 """int32 (channels, samples), full scale."""
@@ -43,7 +44,7 @@ class ClipWriter:
         self._video: av.VideoStream | None = None
         self._sound: av.AudioStream | None = None
         self._turn: av.filter.Graph | None = None
-        self._held: av.Packet[av.VideoStream] | None = None
+        self._pictures = HeldPackets(self._container)
         self._last = -1
         self._samples = 0
         self.frames = 0
@@ -93,7 +94,7 @@ class ClipWriter:
         self._last = max(round(time_s / self._tick), self._last + 1)
         picture.pts, picture.time_base = self._last, self._tick
         picture.pict_type = PictureType.NONE
-        self._mux(self._video.encode(picture))
+        self._pictures.write(self._video.encode(picture))
         self.frames += 1
 
     def add_samples(self, samples_CN: Samples) -> None:
@@ -110,11 +111,8 @@ class ClipWriter:
     def close(self, duration_s: Fraction) -> None:
         """Finish the file; the clip lasts ``duration_s``."""
         assert self._video is not None
-        self._mux(self._video.encode(None))
-        if self._held is not None:
-            assert self._held.pts is not None
-            self._held.duration = max(round(duration_s / self._tick) - self._held.pts, 1)
-            self._container.mux(self._held)
+        self._pictures.write(self._video.encode(None))
+        self._pictures.close(round(duration_s / self._tick))
         if self._sound is not None:
             self._container.mux(self._sound.encode(None))
         self._container.close()
@@ -131,15 +129,6 @@ class ClipWriter:
         turned = self._turn.pull()
         assert isinstance(turned, av.VideoFrame)
         return turned
-
-    def _mux(self, packets: list[av.Packet[av.VideoStream]]) -> None:
-        """Write packets one behind: how long a picture is shown is known when the next one comes."""
-        for packet in packets:
-            if self._held is not None:
-                assert packet.pts is not None and self._held.pts is not None
-                self._held.duration = packet.pts - self._held.pts
-                self._container.mux(self._held)
-            self._held = packet
 
 
 def _format_for(frame: av.VideoFrame) -> str:

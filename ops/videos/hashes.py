@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ops.core.errors import StorageError
+from ops.videos.objects import hash_object, is_remote
 
 logger = logging.getLogger(__name__)
 
@@ -85,3 +87,17 @@ class HashCache:
 def hash_of(file: BinaryIO) -> str:
     """SHA-256 of the bytes of an open file, as hex."""
     return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def fresh_hash(key: Key) -> str:
+    """SHA-256 of the file or object of ``key``, as hex; empty for a file that has changed since, or changes meanwhile.
+
+    Raises ``OSError`` where a file, ``StorageError`` where an object cannot be read.
+    """
+    path, size, stamp = key
+    if is_remote(path):
+        return hash_object(path)
+    with open(path, "rb") as file:
+        content_hash = hash_of(file)
+        after = os.fstat(file.fileno())
+    return content_hash if (after.st_size, str(after.st_mtime_ns)) == (size, stamp) else ""

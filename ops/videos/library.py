@@ -14,8 +14,8 @@ from ops.core.errors import MediaError, StorageError
 from ops.core.storage import local_path_of
 from ops.core.types import video_id_of
 from ops.videos.container import reason_of_os_error, require_file
-from ops.videos.hashes import HashCache, Key, hash_of
-from ops.videos.objects import fetch_object, hash_object, is_remote, list_objects, read_object
+from ops.videos.hashes import HashCache, Key, fresh_hash
+from ops.videos.objects import fetch_object, is_remote, list_objects, read_object
 from ops.videos.shows import CATALOGUE, Catalogue, describe, normal, read_catalogue
 
 __all__ = ["HashCache", "Scan", "SourceFile", "is_video_name", "local_source", "scan", "unchanged_since"]
@@ -291,22 +291,17 @@ def _exists_decomposed(root: str, name: str) -> bool:
 
 def _hash(key: Key, hashes: HashCache, result: Scan) -> str:
     """The content hash, remembered; empty where the file cannot be read or changes meanwhile."""
-    path, size, stamp = key
+    path = key[0]
     try:
-        if is_remote(path):
-            content_hash = hash_object(path)
-        else:
-            with open(path, "rb") as file:
-                content_hash = hash_of(file)
-                after = os.fstat(file.fileno())
-            if (after.st_size, str(after.st_mtime_ns)) != (size, stamp):
-                result.unsettled.append(path)
-                return ""
+        content_hash = fresh_hash(key)
     except StorageError as error:
         result.set_aside.append((path, str(error)))
         return ""
     except OSError as error:
         result.set_aside.append((path, reason_of_os_error(path, error)))
+        return ""
+    if not content_hash:
+        result.unsettled.append(path)
         return ""
     result.hashed += 1
     hashes.remember(key, content_hash)

@@ -20,10 +20,10 @@ from av.container import InputContainer
 from ops.core.errors import MediaError
 from ops.core.settings import Settings
 from ops.videos.container import OPTIONS, open_container
-from ops.videos.hashes import HashCache, Key, hash_of
+from ops.videos.hashes import HashCache, Key, fresh_hash
 from ops.videos.languages import language_of, language_of_suffix
 from ops.videos.library import is_video_name, local_source
-from ops.videos.objects import hash_object, is_remote, list_folder, open_object, read_object
+from ops.videos.objects import is_remote, list_folder, open_object, read_object
 
 SUFFIXES = ("srt", "vtt", "ass", "ssa")
 FOLDERS = frozenset({"subs", "subtitles"})
@@ -264,15 +264,11 @@ def _plain(stem: str) -> str:
 
 
 def _hash(key: Key, hashes: HashCache) -> str:
-    """The content hash, remembered; empty where the file is gone or may not be read."""
-    path = key[0]
+    """The content hash, remembered; empty where the file is gone, may not be read or changes meanwhile."""
     try:
-        if is_remote(path):
-            content_hash = hash_object(path)
-        else:
-            with open(path, "rb") as file:
-                content_hash = hash_of(file)
+        content_hash = fresh_hash(key)
     except OSError:
         return ""
-    hashes.remember(key, content_hash)
+    if content_hash:
+        hashes.remember(key, content_hash)
     return content_hash

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from ops.core.time import timecode_of
-from tests.browser.conftest import Desk, OpenDesk, Served
-from tests.films import read_barcode
+from tests.browser.conftest import Desk, OpenDesk, Served, serving
+from tests.films import make_film, read_barcode
+from tests.pipeline.conftest import Home
 
 VIDEO = ".stage-video"
 
@@ -173,3 +175,51 @@ def test_where_this_came_from(desk: Desk, served: Served) -> None:
     assert status["index_version"] in told.replace("\n", "")
     for word in ("detector", "shot_embeddings", "shot_metadata", "searchable since", "nothing waiting"):
         assert word in told
+
+
+@pytest.fixture(scope="module")
+def varying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A film whose frames last 1, 2 and 4 frame times in turn, served."""
+    folder = tmp_path_factory.mktemp("varying")
+    (folder / "footage").mkdir()
+    film = make_film(folder / "footage" / "Varying.mp4", cuts=(31,), frames=80, vfr=True, seed=4)
+    home = Home(folder / "home")
+    home.run("ingest", str(folder / "footage"))
+    with serving(home, films={"varying": film}) as service:
+        yield service
+
+
+def test_frames_of_a_varying_rate_are_counted_by_their_times(open_desk: OpenDesk, varying: Served) -> None:
+    film = varying.films["varying"]
+    desk = open_desk(varying.url).open("/?" + "&".join(["q=pattern", "min=0", "fold=0", "blank=1", "titles=1"]))
+    starts = [start for start, _ in film.shots]
+    assert starts == [0, 31]
+    for card in range(2):
+        desk.cards().nth(card).wait_for()
+        dialog = desk.player(card)
+        assert frame_number(dialog) in starts
+        for keys in (["Home"], ["ArrowRight"], ["ArrowRight"] * 3, ["Shift+ArrowRight"], ["ArrowLeft"] * 2, ["End"]):
+            desk.keys(*keys)
+            assert read_barcode(desk.picture(VIDEO)) == frame_number(dialog)
+        desk.keys("Home", "l")
+        desk.until(f"document.querySelector('{VIDEO}').currentTime > 1.5")
+        desk.keys("k")
+        desk.page.wait_for_timeout(200)
+        assert read_barcode(desk.picture(VIDEO)) == frame_number(dialog)
+        desk.keys("Escape")
+        dialog.wait_for(state="detached")
+
+
+def test_times_and_frames_map_onto_each_other(desk: Desk) -> None:
+    edges = [0.0, 1 / 24, 3 / 24, 7 / 24, 8 / 24]
+    script = """async edges => {
+        const { frameAt, middleOf } = await import("/page/shuttle.js");
+        const rate = { num: 24, den: 1 };
+        const frames = edges.slice(1).map((_, frame) => frame);
+        return { back: frames.map(frame => frameAt(middleOf(frame, rate, edges), rate, edges)),
+          starts: frames.map(frame => frameAt(edges[frame] - 0.0004, rate, edges)),
+          outside: [-1, 9].map(seconds => frameAt(seconds, rate, edges)),
+          constant: frames.map(frame => frameAt(frame / 24 + 0.0004, rate, null)) };
+    }"""
+    told = desk.open().page.evaluate(script, edges)
+    assert told == {"back": [0, 1, 2, 3], "starts": [0, 1, 2, 3], "outside": [0, 3], "constant": [0, 1, 2, 3]}

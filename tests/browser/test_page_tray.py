@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-from tests.browser.conftest import Desk, Served
+from tests.browser.conftest import QUERY, Desk, Served
 
 
 def filled(desk: Desk, count: int = 3) -> list[str]:
@@ -22,6 +23,17 @@ def order(desk: Desk) -> list[str]:
     return [
         str(one) for one in desk.page.locator("#tray .pick").evaluate_all("all => all.map(one => one.dataset.shot)")
     ]
+
+
+def exported(desk: Desk, button: str, folder: Path) -> dict[str, Any]:
+    """What a button of the open tray downloads, as JSON."""
+    desk.page.select_option("#export-format", "json")
+    with desk.page.expect_download() as download:
+        desk.page.get_by_role("button", name=button, exact=True).click()
+    target = folder / download.value.suggested_filename
+    download.value.save_as(target)
+    document: dict[str, Any] = json.loads(target.read_text())
+    return document
 
 
 def test_selected_shots_come_in_order_and_stay_over_a_reload(desk: Desk) -> None:
@@ -86,12 +98,84 @@ def test_export_sends_the_order_and_downloads_the_file(desk: Desk, tmp_path: Pat
     sent = request.value.post_data_json
     assert [pick["shot_id"] for pick in sent["picks"]][:2] == [b, a]
     assert (sent["title"], sent["handles"], sent["format"]) == ("My cut", 6, "json")
-    assert sent["search"]["shows"] == ["Many"]
+    assert "search" not in sent
     target = tmp_path / download.value.suggested_filename
     download.value.save_as(target)
     assert target.suffix == ".json"
     assert [b, a] == [shot for shot in _shots_in(json.loads(target.read_text())) if shot in (a, b)]
     assert "Exported" in desk.page.inner_text("#tray .told")
+
+
+def test_every_pick_tells_the_search_that_found_it(desk: Desk, tmp_path: Path) -> None:
+    """Of two searches, the one beyond what the first page of results holds, and none that is run again."""
+    filled(desk, 1)
+    desk.search("another pattern", show="A Series")
+    desk.cards().first.locator(".open").focus()
+    desk.keys("x")
+    desk.page.locator("#tray-button[aria-label^='Tray, 2 shots']").wait_for()
+    kept = desk.page.evaluate("JSON.parse(localStorage.getItem('needle.tray')).picks.map(pick => pick.origin)")
+    assert [one["query"]["shows"] for one in kept] == [["Many"], ["A Series"]]
+    desk.open()
+    desk.keys("t")
+    one, two = exported(desk, "Export", tmp_path)["clips"]
+    assert (one["query"], two["query"]) == (f"{QUERY}; in Many", "another pattern; in A Series")
+    for clip, origin in zip((one, two), kept, strict=True):
+        names = ("score", "relevance", "encoder_id", "index_version")
+        assert {name: clip[name] for name in names} == {name: origin[name] for name in names}
+        assert clip["encoder_id"] and clip["index_version"] and 0 <= clip["relevance"] <= 1
+
+
+def test_a_shot_that_no_search_found_tells_none(desk: Desk, tmp_path: Path) -> None:
+    shot = desk.search(fold="0", show="A Series").shot_ids()[0]
+    desk.open(f"/?shot={shot}").page.locator(f"dialog.player[data-shot='{shot}']").wait_for()
+    desk.keys("x", "Escape", "t")
+    assert desk.page.evaluate("JSON.parse(localStorage.getItem('needle.tray')).picks[0].origin") is None
+    (clip,) = exported(desk, "Export", tmp_path)["clips"]
+    assert (clip["shot_id"], clip["query"], clip["score"]) == (shot, None, None)
+
+
+def test_a_tray_of_an_earlier_version_still_exports(desk: Desk, tmp_path: Path) -> None:
+    filled(desk, 2)
+    desk.page.evaluate(
+        """() => {
+            const kept = JSON.parse(localStorage.getItem('needle.tray'));
+            const search = { text: "rain", like: [], unlike: [], shows: ["gone"], where: [], limit: 60, cursor: null,
+              exact: false, dialogue: "auto", fold: true, include_blank: false, include_titles: false, then: null,
+              all: [], any: [] };
+            kept.picks = kept.picks.map(({ origin, ...pick }, at) => ({ ...pick, search: at ? null : search }));
+            localStorage.setItem('needle.tray', JSON.stringify(kept));
+        }"""
+    )
+    desk.page.reload()
+    desk.page.wait_for_selector("body.ready")
+    desk.keys("t")
+    assert [clip["query"] for clip in exported(desk, "Export", tmp_path)["clips"]] == ["rain; in gone", None]
+
+
+def test_all_results_are_exported_that_the_page_would_show(desk: Desk, tmp_path: Path) -> None:
+    """More than a page of them, and fewer where the slider leaves some out."""
+    desk.search(fold="0", show="Many", blank="1", titles="1")
+    desk.keys("t")
+    clips = exported(desk, "Export up to 500 results", tmp_path)["clips"]
+    assert len(clips) == len({clip["shot_id"] for clip in clips}) == 70
+    assert [clip["shot_id"] for clip in clips][:60] == desk.shot_ids()[:60]
+    middle = clips[30]["relevance"]
+    some = [clip["shot_id"] for clip in clips if clip["relevance"] >= round(middle, 2)]
+    desk.search(fold="0", show="Many", blank="1", titles="1", min=f"{middle:.2f}")
+    desk.keys("t")
+    shown = desk.shot_ids()
+    assert shown == some
+    again = exported(desk, f"Export the {len(shown)} results", tmp_path)["clips"]
+    assert [clip["shot_id"] for clip in again] == shown
+
+
+def test_hits_for_what_is_said_are_exported_whatever_the_slider_says(desk: Desk, tmp_path: Path) -> None:
+    desk.search("merry christmas to everybody", min="1")
+    shown = desk.shot_ids()
+    assert len(shown) == 1 and desk.page.locator("#cards .card[hidden]").count() > 1
+    desk.keys("t")
+    (clip,) = exported(desk, "Export the 1 result", tmp_path)["clips"]
+    assert ([clip["shot_id"]], clip["query"]) == (shown, "merry christmas to everybody")
 
 
 def test_the_results_of_a_search_are_exported_as_they_are(desk: Desk, tmp_path: Path) -> None:

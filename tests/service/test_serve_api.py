@@ -422,6 +422,42 @@ def test_exports_come_as_attachments(client: TestClient, settings: Settings) -> 
     assert list((settings.home / "serve" / "exports").iterdir()) == []
 
 
+def exported(client: TestClient, **body: Any) -> list[dict[str, Any]]:
+    answer = client.post("/api/export", json={"format": "json", **body})
+    assert answer.status_code == 200, answer.text
+    clips: list[dict[str, Any]] = answer.json()["clips"]
+    return clips
+
+
+def test_every_pick_keeps_what_found_it_and_no_search_is_run_again(client: TestClient) -> None:
+    found = search(client, text="something red", limit=1)
+    stamps = {name: found[name] for name in ("encoder_id", "index_version")}
+    first = {"shot_id": shot(0, 0), "query": "something red", "score": found["hits"][0]["score"], "relevance": 0.25}
+    gone = {"text": "a car", "shows": ["a show that was deleted"], "like": [f"image:{'0' * 32}"], "limit": 60}
+    composed = {"shot_id": shot(1, 1), "query": gone, "index_version": "older", "encoder_id": "other"}
+    again = {"shot_id": shot(0, 0), "in_frame": 3, "out_frame": 9}
+    picks = [first | stamps, composed, again]
+    clips = exported(client, picks=picks, search={"text": "red", "shows": ["none"]})
+    told = [{name: clip[name] for name in ("query", "score", "relevance", *stamps)} for clip in clips]
+    assert told[0] == {name: first[name] for name in ("query", "score", "relevance")} | stamps
+    assert told[1]["query"] == f"a car; like image:{'0' * 32}; in a show that was deleted"
+    assert (told[1]["index_version"], told[1]["encoder_id"], told[1]["score"]) == ("older", "other", None)
+    assert set(told[2].values()) == {None}, "the same shot, found by nothing"
+    assert all(clip["detector"] for clip in clips)
+
+
+def test_an_exported_search_leaves_out_what_most_likely_was_not_meant(client: TestClient) -> None:
+    body: dict[str, Any] = {"text": "blue", "limit": 40, "shows": ["Red Dawn", "Ünder <the> Sea", "Bikes"]}
+    found = search(client, **body)
+    meant = [hit["shot_id"] for hit in found["hits"] if hit["relevance"] >= found["cutoff"]]
+    assert 0 < len(meant) < len(found["hits"])
+    clips = exported(client, search=body)
+    assert [clip["shot_id"] for clip in clips] == meant
+    assert [clip["score"] for clip in clips] == [hit["score"] for hit in found["hits"][: len(meant)]]
+    everything = exported(client, search=body | {"min_relevance": 0.0})
+    assert [clip["shot_id"] for clip in everything] == ids(found)
+
+
 def test_an_export_that_makes_no_sense_is_refused(client: TestClient) -> None:
     for expect, body in (
         (422, {"format": "edl"}),
@@ -429,6 +465,11 @@ def test_an_export_that_makes_no_sense_is_refused(client: TestClient) -> None:
         (422, {"format": "edl", "picks": [{"shot_id": "../x"}]}),
         (422, {"format": "edl", "picks": [{"shot_id": shot(0, 0), "in_frame": 9, "out_frame": 3}]}),
         (422, {"format": "edl", "picks": [{"shot_id": shot(0, 0)}] * 5_001}),
+        (422, {"format": "edl", "picks": [{"shot_id": shot(0, 0), "query": "x" * 4_001}]}),
+        (422, {"format": "edl", "picks": [{"shot_id": shot(0, 0), "query": {"txt": "red"}}]}),
+        (422, {"format": "edl", "picks": [{"shot_id": shot(0, 0), "relevance": 1.5}]}),
+        (422, {"format": "edl", "picks": [{"shot_id": shot(0, 0), "score": "high"}]}),
+        (422, {"format": "edl", "picks": [{"shot_id": shot(0, 0)}], "index_version": "1"}),
         (404, {"format": "edl", "picks": [{"shot_id": "0123456789abcdef:0"}]}),
         (404, {"format": "edl", "search": {"text": "red", "shows": ["none"]}}),
     ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import re
 import signal
@@ -10,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,10 @@ from typing import Any
 import httpx
 import pytest
 
-from ops.core.errors import NeedleError, UsageError
+from ops.core.errors import NeedleError, SettingsError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.serve import guard, server
+from ops.serve.exported import ExportFolder
 from ops.serve.server import listen, require_safe_address
 from ops.serve.tokens import COOKIE, SESSION_S, Tokens, session_secret
 from tests.served import FILM, desk_home, index_lake, lean, served, shot, write_video
@@ -151,6 +154,74 @@ def test_only_who_has_a_token_comes_in(tmp_path: Path, capfd: pytest.CaptureFixt
         assert again.get("/api/shows", headers={"cookie": cookie.split(";")[0]}).status_code == 200
 
 
+SIGN_IN = {"token": "a-token"}
+PUBLIC = "https://needle.example"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "needle.example"])
+def test_behind_a_proxy_people_can_sign_in_and_strangers_cannot(tmp_path: Path, host: str) -> None:
+    """A proxy ends TLS, and keeps the Host header or writes its own; old browsers send no Sec-Fetch-Site."""
+    allowed = [
+        {"origin": PUBLIC, "sec-fetch-site": "same-origin"},
+        {"origin": PUBLIC},
+        {"origin": f"http://{host}"},
+        {"sec-fetch-site": "none"},
+        {},
+    ]
+    refused = [
+        {"origin": "https://evil.example", "sec-fetch-site": "cross-site"},
+        {"origin": PUBLIC, "sec-fetch-site": "cross-site"},
+        {"origin": PUBLIC, "sec-fetch-site": "same-site"},
+        {"origin": PUBLIC, "sec-fetch-site": "anything"},
+        {"origin": "https://evil.example"},
+        {"origin": "http://needle.example:81"},
+        {"origin": "https://needle.example.evil"},
+        {"origin": "null"},
+        {"origin": "https://evil.example", "x-forwarded-host": "evil.example", "x-forwarded-proto": "https"},
+        {"origin": "https://evil.example", "forwarded": "host=evil.example;proto=https"},
+    ]
+    with served(desk_home(tmp_path / "home", tokens="a-token", public_url=f"{PUBLIC}/")) as client:
+        for headers in allowed:
+            answer = client.post("/api/session", json=SIGN_IN, headers={"host": host, **headers})
+            assert answer.status_code == 200, (headers, answer.text)
+            assert "; Secure" in answer.headers["set-cookie"]
+        for headers in refused:
+            answer = client.post("/api/session", json=SIGN_IN, headers={"host": host, **headers})
+            assert answer.status_code == 403 and "NEEDLE_PUBLIC_URL" in answer.text, headers
+        assert client.get("/", headers={"host": "evil.example"}).status_code == 400
+
+
+def test_without_a_public_address_no_forwarded_header_changes_anything(tmp_path: Path) -> None:
+    forwarded = {"x-forwarded-proto": "https", "x-forwarded-host": "needle.example", "forwarded": "proto=https"}
+    with served(desk_home(tmp_path / "home", tokens="a-token")) as client:
+        rewritten = {"origin": PUBLIC, "sec-fetch-site": "same-origin", **forwarded}
+        answer = client.post("/api/session", json=SIGN_IN, headers=rewritten)
+        assert answer.status_code == 200 and "Secure" not in answer.headers["set-cookie"]
+        assert client.post("/api/session", json=SIGN_IN, headers={"origin": PUBLIC, **forwarded}).status_code == 403
+        assert client.get("/", headers={"host": "needle.example", **forwarded}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "url", ["needle.example", "ftp://a", "https://a/b", "https://", "https://a b", "https://u@a", "https://a:x", "*"]
+)
+def test_a_public_address_that_is_none_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(SettingsError, match="NEEDLE_PUBLIC_URL"):
+        load_settings(home=tmp_path, public_url=url)
+
+
+def test_origins_are_compared_as_browsers_write_them() -> None:
+    for url, origin in (
+        ("https://Needle.Example:443/", "https://needle.example"),
+        ("http://needle.example:80", "http://needle.example"),
+        ("https://needle.example:8443", "https://needle.example:8443"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+        ("http://a:x", ""),
+        ("null", ""),
+        ("", ""),
+    ):
+        assert guard.origin_of(url) == origin
+
+
 def test_a_session_ends() -> None:
     tokens = Tokens(["a"], b"k" * 32)
     value = tokens.session("a", 1000.0)
@@ -274,6 +345,72 @@ def test_slow_clients_are_let_go(settings: Settings, monkeypatch: pytest.MonkeyP
             connection.sendall(posted(9) + b"{")
             assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
         assert client.get("/healthz").status_code == 200
+
+
+def held_exports(folder: Path) -> list[str]:
+    """Files below the folder, or that were there, which this process (the server runs in it) has open."""
+    held = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            name = os.readlink(descriptor)
+        except OSError:
+            continue  # closed meanwhile
+        if name.startswith(str(folder)):
+            held.append(name)
+    return held
+
+
+def until(holds: Callable[[], bool]) -> bool:
+    """Whether it holds within twenty seconds."""
+    end = time.monotonic() + 20
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are looked up in /proc")
+@pytest.mark.parametrize("goes", [True, False])
+def test_an_export_that_nobody_takes_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, goes: bool
+) -> None:
+    settings = desk_home(tmp_path / "home")
+    exports = settings.home / "serve" / "exports"
+    left = exports / "of a service that was killed"
+    left.mkdir(parents=True)
+    (left / "half.zip").write_bytes(b"x")
+    monkeypatch.setattr(guard, "UNREAD_S", 60.0 if goes else 1.0)
+    picks = [{"shot_id": shot(0, 0)}] * 5000
+    body = json.dumps({"format": "json", "title": "x" * 90, "picks": picks}).encode()
+    with served(settings) as client:
+        assert not left.exists()
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.settimeout(60)
+            connection.connect(("127.0.0.1", client.base_url.port or 0))
+            connection.sendall(posted(len(body)).replace(b"/api/search", b"/api/export") + body)
+            assert connection.recv(12) == b"HTTP/1.1 200"
+            assert len(held_exports(exports)) == 1 and list(exports.iterdir()) == []
+            if goes:
+                connection.close()
+            assert until(lambda: not held_exports(exports))
+        assert client.get("/healthz").status_code == 200
+    if not goes:  # uvicorn's word for an answer that was cut off
+        assert [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR] == [
+            "ASGI callable returned without completing response."
+        ]
+        caplog.clear()
+
+
+def test_what_another_service_is_writing_is_not_cleared(tmp_path: Path) -> None:
+    one, other = (ExportFolder(tmp_path / "exports", tmp_path / "exports.lock") for _ in range(2))
+    with one.writing() as folder:
+        with other.writing() as beside:
+            assert folder.is_dir() and beside.is_dir() and folder != beside
+        other.clear()
+        assert folder.is_dir() and not beside.exists()
+    assert list((tmp_path / "exports").iterdir()) == []
 
 
 def test_new_versions_are_taken_up_without_losing_a_request(tmp_path: Path) -> None:

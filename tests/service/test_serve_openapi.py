@@ -52,6 +52,8 @@ OPERATIONS = [
     ("HEAD", "/media/images/{name}.jpg"),
     ("POST", "/api/images"),
     ("POST", "/api/export"),
+    ("POST", "/api/labels"),
+    ("GET", "/api/labels"),
     ("POST", "/api/session"),
     ("GET", "/healthz"),
     ("GET", "/metrics"),

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from starlette.testclient import TestClient
 
 from ops.cli.runs import dagster_home, runs_behind
+from ops.core.errors import EncoderError
 from ops.core.settings import Settings, load_settings
 from ops.core.tables import Lake
 from ops.search.hits import ShotDetails
-from tests.lakes import ENCODER, fill, shot_rows, video_id, video_row
-from tests.served import FILM, desk_home, served, shot
+from ops.search.search import Searcher
+from ops.serve.app import create_app
+from ops.serve.since import SearchableSince
+from tests.lakes import ENCODER, fill, shot_rows, vector_rows, video_id, video_row
+from tests.served import (
+    FILM,
+    ColourEncoder,
+    client_of,
+    desk_home,
+    index_lake,
+    lean,
+    served,
+    shot,
+    write_video,
+)
 
 
 @pytest.fixture
@@ -101,6 +119,148 @@ def test_a_media_address_changes_with_the_shot_only(settings: Settings) -> None:
     details.forget()
     after = details.media_versions([shot(0, 0), shot(1, 0)])
     assert after[shot(0, 0)] != before[shot(0, 0)] and after[shot(1, 0)] == before[shot(1, 0)]
+
+
+def test_paging_goes_on_after_shots_were_forgotten(tmp_path: Path) -> None:
+    settings = desk_home(tmp_path / "home")
+    ask = {"text": "red", "include_blank": True, "limit": 4}
+    with client_of(settings) as client:
+        whole = client.post("/api/search", json={**ask, "limit": 500}).json()["hits"]
+        first = client.post("/api/search", json=ask).json()
+        gone = {video_id(1), video_id(3)}  # of some of the pages that follow all shots go, of others a few
+        for name in gone:
+            for table in ("videos", "shots", f"shot_embeddings/{ENCODER}"):
+                settings.lake.delete(table, settings.partition_of(name))
+        index_lake(settings)
+        client.post("/api/search", json=ask)  # the service turns to the new version
+        found = [hit["shot_id"] for hit in first["hits"]]
+        cursor = first["next_cursor"]
+        for _ in range(50):
+            answer = client.post("/api/search", json={**ask, "cursor": cursor}).json()
+            assert answer["hits"] and answer["index_version"] == first["index_version"]
+            found += [hit["shot_id"] for hit in answer["hits"]]
+            cursor = answer["next_cursor"]
+            if cursor is None:
+                break
+        assert cursor is None and len(found) < len(whole)
+        left = [hit for at, hit in enumerate(whole) if at < 4 or hit["video_id"] not in gone]
+        assert found == [hit["shot_id"] for hit in left] and len(left) > 5
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for something that the service does by itself."""
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.02)
+
+
+def test_the_first_version_is_warmed_before_anybody_asks(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path / "home")
+    with client_of(settings) as client:
+        assert client.get("/healthz").json()["status"] == "empty"
+        app: Any = client.app
+        warmed: list[str] = []
+        whole = Searcher.warm
+
+        def noted(self: Searcher) -> None:
+            whole(self)
+            warmed.append(self.index().version)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Searcher, "warm", noted)
+            desk_home(tmp_path / "home")
+            until(lambda: app.state.service.index_version() in warmed)
+            write_video(settings, 4, [lean((1, 0, 0), 0.05)], show="New")
+            newer = index_lake(settings)
+            until(lambda: newer in warmed)
+        assert client.get("/healthz").json()["index_version"] == newer
+
+
+class Stumbling(ColourEncoder):
+    """Fails until it is told not to."""
+
+    fails = True
+
+    def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if self.fails:
+            raise EncoderError("the weights in /secret/place are damaged")
+        return super().encode_text(texts)
+
+
+def test_warming_up_is_tried_again_and_health_tells_no_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("ops.serve.warming.RETRY_S", (0.05, 0.1))
+    settings, encoder = desk_home(tmp_path / "home"), Stumbling()
+    app = create_app(settings, encoder=encoder)
+    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
+        until(lambda: app.state.service.status == "failed")
+        answer = client.get("/healthz")
+        assert answer.status_code == 503 and answer.json()["status"] == "failed" and "secret" not in answer.text
+        assert "/secret/place" in caplog.text
+        encoder.fails = False
+        until(lambda: app.state.service.status == "ok")
+        assert client.get("/healthz").status_code == 200
+
+
+def test_a_new_title_is_seen_without_a_new_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.serve.warming.REFRESH_S", 0.1)
+    settings = desk_home(tmp_path / "home")
+    with client_of(settings) as client:
+
+        def title() -> str:
+            answer = client.post("/api/search", json={"text": "red", "shows": ["Bikes"], "limit": 1}).json()
+            return str(answer["hits"][0]["title"])
+
+        before, version = title(), client.app.state.service.index_version()  # type: ignore[attr-defined]
+        row = video_row(2, show="Bikes", title="Bikes, restored")
+        settings.lake.write("videos", settings.partition_of(video_id(2)), [row])
+        assert index_lake(settings) == version and before == "Film 2"
+        until(lambda: title() == "Bikes, restored")
+
+
+def test_since_when_is_told_the_same_everywhere(tmp_path: Path) -> None:
+    settings = desk_home(tmp_path / "home")
+    published = [datetime(2026, 1, 2, 12, 5, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)]
+    asked: list[float] = []
+
+    def runs(made: Sequence[tuple[str, str, float]]) -> list[dict[str, Any]]:
+        found = []
+        for asset, partition, computed in made:
+            at = next((at for at in published if at.timestamp() >= computed), None)
+            if asset == "search_index" and at:
+                asked.append(computed)
+                found.append({"asset": asset, "partition": partition, "run_id": "r", "at": at.isoformat()})
+        return found
+
+    since = SearchableSince(settings, runs)
+    assert set(since.of_all(ENCODER).values()) == {published[0]} and len(asked) == 1
+    for number, day in ((1, 15), (2, 16), (3, 20)):  # the last one after the last run
+        rows = vector_rows(number, 4, created_timestamp=datetime(2026, 1 + (number == 3), day, tzinfo=UTC))
+        settings.lake.write(f"shot_embeddings/{ENCODER}", settings.partition_of(video_id(number)), rows)
+    times = since.of_all(ENCODER)
+    assert [times[video_id(number)] for number in range(3)] == [published[0], published[1], published[1]]
+    assert times[video_id(3)] == datetime(2026, 2, 20, tzinfo=UTC) and len(asked) == 2  # once for each run
+    assert {number: since.of_video(video_id(number), ENCODER) for number in range(4)} == {
+        number: times[video_id(number)] for number in range(4)
+    }
+    assert since.of_video(video_id(9), ENCODER) is None
+    with client_of(desk_home(tmp_path / "other"), runs=runs) as client:
+        shows = {show["show"]: show["searchable_since"] for show in client.get("/api/shows").json()["shows"]}
+        told = client.get(f"/api/shots/{shot(1, 1)}").json()
+        assert told["provenance"]["searchable_since"] == shows[told["show"]] == published[0].isoformat()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"unlike": ["0123456789abcdef:0"]}, {"like": ["zzz"]}, {"text": "red", "shows": ["zzz"]},
+     {"like": ["0123456789abcdef:0"]}],
+)  # fmt: skip
+def test_messages_are_for_whoever_asked(tmp_path: Path, body: dict[str, Any]) -> None:
+    with client_of(desk_home(tmp_path / "home")) as client:
+        detail = client.post("/api/search", json=body).json()["detail"]
+        assert detail and not any(word in detail for word in ("--", "needle ", "[0-9", "pattern", "^"))
 
 
 @pytest.fixture

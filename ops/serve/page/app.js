@@ -5,7 +5,7 @@ import { Problem, search, shows } from "./api.js";
 import { calm } from "./dom.js";
 import { firstAnswer } from "./first.js";
 import { Grid } from "./grid.js";
-import { Selection } from "./selection.js";
+import { originOf, Selection } from "./selection.js";
 
 const LATER = ["desk", "querybar", "filters", "popup", "states", "keys", "traypanel", "exporting", "refine", "timecode"];
 
@@ -36,7 +36,7 @@ class Page extends EventTarget {
       open: (hit, frame) => this.openShot(hit, frame),
       more: (hit) => this.example("like", hit.shot_id),
       less: (hit) => this.example("unlike", hit.shot_id),
-      toggle: (hit) => this.selection.toggle(hit, this.searchBody()),
+      toggle: (hit) => this.selection.toggle(hit, this.originOf(hit)),
       selected: (shotId) => this.selection.has(shotId),
       tell: (text) => this.tell(text, true),
     }, () => this.fetchMore());
@@ -95,9 +95,10 @@ class Page extends EventTarget {
     return this.query.min ?? this.answer?.cutoff ?? 0;
   }
 
-  /** The body of the search in force, or null. */
-  searchBody() {
-    return this.answer ? bodyOf(this.query) : null;
+  /** Where a shot comes from if it is among the results; otherwise null. @param {{shot_id: string}} hit */
+  originOf(hit) {
+    const found = [...this.grid.hits.values()].find((one) => one.shot_id === hit.shot_id);
+    return this.answer && found ? originOf(this.answer, found) : null;
   }
 
   hasMore() {
@@ -173,6 +174,11 @@ class Page extends EventTarget {
       const again = () => { this.#fetching = false; this.fetchMore(); };
       this.tell(error.message, true, again); // and no other try by itself
     }
+  }
+
+  /** Whether all results that can be shown are here. */
+  isWhole() {
+    return !this.#cursor || this.#lastHidden();
   }
 
   /** Hits come by rank: when the last ones are all under the limit, what follows is too. */

@@ -1,39 +1,42 @@
 // Taking the selection, or what a search found, into an editing system.
 import { bodyOf, describe } from "./address.js";
-import { exportFile } from "./api.js";
+import { exportFile, search } from "./api.js";
+import { originOf } from "./selection.js";
 
 export const FORMATS = [
   ["edl", "EDL (CMX 3600)"], ["fcpxml", "Final Cut Pro XML"], ["xmeml", "Premiere, FCP 7 XML"], ["otio", "OpenTimelineIO"],
   ["zip", "Clips at full resolution (zip)"], ["sheet", "Contact sheet"], ["csv", "CSV"], ["json", "JSON"],
 ];
-const MOST_HITS = 500;
+export const MOST_HITS = 500;
 
-/** @param {import("./selection.js").Selection} selection @param {any} answer in force, or null */
-export async function exportSelection(selection, answer) {
+/** @param {import("./selection.js").Selection} selection */
+export async function exportSelection(selection) {
   const { picks, format, handles, title } = selection;
   await download({
     format, handles, title: title.trim() || "Needle selection",
-    picks: picks.map(({ hit, in_frame, out_frame }) => ({ shot_id: hit.shot_id, in_frame, out_frame })),
-    search: commonSearch(picks),
-    index_version: answer?.index_version,
+    picks: picks.map(({ hit, in_frame, out_frame, origin }) => pickOf(hit.shot_id, in_frame, out_frame, origin)),
   });
 }
 
-/** The hits that the page shows, up to 500, in the order of their rank. @param {any} page */
+/** The hits that the page shows, or would show after scrolling on, up to 500, in the order of their rank. */
 export async function exportResults(page) {
   const { format, handles } = page.selection;
-  const limit = Math.min(Math.max(page.grid.counts().shown, 1), MOST_HITS);
+  const whole = page.isWhole();
+  const answer = whole ? page.answer : await search(bodyOf(page.query, null, MOST_HITS));
+  const hits = whole ? page.grid.results() : answer.hits.filter((hit) => page.grid.isShown(hit));
   await download({
     format, handles, title: describe(page.query).slice(0, 120) || "Needle search",
-    search: { ...bodyOf(page.query, null, limit), min_relevance: page.limit() },
-    index_version: page.answer?.index_version,
+    picks: hits.slice(0, MOST_HITS).map((hit) => {
+      const { start_frame, end_frame } = hit.match ?? hit;
+      return pickOf(hit.shot_id, start_frame, end_frame, originOf(answer, hit));
+    }),
   });
 }
 
-/** The one search that found all picks: it becomes their provenance. Picks of several searches have none in common. */
-function commonSearch(picks) {
-  const searches = new Set(picks.map((pick) => JSON.stringify(pick.search)));
-  return searches.size === 1 ? picks[0].search : null;
+/** A pick of POST /api/export. @param {import("./selection.js").Origin|null} origin */
+function pickOf(shot_id, in_frame, out_frame, origin) {
+  const { query, score, relevance, encoder_id, index_version } = origin ?? {};
+  return { shot_id, in_frame, out_frame, query, score, relevance, encoder_id, index_version };
 }
 
 async function download(body) {

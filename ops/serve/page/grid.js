@@ -79,11 +79,16 @@ export class Grid {
     return hit.relevance >= this.view.limit || Boolean(hit.matched?.includes("dialogue"));
   }
 
+  /** @returns {object[]} hits that are shown, by rank, without unfolded near-duplicates */
+  results() {
+    return [...this.hits.values()].filter((hit) => !hit.twinOf && this.isShown(hit));
+  }
+
   /** @returns {{shown: number, hidden: number}} */
   counts() {
-    const all = [...this.hits.values()].filter((hit) => !hit.twinOf);
-    const shown = all.filter((hit) => this.isShown(hit)).length;
-    return { shown, hidden: all.length - shown };
+    const all = [...this.hits.values()].filter((hit) => !hit.twinOf).length;
+    const shown = this.results().length;
+    return { shown, hidden: all - shown };
   }
 
   /** Sections by show, or one list. @param {boolean} group */

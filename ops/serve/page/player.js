@@ -97,6 +97,7 @@ export class Player {
       this.full = full;
       if (hit) this.refresh();
       else this.showShot(full, frame);
+      if (full.frame_times) this.shuttle.setTimes(full.frame_times, full.end_s - full.start_s);
       this.showDetails();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -201,7 +202,7 @@ export class Player {
 
   putIntoTray() {
     const { in_frame, out_frame } = this.marks;
-    this.page.selection.put(this.shot, this.page.searchBody(), in_frame, out_frame);
+    this.page.selection.put(this.shot, this.page.originOf(this.shot), in_frame, out_frame);
   }
 
   example(side) {

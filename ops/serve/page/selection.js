@@ -9,11 +9,26 @@ const MOST = 2000;
  * @property {object} hit         the shot as it was found: ids, frames, rate, timecode, poster, proxy
  * @property {number} in_frame    first source frame
  * @property {number} out_frame   source frame after the last
- * @property {object|null} search body of the search that found it
+ * @property {Origin|null} origin what found it; null where nobody searched for it
+ */
+/**
+ * @typedef {object} Origin       what an export tells of where a shot comes from
+ * @property {object} query       the search, without what it leaves at its default
+ * @property {number} [score]
+ * @property {number} [relevance]
+ * @property {string} [encoder_id]
+ * @property {string} [index_version]
  */
 
 const KEPT = ["shot_id", "video_id", "show", "title", "start_frame", "end_frame", "fps", "start_s", "end_s",
   "start_timecode", "poster", "proxy"];
+
+/** Where a hit of an answer comes from. @param {object} answer @param {object} hit @returns {Origin} */
+export function originOf(answer, hit) {
+  const { limit, offset, ...asked } = answer.query;
+  const query = Object.fromEntries(Object.entries(asked).filter(([, value]) => (Array.isArray(value) ? value.length : value)));
+  return { query, score: hit.score, relevance: hit.relevance, encoder_id: answer.encoder_id, index_version: answer.index_version };
+}
 
 /** Tells "change" whenever the picks, their order or the export's settings have changed. */
 export class Selection extends EventTarget {
@@ -30,7 +45,7 @@ export class Selection extends EventTarget {
   read() {
     const kept = recall(KEY, {});
     /** @type {Pick[]} */
-    this.picks = Array.isArray(kept.picks) ? kept.picks.filter(isPick) : [];
+    this.picks = Array.isArray(kept.picks) ? kept.picks.filter(isPick).map(withOrigin) : [];
     this.handles = Number.isInteger(kept.handles) && kept.handles >= 0 ? kept.handles : 0;
     this.title = typeof kept.title === "string" ? kept.title : "Needle selection";
     this.format = typeof kept.format === "string" ? kept.format : "edl";
@@ -46,21 +61,21 @@ export class Selection extends EventTarget {
     return this.picks.find((pick) => pick.hit.shot_id === shotId);
   }
 
-  /** Add a shot, or give the one that is there new marks. @param {object} hit @param {object|null} search */
-  put(hit, search, in_frame = hit.match?.start_frame ?? hit.start_frame, out_frame = hit.match?.end_frame ?? hit.end_frame) {
+  /** Add a shot, or give the one that is there new marks. @param {object} hit @param {Origin|null} origin */
+  put(hit, origin, in_frame = hit.match?.start_frame ?? hit.start_frame, out_frame = hit.match?.end_frame ?? hit.end_frame) {
     const found = this.find(hit.shot_id);
     if (found) Object.assign(found, { in_frame, out_frame });
     else if (this.picks.length < MOST) {
       const kept = Object.fromEntries(KEPT.map((name) => [name, hit[name]]));
-      this.picks.push({ hit: kept, in_frame, out_frame, search });
+      this.picks.push({ hit: kept, in_frame, out_frame, origin });
     }
     this.changed();
   }
 
   /** Into the tray, or out of it. @returns {boolean} whether it is in now */
-  toggle(hit, search) {
+  toggle(hit, origin) {
     if (this.has(hit.shot_id)) this.remove(hit.shot_id);
-    else this.put(hit, search);
+    else this.put(hit, origin);
     return this.has(hit.shot_id);
   }
 
@@ -93,6 +108,11 @@ export class Selection extends EventTarget {
     keep(KEY, { picks, handles, title, format });
     this.dispatchEvent(new Event("change"));
   }
+}
+
+/** Trays of earlier versions kept the search alone. */
+function withOrigin({ search, ...pick }) {
+  return { ...pick, origin: pick.origin ?? (search ? { query: search } : null) };
 }
 
 function isPick(pick) {

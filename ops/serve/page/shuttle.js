@@ -2,6 +2,26 @@
 // The proxy holds exactly the shot's frames from time 0, so its n-th frame is the source's start_frame + n.
 
 const FASTEST = 8;
+const CLOSE_S = 0.001; // what a browser tells of a frame's time may be rounded
+
+/** @typedef {number[]|null} Edges  seconds at which the frames of a shot of varying rate begin, and its end */
+
+/** Seconds at the middle of a frame. @param {number} frame @param {import("./timecode.js").Rate} rate @param {Edges} edges */
+export function middleOf(frame, rate, edges) {
+  return edges ? (edges[frame] + edges[frame + 1]) / 2 : ((frame + 0.5) * rate.den) / rate.num;
+}
+
+/** The frame whose time this is, as a browser tells it. @param {number} seconds @param {Edges} edges */
+export function frameAt(seconds, rate, edges) {
+  if (!edges) return Math.floor((seconds * rate.num) / rate.den + 0.5);
+  let [low, high] = [0, edges.length - 2];
+  while (low < high) { // the last frame that has begun
+    const middle = Math.ceil((low + high) / 2);
+    if (edges[middle] <= seconds + CLOSE_S) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
 
 /** Tells "frame" when another frame is on screen and "speed" when the speed changes. */
 export class Shuttle extends EventTarget {
@@ -10,6 +30,8 @@ export class Shuttle extends EventTarget {
     super();
     this.video = video;
     this.rate = { num: 25, den: 1 };
+    /** @type {Edges} */
+    this.edges = null;
     this.frames = 1;
     this.frame = 0;
     this.speed = 0;
@@ -26,6 +48,7 @@ export class Shuttle extends EventTarget {
   load(proxy, rate, frames, at = 0, play = false) {
     this.pause();
     this.rate = rate;
+    this.edges = null;
     this.frames = Math.max(frames, 1);
     this.loaded += 1;
     const mine = this.loaded;
@@ -38,6 +61,13 @@ export class Shuttle extends EventTarget {
     }, { once: true });
   }
 
+  /** Count by these times from now on: those of the shot's frames, and its length. @param {number[]} times @param {number} length */
+  setTimes(times, length) {
+    if (times.length !== this.frames) return;
+    this.edges = [...times, Math.max(length, times.at(-1) + CLOSE_S)];
+    if (this.speed <= 0) this.seek(this.frame);
+  }
+
   unload() {
     this.pause();
     this.loaded += 1;
@@ -48,7 +78,7 @@ export class Shuttle extends EventTarget {
   /** Stand at a frame of the shot; the middle of its time, so that rounding cannot show its neighbour. */
   seek(frame) {
     this.setFrame(Math.min(Math.max(Math.round(frame), 0), this.frames - 1));
-    if (this.video.readyState > 0) this.video.currentTime = ((this.frame + 0.5) * this.rate.den) / this.rate.num;
+    if (this.video.readyState > 0) this.video.currentTime = middleOf(this.frame, this.rate, this.edges);
   }
 
   /** @param {number} count frames, negative backwards */
@@ -92,13 +122,13 @@ export class Shuttle extends EventTarget {
 
   /** Browsers play no video backwards: seek as time goes by, one seek at a time. */
   runBackwards() {
-    const from = this.frame;
+    const from = this.edges ? this.edges[this.frame] : (this.frame * this.rate.den) / this.rate.num;
     const began = performance.now();
     const speed = this.speed;
     const tick = () => {
       if (this.speed !== speed) return;
-      const gone = ((performance.now() - began) / 1000) * Math.abs(speed) * (this.rate.num / this.rate.den);
-      const frame = from - Math.floor(gone);
+      const gone = ((performance.now() - began) / 1000) * Math.abs(speed);
+      const frame = frameAt(from - gone, this.rate, this.edges);
       if (frame !== this.frame && !this.video.seeking) this.seek(frame);
       if (this.frame <= 0) this.pause();
       else requestAnimationFrame(tick);
@@ -115,7 +145,7 @@ export class Shuttle extends EventTarget {
   }
 
   presented(mediaTime) {
-    const frame = Math.floor((mediaTime * this.rate.num) / this.rate.den + 0.5);
+    const frame = frameAt(mediaTime, this.rate, this.edges);
     this.setFrame(Math.min(Math.max(frame, 0), this.frames - 1));
   }
 

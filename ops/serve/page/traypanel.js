@@ -1,7 +1,7 @@
 // The tray: the selected shots in the editor's order, their ins and outs, how long it all is, and the way out.
 import { Problem } from "./api.js";
 import { counted, el, icon, iconButton, lengthOf } from "./dom.js";
-import { exportResults, exportSelection, FORMATS } from "./exporting.js";
+import { exportResults, exportSelection, FORMATS, MOST_HITS } from "./exporting.js";
 import { frameIn, rateOf, timecodeIn } from "./timecode.js";
 
 export class TrayPanel {
@@ -32,7 +32,7 @@ export class TrayPanel {
     this.title = el("input", { type: "text", id: "export-title", maxlength: 120, onchange: () => this.selection.set({ title: this.title.value }) });
     this.handles = el("input", { type: "number", id: "export-handles", min: 0, max: 500,
       onchange: () => this.selection.set({ handles: Math.min(Math.max(Math.trunc(Number(this.handles.value)) || 0, 0), 500) }) });
-    this.send = el("button", { type: "button", class: "primary", onclick: () => this.export(() => exportSelection(this.selection, this.page.answer)) }, "Export");
+    this.send = el("button", { type: "button", class: "primary", onclick: () => this.export(() => exportSelection(this.selection)) }, "Export");
     this.whole = el("button", { type: "button", class: "quiet", onclick: () => this.export(() => exportResults(this.page)) });
     this.clear = el("button", { type: "button", class: "quiet", onclick: () => this.selection.clear() }, "Clear");
     this.panel.append(
@@ -81,7 +81,8 @@ export class TrayPanel {
     const { shown } = this.page.answer ? this.page.grid.counts() : { shown: 0 };
     this.whole.hidden = !shown;
     this.whole.disabled = Boolean(this.busy);
-    this.whole.textContent = `Export the ${counted(Math.min(shown, 500), "result")}`;
+    const isAll = shown <= MOST_HITS && this.page.answer && this.page.isWhole();
+    this.whole.textContent = isAll ? `Export the ${counted(shown, "result")}` : `Export up to ${MOST_HITS} results`;
   }
 
   row(pick, at) {
@@ -112,7 +113,7 @@ export class TrayPanel {
         const marks = which === "in" ? [frame, pick.out_frame] : [pick.in_frame, frame + 1];
         if (marks[0] < 0 || marks[0] >= marks[1]) throw new RangeError("In must come before out.");
         this.told.textContent = "";
-        this.selection.put(hit, pick.search, ...marks);
+        this.selection.put(hit, pick.origin, ...marks);
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
         this.tell(error.message, true);

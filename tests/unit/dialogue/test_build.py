@@ -340,5 +340,7 @@ def test_what_is_wrong_with_the_setting_is_told_without_loading_anything(tmp_pat
 def test_the_real_package_takes_what_it_is_given() -> None:
     """No model can be had here, but the classes are those that the code calls."""
     package = pytest.importorskip("faster_whisper", reason="the extra `speech` is not installed")
-    inspect.signature(package.WhisperModel).bind("small", device="auto", compute_type="default")
-    inspect.signature(package.WhisperModel.transcribe).bind(None, [0.0], vad_filter=True, beam_size=5)
+    made = inspect.signature(package.WhisperModel).bind("small", device="auto", compute_type="default")
+    assert set(made.arguments) == {"model_size_or_path", "device", "compute_type"}
+    heard = inspect.signature(package.WhisperModel.transcribe).bind(None, [0.0], vad_filter=True, beam_size=5)
+    assert set(heard.arguments) == {"self", "audio", "vad_filter", "beam_size"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 from typing import Any
 
@@ -182,3 +183,21 @@ def test_the_checks_can_fail() -> None:
     assert not outcomes["complete"].passed
     assert not check_dialogue([], rows, per_shot[1:])[1].passed
     assert not check_dialogue([said | {"shot_ids": []}], rows, per_shot)[0].passed
+
+
+@pytest.mark.parametrize("languages", [("en", "en"), ("en", "de"), ("", "en")])
+def test_two_files_that_say_one_thing_very_often_are_joined_quickly(languages: tuple[str, str]) -> None:
+    def said(lines: int, language: str, shift: float) -> list[Line]:
+        return [
+            Line(start_s=n + shift, end_s=n + 1, text="no", language=language, source="sidecar") for n in range(lines)
+        ]
+
+    def took(lines: int) -> float:
+        sources = [said(lines, language, 0.1 * at) for at, language in enumerate(languages)]
+        began = time.process_time()
+        assert len(joined(sources)) == lines * len(set(languages) - {""})
+        return time.process_time() - began
+
+    took(100)
+    few = min(took(10_000) for _ in range(2))
+    assert took(40_000) < 10 * few + 0.5  # in proportion it is 4, with the square of the lines 16

@@ -7,8 +7,9 @@ import time
 import pytest
 
 from ops.core.errors import MediaError
+from ops.dialogue.alphabets import code_page_of
 from ops.dialogue.decode import text_of
-from ops.dialogue.parse import parse
+from ops.dialogue.parse import MOST_LINES, parse
 from ops.dialogue.plain import MOST_SIGNS, plain_text
 from tests.subtitles import ass, srt, vtt
 
@@ -113,6 +114,28 @@ def test_a_million_signs_are_bounded_quickly_and_told(sign: str) -> None:
     assert time.process_time() - began < 5
 
 
+@pytest.mark.parametrize("head", ["", "WEBVTT\n\n", srt(CUES[:1]), vtt(CUES[:1])])
+@pytest.mark.parametrize("line", ["x\n", "\n", "7\n", "x\n\n"])
+def test_a_million_lines_take_four_times_as_long_as_a_quarter_of_them(head: str, line: str) -> None:
+    last = "\n1\n00:00:07,000 --> 00:00:08,000\nlast\n"
+
+    def took(lines: int) -> float:
+        text = head + line * ((lines - 20) // line.count("\n")) + last
+        began = time.process_time()
+        assert parse(text, "srt").cues[-1].text == "last"
+        return time.process_time() - began
+
+    took(1000)
+    quarter = min(took(MOST_LINES // 4) for _ in range(2))
+    assert took(MOST_LINES) < 10 * quarter + 0.5  # in proportion it is 4, with the square of the lines 16
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_more_lines_than_any_film_has_are_refused(end: str) -> None:
+    with pytest.raises(MediaError, match="it has 1,000,005 lines, and at most 1,000,000 are read"):
+        parse((srt(CUES[:1]).rstrip() + "\n" * (MOST_LINES + 2)).replace("\n", end), "srt")
+
+
 @pytest.mark.parametrize("text", ["", "\n\n", "no times at all", "<html><body>404</body></html>", "1\n2\n3\n"])
 def test_what_holds_no_subtitles_is_refused(text: str) -> None:
     with pytest.raises(MediaError, match="holds no subtitles"):
@@ -138,6 +161,59 @@ def test_encodings_are_recognised(text: str, encoding: str) -> None:
     decoded, guessed = text_of(data)
     assert [said for _, _, said in read(decoded)] == [said for _, _, said in cues]
     assert bool(guessed) == (encoding not in ("utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-be"))
+
+
+SAID = {
+    ("en", "cp1252"): ["a café “naïve” girl", "I’m fine…", "Señor — façade"],
+    ("fr", "cp1252"): ["Où êtes-vous allé ? Ça va, garçon.", "Cœur brisé", "ÇA VA BIEN, ÉLOÏSE"],
+    ("de", "cp1252"): ["Füße, Häuser und „Straßen“", "Grüße an alle", "STRAßE"],
+    ("es", "cp1252"): ["¿Qué pasó, señor? ¡Mañana!"],
+    ("it", "cp1252"): ["Perché non è più così? È già là."],
+    ("pt-BR", "cp1252"): ["Não, são três irmãos e uma canção"],
+    ("sv", "cp1252"): ["Jag är på väg till ön"],
+    ("pl", "cp1250"): ["Nie wiem, co się stało.", "Chciałbym, żebyś już poszła", POLISH],
+    ("cs", "cp1250"): ["Přišel jsem pozdě.", "Příliš žluťoučký kůň", "„Řekni to, prosím, už!“"],
+    ("hu", "cp1250"): ["Jó estét, hölgyem, örülök, hogy itt vagy az erdőben"],
+    ("tr", "cp1254"): ["Teşekkür ederim, iyi akşamlar, çocuğum."],
+    ("ru", "cp1251"): ["Да.", "Ёлка горела всю ночь", "Что же мы будем делать завтра?", RUSSIAN],
+    ("ru", "koi8-r"): ["Ёлка горела всю ночь", "Что же мы будем делать завтра?"],
+    ("el", "cp1253"): ["Καλημέρα, τι κάνεις σήμερα;"],
+}
+
+
+@pytest.mark.parametrize("cues", [1, 12])
+@pytest.mark.parametrize("is_named", [True, False])
+@pytest.mark.parametrize(
+    ("language", "encoding", "text"), [(*key, text) for key, texts in SAID.items() for text in texts]
+)
+def test_letters_tell_the_code_page_of_short_files(
+    language: str, encoding: str, text: str, is_named: bool, cues: int
+) -> None:
+    data = srt([(n, n + 1, text) for n in range(cues)]).encode(encoding)
+    decoded, guessed = text_of(data, language if is_named else "")
+    assert [said for _, _, said in read(decoded)] == [text] * cues, guessed
+
+
+@pytest.mark.parametrize(
+    ("language", "encoding", "text"),
+    [("pl", "cp1250", "Dziękuję"), ("cs", "cp1250", "Děkuji"), ("el", "cp1253", "Ναι."), ("hu", "cp1250", "Erdő.")],
+)
+def test_a_file_that_names_its_language_needs_no_more_than_a_word(language: str, encoding: str, text: str) -> None:
+    assert text_of(srt([(0, 1, text)]).encode(encoding), language)[0] == srt([(0, 1, text)])
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("שלום, מה שלומך היום?", "cp1255"),
+        ("مرحبا، كيف حالك اليوم؟", "cp1256"),
+        ("你好，你今天好吗？我很好。", "gbk"),
+        ("안녕하세요, 오늘 어떻습니까?", "euc_kr"),
+        (JAPANESE, "shift_jis"),
+    ],
+)
+def test_other_scripts_are_not_taken_for_one_of_these(text: str, encoding: str) -> None:
+    assert code_page_of(f"{text}\n".encode(encoding) * 12, "") is None
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -162,6 +162,15 @@ def test_what_a_query_finds_is_exported_best_first_with_its_provenance(
     assert (first["in_frame"], first["out_frame"]) == (1000, 5000)
     assert first["score"] > second["score"]
     told = {name: first[name] for name in ("query", "encoder_id", "index_version", "detector")}
-    expected = {"query": "a car at night", "encoder_id": encoder_id, "index_version": version, "detector": "test"}
-    assert told == expected
+    stamps = {"encoder_id": encoder_id, "index_version": version, "detector": "test"}
+    assert told == {"query": "a car at night; in show 1", **stamps}
     assert 0 <= first["relevance"] <= 1
+    # without a relevance, what most likely was not meant is left out
+    strict = tmp_path / "strict.json"
+    status, _, _ = needle(capsys, settings, "-o", str(strict), "--query", "a car at night", "--encoder", "starter")
+    assert status == 0
+    assert [clip["shot_id"] for clip in json.loads(strict.read_text())["clips"]] == [shots[1]]
+    status, _, err = needle(
+        capsys, settings, "-o", str(tmp_path / "no.json"), "--query", "chemistry", "--encoder", "starter"
+    )
+    assert (status, "--min-relevance 0" in err, (tmp_path / "no.json").exists()) == (2, True, False)

@@ -24,7 +24,7 @@ from ops.core.errors import MediaError, UsageError
 from ops.core.settings import Settings
 from ops.exports.clip import Pick, clips_of
 from ops.exports.export import FORMATS, export, format_named, format_of, media_type_of, suffix_of
-from ops.exports.names import cell, file_stem, file_url, one_line, reel_names, xml_text
+from ops.exports.names import cell, file_stem, file_url, one_line, reel_name, reel_names, xml_text
 from ops.shots.segment import poster_key
 from tests.films import make_film, read_barcode
 from tests.lakes import video_id
@@ -164,9 +164,33 @@ def test_names_are_safe_whatever_the_text(text: str) -> None:
 @given(st.dictionaries(st.from_regex(r"[0-9a-f]{16}", fullmatch=True), st.text(max_size=30), max_size=20))
 def test_reels_are_eight_plain_signs_and_all_different(films: dict[str, str]) -> None:
     reels = reel_names(films)
-    assert set(reels) == set(films)
+    assert list(reels) == list(films)
     assert len(set(reels.values())) == len(reels)
-    assert all(re.fullmatch(r"[A-Z0-9_]{1,8}", reel) and reel not in ("BL", "AX") for reel in reels.values())
+    assert all(re.fullmatch(r"[A-Z0-9_]{8}", reel) for reel in reels.values())
+    for film, path in films.items():
+        assert reel_names({film: path}) == {film: reel_name(film, path)}
+
+
+def test_a_film_has_one_reel_name_whatever_else_is_selected() -> None:
+    films = {
+        hashlib.sha256(str(number).encode()).hexdigest()[:16]: f"/a/A001C{number:03d}.mov" for number in range(400)
+    }
+    together = reel_names(films)
+    assert together == {video_id: reel_name(video_id, path) for video_id, path in films.items()}
+    assert all(reel.startswith("A001") for reel in together.values())
+    trailers = {"91028f9d6c72cc81": "/a/sintel_trailer_204p.mp4", "5a3f5747ada4eaa2": "/a/sintel_trailer_480p.mp4"}
+    alone = [reel_names({video_id: path})[video_id] for video_id, path in trailers.items()]
+    assert list(reel_names(trailers).values()) == alone and len(set(alone)) == 2
+    assert [reel[:4] for reel in alone] == ["SINT", "SINT"]
+
+
+def test_films_whose_reel_names_would_be_one_get_two() -> None:
+    twins = {f"{number:016x}": "/a/sintel.mp4" for number in (7, 7 + 36**4, 8, 7 + 2 * 36**4)}
+    assert list(reel_names(twins).values()) == ["SINT7000", "SINT9000", "SINT8000", "SINTA000"]
+    assert reel_names({f"{7:016x}": "/a/日本.mp4", f"{8:016x}": "/a/x.mp4"}) == {
+        f"{7:016x}": "70000000",
+        f"{8:016x}": "X8000000",
+    }
 
 
 def test_addresses_are_kept_and_paths_encoded() -> None:

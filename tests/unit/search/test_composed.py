@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ops.cli.search import print_hits
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.core.types import shot_id_of
@@ -118,6 +119,36 @@ def test_words_that_occur_together_in_a_line_are_fused(searcher: Searcher) -> No
     paged = [hit for at in range(0, 18, 4) for hit in searcher.search(
         Query(text="a robot with red hands that shook", limit=4, offset=at))["hits"]]  # fmt: skip
     assert paged == answer["hits"]
+
+
+def test_forms_of_words_are_those_of_the_index(searcher: Searcher) -> None:
+    answer = searcher.search(Query(text="robotics hands", limit=100))
+    assert answer["reading"]["dialogue"] and "line1" in {
+        line["line_id"] for hit in answer["hits"] for line in hit["lines"]
+    }
+    same = searcher.search(Query(text="hand hands"))
+    assert not same["reading"]["dialogue"] and "said in 2 lines too" in same["reading"]["why"], "one word, asked twice"
+
+
+def test_a_line_that_was_found_is_never_hidden(searcher: Searcher) -> None:
+    said = {shot(0, 0), shot(0, 1)}
+    query = Query(text="red", all_of=(Condition(dialogue="merry christmas everybody"),), limit=100, min_relevance=0.99)
+    assert set(ids(searcher.search(query))) == said, "one of them is green"
+    fused = searcher.search(Query(text="blue robot shook hand", limit=100, min_relevance=1.0))
+    weak = [hit for hit in fused["hits"] if hit["relevance"] < 1]
+    assert [hit["shot_id"] for hit in weak] == [shot(1, 1)] and weak[0]["relevance"] == 0.75
+    only = searcher.search(Query(text="merry robot", dialogue="only", min_relevance=0.9))
+    assert only["hits"] and {hit["relevance"] for hit in only["hits"]} == {0.5}
+
+
+def test_the_printed_list_keeps_lines_that_were_found(capsys: pytest.CaptureFixture[str], searcher: Searcher) -> None:
+    answer = searcher.search(Query(text="merry robot", dialogue="only"))
+    weak = searcher.search(Query(text="red", limit=100))
+    mixed = {**weak, "cutoff": 0.95, "hits": [{**hit, "relevance": 0.1} for hit in [*answer["hits"], *weak["hits"]]]}
+    print_hits(mixed)
+    out, err = capsys.readouterr()
+    assert sum("  0.10  " in line for line in out.splitlines()) == len(answer["hits"]) > 0
+    assert "nothing clearly matches" not in err and f"{len(weak['hits'])} more under relevance" in err
 
 
 def test_one_word_stays_visual_and_tells_of_the_lines(searcher: Searcher) -> None:

@@ -176,7 +176,7 @@ def test_shows_limit_the_search(searcher: Searcher) -> None:
         ("ünder the see", "did you mean 'Ünder the Sea'"),
         ("bikes", "did you mean 'Bikes'"),
         ("dawn", "did you mean 'Red Dawn'"),
-        ("zzzz", "`needle status`"),
+        ("zzzz", "it has 'Bikes', 'Grey', 'Red Dawn', 'Ünder the Sea'"),
     ],
 )
 def test_an_unknown_show_is_told_with_its_neighbours(searcher: Searcher, name: str, hint: str) -> None:

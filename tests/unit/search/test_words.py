@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from ops.search.words import content_words, coverage, parse_words, stem
+from ops.core.settings import load_settings
+from ops.index.lines import LineRow, open_lines, publish_lines
+from ops.index.stems import stems_of
+from ops.index.words import STEMMERS
+from ops.search.words import content_words, coverage, parse_words
 
 
 @pytest.mark.parametrize(
@@ -27,24 +33,53 @@ def test_quotes_make_phrases(text: str, phrases: tuple[str, ...], rest: str, pla
 
 
 def test_content_words_leave_out_what_says_nothing() -> None:
-    assert content_words("What is it that you're doing with the ROBOT hands?") == ["robot", "hand"]
+    assert content_words("What is it that you're doing with the ROBOT hands?") == ["robot", "hands"]
     assert content_words("Is it you?") == []
-    assert content_words("robot robots robot's") == ["robot"]
+    assert content_words("Robot ROBOT robot's") == ["robot"]
 
 
-@pytest.mark.parametrize(
-    "forms",
-    [("robot", "robots"), ("run", "running", "runs"), ("freak", "freaked", "freaking"),
-     ("nightmare", "nightmares"), ("quick", "quickly"), ("kiss", "kisses")],
-)  # fmt: skip
-def test_forms_of_a_word_share_a_stem(forms: tuple[str, ...]) -> None:
-    assert len({stem(form) for form in forms}) == 1
+SAID = {
+    "en": ("My robotic claws!", "He was freaked out, running from nightmares.", "the ponies kissed happily"),
+    "de": ("Die Häuser brannten lichterloh.", "Frohe Weihnachten, liebe Kinder!", "Er lief durch die Gärten."),
+    "fr": ("Les chevaux couraient dans les prés.", "Nous chantions une chanson."),
+    "es": ("Los gatos corrían rápidamente.",),
+    "ru": ("Мальчики играли в саду.",),
+    "pl": ("Koty biegały po dachach.",),
+    "": ("Robots claw at the doors.",),
+}
+ASKED = """
+robot robots robotics claw clawing run running runs nightmare freak pony kisses happy happiness haus häuser
+weihnacht kind kinder garten brennt cheval chevaux courir chanter chansons gato correr rápida мальчик играть сады
+kot koty biega door the die sing
+"""
 
 
-def test_short_words_stay_themselves() -> None:
-    assert [stem(word) for word in ("yes", "red", "sing", "bed", "is", "")] == ["yes", "red", "sing", "bed", "is", ""]
+def test_a_word_covers_a_line_exactly_where_the_index_finds_it(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path / "home")
+    rows = [
+        LineRow(line_id=f"{language}-{at}", video_id="0" * 16, show="x", shot_ids=(), start_frame=at, end_frame=at + 1,
+                start_s=0.0, end_s=1.0, text=text, language=language, source="x")
+        for language, texts in SAID.items()
+        for at, text in enumerate(texts)
+    ]  # fmt: skip
+    publish_lines(settings, rows)
+    lines = open_lines(settings)
+    assert lines is not None
+    with lines:
+        agreed = {word: {line.line_id for line in lines.search(word, limit=100)} for word in ASKED.split()}
+    assert agreed == {
+        word: {row.line_id for row in rows if coverage([word], row.text, row.language)} for word in ASKED.split()
+    }
+    assert agreed["robotics"] == {"en-0", "-0"} and agreed["häuser"] >= {"de-0"} and agreed["kot"] == set()
+
+
+@pytest.mark.parametrize("language", ["", "xx", *STEMMERS])
+def test_every_stemmer_of_the_index_is_there(language: str) -> None:
+    assert len(stems_of("one two 3 日本 naïve", language)) == 6
 
 
 def test_coverage_is_the_share_of_words_that_a_line_has() -> None:
-    assert coverage(["robot", "hand", "car"], "My robotic HANDS! The robots...") == pytest.approx(2 / 3)
+    assert coverage(["robotics", "hand", "cars"], "My robotic HANDS! The robots...") == pytest.approx(2 / 3)
+    assert coverage(["robot", "robots", "car"], "robot") == 0.5  # forms of one word are asked for once
+    assert coverage(["haus"], "Die Hause", "de") == 1.0 and coverage(["haus"], "Die Hause", "pl") == 0.0
     assert coverage([], "anything") == 0.0

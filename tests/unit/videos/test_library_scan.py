@@ -257,7 +257,7 @@ def test_a_file_that_changes_while_it_is_read_waits(
     library: Path, hashes: HashCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(library, "a.mp4")
-    from ops.videos import library as room
+    from ops.videos import hashes as room
 
     whole = room.hash_of
 

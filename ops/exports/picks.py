@@ -1,0 +1,69 @@
+"""From the answer of a search to what is exported: which of its hits, which frames of them, and what found them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ops.exports.clip import Pick
+
+MAX_TOLD = 4_000
+"""Characters of a query in provenance; what is longer ends in an ellipsis."""
+
+
+def picks_of(answer: Mapping[str, Any]) -> list[Pick]:
+    """The hits of an answer of ``Searcher.search`` that are worth exporting, best first, each with its provenance.
+
+    Hits under the answer's cutoff, which most likely were not meant, are left out unless the query itself says
+    which relevance is enough; hits for what is said in them always stay.
+    """
+    query = answer["query"]
+    is_limited = query.get("min_relevance") is not None
+    told = {"query": told_query(query), "encoder_id": answer["encoder_id"], "index_version": answer["index_version"]}
+    return [
+        Pick(
+            shot_id=hit["shot_id"],
+            in_frame=hit["match"]["start_frame"],
+            out_frame=hit["match"]["end_frame"],
+            provenance=told | {"score": hit["score"], "relevance": hit["relevance"]},
+        )
+        for hit in answer["hits"]
+        if is_limited or hit["relevance"] >= answer["cutoff"] or "dialogue" in hit["matched"]
+    ]
+
+
+def told_query(query: Mapping[str, Any]) -> str:
+    """A query (its document, as in the body of ``POST /api/search``) in one line; plain words are told as they are."""
+    told = "; ".join(part for part in _parts(query) if part)
+    return told if len(told) <= MAX_TOLD else f"{told[: MAX_TOLD - 1]}…"
+
+
+def _parts(query: Mapping[str, Any]) -> Iterator[str]:
+    yield from _description(query)
+    if then := query.get("then"):
+        yield f"then {', '.join(part for part in _description(then) if part)} within {then.get('within', 3)} shots"
+    for name in ("all", "any"):
+        if conditions := query.get(name):
+            yield f"{name} of: {', '.join(map(_condition, conditions))}"
+    if where := query.get("where"):
+        yield f"where {' and '.join(where)}"
+    if shows := query.get("shows"):
+        yield f"in {', '.join(shows)}"
+    if (dialogue := query.get("dialogue", "auto")) != "auto":
+        yield f"dialogue {dialogue}"
+
+
+def _description(part: Mapping[str, Any]) -> Iterator[str]:
+    """Words and examples of a query, or of what must follow."""
+    yield (part.get("text") or "").strip()
+    for side in ("like", "unlike"):
+        if examples := part.get(side):
+            yield f"{side} {', '.join('a picture' if each.startswith('data:') else each for each in examples)}"
+
+
+def _condition(condition: Mapping[str, Any]) -> str:
+    if condition.get("dialogue") is not None:
+        return f"said {condition['dialogue']}"
+    if condition.get("probe") is not None:
+        return str(condition["probe"])
+    return f"{condition['text']} (relevance >= {condition.get('relevance', 0.5):g})"

@@ -1,0 +1,64 @@
+"""Files that are made for one answer: nothing of them stays on the disk, however the answer ends.
+
+The file loses its name before its first byte is sent, so a client that stops reading, or a service that is killed,
+leaves nothing. What a service that was killed while it wrote has left is cleared at the next start or export.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from ops.core.locks import if_free, shared
+
+PIECE = 256 * 1024
+
+
+class ExportFolder:
+    """Where exports are written before they are sent; ``lock`` is held by every service that writes there."""
+
+    def __init__(self, path: Path, lock: Path) -> None:
+        self._path = path
+        self._lock = lock
+
+    def clear(self) -> None:
+        """Delete what lies there, unless some service writes one now: then a later call does."""
+        with if_free(self._lock) as nobody_writes:
+            for left in self._path.glob("*") if nobody_writes else ():
+                shutil.rmtree(left, ignore_errors=True)
+
+    @contextmanager
+    def writing(self) -> Iterator[Path]:
+        """A folder for one export, gone with the block."""
+        self.clear()
+        with shared(self._lock):
+            self._path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self._path, ignore_cleanup_errors=True) as folder:
+                yield Path(folder)
+
+
+class OpenFileResponse(StreamingResponse):
+    """All of an open file, which may have no name any more; closed when the answer ends, also when nobody reads it."""
+
+    def __init__(self, file: BinaryIO, headers: Mapping[str, str], media_type: str) -> None:
+        length = file.seek(0, 2)
+        file.seek(0)
+        super().__init__(
+            iter(lambda: file.read(PIECE), b""),
+            headers={**headers, "content-length": str(length)},
+            media_type=media_type,
+        )
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._file.close()

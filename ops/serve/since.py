@@ -1,0 +1,86 @@
+"""Since when a video can be found; one meaning for the list of shows and for the page of a shot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+from ops.core.settings import Settings
+from ops.embeddings.build import table_of
+
+Runs = Callable[[Sequence[tuple[str, str, float]]], list[dict[str, Any]]]
+"""Dagster runs of ``(asset, partition, Unix time at which the rows were computed)``; see ``ops/cli/runs.py``."""
+
+
+class SearchableSince:
+    """When the index was first published with all of a video's shots as they are now.
+
+    That is the end of the first run of the index after the newest vector of the video was computed; where
+    there is no record of such a run, the time of that vector. A file of the lake is read once for each time
+    it changes; safe to use from several threads.
+    """
+
+    def __init__(self, settings: Settings, runs: Runs | None) -> None:
+        self._settings = settings
+        self._runs = runs
+        self._lock = Lock()
+        self._read: dict[str, tuple[str, dict[str, datetime]]] = {}
+        self._published: dict[datetime, datetime] = {}
+
+    def of_video(self, video_id: str, encoder_id: str) -> datetime | None:
+        """The time for one video; ``None`` where it has no vectors."""
+        partition = self._settings.partition_of(video_id)
+        key = f"{self._settings.lake.folder(table_of(encoder_id))}/{partition}.parquet"
+        stat = self._settings.lake.store.stat(key)
+        if stat is None:
+            return None
+        with self._lock:
+            computed = self._times(encoder_id, key, stat.stamp).get(video_id)
+            return self._known([computed])[computed] if computed else None
+
+    def of_all(self, encoder_id: str) -> dict[str, datetime]:
+        """Times by video id, of every video that has vectors."""
+        lake = self._settings.lake
+        found = {
+            key: stat.stamp
+            for key, stat in lake.store.stats(lake.folder(table_of(encoder_id))).items()
+            if key.endswith(".parquet")
+        }
+        with self._lock:
+            self._read = {key: read for key, read in self._read.items() if key in found}
+            computed: dict[str, datetime] = {}
+            for key, stamp in found.items():
+                computed |= self._times(encoder_id, key, stamp)
+            published = self._known(computed.values())
+            return {video_id: published[when] for video_id, when in computed.items()}
+
+    def _times(self, encoder_id: str, key: str, stamp: str) -> dict[str, datetime]:
+        """When the newest vector of each video of one file was computed."""
+        if self._read.get(key, ("",))[0] != stamp:
+            partition = key.rsplit("/", 1)[1].removesuffix(".parquet")
+            rows = self._settings.lake.read(table_of(encoder_id), [partition], ("video_id", "created_timestamp"))
+            newest = rows.group_by("video_id").aggregate([("created_timestamp", "max")]).to_pylist()
+            self._read[key] = (stamp, {row["video_id"]: row["created_timestamp_max"] for row in newest})
+        return self._read[key][1]
+
+    def _known(self, computed: Iterable[datetime]) -> dict[datetime, datetime]:
+        """When the index was published after each of these times; the records are asked once for each run."""
+        found: dict[datetime, datetime] = {}
+        last: datetime | None = None
+        is_over = False
+        for when in sorted(set(computed)):
+            if when in self._published:
+                last = self._published[when]
+            elif last is None or when > last:  # else no run ended between them
+                last = None if is_over else self._first_run_after(when)
+                is_over = last is None
+            if last is not None:
+                self._published[when] = last
+            found[when] = last or when
+        return found
+
+    def _first_run_after(self, when: datetime) -> datetime | None:
+        runs = self._runs([("search_index", "", when.timestamp())]) if self._runs else []
+        return datetime.fromisoformat(runs[0]["at"]) if runs else None

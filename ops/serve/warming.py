@@ -1,0 +1,81 @@
+"""Keep a running service warm: at its start, for each version that is published, and again where it failed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from threading import Event, Thread
+
+from ops.core.errors import NeedleError
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.5
+"""Seconds between two looks for a new version."""
+RETRY_S = (1.0, 60.0)
+"""Seconds after which a failure is tried again: at first, and at the most."""
+REFRESH_S = 5.0
+"""Least seconds between two refreshes; one that takes long comes more rarely, never more than a 20th of the time."""
+
+
+class Warmth:
+    """Warms in a thread of its own, so that no request pays for it.
+
+    ``version`` names what is published now, ``warm`` loads all of it, ``refresh``, called soon after that and
+    every few seconds, looks at what may change within a version. They may raise ``NeedleError``.
+    """
+
+    def __init__(
+        self, version: Callable[[], str | None], warm: Callable[[], None], refresh: Callable[[], object]
+    ) -> None:
+        self._version = version
+        self._warm = warm
+        self._refresh = refresh
+        self._tried = Event()
+        self._stopped = Event()
+        self.has_failed = False
+        """Whether warming up failed the last time; the log has the reason."""
+
+    def start(self) -> None:
+        """Begin."""
+        Thread(target=self._run, name="warm-up", daemon=True).start()
+
+    def stop(self) -> None:
+        """End after what is being done."""
+        self._stopped.set()
+
+    def wait(self, timeout_s: float = 0.0) -> bool:
+        """Wait until the first try is over; whether it is."""
+        return self._tried.wait(timeout_s)
+
+    def _run(self) -> None:
+        is_warm, warmed, retry_s, refresh_at = False, None, RETRY_S[0], 0.0
+        while not self._stopped.is_set():
+            pause_s = LOOK_S
+            try:
+                version = self._version()
+                if not is_warm or version != warmed:
+                    is_warm = False
+                    self._once()
+                    is_warm, warmed, retry_s, refresh_at = True, version, RETRY_S[0], 0.0
+                elif time.monotonic() >= refresh_at:
+                    started = time.monotonic()
+                    refresh_at = started + REFRESH_S  # also where it fails
+                    self._refresh()
+                    refresh_at += 20 * (time.monotonic() - started)
+            except (NeedleError, OSError) as error:
+                log.warning("%s: %s", "refreshing failed" if is_warm else "warming up failed", error)
+                if not is_warm:
+                    pause_s, retry_s = retry_s, min(2 * retry_s, RETRY_S[1])
+            finally:
+                self._tried.set()
+            self._stopped.wait(pause_s)
+
+    def _once(self) -> None:
+        is_done = False
+        try:
+            self._warm()
+            is_done = True
+        finally:
+            self.has_failed = not is_done

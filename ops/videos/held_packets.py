@@ -1,0 +1,37 @@
+"""Pictures of a file that last as long as they are shown, which is known only when the next one comes."""
+
+from __future__ import annotations
+
+import av
+from av.container import OutputContainer
+
+
+class HeldPackets:
+    """Writes the packets of one video track to ``container``, one behind, so that each gets its length.
+
+    Packets come in the order in which they are shown (no B-frames), with a time, in ticks of the track.
+    """
+
+    def __init__(self, container: OutputContainer) -> None:
+        self._container = container
+        self._held: av.Packet[av.VideoStream] | None = None
+
+    def write(self, packets: list[av.Packet[av.VideoStream]]) -> None:
+        """Write the packet before each, and hold the last."""
+        for packet in packets:
+            assert packet.pts is not None
+            self._let_go(packet.pts)
+            self._held = packet
+
+    def close(self, end: int) -> None:
+        """Write the last one, which is shown until tick ``end``, and one tick at least."""
+        if self._held is not None:
+            assert self._held.pts is not None
+            self._let_go(max(end, self._held.pts + 1))
+            self._held = None
+
+    def _let_go(self, end: int) -> None:
+        if self._held is not None:
+            assert self._held.pts is not None
+            self._held.duration = end - self._held.pts
+            self._container.mux(self._held)

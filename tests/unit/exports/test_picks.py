@@ -1,0 +1,74 @@
+"""From an answer to picks: which hits, which frames, and how a query is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ops.exports.picks import MAX_TOLD, picks_of, told_query
+from ops.search.query import Condition, Query, Then
+
+SHOT = "0123456789abcdef:"
+
+
+def hit(at: int, relevance: float, *matched: str, match: tuple[int, int] | None = None) -> dict[str, Any]:
+    start, end = match or (10 * at, 10 * at + 10)
+    return {
+        "shot_id": f"{SHOT}{10 * at}",
+        "score": relevance / 2,
+        "relevance": relevance,
+        "matched": list(matched),
+        "match": {"start_frame": start, "end_frame": end},
+    }
+
+
+def answer_of(query: Query) -> dict[str, Any]:
+    hits = [hit(0, 0.9, "visual"), hit(1, 0.1, "visual", "dialogue"), hit(2, 0.6, "visual", match=(23, 27))]
+    hits.append(hit(3, 0.2, "visual"))
+    stamps = {"encoder_id": "starter", "index_version": "v7"}
+    return {"query": query.document(), "cutoff": 0.6, "hits": hits, **stamps}
+
+
+def test_hits_under_the_cutoff_stay_only_where_they_are_said() -> None:
+    picks = picks_of(answer_of(Query(text="a rabbit")))
+    assert [pick.shot_id for pick in picks] == [f"{SHOT}0", f"{SHOT}10", f"{SHOT}20"]
+    assert (picks[2].in_frame, picks[2].out_frame) == (23, 27)
+    stamps = {"encoder_id": "starter", "index_version": "v7"}
+    assert picks[1].provenance == {"query": "a rabbit", "score": 0.05, "relevance": 0.1, **stamps}
+
+
+@pytest.mark.parametrize("least", [0.0, 0.1])
+def test_a_relevance_that_was_asked_for_is_the_whole_rule(least: float) -> None:
+    assert len(picks_of(answer_of(Query(text="a rabbit", min_relevance=least)))) == 4
+
+
+def test_every_part_of_a_query_is_told() -> None:
+    query = Query(
+        text=" a door opens ",
+        like=(f"{SHOT}0", "data:image/png;base64,AAAA"),
+        unlike=("image:00",),
+        shows=("One", "Two"),
+        where=("closeup>=0.5", "night<0.2"),
+        then=Then(text="a face", like=(f"{SHOT}10",), within=2),
+        all_of=(Condition(text="rain", relevance=0.7), Condition(dialogue="good morning")),
+        any_of=(Condition(probe="closeup>=0.9"),),
+        dialogue="off",
+    )
+    assert told_query(query.document()).split("; ") == [
+        "a door opens",
+        f"like {SHOT}0, a picture",
+        "unlike image:00",
+        f"then a face, like {SHOT}10 within 2 shots",
+        "all of: rain (relevance >= 0.7), said good morning",
+        "any of: closeup>=0.9",
+        "where closeup>=0.5 and night<0.2",
+        "in One, Two",
+        "dialogue off",
+    ]
+
+
+def test_plain_words_are_told_as_they_are_and_long_queries_are_cut() -> None:
+    assert told_query(Query(text='"merry christmas"').document()) == '"merry christmas"'
+    told = told_query({"text": "a", "shows": ["x" * 400] * 20})
+    assert len(told) == MAX_TOLD and told.endswith("…")
