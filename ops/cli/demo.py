@@ -59,6 +59,7 @@ def command(footage: Path | None) -> None:
         f"""
 Look next, from {CHECKOUT}:
   export NEEDLE_HOME={shlex.quote(str(FOLDER / "home"))}; . .venv/bin/activate
+  needle serve                                    the page, http://127.0.0.1:8080
   needle search "anything you can describe"       search
   needle similar SHOT_ID                          more like a shot
   needle dagster                                  lineage: how it came about
