@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from feast import FeatureView, Field
+from feast import Entity, FeatureView, Field, FileSource
 from feast.types import Array, Bool, Float32, Float64, Int32, Int64, PrimitiveFeastType, String, UnixTimestamp
 
 from feature_repo.entities import shot_entity, video_entity
@@ -71,41 +71,20 @@ PROBE_SCORE_FIELDS = {
 
 def video_metadata(lake: str) -> FeatureView:
     """What a media file says of itself and where it lies; online and offline."""
-    return FeatureView(
-        name="video_metadata",
-        description="a media file: show, title, exact frame rate, size, state",
-        entities=[video_entity()],
-        ttl=FOREVER,
-        schema=[Field(name="video_id", dtype=String), *_fields(VIDEO_FIELDS)],
-        source=table_source(lake, "videos"),
-        online=True,
-    )
+    about = "a media file: show, title, exact frame rate, size, state"
+    return _online("video_metadata", about, video_entity(), VIDEO_FIELDS, table_source(lake, "videos"))
 
 
 def shot_metadata(lake: str) -> FeatureView:
     """Where a shot begins and ends, what it is part of, how bright it is; online and offline."""
-    return FeatureView(
-        name="shot_metadata",
-        description="a shot: show, exact frames, brightness, proxy and poster",
-        entities=[shot_entity()],
-        ttl=FOREVER,
-        schema=[Field(name="shot_id", dtype=String), *_fields(SHOT_FIELDS)],
-        source=table_source(lake, "shots"),
-        online=True,
-    )
+    about = "a shot: show, exact frames, brightness, proxy and poster"
+    return _online("shot_metadata", about, shot_entity(), SHOT_FIELDS, table_source(lake, "shots"))
 
 
 def shot_dialogue(lake: str) -> FeatureView:
     """What is said in a shot: the number of lines, their text in one, languages, sources; online and offline."""
-    return FeatureView(
-        name="shot_dialogue",
-        description="what is said in a shot; languages and sources are separated by commas",
-        entities=[shot_entity()],
-        ttl=FOREVER,
-        schema=[Field(name="shot_id", dtype=String), *_fields(SHOT_DIALOGUE_FIELDS)],
-        source=table_source(lake, "shot_dialogue"),
-        online=True,
-    )
+    about = "what is said in a shot; languages and sources are separated by commas"
+    return _online("shot_dialogue", about, shot_entity(), SHOT_DIALOGUE_FIELDS, table_source(lake, "shot_dialogue"))
 
 
 def shot_embedding(lake: str, encoder_id: str, dim: int) -> FeatureView:
@@ -133,15 +112,29 @@ def shot_embedding(lake: str, encoder_id: str, dim: int) -> FeatureView:
 
 def probe_score(lake: str, probe: str) -> FeatureView:
     """How likely a probe's label applies to a shot, 0 to 1, and which version says so; online and offline."""
+    about = f"how likely a shot is {probe}: a probability, and the version of the probe that says so"
+    source = table_source(lake, f"probe_scores/{probe}")
+    return _online(probe_view(probe), about, shot_entity(), PROBE_SCORE_FIELDS, source, {"probe": probe})
+
+
+def _online(
+    name: str,
+    description: str,
+    entity: Entity,
+    fields: dict[str, PrimitiveFeastType],
+    source: FileSource,
+    tags: dict[str, str] | None = None,
+) -> FeatureView:
+    """A view of scalars, online and offline, keyed by the entity's own id."""
     return FeatureView(
-        name=probe_view(probe),
-        description=f"how likely a shot is {probe}: a probability, and the version of the probe that says so",
-        entities=[shot_entity()],
+        name=name,
+        description=description,
+        entities=[entity],
         ttl=FOREVER,
-        schema=[Field(name="shot_id", dtype=String), *_fields(PROBE_SCORE_FIELDS)],
-        source=table_source(lake, f"probe_scores/{probe}"),
+        schema=[Field(name=entity.join_key, dtype=String), *_fields(fields)],
+        source=source,
         online=True,
-        tags={"probe": probe},
+        tags=tags,
     )
 
 

@@ -5,81 +5,25 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import numpy as np
 from fastapi import FastAPI
-from numpy.typing import NDArray
 from PIL import Image
 from starlette.testclient import TestClient
 
 from ops.core.settings import Settings, load_settings
-from ops.core.types import shot_id_of
-from ops.index.build import wanted_rows
-from ops.index.index import publish
 from ops.serve.app import create_app
 from ops.serve.server import listen, run, stop
 from ops.shots.segment import poster_key, proxy_key
-from tests.lakes import DIM, ENCODER, shot_rows, vector_rows, video_id, video_row
-
-COLOURS = ("red", "green", "blue")
+from tests.colours import ColourEncoder, index_lake, lean, write_video
+from tests.lakes import video_id
 
 FILM = np.random.default_rng(0).bytes(700_000)
 """What the proxy of the first shot holds: more than two pieces of a stream."""
-
-
-class ColourEncoder:
-    """An encoder over colours and their names; every vector leans on a fourth axis, as real encoders' do."""
-
-    encoder_id = ENCODER
-    dim = DIM
-    batch_frames = 8
-
-    def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return np.stack([lean([text.lower().split().count(colour) for colour in COLOURS]) for text in texts])
-
-    def encode_frames(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self.encode_prepared(self.prepare(frames_NHWC))
-
-    def prepare(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:
-        return frames_NHWC.astype(np.float32) / 255
-
-    def encode_prepared(self, prepared_N: NDArray[Any]) -> NDArray[np.float32]:
-        return np.stack([lean(frame.mean(axis=(0, 1))) for frame in prepared_N])
-
-
-def lean(colour: Sequence[float] | NDArray[np.float32], detail: float = 0.0) -> NDArray[np.float32]:
-    """The unit vector of a colour (3,), set apart from others of it by ``detail``."""
-    vector = np.zeros(DIM, np.float32)
-    vector[:3], vector[3], vector[4] = colour, 0.5, detail
-    return vector / np.linalg.norm(vector)
-
-
-def write_video(settings: Settings, number: int, vectors: list[NDArray[np.float32]], **changes: Any) -> None:
-    """A film whose shots have the given vectors; shot 2 is blank (tests.lakes)."""
-    partition = settings.partition_of(video_id(number))
-    video = video_row(number, **changes)
-    show = {"show": video["show"]}
-    rows = [
-        row | {"embedding": vector, "vector_hash": vector.tobytes().hex()[:32]}
-        for row, vector in zip(vector_rows(number, len(vectors), **show), vectors, strict=True)
-    ]
-    settings.lake.write("videos", partition, [video])
-    settings.lake.write("shots", partition, shot_rows(number, len(vectors), **show))
-    settings.lake.write(f"shot_embeddings/{ENCODER}", partition, rows)
-
-
-def index_lake(settings: Settings) -> str:
-    """Publish what the lake holds."""
-    return publish(settings, ENCODER, lambda: wanted_rows(settings, ENCODER))
-
-
-def shot(number: int, index: int) -> str:
-    """Id of a shot of film ``number``."""
-    return shot_id_of(video_id(number), 24 * index)
 
 
 def desk_home(home: Any, **changes: Any) -> Settings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,35 +64,29 @@ def command(
 def _judge(
     settings: Settings, label: str, shots: Sequence[str], value: bool, annotator: str, origin: str, as_json: bool
 ) -> int:
-    from ops.probes.labels import Judgement, append_judgements, read_judgements
+    from ops.probes.labels import Judgement, Tally, append_judgements, read_judgements, standing_of
 
     now = datetime.now(UTC)
     common = {"label": label, "value": value, "annotator": annotator, "created_at": now, "origin": origin}
     done = append_judgements(settings, [Judgement(shot_id=shot, **common) for shot in shots], now)  # type: ignore[arg-type]
     if len(done.refused) == len(shots):
         raise NotFoundError("\n".join(f"{shot}: {why}" for shot, why in done.refused))
-    counts = Counter(each.value for each in _latest(settings, label))
+    tally = Tally.of(standing_of(settings, [label]))
     summary = {
         "label": label,
         "written": done.written,
         "unchanged": done.unchanged,
         "set_aside": [{"shot_id": shot, "reason": why} for shot, why in done.refused],
-        "yes": counts[True],
-        "no": counts[False],
+        "yes": tally.yes,
+        "no": tally.no,
         "judgements": len(read_judgements(settings, [label])),
     }
     if as_json:
         print_json(summary)
     else:
-        click.echo(f"{label}: {counts[True]} yes, {counts[False]} no ({done.written} new judgements)")
+        click.echo(f"{label}: {tally.yes} yes, {tally.no} no ({done.written} new judgements)")
         click.echo(f"next: needle probe fit {label}", err=True)
     return _tell_refused(done.refused)
-
-
-def _latest(settings: Settings, label: str) -> list[Any]:
-    from ops.probes.labels import standing_of
-
-    return [each.latest for each in standing_of(settings, [label]) if not each.gone]
 
 
 def _import(settings: Settings, path: Path, annotator: str, origin: str, as_json: bool) -> int:
@@ -126,19 +119,17 @@ def _export(settings: Settings, path: Path, label: str | None, as_json: bool) ->
 
 
 def _list(settings: Settings, label: str | None, as_json: bool) -> int:
-    from ops.probes.labels import standing_of
+    from ops.probes.labels import Tally, standing_of
 
     standing = standing_of(settings, [label] if label else None)
     if as_json:
         print_json({"labels": [_document(each) for each in standing]})
         return 0
     for name in sorted({each.latest.label for each in standing}):
-        own = [each for each in standing if each.latest.label == name]
-        counts = Counter(each.latest.value for each in own if not each.gone)
-        conflicts, gone = sum(each.in_conflict for each in own), sum(bool(each.gone) for each in own)
-        told = f"{name}: {counts[True]} yes, {counts[False]} no"
-        told += f", {conflicts} in conflict" if conflicts else ""
-        click.echo(told + (f", {gone} of shots that are gone (kept, not used)" if gone else ""))
+        tally = Tally.of(each for each in standing if each.latest.label == name)
+        told = f"{name}: {tally.yes} yes, {tally.no} no"
+        told += f", {tally.conflicts} in conflict" if tally.conflicts else ""
+        click.echo(told + (f", {tally.gone} of shots that are gone (kept, not used)" if tally.gone else ""))
     for each in standing:
         if label or each.in_conflict:
             click.echo(_line(each))

@@ -141,6 +141,9 @@ CAPTION_PAIRS = _schema(
     ("input_hash", pa.string()),
 )
 
+SCORES = "probe_scores"
+"""Family of the tables of probes' scores, one a probe."""
+
 _KEYS = {
     "videos": "video_id",
     "shots": "shot_id",
@@ -216,6 +219,12 @@ class Lake:
         """Names of the tables that are there, such as ``shots`` or ``shot_embeddings/<encoder>``."""
         keys = (key.removeprefix("lake/") for key in self.store.list("lake") if key.endswith(".parquet"))
         return sorted({key.rsplit("/", 1)[0] for key in keys})
+
+    def tables_below(self, family: str) -> list[str]:
+        """Last names of the tables of a family, such as the probes of ``probe_scores``; sorted."""
+        prefix = f"{self.folder(family)}/"
+        keys = (key.removeprefix(prefix) for key in self.store.list(self.folder(family)))
+        return sorted({key.split("/")[0] for key in keys if key.endswith(".parquet") and "/" in key})
 
     def partitions(self, table: str) -> list[str]:
         """Names of the partitions that are there, sorted."""

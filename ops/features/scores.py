@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ops.core.settings import Settings
+from ops.core.tables import SCORES
 from ops.features.build import dimensions_of
 from ops.features.online import write_online
-from ops.features.store import SCORES, apply_features
+from ops.features.store import apply_features
 
 
 def publish_scores(settings: Settings, encoder_id: str, probe: str) -> int:

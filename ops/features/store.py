@@ -26,6 +26,7 @@ from ops.core.errors import FeatureStoreError, NeedleError
 from ops.core.locks import exclusive
 from ops.core.settings import CHECKOUT, Settings
 from ops.core.storage import atomic_path
+from ops.core.tables import SCORES
 from ops.features.loading import load_feast
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REPO = CHECKOUT / "feature_repo"
-SCORES = "probe_scores"
 _OUR_TABLES = """
     CREATE TABLE IF NOT EXISTS row_stamps (
         view TEXT, entity_id TEXT, event_us INTEGER, created_us INTEGER, content TEXT, PRIMARY KEY (view, entity_id)
@@ -82,9 +82,7 @@ def apply_features(settings: Settings, encoder_id: str, dim: int) -> bool:
 
 def scored_probes(settings: Settings) -> list[str]:
     """Names of the probes that have scores in the lake, sorted."""
-    folder = f"{settings.lake.folder(SCORES)}/"
-    keys = (key.removeprefix(folder) for key in settings.store.list(folder.rstrip("/")))
-    return sorted({key.split("/")[0] for key in keys if key.endswith(".parquet") and "/" in key})
+    return settings.lake.tables_below(SCORES)
 
 
 def opened_store(settings: Settings) -> FeatureStore:

@@ -30,7 +30,7 @@ from ops.probes.fit import (
     zero_shot_name,
 )
 from ops.probes.folds import groups_of
-from ops.probes.labels import labels_digest, labels_known, standing_of
+from ops.probes.labels import Tally, labels_digest, labels_known, standing_of
 from ops.probes.promotion import reason_against
 from ops.probes.vectors import catalogue_digest, catalogue_text_scores, labelled_shots
 from ops.probes.versions import (
@@ -71,15 +71,14 @@ def build_labels(settings: Settings) -> StepReport:
     """What the ``labels`` asset tells: it is people who write the table."""
     labels = labels_known(settings)
     standing = standing_of(settings, labels)
-    yes = Counter(each.latest.label for each in standing if each.latest.value and not each.gone)
-    no = Counter(each.latest.label for each in standing if not each.latest.value and not each.gone)
+    tallies = {label: Tally.of(each for each in standing if each.latest.label == label) for label in labels}
     return StepReport(
         changed=0,
         data_version=labels_digest(settings),
         details={
-            "labels": {label: f"{yes[label]} yes, {no[label]} no" for label in labels},
+            "labels": {label: f"{tally.yes} yes, {tally.no} no" for label, tally in tallies.items()},
             "in_conflict": [f"{e.latest.label} {e.latest.shot_id}" for e in standing if e.in_conflict],
-            "of_shots_that_are_gone": sum(bool(each.gone) for each in standing),
+            "of_shots_that_are_gone": sum(tally.gone for tally in tallies.values()),
         },
     )
 

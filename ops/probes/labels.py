@@ -7,6 +7,7 @@ done under the table's lock, so that two processes that label at once lose nothi
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,8 +24,6 @@ from ops.shots.build import TABLE as SHOTS
 from ops.videos.forgotten import forgotten_ids
 
 TABLE = "labels"
-DEFAULT_ANNOTATOR = "me"
-BY_HAND = "command line"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +62,31 @@ class Standing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tally:
+    """How a label stands: shots by their latest judgement, those of which people differ, and those that are gone.
+
+    A shot that is gone counts in ``gone`` and ``conflicts`` only.
+    """
+
+    yes: int
+    no: int
+    conflicts: int
+    gone: int
+
+    @classmethod
+    def of(cls, standing: Iterable[Standing]) -> Tally:
+        """Of all that is given, whatever its label."""
+        each = list(standing)
+        values = Counter(one.latest.value for one in each if not one.gone)
+        return cls(
+            yes=values[True],
+            no=values[False],
+            conflicts=sum(one.in_conflict for one in each),
+            gone=sum(bool(one.gone) for one in each),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Appended:
     """What became of judgements: written, the same as before, or refused with a reason."""
 
@@ -72,18 +96,26 @@ class Appended:
 
 
 class ShotRegister:
-    """Which shots there are, and why one is not."""
+    """Which shots there are, and why one is not; reads the partitions of the shots that are asked for, once each."""
 
     def __init__(self, settings: Settings) -> None:
-        self._known = frozenset(settings.lake.read(SHOTS, columns=["shot_id"])["shot_id"].to_pylist())
+        self._settings = settings
+        self._known: dict[str, frozenset[str]] = {}
         self._forgotten = forgotten_ids(settings.store)
+
+    def _has(self, shot_id: str, video_id: str) -> bool:
+        partition = self._settings.partition_of(video_id)
+        if partition not in self._known:
+            rows = self._settings.lake.read(SHOTS, [partition], ["shot_id"])
+            self._known[partition] = frozenset(rows["shot_id"].to_pylist())
+        return shot_id in self._known[partition]
 
     def gone(self, shot_id: str) -> str:
         """Why a shot is not there: forgotten, or cut otherwise now; empty where it is there."""
         parsed = parse_shot_id(shot_id)
         if parsed and parsed[0] in self._forgotten:
             return "its video was forgotten"
-        return "" if shot_id in self._known else "no such shot in the catalogue"
+        return "" if parsed and self._has(shot_id, parsed[0]) else "no such shot in the catalogue"
 
     def refusal(self, shot_id: str) -> str:
         """Why no judgement can be taken of it; empty where it can. One of a forgotten video is kept."""

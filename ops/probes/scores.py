@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 
 from ops.core.errors import NeedleError
 from ops.core.settings import Settings
-from ops.core.tables import PROBE_SCORES, TIMESTAMP, digest_of
+from ops.core.tables import PROBE_SCORES, SCORES, TIMESTAMP, digest_of
 from ops.core.types import Progress, StepReport
 from ops.embeddings.build import matrix_of
 from ops.embeddings.build import table_of as vectors_of
 from ops.probes.definitions import definitions_of
 from ops.probes.versions import ProbeVersion, promoted_version
 
-TABLE = "probe_scores"
 # Rounded to this, so that the last bits of another machine's arithmetic do not rewrite the table.
 DECIMALS = 6
 # Vectors a block: margins of that many stay in the cache while they become scores.
@@ -32,7 +31,7 @@ BLOCK = 16_384
 
 def table_of(label: str) -> str:
     """Name of the lake table that holds a probe's scores."""
-    return f"{TABLE}/{label}"
+    return f"{SCORES}/{label}"
 
 
 def score_blocks(

@@ -12,8 +12,9 @@ from threading import Lock
 
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings
+from ops.core.tables import SCORES
+from ops.probes.versions import promoted_version
 
-TABLE = "probe_scores"
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -25,7 +26,7 @@ _FILTER = re.compile(r"\s*([^<>=\s][^<>=]*?)\s*(>=|<=|>|<)\s*(\d*\.?\d+)\s*")
 # Probes are scored while the service runs, without a new version of the index.
 REREAD_AFTER_S = 10.0
 
-# From this score on a probe says that the label applies.
+# From this score on a probe without a version of its own (scores that others wrote) says that the label applies.
 YES = 0.5
 
 
@@ -50,13 +51,22 @@ def parse_filter(text: str) -> ProbeFilter:
     return ProbeFilter(probe=found[1], comparison=found[2], bound=float(found[3]))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Scored:
+    """One probe's scores by shot id as they were read at ``read_at``, and from which score on it says yes."""
+
+    read_at: float
+    scores: dict[str, float]
+    threshold: float
+
+
 class ProbeScores:
     """What probes say of shots; read when it is first asked for, and again after ten seconds."""
 
     def __init__(self, settings: Settings) -> None:
-        self._lake = settings.lake
+        self._settings = settings
         self._lock = Lock()
-        self._known: dict[str, tuple[float, dict[str, float]]] = {}
+        self._known: dict[str, _Scored] = {}
         self._names: list[str] = []
         self._list_again_at = 0.0
 
@@ -67,9 +77,7 @@ class ProbeScores:
 
     def _listed(self) -> list[str]:
         if time.monotonic() >= self._list_again_at:
-            folder = f"{self._lake.folder(TABLE)}/"
-            keys = (key.removeprefix(folder) for key in self._lake.store.list(folder.rstrip("/")))
-            self._names = sorted({key.rsplit("/", 1)[0] for key in keys if key.endswith(".parquet") and "/" in key})
+            self._names = self._settings.lake.tables_below(SCORES)
             self._list_again_at = time.monotonic() + REREAD_AFTER_S
         return self._names
 
@@ -81,26 +89,34 @@ class ProbeScores:
 
     def of(self, probe: str) -> dict[str, float]:
         """Scores, 0 to 1, by shot id. Raises ``NotFoundError``, naming those that exist, where there is none."""
+        return self._scored(probe).scores
+
+    def _scored(self, probe: str) -> _Scored:
         with self._lock:
-            read_at, scores = self._known.get(probe, (0.0, {}))
-            if scores and time.monotonic() - read_at < REREAD_AFTER_S:
-                return scores
+            before = self._known.get(probe)
+            if before and before.scores and time.monotonic() - before.read_at < REREAD_AFTER_S:
+                return before
             known = self._listed()
             if probe not in known:
                 raise _no_probe(probe, known)
-            table = self._lake.read(f"{TABLE}/{probe}", columns=("shot_id", "score"))
-            scores = dict(zip(table["shot_id"].to_pylist(), table["score"].to_pylist(), strict=True))
-            self._known[probe] = (time.monotonic(), scores)
-            return scores
+            table = self._settings.lake.read(f"{SCORES}/{probe}", columns=("shot_id", "score"))
+            version = promoted_version(self._settings, probe)
+            self._known[probe] = _Scored(
+                read_at=time.monotonic(),
+                scores=dict(zip(table["shot_id"].to_pylist(), table["score"].to_pylist(), strict=True)),
+                threshold=version.threshold if version else YES,
+            )
+            return self._known[probe]
 
     def matching(self, shot_ids: Sequence[str]) -> dict[str, list[tuple[str, float]]]:
-        """The probes that say yes (a score of at least 0.5) of each of the shots, best first."""
+        """The probes that say yes (a score of their threshold or above) of each of the shots, best first."""
         found: dict[str, list[tuple[str, float]]] = {}
         for name in self.names():
-            scores = self.of(name)
+            scored = self._scored(name)
             for shot_id in shot_ids:
-                if scores.get(shot_id, 0.0) >= YES:
-                    found.setdefault(shot_id, []).append((name, scores[shot_id]))
+                score = scored.scores.get(shot_id)
+                if score is not None and score >= scored.threshold:
+                    found.setdefault(shot_id, []).append((name, score))
         return {shot_id: sorted(pairs, key=lambda pair: (-pair[1], pair[0])) for shot_id, pairs in found.items()}
 
     def fulfilling(self, filters: Sequence[ProbeFilter]) -> set[str]:

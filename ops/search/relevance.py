@@ -86,12 +86,6 @@ class Calibration:
         z = (score - self.centre) / self.sigma
         return 0.5 * (1 + math.tanh((z - self.half) / 2))  # the logistic function, without overflow
 
-    def score_at(self, relevance: float) -> float:
-        """The score that has this relevance: minus infinity at 0, infinity at 1."""
-        if relevance <= 0 or relevance >= 1:
-            return math.copysign(math.inf, relevance - 0.5)
-        return self.centre + self.sigma * (self.half + math.log(relevance / (1 - relevance)))
-
     def cutoff(self, best: float | None) -> float:
         """Relevance under which hits are most likely not what was meant; ``best`` is the query's best score."""
         return 0.5 if best is None else max(0.5, self.relevance(best - BELOW_BEST * self.sigma))

@@ -88,25 +88,24 @@ class SearchAnswer(_Answer):
     next_cursor: str | None
 
 
-class Show(_Answer):
-    show: str
+class Counts(_Answer):
+    """How much there is, of a show or of all; ``footage_s`` in seconds."""
+
     videos: int
     ready: int
     pending: int
     set_aside: int
     shots: int
     footage_s: float
+
+
+class Show(Counts):
+    show: str
     searchable_since: str | None = Field(description="when the last of the show's videos became searchable")
 
 
-class Totals(_Answer):
+class Totals(Counts):
     shows: int
-    videos: int
-    ready: int
-    pending: int
-    set_aside: int
-    shots: int
-    footage_s: float
 
 
 class ShowsAnswer(_Answer):

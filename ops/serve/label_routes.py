@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from ops.core.errors import NotFoundError
-from ops.probes.labels import Judgement, append_judgements, labels_known, standing_of
+from ops.probes.labels import Judgement, Tally, append_judgements, labels_known, standing_of
 from ops.serve.documents import json_answer
 from ops.serve.problems import problems
 from ops.serve.schemas import ShotId
@@ -55,12 +55,13 @@ class LabelAnswer(BaseModel):
 
 
 class LabelCounts(BaseModel):
-    """How one label stands: shots by their latest judgement, and shots of which people differ."""
+    """How one label stands: shots by their latest judgement, those of which people differ, and those that are gone."""
 
     label: str
     yes: int
     no: int
     conflicts: int
+    gone: int
 
 
 class LabelsAnswer(BaseModel):
@@ -111,22 +112,20 @@ def _append(service: Service, body: LabelBody) -> dict[str, object]:
     done = append_judgements(service.settings, judgements, now)
     if len(done.refused) == len(judgements):
         raise NotFoundError("; ".join(f"{shot_id}: {why}" for shot_id, why in done.refused[:5]))
-    counts = _counts(service, body.label)
+    tally = _tally(service, body.label)
     return {
         "label": body.label,
         "written": done.written,
         "unchanged": done.unchanged,
         "set_aside": [{"shot_id": shot_id, "reason": why} for shot_id, why in done.refused],
-        "yes": counts["yes"],
-        "no": counts["no"],
+        "yes": tally.yes,
+        "no": tally.no,
     }
 
 
 def _labels(service: Service) -> dict[str, object]:
-    return {"labels": [{"label": label, **_counts(service, label)} for label in labels_known(service.settings)]}
+    return {"labels": [{"label": label, **asdict(_tally(service, label))} for label in labels_known(service.settings)]}
 
 
-def _counts(service: Service, label: str) -> dict[str, int]:
-    standing = [each for each in standing_of(service.settings, [label]) if not each.gone]
-    values = Counter(each.latest.value for each in standing)
-    return {"yes": values[True], "no": values[False], "conflicts": sum(each.in_conflict for each in standing)}
+def _tally(service: Service, label: str) -> Tally:
+    return Tally.of(standing_of(service.settings, [label]))

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from feature_repo.names import embedding_view
-from ops.core.tables import schema_of
+from ops.core.tables import SCORES, schema_of
 from ops.embeddings.build import table_of
 from ops.search.hits import timecode_of_shot
 from ops.serve.documents import with_addresses
@@ -62,7 +62,7 @@ def probes_of(service: Service, shot_id: str) -> list[dict[str, Any]]:
     partition = service.settings.partition_of(shot_id.partition(":")[0])
     found = []
     for probe in service.probes():
-        row = _row(service, f"probe_scores/{probe}", partition, shot_id)
+        row = _row(service, f"{SCORES}/{probe}", partition, shot_id)
         if row:
             found.append({"probe": probe, "score": round(row["score"], 6)})
     return sorted(found, key=lambda each: (-each["score"], each["probe"]))

@@ -84,18 +84,7 @@ class StarterBase:
 
     def examples(self, pairs: Sequence[CaptionPair], pictures: Pictures, progress: Progress) -> InMemory:
         recipe = self._recipe
-        features = features_of(
-            pairs,
-            pictures,
-            self._tower,
-            crops=recipe.crops,
-            seed=recipe.seed,
-            frames=recipe.frames,
-            cache=self._cache,
-            progress=progress,
-        )
-        _require(features, len(pairs), recipe)
-        kept = [pairs[number] for number in features.kept]
+        features, kept = _locked_features(pairs, pictures, self._tower, recipe, self._cache, progress)
         captions = [text for pair in kept for text in pair.captions]
         # Rounded as the image features are, which are kept in half precision.
         text_CH = self._text_tower(captions).astype(np.float16).astype(np.float32)
@@ -167,18 +156,7 @@ class ClipBase:
             batch_frames=encoder.batch_frames,
             key=self.base_id,
         )
-        features = features_of(
-            pairs,
-            pictures,
-            tower,
-            crops=recipe.crops,
-            seed=recipe.seed,
-            frames=recipe.frames,
-            cache=self._cache,
-            progress=progress,
-        )
-        _require(features, len(pairs), recipe)
-        kept = [pairs[number] for number in features.kept]
+        features, kept = _locked_features(pairs, pictures, tower, recipe, self._cache, progress)
         return InMemory(
             torch.from_numpy(features.frames_NVTX),
             torch.from_numpy(features.mask_NT),
@@ -212,6 +190,24 @@ def _with_mean(head: StarterHead, text_CH: Any) -> StarterHead:
     from dataclasses import replace
 
     return replace(head, text_mean_H=text_CH.mean(axis=0))
+
+
+def _locked_features(
+    pairs: Sequence[CaptionPair], pictures: Pictures, tower: Tower, recipe: Recipe, cache: Path, progress: Progress
+) -> tuple[Features, list[CaptionPair]]:
+    """What a locked tower makes of the pairs, and the pairs that could be read. Raises ``UsageError`` for too few."""
+    features = features_of(
+        pairs,
+        pictures,
+        tower,
+        crops=recipe.crops,
+        seed=recipe.seed,
+        frames=recipe.frames,
+        cache=cache,
+        progress=progress,
+    )
+    _require(features, len(pairs), recipe)
+    return features, [pairs[number] for number in features.kept]
 
 
 def _require(features: Features, wanted: int, recipe: Recipe) -> None:

@@ -75,10 +75,6 @@ class ClipWriter:
         if sound:
             self._sound = self._container.add_stream("pcm_s24le", rate=sound[1], layout=sound[0])
 
-    @property
-    def is_begun(self) -> bool:
-        return self._video is not None
-
     def add_frame(self, frame: av.VideoFrame, time_s: Fraction) -> None:
         """Encode the next picture, due ``time_s`` seconds after the first."""
         assert self._video is not None

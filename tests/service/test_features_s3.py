@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pandas as pd
 import pytest
 
@@ -12,30 +10,9 @@ from ops.core.settings import Settings, load_settings
 from tests.lakes import COMPUTED, DIM, ENCODER, fill, shot_rows, vector_rows, video_id
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An empty bucket; AWS settings come from the environment, as they do for users."""
-    import fsspec
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True).mkdir("needle-features")
-    yield "s3://needle-features/some prefix"
-    server.stop()
-
-
 def test_a_lake_on_s3_answers_as_one_on_disk(tmp_path: pytest.TempPathFactory, bucket: str) -> None:
     answers = []
-    for name, storage in (("disk", ""), ("s3", bucket)):
+    for name, storage in (("disk", ""), ("s3", f"{bucket}/some prefix")):
         settings = load_settings(home=f"{tmp_path}/{name}", storage=storage)
         assert features.apply_features(settings, ENCODER, DIM)
         assert not features.apply_features(settings, ENCODER, DIM)

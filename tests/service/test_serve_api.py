@@ -17,8 +17,9 @@ from ops.core.settings import Settings, load_settings
 from ops.exports.export import FORMATS, media_type_of
 from ops.index.index import open_index
 from ops.serve.export_routes import MEDIA_TYPES
+from tests.colours import index_lake, lean, shot, write_video
 from tests.lakes import ENCODER, video_id
-from tests.served import client_of, desk_home, index_lake, jpeg, lean, shot, write_video
+from tests.served import client_of, desk_home, jpeg
 
 PROBLEM = "application/problem+json"
 

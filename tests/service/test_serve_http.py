@@ -26,7 +26,8 @@ from ops.serve import guard, server
 from ops.serve.exported import ExportFolder
 from ops.serve.server import listen, require_safe_address
 from ops.serve.tokens import COOKIE, SESSION_S, Tokens, session_secret
-from tests.served import FILM, desk_home, index_lake, lean, served, shot, write_video
+from tests.colours import index_lake, lean, shot, write_video
+from tests.served import FILM, desk_home, served
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROXY = f"/media/shots/{shot(0, 0)}/proxy.mp4"

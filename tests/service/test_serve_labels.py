@@ -45,7 +45,9 @@ def test_labels_are_appended_and_the_latest_counts(client: TestClient, settings:
     assert label(client, label="closeup", shots=shots[:2], value=True, annotator="ann")["unchanged"] == 2
     other = label(client, label="closeup", shots=shots[:1], value=False, annotator="bob")
     assert (other["yes"], other["no"]) == (1, 1)
-    assert client.get("/api/labels").json()["labels"] == [{"label": "closeup", "yes": 1, "no": 1, "conflicts": 1}]
+    assert client.get("/api/labels").json()["labels"] == [
+        {"label": "closeup", "yes": 1, "no": 1, "conflicts": 1, "gone": 0}
+    ]
     said = [(each.shot_id, each.value, each.annotator, each.origin) for each in read_judgements(settings)]
     assert said == [
         (shots[0], True, "ann", "page"),

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.colours import shot
 from tests.lakes import video_id
-from tests.served import desk_home, served, shot
+from tests.served import desk_home, served
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of its own imports

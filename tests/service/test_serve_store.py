@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,18 +21,9 @@ from ops.search.hits import ShotDetails
 from ops.search.search import Searcher
 from ops.serve.app import create_app
 from ops.serve.since import SearchableSince
+from tests.colours import ColourEncoder, index_lake, lean, shot, write_video
 from tests.lakes import ENCODER, fill, shot_rows, vector_rows, video_id, video_row
-from tests.served import (
-    FILM,
-    ColourEncoder,
-    client_of,
-    desk_home,
-    index_lake,
-    lean,
-    served,
-    shot,
-    write_video,
-)
+from tests.served import FILM, client_of, desk_home, served
 
 
 @pytest.fixture
@@ -263,28 +253,8 @@ def test_messages_are_for_whoever_asked(tmp_path: Path, body: dict[str, Any]) ->
         assert detail and not any(word in detail for word in ("--", "needle ", "[0-9", "pattern", "^"))
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    import s3fs
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    s3fs.S3FileSystem.clear_instance_cache()
-    name = f"desk-{port}-{os.urandom(4).hex()}"
-    s3fs.S3FileSystem().mkdir(name)
-    yield f"s3://{name}/media"
-    s3fs.S3FileSystem.clear_instance_cache()
-    server.stop()
-
-
 def test_media_in_a_bucket_are_served_in_parts(bucket: str, tmp_path: Path) -> None:
-    settings = desk_home(tmp_path / "home", storage=bucket)
+    settings = desk_home(tmp_path / "home", storage=f"{bucket}/media")
     with served(settings) as client:
         hit = client.post("/api/search", json={"text": "red", "limit": 1}).json()["hits"][0]
         whole = client.get(hit["proxy"])

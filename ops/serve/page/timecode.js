@@ -15,7 +15,6 @@ export function rateOf(text) {
 }
 
 /** Start of a frame in seconds. @param {number} frame @param {Rate} rate */
-export const secondsOf = (frame, rate) => (frame * rate.den) / rate.num;
 
 /** Frame labels a second: the rate rounded, halves to the even number as Python does. @param {Rate} rate */
 export function labelsPerSecond(rate) {

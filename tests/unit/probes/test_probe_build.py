@@ -214,6 +214,17 @@ def test_search_filters_by_the_scores(settings: Settings) -> None:
     assert sum(truths[shot] for shot in found) / len(found) > 0.8
 
 
+def test_a_hit_is_told_what_probes_say_from_their_own_threshold_on(settings: Settings) -> None:
+    judge(settings, shot_ids()[:90])
+    (settings.home / "probes.yaml").write_text(f"{LABEL}:\n  threshold: 0.9\n")
+    fit(settings)
+    version = promoted_version(settings, LABEL)
+    assert version and version.threshold == 0.9
+    told = ProbeScores(settings).matching([shot for shot, _ in shot_ids()])
+    assert set(told) == {shot for shot, score in scores(settings).items() if score >= 0.9}
+    assert 0 < len(told) < len(ProbeScores(settings).fulfilling([parse_filter(f"{LABEL}>=0.5")]))
+
+
 def test_contradictions_and_what_is_gone_are_told(settings: Settings) -> None:
     every = shot_ids()[:50]
     judge(settings, every)

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from ops.cli.search import print_hits
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings, load_settings
-from ops.core.types import shot_id_of
 from ops.index.build import wanted_rows
 from ops.index.index import publish
 from ops.index.lines import LineRow, publish_lines
 from ops.search.search import Condition, Query, Searcher, Then
+from tests.colours import ColourEncoder, lean, shot
 from tests.lakes import ENCODER, shot_rows, vector_rows, video_id, video_row
-from tests.unit.search.test_search import ColourEncoder, lean
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RED, GREEN, BLUE = np.eye(3)
@@ -34,10 +33,6 @@ LINES = [
     ("Christmas was never merry.", 2, 50, 60),
     ("<b>Nobody</b> said hand", 2, 100, 110),
 ]
-
-
-def shot(number: int, index: int) -> str:
-    return shot_id_of(video_id(number), 24 * index)
 
 
 def write_film(settings: Settings, number: int, vectors: list[NDArray[np.float32]]) -> None:

@@ -79,12 +79,6 @@ def test_relevance_never_falls_while_the_score_rises(asked: list[float], sigma: 
     assert values == sorted(values) and 0 <= values[0] <= values[-1] <= 1
 
 
-@given(st.floats(0.01, 0.99))
-def test_score_at_is_the_inverse(relevance: float) -> None:
-    calibration = Calibration(centre=0.1, sigma=0.05, half=2.0)
-    assert calibration.relevance(calibration.score_at(relevance)) == pytest.approx(relevance)
-
-
 def test_the_cutoff_follows_the_best_hit() -> None:
     calibration = Calibration(centre=0.0, sigma=0.1, half=2.0)
     assert calibration.cutoff(None) == calibration.cutoff(0.0) == calibration.cutoff(0.39) == 0.5

@@ -4,79 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from ops.core.errors import NotFoundError, UsageError, VectorIndexError
 from ops.core.settings import Settings, load_settings
 from ops.core.types import shot_id_of
 from ops.index.build import wanted_rows
-from ops.index.index import publish
 from ops.search.search import Query, Searcher
-from tests.lakes import ENCODER, shot_rows, vector_rows, video_id, video_row
+from tests.colours import ColourEncoder, index_lake, lean, shot, write_video
+from tests.lakes import ENCODER, video_id
 
-COLOURS = ("red", "green", "blue")
-DIM = 8
 HIT_KEYS = [
     "rank", "score", "relevance", "shot_id", "video_id", "show", "title", "path", "start_frame", "end_frame",
     "fps", "start_s", "end_s", "start_timecode", "poster", "proxy",
     "matched", "lines", "probes", "folded", "is_blank", "is_title", "match", "then",
 ]  # fmt: skip
-
-
-class ColourEncoder:
-    """Words and pixels on the same three axes; every vector leans on a fourth, as real encoders' do."""
-
-    encoder_id = ENCODER
-    dim = DIM
-    batch_frames = 8
-
-    def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return np.stack([lean([text.lower().split().count(colour) for colour in COLOURS]) for text in texts])
-
-    def encode_frames(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self.encode_prepared(self.prepare(frames_NHWC))
-
-    def prepare(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:
-        return frames_NHWC.astype(np.float32) / 255
-
-    def encode_prepared(self, prepared_N: NDArray[Any]) -> NDArray[np.float32]:
-        return np.stack([lean(frame.mean(axis=(0, 1))) for frame in prepared_N])
-
-
-def lean(colour: Sequence[float] | NDArray[np.float32], detail: float = 0.0) -> NDArray[np.float32]:
-    vector = np.zeros(DIM, np.float32)
-    vector[:3], vector[3], vector[4] = colour, 0.5, detail
-    return vector / np.linalg.norm(vector)
-
-
-def write_video(settings: Settings, number: int, vectors: list[NDArray[np.float32]], **changes: Any) -> None:
-    """A film whose shots have the given vectors; shot 2 is blank (tests.lakes)."""
-    partition = settings.partition_of(video_id(number))
-    video = video_row(number, **changes)
-    show = {"show": video["show"]}
-    settings.lake.write("videos", partition, [video])
-    settings.lake.write("shots", partition, shot_rows(number, len(vectors), **show))
-    rows = [
-        row | {"embedding": vector, "vector_hash": vector.tobytes().hex()[:32]}
-        for row, vector in zip(vector_rows(number, len(vectors), **show), vectors, strict=True)
-    ]
-    settings.lake.write(f"shot_embeddings/{ENCODER}", partition, rows)
-
-
-def index_lake(settings: Settings) -> str:
-    return publish(settings, ENCODER, lambda: wanted_rows(settings, ENCODER))
-
-
-def shot(number: int, index: int) -> str:
-    return shot_id_of(video_id(number), 24 * index)
 
 
 @pytest.fixture

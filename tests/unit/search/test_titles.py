@@ -13,8 +13,8 @@ from ops.index.build import wanted_rows
 from ops.index.index import publish
 from ops.search.search import Query, Searcher
 from ops.search.titles import LEAST_GAP, TitleDirection, asks_for_titles, draw_cards
+from tests.colours import ColourEncoder, lean, shot, write_video
 from tests.lakes import ENCODER
-from tests.unit.search.test_search import ColourEncoder, lean, shot, write_video
 
 
 class WritingEncoder(ColourEncoder):
