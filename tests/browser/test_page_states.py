@@ -124,6 +124,26 @@ def test_with_tokens_the_page_asks_for_one(open_desk: OpenDesk, served: Served) 
         assert desk.page.locator("dialog.sign-in").count() == 0
 
 
+def test_a_refusal_that_comes_after_the_token_is_not_asked_about_again(open_desk: OpenDesk, served: Served) -> None:
+    with serving(served.home, NEEDLE_TOKENS=TOKEN) as locked:
+        desk = open_desk(locked.url, may_fail=True)
+        held: list[Any] = []
+        desk.page.route("**/api/shows", lambda route: held.append(route), times=1)
+        desk.page.goto(f"{locked.url}/?q={QUERY}&min=0")
+        dialog = desk.page.locator("dialog.sign-in[open]")
+        dialog.wait_for()
+        while not held:
+            desk.page.wait_for_timeout(20)
+        refused = held[0].fetch(headers={"accept": "application/json"})
+        assert refused.status == 401
+        dialog.get_by_label("Token").fill(TOKEN)
+        desk.keys("Enter")
+        desk.page.wait_for_selector("#cards .card", state="attached")
+        with desk.page.expect_response(lambda answer: "/api/shows" in answer.url and answer.ok):
+            held[0].fulfill(response=refused)
+        assert dialog.count() == 0
+
+
 def test_all_of_it_by_keyboard(desk: Desk) -> None:
     desk.open()
     page = desk.page

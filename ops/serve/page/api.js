@@ -34,9 +34,12 @@ export async function exportFile(body) {
   return { file: await response.blob(), name: fileName(response.headers.get("content-disposition")) };
 }
 
+let signedIn = 0; // how often: a call refused with what it was sent before is not asked about again
+
 /** Exchange a token for the page's cookie. @param {string} token */
 export async function signIn(token) {
   await answerOf("/api/session", jsonBody({ token }));
+  signedIn += 1;
 }
 
 /** Address of the picture of an example in a query. @param {string} example shot id or image:<hash> */
@@ -64,10 +67,12 @@ async function json(path, options) {
 /** Answers 401 by asking for the token, as often as the person tries. */
 async function call(path, options) {
   for (;;) {
+    const before = signedIn;
     try {
       return await answerOf(path, options);
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 401) throw error;
+      if (signedIn !== before) continue;
       const { askForToken } = await import("./session.js");
       await askForToken();
     }
