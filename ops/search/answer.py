@@ -52,7 +52,7 @@ class HitWriter:
         self,
         candidate: Candidate,
         rank: int,
-        details: Mapping[str, dict[str, Any]],
+        details: Mapping[str, Mapping[str, Any]],
         scores: Mapping[str, list[tuple[str, float]]],
     ) -> dict[str, Any]:
         shot = dict(details[candidate.shot_id])

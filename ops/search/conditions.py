@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from ops.search.query import Condition
 from ops.search.ranges import Range, intersection, intersection_of, union_of
 from ops.search.spoken import find_said
 
-Details = Callable[[Sequence[str]], dict[str, dict[str, Any]]]
+Details = Callable[[Sequence[str]], dict[str, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ where its files changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -49,6 +49,8 @@ class _Partition:
     rows: dict[str, int]  # row number by shot id
     videos: dict[str, dict[str, Any]]
     spans: dict[str, range] = field(default_factory=dict)  # row numbers by video
+    details: dict[int, Mapping[str, Any]] = field(default_factory=dict)  # by row number, of the shots asked for so far
+    media: dict[int, str] = field(default_factory=dict)  # versions of their files, likewise
 
 
 class ShotDetails:
@@ -75,8 +77,8 @@ class ShotDetails:
         """Read every partition that is not known yet, and return the number of shots."""
         return sum(len(part.rows) for part in self._all())
 
-    def of(self, shot_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Details by shot id; shots that the lake does not have (any more) are left out.
+    def of(self, shot_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """Details by shot id, shared by all callers; shots that the lake does not have (any more) are left out.
 
         The keys of a hit (CONTRACT), ``poster`` and ``proxy`` as storage URIs, and ``index`` and ``is_blank``.
         """
@@ -84,10 +86,7 @@ class ShotDetails:
 
     def media_versions(self, shot_ids: Sequence[str]) -> dict[str, str]:
         """A short text for each shot that changes when its proxy or its poster does."""
-        return {
-            shot_id: f"{round(part.columns['created_timestamp'][row].timestamp() * 1e6):x}"
-            for shot_id, part, row in self._located(shot_ids)
-        }
+        return {shot_id: _media_version(part, row) for shot_id, part, row in self._located(shot_ids)}
 
     def starts_of(self, video_id: str) -> list[int]:
         """Start frames of a video's shots, ascending; empty where the video is unknown."""
@@ -218,7 +217,19 @@ def _spans(video_ids: Sequence[str]) -> dict[str, range]:
     return spans
 
 
-def _details(part: _Partition, row: int) -> dict[str, Any]:
+def _media_version(part: _Partition, row: int) -> str:
+    if row not in part.media:
+        part.media[row] = f"{round(part.columns['created_timestamp'][row].timestamp() * 1e6):x}"
+    return part.media[row]
+
+
+def _details(part: _Partition, row: int) -> Mapping[str, Any]:
+    if row not in part.details:
+        part.details[row] = _written(part, row)
+    return part.details[row]
+
+
+def _written(part: _Partition, row: int) -> Mapping[str, Any]:
     shot = {name: values[row] for name, values in part.columns.items()}
     video = part.videos[shot["video_id"]]
     return {

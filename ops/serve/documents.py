@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic_core import to_json
@@ -26,7 +26,7 @@ def json_answer(request: Request, document: Any, headers: dict[str, str] | None 
     return Response(body, headers=headers, media_type="application/json")
 
 
-def with_addresses(details: ShotDetails, hits: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def with_addresses(details: ShotDetails, hits: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Hits whose ``poster`` and ``proxy`` are addresses of this service that name their content."""
     shots = [dict(hit) for hit in hits]
     followers = [hit["then"] for hit in shots if hit.get("then")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -63,7 +63,7 @@ def media_routes(service: Service, *, is_private: bool) -> APIRouter:
     return router
 
 
-def _shot(service: Service, shot_id: str) -> tuple[dict[str, Any], str]:
+def _shot(service: Service, shot_id: str) -> tuple[Mapping[str, Any], str]:
     found = service.details.of([shot_id])
     if not found:
         raise ProblemError(404, f"no shot {shot_id!r} in the catalogue")
