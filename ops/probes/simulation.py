@@ -63,9 +63,17 @@ class Replay:
         batch: int,
         seed: int,
     ) -> list[int]:
-        left = {f"{at:09d}": float(scores[at]) for at in pool if at not in set(labelled)}
         if choice == "random":
-            order = np.random.default_rng(seed).permutation(sorted(left))
-            return [int(shot) for shot in order[:batch]]
-        feeds = feeds_of(left, set(), count=batch, threshold=0.5, seed=seed)
-        return [int(shot) for shot, _ in mixed(feeds, batch)]
+            order = np.random.default_rng(seed).permutation(sorted(set(pool) - set(labelled)))
+            return [int(at) for at in order[:batch]]
+        rows = {f"{place.video_id}:{at:09d}": at for at, place in enumerate(self.places)}
+        names = {at: name for name, at in rows.items()}
+        feeds = feeds_of(
+            {names[at]: float(scores[at]) for at in pool},
+            [names[at] for at in labelled],
+            count=batch,
+            threshold=0.5,
+            seed=seed,
+            vectors_of=lambda shots: {shot: self.vectors[rows[shot]] for shot in shots},
+        )
+        return [rows[shot] for shot, _ in mixed(feeds, batch)]

@@ -49,3 +49,32 @@ def test_mixed_takes_them_in_turns() -> None:
     turns = mixed(feeds, 6)
     assert [feed for _, feed in turns] == [*FEEDS, *FEEDS[:2]]
     assert len(dict(turns)) == 6
+
+
+def test_what_looks_like_something_labelled_or_offered_waits() -> None:
+    """Scenes of six shots that look the same: one of each scene is offered before a second one of any."""
+    shots = {f"film:{scene * 6 + shot}": scene for scene in range(8) for shot in range(6)}
+    vectors = {shot: np.eye(8, dtype=np.float32)[scene] for shot, scene in shots.items()}
+    scores = {shot: 1 - at / 100 for at, shot in enumerate(shots)}
+    plain, apart = (
+        feeds_of(scores, ["film:0"], count=2, threshold=0.75, seed=0, vectors_of=vectors_of)["top_positive"]
+        for vectors_of in (None, lambda some: {shot: vectors[shot] for shot in some})
+    )
+    assert {shots[shot] for shot in plain} == {0}
+    offered = [shots[shot] for shot in apart]
+    assert 0 not in offered
+    assert len(set(offered)) == 2
+
+
+def test_shots_without_a_vector_and_catalogues_too_small_to_compare_are_offered_all_the_same() -> None:
+    some = {f"film:{at}": np.ones(1, np.float32) for at in range(0, 20, 3)}
+    scores = {f"film:{at}": at / 20 for at in range(20)}
+    feeds = feeds_of(
+        scores,
+        (),
+        count=5,
+        threshold=0.5,
+        seed=0,
+        vectors_of=lambda shots: {shot: some[shot] for shot in shots if shot in some},
+    )
+    assert sorted(shot for feed in feeds.values() for shot in feed) == sorted(scores)
