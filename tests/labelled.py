@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.settings import Settings
+from ops.core.types import SilentProgress
+from ops.probes.build import build_probe
+from ops.probes.definitions import define
+from ops.probes.fit import TextEncoder
 from ops.probes.labels import Judgement, append_judgements, standing_of
+from ops.probes.scores import build_scores
 from tests.lakes import ENCODER, shot_rows, vector_rows, video_id, video_row
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -28,16 +33,23 @@ def is_yes(video: int, shot: int) -> bool:
 
 
 def fill_told_apart(
-    settings: Settings, videos: int = 6, shots: int = 20, *, gap: float = 3.0, shows: int = 3, encoder: str = ENCODER
+    settings: Settings,
+    videos: int = 6,
+    shots: int = 20,
+    *,
+    gap: float = 3.0,
+    shows: int = 3,
+    encoder: str = ENCODER,
+    way: NDArray[np.float32] | None = None,
 ) -> None:
-    """Films whose yes-shots lie ``gap`` standard deviations along :func:`direction`."""
-    way = direction()
+    """Films whose yes-shots lie ``gap`` standard deviations along ``way`` (D,), by default :func:`direction`."""
+    way = direction() if way is None else way
     for number in range(videos):
         partition = settings.partition_of(video_id(number))
         show = f"show {number % shows}"
         rows = vector_rows(number, shots, show=show)
         for at, row in enumerate(rows):
-            noise = np.random.default_rng([number, at]).normal(size=DIM)
+            noise = np.random.default_rng([number, at]).normal(size=len(way))
             vector = (noise + (gap * way if is_yes(number, at) else 0)).astype(np.float32)
             vector /= np.linalg.norm(vector)
             row["embedding"] = vector.tolist()
@@ -73,3 +85,24 @@ def judge(
 def usable_labels(settings: Settings, label: str) -> dict[str, bool]:
     """What counts, by id of the shots that are there."""
     return {each.latest.shot_id: each.latest.value for each in standing_of(settings, [label]) if not each.gone}
+
+
+def said(texts: Sequence[str]) -> NDArray[np.float32]:
+    """Texts in the space of the generated vectors (B, 16): they point the way of the label, not exactly."""
+    vector = direction() + np.random.default_rng(5).normal(size=DIM) * 0.2
+    return np.tile((vector / np.linalg.norm(vector)).astype(np.float32), (len(texts), 1))
+
+
+def fit_and_score(
+    settings: Settings,
+    *,
+    label: str = "closeup",
+    encoder: str = ENCODER,
+    later_s: float = 0,
+    encode: TextEncoder = said,
+) -> None:
+    """Define the probe where it is not, fit it on its labels and score the catalogue."""
+    now = NOW + timedelta(seconds=later_s)
+    define(settings, label, "", (), "")
+    build_probe(settings, encoder, label, now, SilentProgress(), encode)
+    build_scores(settings, label, now, SilentProgress())

@@ -8,6 +8,7 @@ from ops.features.build import build_features, features_are_current
 from ops.features.historical import historical_features
 from ops.features.online import forget_features, online_features, write_online
 from ops.features.scores import publish_scores
+from ops.features.served import served_features
 from ops.features.store import apply_features
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "historical_features",
     "online_features",
     "publish_scores",
+    "served_features",
     "write_online",
 ]

@@ -15,14 +15,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def historical_features(settings: Settings, entity_rows: pd.DataFrame, features: str | Sequence[str]) -> pd.DataFrame:
+def historical_features(
+    settings: Settings, entity_rows: pd.DataFrame, features: str | Sequence[str], *, full_names: bool = False
+) -> pd.DataFrame:
     """``entity_rows`` with each feature as it was known at the row's ``event_timestamp``; in the rows' order.
 
     ``entity_rows`` has the key (``shot_id`` or ``video_id``), ``event_timestamp`` (with a time zone) and any
     other columns, such as a label, which are kept. ``features`` is the name of a feature service
     (``shot_classifier_v1``) or ``view:feature`` references. A row that was computed after that moment does
     not count, even where its footage was there before: nothing leaks into the past. What was not known is
-    null (nullable dtypes). Raises ``FeatureStoreError``.
+    null (nullable dtypes). With ``full_names`` a column is called ``view__feature``, which services need that hold
+    features of one name in several views (``shot_classifier_v2``). Raises ``FeatureStoreError``.
     """
     import pandas as pd
 
@@ -38,7 +41,9 @@ def historical_features(settings: Settings, entity_rows: pd.DataFrame, features:
         # Rows come back in any order, so they carry their own number.
         asked["event_timestamp"] = asked["event_timestamp"].dt.tz_convert("UTC").dt.as_unit("us")
         asked["row_number"] = range(len(asked))
-        job = store.get_historical_features(entity_df=asked, features=wanted, filter_by_created_timestamp=True)
+        job = store.get_historical_features(
+            entity_df=asked, features=wanted, full_feature_names=full_names, filter_by_created_timestamp=True
+        )
         found = job.to_arrow().sort_by("row_number").drop_columns("row_number")
     nullable: dict[Any, Any] = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
     frame: pd.DataFrame = found.to_pandas(types_mapper=nullable.get)

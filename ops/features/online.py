@@ -65,11 +65,14 @@ def write_online(settings: Settings, view: str, rows: pa.Table) -> int:
         return len(changed)
 
 
-def online_features(settings: Settings, ids: Sequence[str], features: str | Sequence[str]) -> list[dict[str, Any]]:
+def online_features(
+    settings: Settings, ids: Sequence[str], features: str | Sequence[str], *, full_names: bool = False
+) -> list[dict[str, Any]]:
     """One dict for each id, in order: the key (``shot_id`` or ``video_id``) and its features, null where unknown.
 
     ``features`` is the name of a feature service (``shot_facets_v1``) or ``view:feature`` references, all of
-    one entity and of online views. Raises ``FeatureStoreError``.
+    one entity and of online views. With ``full_names`` a feature is called ``view__feature``, which a service needs
+    that holds several probes (``shot_probes_v1``). Raises ``FeatureStoreError``.
     """
     with mapped("read online features"):
         store = opened_store(settings)
@@ -84,7 +87,8 @@ def online_features(settings: Settings, ids: Sequence[str], features: str | Sequ
         if not ids:
             return []
         key = keys.pop()
-        columns = store.get_online_features(features=wanted, entity_rows=[{key: value} for value in ids]).to_dict()
+        entities = [{key: value} for value in ids]
+        columns = store.get_online_features(wanted, entities, full_feature_names=full_names).to_dict()
     return [{name: values[row] for name, values in columns.items()} for row in range(len(ids))]
 
 

@@ -115,7 +115,8 @@ def mapped(doing: str) -> Iterator[None]:
         ValueError,
         KeyError,
     ) as error:
-        raise FeatureStoreError(f"could not {doing}: {error}") from error
+        told = str(error).replace("full_feature_names=True", "full_names=True")  # as our functions call it
+        raise FeatureStoreError(f"could not {doing}: {told}") from error
 
 
 def lock_of(settings: Settings) -> Path:

@@ -88,6 +88,20 @@ def test_a_training_set_has_vectors_facts_and_scores_as_they_were_known(settings
     assert before["mean_luma"].notna().all()
 
 
+def test_a_service_of_several_probes_is_read_by_full_names(settings: Settings) -> None:
+    rows = features.online_features(settings, SHOTS, "shot_probes_v1", full_names=True)
+    assert [row["probe_score__wide__score"] for row in rows] == pytest.approx([0.0, 1.0, 0.5, 0.75])
+    frame = features.historical_features(
+        settings, asked(SCORED + timedelta(days=1)), "shot_classifier_v2", full_names=True
+    )
+    assert frame["probe_score__closeup__score"].tolist() == pytest.approx([0.9, 0.1, 0.5, 0.25])
+    assert frame["shot_metadata__mean_luma"].notna().all()
+    with pytest.raises(FeatureStoreError, match="full_names=True"):
+        features.historical_features(settings, asked(SCORED), "shot_classifier_v2")
+    with pytest.raises(FeatureStoreError, match="full_names=True"):
+        features.online_features(settings, SHOTS, "shot_probes_v1")
+
+
 def test_publishing_again_writes_nothing_and_a_new_version_replaces(settings: Settings) -> None:
     assert features.publish_scores(settings, ENCODER, "closeup") == 0
     put_scores(settings, "wide", [0.5, 1.0, 0.5, 0.75], version="v1")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from ops.core.errors import NeedleError, NotFoundError
 from ops.core.settings import Settings, load_settings
@@ -37,17 +35,10 @@ from ops.probes.versions import (
 )
 from ops.search.probes import ProbeScores, parse_filter
 from ops.videos.forgotten import leave_tombstone
-from tests.labelled import DIM, NOW, direction, fill_told_apart, judge, shot_ids
+from tests.labelled import NOW, direction, fill_told_apart, judge, said, shot_ids
 from tests.lakes import ENCODER, video_id
 
 LABEL = "closeup"
-
-
-def encode(texts: Sequence[str]) -> NDArray[np.float32]:
-    """Texts in the space of the generated vectors: they point the way of the label, not exactly."""
-    off = np.random.default_rng(5).normal(size=DIM) * 0.2
-    vector = direction() + off
-    return np.tile((vector / np.linalg.norm(vector)).astype(np.float32), (len(texts), 1))
 
 
 @pytest.fixture
@@ -60,7 +51,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def fit(settings: Settings, *, later_s: float = 0, encoder: str = ENCODER, label: str = LABEL) -> StepReport:
     now = NOW + timedelta(seconds=later_s)
-    report = build_probe(settings, encoder, label, now, SilentProgress(), encode)
+    report = build_probe(settings, encoder, label, now, SilentProgress(), said)
     build_scores(settings, label, now, SilentProgress())
     return report
 
