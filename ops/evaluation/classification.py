@@ -60,12 +60,43 @@ def brier(scores_N: Scores, truths_N: Truths) -> float:
     return float(np.mean((scores_N - truths_N) ** 2))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bin:
+    """Shots that were promised about the same: how likely a yes was said to be, and the share of yes that came.
+
+    ``low`` and ``high`` are the share's 95 % interval after Wilson (1927), which holds for few shots too.
+    """
+
+    promised: float
+    came: float
+    low: float
+    high: float
+    count: int
+
+
+def reliability(scores_N: Scores, truths_N: Truths, bins: int = 5) -> list[Bin]:
+    """Bins of equal counts by rising score, none empty."""
+    return [_bin(scores_N[part], truths_N[part]) for part in _parts(scores_N, bins)]
+
+
+def _parts(scores_N: Scores, bins: int) -> list[NDArray[np.intp]]:
+    """Row numbers by rising score, in runs of equal counts."""
+    order = np.argsort(scores_N, kind="stable")
+    return [part for part in np.array_split(order, bins) if len(part)]
+
+
+def _bin(scores_N: Scores, truths_N: Truths) -> Bin:
+    count, share, z = len(truths_N), float(truths_N.mean()), 1.96
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    reach = z * ((share * (1 - share) + z**2 / (4 * count)) / count) ** 0.5 / (1 + z**2 / count)
+    low, high = max(middle - reach, 0.0), min(middle + reach, 1.0)
+    return Bin(promised=float(scores_N.mean()), came=share, low=low, high=high, count=count)
+
+
 def calibration_error(scores_N: Scores, truths_N: Truths, bins: int = 5) -> float:
     """Mean distance of what was promised from what came, over ``bins`` bins of equal counts: 0 to 1."""
-    order = np.argsort(scores_N, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if len(part)]
-    gaps = [abs(scores_N[part].mean() - truths_N[part].mean()) * len(part) for part in parts]
-    return float(sum(gaps) / len(order))
+    gaps = [abs(each.promised - each.came) * each.count for each in reliability(scores_N, truths_N, bins)]
+    return float(sum(gaps) / len(scores_N))
 
 
 def intervals(

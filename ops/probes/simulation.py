@@ -13,13 +13,20 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ops.core.errors import UsageError
+from ops.core.settings import Settings
 from ops.evaluation.classification import average_precision
 from ops.probes.feeds import feeds_of, mixed
-from ops.probes.fit import LEAST
+from ops.probes.fit import LEAST, TextEncoder, text_direction
 from ops.probes.folds import Place, Truths, Vectors, groups_of
+from ops.probes.labels import labels_known, standing_of
 from ops.probes.linear import fit_linear, sigmoid
+from ops.probes.vectors import labelled_shots
 
 Choice = Literal["feeds", "random"]
+CHOICES: tuple[Choice, ...] = ("feeds", "random")
+# The film is cut into so many stretches, of which some are held out: shots of one scene stay on one side.
+STRETCHES, HELD_OUT = 12, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,3 +84,61 @@ class Replay:
             vectors_of=lambda shots: {shot: self.vectors[rows[shot]] for shot in shots},
         )
         return [rows[shot] for shot, _ in mixed(feeds, batch)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningCurves:
+    """Average precision on held-out stretches: ``counts`` (R + 1) of labels given, ``found`` (S, R + 1) by choice.
+
+    The first column, with no label, is that of the words alone. A row of NaN is a seed whose held-out stretches have
+    no yes.
+    """
+
+    counts: tuple[int, ...]
+    found: dict[Choice, NDArray[np.float64]]
+
+    @property
+    def words(self) -> NDArray[np.float64]:
+        """Average precision (S,) of the words alone, on the same shots."""
+        return self.found["random"][:, 0]
+
+
+def learning_curves(replay: Replay, *, seeds: int, batch: int, rounds: int) -> LearningCurves:
+    """Replay both choices; each seed holds out other stretches, the same ones for both."""
+    stretches = np.array_split(np.arange(len(replay.truths)), STRETCHES)
+    found: dict[Choice, list[list[float]]] = {choice: [] for choice in CHOICES}
+    counts: tuple[int, ...] = tuple(batch * number for number in range(rounds + 1))
+    for seed in range(seeds):
+        order = np.random.default_rng(seed).permutation(STRETCHES)
+        test = np.sort(np.concatenate([stretches[at] for at in order[:HELD_OUT]])).tolist()
+        pool = np.sort(np.concatenate([stretches[at] for at in order[HELD_OUT:]])).tolist()
+        for choice in CHOICES:
+            steps = replay.run(choice, pool=pool, test=test, batch=batch, rounds=rounds, seed=1000 * seed)
+            counts = tuple(count for count, _ in steps)
+            found[choice].append([value for _, value in steps])
+    return LearningCurves(counts=counts, found={choice: np.array(rows) for choice, rows in found.items()})
+
+
+def replay_of(
+    settings: Settings, encoder_id: str, label: str, encode: TextEncoder, queries: Sequence[str], *, least: int
+) -> Replay:
+    """What people said of a label as something to replay, in film order.
+
+    ``least`` is the number of labelled shots that the replay needs. Raises ``UsageError``, with what is missing and
+    how to get it, where there are fewer or too few of one answer.
+    """
+    standing = standing_of(settings, [label]) if label in labels_known(settings) else []
+    shots = labelled_shots(settings, encoder_id, {e.latest.shot_id: e.latest.value for e in standing if not e.gone})
+    yes = sum(shot.truth for shot in shots)
+    if len(shots) < least or min(yes, len(shots) - yes) < 2 * LEAST:
+        raise UsageError(
+            f"{label}: {yes} yes and {len(shots) - yes} no; a replay needs {least} labelled shots, {2 * LEAST} of each "
+            f"kind: `needle probe suggest {label}` shows what to label"
+        )
+    shots = sorted(shots, key=lambda shot: (shot.place.show, shot.place.video_id, shot.place.start_frame))
+    return Replay(
+        vectors=np.stack([shot.vector for shot in shots]),
+        truths=np.array([shot.truth for shot in shots], bool),
+        places=[shot.place for shot in shots],
+        text=text_direction(encode, queries),
+    )

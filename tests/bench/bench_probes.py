@@ -37,7 +37,7 @@ from ops.probes.fit import text_direction
 from ops.probes.folds import Place, groups_of
 from ops.probes.linear import fit_linear
 from ops.probes.scores import BLOCK, build_scores, score_blocks
-from ops.probes.simulation import Choice, Replay
+from ops.probes.simulation import CHOICES, Replay, learning_curves
 from ops.probes.versions import ProbeVersion, promote, write_version
 from ops.shots.build import shots_of
 from ops.shots.segment import proxy_key
@@ -193,26 +193,18 @@ def _gain(values: list[Any]) -> dict[str, float]:
 
 def active(film: Film, seeds: int) -> dict[str, Any]:
     """Feeds against random: AP on a third of the film, in whole stretches, that nobody labels, after each batch."""
-    curves: dict[Choice, list[list[float]]] = {"feeds": [], "random": []}
-    counts: list[int] = []
-    for seed in range(seeds):
-        stretches = np.array_split(np.arange(len(film.places)), 12)
-        order = np.random.default_rng(seed).permutation(12)
-        test = np.sort(np.concatenate([stretches[at] for at in order[:4]])).tolist()
-        pool = np.sort(np.concatenate([stretches[at] for at in order[4:]])).tolist()
-        for choice, told in curves.items():
-            steps = []
-            for label, truths in film.truths.items():
-                if not truths[test].any():
-                    continue
-                replay = Replay(
-                    vectors=film.features["embedding"], truths=truths, places=film.places, text=film.texts[label]
-                )
-                run = replay.run(choice, pool=pool, test=test, batch=BATCH, rounds=ROUNDS, seed=1000 * seed)
-                counts = [count for count, _ in run]
-                steps.append([value for _, value in run])
-            told.append(np.mean(steps, axis=0).tolist())
-    gains = np.array(curves["feeds"]) - np.array(curves["random"])
+    by_label = [
+        learning_curves(
+            Replay(vectors=film.features["embedding"], truths=truths, places=film.places, text=film.texts[label]),
+            seeds=seeds,
+            batch=BATCH,
+            rounds=ROUNDS,
+        )
+        for label, truths in film.truths.items()
+    ]
+    counts = list(by_label[0].counts)
+    curves = {choice: np.nanmean([each.found[choice] for each in by_label], axis=0) for choice in CHOICES}
+    gains = curves["feeds"] - curves["random"]
     return {
         "labels": counts,
         "feeds": [round(float(value), 3) for value in np.mean(curves["feeds"], axis=0)],

@@ -12,6 +12,7 @@ from ops.evaluation.classification import (
     calibration_error,
     intervals,
     precision_at,
+    reliability,
     resamples,
     roc_auc,
 )
@@ -74,3 +75,17 @@ def test_grouped_shots_have_wider_intervals_than_the_same_number_of_single_ones(
     wide = intervals({"auc": roc_auc}, scores, truths, np.repeat(np.arange(15), 10), seed=1)["auc"]
     narrow = intervals({"auc": roc_auc}, scores, truths, np.arange(150), seed=1)["auc"]
     assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
+
+
+def test_reliability_bins_have_equal_counts_and_tell_what_came() -> None:
+    random = np.random.default_rng(3)
+    scores = random.uniform(size=2000)
+    bins = reliability(scores, random.uniform(size=2000) < scores, bins=4)
+    assert [each.count for each in bins] == [500] * 4
+    for each in bins:
+        assert each.low < each.promised < each.high  # calibrated by construction
+        assert each.low < each.came < each.high
+        assert each.high - each.low < 0.1
+    sure = reliability(np.array([0.9, 0.9]), np.array([True, True]))
+    assert [each.came for each in sure] == [1.0, 1.0] and sure[0].high == 1.0
+    assert sure[0].low == pytest.approx(0.2065, abs=1e-4)  # Wilson's bound for one of one
