@@ -46,6 +46,16 @@ WHOLE_CATALOGUE = (until_handled(dg.AutomationCondition.any_deps_updated() | NEW
 )
 
 
+def new_fit(probe: dg.AssetKey) -> Any:
+    """True when a probe was fitted anew, or another version of it was promoted; not where a fit changed nothing.
+
+    Scores are computed in the same run, or first: whoever shows them must not look while they are being made.
+    """
+    changed: Any = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())
+    refitted = changed.allow(dg.AssetSelection.assets(probe))
+    return (until_handled(refitted | NEW_CODE) & RESTING).with_label("the probe was fitted anew")
+
+
 def automation_sensor() -> dg.AutomationConditionSensorDefinition:
     """Evaluates the conditions above; on from the first start."""
     return dg.AutomationConditionSensorDefinition(

@@ -14,7 +14,14 @@ from assets.features import media_features_asset
 from assets.index import same_rows_as_lake, search_index_asset
 from assets.partitions import partitions_of
 from assets.probes import labels, probe_assets
-from assets.reports import catalogue_report
+from assets.reports import (
+    active_learning,
+    catalogue_report,
+    downstream_asset,
+    embedding_map,
+    few_shot_report_asset,
+    video_annotator_benchmark,
+)
 from assets.resources import Needle
 from assets.shots import shots_asset
 from assets.training import caption_pairs_asset
@@ -30,6 +37,7 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
     """All definitions for these settings; the encoder's and the detector's versions are code versions."""
     partitions = partitions_of(settings)
     encoder_id = resolve_encoder(settings).encoder_id
+    probes = definitions_of(settings)
     return dg.Definitions(
         assets=[
             videos_asset(partitions),
@@ -42,7 +50,12 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
             catalogue_report,
             caption_pairs_asset(partitions),
             labels,
-            *(asset for probe in definitions_of(settings).values() for asset in probe_assets(probe, encoder_id)),
+            *(asset for probe in probes.values() for asset in probe_assets(probe, encoder_id)),
+            *(few_shot_report_asset(probe) for probe in probes.values()),
+            active_learning,
+            embedding_map,
+            video_annotator_benchmark,
+            downstream_asset(list(probes)),
         ],
         asset_checks=[same_rows_as_lake, same_lines_as_lake],
         sensors=[automation_sensor(), library_sensor(settings, partitions), labels_sensor(settings)],

@@ -39,12 +39,11 @@ def probe_asset(definition: ProbeDefinition, encoder_id: str) -> dg.AssetsDefini
         automation_condition=WHOLE_CATALOGUE,
     )
     def probe(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
+        from ops.notebooks import few_shot_page
         from ops.probes.build import build_probe
 
-        return needle.record(
-            context,
-            build_probe(needle.settings, needle.encoder_id, definition.label, needle.now(), needle.progress),
-        )
+        report = build_probe(needle.settings, needle.encoder_id, definition.label, needle.now(), needle.progress)
+        return needle.record(context, report, page=few_shot_page(needle.settings, definition.label))
 
     return probe
 

@@ -1,9 +1,14 @@
-"""``catalogue_report``: the notebook that shows what the catalogue holds."""
+"""Notebooks as assets, each with its executed notebook and HTML: what the catalogue, its probes and features show."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
-from assets.automation import WHOLE_CATALOGUE
+from assets.automation import WHOLE_CATALOGUE, new_fit
 from assets.resources import Needle
+from ops.probes.definitions import ProbeDefinition
 
 
 @dg.asset(
@@ -17,7 +22,106 @@ def catalogue_report(context: dg.AssetExecutionContext, needle: dg.ResourceParam
     """Shots by show, shot lengths, a map of the embeddings, a sheet of posters: executed notebook and HTML."""
     from ops.notebooks import build_catalogue_report
 
-    report = build_catalogue_report(needle.settings, needle.encoder_id, context.run.run_id)
+    return pages_of(build_catalogue_report(needle.settings, needle.encoder_id, context.run.run_id))
+
+
+def few_shot_report_asset(definition: ProbeDefinition) -> dg.AssetsDefinition:
+    probe = dg.AssetKey(["probe", definition.label])
+
+    @dg.asset(
+        key=dg.AssetKey(["few_shot_report", definition.label]),
+        deps=[probe, dg.AssetKey(["probe_scores", definition.label])],
+        group_name="reports",
+        code_version="1",
+        kinds={"jupyter"},
+        description=f"How well {definition.label} is told from the rest; calibration, hits and mistakes as posters.",
+        automation_condition=new_fit(probe),
+    )
+    def few_shot_report(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
+        from ops.notebooks import build_few_shot_report
+
+        return pages_of(build_few_shot_report(needle.settings, definition.label))
+
+    return few_shot_report
+
+
+class ActiveLearningConfig(dg.Config):
+    """``labels``: which ones to replay, all with enough labelled shots where none is named."""
+
+    labels: list[str] = Field(default_factory=list)
+    seeds: int = 5
+
+
+@dg.asset(deps=["labels", "shot_embeddings"], group_name="reports", code_version="1", kinds={"jupyter"})
+def active_learning(
+    context: dg.AssetExecutionContext, config: ActiveLearningConfig, needle: dg.ResourceParam[Needle]
+) -> dg.MaterializeResult:
+    """Labels replayed: average precision against number of labels, by feeds, at random, and by words alone."""
+    from ops.notebooks import build_report
+
+    given = {"encoder_id": needle.encoder_id, "labels": config.labels, "seeds": config.seeds}
+    return pages_of(build_report(needle.settings, "active_learning", context.run.run_id, **given))
+
+
+class EmbeddingMapConfig(dg.Config):
+    """``probe``: whose scores colour the map; shows do where none is named."""
+
+    probe: str = ""
+
+
+@dg.asset(deps=["shot_embeddings"], group_name="reports", code_version="1", kinds={"jupyter"})
+def embedding_map(
+    context: dg.AssetExecutionContext, config: EmbeddingMapConfig, needle: dg.ResourceParam[Needle]
+) -> dg.MaterializeResult:
+    """The vectors in two dimensions: clusters with a poster each, outliers, and shots with the same pictures."""
+    from ops.notebooks import build_report
+
+    given = {"encoder_id": needle.encoder_id, "probe": config.probe}
+    return pages_of(build_report(needle.settings, "embedding_map", context.run.run_id, **given))
+
+
+class VideoAnnotatorConfig(dg.Config):
+    """``data``: the unpacked folder that Netflix publishes with Video Annotator."""
+
+    data: str = ""
+
+
+@dg.asset(group_name="reports", code_version="1", kinds={"jupyter"})
+def video_annotator_benchmark(
+    context: dg.AssetExecutionContext, config: VideoAnnotatorConfig, needle: dg.ResourceParam[Needle]
+) -> dg.MaterializeResult:
+    """Our probes on Netflix's published labels and vectors: average precision by label, beside the paper's gain."""
+    from ops.notebooks import build_benchmark
+
+    return pages_of(build_benchmark(needle.settings, config.data, context.run.run_id))
+
+
+class DownstreamConfig(dg.Config):
+    """``label``: what to predict, the label with the most labelled shots where none is named."""
+
+    label: str = ""
+
+
+def downstream_asset(probes: Sequence[str]) -> dg.AssetsDefinition:
+    scores = [dg.AssetKey(["probe_scores", probe]) for probe in probes]
+
+    @dg.asset(
+        deps=["labels", "media_features", *scores], group_name="reports", code_version="1", kinds={"jupyter", "feast"}
+    )
+    def downstream(
+        context: dg.AssetExecutionContext, config: DownstreamConfig, needle: dg.ResourceParam[Needle]
+    ) -> dg.MaterializeResult:
+        """A classifier trained on features from Feast: vectors, what other probes say, facts of the shot."""
+        from ops.notebooks import build_report
+
+        given = {"encoder_id": needle.encoder_id, "label": config.label}
+        return pages_of(build_report(needle.settings, "downstream", context.run.run_id, **given))
+
+    return downstream
+
+
+def pages_of(report: Any) -> dg.MaterializeResult:
+    """A materialisation with the figures of a notebook's run, and links to its pages."""
     return dg.MaterializeResult(
         metadata={
             **report.details,

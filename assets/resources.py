@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import dagster as dg
 
@@ -32,11 +33,17 @@ class Needle:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def record(self, context: dg.AssetExecutionContext, report: StepReport) -> dg.MaterializeResult:
-        """A materialisation with the report's figures, each partition's own beside them, and its checks."""
+    def record(
+        self, context: dg.AssetExecutionContext, report: StepReport, *, page: Path | None = None
+    ) -> dg.MaterializeResult:
+        """A materialisation with the report's figures, those of each partition, its checks, and its page."""
         report.tell_partitions(lambda partition, figures: context.add_asset_metadata(figures, partition_key=partition))
         return dg.MaterializeResult(
-            metadata={**report.details, "partitions_rewritten": report.changed},
+            metadata={
+                **report.details,
+                "partitions_rewritten": report.changed,
+                **({"report": dg.MetadataValue.path(page)} if page else {}),
+            },
             data_version=dg.DataVersion(report.data_version),
             check_results=list(map(check_result, report.checks)),
         )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from ops.core.settings import Settings
 from ops.core.types import shot_id_of
@@ -104,3 +106,10 @@ def fill(settings: Settings, videos: int = 3, shots: int = 4) -> None:
         settings.lake.write("videos", partition, [video_row(number)])
         settings.lake.write("shots", partition, shot_rows(number, shots))
         settings.lake.write(f"shot_embeddings/{ENCODER}", partition, vector_rows(number, shots))
+
+
+def picture_of(number: int, index: int) -> bytes:
+    """A poster for a shot: one colour, JPEG."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (640, 360), (60 * number % 256, 60 * index % 256, 120)).save(buffer, "JPEG")
+    return buffer.getvalue()

@@ -30,9 +30,18 @@ def command() -> None:
 @click.option("--query", "queries", multiple=True, metavar="TEXT", help="For a new probe: what to start from.")
 @click.option("--description", default="", metavar="TEXT", help="For a new probe: what it means.")
 @click.option("--threshold", default="", metavar="POLICY", help="For a new probe: f1, precision>=0.9 or a number.")
+@click.option("--report", is_flag=True, help="Also run the few_shot notebook on it, and tell where its page is.")
 @setting_options("encoder")
 @json_option
-def fit(label: str, queries: tuple[str, ...], description: str, threshold: str, as_json: bool, **options: Any) -> int:
+def fit(
+    label: str,
+    queries: tuple[str, ...],
+    description: str,
+    threshold: str,
+    report: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
     """Fit the probe on the labels, score the catalogue with it, and serve the scores, as a Dagster run.
 
     A label that has no probe yet gets one in probes.yaml of the home. What is up to date is not done again. A fit
@@ -41,13 +50,15 @@ def fit(label: str, queries: tuple[str, ...], description: str, threshold: str, 
     \b
     Example: needle probe fit closeup --query "a close-up of a face"
     """
-    from ops.cli.probe_runs import bring_up_to_date
+    from ops.cli.probe_runs import bring_up_to_date, make_report
     from ops.probes.definitions import define
     from ops.probes.versions import read_state
 
     settings = settings_from(options)
     define(settings, label, description, queries, threshold)
     ran = bring_up_to_date(settings, label)
+    if report:
+        make_report(settings, label)
     state = read_state(settings, label)
     document = _document(settings, label) | {"up_to_date": not ran}
     print_json(document) if as_json else _tell(settings, label)
@@ -182,9 +193,11 @@ def _require_known(settings: Settings, label: str) -> None:
 
 
 def _document(settings: Settings, label: str) -> dict[str, Any]:
+    from ops.notebooks.reports import few_shot_page
     from ops.probes.definitions import definitions_of
     from ops.probes.versions import promoted_version, read_state, versions_of
 
+    page = few_shot_page(settings, label)
     definition = definitions_of(settings).get(label)
     state, version = read_state(settings, label), promoted_version(settings, label)
     return {
@@ -195,6 +208,7 @@ def _document(settings: Settings, label: str) -> dict[str, Any]:
         "promoted": state.promoted,
         "latest": state.latest,
         "versions": versions_of(settings, label),
+        "report": str(page) if page.exists() else None,
         **_figures(version),
         "verdicts": [_verdict(state, number) for number in range(len(state.verdicts))],
     }
@@ -229,6 +243,8 @@ def _tell(settings: Settings, label: str) -> None:
     if each["metrics"]:
         click.echo(f"  measured on held-out labels, by {each['held_out_by']}; 95 % intervals")
     click.echo(f"  says yes from {each['threshold']:.3f} on ({each['policy'] or 'f1'})")
+    if each["report"]:
+        click.echo(printable(f"  report: {each['report']}"))
     for note in each["notes"]:
         click.echo(f"  note: {printable(note)}")
     for verdict in each["verdicts"][-3:]:

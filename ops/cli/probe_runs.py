@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ops.cli import runs
 from ops.cli.progress import Bars
 from ops.core.errors import NeedleError
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder
+from ops.notebooks.reports import few_shot_is_current, few_shot_page
 from ops.probes.build import probe_is_current, require_embedded
 from ops.probes.definitions import definitions_of
 from ops.probes.scores import scores_are_current
@@ -30,6 +33,15 @@ def bring_up_to_date(settings: Settings, label: str) -> bool:
         if not (read_state(settings, label).refused and probe_is_current(settings, encoder_id, label)):
             raise
     return True
+
+
+def make_report(settings: Settings, label: str) -> Path:
+    """The page of the probe's report, made now where it does not show the present state and scores."""
+    page = few_shot_page(settings, label)
+    if not few_shot_is_current(settings, label):
+        with Bars() as bars:
+            runs.run_assets(settings, (f"few_shot_report/{label}",), bars, "needle probe")
+    return page
 
 
 def score_catalogue(settings: Settings, label: str) -> bool:

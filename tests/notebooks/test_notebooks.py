@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import os
@@ -15,13 +14,12 @@ from typing import Any
 import nbformat
 import numpy as np
 import pytest
-from PIL import Image
 
 from ops.core.errors import NeedleError, NotFoundError, UsageError
 from ops.core.settings import CHECKOUT, Settings, load_settings
 from ops.notebooks import FOLDER, NotebookRun, build_catalogue_report, run_notebook
 from ops.shots.segment import poster_key
-from tests.lakes import ENCODER, fill, shot_rows, vector_rows, video_id, video_row
+from tests.lakes import ENCODER, fill, picture_of, shot_rows, vector_rows, video_id, video_row
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +33,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         for shot in shot_rows(number):
             if (number, shot["index"]) != (1, 1):
                 key = poster_key(shot["video_id"], shot["start_frame"], shot["end_frame"])
-                settings.store.write_bytes(key, _picture(number, shot["index"]))
+                settings.store.write_bytes(key, picture_of(number, shot["index"]))
     return settings
 
 
@@ -164,12 +162,6 @@ def _run(
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "trial.ipynb")
     return run_notebook("trial", parameters, folder / "out", folder=folder, **options)
-
-
-def _picture(number: int, index: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (640, 360), (60 * number, 60 * index, 120)).save(buffer, "JPEG")
-    return buffer.getvalue()
 
 
 def _variance_of_two_axes() -> float:

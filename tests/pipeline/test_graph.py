@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
@@ -43,11 +44,11 @@ def test_a_new_encoder_is_a_new_code_version_of_embeddings_but_not_of_shots(tmp_
     assert encoder_id not in str(versions["shots"])
 
 
-def test_each_defined_probe_is_a_pair_of_assets(snapshot: SnapshotAssertion, tmp_path: Path) -> None:
+def test_each_defined_probe_is_a_pair_of_assets_and_a_report(snapshot: SnapshotAssertion, tmp_path: Path) -> None:
     (tmp_path / "probes.yaml").write_text("closeup:\n  description: One face\nwide:\n  queries: [a landscape]\n")
     settings = load_settings(home=str(tmp_path), encoder="starter")
     graph = build_definitions(settings, Needle()).resolve_asset_graph()
-    probes = [node for node in graph.asset_nodes if node.group_name == "probes"]
+    probes = [node for node in graph.asset_nodes if node.group_name == "probes" or len(node.key.path) > 1]
     shape = {
         node.key.to_user_string(): {
             "needs": sorted(parent.to_user_string() for parent in node.parent_keys),
@@ -57,4 +58,9 @@ def test_each_defined_probe_is_a_pair_of_assets(snapshot: SnapshotAssertion, tmp
         for node in probes
     }
     assert shape == snapshot
-    assert sorted(shape) == ["labels", "probe/closeup", "probe/wide", "probe_scores/closeup", "probe_scores/wide"]
+    pairs = [f"{kind}/{label}" for kind in ("probe", "probe_scores") for label in ("closeup", "wide")]
+    assert sorted(shape) == ["few_shot_report/closeup", "few_shot_report/wide", "labels", *pairs]
+    assert set(shape["few_shot_report/wide"]["needs"]) == {"probe/wide", "probe_scores/wide"}
+    assert {"probe_scores/closeup", "probe_scores/wide"} < {
+        parent.to_user_string() for parent in graph.get(dg.AssetKey("downstream")).parent_keys
+    }

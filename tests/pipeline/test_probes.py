@@ -107,6 +107,25 @@ def test_3_scores_are_features(coloured: tuple[Home, Path, dict[str, bool]]) -> 
     assert np.mean(yes == np.array(list(truths.values()))) > 0.9
 
 
+def test_3_its_report_is_made_when_asked_for_and_linked_from_the_probe(
+    coloured: tuple[Home, Path, dict[str, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, _, _ = coloured
+    assert home.json("probe", "show", "red")["report"] is None  # no fit and no ingest pays for it
+    fitted = home.json("probe", "fit", "red", "--report")
+    assert fitted["up_to_date"]
+    page = Path(fitted["report"])
+    assert page == home.path / "reports" / "few_shot" / "red" / fitted["promoted"] / "few_shot.html"
+    assert "Whether its probabilities can be believed" in page.read_text()
+    assert materialised(home, monkeypatch, "probe", "red")["report"] == str(page)
+    made = materialised(home, monkeypatch, "few_shot_report", "red")
+    assert (made["html"], made["notebook"]) == (str(page), str(page.with_suffix(".ipynb")))
+    assert (made["yes"], made["no"], made["scored"]) == (8, 8, 2 * SHOTS)
+    before = page.stat().st_mtime_ns
+    home.run("probe", "fit", "red", "--report")
+    assert page.stat().st_mtime_ns == before
+
+
 def test_4_a_second_run_writes_nothing(coloured: tuple[Home, Path, dict[str, bool]]) -> None:
     home, folder, _ = coloured
     before = home.files()
@@ -119,7 +138,10 @@ def test_4_a_second_run_writes_nothing(coloured: tuple[Home, Path, dict[str, boo
 def test_5_new_footage_is_scored_by_the_ingest(coloured: tuple[Home, Path, dict[str, bool]]) -> None:
     home, folder, truths = coloured
     make_coloured(folder / "2.mp4", 2)
+    page = Path(home.json("probe", "show", "red")["report"])
+    made = page.stat().st_mtime_ns
     home.run("ingest", str(folder))
+    assert page.stat().st_mtime_ns == made
     truths |= truths_of(home, [2])
     assert home.json("probe", "score", "red") | {"version": ""} == {
         "label": "red",

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops.core.errors import NeedleError, NotFoundError, UsageError
-from ops.core.settings import CHECKOUT, Settings
+from ops.core.settings import CHECKOUT
 from ops.core.storage import atomic_path
 
 if TYPE_CHECKING:
@@ -41,17 +41,6 @@ class NotebookRun:
     def details(self) -> dict[str, Any]:
         """The figures that are plain numbers or texts, as metadata for people."""
         return {name: value for name, value in self.results.items() if isinstance(value, str | int | float)}
-
-
-def build_catalogue_report(settings: Settings, encoder_id: str, run_id: str) -> NotebookRun:
-    """Run ``catalogue_report`` for the home; its pages lie under ``<home>/reports/<run id>/``.
-
-    Raises ``NeedleError`` with the cell that failed.
-    """
-    parameters = {"home": str(settings.home), "storage": settings.storage_uri, "encoder_id": encoder_id}
-    return run_notebook(
-        "catalogue_report", parameters, settings.home / "reports" / run_id, cache=settings.home / "cache"
-    )
 
 
 def run_notebook(
@@ -88,7 +77,12 @@ def run_notebook(
             _keep(executed, target, page)
     if failure:
         raise NeedleError(f"notebook {name}: {failure}; as far as it got it is in {target}")
-    return NotebookRun(notebook=target, html=page, results=_results_of(target))
+    return kept_run(target)
+
+
+def kept_run(executed: Path) -> NotebookRun:
+    """A notebook that was executed before, with its page beside it."""
+    return NotebookRun(notebook=executed, html=executed.with_suffix(".html"), results=_results_of(executed))
 
 
 def _check_parameters(source: Path, parameters: Mapping[str, Any]) -> None:
@@ -162,6 +156,7 @@ def _kernel_manager(scratch: Path, cache: Path) -> type[AsyncKernelManager]:
             "JUPYTER_RUNTIME_DIR": str(scratch / "runtime"),
             "MPLCONFIGDIR": str(cache / "matplotlib"),
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm's, on every page of code that could show a bar
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # or the debugger that ipykernel brings warns on standard error
         },
     )

@@ -1,0 +1,207 @@
+"""The data that Netflix publishes with Video Annotator (arXiv:2402.06560), and our probes measured on it.
+
+Format as in https://github.com/Netflix/videoannotator (README.md, videoannotator/data.py, data-exploration.ipynb, read
+in November 2026): ``shot-data.csv`` has a row a shot (``key``, ``yt_id``, ...), ``embeddings.h5`` a data set
+``embeddings`` with a vector for each of these rows in the same order, ``agg/<label>.json`` the votes of three editors
+(``{"data": [{"key", "agg", "pos_cnt", ...}]}``). Where they are there, ``cmp/<label>.json`` (``{"random": [{"key",
+"value"}], "zero_shot": [...]}``) has the labels of the baselines and ``text-embeddings.json`` a vector for each label.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.errors import UsageError
+from ops.evaluation.classification import Interval, average_precision, intervals
+from ops.probes.fit import LEAST
+from ops.probes.linear import fit_linear
+
+Vector = NDArray[np.float32]
+
+NEEDED = ("embeddings.h5", "shot-data.csv", "agg")
+# Both from the abstract: labels of the data set, and the median gain in average precision over the strongest
+# baseline, in points of a hundred.
+PAPER_LABELS, PAPER_GAIN = 56, 6.8
+# As their config.py and data.py: a fifth of the keys is held out, by a hash of the key with seed 0.
+_ONE_IN = 5
+# As their exp1.ipynb: gains are told at a thousand labels, half of the baseline's random, half found by the words.
+BASELINE_LABELS = 1000
+_ROWS_A_BLOCK = 65_536
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelResult:
+    """One label: average precision on the held-out fifth of the editors' votes, with its 95 % interval.
+
+    ``words`` and ``baseline`` are of the text vector alone and of a probe on the baseline's labels, on the same shots;
+    ``None`` where the folder has no data for them. ``skipped`` says why there is no figure.
+    """
+
+    label: str
+    yes: int = 0
+    no: int = 0
+    held_out: int = 0
+    ap: Interval | None = None
+    words: float | None = None
+    baseline: float | None = None
+    skipped: str = ""
+
+    @property
+    def gain(self) -> float | None:
+        """Points of a hundred by which our probe on the editors' labels is above the baseline's."""
+        return None if self.ap is None or self.baseline is None else 100 * (self.ap.value - self.baseline)
+
+
+class AnnotatorData:
+    """The unpacked folder. Raises ``UsageError`` naming what is missing or of another form."""
+
+    def __init__(self, folder: Path) -> None:
+        missing = [name for name in NEEDED if not (folder / name).exists()]
+        if missing:
+            raise UsageError(
+                f"{folder} has no {', '.join(missing)}: unpack the data file of github.com/Netflix/videoannotator "
+                "(section Data of its README) and name that folder"
+            )
+        self._folder = folder
+        self._rows, self._films = _shots(folder / "shot-data.csv")
+        self.labels = sorted(path.stem for path in (folder / "agg").glob("*.json"))
+        texts = folder / "text-embeddings.json"
+        self._texts: dict[str, list[float]] = _json(texts) if texts.exists() else {}
+
+    def votes(self, label: str) -> dict[str, bool]:
+        """What the editors agreed on, by key."""
+        return _answers(_json(self._folder / "agg" / f"{label}.json"), "data", "agg", label)
+
+    def baseline(self, label: str) -> dict[str, bool]:
+        """Labels of the strongest baseline: half found by the words, half drawn at random; empty without ``cmp``."""
+        path = self._folder / "cmp" / f"{label}.json"
+        if not path.exists():
+            return {}
+        content, half = _json(path), BASELINE_LABELS // 2
+        parts = (dict(list(_answers(content, name, "value", label).items())[:half]) for name in ("zero_shot", "random"))
+        return {key: value for part in parts for key, value in part.items()}
+
+    def text(self, label: str) -> Vector | None:
+        """The label's unit text vector (D,), where there is one."""
+        vector = np.asarray(self._texts.get(label, ()), np.float32)
+        return vector / max(float(np.linalg.norm(vector)), 1e-9) if len(vector) else None
+
+    def vectors(self, keys: Iterable[str]) -> dict[str, Vector]:
+        """Unit vectors (D,) by key; the file is read in blocks, and only the asked rows are kept."""
+        import h5py
+
+        wanted = {self._rows[key]: key for key in keys if key in self._rows}
+        numbers = np.array(sorted(wanted), np.int64)
+        found: dict[str, Vector] = {}
+        with h5py.File(self._folder / "embeddings.h5", "r") as file:
+            stored = file.get("embeddings")
+            if not isinstance(stored, h5py.Dataset) or stored.ndim != 2 or len(stored) != len(self._rows):
+                raise UsageError(
+                    f"{self._folder / 'embeddings.h5'}: expected a data set `embeddings` with one vector for each of "
+                    f"the {len(self._rows)} rows of shot-data.csv"
+                )
+            for start in range(0, len(stored), _ROWS_A_BLOCK):
+                inside = numbers[(numbers >= start) & (numbers < start + _ROWS_A_BLOCK)]
+                if len(inside):
+                    block = np.asarray(stored[start : start + _ROWS_A_BLOCK], np.float32)[inside - start]
+                    block /= np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-9)
+                    found |= {wanted[int(number)]: row for number, row in zip(inside, block, strict=True)}
+        return found
+
+    def film(self, key: str) -> str:
+        """The clip that a shot is from: what is held out together inside a fit."""
+        return self._films[key]
+
+
+def is_held_out(key: str) -> bool:
+    """Whether the paper's split keeps a shot for validation: MurmurHash3 of its key, a fifth of all."""
+    import mmh3
+
+    return mmh3.hash(key, 0) % _ONE_IN == 0
+
+
+def benchmark(data: AnnotatorData) -> Iterator[LabelResult]:
+    """Every label's result, one after the other; the labelled shots' vectors are read once (2 KB a shot)."""
+    answers = {label: (data.votes(label), data.baseline(label)) for label in data.labels}
+    vectors = data.vectors({key for pair in answers.values() for part in pair for key in part})
+    for label, (votes, baseline) in answers.items():
+        yield _measure(data, label, votes, baseline, vectors)
+
+
+def _measure(
+    data: AnnotatorData, label: str, votes: dict[str, bool], baseline: dict[str, bool], vectors: dict[str, Vector]
+) -> LabelResult:
+    """Fit on four fifths of the editors' votes, and on the baseline's labels; rank the last fifth."""
+    test = sorted(key for key in votes if is_held_out(key) and key in vectors)
+    train = {key: value for key, value in votes.items() if not is_held_out(key) and key in vectors}
+    other = {key: value for key, value in baseline.items() if key not in set(test) and key in vectors}
+    truths = np.array([votes[key] for key in test], bool)
+    yes = sum(votes.values())
+    counted = LabelResult(label=label, yes=yes, no=len(votes) - yes, held_out=len(test))
+    if not _can_fit(train) or len(set(truths.tolist())) < 2:
+        why = f"a fit needs {LEAST} of each answer, and both among the held-out votes"
+        return replace(counted, skipped=why)
+    test_ND = np.stack([vectors[key] for key in test])
+    text = data.text(label)
+    scores = _fitted(data, train, vectors, text, test_ND)
+    films = np.unique([data.film(key) for key in test], return_inverse=True)[1]
+    metrics = {"ap": average_precision}
+    return replace(
+        counted,
+        ap=intervals(metrics, scores, truths, films, seed=0)["ap"],
+        words=None if text is None else average_precision((test_ND @ text).astype(np.float64), truths),
+        baseline=average_precision(_fitted(data, other, vectors, text, test_ND), truths) if _can_fit(other) else None,
+    )
+
+
+def _can_fit(answers: Mapping[str, bool]) -> bool:
+    return min(sum(answers.values()), len(answers) - sum(answers.values())) >= LEAST
+
+
+def _fitted(
+    data: AnnotatorData,
+    answers: Mapping[str, bool],
+    vectors: Mapping[str, Vector],
+    text: Vector | None,
+    test_ND: Vector,
+) -> NDArray[np.float64]:
+    """Log odds of the test rows from a probe on these answers; shots of one clip are held out together inside."""
+    keys = sorted(answers)
+    rows = np.stack([vectors[key] for key in keys])
+    truths = np.array([answers[key] for key in keys], bool)
+    films = np.unique([data.film(key) for key in keys], return_inverse=True)[1].astype(np.int64)
+    return fit_linear(rows, truths, films, np.zeros(rows.shape[1], np.float32) if text is None else text).margins(
+        test_ND
+    )
+
+
+def _shots(path: Path) -> tuple[dict[str, int], dict[str, str]]:
+    """Row number and clip of each key."""
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        if missing := {"key", "yt_id"} - set(reader.fieldnames or ()):
+            raise UsageError(f"{path} has no column {', '.join(sorted(missing))}")
+        found = [(row["key"], row["yt_id"]) for row in reader]
+    return {key: number for number, (key, _) in enumerate(found)}, dict(found)
+
+
+def _answers(content: Any, part: str, value: str, label: str) -> dict[str, bool]:
+    try:
+        return {row["key"]: bool(row[value]) for row in content[part]}
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"{label}.json: expected {part!r} with rows of 'key' and {value!r}") from error
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path} cannot be read as JSON: {error}") from error
