@@ -67,7 +67,7 @@ def shot_ids(videos: int = 6, shots: int = 20) -> list[tuple[str, bool]]:
 
 def judge(
     settings: Settings,
-    shots: Iterable[tuple[str, bool]],
+    shots: Iterable[tuple[str, bool | None]],
     *,
     label: str = "closeup",
     annotator: str = "ann",
@@ -84,7 +84,7 @@ def judge(
 
 def usable_labels(settings: Settings, label: str) -> dict[str, bool]:
     """What counts, by id of the shots that are there."""
-    return {each.latest.shot_id: each.latest.value for each in standing_of(settings, [label]) if not each.gone}
+    return {each.latest.shot_id: each.value for each in standing_of(settings, [label]) if not each.gone}
 
 
 def said(texts: Sequence[str]) -> NDArray[np.float32]:

@@ -18,10 +18,15 @@ if TYPE_CHECKING:
     from ops.probes.labels import Standing
 
 
+VALUES: dict[str, bool | None] = {"yes": True, "no": False, "withdrawn": None}
+
+
 @click.command(name="label")
 @click.argument("label", required=False, metavar="[LABEL]")
 @click.argument("shots", nargs=-1, metavar="[SHOT]...")
-@click.option("--value", type=click.Choice(["yes", "no"]), help="Whether the label applies to these shots.")
+@click.option(
+    "--value", type=click.Choice(list(VALUES)), help="Whether the label applies; withdrawn: take back what you said."
+)
 @click.option("--annotator", default="me", show_default=True, metavar="NAME", help="Who says so.")
 @click.option("--origin", default="command line", show_default=True, metavar="TEXT", help="Where it was asked.")
 @click.option("--import", "import_", metavar="FILE.csv", help="Append the labels of a CSV file.")
@@ -41,8 +46,9 @@ def command(
 ) -> int:
     """Say that SHOTs are LABEL or are not; without shots, list what was said and where people differ.
 
-    Nothing is ever overwritten: of several judgements of a shot the latest counts, and all are kept. CSV files have
-    the columns label,shot_id,value,annotator (and, if known, created_at,origin).
+    Nothing is ever overwritten: of several judgements of a shot the latest counts, and all are kept. Where people
+    differ, --origin settled ends it. CSV files have the columns label,shot_id,value,annotator (and, if known,
+    created_at,origin).
 
     \b
     Example: needle label closeup 0123456789abcdef:489 0123456789abcdef:605 --value yes
@@ -57,12 +63,18 @@ def command(
     if export_:
         return _export(settings, Path(export_).expanduser(), label, as_json)
     if shots and label:
-        return _judge(settings, label, shots, value == "yes", annotator, origin, as_json)
+        return _judge(settings, label, shots, VALUES[str(value)], annotator, origin, as_json)
     return _list(settings, label, as_json)
 
 
 def _judge(
-    settings: Settings, label: str, shots: Sequence[str], value: bool, annotator: str, origin: str, as_json: bool
+    settings: Settings,
+    label: str,
+    shots: Sequence[str],
+    value: bool | None,
+    annotator: str,
+    origin: str,
+    as_json: bool,
 ) -> int:
     from ops.probes.labels import Judgement, Tally, append_judgements, read_judgements, standing_of
 
@@ -139,9 +151,9 @@ def _list(settings: Settings, label: str | None, as_json: bool) -> int:
 
 
 def _line(each: Standing) -> str:
-    told = f"  {each.latest.label} {each.latest.shot_id} {_word(each.latest.value)} ({each.latest.annotator})"
+    told = f"  {each.latest.label} {each.latest.shot_id} {_word(each.value)} ({each.latest.annotator})"
     if each.in_conflict:
-        votes = ", ".join(f"{vote.annotator} {_word(vote.value)}" for vote in each.by_annotator.values())
+        votes = ", ".join(f"{vote.annotator} {_word(bool(vote.value))}" for vote in each.by_annotator.values())
         told += f" CONFLICT: {votes}"
     return printable(told + (f" gone: {each.gone}" if each.gone else ""))
 
@@ -150,12 +162,12 @@ def _document(each: Standing) -> dict[str, Any]:
     return {
         "label": each.latest.label,
         "shot_id": each.latest.shot_id,
-        "value": _word(each.latest.value),
+        "value": _word(each.value),
         "annotator": each.latest.annotator,
         "created_at": each.latest.created_at.isoformat(),
         "origin": each.latest.origin,
         "conflict": each.in_conflict,
-        "by_annotator": {name: _word(vote.value) for name, vote in each.by_annotator.items()},
+        "by_annotator": {name: _word(bool(vote.value)) for name, vote in each.by_annotator.items()},
         "gone": each.gone,
     }
 

@@ -116,7 +116,7 @@ def build_probe(
 def _input(settings: Settings, encoder_id: str, label: str) -> _Input:
     definition = definition_of(settings, label)
     standing = standing_of(settings, [label]) if label in labels_known(settings) else []
-    labels = {each.latest.shot_id: each.latest.value for each in standing if not each.gone}
+    labels = {each.latest.shot_id: each.value for each in standing if not each.gone}
     shots = labelled_shots(settings, encoder_id, labels)
     yes, gone = sum(shot.truth for shot in shots), sum(bool(each.gone) for each in standing)
     conflicts = sum(each.in_conflict for each in standing)

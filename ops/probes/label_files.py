@@ -17,7 +17,8 @@ from ops.probes.names import require_name
 
 NEEDED = ("label", "shot_id", "value")
 OPTIONAL = ("annotator", "created_at", "origin")
-_VALUES = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
+_VALUES = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False, "withdrawn": None}
+_WORDS = {True: "yes", False: "no", None: "withdrawn"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ def export_labels(settings: Settings, path: Path, labels: Iterable[str] | None =
     writer = csv.writer(sink)
     writer.writerow((*NEEDED, *OPTIONAL))
     for each in rows:
-        told = "yes" if each.value else "no"
+        told = _WORDS[each.value]
         writer.writerow((each.label, each.shot_id, told, each.annotator, each.created_at.isoformat(), each.origin))
     with atomic_path(path) as temporary:
         temporary.write_text(sink.getvalue(), encoding="utf-8", newline="")
@@ -92,13 +93,13 @@ def _require_columns(path: Path, columns: list[str]) -> None:
 
 def _judgement(row: dict[str, str], now: datetime, annotator: str, origin: str) -> Judgement:
     told = {name: (value or "").strip() for name, value in row.items()}
-    value = _VALUES.get(told["value"].casefold())
-    if value is None:
-        raise UsageError(f"value {told['value']!r}: write yes or no")
+    word = told["value"].casefold()
+    if word not in _VALUES:
+        raise UsageError(f"value {told['value']!r}: write yes or no, or withdrawn to take back what was said")
     return Judgement(
         label=require_name(told["label"]),
         shot_id=told["shot_id"],
-        value=value,
+        value=_VALUES[word],
         annotator=told.get("annotator") or annotator,
         created_at=_moment(told.get("created_at", ""), now),
         origin=told.get("origin") or origin,

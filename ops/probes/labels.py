@@ -1,7 +1,8 @@
 """The ``labels`` table: who judged which shot how, when, and where it was offered.
 
-Append-only, one file a label: a judgement is never changed, a later one counts in its place. Appending is
-done under the table's lock, so that two processes that label at once lose nothing.
+Append-only, one file a label: a judgement is never changed, a later one counts in its place, and one without a value
+takes back what its annotator said. Appending is done under the table's lock, so that two processes that label at
+once lose nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -24,15 +25,20 @@ from ops.shots.build import TABLE as SHOTS
 from ops.videos.forgotten import forgotten_ids
 
 TABLE = "labels"
+# A judgement with this origin ends a conflict: what was said before it does not count against it any more.
+SETTLED = "settled"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """One person's yes (true) or no of one shot; ``origin`` is where it was asked, such as ``borderline``."""
+    """One person's yes (true) or no of one shot; ``origin`` is where it was asked, such as ``borderline``.
+
+    ``None`` takes back what the person said of it before: the shot is as if they had not been asked.
+    """
 
     label: str
     shot_id: str
-    value: bool
+    value: bool | None
     annotator: str
     created_at: datetime
     origin: str
@@ -46,9 +52,10 @@ class Judgement:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """What counts of one (label, shot): the latest judgement, and the latest of each annotator.
+    """What counts of one (label, shot): the latest judgement, and the latest of each annotator, the newest last.
 
-    ``gone`` says why the shot is not in the catalogue any more, and is empty where it is there.
+    What was taken back is not in it. ``gone`` says why the shot is not in the catalogue any more, and is empty where
+    it is there.
     """
 
     latest: Judgement
@@ -56,9 +63,16 @@ class Standing:
     gone: str = ""
 
     @property
+    def value(self) -> bool:
+        """The answer that counts."""
+        return bool(self.latest.value)
+
+    @property
     def in_conflict(self) -> bool:
-        """Whether annotators still differ, whatever the latest says."""
-        return len({each.value for each in self.by_annotator.values()}) > 1
+        """Whether annotators still differ, whatever the latest says; since it was settled last, where it was."""
+        votes = list(self.by_annotator.values())
+        settled = [at for at, vote in enumerate(votes) if vote.origin == SETTLED]
+        return len({vote.value for vote in votes[settled[-1] if settled else 0 :]}) > 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +91,7 @@ class Tally:
     def of(cls, standing: Iterable[Standing]) -> Tally:
         """Of all that is given, whatever its label."""
         each = list(standing)
-        values = Counter(one.latest.value for one in each if not one.gone)
+        values = Counter(one.value for one in each if not one.gone)
         return cls(
             yes=values[True],
             no=values[False],
@@ -93,6 +107,14 @@ class Appended:
     written: int = 0
     unchanged: int = 0
     refused: tuple[tuple[str, str], ...] = ()
+
+
+class Register(Protocol):
+    """Something that knows which shots there are."""
+
+    def gone(self, shot_id: str) -> str:
+        """Why a shot is not there; empty where it is there."""
+        ...
 
 
 class ShotRegister:
@@ -131,8 +153,8 @@ def append_judgements(
     """Append judgements, of one or more labels; what cannot be taken is named and the rest goes on.
 
     One that says what its annotator said last of the shot writes nothing, unless (``affirm``) somebody else
-    contradicted since: saying it again then makes it the latest. Raises ``UsageError`` for a name that cannot be a
-    label.
+    contradicted since, or it settles a conflict: saying it again then makes it the latest. Nor does one that takes
+    back what was never said. Raises ``UsageError`` for a name that cannot be a label.
     """
     shots = ShotRegister(settings)
     refused: list[tuple[str, str]] = []
@@ -156,22 +178,26 @@ def _append(lake: Lake, label: str, judgements: Sequence[Judgement], now: dateti
         seen = set(stored["label_id"].to_pylist())
         new: list[Judgement] = []
         for each in judgements:
-            before = standing.get((each.label, each.shot_id))
-            if each.label_id in seen or (before and _says_nothing_new(before, each, affirm)):
-                continue
-            seen.add(each.label_id)
-            new.append(each)
-            standing.update(_standing([*(before.by_annotator.values() if before else ()), each]))
+            before = standing.pop((each.label, each.shot_id), None)
+            votes = list(before.by_annotator.values()) if before else []
+            if each.label_id not in seen and not _says_nothing_new(before, each, affirm):
+                seen.add(each.label_id)
+                new.append(each)
+                votes.append(each)
+            standing.update(_standing(votes))
         if new:
             rows = pa.Table.from_pylist([_row(each, now) for each in new], LABELS)
             lake.write(TABLE, label, pa.concat_tables([stored, rows]))
     return len(new)
 
 
-def _says_nothing_new(before: Standing, judgement: Judgement, affirm: bool) -> bool:
-    own = before.by_annotator.get(judgement.annotator)
+def _says_nothing_new(before: Standing | None, judgement: Judgement, affirm: bool) -> bool:
+    own = before.by_annotator.get(judgement.annotator) if before else None
+    if before is None or own is None:
+        return judgement.value is None
     contradicted = before.latest.value != judgement.value
-    return own is not None and own.value == judgement.value and not (affirm and contradicted)
+    settles = judgement.origin == SETTLED and before.in_conflict
+    return own.value == judgement.value and not settles and not (affirm and contradicted)
 
 
 def labels_known(settings: Settings) -> list[str]:
@@ -194,14 +220,25 @@ def read_judgements(settings: Settings, labels: Iterable[str] | None = None) -> 
     return _judgements_in(settings.lake.read(TABLE, wanted))
 
 
-def standing_of(settings: Settings, labels: Iterable[str] | None = None) -> list[Standing]:
-    """What counts of each (label, shot), sorted by both, with conflicts and shots that are gone marked."""
-    shots = ShotRegister(settings)
+def standing_of(
+    settings: Settings, labels: Iterable[str] | None = None, shots: Register | None = None
+) -> list[Standing]:
+    """What counts of each (label, shot), sorted by both, with conflicts and shots that are gone marked.
+
+    ``shots`` tells which are gone; by default the files of the lake are asked.
+    """
+    shots = shots or ShotRegister(settings)
     found = _standing(read_judgements(settings, labels))
     return [
         Standing(latest=each.latest, by_annotator=each.by_annotator, gone=shots.gone(shot_id))
         for (_, shot_id), each in sorted(found.items())
     ]
+
+
+def judged_shots(settings: Settings, label: str) -> set[str]:
+    """Shots of which somebody said something that was not taken back; empty for a label that nobody gave."""
+    known = read_judgements(settings, [label]) if label in labels_known(settings) else []
+    return {shot_id for _, shot_id in _standing(known)}
 
 
 def labels_digest(settings: Settings) -> str:
@@ -215,8 +252,10 @@ def _standing(judgements: Iterable[Judgement]) -> dict[tuple[str, str], Standing
     for each in sorted(judgements, key=lambda judgement: judgement.created_at):
         votes = found.setdefault((each.label, each.shot_id), {})
         votes.pop(each.annotator, None)  # so that the last of the dict is the latest
-        votes[each.annotator] = each
-    return {key: Standing(latest=list(votes.values())[-1], by_annotator=votes) for key, votes in found.items()}
+        if each.value is not None:
+            votes[each.annotator] = each
+    left = {key: votes for key, votes in found.items() if votes}
+    return {key: Standing(latest=list(votes.values())[-1], by_annotator=votes) for key, votes in left.items()}
 
 
 def _judgements_in(table: pa.Table) -> list[Judgement]:

@@ -16,8 +16,10 @@ from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import CHECKOUT, Settings, load_settings
 from ops.probes.label_files import export_labels, import_labels
 from ops.probes.labels import (
+    SETTLED,
     Judgement,
     append_judgements,
+    judged_shots,
     labels_digest,
     labels_known,
     read_judgements,
@@ -53,6 +55,40 @@ def test_people_who_differ_are_in_conflict_until_they_agree(settings: Settings) 
     assert {name: vote.value for name, vote in standing.by_annotator.items()} == {"ann": True, "bob": False}
     judge(settings, [(SHOT, False)], annotator="ann", later_s=2)
     assert not standing_of(settings)[0].in_conflict
+
+
+def test_a_conflict_is_settled_until_somebody_contradicts_again(settings: Settings) -> None:
+    def say(value: bool, who: str, later_s: float, origin: str = "test") -> int:
+        at = NOW + timedelta(seconds=later_s)
+        given = Judgement(label="closeup", shot_id=SHOT, value=value, annotator=who, created_at=at, origin=origin)
+        return append_judgements(settings, [given], at).written
+
+    assert [say(True, "ann", 0), say(False, "bob", 1), say(False, "bob", 2, SETTLED)] == [1, 1, 1]
+    (standing,) = standing_of(settings)
+    assert not standing.in_conflict and standing.value is False
+    assert {name: vote.value for name, vote in standing.by_annotator.items()} == {"ann": True, "bob": False}
+    assert say(False, "bob", 3, SETTLED) == 0, "there is nothing to settle any more"
+    assert say(True, "ann", 4) == 1
+    (standing,) = standing_of(settings)
+    assert standing.in_conflict and standing.value is True
+
+
+def test_what_was_said_can_be_taken_back_and_all_of_it_is_kept(settings: Settings, tmp_path: Path) -> None:
+    assert judge(settings, [(SHOT, True), (OTHER, True)], annotator="ann") == 2
+    assert judge(settings, [(SHOT, False)], annotator="bob", later_s=1) == 1
+    assert judge(settings, [(SHOT, None)], annotator="bob", later_s=2) == 1
+    assert usable_labels(settings, "closeup") == {SHOT: True, OTHER: True}
+    assert judge(settings, [(SHOT, None)], annotator="bob", later_s=3) == 0, "it was taken back before"
+    assert judge(settings, [(SHOT, None)], annotator="ann", later_s=4) == 1
+    assert usable_labels(settings, "closeup") == {OTHER: True}
+    assert judged_shots(settings, "closeup") == {OTHER} and judged_shots(settings, "nobody_said") == set()
+    assert judge(settings, [(SHOT, True)], annotator="ann", later_s=5) == 1
+    assert len(read_judgements(settings)) == 6
+    elsewhere = load_settings(home=str(tmp_path / "elsewhere"))
+    fill_told_apart(elsewhere, videos=2, shots=4)
+    export_labels(settings, tmp_path / "labels.csv")
+    assert import_labels(elsewhere, tmp_path / "labels.csv", NOW, annotator="me", origin="import").written == 6
+    assert usable_labels(elsewhere, "closeup") == usable_labels(settings, "closeup")
 
 
 def test_saying_the_same_again_writes_nothing_unless_somebody_contradicted(settings: Settings) -> None:
