@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -11,9 +11,6 @@ from ops.cli.main import EXIT_SET_ASIDE, printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.core.errors import NotFoundError
 from ops.core.settings import Settings
-
-if TYPE_CHECKING:
-    from ops.probes.versions import ProbeState, ProbeVersion
 
 
 @click.group(name="probe")
@@ -194,41 +191,10 @@ def _require_known(settings: Settings, label: str) -> None:
 
 def _document(settings: Settings, label: str) -> dict[str, Any]:
     from ops.notebooks.reports import few_shot_page
-    from ops.probes.definitions import definitions_of
-    from ops.probes.versions import promoted_version, read_state, versions_of
+    from ops.probes.documents import probe_document
 
     page = few_shot_page(settings, label)
-    definition = definitions_of(settings).get(label)
-    state, version = read_state(settings, label), promoted_version(settings, label)
-    return {
-        "label": label,
-        "description": definition.description if definition else "",
-        "queries": list(definition.queries) if definition else [],
-        "policy": definition.threshold if definition else "",
-        "promoted": state.promoted,
-        "latest": state.latest,
-        "versions": versions_of(settings, label),
-        "report": str(page) if page.exists() else None,
-        **_figures(version),
-        "verdicts": [_verdict(state, number) for number in range(len(state.verdicts))],
-    }
-
-
-def _figures(version: ProbeVersion | None) -> dict[str, Any]:
-    if version is None:
-        return {"kind": "", "yes": 0, "no": 0, "metrics": {}, "notes": []}
-    names = ("kind", "encoder_id", "yes", "no", "conflicts", "left_out", "threshold", "strength", "text_weight")
-    figures = {
-        name: {"value": each.value, "low": each.low, "high": each.high} for name, each in version.metrics.items()
-    }
-    told: dict[str, Any] = {name: getattr(version, name) for name in names}
-    return told | {"held_out_by": version.splits, "metrics": figures, "notes": list(version.notes)}
-
-
-def _verdict(state: ProbeState, number: int) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(state.verdicts[number])
+    return {**probe_document(settings, label), "report": str(page) if page.exists() else None}
 
 
 def _tell(settings: Settings, label: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from functools import partial
 from typing import Any
 
@@ -40,5 +41,7 @@ def command(host: str, port: int, open_page: bool, **options: Any) -> None:
         if open_page:
             click.launch(url)
 
-    run(create_app(settings, runs=partial(runs_behind, settings), host=host), listener, started)
+    # Settings given as options went into the environment of what is started from here.
+    fit = (sys.executable, "-m", "ops.cli", "probe", "fit")
+    run(create_app(settings, runs=partial(runs_behind, settings), host=host, fit=fit), listener, started)
     click.echo("stopped", err=True)

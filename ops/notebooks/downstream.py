@@ -152,7 +152,7 @@ def labels_with_enough(settings: Settings) -> list[str]:
     """Labels that a model could be fitted on, those with most labelled shots first."""
     counts = {}
     for label in labels_known(settings):
-        answers = [each.latest.value for each in standing_of(settings, [label]) if not each.gone]
+        answers = [each.value for each in standing_of(settings, [label]) if not each.gone]
         if min(sum(answers), len(answers) - sum(answers)) >= LEAST:
             counts[label] = len(answers)
     return sorted(counts, key=lambda label: (-counts[label], label))

@@ -128,7 +128,7 @@ def replay_of(
     how to get it, where there are fewer or too few of one answer.
     """
     standing = standing_of(settings, [label]) if label in labels_known(settings) else []
-    shots = labelled_shots(settings, encoder_id, {e.latest.shot_id: e.latest.value for e in standing if not e.gone})
+    shots = labelled_shots(settings, encoder_id, {e.latest.shot_id: e.value for e in standing if not e.gone})
     yes = sum(shot.truth for shot in shots)
     if len(shots) < least or min(yes, len(shots) - yes) < 2 * LEAST:
         raise UsageError(

@@ -53,11 +53,15 @@ def parse_filter(text: str) -> ProbeFilter:
 
 @dataclass(frozen=True, kw_only=True)
 class _Scored:
-    """One probe's scores by shot id as they were read at ``read_at``, and from which score on it says yes."""
+    """One probe's scores by shot id as they were read at ``read_at``, and from which score on it says yes.
+
+    ``versions`` are those that the scores are of: more than one while the catalogue is being scored anew.
+    """
 
     read_at: float
     scores: dict[str, float]
     threshold: float
+    versions: frozenset[str]
 
 
 class ProbeScores:
@@ -91,6 +95,10 @@ class ProbeScores:
         """Scores, 0 to 1, by shot id. Raises ``NotFoundError``, naming those that exist, where there is none."""
         return self._scored(probe).scores
 
+    def versions_of(self, probe: str) -> frozenset[str]:
+        """The probe's versions that its scores are of. Raises as :meth:`of`."""
+        return self._scored(probe).versions
+
     def _scored(self, probe: str) -> _Scored:
         with self._lock:
             before = self._known.get(probe)
@@ -99,12 +107,13 @@ class ProbeScores:
             known = self._listed()
             if probe not in known:
                 raise _no_probe(probe, known)
-            table = self._settings.lake.read(f"{SCORES}/{probe}", columns=("shot_id", "score"))
+            table = self._settings.lake.read(f"{SCORES}/{probe}", columns=("shot_id", "score", "probe_version"))
             version = promoted_version(self._settings, probe)
             self._known[probe] = _Scored(
                 read_at=time.monotonic(),
                 scores=dict(zip(table["shot_id"].to_pylist(), table["score"].to_pylist(), strict=True)),
                 threshold=version.threshold if version else YES,
+                versions=frozenset(table["probe_version"].unique().to_pylist()),
             )
             return self._known[probe]
 

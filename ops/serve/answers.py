@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -190,3 +190,137 @@ class Health(_Answer):
     encoder_id: str | None
     index_version: str | None
     shots: int
+
+
+class LabelCounts(_Answer):
+    """How one label stands: shots by their latest judgement, those of which people differ, and those that are gone."""
+
+    label: str
+    yes: int
+    no: int
+    conflicts: int
+    gone: int
+
+
+class LabelsAnswer(_Answer):
+    """Every label that anybody gave."""
+
+    labels: list[LabelCounts]
+
+
+class Vote(_Answer):
+    """The latest that one person said of a shot."""
+
+    annotator: str
+    value: bool
+    created_at: str
+    origin: str
+
+
+class Judged(_Answer):
+    """How one shot stands under a label."""
+
+    shot_id: str
+    value: bool | None = Field(description="the latest judgement; null where nobody said anything")
+    conflict: bool
+    gone: str = Field(description="why the shot is not in the catalogue any more; else empty")
+    votes: list[Vote] = Field(description="the latest of each person, the newest last")
+
+
+class Refused(_Answer):
+    """A shot whose label was not taken."""
+
+    shot_id: str
+    reason: str
+
+
+class LabelAnswer(LabelCounts):
+    """What was written, and how the label stands now."""
+
+    written: int
+    unchanged: int
+    set_aside: list[Refused]
+    shots: list[Judged] = Field(description="those that were named and taken")
+
+
+class JudgedShot(Judged):
+    shot: Shot | None = Field(description="null where it is gone")
+
+
+class JudgedAnswer(LabelCounts):
+    """A page of the shots that were judged, the newest judgement first; or the shots that were asked for."""
+
+    total: int
+    shots: list[JudgedShot]
+
+
+class Person(_Answer):
+    """What one person said, as it stands."""
+
+    annotator: str
+    yes: int
+    no: int
+
+
+class Labelled(LabelCounts):
+    since: int = Field(description="shots whose label the version that scores has not learnt as it is now")
+    people: list[Person]
+
+
+class Figure(_Answer):
+    """With its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class FitState(_Answer):
+    """A fit that was started here: `off` (this service starts none), `idle`, `running`, or `failed`."""
+
+    state: Literal["off", "idle", "running", "failed"]
+    since: str | None
+    told: str = Field(description="what a failed fit said; else empty")
+
+
+class ProbeAnswer(_Answer):
+    """A label, the probe that was made of it, and how good that is."""
+
+    label: str
+    description: str
+    queries: list[str]
+    policy: str = Field(description="`f1`, `precision>=0.9` or a number; empty where the probe is not defined")
+    promoted: str = Field(description="the version that scores the catalogue; empty where there is none")
+    latest: str = Field(description="the last fit")
+    kind: str = Field(description="`logistic`, `zero_shot` (the words alone), or empty")
+    fitted_at: str | None
+    yes: int = Field(description="labels that the version learnt from")
+    no: int
+    threshold: float | None = Field(description="the score from which on it says yes")
+    metrics: dict[str, Figure]
+    notes: list[str]
+    refused: str = Field(description="why the last fit does not score the catalogue; else empty")
+    labels: Labelled
+    scored: int = Field(description="shots that have a score: more than none can be searched by it")
+    scored_by: str = Field(description="the version of all these scores; empty while they are being made anew")
+    at_least: list[int] = Field(description="shots that score at least 0.00, 0.01, and so on to 1.00; or nothing")
+    fit: FitState
+
+
+class ProbesAnswer(_Answer):
+    """Every label that is defined, given by anybody, or fitted."""
+
+    probes: list[ProbeAnswer]
+
+
+class OfferedShot(Shot):
+    score: float | None = Field(description="0 to 1; null where nothing scores yet")
+
+
+class FeedsAnswer(_Answer):
+    """What to label next; without a version there are random shots only."""
+
+    label: str
+    version: str
+    threshold: float | None
+    feeds: dict[str, list[OfferedShot]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -16,6 +16,7 @@ from ops.serve.label_routes import label_routes
 from ops.serve.media_routes import media_routes
 from ops.serve.openapi import install_openapi
 from ops.serve.page_routes import page_routes
+from ops.serve.probe_routes import probe_routes
 from ops.serve.problems import install_problems
 from ops.serve.search_routes import search_routes
 from ops.serve.service import Lanes, Service
@@ -31,14 +32,20 @@ DESCRIPTION = (
 
 
 def create_app(
-    settings: Settings, *, runs: Runs | None = None, host: str = "127.0.0.1", encoder: Encoder | None = None
+    settings: Settings,
+    *,
+    runs: Runs | None = None,
+    host: str = "127.0.0.1",
+    encoder: Encoder | None = None,
+    fit: Sequence[str] | None = None,
 ) -> FastAPI:
     """The web service of the home of ``settings``, as it listens on ``host``.
 
-    ``runs`` looks Dagster runs up. ``encoder`` replaces the one that the settings name. ``app.state.service``
-    is the :class:`Service`. Nothing is loaded before the application starts.
+    ``runs`` looks Dagster runs up. ``encoder`` replaces the one that the settings name. ``fit`` is the command that
+    fits the probe whose label is put after it; without it the service starts no fits. ``app.state.service`` is the
+    :class:`Service`. Nothing is loaded before the application starts.
     """
-    service = Service(settings, encoder, runs, _lanes(settings.workers))
+    service = Service(settings, encoder, runs, _lanes(settings.workers), fit)
     tokens = Tokens(
         [token.get_secret_value() for token in settings.tokens], session_secret(settings.home / "serve" / "secret")
     )
@@ -59,6 +66,7 @@ def create_app(
         media_routes(service, is_private=tokens.are_needed),
         export_routes(service),
         label_routes(service),
+        probe_routes(service),
         page_routes(app, service, tokens),
     ):
         app.include_router(router)

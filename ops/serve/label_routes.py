@@ -1,77 +1,29 @@
-"""``POST`` and ``GET /api/labels``: thumbs of the page and of other programs, as ``needle label`` writes them."""
+"""``/api/labels``: thumbs of the page and of other programs, as ``needle label`` writes them, and how they stand."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from ops.core.errors import NotFoundError
-from ops.probes.labels import Judgement, Tally, append_judgements, labels_known, standing_of
-from ops.serve.documents import json_answer
+from ops.probes.labels import Judgement, Standing, Tally, append_judgements, labels_known
+from ops.serve.answers import JudgedAnswer, LabelAnswer, LabelsAnswer
+from ops.serve.documents import json_answer, with_addresses
 from ops.serve.problems import problems
-from ops.serve.schemas import ShotId
+from ops.serve.schemas import LABEL, MAX_PAGE, Label, LabelBody, ShotId
 from ops.serve.service import Service
+from ops.serve.standing import by_label, standing_now
 
-MAX_SHOTS = 1_000
+MAX_ASKED = 200
 
-
-class LabelBody(BaseModel):
-    """One person's yes (true) or no of some shots."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        frozen=True,
-        json_schema_extra={"example": {"label": "closeup", "shots": ["0123456789abcdef:489"], "value": True}},
-    )
-
-    label: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="small letters, digits and _")]
-    shots: Annotated[list[ShotId], Field(min_length=1, max_length=MAX_SHOTS)]
-    value: bool
-    annotator: Annotated[str, Field(min_length=1, max_length=100)] = "page"
-    origin: Annotated[str, Field(min_length=1, max_length=100, description="where it was asked")] = "page"
-
-
-class Refused(BaseModel):
-    """A shot whose label was not taken."""
-
-    shot_id: str
-    reason: str
-
-
-class LabelAnswer(BaseModel):
-    """What was written, and how the label stands now."""
-
-    label: str
-    written: int
-    unchanged: int
-    set_aside: list[Refused]
-    yes: int
-    no: int
-
-
-class LabelCounts(BaseModel):
-    """How one label stands: shots by their latest judgement, those of which people differ, and those that are gone."""
-
-    label: str
-    yes: int
-    no: int
-    conflicts: int
-    gone: int
-
-
-class LabelsAnswer(BaseModel):
-    """Every label that anybody gave."""
-
-    labels: list[LabelCounts]
+Which = Literal["all", "yes", "no", "conflicts", "gone"]
 
 
 def label_routes(service: Service) -> APIRouter:
-    """The two routes, for this service."""
+    """The three routes, for this service."""
     router = APIRouter(tags=["labels"])
 
     @router.post(
@@ -92,10 +44,26 @@ def label_routes(service: Service) -> APIRouter:
     async def labels(request: Request) -> Response:
         return json_answer(request, await service.lanes.lookup.run(_labels, service))
 
+    @router.get(
+        "/api/labels/{label}",
+        response_model=None,
+        responses={200: {"model": JudgedAnswer}, **problems()},
+        summary="What people said of which shots; or of the shots that are asked for",
+    )
+    async def judged(
+        request: Request,
+        label: Annotated[str, Path(pattern=LABEL)],
+        which: Annotated[Which, Query()] = "all",
+        shot: Annotated[list[ShotId] | None, Query(max_length=MAX_ASKED)] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 60,
+        offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
+    ) -> Response:
+        return json_answer(request, await service.lanes.lookup.run(_judged, service, label, which, shot, limit, offset))
+
     return router
 
 
-def _append(service: Service, body: LabelBody) -> dict[str, object]:
+def _append(service: Service, body: LabelBody) -> dict[str, Any]:
     """Raises ``NotFoundError`` where none of the shots is there."""
     now = datetime.now(UTC)
     judgements = [
@@ -112,20 +80,78 @@ def _append(service: Service, body: LabelBody) -> dict[str, object]:
     done = append_judgements(service.settings, judgements, now)
     if len(done.refused) == len(judgements):
         raise NotFoundError("; ".join(f"{shot_id}: {why}" for shot_id, why in done.refused[:5]))
-    tally = _tally(service, body.label)
+    refused = dict(done.refused)
+    standing = standing_now(service, [body.label])
+    found = {each.latest.shot_id: each for each in standing}
     return {
         "label": body.label,
         "written": done.written,
         "unchanged": done.unchanged,
-        "set_aside": [{"shot_id": shot_id, "reason": why} for shot_id, why in done.refused],
-        "yes": tally.yes,
-        "no": tally.no,
+        "set_aside": [{"shot_id": shot_id, "reason": why} for shot_id, why in refused.items()],
+        **asdict(Tally.of(standing)),
+        "shots": [
+            _judged_document(each.shot_id, found.get(each.shot_id))
+            for each in judgements
+            if each.shot_id not in refused
+        ],
     }
 
 
-def _labels(service: Service) -> dict[str, object]:
-    return {"labels": [{"label": label, **asdict(_tally(service, label))} for label in labels_known(service.settings)]}
+def _labels(service: Service) -> dict[str, Any]:
+    labels = labels_known(service.settings)
+    standing = by_label(standing_now(service, labels))
+    return {"labels": [{"label": label, **asdict(Tally.of(standing.get(label, [])))} for label in labels]}
 
 
-def _tally(service: Service, label: str) -> Tally:
-    return Tally.of(standing_of(service.settings, [label]))
+def _judged(
+    service: Service, label: Label, which: Which, asked: list[str] | None, limit: int, offset: int
+) -> dict[str, Any]:
+    standing = standing_now(service, [label])
+    found = {each.latest.shot_id: each for each in standing}
+    if asked:
+        chosen = [(shot_id, found.get(shot_id)) for shot_id in dict.fromkeys(asked)]
+    else:
+        newest = sorted(standing, key=lambda each: each.latest.created_at, reverse=True)
+        chosen = [(each.latest.shot_id, each) for each in newest if _is_one_of(which, each)]
+    page = chosen[offset : offset + limit]
+    details = service.details
+    shots = with_addresses(details, details.of([shot_id for shot_id, _ in page]).values())
+    known = {shot["shot_id"]: shot for shot in shots}
+    return {
+        "label": label,
+        **asdict(Tally.of(standing)),
+        "total": len(chosen),
+        "shots": [
+            {**_judged_document(shot_id, each), "shot": None if each and each.gone else known.get(shot_id)}
+            for shot_id, each in page
+        ],
+    }
+
+
+def _is_one_of(which: Which, each: Standing) -> bool:
+    return {
+        "all": True,
+        "yes": each.value and not each.gone,
+        "no": not each.value and not each.gone,
+        "conflicts": each.in_conflict,
+        "gone": bool(each.gone),
+    }[which]
+
+
+def _judged_document(shot_id: str, each: Standing | None) -> dict[str, Any]:
+    votes = each.by_annotator.values() if each else ()
+    return {
+        "shot_id": shot_id,
+        "value": each.value if each else None,
+        "conflict": bool(each and each.in_conflict),
+        "gone": each.gone if each else "",
+        "votes": [
+            {
+                "annotator": vote.annotator,
+                "value": bool(vote.value),
+                "created_at": vote.created_at.isoformat(),
+                "origin": vote.origin,
+            }
+            for vote in votes
+        ],
+    }

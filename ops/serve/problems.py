@@ -28,7 +28,7 @@ from ops.core.errors import (
     UsageError,
     VectorIndexError,
 )
-from ops.serve.schemas import EXAMPLE, SHOT_ID
+from ops.serve.schemas import EXAMPLE, LABEL, ONE_LINE, SHOT_ID
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,8 @@ STATUS_OF: tuple[tuple[type[NeedleError], int], ...] = (
 # What people read in place of a regular expression.
 FORMS = {
     SHOT_ID: "is no shot id: 16 hexadecimal digits, a colon and a frame number",
+    LABEL: "cannot be a label: use small letters, digits and _, a letter first",
+    ONE_LINE: "must be one line, without control characters",
     EXAMPLE: "is neither a shot id nor a picture that was sent, by its name or as a data URI of an image",
 }
 SHOWN_ERRORS = 5

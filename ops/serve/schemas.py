@@ -14,12 +14,17 @@ EXAMPLE = (
     r"^(?:[0-9a-f]{16}:[0-9]{1,15}|image:[0-9a-f]{32}"
     r"|data:image/(?:jpeg|png|webp|gif|bmp|tiff);base64,[A-Za-z0-9+/]+={0,2})$"
 )
+LABEL = r"^[a-z][a-z0-9_]{0,62}$"
 MAX_PAGE = 500
 MAX_PICKS = 5_000
+MAX_LABELLED = 1_000
 LAST_FRAME = 10**12
+# A definition is a line of a YAML file that people read.
+ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 ShotId = Annotated[str, Field(pattern=SHOT_ID)]
+Label = Annotated[str, Field(pattern=LABEL, description="small letters, digits and _", examples=["closeup"])]
 Example = Annotated[
     str,
     Field(
@@ -30,6 +35,7 @@ Example = Annotated[
 ]
 ShowName = Annotated[str, Field(min_length=1, max_length=500)]
 ProbeFilter = Annotated[str, Field(min_length=3, max_length=200, description="such as `closeup>=0.5`")]
+ProbeText = Annotated[str, Field(min_length=1, max_length=500, pattern=ONE_LINE)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Frame = Annotated[int, Field(ge=-LAST_FRAME, le=LAST_FRAME)]
 Score = Annotated[float, Field(ge=-1_000_000, le=1_000_000)]
@@ -137,6 +143,36 @@ class ExportBody(_Body):
     handles: int = Field(default=0, ge=0, le=1_000, description="frames before and after each clip")
     picks: list[PickBody] = Field(default=[], max_length=MAX_PICKS)
     search: SearchBody | None = Field(default=None, description="not run where there are picks")
+
+
+class LabelBody(_Body):
+    """One person's yes (true) or no of some shots; null takes back what they said."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"label": "closeup", "shots": ["0123456789abcdef:489"], "value": True}}
+    )
+
+    label: Label
+    shots: Annotated[list[ShotId], Field(min_length=1, max_length=MAX_LABELLED)]
+    value: bool | None
+    annotator: Annotated[str, Field(min_length=1, max_length=100)] = "page"
+    origin: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=100,
+            description="where it was asked, such as `borderline`; `settled` ends a conflict, whatever others said",
+        ),
+    ] = "page"
+
+
+class FitBody(_Body):
+    """For a label that has no probe yet: what it means, and the words to start from."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"queries": ["a close-up of a face"]}})
+
+    queries: list[ProbeText] = Field(default=[], max_length=20, description="without any, the label's own words")
+    description: Annotated[str, Field(max_length=500, pattern=ONE_LINE)] = ""
 
 
 class SessionBody(_Body):

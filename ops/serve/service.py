@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ops.core.errors import VectorIndexError
@@ -12,6 +13,7 @@ from ops.index.index import VectorIndex, current_version
 from ops.search.hits import ShotDetails
 from ops.search.search import Searcher
 from ops.serve.exported import ExportFolder
+from ops.serve.fitting import Fits
 from ops.serve.metrics import Metrics
 from ops.serve.problems import ProblemError
 from ops.serve.since import Runs, SearchableSince
@@ -38,7 +40,14 @@ class Lanes:
 class Service:
     """One home, served. Nothing is opened before :meth:`start`; safe to use from several threads."""
 
-    def __init__(self, settings: Settings, encoder: Encoder | None, runs: Runs | None, lanes: Lanes) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        encoder: Encoder | None,
+        runs: Runs | None,
+        lanes: Lanes,
+        fit: Sequence[str] | None = None,
+    ) -> None:
         self.settings = settings
         self.runs = runs
         self.lanes = lanes
@@ -47,6 +56,7 @@ class Service:
         self.metrics = Metrics()
         self.searcher = Searcher(settings, encoder, pictures=self.uploads.picture)
         self.since = SearchableSince(settings, runs)
+        self.fits = Fits(fit, lambda _: self.searcher.probes.forget())
         self._warmth = Warmth(self.index_version, self._warm_up, self._refresh)
         self._are_runs_loaded = False
 
@@ -60,7 +70,8 @@ class Service:
         self._warmth.start()
 
     def stop(self) -> None:
-        """Stop looking for what is new."""
+        """Stop looking for what is new, and end a fit that runs."""
+        self.fits.stop()
         self._warmth.stop()
 
     def _warm_up(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -55,6 +56,11 @@ OPERATIONS = [
     ("POST", "/api/export"),
     ("POST", "/api/labels"),
     ("GET", "/api/labels"),
+    ("GET", "/api/labels/{label}"),
+    ("GET", "/api/probes"),
+    ("GET", "/api/probes/{label}"),
+    ("GET", "/api/probes/{label}/feeds"),
+    ("POST", "/api/probes/{label}/fit"),
     ("POST", "/api/session"),
     ("GET", "/healthz"),
     ("GET", "/metrics"),
@@ -63,7 +69,10 @@ OPERATIONS = [
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with served(desk_home(tmp_path_factory.mktemp("fuzzed") / "home")) as client:
+    home = desk_home(tmp_path_factory.mktemp("fuzzed") / "home")
+    with served(home, fit=(sys.executable, "-c", "pass")) as client:  # what a fit does is tested elsewhere
+        body = {"label": "closeup", "shots": [shot(0, 0), shot(1, 0)], "value": True}
+        assert client.post("/api/labels", json=body).status_code == 200
         yield client
 
 
@@ -81,6 +90,8 @@ def make_sensible(case: Any) -> None:
     """Let the case speak of what there is, so that more than the first check of a route is reached."""
     if "shot_id" in case.path_parameters:
         case.path_parameters["shot_id"] = shot(0, 0)
+    if "label" in case.path_parameters:
+        case.path_parameters["label"] = "closeup"
     if isinstance(case.query, dict):
         case.query.pop("cursor", None)
         case.query.pop("show", None)

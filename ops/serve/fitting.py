@@ -1,0 +1,144 @@
+"""Fits that people ask for on the page: ``needle probe fit LABEL`` as a process of its own, one at a time.
+
+The service itself opens everything to read. A fit is a run of Dagster assets, which takes seconds and some hundred
+megabytes, so it is what the command line does, started from here: it can be killed at any moment without harm.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Lock, Thread
+from typing import Any
+
+from ops.serve.problems import ProblemError
+
+log = logging.getLogger(__name__)
+
+# A catalogue of a million shots is fitted and scored in a minute.
+LONGEST_S = 900.0
+END_S = 10.0
+DONE, REFUSED = 0, 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fit:
+    """The last fit of a label; ``told`` is empty while it runs and where it went well."""
+
+    since: str
+    runs: bool
+    told: str = ""
+
+
+class Fits:
+    """``command``, with a label after it, fits that label; ``None`` where this service starts none.
+
+    ``done`` is called with the label after each fit that went well, in another thread. Safe to use from several
+    threads.
+    """
+
+    def __init__(self, command: Sequence[str] | None, done: Callable[[str], None]) -> None:
+        self._command = command
+        self._done = done
+        self._lock = Lock()
+        self._fits: dict[str, _Fit] = {}
+        self._process: subprocess.Popen[str] | None = None
+        self._is_stopped = False
+
+    @property
+    def is_possible(self) -> bool:
+        return self._command is not None
+
+    def start(self, label: str) -> None:
+        """Begin to fit a label. Raises ``ProblemError`` 409 while any fit runs, or where none can be started."""
+        if self._command is None:
+            raise ProblemError(409, f"this service starts no fits: run `needle probe fit {label}` where its home is")
+        with self._lock:
+            running = next((name for name, fit in self._fits.items() if fit.runs), None)
+            if running or self._is_stopped:
+                raise ProblemError(
+                    409, f"{running or 'nothing'} is being fitted: one fit runs at a time, try again when it is done"
+                )
+            self._fits[label] = _Fit(since=_now(), runs=True)
+        Thread(target=self._run, args=(label, [*self._command, label]), name=f"fit {label}", daemon=True).start()
+
+    def state(self, label: str) -> dict[str, Any]:
+        """``{"state", "since", "told"}`` of a label's last fit that was started here."""
+        with self._lock:
+            fit = self._fits.get(label)
+        if not self.is_possible:
+            return {"state": "off", "since": None, "told": ""}
+        if fit is None:
+            return {"state": "idle", "since": None, "told": ""}
+        state = "running" if fit.runs else "failed" if fit.told else "idle"
+        return {"state": state, "since": fit.since, "told": fit.told}
+
+    def stop(self) -> None:
+        """End a fit that runs; what it has not finished is done by the next one."""
+        with self._lock:
+            self._is_stopped = True
+            process = self._process
+        if process and process.poll() is None:
+            process.terminate()
+
+    def _run(self, label: str, command: Sequence[str]) -> None:
+        told = "the fit ended unexpectedly: the log of the service has more"
+        try:
+            told = self._told(label, command)
+            if not told:
+                self._done(label)
+        finally:
+            with self._lock:
+                self._process = None
+                self._fits[label] = _Fit(since=_now(), runs=False, told=told)
+
+    def _told(self, label: str, command: Sequence[str]) -> str:
+        """Run the command; what went wrong, or nothing."""
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+            )
+        except OSError as error:
+            return f"the fit could not be started: {error}"
+        with self._lock:
+            self._process = process
+            stopped = self._is_stopped
+        if stopped:
+            process.terminate()
+        try:
+            _, errors = process.communicate(timeout=LONGEST_S)
+        except subprocess.TimeoutExpired:
+            _kill(process)
+            return f"the fit was ended after {LONGEST_S:.0f} s: run `needle probe fit {label}` and see where it stays"
+        if process.returncode in (DONE, REFUSED):  # that it is refused is told by the probe's own state
+            return ""
+        log.warning("fit of %s ended with status %d: %s", label, process.returncode, errors[-2000:])
+        return _reason(errors) or f"the fit ended with status {process.returncode}"
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.communicate(timeout=END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+
+
+def _reason(errors: str) -> str:
+    """The command's own last message, which it writes behind its name; else its last line."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    own = [line.removeprefix("needle: ") for line in lines if line.startswith("needle: ")]
+    return (own or lines or [""])[-1][:1_000]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,162 @@
+"""``/api/probes``: every label and its probe, what to label next, and a fit that begins when somebody asks for it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from ops.core.errors import NotFoundError
+from ops.probes.definitions import ProbeDefinition, define, definitions_of
+from ops.probes.documents import labels_since, people_of, probe_document
+from ops.probes.labels import Standing, Tally, labels_known
+from ops.probes.suggestions import suggest
+from ops.probes.versions import fitted_probes, promoted_version, read_state
+from ops.serve.answers import FeedsAnswer, ProbeAnswer, ProbesAnswer
+from ops.serve.documents import json_answer, with_addresses
+from ops.serve.problems import problems
+from ops.serve.schemas import LABEL, FitBody, Label, ShotId
+from ops.serve.service import Service
+from ops.serve.standing import by_label, standing_now
+
+MAX_OFFERED = 100
+MAX_SKIPPED = 500
+STEPS = 100
+
+
+def probe_routes(service: Service) -> APIRouter:
+    """The four routes, for this service."""
+    router = APIRouter(tags=["probes"])
+    run = service.lanes.lookup.run
+
+    @router.get(
+        "/api/probes",
+        response_model=None,
+        responses={200: {"model": ProbesAnswer}, **problems()},
+        summary="Every label, its probe, how good that is, and what came since",
+    )
+    async def probes(request: Request) -> Response:
+        return json_answer(request, await run(_probes, service))
+
+    @router.get(
+        "/api/probes/{label}",
+        response_model=None,
+        responses={200: {"model": ProbeAnswer}, **problems(404)},
+        summary="One label and its probe",
+    )
+    async def probe(request: Request, label: Annotated[str, Path(pattern=LABEL)]) -> Response:
+        return json_answer(request, await run(_probe, service, label))
+
+    @router.get(
+        "/api/probes/{label}/feeds",
+        response_model=None,
+        responses={200: {"model": FeedsAnswer}, **problems(404)},
+        summary="Which shots to label next: top positive, top negative, borderline and random ones",
+    )
+    async def feeds(
+        request: Request,
+        label: Annotated[str, Path(pattern=LABEL)],
+        count: Annotated[int, Query(ge=1, le=MAX_OFFERED, description="shots in each feed")] = 12,
+        seed: Annotated[int, Query(ge=0, le=2**32 - 1, description="of the random feed")] = 0,
+        skip: Annotated[list[ShotId] | None, Query(max_length=MAX_SKIPPED, description="not these")] = None,
+    ) -> Response:
+        return json_answer(request, await run(_feeds, service, label, count, seed, skip or []))
+
+    @router.post(
+        "/api/probes/{label}/fit",
+        status_code=202,
+        response_model=None,
+        responses={202: {"model": ProbeAnswer}, **problems(409)},
+        summary="Begin to fit a probe on its labels, as `needle probe fit` does; defines it where it is new",
+    )
+    async def fit(request: Request, label: Annotated[str, Path(pattern=LABEL)], body: FitBody) -> Response:
+        answer = json_answer(request, await run(_fit, service, label, body))
+        answer.status_code = 202
+        return answer
+
+    return router
+
+
+def _probes(service: Service) -> dict[str, Any]:
+    settings = service.settings
+    defined, labelled = definitions_of(settings), labels_known(settings)
+    standing = by_label(standing_now(service, labelled))
+    labels = sorted({*defined, *labelled, *fitted_probes(settings), *service.probes()})
+    return {"probes": [_document(service, label, standing.get(label, []), defined) for label in labels]}
+
+
+def _probe(service: Service, label: Label) -> dict[str, Any]:
+    """Raises ``NotFoundError`` where nobody defined, gave or fitted the label."""
+    _require_known(service, label)
+    return _document(service, label, standing_now(service, [label]), definitions_of(service.settings))
+
+
+def _require_known(service: Service, label: Label) -> None:
+    settings = service.settings
+    known = sorted({*definitions_of(settings), *labels_known(settings), *fitted_probes(settings), *service.probes()})
+    if label not in known:
+        there = f"there are {', '.join(known)}" if known else "there are none yet"
+        raise NotFoundError(f"no label {label!r}: {there}; saying that a shot is {label} begins it")
+
+
+def _document(
+    service: Service, label: Label, standing: list[Standing], defined: dict[str, ProbeDefinition]
+) -> dict[str, Any]:
+    settings = service.settings
+    document = probe_document(settings, label, defined)
+    refused = read_state(settings, label).refused
+    counts = _at_least(service, label)
+    versions = service.searcher.probes.versions_of(label) if counts else frozenset()
+    return {
+        **document,
+        "refused": refused.reason if refused else "",
+        "labels": {
+            "label": label,
+            **asdict(Tally.of(standing)),
+            "since": labels_since(promoted_version(settings, label), standing),
+            "people": people_of(standing),
+        },
+        "scored": counts[0] if counts else 0,
+        "scored_by": "".join(versions) if len(versions) == 1 else "",
+        "at_least": counts,
+        "fit": service.fits.state(label),
+    }
+
+
+def _at_least(service: Service, label: Label) -> list[int]:
+    """How many shots score at least 0.00, 0.01, ... 1.00; empty where the label has no scores."""
+    if label not in service.probes():
+        return []
+    scores = service.searcher.probes.of(label)
+    steps = np.fromiter(scores.values(), np.float64, len(scores))
+    steps = np.floor(np.round(steps, 6) * STEPS + 1e-9).astype(np.int64)
+    found = np.bincount(np.clip(steps, 0, STEPS), minlength=STEPS + 1)
+    return [int(count) for count in found[::-1].cumsum()[::-1]]
+
+
+def _feeds(service: Service, label: Label, count: int, seed: int, skipped: list[str]) -> dict[str, Any]:
+    _require_known(service, label)
+    found = suggest(service.settings, label, count=count, seed=seed, skipped=skipped)
+    offered = [offer for offers in found.feeds.values() for offer in offers]
+    scores = {offer.shot_id: offer.score and round(offer.score, 6) for offer in offered}
+    shots = with_addresses(service.details, service.details.of(list(scores)).values())
+    known = {shot["shot_id"]: {**shot, "score": scores[shot["shot_id"]]} for shot in shots}
+    return {
+        "label": label,
+        "version": found.version.version if found.version else "",
+        "threshold": found.version.threshold if found.version else None,
+        "feeds": {
+            feed: [known[offer.shot_id] for offer in offers if offer.shot_id in known]
+            for feed, offers in found.feeds.items()
+        },
+    }
+
+
+def _fit(service: Service, label: Label, body: FitBody) -> dict[str, Any]:
+    """Raises ``ProblemError`` 409 as ``Fits.start``, ``UsageError`` for a definition that cannot be or is another."""
+    if service.fits.is_possible:
+        define(service.settings, label, body.description, tuple(body.queries), "")
+    service.fits.start(label)
+    return _probe(service, label)
