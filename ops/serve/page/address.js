@@ -20,6 +20,7 @@
  * @property {Condition[]} all
  * @property {Condition[]} any
  * @property {string} shot        the shot that is open in the player
+ * @property {string} label       what shots are being labelled as; "" for nothing
  */
 
 export const PAGE = 60;
@@ -30,11 +31,17 @@ export function emptyQuery() {
   return {
     text: "", like: [], unlike: [], shows: [], where: [], dialogue: "auto", fold: true, blank: false, titles: false,
     exact: false, min: null, group: false, then: null, all: [], any: [], shot: "",
+    label: "",
   };
 }
 
 /** Whether there is something to search for. @param {Query} query */
 export function isSearch(query) {
+  return Boolean(isDescribed(query) || query.where.length);
+}
+
+/** Whether it says what to look for, and not only what probes must say of it. @param {Query} query */
+export function isDescribed(query) {
   return Boolean(query.text.trim() || query.like.length || query.all.length || query.any.length);
 }
 
@@ -60,6 +67,7 @@ export function readAddress(search) {
   query.all = given.getAll("all").map(readCondition).filter((one) => one !== null);
   query.any = given.getAll("any").map(readCondition).filter((one) => one !== null);
   query.shot = given.get("shot") ?? "";
+  query.label = given.get("label") ?? "";
   return query;
 }
 
@@ -81,6 +89,7 @@ export function writeAddress(query) {
   }
   for (const condition of query.all) made.append("all", writeCondition(condition));
   for (const condition of query.any) made.append("any", writeCondition(condition));
+  if (query.label) made.set("label", query.label);
   if (query.shot) made.set("shot", query.shot);
   const text = made.toString();
   return text ? `?${text}` : "";
@@ -88,12 +97,14 @@ export function writeAddress(query) {
 
 /** The body of POST /api/search. @param {Query} query @param {string|null} cursor @param {number} limit */
 export function bodyOf(query, cursor = null, limit = PAGE) {
+  // A filter narrows a question; alone it is the question: the shots that the probe is surest of come first.
+  const [where, asked] = isDescribed(query) ? [query.where, []] : [[], query.where.map((probe) => ({ probe }))];
   return {
-    text: query.text.trim(), like: query.like, unlike: query.unlike, shows: query.shows, where: query.where,
+    text: query.text.trim(), like: query.like, unlike: query.unlike, shows: query.shows, where,
     limit, cursor, exact: query.exact, dialogue: query.dialogue, fold: query.fold, include_blank: query.blank,
     include_titles: query.titles,
     then: query.then && { text: query.then.text, like: [], unlike: [], within: query.then.within },
-    all: query.all.map(conditionBody), any: query.any.map(conditionBody),
+    all: [...query.all.map(conditionBody), ...asked], any: query.any.map(conditionBody),
   };
 }
 
@@ -103,6 +114,7 @@ export function describe(query) {
   if (query.like.length) parts.push(`like ${query.like.length === 1 ? "a picture" : `${query.like.length} pictures`}`);
   if (query.unlike.length) parts.push(`unlike ${query.unlike.length}`);
   for (const one of [...query.all, ...query.any]) parts.push(one.kind === "say" ? `“${one.value}”` : one.value);
+  parts.push(...query.where);
   if (query.then) parts.push(`then ${query.then.text}`);
   if (query.shows.length) parts.push(`in ${query.shows.join(", ")}`);
   return parts.filter(Boolean).join(" · ");

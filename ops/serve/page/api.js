@@ -21,6 +21,32 @@ export const shows = () => json("/api/shows");
 /** @returns {Promise<any>} one shot and where it came from @param {string} id */
 export const shot = (id, signal) => json(`/api/shots/${encodeURIComponent(id)}`, { signal });
 
+/** @returns {Promise<{probes: any[]}>} every label, and the probe that was made of it */
+export const probes = () => json("/api/probes");
+
+/** @returns {Promise<any>} one label and its probe @param {string} label */
+export const probe = (label) => json(`/api/probes/${encodeURIComponent(label)}`);
+
+/** @returns {Promise<any>} what to label next @param {string} label @param {{count: number, seed: number, skip: string[]}} asked */
+export function feeds(label, { count, seed, skip }) {
+  const given = new URLSearchParams({ count: String(count), seed: String(seed) });
+  for (const id of skip) given.append("skip", id);
+  return json(`/api/probes/${encodeURIComponent(label)}/feeds?${given}`);
+}
+
+/** Begin to fit. @param {string} label @param {{queries?: string[], description?: string}} body for a new probe */
+export const fit = (label, body) => postJson(`/api/probes/${encodeURIComponent(label)}/fit`, body);
+
+/** @returns {Promise<any>} how the label stands now @param {object} body of POST /api/labels */
+export const saveLabel = (body) => postJson("/api/labels", body);
+
+/** @returns {Promise<any>} what people said of shots @param {string} label @param {Record<string, string|string[]>} asked */
+export function judged(label, asked) {
+  const given = new URLSearchParams();
+  for (const [name, values] of Object.entries(asked)) for (const value of [values].flat()) given.append(name, value);
+  return json(`/api/labels/${encodeURIComponent(label)}?${given}`);
+}
+
 /** @param {Blob} picture @returns {Promise<string>} "image:<hash>" */
 export async function keepImage(picture) {
   const form = new FormData();

@@ -1,13 +1,13 @@
 // The page: holds the query, sends it, shows the answer, keeps address and history. What the first results do not
 // need (desk.js and what it brings) is loaded after they are painted.
-import { bodyOf, isSearch, readAddress, writeAddress } from "./address.js";
+import { bodyOf, isDescribed, isSearch, readAddress, writeAddress } from "./address.js";
 import { Problem, search, shows } from "./api.js";
 import { calm } from "./dom.js";
 import { firstAnswer } from "./first.js";
 import { Grid } from "./grid.js";
 import { originOf, Selection } from "./selection.js";
 
-const LATER = ["desk", "querybar", "filters", "popup", "states", "keys", "traypanel", "exporting", "refine", "timecode"];
+const LATER = ["desk", "querybar", "filters", "popup", "states", "keys", "traypanel", "exporting", "refine", "timecode", "facets"];
 
 /** What makes it another question, for which another relevance is enough. */
 const MEANING = ["text", "like", "unlike"];
@@ -23,6 +23,8 @@ class Page extends EventTarget {
   /** a Problem where the last search failed */
   problem = null;
   busy = false;
+  /** what the player shows, and the place in it for who labels: {shot, place}; null while it is closed */
+  played = null;
   #cursor = null;
   #fetching = false;
   #stop = new AbortController();
@@ -40,6 +42,8 @@ class Page extends EventTarget {
       selected: (shotId) => this.selection.has(shotId),
       tell: (text) => this.tell(text, true),
     }, () => this.fetchMore());
+    /** where the shots stand that the person looks at: the results, or the feeds of a label */
+    this.list = this.grid;
     this.selection.addEventListener("change", () => this.grid.markSelected((shotId) => this.selection.has(shotId)));
     addEventListener("popstate", () => this.restore());
   }
@@ -58,10 +62,21 @@ class Page extends EventTarget {
     this.query = { ...this.query, ...changes };
     history.replaceState(history.state, "", writeAddress(this.query) || "/");
     this.say("query");
-    if (!this.answer) return;
+    if (!this.answer) {
+      if (!this.busy) this.say("answer");
+      return;
+    }
     this.grid.setGrouped(this.query.group);
     this.grid.setLimit(this.limit());
     this.say("answer");
+  }
+
+  /** Choose what shots are labelled as; "" ends it. @param {string} label */
+  choose(label) {
+    if (label === this.query.label) return;
+    this.query = { ...this.query, label };
+    history.pushState(null, "", writeAddress(this.query) || "/");
+    this.adjust({});
   }
 
   /** @param {string} address such as "?q=rain" */
@@ -92,6 +107,7 @@ class Page extends EventTarget {
 
   /** Relevance from which on hits are shown. */
   limit() {
+    if (!isDescribed(this.query)) return this.query.min ?? 0; // the filter itself is the limit
     return this.query.min ?? this.answer?.cutoff ?? 0;
   }
 

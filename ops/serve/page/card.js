@@ -57,7 +57,8 @@ export function marked(text, words) {
   });
 }
 
-function posterBox(hit, actions) {
+/** The poster that moves under the pointer and opens the player. @param {object} hit @param {{open: (hit: object) => void}} actions */
+export function posterBox(hit, actions) {
   const name = [hit.show, hit.start_timecode, percent(hit)].filter(Boolean).join(", ");
   const box = el("div", { class: "poster" },
     el("img", { src: hit.poster, alt: "", loading: "lazy", decoding: "async", width: 320, height: 180,
@@ -76,7 +77,8 @@ function selectButton(hit, actions) {
   return button;
 }
 
-function facts(hit) {
+/** Where a shot is, and how well it fits. @param {object} hit */
+export function facts(hit) {
   const own = ownTitle(hit);
   const title = own ? `${hit.show} · ${own}` : hit.show;
   return el("div", { class: "facts" },

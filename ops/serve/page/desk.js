@@ -1,6 +1,7 @@
 // Everything around the results: wires the search box, filters, refine panel, tray, player and keys to the page.
 import { isSearch } from "./address.js";
 import { counted, el, icon } from "./dom.js";
+import { Facets } from "./facets.js";
 import { Filters } from "./filters.js";
 import { listenToKeys } from "./keys.js";
 import { QueryBar } from "./querybar.js";
@@ -37,6 +38,7 @@ class Desk {
     this.bar = new QueryBar(document.getElementById("search"), acts);
     this.filters = new Filters(document.getElementById("filters"), acts);
     this.refine = new Refine(page);
+    this.facets = new Facets(page);
     this.tray = new TrayPanel(page);
     this.theme();
     const top = document.getElementById("top");
@@ -58,14 +60,24 @@ class Desk {
 
   showQuery() {
     const { page } = this;
-    document.title = page.query.text ? `${page.query.text} – Needle` : "Needle";
+    document.title = [page.query.text, page.query.label && `labelling ${page.query.label}`, "Needle"].filter(Boolean).join(" – ");
     this.bar.show(page.query);
     this.filters.show(page.query);
     this.refine.show(page.query);
+    this.facets.show(page.query);
+    this.showLabelling();
     this.tell(null);
     if (!page.query.shot) this.player?.close();
     clearTimeout(this.slow);
     if (page.busy) this.slow = setTimeout(() => this.showWaiting(), SLOW_MS);
+  }
+
+  /** The labelling view, or the thumbs on results; loaded when somebody labels. */
+  async showLabelling() {
+    if (!this.page.query.label && !this.labelling) return;
+    const { Labelling } = await import("./labelling.js");
+    this.labelling ??= new Labelling(this.page);
+    this.labelling.show(this.page.query);
   }
 
   showWaiting() {
@@ -91,6 +103,7 @@ class Desk {
     const empty = page.catalogue && !page.catalogue.totals?.shots;
     if (empty && !page.answer?.hits.length && (!page.problem || page.problem.status === 409)) return [noFootage(page.catalogue.hint ?? "")];
     if (page.problem) return [failed(page.problem, () => { page.run(); page.loadCatalogue(); })];
+    if (!isSearch(page.query) && page.query.label) return [];
     if (!isSearch(page.query)) return [start(page.catalogue, this.bar.remembered(), this.acts)];
     if (!page.answer) return [];
     if (!page.answer.hits.length) return [nothing(page.query, this.acts.change)];
@@ -118,6 +131,7 @@ class Desk {
     const { catalogue } = this.page;
     this.filters.setShows(catalogue.shows ?? []);
     this.refine.setProbes(catalogue.probes ?? []);
+    this.facets.setProbes(catalogue.probes ?? []);
     const { totals = {} } = catalogue;
     const parts = [counted(totals.shots ?? 0, "shot"), counted(totals.videos ?? 0, "video")];
     if (totals.pending) parts.push(`${counted(totals.pending, "video")} still being processed`);
@@ -134,7 +148,7 @@ class Desk {
     if (!shotId) {
       const last = this.player?.shot?.shot_id;
       this.player?.close();
-      if (last) this.page.grid.focusShot(last);
+      if (last) this.page.list.focusShot(last);
       return;
     }
     const { Player } = await import("./player.js");
@@ -142,7 +156,7 @@ class Desk {
     stopPreview();
     this.player ??= new Player(this.page);
     if (this.page.query.shot !== shotId) return;
-    const known = given?.hit ?? this.page.grid.shownHits().find((hit) => hit.shot_id === shotId) ?? null;
+    const known = given?.hit ?? this.page.list.shownHits().find((hit) => hit.shot_id === shotId) ?? null;
     this.player.open(shotId, known, given?.frame);
   }
 

@@ -62,8 +62,8 @@ function group(title, rows) {
 const code = (text, title = text) => text && el("code", { title }, text);
 const path = (text) => text && el("span", { class: "path" }, text);
 
-/** "2026-11-22 16:42" in the person's own time zone. */
-function stamp(time) {
+/** "2026-11-22 16:42" in the person's own time zone. @param {string} time with its zone */
+export function stamp(time) {
   const [year, month, day, hour, minute] = ((at) => [at.getFullYear(), at.getMonth() + 1, at.getDate(), at.getHours(),
     at.getMinutes()])(new Date(time)).map((part) => String(part).padStart(2, "0"));
   return `${year}-${month}-${day} ${hour}:${minute}`;

@@ -18,6 +18,8 @@ export class Grid {
     this.place = place;
     this.actions = { ...actions, unfold: (item, hit) => this.unfold(item, hit) };
     this.fetchMore = fetchMore;
+    /** puts more onto each card than a search needs @type {((item: HTMLElement, hit: object) => void)|null} */
+    this.dress = null;
     this.end = el("div", { class: "end", "aria-hidden": "true" });
     this.watcher = new IntersectionObserver((seen) => {
       if (seen.some((one) => one.isIntersecting)) this.fetchMore();
@@ -52,6 +54,7 @@ export class Grid {
       this.hits.set(item, hit);
       item.hidden = !this.isShown(hit);
       markSelected(item, this.actions.selected(hit.shot_id));
+      this.dress?.(item, hit);
       const list = this.listOf(hit.show);
       if (!fresh.has(list)) fresh.set(list, document.createDocumentFragment());
       fresh.get(list).append(item);
@@ -199,6 +202,7 @@ export class Grid {
       const made = card(twin, this.actions, [], true);
       this.hits.set(made, twin);
       markSelected(made, this.actions.selected(twin.shot_id));
+      this.dress?.(made, twin);
       return made;
     });
     item.after(...item.twins);
@@ -206,8 +210,8 @@ export class Grid {
   }
 }
 
-/** The card above or below that lies nearest in x. */
-function neighbour(items, at, below) {
+/** The card above or below that lies nearest in x. @param {HTMLElement[]} items @param {number} at @param {boolean} below */
+export function neighbour(items, at, below) {
   const here = items[at].getBoundingClientRect();
   let best = null;
   let row = null;

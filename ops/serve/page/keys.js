@@ -2,12 +2,13 @@
 import { el, iconButton, isTyping } from "./dom.js";
 
 const TOLD = [
-  ["Anywhere", [["/", "search"], ["t", "tray"], ["r", "refine"], ["g", "group by show"], ["?", "these keys"], ["Esc", "close, leave the box"]]],
+  ["Anywhere", [["/", "search"], ["t", "tray"], ["r", "refine"], ["g", "group by show"], ["l", "labels"], ["?", "these keys"], ["Esc", "close, leave the box"]]],
   ["In the results", [["← → ↑ ↓", "move"], ["Enter", "open"], ["Space", "play the preview"], ["x", "select for the tray"],
     ["m", "more like this"], ["n", "less like this"], ["s", "only this show"], ["f", "unfold similar shots"], ["Home End", "first, last"]]],
   ["In the player", [["Space", "play, pause"], ["j k l", "backwards, stop, forwards; again for faster"], ["← →", "one frame; with Shift ten"],
     ["Home End", "first, last frame"], ["i o", "mark in, out"], ["Shift i o", "go to in, out"], ["c", "whole shot"],
     ["x", "into the tray with its marks"], ["[ ]", "previous, next shot of the film"], ["↑ ↓", "previous, next result"]]],
+  ["While labelling", [["y n", "yes, no"], ["s", "skip, among the feeds"], ["u", "undo"], ["b", "next shots"]]],
   ["In the tray", [["↑ ↓", "on the handle: move the shot"], ["Delete", "on the handle: take it out"]]],
 ];
 
@@ -28,7 +29,7 @@ export function listenToKeys(page, desk) {
 function globalAction(key, desk, page, overlay) {
   return {
     "/": () => desk.bar.focus(), "?": () => overlay.showModal(), t: () => desk.tray.toggle(), r: () => desk.refine.toggle(),
-    g: () => page.adjust({ group: !page.query.group }),
+    l: () => desk.facets.toggle(), g: () => page.adjust({ group: !page.query.group }),
   }[key];
 }
 

@@ -41,6 +41,7 @@ export class Player {
     this.handles = el("input", { type: "number", id: "player-handles", min: 0, max: 500, step: 1,
       onchange: () => this.page.selection.set({ handles: Math.min(Math.max(Math.trunc(Number(this.handles.value)) || 0, 0), 500) }) });
     this.take = el("button", { type: "button", class: "primary", title: "x", onclick: () => this.putIntoTray() });
+    this.extra = el("div", { class: "keys-group", hidden: true }); // for who labels
     this.playButton = iconButton("play", "Play", { key: "Space", onclick: () => this.shuttle.toggle() });
     this.playButton.firstChild.classList.add("play");
     this.playButton.append(icon("pause"));
@@ -79,7 +80,7 @@ export class Player {
       el("div", { class: "keys-group end-group" },
         el("button", { type: "button", title: "m", onclick: () => this.example("like") }, "More like this"),
         el("button", { type: "button", title: "n", onclick: () => this.example("unlike") }, "Less"),
-        this.take));
+        this.take), this.extra);
   }
 
   /** @param {string} shotId @param {object|null} hit what is known of it already @param {number} [frame] source frame */
@@ -110,6 +111,7 @@ export class Player {
   close() {
     this.wanted = "";
     this.shot = null;
+    this.page.played = null;
     this.shuttle.unload();
     if (this.dialog.open) this.dialog.close();
   }
@@ -128,6 +130,8 @@ export class Player {
     this.video.poster = hit.poster;
     this.shuttle.load(hit.proxy, rateOf(hit.fps), hit.end_frame - hit.start_frame, frame - hit.start_frame, !calm());
     this.refresh();
+    this.page.played = { shot: hit, place: this.extra };
+    this.page.say("played");
   }
 
   /** What depends on the full answer: neighbours, and all lines. */
@@ -215,7 +219,7 @@ export class Player {
 
   /** The result before or after this one. @param {number} way */
   result(way) {
-    const hits = this.page.grid.shownHits();
+    const hits = this.page.list.shownHits();
     const at = hits.findIndex((hit) => hit.shot_id === this.shot?.shot_id);
     const hit = hits[at + way];
     if (at >= 0 && hit) this.page.openShot(hit);

@@ -1,0 +1,177 @@
+// What is said of shots under one label: by this person, now, and by everybody before. Answers go to the service in
+// the order in which they were given; each can be taken back.
+import { feeds, fit, judged, Problem, probe, probes, saveLabel } from "./api.js";
+import { keep, recall } from "./dom.js";
+
+const WHO_KEY = "needle.annotator";
+const LOOK = 100; // shots asked about at once
+const SOON_MS = 400; // after an answer, for the figures
+const WATCH_MS = { running: 1500, idle: 10_000 };
+
+/**
+ * @typedef {object} Mark            how a shot stands
+ * @property {boolean|null} value    the latest answer of anybody
+ * @property {boolean} conflict      people differ
+ * @property {{annotator: string, value: boolean, origin: string, created_at: string}[]} votes
+ */
+
+/** Tells "marks", "probe" (its figures), "version" (another one scores now), "trouble" (detail: text, again). */
+export class Judging extends EventTarget {
+  label = "";
+  /** answer of /api/probes/{label}; null while it is not here, or for a label that nobody gave */
+  probe = null;
+  isLoaded = false;
+  /** @type {Map<string, Mark>} by shot id */
+  marks = new Map();
+  /** shots that this person does not want to be asked about now @type {Set<string>} */
+  skipped = new Set();
+  #done = []; // what can be undone: {shot, before} where before is this person's own answer, or null
+  #line = Promise.resolve();
+  #timer = 0;
+
+  constructor() {
+    super();
+    document.addEventListener("visibilitychange", () => { if (!document.hidden && this.label) this.refresh(); });
+  }
+
+  /** Who says it. */
+  get who() {
+    const name = recall(WHO_KEY, "");
+    return (typeof name === "string" && name.trim().slice(0, 100)) || "page";
+  }
+
+  set who(name) {
+    keep(WHO_KEY, name.trim());
+    this.say("marks");
+  }
+
+  /** @param {string} label "" for none */
+  async choose(label) {
+    if (label === this.label) return;
+    Object.assign(this, { label, probe: null, isLoaded: false, marks: new Map(), skipped: new Set() });
+    this.#done = [];
+    clearTimeout(this.#timer);
+    if (label) await this.refresh();
+  }
+
+  /** Read the figures again, and go on looking for what changes. */
+  async refresh() {
+    clearTimeout(this.#timer);
+    const { label, probe: before } = this;
+    try {
+      const found = before ? await probe(label) : (await probes()).probes.find((one) => one.label === label) ?? null;
+      if (label !== this.label) return;
+      Object.assign(this, { probe: found, isLoaded: true });
+      this.say("probe");
+      if (before && found.scored_by && found.scored_by !== before.scored_by) this.say("version");
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      if (label !== this.label) return;
+      this.say("trouble", { text: error.message, again: () => this.refresh() });
+      return;
+    }
+    this.watch(WATCH_MS[this.probe?.fit.state === "running" ? "running" : "idle"]);
+  }
+
+  watch(wait) {
+    clearTimeout(this.#timer);
+    if (document.hidden || !this.label) return;
+    this.#timer = setTimeout(() => this.refresh(), wait);
+  }
+
+  /** Ask how shots stand that are not known yet. @param {string[]} shotIds */
+  async look(shotIds) {
+    const { label } = this;
+    const wanted = [...new Set(shotIds)].filter((id) => !this.marks.has(id));
+    try {
+      for (let at = 0; at < wanted.length; at += LOOK) {
+        const found = await judged(label, { shot: wanted.slice(at, at + LOOK), limit: String(LOOK) });
+        if (label !== this.label) return;
+        for (const one of found.shots) if (!this.marks.has(one.shot_id)) this.marks.set(one.shot_id, one);
+      }
+      if (wanted.length) this.say("marks");
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      this.say("trouble", { text: error.message });
+    }
+  }
+
+  /** @param {string} shotId @returns {boolean|null} what counts */
+  valueOf(shotId) {
+    return this.marks.get(shotId)?.value ?? null;
+  }
+
+  /** Say yes or no of a shot. @param {string} shotId @param {boolean} value @param {string} origin where it was asked */
+  answer(shotId, value, origin) {
+    const own = this.marks.get(shotId)?.votes?.find((vote) => vote.annotator === this.who);
+    this.#done.push({ shotId, before: own?.value ?? null });
+    return this.#send(shotId, value, origin);
+  }
+
+  get canUndo() {
+    return this.#done.length > 0;
+  }
+
+  /** Take the last answer back. @returns {string|null} the shot of which it was */
+  undo() {
+    const last = this.#done.pop();
+    if (!last) return null;
+    this.#send(last.shotId, last.before, "undo");
+    return last.shotId;
+  }
+
+  #send(shotId, value, origin) {
+    const { label, who } = this;
+    const before = this.marks.get(shotId) ?? { value: null, conflict: false, votes: [] };
+    const votes = [...before.votes.filter((vote) => vote.annotator !== who), ...(value === null ? [] : [{ annotator: who, value, origin }])];
+    this.marks.set(shotId, { ...before, value: votes.at(-1)?.value ?? null, votes }); // shown at once, corrected by the answer
+    this.say("marks");
+    this.#line = this.#line.then(async () => {
+      try {
+        const answer = await saveLabel({ label, shots: [shotId], value, annotator: who, origin });
+        if (label !== this.label) return;
+        for (const one of answer.shots) this.marks.set(one.shot_id, one);
+        if (this.probe) Object.assign(this.probe.labels, { yes: answer.yes, no: answer.no, conflicts: answer.conflicts, gone: answer.gone });
+        this.watch(SOON_MS);
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        if (label !== this.label) return;
+        this.marks.set(shotId, before);
+        this.#done = this.#done.filter((one) => one.shotId !== shotId);
+        this.say("trouble", { text: `Not kept: ${error.message}`, again: () => this.answer(shotId, value, origin) });
+      }
+      this.say("marks");
+      this.say("probe");
+    });
+    return this.#line;
+  }
+
+  /** What to label next. @param {number} count in each feed @param {number} seed */
+  async next(count, seed) {
+    await this.#line; // so that what was just said is not offered again
+    return feeds(this.label, { count, seed, skip: [...this.skipped].slice(-400) });
+  }
+
+  /** @param {"yes"|"no"|"conflicts"} which @param {number} limit */
+  async said(which, limit) {
+    await this.#line;
+    const found = await judged(this.label, { which, limit: String(limit) });
+    for (const one of found.shots) this.marks.set(one.shot_id, one);
+    return found;
+  }
+
+  /** Begin a fit. @param {{queries?: string[], description?: string}} body for a new probe */
+  async fit(body) {
+    await this.#line;
+    const { label } = this;
+    const found = await fit(label, body);
+    if (label !== this.label) return;
+    this.probe = found;
+    this.say("probe");
+    this.watch(WATCH_MS.running);
+  }
+
+  say(what, detail = null) {
+    this.dispatchEvent(new CustomEvent(what, { detail }));
+  }
+}

@@ -1,0 +1,141 @@
+// Labelling: a bar that says what is being labelled and by whom; under it the feeds (labelview.js), or, where there is
+// a search, its results with thumbs. Loaded when somebody labels.
+import { isSearch } from "./address.js";
+import { el, isTyping } from "./dom.js";
+import { Judging } from "./judging.js";
+import { LabelView } from "./labelview.js";
+import { togglePreview } from "./preview.js";
+import { tellMark, thumbs } from "./thumbs.js";
+
+const NAME = /^[a-z][a-z0-9_]{0,62}$/;
+
+export class Labelling {
+  /** @param {any} page */
+  constructor(page) {
+    this.page = page;
+    this.judging = new Judging();
+    this.bar = el("div", { class: "labelbar", hidden: true, role: "group", "aria-label": "Labelling" });
+    this.view = new LabelView(page, this.judging);
+    document.getElementById("state").before(this.bar, this.view.whole);
+    document.head.append(el("link", { rel: "stylesheet", href: "/page/labels.css" }));
+    this.build();
+    this.judging.addEventListener("marks", () => this.showMarks());
+    this.judging.addEventListener("probe", () => this.showCounts());
+    this.judging.addEventListener("trouble", ({ detail }) => page.tell(detail.text, true, detail.again));
+    page.addEventListener("answer", () => this.lookAtResults());
+    page.addEventListener("played", () => this.dressPlayer());
+    document.addEventListener("keydown", (event) => this.key(event), true); // before the keys of grid and player
+  }
+
+  build() {
+    this.name = el("h1");
+    this.counts = el("span", { class: "muted", role: "status" });
+    this.feeds = el("button", { type: "button", onclick: () => this.page.change({ text: "", like: [], unlike: [], where: [], all: [], any: [], then: null, shows: [] }) }, "Feeds");
+    this.undoButton = el("button", { type: "button", title: "Take the last answer back (u)", "aria-keyshortcuts": "u", onclick: () => this.undo() }, "Undo");
+    const who = el("input", { type: "text", id: "annotator", maxlength: 100, autocomplete: "off", placeholder: "your name",
+      value: this.judging.who === "page" ? "" : this.judging.who, onchange: () => { this.judging.who = who.value; } });
+    this.bar.append(el("span", { class: "labelbar-what" }, el("span", { class: "muted" }, "Labelling "), this.name), this.counts,
+      el("span", { class: "labelbar-acts" }, el("label", { class: "narrow", for: "annotator" }, "as", who), this.undoButton, this.feeds,
+        el("button", { type: "button", onclick: () => this.page.choose("") }, "Stop")));
+  }
+
+  /** @param {import("./address.js").Query} query */
+  show(query) {
+    const { label } = query;
+    const good = NAME.test(label);
+    this.bar.hidden = !good;
+    if (label && !good) this.page.tell(`“${label}” cannot be a label: use small letters, digits and _, a letter first.`, true);
+    this.inView = good && !isSearch(query);
+    this.feeds.hidden = this.inView;
+    this.counts.hidden = this.inView; // they stand below
+    this.bar.classList.toggle("plain", this.inView);
+    this.name.textContent = label;
+    this.judging.choose(good ? label : "");
+    this.showCounts();
+    this.page.list = this.inView ? this.view : this.page.grid;
+    this.page.grid.dress = good ? (item, hit) => this.dress(item, hit) : null;
+    for (const [item, hit] of this.page.grid.hits) {
+      if (good) this.dress(item, hit);
+      else this.undress(item);
+    }
+    this.view.show(this.inView);
+    this.lookAtResults();
+    this.dressPlayer();
+  }
+
+  dress(item, hit) {
+    const there = item.querySelector(".thumbs");
+    if (there?.dataset.label === this.judging.label) return; // the query changed, not what is asked
+    there?.remove();
+    item.append(thumbs(this.judging.label, (value) => this.judging.answer(hit.shot_id, value, "search")));
+    tellMark(item, this.judging, hit.shot_id);
+    const active = this.page.grid.active === item;
+    for (const button of item.querySelectorAll(".thumbs button")) button.tabIndex = active ? 0 : -1;
+  }
+
+  undress(item) {
+    item.querySelector(".thumbs")?.remove();
+    item.classList.remove("said-yes", "said-no", "in-conflict", "skipped");
+  }
+
+  dressPlayer() {
+    const { played } = this.page;
+    if (!played) return;
+    played.place.hidden = !this.judging.label;
+    if (!this.judging.label) return;
+    const buttons = thumbs(this.judging.label, (value) => this.answerPlayed(value));
+    played.place.replaceChildren(el("span", { class: "muted" }, this.judging.label), buttons);
+    tellMark(played.place, this.judging, played.shot.shot_id);
+    this.judging.look([played.shot.shot_id]);
+  }
+
+  answerPlayed(value) {
+    const { shot } = this.page.played;
+    this.judging.answer(shot.shot_id, value, this.view.originOf(shot.shot_id) ?? "search");
+  }
+
+  lookAtResults() {
+    if (!this.judging.label || this.inView) return;
+    this.judging.look([...this.page.grid.hits.values()].map((hit) => hit.shot_id));
+  }
+
+  showMarks() {
+    for (const [item, hit] of this.page.grid.hits) tellMark(item, this.judging, hit.shot_id);
+    if (this.page.played) tellMark(this.page.played.place, this.judging, this.page.played.shot.shot_id);
+    this.undoButton.disabled = !this.judging.canUndo;
+  }
+
+  showCounts() {
+    const labels = this.judging.probe?.labels;
+    const parts = labels ? [`${labels.yes} yes`, `${labels.no} no`] : this.judging.isLoaded ? ["nothing said yet"] : [];
+    if (labels?.conflicts) parts.push(`${labels.conflicts} in conflict`);
+    this.counts.textContent = parts.join(" · ");
+    this.undoButton.disabled = !this.judging.canUndo;
+  }
+
+  undo() {
+    const shotId = this.judging.undo();
+    if (shotId && !this.page.played) this.page.list.focusShot(shotId);
+  }
+
+  key(event) {
+    if (!this.judging.label || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+    const act = this.actionOf(event);
+    if (!act) return;
+    event.preventDefault();
+    event.stopPropagation();
+    act();
+  }
+
+  actionOf({ key, target }) {
+    const { page, judging } = this;
+    const value = { y: true, n: false }[key];
+    const dialog = document.querySelector("dialog[open]");
+    if (dialog && !(page.played && dialog.matches(".player"))) return null;
+    if (key === "u") return () => this.undo();
+    if (page.played && dialog) return value === undefined ? null : () => this.answerPlayed(value);
+    if (this.inView) return this.view.actionOf(key, target, (card) => togglePreview(card.box, card.shot.proxy));
+    const hit = page.grid.current();
+    return hit && value !== undefined ? () => { judging.answer(hit.shot_id, value, "search"); page.grid.move("right"); } : null;
+  }
+}

@@ -1,0 +1,125 @@
+// What a label's probe is worth now: the version that scores, its figures with their intervals, what came since, and
+// the way to a new fit.
+import { Problem } from "./api.js";
+import { stamp } from "./details.js";
+import { counted, el } from "./dom.js";
+import { bounded, usualBound } from "./facets.js";
+
+const FIGURES = [
+  ["average_precision", "Average precision", "how well yes comes before no, 1 is best"],
+  ["text_average_precision", "the words alone", "average precision of the text score on the same shots"],
+  ["precision_at_", "Precision at ", "of the shots it is surest of, how many are right"],
+  ["roc_auc", "ROC area", "how often a yes scores above a no; 0.5 is chance"],
+  ["calibration_error", "Calibration error", "how far its probabilities are from the truth, 0 is best"],
+];
+const LEAST = 3; // of each answer, for a fit
+
+export class ProbeFacts {
+  /** @param {any} page @param {import("./judging.js").Judging} judging */
+  constructor(page, judging) {
+    this.page = page;
+    this.judging = judging;
+    this.isAwaited = false; // whether this person waits for a fit
+    this.words = el("input", { type: "text", id: "probe-words", maxlength: 500, autocomplete: "off" });
+    this.head = el("div", { class: "facts-head" });
+    this.figures = el("dl", { class: "figures" });
+    this.action = el("div", { class: "facts-action" });
+    this.whole = el("section", { class: "probe-facts", "aria-label": "The label and its probe" }, this.head, this.figures, this.action);
+  }
+
+  show() {
+    const { probe, isLoaded, label } = this.judging;
+    const drawn = JSON.stringify([label, isLoaded, probe]);
+    if (drawn === this.drawn) return; // what was not changed stays: somebody may be typing in it
+    this.drawn = drawn;
+    if (label !== this.label) this.words.value = label.replaceAll("_", " ");
+    this.label = label;
+    if (!isLoaded) return this.whole.replaceChildren(el("p", { class: "muted" }, "Reading…"));
+    this.whole.replaceChildren(this.head, this.figures, this.action);
+    this.head.replaceChildren(...(probe ? this.headOf(probe) : this.headOfNew(label)).filter(Boolean));
+    this.figures.replaceChildren(...(probe ? figuresOf(probe.metrics) : []));
+    this.figures.hidden = !this.figures.childElementCount;
+    this.action.replaceChildren(...this.actionOf(probe).filter(Boolean));
+    return undefined;
+  }
+
+  headOfNew(label) {
+    return [el("p", {}, `Nobody has said yet which shots are ${label}.`), el("p", { class: "muted" }, "Search above for first examples and say yes or no under them; "
+      + "or begin with the words that describe it, and correct what they find.")];
+  }
+
+  headOf(probe) {
+    const { labels } = probe;
+    const people = labels.people.length > 1 || labels.people.some((one) => one.annotator !== "page");
+    return [
+      probe.description && el("p", {}, probe.description),
+      el("p", { class: "tally" }, el("span", { class: "tally-yes" }, `${labels.yes} yes`), el("span", { class: "tally-no" }, `${labels.no} no`),
+        labels.conflicts > 0 && el("span", { class: "tally-conflict" }, `${labels.conflicts} in conflict`),
+        labels.gone > 0 && el("span", { class: "muted" }, `${labels.gone} of shots that are gone`)),
+      people && el("p", { class: "muted" }, labels.people.slice(0, 6).map((one) => `${one.annotator} ${one.yes} yes, ${one.no} no`).join(" · ")),
+      el("p", {}, ...this.versionOf(probe)),
+      probe.refused && el("p", { class: "wrong" }, `The last fit does not score: ${probe.refused}. To take it all the same: `,
+        el("code", {}, `needle probe promote ${probe.label} ${probe.latest}`)),
+    ];
+  }
+
+  versionOf(probe) {
+    if (!probe.promoted) return ["Nothing scores by it yet."];
+    const version = el("code", {}, probe.promoted);
+    const when = el("time", { datetime: probe.fitted_at }, stamp(probe.fitted_at));
+    const scores = probe.scored_by === probe.promoted ? "scores" : "takes over (the catalogue is being scored)";
+    const since = probe.labels.since ? `; ${counted(probe.labels.since, "label")} since` : "";
+    if (probe.kind === "zero_shot") {
+      return ["Version ", version, ` ${scores} by the words alone (${probe.queries.map((one) => `“${one}”`).join(", ")}), `, when, since, "."];
+    }
+    return ["Version ", version, ` ${scores}, fitted on ${probe.yes} yes and ${probe.no} no, `, when, since, "."];
+  }
+
+  actionOf(probe) {
+    const state = probe?.fit.state ?? "idle";
+    const { yes = 0, no = 0 } = probe?.labels ?? {};
+    const missing = Math.max(LEAST - yes, 0) + Math.max(LEAST - no, 0);
+    const isNew = !probe?.policy;
+    const bound = probe?.scored ? usualBound(probe) : null;
+    const fit = el("button", { class: "primary", disabled: state === "running" },
+      state === "running" ? "Fitting…" : missing ? "Begin with the words" : `Fit on ${counted(yes + no, "label")}`);
+    const form = el("form", { class: "fit", onsubmit: (event) => { event.preventDefault(); this.fit(isNew); } },
+      isNew && el("label", { class: "narrow", for: "probe-words" }, "Words", this.words),
+      (isNew || !missing || !probe.promoted) && fit,
+      bound !== null && el("button", { type: "button", title: `Shots that score at least ${bound}`,
+        onclick: () => this.page.change({ where: bounded([], probe.label, bound) }) }, `Filter by it: ${probe.at_least[Math.round(bound * 100)]} shots`));
+    const command = el("code", {}, `needle probe fit ${this.judging.label}`);
+    const toGo = missing && probe ? el("p", { class: "muted" }, `A fit needs ${LEAST} of each: ${[yes < LEAST && `${LEAST - yes} more yes`, no < LEAST && `${LEAST - no} more no`].filter(Boolean).join(", ")}.`) : null;
+    return [
+      state === "off" ? el("p", {}, "This service starts no fits: run ", command, ".") : form,
+      toGo,
+      state === "failed" && el("p", { class: "wrong", role: "alert" }, `The fit failed: ${probe.fit.told}`),
+      state !== "off" && el("p", { class: "muted" }, "Labels are also fitted by themselves while ", el("code", {}, "needle dagster"), " runs, or by ", command, "."),
+    ];
+  }
+
+  async fit(isNew) {
+    const { judging } = this;
+    try {
+      this.isAwaited = true;
+      await judging.fit(isNew ? { queries: [this.words.value.trim()].filter(Boolean) } : {});
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      this.isAwaited = false;
+      judging.say("trouble", { text: error.message });
+    }
+  }
+}
+
+function figuresOf(metrics) {
+  return FIGURES.flatMap(([key, name, meaning]) => {
+    const found = Object.entries(metrics).find(([metric]) => (key.endsWith("_") ? metric.startsWith(key) : metric === key));
+    if (!found) return [];
+    const [metric, figure] = found;
+    const range = el("span", { class: "interval", "aria-hidden": "true" });
+    for (const part of ["low", "value", "high"]) range.style.setProperty(`--${part}`, String(Math.min(Math.max(figure[part], 0), 1)));
+    return [el("dt", { title: meaning }, key.endsWith("_") ? `${name}${metric.slice(key.length)}` : name),
+      el("dd", {}, range, el("strong", {}, figure.value.toFixed(2)), el("span", { class: "muted", title: "95 % interval, on held-out labels" },
+        `${figure.low.toFixed(2)}–${figure.high.toFixed(2)}`))];
+  });
+}

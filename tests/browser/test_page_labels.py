@@ -1,0 +1,275 @@
+"""Labelling on the page: from first examples to a filter, by mouse and by keys, alone and with others."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.browser.conftest import HOSTILE, NARROW, QUERY, Desk, OpenDesk, Served, serving
+from tests.pipeline.conftest import Home
+
+FITTED_S = 120_000  # a fit starts Dagster in a process of its own
+
+
+@pytest.fixture(scope="module")
+def service(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A copy of the footage's home of our own, with one probe that scores by its words."""
+    home = Home(tmp_path_factory.mktemp("labels") / "home")
+    shutil.copytree(served.home.path, home.path, symlinks=True)
+    home.run("probe", "fit", "pattern", "--query", QUERY, "--description", HOSTILE)
+    with serving(home) as service:
+        yield service
+
+
+def ask(service: Served, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    data = json.dumps(body).encode() if body else None
+    with urlopen(Request(service.url + path, data, {"content-type": "application/json"}), timeout=30) as answer:
+        document: dict[str, Any] = json.load(answer)
+        return document
+
+
+def feeds(desk: Desk, label: str) -> Any:
+    """The cards of the feeds of a label, once they are there."""
+    desk.open(f"/?label={label}")
+    desk.page.wait_for_selector(".feeds .card")
+    return desk.page.locator(".feeds .card")
+
+
+def focused(desk: Desk) -> str:
+    return str(desk.page.evaluate("document.activeElement.closest('.card')?.dataset.shot"))
+
+
+def where_of(desk: Desk) -> list[str]:
+    return parse_qs(urlsplit(desk.page.url).query).get("where", [])
+
+
+def wait_for_tally(desk: Desk, text: str) -> None:
+    desk.until(f"document.querySelector('.tally')?.innerText.replace(/\\s+/g, ' ').trim() === {json.dumps(text)}")
+
+
+def test_from_first_examples_to_a_filter_by_keyboard(open_desk: OpenDesk, service: Served) -> None:
+    desk = open_desk(service.url).open()
+    page = desk.page
+    desk.keys("l")
+    page.wait_for_selector("#labels-panel .facet")
+    page.focus("#new-label")
+    page.keyboard.type("Big Squares!")
+    assert page.inner_text("#new-label-told") == "kept as big_squares"
+    desk.keys("Enter")
+    page.wait_for_selector("text=Nobody has said yet which shots are big_squares")
+    desk.keys("/")
+    page.keyboard.type(QUERY)
+    desk.keys("Enter")
+    page.wait_for_selector("#cards .thumbs", state="attached")
+    page.evaluate("document.getElementById('show-hidden').click()")
+    desk.keys("ArrowDown")
+    shots = desk.shot_ids()[:5]
+    for key in "yynnn":
+        assert focused(desk) in shots
+        desk.keys(key)
+    page.wait_for_selector(".labelbar >> text=2 yes · 3 no")
+    said = {each["shot_id"]: each for each in ask(service, "/api/labels/big_squares")["shots"]}
+    assert [said[one]["value"] for one in shots] == [True, True, False, False, False]
+    assert {vote["origin"] for each in said.values() for vote in each["votes"]} == {"search"}
+    page.get_by_role("button", name="Feeds").focus()
+    desk.keys("Enter")
+    page.wait_for_selector("#labelling .feed .card")
+    assert page.locator("#labelling .feed h2").all_inner_texts()[0].startswith("Random")
+    desk.keys("ArrowDown", "y")
+    wait_for_tally(desk, "3 yes 3 no")
+    page.get_by_role("button", name="Fit on 6 labels").focus()
+    desk.keys("Enter")
+    page.wait_for_selector("text=fitted on 3 yes and 3 no", timeout=FITTED_S)
+    page.wait_for_selector("#labelling >> text=Top positive", timeout=FITTED_S)
+    assert page.locator("#labelling .feed").count() == 4
+    page.wait_for_selector(".figures >> text=Average precision")
+    page.get_by_role("button", name=re.compile("Filter by it")).focus()
+    desk.keys("Enter")
+    page.wait_for_selector("#cards .card", state="attached")
+    (where,) = where_of(desk)
+    assert re.fullmatch(r"big_squares>=0(\.\d+)?", where)
+    found = ask(service, "/api/search", {"all": [{"probe": where}], "fold": True, "limit": 100})["hits"]
+    assert desk.shot_ids() == [hit["shot_id"] for hit in found][: len(desk.shot_ids())] != []
+    page.locator("#conditions .chip").focus()
+    desk.keys("Enter")
+    page.wait_for_selector("#labelling .feed .card")
+    assert where_of(desk) == []
+
+
+def test_a_fit_from_elsewhere_is_noticed_without_a_reload(open_desk: OpenDesk, service: Served) -> None:
+    desk = open_desk(service.url)
+    cards = feeds(desk, "pattern")
+    version = desk.page.inner_text(".facts-head code")
+    ids = [str(one) for one in cards.evaluate_all("cards => cards.map(card => card.dataset.shot)")]
+    for value, shots in ((True, ids[:4]), (False, ids[-4:])):
+        ask(service, "/api/labels", {"label": "pattern", "shots": shots, "value": value, "annotator": "cy"})
+    service.home.run("probe", "fit", "pattern")
+    desk.page.wait_for_selector("text=fitted on 4 yes and 4 no", timeout=60_000)
+    assert desk.page.inner_text(".facts-head code") != version
+    desk.until(f"!document.querySelector('#labelling .feed [data-shot=\"{ids[0]}\"]')")
+
+
+def test_every_answer_is_kept_with_its_feed_and_can_be_taken_back(open_desk: OpenDesk, service: Served) -> None:
+    desk = open_desk(service.url)
+    feeds(desk, "pattern")
+    before = ask(service, "/api/probes/pattern")["labels"]
+    desk.keys("ArrowDown")
+    first = focused(desk)
+    desk.keys("y", "n")
+    second = focused(desk)
+    desk.keys("s")
+    desk.page.wait_for_selector(f'#labelling [data-shot="{second}"].skipped')
+    wait_for_tally(desk, f"{before['yes'] + 1} yes {before['no'] + 1} no")
+    kept = ask(service, f"/api/labels/pattern?shot={first}")["shots"][0]
+    assert kept["value"] is True and kept["votes"][0]["origin"] == "top_positive"
+    desk.keys("u", "u")
+    wait_for_tally(desk, f"{before['yes']} yes {before['no']} no")
+    assert focused(desk) == first
+    assert ask(service, f"/api/labels/pattern?shot={first}")["shots"][0]["votes"] == []
+    assert desk.page.get_by_role("button", name="Undo").is_disabled()
+
+
+def test_next_shots_come_when_all_have_an_answer(open_desk: OpenDesk, service: Served) -> None:
+    desk = open_desk(service.url)
+    cards = feeds(desk, "pattern")
+    before = set(cards.evaluate_all("cards => cards.map(card => card.dataset.shot)"))
+    desk.keys("ArrowDown")
+    for _ in before:
+        desk.keys("s")
+    desk.until("!document.querySelector('#labelling .feed .skipped')")
+    after = set(cards.evaluate_all("cards => cards.map(card => card.dataset.shot)"))
+    assert after and not before & after, "what was skipped is not offered again"
+
+
+def test_two_people_differ_and_one_settles_it(open_desk: OpenDesk, service: Served) -> None:
+    ann, bob = open_desk(service.url), open_desk(service.url)
+    for desk, name in ((ann, "Ann"), (bob, HOSTILE)):
+        desk.search(label="tiles")
+        desk.page.fill("#annotator", name)
+        desk.page.locator("#annotator").blur()
+    shot = ann.shot_ids()[0]
+    ann.cards().first.locator(".thumb.yes").click()
+    ann.page.wait_for_selector(".labelbar >> text=1 yes · 0 no")
+    bob.cards().first.locator(".thumb.no").click()
+    bob.page.wait_for_selector("#cards .in-conflict")
+    assert bob.cards().first.locator(".votes").inner_text() == f"Ann yes, {HOSTILE} no"
+    ann.page.get_by_role("button", name="Feeds").click()
+    ann.page.wait_for_selector("#labelling >> text=1 shot of which people differ")
+    card = ann.page.locator("#labelling .in-conflict").first
+    assert card.get_attribute("data-shot") == shot
+    card.locator(".thumb.yes").click()
+    ann.until("!document.querySelector('#labelling .in-conflict')")
+    settled = ask(service, f"/api/labels/tiles?shot={shot}")
+    assert settled["conflicts"] == 0 and settled["shots"][0]["value"] is True
+    assert {vote["annotator"] for vote in settled["shots"][0]["votes"]} == {"Ann", HOSTILE}
+    ann.page.locator("#labelling summary").click()
+    ann.page.wait_for_selector("#labelling .review .card.said-yes")
+
+
+def test_the_player_takes_answers(open_desk: OpenDesk, service: Served) -> None:
+    desk = open_desk(service.url)
+    desk.search(label="played")
+    shot = desk.shot_ids()[1]
+    dialog = desk.player(1)
+    desk.keys("y")
+    dialog.locator('.thumb.yes[aria-pressed="true"]').wait_for()
+    desk.keys("n")
+    dialog.locator('.thumb.no[aria-pressed="true"]').wait_for()
+    desk.keys("Escape")
+    desk.page.wait_for_selector(f'#cards [data-shot="{shot}"].said-no')
+    assert "unlike" not in desk.page.url, "n is no 'less like this' while labelling"
+    desk.page.wait_for_selector(".labelbar >> text=0 yes · 1 no")
+    assert ask(service, "/api/labels/played")["no"] == 1
+    desk.page.get_by_role("button", name="Stop").click()
+    assert desk.page.locator("#cards .thumbs").count() == 0 and "label=" not in desk.page.url
+
+
+def test_a_facet_counts_narrows_and_stands_in_the_address(open_desk: OpenDesk, service: Served) -> None:
+    desk = open_desk(service.url)
+    desk.search()
+    page = desk.page
+    desk.page.click("#labels")
+    row = page.locator(".facet", has_text="pattern")
+    counts = ask(service, "/api/probes/pattern")["at_least"]
+    slider = row.get_by_role("slider")
+    slider.fill("30")
+    assert row.locator(".count").inner_text() == str(counts[30])
+    desk.until("location.search.includes('pattern')")
+    assert where_of(desk) == ["pattern>=0.3"] and row.get_by_role("checkbox").is_checked()
+    slider.focus()
+    desk.keys("ArrowRight")
+    desk.until("location.search.includes('0.31')")
+    page.reload()
+    page.wait_for_selector("#conditions .chip")
+    assert "pattern>=0.31" in page.inner_text("#conditions")
+    page.click("#labels")
+    page.wait_for_selector(".facet.on")
+    assert row.get_by_role("slider").input_value() == "31"
+    row.get_by_role("checkbox").uncheck()
+    page.locator("#conditions .chip").wait_for(state="detached")
+    assert where_of(desk) == [] and parse_qs(urlsplit(page.url).query)["q"] == [QUERY]
+
+
+def test_names_and_descriptions_are_text(open_desk: OpenDesk, service: Served) -> None:
+    desk = open_desk(service.url)
+    desk.open(f"/?label={quote(HOSTILE)}")
+    desk.page.wait_for_selector("#notice >> text=cannot be a label")
+    assert HOSTILE in desk.page.inner_text("#notice")
+    feeds(desk, "pattern")
+    assert HOSTILE in desk.page.inner_text(".facts-head")
+    assert desk.page.locator("main img:not([src^='/media/'])").count() == 0
+
+
+def test_who_does_not_label_loads_nothing_of_it(open_desk: OpenDesk, service: Served) -> None:
+    desk = open_desk(service.url)
+    desk.search()
+    desk.page.wait_for_load_state("networkidle")
+    names = {"labelling.js", "labelview.js", "judging.js", "probefacts.js", "thumbs.js", "labels.css"}
+    assert not [one for one in desk.requests if one.removeprefix("/page/") in names or one.startswith("/api/probes")]
+
+
+@pytest.mark.parametrize("state", ["feeds", "conflict", "results", "facets", "new"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_labelling_fits_a_narrow_screen_and_axe(open_desk: OpenDesk, service: Served, state: str, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    narrow = scheme == "light"
+    options: dict[str, Any] = {"size": NARROW, "has_touch": True} if narrow else {}
+    desk = open_desk(service.url, color_scheme=scheme, **options)
+    match state:
+        case "new":
+            desk.open("/?label=nothing_yet")
+            desk.page.wait_for_selector("#probe-words")
+        case "results":
+            desk.search(label="pattern")
+            desk.cards().first.locator(".thumbs").wait_for()
+        case "facets":
+            desk.search()
+            desk.page.click("#labels")
+            desk.page.wait_for_selector(".facet")
+        case _:
+            if state == "conflict":
+                shot = ask(service, "/api/probes/pattern/feeds?count=1")["feeds"]["random"][0]["shot_id"]
+                for who, value in (("ann", True), ("bob", False)):
+                    body = {"label": "pattern", "shots": [shot], "value": value, "annotator": who}
+                    ask(service, "/api/labels", body)
+            cards = feeds(desk, "pattern")
+            cards.first.locator(".thumb.later").focus()
+            if state == "conflict":
+                desk.page.wait_for_selector("#labelling .in-conflict")
+    assert desk.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    found = Axe().run(desk.page).response["violations"]
+    serious = [
+        (one["id"], node["html"][:150], node.get("failureSummary", "")[:200])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+    assert not serious
