@@ -24,13 +24,23 @@ from assets.reports import (
 )
 from assets.resources import Needle
 from assets.shots import shots_asset
-from assets.training import caption_pairs_asset
+from assets.training import caption_pairs_asset, encoder_asset
+from assets.upgrade import (
+    candidate_embeddings_asset,
+    candidate_index,
+    candidate_probes,
+    encoder_comparison,
+    live_encoder,
+)
 from assets.videos import videos_asset
 from ops.core.settings import Settings, load_settings
 from ops.dialogue.recipe import dialogue_recipe
 from ops.embeddings.encoder import resolve_encoder
+from ops.embeddings.pins import EncoderPins
 from ops.probes.definitions import definitions_of
 from ops.shots.segment import detector_version
+from ops.training.definitions import definitions_of as encoders_of
+from ops.training.version import code_version
 
 
 def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
@@ -38,6 +48,11 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
     partitions = partitions_of(settings)
     encoder_id = resolve_encoder(settings).encoder_id
     probes = definitions_of(settings)
+    candidate = EncoderPins(settings.home).succession().candidate
+    encoders, fits = encoders_of(settings), code_version()
+    made_by = [
+        dg.AssetKey(["encoder", name]) for name in encoders if candidate and candidate.spec == f"finetuned:{name}"
+    ]
     return dg.Definitions(
         assets=[
             videos_asset(partitions),
@@ -49,6 +64,12 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
             dialogue_index,
             catalogue_report,
             caption_pairs_asset(partitions),
+            *(encoder_asset(definition, fits) for definition in encoders.values()),
+            candidate_embeddings_asset(partitions, candidate.encoder_id if candidate else "", made_by),
+            candidate_index,
+            candidate_probes,
+            encoder_comparison,
+            live_encoder,
             labels,
             *(asset for probe in probes.values() for asset in probe_assets(probe, encoder_id)),
             *(few_shot_report_asset(probe) for probe in probes.values()),

@@ -1,9 +1,10 @@
-"""``caption_pairs``: what encoders are fine-tuned on."""
+"""``caption_pairs``: what encoders are fine-tuned on; and for each encoder of encoders.yaml ``encoder/<name>``."""
 
 import dagster as dg
 
 from assets.automation import PER_VIDEO
 from assets.resources import Needle
+from ops.training.definitions import EncoderDefinition
 
 
 def caption_pairs_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
@@ -28,3 +29,22 @@ def caption_pairs_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDe
         )
 
     return caption_pairs
+
+
+def encoder_asset(definition: EncoderDefinition, code_version: str) -> dg.AssetsDefinition:
+    """A fine-tuned encoder; nothing fits it but a person, for a fit is long and its data were chosen."""
+
+    @dg.asset(
+        key=dg.AssetKey(["encoder", definition.name]),
+        deps=["caption_pairs"],
+        group_name="training",
+        code_version=f"{definition.fit.digest()}-{code_version}",
+        kinds={"pytorch"},
+        description=f"finetuned:{definition.name}, by the recipe {definition.recipe} from {definition.fit.base}.",
+    )
+    def encoder(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
+        from ops.training.build import build_encoder
+
+        return needle.record(context, build_encoder(needle.settings, definition.name, needle.now(), needle.progress))
+
+    return encoder

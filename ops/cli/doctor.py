@@ -14,7 +14,7 @@ from ops.cli.main import EXIT_FAILED
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.core.errors import NeedleError, NotFoundError, StorageError
 from ops.core.settings import Settings, describe_settings
-from ops.embeddings.encoder import resolve_encoder
+from ops.embeddings.encoder import resolve_encoder, setting_against_live
 from ops.index.build import index_is_current
 from ops.videos.objects import is_remote, list_objects
 
@@ -28,7 +28,7 @@ def command(as_json: bool, **options: Any) -> int:
     \b
     Example: needle doctor
     """
-    settings = settings_from(options)
+    settings = settings_from(options, follows_live=False)  # a contradiction is one of the things it tells
     given = {name: value for name, value in options.items() if name in Settings.model_fields}
     rows = describe_settings(**given)
     checks = [_checked(name, check, settings) for name, check in CHECKS.items()]
@@ -72,7 +72,8 @@ def _storage(settings: Settings) -> str:
 
 def _encoder(settings: Settings) -> str:
     encoder = resolve_encoder(settings)
-    return f"{encoder.encoder_id} ({encoder.reason})"
+    told = setting_against_live(settings)
+    return f"{encoder.encoder_id} ({encoder.reason}{'; ' if told else ''}{told})"
 
 
 def _index(settings: Settings) -> str:

@@ -9,7 +9,7 @@ import click
 
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.core.errors import UsageError
-from ops.embeddings.encoder import load_encoder, resolve_encoder
+from ops.embeddings.encoder import load_encoder, resolve_encoder, resolve_spec
 from ops.training.evaluate import evaluate_captions, evaluate_footage
 
 
@@ -26,8 +26,10 @@ def command(captions: Path | None, footage: Path | None, as_json: bool, **option
     """
     if (captions is None) == (footage is None):
         raise UsageError("give one of --captions FILE.parquet and --footage DIR")
-    settings = settings_from(options)
-    encoder = load_encoder(resolve_encoder(settings).encoder_id, settings.home)
+    named = options["encoder"] if options["encoder"] not in (None, "auto") else None
+    settings = settings_from(options, follows_live=named is None)
+    resolved = resolve_spec(named, settings.home) if named else resolve_encoder(settings)
+    encoder = load_encoder(resolved.encoder_id, settings.home)
     if captions is not None:
         result = evaluate_captions(captions, encoder)
     else:

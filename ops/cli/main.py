@@ -26,6 +26,7 @@ COMMANDS = {
     "probe": "ops.cli.probe",
     "train": "ops.cli.train",
     "evaluate": "ops.cli.evaluate",
+    "upgrade": "ops.cli.upgrade",
     "forget": "ops.cli.forget",
     "serve": "ops.cli.serve",
     "dagster": "ops.cli.dagster",

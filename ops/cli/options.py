@@ -98,12 +98,32 @@ def query_from(text: str, limit: int, options: dict[str, Any]) -> Query:
     )
 
 
-def settings_from(options: dict[str, Any]) -> Settings:
-    """Settings with the command's options on top, also for the processes that the command starts."""
+def settings_from(options: dict[str, Any], *, follows_live: bool = True) -> Settings:
+    """Settings with the command's options on top, also for the processes that the command starts.
+
+    Unless the command is about encoders other than the live one (not ``follows_live``), an option ``--encoder`` or a
+    setting that contradicts it is refused, and a setting that an upgrade has replaced is told. Raises ``UsageError``.
+    """
     given = {name: value for name, value in options.items() if name in Settings.model_fields and value is not None}
     settings = load_settings(**given)
+    if follows_live:
+        _require_live(settings, given.get("encoder", "auto"))
     export_settings(given)
     return settings
+
+
+def _require_live(settings: Settings, asked: str) -> None:
+    from ops.embeddings.encoder import setting_against_live
+    from ops.embeddings.pins import EncoderPins
+
+    live = EncoderPins(settings.home).succession().live
+    if live and asked not in ("auto", live.spec):
+        raise UsageError(
+            f"--encoder {asked}: {live.spec} is live in {settings.home} since {live.since}; "
+            f"`needle upgrade --encoder {asked}` makes another one live"
+        )
+    if note := setting_against_live(settings):
+        click.echo(f"needle: {note}", err=True)
 
 
 def print_json(document: Any) -> None:

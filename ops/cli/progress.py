@@ -24,6 +24,7 @@ TITLES = {
     "training": "Training",
     "validation": "Validation",
     "dialogue_index": "Dialogue index",
+    "comparison": "Comparison",
 }
 
 
@@ -73,6 +74,8 @@ class Bars:
         self.bars.update(task.id, advance=amount, rate=rate)
 
     def set_aside(self, stage: str, thing: str, reason: str) -> None:
+        if (thing, reason) in self.aside:  # two steps of one run may look at the same thing
+            return
         self.aside.append((thing, reason))
         count = len(self.aside)
         self.bars.update(self.tasks[stage], aside=f"[yellow]{count} set aside")

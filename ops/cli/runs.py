@@ -24,7 +24,7 @@ from uuid import uuid4
 import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
 
 from ops.cli.progress import Bars
-from ops.core.errors import NeedleError
+from ops.core.errors import NeedleError, UsageError
 from ops.core.locks import if_free
 from ops.core.settings import CHECKOUT, Settings
 from ops.core.storage import atomic_path
@@ -53,6 +53,12 @@ def interrupted_ingests(settings: Settings) -> list[Interrupted]:
         if record is not None:
             dead.append(Interrupted(marker=marker, **record))
     return dead
+
+
+def ingests_at_work(settings: Settings) -> int:
+    """How many ingests (and probe fits, and fits of encoders) of the command line run now on this home."""
+    markers = (settings.home / "ingests").glob("*.json")
+    return sum(_record_of(marker) is None and marker.exists() for marker in markers)
 
 
 def _record_of(marker: Path) -> dict[str, list[str]] | None:
@@ -89,8 +95,12 @@ def run_pipeline(
     interrupted: Sequence[Interrupted],
     bars: Bars,
     last: Sequence[str] = (),
+    *,
+    partitioned: Sequence[str] = PARTITIONED,
+    indexes: Sequence[str] = INDEXES,
+    started_by: str = "needle ingest",
 ) -> None:
-    """Materialise everything for exactly these partitions, then the indexes and the assets named in ``last``.
+    """Materialise ``partitioned`` for exactly these partitions, then ``indexes`` and the assets named in ``last``.
 
     Raises ``NeedleError`` where a step failed; the message is the step's own.
     """
@@ -108,11 +118,13 @@ def run_pipeline(
         definitions = build_definitions(settings, Needle(bars))
         ordered = ensure_partitions(instance, partitions_of(settings), partitions)
         ranges = key_ranges(partitions, ordered)
-        with marked(settings, partitions) as note:
+        by = {"needle/started_by": started_by}
+        # Of an upgrade the next ingest has nothing to finish: the next upgrade has.
+        with marked(settings, partitions if partitioned is PARTITIONED else ()) as note:
             for start, end in ranges[:-1]:
-                execute(definitions, instance, PARTITIONED, range_tags(start, end), note)
-            tags = range_tags(*ranges[-1]) if ranges else {}
-            execute(definitions, instance, (*(PARTITIONED if ranges else ()), *INDEXES, *last), tags, note)
+                execute(definitions, instance, partitioned, {**by, **range_tags(start, end)}, note)
+            tags = {**by, **(range_tags(*ranges[-1]) if ranges else {})}
+            execute(definitions, instance, (*(partitioned if ranges else ()), *indexes, *last), tags, note)
     for ingest in interrupted:
         ingest.marker.unlink(missing_ok=True)
     clear_scratch(settings)
@@ -145,7 +157,10 @@ def execute(
     tags: dict[str, str],
     note: Callable[[str], None],
 ) -> None:
-    """One run of the named assets and their checks, under an id that is noted before it starts."""
+    """One run of the named assets and their checks, under an id that is noted before it starts.
+
+    Raises ``NeedleError`` where a step or a check failed, ``UsageError`` where a step was asked for nonsense.
+    """
     import dagster as dg
 
     run_id = str(uuid4())
@@ -163,6 +178,8 @@ def execute(
     if not result.success:
         reasons = [event.step_failure_data.error for event in failed if event.is_step_failure]
         causes = [(error.cause or error).message.strip() for error in reasons if error]
+        if any((error.cause or error).cls_name in ("UsageError", "SettingsError") for error in reasons if error):
+            raise UsageError("; ".join(cause.partition(": ")[2] or cause for cause in causes))
         raise NeedleError(f"the run {run_id} failed: {'; '.join(causes) or failed[0].message}")
     broken = [check.check_name for check in result.get_asset_check_evaluations() if not check.passed]
     if broken:

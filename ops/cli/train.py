@@ -42,23 +42,23 @@ CHANGES = ("base", "epochs", "batch", "micro_batch", "learning_rate", "pooling",
 def command(
     recipe: str, data: tuple[Path, ...], name: str, threads: int | None, as_json: bool, **options: Any
 ) -> int | None:
-    """Fine-tune an encoder; use it as NEEDLE_ENCODER=finetuned:NAME.
+    """Fine-tune an encoder, as the Dagster asset encoder/NAME; `needle upgrade --encoder finetuned:NAME` makes it live.
 
     \b
     Example: needle train --recipe lit_temporal --data ~/footage
     """
-    from ops.training.train import train
+    from ops.cli.train_runs import train_as_asset
 
     wanted = recipe_of(recipe, **{name: options.pop(name) for name in CHANGES})
     settings = settings_from(options)
     if settings.engine != "local":
         raise UsageError("training on Ray is not built yet: use --engine local")
     with Bars() as bars:
-        made = train(settings, wanted, data, datetime.now(UTC), bars, name=name, threads=threads)
+        made = train_as_asset(settings, wanted, data, datetime.now(UTC), bars, name=name, threads=threads)
     if as_json:
         print_json({"name": made.name, "encoder_id": made.encoder_id, "folder": str(made.folder), **made.lineage})
     else:
         what = "made" if made.is_new else "was there already, of the same recipe, data and code"
         click.echo(f"{made.encoder_id}: {what} ({made.lineage['steps']} steps, loss {made.lineage['last_loss']:.3f})")
-        click.echo(f"next: NEEDLE_ENCODER=finetuned:{made.name} needle evaluate --footage DIR", err=True)
+        click.echo(f"next: needle upgrade --encoder finetuned:{made.name}", err=True)
     return EXIT_SET_ASIDE if bars.aside else None

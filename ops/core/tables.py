@@ -143,6 +143,8 @@ CAPTION_PAIRS = _schema(
 
 SCORES = "probe_scores"
 """Family of the tables of probes' scores, one a probe."""
+KEPT_SCORES = "kept_scores"
+"""Family of the scores of encoders that are not live, ``kept_scores/<encoder_id>/<probe>``: the next and the last."""
 
 _KEYS = {
     "videos": "video_id",
@@ -153,6 +155,7 @@ _KEYS = {
     "subtitles": "subtitle_id",
     "labels": "label_id",
     "probe_scores": "shot_id",
+    "kept_scores": "shot_id",
     "caption_pairs": "pair_id",
 }
 _SCHEMAS = {
@@ -164,6 +167,7 @@ _SCHEMAS = {
     "subtitles": SUBTITLES,
     "labels": LABELS,
     "probe_scores": PROBE_SCORES,
+    "kept_scores": PROBE_SCORES,
     "caption_pairs": CAPTION_PAIRS,
 }
 

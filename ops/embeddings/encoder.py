@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.core.errors import EncoderError
+from ops.core.errors import EncoderError, SettingsError
 from ops.core.settings import Settings
 from ops.embeddings.pins import EncoderPins
 
@@ -70,21 +70,48 @@ class ResolvedEncoder:
 
 
 def resolve_encoder(settings: Settings, *, endpoint: str | None = None) -> ResolvedEncoder:
-    """The encoder of a home. ``auto`` is decided within five seconds at first use and pinned in ``encoder.json``.
+    """The encoder of a home: the live one since an upgrade, else the one that NEEDLE_ENCODER names.
 
-    Costs a few ``stat`` calls once the id is known. The first time, weights are hashed (and, for
-    open_clip, downloaded if need be). ``endpoint`` overrides the address of the model hub. Raises
-    ``EncoderError`` for a spec that names nothing usable.
+    ``auto`` is decided within five seconds at first use and pinned in ``encoder.json``. Costs a few ``stat`` calls
+    once the id is known. The first time, weights are hashed (and, for open_clip, downloaded if need be).
+    ``endpoint`` overrides the address of the model hub. Raises ``EncoderError`` for a spec that names nothing usable.
     """
     pins = EncoderPins(settings.home)
+    if live := pins.succession().live:
+        return ResolvedEncoder(spec=live.spec, encoder_id=live.encoder_id, reason=f"live since {live.since}")
     spec, reason = settings.encoder, "NEEDLE_ENCODER names it"
     if spec == "auto":
         spec, reason = pins.auto() or _decide(pins, endpoint)
+    return resolve_spec(spec, settings.home, reason)
+
+
+def resolve_spec(spec: str, home: Path, reason: str = "it was asked for") -> ResolvedEncoder:
+    """The encoder of a spec, whichever is live. Raises ``EncoderError`` for a spec that names nothing usable."""
+    pins = EncoderPins(home)
     encoder_id = pins.id_of(spec)
     if encoder_id is None:
-        encoder_id, files = _identify(spec, settings.home)
+        encoder_id, files = _identify(spec, home)
         pins.record(encoder_id, spec, files)
     return ResolvedEncoder(spec=spec, encoder_id=encoder_id, reason=reason)
+
+
+def setting_against_live(settings: Settings) -> str:
+    """What people should know of NEEDLE_ENCODER in a home where an upgrade decided; empty where it agrees.
+
+    A setting that says what an upgrade has replaced is out of date: the live encoder counts, and the text says so.
+    Raises ``SettingsError`` where it names an encoder that never was live: footage would be embedded twice, and one
+    half of it never found.
+    """
+    succession = EncoderPins(settings.home).succession()
+    live = succession.live
+    if live is None or settings.encoder in ("auto", live.spec):
+        return ""
+    told = f"NEEDLE_ENCODER = {settings.encoder!r}, but {live.spec} is live in {settings.home} since {live.since}"
+    if settings.encoder in succession.superseded:
+        return f"{told}, and counts: unset NEEDLE_ENCODER; `needle upgrade` changes what is live"
+    raise SettingsError(
+        f"{told}: unset NEEDLE_ENCODER, or make it live with `needle upgrade --encoder {settings.encoder}`"
+    )
 
 
 def load_encoder(

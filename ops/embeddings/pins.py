@@ -1,19 +1,64 @@
-"""What a home knows of its encoders: which spec each id stands for, and what ``auto`` was decided to be.
+"""What a home knows of its encoders: which spec each id stands for, what ``auto`` was decided to be, which is live.
 
 Stands alone because every process of an installation must mean the same encoder, and must find that out
-in milliseconds: one small JSON file, ``<home>/encoder.json``, replaced atomically under a lock.
+in milliseconds: one small JSON file, ``<home>/encoder.json``, replaced atomically under a lock. Replacing it is
+how ``needle upgrade`` switches.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ops.core.errors import EncoderError
 from ops.core.locks import exclusive
 from ops.core.storage import atomic_path
 from ops.embeddings.weights import fingerprint_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reign:
+    """An encoder that is or was live: its spec and id, since when (ISO 8601), and why it came."""
+
+    spec: str
+    encoder_id: str
+    since: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """An encoder that is to become live. ``force`` is a person's reason to take it whatever the check says."""
+
+    spec: str
+    encoder_id: str
+    how: Literal["upgrade", "rollback"] = "upgrade"
+    force: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Succession:
+    """Which encoder is live since the first upgrade; before that, ``live`` is ``None`` and the setting decides.
+
+    ``previous`` is what a rollback goes back to, ``undone`` what one came from. ``superseded`` are the specs that
+    upgrades have replaced: where NEEDLE_ENCODER still says one of them, it is out of date and does not count.
+    ``retired`` are ids whose vectors and index may go. ``settled`` is false from a switch until the records, features
+    and scores that follow it are made.
+    """
+
+    live: Reign | None = None
+    previous: Reign | None = None
+    undone: Reign | None = None
+    candidate: Candidate | None = None
+    superseded: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()
+    settled: bool = True
+
+
+_REIGNS = ("live", "previous", "undone")
 
 
 class EncoderPins:
@@ -61,20 +106,57 @@ class EncoderPins:
                 content["encoders"][encoder_id] = entry
                 self._write(content)
 
+    def succession(self) -> Succession:
+        """Which encoder is live, which was before, and which may follow."""
+        return _succession_of(self._read()["succession"], self.path)
+
+    def change_succession(self, change: Callable[[Succession], Succession]) -> Succession:
+        """Replace the succession by ``change`` of it, atomically: who reads sees the one before or the one after."""
+        with exclusive(self.path.with_suffix(".lock")):
+            content = self._read()
+            before = _succession_of(content["succession"], self.path)
+            after = change(before)
+            if after != before:
+                content["succession"] = asdict(after)
+                self._write(content)
+            return after
+
     def _read(self) -> dict[str, Any]:
         try:
             content = json.loads(self.path.read_text())
-            return {"auto": content["auto"], "encoders": dict(content["encoders"])}
+            known = {"auto": content["auto"], "encoders": dict(content["encoders"])}
+            return {**known, "succession": content.get("succession")}
         except FileNotFoundError:
-            return {"auto": None, "encoders": {}}
+            return {"auto": None, "encoders": {}, "succession": None}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise EncoderError(
                 f"{self.path} cannot be read ({error}): delete it, and the encoder is chosen anew"
             ) from error
 
     def _write(self, content: dict[str, Any]) -> None:
+        content = {name: value for name, value in content.items() if name != "succession" or value}
         with atomic_path(self.path) as temporary:
             temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def _succession_of(content: dict[str, Any] | None, path: Path) -> Succession:
+    try:
+        if content is None:
+            return Succession()
+        live, previous, undone = (Reign(**told) if (told := content[name]) else None for name in _REIGNS)
+        return Succession(
+            live=live,
+            previous=previous,
+            undone=undone,
+            candidate=Candidate(**content["candidate"]) if content["candidate"] else None,
+            superseded=tuple(content["superseded"]),
+            retired=tuple(content["retired"]),
+            settled=bool(content["settled"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise EncoderError(
+            f"{path} cannot be read ({error}): delete it, and NEEDLE_ENCODER decides again which encoder is live"
+        ) from error
 
 
 def _is_unchanged(marks: list[list[object]]) -> bool:

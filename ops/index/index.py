@@ -44,6 +44,7 @@ __all__ = [
     "IndexRow",
     "VectorIndex",
     "current_version",
+    "drop_index",
     "drop_old_versions",
     "open_index",
     "publish",
@@ -320,6 +321,13 @@ def drop_old_versions(settings: Settings, encoder_id: str) -> None:
     versions = _versions_of(settings, encoder_id)
     with exclusive(_lock_of(settings, encoder_id)):
         versions.drop_old()
+
+
+def drop_index(settings: Settings, encoder_id: str) -> None:
+    """Delete every version of the index of an encoder that is not used any more."""
+    versions = _versions_of(settings, encoder_id)
+    with exclusive(_lock_of(settings, encoder_id)):
+        versions.drop_all()
 
 
 def _lock_of(settings: Settings, encoder_id: str) -> Path:

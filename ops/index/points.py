@@ -117,6 +117,9 @@ class Versions(Protocol):
     def drop_old(self) -> None:
         """Delete every version but the current one; on disk, those in use as soon as nobody uses them."""
 
+    def drop_all(self) -> None:
+        """Delete every version, the current one too; who has one open goes on reading it, on disk."""
+
     def open(self, version: str) -> PointStore:
         """Open a complete version. Raises ``VectorIndexError`` where it is missing or broken."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -31,7 +31,7 @@ from ops.probes.fit import (
 )
 from ops.probes.folds import groups_of
 from ops.probes.labels import Tally, labels_digest, labels_known, standing_of
-from ops.probes.promotion import reason_against
+from ops.probes.promotion import reason_against, worse_on_the_same
 from ops.probes.vectors import catalogue_digest, catalogue_text_scores, labelled_shots
 from ops.probes.versions import (
     ProbeState,
@@ -39,10 +39,14 @@ from ops.probes.versions import (
     Verdict,
     change_state,
     has_version,
+    promoted_version,
     read_state,
     read_version,
     write_version,
 )
+
+LEAST_GROUPS = 5
+"""Drawn from fewer groups, an interval is made of so few different draws that chance often looks like a loss."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +187,71 @@ def _decided(settings: Settings, before: ProbeState, version: ProbeVersion, give
     )
     promoted = before.promoted if against else version.version
     return ProbeState(promoted=promoted, latest=version.version, verdicts=(*before.verdicts, verdict))
+
+
+def refit_probe(
+    settings: Settings,
+    encoder_id: str,
+    label: str,
+    now: datetime,
+    progress: Progress,
+    encode: TextEncoder | None = None,
+) -> StepReport:
+    """Fit the probe on the vectors of an encoder that is not live, as what will score the catalogue when it is.
+
+    A no-op where it is fitted so already; what the live encoder's probe does is left as it is. The check
+    ``not_worse`` compares the two on the same labels. ``encode`` and errors as of :func:`build_probe`.
+    """
+    with settings.working():
+        given = _input(settings, encoder_id, label)
+        name = _name(settings, given)
+        is_new = not has_version(settings, label, name)
+        progress.start(f"probe {label}", 1, "fits")
+        if is_new:
+            write_version(settings, _fitted(settings, given, now, encode or _text_encoder(settings, encoder_id)))
+        version = read_version(settings, label, name)
+        against = reason_against_refit(settings, label, version)
+        state = change_state(settings, label, lambda before: _taken(before, version, against, now), encoder_id)
+        progress.advance(f"probe {label}")
+        progress.finish(f"probe {label}")
+    report = _report(version, state, changed=int(is_new))
+    check = CheckOutcome(name="not_worse", passed=not against, details={"label": label, "why": against})
+    return replace(report, checks=[check])
+
+
+def refit_is_current(settings: Settings, encoder_id: str, label: str) -> bool:
+    """Whether the encoder's own state has a fit of the present labels, vectors and definition."""
+    name = _name(settings, _input(settings, encoder_id, label))
+    state = read_state(settings, label, encoder_id)
+    return state.latest == state.promoted == name
+
+
+def reason_against_refit(settings: Settings, label: str, new: ProbeVersion) -> str:
+    """Why a probe on another encoder's vectors is worse than the live one on the same labels; empty where it is not."""
+    old = promoted_version(settings, label)
+    if old is None or old.version == new.version:
+        return ""
+    shots = _input(settings, new.encoder_id, label).shots
+    groups = _groups(shots)
+    if len(set(groups.values())) < LEAST_GROUPS:
+        groups = {shot.shot_id: number for number, shot in enumerate(shots)}
+    # Only what was held out counts: the old fit's own scores would be of the old encoder's vectors.
+    return worse_on_the_same(new, old.held_out, groups)
+
+
+def _taken(before: ProbeState, version: ProbeVersion, against: str, now: datetime) -> ProbeState:
+    """The state with a version that comes with its encoder, whatever the rule says: the upgrade's check decides."""
+    if before.latest == before.promoted == version.version:
+        return before
+    verdict = Verdict(
+        version=version.version,
+        over=before.promoted,
+        promoted=True,
+        reason=f"it comes with its encoder, though {against}" if against else "it comes with its encoder",
+        by="rule",
+        at=now.isoformat(timespec="seconds"),
+    )
+    return ProbeState(promoted=version.version, latest=version.version, verdicts=(*before.verdicts, verdict))
 
 
 def scores_unseen(old: ProbeVersion, shots: list[LabelledShot]) -> dict[str, float]:

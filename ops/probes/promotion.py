@@ -27,17 +27,8 @@ def reason_against(
     """
     if new.kind == "zero_shot" and old.kind == "logistic" and new.encoder_id == old.encoder_id:
         return f"it is the words alone: of the {old.yes + old.no} labels it had, {new.yes + new.no} are left"
-    shared = [shot for shot in new.held_out if shot in old_scores]
-    truths = np.array([new.truths[shot] for shot in shared], bool)
-    if len(set(truths.tolist())) == 2:
-        scores = [np.array([of[shot] for shot in shared]) for of in (new.held_out, old_scores)]
-        numbers = np.array([groups[shot] for shot in shared], np.int64)
-        gain = paired_gain(scores[0], scores[1], truths, numbers)
-        if gain.high < 0:
-            return (
-                f"average precision on the same {len(shared)} labels changes by {gain.value:+.3f} "
-                f"({gain.low:+.3f} to {gain.high:+.3f})"
-            )
+    if found := worse_on_the_same(new, old_scores, groups):
+        return found
     now, then = new.metrics.get("roc_auc"), old.metrics.get("roc_auc")
     if now and then and now.high < then.low:
         return (
@@ -46,6 +37,22 @@ def reason_against(
             "look at the labels that came since"
         )
     return ""
+
+
+def worse_on_the_same(new: ProbeVersion, old_scores: Mapping[str, float], groups: Mapping[str, int]) -> str:
+    """Why ``new`` is worse than ``old_scores`` on the labels held out of both; empty where it may be chance."""
+    shared = [shot for shot in new.held_out if shot in old_scores]
+    truths = np.array([new.truths[shot] for shot in shared], bool)
+    if len(set(truths.tolist())) < 2:
+        return ""
+    scores = [np.array([of[shot] for shot in shared]) for of in (new.held_out, old_scores)]
+    gain = paired_gain(scores[0], scores[1], truths, np.array([groups[shot] for shot in shared], np.int64))
+    if gain.high >= 0:
+        return ""
+    return (
+        f"average precision on the same {len(shared)} labels changes by {gain.value:+.3f} "
+        f"({gain.low:+.3f} to {gain.high:+.3f})"
+    )
 
 
 def paired_gain(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ops.core.errors import NeedleError
 from ops.core.settings import Settings
-from ops.core.tables import PROBE_SCORES, SCORES, TIMESTAMP, digest_of
+from ops.core.tables import KEPT_SCORES, PROBE_SCORES, SCORES, TIMESTAMP, digest_of
 from ops.core.types import Progress, StepReport
 from ops.embeddings.build import matrix_of
 from ops.embeddings.build import table_of as vectors_of
@@ -32,6 +32,11 @@ BLOCK = 16_384
 def table_of(label: str) -> str:
     """Name of the lake table that holds a probe's scores."""
     return f"{SCORES}/{label}"
+
+
+def kept_table(encoder_id: str, label: str) -> str:
+    """Name of the lake table that holds a probe's scores for an encoder that is not live."""
+    return f"{KEPT_SCORES}/{encoder_id}/{label}"
 
 
 def score_blocks(
@@ -57,31 +62,57 @@ def build_scores(settings: Settings, label: str, now: datetime, progress: Progre
     """
     with settings.working():
         version = promoted_version(settings, label)
-        table = table_of(label)
-        names = settings.lake.partitions(vectors_of(version.encoder_id)) if version else []
-        progress.start(f"scores {label}", len(names), "partitions")
-        changed, there = 0, set(settings.lake.partitions(table))
-        for partition in names:
-            if version and (partition not in there or not _is_current(settings, version, partition)):
-                rows = settings.lake.read(vectors_of(version.encoder_id), [partition])
-                changed += settings.lake.write(table, partition, _scored(version, rows, now))
-            progress.advance(f"scores {label}")
-        if version:
-            for stale in there - set(names):
-                settings.lake.delete(table, stale)
-                changed += 1
-        progress.finish(f"scores {label}")
-        return _report(settings, version, table, changed)
+        return _build(settings, label, version, table_of(label), now, progress)
 
 
-def scores_are_current(settings: Settings, label: str) -> bool:
-    """Whether every vector is scored by the probe's promoted version; true for a probe that has none."""
-    version = promoted_version(settings, label)
+def build_kept_scores(settings: Settings, encoder_id: str, label: str, now: datetime, progress: Progress) -> StepReport:
+    """As :func:`build_scores`, by the encoder's own version, into the table that is kept for that encoder."""
+    with settings.working():
+        version = promoted_version(settings, label, encoder_id)
+        return _build(settings, label, version, kept_table(encoder_id, label), now, progress)
+
+
+def keep_scores(settings: Settings, encoder_id: str, label: str) -> None:
+    """Copy a probe's scores to where they are kept for an encoder; the caller holds the work lock."""
+    kept, lake = kept_table(encoder_id, label), settings.lake
+    names = lake.partitions(table_of(label))
+    for partition in names:
+        lake.write(kept, partition, lake.read(table_of(label), [partition]))
+    for stale in set(lake.partitions(kept)) - set(names):
+        lake.delete(kept, stale)
+
+
+def _build(
+    settings: Settings, label: str, version: ProbeVersion | None, table: str, now: datetime, progress: Progress
+) -> StepReport:
+    names = settings.lake.partitions(vectors_of(version.encoder_id)) if version else []
+    progress.start(f"scores {label}", len(names), "partitions")
+    changed, there = 0, set(settings.lake.partitions(table))
+    for partition in names:
+        if version and (partition not in there or not _is_current(settings, version, table, partition)):
+            rows = settings.lake.read(vectors_of(version.encoder_id), [partition])
+            changed += settings.lake.write(table, partition, _scored(version, rows, now))
+        progress.advance(f"scores {label}")
+    if version:
+        for stale in there - set(names):
+            settings.lake.delete(table, stale)
+            changed += 1
+    progress.finish(f"scores {label}")
+    return _report(settings, version, table, changed)
+
+
+def scores_are_current(settings: Settings, label: str, kept_for: str = "") -> bool:
+    """Whether every vector is scored by the probe's promoted version; true for a probe that has none.
+
+    ``kept_for`` asks of the scores that are kept for another encoder than the live one.
+    """
+    version = promoted_version(settings, label, kept_for)
     if version is None:
         return True
+    table = kept_table(kept_for, label) if kept_for else table_of(label)
     names = settings.lake.partitions(vectors_of(version.encoder_id))
-    same = set(names) == set(settings.lake.partitions(table_of(label)))
-    return same and all(_is_current(settings, version, partition) for partition in names)
+    same = set(names) == set(settings.lake.partitions(table))
+    return same and all(_is_current(settings, version, table, partition) for partition in names)
 
 
 def probes_to_score(settings: Settings) -> list[str]:
@@ -89,11 +120,11 @@ def probes_to_score(settings: Settings) -> list[str]:
     return [label for label in definitions_of(settings) if not scores_are_current(settings, label)]
 
 
-def _is_current(settings: Settings, version: ProbeVersion, partition: str) -> bool:
+def _is_current(settings: Settings, version: ProbeVersion, table: str, partition: str) -> bool:
     """Same shots, this version, and no vector newer than its score."""
     vectors = settings.lake.read(vectors_of(version.encoder_id), [partition], ["shot_id", "created_timestamp"])
     columns = ["shot_id", "probe_version", "created_timestamp"]
-    scores = settings.lake.read(table_of(version.label), [partition], columns)
+    scores = settings.lake.read(table, [partition], columns)
     if not vectors["shot_id"].equals(scores["shot_id"]):
         return False
     if not len(scores):

@@ -1,6 +1,8 @@
 """Versions of probes in the object store: ``probes/<label>/<version>.json``, plain numbers, never changed.
 
-Which of them scores the catalogue stands in ``probes/<label>/state.json``, with how it came to that.
+Which of them scores the catalogue stands in ``probes/<label>/state.json``, with how it came to that. Where an upgrade
+chose the live encoder, each encoder has its own, ``state-<encoder_id>.json``: so the switch to another encoder is the
+switch to its probes.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import numpy as np
 
 from ops.core.errors import NeedleError, NotFoundError
 from ops.core.settings import Settings
+from ops.embeddings.pins import EncoderPins
 from ops.evaluation.classification import Interval
 from ops.probes.linear import LinearProbe
 
@@ -101,7 +104,11 @@ def key_of(label: str, version: str) -> str:
 def fitted_probes(settings: Settings) -> list[str]:
     """Labels that have a state, sorted, defined or not."""
     keys = (key.split("/") for key in settings.store.list(FOLDER))
-    return sorted({parts[1] for parts in keys if len(parts) == 3 and parts[2] == f"{_STATE}.json"})
+    return sorted({parts[1] for parts in keys if len(parts) == 3 and _is_state(parts[2])})
+
+
+def _is_state(name: str) -> bool:
+    return name == f"{_STATE}.json" or name.startswith(f"{_STATE}-")
 
 
 def write_version(settings: Settings, version: ProbeVersion) -> None:
@@ -128,34 +135,68 @@ def read_version(settings: Settings, label: str, version: str) -> ProbeVersion:
 
 def versions_of(settings: Settings, label: str) -> list[str]:
     """Names of a probe's versions, sorted by name."""
-    names = (key.rsplit("/", 1)[-1].removesuffix(".json") for key in settings.store.list(f"{FOLDER}/{label}"))
-    return sorted(name for name in names if name != _STATE)
+    names = (key.rsplit("/", 1)[-1] for key in settings.store.list(f"{FOLDER}/{label}"))
+    return sorted(name.removesuffix(".json") for name in names if not _is_state(name))
 
 
-def promoted_version(settings: Settings, label: str) -> ProbeVersion | None:
-    """The version that scores the catalogue, or ``None`` where the probe was never fitted."""
-    state = read_state(settings, label)
+def promoted_version(settings: Settings, label: str, encoder_id: str = "") -> ProbeVersion | None:
+    """The version that scores the catalogue, or ``None`` where the probe was never fitted; as :func:`read_state`."""
+    state = read_state(settings, label, encoder_id)
     return read_version(settings, label, state.promoted) if state.promoted else None
 
 
-def read_state(settings: Settings, label: str) -> ProbeState:
-    """Empty where the probe was never fitted."""
-    content = _read(settings, key_of(label, _STATE))
+def read_state(settings: Settings, label: str, encoder_id: str = "") -> ProbeState:
+    """The state for the live encoder, or for another one; empty where the probe was never fitted.
+
+    An encoder without a state of its own has the one from before the first upgrade.
+    """
+    content = _read(settings, _state_key(settings, label, encoder_id))
+    if content is None:
+        content = _read(settings, key_of(label, _STATE))
     if content is None:
         return ProbeState()
     verdicts = tuple(Verdict(**each) for each in content["verdicts"])
     return ProbeState(promoted=content["promoted"], latest=content["latest"], verdicts=verdicts)
 
 
-def change_state(settings: Settings, label: str, change: Callable[[ProbeState], ProbeState]) -> ProbeState:
-    """Replace a probe's state by ``change`` of it, alone among the processes of this machine."""
+def change_state(
+    settings: Settings, label: str, change: Callable[[ProbeState], ProbeState], encoder_id: str = ""
+) -> ProbeState:
+    """Replace a probe's state by ``change`` of it, alone among the processes of this machine; as :func:`read_state`."""
     with settings.lake.locked(f"probe-{label}"):
-        before = read_state(settings, label)
+        before = read_state(settings, label, encoder_id)
         after = change(before)
-        if after != before:
+        key = _state_key(settings, label, encoder_id)
+        if after != before or (encoder_id and not settings.store.exists(key)):
             content = json.dumps(asdict(after), ensure_ascii=False, indent=1)
-            settings.store.write_bytes(key_of(label, _STATE), content.encode())
+            settings.store.write_bytes(key, content.encode())
     return after
+
+
+def _state_key(settings: Settings, label: str, encoder_id: str) -> str:
+    """Before the first upgrade there is one state, and beside it that of the candidate."""
+    succession = EncoderPins(settings.home).succession()
+    if succession.live:
+        return _own_key(label, encoder_id or succession.live.encoder_id)
+    is_candidate = succession.candidate is not None and succession.candidate.encoder_id == encoder_id
+    return _own_key(label, encoder_id) if is_candidate else key_of(label, _STATE)
+
+
+def _own_key(label: str, encoder_id: str) -> str:
+    return key_of(label, f"{_STATE}-{encoder_id}")
+
+
+def keep_state(settings: Settings, label: str, encoder_id: str) -> None:
+    """Write the live state as the own one of ``encoder_id``, the live encoder, which is about to be replaced."""
+    with settings.lake.locked(f"probe-{label}"):
+        content = json.dumps(asdict(read_state(settings, label)), ensure_ascii=False, indent=1)
+        settings.store.write_bytes(_own_key(label, encoder_id), content.encode())
+
+
+def drop_states(settings: Settings, encoder_id: str) -> None:
+    """Delete the states of all probes for an encoder that has gone; their versions stay."""
+    for label in fitted_probes(settings):
+        settings.store.delete(_own_key(label, encoder_id))
 
 
 def promote(settings: Settings, label: str, version: str, now: datetime) -> ProbeState:

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from threading import Lock
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings
 from ops.core.tables import SCORES
-from ops.probes.versions import promoted_version
+from ops.probes.scores import kept_table
+from ops.probes.versions import ProbeVersion, promoted_version
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -65,10 +69,15 @@ class _Scored:
 
 
 class ProbeScores:
-    """What probes say of shots; read when it is first asked for, and again after ten seconds."""
+    """What probes say of shots; read when it is first asked for, and again after ten seconds.
 
-    def __init__(self, settings: Settings) -> None:
+    ``encoder_id`` gives the id of the encoder that is searched with (default: the live one): its probes are asked, also
+    in the moments in which another encoder becomes live.
+    """
+
+    def __init__(self, settings: Settings, encoder_id: Callable[[], str] = str) -> None:
         self._settings = settings
+        self._encoder_id = encoder_id
         self._lock = Lock()
         self._known: dict[str, _Scored] = {}
         self._names: list[str] = []
@@ -107,8 +116,8 @@ class ProbeScores:
             known = self._listed()
             if probe not in known:
                 raise _no_probe(probe, known)
-            table = self._settings.lake.read(f"{SCORES}/{probe}", columns=("shot_id", "score", "probe_version"))
-            version = promoted_version(self._settings, probe)
+            version = promoted_version(self._settings, probe, self._encoder_id())
+            table = self._table(probe, version)
             self._known[probe] = _Scored(
                 read_at=time.monotonic(),
                 scores=dict(zip(table["shot_id"].to_pylist(), table["score"].to_pylist(), strict=True)),
@@ -116,6 +125,15 @@ class ProbeScores:
                 versions=frozenset(table["probe_version"].unique().to_pylist()),
             )
             return self._known[probe]
+
+    def _table(self, probe: str, version: ProbeVersion | None) -> pa.Table:
+        """The scores of ``version``, or, where nobody has made them yet, those that there are."""
+        lake, columns = self._settings.lake, ("shot_id", "score", "probe_version")
+        rows = lake.read(f"{SCORES}/{probe}", columns=columns)
+        if version is None or set(pc.unique(rows["probe_version"]).to_pylist()) <= {version.version}:
+            return rows
+        kept = lake.read(kept_table(self._encoder_id(), probe), columns=columns)
+        return kept if set(pc.unique(kept["probe_version"]).to_pylist()) == {version.version} else rows
 
     def matching(self, shot_ids: Sequence[str]) -> dict[str, list[tuple[str, float]]]:
         """The probes that say yes (a score of their threshold or above) of each of the shots, best first."""

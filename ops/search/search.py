@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from threading import Lock
 from typing import Any
 
-from ops.core.errors import NotFoundError
+from ops.core.errors import NotFoundError, VectorIndexError
 from ops.core.settings import Settings
-from ops.embeddings.encoder import Encoder
-from ops.index.index import VectorIndex, open_index
+from ops.embeddings.encoder import Encoder, resolve_encoder
+from ops.index.index import VectorIndex
 from ops.index.lines import LineIndex, open_lines
 from ops.search.answer import HitWriter, fill_scores
 from ops.search.catalogue import Catalogue
-from ops.search.encoding import Pictures, QueryEncoder, picture_file
+from ops.search.encoding import Pictures, picture_file
 from ops.search.hits import ShotDetails
+from ops.search.lens import Lens
 from ops.search.paging import page_of
 from ops.search.planning import Plan, Planner
 from ops.search.probes import ProbeScores
 from ops.search.query import Condition, Query, Then
 from ops.search.versions import Versions
-from ops.search.yardsticks import Yardsticks, load_yardsticks
 
 __all__ = ["Condition", "Query", "Searcher", "Then"]
 
@@ -33,43 +34,64 @@ TOLD = 5
 class Searcher:
     """Answers queries over the home of ``settings``; safe to use from several threads.
 
-    It opens the indexes at the first query and again when a newer version is published. ``encoder`` replaces
-    the one that the settings name. ``pictures`` turns an example that is no shot id into RGB uint8
-    (H, W, 3); by default it reads a local file.
+    It opens the indexes at the first query and again when a newer version is published. It searches with the encoder
+    that is live at its first query until :meth:`follow` finds another one; ``encoder`` replaces the one of the home.
+    ``pictures`` turns an example that is no shot id into RGB uint8 (H, W, 3); by default it reads a local file.
     """
 
     def __init__(
         self, settings: Settings, encoder: Encoder | None = None, *, pictures: Pictures = picture_file
     ) -> None:
-        self._home = settings.home
-        self._encoder = QueryEncoder(settings, encoder, pictures)
-        self._lock = Lock()
-        self._yardsticks: Yardsticks | None = None
+        self._settings = settings
+        self._given = encoder
+        self._pictures = pictures
+        self._following = Lock()
         self.details = ShotDetails(settings)
-        self.probes = ProbeScores(settings)
-        self._catalogues = Versions(
-            "index",
-            lambda: Catalogue(open_index(settings, self.encoder_id), self._measured),
-            self._forget,
-        )
+        # The lens that answers, and the one before it for those who are paging through its index.
+        self._lenses: tuple[Lens, ...] = (self._new_lens(),)
         self._lines: Versions[LineIndex] = Versions("dialogue", lambda: open_lines(settings))
+
+    @property
+    def lens(self) -> Lens:
+        """The encoder that answers now, with its index."""
+        return self._lenses[0]
 
     @property
     def encoder_id(self) -> str:
         """Id of the encoder whose vectors are searched."""
-        return self._encoder.encoder_id
+        return self.lens.encoder_id
+
+    @property
+    def probes(self) -> ProbeScores:
+        """What the probes of that encoder say."""
+        return self.lens.probes
+
+    def live_encoder_id(self) -> str:
+        """Id of the encoder that is live now, whether or not it answers already; costs the reading of a small file."""
+        return self._given.encoder_id if self._given else resolve_encoder(self._settings).encoder_id
+
+    def follow(self) -> bool:
+        """Answer with the live encoder from now on, where it is another one; true where it is.
+
+        It is loaded before it answers: until then the one before does, from its own index. Raises ``EncoderError``
+        or ``VectorIndexError`` where it cannot be used; the one before goes on answering.
+        """
+        with self._following:
+            live = self.live_encoder_id()
+            if live == self.encoder_id:
+                return False
+            kept = [lens for lens in self._lenses[1:] if lens.encoder_id == live]
+            lens = kept[0] if kept else self._new_lens()
+            lens.warm()
+            self._lenses = (lens, self._lenses[0])
+            return True
 
     def warm(self) -> None:
         """Load text encoder, indexes and what is computed of them once, so that the first query is fast.
 
         Raises ``VectorIndexError`` where nothing was indexed yet; what needs no index is done then too.
         """
-        self._encoder.texts(["warm"])
-        self._measured()
-        catalogue = self._catalogue()
-        catalogue.calibration(True)
-        catalogue.calibration(False, 1)
-        _ = catalogue.titles
+        self.lens.warm()
         self._lines.get()
 
     def similar(
@@ -83,7 +105,7 @@ class Searcher:
 
         Raises ``VectorIndexError`` where nothing was indexed yet, ``NotFoundError`` where that version is gone.
         """
-        return self._catalogue(version).index
+        return self._seen_through(version)[1].index
 
     def lines(self, version: str | None = None) -> LineIndex | None:
         """The newest index of lines, or the one called ``version``; ``None`` where no dialogue is indexed."""
@@ -91,7 +113,7 @@ class Searcher:
 
     def is_title(self, shot_id: str) -> bool:
         """Whether a shot is a title card."""
-        return shot_id in self._catalogue().titles
+        return shot_id in self.lens.catalogue().titles
 
     def search(self, query: Query, version: str | None = None, dialogue_version: str | None = None) -> dict[str, Any]:
         """The document of ``needle search --json`` (CONTRACT), of the versions named or of the newest.
@@ -110,10 +132,10 @@ class Searcher:
         there, ``UsageError`` for a query that makes no sense, ``VectorIndexError`` where nothing was indexed yet.
         """
         started = time.perf_counter()
-        catalogue = self._catalogue(version)
+        lens, catalogue = self._seen_through(version)
         index, lines = catalogue.index, self._lines.get(dialogue_version)
         _require_shows(index, query.shows)
-        plan = Planner(catalogue, lines, self._encoder, self.details, self.probes).plan(query)
+        plan = Planner(catalogue, lines, lens.encoder, self.details, lens.probes).plan(query)
         page = page_of(
             plan.ranking,
             plan.filters,
@@ -124,13 +146,13 @@ class Searcher:
             are_said=bool(plan.lines),
         )
         # Lines were searched with words, but a score is a cosine wherever there is one.
-        vector = self._encoder.text(query.text) if plan.vector is None else plan.vector
+        vector = lens.encoder.text(query.text) if plan.vector is None else plan.vector
         fill_scores(index, page.candidates, vector)
-        writer = HitWriter(self.details, self.probes, catalogue.titles, plan.lines)
+        writer = HitWriter(self.details, lens.probes, catalogue.titles, plan.lines)
         hits = writer.hits(page.candidates, query.offset)
         document = {
             "query": query.document(),
-            "encoder_id": self.encoder_id,
+            "encoder_id": lens.encoder_id,
             "index_version": index.version,
             "dialogue_version": lines.version if lines else None,
             "took_ms": round(1e3 * (time.perf_counter() - started), 3),
@@ -140,20 +162,16 @@ class Searcher:
         }
         return document, page.is_last
 
-    def _catalogue(self, version: str | None = None) -> Catalogue:
-        catalogue = self._catalogues.get(version)
-        assert catalogue is not None, "open_index raises where there is none"
-        return catalogue
+    def _new_lens(self) -> Lens:
+        return Lens(self._settings, self._given, self._pictures, self.details.forget)
 
-    def _measured(self) -> Yardsticks:
-        with self._lock:
-            if self._yardsticks is None:
-                self._yardsticks = load_yardsticks(self._home, self._encoder)
-            return self._yardsticks
-
-    def _forget(self) -> None:
-        self.details.forget()
-        self.probes.forget()
+    def _seen_through(self, version: str | None) -> tuple[Lens, Catalogue]:
+        """The lens that has the version of the index that is called so (default: the one that answers), and it."""
+        lenses = self._lenses
+        for lens in lenses[1:] if version is not None else ():
+            with suppress(NotFoundError, VectorIndexError):
+                return lens, lens.catalogue(version)
+        return lenses[0], lenses[0].catalogue(version)
 
 
 def _cutoff(plan: Plan, best_score: float | None) -> float:

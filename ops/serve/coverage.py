@@ -40,9 +40,10 @@ class Coverage:
 
     def _compute(self) -> dict[str, Any]:
         service = self._service
-        index = service.searcher.index() if service.index_version() is not None else None
+        lens = service.searcher.lens
+        index = lens.index() if service.index_version() is not None else None
         indexed = index.counts("video_id") if index else Counter[str]()
-        since = service.since.of_all(service.searcher.encoder_id)
+        since = service.since.of_all(lens.encoder_id)
         by_show: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row, shots in service.details.videos():
             if row["state"] != "removed":
@@ -54,7 +55,7 @@ class Coverage:
         return {
             "shows": shows,
             "totals": {"shows": len(shows), **totals},
-            "encoder_id": service.searcher.encoder_id,
+            "encoder_id": lens.encoder_id,
             "index_version": index.version if index else None,
             "dialogue_version": lines.version if lines else None,
             "lines": lines.count() if lines else 0,

@@ -70,10 +70,11 @@ def probes_of(service: Service, shot_id: str) -> list[dict[str, Any]]:
 
 def _provenance(service: Service, shot_id: str, video: dict[str, Any]) -> dict[str, Any]:
     partition = service.settings.partition_of(video["video_id"])
-    encoder_id = service.searcher.encoder_id
+    lens = service.searcher.lens
+    encoder_id = lens.encoder_id
     shot = _row(service, "shots", partition, shot_id) or {}
     vector = _row(service, table_of(encoder_id), partition, shot_id)
-    index = service.searcher.index() if service.index_version() is not None else None
+    index = lens.index() if service.index_version() is not None else None
     is_indexed = index is not None and shot_id in index.vectors([shot_id])
     stamps: list[tuple[str, dict[str, Any]]] = [("videos", video), ("shots", shot), ("shot_embeddings", vector or {})]
     made = [(asset, partition, row["created_timestamp"].timestamp()) for asset, row in stamps if row]

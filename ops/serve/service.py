@@ -57,7 +57,7 @@ class Service:
         self.searcher = Searcher(settings, encoder, pictures=self.uploads.picture)
         self.since = SearchableSince(settings, runs)
         self.fits = Fits(fit, lambda _: self.searcher.probes.forget())
-        self._warmth = Warmth(self.index_version, self._warm_up, self._refresh)
+        self._warmth = Warmth(self._published, self._warm_up, self._refresh)
         self._are_runs_loaded = False
 
     @property
@@ -74,9 +74,16 @@ class Service:
         self.fits.stop()
         self._warmth.stop()
 
+    def _published(self) -> str | None:
+        """What should be answered from: the live encoder, and the version of its index."""
+        encoder_id = self.searcher.live_encoder_id()
+        version = current_version(self.settings, encoder_id)
+        return None if version is None else f"{encoder_id} {version}"
+
     def _warm_up(self) -> None:
-        """Load the encoder and encode once, open the index, read what hits show."""
+        """Load the live encoder and encode once, open the index, read what hits show."""
         try:
+            self.searcher.follow()
             self.searcher.warm()
         except VectorIndexError:
             if self.index_version() is not None:  # an empty home is no failure

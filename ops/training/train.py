@@ -18,8 +18,7 @@ import numpy as np
 from ops.core.errors import UsageError
 from ops.core.locks import exclusive
 from ops.core.settings import Settings
-from ops.core.types import Progress
-from ops.embeddings import pooling
+from ops.core.types import Progress, SilentProgress
 from ops.embeddings.encoder import load_encoder
 from ops.embeddings.encoders.finetuned import (
     MANIFEST,
@@ -37,6 +36,7 @@ from ops.training.pairs import CaptionPair, digest_of_pairs, require_pairs, spli
 from ops.training.pictures import Pictures
 from ops.training.recipes import Recipe
 from ops.training.sources import gather
+from ops.training.version import code_version
 from ops.videos import catalogue
 
 STAGE = "training"
@@ -74,15 +74,7 @@ def train(
     cannot go on.
     """
     learn, validate = _pairs(settings, recipe, data, now, progress)
-    require_pairs(learn, recipe.batch)
-    lineage = {
-        "recipe": asdict(recipe),
-        "pairs_digest": digest_of_pairs(learn),
-        "pairs": len(learn),
-        "shows": sorted({pair.show for pair in learn}),
-        "code_version": code_version(),
-    }
-    key = hashlib.blake2b(json.dumps(lineage, sort_keys=True).encode(), digest_size=4).hexdigest()
+    lineage, key = _lineage(recipe, learn)
     name = name or f"{recipe.name}-{key}"
     if not _NAME.match(name):
         raise UsageError(f"--name {name!r}: small letters, digits, - and _, at most 64")
@@ -98,13 +90,26 @@ def train(
         folder.parent.mkdir(parents=True, exist_ok=True)
         (work / "encoder").rename(folder)
         shutil.rmtree(work)
-    return _found(settings, name, is_new=True)
+    return trained_encoder(settings, name, is_new=True)
 
 
-def code_version() -> str:
-    """12 hex digits of the code that fits: they change when it does."""
-    files = [*sorted(Path(__file__).parent.glob("*.py")), Path(pooling.__file__)]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+def name_of(settings: Settings, recipe: Recipe, data: Sequence[Path], now: datetime) -> str:
+    """The name that :func:`train` gives where none is given; errors as there."""
+    learn, _ = _pairs(settings, recipe, data, now, SilentProgress())
+    return f"{recipe.name}-{_lineage(recipe, learn)[1]}"
+
+
+def _lineage(recipe: Recipe, learn: Sequence[CaptionPair]) -> tuple[dict[str, Any], str]:
+    """What a fit is made of, and 8 hex digits of it. Raises ``UsageError`` where there is too little to learn from."""
+    require_pairs(learn, recipe.batch)
+    lineage = {
+        "recipe": asdict(recipe),
+        "pairs_digest": digest_of_pairs(learn),
+        "pairs": len(learn),
+        "shows": sorted({pair.show for pair in learn}),
+        "code_version": code_version(),
+    }
+    return lineage, hashlib.blake2b(json.dumps(lineage, sort_keys=True).encode(), digest_size=4).hexdigest()
 
 
 def _pairs(
@@ -197,7 +202,7 @@ def _validation(
 
 def _existing(settings: Settings, name: str, lineage: dict[str, Any]) -> Trained:
     """The encoder of that name, if it is what would be fitted now. Raises ``UsageError`` where it is not."""
-    found = _found(settings, name, is_new=False)
+    found = trained_encoder(settings, name, is_new=False)
     if any(found.lineage.get(key) != value for key, value in lineage.items()):
         raise UsageError(
             f"{found.folder} holds another encoder (other recipe, data or code): choose another --name; "
@@ -206,7 +211,8 @@ def _existing(settings: Settings, name: str, lineage: dict[str, Any]) -> Trained
     return found
 
 
-def _found(settings: Settings, name: str, *, is_new: bool) -> Trained:
+def trained_encoder(settings: Settings, name: str, *, is_new: bool) -> Trained:
+    """The encoder of that name as it lies in the home. Raises ``EncoderError`` where there is none."""
     files = finetuned_files(settings.home, name)
     encoder_id, deciding = identify_finetuned(settings.home, name)
     EncoderPins(settings.home).record(encoder_id, f"finetuned:{name}", deciding)

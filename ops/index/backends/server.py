@@ -98,6 +98,11 @@ class CollectionVersions(ABC, Generic[Item, Store]):
             self._realias([current])
         self._drop_unaliased()
 
+    def drop_all(self) -> None:
+        if self._aliased():
+            self._realias([])
+        self._drop_unaliased()
+
     def open(self, version: str) -> Store:
         with self.mapped():
             if not self.client.collection_exists(self._collection(version)):

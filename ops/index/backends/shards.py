@@ -85,6 +85,10 @@ class ShardVersions(ABC, Generic[Item, Store]):
         if current := self.current():
             self._drop_old(current, kept=0)
 
+    def drop_all(self) -> None:
+        (self.folder / "current").unlink(missing_ok=True)  # first: what is half deleted is nobody's
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def open(self, version: str) -> Store:
         held = self._hold(version)
         try:

@@ -1,0 +1,84 @@
+"""From one live encoder to the next: vectors, index and probes beside the live ones, a comparison, the switch."""
+
+import dagster as dg
+
+from assets.resources import Needle
+
+GROUP = "encoders"
+
+
+def candidate_embeddings_asset(
+    partitions: dg.PartitionsDefinition[str], candidate_id: str, made_by: list[dg.AssetKey]
+) -> dg.AssetsDefinition:
+    """``made_by`` is the asset of the candidate, where it is one that was fine-tuned here."""
+
+    @dg.asset(
+        partitions_def=partitions,
+        deps=["shots", *made_by],
+        group_name=GROUP,
+        code_version=candidate_id or "none",
+        kinds={"parquet", "pytorch"},
+        check_specs=[
+            dg.AssetCheckSpec(
+                "unit_vectors", asset="candidate_embeddings", blocking=True, description="length 1, no NaN"
+            ),
+            dg.AssetCheckSpec("complete", asset="candidate_embeddings", description="every shot has its vector"),
+        ],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def candidate_embeddings(
+        context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]
+    ) -> dg.MaterializeResult:
+        """Shot vectors of the encoder that `needle upgrade` is to make live, beside those of the live one."""
+        from ops.upgrade.candidate import embed_candidate
+
+        return needle.record(
+            context, embed_candidate(needle.settings, context.partition_keys, needle.now(), needle.progress)
+        )
+
+    return candidate_embeddings
+
+
+@dg.asset(deps=["candidate_embeddings"], group_name=GROUP, code_version="1", kinds={"qdrant"})
+def candidate_index(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
+    """The candidate's own index, which nobody searches yet."""
+    from ops.upgrade.candidate import index_candidate
+
+    return needle.record(context, index_candidate(needle.settings, needle.progress))
+
+
+@dg.asset(deps=["labels", "candidate_embeddings"], group_name=GROUP, code_version="1", kinds={"scikitlearn"})
+def candidate_probes(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
+    """Every probe, fitted once more on the candidate's vectors, with the scores it will give."""
+    from ops.upgrade.candidate import fit_candidate_probes
+
+    return needle.record(context, fit_candidate_probes(needle.settings, needle.now(), needle.progress))
+
+
+@dg.asset(
+    deps=["candidate_index", "candidate_probes", "search_index", "caption_pairs"],
+    group_name=GROUP,
+    code_version="1",
+    check_specs=[
+        dg.AssetCheckSpec(
+            "not_worse",
+            asset="encoder_comparison",
+            blocking=True,
+            description="the candidate is not worse than the live encoder, or a person says why it is taken",
+        )
+    ],
+)
+def encoder_comparison(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
+    """Candidate against live encoder: on captions, on what searches find, by their probes."""
+    from ops.upgrade.compare import compare
+
+    return needle.record(context, compare(needle.settings, needle.now(), needle.progress))
+
+
+# Not by way of the comparison alone: a rollback goes without one, and the switch must still come last.
+@dg.asset(deps=["encoder_comparison", "candidate_index", "candidate_probes"], group_name=GROUP, code_version="1")
+def live_encoder(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
+    """The encoder that searches and new footage use; switched to at once, with its index and its probes."""
+    from ops.upgrade.switch import switch
+
+    return needle.record(context, switch(needle.settings, needle.now()))

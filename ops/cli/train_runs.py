@@ -1,0 +1,57 @@
+"""What ``needle train`` starts: the definition in ``encoders.yaml``, and the asset ``encoder/<name>`` of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from ops.cli import runs
+from ops.cli.progress import Bars
+from ops.core.errors import NeedleError
+from ops.core.settings import Settings
+from ops.training.definitions import EncoderDefinition, define, undefine
+from ops.training.recipes import Recipe, recipe_of
+from ops.training.train import Trained, name_of, trained_encoder
+from ops.videos import catalogue
+
+
+def train_as_asset(
+    settings: Settings,
+    recipe: Recipe,
+    data: Sequence[Path],
+    now: datetime,
+    bars: Bars,
+    *,
+    name: str,
+    threads: int | None,
+) -> Trained:
+    """Define the encoder and materialise it, with the pairs of the catalogue before it; errors as of ``train``."""
+    data = [path.expanduser().absolute() for path in data]
+    name = name or name_of(settings, recipe, data, now)
+    was_there = (settings.home / "encoders" / name).exists()
+    before = vars(recipe_of(recipe.name))
+    changes = {key: value for key, value in vars(recipe).items() if before[key] != value}
+    paths = tuple(map(str, data))
+    wanted = EncoderDefinition(name=name, recipe=recipe.name, data=paths, changes=changes, threads=threads)
+    is_added = define(settings, wanted)
+    try:
+        _materialise(settings, name, bars)
+    except NeedleError:
+        if is_added:
+            undefine(settings, wanted)
+        raise
+    return trained_encoder(settings, name, is_new=not was_there)
+
+
+def _materialise(settings: Settings, name: str, bars: Bars) -> None:
+    runs.run_pipeline(
+        settings,
+        settings.lake.partitions(catalogue.TABLE),
+        [each for each in runs.interrupted_ingests(settings) if not each.partitions],
+        bars,
+        (f"encoder/{name}",),
+        partitioned=("caption_pairs",),
+        indexes=(),
+        started_by="needle train",
+    )

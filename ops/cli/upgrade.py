@@ -1,0 +1,118 @@
+"""``needle upgrade``: another encoder for the whole catalogue, without an interruption, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ops.cli.main import EXIT_FAILED, printable
+from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from ops.cli.upgrade_runs import Outcome
+    from ops.core.settings import Settings
+    from ops.upgrade.compare import Comparison
+
+
+@click.command(name="upgrade")
+@click.option(
+    "--encoder", "spec", default="", metavar="SPEC", help="The new one: finetuned:NAME, open_clip:..., starter."
+)
+@click.option("--rollback", "goes_back", is_flag=True, help="Back to the encoder before, with its index and probes.")
+@click.option("--status", "asks", is_flag=True, help="Tell which encoder is live, and which can be rolled back to.")
+@click.option("--force", default="", metavar="REASON", help="Switch though the check fails; the reason is kept.")
+@setting_options()
+@json_option
+def command(spec: str, goes_back: bool, asks: bool, force: str, as_json: bool, **options: Any) -> int:
+    """Make another encoder live: embed everything beside, compare, and switch at once if it is not worse.
+
+    Search goes on all the time, with the old encoder until the switch and the new one after it. Probes are fitted
+    on the new vectors before. The old encoder is kept for --rollback, those before it go. Ended early, the same
+    command again does the rest. Exit status 1 where the comparison speaks against the new one.
+
+    \b
+    Example: needle upgrade --encoder finetuned:mine
+    """
+    if bool(spec) + goes_back + asks != 1:
+        raise UsageError("say one of --encoder SPEC, --rollback and --status")
+    if force and not (spec and force.strip()):
+        raise UsageError("--force gives the reason for taking an --encoder all the same: --force 'night scenes matter'")
+    if spec == "auto":
+        raise UsageError(
+            "--encoder auto: name the encoder, such as open_clip:<model>/<tag or file> or finetuned:<name>"
+        )
+    settings = settings_from(options)
+    if asks:
+        _show(settings, as_json)
+        return 0
+    from ops.cli.progress import Bars
+    from ops.cli.upgrade_runs import rollback, upgrade
+
+    with Bars() as bars:
+        outcome = rollback(settings, bars) if goes_back else upgrade(settings, spec, force.strip(), bars)
+    return _tell(settings, outcome, as_json)
+
+
+def _show(settings: Settings, as_json: bool) -> None:
+    from ops.upgrade.switch import succession_document
+
+    document = succession_document(settings)
+    if as_json:
+        print_json(document)
+        return
+    live, previous, candidate = document["live"], document["previous"], document["candidate"]
+    since = f" since {live['since']}" if live["since"] else ""
+    click.echo(f"live: {live['spec']} ({live['encoder_id']}){since}: {printable(live['reason'])}")
+    click.echo(
+        f"--rollback goes to: {previous['spec']} ({previous['encoder_id']})" if previous else "no rollback is kept"
+    )
+    if candidate:
+        click.echo(f"on its way, not live: {candidate['spec']} ({candidate['encoder_id']})")
+    if not document["settled"]:
+        click.echo("the last switch is not complete: the same upgrade again completes it")
+
+
+def _tell(settings: Settings, outcome: Outcome, as_json: bool) -> int:
+    from dataclasses import asdict
+
+    from ops.upgrade.switch import succession_document
+
+    found, document = outcome.comparison, succession_document(settings)
+    refused = found is not None and not outcome.switched
+    if as_json:
+        print_json({"switched": outcome.switched, **document, "comparison": asdict(found) if found else None})
+    else:
+        if found:
+            _print_comparison(found)
+        live = document["live"]
+        told = "is live" if outcome.switched else "stays live" if refused else "is live already: nothing to do"
+        click.echo(f"{live['spec']} {told} ({live['encoder_id']})")
+    for reason in found.reasons if found and refused else ():
+        click.echo(f"needle: not switched: {printable(reason)}", err=True)
+    if refused:
+        click.echo("needle: --force 'why' takes it all the same; nothing that is live was changed", err=True)
+    return EXIT_FAILED if refused else 0
+
+
+def _print_comparison(found: Comparison) -> None:
+    click.echo(f"{'':<24}{'live':>9}{'new':>9}{'change':>9}  95 % interval")
+    evaluation = found.evaluation
+    for name, each in evaluation["metrics"].items() if evaluation else ():
+        figures = "".join(f"{each[key]:>9.3f}" for key in ("live", "candidate"))
+        click.echo(f"{name:<24}{figures}{each['difference']:>+9.3f}  {each['low']:+.3f} to {each['high']:+.3f}")
+    for each in found.probes:
+        pair = "".join(f"{'-' if each[key] is None else format(each[key], '.3f'):>9}" for key in ("live", "candidate"))
+        click.echo(f"{'AP of ' + each['probe']:<24}{pair}  {printable(each['why']) or 'not worse'}")
+    overlap = found.overlap
+    click.echo(
+        f"{overlap['mean']:.0%} of the first {overlap['top']} shots are the same over {overlap['queries']} queries "
+        f"({overlap['low']:.0%} to {overlap['high']:.0%}); least for {overlap['least'][0]['query']!r}"
+    )
+    if evaluation is None:
+        click.echo("no captioned shots to compare on: <film>.captions.jsonl beside a film gives some")
+    elif evaluation["held_out"]:
+        click.echo(f"{evaluation['captions']} captions of {evaluation['shots']} shots that neither was fitted on")
+    else:
+        click.echo(f"{evaluation['captions']} captions it was fitted on: a loss on them counts, a gain proves nothing")

@@ -1,0 +1,122 @@
+"""What ``needle upgrade`` starts: the assets that lead to another live encoder, and those that follow the switch.
+
+Stands alone because it may be killed anywhere: what is done is found in the data, so the same command again does
+only the rest. Until the switch itself nothing that is live is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ops.cli import runs
+from ops.cli.progress import Bars
+from ops.core.errors import NeedleError
+from ops.core.locks import if_free
+from ops.core.settings import Settings
+from ops.embeddings.encoder import resolve_encoder
+from ops.embeddings.pins import Candidate, EncoderPins
+from ops.shots.build import TABLE as SHOTS
+from ops.upgrade.candidate import missing_of, name_candidate, name_previous, probes_to_refit
+from ops.upgrade.compare import Comparison, comparison_of, last_comparison
+from ops.upgrade.switch import settle
+from ops.videos import catalogue
+
+STARTED_BY = "needle upgrade"
+COMPARED = ("caption_pairs",)
+BESIDE = ("candidate_embeddings",)
+BEFORE = ("labels", "candidate_index", "candidate_probes")
+FOLLOWING = ("shot_embeddings", "media_features")
+# Footage may come in while the candidate is computed; each attempt computes only what came since.
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """``switched``: another encoder is live now. ``comparison`` decided, ``None`` where nothing was compared."""
+
+    switched: bool
+    comparison: Comparison | None = None
+
+
+def upgrade(settings: Settings, spec: str, force: str, bars: Bars) -> Outcome:
+    """Make the encoder of ``spec`` live, if it is not worse than the live one or a person's ``force`` says why.
+
+    A comparison that speaks against it is no error, but then nothing is switched. Raises ``NeedleError``.
+    """
+    with _alone(settings, bars):
+        candidate = name_candidate(settings, spec, force)
+        if candidate is None:
+            return Outcome(switched=False)
+        is_live = _attempted(settings, candidate, ("encoder_comparison", "live_encoder"), bars)
+        found = last_comparison(settings, candidate.encoder_id)
+        if is_live:
+            _follow_up(settings, bars)
+        return Outcome(switched=is_live, comparison=found)
+
+
+def rollback(settings: Settings, bars: Bars) -> Outcome:
+    """Make the encoder before the live one live again, with the footage that came since. Raises ``NeedleError``."""
+    with _alone(settings, bars):
+        _attempted(settings, name_previous(settings), ("live_encoder",), bars)
+        _follow_up(settings, bars)
+        return Outcome(switched=True)
+
+
+def _attempted(settings: Settings, candidate: Candidate, last: Sequence[str], bars: Bars) -> bool:
+    """Compute what the candidate lacks and switch to it; false where the comparison speaks against it."""
+    for attempt in range(ATTEMPTS):
+        try:
+            compared = COMPARED if candidate.how == "upgrade" else ()
+            _run(settings, bars, (*compared, *BESIDE), (*BEFORE, *last))
+            return True
+        except NeedleError:
+            found = comparison_of(settings, candidate, resolve_encoder(settings))
+            if candidate.how == "upgrade" and found and not found.passed:
+                return False  # the blocking check stopped the run; that is what it is for
+            if attempt == ATTEMPTS - 1 or not missing_of(settings, candidate.encoder_id):
+                raise
+            bars.note("comparison", "the catalogue went on meanwhile: computing what came since")
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _follow_up(settings: Settings, bars: Bars) -> None:
+    """Records, features and scores of the encoder that is live now, and away with what is kept no more."""
+    live = resolve_encoder(settings)
+    labels = probes_to_refit(settings)
+    last = ("search_index", *(f"probe/{label}" for label in labels), *(f"probe_scores/{label}" for label in labels))
+    try:
+        _run(settings, bars, FOLLOWING, last)
+    except NeedleError as error:
+        raise NeedleError(f"{live.spec} is live, but not all that follows was done: {error}; run it again") from error
+    settle(settings)
+
+
+def _run(settings: Settings, bars: Bars, partitioned: Sequence[str], last: Sequence[str]) -> None:
+    runs.run_pipeline(
+        settings,
+        settings.lake.partitions(SHOTS),
+        [each for each in runs.interrupted_ingests(settings) if not each.partitions],
+        bars,
+        last,
+        partitioned=partitioned,
+        indexes=(),
+        started_by=STARTED_BY,
+    )
+
+
+@contextmanager
+def _alone(settings: Settings, bars: Bars) -> Iterator[None]:
+    """One upgrade at a time; what a killed one left to do after its switch is done first."""
+    with if_free(settings.home / "locks" / "upgrade.lock") as is_free:
+        if not is_free:
+            raise NeedleError(f"another `needle upgrade` runs on {settings.home}: wait until it ends")
+        catalogue.require_layout(settings)
+        if runs.ingests_at_work(settings):
+            bars.note(
+                "comparison", "an ingest runs: the switch waits for it, and what it brings is embedded by both encoders"
+            )
+        if not EncoderPins(settings.home).succession().settled:
+            _follow_up(settings, bars)
+        yield

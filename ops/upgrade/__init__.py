@@ -1,0 +1,1 @@
+"""From one live encoder to the next: computed beside it, compared, and switched to at once."""

@@ -1,0 +1,150 @@
+"""The encoder that is to become live, and all that must be there before it is: vectors, index, probes.
+
+Stands alone because nothing here touches what is live: everything lies under the candidate's own id, and each step
+is a no-op for what is there already, so that a killed upgrade is completed by the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from ops.core.errors import NotFoundError
+from ops.core.settings import Settings
+from ops.core.tables import digest_of
+from ops.core.types import Progress, StepReport
+from ops.embeddings.build import build_embeddings, embeddings_are_current, embeddings_of
+from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder, resolve_spec
+from ops.embeddings.pins import Candidate, EncoderPins, Succession
+from ops.index.build import build_index, index_is_current
+from ops.index.index import current_version
+from ops.probes.build import refit_is_current, refit_probe
+from ops.probes.definitions import definitions_of
+from ops.probes.scores import build_kept_scores, scores_are_current
+from ops.probes.versions import read_state
+from ops.shots.build import TABLE as SHOTS
+from ops.shots.build import shots_of
+from ops.videos import catalogue
+
+
+def name_candidate(settings: Settings, spec: str, force: str = "") -> Candidate | None:
+    """Note that the encoder of ``spec`` is to become live; ``None`` where it is live already, by whatever name.
+
+    Raises ``NotFoundError`` where nothing is indexed by the encoder that is live now, and ``EncoderError`` where the
+    spec names nothing usable.
+    """
+    live = resolve_encoder(settings)
+    found = resolve_spec(spec, settings.home)
+    if found.encoder_id == live.encoder_id:
+        return None
+    _require_indexed(settings, live)
+    candidate = Candidate(spec=spec, encoder_id=found.encoder_id, force=force)
+    EncoderPins(settings.home).change_succession(lambda before: _with(before, candidate))
+    return candidate
+
+
+def name_previous(settings: Settings) -> Candidate:
+    """Note that the encoder before the live one is to become live again.
+
+    Raises ``NotFoundError`` where none is kept.
+    """
+    succession = EncoderPins(settings.home).succession()
+    previous = succession.previous
+    if previous is None:
+        told = f"{succession.live.spec} is live since {succession.live.since}" if succession.live else "never upgraded"
+        again = f"; `needle upgrade --encoder {succession.undone.spec}` goes forward again" if succession.undone else ""
+        raise NotFoundError(f"nothing to roll back to: {told}{again}")
+    candidate = Candidate(spec=previous.spec, encoder_id=previous.encoder_id, how="rollback")
+    EncoderPins(settings.home).change_succession(lambda before: _with(before, candidate))
+    return candidate
+
+
+def candidate_of(settings: Settings) -> Candidate:
+    """The encoder on its way. Raises ``NotFoundError`` where there is none."""
+    candidate = EncoderPins(settings.home).succession().candidate
+    if candidate is None:
+        raise NotFoundError("no encoder is on its way to be live: `needle upgrade --encoder SPEC` names one")
+    return candidate
+
+
+def embed_candidate(settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress) -> StepReport:
+    """The candidate's vectors of the partitions' shots, beside those of the live encoder."""
+    candidate = candidate_of(settings)
+    report = build_embeddings(settings, candidate.encoder_id, partitions, now, progress)
+    return _told(report, candidate)
+
+
+def index_candidate(settings: Settings, progress: Progress) -> StepReport:
+    """A version of the candidate's own index, which nobody searches yet."""
+    candidate = candidate_of(settings)
+    return _told(build_index(settings, candidate.encoder_id, progress), candidate)
+
+
+def fit_candidate_probes(settings: Settings, now: datetime, progress: Progress) -> StepReport:
+    """Every fitted probe once more, on the candidate's vectors, with the scores it will give."""
+    candidate = candidate_of(settings)
+    worse: dict[str, str] = {}
+    versions = []
+    changed = 0
+    for label in probes_to_refit(settings):
+        fitted = refit_probe(settings, candidate.encoder_id, label, now, progress)
+        scored = build_kept_scores(settings, candidate.encoder_id, label, now, progress)
+        changed += fitted.changed + scored.changed
+        versions.append((label, str(fitted.details["version"])))
+        if not fitted.checks[0].passed:
+            worse[label] = str(fitted.checks[0].details["why"])
+    details = {"probes": dict(versions), "worse": worse}
+    return _told(StepReport(changed=changed, data_version=digest_of(versions), details=details), candidate)
+
+
+def probes_to_refit(settings: Settings) -> list[str]:
+    """Defined probes that score the catalogue now."""
+    return [label for label in definitions_of(settings) if read_state(settings, label).promoted]
+
+
+def partitions_to_embed(settings: Settings, encoder_id: str) -> list[str]:
+    """Partitions with a shot whose vector of this encoder is missing or out of date."""
+    due = []
+    for partition in settings.lake.partitions(SHOTS):
+        for video in catalogue.videos_of(settings.lake, [partition]):
+            shots = shots_of(settings, video["video_id"])
+            stored = {row["shot_id"]: row for row in embeddings_of(settings, encoder_id, video["video_id"])}
+            if not embeddings_are_current(settings, shots, stored):
+                due.append(partition)
+                break
+    return due
+
+
+def missing_of(settings: Settings, encoder_id: str) -> str:
+    """What the candidate still lacks to take over, in words; empty where it has everything."""
+    if due := partitions_to_embed(settings, encoder_id):
+        return f"shots of {len(due)} partitions are not embedded by it"
+    if not index_is_current(settings, encoder_id):
+        return "its index does not hold what the lake holds"
+    for label in probes_to_refit(settings):
+        if not refit_is_current(settings, encoder_id, label):
+            return f"the probe {label} is not fitted on its vectors"
+        if not scores_are_current(settings, label, kept_for=encoder_id):
+            return f"the catalogue is not scored by its probe {label}"
+    return ""
+
+
+def _require_indexed(settings: Settings, live: ResolvedEncoder) -> None:
+    if current_version(settings, live.encoder_id) is None:
+        raise NotFoundError(
+            f"nothing is indexed by {live.spec} ({live.reason}), so there is nothing to upgrade: set NEEDLE_ENCODER as "
+            "it was for `needle ingest`, or ingest with the new encoder from the start"
+        )
+
+
+def _with(before: Succession, candidate: Candidate) -> Succession:
+    """Another candidate than before leaves its vectors to be cleaned away."""
+    gone = before.candidate.encoder_id if before.candidate else candidate.encoder_id
+    retired = before.retired if gone == candidate.encoder_id else (*before.retired, gone)
+    return replace(before, candidate=candidate, retired=tuple(dict.fromkeys(retired)))
+
+
+def _told(report: StepReport, candidate: Candidate) -> StepReport:
+    named = {"encoder": candidate.spec, "encoder_id": candidate.encoder_id}
+    return replace(report, details={**named, **report.details})

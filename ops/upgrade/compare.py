@@ -1,0 +1,284 @@
+"""Is the candidate worse than the live encoder? On captions, on what searches find, and by its probes.
+
+Captions of shots decide where there are any: those of shows that neither encoder was fitted on, or, where there are
+too few, all, which can show a loss but no gain. Without captions only searches can be compared: an encoder that finds
+altogether other shots is not taken unseen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.settings import Settings
+from ops.core.storage import atomic_path
+from ops.core.tables import digest_of
+from ops.core.types import CheckOutcome, Progress, StepReport
+from ops.embeddings.build import matrix_of, table_of
+from ops.embeddings.encoder import Encoder, ResolvedEncoder, load_encoder, resolve_encoder
+from ops.embeddings.encoders.finetuned import finetuned_files
+from ops.embeddings.pins import Candidate
+from ops.evaluation.retrieval import bootstrap_interval, caption_ranks, paired_interval
+from ops.index.index import current_version, open_index
+from ops.probes.build import reason_against_refit
+from ops.probes.definitions import definitions_of
+from ops.probes.versions import promoted_version
+from ops.search.generic_texts import GENERIC_TEXTS
+from ops.training.pair_table import stored_pairs
+from ops.training.pairs import CaptionPair, digest_of_pairs
+from ops.upgrade.candidate import candidate_of, probes_to_refit
+
+STAGE = "comparison"
+TOP = 20
+LEAST_CAPTIONS = 10
+"""Fewer captions cannot tell two encoders apart at all."""
+LEAST_OVERLAP = 0.3
+"""Share of the first shots that must stay where nothing else can be compared: chance alone keeps a quarter at most."""
+_MOST_PAIRS = 1000
+
+Floats = NDArray[np.float64]
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What was found. ``reasons`` are those against the candidate, ``forced`` a person's for it all the same.
+
+    ``evaluation`` holds, by metric, both encoders' figures and their difference with its 95 % interval; ``None``
+    without captions. ``overlap`` is the share of the first shots that both find. ``inputs`` names what was compared.
+    """
+
+    candidate: str
+    live: str
+    inputs: str
+    at: str
+    evaluation: dict[str, Any] | None
+    overlap: dict[str, Any]
+    probes: tuple[dict[str, Any], ...]
+    reasons: tuple[str, ...]
+    forced: str
+
+    @property
+    def passed(self) -> bool:
+        return not self.reasons or bool(self.forced)
+
+
+def compare(settings: Settings, now: datetime, progress: Progress) -> StepReport:
+    """Compare the candidate with the live encoder, and keep what was found.
+
+    The check ``not_worse`` says whether the candidate may take over.
+    """
+    candidate, live = candidate_of(settings), resolve_encoder(settings)
+    ids = (live.encoder_id, candidate.encoder_id)
+    progress.start(STAGE, 2, "encoders")
+    inputs = inputs_of(settings, candidate, live)
+    encoders = [load_encoder(encoder_id, settings.home, part="text") for encoder_id in ids]
+    evaluation = _on_captions(settings, (live.spec, candidate.spec), encoders)
+    progress.advance(STAGE)
+    overlap = _on_searches(settings, encoders)
+    probes = tuple(_of_probe(settings, label, candidate.encoder_id) for label in probes_to_refit(settings))
+    found = Comparison(
+        candidate=candidate.encoder_id,
+        live=live.encoder_id,
+        inputs=inputs,
+        at=now.isoformat(timespec="seconds"),
+        evaluation=evaluation,
+        overlap=overlap,
+        probes=probes,
+        reasons=tuple(reasons_against(evaluation, overlap, probes)),
+        forced=candidate.force,
+    )
+    path = _path(settings, candidate.encoder_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(asdict(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    progress.advance(STAGE)
+    progress.finish(STAGE)
+    return _report(candidate, live, found)
+
+
+def comparison_of(settings: Settings, candidate: Candidate, live: ResolvedEncoder) -> Comparison | None:
+    """What :func:`compare` found of the two as they are now; ``None`` where they were not compared since."""
+    found = last_comparison(settings, candidate.encoder_id)
+    return found if found and found.inputs == inputs_of(settings, candidate, live) else None
+
+
+def last_comparison(settings: Settings, encoder_id: str) -> Comparison | None:
+    """What :func:`compare` found last of an encoder; ``None`` where it was never compared."""
+    try:
+        content = json.loads(_path(settings, encoder_id).read_text(encoding="utf-8"))
+        lists = {name: tuple(content[name]) for name in ("probes", "reasons")}
+        return Comparison(**(content | lists))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def inputs_of(settings: Settings, candidate: Candidate, live: ResolvedEncoder) -> str:
+    """Names all that a comparison depends on: both indexes, captions, probes, and a person's word."""
+    versions = [(each, str(current_version(settings, each))) for each in (live.encoder_id, candidate.encoder_id)]
+    probes = []
+    for label in probes_to_refit(settings):
+        both = [promoted_version(settings, label, each) for each in ("", candidate.encoder_id)]
+        probes.append((f"probe {label}", " ".join(each.version if each else "" for each in both)))
+    pairs = ("captions", digest_of_pairs(stored_pairs(settings)))
+    return digest_of([*versions, *probes, pairs, ("force", candidate.force)])
+
+
+def drop_comparison(settings: Settings, encoder_id: str) -> None:
+    """Delete what was found of an encoder that has gone."""
+    _path(settings, encoder_id).unlink(missing_ok=True)
+
+
+def reasons_against(
+    evaluation: dict[str, Any] | None, overlap: dict[str, Any], probes: Sequence[dict[str, Any]]
+) -> list[str]:
+    """Why the candidate is worse, a sentence each; empty where it is not. Pure.
+
+    A difference counts where its 95 % interval lies below zero: what may be chance is no reason.
+    """
+    reasons = [f"its probe {each['probe']} is worse: {each['why']}" for each in probes if each["why"]]
+    gain = evaluation["metrics"]["ndcg@10"] if evaluation else None
+    if evaluation and gain and gain["high"] < 0:
+        reasons.insert(
+            0,
+            f"nDCG@10 on {evaluation['captions']} captions changes by {gain['difference']:+.3f} "
+            f"({gain['low']:+.3f} to {gain['high']:+.3f})",
+        )
+    if evaluation is None and overlap["mean"] < LEAST_OVERLAP:
+        reasons.append(
+            f"there are no captions to judge by, and only {overlap['mean']:.0%} of the first {overlap['top']} shots "
+            f"stay the same over {overlap['queries']} queries: put <film>.captions.jsonl beside some films, or look "
+            "for yourself and say --force 'why'"
+        )
+    return reasons
+
+
+def _on_captions(settings: Settings, specs: tuple[str, str], encoders: Sequence[Encoder]) -> dict[str, Any] | None:
+    vectors = [_vectors_of(settings, encoder.encoder_id) for encoder in encoders]
+    pairs = [pair for pair in stored_pairs(settings) if all(pair.shot_id in known for known in vectors)]
+    learned = {show for spec in specs for show in _shows_learned(settings.home, spec)}
+    unseen = [pair for pair in pairs if pair.show not in learned]
+    is_held_out = sum(len(pair.captions) for pair in unseen) >= LEAST_CAPTIONS
+    shown = sorted(unseen if is_held_out else pairs, key=lambda pair: pair.input_hash)[:_MOST_PAIRS]
+    texts = [text for pair in shown for text in pair.captions]
+    if len(texts) < LEAST_CAPTIONS or len(shown) < 2:
+        return None
+    ranks = [_ranks(encoder, known, shown, texts) for encoder, known in zip(encoders, vectors, strict=True)]
+    metrics = {name: _both(value(ranks[0]), value(ranks[1])) for name, value in _METRICS.items()}
+    return {
+        "held_out": is_held_out,
+        "captions": len(texts),
+        "shots": len(shown),
+        "shows": sorted({pair.show for pair in shown}),
+        "metrics": metrics,
+    }
+
+
+def _ranks(
+    encoder: Encoder, known: dict[str, Vectors], shown: Sequence[CaptionPair], texts: Sequence[str]
+) -> NDArray[np.int64]:
+    owner_Q = np.repeat(np.arange(len(shown)), [len(pair.captions) for pair in shown])
+    items_ND = np.stack([known[pair.shot_id] for pair in shown])
+    return caption_ranks(encoder.encode_text(texts), items_ND, owner_Q)[0]
+
+
+def _share_within(first: int, ranks_Q: NDArray[np.int64]) -> Floats:
+    return np.asarray(100.0 * (ranks_Q <= first), np.float64)
+
+
+def _gain_at_ten(ranks_Q: NDArray[np.int64]) -> Floats:
+    return np.asarray(np.where(ranks_Q <= 10, 1.0 / np.log2(ranks_Q + 1.0), 0.0), np.float64)
+
+
+_METRICS: dict[str, Callable[[NDArray[np.int64]], Floats]] = {
+    "r@1": partial(_share_within, 1),
+    "r@5": partial(_share_within, 5),
+    "r@10": partial(_share_within, 10),
+    "ndcg@10": _gain_at_ten,
+}
+
+
+def _both(live_Q: Floats, candidate_Q: Floats) -> dict[str, float]:
+    difference, low, high = paired_interval(candidate_Q, live_Q)
+    figures = {"live": float(live_Q.mean()), "candidate": float(candidate_Q.mean())}
+    return {**figures, "difference": difference, "low": low, "high": high}
+
+
+def _vectors_of(settings: Settings, encoder_id: str) -> dict[str, Vectors]:
+    """Vectors (D,) by shot, of the partitions that have captions."""
+    partitions = {settings.partition_of(pair.video_id) for pair in stored_pairs(settings) if pair.shot_id}
+    rows = settings.lake.read(table_of(encoder_id), sorted(partitions), ["shot_id", "embedding"])
+    return dict(zip(rows["shot_id"].to_pylist(), matrix_of(rows["embedding"]), strict=True))
+
+
+def _shows_learned(home: Path, spec: str) -> list[str]:
+    """Shows that a fine-tuned encoder was fitted on."""
+    kind, _, name = spec.partition(":")
+    return list(finetuned_files(home, name).manifest.get("shows", ())) if kind == "finetuned" else []
+
+
+def _on_searches(settings: Settings, encoders: Sequence[Encoder]) -> dict[str, Any]:
+    """How many of the first shots both find, for everyday descriptions and the queries of the home's probes."""
+    asked = [query for definition in definitions_of(settings).values() for query in definition.queries]
+    texts = list(dict.fromkeys([*asked, *GENERIC_TEXTS]))
+    found: list[list[set[str]]] = []
+    top = TOP
+    for encoder in encoders:
+        with open_index(settings, encoder.encoder_id) as index:
+            # Of a catalogue of 30 shots any two encoders find the same 20.
+            top = min(TOP, max(1, index.count() // 4))
+            vectors_QD = encoder.encode_text(texts)
+            hits = (index.search(vector, limit=top, exact=True, with_payload=False) for vector in vectors_QD)
+            found.append([{hit.shot_id for hit in each} for each in hits])
+    shares = [len(one & other) / top for one, other in zip(*found, strict=True)]
+    low, high = bootstrap_interval(shares)
+    least = sorted(zip(shares, texts, strict=True))[:3]
+    return {
+        "queries": len(texts),
+        "top": top,
+        "mean": float(np.mean(shares)),
+        "low": low,
+        "high": high,
+        "least": [{"query": text, "share": share} for share, text in least],
+    }
+
+
+def _of_probe(settings: Settings, label: str, encoder_id: str) -> dict[str, Any]:
+    old, new = promoted_version(settings, label), promoted_version(settings, label, encoder_id)
+    figures = [each.metrics.get("average_precision") if each else None for each in (old, new)]
+    return {
+        "probe": label,
+        "live": figures[0].value if figures[0] else None,
+        "candidate": figures[1].value if figures[1] else None,
+        "why": reason_against_refit(settings, label, new) if new else "it is not fitted on the new vectors",
+    }
+
+
+def _path(settings: Settings, encoder_id: str) -> Path:
+    return settings.home / "upgrade" / f"{encoder_id}.json"
+
+
+def _report(candidate: Candidate, live: ResolvedEncoder, found: Comparison) -> StepReport:
+    details = {
+        "candidate": candidate.spec,
+        "live": live.spec,
+        "evaluation": found.evaluation or "no captions",
+        "overlap": found.overlap,
+        "probes": list(found.probes),
+        "reasons_against": list(found.reasons),
+        "forced_because": found.forced,
+    }
+    check = CheckOutcome(
+        name="not_worse",
+        passed=found.passed,
+        details={"reasons_against": list(found.reasons), "forced_because": found.forced},
+    )
+    return StepReport(changed=1, data_version=found.inputs, details=details, checks=[check])

@@ -1,0 +1,126 @@
+"""Make the candidate live, at once and with everything that belongs to it; and clean up behind it.
+
+Stands alone because this is the moment that must not be half done: one small file is replaced, while nothing else
+computes, and only where everything that will be asked for is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+from ops.core.errors import NeedleError
+from ops.core.locks import exclusive
+from ops.core.settings import Settings
+from ops.core.tables import KEPT_SCORES
+from ops.core.types import StepReport
+from ops.embeddings.build import table_of
+from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder
+from ops.embeddings.pins import Candidate, EncoderPins, Reign, Succession
+from ops.index.index import current_version, drop_index
+from ops.probes.scores import keep_scores
+from ops.probes.versions import drop_states, fitted_probes, keep_state
+from ops.upgrade.candidate import candidate_of, missing_of
+from ops.upgrade.compare import Comparison, comparison_of, drop_comparison
+
+
+def switch(settings: Settings, now: datetime) -> StepReport:
+    """Make the candidate the live encoder; the one before is kept, with its probes and their scores.
+
+    Waits until nothing is computed. Raises ``NeedleError`` where the comparison has not passed, or where something
+    came in since that the candidate lacks; nothing is changed then.
+    """
+    with exclusive(settings.work_lock):
+        candidate, before = candidate_of(settings), resolve_encoder(settings)
+        if lacking := missing_of(settings, candidate.encoder_id):
+            raise NeedleError(
+                f"{before.spec} stays live: {lacking}, because the catalogue went on meanwhile; run the upgrade again"
+            )
+        reason = _reason(settings, candidate, before)
+        for label in fitted_probes(settings):
+            keep_state(settings, label, before.encoder_id)
+            keep_scores(settings, before.encoder_id, label)
+        new = Reign(
+            spec=candidate.spec,
+            encoder_id=candidate.encoder_id,
+            since=now.isoformat(timespec="seconds"),
+            reason=reason,
+        )
+        succession = EncoderPins(settings.home).change_succession(_succeeding(settings, new, before, candidate.how))
+    return StepReport(
+        changed=1,
+        data_version=f"{new.encoder_id}-{new.since}",
+        details={
+            "live": new.spec,
+            "encoder_id": new.encoder_id,
+            "index_version": current_version(settings, new.encoder_id),
+            "reason": reason,
+            "previous": succession.previous.spec if succession.previous else None,
+            "came_from": before.spec,
+        },
+    )
+
+
+def settle(settings: Settings) -> None:
+    """Delete what encoders left that are neither live nor kept, and note that the switch is complete."""
+    pins = EncoderPins(settings.home)
+    succession = pins.succession()
+    kept = {each.encoder_id for each in (succession.live, succession.previous, succession.undone) if each}
+    kept |= {succession.candidate.encoder_id} if succession.candidate else set()
+    for encoder_id in set(succession.retired) - kept:
+        drop_index(settings, encoder_id)
+        settings.store.delete_tree(settings.lake.folder(table_of(encoder_id)))
+        settings.store.delete_tree(settings.lake.folder(f"{KEPT_SCORES}/{encoder_id}"))
+        drop_states(settings, encoder_id)
+        drop_comparison(settings, encoder_id)
+    pins.change_succession(lambda before: replace(before, retired=(), settled=True))
+
+
+def succession_document(settings: Settings) -> dict[str, Any]:
+    """Which encoder is live and which can be rolled back to: the document of ``needle upgrade --status --json``."""
+    succession, live = EncoderPins(settings.home).succession(), resolve_encoder(settings)
+    told = asdict(succession.live) if succession.live else {"spec": live.spec, "encoder_id": live.encoder_id}
+    return {
+        "live": {"since": None, "reason": live.reason, **told},
+        "previous": asdict(succession.previous) if succession.previous else None,
+        "undone": asdict(succession.undone) if succession.undone else None,
+        "candidate": asdict(succession.candidate) if succession.candidate else None,
+        "settled": succession.settled,
+    }
+
+
+def _reason(settings: Settings, candidate: Candidate, live: ResolvedEncoder) -> str:
+    """Why the candidate may take over. Raises ``NeedleError`` where it may not."""
+    if candidate.how == "rollback":
+        return f"rolled back from {live.spec}"
+    found: Comparison | None = comparison_of(settings, candidate, live)
+    if found is None:
+        raise NeedleError(f"{candidate.spec} was not compared with {live.spec} as both are now: run the upgrade again")
+    if not found.passed:
+        raise NeedleError(f"{live.spec} stays live: {'; '.join(found.reasons)}")
+    return f"a person said so: {found.forced}" if found.reasons else "not worse than the encoder before"
+
+
+def _succeeding(
+    settings: Settings, new: Reign, before: ResolvedEncoder, how: str
+) -> Callable[[Succession], Succession]:
+    def change(known: Succession) -> Succession:
+        old = known.live or Reign(spec=before.spec, encoder_id=before.encoder_id, since="", reason=before.reason)
+        is_rollback = how == "rollback"
+        stay = {new.encoder_id, old.encoder_id}
+        leaving = [each.encoder_id for each in (known.previous, known.undone) if each]
+        setting = [] if settings.encoder == "auto" else [settings.encoder]
+        superseded = dict.fromkeys([*known.superseded, old.spec, *setting, new.spec])
+        return Succession(
+            live=new,
+            previous=None if is_rollback else old,
+            undone=old if is_rollback else None,
+            candidate=None,
+            superseded=tuple(superseded),
+            retired=tuple(dict.fromkeys(each for each in (*known.retired, *leaving) if each not in stay)),
+            settled=False,
+        )
+
+    return change
