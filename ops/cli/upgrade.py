@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 @click.command(name="upgrade")
 @click.option(
-    "--encoder", "spec", default="", metavar="SPEC", help="The new one: finetuned:NAME, open_clip:..., starter."
+    "--encoder",
+    "spec",
+    default="",
+    metavar="SPEC",
+    help="The new one: finetuned:NAME, open_clip:..., starter, or an id.",
 )
 @click.option("--rollback", "goes_back", is_flag=True, help="Back to the encoder before, with its index and probes.")
 @click.option("--status", "asks", is_flag=True, help="Tell which encoder is live, and which can be rolled back to.")
@@ -43,7 +47,7 @@ def command(spec: str, goes_back: bool, asks: bool, force: str, as_json: bool, *
         raise UsageError(
             "--encoder auto: name the encoder, such as open_clip:<model>/<tag or file> or finetuned:<name>"
         )
-    settings = settings_from(options)
+    settings = settings_from(options, follows_live=False)  # it is what a contradicting setting is sent to
     if asks:
         _show(settings, as_json)
         return 0

@@ -103,12 +103,8 @@ def build_probe(
     """
     with settings.working():
         given = _input(settings, encoder_id, label)
-        name = _name(settings, given)
-        is_new = not has_version(settings, label, name)
         progress.start(f"probe {label}", 1, "fits")
-        if is_new:
-            write_version(settings, _fitted(settings, given, now, encode or _text_encoder(settings, encoder_id)))
-        version = read_version(settings, label, name)
+        version, is_new = _version(settings, given, now, encode)
         state = change_state(settings, label, lambda before: _decided(settings, before, version, given, now))
         for note in version.notes:
             progress.note(f"probe {label}", note)
@@ -150,6 +146,15 @@ def _name(settings: Settings, given: _Input) -> str:
     if given.is_enough:
         return version_name(given.definition, given.encoder_id, given.shots)
     return zero_shot_name(given.definition, given.encoder_id, catalogue_digest(settings, given.encoder_id))
+
+
+def _version(settings: Settings, given: _Input, now: datetime, encode: TextEncoder | None) -> tuple[ProbeVersion, bool]:
+    """The version made of this input, and whether it was fitted now."""
+    label, name = given.definition.label, _name(settings, given)
+    is_new = not has_version(settings, label, name)
+    if is_new:
+        write_version(settings, _fitted(settings, given, now, encode or _text_encoder(settings, given.encoder_id)))
+    return read_version(settings, label, name), is_new
 
 
 def _text_encoder(settings: Settings, encoder_id: str) -> TextEncoder:
@@ -204,12 +209,8 @@ def refit_probe(
     """
     with settings.working():
         given = _input(settings, encoder_id, label)
-        name = _name(settings, given)
-        is_new = not has_version(settings, label, name)
         progress.start(f"probe {label}", 1, "fits")
-        if is_new:
-            write_version(settings, _fitted(settings, given, now, encode or _text_encoder(settings, encoder_id)))
-        version = read_version(settings, label, name)
+        version, is_new = _version(settings, given, now, encode)
         against = reason_against_refit(settings, label, version)
         state = change_state(settings, label, lambda before: _taken(before, version, against, now), encoder_id)
         progress.advance(f"probe {label}")

@@ -17,6 +17,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from ops.core.entries import entries_of
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.locks import exclusive
 from ops.core.settings import CHECKOUT, Settings
@@ -111,15 +112,8 @@ def _require_same(
 
 
 def _read(path: Path) -> dict[str, ProbeDefinition]:
-    if not path.exists():
-        return {}
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{path}: write a probe's label, and its queries below it")
-    return {str(label): _checked(path, str(label), entry) for label, entry in content.items()}
+    hint = "write a probe's label, and its queries below it"
+    return {name: _checked(path, name, entry) for name, entry in entries_of(path, hint).items()}
 
 
 def _checked(path: Path, label: str, content: Any) -> ProbeDefinition:

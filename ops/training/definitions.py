@@ -20,6 +20,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ops.core.entries import entries_of
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.locks import exclusive
 from ops.core.settings import CHECKOUT, Settings
@@ -109,15 +110,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _read(path: Path) -> dict[str, EncoderDefinition]:
-    if not path.exists():
-        return {}
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{path}: write an encoder's name, and its recipe below it")
-    return {str(name): _checked(path, str(name), entry) for name, entry in content.items()}
+    hint = "write an encoder's name, and its recipe below it"
+    return {name: _checked(path, name, entry) for name, entry in entries_of(path, hint).items()}
 
 
 def _checked(path: Path, name: str, content: Any) -> EncoderDefinition:

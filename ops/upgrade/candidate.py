@@ -29,16 +29,17 @@ from ops.videos import catalogue
 
 
 def name_candidate(settings: Settings, spec: str, force: str = "") -> Candidate | None:
-    """Note that the encoder of ``spec`` is to become live; ``None`` where it is live already, by whatever name.
+    """Note that the encoder of ``spec``, or of that id, is to become live; ``None`` where it is, by whatever name.
 
     Raises ``NotFoundError`` where nothing is indexed by the encoder that is live now, and ``EncoderError`` where the
     spec names nothing usable.
     """
     live = resolve_encoder(settings)
+    spec = EncoderPins(settings.home).spec_of(spec) or spec
     found = resolve_spec(spec, settings.home)
+    _require_indexed(settings, live)
     if found.encoder_id == live.encoder_id:
         return None
-    _require_indexed(settings, live)
     candidate = Candidate(spec=spec, encoder_id=found.encoder_id, force=force)
     EncoderPins(settings.home).change_succession(lambda before: _with(before, candidate))
     return candidate

@@ -128,6 +128,18 @@ def test_old_versions_can_be_dropped_at_once(versions: Versions) -> None:
     assert [versions.has(name) for name in names] == [False, False, True] and versions.current() == names[-1]
 
 
+def test_an_index_that_is_dropped_leaves_nothing_and_can_be_built_again(versions: Versions, index: VectorIndex) -> None:
+    publish_to(versions, ENCODER, ROWS[:50])
+    versions.drop_all()
+    assert versions.current() is None and not versions.has(index.version)
+    versions.drop_all()
+    with pytest.raises(VectorIndexError, match="no index for the encoder"):
+        open_versions(versions, ENCODER)
+    assert publish_to(versions, ENCODER, ROWS) == index.version
+    with open_versions(versions, ENCODER) as again:
+        assert again.count() == len(ROWS)
+
+
 def test_check_passes_on_the_same_rows_and_names_what_differs(index: VectorIndex) -> None:
     good = index.check(wanted_digest(ROWS), iter(ROWS))
     assert good.passed and good.compared == 100 and good.worst_difference == 0 and good.rows == 300
