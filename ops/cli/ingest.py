@@ -30,7 +30,9 @@ from ops.videos.register import Registration, register
 
 @click.command(name="ingest")
 @click.argument("paths", nargs=-1, metavar="PATH...")
-@setting_options("library", "encoder", "detector", "speech", "workers", "frames_per_shot", "partitions", "engine")
+@setting_options(
+    "library", "encoder", "detector", "speech", "workers", "frames_per_shot", "partitions", "engine", "ray_address"
+)
 @click.option("--retry", is_flag=True, help="Try again what was set aside before.")
 @click.option("--report", is_flag=True, help="Also run the catalogue_report notebook.")
 @json_option
@@ -45,8 +47,6 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
     Example: needle ingest ~/footage
     """
     settings = settings_from(options)
-    if settings.engine != "local":
-        raise UsageError(f"NEEDLE_ENGINE = {settings.engine!r}: only the local engine is built yet; leave it unset")
     paths = paths or ((settings.library,) if settings.library else ())
     if not paths:
         raise UsageError("nothing to ingest: name files or folders, or set NEEDLE_LIBRARY")

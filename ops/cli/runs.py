@@ -24,6 +24,7 @@ from uuid import uuid4
 import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
 
 from ops.cli.progress import Bars
+from ops.cluster.session import kept_open
 from ops.core.errors import NeedleError, UsageError
 from ops.core.locks import if_free
 from ops.core.settings import CHECKOUT, Settings
@@ -120,7 +121,7 @@ def run_pipeline(
         ranges = key_ranges(partitions, ordered)
         by = {"needle/started_by": started_by}
         # Of an upgrade the next ingest has nothing to finish: the next upgrade has.
-        with marked(settings, partitions if partitioned is PARTITIONED else ()) as note:
+        with marked(settings, partitions if partitioned is PARTITIONED else ()) as note, kept_open():
             for start, end in ranges[:-1]:
                 execute(definitions, instance, partitioned, {**by, **range_tags(start, end)}, note)
             tags = {**by, **(range_tags(*ranges[-1]) if ranges else {})}

@@ -37,10 +37,21 @@ CHANGES = ("base", "epochs", "batch", "micro_batch", "learning_rate", "pooling",
 @click.option("--hold-out", type=float, default=None, help="Share (0-1) of the shows to validate on.")
 @click.option("--seed", type=int, default=None, help="Of all that is random.")
 @click.option("--threads", type=int, default=None, help="CPU threads; part of what makes a fit repeatable.")
-@setting_options("engine")
+@click.option(
+    "--workers", type=click.IntRange(1), default=None, help="With --engine ray [default: a GPU or node each]."
+)
+@click.option("--gpu/--no-gpu", default=None, help="With --engine ray: a GPU for each worker [default: if there are].")
+@setting_options("engine", "ray_address")
 @json_option
 def command(
-    recipe: str, data: tuple[Path, ...], name: str, threads: int | None, as_json: bool, **options: Any
+    recipe: str,
+    data: tuple[Path, ...],
+    name: str,
+    threads: int | None,
+    workers: int | None,
+    gpu: bool | None,
+    as_json: bool,
+    **options: Any,
 ) -> int | None:
     """Fine-tune an encoder, as the Dagster asset encoder/NAME; `needle upgrade --encoder finetuned:NAME` makes it live.
 
@@ -51,10 +62,13 @@ def command(
 
     wanted = recipe_of(recipe, **{name: options.pop(name) for name in CHANGES})
     settings = settings_from(options)
-    if settings.engine != "local":
-        raise UsageError("training on Ray is not built yet: use --engine local")
+    if settings.engine == "local" and (workers or gpu is not None):
+        raise UsageError("--workers and --gpu are for --engine ray: without it one process fits")
+    now = datetime.now(UTC)
     with Bars() as bars:
-        made = train_as_asset(settings, wanted, data, datetime.now(UTC), bars, name=name, threads=threads)
+        made = train_as_asset(
+            settings, wanted, data, now, bars, name=name, threads=threads, workers=workers, gpu=gpu
+        )
     if as_json:
         print_json({"name": made.name, "encoder_id": made.encoder_id, "folder": str(made.folder), **made.lineage})
     else:

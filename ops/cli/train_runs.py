@@ -25,6 +25,8 @@ def train_as_asset(
     *,
     name: str,
     threads: int | None,
+    workers: int | None = None,
+    gpu: bool | None = None,
 ) -> Trained:
     """Define the encoder and materialise it, with the pairs of the catalogue before it; errors as of ``train``."""
     data = [path.expanduser().absolute() for path in data]
@@ -33,7 +35,9 @@ def train_as_asset(
     before = vars(recipe_of(recipe.name))
     changes = {key: value for key, value in vars(recipe).items() if before[key] != value}
     paths = tuple(map(str, data))
-    wanted = EncoderDefinition(name=name, recipe=recipe.name, data=paths, changes=changes, threads=threads)
+    wanted = EncoderDefinition(
+        name=name, recipe=recipe.name, data=paths, changes=changes, threads=threads, workers=workers, gpu=gpu
+    )
     is_added = define(settings, wanted)
     try:
         _materialise(settings, name, bars)

@@ -9,6 +9,7 @@
     ├── LakeError           a table that breaks its own rules (schema, duplicate keys, NaN)
     ├── EncoderError        weights that cannot be had, read or trusted
     ├── TrainingError       a fit that cannot go on, or whose checkpoint cannot be used
+    ├── ClusterError        Ray cannot be started, reached or used, or has too little room
     ├── FeatureStoreError   Feast refused
     └── VectorIndexError    the vector index is missing, broken or unreachable
 
@@ -53,6 +54,10 @@ class EncoderError(NeedleError):
 
 class TrainingError(NeedleError):
     """A fit that cannot go on, or a checkpoint that cannot be used; what was there before is left as it was."""
+
+
+class ClusterError(NeedleError):
+    """Ray is not there, cannot be started or reached, or has not the CPUs or GPUs that were asked for."""
 
 
 class FeatureStoreError(NeedleError):

@@ -67,6 +67,10 @@ class Settings(BaseSettings):
         default="video", description="Dagster partitions: video (one each) or bucket:<count> for very large catalogues"
     )
     engine: Literal["local", "ray"] = Field(default="local", description="where embedding and training run")
+    ray_address: str = Field(
+        default_factory=lambda: os.environ.get("RAY_ADDRESS", ""),
+        description="a Ray cluster (default: RAY_ADDRESS; without either, Ray is started on this machine)",
+    )
     speech: str = Field(
         default="", description="faster-whisper model, by name or folder, for films without subtitles (default: off)"
     )
@@ -176,7 +180,9 @@ def _source_of(name: str, given: dict[str, Any]) -> str:
         return "option"
     if f"NEEDLE_{name.upper()}" in {key.upper() for key in os.environ}:
         return "environment"
-    return str(toml_path()) if name in _from_toml() else "default"
+    if name in _from_toml():
+        return str(toml_path())
+    return "environment (RAY_ADDRESS)" if name == "ray_address" and os.environ.get("RAY_ADDRESS") else "default"
 
 
 def export_settings(given: dict[str, Any]) -> None:

@@ -8,7 +8,8 @@ whose input changed are computed again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -24,6 +25,7 @@ from ops.core.types import Progress, StepReport
 from ops.embeddings import checks
 from ops.embeddings.embed import ShotToEmbed, ShotVector, embed_shots
 from ops.embeddings.encoder import load_encoder
+from ops.embeddings.scaled import embed_on_cluster
 from ops.shots.build import shots_of
 from ops.shots.segment import proxy_key
 from ops.videos import catalogue
@@ -89,7 +91,6 @@ def _embed(settings: Settings, encoder_id: str, shots: list[dict[str, Any]], now
     progress.start("embeddings", len(shots), "shots")
     changed = 0
     if shots:
-        encoder = load_encoder(encoder_id, settings.home, part="both")
         wanted = [
             ShotToEmbed(
                 shot_id=shot["shot_id"],
@@ -98,13 +99,19 @@ def _embed(settings: Settings, encoder_id: str, shots: list[dict[str, Any]], now
             )
             for shot in shots
         ]
-        vectors = embed_shots(wanted, settings.store, encoder, frames_per_shot=settings.frames_per_shot)
-        pairs = _counted(zip(shots, vectors, strict=True), progress)
-        for video_id, group in groupby(pairs, key=lambda pair: pair[0]["video_id"]):
-            rows = [_row(settings, shot, vector, now) for shot, vector in group]
-            changed += settings.lake.update(table_of(encoder_id), settings.partition_of(video_id), video_id, rows)
+        embed = embed_on_cluster if settings.engine == "ray" else _embed_here
+        with closing(embed(wanted, settings, encoder_id)) as vectors:
+            pairs = _counted(zip(shots, vectors, strict=True), progress)
+            for video_id, group in groupby(pairs, key=lambda pair: pair[0]["video_id"]):
+                rows = [_row(settings, shot, vector, now) for shot, vector in group]
+                changed += settings.lake.update(table_of(encoder_id), settings.partition_of(video_id), video_id, rows)
     progress.finish("embeddings")
     return changed
+
+
+def _embed_here(shots: Sequence[ShotToEmbed], settings: Settings, encoder_id: str) -> Generator[ShotVector, None, None]:
+    encoder = load_encoder(encoder_id, settings.home, part="both")
+    yield from embed_shots(shots, settings.store, encoder, frames_per_shot=settings.frames_per_shot)
 
 
 def _counted(

@@ -23,7 +23,17 @@ def build_encoder(settings: Settings, name: str, now: datetime, progress: Progre
     """
     definition = definition_of(settings, name)
     data = list(map(Path, definition.data))
-    made = train(settings, definition.fit, data, now, progress, name=name, threads=definition.threads)
+    made = train(
+        settings,
+        definition.fit,
+        data,
+        now,
+        progress,
+        name=name,
+        threads=definition.threads,
+        workers=definition.workers if settings.engine == "ray" else None,
+        gpu=definition.gpu if settings.engine == "ray" else None,
+    )
     lineage = made.lineage
     return StepReport(
         changed=int(made.is_new),

@@ -7,6 +7,8 @@
       data: [/footage]           # without it, all that the catalogue's table of captions holds
       changes: {epochs: 10}      # instead of the recipe's values
       threads: 2                 # part of what makes a fit repeatable
+      workers: 4                 # that share each batch, with a GPU each, where the engine is ray
+      gpu: true
 
 ``needle train`` adds what it fits; each definition is the asset ``encoder/<name>``.
 """
@@ -41,6 +43,8 @@ class EncoderDefinition(BaseModel):
     data: tuple[str, ...] = ()
     changes: dict[str, Any] = {}
     threads: int | None = None
+    workers: int | None = None
+    gpu: bool | None = None
 
     @property
     def fit(self) -> Recipe:
@@ -99,7 +103,7 @@ def undefine(settings: Settings, definition: EncoderDefinition) -> None:
 
 
 def _block(definition: EncoderDefinition) -> str:
-    content = {key: value for key, value in definition.model_dump(mode="json", exclude={"name"}).items() if value}
+    content = {key: value for key, value in definition.model_dump(mode="json", exclude={"name"}).items() if value not in (None, [], {})}
     text: str = yaml.safe_dump({definition.name: content}, sort_keys=False, allow_unicode=True)
     return text
 

@@ -2,7 +2,8 @@
 
 Where torch.distributed runs, every worker draws the same batch, computes its own share of the vectors, and the
 loss is that of all of them. A checkpoint holds everything that decides what comes next, so a fit that was
-stopped and goes on ends with the same weights, bit by bit, as one that was not.
+stopped and goes on ends with the same weights, bit by bit, as one that was not; a fit that one process began,
+several workers can go on with, and the other way round.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ import torch
 from ops.core.errors import TrainingError
 from ops.core.storage import atomic_path
 from ops.training.examples import Choice, Examples
-from ops.training.loss import backward_loss, sum_gradients
+from ops.training.loss import backward_loss
 from ops.training.model import DualEncoder
 from ops.training.recipes import Recipe
+from ops.training.sharing import Draws, own_share, rank, sum_gradients, world_size
 
 log = logging.getLogger(__name__)
 
@@ -54,13 +56,14 @@ def fit(
 ) -> Fit:
     """Fit ``model`` in place; goes on from ``checkpoint`` where its file is there.
 
-    Uses torch's own random numbers: seed them before. ``on_step`` gets the step, from 1, and its loss. Raises
-    ``TrainingError`` for a loss that is no number (the checkpoint stays at the last good step), and for a
-    checkpoint of something else.
+    Uses torch's own random numbers: seed them before, alike in each worker. ``on_step`` gets the step, from 1, and
+    its loss. Raises ``TrainingError`` for a loss that is no number (the checkpoint stays at the last good step), for
+    a checkpoint of something else, and for workers that do not see the same checkpoint.
     """
     model.to(device).train()
     run = _Run(model, examples, recipe, device, checkpoint)
     done = run.resume()
+    run.agree()
     result = Fit(losses=run.losses, resumed_at=done)
     for epoch in range(done // run.per_epoch, recipe.epochs):
         for batch in examples.batches(run.choices(epoch)):
@@ -100,22 +103,44 @@ class _Run:
         self.losses: list[float] = []
         self.order = torch.empty(0, dtype=torch.int64)
         self.drawn: Choice | None = None
+        self.draws = Draws(recipe.seed) if world_size() > 1 else None
+
+    def agree(self) -> None:
+        """Let all workers begin with the first one's weights, at the same step. Raises ``TrainingError``."""
+        if world_size() == 1:
+            return
+        told: list[Any] = [None] * world_size()
+        torch.distributed.all_gather_object(told, self.steps)
+        if len(set(told)) > 1:
+            raise TrainingError(
+                f"the workers found checkpoints of steps {sorted(set(told))}: the home must be a folder that all "
+                "nodes share"
+            )
+        for value in self.model.state_dict().values():
+            torch.distributed.broadcast(value, 0)
 
     def choices(self, epoch: int) -> Iterator[Choice]:
         """What is left of an epoch, drawn as it is asked for, unless the examples read ahead."""
         first = self.steps - epoch * self.per_epoch
         if first == 0:
-            self.order = torch.randperm(len(self.examples))
-            self.drawn = self.examples.choose(self.order) if self.examples.draws_ahead else None
+            with self.drawing():
+                self.order = torch.randperm(len(self.examples))
+                self.drawn = self.examples.choose(self.order) if self.examples.draws_ahead else None
         size = min(self.recipe.batch, len(self.examples))
         for step in range(first, self.per_epoch):
             start, end = step * size, (step + 1) * size
-            choice = self.drawn.part(start, end) if self.drawn else self.examples.choose(self.order[start:end])
-            yield _own_share(choice)
+            with self.drawing():
+                choice = self.drawn.part(start, end) if self.drawn else self.examples.choose(self.order[start:end])
+            yield own_share(choice)
+
+    def drawing(self) -> AbstractContextManager[Any]:
+        return self.draws.drawing() if self.draws else nullcontext()
 
     def step(self, batch: Any) -> None:
         model, recipe = self.model, self.recipe
         self.optimizer.zero_grad()
+        if self.draws:
+            self.draws.seed_step(self.steps)
         parts = batch.parts(recipe.micro_batch)
         loss = backward_loss(model.encode, parts, model.log_scale, autocast=self.autocast, grow=self.scaler.get_scale())
         sum_gradients(self.learning)
@@ -136,7 +161,7 @@ class _Run:
 
     def save(self) -> None:
         """Write a checkpoint in the place of the last one; only the first worker does."""
-        if self.checkpoint is None or self.saved == self.steps or _rank() > 0:
+        if self.checkpoint is None or self.saved == self.steps or rank() > 0:
             return
         state = {
             "identity": self.checkpoint.identity,
@@ -148,8 +173,8 @@ class _Run:
             "scaler": self.scaler.state_dict(),
             "order": self.order,
             "drawn": None if self.drawn is None else [self.drawn.views, self.drawn.captions],
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "random": self.draws.state if self.draws else torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() and not self.draws else [],
         }
         with atomic_path(self.checkpoint.path) as temporary:
             torch.save(state, temporary)
@@ -171,14 +196,20 @@ class _Run:
                 self.drawn = Choice(rows=self.order, views=views, captions=captions)
             self.steps = self.saved = int(state["steps"])
             self.losses.extend(state["losses"])
-            torch.set_rng_state(state["random"].cpu())
-            if state["random_cuda"]:
-                torch.cuda.set_rng_state_all([own.cpu() for own in state["random_cuda"]])
+            self._set_random(state)
         except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise TrainingError(
                 f"the checkpoint {self.checkpoint.path} is of another model: {_first(error)}"
             ) from error
         return self.steps
+
+    def _set_random(self, state: dict[str, Any]) -> None:
+        if self.draws:
+            self.draws.state = state["random"].cpu()
+            return
+        torch.set_rng_state(state["random"].cpu())
+        # A checkpoint may come from a machine with another number of GPUs.
+        torch.cuda.set_rng_state_all([own.cpu() for own in state["random_cuda"][: torch.cuda.device_count()]])
 
     def _is_finite(self) -> bool:
         found = [own.grad.isfinite().all() for own in self.learning if own.grad is not None]
@@ -209,23 +240,6 @@ def _dtype(recipe: Recipe, device: str) -> torch.dtype | None:
             return None
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[recipe.precision]
-
-
-def _rank() -> int:
-    return (
-        torch.distributed.get_rank() if torch.distributed.is_available() and torch.distributed.is_initialized() else 0
-    )
-
-
-def _own_share(choice: Choice) -> Choice:
-    """This worker's rows of a batch."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return choice
-    world, rows = torch.distributed.get_world_size(), len(choice.rows)
-    if rows % world:
-        raise TrainingError(f"a batch of {rows} cannot be shared evenly by {world} workers: change --batch")
-    share = rows // world
-    return choice.part(_rank() * share, (_rank() + 1) * share)
 
 
 def _read(checkpoint: Checkpoint, device: str) -> dict[str, Any]:

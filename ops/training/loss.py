@@ -13,8 +13,9 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
-from torch import nn
 from torch.nn.functional import cross_entropy
+
+from ops.training.sharing import gathered, rank
 
 Vectors = tuple[torch.Tensor, torch.Tensor]
 MAX_SCALE = 100.0
@@ -41,7 +42,7 @@ def backward_loss(
     ``encode`` runs both towers over one of this worker's ``parts``. With several parts each is run twice, with
     the same random numbers. ``grow`` multiplies gradients (of fp16, against underflow). Where
     torch.distributed runs, every worker computes the same loss of all workers' vectors; tower gradients
-    are then those of its own rows, to be summed with :func:`sum_gradients`.
+    are then those of its own rows, to be summed with ``sharing.sum_gradients``.
     """
     at_once = len(parts) == 1
     randomness = [_random_state() for _ in parts]
@@ -51,7 +52,7 @@ def backward_loss(
         with torch.set_grad_enabled(at_once), autocast():
             made.append(encode(part))
     own = [torch.cat([pair[side].detach().float() for pair in made]) for side in (0, 1)]
-    image_BD, text_BD = (_gathered(vectors).requires_grad_() for vectors in own)
+    image_BD, text_BD = (gathered(vectors).requires_grad_() for vectors in own)
     loss = symmetric_infonce(image_BD, text_BD, log_scale.exp().clamp(max=MAX_SCALE))
     (loss * grow).backward()  # type: ignore[no-untyped-call]
     gradients = [
@@ -68,33 +69,9 @@ def backward_loss(
     return loss.detach()
 
 
-def sum_gradients(parameters: Sequence[nn.Parameter]) -> None:
-    """Add up the towers' gradients over all workers; a no-op with one."""
-    if _world() == 1:
-        return
-    for parameter in parameters:
-        if parameter.grad is None:
-            parameter.grad = torch.zeros_like(parameter)
-        torch.distributed.all_reduce(parameter.grad)
-
-
-def _world() -> int:
-    distributed = torch.distributed
-    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
-
-
-def _gathered(own: torch.Tensor) -> torch.Tensor:
-    """The rows of all workers, in their order; every worker must have as many."""
-    if _world() == 1:
-        return own
-    parts = [torch.empty_like(own) for _ in range(_world())]
-    torch.distributed.all_gather(parts, own.contiguous())
-    return torch.cat(parts)
-
-
 def _own_rows(vectors_BD: torch.Tensor, rows: int) -> torch.Tensor:
     assert vectors_BD.grad is not None
-    start = rows * (torch.distributed.get_rank() if _world() > 1 else 0)
+    start = rows * rank()
     return vectors_BD.grad[start : start + rows]
 
 

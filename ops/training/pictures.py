@@ -37,6 +37,13 @@ class Pictures:
         shots = settings.lake.read("shots", sorted(wanted)).to_pylist() if wanted else []
         self._shots = {shot["shot_id"]: shot for shot in shots}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without open files: another process opens its own."""
+        return {"_store": self._store, "_frames": self._frames, "_shots": self._shots}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _files={}, _opening=threading.Lock())
+
     def __enter__(self) -> Pictures:
         return self
 

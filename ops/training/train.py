@@ -8,8 +8,10 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ from ops.training.pairs import CaptionPair, digest_of_pairs, require_pairs, spli
 from ops.training.pictures import Pictures
 from ops.training.recipes import Recipe
 from ops.training.sources import gather
+from ops.training.team import Team, team_of
 from ops.training.version import code_version
 from ops.videos import catalogue
 
@@ -65,13 +68,18 @@ def train(
     *,
     name: str = "",
     threads: int | None = None,
+    workers: int | None = None,
+    gpu: bool | None = None,
 ) -> Trained:
     """Fit an encoder on the pairs of ``data`` (default: all that the catalogue's table holds).
+
+    With the engine ``ray``, ``workers`` of a cluster share each batch (see ``team_of``), with a GPU each where ``gpu``
+    says so or there are some; here one process does, with CUDA where there is any.
 
     The same pairs, recipe, code and ``threads`` make the same weights, and the same name where none is given: then
     nothing is fitted again. A fit that was stopped goes on from its last checkpoint. Raises ``UsageError`` for data
     that cannot be learned from and for a name that is taken by something else, ``TrainingError`` for a fit that
-    cannot go on.
+    cannot go on, ``ClusterError`` for what Ray refuses.
     """
     learn, validate = _pairs(settings, recipe, data, now, progress)
     lineage, key = _lineage(recipe, learn)
@@ -83,7 +91,9 @@ def train(
         if folder.exists():
             return _existing(settings, name, lineage)
         work = settings.home / "training" / name
-        lineage |= _fit(settings, recipe, learn, work, key, progress, threads)
+        shared = partial(team_of, settings.ray_address, recipe, workers, gpu, threads)
+        with shared() if settings.engine == "ray" else nullcontext() as team:
+            lineage |= _fit(settings, recipe, learn, work, key, progress, threads, team)
         lineage |= {"validation": _validation(settings, recipe, work / "encoder", validate, progress)}
         lineage |= {"trained_at": now.isoformat(timespec="seconds")}
         _note(work / "encoder" / MANIFEST, lineage)
@@ -138,6 +148,7 @@ def _fit(
     identity: str,
     progress: Progress,
     threads: int | None,
+    team: Team | None,
 ) -> dict[str, Any]:
     """Fit, and write the encoder into ``work / "encoder"``; what there is to say of the fit."""
     import torch
@@ -154,22 +165,43 @@ def _fit(
         try:
             model = base.model()
             progress.start(STAGE, total_steps(recipe, len(examples)), "steps")
+            checkpoint = Checkpoint(path=work / "checkpoint.pt", identity=identity)
+            done = _Steps(progress)
+            if team:
+                team.fit(model, examples, recipe, checkpoint, done.reach)
             fitted = fit(
                 model,
                 examples,
                 recipe,
                 device=device,
-                checkpoint=Checkpoint(path=work / "checkpoint.pt", identity=identity),
-                on_step=lambda step, loss: progress.advance(STAGE),
+                checkpoint=checkpoint,
+                on_step=lambda step, loss: done.reach(step),
             )
         finally:
             torch.set_num_threads(before)
         progress.finish(STAGE)
         shutil.rmtree(work / "encoder", ignore_errors=True)
         (work / "encoder").mkdir()
-        told = {"base_id": base.base_id, "steps": len(fitted.losses), "last_loss": fitted.losses[-1], "threads": count}
+        told = {
+            "base_id": base.base_id,
+            "steps": len(fitted.losses),
+            "last_loss": fitted.losses[-1],
+            "threads": team.threads if team else count,
+            "workers": team.crew.workers if team else 1,
+        }
         base.save(model, work / "encoder", told)
     return told
+
+
+class _Steps:
+    """Steps on a progress bar: those of an earlier fit count, those that a lost worker does again do not."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._reached = progress, 0
+
+    def reach(self, step: int) -> None:
+        self._progress.advance(STAGE, max(0, step - self._reached))
+        self._reached = max(self._reached, step)
 
 
 def _validation(

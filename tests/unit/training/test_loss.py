@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from ops.training.examples import Batch
-from ops.training.loss import backward_loss, sum_gradients, symmetric_infonce
+from ops.training.loss import backward_loss, symmetric_infonce
 from ops.training.model import DualEncoder
+from ops.training.sharing import sum_gradients
 from tests.unit.training.conftest import examples, model
 
 

@@ -1,0 +1,112 @@
+"""Shots into vectors on a Ray cluster: what :func:`embed_shots` does here, in many actors at once.
+
+Legend: N shots of a batch, D dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ops.cluster.batches import map_batches
+from ops.cluster.session import cluster
+from ops.core import errors
+from ops.core.errors import EncoderError, NeedleError
+from ops.core.settings import Settings
+from ops.core.storage import ObjectStore
+from ops.embeddings.embed import ShotToEmbed, ShotVector, embed_shots
+from ops.embeddings.encoder import load_encoder
+from ops.embeddings.pins import EncoderPins
+
+_BATCH_SHOTS = 64
+"""Enough that reading ahead within a batch pays, few enough that a lost actor loses little."""
+
+
+def embed_on_cluster(
+    shots: Sequence[ShotToEmbed], settings: Settings, encoder_id: str
+) -> Generator[ShotVector, None, None]:
+    """Vectors of shots, in their order, each as :func:`embed_shots` makes it; the same errors, and ``ClusterError``.
+
+    Every node must reach the object store under its address, and have the encoder's weights: those of ``finetuned``
+    lie in the home.
+    """
+    table = pa.table(
+        {
+            "shot_id": [shot.shot_id for shot in shots],
+            "proxy_key": [shot.proxy_key for shot in shots],
+            "frames": [shot.frames for shot in shots],
+        }
+    )
+    arguments = {
+        "root": settings.store.root,
+        "home": str(settings.home),
+        "spec": EncoderPins(settings.home).spec_of(encoder_id) or encoder_id,
+        "encoder_id": encoder_id,
+        "frames_per_shot": settings.frames_per_shot,
+    }
+    with cluster(settings.ray_address) as found:
+        for batch in map_batches(table, ShotEmbedder, arguments, found, batch_rows=_BATCH_SHOTS):
+            yield from _vectors(batch)
+
+
+class ShotEmbedder:
+    """An actor's work: the encoder, loaded once, and batches of shots one after the other."""
+
+    def __init__(self, root: str, home: str, spec: str, encoder_id: str, frames_per_shot: int) -> None:
+        self._store, self._frames = ObjectStore(root), frames_per_shot
+        self._spec, self._home, self._encoder_id = spec, Path(home), encoder_id
+        self._encoder: Any = None
+
+    def __call__(self, batch_N: dict[str, Any]) -> dict[str, Any]:
+        """Columns ``shot_id``, ``embedding`` (N, D), ``frames_used``, ``vector_hash``; ``kind`` and ``error`` where
+        one of our errors ended it: an exception would come out wrapped, with Ray's own words around it."""
+        columns = (batch_N["shot_id"], batch_N["proxy_key"], batch_N["frames"])
+        shots = [
+            ShotToEmbed(shot_id=str(shot_id), proxy_key=str(key), frames=int(frames))
+            for shot_id, key, frames in zip(*columns, strict=True)
+        ]
+        made: list[ShotVector] = []
+        kind = error = ""
+        try:
+            # One CPU each: actors work side by side, not threads within one.
+            made.extend(embed_shots(shots, self._store, self._loaded(), frames_per_shot=self._frames, readers=1))
+        except NeedleError as failure:
+            kind, error = type(failure).__name__, str(failure)
+            made = [ShotVector(shot_id="", embedding=np.zeros(1, np.float32), vector_hash="", frames_used=0)]
+        return {
+            "shot_id": np.array([vector.shot_id for vector in made]),
+            "embedding": np.stack([vector.embedding for vector in made]),
+            "vector_hash": np.array([vector.vector_hash for vector in made]),
+            "frames_used": np.array([vector.frames_used for vector in made]),
+            "kind": np.array([kind] * len(made)),
+            "error": np.array([error] * len(made)),
+        }
+
+    def _loaded(self) -> Any:
+        if self._encoder is None:
+            encoder = load_encoder(self._spec, self._home, threads=1)
+            if encoder.encoder_id != self._encoder_id:
+                raise EncoderError(
+                    f"a node has other weights of {self._spec}: {encoder.encoder_id} instead of {self._encoder_id}; "
+                    "let all nodes see the same files"
+                )
+            self._encoder = encoder
+        return self._encoder
+
+
+def _vectors(batch: dict[str, Any]) -> Iterator[ShotVector]:
+    if batch["error"][0]:
+        raise getattr(errors, str(batch["kind"][0]))(str(batch["error"][0]))
+    for shot_id, embedding_D, digest, used in zip(
+        batch["shot_id"], batch["embedding"], batch["vector_hash"], batch["frames_used"], strict=True
+    ):
+        yield ShotVector(
+            shot_id=str(shot_id),
+            embedding=np.ascontiguousarray(embedding_D, dtype=np.float32),
+            vector_hash=str(digest),
+            frames_used=int(used),
+        )

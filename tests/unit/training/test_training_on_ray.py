@@ -1,0 +1,111 @@
+"""Real workers of a real Ray, started by the command line; one of them is killed."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ops.core.settings import Settings
+
+pytest.importorskip("ray", reason="Ray is not installed: pip install 'needle[ray]'")
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+STEPS = 60
+KILLED_AFTER = 8
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """Where Ray keeps its files; a short path, because its sockets lie there."""
+    with tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as name:
+        yield Path(name)
+
+
+def command(settings: Settings, scratch: Path, name: str, *more: str) -> subprocess.Popen[str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("NEEDLE_", "RAY_"))}
+    recipe = ["--recipe", "debug", "--pooling", "mean", "--epochs", str(STEPS // 2), "--learning-rate", "0.003"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "ops.cli", "train", *recipe, "--threads", "1", "--name", name, *more],
+        cwd=CHECKOUT,
+        env={**clean, "NEEDLE_HOME": str(settings.home), "NEEDLE_ENCODER": "starter", "TMPDIR": str(scratch)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
+    out, err = process.communicate(timeout=400)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    return out, err
+
+
+def steps_of(checkpoint: Path) -> int:
+    try:
+        return int(torch.load(checkpoint, weights_only=True)["steps"])
+    except (FileNotFoundError, RuntimeError, EOFError, pickle.UnpicklingError):
+        return 0
+
+
+def below(pid: int) -> dict[int, str]:
+    """Every process that descends from ``pid``, with its command line."""
+    parents, names = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            names[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ").strip()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    found: set[int] = {pid}
+    while more := {own for own, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {own: names[own] for own in found - {pid}}
+
+
+def head_of(settings: Settings, name: str) -> dict[str, np.ndarray]:
+    with np.load(settings.home / "encoders" / name / "head.npz", allow_pickle=False) as arrays:
+        return {key: arrays[key] for key in arrays.files if key.endswith(("weight_FJ", "weight_HJ", "_J"))}
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes under /proc")
+def test_two_workers_train_and_a_killed_one_is_replaced(settings: Settings, scratch: Path) -> None:
+    here = ended(command(settings, scratch, "here", "--json"))[0]
+    ray = ("--engine", "ray", "--workers", "2", "--json")
+    calm = ended(command(settings, scratch, "calm", *ray))[0]
+    assert calm.startswith("{") and '"workers": 2' in calm and '"workers": 1' in here
+
+    process = command(settings, scratch, "killed", *ray)
+    checkpoint = settings.home / "training" / "killed" / "checkpoint.pt"
+    end = time.monotonic() + 300
+    while steps_of(checkpoint) < KILLED_AFTER:
+        assert process.poll() is None and time.monotonic() < end, process.communicate()
+        time.sleep(0.05)
+    started = below(process.pid)
+    victim = next(pid for pid, name in started.items() if "RayTrainWorker" in name)
+    os.kill(victim, signal.SIGKILL)
+    killed, told = ended(process)
+    assert "a worker was lost after step" in told and killed.startswith("{"), told
+
+    first = head_of(settings, "here")
+    assert first and np.abs(first["image_weight_FJ"]).max() > 0
+    for name, tolerance in (("calm", 2e-3), ("killed", 2e-3)):
+        for key, value in head_of(settings, name).items():
+            np.testing.assert_allclose(value, first[key], atol=tolerance, err_msg=f"{name} {key}")
+    for key, value in head_of(settings, "killed").items():
+        np.testing.assert_allclose(value, head_of(settings, "calm")[key], atol=1e-6, err_msg=key)
+    left = [name for pid, name in started.items() if Path(f"/proc/{pid}").exists()]
+    assert not left and not list(scratch.glob("needle-ray-*")), left
