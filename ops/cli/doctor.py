@@ -12,6 +12,7 @@ import click
 
 from ops.cli.main import EXIT_FAILED
 from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.cluster.session import described
 from ops.core.errors import NeedleError, NotFoundError, StorageError
 from ops.core.settings import Settings, describe_settings
 from ops.embeddings.encoder import resolve_encoder, setting_against_live
@@ -20,7 +21,7 @@ from ops.videos.objects import is_remote, list_objects
 
 
 @click.command(name="doctor")
-@setting_options("library", "encoder", "detector", "workers", "partitions", "engine")
+@setting_options("library", "encoder", "detector", "workers", "partitions", "engine", "ray_address")
 @json_option
 def command(as_json: bool, **options: Any) -> int:
     """Show every setting with where it comes from, and check what it points to.
@@ -91,6 +92,10 @@ def _library(settings: Settings) -> str:
     return settings.library
 
 
+def _engine(settings: Settings) -> str:
+    return described(settings.ray_address) if settings.engine == "ray" else "this process"
+
+
 CHECKS = {
     "python": _python,
     "home": _home,
@@ -98,4 +103,5 @@ CHECKS = {
     "library": _library,
     "encoder": _encoder,
     "index": _index,
+    "engine": _engine,
 }

@@ -6,6 +6,7 @@ the block, its processes and its files. Nothing of Ray is imported before it is 
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import secrets
@@ -94,6 +95,21 @@ def cluster(address: str) -> Iterator[Cluster]:
         )
 
 
+def described(address: str) -> str:
+    """What ``cluster(address)`` would use, without starting anything. Raises ``ClusterError`` where it could not."""
+    if importlib.util.find_spec("ray") is None:
+        raise _missing("no module named ray")
+    if not address:
+        return "Ray, started on this machine where it is needed"
+    if address != "auto":
+        _knock(address)
+    return f"the Ray cluster at {address}"
+
+
+def _missing(reason: str) -> ClusterError:
+    return ClusterError(f"Ray is not installed ({reason}): pip install 'needle[ray]', or use --engine local")
+
+
 def _ray(address: str) -> ModuleType:
     """The package. Its environment is read when it is imported, so it is set before."""
     if address not in ("", "auto"):
@@ -109,9 +125,7 @@ def _ray(address: str) -> ModuleType:
     try:
         import ray
     except ImportError as error:
-        raise ClusterError(
-            f"Ray is not installed ({error}): pip install 'needle[ray]', or use --engine local"
-        ) from error
+        raise _missing(str(error)) from error
     import ray._private.worker
 
     # Ray prints what happens to its workers on standard output, which belongs to answers, whatever `log_to_driver`

@@ -114,7 +114,7 @@ class _Mailbox:
 def _attempt(task: dict[str, Any], crew: Crew, folder: Path, on_step: Callable[[int], None]) -> _Heard:
     """One life of the workers. They are waited for in a thread: Ray Train would take Ctrl-C for itself."""
     import ray
-    from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
     logging.getLogger("ray.train").setLevel(logging.ERROR)
@@ -139,7 +139,7 @@ def _attempt(task: dict[str, Any], crew: Crew, folder: Path, on_step: Callable[[
     def run() -> None:
         try:
             trainer.fit()
-        except (TrainingFailedError, ray.exceptions.RayError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the thread that waits has to be told
             heard.lost = _first(error)
 
     thread = threading.Thread(target=run, name="needle-ray", daemon=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sys
 from pathlib import Path
@@ -80,6 +81,18 @@ def test_an_address_where_nobody_listens_is_told_at_once() -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(ClusterError, match=rf"reached at {address} .*ray start --head"), cluster(address):
             pass
+
+
+def test_the_doctor_says_whether_ray_can_be_used(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'needle[ray]'")
+    found = {}
+    for address in ("", "head"):
+        more = ["--ray-address", address] if address else []
+        arguments = ["doctor", "--json", "--engine", "ray", "--encoder", "starter", "--home", str(tmp_path), *more]
+        done = CliRunner().invoke(cli, arguments, standalone_mode=False)
+        found[address] = json.loads(done.stdout)["checks"]["engine"], done.return_value
+    assert found[""] == ({"ok": True, "note": "Ray, started on this machine where it is needed"}, 0)
+    assert not found["head"][0]["ok"] and "HOST:PORT" in found["head"][0]["note"] and found["head"][1] == 1
 
 
 def test_workers_are_for_ray_only(tmp_path: Path) -> None:
