@@ -2,48 +2,126 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ops.cli.comparison_table import comparison_table
+from ops.cli.main import EXIT_SET_ASIDE
 from ops.cli.options import json_option, print_json, setting_options, settings_from
-from ops.core.errors import UsageError
+from ops.cli.progress import Bars
+from ops.core.errors import NotFoundError, UsageError
+from ops.core.settings import Settings, load_settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder, resolve_spec
-from ops.training.evaluate import evaluate_captions, evaluate_footage
+
+HOME = "current"
 
 
 @click.command(name="evaluate")
 @click.option("--captions", type=click.Path(path_type=Path), help="Parquet of images and their captions.")
 @click.option("--footage", type=click.Path(path_type=Path), help="Folder of annotated films.")
+@click.option(
+    "--against",
+    default="",
+    metavar="ENCODER",
+    help=f"Measure this encoder on the same data too, and the differences: an encoder as in --encoder, or {HOME!r} "
+    "for the one that the settings name.",
+)
 @setting_options("encoder", "detector", "frames_per_shot")
 @json_option
-def command(captions: Path | None, footage: Path | None, as_json: bool, **options: Any) -> None:
-    """Measure retrieval (and shot detection, on footage) for the home's encoder or --encoder.
+def command(captions: Path | None, footage: Path | None, against: str, as_json: bool, **options: Any) -> int | None:
+    """Measure retrieval (and shot detection, on footage) for the home's encoder or --encoder; on the captioned shots
+    of the catalogue where no data are named.
 
     \b
-    Example: needle evaluate --captions test.parquet --json
+    Example: needle evaluate --footage ~/annotated --encoder finetuned:mine --against current
     """
-    if (captions is None) == (footage is None):
-        raise UsageError("give one of --captions FILE.parquet and --footage DIR")
+    if captions is not None and footage is not None:
+        raise UsageError("give one of --captions FILE.parquet and --footage DIR, or neither for the catalogue")
+    other = _against(against, options)
     named = options["encoder"] if options["encoder"] not in (None, "auto") else None
     settings = settings_from(options, follows_live=named is None)
     resolved = resolve_spec(named, settings.home) if named else resolve_encoder(settings)
-    encoder = load_encoder(resolved.encoder_id, settings.home)
-    if captions is not None:
-        result = evaluate_captions(captions, encoder)
+    encoder_id = resolved.encoder_id
+    if other == encoder_id:
+        raise UsageError(f"--against names {encoder_id}, the very encoder that is measured: choose another --encoder")
+    with Bars() as bars:
+        document = _document(settings, captions, footage, encoder_id, other, bars)
+    if as_json:
+        print_json(document)
     else:
-        assert footage is not None
-        result = evaluate_footage(
-            footage, encoder, detector=settings.detector, frames_per_shot=settings.frames_per_shot
+        _print(document)
+    return EXIT_SET_ASIDE if bars.aside else None
+
+
+def _against(spec: str, options: dict[str, Any]) -> str:
+    """The id of the other encoder, "" for none."""
+    if not spec:
+        return ""
+    plain = {name: options[name] for name in ("home", "storage") if options[name] is not None}
+    settings = load_settings(**plain)
+    return (resolve_encoder(settings) if spec == HOME else resolve_spec(spec, settings.home)).encoder_id
+
+
+def _document(
+    settings: Settings, captions: Path | None, footage: Path | None, encoder_id: str, other: str, bars: Bars
+) -> dict[str, Any]:
+    from ops.training.evaluate_catalogue import shows_learned
+
+    if captions is None and footage is None:
+        return _of_catalogue(settings, encoder_id, other, bars)
+    from ops.training.evaluate import evaluate_captions, evaluate_footage
+
+    encoder = load_encoder(encoder_id, settings.home)
+    second = load_encoder(other, settings.home) if other else None
+    if captions is not None:
+        return evaluate_captions(captions, encoder, second)
+    assert footage is not None
+    return evaluate_footage(
+        footage,
+        encoder,
+        detector=settings.detector,
+        frames_per_shot=settings.frames_per_shot,
+        against=second,
+        learned=shows_learned(settings, [encoder_id, *([other] if other else [])]),
+    )
+
+
+def _of_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -> dict[str, Any]:
+    from ops.evaluation.comparison import comparison_of
+    from ops.training.evaluate_catalogue import Contest, answered_by, catalogue_tasks, shows_learned
+    from ops.training.pair_table import build_pairs
+    from ops.videos import catalogue
+
+    build_pairs(settings, settings.lake.partitions(catalogue.TABLE), datetime.now(UTC), bars)
+    tasks = catalogue_tasks(settings, bars)
+    if not tasks:
+        raise NotFoundError(
+            "no shot of the catalogue has a caption: put <film>.captions.jsonl beside ingested films, or name data "
+            "with --captions FILE.parquet or --footage DIR"
         )
-    print_json(result) if as_json else _print_table(result)
+    answered = answered_by(settings, Contest(encoder_id=encoder_id, against_id=other), tasks, bars)
+    return comparison_of(answered, shows_learned(settings, [encoder_id, other]))
 
 
-def _print_table(result: dict[str, Any], indent: str = "") -> None:
-    for name, value in result.items():
-        if isinstance(value, dict):
-            click.echo(f"{indent}{name}")
-            _print_table(value, indent + "  ")
-        else:
-            click.echo(f"{indent}{name:<24} {value:.3f}" if isinstance(value, float) else f"{indent}{name:<24} {value}")
+def _print(document: dict[str, Any]) -> None:
+    if "detector" in document:
+        _print_cuts(document)
+    for line in comparison_table(document.get("retrieval", document)):
+        click.echo(line)
+
+
+def _print_cuts(document: dict[str, Any]) -> None:
+    scored = {name: own for name, own in document["films"].items() if "shot_f1" in own}
+    if not scored:
+        return
+    pooled = {"all films": document} if len(scored) > 1 else {}
+    click.echo(f"hard cuts, ±2 frames, detector {document['detector']}")
+    click.echo(f"  {'':<40} {'F1':>6} {'precision':>10} {'recall':>7} {'right':>6} {'false':>6} {'missed':>7}")
+    for name, own in {**scored, **pooled}.items():
+        shares = f"{own['shot_f1']:6.3f} {own['shot_precision']:10.3f} {own['shot_recall']:7.3f}"
+        counts = f"{own['cuts_right']:6d} {own['cuts_false']:6d} {own['cuts_missed']:7d}"
+        click.echo(f"  {name[:40]:<40} {shares} {counts}")
+    click.echo("")

@@ -1,7 +1,7 @@
 """Retrieval metrics on plain arrays: ranks, recall, median rank, graded nDCG, bootstrap intervals.
 
 Pure numpy, so that a notebook, a Dagster check and the command line give the same figure for the same
-scores. Legend of the array names: Q queries, N items, M values of one metric.
+scores. Legend of the array names: Q queries, N items, M values of one metric, R resamples, G groups of values.
 """
 
 from __future__ import annotations
@@ -58,23 +58,48 @@ def bootstrap_interval(
     values_M: ArrayLike,
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
     *,
+    groups_M: ArrayLike | None = None,
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of ``statistic`` (default the mean) over queries drawn with replacement.
 
-    ``statistic`` maps ``(resamples, M)`` to ``(resamples,)``. The same values and seed give the same
-    interval. It tells how the figure would vary with other queries on the same footage, not with other footage.
-    Raises ``UsageError`` where there is no value.
+    ``statistic`` maps ``(resamples, M)`` to ``(resamples,)``. Values with one label of ``groups_M`` (captions of one
+    shot) are drawn together: as if they were independent the interval would be too narrow. The same values and seed
+    give the same interval. It tells how the figure would vary with other queries on the same footage, not with other
+    footage. Raises ``UsageError`` where there is no value.
     """
     values = np.asarray(values_M, dtype=np.float64)
     if values.size == 0:
         raise UsageError("an interval needs at least one value")
-    drawn = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
-    estimates = values[drawn].mean(axis=1) if statistic is None else statistic(values[drawn])
+    rng = np.random.default_rng(seed)
+    if groups_M is None:
+        drawn = rng.integers(len(values), size=(resamples, len(values)))
+        estimates = values[drawn].mean(axis=1) if statistic is None else statistic(values[drawn])
+    else:
+        estimates = _grouped_estimates(values, np.asarray(groups_M), statistic, resamples, rng)
     low, high = np.quantile(estimates, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
+
+
+def _grouped_estimates(
+    values_M: NDArray[np.float64],
+    groups_M: NDArray[Any],
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None,
+    resamples: int,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """The statistic of each resample, (resamples,), where whole groups are drawn."""
+    _, own_M = np.unique(groups_M, return_inverse=True)
+    sizes_G = np.bincount(own_M)
+    drawn_RG = rng.integers(len(sizes_G), size=(resamples, len(sizes_G)))
+    if statistic is None:
+        sums_G = np.bincount(own_M, weights=values_M)
+        return np.asarray(sums_G[drawn_RG].sum(axis=1) / sizes_G[drawn_RG].sum(axis=1))
+    members = np.split(np.argsort(own_M, kind="stable"), np.cumsum(sizes_G)[:-1])
+    rows = (np.concatenate([members[group] for group in drawn_G]) for drawn_G in drawn_RG)
+    return np.array([statistic(values_M[row][None])[0] for row in rows])
 
 
 def retrieval_summary(ranks_Q: ArrayLike) -> dict[str, float]:
@@ -84,17 +109,24 @@ def retrieval_summary(ranks_Q: ArrayLike) -> dict[str, float]:
 
 
 def paired_interval(
-    values_M: ArrayLike, before_M: ArrayLike, *, confidence: float = 0.95, seed: int = 0
+    values_M: ArrayLike,
+    before_M: ArrayLike,
+    *,
+    groups_M: ArrayLike | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
 ) -> tuple[float, float, float]:
     """``(difference, low, high)`` of the means of two encoders' values on the same queries.
 
-    Queries are drawn in pairs, so that what makes a query hard for both does not blur the difference. An interval
-    that holds 0 says: within noise, for other queries on the same footage. Raises ``UsageError`` where lengths differ.
+    Queries are drawn in pairs, so that what makes a query hard for both does not blur the difference; ``groups_M`` as
+    in :func:`bootstrap_interval`. An interval that holds 0 says: within noise, for other queries on the same footage.
+    Raises ``UsageError`` where lengths differ.
     """
     values, before = np.asarray(values_M, dtype=np.float64), np.asarray(before_M, dtype=np.float64)
     if values.shape != before.shape:
         raise UsageError(f"{values.shape} and {before.shape} values are not of the same queries")
-    return float((values - before).mean()), *bootstrap_interval(values - before, confidence=confidence, seed=seed)
+    interval = bootstrap_interval(values - before, groups_M=groups_M, confidence=confidence, seed=seed)
+    return float((values - before).mean()), *interval
 
 
 def caption_ranks(
@@ -111,17 +143,26 @@ def caption_ranks(
     return ranks_of(scores_QN, own_QN), ranks_of(scores_QN.T[captioned], own_QN.T[captioned])
 
 
-def ranks_figures(ranks_Q: ArrayLike) -> dict[str, Any]:
+def ranks_figures(ranks_Q: ArrayLike, groups_Q: ArrayLike | None = None) -> dict[str, Any]:
     """:func:`retrieval_summary` with a 95 % bootstrap interval for each recall, as ``r@1_interval``, and the
-    median rank's, and ``ndcg@10`` (0-1) where each query has one right item: the discount at its rank."""
+    median rank's, and ``ndcg@10`` (0-1) where each query has one right item: the discount at its rank.
+
+    ``groups_Q`` says which queries belong together, as in :func:`bootstrap_interval`."""
     ranks = np.asarray(ranks_Q)
-    gains = np.where(ranks <= 10, 1.0 / np.log2(ranks + 1.0), 0.0)
+    gains = single_gains(ranks)
     figures: dict[str, Any] = {**retrieval_summary(ranks), "ndcg@10": float(gains.mean())}
     for k in (1, 5, 10):
-        figures[f"r@{k}_interval"] = list(bootstrap_interval(100.0 * (ranks <= k)))
-    figures["median_rank_interval"] = list(bootstrap_interval(ranks, lambda drawn: np.median(drawn, axis=1)))
-    figures["ndcg@10_interval"] = list(bootstrap_interval(gains))
+        figures[f"r@{k}_interval"] = list(bootstrap_interval(100.0 * (ranks <= k), groups_M=groups_Q))
+    median = bootstrap_interval(ranks, lambda drawn: np.median(drawn, axis=1), groups_M=groups_Q)
+    figures["median_rank_interval"] = list(median)
+    figures["ndcg@10_interval"] = list(bootstrap_interval(gains, groups_M=groups_Q))
     return figures
+
+
+def single_gains(ranks_Q: ArrayLike) -> NDArray[np.float64]:
+    """nDCG@10 (Q,) of queries that have one right item each, from its 1-based rank."""
+    ranks = np.asarray(ranks_Q)
+    return np.asarray(np.where(ranks <= 10, 1.0 / np.log2(ranks + 1.0), 0.0), dtype=np.float64)
 
 
 def _matched(scores_QN: ArrayLike, other_QN: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

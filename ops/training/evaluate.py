@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,63 +22,77 @@ from numpy.typing import NDArray
 from ops.core.errors import UsageError
 from ops.embeddings.encoder import Encoder
 from ops.embeddings.frames import sample_positions
+from ops.evaluation.comparison import comparison_of
 from ops.evaluation.cuts import CutScore, score_cuts
-from ops.evaluation.retrieval import bootstrap_interval, caption_ranks, ndcg_at, ranks_figures
+from ops.evaluation.shows import ShowAnswer, ShowTask, answer, figures_of, gains_of
 from ops.shots.cutting import TimedFrame
 from ops.shots.detector import Detector
 from ops.shots.detectors.choice import load_detector
 from ops.shots.pictures import glimpse_of
 from ops.shots.reading import proxy_frames
+from ops.training.pairs import spoken
 from ops.videos.probe import probe
 
 Floats = NDArray[np.float32]
 
 
-def evaluate_captions(parquet: Path, encoder: Encoder) -> dict[str, Any]:
+def evaluate_captions(parquet: Path, encoder: Encoder, against: Encoder | None = None) -> dict[str, Any]:
     """Text → image and image → text retrieval over a parquet of ``image`` (JPEG bytes) and ``captions``.
 
     Each direction: ``r@1``, ``r@5``, ``r@10`` in percent, ``median_rank``, ``queries`` and ``images`` counts,
-    and their 95 % bootstrap intervals (``*_interval``). An image's rank is that of its best caption. Raises
-    ``UsageError`` for a file of another form or a picture that cannot be read.
+    and their 95 % bootstrap intervals (``*_interval``; the captions of a picture are drawn together). An image's rank
+    is that of its best caption. ``against`` another encoder: its figures too, and under ``gain`` the paired
+    ``[difference, low, high]``. Raises ``UsageError`` for a file of another form or a picture that cannot be read.
     """
-    captions: list[list[str]] = []
-    images_ND = np.concatenate([encoder.encode_prepared(part) for part in _pictures(parquet, encoder, captions)])
-    texts_QD = encoder.encode_text([text for texts in captions for text in texts])
-    owner_Q = np.repeat(np.arange(len(captions)), [len(texts) for texts in captions])
-    ranks = caption_ranks(texts_QD, images_ND, owner_Q)
-    return {
-        "encoder_id": encoder.encoder_id,
-        "text_to_image": _direction(ranks[0], len(captions)),
-        "image_to_text": _direction(ranks[1], len(captions)),
-    }
+    answers = [[_answer_pictures(parquet, own)] for own in (encoder, against) if own is not None]
+    document: dict[str, Any] = {"encoder_id": encoder.encoder_id, **_of_images(figures_of(answers[0]))}
+    if against is not None:
+        document["against"] = {"encoder_id": against.encoder_id, **_of_images(figures_of(answers[1]))}
+        document["gain"] = _of_images(gains_of(*answers))
+    return document
 
 
 def evaluate_footage(
-    folder: Path, encoder: Encoder, detector: str = "auto", frames_per_shot: int = 8
+    folder: Path,
+    encoder: Encoder,
+    detector: str = "auto",
+    frames_per_shot: int = 8,
+    *,
+    against: Encoder | None = None,
+    learned: Collection[str] = (),
 ) -> dict[str, Any]:
     """Shot detection and retrieval on the annotated films of a folder (formats in its ``SOURCE.md``).
 
     A film takes part with what lies beside it: ``.shots.json`` (F1 of hard cuts, ±2 frames),
     ``.captions.jsonl`` (caption → shot and, under ``video_to_text``, back: R@1/5/10 in percent and median rank
-    among the film's own) and
-    ``.queries.jsonl`` (nDCG@10, 0-1, on graded queries). Figures are pooled over films, then given for
-    each; ``*_interval`` are 95 % bootstrap intervals over queries. Raises ``UsageError`` where nothing
-    is annotated or an annotation is broken, ``MediaError`` where a film is.
+    among the film's own) and ``.queries.jsonl`` (nDCG@10, 0-1, on graded queries). Figures are pooled over films, then
+    given for each; ``*_interval`` are 95 % bootstrap intervals over queries, captions of one shot drawn together.
+    ``retrieval`` is the same by show, with that of ``against`` and the differences (:func:`comparison_of`); a film is
+    decoded once for both encoders. ``learned`` shows count in the pooled figures only where there is no other.
+    Raises ``UsageError`` where nothing is annotated or an annotation is broken, ``MediaError`` where a film is.
     """
+    encoders = [encoder, *([against] if against is not None else [])]
     films = [
-        _evaluate_film(path, encoder, detector, frames_per_shot)
-        for path in sorted(folder.iterdir() if folder.is_dir() else ())
+        _evaluate_film(path, folder, encoders, detector, frames_per_shot)
+        for path in sorted(folder.rglob("*") if folder.is_dir() else ())
         if path.is_file() and any(_beside(path, ending).exists() for ending in _ANNOTATIONS)
     ]
     if not films:
         raise UsageError(
             f"{folder} holds no film with {', '.join(f'<file>{ending}' for ending in _ANNOTATIONS)} beside it"
         )
+    asked = [film for film in films if film.answers]
+    compared = comparison_of(
+        [(own.encoder_id, [film.answers[number] for film in asked]) for number, own in enumerate(encoders)], learned
+    )
+    fair = [film for film in films if film.show not in learned] or films
     return {
         "encoder_id": encoder.encoder_id,
         "detector": detector,
-        **_figures(films),
-        "films": {film.name: _figures([film]) for film in films},
+        **_cut_figures(films),
+        **_flat(figures_of([film.answers[0] for film in fair if film.answers])),
+        "films": {film.name: _cut_figures([film]) | _flat(figures_of(film.answers[:1])) for film in films},
+        "retrieval": compared,
     }
 
 
@@ -87,22 +101,22 @@ _ANNOTATIONS = (".shots.json", ".captions.jsonl", ".queries.jsonl")
 
 @dataclass(kw_only=True)
 class _Film:
-    """What was measured on one film; empty where it is not annotated so."""
+    """What was measured on one film: its cuts, and each encoder's answers; empty where it is not annotated so."""
 
     name: str
+    show: str
     cuts: CutScore | None = None
-    caption_ranks: list[int] = field(default_factory=list)
-    shot_ranks: list[int] = field(default_factory=list)
-    gains: list[float] = field(default_factory=list)
+    answers: list[ShowAnswer] = field(default_factory=list)
 
 
-def _evaluate_film(path: Path, encoder: Encoder, detector: str, frames_per_shot: int) -> _Film:
+def _evaluate_film(path: Path, folder: Path, encoders: Sequence[Encoder], detector: str, frames_per_shot: int) -> _Film:
+    name = path.relative_to(folder)
+    film = _Film(name=name.as_posix(), show=name.parts[0] if len(name.parts) > 1 else path.stem)
     try:
         shots, captions, queries = (_annotation(path, ending) for ending in _ANNOTATIONS)
         ranges = [(int(row["start_frame"]), int(row["end_frame"])) for row in captions]
         cutter = load_detector(detector) if shots else None
-        found, shots_ND = _watch(path, encoder, cutter, ranges, frames_per_shot)
-        film = _Film(name=path.name)
+        found, vectors = _watch(path, encoders, cutter, ranges, frames_per_shot)
         if shots:
             film.cuts = score_cuts(
                 found,
@@ -111,38 +125,60 @@ def _evaluate_film(path: Path, encoder: Encoder, detector: str, frames_per_shot:
                 frames=shots[0]["frames_annotated"],
             )
         if captions:
-            film.caption_ranks, film.shot_ranks = _caption_ranks(captions, shots_ND, encoder)
-        if captions and queries:
-            film.gains = _query_gains(queries, [row["shot"] for row in captions], shots_ND, encoder)
-    except (KeyError, TypeError, ValueError) as error:
+            task = _task(film.show, captions, queries)
+            film.answers = [answer(task, own, used.encode_text) for own, used in zip(vectors, encoders, strict=True)]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"an annotation beside {path} is broken: {type(error).__name__}: {error}") from error
+    except UsageError as error:
+        raise UsageError(f"an annotation beside {path} is broken: {error}") from error
     return film
 
 
+def _task(show: str, captions: list[dict[str, Any]], queries: list[dict[str, Any]]) -> ShowTask:
+    return ShowTask(
+        show=show,
+        items=tuple(str(row["shot"]) for row in captions),
+        captions=tuple(spoken(row["captions"]) for row in captions),
+        queries=tuple((row["query"], row["relevant"]) for row in queries),
+    )
+
+
 def _watch(
-    path: Path, encoder: Encoder, cutter: Detector | None, ranges: list[tuple[int, int]], frames_per_shot: int
-) -> tuple[list[int], Floats]:
-    """Hard cuts found in, and vectors (N, D) of the given shots of, a film decoded once."""
+    path: Path,
+    encoders: Sequence[Encoder],
+    cutter: Detector | None,
+    ranges: list[tuple[int, int]],
+    frames_per_shot: int,
+) -> tuple[list[int], list[Floats]]:
+    """Hard cuts found in, and each encoder's vectors (N, D) of the given shots of, a film decoded once."""
     wanted: dict[int, list[int]] = {}
     for shot, (start, end) in enumerate(ranges):
         for position in sample_positions(end - start, frames_per_shot):
             wanted.setdefault(start + position, []).append(shot)
-    vectors: list[list[Floats]] = [[] for _ in ranges]
+    vectors: list[list[list[Floats]]] = [[[] for _ in ranges] for _ in encoders]
     cuts: list[int] = []
     with closing(_frames(path)) as frames:
         for item in frames:
             if cutter:
                 cuts += [boundary.frame for boundary in cutter.push(glimpse_of(item.frame))]
-            for shot in wanted.get(item.index, ()):
-                pixels_HWC = np.asarray(item.frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-                vectors[shot].append(encoder.encode_frames(pixels_HWC[None])[0])
+            if item.index not in wanted:
+                continue
+            pixels_HWC = np.asarray(item.frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+            for own, encoder in zip(vectors, encoders, strict=True):
+                vector = encoder.encode_frames(pixels_HWC[None])[0]
+                for shot in wanted[item.index]:
+                    own[shot].append(vector)
     if cutter:
         cuts += [boundary.frame for boundary in cutter.finish()]
-    for shot, found in enumerate(vectors):
+    for shot, found in enumerate(vectors[0]):
         if not found:
-            raise UsageError(f"{path} has no frames {ranges[shot]}: the annotation is of another file")
-    pooled = [encoder.pool(np.stack(found)) for found in vectors]
-    return cuts, np.stack(pooled) if pooled else np.zeros((0, encoder.dim), dtype=np.float32)
+            raise UsageError(f"it has no frames {ranges[shot]}: the annotation is of another file")
+    return cuts, [_pooled(own, encoder) for own, encoder in zip(vectors, encoders, strict=True)]
+
+
+def _pooled(frames: list[list[Floats]], encoder: Encoder) -> Floats:
+    pooled = [encoder.pool(np.stack(found)) for found in frames]
+    return np.stack(pooled) if pooled else np.zeros((0, encoder.dim), dtype=np.float32)
 
 
 def _frames(path: Path) -> Generator[TimedFrame, None, None]:
@@ -152,47 +188,45 @@ def _frames(path: Path) -> Generator[TimedFrame, None, None]:
             yield item
 
 
-def _caption_ranks(captions: list[dict[str, Any]], shots_ND: Floats, encoder: Encoder) -> tuple[list[int], list[int]]:
-    texts = [(row, text) for row, entry in enumerate(captions) for text in entry["captions"]]
-    texts_QD = encoder.encode_text([text for _, text in texts])
-    to_shot, to_text = caption_ranks(texts_QD, shots_ND, [row for row, _ in texts])
-    return to_shot.tolist(), to_text.tolist()
-
-
-def _query_gains(queries: list[dict[str, Any]], shots: list[int], shots_ND: Floats, encoder: Encoder) -> list[float]:
-    place = {shot: position for position, shot in enumerate(shots)}
-    grades_QN = np.zeros((len(queries), len(shots)))
-    for row, entry in enumerate(queries):
-        for shot, grade in entry["relevant"].items():
-            grades_QN[row, place[int(shot)]] = grade
-    scores_QN = encoder.encode_text([entry["query"] for entry in queries]) @ shots_ND.T
-    gains: list[float] = ndcg_at(scores_QN, grades_QN).tolist()
-    return gains
-
-
-def _figures(films: Iterable[_Film]) -> dict[str, Any]:
-    """Figures pooled over films; those that no film is annotated for are left out."""
-    films = list(films)
-    figures: dict[str, Any] = {}
+def _cut_figures(films: Iterable[_Film]) -> dict[str, Any]:
     scored = [film.cuts for film in films if film.cuts]
-    if scored:
-        total = sum(scored, CutScore(right=0, false=0, missed=0))
-        figures |= {"shot_f1": total.f1, "shot_precision": total.precision, "shot_recall": total.recall}
-        figures |= {"cuts_right": total.right, "cuts_false": total.false, "cuts_missed": total.missed}
-    ranks = [rank for film in films for rank in film.caption_ranks]
-    if ranks:
-        back = [rank for film in films for rank in film.shot_ranks]
-        both = {name: value for name, value in ranks_figures(ranks).items() if not name.startswith("ndcg")}
-        figures |= {**both, "captions": len(ranks), "video_to_text": {**ranks_figures(back), "shots": len(back)}}
-    gains = [gain for film in films for gain in film.gains]
-    if gains:
-        low, high = bootstrap_interval(gains)
-        figures |= {"ndcg@10": float(np.mean(gains)), "ndcg@10_interval": [low, high], "queries": len(gains)}
-    return figures
+    if not scored:
+        return {}
+    total = sum(scored, CutScore(right=0, false=0, missed=0))
+    figures = {"shot_f1": total.f1, "shot_precision": total.precision, "shot_recall": total.recall}
+    return {**figures, "cuts_right": total.right, "cuts_false": total.false, "cuts_missed": total.missed}
 
 
-def _direction(ranks: NDArray[np.int64], images: int) -> dict[str, Any]:
-    return {**ranks_figures(ranks), "queries": len(ranks), "images": images}
+def _flat(figures: dict[str, Any]) -> dict[str, Any]:
+    """Captions' figures beside those of graded queries, which alone are called ``ndcg@10`` here."""
+    flat: dict[str, Any] = {}
+    if "text_to_video" in figures:
+        forward = {name: value for name, value in figures["text_to_video"].items() if not name.startswith("ndcg")}
+        back = dict(figures["video_to_text"])
+        flat = {**forward, "captions": forward["queries"], "video_to_text": {**back, "shots": back["queries"]}}
+        for name in ("queries", "items"):
+            del flat[name], flat["video_to_text"][name]
+    flat |= figures.get("graded", {})
+    return flat
+
+
+def _answer_pictures(parquet: Path, encoder: Encoder) -> ShowAnswer:
+    captions: list[list[str]] = []
+    images_ND = np.concatenate([encoder.encode_prepared(part) for part in _pictures(parquet, encoder, captions)])
+    task = ShowTask(
+        show=parquet.stem, items=tuple(map(str, range(len(captions)))), captions=tuple(map(tuple, captions))
+    )
+    return answer(task, images_ND, encoder.encode_text)
+
+
+def _of_images(figures: dict[str, Any]) -> dict[str, Any]:
+    """The same, with the names that photographs have."""
+    named = {"text_to_video": "text_to_image", "video_to_text": "image_to_text"}
+    renamed = {named[name]: dict(values) for name, values in figures.items()}
+    for values in renamed.values():
+        if "items" in values:
+            values["images"] = values.pop("items")
+    return renamed
 
 
 def _beside(path: Path, ending: str) -> Path:

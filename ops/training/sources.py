@@ -57,17 +57,39 @@ def gather(settings: Settings, paths: Sequence[Path]) -> Gathered:
 
 def captions_beside(path: str) -> list[dict[str, Any]] | str | None:
     """Rows of ``<film>.captions.jsonl`` beside a film (a path or an ``s3://`` address); a text says why not."""
+    rows = annotations_beside(path, CAPTIONS)
+    return f"its captions cannot be read: {rows}" if isinstance(rows, str) else rows
+
+
+def annotations_beside(path: str, ending: str) -> list[dict[str, Any]] | str | None:
+    """Objects of the ``.jsonl`` beside a film, a line each; a text says why it cannot be read, ``None`` that it is
+    not there."""
     folder, name = os.path.split(path)
     try:
-        text = ObjectStore(folder).read_bytes(name + CAPTIONS).decode("utf-8")
+        text = ObjectStore(folder).read_bytes(name + ending).decode("utf-8")
         rows = [json.loads(line) for line in text.splitlines() if line.strip()]
         if not all(isinstance(row, dict) for row in rows):
             raise ValueError("a line is no object")
     except FileNotFoundError:
         return None
     except (StorageError, ValueError) as error:
-        return f"its captions cannot be read: {error}"
+        return str(error)
     return rows
+
+
+def shots_by_number(settings: Settings, video: dict[str, Any]) -> dict[int, str]:
+    """The catalogue's shot id for each annotated ``shot`` number of a film's captions that has one."""
+    rows = captions_beside(video["path"])
+    shots = _shots_of(settings, video)
+    found = {}
+    for row in rows if isinstance(rows, list) else ():
+        try:
+            number, best = int(row["shot"]), _matching(shots, int(row["start_frame"]), int(row["end_frame"]))
+        except (KeyError, TypeError, ValueError):
+            continue
+        if best is not None:
+            found[number] = str(best["shot_id"])
+    return found
 
 
 def shot_pairs(
@@ -77,8 +99,7 @@ def shot_pairs(
     if isinstance(rows, str):
         into.refused[video["path"]] = rows
         return
-    shots = settings.lake.read("shots", [settings.partition_of(video["video_id"])]).to_pylist()
-    shots = [shot for shot in shots if shot["video_id"] == video["video_id"]]
+    shots = _shots_of(settings, video)
     for number, row in enumerate(rows or ()):
         thing = f"{video['path']}{CAPTIONS} line {number + 1}"
         try:
@@ -86,11 +107,22 @@ def shot_pairs(
         except (KeyError, TypeError, ValueError) as error:
             into.refused[thing] = f"names no frames ({type(error).__name__}: {error})"
             continue
-        best = max(shots, key=lambda shot: _overlap(shot, start, end), default=None)
-        if best is None or _overlap(best, start, end) < LEAST_OVERLAP:
+        best = _matching(shots, start, end)
+        if best is None:
             into.refused[thing] = f"frames {start} to {end} are no shot of the catalogue"
             continue
         _take(shot_pair(best, row.get("captions") or (), video["path"]), thing, into)
+
+
+def _shots_of(settings: Settings, video: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = settings.lake.read("shots", [settings.partition_of(video["video_id"])]).to_pylist()
+    return [shot for shot in rows if shot["video_id"] == video["video_id"]]
+
+
+def _matching(shots: Sequence[dict[str, Any]], start: int, end: int) -> dict[str, Any] | None:
+    """The shot that an annotated range is of, if there is one."""
+    best = max(shots, key=lambda shot: _overlap(shot, start, end), default=None)
+    return best if best is not None and _overlap(best, start, end) >= LEAST_OVERLAP else None
 
 
 def _overlap(shot: dict[str, Any], start: int, end: int) -> float:

@@ -1,19 +1,24 @@
 """What fine-tuning brings.
 
-    python -m tests.bench.bench_adaptation --captions DIR --footage DIR --home HOME [--seeds 3]
+    python -m tests.bench.bench_adaptation --captions DIR --footage DIR --home HOME [--seeds 3] [--markdown]
 
 HOME holds the footage, ingested; tower features are kept there. Photographs: a head fitted on Flickr8k train,
-against the half that needs no captions and against ridge regression, on its test split. Films: Big Buck Bunny and
-the Sintel trailer, one learned from and the other tested on; photographs to films; and mean, temporal head and
-middle frame. Prints one JSON document; intervals are 95 % bootstrap over queries.
+against the half that needs no captions and against ridge regression, on its test split and on two films. Films: Big
+Buck Bunny and the Sintel trailer, one learned from and the other tested on, with mean pooling, a temporal head and the
+middle frame alone. Each way is fitted with several seeds. A figure is the mean over seeds, its 95 % bootstrap interval
+is over shots or photographs (the captions of one are drawn together) of the values averaged over seeds. Prints one
+JSON document, or tables.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import logging
 import sys
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +28,11 @@ import torch
 
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
-from ops.evaluation.retrieval import caption_ranks, paired_interval, ranks_figures
+from ops.evaluation.retrieval import bootstrap_interval, caption_ranks, paired_interval, single_gains
 from ops.training.bases import StarterBase
 from ops.training.examples import Choice, InMemory
 from ops.training.loop import fit
-from ops.training.model import DualEncoder
+from ops.training.model import DualEncoder, fitted_head, starter_model
 from ops.training.pairs import CaptionPair
 from ops.training.pictures import Pictures
 from ops.training.recipes import Recipe, recipe_of
@@ -36,7 +41,16 @@ from ops.training.sources import gather
 log = logging.getLogger(__name__)
 
 Ranks = tuple[Any, Any]
+"""Of caption -> shot (Q,) and of shot -> caption (N,)."""
 FILMS = {"bbb": "bbb_full_360p.mp4", "sintel": "sintel_trailer_204p.mp4"}
+METRICS = {
+    "r@1": lambda ranks: 100.0 * (ranks <= 1),
+    "r@5": lambda ranks: 100.0 * (ranks <= 5),
+    "r@10": lambda ranks: 100.0 * (ranks <= 10),
+    "ndcg@10": single_gains,
+}
+PLAIN = recipe_of("lit_temporal", pooling="mean")
+"""The shipped encoder, eight frames, mean-pooled; also what a fit on films starts from."""
 
 
 class Study:
@@ -59,7 +73,11 @@ class Study:
 
     def _features(self, texts: tuple[str, ...], tower: Any) -> Any:
         if texts not in self._texts:
-            self._texts[texts] = tower(texts)
+            digest = hashlib.blake2b(json.dumps(texts).encode(), digest_size=8).hexdigest()
+            kept = self.settings.home / "cache" / "training" / f"texts-{digest}.npy"
+            if not kept.exists():
+                np.save(kept, tower(texts))
+            self._texts[texts] = np.load(kept)
         return self._texts[texts]
 
     def examples(self, name: str, recipe: Recipe, base: StarterBase | None = None) -> InMemory:
@@ -68,149 +86,182 @@ class Study:
         with Pictures(self.settings, pairs, recipe.frames) as pictures:
             return (base or self.base(recipe)).examples(pairs, pictures, SilentProgress())
 
-    def fitted(self, name: str, recipe: Recipe, seed: int) -> DualEncoder:
+    def fitted(self, name: str, recipe: Recipe, seed: int) -> tuple[DualEncoder, StarterBase]:
         base = self.base(recipe)
         examples = self.examples(name, recipe, base)
         torch.manual_seed(seed)  # not the recipe's: that is also the seed of the crops whose features are kept
         model = base.model()
         fit(model, examples, recipe)
-        return model.eval()
+        return model.eval(), base
 
     def start(self, recipe: Recipe) -> DualEncoder:
         return self.base(recipe).model().eval()
 
     def ranks(self, model: DualEncoder, name: str, recipe: Recipe) -> Ranks:
-        """Ranks of caption -> shot and shot -> caption on a set."""
-        images, texts, owners = vectors(model, self.examples(name, replace(recipe, crops=0)))
+        images, texts, owners = vectors(model, self.examples(name, recipe))
         return caption_ranks(texts, images, owners)
+
+    def owners(self, name: str) -> Any:
+        return np.repeat(np.arange(len(self.pairs[name])), [len(pair.captions) for pair in self.pairs[name]])
 
 
 def vectors(model: DualEncoder, examples: InMemory) -> tuple[Any, Any, Any]:
     """Vectors of all shots, of all captions, and whose each caption is."""
     rows = torch.arange(len(examples))
     zeros = torch.zeros_like(rows)
-    counts = examples.captions._counts
     with torch.no_grad():
         batch = next(examples.batches([Choice(rows=rows, views=zeros, captions=zeros)]))
         images = model.encode(batch)[0].numpy()
         texts = model.text(examples.text_CX).numpy()
-    return images, texts, np.repeat(np.arange(len(rows)), counts.numpy())
+    return images, texts, _owners(examples)
 
 
-def figures(ranks: Ranks, before: Ranks | None = None) -> dict[str, Any]:
-    """Both directions, and where there is a ``before``, differences on the same queries."""
+def report(ways: Mapping[str, Sequence[Ranks]], owners: Any, against: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Figures of each way over its seeds, and its differences from the ways named in ``against``."""
     told: dict[str, Any] = {}
-    for number, name in enumerate(("text_to_video", "video_to_text")):
-        told[name] = ranks_figures(ranks[number])
-        if before is not None:
-            now, then = np.asarray(ranks[number]), np.asarray(before[number])
-            told[name]["gain"] = {
-                f"r@{k}": paired_interval(100.0 * (now <= k), 100.0 * (then <= k)) for k in (1, 5, 10)
-            } | {"ndcg@10": paired_interval(_gain(now), _gain(then))}
+    for way, seeds in ways.items():
+        told[way] = {"seeds": len(seeds)}
+        for number, (direction, groups) in enumerate((("text_to_video", owners), ("video_to_text", None))):
+            own = [np.asarray(ranks[number]) for ranks in seeds]
+            rows: dict[str, Any] = {"median_rank": [float(np.median(ranks)) for ranks in own]}
+            for name, metric in METRICS.items():
+                values = np.mean([metric(ranks) for ranks in own], axis=0)
+                single = [float(np.mean(metric(ranks))) for ranks in own]
+                rows[name] = [float(values.mean()), *bootstrap_interval(values, groups_M=groups)]
+                rows[f"{name}_seeds"] = [min(single), max(single)]
+                for other in against.get(way, ()):
+                    before = np.mean([metric(np.asarray(ranks[number])) for ranks in ways[other]], axis=0)
+                    rows[f"{name} minus {other}"] = list(paired_interval(values, before, groups_M=groups))
+            told[way][direction] = rows
     return told
 
 
-def _gain(ranks: Any) -> Any:
-    return np.where(ranks <= 10, 1 / np.log2(ranks + 1.0), 0.0)
-
-
 def photographs(study: Study, seeds: int) -> dict[str, Any]:
+    """A head fitted on photographs, ridge regression, and no captions at all, on other photographs and on films."""
     recipe = recipe_of("starter_head")
-    found: dict[str, Any] = {}
+    heads = []
     for seed in range(seeds):
-        # The features' crops stay those of seed 0; the fit's own draws and its start change.
-        base = study.base(recipe)
-        examples = study.examples("train", recipe, base)
-        torch.manual_seed(seed)
-        model = base.model()
-        fit(model, examples, recipe)
-        model.eval()
-        whole = study.base(replace(recipe, start="base", space="whole", crops=0))
-        test = study.examples("test", replace(recipe, start="base", space="whole", crops=0), whole)
-        found[f"head, seed {seed}"] = figures(_whole(model, test, base))
-        log.info("%s", json.dumps(found))
-    start = replace(recipe, start="base", space="whole", crops=0)
-    test = study.examples("test", start)
-    owners = np.repeat(np.arange(len(test)), test.captions._counts.numpy())
-    mean = study.base(start).head.text_mean_H
-    texts = _unit(test.text_CX.numpy() - mean)
-    assert test.semantic_NTX is not None
-    found["no captions (ConSE half)"] = figures(caption_ranks(texts, test.semantic_NTX[:, 0].numpy(), owners))
-    found["ridge"] = figures(_ridge(study, start))
+        model, base = study.fitted("train", recipe, seed)
+        heads.append((fitted_head(model, base.head), torch.from_numpy(base.head.text_mean_H)))
+        log.info("head of seed %d fitted", seed)
+    ridge = _ridge(study)
+    found: dict[str, Any] = {}
+    for target in ("test", *FILMS):
+        plain = replace(PLAIN, frames=1) if target == "test" else PLAIN
+        examples = study.examples(target, plain)
+        ways: dict[str, list[Ranks]] = {
+            "no captions": [_without_captions(study, examples)],
+            "ridge": [ridge(examples)],
+            "shipped": [study.ranks(study.start(plain), target, plain)],
+            "starter_head": [],
+        }
+        for head, mean in heads:
+            images, texts, owners = vectors(starter_model(plain, head, mean).eval(), examples)
+            ways["starter_head"].append(caption_ranks(texts, images, owners))
+        against = {"starter_head": ["no captions", "ridge"]}
+        found[f"photographs -> {target}"] = report(ways, study.owners(target), against)
+        log.info("photographs -> %s done", target)
     return found
 
 
-def _whole(model: DualEncoder, test: InMemory, base: StarterBase) -> Ranks:
-    """Ranks with both halves, as the encoder joins them."""
-    joint = vectors(model, InMemory(test.frames_NVTX, test.mask_NT, test.text_CX, _starts(test)))
-    weight = np.sqrt(base.head.conse_weight)
-    assert test.semantic_NTX is not None
-    images = np.concatenate([joint[0], weight * test.semantic_NTX[:, 0].numpy()], axis=1)
-    texts = np.concatenate([joint[1], weight * _unit(test.text_CX.numpy() - base.head.text_mean_H)], axis=1)
-    return caption_ranks(texts, images, joint[2])
+def _without_captions(study: Study, examples: InMemory) -> Ranks:
+    """The half of the encoder that is made of class names: nothing in it was fitted to captions."""
+    assert examples.semantic_NTX is not None
+    kept = examples.mask_NT.numpy()[:, :, None]
+    images = _unit((examples.semantic_NTX.numpy() * kept).sum(axis=1))
+    texts = _unit(examples.text_CX.numpy() - study.base(PLAIN).head.text_mean_H)
+    return caption_ranks(texts, images, _owners(examples))
 
 
-def _ridge(study: Study, recipe: Recipe) -> Ranks:
+def _ridge(study: Study) -> Any:
     """Image features to the mean caption's features by ridge regression; its strength chosen on the dev split."""
-    train, dev, test = (
-        study.examples(name, replace(recipe, crops=2 if name == "train" else 0)) for name in ("train", "dev", "test")
-    )
+    train = study.examples("train", replace(recipe_of("starter_head"), start="base", space="whole"))
+    dev = study.examples("dev", replace(PLAIN, frames=1))
     x = train.frames_NVTX[:, 0, 0].numpy()
-    y = train.text_CX.numpy().reshape(len(train), -1, train.text_CX.shape[1]).mean(axis=1)
+    totals = np.zeros((len(train), train.text_CX.shape[1]))
+    np.add.at(totals, _owners(train), train.text_CX.numpy())
+    y = totals / train.captions._counts.numpy()[:, None]
     mean_x, mean_y = x.mean(axis=0), y.mean(axis=0)
+    product, goal = (x - mean_x).T @ (x - mean_x), (x - mean_x).T @ (y - mean_y)
+
+    def ranks(examples: InMemory, weights: Any) -> Ranks:
+        frames_NTF = examples.frames_NVTX[:, 0].numpy()
+        frames = _unit((frames_NTF.reshape(-1, x.shape[1]) - mean_x) @ weights).reshape(*frames_NTF.shape[:2], -1)
+        images = _unit((frames * examples.mask_NT.numpy()[:, :, None]).sum(axis=1))
+        return caption_ranks(_unit(examples.text_CX.numpy() - mean_y), images, _owners(examples))
+
     best: tuple[float, Any] = (-1.0, None)
-    for strength in (0.3, 1, 3, 10, 30, 100, 300):
-        weights = np.linalg.solve(
-            (x - mean_x).T @ (x - mean_x) + strength * np.eye(x.shape[1]), (x - mean_x).T @ (y - mean_y)
-        )
-
-        def ranks(examples: InMemory, weights: Any = weights) -> Ranks:
-            images = _unit((examples.frames_NVTX[:, 0, 0].numpy() - mean_x) @ weights)
-            owners = np.repeat(np.arange(len(examples)), examples.captions._counts.numpy())
-            return caption_ranks(_unit(examples.text_CX.numpy() - mean_y), images, owners)
-
-        score = float(np.mean(np.asarray(ranks(dev)[0]) <= 5))
-        best = max(best, (score, ranks), key=lambda pair: pair[0])
-    return best[1](test)
+    for strength in (0.3, 1, 3, 10, 30, 100, 300, 1000, 3000):
+        weights = np.linalg.solve(product + strength * np.eye(len(product)), goal)
+        score = float(np.mean(np.asarray(ranks(dev, weights)[0]) <= 5))
+        best = max(best, (score, weights), key=lambda pair: pair[0])
+    return lambda examples: ranks(examples, best[1])
 
 
 def films(study: Study, seeds: int) -> dict[str, Any]:
-    """Each way of learning, against the shipped encoder on the same captions; no value was chosen on these films."""
+    """Each way of learning from one film, on the other; no value was chosen by looking at these figures."""
+    both = replace(PLAIN, image="all")
+    recipes = {
+        "both maps, mean": both,
+        "both maps, temporal head": replace(both, pooling="temporal"),
+        "both maps, middle frame": replace(both, frames=1),
+        "text side, mean": PLAIN,
+        "text side, temporal head": recipe_of("lit_temporal"),
+    }
+    against = {way: ["shipped"] for way in recipes} | {"shipped, middle frame": ["shipped"]}
+    for way in ("both maps, temporal head", "both maps, middle frame"):
+        against[way] = ["shipped", "both maps, mean"]
+    against["text side, temporal head"] = ["shipped", "text side, mean"]
     found: dict[str, Any] = {}
-    for source, target in (("bbb", "sintel"), ("sintel", "bbb"), ("train", "bbb"), ("train", "sintel")):
-        ways = {
-            "heads, mean": recipe_of("lit_temporal", image="all", pooling="mean"),
-            "text side, mean": recipe_of("lit_temporal", pooling="mean"),
-            "text side, temporal": recipe_of("lit_temporal"),
-            "heads, temporal": recipe_of("lit_temporal", image="all"),
+    for source, target in (("bbb", "sintel"), ("sintel", "bbb")):
+        middle = replace(PLAIN, frames=1)
+        ways: dict[str, list[Ranks]] = {
+            "shipped": [study.ranks(study.start(PLAIN), target, PLAIN)],
+            "shipped, middle frame": [study.ranks(study.start(middle), target, middle)],
         }
-        if source == "train":  # a photograph has one frame: nothing to learn about time
-            ways = {"heads, mean": recipe_of("full_finetune", learning_rate=1e-4, epochs=3, batch=250, micro_batch=0)}
-        plain = recipe_of("lit_temporal", pooling="mean")
-        before = study.ranks(study.start(plain), target, plain)
-        rows: dict[str, Any] = {"shipped": figures(before)}
-        middle = replace(plain, frames=1)
-        rows["shipped, middle frame"] = figures(study.ranks(study.start(middle), target, middle), before)
-        for way, recipe in ways.items():
-            for seed in range(seeds):
-                model = study.fitted(source, _sized(recipe, source), seed)
-                rows[f"{way}, seed {seed}"] = figures(study.ranks(model, target, recipe), before)
-        found[f"{source} -> {target}"] = rows
-        log.info("%s", json.dumps({f"{source} -> {target}": rows}))
+        for way, recipe in recipes.items():
+            own = (study.fitted(source, recipe, seed)[0] for seed in range(seeds))
+            ways[way] = [study.ranks(model, target, recipe) for model in own]
+            log.info("%s -> %s: %s done", source, target, way)
+        found[f"{source} -> {target}"] = report(ways, study.owners(target), against)
     return found
 
 
-def _sized(recipe: Recipe, source: str) -> Recipe:
-    """A photograph has one frame, and crops."""
-    return replace(recipe, frames=1, crops=2) if source == "train" else recipe
+def tables(found: Mapping[str, Any]) -> str:
+    """Markdown of all figures of caption -> shot, and R@1, R@10 of the other direction."""
+    lines = []
+    for part in found.values():
+        for title, ways in part.items():
+            lines += [f"\n**{title}**\n", "| way | metric | figure | seeds | difference |", "| --- " * 5 + "|"]
+            for way, told in ways.items():
+                for direction, names in (("text_to_video", METRICS), ("video_to_text", ("r@1", "r@10"))):
+                    lines += [_row(way, direction, name, told[direction], told["seeds"]) for name in names]
+    return "\n".join(lines) + "\n"
+
+
+def _row(way: str, direction: str, name: str, rows: Mapping[str, Any], seeds: int) -> str:
+    digits = 3 if name == "ndcg@10" else 1
+
+    def text(values: Sequence[float], sign: str = "") -> str:
+        value, low, high = values
+        return f"{value:{sign}.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+    gains = [
+        f"{text(values, '+')} on {key.split(' minus ')[1]}"
+        for key, values in rows.items()
+        if key.startswith(f"{name} minus ")
+    ]
+    spread = "–".join(f"{value:.{digits}f}" for value in rows[f"{name}_seeds"]) if seeds > 1 else ""
+    arrow = "" if direction == "text_to_video" else "back, "
+    return f"| {way} | {arrow}{name} | {text(rows[name])} | {spread} | {'; '.join(gains)} |"
 
 
 def _unit(vectors_ND: Any) -> Any:
     return vectors_ND / np.maximum(np.linalg.norm(vectors_ND, axis=1, keepdims=True), 1e-12)
 
 
-def _starts(examples: InMemory) -> list[int]:
-    return [0, *np.cumsum(examples.captions._counts.numpy()).tolist()]
+def _owners(examples: InMemory) -> Any:
+    return np.repeat(np.arange(len(examples)), examples.captions._counts.numpy())
 
 
 def main() -> int:
@@ -219,13 +270,17 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", choices=["photographs", "films"])
+    parser.add_argument("--markdown", action="store_true", help="tables instead of JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)  # small matrices: on a busy machine two threads wait for each other most of the time
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    began = time.perf_counter()
     study = Study(load_settings(home=str(options.home), encoder="starter"), options.captions, options.footage)
     parts = {"photographs": photographs, "films": films}
     wanted = {name: part for name, part in parts.items() if options.only in (None, name)}
-    sys.stdout.write(json.dumps({name: part(study, options.seeds) for name, part in wanted.items()}, indent=1) + "\n")
+    found = {name: part(study, options.seeds) for name, part in wanted.items()}
+    log.info("took %.0f s", time.perf_counter() - began)
+    sys.stdout.write(tables(found) if options.markdown else json.dumps(found, indent=1) + "\n")
     return 0
 
 

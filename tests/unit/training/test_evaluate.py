@@ -132,8 +132,8 @@ def test_shots_are_pooled_as_ingest_pools_them(annotated: Path, encoder: Starter
         for item in read_media(annotated / "0.mp4")
         if isinstance(item, Picture) and item.index in wanted
     ]
-    _, shots_ND = _watch(annotated / "0.mp4", encoder, None, [(30, 60)], 4)
-    np.testing.assert_allclose(shots_ND[0], pooled_vector(encoder.encode_frames(np.stack(frames))), atol=1e-5)
+    _, vectors = _watch(annotated / "0.mp4", [encoder], None, [(30, 60)], 4)
+    np.testing.assert_allclose(vectors[0][0], pooled_vector(encoder.encode_frames(np.stack(frames))), atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,67 @@
+"""Figures of one or two encoders as lines of at most 100 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+_TITLES = {
+    "text_to_video": "caption → shot: {queries} captions of {items} shots",
+    "video_to_text": "shot → caption: {queries} shots",
+    "text_to_image": "caption → picture: {queries} captions of {images} pictures",
+    "image_to_text": "picture → caption: {queries} pictures",
+    "graded": "graded queries: {queries}",
+}
+_METRICS = (("r@1", "R@1 %", 1), ("r@5", "R@5 %", 1), ("r@10", "R@10 %", 1), ("median_rank", "median rank", 0))
+_COLUMN = 24
+
+
+def comparison_table(document: dict[str, Any]) -> Iterator[str]:
+    """Lines for :func:`ops.evaluation.comparison.comparison_of`, or for what photographs gave, with 95 % intervals.
+
+    A difference whose interval holds 0 is marked as within noise.
+    """
+    against = document.get("against", {})
+    yield f"encoder   {document['encoder_id']}"
+    if against:
+        yield f"against   {against['encoder_id']}"
+    shows, learned = document.get("shows", {}), document.get("learned_from", [])
+    if learned:
+        fate = "left out of pooled figures" if document["pooled_is_fair"] else "no other show, so no fair figure"
+        yield f"learned from {', '.join(learned)}: {fate}"
+    fair = [show for show in shows if show not in learned] or list(shows)
+    if len(fair) != 1:
+        yield from _block("all shows" if fair else "", document, against)
+    for show, figures in shows.items():
+        mark = " (learned from)" if show in learned else ""
+        yield from _block(f"{show[:40]}{mark}", figures, against.get("shows", {}).get(show, {}))
+    if against:
+        yield ""
+        yield "≈ within noise: the 95 % interval of the difference holds 0"
+
+
+def _block(name: str, figures: dict[str, Any], against: dict[str, Any]) -> Iterator[str]:
+    for part, title in _TITLES.items():
+        own, other = figures.get(part), against.get(part)
+        if not own:
+            continue
+        yield ""
+        yield f"{name}{' · ' if name else ''}{title.format(**own)}"
+        if other:
+            yield f"  {'':<12} {'encoder':<{_COLUMN}} {'against':<{_COLUMN}} difference"
+        gain = figures.get("gain", {}).get(part, {})
+        for key, label, digits in (*_METRICS, ("ndcg@10", "nDCG@10", 3)):
+            if key in own:
+                cells = [_figure(own, key, digits), _figure(other, key, digits) if other else ""]
+                last = _gain(gain[key], digits) if key in gain else ""
+                yield f"  {label:<12} {cells[0]:<{_COLUMN}} {cells[1]:<{_COLUMN}} {last}".rstrip()
+
+
+def _figure(figures: dict[str, Any], key: str, digits: int) -> str:
+    low, high = figures[f"{key}_interval"]
+    return f"{figures[key]:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _gain(values: list[float], digits: int) -> str:
+    difference, low, high = values
+    return f"{difference:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]{' ≈' if low <= 0 <= high else ''}"

@@ -1,0 +1,48 @@
+"""One encoder beside another on the same shows, as one document that the command line and the notebook read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from ops.evaluation.shows import ShowAnswer, figures_of, gains_of
+
+Answered = tuple[str, Sequence[ShowAnswer]]
+"""An encoder's id and its answers, a show or a film each."""
+
+
+def comparison_of(answered: Sequence[Answered], learned: Collection[str] = ()) -> dict[str, Any]:
+    """Figures of the first encoder, pooled and under ``shows``, and of the second under ``against``; and everywhere
+    ``gain``: the paired ``[difference, low, high]`` of the first minus the second.
+
+    ``learned`` names shows that one of them was fitted on: they are listed as ``learned_from`` and left out of the
+    pooled figures, unless there is no other (then ``pooled_is_fair`` is false).
+    """
+    encoder_id, answers = answered[0]
+    shows = sorted({own.task.show for own in answers})
+    fair = [show for show in shows if show not in learned]
+    document: dict[str, Any] = {
+        "encoder_id": encoder_id,
+        "learned_from": [show for show in shows if show in learned],
+        "pooled_is_fair": bool(fair) or not shows,
+        **_told(answered, fair or shows),
+        "shows": {show: _told(answered, [show]) for show in shows},
+    }
+    if len(answered) > 1:
+        document["against"] = {
+            "encoder_id": answered[1][0],
+            **figures_of(_of(answered[1], fair or shows)),
+            "shows": {show: figures_of(_of(answered[1], [show])) for show in shows},
+        }
+    return document
+
+
+def _told(answered: Sequence[Answered], shows: Collection[str]) -> dict[str, Any]:
+    figures = figures_of(_of(answered[0], shows))
+    if len(answered) > 1:
+        figures["gain"] = gains_of(_of(answered[0], shows), _of(answered[1], shows))
+    return figures
+
+
+def _of(answered: Answered, shows: Collection[str]) -> list[ShowAnswer]:
+    return [own for own in answered[1] if own.task.show in shows]

@@ -1,0 +1,170 @@
+"""How encoders answer what is asked of each show: figures, show by show and pooled, and one against another.
+
+A show is asked three things: each caption should find its shot, each shot its captions, and each graded query the
+shots that were judged to match. Shots of other shows do not compete. Pure numpy, as :mod:`ops.evaluation.retrieval`.
+Legend: Q captions, N items (shots or pictures), G graded queries, D dimensions, K first items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.errors import UsageError
+from ops.evaluation.retrieval import (
+    bootstrap_interval,
+    caption_ranks,
+    ndcg_at,
+    paired_interval,
+    ranks_figures,
+    single_gains,
+)
+
+DIRECTIONS = ("text_to_video", "video_to_text")
+SHOWN = 8
+"""How many of the first items of each query an answer keeps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowTask:
+    """What is asked of one show: ``captions`` of each item (N; none is allowed), and ``queries`` with grades > 0 by
+    item id. Raises ``UsageError`` for a grade of an item that is not there."""
+
+    show: str
+    items: tuple[str, ...]
+    captions: tuple[tuple[str, ...], ...]
+    queries: tuple[tuple[str, Mapping[str, float]], ...] = ()
+
+    def __post_init__(self) -> None:
+        known = set(self.items)
+        for query, grades in self.queries:
+            if missing := [item for item in grades if item not in known]:
+                raise UsageError(f"show {self.show}: the query {query!r} names {missing[0]}, which is not asked for")
+
+    @property
+    def texts(self) -> list[str]:
+        """All captions (Q), item by item."""
+        return [text for own in self.captions for text in own]
+
+    @property
+    def owners(self) -> NDArray[np.int64]:
+        """Position (Q,) of the item that each caption is of."""
+        return np.repeat(np.arange(len(self.items)), [len(own) for own in self.captions])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ShowAnswer:
+    """What one encoder made of a task: ranks of captions (Q) and of captioned items, nDCG@10 of queries (G), and the
+    first items of each caption (Q, K) and each query (G, K), as positions."""
+
+    task: ShowTask
+    caption_ranks_Q: NDArray[np.int64]
+    item_ranks_N: NDArray[np.int64]
+    gains_G: NDArray[np.float64]
+    first_QK: NDArray[np.int64]
+    first_GK: NDArray[np.int64]
+
+
+def answer(
+    task: ShowTask, items_ND: NDArray[Any], encode_text: Callable[[Sequence[str]], NDArray[np.float32]]
+) -> ShowAnswer:
+    """Rank a show's items (unit vectors) for its texts. Raises ``UsageError`` for vectors that are NaN or too few."""
+    if len(items_ND) != len(task.items):
+        raise UsageError(f"show {task.show}: {len(items_ND)} vectors for {len(task.items)} items")
+    texts, queries = task.texts, [query for query, _ in task.queries]
+    vectors = encode_text([*texts, *queries]) if texts or queries else np.zeros((0, items_ND.shape[1]))
+    texts_QD, queries_GD = vectors[: len(texts)], vectors[len(texts) :]
+    none = np.zeros(0, dtype=np.int64)
+    ranks = caption_ranks(texts_QD, items_ND, task.owners) if texts else (none, none)
+    place = {item: position for position, item in enumerate(task.items)}
+    grades_GN = np.zeros((len(queries), len(task.items)))
+    for row, (_, grades) in enumerate(task.queries):
+        for item, grade in grades.items():
+            grades_GN[row, place[item]] = grade
+    scores_GN = queries_GD @ items_ND.T
+    return ShowAnswer(
+        task=task,
+        caption_ranks_Q=ranks[0],
+        item_ranks_N=ranks[1],
+        gains_G=ndcg_at(scores_GN, grades_GN) if queries else np.zeros(0),
+        first_QK=np.argsort(-(texts_QD @ items_ND.T), axis=1, kind="stable")[:, :SHOWN],
+        first_GK=np.argsort(-scores_GN, axis=1, kind="stable")[:, :SHOWN],
+    )
+
+
+def figures_of(answers: Sequence[ShowAnswer]) -> dict[str, Any]:
+    """Pooled figures: ``text_to_video`` and ``video_to_text`` as of :func:`ranks_figures`, with the numbers of
+    ``queries`` and ``items``, and ``graded`` (``ndcg@10``, 0-1, its interval, ``queries``). What no show asks is left
+    out. Intervals are 95 %; the captions of one item are drawn together."""
+    figures: dict[str, Any] = {}
+    for direction in DIRECTIONS:
+        ranks, groups = _ranks(answers, direction)
+        if len(ranks):
+            items = sum(len(own.item_ranks_N) for own in answers)
+            figures[direction] = {**ranks_figures(ranks, groups), "queries": len(ranks), "items": items}
+    gains = _graded(answers)
+    if len(gains):
+        figures["graded"] = {
+            "ndcg@10": float(gains.mean()),
+            "ndcg@10_interval": list(bootstrap_interval(gains)),
+            "queries": len(gains),
+        }
+    return figures
+
+
+def gains_of(answers: Sequence[ShowAnswer], before: Sequence[ShowAnswer]) -> dict[str, Any]:
+    """Differences from another encoder's answers to the same tasks: ``[difference, low, high]`` of each metric of each
+    part of :func:`figures_of`, by paired bootstrap. Raises ``UsageError`` where the tasks are not the same."""
+    if [own.task for own in answers] != [own.task for own in before]:
+        raise UsageError("two encoders can only be compared on the same captions and queries")
+    found: dict[str, Any] = {}
+    for direction in DIRECTIONS:
+        now, groups = _ranks(answers, direction)
+        then, _ = _ranks(before, direction)
+        if len(now):
+            found[direction] = {
+                name: list(paired_interval(metric(now), metric(then), groups_M=groups))
+                for name, metric in _METRICS.items()
+            }
+    gains = _graded(answers)
+    if len(gains):
+        found["graded"] = {"ndcg@10": list(paired_interval(gains, _graded(before)))}
+    return found
+
+
+def recall_curve(
+    answers: Sequence[ShowAnswer], direction: str, ks: Sequence[int]
+) -> list[tuple[int, float, float, float]]:
+    """``(k, R@k, low, high)`` in percent for each ``k``; empty where nothing is asked in that direction."""
+    ranks, groups = _ranks(answers, direction)
+    if not len(ranks):
+        return []
+    shares = [100.0 * (ranks <= k) for k in ks]
+    intervals = [bootstrap_interval(share, groups_M=groups, resamples=500) for share in shares]
+    return [(k, float(share.mean()), low, high) for k, share, (low, high) in zip(ks, shares, intervals, strict=True)]
+
+
+_METRICS: dict[str, Callable[[NDArray[np.int64]], NDArray[Any]]] = {
+    "r@1": lambda ranks: 100.0 * (ranks <= 1),
+    "r@5": lambda ranks: 100.0 * (ranks <= 5),
+    "r@10": lambda ranks: 100.0 * (ranks <= 10),
+    "ndcg@10": single_gains,
+}
+
+
+def _ranks(answers: Sequence[ShowAnswer], direction: str) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    """Pooled ranks, and for captions the item that each is of."""
+    if direction == "video_to_text":
+        return np.concatenate([np.zeros(0, np.int64), *(own.item_ranks_N for own in answers)]), None
+    starts = np.cumsum([0, *(len(own.task.items) for own in answers)])
+    groups = [own.task.owners + start for own, start in zip(answers, starts[:-1], strict=True)]
+    ranks = np.concatenate([np.zeros(0, np.int64), *(own.caption_ranks_Q for own in answers)])
+    return ranks, np.concatenate([np.zeros(0, np.int64), *groups])
+
+
+def _graded(answers: Sequence[ShowAnswer]) -> NDArray[np.float64]:
+    return np.concatenate([np.zeros(0), *(own.gains_G for own in answers)])

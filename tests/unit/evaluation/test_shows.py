@@ -1,0 +1,112 @@
+"""Shows with known answers: what is pooled, what is compared, and how captions of one shot belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from ops.core.errors import UsageError
+from ops.evaluation.comparison import comparison_of
+from ops.evaluation.retrieval import bootstrap_interval, paired_interval
+from ops.evaluation.shows import ShowAnswer, ShowTask, answer, figures_of, gains_of, recall_curve
+
+RANKS = hnp.arrays(np.int64, st.integers(2, 12), elements=st.integers(1, 20))
+
+
+def task(show: str = "a", shots: int = 3, queries: tuple = (("near 0", {"0": 2.0, "1": 1.0}),)) -> ShowTask:
+    """Shot n lies in direction n; the caption "n" does too."""
+    captions = tuple((str(n), f"{n} again") for n in range(shots))
+    return ShowTask(show=show, items=tuple(map(str, range(shots))), captions=captions, queries=queries)
+
+
+def encoded(texts: Sequence[str], turn: int = 0, dim: int = 4) -> np.ndarray:
+    """A text's vector points where its last number says, ``turn`` directions further on."""
+    own = [int(next(part for part in text.split() if part.isdigit())) for text in texts] if texts else []
+    return np.eye(dim, dtype=np.float32)[[(n + turn) % dim for n in own]]
+
+
+def answered(own: ShowTask, turn: int = 0) -> ShowAnswer:
+    texts = [*own.texts, *(query for query, _ in own.queries)]
+    assert all(any(part.isdigit() for part in text.split()) for text in texts)
+    return answer(own, np.eye(4, dtype=np.float32)[: len(own.items)], lambda asked: encoded(asked, turn))
+
+
+def test_an_encoder_that_is_right_and_one_that_is_not() -> None:
+    right, wrong = answered(task()), answered(task(), turn=1)
+    told = figures_of([right])
+    assert told["text_to_video"]["r@1"] == told["video_to_text"]["r@1"] == 100
+    assert told["text_to_video"]["queries"] == 6 and told["text_to_video"]["items"] == 3
+    assert 0.8 < told["graded"]["ndcg@10"] < 1, "shot 1 ties with shot 2, which was not judged to match"
+    assert figures_of([wrong])["text_to_video"]["r@1"] == 0
+    gain = gains_of([right], [wrong])
+    assert gain["text_to_video"]["r@1"] == [100.0, 100.0, 100.0] and gain["graded"]["ndcg@10"][0] > 0
+    assert gains_of([right], [right])["video_to_text"]["r@10"] == [0.0, 0.0, 0.0]
+    assert right.first_GK[0, 0] == 0 and right.first_QK[:, 0].tolist() == [0, 0, 1, 1, 2, 2]
+    assert [row[:2] for row in recall_curve([right], "text_to_video", [1, 3])] == [(1, 100.0), (3, 100.0)]
+
+
+def test_shots_of_other_shows_do_not_compete_and_figures_pool_their_queries() -> None:
+    both = [answered(task("a", 3)), answered(task("b", 1, ()), turn=1)]
+    pooled = figures_of(both)
+    assert pooled["text_to_video"]["queries"] == 8 and pooled["graded"]["queries"] == 1
+    assert pooled["text_to_video"]["r@1"] == 100, "one shot alone is always first"
+
+
+def test_what_is_not_asked_has_no_figure() -> None:
+    none = ShowTask(show="a", items=("0", "1"), captions=((), ()))
+    assert figures_of([answered(none)]) == {} == figures_of([])
+    assert gains_of([answered(none)], [answered(none)]) == {} and recall_curve([], "video_to_text", [1]) == []
+
+
+def test_different_questions_are_not_compared() -> None:
+    with pytest.raises(UsageError, match="same captions and queries"):
+        gains_of([answered(task())], [answered(task(shots=2, queries=()))])
+    with pytest.raises(UsageError, match="2 vectors for 3 items"):
+        answer(task(), np.eye(4)[:2], encoded)
+    with pytest.raises(UsageError, match="names 7"):
+        task(queries=(("near 0", {"7": 1.0}),))
+
+
+def test_a_show_that_was_learned_from_is_told_and_not_pooled() -> None:
+    now = [answered(task("seen")), answered(task("new"), turn=1)]
+    before = [answered(task("seen"), turn=1), answered(task("new"))]
+    told = comparison_of([("now", now), ("then", before)], ["seen"])
+    assert told["learned_from"] == ["seen"] and told["pooled_is_fair"]
+    assert told["text_to_video"]["r@1"] == 0 and told["against"]["text_to_video"]["r@1"] == 100
+    assert told["gain"]["text_to_video"]["r@1"][0] == -100
+    assert told["shows"]["seen"]["gain"]["text_to_video"]["r@1"][0] == 100
+    only = comparison_of([("now", now[:1])], ["seen"])
+    assert not only["pooled_is_fair"] and only["text_to_video"]["r@1"] == 100 and "against" not in only
+    assert comparison_of([("now", [])])["shows"] == {}
+
+
+@given(RANKS, st.data())
+def test_a_difference_is_that_of_the_means_and_turns_its_sign_with_the_sides(
+    now: np.ndarray, data: st.DataObject
+) -> None:
+    before = data.draw(hnp.arrays(np.int64, len(now), elements=st.integers(1, 20)))
+    groups = data.draw(hnp.arrays(np.int64, len(now), elements=st.integers(0, 3)))
+    difference, low, high = paired_interval(now, before, groups_M=groups)
+    assert difference == pytest.approx(now.mean() - before.mean()) and low <= high
+    back = paired_interval(before, now, groups_M=groups)
+    assert (-back[0], -back[2], -back[1]) == pytest.approx((difference, low, high), abs=1e-9)
+
+
+@given(RANKS)
+def test_groups_of_one_are_no_groups_and_one_group_has_no_interval(values: np.ndarray) -> None:
+    alone = bootstrap_interval(values, groups_M=np.arange(len(values)))
+    assert alone == pytest.approx(bootstrap_interval(values))
+    assert bootstrap_interval(values, groups_M=np.zeros(len(values))) == pytest.approx([values.mean()] * 2)
+
+
+def test_captions_of_one_shot_tell_less_than_as_many_shots() -> None:
+    values = np.repeat(np.random.default_rng(0).integers(0, 2, 40), 5)  # five captions that always agree
+    plain, grouped = bootstrap_interval(values), bootstrap_interval(values, groups_M=np.arange(200) // 5)
+    assert np.ptp(grouped) > 1.8 * np.ptp(plain)
+    medians = bootstrap_interval(values, lambda drawn: np.median(drawn, axis=1), groups_M=np.arange(200) // 5)
+    assert medians[0] <= np.median(values) <= medians[1]
