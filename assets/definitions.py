@@ -10,6 +10,7 @@ import dagster as dg
 from assets.automation import automation_sensor, labels_sensor, library_sensor
 from assets.dialogue import dialogue_asset, dialogue_index, same_lines_as_lake
 from assets.embeddings import shot_embeddings_asset
+from assets.evaluation import retrieval_report
 from assets.features import media_features_asset
 from assets.index import same_rows_as_lake, search_index_asset
 from assets.partitions import partitions_of
@@ -64,6 +65,7 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
             dialogue_index,
             catalogue_report,
             caption_pairs_asset(partitions),
+            retrieval_report,
             *(encoder_asset(definition, fits) for definition in encoders.values()),
             candidate_embeddings_asset(partitions, candidate.encoder_id if candidate else "", made_by),
             candidate_index,

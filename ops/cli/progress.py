@@ -23,6 +23,7 @@ TITLES = {
     "training_features": "Frozen features",
     "training": "Training",
     "validation": "Validation",
+    "questions": "Reading queries",
     "evaluation": "Embedding shots",
     "dialogue_index": "Dialogue index",
     "comparison": "Comparison",

@@ -148,6 +148,68 @@ def recall_curve(
     return [(k, float(share.mean()), low, high) for k, share, (low, high) in zip(ks, shares, intervals, strict=True)]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """One query and what an encoder found: ``wanted`` items with their grades, the first items that were ``found``, and
+    nDCG@10 (of captions 1 / rank) as ``score`` (0-1)."""
+
+    show: str
+    text: str
+    wanted: Mapping[str, float]
+    found: tuple[str, ...]
+    score: float
+
+
+def examples_of(answers: Sequence[ShowAnswer]) -> list[Example]:
+    """All graded queries, or where no show has any, all captions; the best first, of equals in the order of asking."""
+    graded = [
+        Example(
+            show=own.task.show,
+            text=text,
+            wanted=grades,
+            found=tuple(own.task.items[position] for position in first),
+            score=float(gain),
+        )
+        for own in answers
+        for (text, grades), first, gain in zip(own.task.queries, own.first_GK, own.gains_G, strict=True)
+    ]
+    captions = [
+        Example(
+            show=own.task.show,
+            text=text,
+            wanted={own.task.items[owner]: 1.0},
+            found=tuple(own.task.items[position] for position in first),
+            score=1.0 / rank,
+        )
+        for own in (() if graded else answers)
+        for text, owner, first, rank in zip(
+            own.task.texts, own.task.owners, own.first_QK, own.caption_ranks_Q.tolist(), strict=True
+        )
+    ]
+    return sorted(graded or captions, key=lambda example: -example.score)
+
+
+def chance_curve(answers: Sequence[ShowAnswer], direction: str, ks: Sequence[int]) -> list[tuple[int, float]]:
+    """``(k, R@k in percent)`` of items in random order, each show's among its own."""
+    found = [(len(own.caption_ranks_Q), len(own.task.items), 1) for own in answers]
+    if direction == "video_to_text":
+        found = [
+            (len(own.item_ranks_N), len(own.task.texts), round(len(own.task.texts) / max(1, len(own.item_ranks_N))))
+            for own in answers
+        ]
+    total = sum(queries for queries, _, _ in found)
+    return [
+        (k, 100.0 * sum(queries * _chance(k, items, right) for queries, items, right in found) / total)
+        for k in (ks if total else ())
+    ]
+
+
+def _chance(k: int, items: int, right: int) -> float:
+    """That at least one of ``right`` among ``items`` is among the first ``k`` of a random order."""
+    missed = np.prod([max(0, items - right - n) / (items - n) for n in range(min(k, items))])
+    return float(1 - missed)
+
+
 _METRICS: dict[str, Callable[[NDArray[np.int64]], NDArray[Any]]] = {
     "r@1": lambda ranks: 100.0 * (ranks <= 1),
     "r@5": lambda ranks: 100.0 * (ranks <= 5),

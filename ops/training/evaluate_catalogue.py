@@ -30,6 +30,7 @@ from ops.videos import catalogue
 
 QUERIES = ".queries.jsonl"
 STAGE = "evaluation"
+ASKING = "questions"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +73,13 @@ def catalogue_tasks(settings: Settings, progress: Progress) -> list[ShowTask]:
         if pair.shot_id:
             captions.setdefault(pair.show, {})[pair.shot_id] = pair.captions
     queries: dict[str, list[tuple[str, dict[str, float]]]] = {}
+    progress.start(ASKING, 0, "graded queries")
     for video in catalogue.videos_of(settings.lake):
         if video["state"] == "ready" and video["show"] in captions:
             asked = _queries(settings, video, captions[video["show"]], progress)
             queries.setdefault(video["show"], []).extend(asked)
+            progress.advance(ASKING, len(asked))
+    progress.finish(ASKING)
     return [
         ShowTask(show=show, items=tuple(own), captions=tuple(own.values()), queries=tuple(queries.get(show, ())))
         for show, own in sorted(captions.items())
@@ -120,7 +124,7 @@ def _queries(
     """Graded queries beside a film, with the shots of the catalogue that the annotated ones are."""
     rows = annotations_beside(video["path"], QUERIES)
     if isinstance(rows, str):
-        progress.set_aside(STAGE, f"{video['path']}{QUERIES}", rows)
+        progress.set_aside(ASKING, f"{video['path']}{QUERIES}", rows)
     if isinstance(rows, str) or not rows:
         return []
     by_number = shots_by_number(settings, video)
@@ -131,7 +135,7 @@ def _queries(
             query = str(row["query"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             reason = f"is no graded query ({type(error).__name__}: {error})"
-            progress.set_aside(STAGE, f"{video['path']}{QUERIES} line {line}", reason)
+            progress.set_aside(ASKING, f"{video['path']}{QUERIES} line {line}", reason)
             continue
         grades = {shot: grade for shot, grade in grades.items() if shot in captioned and grade > 0}
         if grades:

@@ -18,6 +18,7 @@ from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.training.pairs import CaptionPair, Gathered
 from ops.training.sources import captions_beside, shot_pairs
 from ops.videos import catalogue
+from ops.videos.forgotten import forgotten_ids
 
 TABLE = "caption_pairs"
 STAGE = "pairs"
@@ -57,8 +58,10 @@ def store_pairs(settings: Settings, pairs: Sequence[CaptionPair], now: datetime)
 
 
 def stored_pairs(settings: Settings) -> list[CaptionPair]:
-    """All pairs of the table whose shot, if it is of one, is still in the catalogue."""
-    known = set(settings.lake.read("shots", columns=["shot_id"])["shot_id"].to_pylist())
+    """All pairs of the table whose shot, if it is of one, is still in the catalogue and its film not forgotten."""
+    gone = forgotten_ids(settings.store)
+    shots = settings.lake.read("shots", columns=["shot_id", "video_id"]).to_pylist()
+    known = {shot["shot_id"] for shot in shots if shot["video_id"] not in gone}
     names = CaptionPair.__dataclass_fields__
     rows = settings.lake.read(TABLE).to_pylist()
     return [

@@ -13,7 +13,16 @@ from hypothesis.extra import numpy as hnp
 from ops.core.errors import UsageError
 from ops.evaluation.comparison import comparison_of
 from ops.evaluation.retrieval import bootstrap_interval, paired_interval
-from ops.evaluation.shows import ShowAnswer, ShowTask, answer, figures_of, gains_of, recall_curve
+from ops.evaluation.shows import (
+    ShowAnswer,
+    ShowTask,
+    answer,
+    chance_curve,
+    examples_of,
+    figures_of,
+    gains_of,
+    recall_curve,
+)
 
 RANKS = hnp.arrays(np.int64, st.integers(2, 12), elements=st.integers(1, 20))
 
@@ -110,3 +119,24 @@ def test_captions_of_one_shot_tell_less_than_as_many_shots() -> None:
     assert np.ptp(grouped) > 1.8 * np.ptp(plain)
     medians = bootstrap_interval(values, lambda drawn: np.median(drawn, axis=1), groups_M=np.arange(200) // 5)
     assert medians[0] <= np.median(values) <= medians[1]
+
+
+def test_examples_are_graded_queries_or_else_captions_and_the_best_come_first() -> None:
+    graded = examples_of([answered(task()), answered(task("b", 3, (("near 1", {"1": 1.0}),)))])
+    assert [(own.show, own.text) for own in graded] == [("b", "near 1"), ("a", "near 0")]
+    assert graded[0].score == pytest.approx(1) and graded[1].score < 0.99 and graded[0].found[0] == "1"
+    captions = examples_of([answered(task(queries=())), answered(task("b", queries=()), turn=1)])
+    assert len(captions) == 12 and [own.score for own in captions[:6]] == [1.0] * 6
+    assert captions[0].wanted == {"0": 1.0} and captions[-1].score < 1 and captions[-1].show == "b"
+    assert examples_of([]) == []
+
+
+@given(st.integers(1, 12), st.integers(1, 3))
+def test_chance_is_the_share_of_random_orders_that_are_right(shots: int, k: int) -> None:
+    own = ShowTask(show="a", items=tuple(map(str, range(shots))), captions=(("0",),) * shots)
+    flat = answer(own, np.ones((shots, 1)), lambda texts: np.ones((len(texts), 1), np.float32))
+    assert chance_curve([flat], "text_to_video", [k]) == [(k, pytest.approx(100 * min(1, k / shots)))]
+    two = ShowTask(show="a", items=own.items, captions=(("0", "1"),) * shots)
+    flat = answer(two, np.ones((shots, 1)), lambda texts: np.ones((len(texts), 1), np.float32))
+    missed = np.prod([(2 * shots - 2 - n) / (2 * shots - n) for n in range(min(k, 2 * shots - 1))])
+    assert chance_curve([flat], "video_to_text", [k]) == [(k, pytest.approx(100 * (1 - max(0, missed))))]

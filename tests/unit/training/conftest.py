@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,17 @@ import torch
 from PIL import Image
 
 from ops.core.settings import Settings, load_settings
-from ops.core.types import shot_id_of
+from ops.core.types import SilentProgress, shot_id_of
 from ops.shots.segment import proxy_key
 from ops.training.examples import InMemory
 from ops.training.model import DualEncoder, LinearTower
+from ops.training.recipes import recipe_of
 from ops.training.temporal import TemporalModule
+from ops.training.train import train
 from tests.films import make_film
 from tests.lakes import shot_rows, video_id, video_row
 
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
 TINY = {
     "embed_dim": 32,
     "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "head_width": 32, "patch_size": 16},
@@ -65,18 +69,27 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Two films, of one show each, with five shots of 24 frames and captions beside the first."""
-    settings = load_settings(home=tmp_path / "home", encoder="starter")
-    proxy = make_film(tmp_path / "proxy.mp4", cuts=(), frames=24).path.read_bytes()
+    return captioned_home(tmp_path)
+
+
+def captioned_home(folder: Path) -> Settings:
+    """Two films, of one show each, with five shots of 24 frames and captions beside them."""
+    settings = load_settings(home=folder / "home", encoder="starter")
+    proxy = make_film(folder / "proxy.mp4", cuts=(), frames=24).path.read_bytes()
     for number in (0, 1):
-        film = tmp_path / f"film{number}.mp4"
+        film = folder / f"film{number}.mp4"
         film.write_bytes(b"not looked at")
         settings.lake.write("videos", video_id(number), [video_row(number, path=str(film))])
         settings.lake.write("shots", video_id(number), shot_rows(number, 5))
         for shot in range(5):
             settings.store.write_bytes(proxy_key(video_id(number), 24 * shot, 24 * shot + 24), proxy)
-    write_captions(tmp_path / "film0.mp4", 5)
-    write_captions(tmp_path / "film1.mp4", 5)
+        write_captions(film, 5)
+    return settings
+
+
+def fine_tuned(settings: Settings, data: list[Path], name: str) -> Settings:
+    """The home, with an encoder that a debug fit on ``data`` made."""
+    train(settings, recipe_of("debug"), data, NOW, SilentProgress(), name=name, threads=1)
     return settings
 
 

@@ -1,0 +1,74 @@
+"""The retrieval report on made footage with real encoders: figures as elsewhere, curves, posters; and with nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from ops.core.settings import Settings, load_settings
+from ops.core.types import SilentProgress
+from ops.embeddings.encoder import resolve_encoder
+from ops.evaluation.comparison import comparison_of
+from ops.notebooks import NotebookRun, build_report
+from ops.shots.segment import poster_key
+from ops.training.evaluate_catalogue import answered_by, catalogue_tasks, contest_of, shows_learned
+from ops.training.pair_table import build_pairs
+from tests.lakes import video_id
+from tests.unit.training.conftest import NOW, captioned_home, fine_tuned, jpeg, shot_id
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Two films, an encoder fitted on the first, graded queries beside the second, and posters but one."""
+    folder = tmp_path_factory.mktemp("retrieval")
+    settings = captioned_home(folder)
+    rows = [{"query": "the end", "relevant": {"4": 2, "3": 1}}, {"query": "the start", "relevant": {"0": 2}}]
+    (folder / "film1.mp4.queries.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for number in range(4):
+        key = poster_key(video_id(1), 24 * number, 24 * number + 24)
+        settings.store.write_bytes(key, jpeg((60 * number, 80, 120)))
+    fine_tuned(settings, [folder / "film0.mp4"], "mine")
+    build_pairs(settings, [video_id(0), video_id(1)], NOW, SilentProgress())
+    return settings
+
+
+@pytest.fixture(scope="module")
+def report(home: Settings) -> NotebookRun:
+    contest = contest_of(home, resolve_encoder(home).encoder_id)
+    given = {"encoder_id": contest.encoder_id, "against_id": contest.against_id}
+    return build_report(home, "retrieval_report", "run-1", **given, examples=1)
+
+
+def test_figures_are_those_of_the_evaluation(home: Settings, report: NotebookRun) -> None:
+    contest = contest_of(home, resolve_encoder(home).encoder_id)
+    tasks = catalogue_tasks(home, SilentProgress())
+    told = comparison_of(answered_by(home, contest, tasks, SilentProgress()), shows_learned(home, [contest.encoder_id]))
+    assert told["learned_from"] == ["show 0"] and report.results["learned_from"] == "show 0"
+    assert report.results["encoder"] == contest.encoder_id and report.results["against"] == contest.against_id
+    assert report.results["text_to_video r@1"] == pytest.approx(told["text_to_video"]["r@1"], abs=1e-3)
+    assert report.results["graded ndcg@10"] == pytest.approx(told["graded"]["ndcg@10"], abs=1e-3)
+    assert report.results["graded ndcg@10 gain"] == pytest.approx(told["gain"]["graded"]["ndcg@10"], abs=1e-3)
+    assert tasks[1].queries[0] == ("the end", {shot_id(1, 4): 2.0, shot_id(1, 3): 1.0})
+
+
+def test_the_page_shows_curves_and_the_best_and_worst_queries(report: NotebookRun) -> None:
+    page = report.html.read_text()
+    for heading in ("Recall at k", "Best queries", "Worst queries", "show 0 (fitted on)"):
+        assert heading in page
+    assert page.count('<img alt="Recall at k') == 1 and page.count("data:image/jpeg;base64,") >= 8
+    assert "no poster" in page and "outline:3px solid" in page and "the end" in page
+    assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", page)
+
+
+def test_without_captions_it_ends_with_one_sentence(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path / "home", encoder="starter")
+    run = build_report(settings, "retrieval_report", "run-1")
+    cells = nbformat.read(run.notebook, as_version=4).cells
+    shown = [output for cell in cells for output in cell.get("outputs", []) if "text/markdown" in output.data]
+    assert len(shown) == 1 and "No shot of the catalogue has a caption" in shown[0].data["text/markdown"]
+    assert not [output for cell in cells for output in cell.get("outputs", []) if output.output_type == "error"]
+    assert run.results["captions"] == 0 and run.results["encoder"] == ""

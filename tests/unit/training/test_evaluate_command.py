@@ -1,0 +1,105 @@
+"""``needle evaluate`` as a user types it: footage, photographs and the catalogue, alone and against another encoder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ops.cli.main import main
+from ops.core.settings import Settings
+from ops.videos.forgotten import leave_tombstone
+from tests.lakes import video_id
+from tests.unit.training.conftest import NOW, captioned_home, fine_tuned, jpeg, write_captions
+
+
+@dataclass
+class Done:
+    status: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose encoder ``finetuned:mine`` learned from show 0, and queries beside the film of show 1."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    fine_tuned(captioned_home(folder), [folder / "film0.mp4"], "mine")
+    (folder / "film1.mp4.queries.jsonl").write_text('{"query": "shot 2", "relevant": {"2": 2}}\n{"query": 5}\n')
+    return folder
+
+
+@pytest.fixture
+def ran(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command as a terminal does."""
+
+    def run(*arguments: str, home: Path = folder / "home", encoder: str = "finetuned:mine") -> Done:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(["evaluate", *arguments, "--home", str(home), "--encoder", encoder])
+        return Done(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+def test_the_catalogue_is_what_is_asked_where_no_data_are_named(ran: Run) -> None:
+    done = ran("--against", "starter", "--json")
+    assert done.status == 3 and "film1.mp4.queries.jsonl line 2" in done.stderr
+    told = json.loads(done.stdout)
+    assert told["learned_from"] == ["show 0"] and told["text_to_video"]["queries"] == 10
+    assert set(told["shows"]) == set(told["against"]["shows"]) == {"show 0", "show 1"}
+    low, high = told["text_to_video"]["r@1_interval"]
+    assert low <= told["text_to_video"]["r@1"] <= high and told["graded"]["queries"] == 1
+    for part, gains in told["gain"].items():
+        for metric, (difference, below, above) in gains.items():
+            assert difference == pytest.approx(told[part][metric] - told["against"][part][metric])
+            assert below - 1e-9 <= difference <= above + 1e-9
+
+
+def test_the_table_fits_a_terminal_and_says_what_was_learned_from(ran: Run) -> None:
+    done = ran("--against", "starter")
+    assert done.status == 3 and max(map(len, done.stdout.splitlines())) <= 100
+    assert "learned from show 0: left out of pooled figures" in done.stdout and "show 0 (learned from)" in done.stdout
+    assert "≈ within noise" in done.stdout and "caption → shot: 10 captions of 5 shots" in done.stdout
+
+
+def test_photographs_are_compared_too(tmp_path: Path, ran: Run) -> None:
+    rows = [{"image": jpeg((9 * n, 90, 60)), "captions": [f"colour {n}", f"tone {n}"]} for n in range(4)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "p.parquet")
+    told = json.loads(ran("--captions", str(tmp_path / "p.parquet"), "--against", "starter", "--json").stdout)
+    assert told["text_to_image"]["queries"] == 8 and told["against"]["image_to_text"]["images"] == 4
+    assert len(told["gain"]["text_to_image"]["r@1"]) == 3 and told["encoder_id"] != told["against"]["encoder_id"]
+    table = ran("--captions", str(tmp_path / "p.parquet")).stdout
+    assert "caption → picture: 8 captions of 4 pictures" in table and "R@10 %" in table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--against", "finetuned:mine"], "the very encoder that is measured"),
+        (["--against", "finetuned:none"], "no fine-tuned encoder 'none'"),
+        (["--against", "nonsense"], "'nonsense' is no encoder"),
+        (["--captions", "a.parquet", "--footage", "b"], "give one of --captions"),
+        (["--captions", "a.parquet"], "a.parquet"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(ran: Run, arguments: list[str], reason: str) -> None:
+    done = ran(*arguments)
+    assert done.status in (1, 2) and reason in done.stderr and "Traceback" not in done.stderr
+
+
+def test_captions_of_forgotten_and_of_no_shots_are_not_asked(settings: Settings, tmp_path: Path, ran: Run) -> None:
+    leave_tombstone(settings, video_id(0), NOW)
+    told = json.loads(ran("--json", home=settings.home, encoder="starter").stdout)
+    assert set(told["shows"]) == {"show 1"} and told["learned_from"] == []
+    write_captions(tmp_path / "film1.mp4", 0)
+    done = ran(home=settings.home, encoder="starter")
+    assert done.status == 1 and "no shot of the catalogue has a caption" in done.stderr
