@@ -66,3 +66,10 @@ class FeatureStoreError(NeedleError):
 
 class VectorIndexError(NeedleError):
     """The vector index is missing, broken or unreachable."""
+
+
+def first_sentence(error: BaseException) -> str:
+    """What a foreign error says, up to its first full stop or line: some go on to advise what is unsafe to do."""
+    text = str(error).strip().splitlines()
+    sentence = text[0].split(". ")[0].split(".  ")[0].rstrip(". ") if text else ""
+    return (sentence or type(error).__name__)[:300]

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.core.errors import EncoderError
+from ops.core.errors import EncoderError, first_sentence
 from ops.core.storage import atomic_path
 
 Floats = NDArray[np.float32]
@@ -95,7 +95,7 @@ def load_temporal(path: Path, dim: int) -> TemporalHead:
             values = {name: stored[name] for name in stored.files}
         heads = int(values.pop("heads"))
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
-        raise EncoderError(f"{path} is no temporal head: {error}; train it again") from error
+        raise EncoderError(f"{path} is no temporal head: {first_sentence(error)}; train it again") from error
     head = TemporalHead(weights={name: value.astype(np.float32) for name, value in values.items()}, heads=heads)
     wanted = {*_OUTER, *(f"layers.{layer}.{name}" for layer in range(head.layers) for name in _LAYER)}
     width = head.weights["narrow.weight"].shape[0] if "narrow.weight" in head.weights else 0

@@ -72,7 +72,7 @@ class Recipe:
             )
             >= 1,
             "micro_batch and crops must not be negative": min(self.micro_batch, self.crops) >= 0,
-            "learning_rate must be above 0": self.learning_rate > 0,
+            "learning_rate must be above 0 and at most 100": 0 < self.learning_rate <= 100,
             "dropout must be from 0 to below 1": all(0 <= x < 1 for x in (self.image_dropout, self.text_dropout)),
             "warmup and hold_out must be from 0 to below 1": all(0 <= x < 1 for x in (self.warmup, self.hold_out)),
             "width must be a multiple of heads": self.width % self.heads == 0,

@@ -174,7 +174,7 @@ def _read_parquet(settings: Settings, file: Path, into: Gathered) -> None:
         table = pq.ParquetFile(file)
         columns = set(table.schema_arrow.names)
         if "captions" not in columns or not columns & {"image", "shot_id"}:
-            raise KeyError(f"it has the columns {', '.join(sorted(columns))}")
+            raise TypeError(f"it has the columns {', '.join(sorted(columns))}")
         wanted = [name for name in ("image", "shot_id", "captions", "show") if name in columns]
         rows = (row for batch in table.iter_batches(batch_size=256, columns=wanted) for row in batch.to_pylist())
         known = _shots_by_id(settings) if "shot_id" in columns else {}

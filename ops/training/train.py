@@ -207,10 +207,11 @@ class _Steps:
 def _validation(
     settings: Settings, recipe: Recipe, folder: Path, pairs: Sequence[CaptionPair], progress: Progress
 ) -> dict[str, Any]:
-    """How the fitted encoder and its base rank the pairs that were held out; empty where none were."""
-    if len(pairs) < 2:
+    """How the fitted encoder and its base rank the pairs that were held out; empty, and said, where none were."""
+    shown = list(pairs)[:_VALIDATED] if len(pairs) > 1 else []
+    if not shown:
+        progress.note("validation", _unvalidated(recipe, len(pairs)))
         return {}
-    shown = list(pairs)[:_VALIDATED]
     progress.start("validation", 2 * len(shown), "pairs")
     encoders = {
         "encoder": FinetunedEncoder(settings.home, files_in(folder), threads=os.cpu_count() or 1),
@@ -230,6 +231,16 @@ def _validation(
             figures[name] = {"text_to_video": ranks_figures(ranks[0]), "video_to_text": ranks_figures(ranks[1])}
     progress.finish("validation")
     return {"pairs": len(shown), "shows": sorted({pair.show for pair in shown}), **figures}
+
+
+def _unvalidated(recipe: Recipe, held_out: int) -> str:
+    if held_out:
+        why = "one pair alone was held out, which ranks against nothing"
+    elif recipe.hold_out:
+        why = "all pairs are of one show, so none could be held out: add data of another show"
+    else:
+        why = "nothing was held out: --hold-out 0.2 keeps a fifth of the shows"
+    return f"the fit is not validated: {why}; `needle evaluate` measures it on other data"
 
 
 def _existing(settings: Settings, name: str, lineage: dict[str, Any]) -> Trained:

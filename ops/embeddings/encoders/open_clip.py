@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.core.errors import EncoderError
+from ops.core.errors import EncoderError, first_sentence
 from ops.embeddings.pooling import pooled_vector
 from ops.embeddings.weights import encoder_id_of, weights_digest
 
@@ -158,7 +158,7 @@ def _built(model: str, pretrained: str, weights: Path) -> Any:
         return open_clip.create_model(model, pretrained=pretrained, weights_only=True, require_pretrained=True)
     except pickle.UnpicklingError as error:
         raise EncoderError(
-            f"{weights} is no checkpoint that can be read safely (tensors only): {_first(error)}"
+            f"{weights} is no checkpoint that can be read safely (tensors only): {first_sentence(error)}"
         ) from error
     except (
         OSError,
@@ -171,7 +171,7 @@ def _built(model: str, pretrained: str, weights: Path) -> Any:
         EOFError,
         SafetensorError,
     ) as error:
-        raise EncoderError(f"{weights} does not hold the weights of {model}: {_first(error)}") from error
+        raise EncoderError(f"{weights} does not hold the weights of {model}: {first_sentence(error)}") from error
 
 
 def _id_of(model: str, pretrained: str, weights: Path) -> str:
@@ -203,8 +203,3 @@ def _transform_of(configuration: dict[str, Any]) -> Any:
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)
-
-
-def _first(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:300]

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.core.errors import EncoderError
+from ops.core.errors import EncoderError, first_sentence
 from ops.core.storage import atomic_path
 
 Floats = NDArray[np.float32]
@@ -81,7 +81,9 @@ def load_head(path: Path = SHIPPED_HEAD) -> StarterHead:
         with np.load(path, allow_pickle=False) as stored:
             values = {field.name: stored[field.name] for field in fields(StarterHead)}
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise EncoderError(f"{path} is not a head of the starter encoder: {error}; fit it again") from error
+        raise EncoderError(
+            f"{path} is not a head of the starter encoder: {first_sentence(error)}; fit it again"
+        ) from error
     arrays = {name: value.astype(np.float32) for name, value in values.items() if value.ndim}
     if not all(np.isfinite(value).all() for value in arrays.values()):
         raise EncoderError(f"{path} holds NaN or infinity: fit it again")

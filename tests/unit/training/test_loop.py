@@ -78,6 +78,35 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(tmp_p
     assert kept["steps"] == 2 and all(torch.isfinite(value).all() for value in kept["model"].values())
 
 
+def test_weights_that_are_no_numbers_never_replace_a_checkpoint(tmp_path: Path) -> None:
+    """The last step of all breaks them: no loss after it tells."""
+    path, own = tmp_path / "checkpoint.pt", model()
+
+    def on_step(step: int, loss: float) -> None:
+        if step == 17:
+            with torch.no_grad():
+                own.log_scale.fill_(-float("inf"))
+                own.text.linear.bias.fill_(float("inf"))
+                own.text.linear.weight.fill_(0.0)
+        if step == 18:
+            raise AssertionError("the fit ended well")
+
+    with pytest.raises(TrainingError, match=r"of step 16"):
+        fit(own, examples(), RECIPE, checkpoint=Checkpoint(path=path, identity="mine"), on_step=on_step)
+    assert torch.load(path, weights_only=True)["steps"] == 16
+    after = model()
+    run = Checkpoint(path=path, identity="mine")
+    broken = replace(RECIPE, checkpoint_steps=100)
+
+    def at_the_end(step: int, loss: float) -> None:
+        if step == 18:
+            after.log_scale.data.fill_(float("nan"))
+
+    with pytest.raises(TrainingError, match=r"a weight is no number at step 18 of 18 .*of step 16"):
+        fit(after, examples(), broken, checkpoint=run, on_step=at_the_end)
+    assert torch.load(path, weights_only=True)["steps"] == 16
+
+
 def test_a_checkpoint_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     fitted(path=path)

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -125,6 +125,8 @@ def test_the_command_trains_and_tells_what_it_set_aside(settings: Settings, tmp_
         ({"batch": 500}, "larger than the data"),
         ({"epochs": 0}, "at least 1"),
         ({"learning_rate": -1.0}, "above 0"),
+        ({"learning_rate": 1e39}, "at most 100"),
+        ({"learning_rate": float("nan")}, "above 0"),
         ({"base": "open_clip:"}, "base 'open_clip:'"),
         ({"hold_out": 1.5}, "below 1"),
         ({"base": "open_clip:x/y", "space": "joint", "pooling": "mean"}, "for the starter encoder"),
@@ -150,6 +152,35 @@ def test_weights_that_cannot_be_read_are_refused(settings: Settings, tmp_path: P
     (made.folder / "encoder.json").write_text("[]")
     with pytest.raises(EncoderError, match=r"encoder\.json"):
         load_encoder("finetuned:clip", settings.home)
+
+
+@pytest.mark.parametrize(
+    ("films", "hold_out", "note"),
+    [(2, 0.0, "nothing was held out"), (1, 0.5, "all pairs are of one show"), (2, 0.5, "")],
+)
+def test_a_fit_that_is_not_validated_says_so_and_goes_on(
+    settings: Settings, tmp_path: Path, films: int, hold_out: float, note: str
+) -> None:
+    class Noting(SilentProgress):
+        notes: ClassVar[list[str]] = []
+
+        def note(self, stage: str, text: str) -> None:
+            self.notes.append(text)
+
+    told, Noting.notes = Noting(), []
+    data = [tmp_path / f"film{number}.mp4" for number in range(films)]
+    made = train(settings, recipe_of("debug", hold_out=hold_out), data, NOW, told, name="mine", threads=1)
+    assert made.is_new and bool(made.lineage["validation"]) == (not note)
+    assert [note in text for text in told.notes] == ([True] if note else [])
+
+
+def test_a_broken_head_is_told_without_advice_to_read_it_unsafely(settings: Settings, tmp_path: Path) -> None:
+    made = trained(settings, [tmp_path], "mine")
+    for name in ("temporal.npz", "head.npz"):
+        (made.folder / name).write_bytes(b"no arrays")
+        with pytest.raises(EncoderError, match=name) as told:
+            load_encoder("finetuned:mine", settings.home)
+        assert "unsafely" not in str(told.value)
 
 
 def test_a_name_is_no_path(settings: Settings, tmp_path: Path) -> None:
