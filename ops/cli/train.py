@@ -66,9 +66,7 @@ def command(
         raise UsageError("--workers and --gpu are for --engine ray: without it one process fits")
     now = datetime.now(UTC)
     with Bars() as bars:
-        made = train_as_asset(
-            settings, wanted, data, now, bars, name=name, threads=threads, workers=workers, gpu=gpu
-        )
+        made = train_as_asset(settings, wanted, data, now, bars, name=name, threads=threads, workers=workers, gpu=gpu)
     if as_json:
         print_json({"name": made.name, "encoder_id": made.encoder_id, "folder": str(made.folder), **made.lineage})
     else:

@@ -103,7 +103,11 @@ def undefine(settings: Settings, definition: EncoderDefinition) -> None:
 
 
 def _block(definition: EncoderDefinition) -> str:
-    content = {key: value for key, value in definition.model_dump(mode="json", exclude={"name"}).items() if value not in (None, [], {})}
+    content = {
+        key: value
+        for key, value in definition.model_dump(mode="json", exclude={"name"}).items()
+        if value not in (None, [], {})
+    }
     text: str = yaml.safe_dump({definition.name: content}, sort_keys=False, allow_unicode=True)
     return text
 
