@@ -162,7 +162,7 @@ def test_forget_leaves_nothing_and_nothing_brings_it_back(
         (["shots", "nothing.mp4"], 1, "nothing.mp4"),
         (["frobnicate"], 2, "frobnicate"),
         (["search", "x", "--limit", "0"], 2, "limit"),
-        (["ingest", "x.mp4", "--engine", "ray"], 2, "ray"),
+        (["ingest", "x.mp4", "--engine", "spark"], 2, "NEEDLE_ENGINE"),
         (["search", "x", "--where", "closeup>=0.5"], 1, "probe"),
         (["search", "x", "--where", "closeup"], 2, "closeup"),
     ],
