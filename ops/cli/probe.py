@@ -168,10 +168,14 @@ def suggest(label: str, count: int, seed: int, as_json: bool, **options: Any) ->
     \b
     Example: needle probe suggest closeup --count 5
     """
+    from ops.embeddings.encoder import resolve_encoder
+    from ops.index.index import open_index
     from ops.probes.suggestions import suggestions_of
 
     settings = settings_from(options)
-    feeds = suggestions_of(settings, label, count=count, seed=seed)
+    _require_known(settings, label)
+    with open_index(settings, resolve_encoder(settings).encoder_id) as index:
+        feeds = suggestions_of(settings, label, count=count, seed=seed, vectors_of=index.vectors)
     if as_json:
         print_json({"label": label, "feeds": feeds})
         return

@@ -10,7 +10,7 @@ import numpy as np
 
 from ops.core.errors import NotFoundError
 from ops.core.settings import Settings
-from ops.probes.feeds import FEEDS, Feed, feeds_of
+from ops.probes.feeds import FEEDS, Feed, VectorsOf, feeds_of
 from ops.probes.labels import judged_shots
 from ops.probes.scores import table_of
 from ops.probes.versions import ProbeVersion, promoted_version
@@ -34,10 +34,18 @@ class Suggestions:
     feeds: dict[Feed, list[Offer]]
 
 
-def suggest(settings: Settings, label: str, *, count: int, seed: int, skipped: Collection[str] = ()) -> Suggestions:
+def suggest(
+    settings: Settings,
+    label: str,
+    *,
+    count: int,
+    seed: int,
+    skipped: Collection[str] = (),
+    vectors_of: VectorsOf | None = None,
+) -> Suggestions:
     """``count`` shots a feed that nobody labelled yet and that are not ``skipped``; blank shots are left out.
 
-    A label that has no scores yet has the random feed only.
+    ``vectors_of`` as of ``feeds_of``. A label that has no scores yet has the random feed only.
     """
     version = promoted_version(settings, label)
     rows = settings.lake.read(table_of(label), columns=["shot_id", "score"]) if version else None
@@ -52,7 +60,7 @@ def suggest(settings: Settings, label: str, *, count: int, seed: int, skipped: C
         return Suggestions(version=None, feeds={feed: offers if feed == "random" else [] for feed in FEEDS})
     scores = dict(zip(rows["shot_id"].to_pylist(), rows["score"].to_pylist(), strict=True))
     offered = {shot: score for shot, score in scores.items() if shot in posters}
-    feeds = feeds_of(offered, done, count=count, threshold=version.threshold, seed=seed)
+    feeds = feeds_of(offered, done, count=count, threshold=version.threshold, seed=seed, vectors_of=vectors_of)
     return Suggestions(
         version=version,
         feeds={
@@ -62,12 +70,14 @@ def suggest(settings: Settings, label: str, *, count: int, seed: int, skipped: C
     )
 
 
-def suggestions_of(settings: Settings, label: str, *, count: int, seed: int) -> dict[str, list[dict[str, Any]]]:
+def suggestions_of(
+    settings: Settings, label: str, *, count: int, seed: int, vectors_of: VectorsOf | None = None
+) -> dict[str, list[dict[str, Any]]]:
     """By feed, ``{"shot_id", "score", "poster"}`` of shots nobody labelled yet, best first.
 
     Raises ``NotFoundError`` where the probe has no scores yet.
     """
-    found = suggest(settings, label, count=count, seed=seed)
+    found = suggest(settings, label, count=count, seed=seed, vectors_of=vectors_of)
     if found.version is None:
         raise NotFoundError(f"probe {label!r} has no scores yet: run `needle probe fit {label}`")
     return {

@@ -138,7 +138,8 @@ def _at_least(service: Service, label: Label) -> list[int]:
 
 def _feeds(service: Service, label: Label, count: int, seed: int, skipped: list[str]) -> dict[str, Any]:
     _require_known(service, label)
-    found = suggest(service.settings, label, count=count, seed=seed, skipped=skipped)
+    vectors_of = service.searcher.index().vectors if service.index_version() else None
+    found = suggest(service.settings, label, count=count, seed=seed, skipped=skipped, vectors_of=vectors_of)
     offered = [offer for offers in found.feeds.values() for offer in offers]
     scores = {offer.shot_id: offer.score and round(offer.score, 6) for offer in offered}
     shots = with_addresses(service.details, service.details.of(list(scores)).values())
