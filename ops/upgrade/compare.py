@@ -8,32 +8,30 @@ altogether other shots is not taken unseen.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ops.core.settings import Settings
 from ops.core.storage import atomic_path
 from ops.core.tables import digest_of
 from ops.core.types import CheckOutcome, Progress, StepReport
-from ops.embeddings.build import matrix_of, table_of
 from ops.embeddings.encoder import Encoder, ResolvedEncoder, load_encoder, resolve_encoder
-from ops.embeddings.encoders.finetuned import finetuned_files
 from ops.embeddings.pins import Candidate
-from ops.evaluation.retrieval import bootstrap_interval, caption_ranks, paired_interval
+from ops.evaluation.retrieval import bootstrap_interval
+from ops.evaluation.shows import ShowTask, figures_of, gains_of
 from ops.index.index import current_version, open_index
 from ops.probes.build import reason_against_refit
 from ops.probes.definitions import definitions_of
 from ops.probes.versions import promoted_version
 from ops.search.generic_texts import GENERIC_TEXTS
+from ops.training.evaluate_catalogue import answer_catalogue, catalogue_tasks, shows_learned
 from ops.training.pair_table import stored_pairs
-from ops.training.pairs import CaptionPair, digest_of_pairs
+from ops.training.pairs import digest_of_pairs
 from ops.upgrade.candidate import candidate_of, probes_to_refit
 
 STAGE = "comparison"
@@ -42,10 +40,9 @@ LEAST_CAPTIONS = 10
 """Fewer captions cannot tell two encoders apart at all."""
 LEAST_OVERLAP = 0.3
 """Share of the first shots that must stay where nothing else can be compared: chance alone keeps a quarter at most."""
-_MOST_PAIRS = 1000
-
-Floats = NDArray[np.float64]
-Vectors = NDArray[np.float32]
+DECIDING = "text_to_video"
+METRICS = ("r@1", "r@5", "r@10", "ndcg@10")
+FIGURES = ("live", "candidate", "difference", "low", "high")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +78,7 @@ def compare(settings: Settings, now: datetime, progress: Progress) -> StepReport
     progress.start(STAGE, 2, "encoders")
     inputs = inputs_of(settings, candidate, live)
     encoders = [load_encoder(encoder_id, settings.home, part="text") for encoder_id in ids]
-    evaluation = _on_captions(settings, (live.spec, candidate.spec), encoders)
+    evaluation = _on_captions(settings, ids, progress)
     progress.advance(STAGE)
     overlap = _on_searches(settings, encoders)
     probes = tuple(_of_probe(settings, label, candidate.encoder_id) for label in probes_to_refit(settings))
@@ -161,68 +158,31 @@ def reasons_against(
     return reasons
 
 
-def _on_captions(settings: Settings, specs: tuple[str, str], encoders: Sequence[Encoder]) -> dict[str, Any] | None:
-    vectors = [_vectors_of(settings, encoder.encoder_id) for encoder in encoders]
-    pairs = [pair for pair in stored_pairs(settings) if all(pair.shot_id in known for known in vectors)]
-    learned = {show for spec in specs for show in _shows_learned(settings.home, spec)}
-    unseen = [pair for pair in pairs if pair.show not in learned]
-    is_held_out = sum(len(pair.captions) for pair in unseen) >= LEAST_CAPTIONS
-    shown = sorted(unseen if is_held_out else pairs, key=lambda pair: pair.input_hash)[:_MOST_PAIRS]
-    texts = [text for pair in shown for text in pair.captions]
-    if len(texts) < LEAST_CAPTIONS or len(shown) < 2:
+def _on_captions(settings: Settings, ids: tuple[str, str], progress: Progress) -> dict[str, Any] | None:
+    """Both encoders on the captions of the catalogue; the shots of a show compete with each other."""
+    tasks = [task for task in catalogue_tasks(settings, progress) if len(task.items) > 1]
+    learned = shows_learned(settings, ids)
+    unseen = [task for task in tasks if task.show not in learned]
+    is_held_out = _captions(unseen) >= LEAST_CAPTIONS
+    shown = unseen if is_held_out else tasks
+    if _captions(shown) < LEAST_CAPTIONS:
         return None
-    ranks = [_ranks(encoder, known, shown, texts) for encoder, known in zip(encoders, vectors, strict=True)]
-    metrics = {name: _both(value(ranks[0]), value(ranks[1])) for name, value in _METRICS.items()}
+    live, candidate = (answer_catalogue(settings, encoder_id, shown, progress) for encoder_id in ids)
+    before, after = (figures_of(answers)[DECIDING] for answers in (live, candidate))
+    gains = gains_of(candidate, live)[DECIDING]
     return {
         "held_out": is_held_out,
-        "captions": len(texts),
-        "shots": len(shown),
-        "shows": sorted({pair.show for pair in shown}),
-        "metrics": metrics,
+        "captions": _captions(shown),
+        "shots": sum(len(task.items) for task in shown),
+        "shows": [task.show for task in shown],
+        "metrics": {
+            name: dict(zip(FIGURES, (before[name], after[name], *gains[name]), strict=True)) for name in METRICS
+        },
     }
 
 
-def _ranks(
-    encoder: Encoder, known: dict[str, Vectors], shown: Sequence[CaptionPair], texts: Sequence[str]
-) -> NDArray[np.int64]:
-    owner_Q = np.repeat(np.arange(len(shown)), [len(pair.captions) for pair in shown])
-    items_ND = np.stack([known[pair.shot_id] for pair in shown])
-    return caption_ranks(encoder.encode_text(texts), items_ND, owner_Q)[0]
-
-
-def _share_within(first: int, ranks_Q: NDArray[np.int64]) -> Floats:
-    return np.asarray(100.0 * (ranks_Q <= first), np.float64)
-
-
-def _gain_at_ten(ranks_Q: NDArray[np.int64]) -> Floats:
-    return np.asarray(np.where(ranks_Q <= 10, 1.0 / np.log2(ranks_Q + 1.0), 0.0), np.float64)
-
-
-_METRICS: dict[str, Callable[[NDArray[np.int64]], Floats]] = {
-    "r@1": partial(_share_within, 1),
-    "r@5": partial(_share_within, 5),
-    "r@10": partial(_share_within, 10),
-    "ndcg@10": _gain_at_ten,
-}
-
-
-def _both(live_Q: Floats, candidate_Q: Floats) -> dict[str, float]:
-    difference, low, high = paired_interval(candidate_Q, live_Q)
-    figures = {"live": float(live_Q.mean()), "candidate": float(candidate_Q.mean())}
-    return {**figures, "difference": difference, "low": low, "high": high}
-
-
-def _vectors_of(settings: Settings, encoder_id: str) -> dict[str, Vectors]:
-    """Vectors (D,) by shot, of the partitions that have captions."""
-    partitions = {settings.partition_of(pair.video_id) for pair in stored_pairs(settings) if pair.shot_id}
-    rows = settings.lake.read(table_of(encoder_id), sorted(partitions), ["shot_id", "embedding"])
-    return dict(zip(rows["shot_id"].to_pylist(), matrix_of(rows["embedding"]), strict=True))
-
-
-def _shows_learned(home: Path, spec: str) -> list[str]:
-    """Shows that a fine-tuned encoder was fitted on."""
-    kind, _, name = spec.partition(":")
-    return list(finetuned_files(home, name).manifest.get("shows", ())) if kind == "finetuned" else []
+def _captions(tasks: Sequence[ShowTask]) -> int:
+    return sum(len(task.texts) for task in tasks)
 
 
 def _on_searches(settings: Settings, encoders: Sequence[Encoder]) -> dict[str, Any]:
