@@ -68,7 +68,13 @@ def warm(app: FastAPI) -> None:
 @contextmanager
 def served(settings: Settings, **options: Any) -> Iterator[httpx.Client]:
     """A client of the service behind a socket on loopback; the server ends with the block."""
-    app = create_app(settings, encoder=ColourEncoder(), **options)
+    with listening(create_app(settings, encoder=ColourEncoder(), **options)) as client:
+        yield client
+
+
+@contextmanager
+def listening(app: FastAPI) -> Iterator[httpx.Client]:
+    """:func:`served` of a given application."""
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     thread = threading.Thread(target=run, args=(app, listener))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ops.exports.clip import Pick
     from ops.search.query import Query
 
+HANDLES_HELP = "Frames before and after: cut into clips of a zip, noted in timelines, which have the whole film anyway."
+
 
 @click.command(name="export")
 @click.argument("more", nargs=-1, metavar="[SHOT]...")
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--query", metavar="TEXT", help="What a search for TEXT finds, best first; narrowed as below.")
 @query_options
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="With --query: hits.")
-@click.option("--handles", default=0, show_default=True, type=click.IntRange(0, 100_000), help="Frames on both sides.")
+@click.option("--handles", default=0, show_default=True, type=click.IntRange(0, 100_000), help=HANDLES_HELP)
 @click.option("--title", default="", metavar="TEXT", help="Name of the timeline [default: query or file name].")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @setting_options("encoder")
@@ -52,13 +54,15 @@ def command(
 ) -> int:
     """Write shots to FILE for an editing system: edl, otio, fcpxml, xmeml, csv, json, zip (of clips) or sheet.
 
-    Timelines hold the shots as they are, with the whole film behind them to trim into; a zip holds clips cut from
-    the source at full resolution, with their handles.
+    Timelines hold the shots as they are and refer to the whole film, so that there is always something to trim
+    into; with --handles they say so in their notes, and their ranges stay. A zip holds clips cut from the source at
+    full resolution, longer by their handles. Shots that are not there any more are named, and the rest is written
+    (exit status 3).
 
     \b
     Example: needle export -o rabbit.otio --query "a rabbit in a meadow" --limit 10 --handles 12
     """
-    from ops.exports.clip import Pick, clips_of
+    from ops.exports.clip import Pick, clips_that_are
 
     settings = settings_from(options)
     chosen = (*shots, *more)
@@ -70,8 +74,8 @@ def command(
     picks = [Pick(shot_id=shot) for shot in chosen]
     if query is not None:
         picks = _found(settings, query_from(query, limit, options))
-    clips = clips_of(settings, picks, handles=handles)
-    report = export(settings, clips, name, target, title=title or query or target.stem)
+    clips, lost = clips_that_are(settings, picks, handles=handles)
+    report = export(settings, clips, name, target, title=title or query or target.stem, lost=lost)
     _tell(report, as_json)
     return EXIT_SET_ASIDE if report.missing else 0
 

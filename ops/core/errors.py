@@ -11,7 +11,8 @@
     ├── TrainingError       a fit that cannot go on, or whose checkpoint cannot be used
     ├── ClusterError        Ray cannot be started, reached or used, or has too little room
     ├── FeatureStoreError   Feast refused
-    └── VectorIndexError    the vector index is missing, broken or unreachable
+    ├── VectorIndexError    the vector index is missing, broken or unreachable
+    └── StoppedError        work that was ended because nobody waits for it any more
 
 A message says what happened, to which thing, and what to do next.
 """
@@ -66,6 +67,10 @@ class FeatureStoreError(NeedleError):
 
 class VectorIndexError(NeedleError):
     """The vector index is missing, broken or unreachable."""
+
+
+class StoppedError(NeedleError):
+    """Work that was asked to end before it was done; it leaves nothing behind."""
 
 
 def first_sentence(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ops.core.errors import MediaError, NotFoundError, UsageError
+from ops.core.errors import MediaError, NeedleError, NotFoundError, UsageError
 from ops.core.settings import Settings
 from ops.core.time import frame_of, is_drop_frame_rate, timecode_of
 from ops.core.types import parse_shot_id
@@ -26,6 +26,8 @@ TIMELINE_RATES = (
 """Rates at which editing systems run a timeline."""
 MAX_HANDLES = 100_000
 NO_TIMECODE = "00:00:00:00"
+SAMPLED = 3
+"""Shots of a film that are looked into to see whether its rate varies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,15 @@ class Pick:
     in_frame: int | None = None
     out_frame: int | None = None
     provenance: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """A clip that is not in the export, and why; ``path`` is empty where nothing is known of the film."""
+
+    shot_id: str
+    path: str
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,30 +217,67 @@ def clips_of(
     *,
     handles: int = 0,
 ) -> list[Clip]:
-    """The clips of ``picks``, in their order, with what the lake knows of them.
+    """The clips of ``picks``, all of them, in their order, with what the lake knows of them.
 
     ``provenance`` by shot id holds query, score, relevance, encoder_id and index_version of picks that carry none
     of their own; the detector is added.
     ``handles`` are frames on both sides, cut off at the ends of the film. Raises ``NotFoundError`` for a shot that
     is not in the catalogue, ``UsageError`` for marks that lie outside of the film or hold no frame.
     """
+    return [_require(each) for each in _clips(settings, picks, provenance or {}, handles)]
+
+
+def clips_that_are(
+    settings: Settings, picks: Sequence[Pick], *, handles: int = 0
+) -> tuple[list[Clip], tuple[Missing, ...]]:
+    """:func:`clips_of` of the picks that there is a clip of, and which of them there is none of, and why.
+
+    Shots go when a film is forgotten or cut anew; one of them must not cost the rest of a selection. Raises the
+    error of the first where no clip is left.
+    """
+    found = _clips(settings, picks, {}, handles)
+    clips = [each for each in found if isinstance(each, Clip)]
+    if not clips:
+        _require(found[0])
+    missing = [
+        Missing(shot_id=pick.shot_id, path="", reason=str(each))
+        for pick, each in zip(picks, found, strict=True)
+        if not isinstance(each, Clip)
+    ]
+    return clips, tuple(missing)
+
+
+def _require(found: Clip | NeedleError) -> Clip:
+    if isinstance(found, Clip):
+        return found
+    raise found
+
+
+def _clips(
+    settings: Settings, picks: Sequence[Pick], provenance: Mapping[str, Mapping[str, Any]], handles: int
+) -> list[Clip | NeedleError]:
+    """For each pick its clip, or why there is none."""
     if not picks:
         raise UsageError("there is nothing to export: name at least one shot")
     if not 0 <= handles <= MAX_HANDLES:
         raise UsageError(f"handles = {handles}: give 0 to {MAX_HANDLES} frames")
     shots, films = _read(settings, [pick.shot_id for pick in picks])
-    clips = []
+    found: list[Clip | NeedleError] = []
     for pick in picks:
         shot = shots.get(pick.shot_id)
         film = films.get(shot["video_id"]) if shot else None
         if shot is None or film is None:
-            raise NotFoundError(
-                f"no shot {pick.shot_id!r} in the catalogue: `needle shots VIDEO` lists those of a video"
+            found.append(
+                NotFoundError(f"no shot {pick.shot_id!r} in the catalogue: `needle shots VIDEO` lists those of a video")
             )
-        own = pick.provenance if pick.provenance is not None else (provenance or {}).get(pick.shot_id)
+            continue
+        own = pick.provenance if pick.provenance is not None else provenance.get(pick.shot_id)
         told = {"detector": shot["detector"], **(own or {})}
-        clips.append(_clip(pick, shot, film, handles, told))
-    return clips
+        try:
+            found.append(_clip(pick, shot, film, handles, told))
+        except UsageError as error:
+            found.append(error)
+    return found
 
 
 def _clip(pick: Pick, shot: dict[str, Any], film: Film, handles: int, told: dict[str, Any]) -> Clip:
@@ -252,7 +300,7 @@ def _clip(pick: Pick, shot: dict[str, Any], film: Film, handles: int, told: dict
     )
 
 
-def _read(settings: Settings, shot_ids: Iterable[str]) -> tuple[dict[str, dict[str, Any]], dict[str, Film]]:
+def _read(settings: Settings, shot_ids: Sequence[str]) -> tuple[dict[str, dict[str, Any]], dict[str, Film]]:
     """Rows of shots by id, of all shots of the films they are of, and those films by id."""
     from ops.videos.catalogue import videos_of
 
@@ -264,19 +312,20 @@ def _read(settings: Settings, shot_ids: Iterable[str]) -> tuple[dict[str, dict[s
     for row in sorted(rows, key=lambda row: (row["video_id"], row["start_frame"])):
         by_film.setdefault(row["video_id"], []).append(row)
     films = {
-        row["video_id"]: _film(row, by_film[row["video_id"]])
+        row["video_id"]: _film(settings, row, by_film[row["video_id"]], set(shot_ids))
         for row in videos_of(settings.lake, partitions)
         if row["video_id"] in by_film and row["frames"]
     }
     return {row["shot_id"]: row for row in rows}, films
 
 
-def _film(video: dict[str, Any], shots: list[dict[str, Any]]) -> Film:
+def _film(settings: Settings, video: dict[str, Any], shots: list[dict[str, Any]], wanted: set[str]) -> Film:
     fps = Fraction(video["fps_num"], video["fps_den"])
-    knots = tuple((row["start_frame"], row["start_s"]) for row in shots)
-    knots += ((shots[-1]["end_frame"], shots[-1]["end_s"]),)
-    # Shots are timed by what a player shows: at a constant rate that is frame / rate, to the last digit.
-    variable = any(abs(seconds - float(frame / fps)) > 0.5 / float(fps) for frame, seconds in knots)
+    known = {row["start_frame"]: row["start_s"] for row in shots} | {shots[-1]["end_frame"]: shots[-1]["end_s"]}
+    known |= _frame_times(settings, fps, [row for row in shots if row["shot_id"] in wanted], known)
+    knots = tuple(sorted(known.items()))
+    # Frames are timed by what a player shows: at a constant rate that is frame / rate, to the last digit.
+    variable = _varies(known, fps)
     names = ("video_id", "path", "show", "title", "content_hash", "bytes", "frames", "width", "height", "codec")
     return Film(
         **{name: video[name] for name in names},
@@ -287,6 +336,37 @@ def _film(video: dict[str, Any], shots: list[dict[str, Any]]) -> Film:
         knots=knots,
         sound=_sound(video["path"]) if video["has_audio"] else None,
     )
+
+
+def _varies(known: Mapping[int, float], fps: Fraction) -> bool:
+    """Whether any of the frames is shown half a frame or more away from where a constant rate has it."""
+    return any(abs(seconds - float(frame / fps)) > 0.5 / float(fps) for frame, seconds in known.items())
+
+
+def _frame_times(
+    settings: Settings, fps: Fraction, shots: Sequence[dict[str, Any]], cuts: Mapping[int, float]
+) -> dict[int, float]:
+    """When the frames of the exported shots are shown, where the rate of their film varies; empty where it does not.
+
+    Cuts alone do not tell: durations of 1, 2 and 4 ticks in turn come out even at every cut. So the longest few
+    shots are looked into, and all of them only where the rate varies, for each is a file to open.
+    """
+    longest = sorted(shots, key=lambda shot: shot["start_frame"] - shot["end_frame"])
+    times = _times_within(settings, fps, longest[:SAMPLED])
+    if not _varies(times, fps) and not _varies(cuts, fps):
+        return {}
+    return times | _times_within(settings, fps, longest[SAMPLED:])
+
+
+def _times_within(settings: Settings, fps: Fraction, shots: Sequence[dict[str, Any]]) -> dict[int, float]:
+    from ops.shots.proxy_times import proxy_times
+
+    found: dict[int, float] = {}
+    for shot in shots:
+        start = shot["start_frame"]
+        times = proxy_times(settings.store, shot["video_id"], start, shot["end_frame"], fps) or []
+        found |= {start + at: shot["start_s"] + seconds for at, seconds in enumerate(times)}
+    return found
 
 
 def _sound(path: str) -> tuple[int, int] | None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
+from ops.core.stopping import Stop
 from ops.core.storage import atomic_path
-from ops.exports.clip import Clip
-from ops.exports.format import ExportFormat, Missing
+from ops.exports.clip import Clip, Missing
+from ops.exports.format import ExportFormat
 from ops.exports.names import one_line
 
 FORMATS = ("edl", "otio", "fcpxml", "xmeml", "csv", "json", "zip", "sheet")
@@ -66,11 +67,15 @@ def export(
     target: Path,
     *,
     title: str,
+    lost: Sequence[Missing] = (),
+    stop: Stop | None = None,
 ) -> ExportReport:
     """Write ``clips``, in their order, to ``target``; what was there before is replaced only by a whole new file.
 
+    ``lost`` are wanted clips that there are none of, which the report names too. ``stop`` ends what takes long.
+
     Raises ``UsageError`` for an unknown format, no clips or too many, a selection that the format cannot hold;
-    ``MediaError`` where no clip of a ``zip`` could be cut.
+    ``MediaError`` where no clip of a ``zip`` could be cut, ``StoppedError`` once ``stop`` is set.
     """
     chosen = format_named(format)
     if not clips:
@@ -79,12 +84,12 @@ def export(
         raise UsageError(f"{len(clips):,} clips are more than one export takes ({MAX_CLIPS:,}): export a part")
     name = one_line(title)[:MAX_TITLE] or DEFAULT_TITLE
     with atomic_path(target) as temporary:
-        outcome = chosen.write(settings, clips, temporary, title=name)
+        outcome = chosen.write(settings, clips, temporary, title=name, stop=stop or Stop())
     return ExportReport(
         format=format,
         path=target,
         bytes=target.stat().st_size,
         clips=len(clips) - len(outcome.missing),
-        missing=outcome.missing,
+        missing=(*lost, *outcome.missing),
         warnings=outcome.warnings,
     )

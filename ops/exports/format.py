@@ -10,17 +10,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from ops.core.settings import Settings
+from ops.core.stopping import Stop
 from ops.core.time import frame_of, is_drop_frame_rate
-from ops.exports.clip import Clip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Missing:
-    """A clip that is not in the export, and why."""
-
-    shot_id: str
-    path: str
-    reason: str
+from ops.exports.clip import Clip, Missing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +31,11 @@ class ExportFormat(ABC):
     media_type: ClassVar[str]
 
     @abstractmethod
-    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str) -> Outcome:
+    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop) -> Outcome:
         """Write ``clips``, at least one, in their order to the local file ``target``, which may exist.
 
-        Raises ``UsageError`` where the format cannot hold the selection without saying something wrong.
+        Raises ``UsageError`` where the format cannot hold the selection without saying something wrong,
+        ``StoppedError`` where it takes long and ``stop`` is set meanwhile.
         """
 
 

@@ -75,13 +75,17 @@ def create_app(
 
 
 def _lanes(workers: int) -> Lanes:
-    """A search keeps one core busy; two lookups may wait for storage; one picture or export is heavy enough."""
+    """A search keeps one core busy; two lookups may wait for storage; one picture is heavy enough.
+
+    Clips and sheets, which take minutes, have a lane of their own, so that a timeline never waits for them.
+    """
     threads = max(1, workers)
     return Lanes(
         search=Lane("search", threads, 512),
         lookup=Lane("shots", 2 * threads, 512),
         pictures=Lane("pictures", 1, 32),
         export=Lane("exports", 1, 16),
+        heavy_export=Lane("exports of pictures", 1, 16),
     )
 
 

@@ -10,7 +10,9 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import UploadFile
 
-from ops.exports.clip import Pick, clips_of
+from ops.core.errors import StoppedError
+from ops.core.stopping import Stop
+from ops.exports.clip import Pick, clips_that_are
 from ops.exports.export import ExportReport, export, media_type_of, suffix_of
 from ops.exports.picks import picks_of, told_query
 from ops.serve.answers import ImageAnswer
@@ -22,6 +24,9 @@ from ops.serve.search_routes import page_of_hits, with_stored_pictures
 from ops.serve.service import Service
 
 TOLD = 10
+HEAVY = ("zip", "sheet")
+"""Formats that read pictures, which takes minutes where a timeline takes none."""
+CLIENT_GONE = 499
 LONGEST = 300
 PICTURE: dict[str, Any] = {
     "requestBody": {
@@ -84,7 +89,11 @@ def export_routes(service: Service) -> APIRouter:
         document = None
         if body.search and not body.picks:
             document = await with_stored_pictures(service, body.search.document())
-        file, report = await service.lanes.export.run(_export, service, body, document)
+        lane = service.lanes.heavy_export if body.format in HEAVY else service.lanes.export
+        try:
+            file, report = await lane.run_while_wanted(request, _export, service, body, document)
+        except StoppedError:
+            return Response(status_code=CLIENT_GONE)  # to nobody
         return OpenFileResponse(
             file,
             media_type=media_type_of(body.format),
@@ -132,8 +141,13 @@ async def _uploaded(request: Request) -> bytes:
     return data
 
 
-def _export(service: Service, body: ExportBody, document: dict[str, Any] | None) -> tuple[BinaryIO, ExportReport]:
-    """``(file, what was written into it)``; the file is open, the caller's to close, and has no name any more."""
+def _export(
+    service: Service, body: ExportBody, document: dict[str, Any] | None, stop: Stop
+) -> tuple[BinaryIO, ExportReport]:
+    """``(file, what was written into it)``; the file is open, the caller's to close, and has no name any more.
+
+    Raises ``StoppedError`` once ``stop`` is set; then nothing is left of it.
+    """
     picks = [_pick(pick) for pick in body.picks]
     if document is not None:
         picks = picks_of(page_of_hits(service, document, body.search.cursor if body.search else None))
@@ -146,8 +160,8 @@ def _export(service: Service, body: ExportBody, document: dict[str, Any] | None)
     with service.exports.writing() as folder:
         target = folder / f"selection{suffix_of(body.format)}"
         with service.settings.working():  # nothing that is being exported is forgotten meanwhile
-            clips = clips_of(service.settings, picks, handles=body.handles)
-            report = export(service.settings, clips, body.format, target, title=body.title)
+            clips, lost = clips_that_are(service.settings, picks, handles=body.handles)
+            report = export(service.settings, clips, body.format, target, title=body.title, lost=lost, stop=stop)
         return report.path.open("rb"), report
 
 

@@ -128,6 +128,8 @@ class ExportBody(_Body):
     """What to export: `picks`, each with where it came from; or, without picks, the hits of `search`.
 
     Of a search, hits under the answer's `cutoff` are left out unless `min_relevance` is given or they are said.
+    Picks that are not there any more, or whose marks hold no frame of their film, are named in the answer's header
+    `needle-export`, and the rest is exported; the answer is an error only where nothing is left.
     """
 
     model_config = ConfigDict(
@@ -140,7 +142,13 @@ class ExportBody(_Body):
         description="`zip` holds clips cut from the source, `sheet` is a picture of posters"
     )
     title: str = Field(default="Needle selection", min_length=1, max_length=200)
-    handles: int = Field(default=0, ge=0, le=1_000, description="frames before and after each clip")
+    handles: int = Field(
+        default=0,
+        ge=0,
+        le=1_000,
+        description="frames before and after each clip: a zip's clips are longer by them; a timeline keeps its ranges, "
+        "notes them, and refers to the whole film, so that an editing system has any handles anyway",
+    )
     picks: list[PickBody] = Field(default=[], max_length=MAX_PICKS)
     search: SearchBody | None = Field(default=None, description="not run where there are picks")
 

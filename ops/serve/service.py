@@ -35,6 +35,7 @@ class Lanes:
     lookup: Lane
     pictures: Lane
     export: Lane
+    heavy_export: Lane
 
 
 class Service:

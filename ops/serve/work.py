@@ -10,9 +10,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, create_task_group
 from anyio.to_thread import run_sync
+from fastapi import Request
 
+from ops.core.errors import StoppedError
+from ops.core.stopping import Stop
 from ops.serve.problems import ProblemError
 
 Result = TypeVar("Result")
@@ -28,6 +31,10 @@ class Lane:
         self._limiter = CapacityLimiter(threads)
 
     @property
+    def running(self) -> int:
+        return self._limiter.borrowed_tokens
+
+    @property
     def waiting(self) -> int:
         return self._limiter.statistics().tasks_waiting
 
@@ -41,3 +48,32 @@ class Lane:
                 429, f"too many requests for {self.name} at once: try again", {"retry-after": str(RETRY_AFTER_S)}
             )
         return await run_sync(partial(work, *arguments), limiter=self._limiter)
+
+    async def run_while_wanted(self, request: Request, work: Callable[..., Result], *arguments: object) -> Result:
+        """The result of ``work(*arguments, stop)``, which is told by ``stop`` when the client goes away.
+
+        What still waits in line then is not begun. Raises ``StoppedError`` where the client went away, and
+        ``ProblemError`` as :meth:`run`. The request's body must have been read.
+        """
+        stop = Stop()
+        results: list[Result] = []
+        failures: list[Exception] = []
+        async with create_task_group() as group:
+
+            async def watch() -> None:
+                while (await request.receive())["type"] != "http.disconnect":
+                    pass
+                stop.set()
+                group.cancel_scope.cancel()
+
+            group.start_soon(watch)
+            try:
+                results.append(await self.run(work, *arguments, stop))
+            except Exception as error:  # noqa: BLE001 - raised again below: a task group would wrap it
+                failures.append(error)
+            group.cancel_scope.cancel()
+        if failures:
+            raise failures[0]
+        if not results:
+            raise StoppedError("the client went away before its turn came")
+        return results[0]

@@ -20,6 +20,7 @@ import av
 import numpy as np
 
 from ops.core.errors import MediaError, UsageError
+from ops.core.stopping import Stop
 from ops.core.time import timecode_of
 from ops.core.types import MediaInfo
 from ops.videos.clip_writer import ClipWriter, Samples
@@ -98,18 +99,21 @@ def sound_of(path: Path) -> tuple[int, int] | None:
         return (stream.codec_context.channels, stream.codec_context.rate) if stream else None
 
 
-def cut_clips(source: Path, spans: Sequence[ClipSpan], *, frames: int = 0, threads: int = 1) -> Iterator[ClipSpan]:
+def cut_clips(
+    source: Path, spans: Sequence[ClipSpan], *, frames: int = 0, threads: int = 1, stop: Stop | None = None
+) -> Iterator[ClipSpan]:
     """Write the clips of ``spans``, which may overlap, and yield each when its file is complete.
 
     Files are near-lossless H.264 with PCM sound in QuickTime (:class:`ClipWriter`), with exactly the frames of the
     span; nothing of a file that was not yielded remains. ``frames`` is how many pictures the film has, where that is
     known from decoding it; then what lies far from any clip is skipped. Raises ``MediaError`` for damage before the
     end of a clip that is not done, and for a film that is shorter than a span says; ``UsageError`` for a span that
-    holds no frame.
+    holds no frame; ``StoppedError`` at the next picture once ``stop`` is set.
     """
     for span in spans:
         if not 0 <= span.start_frame < span.end_frame:
             raise UsageError(f"frames {span.start_frame} to {span.end_frame} are no clip: it must end after its start")
+    stop = stop or Stop()
     info = probe(source)
     left = sorted(spans, key=lambda span: (span.start_frame, span.end_frame))
     if (
@@ -122,13 +126,13 @@ def cut_clips(source: Path, spans: Sequence[ClipSpan], *, frames: int = 0, threa
             assert table is not None
             read = partial(read_from, source, table, group[0].start_frame)
             try:
-                for span in _cut(source, info, group, read, threads):
+                for span in _cut(source, info, group, read, threads, stop):
                     left.remove(span)
                     yield span
             except MediaError as error:
                 logger.warning("%s: cutting by counting, because seeking failed: %s", source, error)
     if left:
-        yield from _cut(source, info, left, partial(read_media, source), threads)
+        yield from _cut(source, info, left, partial(read_media, source), threads, stop)
 
 
 def _groups(spans: Sequence[ClipSpan]) -> list[list[ClipSpan]]:
@@ -149,12 +153,14 @@ def _cut(
     spans: Sequence[ClipSpan],
     read: Callable[..., Iterator[Picture | Sound]],
     threads: int,
+    stop: Stop,
 ) -> Iterator[ClipSpan]:
     """Cut ``spans`` in one pass over what ``read`` gives."""
     work = _Cutting(source, info, spans)
     try:
         with closing(read(threads=threads, audio=work.has_sound)) as items:  # type: ignore[type-var]
             for item in items:
+                stop.check()
                 yield from work.take(item)
                 if work.is_done:
                     return

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ops.core.settings import Settings
+from ops.core.stopping import Stop
 from ops.exports.clip import Clip
 from ops.exports.format import ExportFormat, Outcome, warnings_of
 from ops.exports.formats.json import plain
@@ -20,7 +21,7 @@ class CsvFormat(ExportFormat):
     suffix = ".csv"
     media_type = "text/csv; charset=utf-8"
 
-    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str) -> Outcome:
+    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop) -> Outcome:
         rows = [{"number": at, **clip.facts()} for at, clip in enumerate(clips, start=1)]
         # What callers add to the provenance of some clips becomes columns at the end.
         columns = list(dict.fromkeys(name for row in rows for name in row))

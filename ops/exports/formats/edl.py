@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
-from ops.core.time import timecode_of
+from ops.core.stopping import Stop
+from ops.core.time import frame_of, timecode_of
 from ops.exports.clip import Clip
 from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, warnings_of
 from ops.exports.formats.json import plain
@@ -16,6 +17,8 @@ from ops.exports.names import one_line, reel_names
 
 MAX_RATE = 60
 MAX_EVENTS = 999
+TOLD = 3
+"""Films, or events, that a message names."""
 
 
 class EdlFormat(ExportFormat):
@@ -30,10 +33,10 @@ class EdlFormat(ExportFormat):
     suffix = ".edl"
     media_type = "text/plain; charset=utf-8"
 
-    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str) -> Outcome:
+    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop) -> Outcome:
         text = "\n".join(_lines(clips, _one_rate(clips), title)) + "\n"
         target.write_text(text, encoding="utf-8")
-        warnings = warnings_of(clips)
+        warnings = warnings_of(clips) + _over_midnight(clips)
         if len(clips) > MAX_EVENTS:
             warnings += (f"{len(clips)} events: CMX3600 systems of old stop at {MAX_EVENTS}",)
         return Outcome(warnings=warnings)
@@ -43,10 +46,10 @@ def _one_rate(clips: Sequence[Clip]) -> Fraction:
     """The one rate of the selection; ``UsageError`` where it has several, or two ways of counting, or none fits."""
     groups = by_rate(clips)
     if len(groups) > 1:
-        told = ", ".join(f"{rate_name(rate)} ({len(group)} clips)" for rate, group in groups.items())
+        told = ", ".join(f"{rate_name(rate)} ({_films(group)})" for rate, group in groups.items())
         raise UsageError(
-            f"an EDL has one frame rate, and the selection has {told}: export each rate on its own, or all as otio, "
-            "fcpxml or xmeml"
+            f"an EDL has one frame rate, and the selection has {told}: export the films of each rate on "
+            "their own, or all as otio, fcpxml or xmeml"
         )
     rate = next(iter(groups))
     if rate > MAX_RATE:
@@ -59,6 +62,31 @@ def _one_rate(clips: Sequence[Clip]) -> Fraction:
             "own, or all as otio, fcpxml or xmeml"
         )
     return rate
+
+
+def _films(clips: Sequence[Clip]) -> str:
+    """How many clips, and of which films, by which people can choose them; the first few of many."""
+    names = list(dict.fromkeys(one_line(clip.film.name) for clip in clips))
+    more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
+    return f"{len(clips)} clip{'' if len(clips) == 1 else 's'} of {', '.join(names[:TOLD])}{more}"
+
+
+def _over_midnight(clips: Sequence[Clip]) -> tuple[str, ...]:
+    """A timecode has no day: what begins before midnight and ends after it seems to end before it begins."""
+    over = []
+    for number, clip in enumerate(clips, start=1):
+        film = clip.film
+        day = frame_of("23:59:59;00" if film.is_drop else "23:59:59:00", film.rate) + round(film.rate)
+        first = film.start + clip.source_in
+        if first // day != (first + clip.length) // day:
+            over.append(number)
+    if not over:
+        return ()
+    told = ", ".join(map(str, over[:TOLD])) + (f" and {len(over) - TOLD} more" if len(over) > TOLD else "")
+    return (
+        f"event{'' if len(over) == 1 else 's'} {told}: the source's timecode runs over midnight, and an EDL has no "
+        "day, so many systems refuse it; end the clip before, or export as otio, fcpxml or xmeml",
+    )
 
 
 def _lines(clips: Sequence[Clip], rate: Fraction, title: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.core.settings import Settings
+from ops.core.stopping import Stop
 from ops.exports.clip import Clip
 from ops.exports.format import ExportFormat, Outcome, warnings_of
 
@@ -19,7 +20,7 @@ class JsonFormat(ExportFormat):
     suffix = ".json"
     media_type = "application/json"
 
-    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str) -> Outcome:
+    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop) -> Outcome:
         document = {
             "format": "needle-clips",
             "version": 1,

@@ -10,8 +10,9 @@ from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
 from ops.core.errors import StorageError
 from ops.core.settings import Settings
-from ops.exports.clip import Clip
-from ops.exports.format import ExportFormat, Missing, Outcome
+from ops.core.stopping import Stop
+from ops.exports.clip import Clip, Missing
+from ops.exports.format import ExportFormat, Outcome
 from ops.exports.names import one_line
 from ops.shots.segment import poster_key
 
@@ -31,7 +32,7 @@ class SheetFormat(ExportFormat):
     suffix = ".jpg"
     media_type = "image/jpeg"
 
-    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str) -> Outcome:
+    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop) -> Outcome:
         shown = clips[:MAX_CLIPS]
         rows = -(-len(shown) // COLUMNS)
         step = TILE[0] + MARGIN, TILE[1] + CAPTION + MARGIN
@@ -41,6 +42,7 @@ class SheetFormat(ExportFormat):
         draw.text((MARGIN, MARGIN), _fitting(draw, one_line(title), large, sheet.width - 2 * MARGIN), INK, large)
         missing = []
         for at, clip in enumerate(shown):
+            stop.check()
             left, top = MARGIN + at % COLUMNS * step[0], HEAD + at // COLUMNS * step[1]
             try:
                 poster = _poster(settings, clip)

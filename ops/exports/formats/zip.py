@@ -10,8 +10,9 @@ from typing import Any
 
 from ops.core.errors import MediaError, StorageError
 from ops.core.settings import Settings
-from ops.exports.clip import Clip
-from ops.exports.format import ExportFormat, Missing, Outcome
+from ops.core.stopping import Stop
+from ops.exports.clip import Clip, Missing
+from ops.exports.format import ExportFormat, Outcome
 from ops.exports.formats.json import as_json
 from ops.exports.names import file_stem
 
@@ -25,7 +26,8 @@ class ZipFormat(ExportFormat):
     """QuickTime files with their handles, and ``manifest.json`` that says what is in each and what is missing.
 
     Films are read one after the other, each once; a clip goes into the zip as soon as it is cut, so that there is
-    never more on disk than the zip and the clips of one film, and nothing of it in memory. A film that is gone,
+    never more on disk than the zip and the clips of one film, and nothing of it in memory. ``stop`` is looked at
+    with every frame that is read. A film that is gone,
     changed or damaged costs its own clips only; where none is left, ``MediaError`` says why.
     """
 
@@ -33,7 +35,7 @@ class ZipFormat(ExportFormat):
     suffix = ".zip"
     media_type = "application/zip"
 
-    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str) -> Outcome:
+    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop) -> Outcome:
         numbered = list(enumerate(clips, start=1))
         films: dict[str, list[tuple[int, Clip]]] = {}
         for number, clip in numbered:
@@ -45,7 +47,7 @@ class ZipFormat(ExportFormat):
             zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
         ):
             for wanted in films.values():
-                missing |= _cut_film(settings, wanted, Path(folder), archive)
+                missing |= _cut_film(settings, wanted, Path(folder), archive, stop)
             if len(missing) == len(clips):
                 raise MediaError(f"not one clip could be cut: {next(iter(missing.values())).reason}")
             document = _manifest(title, numbered, missing)
@@ -59,7 +61,7 @@ def entry_name(number: int, clip: Clip) -> str:
 
 
 def _cut_film(
-    settings: Settings, wanted: Sequence[tuple[int, Clip]], folder: Path, archive: zipfile.ZipFile
+    settings: Settings, wanted: Sequence[tuple[int, Clip]], folder: Path, archive: zipfile.ZipFile, stop: Stop
 ) -> dict[int, Missing]:
     """Cut the clips of one film into the archive; those that cannot be, by number."""
     from ops.videos.clips import ClipSpan, cut_clips, unchanged_source
@@ -74,10 +76,11 @@ def _cut_film(
     threads = min(settings.workers, MAX_THREADS)
     hashes = HashCache(settings.home / "cache" / "hashes.db")
     try:
+        stop.check()
         with unchanged_source(
             film.path, film.content_hash, film.bytes, hashes=hashes, scratch=settings.scratch
         ) as source:
-            for span in cut_clips(source, list(spans), frames=film.frames, threads=threads):
+            for span in cut_clips(source, list(spans), frames=film.frames, threads=threads, stop=stop):
                 clip = left.pop(spans[span])
                 _move_into(archive, span.target, entry_name(spans[span], clip))
     except (MediaError, StorageError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,8 +13,11 @@ from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings
 from ops.core.time import frame_of, timecode_of
 from ops.exports.clip import TIMELINE_RATES, Film, Pick, clips_of
+from ops.shots.segment import segment_video
+from ops.videos.probe import probe
+from tests.films import make_film
 from tests.lakes import shot_rows, video_id, video_row
-from tests.timelines import fill_lake, frames_of
+from tests.timelines import fill_lake, film_rows, frames_of
 
 DROP = [Fraction(30000, 1001), Fraction(60000, 1001)]
 
@@ -141,6 +145,22 @@ def test_a_variable_rate_is_placed_by_time(settings: Settings) -> None:
         assert (clip.source_in, clip.source_out) == (round(start_s * rate), round(end_s * rate))
     # Shots that follow each other in the film do so in the timeline.
     assert clips[0].source_out == clips[1].source_in
+
+
+def test_a_rate_that_varies_between_even_cuts_is_told_by_the_frames(settings: Settings, tmp_path: Path) -> None:
+    """Durations of 1, 2 and 4 ticks in turn: after each third frame the film is where a constant rate has it."""
+    film = make_film(tmp_path / "a.mp4", frames=60, cuts=(30,), vfr=True)
+    shots, info = film_rows(settings, film), probe(film.path)
+    identifier = shots[0].partition(":")[0]
+    rows = settings.lake.read("shots", [identifier]).to_pylist()
+    rows[-1]["end_s"] = float(60 / info.fps)
+    settings.lake.write("shots", identifier, rows)
+    segment_video(film.path, identifier, info, settings.store, detector="content", scratch=settings.scratch)
+    clip = clips_of(settings, [Pick(shot_id=shots[1], in_frame=32, out_frame=55)])[0]
+    assert clip.film.variable_rate
+    assert [clip.film.seconds(frame) for frame in (32, 55)] == pytest.approx(
+        [float(film.times[frame]) for frame in (32, 55)], abs=1e-3
+    )
 
 
 def test_a_rate_that_no_timeline_has_is_counted_in_the_next_higher() -> None:

@@ -110,6 +110,19 @@ def test_an_unknown_shot_fails_and_writes_nothing(
     assert not (tmp_path / "x.otio").exists()
 
 
+@pytest.mark.parametrize("name", ["edl", "otio", "csv"])
+def test_shots_that_are_gone_are_named_and_the_rest_is_written(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    there = fill_lake(settings, 1, Fraction(25))[1]
+    target = tmp_path / f"x.{name}"
+    status, out, err = needle(capsys, settings, "-o", str(target), "--shots", "0123456789abcdef:7", there)
+    assert status == 3
+    assert "1 clips" in out
+    assert "missing 0123456789abcdef:7: no shot" in err
+    assert "film 1.mp4" in target.read_text()
+
+
 def test_clips_that_cannot_be_cut_are_named_and_the_status_says_so(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -247,7 +247,7 @@ def test_sound_lies_under_its_pictures(settings: Settings, tmp_path: Path) -> No
 def test_several_rates_are_split_refused_or_carried(settings: Settings, tmp_path: Path) -> None:
     one, two = fill_lake(settings, 1, Fraction(24000, 1001)), fill_lake(settings, 2, Fraction(25))
     clips = clips_of(settings, [Pick(shot_id=shot) for shot in (one[1], two[1], one[2], two[2], two[3])])
-    with pytest.raises(UsageError, match=r"23\.976 \(2 clips\), 25 \(3 clips\)"):
+    with pytest.raises(UsageError, match=r"23\.976 \(2 clips of film 1\.mp4\), 25 \(3 clips of film 2\.mp4\)"):
         write(settings, tmp_path, clips, "edl")
     assert not (tmp_path / "out.edl").exists()
     for name, reader in (("fcpxml", read_fcpxml), ("xmeml", read_xmeml)):
@@ -269,6 +269,18 @@ def test_drop_frame_and_not_drop_frame_do_not_mix_in_an_edl(settings: Settings, 
     found = read_xmeml(write(settings, tmp_path, clips, "xmeml"))[0]
     assert [clip.source for clip in found] == [(1000, 5000), (1000, 5000)]
     assert 'tcFormat="DF"' in write(settings, tmp_path, clips, "fcpxml").read_text()
+
+
+@pytest.mark.parametrize("start", ["23:59:59:00", "23:59:59;00"])
+def test_an_edl_says_that_a_source_runs_over_midnight(settings: Settings, tmp_path: Path, start: str) -> None:
+    before, *_ = fill_lake(settings, 1, Fraction(30000, 1001), start_timecode=start)
+    marks = [(0, 29), (29, 40), (40, 60)]
+    clips = clips_of(settings, [Pick(shot_id=before, in_frame=low, out_frame=high) for low, high in marks])
+    told = [
+        [each for each in export(settings, clips, name, tmp_path / name, title="x").warnings if "midnight" in each]
+        for name in ("edl", "otio")
+    ]
+    assert [each.partition(":")[0] for each in told[0]] == ["event 2"] and not told[1]
 
 
 @pytest.mark.parametrize("name", TIMELINES)

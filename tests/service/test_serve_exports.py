@@ -1,0 +1,97 @@
+"""Exports over HTTP: clients that go away stop their work, a timeline waits for no clips, what is gone is named."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.core.settings import Settings
+from ops.exports.export import FORMATS
+from ops.serve.app import create_app
+from ops.serve.work import Lane
+from tests.colours import ColourEncoder, shot
+from tests.films import make_film
+from tests.lakes import video_id
+from tests.served import client_of, desk_home, listening
+from tests.timelines import film_rows
+
+FORGOTTEN = "0123456789abcdef:116"
+
+
+def posted(body: dict[str, Any]) -> bytes:
+    data = json.dumps(body).encode()
+    head = f"POST /api/export HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n"
+    return f"{head}Content-Type: application/json\r\n\r\n".encode() + data
+
+
+def until(holds: Callable[[], bool], seconds: float) -> bool:
+    """Whether it holds within that time."""
+    end = time.monotonic() + seconds
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.02)
+    return holds()
+
+
+def test_an_export_whose_client_went_away_stops_and_blocks_nobody(tmp_path: Path) -> None:
+    settings = desk_home(tmp_path / "home", workers=1)
+    long_shot, *_ = film_rows(settings, make_film(tmp_path / "long.mp4", frames=900, cuts=(600,)))
+    many: dict[str, Any] = {"format": "zip", "picks": [{"shot_id": long_shot}] * 40}  # half a minute of cutting
+    app = create_app(settings, encoder=ColourEncoder())
+    lane: Lane = app.state.service.lanes.heavy_export
+    with listening(app) as client:
+        connections = [socket.create_connection(("127.0.0.1", client.base_url.port or 0)) for _ in range(3)]
+        for connection in connections:
+            connection.sendall(posted(many))
+        assert until(lambda: lane.waiting == 2 and any(settings.scratch.glob("clips-*/*.mov")), 10)
+        started = time.monotonic()
+        edl = client.post("/api/export", json={"format": "edl", "picks": [{"shot_id": long_shot}]})
+        assert edl.status_code == 200 and time.monotonic() - started < 5, "a timeline waits for no clips"
+        assert lane.running == 1, "too small an export for this test"
+        for connection in connections:
+            connection.close()
+        assert until(lambda: not lane.waiting and not lane.running, 5), "nobody waits for it, and it goes on"
+        assert not list(settings.scratch.glob("clips-*"))
+        assert not list((settings.home / "serve" / "exports").iterdir())
+        short = {"format": "zip", "picks": [{"shot_id": long_shot, "in_frame": 0, "out_frame": 5}]}
+        assert client.post("/api/export", json=short).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return desk_home(tmp_path_factory.mktemp("desk") / "home")
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "zip"])
+def test_picks_that_are_gone_are_named_and_the_rest_is_exported(settings: Settings, name: str) -> None:
+    picks: list[dict[str, Any]] = [{"shot_id": FORGOTTEN}, {"shot_id": shot(0, 1)}]
+    picks += [{"shot_id": shot(1, 0), "out_frame": 450_097}, {"shot_id": shot(0, 0)}]
+    with client_of(settings) as client:
+        answer = client.post("/api/export", json={"format": name, "picks": picks})
+        assert answer.status_code == 200, answer.text
+        told = json.loads(answer.headers["needle-export"])
+        lost = {each["shot_id"]: each["reason"] for each in told["missing"]}
+        assert f"no shot '{FORGOTTEN}' in the catalogue" in lost[FORGOTTEN]
+        assert "450097 are no clip of" in lost[shot(1, 0)]
+        if name == "json":
+            assert [clip["shot_id"] for clip in answer.json()["clips"]] == [shot(0, 1), shot(0, 0)]
+            assert told["clips"] == 2 and told["missing_count"] == 2
+        nothing = client.post("/api/export", json={"format": name, "picks": picks[:1]})
+        assert nothing.status_code == 404 and FORGOTTEN in nothing.json()["detail"]
+
+
+def test_a_zip_names_what_is_gone_too(tmp_path: Path) -> None:
+    settings = desk_home(tmp_path / "home")
+    there, _ = film_rows(settings, make_film(tmp_path / "film.mp4", frames=30, cuts=(12,)))
+    with client_of(settings) as client:
+        picks = [{"shot_id": FORGOTTEN}, {"shot_id": there}, {"shot_id": f"{video_id(0)}:7"}]
+        answer = client.post("/api/export", json={"format": "zip", "picks": picks})
+    told = json.loads(answer.headers["needle-export"])
+    assert told["clips"] == 1
+    assert [each["shot_id"] for each in told["missing"]] == [FORGOTTEN, f"{video_id(0)}:7"]
+    assert answer.content.startswith(b"PK")
