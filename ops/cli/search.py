@@ -43,9 +43,12 @@ def print_hits(answer: dict[str, Any]) -> None:
     Hits under the cutoff are left out, unless their lines were found, a relevance was asked for, or no hit
     lies above it.
     """
-    # That only pictures were searched is worth a line where somebody quoted words.
-    if answer["reading"]["dialogue"] or '"' in answer["query"]["text"]:
-        click.echo(printable(answer["reading"]["why"]), err=True)
+    reading = answer["reading"]
+    # That only pictures were searched is worth a line where somebody quoted words, or could have.
+    if reading["dialogue"] or reading["said_in"] or '"' in answer["query"]["text"]:
+        click.echo(printable(reading["why"]), err=True)
+    for note in reading["notes"]:
+        click.echo(f"note: {printable(note)}", err=True)
     hits, cutoff = answer["hits"], answer["cutoff"]
     meant = [hit for hit in hits if is_shown(hit["relevance"], hit["matched"], cutoff)]
     shown = hits if answer["query"]["min_relevance"] is not None else meant or hits

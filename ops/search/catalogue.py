@@ -32,11 +32,22 @@ class Catalogue:
         """Whether no newer version was published."""
         return self.index.is_current()
 
-    @cached_property
+    @property
     def titles(self) -> frozenset[str]:
         """Ids of the shots that are title cards."""
+        return self._titles or frozenset()
+
+    @property
+    def tells_titles(self) -> bool:
+        """Whether title cards can be told from the other shots; where not, there are none in :attr:`titles`."""
+        return self._titles is not None
+
+    @cached_property
+    def _titles(self) -> frozenset[str] | None:
         direction = self._yardsticks().titles
-        return direction.titles_of(self.index) if direction and self.index.count() else frozenset()
+        if not self.index.count():
+            return frozenset()
+        return direction.titles_of(self.index) if direction else None
 
     def folded(self, candidates: list[Candidate]) -> list[Candidate]:
         """The candidates with near-duplicates under the best of them; see :func:`fold`."""

@@ -26,6 +26,8 @@ from ops.search.titles import asks_for_titles
 
 Vector = NDArray[np.float32]
 
+NO_TITLES = "title cards are not hidden: among these shots they cannot be told from the others"
+
 
 @dataclass(kw_only=True)
 class Plan:
@@ -78,6 +80,8 @@ class Planner:
         spoken = spoken_candidates(reading.lines)
         if not reading.visual:
             return Plan(reading=reading, ranking=FixedRanking([each for _, each in spoken]), lines=lines)
+        if self._hides_titles(reading.seen_text, query) and not self._catalogue.tells_titles:
+            reading = replace(reading, notes=(NO_TITLES,))
         vector, calibration, filters = self._aimed(reading.seen_text, query.like, query.unlike, query)
         seen = self._seen(vector, calibration, query, has_text=bool(reading.seen_text))
         return Plan(
@@ -108,9 +112,12 @@ class Planner:
             filters.append(without(shots))
             if wanted := [examples[name] for name in like if name in shots]:
                 filters.append(lambda found: _without_copies(self._catalogue, found, wanted))
-        if text.strip() and not query.include_titles and not asks_for_titles(text):
+        if self._hides_titles(text, query):
             filters.append(self._no_titles)
         return vector, calibration, filters
+
+    def _hides_titles(self, text: str, query: Query) -> bool:
+        return bool(text.strip()) and not query.include_titles and not asks_for_titles(text)
 
     def _no_titles(self, found: list[Candidate]) -> list[Candidate]:
         """Without title cards, but for those in which something is said that was asked for."""

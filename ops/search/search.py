@@ -157,7 +157,7 @@ class Searcher:
             "dialogue_version": lines.version if lines else None,
             "took_ms": round(1e3 * (time.perf_counter() - started), 3),
             "cutoff": _cutoff(plan, page.best_score),
-            "reading": {"visual": plan.reading.visual, "dialogue": plan.reading.dialogue, "why": plan.reading.why},
+            "reading": plan.reading.document(),
             "hits": hits,
         }
         return document, page.is_last

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ops.core.errors import NotFoundError
 from ops.index.lines import LineHit, LineIndex
 from ops.index.stems import stems_of_words
 from ops.index.words import words_of
-from ops.search.words import Words, content_words, coverage, parse_words
+from ops.search.words import Words, content_words, coverage, parse_words, sounds_spoken
 
 # Lines looked at to decide whether a query means spoken words.
 GLANCE = 20
@@ -26,14 +27,23 @@ class Reading:
 
     ``visual``: its words, or examples, are looked for in the pictures. ``dialogue``: in the lines, of which
     ``lines`` fit, best first, each with the share of the asked words that it has. ``seen_text`` are the words
-    for the pictures. ``why`` is one sentence for people.
+    for the pictures. ``why`` is one sentence for people. ``said_in`` counts lines that have the words although only
+    pictures were searched, up to GLANCE: quotes would find them. ``notes`` are sentences on what the search could
+    not do.
     """
 
     visual: bool
     dialogue: bool
     why: str
     seen_text: str = ""
+    said_in: int = 0
+    notes: tuple[str, ...] = ()
     lines: list[tuple[LineHit, float]] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        """The part of it that an answer tells."""
+        told: dict[str, Any] = {name: getattr(self, name) for name in ("visual", "dialogue", "why", "said_in")}
+        return told | {"notes": list(self.notes)}
 
 
 def read_query(
@@ -80,7 +90,7 @@ def find_said(text: str, lines: LineIndex, shows: Sequence[str]) -> list[tuple[L
 
 
 def _guessed(words: Words, lines: LineIndex, shows: Sequence[str]) -> Reading:
-    """A text without quotes: spoken words only where they occur together in a line."""
+    """A text without quotes: spoken words only where they occur together in a line, or one after the other."""
     wanted = content_words(words.rest)
     glance = find_lines(words, lines, shows, GLANCE) if wanted else []
     together = [each for each in glance if each[1] >= TOGETHER]
@@ -89,14 +99,25 @@ def _guessed(words: Words, lines: LineIndex, shows: Sequence[str]) -> Reading:
     if asked > 1:
         if len(together) == GLANCE:
             together = [each for each in find_lines(words, lines, shows) if each[1] >= TOGETHER]
-        why = f"{_in_lines(words.rest, len(together))}; what is seen was searched too"
-        return Reading(visual=True, dialogue=True, why=why, seen_text=words.rest, lines=together)
+        return _both(words.rest, together)
+    # With fewer content words a line must have all of the words as they were typed, and they must be a sentence.
+    if sounds_spoken(words.rest) and (said := find_lines(_quoted(words), lines, shows)):
+        return _both(words.rest, said)
     if asked == 1:
         count = f"at least {GLANCE}" if len(together) == GLANCE else str(len(together))
         plural = "" if len(together) == 1 else "s"
         hint = f"; said in {count} line{plural} too: put it in quotes to find {'it' if not plural else 'them'}"
-        return _seen(words.rest, f"what is seen was searched{hint}")
+        return replace(_seen(words.rest, f"what is seen was searched{hint}"), said_in=len(together))
     return _seen(words.rest, "what is seen was searched: no line has these words together")
+
+
+def _quoted(words: Words) -> Words:
+    return Words(phrases=(words.rest,), rest="", plain=words.plain)
+
+
+def _both(text: str, found: list[tuple[LineHit, float]]) -> Reading:
+    why = f"{_in_lines(text, len(found))}; what is seen was searched too"
+    return Reading(visual=True, dialogue=True, why=why, seen_text=text, lines=found)
 
 
 def _seen(text: str, why: str) -> Reading:

@@ -69,14 +69,16 @@ class TitleDirection:
             return None
         return max(OWN_SHARE * self.own, middle + GAP_SHARE * (self.own - middle))
 
-    def titles_of(self, index: VectorIndex) -> frozenset[str]:
+    def titles_of(self, index: VectorIndex) -> frozenset[str] | None:
         """Ids of all shots of the index that are title cards: one exact search, or a few where there are many.
+
+        ``None`` where none can be told apart.
 
         Blank shots are none: an empty black picture lies as near to the cards as one with writing.
         """
         threshold = self.threshold(index.sample_scores(self.vector))
         if threshold is None:
-            return frozenset()
+            return None
         limit = 255
         while True:
             found = index.search(self.vector, limit=limit, exclude_blank=True, exact=True, with_payload=False)

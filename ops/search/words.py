@@ -29,6 +29,18 @@ while who whom why will with won would wouldn you your yours
 """
 _EMPTY = frozenset(_EMPTY_WORDS.split())
 
+# Words by which people speak to each other, and which descriptions of a picture seldom have: "where are the
+# bicycles" is said, "in the car" is a place.
+_SPEAKING_WORDS = """
+am are aren can could couldn did didn do does doesn don had has have how i is isn it let ll m me my not our re
+shall should shouldn that this us ve was wasn we were weren what when where which who whom whose why will won would
+wouldn you your yours
+"""
+_SPEAKING = frozenset(_SPEAKING_WORDS.split())
+# Words with which descriptions begin that have only one more to say: "in the car", "a car of their own".
+_DESCRIBING_WORDS = "a an at by down for from in into of off on out over the through to under up with"
+_DESCRIBING = frozenset(_DESCRIBING_WORDS.split())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Words:
@@ -52,6 +64,15 @@ def parse_words(text: str) -> Words:
 def content_words(text: str) -> list[str]:
     """The words that say something, each once, in order."""
     return list(dict.fromkeys(word for word in words_of(text) if word not in _EMPTY))
+
+
+def sounds_spoken(text: str) -> bool:
+    """Whether three or more words could be what somebody says, and not only what a picture shows.
+
+    Lines of a film hold many of the second kind too ("in the car"), by which nobody means the lines.
+    """
+    words = words_of(text)
+    return len(words) > 2 and (words[0] not in _DESCRIBING or not _SPEAKING.isdisjoint(words))
 
 
 def coverage(wanted: Iterable[str], line: str, language: str = "") -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ops.index.lines import LineRow, publish_lines
 from ops.search.search import Condition, Query, Searcher, Then
 from tests.colours import ColourEncoder, lean, shot
 from tests.lakes import ENCODER, shot_rows, vector_rows, video_id, video_row
+from tests.subtitles import line_row
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RED, GREEN, BLUE = np.eye(3)
@@ -87,7 +89,8 @@ def ids(answer: dict[str, Any]) -> list[str]:
 def test_a_quoted_query_finds_only_where_it_is_said(searcher: Searcher) -> None:
     answer = searcher.search(Query(text='"merry christmas"'))
     assert set(ids(answer)) == {shot(0, 0), shot(0, 1)}, "in this order of words, on both shots under the line"
-    assert answer["reading"] == {"visual": False, "dialogue": True, "why": "'merry christmas' is said in 1 line"}
+    reading = {"visual": False, "dialogue": True, "why": "'merry christmas' is said in 1 line", "said_in": 0}
+    assert answer["reading"] == reading | {"notes": []}
     assert answer["dialogue_version"]
     first = answer["hits"][0]
     assert first["matched"] == ["dialogue"] and first["relevance"] == 1.0 and -1 <= first["score"] <= 1
@@ -149,6 +152,39 @@ def test_the_printed_list_keeps_lines_that_were_found(capsys: pytest.CaptureFixt
 def test_one_word_stays_visual_and_tells_of_the_lines(searcher: Searcher) -> None:
     answer = searcher.search(Query(text="hand"))
     assert not answer["reading"]["dialogue"] and "said in 2 lines too" in answer["reading"]["why"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Where are the bicycles", {"spoken0"}),
+        ("where is the bicycle", set()),
+        ("what is it that you are", {"spoken1"}),
+        ("be tender to her", {"spoken2"}),
+        ("the bicycles", set()),
+        ("in the car", set()),
+        ("out of the dark", set()),
+    ],
+)
+def test_a_sentence_is_found_as_it_was_said_without_quotes(settings: Settings, text: str, found: set[str]) -> None:
+    said = (
+        "Where are the bicycles?",
+        "What is it, that you are?",
+        "Be tender to her!",
+        "He sat in the car, out of the dark.",
+    )
+    rows = [replace(line_row(at, each), line_id=f"spoken{at}") for at, each in enumerate(said)]
+    publish_lines(settings, rows)
+    answer = Searcher(settings, encoder=ColourEncoder()).search(Query(text=text, limit=100))
+    assert {line["line_id"] for hit in answer["hits"] for line in hit["lines"]} == found
+    assert answer["reading"]["visual"] and answer["reading"]["dialogue"] is bool(found)
+
+
+def test_the_printed_list_says_what_quotes_would_find(capsys: pytest.CaptureFixture[str], searcher: Searcher) -> None:
+    print_hits(searcher.search(Query(text="hand")))
+    assert "said in 2 lines too: put it in quotes to find them" in capsys.readouterr().err
+    print_hits(searcher.search(Query(text="red")))
+    assert "searched" not in capsys.readouterr().err
 
 
 def test_dialogue_can_be_off_or_alone(searcher: Searcher) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ops.cli.search import print_hits
 from ops.core.settings import load_settings
 from ops.index.build import wanted_rows
 from ops.index.index import publish
@@ -72,6 +73,7 @@ def test_titles_are_out_of_searches_by_words_unless_asked(tmp_path: Path) -> Non
         return {hit["shot_id"] for hit in searcher.search(Query(**query))["hits"]}  # type: ignore[arg-type]
 
     assert not found(text="red") & titles
+    assert not searcher.search(Query(text="red"))["reading"]["notes"]
     assert titles <= found(text="red", include_titles=True) and titles <= found(text="red logo")
     assert titles - {shot(0, 0)} <= found(like=(shot(0, 1),))
     marks = {hit["shot_id"]: hit["is_title"] for hit in searcher.search(Query(text="red logo"))["hits"]}
@@ -79,9 +81,17 @@ def test_titles_are_out_of_searches_by_words_unless_asked(tmp_path: Path) -> Non
     assert list((tmp_path / "cache" / "search").iterdir()), "kept for the next process"
 
 
-def test_an_encoder_that_sees_no_writing_hides_nothing(tmp_path: Path) -> None:
+def test_an_encoder_that_sees_no_writing_hides_nothing_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = load_settings(home=tmp_path)
     write_video(settings, 0, [lean(colour) for colour in ((1, 0, 0), (0.3, 0.3, 0.3), (0, 0, 0), (0.5, 0.5, 0.4))])
     publish(settings, ENCODER, lambda: wanted_rows(settings, ENCODER))
     searcher = Searcher(settings, encoder=ColourEncoder())
-    assert len(searcher.search(Query(text="red"))["hits"]) == 3, "all but the blank one"
+    answer = searcher.search(Query(text="red"))
+    assert len(answer["hits"]) == 3, "all but the blank one"
+    assert [note[:27] for note in answer["reading"]["notes"]] == ["title cards are not hidden:"]
+    print_hits(answer)
+    assert "note: title cards are not hidden" in capsys.readouterr().err
+    for asked in (Query(text="red", include_titles=True), Query(text="red logo"), Query(like=(shot(0, 0),))):
+        assert not searcher.search(asked)["reading"]["notes"]
