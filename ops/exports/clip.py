@@ -17,6 +17,7 @@ from ops.core.settings import Settings
 from ops.core.time import frame_of, is_drop_frame_rate, timecode_of
 from ops.core.types import parse_shot_id
 from ops.exports.names import file_name
+from ops.exports.said import lines_named, told_line
 
 TIMELINE_RATES = (
     *(rate for base in (24, 30, 48, 60) for rate in (Fraction(base * 1000, 1001), Fraction(base))),
@@ -34,13 +35,15 @@ SAMPLED = 3
 class Pick:
     """A wanted clip: a shot, or half-open source frames ``[in_frame, out_frame)`` that may lie outside of it.
 
-    ``provenance`` tells what found it: query, score, relevance, encoder_id, index_version.
+    ``provenance`` tells what found it: query, score, relevance, encoder_id, index_version, and, where they spoke for
+    it, the dialogue_version and ``line_ids`` of the lines that were found.
     """
 
     shot_id: str
     in_frame: int | None = None
     out_frame: int | None = None
     provenance: Mapping[str, Any] | None = None
+    line_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,6 +265,7 @@ def _clips(
     if not 0 <= handles <= MAX_HANDLES:
         raise UsageError(f"handles = {handles}: give 0 to {MAX_HANDLES} frames")
     shots, films = _read(settings, [pick.shot_id for pick in picks])
+    lines = lines_named(settings, [(pick.shot_id, pick.line_ids) for pick in picks])
     found: list[Clip | NeedleError] = []
     for pick in picks:
         shot = shots.get(pick.shot_id)
@@ -273,6 +277,8 @@ def _clips(
             continue
         own = pick.provenance if pick.provenance is not None else provenance.get(pick.shot_id)
         told = {"detector": shot["detector"], **(own or {})}
+        if said := [told_line(lines[name], film.timecode) for name in pick.line_ids if name in lines]:
+            told["dialogue"] = "; ".join(said)
         try:
             found.append(_clip(pick, shot, film, handles, told))
         except UsageError as error:

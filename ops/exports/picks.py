@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ops.exports.clip import Pick
@@ -20,16 +20,35 @@ def picks_of(answer: Mapping[str, Any]) -> list[Pick]:
     query = answer["query"]
     is_limited = query.get("min_relevance") is not None
     told = {"query": told_query(query), "encoder_id": answer["encoder_id"], "index_version": answer["index_version"]}
+    version = answer.get("dialogue_version")
     return [
         Pick(
             shot_id=hit["shot_id"],
             in_frame=hit["match"]["start_frame"],
             out_frame=hit["match"]["end_frame"],
-            provenance=told | {"score": hit["score"], "relevance": hit["relevance"]},
+            provenance=told
+            | {"score": hit["score"], "relevance": hit["relevance"]}
+            | told_match(hit["matched"], version),
+            line_ids=tuple(line["line_id"] for line in hit["lines"]),
         )
         for hit in answer["hits"]
         if is_limited or hit["relevance"] >= answer["cutoff"] or "dialogue" in hit["matched"]
     ]
+
+
+def told_match(matched: Sequence[str], dialogue_version: str | None) -> dict[str, Any]:
+    """What spoke for a hit, and what its score therefore is; to be laid over its provenance.
+
+    Of a hit that only dialogue found nobody compared the pictures: it has no score.
+    """
+    if not matched:
+        return {}
+    told: dict[str, Any] = {"matched": ", ".join(matched)}
+    if "visual" in matched:
+        told["score_is"] = "cosine of query and pictures"
+    else:
+        told |= {"score": None, "score_is": "none: found by its lines; relevance is their share of the words asked for"}
+    return told | ({"dialogue_version": dialogue_version} if "dialogue" in matched else {})
 
 
 def told_query(query: Mapping[str, Any]) -> str:

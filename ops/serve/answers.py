@@ -56,7 +56,7 @@ class Shot(Span):
 
 class Hit(Shot):
     rank: int
-    score: float = Field(description="cosine")
+    score: float = Field(description="cosine of query and pictures, also where only dialogue found the shot")
     relevance: float = Field(ge=0, le=1, description="calibrated per query; comparable between queries")
     matched: list[str]
     lines: list[Line]
@@ -74,6 +74,10 @@ class Reading(_Answer):
     visual: bool
     dialogue: bool
     why: str
+    said_in: int = Field(
+        description="lines, up to 20, that have the words although only pictures were searched: quotes find them"
+    )
+    notes: list[str] = Field(description="what the search could not do, in sentences")
 
 
 class SearchAnswer(_Answer):
@@ -146,6 +150,25 @@ class Run(_Answer):
     at: str
 
 
+class DialogueSource(_Answer):
+    """A subtitle file, a track of the film, or what was heard; usable, or with the ``reason`` why not."""
+
+    path: str
+    source: str = Field(description="sidecar, embedded or asr")
+    language: str
+    content_hash: str = Field(description="of the file; for a track, of the film; for speech, the model")
+    lines: int
+    reason: str | None
+
+
+class Dialogue(_Answer):
+    """Where what is said in the shot came from."""
+
+    dialogue_version: str | None = Field(description="version of the index of lines")
+    read_at: str | None
+    sources: list[DialogueSource] = Field(description="of the whole film")
+
+
 class Provenance(_Answer):
     """Where a shot came from."""
 
@@ -158,6 +181,7 @@ class Provenance(_Answer):
     frames_used: int | None
     index_version: str | None
     indexed_at: str | None
+    dialogue: Dialogue
     feature_views: list[str]
     searchable_since: str | None = Field(description="when the index was first published with the video")
     runs: list[Run]

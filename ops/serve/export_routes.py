@@ -14,7 +14,7 @@ from ops.core.errors import StoppedError
 from ops.core.stopping import Stop
 from ops.exports.clip import Pick, clips_that_are
 from ops.exports.export import ExportReport, export, media_type_of, suffix_of
-from ops.exports.picks import picks_of, told_query
+from ops.exports.picks import picks_of, told_match, told_query
 from ops.serve.answers import ImageAnswer
 from ops.serve.documents import json_answer
 from ops.serve.exported import OpenFileResponse
@@ -170,5 +170,9 @@ def _pick(sent: PickBody) -> Pick:
     told: dict[str, Any] = sent.model_dump(include={"score", "relevance", "encoder_id", "index_version"})
     query = sent.query if isinstance(sent.query, str | None) else told_query(sent.query.document())
     return Pick(
-        shot_id=sent.shot_id, in_frame=sent.in_frame, out_frame=sent.out_frame, provenance={"query": query, **told}
+        shot_id=sent.shot_id,
+        in_frame=sent.in_frame,
+        out_frame=sent.out_frame,
+        provenance={"query": query, **told} | told_match(sent.matched, sent.dialogue_version),
+        line_ids=tuple(sent.line_ids),
     )

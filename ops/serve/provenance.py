@@ -14,6 +14,7 @@ from ops.embeddings.build import table_of
 from ops.search.hits import timecode_of_shot
 from ops.serve.documents import with_addresses
 from ops.serve.problems import ProblemError
+from ops.serve.said import dialogue_of
 from ops.serve.service import Service
 from ops.shots.proxy_times import proxy_times
 
@@ -80,6 +81,9 @@ def _provenance(service: Service, shot_id: str, video: dict[str, Any]) -> dict[s
     made = [(asset, partition, row["created_timestamp"].timestamp()) for asset, row in stamps if row]
     if vector:
         made += [("media_features", partition, made[-1][2]), ("search_index", "", made[-1][2])]
+    dialogue, read_at = dialogue_of(service, video["video_id"], shot_id)
+    if read_at:
+        made += [("dialogue", partition, read_at.timestamp()), ("dialogue_index", "", read_at.timestamp())]
     runs = service.runs(made) if service.runs else []
     since = service.since.of_video(video["video_id"], encoder_id) if is_indexed else None
     return {
@@ -92,6 +96,7 @@ def _provenance(service: Service, shot_id: str, video: dict[str, Any]) -> dict[s
         "frames_used": vector["frames_used"] if vector else None,
         "index_version": index.version if index and is_indexed else None,
         "indexed_at": index.created if index and is_indexed else None,
+        "dialogue": dialogue,
         "feature_views": _feature_views(service, encoder_id, partition),
         "searchable_since": _iso(since) if since else None,
         "runs": runs,

@@ -122,6 +122,13 @@ class PickBody(_Body):
     relevance: Share | None = None
     encoder_id: VersionName | None = None
     index_version: VersionName | None = None
+    matched: list[Literal["visual", "dialogue"]] = Field(
+        default=[], max_length=2, description="`matched` of the hit; one that only dialogue found has no score"
+    )
+    dialogue_version: VersionName | None = None
+    line_ids: list[Annotated[str, Field(max_length=200)]] = Field(
+        default=[], max_length=50, description="`line_id` of the hit's `lines`, which are told with their timecodes"
+    )
 
 
 class ExportBody(_Body):

@@ -13,12 +13,14 @@ import pytest
 
 from ops.core.settings import Settings
 from ops.exports.export import FORMATS
+from ops.index.lines import publish_lines
 from ops.serve.app import create_app
 from ops.serve.work import Lane
 from tests.colours import ColourEncoder, shot
 from tests.films import make_film
-from tests.lakes import video_id
+from tests.lakes import COMPUTED, FILMED, video_id
 from tests.served import client_of, desk_home, listening
+from tests.subtitles import line_row
 from tests.timelines import film_rows
 
 FORGOTTEN = "0123456789abcdef:116"
@@ -95,3 +97,44 @@ def test_a_zip_names_what_is_gone_too(tmp_path: Path) -> None:
     assert told["clips"] == 1
     assert [each["shot_id"] for each in told["missing"]] == [FORGOTTEN, f"{video_id(0)}:7"]
     assert answer.content.startswith(b"PK")
+
+
+def test_a_shot_and_its_exports_tell_where_their_dialogue_came_from(tmp_path: Path) -> None:
+    settings, video, asked = desk_home(tmp_path / "home"), video_id(0), list[Any]()
+    stamps = {"video_id": video, "event_timestamp": FILMED, "created_timestamp": COMPUTED}
+    line = line_row(7, "Where are the bicycles?", show="Red Dawn")
+    told = {name: getattr(line, name) for name in ("line_id", "show", "shot_ids", "text", "language", "source")}
+    told |= {name: getattr(line, name) for name in ("start_frame", "end_frame", "start_s", "end_s")}
+    settings.lake.write("dialogue", video, [stamps | told | {"index": 0}])
+    source = {"path": "/footage/film 0.en.srt", "source": "sidecar", "language": "en", "content_hash": "ab" * 32}
+    source |= {"lines": 1, "reason": None}
+    settings.lake.write("subtitles", video, [stamps | source | {"subtitle_id": "x", "notes": []}])
+    said = {"shot_id": shot(0, 0), "show": "Red Dawn", "index": 0, "lines": 1, "text": line.text, "language": "en"}
+    settings.lake.write("shot_dialogue", video, [stamps | said | {"source": "sidecar", "input_hash": "1"}])
+    version = publish_lines(settings, [line])
+
+    def runs(made: Any) -> list[dict[str, Any]]:
+        asked.extend(made)
+        return [{"asset": "dialogue", "partition": video, "run_id": "r-7", "at": "2026-01-02T12:00:01+00:00"}]
+
+    with client_of(settings, runs=runs) as client:
+        from_ = client.get(f"/api/shots/{shot(0, 0)}").json()["provenance"]
+        assert from_["dialogue"] == {
+            "dialogue_version": version, "read_at": COMPUTED.isoformat(timespec="seconds"), "sources": [source]
+        }  # fmt: skip
+        read_at = COMPUTED.timestamp()
+        assert {("dialogue", video, read_at), ("dialogue_index", "", read_at)} <= set(asked)
+        assert from_["runs"][0]["run_id"] == "r-7"
+        silent = client.get(f"/api/shots/{shot(1, 0)}").json()["provenance"]["dialogue"]
+        assert silent == {"dialogue_version": version, "read_at": None, "sources": []}
+
+        hit = client.post("/api/search", json={"text": '"the bicycles"'}).json()["hits"][0]
+        pick = {name: hit[name] for name in ("shot_id", "score", "matched")} | {"dialogue_version": version}
+        pick["line_ids"] = [each["line_id"] for each in hit["lines"]]
+        for body in ({"picks": [pick]}, {"search": {"text": '"the bicycles"'}}):
+            clip = client.post("/api/export", json={"format": "json", **body}).json()["clips"][0]
+            assert clip["score"] is None and clip["score_is"].startswith("none: found by its lines")
+            assert clip["matched"] == "dialogue" and clip["dialogue_version"] == version
+            assert clip["dialogue"] == '01:00:00:00 - 01:00:01:00 "Where are the bicycles?" (sidecar, en)'
+            edl = client.post("/api/export", json={"format": "edl", **body}).text
+            assert '* NEEDLE DIALOGUE: 01:00:00:00 - 01:00:01:00 "Where are the bicycles?" (sidecar, en)' in edl

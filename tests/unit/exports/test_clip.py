@@ -16,7 +16,7 @@ from ops.exports.clip import TIMELINE_RATES, Film, Pick, clips_of
 from ops.shots.segment import segment_video
 from ops.videos.probe import probe
 from tests.films import make_film
-from tests.lakes import shot_rows, video_id, video_row
+from tests.lakes import FILMED, shot_rows, video_id, video_row
 from tests.timelines import fill_lake, film_rows, frames_of
 
 DROP = [Fraction(30000, 1001), Fraction(60000, 1001)]
@@ -106,6 +106,20 @@ def test_provenance_is_what_the_caller_and_the_lake_know(settings: Settings) -> 
     bare = clips_of(settings, [Pick(shot_id=shot)])[0].facts()
     assert bare["query"] is None
     assert bare["detector"] == "test"
+
+
+def test_the_line_that_was_found_is_told_with_its_time_and_source(settings: Settings) -> None:
+    shot, other, *_ = fill_lake(settings, 1, Fraction(25), start_timecode="10:00:00:00")
+    row = {"video_id": video_id(1), "show": "show", "index": 0, "shot_ids": [shot], "start_s": 4.0, "end_s": 5.0}
+    row |= {"start_frame": 100, "end_frame": 125, "language": "en", "source": "sidecar"}
+    row |= {"event_timestamp": FILMED, "created_timestamp": FILMED}
+    texts = {"one": "Where are\nthe bicycles?", "two": "Nowhere."}
+    settings.lake.write(
+        "dialogue", video_id(1), [row | {"line_id": name, "text": text} for name, text in texts.items()]
+    )
+    found = clips_of(settings, [Pick(shot_id=shot, line_ids=("one", "gone")), Pick(shot_id=other)])
+    assert found[0].facts()["dialogue"] == '10:00:04:00 - 10:00:05:00 "Where are the bicycles?" (sidecar, en)'
+    assert "dialogue" not in found[1].facts()
 
 
 @pytest.mark.parametrize("marks", [(5, 5), (9, 3), (-1, 4), (0, 43_201)])

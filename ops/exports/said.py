@@ -1,0 +1,38 @@
+"""The spoken lines that a clip was found by, as the lake has them, and how they are told in an export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from ops.core.settings import Settings
+from ops.core.types import parse_shot_id
+
+MAX_LINE = 500
+"""Characters of one line that are told."""
+_COLUMNS = ("line_id", "text", "start_frame", "end_frame", "language", "source")
+
+
+def lines_named(settings: Settings, wanted: Iterable[tuple[str, Sequence[str]]]) -> dict[str, Mapping[str, Any]]:
+    """Rows of ``dialogue`` by id, of the line ids that are asked for with the shots they were found in.
+
+    Lines that are not there any more are left out.
+    """
+    names: dict[str, set[str]] = {}
+    for shot_id, line_ids in wanted:
+        if line_ids and (parsed := parse_shot_id(shot_id)):
+            names.setdefault(settings.partition_of(parsed[0]), set()).update(line_ids)
+    return {
+        row["line_id"]: row
+        for partition, own in sorted(names.items())
+        for row in settings.lake.read("dialogue", [partition], _COLUMNS).to_pylist()
+        if row["line_id"] in own
+    }
+
+
+def told_line(line: Mapping[str, Any], timecode: Callable[[int], str]) -> str:
+    """A line as people read it: from when to when by ``timecode``, the words, where they are from."""
+    text = " ".join(line["text"].split())
+    short = text if len(text) <= MAX_LINE else f"{text[: MAX_LINE - 1]}\u2026"
+    origin = ", ".join(filter(None, (line["source"], line["language"])))
+    return f'{timecode(line["start_frame"])} - {timecode(line["end_frame"])} "{short}" ({origin})'
