@@ -54,10 +54,34 @@ export async function keepImage(picture) {
   return (await json("/api/images", { method: "POST", body: form })).image;
 }
 
-/** @param {object} body @returns {Promise<{file: Blob, name: string}>} the exported file */
-export async function exportFile(body) {
-  const response = await call("/api/export", jsonBody(body));
-  return { file: await response.blob(), name: fileName(response.headers.get("content-disposition")) };
+/**
+ * @typedef {object} ExportReport what is in an exported file, and what is not
+ * @property {number} clips
+ * @property {{shot_id: string, path: string, reason: string}[]} missing  the first few of them
+ * @property {number} missing_count
+ * @property {string[]} warnings
+ */
+/**
+ * @param {object} body @param {AbortSignal} [signal]
+ * @returns {Promise<{file: Blob, name: string, report: ExportReport|null}>} the exported file, and what the service says of it
+ */
+export async function exportFile(body, signal) {
+  const response = await call("/api/export", jsonBody(body, signal));
+  const { headers } = response;
+  try {
+    return { file: await response.blob(), name: fileName(headers.get("content-disposition")), report: reportOf(headers.get("needle-export")) };
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0, "The file did not arrive", "The connection broke before the whole file was here. Try again.");
+  }
+}
+
+function reportOf(header) {
+  try {
+    return { missing: [], missing_count: 0, warnings: [], ...JSON.parse(header) };
+  } catch {
+    return null;
+  }
 }
 
 let signedIn = 0; // how often: a call refused with what it was sent before is not asked about again

@@ -1,6 +1,8 @@
-// Taking the selection, or what a search found, into an editing system.
+// Taking the selection, or what a search found, into an editing system; what handles do there, and what came of it.
 import { bodyOf, describe } from "./address.js";
 import { exportFile, search } from "./api.js";
+import { counted } from "./dom.js";
+import { whyMissing } from "./refused.js";
 import { originOf } from "./selection.js";
 
 export const FORMATS = [
@@ -8,29 +10,69 @@ export const FORMATS = [
   ["zip", "Clips at full resolution (zip)"], ["sheet", "Contact sheet"], ["csv", "CSV"], ["json", "JSON"],
 ];
 export const MOST_HITS = 500;
+export const MOST_HANDLES = 1000; // as many as POST /api/export takes
 
-/** @param {import("./selection.js").Selection} selection */
-export async function exportSelection(selection) {
+const IN_TIMELINES = "Timelines keep in and out as marked. To trim, the whole film lies behind each clip; only a zip has handles cut.";
+const HANDLES = {
+  zip: "Each clip is cut longer by these frames, up to the film's ends.",
+  edl: "EDL events keep in and out as marked; handles stand in a comment. Only a zip has handles cut.",
+  sheet: "A contact sheet has no handles.",
+  csv: "Listed beside in and out, which stay as marked.",
+  json: "Listed beside in and out, which stay as marked.",
+};
+
+/** What handles do in a format. @param {string} format */
+export const handlesIn = (format) => HANDLES[format] ?? IN_TIMELINES;
+
+/** @param {string} text as typed @returns {number} frames, 0 to MOST_HANDLES */
+export function handlesOf(text) {
+  return Math.min(Math.max(Math.trunc(Number(text)) || 0, 0), MOST_HANDLES);
+}
+
+/** Marks with their handles, within the film. @param {{in_frame: number, out_frame: number}} marks @param {number|null} [frames] of the film */
+export function withHandles({ in_frame, out_frame }, handles, frames = null) {
+  return { head: Math.max(in_frame - handles, 0), tail: Math.min(out_frame + handles, Math.max(frames ?? Infinity, out_frame)) };
+}
+
+/** @param {import("./selection.js").Selection} selection @param {AbortSignal} signal */
+export function exportSelection(selection, signal) {
   const { picks, format, handles, title } = selection;
-  await download({
+  return download({
     format, handles, title: title.trim() || "Needle selection",
     picks: picks.map(({ hit, in_frame, out_frame, origin }) => pickOf(hit.shot_id, in_frame, out_frame, origin)),
-  });
+  }, signal);
 }
 
 /** The hits that the page shows, or would show after scrolling on, up to 500, in the order of their rank. */
-export async function exportResults(page) {
+export async function exportResults(page, signal) {
   const { format, handles } = page.selection;
   const whole = page.isWhole();
-  const answer = whole ? page.answer : await search(bodyOf(page.query, null, MOST_HITS));
+  const answer = whole ? page.answer : await search(bodyOf(page.query, null, MOST_HITS), signal);
   const hits = whole ? page.grid.results() : answer.hits.filter((hit) => page.grid.isShown(hit));
-  await download({
+  return download({
     format, handles, title: describe(page.query).slice(0, 120) || "Needle search",
     picks: hits.slice(0, MOST_HITS).map((hit) => {
       const { start_frame, end_frame } = hit.match ?? hit;
       return pickOf(hit.shot_id, start_frame, end_frame, originOf(answer, hit));
     }),
-  });
+  }, signal);
+}
+
+/**
+ * What came of an export, in words.
+ * @param {import("./api.js").ExportReport|null} report @param {(shotId: string) => string} nameOf a shot, "" where it is not known
+ * @returns {{text: string, bad: boolean, more: string[]}} `more`: what is missing and why, and what to know
+ */
+export function toldOf(report, nameOf) {
+  if (!report) return { text: "Exported.", bad: false, more: [] };
+  const { clips, missing, missing_count: lost, warnings } = report;
+  const text = lost ? `Exported ${clips} of ${counted(clips + lost, "shot")}. Missing:` : `Exported ${counted(clips, "shot")}.`;
+  const unsaid = lost - missing.length;
+  return { text, bad: lost > 0, more: [...missing.map((one) => named(one, nameOf)), ...(unsaid > 0 ? [`and ${unsaid} more`] : []), ...warnings] };
+}
+
+function named(missing, nameOf) {
+  return `${nameOf(missing.shot_id) || missing.path.split("/").at(-1) || missing.shot_id}: ${whyMissing(missing)}`;
 }
 
 /** A pick of POST /api/export. @param {import("./selection.js").Origin|null} origin */
@@ -39,8 +81,8 @@ function pickOf(shot_id, in_frame, out_frame, origin) {
   return { shot_id, in_frame, out_frame, query, score, relevance, encoder_id, index_version };
 }
 
-async function download(body) {
-  const { file, name } = await exportFile(body);
+async function download(body, signal) {
+  const { file, name, report } = await exportFile(body, signal);
   const address = URL.createObjectURL(file);
   const link = document.createElement("a");
   link.href = address;
@@ -49,4 +91,5 @@ async function download(body) {
   link.click();
   link.remove();
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  return report;
 }

@@ -6,7 +6,7 @@ const MOST = 2000;
 
 /**
  * @typedef {object} Pick
- * @property {object} hit         the shot as it was found: ids, frames, rate, timecode, poster, proxy
+ * @property {object} hit         the shot as it was found: ids, frames, rate, timecode, poster, proxy; film_frames where known
  * @property {number} in_frame    first source frame
  * @property {number} out_frame   source frame after the last
  * @property {Origin|null} origin what found it; null where nobody searched for it
@@ -21,7 +21,7 @@ const MOST = 2000;
  */
 
 const KEPT = ["shot_id", "video_id", "show", "title", "start_frame", "end_frame", "fps", "start_s", "end_s",
-  "start_timecode", "poster", "proxy"];
+  "start_timecode", "poster", "proxy", "film_frames"];
 
 /** Where a hit of an answer comes from. @param {object} answer @param {object} hit @returns {Origin} */
 export function originOf(answer, hit) {
@@ -87,6 +87,18 @@ export class Selection extends EventTarget {
 
   clear() {
     this.picks = [];
+    this.changed();
+  }
+
+  /** Take back a clearing; what was added since comes after. @param {Pick[]} picks */
+  restore(picks) {
+    this.picks = [...picks, ...this.picks.filter((pick) => !picks.some((one) => one.hit.shot_id === pick.hit.shot_id))];
+    this.changed();
+  }
+
+  /** Remember how long a film is. @param {string} videoId @param {number} frames */
+  learn(videoId, frames) {
+    for (const { hit } of this.picks) if (hit.video_id === videoId) hit.film_frames = frames;
     this.changed();
   }
 

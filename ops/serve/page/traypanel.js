@@ -1,7 +1,8 @@
 // The tray: the selected shots in the editor's order, their ins and outs, how long it all is, and the way out.
-import { Problem } from "./api.js";
-import { counted, el, icon, iconButton, lengthOf } from "./dom.js";
-import { exportResults, exportSelection, FORMATS, MOST_HITS } from "./exporting.js";
+import { Problem, shot as readShot } from "./api.js";
+import { counted, el, iconButton, lengthOf } from "./dom.js";
+import { exportResults, exportSelection, FORMATS, handlesIn, handlesOf, MOST_HANDLES, MOST_HITS, toldOf } from "./exporting.js";
+import { outside, refusedPick, whyMissing } from "./refused.js";
 import { frameIn, rateOf, timecodeIn } from "./timecode.js";
 
 export class TrayPanel {
@@ -9,6 +10,8 @@ export class TrayPanel {
   constructor(page) {
     this.page = page;
     this.selection = page.selection;
+    /** why shots are not in the last export, by shot id @type {Map<string, string>} */
+    this.refused = new Map();
     this.button = document.getElementById("tray-button");
     this.panel = document.getElementById("tray");
     this.build();
@@ -26,15 +29,19 @@ export class TrayPanel {
     this.list = el("ol", { class: "picks" });
     this.empty = el("p", { class: "muted tray-empty" }, "Nothing selected yet. Press ", el("kbd", {}, "x"),
       " on a shot, or its tick. The order here is the order in the timeline.");
-    this.told = el("p", { class: "told", role: "status" });
+    this.told = el("div", { class: "told", role: "status" });
+    this.undo = el("div", { class: "row" });
     this.format = el("select", { id: "export-format", onchange: () => this.selection.set({ format: this.format.value }) },
       ...FORMATS.map(([value, name]) => el("option", { value }, name)));
     this.title = el("input", { type: "text", id: "export-title", maxlength: 120, onchange: () => this.selection.set({ title: this.title.value }) });
-    this.handles = el("input", { type: "number", id: "export-handles", min: 0, max: 500,
-      onchange: () => this.selection.set({ handles: Math.min(Math.max(Math.trunc(Number(this.handles.value)) || 0, 0), 500) }) });
-    this.send = el("button", { type: "button", class: "primary", onclick: () => this.export(() => exportSelection(this.selection)) }, "Export");
-    this.whole = el("button", { type: "button", class: "quiet", onclick: () => this.export(() => exportResults(this.page)) });
-    this.clear = el("button", { type: "button", class: "quiet", onclick: () => this.selection.clear() }, "Clear");
+    this.handles = el("input", { type: "number", id: "export-handles", min: 0, max: MOST_HANDLES, "aria-describedby": "handles-note",
+      onchange: () => this.selection.set({ handles: handlesOf(this.handles.value) }) });
+    this.handlesNote = el("p", { class: "muted handles-note", id: "handles-note" });
+    this.send = el("button", { type: "button", class: "primary", onclick: () => this.export((signal) => exportSelection(this.selection, signal)) }, "Export");
+    this.takeOut = el("button", { type: "button", onclick: () => this.removeRefused() });
+    this.whole = el("button", { type: "button", class: "quiet", onclick: () => this.export((signal) => exportResults(this.page, signal)) });
+    this.cancel = el("button", { type: "button", hidden: true, onclick: () => this.stop.abort() }, "Cancel");
+    this.clear = el("button", { type: "button", class: "quiet", onclick: () => this.clearAll() }, "Clear");
     this.panel.append(
       el("header", {}, el("h2", { class: "grow" }, "Tray"), this.clear, iconButton("close", "Close the tray", { key: "t", onclick: () => this.toggle(false) })),
       this.empty, this.list,
@@ -43,7 +50,8 @@ export class TrayPanel {
           el("label", { for: "export-title" }, "Title"), this.title,
           el("label", { for: "export-format" }, "Format"), this.format,
           el("label", { for: "export-handles" }, "Handles"), el("span", { class: "row" }, this.handles, el("span", { class: "muted" }, "frames each side"))),
-        el("div", { class: "row" }, this.send, this.whole), this.told));
+        this.handlesNote,
+        el("div", { class: "row acts" }, this.send, this.cancel, this.takeOut, this.whole), this.told, this.undo));
   }
 
   /** @param {boolean} [open] */
@@ -64,23 +72,27 @@ export class TrayPanel {
     if (focus && control) this.list.querySelector(`[data-shot="${CSS.escape(focus)}"] [data-control=${control}]`)?.focus();
     const seconds = picks.reduce((sum, pick) => sum + secondsOfPick(pick), 0);
     const { handles } = this.selection;
-    this.summary.textContent = picks.length ? `${counted(picks.length, "shot")}, ${exactLength(picks, seconds)}${handles ? `, handles of ${handles} frames` : ""}` : "";
+    this.summary.textContent = picks.length ? `${counted(picks.length, "shot")}, ${exactLength(picks, seconds)}` : "";
     this.button.querySelector(".count").textContent = picks.length ? String(picks.length) : "";
     this.button.setAttribute("aria-label", picks.length ? `Tray, ${counted(picks.length, "shot")}, ${lengthOf(seconds)}` : "Tray");
     this.empty.hidden = picks.length > 0;
     this.clear.hidden = !picks.length;
-    this.send.disabled = !picks.length || this.busy;
+    this.send.disabled = !picks.length || Boolean(this.busy);
+    this.cancel.hidden = !this.busy;
+    const { length } = this.refusedPicks();
+    this.takeOut.hidden = Boolean(this.busy) || !length;
+    this.takeOut.textContent = length === 1 ? "Take out the one marked" : `Take out the ${length} marked`;
     this.format.value = this.selection.format;
     if (!this.format.value) this.format.value = "edl";
     this.title.value = this.selection.title;
     this.handles.value = String(handles);
+    this.handlesNote.textContent = handles ? handlesIn(this.format.value) : "";
     this.showWhole();
   }
 
   showWhole() {
     const { shown } = this.page.answer ? this.page.grid.counts() : { shown: 0 };
-    this.whole.hidden = !shown;
-    this.whole.disabled = Boolean(this.busy);
+    this.whole.hidden = !shown || Boolean(this.busy);
     const isAll = shown <= MOST_HITS && this.page.answer && this.page.isWhole();
     this.whole.textContent = isAll ? `Export the ${counted(shown, "result")}` : `Export up to ${MOST_HITS} results`;
   }
@@ -91,12 +103,14 @@ export class TrayPanel {
     const grip = iconButton("grip", `Move ${name}, number ${at + 1}`, { class: "icon-button grip", "data-control": "grip",
       title: "Drag, or arrow keys", onkeydown: (event) => this.gripKey(event, hit.shot_id) });
     grip.addEventListener("pointerdown", (event) => this.drag(event, hit.shot_id));
-    const item = el("li", { class: "pick", "data-shot": hit.shot_id }, grip,
+    const why = this.refused.get(hit.shot_id);
+    const item = el("li", { class: why ? "pick refused" : "pick", "data-shot": hit.shot_id }, grip,
       el("button", { type: "button", class: "pick-picture", "aria-label": `Open ${name}`, onclick: () => this.page.openShot({ ...hit }) },
         el("img", { src: hit.poster, alt: "", width: 96, height: 54, loading: "lazy" })),
       el("div", { class: "pick-facts" }, el("span", { class: "title" }, hit.show),
         el("div", { class: "pick-marks" }, this.mark(pick, "in"), "–", this.mark(pick, "out")),
-        el("span", { class: "muted" }, `${lengthOf(secondsOfPick(pick))} · ${pick.out_frame - pick.in_frame} f`)),
+        el("span", { class: "muted" }, `${lengthOf(secondsOfPick(pick))} · ${pick.out_frame - pick.in_frame} f`),
+        why && el("span", { class: "wrong" }, why)),
       iconButton("close", `Take out ${name}`, { "data-control": "remove", onclick: () => this.selection.remove(hit.shot_id) }));
     return item;
   }
@@ -107,20 +121,30 @@ export class TrayPanel {
     const shown = which === "in" ? pick.in_frame : pick.out_frame - 1;
     const field = el("input", { type: "text", class: "timecode", value: timecodeIn(hit, shown), "aria-label": which === "in" ? "In" : "Out",
       "data-control": which, spellcheck: "false", disabled: !hit.start_timecode });
-    field.addEventListener("change", () => {
+    field.addEventListener("change", async () => {
       try {
         const frame = frameIn(hit, field.value.trim());
         const marks = which === "in" ? [frame, pick.out_frame] : [pick.in_frame, frame + 1];
-        if (marks[0] < 0 || marks[0] >= marks[1]) throw new RangeError("In must come before out.");
-        this.told.textContent = "";
+        const wrong = outside(hit, ...marks, await this.filmFrames(hit, marks[1]));
+        if (wrong) throw new RangeError(wrong);
+        this.tell("");
+        this.refused.delete(hit.shot_id);
         this.selection.put(hit, pick.origin, ...marks);
       } catch (error) {
-        if (!(error instanceof RangeError)) throw error;
+        if (!(error instanceof RangeError || error instanceof Problem)) throw error;
         this.tell(error.message, true);
         field.value = timecodeIn(hit, shown);
       }
     });
     return field;
+  }
+
+  /** How long a shot's film is; asked for only where a frame lies behind the shot. @param {object} hit @param {number} frame */
+  async filmFrames(hit, frame) {
+    if (frame <= hit.end_frame || hit.film_frames) return hit.film_frames ?? null;
+    const { video } = await readShot(hit.shot_id);
+    this.selection.learn(hit.video_id, video.frames);
+    return video.frames;
   }
 
   gripKey(event, shotId) {
@@ -161,24 +185,76 @@ export class TrayPanel {
     grip.addEventListener("lostpointercapture", drop, { once: true });
   }
 
+  refusedPicks() {
+    return this.selection.picks.filter((pick) => this.refused.has(pick.hit.shot_id));
+  }
+
+  removeRefused() {
+    const picks = this.refusedPicks();
+    this.refused.clear();
+    for (const { hit } of picks) this.selection.remove(hit.shot_id);
+    this.tell(`Took out ${counted(picks.length, "shot")}.`);
+    (this.list.querySelector(".grip") ?? this.format).focus();
+  }
+
+  nameOf(shotId) {
+    const hit = this.selection.find(shotId)?.hit;
+    return hit ? `${hit.show}, ${hit.start_timecode}` : "";
+  }
+
+  /** @param {(signal: AbortSignal) => Promise<any>} make gives what the service says of the file */
   async export(make) {
+    if (this.busy) return;
+    const focused = this.panel.contains(document.activeElement);
+    this.stop = new AbortController();
     this.busy = true;
+    this.refused.clear();
     this.tell("Exporting…");
     this.draw();
+    if (focused) this.cancel.focus();
     try {
-      await make();
-      this.tell("Exported.");
+      const report = await make(this.stop.signal);
+      for (const one of report?.missing ?? []) this.refused.set(one.shot_id, whyMissing(one));
+      const { text, bad, more } = toldOf(report, (shotId) => this.nameOf(shotId));
+      this.tell(text, bad, more);
     } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      this.tell(error.message, true);
+      this.failed(error);
     } finally {
+      const cancelling = document.activeElement === this.cancel;
       this.busy = false;
       this.draw();
+      if (cancelling) (this.send.disabled ? this.format : this.send).focus();
     }
   }
 
-  tell(text, bad = false) {
-    this.told.textContent = text;
+  /** Nothing was exported. */
+  failed(error) {
+    if (error.name === "AbortError") return this.tell("Export cancelled.");
+    if (!(error instanceof Problem)) throw error;
+    const pick = refusedPick(this.selection.picks, error.message);
+    if (!pick) return this.tell(error.message, true);
+    const shotId = pick.hit.shot_id;
+    this.refused.set(shotId, whyMissing({ shot_id: shotId, path: "", reason: error.message }));
+    return this.tell("Nothing was exported.", true, [`${this.nameOf(shotId)}: ${this.refused.get(shotId)}`]);
+  }
+
+  clearAll() {
+    const { picks } = this.selection;
+    this.refused.clear();
+    this.selection.clear();
+    this.tell("The tray is empty.");
+    this.undo.replaceChildren(el("button", { type: "button", onclick: () => {
+      this.tell("");
+      this.selection.restore(picks);
+      (this.list.querySelector(".grip") ?? this.format).focus();
+    } }, `Bring back ${counted(picks.length, "shot")}`));
+    this.undo.firstChild.focus();
+  }
+
+  /** @param {string} text @param {boolean} bad @param {string[]} more said below it, point by point */
+  tell(text, bad = false, more = []) {
+    this.undo.replaceChildren();
+    this.told.replaceChildren(...(text ? [text] : []), ...(more.length ? [el("ul", {}, ...more.map((one) => el("li", {}, one)))] : []));
     this.told.classList.toggle("wrong", bad);
   }
 }

@@ -1,0 +1,151 @@
+"""What an export tells: what is missing, which shot is refused, that it can be stopped, what handles do."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from tests.browser.conftest import Desk, OpenDesk, Served
+from tests.browser.test_page_tray import filled, order
+
+TOLD = "#tray .told"
+
+
+def told(desk: Desk) -> str:
+    return desk.page.inner_text(TOLD)
+
+
+def picks(desk: Desk) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = desk.page.evaluate("JSON.parse(localStorage.getItem('needle.tray')).picks")
+    return found
+
+
+def with_picks(desk: Desk, change: str) -> None:
+    """Change what the browser keeps of the tray, as time does, and open the page again."""
+    desk.page.evaluate(
+        "() => { const kept = JSON.parse(localStorage.getItem('needle.tray'));"
+        f" (picks => {{ {change} }})(kept.picks); localStorage.setItem('needle.tray', JSON.stringify(kept)) }}"
+    )
+    desk.page.reload()
+    desk.page.wait_for_selector("body.ready")
+    desk.keys("t")
+
+
+def test_a_clip_that_could_not_be_cut_is_told_with_its_reason(desk: Desk, served: Served, tmp_path: Path) -> None:
+    for show in ("Drop", "A Series"):
+        desk.search(fold="0", show=show)
+        desk.cards().first.locator(".open").focus()
+        desk.keys("x")
+    desk.keys("t")
+    source = served.films["drop"].path
+    away = source.with_name("moved away")
+    source.rename(away)
+    try:
+        desk.page.select_option("#export-format", "zip")
+        with desk.page.expect_download() as download:
+            desk.page.get_by_role("button", name="Export", exact=True).click()
+        download.value.save_as(tmp_path / "clips.zip")
+        desk.page.wait_for_selector(f"{TOLD}.wrong")
+        assert "Exported 1 of 2 shots" in told(desk) and "Drop.mov" in told(desk)
+        with zipfile.ZipFile(tmp_path / "clips.zip") as archive:
+            assert len([name for name in archive.namelist() if name.endswith(".mov")]) == 1
+        desk.page.select_option("#export-format", "otio")
+        with desk.page.expect_download():
+            desk.page.get_by_role("button", name="Export", exact=True).click()
+        desk.until(f"document.querySelector('{TOLD}').textContent.includes('is not there any more')")
+        assert told(desk).startswith("Exported 2 shots.")
+    finally:
+        away.rename(source)
+
+
+def test_shots_that_cannot_be_exported_are_marked_and_the_rest_is(desk: Desk, tmp_path: Path) -> None:
+    ids = filled(desk, 4)
+    with_picks(
+        desk,
+        "picks[0].hit.shot_id = '0000000000000000:0'; picks[2].hit.shot_id = '0000000000000000:1';"
+        " picks[3].out_frame = 450097;",
+    )
+    desk.page.select_option("#export-format", "json")
+    with desk.page.expect_download() as download:
+        desk.page.get_by_role("button", name="Export", exact=True).click()
+    download.value.save_as(tmp_path / "rest.json")
+    assert [clip["shot_id"] for clip in json.loads((tmp_path / "rest.json").read_text())["clips"]] == [ids[1]]
+    desk.page.wait_for_selector(".pick.refused")
+    refused = desk.page.locator(".pick.refused")
+    assert refused.evaluate_all("all => all.map(one => one.dataset.shot)") == [
+        "0000000000000000:0", "0000000000000000:1", ids[3],
+    ]  # fmt: skip
+    assert "forgotten" in refused.first.inner_text() and "within 0 to 1400" in refused.last.inner_text()
+    assert told(desk).startswith("Exported 1 of 4 shots. Missing:")
+    assert told(desk).count("Many, 00:00:") == 3
+    desk.page.get_by_role("button", name="Take out the 3 marked").click()
+    assert order(desk) == [ids[1]]
+
+
+def test_a_refusal_of_the_whole_names_the_shot_as_the_tray_does(open_desk: OpenDesk, served: Served) -> None:
+    desk = open_desk(served.url, may_fail=True)
+    filled(desk, 1)
+    with_picks(desk, "picks[0].hit.shot_id = '0000000000000000:0'")
+    desk.page.get_by_role("button", name="Export", exact=True).click()
+    desk.page.wait_for_selector(".pick.refused")
+    assert told(desk).startswith("Nothing was exported.") and "Many, 00:00:" in told(desk)
+
+
+def test_marks_typed_behind_the_films_end_are_refused_at_once(desk: Desk) -> None:
+    filled(desk, 1)
+    before = picks(desk)[0]
+    field = desk.page.locator("#tray").get_by_label("Out", exact=True)
+    last = field.input_value()
+    field.fill("05:00:00:00")
+    field.press("Tab")
+    desk.page.wait_for_selector(f"{TOLD}.wrong")
+    assert told(desk) == "The film ends at 00:00:58:07."  # frame 1399 at 24 a second
+    assert field.input_value() == last
+    assert picks(desk)[0]["out_frame"] == before["out_frame"]
+    assert picks(desk)[0]["hit"]["film_frames"] == 1400
+
+
+def test_an_export_is_stopped_and_none_waits_behind_it(desk: Desk) -> None:
+    filled(desk, 2)
+    held: list[Any] = []
+    desk.page.route("**/api/export", lambda route: held.append(route))
+    export = desk.page.get_by_role("button", name="Export", exact=True)
+    export.focus()
+    desk.keys("Enter")
+    cancel = desk.page.get_by_role("button", name="Cancel")
+    cancel.wait_for()
+    assert export.is_disabled() and desk.page.get_by_role("button", name="Export the").count() == 0
+    assert desk.page.evaluate("document.activeElement.textContent") == "Cancel"
+    with desk.page.expect_event("requestfailed", lambda request: "/api/export" in request.url):
+        desk.keys("Enter")
+    desk.until(f"document.querySelector('{TOLD}').textContent === 'Export cancelled.'")
+    assert export.is_enabled() and cancel.is_hidden()
+    assert desk.page.evaluate("document.activeElement.textContent") == "Export"
+    assert len(held) == 1
+    held[0].abort()  # Playwright waits for a word of each call it held back
+
+
+def test_clearing_the_tray_can_be_taken_back(desk: Desk) -> None:
+    ids = filled(desk)
+    kept = picks(desk)
+    desk.page.locator("#tray").get_by_role("button", name="Clear").click()
+    assert order(desk) == []
+    desk.page.get_by_role("button", name="Bring back 3 shots").click()
+    assert order(desk) == ids and picks(desk) == kept
+    assert told(desk) == ""
+
+
+def test_what_handles_do_is_said_for_the_format(desk: Desk) -> None:
+    filled(desk, 1)
+    note = desk.page.locator("#handles-note")
+    assert note.inner_text() == ""
+    desk.page.fill("#export-handles", "5000")
+    desk.page.locator("#export-handles").blur()
+    assert desk.page.input_value("#export-handles") == "1000"  # what the service takes
+    for kind in ("edl", "fcpxml", "xmeml", "otio"):
+        desk.page.select_option("#export-format", kind)
+        assert "Only a zip" in note.inner_text() or "only a zip" in note.inner_text()
+    desk.page.select_option("#export-format", "zip")
+    assert "cut longer" in note.inner_text()
