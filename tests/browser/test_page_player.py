@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ops.core.time import timecode_of
-from tests.browser.conftest import Desk, OpenDesk, Served, serving
+from tests.browser.conftest import HOSTILE, Desk, OpenDesk, Served, serving
 from tests.films import make_film, read_barcode
 from tests.pipeline.conftest import Home
 
@@ -131,6 +131,16 @@ def test_marks_are_half_open_and_go_into_the_tray(desk: Desk) -> None:
     assert "with handles" in dialog.locator(".span").inner_text()
 
 
+def test_handles_are_counted_within_the_film(desk: Desk) -> None:
+    of_film(desk, "A Series")
+    first = min(range(3), key=lambda at: int(desk.shot_ids()[at].split(":")[1]))
+    dialog = desk.player(first)
+    dialog.locator("#player-handles").fill("500")
+    dialog.locator("#player-handles").blur()
+    assert "170 f" in dialog.locator(".span").inner_text()  # all there is of the film, not 60 + 2 * 500
+    assert dialog.locator(".bar-shot").evaluate("part => part.style.left") == "0%"
+
+
 def test_previous_and_next_shot_and_result(desk: Desk, served: Served) -> None:
     of_film(desk, "A Series")
     shots = served.films["series"].shots
@@ -163,6 +173,88 @@ def test_a_link_to_a_shot_opens_it_and_back_closes_it(desk: Desk) -> None:
     dialog.wait_for(state="detached")
     assert "shot=" not in desk.page.url
     assert desk.cards().count() > 0
+
+
+def test_a_link_to_a_shot_that_is_gone_says_so_and_arms_nothing(open_desk: OpenDesk, served: Served) -> None:
+    desk = open_desk(served.url, may_fail=True)
+    desk.open("/?shot=0123456789abcdef:3")
+    dialog = desk.page.locator("dialog.player.no-shot[open]")
+    dialog.wait_for()
+    assert "not in the catalogue any more" in dialog.inner_text()
+    assert dialog.locator("button:visible").evaluate_all("all => all.map(one => one.ariaLabel)") == ["Close"]
+    desk.keys("i", "o", "c", "m", "n", "x", " ", "ArrowRight", "[", "Escape")
+    dialog.wait_for(state="detached")
+    assert "shot=" not in desk.page.url
+
+
+def test_a_shot_that_is_gone_leaves_nothing_of_the_one_before(open_desk: OpenDesk, served: Served) -> None:
+    desk = of_film(open_desk(served.url, may_fail=True), "A Series")
+    dialog = desk.player()
+    desk.page.evaluate(
+        "history.pushState({ player: true }, '', '/?shot=0123456789abcdef:3');"
+        " dispatchEvent(new PopStateEvent('popstate'))"
+    )
+    desk.page.locator("dialog.player.no-shot[open]").wait_for()
+    assert desk.page.evaluate(f"document.querySelector('{VIDEO}').hasAttribute('src')") is False
+    assert dialog.locator(".details, .now:visible").count() == 0
+    desk.keys("x")
+    assert desk.page.evaluate("JSON.parse(localStorage.getItem('needle.tray') ?? '{}').picks ?? []") == []
+    desk.page.go_back()
+    dialog.locator(".details").wait_for()
+    desk.keys("x")
+    assert desk.page.evaluate("JSON.parse(localStorage.getItem('needle.tray')).picks.length") == 1
+
+
+def test_sound_is_switched_turned_down_and_stays_so(desk: Desk) -> None:
+    of_film(desk, HOSTILE.replace("/", ""))
+    dialog = desk.player()
+    state = f"(({{ muted, volume }}) => [muted, volume])(document.querySelector('{VIDEO}'))"
+    assert desk.page.evaluate(state) == [False, 1]
+    desk.keys("-", "-", "v")
+    assert desk.page.evaluate(state) == [True, 0.8]
+    assert dialog.get_by_role("button", name="Sound on").is_enabled()
+    dialog.get_by_label("Volume").fill("50")
+    assert desk.page.evaluate(state) == [False, 0.5]
+    desk.page.reload()
+    desk.page.locator("dialog.player[open] .details").wait_for()
+    assert desk.page.evaluate(state) == [False, 0.5]
+    desk.keys("Escape")
+    of_film(desk, "A Series").player()
+    assert dialog.get_by_role("button", name="This film has no sound").is_disabled()
+
+
+def test_the_picture_takes_the_whole_screen(desk: Desk) -> None:
+    of_film(desk, "A Series")
+    dialog = desk.player()
+    first = frame_number(dialog)
+    desk.keys("f")
+    desk.until("document.fullscreenElement?.matches('.player-main')")
+    desk.keys("ArrowRight")
+    assert frame_number(dialog) == first + 1
+    desk.keys("f")
+    desk.until("document.fullscreenElement === null")
+    dialog.get_by_role("button", name="Full screen").click()
+    desk.until("document.fullscreenElement !== null")
+    dialog.evaluate("dialog => { dialog.dispatchEvent(new Event('cancel', { cancelable: true })) }")  # as Esc does
+    desk.until("document.fullscreenElement === null")
+    assert dialog.is_visible()
+
+
+def test_names_are_not_broken_in_mid_word(desk: Desk) -> None:
+    of_film(desk, "A Series")
+    dialog = desk.player()
+    told = dialog.locator(".details dt").evaluate_all(
+        """all => all.filter(one => {
+            const text = one.firstChild;
+            return text.splitText ? [...one.childNodes].filter(part => part.nodeType === 3).some(part => {
+                const range = document.createRange();
+                range.selectNodeContents(part);
+                return !part.data.includes(' ') && range.getClientRects().length > 1;
+            }) : false;
+        }).map(one => one.textContent)"""
+    )
+    assert told == []
+    assert "shot_embeddings" in dialog.locator(".details").inner_text()
 
 
 def test_where_this_came_from(desk: Desk, served: Served) -> None:

@@ -53,23 +53,27 @@ function runs(all) {
 
 function coverage(catalogue, chosen) {
   const rows = (catalogue?.shows ?? []).filter((one) => chosen.includes(one.show));
-  return rows.length > 0 && group("Coverage", rows.map((one) => [one.show, [
+  return rows.length > 0 && group("Coverage", rows.map((one) => [one.show, el("span", {}, [
     `${counted(one.ready ?? one.videos, "video")} searchable`, lengthOf(one.footage_s ?? 0),
     one.pending ? `${one.pending} still being processed` : "nothing waiting",
     one.set_aside ? `${one.set_aside} set aside` : "",
-    one.searchable_since ? `since ${stamp(one.searchable_since)}` : "",
-  ].filter(Boolean).join(" · ")]));
+    one.searchable_since ? "since " : "",
+  ].filter(Boolean).join(" · "), when(one.searchable_since))]));
 }
 
 function group(title, rows) {
   const filled = rows.filter(([, value]) => value !== undefined && value !== null && value !== "" && value !== 0);
   return filled.length > 0 && el("section", {}, el("h3", {}, title),
-    el("dl", {}, ...filled.flatMap(([name, value]) => [el("dt", {}, name),
-      el("dd", {}, value instanceof Node ? value : String(value))])));
+    el("dl", {}, ...filled.flatMap(([name, value]) => [el("dt", {}, ...breakable(name)),
+      el("dd", {}, ...(value instanceof Node ? [value] : breakable(String(value))))])));
 }
 
-const code = (text, title = text) => text && el("code", { title }, text);
-const path = (text) => text && el("span", { class: "path" }, text);
+/** Text whose words go into the next line whole; one longer than a line goes on there after a `_` or `/`. @param {string} text */
+const breakable = (text) => String(text).split(/(\s+)/).map((word) => (/[_/]./.test(word) ? el("span", { class: "word" },
+  ...word.split(/(?<=[_/])/).flatMap((part) => [part, el("wbr")]).slice(0, -1)) : word));
+
+const code = (text, title = text) => text && el("code", { title }, ...breakable(text));
+const path = (text) => text && el("span", { class: "path" }, ...breakable(text));
 
 /** "2026-11-22 16:42" in the person's own time zone. @param {string} time with its zone */
 export function stamp(time) {

@@ -7,6 +7,7 @@ const TOLD = [
     ["m", "more like this"], ["n", "less like this"], ["s", "only this show"], ["f", "unfold similar shots"], ["Home End", "first, last"]]],
   ["In the player", [["Space", "play, pause"], ["j k l", "backwards, stop, forwards; again for faster"], ["← →", "one frame; with Shift ten"],
     ["Home End", "first, last frame"], ["i o", "mark in, out"], ["Shift i o", "go to in, out"], ["c", "whole shot"],
+    ["m n", "more, less like this"], ["v", "sound on, off"], ["- +", "quieter, louder"], ["f", "full screen"],
     ["x", "into the tray with its marks"], ["[ ]", "previous, next shot of the film"], ["↑ ↓", "previous, next result"]]],
   ["While labelling", [["y n", "yes, no"], ["s", "skip, among the feeds"], ["u", "undo"], ["b", "next shots"]]],
   ["In the tray", [["↑ ↓", "on the handle: move the shot"], ["Delete", "on the handle: take it out"]]],

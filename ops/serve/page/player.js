@@ -2,7 +2,10 @@
 import { Problem, shot as readShot } from "./api.js";
 import { details } from "./details.js";
 import { calm, el, icon, iconButton, isTyping, lengthOf, ownTitle } from "./dom.js";
+import { handlesIn, handlesOf, MOST_HANDLES, withHandles } from "./exporting.js";
+import { GONE } from "./refused.js";
 import { Shuttle } from "./shuttle.js";
+import { fullScreenButton, Sound, toggleFullScreen } from "./stage.js";
 import { rateOf, timecodeIn } from "./timecode.js";
 import { Timeline } from "./timeline.js";
 
@@ -38,25 +41,33 @@ export class Player {
     this.span = el("div", { class: "span" });
     this.lines = el("div", { class: "player-lines" });
     this.from = el("div", {});
-    this.handles = el("input", { type: "number", id: "player-handles", min: 0, max: 500, step: 1,
-      onchange: () => this.page.selection.set({ handles: Math.min(Math.max(Math.trunc(Number(this.handles.value)) || 0, 0), 500) }) });
+    this.handles = el("input", { type: "number", id: "player-handles", min: 0, max: MOST_HANDLES, step: 1,
+      onchange: () => this.page.selection.set({ handles: handlesOf(this.handles.value) }) });
     this.take = el("button", { type: "button", class: "primary", title: "x", onclick: () => this.putIntoTray() });
     this.extra = el("div", { class: "keys-group", hidden: true }); // for who labels
     this.playButton = iconButton("play", "Play", { key: "Space", onclick: () => this.shuttle.toggle() });
     this.playButton.firstChild.classList.add("play");
     this.playButton.append(icon("pause"));
     this.playButton.lastChild.classList.add("pause");
+    this.sound = new Sound(this.video);
+    this.main = el("div", { class: "player-main" },
+      el("div", { class: "stage" }, this.video, this.speed),
+      this.timeline.bar,
+      el("div", { class: "readout" }, this.now, this.number, this.span),
+      this.transport(), this.note);
+    this.closeButton = iconButton("close", "Close", { key: "Esc", onclick: () => this.page.closeShot() });
     this.dialog = el("dialog", { class: "player", "aria-labelledby": "player-title" },
       el("header", {}, el("div", { class: "grow" }, this.title, this.place),
-        iconButton("link", "Copy the link to this shot", { onclick: () => this.copyLink() }),
-        iconButton("close", "Close", { key: "Esc", onclick: () => this.page.closeShot() })),
-      el("div", { class: "player-main" },
-        el("div", { class: "stage" }, this.video, this.speed),
-        this.timeline.bar,
-        el("div", { class: "readout" }, this.now, this.number, this.span),
-        this.transport(), this.note),
+        el("div", { class: "stage-tools" }, this.sound.button, this.sound.slider, fullScreenButton(this.main, "f"),
+          iconButton("link", "Copy the link to this shot", { onclick: () => this.copyLink() })),
+        this.closeButton),
+      this.main,
       el("aside", { "aria-label": "About this shot", tabindex: 0 }, this.lines, this.from));
-    this.dialog.addEventListener("cancel", (event) => { event.preventDefault(); this.page.closeShot(); });
+    this.dialog.addEventListener("cancel", (event) => {
+      event.preventDefault();
+      if (document.fullscreenElement) document.exitFullscreen();
+      else this.page.closeShot();
+    });
     this.dialog.addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -76,7 +87,7 @@ export class Player {
       el("div", { class: "keys-group" },
         text("In", "Mark in", "i", () => this.mark("in")), text("Out", "Mark out", "o", () => this.mark("out")),
         text("Clear", "Whole shot", "c", () => this.mark("clear")),
-        el("label", { class: "handles", for: "player-handles", title: "Frames added before and after at export" }, "Handles", this.handles)),
+        this.handlesLabel = el("label", { class: "handles", for: "player-handles" }, "Handles", this.handles)),
       el("div", { class: "keys-group end-group" },
         el("button", { type: "button", title: "m", onclick: () => this.example("like") }, "More like this"),
         el("button", { type: "button", title: "n", onclick: () => this.example("unlike") }, "Less"),
@@ -90,6 +101,7 @@ export class Player {
     this.note.textContent = "";
     this.full = null;
     delete this.dialog.dataset.shot;
+    if (!hit) this.disarm();
     if (!this.dialog.open) this.dialog.showModal();
     if (hit) this.showShot(hit, frame);
     try {
@@ -103,9 +115,33 @@ export class Player {
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (this.wanted !== shotId) return;
-      this.note.textContent = error.message;
-      if (!hit) this.title.textContent = "This shot cannot be shown";
+      if (hit && error.status !== 404) this.note.textContent = error.message;
+      else this.showNothing(error.status === 404 ? GONE : error.message);
     }
+  }
+
+  /** No shot: nothing that keys and buttons could act on. What stood there stays until it is known what comes. */
+  disarm() {
+    this.shot = null;
+    this.shuttle.pause();
+    this.dialog.classList.add("waiting");
+    if (this.dialog.open && !this.dialog.matches(".no-shot")) return;
+    this.title.textContent = "Opening…";
+    this.place.textContent = "";
+  }
+
+  /** @param {string} why there is no shot */
+  showNothing(why) {
+    this.disarm();
+    this.shuttle.unload();
+    this.video.removeAttribute("poster");
+    this.dialog.classList.add("no-shot");
+    this.title.textContent = "This shot cannot be shown";
+    this.place.textContent = "";
+    this.lines.replaceChildren();
+    this.from.replaceChildren();
+    this.note.textContent = why;
+    this.closeButton.focus();
   }
 
   close() {
@@ -118,6 +154,7 @@ export class Player {
 
   showShot(hit, frame = hit.match?.start_frame ?? hit.start_frame) {
     this.shot = hit;
+    this.dialog.classList.remove("waiting", "no-shot");
     const pick = this.page.selection.find(hit.shot_id) ?? {};
     this.marks = {
       in_frame: pick.in_frame ?? hit.match?.start_frame ?? hit.start_frame,
@@ -136,6 +173,7 @@ export class Player {
 
   /** What depends on the full answer: neighbours, and all lines. */
   refresh() {
+    this.sound.setPresent(this.full?.video?.has_audio !== false);
     this.previous.disabled = !this.full?.previous;
     this.next.disabled = !this.full?.next;
     const lines = (this.full ?? this.shot).lines ?? [];
@@ -174,15 +212,17 @@ export class Player {
 
   showMarks() {
     const { in_frame, out_frame } = this.marks;
-    const { handles } = this.page.selection;
+    const { handles, format } = this.page.selection;
+    const ends = withHandles(this.marks, handles, this.filmFrames());
     this.handles.value = String(handles);
-    this.timeline.show({ ...this.shot, lines: (this.full ?? this.shot).lines }, this.marks, handles);
+    this.handlesLabel.title = `Frames more on each side of a clip. ${handlesIn(format)}`;
+    this.timeline.show({ ...this.shot, lines: (this.full ?? this.shot).lines }, this.marks, ends);
     const rate = rateOf(this.shot.fps);
     const seconds = ((out_frame - in_frame) * rate.den) / rate.num;
     const part = (name, value) => el("span", {}, el("span", { class: "muted" }, `${name} `), value);
     this.span.replaceChildren(part("in", timecodeIn(this.shot, in_frame)), part("out", timecodeIn(this.shot, out_frame - 1)),
       part("length", `${lengthOf(seconds)} · ${out_frame - in_frame} f`),
-      ...(handles ? [part("with handles", `${out_frame - in_frame + 2 * handles} f`)] : []));
+      ...(handles ? [part(format === "zip" ? "with handles" : "with handles (zip only)", `${ends.tail - ends.head} f`)] : []));
     const pick = this.page.selection.find(this.shot.shot_id);
     const same = pick && pick.in_frame === in_frame && pick.out_frame === out_frame;
     this.take.textContent = !pick ? "Add to tray" : same ? "In the tray" : "Update in tray";
@@ -191,11 +231,17 @@ export class Player {
   }
 
   standAt(frame) {
-    this.shuttle.seek(frame - this.shot.start_frame);
+    if (this.shot) this.shuttle.seek(frame - this.shot.start_frame);
+  }
+
+  /** Length of the shot's film, once it is known. */
+  filmFrames() {
+    return this.full?.video?.frames ?? this.page.selection.find(this.shot.shot_id)?.hit.film_frames ?? null;
   }
 
   /** @param {"in"|"out"|"clear"} which the out mark takes in the frame that is shown */
   mark(which) {
+    if (!this.shot) return;
     const frame = this.shot.start_frame + this.shuttle.frame;
     const { start_frame, end_frame } = this.shot;
     if (which === "clear") this.marks = { in_frame: start_frame, out_frame: end_frame };
@@ -205,12 +251,13 @@ export class Player {
   }
 
   putIntoTray() {
+    if (!this.shot) return;
     const { in_frame, out_frame } = this.marks;
-    this.page.selection.put(this.shot, this.page.originOf(this.shot), in_frame, out_frame);
+    this.page.selection.put({ ...this.shot, film_frames: this.filmFrames() ?? undefined }, this.page.originOf(this.shot), in_frame, out_frame);
   }
 
   example(side) {
-    this.page.example(side, this.shot.shot_id);
+    if (this.shot) this.page.example(side, this.shot.shot_id);
   }
 
   neighbour(which) {
@@ -237,6 +284,7 @@ export class Player {
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || !this.shot) return;
     if (event.key === " " && event.target.matches("button:focus-visible")) return;
+    if (event.target.matches("input[type=range]") && /^(Arrow|Home|End|Page)/.test(event.key)) return;
     const act = this.actionOf(event);
     if (!act) return;
     event.preventDefault();
@@ -254,6 +302,8 @@ export class Player {
       ArrowUp: () => this.result(-1), ArrowDown: () => this.result(1),
       i: () => this.mark("in"), o: () => this.mark("out"), c: () => this.mark("clear"),
       I: () => this.standAt(this.marks.in_frame), O: () => this.standAt(this.marks.out_frame - 1),
+      v: () => this.sound.toggle(), "-": () => this.sound.quieter(), "+": () => this.sound.louder(), "=": () => this.sound.louder(),
+      f: () => toggleFullScreen(this.main),
       x: () => this.putIntoTray(), m: () => this.example("like"), n: () => this.example("unlike"),
       "[": () => this.neighbour("previous"), "]": () => this.neighbour("next"),
     }[key];

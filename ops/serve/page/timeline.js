@@ -26,11 +26,14 @@ export class Timeline {
     });
   }
 
-  /** @param {object} shot @param {{in_frame: number, out_frame: number}} marks @param {number} handles frames */
-  show(shot, marks, handles) {
+  /**
+   * @param {object} shot @param {{in_frame: number, out_frame: number}} marks
+   * @param {{head: number, tail: number}} ends the marks with their handles: source frames
+   */
+  show(shot, marks, ends) {
     this.shot = shot;
-    this.from = Math.min(shot.start_frame, marks.in_frame) - handles;
-    this.to = Math.max(shot.end_frame, marks.out_frame) + handles;
+    this.from = Math.min(shot.start_frame, ends.head);
+    this.to = Math.max(shot.end_frame, ends.tail);
     this.place(this.shotPart, shot.start_frame, shot.end_frame);
     this.place(this.marksPart, marks.in_frame, marks.out_frame);
     const whole = marks.in_frame === shot.start_frame && marks.out_frame === shot.end_frame;
