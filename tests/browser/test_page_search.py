@@ -278,3 +278,57 @@ def test_lines_of_dialogue_are_found_marked_and_open_the_shot_there(desk: Desk) 
     dialog = desk.page.locator("dialog.player[open]")
     dialog.locator(".player-lines .line").first.wait_for()
     assert "Merry Christmas" in dialog.locator(".player-lines").inner_text()
+
+
+def test_words_that_are_only_seen_can_be_asked_for_as_spoken(desk: Desk) -> None:
+    """A word that is also spoken says nothing of what was meant: the page offers it in quotes."""
+    desk.open("/?q=christmas")
+    hint = desk.page.locator("#why button")
+    hint.wait_for()
+    assert hint.inner_text() == "Said in 1 line too: find it"
+    hint.click()
+    desk.page.locator(".card .line").first.wait_for()
+    assert query_of(desk)["q"] == ['"christmas"']
+    assert desk.page.input_value("#q") == '"christmas"'
+    assert "Merry Christmas" in desk.cards().first.locator(".said").inner_text()
+
+
+def test_words_that_are_typed_are_searched_for_with_the_filter_that_is_pressed(desk: Desk) -> None:
+    desk.search("red")
+    desk.page.fill("#q", "a dark wall")
+    desk.page.click("label[for=dialogue-off]")
+    desk.until("document.title.startsWith('a dark wall')")
+    assert (query_of(desk)["q"], query_of(desk)["dialogue"]) == (["a dark wall"], ["off"])
+    desk.page.fill("#q", "blue squares")
+    desk.page.click("#group")  # lays out what is there: no search
+    assert desk.page.input_value("#q") == "blue squares"
+    assert query_of(desk)["q"] == ["a dark wall"]
+    desk.page.click("#shows")
+    desk.page.locator(".menu-check", has_text="A Series").click()
+    desk.until("document.title.startsWith('blue squares')")
+    assert query_of(desk)["show"] == ["A Series"]
+
+
+def test_less_like_this_alone_asks_for_words(desk: Desk) -> None:
+    shot = desk.search().shot_ids()[0]
+    desk.open(f"/?unlike={shot}")
+    assert "Add words or a picture" in desk.page.inner_text("#state")
+    desk.page.get_by_role("button", name="Write words").click()
+    desk.page.keyboard.type(QUERY)
+    desk.keys("Enter")
+    desk.page.wait_for_selector("#cards .card", state="attached")
+    assert (query_of(desk)["q"], query_of(desk)["unlike"]) == ([QUERY], [shot])
+
+
+def test_the_focus_stays_among_the_results_after_more_like_this(desk: Desk) -> None:
+    desk.search()
+    desk.keys("ArrowDown", "ArrowRight")
+    second = desk.shot_ids()[1]
+    desk.keys("m")
+    desk.page.wait_for_selector(".chip.like")
+    desk.until(f"!document.querySelector('[data-shot=\"{second}\"]')")
+    assert desk.page.evaluate("document.activeElement.closest('#results') !== null")
+    desk.keys("s")  # only the show of the shot that has the focus, which stays in it
+    desk.until("new URLSearchParams(location.search).has('show')")
+    desk.until("document.querySelector('#results').ariaBusy === 'false'")
+    assert desk.page.evaluate("document.activeElement.closest('#results') !== null")

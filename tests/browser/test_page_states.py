@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,33 @@ def test_an_error_is_told_in_the_services_words_and_tried_again(open_desk: OpenD
     desk.page.focus("#q")
     desk.keys("Enter")
     desk.page.wait_for_selector("#cards .card", state="attached")
+
+
+def test_an_unknown_show_can_be_left_for_all_of_them(open_desk: OpenDesk, served: Served) -> None:
+    desk = open_desk(served.url, may_fail=True).open(f"/?q={QUERY}&min=0&show=Nope")
+    desk.page.get_by_role("button", name="Search all shows").click()
+    desk.page.wait_for_selector("#cards .card", state="attached")
+    assert "show=" not in desk.page.url
+
+
+def test_keys_pressed_before_the_page_is_ready_are_not_lost(desk: Desk) -> None:
+    held: list[Any] = []
+    desk.page.route("**/page/traypanel.js", lambda route: held.append(route))
+    desk.page.goto(f"{desk.url}/?q={QUERY}&min=0")
+    desk.page.wait_for_selector("#cards .card", state="attached")
+    while not held:
+        desk.page.wait_for_timeout(20)
+    desk.keys("t")
+    held[0].continue_()
+    desk.page.wait_for_selector("body.ready")
+    assert desk.page.is_visible("#tray")
+
+
+def test_dates_are_written_as_everywhere_in_the_page(desk: Desk) -> None:
+    desk.open()
+    desk.page.wait_for_selector(".show-row")
+    for row in desk.page.locator(".show-row").all_inner_texts():
+        assert re.search(r"since \d{4}-\d\d-\d\d$", row.strip()), row
 
 
 def test_a_failing_next_page_can_be_asked_for_again(open_desk: OpenDesk, served: Served) -> None:
@@ -178,6 +206,8 @@ def test_all_of_it_by_keyboard(desk: Desk) -> None:
     assert page.evaluate(focused) == ids[1]
     desk.keys("?")
     assert page.locator("dialog.keys[open]").is_visible()
+    told = page.locator("dialog.keys section", has=page.locator("h3", has_text="In the player")).inner_text()
+    assert all(key in told for key in ("more, less like this", "sound on, off", "quieter, louder", "full screen"))
     desk.keys("Escape", "m")
     page.wait_for_selector(".chip.like")
 
@@ -220,7 +250,8 @@ def test_the_theme_follows_the_system_or_the_switch(open_desk: OpenDesk, served:
     assert dark.page.evaluate(ground) == "rgb(247, 247, 245)"
 
 
-STATES = ["start", "results", "grouped", "hidden", "error", "tray", "refine", "player", "keys", "shows", "examples"]
+FAILING = ["error", "refused", "gone"]
+STATES = ["start", "results", "grouped", "hidden", "tray", "refine", "player", "keys", "shows", "examples", *FAILING]
 
 
 def show(desk: Desk, state: str) -> None:
@@ -228,6 +259,10 @@ def show(desk: Desk, state: str) -> None:
     if state == "start":
         desk.open()
         desk.page.wait_for_selector(".show-row")
+        return
+    if state == "gone":
+        desk.open("/?shot=0123456789abcdef:3")
+        desk.page.wait_for_selector("dialog.player.no-shot[open]")
         return
     if state in ("hidden", "error"):
         desk.open(f"/?q={QUERY}&min=1" if state == "hidden" else f"/?q={QUERY}&show=none+such")
@@ -240,6 +275,17 @@ def show(desk: Desk, state: str) -> None:
             desk.cards().first.locator(".open").focus()
             desk.keys("x", "ArrowRight", "x", "t")
             desk.page.locator("#tray .pick").nth(1).wait_for()
+        case "refused":
+            desk.page.evaluate(
+                "shot => import('/page/selection.js').then(({ Selection }) => new Selection().put("
+                "{ ...shot, shot_id: '0123456789abcdef:3' }, null, shot.start_frame, shot.end_frame))",
+                desk.page.request.get(f"{desk.url}/api/shots/{desk.shot_ids()[0]}").json(),
+            )
+            desk.page.reload()
+            desk.page.wait_for_selector("body.ready")
+            desk.keys("t")
+            desk.page.get_by_role("button", name="Export", exact=True).click()
+            desk.page.wait_for_selector("#tray .pick.refused")
         case "refine":
             desk.page.click("#refine")
             desk.page.locator("#refine-panel").get_by_role("button", name="looks like").first.click()
@@ -261,7 +307,7 @@ def show(desk: Desk, state: str) -> None:
 def test_axe_finds_nothing_serious(open_desk: OpenDesk, served: Served, state: str, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
-    desk = open_desk(served.url, color_scheme=scheme, may_fail=state == "error")
+    desk = open_desk(served.url, color_scheme=scheme, may_fail=state in FAILING)
     show(desk, state)
     found = Axe().run(desk.page).response["violations"]
     serious = [

@@ -6,7 +6,7 @@ import { Filters } from "./filters.js";
 import { listenToKeys } from "./keys.js";
 import { QueryBar } from "./querybar.js";
 import { Refine } from "./refine.js";
-import { allHidden, failed, loading, noFootage, nothing, start } from "./states.js";
+import { allHidden, failed, loading, noFootage, nothing, start, unsaid } from "./states.js";
 import { TrayPanel } from "./traypanel.js";
 
 const SLOW_MS = 120; // an answer that comes sooner replaces the old one without a flicker
@@ -20,6 +20,7 @@ export function furnish(page) {
   page.addEventListener("shot", (event) => desk.showShot(event.detail));
   page.addEventListener("tell", (event) => desk.tell(event.detail));
   desk.showQuery();
+  page.typed = () => desk.bar.input.value;
   if (!page.busy) desk.showAnswer();
   if (page.query.shot) desk.showShot(null);
   document.body.classList.add("ready");
@@ -102,8 +103,9 @@ class Desk {
     const { page } = this;
     const empty = page.catalogue && !page.catalogue.totals?.shots;
     if (empty && !page.answer?.hits.length && (!page.problem || page.problem.status === 409)) return [noFootage(page.catalogue.hint ?? "")];
-    if (page.problem) return [failed(page.problem, () => { page.run(); page.loadCatalogue(); })];
+    if (page.problem) return [failed(page.problem, () => { page.run(); page.loadCatalogue(); }, page.query, this.acts.change)];
     if (!isSearch(page.query) && page.query.label) return [];
+    if (!isSearch(page.query) && narrows(page.query)) return [unsaid(() => this.bar.focus(), this.acts.change)];
     if (!isSearch(page.query)) return [start(page.catalogue, this.bar.remembered(), this.acts)];
     if (!page.answer) return [];
     if (!page.answer.hits.length) return [nothing(page.query, this.acts.change)];
@@ -123,7 +125,7 @@ class Desk {
     const open = page.hasMore() && !counts.hidden;
     this.status.textContent = `${counts.shown.toLocaleString("en")}${open ? "+" : ""} ${counts.shown === 1 ? "shot" : "shots"}`;
     this.status.title = `${answer.took_ms?.toFixed?.(0) ?? "?"} ms in the service`;
-    this.why.textContent = readingOf(answer, page.query);
+    this.why.replaceChildren(readingOf(answer, page.query, this.acts.change));
     this.filters.showRelevance(page.limit(), counts, page.hasMore());
   }
 
@@ -170,11 +172,24 @@ class Desk {
   }
 }
 
-/** How the query was understood, in words; that a plain description was looked for in pictures goes without saying. */
-function readingOf(answer, query) {
+/**
+ * How the query was understood, in words; that a plain description was looked for in pictures goes without saying.
+ * Where its words are said too, a button that asks for them as spoken words: in quotes.
+ */
+function readingOf(answer, query, change) {
   const { visual, dialogue, why } = answer.reading ?? {};
+  const said = !dialogue && query.text && /said in (.+?) too: put it in quotes/.exec(why ?? "");
+  if (said) {
+    return el("button", { type: "button", class: "quiet hint", title: why,
+      onclick: () => change({ text: `"${query.text.trim()}"` }) }, `Said in ${said[1]} too: find ${/^1 /.test(said[1]) ? "it" : "them"}`);
+  }
   const composed = query.then || query.all.length || query.any.length;
   if (!dialogue && !composed && query.dialogue !== "only") return "";
   const how = visual && dialogue ? "pictures and dialogue" : dialogue ? "dialogue" : visual ? "pictures" : "";
   return [how && `by ${how}`, why].filter(Boolean).join(": ");
+}
+
+/** Whether there is something that would narrow a search. @param {import("./address.js").Query} query */
+function narrows(query) {
+  return Boolean(query.unlike.length || query.then || query.where.length);
 }

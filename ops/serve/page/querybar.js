@@ -1,6 +1,6 @@
 // The search box: words, and pictures as chips in front of them. Pictures come by "more like this", by the picture
 // button, by dropping them anywhere on the page, or by pasting.
-import { describe, writeAddress } from "./address.js";
+import { bodyOf, describe, writeAddress } from "./address.js";
 import { examplePicture, keepImage } from "./api.js";
 import { el, icon, keep, recall } from "./dom.js";
 
@@ -32,7 +32,10 @@ export class QueryBar {
   /** @param {import("./address.js").Query} query */
   show(query) {
     this.query = query;
-    if (document.activeElement !== this.input || !this.input.value) this.input.value = query.text;
+    const question = JSON.stringify(bodyOf(query));
+    const isAsked = question !== this.question; // where only the view is another, words that are being typed stay
+    this.question = question;
+    if (isAsked && (document.activeElement !== this.input || !this.input.value)) this.input.value = query.text;
     const chips = [...query.like.map((one) => this.chip(one, "like")), ...query.unlike.map((one) => this.chip(one, "unlike"))];
     this.chips.replaceChildren(...chips);
     this.chips.hidden = !chips.length;

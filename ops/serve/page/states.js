@@ -8,23 +8,37 @@ export function loading(count = 15) {
   return [el("p", { class: "visually-hidden" }, "Searching…"), el("ul", { class: "cards", "aria-hidden": "true" }, ...cards)];
 }
 
-/** @param {import("./api.js").Problem} problem @param {() => void} retry */
-export function failed(problem, retry) {
+/**
+ * @param {import("./api.js").Problem} problem @param {() => void} retry
+ * @param {import("./address.js").Query} query @param {(changes: object) => void} change
+ */
+export function failed(problem, retry, query, change) {
   const wrong = [400, 404, 413, 422].includes(problem.status);
   return message(wrong ? "This search cannot be answered" : problem.title || "Something went wrong", problem.message,
-    el("button", { type: "button", class: "primary", onclick: retry }, "Try again"));
+    el("button", { type: "button", class: "primary", onclick: retry }, "Try again"),
+    wrong && query.shows.length > 0 && offer("Search all shows", () => change({ shows: [] })));
 }
 
 /** @param {import("./address.js").Query} query @param {(changes: object) => void} change */
 export function nothing(query, change) {
   const offers = [];
   if (query.shows.length) offers.push(offer("Search all shows", () => change({ shows: [] })));
+  if (/["“”„]/.test(query.text)) {
+    offers.push(offer("Any lines with these words", () => change({ text: query.text.replace(/["“”„]/g, ""), dialogue: "only" })));
+  }
   if (query.dialogue === "only") offers.push(offer("Search pictures too", () => change({ dialogue: "auto" })));
   if (query.then) offers.push(offer("Without “then”", () => change({ then: null })));
   if (query.all.length || query.any.length) offers.push(offer("Without the conditions", () => change({ all: [], any: [] })));
   if (query.where.length) offers.push(offer("Without the probe filters", () => change({ where: [] })));
   return message("Nothing found", query.dialogue === "only"
     ? "No line of dialogue has these words." : "No shot fulfils all of this.", ...offers);
+}
+
+/** There is something to narrow a search by, and no search. @param {() => void} write @param {(changes: object) => void} change */
+export function unsaid(write, change) {
+  return message("Say what to look for", "“Less like this”, “then” and probe filters narrow a search down. Add words or a picture.",
+    el("button", { type: "button", class: "primary", onclick: write }, "Write words"),
+    offer("Start over", () => change({ text: "", unlike: [], then: null, where: [] })));
 }
 
 /** Everything that was found lies under the limit. @param {number} hidden @param {() => void} show */
@@ -64,7 +78,7 @@ export function start(catalogue, recent, page) {
 }
 
 function showRow(one, page) {
-  const since = one.searchable_since ? `since ${new Date(one.searchable_since).toLocaleDateString()}` : "";
+  const since = one.searchable_since ? `since ${dayOf(one.searchable_since)}` : "";
   const waiting = one.pending ? `${counted(one.pending, "video")} still being processed` : "";
   const aside = one.set_aside ? `${counted(one.set_aside, "video")} set aside` : "";
   return el("li", {}, el("button", { type: "button", class: "show-row", onclick: () => page.change({ shows: [one.show] }) },
@@ -72,6 +86,9 @@ function showRow(one, page) {
     el("span", { class: "title" }, one.show),
     el("span", { class: "muted" }, [counted(one.shots, "shot"), lengthOf(one.footage_s ?? 0), waiting, aside, since].filter(Boolean).join(" · "))));
 }
+
+/** "2026-11-22" in the person's own time zone: Swedish dates are ISO dates. */
+const dayOf = (time) => new Date(time).toLocaleDateString("sv-SE");
 
 function way(sign, title, example) {
   return el("div", {}, el("dt", {}, icon(sign), title), el("dd", {}, example));
