@@ -110,9 +110,12 @@ export class Shuttle extends EventTarget {
     }
   }
 
+  /** Stop at the frame that is told; a browser that is busy may be a frame or two ahead of what it has told us. */
   pause() {
+    const ran = this.speed > 0;
     this.video.pause();
     this.setSpeed(0);
+    if (ran) this.seek(this.frame);
   }
 
   stopped() {
