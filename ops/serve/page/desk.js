@@ -177,16 +177,15 @@ class Desk {
  * Where its words are said too, a button that asks for them as spoken words: in quotes.
  */
 function readingOf(answer, query, change) {
-  const { visual, dialogue, why } = answer.reading ?? {};
-  const said = !dialogue && query.text && /said in (.+?) too: put it in quotes/.exec(why ?? "");
-  if (said) {
+  const { visual, dialogue, why, said_in: lines, notes } = answer.reading;
+  if (lines && query.text) {
     return el("button", { type: "button", class: "quiet hint", title: why,
-      onclick: () => change({ text: `"${query.text.trim()}"` }) }, `Said in ${said[1]} too: find ${/^1 /.test(said[1]) ? "it" : "them"}`);
+      onclick: () => change({ text: `"${query.text.trim()}"` }) }, lines === 1 ? "Said in 1 line too: find it" : `Said in ${lines} lines too: find them`);
   }
   const composed = query.then || query.all.length || query.any.length;
-  if (!dialogue && !composed && query.dialogue !== "only") return "";
+  if (!dialogue && !composed && query.dialogue !== "only") return notes.join(" ");
   const how = visual && dialogue ? "pictures and dialogue" : dialogue ? "dialogue" : visual ? "pictures" : "";
-  return [how && `by ${how}`, why].filter(Boolean).join(": ");
+  return [[how && `by ${how}`, why].filter(Boolean).join(": "), ...notes].join(" ");
 }
 
 /** Whether there is something that would narrow a search. @param {import("./address.js").Query} query */

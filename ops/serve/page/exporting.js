@@ -77,8 +77,8 @@ function named(missing, nameOf) {
 
 /** A pick of POST /api/export. @param {import("./selection.js").Origin|null} origin */
 function pickOf(shot_id, in_frame, out_frame, origin) {
-  const { query, score, relevance, encoder_id, index_version } = origin ?? {};
-  return { shot_id, in_frame, out_frame, query, score, relevance, encoder_id, index_version };
+  const { query, score, relevance, encoder_id, index_version, matched, dialogue_version, line_ids } = origin ?? {};
+  return { shot_id, in_frame, out_frame, query, score, relevance, encoder_id, index_version, matched, dialogue_version, line_ids };
 }
 
 async function download(body, signal) {

@@ -123,6 +123,7 @@ export class Player {
   /** No shot: nothing that keys and buttons could act on. What stood there stays until it is known what comes. */
   disarm() {
     this.shot = null;
+    this.page.played = null;
     this.shuttle.pause();
     this.dialog.classList.add("waiting");
     if (this.dialog.open && !this.dialog.matches(".no-shot")) return;

@@ -3,6 +3,7 @@ import { keep, recall } from "./dom.js";
 
 const KEY = "needle.tray";
 const MOST = 2000;
+const MOST_LINES = 50; // of one shot, as many as POST /api/export takes
 
 /**
  * @typedef {object} Pick
@@ -18,6 +19,9 @@ const MOST = 2000;
  * @property {number} [relevance]
  * @property {string} [encoder_id]
  * @property {string} [index_version]
+ * @property {string[]} [matched] by pictures, by dialogue
+ * @property {string|null} [dialogue_version]
+ * @property {string[]} [line_ids] lines that were found
  */
 
 const KEPT = ["shot_id", "video_id", "show", "title", "start_frame", "end_frame", "fps", "start_s", "end_s",
@@ -27,7 +31,10 @@ const KEPT = ["shot_id", "video_id", "show", "title", "start_frame", "end_frame"
 export function originOf(answer, hit) {
   const { limit, offset, ...asked } = answer.query;
   const query = Object.fromEntries(Object.entries(asked).filter(([, value]) => (Array.isArray(value) ? value.length : value)));
-  return { query, score: hit.score, relevance: hit.relevance, encoder_id: answer.encoder_id, index_version: answer.index_version };
+  return {
+    query, score: hit.score, relevance: hit.relevance, encoder_id: answer.encoder_id, index_version: answer.index_version,
+    matched: hit.matched, dialogue_version: answer.dialogue_version, line_ids: hit.lines.map((line) => line.line_id).slice(0, MOST_LINES),
+  };
 }
 
 /** Tells "change" whenever the picks, their order or the export's settings have changed. */
