@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,13 +38,24 @@ def captions() -> Path:
     return SHARED / "captions"
 
 
-@pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
+OURS = ("NEEDLE_", "DAGSTER_")
 
-    for name in list(os.environ):
-        if name.startswith(("NEEDLE_", "DAGSTER_")):
-            monkeypatch.delenv(name)
+
+def pytest_configure() -> None:
+    """No setting of who runs the tests, nor of one test for the fixtures of the next module."""
+    _forget_settings()
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment() -> Iterator[None]:
+    _forget_settings()
+    yield
+    _forget_settings()  # commands that run in this process leave their options to those that they start
+
+
+def _forget_settings() -> None:
+    for name in [name for name in os.environ if name.startswith(OURS)]:
+        del os.environ[name]
 
 
 @pytest.fixture(autouse=True)

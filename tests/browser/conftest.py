@@ -88,6 +88,17 @@ class Desk:
             assert time.monotonic() < end, f"waited 10 s for {condition}"
             self.page.wait_for_timeout(40)
 
+    def serious_violations(self) -> list[tuple[str, str, str]]:
+        """Rule, element and what to do, of what axe finds serious or critical in the page as it stands."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        return [
+            (one["id"], node["html"][:150], node.get("failureSummary", "")[:200])
+            for one in Axe().run(self.page).response["violations"]
+            if one["impact"] in ("serious", "critical")
+            for node in one["nodes"]
+        ]
+
     def picture(self, selector: str) -> Picture:
         """What a video shows, uint8 RGB (H, W, 3), once it has stopped seeking."""
         from PIL import Image
