@@ -26,7 +26,11 @@ from ops.shots.cutting import TimedFrame
 from ops.shots.reading import proxy_frames
 from ops.videos.probe import probe
 
-pytestmark = [pytest.mark.shared, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.shared,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("relevance"),
+]  # one worker watches the films
 
 BUNNY, SINTEL = "bbb_full_360p.mp4", "sintel_trailer_204p.mp4"
 ABSENT = (
