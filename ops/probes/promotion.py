@@ -11,6 +11,7 @@ from ops.probes.folds import Groups
 from ops.probes.versions import ProbeVersion
 
 SEED = 4
+CHANCE = 0.5  # area under the ROC curve of scores that tell nothing
 
 
 def reason_against(
@@ -18,8 +19,9 @@ def reason_against(
 ) -> str:
     """Why ``new`` is worse than ``old``, with figures; empty where it is not, or where nothing can tell.
 
-    The words alone never replace what was learnt from labels on the same vectors. Else there are two ways to be worse,
-    each by more than chance: on the present labels, the 95 % interval of the difference in
+    The words alone never replace what was learnt from labels on the same vectors, and what ranks labels that it has
+    not seen no better than chance never replaces the words. Else there are two ways to be worse, each by more than
+    chance: on the present labels, the 95 % interval of the difference in
     average precision, drawn pairwise over whole groups, lies below zero; or the interval of the area under the ROC
     curve lies below the one that ``old`` had on the labels of its time, as it does when labels that contradict the
     pictures came in (this figure does not depend on the share of yes, which changes as labels come). ``old_scores``
@@ -30,6 +32,11 @@ def reason_against(
     if found := worse_on_the_same(new, old_scores, groups):
         return found
     now, then = new.metrics.get("roc_auc"), old.metrics.get("roc_auc")
+    if now and old.kind == "zero_shot" and now.value <= CHANCE:
+        return (
+            f"it ranks labels it has not seen no better than chance (ROC area {now.value:.3f}, {now.low:.3f} to "
+            f"{now.high:.3f}): the words alone stay until there are more labels"
+        )
     if now and then and now.high < then.low:
         return (
             f"it tells yes from no less well (ROC area {now.value:.3f}, {now.low:.3f} to {now.high:.3f}) than the "

@@ -130,6 +130,18 @@ def test_labels_without_sense_do_not_replace_a_good_probe_unless_a_person_says_s
     assert quality(settings) < 0.8
 
 
+def test_a_fit_that_tells_nothing_does_not_replace_the_words(settings: Settings) -> None:
+    words = fit(settings).details["version"]
+    answers = np.random.default_rng(0).permutation([True, False] * 10).tolist()
+    judge(settings, [(shot, answer) for (shot, _), answer in zip(shot_ids(), answers, strict=False)])
+    report = fit(settings, later_s=1)
+    assert read_version(settings, LABEL, report.details["version"]).metrics["roc_auc"].value <= 0.5
+    assert report.details["promoted"] == words
+    refused = read_state(settings, LABEL).refused
+    assert refused and "no better than chance" in refused.reason
+    assert not report.checks[0].passed
+
+
 def test_a_fit_that_ranks_the_same_labels_worse_is_refused(settings: Settings) -> None:
     """Another encoder whose vectors tell less: the labels are the same, so the pairs decide."""
     judge(settings, shot_ids())
