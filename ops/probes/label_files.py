@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ops.core.errors import UsageError
@@ -18,6 +18,7 @@ from ops.probes.names import require_name
 NEEDED = ("label", "shot_id", "value")
 OPTIONAL = ("annotator", "created_at", "origin")
 _VALUES = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False, "withdrawn": None}
+CLOCKS = timedelta(minutes=10)  # by which another machine may be ahead
 _WORDS = {True: "yes", False: "no", None: "withdrawn"}
 
 
@@ -113,7 +114,10 @@ def _moment(text: str, now: datetime) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"created_at {text!r}: write it as 2026-01-31T12:00:00+00:00") from error
-    return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+    found = found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+    if found > now + CLOCKS:  # the latest answer counts: nothing said until then could change it
+        raise UsageError(f"created_at {text!r} lies in the future")
+    return found
 
 
 def _with_lines(done: Appended, good: list[tuple[int, Judgement]]) -> list[tuple[str, str]]:

@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ops.core.errors import NeedleError, NotFoundError
+from ops.core.errors import NeedleError, NotFoundError, UsageError
 from ops.core.settings import Settings
+from ops.embeddings.build import table_of
 from ops.embeddings.pins import EncoderPins
 from ops.evaluation.classification import Interval
 from ops.probes.linear import LinearProbe
@@ -200,8 +201,16 @@ def drop_states(settings: Settings, encoder_id: str) -> None:
 
 
 def promote(settings: Settings, label: str, version: str, now: datetime) -> ProbeState:
-    """Let a version score the catalogue because a person says so. Raises ``NotFoundError`` where there is none."""
-    read_version(settings, label, version)
+    """Let a version score the catalogue because a person says so.
+
+    Raises ``NotFoundError`` where there is none, ``UsageError`` where the catalogue has no vectors that it could score.
+    """
+    encoder_id = read_version(settings, label, version).encoder_id
+    if not settings.lake.partitions(table_of(encoder_id)):
+        raise UsageError(
+            f"version {version} of {label} was fitted on the vectors of {encoder_id}, and the catalogue has none of "
+            f"them any more: `needle probe fit {label}` fits those that there are"
+        )
 
     def change(state: ProbeState) -> ProbeState:
         if state.promoted == version:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ops.core.errors import NeedleError, NotFoundError
+from ops.core.errors import NeedleError, NotFoundError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress, StepReport
 from ops.evaluation.classification import average_precision
@@ -130,13 +130,17 @@ def test_labels_without_sense_do_not_replace_a_good_probe_unless_a_person_says_s
     assert quality(settings) < 0.8
 
 
-def test_a_fit_that_tells_nothing_does_not_replace_the_words(settings: Settings) -> None:
-    words = fit(settings).details["version"]
+@pytest.mark.parametrize("words_were_fitted", [True, False])
+def test_a_fit_that_tells_nothing_does_not_replace_the_words(settings: Settings, words_were_fitted: bool) -> None:
+    if words_were_fitted:
+        fit(settings)
     answers = np.random.default_rng(0).permutation([True, False] * 10).tolist()
     judge(settings, [(shot, answer) for (shot, _), answer in zip(shot_ids(), answers, strict=False)])
     report = fit(settings, later_s=1)
     assert read_version(settings, LABEL, report.details["version"]).metrics["roc_auc"].value <= 0.5
-    assert report.details["promoted"] == words
+    taken = promoted_version(settings, LABEL)
+    assert taken and taken.kind == "zero_shot" and taken.version == report.details["promoted"]
+    assert set(settings.lake.read(table_of(LABEL))["probe_version"].to_pylist()) == {taken.version}
     refused = read_state(settings, LABEL).refused
     assert refused and "no better than chance" in refused.reason
     assert not report.checks[0].passed
@@ -276,6 +280,17 @@ def test_a_version_of_other_vectors_is_refused_in_words(settings: Settings) -> N
     promote(settings, LABEL, "short", NOW)
     with pytest.raises(NeedleError, match="was fitted on 3 dimensions"):
         build_scores(settings, LABEL, NOW, SilentProgress())
+
+
+def test_a_version_of_an_encoder_that_is_gone_cannot_be_taken(settings: Settings) -> None:
+    judge(settings, shot_ids()[:40])
+    fitted = read_version(settings, LABEL, fit(settings).details["version"])
+    write_version(settings, replace(fitted, version="0dd000000000", encoder_id="gone"))
+    before = scores(settings)
+    with pytest.raises(UsageError, match="the catalogue has none of them any more"):
+        promote(settings, LABEL, "0dd000000000", NOW)
+    build_scores(settings, LABEL, NOW, SilentProgress())
+    assert scores(settings) == before
 
 
 def test_a_version_that_cannot_be_read_is_named(settings: Settings) -> None:
