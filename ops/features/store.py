@@ -42,6 +42,7 @@ _OUR_TABLES = """
     CREATE TABLE IF NOT EXISTS applied (fingerprint TEXT);
 """
 # It is also a folder of the lake.
+APPLIES = 3
 _ENCODER_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 
 
@@ -73,7 +74,7 @@ def apply_features(settings: Settings, encoder_id: str, dim: int) -> bool:
             with atomic_path(registry) as copy:
                 if registry.exists():
                     shutil.copyfile(registry, copy)
-                _open(_with_registry(config, copy)).apply(list(wanted))
+                _apply(_with_registry(config, copy), wanted)
         _remember_applied(settings, encoder_id, dim)
     if changed:
         log.info("registered features of encoder %s (%d dimensions)", encoder_id, dim)
@@ -177,6 +178,19 @@ def _with_registry(config: RepoConfig, registry: Path) -> RepoConfig:
     copy = config.model_copy(deep=True)
     copy.registry.path = str(registry)
     return copy
+
+
+def _apply(config: RepoConfig, wanted: Sequence[Any]) -> None:
+    """Register, and look whether it is there.
+
+    Feast 0.67 reads its file again whenever the file's time has moved, in the middle of an ``apply`` too, and then
+    forgets what it has not written yet: on a busy machine a service was missing afterwards.
+    """
+    for _ in range(APPLIES):
+        _open(config).apply(list(wanted))
+        if _is_registered(config, wanted):
+            return
+    raise FeatureStoreError("Feast did not keep all that was registered: run the same command again")
 
 
 def _open(config: RepoConfig) -> FeatureStore:
