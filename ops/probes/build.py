@@ -105,11 +105,7 @@ def build_probe(
         given = _input(settings, encoder_id, label)
         progress.start(f"probe {label}", 1, "fits")
         version, is_new = _version(settings, given, now, encode)
-        words = ""
-        if version.kind == "logistic" and not read_state(settings, label).promoted:
-            # What is learnt must be more than the words, also where nobody fitted these alone before.
-            words = _kept_words(settings, given, now, encode).version
-        state = change_state(settings, label, lambda before: _decided(settings, before, version, given, now, words))
+        state = change_state(settings, label, lambda before: _decided(settings, before, version, given, now))
         for note in version.notes:
             progress.note(f"probe {label}", note)
         progress.advance(f"probe {label}")
@@ -166,50 +162,23 @@ def _text_encoder(settings: Settings, encoder_id: str) -> TextEncoder:
 
 
 def _fitted(settings: Settings, given: _Input, now: datetime, encode: TextEncoder) -> ProbeVersion:
-    if not given.is_enough:
-        return _words(settings, given, now, encode)
     text = text_direction(encode, given.definition.queries)
-    return fit_version(given.definition, given.encoder_id, given.shots, text, **_told(given, now))
-
-
-def _told(given: _Input, now: datetime) -> dict[str, Any]:
     told: dict[str, Any] = {"created_at": now.isoformat(timespec="seconds"), "notes": given.notes}
-    return told | {"conflicts": given.conflicts, "left_out": given.left_out}
-
-
-def _kept_words(settings: Settings, given: _Input, now: datetime, encode: TextEncoder | None) -> ProbeVersion:
-    """The words alone as a version that is kept, as if there were no labels."""
-    bare = replace(given, shots=[], conflicts=0, left_out=0, notes=())
-    words = _words(settings, bare, now, encode or _text_encoder(settings, given.encoder_id))
-    if not has_version(settings, words.label, words.version):
-        write_version(settings, words)
-    return words
-
-
-def _words(settings: Settings, given: _Input, now: datetime, encode: TextEncoder) -> ProbeVersion:
-    text = text_direction(encode, given.definition.queries)
+    told |= {"conflicts": given.conflicts, "left_out": given.left_out}
+    if given.is_enough:
+        return fit_version(given.definition, given.encoder_id, given.shots, text, **told)
     digest = catalogue_digest(settings, given.encoder_id)
     scores = catalogue_text_scores(settings, given.encoder_id, text, digest)
     yes = sum(shot.truth for shot in given.shots)
-    counts = {"yes": yes, "no": len(given.shots) - yes}
-    return zero_shot(given.definition, given.encoder_id, text, scores, **counts, **_told(given, now))
+    return zero_shot(given.definition, given.encoder_id, text, scores, yes=yes, no=len(given.shots) - yes, **told)
 
 
-def _decided(
-    settings: Settings, before: ProbeState, version: ProbeVersion, given: _Input, now: datetime, words: str
-) -> ProbeState:
-    """The state after a fit. A version is looked at once, when it is new: what a person decided since stays.
-
-    ``words`` is the version that a first fit from labels is measured against, "" otherwise.
-    """
+def _decided(settings: Settings, before: ProbeState, version: ProbeVersion, given: _Input, now: datetime) -> ProbeState:
+    """The state after a fit. A version is looked at once, when it is new: what a person decided since stays."""
     if before.latest == version.version:
         return before
-    if words and not before.promoted:
-        before = replace(before, promoted=words)
-    against, reason = "", "labels and queries are again those of the version that scores"
-    if not before.promoted:
-        reason = "the first version"
-    elif before.promoted != version.version:
+    against, reason = "", "the first version"
+    if before.promoted and before.promoted != version.version:
         old = read_version(settings, version.label, before.promoted)
         against = reason_against(version, old, scores_unseen(old, given.shots), _groups(given.shots))
         reason = against or f"not worse than {old.version} ({old.kind})"
