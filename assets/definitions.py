@@ -10,7 +10,6 @@ import dagster as dg
 from assets.automation import automation_sensor, labels_sensor, library_sensor
 from assets.dialogue import dialogue_asset, dialogue_index, same_lines_as_lake
 from assets.embeddings import shot_embeddings_asset
-from assets.evaluation import retrieval_report
 from assets.features import media_features_asset
 from assets.index import same_rows_as_lake, search_index_asset
 from assets.partitions import partitions_of
@@ -21,6 +20,7 @@ from assets.reports import (
     downstream_asset,
     embedding_map,
     few_shot_report_asset,
+    retrieval_report,
     video_annotator_benchmark,
 )
 from assets.resources import Needle

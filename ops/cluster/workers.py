@@ -15,7 +15,7 @@ from typing import Any
 
 from ops.cluster.room import await_room
 from ops.cluster.session import Cluster
-from ops.core.errors import ClusterError, NeedleError
+from ops.core.errors import ClusterError, NeedleError, first_sentence
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,9 @@ def run_workers(
         try:
             heard = _attempt(task, crew, folder, on_step)
         except ray.exceptions.RayError as error:
-            raise ClusterError(f"the Ray cluster is gone ({_first(error)}): start the same command again") from error
+            raise ClusterError(
+                f"the Ray cluster is gone ({first_sentence(error)}): start the same command again"
+            ) from error
         if heard.error is not None:
             raise heard.error
         if heard.lost is None:
@@ -140,7 +142,7 @@ def _attempt(task: dict[str, Any], crew: Crew, folder: Path, on_step: Callable[[
         try:
             trainer.fit()
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread that waits has to be told
-            heard.lost = _first(error)
+            heard.lost = first_sentence(error)
 
     thread = threading.Thread(target=run, name="needle-ray", daemon=True)
     thread.start()
@@ -172,8 +174,3 @@ def _worker(task: dict[str, Any]) -> None:
     except NeedleError as error:
         ray.get(mailbox.fail.remote(error))
         raise
-
-
-def _first(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -44,6 +44,7 @@ _STYLE: dict[str, Any] = {
 }
 _CELL = "margin:0;font:11px/1.35 sans-serif;color:#333;overflow-wrap:anywhere"
 _MISSING = "aspect-ratio:16/9;display:grid;place-items:center;background:#eee;color:#666"
+_FRAME = "outline:3px solid #009E73;outline-offset:-3px"
 _PADDED = "padding:3px 14px 3px 0"
 _GRID = "display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:12px;margin:8px 0 16px"
 
@@ -70,8 +71,13 @@ def nothing(what: str) -> None:
     say(f"*{what}*")
 
 
+def plain(text: str) -> str:
+    """Words that somebody typed, for :func:`say`: tags in them are shown, not followed."""
+    return html.escape(text, quote=False)
+
+
 def say(text: str) -> None:
-    """A paragraph of Markdown."""
+    """A paragraph of Markdown; what people typed goes through :func:`plain` first."""
     _put(Markdown(text))  # type: ignore[no-untyped-call]
 
 
@@ -109,9 +115,12 @@ class Posters:
         self.shown = 0
         self.missing = 0
 
-    def sheet(self, shots: Iterable[tuple[str, str]]) -> None:
-        """Posters in rows; each is a shot id and further words below it, under show and timecode."""
-        cells = "".join(self._cell(shot_id, words) for shot_id, words in shots)
+    def sheet(self, shots: Iterable[tuple[str, str]], framed: Collection[str] = ()) -> None:
+        """Posters in rows; each is a shot id and further words below it, under show and timecode.
+
+        Those whose ids are ``framed`` stand in a green frame.
+        """
+        cells = "".join(self._cell(shot_id, words, _FRAME if shot_id in framed else "") for shot_id, words in shots)
         _html(f'<div style="{_GRID}">{cells}</div>')
 
     def picture(self, shot_id: str) -> Image.Image | None:
@@ -145,16 +154,17 @@ class Posters:
             self._ends[video_id] = {row["start_frame"]: row["end_frame"] for row in mine}
         return self._ends.get(video_id, {})
 
-    def _cell(self, shot_id: str, words: str) -> str:
+    def _cell(self, shot_id: str, words: str, frame: str) -> str:
         picture = self.picture(shot_id)
         told = html.escape(f"{self.name(shot_id)} · {words}" if words else self.name(shot_id))
         if picture is None:
             self.missing += 1
-            return f'<figure style="{_CELL}"><div style="{_MISSING}">no poster</div>{told}</figure>'
+            return f'<figure style="{_CELL}"><div style="{_MISSING};{frame}">no poster</div>{told}</figure>'
         self.shown += 1
         small = io.BytesIO()
         picture.save(small, "JPEG", quality=82)
-        image = f'<img src="{data_address("jpeg", small.getvalue())}" alt="{told}" style="width:100%;display:block">'
+        address = data_address("jpeg", small.getvalue())
+        image = f'<img src="{address}" alt="{told}" style="width:100%;display:block;{frame}">'
         return f'<figure style="{_CELL}">{image}{told}</figure>'
 
 

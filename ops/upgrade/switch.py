@@ -111,7 +111,8 @@ def _succeeding(
         is_rollback = how == "rollback"
         stay = {new.encoder_id, old.encoder_id}
         leaving = [each.encoder_id for each in (known.previous, known.undone) if each]
-        setting = [] if settings.encoder == "auto" else [settings.encoder]
+        # NEEDLE_ENCODER decided until the first upgrade; what it says afterwards was never live for it.
+        setting = [settings.encoder] if known.live is None and settings.encoder != "auto" else []
         superseded = dict.fromkeys([*known.superseded, old.spec, *setting, new.spec])
         return Succession(
             live=new,

@@ -21,12 +21,15 @@ from tests.lakes import video_id
 from tests.unit.training.conftest import NOW, captioned_home, fine_tuned, jpeg, shot_id
 
 
+HOSTILE = "the end <script>alert(1)</script>"
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Two films, an encoder fitted on the first, graded queries beside the second, and posters but one."""
     folder = tmp_path_factory.mktemp("retrieval")
     settings = captioned_home(folder)
-    rows = [{"query": "the end", "relevant": {"4": 2, "3": 1}}, {"query": "the start", "relevant": {"0": 2}}]
+    rows = [{"query": HOSTILE, "relevant": {"4": 2, "3": 1}}, {"query": "the start", "relevant": {"0": 2}}]
     (folder / "film1.mp4.queries.jsonl").write_text("\n".join(map(json.dumps, rows)))
     for number in range(4):
         key = poster_key(video_id(1), 24 * number, 24 * number + 24)
@@ -52,15 +55,16 @@ def test_figures_are_those_of_the_evaluation(home: Settings, report: NotebookRun
     assert report.results["text_to_video r@1"] == pytest.approx(told["text_to_video"]["r@1"], abs=1e-3)
     assert report.results["graded ndcg@10"] == pytest.approx(told["graded"]["ndcg@10"], abs=1e-3)
     assert report.results["graded ndcg@10 gain"] == pytest.approx(told["gain"]["graded"]["ndcg@10"], abs=1e-3)
-    assert tasks[1].queries[0] == ("the end", {shot_id(1, 4): 2.0, shot_id(1, 3): 1.0})
+    assert tasks[1].queries[0] == (HOSTILE, {shot_id(1, 4): 2.0, shot_id(1, 3): 1.0})
 
 
 def test_the_page_shows_curves_and_the_best_and_worst_queries(report: NotebookRun) -> None:
     page = report.html.read_text()
     for heading in ("Recall at k", "Best queries", "Worst queries", "show 0 (fitted on)"):
         assert heading in page
-    assert page.count('<img alt="Recall at k') == 1 and page.count("data:image/jpeg;base64,") >= 8
-    assert "no poster" in page and "outline:3px solid" in page and "the end" in page
+    assert page.count('<img alt="Recall at k') == 2 and page.count("data:image/jpeg;base64,") >= 8
+    assert "no poster" in page and "outline:3px solid" in page
+    assert "the end &lt;script&gt;alert(1)" in page and "the end <script>alert(1)" not in page
     assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", page)
 
 

@@ -217,6 +217,13 @@ def test_the_setting_and_the_live_encoder(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(SettingsError, match=r"needle upgrade --encoder finetuned:other"):
         run(settings, "search", "a door")
     assert told(settings, "upgrade", "--status")["live"]["spec"] == spec, "where it sends to is open"
+    # An upgrade of something else does not make it an encoder that was live.
+    other = make_head(settings.home, "third", 0.3)
+    place(settings, other, range(2), noise=0.3)
+    told(settings, "upgrade", "--encoder", other, "--force", "to see")
+    with pytest.raises(SettingsError, match=r"needle upgrade --encoder finetuned:other"):
+        run(settings, "status")
+    told(settings, "upgrade", "--rollback")
     monkeypatch.setenv("NEEDLE_ENCODER", spec)
     assert not run(settings, "status").stderr
     with pytest.raises(UsageError, match=r"--encoder starter: finetuned:mine is live"):
