@@ -20,7 +20,6 @@ from ops.training.pair_table import build_pairs
 from tests.lakes import video_id
 from tests.unit.training.conftest import NOW, captioned_home, fine_tuned, jpeg, shot_id
 
-
 HOSTILE = "the end <script>alert(1)</script>"
 
 
