@@ -51,6 +51,25 @@ def crew_of(cluster: Cluster, workers: int | None, gpu: bool | None) -> Crew:
     return Crew(workers=count, gpu=gpu)
 
 
+@dataclass(kw_only=True)
+class Losses:
+    """Lost workers, and whether the work moves on between two losses: workers that are lost for a reason, such as too
+    little memory, would be lost for ever."""
+
+    reached: int = 0
+    in_a_row: int = 0
+
+    def count(self, step: int, reason: str) -> None:
+        """One more, after ``step``. Raises ``ClusterError`` at the third in a row since the last new step."""
+        self.in_a_row = 1 if step > self.reached else self.in_a_row + 1
+        self.reached = max(self.reached, step)
+        if self.in_a_row >= _LOSSES_IN_A_ROW:
+            raise ClusterError(
+                f"workers were lost {self.in_a_row} times at step {self.reached} ({reason}): see the machine's memory "
+                "and Ray's logs; the same command goes on from the last checkpoint"
+            )
+
+
 def run_workers(
     work: Work, argument: Any, cluster: Cluster, crew: Crew, *, folder: Path, on_step: Callable[[int], None]
 ) -> None:
@@ -58,15 +77,16 @@ def run_workers(
 
     ``work`` is a function of a module; ``argument`` goes through Ray's object store, once a node. The first worker
     tells the steps it has done, which ``on_step`` gets here. A lost worker is replaced as long as steps are done in
-    between, else three times. ``folder``, for Ray's own notes, must be seen by all nodes. Raises the ``NeedleError``
-    that a worker raised, and ``ClusterError`` where workers are lost again and again or no room is found for them.
+    between; three losses in a row without one end the run. ``folder``, for Ray's own notes, must be seen by all nodes.
+    Raises the ``NeedleError`` that a worker raised, and ``ClusterError`` where workers are lost again and again or no
+    room is found for them.
     """
     import ray
 
     await_room(cluster, cpus=crew.workers, gpus=crew.workers if crew.gpu else 0)
     mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
     task = {"work": work, "argument": ray.put(argument), "mailbox": mailbox}
-    reached, losses = 0, 0
+    losses = Losses()
     while True:
         try:
             heard = _attempt(task, crew, folder, on_step)
@@ -78,13 +98,7 @@ def run_workers(
             raise heard.error
         if heard.lost is None:
             return
-        losses = 1 if heard.step > reached else losses + 1
-        reached = max(reached, heard.step)
-        if losses > _LOSSES_IN_A_ROW:
-            raise ClusterError(
-                f"workers were lost {losses} times at step {reached} ({heard.lost}): see the machine's memory and "
-                "Ray's logs; the same command goes on from the last checkpoint"
-            )
+        losses.count(heard.step, heard.lost)
         log.warning("a worker was lost after step %d: all go on from the last checkpoint", heard.step)
 
 
