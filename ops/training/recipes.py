@@ -13,13 +13,24 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ops.core.errors import UsageError
 
 Learning = Literal["locked", "last", "all"]
 Pooling = Literal["mean", "temporal"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Start = Literal["base", "fresh"]
+Space = Literal["whole", "joint"]
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "start": get_args(Start),
+    "space": get_args(Space),
+    "image": get_args(Learning),
+    "text": get_args(Learning),
+    "pooling": get_args(Pooling),
+    "precision": get_args(Precision),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +47,8 @@ class Recipe:
 
     name: str
     base: str = "starter"
-    start: Literal["base", "fresh"] = "base"
-    space: Literal["whole", "joint"] = "whole"
+    start: Start = "base"
+    space: Space = "whole"
     image: Learning = "all"
     text: Learning = "all"
     last_blocks: int = 2
@@ -65,27 +76,28 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        starter = self.base == "starter"
-        rules = {
-            "epochs, batch, frames, width, heads, layers and checkpoint_steps must be at least 1": min(
-                self.epochs, self.batch, self.frames, self.width, self.heads, self.layers, self.checkpoint_steps
-            )
-            >= 1,
-            "micro_batch and crops must not be negative": min(self.micro_batch, self.crops) >= 0,
-            "learning_rate must be above 0 and at most 100": 0 < self.learning_rate <= 100,
-            "dropout must be from 0 to below 1": all(0 <= x < 1 for x in (self.image_dropout, self.text_dropout)),
-            "warmup and hold_out must be from 0 to below 1": all(0 <= x < 1 for x in (self.warmup, self.hold_out)),
-            "width must be a multiple of heads": self.width % self.heads == 0,
-            "start=fresh and space=joint are for the starter encoder": starter
-            or (self.start == "base" and self.space == "whole"),
-            "nothing learns: unlock image or text, or use a temporal head": self.image != "locked"
-            or self.text != "locked"
-            or self.pooling == "temporal",
-            "a temporal head learns on whole vectors: space=whole": self.pooling == "mean" or self.space == "whole",
-        }
-        for rule, holds in rules.items():
-            if not holds:
-                raise UsageError(f"recipe {self.name}: {rule}")
+        for name, choices in _CHOICES.items():
+            self._require(f"must be one of {', '.join(choices)}", getattr(self, name) in choices, name)
+        for name in ("epochs", "batch", "frames", "width", "heads", "layers", "checkpoint_steps"):
+            self._require("must be at least 1", getattr(self, name) >= 1, name)
+        for name in ("micro_batch", "crops"):
+            self._require("must not be negative", getattr(self, name) >= 0, name)
+        for name in ("image_dropout", "text_dropout", "warmup", "hold_out"):
+            self._require("must be from 0 to below 1", 0 <= getattr(self, name) < 1, name)
+        self._require("must be above 0 and at most 100", 0 < self.learning_rate <= 100, "learning_rate")
+        self._require("width must be a multiple of heads", self.width % self.heads == 0, "width", "heads")
+        plain = self.base == "starter" or (self.start == "base" and self.space == "whole")
+        self._require("start=fresh and space=joint are for the starter encoder", plain, "base", "start", "space")
+        learns = self.image != "locked" or self.text != "locked" or self.pooling == "temporal"
+        advice = "nothing learns: unlock image or text, or use a temporal head"
+        self._require(advice, learns, "image", "text", "pooling")
+        whole = self.pooling == "mean" or self.space == "whole"
+        self._require("a temporal head learns on whole vectors", whole, "pooling", "space")
+
+    def _require(self, rule: str, holds: bool, *names: str) -> None:
+        if not holds:
+            given = ", ".join(f"{name} = {getattr(self, name)!r}" for name in names)
+            raise UsageError(f"recipe {self.name}: {given}: {rule}")
 
     def digest(self) -> str:
         """16 hex digits that change with any value."""
