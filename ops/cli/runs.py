@@ -25,6 +25,7 @@ import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
 
 from ops.cli.progress import Bars
 from ops.cluster.session import kept_open
+from ops.core import errors
 from ops.core.errors import NeedleError, UsageError
 from ops.core.locks import if_free
 from ops.core.settings import CHECKOUT, Settings
@@ -178,9 +179,12 @@ def execute(
     failed = [event for event in result.all_events if event.is_step_failure or event.is_failure]
     if not result.success:
         reasons = [event.step_failure_data.error for event in failed if event.is_step_failure]
-        causes = [(error.cause or error).message.strip() for error in reasons if error]
-        if any((error.cause or error).cls_name in ("UsageError", "SettingsError") for error in reasons if error):
-            raise UsageError("; ".join(cause.partition(": ")[2] or cause for cause in causes))
+        roots = [error.cause or error for error in reasons if error]
+        causes = [root.message.strip() for root in roots]
+        kinds = [getattr(errors, root.cls_name or "", None) for root in roots]
+        if kinds and all(kinds):  # ours: the message says what happened and what to do
+            kind = UsageError if any(issubclass(kind, UsageError) for kind in kinds if kind) else NeedleError
+            raise kind("; ".join(cause.partition(": ")[2] or cause for cause in causes))
         raise NeedleError(f"the run {run_id} failed: {'; '.join(causes) or failed[0].message}")
     broken = [check.check_name for check in result.get_asset_check_evaluations() if not check.passed]
     if broken:

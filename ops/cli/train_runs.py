@@ -28,7 +28,10 @@ def train_as_asset(
     workers: int | None = None,
     gpu: bool | None = None,
 ) -> Trained:
-    """Define the encoder and materialise it, with the pairs of the catalogue before it; errors as of ``train``."""
+    """Define the encoder and materialise it; errors as of ``train``.
+
+    Where no data are given, the pairs of the catalogue are made before it; else nobody asked for these.
+    """
     data = [path.expanduser().absolute() for path in data]
     name = name or name_of(settings, recipe, data, now)
     was_there = (settings.home / "encoders" / name).exists()
@@ -40,7 +43,7 @@ def train_as_asset(
     )
     is_added = define(settings, wanted)
     try:
-        _materialise(settings, name, bars)
+        _materialise(settings, name, [] if data else settings.lake.partitions(catalogue.TABLE), bars)
     except NeedleError:
         if is_added:
             undefine(settings, wanted)
@@ -48,10 +51,10 @@ def train_as_asset(
     return trained_encoder(settings, name, is_new=not was_there)
 
 
-def _materialise(settings: Settings, name: str, bars: Bars) -> None:
+def _materialise(settings: Settings, name: str, partitions: Sequence[str], bars: Bars) -> None:
     runs.run_pipeline(
         settings,
-        settings.lake.partitions(catalogue.TABLE),
+        partitions,
         [each for each in runs.interrupted_ingests(settings) if not each.partitions],
         bars,
         (f"encoder/{name}",),
