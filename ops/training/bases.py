@@ -18,7 +18,7 @@ from ops.core.settings import Settings
 from ops.core.types import Progress
 from ops.embeddings.encoders.finetuned import MANIFEST
 from ops.embeddings.encoders.open_clip import OpenClipEncoder, identify_open_clip, tower_of
-from ops.embeddings.encoders.starter import StarterEncoder, starter_id
+from ops.embeddings.encoders.starter import StarterEncoder, starter_id, starter_towers_id
 from ops.embeddings.starter.head import StarterHead, class_probabilities, image_features, load_head
 from ops.embeddings.starter.image_tower import ImageTower
 from ops.embeddings.starter.text_tower import TextTower
@@ -34,8 +34,6 @@ from ops.training.recipes import Recipe
 class Base(Protocol):
     """A base encoder, ready to be fine-tuned."""
 
-    base_id: str
-
     def examples(self, pairs: Sequence[CaptionPair], pictures: Pictures, progress: Progress) -> Examples:
         """The pairs as the model takes them. Raises ``UsageError`` where too few can be read."""
         ...
@@ -49,14 +47,27 @@ class Base(Protocol):
         ...
 
 
+def base_id_of(recipe: Recipe) -> str:
+    """What a fit starts from: an id made of the bytes of the base's weights, of which a fresh start takes the towers
+    alone. Builds no model. Raises ``UsageError`` for what is no base, ``EncoderError`` for weights that cannot be read.
+    """
+    if recipe.base == "starter":
+        return starter_id() if recipe.start == "base" else starter_towers_id()
+    return identify_open_clip(_clip_of(recipe))[0]
+
+
 def base_of(recipe: Recipe, settings: Settings, device: str, threads: int) -> Base:
-    """The base that a recipe names. Raises ``EncoderError`` for weights that cannot be read."""
+    """The base that a recipe names, errors as of :func:`base_id_of`."""
     if recipe.base == "starter":
         return StarterBase(recipe, settings, device, threads)
+    return ClipBase(recipe, settings, _clip_of(recipe), device, threads)
+
+
+def _clip_of(recipe: Recipe) -> str:
     kind, _, rest = recipe.base.partition(":")
     if kind != "open_clip" or not rest:
         raise UsageError(f"base {recipe.base!r}: write starter, or open_clip:<model>/<pretrained tag or file>")
-    return ClipBase(recipe, settings, rest, device, threads)
+    return rest
 
 
 class StarterBase:
@@ -80,7 +91,6 @@ class StarterBase:
             key=starter_id(),
         )
         self.head = load_head() if recipe.start == "base" else self._fresh()
-        self.base_id = starter_id() if recipe.start == "base" else "starter_lite2_minilm"
 
     def examples(self, pairs: Sequence[CaptionPair], pictures: Pictures, progress: Progress) -> InMemory:
         recipe = self._recipe
@@ -96,6 +106,7 @@ class StarterBase:
             torch.from_numpy(text_CH),
             np.cumsum([0, *(len(pair.captions) for pair in kept)]).tolist(),
             torch.from_numpy(self._semantic(features)) if recipe.space == "whole" else None,
+            _told(features, pairs),
         )
 
     def model(self) -> DualEncoder:
@@ -140,7 +151,6 @@ class ClipBase:
         self._recipe, self._settings, self._rest, self._device = recipe, settings, rest, device
         self._threads = threads
         self._cache = settings.home / "cache" / "training"
-        self.base_id = identify_open_clip(rest)[0]
         self._model, self._tokenizer, self._prepare, self._preprocessing = tower_of(rest)
         self.dim = int(self._model.encode_text(self._tokenizer(["a"])).shape[1])
 
@@ -154,7 +164,7 @@ class ClipBase:
             run=lambda frames: (encoder.encode_prepared(frames),),
             size=int(np.max(self._preprocessing["size"])),
             batch_frames=encoder.batch_frames,
-            key=self.base_id,
+            key=encoder.encoder_id,
         )
         features, kept = _locked_features(pairs, pictures, tower, recipe, self._cache, progress)
         return InMemory(
@@ -162,6 +172,7 @@ class ClipBase:
             torch.from_numpy(features.mask_NT),
             self._tokens(kept),
             np.cumsum([0, *(len(pair.captions) for pair in kept)]).tolist(),
+            aside=_told(features, pairs),
         )
 
     def model(self) -> DualEncoder:
@@ -208,6 +219,10 @@ def _locked_features(
     )
     _require(features, len(pairs), recipe)
     return features, [pairs[number] for number in features.kept]
+
+
+def _told(features: Features, pairs: Sequence[CaptionPair]) -> dict[str, str]:
+    return {pairs[number].thing: reason for number, reason in features.aside.items()}
 
 
 def _require(features: Features, wanted: int, recipe: Recipe) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,12 +16,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ops.core.errors import MediaError, StorageError
 from ops.embeddings.embed import map_ahead
 from ops.training.pairs import CaptionPair
 from ops.training.pictures import Pictures
 
 _BATCHES_AHEAD = 2
 _LARGEST_DRAW = 1 << 31
+_BLANK = (64, 64, 3)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,13 +42,16 @@ class Choice:
 class Batch:
     """``frames_BTX``, ``mask_BT`` (true where there is a frame, those first), ``text_BX``.
 
-    ``semantic_BTX`` are vectors that join the frames' as they are; of the starter encoder only.
+    ``semantic_BTX`` are vectors that join the frames' as they are; of the starter encoder only. ``usable_B`` is false
+    where a picture could not be read: that row only keeps its place, so that all workers have as many (``None``: all
+    could).
     """
 
     frames_BTX: torch.Tensor
     mask_BT: torch.Tensor
     text_BX: torch.Tensor
     semantic_BTX: torch.Tensor | None = None
+    usable_B: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.mask_BT)
@@ -65,6 +70,7 @@ class Batch:
             mask_BT=change(self.mask_BT),
             text_BX=change(self.text_BX),
             semantic_BTX=None if self.semantic_BTX is None else change(self.semantic_BTX),
+            usable_B=None if self.usable_B is None else change(self.usable_B),
         )
 
 
@@ -73,6 +79,8 @@ class Examples(Protocol):
 
     draws_ahead: bool
     """Whether batches are read before they are asked for: then an epoch's choices are drawn at its start."""
+    aside: dict[str, str]
+    """What cannot be read, with the reason; of examples that stream it grows with the batches."""
 
     def __len__(self) -> int: ...
 
@@ -89,7 +97,7 @@ class InMemory:
     """Features of every view and caption, as a frozen tower gives them.
 
     ``frames`` (N, V, T, X), ``mask`` (N, T), ``text`` (C, X) with the captions of pair n at
-    ``starts[n]:starts[n + 1]``, ``semantic`` (N, T, X) or ``None``.
+    ``starts[n]:starts[n + 1]``, ``semantic`` (N, T, X) or ``None``. ``aside`` tells of which pairs there are none.
     """
 
     draws_ahead = False
@@ -101,7 +109,9 @@ class InMemory:
         text_CX: torch.Tensor,
         starts: Sequence[int],
         semantic_NTX: torch.Tensor | None = None,
+        aside: Mapping[str, str] | None = None,
     ) -> None:
+        self.aside = dict(aside or {})
         self.frames_NVTX, self.mask_NT, self.text_CX, self.semantic_NTX = frames_NVTX, mask_NT, text_CX, semantic_NTX
         self.captions = Captions(np.diff(np.asarray(starts)))
 
@@ -126,8 +136,8 @@ class InMemory:
 class Streamed:
     """Frames that are read, decoded and scaled by threads while the model works on the batches before.
 
-    ``prepare`` turns RGB frames of one size (T, H, W, C) into what the image tower takes (T, ...). Errors as
-    ``Pictures.frames_of``.
+    ``prepare`` turns RGB frames of one size (T, H, W, C) into what the image tower takes (T, ...). A picture that
+    cannot be read, or not any more, is set aside: in its batch it is no usable row.
     """
 
     draws_ahead = True
@@ -143,6 +153,7 @@ class Streamed:
         self._pairs, self._pictures, self._prepare = pairs, pictures, prepare
         self._text_CX, self._frames = text_CX, frames
         self.captions = Captions(np.array([len(pair.captions) for pair in pairs]))
+        self.aside: dict[str, str] = {}
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -158,24 +169,37 @@ class Streamed:
         try:
             ready = map_ahead(pool, self._frames_of, rows, _BATCHES_AHEAD * size)
             for choice in listed:
-                read = [next(ready) for _ in range(len(choice.rows))]
+                read = [self._noted(row, next(ready)) for row in choice.rows.tolist()]
                 yield self._batch(read, choice)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _frames_of(self, row: int) -> NDArray[Any]:
-        return np.concatenate([self._prepare(frame[None]) for frame in self._pictures.frames_of(self._pairs[row])])
+    def _frames_of(self, row: int) -> NDArray[Any] | str:
+        try:
+            frames = self._pictures.frames_of(self._pairs[row])
+        except (MediaError, StorageError) as error:
+            return str(error)
+        return np.concatenate([self._prepare(frame[None]) for frame in frames])
 
-    def _batch(self, read: list[NDArray[Any]], choice: Choice) -> Batch:
-        longest = max(map(len, read))
-        frames = np.zeros((len(read), longest, *read[0].shape[1:]), dtype=read[0].dtype)
-        mask = np.zeros((len(read), longest), dtype=bool)
-        for row, own in enumerate(read):
+    def _noted(self, row: int, read: NDArray[Any] | str) -> NDArray[Any] | None:
+        if isinstance(read, str):
+            self.aside[self._pairs[row].thing] = read
+            return None
+        return read
+
+    def _batch(self, read: list[NDArray[Any] | None], choice: Choice) -> Batch:
+        # A black picture in the place of one that is missing: towers get shapes and numbers they can work with.
+        shown = [self._prepare(np.zeros((1, *_BLANK), dtype=np.uint8)) if own is None else own for own in read]
+        longest = max(map(len, shown))
+        frames = np.zeros((len(shown), longest, *shown[0].shape[1:]), dtype=shown[0].dtype)
+        mask = np.zeros((len(shown), longest), dtype=bool)
+        for row, own in enumerate(shown):
             frames[row, : len(own)], mask[row, : len(own)] = own, True
         return Batch(
             frames_BTX=torch.from_numpy(frames),
             mask_BT=torch.from_numpy(mask),
             text_BX=self._text_CX[self.captions.place(choice)],
+            usable_B=torch.tensor([own is not None for own in read]),
         )
 
 

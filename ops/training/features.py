@@ -44,12 +44,14 @@ class Tower:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Features:
     """``frames`` (N, V, T, X) of the tower's first output, ``others`` (N, T, X) of the rest, of the first view;
-    ``mask`` (N, T); ``kept`` says which of the pairs they are of. Float32, rounded to half precision."""
+    ``mask`` (N, T); ``kept`` says which of the pairs they are of, ``aside`` why not of the others. Float32, rounded to
+    half precision."""
 
     frames_NVTX: NDArray[np.float32]
     others_NTX: tuple[NDArray[np.float32], ...]
     mask_NT: NDArray[np.bool_]
     kept: list[int]
+    aside: dict[int, str]
 
 
 def features_of(
@@ -66,27 +68,62 @@ def features_of(
     """Run the tower over all frames of all pairs, or read what an earlier fit kept in ``cache``.
 
     ``frames`` is how many of a shot ``pictures`` gives. With ``crops`` a picture is also seen mirrored and in
-    so many random crops with changed colours. A picture that cannot be read is set aside.
+    so many random crops with changed colours. A picture that cannot be read is set aside, and told again whenever the
+    kept features are used; where it can be read by then, all are computed anew.
     """
     name = json.dumps(
         [tower.key, frames, crops, seed if crops else 0, [(pair.pair_id, pair.input_hash) for pair in pairs]]
     )
     stored = cache / f"features-{hashlib.blake2b(name.encode(), digest_size=8).hexdigest()}.npz"
-    if stored.exists():
-        return _stored(stored)
     progress.start(STAGE, len(pairs), "pairs")
+    found = _stored(stored) if stored.exists() else None
+    if found is None or not _is_current(found, pairs, pictures):
+        _compute(pairs, pictures, tower, crops, seed, stored, progress)
+        found = _stored(stored)
+    else:
+        progress.advance(STAGE, len(pairs))
+    for number, reason in found.aside.items():
+        progress.set_aside(STAGE, pairs[number].thing, reason)
+    progress.finish(STAGE)
+    return found
+
+
+def _is_current(found: Features, pairs: Sequence[CaptionPair], pictures: Pictures) -> bool:
+    """Whether kept features are of all that can be read. What was set aside is tried again: it may have come back."""
+    return len(found.kept) + len(found.aside) == len(pairs) and not any(
+        isinstance(_frames_of(pairs[number], pictures), list) for number in found.aside
+    )
+
+
+def _frames_of(pair: CaptionPair, pictures: Pictures) -> list[NDArray[np.uint8]] | str:
+    """The pair's frames, or why there are none."""
+    try:
+        return pictures.frames_of(pair)
+    except (MediaError, StorageError) as error:
+        return str(error)
+
+
+def _compute(
+    pairs: Sequence[CaptionPair],
+    pictures: Pictures,
+    tower: Tower,
+    crops: int,
+    seed: int,
+    path: Path,
+    progress: Progress,
+) -> None:
+    """Run the tower and keep what it gives, and what could not be read."""
     outputs: list[list[NDArray[np.float16]]] = []
-    kept = []
+    kept: list[int] = []
+    reasons: list[str] = []
     for number, found in enumerate(_towered(pairs, pictures, tower, crops, seed)):
         progress.advance(STAGE)
         if isinstance(found, str):
-            progress.set_aside(STAGE, pairs[number].pair_id, found)
+            reasons.append(found)
         else:
             kept.append(number)
             outputs.append(found)
-    progress.finish(STAGE)
-    _store(stored, outputs, kept)
-    return _stored(stored)
+    _store(path, outputs, kept, reasons)
 
 
 def _towered(
@@ -102,12 +139,10 @@ def _towered(
 
     def read(task: tuple[CaptionPair, list[Crop]]) -> NDArray[Any] | str:
         pair, plans = task
-        try:
-            return np.stack(
-                [_prepared(frame, plans, tower.size, tower.prepare) for frame in pictures.frames_of(pair)], 1
-            )
-        except (MediaError, StorageError) as error:
-            return str(error)
+        frames = _frames_of(pair, pictures)
+        if isinstance(frames, str):
+            return frames
+        return np.stack([_prepared(frame, plans, tower.size, tower.prepare) for frame in frames], 1)
 
     workers = os.cpu_count() or 1
     with ThreadPoolExecutor(workers, thread_name_prefix="needle-pairs") as pool:
@@ -139,8 +174,8 @@ def _run(waiting: Sequence[NDArray[Any] | str], tower: Tower) -> Iterator[list[N
         start += views * frames
 
 
-def _store(path: Path, outputs: Sequence[list[NDArray[np.float16]]], kept: list[int]) -> None:
-    """All pairs as one array for each output, frames padded to the longest."""
+def _store(path: Path, outputs: Sequence[list[NDArray[np.float16]]], kept: list[int], reasons: list[str]) -> None:
+    """All pairs as one array for each output, frames padded to the longest; ``reasons`` are of those not kept."""
     longest = max((pair[0].shape[1] for pair in outputs), default=1)
     mask = np.zeros((len(outputs), longest), dtype=bool)
     stacked: list[NDArray[np.float16]] = []
@@ -152,19 +187,24 @@ def _store(path: Path, outputs: Sequence[list[NDArray[np.float16]]], kept: list[
             array[row, :, : pair[number].shape[1]] = pair[number][:views]
         stacked.append(array)
     arrays = {f"output{number}": array for number, array in enumerate(stacked)}
+    arrays |= {"mask": mask, "kept": np.array(kept, dtype=np.int64), "reasons": np.array(reasons, dtype=np.str_)}
     with atomic_path(path) as temporary:
-        np.savez(temporary, mask=mask, kept=np.array(kept, dtype=np.int64), **arrays)  # type: ignore[arg-type]  # numpy's stub takes every keyword for allow_pickle
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]  # numpy's stub takes every keyword for allow_pickle
 
 
 def _stored(path: Path) -> Features:
     with np.load(path, allow_pickle=False) as arrays:
         names = sorted(name for name in arrays.files if name.startswith("output"))
         outputs = [arrays[name].astype(np.float32) for name in names] or [np.zeros((0, 1, 1, 1), np.float32)]
+        kept = arrays["kept"].tolist()
+        reasons = arrays["reasons"].tolist() if "reasons" in arrays.files else []
+        others = sorted(set(range(len(kept) + len(reasons))) - set(kept))
         return Features(
             frames_NVTX=outputs[0],
             others_NTX=tuple(output[:, 0] for output in outputs[1:]),
             mask_NT=arrays["mask"],
-            kept=arrays["kept"].tolist(),
+            kept=kept,
+            aside=dict(zip(others, reasons, strict=False)),  # files of before 2026-11-23 have no reasons
         )
 
 

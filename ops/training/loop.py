@@ -20,11 +20,11 @@ import torch
 
 from ops.core.errors import TrainingError, first_sentence
 from ops.core.storage import atomic_path
-from ops.training.examples import Choice, Examples
+from ops.training.examples import Batch, Choice, Examples
 from ops.training.loss import backward_loss
 from ops.training.model import DualEncoder
 from ops.training.recipes import Recipe
-from ops.training.sharing import Draws, own_share, rank, sum_gradients, world_size
+from ops.training.sharing import Draws, gathered, joined, own_share, rank, sum_gradients, world_size
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +43,12 @@ class Checkpoint:
 
 @dataclass(kw_only=True)
 class Fit:
-    """How a fit went: the loss of each step, and after which step it started or went on (0: from the start)."""
+    """How a fit went: the loss of each step, after which step it started or went on (0: from the start), and what
+    could not be read on the way, by whichever worker, before a stop or after it: thing -> reason."""
 
     losses: list[float] = field(default_factory=list)
     resumed_at: int = 0
+    aside: dict[str, str] = field(default_factory=dict)
 
 
 def fit(
@@ -61,8 +63,9 @@ def fit(
     """Fit ``model`` in place; goes on from ``checkpoint`` where its file is there.
 
     Uses torch's own random numbers: seed them before, alike in each worker. ``on_step`` gets the step, from 1, and
-    its loss. Raises ``TrainingError`` for a loss that is no number (the checkpoint stays at the last good step), for
-    a checkpoint of something else, and for workers that do not see the same checkpoint.
+    its loss. A picture that cannot be read is left out of its batch. Raises ``TrainingError`` for a loss that is no
+    number and for a batch of which fewer than two pairs can be read (the checkpoint stays at the last good step), for a
+    checkpoint of something else, and for workers that do not see the same checkpoint.
     """
     model.to(device).train()
     run = _Run(model, examples, recipe, device, checkpoint)
@@ -76,6 +79,7 @@ def fit(
                 on_step(run.steps, run.losses[-1])
         log.info("epoch %d: loss %.3f", epoch, run.losses[-1])
     run.save()
+    result.aside = run.aside
     model.eval()
     return result
 
@@ -106,6 +110,7 @@ class _Run:
         self.scaler = torch.amp.GradScaler(device, enabled=self.dtype == torch.float16)
         self.steps, self.saved = 0, 0
         self.losses: list[float] = []
+        self.aside: dict[str, str] = {}
         self.order = torch.empty(0, dtype=torch.int64)
         self.drawn: Choice | None = None
         self.draws = Draws(recipe.seed) if world_size() > 1 else None
@@ -141,13 +146,14 @@ class _Run:
     def drawing(self) -> AbstractContextManager[Any]:
         return self.draws.drawing() if self.draws else nullcontext()
 
-    def step(self, batch: Any) -> None:
+    def step(self, batch: Batch) -> None:
         model, recipe = self.model, self.recipe
         self.optimizer.zero_grad()
         if self.draws:
             self.draws.seed_step(self.steps)
-        parts = batch.parts(recipe.micro_batch)
-        loss = backward_loss(model.encode, parts, model.log_scale, autocast=self.autocast, grow=self.scaler.get_scale())
+        parts, usable_B = batch.parts(recipe.micro_batch), self.usable(batch)
+        grow = self.scaler.get_scale()
+        loss = backward_loss(model.encode, parts, model.log_scale, autocast=self.autocast, grow=grow, usable_B=usable_B)
         sum_gradients(self.learning)
         self.scaler.unscale_(self.optimizer)
         # fp16 gradients may overflow, which the scaler handles; a loss that is no number nobody can.
@@ -161,19 +167,39 @@ class _Run:
         if self.steps % recipe.checkpoint_steps == 0:
             self.save()
 
+    def usable(self, batch: Batch) -> torch.Tensor | None:
+        """Which rows of all workers could be read (``None``: all); the same in each, so that all stop or none."""
+        if batch.usable_B is None:
+            return None
+        usable_B = gathered(batch.usable_B.to(torch.uint8)).bool()
+        if int(usable_B.sum()) < min(2, len(usable_B)):
+            reason = "".join(f" ({why})" for why in list(self.examples.aside.values())[-1:])
+            raise TrainingError(
+                f"fewer than two of the {len(usable_B)} pairs of {self._place(self.steps + 1)} can be read{reason}: "
+                f"{self._kept()}; mend what is missing, and the same command goes on"
+            )
+        return usable_B
+
     def autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.split(":")[0], self.dtype) if self.dtype else nullcontext()
 
     def save(self) -> None:
         """Write a checkpoint in the place of the last one; only the first worker does. Broken weights never do."""
-        if self.checkpoint is None or self.saved == self.steps or rank() > 0:
+        self.aside |= joined(self.examples.aside)  # all workers have a part in this
+        if self.checkpoint is None or self.saved == self.steps:
             return
         if not all(bool(own.isfinite().all()) for own in self.model.state_dict().values()):
             raise TrainingError(self._broken(self.losses[-1], "a weight is no number"))
+        if rank() == 0:
+            self._write(self.checkpoint)
+        self.saved = self.steps
+
+    def _write(self, checkpoint: Checkpoint) -> None:
         state = {
-            "identity": self.checkpoint.identity,
+            "identity": checkpoint.identity,
             "steps": self.steps,
             "losses": self.losses,
+            "aside": self.aside,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -183,9 +209,8 @@ class _Run:
             "random": self.draws.state if self.draws else torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() and not self.draws else [],
         }
-        with atomic_path(self.checkpoint.path) as temporary:
+        with atomic_path(checkpoint.path) as temporary:
             torch.save(state, temporary)
-        self.saved = self.steps
 
     def resume(self) -> int:
         """Go on from the checkpoint, if there is one; the number of steps that are done."""
@@ -203,6 +228,7 @@ class _Run:
                 self.drawn = Choice(rows=self.order, views=views, captions=captions)
             self.steps = self.saved = int(state["steps"])
             self.losses.extend(state["losses"])
+            self.aside = dict(state["aside"])
             self._set_random(state)
         except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise TrainingError(
@@ -224,14 +250,17 @@ class _Run:
 
     def _broken(self, loss: float, otherwise: str = "a gradient is no number") -> str:
         step = self.steps + (otherwise == "a gradient is no number")
-        where = f"step {step} of {self.recipe.epochs * self.per_epoch}"
         what = f"the loss is {loss}" if not math.isfinite(loss) else otherwise
-        kept = (
-            f"the last good checkpoint is {self.checkpoint.path}, of step {self.saved}"
-            if self.checkpoint and self.saved
-            else "no checkpoint was written yet"
-        )
-        return f"{what} at {where} (learning rate {self.recipe.learning_rate:g}): {kept}; try a lower --learning-rate"
+        where = f"{self._place(step)} (learning rate {self.recipe.learning_rate:g})"
+        return f"{what} at {where}: {self._kept()}; try a lower --learning-rate"
+
+    def _place(self, step: int) -> str:
+        return f"step {step} of {self.recipe.epochs * self.per_epoch}"
+
+    def _kept(self) -> str:
+        if self.checkpoint and self.saved:
+            return f"the last good checkpoint is {self.checkpoint.path}, of step {self.saved}"
+        return "no checkpoint was written yet"
 
 
 def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, total: int) -> Any:

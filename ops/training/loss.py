@@ -36,11 +36,13 @@ def backward_loss(
     *,
     autocast: Callable[[], AbstractContextManager[Any]],
     grow: float = 1.0,
+    usable_B: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Add the gradients of the whole batch's loss to all parameters; returns the loss, detached.
 
     ``encode`` runs both towers over one of this worker's ``parts``. With several parts each is run twice, with
-    the same random numbers. ``grow`` multiplies gradients (of fp16, against underflow). Where
+    the same random numbers. ``grow`` multiplies gradients (of fp16, against underflow). Rows of the whole batch
+    (of all workers) that are not ``usable`` are neither pairs nor negatives, and get no gradient. Where
     torch.distributed runs, every worker computes the same loss of all workers' vectors; tower gradients
     are then those of its own rows, to be summed with ``sharing.sum_gradients``.
     """
@@ -53,7 +55,8 @@ def backward_loss(
             made.append(encode(part))
     own = [torch.cat([pair[side].detach().float() for pair in made]) for side in (0, 1)]
     image_BD, text_BD = (gathered(vectors).requires_grad_() for vectors in own)
-    loss = symmetric_infonce(image_BD, text_BD, log_scale.exp().clamp(max=MAX_SCALE))
+    pairs = (image_BD, text_BD) if usable_B is None else (image_BD[usable_B], text_BD[usable_B])
+    loss = symmetric_infonce(*pairs, log_scale.exp().clamp(max=MAX_SCALE))
     (loss * grow).backward()  # type: ignore[no-untyped-call]
     gradients = [
         torch.split(_own_rows(vectors, len(own[0])), [len(pair[0]) for pair in made]) for vectors in (image_BD, text_BD)

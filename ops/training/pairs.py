@@ -33,6 +33,11 @@ class CaptionPair:
     source: str = ""
     member: str = ""
 
+    @property
+    def thing(self) -> str:
+        """Where people find it: its file, and the shot or the picture there."""
+        return f"{self.source} {self.shot_id or self.member}"
+
 
 @dataclass(kw_only=True)
 class Gathered:
@@ -98,6 +103,31 @@ def split_by_show(pairs: Sequence[CaptionPair], share: float) -> tuple[list[Capt
     count = min(max(1, round(share * len(shows))), len(shows) - 1) if share > 0 else 0
     held = set(shows[:count])
     return [pair for pair in pairs if pair.show not in held], [pair for pair in pairs if pair.show in held]
+
+
+def apart(learn: Sequence[CaptionPair], validate: Sequence[CaptionPair]) -> tuple[list[CaptionPair], dict[str, str]]:
+    """What of ``validate`` is not learned from, each once; and what is left out: thing -> reason.
+
+    A shot is too near where its show is learned from, as shots of one show look alike; a picture where the same bytes
+    are learned from, whatever their names.
+    """
+    shows = {pair.show for pair in learn if pair.shot_id}
+    pictures = {_picture(pair) for pair in learn if not pair.shot_id}
+    kept: dict[str, CaptionPair] = {}
+    refused: dict[str, str] = {}
+    for pair in validate:
+        if pair.shot_id and pair.show in shows:
+            refused[f"{pair.source} for validation"] = f"its show {pair.show!r} is learned from too"
+        elif not pair.shot_id and _picture(pair) in pictures:
+            refused[f"{pair.thing} for validation"] = "the same picture is learned from too"
+        else:
+            kept.setdefault(pair.pair_id, pair)
+    return list(kept.values()), refused
+
+
+def _picture(pair: CaptionPair) -> str:
+    """The hash of a picture's bytes."""
+    return pair.pair_id.split(":")[1] if ":" in pair.pair_id else pair.pair_id
 
 
 def digest_of_pairs(pairs: Iterable[CaptionPair]) -> str:

@@ -61,7 +61,7 @@ class Pictures:
         Raises ``MediaError`` for a picture, ``StorageError`` for a proxy, that cannot be read.
         """
         if not pair.shot_id:
-            return [_decoded(pair, self._file(pair.source).read(pair.member))]
+            return [_decoded(pair, self._bytes_of(pair))]
         shot = self._shots.get(pair.shot_id)
         if shot is None:
             raise StorageError(f"shot {pair.shot_id} is not in the catalogue any more")
@@ -71,6 +71,14 @@ class Pictures:
             return list(read_frames(self._store, key, sample_positions(length, self._frames), length))
         except StorageError as error:
             raise StorageError(f"the proxy of shot {pair.shot_id} {error}") from error
+
+    def _bytes_of(self, pair: CaptionPair) -> bytes:
+        try:
+            return self._file(pair.source).read(pair.member)
+        except (OSError, LookupError, ValueError, TypeError, pa.ArrowException) as error:
+            raise MediaError(
+                f"the picture {pair.member} is not in {pair.source} any more ({type(error).__name__}: {error})"
+            ) from error
 
     def _file(self, source: str) -> _File:
         with self._opening:
@@ -122,10 +130,12 @@ class _Shard(_File):
 
 
 def _decoded(pair: CaptionPair, data: bytes) -> Pixels:
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(data)) as picture:
             return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise MediaError(f"the picture {pair.member} of {pair.source} cannot be decoded: {error}") from error
+        # Of unknown formats Pillow tells the address of a buffer, which would be another reason each time.
+        reason = "it is of no known format" if isinstance(error, UnidentifiedImageError) else str(error)
+        raise MediaError(f"the picture {pair.member} of {pair.source} cannot be decoded: {reason}") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -43,6 +44,15 @@ def gathered(own: torch.Tensor) -> torch.Tensor:
     parts = [torch.empty_like(own) for _ in range(world_size())]
     torch.distributed.all_gather(parts, own.contiguous())
     return torch.cat(parts)
+
+
+def joined(own: dict[str, str]) -> dict[str, str]:
+    """The entries of all workers."""
+    if world_size() == 1:
+        return dict(own)
+    told: list[Any] = [None] * world_size()
+    torch.distributed.all_gather_object(told, own)
+    return {key: value for entries in told for key, value in entries.items()}
 
 
 def sum_gradients(parameters: Sequence[nn.Parameter]) -> None:

@@ -262,6 +262,6 @@ def _once(pairs: Sequence[CaptionPair], refused: dict[str, str]) -> list[Caption
     seen: dict[str, CaptionPair] = {}
     for pair in pairs:
         if pair.pair_id in seen:
-            refused[f"{pair.source} {pair.shot_id or pair.member}"] = "is there twice"
+            refused[pair.thing] = "is there twice"
         seen.setdefault(pair.pair_id, pair)
     return list(seen.values())

@@ -30,6 +30,11 @@ def starter_id(head: Path = SHIPPED_HEAD) -> str:
     return encoder_id_of("starter_lite2_minilm", weights_digest(starter_files(head)), _PREPROCESSING)
 
 
+def starter_towers_id() -> str:
+    """The same of the two towers alone, whatever head they get."""
+    return encoder_id_of("starter_towers", weights_digest([image_tower_file(), *text_tower_files()]), _PREPROCESSING)
+
+
 class StarterEncoder:
     """EfficientNet-Lite2 and MiniLM with a linear head; see ``ops.embeddings.encoder.Encoder``.
 

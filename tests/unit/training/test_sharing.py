@@ -9,17 +9,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from ops.core.errors import TrainingError, UsageError
-from ops.training.examples import Batch, Choice, InMemory
+from ops.core.settings import load_settings
+from ops.training.examples import Batch, Choice, InMemory, Streamed
 from ops.training.loop import Checkpoint, fit
 from ops.training.model import DualEncoder
+from ops.training.pairs import CaptionPair, image_pair
+from ops.training.pictures import Pictures
 from ops.training.recipes import Recipe
 from ops.training.sharing import rank
 from ops.training.team import team_of
-from tests.unit.training.conftest import examples, model
+from tests.unit.training.conftest import examples, jpeg, model
 from tests.unit.training.test_loss import spawned
 
 RECIPE = Recipe(name="test", epochs=3, batch=8, learning_rate=1e-2, checkpoint_steps=4)
@@ -42,10 +49,9 @@ class Drawing(torch.nn.Module):
 class Watched:
     """Examples that note which rows, views and captions were asked for."""
 
-    draws_ahead = False
-
-    def __init__(self, inner: InMemory) -> None:
+    def __init__(self, inner: InMemory | Streamed) -> None:
         self.inner, self.asked = inner, []  # type: ignore[var-annotated]
+        self.draws_ahead, self.aside = inner.draws_ahead, inner.aside
 
     def __len__(self) -> int:
         return len(self.inner)
@@ -59,13 +65,36 @@ class Watched:
             yield from self.inner.batches([choice])
 
 
-def fitted(path: Path | None = None, recipe: Recipe = RECIPE, own: DualEncoder | None = None) -> dict[str, Any]:
+def fitted(
+    path: Path | None = None,
+    recipe: Recipe = RECIPE,
+    own: DualEncoder | None = None,
+    inner: InMemory | Streamed | None = None,
+) -> dict[str, Any]:
     own = own or model(drop=0.0, temporal=False)
-    watched = Watched(examples())
+    watched = Watched(inner or examples())
     torch.manual_seed(0)
     checkpoint = Checkpoint(path=path, identity="mine") if path else None
-    losses = fit(own, watched, recipe, checkpoint=checkpoint).losses
-    return {"losses": losses, "model": own.state_dict(), "asked": watched.asked}
+    result = fit(own, watched, recipe, checkpoint=checkpoint)
+    return {"losses": result.losses, "model": own.state_dict(), "asked": watched.asked, "aside": result.aside}
+
+
+def corners(frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Twelve numbers of each picture."""
+    return frames_NHWC[:, :2, :2].reshape(len(frames_NHWC), -1).astype(np.float32) / 255
+
+
+def streamed(folder: Path) -> Streamed:
+    """24 pictures that stream in from a file; three of them cannot be decoded, which differ in what workers see."""
+    file, rng = folder / "pictures.parquet", np.random.default_rng(5)
+    colours = rng.integers(0, 256, (24, 3)).tolist()
+    data = [b"no picture" if n in (3, 4, 17) else jpeg(tuple(colour)) for n, colour in enumerate(colours)]
+    if not file.exists():
+        pq.write_table(pa.table({"image": data}), file)
+    found = [image_pair(str(file), str(n), "show", own, [f"picture {n}"]) for n, own in enumerate(data)]
+    pairs = [own for own in found if isinstance(own, CaptionPair)]
+    text = torch.from_numpy(rng.normal(size=(24, 10))).float()
+    return Streamed(pairs, Pictures(load_settings(home=folder / "home"), pairs, 1), corners, text, 1)
 
 
 def part_way(path: Path) -> None:
@@ -87,7 +116,7 @@ def _worker(number: int, world: int, folder: str) -> None:
 
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=number, world_size=world)
     home = Path(folder)
-    found = {"resumed": fitted(home / "here.pt")}
+    found = {"resumed": fitted(home / "here.pt"), "broken": fitted(home / "broken.pt", inner=streamed(home))}
     drawing = model(drop=0.0, temporal=False)
     drawing.image = Drawing(drawing.image)
     found["drawing"] = fitted(own=drawing)
@@ -107,6 +136,7 @@ def folder() -> Iterator[Path]:
     """What two workers left, and checkpoints: ``here.pt`` of one process, ``there.pt`` of two workers."""
     with tempfile.TemporaryDirectory() as name:
         part_way(Path(name) / "here.pt")
+        streamed(Path(name))
         spawned(_worker, name)
         yield Path(name)
 
@@ -139,6 +169,20 @@ def test_workers_begin_with_the_first_ones_weights(found: list[dict[str, Any]]) 
     assert all(
         torch.equal(value, found[1]["other"]["model"][name]) for name, value in found[0]["other"]["model"].items()
     )
+
+
+def test_workers_leave_out_the_same_pictures_that_one_process_leaves_out(
+    found: list[dict[str, Any]], folder: Path
+) -> None:
+    alone = fitted(inner=streamed(folder))
+    assert [thing.rpartition(" ")[2] for thing in sorted(alone["aside"])] == ["17", "3", "4"]
+    assert len(alone["losses"]) == 9 and all("cannot be decoded" in reason for reason in alone["aside"].values())
+    for worker in found:
+        assert worker["broken"]["losses"] == pytest.approx(alone["losses"], abs=1e-5)
+        assert_close(alone["model"], worker["broken"]["model"])
+        assert worker["broken"]["aside"] == alone["aside"], "each knows what another could not read"
+    ended = fitted(folder / "broken.pt", inner=streamed(folder))
+    assert not ended["asked"] and ended["aside"] == alone["aside"], "and so does who reads their checkpoint"
 
 
 def test_what_one_process_began_two_workers_end(found: list[dict[str, Any]]) -> None:

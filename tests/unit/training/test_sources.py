@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ops.core.errors import UsageError
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress
 from ops.training.pair_table import TABLE, build_pairs, store_pairs, stored_pairs
-from ops.training.pairs import CaptionPair, digest_of_pairs, require_pairs, split_by_show
+from ops.training.pairs import CaptionPair, apart, digest_of_pairs, image_pair, require_pairs, split_by_show
 from ops.training.pictures import Pictures
 from ops.training.sources import gather
 from ops.videos.forgotten import leave_tombstone
@@ -170,6 +171,25 @@ def test_shows_are_never_cut_in_two() -> None:
     one = [pair(number, "only") for number in range(3)]
     assert split_by_show(one, 0.5) == (one, [])
     assert digest_of_pairs(pairs) == digest_of_pairs(list(reversed(pairs))) != digest_of_pairs(pairs[1:])
+
+
+def test_nothing_is_validated_on_that_is_learned_from() -> None:
+    def shot(number: int, show: str) -> CaptionPair:
+        return replace(pair(number, show), kind="shot", shot_id=f"shot {number}", source="film.mp4")
+
+    def picture(member: str, data: bytes) -> CaptionPair:
+        made = image_pair("set.parquet", member, "photographs", data, ["a"])
+        assert isinstance(made, CaptionPair)
+        return made
+
+    learn = [shot(0, "one"), picture("0", b"red")]
+    fresh = [shot(2, "two"), picture("2", b"blue")]
+    kept, refused = apart(learn, [shot(1, "one"), picture("1", b"red"), *fresh, *fresh])
+    assert kept == fresh, "another show, another picture of the same data set; each once"
+    assert refused == {
+        "film.mp4 for validation": "its show 'one' is learned from too",
+        "set.parquet 1 for validation": "the same picture is learned from too",
+    }
 
 
 def test_too_few_pairs_are_refused() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from click.testing import CliRunner
 
 from ops.cli.main import cli
@@ -19,8 +20,10 @@ from ops.core.errors import EncoderError, TrainingError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.embeddings.encoder import load_encoder, resolve_encoder
+from ops.embeddings.encoders.starter import starter_id
+from ops.training.bases import base_id_of
 from ops.training.recipes import RECIPES, recipe_of
-from ops.training.train import Trained, train
+from ops.training.train import Trained, name_of, train
 from tests.unit.training.conftest import jpeg
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -140,6 +143,27 @@ def test_what_makes_no_sense_is_refused(
     with pytest.raises(UsageError, match=reason):
         trained(settings, [tmp_path], "mine", **changes)
     assert not (settings.home / "encoders").exists()
+
+
+def test_other_base_weights_make_another_fit(settings: Settings, tmp_path: Path, tiny_clip: str) -> None:
+    weights = tmp_path / "base.pt"
+    state = torch.load(tiny_clip.partition("/")[2])
+    changes = {"base": f"open_clip:needle-trained/{weights}", "image": "locked", "pooling": "mean"}
+    torch.save(state, weights)
+    recipe = recipe_of("debug", **changes)
+    made, name = trained(settings, [tmp_path], "mine", **changes), name_of(settings, recipe, [tmp_path], NOW)
+    state["visual.proj"] += 0.1
+    torch.save(state, weights)
+    assert name_of(settings, recipe, [tmp_path], NOW) != name
+    with pytest.raises(UsageError, match=r"other recipe, base, data or code"):
+        trained(settings, [tmp_path], "mine", **changes)
+    other = trained(settings, [tmp_path], "other", **changes)
+    assert made.lineage["base_id"] != other.lineage["base_id"]
+
+
+def test_a_fresh_head_starts_from_the_towers_alone() -> None:
+    assert base_id_of(recipe_of("starter_head")).startswith("starter_towers_w")
+    assert base_id_of(recipe_of("debug")) == starter_id()
 
 
 def test_weights_that_cannot_be_read_are_refused(settings: Settings, tmp_path: Path, tiny_clip: str) -> None:
