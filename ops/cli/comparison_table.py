@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,6 +39,18 @@ def comparison_table(document: dict[str, Any]) -> Iterator[str]:
     if against:
         yield ""
         yield "≈ within noise: the 95 % interval of the difference holds 0"
+    if "verdict" in document:
+        yield from _verdict(document["verdict"])
+
+
+def _verdict(verdict: dict[str, Any]) -> Iterator[str]:
+    """What ``needle upgrade`` would say to the encoder in the place of the other, by the same rule."""
+    against = [*verdict["worse"], *verdict["too_little"]]
+    told = [f"against upgrading to it: {reason}" for reason in against]
+    told = told or [f"it may take the other's place: a loss above {verdict['margin']:.2g} nDCG@10 is excluded"]
+    for reason in told:
+        yield ""
+        yield from textwrap.wrap(reason, 100, subsequent_indent="  ")
 
 
 def _block(name: str, figures: dict[str, Any], against: dict[str, Any]) -> Iterator[str]:

@@ -68,7 +68,7 @@ def _against(spec: str, options: dict[str, Any]) -> str:
 def _document(
     settings: Settings, captions: Path | None, footage: Path | None, encoder_id: str, other: str, bars: Bars
 ) -> dict[str, Any]:
-    from ops.training.evaluate_catalogue import shows_learned
+    from ops.training.evaluate_catalogue import learned_by
 
     if captions is None and footage is None:
         return _of_catalogue(settings, encoder_id, other, bars)
@@ -85,13 +85,13 @@ def _document(
         detector=settings.detector,
         frames_per_shot=settings.frames_per_shot,
         against=second,
-        learned=shows_learned(settings, [encoder_id, *([other] if other else [])]),
+        learned_by=learned_by(settings, [encoder_id, *([other] if other else [])]),
     )
 
 
 def _of_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -> dict[str, Any]:
     from ops.evaluation.comparison import comparison_of
-    from ops.training.evaluate_catalogue import Contest, answered_by, catalogue_tasks, shows_learned
+    from ops.training.evaluate_catalogue import Contest, answered_by, catalogue_tasks, learned_by
     from ops.training.pair_table import build_pairs
     from ops.videos import catalogue
 
@@ -103,7 +103,7 @@ def _of_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -
             "with --captions FILE.parquet or --footage DIR"
         )
     answered = answered_by(settings, Contest(encoder_id=encoder_id, against_id=other), tasks, bars)
-    return comparison_of(answered, shows_learned(settings, [encoder_id, other]))
+    return comparison_of(answered, learned_by(settings, [encoder_id, *([other] if other else [])]))
 
 
 def _print(document: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from ops.core.errors import UsageError
 if TYPE_CHECKING:
     from ops.cli.upgrade_runs import Outcome
     from ops.core.settings import Settings
+    from ops.embeddings.pins import Candidate
     from ops.upgrade.compare import Comparison
 
 
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
     help="The new one: finetuned:NAME, open_clip:..., starter, or an id.",
 )
 @click.option("--rollback", "goes_back", is_flag=True, help="Back to the encoder before, with its index and probes.")
+@click.option("--discard", "withdraws", is_flag=True, help="Delete what was computed for a candidate that was refused.")
 @click.option("--status", "asks", is_flag=True, help="Tell which encoder is live, and which can be rolled back to.")
 @click.option("--force", default="", metavar="REASON", help="Switch though the check fails; the reason is kept.")
 @setting_options()
 @json_option
-def command(spec: str, goes_back: bool, asks: bool, force: str, as_json: bool, **options: Any) -> int:
-    """Make another encoder live: embed everything beside, compare, and switch at once if it is not worse.
+def command(spec: str, goes_back: bool, withdraws: bool, asks: bool, force: str, as_json: bool, **options: Any) -> int:
+    """Make another encoder live: embed everything beside, compare, and switch at once if it is shown to be not worse.
 
     Search goes on all the time, with the old encoder until the switch and the new one after it. Probes are fitted
     on the new vectors before. The old encoder is kept for --rollback, those before it go. Ended early, the same
@@ -39,8 +41,8 @@ def command(spec: str, goes_back: bool, asks: bool, force: str, as_json: bool, *
     \b
     Example: needle upgrade --encoder finetuned:mine
     """
-    if bool(spec) + goes_back + asks != 1:
-        raise UsageError("say one of --encoder SPEC, --rollback and --status")
+    if bool(spec) + goes_back + withdraws + asks != 1:
+        raise UsageError("say one of --encoder SPEC, --rollback, --discard and --status")
     if force and not (spec and force.strip()):
         raise UsageError("--force gives the reason for taking an --encoder all the same: --force 'night scenes matter'")
     if spec == "auto":
@@ -52,9 +54,11 @@ def command(spec: str, goes_back: bool, asks: bool, force: str, as_json: bool, *
         _show(settings, as_json)
         return 0
     from ops.cli.progress import Bars
-    from ops.cli.upgrade_runs import rollback, upgrade
+    from ops.cli.upgrade_runs import rollback, upgrade, withdraw
 
     with Bars() as bars:
+        if withdraws:
+            return _tell_discarded(settings, withdraw(settings, bars), as_json)
         outcome = rollback(settings, bars) if goes_back else upgrade(settings, spec, force.strip(), bars)
     return _tell(settings, outcome, as_json)
 
@@ -74,6 +78,10 @@ def _show(settings: Settings, as_json: bool) -> None:
     )
     if candidate:
         click.echo(f"on its way, not live: {candidate['spec']} ({candidate['encoder_id']})")
+    for reason in document["refused_because"]:
+        click.echo(f"refused: {printable(reason)}")
+    if document["refused_because"]:
+        click.echo("--discard deletes what was computed for it")
     if not document["settled"]:
         click.echo("the last switch is not complete: the same upgrade again completes it")
 
@@ -96,16 +104,44 @@ def _tell(settings: Settings, outcome: Outcome, as_json: bool) -> int:
     for reason in found.reasons if found and refused else ():
         click.echo(f"needle: not switched: {printable(reason)}", err=True)
     if refused:
-        click.echo("needle: --force 'why' takes it all the same; nothing that is live was changed", err=True)
+        click.echo("needle: nothing that is live was changed; --force 'why' takes it all the same", err=True)
+        click.echo("needle: `needle upgrade --discard` deletes what was computed for it", err=True)
     return EXIT_FAILED if refused else 0
 
 
+def _tell_discarded(settings: Settings, candidate: Candidate, as_json: bool) -> int:
+    from dataclasses import asdict
+
+    from ops.upgrade.switch import succession_document
+
+    document = succession_document(settings)
+    if as_json:
+        print_json({"switched": False, **document, "discarded": asdict(candidate)})
+    else:
+        kept = [each["encoder_id"] for each in (document["live"], document["previous"], document["undone"]) if each]
+        fate = "stays, for the way back or forward" if candidate.encoder_id in kept else "is deleted, itself is not"
+        click.echo(f"{candidate.spec} is no candidate any more: what was computed for it {fate}")
+        click.echo(f"{document['live']['spec']} stays live ({document['live']['encoder_id']})")
+    return 0
+
+
 def _print_comparison(found: Comparison) -> None:
+    from ops.evaluation.verdict import TITLES
+
     click.echo(f"{'':<24}{'live':>9}{'new':>9}{'change':>9}  95 % interval")
-    evaluation = found.evaluation
-    for name, each in evaluation["metrics"].items() if evaluation else ():
-        figures = "".join(f"{each[key]:>9.3f}" for key in ("live", "candidate"))
-        click.echo(f"{name:<24}{figures}{each['difference']:>+9.3f}  {each['low']:+.3f} to {each['high']:+.3f}")
+    for measured in (found.evaluation, found.evaluation["learned"]):
+        if not measured or not measured["parts"]:
+            continue
+        fitted = ", which it was fitted on: a gain proves nothing" if measured is not found.evaluation else ""
+        click.echo(
+            printable(f"nDCG@10 on {measured['shots']} captioned shots of {', '.join(measured['shows'])}{fitted}")
+        )
+        for name, each in measured["parts"].items():
+            figures = "".join(f"{each[key]:>9.3f}" for key in ("live", "candidate"))
+            interval = f"{each['low']:+.3f} to {each['high']:+.3f}"
+            click.echo(f"{TITLES[name]:<24}{figures}{each['difference']:>+9.3f}  {interval}")
+    for missing in () if found.reasons else found.evaluation["too_little"]:
+        click.echo(printable(f"{missing}; its searches find nearly the same"))
     for each in found.probes:
         pair = "".join(f"{'-' if each[key] is None else format(each[key], '.3f'):>9}" for key in ("live", "candidate"))
         click.echo(f"{'AP of ' + each['probe']:<24}{pair}  {printable(each['why']) or 'not worse'}")
@@ -114,9 +150,3 @@ def _print_comparison(found: Comparison) -> None:
         f"{overlap['mean']:.0%} of the first {overlap['top']} shots are the same over {overlap['queries']} queries "
         f"({overlap['low']:.0%} to {overlap['high']:.0%}); least for {overlap['least'][0]['query']!r}"
     )
-    if evaluation is None:
-        click.echo("no captioned shots to compare on: <film>.captions.jsonl beside a film gives some")
-    elif evaluation["held_out"]:
-        click.echo(f"{evaluation['captions']} captions of {evaluation['shots']} shots that neither was fitted on")
-    else:
-        click.echo(f"{evaluation['captions']} captions it was fitted on: a loss on them counts, a gain proves nothing")

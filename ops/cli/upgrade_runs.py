@@ -20,7 +20,7 @@ from ops.embeddings.pins import Candidate, EncoderPins
 from ops.shots.build import TABLE as SHOTS
 from ops.upgrade.candidate import missing_of, name_candidate, name_previous, probes_to_refit
 from ops.upgrade.compare import Comparison, comparison_of, last_comparison
-from ops.upgrade.switch import settle
+from ops.upgrade.switch import discard, settle
 from ops.videos import catalogue
 
 STARTED_BY = "needle upgrade"
@@ -62,6 +62,12 @@ def rollback(settings: Settings, bars: Bars) -> Outcome:
         _attempted(settings, name_previous(settings), ("live_encoder",), bars)
         _follow_up(settings, bars)
         return Outcome(switched=True)
+
+
+def withdraw(settings: Settings, bars: Bars) -> Candidate:
+    """Delete what was computed for the encoder on its way, which is not live. Raises ``NeedleError``."""
+    with _alone(settings, bars):
+        return discard(settings)
 
 
 def _attempted(settings: Settings, candidate: Candidate, last: Sequence[str], bars: Bars) -> bool:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from ops.evaluation.shows import ShowAnswer, figures_of, gains_of
+from ops.evaluation.verdict import verdict_of
 
 Answered = tuple[str, Sequence[ShowAnswer]]
 """An encoder's id and its answers, a show or a film each."""
+NOTHING: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
-def comparison_of(answered: Sequence[Answered], learned: Collection[str] = ()) -> dict[str, Any]:
+def comparison_of(answered: Sequence[Answered], learned_by: Mapping[str, Collection[str]] = NOTHING) -> dict[str, Any]:
     """Figures of the first encoder, pooled and under ``shows``, and of the second under ``against``; and everywhere
-    ``gain``: the paired ``[difference, low, high]`` of the first minus the second.
+    ``gain``: the paired ``[difference, low, high]`` of the first minus the second. ``verdict`` says whether the first
+    may take the place of the second (:func:`ops.evaluation.verdict.verdict_of`).
 
-    ``learned`` names shows that one of them was fitted on: they are listed as ``learned_from`` and left out of the
-    pooled figures, unless there is no other (then ``pooled_is_fair`` is false).
+    ``learned_by`` names, by encoder id, shows that it was fitted on: they are listed as ``learned_from`` and left out
+    of the pooled figures, unless there is no other (then ``pooled_is_fair`` is false).
     """
     encoder_id, answers = answered[0]
+    learned = {show for own_id, _ in answered for show in learned_by.get(own_id, ())}
     shows = sorted({own.task.show for own in answers})
     fair = [show for show in shows if show not in learned]
     document: dict[str, Any] = {
@@ -34,6 +39,12 @@ def comparison_of(answered: Sequence[Answered], learned: Collection[str] = ()) -
             **figures_of(_of(answered[1], fair or shows)),
             "shows": {show: figures_of(_of(answered[1], [show])) for show in shows},
         }
+        document["verdict"] = verdict_of(
+            answers,
+            answered[1][1],
+            learned=learned_by.get(encoder_id, ()),
+            live_learned=learned_by.get(answered[1][0], ()),
+        )
     return document
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ops.core.errors import UsageError
 from ops.embeddings.encoder import Encoder
 from ops.embeddings.frames import sample_positions
-from ops.evaluation.comparison import comparison_of
+from ops.evaluation.comparison import NOTHING, comparison_of
 from ops.evaluation.cuts import CutScore, score_cuts
 from ops.evaluation.shows import ShowAnswer, ShowTask, answer, figures_of, gains_of
 from ops.shots.cutting import TimedFrame
@@ -59,7 +59,7 @@ def evaluate_footage(
     frames_per_shot: int = 8,
     *,
     against: Encoder | None = None,
-    learned: Collection[str] = (),
+    learned_by: Mapping[str, Collection[str]] = NOTHING,
 ) -> dict[str, Any]:
     """Shot detection and retrieval on the annotated films of a folder (formats in its ``SOURCE.md``).
 
@@ -68,7 +68,8 @@ def evaluate_footage(
     among the film's own) and ``.queries.jsonl`` (nDCG@10, 0-1, on graded queries). Figures are pooled over films, then
     given for each; ``*_interval`` are 95 % bootstrap intervals over queries, captions of one shot drawn together.
     ``retrieval`` is the same by show, with that of ``against`` and the differences (:func:`comparison_of`); a film is
-    decoded once for both encoders. ``learned`` shows count in the pooled figures only where there is no other.
+    decoded once for both encoders. Shows that an encoder was fitted on, ``learned_by`` its id, count in the pooled
+    figures only where there is no other.
     Raises ``UsageError`` where nothing is annotated or an annotation is broken, ``MediaError`` where a film is.
     """
     encoders = [encoder, *([against] if against is not None else [])]
@@ -83,8 +84,9 @@ def evaluate_footage(
         )
     asked = [film for film in films if film.answers]
     compared = comparison_of(
-        [(own.encoder_id, [film.answers[number] for film in asked]) for number, own in enumerate(encoders)], learned
+        [(own.encoder_id, [film.answers[number] for film in asked]) for number, own in enumerate(encoders)], learned_by
     )
+    learned = {show for shows in learned_by.values() for show in shows}
     fair = [film for film in films if film.show not in learned] or films
     return {
         "encoder_id": encoder.encoder_id,

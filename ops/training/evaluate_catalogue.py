@@ -42,9 +42,12 @@ class Contest:
 
 
 def contest_of(settings: Settings, current_id: str) -> Contest:
-    """What there is to compare in a home: its newest fine-tuned encoder with the current one; where that is the
-    current one, with the base it was made from; else the current one alone."""
+    """What there is to compare in a home: an encoder that is to become live, or else the newest fine-tuned one, with
+    the current one; where that is the current one, with the base it was made from; else the current one alone."""
     pins = EncoderPins(settings.home)
+    candidate = pins.succession().candidate
+    if candidate and candidate.encoder_id != current_id and pins.id_of(candidate.spec) == candidate.encoder_id:
+        return Contest(encoder_id=candidate.encoder_id, against_id=current_id)
     found = sorted(_fine_tuned(settings), key=lambda entry: entry[0], reverse=True)
     for _, spec, base_id in found:
         encoder_id = pins.id_of(spec)
@@ -55,13 +58,13 @@ def contest_of(settings: Settings, current_id: str) -> Contest:
     return Contest(encoder_id=current_id)
 
 
-def shows_learned(settings: Settings, encoder_ids: Collection[str]) -> set[str]:
-    """Shows that these encoders were fitted on, as their manifests say."""
-    shows: set[str] = set()
-    for encoder_id in encoder_ids:
+def learned_by(settings: Settings, encoder_ids: Collection[str]) -> dict[str, set[str]]:
+    """Shows that each of these encoders was fitted on, by its id, as their manifests say."""
+    shows: dict[str, set[str]] = {encoder_id: set() for encoder_id in encoder_ids}
+    for encoder_id in shows:
         kind, _, name = (EncoderPins(settings.home).spec_of(encoder_id) or "").partition(":")
         if kind == "finetuned":
-            shows |= set(finetuned_files(settings.home, name).manifest.get("shows", ()))
+            shows[encoder_id] |= set(finetuned_files(settings.home, name).manifest.get("shows", ()))
     return shows
 
 

@@ -1,8 +1,7 @@
-"""Is the candidate worse than the live encoder? On captions, on what searches find, and by its probes.
+"""Is the candidate worse than the live encoder? On captions and graded queries, on what searches find, by its probes.
 
-Captions of shots decide where there are any: those of shows that neither encoder was fitted on, or, where there are
-too few, all, which can show a loss but no gain. Without captions only searches can be compared: an encoder that finds
-altogether other shots is not taken unseen.
+Captions and queries decide, by the rule of :mod:`ops.evaluation.verdict`. Where they are too few to say anything, an
+encoder that finds nearly the same shots may go live, and any other one only on a person's word.
 """
 
 from __future__ import annotations
@@ -19,45 +18,47 @@ import numpy as np
 from ops.core.settings import Settings
 from ops.core.storage import atomic_path
 from ops.core.tables import digest_of
-from ops.core.types import CheckOutcome, Progress, StepReport
+from ops.core.types import CheckOutcome, Progress, SilentProgress, StepReport
 from ops.embeddings.encoder import Encoder, ResolvedEncoder, load_encoder, resolve_encoder
 from ops.embeddings.pins import Candidate
+from ops.evaluation.comparison import comparison_of as compared
 from ops.evaluation.retrieval import bootstrap_interval
-from ops.evaluation.shows import ShowTask, figures_of, gains_of
+from ops.evaluation.verdict import LEAST_SHOTS, MARGIN
 from ops.index.index import current_version, open_index
 from ops.probes.build import reason_against_refit
 from ops.probes.definitions import definitions_of
 from ops.probes.versions import promoted_version
 from ops.search.generic_texts import GENERIC_TEXTS
-from ops.training.evaluate_catalogue import answer_catalogue, catalogue_tasks, shows_learned
+from ops.training.evaluate_catalogue import Contest, answered_by, catalogue_tasks, learned_by
 from ops.training.pair_table import stored_pairs
 from ops.training.pairs import digest_of_pairs
 from ops.upgrade.candidate import candidate_of, probes_to_refit
 
 STAGE = "comparison"
 TOP = 20
-LEAST_CAPTIONS = 10
-"""Fewer captions cannot tell two encoders apart at all."""
-LEAST_OVERLAP = 0.3
-"""Share of the first shots that must stay where nothing else can be compared: chance alone keeps a quarter at most."""
-DECIDING = "text_to_video"
-METRICS = ("r@1", "r@5", "r@10", "ndcg@10")
-FIGURES = ("live", "candidate", "difference", "low", "high")
+LEAST_OVERLAP = 1 - MARGIN
+"""Share of the first shots that must stay where captions say too little: precision among them can fall by no more than
+the share that changes."""
+RULE = f"parts as one, margin {MARGIN} of the lead over chance, {LEAST_SHOTS} shots, overlap {LEAST_OVERLAP}"
+WAY_OUT = (
+    "caption more shots of films that it was not fitted on (<film>.captions.jsonl), or look for yourself and say "
+    "--force 'why'"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """What was found. ``reasons`` are those against the candidate, ``forced`` a person's for it all the same.
 
-    ``evaluation`` holds, by metric, both encoders' figures and their difference with its 95 % interval; ``None``
-    without captions. ``overlap`` is the share of the first shots that both find. ``inputs`` names what was compared.
+    ``evaluation`` is the verdict on captions and graded queries (:func:`ops.evaluation.verdict.verdict_of`).
+    ``overlap`` is the share of the first shots that both find. ``inputs`` names what was compared, and by which rule.
     """
 
     candidate: str
     live: str
     inputs: str
     at: str
-    evaluation: dict[str, Any] | None
+    evaluation: dict[str, Any]
     overlap: dict[str, Any]
     probes: tuple[dict[str, Any], ...]
     reasons: tuple[str, ...]
@@ -119,14 +120,15 @@ def last_comparison(settings: Settings, encoder_id: str) -> Comparison | None:
 
 
 def inputs_of(settings: Settings, candidate: Candidate, live: ResolvedEncoder) -> str:
-    """Names all that a comparison depends on: both indexes, captions, probes, and a person's word."""
+    """Names all that a comparison depends on: both indexes, captions, queries, probes, the rule, a person's word."""
     versions = [(each, str(current_version(settings, each))) for each in (live.encoder_id, candidate.encoder_id)]
     probes = []
     for label in probes_to_refit(settings):
         both = [promoted_version(settings, label, each) for each in ("", candidate.encoder_id)]
         probes.append((f"probe {label}", " ".join(each.version if each else "" for each in both)))
     pairs = ("captions", digest_of_pairs(stored_pairs(settings)))
-    return digest_of([*versions, *probes, pairs, ("force", candidate.force)])
+    queries = [(f"queries {task.show}", repr(task.queries)) for task in catalogue_tasks(settings, SilentProgress())]
+    return digest_of([*versions, *probes, pairs, *queries, ("force", candidate.force), ("rule", RULE)])
 
 
 def drop_comparison(settings: Settings, encoder_id: str) -> None:
@@ -134,55 +136,22 @@ def drop_comparison(settings: Settings, encoder_id: str) -> None:
     _path(settings, encoder_id).unlink(missing_ok=True)
 
 
-def reasons_against(
-    evaluation: dict[str, Any] | None, overlap: dict[str, Any], probes: Sequence[dict[str, Any]]
-) -> list[str]:
-    """Why the candidate is worse, a sentence each; empty where it is not. Pure.
-
-    A difference counts where its 95 % interval lies below zero: what may be chance is no reason.
-    """
-    reasons = [f"its probe {each['probe']} is worse: {each['why']}" for each in probes if each["why"]]
-    gain = evaluation["metrics"]["ndcg@10"] if evaluation else None
-    if evaluation and gain and gain["high"] < 0:
-        reasons.insert(
-            0,
-            f"nDCG@10 on {evaluation['captions']} captions changes by {gain['difference']:+.3f} "
-            f"({gain['low']:+.3f} to {gain['high']:+.3f})",
-        )
-    if evaluation is None and overlap["mean"] < LEAST_OVERLAP:
-        reasons.append(
-            f"there are no captions to judge by, and only {overlap['mean']:.0%} of the first {overlap['top']} shots "
-            f"stay the same over {overlap['queries']} queries: put <film>.captions.jsonl beside some films, or look "
-            "for yourself and say --force 'why'"
-        )
-    return reasons
+def reasons_against(evaluation: dict[str, Any], overlap: dict[str, Any], probes: Sequence[dict[str, Any]]) -> list[str]:
+    """Why the candidate may not take over, a sentence each; empty where it may. Pure."""
+    reasons = list(evaluation["worse"])
+    if overlap["low"] < LEAST_OVERLAP:
+        changed = f"only {overlap['mean']:.0%} of the first {overlap['top']} shots of searches stay the same"
+        reasons += [f"{missing}, and {changed}: {WAY_OUT}" for missing in evaluation["too_little"]]
+    return reasons + [f"its probe {each['probe']} is worse: {each['why']}" for each in probes if each["why"]]
 
 
-def _on_captions(settings: Settings, ids: tuple[str, str], progress: Progress) -> dict[str, Any] | None:
-    """Both encoders on the captions of the catalogue; the shots of a show compete with each other."""
-    tasks = [task for task in catalogue_tasks(settings, progress) if len(task.items) > 1]
-    learned = shows_learned(settings, ids)
-    unseen = [task for task in tasks if task.show not in learned]
-    is_held_out = _captions(unseen) >= LEAST_CAPTIONS
-    shown = unseen if is_held_out else tasks
-    if _captions(shown) < LEAST_CAPTIONS:
-        return None
-    live, candidate = (answer_catalogue(settings, encoder_id, shown, progress) for encoder_id in ids)
-    before, after = (figures_of(answers)[DECIDING] for answers in (live, candidate))
-    gains = gains_of(candidate, live)[DECIDING]
-    return {
-        "held_out": is_held_out,
-        "captions": _captions(shown),
-        "shots": sum(len(task.items) for task in shown),
-        "shows": [task.show for task in shown],
-        "metrics": {
-            name: dict(zip(FIGURES, (before[name], after[name], *gains[name]), strict=True)) for name in METRICS
-        },
-    }
-
-
-def _captions(tasks: Sequence[ShowTask]) -> int:
-    return sum(len(task.texts) for task in tasks)
+def _on_captions(settings: Settings, ids: tuple[str, str], progress: Progress) -> dict[str, Any]:
+    """The verdict on the candidate, by the captions and graded queries of the catalogue."""
+    tasks = catalogue_tasks(settings, progress)
+    live_id, candidate_id = ids
+    answered = answered_by(settings, Contest(encoder_id=candidate_id, against_id=live_id), tasks, progress)
+    verdict: dict[str, Any] = compared(answered, learned_by(settings, ids))["verdict"]
+    return verdict
 
 
 def _on_searches(settings: Settings, encoders: Sequence[Encoder]) -> dict[str, Any]:
@@ -230,7 +199,7 @@ def _report(candidate: Candidate, live: ResolvedEncoder, found: Comparison) -> S
     details = {
         "candidate": candidate.spec,
         "live": live.spec,
-        "evaluation": found.evaluation or "no captions",
+        "evaluation": found.evaluation,
         "overlap": found.overlap,
         "probes": list(found.probes),
         "reasons_against": list(found.reasons),

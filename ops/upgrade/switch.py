@@ -23,7 +23,7 @@ from ops.index.index import current_version, drop_index
 from ops.probes.scores import keep_scores
 from ops.probes.versions import drop_states, fitted_probes, keep_state
 from ops.upgrade.candidate import candidate_of, missing_of
-from ops.upgrade.compare import Comparison, comparison_of, drop_comparison
+from ops.upgrade.compare import Comparison, comparison_of, drop_comparison, last_comparison
 
 
 def switch(settings: Settings, now: datetime) -> StepReport:
@@ -70,12 +70,25 @@ def settle(settings: Settings) -> None:
     kept = {each.encoder_id for each in (succession.live, succession.previous, succession.undone) if each}
     kept |= {succession.candidate.encoder_id} if succession.candidate else set()
     for encoder_id in set(succession.retired) - kept:
-        drop_index(settings, encoder_id)
-        settings.store.delete_tree(settings.lake.folder(table_of(encoder_id)))
-        settings.store.delete_tree(settings.lake.folder(f"{KEPT_SCORES}/{encoder_id}"))
-        drop_states(settings, encoder_id)
-        drop_comparison(settings, encoder_id)
+        _delete(settings, encoder_id)
     pins.change_succession(lambda before: replace(before, retired=(), settled=True))
+
+
+def discard(settings: Settings) -> Candidate:
+    """Withdraw the candidate: delete its vectors, index, probe states and comparison, and forget that it was named.
+
+    The encoder itself stays, and so does all of one that is kept for a way back or forward. Waits until nothing is
+    computed; killed on the way, it can be done again. Raises ``NotFoundError`` where there is no candidate.
+    """
+    with exclusive(settings.work_lock):
+        candidate, pins = candidate_of(settings), EncoderPins(settings.home)
+        succession = pins.succession()
+        kept = [each.encoder_id for each in (succession.live, succession.previous, succession.undone) if each]
+        if candidate.encoder_id not in (*kept, resolve_encoder(settings).encoder_id):
+            _delete(settings, candidate.encoder_id)
+        drop_comparison(settings, candidate.encoder_id)
+        pins.change_succession(lambda before: replace(before, candidate=None))
+    return candidate
 
 
 def succession_document(settings: Settings) -> dict[str, Any]:
@@ -87,8 +100,24 @@ def succession_document(settings: Settings) -> dict[str, Any]:
         "previous": asdict(succession.previous) if succession.previous else None,
         "undone": asdict(succession.undone) if succession.undone else None,
         "candidate": asdict(succession.candidate) if succession.candidate else None,
+        "refused_because": _refusal(settings, succession.candidate),
         "settled": succession.settled,
     }
+
+
+def _refusal(settings: Settings, candidate: Candidate | None) -> list[str]:
+    """What the last comparison said against the candidate; empty where it was not refused."""
+    found = last_comparison(settings, candidate.encoder_id) if candidate else None
+    return list(found.reasons) if found and not found.passed else []
+
+
+def _delete(settings: Settings, encoder_id: str) -> None:
+    """All that was computed with an encoder that is neither live nor kept."""
+    drop_index(settings, encoder_id)
+    settings.store.delete_tree(settings.lake.folder(table_of(encoder_id)))
+    settings.store.delete_tree(settings.lake.folder(f"{KEPT_SCORES}/{encoder_id}"))
+    drop_states(settings, encoder_id)
+    drop_comparison(settings, encoder_id)
 
 
 def _reason(settings: Settings, candidate: Candidate, live: ResolvedEncoder) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
@@ -15,8 +16,9 @@ from ops.embeddings.encoder import resolve_encoder
 from ops.evaluation.comparison import comparison_of
 from ops.notebooks import NotebookRun, build_report
 from ops.shots.segment import poster_key
-from ops.training.evaluate_catalogue import answered_by, catalogue_tasks, contest_of, shows_learned
+from ops.training.evaluate_catalogue import Contest, answered_by, catalogue_tasks, contest_of, learned_by
 from ops.training.pair_table import build_pairs
+from ops.upgrade.compare import Comparison
 from tests.lakes import video_id
 from tests.unit.training.conftest import NOW, captioned_home, fine_tuned, jpeg, shot_id
 
@@ -38,9 +40,28 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return settings
 
 
+def refuse(home: Settings, contest: Contest) -> None:
+    """Leave what an upgrade leaves that refuses the encoder."""
+    found = Comparison(
+        candidate=contest.encoder_id,
+        live=contest.against_id,
+        inputs="",
+        at="2026-11-22T10:00:00",
+        evaluation={},
+        overlap={},
+        probes=(),
+        reasons=("its probe <i>door</i> is worse: AP falls",),
+        forced="",
+    )
+    path = home.home / "upgrade" / f"{contest.encoder_id}.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(asdict(found)))
+
+
 @pytest.fixture(scope="module")
 def report(home: Settings) -> NotebookRun:
     contest = contest_of(home, resolve_encoder(home).encoder_id)
+    refuse(home, contest)
     given = {"encoder_id": contest.encoder_id, "against_id": contest.against_id}
     return build_report(home, "retrieval_report", "run-1", **given, examples=1)
 
@@ -48,7 +69,8 @@ def report(home: Settings) -> NotebookRun:
 def test_figures_are_those_of_the_evaluation(home: Settings, report: NotebookRun) -> None:
     contest = contest_of(home, resolve_encoder(home).encoder_id)
     tasks = catalogue_tasks(home, SilentProgress())
-    told = comparison_of(answered_by(home, contest, tasks, SilentProgress()), shows_learned(home, [contest.encoder_id]))
+    learned = learned_by(home, [contest.encoder_id, contest.against_id])
+    told = comparison_of(answered_by(home, contest, tasks, SilentProgress()), learned)
     assert told["learned_from"] == ["show 0"] and report.results["learned_from"] == "show 0"
     assert report.results["encoder"] == contest.encoder_id and report.results["against"] == contest.against_id
     assert report.results["text_to_video r@1"] == pytest.approx(told["text_to_video"]["r@1"], abs=1e-3)
@@ -65,6 +87,13 @@ def test_the_page_shows_curves_and_the_best_and_worst_queries(report: NotebookRu
     assert "no poster" in page and "outline:3px solid" in page
     assert "the end &lt;script&gt;alert(1)" in page and "the end <script>alert(1)" not in page
     assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", page)
+
+
+def test_the_page_says_what_speaks_against_an_upgrade(report: NotebookRun) -> None:
+    page = report.html.read_text()
+    assert "What speaks against upgrading to it" in page
+    assert "there are only 5 captioned shots of shows that neither encoder was fitted on" in page
+    assert "refused it on 2026-11-22T10:00:00" in page and "door&lt;/i&gt; is worse: AP falls" in page
 
 
 def test_without_captions_it_ends_with_one_sentence(tmp_path: Path) -> None:

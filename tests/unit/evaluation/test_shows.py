@@ -84,12 +84,12 @@ def test_different_questions_are_not_compared() -> None:
 def test_a_show_that_was_learned_from_is_told_and_not_pooled() -> None:
     now = [answered(task("seen")), answered(task("new"), turn=1)]
     before = [answered(task("seen"), turn=1), answered(task("new"))]
-    told = comparison_of([("now", now), ("then", before)], ["seen"])
+    told = comparison_of([("now", now), ("then", before)], {"then": ["seen"]})
     assert told["learned_from"] == ["seen"] and told["pooled_is_fair"]
     assert told["text_to_video"]["r@1"] == 0 and told["against"]["text_to_video"]["r@1"] == 100
     assert told["gain"]["text_to_video"]["r@1"][0] == -100
     assert told["shows"]["seen"]["gain"]["text_to_video"]["r@1"][0] == 100
-    only = comparison_of([("now", now[:1])], ["seen"])
+    only = comparison_of([("now", now[:1])], {"now": ["seen"]})
     assert not only["pooled_is_fair"] and only["text_to_video"]["r@1"] == 100 and "against" not in only
     assert comparison_of([("now", [])])["shows"] == {}
 

@@ -55,6 +55,7 @@ def test_the_catalogue_is_what_is_asked_where_no_data_are_named(ran: Run) -> Non
     assert done.status == 3 and "film1.mp4.queries.jsonl line 2" in done.stderr
     told = json.loads(done.stdout)
     assert told["learned_from"] == ["show 0"] and told["text_to_video"]["queries"] == 10
+    assert told["verdict"]["shows"] == ["show 1"] and told["verdict"]["learned"]["shows"] == ["show 0"]
     assert set(told["shows"]) == set(told["against"]["shows"]) == {"show 0", "show 1"}
     low, high = told["text_to_video"]["r@1_interval"]
     assert low <= told["text_to_video"]["r@1"] <= high and told["graded"]["queries"] == 1
@@ -68,6 +69,7 @@ def test_the_table_fits_a_terminal_and_says_what_was_learned_from(ran: Run) -> N
     done = ran("--against", "starter")
     assert done.status == 3 and max(map(len, done.stdout.splitlines())) <= 100
     assert "learned from show 0: left out of pooled figures" in done.stdout and "show 0 (learned from)" in done.stdout
+    assert "against upgrading to it: there are only 5 captioned shots of shows that neither" in done.stdout
     assert "≈ within noise" in done.stdout and "caption → shot: 10 captions of 5 shots" in done.stdout
 
 

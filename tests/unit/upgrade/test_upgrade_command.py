@@ -84,7 +84,7 @@ def test_there_and_back_with_index_and_probes(tmp_path: Path) -> None:
     assert done["switched"] and done["settled"] and done["live"]["spec"] == spec
     assert done["previous"]["encoder_id"] == old.encoder_id and done["comparison"]["reasons"] == []
     evaluation = done["comparison"]["evaluation"]
-    assert evaluation["captions"] == 2 * SHOTS and evaluation["held_out"]
+    assert evaluation["shots"] == 2 * SHOTS and not evaluation["learned"]
     after, new_probe = found(settings, where=("man>=0.1",)), promoted_version(settings, "man")
     assert after[0] == done["live"]["encoder_id"] != before[0] == old.encoder_id and after[1] != before[1]
     assert old_probe and new_probe and new_probe.encoder_id == after[0] and old_probe.encoder_id == before[0]
@@ -136,10 +136,17 @@ def test_a_worse_encoder_is_refused_with_the_figures_and_taken_when_a_person_say
     before = found(settings)
     refused = told(settings, "upgrade", "--encoder", tiny_clip, expect=1)
     assert not refused["switched"] and refused["live"]["spec"] == "starter" and found(settings) == before
-    assert "nDCG@10 on 28 captions changes by -" in refused["comparison"]["reasons"][0]
+    assert "nDCG@10 on 28 captioned shots of show 0, show 1, all questions" in refused["comparison"]["reasons"][0]
+    assert refused["refused_because"] == refused["comparison"]["reasons"]
     assert promoted_version(settings, "man").encoder_id == before[0]  # type: ignore[union-attr]
     done = run(settings, "upgrade", "--encoder", tiny_clip)
     assert done.return_value == 1 and "not switched" in done.stderr and "starter stays live" in done.stdout
+    assert "`needle upgrade --discard` deletes what was computed for it" in done.stderr
+    assert "--discard deletes what" in run(settings, "upgrade", "--status").stdout
+    gone = told(settings, "upgrade", "--discard")
+    assert not gone["switched"] and gone["candidate"] is None and gone["discarded"]["spec"] == tiny_clip
+    assert found(settings) == before and not settings.lake.partitions(table_of(gone["discarded"]["encoder_id"]))
+    place(settings, tiny_clip, range(2), noise=50.0)
     taken = told(settings, "upgrade", "--encoder", tiny_clip, "--force", "it is a test")
     assert taken["switched"] and taken["live"]["reason"] == "a person said so: it is a test"
     assert found(settings)[0] == taken["live"]["encoder_id"] != before[0]
@@ -240,6 +247,8 @@ def test_what_makes_no_sense_is_said(tmp_path: Path) -> None:
         ((), UsageError, "one of --encoder"),
         (("--rollback", "--encoder", "starter"), UsageError, "one of --encoder"),
         (("--rollback", "--force", "x"), UsageError, "--force gives the reason"),
+        (("--discard",), NotFoundError, "no encoder is on its way"),
+        (("--discard", "--encoder", "starter"), UsageError, "one of --encoder"),
     ):
         with pytest.raises(kind, match=message):
             run(settings, "upgrade", *arguments)

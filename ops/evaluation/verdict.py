@@ -1,0 +1,124 @@
+"""Whether one encoder may take the place of another, by what both make of the same captions and graded queries.
+
+The one rule, for ``needle upgrade``, ``needle evaluate --against`` and the report. It is a test of non-inferiority
+(ICH E9; the lower end of the two-sided 95 % interval is that of a one-sided test at 2.5 %): an interval that holds 0
+does not say that two encoders are equal, as that of few shots always does. So the candidate has to show that it is not
+worse than the margin. Pure numpy, as :mod:`ops.evaluation.shows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from ops.evaluation.retrieval import paired_interval
+from ops.evaluation.shows import PARTS, ShowAnswer, chance_of, drawn_by, questions_of
+
+LEAST_SHOTS = 10
+"""Fewer captioned shots decide nothing: bootstrap intervals of so few values are too narrow themselves."""
+MARGIN = 0.1
+"""Share of what the live encoder achieves beyond chance that may be lost: a tenth is a material difference, less than
+a twentieth none that counts (Spärck Jones, Automatic indexing, Journal of Documentation 30, 1974). Beyond chance, as
+among few shots an encoder that knows nothing has most of the figure, too."""
+ALL = "all"
+TITLES = {
+    ALL: "all questions",
+    "text_to_video": "caption → shot",
+    "video_to_text": "shot → caption",
+    "graded": "graded queries",
+}
+
+
+def verdict_of(
+    candidate: Sequence[ShowAnswer],
+    live: Sequence[ShowAnswer],
+    *,
+    learned: Collection[str] = (),
+    live_learned: Collection[str] = (),
+) -> dict[str, Any]:
+    """Judge ``candidate`` by its answers and those of ``live`` to the same tasks, in the same order.
+
+    Shows that neither was fitted on decide: ``shots`` of them are captioned, in ``shows``; ``parts`` has, for
+    :data:`TITLES`, nDCG@10 of ``live`` and ``candidate``, that of ``chance``, and the ``difference`` with its 95 %
+    interval, ``low`` to ``high``. ``margin`` is the most that may be lost over all questions. ``learned`` is the same
+    for shows that the candidate was fitted on, where a loss counts and a gain proves nothing; shows that only the live
+    one was fitted on are ``left_out``. ``worse`` and ``too_little`` are sentences that speak against the candidate:
+    losses beyond chance, and evidence that cannot exclude a loss of ``margin``.
+    """
+    both = [(now, then) for now, then in zip(candidate, live, strict=True) if len(now.task.items) > 1]
+    seen = [pair for pair in both if pair[0].task.show in learned]
+    only_live = [pair for pair in both if pair[0].task.show in set(live_learned) - set(learned)]
+    decided = _measured([pair for pair in both if pair not in seen and pair not in only_live])
+    again = _measured(seen) if seen else None
+    overall = decided["parts"].get(ALL)
+    margin = MARGIN * max(0.0, overall["live"] - overall["chance"]) if overall else 0.0
+    left_out = sorted({pair[0].task.show for pair in only_live})
+    worse = [
+        *_losses(decided, "it finds less than the live one"),
+        *(_losses(again, "it finds less even where it was fitted") if again else ()),
+    ]
+    return {
+        **decided,
+        "margin": margin,
+        "learned": again,
+        "left_out": left_out,
+        "worse": worse,
+        "too_little": _too_little(decided, margin, bool(again or left_out)),
+    }
+
+
+def _measured(pairs: Sequence[tuple[ShowAnswer, ShowAnswer]]) -> dict[str, Any]:
+    candidate, live = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    found: dict[str, dict[str, float]] = {}
+    for name in TITLES:
+        parts = PARTS if name == ALL else (name,)
+        after, groups = questions_of(candidate, parts)
+        before, _ = questions_of(live, parts)
+        if len(after):
+            difference, low, high = paired_interval(after, before, groups_M=groups)
+            found[name] = {
+                "live": float(before.mean()),
+                "candidate": float(after.mean()),
+                "chance": chance_of(live, parts),
+                "difference": difference,
+                "low": low,
+                "high": high,
+            }
+    return {
+        "shots": sum(len(own.item_ranks_N) for own in candidate),
+        "shows": sorted({own.task.show for own in candidate}),
+        "drawn_by": drawn_by(candidate, PARTS),
+        "parts": found,
+    }
+
+
+def _losses(measured: dict[str, Any], told: str) -> list[str]:
+    """What is worse beyond chance, as one sentence; none where nothing is."""
+    lost = {name: each for name, each in measured["parts"].items() if each["high"] < 0}
+    if not lost:
+        return []
+    first, *others = lost
+    figures = f"{lost[first]['live']:.3f} → {lost[first]['candidate']:.3f} ({_interval(lost[first])})"
+    also = f", also in {', '.join(TITLES[name] for name in others)}" if others else ""
+    which = f"{measured['shots']} captioned shots of {', '.join(measured['shows'])}"
+    return [f"{told}: nDCG@10 on {which}, {TITLES[first]} {figures}{also}"]
+
+
+def _too_little(decided: dict[str, Any], margin: float, is_chosen: bool) -> list[str]:
+    """What the evidence cannot show, as one sentence; none where it is enough. ``is_chosen``: there are other shows."""
+    shots, overall = decided["shots"], decided["parts"].get(ALL)
+    which = "captioned shots" + (" of shows that neither encoder was fitted on" if is_chosen else "")
+    if not overall:
+        return [f"there are no {which} to judge by"]
+    missed = f"cannot exclude a loss of up to {-overall['low']:.2g} nDCG@10 ({_interval(overall)})"
+    if shots < LEAST_SHOTS:
+        also = f", and these {missed}" if overall["low"] < 0 else ""
+        return [f"there are only {shots} {which}: fewer than {LEAST_SHOTS} decide nothing{also}"]
+    if overall["high"] < 0 or overall["low"] >= -margin:
+        return []
+    accepted = f"{margin:.2g} is accepted, a tenth of what the live encoder achieves beyond chance"
+    return [f"these {shots} {which} {missed}; {accepted}"]
+
+
+def _interval(each: dict[str, float]) -> str:
+    return f"{each['difference']:+.3f}, {each['low']:+.3f} to {each['high']:+.3f}"

@@ -1,0 +1,120 @@
+"""The gate with real encoders and vectors of known quality, and the way out for who did not pass it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.core.errors import NotFoundError
+from ops.core.settings import Settings
+from ops.core.types import SilentProgress
+from ops.embeddings.build import table_of
+from ops.embeddings.pins import EncoderPins, Reign
+from ops.index.build import wanted_rows
+from ops.index.index import current_version, publish
+from ops.search.search import Query, Searcher
+from ops.training.pair_table import build_pairs
+from ops.upgrade.candidate import name_candidate
+from ops.upgrade.compare import compare, last_comparison
+from ops.upgrade.switch import discard, succession_document
+from tests.lakes import video_id
+from tests.upgrades import captioned_home, make_head, place
+
+pytestmark = pytest.mark.xdist_group("upgrade")
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+JUNK = 50.0
+
+
+def compared(settings: Settings, spec: str, films: int, force: str = "") -> tuple[bool, tuple[str, ...]]:
+    """Whether the check lets the encoder pass, and the reasons against it."""
+    candidate = name_candidate(settings, spec, force)
+    assert candidate
+    publish(settings, candidate.encoder_id, lambda: wanted_rows(settings, candidate.encoder_id))
+    build_pairs(settings, [video_id(number) for number in range(films)], NOW, SilentProgress())
+    report = compare(settings, NOW, SilentProgress())
+    found = last_comparison(settings, candidate.encoder_id)
+    assert found and found.passed == report.checks[0].passed
+    return found.passed, found.reasons
+
+
+def only_captioned(folder: Path, shots: int) -> None:
+    file = folder / "film0.mp4.captions.jsonl"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:shots]))
+
+
+def junk(folder: Path) -> tuple[Settings, str]:
+    """A home of fourteen captioned shots, and the id of an encoder of it that finds nothing, refused."""
+    settings = captioned_home(folder, films=1)
+    encoder_id = place(settings, make_head(settings.home, "mine", 0.25), range(1), noise=JUNK)
+    passed, reasons = compared(settings, "finetuned:mine", films=1)
+    assert not passed and reasons[0].startswith("it finds less than the live one: nDCG@10 on 14 captioned shots")
+    return settings, encoder_id
+
+
+def test_one_that_is_worse_where_it_was_fitted_is_refused(tmp_path: Path) -> None:
+    settings = captioned_home(tmp_path)
+    spec = make_head(settings.home, "mine", 0.25)
+    told: dict[str, Any] = {"shows": ["show 0"], "base_id": "starter", "trained_at": "2026-11-22"}
+    (settings.home / "encoders" / "mine" / "encoder.json").write_text(json.dumps(told))
+    place(settings, spec, range(1), noise=JUNK)
+    place(settings, spec, range(1, 2), noise=0.1)
+    passed, reasons = compared(settings, spec, films=2)
+    assert not passed and len(reasons) == 1
+    assert reasons[0].startswith("it finds less even where it was fitted: nDCG@10 on 14 captioned shots of show 0")
+
+
+def test_nine_captioned_shots_need_a_persons_word(tmp_path: Path) -> None:
+    settings = captioned_home(tmp_path, films=1)
+    only_captioned(tmp_path, 9)
+    spec = make_head(settings.home, "mine", 0.25)
+    place(settings, spec, range(1), noise=0.1)
+    passed, reasons = compared(settings, spec, films=1)
+    assert not passed and reasons[0].startswith("there are only 9 captioned shots: fewer than 10 decide nothing")
+    assert "--force 'why'" in reasons[0] and "caption more shots" in reasons[0]
+    assert compared(settings, spec, films=1, force="looked at it") == (True, reasons)
+
+
+def test_one_that_finds_the_same_needs_no_captions(tmp_path: Path) -> None:
+    settings = captioned_home(tmp_path, films=1)
+    only_captioned(tmp_path, 0)
+    live = place(settings, "starter", range(1), noise=0.001)
+    publish(settings, live, lambda: wanted_rows(settings, live))
+    spec = make_head(settings.home, "near", 0.7001)
+    place(settings, spec, range(1), noise=0.001)
+    assert compared(settings, spec, films=1) == (True, ())
+
+
+def test_a_refused_candidate_can_be_withdrawn(tmp_path: Path) -> None:
+    settings, encoder_id = junk(tmp_path)
+    found = Searcher(settings).search(Query(text="a woman opens a door", limit=3))
+    assert succession_document(settings)["refused_because"]
+    assert discard(settings).spec == "finetuned:mine"
+    told = succession_document(settings)
+    assert told["candidate"] is None and told["refused_because"] == [] and told["live"]["spec"] == "starter"
+    assert current_version(settings, encoder_id) is None and not settings.lake.partitions(table_of(encoder_id))
+    assert not [name for name in settings.store.list("") if encoder_id in name]
+    assert last_comparison(settings, encoder_id) is None
+    assert (settings.home / "encoders" / "mine" / "head.npz").exists(), "the encoder itself is people's work"
+    again = Searcher(settings).search(Query(text="a woman opens a door", limit=3))
+    assert again["index_version"] == found["index_version"] and again["hits"] == found["hits"]
+    with pytest.raises(NotFoundError, match="no encoder is on its way"):
+        discard(settings)
+
+
+def test_what_is_kept_for_the_way_back_or_forward_stays(tmp_path: Path) -> None:
+    settings = captioned_home(tmp_path, films=1)
+    encoder_id = place(settings, make_head(settings.home, "mine", 0.25), range(1), noise=JUNK)
+    mine = Reign(spec="finetuned:mine", encoder_id=encoder_id, since="then", reason="a test")
+    for role in ("undone", "previous"):
+        assert name_candidate(settings, "finetuned:mine")
+        publish(settings, encoder_id, lambda: wanted_rows(settings, encoder_id))
+        EncoderPins(settings.home).change_succession(lambda before, role=role: replace(before, **{role: mine}))
+        discard(settings)
+        assert current_version(settings, encoder_id) and settings.lake.partitions(table_of(encoder_id))
+        told = succession_document(settings)
+        assert told["candidate"] is None and told[role]["encoder_id"] == encoder_id
