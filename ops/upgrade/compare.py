@@ -41,8 +41,8 @@ LEAST_OVERLAP = 1 - MARGIN
 the share that changes."""
 RULE = f"parts as one, margin {MARGIN} of the lead over chance, {LEAST_SHOTS} shots, overlap {LEAST_OVERLAP}"
 WAY_OUT = (
-    "caption more shots of films that it was not fitted on (<film>.captions.jsonl), or look for yourself and say "
-    "--force 'why'"
+    "caption more shots of films that it was not fitted on (<film>.captions.jsonl), hold a show out of the fit "
+    "(needle train --hold-out 0.2), or look for yourself and say --force 'why'"
 )
 
 
