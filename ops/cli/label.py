@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,20 +84,25 @@ def _judge(
     done = append_judgements(settings, [Judgement(shot_id=shot, **common) for shot in shots], now)  # type: ignore[arg-type]
     if len(done.refused) == len(shots):
         raise NotFoundError("\n".join(f"{shot}: {why}" for shot, why in done.refused))
-    tally = Tally.of(standing_of(settings, [label]))
+    standing = standing_of(settings, [label])
+    tally = Tally.of(standing)
+    named = [each for each in standing if each.latest.shot_id in shots]
     summary = {
         "label": label,
         "written": done.written,
         "unchanged": done.unchanged,
         "set_aside": [{"shot_id": shot, "reason": why} for shot, why in done.refused],
-        "yes": tally.yes,
-        "no": tally.no,
+        **asdict(tally),
         "judgements": len(read_judgements(settings, [label])),
+        "shots": [_document(each) for each in named],
     }
     if as_json:
         print_json(summary)
     else:
-        click.echo(f"{label}: {tally.yes} yes, {tally.no} no ({done.written} new judgements)")
+        click.echo(f"{label}: {tally.in_words} ({done.written} new judgements)")
+        for each in named:
+            if each.gone or each.in_conflict:
+                click.echo(_line(each))
         click.echo(f"next: needle probe fit {label}", err=True)
     return _tell_refused(done.refused)
 
@@ -139,9 +145,7 @@ def _list(settings: Settings, label: str | None, as_json: bool) -> int:
         return 0
     for name in sorted({each.latest.label for each in standing}):
         tally = Tally.of(each for each in standing if each.latest.label == name)
-        told = f"{name}: {tally.yes} yes, {tally.no} no"
-        told += f", {tally.conflicts} in conflict" if tally.conflicts else ""
-        click.echo(told + (f", {tally.gone} of shots that are gone (kept, not used)" if tally.gone else ""))
+        click.echo(f"{name}: {tally.in_words}")
     for each in standing:
         if label or each.in_conflict:
             click.echo(_line(each))

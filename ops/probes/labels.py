@@ -99,6 +99,13 @@ class Tally:
             gone=sum(bool(one.gone) for one in each),
         )
 
+    @property
+    def in_words(self) -> str:
+        """Such as ``3 yes, 2 no, 1 in conflict``."""
+        told = f"{self.yes} yes, {self.no} no"
+        told += f", {self.conflicts} in conflict" if self.conflicts else ""
+        return told + (f", {self.gone} of shots that are gone (kept, not used)" if self.gone else "")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Appended:

@@ -244,6 +244,23 @@ def test_the_command_judges_lists_and_shows_conflicts(settings: Settings) -> Non
     assert "CONFLICT: me yes, bob no" in run(settings)[1]
 
 
+def test_the_command_tells_of_shots_that_are_gone_and_in_conflict(settings: Settings) -> None:
+    leave_tombstone(settings, video_id(1), NOW)
+    gone = f"{video_id(1)}:0"
+    status, told = run(settings, "closeup", gone, "--value", "yes")
+    assert status == 0 and "0 yes, 0 no, 1 of shots that are gone (kept, not used) (1 new judgements)" in told
+    assert f"{gone} yes (me) gone: its video was forgotten" in told
+    run(settings, "closeup", SHOT, "--value", "yes")
+    told = run(settings, "closeup", SHOT, "--value", "no", "--annotator", "bob")[1]
+    assert "CONFLICT: me yes, bob no" in told and gone not in told
+    summary = json.loads(run(settings, "closeup", SHOT, gone, "--value", "no", "--annotator", "bob", "--json")[1])
+    assert (summary["yes"], summary["no"], summary["conflicts"], summary["gone"]) == (0, 1, 2, 1)
+    assert {each["shot_id"]: (each["conflict"], each["gone"]) for each in summary["shots"]} == {
+        SHOT: (True, ""),
+        gone: (True, "its video was forgotten"),
+    }
+
+
 def test_the_command_sets_unknown_shots_aside(settings: Settings) -> None:
     assert run(settings, "closeup", SHOT, "nonsense", "--value", "yes")[0] == 3
     with pytest.raises(NotFoundError, match="nonsense"):
