@@ -81,19 +81,19 @@ def training_set(settings: Settings, encoder_id: str, label: str, at: datetime |
     probes = tuple(probe for probe in scored_probes(settings) if probe != label)
     service = "shot_classifier_v2" if scored_probes(settings) else "shot_classifier_v1"
     frame = historical_features(settings, shots, service, full_names=True)
-    notes = []
+    notes, when = [], f"as of {at.isoformat(timespec='minutes')}" if at else "when they were labelled"
     known = frame[f"{embedding_view(encoder_id)}__embedding"].notna()
     if not known.all():
-        notes.append(f"{int((~known).sum())} labelled shots had no vector yet at their moment, and are left out")
+        notes.append(f"{int((~known).sum())} labelled shots had no vector {when}, and are left out")
     frame = frame[known].reset_index(drop=True)
     for probe in [probe for probe in probes if frame[f"{probe_view(probe)}__score"].isna().all()]:
-        notes.append(f"the probe {probe} had scored none of these shots yet at their moment, and is left out")
+        notes.append(f"the probe {probe} had scored none of these shots {when}, and is left out")
         probes = tuple(name for name in probes if name != probe)
     truths = frame["answer"].to_numpy(bool)
     if min(truths.sum(), (~truths).sum()) < LEAST:
         raise UsageError(
-            f"{label}: {truths.sum()} yes and {(~truths).sum()} no with features; a model needs {LEAST} of each: "
-            f"`needle label {label} SHOT --value yes|no`, and features as known now rather than when it was labelled"
+            f"{label}: {truths.sum()} yes and {(~truths).sum()} no with features {when}; a model needs {LEAST} "
+            f"of each: `needle label {label} SHOT --value yes|no`{'' if at else ', or features as known now'}"
         )
     rows: list[Any] = frame.to_dict("records")
     places = [_place(row) for row in rows]
