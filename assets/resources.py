@@ -51,4 +51,7 @@ class Needle:
 
 def check_result(outcome: CheckOutcome) -> dg.AssetCheckResult:
     """A rule's outcome as Dagster shows it."""
-    return dg.AssetCheckResult(check_name=outcome.name, passed=outcome.passed, metadata=outcome.details)
+    severity = dg.AssetCheckSeverity.ERROR if outcome.blocking else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(
+        check_name=outcome.name, passed=outcome.passed, severity=severity, metadata=outcome.details
+    )

@@ -112,7 +112,7 @@ def list_(as_json: bool, **options: Any) -> None:
     for each in documents:
         ap = each["metrics"].get("average_precision")
         told = f"AP {ap['value']:.2f} ({ap['low']:.2f}-{ap['high']:.2f})" if ap else "no figures"
-        state = f"{each['kind']} {each['promoted']}, {each['yes']} yes, {each['no']} no, {told}"
+        state = f"{each['kind']} {each['promoted']}, {_learnt(each)}, {told}"
         click.echo(f"{each['label']}: {state if each['promoted'] else 'not fitted yet'}")
     if not documents:
         click.echo("no probes yet: needle probe fit LABEL --query TEXT", err=True)
@@ -141,17 +141,20 @@ def show(label: str, as_json: bool, **options: Any) -> None:
 def promote(label: str, version: str | None, as_json: bool, **options: Any) -> None:
     """Let VERSION (default: the last fit) score the catalogue, whatever the rule says.
 
+    A version of another encoder than the live one cannot: it would leave new footage without scores.
+
     \b
     Example: needle probe promote closeup 0a1b2c3d4e5f
     """
     from ops.cli.probe_runs import score_catalogue
+    from ops.embeddings.encoder import resolve_encoder
     from ops.probes import versions
 
     settings = settings_from(options)
     chosen = version or versions.read_state(settings, label).latest
     if not chosen:
         raise NotFoundError(f"probe {label!r} was not fitted yet: run `needle probe fit {label}`")
-    versions.promote(settings, label, chosen, datetime.now(UTC))
+    versions.promote(settings, resolve_encoder(settings).encoder_id, label, chosen, datetime.now(UTC))
     score_catalogue(settings, label)
     print_json(_document(settings, label)) if as_json else _tell(settings, label)
 
@@ -202,12 +205,21 @@ def _document(settings: Settings, label: str) -> dict[str, Any]:
 
 
 def _tell(settings: Settings, label: str) -> None:
+    from ops.probes.labels import Tally
+
     each = _document(settings, label)
     click.echo(f"{label}: {printable(', '.join(each['queries']))}")
+    labels = dict(each["labels"])
+    since = labels.pop("since")
+    click.echo(f"  labels: {Tally(**labels).in_words}")
+    for note in each["notes"]:
+        click.echo(f"  note: {printable(note)}")
     if not each["promoted"]:
         click.echo("  not fitted yet")
         return
-    click.echo(f"  {each['kind']} {each['promoted']} on {each['encoder_id']}: {each['yes']} yes, {each['no']} no")
+    click.echo(f"  {each['kind']} {each['promoted']} on {each['encoder_id']}, {_learnt(each)}")
+    if each["kind"] == "logistic" and since:
+        click.echo(f"  {since} labels came, changed or went since, which it has not learnt")
     for name, figure in each["metrics"].items():
         click.echo(f"  {name.replace('_', ' ')}: {figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})")
     if each["metrics"]:
@@ -215,8 +227,11 @@ def _tell(settings: Settings, label: str) -> None:
     click.echo(f"  says yes from {each['threshold']:.3f} on ({each['policy'] or 'f1'})")
     if each["report"]:
         click.echo(printable(f"  report: {each['report']}"))
-    for note in each["notes"]:
-        click.echo(f"  note: {printable(note)}")
     for verdict in each["verdicts"][-3:]:
-        word = "took over" if verdict["promoted"] else "was refused"
+        stayed = "stays" if verdict["over"] == verdict["version"] else "took over"
+        word = stayed if verdict["promoted"] else "was refused"
         click.echo(f"  {verdict['at']} {verdict['version']} {word}: {printable(verdict['reason'])}")
+
+
+def _learnt(each: dict[str, Any]) -> str:
+    return f"fitted on {each['yes']} yes, {each['no']} no" if each["kind"] == "logistic" else "the words alone"

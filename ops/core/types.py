@@ -104,11 +104,15 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOutcome:
-    """Whether one rule about the data holds, with the figures that show it."""
+    """Whether one rule about the data holds, with the figures that show it.
+
+    Where it does not, a ``blocking`` one stops what is made of the data, if its asset says so too.
+    """
 
     name: str
     passed: bool
     details: dict[str, Any] = field(default_factory=dict)
+    blocking: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

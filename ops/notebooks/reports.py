@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.notebooks.run import FOLDER, NotebookRun, kept_run, run_notebook
+from ops.probes.documents import probe_document
 from ops.probes.scores import table_of
 from ops.probes.versions import read_state
 
@@ -63,11 +65,11 @@ def few_shot_is_current(settings: Settings, label: str) -> bool:
 
 
 def _few_shot_made_of(settings: Settings, label: str) -> str:
-    """Names all that the report shows: the notebook, how the probe stands, and every score."""
-    state = read_state(settings, label)
+    """Names all that the report shows: the notebook, how the probe and its labels stand, and every score."""
+    told = probe_document(settings, label)
     table = table_of(label)
     pairs = [("notebook", (FOLDER / f"{FEW_SHOT}.ipynb").read_text(encoding="utf-8"))]
-    pairs += [(verdict.at + verdict.version, verdict.reason) for verdict in state.verdicts]
+    pairs += [(name, json.dumps(told[name], sort_keys=True)) for name in ("labels", "notes", "verdicts")]
     for partition in settings.lake.partitions(table):
         rows = settings.lake.read(table, [partition], ["shot_id", "score", "probe_version"]).to_pylist()
         pairs += [(row["shot_id"], f"{row['score']:.6f} {row['probe_version']}") for row in rows]

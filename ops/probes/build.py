@@ -6,18 +6,17 @@ it is decided whether a new version takes its predecessor's place.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from functools import cache
 
 import numpy as np
 
 from ops.core.errors import NotFoundError
 from ops.core.settings import Settings
 from ops.core.types import CheckOutcome, Progress, StepReport
-from ops.embeddings.encoder import load_encoder
+from ops.embeddings.encoder import Encoder, load_encoder
 from ops.probes.definitions import ProbeDefinition, definition_of
 from ops.probes.fit import (
     LEAST,
@@ -31,6 +30,7 @@ from ops.probes.fit import (
 )
 from ops.probes.folds import groups_of
 from ops.probes.labels import Tally, labels_digest, labels_known, standing_of
+from ops.probes.notes import Usable
 from ops.probes.promotion import reason_against, worse_on_the_same
 from ops.probes.vectors import catalogue_digest, catalogue_text_scores, labelled_shots
 from ops.probes.versions import (
@@ -51,18 +51,17 @@ LEAST_GROUPS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class _Input:
-    """Everything that a fit depends on; ``notes`` tell people what could not be used."""
+    """Everything that a fit depends on; ``notes`` tell people of labels that it could not use."""
 
     definition: ProbeDefinition
     encoder_id: str
     shots: list[LabelledShot]
-    conflicts: int
-    left_out: int
-    notes: tuple[str, ...]
+    notes: list[str]
 
     @property
     def is_enough(self) -> bool:
-        return min(Counter({True: 0, False: 0} | Counter(shot.truth for shot in self.shots)).values()) >= LEAST
+        yes = sum(shot.truth for shot in self.shots)
+        return min(yes, len(self.shots) - yes) >= LEAST
 
 
 def probe_is_current(settings: Settings, encoder_id: str, label: str) -> bool:
@@ -97,20 +96,32 @@ def build_probe(
 ) -> StepReport:
     """Fit the probe where its labels, vectors or definition changed; keep the better of it and its predecessor.
 
-    With fewer than three labels of a kind it is the text score of its queries. ``encode`` turns texts into unit
-    vectors (B, D); by default the encoder is loaded for it, where there is something to fit. Raises
-    ``NotFoundError`` where the probe is not defined.
+    With fewer than three labels of a kind it is the text score of its queries; where nothing scores yet, these words
+    are the predecessor of the first fit. ``encode`` turns texts into unit vectors (B, D); by default the encoder is
+    loaded for it, where there is something to fit. Raises ``NotFoundError`` where the probe is not defined.
     """
+    encode = encode or _text_encoder(settings, encoder_id)
     with settings.working():
         given = _input(settings, encoder_id, label)
         progress.start(f"probe {label}", 1, "fits")
         version, is_new = _version(settings, given, now, encode)
-        state = change_state(settings, label, lambda before: _decided(settings, before, version, given, now))
-        for note in version.notes:
+        words = None
+        if version.kind != "zero_shot" and not read_state(settings, label).promoted:
+            words, _ = _version(settings, replace(given, shots=[]), now, encode)
+
+        def decide(before: ProbeState) -> ProbeState:
+            if words and not before.promoted:
+                before = _decided(settings, before, words, given, now)
+            return _decided(settings, before, version, given, now)
+
+        state = change_state(settings, label, decide)
+        for note in given.notes:
             progress.note(f"probe {label}", note)
         progress.advance(f"probe {label}")
         progress.finish(f"probe {label}")
-    return _report(version, state, changed=int(is_new))
+    report = _report(version, state, given.notes, changed=int(is_new))
+    # Where nothing scored before, the words that stay have no scores yet: these are to be made.
+    return replace(report, checks=[replace(check, blocking=words is None) for check in report.checks])
 
 
 def _input(settings: Settings, encoder_id: str, label: str) -> _Input:
@@ -118,28 +129,9 @@ def _input(settings: Settings, encoder_id: str, label: str) -> _Input:
     standing = standing_of(settings, [label]) if label in labels_known(settings) else []
     labels = {each.latest.shot_id: each.value for each in standing if not each.gone}
     shots = labelled_shots(settings, encoder_id, labels)
-    yes, gone = sum(shot.truth for shot in shots), sum(bool(each.gone) for each in standing)
-    conflicts = sum(each.in_conflict for each in standing)
-    notes = []
-    if min(yes, len(shots) - yes) < LEAST:
-        notes.append(
-            f"{yes} yes and {len(shots) - yes} no: a fit needs {LEAST} of each, so this is the text score of "
-            f"{', '.join(map(repr, definition.queries))}; `needle probe suggest {label}` shows what to label"
-        )
-    if conflicts:
-        notes.append(f"{conflicts} shots are labelled both ways; the latest counts: `needle label {label}` shows them")
-    if gone:
-        notes.append(f"{gone} labels are of shots that are gone; they are kept and not used")
-    if missing := len(labels) - len(shots):
-        notes.append(f"{missing} labelled shots are not embedded by {encoder_id} yet: `needle ingest` embeds them")
-    return _Input(
-        definition=definition,
-        encoder_id=encoder_id,
-        shots=shots,
-        conflicts=conflicts,
-        left_out=gone + missing,
-        notes=tuple(notes),
-    )
+    usable = Usable.of(standing, {shot.shot_id for shot in shots})
+    notes = usable.notes(label, definition.queries, encoder_id)
+    return _Input(definition=definition, encoder_id=encoder_id, shots=shots, notes=notes)
 
 
 def _name(settings: Settings, given: _Input) -> str:
@@ -148,29 +140,33 @@ def _name(settings: Settings, given: _Input) -> str:
     return zero_shot_name(given.definition, given.encoder_id, catalogue_digest(settings, given.encoder_id))
 
 
-def _version(settings: Settings, given: _Input, now: datetime, encode: TextEncoder | None) -> tuple[ProbeVersion, bool]:
+def _version(settings: Settings, given: _Input, now: datetime, encode: TextEncoder) -> tuple[ProbeVersion, bool]:
     """The version made of this input, and whether it was fitted now."""
     label, name = given.definition.label, _name(settings, given)
     is_new = not has_version(settings, label, name)
     if is_new:
-        write_version(settings, _fitted(settings, given, now, encode or _text_encoder(settings, given.encoder_id)))
+        write_version(settings, _fitted(settings, given, now, encode))
     return read_version(settings, label, name), is_new
 
 
 def _text_encoder(settings: Settings, encoder_id: str) -> TextEncoder:
-    return load_encoder(encoder_id, settings.home, part="text").encode_text
+    """The encoder's texts; it is loaded when the first one is asked for."""
+
+    @cache
+    def encoder() -> Encoder:
+        return load_encoder(encoder_id, settings.home, part="text")
+
+    return lambda texts: encoder().encode_text(texts)
 
 
 def _fitted(settings: Settings, given: _Input, now: datetime, encode: TextEncoder) -> ProbeVersion:
     text = text_direction(encode, given.definition.queries)
-    told: dict[str, Any] = {"created_at": now.isoformat(timespec="seconds"), "notes": given.notes}
-    told |= {"conflicts": given.conflicts, "left_out": given.left_out}
+    created_at = now.isoformat(timespec="seconds")
     if given.is_enough:
-        return fit_version(given.definition, given.encoder_id, given.shots, text, **told)
+        return fit_version(given.definition, given.encoder_id, given.shots, text, created_at)
     digest = catalogue_digest(settings, given.encoder_id)
     scores = catalogue_text_scores(settings, given.encoder_id, text, digest)
-    yes = sum(shot.truth for shot in given.shots)
-    return zero_shot(given.definition, given.encoder_id, text, scores, yes=yes, no=len(given.shots) - yes, **told)
+    return zero_shot(given.definition, given.encoder_id, text, scores, created_at)
 
 
 def _decided(settings: Settings, before: ProbeState, version: ProbeVersion, given: _Input, now: datetime) -> ProbeState:
@@ -178,9 +174,11 @@ def _decided(settings: Settings, before: ProbeState, version: ProbeVersion, give
     if before.latest == version.version:
         return before
     against, reason = "", "the first version"
-    if before.promoted and before.promoted != version.version:
+    if before.promoted == version.version:
+        reason = "it scores already: labels, queries and vectors are again those that it was made of"
+    elif before.promoted:
         old = read_version(settings, version.label, before.promoted)
-        against = reason_against(version, old, scores_unseen(old, given.shots), _groups(given.shots))
+        against = reason_against(version, old, scores_unseen(old, given.encoder_id, given.shots), _groups(given.shots))
         reason = against or f"not worse than {old.version} ({old.kind})"
     verdict = Verdict(
         version=version.version,
@@ -207,6 +205,7 @@ def refit_probe(
     A no-op where it is fitted so already; what the live encoder's probe does is left as it is. The check
     ``not_worse`` compares the two on the same labels. ``encode`` and errors as of :func:`build_probe`.
     """
+    encode = encode or _text_encoder(settings, encoder_id)
     with settings.working():
         given = _input(settings, encoder_id, label)
         progress.start(f"probe {label}", 1, "fits")
@@ -215,7 +214,7 @@ def refit_probe(
         state = change_state(settings, label, lambda before: _taken(before, version, against, now), encoder_id)
         progress.advance(f"probe {label}")
         progress.finish(f"probe {label}")
-    report = _report(version, state, changed=int(is_new))
+    report = _report(version, state, given.notes, changed=int(is_new))
     check = CheckOutcome(name="not_worse", passed=not against, details={"label": label, "why": against})
     return replace(report, checks=[check])
 
@@ -233,11 +232,8 @@ def reason_against_refit(settings: Settings, label: str, new: ProbeVersion) -> s
     if old is None or old.version == new.version:
         return ""
     shots = _input(settings, new.encoder_id, label).shots
-    groups = _groups(shots)
-    if len(set(groups.values())) < LEAST_GROUPS:
-        groups = {shot.shot_id: number for number, shot in enumerate(shots)}
     # Only what was held out counts: the old fit's own scores would be of the old encoder's vectors.
-    return worse_on_the_same(new, old.held_out, groups)
+    return worse_on_the_same(new, old.held_out, _groups(shots))
 
 
 def _taken(before: ProbeState, version: ProbeVersion, against: str, now: datetime) -> ProbeState:
@@ -255,27 +251,32 @@ def _taken(before: ProbeState, version: ProbeVersion, against: str, now: datetim
     return ProbeState(promoted=version.version, latest=version.version, verdicts=(*before.verdicts, verdict))
 
 
-def scores_unseen(old: ProbeVersion, shots: list[LabelledShot]) -> dict[str, float]:
-    """What an earlier version says of labelled shots without having learnt from them.
+def scores_unseen(old: ProbeVersion, encoder_id: str, shots: list[LabelledShot]) -> dict[str, float]:
+    """What an earlier version says of shots with vectors of ``encoder_id`` without having learnt from them.
 
-    Of those it was fitted on, its held-out scores; of others its own, where it reads the same vectors.
+    Of those it was fitted on, its held-out scores; of others its own, where it reads the same encoder's vectors.
     """
     scores = dict(old.held_out)
-    fresh = [shot for shot in shots if shot.shot_id not in old.truths and len(shot.vector) == len(old.weights)]
-    if fresh:
+    fresh = [shot for shot in shots if shot.shot_id not in old.truths]
+    if fresh and old.encoder_id == encoder_id:
         found = old.linear.scores(np.stack([shot.vector for shot in fresh]))
         scores |= {shot.shot_id: float(score) for shot, score in zip(fresh, found, strict=True)}
     return scores
 
 
 def _groups(shots: list[LabelledShot]) -> Mapping[str, int]:
-    if len({shot.truth for shot in shots}) < 2:
-        return {shot.shot_id: number for number, shot in enumerate(shots)}
-    groups, _ = groups_of([shot.place for shot in shots], np.array([shot.truth for shot in shots], bool))
-    return {shot.shot_id: int(group) for shot, group in zip(shots, groups, strict=True)}
+    """Which labelled shots are drawn together when two fits are compared, by id: as they are held out together.
+
+    Where these groups are too few to be drawn from, each shot by itself.
+    """
+    if len({shot.truth for shot in shots}) == 2:
+        groups, _ = groups_of([shot.place for shot in shots], np.array([shot.truth for shot in shots], bool))
+        if len(np.unique(groups)) >= LEAST_GROUPS:
+            return {shot.shot_id: int(group) for shot, group in zip(shots, groups, strict=True)}
+    return {shot.shot_id: number for number, shot in enumerate(shots)}
 
 
-def _report(version: ProbeVersion, state: ProbeState, changed: int) -> StepReport:
+def _report(version: ProbeVersion, state: ProbeState, notes: list[str], changed: int) -> StepReport:
     refused = state.refused
     figures = {name: f"{f.value:.3f} ({f.low:.3f} to {f.high:.3f})" for name, f in version.metrics.items()}
     return StepReport(
@@ -289,7 +290,7 @@ def _report(version: ProbeVersion, state: ProbeState, changed: int) -> StepRepor
             "yes": version.yes,
             "no": version.no,
             "held_out_by": version.splits,
-            "notes": list(version.notes),
+            "notes": notes,
             **figures,
         },
         checks=[

@@ -1,51 +1,84 @@
-"""A probe as people and programs are told of it: definition, the version that scores, its figures, its history."""
+"""A probe as people and programs are told of it: definition, labels, the version that scores, its figures, its history.
+
+What is told of labels is of today's; a version's ``yes`` and ``no`` are what it learnt from.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ops.core.settings import Settings
 from ops.probes.definitions import ProbeDefinition, definitions_of
-from ops.probes.labels import Standing
+from ops.probes.labels import Standing, Tally, labels_known, standing_of
+from ops.probes.notes import Usable
+from ops.probes.vectors import embedded_among
 from ops.probes.versions import ProbeVersion, promoted_version, read_state, versions_of
 
 
 def probe_document(
-    settings: Settings, label: str, definitions: dict[str, ProbeDefinition] | None = None
+    settings: Settings,
+    label: str,
+    definitions: dict[str, ProbeDefinition] | None = None,
+    standing: Sequence[Standing] | None = None,
+    embedded: Container[str] | None = None,
 ) -> dict[str, Any]:
     """The document of ``needle probe show --json``; empty texts where the probe is not defined or not fitted yet.
 
     Figures (``metrics``: value, low, high of the 95 % interval) are those of the ``promoted`` version, which scores
-    the catalogue. ``definitions`` saves reading them again.
+    the catalogue. ``definitions``, ``standing`` (how the label stands) and ``embedded`` (the shots that have a
+    vector) save reading them again.
     """
     definition = (definitions_of(settings) if definitions is None else definitions).get(label)
     state, version = read_state(settings, label), promoted_version(settings, label)
+    if standing is None:
+        standing = standing_of(settings, [label]) if label in labels_known(settings) else []
+    queries = list(definition.queries) if definition else []
     return {
         "label": label,
         "description": definition.description if definition else "",
-        "queries": list(definition.queries) if definition else [],
+        "queries": queries,
         "policy": definition.threshold if definition else "",
         "promoted": state.promoted,
         "latest": state.latest,
         "versions": versions_of(settings, label),
         **_figures(version),
+        **_of_labels(settings, label, queries, version, standing, embedded),
         "verdicts": [asdict(verdict) for verdict in state.verdicts],
     }
 
 
 def _figures(version: ProbeVersion | None) -> dict[str, Any]:
     if version is None:
-        return {"kind": "", "fitted_at": None, "yes": 0, "no": 0, "threshold": None, "metrics": {}, "notes": []}
-    names = ("kind", "encoder_id", "yes", "no", "conflicts", "left_out", "threshold", "strength", "text_weight")
+        return {"kind": "", "fitted_at": None, "yes": 0, "no": 0, "threshold": None, "metrics": {}}
+    names = ("kind", "encoder_id", "yes", "no", "threshold", "strength", "text_weight")
     figures = {
         name: {"value": each.value, "low": each.low, "high": each.high} for name, each in version.metrics.items()
     }
     told: dict[str, Any] = {name: getattr(version, name) for name in names}
-    told |= {"fitted_at": version.created_at, "held_out_by": version.splits}
-    return told | {"metrics": figures, "notes": list(version.notes)}
+    return told | {"fitted_at": version.created_at, "held_out_by": version.splits, "metrics": figures}
+
+
+def _of_labels(
+    settings: Settings,
+    label: str,
+    queries: Sequence[str],
+    version: ProbeVersion | None,
+    standing: Sequence[Standing],
+    embedded: Container[str] | None,
+) -> dict[str, Any]:
+    encoder_id = version.encoder_id if version else ""
+    if version and embedded is None:
+        embedded = embedded_among(settings, encoder_id, (each.latest.shot_id for each in standing))
+    usable = Usable.of(standing, embedded if version else None)
+    return {
+        "labels": {**asdict(Tally.of(standing)), "since": labels_since(version, standing)},
+        "conflicts": usable.conflicts,
+        "left_out": usable.left_out,
+        "notes": usable.notes(label, queries, encoder_id),
+    }
 
 
 def labels_since(version: ProbeVersion | None, standing: Iterable[Standing]) -> int:

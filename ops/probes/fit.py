@@ -72,7 +72,11 @@ def text_direction(encode: TextEncoder, queries: Sequence[str]) -> NDArray[np.fl
 
 
 def zero_shot(
-    definition: ProbeDefinition, encoder_id: str, text_D: NDArray[np.float32], scores: CatalogueTextScores, **told: Any
+    definition: ProbeDefinition,
+    encoder_id: str,
+    text_D: NDArray[np.float32],
+    scores: CatalogueTextScores,
+    created_at: str,
 ) -> ProbeVersion:
     """The text score as a probe: a logistic curve over how far it lies from the catalogue's mean."""
     steep = _STEEPNESS / max(scores.spread, 1e-9)
@@ -84,11 +88,11 @@ def zero_shot(
         encoder_id=encoder_id,
         queries=definition.queries,
         policy=definition.threshold,
+        created_at=created_at,
         weights=tuple((steep * text_D.astype(np.float64)).tolist()),
         bias=-steep * scores.mean - _STEEPNESS * _YES_AT,
         threshold=_fixed(definition.threshold, 0.5),
         text_weight=1.0,
-        **told,
     )
 
 
@@ -97,7 +101,7 @@ def fit_version(
     encoder_id: str,
     shots: Sequence[LabelledShot],
     text_D: NDArray[np.float32],
-    **told: Any,
+    created_at: str,
 ) -> ProbeVersion:
     """Fit on labelled shots (at least three of each answer) and measure on held-out groups.
 
@@ -122,6 +126,7 @@ def fit_version(
         encoder_id=encoder_id,
         queries=definition.queries,
         policy=definition.threshold,
+        created_at=created_at,
         weights=tuple(final.weights.tolist()),
         bias=final.bias,
         threshold=threshold,
@@ -134,7 +139,6 @@ def fit_version(
         curve=_curve(scores[seen], truths[seen]) if both else (),
         held_out={shots[at].shot_id: round(float(scores[at]), 6) for at in np.flatnonzero(seen)},
         truths={shot.shot_id: shot.truth for shot in shots},
-        **told,
     )
 
 

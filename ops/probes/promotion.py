@@ -25,10 +25,10 @@ def reason_against(
     average precision, drawn pairwise over whole groups, lies below zero; or the interval of the area under the ROC
     curve lies below the one that ``old`` had on the labels of its time, as it does when labels that contradict the
     pictures came in (this figure does not depend on the share of yes, which changes as labels come). ``old_scores``
-    are of fits that had not seen the shot; ``groups`` are those of the new version's splits.
+    are of fits that had not seen the shot; ``groups`` are those of the present labels, by shot.
     """
     if new.kind == "zero_shot" and old.kind == "logistic" and new.encoder_id == old.encoder_id:
-        return f"it is the words alone: of the {old.yes + old.no} labels it had, {new.yes + new.no} are left"
+        return f"it is the words alone: of the {old.yes + old.no} labels it had, {len(groups)} are left"
     if found := worse_on_the_same(new, old_scores, groups):
         return found
     now, then = new.metrics.get("roc_auc"), old.metrics.get("roc_auc")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -25,10 +25,8 @@ def embedding_partitions(settings: Settings, encoder_id: str) -> Iterator[tuple[
 
 def labelled_shots(settings: Settings, encoder_id: str, labels: Mapping[str, bool]) -> list[LabelledShot]:
     """The labelled shots that have a vector, sorted by id; only the partitions of their videos are read."""
-    parsed = (parse_shot_id(shot_id) for shot_id in labels)
-    partitions = sorted({settings.partition_of(video) for video, _ in filter(None, parsed)})
     found = []
-    for partition in partitions:
+    for partition in _partitions_of(settings, labels):
         table = settings.lake.read(table_of(encoder_id), [partition])
         ids = table["shot_id"].to_pylist()
         rows = [at for at, shot_id in enumerate(ids) if shot_id in labels]
@@ -44,6 +42,18 @@ def labelled_shots(settings: Settings, encoder_id: str, labels: Mapping[str, boo
             )
             found.append(shot)
     return sorted(found, key=lambda shot: shot.shot_id)
+
+
+def embedded_among(settings: Settings, encoder_id: str, shot_ids: Iterable[str]) -> set[str]:
+    """Those of the shots that have a vector of the encoder."""
+    wanted = set(shot_ids)
+    rows = settings.lake.read(table_of(encoder_id), _partitions_of(settings, wanted), ["shot_id"])
+    return wanted & set(rows["shot_id"].to_pylist())
+
+
+def _partitions_of(settings: Settings, shot_ids: Iterable[str]) -> list[str]:
+    parsed = (parse_shot_id(shot_id) for shot_id in shot_ids)
+    return sorted({settings.partition_of(video) for video, _ in filter(None, parsed)})
 
 
 def catalogue_digest(settings: Settings, encoder_id: str) -> str:

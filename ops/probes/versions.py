@@ -31,8 +31,8 @@ class ProbeVersion:
     """One fit. ``held_out`` has, by labelled shot, the score from a fit that had not seen its group.
 
     ``metrics`` are of those scores, with 95 % intervals; ``threshold`` is the score from which on the probe says yes
-    by its policy; ``splits`` tells what was held out together. A ``zero_shot`` version is the text score of its
-    queries alone and has no figures.
+    by its policy; ``splits`` tells what was held out together; ``yes`` and ``no`` count what it learnt from. A
+    ``zero_shot`` version is the text score of its queries alone: it learnt from no label and has no figures.
     """
 
     label: str
@@ -48,8 +48,6 @@ class ProbeVersion:
     threshold: float
     yes: int = 0
     no: int = 0
-    conflicts: int = 0
-    left_out: int = 0
     splits: str = ""
     strength: float = 0.0
     text_weight: float = 0.0
@@ -57,7 +55,6 @@ class ProbeVersion:
     curve: tuple[tuple[float, float, float], ...] = ()
     held_out: dict[str, float] = field(default_factory=dict)
     truths: dict[str, bool] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
     @property
     def linear(self) -> LinearProbe:
@@ -130,8 +127,10 @@ def read_version(settings: Settings, label: str, version: str) -> ProbeVersion:
         raise NotFoundError(f"probe {label!r} has no version {version!r}: there is {known}")
     content["metrics"] = {name: Interval(**figures) for name, figures in content["metrics"].items()}
     content["curve"] = tuple(map(tuple, content["curve"]))
-    lists = {name: tuple(content[name]) for name in ("queries", "weights", "notes")}
-    return ProbeVersion(**(content | lists))
+    lists = {name: tuple(content[name]) for name in ("queries", "weights")}
+    # Versions of before 2026-11-23 hold what was to be known of their labels that day: no part of a fit.
+    told = {"conflicts", "left_out", "notes"}
+    return ProbeVersion(**{name: value for name, value in (content | lists).items() if name not in told})
 
 
 def versions_of(settings: Settings, label: str) -> list[str]:
@@ -200,16 +199,16 @@ def drop_states(settings: Settings, encoder_id: str) -> None:
         settings.store.delete(_own_key(label, encoder_id))
 
 
-def promote(settings: Settings, label: str, version: str, now: datetime) -> ProbeState:
-    """Let a version score the catalogue because a person says so.
+def promote(settings: Settings, encoder_id: str, label: str, version: str, now: datetime) -> ProbeState:
+    """Let a version score the catalogue because a person says so; ``encoder_id`` is the live encoder's.
 
-    Raises ``NotFoundError`` where there is none, ``UsageError`` where the catalogue has no vectors that it could score.
+    Raises ``NotFoundError`` where there is none, ``UsageError`` where it reads the vectors of another encoder.
     """
-    encoder_id = read_version(settings, label, version).encoder_id
-    if not settings.lake.partitions(table_of(encoder_id)):
+    own = read_version(settings, label, version).encoder_id
+    if own != encoder_id:
         raise UsageError(
-            f"version {version} of {label} was fitted on the vectors of {encoder_id}, and the catalogue has none of "
-            f"them any more: `needle probe fit {label}` fits those that there are"
+            f"version {version} of {label} was fitted on the vectors of {own}, and {encoder_id} is live now: "
+            f"`needle probe fit {label}` fits the labels on the live one's vectors, and {_way_back(settings, own)}"
         )
 
     def change(state: ProbeState) -> ProbeState:
@@ -226,6 +225,15 @@ def promote(settings: Settings, label: str, version: str, now: datetime) -> Prob
         return ProbeState(promoted=version, latest=state.latest, verdicts=(*state.verdicts, verdict))
 
     return change_state(settings, label, change)
+
+
+def _way_back(settings: Settings, encoder_id: str) -> str:
+    previous = EncoderPins(settings.home).succession().previous
+    if previous and previous.encoder_id == encoder_id:
+        return "`needle upgrade --rollback` makes the other live again, with its probes"
+    if settings.lake.partitions(table_of(encoder_id)):
+        return f"`needle upgrade --encoder {encoder_id}` makes the other live"
+    return "of the other the catalogue has none any more"
 
 
 def _read(settings: Settings, key: str) -> dict[str, Any] | None:

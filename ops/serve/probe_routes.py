@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import numpy as np
@@ -10,10 +9,10 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from ops.core.errors import NotFoundError
 from ops.probes.definitions import ProbeDefinition, define, definitions_of
-from ops.probes.documents import labels_since, people_of, probe_document
-from ops.probes.labels import Standing, Tally, labels_known
+from ops.probes.documents import people_of, probe_document
+from ops.probes.labels import Standing, labels_known
 from ops.probes.suggestions import suggest
-from ops.probes.versions import fitted_probes, promoted_version, read_state
+from ops.probes.versions import fitted_probes, read_state
 from ops.serve.answers import FeedsAnswer, ProbeAnswer, ProbesAnswer
 from ops.serve.documents import json_answer, with_addresses
 from ops.serve.problems import problems
@@ -105,7 +104,9 @@ def _document(
     service: Service, label: Label, standing: list[Standing], defined: dict[str, ProbeDefinition]
 ) -> dict[str, Any]:
     settings = service.settings
-    document = probe_document(settings, label, defined)
+    # What has a score has a vector; so no file of the catalogue is read for the page's looks at its label.
+    scored = service.searcher.probes.of(label) if label in service.probes() else None
+    document = probe_document(settings, label, defined, standing, scored)
     refused = read_state(settings, label).refused
     counts = _at_least(service, label)
     versions = service.searcher.probes.versions_of(label) if counts else frozenset()
@@ -114,8 +115,7 @@ def _document(
         "refused": refused.reason if refused else "",
         "labels": {
             "label": label,
-            **asdict(Tally.of(standing)),
-            "since": labels_since(promoted_version(settings, label), standing),
+            **document["labels"],
             "people": people_of(standing),
         },
         "scored": counts[0] if counts else 0,

@@ -275,7 +275,7 @@ def lake_throughput(partitions: int, rows: int) -> dict[str, Any]:
             }
             settings.lake.write("shot_embeddings/bench", video, pa.table(columns).cast(SHOT_EMBEDDINGS))
         write_version(settings, _version(random.normal(size=DIM)))
-        promote(settings, "bench", "bench", now)
+        promote(settings, "bench", "bench", "bench", now)
         peaks = []
         began = time.perf_counter()
         build_scores(settings, "bench", now, _Watching(peaks))

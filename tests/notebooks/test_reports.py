@@ -21,11 +21,12 @@ from ops.core.settings import CHECKOUT, Settings, load_settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.features import publish_scores, write_online
 from ops.notebooks import NotebookRun, build_few_shot_report, build_report, few_shot_page, run_notebook
+from ops.notebooks.reports import few_shot_is_current
 from ops.probes.hits import hits_of
 from ops.probes.versions import promoted_version
 from ops.shots.segment import poster_key
 from tests.annotator_data import write_annotator_data
-from tests.labelled import fill_told_apart, fit_and_score, judge, shot_ids
+from tests.labelled import fill_told_apart, fit_and_score, judge, shot_ids, usable_labels
 from tests.lakes import picture_of, shot_rows
 
 pytestmark = pytest.mark.xdist_group("reports")
@@ -92,7 +93,13 @@ def test_one_answer_only_gives_a_report_without_figures(settings: Settings) -> N
     run = build_few_shot_report(settings, "always")
     assert (run.results["kind"], run.results["yes"], run.results["no"]) == ("zero_shot", 5, 0)
     assert run.results["average_precision"] == "none yet"
-    assert "No figures yet: this is the text score" in run.html.read_text()
+    assert "No figures yet: this is the text score of the probe's queries; 5 yes, 0 no by now." in run.html.read_text()
+    assert few_shot_is_current(settings, "always")
+    shot = next(iter(usable_labels(settings, "always")))
+    judge(settings, [(shot, False)], label="always", annotator="bob", later_s=1)
+    assert not few_shot_is_current(settings, "always")  # it would not tell of the conflict
+    judge(settings, [(shot, None)], label="always", annotator="bob", later_s=2)
+    assert few_shot_is_current(settings, "always")
     assert run.results["posters_shown"] == 24  # top and borderline ones are there all the same
     _require_clean(run)
 
@@ -200,7 +207,7 @@ def test_the_downstream_program_trains_and_serves(
     assert program.main([*home, "--label", "closeup", "--at", "labelled", "--json"]) == 0
     past = json.loads(capsys.readouterr().out)
     assert past["probes"] == []  # they were fitted after these labels were given: nothing leaks into the past
-    assert all("had scored none" in note for note in past["notes"])
+    assert all(note.endswith("of these shots when they were labelled, and is left out") for note in past["notes"])
     assert program.main([*home, "--label", "wide"]) == 0
     assert "average precision with embedding" in capsys.readouterr().out
 
@@ -209,7 +216,7 @@ def test_the_downstream_program_trains_and_serves(
     ("arguments", "status", "reason"),
     [
         (["--label", "nothing"], 1, "no label 'nothing': there are always, closeup, wide"),
-        (["--label", "always"], 2, "always: 5 yes and 0 no with features; a model needs 3 of each"),
+        (["--label", "always"], 2, "always: 5 yes and 0 no with features as of "),
         (["--label", "wide", "--at", "yesterday"], 2, "write now, labelled, or 2026-01-31T12:00:00+00:00"),
         (["--label", "wide", "--serve", "http://127.0.0.1:9"], 1, "is `feast serve` running there"),
     ],

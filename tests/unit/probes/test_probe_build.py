@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from datetime import timedelta
@@ -13,9 +14,11 @@ import pytest
 from ops.core.errors import NeedleError, NotFoundError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress, StepReport
+from ops.embeddings.pins import EncoderPins, Reign, Succession
 from ops.evaluation.classification import average_precision
-from ops.probes.build import build_labels, build_probe, probe_is_current
+from ops.probes.build import build_labels, build_probe, probe_is_current, scores_unseen
 from ops.probes.definitions import define
+from ops.probes.documents import probe_document
 from ops.probes.scores import (
     build_scores,
     probes_to_score,
@@ -24,6 +27,7 @@ from ops.probes.scores import (
     table_of,
 )
 from ops.probes.suggestions import suggestions_of
+from ops.probes.vectors import labelled_shots
 from ops.probes.versions import (
     fitted_probes,
     promote,
@@ -124,15 +128,32 @@ def test_labels_without_sense_do_not_replace_a_good_probe_unless_a_person_says_s
     assert refused and refused.over == good and "less well" in refused.reason
     assert quality(settings) > 0.9  # the good one still scores
     assert not fit(settings, later_s=3).checks[0].passed  # and it stays refused
-    promote(settings, LABEL, report.details["version"], NOW)
+    promote(settings, ENCODER, LABEL, report.details["version"], NOW)
     assert fit(settings, later_s=4).checks[0].passed
     assert read_state(settings, LABEL).verdicts[-1].by == "person"
     assert quality(settings) < 0.8
 
 
-def test_a_fit_that_tells_nothing_does_not_replace_the_words(settings: Settings) -> None:
-    fit(settings)
-    answers = np.random.default_rng(0).permutation([True, False] * 10).tolist()
+def test_a_few_labels_that_follow_the_pictures_replace_the_words(settings: Settings) -> None:
+    every = shot_ids()
+    judge(settings, [each for each in every if each[1]][:3] + [each for each in every if not each[1]][:3])
+    report = fit(settings)
+    assert report.details["promoted"] == report.details["version"] and report.checks[0].passed
+    words, taken = read_state(settings, LABEL).verdicts
+    assert (words.reason, taken.over) == ("the first version", words.version)
+    assert taken.reason == f"not worse than {words.version} (zero_shot)"
+    promote(settings, ENCODER, LABEL, words.version, NOW)  # the words can be had again
+    assert fit(settings, later_s=1).details["promoted"] == words.version
+
+
+@pytest.mark.parametrize("words_were_fitted", [True, False])
+@pytest.mark.parametrize(("seed", "why"), [(0, "average precision on the same 20 labels changes by -"), (2, "chance")])
+def test_a_fit_that_tells_nothing_does_not_replace_the_words(
+    settings: Settings, words_were_fitted: bool, seed: int, why: str
+) -> None:
+    if words_were_fitted:
+        fit(settings)
+    answers = np.random.default_rng(seed).permutation([True, False] * 10).tolist()
     judge(settings, [(shot, answer) for (shot, _), answer in zip(shot_ids(), answers, strict=False)])
     report = fit(settings, later_s=1)
     assert read_version(settings, LABEL, report.details["version"]).metrics["roc_auc"].value <= 0.5
@@ -140,8 +161,10 @@ def test_a_fit_that_tells_nothing_does_not_replace_the_words(settings: Settings)
     assert taken and taken.kind == "zero_shot" and taken.version == report.details["promoted"]
     assert set(settings.lake.read(table_of(LABEL))["probe_version"].to_pylist()) == {taken.version}
     refused = read_state(settings, LABEL).refused
-    assert refused and "no better than chance" in refused.reason
+    assert refused and why in refused.reason and refused.over == taken.version
     assert not report.checks[0].passed
+    promote(settings, ENCODER, LABEL, refused.version, NOW)  # unless a person says so
+    assert fit(settings, later_s=2).details["promoted"] == refused.version
 
 
 def test_a_fit_that_ranks_the_same_labels_worse_is_refused(settings: Settings) -> None:
@@ -167,12 +190,36 @@ def test_a_new_encoder_that_tells_more_refits_and_takes_over(settings: Settings)
     assert quality(settings) > 0.95
 
 
+def test_labels_that_were_taken_back_lead_to_the_version_of_before(settings: Settings) -> None:
+    every = shot_ids()
+    judge(settings, every[:90])
+    good = fit(settings).details["version"]
+    random = np.random.default_rng(0)
+    judge(settings, [(shot, bool(random.random() < 0.4)) for shot, _ in every], annotator="vandal", later_s=1)
+    assert fit(settings, later_s=2).details["version"] != good
+    judge(settings, [(shot, None) for shot, _ in every], annotator="vandal", later_s=3)
+    report = fit(settings, later_s=4)
+    assert report.details["version"] == report.details["promoted"] == good and report.checks[0].passed
+    last = read_state(settings, LABEL).verdicts[-1]
+    assert last.promoted and "it scores already" in last.reason
+
+
+def test_vectors_of_another_encoder_are_not_scored_by_a_version(settings: Settings) -> None:
+    judge(settings, shot_ids()[:40])
+    fit(settings)
+    version = promoted_version(settings, LABEL)
+    assert version
+    shots = labelled_shots(settings, ENCODER, dict(shot_ids()[:60]))
+    assert set(scores_unseen(version, ENCODER, shots)) == {shot for shot, _ in shot_ids()[:60]}
+    assert scores_unseen(version, "other", shots) == version.held_out
+
+
 def test_an_earlier_version_can_be_taken_again(settings: Settings) -> None:
     first = fit(settings).details["version"]
     judge(settings, shot_ids()[:40])
     second = fit(settings, later_s=1).details["version"]
     assert versions_of(settings, LABEL) == sorted([first, second])
-    promote(settings, LABEL, first, NOW)
+    promote(settings, ENCODER, LABEL, first, NOW)
     fit(settings, later_s=2)
     assert read_state(settings, LABEL).promoted == first  # a person's choice stays until there is something new
     judge(settings, shot_ids()[:50], later_s=3)
@@ -243,8 +290,49 @@ def test_contradictions_and_what_is_gone_are_told(settings: Settings) -> None:
     assert "1 shots are labelled both ways" in notes
     assert f"{gone} labels are of shots that are gone" in notes
     assert f"{missing} labelled shots are not embedded by {ENCODER}" in notes
+    document = probe_document(settings, LABEL)
+    assert "\n".join(document["notes"]) == notes
+    assert (document["conflicts"], document["left_out"]) == (1, gone + missing)
     told = build_labels(settings).details
     assert told["in_conflict"] == [f"{LABEL} {every[0][0]}"] and told["of_shots_that_are_gone"] == gone
+
+
+def test_what_is_told_of_labels_is_of_today(settings: Settings) -> None:
+    every = shot_ids()
+    judge(settings, every[:40])
+    version = fit(settings).details["version"]
+    yes = sum(value for _, value in every[:40])
+    judge(settings, [(every[0][0], not every[0][1])], annotator="bob", later_s=1)
+    judge(settings, [(every[0][0], every[0][1])], later_s=2)  # what counts is what the version learnt
+    document = probe_document(settings, LABEL)
+    assert ["labelled both ways" in note for note in document["notes"]] == [True] and document["conflicts"] == 1
+    assert document["labels"] == {"yes": yes, "no": 40 - yes, "conflicts": 1, "gone": 0, "since": 0}
+    judge(settings, [(every[0][0], None)], annotator="bob", later_s=3)
+    report = fit(settings, later_s=4)
+    assert (report.details["version"], report.details["notes"], report.changed) == (version, [], 0)
+    judge(settings, every[40:42], later_s=5)
+    document = probe_document(settings, LABEL)
+    assert (document["yes"] + document["no"], document["labels"]["since"]) == (40, 2)
+    judge(settings, [(shot, None) for shot, _ in every[:40]], later_s=6)
+    assert "a fit needs 3 of each" in probe_document(settings, LABEL)["notes"][0]
+
+
+def test_words_have_learnt_from_no_label(settings: Settings) -> None:
+    fit(settings)
+    judge(settings, shot_ids()[:2])
+    report = fit(settings, later_s=1)
+    assert report.changed == 0 and "a fit needs 3 of each" in report.details["notes"][0]
+    document = probe_document(settings, LABEL)
+    assert (document["yes"], document["no"]) == (0, 0)
+    assert document["labels"]["yes"] + document["labels"]["no"] == 2
+
+
+def test_versions_that_hold_notes_of_their_day_are_read(settings: Settings) -> None:
+    name = fit(settings).details["version"]
+    key = f"probes/{LABEL}/{name}.json"
+    content = json.loads(settings.store.read_bytes(key)) | {"conflicts": 1, "left_out": 2, "notes": ["old"]}
+    settings.store.write_bytes(key, json.dumps(content).encode())
+    assert read_version(settings, LABEL, name).version == name
 
 
 def test_a_probe_that_loses_its_labels_keeps_what_it_learnt(settings: Settings) -> None:
@@ -275,18 +363,32 @@ def test_a_version_of_other_vectors_is_refused_in_words(settings: Settings) -> N
     version = promoted_version(settings, LABEL)
     assert version
     write_version(settings, replace(version, version="short", weights=version.weights[:3]))
-    promote(settings, LABEL, "short", NOW)
+    promote(settings, ENCODER, LABEL, "short", NOW)
     with pytest.raises(NeedleError, match="was fitted on 3 dimensions"):
         build_scores(settings, LABEL, NOW, SilentProgress())
 
 
-def test_a_version_of_an_encoder_that_is_gone_cannot_be_taken(settings: Settings) -> None:
+@pytest.mark.parametrize(
+    ("kept", "way"),
+    [
+        ("", "of the other the catalogue has none any more"),
+        ("vectors", "`needle upgrade --encoder older`"),
+        ("previous", "`needle upgrade --rollback`"),
+    ],
+)
+def test_a_version_of_an_encoder_that_is_not_live_cannot_be_taken(settings: Settings, kept: str, way: str) -> None:
     judge(settings, shot_ids()[:40])
     fitted = read_version(settings, LABEL, fit(settings).details["version"])
-    write_version(settings, replace(fitted, version="0dd000000000", encoder_id="gone"))
+    write_version(settings, replace(fitted, version="0dd000000000", encoder_id="older"))
+    if kept:
+        fill_told_apart(settings, encoder="older")
+    if kept == "previous":
+        live, older = (Reign(spec=each, encoder_id=each, since="", reason="") for each in (ENCODER, "older"))
+        EncoderPins(settings.home).change_succession(lambda _: Succession(live=live, previous=older))
     before = scores(settings)
-    with pytest.raises(UsageError, match="the catalogue has none of them any more"):
-        promote(settings, LABEL, "0dd000000000", NOW)
+    with pytest.raises(UsageError, match=f"vectors of older, and {ENCODER} is live now: .*needle probe fit") as told:
+        promote(settings, ENCODER, LABEL, "0dd000000000", NOW)
+    assert way in str(told.value)
     build_scores(settings, LABEL, NOW, SilentProgress())
     assert scores(settings) == before
 
@@ -297,7 +399,7 @@ def test_a_version_that_cannot_be_read_is_named(settings: Settings) -> None:
     with pytest.raises(NeedleError, match=r"cannot be read.*fit again"):
         promoted_version(settings, LABEL)
     with pytest.raises(NotFoundError, match="has no version 'nine'"):
-        promote(settings, LABEL, "nine", NOW)
+        promote(settings, ENCODER, LABEL, "nine", NOW)
     assert fitted_probes(settings) == [LABEL]
 
 

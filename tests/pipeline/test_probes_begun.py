@@ -1,0 +1,44 @@
+"""A probe whose first fit tells nothing, as Dagster's assets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pytest
+
+from assets.definitions import build_definitions
+from assets.resources import Needle
+from ops.core.settings import load_settings
+from ops.embeddings.encoder import load_encoder, resolve_encoder
+from ops.probes.definitions import define
+from ops.probes.versions import promoted_version, read_state
+from tests.labelled import fill_told_apart, judge, shot_ids
+
+LABEL = "closeup"
+
+
+def test_a_first_fit_that_is_refused_leaves_the_words_which_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check fails, and yet what is downstream goes on: nothing has scored the catalogue before."""
+    monkeypatch.setenv("NEEDLE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NEEDLE_ENCODER", "starter")
+    settings = load_settings(home=str(tmp_path / "home"), encoder="starter")
+    encoder_id = resolve_encoder(settings).encoder_id
+    way = load_encoder(encoder_id, settings.home, part="text").encode_text([LABEL])[0]
+    fill_told_apart(settings, gap=14.0, encoder=encoder_id, way=way)
+    define(settings, LABEL, "", (), "")
+    answers = np.random.default_rng(2).permutation([True, False] * 10).tolist()
+    judge(settings, [(shot, answer) for (shot, _), answer in zip(shot_ids(), answers, strict=False)])
+    keys = [dg.AssetKey(["probe", LABEL]), dg.AssetKey(["probe_scores", LABEL])]
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = build_definitions(settings, Needle()).resolve_implicit_global_asset_job_def()
+        done = job.execute_in_process(instance=instance, asset_selection=keys)
+    (check,) = done.get_asset_check_evaluations()
+    assert done.success and not check.passed and check.severity is dg.AssetCheckSeverity.WARN
+    taken, state = promoted_version(settings, LABEL), read_state(settings, LABEL)
+    assert taken and taken.kind == "zero_shot" and state.refused and state.latest != taken.version
+    scores = settings.lake.read(f"probe_scores/{LABEL}")
+    assert len(scores) == 120 and set(scores["probe_version"].to_pylist()) == {taken.version}
