@@ -12,9 +12,10 @@ from ops.core.settings import Settings
 from ops.core.types import SilentProgress
 from ops.probes.build import build_probe
 from ops.probes.definitions import define
-from ops.probes.fit import TextEncoder
-from ops.probes.labels import Judgement, append_judgements, standing_of
+from ops.probes.judgements import Judgement
+from ops.probes.labels import append_judgements, standing_of
 from ops.probes.scores import build_scores
+from ops.probes.words import TextEncoder
 from tests.lakes import ENCODER, shot_rows, vector_rows, video_id, video_row
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)

@@ -16,7 +16,7 @@ from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings
 
 if TYPE_CHECKING:
-    from ops.probes.labels import Standing
+    from ops.probes.judgements import Standing
 
 
 VALUES: dict[str, bool | None] = {"yes": True, "no": False, "withdrawn": None}
@@ -77,7 +77,8 @@ def _judge(
     origin: str,
     as_json: bool,
 ) -> int:
-    from ops.probes.labels import Judgement, Tally, append_judgements, read_judgements, standing_of
+    from ops.probes.judgements import Judgement, Tally
+    from ops.probes.labels import append_judgements, read_judgements, standing_of
 
     now = datetime.now(UTC)
     common = {"label": label, "value": value, "annotator": annotator, "created_at": now, "origin": origin}
@@ -137,7 +138,8 @@ def _export(settings: Settings, path: Path, label: str | None, as_json: bool) ->
 
 
 def _list(settings: Settings, label: str | None, as_json: bool) -> int:
-    from ops.probes.labels import Tally, standing_of
+    from ops.probes.judgements import Tally
+    from ops.probes.labels import standing_of
 
     standing = standing_of(settings, [label] if label else None)
     if as_json:

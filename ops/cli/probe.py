@@ -49,7 +49,7 @@ def fit(
     """
     from ops.cli.probe_runs import bring_up_to_date, make_report
     from ops.probes.definitions import define
-    from ops.probes.versions import read_state
+    from ops.probes.state import read_state
 
     settings = settings_from(options)
     define(settings, label, description, queries, threshold)
@@ -78,7 +78,7 @@ def score(label: str, as_json: bool, **options: Any) -> None:
     """
     from ops.cli.probe_runs import score_catalogue
     from ops.probes.scores import table_of
-    from ops.probes.versions import promoted_version
+    from ops.probes.state import promoted_version
 
     settings = settings_from(options)
     version = promoted_version(settings, label)
@@ -101,7 +101,7 @@ def list_(as_json: bool, **options: Any) -> None:
     Example: needle probe list --json
     """
     from ops.probes.definitions import definitions_of
-    from ops.probes.versions import fitted_probes
+    from ops.probes.store import fitted_probes
 
     settings = settings_from(options)
     names = sorted({*definitions_of(settings), *fitted_probes(settings)})
@@ -148,13 +148,14 @@ def promote(label: str, version: str | None, as_json: bool, **options: Any) -> N
     """
     from ops.cli.probe_runs import score_catalogue
     from ops.embeddings.encoder import resolve_encoder
-    from ops.probes import versions
+    from ops.probes.chosen import promote as take
+    from ops.probes.state import read_state
 
     settings = settings_from(options)
-    chosen = version or versions.read_state(settings, label).latest
+    chosen = version or read_state(settings, label).latest
     if not chosen:
         raise NotFoundError(f"probe {label!r} was not fitted yet: run `needle probe fit {label}`")
-    versions.promote(settings, resolve_encoder(settings).encoder_id, label, chosen, datetime.now(UTC))
+    take(settings, resolve_encoder(settings).encoder_id, label, chosen, datetime.now(UTC))
     score_catalogue(settings, label)
     print_json(_document(settings, label)) if as_json else _tell(settings, label)
 
@@ -190,7 +191,7 @@ def suggest(label: str, count: int, seed: int, as_json: bool, **options: Any) ->
 
 def _require_known(settings: Settings, label: str) -> None:
     from ops.probes.definitions import definition_of
-    from ops.probes.versions import fitted_probes
+    from ops.probes.store import fitted_probes
 
     if label not in fitted_probes(settings):
         definition_of(settings, label)
@@ -205,7 +206,7 @@ def _document(settings: Settings, label: str) -> dict[str, Any]:
 
 
 def _tell(settings: Settings, label: str) -> None:
-    from ops.probes.labels import Tally
+    from ops.probes.judgements import Tally
 
     each = _document(settings, label)
     click.echo(f"{label}: {printable(', '.join(each['queries']))}")

@@ -13,7 +13,7 @@ from ops.notebooks.reports import few_shot_is_current, few_shot_page
 from ops.probes.build import probe_is_current, require_embedded
 from ops.probes.definitions import definitions_of
 from ops.probes.scores import scores_are_current
-from ops.probes.versions import read_state
+from ops.probes.state import read_state
 
 
 def bring_up_to_date(settings: Settings, label: str) -> bool:

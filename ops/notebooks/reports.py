@@ -11,7 +11,7 @@ from ops.core.tables import digest_of
 from ops.notebooks.run import FOLDER, NotebookRun, kept_run, run_notebook
 from ops.probes.documents import probe_document
 from ops.probes.scores import table_of
-from ops.probes.versions import read_state
+from ops.probes.state import read_state
 
 FEW_SHOT = "few_shot"
 

@@ -18,32 +18,16 @@ from ops.core.settings import Settings
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.embeddings.encoder import Encoder, load_encoder
 from ops.probes.definitions import ProbeDefinition, definition_of
-from ops.probes.fit import (
-    LEAST,
-    LabelledShot,
-    TextEncoder,
-    fit_version,
-    text_direction,
-    version_name,
-    zero_shot,
-    zero_shot_name,
-)
+from ops.probes.fit import LEAST, LabelledShot, fit_version, version_name
 from ops.probes.folds import groups_of
-from ops.probes.labels import Tally, labels_digest, labels_known, standing_of
+from ops.probes.judgements import Tally
+from ops.probes.labels import labels_digest, labels_known, standing_of
 from ops.probes.notes import Usable
 from ops.probes.promotion import reason_against, worse_on_the_same
+from ops.probes.state import ProbeState, Verdict, change_state, promoted_version, read_state
 from ops.probes.vectors import catalogue_digest, catalogue_text_scores, labelled_shots
-from ops.probes.versions import (
-    ProbeState,
-    ProbeVersion,
-    Verdict,
-    change_state,
-    has_version,
-    promoted_version,
-    read_state,
-    read_version,
-    write_version,
-)
+from ops.probes.versions import ProbeVersion, has_version, read_version, write_version
+from ops.probes.words import TextEncoder, text_direction, zero_shot, zero_shot_name
 
 LEAST_GROUPS = 5
 """Drawn from fewer groups, an interval is made of so few different draws that chance often looks like a loss."""

@@ -12,10 +12,13 @@ from typing import Any
 
 from ops.core.settings import Settings
 from ops.probes.definitions import ProbeDefinition, definitions_of
-from ops.probes.labels import Standing, Tally, labels_known, standing_of
+from ops.probes.judgements import Standing, Tally
+from ops.probes.labels import labels_known, standing_of
 from ops.probes.notes import Usable
+from ops.probes.state import promoted_version, read_state
+from ops.probes.store import versions_of
 from ops.probes.vectors import embedded_among
-from ops.probes.versions import ProbeVersion, promoted_version, read_state, versions_of
+from ops.probes.versions import ProbeVersion
 
 
 def probe_document(

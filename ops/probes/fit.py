@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +13,14 @@ from ops.evaluation.classification import Interval
 from ops.probes.definitions import ProbeDefinition
 from ops.probes.folds import Groups, Place, Truths, Vectors, groups_of, held_out
 from ops.probes.linear import fit_linear
-from ops.probes.recipe import RECIPE, ZERO_SHOT_RECIPE
+from ops.probes.names import name_made_of
+from ops.probes.recipe import RECIPE
+from ops.probes.thresholds import Scores, curve_of, threshold_of
 from ops.probes.versions import ProbeVersion
 
 # Fewer of a kind cannot be split into two sides with something to learn from on each.
 LEAST = 3
-SEED = 4
-# Without labels nothing can be calibrated: a shot is a yes where its text score lies two standard deviations above
-# the catalogue's mean, as one in forty does where scores are normal.
-_YES_AT, _STEEPNESS = 2.0, 2.0
-
-Scores = NDArray[np.float64]
-TextEncoder = Callable[[Sequence[str]], NDArray[np.float32]]
+_SEED = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,59 +34,10 @@ class LabelledShot:
     vector_hash: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class CatalogueTextScores:
-    """Mean and spread of the queries' text score over a whole catalogue; ``digest`` names its vectors."""
-
-    mean: float
-    spread: float
-    digest: str
-
-
 def version_name(definition: ProbeDefinition, encoder_id: str, shots: Sequence[LabelledShot]) -> str:
     """12 hex digits, made of everything that a fit depends on: the same input has the same name."""
     rows = sorted((shot.shot_id, shot.truth, shot.vector_hash, shot.place.show) for shot in shots)
-    return _hashed([RECIPE, definition.queries, definition.threshold, encoder_id, rows])
-
-
-def zero_shot_name(definition: ProbeDefinition, encoder_id: str, digest: str) -> str:
-    """As :func:`version_name`, for the text score of a catalogue with that digest of vectors."""
-    return _hashed([ZERO_SHOT_RECIPE, definition.queries, definition.threshold, encoder_id, digest])
-
-
-def _hashed(content: list[Any]) -> str:
-    return hashlib.blake2b(json.dumps(content).encode(), digest_size=6).hexdigest()
-
-
-def text_direction(encode: TextEncoder, queries: Sequence[str]) -> NDArray[np.float32]:
-    """Unit vector (D,) between the queries."""
-    mean = encode(list(queries)).mean(axis=0)
-    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
-
-
-def zero_shot(
-    definition: ProbeDefinition,
-    encoder_id: str,
-    text_D: NDArray[np.float32],
-    scores: CatalogueTextScores,
-    created_at: str,
-) -> ProbeVersion:
-    """The text score as a probe: a logistic curve over how far it lies from the catalogue's mean."""
-    steep = _STEEPNESS / max(scores.spread, 1e-9)
-    return ProbeVersion(
-        label=definition.label,
-        version=zero_shot_name(definition, encoder_id, scores.digest),
-        kind="zero_shot",
-        recipe=ZERO_SHOT_RECIPE,
-        encoder_id=encoder_id,
-        queries=definition.queries,
-        policy=definition.threshold,
-        created_at=created_at,
-        weights=tuple((steep * text_D.astype(np.float64)).tolist()),
-        bias=-steep * scores.mean - _STEEPNESS * _YES_AT,
-        threshold=_fixed(definition.threshold, 0.5),
-        text_weight=1.0,
-    )
+    return name_made_of([RECIPE, definition.queries, definition.threshold, encoder_id, rows])
 
 
 def fit_version(
@@ -136,7 +80,7 @@ def fit_version(
         strength=final.strength,
         text_weight=final.text_weight,
         metrics=measured,
-        curve=_curve(scores[seen], truths[seen]) if both else (),
+        curve=curve_of(scores[seen], truths[seen]) if both else (),
         held_out={shots[at].shot_id: round(float(scores[at]), 6) for at in np.flatnonzero(seen)},
         truths={shot.shot_id: shot.truth for shot in shots},
     )
@@ -160,39 +104,7 @@ def _measure(scores_N: Scores, text_N: NDArray[np.float32], truths_N: Truths, gr
         "brier": classification.brier,
         "calibration_error": classification.calibration_error,
     }
-    figures = classification.intervals(metrics, scores_N, truths_N, groups_N, seed=SEED)
+    figures = classification.intervals(metrics, scores_N, truths_N, groups_N, seed=_SEED)
     # What the words alone would do on the same shots.
     words = {"text_average_precision": classification.average_precision}
-    return figures | classification.intervals(words, text_N.astype(np.float64), truths_N, groups_N, seed=SEED)
-
-
-def threshold_of(policy: str, scores_N: Scores, truths_N: Truths) -> float:
-    """The score from which on a probe says yes: best F1, the lowest with a precision, or a number; 0.5 without data.
-
-    Where no score reaches the precision, it is the highest of all.
-    """
-    if (number := _fixed(policy, -1.0)) >= 0 or not truths_N.any():
-        return max(number, 0.0) if number >= 0 else 0.5
-    best, least = 0.0, float(policy.removeprefix("precision>=")) if policy != "f1" else 0.0
-    found = float(scores_N.max())
-    for threshold, precision, recall in _curve(scores_N, truths_N):
-        if policy == "f1":
-            f1 = 2 * precision * recall / max(precision + recall, 1e-9)
-            best, found = (f1, threshold) if f1 > best else (best, found)
-        elif precision >= least:
-            found = min(found, threshold)
-    return round(found, 6)
-
-
-def _fixed(policy: str, otherwise: float) -> float:
-    return float(policy) if policy[:1] in "0123456789." else otherwise
-
-
-def _curve(scores_N: Scores, truths_N: Truths) -> tuple[tuple[float, float, float], ...]:
-    """``(score, precision, recall)`` of what scores at least so much, best first."""
-    points = []
-    for score in sorted(set(np.round(scores_N, 6).tolist()), reverse=True):
-        taken = np.round(scores_N, 6) >= score
-        right = int((taken & truths_N).sum())
-        points.append((score, round(right / int(taken.sum()), 6), round(right / int(truths_N.sum()), 6)))
-    return tuple(points)
+    return figures | classification.intervals(words, text_N.astype(np.float64), truths_N, groups_N, seed=_SEED)

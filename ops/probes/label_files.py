@@ -12,7 +12,8 @@ from pathlib import Path
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
 from ops.core.storage import atomic_path
-from ops.probes.labels import Appended, Judgement, append_judgements, read_judgements
+from ops.probes.judgements import Judgement
+from ops.probes.labels import Appended, append_judgements, read_judgements
 from ops.probes.names import require_name
 
 NEEDED = ("label", "shot_id", "value")

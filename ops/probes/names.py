@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
+from typing import Any
 
 from ops.core.errors import UsageError
 
@@ -17,3 +20,8 @@ def require_name(label: str) -> str:
     near = re.sub(r"[^a-z0-9]+", "_", label.casefold()).strip("_").lstrip("0123456789_")[:63]
     hint = f"; {near!r} would do" if near else ""
     raise UsageError(f"{label!r} cannot be a label: use small letters, digits and _, a letter first{hint}")
+
+
+def name_made_of(content: list[Any]) -> str:
+    """12 hex digits, made of everything that a fit depends on: the same input has the same name."""
+    return hashlib.blake2b(json.dumps(content).encode(), digest_size=6).hexdigest()

@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from ops.probes.fit import LEAST
-from ops.probes.labels import Standing
+from ops.probes.judgements import Standing
 
 
 @dataclass(frozen=True, kw_only=True)

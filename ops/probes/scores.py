@@ -21,7 +21,8 @@ from ops.core.types import Progress, StepReport
 from ops.embeddings.build import matrix_of
 from ops.embeddings.build import table_of as vectors_of
 from ops.probes.definitions import definitions_of
-from ops.probes.versions import ProbeVersion, promoted_version
+from ops.probes.state import promoted_version
+from ops.probes.versions import ProbeVersion
 
 # Rounded to this, so that the last bits of another machine's arithmetic do not rewrite the table.
 DECIMALS = 6

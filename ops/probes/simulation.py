@@ -17,11 +17,12 @@ from ops.core.errors import UsageError
 from ops.core.settings import Settings
 from ops.evaluation.classification import average_precision
 from ops.probes.feeds import feeds_of, mixed
-from ops.probes.fit import LEAST, TextEncoder, text_direction
+from ops.probes.fit import LEAST
 from ops.probes.folds import Place, Truths, Vectors, groups_of
 from ops.probes.labels import labels_known, standing_of
 from ops.probes.linear import fit_linear, sigmoid
 from ops.probes.vectors import labelled_shots
+from ops.probes.words import TextEncoder, text_direction
 
 Choice = Literal["feeds", "random"]
 CHOICES: tuple[Choice, ...] = ("feeds", "random")

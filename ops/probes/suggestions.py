@@ -11,9 +11,11 @@ import numpy as np
 from ops.core.errors import NotFoundError
 from ops.core.settings import Settings
 from ops.probes.feeds import FEEDS, Feed, VectorsOf, feeds_of
-from ops.probes.labels import judged_shots
+from ops.probes.judgements import standing_among
+from ops.probes.labels import labels_known, read_judgements
 from ops.probes.scores import table_of
-from ops.probes.versions import ProbeVersion, promoted_version
+from ops.probes.state import promoted_version
+from ops.probes.versions import ProbeVersion
 from ops.shots.build import TABLE as SHOTS
 
 
@@ -84,3 +86,9 @@ def suggestions_of(
         feed: [{"shot_id": each.shot_id, "score": each.score, "poster": each.poster} for each in offers]
         for feed, offers in found.feeds.items()
     }
+
+
+def judged_shots(settings: Settings, label: str) -> set[str]:
+    """Shots of which somebody said something that was not taken back; empty for a label that nobody gave."""
+    known = read_judgements(settings, [label]) if label in labels_known(settings) else []
+    return {shot_id for _, shot_id in standing_among(known)}

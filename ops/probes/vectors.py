@@ -12,8 +12,9 @@ from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import parse_shot_id
 from ops.embeddings.build import matrix_of, table_of
-from ops.probes.fit import CatalogueTextScores, LabelledShot
+from ops.probes.fit import LabelledShot
 from ops.probes.folds import Place
+from ops.probes.words import CatalogueTextScores
 
 
 def embedding_partitions(settings: Settings, encoder_id: str) -> Iterator[tuple[str, pa.Table]]:

@@ -17,7 +17,8 @@ from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings
 from ops.core.tables import SCORES
 from ops.probes.scores import kept_table
-from ops.probes.versions import ProbeVersion, promoted_version
+from ops.probes.state import promoted_version
+from ops.probes.versions import ProbeVersion
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,

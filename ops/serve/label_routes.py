@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from ops.core.errors import NotFoundError
-from ops.probes.labels import Judgement, Standing, Tally, append_judgements, labels_known
+from ops.probes.judgements import Judgement, Standing, Tally
+from ops.probes.labels import append_judgements, labels_known
 from ops.serve.answers import JudgedAnswer, LabelAnswer, LabelsAnswer
 from ops.serve.documents import json_answer, with_addresses
 from ops.serve.problems import problems

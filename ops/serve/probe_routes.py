@@ -10,9 +10,11 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from ops.core.errors import NotFoundError
 from ops.probes.definitions import ProbeDefinition, define, definitions_of
 from ops.probes.documents import people_of, probe_document
-from ops.probes.labels import Standing, labels_known
+from ops.probes.judgements import Standing
+from ops.probes.labels import labels_known
+from ops.probes.state import read_state
+from ops.probes.store import fitted_probes
 from ops.probes.suggestions import suggest
-from ops.probes.versions import fitted_probes, read_state
 from ops.serve.answers import FeedsAnswer, ProbeAnswer, ProbesAnswer
 from ops.serve.documents import json_answer, with_addresses
 from ops.serve.problems import problems

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from ops.probes.labels import Standing, labels_known, standing_of
+from ops.probes.judgements import Standing
+from ops.probes.labels import labels_known, standing_of
 from ops.serve.service import Service
 from ops.videos.forgotten import forgotten_ids
 

@@ -22,7 +22,7 @@ from ops.index.index import current_version
 from ops.probes.build import refit_is_current, refit_probe
 from ops.probes.definitions import definitions_of
 from ops.probes.scores import build_kept_scores, scores_are_current
-from ops.probes.versions import read_state
+from ops.probes.state import read_state
 from ops.shots.build import TABLE as SHOTS
 from ops.shots.build import shots_of
 from ops.videos import catalogue

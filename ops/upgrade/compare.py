@@ -27,7 +27,7 @@ from ops.evaluation.verdict import LEAST_SHOTS, MARGIN
 from ops.index.index import current_version, open_index
 from ops.probes.build import reason_against_refit
 from ops.probes.definitions import definitions_of
-from ops.probes.versions import promoted_version
+from ops.probes.state import promoted_version
 from ops.search.generic_texts import GENERIC_TEXTS
 from ops.training.evaluate_catalogue import Contest, answered_by, catalogue_tasks, learned_by
 from ops.training.pair_table import stored_pairs

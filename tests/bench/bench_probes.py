@@ -33,12 +33,13 @@ from ops.embeddings.frames import read_frames, sample_positions
 from ops.embeddings.starter.head import image_features
 from ops.embeddings.starter.image_tower import ImageTower
 from ops.evaluation.classification import average_precision
-from ops.probes.fit import text_direction
+from ops.probes.chosen import promote
 from ops.probes.folds import Place, groups_of
 from ops.probes.linear import fit_linear
 from ops.probes.scores import BLOCK, build_scores, score_blocks
 from ops.probes.simulation import CHOICES, Replay, learning_curves
-from ops.probes.versions import ProbeVersion, promote, write_version
+from ops.probes.versions import ProbeVersion, write_version
+from ops.probes.words import text_direction
 from ops.shots.build import shots_of
 from ops.shots.segment import proxy_key
 from ops.videos.catalogue import find_video

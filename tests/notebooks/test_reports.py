@@ -23,7 +23,7 @@ from ops.features import publish_scores, write_online
 from ops.notebooks import NotebookRun, build_few_shot_report, build_report, few_shot_page, run_notebook
 from ops.notebooks.reports import few_shot_is_current
 from ops.probes.hits import hits_of
-from ops.probes.versions import promoted_version
+from ops.probes.state import promoted_version
 from ops.shots.segment import poster_key
 from tests.annotator_data import write_annotator_data
 from tests.labelled import fill_told_apart, fit_and_score, judge, shot_ids, usable_labels

@@ -13,7 +13,7 @@ from assets.resources import Needle
 from ops.core.settings import load_settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.probes.definitions import define
-from ops.probes.versions import promoted_version, read_state
+from ops.probes.state import promoted_version, read_state
 from tests.labelled import fill_told_apart, judge, shot_ids
 
 LABEL = "closeup"

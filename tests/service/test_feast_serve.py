@@ -20,7 +20,7 @@ from ops.core.errors import FeatureStoreError, UsageError
 from ops.core.settings import CHECKOUT, Settings, load_settings
 from ops.features import online_features, publish_scores, served_features, write_online
 from ops.probes.scores import table_of
-from ops.probes.versions import read_state
+from ops.probes.state import read_state
 from tests.labelled import fill_told_apart, fit_and_score, judge, shot_ids
 from tests.lakes import ENCODER
 

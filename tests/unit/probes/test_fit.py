@@ -11,18 +11,12 @@ from numpy.typing import NDArray
 from ops.evaluation.classification import average_precision, brier
 from ops.probes import fit
 from ops.probes.definitions import ProbeDefinition
-from ops.probes.fit import (
-    CatalogueTextScores,
-    LabelledShot,
-    held_out_scores,
-    text_direction,
-    threshold_of,
-    version_name,
-    zero_shot,
-)
+from ops.probes.fit import LabelledShot, held_out_scores, version_name
 from ops.probes.folds import Place, groups_of, held_out
 from ops.probes.linear import FEW, LinearProbe, fit_linear, platt, sigmoid
+from ops.probes.thresholds import threshold_of
 from ops.probes.versions import ProbeVersion
+from ops.probes.words import CatalogueTextScores, text_direction, zero_shot
 
 DEFINITION = ProbeDefinition(label="closeup", queries=("a face",))
 

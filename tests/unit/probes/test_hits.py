@@ -8,7 +8,8 @@ import pytest
 
 from ops.core.settings import Settings, load_settings
 from ops.probes.hits import hits_of
-from ops.probes.versions import ProbeVersion, promoted_version
+from ops.probes.state import promoted_version
+from ops.probes.versions import ProbeVersion
 from tests.labelled import fill_told_apart, fit_and_score, judge, shot_ids
 from tests.lakes import shot_rows, video_id
 

@@ -14,18 +14,11 @@ from click.testing import CliRunner
 from ops.cli.main import cli
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import CHECKOUT, Settings, load_settings
+from ops.probes.judgements import SETTLED, Judgement
 from ops.probes.label_files import export_labels, import_labels
-from ops.probes.labels import (
-    SETTLED,
-    Judgement,
-    append_judgements,
-    judged_shots,
-    labels_digest,
-    labels_known,
-    read_judgements,
-    standing_of,
-)
+from ops.probes.labels import append_judgements, labels_digest, labels_known, read_judgements, standing_of
 from ops.probes.names import require_name
+from ops.probes.suggestions import judged_shots
 from ops.videos.forgotten import leave_tombstone
 from tests.labelled import NOW, fill_told_apart, judge, usable_labels
 from tests.lakes import video_id
@@ -132,7 +125,8 @@ def test_two_processes_that_label_at_once_lose_nothing(settings: Settings) -> No
 import sys
 from datetime import UTC, datetime
 from ops.core.settings import load_settings
-from ops.probes.labels import Judgement, append_judgements
+from ops.probes.judgements import Judgement
+from ops.probes.labels import append_judgements
 settings = load_settings(home=sys.argv[1])
 for number in range(25):
     now = datetime.now(UTC)

@@ -17,6 +17,7 @@ from ops.core.types import SilentProgress, StepReport
 from ops.embeddings.pins import EncoderPins, Reign, Succession
 from ops.evaluation.classification import average_precision
 from ops.probes.build import build_labels, build_probe, probe_is_current, scores_unseen
+from ops.probes.chosen import promote
 from ops.probes.definitions import define
 from ops.probes.documents import probe_document
 from ops.probes.scores import (
@@ -26,17 +27,11 @@ from ops.probes.scores import (
     scores_are_current,
     table_of,
 )
+from ops.probes.state import promoted_version, read_state
+from ops.probes.store import fitted_probes, versions_of
 from ops.probes.suggestions import suggestions_of
 from ops.probes.vectors import labelled_shots
-from ops.probes.versions import (
-    fitted_probes,
-    promote,
-    promoted_version,
-    read_state,
-    read_version,
-    versions_of,
-    write_version,
-)
+from ops.probes.versions import read_version, write_version
 from ops.search.probes import ProbeScores, parse_filter
 from ops.videos.forgotten import leave_tombstone
 from tests.labelled import NOW, direction, fill_told_apart, judge, said, shot_ids

@@ -21,8 +21,9 @@ from ops.embeddings.build import table_of
 from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.pins import EncoderPins
 from ops.index.index import current_version
-from ops.probes.labels import Judgement, append_judgements
-from ops.probes.versions import promoted_version
+from ops.probes.judgements import Judgement
+from ops.probes.labels import append_judgements
+from ops.probes.state import promoted_version
 from ops.search.search import Query, Searcher
 from ops.upgrade.candidate import name_candidate
 from ops.upgrade.switch import switch
