@@ -127,6 +127,8 @@ def test_a_fit_from_elsewhere_is_noticed_without_a_reload(open_desk: OpenDesk, s
     service.home.run("probe", "fit", "pattern")
     desk.page.wait_for_selector("text=fitted on 4 yes and 4 no", timeout=60_000)
     assert desk.page.inner_text(".facts-head code") != version
+    fitted = desk.page.get_by_role("button", name="All 8 labels are fitted")
+    assert fitted.is_disabled() and "primary" not in str(fitted.get_attribute("class"))
     desk.until(f"!document.querySelector('#labelling .feed [data-shot=\"{ids[0]}\"]')")
 
 
@@ -150,6 +152,67 @@ def test_every_answer_is_kept_with_its_feed_and_can_be_taken_back(open_desk: Ope
     assert desk.page.get_by_role("button", name="Undo").is_disabled()
 
 
+def name_oneself(desk: Desk, name: str) -> None:
+    desk.page.fill("#annotator", name)
+    desk.page.locator("#annotator").blur()
+
+
+def votes_of(service: Served, label: str, shot: str) -> dict[str, bool]:
+    (found,) = ask(service, f"/api/labels/{label}?shot={shot}")["shots"]
+    return {vote["annotator"]: vote["value"] for vote in found["votes"]}
+
+
+def test_answers_that_did_not_arrive_are_told_and_sent_again_after_stop(open_desk: OpenDesk, service: Served) -> None:
+    desk = open_desk(service.url, may_fail=True)
+    page = desk.page
+    desk.search(label="lost")
+    name_oneself(desk, "Ann")
+    shots = desk.shot_ids()[:3]
+    waiting: list[Any] = []
+    page.route("**/api/labels", lambda route: route.abort() if waiting else waiting.append(route))
+    desk.cards().first.locator(".open").focus()
+    desk.keys("y", "n", "y")
+    name_oneself(desk, "Bob")
+    page.get_by_role("button", name="Stop").click()
+    page.locator("#cards .thumbs").first.wait_for(state="detached")
+    waiting[0].abort()
+    page.wait_for_selector("#notice >> text=Not kept: 3 answers for “lost”. Is Needle still running?")
+    page.get_by_role("button", name="By show").click()
+    page.wait_for_selector("#notice >> text=Not kept: 3 answers for “lost”")  # whatever else is done
+    page.unroute("**/api/labels")
+    page.get_by_role("button", name="Try again").click()
+    desk.until("document.getElementById('notice').hidden")
+    page.wait_for_load_state("networkidle")
+    assert [votes_of(service, "lost", shot) for shot in shots] == [{"Ann": True}, {"Ann": False}, {"Ann": True}]
+
+
+def test_what_was_not_kept_counts_no_more_after_another_answer(open_desk: OpenDesk, service: Served) -> None:
+    desk = open_desk(service.url, may_fail=True)
+    desk.search(label="twice")
+    card, shot = desk.cards().first, desk.shot_ids()[0]
+    desk.page.route("**/api/labels", lambda route: route.abort(), times=1)
+    card.locator(".thumb.yes").click()
+    desk.page.wait_for_selector("#notice >> text=Not kept: 1 answer for “twice”")
+    assert card.locator(".thumb.yes").get_attribute("aria-pressed") == "false"
+    card.locator(".thumb.no").click()
+    desk.page.wait_for_selector(".labelbar >> text=0 yes · 1 no")
+    assert desk.page.locator("#notice").is_hidden()
+    assert votes_of(service, "twice", shot) == {"page": False}
+
+
+def test_undo_takes_back_what_was_said_under_another_name(open_desk: OpenDesk, service: Served) -> None:
+    desk = open_desk(service.url)
+    desk.search(label="renamed")
+    shot = desk.shot_ids()[0]
+    name_oneself(desk, "Ann")
+    desk.cards().first.locator(".thumb.yes").click()
+    desk.page.wait_for_selector(".labelbar >> text=1 yes · 0 no")
+    name_oneself(desk, "Bob")
+    desk.page.get_by_role("button", name="Undo").click()
+    desk.page.wait_for_selector(".labelbar >> text=0 yes · 0 no")
+    assert votes_of(service, "renamed", shot) == {}
+
+
 def test_next_shots_come_when_all_have_an_answer(open_desk: OpenDesk, service: Served) -> None:
     desk = open_desk(service.url)
     cards = feeds(desk, "pattern")
@@ -166,8 +229,7 @@ def test_two_people_differ_and_one_settles_it(open_desk: OpenDesk, service: Serv
     ann, bob = open_desk(service.url), open_desk(service.url)
     for desk, name in ((ann, "Ann"), (bob, HOSTILE)):
         desk.search(label="tiles")
-        desk.page.fill("#annotator", name)
-        desk.page.locator("#annotator").blur()
+        name_oneself(desk, name)
     shot = ann.shot_ids()[0]
     ann.cards().first.locator(".thumb.yes").click()
     ann.page.wait_for_selector(".labelbar >> text=1 yes · 0 no")

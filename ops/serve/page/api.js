@@ -135,7 +135,7 @@ async function answerOf(path, options) {
     response = await fetch(path, { credentials: "same-origin", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem(0, "Needle does not answer", "Is it still running? Start it with `needle serve`, then try again.");
+    throw new Problem(0, "Needle does not answer", "Is Needle still running? Start it with `needle serve`, then try again.");
   }
   if (response.ok) return response;
   throw await problemOf(response);

@@ -230,9 +230,12 @@ class Page extends EventTarget {
     this.say("shot");
   }
 
-  /** Say something in the line above the results. @param {string} text @param {boolean} bad @param {() => void} again */
-  tell(text, bad = false, again = undefined) {
-    this.say("tell", { text, bad, again });
+  /**
+   * Say something in the line above the results.
+   * @param {string} text @param {boolean} bad @param {() => void} [again] @param {() => void} [dropped] when it is dismissed
+   */
+  tell(text, bad = false, again = undefined, dropped = undefined) {
+    this.say("tell", { text, bad, again, dropped });
   }
 
   async loadCatalogue() {

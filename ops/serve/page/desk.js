@@ -162,13 +162,13 @@ class Desk {
     this.player.open(shotId, known, given?.frame);
   }
 
-  /** @param {{text: string, bad?: boolean, again?: () => void}|null} said */
+  /** @param {{text: string, bad?: boolean, again?: () => void, dropped?: () => void}|null} said */
   tell(said) {
     this.notice.hidden = !said?.text;
     this.notice.classList.toggle("bad", Boolean(said?.bad));
     this.notice.replaceChildren(...(said?.text ? [el("span", { class: "grow" }, said.text)] : []),
       ...(said?.again ? [el("button", { type: "button", onclick: () => { this.tell(null); said.again(); } }, "Try again")] : []),
-      ...(said?.text ? [el("button", { type: "button", class: "icon-button", "aria-label": "Dismiss", onclick: () => this.tell(null) }, icon("close"))] : []));
+      ...(said?.text ? [el("button", { type: "button", class: "icon-button", "aria-label": "Dismiss", onclick: () => { this.tell(null); said.dropped?.(); } }, icon("close"))] : []));
   }
 }
 

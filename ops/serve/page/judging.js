@@ -1,7 +1,7 @@
 // What is said of shots under one label: by this person, now, and by everybody before. Answers go to the service in
-// the order in which they were given; each can be taken back.
+// the order in which they were given; each can be taken back, and those that did not arrive can be sent again.
 import { feeds, fit, judged, Problem, probe, probes, saveLabel } from "./api.js";
-import { keep, recall } from "./dom.js";
+import { counted, keep, recall } from "./dom.js";
 
 const WHO_KEY = "needle.annotator";
 const LOOK = 100; // shots asked about at once
@@ -13,9 +13,18 @@ const WATCH_MS = { running: 1500, idle: 10_000 };
  * @property {boolean|null} value    the latest answer of anybody
  * @property {boolean} conflict      people differ
  * @property {{annotator: string, value: boolean, origin: string, created_at: string}[]} votes
+ * @property {Mark} [kept]           how it stands at the service, while an answer is on its way
+ *
+ * @typedef {object} Said            one answer, whatever is labelled and by whom when it arrives or is taken back
+ * @property {string} label
+ * @property {string} who
+ * @property {string} shotId
+ * @property {boolean|null} value
+ * @property {boolean|null} before   this person's own answer until then
+ * @property {string} origin
  */
 
-/** Tells "marks", "probe" (its figures), "version" (another one scores now), "trouble" (detail: text, again). */
+/** Tells "marks", "probe" (its figures), "version" (another one scores now), "trouble" (detail: text, again, dropped). */
 export class Judging extends EventTarget {
   label = "";
   /** answer of /api/probes/{label}; null while it is not here, or for a label that nobody gave */
@@ -25,7 +34,11 @@ export class Judging extends EventTarget {
   marks = new Map();
   /** shots that this person does not want to be asked about now @type {Set<string>} */
   skipped = new Set();
-  #done = []; // what can be undone: {shot, before} where before is this person's own answer, or null
+  /** what can be taken back @type {Said[]} */
+  #done = [];
+  /** what the service did not keep, also of labels that are labelled no more @type {Said[]} */
+  #unsaved = [];
+  #why = ""; // the last of them was not kept
   #line = Promise.resolve();
   #timer = 0;
 
@@ -67,7 +80,7 @@ export class Judging extends EventTarget {
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (label !== this.label) return;
-      this.say("trouble", { text: error.message, again: () => this.refresh() });
+      this.trouble(error.message, () => this.refresh());
       return;
     }
     this.watch(WATCH_MS[this.probe?.fit.state === "running" ? "running" : "idle"]);
@@ -92,7 +105,7 @@ export class Judging extends EventTarget {
       if (wanted.length) this.say("marks");
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      this.say("trouble", { text: error.message });
+      this.trouble(error.message);
     }
   }
 
@@ -103,47 +116,94 @@ export class Judging extends EventTarget {
 
   /** Say yes or no of a shot. @param {string} shotId @param {boolean} value @param {string} origin where it was asked */
   answer(shotId, value, origin) {
-    const own = this.marks.get(shotId)?.votes?.find((vote) => vote.annotator === this.who);
-    this.#done.push({ shotId, before: own?.value ?? null });
-    return this.#send(shotId, value, origin);
+    const { label, who } = this;
+    const own = this.marks.get(shotId)?.votes?.find((vote) => vote.annotator === who);
+    return this.#give({ label, who, shotId, value, before: own?.value ?? null, origin });
   }
 
   get canUndo() {
     return this.#done.length > 0;
   }
 
-  /** Take the last answer back. @returns {string|null} the shot of which it was */
+  /** Take the last answer back, as whoever gave it. @returns {string|null} the shot of which it was */
   undo() {
     const last = this.#done.pop();
     if (!last) return null;
-    this.#send(last.shotId, last.before, "undo");
+    this.#send({ ...last, value: last.before, before: last.value, origin: "undo" });
     return last.shotId;
   }
 
-  #send(shotId, value, origin) {
-    const { label, who } = this;
-    const before = this.marks.get(shotId) ?? { value: null, conflict: false, votes: [] };
-    const votes = [...before.votes.filter((vote) => vote.annotator !== who), ...(value === null ? [] : [{ annotator: who, value, origin }])];
-    this.marks.set(shotId, { ...before, value: votes.at(-1)?.value ?? null, votes }); // shown at once, corrected by the answer
-    this.say("marks");
+  /** @param {Said} said */
+  #give(said) {
+    if (said.label === this.label) this.#done.push(said);
+    return this.#send(said);
+  }
+
+  /** @param {Said} said */
+  #send(said) {
+    const { marks } = this; // of this label: another one has others
+    this.#letGo(said);
+    if (said.label === this.label) this.#showAtOnce(said);
     this.#line = this.#line.then(async () => {
+      this.#letGo(said); // also what was not kept while this one waited
       try {
-        const answer = await saveLabel({ label, shots: [shotId], value, annotator: who, origin });
-        if (label !== this.label) return;
-        for (const one of answer.shots) this.marks.set(one.shot_id, one);
-        if (this.probe) Object.assign(this.probe.labels, { yes: answer.yes, no: answer.no, conflicts: answer.conflicts, gone: answer.gone });
-        this.watch(SOON_MS);
+        this.#arrived(said, await saveLabel({ label: said.label, shots: [said.shotId], value: said.value, annotator: said.who, origin: said.origin }));
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
-        if (label !== this.label) return;
-        this.marks.set(shotId, before);
-        this.#done = this.#done.filter((one) => one.shotId !== shotId);
-        this.say("trouble", { text: `Not kept: ${error.message}`, again: () => this.answer(shotId, value, origin) });
+        const mark = marks.get(said.shotId);
+        if (mark?.kept) marks.set(said.shotId, mark.kept);
+        this.#done = this.#done.filter((one) => one.label !== said.label || one.shotId !== said.shotId);
+        this.#unsaved.push(said);
+        this.#why = error.message;
+        this.remind();
       }
       this.say("marks");
       this.say("probe");
     });
     return this.#line;
+  }
+
+  /** Until the service has answered. @param {Said} said */
+  #showAtOnce({ shotId, who, value, origin }) {
+    const mark = this.marks.get(shotId) ?? { value: null, conflict: false, votes: [] };
+    const votes = [...mark.votes.filter((vote) => vote.annotator !== who), ...(value === null ? [] : [{ annotator: who, value, origin }])];
+    this.marks.set(shotId, { ...mark, value: votes.at(-1)?.value ?? null, votes, kept: mark.kept ?? mark });
+    this.say("marks");
+  }
+
+  #arrived(said, answer) {
+    if (said.label !== this.label) return;
+    for (const one of answer.shots) this.marks.set(one.shot_id, one);
+    if (this.probe) Object.assign(this.probe.labels, { yes: answer.yes, no: answer.no, conflicts: answer.conflicts, gone: answer.gone });
+    this.watch(SOON_MS);
+  }
+
+  /** What was not kept of a shot counts no more once its person says something else of it. @param {Said} said */
+  #letGo(said) {
+    const others = this.#unsaved.filter((one) => ["label", "who", "shotId"].some((name) => one[name] !== said[name]));
+    if (others.length === this.#unsaved.length) return;
+    this.#unsaved = others;
+    this.trouble(others.length ? this.#why : "");
+  }
+
+  /** Tell once more what was not kept, where something was not: a new search clears what was told. */
+  remind() {
+    if (this.#unsaved.length) this.trouble(this.#why);
+  }
+
+  /** Tell what went wrong, and with it what was not kept until now. @param {string} text @param {() => void} [again] */
+  trouble(text, again) {
+    const lost = this.#unsaved;
+    const labels = [...new Set(lost.map((one) => `“${one.label}”`))].join(", ");
+    this.say("trouble", {
+      text: lost.length ? `Not kept: ${counted(lost.length, "answer")} for ${labels}. ${text}` : text,
+      again: lost.length || again ? () => { for (const said of this.#unsaved.splice(0)) this.#resend(said); again?.(); } : undefined,
+      dropped: () => { this.#unsaved = []; },
+    });
+  }
+
+  #resend(said) {
+    return said.origin === "undo" ? this.#send(said) : this.#give(said);
   }
 
   /** What to label next. @param {number} count in each feed @param {number} seed */

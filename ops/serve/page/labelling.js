@@ -21,7 +21,7 @@ export class Labelling {
     this.build();
     this.judging.addEventListener("marks", () => this.showMarks());
     this.judging.addEventListener("probe", () => this.showCounts());
-    this.judging.addEventListener("trouble", ({ detail }) => page.tell(detail.text, true, detail.again));
+    this.judging.addEventListener("trouble", ({ detail }) => page.tell(detail.text, true, detail.again, detail.dropped));
     page.addEventListener("answer", () => this.lookAtResults());
     page.addEventListener("played", () => this.dressPlayer());
     document.addEventListener("keydown", (event) => this.key(event), true); // before the keys of grid and player
@@ -51,6 +51,7 @@ export class Labelling {
     this.bar.classList.toggle("plain", this.inView);
     this.name.textContent = label;
     this.judging.choose(good ? label : "");
+    this.judging.remind();
     this.showCounts();
     this.page.list = this.inView ? this.view : this.page.grid;
     this.page.grid.dress = good ? (item, hit) => this.dress(item, hit) : null;

@@ -98,7 +98,7 @@ export class LabelView {
       if (focus) this.focus(this.items()[0]);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      this.page.tell(error.message, true, () => this.load(focus));
+      this.judging.trouble(error.message, () => this.load(focus));
     }
   }
 
@@ -166,7 +166,7 @@ export class LabelView {
       return await this.judging.said(which, SHOWN);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      this.page.tell(error.message, true);
+      this.judging.trouble(error.message);
       return null;
     }
   }

@@ -81,8 +81,9 @@ export class ProbeFacts {
     const missing = Math.max(LEAST - yes, 0) + Math.max(LEAST - no, 0);
     const isNew = !probe?.policy;
     const bound = probe?.scored ? usualBound(probe) : null;
-    const fit = el("button", { class: "primary", disabled: state === "running" },
-      state === "running" ? "Fitting…" : missing ? "Begin with the words" : `Fit on ${counted(yes + no, "label")}`);
+    const isFitted = !missing && probe.kind === "logistic" && !probe.labels.since;
+    const words = isFitted ? `All ${counted(yes + no, "label")} are fitted` : missing ? "Begin with the words" : `Fit on ${counted(yes + no, "label")}`;
+    const fit = el("button", { class: isFitted ? "quiet" : "primary", disabled: isFitted || state === "running" }, state === "running" ? "Fitting…" : words);
     const form = el("form", { class: "fit", onsubmit: (event) => { event.preventDefault(); this.fit(isNew); } },
       isNew && el("label", { class: "narrow", for: "probe-words" }, "Words", this.words),
       (isNew || !missing || !probe.promoted) && fit,
@@ -106,7 +107,7 @@ export class ProbeFacts {
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       this.isAwaited = false;
-      judging.say("trouble", { text: error.message });
+      judging.trouble(error.message);
     }
   }
 }
