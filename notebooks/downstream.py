@@ -27,6 +27,7 @@ from ops.core.settings import Settings, load_settings
 from ops.core.storage import atomic_path
 from ops.embeddings.encoder import resolve_encoder
 from ops.notebooks import downstream
+from ops.notebooks.downstream_features import TrainingSet, online_matrix, training_set
 from ops.shots.build import TABLE as SHOTS
 
 
@@ -43,14 +44,9 @@ def moment_of(text: str) -> datetime | None:
 
 def run(settings: Settings, label: str, at: datetime | None, address: str, top: int) -> dict[str, Any]:
     """Everything that the program tells, the model included."""
-    data = downstream.training_set(settings, resolve_encoder(settings).encoder_id, label, at)
+    data = training_set(settings, resolve_encoder(settings).encoder_id, label, at)
     model = downstream.fit_model(data)
-    steps = [downstream.BLOCKS[:count] for count in range(1, len(downstream.BLOCKS) + 1)]
-    figures = {" + ".join(blocks): downstream.held_out_precision(data, blocks) for blocks in steps}
-    shots = settings.lake.read(SHOTS, columns=["shot_id"])["shot_id"].to_pylist()
-    new = sorted(set(shots) - set(data.shot_ids))
-    scores = model.scores(downstream.online_matrix(settings, model, new, address)) if new else []
-    best = sorted(zip(new, map(float, scores), strict=True), key=lambda pair: (-pair[1], pair[0]))[:top]
+    figures = {" + ".join(step): downstream.held_out_precision(data, step) for step in data.steps}
     return {
         "label": label,
         "yes": int(data.truths.sum()),
@@ -60,9 +56,22 @@ def run(settings: Settings, label: str, at: datetime | None, address: str, top: 
         "average_precision": {name: asdict(figure) if figure else None for name, figure in figures.items()},
         "notes": list(data.notes),
         "served_by": address or "the online store",
-        "best_new_shots": [{"shot_id": shot, "score": round(score, 6)} for shot, score in best],
+        "best_new_shots": best_new_shots(settings, data, model, address)[:top],
         "model": asdict(model),
     }
+
+
+def best_new_shots(
+    settings: Settings, data: TrainingSet, model: downstream.Model, address: str
+) -> list[dict[str, Any]]:
+    """``{"shot_id", "score"}`` of every shot that nobody labelled, the highest score first."""
+    shots = settings.lake.read(SHOTS, columns=["shot_id"])["shot_id"].to_pylist()
+    new = sorted(set(shots) - set(data.shot_ids))
+    if not new:
+        return []
+    scores = model.scores(online_matrix(settings, model.encoder_id, model.probes, new, address))
+    best = sorted(zip(new, map(float, scores), strict=True), key=lambda pair: (-pair[1], pair[0]))
+    return [{"shot_id": shot, "score": round(score, 6)} for shot, score in best]
 
 
 def tell(told: dict[str, Any]) -> None:
@@ -74,7 +83,7 @@ def tell(told: dict[str, Any]) -> None:
     print(f"  on held-out labels, by {told['held_out_by']}; 95 % intervals")
     for note in told["notes"]:
         print(f"  note: {note}")
-    print(f"best shots that nobody labelled, by features from {told['served_by']}:")
+    print(f"best shots that nobody labelled, by features from {told['served_by']} (scores rank, no probabilities):")
     for each in told["best_new_shots"]:
         print(f"  {each['score']:.3f}  {each['shot_id']}")
 

@@ -1,7 +1,7 @@
 """Notebooks: the only papermill, what they draw with, and what only they compute.
 
-``run`` executes one, ``reports`` says which with what, ``page`` is how they look; the rest are computations of single
-notebooks, as plain functions.
+``run`` executes one, ``reports`` says which with what; ``page``, ``pictures`` and ``posters`` are how they look; the
+rest are computations of single notebooks, as plain functions.
 """
 
 from ops.notebooks.reports import (

@@ -1,62 +1,27 @@
 """A worked example of a downstream model: trained on features from Feast, used on features from Feast.
 
-Legend: N shots, F features in named blocks: ``embedding`` (the vector), ``probes`` (log odds of what other probes say),
-``facts`` (length, brightness, blank, how it begins). The label's own probe is left out: it has seen these very answers.
-The other probes may have been fitted on the same shots, so what they add is told too high where they were.
+Legend: N shots, F features in the blocks of ``downstream_features``. The other probes may have been fitted on the same
+shots, so what they add is told too high where they were.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from feature_repo.names import embedding_view, probe_view
-from ops.core.errors import UsageError
-from ops.core.settings import Settings
 from ops.evaluation.classification import Interval, average_precision, intervals
-from ops.features import historical_features, online_features, served_features
-from ops.features.store import scored_probes
-from ops.probes.fit import LEAST
-from ops.probes.folds import Groups, Place, groups_of, held_out
-from ops.probes.labels import labels_known, read_judgements, standing_of
+from ops.notebooks.downstream_features import BLOCKS, Matrix, TrainingSet
+from ops.probes.folds import held_out
 
-Matrix = NDArray[np.float64]
-
-BLOCKS = ("embedding", "probes", "facts")
-FACTS = ("seconds, logarithm", "brightness", "is blank", "begins with a cut")
-_FACT_FEATURES = ("start_s", "end_s", "mean_luma", "is_blank", "transition")
-_FACTS_VIEW = "shot_metadata"
 _SEED = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingSet:
-    """Labelled shots with their features as they were known at each row's moment; ``notes`` tell what was left out."""
-
-    label: str
-    encoder_id: str
-    shot_ids: list[str]
-    truths: NDArray[np.bool_]
-    groups: Groups
-    held_out_by: str
-    blocks: dict[str, Matrix]
-    probes: tuple[str, ...]
-    notes: tuple[str, ...]
-
-    def columns(self, blocks: Sequence[str]) -> Matrix:
-        """The features (N, F) of some blocks, side by side."""
-        return np.concatenate([self.blocks[name] for name in blocks], axis=1)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Model:
-    """A logistic regression as plain numbers: ``scores`` are of features (N, F) as ``online_matrix`` makes them."""
+    """A logistic regression as plain numbers: ``scores`` are of features (N, F) as ``online_matrix`` gives them."""
 
     label: str
     encoder_id: str
@@ -66,49 +31,13 @@ class Model:
     bias: float
 
     def scores(self, features_NF: Matrix) -> Matrix:
-        """Probabilities (N,); a feature that is not known (NaN) counts as the training set's mean."""
+        """Scores (N,), 0 to 1: they rank shots, and are no probabilities, as nothing calibrates them.
+
+        A feature that is not known (NaN) counts as the training set's mean.
+        """
         means = np.asarray(self.means)
         known = np.where(np.isnan(features_NF), means, features_NF)
         return np.asarray(0.5 * (1 + np.tanh(0.5 * ((known - means) @ np.asarray(self.weights) + self.bias))))
-
-
-def training_set(settings: Settings, encoder_id: str, label: str, at: datetime | None) -> TrainingSet:
-    """What Feast gives for every labelled shot, as known ``at`` a moment, or where ``None`` when it was labelled.
-
-    Raises ``UsageError``, with the way out, where there is too little to fit on.
-    """
-    shots = _entities(settings, label, at)
-    probes = tuple(probe for probe in scored_probes(settings) if probe != label)
-    service = "shot_classifier_v2" if scored_probes(settings) else "shot_classifier_v1"
-    frame = historical_features(settings, shots, service, full_names=True)
-    notes, when = [], f"as of {at.isoformat(timespec='minutes')}" if at else "when they were labelled"
-    known = frame[f"{embedding_view(encoder_id)}__embedding"].notna()
-    if not known.all():
-        notes.append(f"{int((~known).sum())} labelled shots had no vector {when}, and are left out")
-    frame = frame[known].reset_index(drop=True)
-    for probe in [probe for probe in probes if frame[f"{probe_view(probe)}__score"].isna().all()]:
-        notes.append(f"the probe {probe} had scored none of these shots {when}, and is left out")
-        probes = tuple(name for name in probes if name != probe)
-    truths = frame["answer"].to_numpy(bool)
-    if min(truths.sum(), (~truths).sum()) < LEAST:
-        raise UsageError(
-            f"{label}: {truths.sum()} yes and {(~truths).sum()} no with features {when}; a model needs {LEAST} "
-            f"of each: `needle label {label} SHOT --value yes|no`{'' if at else ', or features as known now'}"
-        )
-    rows: list[Any] = frame.to_dict("records")
-    places = [_place(row) for row in rows]
-    groups, by = groups_of(places, truths)
-    return TrainingSet(
-        label=label,
-        encoder_id=encoder_id,
-        shot_ids=frame["shot_id"].tolist(),
-        truths=truths,
-        groups=groups,
-        held_out_by=by,
-        blocks=_blocks(rows, encoder_id, probes),
-        probes=probes,
-        notes=tuple(notes),
-    )
 
 
 def held_out_precision(data: TrainingSet, blocks: Sequence[str]) -> Interval | None:
@@ -127,50 +56,6 @@ def held_out_precision(data: TrainingSet, blocks: Sequence[str]) -> Interval | N
 def fit_model(data: TrainingSet) -> Model:
     """The model on all blocks and all labelled shots."""
     return _fit(data, BLOCKS, np.arange(len(data.truths)))
-
-
-def online_matrix(settings: Settings, model: Model, shot_ids: Sequence[str], address: str = "") -> Matrix:
-    """Features (N, F) of shots as a service gets them: scalars online, vectors from the lake as they are now.
-
-    Scalars come from the online store, or over HTTP from ``feast serve`` at ``address``. Vectors are not online in
-    Feast; a service that has the index asks that. Raises ``FeatureStoreError``.
-    """
-    wanted = [f"{_FACTS_VIEW}:{name}" for name in _FACT_FEATURES]
-    wanted += [f"{probe_view(probe)}:score" for probe in model.probes]
-    if address:
-        rows = served_features(address, shot_ids, wanted, full_names=True)
-    else:
-        rows = online_features(settings, shot_ids, wanted, full_names=True)
-    view = embedding_view(model.encoder_id)
-    moments = pd.DataFrame({"shot_id": list(shot_ids), "event_timestamp": pd.Timestamp(datetime.now(UTC))})
-    vectors = historical_features(settings, moments, [f"{view}:embedding"], full_names=True)[f"{view}__embedding"]
-    together = [row | {f"{view}__embedding": vector} for row, vector in zip(rows, vectors, strict=True)]
-    return np.concatenate(list(_blocks(together, model.encoder_id, model.probes).values()), axis=1)
-
-
-def labels_with_enough(settings: Settings) -> list[str]:
-    """Labels that a model could be fitted on, those with most labelled shots first."""
-    counts = {}
-    for label in labels_known(settings):
-        answers = [each.value for each in standing_of(settings, [label]) if not each.gone]
-        if min(sum(answers), len(answers) - sum(answers)) >= LEAST:
-            counts[label] = len(answers)
-    return sorted(counts, key=lambda label: (-counts[label], label))
-
-
-def _entities(settings: Settings, label: str, at: datetime | None) -> pd.DataFrame:
-    """``shot_id``, ``event_timestamp``, ``answer`` of every labelled shot that is there."""
-    read_judgements(settings, [label])  # names the labels that there are
-    latest = [each.latest for each in standing_of(settings, [label]) if not each.gone]
-    if not latest:
-        raise UsageError(f"{label}: none of its labelled shots is in the catalogue any more")
-    return pd.DataFrame(
-        {
-            "shot_id": [each.shot_id for each in latest],
-            "event_timestamp": pd.to_datetime([at or each.created_at for each in latest], utc=True).as_unit("us"),
-            "answer": [each.value for each in latest],
-        }
-    )
 
 
 def _fit(data: TrainingSet, blocks: Sequence[str], rows: NDArray[np.intp]) -> Model:
@@ -192,31 +77,3 @@ def _fit(data: TrainingSet, blocks: Sequence[str], rows: NDArray[np.intp]) -> Mo
         weights=tuple((model.coef_[0] / scale).tolist()),
         bias=float(model.intercept_[0]),
     )
-
-
-def _blocks(rows: Sequence[Mapping[str, Any]], encoder_id: str, probes: Sequence[str]) -> dict[str, Matrix]:
-    """The same numbers from offline and from online rows: what is trained on is what is served."""
-    vector, size = f"{embedding_view(encoder_id)}__embedding", len(rows)
-    scores = np.array([[_number(row[f"{probe_view(probe)}__score"]) for probe in probes] for row in rows], np.float64)
-    likely = np.clip(scores.reshape(size, len(probes)), 1e-3, 1 - 1e-3)
-    return {
-        "embedding": np.array([row[vector] for row in rows], np.float64),
-        "probes": np.log(likely / (1 - likely)),
-        "facts": np.array([_facts(row) for row in rows], np.float64),
-    }
-
-
-def _facts(row: Mapping[str, Any]) -> list[float]:
-    start, end, luma, blank, transition = (row[f"{_FACTS_VIEW}__{name}"] for name in _FACT_FEATURES)
-    begins = np.nan if pd.isna(transition) else float(transition == "cut")
-    return [float(np.log(max(_number(end) - _number(start), 0.01))), _number(luma), _number(blank), begins]
-
-
-def _number(value: Any) -> float:
-    return np.nan if pd.isna(value) else float(value)
-
-
-def _place(row: Mapping[str, Any]) -> Place:
-    names = ("show", "video_id", "start_frame")
-    show, video_id, start = (row[f"{_FACTS_VIEW}__{name}"] for name in names)
-    return Place(show=str(show), video_id=str(video_id), start_frame=int(start))

@@ -27,6 +27,7 @@ from ops.probes.linear import fit_linear
 Vector = NDArray[np.float32]
 
 NEEDED = ("embeddings.h5", "shot-data.csv", "agg")
+_WAY_OUT = "unpack the data file of github.com/Netflix/videoannotator (section Data of its README) once more"
 # Both from the abstract: labels of the data set, and the median gain in average precision over the strongest
 # baseline, in points of a hundred.
 PAPER_LABELS, PAPER_GAIN = 56, 6.8
@@ -42,12 +43,14 @@ class LabelResult:
     """One label: average precision on the held-out fifth of the editors' votes, with its 95 % interval.
 
     ``words`` and ``baseline`` are of the text vector alone and of a probe on the baseline's labels, on the same shots;
-    ``None`` where the folder has no data for them. ``skipped`` says why there is no figure.
+    ``None`` where the folder has no data for them. ``yes`` and ``no`` count votes of shots that have a vector,
+    ``without_vector`` the others, which are not used. ``skipped`` says why there is no figure.
     """
 
     label: str
     yes: int = 0
     no: int = 0
+    without_vector: int = 0
     held_out: int = 0
     ap: Interval | None = None
     words: float | None = None
@@ -66,19 +69,19 @@ class AnnotatorData:
     def __init__(self, folder: Path) -> None:
         missing = [name for name in NEEDED if not (folder / name).exists()]
         if missing:
-            raise UsageError(
-                f"{folder} has no {', '.join(missing)}: unpack the data file of github.com/Netflix/videoannotator "
-                "(section Data of its README) and name that folder"
-            )
+            raise UsageError(f"{folder} has no {', '.join(missing)}: {_WAY_OUT}, and name the folder")
         self._folder = folder
         self._rows, self._films = _shots(folder / "shot-data.csv")
         self.labels = sorted(path.stem for path in (folder / "agg").glob("*.json"))
         texts = folder / "text-embeddings.json"
-        self._texts: dict[str, list[float]] = _json(texts) if texts.exists() else {}
+        self._texts = _json(texts) if texts.exists() else {}
+        if not isinstance(self._texts, dict):
+            raise UsageError(f"{texts}: expected an object with a vector for each label")
 
     def votes(self, label: str) -> dict[str, bool]:
         """What the editors agreed on, by key."""
-        return _answers(_json(self._folder / "agg" / f"{label}.json"), "data", "agg", label)
+        path = self._folder / "agg" / f"{label}.json"
+        return _answers(_json(path), "data", "agg", path)
 
     def baseline(self, label: str) -> dict[str, bool]:
         """Labels of the strongest baseline: half found by the words, half drawn at random; empty without ``cmp``."""
@@ -86,35 +89,41 @@ class AnnotatorData:
         if not path.exists():
             return {}
         content, half = _json(path), BASELINE_LABELS // 2
-        parts = (dict(list(_answers(content, name, "value", label).items())[:half]) for name in ("zero_shot", "random"))
+        parts = (dict(list(_answers(content, name, "value", path).items())[:half]) for name in ("zero_shot", "random"))
         return {key: value for part in parts for key, value in part.items()}
 
-    def text(self, label: str) -> Vector | None:
-        """The label's unit text vector (D,), where there is one."""
-        vector = np.asarray(self._texts.get(label, ()), np.float32)
-        return vector / max(float(np.linalg.norm(vector)), 1e-9) if len(vector) else None
+    def text(self, label: str, size: int) -> Vector | None:
+        """The label's unit text vector (D,), ``size`` numbers as the shots' vectors have, where there is one."""
+        if label not in self._texts:
+            return None
+        try:
+            vector = np.asarray(self._texts[label], np.float32)
+        except (TypeError, ValueError):
+            vector = np.zeros(0, np.float32)
+        if vector.shape != (size,) or not np.isfinite(vector).all():
+            raise UsageError(f"{self._folder / 'text-embeddings.json'}: {label} is no vector of {size} numbers")
+        return vector / max(float(np.linalg.norm(vector)), 1e-9)
 
     def vectors(self, keys: Iterable[str]) -> dict[str, Vector]:
-        """Unit vectors (D,) by key; the file is read in blocks, and only the asked rows are kept."""
+        """Unit vectors (D,) by key; the file is read in blocks, and only the asked rows are kept.
+
+        Keys that are not in ``shot-data.csv``, or whose vector has no direction, are left out.
+        """
         import h5py
 
         wanted = {self._rows[key]: key for key in keys if key in self._rows}
-        numbers = np.array(sorted(wanted), np.int64)
-        found: dict[str, Vector] = {}
-        with h5py.File(self._folder / "embeddings.h5", "r") as file:
-            stored = file.get("embeddings")
-            if not isinstance(stored, h5py.Dataset) or stored.ndim != 2 or len(stored) != len(self._rows):
-                raise UsageError(
-                    f"{self._folder / 'embeddings.h5'}: expected a data set `embeddings` with one vector for each of "
-                    f"the {len(self._rows)} rows of shot-data.csv"
-                )
-            for start in range(0, len(stored), _ROWS_A_BLOCK):
-                inside = numbers[(numbers >= start) & (numbers < start + _ROWS_A_BLOCK)]
-                if len(inside):
-                    block = np.asarray(stored[start : start + _ROWS_A_BLOCK], np.float32)[inside - start]
-                    block /= np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-9)
-                    found |= {wanted[int(number)]: row for number, row in zip(inside, block, strict=True)}
-        return found
+        path = self._folder / "embeddings.h5"
+        try:
+            with h5py.File(path, "r") as file:
+                stored = file.get("embeddings")
+                if not isinstance(stored, h5py.Dataset) or stored.ndim != 2 or len(stored) != len(self._rows):
+                    raise UsageError(
+                        f"{path}: expected a data set `embeddings` with one vector for each of the {len(self._rows)} "
+                        f"keys of shot-data.csv: {_WAY_OUT}"
+                    )
+                return _unit_rows(stored, wanted)
+        except (OSError, RuntimeError) as error:  # what h5py raises for a file, and for a part of it, that is damaged
+            raise UsageError(f"{path} cannot be read ({error}): it is damaged or incomplete, {_WAY_OUT}") from error
 
     def film(self, key: str) -> str:
         """The clip that a shot is from: what is held out together inside a fit."""
@@ -129,28 +138,41 @@ def is_held_out(key: str) -> bool:
 
 
 def benchmark(data: AnnotatorData) -> Iterator[LabelResult]:
-    """Every label's result, one after the other; the labelled shots' vectors are read once (2 KB a shot)."""
-    answers = {label: (data.votes(label), data.baseline(label)) for label in data.labels}
+    """Every label's result, one after the other; the labelled shots' vectors are read once (2 KB a shot).
+
+    A label whose files cannot be read is skipped with the reason. Raises ``UsageError`` for vectors that cannot be.
+    """
+    answers: dict[str, tuple[dict[str, bool], dict[str, bool]]] = {}
+    unread: dict[str, str] = {}
+    for label in data.labels:
+        try:
+            answers[label] = data.votes(label), data.baseline(label)
+        except UsageError as error:
+            unread[label] = str(error)
     vectors = data.vectors({key for pair in answers.values() for part in pair for key in part})
-    for label, (votes, baseline) in answers.items():
-        yield _measure(data, label, votes, baseline, vectors)
+    for label in data.labels:
+        if label in unread:
+            yield LabelResult(label=label, skipped=unread[label])
+        else:
+            yield _measure(data, label, *answers[label], vectors)
 
 
 def _measure(
     data: AnnotatorData, label: str, votes: dict[str, bool], baseline: dict[str, bool], vectors: dict[str, Vector]
 ) -> LabelResult:
     """Fit on four fifths of the editors' votes, and on the baseline's labels; rank the last fifth."""
-    test = sorted(key for key in votes if is_held_out(key) and key in vectors)
-    train = {key: value for key, value in votes.items() if not is_held_out(key) and key in vectors}
+    known = {key: value for key, value in votes.items() if key in vectors}
+    test = sorted(key for key in known if is_held_out(key))
+    train = {key: value for key, value in known.items() if not is_held_out(key)}
     other = {key: value for key, value in baseline.items() if key not in set(test) and key in vectors}
-    truths = np.array([votes[key] for key in test], bool)
-    yes = sum(votes.values())
-    counted = LabelResult(label=label, yes=yes, no=len(votes) - yes, held_out=len(test))
+    truths = np.array([known[key] for key in test], bool)
+    yes, missing = sum(known.values()), len(votes) - len(known)
+    counted = LabelResult(label=label, yes=yes, no=len(known) - yes, without_vector=missing, held_out=len(test))
     if not _can_fit(train) or len(set(truths.tolist())) < 2:
         why = f"a fit needs {LEAST} of each answer, and both among the held-out votes"
         return replace(counted, skipped=why)
     test_ND = np.stack([vectors[key] for key in test])
-    text = data.text(label)
+    text = data.text(label, test_ND.shape[1])
     scores = _fitted(data, train, vectors, text, test_ND)
     films = np.unique([data.film(key) for key in test], return_inverse=True)[1]
     metrics = {"ap": average_precision}
@@ -183,25 +205,48 @@ def _fitted(
     )
 
 
+def _unit_rows(stored: Any, wanted: Mapping[int, str]) -> dict[str, Vector]:
+    """Rows of a data set as unit vectors (D,), by the keys that are wanted of each."""
+    numbers = np.array(sorted(wanted), np.int64)
+    found: dict[str, Vector] = {}
+    for start in range(0, len(stored), _ROWS_A_BLOCK):
+        inside = numbers[(numbers >= start) & (numbers < start + _ROWS_A_BLOCK)]
+        if not len(inside):
+            continue
+        block = np.asarray(stored[start : start + _ROWS_A_BLOCK], np.float32)[inside - start]
+        lengths = np.linalg.norm(block, axis=1)
+        for number, row, length in zip(inside, block, lengths, strict=True):
+            if np.isfinite(length) and length > 0:
+                found[wanted[int(number)]] = row / length
+    return found
+
+
 def _shots(path: Path) -> tuple[dict[str, int], dict[str, str]]:
     """Row number and clip of each key."""
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        if missing := {"key", "yt_id"} - set(reader.fieldnames or ()):
-            raise UsageError(f"{path} has no column {', '.join(sorted(missing))}")
-        found = [(row["key"], row["yt_id"]) for row in reader]
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if missing := {"key", "yt_id"} - set(reader.fieldnames or ()):
+                raise UsageError(f"{path} has no column {', '.join(sorted(missing))}: {_WAY_OUT}")
+            found = [(row["key"], row["yt_id"]) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path} cannot be read as CSV ({error}): {_WAY_OUT}") from error
     return {key: number for number, (key, _) in enumerate(found)}, dict(found)
 
 
-def _answers(content: Any, part: str, value: str, label: str) -> dict[str, bool]:
+def _answers(content: Any, part: str, value: str, path: Path) -> dict[str, bool]:
+    """Yes and no by key; rows without an answer (null) are left out."""
     try:
-        return {row["key"]: bool(row[value]) for row in content[part]}
+        rows = {row["key"]: row[value] for row in content[part]}
     except (KeyError, TypeError) as error:
-        raise UsageError(f"{label}.json: expected {part!r} with rows of 'key' and {value!r}") from error
+        raise UsageError(f"{path}: expected {part!r} with rows of 'key' and {value!r}") from error
+    if strange := [each for each in rows.values() if each not in (True, False, None)]:
+        raise UsageError(f"{path}: expected true or false as {value!r}, not {strange[0]!r}")
+    return {key: bool(each) for key, each in rows.items() if each is not None}
 
 
 def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{path} cannot be read as JSON: {error}") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read as JSON ({error}): {_WAY_OUT}") from error

@@ -30,6 +30,13 @@ STEPS = 100
 def probe_routes(service: Service) -> APIRouter:
     """The four routes, for this service."""
     router = APIRouter(tags=["probes"])
+    _add_standing(router, service)
+    _add_work(router, service)
+    return router
+
+
+def _add_standing(router: APIRouter, service: Service) -> None:
+    """How labels and their probes stand."""
     run = service.lanes.lookup.run
 
     @router.get(
@@ -49,6 +56,11 @@ def probe_routes(service: Service) -> APIRouter:
     )
     async def probe(request: Request, label: Annotated[str, Path(pattern=LABEL)]) -> Response:
         return json_answer(request, await run(_probe, service, label))
+
+
+def _add_work(router: APIRouter, service: Service) -> None:
+    """What there is to do for a label: shots to label next, and a fit."""
+    run = service.lanes.lookup.run
 
     @router.get(
         "/api/probes/{label}/feeds",
@@ -76,8 +88,6 @@ def probe_routes(service: Service) -> APIRouter:
         answer = json_answer(request, await run(_fit, service, label, body))
         answer.status_code = 202
         return answer
-
-    return router
 
 
 def _probes(service: Service) -> dict[str, Any]:

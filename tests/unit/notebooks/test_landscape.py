@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ops.core.settings import load_settings
-from ops.notebooks.landscape import clusters_of, middles_of, outliers_of, places_of, same_pictures_of, sample_of
+from ops.notebooks.landscape import clusters_of, middles_of, outliers_of, places_of, same_pictures_of
+from ops.notebooks.sample import sample_of
 from tests.lakes import ENCODER, fill, vector_rows
 from tests.vectors import clustered
 

@@ -63,14 +63,56 @@ def test_folders_of_another_form_are_refused_by_name(tmp_path: Path) -> None:
     write_annotator_data(tmp_path)
     with h5py.File(tmp_path / "embeddings.h5", "w") as file:
         file["embeddings"] = np.zeros((3, DIM), np.float32)
-    with pytest.raises(UsageError, match="one vector for each of the 900 rows"):
+    with pytest.raises(UsageError, match="one vector for each of the 900 keys"):
         list(benchmark(AnnotatorData(tmp_path)))
-    (tmp_path / "agg" / "mood.json").write_text(json.dumps({"votes": []}))
-    with pytest.raises(UsageError, match=r"mood.json: expected 'data' with rows of 'key' and 'agg'"):
-        AnnotatorData(tmp_path).votes("mood")
-    (tmp_path / "agg" / "mood.json").write_text("{")
-    with pytest.raises(UsageError, match=r"mood.json cannot be read as JSON"):
-        AnnotatorData(tmp_path).votes("mood")
+    (tmp_path / "text-embeddings.json").write_text(json.dumps({"closeup": [1, 2]}))
+    with pytest.raises(UsageError, match=rf"text-embeddings.json: closeup is no vector of {DIM} numbers"):
+        AnnotatorData(tmp_path).text("closeup", DIM)
+    (tmp_path / "text-embeddings.json").write_text("[1]")
+    with pytest.raises(UsageError, match=r"text-embeddings.json: expected an object with a vector for each label"):
+        AnnotatorData(tmp_path)
     (tmp_path / "shot-data.csv").write_text("key,clip\n")
     with pytest.raises(UsageError, match="has no column yt_id"):
         AnnotatorData(tmp_path)
+    (tmp_path / "shot-data.csv").write_bytes(b"key,yt_id\n\xff\xfe,a\n")
+    with pytest.raises(UsageError, match=r"shot-data.csv cannot be read as CSV"):
+        AnnotatorData(tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, 100, 60_000])
+def test_damaged_vectors_are_told_with_the_way_out(tmp_path: Path, size: int) -> None:
+    write_annotator_data(tmp_path)
+    path = tmp_path / "embeddings.h5"
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(UsageError, match=r"embeddings.h5 cannot be read .*damaged or incomplete, unpack the data file"):
+        list(benchmark(AnnotatorData(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('{"votes": []}', "expected 'data' with rows of 'key' and 'agg'"),
+        ('{"data": [{"key": "clip0000|0", "agg": "no"}]}', "expected true or false as 'agg', not 'no'"),
+        ("{", "cannot be read as JSON"),
+    ],
+)
+def test_a_label_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path, content: str, reason: str) -> None:
+    write_annotator_data(tmp_path)
+    (tmp_path / "agg" / "mood.json").write_text(content)
+    found = {each.label: each for each in benchmark(AnnotatorData(tmp_path))}
+    assert found["closeup"].ap
+    assert found["mood"].ap is None and "mood.json" in found["mood"].skipped and reason in found["mood"].skipped
+
+
+def test_votes_of_shots_without_a_vector_are_left_out_and_counted(tmp_path: Path) -> None:
+    write_annotator_data(tmp_path)
+    whole = next(each for each in benchmark(AnnotatorData(tmp_path)) if each.label == "closeup")
+    path = tmp_path / "agg" / "closeup.json"
+    votes = json.loads(path.read_text())
+    votes["data"] += [{"key": f"nowhere|{number}", "agg": True} for number in range(7)]
+    path.write_text(json.dumps(votes))
+    with h5py.File(tmp_path / "embeddings.h5", "r+") as file:
+        file["embeddings"][:2] = [[np.nan] * DIM, [0] * DIM]
+    found = next(each for each in benchmark(AnnotatorData(tmp_path)) if each.label == "closeup")
+    assert found.without_vector == 9 and found.yes + found.no == whole.yes + whole.no - 2
+    assert found.ap and whole.ap and found.ap.value == pytest.approx(whole.ap.value, abs=0.05)

@@ -1,0 +1,62 @@
+"""Pictures on the pages of notebooks: plots in one style, with words for those who cannot see them.
+
+Imported by notebooks only: matplotlib takes a while to load.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ops.notebooks.page import put_html
+
+COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000"]  # Okabe and Ito, 2008
+MARKERS = "os^DvXP"
+OTHERS = "#9A9A9A"
+PX_AN_INCH = 102
+
+_STYLE: dict[str, Any] = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.axisbelow": True,
+    "figure.facecolor": "white",
+    "grid.color": "#E3E3E3",
+    "legend.frameon": False,
+    "text.parse_math": False,  # a dollar in a name is a dollar
+}
+
+
+def plot(width: float = 8.0, height: float = 4.0) -> tuple[Figure, Axes]:
+    """An empty plot of so many inches in the style of all notebooks."""
+    plt.style.use(_STYLE)
+    return plt.subplots(figsize=(width, height), layout="constrained")
+
+
+def show(figure: Figure, axes: Axes) -> None:
+    """Put the plot on the page; its title and axes are its words for those who cannot see it."""
+    words = "; ".join(filter(None, (axes.get_title(loc="left"), axes.get_xlabel(), axes.get_ylabel())))
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=180)
+    plt.close(figure)
+    width_px = round(figure.get_figwidth() * PX_AN_INCH)
+    put_html(image("png", picture.getvalue(), words, f"width:min(100%, {width_px}px)"))
+
+
+def image(kind: str, data: bytes, words: str, style: str) -> str:
+    """A picture as HTML that holds all of it, with its words."""
+    address = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return f'<img alt="{html.escape(words)}" style="{style}" src="{address}">'
+
+
+def short(name: str, length: int = 30) -> str:
+    """The name, cut to so many signs."""
+    return name if len(name) <= length else name[: length - 1] + "…"

@@ -1,0 +1,88 @@
+"""Sheets of posters on the pages of notebooks."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Collection, Iterable
+from fractions import Fraction
+
+from PIL import Image
+
+from ops.core.settings import Settings
+from ops.core.time import timecode_of
+from ops.core.types import parse_shot_id
+from ops.notebooks.page import put_html
+from ops.notebooks.pictures import image, short
+from ops.shots.segment import poster_key
+from ops.videos import catalogue
+
+WIDE_PX = 320
+
+_CELL = "margin:0;font:11px/1.35 sans-serif;color:#333;overflow-wrap:anywhere"
+_MISSING = "aspect-ratio:16/9;display:grid;place-items:center;background:#eee;color:#666"
+_FRAME = "outline:3px solid #009E73;outline-offset:-3px"
+_GRID = "display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:12px;margin:8px 0 16px"
+
+
+class Posters:
+    """Sheets of posters; counts what was shown and what the store does not have."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._videos = {row["video_id"]: row for row in catalogue.videos_of(settings.lake)}
+        self._ends: dict[str, dict[int, int]] = {}
+        self.shown = 0
+        self.missing = 0
+
+    def sheet(self, shots: Iterable[tuple[str, str]], framed: Collection[str] = ()) -> None:
+        """Posters in rows; each is a shot id and further words below it, under show and timecode.
+
+        Those whose ids are ``framed`` stand in a green frame.
+        """
+        cells = "".join(self._cell(shot_id, words, _FRAME if shot_id in framed else "") for shot_id, words in shots)
+        put_html(f'<div style="{_GRID}">{cells}</div>')
+
+    def picture(self, shot_id: str) -> Image.Image | None:
+        """The poster, RGB, at most 320 pixels wide and high; nothing where the store has none."""
+        video_id, start = parse_shot_id(shot_id) or ("", 0)
+        end = self._ends_of(video_id).get(start)
+        try:
+            data = self._settings.store.read_bytes(poster_key(video_id, start, end)) if end else b""
+        except FileNotFoundError:
+            data = b""
+        if not data:
+            return None
+        with Image.open(io.BytesIO(data)) as found:
+            found.thumbnail((WIDE_PX, WIDE_PX))
+            return found.convert("RGB")
+
+    def name(self, shot_id: str) -> str:
+        """Show and timecode of a shot; the id itself where its video is gone."""
+        video_id, start = parse_shot_id(shot_id) or ("", 0)
+        video = self._videos.get(video_id)
+        if video is None:
+            return shot_id
+        rate = Fraction(video["fps_num"], video["fps_den"])
+        return f"{short(video['show'])} · {timecode_of(start, rate, video['start_timecode'] or '00:00:00:00')}"
+
+    def _ends_of(self, video_id: str) -> dict[int, int]:
+        if video_id not in self._ends and video_id:
+            partition = self._settings.partition_of(video_id)
+            rows = self._settings.lake.read("shots", [partition], ["video_id", "start_frame", "end_frame"]).to_pylist()
+            mine = (row for row in rows if row["video_id"] == video_id)
+            self._ends[video_id] = {row["start_frame"]: row["end_frame"] for row in mine}
+        return self._ends.get(video_id, {})
+
+    def _cell(self, shot_id: str, words: str, frame: str) -> str:
+        picture = self.picture(shot_id)
+        told = f"{self.name(shot_id)} · {words}" if words else self.name(shot_id)
+        caption = html.escape(told)
+        if picture is None:
+            self.missing += 1
+            return f'<figure style="{_CELL}"><div style="{_MISSING};{frame}">no poster</div>{caption}</figure>'
+        self.shown += 1
+        small = io.BytesIO()
+        picture.save(small, "JPEG", quality=82)
+        seen = image("jpeg", small.getvalue(), told, f"width:100%;display:block;{frame}")
+        return f'<figure style="{_CELL}">{seen}{caption}</figure>'
