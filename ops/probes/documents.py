@@ -18,7 +18,7 @@ from ops.probes.notes import Usable
 from ops.probes.state import promoted_version, read_state
 from ops.probes.store import versions_of
 from ops.probes.vectors import embedded_among
-from ops.probes.versions import ProbeVersion
+from ops.probes.versions import ProbeVersion, read_version
 
 
 def probe_document(
@@ -36,6 +36,7 @@ def probe_document(
     """
     definition = (definitions_of(settings) if definitions is None else definitions).get(label)
     state, version = read_state(settings, label), promoted_version(settings, label)
+    latest = version if state.latest in ("", state.promoted) else read_version(settings, label, state.latest)
     if standing is None:
         standing = standing_of(settings, [label]) if label in labels_known(settings) else []
     queries = list(definition.queries) if definition else []
@@ -48,7 +49,7 @@ def probe_document(
         "latest": state.latest,
         "versions": versions_of(settings, label),
         **_figures(version),
-        **_of_labels(settings, label, queries, version, standing, embedded),
+        **_of_labels(settings, label, queries, version, latest, standing, embedded),
         "verdicts": [asdict(verdict) for verdict in state.verdicts],
     }
 
@@ -69,6 +70,7 @@ def _of_labels(
     label: str,
     queries: Sequence[str],
     version: ProbeVersion | None,
+    latest: ProbeVersion | None,
     standing: Sequence[Standing],
     embedded: Container[str] | None,
 ) -> dict[str, Any]:
@@ -77,14 +79,18 @@ def _of_labels(
         embedded = embedded_among(settings, encoder_id, (each.latest.shot_id for each in standing))
     usable = Usable.of(standing, embedded if version else None)
     return {
-        "labels": {**asdict(Tally.of(standing)), "since": labels_since(version, standing)},
+        "labels": {
+            **asdict(Tally.of(standing)),
+            "since": _labels_since(version, standing),
+            "since_fit": _labels_since(latest, standing),
+        },
         "conflicts": usable.conflicts,
         "left_out": usable.left_out,
         "notes": usable.notes(label, queries, encoder_id),
     }
 
 
-def labels_since(version: ProbeVersion | None, standing: Iterable[Standing]) -> int:
+def _labels_since(version: ProbeVersion | None, standing: Iterable[Standing]) -> int:
     """Shots whose label the version has not learnt as it is now: labelled, changed, taken back or gone since."""
     truths = version.truths if version else {}
     now = {each.latest.shot_id: each.value for each in standing if not each.gone}

@@ -288,6 +288,7 @@ class Person(_Answer):
 
 class Labelled(LabelCounts):
     since: int = Field(description="shots whose label the version that scores has not learnt as it is now")
+    since_fit: int = Field(description="the same for the last fit, whether its version scores or was refused")
     people: list[Person]
 
 

@@ -154,11 +154,12 @@ def test_figures_come_with_their_intervals_and_a_refusal_with_its_reason(tmp_pat
             figure = probe["metrics"][name]
             assert 0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1
         judge(settings, [(each, not truth) for each, truth in shot_ids()[:40]], label="red", later_s=1)
-        assert read(client, "/api/probes/red")["labels"]["since"] == 40
+        since = read(client, "/api/probes/red")["labels"]
+        assert (since["since"], since["since_fit"]) == (40, 40)
         fit()
         worse = read(client, "/api/probes/red")
         assert worse["promoted"] == probe["promoted"] != worse["latest"] and "ROC area" in worse["refused"]
-        assert worse["labels"]["since"] == 40
+        assert (worse["labels"]["since"], worse["labels"]["since_fit"]) == (40, 0)
 
 
 def test_the_counts_are_those_of_the_filter(client: TestClient) -> None:

@@ -102,7 +102,7 @@ export class Facets {
   }
 
   newLabel() {
-    const field = el("input", { type: "text", id: "new-label", maxlength: 80, placeholder: "a new label, such as close-up", "aria-label": "New label",
+    const field = el("input", { type: "text", id: "new-label", maxlength: 80, placeholder: "a label, such as close-up", "aria-label": "New label",
       autocomplete: "off", autocapitalize: "off", spellcheck: "false", "aria-describedby": "new-label-told" });
     const told = el("p", { id: "new-label-told", class: "muted" });
     field.addEventListener("input", () => {

@@ -64,6 +64,10 @@ export class LabelView {
     this.review.hidden = !probe || !(probe.labels.yes + probe.labels.no);
     if (isLoaded && probe && this.version === null) this.load();
     if (probe && this.conflictCount !== probe.labels.conflicts) this.showConflicts(probe.labels.conflicts);
+    const tally = probe && `${probe.labels.yes} ${probe.labels.no}`;
+    if (this.reviewedTally === tally || this.review.contains(document.activeElement)) return; // nothing moves under a hand
+    this.reviewedTally = tally;
+    this.showReview();
   }
 
   /** Another version scores now: its feeds come by themselves where nobody is in the middle of these. */

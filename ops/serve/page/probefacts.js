@@ -81,14 +81,15 @@ export class ProbeFacts {
     const missing = Math.max(LEAST - yes, 0) + Math.max(LEAST - no, 0);
     const isNew = !probe?.policy;
     const bound = probe?.scored ? usualBound(probe) : null;
-    const isFitted = !missing && probe.kind === "logistic" && !probe.labels.since;
+    const chosen = bound === null ? 0 : probe.at_least[Math.round(bound * 100)];
+    const isFitted = !missing && !probe.labels.since_fit;
     const words = isFitted ? `All ${counted(yes + no, "label")} are fitted` : missing ? "Begin with the words" : `Fit on ${counted(yes + no, "label")}`;
     const fit = el("button", { class: isFitted ? "quiet" : "primary", disabled: isFitted || state === "running" }, state === "running" ? "Fitting…" : words);
     const form = el("form", { class: "fit", onsubmit: (event) => { event.preventDefault(); this.fit(isNew); } },
       isNew && el("label", { class: "narrow", for: "probe-words" }, "Words", this.words),
       (isNew || !missing || !probe.promoted) && fit,
-      bound !== null && el("button", { type: "button", title: `Shots that score at least ${bound}`,
-        onclick: () => this.page.change({ where: bounded([], probe.label, bound) }) }, `Filter by it: ${probe.at_least[Math.round(bound * 100)]} shots`));
+      chosen > 0 && el("button", { type: "button", title: `Shots that score at least ${bound}`,
+        onclick: () => this.page.change({ where: bounded([], probe.label, bound) }) }, `Filter by it: ${counted(chosen, "shot")}`));
     const command = el("code", {}, `needle probe fit ${this.judging.label}`);
     const toGo = missing && probe ? el("p", { class: "muted" }, `A fit needs ${LEAST} of each: ${[yes < LEAST && `${LEAST - yes} more yes`, no < LEAST && `${LEAST - no} more no`].filter(Boolean).join(", ")}.`) : null;
     return [
