@@ -13,8 +13,9 @@ from ops.probes.judgements import Judgement, Standing, Tally
 from ops.probes.labels import append_judgements, labels_known
 from ops.serve.answers import JudgedAnswer, LabelAnswer, LabelsAnswer
 from ops.serve.documents import json_answer, with_addresses
+from ops.serve.fields import LABEL, MAX_PAGE, Label, ShotId
 from ops.serve.problems import problems
-from ops.serve.schemas import LABEL, MAX_PAGE, Label, LabelBody, ShotId
+from ops.serve.schemas import LabelBody
 from ops.serve.service import Service
 from ops.serve.standing import by_label, standing_now
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from ops.core.storage import ObjectStore
+from ops.serve.fields import SHOT_ID
 from ops.serve.media import media_answer
 from ops.serve.problems import ProblemError, problems
-from ops.serve.schemas import SHOT_ID
 from ops.serve.service import Service
 from ops.shots.segment import poster_key, proxy_key
 

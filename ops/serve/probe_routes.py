@@ -17,8 +17,9 @@ from ops.probes.store import fitted_probes
 from ops.probes.suggestions import suggest
 from ops.serve.answers import FeedsAnswer, ProbeAnswer, ProbesAnswer
 from ops.serve.documents import json_answer, with_addresses
+from ops.serve.fields import LABEL, Label, ShotId
 from ops.serve.problems import problems
-from ops.serve.schemas import LABEL, FitBody, Label, ShotId
+from ops.serve.schemas import FitBody
 from ops.serve.service import Service
 from ops.serve.standing import by_label, standing_now
 

@@ -28,7 +28,7 @@ from ops.core.errors import (
     UsageError,
     VectorIndexError,
 )
-from ops.serve.schemas import EXAMPLE, LABEL, ONE_LINE, SHOT_ID
+from ops.serve.fields import EXAMPLE, LABEL, ONE_LINE, SHOT_ID
 
 log = logging.getLogger(__name__)
 

@@ -1,115 +1,29 @@
-"""What clients may send: every field with its limits, unknown ones refused, nothing converted in silence."""
+"""What clients may send beside a search: every field with its limits, unknown ones refused."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from ops.exports.picks import MAX_TOLD
-from ops.search.query import MAX_TEXT
-
-SHOT_ID = r"^[0-9a-f]{16}:[0-9]{1,15}$"
-EXAMPLE = (
-    r"^(?:[0-9a-f]{16}:[0-9]{1,15}|image:[0-9a-f]{32}"
-    r"|data:image/(?:jpeg|png|webp|gif|bmp|tiff);base64,[A-Za-z0-9+/]+={0,2})$"
+from ops.serve.fields import (
+    MAX_LABELLED,
+    MAX_PICKS,
+    ONE_LINE,
+    Body,
+    Frame,
+    Label,
+    ProbeText,
+    Score,
+    Share,
+    ShotId,
+    VersionName,
 )
-LABEL = r"^[a-z][a-z0-9_]{0,62}$"
-MAX_PAGE = 500
-MAX_PICKS = 5_000
-MAX_LABELLED = 1_000
-LAST_FRAME = 10**12
-# A definition is a line of a YAML file that people read.
-ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
-
-Text = Annotated[str, Field(max_length=MAX_TEXT)]
-ShotId = Annotated[str, Field(pattern=SHOT_ID)]
-Label = Annotated[str, Field(pattern=LABEL, description="small letters, digits and _", examples=["closeup"])]
-Example = Annotated[
-    str,
-    Field(
-        pattern=EXAMPLE,
-        max_length=12_000_000,
-        description="a shot id, `image:<hash>` of `POST /api/images`, or a `data:image/...;base64,` URI",
-    ),
-]
-ShowName = Annotated[str, Field(min_length=1, max_length=500)]
-ProbeFilter = Annotated[str, Field(min_length=3, max_length=200, description="such as `closeup>=0.5`")]
-ProbeText = Annotated[str, Field(min_length=1, max_length=500, pattern=ONE_LINE)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Frame = Annotated[int, Field(ge=-LAST_FRAME, le=LAST_FRAME)]
-Score = Annotated[float, Field(ge=-1_000_000, le=1_000_000)]
-VersionName = Annotated[str, Field(max_length=200)]
-Limit = Annotated[int, Field(ge=1, le=MAX_PAGE)]
-CursorText = Annotated[str, Field(max_length=400, description="`next_cursor` of the page before")]
+from ops.serve.search_body import SearchBody
 
 
-class _Body(BaseModel):
-    # strict: "50" is no number and 1 is no truth, as the OpenAPI document says
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class TextCondition(_Body):
-    """Shots that look like this."""
-
-    text: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
-    relevance: Share = 0.5
-
-
-class DialogueCondition(_Body):
-    """Frames in which this is said; quotes mean exact words."""
-
-    dialogue: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
-
-
-class ProbeCondition(_Body):
-    """Shots that a probe scores so."""
-
-    probe: ProbeFilter
-
-
-Condition = TextCondition | DialogueCondition | ProbeCondition
-
-
-class ThenBody(_Body):
-    """What must follow within a few shots of the same video."""
-
-    text: Text = ""
-    like: list[Example] = Field(default=[], max_length=20)
-    unlike: list[Example] = Field(default=[], max_length=20)
-    within: int = Field(default=3, ge=1, le=100, description="shots")
-
-
-class SearchBody(_Body):
-    """A search; one of `text`, `like`, `all` and `any` is needed."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"text": "a rabbit in a meadow", "limit": 20, "shows": []}]}
-    )
-
-    text: Text = Field(default="", description="what to look for; quotes mean words that are said")
-    like: list[Example] = Field(default=[], max_length=50)
-    unlike: list[Example] = Field(default=[], max_length=50)
-    shows: list[ShowName] = Field(default=[], max_length=1_000, description="only in these shows")
-    where: list[ProbeFilter] = Field(default=[], max_length=20)
-    limit: Limit = 50
-    cursor: CursorText | None = None
-    exact: bool = Field(default=False, description="compare with every shot instead of walking the index's graph")
-    dialogue: Literal["auto", "off", "only"] = "auto"
-    fold: bool = Field(default=False, description="near-duplicates under the best of them")
-    include_blank: bool = False
-    include_titles: bool = False
-    min_relevance: Share | None = None
-    then: ThenBody | None = None
-    all: list[Condition] = Field(default=[], max_length=20)
-    any: list[Condition] = Field(default=[], max_length=20)
-
-    def document(self) -> dict[str, Any]:
-        """What ``Query.from_document`` takes."""
-        return self.model_dump(exclude={"cursor"})
-
-
-class PickBody(_Body):
+class PickBody(Body):
     """A shot, or a run of source frames ``[in_frame, out_frame)`` that may reach beyond it, and what found it."""
 
     shot_id: ShotId
@@ -131,7 +45,7 @@ class PickBody(_Body):
     )
 
 
-class ExportBody(_Body):
+class ExportBody(Body):
     """What to export: `picks`, each with where it came from; or, without picks, the hits of `search`.
 
     Of a search, hits under the answer's `cutoff` are left out unless `min_relevance` is given or they are said.
@@ -160,7 +74,7 @@ class ExportBody(_Body):
     search: SearchBody | None = Field(default=None, description="not run where there are picks")
 
 
-class LabelBody(_Body):
+class LabelBody(Body):
     """One person's yes (true) or no of some shots; null takes back what they said."""
 
     model_config = ConfigDict(
@@ -181,7 +95,7 @@ class LabelBody(_Body):
     ] = "page"
 
 
-class FitBody(_Body):
+class FitBody(Body):
     """For a label that has no probe yet: what it means, and the words to start from."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"queries": ["a close-up of a face"]}})
@@ -190,7 +104,7 @@ class FitBody(_Body):
     description: Annotated[str, Field(max_length=500, pattern=ONE_LINE)] = ""
 
 
-class SessionBody(_Body):
+class SessionBody(Body):
     """A token, in exchange for a session cookie."""
 
     token: str = Field(min_length=1, max_length=1_000)

@@ -12,8 +12,9 @@ from ops.search.search import Query as SearchQuery
 from ops.serve.answers import SearchAnswer
 from ops.serve.cursors import MAX_OFFSET, Cursor, hash_of_query, read_cursor
 from ops.serve.documents import json_answer, with_addresses
+from ops.serve.fields import MAX_PAGE, SHOT_ID
 from ops.serve.problems import ProblemError, problems
-from ops.serve.schemas import MAX_PAGE, SHOT_ID, SearchBody
+from ops.serve.search_body import SearchBody
 from ops.serve.service import Service
 
 EMPTY_PAGES = 20

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Path, Request, Response
 from ops.serve.answers import ShotAnswer, ShowsAnswer
 from ops.serve.coverage import Coverage
 from ops.serve.documents import json_answer
+from ops.serve.fields import SHOT_ID
 from ops.serve.problems import problems
 from ops.serve.provenance import shot_document
-from ops.serve.schemas import SHOT_ID
 from ops.serve.service import Service
 
 

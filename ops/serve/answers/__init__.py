@@ -1,0 +1,24 @@
+"""What clients get, as OpenAPI says it. Answers are built as plain documents; these describe them."""
+
+from ops.serve.answers.access import Health, SessionAnswer
+from ops.serve.answers.details import ShotAnswer
+from ops.serve.answers.feeds import FeedsAnswer
+from ops.serve.answers.labels import JudgedAnswer, LabelAnswer, LabelsAnswer
+from ops.serve.answers.probes import ProbeAnswer, ProbesAnswer
+from ops.serve.answers.search import ImageAnswer, SearchAnswer
+from ops.serve.answers.shows import ShowsAnswer
+
+__all__ = [
+    "FeedsAnswer",
+    "Health",
+    "ImageAnswer",
+    "JudgedAnswer",
+    "LabelAnswer",
+    "LabelsAnswer",
+    "ProbeAnswer",
+    "ProbesAnswer",
+    "SearchAnswer",
+    "SessionAnswer",
+    "ShotAnswer",
+    "ShowsAnswer",
+]

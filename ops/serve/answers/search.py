@@ -1,0 +1,51 @@
+"""Answers of a search, and of a picture to search by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from ops.serve.answers.shots import Answer, Line, ProbeScore, Shot, Span
+
+
+class Hit(Shot):
+    rank: int
+    score: float = Field(description="cosine of query and pictures, also where only dialogue found the shot")
+    relevance: float = Field(ge=0, le=1, description="calibrated per query; comparable between queries")
+    matched: list[str]
+    lines: list[Line]
+    probes: list[ProbeScore]
+    folded: list[str] = Field(description="near-duplicates of this shot that were found, too")
+    is_blank: bool
+    is_title: bool
+    match: Span
+    then: dict[str, Any] | None
+
+
+class Reading(Answer):
+    """How the query was understood."""
+
+    visual: bool
+    dialogue: bool
+    why: str
+    said_in: int = Field(
+        description="lines, up to 20, that have the words although only pictures were searched: quotes find them"
+    )
+    notes: list[str] = Field(description="what the search could not do, in sentences")
+
+
+class SearchAnswer(Answer):
+    query: dict[str, Any]
+    encoder_id: str
+    index_version: str
+    dialogue_version: str | None
+    took_ms: float
+    cutoff: float = Field(description="relevance under which, for this query, hits are most likely not meant")
+    reading: Reading
+    hits: list[Hit]
+    next_cursor: str | None
+
+
+class ImageAnswer(Answer):
+    image: str = Field(pattern=r"^image:[0-9a-f]{32}$")

@@ -1,0 +1,50 @@
+"""The fields that clients send: what each may be, with its limits."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ops.search.query import MAX_TEXT
+
+SHOT_ID = r"^[0-9a-f]{16}:[0-9]{1,15}$"
+EXAMPLE = (
+    r"^(?:[0-9a-f]{16}:[0-9]{1,15}|image:[0-9a-f]{32}"
+    r"|data:image/(?:jpeg|png|webp|gif|bmp|tiff);base64,[A-Za-z0-9+/]+={0,2})$"
+)
+LABEL = r"^[a-z][a-z0-9_]{0,62}$"
+MAX_PAGE = 500
+MAX_PICKS = 5_000
+MAX_LABELLED = 1_000
+LAST_FRAME = 10**12
+# A definition is a line of a YAML file that people read.
+ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+ShotId = Annotated[str, Field(pattern=SHOT_ID)]
+Label = Annotated[str, Field(pattern=LABEL, description="small letters, digits and _", examples=["closeup"])]
+Example = Annotated[
+    str,
+    Field(
+        pattern=EXAMPLE,
+        max_length=12_000_000,
+        description="a shot id, `image:<hash>` of `POST /api/images`, or a `data:image/...;base64,` URI",
+    ),
+]
+ShowName = Annotated[str, Field(min_length=1, max_length=500)]
+ProbeFilter = Annotated[str, Field(min_length=3, max_length=200, description="such as `closeup>=0.5`")]
+ProbeText = Annotated[str, Field(min_length=1, max_length=500, pattern=ONE_LINE)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Frame = Annotated[int, Field(ge=-LAST_FRAME, le=LAST_FRAME)]
+Score = Annotated[float, Field(ge=-1_000_000, le=1_000_000)]
+VersionName = Annotated[str, Field(max_length=200)]
+Limit = Annotated[int, Field(ge=1, le=MAX_PAGE)]
+CursorText = Annotated[str, Field(max_length=400, description="`next_cursor` of the page before")]
+
+
+class Body(BaseModel):
+    """What is sent as JSON: unknown fields are refused, nothing is converted in silence."""
+
+    # strict: "50" is no number and 1 is no truth, as the OpenAPI document says
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
