@@ -179,6 +179,8 @@ def test_answers_that_did_not_arrive_are_told_and_sent_again_after_stop(open_des
     page.wait_for_selector("#notice >> text=Not kept: 3 answers for “lost”. Is Needle still running?")
     page.get_by_role("button", name="By show").click()
     page.wait_for_selector("#notice >> text=Not kept: 3 answers for “lost”")  # whatever else is done
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    desk.until("scrollY > 200 && document.getElementById('notice').getBoundingClientRect().top > 0")
     page.unroute("**/api/labels")
     page.get_by_role("button", name="Try again").click()
     desk.until("document.getElementById('notice').hidden")
