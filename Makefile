@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 NEEDLE := $(BIN)/needle
 DEMO   := .demo
-# xdist: two workers by default; the heavy tests start processes of their own.
+# xdist: two workers by default; the heavy tests start processes of their own. Who gets what: tests/workers.py.
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
@@ -25,7 +25,7 @@ demo: setup ## ingest footage (FOOTAGE=dir, or clips from a pip package), search
 	$(BIN)/python -m ops.cli.demo $(if $(FOOTAGE),"$(FOOTAGE)")
 
 test: setup check ## every check and every test
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(JOBS)
 
 unit: setup ## the quick tests only
 	$(BIN)/python -m pytest -n $(JOBS) tests/unit

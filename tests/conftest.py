@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -17,7 +18,18 @@ settings.register_profile("needle", deadline=None)
 settings.load_profile("needle")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from tests.workers import WholeFiles
+
+    config.option.loadscopereorder = False  # the order is that of the collection below
+    return WholeFiles(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        from tests.workers import longest_first
+
+        longest_first(items)
     if SHARED.is_dir():
         return
     skip = pytest.mark.skip(reason=f"needs the real data in {SHARED}")

@@ -29,8 +29,6 @@ from tests.annotator_data import write_annotator_data
 from tests.labelled import fill_told_apart, fit_and_score, judge, shot_ids, usable_labels
 from tests.lakes import picture_of, shot_rows
 
-pytestmark = pytest.mark.xdist_group("reports")
-
 QUERY = "closeup"
 
 

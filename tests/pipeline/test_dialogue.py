@@ -16,8 +16,6 @@ from tests.films import make_film, run_ffmpeg
 from tests.pipeline.conftest import Home
 from tests.subtitles import srt
 
-pytestmark = pytest.mark.xdist_group("dialogue")
-
 
 @pytest.fixture(scope="module")
 def talking(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Path, Any]:

@@ -16,8 +16,6 @@ from ops.core.settings import load_settings
 from tests.films import Film
 from tests.pipeline.conftest import Home
 
-pytestmark = pytest.mark.xdist_group("ingest")
-
 
 @pytest.fixture(scope="module")
 def ingested(library: tuple[Path, dict[str, Film]], tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Any]:

@@ -21,7 +21,6 @@ def vectors(home: Home) -> list[dict[str, object]]:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_ray_embeds_the_same_vectors_and_a_second_run_writes_nothing(tmp_path: Path) -> None:
     library = tmp_path / "films"
     library.mkdir()

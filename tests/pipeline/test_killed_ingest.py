@@ -17,7 +17,6 @@ LATEST_S = 20
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("killed")
 def test_ten_kills_lose_and_double_nothing(
     library: tuple[Path, dict[str, Film]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -12,8 +12,6 @@ import pytest
 from tests.films import Film, make_film
 from tests.pipeline.conftest import Home
 
-pytestmark = pytest.mark.xdist_group("odd")
-
 GOOD: dict[str, dict[str, Any]] = {
     "open gop.mp4": {"open_gop": True},
     "hevc 10 bit.mp4": {"codec": "libx265", "pix_fmt": "yuv420p10le"},

@@ -15,8 +15,6 @@ from ops.features import online_features
 from tests.films import Picture, run_ffmpeg
 from tests.pipeline.conftest import Home
 
-pytestmark = pytest.mark.xdist_group("probes")
-
 FRAMES, SHOTS = 24, 16
 
 

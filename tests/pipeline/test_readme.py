@@ -11,8 +11,6 @@ from ops.cli.demo import QUERIES, fetch_clips
 from ops.core.errors import NeedleError
 from tests.pipeline.conftest import CHECKOUT, Home
 
-pytestmark = pytest.mark.xdist_group("readme")
-
 README = (CHECKOUT / "README.md").read_text()
 HIT = re.compile(r"^ +\d+  [01]\.\d\d +-?\d\.\d{3}  (\S+) .*?(\d+) - (\d+) +([0-9a-f]{16}:\d+)$", re.MULTILINE)
 

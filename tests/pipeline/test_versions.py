@@ -13,8 +13,6 @@ from ops.index.index import current_version
 from tests.films import make_film
 from tests.pipeline.conftest import Home
 
-pytestmark = pytest.mark.xdist_group("versions")
-
 
 def test_a_new_encoder_recomputes_vectors_and_index_but_no_shot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_open_clip: str

@@ -13,8 +13,6 @@ from moto.server import ThreadedMotoServer
 from tests.films import make_film
 from tests.pipeline.conftest import Home
 
-pytestmark = pytest.mark.xdist_group("s3")
-
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[tuple[Any, dict[str, str]]]:

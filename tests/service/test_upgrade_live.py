@@ -17,14 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder, resolve_spec
 from ops.embeddings.pins import EncoderPins
 from tests.upgrades import SHOTS, add_film, captioned_home, make_head, place
 
-pytestmark = pytest.mark.xdist_group("upgrade")
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAUSE_S = 0.1
 

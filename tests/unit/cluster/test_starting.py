@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'needle[ray]'")
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.slow
 
 PROGRAM = '''
 import json, os, sys

@@ -17,8 +17,6 @@ from ops.core.settings import Settings
 from ops.training.definitions import EncoderDefinition, define, definition_of, definitions_of, undefine
 from tests.unit.training.conftest import write_captions
 
-pytestmark = pytest.mark.xdist_group("training_assets")
-
 
 def train(settings: Settings, *arguments: str) -> Any:
     given = ["train", "--recipe", "debug", "--threads", "1", "--home", str(settings.home), *arguments]

@@ -80,7 +80,6 @@ def head_of(settings: Settings, name: str) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes under /proc")
 def test_two_workers_train_and_a_killed_one_is_replaced(settings: Settings, scratch: Path) -> None:
     here = ended(command(settings, scratch, "here", "--json"))[0]

@@ -30,7 +30,6 @@ from ops.upgrade.switch import switch
 from tests.lakes import shot_rows, video_id
 from tests.upgrades import SHOTS, add_film, caption, captioned_home, make_head, place
 
-pytestmark = pytest.mark.xdist_group("upgrade")
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
