@@ -8,6 +8,7 @@ neither film is a clean hold-out: these tests guard the figures, they do not pro
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,20 +18,12 @@ import pytest
 from numpy.typing import NDArray
 
 from ops.embeddings.encoders.starter import StarterEncoder
-from ops.embeddings.frames import sample_positions
-from ops.embeddings.pooling import pooled_vector
 from ops.search.generic_texts import GENERIC_TEXTS
 from ops.search.relevance import Calibration, background
 from ops.search.titles import TitleDirection, draw_cards
-from ops.shots.cutting import TimedFrame
-from ops.shots.reading import proxy_frames
-from ops.videos.probe import probe
+from tests.quality.conftest import Watched
 
-pytestmark = [
-    pytest.mark.shared,
-    pytest.mark.slow,
-    pytest.mark.xdist_group("relevance"),
-]  # one worker watches the films
+pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 BUNNY, SINTEL = "bbb_full_360p.mp4", "sintel_trailer_204p.mp4"
 ABSENT = (
@@ -63,22 +56,16 @@ def annotation(path: Path, ending: str) -> list[dict[str, Any]]:
     return [json.loads(row) for row in path.with_name(path.name + ending).read_text().splitlines()]
 
 
-def watch(path: Path, encoder: StarterEncoder) -> Film:
-    """The annotated shots, eight frames each, as they are embedded."""
-    rows = annotation(path, ".captions.jsonl")
-    owner = {
-        row["start_frame"] + position: at
-        for at, row in enumerate(rows)
-        for position in sample_positions(row["end_frame"] - row["start_frame"], 8)
-    }
-    frames: list[list[NDArray[np.float32]]] = [[] for _ in rows]
-    for item in proxy_frames(path, probe(path), threads=1):
-        if isinstance(item, TimedFrame) and item.index in owner:
-            pixels = np.asarray(item.frame.to_ndarray(format="rgb24"), np.uint8)
-            frames[owner[item.index]].append(encoder.encode_frames(pixels[None])[0])
-    queries = annotation(path, ".queries.jsonl")
+@pytest.fixture(scope="module")
+def films(footage: Path, watched: Callable[[str], Watched]) -> dict[str, Film]:
+    return {name: annotated(footage / name, watched(name)) for name in (BUNNY, SINTEL)}
+
+
+def annotated(path: Path, watched: Watched) -> Film:
+    rows, queries = annotation(path, ".captions.jsonl"), annotation(path, ".queries.jsonl")
+    assert len(watched.shots) == len(rows)
     return Film(
-        shots=np.stack([pooled_vector(np.stack(own)) for own in frames]),
+        shots=watched.shots,
         titles=np.array([row["labels"]["title_or_credits"] for row in rows]),
         empty=np.array(
             [row["labels"]["shot_size"] == "none" and not row["labels"]["title_or_credits"] for row in rows]
@@ -86,16 +73,6 @@ def watch(path: Path, encoder: StarterEncoder) -> Film:
         queries=[row["query"] for row in queries],
         grades=np.array([[row["relevant"].get(str(shot["shot"]), 0) for shot in rows] for row in queries]),
     )
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> StarterEncoder:
-    return StarterEncoder(tmp_path_factory.mktemp("home"), threads=2)
-
-
-@pytest.fixture(scope="module")
-def films(footage: Path, encoder: StarterEncoder) -> dict[str, Film]:
-    return {name: watch(footage / name, encoder) for name in (BUNNY, SINTEL)}
 
 
 def shown(film: Film, encoder: StarterEncoder, queries: list[str]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:

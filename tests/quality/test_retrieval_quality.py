@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ops.embeddings.encoders.starter import StarterEncoder
-from ops.training.evaluate import evaluate_captions, evaluate_footage
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> StarterEncoder:
-    return StarterEncoder(tmp_path_factory.mktemp("home"), threads=2)
+from ops.training.evaluate import evaluate_captions
+from tests.quality.conftest import Watched
 
 
 @pytest.mark.shared
@@ -31,13 +28,8 @@ def test_photographs_are_found_by_caption(captions: Path, encoder: StarterEncode
 @pytest.mark.shared
 @pytest.mark.slow
 @pytest.mark.parametrize(("film", "least"), [("sintel_trailer_204p.mp4", 0.60), ("bbb_full_360p.mp4", 0.23)])
-def test_shots_are_found_by_query(
-    footage: Path, encoder: StarterEncoder, tmp_path: Path, film: str, least: float
-) -> None:
-    for file in footage.glob(f"{film}*"):
-        if not file.name.endswith(".shots.json"):  # detection has its own quality test
-            (tmp_path / file.name).symlink_to(file)
-    found = evaluate_footage(tmp_path, encoder)
+def test_shots_are_found_by_query(watched: Callable[[str], Watched], film: str, least: float) -> None:
+    found = watched(film).figures
     assert found["ndcg@10"] >= least
     low, high = found["ndcg@10_interval"]
     assert low < found["ndcg@10"] < high

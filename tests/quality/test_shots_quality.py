@@ -23,7 +23,7 @@ from ops.shots.thresholds import AUTO, AutoThresholds
 from ops.videos.probe import probe
 from ops.videos.reader import Picture, read_media
 
-pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.xdist_group("cuts")]  # one worker watches the films
+pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 FILMS = ("bbb_full_360p.mp4", "sintel_trailer_204p.mp4", "bikes_272p.mp4", "nasa_13013.mp4")
 DETECTORS = ("auto", "adaptive", "content")
