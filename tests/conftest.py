@@ -18,6 +18,11 @@ settings.register_profile("needle", deadline=None)
 settings.load_profile("needle")
 
 
+# Read when torch is loaded, which conftests of rooms do. Where several processes want the cores, threads of OpenMP
+# wait for each other busily: a fit of the tests' small models takes 30 times its CPU with two of them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from tests.workers import WholeFiles
 
