@@ -46,7 +46,11 @@ def command(settings: Settings, scratch: Path, name: str, *more: str) -> subproc
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
-    out, err = process.communicate(timeout=400)
+    try:
+        out, err = process.communicate(timeout=400)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        raise
     assert process.returncode == 0, err
     assert "Traceback" not in err
     return out, err
