@@ -25,10 +25,10 @@ demo: setup ## ingest footage (FOOTAGE=dir, or clips from a pip package), search
 	$(BIN)/python -m ops.cli.demo $(if $(FOOTAGE),"$(FOOTAGE)")
 
 test: setup check ## every check and every test
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --max-worker-restart 0
 
 unit: setup ## the quick tests only
-	$(BIN)/python -m pytest -n $(JOBS) tests/unit
+	$(BIN)/python -m pytest -n $(JOBS) --max-worker-restart 0 tests/unit
 
 check: lint types arch ## lint, types and architecture
 

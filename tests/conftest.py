@@ -23,7 +23,10 @@ settings.load_profile("needle")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    if config.getvalue("dist") != "load":
+        return None  # somebody asked for another way
     from tests.workers import WholeFiles
 
     config.option.loadscopereorder = False  # the order is that of the collection below

@@ -1,7 +1,9 @@
 """How several workers share the tests: a file stays on one of them, and the longest files go first.
 
 Not by the mark ``xdist_group``: pytest 9.2 and xdist 3.8 together ignore it without a word
-(pytest-dev/pytest-xdist#1386), and both workers paid for the films of every module.
+(pytest-dev/pytest-xdist#1386), and both workers paid for the films of every module. Once that is mended, marks and
+``--dist loadgroup`` may take the place of :class:`WholeFiles`. A worker that dies ends the run (the Makefile's
+``--max-worker-restart 0``): xdist would hand out what it had finished once more, and wait for ever.
 """
 
 from __future__ import annotations

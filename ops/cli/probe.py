@@ -211,7 +211,7 @@ def _tell(settings: Settings, label: str) -> None:
     each = _document(settings, label)
     click.echo(f"{label}: {printable(', '.join(each['queries']))}")
     labels = dict(each["labels"])
-    since = labels.pop("since")
+    since, _ = labels.pop("since"), labels.pop("since_fit")
     click.echo(f"  labels: {Tally(**labels).in_words}")
     for note in each["notes"]:
         click.echo(f"  note: {printable(note)}")

@@ -301,7 +301,7 @@ def test_what_is_told_of_labels_is_of_today(settings: Settings) -> None:
     judge(settings, [(every[0][0], every[0][1])], later_s=2)  # what counts is what the version learnt
     document = probe_document(settings, LABEL)
     assert ["labelled both ways" in note for note in document["notes"]] == [True] and document["conflicts"] == 1
-    assert document["labels"] == {"yes": yes, "no": 40 - yes, "conflicts": 1, "gone": 0, "since": 0}
+    assert document["labels"] == {"yes": yes, "no": 40 - yes, "conflicts": 1, "gone": 0, "since": 0, "since_fit": 0}
     judge(settings, [(every[0][0], None)], annotator="bob", later_s=3)
     report = fit(settings, later_s=4)
     assert (report.details["version"], report.details["notes"], report.changed) == (version, [], 0)

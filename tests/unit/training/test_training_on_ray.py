@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +33,12 @@ def scratch() -> Iterator[Path]:
         yield Path(name)
 
 
-def command(settings: Settings, scratch: Path, name: str, *more: str) -> subprocess.Popen[str]:
+@contextmanager
+def command(settings: Settings, scratch: Path, name: str, *more: str) -> Iterator[subprocess.Popen[str]]:
+    """A fit of its own process, which ends with the block, whatever happens in it."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("NEEDLE_", "RAY_"))}
     recipe = ["--recipe", "debug", "--pooling", "mean", "--epochs", str(STEPS // 2), "--learning-rate", "0.003"]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "ops.cli", "train", *recipe, "--threads", "1", "--name", name, *more],
         cwd=CHECKOUT,
         env={**clean, "NEEDLE_HOME": str(settings.home), "NEEDLE_ENCODER": "starter", "TMPDIR": str(scratch)},
@@ -43,14 +46,19 @@ def command(settings: Settings, scratch: Path, name: str, *more: str) -> subproc
         stderr=subprocess.PIPE,
         text=True,
     )
+    try:
+        yield process
+    finally:
+        process.terminate()  # Ray ends with it
+        try:
+            process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
-    try:
-        out, err = process.communicate(timeout=400)
-    except subprocess.TimeoutExpired:
-        process.terminate()
-        raise
+    out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     assert "Traceback" not in err
     return out, err
@@ -86,21 +94,24 @@ def head_of(settings: Settings, name: str) -> dict[str, np.ndarray]:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes under /proc")
 def test_two_workers_train_and_a_killed_one_is_replaced(settings: Settings, scratch: Path) -> None:
-    here = ended(command(settings, scratch, "here", "--json"))[0]
+    with command(settings, scratch, "here", "--json") as process:
+        here = ended(process)[0]
     ray = ("--engine", "ray", "--workers", "2", "--json")
-    calm = ended(command(settings, scratch, "calm", *ray))[0]
+    with command(settings, scratch, "calm", *ray) as process:
+        calm = ended(process)[0]
     assert calm.startswith("{") and '"workers": 2' in calm and '"workers": 1' in here
 
-    process = command(settings, scratch, "killed", *ray)
-    checkpoint = settings.home / "training" / "killed" / "checkpoint.pt"
-    end = time.monotonic() + 300
-    while steps_of(checkpoint) < KILLED_AFTER:
-        assert process.poll() is None and time.monotonic() < end, process.communicate()
-        time.sleep(0.05)
-    started = below(process.pid)
-    victim = next(pid for pid, name in started.items() if "RayTrainWorker" in name)
-    os.kill(victim, signal.SIGKILL)
-    killed, told = ended(process)
+    with command(settings, scratch, "killed", *ray) as process:
+        checkpoint = settings.home / "training" / "killed" / "checkpoint.pt"
+        end = time.monotonic() + 150
+        while steps_of(checkpoint) < KILLED_AFTER:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end, f"step {steps_of(checkpoint)}"
+            time.sleep(0.05)
+        started = below(process.pid)
+        victim = next(pid for pid, name in started.items() if "RayTrainWorker" in name)
+        os.kill(victim, signal.SIGKILL)
+        killed, told = ended(process)
     assert "a worker was lost after step" in told and killed.startswith("{"), told
 
     first = head_of(settings, "here")

@@ -25,7 +25,6 @@ from ops.upgrade.switch import discard, succession_document
 from tests.lakes import video_id
 from tests.upgrades import captioned_home, make_head, place
 
-pytestmark = pytest.mark.xdist_group("upgrade")
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 JUNK = 50.0
 
