@@ -23,6 +23,7 @@ from types import ModuleType
 from typing import Any
 
 from ops.core.errors import ClusterError
+from ops.core.locks import is_alive
 from ops.core.settings import CHECKOUT
 
 log = logging.getLogger(__name__)
@@ -193,18 +194,8 @@ def _clear(folder: Path) -> None:
     """Delete what killed processes left; their Ray went with them."""
     for left in folder.glob(f"{_SCRATCH}*-*"):
         owner = left.name.removeprefix(_SCRATCH).partition("-")[0]
-        if owner.isdigit() and not _is_alive(int(owner)):
+        if owner.isdigit() and not is_alive(int(owner)):
             shutil.rmtree(left, ignore_errors=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _reaching(address: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ Stands alone because a lock that is not released by ``kill -9`` would stop the c
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,17 @@ def if_free(path: Path) -> Iterator[bool]:
             yield True
     except BlockingIOError:
         yield False
+
+
+def is_alive(pid: int) -> bool:
+    """Whether this machine runs a process of that number, ours or somebody else's."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager

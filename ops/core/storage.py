@@ -17,9 +17,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 from ops.core.errors import StorageError
+from ops.core.locks import is_alive
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
+
+
+_UNFINISHED = ".tmp-"
+"""Names of files that are being written begin so; then comes the number of the process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +164,20 @@ class ObjectStore:
                 found = self._fs.find(root)
                 base = self._fs._strip_protocol(self.root)
         keys = (os.path.relpath(path, base) for path in found)
-        return sorted(key for key in keys if not os.path.basename(key).startswith(".tmp-"))
+        return sorted(key for key in keys if not os.path.basename(key).startswith(_UNFINISHED))
+
+    def delete_unfinished(self, prefix: str) -> None:
+        """Delete what processes of this machine were writing below ``prefix`` when they were killed.
+
+        On a local store only: others have no unfinished objects.
+        """
+        if not self.is_local:
+            return
+        with self._mapped(prefix):
+            for path in Path(self.path(prefix)).rglob(f"{_UNFINISHED}*"):
+                writer = path.name.removeprefix(_UNFINISHED).partition("-")[0]
+                if writer.isdigit() and not is_alive(int(writer)):
+                    path.unlink(missing_ok=True)
 
     @contextmanager
     def as_local_file(self, key: str, scratch: Path) -> Iterator[Path]:
@@ -219,7 +237,7 @@ def _store_errors(is_local: bool) -> tuple[type[BaseException], ...]:
 def atomic_path(target: Path) -> Iterator[Path]:
     """A temporary path beside ``target`` that takes its place, durably, when the block ends well."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".tmp-", suffix=target.suffix)
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f"{_UNFINISHED}{os.getpid()}-", suffix=target.suffix)
     os.close(descriptor)
     temporary = Path(name)
     try:

@@ -104,6 +104,7 @@ def _store(cut: list[CutShot], video_id: str, store: ObjectStore) -> None:
         store.put_file(one.proxy, proxy_key(*span))
         keys |= {poster_key(*span), proxy_key(*span)}
     for prefix in (f"proxies/{video_id}", f"posters/{video_id}"):
+        store.delete_unfinished(prefix)
         for key in store.list(prefix):
             if key not in keys:
                 store.delete(key)

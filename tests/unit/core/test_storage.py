@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from ops.core.errors import StorageError
 from ops.core.storage import ObjectStore, atomic_path
+
+CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -62,6 +66,20 @@ def test_unfinished_writes_are_not_listed(store: ObjectStore) -> None:
     store.write_bytes("a/b", b"")
     (Path(store.path("a")) / ".tmp-half").write_bytes(b"")
     assert store.list() == ["a/b"]
+
+
+def test_what_a_killed_process_was_writing_goes_and_what_others_write_stays(store: ObjectStore) -> None:
+    store.write_bytes("a/b/c.jpg", b"")
+    write = "from ops.core.storage import atomic_path; from pathlib import Path; import os, sys\n"
+    write += "with atomic_path(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", write, store.path("a/b/d.jpg")], check=False, cwd=CHECKOUT)
+    left = [path for path in Path(store.path("a/b")).iterdir() if path.name != "c.jpg"]
+    assert len(left) == 1
+    with atomic_path(Path(store.path("a/b/d.jpg"))) as temporary:
+        store.delete_unfinished("a")
+        assert temporary.exists() and not left[0].exists()
+        store.delete_unfinished("nothing here")
+    assert store.list() == ["a/b/c.jpg", "a/b/d.jpg"]
 
 
 def test_a_missing_object_is_file_not_found(store: ObjectStore, tmp_path: Path) -> None:
