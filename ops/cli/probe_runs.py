@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ops.cli import runs
 from ops.cli.progress import Bars
-from ops.core.errors import NeedleError
+from ops.core.errors import ChecksFailedError, NeedleError
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder
 from ops.notebooks.reports import few_shot_is_current, few_shot_page
@@ -28,8 +28,8 @@ def bring_up_to_date(settings: Settings, label: str) -> bool:
     try:
         with Bars() as bars:
             runs.run_assets(settings, ("labels", f"probe/{label}", f"probe_scores/{label}"), bars, "needle probe")
-    except NeedleError:
-        # the blocking check stops the run; that is what it is for
+    except ChecksFailedError:
+        # the check may stop the run; that is what it is for
         if not (read_state(settings, label).refused and probe_is_current(settings, encoder_id, label)):
             raise
     return True

@@ -26,7 +26,7 @@ import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
 from ops.cli.progress import Bars
 from ops.cluster.session import kept_open
 from ops.core import errors
-from ops.core.errors import NeedleError, UsageError
+from ops.core.errors import ChecksFailedError, NeedleError, UsageError
 from ops.core.locks import if_free
 from ops.core.settings import CHECKOUT, Settings
 from ops.core.storage import atomic_path
@@ -161,7 +161,8 @@ def execute(
 ) -> None:
     """One run of the named assets and their checks, under an id that is noted before it starts.
 
-    Raises ``NeedleError`` where a step or a check failed, ``UsageError`` where a step was asked for nonsense.
+    Raises ``NeedleError`` where a step failed, ``UsageError`` where it was asked for nonsense, ``ChecksFailedError``
+    where nothing but checks failed.
     """
     import dagster as dg
 
@@ -177,18 +178,21 @@ def execute(
         raise_on_error=False,
     )
     failed = [event for event in result.all_events if event.is_step_failure or event.is_failure]
-    if not result.success:
-        reasons = [event.step_failure_data.error for event in failed if event.is_step_failure]
-        roots = [error.cause or error for error in reasons if error]
+    reasons = [event.step_failure_data.error for event in failed if event.is_step_failure]
+    roots = [error.cause or error for error in reasons if error]
+    broken = [check for check in result.get_asset_check_evaluations() if not check.passed]
+    # A blocking check that fails ends its step by this error.
+    if not result.success and not (broken and {root.cls_name for root in roots} == {"DagsterAssetCheckFailedError"}):
         causes = [root.message.strip() for root in roots]
         kinds = [getattr(errors, root.cls_name or "", None) for root in roots]
         if kinds and all(kinds):  # ours: the message says what happened and what to do
             kind = UsageError if any(issubclass(kind, UsageError) for kind in kinds if kind) else NeedleError
             raise kind("; ".join(cause.partition(": ")[2] or cause for cause in causes))
         raise NeedleError(f"the run {run_id} failed: {'; '.join(causes) or failed[0].message}")
-    broken = [check.check_name for check in result.get_asset_check_evaluations() if not check.passed]
     if broken:
-        raise NeedleError(f"the run {run_id} ended, but these checks failed: {', '.join(broken)}; see `needle dagster`")
+        names = ", ".join(check.check_name for check in broken)
+        told = f"the run {run_id} ended, but these checks failed: {names}; see `needle dagster`"
+        raise ChecksFailedError(told, {check.asset_key.to_user_string() for check in broken})
 
 
 @contextmanager

@@ -12,10 +12,15 @@
     ├── ClusterError        Ray cannot be started, reached or used, or has too little room
     ├── FeatureStoreError   Feast refused
     ├── VectorIndexError    the vector index is missing, broken or unreachable
+    ├── ChecksFailedError   a run whose steps did their work, and whose checks speak against what came out
     └── StoppedError        work that was ended because nobody waits for it any more
 
 A message says what happened, to which thing, and what to do next.
 """
+
+from __future__ import annotations
+
+from collections.abc import Collection
 
 
 class NeedleError(Exception):
@@ -67,6 +72,14 @@ class FeatureStoreError(NeedleError):
 
 class VectorIndexError(NeedleError):
     """The vector index is missing, broken or unreachable."""
+
+
+class ChecksFailedError(NeedleError):
+    """A run that failed by nothing but its checks; ``assets`` are those that these speak against (`probe/closeup`)."""
+
+    def __init__(self, message: str, assets: Collection[str]) -> None:
+        super().__init__(message)
+        self.assets = frozenset(assets)
 
 
 class StoppedError(NeedleError):

@@ -24,6 +24,7 @@ from ops.probes.judgements import Tally
 from ops.probes.labels import labels_digest, labels_known, standing_of
 from ops.probes.notes import Usable
 from ops.probes.promotion import reason_against, worse_on_the_same
+from ops.probes.scores import scores_are_current
 from ops.probes.state import ProbeState, Verdict, change_state, promoted_version, read_state
 from ops.probes.vectors import catalogue_digest, catalogue_text_scores, labelled_shots
 from ops.probes.versions import ProbeVersion, has_version, read_version, write_version
@@ -89,8 +90,8 @@ def build_probe(
         given = _input(settings, encoder_id, label)
         progress.start(f"probe {label}", 1, "fits")
         version, is_new = _version(settings, given, now, encode)
-        words = None
-        if version.kind != "zero_shot" and not read_state(settings, label).promoted:
+        words, asked = None, read_state(settings, label)
+        if version.kind != "zero_shot" and not asked.promoted:
             words, _ = _version(settings, replace(given, shots=[]), now, encode)
 
         def decide(before: ProbeState) -> ProbeState:
@@ -104,8 +105,9 @@ def build_probe(
         progress.advance(f"probe {label}")
         progress.finish(f"probe {label}")
     report = _report(version, state, given.notes, changed=int(is_new))
-    # Where nothing scored before, the words that stay have no scores yet: these are to be made.
-    return replace(report, checks=[replace(check, blocking=words is None) for check in report.checks])
+    # A refusal stops what follows only when it is new, and only where the version that stays has scored everything.
+    stops = state.latest != asked.latest and scores_are_current(settings, label)
+    return replace(report, checks=[replace(check, blocking=stops) for check in report.checks])
 
 
 def _input(settings: Settings, encoder_id: str, label: str) -> _Input:
@@ -186,19 +188,33 @@ def refit_probe(
 ) -> StepReport:
     """Fit the probe on the vectors of an encoder that is not live, as what will score the catalogue when it is.
 
-    A no-op where it is fitted so already; what the live encoder's probe does is left as it is. The check
-    ``not_worse`` compares the two on the same labels. ``encode`` and errors as of :func:`build_probe`.
+    A no-op where it is fitted so already, whichever version was chosen then; what the live encoder's probe does is
+    left as it is. Where the words score now, they score on the new vectors too, unless the fit is not worse there.
+    The check ``not_worse`` compares the live version with the one that will score, on the same labels. ``encode``
+    and errors as of :func:`build_probe`.
     """
     encode = encode or _text_encoder(settings, encoder_id)
     with settings.working():
         given = _input(settings, encoder_id, label)
         progress.start(f"probe {label}", 1, "fits")
         version, is_new = _version(settings, given, now, encode)
-        against = reason_against_refit(settings, label, version)
-        state = change_state(settings, label, lambda before: _taken(before, version, against, now), encoder_id)
+        live, words = promoted_version(settings, label), None
+        if version.kind != "zero_shot" and (live is None or live.kind == "zero_shot"):
+            words, _ = _version(settings, replace(given, shots=[]), now, encode)
+
+        def decide(before: ProbeState) -> ProbeState:
+            if _is_fitted(settings, before, version.version, label, encoder_id):
+                return before
+            if words is None:
+                return _taken(before, version, reason_against_refit(settings, label, version), now)
+            before = _decided(settings, ProbeState(verdicts=before.verdicts), words, given, now)
+            return _decided(settings, before, version, given, now)
+
+        state = change_state(settings, label, decide, encoder_id)
         progress.advance(f"probe {label}")
         progress.finish(f"probe {label}")
     report = _report(version, state, given.notes, changed=int(is_new))
+    against = reason_against_refit(settings, label, read_version(settings, label, state.promoted))
     check = CheckOutcome(name="not_worse", passed=not against, details={"label": label, "why": against})
     return replace(report, checks=[check])
 
@@ -206,8 +222,13 @@ def refit_probe(
 def refit_is_current(settings: Settings, encoder_id: str, label: str) -> bool:
     """Whether the encoder's own state has a fit of the present labels, vectors and definition."""
     name = _name(settings, _input(settings, encoder_id, label))
-    state = read_state(settings, label, encoder_id)
-    return state.latest == state.promoted == name
+    return _is_fitted(settings, read_state(settings, label, encoder_id), name, label, encoder_id)
+
+
+def _is_fitted(settings: Settings, state: ProbeState, name: str, label: str, encoder_id: str) -> bool:
+    """Whether ``name`` was the last fit, and what scores reads this encoder's vectors."""
+    chosen = state.latest == name and bool(state.promoted)
+    return chosen and read_version(settings, label, state.promoted).encoder_id == encoder_id
 
 
 def reason_against_refit(settings: Settings, label: str, new: ProbeVersion) -> str:
@@ -216,14 +237,13 @@ def reason_against_refit(settings: Settings, label: str, new: ProbeVersion) -> s
     if old is None or old.version == new.version:
         return ""
     shots = _input(settings, new.encoder_id, label).shots
-    # Only what was held out counts: the old fit's own scores would be of the old encoder's vectors.
-    return worse_on_the_same(new, old.held_out, _groups(shots))
+    # Each on its own encoder's vectors.
+    seen_by_old = _input(settings, old.encoder_id, label).shots
+    return worse_on_the_same(new, scores_unseen(old, old.encoder_id, seen_by_old), _groups(shots))
 
 
 def _taken(before: ProbeState, version: ProbeVersion, against: str, now: datetime) -> ProbeState:
     """The state with a version that comes with its encoder, whatever the rule says: the upgrade's check decides."""
-    if before.latest == before.promoted == version.version:
-        return before
     verdict = Verdict(
         version=version.version,
         over=before.promoted,

@@ -10,7 +10,9 @@ import pytest
 
 from assets.definitions import build_definitions
 from assets.resources import Needle
-from ops.core.settings import load_settings
+from ops.cli.probe_runs import bring_up_to_date
+from ops.core.errors import NeedleError
+from ops.core.settings import Settings, load_settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.probes.definitions import define
 from ops.probes.state import promoted_version, read_state
@@ -19,10 +21,9 @@ from tests.labelled import fill_told_apart, judge, shot_ids
 LABEL = "closeup"
 
 
-def test_a_first_fit_that_is_refused_leaves_the_words_which_score(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The check fails, and yet what is downstream goes on: nothing has scored the catalogue before."""
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A label whose first fit is refused."""
     monkeypatch.setenv("NEEDLE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NEEDLE_ENCODER", "starter")
     settings = load_settings(home=str(tmp_path / "home"), encoder="starter")
@@ -32,6 +33,11 @@ def test_a_first_fit_that_is_refused_leaves_the_words_which_score(
     define(settings, LABEL, "", (), "")
     answers = np.random.default_rng(2).permutation([True, False] * 10).tolist()
     judge(settings, [(shot, answer) for (shot, _), answer in zip(shot_ids(), answers, strict=False)])
+    return settings
+
+
+def test_a_first_fit_that_is_refused_leaves_the_words_which_score(settings: Settings) -> None:
+    """The check fails, and yet what is downstream goes on: nothing has scored the catalogue before."""
     keys = [dg.AssetKey(["probe", LABEL]), dg.AssetKey(["probe_scores", LABEL])]
     with dg.DagsterInstance.ephemeral() as instance:
         job = build_definitions(settings, Needle()).resolve_implicit_global_asset_job_def()
@@ -42,3 +48,20 @@ def test_a_first_fit_that_is_refused_leaves_the_words_which_score(
     assert taken and taken.kind == "zero_shot" and state.refused and state.latest != taken.version
     scores = settings.lake.read(f"probe_scores/{LABEL}")
     assert len(scores) == 120 and set(scores["probe_version"].to_pylist()) == {taken.version}
+
+
+def test_a_refusal_does_not_hide_that_scoring_failed(settings: Settings) -> None:
+    """What cannot be written is told, and done by the next fit; a refusal alone is no failure."""
+    in_the_way = settings.home / "media" / "lake" / f"probe_scores/{LABEL}"
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.touch()
+    with pytest.raises(NeedleError):
+        bring_up_to_date(settings, LABEL)
+    assert read_state(settings, LABEL).refused
+    in_the_way.unlink()
+    assert bring_up_to_date(settings, LABEL)
+    assert len(settings.lake.read(f"probe_scores/{LABEL}")) == 120
+    assert not bring_up_to_date(settings, LABEL)
+    judge(settings, [(shot_ids()[40][0], True)], later_s=1)
+    assert bring_up_to_date(settings, LABEL)  # refused once more, by a check that blocks
+    assert read_state(settings, LABEL).refused

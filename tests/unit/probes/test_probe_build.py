@@ -14,9 +14,17 @@ import pytest
 from ops.core.errors import NeedleError, NotFoundError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress, StepReport
-from ops.embeddings.pins import EncoderPins, Reign, Succession
+from ops.embeddings.pins import Candidate, EncoderPins, Reign, Succession
 from ops.evaluation.classification import average_precision
-from ops.probes.build import build_labels, build_probe, probe_is_current, scores_unseen
+from ops.probes.build import (
+    build_labels,
+    build_probe,
+    probe_is_current,
+    reason_against_refit,
+    refit_is_current,
+    refit_probe,
+    scores_unseen,
+)
 from ops.probes.chosen import promote
 from ops.probes.definitions import define
 from ops.probes.documents import probe_document
@@ -27,7 +35,7 @@ from ops.probes.scores import (
     scores_are_current,
     table_of,
 )
-from ops.probes.state import promoted_version, read_state
+from ops.probes.state import change_state, promoted_version, read_state
 from ops.probes.store import fitted_probes, versions_of
 from ops.probes.suggestions import suggestions_of
 from ops.probes.vectors import labelled_shots
@@ -160,6 +168,69 @@ def test_a_fit_that_tells_nothing_does_not_replace_the_words(
     assert not report.checks[0].passed
     promote(settings, ENCODER, LABEL, refused.version, NOW)  # unless a person says so
     assert fit(settings, later_s=2).details["promoted"] == refused.version
+
+
+def random_answers(seed: int = 2) -> list[tuple[str, bool]]:
+    answers = np.random.default_rng(seed).permutation([True, False] * 10).tolist()
+    return [(shot, answer) for (shot, _), answer in zip(shot_ids(), answers, strict=False)]
+
+
+def test_a_refusal_stops_what_follows_only_when_it_is_new_and_all_is_scored(settings: Settings) -> None:
+    judge(settings, random_answers())
+    assert not fit(settings).checks[0].blocking  # the words that stay are to be scored
+    fill_told_apart(settings, videos=7)
+    again = fit(settings, later_s=1).checks[0]
+    assert not again.passed and not again.blocking  # told before; the new footage is to be scored
+    judge(settings, random_answers(), annotator="bob", later_s=2)
+    judge(settings, [(shot_ids()[40][0], True)], later_s=2)
+    new = fit(settings, later_s=3).checks[0]
+    assert (new.passed, new.blocking) == (False, True)
+
+
+@pytest.fixture
+def beside(settings: Settings) -> Settings:
+    """Vectors of another encoder that is to become live, as good as those of the one that is."""
+    fill_told_apart(settings, encoder="next")
+    change = Succession(
+        live=Reign(spec=ENCODER, encoder_id=ENCODER, since="", reason=""),
+        candidate=Candidate(spec="next", encoder_id="next"),
+    )
+    EncoderPins(settings.home).change_succession(lambda _: change)
+    return settings
+
+
+def test_an_upgrade_does_not_go_round_the_rule_for_first_fits(beside: Settings) -> None:
+    judge(beside, random_answers())
+    assert not fit(beside).checks[0].passed
+    assert not refit_is_current(beside, "next", LABEL)
+    report = refit_probe(beside, "next", LABEL, NOW, SilentProgress(), said)
+    assert report.checks[0].passed  # words score before and after
+    state, taken = read_state(beside, LABEL, "next"), promoted_version(beside, LABEL, "next")
+    assert taken and (taken.kind, taken.encoder_id) == ("zero_shot", "next") and state.refused
+    assert refit_is_current(beside, "next", LABEL)
+
+
+def test_what_a_person_chose_for_an_encoder_stays_when_it_is_live_again(beside: Settings) -> None:
+    judge(beside, shot_ids()[:40])
+    fit(beside)
+    refit_probe(beside, "next", LABEL, NOW, SilentProgress(), said)
+    fitted = read_state(beside, LABEL, "next")
+    chosen = replace(read_version(beside, LABEL, fitted.promoted), version="0cc000000000")
+    write_version(beside, chosen)
+    state = change_state(beside, LABEL, lambda state: replace(state, promoted=chosen.version), "next")
+    assert refit_is_current(beside, "next", LABEL)
+    refit_probe(beside, "next", LABEL, NOW, SilentProgress(), said)
+    assert read_state(beside, LABEL, "next") == state and state.promoted == chosen.version
+
+
+def test_words_on_other_vectors_are_a_measure_for_a_fit(beside: Settings) -> None:
+    """The live encoder's words tell what the fit on the next one's vectors does not."""
+    fit(beside)
+    fill_told_apart(beside, encoder="next", gap=0.3)
+    judge(beside, shot_ids())
+    refit_probe(beside, "next", LABEL, NOW, SilentProgress(), said)
+    new = read_version(beside, LABEL, read_state(beside, LABEL, "next").latest)
+    assert "average precision on the same 120 labels changes by -" in reason_against_refit(beside, LABEL, new)
 
 
 def test_a_fit_that_ranks_the_same_labels_worse_is_refused(settings: Settings) -> None:
