@@ -172,7 +172,10 @@ def _measure(
         why = f"a fit needs {LEAST} of each answer, and both among the held-out votes"
         return replace(counted, skipped=why)
     test_ND = np.stack([vectors[key] for key in test])
-    text = data.text(label, test_ND.shape[1])
+    try:
+        text = data.text(label, test_ND.shape[1])
+    except UsageError as error:
+        return replace(counted, skipped=str(error))
     scores = _fitted(data, train, vectors, text, test_ND)
     films = np.unique([data.film(key) for key in test], return_inverse=True)[1]
     metrics = {"ap": average_precision}

@@ -36,12 +36,12 @@ LEAST_GROUPS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class _Input:
-    """Everything that a fit depends on; ``notes`` tell people of labels that it could not use."""
+    """Everything that a fit depends on; ``usable`` tells of labels that it could not use."""
 
     definition: ProbeDefinition
     encoder_id: str
     shots: list[LabelledShot]
-    notes: list[str]
+    usable: Usable
 
     @property
     def is_enough(self) -> bool:
@@ -100,11 +100,12 @@ def build_probe(
             return _decided(settings, before, version, given, now)
 
         state = change_state(settings, label, decide)
-        for note in given.notes:
+        notes = _notes(given, read_version(settings, label, state.promoted))
+        for note in notes:
             progress.note(f"probe {label}", note)
         progress.advance(f"probe {label}")
         progress.finish(f"probe {label}")
-    report = _report(version, state, given.notes, changed=int(is_new))
+    report = _report(version, state, notes, changed=int(is_new))
     # A refusal stops what follows only when it is new, and only where the version that stays has scored everything.
     stops = state.latest != asked.latest and scores_are_current(settings, label)
     return replace(report, checks=[replace(check, blocking=stops) for check in report.checks])
@@ -116,8 +117,13 @@ def _input(settings: Settings, encoder_id: str, label: str) -> _Input:
     labels = {each.latest.shot_id: each.value for each in standing if not each.gone}
     shots = labelled_shots(settings, encoder_id, labels)
     usable = Usable.of(standing, {shot.shot_id for shot in shots})
-    notes = usable.notes(label, definition.queries, encoder_id)
-    return _Input(definition=definition, encoder_id=encoder_id, shots=shots, notes=notes)
+    return _Input(definition=definition, encoder_id=encoder_id, shots=shots, usable=usable)
+
+
+def _notes(given: _Input, scoring: ProbeVersion) -> list[str]:
+    """What people must know of the labels, next to the version that scores now."""
+    queries = given.definition.queries if scoring.kind == "zero_shot" else ()
+    return given.usable.notes(given.definition.label, queries, given.encoder_id)
 
 
 def _name(settings: Settings, given: _Input) -> str:
@@ -213,8 +219,9 @@ def refit_probe(
         state = change_state(settings, label, decide, encoder_id)
         progress.advance(f"probe {label}")
         progress.finish(f"probe {label}")
-    report = _report(version, state, given.notes, changed=int(is_new))
-    against = reason_against_refit(settings, label, read_version(settings, label, state.promoted))
+    scoring = read_version(settings, label, state.promoted)
+    report = _report(version, state, _notes(given, scoring), changed=int(is_new))
+    against = reason_against_refit(settings, label, scoring)
     check = CheckOutcome(name="not_worse", passed=not against, details={"label": label, "why": against})
     return replace(report, checks=[check])
 

@@ -81,19 +81,23 @@ def _of_labels(
     return {
         "labels": {
             **asdict(Tally.of(standing)),
-            "since": _labels_since(version, standing),
-            "since_fit": _labels_since(latest, standing),
+            "since": _labels_since(version, standing, embedded),
+            "since_fit": _labels_since(latest, standing, embedded),
         },
         "conflicts": usable.conflicts,
         "left_out": usable.left_out,
-        "notes": usable.notes(label, queries, encoder_id),
+        "notes": usable.notes(label, () if version and version.kind == "logistic" else queries, encoder_id),
     }
 
 
-def _labels_since(version: ProbeVersion | None, standing: Iterable[Standing]) -> int:
-    """Shots whose label the version has not learnt as it is now: labelled, changed, taken back or gone since."""
+def _labels_since(version: ProbeVersion | None, standing: Iterable[Standing], embedded: Container[str] | None) -> int:
+    """Shots whose label the version has not learnt as it is now: labelled, changed, taken back or gone since.
+
+    Labelled shots without a vector do not count: no fit can learn them.
+    """
     truths = version.truths if version else {}
-    now = {each.latest.shot_id: each.value for each in standing if not each.gone}
+    there = [each for each in standing if not each.gone and (embedded is None or each.latest.shot_id in embedded)]
+    now = {each.latest.shot_id: each.value for each in there}
     return sum(truths.get(shot) != now.get(shot) for shot in truths.keys() | now.keys())
 
 

@@ -46,7 +46,10 @@ class Usable:
         return self.gone + self.missing
 
     def notes(self, label: str, queries: Sequence[str], encoder_id: str) -> list[str]:
-        """A sentence for each thing to know, with the way out; empty where every label is used."""
+        """A sentence for each thing to know, with the way out; empty where every label is used.
+
+        ``queries`` are those whose words score the catalogue; none where they do not.
+        """
         notes = []
         if min(self.yes, self.no) < LEAST:
             words = f", and with fewer it is the text score of {', '.join(map(repr, queries))}" if queries else ""

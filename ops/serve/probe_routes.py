@@ -117,9 +117,11 @@ def _document(
     service: Service, label: Label, standing: list[Standing], defined: dict[str, ProbeDefinition]
 ) -> dict[str, Any]:
     settings = service.settings
-    # What has a score has a vector; so no file of the catalogue is read for the page's looks at its label.
-    scored = service.searcher.probes.of(label) if label in service.probes() else None
-    document = probe_document(settings, label, defined, standing, scored)
+    # What has a score has a vector; where every labelled shot has one, no file of the catalogue is read for the page's
+    # looks at its label. One without a score may have a vector all the same.
+    scored = service.searcher.probes.of(label) if label in service.probes() else {}
+    knows_all = all(each.gone or each.latest.shot_id in scored for each in standing)
+    document = probe_document(settings, label, defined, standing, scored if knows_all else None)
     refused = read_state(settings, label).refused
     counts = _at_least(service, label)
     versions = service.searcher.probes.versions_of(label) if counts else frozenset()

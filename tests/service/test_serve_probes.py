@@ -160,6 +160,10 @@ def test_figures_come_with_their_intervals_and_a_refusal_with_its_reason(tmp_pat
         worse = read(client, "/api/probes/red")
         assert worse["promoted"] == probe["promoted"] != worse["latest"] and "ROC area" in worse["refused"]
         assert (worse["labels"]["since"], worse["labels"]["since_fit"]) == (40, 0)
+        fill_told_apart(settings, videos=7)  # embedded, and not scored yet
+        judge(settings, [(f"{video_id(6)}:24", True)], label="red", later_s=2)
+        new = read(client, "/api/probes/red")
+        assert new["labels"]["since_fit"] == 1 and not any("not embedded" in note for note in new["notes"])
 
 
 def test_the_counts_are_those_of_the_filter(client: TestClient) -> None:

@@ -57,6 +57,14 @@ def test_a_folder_without_baselines_is_enough(tmp_path: Path) -> None:
     assert found["closeup"].ap and found["closeup"].gain is None and found["closeup"].words is None
 
 
+def test_a_text_vector_that_is_none_costs_its_label_only(tmp_path: Path) -> None:
+    write_annotator_data(tmp_path)
+    (tmp_path / "text-embeddings.json").write_text(json.dumps({"closeup": ["x"]}))
+    found = {each.label: each for each in benchmark(AnnotatorData(tmp_path))}
+    assert found["closeup"].ap is None and "closeup is no vector of" in found["closeup"].skipped
+    assert found["mood"].ap
+
+
 def test_folders_of_another_form_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"has no embeddings.h5, shot-data.csv, agg: unpack the data file"):
         AnnotatorData(tmp_path)

@@ -359,6 +359,7 @@ def test_contradictions_and_what_is_gone_are_told(settings: Settings) -> None:
     document = probe_document(settings, LABEL)
     assert "\n".join(document["notes"]) == notes
     assert (document["conflicts"], document["left_out"]) == (1, gone + missing)
+    assert document["labels"]["since_fit"] == 0  # there is nothing more to learn
     told = build_labels(settings).details
     assert told["in_conflict"] == [f"{LABEL} {every[0][0]}"] and told["of_shots_that_are_gone"] == gone
 
@@ -388,6 +389,7 @@ def test_words_have_learnt_from_no_label(settings: Settings) -> None:
     judge(settings, shot_ids()[:2])
     report = fit(settings, later_s=1)
     assert report.changed == 0 and "a fit needs 3 of each" in report.details["notes"][0]
+    assert f"with fewer it is the text score of '{LABEL}'" in report.details["notes"][0]
     document = probe_document(settings, LABEL)
     assert (document["yes"], document["no"]) == (0, 0)
     assert document["labels"]["yes"] + document["labels"]["no"] == 2
@@ -409,6 +411,8 @@ def test_a_probe_that_loses_its_labels_keeps_what_it_learnt(settings: Settings) 
     report = fit(settings, later_s=1)
     assert report.details["kind"] == "zero_shot" and report.details["promoted"] == good
     assert "of the 40 labels it had, 0 are left" in str(report.checks[0].details["why"])
+    for notes in (report.details["notes"], probe_document(settings, LABEL)["notes"]):
+        assert "a fit needs 3 of each" in notes[0] and "text score" not in notes[0]
 
 
 def test_labels_have_a_version_that_moves_with_every_judgement(settings: Settings) -> None:

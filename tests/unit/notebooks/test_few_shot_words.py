@@ -1,0 +1,56 @@
+"""What the report of a probe says in place of figures: the notebook's first cells, without the rest."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ops.core.settings import CHECKOUT, Settings, load_settings
+from ops.probes.chosen import promote
+from ops.probes.state import promoted_version, read_state
+from ops.probes.versions import write_version
+from tests.labelled import NOW, fill_told_apart, fit_and_score, judge, shot_ids
+from tests.lakes import ENCODER
+
+LABEL = "closeup"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    settings = load_settings(home=str(tmp_path / "home"))
+    fill_told_apart(settings)
+    return settings
+
+
+def without_figures(settings: Settings) -> str:
+    cells = json.loads((CHECKOUT / "notebooks" / "few_shot.ipynb").read_text())["cells"]
+    parameters, begin = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"][:2]
+    names: dict[str, Any] = {}
+    exec(parameters, names)
+    names |= {"home": str(settings.home), "label": LABEL}
+    exec(begin, names)
+    return str(names["words_only"])
+
+
+def test_after_a_refused_first_fit_it_names_the_fit(settings: Settings) -> None:
+    answers = np.random.default_rng(2).permutation([True, False] * 10).tolist()
+    judge(settings, [(shot, answer) for (shot, _), answer in zip(shot_ids(), answers, strict=False)])
+    fit_and_score(settings)
+    told = without_figures(settings)
+    assert "the text score" in told and f"The last fit, {read_state(settings, LABEL).latest}, does not score" in told
+    assert "A fit needs" not in told
+
+
+def test_a_fit_without_figures_is_not_called_words(settings: Settings) -> None:
+    judge(settings, shot_ids()[:40])
+    fit_and_score(settings)
+    version = promoted_version(settings, LABEL)
+    assert version and version.kind == "logistic"
+    write_version(settings, replace(version, version="0cc000000000", metrics={}, held_out={}))
+    promote(settings, ENCODER, LABEL, "0cc000000000", NOW)
+    assert without_figures(settings).startswith("No figures yet: they need labelled shots of each kind in two shows")
