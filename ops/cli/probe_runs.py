@@ -10,10 +10,11 @@ from ops.core.errors import ChecksFailedError, NeedleError
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder
 from ops.notebooks.reports import few_shot_is_current, few_shot_page
-from ops.probes.build import probe_is_current, require_embedded
+from ops.probes.build import probe_is_current
 from ops.probes.definitions import definitions_of
 from ops.probes.scores import scores_are_current
 from ops.probes.state import read_state
+from ops.probes.vectors import require_embedded
 
 
 def bring_up_to_date(settings: Settings, label: str) -> bool:

@@ -13,7 +13,6 @@ from functools import cache
 
 import numpy as np
 
-from ops.core.errors import NotFoundError
 from ops.core.settings import Settings
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.embeddings.encoder import Encoder, load_encoder
@@ -23,7 +22,7 @@ from ops.probes.folds import groups_of
 from ops.probes.judgements import Tally
 from ops.probes.labels import labels_digest, labels_known, standing_of
 from ops.probes.notes import Usable
-from ops.probes.promotion import reason_against, worse_on_the_same
+from ops.probes.promotion import reason_against, scores_unseen, worse_on_the_same
 from ops.probes.scores import scores_are_current
 from ops.probes.state import ProbeState, Verdict, change_state, promoted_version, read_state
 from ops.probes.vectors import catalogue_digest, catalogue_text_scores, labelled_shots
@@ -262,19 +261,6 @@ def _taken(before: ProbeState, version: ProbeVersion, against: str, now: datetim
     return ProbeState(promoted=version.version, latest=version.version, verdicts=(*before.verdicts, verdict))
 
 
-def scores_unseen(old: ProbeVersion, encoder_id: str, shots: list[LabelledShot]) -> dict[str, float]:
-    """What an earlier version says of shots with vectors of ``encoder_id`` without having learnt from them.
-
-    Of those it was fitted on, its held-out scores; of others its own, where it reads the same encoder's vectors.
-    """
-    scores = dict(old.held_out)
-    fresh = [shot for shot in shots if shot.shot_id not in old.truths]
-    if fresh and old.encoder_id == encoder_id:
-        found = old.linear.scores(np.stack([shot.vector for shot in fresh]))
-        scores |= {shot.shot_id: float(score) for shot, score in zip(fresh, found, strict=True)}
-    return scores
-
-
 def _groups(shots: list[LabelledShot]) -> Mapping[str, int]:
     """Which labelled shots are drawn together when two fits are compared, by id: as they are held out together.
 
@@ -318,9 +304,3 @@ def _why(label: str, refused: Verdict | None) -> str:
     if refused is None:
         return "the last fit scores the catalogue, or a person chose another"
     return f"{refused.reason}; `needle probe promote {label} {refused.version}` takes it all the same"
-
-
-def require_embedded(settings: Settings, encoder_id: str) -> None:
-    """Raise ``NotFoundError`` where the catalogue has no vector of the encoder."""
-    if not settings.lake.partitions(f"shot_embeddings/{encoder_id}"):
-        raise NotFoundError(f"nothing is embedded by {encoder_id} yet: run `needle ingest PATH` first")

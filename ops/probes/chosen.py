@@ -10,6 +10,8 @@ from ops.core.errors import UsageError
 from ops.core.settings import Settings
 from ops.embeddings.build import table_of
 from ops.embeddings.pins import EncoderPins
+from ops.probes.scores import kept_table
+from ops.probes.scores import table_of as scores_of
 from ops.probes.state import ProbeState, Verdict, change_state, read_state
 from ops.probes.store import fitted_probes, state_key
 from ops.probes.versions import read_version
@@ -57,6 +59,16 @@ def keep_state(settings: Settings, label: str, encoder_id: str) -> None:
     with settings.lake.locked(f"probe-{label}"):
         content = json.dumps(asdict(read_state(settings, label)), ensure_ascii=False, indent=1)
         settings.store.write_bytes(state_key(label, encoder_id), content.encode())
+
+
+def keep_scores(settings: Settings, encoder_id: str, label: str) -> None:
+    """Copy a probe's scores to where they are kept for an encoder; the caller holds the work lock."""
+    kept, lake = kept_table(encoder_id, label), settings.lake
+    names = lake.partitions(scores_of(label))
+    for partition in names:
+        lake.write(kept, partition, lake.read(scores_of(label), [partition]))
+    for stale in set(lake.partitions(kept)) - set(names):
+        lake.delete(kept, stale)
 
 
 def drop_states(settings: Settings, encoder_id: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ops.evaluation.classification import Interval, average_precision, interval_of, resamples
+from ops.probes.fit import LabelledShot
 from ops.probes.folds import Groups
 from ops.probes.versions import ProbeVersion
 
@@ -60,6 +61,19 @@ def worse_on_the_same(new: ProbeVersion, old_scores: Mapping[str, float], groups
         f"average precision on the same {len(shared)} labels changes by {gain.value:+.3f} "
         f"({gain.low:+.3f} to {gain.high:+.3f})"
     )
+
+
+def scores_unseen(old: ProbeVersion, encoder_id: str, shots: list[LabelledShot]) -> dict[str, float]:
+    """What an earlier version says of shots with vectors of ``encoder_id`` without having learnt from them.
+
+    Of those it was fitted on, its held-out scores; of others its own, where it reads the same encoder's vectors.
+    """
+    scores = dict(old.held_out)
+    fresh = [shot for shot in shots if shot.shot_id not in old.truths]
+    if fresh and old.encoder_id == encoder_id:
+        found = old.linear.scores(np.stack([shot.vector for shot in fresh]))
+        scores |= {shot.shot_id: float(score) for shot, score in zip(fresh, found, strict=True)}
+    return scores
 
 
 def paired_gain(

@@ -55,32 +55,16 @@ def score_blocks(
         yield np.round(scores, DECIMALS, out=scores)
 
 
-def build_scores(settings: Settings, label: str, now: datetime, progress: Progress) -> StepReport:
+def build_scores(settings: Settings, label: str, now: datetime, progress: Progress, kept_for: str = "") -> StepReport:
     """Score every shot whose score is missing or of another version or vector; others are not touched.
 
-    Scores of partitions that have no vectors any more go. Without a promoted version nothing is scored. Raises
-    ``NeedleError`` where the version does not fit the vectors.
+    Scores of partitions that have no vectors any more go. Without a promoted version nothing is scored. ``kept_for``
+    makes the scores that are kept for another encoder than the live one, by its own version. Raises ``NeedleError``
+    where the version does not fit the vectors.
     """
+    table = kept_table(kept_for, label) if kept_for else table_of(label)
     with settings.working():
-        version = promoted_version(settings, label)
-        return _build(settings, label, version, table_of(label), now, progress)
-
-
-def build_kept_scores(settings: Settings, encoder_id: str, label: str, now: datetime, progress: Progress) -> StepReport:
-    """As :func:`build_scores`, by the encoder's own version, into the table that is kept for that encoder."""
-    with settings.working():
-        version = promoted_version(settings, label, encoder_id)
-        return _build(settings, label, version, kept_table(encoder_id, label), now, progress)
-
-
-def keep_scores(settings: Settings, encoder_id: str, label: str) -> None:
-    """Copy a probe's scores to where they are kept for an encoder; the caller holds the work lock."""
-    kept, lake = kept_table(encoder_id, label), settings.lake
-    names = lake.partitions(table_of(label))
-    for partition in names:
-        lake.write(kept, partition, lake.read(table_of(label), [partition]))
-    for stale in set(lake.partitions(kept)) - set(names):
-        lake.delete(kept, stale)
+        return _build(settings, label, promoted_version(settings, label, kept_for), table, now, progress)
 
 
 def _build(

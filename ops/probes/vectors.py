@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ops.core.errors import NotFoundError
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import parse_shot_id
@@ -50,6 +51,12 @@ def embedded_among(settings: Settings, encoder_id: str, shot_ids: Iterable[str])
     wanted = set(shot_ids)
     rows = settings.lake.read(table_of(encoder_id), _partitions_of(settings, wanted), ["shot_id"])
     return wanted & set(rows["shot_id"].to_pylist())
+
+
+def require_embedded(settings: Settings, encoder_id: str) -> None:
+    """Raise ``NotFoundError`` where the catalogue has no vector of the encoder."""
+    if not settings.lake.partitions(table_of(encoder_id)):
+        raise NotFoundError(f"nothing is embedded by {encoder_id} yet: run `needle ingest PATH` first")
 
 
 def _partitions_of(settings: Settings, shot_ids: Iterable[str]) -> list[str]:

@@ -21,7 +21,7 @@ from ops.index.build import build_index, index_is_current
 from ops.index.index import current_version
 from ops.probes.build import refit_is_current, refit_probe
 from ops.probes.definitions import definitions_of
-from ops.probes.scores import build_kept_scores, scores_are_current
+from ops.probes.scores import build_scores, scores_are_current
 from ops.probes.state import read_state
 from ops.shots.build import TABLE as SHOTS
 from ops.shots.build import shots_of
@@ -90,7 +90,7 @@ def fit_candidate_probes(settings: Settings, now: datetime, progress: Progress) 
     changed = 0
     for label in probes_to_refit(settings):
         fitted = refit_probe(settings, candidate.encoder_id, label, now, progress)
-        scored = build_kept_scores(settings, candidate.encoder_id, label, now, progress)
+        scored = build_scores(settings, label, now, progress, kept_for=candidate.encoder_id)
         changed += fitted.changed + scored.changed
         versions.append((label, str(fitted.details["version"])))
         if not fitted.checks[0].passed:

@@ -20,8 +20,7 @@ from ops.embeddings.build import table_of
 from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder
 from ops.embeddings.pins import Candidate, EncoderPins, Reign, Succession
 from ops.index.index import current_version, drop_index
-from ops.probes.chosen import drop_states, keep_state
-from ops.probes.scores import keep_scores
+from ops.probes.chosen import drop_states, keep_scores, keep_state
 from ops.probes.store import fitted_probes
 from ops.upgrade.candidate import candidate_of, missing_of
 from ops.upgrade.compare import Comparison, comparison_of, drop_comparison, last_comparison

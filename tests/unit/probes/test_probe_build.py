@@ -23,11 +23,11 @@ from ops.probes.build import (
     reason_against_refit,
     refit_is_current,
     refit_probe,
-    scores_unseen,
 )
 from ops.probes.chosen import promote
 from ops.probes.definitions import define
 from ops.probes.documents import probe_document
+from ops.probes.promotion import scores_unseen
 from ops.probes.scores import (
     build_scores,
     probes_to_score,
