@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
+
 from ops.evaluation.retrieval import paired_interval
 from ops.evaluation.shows import PARTS, ShowAnswer, chance_of, drawn_by, questions_of
 
 LEAST_SHOTS = 10
-"""Fewer captioned shots decide nothing: bootstrap intervals of so few values are too narrow themselves."""
+"""Fewer captioned shots decide nothing, nor do fewer shots or queries of a part: bootstrap intervals of so few values
+are too narrow themselves, and that of one value has no width at all."""
 MARGIN = 0.1
 """Share of what the live encoder achieves beyond chance that may be lost: a tenth is a material difference, less than
 a twentieth none that counts (Spärck Jones, Automatic indexing, Journal of Documentation 30, 1974). Beyond chance, as
@@ -40,19 +43,20 @@ def verdict_of(
 
     Shows that neither was fitted on decide: ``shots`` of them are captioned, in ``shows``; ``parts`` has, for
     :data:`TITLES`, nDCG@10 of ``live`` and ``candidate``, that of ``chance``, and the ``difference`` with its 95 %
-    interval, ``low`` to ``high``. ``margin`` is the most that may be lost over all questions. ``learned`` is the same
-    for shows that the candidate was fitted on, where a loss counts and a gain proves nothing; shows that only the live
-    one was fitted on are ``left_out``. ``worse`` and ``too_little`` are sentences that speak against the candidate:
-    losses beyond chance, and evidence that cannot exclude a loss of ``margin``.
+    interval, ``low`` to ``high``, from ``drawn`` shots, queries or shows. ``margin`` is the most that may be lost over
+    all questions. ``learned`` is the same for shows that only the candidate was fitted on, where a loss counts and a
+    gain proves nothing; shows that the live one was fitted on are ``left_out``: it may know them too well. ``worse``
+    and ``too_little`` are sentences that speak against the candidate: losses beyond chance of at least
+    :data:`LEAST_SHOTS` drawn, and evidence that cannot exclude a loss of ``margin``.
     """
     both = [(now, then) for now, then in zip(candidate, live, strict=True) if len(now.task.items) > 1]
-    seen = [pair for pair in both if pair[0].task.show in learned]
-    only_live = [pair for pair in both if pair[0].task.show in set(live_learned) - set(learned)]
-    decided = _measured([pair for pair in both if pair not in seen and pair not in only_live])
+    known = [pair for pair in both if pair[0].task.show in live_learned]
+    seen = [pair for pair in both if pair not in known and pair[0].task.show in learned]
+    decided = _measured([pair for pair in both if pair not in known and pair not in seen])
     again = _measured(seen) if seen else None
     overall = decided["parts"].get(ALL)
     margin = MARGIN * max(0.0, overall["live"] - overall["chance"]) if overall else 0.0
-    left_out = sorted({pair[0].task.show for pair in only_live})
+    left_out = sorted({pair[0].task.show for pair in known})
     worse = [
         *_losses(decided, "it finds less than the live one"),
         *(_losses(again, "it finds less even where it was fitted") if again else ()),
@@ -69,7 +73,7 @@ def verdict_of(
 
 def _measured(pairs: Sequence[tuple[ShowAnswer, ShowAnswer]]) -> dict[str, Any]:
     candidate, live = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for name in TITLES:
         parts = PARTS if name == ALL else (name,)
         after, groups = questions_of(candidate, parts)
@@ -80,6 +84,7 @@ def _measured(pairs: Sequence[tuple[ShowAnswer, ShowAnswer]]) -> dict[str, Any]:
                 "live": float(before.mean()),
                 "candidate": float(after.mean()),
                 "chance": chance_of(live, parts),
+                "drawn": len(np.unique(groups)),
                 "difference": difference,
                 "low": low,
                 "high": high,
@@ -94,7 +99,7 @@ def _measured(pairs: Sequence[tuple[ShowAnswer, ShowAnswer]]) -> dict[str, Any]:
 
 def _losses(measured: dict[str, Any], told: str) -> list[str]:
     """What is worse beyond chance, as one sentence; none where nothing is."""
-    lost = {name: each for name, each in measured["parts"].items() if each["high"] < 0}
+    lost = {name: each for name, each in measured["parts"].items() if each["high"] < 0 and each["drawn"] >= LEAST_SHOTS}
     if not lost:
         return []
     first, *others = lost

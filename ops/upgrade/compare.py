@@ -39,7 +39,10 @@ TOP = 20
 LEAST_OVERLAP = 1 - MARGIN
 """Share of the first shots that must stay where captions say too little: precision among them can fall by no more than
 the share that changes."""
-RULE = f"parts as one, margin {MARGIN} of the lead over chance, {LEAST_SHOTS} shots, overlap {LEAST_OVERLAP}"
+RULE = (
+    f"parts as one, without what the live one learned, margin {MARGIN} of the lead over chance, {LEAST_SHOTS} shots "
+    f"and losses of as many, overlap {LEAST_OVERLAP}"
+)
 WAY_OUT = (
     "caption more shots of films that it was not fitted on (<film>.captions.jsonl), hold a show out of the fit "
     "(needle train --hold-out 0.2), or look for yourself and say --force 'why'"

@@ -109,6 +109,19 @@ def test_fewer_than_ten_shots_decide_nothing_however_many_captions() -> None:
     assert judged([], 1, 1)["too_little"] == ["there are no captioned shots to judge by"]
 
 
+def test_a_part_of_a_few_questions_decides_nothing() -> None:
+    """One graded query that slips has an interval of no width; two shots have hardly any."""
+    better, live = encoded(asked("a", 50, 1), 0.3, 1), encoded(asked("a", 50, 1), 1.6)
+    slipped = ShowAnswer(**{**vars(better), "gains_G": live.gains_G - 0.2})
+    found = verdict_of([slipped], [live])
+    assert found["parts"]["graded"]["high"] < 0 and found["parts"]["graded"]["drawn"] == 1
+    assert passes(found) and found["parts"]["all"]["drawn"] == 51
+    pair = asked("old", 2)
+    few = ShowAnswer(**{**vars(encoded(pair, 0)), "caption_ranks_Q": np.full(4, 2), "item_ranks_N": np.full(2, 2)})
+    learned = verdict_of([better, few], [live, encoded(pair, 0)], learned=["old"])
+    assert learned["learned"]["parts"]["all"]["high"] < 0 and passes(learned)
+
+
 def test_a_loss_where_it_was_fitted_counts_and_a_gain_there_proves_nothing() -> None:
     new, old = asked("new", 40), asked("old", 40)
 
@@ -131,7 +144,10 @@ def test_a_loss_where_it_was_fitted_counts_and_a_gain_there_proves_nothing() -> 
     ]
     left = found(0.3, JUNK, live_learned=["old"])
     assert passes(left) and left["left_out"] == ["old"] and left["shows"] == ["new"], "no fair fight where live learned"
-    assert not passes(found(0.3, JUNK, learned=["old"], live_learned=["old"])), "both did: a loss is a loss"
+    both = found(0.3, JUNK, learned=["old"], live_learned=["old"])
+    assert passes(both) and both["left_out"] == ["old"] and not both["learned"], "the live one may know it too well"
+    again = found(JUNK, 0.3, learned=["old"], live_learned=["old"])
+    assert again["worse"] and "of new" in again["worse"][0], "what both never saw decides"
 
 
 def test_many_shows_are_drawn_whole() -> None:
