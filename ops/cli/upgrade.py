@@ -98,6 +98,8 @@ def _tell(settings: Settings, outcome: Outcome, as_json: bool) -> int:
     else:
         if found:
             _print_comparison(found)
+            for reason in found.reasons if found.forced and outcome.switched else ():
+                click.echo(f"taken all the same: {printable(reason)}")
         live = document["live"]
         told = "is live" if outcome.switched else "stays live" if refused else "is live already: nothing to do"
         click.echo(f"{live['spec']} {told} ({live['encoder_id']})")
@@ -120,6 +122,8 @@ def _tell_discarded(settings: Settings, candidate: Candidate, as_json: bool) -> 
     else:
         kept = [each["encoder_id"] for each in (document["live"], document["previous"], document["undone"]) if each]
         fate = "stays, for the way back or forward" if candidate.encoder_id in kept else "is deleted, itself is not"
+        if candidate.was_indexed:
+            fate = "stays: footage was indexed by it before, and something may search that"
         click.echo(f"{candidate.spec} is no candidate any more: what was computed for it {fate}")
         click.echo(f"{document['live']['spec']} stays live ({document['live']['encoder_id']})")
     return 0

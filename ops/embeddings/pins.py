@@ -31,12 +31,17 @@ class Reign:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """An encoder that is to become live. ``force`` is a person's reason to take it whatever the check says."""
+    """An encoder that is to become live. ``force`` is a person's reason to take it whatever the check says.
+
+    ``was_indexed``: something was indexed by it before it was named, in a home that was never upgraded; there another
+    setting of NEEDLE_ENCODER may be searching that.
+    """
 
     spec: str
     encoder_id: str
     how: Literal["upgrade", "rollback"] = "upgrade"
     force: str = ""
+    was_indexed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,8 +41,11 @@ def name_candidate(settings: Settings, spec: str, force: str = "") -> Candidate 
     if found.encoder_id == live.encoder_id:
         return None
     candidate = Candidate(spec=spec, encoder_id=found.encoder_id, force=force)
-    EncoderPins(settings.home).change_succession(lambda before: _with(before, candidate))
-    return candidate
+    is_indexed = current_version(settings, found.encoder_id) is not None
+    named = EncoderPins(settings.home).change_succession(
+        lambda before: _with(before, replace(candidate, was_indexed=is_indexed and _is_foreign(before, candidate)))
+    )
+    return named.candidate
 
 
 def name_previous(settings: Settings) -> Candidate:
@@ -139,10 +142,18 @@ def _require_indexed(settings: Settings, live: ResolvedEncoder) -> None:
         )
 
 
+def _is_foreign(before: Succession, candidate: Candidate) -> bool:
+    """Whether an index of this encoder is not of an earlier try, but of an ingest in a home that was never upgraded."""
+    if before.candidate and before.candidate.encoder_id == candidate.encoder_id:
+        return before.candidate.was_indexed
+    return before.live is None and candidate.encoder_id not in before.retired
+
+
 def _with(before: Succession, candidate: Candidate) -> Succession:
-    """Another candidate than before leaves its vectors to be cleaned away."""
-    gone = before.candidate.encoder_id if before.candidate else candidate.encoder_id
-    retired = before.retired if gone == candidate.encoder_id else (*before.retired, gone)
+    """Another candidate than before leaves its vectors to be cleaned away, but not those that others may search."""
+    last = before.candidate
+    is_left = last is not None and last.encoder_id != candidate.encoder_id and not last.was_indexed
+    retired = (*before.retired, last.encoder_id) if last and is_left else before.retired
     return replace(before, candidate=candidate, retired=tuple(dict.fromkeys(retired)))
 
 

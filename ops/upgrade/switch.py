@@ -77,17 +77,19 @@ def settle(settings: Settings) -> None:
 def discard(settings: Settings) -> Candidate:
     """Withdraw the candidate: delete its vectors, index, probe states and comparison, and forget that it was named.
 
-    The encoder itself stays, and so does all of one that is kept for a way back or forward. Waits until nothing is
+    The same goes for candidates before it that were refused. The encoders themselves stay, and so does all of one that
+    is kept for a way back or forward, or that was indexed before it became a candidate. Waits until nothing is
     computed; killed on the way, it can be done again. Raises ``NotFoundError`` where there is no candidate.
     """
     with exclusive(settings.work_lock):
         candidate, pins = candidate_of(settings), EncoderPins(settings.home)
         succession = pins.succession()
-        kept = [each.encoder_id for each in (succession.live, succession.previous, succession.undone) if each]
-        if candidate.encoder_id not in (*kept, resolve_encoder(settings).encoder_id):
-            _delete(settings, candidate.encoder_id)
+        kept = {each.encoder_id for each in (succession.live, succession.previous, succession.undone) if each}
+        kept |= {resolve_encoder(settings).encoder_id, *([candidate.encoder_id] if candidate.was_indexed else [])}
+        for encoder_id in {candidate.encoder_id, *succession.retired} - kept:
+            _delete(settings, encoder_id)
         drop_comparison(settings, candidate.encoder_id)
-        pins.change_succession(lambda before: replace(before, candidate=None))
+        pins.change_succession(lambda before: replace(before, candidate=None, retired=()))
     return candidate
 
 

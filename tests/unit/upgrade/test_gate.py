@@ -14,6 +14,7 @@ from ops.core.errors import NotFoundError
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress
 from ops.embeddings.build import table_of
+from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.pins import EncoderPins, Reign
 from ops.index.build import wanted_rows
 from ops.index.index import current_version, publish
@@ -103,6 +104,23 @@ def test_a_refused_candidate_can_be_withdrawn(tmp_path: Path) -> None:
     assert again["index_version"] == found["index_version"] and again["hits"] == found["hits"]
     with pytest.raises(NotFoundError, match="no encoder is on its way"):
         discard(settings)
+
+
+def test_what_was_indexed_before_it_was_named_stays_and_earlier_candidates_go(tmp_path: Path) -> None:
+    """Before the first upgrade a service with another NEEDLE_ENCODER may search the one; nobody searches the other."""
+    settings = captioned_home(tmp_path, films=1)
+    heads = {"mine": 0.25, "other": 0.3}
+    mine, other = (place(settings, make_head(settings.home, *head), range(1), noise=JUNK) for head in heads.items())
+    publish(settings, mine, lambda: wanted_rows(settings, mine))
+    for spec in ("finetuned:mine", "finetuned:mine", "finetuned:other"):
+        assert name_candidate(settings, spec)
+    publish(settings, other, lambda: wanted_rows(settings, other))
+    assert name_candidate(settings, "finetuned:mine")
+    assert discard(settings).was_indexed
+    assert current_version(settings, mine) and settings.lake.partitions(table_of(mine))
+    assert current_version(settings, other) is None and not settings.lake.partitions(table_of(other))
+    assert current_version(settings, resolve_encoder(settings).encoder_id)
+    assert not EncoderPins(settings.home).succession().retired
 
 
 def test_what_is_kept_for_the_way_back_or_forward_stays(tmp_path: Path) -> None:

@@ -147,8 +147,10 @@ def test_a_worse_encoder_is_refused_with_the_figures_and_taken_when_a_person_say
     assert not gone["switched"] and gone["candidate"] is None and gone["discarded"]["spec"] == tiny_clip
     assert found(settings) == before and not settings.lake.partitions(table_of(gone["discarded"]["encoder_id"]))
     place(settings, tiny_clip, range(2), noise=50.0)
-    taken = told(settings, "upgrade", "--encoder", tiny_clip, "--force", "it is a test")
-    assert taken["switched"] and taken["live"]["reason"] == "a person said so: it is a test"
+    forced = run(settings, "upgrade", "--encoder", tiny_clip, "--force", "it is a test")
+    assert forced.return_value == 0 and "taken all the same: it finds less than the live one" in forced.stdout
+    taken = told(settings, "upgrade", "--status")
+    assert taken["live"]["spec"] == tiny_clip and taken["live"]["reason"] == "a person said so: it is a test"
     assert found(settings)[0] == taken["live"]["encoder_id"] != before[0]
     assert told(settings, "upgrade", "--rollback")["live"]["spec"] == "starter"
     assert found(settings) == before
