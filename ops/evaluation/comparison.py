@@ -20,23 +20,26 @@ def comparison_of(answered: Sequence[Answered], learned_by: Mapping[str, Collect
     may take the place of the second (:func:`ops.evaluation.verdict.verdict_of`).
 
     ``learned_by`` names, by encoder id, shows that it was fitted on: they are listed as ``learned_from`` and left out
-    of the pooled figures, unless there is no other (then ``pooled_is_fair`` is false).
+    of the pooled figures, unless there is no other (then ``pooled_is_fair`` is false). So are shows of one item, which
+    is always first, unless there are no larger ones.
     """
     encoder_id, answers = answered[0]
     learned = {show for own_id, _ in answered for show in learned_by.get(own_id, ())}
     shows = sorted({own.task.show for own in answers})
     fair = [show for show in shows if show not in learned]
+    larger = {own.task.show for own in answers if len(own.task.items) > 1}
+    pooled = [show for show in fair or shows if show in larger] or fair or shows
     document: dict[str, Any] = {
         "encoder_id": encoder_id,
         "learned_from": [show for show in shows if show in learned],
         "pooled_is_fair": bool(fair) or not shows,
-        **_told(answered, fair or shows),
+        **_told(answered, pooled),
         "shows": {show: _told(answered, [show]) for show in shows},
     }
     if len(answered) > 1:
         document["against"] = {
             "encoder_id": answered[1][0],
-            **figures_of(_of(answered[1], fair or shows)),
+            **figures_of(_of(answered[1], pooled)),
             "shows": {show: figures_of(_of(answered[1], [show])) for show in shows},
         }
         document["verdict"] = verdict_of(

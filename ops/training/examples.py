@@ -80,7 +80,7 @@ class Examples(Protocol):
     draws_ahead: bool
     """Whether batches are read before they are asked for: then an epoch's choices are drawn at its start."""
     aside: dict[str, str]
-    """What cannot be read, with the reason; of examples that stream it grows with the batches."""
+    """What could not be read at least once, with the reason; of examples that stream it grows with the batches."""
 
     def __len__(self) -> int: ...
 

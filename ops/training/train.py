@@ -66,14 +66,15 @@ def train(
     With the engine ``ray``, ``workers`` of a cluster share each batch (see ``team_of``), with a GPU each where ``gpu``
     says so or there are some; here one process does, with CUDA where there is any.
 
-    The same pairs, recipe, base weights, code and ``threads`` make the same weights, and the same name where none is
-    given: then nothing is fitted again. A fit that was stopped goes on from its last checkpoint. Pictures that cannot
-    be read, or not any more, are set aside; the work lock is held only while pairs are read, features are kept and the
-    result is written, so that footage can be forgotten meanwhile. Raises ``UsageError`` for data that cannot be
+    The same pairs, as far as they could be read, recipe, base weights, code and ``threads`` make the same weights, and
+    the same pairs the same name where none is given: then nothing is fitted again. A fit that was stopped goes on from
+    its last checkpoint. Pictures that cannot be read, or not any more, are set aside; the work lock is held only while
+    pairs are read, features of shots are computed and the result is written, so that footage can be forgotten
+    meanwhile. Raises ``UsageError`` for data that cannot be
     learned from and for a name that is taken by something else, ``TrainingError`` for a fit that cannot go on,
     ``ClusterError`` for what Ray refuses.
     """
-    learn, validate = _pairs(settings, recipe, data, now, progress)
+    learn, validate, too_near = _pairs(settings, recipe, data, now, progress)
     lineage, key = _lineage(recipe, learn)
     name = name or f"{recipe.name}-{key}"
     if not _NAME.match(name):
@@ -86,8 +87,8 @@ def train(
         shared = partial(team_of, settings.ray_address, recipe, workers, gpu, threads)
         with shared() if settings.engine == "ray" else nullcontext() as team:
             lineage |= _fit(settings, recipe, learn, work, key, progress, threads, team)
-        lineage |= {"validation": validation_of(settings, recipe, work / "encoder", validate, progress)}
-        lineage |= {"trained_at": now.isoformat(timespec="seconds")}
+        found = validation_of(settings, recipe, work / "encoder", validate, progress, too_near=too_near)
+        lineage |= {"validation": found, "trained_at": now.isoformat(timespec="seconds")}
         with settings.working():
             _note(work / "encoder" / MANIFEST, lineage)
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +99,7 @@ def train(
 
 def name_of(settings: Settings, recipe: Recipe, data: Sequence[Path], now: datetime) -> str:
     """The name that :func:`train` gives where none is given; errors as there."""
-    learn, _ = _pairs(settings, recipe, data, now, SilentProgress())
+    learn, *_ = _pairs(settings, recipe, data, now, SilentProgress())
     return f"{recipe.name}-{_lineage(recipe, learn)[1]}"
 
 
@@ -118,8 +119,8 @@ def _lineage(recipe: Recipe, learn: Sequence[CaptionPair]) -> tuple[dict[str, An
 
 def _pairs(
     settings: Settings, recipe: Recipe, data: Sequence[Path], now: datetime, progress: Progress
-) -> tuple[list[CaptionPair], list[CaptionPair]]:
-    """Pairs to learn from, and to validate on."""
+) -> tuple[list[CaptionPair], list[CaptionPair], int]:
+    """Pairs to learn from, those to validate on, and how many of these were left out as too near the former."""
     refused: dict[str, str] = {}
     if not data:
         build_pairs(settings, settings.lake.partitions(catalogue.TABLE), now, progress)
@@ -133,10 +134,10 @@ def _pairs(
         progress.finish(PAIRS)
         learn, held_out = split_by_show(gathered.learn, recipe.hold_out)
         validate, refused = [*gathered.validate, *held_out], gathered.refused
-    validate, near = apart(learn, validate)
+    distant, near = apart(learn, validate)
     for thing, reason in (refused | near).items():
         progress.set_aside(PAIRS, thing, reason)
-    return learn, validate
+    return learn, distant, len(validate) - len(distant)
 
 
 def _fit(
@@ -158,7 +159,8 @@ def _fit(
     base = base_of(recipe, settings, device, count)
     before = torch.get_num_threads()
     with Pictures(settings, pairs, recipe.frames) as pictures, torch.random.fork_rng():
-        with settings.working():  # features that are kept must not outlive a film that is being forgotten
+        # Features that are kept must not outlive a film that is being forgotten.
+        with settings.working() if any(pair.shot_id for pair in pairs) else nullcontext():
             examples = base.examples(pairs, pictures, progress)
         torch.manual_seed(recipe.seed)
         torch.set_num_threads(count)  # sums are rounded differently with another number of threads
@@ -232,7 +234,7 @@ def _existing(settings: Settings, name: str, lineage: dict[str, Any], progress: 
         )
     aside = found.lineage.get("set_aside", {}) | found.lineage.get("validation", {}).get("set_aside", {})
     for thing, reason in aside.items():
-        progress.set_aside(PAIRS, thing, reason)
+        progress.set_aside(PAIRS, thing, f"{reason} (when it was fitted; another --name fits anew)")
     return found
 
 

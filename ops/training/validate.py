@@ -32,11 +32,18 @@ _Kept = dict[str, list[tuple[CaptionPair, list[NDArray[np.float32]]]]]
 
 
 def validation_of(
-    settings: Settings, recipe: Recipe, folder: Path, pairs: Sequence[CaptionPair], progress: Progress
+    settings: Settings,
+    recipe: Recipe,
+    folder: Path,
+    pairs: Sequence[CaptionPair],
+    progress: Progress,
+    *,
+    too_near: int = 0,
 ) -> dict[str, Any]:
     """Figures of the encoder in ``folder`` and of its base on pairs that were held out, as of ``figures_of``, and under
-    ``gain`` the paired differences. What cannot be read is set aside; where too little is left, that is said and
-    nothing measured."""
+    ``gain`` the paired differences. What cannot be read is set aside, a show of one pair is not asked; where too little
+    is left, that is said and nothing measured. ``too_near`` is how many more pairs there were, before what is near to
+    what is learned from was left out."""
     aside: dict[str, str] = {}
     kept: _Kept = {}
     if len(pairs) > 1:
@@ -46,8 +53,9 @@ def validation_of(
         ]
         kept = _embedded(settings, pairs[:_VALIDATED], encoders, aside, progress)
     told = {"set_aside": aside} if aside else {}
-    if not any(len(own) > 1 for own in kept.values()):
-        progress.note(STAGE, _unvalidated(recipe, len(pairs), len(aside)))
+    kept = {show: own for show, own in kept.items() if len(own) > 1}  # one alone is always first
+    if not kept:
+        progress.note(STAGE, _unvalidated(recipe, len(pairs), len(aside), too_near))
         return told
     tasks = [
         ShowTask(
@@ -108,8 +116,10 @@ def _vectors_of(pair: CaptionPair, pictures: Pictures, encoders: Sequence[Encode
     return vectors if all(np.isfinite(own).all() for own in vectors) else "the vectors of its frames cancel each other"
 
 
-def _unvalidated(recipe: Recipe, held_out: int, unread: int) -> str:
-    if unread:
+def _unvalidated(recipe: Recipe, held_out: int, unread: int, too_near: int) -> str:
+    if too_near and not held_out:
+        why = f"all {too_near} pairs for validation are too near what is learned from: add data of another show"
+    elif unread:
         why = f"of {held_out} pairs that were held out {unread} cannot be read, and no two of one show are left"
     elif held_out:
         why = "no two pairs of one show were held out, and one alone ranks against nothing"

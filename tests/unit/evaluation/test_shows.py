@@ -94,6 +94,14 @@ def test_a_show_that_was_learned_from_is_told_and_not_pooled() -> None:
     assert comparison_of([("now", [])])["shows"] == {}
 
 
+def test_a_show_of_one_shot_is_not_pooled() -> None:
+    alone = answered(task("alone", 1, ()))
+    told = comparison_of([("now", [answered(task(), turn=1), alone])])
+    assert told["text_to_video"]["r@1"] == 0 and told["text_to_video"]["queries"] == 6
+    assert told["shows"]["alone"]["text_to_video"]["r@1"] == 100
+    assert comparison_of([("now", [alone])])["text_to_video"]["queries"] == 2
+
+
 @given(RANKS, st.data())
 def test_a_difference_is_that_of_the_means_and_turns_its_sign_with_the_sides(
     now: np.ndarray, data: st.DataObject

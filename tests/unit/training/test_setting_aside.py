@@ -61,12 +61,16 @@ def test_what_was_set_aside_is_told_by_every_fit_and_tried_again(
 ) -> None:
     data, proxy = tmp_path / "film0.mp4", settings.store.read_bytes(PROXIES[4])
     settings.store.delete(PROXIES[4])
-    for name in ("first", "second", "second"):  # features computed, read, and not needed
+    reason = f"the proxy of shot {shot_id(0, 4)} is missing"
+    for name in ("first", "second"):  # features computed, and read
         told = Telling()
         made = fitted(settings, tiny_clip, data, name, told, image="locked")
         assert made.lineage["pairs"] == 4 and made.lineage["set_aside"] == told.aside, name
-        assert told.aside == {f"{data} {shot_id(0, 4)}": f"the proxy of shot {shot_id(0, 4)} is missing"}
+        assert told.aside == {f"{data} {shot_id(0, 4)}": reason}
     settings.store.write_bytes(PROXIES[4], proxy)
+    told = Telling()
+    assert not fitted(settings, tiny_clip, data, "second", told, image="locked").is_new
+    assert told.aside == {f"{data} {shot_id(0, 4)}": f"{reason} (when it was fitted; another --name fits anew)"}
     again = fitted(settings, tiny_clip, data, "third", Telling(), image="locked")
     assert again.lineage["pairs"] == 5 and not again.lineage["set_aside"]
 
@@ -124,6 +128,7 @@ def test_validation_is_what_evaluate_measures_on_what_can_be_read(
     learned = pq.read_table(data / "a_train.parquet")["image"][2].as_py()
     pictures(data / "b_dev.parquet", 1, 12, b"no picture", learned)
     pictures(data / "c_dev.parquet", 2, 5)
+    pictures(data / "alone_dev.parquet", 3, 1)  # always first, so not asked
     told = Telling()
     made = fitted(settings, tiny_clip, data, "mine", told, image="locked")
     assert sorted(told.aside) == [f"{data}/b_dev.parquet 12", f"{data}/b_dev.parquet 13 for validation"]
@@ -143,6 +148,29 @@ def test_validation_is_what_evaluate_measures_on_what_can_be_read(
     gain, low, high = validation["gain"]["text_to_video"]["r@5"]
     figures = [validation[who]["text_to_video"]["r@5"] for who in ("encoder", "base")]
     assert low <= gain <= high and gain == pytest.approx(figures[0] - figures[1])
+
+
+def test_pictures_are_nobodys_footage_and_validation_on_what_was_learned_is_none(
+    settings: Settings, tmp_path: Path, tiny_clip: str
+) -> None:
+    free, notes = [], []
+
+    class Looking(Telling):
+        def advance(self, stage: str, amount: float = 1) -> None:
+            if stage == "training_features":
+                with if_free(settings.work_lock) as is_free:
+                    free.append(is_free)
+
+        def note(self, stage: str, text: str) -> None:
+            notes.append(text)
+
+    data = tmp_path / "data"
+    data.mkdir()
+    pictures(data / "a_train.parquet", 0, 6)
+    pictures(data / "a_dev.parquet", 0, 4)
+    made = fitted(settings, tiny_clip, data, "mine", Looking(), image="locked")
+    assert made.lineage["validation"] == {} and free == [True] * 6
+    assert len(notes) == 1 and "all 4 pairs for validation are too near what is learned from" in notes[0]
 
 
 def test_only_what_was_asked_for_decides_the_exit_status_and_errors_speak_for_themselves(
