@@ -44,13 +44,13 @@ def comparison_table(document: dict[str, Any]) -> Iterator[str]:
 
 
 def _verdict(verdict: dict[str, Any]) -> Iterator[str]:
-    """What ``needle upgrade`` would say to the encoder in the place of the other, by the same rule."""
-    against = [*verdict["worse"], *verdict["too_little"]]
-    told = [f"against upgrading to it: {reason}" for reason in against]
-    told = told or [f"it may take the other's place: a loss above {verdict['margin']:.2g} nDCG@10 is excluded"]
-    for reason in told:
-        yield ""
-        yield from textwrap.wrap(reason, 100, subsequent_indent="  ")
+    """What captions and queries say to ``needle upgrade`` of the encoder in the place of the other, by the same rule;
+    searches and probes, which it asks too, are not asked here."""
+    against = [f"against it: {reason}" for reason in (*verdict["worse"], *verdict["too_little"])]
+    yield ""
+    yield "what its captions and queries say to `needle upgrade`:"
+    for told in against or [f"a loss above {verdict['margin']:.2g} nDCG@10 is excluded"]:
+        yield from textwrap.wrap(told, 100, initial_indent="  ", subsequent_indent="    ")
 
 
 def _block(name: str, figures: dict[str, Any], against: dict[str, Any]) -> Iterator[str]:

@@ -69,7 +69,8 @@ def test_the_table_fits_a_terminal_and_says_what_was_learned_from(ran: Run) -> N
     done = ran("--against", "starter")
     assert done.status == 3 and max(map(len, done.stdout.splitlines())) <= 100
     assert "learned from show 0: left out of pooled figures" in done.stdout and "show 0 (learned from)" in done.stdout
-    assert "against upgrading to it: there are only 5 captioned shots of shows that neither" in done.stdout
+    assert "what its captions and queries say to `needle upgrade`:\n  against it: there" in done.stdout
+    assert "there are only 5 captioned shots of shows that neither" in done.stdout
     assert "≈ within noise" in done.stdout and "caption → shot: 10 captions of 5 shots" in done.stdout
 
 
