@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from ops.evaluation.shows import ShowAnswer, figures_of, gains_of
+from ops.evaluation.figures import figures_of, gains_of
+from ops.evaluation.shows import ShowAnswer
 from ops.evaluation.verdict import verdict_of
 
 Answered = tuple[str, Sequence[ShowAnswer]]

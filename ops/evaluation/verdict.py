@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ops.evaluation.questions import chance_of, drawn_by, questions_of
 from ops.evaluation.retrieval import paired_interval
-from ops.evaluation.shows import PARTS, ShowAnswer, chance_of, drawn_by, questions_of
+from ops.evaluation.shows import PARTS, ShowAnswer
 
 LEAST_SHOTS = 10
 """Fewer captioned shots decide nothing, nor do fewer shots or queries of a part: bootstrap intervals of so few values

@@ -24,7 +24,8 @@ from ops.embeddings.encoder import Encoder
 from ops.embeddings.frames import sample_positions
 from ops.evaluation.comparison import NOTHING, comparison_of
 from ops.evaluation.cuts import CutScore, score_cuts
-from ops.evaluation.shows import ShowAnswer, ShowTask, answer, figures_of, gains_of
+from ops.evaluation.figures import figures_of, gains_of
+from ops.evaluation.shows import ShowAnswer, ShowTask, answer
 from ops.shots.cutting import TimedFrame
 from ops.shots.detector import Detector
 from ops.shots.detectors.choice import load_detector

@@ -18,7 +18,8 @@ from ops.core.settings import Settings
 from ops.core.types import Progress
 from ops.embeddings.encoder import Encoder, load_encoder
 from ops.embeddings.encoders.finetuned import FinetunedEncoder, files_in
-from ops.evaluation.shows import ShowTask, answer, figures_of, gains_of
+from ops.evaluation.figures import figures_of, gains_of
+from ops.evaluation.shows import ShowTask, answer
 from ops.training.pairs import CaptionPair
 from ops.training.pictures import Pictures
 from ops.training.recipes import Recipe

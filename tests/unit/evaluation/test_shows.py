@@ -12,17 +12,10 @@ from hypothesis.extra import numpy as hnp
 
 from ops.core.errors import UsageError
 from ops.evaluation.comparison import comparison_of
+from ops.evaluation.figures import figures_of, gains_of, recall_curve
+from ops.evaluation.questions import chance_curve
 from ops.evaluation.retrieval import bootstrap_interval, paired_interval
-from ops.evaluation.shows import (
-    ShowAnswer,
-    ShowTask,
-    answer,
-    chance_curve,
-    examples_of,
-    figures_of,
-    gains_of,
-    recall_curve,
-)
+from ops.evaluation.shows import ShowAnswer, ShowTask, answer, examples_of
 
 RANKS = hnp.arrays(np.int64, st.integers(2, 12), elements=st.integers(1, 20))
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from ops.evaluation.comparison import comparison_of
-from ops.evaluation.shows import LEAST_SHOWS, PARTS, ShowAnswer, ShowTask, answer, chance_of, questions_of
+from ops.evaluation.questions import LEAST_SHOWS, chance_of, questions_of
+from ops.evaluation.shows import PARTS, ShowAnswer, ShowTask, answer
 from ops.evaluation.verdict import LEAST_SHOTS, verdict_of
 
 DIM = 24

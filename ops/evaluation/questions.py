@@ -1,0 +1,105 @@
+"""The single questions of all shows: nDCG@10 of each, what it is drawn with, and what chance would give.
+
+Pure numpy, as :mod:`ops.evaluation.retrieval`. Legend: M questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.errors import UsageError
+from ops.evaluation.retrieval import single_gains
+from ops.evaluation.shows import ShowAnswer
+
+LEAST_SHOWS = 11
+"""From so many on, whole shows are drawn instead of shots, which also tells about other shows: what is drawn in fewer
+than eleven clusters has intervals that do not hold (Webb, Queen's Economics Department working paper 1315, 2014)."""
+
+
+def questions_of(answers: Sequence[ShowAnswer], parts: Sequence[str]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """nDCG@10 (M,) of every question of these :data:`PARTS`, and what each is drawn with (M,): its item, a graded query
+    with itself, or its show (see :func:`drawn_by`)."""
+    shows, by_show = sorted({own.task.show for own in answers}), drawn_by(answers, parts) == "show"
+    gains, groups, start = [np.zeros(0)], [np.zeros(0, np.int64)], 0
+    for own in answers:
+        for part in parts:
+            values, places = _asked(own, part)
+            gains.append(values)
+            groups.append(np.full(len(values), shows.index(own.task.show)) if by_show else start + places)
+        start += len(own.task.items) + len(own.gains_G)
+    return np.concatenate(gains), np.concatenate(groups)
+
+
+def drawn_by(answers: Sequence[ShowAnswer], parts: Sequence[str]) -> str:
+    """``show`` where at least :data:`LEAST_SHOWS` shows ask something of these parts, else ``shot``."""
+    asking = {own.task.show for own in answers if any(len(_asked(own, part)[0]) for part in parts)}
+    return "show" if len(asking) >= LEAST_SHOWS else "shot"
+
+
+def chance_of(answers: Sequence[ShowAnswer], parts: Sequence[str]) -> float:
+    """nDCG@10, 0-1, that random orders would have on average over all questions of these parts.
+
+    Raises ``UsageError`` where nothing is asked."""
+    expected: list[float] = []
+    for part in parts:
+        if part == "graded":
+            expected += [
+                _chance_graded(grades, len(own.task.items)) for own in answers for _, grades in own.task.queries
+            ]
+        else:
+            asked = len(ranks_asked(answers, part))
+            within = np.array([share / 100 for _, share in chance_curve(answers, part, range(1, 11))] or [0.0] * 10)
+            expected += [float(np.diff(within, prepend=0.0) @ _DISCOUNTS)] * asked
+    if not expected:
+        raise UsageError("nothing is asked, so chance has no figure")
+    return float(np.mean(expected))
+
+
+def chance_curve(answers: Sequence[ShowAnswer], direction: str, ks: Sequence[int]) -> list[tuple[int, float]]:
+    """``(k, R@k in percent)`` of items in random order, each show's among its own."""
+    found = [(len(own.caption_ranks_Q), len(own.task.items), 1) for own in answers]
+    if direction == "video_to_text":
+        found = [
+            (len(own.item_ranks_N), len(own.task.texts), round(len(own.task.texts) / max(1, len(own.item_ranks_N))))
+            for own in answers
+        ]
+    total = sum(queries for queries, _, _ in found)
+    return [
+        (k, 100.0 * sum(queries * _chance(k, items, right) for queries, items, right in found) / total)
+        for k in (ks if total else ())
+    ]
+
+
+def _chance(k: int, items: int, right: int) -> float:
+    """That at least one of ``right`` among ``items`` is among the first ``k`` of a random order."""
+    missed = np.prod([max(0, items - right - n) / (items - n) for n in range(min(k, items))])
+    return float(1 - missed)
+
+
+def ranks_asked(answers: Sequence[ShowAnswer], direction: str) -> NDArray[np.int64]:
+    """Pooled ranks (M,) of what is asked in one of the two directions."""
+    own_ranks = [own.caption_ranks_Q if direction == "text_to_video" else own.item_ranks_N for own in answers]
+    return np.concatenate([np.zeros(0, np.int64), *own_ranks])
+
+
+def _asked(own: ShowAnswer, part: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """nDCG@10 of a show's questions, and the place of each: its item's, or one of its own after all items."""
+    if part == "graded":
+        return own.gains_G, len(own.task.items) + np.arange(len(own.gains_G))
+    if part == "video_to_text":
+        return single_gains(own.item_ranks_N), np.unique(own.task.owners)
+    return single_gains(own.caption_ranks_Q), own.task.owners
+
+
+_DISCOUNTS = 1.0 / np.log2(np.arange(2, 12))
+
+
+def _chance_graded(grades: Mapping[str, float], items: int) -> float:
+    """Mean of nDCG@10 over all orders: every item has every place as often."""
+    best = np.sort(list(grades.values()))[::-1][:10]
+    places = _DISCOUNTS[: min(10, items)].sum()
+    return float(sum(grades.values()) / items * places / (best @ _DISCOUNTS[: len(best)]))
