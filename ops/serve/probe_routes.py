@@ -8,6 +8,7 @@ import numpy as np
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from ops.core.errors import NotFoundError
+from ops.core.settings import Settings
 from ops.probes.definitions import ProbeDefinition, define, definitions_of
 from ops.probes.documents import people_of, probe_document
 from ops.probes.judgements import Standing
@@ -15,6 +16,7 @@ from ops.probes.labels import labels_known
 from ops.probes.state import read_state
 from ops.probes.store import fitted_probes
 from ops.probes.suggestions import suggest
+from ops.probes.versions import read_version
 from ops.serve.answers import FeedsAnswer, ProbeAnswer, ProbesAnswer
 from ops.serve.documents import json_answer, with_addresses
 from ops.serve.fields import LABEL, Label, ShotId
@@ -122,12 +124,13 @@ def _document(
     scored = service.searcher.probes.of(label) if label in service.probes() else {}
     knows_all = all(each.gone or each.latest.shot_id in scored for each in standing)
     document = probe_document(settings, label, defined, standing, scored if knows_all else None)
-    refused = read_state(settings, label).refused
+    state = read_state(settings, label)
     counts = _at_least(service, label)
     versions = service.searcher.probes.versions_of(label) if counts else frozenset()
     return {
         **document,
-        "refused": refused.reason if refused else "",
+        "refused": state.refused.reason if state.refused else "",
+        "redefined": _is_redefined(settings, label, state.latest, defined.get(label)),
         "labels": {
             "label": label,
             **document["labels"],
@@ -138,6 +141,14 @@ def _document(
         "at_least": counts,
         "fit": service.fits.state(label),
     }
+
+
+def _is_redefined(settings: Settings, label: str, latest: str, definition: ProbeDefinition | None) -> bool:
+    """Whether the last fit is of another definition. Whether it is of other vectors too would read the catalogue."""
+    if not latest:
+        return False
+    version = read_version(settings, label, latest)
+    return definition is None or (version.queries, version.policy) != (definition.queries, definition.threshold)
 
 
 def _at_least(service: Service, label: Label) -> list[int]:

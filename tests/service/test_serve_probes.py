@@ -166,6 +166,18 @@ def test_figures_come_with_their_intervals_and_a_refusal_with_its_reason(tmp_pat
         assert new["labels"]["since_fit"] == 1 and not any("not embedded" in note for note in new["notes"])
 
 
+def test_a_fit_of_another_definition_is_told(client: TestClient, settings: Settings) -> None:
+    assert say(client, RED[:1], True) and not read(client, "/api/probes/red")["redefined"]
+    assert not fitted(client, queries=["a red wall"])["redefined"]
+    path = settings.home / "probes.yaml"
+    before = path.read_text()
+    for now in (before.replace("a red wall", "a red door"), before.replace("f1", "0.7"), ""):
+        path.write_text(now)
+        assert now != before and read(client, "/api/probes/red")["redefined"]
+    path.write_text(before)
+    assert not read(client, "/api/probes/red")["redefined"]
+
+
 def test_the_counts_are_those_of_the_filter(client: TestClient) -> None:
     say(client, RED[:1], True)
     probe = fitted(client)

@@ -57,6 +57,7 @@ class ProbeAnswer(Answer):
     metrics: dict[str, Figure]
     notes: list[str]
     refused: str = Field(description="why the last fit does not score the catalogue; else empty")
+    redefined: bool = Field(description="queries or threshold are not those of the last fit")
     labels: Labelled
     scored: int = Field(description="shots that have a score: more than none can be searched by it")
     scored_by: str = Field(description="the version of all these scores; empty while they are being made anew")

@@ -67,7 +67,7 @@ export class ProbeFacts {
     if (!probe.promoted) return ["Nothing scores by it yet."];
     const version = el("code", {}, probe.promoted);
     const when = el("time", { datetime: probe.fitted_at }, stamp(probe.fitted_at));
-    const scores = probe.scored_by === probe.promoted ? "scores" : "takes over (the catalogue is being scored)";
+    const scores = probe.scored_by === probe.promoted ? "scores" : "takes over once the catalogue is scored";
     const since = probe.labels.since ? `; ${counted(probe.labels.since, "label")} since` : "";
     if (probe.kind === "zero_shot") {
       return ["Version ", version, ` ${scores} by the words alone (${probe.queries.map((one) => `“${one}”`).join(", ")}), `, when, since, "."];
@@ -82,12 +82,13 @@ export class ProbeFacts {
     const isNew = !probe?.policy;
     const bound = probe?.scored ? usualBound(probe) : null;
     const chosen = bound === null ? 0 : probe.at_least[Math.round(bound * 100)];
-    const isFitted = !missing && !probe.labels.since_fit;
+    const isUnfinished = Boolean(probe?.promoted) && (probe.redefined || probe.scored_by !== probe.promoted || state === "failed");
+    const isFitted = !missing && !probe.labels.since_fit && !isUnfinished;
     const words = isFitted ? `All ${counted(yes + no, "label")} are fitted` : missing ? "Begin with the words" : `Fit on ${counted(yes + no, "label")}`;
     const fit = el("button", { class: isFitted ? "quiet" : "primary", disabled: isFitted || state === "running" }, state === "running" ? "Fitting…" : words);
     const form = el("form", { class: "fit", onsubmit: (event) => { event.preventDefault(); this.fit(isNew); } },
       isNew && el("label", { class: "narrow", for: "probe-words" }, "Words", this.words),
-      (isNew || !missing || !probe.promoted) && fit,
+      (isNew || !missing || !probe.promoted || isUnfinished) && fit,
       chosen > 0 && el("button", { type: "button", title: `Shots that score at least ${bound}`,
         onclick: () => this.page.change({ where: bounded([], probe.label, bound) }) }, `Filter by it: ${counted(chosen, "shot")}`));
     const command = el("code", {}, `needle probe fit ${this.judging.label}`);
