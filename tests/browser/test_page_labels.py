@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -13,6 +14,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from ops.core.settings import load_settings
+from ops.probes.state import change_state, read_state
 from tests.browser.conftest import HOSTILE, NARROW, QUERY, Desk, OpenDesk, Served, serving
 from tests.pipeline.conftest import Home
 
@@ -121,15 +124,28 @@ def test_a_fit_from_elsewhere_is_noticed_without_a_reload(open_desk: OpenDesk, s
     desk = open_desk(service.url)
     cards = feeds(desk, "pattern")
     version = desk.page.inner_text(".facts-head code")
-    ids = [str(one) for one in cards.evaluate_all("cards => cards.map(card => card.dataset.shot)")]
-    for value, shots in ((True, ids[:4]), (False, ids[-4:])):
+    top = str(cards.first.get_attribute("data-shot"))
+    found = ask(service, "/api/search", {"text": QUERY, "limit": 40})["hits"]
+    shown = [top, *(hit["shot_id"] for hit in found)]
+    kinds = {shot: has_big_squares(service, shot) for shot in shown}  # can be learnt: a fit of chance is refused
+    for value in (True, False):
+        shots = [shot for shot, is_big in kinds.items() if is_big is value][:4]
         ask(service, "/api/labels", {"label": "pattern", "shots": shots, "value": value, "annotator": "cy"})
     service.home.run("probe", "fit", "pattern")
     desk.page.wait_for_selector("text=fitted on 4 yes and 4 no", timeout=60_000)
     assert desk.page.inner_text(".facts-head code") != version
     fitted = desk.page.get_by_role("button", name="All 8 labels are fitted")
     assert fitted.is_disabled() and "primary" not in str(fitted.get_attribute("class"))
-    desk.until(f"!document.querySelector('#labelling .feed [data-shot=\"{ids[0]}\"]')")
+    desk.until(f"!document.querySelector('#labelling .feed [data-shot=\"{top}\"]')")
+    settings = load_settings(home=str(service.home.path))
+    state = read_state(settings, "pattern")
+    change_state(settings, "pattern", lambda now: replace(now, promoted=version))  # and the fit ended before it scored
+    feeds(desk, "pattern")
+    assert desk.page.get_by_role("button", name="Fit on 8 labels").is_enabled()
+    assert "takes over once" in desk.page.inner_text(".facts-head")
+    change_state(settings, "pattern", lambda _: state)
+    feeds(desk, "pattern")
+    assert fitted.is_disabled()
 
 
 def test_every_answer_is_kept_with_its_feed_and_can_be_taken_back(open_desk: OpenDesk, service: Served) -> None:
@@ -202,6 +218,90 @@ def test_what_was_not_kept_counts_no_more_after_another_answer(open_desk: OpenDe
     assert votes_of(service, "twice", shot) == {"page": False}
 
 
+def test_an_answer_that_failed_leaves_what_can_be_taken_back(open_desk: OpenDesk, service: Served) -> None:
+    desk = open_desk(service.url, may_fail=True)
+    page = desk.page
+    desk.search(label="kept_before")
+    shots = desk.shot_ids()[:2]
+    desk.cards().nth(1).locator(".thumb.yes").click()
+    desk.cards().first.locator(".thumb.yes").click()
+    page.wait_for_selector(".labelbar >> text=2 yes · 0 no")
+    page.route("**/api/labels", lambda route: route.abort(), times=1)
+    desk.cards().first.locator(".thumb.no").click()
+    page.wait_for_selector("#notice >> text=Not kept: 1 answer")
+    page.get_by_role("button", name="Dismiss").click()
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_selector(".labelbar >> text=1 yes · 0 no")
+    assert [votes_of(service, "kept_before", shot) for shot in shots] == [{}, {"page": True}]
+
+
+def test_what_was_said_last_of_a_shot_is_shown_whatever_becomes_of_the_rest(
+    open_desk: OpenDesk, service: Served
+) -> None:
+    desk = open_desk(service.url, may_fail=True)
+    desk.search(label="quick")
+    card, sent = desk.cards().first, []
+    desk.page.route("**/api/labels", lambda route: sent.append(route))
+
+    def pressed_while_on_its_way(number: int) -> list[str]:
+        for _ in range(200):
+            if len(sent) > number:
+                break
+            desk.page.wait_for_timeout(20)
+        assert len(sent) == number + 1
+        return [str(each.get_attribute("aria-pressed")) for each in card.locator(".thumb").all()]
+
+    for word in ("yes", "no"):
+        card.locator(f".thumb.{word}").click()
+    assert pressed_while_on_its_way(0) == ["false", "true"]
+    sent[0].abort()
+    assert pressed_while_on_its_way(1) == ["false", "true"]
+    sent[1].abort()
+    desk.page.wait_for_selector("#notice >> text=Not kept: 1 answer")
+    assert card.locator('.thumb[aria-pressed="true"]').count() == 0, "what the service has is shown again"
+    for word in ("yes", "no"):
+        card.locator(f".thumb.{word}").click()
+    pressed_while_on_its_way(2)
+    sent[2].continue_()
+    assert pressed_while_on_its_way(3) == ["false", "true"]
+    sent[3].continue_()
+    desk.page.wait_for_selector(".labelbar >> text=0 yes · 1 no")
+
+
+def test_an_answer_that_cannot_be_read_does_not_hold_up_the_others(open_desk: OpenDesk, service: Served) -> None:
+    desk = open_desk(service.url)
+    desk.search(label="garbled")
+    shots = desk.shot_ids()[:2]
+    desk.page.route("**/api/labels", lambda route: route.fulfill(body="null"), times=1)
+    for card in range(2):
+        desk.cards().nth(card).locator(".thumb.yes").click()
+    desk.page.wait_for_selector("#notice >> text=Not kept: 1 answer for “garbled”")
+    desk.page.wait_for_selector(".labelbar >> text=1 yes · 0 no")
+    desk.page.get_by_role("button", name="Try again").click()
+    desk.page.wait_for_selector(".labelbar >> text=2 yes · 0 no")
+    assert [votes_of(service, "garbled", shot) for shot in shots] == [{"page": True}] * 2
+
+
+def test_what_else_fails_does_not_hide_what_was_not_kept(open_desk: OpenDesk, service: Served) -> None:
+    desk = open_desk(service.url, may_fail=True)
+    page = desk.page
+    desk.search(label="scrolled")
+    shot, there = desk.shot_ids()[0], desk.cards().count()
+    for path in ("labels", "search"):
+        page.route(f"**/api/{path}", lambda route: route.abort())
+    desk.cards().first.locator(".thumb.yes").click()
+    page.wait_for_selector("#notice >> text=Not kept: 1 answer")
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/api/search")):
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.wait_for_timeout(100)
+    assert "Not kept: 1 answer for “scrolled”" in page.inner_text("#notice")
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    desk.until(f"document.querySelectorAll('#cards .card').length > {there}")
+    page.wait_for_selector(".labelbar >> text=1 yes · 0 no")
+    assert page.locator("#notice").is_hidden() and votes_of(service, "scrolled", shot) == {"page": True}
+
+
 def test_undo_takes_back_what_was_said_under_another_name(open_desk: OpenDesk, service: Served) -> None:
     desk = open_desk(service.url)
     desk.search(label="renamed")
@@ -240,6 +340,11 @@ def test_two_people_differ_and_one_settles_it(open_desk: OpenDesk, service: Serv
     assert bob.cards().first.locator(".votes").inner_text() == f"Ann yes, {HOSTILE} no"
     ann.page.get_by_role("button", name="Feeds").click()
     ann.page.wait_for_selector("#labelling >> text=1 shot of which people differ")
+    ann.page.fill("#q", QUERY)
+    ann.keys("Enter")
+    ann.page.wait_for_selector("#cards .card", state="attached")
+    ann.page.get_by_role("button", name="Feeds").click()
+    ann.page.wait_for_selector("#labelling >> text=1 shot of which people differ")
     card = ann.page.locator("#labelling .in-conflict").first
     assert card.get_attribute("data-shot") == shot
     card.locator(".thumb.yes").click()
@@ -267,6 +372,18 @@ def test_the_player_takes_answers(open_desk: OpenDesk, service: Served) -> None:
     assert ask(service, "/api/labels/played")["no"] == 1
     desk.page.get_by_role("button", name="Stop").click()
     assert desk.page.locator("#cards .thumbs").count() == 0 and "label=" not in desk.page.url
+
+
+def test_the_player_tells_what_was_not_kept(open_desk: OpenDesk, service: Served) -> None:
+    desk = open_desk(service.url, may_fail=True)
+    desk.search(label="played_lost")
+    dialog = desk.player(0)
+    desk.page.route("**/api/labels", lambda route: route.abort(), times=1)
+    desk.keys("y")
+    dialog.get_by_role("alert").filter(has_text="Not kept: 1 answer").wait_for()
+    desk.keys("y")
+    desk.page.wait_for_selector(".labelbar >> text=1 yes · 0 no")
+    assert dialog.locator(".player-main > .wrong").text_content() == ""
 
 
 def test_a_facet_counts_narrows_and_stands_in_the_address(open_desk: OpenDesk, service: Served) -> None:

@@ -164,6 +164,7 @@ class Desk {
 
   /** @param {{text: string, bad?: boolean, again?: () => void, dropped?: () => void}|null} said */
   tell(said) {
+    if (said && this.player?.dialog.open) this.player.note.textContent = said.text; // the line lies under the dialog
     this.notice.hidden = !said?.text;
     this.notice.classList.toggle("bad", Boolean(said?.bad));
     this.notice.replaceChildren(...(said?.text ? [el("span", { class: "grow" }, said.text)] : []),

@@ -39,6 +39,9 @@ export class Judging extends EventTarget {
   /** what the service did not keep, also of labels that are labelled no more @type {Said[]} */
   #unsaved = [];
   #why = ""; // the last of them was not kept
+  #again = undefined; // what else is to be tried again, of the rest of the page
+  /** what is not sent yet, as it was given @type {Said[]} */
+  #waiting = [];
   #line = Promise.resolve();
   #timer = 0;
 
@@ -144,15 +147,16 @@ export class Judging extends EventTarget {
     const { marks } = this; // of this label: another one has others
     this.#letGo(said);
     if (said.label === this.label) this.#showAtOnce(said);
+    this.#waiting.push(said);
     this.#line = this.#line.then(async () => {
+      this.#waiting.shift();
       this.#letGo(said); // also what was not kept while this one waited
       try {
         this.#arrived(said, await saveLabel({ label: said.label, shots: [said.shotId], value: said.value, annotator: said.who, origin: said.origin }));
       } catch (error) {
-        if (!(error instanceof Problem)) throw error;
-        const mark = marks.get(said.shotId);
-        if (mark?.kept) marks.set(said.shotId, mark.kept);
-        this.#done = this.#done.filter((one) => one.label !== said.label || one.shotId !== said.shotId);
+        const mark = marks.get(said.shotId); // whatever went wrong: those that wait are sent
+        if (mark?.kept && !this.#isWaiting(said)) marks.set(said.shotId, mark.kept);
+        this.#forget(said);
         this.#unsaved.push(said);
         this.#why = error.message;
         this.remind();
@@ -173,9 +177,26 @@ export class Judging extends EventTarget {
 
   #arrived(said, answer) {
     if (said.label !== this.label) return;
-    for (const one of answer.shots) this.marks.set(one.shot_id, one);
+    for (const one of answer.shots) {
+      const shown = this.marks.get(one.shot_id);
+      this.marks.set(one.shot_id, shown?.kept && this.#isWaiting(said) ? { ...shown, kept: one } : one);
+    }
     if (this.probe) Object.assign(this.probe.labels, { yes: answer.yes, no: answer.no, conflicts: answer.conflicts, gone: answer.gone });
     this.watch(SOON_MS);
+  }
+
+  /** Whether more is to be sent of a shot: what is shown is that. @param {Said} said */
+  #isWaiting({ label, shotId }) {
+    return this.#waiting.some((one) => one.label === label && one.shotId === shotId);
+  }
+
+  /** There is nothing to take back of an answer that was not kept: the next one follows what was before. @param {Said} said */
+  #forget(said) {
+    const at = this.#done.indexOf(said);
+    if (at < 0) return;
+    const next = this.#done.slice(at + 1).find((one) => ["label", "who", "shotId"].every((name) => one[name] === said[name]));
+    if (next) next.before = said.before;
+    this.#done.splice(at, 1);
   }
 
   /** What was not kept of a shot counts no more once its person says something else of it. @param {Said} said */
@@ -186,9 +207,13 @@ export class Judging extends EventTarget {
     this.trouble(others.length ? this.#why : "");
   }
 
-  /** Tell once more what was not kept, where something was not: a new search clears what was told. */
-  remind() {
-    if (this.#unsaved.length) this.trouble(this.#why);
+  /**
+   * Tell once more what was not kept, where something was not: a new search clears what was told, other news replace it.
+   * @param {string} [text] what else there is to tell @param {() => void} [again]
+   */
+  remind(text, again = this.#again) {
+    this.#again = again;
+    if (this.#unsaved.length) this.trouble(text || this.#why, again);
   }
 
   /** Tell what went wrong, and with it what was not kept until now. @param {string} text @param {() => void} [again] */
@@ -197,8 +222,8 @@ export class Judging extends EventTarget {
     const labels = [...new Set(lost.map((one) => `“${one.label}”`))].join(", ");
     this.say("trouble", {
       text: lost.length ? `Not kept: ${counted(lost.length, "answer")} for ${labels}. ${text}` : text,
-      again: lost.length || again ? () => { for (const said of this.#unsaved.splice(0)) this.#resend(said); again?.(); } : undefined,
-      dropped: () => { this.#unsaved = []; },
+      again: lost.length || again ? () => { this.#again = undefined; for (const said of this.#unsaved.splice(0)) this.#resend(said); again?.(); } : undefined,
+      dropped: () => { this.#again = undefined; this.#unsaved = []; },
     });
   }
 

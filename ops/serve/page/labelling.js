@@ -22,6 +22,7 @@ export class Labelling {
     this.judging.addEventListener("marks", () => this.showMarks());
     this.judging.addEventListener("probe", () => this.showCounts());
     this.judging.addEventListener("trouble", ({ detail }) => page.tell(detail.text, true, detail.again, detail.dropped));
+    page.addEventListener("tell", ({ detail }) => { if (!detail.dropped) this.judging.remind(detail.text, detail.again); });
     page.addEventListener("answer", () => this.lookAtResults());
     page.addEventListener("played", () => this.dressPlayer());
     document.addEventListener("keydown", (event) => this.key(event), true); // before the keys of grid and player

@@ -42,6 +42,8 @@ export class LabelView {
     this.label = "";
     this.active = null;
     this.version = null;
+    this.conflictCount = null;
+    this.reviewedTally = null;
     this.of = new Map(); // cards by their element
     for (const place of [this.feeds, this.conflicts, this.reviewed]) place.replaceChildren();
     this.news.replaceChildren();
