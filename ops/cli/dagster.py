@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import ipaddress
 import os
+import signal
 import sys
 from typing import Any
 
@@ -40,6 +41,9 @@ def command(host: str, port: int, open_to_all: bool, **options: Any) -> None:
     close_orphaned_runs(settings)
     environment = {**os.environ, "DAGSTER_HOME": str(dagster_home(settings)), "PYTHONWARNINGS": QUIET}
     click.echo(f"Dagster: http://{host}:{port} (home {settings.home}, library {settings.library or 'none'})", err=True)
+    # Dagster ends its children by this signal, which what a script starts in the background inherits as ignored: then
+    # a SIGTERM would never end it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     arguments = [sys.executable, "-m", "dagster", "dev", "-w", str(CHECKOUT / "workspace.yaml")]
     os.execve(sys.executable, [*arguments, "-h", host, "-p", str(port)], environment)
 
