@@ -81,6 +81,22 @@ class Desk:
         self.keys("k", "Home")
         return dialog
 
+    def answer(self, path: str, act: Callable[[Any], Any], times: int | None = None) -> None:
+        """Answer requests of the page that is open in the service's place, each one that is made after this returns.
+
+        Chromium is told to ask, and goes on sending on its own for a while (one in ten times, on a busy machine).
+        """
+        asked: list[Any] = []
+
+        def seen(route: Any) -> None:
+            asked.append(route)
+            route.fulfill()
+
+        self.page.route("**/healthz?asked", seen)
+        while not asked:
+            self.page.evaluate("fetch('/healthz?asked').then(answer => answer.text())")
+        self.page.route(f"**{path}", act, times=times)
+
     def until(self, condition: str) -> None:
         """Wait for a condition in the page. Playwright's own waiting needs `eval`, which the page's policy forbids."""
         end = time.monotonic() + 10

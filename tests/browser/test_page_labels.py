@@ -185,7 +185,7 @@ def test_answers_that_did_not_arrive_are_told_and_sent_again_after_stop(open_des
     name_oneself(desk, "Ann")
     shots = desk.shot_ids()[:3]
     waiting: list[Any] = []
-    page.route("**/api/labels", lambda route: route.abort() if waiting else waiting.append(route))
+    desk.answer("/api/labels", lambda route: route.abort() if waiting else waiting.append(route))
     desk.cards().first.locator(".open").focus()
     desk.keys("y", "n", "y")
     name_oneself(desk, "Bob")
@@ -208,7 +208,7 @@ def test_what_was_not_kept_counts_no_more_after_another_answer(open_desk: OpenDe
     desk = open_desk(service.url, may_fail=True)
     desk.search(label="twice")
     card, shot = desk.cards().first, desk.shot_ids()[0]
-    desk.page.route("**/api/labels", lambda route: route.abort(), times=1)
+    desk.answer("/api/labels", lambda route: route.abort(), times=1)
     card.locator(".thumb.yes").click()
     desk.page.wait_for_selector("#notice >> text=Not kept: 1 answer for “twice”")
     assert card.locator(".thumb.yes").get_attribute("aria-pressed") == "false"
@@ -226,7 +226,7 @@ def test_an_answer_that_failed_leaves_what_can_be_taken_back(open_desk: OpenDesk
     desk.cards().nth(1).locator(".thumb.yes").click()
     desk.cards().first.locator(".thumb.yes").click()
     page.wait_for_selector(".labelbar >> text=2 yes · 0 no")
-    page.route("**/api/labels", lambda route: route.abort(), times=1)
+    desk.answer("/api/labels", lambda route: route.abort(), times=1)
     desk.cards().first.locator(".thumb.no").click()
     page.wait_for_selector("#notice >> text=Not kept: 1 answer")
     page.get_by_role("button", name="Dismiss").click()
@@ -241,7 +241,7 @@ def test_what_was_said_last_of_a_shot_is_shown_whatever_becomes_of_the_rest(
     desk = open_desk(service.url, may_fail=True)
     desk.search(label="quick")
     card, sent = desk.cards().first, []
-    desk.page.route("**/api/labels", lambda route: sent.append(route))
+    desk.answer("/api/labels", lambda route: sent.append(route))
 
     def pressed_while_on_its_way(number: int) -> list[str]:
         for _ in range(200):
@@ -272,7 +272,7 @@ def test_an_answer_that_cannot_be_read_does_not_hold_up_the_others(open_desk: Op
     desk = open_desk(service.url)
     desk.search(label="garbled")
     shots = desk.shot_ids()[:2]
-    desk.page.route("**/api/labels", lambda route: route.fulfill(body="null"), times=1)
+    desk.answer("/api/labels", lambda route: route.fulfill(body="null"), times=1)
     for card in range(2):
         desk.cards().nth(card).locator(".thumb.yes").click()
     desk.page.wait_for_selector("#notice >> text=Not kept: 1 answer for “garbled”")
@@ -288,7 +288,7 @@ def test_what_else_fails_does_not_hide_what_was_not_kept(open_desk: OpenDesk, se
     desk.search(label="scrolled")
     shot, there = desk.shot_ids()[0], desk.cards().count()
     for path in ("labels", "search"):
-        page.route(f"**/api/{path}", lambda route: route.abort())
+        desk.answer(f"/api/{path}", lambda route: route.abort())
     desk.cards().first.locator(".thumb.yes").click()
     page.wait_for_selector("#notice >> text=Not kept: 1 answer")
     with page.expect_event("requestfailed", lambda request: request.url.endswith("/api/search")):
@@ -378,7 +378,7 @@ def test_the_player_tells_what_was_not_kept(open_desk: OpenDesk, service: Served
     desk = open_desk(service.url, may_fail=True)
     desk.search(label="played_lost")
     dialog = desk.player(0)
-    desk.page.route("**/api/labels", lambda route: route.abort(), times=1)
+    desk.answer("/api/labels", lambda route: route.abort(), times=1)
     desk.keys("y")
     dialog.get_by_role("alert").filter(has_text="Not kept: 1 answer").wait_for()
     desk.keys("y")

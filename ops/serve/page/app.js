@@ -289,7 +289,7 @@ if (firstAnswer) await Promise.race([first, new Promise((done) => { setTimeout(d
 await new Promise((done) => { requestAnimationFrame(() => setTimeout(done)); }); // after the first paint
 document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/page/panels.css" }));
 const parts = LATER.map((name) => import(`./${name}.js`));
-(await parts[0]).furnish(page);
+await (await parts[0]).furnish(page);
 early.forEach((again) => again());
 page.loadCatalogue();
 document.addEventListener("visibilitychange", () => { // while the person was elsewhere, footage may have come

@@ -12,7 +12,7 @@ import { TrayPanel } from "./traypanel.js";
 const SLOW_MS = 120; // an answer that comes sooner replaces the old one without a flicker
 
 /** @param {any} page the Page of app.js */
-export function furnish(page) {
+export async function furnish(page) {
   const desk = new Desk(page);
   page.addEventListener("query", () => desk.showQuery());
   page.addEventListener("answer", () => desk.showAnswer());
@@ -23,6 +23,8 @@ export function furnish(page) {
   page.typed = () => desk.bar.input.value;
   if (!page.busy) desk.showAnswer();
   if (page.query.shot) desk.showShot(null);
+  await desk.labelled; // there, n is no, and not "less like this"
+  listenToKeys(page, desk);
   document.body.classList.add("ready");
 }
 
@@ -44,7 +46,6 @@ class Desk {
     this.theme();
     const top = document.getElementById("top");
     new ResizeObserver(() => document.body.style.setProperty("--top", `${top.offsetHeight}px`)).observe(top);
-    listenToKeys(page, this);
   }
 
   theme() {
@@ -66,7 +67,7 @@ class Desk {
     this.filters.show(page.query);
     this.refine.show(page.query);
     this.facets.show(page.query);
-    this.showLabelling();
+    this.labelled = this.showLabelling();
     this.tell(null);
     if (!page.query.shot) this.player?.close();
     clearTimeout(this.slow);
