@@ -12,6 +12,7 @@ import click
 from ops.cli import runs
 from ops.cli.main import EXIT_SET_ASIDE, printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.cli.probe_runs import is_scored
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
@@ -20,7 +21,6 @@ from ops.embeddings.encoder import resolve_encoder
 from ops.index.build import index_is_current
 from ops.index.dialogue import lines_are_current
 from ops.probes.definitions import definitions_of
-from ops.probes.scores import probes_to_score
 from ops.search.status import catalogue_status, due_partitions
 from ops.videos import catalogue
 from ops.videos.forgotten import forgotten_ids
@@ -75,12 +75,17 @@ def _bring_up_to_date(settings: Settings, seen: list[str], retry: bool, report: 
     due |= {partition for ingest in interrupted for partition in ingest.partitions}
     due -= forgotten_ids(settings.store)
     indexed = index_is_current(settings, encoder.encoder_id) and lines_are_current(settings)
-    scored = [f"probe_scores/{label}" for label in definitions_of(settings)]
-    if not due and not interrupted and not report and indexed and not probes_to_score(settings):
+    probes = definitions_of(settings)
+    scored = all(is_scored(settings, label) for label in probes)
+    if not due and not interrupted and not report and indexed and scored:
         return None
     bars.console.print(f"encoder {encoder.encoder_id}: {encoder.reason}")
     runs.run_pipeline(
-        settings, sorted(due), interrupted, bars, last=(*scored, *(("catalogue_report",) if report else ()))
+        settings,
+        sorted(due),
+        interrupted,
+        bars,
+        last=(*(f"probe_scores/{label}" for label in probes), *(("catalogue_report",) if report else ())),
     )
     return due
 

@@ -9,6 +9,7 @@ from ops.cli.progress import Bars
 from ops.core.errors import ChecksFailedError, NeedleError
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder
+from ops.features import scores_are_published
 from ops.notebooks.reports import few_shot_is_current, few_shot_page
 from ops.probes.build import probe_is_current
 from ops.probes.definitions import definitions_of
@@ -45,9 +46,14 @@ def make_report(settings: Settings, label: str) -> Path:
     return page
 
 
+def is_scored(settings: Settings, label: str) -> bool:
+    """Whether the promoted version scores every shot, and the feature store has these scores."""
+    return scores_are_current(settings, label) and scores_are_published(settings, label)
+
+
 def score_catalogue(settings: Settings, label: str) -> bool:
-    """Score what is not scored by the promoted version; true where something ran."""
-    if scores_are_current(settings, label):
+    """Score and publish what is not scored by the promoted version, or not published; true where something ran."""
+    if is_scored(settings, label):
         return False
     if label not in definitions_of(settings):
         raise NeedleError(f"probe {label!r} is defined no more: `needle probe fit {label}` defines it again")

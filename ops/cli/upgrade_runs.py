@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ops.cli import runs
+from ops.cli.probe_runs import is_scored
 from ops.cli.progress import Bars
 from ops.core.errors import ChecksFailedError, NeedleError
 from ops.core.locks import if_free
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.pins import Candidate, EncoderPins
-from ops.probes.scores import scores_are_current
 from ops.shots.build import TABLE as SHOTS
 from ops.upgrade.candidate import missing_of, name_candidate, name_previous, probes_to_refit
 from ops.upgrade.compare import Comparison, comparison_of, last_comparison
@@ -98,7 +98,7 @@ def _follow_up(settings: Settings, bars: Bars) -> None:
     except NeedleError as error:
         # A fit that was refused stays so, and what scores in its place goes on: all is done then.
         refusals = isinstance(error, ChecksFailedError) and error.assets <= {f"probe/{label}" for label in labels}
-        if not (refusals and all(scores_are_current(settings, label) for label in labels)):
+        if not (refusals and all(is_scored(settings, label) for label in labels)):
             told = f"{live.spec} is live, but not all that follows was done: {error}; run it again"
             raise NeedleError(told) from error
     settle(settings)

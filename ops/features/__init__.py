@@ -7,7 +7,7 @@ under ``<home>/feast/``. The definitions are in ``feature_repo/``.
 from ops.features.build import build_features, features_are_current
 from ops.features.historical import historical_features
 from ops.features.online import forget_features, online_features, write_online
-from ops.features.scores import publish_scores
+from ops.features.scores import publish_scores, scores_are_published
 from ops.features.served import served_features
 from ops.features.store import apply_features
 
@@ -19,6 +19,7 @@ __all__ = [
     "historical_features",
     "online_features",
     "publish_scores",
+    "scores_are_published",
     "served_features",
     "write_online",
 ]

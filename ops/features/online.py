@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -56,7 +55,7 @@ def write_online(settings: Settings, view: str, rows: pa.Table) -> int:
             raise FeatureStoreError(f"{view} needs {', '.join(missing)}: pass whole rows of the lake's table")
         if pc.count_distinct(rows[key]).as_py() != len(rows):
             raise FeatureStoreError(f"{view}: rows repeat a {key}; write one row for each")
-        with exclusive(lock_of(settings)), closing(database_of(settings)) as database:
+        with exclusive(lock_of(settings)), database_of(settings) as database:
             current = rows.take(_not_older(database, view, key, rows))
             changed = current.take(_differing(store, feature_view, database, current.select(names)))
             if len(changed):
@@ -102,7 +101,7 @@ def forget_features(settings: Settings, video_id: str | None, shot_ids: Sequence
     with mapped(f"forget {video_id or f'{len(shot_ids)} shots'}"):
         if not database_path(settings).exists():
             return 0
-        with exclusive(lock_of(settings)), closing(database_of(settings)) as database:
+        with exclusive(lock_of(settings)), database_of(settings) as database:
             database.execute("PRAGMA secure_delete = ON")
             with database:
                 removed = sum(
@@ -119,7 +118,7 @@ def online_shots(settings: Settings, video_ids: Sequence[str]) -> list[str]:
     if not database_path(settings).exists():
         return []
     query = "SELECT entity_id FROM row_stamps WHERE view = 'shot_metadata' AND entity_id > ? AND entity_id < ?"
-    with closing(database_of(settings)) as database:
+    with database_of(settings) as database:
         if "row_stamps" not in tables_in(database):
             return []
         # a shot id is the video's, a colon and the frame; ";" follows ":" in the order of signs
@@ -141,7 +140,7 @@ def is_online(settings: Settings, view: str, rows: pa.Table) -> bool:
     key = "shot_id" if "shot_id" in rows.column_names else "video_id"
     if key not in rows.column_names or not database_path(settings).exists():
         return False
-    with closing(database_of(settings)) as database:
+    with database_of(settings) as database:
         if not {f"{project_of(settings)}_{view}", "row_stamps"} <= tables_in(database):
             return False
         stored = _stored_stamps(database, view, rows[key].to_pylist())

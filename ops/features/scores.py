@@ -5,7 +5,7 @@ from __future__ import annotations
 from ops.core.settings import Settings
 from ops.core.tables import SCORES
 from ops.features.build import dimensions_of
-from ops.features.online import write_online
+from ops.features.online import is_online, write_online
 from ops.features.store import apply_features
 
 
@@ -25,3 +25,12 @@ def publish_scores(settings: Settings, encoder_id: str, probe: str) -> int:
         apply_features(settings, encoder_id, dimensions_of(settings, encoder_id, ()))
         view = probe_view(probe)
         return sum(write_online(settings, view, settings.lake.read(table, [part])) for part in partitions)
+
+
+def scores_are_published(settings: Settings, probe: str) -> bool:
+    """Whether exactly the lake's scores of a probe were written online last. Needs no Feast."""
+    from feature_repo.names import probe_view
+
+    table = f"{SCORES}/{probe}"
+    parts = (settings.lake.read(table, [part]) for part in settings.lake.partitions(table))
+    return all(not len(rows) or is_online(settings, probe_view(probe), rows) for rows in parts)

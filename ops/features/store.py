@@ -130,9 +130,18 @@ def database_path(settings: Settings) -> Path:
     return Path(_config_dict(settings)["online_store"]["path"])
 
 
-def database_of(settings: Settings) -> sqlite3.Connection:
-    """A connection to the online rows; to be closed by the caller."""
-    return sqlite3.connect(database_path(settings), timeout=60)
+@contextmanager
+def database_of(settings: Settings) -> Iterator[sqlite3.Connection]:
+    """A connection to the online rows. Raises ``FeatureStoreError`` for whatever goes wrong with it."""
+    path = database_path(settings)
+    try:
+        with closing(sqlite3.connect(path, timeout=60)) as database:
+            yield database
+    except sqlite3.Error as error:
+        raise FeatureStoreError(
+            f"the online features cannot be used: {error}; where {path} is damaged, delete it: "
+            "the next `needle ingest` writes it anew"
+        ) from error
 
 
 def tables_in(database: sqlite3.Connection) -> set[str]:
@@ -203,7 +212,7 @@ def _is_applied(settings: Settings, encoder_id: str, dim: int) -> bool:
     """Whether exactly this was applied last, and the registry has not changed since. Needs no Feast."""
     if not database_path(settings).exists():
         return False
-    with closing(database_of(settings)) as database:
+    with database_of(settings) as database:
         if "applied" not in tables_in(database):
             return False
         known = database.execute("SELECT fingerprint FROM applied").fetchall()
@@ -221,7 +230,7 @@ def _fingerprint(settings: Settings, encoder_id: str, dim: int) -> str:
 
 
 def _remember_applied(settings: Settings, encoder_id: str, dim: int) -> None:
-    with closing(database_of(settings)) as database:
+    with database_of(settings) as database:
         database.executescript(_OUR_TABLES)
         with database:
             database.execute("DELETE FROM applied")

@@ -20,7 +20,6 @@ from ops.core.tables import KEPT_SCORES, PROBE_SCORES, SCORES, TIMESTAMP, digest
 from ops.core.types import Progress, StepReport
 from ops.embeddings.build import matrix_of
 from ops.embeddings.build import table_of as vectors_of
-from ops.probes.definitions import definitions_of
 from ops.probes.state import promoted_version
 from ops.probes.versions import ProbeVersion
 
@@ -98,11 +97,6 @@ def scores_are_current(settings: Settings, label: str, kept_for: str = "") -> bo
     names = settings.lake.partitions(vectors_of(version.encoder_id))
     same = set(names) == set(settings.lake.partitions(table))
     return same and all(_is_current(settings, version, table, partition) for partition in names)
-
-
-def probes_to_score(settings: Settings) -> list[str]:
-    """Defined probes whose scores are out of date: new footage, or another promoted version."""
-    return [label for label in definitions_of(settings) if not scores_are_current(settings, label)]
 
 
 def _is_current(settings: Settings, version: ProbeVersion, table: str, partition: str) -> bool:

@@ -91,7 +91,7 @@ def test_the_page_shows_curves_and_the_best_and_worst_queries(report: NotebookRu
 
 def test_the_page_says_what_speaks_against_an_upgrade(report: NotebookRun) -> None:
     page = report.html.read_text()
-    assert "What speaks against upgrading to it" in page
+    assert "What its captions and queries say to an upgrade" in page
     assert "there are only 5 captioned shots of shows that neither encoder was fitted on" in page
     assert "refused it on 2026-11-22T10:00:00" in page and "door&lt;/i&gt; is worse: AP falls" in page
 

@@ -12,6 +12,7 @@ import pytest
 
 from ops.core.settings import load_settings
 from ops.features import online_features
+from ops.features.store import database_path
 from tests.films import Picture, run_ffmpeg
 from tests.pipeline.conftest import Home
 
@@ -157,7 +158,19 @@ def test_6_more_labels_are_a_new_version(coloured: tuple[Home, Path, dict[str, b
     before = home.json("probe", "show", "red")["promoted"]
     label(home, truths, True, 14)
     label(home, truths, False, 14)
+    settings = load_settings(home=str(home.path))
+    online = database_path(settings)
+    aside = online.rename(online.with_suffix(".aside"))
+    online.mkdir()
+    failed = home.run("probe", "fit", "red", expect=1)
+    assert "online" in failed.stderr
+    online.rmdir()
+    aside.rename(online)
     fitted = home.json("probe", "fit", "red")
+    assert not fitted["up_to_date"], "what could not be written online is written by the next run"
+    (row,) = online_features(settings, list(truths)[:1], ["probe_score__red:probe_version"])
+    assert row["probe_version"] == fitted["promoted"]
+    assert home.json("probe", "fit", "red")["up_to_date"]
     assert fitted["promoted"] not in ("", before) and before in fitted["versions"]
     assert [verdict["promoted"] for verdict in fitted["verdicts"]] == [True, True, True]
 

@@ -138,6 +138,18 @@ def test_a_lost_online_database_is_made_again(home: Settings) -> None:
     assert features.write_online(home, "shot_metadata", table(shot_rows(0))) == 4
 
 
+def test_a_damaged_online_database_is_named_with_the_way_out(home: Settings) -> None:
+    online = home.home / "feast" / "online.db"
+    online.write_bytes(b"no database" * 1000)
+    for act in (
+        lambda: features.features_are_current(home, [video_id(0)]),
+        lambda: features.apply_features(home, ENCODER, DIM),
+        lambda: features.write_online(home, "shot_metadata", table(shot_rows(0))),
+    ):
+        with pytest.raises(FeatureStoreError, match=r"online\.db is damaged, delete it: the next `needle ingest`"):
+            act()
+
+
 @pytest.mark.parametrize("bad", ["", "a:b", "a@v1", "../x", "a/b", "a b"])
 def test_an_encoder_id_that_feast_cannot_carry_is_refused(tmp_path: Path, bad: str) -> None:
     with pytest.raises(FeatureStoreError, match="cannot be an encoder id"):

@@ -105,7 +105,9 @@ def test_a_service_of_several_probes_is_read_by_full_names(settings: Settings) -
 def test_publishing_again_writes_nothing_and_a_new_version_replaces(settings: Settings) -> None:
     assert features.publish_scores(settings, ENCODER, "closeup") == 0
     put_scores(settings, "wide", [0.5, 1.0, 0.5, 0.75], version="v1")
+    assert not features.scores_are_published(settings, "wide")
     assert features.publish_scores(settings, ENCODER, "wide") == 1
+    assert features.scores_are_published(settings, "wide")
     row = features.online_features(settings, SHOTS[:1], ["probe_score__wide:score"])[0]
     assert row["score"] == 0.5
 
