@@ -10,6 +10,7 @@ from ops.cli import runs
 from ops.cli.progress import Bars
 from ops.core.errors import NeedleError
 from ops.core.settings import Settings
+from ops.core.storage import local_path_of
 from ops.training.definitions import EncoderDefinition, define, undefine
 from ops.training.recipes import Recipe, recipe_of
 from ops.training.train import Trained, name_of, trained_encoder
@@ -32,7 +33,7 @@ def train_as_asset(
 
     Where no data are given, the pairs of the catalogue are made before it; else nobody asked for these.
     """
-    data = [path.expanduser().absolute() for path in data]
+    data = [Path(local_path_of(str(path))) for path in data]
     name = name or name_of(settings, recipe, data, now)
     was_there = (settings.home / "encoders" / name).exists()
     before = vars(recipe_of(recipe.name))

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from ops.core.errors import NotFoundError, StorageError, UsageError
 from ops.core.settings import Settings
-from ops.core.storage import ObjectStore
+from ops.core.storage import ObjectStore, local_path_of
 from ops.training.pairs import CaptionPair, Gathered, image_pair, shot_pair
 from ops.videos import catalogue
 from ops.videos.forgotten import forgotten_ids
@@ -39,7 +39,7 @@ def gather(settings: Settings, paths: Sequence[Path]) -> Gathered:
     """Pairs of files and folders. Raises ``UsageError`` for a path that holds nothing of a known form."""
     gathered = Gathered()
     for path in paths:
-        files = _files(path)
+        files = _files(Path(local_path_of(str(path))))
         if not files:
             raise UsageError(
                 f"{path} holds no captioned data: a parquet (image or shot_id, and captions), a WebDataset .tar, "
@@ -157,7 +157,7 @@ def _read(settings: Settings, file: Path, into: Gathered) -> None:
         return _read_shard(file, into)
     if file.suffix == ".parquet":
         return _read_parquet(settings, file, into)
-    film = str(file.absolute()).removesuffix(CAPTIONS)
+    film = str(file).removesuffix(CAPTIONS)
     try:
         video = catalogue.find_video(settings.lake, film)
     except NotFoundError:
@@ -192,7 +192,7 @@ def _parquet_pair(file: Path, number: int, row: dict[str, Any], known: dict[str,
         shot = known.get(row["shot_id"])
         return shot_pair(shot, row["captions"], str(file)) if shot else f"shot {row['shot_id']} is not in the catalogue"
     show = str(row.get("show") or _SPLIT.sub("", file.stem))
-    return image_pair(str(file.absolute()), str(number), show, row.get("image") or b"", row["captions"])
+    return image_pair(str(file), str(number), show, row.get("image") or b"", row["captions"])
 
 
 def _shots_by_id(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -209,7 +209,7 @@ def _read_shard(file: Path, into: Gathered) -> None:
             told = _told(members)
             own = str(told.get("show") or show)
             data = members.get(picture, b"")
-            _take(image_pair(str(file.absolute()), picture, own, data, told["captions"]), f"{file} sample {key}", into)
+            _take(image_pair(str(file), picture, own, data, told["captions"]), f"{file} sample {key}", into)
     except (OSError, tarfile.TarError, EOFError) as error:
         raise UsageError(f"{file} cannot be read as a WebDataset shard: {error}") from error
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from ops.core.errors import NotFoundError, SettingsError
 from ops.core.settings import Settings
+from ops.core.storage import local_path_of
 from ops.core.tables import Lake
 from ops.videos.forgotten import forgotten_ids
 
@@ -44,7 +44,7 @@ def find_video(lake: Lake, text: str) -> dict[str, Any]:
     Raises ``NotFoundError`` where nothing or more than one video matches.
     """
     rows = videos_of(lake, with_forgotten=True)
-    absolute = str(Path(text).expanduser().absolute())
+    absolute = local_path_of(text)
     for matches in (
         [row for row in rows if row["video_id"] == text],
         [row for row in rows if row["path"] in (text, absolute)],

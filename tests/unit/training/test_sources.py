@@ -21,6 +21,7 @@ from ops.training.pair_table import TABLE, build_pairs, store_pairs, stored_pair
 from ops.training.pairs import CaptionPair, apart, digest_of_pairs, image_pair, require_pairs, split_by_show
 from ops.training.pictures import Pictures
 from ops.training.sources import gather
+from ops.videos.catalogue import find_video
 from ops.videos.forgotten import leave_tombstone
 from tests.lakes import video_id
 from tests.unit.training.conftest import jpeg, shot_id, write_captions
@@ -54,6 +55,13 @@ def test_annotated_films_become_rows_and_a_second_run_writes_nothing(settings: S
     with Pictures(settings, list(pairs.values()), 4) as pictures:
         frames = pictures.frames_of(pairs[shot_id(1, 3)])
     assert len(frames) == 4 and frames[0].shape[2] == 3
+
+
+def test_a_path_may_go_by_way_of_other_folders(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    found = gather(settings, [tmp_path / "other" / ".." / "film0.mp4"])
+    assert len(found.learn) == 5 and not found.refused
+    assert find_video(settings.lake, str(tmp_path / "other" / ".." / "film1.mp4"))["video_id"] == video_id(1)
 
 
 def test_a_film_without_captions_any_more_loses_its_pairs(settings: Settings, tmp_path: Path) -> None:
