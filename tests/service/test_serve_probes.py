@@ -44,7 +44,7 @@ if label == "broken":
     sys.exit("needle: the disk is full: make room and fit again")
 if label == "slow":
     import time
-    time.sleep(30)
+    time.sleep(600)
 now = datetime.now(UTC)
 build_probe(settings, ENCODER, label, now, SilentProgress(), ColourEncoder().encode_text)
 build_scores(settings, label, now, SilentProgress())
@@ -250,15 +250,15 @@ def test_two_who_label_at_once_lose_nothing(client: TestClient, settings: Settin
 def test_one_fit_runs_at_a_time_and_ends_with_the_service(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "fit.py").write_text(FITTER)
     fit = (sys.executable, str(tmp_path / "fit.py"), str(settings.home))
-    started = time.monotonic()
     with client_of(settings, fit=fit) as client:
         first = client.post("/api/probes/slow/fit", json={})
         assert (first.status_code, first.json()["fit"]["state"]) == (202, "running")
         second = client.post("/api/probes/red/fit", json={})
         assert second.status_code == 409 and "slow is being fitted" in second.json()["detail"]
         service = client.app.state.service  # type: ignore[attr-defined]  # Starlette types it as any ASGI application
+    ended = time.monotonic()
     while service.fits.state("slow")["state"] == "running":
-        assert time.monotonic() - started < 20, "the fit goes on after its service"
+        assert time.monotonic() - ended < 120, "the fit goes on after its service"
         time.sleep(0.05)
 
 
