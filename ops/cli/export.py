@@ -10,6 +10,7 @@ import click
 
 from ops.cli.main import EXIT_SET_ASIDE, printable
 from ops.cli.options import json_option, print_json, query_from, query_options, setting_options, settings_from
+from ops.cli.progress import Bars
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
 from ops.exports.export import FORMATS, ExportReport, export, format_of
@@ -75,7 +76,8 @@ def command(
     if query is not None:
         picks = _found(settings, query_from(query, limit, options))
     clips, lost = clips_that_are(settings, picks, handles=handles)
-    report = export(settings, clips, name, target, title=title or query or target.stem, lost=lost)
+    with Bars() as bars:
+        report = export(settings, clips, name, target, title=title or query or target.stem, lost=lost, progress=bars)
     _tell(report, as_json)
     return EXIT_SET_ASIDE if report.missing else 0
 

@@ -27,6 +27,7 @@ TITLES = {
     "evaluation": "Embedding shots",
     "dialogue_index": "Dialogue index",
     "comparison": "Comparison",
+    "export": "Exporting",
 }
 
 

@@ -11,6 +11,7 @@ from ops.core.errors import UsageError
 from ops.core.settings import Settings
 from ops.core.stopping import Stop
 from ops.core.storage import atomic_path
+from ops.core.types import Progress, SilentProgress
 from ops.exports.clip import Clip, Missing
 from ops.exports.format import ExportFormat
 from ops.exports.names import one_line
@@ -69,10 +70,12 @@ def export(
     title: str,
     lost: Sequence[Missing] = (),
     stop: Stop | None = None,
+    progress: Progress | None = None,
 ) -> ExportReport:
     """Write ``clips``, in their order, to ``target``; what was there before is replaced only by a whole new file.
 
-    ``lost`` are wanted clips that there are none of, which the report names too. ``stop`` ends what takes long.
+    ``lost`` are wanted clips that there are none of, which the report names too. ``stop`` ends what takes long, which
+    tells ``progress`` of each clip.
 
     Raises ``UsageError`` for an unknown format, no clips or too many, a selection that the format cannot hold;
     ``MediaError`` where no clip of a ``zip`` could be cut, ``StoppedError`` once ``stop`` is set.
@@ -84,7 +87,9 @@ def export(
         raise UsageError(f"{len(clips):,} clips are more than one export takes ({MAX_CLIPS:,}): export a part")
     name = one_line(title)[:MAX_TITLE] or DEFAULT_TITLE
     with atomic_path(target) as temporary:
-        outcome = chosen.write(settings, clips, temporary, title=name, stop=stop or Stop())
+        outcome = chosen.write(
+            settings, clips, temporary, title=name, stop=stop or Stop(), progress=progress or SilentProgress()
+        )
     return ExportReport(
         format=format,
         path=target,

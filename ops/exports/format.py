@@ -12,6 +12,7 @@ from typing import ClassVar
 from ops.core.settings import Settings
 from ops.core.stopping import Stop
 from ops.core.time import frame_of, is_drop_frame_rate
+from ops.core.types import Progress
 from ops.exports.clip import Clip, Missing
 
 
@@ -31,11 +32,14 @@ class ExportFormat(ABC):
     media_type: ClassVar[str]
 
     @abstractmethod
-    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop) -> Outcome:
+    def write(
+        self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop, progress: Progress
+    ) -> Outcome:
         """Write ``clips``, at least one, in their order to the local file ``target``, which may exist.
 
-        Raises ``UsageError`` where the format cannot hold the selection without saying something wrong,
-        ``StoppedError`` where it takes long and ``stop`` is set meanwhile.
+        What takes long tells ``progress`` of each clip, as the stage ``export``. Raises ``UsageError`` where the
+        format cannot hold the selection without saying something wrong, ``StoppedError`` where it takes long and
+        ``stop`` is set meanwhile.
         """
 
 

@@ -1,13 +1,15 @@
-"""``POST /api/images`` and ``POST /api/export``: the two routes that do heavy work for one client."""
+"""``POST /api/images`` and ``POST /api/export``, which do heavy work for one client, and how far that is."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from starlette.datastructures import UploadFile
 
 from ops.core.errors import StoppedError
@@ -15,9 +17,10 @@ from ops.core.stopping import Stop
 from ops.exports.clip import Pick, clips_that_are
 from ops.exports.export import ExportReport, export, media_type_of, suffix_of
 from ops.exports.picks import picks_of, told_match, told_query
-from ops.serve.answers import ImageAnswer
+from ops.serve.answers import ExportProgressAnswer, ImageAnswer
 from ops.serve.documents import json_answer
-from ops.serve.exported import OpenFileResponse
+from ops.serve.exported import ExportTally, OpenFileResponse
+from ops.serve.fields import EXPORT_KEY
 from ops.serve.problems import ProblemError, problems
 from ops.serve.schemas import ExportBody, PickBody
 from ops.serve.search_routes import page_of_hits, with_stored_pictures
@@ -64,7 +67,7 @@ FILE: dict[int | str, dict[str, Any]] = {
 
 
 def export_routes(service: Service) -> APIRouter:
-    """The two routes, for this service."""
+    """The routes, for this service."""
     router = APIRouter(tags=["work"])
 
     @router.post(
@@ -90,8 +93,10 @@ def export_routes(service: Service) -> APIRouter:
         if body.search and not body.picks:
             document = await with_stored_pictures(service, body.search.document())
         lane = service.lanes.heavy_export if body.format in HEAVY else service.lanes.export
+        tally = ExportTally()
         try:
-            file, report = await lane.run_while_wanted(request, _export, service, body, document)
+            with told_as(service, body.key, tally):
+                file, report = await lane.run_while_wanted(request, _export, service, body, document, tally)
         except StoppedError:
             return Response(status_code=CLIENT_GONE)  # to nobody
         return OpenFileResponse(
@@ -104,7 +109,30 @@ def export_routes(service: Service) -> APIRouter:
             },
         )
 
+    @router.get(
+        "/api/exports/{key}",
+        response_model=None,
+        responses={200: {"model": ExportProgressAnswer}, **problems()},
+        summary="How far an export is, by the key that it was asked for with",
+    )
+    async def export_progress(request: Request, key: Annotated[str, Path(pattern=EXPORT_KEY)]) -> Response:
+        tally = service.tallies.get(key)
+        done, total = (tally.done, tally.total) if tally else (0, 0)
+        return json_answer(request, {"running": tally is not None, "done": done, "total": total})
+
     return router
+
+
+@contextmanager
+def told_as(service: Service, key: str | None, tally: ExportTally) -> Iterator[None]:
+    """The export can be asked for under ``key`` while the block runs."""
+    if key is not None:
+        service.tallies[key] = tally
+    try:
+        yield
+    finally:
+        if key is not None and service.tallies.get(key) is tally:  # another one may have taken the same key
+            del service.tallies[key]
 
 
 def attachment(title: str, suffix: str) -> str:
@@ -142,7 +170,7 @@ async def _uploaded(request: Request) -> bytes:
 
 
 def _export(
-    service: Service, body: ExportBody, document: dict[str, Any] | None, stop: Stop
+    service: Service, body: ExportBody, document: dict[str, Any] | None, tally: ExportTally, stop: Stop
 ) -> tuple[BinaryIO, ExportReport]:
     """``(file, what was written into it)``; the file is open, the caller's to close, and has no name any more.
 
@@ -161,7 +189,9 @@ def _export(
         target = folder / f"selection{suffix_of(body.format)}"
         with service.settings.working():  # nothing that is being exported is forgotten meanwhile
             clips, lost = clips_that_are(service.settings, picks, handles=body.handles)
-            report = export(service.settings, clips, body.format, target, title=body.title, lost=lost, stop=stop)
+            report = export(
+                service.settings, clips, body.format, target, title=body.title, lost=lost, stop=stop, progress=tally
+            )
         return report.path.open("rb"), report
 
 

@@ -17,8 +17,23 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from ops.core.locks import if_free, shared
+from ops.core.types import SilentProgress
 
 PIECE = 256 * 1024
+
+
+class ExportTally(SilentProgress):
+    """How far an export is: ``done`` of ``total`` clips; 0 of 0 before its turn, and for formats that take no time."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.total = 0
+
+    def start(self, stage: str, total: float, unit: str) -> None:
+        self.total = int(total)
+
+    def advance(self, stage: str, amount: float = 1) -> None:
+        self.done += int(amount)
 
 
 class ExportFolder:

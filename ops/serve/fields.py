@@ -14,6 +14,7 @@ EXAMPLE = (
     r"|data:image/(?:jpeg|png|webp|gif|bmp|tiff);base64,[A-Za-z0-9+/]+={0,2})$"
 )
 LABEL = r"^[a-z][a-z0-9_]{0,62}$"
+EXPORT_KEY = r"^[A-Za-z0-9_-]{8,64}$"
 MAX_PAGE = 500
 MAX_PICKS = 5_000
 MAX_LABELLED = 1_000
@@ -23,6 +24,7 @@ ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 ShotId = Annotated[str, Field(pattern=SHOT_ID)]
+ExportKey = Annotated[str, Field(pattern=EXPORT_KEY)]
 Label = Annotated[str, Field(pattern=LABEL, description="small letters, digits and _", examples=["closeup"])]
 Example = Annotated[
     str,

@@ -12,6 +12,7 @@ from ops.serve.fields import (
     MAX_PICKS,
     ONE_LINE,
     Body,
+    ExportKey,
     Frame,
     Label,
     ProbeText,
@@ -72,6 +73,9 @@ class ExportBody(Body):
     )
     picks: list[PickBody] = Field(default=[], max_length=MAX_PICKS)
     search: SearchBody | None = Field(default=None, description="not run where there are picks")
+    key: ExportKey | None = Field(
+        default=None, description="any that no other export has: `GET /api/exports/{key}` tells how far this one is"
+    )
 
 
 class LabelBody(Body):

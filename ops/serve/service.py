@@ -12,7 +12,7 @@ from ops.embeddings.encoder import Encoder
 from ops.index.index import VectorIndex, current_version
 from ops.search.hits import ShotDetails
 from ops.search.search import Searcher
-from ops.serve.exported import ExportFolder
+from ops.serve.exported import ExportFolder, ExportTally
 from ops.serve.fitting import Fits
 from ops.serve.metrics import Metrics
 from ops.serve.problems import ProblemError
@@ -53,6 +53,7 @@ class Service:
         self.runs = runs
         self.lanes = lanes
         self.uploads = Uploads(settings.home / "serve" / "images")
+        self.tallies: dict[str, ExportTally] = {}
         self.exports = ExportFolder(settings.home / "serve" / "exports", settings.home / "locks" / "exports.lock")
         self.metrics = Metrics()
         self.searcher = Searcher(settings, encoder, pictures=self.uploads.picture)

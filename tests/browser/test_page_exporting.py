@@ -127,6 +127,27 @@ def test_an_export_is_stopped_and_none_waits_behind_it(desk: Desk) -> None:
     held[0].abort()  # Playwright waits for a word of each call it held back
 
 
+def test_how_far_an_export_is_can_be_seen(desk: Desk) -> None:
+    filled(desk, 3)
+    held: list[Any] = []
+    asked: list[str] = []
+
+    def progress(route: Any) -> None:
+        asked.append(route.request.url.rsplit("/", 1)[-1])
+        route.fulfill(json={"running": True, "done": 2, "total": 3})
+
+    desk.answer("/api/export", lambda route: held.append(route))
+    desk.answer("/api/exports/*", progress)
+    desk.page.get_by_role("button", name="Export", exact=True).click()
+    desk.until(f"document.querySelector('{TOLD}').textContent === 'Exporting: 2 of 3 shots…'")
+    assert set(asked) == {held[0].request.post_data_json["key"]}
+    held[0].continue_()
+    desk.until(f"document.querySelector('{TOLD}').textContent === 'Exported 3 shots.'")
+    looked = len(asked)
+    desk.page.wait_for_timeout(1200)
+    assert len(asked) == looked, "it goes on asking"
+
+
 def test_clearing_the_tray_can_be_taken_back(desk: Desk) -> None:
     ids = filled(desk)
     kept = picks(desk)

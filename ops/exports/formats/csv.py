@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ops.core.settings import Settings
 from ops.core.stopping import Stop
+from ops.core.types import Progress
 from ops.exports.clip import Clip
 from ops.exports.format import ExportFormat, Outcome, warnings_of
 from ops.exports.formats.json import plain
@@ -21,7 +22,9 @@ class CsvFormat(ExportFormat):
     suffix = ".csv"
     media_type = "text/csv; charset=utf-8"
 
-    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop) -> Outcome:
+    def write(
+        self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop, progress: Progress
+    ) -> Outcome:
         rows = [{"number": at, **clip.facts()} for at, clip in enumerate(clips, start=1)]
         # What callers add to the provenance of some clips becomes columns at the end.
         columns = list(dict.fromkeys(name for row in rows for name in row))

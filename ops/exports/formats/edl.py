@@ -10,6 +10,7 @@ from ops.core.errors import UsageError
 from ops.core.settings import Settings
 from ops.core.stopping import Stop
 from ops.core.time import frame_of, timecode_of
+from ops.core.types import Progress
 from ops.exports.clip import Clip
 from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, warnings_of
 from ops.exports.formats.json import plain
@@ -33,7 +34,9 @@ class EdlFormat(ExportFormat):
     suffix = ".edl"
     media_type = "text/plain; charset=utf-8"
 
-    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop) -> Outcome:
+    def write(
+        self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop, progress: Progress
+    ) -> Outcome:
         text = "\n".join(_lines(clips, _one_rate(clips), title)) + "\n"
         target.write_text(text, encoding="utf-8")
         warnings = warnings_of(clips) + _over_midnight(clips)

@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 
 from ops.core.settings import Settings
 from ops.core.stopping import Stop
+from ops.core.types import Progress
 from ops.exports.clip import Clip, Film
 from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, warnings_of
 from ops.exports.formats.json import plain
@@ -33,7 +34,9 @@ class FcpxmlFormat(ExportFormat):
     suffix = ".fcpxml"
     media_type = "application/xml"
 
-    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop) -> Outcome:
+    def write(
+        self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop, progress: Progress
+    ) -> Outcome:
         root = Element("fcpxml", version=VERSION)
         resources = add(root, "resources")
         event = add(add(root, "library"), "event", name=title)

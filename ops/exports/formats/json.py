@@ -9,6 +9,7 @@ from typing import Any
 
 from ops.core.settings import Settings
 from ops.core.stopping import Stop
+from ops.core.types import Progress
 from ops.exports.clip import Clip
 from ops.exports.format import ExportFormat, Outcome, warnings_of
 
@@ -20,7 +21,9 @@ class JsonFormat(ExportFormat):
     suffix = ".json"
     media_type = "application/json"
 
-    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop) -> Outcome:
+    def write(
+        self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop, progress: Progress
+    ) -> Outcome:
         document = {
             "format": "needle-clips",
             "version": 1,

@@ -12,6 +12,7 @@ import opentimelineio as otio
 
 from ops.core.settings import Settings
 from ops.core.stopping import Stop
+from ops.core.types import Progress
 from ops.exports.clip import Clip, Film
 from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, warnings_of
 from ops.exports.formats.json import as_json
@@ -30,7 +31,9 @@ class OtioFormat(ExportFormat):
     suffix = ".otio"
     media_type = "application/vnd.opentimelineio+json"
 
-    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop) -> Outcome:
+    def write(
+        self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop, progress: Progress
+    ) -> Outcome:
         rates = by_rate(clips)
         main = Counter(clip.film.rate for clip in clips).most_common(1)[0][0]
         _, start = clock_of(main, rates[main])

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 from ops.core.errors import StorageError
 from ops.core.settings import Settings
 from ops.core.stopping import Stop
+from ops.core.types import Progress
 from ops.exports.clip import Clip, Missing
 from ops.exports.format import ExportFormat, Outcome
 from ops.exports.names import one_line
@@ -32,7 +33,9 @@ class SheetFormat(ExportFormat):
     suffix = ".jpg"
     media_type = "image/jpeg"
 
-    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop) -> Outcome:
+    def write(
+        self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop, progress: Progress
+    ) -> Outcome:
         shown = clips[:MAX_CLIPS]
         rows = -(-len(shown) // COLUMNS)
         step = TILE[0] + MARGIN, TILE[1] + CAPTION + MARGIN
@@ -41,6 +44,7 @@ class SheetFormat(ExportFormat):
         large, small = ImageFont.load_default(18), ImageFont.load_default(13)
         draw.text((MARGIN, MARGIN), _fitting(draw, one_line(title), large, sheet.width - 2 * MARGIN), INK, large)
         missing = []
+        progress.start("export", len(shown), "pictures")
         for at, clip in enumerate(shown):
             stop.check()
             left, top = MARGIN + at % COLUMNS * step[0], HEAD + at // COLUMNS * step[1]
@@ -55,6 +59,8 @@ class SheetFormat(ExportFormat):
             draw.text((left, top + TILE[1] + 3), _fitting(draw, head, small, TILE[0]), INK, small)
             line = f"{clip.film.timecode(clip.in_frame)} - {clip.film.timecode(clip.out_frame)}"
             draw.text((left, top + TILE[1] + 19), line, FAINT, small)
+            progress.advance("export")
+        progress.finish("export")
         sheet.save(target, "JPEG", quality=88, optimize=True)
         missing += [
             Missing(shot_id=clip.shot_id, path=clip.film.path, reason=f"a sheet holds {MAX_CLIPS} clips")

@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element
 from ops.core.settings import Settings
 from ops.core.stopping import Stop
 from ops.core.time import timecode_of
+from ops.core.types import Progress
 from ops.exports.clip import Clip, Film
 from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, warnings_of
 from ops.exports.formats.json import plain
@@ -32,7 +33,9 @@ class XmemlFormat(ExportFormat):
     suffix = ".xml"
     media_type = "application/xml"
 
-    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop) -> Outcome:
+    def write(
+        self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop, progress: Progress
+    ) -> Outcome:
         root = Element("xmeml", version="4")
         project = add(root, "project")
         add(project, "name", title)

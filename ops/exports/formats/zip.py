@@ -11,6 +11,7 @@ from typing import Any
 from ops.core.errors import MediaError, StorageError
 from ops.core.settings import Settings
 from ops.core.stopping import Stop
+from ops.core.types import Progress
 from ops.exports.clip import Clip, Missing
 from ops.exports.format import ExportFormat, Outcome
 from ops.exports.formats.json import as_json
@@ -35,7 +36,9 @@ class ZipFormat(ExportFormat):
     suffix = ".zip"
     media_type = "application/zip"
 
-    def write(self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop) -> Outcome:
+    def write(
+        self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop, progress: Progress
+    ) -> Outcome:
         numbered = list(enumerate(clips, start=1))
         films: dict[str, list[tuple[int, Clip]]] = {}
         for number, clip in numbered:
@@ -46,8 +49,12 @@ class ZipFormat(ExportFormat):
             tempfile.TemporaryDirectory(dir=settings.scratch, prefix="clips-") as folder,
             zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
         ):
+            progress.start("export", len(clips), "clips")
             for wanted in films.values():
-                missing |= _cut_film(settings, wanted, Path(folder), archive, stop)
+                lost = _cut_film(settings, wanted, Path(folder), archive, stop, progress)
+                missing |= lost
+                progress.advance("export", len(lost))
+            progress.finish("export")
             if len(missing) == len(clips):
                 raise MediaError(f"not one clip could be cut: {next(iter(missing.values())).reason}")
             document = _manifest(title, numbered, missing)
@@ -61,7 +68,12 @@ def entry_name(number: int, clip: Clip) -> str:
 
 
 def _cut_film(
-    settings: Settings, wanted: Sequence[tuple[int, Clip]], folder: Path, archive: zipfile.ZipFile, stop: Stop
+    settings: Settings,
+    wanted: Sequence[tuple[int, Clip]],
+    folder: Path,
+    archive: zipfile.ZipFile,
+    stop: Stop,
+    progress: Progress,
 ) -> dict[int, Missing]:
     """Cut the clips of one film into the archive; those that cannot be, by number."""
     from ops.videos.clips import ClipSpan, cut_clips, unchanged_source
@@ -83,6 +95,7 @@ def _cut_film(
             for span in cut_clips(source, list(spans), frames=film.frames, threads=threads, stop=stop):
                 clip = left.pop(spans[span])
                 _move_into(archive, span.target, entry_name(spans[span], clip))
+                progress.advance("export")
     except (MediaError, StorageError) as error:
         reason = str(error) if film.path in str(error) else f"{film.path}: {error}"
         return {number: Missing(shot_id=clip.shot_id, path=film.path, reason=reason) for number, clip in left.items()}

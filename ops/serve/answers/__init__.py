@@ -5,10 +5,11 @@ from ops.serve.answers.details import ShotAnswer
 from ops.serve.answers.feeds import FeedsAnswer
 from ops.serve.answers.labels import JudgedAnswer, LabelAnswer, LabelsAnswer
 from ops.serve.answers.probes import ProbeAnswer, ProbesAnswer
-from ops.serve.answers.search import ImageAnswer, SearchAnswer
+from ops.serve.answers.search import ExportProgressAnswer, ImageAnswer, SearchAnswer
 from ops.serve.answers.shows import ShowsAnswer
 
 __all__ = [
+    "ExportProgressAnswer",
     "FeedsAnswer",
     "Health",
     "ImageAnswer",

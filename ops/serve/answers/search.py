@@ -47,5 +47,11 @@ class SearchAnswer(Answer):
     next_cursor: str | None
 
 
+class ExportProgressAnswer(Answer):
+    running: bool = Field(description="false where none has this key, or not any more")
+    done: int = Field(description="clips, or posters of a sheet, that are in it")
+    total: int = Field(description="of how many; 0 while it waits for its turn, and for formats that take no time")
+
+
 class ImageAnswer(Answer):
     image: str = Field(pattern=r"^image:[0-9a-f]{32}$")

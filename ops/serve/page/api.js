@@ -76,6 +76,9 @@ export async function exportFile(body, signal) {
   }
 }
 
+/** @returns {Promise<{running: boolean, done: number, total: number}>} how far an export is @param {string} key @param {AbortSignal} signal */
+export const exportProgress = (key, signal) => json(`/api/exports/${key}`, { signal });
+
 function reportOf(header) {
   try {
     return { missing: [], missing_count: 0, warnings: [], ...JSON.parse(header) };

@@ -23,9 +23,12 @@ export async function furnish(page) {
   page.typed = () => desk.bar.input.value;
   if (!page.busy) desk.showAnswer();
   if (page.query.shot) desk.showShot(null);
-  await desk.labelled; // there, n is no, and not "less like this"
-  listenToKeys(page, desk);
-  document.body.classList.add("ready");
+  try {
+    await desk.labelled; // there, n is no, and not "less like this"
+  } finally {
+    listenToKeys(page, desk);
+    document.body.classList.add("ready");
+  }
 }
 
 class Desk {

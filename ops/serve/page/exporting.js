@@ -1,6 +1,6 @@
 // Taking the selection, or what a search found, into an editing system; what handles do there, and what came of it.
 import { bodyOf, describe } from "./address.js";
-import { exportFile, search } from "./api.js";
+import { exportFile, exportProgress, Problem, search } from "./api.js";
 import { counted } from "./dom.js";
 import { whyMissing } from "./refused.js";
 import { originOf } from "./selection.js";
@@ -10,6 +10,7 @@ export const FORMATS = [
   ["zip", "Clips at full resolution (zip)"], ["sheet", "Contact sheet"], ["csv", "CSV"], ["json", "JSON"],
 ];
 export const MOST_HITS = 500;
+const LOOK_MS = 500;
 export const MOST_HANDLES = 1000; // as many as POST /api/export takes
 
 const IN_TIMELINES = "Timelines keep in and out as marked. To trim, the whole film lies behind each clip; only a zip has handles cut.";
@@ -34,17 +35,20 @@ export function withHandles({ in_frame, out_frame }, handles, frames = null) {
   return { head: Math.max(in_frame - handles, 0), tail: Math.min(out_frame + handles, Math.max(frames ?? Infinity, out_frame)) };
 }
 
-/** @param {import("./selection.js").Selection} selection @param {AbortSignal} signal */
-export function exportSelection(selection, signal) {
+/**
+ * @typedef {(done: number, total: number) => void} Tell how far an export is, while it is made
+ * @param {import("./selection.js").Selection} selection @param {AbortSignal} signal @param {Tell} tell
+ */
+export function exportSelection(selection, signal, tell) {
   const { picks, format, handles, title } = selection;
   return download({
     format, handles, title: title.trim() || "Needle selection",
     picks: picks.map(({ hit, in_frame, out_frame, origin }) => pickOf(hit.shot_id, in_frame, out_frame, origin)),
-  }, signal);
+  }, signal, tell);
 }
 
-/** The hits that the page shows, or would show after scrolling on, up to 500, in the order of their rank. */
-export async function exportResults(page, signal) {
+/** The hits that the page shows, or would show after scrolling on, up to 500, in the order of their rank. @param {Tell} tell */
+export async function exportResults(page, signal, tell) {
   const { format, handles } = page.selection;
   const whole = page.isWhole();
   const answer = whole ? page.answer : await search(bodyOf(page.query, null, MOST_HITS), signal);
@@ -55,7 +59,7 @@ export async function exportResults(page, signal) {
       const { start_frame, end_frame } = hit.match ?? hit;
       return pickOf(hit.shot_id, start_frame, end_frame, originOf(answer, hit));
     }),
-  }, signal);
+  }, signal, tell);
 }
 
 /**
@@ -81,8 +85,11 @@ function pickOf(shot_id, in_frame, out_frame, origin) {
   return { shot_id, in_frame, out_frame, query, score, relevance, encoder_id, index_version, matched, dialogue_version, line_ids };
 }
 
-async function download(body, signal) {
-  const { file, name, report } = await exportFile(body, signal);
+async function download(body, signal, tell) {
+  const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const over = new AbortController();
+  watch(key, over.signal, tell);
+  const { file, name, report } = await exportFile({ ...body, key }, signal).finally(() => over.abort());
   const address = URL.createObjectURL(file);
   const link = document.createElement("a");
   link.href = address;
@@ -92,4 +99,19 @@ async function download(body, signal) {
   link.remove();
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
   return report;
+}
+
+/** Tell how far the export is until the signal says that it is over. What cannot be told is no reason to stop it. */
+async function watch(key, signal, tell) {
+  for (;;) {
+    await new Promise((done) => { setTimeout(done, LOOK_MS); });
+    if (signal.aborted) return;
+    try {
+      const { done, total } = await exportProgress(key, signal);
+      if (total && !signal.aborted) tell(done, total);
+    } catch (error) {
+      if (signal.aborted || error instanceof Problem) return;
+      throw error;
+    }
+  }
 }

@@ -37,9 +37,9 @@ export class TrayPanel {
     this.handles = el("input", { type: "number", id: "export-handles", min: 0, max: MOST_HANDLES, "aria-describedby": "handles-note",
       onchange: () => this.selection.set({ handles: handlesOf(this.handles.value) }) });
     this.handlesNote = el("p", { class: "muted handles-note", id: "handles-note" });
-    this.send = el("button", { type: "button", class: "primary", onclick: () => this.export((signal) => exportSelection(this.selection, signal)) }, "Export");
+    this.send = el("button", { type: "button", class: "primary", onclick: () => this.export((signal, tell) => exportSelection(this.selection, signal, tell)) }, "Export");
     this.takeOut = el("button", { type: "button", onclick: () => this.removeRefused() });
-    this.whole = el("button", { type: "button", class: "quiet", onclick: () => this.export((signal) => exportResults(this.page, signal)) });
+    this.whole = el("button", { type: "button", class: "quiet", onclick: () => this.export((signal, tell) => exportResults(this.page, signal, tell)) });
     this.cancel = el("button", { type: "button", hidden: true, onclick: () => this.stop.abort() }, "Cancel");
     this.clear = el("button", { type: "button", class: "quiet", onclick: () => this.clearAll() }, "Clear");
     this.panel.append(
@@ -202,7 +202,7 @@ export class TrayPanel {
     return hit ? `${hit.show}, ${hit.start_timecode}` : "";
   }
 
-  /** @param {(signal: AbortSignal) => Promise<any>} make gives what the service says of the file */
+  /** @param {(signal: AbortSignal, tell: import("./exporting.js").Tell) => Promise<any>} make gives what the service says of the file */
   async export(make) {
     if (this.busy) return;
     const focused = this.panel.contains(document.activeElement);
@@ -213,7 +213,7 @@ export class TrayPanel {
     this.draw();
     if (focused) this.cancel.focus();
     try {
-      const report = await make(this.stop.signal);
+      const report = await make(this.stop.signal, (done, total) => this.tell(`Exporting: ${done.toLocaleString("en")} of ${counted(total, "shot")}…`));
       for (const one of report?.missing ?? []) this.refused.set(one.shot_id, whyMissing(one));
       const { text, bad, more } = toldOf(report, (shotId) => this.nameOf(shotId));
       this.tell(text, bad, more);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
 from fractions import Fraction
 from pathlib import Path
@@ -133,6 +134,7 @@ def test_clips_that_cannot_be_cut_are_named_and_the_status_says_so(
     status, _, err = needle(capsys, settings, "-o", str(target), "--shots", *shots, "--handles", "3")
     assert status == 3
     assert f"missing {shots[0]}: {films[0].path}: it does not exist" in err
+    assert re.search(r"^Exporting: 2 clips in \d", err, re.MULTILINE)
     with zipfile.ZipFile(target) as archive:
         names = [name for name in archive.namelist() if name.endswith(CLIP_SUFFIX)]
         with av.open(io.BytesIO(archive.read(names[0]))) as container:

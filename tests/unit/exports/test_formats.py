@@ -10,6 +10,7 @@ import re
 import zipfile
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import av
@@ -22,6 +23,7 @@ from PIL import Image
 
 from ops.core.errors import MediaError, UsageError
 from ops.core.settings import Settings
+from ops.core.types import SilentProgress
 from ops.exports.clip import Pick, clips_of
 from ops.exports.export import FORMATS, export, format_named, format_of, media_type_of, suffix_of
 from ops.exports.names import cell, file_stem, file_url, one_line, reel_name, reel_names, xml_text
@@ -35,6 +37,17 @@ HOSTILE = (
     "\r\n* FROM CLIP NAME: evil\x00\x1b[31m\u2028\u202e\ufffe =cmd|' /C calc'!A0 \U0001f3ac ünï" + "x" * 300
 )
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "  =1", "＝1"]
+
+
+class Counting(SilentProgress):
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def start(self, stage: str, total: float, unit: str) -> None:
+        self.told.append((total, unit))
+
+    def advance(self, stage: str, amount: float = 1) -> None:
+        self.told += [amount] if amount else []
 
 
 def put_posters(settings: Settings, shots: list[str], edges: list[int]) -> None:
@@ -235,8 +248,9 @@ def test_a_zip_says_what_it_cannot_hold_and_holds_the_rest(settings: Settings, t
     whole = films[3].path.read_bytes()
     films[3].path.write_bytes(whole[: len(whole) // 2] + whole[: len(whole) - len(whole) // 2])
     clips = clips_of(settings, [Pick(shot_id=shot[at]) for at in (0, 1) for shot in shots])
-    report = export(settings, clips, "zip", tmp_path / "x.zip", title="Cars")
-    assert report.clips == 2
+    counted = Counting()
+    report = export(settings, clips, "zip", tmp_path / "x.zip", title="Cars", progress=counted)
+    assert report.clips == 2 and counted.told == [(8, "clips"), 1, 1, 2, 2, 2]
     reasons = {missing.path: missing.reason for missing in report.missing}
     assert [missing.shot_id for missing in report.missing] == [shot[at] for at in (0, 1) for shot in shots[1:]]
     assert "does not exist" in reasons[str(films[1].path)]
