@@ -76,8 +76,8 @@ def _bring_up_to_date(settings: Settings, seen: list[str], retry: bool, report: 
     due -= forgotten_ids(settings.store)
     indexed = index_is_current(settings, encoder.encoder_id) and lines_are_current(settings)
     probes = definitions_of(settings)
-    scored = all(is_scored(settings, label) for label in probes)
-    if not due and not interrupted and not report and indexed and scored:
+    asked = due or interrupted or report or not indexed
+    if not asked and all(is_scored(settings, label) for label in probes):
         return None
     bars.console.print(f"encoder {encoder.encoder_id}: {encoder.reason}")
     runs.run_pipeline(

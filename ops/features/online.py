@@ -147,6 +147,18 @@ def is_online(settings: Settings, view: str, rows: pa.Table) -> bool:
     return all(stored.get(id_) == (*stamp, content) for id_, stamp, content in _stamped(rows, key))
 
 
+def computed_online(settings: Settings, view: str) -> dict[int, int]:
+    """How many rows of a view are online, by when they were computed, microseconds UTC. Needs no Feast."""
+    if not database_path(settings).exists():
+        return {}
+    with database_of(settings) as database:
+        if not {f"{project_of(settings)}_{view}", "row_stamps"} <= tables_in(database):
+            return {}
+        # without its content a row was announced, and maybe not written
+        query = "SELECT created_us, count(*) FROM row_stamps WHERE view = ? AND content IS NOT NULL GROUP BY created_us"
+        return dict(database.execute(query, [view]).fetchall())
+
+
 def _not_older(database: sqlite3.Connection, view: str, key: str, rows: pa.Table) -> pa.Array:
     """Positions of the rows that are not older than what is stored; their stamps are stored already.
 

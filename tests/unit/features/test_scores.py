@@ -18,7 +18,7 @@ SCORED = datetime(2026, 2, 1, tzinfo=UTC)
 SHOTS = [row["shot_id"] for row in shot_rows(0)]
 
 
-def put_scores(settings: Settings, probe: str, scores: list[float], version: str = "v1") -> None:
+def put_scores(settings: Settings, probe: str, scores: list[float], version: str = "v1", at: datetime = SCORED) -> None:
     rows = [
         {
             "shot_id": shot,
@@ -26,7 +26,7 @@ def put_scores(settings: Settings, probe: str, scores: list[float], version: str
             "score": score,
             "probe_version": version,
             "event_timestamp": FILMED,
-            "created_timestamp": SCORED,
+            "created_timestamp": at,
         }
         for shot, score in zip(SHOTS, scores, strict=True)
     ]
@@ -104,7 +104,7 @@ def test_a_service_of_several_probes_is_read_by_full_names(settings: Settings) -
 
 def test_publishing_again_writes_nothing_and_a_new_version_replaces(settings: Settings) -> None:
     assert features.publish_scores(settings, ENCODER, "closeup") == 0
-    put_scores(settings, "wide", [0.5, 1.0, 0.5, 0.75], version="v1")
+    put_scores(settings, "wide", [0.5, 1.0, 0.5, 0.75], version="v1", at=SCORED + timedelta(minutes=1))
     assert not features.scores_are_published(settings, "wide")
     assert features.publish_scores(settings, ENCODER, "wide") == 1
     assert features.scores_are_published(settings, "wide")
