@@ -70,10 +70,9 @@ def test_an_error_is_told_in_the_services_words_and_tried_again(open_desk: OpenD
     desk = open_desk(served.url, may_fail=True)
     desk.open(f"/?q={QUERY}&show=No+such+show")
     assert "no show 'No such show'" in desk.page.inner_text("#state")
-    desk.page.context.set_offline(True)
+    desk.answer("/api/search", lambda route: route.abort(), times=1)
     desk.page.get_by_role("button", name="Try again").click()
     desk.page.wait_for_selector("text=needle serve")
-    desk.page.context.set_offline(False)
     desk.page.fill("#q", "red")
     desk.page.click("#shows")
     desk.page.click("#shows-none")
@@ -90,15 +89,21 @@ def test_an_unknown_show_can_be_left_for_all_of_them(open_desk: OpenDesk, served
     assert "show=" not in desk.page.url
 
 
-def test_keys_pressed_before_the_page_is_ready_are_not_lost(desk: Desk) -> None:
+def opened_without(desk: Desk, module: str, address: str) -> Any:
+    """The page with its results, while one of its modules is held back: ``continue_`` lets it come."""
     held: list[Any] = []
-    desk.page.route("**/page/traypanel.js", lambda route: held.append(route))
-    desk.page.goto(f"{desk.url}/?q={QUERY}&min=0")
+    desk.page.route(f"**/page/{module}", lambda route: held.append(route))
+    desk.page.goto(desk.url + address)
     desk.page.wait_for_selector("#cards .card", state="attached")
     while not held:
         desk.page.wait_for_timeout(20)
+    return held[0]
+
+
+def test_keys_pressed_before_the_page_is_ready_are_not_lost(desk: Desk) -> None:
+    module = opened_without(desk, "traypanel.js", f"/?q={QUERY}&min=0")
     desk.keys("t")
-    held[0].continue_()
+    module.continue_()
     desk.page.wait_for_selector("body.ready")
     assert desk.page.is_visible("#tray")
 
@@ -147,15 +152,10 @@ def slow_page(service: str) -> Iterator[str]:
 
 
 def test_keys_of_labelling_pressed_before_the_page_is_ready_are_its_own(desk: Desk) -> None:
-    held: list[Any] = []
-    desk.page.route("**/page/labelling.js", lambda route: held.append(route))
-    desk.page.goto(f"{desk.url}/?q={QUERY}&min=0&label=early")
-    desk.page.wait_for_selector("#cards .card", state="attached")
-    while not held:
-        desk.page.wait_for_timeout(20)
+    module = opened_without(desk, "labelling.js", f"/?q={QUERY}&min=0&label=early")
     desk.page.locator("#cards .card .open").first.focus()
     desk.keys("n")
-    held[0].continue_()
+    module.continue_()
     desk.page.wait_for_selector(".labelbar >> text=0 yes · 1 no")
     assert "unlike" not in desk.page.url
 
