@@ -54,6 +54,7 @@ OPERATIONS = [
     ("HEAD", "/media/images/{name}.jpg"),
     ("POST", "/api/images"),
     ("POST", "/api/export"),
+    ("GET", "/api/exports/{key}"),
     ("POST", "/api/labels"),
     ("GET", "/api/labels"),
     ("GET", "/api/labels/{label}"),
