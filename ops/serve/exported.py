@@ -1,4 +1,4 @@
-"""Files that are made for one answer: nothing of them stays on the disk, however the answer ends.
+"""Files that are made for one answer, and how far they are: nothing stays on the disk, however the answer ends.
 
 The file loses its name before its first byte is sent, so a client that stops reading, or a service that is killed,
 leaves nothing. What a service that was killed while it wrote has left is cleared at the next start or export.

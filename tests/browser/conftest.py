@@ -93,15 +93,17 @@ class Desk:
             route.fulfill()
 
         self.page.route("**/healthz?asked", seen)
+        end = time.monotonic() + 10
         while not asked:
+            assert time.monotonic() < end, "Chromium does not ask"
             self.page.evaluate("fetch('/healthz?asked').then(answer => answer.text())")
         self.page.route(f"**{path}", act, times=times)
 
     def until(self, condition: str) -> None:
         """Wait for a condition in the page. Playwright's own waiting needs `eval`, which the page's policy forbids."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + 10
         while not self.page.evaluate(condition):
-            assert time.monotonic() < end, f"waited 30 s for {condition}"
+            assert time.monotonic() < end, f"waited 10 s for {condition}"
             self.page.wait_for_timeout(40)
 
     def serious_violations(self) -> list[tuple[str, str, str]]:

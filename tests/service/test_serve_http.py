@@ -341,7 +341,7 @@ def test_slow_clients_are_let_go(settings: Settings, monkeypatch: pytest.MonkeyP
         with raw(client) as connection:  # a head that never ends
             began = time.monotonic()
             connection.sendall(b"GET / HTTP/1.1\r\n")
-            assert connection.recv(100) == b"" and time.monotonic() - began < 15
+            assert connection.recv(100) == b"" and time.monotonic() - began < 5
         with raw(client) as connection:  # a body that never ends
             connection.sendall(posted(9) + b"{")
             assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
