@@ -25,9 +25,13 @@ def until_handled(trigger: Any) -> Any:
 
     Not ``since_last_handled()``: where an upstream changes again between two ticks in which the asset was
     made, that counts it as handled, and a film that arrived in these seconds was never indexed. Here the
-    trigger wins; the price is, now and then, a run that finds nothing to do.
+    trigger wins; and one that comes while a run makes the asset, which that run may not have seen, is not
+    handled by the end of the run. The price is, now and then, a run that finds nothing to do.
     """
-    return trigger.since(dg.AutomationCondition.initial_evaluation() | (HANDLED & ~trigger))
+    begun: Any = dg.AutomationCondition.initial_evaluation()
+    overtaken: Any = trigger & dg.AutomationCondition.in_progress()
+    requested: Any = dg.AutomationCondition.newly_requested() & ~trigger
+    return trigger.since(begun | (HANDLED & ~trigger)) | overtaken.since(begun | requested)
 
 
 RESTING: Any = ~dg.AutomationCondition.any_deps_in_progress() & ~dg.AutomationCondition.in_progress()

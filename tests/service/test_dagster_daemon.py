@@ -90,19 +90,47 @@ def test_the_library_is_followed(watched: tuple[Home, Path, int], tmp_path: Path
         lambda: len(home.json("search", "anything")["hits"]) == 3, PATIENCE, "the first film to leave the index", 3.0
     )
 
-    runs = ask(port, "{ runsOrError(limit: 50) { ... on Runs { results { status } } } }")["runsOrError"]["results"]
-    assert {run["status"] for run in runs} <= {"SUCCESS", "STARTED", "QUEUED", "STARTING", "NOT_STARTED"}
-    time.sleep(20)  # what the last change has begun goes on at the next look, every 10 and 15 s
-    wait_until(lambda: settled(port), PATIENCE, "the runs to end")
-    count = started(port)
-    time.sleep(25)
-    assert started(port) == count, "runs are started for nothing"
+    # Quiet only once all that looks for work has looked twice since the last run and found none; and so it stays.
+    wait_until(lambda: at_rest(port, looks=2), PATIENCE, "the runs to end and nothing more to be asked for")
+    count, then = len(runs(port)), time.time()
+    wait_until(lambda: looked(port, since=then, times=2), PATIENCE, "each sensor to look again")
+    assert len(runs(port)) == count, "runs are started for nothing"
 
 
-def started(port: int) -> int:
-    return len(ask(port, "{ runsOrError { ... on Runs { results { id } } } }")["runsOrError"]["results"])
+def runs(port: int) -> list[dict[str, Any]]:
+    answer = ask(port, "{ runsOrError { ... on Runs { results { status endTime } } } }")
+    found: list[dict[str, Any]] = answer["runsOrError"]["results"]
+    assert not {"FAILURE", "CANCELED"} & {run["status"] for run in found}
+    return found
 
 
-def settled(port: int) -> bool:
-    runs = ask(port, "{ runsOrError(limit: 50) { ... on Runs { results { status } } } }")["runsOrError"]["results"]
-    return {run["status"] for run in runs} == {"SUCCESS"}
+def sensor_ticks(port: int) -> dict[str, list[dict[str, Any]]]:
+    """The last looks of each sensor, latest first."""
+    answer = ask(
+        port,
+        """{ repositoriesOrError { ... on RepositoryConnection { nodes { sensors {
+            name sensorState { ticks(limit: 20) { status timestamp } } } } } } }""",
+    )
+    (repository,) = answer["repositoriesOrError"]["nodes"]
+    found = {sensor["name"]: sensor["sensorState"]["ticks"] for sensor in repository["sensors"]}
+    assert set(found) == {"automation", "labels", "library"}
+    return found
+
+
+def at_rest(port: int, looks: int) -> bool:
+    """Whether every run has ended well, and each sensor has since looked so many times and asked for nothing."""
+    made = runs(port)
+    if {run["status"] for run in made} != {"SUCCESS"}:
+        return False
+    end = max(run["endTime"] for run in made)
+    latest = [[tick for tick in ticks if tick["timestamp"] > end] for ticks in sensor_ticks(port).values()]
+    return all([tick["status"] for tick in ticks[:looks]] == ["SKIPPED"] * looks for ticks in latest)
+
+
+def looked(port: int, since: float, times: int) -> bool:
+    """Whether each sensor has begun and ended so many looks since then."""
+    ended = ("SKIPPED", "SUCCESS", "FAILURE")
+    return all(
+        sum(tick["timestamp"] > since and tick["status"] in ended for tick in ticks) >= times
+        for ticks in sensor_ticks(port).values()
+    )
