@@ -258,6 +258,13 @@ def _umask() -> int:
 
 
 def local_path_of(uri: str) -> str:
-    """The path of a ``file://`` URI or of a plain path, absolute."""
-    path = unquote(urlsplit(uri).path) if uri.startswith("file://") else uri
-    return os.path.abspath(os.path.expanduser(path))
+    """The path of a ``file://`` URI or of a plain path, absolute and without ``..``.
+
+    Links stay in it, but for those that a ``..`` comes after: what that leads to depends on where they lead.
+    """
+    path = os.path.expanduser(unquote(urlsplit(uri).path) if uri.startswith("file://") else uri)
+    names = path.split(os.sep)
+    if ".." in names:
+        last = len(names) - names[::-1].index("..")
+        path = os.path.join(os.path.realpath(os.sep.join(names[:last])), *names[last:])
+    return os.path.abspath(path)

@@ -21,6 +21,7 @@ from ops.core.errors import FeatureStoreError
 from ops.core.locks import exclusive
 from ops.core.settings import Settings
 from ops.features.store import (
+    database_named,
     database_of,
     database_path,
     lock_of,
@@ -73,7 +74,7 @@ def online_features(
     one entity and of online views. With ``full_names`` a feature is called ``view__feature``, which a service needs
     that holds several probes (``shot_probes_v1``). Raises ``FeatureStoreError``.
     """
-    with mapped("read online features"):
+    with mapped("read online features"), database_named(settings):
         store = opened_store(settings)
         wanted: Any = list(features)
         views = {reference.split(":")[0] for reference in wanted}

@@ -133,14 +133,19 @@ def database_path(settings: Settings) -> Path:
 @contextmanager
 def database_of(settings: Settings) -> Iterator[sqlite3.Connection]:
     """A connection to the online rows. Raises ``FeatureStoreError`` for whatever goes wrong with it."""
-    path = database_path(settings)
+    with database_named(settings), closing(sqlite3.connect(database_path(settings), timeout=60)) as database:
+        yield database
+
+
+@contextmanager
+def database_named(settings: Settings) -> Iterator[None]:
+    """Trouble with the online rows, ours or Feast's, as ``FeatureStoreError`` with the file and the way out."""
     try:
-        with closing(sqlite3.connect(path, timeout=60)) as database:
-            yield database
+        yield
     except sqlite3.Error as error:
         raise FeatureStoreError(
-            f"the online features cannot be used: {error}; where {path} is damaged, delete it: "
-            "the next `needle ingest` writes it anew"
+            f"the online features cannot be used: {error}; where {database_path(settings)} is damaged, delete it and "
+            "`needle ingest` all your footage again: nothing but its features is written anew"
         ) from error
 
 

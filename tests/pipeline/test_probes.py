@@ -163,7 +163,7 @@ def test_6_more_labels_are_a_new_version(coloured: tuple[Home, Path, dict[str, b
     aside = online.rename(online.with_suffix(".aside"))
     online.mkdir()
     failed = home.run("probe", "fit", "red", expect=1)
-    assert "online" in failed.stderr
+    assert "the online features cannot be used" in failed.stderr and str(online) in failed.stderr
     online.rmdir()
     aside.rename(online)
     fitted = home.json("probe", "fit", "red")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ops.core.errors import StorageError
-from ops.core.storage import ObjectStore, atomic_path
+from ops.core.storage import ObjectStore, atomic_path, local_path_of
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -45,6 +45,16 @@ def test_the_uri_leads_back(store: ObjectStore) -> None:
 def test_a_key_cannot_climb_out(store: ObjectStore, key: str) -> None:
     with pytest.raises(StorageError, match="not a key"):
         store.read_bytes(key)
+
+
+def test_dots_in_a_path_lead_where_the_system_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "archive" / "films").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "archive" / "films")
+    monkeypatch.chdir(tmp_path / "archive")
+    assert local_path_of("../link/x..y.mp4") == str(tmp_path / "link" / "x..y.mp4")
+    assert local_path_of(f"{tmp_path}/link/../x.mp4") == str(tmp_path / "archive" / "x.mp4")
+    assert local_path_of("films/..") == local_path_of(f"file://{tmp_path}/link/..") == str(tmp_path / "archive")
+    assert local_path_of("/../..") == "/"
 
 
 def test_the_root_is_not_deleted_by_accident(store: ObjectStore) -> None:

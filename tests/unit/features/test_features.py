@@ -145,8 +145,9 @@ def test_a_damaged_online_database_is_named_with_the_way_out(home: Settings) -> 
         lambda: features.features_are_current(home, [video_id(0)]),
         lambda: features.apply_features(home, ENCODER, DIM),
         lambda: features.write_online(home, "shot_metadata", table(shot_rows(0))),
+        lambda: features.online_features(home, ["x"], "shot_facets_v1"),
     ):
-        with pytest.raises(FeatureStoreError, match=r"online\.db is damaged, delete it: the next `needle ingest`"):
+        with pytest.raises(FeatureStoreError, match=r"online\.db is damaged, delete it and `needle ingest` all"):
             act()
 
 
