@@ -109,6 +109,11 @@ def export_routes(service: Service) -> APIRouter:
             },
         )
 
+    _add_progress_route(router, service)
+    return router
+
+
+def _add_progress_route(router: APIRouter, service: Service) -> None:
     @router.get(
         "/api/exports/{key}",
         response_model=None,
@@ -119,8 +124,6 @@ def export_routes(service: Service) -> APIRouter:
         tally = service.tallies.get(key)
         done, total = (tally.done, tally.total) if tally else (0, 0)
         return json_answer(request, {"running": tally is not None, "done": done, "total": total})
-
-    return router
 
 
 @contextmanager

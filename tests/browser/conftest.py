@@ -53,6 +53,7 @@ class Desk:
     def open(self, address: str = "/") -> Desk:
         self.page.goto(self.url + address)
         self.page.wait_for_selector("body.ready")
+        self.page.wait_for_selector("#results:not([aria-busy=true])", state="attached")  # an answer may come later
         return self
 
     def search(self, text: str = QUERY, **more: str) -> Desk:

@@ -11,6 +11,7 @@ from tests.browser.conftest import Desk, OpenDesk, Served
 from tests.browser.test_page_tray import filled, order
 
 TOLD = "#tray .told"
+PROGRESS = "#tray .progress"
 
 
 def told(desk: Desk) -> str:
@@ -127,25 +128,55 @@ def test_an_export_is_stopped_and_none_waits_behind_it(desk: Desk) -> None:
     held[0].abort()  # Playwright waits for a word of each call it held back
 
 
-def test_how_far_an_export_is_can_be_seen(desk: Desk) -> None:
+def test_how_far_an_export_is_can_be_seen(open_desk: OpenDesk, served: Served) -> None:
+    desk = open_desk(served.url, may_fail=True)  # one look does
     filled(desk, 3)
     held: list[Any] = []
     asked: list[str] = []
 
     def progress(route: Any) -> None:
         asked.append(route.request.url.rsplit("/", 1)[-1])
-        route.fulfill(json={"running": True, "done": 2, "total": 3})
+        if len(asked) == 1:
+            route.abort()
+        else:
+            route.fulfill(json={"running": True, "done": 2, "total": 3})
 
     desk.answer("/api/export", lambda route: held.append(route))
     desk.answer("/api/exports/*", progress)
     desk.page.get_by_role("button", name="Export", exact=True).click()
-    desk.until(f"document.querySelector('{TOLD}').textContent === 'Exporting: 2 of 3 shots…'")
+    desk.until(f"document.querySelector('{PROGRESS}').textContent === 'Exporting: 2 of 3 shots…'")
     assert set(asked) == {held[0].request.post_data_json["key"]}
     held[0].continue_()
     desk.until(f"document.querySelector('{TOLD}').textContent === 'Exported 3 shots.'")
+    assert desk.page.inner_text(PROGRESS) == ""
+    desk.page.wait_for_timeout(600)  # a look that was sent before the export was over
     looked = len(asked)
     desk.page.wait_for_timeout(1200)
     assert len(asked) == looked, "it goes on asking"
+
+
+def test_a_tray_cleared_during_an_export_can_be_brought_back(desk: Desk) -> None:
+    ids = filled(desk, 3)
+    held: list[Any] = []
+    looks: list[Any] = []
+
+    def progress(route: Any) -> None:
+        looks.append(route)
+        route.fulfill(json={"running": True, "done": len(looks), "total": 3000})
+
+    desk.answer("/api/export", lambda route: held.append(route))
+    desk.answer("/api/exports/*", progress)
+    desk.page.get_by_role("button", name="Export", exact=True).click()
+    desk.until(f"document.querySelector('{PROGRESS}').textContent.includes(' of ')")
+    desk.page.locator("#tray").get_by_role("button", name="Clear").click()
+    before = len(looks)
+    desk.until(f"!document.querySelector('{PROGRESS}').textContent.includes(': {before} of ')")
+    back = desk.page.get_by_role("button", name="Bring back 3 shots")
+    assert back.is_visible() and told(desk) == "The tray is empty."
+    held[0].continue_()
+    desk.until(f"document.querySelector('{TOLD}').textContent === 'Exported 3 shots.'")
+    back.click()
+    assert order(desk) == ids and back.count() == 0
 
 
 def test_clearing_the_tray_can_be_taken_back(desk: Desk) -> None:

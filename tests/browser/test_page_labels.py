@@ -17,7 +17,7 @@ import pytest
 from ops.core.settings import load_settings
 from ops.probes.state import change_state, read_state
 from tests.browser.conftest import HOSTILE, NARROW, QUERY, Desk, OpenDesk, Served, serving
-from tests.pipeline.conftest import Home
+from tests.pipeline.conftest import Home, wait_until
 
 FITTED_S = 120_000  # a fit starts Dagster in a process of its own
 
@@ -173,6 +173,22 @@ def name_oneself(desk: Desk, name: str) -> None:
     desk.page.locator("#annotator").blur()
 
 
+def test_what_is_drawn_anew_leaves_the_focus_where_it_is(open_desk: OpenDesk, service: Served) -> None:
+    desk = open_desk(service.url)
+    desk.search()
+    *shots, last = desk.shot_ids()[:7]
+    for value in (True, False):
+        ask(service, "/api/labels", {"label": "held", "shots": shots[value::2], "value": value})
+    desk.open("/?label=held")
+    wait_for_tally(desk, "3 yes 3 no")
+    for control, value in (("probe-words", True), ("probe-fit", False)):
+        desk.page.locator(f"#{control}").focus()
+        ask(service, "/api/labels", {"label": "held", "shots": [last], "value": value})
+        desk.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        wait_for_tally(desk, "4 yes 3 no" if value else "3 yes 4 no")
+        assert desk.page.evaluate("document.activeElement.id") == control
+
+
 def votes_of(service: Served, label: str, shot: str) -> dict[str, bool]:
     (found,) = ask(service, f"/api/labels/{label}?shot={shot}")["shots"]
     return {vote["annotator"]: vote["value"] for vote in found["votes"]}
@@ -200,8 +216,8 @@ def test_answers_that_did_not_arrive_are_told_and_sent_again_after_stop(open_des
     page.unroute("**/api/labels")
     page.get_by_role("button", name="Try again").click()
     desk.until("document.getElementById('notice').hidden")
-    page.wait_for_load_state("networkidle")
-    assert [votes_of(service, "lost", shot) for shot in shots] == [{"Ann": True}, {"Ann": False}, {"Ann": True}]
+    wanted = [{"Ann": True}, {"Ann": False}, {"Ann": True}]  # they are sent one after the other
+    wait_until(lambda: [votes_of(service, "lost", shot) for shot in shots] == wanted, 30, "the answers to be kept")
 
 
 def test_what_was_not_kept_counts_no_more_after_another_answer(open_desk: OpenDesk, service: Served) -> None:

@@ -54,9 +54,9 @@ class ZipFormat(ExportFormat):
                 lost = _cut_film(settings, wanted, Path(folder), archive, stop, progress)
                 missing |= lost
                 progress.advance("export", len(lost))
-            progress.finish("export")
             if len(missing) == len(clips):
                 raise MediaError(f"not one clip could be cut: {next(iter(missing.values())).reason}")
+            progress.finish("export")
             document = _manifest(title, numbered, missing)
             archive.writestr(zipfile.ZipInfo(MANIFEST, EPOCH), as_json(document, indent=2) + "\n")
         return Outcome(missing=tuple(missing[number] for number in sorted(missing)))

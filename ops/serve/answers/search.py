@@ -49,7 +49,7 @@ class SearchAnswer(Answer):
 
 class ExportProgressAnswer(Answer):
     running: bool = Field(description="false where none has this key, or not any more")
-    done: int = Field(description="clips, or posters of a sheet, that are in it")
+    done: int = Field(description="clips, or posters of a sheet, that it is done with, in it or missing")
     total: int = Field(description="of how many; 0 while it waits for its turn, and for formats that take no time")
 
 

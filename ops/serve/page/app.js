@@ -2,7 +2,7 @@
 // need (desk.js and what it brings) is loaded after they are painted.
 import { bodyOf, isDescribed, isSearch, readAddress, writeAddress } from "./address.js";
 import { Problem, search, shows } from "./api.js";
-import { calm, isTyping } from "./dom.js";
+import { calm, holdKeys } from "./dom.js";
 import { firstAnswer } from "./first.js";
 import { Grid } from "./grid.js";
 import { originOf, Selection } from "./selection.js";
@@ -266,32 +266,19 @@ function wordsOf(query) {
   return [query.text, ...said].join(" ").match(/[\p{L}\p{N}'’]+/gu) ?? [];
 }
 
-/** Keys that are pressed before there is somebody to listen: each as a call that presses it again. */
-function keysUntilReady() {
-  const pressed = [];
-  document.addEventListener("keydown", function listen(event) {
-    if (document.body.classList.contains("ready")) return document.removeEventListener("keydown", listen);
-    const { key, target } = event;
-    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(target) || !/^[a-z/?]$/.test(key)) return undefined;
-    if (key === "/") { // the box is there already: what is typed next goes into it
-      event.preventDefault();
-      document.getElementById("q").focus();
-    } else pressed.push(() => target.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true })));
-    return undefined;
-  });
-  return pressed;
-}
-
 const page = new Page();
-const early = keysUntilReady();
+const letGo = holdKeys();
 const first = page.run(firstAnswer);
 if (firstAnswer) await Promise.race([first, new Promise((done) => { setTimeout(done, 250); })]);
 await new Promise((done) => { requestAnimationFrame(() => setTimeout(done)); }); // after the first paint
 document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/page/panels.css" }));
 const parts = LATER.map((name) => import(`./${name}.js`));
-await (await parts[0]).furnish(page);
-early.forEach((again) => again());
-page.loadCatalogue();
-document.addEventListener("visibilitychange", () => { // while the person was elsewhere, footage may have come
-  if (!document.hidden) page.loadCatalogue();
-});
+try {
+  (await parts[0]).furnish(page);
+} finally { // what could be loaded works
+  letGo();
+  page.loadCatalogue();
+  document.addEventListener("visibilitychange", () => { // while the person was elsewhere, footage may have come
+    if (!document.hidden) page.loadCatalogue();
+  });
+}

@@ -1,6 +1,6 @@
 // Everything around the results: wires the search box, filters, refine panel, tray, player and keys to the page.
 import { isSearch } from "./address.js";
-import { counted, el, icon } from "./dom.js";
+import { counted, el, holdKeys, icon } from "./dom.js";
 import { Facets } from "./facets.js";
 import { Filters } from "./filters.js";
 import { listenToKeys } from "./keys.js";
@@ -12,7 +12,7 @@ import { TrayPanel } from "./traypanel.js";
 const SLOW_MS = 120; // an answer that comes sooner replaces the old one without a flicker
 
 /** @param {any} page the Page of app.js */
-export async function furnish(page) {
+export function furnish(page) {
   const desk = new Desk(page);
   page.addEventListener("query", () => desk.showQuery());
   page.addEventListener("answer", () => desk.showAnswer());
@@ -23,12 +23,8 @@ export async function furnish(page) {
   page.typed = () => desk.bar.input.value;
   if (!page.busy) desk.showAnswer();
   if (page.query.shot) desk.showShot(null);
-  try {
-    await desk.labelled; // there, n is no, and not "less like this"
-  } finally {
-    listenToKeys(page, desk);
-    document.body.classList.add("ready");
-  }
+  listenToKeys(page, desk);
+  document.body.classList.add("ready");
 }
 
 class Desk {
@@ -70,7 +66,7 @@ class Desk {
     this.filters.show(page.query);
     this.refine.show(page.query);
     this.facets.show(page.query);
-    this.labelled = this.showLabelling();
+    this.showLabelling();
     this.tell(null);
     if (!page.query.shot) this.player?.close();
     clearTimeout(this.slow);
@@ -80,9 +76,17 @@ class Desk {
   /** The labelling view, or the thumbs on results; loaded when somebody labels. */
   async showLabelling() {
     if (!this.page.query.label && !this.labelling) return;
-    const { Labelling } = await import("./labelling.js");
-    this.labelling ??= new Labelling(this.page);
-    this.labelling.show(this.page.query);
+    const letGo = this.labelling ? null : holdKeys(); // there, n is no, and not "less like this"
+    try {
+      const { Labelling } = await import("./labelling.js");
+      this.labelling ??= new Labelling(this.page);
+      this.labelling.show(this.page.query);
+    } catch (error) {
+      if (!this.labelling) this.page.tell("Labelling could not be loaded.", true, () => location.reload());
+      throw error;
+    } finally {
+      letGo?.();
+    }
   }
 
   showWaiting() {

@@ -64,6 +64,28 @@ export function ownTitle({ show, title }) {
 /** Whether the person asked for less motion. */
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+/**
+ * Hold keys back while there is nobody yet to listen to them. A slash goes to the search box at once: what is typed
+ * next goes into it.
+ * @returns {() => void} ends it, and presses them again
+ */
+export function holdKeys() {
+  const pressed = [];
+  const hold = (event) => {
+    const { key, target } = event;
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(target) || !/^[a-z/?]$/.test(key)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (key === "/") document.getElementById("q").focus();
+    else pressed.push(() => target.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true })));
+  };
+  document.addEventListener("keydown", hold, true);
+  return () => {
+    document.removeEventListener("keydown", hold, true);
+    pressed.forEach((again) => again());
+  };
+}
+
 /** Whether keys belong to a text field now. @param {EventTarget|null} target */
 export function isTyping(target) {
   if (!(target instanceof HTMLElement)) return false;

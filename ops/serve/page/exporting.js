@@ -11,6 +11,7 @@ export const FORMATS = [
 ];
 export const MOST_HITS = 500;
 const LOOK_MS = 500;
+const REFUSED = [401, 403, 404];
 export const MOST_HANDLES = 1000; // as many as POST /api/export takes
 
 const IN_TIMELINES = "Timelines keep in and out as marked. To trim, the whole film lies behind each clip; only a zip has handles cut.";
@@ -101,7 +102,7 @@ async function download(body, signal, tell) {
   return report;
 }
 
-/** Tell how far the export is until the signal says that it is over. What cannot be told is no reason to stop it. */
+/** Tell how far the export is until the signal says that it is over. One look that fails ends neither it nor the looking. */
 async function watch(key, signal, tell) {
   for (;;) {
     await new Promise((done) => { setTimeout(done, LOOK_MS); });
@@ -110,8 +111,9 @@ async function watch(key, signal, tell) {
       const { done, total } = await exportProgress(key, signal);
       if (total && !signal.aborted) tell(done, total);
     } catch (error) {
-      if (signal.aborted || error instanceof Problem) return;
-      throw error;
+      if (signal.aborted) return;
+      if (!(error instanceof Problem)) throw error;
+      if (REFUSED.includes(error.status)) return;
     }
   }
 }

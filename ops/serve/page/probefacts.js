@@ -35,11 +35,13 @@ export class ProbeFacts {
     if (label !== this.label) this.words.value = label.replaceAll("_", " ");
     this.label = label;
     if (!isLoaded) return this.whole.replaceChildren(el("p", { class: "muted" }, "Reading…"));
+    const held = this.action.contains(document.activeElement) ? document.activeElement.id : "";
     this.whole.replaceChildren(this.head, this.figures, this.action);
     this.head.replaceChildren(...(probe ? this.headOf(probe) : this.headOfNew(label)).filter(Boolean));
     this.figures.replaceChildren(...(probe ? figuresOf(probe.metrics) : []));
     this.figures.hidden = !this.figures.childElementCount;
     this.action.replaceChildren(...this.actionOf(probe).filter(Boolean));
+    if (held) document.getElementById(held)?.focus(); // drawn anew, it is still under the hand
     return undefined;
   }
 
@@ -85,11 +87,11 @@ export class ProbeFacts {
     const isUnfinished = Boolean(probe?.promoted) && (probe.redefined || probe.scored_by !== probe.promoted || state === "failed");
     const isFitted = !missing && !probe.labels.since_fit && !isUnfinished;
     const words = isFitted ? `All ${counted(yes + no, "label")} are fitted` : missing ? "Begin with the words" : `Fit on ${counted(yes + no, "label")}`;
-    const fit = el("button", { class: isFitted ? "quiet" : "primary", disabled: isFitted || state === "running" }, state === "running" ? "Fitting…" : words);
+    const fit = el("button", { id: "probe-fit", class: isFitted ? "quiet" : "primary", disabled: isFitted || state === "running" }, state === "running" ? "Fitting…" : words);
     const form = el("form", { class: "fit", onsubmit: (event) => { event.preventDefault(); this.fit(isNew); } },
       isNew && el("label", { class: "narrow", for: "probe-words" }, "Words", this.words),
       (isNew || !missing || !probe.promoted || isUnfinished) && fit,
-      chosen > 0 && el("button", { type: "button", title: `Shots that score at least ${bound}`,
+      chosen > 0 && el("button", { type: "button", id: "probe-filter", title: `Shots that score at least ${bound}`,
         onclick: () => this.page.change({ where: bounded([], probe.label, bound) }) }, `Filter by it: ${counted(chosen, "shot")}`));
     const command = el("code", {}, `needle probe fit ${this.judging.label}`);
     const toGo = missing && probe ? el("p", { class: "muted" }, `A fit needs ${LEAST} of each: ${[yes < LEAST && `${LEAST - yes} more yes`, no < LEAST && `${LEAST - no} more no`].filter(Boolean).join(", ")}.`) : null;

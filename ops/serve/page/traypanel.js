@@ -29,6 +29,7 @@ export class TrayPanel {
     this.list = el("ol", { class: "picks" });
     this.empty = el("p", { class: "muted tray-empty" }, "Nothing selected yet. Press ", el("kbd", {}, "x"),
       " on a shot, or its tick. The order here is the order in the timeline.");
+    this.progress = el("p", { class: "progress", role: "status" });
     this.told = el("div", { class: "told", role: "status" });
     this.undo = el("div", { class: "row" });
     this.format = el("select", { id: "export-format", onchange: () => this.selection.set({ format: this.format.value }) },
@@ -51,7 +52,7 @@ export class TrayPanel {
           el("label", { for: "export-format" }, "Format"), this.format,
           el("label", { for: "export-handles" }, "Handles"), el("span", { class: "row" }, this.handles, el("span", { class: "muted" }, "frames each side"))),
         this.handlesNote,
-        el("div", { class: "row acts" }, this.send, this.cancel, this.takeOut, this.whole), this.told, this.undo));
+        el("div", { class: "row acts" }, this.send, this.cancel, this.takeOut, this.whole), this.progress, this.told, this.undo));
   }
 
   /** @param {boolean} [open] */
@@ -209,11 +210,12 @@ export class TrayPanel {
     this.stop = new AbortController();
     this.busy = true;
     this.refused.clear();
-    this.tell("Exporting…");
+    this.tell("");
+    this.tellProgress("Exporting…");
     this.draw();
     if (focused) this.cancel.focus();
     try {
-      const report = await make(this.stop.signal, (done, total) => this.tell(`Exporting: ${done.toLocaleString("en")} of ${counted(total, "shot")}…`));
+      const report = await make(this.stop.signal, (done, total) => this.tellProgress(`Exporting: ${done.toLocaleString("en")} of ${counted(total, "shot")}…`));
       for (const one of report?.missing ?? []) this.refused.set(one.shot_id, whyMissing(one));
       const { text, bad, more } = toldOf(report, (shotId) => this.nameOf(shotId));
       this.tell(text, bad, more);
@@ -222,6 +224,7 @@ export class TrayPanel {
     } finally {
       const cancelling = document.activeElement === this.cancel;
       this.busy = false;
+      this.tellProgress("");
       this.draw();
       if (cancelling) (this.send.disabled ? this.format : this.send).focus();
     }
@@ -245,15 +248,21 @@ export class TrayPanel {
     this.tell("The tray is empty.");
     this.undo.replaceChildren(el("button", { type: "button", onclick: () => {
       this.tell("");
+      this.undo.replaceChildren();
       this.selection.restore(picks);
       (this.list.querySelector(".grip") ?? this.format).focus();
     } }, `Bring back ${counted(picks.length, "shot")}`));
     this.undo.firstChild.focus();
   }
 
+  /** Beside what is told, which it leaves alone; only what changed is said again. @param {string} text */
+  tellProgress(text) {
+    if (this.progress.textContent !== text) this.progress.textContent = text;
+  }
+
   /** @param {string} text @param {boolean} bad @param {string[]} more said below it, point by point */
   tell(text, bad = false, more = []) {
-    this.undo.replaceChildren();
+    if (this.selection.picks.length) this.undo.replaceChildren(); // an emptied tray can be brought back, whatever is said
     this.told.replaceChildren(...(text ? [text] : []), ...(more.length ? [el("ul", {}, ...more.map((one) => el("li", {}, one)))] : []));
     this.told.classList.toggle("wrong", bad);
   }
