@@ -16,20 +16,25 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ops.core.errors import ClusterError
 from ops.core.locks import is_alive
 from ops.core.settings import CHECKOUT
 
+if TYPE_CHECKING:
+    import psutil
+
 log = logging.getLogger(__name__)
 
 _STARTS = 2
 _LAST_WORDS = 300
+_START_S = 60
+"""For Ray's first process to come up; its own 20 s are not enough on a laptop that is busy with something else."""
 _PATIENCE_S = 10.0
 _SCRATCH = "needle-ray-"
 _LONGEST_FOLDER = 25
@@ -123,6 +128,7 @@ def _ray(address: str) -> ModuleType:
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        os.environ.setdefault("RAY_gcs_server_port_wait_time_s", str(_START_S))
     try:
         import ray
     except ImportError as error:
@@ -170,8 +176,8 @@ def _start(ray: ModuleType, address: str) -> None:
     if address:
         raise _unreachable(address, f"{reasons[-1]}; where it asks for a token, set RAY_AUTH_MODE and RAY_AUTH_TOKEN")
     raise ClusterError(
-        f"Ray did not start in {_STARTS} attempts ({reasons[-1]}): it gives up where its processes need more than "
-        "15 seconds to come up, so try again when the machine is less busy, or use --engine local"
+        f"Ray did not start in {_STARTS} attempts ({reasons[-1]}): try again when the machine is less busy, or use "
+        "--engine local"
     )
 
 
@@ -218,13 +224,28 @@ def _quiet(runtime_env: dict[str, Any]) -> dict[str, Any]:
 def _stop(ray: ModuleType | None = None) -> None:
     """End what this process started; processes first, then files."""
     if ray is not None or _SESSION.is_ours:
+        import psutil
         import ray as loaded
 
-        loaded.shutdown()
+        started = _processes()
+        loaded.shutdown()  # waits for the first of them only
         _SESSION.is_ours = False
+        psutil.wait_procs(started, timeout=_PATIENCE_S)
     if _SESSION.scratch:
         shutil.rmtree(_SESSION.scratch, ignore_errors=True)
         _SESSION.scratch = None
+
+
+def _processes() -> list[psutil.Process]:
+    """What Ray runs below this process: its servers, and the workers below them."""
+    import psutil
+
+    found = []
+    for child in psutil.Process().children() if _SESSION.scratch else []:
+        with suppress(psutil.Error):  # it ended just now
+            if str(_SESSION.scratch) in " ".join(child.cmdline()):
+                found += [child, *child.children(recursive=True)]
+    return found
 
 
 def _cores() -> int:

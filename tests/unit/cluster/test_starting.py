@@ -16,7 +16,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.slow
 
 PROGRAM = '''
-import json, os, sys
+import json, os, sys, time
 from pathlib import Path
 from ops.cluster.room import await_room
 from ops.cluster.session import cluster, kept_open
@@ -70,6 +70,9 @@ with kept_open():
 
         busy = Busy.remote()
         ray.get(busy.there.remote())
+        end = time.monotonic() + 60
+        while ray.available_resources().get("CPU", 0) and time.monotonic() < end:
+            time.sleep(0.05)  # Ray's books follow what happens
         try:
             await_room(here, cpus=1, gpus=0, patience_s=1)
         except ClusterError as error:
