@@ -13,8 +13,10 @@ from hypothesis import settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
-# A slow example on a busy machine says nothing of the code.
-settings.register_profile("needle", deadline=None)
+# A slow example on a busy machine says nothing of the code, and a run of the suite is to say the same each time.
+# `pytest --hypothesis-profile search` looks for new examples.
+settings.register_profile("needle", deadline=None, derandomize=True, database=None)
+settings.register_profile("search", deadline=None)
 settings.load_profile("needle")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from ops.core.time import timecode_of
 from tests.browser.conftest import HOSTILE, Desk, OpenDesk, Served, serving
 from tests.films import make_film, read_barcode
-from tests.pipeline.conftest import Home
+from tests.pipeline.conftest import Home, wait_until
 
 VIDEO = ".stage-video"
 
@@ -23,6 +24,14 @@ def now(dialog: Any) -> str:
 
 def frame_number(dialog: Any) -> int:
     return int(re.sub(r"\D", "", dialog.locator(".number").inner_text()))
+
+
+def shown_is_told(desk: Desk, dialog: Any) -> int:
+    """The number that is told, once the picture is that very frame; a busy machine composes it late."""
+    end = time.monotonic() + 15
+    while (shown := read_barcode(desk.picture(VIDEO))) != (told := frame_number(dialog)):
+        assert time.monotonic() < end, f"frame {shown} is shown, and {told} told"
+    return told
 
 
 def of_film(desk: Desk, show: str) -> Desk:
@@ -68,8 +77,7 @@ def test_the_readout_names_the_very_frame_that_is_shown(desk: Desk, served: Serv
     seen = 0
     for keys in (["Home"], ["ArrowRight"], ["ArrowRight"] * 6, ["Shift+ArrowRight"], ["ArrowLeft"] * 3, ["End"]):
         desk.keys(*keys)
-        shown = frame_number(dialog)
-        assert read_barcode(desk.picture(VIDEO)) == shown
+        shown = shown_is_told(desk, dialog)
         assert now(dialog) == timecode_of(shown, served.films[film].fps, start)
         seen += shown
     assert seen > 6 * first
@@ -87,14 +95,15 @@ def test_j_k_l_shuttle(desk: Desk) -> None:
     desk.keys("k")
     assert desk.page.evaluate(f"document.querySelector('{VIDEO}').paused") is True
     desk.keys("End")
-    last = frame_number(dialog)
+    last = shown_is_told(desk, dialog)
+    began = time.monotonic()
     desk.keys("j")
     assert dialog.locator(".speed").inner_text() == "-1 ×"
-    desk.page.wait_for_timeout(500)
+    wait_until(lambda: frame_number(dialog) < last, 15, "it to run backwards", 0.1)
     desk.keys("k")
-    there = frame_number(dialog)
-    assert last - 40 < there < last
-    assert read_barcode(desk.picture(VIDEO)) == there
+    there = shown_is_told(desk, dialog)
+    assert last - 30 * (time.monotonic() - began) - 10 < there < last
+    desk.page.evaluate(f"document.querySelector('{VIDEO}').loop = true")  # its end is near
     desk.keys(" ")
     desk.until(f"!document.querySelector('{VIDEO}').paused")
     desk.keys(" ")
@@ -107,7 +116,7 @@ def test_where_playing_stops_is_the_frame_that_is_told(desk: Desk) -> None:
     desk.keys("l")
     desk.page.wait_for_timeout(400)
     desk.keys("k", "ArrowRight", "ArrowLeft")
-    assert read_barcode(desk.picture(VIDEO)) == frame_number(dialog)
+    shown_is_told(desk, dialog)
 
 
 def test_marks_are_half_open_and_go_into_the_tray(desk: Desk) -> None:
@@ -151,6 +160,7 @@ def test_previous_and_next_shot_and_result(desk: Desk, served: Served) -> None:
     for key, at in [*(("[", before) for before in reversed(range(here))), ("]", 1)]:
         desk.keys(key)
         desk.until(f"{loaded} === '{shots[at][0]}'")
+    desk.until(f"document.querySelector('{VIDEO}').readyState >= 2")
     desk.keys("k", "Home")
     assert frame_number(dialog) == shots[1][0]
     desk.keys("Escape")
@@ -260,6 +270,7 @@ def test_names_are_not_broken_in_mid_word(desk: Desk) -> None:
 def test_where_this_came_from(desk: Desk, served: Served) -> None:
     of_film(desk, "A Series")
     dialog = desk.player()
+    dialog.locator(".details", has_text="nothing waiting").wait_for()  # of the catalogue, which may come last
     told = dialog.locator(".details").inner_text()
     status = served.home.json("status")
     assert str(served.films["series"].path) in told.replace("\n", "")
@@ -292,12 +303,11 @@ def test_frames_of_a_varying_rate_are_counted_by_their_times(open_desk: OpenDesk
         assert frame_number(dialog) in starts
         for keys in (["Home"], ["ArrowRight"], ["ArrowRight"] * 3, ["Shift+ArrowRight"], ["ArrowLeft"] * 2, ["End"]):
             desk.keys(*keys)
-            assert read_barcode(desk.picture(VIDEO)) == frame_number(dialog)
+            shown_is_told(desk, dialog)
         desk.keys("Home", "l")
         desk.until(f"document.querySelector('{VIDEO}').currentTime > 1.5")
         desk.keys("k")
-        desk.page.wait_for_timeout(200)
-        assert read_barcode(desk.picture(VIDEO)) == frame_number(dialog)
+        shown_is_told(desk, dialog)
         desk.keys("Escape")
         dialog.wait_for(state="detached")
 

@@ -132,15 +132,18 @@ def test_a_failing_cell_is_named_and_what_was_done_is_kept(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("source", "reason"),
-    [("import os\nos._exit(9)", "its Python process ended"), ("while True: pass", "longer than 2 seconds")],
+    ("source", "options", "reason"),
+    [
+        ("import os\nos._exit(9)", {}, "its Python process ended"),
+        ("while True: pass", {"timeout_s": 2}, "longer than 2 seconds"),
+    ],
 )
 def test_a_kernel_that_dies_or_hangs_is_an_error_too(
-    tmp_path: Path, source: str, reason: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, source: str, options: dict[str, Any], reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL, logger="papermill")  # it logs what it raises
     with pytest.raises(NeedleError, match=f"notebook trial: .*{reason}"):
-        _run(tmp_path, [source], {}, timeout_s=2)
+        _run(tmp_path, [source], {}, **options)
 
 
 def test_unknown_notebooks_and_parameters_are_refused(tmp_path: Path) -> None:

@@ -22,13 +22,16 @@ from ops.embeddings.encoders.starter import StarterEncoder
 from ops.embeddings.frames import read_frames, sample_positions
 from tests.films import read_barcode
 
+PATIENCE_S = 60
+
 
 class WatchedEncoder(StarterEncoder):
-    """The starter encoder, which also notes what is under way; ``slow_s`` is added to each call of the model."""
+    """The starter encoder, which also notes what is under way; its model begins once ``ahead`` shots are read ahead."""
 
-    def __init__(self, home: Path, slow_s: float = 0.0) -> None:
+    def __init__(self, home: Path, ahead: int = 0) -> None:
         super().__init__(home)
-        self.slow_s = slow_s
+        self.ahead = ahead
+        self.is_ahead = threading.Event()
         self.lock = threading.Lock()
         self.prepared = self.encoded = self.peak = 0
         self.prepared_while_encoding = 0
@@ -40,11 +43,14 @@ class WatchedEncoder(StarterEncoder):
             self.prepared += len(result)
             self.peak = max(self.peak, self.prepared - self.encoded)
             self.prepared_while_encoding += self.is_encoding
+            if self.prepared_while_encoding >= self.ahead:
+                self.is_ahead.set()
         return result
 
     def encode_prepared(self, prepared_NHWC: np.ndarray) -> np.ndarray:
         self.is_encoding = True
-        time.sleep(self.slow_s)
+        if self.ahead:
+            assert self.is_ahead.wait(PATIENCE_S), "nothing is read while the model works"
         result = super().encode_prepared(prepared_NHWC)
         with self.lock:
             self.encoded += len(result)
@@ -135,7 +141,7 @@ def test_vectors_do_not_depend_on_batches_or_readers(
 def test_reading_goes_on_while_the_model_works_and_stays_bounded(
     proxy_store: ObjectStore, shots: list[ShotToEmbed], encoder_home: Path
 ) -> None:
-    encoder = WatchedEncoder(encoder_home, slow_s=0.15)
+    encoder = WatchedEncoder(encoder_home, ahead=3)
     taken = 0
 
     def counted() -> Iterator[ShotToEmbed]:
@@ -149,7 +155,7 @@ def test_reading_goes_on_while_the_model_works_and_stays_bounded(
     time.sleep(1.0)  # nobody takes results: reading must come to rest, not run through the catalogue
     assert taken < 16
     assert sum(1 for _ in vectors) == 2 * len(shots) - 1
-    assert encoder.prepared_while_encoding >= 3
+    assert encoder.is_ahead.is_set()
     assert encoder.peak <= 8 * 16
 
 

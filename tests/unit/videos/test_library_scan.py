@@ -244,11 +244,13 @@ def test_a_file_that_changed_lately_waits(library: Path, hashes: HashCache) -> N
 def test_rest_counts_content_and_name(library: Path) -> None:
     put(library, "a.mp4")
     path = str(library / "a.mp4")
-    now = time.time()
-    os.utime(path, (now - 1000, now - 1000))
+    old = time.time() - 1000
+    os.utime(path, (old, old))
+    now = os.stat(path).st_ctime
     assert not unchanged_since(path, 10, now)  # an old date, but it was put there just now
     assert unchanged_since(path, 10, now + 11)
     os.utime(path, (now + 10_000, now + 10_000))
+    now = os.stat(path).st_ctime
     assert unchanged_since(path, 10, now + 11)  # a clock that is ahead is no reason to wait
     assert unchanged_since("s3://bucket/a.mp4", 10, now)
 
