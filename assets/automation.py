@@ -25,27 +25,35 @@ def until_handled(trigger: Any) -> Any:
 
     Not ``since_last_handled()``: where an upstream changes again between two ticks in which the asset was
     made, that counts it as handled, and a film that arrived in these seconds was never indexed. Here the
-    trigger wins; and one that comes while a run makes the asset, which that run may not have seen, is not
-    handled by the end of the run. The price is, now and then, a run that finds nothing to do.
+    trigger wins; the price is, now and then, a run that finds nothing to do.
     """
-    begun: Any = dg.AutomationCondition.initial_evaluation()
+    return trigger.since(dg.AutomationCondition.initial_evaluation() | (HANDLED & ~trigger))
+
+
+def until_seen(trigger: Any) -> Any:
+    """As ``until_handled``, and a trigger that comes while a run makes the asset is not handled by the end of that run.
+
+    It may have read before. For assets of the whole catalogue: what a run changes of one video it has seen itself.
+    """
     overtaken: Any = trigger & dg.AutomationCondition.in_progress()
     requested: Any = dg.AutomationCondition.newly_requested() & ~trigger
-    return trigger.since(begun | (HANDLED & ~trigger)) | overtaken.since(begun | requested)
+    return until_handled(trigger) | overtaken.since(dg.AutomationCondition.initial_evaluation() | requested)
 
 
 RESTING: Any = ~dg.AutomationCondition.any_deps_in_progress() & ~dg.AutomationCondition.in_progress()
 
 NEW_VERSION = (until_handled(NEW_CODE) & RESTING).with_label("a new version of the code")
 
+CHANGED: Any = dg.AutomationCondition.any_deps_updated() | NEW_CODE
+
 PER_VIDEO = (
-    until_handled(dg.AutomationCondition.newly_missing() | dg.AutomationCondition.any_deps_updated() | NEW_CODE)
+    until_handled(dg.AutomationCondition.newly_missing() | CHANGED)
     & ~dg.AutomationCondition.any_deps_missing()
     & RESTING
 ).with_label("new footage, changed footage, or a new version of the code")
 
 # No "deps missing" here: an index of what there is must not wait for the last video of a large ingest.
-WHOLE_CATALOGUE = (until_handled(dg.AutomationCondition.any_deps_updated() | NEW_CODE) & RESTING).with_label(
+WHOLE_CATALOGUE = (until_seen(CHANGED) & RESTING).with_label(
     "anything upstream changed, and nothing upstream is running"
 )
 
@@ -57,7 +65,7 @@ def new_fit(probe: dg.AssetKey) -> Any:
     """
     changed: Any = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())
     refitted = changed.allow(dg.AssetSelection.assets(probe))
-    return (until_handled(refitted | NEW_CODE) & RESTING).with_label("the probe was fitted anew")
+    return (until_seen(refitted | NEW_CODE) & RESTING).with_label("the probe was fitted anew")
 
 
 def automation_sensor() -> dg.AutomationConditionSensorDefinition:

@@ -3,54 +3,103 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
-import pytest
 
 from assets.automation import PER_VIDEO, WHOLE_CATALOGUE
 
 PATIENCE_S = 60
+QUIET = {"compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}}
 
 
-@pytest.mark.parametrize("condition", [PER_VIDEO, WHOLE_CATALOGUE], ids=["per video", "whole catalogue"])
-def test_a_change_during_a_run_is_followed_by_another_run(condition: Any) -> None:
-    begun, may_end = threading.Event(), threading.Event()
+@dataclass
+class Making:
+    """An asset's run, which ends when it is told to."""
 
-    @dg.asset(deps=["features"], automation_condition=condition)
+    begun: threading.Event = field(default_factory=threading.Event)
+    may_end: threading.Event = field(default_factory=threading.Event)
+
+    def wait(self) -> None:
+        self.begun.set()
+        assert self.may_end.wait(PATIENCE_S)
+
+    @contextmanager
+    def under_way(self, make: Callable[[], Any]) -> Iterator[None]:
+        run = threading.Thread(target=make)
+        run.start()
+        assert self.begun.wait(PATIENCE_S)
+        yield
+        self.may_end.set()
+        run.join(PATIENCE_S)
+
+
+def asks(definitions: dg.Definitions, instance: dg.DagsterInstance, asset: str) -> Callable[[], int]:
+    """How many runs of the asset each further look asks for."""
+    cursor: Any = None
+
+    def look() -> int:
+        nonlocal cursor
+        only = dg.AssetSelection.assets(asset)
+        result = dg.evaluate_automation_conditions(definitions, instance, only, cursor=cursor)
+        cursor = result.cursor
+        return result.total_requested
+
+    return look
+
+
+def test_a_change_during_a_run_is_followed_by_another_run() -> None:
+    making = Making()
+
+    @dg.asset(deps=["features"], automation_condition=WHOLE_CATALOGUE)
     def index() -> None:
-        begun.set()
-        assert may_end.wait(PATIENCE_S)
+        making.wait()
 
     definitions = dg.Definitions(assets=[dg.AssetSpec("features"), index])
-    with dg.instance_for_test() as instance:
-        seen: dict[str, Any] = {"cursor": None}
-        only = dg.AssetSelection.assets("index")
+    with dg.instance_for_test(overrides=QUIET) as instance:
+        look = asks(definitions, instance, "index")
 
         def features_change() -> None:
             instance.report_runless_asset_event(dg.AssetMaterialization(asset_key="features"))
 
-        def is_asked_for() -> bool:
-            result = dg.evaluate_automation_conditions(definitions, instance, only, cursor=seen["cursor"])
-            seen["cursor"] = result.cursor
-            return result.total_requested == 1
-
-        def make() -> None:
-            dg.materialize([index], instance=instance)
-
         features_change()
-        is_asked_for()  # the first look takes notice of what is there
+        look()  # the first one takes notice of what is there
         features_change()
-        assert is_asked_for()
-        run = threading.Thread(target=make)
-        run.start()
-        assert begun.wait(PATIENCE_S)
-        assert not is_asked_for()
-        features_change()  # too late for the run that is under way
-        assert not is_asked_for()
-        may_end.set()
-        run.join()
-        assert is_asked_for()
-        make()
-        assert not is_asked_for()
-        assert not is_asked_for()
+        assert look() == 1
+        with making.under_way(lambda: dg.materialize([index], instance=instance)):
+            assert look() == 0
+            features_change()  # too late for the run that is under way
+            assert look() == 0
+        assert look() == 1
+        dg.materialize([index], instance=instance)
+        assert [look(), look()] == [0, 0]
+
+
+def test_films_that_somebody_ingests_by_hand_are_not_made_twice() -> None:
+    """The first look that knows of them finds them missing, and their run under way."""
+    making = Making()
+    films = dg.DynamicPartitionsDefinition(name="films")
+    policy = dg.BackfillPolicy.single_run()
+
+    @dg.asset(partitions_def=films, backfill_policy=policy)
+    def videos() -> None: ...
+
+    @dg.asset(partitions_def=films, backfill_policy=policy, deps=[videos], automation_condition=PER_VIDEO)
+    def shots() -> None:
+        making.wait()
+
+    definitions = dg.Definitions(assets=[videos, shots])
+    names = ["one", "three", "two"]
+    tags = {"dagster/asset_partition_range_start": names[0], "dagster/asset_partition_range_end": names[-1]}
+    with dg.instance_for_test(overrides=QUIET) as instance:
+        look = asks(definitions, instance, "shots")
+        assert look() == 0
+        instance.add_dynamic_partitions("films", names)
+        job = definitions.resolve_implicit_global_asset_job_def()
+        keys = [videos.key, shots.key]  # named, as by `needle ingest`
+        with making.under_way(lambda: job.execute_in_process(instance=instance, asset_selection=keys, tags=tags)):
+            assert [look(), look()] == [0, 0]
+        assert [look(), look()] == [0, 0]
