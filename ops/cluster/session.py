@@ -15,6 +15,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ log = logging.getLogger(__name__)
 _STARTS = 2
 _LAST_WORDS = 300
 _START_S = 60
-"""For Ray's first process to come up; its own 20 s are not enough on a laptop that is busy with something else."""
+"""For Ray's first server to come up and to answer; its own 30 and 20 s are not enough on a laptop that is busy with
+something else. For the next one Ray has a fixed 30 s."""
 _PATIENCE_S = 10.0
 _SCRATCH = "needle-ray-"
 _LONGEST_FOLDER = 25
@@ -224,13 +226,12 @@ def _quiet(runtime_env: dict[str, Any]) -> dict[str, Any]:
 def _stop(ray: ModuleType | None = None) -> None:
     """End what this process started; processes first, then files."""
     if ray is not None or _SESSION.is_ours:
-        import psutil
         import ray as loaded
 
         started = _processes()
         loaded.shutdown()  # waits for the first of them only
         _SESSION.is_ours = False
-        psutil.wait_procs(started, timeout=_PATIENCE_S)
+        _end(started)
     if _SESSION.scratch:
         shutil.rmtree(_SESSION.scratch, ignore_errors=True)
         _SESSION.scratch = None
@@ -246,6 +247,34 @@ def _processes() -> list[psutil.Process]:
             if str(_SESSION.scratch) in " ".join(child.cmdline()):
                 found += [child, *child.children(recursive=True)]
     return found
+
+
+def _end(processes: list[psutil.Process]) -> None:
+    """Wait until they have ended by themselves, and end what has not."""
+    import psutil
+
+    for process in _left_of(processes):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    _left_of(processes)
+
+
+def _left_of(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that still run after a while of patience; none, as soon as there is none."""
+    end = time.monotonic() + _PATIENCE_S
+    while (left := [process for process in processes if _runs(process)]) and time.monotonic() < end:
+        time.sleep(0.02)
+    return left
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it is there, and not only in the books of a parent that does not look (a container's first process)."""
+    import psutil
+
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _cores() -> int:

@@ -260,11 +260,8 @@ def _umask() -> int:
 def local_path_of(uri: str) -> str:
     """The path of a ``file://`` URI or of a plain path, absolute and without ``..``.
 
-    Links stay in it, but for those that a ``..`` comes after: what that leads to depends on where they lead.
+    Links stay in it, but where a ``..`` follows one and leads out of where that leads.
     """
     path = os.path.expanduser(unquote(urlsplit(uri).path) if uri.startswith("file://") else uri)
-    names = path.split(os.sep)
-    if ".." in names:
-        last = len(names) - names[::-1].index("..")
-        path = os.path.join(os.path.realpath(os.sep.join(names[:last])), *names[last:])
-    return os.path.abspath(path)
+    plain = os.path.abspath(path)
+    return plain if os.path.realpath(plain) == os.path.realpath(path) else os.path.realpath(path)

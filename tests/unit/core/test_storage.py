@@ -52,6 +52,7 @@ def test_dots_in_a_path_lead_where_the_system_says(tmp_path: Path, monkeypatch: 
     (tmp_path / "link").symlink_to(tmp_path / "archive" / "films")
     monkeypatch.chdir(tmp_path / "archive")
     assert local_path_of("../link/x..y.mp4") == str(tmp_path / "link" / "x..y.mp4")
+    assert local_path_of(f"{tmp_path}/link/season/../x.mp4") == str(tmp_path / "link" / "x.mp4")
     assert local_path_of(f"{tmp_path}/link/../x.mp4") == str(tmp_path / "archive" / "x.mp4")
     assert local_path_of("films/..") == local_path_of(f"file://{tmp_path}/link/..") == str(tmp_path / "archive")
     assert local_path_of("/../..") == "/"
