@@ -162,7 +162,7 @@ def test_keys_of_labelling_pressed_before_it_is_there_are_its_own(desk: Desk, wh
         shot = f"&shot={quote(desk.shot_ids()[0])}"
     module = opened_without(desk, "labelling.js", f"/?q={QUERY}&min=0&label=early_{where}{shot}")
     if shot:
-        desk.page.wait_for_selector("dialog.player[open]")
+        desk.page.wait_for_selector("dialog.player[open]:not(.waiting)")
     else:
         desk.page.locator("#cards .card .open").first.focus()
     desk.keys("n")

@@ -66,8 +66,8 @@ class Desk {
     this.filters.show(page.query);
     this.refine.show(page.query);
     this.facets.show(page.query);
-    this.showLabelling();
     this.tell(null);
+    this.showLabelling(); // which may have something to tell still
     if (!page.query.shot) this.player?.close();
     clearTimeout(this.slow);
     if (page.busy) this.slow = setTimeout(() => this.showWaiting(), SLOW_MS);
@@ -75,18 +75,20 @@ class Desk {
 
   /** The labelling view, or the thumbs on results; loaded when somebody labels. */
   async showLabelling() {
-    if (!this.page.query.label && !this.labelling) return;
-    const letGo = this.labelling ? null : holdKeys(); // there, n is no, and not "less like this"
+    if (this.labelling) return void this.labelling.show(this.page.query);
+    if (!this.page.query.label) return undefined;
+    const letGo = holdKeys(); // there, n is no, and not "less like this"
     try {
       const { Labelling } = await import("./labelling.js");
       this.labelling ??= new Labelling(this.page);
-      this.labelling.show(this.page.query);
     } catch (error) {
-      if (!this.labelling) this.page.tell("Labelling could not be loaded.", true, () => location.reload());
+      this.page.tell("Labelling could not be loaded.", true, () => location.reload());
       throw error;
     } finally {
-      letGo?.();
+      this.labelling?.show(this.page.query);
+      letGo();
     }
+    return undefined;
   }
 
   showWaiting() {

@@ -64,25 +64,31 @@ export function ownTitle({ show, title }) {
 /** Whether the person asked for less motion. */
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+const HELD = /^[a-z/?]$/;
+const HELD_AFTER = /^(Arrow|Home|End|[[\]])/; // what moves on from where the first was pressed
+
 /**
  * Hold keys back while there is nobody yet to listen to them. A slash goes to the search box at once: what is typed
  * next goes into it.
- * @returns {() => void} ends it, and presses them again
+ * @returns {() => void} ends it, and presses them again, unless the focus went elsewhere meanwhile
  */
 export function holdKeys() {
   const pressed = [];
+  let place = null;
   const hold = (event) => {
     const { key, target } = event;
-    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(target) || !/^[a-z/?]$/.test(key)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(target)) return;
+    if (!HELD.test(key) && !(pressed.length && HELD_AFTER.test(key))) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     if (key === "/") document.getElementById("q").focus();
-    else pressed.push(() => target.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true })));
+    else pressed.push(new KeyboardEvent("keydown", { key, shiftKey: event.shiftKey, bubbles: true, cancelable: true }));
+    place = target;
   };
   document.addEventListener("keydown", hold, true);
   return () => {
     document.removeEventListener("keydown", hold, true);
-    pressed.forEach((again) => again());
+    if (document.activeElement === place) pressed.forEach((again) => document.activeElement.dispatchEvent(again));
   };
 }
 

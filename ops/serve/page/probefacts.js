@@ -87,8 +87,9 @@ export class ProbeFacts {
     const isUnfinished = Boolean(probe?.promoted) && (probe.redefined || probe.scored_by !== probe.promoted || state === "failed");
     const isFitted = !missing && !probe.labels.since_fit && !isUnfinished;
     const words = isFitted ? `All ${counted(yes + no, "label")} are fitted` : missing ? "Begin with the words" : `Fit on ${counted(yes + no, "label")}`;
-    const fit = el("button", { id: "probe-fit", class: isFitted ? "quiet" : "primary", disabled: isFitted || state === "running" }, state === "running" ? "Fitting…" : words);
-    const form = el("form", { class: "fit", onsubmit: (event) => { event.preventDefault(); this.fit(isNew); } },
+    const isIdle = !isFitted && state !== "running";
+    const fit = el("button", { id: "probe-fit", class: isFitted ? "quiet" : "primary", "aria-disabled": isIdle ? undefined : "true" }, state === "running" ? "Fitting…" : words);
+    const form = el("form", { class: "fit", onsubmit: (event) => { event.preventDefault(); if (isIdle) this.fit(isNew); } },
       isNew && el("label", { class: "narrow", for: "probe-words" }, "Words", this.words),
       (isNew || !missing || !probe.promoted || isUnfinished) && fit,
       chosen > 0 && el("button", { type: "button", id: "probe-filter", title: `Shots that score at least ${bound}`,
