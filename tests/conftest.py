@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,14 @@ OURS = ("NEEDLE_", "DAGSTER_")
 
 
 def pytest_configure() -> None:
-    """No setting of who runs the tests, nor of one test for the fixtures of the next module."""
+    """No setting of who runs the tests, nor of one test for the fixtures of the next module.
+
+    A script starts what runs in the background with SIGINT ignored; Dagster, once it ran in this process, gives SIGTERM
+    the same fate, and with it every process that a test starts, and ends by it.
+    """
     _forget_settings()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -130,7 +130,8 @@ def test_searches_go_on_through_kills_the_switch_and_the_way_back(tmp_path: Path
             lambda: (settings.home / "upgrade" / f"{new}.json").exists(),
         ]
         for moment in moments[:2]:
-            killed_when(settings, moment, *upgrade)
+            with settings.working():  # it cannot switch before it is killed
+                killed_when(settings, moment, *upgrade)
             assert pins.succession().live is None, "killed before the switch, the old one stays live"
         killed_when(settings, moments[2], *upgrade)
         killed_when(settings, lambda: pins.succession().live is not None, *upgrade)
