@@ -254,11 +254,14 @@ class Lake:
         except (KeyError, ValueError, pa.ArrowException) as error:
             raise LakeError(f"{self.path(table)} holds files of another schema: {error}") from error
 
-    def write(self, table: str, partition: str, rows: pa.Table | list[dict[str, Any]]) -> bool:
+    def write(
+        self, table: str, partition: str, rows: pa.Table | list[dict[str, Any]], *, keep_created: bool = True
+    ) -> bool:
         """Replace one partition atomically; true where it changed.
 
         Rows that differ from the stored ones in ``created_timestamp`` only keep the stored stamp, so
-        a re-run writes nothing. An empty partition still writes a file with the full schema.
+        a re-run writes nothing; without ``keep_created`` they get the new one. An empty partition still writes
+        a file with the full schema.
         Raises ``LakeError`` on another schema, a null or repeated key, or a NaN.
         """
         schema = schema_of(table)
@@ -274,7 +277,8 @@ class Lake:
         old = self._read(table, partition, None)
         new = new.combine_chunks()
         if old is not None and old.schema.names == schema.names:
-            new = _keep_created(old.cast(schema), new, key_of(table))
+            if keep_created:
+                new = _keep_created(old.cast(schema), new, key_of(table))
             if old.equals(new):
                 return False
         sink = io.BytesIO()

@@ -75,7 +75,8 @@ def _build(
     for partition in names:
         if version and (partition not in there or not _is_current(settings, version, table, partition)):
             rows = settings.lake.read(vectors_of(version.encoder_id), [partition])
-            changed += settings.lake.write(table, partition, _scored(version, rows, now))
+            # also equal scores get the new time: that they are of these vectors is told by it
+            changed += settings.lake.write(table, partition, _scored(version, rows, now), keep_created=False)
         progress.advance(f"scores {label}")
     if version:
         for stale in there - set(names):

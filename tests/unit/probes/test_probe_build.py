@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from ops.core.errors import NeedleError, NotFoundError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress, StepReport
+from ops.embeddings.build import table_of as embeddings_table
 from ops.embeddings.pins import Candidate, EncoderPins, Reign, Succession
 from ops.evaluation.classification import average_precision
 from ops.probes.build import (
@@ -73,6 +75,11 @@ def quality(settings: Settings) -> float:
     return average_precision(np.array(list(found.values())), np.array([truths[shot] for shot in found]))
 
 
+def lake_rows(settings: Settings, table: str, partition: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = settings.lake.read(table, [partition]).to_pylist()
+    return rows
+
+
 def written(settings: Settings) -> dict[str, int]:
     paths = (path for path in (settings.home / "media").rglob("*") if path.is_file())
     return {str(path): os.stat(path).st_mtime_ns for path in paths}
@@ -107,6 +114,17 @@ def test_a_second_run_writes_nothing(settings: Settings) -> None:
     report = fit(settings, later_s=60)
     assert report.changed == 0
     assert written(settings) == before
+
+
+def test_vectors_that_were_written_anew_are_scored_once(settings: Settings) -> None:
+    fit(settings)
+    table = embeddings_table(ENCODER)
+    for partition in settings.lake.partitions(table):
+        rows = [row | {"created_timestamp": NOW + timedelta(hours=1)} for row in lake_rows(settings, table, partition)]
+        settings.lake.write(table, partition, rows, keep_created=False)  # as where a film went to another show
+    assert not scores_are_current(settings, LABEL)
+    build_scores(settings, LABEL, NOW + timedelta(hours=2), SilentProgress())
+    assert scores_are_current(settings, LABEL)
 
 
 @pytest.mark.parametrize("yes,no", [(0, 5), (5, 0), (2, 2), (1, 1)])
