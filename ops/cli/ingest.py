@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -54,17 +55,21 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
     with Bars() as bars:
         found = scan(list(paths), library=settings.library, hashes=HashCache(settings.home / "cache" / "hashes.db"))
         registration = register(settings, found, datetime.now(UTC))
-        ran = _bring_up_to_date(settings, registration.seen, retry, report, bars)
+        ran, page = _bring_up_to_date(settings, registration.seen, retry, report, bars)
     summary = _summary(settings, found, registration, ran, time.monotonic() - began)
+    summary["report"] = str(page) if page else None
     if as_json:
         print_json(summary)
-    _tell(summary)
+    _tell(summary, {source.video_id: source.path for source in found.files})
     return EXIT_SET_ASIDE if summary["set_aside"] else 0
 
 
-def _bring_up_to_date(settings: Settings, seen: list[str], retry: bool, report: bool, bars: Bars) -> set[str] | None:
+def _bring_up_to_date(
+    settings: Settings, seen: list[str], retry: bool, report: bool, bars: Bars
+) -> tuple[set[str] | None, Path | None]:
     """Run the assets for what is due, and return these partitions; ``None`` where there was nothing to do.
 
+    With ``report`` the page of the report too.
     Dagster is only loaded then: looking at a finished catalogue takes no longer than a listing.
     """
     encoder = resolve_encoder(settings)
@@ -78,16 +83,16 @@ def _bring_up_to_date(settings: Settings, seen: list[str], retry: bool, report: 
     probes = definitions_of(settings)
     asked = due or interrupted or report or not indexed
     if not asked and all(is_scored(settings, label) for label in probes):
-        return None
+        return None, None
     bars.console.print(f"encoder {encoder.encoder_id}: {encoder.reason}")
-    runs.run_pipeline(
+    run_id = runs.run_pipeline(
         settings,
         sorted(due),
         interrupted,
         bars,
         last=(*(f"probe_scores/{label}" for label in probes), *(("catalogue_report",) if report else ())),
     )
-    return due
+    return due, settings.home / "reports" / run_id / "catalogue_report.html" if report else None
 
 
 def _summary(
@@ -125,7 +130,7 @@ def _summary(
     }
 
 
-def _tell(summary: dict[str, Any]) -> None:
+def _tell(summary: dict[str, Any], paths: dict[str, str]) -> None:
     lines = []
     if summary["up_to_date"]:
         lines.append(f"nothing to do: {summary['videos']} videos, {summary['shots']} shots are searchable already")
@@ -138,10 +143,12 @@ def _tell(summary: dict[str, Any]) -> None:
     for entry in summary["duplicates"]:
         lines.append(f"same content: {printable(entry['path'])} is {printable(entry['same_as'])}")
     for video_id in summary["forgotten"]:
-        lines.append(f"forgotten before, left out: {video_id}")
+        lines.append(f"forgotten before, left out: {printable(paths[video_id])} ({video_id})")
     if summary["set_aside"]:
         lines.append(f"{len(summary['set_aside'])} set aside:")
         lines += [f"  {printable(entry['path'])}: {printable(entry['reason'])}" for entry in summary["set_aside"]]
+    if summary["report"]:
+        lines.append(f"report: {printable(summary['report'])}")
     click.echo("\n".join(lines), file=sys.stderr)
     if not summary["up_to_date"] and summary["shots"]:
         click.echo('next: needle search "what you are looking for"', file=sys.stderr)

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 PARTITIONED = ("videos", "shots", "shot_embeddings", "dialogue", "media_features")
 INDEXES = ("search_index", "dialogue_index")
 
+_BY_HAND = "by_hand.yaml"
+_NOT_CAUGHT = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+_STOPPED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Interrupted:
@@ -77,18 +81,29 @@ def _record_of(marker: Path) -> dict[str, list[str]] | None:
 
 
 def dagster_home(settings: Settings) -> Path:
-    """Folder of Dagster's own records below the home, with the checkout's ``dagster.yaml``."""
+    """Folder of Dagster's own records below the home, with the checkout's ``dagster.yaml`` and one for runs by hand."""
     folder = settings.home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     wanted = yaml.safe_load((CHECKOUT / "dagster.yaml").read_text())
     wanted["storage"]["sqlite"]["base_dir"] = str(folder / "storage")
     wanted["compute_logs"]["config"]["base_dir"] = str(folder / "logs")
-    text = yaml.safe_dump(wanted)
-    config = folder / "dagster.yaml"
-    if not config.exists() or config.read_text() != text:
-        with atomic_path(config) as temporary:
-            temporary.write_text(text)
+    for name, content in (("dagster.yaml", wanted), (_BY_HAND, {**wanted, "compute_logs": _NOT_CAUGHT})):
+        text = yaml.safe_dump(content)
+        config = folder / name
+        if not config.exists() or config.read_text() != text:
+            with atomic_path(config) as temporary:
+                temporary.write_text(text)
     return folder
+
+
+def opened_by_hand(settings: Settings) -> dg.DagsterInstance:
+    """Dagster's records, for runs in this process. Their output is on the terminal, and not caught as well.
+
+    What catches it are processes of Dagster's own, which a Ctrl-C ends with a traceback each.
+    """
+    import dagster as dg
+
+    return dg.DagsterInstance.from_config(str(dagster_home(settings)), _BY_HAND)
 
 
 def run_pipeline(
@@ -101,21 +116,20 @@ def run_pipeline(
     partitioned: Sequence[str] = PARTITIONED,
     indexes: Sequence[str] = INDEXES,
     started_by: str = "needle ingest",
-) -> None:
+) -> str:
     """Materialise ``partitioned`` for exactly these partitions, then ``indexes`` and the assets named in ``last``.
 
+    Returns the id of the run that made the last of them.
     Raises ``NeedleError`` where a step failed; the message is the step's own.
     """
     os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
     quieten()
-    import dagster as dg
-
     from assets.definitions import build_definitions
     from assets.partitions import ensure_partitions, partitions_of, range_tags
     from assets.resources import Needle
     from ops.core.tables import key_ranges
 
-    with dg.DagsterInstance.get() as instance:
+    with opened_by_hand(settings) as instance:
         close_dead_runs(instance, interrupted)
         definitions = build_definitions(settings, Needle(bars))
         ordered = ensure_partitions(instance, partitions_of(settings), partitions)
@@ -126,23 +140,22 @@ def run_pipeline(
             for start, end in ranges[:-1]:
                 execute(definitions, instance, partitioned, {**by, **range_tags(start, end)}, note)
             tags = {**by, **(range_tags(*ranges[-1]) if ranges else {})}
-            execute(definitions, instance, (*(partitioned if ranges else ()), *indexes, *last), tags, note)
+            run_id = execute(definitions, instance, (*(partitioned if ranges else ()), *indexes, *last), tags, note)
     for ingest in interrupted:
         ingest.marker.unlink(missing_ok=True)
     clear_scratch(settings)
+    return run_id
 
 
 def run_assets(settings: Settings, names: Sequence[str], bars: Bars, started_by: str) -> None:
     """Materialise the named assets, which have no partitions, in one run. Raises ``NeedleError`` as ``execute``."""
     os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
     quieten()
-    import dagster as dg
-
     from assets.definitions import build_definitions
     from assets.resources import Needle
 
     definitions = build_definitions(settings, Needle(bars))
-    with dg.DagsterInstance.get() as instance, marked(settings, ()) as note:
+    with opened_by_hand(settings) as instance, marked(settings, ()) as note:
         execute(definitions, instance, names, {"needle/started_by": started_by}, note)
 
 
@@ -158,11 +171,11 @@ def execute(
     names: Sequence[str],
     tags: dict[str, str],
     note: Callable[[str], None],
-) -> None:
-    """One run of the named assets and their checks, under an id that is noted before it starts.
+) -> str:
+    """One run of the named assets and their checks, under an id that is noted before it starts, and returned.
 
     Raises ``NeedleError`` where a step failed, ``UsageError`` where it was asked for nonsense, ``ChecksFailedError``
-    where nothing but checks failed.
+    where nothing but checks failed, and ``KeyboardInterrupt`` where somebody stopped it.
     """
     import dagster as dg
 
@@ -180,6 +193,8 @@ def execute(
     failed = [event for event in result.all_events if event.is_step_failure or event.is_failure]
     reasons = [event.step_failure_data.error for event in failed if event.is_step_failure]
     roots = [error.cause or error for error in reasons if error]
+    if any(root.cls_name in _STOPPED for root in roots):
+        raise KeyboardInterrupt
     broken = [check for check in result.get_asset_check_evaluations() if not check.passed]
     # A blocking check that fails ends its step by this error.
     if not result.success and not (broken and {root.cls_name for root in roots} == {"DagsterAssetCheckFailedError"}):
@@ -193,6 +208,7 @@ def execute(
         names = ", ".join(check.check_name for check in broken)
         told = f"the run {run_id} ended, but these checks failed: {names}; see `needle dagster`"
         raise ChecksFailedError(told, {check.asset_key.to_user_string() for check in broken})
+    return run_id
 
 
 @contextmanager

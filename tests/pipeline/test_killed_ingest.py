@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from tests.films import Film
-from tests.pipeline.conftest import Home
+from tests.films import Film, make_film
+from tests.pipeline.conftest import CHECKOUT, Home, wait_until
 
 KILLS = 10
 LATEST_S = 20
@@ -46,3 +50,23 @@ def test_ten_kills_lose_and_double_nothing(
     before = disturbed.files()
     disturbed.run("ingest", folder, expect=3)
     assert disturbed.files() == before
+
+
+def test_a_stopped_ingest_says_how_to_go_on(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "long.mp4", cuts=range(50, 3000, 50), frames=3000)
+    home = Home(tmp_path / "home")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ops.cli", "ingest", str(film.path)],
+        cwd=CHECKOUT,
+        env=home.environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_until(lambda: any(home.path.glob("media/proxies/**/*.mp4")), 120, "the first shot to be cut", 0.02)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, which asks all that belongs to it
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert told.splitlines()[-1] == "needle: stopped; run the same command again to go on"
+    assert "Traceback" not in told and "Dagster" not in told
+    assert home.json("ingest", str(film.path))["shots"] == 60

@@ -71,3 +71,5 @@ def test_buckets_hold_several_videos_and_lose_none(tmp_path: Path) -> None:
     assert status["totals"]["shots"] == 6
     forgotten = [json.loads(path.read_text()) for path in (home.path / "media" / "forgotten").iterdir()]
     assert len(forgotten) == 1
+    again = home.run("ingest", str(library), **buckets)
+    assert f"forgotten before, left out: {library / '1.mp4'} ({forgotten[0]['video_id']})" in again.stderr
