@@ -10,6 +10,7 @@ from ops.cli.main import printable
 from ops.cli.options import json_option, print_json, query_from, query_options, setting_options, settings_from
 from ops.search.relevance import is_shown
 from ops.search.search import Searcher
+from ops.search.words import parse_words
 
 
 @click.command(name="search")
@@ -43,12 +44,7 @@ def print_hits(answer: dict[str, Any]) -> None:
     Hits under the cutoff are left out, unless their lines were found, a relevance was asked for, or no hit
     lies above it.
     """
-    reading = answer["reading"]
-    # That only pictures were searched is worth a line where somebody quoted words, or could have.
-    if reading["dialogue"] or reading["said_in"] or '"' in answer["query"]["text"]:
-        click.echo(printable(reading["why"]), err=True)
-    for note in reading["notes"]:
-        click.echo(f"note: {printable(note)}", err=True)
+    print_reading(answer)
     hits, cutoff = answer["hits"], answer["cutoff"]
     meant = [hit for hit in hits if is_shown(hit["relevance"], hit["matched"], cutoff)]
     shown = hits if answer["query"]["min_relevance"] is not None else meant or hits
@@ -64,6 +60,16 @@ def print_hits(answer: dict[str, Any]) -> None:
             err=True,
         )
     click.echo(f"{len(shown)} shots in {answer['took_ms']:.0f} ms ({answer['encoder_id']})", err=True)
+
+
+def print_reading(answer: dict[str, Any]) -> None:
+    """Tell how the query was understood, where a person should know, and what the search could not do."""
+    reading = answer["reading"]
+    # That only pictures were searched is worth a line where somebody quoted words, or could have.
+    if reading["dialogue"] or reading["said_in"] or parse_words(answer["query"]["text"]).phrases:
+        click.echo(printable(reading["why"]), err=True)
+    for note in reading["notes"]:
+        click.echo(f"note: {printable(note)}", err=True)
 
 
 def _print_hit(hit: dict[str, Any]) -> None:
@@ -95,8 +101,10 @@ def _marks(hit: dict[str, Any]) -> str:
 def _nothing(answer: dict[str, Any]) -> str:
     query = answer["query"]
     narrow = [name for name in ("shows", "where", "all", "any", "then", "min_relevance") if query[name]]
-    if answer["reading"]["dialogue"] and not answer["reading"]["visual"]:
-        return "no shots: nobody says that; without quotes the pictures are searched"
+    ways = ["quotes"] if parse_words(query["text"]).phrases else []
+    ways += ["`--dialogue only`"] if query["dialogue"] == "only" else []
+    if ways and answer["reading"]["dialogue"] and not answer["reading"]["visual"]:
+        return f"no shots: nobody says that; without {' and '.join(ways)} the pictures are searched"
     if narrow:
         return f"no shots: take something away ({', '.join(narrow)})"
     return "no shots: is there footage in the catalogue? `needle status` tells"

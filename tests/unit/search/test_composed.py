@@ -196,6 +196,25 @@ def test_dialogue_can_be_off_or_alone(searcher: Searcher) -> None:
     assert ids(limited) == [shot(2, 2)]
 
 
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        (
+            Query(text="dragon", dialogue="only"),
+            "nobody says that; without `--dialogue only` the pictures are searched",
+        ),
+        (Query(text='"dragon"', dialogue="only"), "without quotes and `--dialogue only` the pictures are searched"),
+        (Query(text="“dragon”"), "nobody says that; without quotes the pictures are searched"),
+        (Query(all_of=(Condition(dialogue="dragon"),)), "no shots: take something away (all)"),
+    ],
+)
+def test_where_nobody_says_it_the_way_out_is_what_was_asked(
+    capsys: pytest.CaptureFixture[str], searcher: Searcher, query: Query, told: str
+) -> None:
+    print_hits(searcher.search(query))
+    assert told in capsys.readouterr().err
+
+
 def test_a_probe_filters(searcher: Searcher) -> None:
     assert set(ids(searcher.search(Query(text="red", where=("closeup>=0.5",))))) == {shot(0, 0), shot(1, 1)}
     assert ids(searcher.search(Query(text="red", where=("closeup < 0.5",)))) == [shot(1, 2)]
