@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ops.exports.clip import Pick
     from ops.search.query import Query
 
+SEARCHES = ("shows", "like", "unlike", "where", "all_of", "any_of", "then", "then_like")
+"""Options that only a search has, by which one is asked for without a text too."""
+QUERY_HELP = "What a search for TEXT finds, best first; narrowed as below, where some options do without TEXT."
 HANDLES_HELP = "Frames before and after: cut into clips of a zip, noted in timelines, which have the whole film anyway."
 
 
@@ -32,9 +35,9 @@ HANDLES_HELP = "Frames before and after: cut into clips of a zip, noted in timel
     help="Format; guessed from the file's suffix if not given.",
 )
 @click.option("--shots", multiple=True, metavar="SHOT...", help="These shots, in this order.")
-@click.option("--query", metavar="TEXT", help="What a search for TEXT finds, best first; narrowed as below.")
+@click.option("--query", metavar="TEXT", help=QUERY_HELP)
 @query_options
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="With --query: hits.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="Of a search: hits.")
 @click.option("--handles", default=0, show_default=True, type=click.IntRange(0, 100_000), help=HANDLES_HELP)
 @click.option("--title", default="", metavar="TEXT", help="Name of the timeline [default: query or file name].")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
@@ -67,14 +70,19 @@ def command(
 
     settings = settings_from(options)
     chosen = (*shots, *more)
+    if output == "-":
+        raise UsageError("-o -: an export cannot be written to standard output; name a file")
     target = Path(output).expanduser().absolute()
-    name = format_ or format_of(target)
-    if bool(chosen) == (query is not None):
-        raise UsageError("say what to export: --shots SHOT..., or --query TEXT (not both)")
+    name = format_of(target, format_)
+    is_search = query is not None or any(options[each] for each in SEARCHES)
+    if bool(chosen) == is_search:
+        raise UsageError(
+            "say what to export: --shots SHOT..., or a search (--query TEXT, --like, --all, --any), not both"
+        )
     _require_free(target, force)
     picks = [Pick(shot_id=shot) for shot in chosen]
-    if query is not None:
-        picks = _found(settings, query_from(query, limit, options))
+    if is_search:
+        picks = _found(settings, query_from(query or "", limit, options))
     clips, lost = clips_that_are(settings, picks, handles=handles)
     with Bars() as bars:
         report = export(settings, clips, name, target, title=title or query or target.stem, lost=lost, progress=bars)
@@ -90,18 +98,22 @@ def _require_free(target: Path, force: bool) -> None:
 
 
 def _found(settings: Settings, query: Query) -> list[Pick]:
-    """The clips that a search finds, with where each comes from. Raises ``UsageError`` where it finds none."""
-    from ops.exports.picks import picks_of
+    """The clips that a search finds, with where each comes from; tells how it was understood as a search does.
+
+    Raises ``UsageError`` where it finds none.
+    """
+    from ops.cli.search import print_reading
+    from ops.exports.picks import picks_of, told_query
     from ops.search.search import Searcher
 
     answer = Searcher(settings).search(query)
+    print_reading(answer)
+    asked = repr(query.text or told_query(answer["query"]))
     if not answer["hits"]:
-        raise UsageError(f"nothing matches {query.text!r}: nothing was written")
+        raise UsageError(f"nothing matches {asked}: nothing was written")
     picks = picks_of(answer)
     if not picks:
-        raise UsageError(
-            f"nothing clearly matches {query.text!r}: nothing was written; --min-relevance 0 exports the nearest"
-        )
+        raise UsageError(f"nothing clearly matches {asked}: nothing was written; --min-relevance 0 exports the nearest")
     return picks
 
 

@@ -235,9 +235,16 @@ def _store_errors(is_local: bool) -> tuple[type[BaseException], ...]:
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """A temporary path beside ``target`` that takes its place, durably, when the block ends well."""
+    """A temporary path beside ``target`` that takes its place, durably, when the block ends well.
+
+    Raises ``OSError`` that names ``target`` where no file can be made beside it.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f"{_UNFINISHED}{os.getpid()}-", suffix=target.suffix)
+    prefix = f"{_UNFINISHED}{os.getpid()}-"
+    try:
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=target.suffix)
+    except OSError as error:  # which names the temporary file, of which nobody has heard
+        raise OSError(error.errno, error.strerror, str(target)) from error
     os.close(descriptor)
     temporary = Path(name)
     try:

@@ -20,6 +20,8 @@ FORMATS = ("edl", "otio", "fcpxml", "xmeml", "csv", "json", "zip", "sheet")
 DEFAULT_TITLE = "Needle selection"
 MAX_TITLE = 200
 MAX_CLIPS = 10_000
+PICTURES = (".png", ".gif", ".webp", ".bmp", ".tif", ".tiff")
+"""Suffixes of pictures that no format is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +54,18 @@ def media_type_of(format: str) -> str:  # noqa: A002 - the word of the interface
     return format_named(format).media_type
 
 
-def format_of(path: Path) -> str:
-    """The format that a file name asks for by its suffix. Raises ``UsageError`` where it asks for none."""
+def format_of(path: Path, wanted: str | None = None) -> str:
+    """The format of a file of this name: the one that is ``wanted``, or else the one of its suffix.
+
+    Raises ``UsageError`` where the suffix tells none, or where files of another kind than ``wanted`` end in it.
+    """
     suffix = path.suffix.lower()
     known = {suffix_of(name): name for name in FORMATS} | {".jpeg": "sheet"}
+    if wanted:
+        own = [each for each, name in known.items() if name == wanted] + [".xml"] * (wanted == "fcpxml")
+        if suffix in (*known, *PICTURES) and suffix not in own:
+            raise UsageError(f"{path.name!r} ends in {suffix}, and {wanted} is written: end it in {' or '.join(own)}")
+        return wanted
     if suffix in known:
         return known[suffix]
     raise UsageError(f"{path.name!r} does not tell the format: end it in one of {', '.join(known)}, or say --format")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any, BinaryIO
 from urllib.parse import quote
 
@@ -17,6 +17,7 @@ from ops.core.stopping import Stop
 from ops.exports.clip import Pick, clips_that_are
 from ops.exports.export import ExportReport, export, media_type_of, suffix_of
 from ops.exports.picks import picks_of, told_match, told_query
+from ops.search.words import parse_words
 from ops.serve.answers import ExportProgressAnswer, ImageAnswer
 from ops.serve.documents import json_answer
 from ops.serve.exported import ExportTally, OpenFileResponse
@@ -180,8 +181,10 @@ def _export(
     Raises ``StoppedError`` once ``stop`` is set; then nothing is left of it.
     """
     picks = [_pick(pick) for pick in body.picks]
+    notes: tuple[str, ...] = ()
     if document is not None:
-        picks = picks_of(page_of_hits(service, document, body.search.cursor if body.search else None))
+        answer = page_of_hits(service, document, body.search.cursor if body.search else None)
+        picks, notes = picks_of(answer), _notes(answer)
     if not picks:
         raise ProblemError(
             422,
@@ -195,7 +198,14 @@ def _export(
             report = export(
                 service.settings, clips, body.format, target, title=body.title, lost=lost, stop=stop, progress=tally
             )
-        return report.path.open("rb"), report
+        return report.path.open("rb"), replace(report, warnings=(*notes, *report.warnings))
+
+
+def _notes(answer: dict[str, Any]) -> tuple[str, ...]:
+    """What the search could not do, and why there are other hits where no line has the words in quotes."""
+    reading, is_said = answer["reading"], any("dialogue" in hit["matched"] for hit in answer["hits"])
+    quoted = parse_words(answer["query"]["text"]).phrases
+    return (*((reading["why"],) if quoted and not is_said else ()), *reading["notes"])
 
 
 def _pick(sent: PickBody) -> Pick:

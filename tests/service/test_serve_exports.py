@@ -131,6 +131,10 @@ def test_a_shot_and_its_exports_tell_where_their_dialogue_came_from(tmp_path: Pa
         silent = client.get(f"/api/shots/{shot(1, 0)}").json()["provenance"]["dialogue"]
         assert silent == {"dialogue_version": version, "read_at": None, "sources": []}
 
+        for text, warned in (('"the bicycles"', False), ('"the motorcycles" red', True)):
+            answer = client.post("/api/export", json={"format": "csv", "search": {"text": text}})
+            warnings = " ".join(json.loads(answer.headers["needle-export"])["warnings"])
+            assert ("nobody says 'the motorcycles'" in warnings) is warned and "is said in" not in warnings
         hit = client.post("/api/search", json={"text": '"the bicycles"'}).json()["hits"][0]
         pick = {name: hit[name] for name in ("shot_id", "score", "matched")} | {"dialogue_version": version}
         pick["line_ids"] = [each["line_id"] for each in hit["lines"]]

@@ -19,9 +19,11 @@ from ops.core.settings import Settings, load_settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.index.build import wanted_rows
 from ops.index.index import publish
+from ops.index.lines import publish_lines
 from ops.videos.clips import CLIP_SUFFIX
 from tests.films import make_film, read_barcode
 from tests.lakes import vector_rows, video_id
+from tests.subtitles import line_row
 from tests.timelines import fill_lake, film_rows, read_edl
 
 
@@ -80,6 +82,11 @@ def test_nothing_is_replaced_without_force(
     [
         (["-o", "x.edl"], "say what to export"),
         (["-o", "x.edl", "--query", "a", "--shots", "0123456789abcdef:0"], "not both"),
+        (["-o", "x.edl", "--like", "0123456789abcdef:1", "--shots", "0123456789abcdef:0"], "not both"),
+        (["-o", "x.edl", "--then", "a door"], "the query is empty: describe what to look for"),
+        (["-o", "x.edl", "--format", "csv", "--shots", "0123456789abcdef:0"], "csv is written: end it in .csv"),
+        (["-o", "x.png", "--format", "sheet", "--shots", "0123456789abcdef:0"], "end it in .jpg or .jpeg"),
+        (["-o", "-", "--format", "edl", "--shots", "0123456789abcdef:0"], "standard output"),
         (["-o", "x.txt", "--shots", "0123456789abcdef:0"], "--format"),
         (["-o", ".", "--format", "edl", "--shots", "0123456789abcdef:0"], "is a folder"),
         (["--shots", "0123456789abcdef:0"], "--output"),
@@ -98,7 +105,16 @@ def test_a_request_without_sense_is_refused(
     status, _, err = needle(capsys, settings, *arguments)
     assert status == 2
     assert words in err
-    assert not (tmp_path / "x.edl").exists()
+    assert not list(tmp_path.glob("x.*")) and not (tmp_path / "-").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no file can be made in /proc")
+def test_a_place_that_takes_no_file_is_named_as_it_was_asked_for(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shot = fill_lake(settings, 1, Fraction(25))[0]
+    status, _, err = needle(capsys, settings, "-o", "/proc/x.csv", "--shots", shot)
+    assert (status, err) == (1, "needle: /proc/x.csv: No such file or directory\n")
 
 
 def test_an_unknown_shot_fails_and_writes_nothing(
@@ -142,10 +158,10 @@ def test_clips_that_cannot_be_cut_are_named_and_the_status_says_so(
     assert numbers == list(range(7, 30))
 
 
-def test_what_a_query_finds_is_exported_best_first_with_its_provenance(
-    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Shots whose vectors are those of texts, so that the words must find them."""
+@pytest.fixture(scope="module")
+def searchable(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, list[str], str, str]:
+    """A home of shots whose vectors are those of texts, so that the words must find them; its encoder and index."""
+    settings = load_settings(home=tmp_path_factory.mktemp("searchable"))
     encoder_id = resolve_encoder(load_settings(home=settings.home, encoder="starter")).encoder_id
     encoder = load_encoder(encoder_id, settings.home, part="text")
     shots = fill_lake(settings, 1, Fraction(24))
@@ -155,6 +171,52 @@ def test_what_a_query_finds_is_exported_best_first_with_its_provenance(
         row |= {"shot_id": shot, "embedding": vector, "vector_hash": vector.tobytes().hex()[:32]}
     settings.lake.write(f"shot_embeddings/{encoder_id}", video_id(1), rows)
     version = publish(settings, encoder_id, lambda: wanted_rows(settings, encoder_id))
+    assert version
+    return settings, shots, encoder_id, version
+
+
+@pytest.mark.parametrize(
+    ("asked", "told", "found"),
+    [
+        (["--like", "{}", "--min-relevance", "0"], "like {}", [0, 2, 3]),
+        (["--all", "a car at night"], "all of: a car at night (relevance >= 0.5)", [1]),
+    ],
+)
+def test_a_search_without_a_text_is_exported_too(
+    searchable: tuple[Settings, list[str], str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    asked: list[str],
+    told: str,
+    found: list[int],
+) -> None:
+    settings, shots, _, _ = searchable
+    target = tmp_path / "found.json"
+    arguments = [each.format(shots[1]) for each in asked]
+    assert needle(capsys, settings, "-o", str(target), *arguments, "--encoder", "starter")[0] == 0
+    document = json.loads(target.read_text())
+    assert document["title"] == "found"
+    assert sorted(clip["shot_id"] for clip in document["clips"]) == [shots[at] for at in found]
+    assert {clip["query"] for clip in document["clips"]} == {told.format(shots[1])}
+
+
+def test_an_export_tells_what_its_search_could_not_do(
+    searchable: tuple[Settings, list[str], str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, shots, _, _ = searchable
+    target, options = tmp_path / "x.json", ("--encoder", "starter", "--force")
+    status, _, err = needle(capsys, settings, "-o", str(target), "--query", "“a car at night”", *options)
+    assert (status, "no dialogue is indexed: only what is seen was searched" in err) == (0, True)
+    publish_lines(settings, [line_row(0, "Good morning")])
+    status, _, err = needle(capsys, settings, "-o", str(target), "--query", '"zzz" a car at night', *options)
+    assert (status, "nobody says 'zzz' in 1 line; what is seen was searched too" in err) == (0, True)
+    assert [clip["shot_id"] for clip in json.loads(target.read_text())["clips"]] == [shots[1]]
+
+
+def test_what_a_query_finds_is_exported_best_first_with_its_provenance(
+    searchable: tuple[Settings, list[str], str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, shots, encoder_id, version = searchable
     target = tmp_path / "night.json"
     arguments = (
         "--query",

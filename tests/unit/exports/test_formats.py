@@ -89,6 +89,29 @@ def test_a_format_nobody_knows_is_refused() -> None:
         format_of(Path("timeline.txt"))
 
 
+@pytest.mark.parametrize(
+    ("file", "wanted"),
+    [("x.xml", "fcpxml"), ("x.XML", "xmeml"), ("x.jpeg", "sheet"), ("x.txt", "edl"), ("x", "csv"), ("x.1", "zip")],
+)
+def test_a_format_that_is_said_wins_over_what_no_other_format_ends_in(file: str, wanted: str) -> None:
+    assert format_of(Path(file), wanted) == wanted
+
+
+@pytest.mark.parametrize(
+    ("file", "wanted", "fitting"),
+    [
+        ("x.png", "sheet", ".jpg or .jpeg"),
+        ("x.zip", "edl", ".edl"),
+        ("x.JPEG", "zip", ".zip"),
+        ("x.edl", "fcpxml", ".fcpxml or .xml"),
+        ("x.fcpxml", "xmeml", ".xml"),
+    ],
+)
+def test_a_file_does_not_end_as_another_kind_does(file: str, wanted: str, fitting: str) -> None:
+    with pytest.raises(UsageError, match=f"'{file}' .* end it in {fitting}$"):
+        format_of(Path(file), wanted)
+
+
 def test_csv_and_json_hold_every_fact(settings: Settings, tmp_path: Path) -> None:
     shots = fill_lake(settings, 1, Fraction(30000, 1001), start_timecode="01:00:00;00", episode=3)
     told = {"query": 'a, "b"\nc', "score": -0.25, "relevance": 0.5, "encoder_id": "e", "index_version": "v"}
