@@ -20,7 +20,7 @@ FORMATS = ("edl", "otio", "fcpxml", "xmeml", "csv", "json", "zip", "sheet")
 DEFAULT_TITLE = "Needle selection"
 MAX_TITLE = 200
 MAX_CLIPS = 10_000
-PICTURES = (".png", ".gif", ".webp", ".bmp", ".tif", ".tiff")
+PICTURES = (".gif", ".webp", ".bmp", ".tif", ".tiff")
 """Suffixes of pictures that no format is."""
 
 
@@ -60,7 +60,7 @@ def format_of(path: Path, wanted: str | None = None) -> str:
     Raises ``UsageError`` where the suffix tells none, or where files of another kind than ``wanted`` end in it.
     """
     suffix = path.suffix.lower()
-    known = {suffix_of(name): name for name in FORMATS} | {".jpeg": "sheet"}
+    known = {suffix_of(name): name for name in FORMATS} | {".jpeg": "sheet", ".png": "sheet"}
     if wanted:
         own = [each for each, name in known.items() if name == wanted] + [".xml"] * (wanted == "fcpxml")
         if suffix in (*known, *PICTURES) and suffix not in own:

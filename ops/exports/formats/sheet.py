@@ -1,4 +1,4 @@
-"""A contact sheet: the posters of the clips side by side, with number, film and timecode, as one JPEG."""
+"""A contact sheet: posters of the clips side by side, with number, film and timecode; a JPEG, or a PNG by its name."""
 
 from __future__ import annotations
 
@@ -61,7 +61,10 @@ class SheetFormat(ExportFormat):
             draw.text((left, top + TILE[1] + 19), line, FAINT, small)
             progress.advance("export")
         progress.finish("export")
-        sheet.save(target, "JPEG", quality=88, optimize=True)
+        if target.suffix.lower() == ".png":
+            sheet.save(target, "PNG")
+        else:
+            sheet.save(target, "JPEG", quality=88, optimize=True)
         missing += [
             Missing(shot_id=clip.shot_id, path=clip.film.path, reason=f"a sheet holds {MAX_CLIPS} clips")
             for clip in clips[MAX_CLIPS:]

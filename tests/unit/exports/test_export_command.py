@@ -85,7 +85,7 @@ def test_nothing_is_replaced_without_force(
         (["-o", "x.edl", "--like", "0123456789abcdef:1", "--shots", "0123456789abcdef:0"], "not both"),
         (["-o", "x.edl", "--then", "a door"], "the query is empty: describe what to look for"),
         (["-o", "x.edl", "--format", "csv", "--shots", "0123456789abcdef:0"], "csv is written: end it in .csv"),
-        (["-o", "x.png", "--format", "sheet", "--shots", "0123456789abcdef:0"], "end it in .jpg or .jpeg"),
+        (["-o", "x.webp", "--format", "sheet", "--shots", "0123456789abcdef:0"], "end it in .jpg or .jpeg or .png"),
         (["-o", "-", "--format", "edl", "--shots", "0123456789abcdef:0"], "standard output"),
         (["-o", "x.txt", "--shots", "0123456789abcdef:0"], "--format"),
         (["-o", ".", "--format", "edl", "--shots", "0123456789abcdef:0"], "is a folder"),

@@ -100,7 +100,7 @@ def test_a_format_that_is_said_wins_over_what_no_other_format_ends_in(file: str,
 @pytest.mark.parametrize(
     ("file", "wanted", "fitting"),
     [
-        ("x.png", "sheet", ".jpg or .jpeg"),
+        ("x.webp", "sheet", ".jpg or .jpeg or .png"),
         ("x.zip", "edl", ".edl"),
         ("x.JPEG", "zip", ".zip"),
         ("x.edl", "fcpxml", ".fcpxml or .xml"),
@@ -304,6 +304,9 @@ def test_a_sheet_shows_each_clip_in_its_place(settings: Settings, tmp_path: Path
     settings.store.delete(poster_key(video_id(1), 5000, 5001))
     clips = clips_of(settings, [Pick(shot_id=shot) for shot in [*shots, *shots[:2]]])
     report = export(settings, clips, "sheet", tmp_path / "x.jpg", title="Cars")
+    export(settings, clips, "sheet", tmp_path / "x.png", title="Cars")
+    with Image.open(tmp_path / "x.png", formats=["PNG"]) as plain, Image.open(tmp_path / "x.jpg") as sheet:
+        assert plain.size == sheet.size
     assert [missing.shot_id for missing in report.missing] == [shots[2]]
     with Image.open(tmp_path / "x.jpg") as sheet:
         picture = np.asarray(sheet.convert("RGB")).astype(int)
