@@ -55,7 +55,7 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
     with Bars() as bars:
         found = scan(list(paths), library=settings.library, hashes=HashCache(settings.home / "cache" / "hashes.db"))
         registration = register(settings, found, datetime.now(UTC))
-        ran, page = _bring_up_to_date(settings, registration.seen, retry, report, bars)
+        ran, page = _bring_up_to_date(settings, registration, retry, report, bars)
     summary = _summary(settings, found, registration, ran, time.monotonic() - began)
     summary["report"] = str(page) if page else None
     if as_json:
@@ -65,7 +65,7 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
 
 
 def _bring_up_to_date(
-    settings: Settings, seen: list[str], retry: bool, report: bool, bars: Bars
+    settings: Settings, registration: Registration, retry: bool, report: bool, bars: Bars
 ) -> tuple[set[str] | None, Path | None]:
     """Run the assets for what is due, and return these partitions; ``None`` where there was nothing to do.
 
@@ -74,8 +74,8 @@ def _bring_up_to_date(
     """
     encoder = resolve_encoder(settings)
     if retry:
-        catalogue.retry_set_aside(settings, seen, datetime.now(UTC))
-    due = due_partitions(settings, encoder.encoder_id, seen)
+        catalogue.retry_set_aside(settings, registration.seen, datetime.now(UTC))
+    due = due_partitions(settings, encoder.encoder_id, [*registration.seen, *registration.replaced])
     interrupted = runs.interrupted_ingests(settings)
     due |= {partition for ingest in interrupted for partition in ingest.partitions}
     due -= forgotten_ids(settings.store)
@@ -124,6 +124,7 @@ def _summary(
         "set_aside": aside,
         "duplicates": [{"path": path, "same_as": other} for path, other in found.duplicates],
         "forgotten": registration.forgotten,
+        "replaced": registration.gone,
         "encoder_id": status["encoder_id"],
         "index_version": status["index_version"],
         "dialogue_version": status["dialogue_version"],
@@ -142,6 +143,8 @@ def _tell(summary: dict[str, Any], paths: dict[str, str]) -> None:
         )
     for entry in summary["duplicates"]:
         lines.append(f"same content: {printable(entry['path'])} is {printable(entry['same_as'])}")
+    for video_id in summary["replaced"]:
+        lines.append(f"other footage lies in its place, removed: {video_id}")
     for video_id in summary["forgotten"]:
         lines.append(f"forgotten before, left out: {printable(paths[video_id])} ({video_id})")
     if summary["set_aside"]:

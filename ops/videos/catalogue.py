@@ -1,9 +1,9 @@
 """The register of videos: one row each in the lake's ``videos`` table, from first sight to forgotten.
 
 A row is ``pending`` when its file was seen, ``ready`` or ``set_aside`` when the file was opened (or, for
-damage further in, when it was cut), and ``removed`` when the file left the library. What was computed of
-a removed video stays, so that a file that comes back costs nothing; a forgotten one leaves a tombstone
-with nothing but its id.
+damage further in, when it was cut), and ``removed`` when the file left the library or other content took its
+place. What was computed of a removed video stays, so that a file that comes back costs nothing; a forgotten
+one leaves a tombstone with nothing but its id.
 """
 
 from __future__ import annotations
@@ -41,19 +41,21 @@ def videos_of(
 def find_video(lake: Lake, text: str) -> dict[str, Any]:
     """The row of a video named by id, path or file name, also of one that is half forgotten.
 
-    Raises ``NotFoundError`` where nothing or more than one video matches.
+    A removed video is found by its path only where no other has that path. Raises ``NotFoundError`` where
+    nothing or more than one video matches.
     """
     rows = videos_of(lake, with_forgotten=True)
     absolute = local_path_of(text)
-    for matches in (
+    for named in (
         [row for row in rows if row["video_id"] == text],
         [row for row in rows if row["path"] in (text, absolute)],
         [row for row in rows if row["path"].rsplit("/", 1)[-1] == text],
     ):
+        matches = [row for row in named if row["state"] != "removed"] or named
         if len(matches) == 1:
             return matches[0]
         if matches:
-            paths = ", ".join(sorted(row["path"] for row in matches))
+            paths = ", ".join(sorted(f"{row['path']} = {row['video_id']}" for row in matches))
             raise NotFoundError(f"{text!r} names {len(matches)} videos ({paths}): give the path or the video id")
     raise NotFoundError(f"no video {text!r} in the catalogue: `needle status` lists them, `needle ingest` adds one")
 

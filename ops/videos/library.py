@@ -58,6 +58,11 @@ class Scan:
     unsettled: list[str] = field(default_factory=list)
     hashed: int = 0
 
+    @property
+    def found(self) -> set[str]:
+        """Paths of all files whose content is known, duplicates too."""
+        return {source.path for source in self.files} | {path for path, _ in self.duplicates}
+
 
 @dataclass(frozen=True)
 class _Found:

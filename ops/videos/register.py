@@ -25,7 +25,8 @@ class Registration:
     """What a scan changed in the register, as video ids.
 
     ``new`` were never seen, ``moved`` have another path, show or title, ``returned`` were removed before,
-    ``gone`` are no longer in the library, ``forgotten`` were forgotten by a person and stay so.
+    ``gone`` were found to be there no longer, ``forgotten`` were forgotten by a person and stay so. ``replaced``
+    are all that are removed while other content lies at their path, whenever that was found.
     """
 
     seen: list[str] = field(default_factory=list)
@@ -33,12 +34,14 @@ class Registration:
     moved: list[str] = field(default_factory=list)
     returned: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
 
 
 def register(settings: Settings, scan: Scan, now: datetime, *, whole_library: str = "") -> Registration:
     """Bring the register up to date with a scan; computes nothing.
 
+    A video at whose path the scan found other content becomes ``removed`` where it is nowhere else in the scan.
     With ``whole_library`` the scan is the complete listing of that root, and videos below it that are
     not in the scan become ``removed``. Raises ``StorageError`` where such a scan is empty although
     videos are registered: an unmounted disk looks just like that, and must not empty the catalogue.
@@ -52,6 +55,7 @@ def register(settings: Settings, scan: Scan, now: datetime, *, whole_library: st
     for path, reason in scan.set_aside:
         _register_unreadable(settings, path, reason, rows, tombstones, now)
     _drop_readable(settings, rows, {source.path for source in scan.files})
+    _mark_replaced(settings, scan, rows, now, result)
     if whole_library:
         _mark_gone(settings, scan, rows, whole_library, now, result)
     return result
@@ -132,6 +136,19 @@ def _drop_readable(settings: Settings, rows: dict[str, dict[str, Any]], readable
             drop_rows(settings, TABLE, row["video_id"])
 
 
+def _mark_replaced(
+    settings: Settings, scan: Scan, rows: dict[str, dict[str, Any]], now: datetime, result: Registration
+) -> None:
+    here = {source.video_id for source in scan.files}
+    for row in rows.values():
+        if row["path"] not in scan.found or row["video_id"] in here or row["content_hash"] is None:
+            continue
+        result.replaced.append(row["video_id"])
+        if row["state"] != "removed":
+            result.gone.append(row["video_id"])
+            put_video(settings, row | {"state": "removed", "created_timestamp": now})
+
+
 def _mark_gone(
     settings: Settings,
     scan: Scan,
@@ -141,7 +158,7 @@ def _mark_gone(
     result: Registration,
 ) -> None:
     root = library.rstrip("/") + "/"
-    here = {source.video_id for source in scan.files}
+    here = {source.video_id for source in scan.files} | set(result.gone)
     known = [row for row in rows.values() if row["path"].startswith(root) and row["state"] != "removed"]
     if known and not scan.files:
         raise StorageError(

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from ops.core.settings import load_settings
-from tests.films import Film
+from tests.films import Film, make_film
 from tests.pipeline.conftest import Home
 
 
@@ -129,15 +129,22 @@ def test_a_moved_file_keeps_its_vectors_and_changes_its_show(
     moved.rename(source)
 
 
-def test_forget_leaves_nothing_and_nothing_brings_it_back(
+def test_forget_leaves_nothing_and_nothing_brings_it_back_and_what_was_replaced_is_gone(
     ingested: tuple[Home, Any], library: tuple[Path, dict[str, Film]]
 ) -> None:
     home = ingested[0]
     video_id = home.json("shots", "two.mkv")[0]["shot_id"].split(":")[0]
     assert "nothing was removed" in home.run("forget", video_id, expect=1).stderr
     home.run("forget", video_id, "--yes")
-    home.run("ingest", str(library[0]), expect=3)
+    replaced = library[1]["one"].path  # in the same run, for each takes its time
+    old = home.json("shots", str(replaced))[0]["shot_id"].split(":")[0]
+    make_film(replaced, frames=45, cuts=(15, 30), seed=7)
+    summary = home.json("ingest", str(library[0]), expect=3)
+    assert (summary["up_to_date"], summary["replaced"]) == (False, [old])
     status = home.json("status")
+    indexed = {(video["path"], video["state"]): video["indexed"] for video in status["videos"]}
+    assert (indexed[str(replaced), "removed"], indexed[str(replaced), "ready"]) == (0, 3)
+    assert len(home.json("shots", str(replaced))) == 3
     assert video_id not in [video["video_id"] for video in status["videos"]]
     # Dagster keeps its history of runs, and the cache the hash of the file, which is still in the library.
     kept = ("dagster", "cache")

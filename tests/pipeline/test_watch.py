@@ -151,3 +151,33 @@ def test_the_request_names_ranges_of_partitions(settings: Settings, partitions: 
 
 def test_without_a_library_it_says_so(tmp_path: Path) -> None:
     assert "NEEDLE_LIBRARY" in watch_library(load_settings(home=str(tmp_path)), NOW, None).message
+
+
+def test_what_lies_where_another_film_lay_replaces_it(settings: Settings) -> None:
+    watch_library(settings, NOW, None)
+    open_all(settings)
+    path = Path(settings.library) / "Show" / "a.mp4"
+    old = catalogue.find_video(settings.lake, str(path))["video_id"]
+    kept = path.rename(path.with_suffix(".away"))
+    make_film(path, frames=30, cuts=(15,), seed=2)
+    hashes = HashCache(settings.home / "cache" / "hashes.db")
+    assert register(settings, scan([str(path.parent)], hashes=hashes), NOW).gone == [old]
+    again = register(settings, scan([str(path.parent)], hashes=hashes), NOW)
+    assert (again.gone, again.replaced) == ([], [old])
+    new = catalogue.find_video(settings.lake, str(path))
+    assert new["video_id"] != old
+    # Put back under another name it is there again, and the path stays with what replaced it.
+    kept.rename(path.with_name("c.mp4"))
+    assert register(settings, scan([str(path.parent)], hashes=hashes), NOW).returned == [old]
+    assert catalogue.find_video(settings.lake, str(path)) == new
+    assert catalogue.find_video(settings.lake, "c.mp4")["video_id"] == old
+
+
+def test_a_file_overwritten_in_the_watched_library_is_removed_once(settings: Settings) -> None:
+    watch_library(settings, NOW, None)
+    open_all(settings)
+    folder = Path(settings.library) / "Show"
+    (folder / "a.mp4").write_bytes((folder / "b.mp4").read_bytes())
+    look = watch_library(settings, NOW + timedelta(seconds=1), "")
+    assert sorted(row["state"] for row in videos_of(settings.lake)) == ["pending", "removed"]
+    assert len(look.due) == 2
