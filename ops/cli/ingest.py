@@ -122,7 +122,9 @@ def _summary(
         "times_realtime": None if ran is None else round(processed / seconds, 2),
         "up_to_date": ran is None,
         "set_aside": aside,
-        "duplicates": [{"path": path, "same_as": other} for path, other in found.duplicates],
+        "duplicates": [
+            {"path": path, "same_as": other} for path, other in sorted(found.duplicates + registration.copies)
+        ],
         "forgotten": registration.forgotten,
         "replaced": registration.gone,
         "encoder_id": status["encoder_id"],

@@ -84,6 +84,12 @@ class HashCache:
         return connection
 
 
+def key_of(path: str) -> Key:
+    """The key of a local file as it is now. Raises ``OSError``."""
+    status = os.stat(path)
+    return path, status.st_size, str(status.st_mtime_ns)
+
+
 def hash_of(file: BinaryIO) -> str:
     """SHA-256 of the bytes of an open file, as hex."""
     return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]

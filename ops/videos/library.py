@@ -14,7 +14,7 @@ from ops.core.errors import MediaError, StorageError
 from ops.core.storage import local_path_of
 from ops.core.types import video_id_of
 from ops.videos.container import reason_of_os_error, require_file
-from ops.videos.hashes import HashCache, Key, fresh_hash
+from ops.videos.hashes import HashCache, Key, fresh_hash, key_of
 from ops.videos.objects import fetch_object, is_remote, list_objects, read_object
 from ops.videos.shows import CATALOGUE, Catalogue, describe, normal, read_catalogue
 
@@ -203,7 +203,7 @@ def _find_local(path: str, library: str, result: Scan) -> Iterator[_Found]:
         try:
             candidate.encode()
             require_file(Path(candidate))
-            status = os.stat(candidate)
+            key = key_of(candidate)
         except UnicodeEncodeError:
             result.set_aside.append((candidate, "its name is not valid UTF-8: rename it"))
         except MediaError as error:
@@ -211,7 +211,6 @@ def _find_local(path: str, library: str, result: Scan) -> Iterator[_Found]:
         except OSError as error:
             result.set_aside.append((candidate, reason_of_os_error(candidate, error)))
         else:
-            key = (candidate, status.st_size, str(status.st_mtime_ns))
             yield _Found(key, _root_of(candidate, library, otherwise))
 
 

@@ -15,7 +15,10 @@ from ops.core.settings import Settings
 from ops.core.types import video_id_of
 from ops.videos.catalogue import TABLE, drop_rows, put_video, require_layout, videos_of
 from ops.videos.forgotten import forgotten_ids
+from ops.videos.hashes import HashCache, fresh_hash, key_of
 from ops.videos.library import Scan, SourceFile, is_video_name
+from ops.videos.objects import is_remote
+from ops.videos.shows import normal
 
 DESCRIPTIVE = ("path", "show", "title", "season", "episode")
 
@@ -26,7 +29,8 @@ class Registration:
 
     ``new`` were never seen, ``moved`` have another path, show or title, ``returned`` were removed before,
     ``gone`` were found to be there no longer, ``forgotten`` were forgotten by a person and stay so. ``replaced``
-    are all that are removed while other content lies at their path, whenever that was found.
+    are all that are removed while other content lies at their path, whenever that was found. ``copies`` are
+    ``(path, path of the original)`` of files whose original still is where it was, outside of the scan.
     """
 
     seen: list[str] = field(default_factory=list)
@@ -36,6 +40,7 @@ class Registration:
     gone: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
+    copies: list[tuple[str, str]] = field(default_factory=list)
 
 
 def register(settings: Settings, scan: Scan, now: datetime, *, whole_library: str = "") -> Registration:
@@ -49,9 +54,14 @@ def register(settings: Settings, scan: Scan, now: datetime, *, whole_library: st
     require_layout(settings)
     rows = {row["video_id"]: row for row in videos_of(settings.lake)}
     tombstones = forgotten_ids(settings.store)
-    result = Registration()
+    result, found = Registration(), scan.found
     for source in scan.files:
-        _register_file(settings, source, rows.get(source.video_id), tombstones, now, result)
+        row = rows.get(source.video_id)
+        if source.video_id not in tombstones and row and _is_copy(settings, source, row, found):
+            result.seen.append(source.video_id)
+            result.copies.append((source.path, row["path"]))
+        else:
+            _register_file(settings, source, row, tombstones, now, result)
     for path, reason in scan.set_aside:
         _register_unreadable(settings, path, reason, rows, tombstones, now)
     _drop_readable(settings, rows, {source.path for source in scan.files})
@@ -94,6 +104,33 @@ def _register_file(
     # Pending, so that whoever looks next knows that the change has not travelled downstream yet.
     state = "set_aside" if row["reason"] else "pending"
     put_video(settings, row | described | {"state": state, "created_timestamp": now})
+
+
+def _is_copy(settings: Settings, source: SourceFile, row: dict[str, Any], found: set[str]) -> bool:
+    """Whether the content of ``source`` still lies where the row has it, so that the file was not moved.
+
+    Of two paths in one scan the scan has chosen, and the library comes before what lies elsewhere. Objects in a
+    store are not asked: they count as moved.
+    """
+    old, new = row["path"], source.path
+    library = settings.library.rstrip("/") + "/"
+    if old in found or row["state"] == "removed" or is_remote(old):
+        return False
+    if settings.library and new.startswith(library) and not old.startswith(library):
+        return False
+    try:
+        key = key_of(old)
+        if key[1] != row["bytes"] or not os.access(old, os.R_OK):
+            return False
+        if normal(old).casefold() == normal(new).casefold() and os.path.samefile(old, new):
+            return False  # renamed, where a name is found however it is spelled
+        hashes = HashCache(settings.home / "cache" / "hashes.db")
+        content_hash = hashes.known([key]).get(key) or fresh_hash(key)
+        if content_hash:
+            hashes.remember(key, content_hash)
+    except OSError:
+        return False
+    return bool(content_hash == row["content_hash"])
 
 
 def _register_unreadable(
@@ -139,9 +176,9 @@ def _drop_readable(settings: Settings, rows: dict[str, dict[str, Any]], readable
 def _mark_replaced(
     settings: Settings, scan: Scan, rows: dict[str, dict[str, Any]], now: datetime, result: Registration
 ) -> None:
-    here = {source.video_id for source in scan.files}
+    here, found = {source.video_id for source in scan.files}, scan.found
     for row in rows.values():
-        if row["path"] not in scan.found or row["video_id"] in here or row["content_hash"] is None:
+        if row["path"] not in found or row["video_id"] in here or row["content_hash"] is None:
             continue
         result.replaced.append(row["video_id"])
         if row["state"] != "removed":

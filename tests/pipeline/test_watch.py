@@ -18,7 +18,7 @@ from ops.videos.catalogue import videos_of
 from ops.videos.describe import describe_videos
 from ops.videos.forgotten import leave_tombstone
 from ops.videos.library import HashCache, Scan, scan
-from ops.videos.register import register
+from ops.videos.register import Registration, register
 from ops.videos.watch import watch_library
 from tests.films import make_film
 
@@ -181,3 +181,50 @@ def test_a_file_overwritten_in_the_watched_library_is_removed_once(settings: Set
     look = watch_library(settings, NOW + timedelta(seconds=1), "")
     assert sorted(row["state"] for row in videos_of(settings.lake)) == ["pending", "removed"]
     assert len(look.due) == 2
+
+
+def ingest(settings: Settings, path: Path, at: int) -> Registration:
+    """What ``needle ingest PATH`` registers."""
+    hashes = HashCache(settings.home / "cache" / "hashes.db")
+    return register(settings, scan([str(path)], library=settings.library, hashes=hashes), NOW + timedelta(seconds=at))
+
+
+def test_a_copy_leaves_the_original_where_it_is(settings: Settings, tmp_path: Path) -> None:
+    original, copy = tmp_path / "footage" / "bikes.mp4", tmp_path / "cp" / "x.mp4"
+    original.parent.mkdir()
+    copy.parent.mkdir()
+    shutil.copy(Path(settings.library) / "Show" / "a.mp4", original)
+    shutil.copy(original, copy)
+    ingest(settings, original, 0)
+    open_all(settings)
+    before = videos_of(settings.lake)
+    link = copy.with_name("y.mp4")
+    link.symlink_to(original)
+    for other in (copy, link):
+        result = ingest(settings, other, 1)
+        assert (result.seen, result.moved) == ([before[0]["video_id"]], [])
+        assert result.copies == [(str(other), str(original))]
+    assert videos_of(settings.lake) == before
+    os.utime(original, (1, 1))
+    assert ingest(settings, copy, 2).copies, "a file that was touched is still there"
+    # The library comes before what lies elsewhere, and stays.
+    assert ingest(settings, Path(settings.library) / "Show" / "a.mp4", 3).moved
+    assert ingest(settings, original, 4).copies
+    assert videos_of(settings.lake)[0]["show"] == "Show"
+
+
+@pytest.mark.parametrize("how", ["moved", "replaced", "replaced by as many bytes", "in one scan"])
+def test_what_is_not_at_its_old_path_was_moved(settings: Settings, tmp_path: Path, how: str) -> None:
+    old, new = tmp_path / "footage" / "b.mp4", tmp_path / "footage" / "a.mp4"
+    old.parent.mkdir()
+    shutil.copy(Path(settings.library) / "Show" / "a.mp4", old)
+    ingest(settings, old, 0)
+    content = old.read_bytes()
+    new.write_bytes(content)
+    if how == "moved":
+        old.unlink()
+    elif how != "in one scan":
+        old.write_bytes(content[::-1] if "as many" in how else content[1:])
+    result = ingest(settings, old.parent if how == "in one scan" else new, 1)
+    assert (len(result.moved), result.copies) == (1, [])
+    assert videos_of(settings.lake)[0]["path"] == str(new)
