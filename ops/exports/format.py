@@ -9,11 +9,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar
 
+from ops.core.errors import StorageError
 from ops.core.settings import Settings
 from ops.core.stopping import Stop
 from ops.core.time import frame_of, is_drop_frame_rate
 from ops.core.types import Progress
-from ops.exports.clip import Clip, Missing
+from ops.exports.clip import Clip, Film, Missing
+from ops.videos.hashes import HashCache, key_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +67,12 @@ def clock_of(rate: Fraction, clips: Iterable[Clip]) -> tuple[bool, int]:
     return is_drop, frame_of("01:00:00;00" if is_drop else "01:00:00:00", rate)
 
 
-def warnings_of(clips: Sequence[Clip]) -> tuple[str, ...]:
-    """What an editor should know before importing a timeline of ``clips``: inexact rates, films that moved."""
+def warnings_of(settings: Settings, clips: Sequence[Clip]) -> tuple[str, ...]:
+    """What an editor should know before importing a timeline of ``clips``: inexact rates, films that moved or changed.
+
+    No film is read for it: a file with the size of the one that was ingested passes unless its hash is known.
+    """
+    hashes = HashCache(settings.home / "cache" / "hashes.db")
     films = {clip.film.video_id: clip.film for clip in clips}.values()
     told = []
     for film in films:
@@ -79,4 +85,18 @@ def warnings_of(clips: Sequence[Clip]) -> tuple[str, ...]:
             told.append(f"{film.path}: lies in an object store; relink it by name after importing")
         elif not Path(film.path).exists():
             told.append(f"{film.path}: is not there any more; relink it by name, or ingest it where it is")
+        elif _is_other(film, hashes):
+            told.append(
+                f"{film.path}: is not the file that was ingested, so its clips may show other pictures; "
+                "put that file back, or ingest again and search anew"
+            )
     return tuple(told)
+
+
+def _is_other(film: Film, hashes: HashCache) -> bool:
+    """Whether the file at the path of ``film`` certainly has other content; one that cannot be looked at has not."""
+    try:
+        key = key_of(film.path)
+        return key[1] != film.bytes or hashes.known([key]).get(key, film.content_hash) != film.content_hash
+    except (OSError, StorageError):
+        return False

@@ -33,7 +33,7 @@ class CsvFormat(ExportFormat):
             writer.writerow([cell(name) for name in columns])
             for row in rows:
                 writer.writerow([cell(plain(row.get(name))) for name in columns])
-        return Outcome(warnings=warnings_of(clips))
+        return Outcome(warnings=warnings_of(settings, clips))
 
 
 FORMAT = CsvFormat()

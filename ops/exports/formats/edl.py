@@ -39,7 +39,7 @@ class EdlFormat(ExportFormat):
     ) -> Outcome:
         text = "\n".join(_lines(clips, _one_rate(clips), title)) + "\n"
         target.write_text(text, encoding="utf-8")
-        warnings = warnings_of(clips) + _over_midnight(clips)
+        warnings = warnings_of(settings, clips) + _over_midnight(clips)
         if len(clips) > MAX_EVENTS:
             warnings += (f"{len(clips)} events: CMX3600 systems of old stop at {MAX_EVENTS}",)
         return Outcome(warnings=warnings)

@@ -57,7 +57,7 @@ class FcpxmlFormat(ExportFormat):
             name = title if len(groups) == 1 else f"{title} ({rate_name(rate)})"
             _add_project(event, name, rate, group, formats, assets)
         write_xml(root, target, "fcpxml")
-        warnings = warnings_of(clips)
+        warnings = warnings_of(settings, clips)
         if len(groups) > 1:
             warnings += (f"{len(groups)} frame rates: one project for each of {', '.join(map(rate_name, groups))}",)
         return Outcome(warnings=warnings)

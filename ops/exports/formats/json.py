@@ -31,7 +31,7 @@ class JsonFormat(ExportFormat):
             "clips": [{"number": at, **clip.facts()} for at, clip in enumerate(clips, start=1)],
         }
         target.write_text(as_json(document, indent=2) + "\n", encoding="utf-8")
-        return Outcome(warnings=warnings_of(clips))
+        return Outcome(warnings=warnings_of(settings, clips))
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:

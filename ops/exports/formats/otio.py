@@ -53,7 +53,7 @@ class OtioFormat(ExportFormat):
             )
             timeline.tracks.append(sound)
         target.write_text(otio.adapters.write_to_string(timeline, "otio_json") + "\n", encoding="utf-8")
-        warnings = warnings_of(clips)
+        warnings = warnings_of(settings, clips)
         if len(rates) > 1:
             told = ", ".join(map(rate_name, rates))
             warnings += (f"films of {told} frames per second in one timeline: it runs at {rate_name(main)}",)

@@ -46,7 +46,7 @@ class XmemlFormat(ExportFormat):
             name = title if len(groups) == 1 else f"{title} ({rate_name(rate)})"
             _add_sequence(children, document, f"sequence-{number}", name, rate, group)
         write_xml(root, target, "xmeml")
-        warnings = warnings_of(clips)
+        warnings = warnings_of(settings, clips)
         if len(groups) > 1:
             warnings += (f"{len(groups)} frame rates: one sequence for each of {', '.join(map(rate_name, groups))}",)
         return Outcome(warnings=warnings)

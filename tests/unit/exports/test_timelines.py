@@ -14,6 +14,7 @@ from ops.core.errors import UsageError
 from ops.core.settings import Settings
 from ops.exports.clip import Clip, Pick, clips_of
 from ops.exports.export import export, suffix_of
+from ops.videos.hashes import HashCache, key_of
 from tests.timelines import ReadClip, fill_lake, frames_of, read_edl, read_fcpxml, read_xmeml
 
 TIMELINES = ("edl", "otio", "fcpxml", "xmeml")
@@ -309,3 +310,18 @@ def test_what_an_editor_must_know_is_said(settings: Settings, tmp_path: Path) ->
     assert "film 2.mp4: is not there any more" in told
     assert "film 2.mp4: timelines do not run at 12.5" in told
     assert "s3://bucket/a%20b/film.mov" in (tmp_path / "x.otio").read_text()
+
+
+@pytest.mark.parametrize("name", [*TIMELINES, "csv", "json"])
+def test_a_film_that_was_replaced_is_named(settings: Settings, tmp_path: Path, name: str) -> None:
+    kept, longer, other = (tmp_path / f"{film}.mp4" for film in ("kept", "longer", "other"))
+    shots = [
+        fill_lake(settings, number, Fraction(25), path=str(path), bytes=4, has_audio=False)[1]
+        for number, path in enumerate((kept, longer, other))
+    ]
+    clips = clips_of(settings, [Pick(shot_id=shot) for shot in shots])
+    for path, content in ((kept, b"film"), (longer, b"films"), (other, b"else")):
+        path.write_bytes(content)
+    HashCache(settings.home / "cache" / "hashes.db").remember(key_of(str(other)), "another hash")
+    told = [line for line in export(settings, clips, name, tmp_path / "x", title="x").warnings if "ingested" in line]
+    assert [line.split(": ")[0] for line in told] == [str(longer), str(other)]
