@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ import click
 from ops.cli.main import EXIT_FAILED
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.cluster.session import described
-from ops.core.errors import NeedleError, NotFoundError, StorageError
+from ops.core.errors import NeedleError, NotFoundError, StorageError, UsageError, home_error
 from ops.core.settings import Settings, describe_settings
+from ops.dialogue.speech import speech_problem
 from ops.embeddings.encoder import resolve_encoder, setting_against_live
-from ops.index.build import index_is_current
+from ops.index.build import index_is_current, wanted_rows
+from ops.index.index import open_index
 from ops.videos.objects import is_remote, list_objects
 
 
@@ -57,7 +60,13 @@ def _python(settings: Settings) -> str:
 
 
 def _home(settings: Settings) -> str:
-    settings.home.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=settings.home, prefix="doctor-") as file:
+            file.write(b"needle")
+            file.flush()
+    except OSError as error:
+        raise home_error(settings.home, error) from error
     free = shutil.disk_usage(settings.home).free
     return f"{settings.home}, {free / 1e9:.1f} GB free"
 
@@ -78,7 +87,10 @@ def _encoder(settings: Settings) -> str:
 
 
 def _index(settings: Settings) -> str:
-    current = index_is_current(settings, resolve_encoder(settings).encoder_id)
+    encoder_id = resolve_encoder(settings).encoder_id
+    if next(wanted_rows(settings, encoder_id), None):
+        open_index(settings, encoder_id).close()  # where this fails, so does every search
+    current = index_is_current(settings, encoder_id)
     return "holds what the lake holds" if current else "is not what the lake holds: run `needle ingest`"
 
 
@@ -96,6 +108,14 @@ def _engine(settings: Settings) -> str:
     return described(settings.ray_address) if settings.engine == "ray" else "this process"
 
 
+def _speech(settings: Settings) -> str:
+    if not settings.speech:
+        return "off"
+    if problem := speech_problem(settings.speech):
+        raise UsageError(problem)
+    return settings.speech
+
+
 CHECKS = {
     "python": _python,
     "home": _home,
@@ -104,4 +124,5 @@ CHECKS = {
     "encoder": _encoder,
     "index": _index,
     "engine": _engine,
+    "speech": _speech,
 }

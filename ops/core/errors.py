@@ -21,6 +21,7 @@ A message says what happened, to which thing, and what to do next.
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 
 class NeedleError(Exception):
@@ -84,6 +85,15 @@ class ChecksFailedError(NeedleError):
 
 class StoppedError(NeedleError):
     """Work that was asked to end before it was done; it leaves nothing behind."""
+
+
+def home_error(path: Path, error: Exception) -> StorageError:
+    """What to raise where the system does not let a file or folder ``path`` of the home be read or written."""
+    reason = getattr(error, "strerror", None) or error
+    return StorageError(
+        f"the home cannot be written ({path}: {reason}): set NEEDLE_HOME to a folder that your user may write, on a "
+        "disk with room"
+    )
 
 
 def first_sentence(error: BaseException) -> str:

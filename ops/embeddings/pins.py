@@ -8,12 +8,13 @@ how ``needle upgrade`` switches.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ops.core.errors import EncoderError
+from ops.core.errors import EncoderError, home_error
 from ops.core.locks import exclusive
 from ops.core.storage import atomic_path
 from ops.embeddings.weights import fingerprint_of
@@ -79,8 +80,7 @@ class EncoderPins:
 
     def pin_auto(self, spec: str, reason: str) -> tuple[str, str]:
         """Pin ``auto``; where another process was first, its choice stands and is returned."""
-        with exclusive(self.path.with_suffix(".lock")):
-            content = self._read()
+        with self._locked() as content:
             if not content["auto"]:
                 content["auto"] = {"spec": spec, "reason": reason}
                 self._write(content)
@@ -105,8 +105,7 @@ class EncoderPins:
     def record(self, encoder_id: str, spec: str, files: list[Path]) -> None:
         """Remember what ``encoder_id`` stands for."""
         entry = {"spec": spec, "files": fingerprint_of(files)}
-        with exclusive(self.path.with_suffix(".lock")):
-            content = self._read()
+        with self._locked() as content:
             if content["encoders"].get(encoder_id) != entry:
                 content["encoders"][encoder_id] = entry
                 self._write(content)
@@ -117,14 +116,22 @@ class EncoderPins:
 
     def change_succession(self, change: Callable[[Succession], Succession]) -> Succession:
         """Replace the succession by ``change`` of it, atomically: who reads sees the one before or the one after."""
-        with exclusive(self.path.with_suffix(".lock")):
-            content = self._read()
+        with self._locked() as content:
             before = _succession_of(content["succession"], self.path)
             after = change(before)
             if after != before:
                 content["succession"] = asdict(after)
                 self._write(content)
             return after
+
+    @contextmanager
+    def _locked(self) -> Iterator[dict[str, Any]]:
+        """What the file holds, for a block in which no other process changes it."""
+        try:
+            with exclusive(self.path.with_suffix(".lock")):
+                yield self._read()
+        except OSError as error:
+            raise home_error(self.path, error) from error
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -133,7 +140,9 @@ class EncoderPins:
             return {**known, "succession": content.get("succession")}
         except FileNotFoundError:
             return {"auto": None, "encoders": {}, "succession": None}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except OSError as error:
+            raise home_error(self.path, error) from error
+        except (ValueError, KeyError, TypeError) as error:
             raise EncoderError(
                 f"{self.path} cannot be read ({error}): delete it, and the encoder is chosen anew"
             ) from error

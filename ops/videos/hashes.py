@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ops.core.errors import StorageError
+from ops.core.errors import StorageError, home_error
 from ops.videos.objects import hash_object, is_remote
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class HashCache:
 
     Safe for several processes: each call is one short transaction and waits up to a minute for another's. A path
     has one row, so the file does not grow when footage changes. A cache file that SQLite cannot read is thrown
-    away and built anew. Raises ``StorageError`` where the file cannot be written.
+    away and built anew. Raises ``StorageError`` where the file or its folder cannot be read or written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,7 +64,9 @@ class HashCache:
                     yield connection
             finally:
                 connection.close()
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.OperationalError, OSError) as error:
+            raise home_error(self.path, error) from error
+        except sqlite3.Error as error:
             raise StorageError(f"hash cache {self.path} cannot be used: {error}; delete it and run again") from error
 
     def _open(self) -> sqlite3.Connection:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.core.errors import EncoderError
+from ops.core.errors import EncoderError, StorageError
 from ops.core.settings import Settings, load_settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.embeddings.pins import EncoderPins
@@ -168,3 +168,11 @@ def test_a_broken_pin_file_says_what_to_do(tmp_path: Path, content: str) -> None
     (tmp_path / "encoder.json").write_text(content)
     with pytest.raises(EncoderError, match="delete it"):
         resolve_encoder(settings_for(tmp_path))
+
+
+@pytest.mark.parametrize("home", ["afile", "/proc/self"])  # not even root may write there
+def test_a_home_that_cannot_be_written_is_told_as_that(tmp_path: Path, home: str) -> None:
+    (tmp_path / "afile").write_text("somebody's")
+    with pytest.raises(StorageError, match=rf"home cannot be written \({tmp_path / home}.*NEEDLE_HOME") as told:
+        resolve_encoder(settings_for(tmp_path / home, "starter"))
+    assert "delete" not in str(told.value)

@@ -300,11 +300,14 @@ def test_a_damaged_cache_is_built_anew(library: Path, hashes: HashCache, caplog:
     assert "damaged" in caplog.text
 
 
-def test_a_cache_that_cannot_be_written_is_an_error_with_its_path(library: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("home", ["/proc/nope", "/proc/self", "file"])  # not even root may write there
+def test_a_home_that_cannot_be_written_is_told_with_its_path(library: Path, tmp_path: Path, home: str) -> None:
     put(library, "a.mp4")
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StorageError, match="hash cache"):
-        scan([str(library)], hashes=HashCache(tmp_path / "file" / "hashes.db"))
+    cache = tmp_path / home / "hashes.db"
+    with pytest.raises(StorageError, match=rf"home cannot be written \({cache}: .*NEEDLE_HOME") as told:
+        scan([str(library)], hashes=HashCache(cache))
+    assert "delete" not in str(told.value)
 
 
 def _scan_often(library: str, cache: Path) -> int:
