@@ -23,7 +23,7 @@ QUIET = "ignore:Parameter `backfill_policy`"
 @click.command(name="dagster")
 @setting_options("library", "encoder", "detector", "workers", "partitions")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=3000, show_default=True, help="Port of the page.")
+@click.option("--port", default=3000, show_default=True, type=click.IntRange(0, 65535), help="Port of the page.")
 @click.option("--open-to-all", is_flag=True, help="Allow an address that others can reach.")
 def command(host: str, port: int, open_to_all: bool, **options: Any) -> None:
     """Open the Dagster page: lineage, runs, and the sensor that watches the library.
@@ -31,6 +31,8 @@ def command(host: str, port: int, open_to_all: bool, **options: Any) -> None:
     \b
     Example: needle dagster --library ~/footage
     """
+    from ops.serve.server import listen
+
     settings = settings_from(options)
     if not is_loopback(host) and not open_to_all:
         raise UsageError(
@@ -38,6 +40,7 @@ def command(host: str, port: int, open_to_all: bool, **options: Any) -> None:
             "who they are. Put it behind a proxy that does, or add --open-to-all"
         )
     hold_daemon_lock(settings)
+    listen(host, port).close()  # Dagster would tell of a taken port only once all of it has started
     close_orphaned_runs(settings)
     environment = {**os.environ, "DAGSTER_HOME": str(dagster_home(settings)), "PYTHONWARNINGS": QUIET}
     click.echo(f"Dagster: http://{host}:{port} (home {settings.home}, library {settings.library or 'none'})", err=True)

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +254,28 @@ def test_an_address_that_others_reach_needs_tokens(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(NeedleError, match="choose another --port"):
         listen("127.0.0.1", taken.getsockname()[1])
+
+
+def test_dagster_starts_nothing_on_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ops.cli", "dagster", "--port", port, "--home", str(tmp_path)],
+            cwd=CHECKOUT,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            assert process.stderr
+            told = process.stderr.readline()  # the first line, for what Dagster starts would keep the pipe open
+            assert f"cannot listen on 127.0.0.1 port {port}" in told and "http://" not in told
+            assert process.wait(60) == 1
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            process.stderr.close()
 
 
 def command(home: Path, *arguments: str) -> subprocess.Popen[str]:
