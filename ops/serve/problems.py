@@ -159,6 +159,8 @@ def _sentences(errors: Sequence[Any]) -> list[str]:
     for found in errors[:SHOWN_ERRORS]:
         where = ".".join(str(part) for part in found["loc"][1:])
         what = found["msg"]
+        if found["type"] == "json_invalid":  # its place is a character's, not a field's
+            where, what = "", f"the body is no JSON (at character {where}: {found['ctx']['error']})"
         if found["type"] == "string_pattern_mismatch":
             what = FORMS.get(found["ctx"]["pattern"], "is not written as /docs says")
         told.append(f"{where}: {what}" if where else str(what))
