@@ -60,7 +60,8 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
     summary["report"] = str(page) if page else None
     if as_json:
         print_json(summary)
-    _tell(summary, {source.video_id: source.path for source in found.files})
+    gone = {video_id: catalogue.find_video(settings.lake, video_id)["path"] for video_id in registration.gone}
+    _tell(summary, gone | {source.video_id: source.path for source in found.files})
     return EXIT_SET_ASIDE if summary["set_aside"] else 0
 
 
@@ -146,7 +147,10 @@ def _tell(summary: dict[str, Any], paths: dict[str, str]) -> None:
     for entry in summary["duplicates"]:
         lines.append(f"same content: {printable(entry['path'])} is {printable(entry['same_as'])}")
     for video_id in summary["replaced"]:
-        lines.append(f"other footage lies in its place, removed: {video_id}")
+        place = printable(paths[video_id])
+        lines.append(
+            f"replaced: {place} holds other footage; {video_id}, which it held, is removed until it is ingested"
+        )
     for video_id in summary["forgotten"]:
         lines.append(f"forgotten before, left out: {printable(paths[video_id])} ({video_id})")
     if summary["set_aside"]:

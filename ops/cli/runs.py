@@ -39,6 +39,7 @@ INDEXES = ("search_index", "dialogue_index")
 
 _BY_HAND = "by_hand.yaml"
 _NOT_CAUGHT = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+_INTERRUPTED = "Execution was interrupted"
 _STOPPED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
 
@@ -193,7 +194,8 @@ def execute(
     failed = [event for event in result.all_events if event.is_step_failure or event.is_failure]
     reasons = [event.step_failure_data.error for event in failed if event.is_step_failure]
     roots = [error.cause or error for error in reasons if error]
-    if any(root.cls_name in _STOPPED for root in roots):
+    messages = [event.message or "" for event in failed]
+    if any(root.cls_name in _STOPPED for root in roots) or any(each.startswith(_INTERRUPTED) for each in messages):
         raise KeyboardInterrupt
     broken = [check for check in result.get_asset_check_evaluations() if not check.passed]
     # A blocking check that fails ends its step by this error.

@@ -45,7 +45,7 @@ def train_as_asset(
     is_added = define(settings, wanted)
     try:
         _materialise(settings, name, [] if data else settings.lake.partitions(catalogue.TABLE), bars)
-    except NeedleError:
+    except (NeedleError, KeyboardInterrupt):
         if is_added:
             undefine(settings, wanted)
         raise

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +16,7 @@ from ops.core.stopping import Stop
 from ops.core.time import frame_of, is_drop_frame_rate
 from ops.core.types import Progress
 from ops.exports.clip import Clip, Film, Missing
-from ops.videos.hashes import HashCache, key_of
+from ops.videos.hashes import HashCache, Key, key_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +73,8 @@ def warnings_of(settings: Settings, clips: Sequence[Clip]) -> tuple[str, ...]:
 
     No film is read for it: a file with the size of the one that was ingested passes unless its hash is known.
     """
-    hashes = HashCache(settings.home / "cache" / "hashes.db")
     films = {clip.film.video_id: clip.film for clip in clips}.values()
+    others = _others(settings, films)
     told = []
     for film in films:
         if not film.is_exact:
@@ -85,7 +86,7 @@ def warnings_of(settings: Settings, clips: Sequence[Clip]) -> tuple[str, ...]:
             told.append(f"{film.path}: lies in an object store; relink it by name after importing")
         elif not Path(film.path).exists():
             told.append(f"{film.path}: is not there any more; relink it by name, or ingest it where it is")
-        elif _is_other(film, hashes):
+        elif film.path in others:
             told.append(
                 f"{film.path}: is not the file that was ingested, so its clips may show other pictures; "
                 "put that file back, or ingest again and search anew"
@@ -93,10 +94,19 @@ def warnings_of(settings: Settings, clips: Sequence[Clip]) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _is_other(film: Film, hashes: HashCache) -> bool:
-    """Whether the file at the path of ``film`` certainly has other content; one that cannot be looked at has not."""
+def _others(settings: Settings, films: Collection[Film]) -> set[str]:
+    """Paths of the films whose file certainly has other content; one that cannot be looked at has not."""
+    keys: dict[str, Key] = {}
+    for film in films:
+        with suppress(OSError, ValueError):  # gone, or a name that no file can have
+            keys[film.path] = key_of(film.path)
     try:
-        key = key_of(film.path)
-        return key[1] != film.bytes or hashes.known([key]).get(key, film.content_hash) != film.content_hash
-    except (OSError, StorageError):
-        return False
+        known = HashCache(settings.home / "cache" / "hashes.db").known(keys.values())
+    except StorageError:
+        known = {}
+    there = [(film, keys[film.path]) for film in films if film.path in keys]
+    return {
+        film.path
+        for film, key in there
+        if key[1] != film.bytes or known.get(key, film.content_hash) != film.content_hash
+    }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing import get_context
@@ -134,7 +135,8 @@ def segment_videos(
     first, with at least two threads each, so that a long film does not end on one core; a single film is cut in
     this process. A film from an object store is fetched by the process that cuts it, and removed afterwards.
     ``on_progress`` gets a video id and how many of its frames were read, in this process. Raises ``NeedleError``
-    if a process dies, and whatever else :func:`segment_video` raises.
+    if a process dies, and whatever else :func:`segment_video` raises. Where the caller stops (Ctrl-C), so do the
+    processes, in the middle of their films.
     """
     processes = min(workers, len(jobs))
     if processes <= 1:
@@ -146,7 +148,8 @@ def segment_videos(
     pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_report_to, initargs=(reports,))
     try:
         threads = max(2, workers // processes)
-        running = {pool.submit(_run_in_process, job, threads): job for job in longest_first}
+        with _interrupts_held_back():  # as the processes that this starts have them, until they ignore them
+            running = {pool.submit(_run_in_process, job, threads): job for job in longest_first}
         waiting = set(running)
         while waiting:
             done, waiting = wait(waiting, timeout=REPORT_EVERY_S if on_progress else None, return_when=FIRST_COMPLETED)
@@ -158,8 +161,23 @@ def segment_videos(
         raise NeedleError(
             "a process that was cutting footage ended suddenly, maybe for want of memory: run again with fewer workers"
         ) from error
+    except Exception:
+        raise
+    except BaseException:  # a person stops it: nobody waits for what is under way
+        for process in list(pool._processes.values()):
+            process.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _run(
@@ -194,6 +212,7 @@ _reports: SimpleQueue[tuple[str, int]] | None = None
 def _report_to(reports: SimpleQueue[tuple[str, int]] | None) -> None:
     global _reports
     _reports = reports
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started this process ends it
 
 
 def _run_in_process(job: SegmentJob, threads: int) -> list[Shot] | MediaError:

@@ -56,7 +56,8 @@ def find_video(lake: Lake, text: str) -> dict[str, Any]:
             return matches[0]
         if matches:
             paths = ", ".join(sorted(f"{row['path']} = {row['video_id']}" for row in matches))
-            raise NotFoundError(f"{text!r} names {len(matches)} videos ({paths}): give the path or the video id")
+            way = "the path or " if len({row["path"] for row in matches}) > 1 else ""
+            raise NotFoundError(f"{text!r} names {len(matches)} videos ({paths}): give {way}the video id")
     raise NotFoundError(f"no video {text!r} in the catalogue: `needle status` lists them, `needle ingest` adds one")
 
 

@@ -23,6 +23,16 @@ WAIT_S = 60.0
 _TABLE = "CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, bytes INTEGER, stamp TEXT, hash TEXT) WITHOUT ROWID"
 
 
+_UNWRITABLE = {
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+}
+_HELD = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
 class HashCache:
     """SHA-256 of whole files by path, size and modification stamp, in one SQLite file.
 
@@ -64,9 +74,14 @@ class HashCache:
                     yield connection
             finally:
                 connection.close()
-        except (sqlite3.OperationalError, OSError) as error:
+        except OSError as error:
             raise home_error(self.path, error) from error
         except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of it tells details
+            if code in _UNWRITABLE:
+                raise home_error(self.path, error) from error
+            if code in _HELD:
+                raise StorageError(f"hash cache {self.path} is in use ({error}): run again") from error
             raise StorageError(f"hash cache {self.path} cannot be used: {error}; delete it and run again") from error
 
     def _open(self) -> sqlite3.Connection:

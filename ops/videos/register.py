@@ -125,8 +125,8 @@ def _is_copy(settings: Settings, source: SourceFile, row: dict[str, Any], found:
         if normal(old).casefold() == normal(new).casefold() and os.path.samefile(old, new):
             return False  # renamed, where a name is found however it is spelled
         hashes = HashCache(settings.home / "cache" / "hashes.db")
-        content_hash = hashes.known([key]).get(key) or fresh_hash(key)
-        if content_hash:
+        content_hash = hashes.known([key]).get(key)
+        if content_hash is None and (content_hash := fresh_hash(key)):
             hashes.remember(key, content_hash)
     except OSError:
         return False
