@@ -50,6 +50,9 @@ VIDEOS = _schema(
     ("state", pa.string()),
     ("reason", pa.string()),
     ("available_at", TIMESTAMP),
+    # the whole record of `ops.core.media.MediaInfo` as JSON, and its notes for people
+    ("facts", pa.string()),
+    ("notes", pa.list_(pa.string())),
 )
 SHOTS = _schema(
     ("shot_id", pa.string()),
@@ -172,6 +175,10 @@ _SCHEMAS = {
 }
 
 
+_ADDED = {"videos": ("facts", "notes")}
+"""Columns that files of earlier versions do not have; they are read as null until the rows are written again."""
+
+
 def schema_of(table: str) -> pa.Schema:
     """Schema of a table such as ``shots`` or ``shot_embeddings/<encoder>``."""
     return _SCHEMAS[table.split("/")[0]]
@@ -246,11 +253,8 @@ class Lake:
         names = self.partitions(table) if partitions is None else partitions
         parts = [part for name in names if (part := self._read(table, name, columns)) is not None]
         try:
-            return (
-                pa.concat_tables([part.select(schema.names).cast(schema) for part in parts])
-                if parts
-                else schema.empty_table()
-            )
+            conformed = [_with_added(part, table, schema).select(schema.names).cast(schema) for part in parts]
+            return pa.concat_tables(conformed) if conformed else schema.empty_table()
         except (KeyError, ValueError, pa.ArrowException) as error:
             raise LakeError(f"{self.path(table)} holds files of another schema: {error}") from error
 
@@ -329,6 +333,13 @@ class Lake:
             return file.read(columns=None if columns is None else list(columns), use_threads=False)
         except (OSError, pa.ArrowException) as error:
             raise LakeError(f"{self.store.path(key)} cannot be read: {error}; delete it and run again") from error
+
+
+def _with_added(part: pa.Table, table: str, schema: pa.Schema) -> pa.Table:
+    for name in _ADDED.get(table.split("/")[0], ()):
+        if name in schema.names and name not in part.schema.names:
+            part = part.append_column(schema.field(name), pa.nulls(len(part), schema.field(name).type))
+    return part
 
 
 def validate_rows(rows: pa.Table, table: str, partition: str) -> None:

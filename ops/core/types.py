@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any, Literal, Protocol
 
 VideoState = Literal["ready", "pending", "set_aside", "removed"]
@@ -60,27 +59,6 @@ class Shot:
     @property
     def frames(self) -> int:
         return self.end_frame - self.start_frame
-
-
-@dataclass(frozen=True, kw_only=True)
-class MediaInfo:
-    """What a media file says of itself, checked by opening it.
-
-    ``width``/``height`` are display pixels: after rotation and with square pixels. ``frames`` is the
-    container's count or an estimate until the file was decoded once. ``fps`` is exact; for a variable
-    frame rate it is the average, and ``variable_rate`` is true.
-    """
-
-    fps: Fraction
-    frames: int
-    width: int
-    height: int
-    codec: str
-    has_audio: bool
-    start_timecode: str
-    rotation: int
-    variable_rate: bool
-    duration_s: float
 
 
 class Progress(Protocol):

@@ -20,6 +20,7 @@ from ops.index.lines import current_lines
 from ops.shots.build import shots_are_current
 from ops.shots.segment import detector_version
 from ops.videos import catalogue
+from ops.videos.describe import facts_are_current
 
 
 def due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -> set[str]:
@@ -39,6 +40,7 @@ def due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]
             stored = {row["shot_id"]: row for row in vectors if row["video_id"] == video["video_id"]}
             if (
                 video["state"] == "pending"
+                or not facts_are_current(video)
                 or not shots_are_current(settings, video["video_id"], own, version)
                 or not embeddings_are_current(settings, own, stored)
             ):

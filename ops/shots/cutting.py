@@ -10,7 +10,8 @@ from pathlib import Path
 
 import av
 
-from ops.core.types import MediaInfo, Shot, Transition
+from ops.core.media import MediaInfo
+from ops.core.types import Shot, Transition
 from ops.shots.detector import Boundary, Detector
 from ops.shots.lanes import Crew
 from ops.shots.pictures import glimpse_of, jpeg_of, look_at

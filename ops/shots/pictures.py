@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-from ops.core.types import MediaInfo
+from ops.core.media import MediaInfo
 from ops.shots.detector import SMALL, Glimpse, TinyPicture
 
 SHORT_SIDE = 360
@@ -40,7 +40,7 @@ class FrameScaler:
 
     def __init__(self, info: MediaInfo) -> None:
         self.size = proxy_size(info.width, info.height)
-        self._turns = info.rotation // 90 % 4
+        self._turns = info.orientation.quarter_turns
         width, height = self.size
         self._stored = (height, width) if self._turns % 2 else (width, height)
         self._reformatter = VideoReformatter()

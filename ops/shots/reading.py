@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from ops.core.types import MediaInfo
+from ops.core.media import MediaInfo
 from ops.shots.cutting import TimedFrame, exact_time
 from ops.shots.pictures import FrameScaler
 from ops.videos.reader import Picture, Sound, read_media

@@ -16,8 +16,9 @@ from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 from ops.core.errors import MediaError, NeedleError, StorageError
+from ops.core.media import FACTS_REVISION, MediaInfo
 from ops.core.storage import ObjectStore
-from ops.core.types import MediaInfo, Shot
+from ops.core.types import Shot
 from ops.shots.cutting import CutShot, FilmCutter, TimedFrame
 from ops.shots.detectors.choice import detector_parameters, load_detector
 from ops.shots.lanes import Crew
@@ -45,13 +46,14 @@ def poster_key(video_id: str, start: int, end: int) -> str:
 
 @cache
 def detector_version(name: str) -> str:
-    """``<name>-<8 hex digits>``: changes with the algorithm, its numbers and the recipe of the proxies. Loads no torch.
+    """``<name>-<8 hex digits>``: changes with the algorithm, its numbers, the recipe of the proxies and the revision of
+    the facts about sources. Loads no torch.
 
     Raises ``UsageError`` for an unknown name.
     """
     from ops.shots.proxies import RECIPE
 
-    text = f"{detector_parameters(name)} {RECIPE}"
+    text = f"{detector_parameters(name)} {RECIPE} facts {FACTS_REVISION}"
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from av.video.frame import PictureType
 from av.video.reformatter import ColorRange
 
-from ops.core.types import MediaInfo
+from ops.core.media import MediaInfo
 from ops.videos.held_packets import HeldPackets
 
 Samples = npt.NDArray[np.int32]
@@ -51,8 +51,8 @@ class ClipWriter:
 
     def begin(self, frame: av.VideoFrame, aspect: Fraction | None, sound: tuple[str, int] | None) -> None:
         """Set up the tracks for pictures like ``frame`` with pixels of ``aspect``; ``sound`` is layout and rate."""
-        if self._info.rotation:
-            self._turn = _turning(frame, self._info.rotation)
+        if turns := self._info.orientation.quarter_turns:
+            self._turn = _turning(frame, turns)
         upright = self._upright(frame)
         stream = self._container.add_stream("libx264", rate=self._info.fps)
         stream.width, stream.height = upright.width, upright.height
@@ -65,7 +65,7 @@ class ClipWriter:
         context.thread_count = 2
         context.options = {"preset": PRESET, "crf": str(CRF), "x264-params": "open-gop=0:force-cfr=0"}
         if aspect and aspect != 1:
-            context.sample_aspect_ratio = 1 / aspect if self._info.rotation in (90, 270) else aspect
+            context.sample_aspect_ratio = 1 / aspect if self._info.orientation.quarter_turns % 2 else aspect
         context.color_range = ColorRange.JPEG if _is_full_range(frame) else frame.color_range
         context.colorspace, context.color_primaries = frame.colorspace, frame.color_primaries
         context.color_trc = frame.color_trc
@@ -142,9 +142,9 @@ def _is_full_range(frame: av.VideoFrame) -> bool:
     return frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
 
 
-def _turning(frame: av.VideoFrame, degrees: int) -> av.filter.Graph:
-    """A filter that turns pictures clockwise by a multiple of 90 degrees."""
-    steps = {90: ["clock"], 180: ["clock", "clock"], 270: ["cclock"]}.get(round(degrees / 90) * 90 % 360, [])
+def _turning(frame: av.VideoFrame, quarter_turns: int) -> av.filter.Graph:
+    """A filter that turns pictures clockwise by 1 to 3 quarter turns."""
+    steps = {1: ["clock"], 2: ["clock", "clock"], 3: ["cclock"]}[quarter_turns]
     graph = av.filter.Graph()
     source = graph.add_buffer(
         width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or FINE

@@ -20,9 +20,9 @@ import av
 import numpy as np
 
 from ops.core.errors import MediaError, UsageError
+from ops.core.media import MediaInfo
 from ops.core.stopping import Stop
 from ops.core.time import timecode_of
-from ops.core.types import MediaInfo
 from ops.videos.clip_writer import ClipWriter, Samples
 from ops.videos.container import open_container, require_file, video_stream_of
 from ops.videos.hashes import HashCache, hash_of

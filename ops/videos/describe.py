@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ops.core.errors import MediaError, StorageError
+from ops.core.media import FACTS_REVISION, MediaInfo
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
@@ -23,12 +24,20 @@ def describe_videos(settings: Settings, partitions: Sequence[str], now: datetime
         return _describe_all(settings, videos_of(settings.lake, partitions), now, progress)
 
 
+def facts_are_current(row: dict[str, Any]) -> bool:
+    """Whether a registered video was not opened yet, or was opened with the present revision of the facts."""
+    if not row["frames"]:
+        return True
+    return bool(row["facts"]) and MediaInfo.from_json(row["facts"]).revision == FACTS_REVISION
+
+
 def _describe_all(settings: Settings, rows: list[dict[str, Any]], now: datetime, progress: Progress) -> StepReport:
     progress.start("videos", len(rows), "videos")
     changed = 0
     described = []
     for row in rows:
-        fresh = _describe(settings, row, now, progress) if row["state"] == "pending" else row
+        is_due = row["state"] == "pending" or (row["state"] == "ready" and not facts_are_current(row))
+        fresh = _describe(settings, row, now, progress) if is_due else row
         changed += put_video(settings, fresh) if fresh is not row else 0
         if fresh["state"] == "set_aside":
             progress.set_aside("videos", fresh["path"], fresh["reason"])
@@ -39,7 +48,9 @@ def _describe_all(settings: Settings, rows: list[dict[str, Any]], now: datetime,
 
 
 def _describe(settings: Settings, row: dict[str, Any], now: datetime, progress: Progress) -> dict[str, Any]:
-    if row["frames"]:  # opened before, and its content is its id: it was only moved or is back
+    if row["frames"] and facts_are_current(
+        row
+    ):  # opened before, and its content is its id: it was only moved or is back
         return row | {"state": "ready", "created_timestamp": now}
     try:
         with local_source(row["path"], settings.scratch) as path:
@@ -58,6 +69,8 @@ def _describe(settings: Settings, row: dict[str, Any], now: datetime, progress: 
         "codec": info.codec,
         "has_audio": info.has_audio,
         "start_timecode": info.start_timecode,
+        "facts": info.to_json(),
+        "notes": list(info.notes),
         "state": "ready",
         "reason": None,
         "created_timestamp": now,

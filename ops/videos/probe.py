@@ -14,8 +14,8 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ops.core.errors import MediaError, UsageError
+from ops.core.media import MediaInfo, Orientation
 from ops.core.time import frame_of
-from ops.core.types import MediaInfo
 from ops.videos.container import open_container, prepare_decoder, require_file, require_size, video_stream_of
 from ops.videos.integrity import require_complete
 from ops.videos.reader import audio_stream_of
@@ -39,7 +39,7 @@ _HIDDEN = 2  # AVINDEX_DISCARD_FRAME: an edit list hides the frame
 def probe(path: Path) -> MediaInfo:
     """Open ``path``, decode its first picture, and say what it is.
 
-    ``rotation`` is 0-359 degrees clockwise, the turn that a player makes; ``width`` and ``height`` are as shown.
+    ``width`` and ``height`` are as shown.
     ``codec`` is the codec's plain name (h264, hevc, av1, ...). ``start_timecode`` keeps the ``;`` of drop-frame
     counting, and is 00:00:00:00 where the file has none. Raises ``MediaError`` for what cannot be used.
     """
@@ -53,8 +53,8 @@ def probe(path: Path) -> MediaInfo:
         times = table or sampled
         fps, variable = rate_of(times, Fraction(stream.time_base or 1), _claims(stream))
         duration = _duration(container, stream, fps)
-        rotation = -round(frame.rotation) % 360
-        width, height = _display_size(frame, stream.sample_aspect_ratio, rotation)
+        orientation = Orientation(quarter_turns=-round(frame.rotation / 90) % 4)
+        width, height = _display_size(frame, stream.sample_aspect_ratio, orientation)
         return MediaInfo(
             fps=fps,
             frames=max(stream.frames - hidden if stream.frames else round(duration * fps), 1),
@@ -63,7 +63,7 @@ def probe(path: Path) -> MediaInfo:
             codec=stream.codec_context.codec.canonical_name,
             has_audio=audio_stream_of(container) is not None,
             start_timecode=_start_timecode(container, stream, fps),
-            rotation=rotation,
+            orientation=orientation,
             variable_rate=variable,
             duration_s=float(duration),
         )
@@ -160,12 +160,12 @@ def _duration(container: InputContainer, stream: VideoStream, fps: Fraction) -> 
     return max(stream.frames, 1) / fps
 
 
-def _display_size(frame: av.VideoFrame, aspect: Fraction | None, rotation: int) -> tuple[int, int]:
+def _display_size(frame: av.VideoFrame, aspect: Fraction | None, orientation: Orientation) -> tuple[int, int]:
     """Width and height with square pixels, turned upright."""
     width, height = frame.width, frame.height
     if aspect and Fraction(1, 10) <= aspect <= 10:
         width = max(round(width * aspect), 1)
-    return (height, width) if rotation in (90, 270) else (width, height)
+    return (height, width) if orientation.quarter_turns % 2 else (width, height)
 
 
 def _start_timecode(container: InputContainer, stream: VideoStream, fps: Fraction) -> str:

@@ -148,7 +148,7 @@ def test_frames_of_a_variable_rate_keep_their_times(tmp_path: Path) -> None:
 def test_a_turned_film_becomes_an_upright_clip(tmp_path: Path, rotation: int) -> None:
     film = make_film(tmp_path / "turned.mp4", frames=30, cuts=(), rotation=rotation)
     clip = cut(film, tmp_path, (5, 15))[0]
-    assert probe(clip).rotation == 0
+    assert probe(clip).orientation.quarter_turns == 0
     with av.open(str(clip)) as container:
         pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert pictures[0].shape == ((320, 180, 3) if rotation % 180 else (180, 320, 3))

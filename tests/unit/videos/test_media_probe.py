@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.core.types import MediaInfo
+from ops.core.media import MediaInfo
 from ops.videos.probe import STANDARD_RATES, probe, rate_of
 from tests.films import make_film
 
@@ -47,22 +47,22 @@ def test_one_frame_is_a_film(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "size", "rotation"),
+    ("options", "size", "quarter_turns"),
     [
         ({}, (160, 90), 0),
-        ({"rotation": 90}, (90, 160), 90),
-        ({"rotation": 180}, (160, 90), 180),
-        ({"rotation": 270}, (90, 160), 270),
+        ({"rotation": 90}, (90, 160), 1),
+        ({"rotation": 180}, (160, 90), 2),
+        ({"rotation": 270}, (90, 160), 3),
         ({"sar": "4:3"}, (213, 90), 0),
         ({"sar": "3:4"}, (120, 90), 0),
-        ({"sar": "4:3", "rotation": 90}, (90, 213), 90),
+        ({"sar": "4:3", "rotation": 90}, (90, 213), 1),
         ({"width": 161, "height": 91, "pix_fmt": "yuv444p"}, (161, 91), 0),
     ],
 )
-def test_size_is_as_shown(tmp_path: Path, options: dict[str, Any], size: tuple[int, int], rotation: int) -> None:
+def test_size_is_as_shown(tmp_path: Path, options: dict[str, Any], size: tuple[int, int], quarter_turns: int) -> None:
     info = probed(tmp_path / "a.mp4", **options)
     assert (info.width, info.height) == size
-    assert info.rotation == rotation
+    assert info.orientation.quarter_turns == quarter_turns
 
 
 def test_rotation_turns_as_a_player_does(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_rotation_turns_as_a_player_does(tmp_path: Path) -> None:
         capture.release()
         first = next(read_media(film.path))
         assert isinstance(first, Picture)
-        turned = np.rot90(first.frame.to_ndarray(format="rgb24"), -probe(film.path).rotation // 90)
+        turned = np.rot90(first.frame.to_ndarray(format="rgb24"), -probe(film.path).orientation.quarter_turns)
         assert turned.shape == shown.shape
         assert np.abs(turned.astype(int) - shown).mean() < 8
 

@@ -1,0 +1,134 @@
+"""What is known about one source file: the facts, the evidence for each, and what contradicted it.
+
+``ops/videos/probe.py`` fills the record in; everything behind it (detector, proxies, posters, clips, timelines)
+reads the record and does not look at the file's header again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+FieldOrder = Literal["progressive", "upper", "lower"]
+"""Which field of an interlaced frame is shown first."""
+Transfer = Literal["sdr", "pq", "hlg"]
+"""How samples become light: SDR gamma, SMPTE ST 2084 (PQ, HDR10) or ARIB STD-B67 (HLG)."""
+
+FACTS_REVISION = 1
+"""Raise it whenever the same file gives other facts than before: the next ingest then reads the facts again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """One fact: its value, the evidence that decided, and evidence that contradicted it, all in plain words."""
+
+    name: str
+    value: str
+    evidence: str
+    contradictions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orientation:
+    """How a player shows the stored picture: ``quarter_turns`` clockwise (0-3), then mirrored left for right."""
+
+    quarter_turns: int = 0
+    is_mirrored: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crop:
+    """Pixels of the decoded picture that are not shown, on each side."""
+
+    left: int = 0
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundTrack:
+    """One sound track that can be decoded. ``stream`` is its index in the container, ``sample_rate`` is in Hz.
+
+    ``layout`` is FFmpeg's name (mono, stereo, 5.1). ``is_silent`` is ``None`` if nobody listened.
+    """
+
+    stream: int
+    codec: str
+    channels: int
+    layout: str
+    sample_rate: int
+    language: str = ""
+    title: str = ""
+    is_default: bool = False
+    is_silent: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartTimecode:
+    """The timecode of the first shown frame, as its source counts it.
+
+    ``label`` is HH:MM:SS:FF (``;`` for drop frame) in frames of ``rate``; ``start_s`` is exact: frame count divided
+    by ``rate``. ``source`` names the track or tag it was read from.
+    """
+
+    label: str
+    rate: Fraction
+    start_s: Fraction
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaInfo:
+    """What a source file is, cross-checked between container, stream, codec parameters and decoded frames.
+
+    ``width``/``height`` are display pixels: cropped, oriented, with square pixels. ``frames`` is the container's count
+    or an estimate until the file was decoded once. ``fps`` is exact; for a variable frame rate it is the average,
+    and ``variable_rate`` is true. ``start_timecode`` counts frames of ``fps``; ``timecode`` is what it was made of.
+    ``video_stream`` is the index of the chosen track in the container; ``sound_stream`` that of the track for proxies
+    and speech. ``matrix`` is the YCbCr matrix (bt601, bt709, bt2020) after defaults for untagged files, or ``rgb``.
+    ``notes`` are sentences for the user: what is unusual, what was chosen and what was lost.
+    """
+
+    fps: Fraction
+    frames: int
+    width: int
+    height: int
+    codec: str
+    has_audio: bool
+    start_timecode: str
+    variable_rate: bool
+    duration_s: float
+    video_stream: int = 0
+    orientation: Orientation = Orientation()
+    crop: Crop = Crop()
+    field_order: FieldOrder = "progressive"
+    is_telecined: bool = False
+    transfer: Transfer = "sdr"
+    matrix: str = "bt709"
+    has_alpha: bool = False
+    timecode: StartTimecode | None = None
+    reel: str = ""
+    sound_tracks: tuple[SoundTrack, ...] = ()
+    sound_stream: int | None = None
+    facts: tuple[Fact, ...] = ()
+    notes: tuple[str, ...] = ()
+    revision: int = FACTS_REVISION
+
+    def to_json(self) -> str:
+        """The record as JSON, rates as ``"24000/1001"``; :meth:`from_json` reads it back exactly."""
+        return _adapter().dump_json(self).decode()
+
+    @staticmethod
+    def from_json(text: str) -> MediaInfo:
+        """The record that :meth:`to_json` wrote. Raises ``pydantic.ValidationError`` for anything else."""
+        return _adapter().validate_json(text)
+
+
+@cache
+def _adapter() -> TypeAdapter[MediaInfo]:
+    return TypeAdapter(MediaInfo)
