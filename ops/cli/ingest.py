@@ -28,6 +28,11 @@ from ops.videos.forgotten import forgotten_ids
 from ops.videos.library import HashCache, Scan, scan
 from ops.videos.register import Registration, register
 
+MOST_LISTED = 100
+"""Paths of each kind of left-out file in the JSON document."""
+MOST_NAMED = 5
+"""Names of each kind in the summary for people."""
+
 
 @click.command(name="ingest")
 @click.argument("paths", nargs=-1, metavar="PATH...")
@@ -113,6 +118,7 @@ def _summary(
     footage = round(sum(video["footage_s"] for video in videos), 3)
     done = [video for video in videos if ran and settings.partition_of(video["video_id"]) in ran]
     processed = sum(video["footage_s"] for video in done if video["state"] == "ready")
+    left_out = found.left_out_by_kind()
     return {
         "videos": len(videos),
         "shots": sum(video["shots"] for video in videos),
@@ -126,6 +132,8 @@ def _summary(
         "duplicates": [
             {"path": path, "same_as": other} for path, other in sorted(found.duplicates + registration.copies)
         ],
+        "left_out": {kind: {"count": len(at), "paths": at[:MOST_LISTED]} for kind, at in left_out.items()},
+        "recordings": found.recordings,
         "forgotten": registration.forgotten,
         "replaced": registration.gone,
         "encoder_id": status["encoder_id"],
@@ -146,6 +154,10 @@ def _tell(summary: dict[str, Any], paths: dict[str, str]) -> None:
         )
     for entry in summary["duplicates"]:
         lines.append(f"same content: {printable(entry['path'])} is {printable(entry['same_as'])}")
+    lines += [_left_out_line(kind, entry["count"], entry["paths"]) for kind, entry in summary["left_out"].items()]
+    for paths_of_one in summary["recordings"]:
+        names = ", ".join(printable(path.rsplit("/", 1)[-1]) for path in paths_of_one)
+        lines.append(f"parts of one recording, each a video of its own: {names}")
     for video_id in summary["replaced"]:
         place = printable(paths[video_id])
         lines.append(
@@ -161,3 +173,9 @@ def _tell(summary: dict[str, Any], paths: dict[str, str]) -> None:
     click.echo("\n".join(lines), file=sys.stderr)
     if not summary["up_to_date"] and summary["shots"]:
         click.echo('next: needle search "what you are looking for"', file=sys.stderr)
+
+
+def _left_out_line(kind: str, count: int, paths: list[str]) -> str:
+    names = ", ".join(printable(path.rsplit("/", 1)[-1]) for path in paths[:MOST_NAMED])
+    more = f" and {count - MOST_NAMED} more" if count > MOST_NAMED else ""
+    return f"left out, {kind}: {names}{more}"

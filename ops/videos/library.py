@@ -5,25 +5,38 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from ops.core.errors import MediaError, StorageError
 from ops.core.storage import local_path_of
 from ops.core.types import video_id_of
 from ops.videos.container import reason_of_os_error, require_file
+from ops.videos.file_kinds import (
+    CAMERA_PROXIES,
+    HEAD_BYTES,
+    HIDDEN,
+    SKIPPED,
+    UNKNOWN,
+    UNREPORTED,
+    ending_of,
+    is_skipped_folder,
+    is_video_name,
+    left_out_kind,
+    read_local_head,
+)
 from ops.videos.hashes import HashCache, Key, fresh_hash, key_of
-from ops.videos.objects import fetch_object, is_remote, list_objects, read_object
+from ops.videos.objects import StoredObject, fetch_object, is_remote, list_objects, read_object
+from ops.videos.recordings import camera_proxies, recordings_of
 from ops.videos.shows import CATALOGUE, Catalogue, describe, normal, read_catalogue
 
+T = TypeVar("T")
+
 __all__ = ["HashCache", "Scan", "SourceFile", "is_video_name", "local_source", "scan", "unchanged_since"]
-
-EXTENSIONS = {"mp4", "m4v", "mov", "3gp", "3g2", "f4v", "mkv", "webm", "avi", "divx", "mxf", "gxf", "nut", "dv"}
-EXTENSIONS |= {"ts", "mts", "m2ts", "m2t", "mpg", "mpeg", "mpe", "vob", "wmv", "asf", "flv", "ogv", "ogm", "rm", "rmvb"}
-
-SKIPPED_FOLDERS = {"@eaDir", "__MACOSX", "lost+found", "#recycle", "$RECYCLE.BIN", "System Volume Information"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +63,28 @@ class Scan:
     ``set_aside`` holds ``(path, reason)``; a bad line of a catalogue has the path ``.../catalogue.csv, line 7``.
     ``duplicates`` holds ``(path, path of the file with the same content that counts)``. ``unsettled`` are files
     that changed too recently: a copy may still be under way. ``hashed`` counts the files whose bytes were read.
+    ``left_out`` holds ``(path, kind)`` of whatever a folder holds that is not footage (``file_kinds.py``), and of
+    folders that were not looked into.
     """
 
     files: list[SourceFile] = field(default_factory=list)
     set_aside: list[tuple[str, str]] = field(default_factory=list)
     duplicates: list[tuple[str, str]] = field(default_factory=list)
     unsettled: list[str] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
     hashed: int = 0
+
+    @property
+    def recordings(self) -> list[tuple[str, ...]]:
+        """Paths of files that are parts of one recording, a group each."""
+        return recordings_of(source.path for source in self.files)
+
+    def left_out_by_kind(self) -> dict[str, list[str]]:
+        """Paths of what was left out, by kind, both sorted."""
+        kinds: dict[str, list[str]] = {}
+        for path, kind in sorted(self.left_out):
+            kinds.setdefault(kind, []).append(path)
+        return dict(sorted(kinds.items()))
 
     @property
     def found(self) -> set[str]:
@@ -84,7 +112,8 @@ def scan(
 
     The show of a file is its first folder below the root, or its stem where it lies at the root; the root is
     ``library`` where the file lies below it, else the given folder or the file's own. ``catalogue.csv`` at the root
-    overrides. Folders are searched for names of footage, a file that is named is taken whatever its name. What
+    overrides. Folders are searched for footage, by name and by the first bytes of files whose name does not tell;
+    the rest is counted as left out. A file that is named is taken whatever its name. What
     cannot be used is set aside with a reason and never stops the rest. With ``settled_seconds`` files that changed
     within that time before ``now`` (seconds since 1970; default: the clock) are left for later.
     """
@@ -110,14 +139,9 @@ def scan(
             _add(candidate, content_hash, catalogues[candidate.root], first, result)
     result.files.sort(key=lambda source: source.path)
     result.duplicates.sort()
+    result.left_out = sorted({(_printable(path), kind) for path, kind in result.left_out if kind not in UNREPORTED})
     result.set_aside = sorted({(_printable(path), reason) for path, reason in result.set_aside})
     return result
-
-
-def is_video_name(path: str) -> bool:
-    """Whether a scan of a folder takes a file of this name for footage."""
-    name = path.rsplit("/", 1)[-1]
-    return not name.startswith(".") and name.rpartition(".")[2].lower() in EXTENSIONS and "." in name
 
 
 def unchanged_since(path: str, seconds: float, now: float) -> bool:
@@ -172,7 +196,7 @@ def _find_remote(path: str, library: str, result: Scan) -> Iterator[_Found]:
         return
     is_object = objects[0].uri == path
     root = path.rpartition("/")[0] if is_object else path
-    footage = [stored for stored in objects if is_object or _is_footage(stored.uri.removeprefix(root).lstrip("/"))]
+    footage = objects if is_object else _select_objects(objects, root, result)
     if not footage:
         result.set_aside.append((path, "it holds no footage"))
     for stored in footage:
@@ -182,13 +206,38 @@ def _find_remote(path: str, library: str, result: Scan) -> Iterator[_Found]:
             result.set_aside.append((stored.uri, "the file is empty (0 bytes): copy it again"))
 
 
-def _is_footage(relative: str) -> bool:
-    folders = relative.split("/")[:-1]
-    return is_video_name(relative) and not any(_is_skipped(folder) for folder in folders)
+def _select_objects(objects: Sequence[StoredObject], root: str, result: Scan) -> list[StoredObject]:
+    """Objects below ``root`` that are footage.
+
+    Looking into an object is a request, so that is done only for names without an ending.
+    """
+    chosen = []
+    for stored in objects:
+        folders = stored.uri.removeprefix(root).strip("/").split("/")[:-1]
+        skipped = [at for at, folder in enumerate(folders) if is_skipped_folder(folder)]
+        if skipped:
+            result.left_out.append(("/".join([root, *folders[: skipped[0] + 1]]), SKIPPED))
+        elif is_video_name(stored.uri):
+            chosen.append(stored)
+        elif kind := left_out_kind(stored.uri, partial(_object_head, stored)):
+            result.left_out.append((stored.uri, kind))
+        else:
+            chosen.append(stored)
+    return _without_proxies(chosen, lambda stored: stored.uri, result)
 
 
-def _is_skipped(folder: str) -> bool:
-    return folder.startswith(".") or folder in SKIPPED_FOLDERS
+def _object_head(stored: StoredObject) -> bytes:
+    if ending_of(stored.uri) or not stored.bytes:
+        return b"\0"  # not looked into: of an unknown kind
+    return read_object(stored.uri, HEAD_BYTES)
+
+
+def _without_proxies(found: Iterable[T], path_of: Callable[[T], str], result: Scan) -> list[T]:
+    """``found`` without the small copies that cameras write beside their recordings."""
+    found = list(found)
+    copies = camera_proxies(map(path_of, found))
+    result.left_out += [(path, CAMERA_PROXIES) for path in copies]
+    return [each for each in found if path_of(each) not in copies]
 
 
 def _find_local(path: str, library: str, result: Scan) -> Iterator[_Found]:
@@ -196,7 +245,7 @@ def _find_local(path: str, library: str, result: Scan) -> Iterator[_Found]:
         candidates, otherwise = [path], os.path.dirname(path)
     else:
         before = len(result.set_aside)
-        candidates, otherwise = sorted(_walk(path, result)), path
+        candidates, otherwise = _without_proxies(sorted(_walk(path, result)), str, result), path
         if not candidates and len(result.set_aside) == before:
             result.set_aside.append((path, "the folder holds no footage"))
     for candidate in candidates:
@@ -227,13 +276,30 @@ def _walk(top: str, result: Scan) -> Iterator[str]:
             entered.add((status.st_dev, status.st_ino))
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
             for entry in entries:
-                if _is_folder(entry):
-                    if not _is_skipped(entry.name):
-                        (links if entry.is_symlink() else folders).append(entry.path)
-                elif is_video_name(entry.name):
-                    yield entry.path
+                if not _is_folder(entry):
+                    if _is_footage(entry, top, result):
+                        yield entry.path
+                elif not is_skipped_folder(entry.name):
+                    (links if entry.is_symlink() else folders).append(entry.path)
+                elif not entry.name.startswith("."):
+                    result.left_out.append((entry.path, SKIPPED))
         except OSError as error:
             result.set_aside.append((folder, reason_of_os_error(folder, error)))
+
+
+def _is_footage(entry: os.DirEntry[str], top: str, result: Scan) -> bool:
+    """Whether a file is footage; if not, it is noted as left out."""
+    try:
+        kind = left_out_kind(entry.name, partial(read_local_head, entry.path))
+    except OSError:
+        kind = UNKNOWN  # it cannot be read, and its name does not promise footage
+    if not kind:
+        return True
+    is_own = entry.name == CATALOGUE and os.path.dirname(entry.path) == top
+    is_system = kind == HIDDEN and not is_video_name(entry.name.lstrip("."))
+    if not (is_own or is_system or entry.name.startswith("._")):
+        result.left_out.append((entry.path, kind))
+    return False
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -70,10 +70,10 @@ def open_object(uri: str) -> Iterator[Any]:
         yield file
 
 
-def read_object(uri: str) -> bytes:
-    """All bytes of a small object. Raises ``FileNotFoundError`` or ``StorageError``."""
+def read_object(uri: str, most: int | None = None) -> bytes:
+    """All bytes of a small object, or the first ``most``. Raises ``FileNotFoundError`` or ``StorageError``."""
     with _mapped(uri):
-        return bytes(_filesystem(uri).cat_file(uri))
+        return bytes(_filesystem(uri).cat_file(uri, end=most))
 
 
 def hash_object(uri: str) -> str:

@@ -68,6 +68,9 @@ def watch_library(settings: Settings, now: datetime, cursor: str | None) -> Watc
     message = f"{len(changes.seen)} videos in {settings.library}, nothing new"
     if found.unsettled:
         message += f"; {len(found.unsettled)} still being copied"
+    if found.left_out:
+        counts = ", ".join(f"{len(paths)} {kind}" for kind, paths in found.left_out_by_kind().items())
+        message += f"; left out: {counts}"
     if found.set_aside:
         path, reason = found.set_aside[0]
         message += f"; {len(found.set_aside)} set aside, such as {path}: {reason}"

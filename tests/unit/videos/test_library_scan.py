@@ -39,10 +39,10 @@ def found(result: Scan, root: Path) -> list[tuple[str, str]]:
 
 
 def test_shows_are_first_folders_or_stems(library: Path, hashes: HashCache) -> None:
-    put(library, "b_film.mp4", "Series/Season 1/e1.mkv", "Series/e0.MOV", "Other/x.ts")
+    put(library, "b_film.mp4", "Series/Season 1/e1.mkv", "Series/e0.MOV", "Other/x.mts")
     result = scan([str(library)], hashes=hashes)
     assert found(result, library) == [
-        ("Other/x.ts", "Other"),
+        ("Other/x.mts", "Other"),
         ("Series/Season 1/e1.mkv", "Series"),
         ("Series/e0.MOV", "Series"),
         ("b_film.mp4", "b_film"),

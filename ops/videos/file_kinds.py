@@ -1,0 +1,183 @@
+"""What kind of file a name and its first bytes promise: footage, or something that a scan leaves out and names.
+
+Cameras name footage in many ways, and the same ending means different things (``.ts`` is a transport stream or a
+program, ``.mod`` a camcorder's MPEG file or music). So an ending is enough only if nothing else is called so; all
+others are decided by the first bytes of the file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+HEAD_BYTES = 4096
+"""How much of a file is read to tell its kind."""
+
+FOOTAGE = frozenset(
+    """mp4 m4v mov 3gp 3g2 f4v mkv mk3d webm avi divx mxf gxf nut dv mts m2ts m2t mpg mpeg mpe vob evo wmv asf flv ogv
+    ogm rm rmvb qt lrv lrf insv m2v m1v mp2v m2p mjpg mjpeg hdmov mqv amv wtv dvr-ms ismv""".split()  # noqa: SIM905
+)
+"""Endings of nothing but footage."""
+AMBIGUOUS = frozenset(["ts", "mod", "tod", "vro", "trp", "tp", "360", "dat", "rec", "vdr", "vid", "osv"])
+"""Endings of footage (transport streams, camcorders, recorders, 360-degree cameras) that other things have as well."""
+
+KINDS = {
+    "camera raw": "braw r3d ari arx crm rmf cin cine mlv nev kine",
+    "pictures": (
+        "jpg jpeg png gif tif tiff heic heif hif webp bmp psd exr dpx avif svg ico tga jp2 jxl cr2 cr3 nef "
+        "arw raf orf rw2 dng pef srw gpr thm insp"
+    ),
+    "sound": "wav mp3 aac m4a m4b flac ogg oga opus aif aiff wma ac3 eac3 dts caf amr mid midi mka bwf rf64 w64",
+    "subtitles": "srt vtt ass ssa sub idx sup smi sami ttml dfxp itt sbv scc mcc stl lrc usf",
+    "documents and metadata": (
+        "txt md nfo pdf doc docx rtf odt xls xlsx ods ppt pptx csv tsv json jsonl xml xmp html htm yaml yml "
+        "toml ini log url webloc md5 sha1 sha256 mhl ale cdl cube 3dl look bim cpi cpf mpl bdm bdmv tdt tid "
+        "moi ppn ctg sec ifo bup ind pd srl lut gpx fit kml aae db db-journal db-wal db-shm lnk parquet py js "
+        "css c h sh ipynb"
+    ),
+    "project files": "prproj drp drt fcpxml fcpbundle aep aepx edl aaf omf otio otioz veg kdenlive mlt blend xges avb",
+    "archives and disk images": "zip rar 7z tar gz bz2 xz zst tgz iso img dmg nrg mds",
+    "streaming parts": "m3u8 m3u mpd m4s m4f cmfv cmfa cmft ism ismc pls xspf",
+    "unfinished downloads": "part crdownload download tmp filepart partial !ut !qb opdownload aria2 ytdl",
+}
+"""What a scan leaves out by name, in the words of the report."""
+UNKNOWN, HIDDEN, EMPTY = "unknown", "hidden", "empty"
+FOOTAGE_BY_ANOTHER_NAME = "footage under an ending of no camera (rename it, or name the file itself)"
+CAMERA_PROXIES, SKIPPED = "camera proxies", "skipped folders"
+UNREPORTED = frozenset({"subtitles"})
+"""Read elsewhere: ``ops/dialogue`` reports each subtitle that belongs to no video."""
+_KIND_BY_ENDING = {ending: kind for kind, endings in KINDS.items() for ending in endings.split()}
+
+STILL_BRANDS = frozenset({b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis", b"crx ", b"M4A ", b"M4B ", b"M4P "})
+"""Major brands of ISO files that hold pictures or sound, no footage."""
+BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"uuid"})
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_MXF_KEY = bytes.fromhex("060e2b34020501010d010201")
+_WTV = bytes.fromhex("b7d800203749da11a64e0007e95ead8d")
+_MAGICS = (
+    bytes.fromhex("1a45dfa3"),  # Matroska, WebM
+    b"FLV\x01",
+    _ASF,
+    b"OggS",
+    bytes.fromhex("000001ba"),  # MPEG program stream
+    bytes.fromhex("000001b3"),  # MPEG video elementary stream
+    b".RMF",
+    b"DKIF",
+    b"nut/multimedia container",
+    bytes.fromhex("1f0700"),  # raw DV
+    _WTV,
+)
+PACKET_SIZES = (188, 192, 204)
+"""Transport stream packets: plain, with a time stamp before (M2TS), with error correction behind (DVB)."""
+MIN_SYNCS = 4
+
+
+def ending_of(name: str) -> str:
+    """The ending of a file name in lower case, without its dot; empty for none."""
+    stem, dot, ending = name.rsplit("/", 1)[-1].rpartition(".")
+    return ending.lower() if dot and stem else ""
+
+
+def is_video_name(path: str) -> bool:
+    """Whether a file of this name is footage, or may be: its first bytes decide about the endings in ``AMBIGUOUS``."""
+    name = path.rsplit("/", 1)[-1]
+    return not name.startswith(".") and ending_of(name) in FOOTAGE | AMBIGUOUS
+
+
+def left_out_kind(path: str, read_head: Callable[[], bytes]) -> str:
+    """Why a scan leaves a file out, as a kind of :data:`KINDS` or ``unknown``, ``hidden``; empty for footage.
+
+    ``read_head`` gives the first :data:`HEAD_BYTES` bytes and is called only if the name does not decide. Whatever it
+    raises passes through.
+    """
+    name = path.rsplit("/", 1)[-1]
+    ending = ending_of(name)
+    if name.startswith("."):
+        return HIDDEN
+    if ending in FOOTAGE:
+        return ""
+    if kind := _KIND_BY_ENDING.get(ending):
+        return kind
+    head = read_head()
+    if ending == "ts":  # a damaged stream is reported as damaged, a program in TypeScript is none
+        return "documents and metadata" if is_text(head) else ""
+    if not head:
+        return EMPTY
+    if not looks_like_footage(head):
+        return UNKNOWN
+    # Who renames a film to film.mp4.old means to take it away.
+    return "" if not ending or ending in AMBIGUOUS else FOOTAGE_BY_ANOTHER_NAME
+
+
+def looks_like_footage(head: bytes) -> bool:
+    """Whether a file with these first bytes is in a container of footage.
+
+    By the signatures of ISO/IEC 14496-12, Matroska (RFC 9559), RIFF AVI, ASF, Ogg, MPEG-1/2 systems and video
+    (ISO/IEC 13818), MXF (SMPTE ST 377-1), FLV, RealMedia, IVF, NUT, DV (IEC 61834) and WTV.
+    """
+    if head.startswith(_MAGICS) or (head[:4] == b"RIFF" and head[8:12] == b"AVI "):
+        return True
+    if head[4:8] in BOXES:
+        return head[8:12] not in STILL_BRANDS if head[4:8] == b"ftyp" else head[8:12] != b"BRAW"
+    return _MXF_KEY in head or (_is_transport_stream(head) and not is_text(head))
+
+
+def is_text(head: bytes) -> bool:
+    """Whether the first bytes of a file are printable UTF-8 text."""
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as error:
+        # The last character may be cut in two.
+        if error.start < len(head) - 4:
+            return False
+        text = head[: error.start].decode()
+    return bool(text) and all(character.isprintable() or character.isspace() for character in text)
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    """Whether the sync byte 0x47 recurs at the distance of packets; a recording may begin in the middle of one."""
+    for size in PACKET_SIZES:
+        for first in range(min(size, len(head))):
+            syncs = head[first::size]
+            if len(syncs) >= MIN_SYNCS and syncs.count(0x47) == len(syncs):
+                return True
+    return False
+
+
+SKIPPED_FOLDERS = frozenset(
+    {
+        "@eadir",
+        "@recycle",
+        "@recently-snapshot",
+        "@synoeastream",
+        "@tmp",
+        "#recycle",
+        "#snapshot",
+        "~snapshot",
+        "$recycle.bin",
+        "recycler",
+        "recycled",
+        "__macosx",
+        "lost+found",
+        "system volume information",
+        "network trash folder",
+        "temporary items",
+    }
+)
+"""Folders of systems and network stores, lower case: recycle bins, snapshots, thumbnails, what a repair found."""
+SKIPPED_PREFIXES = ("@gmt-", "found.0")
+"""Shadow copies as Samba names them, and folders of chkdsk."""
+
+
+def is_skipped_folder(name: str) -> bool:
+    """Whether a scan does not look into folders of this name: hidden ones, recycle bins, snapshots."""
+    lower = name.lower()
+    return name.startswith(".") or lower in SKIPPED_FOLDERS or lower.startswith(SKIPPED_PREFIXES)
+
+
+def read_local_head(path: str) -> bytes:
+    """The first bytes of a local file; empty for anything but a regular file. Raises ``OSError``."""
+    if not os.path.isfile(path):
+        return b""
+    with open(path, "rb") as file:
+        return file.read(HEAD_BYTES)
