@@ -24,13 +24,14 @@ from ops.core.media import MediaInfo
 from ops.core.stopping import Stop
 from ops.core.time import timecode_of
 from ops.videos.clip_writer import ClipWriter, Samples
-from ops.videos.container import open_container, require_file, video_stream_of
+from ops.videos.container import open_container, require_file
 from ops.videos.hashes import HashCache, hash_of
 from ops.videos.library import local_source
 from ops.videos.objects import is_remote
 from ops.videos.probe import probe
 from ops.videos.reader import Picture, Sound, audio_stream_of, read_media
 from ops.videos.seeking import picture_table, read_from
+from ops.videos.tracks import choose_video_track
 
 logger = logging.getLogger(__name__)
 
@@ -247,7 +248,7 @@ class _Cutting:
             self.has_sound = stream is not None
             if stream is not None:
                 self._line.layout, self._line.rate = stream.layout.name, stream.rate
-            self._aspect = video_stream_of(container).sample_aspect_ratio
+            self._aspect = choose_video_track(container).sample_aspect_ratio
 
     @property
     def is_done(self) -> bool:

@@ -114,20 +114,6 @@ def _reason_not_opened(path: Path) -> str:
     return "it is not a film in a format that Needle reads, or its beginning is damaged"
 
 
-def video_stream_of(container: InputContainer) -> VideoStream:
-    """The first video track that is no cover picture; ``MediaError`` where there is none or it is too large."""
-    cover = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
-    tracks = [stream for stream in container.streams.video if not stream.disposition & cover]
-    if not tracks:
-        raise MediaError("it holds sound but no pictures" if container.streams.audio else "it holds no pictures")
-    stream = tracks[0]
-    context = stream.codec_context
-    if context is None:
-        raise MediaError("its pictures are in a codec that Needle cannot decode: convert it to H.264 first")
-    require_size(context.width, context.height)
-    return stream
-
-
 def prepare_decoder(stream: VideoStream, threads: int = 1) -> None:
     """Set up decoding with ``threads`` threads, refusing pictures that grow beyond the bounds within the stream."""
     context = stream.codec_context

@@ -33,8 +33,8 @@ class Element(NamedTuple):
     end: int | None
 
 
-def announced_pictures(path: Path) -> int:
-    """Pictures that the blocks of a Matroska file hold for its first video track; 0 for any other file.
+def announced_pictures(path: Path, number: int = 0) -> int:
+    """Pictures that the blocks of a Matroska file hold for a video track, 0 the first; 0 for any other file.
 
     Reads a few bytes a block. Raises ``MediaError`` where the elements do not fit together, or blocks belong to a
     track that the file does not have.
@@ -48,7 +48,7 @@ def announced_pictures(path: Path) -> int:
     if elements.tracks and not elements.frames.keys() <= elements.tracks.keys():
         raise MediaError("the file is damaged: it holds data of tracks that it does not name; copy it again")
     videos = [number for number, kind in elements.tracks.items() if kind == VIDEO]
-    return elements.frames.get(videos[0], 0) if videos else 0
+    return elements.frames.get(videos[number], 0) if number < len(videos) else 0
 
 
 class Elements:

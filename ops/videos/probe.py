@@ -1,43 +1,42 @@
-"""What a media file is: exact rate, size as shown, length, codec, sound, start timecode, rotation."""
+"""What a media file is: the one place that fills in the record :class:`ops.core.media.MediaInfo`.
+
+Each area of facts has a module of its own that adds to the same :class:`FactLog`: the video track (``tracks.py``),
+rate and times (``timing.py``). A description reads headers, a bounded part of the packets (``sample.py``) and decodes
+a few pictures, however long the film is.
+"""
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from ops.core.errors import MediaError, UsageError
+from ops.core.errors import UsageError
 from ops.core.media import MediaInfo, Orientation
 from ops.core.time import frame_of
-from ops.videos.container import open_container, prepare_decoder, require_file, require_size, video_stream_of
+from ops.videos.container import open_container, prepare_decoder, require_file
+from ops.videos.fact_log import FactLog
 from ops.videos.integrity import require_complete
 from ops.videos.reader import audio_stream_of
+from ops.videos.sample import HeadSample, read_sample
+from ops.videos.timing import IRREGULAR_SHARE_AVI, FrameRate, RateClaim, find_rate, rate_text
+from ops.videos.tracks import choose_video_track
 
-SAMPLE = 400
-"""Packets whose times are looked at where the container has no table of them."""
 MAX_TABLE = 100_000
-MAX_RATE = 1_000
-DEFAULT_RATE = Fraction(25)
 NO_TIMECODE = "00:00:00:00"
-
-STANDARD_RATES = tuple(
-    rate for base in (24, 30, 48, 60, 120, 240) for rate in (Fraction(base * 1000, 1001), Fraction(base))
-) + tuple(map(Fraction, (25, 50, 100, 200, 15, 12, 10, 20, 5, 1)))
-"""SMPTE and EBU production rates, then the common low ones of screens and cameras."""
 
 _TIMECODE = re.compile(r"\d{2}:\d{2}:\d{2}[:;]\d{2,3}")
 _HIDDEN = 2  # AVINDEX_DISCARD_FRAME: an edit list hides the frame
 
 
 def probe(path: Path) -> MediaInfo:
-    """Open ``path``, decode its first picture, and say what it is.
+    """Open ``path``, decode its first pictures, and describe it, with the evidence for each fact.
 
     ``width`` and ``height`` are as shown.
     ``codec`` is the codec's plain name (h264, hevc, av1, ...). ``start_timecode`` keeps the ``;`` of drop-frame
@@ -45,111 +44,130 @@ def probe(path: Path) -> MediaInfo:
     """
     require_file(path)
     require_complete(path)
+    log = FactLog()
     with open_container(path) as container:
-        stream = video_stream_of(container)
+        stream = choose_video_track(container, log)
         prepare_decoder(stream)
-        hidden, table = _table(stream, container.format.name)
-        frame, sampled = _first_picture(container, stream, want=0 if table else SAMPLE)
-        times = table or sampled
-        fps, variable = rate_of(times, Fraction(stream.time_base or 1), _claims(stream))
-        duration = _duration(container, stream, fps)
-        orientation = Orientation(quarter_turns=-round(frame.rotation / 90) % 4)
-        width, height = _display_size(frame, stream.sample_aspect_ratio, orientation)
+        table = _read_table(stream, container.format.name)
+        sample = read_sample(container, stream)
+        rate = _find_rate(container, stream, table, sample, log)
+        frames, duration = _find_length(container, stream, table, sample, rate, log)
+        # Facts of the picture, of timecode and reel, and of sound tracks: each from its own module, with `log`.
+        orientation = Orientation(quarter_turns=-round(sample.picture.rotation / 90) % 4)
+        width, height = _display_size(sample.picture, stream.sample_aspect_ratio, orientation)
         return MediaInfo(
-            fps=fps,
-            frames=max(stream.frames - hidden if stream.frames else round(duration * fps), 1),
+            fps=rate.fps,
+            frames=frames,
             width=width,
             height=height,
             codec=stream.codec_context.codec.canonical_name,
             has_audio=audio_stream_of(container) is not None,
-            start_timecode=_start_timecode(container, stream, fps),
+            start_timecode=_start_timecode(container, stream, rate.fps),
+            video_stream=stream.index,
             orientation=orientation,
-            variable_rate=variable,
+            variable_rate=rate.is_variable,
             duration_s=float(duration),
+            facts=log.facts,
+            notes=log.notes,
         )
 
 
-def rate_of(times: Sequence[int], tick: Fraction, claims: Sequence[Fraction]) -> tuple[Fraction, bool]:
-    """``(frames per second, whether it varies)`` from frame times in units of ``tick`` seconds.
+@dataclass(frozen=True, kw_only=True)
+class _Table:
+    """The index of an mp4 or mov: how many pictures an edit list hides, how many are shown, when they are decoded."""
 
-    Stands alone because containers lie: Matroska rounds times to milliseconds, and a header may claim 24 for a
-    recording of any rate. A rate is taken if every frame lies within one tick of where the rate puts it: first
-    claims that are production rates, then the production rates, then other claims, then the plain mean. Where
-    none fits, the rate varies and the mean is given.
+    hidden: int
+    shown: int
+    decode_times: list[int]
+
+
+def _read_table(stream: VideoStream, container_format: str) -> _Table | None:
+    """The table of samples of an mp4 or mov, whose decoding times are as regular as presentation times.
+
+    ``None`` for other containers, whose tables hold key pictures only, and for fragmented files, whose tables grow
+    while they are read.
     """
-    claims = [claim for claim in claims if 0 < claim <= MAX_RATE]
-    if len(times) < 3 or times[-1] <= times[0]:
-        return (claims[0] if claims else DEFAULT_RATE), False
-    mean = 1 / (Fraction(times[-1] - times[0], len(times) - 1) * tick)
-    trusted = [claim for claim in claims if claim in STANDARD_RATES]
-    for rate in [*trusted, *STANDARD_RATES, *claims, mean]:
-        if abs(rate - mean) < mean / 10 and _explains(rate, times, tick):
-            return rate, False
-    return mean.limit_denominator(1001), True
-
-
-def _explains(rate: Fraction, times: Sequence[int], tick: Fraction) -> bool:
-    step = 1 / (rate * tick)
-    # Compared as integers over one denominator: Fractions would cost a second for a long film.
-    top, bottom = step.numerator, step.denominator
-    first = times[0]
-    return all(abs((time - first) * bottom - n * top) <= bottom for n, time in enumerate(times))
-
-
-def _claims(stream: VideoStream) -> list[Fraction]:
-    rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
-    return [Fraction(rate) for rate in rates if rate]
-
-
-def _table(stream: VideoStream, container_format: str) -> tuple[int, list[int]]:
-    """``(frames hidden by an edit list, times of the shown ones)`` from an mp4's table of samples.
-
-    These are decoding times, which are as regular as presentation times. Empty for other containers, whose tables
-    hold key pictures only, and for fragmented files, whose tables grow while they are read.
-    """
-    if "mov" not in container_format.split(",") or len(stream.index_entries) != stream.frames:
-        return 0, []
-    hidden, times = 0, []
-    for entry in itertools.islice(stream.index_entries, MAX_TABLE):
-        if entry.flags & _HIDDEN:
-            hidden += 1
-        else:
-            times.append(entry.timestamp)
-    return hidden, times
-
-
-def _first_picture(container: InputContainer, stream: VideoStream, *, want: int) -> tuple[av.VideoFrame, list[int]]:
-    """The first picture that decodes, and the sorted presentation times of the first packets."""
-    picture: av.VideoFrame | None = None
-    times: list[int] = []
-    for packet in _packets(container, stream):
-        if packet.pts is not None and len(times) < SAMPLE and not packet.is_discard:
-            times.append(packet.pts)
-        if picture is None:
-            picture = _try_decode(packet)
-        if picture is not None and len(times) >= want:
-            break
-    if picture is None:
-        raise MediaError("not one picture in it can be decoded: the file is damaged or holds no pictures")
-    require_size(picture.width, picture.height)
-    # Where the sample was stopped, pictures shown before its last ones may still follow.
-    times = sorted(set(times))
-    return picture, times[:-17] if len(times) > 40 and len(times) >= want else times
-
-
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[Any]]:
-    try:
-        yield from itertools.islice(container.demux(stream), 50 * SAMPLE)
-    except (av.FFmpegError, OSError) as error:
-        raise MediaError("damaged at its beginning: it cannot be read; copy the file again") from error
-
-
-def _try_decode(packet: av.Packet[Any]) -> av.VideoFrame | None:
-    """A recording may begin between two key pictures: what does not decode there is passed over."""
-    try:
-        return next(iter(packet.decode()), None)
-    except av.FFmpegError:
+    entries = stream.index_entries
+    if "mov" not in container_format.split(",") or not entries or len(entries) < stream.frames:
         return None
+    hidden = 0
+    times: list[int] = []
+    for entry in itertools.islice(entries, MAX_TABLE):
+        hidden += bool(entry.flags & _HIDDEN)
+        times.append(entry.timestamp)
+    return _Table(hidden=hidden, shown=len(entries) - hidden, decode_times=times)
+
+
+def _find_rate(
+    container: InputContainer, stream: VideoStream, table: _Table | None, sample: HeadSample, log: FactLog
+) -> FrameRate:
+    """The rate by presentation times of the first pictures, and by decoding times of all if there is a table."""
+    tick, claims = Fraction(stream.time_base or 1), _claims(container, stream)
+    share = {"irregular_share": IRREGULAR_SHARE_AVI} if container.format.name == "avi" else {}
+    rate = find_rate(sample.times, tick, claims, **share)
+    if table and not rate.is_variable and len(table.decode_times) > sample.packets:
+        # Several edits make decoding times go back: then presentation times of the beginning must do.
+        times = table.decode_times[:: 2 if sample.is_field_coded else 1]
+        if all(one < other for one, other in itertools.pairwise(times)):
+            rate = find_rate(times, tick, [RateClaim(rate=rate.fps, source=rate.evidence, is_written=True), *claims])
+    contradictions = list(rate.contradictions)
+    if sample.is_field_coded:
+        contradictions.append("each field is a packet of its own")
+    value = f"{'about ' if rate.is_variable else ''}{rate_text(rate.fps)} frames per second"
+    log.add("frame rate", value, rate.evidence, contradictions=contradictions, note=_rate_note(rate))
+    return rate
+
+
+def _rate_note(rate: FrameRate) -> str:
+    if rate.is_variable:
+        return f"its frame rate varies; {rate_text(rate.fps)} frames per second is the mean"
+    if rate.contradictions:
+        claims = "; ".join(rate.contradictions)
+        return f"its frame rate is {rate_text(rate.fps)} by the times of its pictures, not as it claims ({claims})"
+    if rate.irregular:
+        return (
+            f"its clock jumps {rate.irregular} times, where pictures are missing or shown longer; "
+            f"its rate stays {rate_text(rate.fps)}"
+        )
+    return ""
+
+
+WRITES_RATE = frozenset({"matroska", "avi", "flv", "asf", "mxf", "mxf_opatom", "gxf", "dv", "nut", "ogg", "swf", "ivf"})
+"""Containers whose header names a rate; for the others FFmpeg computes one from times."""
+
+
+def _claims(container: InputContainer, stream: VideoStream) -> list[RateClaim]:
+    names = set(container.format.name.split(","))
+    claims = []
+    if rate := stream.codec_context.framerate:
+        claims.append(RateClaim(rate=Fraction(rate), source="codec parameters", is_written=True))
+    for average, source in ((stream.average_rate, "container"), (stream.base_rate, "FFmpeg's guess")):
+        if average:
+            is_written = source == "container" and not WRITES_RATE.isdisjoint(names)
+            claims.append(RateClaim(rate=Fraction(average), source=source, is_written=is_written))
+    return claims
+
+
+def _find_length(
+    container: InputContainer,
+    stream: VideoStream,
+    table: _Table | None,
+    sample: HeadSample,
+    rate: FrameRate,
+    log: FactLog,
+) -> tuple[int, Fraction]:
+    """Number of pictures, and seconds."""
+    duration = _duration(container, stream, rate.fps)
+    if table:
+        frames = (table.shown + 1) // 2 if sample.is_field_coded else table.shown
+        evidence = f"index of the file ({table.hidden} hidden by an edit list)" if table.hidden else "index of the file"
+    elif sample.is_whole:
+        frames, evidence = len(sample.times), "all packets counted"
+    else:
+        frames, evidence = round(duration * rate.fps), "duration and rate, until the film is decoded"
+    frames = max(frames, 1)
+    log.add("frames", frames, evidence)
+    return frames, duration
 
 
 def _duration(container: InputContainer, stream: VideoStream, fps: Fraction) -> Fraction:

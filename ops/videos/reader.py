@@ -31,10 +31,10 @@ from ops.videos.container import (
     prepare_decoder,
     require_file,
     require_size,
-    video_stream_of,
 )
 from ops.videos.integrity import require_complete
 from ops.videos.matroska import announced_pictures
+from ops.videos.tracks import choose_video_track
 
 logger = logging.getLogger(__name__)
 
@@ -79,9 +79,10 @@ def read_media(
     """
     require_file(path)
     require_complete(path)
-    announced = announced_pictures(path) if start is None else 0
     with open_container(path) as container:
-        video = video_stream_of(container)
+        video = choose_video_track(container)
+        number = [stream.index for stream in container.streams.video].index(video.index)
+        announced = announced_pictures(path, number) if start is None else 0
         pass_ = _Pass(video, audio_stream_of(container) if audio else None, container.format.name)
         pass_.packets_due = announced or pass_.packets_due
         prepare_decoder(video, threads)

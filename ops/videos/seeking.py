@@ -16,8 +16,9 @@ from pathlib import Path
 import av
 
 from ops.core.errors import MediaError
-from ops.videos.container import open_container, require_file, video_stream_of
+from ops.videos.container import open_container, require_file
 from ops.videos.reader import ONE_PICTURE_A_PACKET, Picture, Sound, read_media
+from ops.videos.tracks import choose_video_track
 
 TIMED = ("mov", "matroska")
 """Containers that carry the presentation time of each picture and can be sought exactly."""
@@ -50,7 +51,7 @@ def picture_table(path: Path, frames: int) -> PictureTable | None:
     """
     require_file(path)
     with open_container(path) as container:
-        stream = video_stream_of(container)
+        stream = choose_video_track(container)
         is_timed = not set(TIMED).isdisjoint(container.format.name.split(","))
         if not is_timed or stream.codec_context.name not in ONE_PICTURE_A_PACKET or not stream.time_base:
             return None

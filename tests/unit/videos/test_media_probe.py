@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.core.media import MediaInfo
-from ops.videos.probe import STANDARD_RATES, probe, rate_of
+from ops.videos.probe import probe
+from ops.videos.timing import STANDARD_RATES, RateClaim, find_rate
 from tests.films import make_film
 
 SHORT: dict[str, Any] = {"frames": 60, "cuts": (30,), "width": 160, "height": 90}
@@ -138,14 +139,17 @@ def test_rates_survive_rounding_of_times(rate: Fraction, tick: Fraction, start: 
     """No claim helps: over a few hundred frames only one production rate explains all times."""
     times = [start + round(n / (rate * tick)) for n in range(frames)]
     if rate * tick < Fraction(1, 4):
-        assert rate_of(times, tick, []) == (rate, False)
+        found = find_rate(times, tick, [])
+        assert (found.fps, found.is_variable) == (rate, False)
 
 
 def test_a_false_claim_is_not_believed() -> None:
     times = [round(n * 1000 / 25) for n in range(300)]
-    assert rate_of(times, Fraction(1, 1000), [Fraction(24)]) == (Fraction(25), False)
+    claim = RateClaim(rate=Fraction(24), source="container", is_written=True)
+    found = find_rate(times, Fraction(1, 1000), [claim])
+    assert (found.fps, found.is_variable, found.contradictions) == (25, False, ("container: 24",))
     jittered = [n * 3000 + (700 if n % 7 == 0 else 0) for n in range(300)]
-    assert rate_of(jittered, Fraction(1, 90000), [Fraction(30)])[1]
+    assert find_rate(jittered, Fraction(1, 90000), [RateClaim(rate=Fraction(30), source="", is_written=True)]).is_variable
 
 
 @pytest.mark.shared

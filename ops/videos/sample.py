@@ -1,0 +1,172 @@
+"""The first pictures of a video track: their presentation times, and how packets become pictures.
+
+What is read is bounded: at most :data:`MAX_PICTURES` packets and :data:`MAX_BYTES` of the track, so that a film of
+two hours is described as fast as a clip. For interlaced H.264, up to :data:`MAX_DECODED` packets are decoded, because
+each field may be a packet of its own; else only the first picture is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from ops.core.errors import MediaError
+from ops.videos.container import require_size
+
+MAX_PICTURES = 400
+MAX_BYTES = 64 << 20
+MAX_DECODED = 120
+MIN_PICTURES = 24
+"""Packets that are read even if they are larger than the bound in bytes: 16K film has pictures of 100 MiB."""
+MAX_UNDECODABLE = 20_000
+"""Packets after which a track without one decodable picture is given up."""
+REORDERED = 17
+"""Pictures that may follow the last packet read and be shown before it (H.264 reorders at most 16)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadSample:
+    """``times`` are those of shown pictures, ascending, in ticks of the track. ``is_whole`` is true if the track ended
+    within the bounds; then ``times`` are those of all pictures. ``is_field_coded`` if a picture is two packets."""
+
+    picture: av.VideoFrame
+    times: list[int]
+    packets: int
+    is_whole: bool
+    is_field_coded: bool
+
+
+def read_sample(container: InputContainer, stream: VideoStream) -> HeadSample:
+    """Read the beginning of ``stream``. Raises ``MediaError`` if no picture of it can be decoded."""
+    reading = _Reading(stream)
+    is_whole = True
+    for packet in _packets(container, stream):
+        reading.take(packet)
+        if reading.is_done:
+            is_whole = False
+            break
+    return reading.finish(is_whole)
+
+
+class _Reading:
+    """The state while packets are read."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        self._stream = stream
+        self._runs: list[list[int]] = [[]]
+        self._decode_time: int | None = None
+        self._timed = self._untimed = self._packets = self._bytes = 0
+        self._shown: list[av.VideoFrame] = []
+        self._decoding: list[int] = []
+        self._is_open = True
+
+    @property
+    def is_done(self) -> bool:
+        enough = self._bytes > MAX_BYTES and self._packets >= MIN_PICTURES
+        if self._shown:
+            return self._packets >= MAX_PICTURES or enough
+        return self._packets >= MAX_UNDECODABLE
+
+    def take(self, packet: av.Packet[Any]) -> None:
+        if not packet.size:
+            return
+        self._packets += 1
+        self._bytes += packet.size
+        if not packet.is_discard and self._timed < MAX_PICTURES:
+            self._note_time(packet)
+        if self._is_open:
+            self._decode(packet)
+
+    def _note_time(self, packet: av.Packet[Any]) -> None:
+        """Where the clock goes back, another recording was appended, or a clock of 33 bits began again."""
+        if packet.dts is not None:
+            if self._decode_time is not None and packet.dts < self._decode_time:
+                self._runs.append([])
+            self._decode_time = packet.dts
+        if packet.pts is None:
+            self._untimed += 1
+        else:
+            self._runs[-1].append(packet.pts)
+            self._timed += 1
+
+    def _decode(self, packet: av.Packet[Any]) -> None:
+        """A recording may begin between two key pictures: what cannot be decoded there is skipped."""
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            return
+        self._shown += frames
+        if packet.pts is not None and not packet.is_discard:
+            self._decoding.append(packet.pts)
+        if not self._shown:
+            return
+        if not self._may_be_fields or len(self._decoding) >= MAX_DECODED:
+            self._flush()
+
+    @property
+    def _may_be_fields(self) -> bool:
+        context, base = self._stream.codec_context, self._stream.base_rate
+        if context.codec.canonical_name != "h264":
+            return False
+        is_doubled = bool(base and context.framerate and base > context.framerate * 3 / 2)
+        return is_doubled or any(frame.interlaced_frame for frame in self._shown)
+
+    def _flush(self) -> None:
+        self._is_open = False
+        if not self._shown or self._may_be_fields:
+            try:
+                self._shown += self._stream.codec_context.decode(None)
+            except av.FFmpegError:
+                return
+
+    def finish(self, is_whole: bool) -> HeadSample:
+        if self._is_open:
+            self._flush()
+        if not self._shown:
+            raise MediaError("not one picture in it can be decoded: the file is damaged or holds no pictures")
+        picture = self._shown[0]
+        require_size(picture.width, picture.height)
+        times = _join(self._runs)
+        if not is_whole and len(times) > MIN_PICTURES:
+            times = times[:-REORDERED]
+        decoded = sorted({frame.pts for frame in self._shown if frame.pts is not None})
+        is_field_coded = self._may_be_fields and 0 < len(decoded) * 4 < len(set(self._decoding)) * 3
+        if is_field_coded:
+            times = self._pair(times, decoded)
+        return HeadSample(
+            picture=picture,
+            times=times,
+            packets=self._packets,
+            is_whole=is_whole and not self._untimed,
+            is_field_coded=is_field_coded,
+        )
+
+    def _pair(self, times: list[int], decoded: list[int]) -> list[int]:
+        """Times of pictures among those of fields: what was decoded, and every second field after it."""
+        rest = [time for time in times if time > decoded[-1]]
+        return decoded + rest[1::2]
+
+
+def _join(runs: list[list[int]]) -> list[int]:
+    """Times of all runs as those of one: each begins one step after the end of the run before it."""
+    joined: list[int] = []
+    for run in runs:
+        times = sorted(set(run))
+        if joined and times:
+            step = (joined[-1] - joined[0]) // max(len(joined) - 1, 1)
+            shift = joined[-1] + step - times[0]
+            times = [time + shift for time in times]
+        joined += times
+    return joined
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[Any]]:
+    try:
+        yield from container.demux(stream)
+    except (av.FFmpegError, OSError) as error:
+        raise MediaError("damaged at its beginning: it cannot be read; copy the file again") from error

@@ -1,0 +1,230 @@
+"""The frame rate of a source, by a rule that holds the header's claims against the times of its pictures.
+
+Containers lie and round: Matroska, FLV and ASF count milliseconds, a program stream 90 kHz, a header may claim 24 for
+a recording of any rate. So times decide, and claims only choose between rates that explain the times:
+
+1. A rate explains the times if each picture is within rounding of where the rate puts it: one tick, two after a
+   second rounding, four of a program stream.
+   Order: claims that are written in the file (codec parameters, then container), production rates (the one with the
+   smallest error), then rates that FFmpeg computed and the plain mean.
+2. Else the same rates, with up to a tenth of the steps between pictures longer or shorter: a first picture that is
+   shown longer, a pause, dropped frames. The rate stays, and times follow the clock.
+3. Else the same rates with jitter that does not accumulate, up to 0.1 of a frame either way: a steady clock that was
+   read unsteadily. Soft telecine (two and three fields in turn) is a steady 24 in the same way.
+4. Else the rate varies, and the mean is given.
+
+An AVI has no clock but its header: its rate stays unless fewer than half of the steps are one frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+MIN_RATE, MAX_RATE = Fraction(1, 100), 1_000
+DEFAULT_RATE = Fraction(25)
+
+STANDARD_RATES = (
+    *(rate for base in (24, 30, 48, 60, 120, 240) for rate in (Fraction(base * 1000, 1001), Fraction(base))),
+    *map(Fraction, (25, 50, 100, 200, 15, 12, 10, 20, 5, 1)),
+    *(Fraction(rate) for rate in ("25/2", "15000/1001", "12000/1001", "15/2", "8")),
+)
+"""SMPTE and EBU production rates, then the common low ones of screens and cameras."""
+
+IRREGULAR_SHARE, IRREGULAR_SHARE_AVI = 0.1, 0.5
+FINE_FRAMES = 0.02
+"""Program streams round three times; four of their ticks are far below this part of a frame, four milliseconds not."""
+JITTER_FRAMES = 0.2
+"""Largest distance between the earliest and the latest picture, measured from the grid of a rate, in frames."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateClaim:
+    """A rate that somebody claims. ``is_written`` if it is in the file, false if FFmpeg computed it from times."""
+
+    rate: Fraction
+    source: str
+    is_written: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameRate:
+    """The rate, whether it varies, and in plain words why. ``irregular`` is the number of steps that are not one
+    frame, and ``contradictions`` are claims that the times refute."""
+
+    fps: Fraction
+    is_variable: bool
+    evidence: str
+    irregular: int = 0
+    contradictions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """How well a rate explains times: ``spread`` is the range of the errors in ticks, ``step`` one frame in ticks,
+    ``largest`` the largest error of a single step, ``irregular`` the number of steps that are not one frame."""
+
+    spread: float
+    step: float
+    largest: float
+    irregular: int
+    steps: int
+
+    def is_within(self, ticks: float) -> bool:
+        return self.spread <= ticks + 1e-6 * self.step
+
+    @property
+    def is_jitter(self) -> bool:
+        """A bounded error that does not accumulate: the whole range is not more than single steps are off."""
+        return self.spread <= JITTER_FRAMES * self.step and self.spread <= 1.25 * self.largest
+
+
+def find_rate(
+    times: Sequence[int], tick: Fraction, claims: Iterable[RateClaim], *, irregular_share: float = IRREGULAR_SHARE
+) -> FrameRate:
+    """The rate of pictures shown at ``times``, ascending, in units of ``tick`` seconds."""
+    usable = [claim for claim in claims if MIN_RATE <= claim.rate <= MAX_RATE]
+    if len(times) < 3 or times[-1] <= times[0]:
+        return _rate_of_few(times, tick, usable)
+    ticks_N = np.asarray(times, np.float64) - times[0]
+    typical = 1 / (float(np.median(np.diff(ticks_N))) * float(tick))
+    mean = 1 / (Fraction(times[-1] - times[0], len(times) - 1) * tick)
+    near = [claim for claim in usable if _is_near(claim.rate, typical) or _is_near(claim.rate, float(mean))]
+    standard = [
+        RateClaim(rate=rate, source="production rate", is_written=False)
+        for rate in STANDARD_RATES
+        if _is_near(rate, typical) or _is_near(rate, float(mean))
+    ]
+    written = [claim for claim in near if claim.is_written]
+    computed = [claim for claim in near if not claim.is_written]
+    computed.append(RateClaim(rate=mean, source="mean", is_written=False))
+    found = (
+        _explain(written, standard, computed, ticks_N, tick, share=0.0)
+        or _explain(written, standard, [*computed[:-1]], ticks_N, tick, share=irregular_share)
+        or _explain_jitter([*written, *standard], ticks_N, tick, irregular_share)
+        or _explain_telecine(ticks_N, tick)
+    )
+    if found is None:
+        found = FrameRate(fps=mean.limit_denominator(1001), is_variable=True, evidence="times of its pictures vary")
+    refuted = [claim for claim in usable if claim.is_written and not _is_same(claim.rate, found.fps)]
+    return FrameRate(
+        fps=found.fps,
+        is_variable=found.is_variable,
+        evidence=found.evidence,
+        irregular=found.irregular,
+        contradictions=tuple(f"{claim.source}: {rate_text(claim.rate)}" for claim in refuted),
+    )
+
+
+def rate_text(rate: Fraction) -> str:
+    """A rate for people: ``25``, ``12.5``, ``23.976 (24000/1001)``."""
+    if rate.denominator == 1:
+        return str(rate.numerator)
+    if (rate * 1000).denominator == 1:
+        return f"{float(rate):g}"
+    return f"{float(rate):.3f} ({rate.numerator}/{rate.denominator})"
+
+
+def _rate_of_few(times: Sequence[int], tick: Fraction, claims: Sequence[RateClaim]) -> FrameRate:
+    """One or two pictures: the best claim that their distance does not refute."""
+    ordered = sorted(claims, key=lambda claim: not claim.is_written)
+    if len(times) == 2 and times[1] > times[0]:
+        seen = 1 / ((times[1] - times[0]) * tick)
+        ordered = [claim for claim in ordered if _is_near(claim.rate, float(seen))] or ordered
+    if ordered:
+        return FrameRate(fps=ordered[0].rate, is_variable=False, evidence=f"{ordered[0].source}; too few pictures")
+    return FrameRate(fps=DEFAULT_RATE, is_variable=False, evidence="assumed: nothing in the file names a rate")
+
+
+def _is_near(rate: Fraction, seen: float) -> bool:
+    return abs(float(rate) - seen) < seen / 10
+
+
+def _is_same(one: Fraction, other: Fraction) -> bool:
+    """Equal but for the rounding of a duration in nanoseconds or microseconds."""
+    return abs(one - other) < one / 20_000
+
+
+def _explain(
+    written: Sequence[RateClaim],
+    standard: Sequence[RateClaim],
+    computed: Sequence[RateClaim],
+    ticks_N: npt.NDArray[np.float64],
+    tick: Fraction,
+    *,
+    share: float,
+) -> FrameRate | None:
+    for ticks in (1.0, 2.0, 4.0):
+        best: tuple[float, RateClaim, _Fit] | None = None
+        for claims, is_ranked in ((written, True), (standard, False), (computed, True)):
+            for claim in claims:
+                fit = _fit(claim.rate, ticks_N, tick, with_irregular=share > 0)
+                if (
+                    not fit.is_within(ticks if ticks <= 2 else min(ticks, FINE_FRAMES * fit.step))
+                    or fit.irregular > share * fit.steps
+                ):
+                    continue
+                if is_ranked and best is None:
+                    return _found(claim, fit)
+                if best is None or fit.spread < best[0]:
+                    best = (fit.spread, claim, fit)
+            if best is not None:
+                return _found(best[1], best[2])
+    return None
+
+
+def _explain_jitter(
+    claims: Sequence[RateClaim], ticks_N: npt.NDArray[np.float64], tick: Fraction, share: float
+) -> FrameRate | None:
+    for with_irregular in (False, True):
+        for claim in claims:
+            fit = _fit(claim.rate, ticks_N, tick, with_irregular=with_irregular)
+            if fit.is_jitter and fit.irregular <= share * fit.steps:
+                return _found(claim, fit, ", with jitter that does not accumulate")
+    return None
+
+
+def _explain_telecine(ticks_N: npt.NDArray[np.float64], tick: Fraction) -> FrameRate | None:
+    """Pictures shown for two and three fields in turn: film at 4/5 of the rate of the fields' frames."""
+    steps_N = np.diff(ticks_N)
+    for rate in (Fraction(24000, 1001), Fraction(24)):
+        field = float(1 / (rate * Fraction(5, 2) * tick))
+        fields_N = np.round(steps_N / field)
+        is_whole = np.abs(steps_N - fields_N * field) <= max(2.0, 0.02 * field)
+        in_turn = (fields_N[1:] + fields_N[:-1] == 5) & is_whole[1:] & is_whole[:-1]
+        if len(in_turn) > 2 and in_turn.mean() > 1 - IRREGULAR_SHARE:
+            why = "pictures are shown for two and three fields in turn (soft telecine): the rate of the film"
+            return FrameRate(fps=rate, is_variable=False, evidence=why)
+    return None
+
+
+def _found(claim: RateClaim, fit: _Fit, how: str = "") -> FrameRate:
+    evidence = f"times of its pictures, {claim.source}{how}"
+    if fit.irregular:
+        evidence += f"; {fit.irregular} of {fit.steps} steps are not one frame"
+    return FrameRate(fps=_tidy(claim.rate), is_variable=False, evidence=evidence, irregular=fit.irregular)
+
+
+def _tidy(rate: Fraction) -> Fraction:
+    """The production rate that a claim rounds, or the claim itself."""
+    return next((standard for standard in STANDARD_RATES if _is_same(standard, rate)), rate)
+
+
+def _fit(rate: Fraction, ticks_N: npt.NDArray[np.float64], tick: Fraction, *, with_irregular: bool) -> _Fit:
+    step = float(1 / (rate * tick))
+    steps_N = np.diff(ticks_N)
+    if not with_irregular:
+        errors_N = ticks_N - np.arange(len(ticks_N)) * step
+        irregular = 0
+    else:
+        whole_N = np.maximum(np.round(steps_N / step), 1)
+        errors_of_steps_N = steps_N - whole_N * step
+        is_break_N = np.abs(errors_of_steps_N) > max(2.0, JITTER_FRAMES * step)
+        errors_N = np.concatenate([[0.0], np.cumsum(np.where(is_break_N, 0.0, errors_of_steps_N))])
+        irregular = int(np.count_nonzero(is_break_N | (whole_N != 1)))
+    largest = float(np.abs(np.diff(errors_N)).max())
+    return _Fit(float(np.ptp(errors_N)), step, largest, irregular, len(steps_N))

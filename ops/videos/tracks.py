@@ -1,0 +1,150 @@
+"""Choosing the video track of a source that has several: the film, not its cover, thumbnails or proxy.
+
+The rule, in this order. A step that would leave no track is skipped, except for the first two:
+
+1. no cover picture and no thumbnails, as the container marks them;
+2. a codec that can be decoded;
+3. pictures of a known size, and at least one packet of data;
+4. more than a single picture, and no series of stills beside a film;
+5. enabled, and marked as default (in mp4 and mov, "enabled" is all there is, and FFmpeg reports it as default);
+6. at least half as many pixels as the largest of those left: the others are proxies;
+7. the first of those left.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from ops.core.errors import MediaError
+from ops.videos.container import open_container, require_size
+from ops.videos.fact_log import FactLog
+
+COVER = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+STILL_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "tiff", "webp", "jpeg2000"})
+MAX_PACKETS, MAX_BYTES = 2_000, 32 << 20
+"""How much of a file is read to see which tracks hold data, if its index does not say so."""
+
+
+@dataclass(frozen=True)
+class _Track:
+    """One video track: its number among all video tracks from 1 on, and the pictures counted in it."""
+
+    number: int
+    stream: VideoStream
+    pictures: int
+
+    @property
+    def pixels(self) -> int:
+        return self.stream.codec_context.width * self.stream.codec_context.height
+
+    @property
+    def is_default(self) -> bool:
+        return bool(self.stream.disposition & av.stream.Disposition.default)
+
+    def __str__(self) -> str:
+        context = self.stream.codec_context
+        return f"video track {self.number} ({context.codec.canonical_name} {context.width}x{context.height})"
+
+
+def choose_video_track(container: InputContainer, log: FactLog | None = None) -> VideoStream:
+    """The video track that everything is read from, by the rule above; the same file always gives the same track.
+
+    Adds the fact ``video track`` to ``log``, and a note if another track could have been meant. Raises
+    ``MediaError`` if there is no track with pictures, or they are too large.
+    """
+    streams = [stream for stream in container.streams.video if not stream.disposition & COVER]
+    if not streams:
+        raise MediaError("it holds sound but no pictures" if container.streams.audio else "it holds no pictures")
+    decodable = [stream for stream in streams if stream.codec_context is not None]
+    if not decodable:
+        raise MediaError("its pictures are in a codec that Needle cannot decode: convert it to H.264 first")
+    unknown = [stream for stream in streams if stream.codec_context is None]
+    passed = [f"video track {_number(container, stream)}: unknown codec" for stream in unknown]
+    tracks = _tracks(container, decodable)
+    chosen, reasons, rejected = _choose(tracks)
+    require_size(chosen.stream.codec_context.width, chosen.stream.codec_context.height)
+    if log is not None:
+        _report(log, chosen, reasons, passed + [f"{track} {reason}" for track, reason in rejected])
+    return chosen.stream
+
+
+def _report(log: FactLog, chosen: _Track, reasons: Sequence[str], others: Sequence[str]) -> None:
+    evidence = ", ".join(reasons) or ("the first of several alike" if others else "the only one that holds a film")
+    note = ""
+    if others:
+        note = f"it holds several video tracks: {chosen} is used ({evidence}); not used: {'; '.join(others)}"
+    log.add("video track", chosen, evidence, contradictions=others, note=note)
+
+
+def _number(container: InputContainer, stream: VideoStream) -> int:
+    return 1 + [other.index for other in container.streams.video].index(stream.index)
+
+
+def _tracks(container: InputContainer, streams: Sequence[VideoStream]) -> list[_Track]:
+    if len(streams) == 1:
+        return [_Track(_number(container, streams[0]), streams[0], 1)]
+    counts = _count_pictures(container, streams)
+    return [_Track(_number(container, stream), stream, counts[stream.index]) for stream in streams]
+
+
+def _count_pictures(container: InputContainer, streams: Sequence[VideoStream]) -> Counter[int]:
+    """Pictures by stream index: from the index of the file, or counted in its first packets."""
+    if all(stream.frames > 0 for stream in streams):
+        return Counter({stream.index: stream.frames for stream in streams})
+    counts, read = Counter[int](), 0
+    # Opened once more, because reading cannot be undone in every container.
+    with open_container(Path(container.name.removeprefix("file:"))) as other:
+        try:
+            for packet in itertools.islice(other.demux(other.streams.video), MAX_PACKETS):
+                counts[packet.stream.index] += packet.size > 0
+                read += packet.size
+                if read > MAX_BYTES:
+                    break
+        except (av.FFmpegError, OSError):
+            pass  # damaged further on: whoever reads the chosen track reports it
+    return counts
+
+
+def _choose(tracks: Sequence[_Track]) -> tuple[_Track, list[str], list[tuple[_Track, str]]]:
+    """The track, why it is that one, and the others, each with the reason why it is not."""
+    most = max(track.pictures for track in tracks)
+
+    def is_film(track: _Track) -> bool:
+        is_still = track.stream.codec_context.codec.canonical_name in STILL_CODECS and track.pictures * 10 < most
+        return track.pictures > 1 and not is_still
+
+    steps: list[tuple[Callable[[_Track], bool], str, str]] = [
+        (lambda track: track.pixels > 0 and track.pictures > 0, "it holds data", "holds no pictures"),
+        (is_film, "it is a film", "is a still picture or thumbnails"),
+        (lambda track: track.is_default, "marked as default", "is not marked as default"),
+    ]
+    left, reasons, rejected = list(tracks), list[str](), list[tuple[_Track, str]]()
+    for keep, reason, why_not in steps:
+        left = _narrow(left, keep, reason, why_not, reasons, rejected)
+    largest = max(track.pixels for track in left)
+    left = _narrow(left, lambda track: track.pixels * 2 > largest, "the largest", "is smaller", reasons, rejected)
+    return left[0], reasons, rejected + [(track, "comes later") for track in left[1:]]
+
+
+def _narrow(
+    tracks: list[_Track],
+    keep: Callable[[_Track], bool],
+    reason: str,
+    why_not: str,
+    reasons: list[str],
+    rejected: list[tuple[_Track, str]],
+) -> list[_Track]:
+    kept = [track for track in tracks if keep(track)]
+    if not kept or len(kept) == len(tracks):
+        return tracks
+    reasons.append(reason)
+    rejected += [(track, why_not) for track in tracks if track not in kept]
+    return kept
