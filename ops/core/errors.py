@@ -6,6 +6,7 @@
     ├── NotFoundError       a video, shot, show, label or encoder that is not in the catalogue
     ├── MediaError          footage that cannot be used; it is set aside with this reason
     ├── StorageError        the object store refused or lost something
+    │   └── ProxyError      the proxy of one shot is missing or damaged; the shot is set aside with this reason
     ├── LakeError           a table that breaks its own rules (schema, duplicate keys, NaN)
     ├── EncoderError        weights that cannot be had, read or trusted
     ├── TrainingError       a fit that cannot go on, or whose checkpoint cannot be used
@@ -49,6 +50,10 @@ class MediaError(NeedleError):
 
 class StorageError(NeedleError):
     """The object store could not read, write, list or delete."""
+
+
+class ProxyError(StorageError):
+    """The proxy of one shot is missing, damaged or of another length: the fault of one object, not of the store."""
 
 
 class LakeError(NeedleError):

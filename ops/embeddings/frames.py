@@ -1,7 +1,9 @@
-"""Frames of a shot, read from its proxy by decord.
+"""Frames of a shot, read from its proxy by decord, or by PyAV if decord cannot.
 
 decord reads only what we cut ourselves: closed GOPs, no edit list. On such files it is exact; on others it
-is silently wrong next to keyframes. Legend: N frames, H x W pixels, C = RGB.
+is silently wrong next to keyframes. decord2 3.4 cannot copy frames of widths 2, 4, 6, 8, 12, 16, 24, 32, 48, 96 and
+144 (all even widths to 698 tried, 2026-11-28); both readers give the same bytes. Legend: N frames, H x W pixels,
+C = RGB.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.core.errors import StorageError
+from ops.core.errors import MediaError, ProxyError
 from ops.core.storage import ObjectStore
+from ops.shots.proxies import read_proxy
 
 _IMPORTING = threading.Lock()
 
@@ -31,24 +34,39 @@ def sample_positions(frames: int, count: int) -> list[int]:
 def read_frames(store: ObjectStore, proxy_key: str, positions: list[int], frames: int) -> NDArray[np.uint8]:
     """RGB frames (N, H, W, C) at ``positions`` of the proxy, which must have exactly ``frames`` frames.
 
-    Raises ``StorageError`` for a proxy that is missing, damaged or of another length.
+    Raises ``ProxyError`` for a proxy that is missing, damaged or of another length, and ``StorageError`` if the store
+    cannot be read.
     """
-    decord, decord_error = _decord()
     try:
         with (
             tempfile.TemporaryDirectory(prefix="needle-") as scratch,
             store.as_local_file(proxy_key, Path(scratch)) as path,
         ):
-            # One decoder thread: shots are read side by side, and a second thread costs 20-40 % more CPU.
-            reader = decord.VideoReader(str(path), num_threads=1)
-            if len(reader) != frames:
-                raise StorageError(f"has {len(reader)} frames instead of {frames}")
-            found: NDArray[np.uint8] = reader.get_batch(positions).asnumpy()
+            try:
+                return _read_by_decord(path, positions, frames)
+            except _UnreadableError:
+                # Whatever the reason, a proxy is unreadable only if the second reader cannot read it either.
+                return read_proxy(path, positions, frames)
     except FileNotFoundError as error:
-        raise StorageError("is missing") from error
+        raise ProxyError("is missing") from error
+    except MediaError as error:
+        raise ProxyError(str(error)) from error
+
+
+class _UnreadableError(Exception):
+    """decord cannot read the file."""
+
+
+def _read_by_decord(path: Path, positions: list[int], frames: int) -> NDArray[np.uint8]:
+    decord, decord_error = _decord()
+    try:
+        # One decoder thread: shots are read side by side, and a second thread costs 20-40 % more CPU.
+        reader = decord.VideoReader(str(path), num_threads=1)
+        if len(reader) != frames:
+            raise _UnreadableError(f"{len(reader)} frames")
+        found: NDArray[np.uint8] = reader.get_batch(positions).asnumpy()
     except (decord_error, RuntimeError, IndexError) as error:
-        lines = str(error).strip().splitlines()
-        raise StorageError(f"cannot be decoded ({lines[-1][:200] if lines else type(error).__name__})") from error
+        raise _UnreadableError from error
     return found
 
 

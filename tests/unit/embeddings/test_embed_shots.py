@@ -7,20 +7,23 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.core.errors import EncoderError, StorageError
+from ops.core.errors import EncoderError, ProxyError, StorageError
 from ops.core.storage import ObjectStore
 from ops.embeddings.embed import ShotToEmbed, embed_shots, vector_hash
 from ops.embeddings.encoders.starter import StarterEncoder
 from ops.embeddings.frames import read_frames, sample_positions
-from tests.films import read_barcode
+from ops.shots.proxies import ProxyFormat, ProxyWriter, read_proxy
+from tests.films import make_film, read_barcode
 
 SOON_S = 5
 
@@ -73,6 +76,44 @@ def test_the_frames_read_are_the_frames_asked_for(proxy_store: ObjectStore, shot
         positions = sample_positions(shot.frames, 8)
         found = read_frames(proxy_store, shot.proxy_key, positions, shot.frames)
         assert [read_barcode(frame) for frame in found] == positions
+
+
+NARROW = (2, 4, 6, 8, 12, 16, 24, 32, 48, 96, 144)
+"""Widths of which decord2 3.4 cannot copy frames."""
+
+
+@pytest.mark.parametrize("width", [*NARROW, 10, 142, 146])
+def test_frames_are_exact_at_every_width(tmp_path: Path, width: int) -> None:
+    """Each frame is of its own grey; what decord cannot copy is read by PyAV."""
+    format_ = ProxyFormat(size=(width, 16), fps=Fraction(25), time_base=Fraction(1, 400), has_audio=False)
+    writer = ProxyWriter(tmp_path / "proxy.mp4", format_)
+    for number in range(24):
+        picture = np.full((16, width, 3), 20 + 9 * number, np.uint8)
+        writer.add_frame(av.VideoFrame.from_ndarray(picture).reformat(format="yuv420p"), 16 * number)
+    writer.close(16 * 24)
+    store = ObjectStore(str(tmp_path))
+    positions = [1, 7, 12, 23]
+    found = read_frames(store, "proxy.mp4", positions, 24)
+    assert found.shape == (4, 16, width, 3)
+    assert [round((float(frame.mean()) - 20) / 9) for frame in found] == positions
+    with pytest.raises(ProxyError, match="has 24 frames instead of 25"):
+        read_frames(store, "proxy.mp4", positions, 25)
+
+
+@pytest.mark.parametrize("size", [(96, 128), (144, 256)])
+def test_frames_of_narrow_proxies_carry_their_numbers(tmp_path: Path, size: tuple[int, int]) -> None:
+    make_film(tmp_path / "a.mp4", cuts=(), frames=40, gop=12, width=size[0], height=size[1])
+    positions = sample_positions(40, 8)
+    found = read_frames(ObjectStore(str(tmp_path)), "a.mp4", positions, 40)
+    assert [read_barcode(frame) for frame in found] == positions
+
+
+def test_both_readers_give_the_same_bytes(proxy_store: ObjectStore, shots: list[ShotToEmbed]) -> None:
+    shot = shots[5]
+    positions = sample_positions(shot.frames, 8)
+    with proxy_store.as_local_file(shot.proxy_key, Path()) as path:
+        plain = read_proxy(path, positions, shot.frames)
+    assert (plain == read_frames(proxy_store, shot.proxy_key, positions, shot.frames)).all()
 
 
 def test_torch_survives_a_process_that_has_read_proxies(proxy_store: ObjectStore) -> None:
