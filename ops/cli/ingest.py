@@ -17,7 +17,7 @@ from ops.cli.probe_runs import is_scored
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
-from ops.dialogue.report import unusable_subtitles
+from ops.dialogue.report import unread_subtitles, unusable_subtitles
 from ops.embeddings.encoder import resolve_encoder
 from ops.index.build import index_is_current
 from ops.index.dialogue import lines_are_current
@@ -129,6 +129,7 @@ def _summary(
         "times_realtime": None if ran is None else round(processed / seconds, 2),
         "up_to_date": ran is None,
         "set_aside": aside,
+        "subtitles_not_used": unread_subtitles(settings, seen),
         "duplicates": [
             {"path": path, "same_as": other} for path, other in sorted(found.duplicates + registration.copies)
         ],
@@ -168,6 +169,11 @@ def _tell(summary: dict[str, Any], paths: dict[str, str]) -> None:
     if summary["set_aside"]:
         lines.append(f"{len(summary['set_aside'])} set aside:")
         lines += [f"  {printable(entry['path'])}: {printable(entry['reason'])}" for entry in summary["set_aside"]]
+    if summary["subtitles_not_used"]:
+        lines.append(f"{len(summary['subtitles_not_used'])} subtitle files are not used:")
+        lines += [
+            f"  {printable(entry['path'])}: {printable(entry['reason'])}" for entry in summary["subtitles_not_used"]
+        ]
     if summary["report"]:
         lines.append(f"report: {printable(summary['report'])}")
     click.echo("\n".join(lines), file=sys.stderr)

@@ -26,7 +26,7 @@ from ops.dialogue.sources import Source, sources_of, speech_of
 from ops.dialogue.speech import recogniser, speech_problem
 from ops.dialogue.ties import Clock
 from ops.videos import catalogue
-from ops.videos.subtitles import Sidecar, sidecars_of
+from ops.videos.subtitles import Sidecar, sidecars_of, unowned_subtitles
 
 TABLES = ("dialogue", "subtitles", "shot_dialogue")
 STAGE = "dialogue"
@@ -208,7 +208,8 @@ def _report(settings: Settings, partitions: Sequence[str], changed: int, reading
         settings.lake.read(table, partitions).to_pylist()
         for table in ("dialogue", "shots", "shot_dialogue", "subtitles")
     )
-    ready = {row["video_id"] for row in catalogue.videos_of(settings.lake, partitions) if row["state"] == "ready"}
+    videos = [row for row in catalogue.videos_of(settings.lake, partitions) if row["state"] == "ready"]
+    ready = {row["video_id"] for row in videos}
     read = {row["video_id"] for row in shot_dialogue} & ready
     by_partition: dict[str, dict[str, Any]] = {name: {"lines": 0, "sources": []} for name in partitions}
     for line in lines:
@@ -224,6 +225,7 @@ def _report(settings: Settings, partitions: Sequence[str], changed: int, reading
             "lines": len(lines),
             "films_with_dialogue": len({line["video_id"] for line in lines}),
             "set_aside": reading.refused,
+            "subtitles_of_no_video": unowned_subtitles(videos),
             "notes": bounded_notes([f"{row['path']}: {note}" for row in sources for note in row["notes"]]),
             "speech": f"{len(reading.silent)} films: {reading.problem}" if reading.silent and reading.problem else "",
         },

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ops.core.settings import Settings
+from ops.videos import catalogue
+from ops.videos.subtitles import unowned_subtitles
+
+UNOWNED = "it belongs to no video: rename it to <video>.<language>.{suffix}"
 
 
 def unusable_subtitles(settings: Settings, video_ids: Collection[str]) -> list[dict[str, str]]:
@@ -14,3 +18,31 @@ def unusable_subtitles(settings: Settings, video_ids: Collection[str]) -> list[d
     rows = settings.lake.read("subtitles", partitions).to_pylist()
     refused = [row for row in rows if row["video_id"] in video_ids and row["source"] == "sidecar" and row["reason"]]
     return sorted(({"path": row["path"], "reason": row["reason"]} for row in refused), key=lambda row: row["path"])
+
+
+def unread_subtitles(settings: Settings, video_ids: Collection[str]) -> list[dict[str, str]]:
+    """``{"path", "reason"}`` of subtitle files beside these videos that nothing is wrong with and that are not used.
+
+    These belong to no video, or are of a kind that is not read (pictures of text). Sorted by path. Raises
+    ``StorageError`` if a store cannot be asked.
+    """
+    partitions = sorted({settings.partition_of(video_id) for video_id in video_ids})
+    there = sorted(set(settings.lake.partitions("subtitles")) & set(partitions))
+    rows = settings.lake.read("subtitles", there).to_pylist()
+    unread = [
+        {"path": row["path"], "reason": row["notes"][0]}
+        for row in rows
+        if row["video_id"] in video_ids
+        and row["source"] == "sidecar"
+        and not (row["lines"] or row["reason"])
+        and row["notes"]
+    ]
+    videos = [row for row in catalogue.videos_of(settings.lake, partitions) if row["video_id"] in video_ids]
+    present = [row for row in videos if row["state"] != "removed"]
+    unread += [{"path": path, "reason": reason_of_unowned(path)} for path in unowned_subtitles(present)]
+    return sorted(unread, key=lambda row: row["path"])
+
+
+def reason_of_unowned(path: str) -> str:
+    """Why a subtitle file that belongs to no video is not used, and how to change that."""
+    return UNOWNED.format(suffix=path.rpartition(".")[2])

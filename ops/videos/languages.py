@@ -1,65 +1,180 @@
-"""Languages as files and tracks name them: ``en``, ``eng``, ``English``, ``pt-BR`` become ISO 639-1 codes."""
+"""Languages as files and tracks name them: ``en``, ``eng``, ``English``, ``pt_br`` become BCP 47 tags.
+
+langcodes knows the tags and the codes of ISO 639; the names of languages and the words that stand beside them in
+names of files are ours.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Sequence
 
-_TWO = (
-    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en "
-    "eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja jv "
-    "ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne "
-    "ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st "
-    "su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
+_NAMES = {
+    "ar": "arabic, العربية, عربي",
+    "bg": "bulgarian, български",
+    "bn": "bengali, বাংলা",
+    "bs": "bosnian, bosanski",
+    "ca": "catalan, català",
+    "cs": "czech, čeština, česky, český, cz",
+    "da": "danish, dansk, dk",
+    "de": "german, deutsch",
+    "el": "greek, ελληνικά, ελληνικα, gr",
+    "en": "english, eng us, eng uk",
+    "es": "spanish, español, castellano, castilian",
+    "es-419": "latin american spanish, spanish latin american, spanish latin america, spanish latinoamerica, "
+    "español latino, español latinoamericano, español latinoamérica, latino",
+    "es-ES": "european spanish, spanish european, spanish spain, español españa",
+    "et": "estonian, eesti",
+    "eu": "basque, euskara",
+    "fa": "persian, farsi, فارسی",
+    "fi": "finnish, suomi",
+    "fil": "filipino, tagalog",
+    "fr": "french, français, vostfr",
+    "fr-CA": "canadian french, french canadian, french canada, français canada, québécois",
+    "gl": "galician, galego",
+    "he": "hebrew, עברית",
+    "hi": "hindi, हिन्दी, हिंदी",
+    "hr": "croatian, hrvatski",
+    "hu": "hungarian, magyar",
+    "hy": "armenian, հայերեն",
+    "id": "indonesian, bahasa indonesia, indonesia",
+    "is": "icelandic, íslenska",
+    "it": "italian, italiano",
+    "ja": "japanese, 日本語, jp, jap",
+    "ka": "georgian, ქართული",
+    "kk": "kazakh, қазақша",
+    "ko": "korean, 한국어, kr",
+    "lt": "lithuanian, lietuvių",
+    "lv": "latvian, latviešu",
+    "mk": "macedonian, македонски",
+    "ml": "malayalam, മലയാളം",
+    "ms": "malay, bahasa melayu, melayu",
+    "nb": "norwegian bokmal, norsk bokmål, bokmål, nob",
+    "nl": "dutch, nederlands, flemish, vlaams",
+    "nn": "nynorsk, norsk nynorsk, nno",
+    "no": "norwegian, norsk",
+    "pl": "polish, polski",
+    "pt": "portuguese, português",
+    "pt-BR": "brazilian portuguese, portuguese brazilian, portuguese brazil, português brasil, português brasileiro, "
+    "brazilian, brasileiro, ptbr, pob",
+    "pt-PT": "european portuguese, portuguese portugal, português portugal, ptpt",
+    "ro": "romanian, română",
+    "ru": "russian, русский, рус",
+    "sk": "slovak, slovenčina, slovenský",
+    "sl": "slovenian, slovene, slovenščina",
+    "sq": "albanian, shqip",
+    "sr": "serbian, српски, srpski",
+    "sv": "swedish, svenska",
+    "ta": "tamil, தமிழ்",
+    "te": "telugu, తెలుగు",
+    "th": "thai, ไทย, ภาษาไทย",
+    "tr": "turkish, türkçe",
+    "uk": "ukrainian, українська, укр, ua",
+    "ur": "urdu, اردو",
+    "vi": "vietnamese, tiếng việt, tieng viet, việt",
+    "zh": "chinese, mandarin, 中文, 中英, 双语, 雙語, cn",
+    "zh-Hans": "chinese simplified, simplified chinese, simplified, 简体中文, 简体, 简中, 简, 简英, chs, zhs, sc",
+    "zh-Hant": "chinese traditional, traditional chinese, traditional, 繁體中文, 繁体中文, 繁體, 繁体, 繁中, 繁英, "
+    "cht, zht, tc",
+    "yue": "cantonese, 粵語, 粤语",
+}
+_FLAGS = (
+    "forced foreign sdh cc hi hoh default full hearing impaired deaf sub subs subtitle subtitles commentary signs "
+    "songs lyrics dub dubtitle original orig auto generated asr closed caption captions narrative non nonsdh und mul "
+    "mis zxx unknown utf8 untertitel"
 )
-TWO_LETTERS = frozenset(_TWO.split())
-"""ISO 639-1."""
-
-_THREE = (
-    "ara:ar arm:hy hye:hy baq:eu eus:eu bel:be ben:bn bos:bs bul:bg bur:my mya:my cat:ca chi:zh zho:zh cze:cs ces:cs "
-    "dan:da dut:nl nld:nl eng:en est:et fin:fi fre:fr fra:fr geo:ka kat:ka ger:de deu:de gle:ga glg:gl gre:el ell:el "
-    "heb:he hin:hi hrv:hr hun:hu ice:is isl:is ind:id ita:it jpn:ja kan:kn kaz:kk khm:km kor:ko lao:lo lat:la lav:lv "
-    "lit:lt mac:mk mkd:mk mal:ml mar:mr may:ms msa:ms mon:mn nno:nn nob:nb nor:no per:fa fas:fa pol:pl por:pt rum:ro "
-    "ron:ro rus:ru slo:sk slk:sk slv:sl spa:es srp:sr swe:sv tam:ta tel:te tha:th tur:tr ukr:uk urd:ur vie:vi wel:cy "
-    "cym:cy"
-)
-THREE_LETTERS = dict(pair.split(":") for pair in _THREE.split())
-"""ISO 639-2, both forms, of the languages that subtitles are common in."""
-
-_NAMES = (
-    "arabic:ar armenian:hy bulgarian:bg catalan:ca chinese:zh croatian:hr czech:cs danish:da dutch:nl english:en "
-    "estonian:et finnish:fi french:fr german:de greek:el hebrew:he hindi:hi hungarian:hu icelandic:is indonesian:id "
-    "italian:it japanese:ja korean:ko latvian:lv lithuanian:lt norwegian:no persian:fa polish:pl portuguese:pt "
-    "romanian:ro russian:ru serbian:sr slovak:sk slovenian:sl spanish:es swedish:sv tamil:ta thai:th turkish:tr "
-    "ukrainian:uk vietnamese:vi deutsch:de francais:fr espanol:es italiano:it portugues:pt nederlands:nl svenska:sv"
-)
-NAMES = dict(pair.split(":") for pair in _NAMES.split())
-
-MARKS = frozenset({"forced", "sdh", "cc", "default", "full", "hi", "hearing", "impaired", "sub", "subs", "subtitles"})
+FLAGS = frozenset(_FLAGS.split())
 """Words beside the language that tell of which kind the subtitles are."""
-_REGION = re.compile(r"[a-z]{2}|[a-z]{4}|\d{3}")
+# ISO 639-2 has these for languages that few subtitles are in, and English has them for other things.
+_ENGLISH_WORDS = frozenset(("her", "run", "sun", "hat", "ewe", "sin", "que", "kin", "bis", "che", "ido"))
+_THREE_LETTERS_ONLY = frozenset(("fil", "yue", "cmn", "ckb", "ast", "hmn", "chr", "haw", "gsw"))
+_SEPARATORS = re.compile(r"[\s._\-()\[\]{}&+,;]+")
+_LONGEST_NAME = 3
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a file's or track's name, without what divides them."""
+    return [word for word in _SEPARATORS.split(name) if word]
 
 
 def language_of(name: str) -> str:
-    """ISO 639-1 code, with its region where one is named (``pt-BR``); empty where the name tells no language."""
-    parts = re.split(r"[-_]", name.strip().lower())
-    code = parts[0] if parts[0] in TWO_LETTERS else THREE_LETTERS.get(parts[0]) or NAMES.get(parts[0], "")
-    if not code or len(parts) < 2 or not _REGION.fullmatch(parts[1]):
-        return code
-    return f"{code}-{parts[1].upper() if len(parts[1]) < 4 else parts[1].title()}"
+    """BCP 47 tag, as short as it can be (``en``, ``pt-BR``, ``zh-Hans``); empty if the name is not a language."""
+    return language_of_suffix(words_of(name)) or ""
 
 
-def language_of_suffix(words: list[str]) -> str | None:
-    """The language that the words after a film's name tell; ``None`` where they are anything else than that.
+def language_of_suffix(words: Sequence[str]) -> str | None:
+    """The language that the words after a film's name give; ``None`` if any of them is neither language nor flag.
 
-    ``["en"]``, ``["pt", "BR"]``, ``["English", "forced"]``; marks alone tell no language (empty text).
+    ``["en"]``, ``["zh", "Hant", "TW"]``, ``["forced", "English"]``; flags alone give no language (empty text). ``hi``
+    is Hindi if no other word is a language, and else the flag hearing impaired. Of two languages the first
+    counts. A number may follow a language: the second track of it.
     """
-    language, region_may_follow = "", False
-    for word in (word.lower() for word in words):
-        found = language_of(word)
-        if not language and found and (word not in MARKS or (word == "hi" and len(words) == 1)):
-            language, region_may_follow = found, True
-        elif region_may_follow and word not in MARKS and _REGION.fullmatch(word):
-            language, region_may_follow = language_of(f"{language}-{word}"), False
-        elif word not in MARKS:
+    plain = [_plain(word) for word in words]
+    without_hindi = [word for word in plain if word != "hi"]
+    if "hi" in plain and (language := _language(without_hindi)) is not None:
+        return language or "hi"
+    return _language(plain)
+
+
+def _language(words: list[str]) -> str | None:
+    language, at = "", 0
+    while at < len(words):
+        tag, length = _tag_at(words, at)
+        if length:
+            language = language or tag
+        elif words[at] in FLAGS or re.fullmatch(r"track\d+", words[at]) or (language and _is_number(words[at])):
+            length = 1
+        else:
             return None
+        at += length
     return language
+
+
+def _is_number(word: str) -> bool:
+    return len(word) <= 2 and word.isdecimal()
+
+
+def _tag_at(words: list[str], at: int) -> tuple[str, int]:
+    """``(tag, how many words it takes)`` of the language that begins at a word; ``("", 0)`` if none does."""
+    for length in range(min(_LONGEST_NAME, len(words) - at), 0, -1):
+        if tag := NAMES.get(" ".join(words[at : at + length])):
+            return (tag, length) if "-" in tag else _with_subtags(tag, words, at + length, length)
+    code = "" if words[at] in FLAGS else _code(words[at])
+    return _with_subtags(code, words, at + 1, 1) if code else ("", 0)
+
+
+def _with_subtags(code: str, words: list[str], at: int, length: int) -> tuple[str, int]:
+    """The language with the script and the region that follow it."""
+    from langcodes import standardize_tag, tag_is_valid
+
+    tag = code
+    for shape in (r"[a-z]{4}", r"[a-z]{2}|\d{3}"):
+        if at < len(words) and words[at] not in FLAGS and re.fullmatch(shape, words[at]):
+            longer = f"{tag}-{words[at]}"
+            if tag_is_valid(longer):
+                tag, at, length = standardize_tag(longer), at + 1, length + 1
+    # Streaming sites write "la" for Latin America; it is the region code of Laos.
+    return ("es-419" if tag == "es-LA" else tag), length
+
+
+def _code(word: str) -> str:
+    """The shortest ISO 639 code of a language that is named by one; empty if the word is not a code."""
+    if not re.fullmatch(r"[a-z]{2,3}", word) or word in _ENGLISH_WORDS:
+        return ""
+    from langcodes import standardize_tag, tag_is_valid
+
+    if not tag_is_valid(word):
+        return ""
+    code = standardize_tag(word)
+    return code if len(code) == 2 or word in _THREE_LETTERS_ONLY else ""
+
+
+def _plain(word: str) -> str:
+    """Without case and marks: ``Français`` and ``francais`` are one word."""
+    apart = unicodedata.normalize("NFKD", word.casefold())
+    return "".join(sign for sign in apart if not unicodedata.combining(sign))
+
+
+NAMES = {_plain(name.strip()): tag for tag, names in _NAMES.items() for name in names.split(",")}
+"""Names of languages in English and in themselves, and codes that are not in ISO 639, by :func:`_plain`."""

@@ -1,16 +1,13 @@
 """Subtitles of footage: files beside it, and text tracks inside it.
 
-A file belongs to a film where it has the film's stem, or that and a language: ``film.srt``, ``film.en.srt``,
-``film-pt-BR.forced.ass``; beside the film or in a folder ``subs`` or ``subtitles`` beside it.
+Which file belongs to which film is decided in :mod:`ops.videos.sidecar_names`.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +18,20 @@ from ops.core.errors import MediaError
 from ops.core.settings import Settings
 from ops.videos.container import OPTIONS, open_container
 from ops.videos.hashes import HashCache, Key, fresh_hash
-from ops.videos.languages import language_of, language_of_suffix
+from ops.videos.languages import language_of
 from ops.videos.library import is_video_name, local_source
 from ops.videos.objects import is_remote, list_folder, open_object, read_object
+from ops.videos.sidecar_names import (
+    FolderVideos,
+    find_owner,
+    is_for_subtitles,
+    is_news,
+    is_subtitle_name,
+    plain,
+    stem_of,
+    suffix_of,
+)
 
-SUFFIXES = ("srt", "vtt", "ass", "ssa")
-FOLDERS = frozenset({"subs", "subtitles"})
 TEXT_CODECS = {"subrip": "srt", "srt": "srt", "text": "srt", "mov_text": "mov_text", "webvtt": "vtt"}
 TEXT_CODECS |= {"ass": "ass", "ssa": "ass"}
 """Codecs whose packets are text, and how that text is marked up."""
@@ -34,8 +39,6 @@ PICTURE_CODECS = frozenset({"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle",
 MOST_PACKETS = 200_000
 MOST_BYTES = 1 << 20
 """Largest packet of a subtitle track that is read."""
-
-_WORD = re.compile(r"(.+)[._\- ]+([^._\- ]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,7 @@ class Sidecar:
 
     @property
     def suffix(self) -> str:
-        return self.path.rpartition(".")[2].lower()
+        return suffix_of(self.path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +82,18 @@ class Inside:
     delay_s: float
 
 
+@dataclass(kw_only=True)
+class _Folder:
+    """Subtitle files of one folder: by the name of the video they belong to, and those of no video."""
+
+    by_video: dict[str, list[tuple[Key, str]]] = field(default_factory=dict)
+    unowned: list[str] = field(default_factory=list)
+
+    def files_of(self, name: str) -> list[tuple[Key, str]]:
+        names = dict.fromkeys((plain(name), stem_of(plain(name))))
+        return sorted(entry for key in names for entry in self.by_video.get(key, []))
+
+
 def sidecars_of(settings: Settings, videos: Iterable[dict[str, Any]]) -> dict[str, list[Sidecar]]:
     """Subtitle files of each of the videos (register rows), by video id, in the order of their paths.
 
@@ -86,15 +101,13 @@ def sidecars_of(settings: Settings, videos: Iterable[dict[str, Any]]) -> dict[st
     entry for its videos, which is not the same as an empty list. Raises ``StorageError`` where a store cannot
     be asked.
     """
-    folders: dict[str, dict[str, list[tuple[Key, str]]] | None] = {}
+    rows = list(videos)
+    folders = _read_folders(rows)
     found: dict[str, list[tuple[Key, str]]] = {}
-    for row in videos:
+    for row in rows:
         folder, _, name = row["path"].rpartition("/")
-        if folder not in folders:
-            folders[folder] = _read_folder(folder)
-        listing = folders[folder]
-        if listing is not None:
-            found[row["video_id"]] = listing.get(_plain(_stem(name)), [])
+        if listing := folders[folder]:
+            found[row["video_id"]] = listing.files_of(name)
     hashes = HashCache(settings.home / "cache" / "hashes.db")
     known = hashes.known({key for entries in found.values() for key, _ in entries})
     return {
@@ -105,6 +118,15 @@ def sidecars_of(settings: Settings, videos: Iterable[dict[str, Any]]) -> dict[st
         ]
         for video_id, entries in found.items()
     }
+
+
+def unowned_subtitles(videos: Iterable[dict[str, Any]]) -> list[str]:
+    """Paths of the subtitle files in the folders of these videos (register rows) that belong to no video, sorted.
+
+    Raises ``StorageError`` if a store cannot be asked.
+    """
+    folders = _read_folders(list(videos)).values()
+    return sorted({path for folder in folders if folder for path in folder.unowned})
 
 
 def changed_sidecars(settings: Settings, videos: Iterable[dict[str, Any]]) -> dict[str, list[Sidecar]]:
@@ -173,7 +195,9 @@ def _inside(container: InputContainer) -> Inside:
     tracks = []
     for stream in container.streams.subtitles:
         codec = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
-        language = language_of(str(stream.metadata.get("language", "")))
+        # A track without a language may have it in its title: "English (SDH)".
+        names = (str(stream.metadata.get(key, "")) for key in ("language", "title"))
+        language = next(filter(None, map(language_of, names)), "")
         kind = TEXT_CODECS.get(codec, "")
         tracks.append(Track(index=stream.index, codec=codec, language=language, kind=kind))
     zero = (container.start_time or 0) / av.time_base
@@ -188,36 +212,61 @@ def _first_picture_s(container: InputContainer) -> float:
     return float(video.start_time * video.time_base)
 
 
-def _read_folder(folder: str) -> dict[str, list[tuple[Key, str]]] | None:
-    """Subtitle files by the stem of the film they belong to; ``None`` where the folder cannot be read."""
+def _read_folders(videos: list[dict[str, Any]]) -> dict[str, _Folder | None]:
+    """The folders of the videos by their paths, each read once; ``None`` for one that cannot be read."""
+    names: dict[str, list[str]] = {}
+    for row in videos:
+        folder, _, name = row["path"].rpartition("/")
+        names.setdefault(folder, []).append(name)
+    return {folder: _read_folder(folder, own) for folder, own in names.items()}
+
+
+def _read_folder(folder: str, names: list[str]) -> _Folder | None:
     try:
-        names = _listing(folder)
+        keys = _listing(folder)
     except OSError:
         return None
-    films = {_plain(_stem(key[0])) for key in names if is_video_name(key[0])}
-    found: dict[str, list[tuple[Key, str]]] = {}
-    for key in names:
-        if key[0].rpartition(".")[2].lower() in SUFFIXES:
-            stem, language = _owner(_stem(key[0].rpartition("/")[2]), films)
-            found.setdefault(stem, []).append((key, language))
+    start = len(folder.rstrip("/")) + 1
+    files = {key[0][start:]: key for key in keys}
+    # A film may have a name that does not look like one.
+    videos = FolderVideos([*names, *(name for name in files if "/" not in name and is_video_name(name))])
+    found = _Folder()
+    pictures = {stem_of(name) for name in files if suffix_of(name) == "idx"}
+    for name, key in files.items():
+        if not is_subtitle_name(name.rpartition("/")[2]) or (suffix_of(name) == "sub" and stem_of(name) in pictures):
+            continue
+        if owner := find_owner(name, videos):
+            found.by_video.setdefault(owner.video, []).append((key, owner.language))
+        elif is_news(name):
+            found.unowned.append(key[0])
     return found
 
 
 def _listing(folder: str) -> list[Key]:
-    """Files of a folder and of its folders for subtitles, sorted by path."""
+    """Files of a folder and of its folders for subtitles, two levels deep, sorted by path."""
     if is_remote(folder):
         files, folders = list_folder(folder)
-        deeper = [stored for name in folders if _is_for_subtitles(name) for stored in list_folder(name)[0]]
-        return sorted((stored.uri, stored.bytes, stored.stamp) for stored in [*files, *deeper])
+        for name in filter(is_for_subtitles, folders):
+            inner, deeper = list_folder(name)
+            files = [*files, *inner, *(stored for each in deeper for stored in list_folder(each)[0])]
+        return sorted((stored.uri, stored.bytes, stored.stamp) for stored in files)
     keys: list[Key] = []
     with os.scandir(folder or "/") as entries:
         for entry in entries:
             if entry.is_file():
                 keys += _key(entry)
-            elif _is_for_subtitles(entry.name) and entry.is_dir():
-                with os.scandir(entry.path) as inner:
-                    keys += [key for file in inner if file.is_file() for key in _key(file)]
+            elif is_for_subtitles(entry.name) and entry.is_dir():
+                keys += _keys_below(entry.path, levels=2)
     return sorted(keys)
+
+
+def _keys_below(folder: str, levels: int) -> Iterator[Key]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_file():
+                yield from _key(entry)
+            elif levels > 1 and entry.is_dir():
+                yield from _keys_below(entry.path, levels - 1)
 
 
 def _key(entry: os.DirEntry[str]) -> list[Key]:
@@ -228,39 +277,6 @@ def _key(entry: os.DirEntry[str]) -> list[Key]:
     except (OSError, UnicodeEncodeError):
         return []
     return [(entry.path, status.st_size, str(status.st_mtime_ns))]
-
-
-def _is_for_subtitles(name: str) -> bool:
-    return name.rstrip("/").rpartition("/")[2].lower() in FOLDERS
-
-
-def _owner(stem: str, films: set[str]) -> tuple[str, str]:
-    """``(stem of the film, language)``: the longest name of a film that the rest explains.
-
-    So ``film.en.srt`` is the subtitle file of ``film.en.mp4`` where there is one, and of ``film.mp4`` else. Where no
-    film of the folder fits, all that can be a language is taken off: a film may have a name that tells no film.
-    """
-    words: list[str] = []
-    rest, best = stem, (_plain(stem), "")
-    while True:
-        language = language_of_suffix(words)
-        if language is None:
-            return best
-        if _plain(rest) in films:
-            return _plain(rest), language
-        best = (_plain(rest), language)
-        match = _WORD.fullmatch(rest)
-        if match is None:
-            return best
-        rest, words = match[1], [match[2], *words]
-
-
-def _stem(path: str) -> str:
-    return path.rpartition("/")[2].rpartition(".")[0]
-
-
-def _plain(stem: str) -> str:
-    return unicodedata.normalize("NFC", stem).casefold()
 
 
 def _hash(key: Key, hashes: HashCache) -> str:

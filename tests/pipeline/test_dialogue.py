@@ -30,6 +30,7 @@ def talking(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Path, Any]:
     silent.path.unlink()
     (folder / "inside.srt").unlink()
     (folder / "a.en.srt").write_text(srt([(0.5, 1.5, "You're a jerk, Thom."), (2.5, 3.5, "Merry <b>Christmas</b>")]))
+    (folder / "d.en.srt").write_text(srt([(0.5, 1.5, "of a film that is not here")]))
     (folder / "c.srt").write_bytes(b"\0" + random.Random(0).randbytes(3999))
     home = Home(tmp_path_factory.mktemp("home"))
     return home, folder, home.json("ingest", str(folder), expect=3)
@@ -51,6 +52,9 @@ def test_lines_are_counted_and_what_is_unusable_is_named(talking: tuple[Home, Pa
     assert summary["lines"] == 3
     assert [Path(entry["path"]).name for entry in summary["set_aside"]] == ["c.srt"]
     assert "binary data" in summary["set_aside"][0]["reason"]
+    (unused,) = summary["subtitles_not_used"]
+    assert Path(unused["path"]).name == "d.en.srt"
+    assert unused["reason"] == "it belongs to no video: rename it to <video>.<language>.srt"
 
 
 def test_a_line_is_found_in_its_shot(talking: tuple[Home, Path, Any]) -> None:

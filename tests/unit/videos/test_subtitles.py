@@ -14,7 +14,7 @@ from ops.core.errors import MediaError
 from ops.core.settings import Settings, load_settings
 from ops.videos.languages import language_of, language_of_suffix
 from ops.videos.speech_sound import RATE, sound_for_speech
-from ops.videos.subtitles import look_inside, read_sidecar, read_track, sidecars_of
+from ops.videos.subtitles import look_inside, read_sidecar, read_track, sidecars_of, unowned_subtitles
 from tests.films import make_film, run_ffmpeg
 from tests.subtitles import srt
 
@@ -88,6 +88,23 @@ def test_the_film_that_explains_more_of_the_name_has_the_file(settings: Settings
 def test_a_film_without_the_name_of_one_has_its_files_too(settings: Settings, tmp_path: Path) -> None:
     write(tmp_path, "recording", "recording.srt", "capture.bin", "capture.en.srt")
     assert found(settings, tmp_path, "recording", "capture.bin")["capture.bin"] == [("capture.en.srt", "en")]
+
+
+def test_files_that_belong_to_no_video_are_named(settings: Settings, tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        *("a.mp4", "b.mp4", "a.en.srt", "English.srt", "a.part2.vtt", "song.lrc", "._a.srt", "Subs/3_French.srt"),
+        *("Subs/b/3_French.srt", "Subs/other/3_French.srt", "a.mp4.fr.srt"),
+    )
+    assert found(settings, tmp_path, "a.mp4", "b.mp4") == {
+        "a.mp4": [("a.en.srt", "en"), ("a.mp4.fr.srt", "fr")],
+        "b.mp4": [("Subs/b/3_French.srt", "fr")],
+    }
+    paths = unowned_subtitles(rows(tmp_path, "a.mp4"))
+    assert [str(Path(path).relative_to(tmp_path)) for path in paths] == [
+        "English.srt", "Subs/3_French.srt", "Subs/other/3_French.srt", "a.part2.vtt",
+    ]  # fmt: skip
+    assert unowned_subtitles(rows(tmp_path / "unmounted", "film.mp4")) == []
 
 
 def test_a_hash_tells_the_content_and_is_remembered(settings: Settings, tmp_path: Path) -> None:

@@ -1,0 +1,141 @@
+"""Which video of a folder a subtitle file belongs to, by names alone.
+
+Stands alone because names are where subtitles get lost: every rule is tested as a plain function of names.
+
+1. ``film.srt``, ``film.<words>.srt``: the name of a video, with or without its ending, and words that are
+   languages or flags. The longest name of a video that explains the rest counts, so that ``film.en.srt`` belongs to
+   ``film.en.mp4`` if that is there.
+2. ``Subs/...``: the same in a folder for subtitles; ``Subs/<film>/2_English.srt`` belongs to the film that the
+   folder is named for, and ``Subs/English/film.srt`` has the folder's language.
+3. ``2_English.srt``: words and a number without the name of a video belong to the only video of the folder, and to
+   none if there are several.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ops.videos.languages import language_of_suffix, words_of
+
+_READABLE = "srt vtt webvtt ass ssa sbv ttml dfxp itt scc sub mpl smi sami lrc"
+READABLE = frozenset(_READABLE.split())
+"""Endings of subtitle files that are read."""
+NOT_READ = {
+    "idx": "pictures of text (VobSub)",
+    "sup": "pictures of text (PGS)",
+    "stl": "EBU STL",
+    "mks": "tracks of a Matroska file",
+    "mcc": "MacCaption",
+    "pac": "PAC",
+    "usf": "Universal Subtitle Format",
+}
+"""Endings of subtitle files that are not read, and what these hold."""
+_OTHER_THINGS = frozenset(("lrc", "sub", "stl", "mpl", *NOT_READ))
+"""Endings that things of other kinds have too: a file that belongs to no video is no news."""
+_FOLDERS = frozenset(["subs", "sub", "subtitles", "subtitle", "captions"])
+_BEFORE_WORDS = re.compile(r"[\s._\-(\[{]")
+_MOST_WORDS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """``video`` is a video's name by :func:`plain`, with its ending or without; ``language`` a BCP 47 tag or empty."""
+
+    video: str
+    language: str
+
+
+class FolderVideos:
+    """The videos of one folder by their names, as subtitle files name them."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = {plain(name) for name in names}
+        self.stems = {stem_of(name) for name in self.names}
+
+    @property
+    def only(self) -> str:
+        """The stem of the only video, empty if there is none or there are several."""
+        return next(iter(self.stems)) if len(self.stems) == 1 else ""
+
+
+def find_owner(relative: str, videos: FolderVideos) -> Owner | None:
+    """The video that a subtitle file belongs to; ``None`` if its name gives none.
+
+    ``relative`` is its path from the folder of the videos on: ``film.en.srt``, ``Subs/film/2_English.srt``.
+    """
+    *folders, name = relative.split("/")
+    stem = plain(name.rpartition(".")[0])
+    if len(folders) == 2:
+        return _in_named_folder(plain(folders[1]), stem, videos)
+    return _by_name(stem, videos) or _without_name(stem, videos.only, allow_number=bool(folders))
+
+
+def is_for_subtitles(folder: str) -> bool:
+    """Whether a folder of this name, beside videos, holds their subtitles."""
+    return folder.rstrip("/").rpartition("/")[2].lower() in _FOLDERS
+
+
+def is_subtitle_name(name: str) -> bool:
+    """Whether a file is a subtitle file by its name; files that the system hides are not."""
+    return not name.startswith(".") and suffix_of(name) in READABLE | NOT_READ.keys()
+
+
+def is_news(name: str) -> bool:
+    """Whether a person should know of a file of this name that belongs to no video."""
+    return suffix_of(name) not in _OTHER_THINGS
+
+
+def suffix_of(name: str) -> str:
+    """The ending, in lower case; empty if there is none."""
+    return name.rpartition("/")[2].rpartition(".")[2].lower() if "." in name else ""
+
+
+def stem_of(name: str) -> str:
+    """A name without its ending; a name without an ending as it is."""
+    stem, dot, _ = name.rpartition(".")
+    return stem if dot and stem else name
+
+
+def plain(name: str) -> str:
+    """A name as names are compared: composed letters, without case."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _by_name(stem: str, videos: FolderVideos) -> Owner | None:
+    if stem in videos.names or stem in videos.stems:
+        return Owner(video=stem, language="")
+    cuts = [match.start() for match in _BEFORE_WORDS.finditer(stem)][-_MOST_WORDS:]
+    for cut in reversed(cuts):
+        # More than one sign may divide the name from the words: "film - en", "film_[en]".
+        for before in (stem[:cut], stem[:cut].rstrip(" ._-")):
+            if before in videos.names or before in videos.stems:
+                language = language_of_suffix(words_of(stem[cut:]))
+                if language is not None:
+                    return Owner(video=before, language=language)
+    return None
+
+
+def _in_named_folder(folder: str, stem: str, videos: FolderVideos) -> Owner | None:
+    if folder in videos.stems or folder in videos.names:
+        # All in it is the film's, whatever it is called.
+        named = _by_name(stem, FolderVideos([folder])) or _without_name(stem, folder, allow_number=True)
+        return named or Owner(video=folder, language="")
+    language = language_of_suffix(words_of(folder))
+    if language is None:
+        return None
+    named = _by_name(stem, videos) or _without_name(stem, videos.only, allow_number=True)
+    return named and Owner(video=named.video, language=named.language or language)
+
+
+def _without_name(stem: str, only: str, *, allow_number: bool) -> Owner | None:
+    words = words_of(stem)
+    if not only or not words:
+        return None
+    rest = words[1:] if words[0].isdecimal() and len(words[0]) <= 2 else words
+    language = language_of_suffix(rest)
+    if language is None or (not rest and not allow_number):
+        return None
+    return Owner(video=only, language=language)
