@@ -84,11 +84,10 @@ class _Table:
 def _read_table(stream: VideoStream, container_format: str) -> _Table | None:
     """The table of samples of an mp4 or mov, whose decoding times are as regular as presentation times.
 
-    ``None`` for other containers, whose tables hold key pictures only, and for fragmented files, whose tables grow
-    while they are read.
+    ``None`` for other containers, whose tables hold key pictures only, and for fragmented files, which have none.
     """
     entries = stream.index_entries
-    if "mov" not in container_format.split(",") or not entries or len(entries) < stream.frames:
+    if "mov" not in container_format.split(",") or not stream.frames or not entries:
         return None
     hidden = 0
     times: list[int] = []

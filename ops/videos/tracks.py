@@ -7,7 +7,7 @@ The rule, in this order. A step that would leave no track is skipped, except for
 3. pictures of a known size, and at least one packet of data;
 4. more than a single picture, and no series of stills beside a film;
 5. enabled, and marked as default (in mp4 and mov, "enabled" is all there is, and FFmpeg reports it as default);
-6. at least half as many pixels as the largest of those left: the others are proxies;
+6. more than a quarter of the pixels of the largest of those left: the others are proxies;
 7. the first of those left.
 """
 
@@ -130,7 +130,7 @@ def _choose(tracks: Sequence[_Track]) -> tuple[_Track, list[str], list[tuple[_Tr
     for keep, reason, why_not in steps:
         left = _narrow(left, keep, reason, why_not, reasons, rejected)
     largest = max(track.pixels for track in left)
-    left = _narrow(left, lambda track: track.pixels * 2 > largest, "the largest", "is smaller", reasons, rejected)
+    left = _narrow(left, lambda track: track.pixels * 4 > largest, "larger", "is a small proxy", reasons, rejected)
     return left[0], reasons, rejected + [(track, "comes later") for track in left[1:]]
 
 

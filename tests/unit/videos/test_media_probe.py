@@ -149,7 +149,8 @@ def test_a_false_claim_is_not_believed() -> None:
     found = find_rate(times, Fraction(1, 1000), [claim])
     assert (found.fps, found.is_variable, found.contradictions) == (25, False, ("container: 24",))
     jittered = [n * 3000 + (700 if n % 7 == 0 else 0) for n in range(300)]
-    assert find_rate(jittered, Fraction(1, 90000), [RateClaim(rate=Fraction(30), source="", is_written=True)]).is_variable
+    claim = RateClaim(rate=Fraction(30), source="", is_written=True)
+    assert find_rate(jittered, Fraction(1, 90000), [claim]).is_variable
 
 
 @pytest.mark.shared
