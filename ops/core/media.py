@@ -13,6 +13,8 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from ops.core.time import counting_rate
+
 FieldOrder = Literal["progressive", "upper", "lower"]
 """Which field of an interlaced frame is shown first."""
 Transfer = Literal["sdr", "pq", "hlg"]
@@ -80,6 +82,13 @@ class StartTimecode:
     rate: Fraction
     start_s: Fraction
     source: str
+
+    def frames_at(self, fps: Fraction) -> Fraction:
+        """The start as a number of frames at ``fps``, not always a whole one.
+
+        Counts are kept between a nominal rate and its NTSC rate: 01:00:00:00 at 24 is 01:00:00:00 at 24000/1001.
+        """
+        return self.start_s * self.rate * fps / counting_rate(self.rate, fps)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,12 @@ from fractions import Fraction
 
 from ops.core.errors import UsageError
 
+MAX_RATIO = 5
+"""Frames of pictures in one of the timecode, or the other way round: 24 on 120p."""
+
 _TIMECODE = re.compile(r"^(\d{2}):(\d{2}):(\d{2})([:;.])(\d{2,3})$")
+DROP_FRAME_RATES = tuple(Fraction(base * 1000, 1001) for base in (30, 60, 120))
+"""Rates with drop-frame counting: SMPTE ST 12-1 defines it for 29.97 and 59.94, ST 12-3 for 119.88."""
 
 
 def seconds_of(frame: int, fps: Fraction) -> float:
@@ -16,8 +21,15 @@ def seconds_of(frame: int, fps: Fraction) -> float:
 
 
 def is_drop_frame_rate(fps: Fraction) -> bool:
-    """Whether SMPTE ST 12-1 defines drop-frame counting for the rate (29.97 and 59.94)."""
-    return fps in (Fraction(30000, 1001), Fraction(60000, 1001))
+    """Whether SMPTE ST 12 defines drop-frame counting for the rate (29.97, 59.94 and 119.88)."""
+    return fps in DROP_FRAME_RATES
+
+
+def frames_per_day(fps: Fraction, *, is_drop: bool = False) -> int:
+    """Labels from 00:00:00:00 to the next midnight; drop-frame counting has fewer."""
+    base = max(round(fps), 1)
+    dropped = 2 * base // 30 if is_drop and is_drop_frame_rate(fps) else 0
+    return 24 * (60 * 60 * base - 54 * dropped)
 
 
 def timecode_of(frame: int, fps: Fraction, start: str = "00:00:00:00") -> str:
@@ -25,14 +37,14 @@ def timecode_of(frame: int, fps: Fraction, start: str = "00:00:00:00") -> str:
 
     Drop-frame (``;`` before the frames) only where ``start`` is written so and the rate has it.
     Counting is SMPTE ST 12-1: at 29.97 drop-frame, frame labels 00 and 01 are skipped each minute
-    but each tenth. Wraps at 24 hours.
+    but each tenth (four labels at 59.94, eight at 119.88). Wraps at 24 hours. Frames have three digits above 100
+    frames per second.
     """
-    base = round(fps)
+    base = max(round(fps), 1)
     drop = ";" in start and is_drop_frame_rate(fps)
     total = frame_of(start, fps) + frame
     dropped = 2 * base // 30 if drop else 0
-    per_day = 24 * (60 * 60 * base - 54 * dropped)
-    total %= per_day
+    total %= frames_per_day(fps, is_drop=drop)
     if drop:
         per_ten = 600 * base - 9 * dropped
         per_minute = 60 * base - dropped
@@ -41,8 +53,8 @@ def timecode_of(frame: int, fps: Fraction, start: str = "00:00:00:00") -> str:
         total += dropped * (9 * tens + minutes)
     frames = total % base
     seconds = total // base
-    mark = ";" if drop else ":"
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{mark}{frames:02d}"
+    mark, digits = ";" if drop else ":", 3 if base > 100 else 2
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{mark}{frames:0{digits}d}"
 
 
 def frame_of(timecode: str, fps: Fraction) -> int:
@@ -51,7 +63,7 @@ def frame_of(timecode: str, fps: Fraction) -> int:
     Raises ``UsageError`` where the text is no timecode or names a frame the rate does not have.
     """
     match = _TIMECODE.match(timecode)
-    base = round(fps)
+    base = max(round(fps), 1)
     if not match:
         raise UsageError(f"{timecode!r} is not a timecode: write HH:MM:SS:FF (or HH:MM:SS;FF for drop-frame)")
     hours, minutes, seconds, frames = (int(match[group]) for group in (1, 2, 3, 5))
@@ -65,3 +77,18 @@ def frame_of(timecode: str, fps: Fraction) -> int:
             raise UsageError(f"{timecode!r} is a label that drop-frame counting leaves out")
         total -= dropped * (all_minutes - all_minutes // 10)
     return total
+
+
+def counting_rate(rate: Fraction, fps: Fraction) -> Fraction:
+    """The exact rate of a timecode that is written down as ``rate``, for pictures at ``fps`` frames per second.
+
+    Timecode is a count of frames, so its rate is that of the pictures times or divided by a small whole number.
+    Writers round it (2997/100), or give the nominal rate for an NTSC one (24 for 24000/1001); counts and labels stay
+    right under the rate of the pictures. A rate that is not related to the pictures' stays as it is.
+    """
+    for ratio in (*range(1, MAX_RATIO + 1), *(Fraction(1, part) for part in range(2, MAX_RATIO + 1))):
+        related = fps * ratio
+        if abs(rate - related) * 900 <= related:
+            return related
+    standard = (Fraction(base * 1000, 1001) for base in (24, 30, 48, 60, 120))
+    return next((each for each in standard if abs(rate - each) * 5000 <= each), rate)

@@ -1,14 +1,13 @@
 """What a media file is: the one place that fills in the record :class:`ops.core.media.MediaInfo`.
 
 Each area of facts has a module of its own that adds to the same :class:`FactLog`: the video track (``tracks.py``),
-rate and times (``timing.py``). A description reads headers, a bounded part of the packets (``sample.py``) and decodes
-a few pictures, however long the film is.
+rate and times (``timing.py``), timecode and reel (``timecodes.py``). A description reads headers, a bounded part of
+the packets (``sample.py``) and decodes a few pictures, however long the film is.
 """
 
 from __future__ import annotations
 
 import itertools
-import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,21 +16,18 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from ops.core.errors import UsageError
 from ops.core.media import MediaInfo, Orientation
-from ops.core.time import frame_of
 from ops.videos.container import open_container, prepare_decoder, require_file
 from ops.videos.fact_log import FactLog
 from ops.videos.integrity import require_complete
 from ops.videos.reader import audio_stream_of
 from ops.videos.sample import HeadSample, read_sample
+from ops.videos.timecodes import read_timecode
 from ops.videos.timing import IRREGULAR_SHARE_AVI, FrameRate, RateClaim, find_rate, rate_text
 from ops.videos.tracks import choose_video_track
 
 MAX_TABLE = 100_000
-NO_TIMECODE = "00:00:00:00"
 
-_TIMECODE = re.compile(r"\d{2}:\d{2}:\d{2}[:;]\d{2,3}")
 _HIDDEN = 2  # AVINDEX_DISCARD_FRAME: an edit list hides the frame
 
 
@@ -52,7 +48,9 @@ def probe(path: Path) -> MediaInfo:
         sample = read_sample(container, stream)
         rate = _find_rate(container, stream, table, sample, log)
         frames, duration = _find_length(container, stream, table, sample, rate, log)
-        # Facts of the picture, of timecode and reel, and of sound tracks: each from its own module, with `log`.
+        picture = sample.picture
+        timecode = read_timecode(path, container, stream, picture, rate.fps, log, variable_rate=rate.is_variable)
+        # Facts of the picture and of sound tracks: each from its own module, with `log`.
         orientation = Orientation(quarter_turns=-round(sample.picture.rotation / 90) % 4)
         width, height = _display_size(sample.picture, stream.sample_aspect_ratio, orientation)
         return MediaInfo(
@@ -62,7 +60,9 @@ def probe(path: Path) -> MediaInfo:
             height=height,
             codec=stream.codec_context.codec.canonical_name,
             has_audio=audio_stream_of(container) is not None,
-            start_timecode=_start_timecode(container, stream, rate.fps),
+            start_timecode=timecode.label,
+            timecode=timecode.start,
+            reel=timecode.reel,
             video_stream=stream.index,
             orientation=orientation,
             variable_rate=rate.is_variable,
@@ -183,16 +183,3 @@ def _display_size(frame: av.VideoFrame, aspect: Fraction | None, orientation: Or
     if aspect and Fraction(1, 10) <= aspect <= 10:
         width = max(round(width * aspect), 1)
     return (height, width) if orientation.quarter_turns % 2 else (width, height)
-
-
-def _start_timecode(container: InputContainer, stream: VideoStream, fps: Fraction) -> str:
-    """The timecode of the picture track, else of a timecode track, else of the whole file; checked against ``fps``."""
-    for metadata in (stream.metadata, *(other.metadata for other in container.streams), container.metadata):
-        for name, value in metadata.items():
-            if name.lower() == "timecode" and _TIMECODE.fullmatch(value.strip()):
-                try:
-                    frame_of(value.strip(), fps)
-                except UsageError:
-                    continue
-                return str(value.strip())
-    return NO_TIMECODE

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.core.errors import UsageError
-from ops.core.time import frame_of, seconds_of, timecode_of
+from ops.core.time import counting_rate, frame_of, frames_per_day, seconds_of, timecode_of
 
 RATES = [Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(50)]
-DROP_RATES = [Fraction(30000, 1001), Fraction(60000, 1001)]
+DROP_RATES = [Fraction(30000, 1001), Fraction(60000, 1001), Fraction(120_000, 1001)]
 
 
 @given(frame=st.integers(0, 24 * 3600 * 23), rate=st.sampled_from(RATES))
@@ -52,3 +52,35 @@ def test_seconds_are_derived_from_exact_rates() -> None:
 def test_bad_timecodes_are_named(text: str) -> None:
     with pytest.raises(UsageError, match=repr(text)):
         frame_of(text, Fraction(25))
+
+
+def test_labels_above_100_frames_have_three_digits_and_slow_films_one_frame_a_second() -> None:
+    assert timecode_of(432_090, Fraction(120)) == "01:00:00:090"
+    assert timecode_of(99, Fraction(100)) == "00:00:00:99"
+    assert timecode_of(3, Fraction(1, 4)) == "00:00:03:00"
+
+
+def test_drop_frame_at_120_leaves_out_eight_labels_a_minute() -> None:
+    rate = Fraction(120_000, 1001)
+    assert timecode_of(7200, rate, "00:00:00;00") == "00:01:00;008"
+    assert frames_per_day(rate, is_drop=True) == frame_of("23:59:59;119", rate) + 1
+
+
+@pytest.mark.parametrize(
+    ("written", "fps", "counted"),
+    [
+        (Fraction(25), Fraction(50), Fraction(25)),
+        (Fraction(2997, 100), Fraction(30000, 1001), Fraction(30000, 1001)),
+        (Fraction(2997, 100), Fraction(60000, 1001), Fraction(30000, 1001)),
+        (Fraction(24), Fraction(24000, 1001), Fraction(24000, 1001)),
+        (Fraction(24000, 1001), Fraction(24), Fraction(24)),
+        (Fraction(24), Fraction(120), Fraction(24)),
+        (Fraction(25), Fraction(24), Fraction(25)),
+        (Fraction(2997, 100), Fraction(24), Fraction(30000, 1001)),
+        (Fraction(100), Fraction(25), Fraction(100)),
+    ],
+)
+def test_timecode_counts_at_the_rate_of_the_pictures_or_a_small_multiple(
+    written: Fraction, fps: Fraction, counted: Fraction
+) -> None:
+    assert counting_rate(written, fps) == counted

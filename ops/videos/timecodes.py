@@ -1,0 +1,337 @@
+"""The start timecode of a source and the name of its reel: all evidence, weighed by one written rule.
+
+Better evidence first:
+
+1. QuickTime and MP4: the timecode track that the picture track refers to, then other timecode tracks, read from their
+   own description (``timecode_track``). MXF: the material package, which is how the file plays (SMPTE ST 377-1),
+   then the file package, then the tape (``mxf``).
+2. Tags: of the picture track, then of the whole file, then of other tracks. A tag has no rate of its own: it counts
+   frames of the pictures, or of half their rate if it is a label of that rate only.
+3. The document of a Sony camera within an MP4.
+4. The pictures themselves (MPEG-2 group headers, H.264 and HEVC messages), unless they count from zero, which is what
+   encoders write that know of no timecode.
+
+What contradicts the best evidence is kept with it and reported; nothing becomes zero in silence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from ops.core.errors import UsageError
+from ops.core.media import StartTimecode
+from ops.core.time import counting_rate, frame_of, frames_per_day, is_drop_frame_rate, timecode_of
+from ops.videos.container import open_container
+from ops.videos.fact_log import FactLog
+from ops.videos.mxf import MxfHeader, read_mxf_header
+from ops.videos.timecode_track import (
+    COUNTER,
+    DROP_FRAME,
+    MAX_24_HOURS,
+    TimecodeTrack,
+    count_in,
+    read_camera_timecode,
+    read_timecode_tracks,
+)
+from ops.videos.timing import rate_text
+
+NO_TIMECODE = "00:00:00:00"
+HALVED = 47
+"""Frames per second from which on timecode may count pairs of pictures (SMPTE ST 12-1, EBU R 122)."""
+MAX_REEL = 200
+_LABEL = re.compile(r"(\d{1,2})([:;.,])(\d{1,2})([:;.,])(\d{1,2})([:;.,])(\d{2,3})")
+_TIMECODE_NAMES = {"timecode", "starttimecode"}
+_REEL_NAMES = {"reelname", "reel", "tapename", "tape"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceTimecode:
+    """What the evidence comes to. ``start`` is ``None`` if the source has no timecode that can be used.
+
+    ``label`` is the start in frames of the pictures. ``reel`` is empty if the source names none.
+    """
+
+    start: StartTimecode | None
+    label: str
+    reel: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """Timecode as one source has it: ``count`` frames from midnight at ``rate``, or the ``reason`` to ignore it."""
+
+    source: str
+    count: Fraction = Fraction(0)
+    rate: Fraction = Fraction(0)
+    is_drop: bool = False
+    is_nominal: bool = False
+    may_wrap: bool = False
+    reason: str = ""
+    remarks: tuple[str, ...] = ()
+
+    def start(self) -> StartTimecode:
+        """The reading as a fact."""
+        zero = "00:00:00;00" if self.is_drop else NO_TIMECODE
+        label = timecode_of(round(self.count), self.rate, zero)
+        return StartTimecode(label=label, rate=self.rate, start_s=self.count / self.rate, source=self.source)
+
+
+def read_timecode(
+    path: Path,
+    container: InputContainer,
+    stream: VideoStream,
+    picture: av.VideoFrame,
+    fps: Fraction,
+    log: FactLog,
+    *,
+    variable_rate: bool = False,
+) -> SourceTimecode:
+    """The start timecode and the reel of an opened source, whose pictures run at ``fps``; facts go to ``log``.
+
+    ``picture`` is the first decoded picture. Reads a few boxes of the file, decodes nothing.
+    """
+    names = container.format.name.split(",")
+    tracks = read_timecode_tracks(path, stream.index) if "mov" in names else []
+    header = read_mxf_header(path) if names[0].startswith("mxf") else MxfHeader()
+    # Timecode has no mean rate: labels of a varying rate count at the whole number that is nearest to it.
+    counted = Fraction(max(round(fps), 1)) if variable_rate else fps
+    found = [*_of_structure(path, tracks, header, counted), *_of_tags(container, stream, tracks, header, counted)]
+    if "mov" in names and (camera := read_camera_timecode(path)):
+        found.append(_of_count("the camera's document", *camera))
+    shown = picture.metadata.get("timecode", "")
+    if re.search("[1-9]", shown):
+        found.append(_of_label(shown, "the pictures", counted))
+    readings = [_settled(each, each.rate if variable_rate else fps) for each in found]
+    start, label = _weigh(readings, fps, log, variable_rate=variable_rate)
+    return SourceTimecode(start=start, label=label, reel=_find_reel(container, stream, tracks, header, log))
+
+
+def _weigh(
+    readings: Sequence[Reading], fps: Fraction, log: FactLog, *, variable_rate: bool
+) -> tuple[StartTimecode | None, str]:
+    """The first reading that can be used, and its label at ``fps``."""
+    for each in readings:
+        if each.reason:
+            log.note(f"timecode of {each.source} is ignored: {each.reason}")
+    usable = [each for each in readings if not each.reason]
+    if not usable:
+        return None, NO_TIMECODE
+    best = usable[0]
+    start = best.start()
+    others = [(each.source, each.start()) for each in usable[1:]]
+    against = [f"{other.label} of {source}" for source, other in others if not _agree(start, other, fps)]
+    told = ", ".join(dict.fromkeys(against))
+    log.add(
+        "timecode",
+        f"{start.label} at {rate_text(start.rate)}",
+        start.source,
+        contradictions=against,
+        note=f"timecode {start.label} is that of {start.source}; not used: {told}" if told else "",
+    )
+    for remark in best.remarks:
+        log.note(f"timecode of {best.source} {remark}")
+    label, inexact = _in_frames_of(start, fps, is_drop=best.is_drop, variable_rate=variable_rate)
+    if inexact:
+        log.note(inexact)
+    return start, label
+
+
+def _of_structure(path: Path, tracks: Sequence[TimecodeTrack], header: MxfHeader, fps: Fraction) -> Iterator[Reading]:
+    """Timecode that the file's own structure carries with its rate, the best first."""
+    for track in tracks:
+        yield _of_track(path, track, fps)
+    for package in header.timecodes:
+        yield _of_count(
+            f"the {package.package} package", Fraction(package.count), Fraction(package.base), package.is_drop
+        )
+
+
+def _of_count(source: str, count: Fraction, base: Fraction, is_drop: bool) -> Reading:
+    """A frame number counted at a rounded rate."""
+    return Reading(source=source, count=count, rate=base, is_drop=is_drop, is_nominal=True)
+
+
+def _of_tags(
+    container: InputContainer, stream: VideoStream, tracks: Sequence[TimecodeTrack], header: MxfHeader, fps: Fraction
+) -> Iterator[Reading]:
+    """Timecode of tags, without those that FFmpeg makes of the tracks and packages that are read here."""
+    derived = {track.stream for track in tracks} | {stream.index for _ in tracks[:1]}
+    if header.timecodes:
+        return
+    for owner, metadata in _tags(container, stream):
+        if owner.stream not in derived:
+            for value in _named(metadata, _TIMECODE_NAMES):
+                yield _of_label(value, f"the tag of {owner.name}", fps)
+
+
+class _Owner(NamedTuple):
+    """Whose tag it is, in words, and the index of the track; ``None`` for the file."""
+
+    name: str
+    stream: int | None
+
+
+def _tags(container: InputContainer, stream: VideoStream) -> Iterator[tuple[_Owner, Mapping[str, str]]]:
+    """Tags of the picture track, of the file, of the other tracks."""
+    yield _Owner("the picture track", stream.index), stream.metadata
+    yield _Owner("the file", None), container.metadata
+    for other in container.streams:
+        if other.index != stream.index:
+            yield _Owner(f"stream {other.index}", other.index), other.metadata
+
+
+def _named(metadata: Mapping[str, str], names: set[str]) -> list[str]:
+    """Values of tags by the last part of their names: ``TIMECODE``, ``time_code``, ``com.maker.timecode``."""
+    return [value for name, value in metadata.items() if re.sub("[^a-z]", "", name.lower().rsplit(".", 1)[-1]) in names]
+
+
+def _of_track(path: Path, track: TimecodeTrack, fps: Fraction) -> Reading:
+    source = f"stream {track.stream}"
+    count = track.count if track.count is not None else _first_sample(path, track.stream)
+    rate = track.rate or Fraction(track.nominal)
+    if track.flags & COUNTER:
+        return Reading(source=source, reason="it is a tape counter, not a time of day")
+    if count is None:
+        return Reading(source=source, reason="it holds no frame number")
+    if not rate:
+        return Reading(source=source, reason="it has no frame rate")
+    remarks = []
+    base = counting_rate(rate, fps)
+    late = round(track.late_s * fps)
+    if late:
+        remarks.append(
+            f"begins {abs(late)} frame{'s' * (abs(late) > 1)} {'before' if late > 0 else 'after'} the pictures"
+        )
+    if track.jumps:
+        remarks.append("is set anew within the file; only its start is used")
+    if track.nominal and abs(track.nominal - rate) > 1:
+        remarks.append(
+            f"runs at {rate_text(rate)} frames per second, and its labels at {track.nominal}; the rate is used"
+        )
+    return Reading(
+        source=source,
+        count=count + late * base / fps,
+        rate=rate,
+        is_drop=bool(track.flags & DROP_FRAME),
+        may_wrap=bool(track.flags & MAX_24_HOURS),
+        remarks=tuple(remarks),
+    )
+
+
+def _first_sample(path: Path, stream: int) -> Fraction | None:
+    """The frame number of a track whose samples the index does not list, as in fragmented files."""
+    with open_container(path) as container:
+        if stream >= len(container.streams):
+            return None
+        for packet in container.demux(container.streams[stream]):
+            count = count_in(bytes(packet))
+            return None if count is None else Fraction(count)
+    return None
+
+
+def _of_label(text: str, source: str, fps: Fraction) -> Reading:
+    """A tag's label, in frames of the pictures, or of half their rate if only that has such a label."""
+    match = _LABEL.fullmatch(text.strip())
+    if match is None:
+        return Reading(source=source, reason=f"{text.strip()!r} is not a timecode")
+    hours, first, minutes, second, seconds, mark, frames = match.groups()
+    if len(frames) == 3 and mark in ".," and fps <= 100:
+        time_s = int(hours) * 3600 + int(minutes) * 60 + int(seconds) + Fraction(int(frames), 1000)
+        return Reading(source=source, count=time_s * fps, rate=fps)
+    # SMPTE ST 12-1 marks drop-frame labels by a semicolon or a period before the frames; with periods all through,
+    # as some systems write, there is no mark.
+    is_drop = mark == ";" or (mark in ".," and first == second == ":")
+    rates = [fps] + ([fps / 2] if fps > HALVED else [])
+    hour = int(hours)
+    label = f"{hour % 24:02d}:{minutes:0>2}:{seconds:0>2}{';' if is_drop else ':'}{frames}"
+    for rate in rates:
+        try:
+            count = frame_of(label, rate)
+        except UsageError as error:
+            reason = str(error)
+            continue
+        days = hour // 24 * frames_per_day(rate, is_drop=is_drop)
+        return Reading(source=source, count=Fraction(count + days), rate=rate, is_drop=is_drop)
+    return Reading(source=source, reason=reason)
+
+
+def _settled(reading: Reading, fps: Fraction) -> Reading:
+    """The reading with an exact rate, a flag that its rate has, and a time of day."""
+    if reading.reason:
+        return reading
+    rate, remarks = counting_rate(reading.rate, fps), list(reading.remarks)
+    if not reading.is_nominal and abs(rate - reading.rate) * 5000 > rate:
+        remarks.append(f"is written down at {rate_text(reading.rate)} frames per second; it counts {rate_text(rate)}")
+    elif (rate / fps).denominator > 1 and (fps / rate).denominator > 1:
+        remarks.append(f"counts {rate_text(rate)} frames per second, and the pictures run at {rate_text(fps)}")
+    is_drop = reading.is_drop and is_drop_frame_rate(rate)
+    if reading.is_drop and not is_drop:
+        remarks.append(
+            f"is marked as drop-frame, which {rate_text(rate)} frames per second do not have; the mark is ignored"
+        )
+    count, day = reading.count, frames_per_day(rate, is_drop=is_drop)
+    if not 0 <= count < day:
+        if not reading.may_wrap:
+            remarks.append(
+                "is negative; 24 hours are added" if count < 0 else "is 24 hours or more; whole days are left out"
+            )
+        count %= day
+    return Reading(source=reading.source, count=count, rate=rate, is_drop=is_drop, remarks=tuple(remarks))
+
+
+def _agree(one: StartTimecode, other: StartTimecode, fps: Fraction) -> bool:
+    """Whether two readings name the same picture, as labels of 25 and of 50 a second do for pairs of pictures."""
+    apart = abs(one.frames_at(fps) - other.frames_at(fps))
+    return apart * min(one.rate, other.rate) < fps
+
+
+def _in_frames_of(start: StartTimecode, fps: Fraction, *, is_drop: bool, variable_rate: bool) -> tuple[str, str]:
+    """``(label in frames of the pictures, what is inexact about it)``."""
+    zero = "00:00:00;00" if is_drop and is_drop_frame_rate(fps) else NO_TIMECODE
+    if variable_rate and round(start.rate) == round(fps):
+        return start.label, ""
+    fps = Fraction(max(round(fps), 1)) if variable_rate else fps
+    frames = start.frames_at(fps)
+    label = timecode_of(round(frames), fps, zero)
+    if frames.denominator == 1:
+        return label, ""
+    return label, (
+        f"timecode {start.label} at {rate_text(start.rate)} frames per second falls between two frames at "
+        f"{rate_text(fps)}; the nearest, {label}, is used"
+    )
+
+
+def _find_reel(
+    container: InputContainer,
+    stream: VideoStream,
+    tracks: Sequence[TimecodeTrack],
+    header: MxfHeader,
+    log: FactLog,
+) -> str:
+    """The first name of a reel or tape: of timecode tracks, the tape package, tags of the picture track, the file."""
+    found = [(f"stream {track.stream}", track.reel) for track in tracks]
+    found.append(("the tape package", header.reel))
+    for owner, metadata in _tags(container, stream):
+        found += [(f"the tag of {owner.name}", value) for value in _named(metadata, _REEL_NAMES)]
+    clean = [(source, name) for source, name in ((source, _cleaned(name)) for source, name in found) if name]
+    if not clean:
+        return ""
+    source, reel = clean[0]
+    others = dict.fromkeys(f"{name} of {other}" for other, name in clean if name != reel)
+    note = f"reel {reel} is that of {source}; not used: {', '.join(others)}" if others else ""
+    log.add("reel", reel, source, contradictions=list(others), note=note)
+    return reel
+
+
+def _cleaned(name: str) -> str:
+    """A name on one line, without control characters."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in name).split())[:MAX_REEL]
