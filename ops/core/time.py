@@ -86,8 +86,8 @@ def counting_rate(rate: Fraction, fps: Fraction) -> Fraction:
     Writers round it (2997/100), or give the nominal rate for an NTSC one (24 for 24000/1001); counts and labels stay
     right under the rate of the pictures. A rate that is not related to the pictures' stays as it is.
     """
-    for ratio in (*range(1, MAX_RATIO + 1), *(Fraction(1, part) for part in range(2, MAX_RATIO + 1))):
-        related = fps * ratio
+    ratios = [Fraction(part) for part in range(1, MAX_RATIO + 1)]
+    for related in [fps * ratio for ratio in ratios] + [fps / ratio for ratio in ratios]:
         if abs(rate - related) * 900 <= related:
             return related
     standard = (Fraction(base * 1000, 1001) for base in (24, 30, 48, 60, 120))
