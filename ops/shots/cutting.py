@@ -23,8 +23,9 @@ MAX_SOUND_LAG_S = 5
 """How long a finished shot waits for sound that comes late in the file, in seconds of footage."""
 SOUND_PIECE = RATE // 4
 TICKS_PER_FRAME = 16
-SNAP = 0.06
-"""Containers round times (Matroska: to milliseconds); at a constant rate a time this near, in frames, is exact."""
+SNAP = 0.3
+"""Containers round times, and soft telecine shows pictures for two and three fields in turn; at a constant rate a time
+this near, in frames, is exact. Milliseconds are a quarter of a frame at 240 frames per second."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,7 @@ def _rate_note(rate: FrameRate) -> str:
     return ""
 
 
-WRITES_RATE = frozenset({"matroska", "avi", "flv", "asf", "mxf", "mxf_opatom", "gxf", "dv", "nut", "ogg", "swf", "ivf"})
+WRITES_RATE = frozenset({"matroska", "avi", "flv", "mxf", "mxf_opatom", "gxf", "dv", "nut", "swf", "ivf"})
 """Containers whose header names a rate; for the others FFmpeg computes one from times."""
 
 

@@ -32,6 +32,7 @@ from ops.videos.container import (
     require_file,
     require_size,
 )
+from ops.videos.decode_times import DecodeTimes, usual_step
 from ops.videos.integrity import require_complete
 from ops.videos.matroska import announced_pictures
 from ops.videos.tracks import choose_video_track
@@ -118,8 +119,8 @@ class _Pass:
         self.index = 0
         self.is_clean = False
         self.zero = self.time_s = Fraction(0)
-        rate = video.average_rate or video.guessed_rate
-        self.step = 1 / Fraction(rate) if rate else Fraction(1, 25)
+        self.step = usual_step(video)
+        self.decode_times = DecodeTimes(video, container_format)
         self.waiting: list[AudioFrame] = []
 
     def run(self, container: InputContainer) -> Iterator[Picture | Sound]:
@@ -149,6 +150,7 @@ class _Pass:
         self.has_key = self.has_key or packet.is_keyframe
         if self.counts_pictures and packet.size and packet.pts is not None and not packet.is_discard:
             heapq.heappush(self.announced, packet.pts)
+        self.decode_times.note(packet)
         try:
             frames = packet.decode()
         except av.FFmpegError as error:
@@ -167,6 +169,7 @@ class _Pass:
         if frame.interlaced_frame:
             self.counts_pictures = False
             self.announced.clear()
+        self.decode_times.settle(frame)
         self._account(frame.pts)
         self._tick(frame)
         yield Picture(self.index, self.time_s, frame)

@@ -58,6 +58,7 @@ class _Reading:
 
     def __init__(self, stream: VideoStream) -> None:
         self._stream = stream
+        self._is_avi = stream.container.format.name == "avi"  # stores no presentation times
         self._runs: list[list[int]] = [[]]
         self._decode_time: int | None = None
         self._timed = self._untimed = self._packets = self._bytes = 0
@@ -88,10 +89,11 @@ class _Reading:
             if self._decode_time is not None and packet.dts < self._decode_time:
                 self._runs.append([])
             self._decode_time = packet.dts
-        if packet.pts is None:
+        time = packet.dts if self._is_avi else packet.pts
+        if time is None:
             self._untimed += 1
         else:
-            self._runs[-1].append(packet.pts)
+            self._runs[-1].append(time)
             self._timed += 1
 
     def _decode(self, packet: av.Packet[Any]) -> None:

@@ -110,7 +110,7 @@ def find_rate(
     )
     if found is None:
         found = FrameRate(fps=mean.limit_denominator(1001), is_variable=True, evidence="times of its pictures vary")
-    refuted = [claim for claim in usable if claim.is_written and not _is_same(claim.rate, found.fps)]
+    refuted = [claim for claim in usable if claim.is_written and not _counts_ticks(claim.rate, found.fps)]
     return FrameRate(
         fps=found.fps,
         is_variable=found.is_variable,
@@ -147,6 +147,11 @@ def _is_near(rate: Fraction, seen: float) -> bool:
 def _is_same(one: Fraction, other: Fraction) -> bool:
     """Equal but for the rounding of a duration in nanoseconds or microseconds."""
     return abs(one - other) < one / 20_000
+
+
+def _counts_ticks(claim: Fraction, rate: Fraction) -> bool:
+    """The rate itself or a whole multiple: headers count fields, or ticks of which a frame takes some."""
+    return claim > rate / 2 and _is_same(claim, rate * round(claim / rate))
 
 
 def _explain(

@@ -12,7 +12,7 @@ from tests.sources.kind import Kind
 FRAMES = 24
 RATES = [Fraction(24), Fraction(25), Fraction(30), Fraction(50), Fraction(60)]
 RATES += [Fraction(base * 1000, 1001) for base in (24, 30, 60)]
-CONTAINERS = ("mp4", "mov", "mkv", "ts")
+CONTAINERS = ("mp4", "mov", "mkv", "ts", "avi")
 
 
 def _plain(folder: Path, container: str, fps: Fraction) -> Path:

@@ -1,0 +1,46 @@
+"""Times of pictures in an AVI, which stores none: its n-th chunk is decoded at n frame times, and nothing else.
+
+For H.264 and HEVC with B-frames FFmpeg guesses presentation times from that and gives 0, 2, 3, 6 for 0, 1, 2, 3.
+Pictures leave the decoder in the order in which they are shown, so the n-th of them is due when the n-th chunk that
+holds data is. Chunks without data (dropped frames) keep their time: the clock goes on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+REORDERING = frozenset({"h264", "hevc"})
+"""Codecs whose times FFmpeg guesses wrong in an AVI; their decoders give one picture a chunk, which MPEG-4's do not."""
+
+
+class DecodeTimes:
+    """Gives pictures of an AVI the times of its chunks; does nothing for other containers."""
+
+    def __init__(self, video: VideoStream, container_format: str) -> None:
+        self._is_needed = container_format == "avi" and video.codec_context.codec.canonical_name in REORDERING
+        self._times: deque[int] = deque()
+
+    def note(self, packet: av.Packet[Any]) -> None:
+        """A packet goes to the decoder."""
+        if self._is_needed and packet.size and packet.dts is not None:
+            self._times.append(packet.dts)
+
+    def settle(self, frame: VideoFrame) -> None:
+        """A picture came out of the decoder: correct its time."""
+        if self._times:
+            frame.pts = self._times.popleft()
+
+
+def usual_step(video: VideoStream) -> Fraction:
+    """Seconds between two pictures, for those without a time: by the codec if packets are fields, else by the file."""
+    coded = video.codec_context.framerate
+    rate = video.average_rate or video.guessed_rate or coded
+    if coded and rate and rate > coded * 3 / 2:
+        rate = coded
+    return 1 / Fraction(rate) if rate else Fraction(1, 25)
