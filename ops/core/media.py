@@ -119,6 +119,8 @@ class MediaInfo:
     is_telecined: bool = False
     transfer: Transfer = "sdr"
     matrix: str = "bt709"
+    primaries: str = "bt709"
+    peak: int = 1_000
     has_alpha: bool = False
     timecode: StartTimecode | None = None
     reel: str = ""

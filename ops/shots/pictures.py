@@ -1,4 +1,4 @@
-"""Pictures between decoder, detector and encoder: turned upright and scaled once, then looked at small."""
+"""Proxy frames between scaler, detector and encoder: looked at small, judged, and written as posters."""
 
 from __future__ import annotations
 
@@ -8,70 +8,15 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-from ops.core.media import MediaInfo
 from ops.shots.detector import SMALL, Glimpse, TinyPicture
 
-SHORT_SIDE = 360
-"""Longest allowed short side of a proxy, pixels (CONTRACT.md)."""
 TINY_SIDE = 256
 """Longer side of the picture for detection: PySceneDetect's own automatic downscale aims at this width."""
 POSTER_QUALITY = 85
 ONE_COLOUR_RANGE = 20
 
 Plane = npt.NDArray[np.uint8]
-
-_FULL_RANGE = frozenset({"yuvj420p", "yuvj422p", "yuvj444p", "yuvj440p"})
-
-
-def proxy_size(width: int, height: int) -> tuple[int, int]:
-    """Even ``(width, height)`` of the proxy for a display size: short side at most 360, never larger than it was."""
-    scale = min(1.0, SHORT_SIDE / min(width, height))
-
-    def even(side: int) -> int:
-        return max(2, min(round(side * scale / 2) * 2, side // 2 * 2))
-
-    return even(width), even(height)
-
-
-class FrameScaler:
-    """Makes proxy frames of one film: upright, square pixels, 8-bit yuv420p, one size; kept per film for its caches."""
-
-    def __init__(self, info: MediaInfo) -> None:
-        self.size = proxy_size(info.width, info.height)
-        self._turns = info.orientation.quarter_turns
-        width, height = self.size
-        self._stored = (height, width) if self._turns % 2 else (width, height)
-        self._reformatter = VideoReformatter()
-
-    def scale(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """The proxy frame; the same object where nothing has to change. Limited range, colours as the source's."""
-        width, height = self._stored
-        full = frame.format.name in _FULL_RANGE or frame.color_range == ColorRange.JPEG
-        rgb = frame.format.is_rgb
-        scaled = self._reformatter.reformat(
-            frame,
-            width=width,
-            height=height,
-            format="yuv420p",
-            interpolation="BICUBLIN" if (width, height) != (frame.width, frame.height) else None,
-            dst_colorspace=Colorspace.ITU601 if rgb else None,
-            src_color_range=ColorRange.JPEG if full and not rgb else None,
-            dst_color_range=ColorRange.MPEG if full or rgb else None,
-        )
-        return turned(scaled, self._turns) if self._turns else scaled
-
-
-def turned(frame: av.VideoFrame, quarters: int) -> av.VideoFrame:
-    """A yuv420p frame turned clockwise by ``quarters`` times 90 degrees."""
-    planes = [np.ascontiguousarray(np.rot90(plane, -quarters)) for plane in planes_of(frame)]
-    height, width = planes[0].shape
-    result = av.VideoFrame(width, height, "yuv420p")
-    for target, source in zip(planes_of(result), planes, strict=True):
-        target[:] = source
-    result.color_range, result.colorspace = frame.color_range, frame.colorspace
-    return result
 
 
 def planes_of(frame: av.VideoFrame) -> list[Plane]:

@@ -29,7 +29,7 @@ class ProxyRecipe:
     always give the same bytes.
     """
 
-    revision: int = 1
+    revision: int = 2
     preset: str = "ultrafast"
     crf: int = 28
     gop_s: Fraction = Fraction(1, 2)

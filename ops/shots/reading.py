@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 from ops.core.media import MediaInfo
 from ops.shots.cutting import TimedFrame, exact_time
-from ops.shots.pictures import FrameScaler
+from ops.shots.scaling import FrameScaler
 from ops.videos.reader import Picture, Sound, read_media
 
 AHEAD = 24
@@ -22,13 +24,17 @@ MANY_THREADS = 4
 def proxy_frames(source: Path, info: MediaInfo, threads: int) -> Iterator[TimedFrame | Sound]:
     """Proxy frames with exact times, and sound, in the order of the file. Raises ``MediaError``."""
     scaler = FrameScaler(info)
+    times: deque[tuple[int, Fraction]] = deque()
     with closing(read_media(source, threads=2 if threads >= MANY_THREADS else 1, audio=info.has_audio)) as items:  # type: ignore[type-var]
         for item in items:
             if isinstance(item, Picture):
-                time_s = exact_time(item.index, item.time_s, info)
-                yield TimedFrame(item.index, time_s, scaler.scale(item.frame))
+                times.append((item.index, exact_time(item.index, item.time_s, info)))
+                for frame in scaler.push(item.frame):
+                    yield TimedFrame(*times.popleft(), frame)
             else:
                 yield item
+        for frame in scaler.finish():
+            yield TimedFrame(*times.popleft(), frame)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import av
+from av.codec.context import Flags
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
@@ -118,6 +119,8 @@ def prepare_decoder(stream: VideoStream, threads: int = 1) -> None:
     """Set up decoding with ``threads`` threads, refusing pictures that grow beyond the bounds within the stream."""
     context = stream.codec_context
     context.options = {"max_pixels": str(MAX_PIXELS)}
+    # Otherwise decoders ignore a crop on the left that is not a multiple of 32 pixels.
+    context.flags |= Flags.unaligned
     context.thread_count = max(threads, 1)
     context.thread_type = "AUTO" if threads > 1 else "NONE"
 

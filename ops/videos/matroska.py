@@ -103,17 +103,17 @@ class Elements:
 
     def _read_tracks(self, at: int, end: int) -> None:
         """Note the number and the type of each track, in their order."""
-        for track in self._children(at, end):
+        for track in self.children(at, end):
             if track.id == TRACK and track.end is not None:
-                values = {part.id: self._integer(part) for part in self._children(track.start, track.end)}
+                values = {part.id: self.integer(part) for part in self.children(track.start, track.end)}
                 self.tracks[values.get(TRACK_NUMBER, 0)] = values.get(TRACK_TYPE, 0)
 
-    def _children(self, at: int, end: int) -> Iterator[Element]:
+    def children(self, at: int, end: int) -> Iterator[Element]:
         while at < end and (child := self.element(at)) and child.end is not None:
             yield child
             at = child.end
 
-    def _integer(self, element: Element) -> int:
+    def integer(self, element: Element) -> int:
         self.file.seek(element.start)
         return int.from_bytes(self.file.read(min((element.end or 0) - element.start, 8)), "big")
 

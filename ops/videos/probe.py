@@ -1,8 +1,9 @@
 """What a media file is: the one place that fills in the record :class:`ops.core.media.MediaInfo`.
 
 Each area of facts has a module of its own that adds to the same :class:`FactLog`: the video track (``tracks.py``),
-rate and times (``timing.py``), timecode and reel (``timecodes.py``). A description reads headers, a bounded part of
-the packets (``sample.py``) and decodes a few pictures, however long the film is.
+rate and times (``timing.py``), how pictures are shown (``picture.py``), timecode and reel (``timecodes.py``). A
+description reads headers, a bounded part of the packets (``sample.py``) and decodes a few pictures, however long the
+film is.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from ops.core.media import MediaInfo, Orientation
+from ops.core.media import MediaInfo
 from ops.videos.container import open_container, prepare_decoder, require_file
 from ops.videos.fact_log import FactLog
 from ops.videos.integrity import require_complete
+from ops.videos.picture import read_picture
 from ops.videos.reader import audio_stream_of
 from ops.videos.sample import HeadSample, read_sample
 from ops.videos.timecodes import read_timecode
@@ -48,27 +50,23 @@ def probe(path: Path) -> MediaInfo:
         sample = read_sample(container, stream)
         rate = _find_rate(container, stream, table, sample, log)
         frames, duration = _find_length(container, stream, table, sample, rate, log)
-        picture = sample.picture
-        timecode = read_timecode(path, container, stream, picture, rate.fps, log, variable_rate=rate.is_variable)
-        # Facts of the picture and of sound tracks: each from its own module, with `log`.
-        orientation = Orientation(quarter_turns=-round(sample.picture.rotation / 90) % 4)
-        width, height = _display_size(sample.picture, stream.sample_aspect_ratio, orientation)
+        picture = read_picture(path, stream.index, log)
+        timecode = read_timecode(path, container, stream, sample.picture, rate.fps, log, variable_rate=rate.is_variable)
+        # Facts of sound tracks: from their own module, with `log`.
         return MediaInfo(
             fps=rate.fps,
             frames=frames,
-            width=width,
-            height=height,
             codec=stream.codec_context.codec.canonical_name,
             has_audio=audio_stream_of(container) is not None,
             start_timecode=timecode.label,
             timecode=timecode.start,
             reel=timecode.reel,
             video_stream=stream.index,
-            orientation=orientation,
             variable_rate=rate.is_variable,
             duration_s=float(duration),
             facts=log.facts,
             notes=log.notes,
+            **vars(picture),
         )
 
 
@@ -175,11 +173,3 @@ def _duration(container: InputContainer, stream: VideoStream, fps: Fraction) -> 
     if container.duration:
         return Fraction(container.duration, av.time_base)
     return max(stream.frames, 1) / fps
-
-
-def _display_size(frame: av.VideoFrame, aspect: Fraction | None, orientation: Orientation) -> tuple[int, int]:
-    """Width and height with square pixels, turned upright."""
-    width, height = frame.width, frame.height
-    if aspect and Fraction(1, 10) <= aspect <= 10:
-        width = max(round(width * aspect), 1)
-    return (height, width) if orientation.quarter_turns % 2 else (width, height)

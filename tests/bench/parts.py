@@ -15,8 +15,8 @@ from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.embeddings.frames import read_frames, sample_positions
 from ops.shots.build import shots_of
 from ops.shots.cutting import time_base_of
-from ops.shots.pictures import FrameScaler
 from ops.shots.proxies import ProxyFormat, ProxyWriter
+from ops.shots.scaling import FrameScaler
 from ops.shots.segment import proxy_key
 from ops.shots.sound import RATE, SoundLine
 from ops.videos.catalogue import find_video
@@ -42,7 +42,7 @@ def encode(film: Path, cuts: list[int]) -> None:
             if not isinstance(item, Picture):
                 sound.add(item.time_s, item.frame)
                 continue
-            frame, last_s = scaler.scale(item.frame), item.time_s
+            frame, last_s = next(scaler.push(item.frame)), item.time_s
             if writer is None or item.index == end:
                 if writer:
                     _finish(writer, sound, began, last_s, ticks, info.has_audio)

@@ -18,7 +18,8 @@ from ops.evaluation.cuts import CutScore, score_cuts
 from ops.shots.detector import Boundary, Glimpse
 from ops.shots.detectors.auto import AutoDetector
 from ops.shots.detectors.choice import load_detector
-from ops.shots.pictures import FrameScaler, glimpse_of
+from ops.shots.pictures import glimpse_of
+from ops.shots.scaling import FrameScaler
 from ops.shots.thresholds import AUTO, AutoThresholds
 from ops.videos.probe import probe
 from ops.videos.reader import Picture, read_media
@@ -72,7 +73,7 @@ def seen(footage: Path) -> dict[str, Seen]:
         smalls = []
         for item in read_media(footage / name):
             assert isinstance(item, Picture)
-            glimpse = glimpse_of(scaler.scale(item.frame))
+            glimpse = glimpse_of(next(scaler.push(item.frame)))
             smalls.append(glimpse.small)
             for detector, finder in detectors.items():
                 found[detector] += finder.push(glimpse)

@@ -7,8 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from ops.shots.pictures import glimpse_of, look_at, planes_of, proxy_size, sharpness, turned
+from ops.core.media import Orientation
+from ops.shots.pictures import glimpse_of, look_at, planes_of, sharpness
 from ops.shots.posters import MOST, PosterChoice
+from ops.shots.scaling import oriented, proxy_size
 
 
 def frame_of(luma: int, *, texture: int = 0, width: int = 64, height: int = 36) -> av.VideoFrame:
@@ -79,4 +81,6 @@ def test_turning_goes_clockwise() -> None:
     frame = frame_of(16)
     planes_of(frame)[0][:2, :2] = 235
     for quarters, corner in ((1, (0, -1)), (2, (-1, -1)), (3, (-1, 0))):
-        assert planes_of(turned(frame, quarters))[0][corner] == 235
+        assert planes_of(oriented(frame, Orientation(quarter_turns=quarters)))[0][corner] == 235
+        mirrored = oriented(frame, Orientation(quarter_turns=quarters, is_mirrored=True))
+        assert planes_of(mirrored)[0][corner[0], {0: -1, -1: 0}[corner[1]]] == 235

@@ -1,0 +1,170 @@
+"""Frames of a film as proxy frames: deinterlaced, cropped, scaled, in BT.709 or BT.601, opaque and upright.
+
+An ordinary film (progressive, standard range, opaque) is only scaled. Everything that looks at pictures, which is the
+detector, proxies, posters and encoders, gets the frames that are made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+
+from ops.core.media import Crop, MediaInfo, Orientation
+from ops.shots.pictures import planes_of
+from ops.shots.tone_mapping import ToneMapper, needs_mapping
+from ops.videos.colours import MATRICES
+from ops.videos.fields import MAX_LINES
+from ops.videos.filters import MIN_SIDE, FrameFilter, Step, crop_steps, deinterlacing_steps, set_time
+from ops.videos.picture import has_alpha_channel
+
+SHORT_SIDE = 360
+"""Longest allowed short side of a proxy, pixels (CONTRACT.md)."""
+
+BT709, UNSPECIFIED, BT601 = 1, 2, 6
+"""Codes of matrix, primaries and transfer (ITU-T H.273)."""
+SHOWN_AS_TAGGED = frozenset({BT709, 5, BT601})
+"""Matrices that browsers and decord convert as tagged (decord2 3.4, measured 2026-11-28 on pure colours)."""
+_FULL_RANGE = frozenset({"yuvj420p", "yuvj422p", "yuvj444p", "yuvj440p", "yuvj411p"})
+
+
+def proxy_size(width: int, height: int) -> tuple[int, int]:
+    """Even ``(width, height)`` of the proxy for a display size: short side at most 360, never larger than it was."""
+    scale = min(1.0, SHORT_SIDE / min(width, height))
+
+    def even(side: int) -> int:
+        return max(2, min(round(side * scale / 2) * 2, side // 2 * 2))
+
+    return even(width), even(height)
+
+
+class FrameScaler:
+    """Makes proxy frames of one film: upright, square pixels, 8-bit yuv420p, one size; kept per film for its caches.
+
+    Every frame that goes in comes out, in order. Frames of interlaced film come out one frame later.
+    """
+
+    def __init__(self, info: MediaInfo) -> None:
+        self.size = proxy_size(info.width, info.height)
+        self._info = info
+        width, height = self.size
+        self._stored = (height, width) if info.orientation.quarter_turns % 2 else (width, height)
+        self._reformatter, self._second = VideoReformatter(), VideoReformatter()
+        self._filter = FrameFilter(self._steps) if info.field_order != "progressive" or info.crop != Crop() else None
+        is_mapped = needs_mapping(info.transfer, info.primaries)
+        self._mapper = ToneMapper(info.transfer, info.primaries, info.peak) if is_mapped else None
+
+    def push(self, frame: av.VideoFrame) -> Iterator[av.VideoFrame]:
+        """Take the next frame; yields the proxy frames that are ready, or the same object if nothing has to change."""
+        self._tag(frame)
+        if self._filter is None and frame.interlaced_frame and _has_fields(frame):
+            # A broadcast recording may turn interlaced later on.
+            self._filter = FrameFilter(self._steps)
+        if self._filter is None:
+            yield self._scale(frame)
+        else:
+            yield from map(self._scale, self._filter.push(frame))
+
+    def finish(self) -> Iterator[av.VideoFrame]:
+        """No frames follow: yields those that are left."""
+        if self._filter is not None:
+            yield from map(self._scale, self._filter.finish())
+
+    def _steps(self, frame: av.VideoFrame) -> Sequence[Step]:
+        info = self._info
+        fields = deinterlacing_steps(info.field_order, is_telecined=info.is_telecined) if _has_fields(frame) else []
+        return [*fields, *crop_steps(info.crop)] or [("null", "")]
+
+    def _tag(self, frame: av.VideoFrame) -> None:
+        """Give the frame the matrix that was decided on for the film."""
+        matrix = self._info.matrix
+        if matrix != "rgb" and not frame.format.is_rgb and MATRICES.get(int(frame.colorspace)) != matrix:
+            frame.colorspace = {"bt709": BT709, "bt601": BT601, "bt2020": Colorspace.BT2020}[matrix]
+
+    def _scale(self, frame: av.VideoFrame) -> av.VideoFrame:
+        if self._mapper is not None:
+            scaled = self._mapped(frame, self._mapper)
+        elif frame.format.has_palette or (self._info.has_alpha and has_alpha_channel(frame)):
+            scaled = self._composited(frame)
+        else:
+            scaled = self._reformatted(self._reformatter, frame)
+        orientation = self._info.orientation
+        return oriented(scaled, orientation) if orientation != Orientation() else scaled
+
+    def _reformatted(self, reformatter: VideoReformatter, frame: av.VideoFrame) -> av.VideoFrame:
+        """In proxy size and yuv420p, limited range, in a matrix that every reader knows."""
+        width, height = self._stored
+        full, rgb = is_full_range(frame), frame.format.is_rgb
+        is_other = not rgb and int(frame.colorspace) not in SHOWN_AS_TAGGED
+        return reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format="yuv420p",
+            interpolation="BICUBLIN" if (width, height) != (frame.width, frame.height) else None,
+            dst_colorspace=Colorspace.ITU601 if rgb else Colorspace.ITU709 if is_other else None,
+            src_color_range=ColorRange.JPEG if full and not rgb else None,
+            dst_color_range=ColorRange.MPEG if full or rgb else None,
+        )
+
+    def _mapped(self, frame: av.VideoFrame, mapper: ToneMapper) -> av.VideoFrame:
+        """BT.709 in standard range: scaled in the film's own code values, which costs far less than in light."""
+        width, height = self._stored
+        rgb = self._reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format="gbrp16le",
+            interpolation="BICUBIC",
+            src_color_range=ColorRange.JPEG if is_full_range(frame) else ColorRange.MPEG,
+            dst_color_range=ColorRange.JPEG,
+        )
+        mapped = mapper.map(rgb)
+        result = self._second.reformat(
+            mapped, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
+        result.color_primaries = result.color_trc = BT709
+        return set_time(result, frame.pts, frame.time_base)
+
+    def _composited(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """Over black: straight alpha scales the colours."""
+        width, height = self._stored
+        full = is_full_range(frame)
+        rgba = self._reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format="rgba",
+            interpolation="BICUBIC",
+            src_color_range=ColorRange.JPEG if full and not frame.format.is_rgb else None,
+            dst_color_range=ColorRange.JPEG,
+        ).to_ndarray()
+        alpha = rgba[..., 3:].astype(np.uint16)
+        opaque = av.VideoFrame.from_ndarray(((rgba[..., :3] * alpha + 127) // 255).astype(np.uint8), format="rgb24")
+        return self._reformatted(self._second, set_time(opaque, frame.pts, frame.time_base))
+
+
+def is_full_range(frame: av.VideoFrame) -> bool:
+    """Whether black is 0 rather than 16 (of 255)."""
+    return frame.format.name in _FULL_RANGE or frame.color_range == ColorRange.JPEG
+
+
+def _has_fields(frame: av.VideoFrame) -> bool:
+    return min(frame.width, frame.height) >= MIN_SIDE and frame.height <= MAX_LINES
+
+
+def oriented(frame: av.VideoFrame, orientation: Orientation) -> av.VideoFrame:
+    """A yuv420p frame turned clockwise, then mirrored left for right."""
+    planes = []
+    for plane in planes_of(frame):
+        turned = np.rot90(plane, -orientation.quarter_turns)
+        planes.append(np.ascontiguousarray(turned[:, ::-1] if orientation.is_mirrored else turned))
+    height, width = planes[0].shape
+    result = av.VideoFrame(width, height, "yuv420p")
+    for target, source in zip(planes_of(result), planes, strict=True):
+        target[:] = source
+    result.color_range, result.colorspace = frame.color_range, frame.colorspace
+    result.color_primaries, result.color_trc = frame.color_primaries, frame.color_trc
+    return set_time(result, frame.pts, frame.time_base)
