@@ -15,7 +15,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from ops.core.media import Crop, MediaInfo, Orientation
 from ops.shots.pictures import planes_of
 from ops.shots.tone_mapping import ToneMapper, needs_mapping
-from ops.videos.colours import MATRICES
+from ops.videos.colours import tag_matrix
 from ops.videos.fields import MAX_LINES
 from ops.videos.filters import MIN_SIDE, FrameFilter, Step, crop_steps, deinterlacing_steps, set_time
 from ops.videos.picture import has_alpha_channel
@@ -23,9 +23,9 @@ from ops.videos.picture import has_alpha_channel
 SHORT_SIDE = 360
 """Longest allowed short side of a proxy, pixels (CONTRACT.md)."""
 
-BT709, UNSPECIFIED, BT601 = 1, 2, 6
-"""Codes of matrix, primaries and transfer (ITU-T H.273)."""
-SHOWN_AS_TAGGED = frozenset({BT709, 5, BT601})
+BT709 = 1
+"""Code of matrix, primaries and transfer (ITU-T H.273)."""
+SHOWN_AS_TAGGED = frozenset({BT709, 5, 6})
 """Matrices that browsers and decord convert as tagged (decord2 3.4, measured 2026-11-28 on pure colours)."""
 _FULL_RANGE = frozenset({"yuvj420p", "yuvj422p", "yuvj444p", "yuvj440p", "yuvj411p"})
 
@@ -58,7 +58,7 @@ class FrameScaler:
 
     def push(self, frame: av.VideoFrame) -> Iterator[av.VideoFrame]:
         """Take the next frame; yields the proxy frames that are ready, or the same object if nothing has to change."""
-        self._tag(frame)
+        tag_matrix(frame, self._info.matrix)
         if self._filter is None and frame.interlaced_frame and _has_fields(frame):
             # A broadcast recording may turn interlaced later on.
             self._filter = FrameFilter(self._steps)
@@ -76,12 +76,6 @@ class FrameScaler:
         info = self._info
         fields = deinterlacing_steps(info.field_order, is_telecined=info.is_telecined) if _has_fields(frame) else []
         return [*fields, *crop_steps(info.crop)] or [("null", "")]
-
-    def _tag(self, frame: av.VideoFrame) -> None:
-        """Give the frame the matrix that was decided on for the film."""
-        matrix = self._info.matrix
-        if matrix != "rgb" and not frame.format.is_rgb and MATRICES.get(int(frame.colorspace)) != matrix:
-            frame.colorspace = {"bt709": BT709, "bt601": BT601, "bt2020": Colorspace.BT2020}[matrix]
 
     def _scale(self, frame: av.VideoFrame) -> av.VideoFrame:
         if self._mapper is not None:

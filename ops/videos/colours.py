@@ -26,6 +26,7 @@ UNKNOWN = frozenset({0, 2, 3})
 """Reserved and unspecified codes of primaries and transfer; 0 is also the matrix of RGB."""
 MATRICES = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020", 10: "bt2020"}
 """SMPTE 240M (7) is BT.709 but for 1 % of its coefficients; frames keep their exact tag."""
+MATRIX_CODES = {"bt709": 1, "bt601": 6, "bt2020": 9}
 PRIMARIES = {1: "bt709", 5: "bt601", 6: "bt601", 7: "bt601", 9: "bt2020", 11: "p3", 12: "p3", 22: "bt601"}
 TRANSFERS: dict[int, Transfer] = {16: "pq", 18: "hlg"}
 TRANSFER_NAMES: dict[Transfer, str] = {"sdr": "standard range", "pq": "HDR (PQ)", "hlg": "HDR (HLG)"}
@@ -69,6 +70,12 @@ def read_colours(container: ColourTags, frame: av.VideoFrame, log: FactLog) -> C
     colours = Colours(transfer=transfer, primaries=primaries, matrix=matrix, peak=_peak_of(frame))
     _report_notes(colours, frame, log)
     return colours
+
+
+def tag_matrix(frame: av.VideoFrame, matrix: str) -> None:
+    """Give a YCbCr frame the matrix that was decided on for its film, unless its own tag means the same."""
+    if matrix in MATRIX_CODES and not frame.format.is_rgb and MATRICES.get(int(frame.colorspace)) != matrix:
+        frame.colorspace = MATRIX_CODES[matrix]
 
 
 def _known(code: int) -> bool:
