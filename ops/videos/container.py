@@ -16,6 +16,7 @@ from pathlib import Path
 import av
 from av.codec.context import Flags
 from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from ops.core.errors import MediaError
@@ -31,6 +32,8 @@ MAX_SIDE = 16_384
 MAX_PIXELS = 16_384 * 8_640
 """Largest picture that is decoded: 16K. A crafted header may ask for gigabytes a frame."""
 MAX_CHANNELS, MAX_SAMPLE_RATE = 64, 768_000
+
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 OTHER_KINDS = {
     (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"8BPS"): "a still picture",
@@ -115,14 +118,24 @@ def _reason_not_opened(path: Path) -> str:
     return "it is not a film in a format that Needle reads, or its beginning is damaged"
 
 
-def prepare_decoder(stream: VideoStream, threads: int = 1) -> None:
-    """Set up decoding with ``threads`` threads, refusing pictures that grow beyond the bounds within the stream."""
+def prepare_decoder(stream: VideoStream, threads: int = 1) -> VideoCodecContext:
+    """The decoder of a track, with ``threads`` threads, refusing pictures that grow beyond the bounds in the stream.
+
+    Transparency of VP8 and VP9 is a second stream beside the first, which only the decoders of libvpx read.
+    """
     context = stream.codec_context
+    is_transparent = "1" in (stream.metadata.get("alpha_mode"), stream.metadata.get("ALPHA_MODE"))
+    context.options = {"max_pixels": str(MAX_PIXELS)}
+    if is_transparent and context.name in ALPHA_DECODERS:
+        other = av.CodecContext.create(ALPHA_DECODERS[context.name], "r")
+        assert isinstance(other, VideoCodecContext)
+        context = other
     context.options = {"max_pixels": str(MAX_PIXELS)}
     # Otherwise decoders ignore a crop on the left that is not a multiple of 32 pixels.
     context.flags |= Flags.unaligned
     context.thread_count = max(threads, 1)
     context.thread_type = "AUTO" if threads > 1 else "NONE"
+    return context
 
 
 def require_size(width: int, height: int) -> None:

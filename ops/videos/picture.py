@@ -15,6 +15,7 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from ops.core.errors import MediaError
@@ -60,11 +61,10 @@ def read_picture(path: Path, stream_index: int, log: FactLog) -> PictureFacts:
         stream = container.streams[stream_index]
         assert isinstance(stream, VideoStream)
         tags, codec_order = ColourTags.of(stream.codec_context), stream.codec_context.field_order
-        has_hidden_alpha = stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1"
-        prepare_decoder(stream)
+        decoder = prepare_decoder(stream)
         meter, first = FieldMeter(), None
         alpha = _AlphaMeter()
-        for frame in itertools.islice(_frames(container, stream), SAMPLE):
+        for frame in itertools.islice(_frames(container, stream, decoder), SAMPLE):
             first = first or frame
             require_size(frame.width, frame.height)
             meter.add(frame)
@@ -77,7 +77,7 @@ def read_picture(path: Path, stream_index: int, log: FactLog) -> PictureFacts:
         crop = _read_crop(path, container, stream, first, log)
         fields = decide_fields(meter, codec_order, log)
         colours = read_colours(tags, first, log)
-        has_alpha = alpha.decide(log, has_hidden_alpha)
+        has_alpha = alpha.decide(log)
         width, height = display_size(first, crop, stream.sample_aspect_ratio, orientation)
         return _facts(width, height, orientation, crop, fields, colours, has_alpha)
 
@@ -106,12 +106,12 @@ def _facts(
     )
 
 
-def _frames(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+def _frames(container: InputContainer, stream: VideoStream, decoder: VideoCodecContext) -> Iterator[av.VideoFrame]:
     """The first frames that decode; a recording may begin between two key pictures."""
     try:
         for packet in itertools.islice(container.demux(stream), MAX_PACKETS):
             try:
-                frames = packet.decode()
+                frames = decoder.decode(packet)
             except av.FFmpegError:
                 continue
             yield from frames
@@ -207,12 +207,8 @@ class _AlphaMeter:
         # Old 32-bit formats leave the fourth byte empty: nothing would be visible of a picture that is there.
         self._is_junk |= not rgba[..., 3].any() and int(rgba[..., :3].max()) > 32
 
-    def decide(self, log: FactLog, has_hidden_alpha: bool) -> bool:
+    def decide(self, log: FactLog) -> bool:
         """Whether pictures are transparent somewhere; what is not used of it is noted."""
-        if has_hidden_alpha and not self._has_channel:
-            log.add("alpha", "yes", "tag alpha_mode")
-            log.note("it has transparency in a second VP8 or VP9 stream, which is not read: it is shown opaque")
-            return False
         if not self._has_channel:
             return False
         if self._is_junk:

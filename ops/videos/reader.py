@@ -86,7 +86,7 @@ def read_media(
         announced = announced_pictures(path, number) if start is None else 0
         pass_ = _Pass(video, audio_stream_of(container) if audio else None, container.format.name)
         pass_.packets_due = announced or pass_.packets_due
-        prepare_decoder(video, threads)
+        pass_.decoder = prepare_decoder(video, threads)
         if start is not None:
             container.seek(start, stream=video)
             pass_.packets_due = 0
@@ -106,7 +106,7 @@ class _Pass:
     """The state of one pass: what was announced, what came out, where the clock stands."""
 
     def __init__(self, video: VideoStream, audio: AudioStream | None, container_format: str) -> None:
-        self.video, self.audio = video, audio
+        self.video, self.audio, self.decoder = video, audio, video.codec_context
         self.is_broadcast = container_format in ("mpegts", "mpeg")
         # Where each packet carries the presentation time of its picture, which AVI and others do not.
         timed = not {"mov", "matroska", "mpegts"}.isdisjoint(container_format.split(","))
@@ -152,7 +152,7 @@ class _Pass:
             heapq.heappush(self.announced, packet.pts)
         self.decode_times.note(packet)
         try:
-            frames = packet.decode()
+            frames = self.decoder.decode(packet)
         except av.FFmpegError as error:
             # A recording that starts between two key pictures begins with some that cannot be decoded.
             if self.is_broadcast and not self.index and not self.has_key:
