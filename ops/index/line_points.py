@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from ops.index.words import stemmer_of, terms_of, words_of
+from ops.index.letters import SEPARATOR
+from ops.index.stems import stems_by
+from ops.index.words import line_spellings_of, pairs_of, spellings_of, stemmer_of, terms_of
 
 WORDS_KEY = "words"
 """Payload field whose text index answers for phrases."""
@@ -55,12 +57,12 @@ class LinePoint:
 class WantedLines:
     """Which lines may be found; applied by the engine during the search. Empty means all.
 
-    ``phrases`` are texts as :func:`phrase_of` makes them; a line must hold each of them.
+    ``phrases`` are spellings as :func:`phrases_of` makes them; a line must hold one of each.
     """
 
     shows: tuple[str, ...] = ()
     videos: tuple[str, ...] = ()
-    phrases: tuple[str, ...] = ()
+    phrases: tuple[tuple[str, ...], ...] = ()
 
 
 class LineStore(Protocol):
@@ -86,9 +88,11 @@ def field_of(stemmer: str) -> str:
 
 def point_of(row: LineRow) -> LinePoint:
     """The row as it is stored: its own columns, its words for phrases, its terms for ranking."""
-    terms = {field_of(stemmer_of(row.language)): " ".join(terms_of(row.text))}
+    stemmer = stemmer_of(row.language)
+    terms = {field_of(stemmer): " ".join(stems_by(stemmer, [*terms_of(row.text), *pairs_of(row.text)]))}
+    words = f" {SEPARATOR} ".join(map(" ".join, line_spellings_of(row.text)))
     columns = asdict(row) | {"shot_ids": list(row.shot_ids)}
-    return LinePoint(line_id=row.line_id, payload={**columns, WORDS_KEY: phrase_of(row.text), **terms})
+    return LinePoint(line_id=row.line_id, payload={**columns, WORDS_KEY: words, **terms})
 
 
 def row_of(payload: dict[str, Any]) -> LineRow:
@@ -101,9 +105,9 @@ def hit_of(payload: dict[str, Any], score: float) -> LineHit:
     return LineHit(**_columns(payload), score=score)
 
 
-def phrase_of(text: str) -> str:
-    """The words of a text, in order, as one string; empty where it has none."""
-    return " ".join(words_of(text))
+def phrases_of(text: str) -> tuple[str, ...]:
+    """The spellings of a phrase, each as one string; empty if it has no word."""
+    return tuple(map(" ".join, spellings_of(text)))
 
 
 def line_point_id(line_id: str) -> uuid.UUID:
@@ -116,6 +120,6 @@ def _columns(payload: dict[str, Any]) -> dict[str, Any]:
     return columns | {"shot_ids": tuple(columns["shot_ids"])}
 
 
-def distinct(words: Sequence[str], most: int) -> str:
-    """The first ``most`` different words as one string: a query may be as long as it likes and stays bounded."""
-    return " ".join(list(dict.fromkeys(words))[:most])
+def distinct(words: Sequence[str], most: int) -> list[str]:
+    """The first ``most`` different words: a query may be as long as it likes and stays bounded."""
+    return list(dict.fromkeys(words))[:most]

@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +32,12 @@ from ops.index.line_points import (
     distinct,
     field_of,
     hit_of,
-    phrase_of,
+    phrases_of,
     point_of,
     row_of,
 )
-from ops.index.words import stemmer_of, terms_of
+from ops.index.stems import stems_by
+from ops.index.words import exact_words_of, pairs_of, stemmer_of, terms_of, words_of
 
 __all__ = ["LineHit", "LineIndex", "LineRow", "current_lines", "open_lines", "publish_lines"]
 
@@ -42,14 +45,17 @@ log = logging.getLogger(__name__)
 
 LineVersions = EdgeLineVersions | ServerLineVersions
 
-# Changes with the layout of a version or with what a word is: versions are rebuilt then.
-RECIPE = 1
+# Changes with the layout of a version or with what a word is (letters, words, affixes, stems; a new ICU): versions
+# are rebuilt then.
+RECIPE = 2
 NAME = "dialogue"
 # No encoder's id starts with a dash, so no encoder's collections have this name.
 SERVER_NAME = "-dialogue"
 ATTEMPTS = 3
 MOST_TERMS = 256
 """Different words of one query that count; a page of text stays a bounded question."""
+OTHER_MARKS = 0.25
+"""Factor for a line that has the words with other accents only: more than a short line gains by being short."""
 
 
 class LineIndex:
@@ -72,22 +78,27 @@ class LineIndex:
         """The lines that fit best, best first; equally good ones in the order of video and time.
 
         Any word of ``text`` may match, in any of its forms (stemming of the line's own language). Each of
-        ``phrases`` must occur: its exact words in order, whatever the case, accents and punctuation. Words
-        of phrases count for the ranking too. Without any word there is no hit. ``shows`` and ``videos``
+        ``phrases`` must occur: its exact words in order, whatever the case, accents, punctuation, and whether
+        parts are joined ("t-shirt", "tshirt"). Lines with other accents than were typed rank lower. Words of
+        phrases count for the ranking too. Without any word there is no hit. ``shows`` and ``videos``
         (names and ids; empty means all) decide before the search. Raises ``VectorIndexError`` on a limit
         below 1 and on a broken index.
         """
         if limit < 1:
             raise VectorIndexError(f"cannot return {limit} lines: limit is at least 1")
-        exact = tuple(filter(None, map(phrase_of, phrases)))
-        terms = distinct([term for part in (text, *exact) for term in terms_of(part)], MOST_TERMS)
+        spelled = tuple(filter(None, map(phrases_of, phrases)))
+        asked = [term for part in (text, *phrases) for term in terms_of(part)]
+        terms = distinct([*asked, *(pair for phrase in phrases for pair in pairs_of(phrase))], MOST_TERMS)
         if not terms or not self.count():
             return []
-        wanted = WantedLines(shows=tuple(shows), videos=tuple(videos), phrases=exact)
+        wanted = WantedLines(shows=tuple(shows), videos=tuple(videos), phrases=spelled)
+        typed = _typed(" ".join((text, *phrases)))
         found = [
-            hit_of(payload, score)
+            hit_of(payload, score * _exactness(typed, payload["text"]))
             for stemmer in self._lines.manifest()["stemmers"]
-            for score, payload in self._ranked(field_of(stemmer), terms, limit, wanted)
+            for score, payload in self._ranked(
+                field_of(stemmer), " ".join(distinct(stems_by(stemmer, terms), MOST_TERMS)), limit, wanted
+            )
         ]
         found.sort(key=lambda hit: (-hit.score, hit.video_id, hit.start_frame, hit.line_id))
         return found[:limit]
@@ -100,6 +111,11 @@ class LineIndex:
             if len(found) < depth or found[-1][0] < found[limit - 1][0]:
                 return found
             depth *= 4
+
+    @cached_property
+    def vocabulary(self) -> Counter[str]:
+        """How often each word is spoken. Reads every line once, which takes seconds for a million of them."""
+        return Counter(word for payload in self._lines.scroll() for word in words_of(payload["text"]))
 
     def is_current(self) -> bool:
         """Whether no newer version was published."""
@@ -216,6 +232,21 @@ def versions_of(settings: Settings) -> LineVersions:
         client = shared_client(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
         return ServerLineVersions(client, SERVER_NAME, settings.qdrant_url)
     return EdgeLineVersions(settings.home / "index" / NAME)
+
+
+def _typed(text: str) -> dict[str, str]:
+    """The words of a query as they were typed, by their folded form."""
+    return dict(zip(words_of(text), exact_words_of(text), strict=False))
+
+
+def _exactness(typed: Mapping[str, str], line: str) -> float:
+    """1 if every word that the line shares with the query has the accents and marks that were typed, else less."""
+    words = _typed(line)
+    shared = [word for word in typed if word in words]
+    if not shared or (line.isascii() and all(word == typed[word] for word in shared)):
+        return 1.0
+    exact = set(exact_words_of(line))
+    return float(OTHER_MARKS ** (sum(typed[word] not in exact for word in shared) / len(shared)))
 
 
 def _lock_of(settings: Settings) -> Path:

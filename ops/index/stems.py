@@ -1,54 +1,55 @@
-"""The stems of words, by the engine's own stemmers: two words share one exactly where the index of lines says so.
+"""The stems of words, by the Snowball stemmers: equal for the forms of one word.
 
-Stands alone because who judges a line that was found must not have rules of their own of what the forms of a
-word are.
+Stands alone because lines, queries and whoever judges a line that was found must have one rule of what the forms of
+a word are. The engines get stems and do not stem: the client's in-memory mode cannot, and all must agree.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from ops.index.words import NO_STEMMER, stemmer_of, words_of
+from ops.index.letters import folded, with_marks
+from ops.index.words import NO_STEMMER, forms_of, stemmer_of, terms_of
 
-Stem = tuple[int, ...]
 KEPT = 65_536
 
-
-def stems_of(text: str, language: str = "") -> list[Stem]:
-    """What stands for the stem of each word of the text, in order: equal for the forms of one word.
-
-    ``language`` is that of the line as the index has it (``en``, ``pt-BR``, empty where unknown).
-    """
-    return stems_of_words(words_of(text), language)
+_local = threading.local()
 
 
-def stems_of_words(words: Iterable[str], language: str = "") -> list[Stem]:
-    """:func:`stems_of` of words as ``words_of`` makes them."""
-    stemmer = stemmer_of(language)
-    return [_stem(word, stemmer) for word in words]
+def stems_of(text: str, language: str = "") -> set[str]:
+    """The stems of all terms of the text, in the language of the line as the index has it (empty if unknown)."""
+    return set(stems_by(stemmer_of(language), terms_of(text)))
+
+
+def stems_of_words(words: Iterable[str], language: str = "") -> list[str]:
+    """The stem of each word, as ``words_of`` makes them."""
+    return stems_by(stemmer_of(language), words)
+
+
+def is_in(word: str, stems: set[str], language: str = "") -> bool:
+    """Whether a word, or the noun in it, has its stem among those of a line in that language."""
+    return not stems.isdisjoint(stems_of_words(forms_of(word), language))
+
+
+def stems_by(stemmer: str, words: Iterable[str]) -> list[str]:
+    """The stem of each word by the named stemmer; the word itself by ``none``."""
+    return list(words) if stemmer == NO_STEMMER else [_stem(word, stemmer) for word in words]
 
 
 @lru_cache(maxsize=KEPT)
-def _stem(word: str, stemmer: str) -> Stem:
-    # One word makes one dimension of a sparse vector, the engine's hash of its stem; more where the engine
-    # sees more words than we do.
-    return tuple(sorted(_model(stemmer).embed_query(word).indices))
+def _stem(word: str, stemmer: str) -> str:
+    # Stemmers know marks as marks (Tamil), and may give a letter back in a form that is folded here.
+    return folded(_algorithm(stemmer).stemWord(with_marks(word)))
 
 
-@lru_cache
-def _model(stemmer: str) -> Any:
-    import qdrant_edge as edge
+def _algorithm(stemmer: str) -> Any:
+    """The stemmer, one for each thread: it may not be shared."""
+    import Stemmer
 
-    stem: Any = edge.DisabledStemmer()
-    if stemmer != NO_STEMMER:
-        stem = edge.SnowballParams(getattr(edge.SnowballLanguage, stemmer.capitalize()))
-    return edge.Bm25(
-        edge.Bm25Config(
-            tokenizer=edge.TokenizerType.Word,
-            lowercase=True,
-            stopwords=edge.StopwordsSet(custom=set()),  # without it, those of English would be left out
-            stemmer=stem,
-        )
-    )
+    known: dict[str, Any] = _local.__dict__.setdefault("algorithms", {})
+    if stemmer not in known:
+        known[stemmer] = Stemmer.Stemmer(stemmer, 0)
+    return known[stemmer]

@@ -1,16 +1,24 @@
-"""How spoken lines become words: what the engines tokenise, the same for a line and for a query.
+"""The words of a text: the only tokenizer of lines and of queries, for ranking and for phrases.
 
-Stands alone because embedded engine, server and the client's in-memory mode must agree on what a word is.
-So folding is done here, and the engines are left with what all of them do alike: split at what is neither
-letter nor digit, and stem.
+Stands alone because a line and a query must be cut by one rule, and because embedded engine, server and the
+client's in-memory mode must agree: words are letters and digits only (``ops/index/letters.py`` folds them), joined
+by blanks, and the engines only split at those.
+
+A text can be spelled in several ways, and a phrase is in a line if one way of one is in one way
+of the other: "don't" is also "dont", "co-pilot" also "copilot", 학교에서 is also 학교 with a particle. Scripts without
+spaces are cut by ICU's dictionaries, so that ตา (eye) is not found in ตาม (follow), nor 京都 in 東京都.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ops.index.affixes import noun_of
+from ops.index.letters import APOSTROPHE, HYPHEN, SEPARATOR, cased, folded, normalised
 
 STEMMERS = {
     "ar": "arabic",
@@ -35,48 +43,197 @@ STEMMERS = {
     "ta": "tamil",
     "tr": "turkish",
 }
-"""Snowball stemmers of the engine by ISO 639-1 code."""
+"""Snowball stemmers by ISO 639-1 code."""
 
 UNKNOWN_LANGUAGE = "english"
 NO_STEMMER = "none"
 
-# Letters that are not an ASCII letter with a mark, for which people type ASCII all the same.
-_LETTERS = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
-# Scripts written without spaces: Thai, Lao, Khmer, Myanmar, kana, CJK ideographs.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
-_WORD = re.compile(r"[^\W_]+")
+# Scripts written without spaces: Thai, Lao, Myanmar, Khmer; kana and CJK ideographs.
+_SOUTHEAST = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+_IDEOGRAPHS = "\u3005-\u3007\u3040-\u30fe\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_UNSPACED_RUN = re.compile(f"[{_SOUTHEAST}{_IDEOGRAPHS}]+")
+_IDEOGRAPH_RUN = re.compile(f"[{_IDEOGRAPHS}]{{2,}}")
+LEAST_PAIRED = 3
+"""Signs of a run that is looked for by its pairs, too; two neighbours of two words are no name."""
+
+_LETTER = r"[^\W_]"
+_GROUP = re.compile(f"{_LETTER}+(?:[{APOSTROPHE}{HYPHEN}]{_LETTER}+)*")
+# U.S.A. and 1,000 are written with and without these signs, too.
+_INITIALS = re.compile(r"(?<![^\W_])(?:[^\W\d_]\.){2,}(?:[^\W\d_](?![^\W_]))?")
+_THOUSANDS = re.compile(r"(?<![\d,.'])\d{1,3}(?:[,.']\d{3})+(?!\d)")
+# Written together these are other words: "we'll go" does not say "well".
+_OTHER_WORDS_TEXT = "am as at hed hell id ill in is it me shed shell so to us wed well were whore"
+_OTHER_WORDS = frozenset(_OTHER_WORDS_TEXT.split())
+# "co pilot", "t shirt": first parts that people write apart, with a hyphen or together.
+_FIRST_PARTS_TEXT = "anti co e ex mini multi non semi t u x"
+_FIRST_PARTS = frozenset(_FIRST_PARTS_TEXT.split())
+
+Words = tuple[str, ...]
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in order, without case, accents and punctuation: "You\u2019re" is "you", "re".
+    """The words of a text in order, without case, accents and punctuation: "You\u2019re" is "you", "re"."""
+    return list(_split(_groups(folded(_segmented(normalised(text))))))
 
-    In scripts without spaces each sign is a word, so that a phrase may begin anywhere.
+
+def exact_words_of(text: str) -> list[str]:
+    """As :func:`words_of`, with every accent and mark as it was typed: to rank exact lines first."""
+    return list(_split(_groups(cased(_segmented(normalised(text))))))
+
+
+def spellings_of(text: str) -> list[Words]:
+    """Ways to write the text of a query, each once; the first is :func:`words_of`, and none is empty."""
+    plain = normalised(text)
+    # A name that no dictionary has is cut in one way alone and in another in a sentence: 王小明 in 王小明天来.
+    is_cut = any(_is_cut(found.group()) for found in _IDEOGRAPH_RUN.finditer(plain))
+    return list(dict.fromkeys([*_spelled(plain), *(_paired(plain) if is_cut else [])]))
+
+
+def line_spellings_of(text: str) -> list[Words]:
+    """As :func:`spellings_of`, and with the nouns of a line apart from their particles.
+
+    Only lines have these: who asks for 고양이 (cat) does not mean 고양 (a city) with a particle.
     """
-    folded = "".join(map(_folded, unicodedata.normalize("NFKC", text))).translate(_LETTERS)
-    return _WORD.findall(_UNSPACED.sub(r" \g<0> ", folded))
+    plain = normalised(text)
+    spelled = _spelled(plain)
+    apart = [tuple(itertools.chain.from_iterable(map(_apart, words))) for words in spelled]
+    return list(dict.fromkeys([*spelled, *apart, *_paired(plain)]))
 
 
 def terms_of(text: str) -> list[str]:
-    """What ranking counts: the words, and where a script has no spaces also each pair of neighbouring signs."""
-    words = words_of(text)
-    return words + list(_pairs(words))
+    """What ranking counts: the words, and once each what other spellings and the nouns in them add."""
+    spelled = _spelled(normalised(text))
+    words = list(spelled[0]) if spelled else []
+    more = [word for other in spelled[1:] for word in other]
+    more += [form for word in [*words, *more] for form in forms_of(word)]
+    known = set(words)
+    return words + [word for word in dict.fromkeys(more) if word not in known]
+
+
+def pairs_of(text: str) -> list[str]:
+    """Pairs of neighbouring ideographs, by which a phrase is ranked that no word of the line is in."""
+    return [word for words in _paired(normalised(text)) for word in words if word.endswith(SEPARATOR)]
+
+
+def forms_of(word: str) -> Words:
+    """A word, and the noun in it if a particle or an article is glued to it."""
+    noun = noun_of(word)
+    return (word, noun) if noun else (word,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Group:
+    """Letters and digits with no blank between them: ``parts`` and the ``signs`` that part them."""
+
+    parts: Words
+    signs: str
+    follows_blank: bool
+
+    def spelled(self, joining: str) -> Words:
+        """The parts, put together at every sign that is in ``joining``, unless that makes another word."""
+        words = [self.parts[0]]
+        for sign, part in zip(self.signs, self.parts[1:], strict=True):
+            if sign in joining:
+                words[-1] += part
+            else:
+                words.append(part)
+        return tuple(words) if _OTHER_WORDS.isdisjoint(words) or not joining else self.parts
+
+
+def _groups(text: str) -> list[_Group]:
+    """The groups of a folded text."""
+    text = _INITIALS.sub(lambda found: found.group().rstrip(".").replace(".", HYPHEN), text)
+    text = _THOUSANDS.sub(lambda found: re.sub(r"\D", HYPHEN, found.group()), text)
+    groups, end = [], -1
+    for found in _GROUP.finditer(text):
+        pieces = re.split(f"([{APOSTROPHE}{HYPHEN}])", found.group())
+        follows_blank = found.start() == end + 1 and text[end] == " "
+        groups.append(_Group(parts=tuple(pieces[::2]), signs="".join(pieces[1::2]), follows_blank=follows_blank))
+        end = found.end()
+    return groups
+
+
+def _split(groups: Sequence[_Group]) -> Words:
+    return tuple(part for group in groups for part in group.parts)
+
+
+def _spelled(plain: str) -> list[Words]:
+    """Spellings of a normalised text: cut at every sign, then joined at apostrophes, at hyphens, at both."""
+    groups = _groups(folded(_segmented(plain)))
+    if not groups:
+        return []
+    spelled = [_split(groups)]
+    signs = set("".join(group.signs for group in groups))
+    for joining in (APOSTROPHE, HYPHEN, APOSTROPHE + HYPHEN):
+        if signs.intersection(joining) or (HYPHEN in joining and not _FIRST_PARTS.isdisjoint(spelled[0])):
+            spelled.append(tuple(_joined(groups, joining)))
+    return list(dict.fromkeys(spelled))
+
+
+def _joined(groups: Sequence[_Group], joining: str) -> list[str]:
+    words: list[str] = []
+    before: _Group | None = None
+    for group in groups:
+        own = group.spelled(joining)
+        if HYPHEN in joining and before and len(before.parts) == 1 and before.parts[0] in _FIRST_PARTS:
+            is_one = group.follows_blank and own[0].isalpha() and len(own[0]) > 2
+            words[-1:] = [words[-1] + own[0]] if is_one else [words[-1], own[0]]
+            words += own[1:]
+        else:
+            words += own
+        before = group
+    return words
+
+
+def _apart(word: str) -> Words:
+    noun = noun_of(word)
+    if not noun:
+        return (word,)
+    return (noun, word[len(noun) :]) if word.startswith(noun) else (word[: -len(noun)], noun)
+
+
+def _segmented(plain: str) -> str:
+    """The text with blanks between words also where its script has none."""
+    return plain if plain.isascii() else _UNSPACED_RUN.sub(_with_blanks, plain)
+
+
+def _with_blanks(run: re.Match[str]) -> str:
+    left, right = run.string[run.start() - 1 : run.start()], run.string[run.end() : run.end() + 1]
+    words = " ".join(_cut(run.group()))
+    return f"{'' if left == HYPHEN else ' '}{words}{'' if right == HYPHEN else ' '}"
+
+
+@lru_cache(maxsize=4096)
+def _cut(run: str) -> Words:
+    # Its dictionaries for all these scripts are in one; the locale only decides on ties.
+    from icu4py.breakers import WordBreaker
+
+    return tuple(WordBreaker(run, "en"))
+
+
+def _is_cut(run: str) -> bool:
+    return len(run) >= LEAST_PAIRED and len(_cut(run)) > 1
+
+
+def _paired(plain: str) -> list[Words]:
+    """The text with each run of ideographs as its overlapping pairs; nothing if it has no such run."""
+    if plain.isascii() or not _IDEOGRAPH_RUN.search(plain):
+        return []
+    text = _UNSPACED_RUN.sub(lambda found: f" {' '.join(_pairs(found.group()))} ", plain)
+    return [_split(_groups(folded(text)))]
+
+
+def _pairs(run: str) -> Iterator[str]:
+    """Overlapping pairs of the ideographs of a run; its other parts as words. A pair ends in a sign of its own."""
+    end = 0
+    for found in _IDEOGRAPH_RUN.finditer(run):
+        yield from _cut(run[end : found.start()])
+        yield from (left + right + SEPARATOR for left, right in itertools.pairwise(found.group()))
+        end = found.end()
+    yield from _cut(run[end:])
 
 
 def stemmer_of(language: str) -> str:
     """The stemmer for a language code (``en``, ``pt-BR``); ``none`` where there is none, English where unknown."""
     code = language.lower().replace("_", "-").split("-")[0]
     return STEMMERS.get(code, NO_STEMMER) if code not in ("", "und") else UNKNOWN_LANGUAGE
-
-
-def _folded(sign: str) -> str:
-    base = unicodedata.normalize("NFD", sign)[0]
-    # Only Latin loses its marks: in other scripts a mark makes another letter.
-    return (base if base.isascii() else sign).casefold().replace("\u0307", "")
-
-
-def _pairs(words: list[str]) -> Iterator[str]:
-    for left, right in itertools.pairwise(words):
-        if _UNSPACED.match(left) and _UNSPACED.match(right):
-            yield left + right

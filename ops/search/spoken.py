@@ -9,8 +9,7 @@ from typing import Any
 from ops.core.errors import NotFoundError
 from ops.index.lines import LineHit, LineIndex
 from ops.index.stems import stems_of_words
-from ops.index.words import words_of
-from ops.search.words import Words, content_words, coverage, parse_words, sounds_spoken
+from ops.search.words import Words, content_spellings, content_words, coverage, parse_words, sounds_spoken
 
 # Lines looked at to decide whether a query means spoken words.
 GLANCE = 20
@@ -78,9 +77,11 @@ def find_lines(
     words: Words, lines: LineIndex, shows: Sequence[str], limit: int = MOST_LINES
 ) -> list[tuple[LineHit, float]]:
     """Lines with every phrase and any of the other words, best first, with the share of those words that they have."""
-    wanted = content_words(words.rest) or words_of(words.rest)
+    spelled = content_spellings(words.rest)
     found = lines.search(words.rest, phrases=words.phrases, shows=shows, limit=limit)
-    return [(line, coverage(wanted, line.text, line.language) if wanted else 1.0) for line in found]
+    return [
+        (line, max((coverage(wanted, line.text, line.language) for wanted in spelled), default=1.0)) for line in found
+    ]
 
 
 def find_said(text: str, lines: LineIndex, shows: Sequence[str]) -> list[tuple[LineHit, float]]:

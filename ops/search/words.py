@@ -6,11 +6,11 @@ Pure functions: whether a query means spoken words is decided from these, withou
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ops.index.stems import stems_of, stems_of_words
-from ops.index.words import words_of
+from ops.index.stems import is_in, stems_of, stems_of_words
+from ops.index.words import spellings_of, words_of
 
 # Straight and curly double quotes, and guillemets. Single quotes are apostrophes far more often.
 _OPENING, _CLOSING = '"“„«', '"”“»'
@@ -27,7 +27,13 @@ m me my no nor not of off on or our ours out over re s she should shouldn so som
 them then there these they this those through to too under up ve very was wasn we were weren what when where which
 while who whom why will with won would wouldn you your yours
 """
-_EMPTY = frozenset(_EMPTY_WORDS.split())
+# The same words without their apostrophes, as many people type them.
+_CONTRACTIONS_TEXT = """
+arent cant couldnt didnt doesnt dont hadnt hasnt havent hes im isnt ive shes shouldnt thats theres theyre theyve
+wasnt weve werent whats wheres whos wont wouldnt youll youre youve
+"""
+_CONTRACTIONS = frozenset(_CONTRACTIONS_TEXT.split())
+_EMPTY = frozenset(_EMPTY_WORDS.split()) | _CONTRACTIONS
 
 # Words by which people speak to each other, and which descriptions of a picture seldom have: "where are the
 # bicycles" is said, "in the car" is a place.
@@ -36,7 +42,7 @@ am are aren can could couldn did didn do does doesn don had has have how i is is
 shall should shouldn that this us ve was wasn we were weren what when where which who whom whose why will won would
 wouldn you your yours
 """
-_SPEAKING = frozenset(_SPEAKING_WORDS.split())
+_SPEAKING = frozenset(_SPEAKING_WORDS.split()) | _CONTRACTIONS
 # Words with which descriptions begin that have only one more to say: "in the car", "a car of their own".
 _DESCRIBING_WORDS = "a an at by down for from in into of off on out over the through to under up with"
 _DESCRIBING = frozenset(_DESCRIBING_WORDS.split())
@@ -63,7 +69,12 @@ def parse_words(text: str) -> Words:
 
 def content_words(text: str) -> list[str]:
     """The words that say something, each once, in order."""
-    return list(dict.fromkeys(word for word in words_of(text) if word not in _EMPTY))
+    return _with_content(words_of(text))
+
+
+def content_spellings(text: str) -> list[list[str]]:
+    """The words to look for in a line, for each way to spell the text; all its words if none says anything."""
+    return [_with_content(words) or list(words) for words in spellings_of(text)]
 
 
 def sounds_spoken(text: str) -> bool:
@@ -75,7 +86,12 @@ def sounds_spoken(text: str) -> bool:
     return len(words) > 2 and (words[0] not in _DESCRIBING or not _SPEAKING.isdisjoint(words))
 
 
-def coverage(wanted: Iterable[str], line: str, language: str = "") -> float:
+def coverage(wanted: Sequence[str], line: str, language: str = "") -> float:
     """Share of the words ``wanted`` that the line has in any form of its language, 0 to 1; 0 where none is wanted."""
-    stems = set(stems_of_words(wanted, language))
-    return len(stems.intersection(stems_of(line, language))) / len(stems) if stems else 0.0
+    words = dict(zip(stems_of_words(wanted, language), wanted, strict=True))
+    stems = stems_of(line, language)
+    return sum(is_in(word, stems, language) for word in words.values()) / len(words) if words else 0.0
+
+
+def _with_content(words: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(word for word in words if word not in _EMPTY))

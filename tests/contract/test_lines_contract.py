@@ -1,7 +1,7 @@
 """What every engine must do with spoken lines: Qdrant Edge in the process, and a server through its client.
 
-The client's in-memory mode stands for the server. It has no stemmers, so the lines here are of a language
-without one; stemming is tested on the embedded engine (``tests/unit/index/test_lines.py``).
+The client's in-memory mode stands for the server. Both get words and stems that are letters and digits only, so
+they must find the same lines in every language.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ops.index.lines import (
     version_of_lines,
 )
 from tests.lakes import video_id
+from tests.spoken_pairs import LINES
 from tests.subtitles import line_row
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
@@ -78,7 +79,9 @@ def bm25(query: list[str]) -> dict[str, float]:
         text: re.findall(r"[a-z]+", text.lower().replace("ü", "u").replace("ï", "i").replace("é", "e"))
         for text in TEXTS[:9]
     }
-    lines[TEXTS[9]] = ["x"] * 29  # 15 signs and the 14 pairs of them
+    for text in TEXTS[3:5]:
+        lines[text].append("youre")  # counted beside "you" and "re"
+    lines[TEXTS[9]] = ["x"] * 23  # 10 words, and the 13 pairs of their 15 signs
     mean = sum(map(len, lines.values())) / len(lines)
     known = {word: sum(word in words for words in lines.values()) for word in query}
     idf = {word: math.log(1 + (len(lines) - n + 0.5) / (n + 0.5)) for word, n in known.items()}
@@ -195,17 +198,64 @@ def test_a_line_that_comes_twice_is_refused(versions: LineVersions) -> None:
     assert versions.current() is None
 
 
-def test_a_server_is_told_to_stem(tmp_path: Path) -> None:
-    """The in-memory mode can hold such an index and find phrases, but not rank by it; a server does both."""
-    from qdrant_client import QdrantClient, models
+def test_a_server_gets_stems_and_does_not_stem(tmp_path: Path) -> None:
+    from qdrant_client import QdrantClient
 
     client = QdrantClient(":memory:")
     server = ServerLineVersions(client, SERVER_NAME)
-    publish_lines_to(server, [line_row(0, "robots", language="de")])
-    told = dict(server._payload_indexes({"stemmers": ["german", "none"]}))
-    assert told["terms_german"].stemmer == models.SnowballParams(
-        type=models.Snowball.SNOWBALL, language=models.SnowballLanguage.GERMAN
-    )
-    assert told["terms_german"].scoring and told["words"].phrase_matching
-    assert told["terms_none"].stemmer is None and told["words"].stemmer is None
+    publish_lines_to(server, [line_row(0, "robots", language="de"), line_row(1, "die Häuser", language="de")])
+    schemas = dict(server._payload_indexes({"stemmers": ["german", "none"]}))
+    assert schemas["terms_german"].scoring and schemas["words"].phrase_matching
+    assert all(schemas[name].stemmer is None for name in ("terms_german", "terms_none", "words"))
+    index = open_line_versions(server)
+    assert index is not None
+    assert found(index, "haus") == ["die Häuser"]
     client.close()
+
+
+@pytest.fixture(scope="module", params=["edge", "server"])
+def spoken(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LineIndex]:
+    """All lines of ``tests/spoken_pairs.py`` in one index."""
+    from qdrant_client import QdrantClient
+
+    client = QdrantClient(":memory:")
+    is_edge = request.param == "edge"
+    versions = (
+        EdgeLineVersions(tmp_path_factory.mktemp("lines")) if is_edge else ServerLineVersions(client, SERVER_NAME)
+    )
+    # The in-memory mode counts all words of a field again for each query: without a stemmer all lines share a field.
+    languages = [pairs.language if is_edge else "zz" for pairs in LINES]
+    rows = [line_row(n, pairs.line, language=languages[n], second=n) for n, pairs in enumerate(LINES)]
+    publish_lines_to(versions, rows)
+    index = open_line_versions(versions)
+    assert index is not None
+    yield index
+    index.close()
+    client.close()
+
+
+def test_a_line_of_any_language_is_found_by_its_words_and_by_no_others(spoken: LineIndex) -> None:
+    wrong = []
+    for pairs in LINES:
+        wrong += [(text, "missed") for text in pairs.true if pairs.line not in found(spoken, phrases=[text], limit=99)]
+        wrong += [(text, "found") for text in pairs.false if pairs.line in found(spoken, phrases=[text], limit=99)]
+    assert wrong == []
+
+
+def test_words_without_quotes_find_the_line_too(spoken: LineIndex) -> None:
+    wrong = [
+        text for pairs in LINES for text in pairs.true if pairs.line not in found(spoken, text.strip('"'), limit=99)
+    ]
+    assert wrong == []
+
+
+def test_lines_with_the_accents_that_were_typed_come_first(versions: LineVersions) -> None:
+    texts = ["ma ở đó", "má", "mà tôi biết má không ở đó đâu", "mạ", "cafe", "the café over there by the river"]
+    publish_lines_to(versions, [line_row(n, text, language="vi", second=n) for n, text in enumerate(texts)])
+    index = open_line_versions(versions)
+    assert index is not None
+    with index:
+        assert set(found(index, "má")[:2]) == {texts[1], texts[2]}
+        assert found(index, phrases=["mạ"])[0] == texts[3]
+        assert found(index, "ma")[0] == texts[0]
+        assert found(index, "café") == [texts[5], texts[4]] and found(index, "cafe") == [texts[4], texts[5]]

@@ -10,7 +10,6 @@ from ops.index import tuning
 from ops.index.backends.shards import OpenShard, ShardVersions, mapped
 from ops.index.line_points import WORDS_KEY, LinePoint, WantedLines, field_of, line_point_id
 from ops.index.points import in_batches
-from ops.index.words import NO_STEMMER
 
 _UNUSED_VECTOR = "none"
 """A shard must have a vector; a sparse one that no point has takes no room."""
@@ -85,21 +84,12 @@ def _config() -> Any:
 def _payload_indexes(stemmers: Iterable[str]) -> list[tuple[str, Any]]:
     import qdrant_edge as edge
 
-    def terms(stemmer: str) -> Any:
-        language = None if stemmer == NO_STEMMER else getattr(edge.SnowballLanguage, stemmer.capitalize())
-        return edge.TextIndexParams(
-            tokenizer=edge.TokenizerType.Word,
-            lowercase=True,
-            stemmer=edge.SnowballParams(language) if language else None,
-            scoring=True,
-            enable_hnsw=False,
-        )
-
+    terms = edge.TextIndexParams(tokenizer=edge.TokenizerType.Word, lowercase=True, scoring=True, enable_hnsw=False)
     words = edge.TextIndexParams(
         tokenizer=edge.TokenizerType.Word, lowercase=True, phrase_matching=True, enable_hnsw=False
     )
     keywords = [(name, edge.KeywordIndexParams(enable_hnsw=False)) for name in ("show", "video_id")]
-    return [*keywords, (WORDS_KEY, words), *((field_of(stemmer), terms(stemmer)) for stemmer in stemmers)]
+    return [*keywords, (WORDS_KEY, words), *((field_of(stemmer), terms) for stemmer in stemmers)]
 
 
 def _filter_of(wanted: WantedLines) -> Any:
@@ -110,5 +100,8 @@ def _filter_of(wanted: WantedLines) -> Any:
         for key, values in (("show", wanted.shows), ("video_id", wanted.videos))
         if values
     ]
-    must += [edge.FieldCondition(key=WORDS_KEY, match=edge.MatchPhrase(phrase)) for phrase in wanted.phrases]
+    must += [
+        edge.Filter(should=[edge.FieldCondition(key=WORDS_KEY, match=edge.MatchPhrase(each)) for each in spelled])
+        for spelled in wanted.phrases
+    ]
     return edge.Filter(must=must) if must else None

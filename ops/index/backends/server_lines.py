@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from ops.index import tuning
 from ops.index.backends.server import CollectionVersions
 from ops.index.line_points import WORDS_KEY, LinePoint, WantedLines, field_of, line_point_id
-from ops.index.words import NO_STEMMER
 
 if TYPE_CHECKING:
     from qdrant_client import models
@@ -36,13 +35,8 @@ class ServerLineVersions(CollectionVersions[LinePoint, "ServerLines"]):
                 **options,
             )
 
-        def stemmer(name: str) -> Any:
-            if name == NO_STEMMER:
-                return None
-            return models.SnowballParams(type=models.Snowball.SNOWBALL, language=models.SnowballLanguage(name))
-
         keyword = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, enable_hnsw=False)
-        terms = [(field_of(name), text(scoring=True, stemmer=stemmer(name))) for name in manifest["stemmers"]]
+        terms = [(field_of(name), text(scoring=True)) for name in manifest["stemmers"]]
         return [("show", keyword), ("video_id", keyword), (WORDS_KEY, text(phrase_matching=True)), *terms]
 
     def _struct(self, point: LinePoint) -> models.PointStruct:
@@ -102,5 +96,10 @@ def _filter_of(wanted: WantedLines) -> Any:
         for key, values in (("show", wanted.shows), ("video_id", wanted.videos))
         if values
     ]
-    must += [models.FieldCondition(key=WORDS_KEY, match=models.MatchPhrase(phrase=text)) for text in wanted.phrases]
+    must += [
+        models.Filter(
+            should=[models.FieldCondition(key=WORDS_KEY, match=models.MatchPhrase(phrase=each)) for each in spelled]
+        )
+        for spelled in wanted.phrases
+    ]
     return models.Filter(must=must) if must else None

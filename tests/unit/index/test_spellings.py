@@ -1,0 +1,95 @@
+"""The one tokenizer: which texts are in which lines, in thirty-odd languages."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+import pytest
+
+from ops.index.affixes import noun_of
+from ops.index.letters import folded, normalised, with_marks
+from ops.index.line_points import point_of
+from ops.index.stems import stems_of, stems_of_words
+from ops.index.words import exact_words_of, line_spellings_of, spellings_of, terms_of, words_of
+from tests.spoken_pairs import LANGUAGES, LINES, Pairs
+from tests.subtitles import line_row
+
+
+def is_said(line: str, text: str) -> bool:
+    """Whether a spelling of the text is a run of words in a spelling of the line."""
+    return any(holds(words, asked) for words in line_spellings_of(line) for asked in spellings_of(text))
+
+
+def holds(words: Sequence[str], asked: Sequence[str]) -> bool:
+    count = len(asked)
+    return any(tuple(words[at : at + count]) == tuple(asked) for at in range(len(words) - count + 1))
+
+
+def named(pairs: Pairs) -> str:
+    return f"{pairs.language}-{pairs.line[:12]}"
+
+
+@pytest.mark.parametrize("pairs", LINES, ids=named)
+def test_a_text_is_in_a_line_exactly_if_its_words_are(pairs: Pairs) -> None:
+    assert [text for text in pairs.true if not is_said(pairs.line, text)] == []
+    assert [text for text in pairs.false if is_said(pairs.line, text)] == []
+
+
+def test_many_languages_are_tried_with_true_and_false_pairs() -> None:
+    assert len(LANGUAGES) >= 20
+    for language in LANGUAGES:
+        mine = [pairs for pairs in LINES if pairs.language == language]
+        assert sum(len(pairs.true) for pairs in mine) >= 2 and sum(len(pairs.false) for pairs in mine) >= 3, language
+
+
+@pytest.mark.parametrize("pairs", LINES, ids=named)
+def test_engines_get_nothing_but_letters_digits_and_blanks(pairs: Pairs) -> None:
+    payload = point_of(line_row(0, pairs.line, language=pairs.language)).payload
+    for name, text in payload.items():
+        if name == "words" or name.startswith("terms_"):
+            assert re.findall(r"[^\W_]+", text) == text.split(" ") and text == text.lower(), name
+
+
+@pytest.mark.parametrize("pairs", LINES, ids=named)
+def test_composed_and_decomposed_texts_have_the_same_words(pairs: Pairs) -> None:
+    for form in ("NFC", "NFD", "NFKC"):
+        assert words_of(unicodedata.normalize(form, pairs.line)) == words_of(pairs.line)
+
+
+def test_kept_marks_become_letters_and_marks_again() -> None:
+    for word in ("दिन", "ป่า", "நான்", "ভূত", "пять", "cafe"):
+        letters = folded(normalised(word))
+        assert letters.isalnum() and with_marks(letters) == word
+
+
+def test_accents_are_kept_beside_for_exactness() -> None:
+    assert words_of("Má, café!") == ["ma", "cafe"] and exact_words_of("Má, café!") == ["má", "café"]
+    for pairs in LINES:
+        assert len(words_of(pairs.line)) == len(exact_words_of(pairs.line)), pairs.line
+
+
+def test_particles_are_known_by_the_end_of_the_noun() -> None:
+    assert [noun_of(word) for word in ("학교에서", "서울은", "서울로", "집으로", "친구입니다", "아이들이")] == [
+        "학교", "서울", "서울", "집", "친구", "아이",
+    ]  # fmt: skip
+    # 은 and 이 follow a consonant only, 제도 (system) and 나이 (age) have no particle
+    assert [noun_of(word) for word in ("학교은", "나이", "제도", "회의", "물건", "은", "school")] == [None] * 7
+    assert [noun_of(word) for word in ("الكتاب", "والكتاب", "للبيت", "الله", "الي", "كتاب")] == [
+        "كتاب", "كتاب", "بيت", None, None, None,
+    ]  # fmt: skip
+
+
+def test_stems_are_of_words_with_their_marks_and_of_nouns() -> None:
+    assert stems_of("robots claw", "en") >= {"robot", "claw"}
+    assert stems_of_words(["மரங்கள்"], "ta") != stems_of_words(words_of("மரங்கள்"), "xx")
+    assert "학교" in stems_of("학교에서 만나자", "ko")
+    assert stems_of("Die Häuser", "de") == {"die", "haus"}
+
+
+def test_a_long_or_odd_text_has_words_or_none() -> None:
+    assert words_of("") == words_of("\u200d\ufe0f 🚲 ♪ …") == terms_of("--'-'") == []
+    assert len(words_of("ก" * 2000)) >= 1
+    assert words_of("a" * 2000) == ["a" * 2000]
+    assert spellings_of("🚲") == [] and line_spellings_of("\x00") == []
