@@ -56,6 +56,12 @@ def footage() -> Path:
 
 
 @pytest.fixture(scope="session")
+def cases() -> Path:
+    """Folder of awkward inputs with known results; use with ``@pytest.mark.shared``."""
+    return SHARED / "cases"
+
+
+@pytest.fixture(scope="session")
 def captions() -> Path:
     """Folder of captioned photographs; use with ``@pytest.mark.shared``."""
     return SHARED / "captions"

@@ -56,7 +56,10 @@ class Crop:
 class SoundTrack:
     """One sound track that can be decoded. ``stream`` is its index in the container, ``sample_rate`` is in Hz.
 
-    ``layout`` is FFmpeg's name (mono, stereo, 5.1). ``is_silent`` is ``None`` if nobody listened.
+    ``layout`` is FFmpeg's name (mono, stereo, 5.1), or ``16 channels`` if the file does not name the channels.
+    ``language`` and ``title`` are the file's own words. ``role`` says what else than the main sound the track is
+    (commentary, audio description, ...). ``level_db`` is the loudest 50 ms that was heard, RMS in dBFS; -200 is digital
+    silence. It, ``is_silent`` and ``silent_channels`` (from 0) are known only of tracks that were listened to.
     """
 
     stream: int
@@ -67,7 +70,10 @@ class SoundTrack:
     language: str = ""
     title: str = ""
     is_default: bool = False
+    role: str = ""
     is_silent: bool | None = None
+    level_db: float | None = None
+    silent_channels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +105,8 @@ class MediaInfo:
     or an estimate until the file was decoded once. ``fps`` is exact; for a variable frame rate it is the average,
     and ``variable_rate`` is true. ``start_timecode`` counts frames of ``fps``; ``timecode`` is what it was made of.
     ``video_stream`` is the index of the chosen track in the container; ``sound_stream`` that of the track for proxies
-    and speech. ``matrix`` is the YCbCr matrix (bt601, bt709, bt2020) after defaults for untagged files, or ``rgb``.
+    and speech, and ``mixed_streams`` those of the mono tracks that are mixed for them, if it is more than one.
+    ``matrix`` is the YCbCr matrix (bt601, bt709, bt2020) after defaults for untagged files, or ``rgb``.
     ``notes`` are sentences for the user: what is unusual, what was chosen and what was lost.
     """
 
@@ -126,9 +133,16 @@ class MediaInfo:
     reel: str = ""
     sound_tracks: tuple[SoundTrack, ...] = ()
     sound_stream: int | None = None
+    mixed_streams: tuple[int, ...] = ()
     facts: tuple[Fact, ...] = ()
     notes: tuple[str, ...] = ()
     revision: int = FACTS_REVISION
+
+    @property
+    def heard_tracks(self) -> tuple[SoundTrack, ...]:
+        """The sound tracks that proxies and speech recognition hear: the chosen one, or those that are mixed."""
+        heard = self.mixed_streams or (self.sound_stream,)
+        return tuple(track for track in self.sound_tracks if track.stream in heard)
 
     def to_json(self) -> str:
         """The record as JSON, rates as ``"24000/1001"``; :meth:`from_json` reads it back exactly."""

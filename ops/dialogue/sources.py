@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ops.core.errors import MediaError
+from ops.core.media import MediaInfo
 from ops.core.settings import Settings
 from ops.dialogue.decode import text_of
 from ops.dialogue.lines import Line, cue_of, lines_of
@@ -55,7 +56,8 @@ def speech_of(settings: Settings, video: dict[str, Any], hear: Hear, length_s: f
     model = settings.speech
     try:
         with local_source(video["path"], settings.scratch) as local:
-            lines, language = heard_lines(sound_for_speech(local), hear, length_s)
+            tracks = MediaInfo.from_json(video["facts"]).heard_tracks if video.get("facts") else ()
+            lines, language = heard_lines(sound_for_speech(local, tracks), hear, length_s)
     except MediaError as error:
         return Source(path=model, source="asr", language="", content_hash=model, reason=str(error))
     return Source(path=model, source="asr", language=language, content_hash=model, lines=lines)

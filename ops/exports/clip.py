@@ -6,13 +6,13 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ops.core.errors import MediaError, NeedleError, NotFoundError, UsageError
+from ops.core.errors import NeedleError, NotFoundError, UsageError
+from ops.core.media import MediaInfo, SoundTrack
 from ops.core.settings import Settings
 from ops.core.time import frame_of, is_drop_frame_rate, timecode_of
 from ops.core.types import parse_shot_id
@@ -60,8 +60,8 @@ class Film:
     """The source of clips, as the register knows it.
 
     ``fps`` is exact; with ``variable_rate`` it is the mean. ``knots`` are ``(frame, seconds)`` of known frames,
-    ascending, by which frames are timed where the rate varies. ``sound`` is channels and samples per second of the
-    first sound track, where the file is at hand.
+    ascending, by which frames are timed where the rate varies. ``sound_tracks`` are those that can be decoded; none of
+    a film with sound that was ingested by an earlier version.
     """
 
     video_id: str
@@ -79,7 +79,12 @@ class Film:
     start_timecode: str
     variable_rate: bool = False
     knots: tuple[tuple[int, float], ...] = ()
-    sound: tuple[int, int] | None = None
+    sound_tracks: tuple[SoundTrack, ...] = ()
+
+    @property
+    def sound(self) -> tuple[int, int] | None:
+        """Channels and samples per second of the first sound track, if they are known."""
+        return (self.sound_tracks[0].channels, self.sound_tracks[0].sample_rate) if self.sound_tracks else None
 
     @property
     def name(self) -> str:
@@ -340,7 +345,7 @@ def _film(settings: Settings, video: dict[str, Any], shots: list[dict[str, Any]]
         start_timecode=video["start_timecode"] or NO_TIMECODE,
         variable_rate=variable,
         knots=knots,
-        sound=_sound(video["path"]) if video["has_audio"] else None,
+        sound_tracks=MediaInfo.from_json(video["facts"]).sound_tracks if video.get("facts") else (),
     )
 
 
@@ -373,15 +378,3 @@ def _times_within(settings: Settings, fps: Fraction, shots: Sequence[dict[str, A
         times = proxy_times(settings.store, shot["video_id"], start, shot["end_frame"], fps) or []
         found |= {start + at: shot["start_s"] + seconds for at, seconds in enumerate(times)}
     return found
-
-
-def _sound(path: str) -> tuple[int, int] | None:
-    """Channels and rate from the header of a local file; no timeline fails for want of them."""
-    from ops.videos.clips import sound_of
-
-    if "://" in path:
-        return None
-    try:
-        return sound_of(Path(path))
-    except MediaError:
-        return None

@@ -16,8 +16,9 @@ from ops.shots.detector import Boundary, Detector
 from ops.shots.lanes import Crew
 from ops.shots.pictures import glimpse_of, jpeg_of, look_at
 from ops.shots.posters import PosterChoice
-from ops.shots.proxies import ProxyFormat, ProxyWriter
-from ops.shots.sound import RATE, Samples, SoundLine
+from ops.shots.proxies import RATE, ProxyFormat, ProxyWriter
+from ops.videos.reader import Sound
+from ops.videos.sound_line import Samples, SoundMix
 
 MAX_SOUND_LAG_S = 5
 """How long a finished shot waits for sound that comes late in the file, in seconds of footage."""
@@ -145,7 +146,7 @@ class FilmCutter:
         self._format: ProxyFormat | None = None
         self._waiting: deque[tuple[TimedFrame, float, bool]] = deque()
         self._boundaries: dict[int, Transition] = {0: "start"}
-        self._sound = SoundLine()
+        self._sound = SoundMix(info.heard_tracks, RATE)
         self._open: deque[_OpenShot] = deque()
         self._shots: list[_OpenShot] = []
         self._newest_s = Fraction(0)
@@ -165,9 +166,9 @@ class FilmCutter:
         self._note(self._detector.push(glimpse))
         self._dispatch()
 
-    def add_sound(self, time_s: Fraction, frame: av.AudioFrame) -> None:
+    def add_sound(self, sound: Sound) -> None:
         """Take the next decoded piece of sound."""
-        self._sound.add(time_s, frame)
+        self._sound.add(sound.stream, sound.time_s, sound.frame)
 
     def finish(self) -> list[CutShot]:
         """No frames follow: end the last shot. The files are complete when the crew has left."""
@@ -213,6 +214,7 @@ class FilmCutter:
                 ready = end if shot.is_ended and is_late else min(end, self._sound.end)
                 if ready - shot.sound_at >= (1 if shot.is_ended else SOUND_PIECE):
                     shot.add_samples(self._sound.take(shot.sound_at, ready))
+                    self._sound.forget(ready)
             if not shot.is_ended or (self._info.has_audio and shot.sound_at < end):
                 return
             shot.close()

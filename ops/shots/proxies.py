@@ -13,8 +13,12 @@ from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from ops.core.errors import MediaError, first_sentence
-from ops.shots.sound import LAYOUT, RATE, Samples
 from ops.videos.held_packets import HeldPackets
+from ops.videos.sound_line import Samples
+
+RATE = 48_000
+LAYOUT = "stereo"
+"""One form of sound for all proxies: it is settled before the first piece is decoded, and every player takes it."""
 
 
 @dataclass(frozen=True, kw_only=True)

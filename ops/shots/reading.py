@@ -24,8 +24,9 @@ MANY_THREADS = 4
 def proxy_frames(source: Path, info: MediaInfo, threads: int) -> Iterator[TimedFrame | Sound]:
     """Proxy frames with exact times, and sound, in the order of the file. Raises ``MediaError``."""
     scaler = FrameScaler(info)
+    heard = [track.stream for track in info.heard_tracks]
     times: deque[tuple[int, Fraction]] = deque()
-    with closing(read_media(source, threads=2 if threads >= MANY_THREADS else 1, audio=info.has_audio)) as items:  # type: ignore[type-var]
+    with closing(read_media(source, threads=2 if threads >= MANY_THREADS else 1, audio=heard)) as items:  # type: ignore[type-var]
         for item in items:
             if isinstance(item, Picture):
                 times.append((item.index, exact_time(item.index, item.time_s, info)))

@@ -89,7 +89,7 @@ def segment_video(
                         if on_progress and frames % PROGRESS_STEP == 0:
                             on_progress(frames)
                     else:
-                        cutter.add_sound(item.time_s, item.frame)
+                        cutter.add_sound(item)
             cut = cutter.finish()
         _store(cut, video_id, store)
     if on_progress:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
-import numpy.typing as npt
+from av.stream import Disposition
 
-from ops.core.media import MediaInfo
+from ops.core.media import MediaInfo, SoundTrack
 from ops.videos.clip_pictures import ClipPictures
+from ops.videos.sound_line import Samples
 
-Samples = npt.NDArray[np.int32]
-"""int32 (channels, samples), full scale."""
+DEPTHS = {"pcm_s32le": "s32", "pcm_s32be": "s32", "pcm_f32le": "flt", "pcm_f32be": "flt", "pcm_f64le": "flt"} | {
+    "pcm_f64be": "flt"
+}
+"""Source codecs whose samples 24 bits do not hold, and the samples that do."""
 
 FINE = Fraction(1, 90_000)
 """Ticks in which a film of variable rate is timed, seconds."""
@@ -23,8 +27,9 @@ class ClipWriter:
     """Encodes one clip as its pictures and samples come in.
 
     The file is QuickTime (``.mov``): pictures as in ``clip_pictures.py``, in the film's own size and pixel shape;
-    sound as 24-bit PCM, which has no encoder delay; a timecode track that begins with ``timecode``, unless it is
-    empty. At a constant rate each picture lasts one frame, else it lasts as long as in the film.
+    every sound track with its own channels, rate, language and title as 24-bit PCM (32 bits if the source has them),
+    which has no encoder delay; a timecode track that begins with ``timecode``, unless it is empty. At a constant rate
+    each picture lasts one frame, else it lasts as long as in the film.
     """
 
     def __init__(self, path: Path, info: MediaInfo, timecode: str) -> None:
@@ -33,18 +38,29 @@ class ClipWriter:
         self._tick = FINE if info.variable_rate else 1 / info.fps
         self._container = av.open(str(path), "w", format="mov", options={"movflags": "+faststart"})
         self._pictures: ClipPictures | None = None
-        self._sound: av.AudioStream | None = None
+        self._sounds: list[av.AudioStream] = []
         self._last = -1
-        self._samples = 0
+        self._samples = [0] * len(info.sound_tracks)
         self.frames = 0
 
-    def begin(self, frame: av.VideoFrame, aspect: Fraction | None, sound: tuple[str, int] | None) -> None:
-        """Set up the tracks for pictures like ``frame`` with pixels of ``aspect``; ``sound`` is layout and rate."""
+    def begin(self, frame: av.VideoFrame, aspect: Fraction | None) -> None:
+        """Set up the tracks for pictures like ``frame`` with pixels of ``aspect``."""
         self._pictures = ClipPictures(self._container, self._info, frame, aspect, self._tick)
         if self._timecode:
             self._pictures.stream.metadata["timecode"] = self._timecode
-        if sound:
-            self._sound = self._container.add_stream("pcm_s24le", rate=sound[1], layout=sound[0])
+        self._sounds = [self._add_sound(track) for track in self._info.sound_tracks]
+
+    def _add_sound(self, track: SoundTrack) -> av.AudioStream:
+        codec = {"s32": "pcm_s32le", "flt": "pcm_f32le"}.get(DEPTHS.get(track.codec, ""), "pcm_s24le")
+        stream = self._container.add_stream(codec, rate=track.sample_rate, layout=track.layout)
+        assert isinstance(stream, av.AudioStream)
+        if track.language:
+            stream.metadata["language"] = track.language
+        if track.title:
+            stream.metadata["title"] = track.title
+        # Players play what is enabled; editing systems see every track.
+        stream.disposition = Disposition.default if track in self._info.heard_tracks else Disposition(0)
+        return stream
 
     def add_frame(self, frame: av.VideoFrame, time_s: Fraction) -> None:
         """Encode the next picture, due ``time_s`` seconds after the first."""
@@ -53,25 +69,32 @@ class ClipWriter:
         self._pictures.add(frame, self._last)
         self.frames += 1
 
-    def add_samples(self, samples_CN: Samples) -> None:
-        """Write the next samples."""
-        if self._sound is None or not samples_CN.shape[1]:
+    def add_samples(self, number: int, samples_CN: Samples) -> None:
+        """Write the next samples of sound track ``number``, in the form of :func:`sample_kind`."""
+        if not samples_CN.shape[1]:
             return
+        stream = self._sounds[number]
         packed = np.ascontiguousarray(samples_CN.T).reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(packed, format="s32", layout=self._sound.layout.name)
-        frame.sample_rate, frame.pts = self._sound.rate, self._samples
-        frame.time_base = Fraction(1, self._sound.rate)
-        self._samples += samples_CN.shape[1]
-        self._container.mux(self._sound.encode(frame))
+        kind = sample_kind(self._info.sound_tracks[number])
+        frame = av.AudioFrame.from_ndarray(packed, format=kind, layout=stream.layout.name)
+        frame.sample_rate, frame.pts = stream.rate, self._samples[number]
+        frame.time_base = Fraction(1, stream.rate)
+        self._samples[number] += samples_CN.shape[1]
+        self._container.mux(stream.encode(frame))
 
     def close(self, duration_s: Fraction) -> None:
         """Finish the file; the clip lasts ``duration_s``."""
         assert self._pictures is not None
         self._pictures.close(round(duration_s / self._tick))
-        if self._sound is not None:
-            self._container.mux(self._sound.encode(None))
+        for stream in self._sounds:
+            self._container.mux(stream.encode(None))
         self._container.close()
 
     def abandon(self) -> None:
         """Close what was opened, of a clip that will not be finished."""
         self._container.close()
+
+
+def sample_kind(track: SoundTrack) -> Literal["s32", "flt"]:
+    """Form of the samples of a track in a clip: float if the source is, or else whole numbers of full scale."""
+    return "flt" if DEPTHS.get(track.codec) == "flt" else "s32"

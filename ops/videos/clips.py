@@ -11,26 +11,24 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
-import av
-import numpy as np
-
 from ops.core.errors import MediaError, UsageError
-from ops.core.media import MediaInfo
+from ops.core.media import MediaInfo, SoundTrack
 from ops.core.stopping import Stop
 from ops.core.time import timecode_of
-from ops.videos.clip_writer import ClipWriter, Samples
+from ops.videos.clip_writer import ClipWriter, sample_kind
 from ops.videos.container import open_container, require_file
 from ops.videos.hashes import HashCache, hash_of
 from ops.videos.library import local_source
 from ops.videos.objects import is_remote
 from ops.videos.probe import probe
-from ops.videos.reader import Picture, Sound, audio_stream_of, read_media
+from ops.videos.reader import Picture, Sound, read_media
 from ops.videos.seeking import picture_table, read_from
+from ops.videos.sound_line import SoundConverter, SoundLine, is_unnamed
 from ops.videos.tracks import choose_video_track
 
 logger = logging.getLogger(__name__)
@@ -40,8 +38,6 @@ MIN_SKIP = 500
 """Frames between two clips from which on a seek is faster than decoding on."""
 MAX_LAG_S = 5
 """How long a finished clip waits for sound that comes late in the file, in seconds of footage."""
-MAX_DRIFT_S = Fraction(1, 20)
-"""Time stamps jitter; a distance above this is a real gap or overlap."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,33 +85,29 @@ def _require_same(local: Path, content_hash: str, size: int, hashes: HashCache |
         )
 
 
-def sound_of(path: Path) -> tuple[int, int] | None:
-    """``(channels, samples per second)`` of a film's first usable sound track, from its header; ``None`` without.
-
-    Raises ``MediaError`` where the file cannot be opened.
-    """
-    require_file(path)
-    with open_container(path) as container:
-        stream = audio_stream_of(container)
-        return (stream.codec_context.channels, stream.codec_context.rate) if stream else None
-
-
 def cut_clips(
-    source: Path, spans: Sequence[ClipSpan], *, frames: int = 0, threads: int = 1, stop: Stop | None = None
+    source: Path,
+    spans: Sequence[ClipSpan],
+    *,
+    frames: int = 0,
+    threads: int = 1,
+    stop: Stop | None = None,
+    info: MediaInfo | None = None,
 ) -> Iterator[ClipSpan]:
     """Write the clips of ``spans``, which may overlap, and yield each when its file is complete.
 
     Files are near-lossless H.264 with PCM sound in QuickTime (:class:`ClipWriter`), with exactly the frames of the
-    span; nothing of a file that was not yielded remains. ``frames`` is how many pictures the film has, where that is
-    known from decoding it; then what lies far from any clip is skipped. Raises ``MediaError`` for damage before the
-    end of a clip that is not done, and for a film that is shorter than a span says; ``UsageError`` for a span that
-    holds no frame; ``StoppedError`` at the next picture once ``stop`` is set.
+    span and all sound tracks; nothing of a file that was not yielded remains. ``info`` is what is known of
+    ``source`` (read from it if missing). ``frames`` is how many pictures the film has, if that is known from decoding
+    it; then what is far from any clip is skipped. Raises ``MediaError`` for damage before the end of a clip that is
+    not done, and for a film that is shorter than a span says; ``UsageError`` for a span that holds no frame;
+    ``StoppedError`` at the next picture once ``stop`` is set.
     """
     for span in spans:
         if not 0 <= span.start_frame < span.end_frame:
             raise UsageError(f"frames {span.start_frame} to {span.end_frame} are no clip: it must end after its start")
     stop = stop or Stop()
-    info = probe(source)
+    info = info or probe(source)
     left = sorted(spans, key=lambda span: (span.start_frame, span.end_frame))
     if (
         frames
@@ -159,7 +151,7 @@ def _cut(
     """Cut ``spans`` in one pass over what ``read`` gives."""
     work = _Cutting(source, info, spans)
     try:
-        with closing(read(threads=threads, audio=work.has_sound)) as items:  # type: ignore[type-var]
+        with closing(read(threads=threads, audio=work.streams)) as items:  # type: ignore[type-var]
             for item in items:
                 stop.check()
                 yield from work.take(item)
@@ -172,64 +164,13 @@ def _cut(
 
 @dataclass(kw_only=True)
 class _Open:
-    """A clip under way: when its first picture was due, and up to which sample it has sound."""
+    """A clip under way: when its first picture was due, and up to which sample it has sound, for each track."""
 
     span: ClipSpan
     writer: ClipWriter
     start_s: Fraction
-    sound_at: int
+    sound_at: list[int]
     end_s: Fraction | None = None
-
-
-@dataclass
-class _SoundLine:
-    """The film's sound by sample number from its first picture on; gaps are silence, overlaps drop."""
-
-    resampler: av.AudioResampler | None = None
-    layout: str = ""
-    rate: int = 0
-    source: tuple[str, str, int] | None = None
-    pieces: deque[tuple[int, Samples]] = field(default_factory=deque)
-    end: int = 0
-
-    def add(self, time_s: Fraction, frame: av.AudioFrame) -> None:
-        source = (frame.format.name, frame.layout.name, frame.sample_rate)
-        self.layout, self.rate = self.layout or frame.layout.name, self.rate or frame.sample_rate
-        if source != self.source:
-            self.resampler = av.AudioResampler(format="s32p", layout=self.layout, rate=self.rate)
-            self.source = source
-        assert self.resampler is not None
-        frame.pts = None
-        at = round(time_s * self.rate)
-        for piece in self.resampler.resample(frame):
-            samples_CN = np.asarray(piece.to_ndarray(), np.int32)
-            self._put(at, samples_CN)
-            at = self.end
-
-    def _put(self, at: int, samples_CN: Samples) -> None:
-        drift = at - self.end if self.pieces else 0
-        if not self.pieces or drift > MAX_DRIFT_S * self.rate:
-            self.end = max(at, self.end)
-        skipped = max(self.end - at, 0) if -drift > MAX_DRIFT_S * self.rate or not self.pieces else 0
-        samples_CN = samples_CN[:, min(skipped, samples_CN.shape[1]) :]
-        if samples_CN.shape[1]:
-            self.pieces.append((self.end, samples_CN))
-            self.end += samples_CN.shape[1]
-
-    def take(self, start: int, end: int) -> Samples:
-        """Samples of ``[start, end)``, silence where there are none."""
-        channels = self.pieces[0][1].shape[0] if self.pieces else av.AudioLayout(self.layout).nb_channels
-        result_CN = np.zeros((channels, max(end - start, 0)), np.int32)
-        for at, samples_CN in self.pieces:
-            low, high = max(at, start), min(at + samples_CN.shape[1], end)
-            if low < high:
-                result_CN[:, low - start : high - start] = samples_CN[:, low - at : high - at]
-        return result_CN
-
-    def forget(self, before: int) -> None:
-        """Let go what lies before sample ``before``; one piece stays, to tell where the line is."""
-        while len(self.pieces) > 1 and self.pieces[0][0] + self.pieces[0][1].shape[1] <= before:
-            self.pieces.popleft()
 
 
 class _Cutting:
@@ -239,16 +180,17 @@ class _Cutting:
         self._info = info
         self._waiting = deque(spans)
         self._open: list[_Open] = []
-        self._line = _SoundLine()
+        self._lines = {track.stream: _line(track) for track in info.sound_tracks}
         self._newest_s = Fraction(0)
         self._step = 1 / info.fps
         self._count = 0
         with open_container(source) as container:
-            stream = audio_stream_of(container) if info.has_audio else None
-            self.has_sound = stream is not None
-            if stream is not None:
-                self._line.layout, self._line.rate = stream.layout.name, stream.rate
             self._aspect = choose_video_track(container).sample_aspect_ratio
+
+    @property
+    def streams(self) -> list[int]:
+        """The sound tracks that it needs."""
+        return list(self._lines)
 
     @property
     def is_done(self) -> bool:
@@ -257,7 +199,7 @@ class _Cutting:
     def take(self, item: Picture | Sound) -> Iterator[ClipSpan]:
         """One more picture or piece of sound; yields the clips that are complete with it."""
         if isinstance(item, Sound):
-            self._line.add(item.time_s, item.frame)
+            self._lines[item.stream].add(item.time_s, item.frame)
             return
         time_s = self._exact(item)
         self._step = time_s - self._newest_s if self._count else self._step
@@ -298,25 +240,33 @@ class _Cutting:
         is_counted = not info.variable_rate and 1 <= round(info.fps) < 100
         timecode = timecode_of(span.start_frame, info.fps, info.start_timecode) if is_counted else ""
         writer = ClipWriter(span.target, info, timecode)
-        clip = _Open(span=span, writer=writer, start_s=time_s, sound_at=round(time_s * self._line.rate))
-        self._open.append(clip)
-        sound = (self._line.layout, self._line.rate) if self.has_sound else None
-        writer.begin(first.frame, self._aspect, sound)
+        sound_at = [round(time_s * line.rate) for line in self._lines.values()]
+        self._open.append(_Open(span=span, writer=writer, start_s=time_s, sound_at=sound_at))
+        writer.begin(first.frame, self._aspect)
 
     def _pass_sound(self, *, is_last: bool = False) -> Iterator[ClipSpan]:
         """Give clips the sound that is theirs, and yield those that are complete."""
         for clip in list(self._open):
-            until_s = self._newest_s if clip.end_s is None else clip.end_s
-            end = round(until_s * self._line.rate)
             is_late = clip.end_s is not None and (is_last or self._newest_s - clip.end_s > MAX_LAG_S)
-            ready = end if is_late else min(end, self._line.end)
-            if self.has_sound and ready > clip.sound_at:
-                clip.writer.add_samples(self._line.take(clip.sound_at, ready))
-                clip.sound_at = ready
-            if clip.end_s is not None and (not self.has_sound or clip.sound_at >= end):
+            until_s = self._newest_s if clip.end_s is None else clip.end_s
+            is_complete = clip.end_s is not None
+            for at, line in enumerate(self._lines.values()):
+                end = round(until_s * line.rate)
+                ready = end if is_late else min(end, line.end)
+                if ready > clip.sound_at[at]:
+                    clip.writer.add_samples(at, line.take(clip.sound_at[at], ready))
+                    clip.sound_at[at] = ready
+                is_complete = is_complete and clip.sound_at[at] >= end
+            if clip.end_s is not None and is_complete:
                 clip.writer.close(clip.end_s - clip.start_s)
                 self._open.remove(clip)
                 yield clip.span
-        # What is late for one clip may be early for the next.
-        reached = min([clip.sound_at for clip in self._open], default=round(self._newest_s * self._line.rate))
-        self._line.forget(min(reached, round(self._newest_s * self._line.rate)))
+        for at, line in enumerate(self._lines.values()):
+            # What is late for one clip may be early for the next.
+            now = round(self._newest_s * line.rate)
+            line.forget(min([now, *(clip.sound_at[at] for clip in self._open)]))
+
+
+def _line(track: SoundTrack) -> SoundLine:
+    layout = "" if is_unnamed(track.layout) else track.layout
+    return SoundLine(SoundConverter(track.sample_rate, layout, sample_kind(track)), track.channels)

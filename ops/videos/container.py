@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import av
+from av.audio.stream import AudioStream
 from av.codec.context import Flags
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
@@ -44,7 +45,8 @@ OTHER_KINDS = {
 }
 """First bytes of things that people give the name of a film."""
 
-OPTIONS = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+OPTIONS = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "merge_pmt_versions": "1"}
+"""``merge_pmt_versions``: a track of a transport stream goes on as the same track if its packet identifier changes."""
 
 
 @contextmanager
@@ -116,6 +118,12 @@ def _reason_not_opened(path: Path) -> str:
     if text and all(character.isprintable() or character.isspace() for character in text):
         return "it is text, not a film"
     return "it is not a film in a format that Needle reads, or its beginning is damaged"
+
+
+def is_usable_sound(stream: AudioStream) -> bool:
+    """Whether a sound track has a decoder and is within bounds."""
+    context = stream.codec_context
+    return context is not None and 0 < context.channels <= MAX_CHANNELS and 0 < context.rate <= MAX_SAMPLE_RATE
 
 
 def prepare_decoder(stream: VideoStream, threads: int = 1) -> VideoCodecContext:

@@ -1,9 +1,9 @@
 """What a media file is: the one place that fills in the record :class:`ops.core.media.MediaInfo`.
 
 Each area of facts has a module of its own that adds to the same :class:`FactLog`: the video track (``tracks.py``),
-rate and times (``timing.py``), how pictures are shown (``picture.py``), timecode and reel (``timecodes.py``). A
-description reads headers, a bounded part of the packets (``sample.py``) and decodes a few pictures, however long the
-film is.
+rate and times (``timing.py``), how pictures are shown (``picture.py``), timecode and reel (``timecodes.py``), sound
+tracks (``sound_tracks.py``). A description reads headers, a bounded part of the packets (``sample.py``) and decodes a
+few pictures, however long the film is.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ops.videos.container import open_container, prepare_decoder, require_file
 from ops.videos.fact_log import FactLog
 from ops.videos.integrity import require_complete
 from ops.videos.picture import read_picture
-from ops.videos.reader import audio_stream_of
 from ops.videos.sample import HeadSample, read_sample
+from ops.videos.sound_tracks import choose_sound
 from ops.videos.timecodes import read_timecode
 from ops.videos.timing import IRREGULAR_SHARE_AVI, FrameRate, RateClaim, find_rate, rate_text
 from ops.videos.tracks import choose_video_track
@@ -52,12 +52,15 @@ def probe(path: Path) -> MediaInfo:
         frames, duration = _find_length(container, stream, table, sample, rate, log)
         picture = read_picture(path, stream.index, log)
         timecode = read_timecode(path, container, stream, sample.picture, rate.fps, log, variable_rate=rate.is_variable)
-        # Facts of sound tracks: from their own module, with `log`.
+        sound = choose_sound(path, container, float(duration), log)
         return MediaInfo(
             fps=rate.fps,
             frames=frames,
             codec=stream.codec_context.codec.canonical_name,
-            has_audio=audio_stream_of(container) is not None,
+            has_audio=sound.stream is not None,
+            sound_tracks=sound.tracks,
+            sound_stream=sound.stream,
+            mixed_streams=sound.mixed,
             start_timecode=timecode.label,
             timecode=timecode.start,
             reel=timecode.reel,

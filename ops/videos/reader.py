@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -25,8 +25,7 @@ from av.video.stream import VideoStream
 
 from ops.core.errors import MediaError
 from ops.videos.container import (
-    MAX_CHANNELS,
-    MAX_SAMPLE_RATE,
+    is_usable_sound,
     open_container,
     prepare_decoder,
     require_file,
@@ -61,22 +60,27 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """One decoded piece of sound; ``time_s`` counts from the first picture, so it may be negative."""
+    """One decoded piece of sound; ``time_s`` counts from the first picture, so it may be negative.
+
+    ``stream`` is the index of its track in the container.
+    """
 
     time_s: Fraction
     frame: AudioFrame
+    stream: int
 
 
 def read_media(
-    path: Path, *, threads: int = 1, audio: bool = False, start: int | None = None
+    path: Path, *, threads: int = 1, audio: bool | Collection[int] = False, start: int | None = None
 ) -> Iterator[Picture | Sound]:
     """Decode a file once, from its first picture to its last.
 
-    ``threads`` is the number of decoder threads (more cost 20-40 % more CPU for the same pictures). With ``audio``
-    the first sound track comes along, in the order of the file. Damaged sound is left out and logged, damaged
-    pictures raise ``MediaError`` with the frame and time where reading stopped; so does a file that is cut short,
-    holds no picture, or is no film. With ``start``, a time in ticks of the picture track, reading begins at a key
-    picture before it and counts from there; which picture that is, only its own time tells (``seeking.py``).
+    ``threads`` is the number of decoder threads (more cost 20-40 % more CPU for the same pictures). ``audio`` names
+    the sound tracks that come along, in the order of the file: their indexes, or true for the first usable. Damaged
+    sound is left out and logged, damaged pictures raise ``MediaError`` with the frame and time where reading stopped;
+    so does a file that is cut short, holds no picture, or is no film. With ``start``, a time in ticks of the picture
+    track, reading begins at a key picture before it and counts from there; which picture that is, only its own time
+    tells (``seeking.py``).
     """
     require_file(path)
     require_complete(path)
@@ -84,7 +88,7 @@ def read_media(
         video = choose_video_track(container)
         number = [stream.index for stream in container.streams.video].index(video.index)
         announced = announced_pictures(path, number) if start is None else 0
-        pass_ = _Pass(video, audio_stream_of(container) if audio else None, container.format.name)
+        pass_ = _Pass(video, _sound_streams(container, audio), container.format.name)
         pass_.packets_due = announced or pass_.packets_due
         pass_.decoder = prepare_decoder(video, threads)
         if start is not None:
@@ -93,20 +97,18 @@ def read_media(
         yield from pass_.run(container)
 
 
-def audio_stream_of(container: InputContainer) -> AudioStream | None:
-    """The first sound track that can be decoded and is within bounds, or ``None``."""
-    for stream in container.streams.audio:
-        context = stream.codec_context
-        if context is not None and 0 < context.channels <= MAX_CHANNELS and 0 < context.rate <= MAX_SAMPLE_RATE:
-            return stream
-    return None
+def _sound_streams(container: InputContainer, audio: bool | Collection[int]) -> list[AudioStream]:
+    usable = [stream for stream in container.streams.audio if is_usable_sound(stream)]
+    if isinstance(audio, bool):
+        return usable[:1] if audio else []
+    return [stream for stream in usable if stream.index in audio]
 
 
 class _Pass:
     """The state of one pass: what was announced, what came out, where the clock stands."""
 
-    def __init__(self, video: VideoStream, audio: AudioStream | None, container_format: str) -> None:
-        self.video, self.audio, self.decoder = video, audio, video.codec_context
+    def __init__(self, video: VideoStream, sounds: list[AudioStream], container_format: str) -> None:
+        self.video, self.sounds, self.decoder = video, sounds, video.codec_context
         self.is_broadcast = container_format in ("mpegts", "mpeg")
         # Where each packet carries the presentation time of its picture, which AVI and others do not.
         timed = not {"mov", "matroska", "mpegts"}.isdisjoint(container_format.split(","))
@@ -121,12 +123,13 @@ class _Pass:
         self.zero = self.time_s = Fraction(0)
         self.step = usual_step(video)
         self.decode_times = DecodeTimes(video, container_format)
-        self.waiting: list[AudioFrame] = []
+        self.waiting: list[tuple[int, AudioFrame]] = []
+        self.heard_until: dict[int, Fraction] = {}
 
     def run(self, container: InputContainer) -> Iterator[Picture | Sound]:
         """Demultiplex and decode to the end."""
         try:
-            for packet in container.demux([stream for stream in (self.video, self.audio) if stream is not None]):
+            for packet in container.demux([self.video, *self.sounds]):
                 # packet.stream, not stream_index: the last, empty packet that flushes the decoder has no index.
                 if packet.stream is self.video or packet.stream.index == self.video.index:
                     yield from self._decode_video(packet)
@@ -176,7 +179,7 @@ class _Pass:
         self.index += 1
         if self.waiting:
             waiting, self.waiting = self.waiting, []
-            yield from (self._sound(sound) for sound in waiting)
+            yield from (self._sound(stream, sound) for stream, sound in waiting)
 
     def _account(self, pts: int | None) -> None:
         """Strike the picture from those announced; one with an earlier time that never came out is lost.
@@ -217,16 +220,21 @@ class _Pass:
         except av.FFmpegError as error:
             logger.warning("sound near %.2f s cannot be decoded and is left out: %s", float(self.time_s), error)
             return
+        stream = packet.stream.index
         for frame in frames:
             if self.index:
-                yield self._sound(frame)
+                yield self._sound(stream, frame)
             elif len(self.waiting) < MAX_SOUNDS_BEFORE_PICTURE:
-                self.waiting.append(frame)
+                self.waiting.append((stream, frame))
 
-    def _sound(self, frame: AudioFrame) -> Sound:
+    def _sound(self, stream: int, frame: AudioFrame) -> Sound:
+        """Sound with its time; without a time stamp it follows what came before it on its track."""
         if frame.pts is None or frame.time_base is None:
-            return Sound(self.time_s, frame)
-        return Sound(frame.pts * Fraction(frame.time_base) - self.zero, frame)
+            time_s = self.heard_until.get(stream, self.time_s)
+        else:
+            time_s = frame.pts * Fraction(frame.time_base) - self.zero
+        self.heard_until[stream] = time_s + Fraction(frame.samples, frame.sample_rate or 1)
+        return Sound(time_s, frame, stream)
 
     def _damaged(self, what: str) -> MediaError:
         if not self.index:

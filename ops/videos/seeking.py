@@ -8,7 +8,7 @@ after a seek must then have the very time that the table has for its number.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -70,7 +70,7 @@ def picture_table(path: Path, frames: int) -> PictureTable | None:
 
 
 def read_from(
-    path: Path, table: PictureTable, frame: int, *, threads: int = 1, audio: bool = False
+    path: Path, table: PictureTable, frame: int, *, threads: int = 1, audio: bool | Collection[int] = False
 ) -> Iterator[Picture | Sound]:
     """Pictures from ``frame`` or some before it on, and their sound, numbered and timed as from the beginning.
 
@@ -81,7 +81,7 @@ def read_from(
     shift = Fraction(0)
     for item in read_media(path, threads=threads, audio=audio, start=start):
         if isinstance(item, Sound):
-            yield Sound(item.time_s + shift, item.frame)
+            yield Sound(item.time_s + shift, item.frame, item.stream)
             continue
         at = item.frame.pts
         if first is None:

@@ -2,81 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
+from typing import Any, cast
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.audio.stream import AudioStream
 from av.container import InputContainer
 from numpy.typing import NDArray
 
 from ops.core.errors import MediaError
+from ops.core.media import SoundTrack
 from ops.videos.container import open_container
-from ops.videos.reader import audio_stream_of
+from ops.videos.fact_log import FactLog
+from ops.videos.sound_line import SoundMix
+from ops.videos.sound_tracks import choose_sound
+from ops.videos.tracks import choose_video_track
 
 RATE = 16_000
 LONGEST_S = 6 * 3600
 """Sound beyond this is left out: it is held in memory whole, 230 MB an hour."""
-MAX_DRIFT_S = 0.05
-"""Time stamps jitter; a distance above this is a real gap, which becomes silence, or overlap, which is dropped."""
+BLOCK = 60 * RATE
+MAX_LAG = 30 * RATE
+"""How far one of several tracks may be behind the others in the file before it counts as silent there."""
 
 
-def sound_for_speech(path: Path) -> NDArray[np.float32]:
+def sound_for_speech(path: Path, tracks: Sequence[SoundTrack] = ()) -> NDArray[np.float32]:
     """Samples float32 (N,), -1 to 1, at 16 kHz; sample 0 sounds with the first picture. Damaged pieces are silence.
 
-    Raises ``MediaError`` where the file has no sound that can be decoded.
+    ``tracks`` are those to listen to (``MediaInfo.heard_tracks``), mixed if they are several; chosen anew if empty.
+    Raises ``MediaError`` if the file has no sound that can be decoded.
     """
-    pieces: list[NDArray[np.float32]] = []
-    end = 0
+    blocks: list[NDArray[np.float32]] = []
     with open_container(path) as container:
-        for start, samples in _pieces(container):
-            at = end if abs(start - end) <= MAX_DRIFT_S * RATE else start
-            if at > end:
-                pieces.append(np.zeros(at - end, np.float32))
-                end = at
-            fresh = samples[max(end - at, 0) :]
-            pieces.append(fresh)
-            end += len(fresh)
-            if end >= LONGEST_S * RATE:
+        tracks = tracks or _heard(path, container)
+        mix = SoundMix(tracks, RATE)
+        done = 0
+        zero_s = _zero_s(container)
+        wanted = {track.stream for track in tracks}
+        streams = [stream for stream in container.streams.audio if stream.index in wanted]
+        for packet in container.demux(streams):
+            for frame in _decoded(packet):
+                mix.add(packet.stream.index, _time_s(frame, zero_s), frame)
+            ready = min(max(mix.end, mix.last - MAX_LAG), LONGEST_S * RATE)
+            if ready - done >= BLOCK:
+                blocks.append(mix.take(done, ready).mean(axis=0))
+                mix.forget(ready)
+                done = ready
+            if done >= LONGEST_S * RATE:
                 break
-    if not pieces:
+        blocks.append(mix.take(done, min(mix.last, LONGEST_S * RATE)).mean(axis=0))
+    if not any(len(block) for block in blocks):
         raise MediaError("its sound cannot be decoded")
-    return np.concatenate(pieces)
+    return np.concatenate(blocks)
 
 
-def _pieces(container: InputContainer) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """``(number of the first sample from the first picture on, samples)``; what sounds before that is left out."""
-    stream = audio_stream_of(container)
-    if stream is None:
+def _heard(path: Path, container: InputContainer) -> Sequence[SoundTrack]:
+    choice = choose_sound(path, container, float(container.duration or 0) / av.time_base, FactLog())
+    if choice.stream is None:
         raise MediaError("it has no sound that can be decoded")
-    zero = _zero_s(container)
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
-    source: tuple[str, str, int] | None = None
-    for packet in container.demux(stream):
-        for frame in _decoded(packet):
-            form = (frame.format.name, frame.layout.name, frame.sample_rate)
-            if source not in (None, form):  # the format may change within a broadcast recording
-                resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
-            source = form
-            start = round((float((frame.pts or 0) * (frame.time_base or 0)) - zero) * RATE)
-            frame.pts = None
-            for piece in resampler.resample(frame):
-                samples = piece.to_ndarray().reshape(-1).astype(np.float32, copy=False)
-                yield (start, samples) if start >= 0 else (0, samples[-start:])
-                start += len(samples)
+    return choice.heard
 
 
-def _decoded(packet: av.Packet[AudioStream]) -> list[AudioFrame]:
+def _decoded(packet: av.Packet[Any]) -> list[AudioFrame]:
     try:
-        return list(packet.decode())
+        return cast(list[AudioFrame], packet.decode())
     except av.FFmpegError:
         return []
 
 
-def _zero_s(container: InputContainer) -> float:
-    video = next(iter(container.streams.video), None)
-    if video is None or video.start_time is None or video.time_base is None:
-        return 0.0
-    return float(video.start_time * video.time_base)
+def _time_s(frame: AudioFrame, zero_s: Fraction) -> Fraction | None:
+    if frame.pts is None or frame.time_base is None:
+        return None
+    return frame.pts * Fraction(frame.time_base) - zero_s
+
+
+def _zero_s(container: InputContainer) -> Fraction:
+    if not container.streams.video:
+        return Fraction(0)
+    video = choose_video_track(container)
+    if video.start_time is None or video.time_base is None:
+        return Fraction(0)
+    return video.start_time * Fraction(video.time_base)

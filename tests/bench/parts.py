@@ -15,32 +15,33 @@ from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.embeddings.frames import read_frames, sample_positions
 from ops.shots.build import shots_of
 from ops.shots.cutting import time_base_of
-from ops.shots.proxies import ProxyFormat, ProxyWriter
+from ops.shots.proxies import RATE, ProxyFormat, ProxyWriter
 from ops.shots.scaling import FrameScaler
 from ops.shots.segment import proxy_key
-from ops.shots.sound import RATE, SoundLine
 from ops.videos.catalogue import find_video
 from ops.videos.probe import probe
 from ops.videos.reader import Picture, read_media
+from ops.videos.sound_line import SoundMix
 from tests.bench.bench_ingest import cpu_of
 
 
 def decode(film: Path) -> None:
     """Decode every picture, and the sound where there is some."""
-    for _ in read_media(film, audio=probe(film).has_audio):
+    for _ in read_media(film, audio=[track.stream for track in probe(film).heard_tracks]):
         pass
 
 
 def encode(film: Path, cuts: list[int]) -> None:
     """Decode, scale and encode one proxy for each shot whose boundaries are known beforehand."""
     info = probe(film)
-    scaler, sound = FrameScaler(info), SoundLine()
+    scaler, sound = FrameScaler(info), SoundMix(info.heard_tracks, RATE)
+    heard = [track.stream for track in info.heard_tracks]
     ends = iter([*cuts, sys.maxsize])
     end, writer, ticks, began, last_s = next(ends), None, Fraction(1), Fraction(0), Fraction(0)
     with tempfile.TemporaryDirectory() as folder:
-        for item in read_media(film, audio=info.has_audio):
+        for item in read_media(film, audio=heard):
             if not isinstance(item, Picture):
-                sound.add(item.time_s, item.frame)
+                sound.add(item.stream, item.time_s, item.frame)
                 continue
             frame, last_s = next(scaler.push(item.frame)), item.time_s
             if writer is None or item.index == end:
@@ -56,10 +57,11 @@ def encode(film: Path, cuts: list[int]) -> None:
 
 
 def _finish(
-    writer: ProxyWriter, sound: SoundLine, began: Fraction, until: Fraction, ticks: Fraction, has_audio: bool
+    writer: ProxyWriter, sound: SoundMix, began: Fraction, until: Fraction, ticks: Fraction, has_audio: bool
 ) -> None:
     if has_audio:
         writer.add_samples(sound.take(round(began * RATE), round(until * RATE)))
+        sound.forget(round(until * RATE))
     writer.close(round((until - began) / ticks))
 
 

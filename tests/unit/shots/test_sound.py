@@ -15,9 +15,10 @@ import pytest
 
 from ops.core.storage import ObjectStore
 from ops.core.types import Shot
+from ops.shots.proxies import RATE
 from ops.shots.segment import proxy_key, segment_video
-from ops.shots.sound import RATE, SoundLine
 from ops.videos.probe import probe
+from ops.videos.sound_line import SoundLine, StereoConverter
 from tests.films import make_film
 
 VIDEO = "00112233aabbccdd"
@@ -35,7 +36,7 @@ def ramp(start: int, samples: int) -> Samples:
 
 
 def test_pieces_join_without_a_seam() -> None:
-    line = SoundLine()
+    line = SoundLine(StereoConverter(RATE), channels=2)
     for start in range(0, 5000, 1000):
         line.add(Fraction(start, RATE), piece(ramp(start, 1000)))
     assert line.end == 5000
@@ -44,7 +45,7 @@ def test_pieces_join_without_a_seam() -> None:
 
 
 def test_sound_before_the_first_picture_is_left_out() -> None:
-    line = SoundLine()
+    line = SoundLine(StereoConverter(RATE), channels=2)
     line.add(Fraction(-1500, RATE), piece(ramp(0, 1000)))
     line.add(Fraction(-500, RATE), piece(ramp(1000, 1000)))
     assert line.end == 500
@@ -52,7 +53,7 @@ def test_sound_before_the_first_picture_is_left_out() -> None:
 
 
 def test_gaps_are_silent_and_overlaps_are_dropped() -> None:
-    line = SoundLine()
+    line = SoundLine(StereoConverter(RATE), channels=2)
     line.add(Fraction(4800, RATE), piece(ramp(0, 4800)))
     line.add(Fraction(9600, RATE), piece(ramp(4800, 4800)))
     line.add(Fraction(19200, RATE), piece(ramp(9600, 4800)))
@@ -66,7 +67,7 @@ def test_gaps_are_silent_and_overlaps_are_dropped() -> None:
 
 
 def test_small_jitter_of_the_time_stamps_moves_nothing() -> None:
-    line = SoundLine()
+    line = SoundLine(StereoConverter(RATE), channels=2)
     for number, jitter in enumerate((0, 30, -30, 200, 0)):
         line.add(Fraction(number * 1000 + jitter, RATE), piece(ramp(number * 1000, 1000)))
     np.testing.assert_array_equal(line.take(0, 5000), ramp(0, 5000))
@@ -74,7 +75,7 @@ def test_small_jitter_of_the_time_stamps_moves_nothing() -> None:
 
 @pytest.mark.parametrize(("rate", "layout", "channels"), [(44100, "mono", 1), (8000, "stereo", 2), (96000, "5.1", 6)])
 def test_any_rate_and_layout_becomes_48_khz_stereo(rate: int, layout: str, channels: int) -> None:
-    line = SoundLine()
+    line = SoundLine(StereoConverter(RATE), channels=2)
     for second in range(2):
         line.add(Fraction(second), piece(np.full((channels, rate), 0.25, np.float32), rate, layout))
     assert line.end == pytest.approx(2 * RATE, abs=300)

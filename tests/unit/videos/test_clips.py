@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ops.core.errors import MediaError, UsageError
-from ops.videos.clips import ClipSpan, cut_clips, sound_of, unchanged_source
+from ops.videos.clips import ClipSpan, cut_clips, unchanged_source
 from ops.videos.hashes import HashCache
 from ops.videos.probe import probe
 from ops.videos.seeking import picture_table
@@ -193,7 +193,7 @@ def test_sound_is_cut_with_the_pictures(tmp_path: Path) -> None:
         audio=True,
         options=["-af", "aeval='sin(2*PI*(200*t+100*t*t))':c=mono", "-c:a", "pcm_s16le"],
     )
-    assert sound_of(film.path) == (1, 48_000)
+    assert [(track.channels, track.sample_rate) for track in probe(film.path).sound_tracks] == [(1, 48_000)]
     clip = cut(film, tmp_path, (48, 96))[0]
     with av.open(str(clip)) as container:
         samples = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])

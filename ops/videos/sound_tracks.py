@@ -1,0 +1,357 @@
+"""Which sound tracks a file has, which of them can be heard, and which one stands for the film.
+
+Cameras, field recorders and screen recorders write several tracks, and the first is often the one that nobody plugged
+in. So the tracks of a file with more than one are listened to, and the choice is made by a written rule.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import av
+import numpy as np
+from av.audio.codeccontext import AudioCodecContext
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Discard, Disposition
+
+from ops.core.media import SoundTrack
+from ops.videos.container import is_usable_sound, open_container
+from ops.videos.fact_log import FactLog
+from ops.videos.sound_line import SoundConverter, is_unnamed
+
+SILENCE_DB = -60.0
+"""Below this, in dBFS, the loudest 50 ms of a track count as silence. Dither and coding noise are below -80, the hiss
+of an input that nothing is plugged into is -60 to -75; a voice that was recorded far too low is above -50."""
+NO_SIGNAL_DB = -200.0
+WINDOW_S = 0.05
+WHOLE_S = 120
+"""Files up to this long are listened to from beginning to end."""
+SPOTS, SPOT_S = 60, 0.5
+"""Of longer files, this many seconds at this many places evenly spread over the length, so 30 s in all. Listening ends
+as soon as every track (and every channel of a track with unnamed channels) was heard above the threshold."""
+MAX_SPOT_PACKETS = 4_000
+
+ROLES = {
+    Disposition.comment: "commentary",
+    Disposition.visual_impaired: "audio description",
+    Disposition.descriptions: "audio description",
+    Disposition.hearing_impaired: "for the hard of hearing",
+    Disposition.clean_effects: "clean effects",
+    Disposition.karaoke: "karaoke",
+    Disposition.lyrics: "lyrics",
+    Disposition.dub: "dubbed",
+}
+"""What a track's flags say that it is instead of the main sound, in plain words."""
+DUBBED = "dubbed"
+_TITLES = {
+    "commentary": re.compile(r"\b(comment(ary|aries)?|kommentar|commentaires?|comentarios?|commento)\b", re.IGNORECASE),
+    "audio description": re.compile(
+        r"\b(audio ?description|descriptive|described video|audiodeskription|audiodescri\w+|visually impaired)\b",
+        re.IGNORECASE,
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundChoice:
+    """The sound tracks of a file that can be decoded, and the choice among them.
+
+    ``stream`` stands for the film, ``mixed`` are the streams to mix in its place, if there are any.
+    """
+
+    tracks: tuple[SoundTrack, ...] = ()
+    stream: int | None = None
+    mixed: tuple[int, ...] = ()
+
+    @property
+    def heard(self) -> tuple[SoundTrack, ...]:
+        """The chosen track, or those that are mixed in its place."""
+        return tuple(track for track in self.tracks if track.stream in (self.mixed or (self.stream,)))
+
+
+def choose_sound(path: Path, container: InputContainer, duration_s: float, log: FactLog) -> SoundChoice:
+    """The sound tracks of ``container``, which is the opened ``path``, and the choice among them.
+
+    Listens only if there is a choice to make, or if one track has several channels that the file does not name.
+    """
+    tracks = _usable(container, log)
+    numbers = {stream.index: at for at, stream in enumerate(container.streams.audio, start=1)}
+    if len(tracks) > 1 or any(has_unnamed_channels(track) for track in tracks):
+        ears = _listen(path, tracks, duration_s)
+        for track in tracks:
+            if ears[track.stream].is_undecodable:
+                log.note(f"sound track {numbers[track.stream]} ({track.codec}) cannot be decoded: it is left out")
+        tracks = [_with_level(track, ears[track.stream]) for track in tracks if not ears[track.stream].is_undecodable]
+    if not tracks:
+        return SoundChoice()
+    chosen, mixed = pick(tracks)
+    if len(tracks) > 1:
+        _report(tracks, chosen, mixed, numbers, log)
+    return SoundChoice(tracks=tuple(tracks), stream=chosen.stream, mixed=mixed)
+
+
+def has_unnamed_channels(track: SoundTrack) -> bool:
+    """Whether it has more than two channels and the file does not say what each of them is."""
+    return track.channels > 2 and is_unnamed(track.layout)
+
+
+def pick(tracks: Sequence[SoundTrack]) -> tuple[SoundTrack, tuple[int, ...]]:
+    """The track that stands for the film, and the streams to mix instead of it, if its sound is spread over several.
+
+    Stands alone because it is the rule: a track with sound before a silent one; the main sound before commentary,
+    audio description and the like; the default track before others; an original before a dub; then the order of the
+    file. If every track is silent, the loudest. If the choice is a mono track, its sound is the mix of all mono tracks
+    of the same language with sound (microphones of one recording), without commentary and the like.
+    """
+    if all(track.is_silent for track in tracks):
+        return max(tracks, key=lambda track: (track.level_db or NO_SIGNAL_DB, -track.stream)), ()
+    chosen = min(tracks, key=_rank)
+    group = [
+        track.stream
+        for track in tracks
+        if track.channels == 1
+        and not track.is_silent
+        and (track.language, _is_extra(track), track.role == DUBBED)
+        == (chosen.language, _is_extra(chosen), chosen.role == DUBBED)
+    ]
+    is_spread = chosen.channels == 1 and len(group) > 1 and not _is_extra(chosen)
+    return chosen, tuple(group) if is_spread else ()
+
+
+def _rank(track: SoundTrack) -> tuple[bool, bool, bool, bool, int]:
+    return bool(track.is_silent), _is_extra(track), not track.is_default, track.role == DUBBED, track.stream
+
+
+def _is_extra(track: SoundTrack) -> bool:
+    return track.role not in ("", DUBBED)
+
+
+def _usable(container: InputContainer, log: FactLog) -> list[SoundTrack]:
+    """Tracks with a decoder, within bounds; a note for each of the others."""
+    tracks = []
+    for number, stream in enumerate(container.streams.audio, start=1):
+        context: AudioCodecContext | None = stream.codec_context
+        if context is None:
+            log.note(f"sound track {number} is in a codec that Needle cannot decode: it is left out")
+        elif not is_usable_sound(stream):
+            why = "holds no sound" if not context.channels or not context.rate else "is beyond the bounds"
+            form = f"{context.name}, {context.channels} channels, {context.rate} Hz"
+            log.note(f"sound track {number} ({form}) {why}: it is left out")
+        else:
+            tracks.append(_track(stream))
+    return tracks
+
+
+def _track(stream: AudioStream) -> SoundTrack:
+    context = stream.codec_context
+    tags = {name.lower(): value for name, value in stream.metadata.items()}
+    title = tags.get("title") or tags.get("name") or ""
+    language = tags.get("language", "")
+    return SoundTrack(
+        stream=stream.index,
+        codec=context.codec.canonical_name,
+        channels=context.channels,
+        layout=layout_name(context.layout.name, context.channels),
+        sample_rate=context.rate,
+        language="" if language == "und" else language,
+        title=title,
+        is_default=bool(stream.disposition & Disposition.default),
+        role=_role(stream.disposition, title),
+    )
+
+
+def layout_name(name: str, channels: int) -> str:
+    """FFmpeg's name of a layout; one or two channels without a name are mono and stereo, as for every player."""
+    return {"1 channels": "mono", "2 channels": "stereo"}.get(name, name) or f"{channels} channels"
+
+
+def _role(disposition: Disposition, title: str) -> str:
+    for flag, role in ROLES.items():
+        if disposition & flag:
+            return role
+    return next((role for role, pattern in _TITLES.items() if pattern.search(title)), "")
+
+
+@dataclass
+class _Ear:
+    """What was heard of one track: the power of the loudest window of each channel, and how much was decoded."""
+
+    channels: int
+    is_complete_per_channel: bool
+    power: list[float] = field(default_factory=list)
+    samples: int = 0
+    seconds: float = 0.0
+    packets: int = 0
+    converter: SoundConverter | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing more can be learnt: it, or each of its channels, was heard above the threshold."""
+        loud = [power >= _power(SILENCE_DB) for power in self.power]
+        return bool(loud) and (all(loud) if self.is_complete_per_channel else any(loud))
+
+    @property
+    def is_undecodable(self) -> bool:
+        return self.packets > 0 and not self.samples
+
+    @property
+    def level_db(self) -> float:
+        return _decibels(max(self.power, default=0.0))
+
+    def hear(self, frame: AudioFrame) -> None:
+        rate = frame.sample_rate
+        if self.converter is None or self.converter.rate != rate:
+            self.converter = SoundConverter(rate)
+        window = max(round(WINDOW_S * rate), 1)
+        for samples_CN in self.converter.convert(frame):
+            for start in range(0, samples_CN.shape[1], window):
+                # The spread, not the power: an offset of cheap converters is not heard.
+                found = np.nan_to_num(samples_CN[:, start : start + window].var(axis=1, dtype=np.float64)).tolist()
+                before = self.power if len(self.power) == len(found) else found
+                self.power = [max(pair) for pair in zip(before, found, strict=True)]
+            self.samples += samples_CN.shape[1]
+            self.seconds += samples_CN.shape[1] / rate
+
+
+def _power(decibels: float) -> float:
+    return float(10 ** (decibels / 10))
+
+
+def _decibels(power: float) -> float:
+    return round(max(10 * math.log10(power), NO_SIGNAL_DB), 1) if power > 0 else NO_SIGNAL_DB
+
+
+def _with_level(track: SoundTrack, ear: _Ear) -> SoundTrack:
+    silent = tuple(at for at, power in enumerate(ear.power) if power < _power(SILENCE_DB))
+    return replace(
+        track,
+        level_db=ear.level_db,
+        is_silent=ear.level_db < SILENCE_DB,
+        silent_channels=silent if ear.is_complete_per_channel and len(silent) < len(ear.power) else (),
+    )
+
+
+def _listen(path: Path, tracks: Sequence[SoundTrack], duration_s: float) -> dict[int, _Ear]:
+    """What is heard of each track, within the bounds above."""
+    ears = {
+        track.stream: _Ear(channels=track.channels, is_complete_per_channel=has_unnamed_channels(track))
+        for track in tracks
+    }
+    with open_container(path) as container:
+        for stream in container.streams.video:
+            stream.discard = Discard.all
+        if duration_s <= WHOLE_S:
+            _hear(container, ears, WHOLE_S)
+            return ears
+        start_s = (container.start_time or 0) / av.time_base
+        for at in _spread(SPOTS):
+            if all(ear.is_done for ear in ears.values()):
+                break
+            if not _seek(container, start_s + at * duration_s):
+                break
+            _hear(container, ears, SPOT_S)
+        missed = {index: ear for index, ear in ears.items() if not ear.is_done and ear.seconds < SPOTS * SPOT_S / 2}
+        if missed and _seek(
+            container, start_s
+        ):  # it cannot be sought, or not by its clock: its beginning is what is left
+            _hear(container, missed, WHOLE_S)
+    return ears
+
+
+def _seek(container: InputContainer, at_s: float) -> bool:
+    try:
+        container.seek(round(at_s * av.time_base))
+    except (av.FFmpegError, OSError):
+        return False
+    return True
+
+
+def _spread(count: int) -> Iterator[float]:
+    """``count`` places between 0 and 1, evenly spread, in an order in which any beginning is spread as well."""
+    step = next(step for step in range(round(count * 0.618), 2 * count) if math.gcd(step, count) == 1)
+    return ((at * step % count + 0.5) / count for at in range(count))
+
+
+def _hear(container: InputContainer, ears: Mapping[int, _Ear], length_s: float) -> None:
+    """Listen for ``length_s`` seconds of each track that is not done, from where the container is."""
+    until = {index: ear.seconds + length_s for index, ear in ears.items()}
+    streams = [stream for stream in container.streams.audio if stream.index in ears]
+    try:
+        for count, packet in enumerate(container.demux(streams)):
+            ear = ears[packet.stream.index]
+            if packet.size:
+                ear.packets += 1
+            if not ear.is_done and ear.seconds < until[packet.stream.index]:
+                for frame in _decoded(packet):
+                    ear.hear(frame)
+            if length_s < WHOLE_S and count > MAX_SPOT_PACKETS:
+                return
+            if all(each.is_done or each.seconds >= until[index] for index, each in ears.items()):
+                return
+    except (av.FFmpegError, OSError):
+        return  # damage is found and reported when the file is read
+
+
+def _decoded(packet: av.Packet[Any]) -> list[AudioFrame]:
+    try:
+        return cast(list[AudioFrame], packet.decode())
+    except av.FFmpegError:
+        return []
+
+
+def _named(track: SoundTrack, numbers: Mapping[int, int]) -> str:
+    words = [track.codec, track.layout, track.language, f'"{track.title}"' if track.title else "", track.role]
+    return f"{numbers[track.stream]} ({', '.join(word for word in words if word)})"
+
+
+def _list(numbers: Collection[int]) -> str:
+    *rest, last = map(str, sorted(numbers))
+    return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def _report(
+    tracks: Sequence[SoundTrack],
+    chosen: SoundTrack,
+    mixed: Sequence[int],
+    numbers: Mapping[int, int],
+    log: FactLog,
+) -> None:
+    if mixed:
+        value = f"mix of tracks {_list([numbers[stream] for stream in mixed])} of {len(tracks)}"
+        evidence = "mono tracks of one language with sound in each, as several microphones of one recording write"
+    else:
+        value = f"track {_named(chosen, numbers)} of {len(tracks)}"
+        evidence = f"loudest 50 ms at {_level(chosen)}; first by sound, main programme, default flag, order"
+    against = [
+        f"track {_named(track, numbers)}: {_level(track)}{', the default' if track.is_default else ''}"
+        for track in tracks
+        if track.stream != chosen.stream and track.stream not in mixed
+    ]
+    note = _note(tracks, chosen, mixed, numbers)
+    log.add("sound", value, evidence, contradictions=against, note=note)
+
+
+def _level(track: SoundTrack) -> str:
+    if track.level_db is None:
+        return "not listened to"
+    return "digital silence" if track.level_db <= NO_SIGNAL_DB else f"{track.level_db:.0f} dBFS"
+
+
+def _note(tracks: Sequence[SoundTrack], chosen: SoundTrack, mixed: Sequence[int], numbers: Mapping[int, int]) -> str:
+    silent = [numbers[track.stream] for track in tracks if track.is_silent]
+    if len(silent) == len(tracks):
+        return f"all {len(tracks)} sound tracks are silent where they were listened to"
+    heard = f"track {_named(chosen, numbers)}"
+    if mixed:
+        heard = f"a mix of the mono tracks {_list([numbers[stream] for stream in mixed])}"
+    note = f"{len(tracks)} sound tracks: proxies and speech recognition use {heard}"
+    if len(silent) == 1:
+        return f"{note}; track {silent[0]} is silent"
+    return f"{note}; tracks {_list(silent)} are silent" if silent else note
