@@ -72,6 +72,8 @@ def film_rows(settings: Settings, film: Film, **changes: Any) -> list[str]:
         "codec": info.codec,
         "has_audio": info.has_audio,
         "start_timecode": info.start_timecode,
+        "facts": info.to_json(),
+        "notes": list(info.notes),
         "state": "ready",
         "available_at": now,
     }
@@ -107,7 +109,7 @@ def frames_of(timecode: str, base: int) -> int:
     hours, minutes, seconds, frames = map(int, re.split("[:;]", timecode))
     count = ((hours * 60 + minutes) * 60 + seconds) * base + frames
     if ";" in timecode:
-        skipped = 2 if base == 30 else 4
+        skipped = base // 15
         count -= skipped * sum(1 for minute in range(1, hours * 60 + minutes + 1) if minute % 10)
     return count
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -12,21 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ops.core.errors import NeedleError, NotFoundError, UsageError
-from ops.core.media import MediaInfo, SoundTrack
+from ops.core.media import MediaInfo
 from ops.core.settings import Settings
-from ops.core.time import frame_of, is_drop_frame_rate, timecode_of
 from ops.core.types import parse_shot_id
-from ops.exports.names import file_name
+from ops.exports.film import NO_TIMECODE, Film
 from ops.exports.said import lines_named, told_line
 
-TIMELINE_RATES = (
-    *(rate for base in (24, 30, 48, 60) for rate in (Fraction(base * 1000, 1001), Fraction(base))),
-    Fraction(25),
-    Fraction(50),
-)
-"""Rates at which editing systems run a timeline."""
 MAX_HANDLES = 100_000
-NO_TIMECODE = "00:00:00:00"
 SAMPLED = 3
 """Shots of a film that are looked into to see whether its rate varies."""
 
@@ -53,91 +44,6 @@ class Missing:
     shot_id: str
     path: str
     reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Film:
-    """The source of clips, as the register knows it.
-
-    ``fps`` is exact; with ``variable_rate`` it is the mean. ``knots`` are ``(frame, seconds)`` of known frames,
-    ascending, by which frames are timed where the rate varies. ``sound_tracks`` are those that can be decoded; none of
-    a film with sound that was ingested by an earlier version.
-    """
-
-    video_id: str
-    path: str
-    show: str
-    title: str
-    content_hash: str
-    bytes: int
-    fps: Fraction
-    frames: int
-    width: int
-    height: int
-    codec: str
-    has_audio: bool
-    start_timecode: str
-    variable_rate: bool = False
-    knots: tuple[tuple[int, float], ...] = ()
-    sound_tracks: tuple[SoundTrack, ...] = ()
-
-    @property
-    def sound(self) -> tuple[int, int] | None:
-        """Channels and samples per second of the first sound track, if they are known."""
-        return (self.sound_tracks[0].channels, self.sound_tracks[0].sample_rate) if self.sound_tracks else None
-
-    @property
-    def name(self) -> str:
-        """The file's name, by which editing systems relink."""
-        return file_name(self.path)
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether a timeline can count the film's own frames: constant rate, and one that timelines have."""
-        is_whole = self.fps.denominator == 1 and 1 <= self.fps <= 99
-        return not self.variable_rate and (is_whole or self.fps in TIMELINE_RATES)
-
-    @property
-    def rate(self) -> Fraction:
-        """Frames per second in which timelines count this film: its own, or the next higher that they have."""
-        if self.is_exact:
-            return self.fps
-        return min((rate for rate in TIMELINE_RATES if rate >= self.fps * Fraction(999, 1000)), default=Fraction(60))
-
-    @property
-    def start(self) -> int:
-        """Start timecode as a number of frames at :attr:`rate`; 0 where it is unusable."""
-        try:
-            return frame_of(self.start_timecode or NO_TIMECODE, self.rate)
-        except UsageError:
-            return 0
-
-    @property
-    def is_drop(self) -> bool:
-        """Whether the film's timecode counts drop-frame."""
-        return is_drop_frame_rate(self.rate) and ";" in (self.start_timecode or "")
-
-    @property
-    def length(self) -> int:
-        """Frames of the film at :attr:`rate`."""
-        return self.position(self.frames)
-
-    def seconds(self, frame: int) -> float:
-        """When ``frame`` is shown, in seconds from the first; of a variable rate, by share between known frames."""
-        if self.is_exact or len(self.knots) < 2:
-            return float(frame / self.fps)
-        at = min(max(bisect_right(self.knots, (frame, float("inf"))), 1), len(self.knots) - 1)
-        (low, low_s), (high, high_s) = self.knots[at - 1], self.knots[at]
-        return low_s + (high_s - low_s) * (frame - low) / (high - low)
-
-    def position(self, frame: int) -> int:
-        """``frame`` of the film as frames at :attr:`rate` from its first: the same number where it is exact."""
-        return frame if self.is_exact else round(self.seconds(frame) * float(self.rate))
-
-    def timecode(self, frame: int) -> str:
-        """Timecode of ``frame`` as the film carries it."""
-        start = "00:00:00;00" if self.is_drop else NO_TIMECODE
-        return timecode_of(self.start + self.position(frame), self.rate, start)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +108,7 @@ class Clip:
             "variable_rate": film.variable_rate,
             "film_frames": film.frames,
             "film_start_timecode": film.start_timecode or NO_TIMECODE,
+            "reel": film.reel or None,
             "width": film.width,
             "height": film.height,
             "codec": film.codec,
@@ -345,7 +252,7 @@ def _film(settings: Settings, video: dict[str, Any], shots: list[dict[str, Any]]
         start_timecode=video["start_timecode"] or NO_TIMECODE,
         variable_rate=variable,
         knots=knots,
-        sound_tracks=MediaInfo.from_json(video["facts"]).sound_tracks if video.get("facts") else (),
+        media=MediaInfo.from_json(video["facts"]) if video.get("facts") else None,
     )
 
 

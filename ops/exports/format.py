@@ -15,7 +15,9 @@ from ops.core.settings import Settings
 from ops.core.stopping import Stop
 from ops.core.time import frame_of, is_drop_frame_rate
 from ops.core.types import Progress
-from ops.exports.clip import Clip, Film, Missing
+from ops.exports.clip import Clip, Missing
+from ops.exports.film import Film
+from ops.exports.names import reel_names
 from ops.videos.hashes import HashCache, Key, key_of
 
 
@@ -77,11 +79,7 @@ def warnings_of(settings: Settings, clips: Sequence[Clip]) -> tuple[str, ...]:
     others = _others(settings, films)
     told = []
     for film in films:
-        if not film.is_exact:
-            why = "its frame rate varies" if film.variable_rate else f"timelines do not run at {rate_name(film.fps)}"
-            told.append(
-                f"{film.path}: {why}; its clips are placed by time, to the nearest frame at {rate_name(film.rate)}"
-            )
+        told += [f"{film.path}: {text}" for text in (_rate_warning(film), _start_warning(film)) if text]
         if "://" in film.path:
             told.append(f"{film.path}: lies in an object store; relink it by name after importing")
         elif not Path(film.path).exists():
@@ -92,6 +90,50 @@ def warnings_of(settings: Settings, clips: Sequence[Clip]) -> tuple[str, ...]:
                 "put that file back, or ingest again and search anew"
             )
     return tuple(told)
+
+
+def _rate_warning(film: Film) -> str:
+    """What a timeline makes of a rate that editing systems do not run; empty for one that they do."""
+    if film.variable_rate:
+        return (
+            "its frame rate varies; its clips are placed by time, to the nearest frame at "
+            f"{rate_name(film.rate)} frames per second"
+        )
+    if film.is_exact:
+        return ""
+    each = film.rate / film.fps
+    how = (
+        f"each of its frames is {each} at {rate_name(film.rate)}"
+        if each.denominator == 1
+        else f"its clips are placed by time, to the nearest frame at {rate_name(film.rate)}"
+    )
+    return f"no editing system runs {rate_name(film.fps)} frames per second; {how}"
+
+
+def _start_warning(film: Film) -> str:
+    """What is inexact about the start of a film on a timeline; empty if nothing is."""
+    start = film.exact_start
+    if start is None:
+        return f"its start timecode {film.start_timecode!r} cannot be used; it is counted from 00:00:00:00"
+    if start.denominator == 1:
+        return ""
+    return (
+        f"its start timecode falls between two frames at {rate_name(film.rate)} frames per second; the nearest is used"
+    )
+
+
+def source_reels(clips: Iterable[Clip]) -> dict[str, str]:
+    """By video id, the reel that a film has by its own file, or else one made of its name."""
+    films = {clip.film.video_id: clip.film for clip in clips}
+    short = short_reels(films.values())
+    return {video_id: film.reel or short[video_id] for video_id, film in films.items()}
+
+
+def short_reels(films: Iterable[Film]) -> dict[str, str]:
+    """By video id, the reel names of an EDL, of eight characters."""
+    by_id = {film.video_id: film for film in films}
+    own = {video_id: film.reel for video_id, film in by_id.items()}
+    return reel_names({video_id: film.path for video_id, film in by_id.items()}, own)
 
 
 def _others(settings: Settings, films: Collection[Film]) -> set[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
@@ -65,14 +67,26 @@ def reel_name(video_id: str, path: str) -> str:
     return f"{_stem_letters(path)}{_digits(int(video_id, 16))}"[:REEL_SIGNS]
 
 
-def reel_names(films: dict[str, str]) -> dict[str, str]:
-    """Reel names by video id for ``films`` (path by video id), all different: two of one name would be mixed up.
+def reel_names(films: Mapping[str, str], own: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Reel names for an EDL by video id for ``films`` (path by video id); ``own`` are names that the files have.
 
-    Each is its :func:`reel_name`, but where that is taken by a film with a lower id, the next that is free.
+    A film with a name of its own keeps it, as :func:`short_reel`: several films may be of one reel. Each other one is
+    its :func:`reel_name`, but where that is taken, the next that is free; a film with a lower id has it first.
     """
+    own = {video_id: name for video_id, name in (own or {}).items() if name}
     names: dict[str, str] = {}
-    taken: set[str] = set()
+    full: dict[str, str] = {}
+    for video_id, name in sorted(own.items(), key=lambda item: (item[1], item[0])):
+        short = short_reel(name)
+        if full.setdefault(short, name) != name:  # two long names whose beginnings are alike
+            number = int(hashlib.sha256(name.encode("utf-8", "replace")).hexdigest(), 16)
+            short = f"{short[:4]}{_digits(number)}"[:REEL_SIGNS]
+            full.setdefault(short, name)
+        names[video_id] = short
+    taken = set(names.values())
     for video_id, path in sorted(films.items()):
+        if video_id in names:
+            continue
         letters, number, name = _stem_letters(path), int(video_id, 16), reel_name(video_id, path)
         while name in taken:
             number += 1
@@ -80,6 +94,15 @@ def reel_names(films: dict[str, str]) -> dict[str, str]:
         names[video_id] = name
         taken.add(name)
     return {video_id: names[video_id] for video_id in films}
+
+
+def short_reel(name: str) -> str:
+    """A reel name as CMX3600 allows it: eight of A-Z, 0-9 and _; long names lose their separators before their end."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().upper()
+    kept = re.sub(r"[^A-Z0-9]+", "_", plain).strip("_")
+    if len(kept) > REEL_SIGNS:
+        kept = kept.replace("_", "")
+    return kept[:REEL_SIGNS] or f"R{_digits(int(hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest(), 16))}"[:8]
 
 
 def _stem_letters(path: str) -> str:

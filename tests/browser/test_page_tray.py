@@ -187,7 +187,7 @@ def test_the_results_of_a_search_are_exported_as_they_are(desk: Desk, tmp_path: 
     with desk.page.expect_download() as download:
         desk.page.get_by_role("button", name="Export the 3 results").click()
     download.value.save_as(tmp_path / "hits.csv")
-    text = (tmp_path / "hits.csv").read_text()
+    text = (tmp_path / "hits.csv").read_text(encoding="utf-8-sig")
     assert [shot for shot in ids if shot in text] == ids
 
 

@@ -16,7 +16,10 @@ from ops.exports.names import cell
 
 
 class CsvFormat(ExportFormat):
-    """RFC 4180 in UTF-8 with a header; text that a spreadsheet would compute has an apostrophe before it."""
+    """RFC 4180 in UTF-8 with a header; text that a spreadsheet would compute has an apostrophe before it.
+
+    A byte-order mark comes first: without it spreadsheets take the file for the local code page.
+    """
 
     name = "csv"
     suffix = ".csv"
@@ -28,7 +31,7 @@ class CsvFormat(ExportFormat):
         rows = [{"number": at, **clip.facts()} for at, clip in enumerate(clips, start=1)]
         # What callers add to the provenance of some clips becomes columns at the end.
         columns = list(dict.fromkeys(name for row in rows for name in row))
-        with target.open("w", encoding="utf-8", newline="") as file:
+        with target.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file)
             writer.writerow([cell(name) for name in columns])
             for row in rows:

@@ -12,11 +12,14 @@ from ops.core.stopping import Stop
 from ops.core.time import frame_of, timecode_of
 from ops.core.types import Progress
 from ops.exports.clip import Clip
-from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, warnings_of
+from ops.exports.film import Film
+from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, short_reels, warnings_of
 from ops.exports.formats.json import plain
-from ops.exports.names import one_line, reel_names
+from ops.exports.names import one_line, short_reel
 
 MAX_RATE = 60
+EDL_RATES = (*(Fraction(base * 1000, 1001) for base in (24, 30, 60)), *map(Fraction, (24, 25, 30, 50, 60)))
+"""Rates at which CMX 3600 systems and their successors run."""
 MAX_EVENTS = 999
 TOLD = 3
 """Films, or events, that a message names."""
@@ -26,8 +29,8 @@ class EdlFormat(ExportFormat):
     """One cut an event, on one video track with its sound, in record time from 01:00:00:00.
 
     An EDL counts in one rate, drop-frame or not, for source and record alike; a selection that mixes them is
-    refused, because any system would place its clips wrongly. Reels are eight characters; the file's name and path
-    and the provenance follow as comments.
+    refused, because any system would place its clips wrongly. Reels are eight characters, the file's own name of its
+    reel if it has one; the whole name, the file's name and path and the provenance follow as comments.
     """
 
     name = "edl"
@@ -39,7 +42,8 @@ class EdlFormat(ExportFormat):
     ) -> Outcome:
         text = "\n".join(_lines(clips, _one_rate(clips), title)) + "\n"
         target.write_text(text, encoding="utf-8")
-        warnings = warnings_of(settings, clips) + _over_midnight(clips)
+        warnings = warnings_of(settings, clips) + _over_midnight(clips) + _rate_warnings(clips)
+        warnings += _ambiguous(clips) + _shortened(clips)
         if len(clips) > MAX_EVENTS:
             warnings += (f"{len(clips)} events: CMX3600 systems of old stop at {MAX_EVENTS}",)
         return Outcome(warnings=warnings)
@@ -92,12 +96,72 @@ def _over_midnight(clips: Sequence[Clip]) -> tuple[str, ...]:
     )
 
 
+def _rate_warnings(clips: Sequence[Clip]) -> tuple[str, ...]:
+    rate = clips[0].film.rate
+    if rate in EDL_RATES:
+        return ()
+    return (f"not every system reads an EDL at {rate_name(rate)} frames per second; export as otio if yours does not",)
+
+
+def _ambiguous(clips: Sequence[Clip]) -> tuple[str, ...]:
+    """Films that a conform, which goes by reel and timecode, cannot tell apart: the same reel, the same timecode.
+
+    Films without a reel name of their own count as one reel: the name that an EDL gives them is in no file.
+    """
+    films = {clip.film.video_id: clip.film for clip in clips}.values()
+    by_reel: dict[str, list[Film]] = {}
+    for film in films:
+        by_reel.setdefault(film.reel and short_reel(film.reel), []).append(film)
+    warnings = []
+    for reel, group in sorted(by_reel.items()):
+        mixed = _overlapping(group)
+        if mixed:
+            names = ", ".join(f"{one_line(film.name)} from {film.timecode(0)}" for film in mixed[:TOLD])
+            more = f" and {len(mixed) - TOLD} more" if len(mixed) > TOLD else ""
+            why = f"all are of reel {reel}" if reel else "the files have no reel name"
+            warnings.append(
+                f"{names}{more}: cannot be told apart by timecode, and {why}; relink them by the file names in the "
+                "EDL's comments, or export as otio, fcpxml or xmeml"
+            )
+    return tuple(warnings)
+
+
+def _overlapping(films: Sequence[Film]) -> list[Film]:
+    """Films of which a part has the same timecode as a part of another, in order of timecode."""
+    ordered = sorted(films, key=lambda film: (film.start, film.name))
+    found: dict[str, Film] = {}
+    reach = ordered[0]
+    for film in ordered[1:]:
+        if film.start < reach.start + reach.length:
+            found |= {reach.video_id: reach, film.video_id: film}
+        reach = max(reach, film, key=lambda each: each.start + each.length)
+    return list(found.values())
+
+
+def _shortened(clips: Sequence[Clip]) -> tuple[str, ...]:
+    """Reel names that an EDL cannot hold as they are."""
+    films = {clip.film.video_id: clip.film for clip in clips}.values()
+    short = short_reels(films)
+    told = dict.fromkeys(
+        f"{one_line(film.reel)} is {short[film.video_id]}"
+        for film in films
+        if film.reel and film.reel.upper() != short[film.video_id]
+    )
+    if not told:
+        return ()
+    more = f" and {len(told) - TOLD} more" if len(told) > TOLD else ""
+    return (
+        f"reel names of an EDL have eight letters and digits: {', '.join([*told][:TOLD])}{more}; the whole names are "
+        "in its comments (REEL NAME)",
+    )
+
+
 def _lines(clips: Sequence[Clip], rate: Fraction, title: str) -> Iterator[str]:
     is_drop, record = clock_of(rate, clips)
     yield f"TITLE: {one_line(title)[:70]}"
     yield "FCM: DROP FRAME" if is_drop else "FCM: NON-DROP FRAME"
     zero = "00:00:00;00" if is_drop else "00:00:00:00"
-    reels = reel_names({clip.film.video_id: clip.film.path for clip in clips})
+    reels = short_reels(clip.film for clip in clips)
     for number, clip in enumerate(clips, start=1):
         film = clip.film
         source = film.start + clip.source_in
@@ -108,6 +172,8 @@ def _lines(clips: Sequence[Clip], rate: Fraction, title: str) -> Iterator[str]:
         yield f"{number:03d}  {reels[film.video_id]:<8} {_channels(clip):<5} C        {codes}"
         yield f"* FROM CLIP NAME: {one_line(film.name)}"
         yield f"* SOURCE FILE: {one_line(film.path)}"
+        if film.reel:
+            yield f"* REEL NAME: {one_line(film.reel)}"
         yield f"* NEEDLE FRAMES: {clip.in_frame} TO {clip.out_frame} OF {film.frames}"
         if clip.handles:
             yield f"* NEEDLE HANDLES: {clip.head_frame} TO {clip.tail_frame}"

@@ -10,10 +10,11 @@ from xml.etree.ElementTree import Element
 from ops.core.settings import Settings
 from ops.core.stopping import Stop
 from ops.core.types import Progress
-from ops.exports.clip import Clip, Film
-from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, warnings_of
+from ops.exports.clip import Clip
+from ops.exports.film import Film
+from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, source_reels, warnings_of
 from ops.exports.formats.json import plain
-from ops.exports.names import file_url, one_line, reel_names
+from ops.exports.names import file_url, one_line
 from ops.exports.xml import add, write_xml
 
 VERSION = "1.10"
@@ -42,7 +43,7 @@ class FcpxmlFormat(ExportFormat):
         event = add(add(root, "library"), "event", name=title)
         formats: dict[tuple[Fraction, int, int], str] = {}
         assets: dict[str, str] = {}
-        reels = reel_names({clip.film.video_id: clip.film.path for clip in clips})
+        reels = source_reels(clips)
         groups = by_rate(clips)
         for rate, group in groups.items():
             for clip in group:

@@ -13,10 +13,11 @@ import opentimelineio as otio
 from ops.core.settings import Settings
 from ops.core.stopping import Stop
 from ops.core.types import Progress
-from ops.exports.clip import Clip, Film
-from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, warnings_of
+from ops.exports.clip import Clip
+from ops.exports.film import Film
+from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, source_reels, warnings_of
 from ops.exports.formats.json import as_json
-from ops.exports.names import file_url, one_line, reel_names, xml_text
+from ops.exports.names import file_url, one_line, xml_text
 
 
 class OtioFormat(ExportFormat):
@@ -42,7 +43,7 @@ class OtioFormat(ExportFormat):
             global_start_time=_time(start, main),
             metadata={"needle": {"format": "needle-clips", "version": 1}},
         )
-        reels = reel_names({clip.film.video_id: clip.film.path for clip in clips})
+        reels = source_reels(clips)
         picture = otio.schema.Track(name="V1", kind=otio.schema.TrackKind.Video)
         picture.extend(_clip(clip, at, reels) for at, clip in enumerate(clips, start=1))
         timeline.tracks.append(picture)

@@ -12,10 +12,11 @@ from ops.core.settings import Settings
 from ops.core.stopping import Stop
 from ops.core.time import timecode_of
 from ops.core.types import Progress
-from ops.exports.clip import Clip, Film
-from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, warnings_of
+from ops.exports.clip import Clip
+from ops.exports.film import Film
+from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, source_reels, warnings_of
 from ops.exports.formats.json import plain
-from ops.exports.names import file_url, one_line, reel_names
+from ops.exports.names import file_url, one_line
 from ops.exports.xml import add, write_xml
 
 MAX_CHANNELS = 2
@@ -41,7 +42,7 @@ class XmemlFormat(ExportFormat):
         add(project, "name", title)
         children = add(project, "children")
         groups = by_rate(clips)
-        document = _Document(reel_names({clip.film.video_id: clip.film.path for clip in clips}))
+        document = _Document(source_reels(clips))
         for number, (rate, group) in enumerate(groups.items(), start=1):
             name = title if len(groups) == 1 else f"{title} ({rate_name(rate)})"
             _add_sequence(children, document, f"sequence-{number}", name, rate, group)

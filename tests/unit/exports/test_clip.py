@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings
 from ops.core.time import frame_of, timecode_of
-from ops.exports.clip import TIMELINE_RATES, Film, Pick, clips_of
+from ops.exports.clip import Pick, clips_of
+from ops.exports.film import TIMELINE_RATES, Film
 from ops.shots.segment import segment_video
 from ops.videos.probe import probe
 from tests.films import make_film
@@ -177,10 +178,29 @@ def test_a_rate_that_varies_between_even_cuts_is_told_by_the_frames(settings: Se
     )
 
 
-def test_a_rate_that_no_timeline_has_is_counted_in_the_next_higher() -> None:
-    assert film(Fraction(25, 2)).rate == Fraction(24000, 1001)
-    assert film(Fraction(29)).is_exact
-    assert film(Fraction(2973, 100)).rate == Fraction(30000, 1001)
-    assert film(Fraction(240)).rate == Fraction(60)
-    slow = film(Fraction(25, 2), frames=125)
-    assert slow.length == round(10 * 24000 / 1001)
+@pytest.mark.parametrize(
+    ("fps", "rate"),
+    [
+        (Fraction(15), Fraction(30)),
+        (Fraction(12), Fraction(24)),
+        (Fraction(10), Fraction(30)),
+        (Fraction(25, 2), Fraction(25)),
+        (Fraction(15000, 1001), Fraction(30000, 1001)),
+        (Fraction(1), Fraction(24)),
+        (Fraction(16), Fraction(48)),
+        (Fraction(18), Fraction(24000, 1001)),
+        (Fraction(29), Fraction(30000, 1001)),
+        (Fraction(2973, 100), Fraction(30000, 1001)),
+        (Fraction(80), Fraction(90)),
+        (Fraction(240), Fraction(120)),
+    ],
+)
+def test_a_rate_that_no_timeline_has_is_counted_at_a_multiple_or_the_next_higher(fps: Fraction, rate: Fraction) -> None:
+    assert (film(fps).is_exact, film(fps).rate) == (False, rate)
+    assert film(fps, frames=125).length == round(125 / fps * rate)
+    assert film(fps, variable_rate=True, frames=125).rate >= fps * Fraction(999, 1000) or fps > 120
+
+
+@pytest.mark.parametrize("fps", [24, 25, 30, 48, 50, 60, 72, 90, 100, Fraction(120_000, 1001), 120])
+def test_a_rate_that_timelines_have_is_kept(fps: int | Fraction) -> None:
+    assert (film(Fraction(fps)).is_exact, film(Fraction(fps)).rate) == (True, fps)

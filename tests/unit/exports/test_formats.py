@@ -117,7 +117,7 @@ def test_csv_and_json_hold_every_fact(settings: Settings, tmp_path: Path) -> Non
     told = {"query": 'a, "b"\nc', "score": -0.25, "relevance": 0.5, "encoder_id": "e", "index_version": "v"}
     clips = clips_of(settings, [Pick(shot_id=shots[1]), Pick(shot_id=shots[2])], {shots[1]: told}, handles=10)
     export(settings, clips, "csv", tmp_path / "x.csv", title="x")
-    with (tmp_path / "x.csv").open(newline="", encoding="utf-8") as file:
+    with (tmp_path / "x.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     export(settings, clips, "json", tmp_path / "x.json", title="Selection")
     document = json.loads((tmp_path / "x.json").read_text())
@@ -142,7 +142,7 @@ def test_no_cell_is_computed(settings: Settings, tmp_path: Path, text: str) -> N
     shot = fill_lake(settings, 1, Fraction(25), title=text, show=text)[0]
     clips = clips_of(settings, [Pick(shot_id=shot)], {shot: {"query": text, text: 1}})
     export(settings, clips, "csv", tmp_path / "x.csv", title="x")
-    with (tmp_path / "x.csv").open(newline="", encoding="utf-8") as file:
+    with (tmp_path / "x.csv").open(newline="", encoding="utf-8-sig") as file:
         for value in (value for row in csv.reader(file) for value in row):
             assert not value.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝"))
             assert text not in value or value == f"'{text}"
@@ -175,7 +175,7 @@ def test_hostile_names_stay_text(settings: Settings, tmp_path: Path, name: str) 
         case "json":
             assert json.loads(target.read_text())["clips"][0]["title"] == HOSTILE
         case "csv":
-            with target.open(newline="", encoding="utf-8") as file:
+            with target.open(newline="", encoding="utf-8-sig") as file:
                 assert len(list(csv.DictReader(file))) == 2
         case "sheet":
             with Image.open(target) as picture:

@@ -11,11 +11,15 @@ import opentimelineio as otio
 import pytest
 
 from ops.core.errors import UsageError
+from ops.core.media import MediaInfo, StartTimecode
 from ops.core.settings import Settings
 from ops.exports.clip import Clip, Pick, clips_of
 from ops.exports.export import export, suffix_of
 from ops.videos.hashes import HashCache, key_of
-from tests.timelines import ReadClip, fill_lake, frames_of, read_edl, read_fcpxml, read_xmeml
+from tests.films import Film
+from tests.sources import timecode
+from tests.sources.kind import Kind
+from tests.timelines import ReadClip, fill_lake, film_rows, frames_of, read_edl, read_fcpxml, read_xmeml
 
 TIMELINES = ("edl", "otio", "fcpxml", "xmeml")
 RATES = {
@@ -308,7 +312,7 @@ def test_what_an_editor_must_know_is_said(settings: Settings, tmp_path: Path) ->
     told = "\n".join(report.warnings)
     assert "s3://bucket/a b/film.mov: lies in an object store" in told
     assert "film 2.mp4: is not there any more" in told
-    assert "film 2.mp4: timelines do not run at 12.5" in told
+    assert "film 2.mp4: no editing system runs 12.5" in told
     assert "s3://bucket/a%20b/film.mov" in (tmp_path / "x.otio").read_text()
 
 
@@ -325,3 +329,163 @@ def test_a_film_that_was_replaced_is_named(settings: Settings, tmp_path: Path, n
     HashCache(settings.home / "cache" / "hashes.db").remember(key_of(str(other)), "another hash")
     told = [line for line in export(settings, clips, name, tmp_path / "x", title="x").warnings if "ingested" in line]
     assert [line.split(": ")[0] for line in told] == [str(longer), str(other)]
+
+
+def timecode_shots(settings: Settings, tmp_path: Path, name: str) -> tuple[Kind, list[str]]:
+    """A source of the corpus by its name, with a cut at frame 6, and its shot ids in the lake."""
+    kind = next(kind for kind in timecode.KINDS if kind.name == f"timecode: {name}")
+    folder = tmp_path / "source"
+    folder.mkdir()
+    film = Film(kind.make(folder), timecode.FRAMES, (6,), kind.facts["fps"])
+    return kind, film_rows(settings, film)
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("25 on 50p", "01:00:00:40"),
+        ("29.97 DF on 59.94p", "01:01:00;04"),
+        ("DF mark at 24", "01:00:00:00"),
+        ("DF mark at 30.00", "00:59:56:12"),
+        ("nominal rate for an NTSC one", "01:00:00:00"),
+        ("120 on 120p", ""),
+        ("29.97 DF on 119.88p", ""),
+        ("mxf, 25 on 50p", "01:00:00:40"),
+        ("tag of half the rate", "01:01:00;04"),
+        ("negative", "23:59:59:00"),
+    ],
+)
+def test_every_format_has_the_start_that_the_source_has(
+    settings: Settings, tmp_path: Path, name: str, label: str
+) -> None:
+    kind, shots = timecode_shots(settings, tmp_path, name)
+    clips = clips_of(settings, [Pick(shot_id=shot) for shot in shots])
+    fps, start_s = kind.facts["fps"], kind.facts["timecode"].start_s
+    for format_name in ("otio", "fcpxml", "xmeml"):
+        found = read(write(settings, tmp_path, clips, format_name), format_name, fps)
+        assert [clip.source[0] / fps - start_s for clip in found] == [0, 6 / fps], format_name
+        assert {clip.media[0] / fps - start_s for clip in found if clip.media} == {0}, format_name
+    asset = ElementTree.parse(tmp_path / "out.fcpxml").getroot().find("resources/asset")
+    form = ElementTree.parse(tmp_path / "out.fcpxml").getroot().find("resources/format")
+    assert asset is not None and form is not None
+    assert Fraction(asset.get("start", "").rstrip("s")) == start_s
+    assert Fraction(form.get("frameDuration", "").rstrip("s")) == 1 / fps
+    if label:
+        assert f" {label} " in write(settings, tmp_path, clips, "edl").read_text()
+    else:
+        with pytest.raises(UsageError, match="an EDL counts at most 60"):
+            write(settings, tmp_path, clips, "edl")
+
+
+def test_a_start_between_two_frames_is_reported(settings: Settings, tmp_path: Path) -> None:
+    _, shots = timecode_shots(settings, tmp_path, "between two frames")
+    report = export(settings, clips_of(settings, [Pick(shot_id=shots[0])]), "fcpxml", tmp_path / "x", title="x")
+    assert [each for each in report.warnings if "its start timecode falls between two frames at 25" in each]
+
+
+def test_a_start_that_is_unusable_is_reported(settings: Settings, tmp_path: Path) -> None:
+    shot = fill_lake(settings, 1, Fraction(24), start_timecode="01:00:00:24")[0]
+    report = export(settings, clips_of(settings, [Pick(shot_id=shot)]), "otio", tmp_path / "x", title="x")
+    assert [each for each in report.warnings if "'01:00:00:24' cannot be used" in each]
+
+
+@pytest.mark.parametrize(
+    ("fps", "counted", "label", "warning"),
+    [
+        (
+            Fraction(15),
+            30,
+            "00:00:01:20",
+            "no editing system runs 15 frames per second; each of its frames is 2",
+        ),
+        (Fraction(12), 24, "00:00:02:02", "no editing system runs 12"),
+        (Fraction(25, 2), 25, "00:00:02:00", "no editing system runs 12.5"),
+        (Fraction(48), 48, "00:00:00:25", "not every system reads an EDL at 48"),
+        (Fraction(50), 50, "00:00:00:25", ""),
+    ],
+)
+def test_an_edl_counts_at_a_rate_that_systems_run_or_reports_it(
+    settings: Settings, tmp_path: Path, fps: Fraction, counted: int, label: str, warning: str
+) -> None:
+    shot = fill_lake(settings, 1, fps, start_timecode="00:00:00:00")[0]
+    clips = clips_of(settings, [Pick(shot_id=shot, in_frame=25, out_frame=50)])
+    report = export(settings, clips, "edl", tmp_path / "x.edl", title="x")
+    assert read_edl(tmp_path / "x.edl", Fraction(counted))[0].source == (
+        round(25 * counted / fps),
+        round(50 * counted / fps),
+    )
+    assert f" {label} " in (tmp_path / "x.edl").read_text()
+    told = [each for each in report.warnings if "editing system" in each or "reads an EDL" in each]
+    assert [warning in each for each in told] == ([True] if warning else [])
+
+
+def with_reel(settings: Settings, number: int, reel: str, start: str = "10:00:00:00") -> str:
+    """A shot of a film of 30 minutes at 25 frames per second, whose file names its reel and begins at ``start``."""
+    rate = Fraction(25)
+    at = frames_of(start, 25)
+    found = StartTimecode(label=start, rate=rate, start_s=at / rate, source="test") if at else None
+    media = MediaInfo(
+        fps=rate, frames=45_000, width=640, height=360, codec="h264", has_audio=False, start_timecode=start,
+        variable_rate=False, duration_s=1800, timecode=found, reel=reel,
+    )  # fmt: skip
+    return fill_lake(settings, number, rate, start_timecode=start, facts=media.to_json(), has_audio=False)[1]
+
+
+def reels_in(settings: Settings, tmp_path: Path, shots: list[str]) -> tuple[list[str], str, str]:
+    """``(reels of an EDL, its text, its warnings)``."""
+    report = export(
+        settings, clips_of(settings, [Pick(shot_id=shot) for shot in shots]), "edl", tmp_path / "x.edl", title="x"
+    )
+    reels = [clip.notes.splitlines()[0] for clip in read_edl(tmp_path / "x.edl", Fraction(25))]
+    return reels, (tmp_path / "x.edl").read_text(), "\n".join(report.warnings)
+
+
+@pytest.mark.parametrize(
+    ("reel", "short"),
+    [
+        ("A001C003", "A001C003"),
+        ("a1", "A1"),
+        ("TAPE 01", "TAPE_01"),
+        ("A001_C003_0612AB", "A001C003"),
+        ("A001C003_230415_R1AB", "A001C003"),
+        ("Bänd 7", "BAND_7"),
+    ],
+)
+def test_an_edl_has_the_reel_of_the_file(settings: Settings, tmp_path: Path, reel: str, short: str) -> None:
+    shot = with_reel(settings, 1, reel)
+    reels, text, warnings = reels_in(settings, tmp_path, [shot])
+    assert reels == [short]
+    assert f"* REEL NAME: {reel}" in text
+    assert (f"{reel} is {short}" in warnings) == (reel.upper() != short)
+    for name in ("otio", "fcpxml", "xmeml"):
+        clips = clips_of(settings, [Pick(shot_id=shot)])
+        assert reel in write(settings, tmp_path, clips, name).read_text()
+
+
+def test_long_reels_that_begin_alike_stay_different(settings: Settings, tmp_path: Path) -> None:
+    shots = [with_reel(settings, at, f"A001C003_{at}", f"1{at}:00:00:00") for at in (1, 2, 3)]
+    reels, _, warnings = reels_in(settings, tmp_path, shots)
+    assert len(set(reels)) == 3 and "told apart" not in warnings
+    assert reels == reels_in(settings, tmp_path, shots)[0]
+
+
+@pytest.mark.parametrize(
+    ("films", "mixed"),
+    [
+        ([("", "00:00:00:00"), ("", "00:00:00:00")], "the files have no reel name"),
+        ([("", "10:00:00:00"), ("", "10:29:59:24")], "the files have no reel name"),
+        ([("", "10:00:00:00"), ("", "10:30:00:00")], ""),
+        ([("A1", "10:00:00:00"), ("A1", "10:10:00:00")], "all are of reel A1"),
+        ([("A1", "10:00:00:00"), ("A1", "11:00:00:00")], ""),
+        ([("A1", "10:00:00:00"), ("A2", "10:00:00:00")], ""),
+        ([("A1", "10:00:00:00"), ("", "10:00:00:00")], ""),
+        ([("", "10:00:00:00")], ""),
+    ],
+)
+def test_films_that_an_edl_cannot_tell_apart_are_reported(
+    settings: Settings, tmp_path: Path, films: list[tuple[str, str]], mixed: str
+) -> None:
+    shots = [with_reel(settings, at, *film) for at, film in enumerate(films, start=1)]
+    _, _, warnings = reels_in(settings, tmp_path, [*shots, shots[0]])
+    assert ("cannot be told apart by timecode" in warnings) == bool(mixed)
+    assert mixed in warnings

@@ -1,0 +1,135 @@
+"""The source of clips: how a timeline counts its frames, where its timecode begins, and what its reel is called."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ops.core.errors import UsageError
+from ops.core.media import MediaInfo, SoundTrack
+from ops.core.time import frame_of, is_drop_frame_rate, timecode_of
+from ops.exports.names import file_name
+
+TIMELINE_RATES = (
+    *(rate for base in (24, 30, 48, 60) for rate in (Fraction(base * 1000, 1001), Fraction(base))),
+    Fraction(25),
+    Fraction(50),
+)
+"""Rates at which editing systems run a timeline."""
+FAST_RATES = (*(Fraction(base * 1000, 1001) for base in (96, 120)), *map(Fraction, (72, 90, 96, 100, 120)))
+"""Faster rates at which some do (DaVinci Resolve, Final Cut Pro); no lower one keeps each frame."""
+NO_TIMECODE = "00:00:00:00"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Film:
+    """The source of clips, as the register knows it.
+
+    ``fps`` is exact; with ``variable_rate`` it is the mean. ``knots`` are ``(frame, seconds)`` of known frames,
+    ascending, by which frames are timed where the rate varies. ``media`` is the record of facts; a video that was
+    ingested by an earlier version has none.
+    """
+
+    video_id: str
+    path: str
+    show: str
+    title: str
+    content_hash: str
+    bytes: int
+    fps: Fraction
+    frames: int
+    width: int
+    height: int
+    codec: str
+    has_audio: bool
+    start_timecode: str
+    variable_rate: bool = False
+    knots: tuple[tuple[int, float], ...] = ()
+    media: MediaInfo | None = None
+
+    @property
+    def sound_tracks(self) -> tuple[SoundTrack, ...]:
+        """Sound tracks that can be decoded; none of a film with sound that was ingested by an earlier version."""
+        return self.media.sound_tracks if self.media else ()
+
+    @property
+    def sound(self) -> tuple[int, int] | None:
+        """Channels and samples per second of the first sound track, if they are known."""
+        return (self.sound_tracks[0].channels, self.sound_tracks[0].sample_rate) if self.sound_tracks else None
+
+    @property
+    def name(self) -> str:
+        """The file's name, by which editing systems relink."""
+        return file_name(self.path)
+
+    @property
+    def reel(self) -> str:
+        """The name of the reel, card or tape as the file itself has it; empty if it has none."""
+        return self.media.reel if self.media else ""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a timeline can count the film's own frames: at a constant rate that timelines have."""
+        return not self.variable_rate and self.fps in (*TIMELINE_RATES, *FAST_RATES)
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second in which timelines count this film.
+
+        Its own rate; if they do not have it, the lowest multiple that they have, so that each frame keeps its place
+        (30 for 15); or else the next higher rate.
+        """
+        if self.is_exact:
+            return self.fps
+        multiples = [] if self.variable_rate else [rate for rate in TIMELINE_RATES if _is_multiple(rate, self.fps)]
+        lowest = self.fps * Fraction(999, 1000)
+        higher = [rate for rate in TIMELINE_RATES if rate >= lowest] or [rate for rate in FAST_RATES if rate >= lowest]
+        return min(multiples or higher, default=max(FAST_RATES))
+
+    @property
+    def start(self) -> int:
+        """Start timecode as a number of frames at :attr:`rate`; 0 if there is none, or none that is usable."""
+        found = self.exact_start
+        return 0 if found is None else round(found)
+
+    @property
+    def exact_start(self) -> Fraction | None:
+        """Start timecode in frames at :attr:`rate`, not always a whole number; ``None`` if it is unusable."""
+        if self.media:
+            return self.media.timecode.frames_at(self.rate) if self.media.timecode else Fraction(0)
+        try:
+            return Fraction(frame_of(self.start_timecode or NO_TIMECODE, self.rate))
+        except UsageError:
+            return None
+
+    @property
+    def is_drop(self) -> bool:
+        """Whether the film's timecode counts drop-frame."""
+        return is_drop_frame_rate(self.rate) and ";" in (self.start_timecode or "")
+
+    @property
+    def length(self) -> int:
+        """Frames of the film at :attr:`rate`."""
+        return self.position(self.frames)
+
+    def seconds(self, frame: int) -> float:
+        """When ``frame`` is shown, in seconds from the first; of a variable rate, by share between known frames."""
+        if not self.variable_rate or len(self.knots) < 2:
+            return float(frame / self.fps)
+        at = min(max(bisect_right(self.knots, (frame, float("inf"))), 1), len(self.knots) - 1)
+        (low, low_s), (high, high_s) = self.knots[at - 1], self.knots[at]
+        return low_s + (high_s - low_s) * (frame - low) / (high - low)
+
+    def position(self, frame: int) -> int:
+        """``frame`` of the film as frames at :attr:`rate` from its first: the same number where it is exact."""
+        return round(self.seconds(frame) * float(self.rate) if self.variable_rate else frame * self.rate / self.fps)
+
+    def timecode(self, frame: int) -> str:
+        """Timecode of ``frame`` as the film carries it."""
+        start = "00:00:00;00" if self.is_drop else NO_TIMECODE
+        return timecode_of(self.start + self.position(frame), self.rate, start)
+
+
+def _is_multiple(rate: Fraction, fps: Fraction) -> bool:
+    return (rate / fps).denominator == 1
