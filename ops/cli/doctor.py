@@ -1,4 +1,4 @@
-"""``needle doctor``: every setting with its source, and whether the things it names can be used."""
+"""``needle doctor``: every setting with its source, and whether what it names can be used; or the facts of one file."""
 
 from __future__ import annotations
 
@@ -24,14 +24,24 @@ from ops.videos.objects import is_remote, list_objects
 
 
 @click.command(name="doctor")
+@click.argument("file", default="", metavar="[FILE]")
 @setting_options("library", "encoder", "detector", "workers", "partitions", "engine", "ray_address")
 @json_option
-def command(as_json: bool, **options: Any) -> int:
+def command(file: str, as_json: bool, **options: Any) -> int:
     """Show every setting with where it comes from, and check what it points to.
+
+    With FILE (a path, or the name or id of a video): the record of facts about it, with the evidence for each,
+    what contradicted it, and notes. The file is opened, not ingested.
 
     \b
     Example: needle doctor
+             needle doctor film.mp4
     """
+    if file:
+        from ops.cli.facts import print_facts
+
+        print_facts(settings_from(options, follows_live=False), file, as_json=as_json)
+        return 0
     settings = settings_from(options, follows_live=False)  # a contradiction is one of the things it tells
     given = {name: value for name, value in options.items() if name in Settings.model_fields}
     rows = describe_settings(**given)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ops.cli.facts import print_facts
 from ops.cli.main import printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.search.hits import timecode_or_blank
@@ -17,8 +18,9 @@ from ops.videos.catalogue import find_video
 @click.command(name="shots")
 @click.argument("video", metavar="VIDEO")
 @setting_options()
+@click.option("--facts", "with_facts", is_flag=True, help="Print the record of facts about VIDEO instead.")
 @json_option
-def command(video: str, as_json: bool, **options: Any) -> None:
+def command(video: str, with_facts: bool, as_json: bool, **options: Any) -> None:
     """List the shots of VIDEO: a path, a file name or a video id.
 
     Frames are source frame numbers, half-open: a shot ends where the next one starts.
@@ -27,6 +29,9 @@ def command(video: str, as_json: bool, **options: Any) -> None:
     Example: needle shots film.mp4
     """
     settings = settings_from(options)
+    if with_facts:
+        print_facts(settings, video, as_json=as_json)
+        return
     row = find_video(settings.lake, video)
     fps = Fraction(row["fps_num"] or 0, row["fps_den"] or 1)
     shots = [

@@ -60,6 +60,8 @@ def _describe(settings: Settings, row: dict[str, Any], now: datetime, progress: 
         return row
     except MediaError as error:
         return row | {"state": "set_aside", "reason": str(error), "created_timestamp": now}
+    for note in info.notes:
+        progress.note("videos", f"{row['path']}: {note}")
     return row | {
         "fps_num": info.fps.numerator,
         "fps_den": info.fps.denominator,

@@ -1,0 +1,77 @@
+"""Printing the record of facts about a source: ``needle doctor FILE`` and ``needle shots VIDEO --facts``."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import click
+
+from ops.cli.main import printable
+from ops.cli.options import print_json
+from ops.core.errors import MediaError
+from ops.core.media import MediaInfo
+from ops.core.settings import Settings
+from ops.videos.catalogue import find_video
+from ops.videos.describe import facts_are_current
+from ops.videos.library import local_source
+from ops.videos.probe import probe
+
+
+def print_facts(settings: Settings, text: str, *, as_json: bool) -> None:
+    """Print what is known about a file, by path, file name or video id; nothing is ingested.
+
+    A file that is there is opened now; of a registered video whose file is gone, the record from its ingest is
+    printed. Raises ``NotFoundError`` if there is neither, ``MediaError`` with the path if the file cannot be used.
+    """
+    row: dict[str, Any] = {}
+    path = text
+    if not os.path.exists(text):
+        row = find_video(settings.lake, text)
+        path = row["path"]
+    info = _read(settings, path, row)
+    document = {"path": path, "video_id": row.get("video_id"), **json.loads(info.to_json())}
+    if as_json:
+        print_json(document)
+        return
+    click.echo(printable(path))
+    for name, value in document.items():
+        if name not in ("path", "facts", "notes"):
+            click.echo(f"  {name:<16} {printable(_text(value))}")
+    click.echo("facts and their evidence")
+    for fact in info.facts:
+        click.echo(f"  {fact.name:<16} {printable(fact.value)}: {printable(fact.evidence)}")
+        for other in fact.contradictions:
+            click.echo(f"  {'':<16} but {printable(other)}")
+    click.echo("notes" if info.notes else "no notes: nothing is unusual")
+    for note in info.notes:
+        click.echo(f"  {printable(note)}")
+
+
+def _read(settings: Settings, path: str, row: dict[str, Any]) -> MediaInfo:
+    try:
+        with local_source(path, settings.scratch) as local:
+            return probe(local)
+    except MediaError as error:
+        if row.get("facts") and facts_are_current(row):
+            click.echo(f"{printable(path)}: {printable(str(error))}; this is the record from its ingest", err=True)
+            return MediaInfo.from_json(row["facts"])
+        raise MediaError(f"{path}: {error}") from error
+
+
+def _text(value: object) -> str:
+    """A value of the record as text: nested ones as ``name value, name value``."""
+    match value:
+        case None | "" | [] | {}:
+            return "-"
+        case dict():
+            return ", ".join(f"{name} {_text(part)}" for name, part in value.items())
+        case list():
+            return "; ".join(_text(part) for part in value)
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.3f}"
+        case _:
+            return str(value)
