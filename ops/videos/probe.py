@@ -162,7 +162,7 @@ def _find_length(
         frames = (table.shown + 1) // 2 if sample.is_field_coded else table.shown
         evidence = f"index of the file ({table.hidden} hidden by an edit list)" if table.hidden else "index of the file"
     elif sample.is_whole:
-        frames, evidence = len(sample.times), "all packets counted"
+        frames, evidence = sample.pictures, "all packets counted"
     else:
         frames, evidence = round(duration * rate.fps), "duration and rate, until the film is decoded"
     frames = max(frames, 1)

@@ -31,11 +31,13 @@ REORDERED = 17
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSample:
-    """``times`` are those of shown pictures, ascending, in ticks of the track. ``is_whole`` is true if the track ended
-    within the bounds; then ``times`` are those of all pictures. ``is_field_coded`` if a picture is two packets."""
+    """``times`` are those of shown pictures, ascending, in ticks of the track, and ``pictures`` counts those without
+    a time too. ``is_whole`` is true if the track ended within the bounds, ``is_field_coded`` if a picture is two
+    packets."""
 
     picture: av.VideoFrame
     times: list[int]
+    pictures: int
     packets: int
     is_whole: bool
     is_field_coded: bool
@@ -61,7 +63,7 @@ class _Reading:
         self._is_avi = stream.container.format.name == "avi"  # stores no presentation times
         self._runs: list[list[int]] = [[]]
         self._decode_time: int | None = None
-        self._timed = self._untimed = self._packets = self._bytes = 0
+        self._counted = self._packets = self._bytes = 0
         self._shown: list[av.VideoFrame] = []
         self._decoding: list[int] = []
         self._is_open = True
@@ -78,7 +80,7 @@ class _Reading:
             return
         self._packets += 1
         self._bytes += packet.size
-        if not packet.is_discard and self._timed < MAX_PICTURES:
+        if not packet.is_discard and self._counted < MAX_PICTURES:
             self._note_time(packet)
         if self._is_open:
             self._decode(packet)
@@ -90,11 +92,9 @@ class _Reading:
                 self._runs.append([])
             self._decode_time = packet.dts
         time = packet.dts if self._is_avi else packet.pts
-        if time is None:
-            self._untimed += 1
-        else:
+        self._counted += 1
+        if time is not None:
             self._runs[-1].append(time)
-            self._timed += 1
 
     def _decode(self, packet: av.Packet[Any]) -> None:
         """A recording may begin between two key pictures: what cannot be decoded there is skipped."""
@@ -144,7 +144,8 @@ class _Reading:
             picture=picture,
             times=times,
             packets=self._packets,
-            is_whole=is_whole and not self._untimed,
+            pictures=len(times) if is_field_coded else self._counted,
+            is_whole=is_whole,
             is_field_coded=is_field_coded,
         )
 

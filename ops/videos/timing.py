@@ -36,6 +36,8 @@ STANDARD_RATES = (
 """SMPTE and EBU production rates, then the common low ones of screens and cameras."""
 
 IRREGULAR_SHARE, IRREGULAR_SHARE_AVI = 0.1, 0.5
+COARSE_FRAMES = 0.25
+"""Rounding explains no more than this part of a frame: an AVI has one tick a frame, and rounds nothing."""
 FINE_FRAMES = 0.02
 """Program streams round three times; four of their ticks are far below this part of a frame, four milliseconds not."""
 JITTER_FRAMES = 0.2
@@ -74,13 +76,13 @@ class _Fit:
     irregular: int
     steps: int
 
-    def is_within(self, ticks: float) -> bool:
-        return self.spread <= ticks + 1e-6 * self.step
-
     @property
     def is_jitter(self) -> bool:
-        """A bounded error that does not accumulate: the whole range is not more than single steps are off."""
-        return self.spread <= JITTER_FRAMES * self.step and self.spread <= 1.25 * self.largest
+        """A bounded error that does not accumulate: its range is not much more than single steps are off.
+
+        Errors between -a and a give steps that are off by a to 2a; errors of the steps themselves add up.
+        """
+        return self.spread <= JITTER_FRAMES * self.step and self.spread <= 2 * self.largest
 
 
 def find_rate(
@@ -101,12 +103,14 @@ def find_rate(
     ]
     written = [claim for claim in near if claim.is_written]
     computed = [claim for claim in near if not claim.is_written]
-    computed.append(RateClaim(rate=mean, source="mean", is_written=False))
+    slope = float(np.polyfit(np.arange(len(ticks_N)), ticks_N, 1)[0])
+    fitted = (1 / (Fraction(slope) * tick)).limit_denominator(1001)
+    computed += [RateClaim(rate=rate, source="mean", is_written=False) for rate in (mean, fitted)]
     found = (
         _explain(written, standard, computed, ticks_N, tick, share=0.0)
-        or _explain(written, standard, [*computed[:-1]], ticks_N, tick, share=irregular_share)
-        or _explain_jitter([*written, *standard], ticks_N, tick, irregular_share)
+        or _explain(written, standard, computed[:-2], ticks_N, tick, share=irregular_share)
         or _explain_telecine(ticks_N, tick)
+        or _explain_jitter([*written, *standard], ticks_N, tick, irregular_share)
     )
     if found is None:
         found = FrameRate(fps=mean.limit_denominator(1001), is_variable=True, evidence="times of its pictures vary")
@@ -163,22 +167,22 @@ def _explain(
     *,
     share: float,
 ) -> FrameRate | None:
-    for ticks in (1.0, 2.0, 4.0):
-        best: tuple[float, RateClaim, _Fit] | None = None
-        for claims, is_ranked in ((written, True), (standard, False), (computed, True)):
-            for claim in claims:
-                fit = _fit(claim.rate, ticks_N, tick, with_irregular=share > 0)
-                if (
-                    not fit.is_within(ticks if ticks <= 2 else min(ticks, FINE_FRAMES * fit.step))
-                    or fit.irregular > share * fit.steps
-                ):
-                    continue
-                if is_ranked and best is None:
-                    return _found(claim, fit)
-                if best is None or fit.spread < best[0]:
-                    best = (fit.spread, claim, fit)
-            if best is not None:
-                return _found(best[1], best[2])
+    """The first rate by rule 1, or by rule 2 if ``share`` of the steps may be irregular."""
+    fits = {
+        claim: _fit(claim.rate, ticks_N, tick, with_irregular=share > 0) for claim in (*written, *standard, *computed)
+    }
+    for ticks, part in ((1.0, COARSE_FRAMES), (2.0, COARSE_FRAMES), (4.0, FINE_FRAMES)):
+        fitting = {
+            claim: fit
+            for claim, fit in fits.items()
+            if fit.spread <= min(ticks + 1e-3, part * fit.step) and fit.irregular <= share * fit.steps
+        }
+        # What nobody wrote down is a weak claim: jitter of two ticks is enough to look like any rate.
+        last = computed if ticks == 1 else ()
+        ranked = (*written, *sorted(standard, key=lambda claim: fits[claim].spread), *last)
+        best = next((claim for claim in ranked if claim in fitting), None)
+        if best is not None:
+            return _found(best, fitting[best])
     return None
 
 
