@@ -5,7 +5,7 @@ The rule, in this order. A step that would leave no track is skipped, except for
 1. no cover picture and no thumbnails, as the container marks them;
 2. a codec that can be decoded;
 3. pictures of a known size, and at least one packet of data;
-4. more than a single picture, and no series of stills beside a film;
+4. more than a single picture, no series of stills beside a film, no part of another track (depth, second eye);
 5. enabled, and marked as default (in mp4 and mov, "enabled" is all there is, and FFmpeg reports it as default);
 6. more than a quarter of the pixels of the largest of those left: the others are proxies;
 7. the first of those left.
@@ -28,6 +28,7 @@ from ops.videos.container import open_container, require_size
 from ops.videos.fact_log import FactLog
 
 COVER = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+DEPENDENT = av.stream.Disposition.dependent | av.stream.Disposition.still_image
 STILL_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "tiff", "webp", "jpeg2000"})
 MAX_PACKETS, MAX_BYTES = 2_000, 32 << 20
 """How much of a file is read to see which tracks hold data, if its index does not say so."""
@@ -118,12 +119,13 @@ def _choose(tracks: Sequence[_Track]) -> tuple[_Track, list[str], list[tuple[_Tr
     most = max(track.pictures for track in tracks)
 
     def is_film(track: _Track) -> bool:
-        is_still = track.stream.codec_context.codec.canonical_name in STILL_CODECS and track.pictures * 10 < most
+        is_still = track.stream.codec_context.codec.canonical_name in STILL_CODECS and track.pictures * 4 < most
         return track.pictures > 1 and not is_still
 
     steps: list[tuple[Callable[[_Track], bool], str, str]] = [
         (lambda track: track.pixels > 0 and track.pictures > 0, "it holds data", "holds no pictures"),
         (is_film, "it is a film", "is a still picture or thumbnails"),
+        (lambda track: not track.stream.disposition & DEPENDENT, "complete in itself", "needs another track"),
         (lambda track: track.is_default, "marked as default", "is not marked as default"),
     ]
     left, reasons, rejected = list(tracks), list[str](), list[tuple[_Track, str]]()
