@@ -129,6 +129,7 @@ def _summary(
         "times_realtime": None if ran is None else round(processed / seconds, 2),
         "up_to_date": ran is None,
         "set_aside": aside,
+        "notes": [{"path": video["path"], "note": note} for video in done for note in video["notes"]],
         "subtitles_not_used": unread_subtitles(settings, seen),
         "duplicates": [
             {"path": path, "same_as": other} for path, other in sorted(found.duplicates + registration.copies)
@@ -166,6 +167,7 @@ def _tell(summary: dict[str, Any], paths: dict[str, str]) -> None:
         )
     for video_id in summary["forgotten"]:
         lines.append(f"forgotten before, left out: {printable(paths[video_id])} ({video_id})")
+    lines += [f"note: {printable(entry['path'])}: {printable(entry['note'])}" for entry in summary["notes"]]
     if summary["set_aside"]:
         lines.append(f"{len(summary['set_aside'])} set aside:")
         lines += [f"  {printable(entry['path'])}: {printable(entry['reason'])}" for entry in summary["set_aside"]]

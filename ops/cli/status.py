@@ -19,7 +19,7 @@ from ops.search.status import catalogue_status
 @setting_options("encoder")
 @json_option
 def command(as_json: bool, **options: Any) -> None:
-    """List every video with its state: ready, pending, set_aside (and why) or removed.
+    """List every video with its state: ready, pending, set_aside (and why) or removed; and notes on footage.
 
     \b
     Example: needle status --json
@@ -39,6 +39,9 @@ def command(as_json: bool, **options: Any) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
     if status["videos"]:
         console.print(table)
+    for video in status["videos"]:
+        for note in video["notes"] if video["state"] in ("ready", "pending") else ():
+            console.print(printable(f"note: {video['path']}: {note}"))
     totals = status["totals"]
     console.print(
         f"{totals['videos']} videos, {totals['set_aside']} set aside, {totals['shots']} shots, "

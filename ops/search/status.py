@@ -65,6 +65,7 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
         videos.append(
             {name: row[name] for name in ("video_id", "path", "show")}
             | {"state": row["state"] if whole or row["state"] != "ready" else "pending", "reason": row["reason"]}
+            | {"notes": row["notes"] or []}
             | figures
             | {"lines": lines[row["video_id"]], "notes": row["notes"] or []}
             | {"footage_s": round(catalogue.footage_seconds(row), 3)}

@@ -16,7 +16,7 @@ from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, Shot, StepReport
 from ops.shots.checks import check_shots
-from ops.shots.segment import SegmentJob, detector_version, poster_key, proxy_key, segment_videos
+from ops.shots.segment import Segmentation, SegmentJob, detector_version, poster_key, proxy_key, segment_videos
 from ops.shots.sheet import write_sheet
 from ops.videos import catalogue
 
@@ -41,7 +41,7 @@ def shots_are_current(settings: Settings, video_id: str, rows: Sequence[dict[str
 def build_shots(settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress) -> StepReport:
     """Cut every ready video of the partitions that is not cut yet; refresh the show's name on the others.
 
-    A video that turns out to be damaged is set aside with its reason, and the rest goes on. Each video's
+    A video of which nothing useful decodes is set aside with its reason; damage in others becomes notes. Each video's
     rows are written as soon as it is done, so a killed run loses at most the videos under way.
     """
     with settings.working():
@@ -97,7 +97,7 @@ def _footage_told(progress: Progress, videos: dict[str, dict[str, Any]]) -> Call
 def _settle(
     settings: Settings,
     video: dict[str, Any],
-    outcome: list[Shot] | MediaError,
+    outcome: Segmentation | MediaError,
     version: str,
     now: datetime,
     progress: Progress,
@@ -108,9 +108,9 @@ def _settle(
         progress.set_aside("shots", video["path"], str(outcome))
         return 1
     partition = settings.partition_of(video["video_id"])
-    rows = [_row(settings, video, shot, version, now) for shot in outcome]
-    # The count first: shots say that a video is done, so they come last.
-    counted = catalogue.set_frames(settings, video, outcome[-1].end_frame)
+    rows = [_row(settings, video, shot, version, now) for shot in outcome.shots]
+    # Count and notes first: shots say that a video is done, so they come last.
+    counted = catalogue.set_decoded(settings, video, outcome.shots[-1].end_frame, outcome.notes)
     return int(settings.lake.update(TABLE, partition, video["video_id"], rows)) | int(counted)
 
 

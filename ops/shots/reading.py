@@ -13,6 +13,7 @@ from pathlib import Path
 from ops.core.media import MediaInfo
 from ops.shots.cutting import TimedFrame, exact_time
 from ops.shots.scaling import FrameScaler
+from ops.videos.damage import Damage
 from ops.videos.reader import Picture, Sound, read_media
 
 AHEAD = 24
@@ -21,12 +22,19 @@ MANY_THREADS = 4
 """From here on the decoder gets a second thread: it costs 20-40 % more CPU for the same frames."""
 
 
-def proxy_frames(source: Path, info: MediaInfo, threads: int) -> Iterator[TimedFrame | Sound]:
-    """Proxy frames with exact times, and sound, in the order of the file. Raises ``MediaError``."""
+def proxy_frames(
+    source: Path, info: MediaInfo, threads: int, damage: Damage | None = None
+) -> Iterator[TimedFrame | Sound]:
+    """Proxy frames with exact times, and sound, in the order of the file.
+
+    What is damaged or missing is recorded in ``damage``. Raises ``MediaError`` if nothing useful decodes.
+    """
     scaler = FrameScaler(info)
     heard = [track.stream for track in info.heard_tracks]
     times: deque[tuple[int, Fraction]] = deque()
-    with closing(read_media(source, threads=2 if threads >= MANY_THREADS else 1, audio=heard)) as items:  # type: ignore[type-var]
+    decoders = 2 if threads >= MANY_THREADS else 1
+    reading = read_media(source, threads=decoders, audio=heard, damage=damage)
+    with closing(reading) as items:  # type: ignore[type-var]
         for item in items:
             if isinstance(item, Picture):
                 times.append((item.index, exact_time(item.index, item.time_s, info)))
@@ -39,10 +47,12 @@ def proxy_frames(source: Path, info: MediaInfo, threads: int) -> Iterator[TimedF
 
 
 @contextmanager
-def read_ahead(source: Path, info: MediaInfo, threads: int) -> Iterator[Iterator[TimedFrame | Sound]]:
+def read_ahead(
+    source: Path, info: MediaInfo, threads: int, damage: Damage | None = None
+) -> Iterator[Iterator[TimedFrame | Sound]]:
     """The items of :func:`proxy_frames`, made in another thread where there is more than one."""
     if threads <= 1:
-        yield proxy_frames(source, info, threads)
+        yield proxy_frames(source, info, threads, damage)
         return
     ready: queue.Queue[TimedFrame | Sound | BaseException | None] = queue.Queue(AHEAD)
     stop = threading.Event()
@@ -58,7 +68,7 @@ def read_ahead(source: Path, info: MediaInfo, threads: int) -> Iterator[Iterator
 
     def work() -> None:
         try:
-            for item in proxy_frames(source, info, threads):
+            for item in proxy_frames(source, info, threads, damage):
                 if not put(item):
                     return
             put(None)

@@ -24,6 +24,7 @@ from ops.shots.detectors.choice import detector_parameters, load_detector
 from ops.shots.lanes import Crew
 from ops.shots.reading import read_ahead
 from ops.shots.scratch import working_folder
+from ops.videos.damage import Damage
 from ops.videos.library import local_source
 from ops.videos.probe import probe
 
@@ -67,21 +68,23 @@ def segment_video(
     threads: int = 1,
     scratch: Path,
     on_progress: Callable[[int], None] | None = None,
+    damage: Damage | None = None,
 ) -> list[Shot]:
     """Find the shots of ``source`` and put the proxy and the poster of each into ``store``.
 
     Shots are consecutive and gapless from frame 0 to the last. The same film gives the same shots and the same
     bytes for any number of ``threads``. Nothing reaches the store before the whole film has been read: a
-    ``MediaError`` (raised for damage, with its place) or a kill leaves the store as it was, and at most a folder
+    ``MediaError`` (raised if nothing useful decodes) or a kill leaves the store as it was, and at most a folder
     in ``scratch`` that a later run removes. Objects of an earlier, different segmentation of the same video are
-    removed. ``on_progress`` gets the number of frames read so far, now and then and at the end.
+    removed. What is damaged or missing is recorded in ``damage``. ``on_progress`` gets the number of frames read so
+    far, now and then and at the end.
     """
     chosen = load_detector(detector)
     frames = 0
     with working_folder(scratch, video_id) as folder:
         with Crew(threads) as crew:
             cutter = FilmCutter(video_id, info, chosen, crew, folder)
-            with read_ahead(source, info, threads) as items:
+            with read_ahead(source, info, threads, damage) as items:
                 for item in items:
                     if isinstance(item, TimedFrame):
                         cutter.add_frame(item)
@@ -128,9 +131,17 @@ class SegmentJob:
     scratch: Path
 
 
+@dataclass(frozen=True, kw_only=True)
+class Segmentation:
+    """The shots of one film, and what was damaged or missing in it, in sentences. Picklable."""
+
+    shots: list[Shot]
+    notes: list[str]
+
+
 def segment_videos(
     jobs: Sequence[SegmentJob], workers: int, *, on_progress: Callable[[str, int], None] | None = None
-) -> Iterator[tuple[SegmentJob, list[Shot] | MediaError]]:
+) -> Iterator[tuple[SegmentJob, Segmentation | MediaError]]:
     """Cut many films, yielding each when it is done, in any order; damage in one is a result, not an end.
 
     Films are spread over ``workers`` spawned processes (a decoder that crosses ``fork`` hangs), the longest
@@ -184,7 +195,8 @@ def _interrupts_held_back() -> Iterator[None]:
 
 def _run(
     job: SegmentJob, threads: int, on_progress: Callable[[str, int], None] | None = None
-) -> list[Shot] | MediaError:
+) -> Segmentation | MediaError:
+    damage = Damage()
     with ExitStack() as stack:
         try:
             source = stack.enter_context(local_source(job.path, job.scratch))
@@ -193,7 +205,7 @@ def _run(
         except StorageError as error:
             return MediaError(f"it could not be fetched ({error}): try again with `needle ingest --retry`")
         try:
-            return segment_video(
+            shots = segment_video(
                 source,
                 job.video_id,
                 probe(source),
@@ -202,7 +214,9 @@ def _run(
                 threads=threads,
                 scratch=job.scratch,
                 on_progress=partial(on_progress, job.video_id) if on_progress else None,
+                damage=damage,
             )
+            return Segmentation(shots=shots, notes=damage.notes())
         except MediaError as error:
             return error
 
@@ -217,7 +231,7 @@ def _report_to(reports: SimpleQueue[tuple[str, int]] | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started this process ends it
 
 
-def _run_in_process(job: SegmentJob, threads: int) -> list[Shot] | MediaError:
+def _run_in_process(job: SegmentJob, threads: int) -> Segmentation | MediaError:
     def report(video_id: str, frames: int) -> None:
         assert _reports is not None
         _reports.put((video_id, frames))

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from ops.core.errors import NotFoundError, SettingsError
+from ops.core.media import MediaInfo
 from ops.core.settings import Settings
 from ops.core.storage import local_path_of
 from ops.core.tables import Lake
@@ -82,6 +83,16 @@ def retry_set_aside(settings: Settings, video_ids: Iterable[str], now: datetime)
 def set_frames(settings: Settings, row: dict[str, Any], frames: int) -> bool:
     """Replace the container's frame count by the decoded one; true where it differed."""
     return row["frames"] != frames and put_video(settings, row | {"frames": frames})
+
+
+def set_decoded(settings: Settings, row: dict[str, Any], frames: int, notes: list[str]) -> bool:
+    """Write what decoding the whole film gave: its frame count, and notes behind those of its facts.
+
+    Replaces the notes of an earlier decoding. Returns true if the row changed.
+    """
+    known = list(MediaInfo.from_json(row["facts"]).notes) if row["facts"] else []
+    fresh = row | {"frames": frames, "notes": [*known, *(note for note in notes if note not in known)]}
+    return fresh != row and put_video(settings, fresh)
 
 
 def put_video(settings: Settings, row: dict[str, Any]) -> bool:

@@ -31,6 +31,11 @@ class DecodeTimes:
         if self._is_needed and packet.size and packet.dts is not None:
             self._times.append(packet.dts)
 
+    def lose(self) -> None:
+        """The decoder gives no picture for the latest packet."""
+        if self._times:
+            self._times.pop()
+
     def settle(self, frame: VideoFrame) -> None:
         """A picture came out of the decoder: correct its time."""
         if self._times:

@@ -1,7 +1,8 @@
 """Does a file end where its own structure says it ends? Reads headers only, decodes nothing.
 
 Decoders read to the last whole packet and call it the end, so half a download looks like a shorter film. The
-containers know better: mp4 boxes, Matroska elements and RIFF chunks all carry their lengths.
+containers know better: mp4 boxes, Matroska elements and RIFF chunks all carry their lengths. What is found here is
+evidence for the reader and a reason for what cannot be opened, never a verdict on a file that decodes.
 Formats: ISO/IEC 14496-12 (boxes), Microsoft RIFF (AVI); Matroska is next door.
 """
 
@@ -13,21 +14,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ops.core.errors import MediaError
 from ops.videos.matroska import MAGIC, Elements, cut_short
 
-BOXES = {b"ftyp", b"moov", b"mdat", b"moof", b"mfra", b"free", b"skip", b"wide", b"uuid", b"sidx"}
-BOXES |= {b"styp", b"meta", b"udta", b"pdin", b"emsg", b"prft", b"ssix", b"pnot", b"imda"}
+FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"uuid", b"sidx", b"styp", b"pnot"}
+"""Types of the first box by which an mp4 or QuickTime file is known; later boxes may be of any type."""
+MEDIA_BOXES = {b"mdat", b"moof", b"imda"}
 MAX_BOXES = 1_000_000
+MIN_MISSING = 16
+"""Bytes that must be missing at the end of an AVI; writers are a byte or a header off."""
 
-
-def require_complete(path: Path) -> None:
-    """Raise ``MediaError`` where the structure of an mp4, mov, Matroska, WebM or AVI file is cut or broken.
-
-    Other formats pass: they have no such lengths.
-    """
-    if reason := reason_of_broken_structure(path):
-        raise MediaError(reason)
+NO_INDEX = (
+    "it has no index (moov): the recording or the copy was interrupted before its end. Copy it again; if the original "
+    "is like this too, put the card back into the camera, which may finish the file, or rebuild the index with a "
+    "recovery tool and a whole film of the same camera"
+)
+CUT_FRAGMENT = "the file ends in the middle of a fragment: it is cut short; copy it again for the rest"
+CUT_INDEX = "the file is cut short within its index; copy it again"
 
 
 def reason_of_broken_structure(path: Path) -> str:
@@ -36,7 +38,7 @@ def reason_of_broken_structure(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(12)
         file.seek(0)
-        if head[4:8] in BOXES:
+        if _is_box_file(file, head, size):
             return _reason_boxes(file, size)
         if head[:4] == MAGIC:
             return Elements(file, size).check()
@@ -45,21 +47,31 @@ def reason_of_broken_structure(path: Path) -> str:
     return ""
 
 
+def _is_box_file(file: BinaryIO, head: bytes, size: int) -> bool:
+    """Whether the file begins with a known box, or with one of any type that a known one follows."""
+    if head[4:8] in FIRST_BOXES:
+        return True
+    return any(kind in FIRST_BOXES for _, (kind, _) in zip(range(3), _boxes(file, size), strict=False))
+
+
 def _reason_boxes(file: BinaryIO, size: int) -> str:
     seen = set()
     for kind, end in _boxes(file, size):
         seen.add(kind)
-        if end > size and kind != b"moov":
+        if end > size and kind == b"moov":
+            return CUT_INDEX
+        if end > size and b"moof" in seen:
+            return CUT_FRAGMENT
+        if end > size and kind in MEDIA_BOXES and b"moov" in seen:
             return cut_short(size, end)
-        if end > size:
-            return "the file is cut short within its index; copy it again"
-    if b"moov" not in seen:
-        return "it has no index (moov): the recording or the copy was interrupted before its end"
-    return ""
+    return "" if b"moov" in seen else NO_INDEX
 
 
 def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
-    """``(type, end)`` of the top-level boxes; ends at the first thing that is none (padding, trailing bytes)."""
+    """``(type, end)`` of the top-level boxes; ends at the first thing that is none (padding, trailing bytes).
+
+    A reader passes over types that it does not know (ISO/IEC 14496-12, 4.2), so any four printable bytes are a type.
+    """
     at = 0
     for _ in range(MAX_BOXES):
         file.seek(at)
@@ -67,7 +79,7 @@ def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
         if len(head) < 8:
             return
         length, kind = struct.unpack(">I4s", head[:8])
-        if kind not in BOXES:
+        if not all(0x20 <= byte < 0x7F or byte == 0xA9 for byte in kind):
             return
         if length == 1 and len(head) == 16:
             length = struct.unpack(">Q", head[8:])[0]
@@ -82,4 +94,4 @@ def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
 def _reason_riff(head: bytes, size: int) -> str:
     """AVI: the first RIFF chunk must fit. A length of zero means that the writer never came to the end."""
     needs = int.from_bytes(head[4:8], "little") + 8
-    return cut_short(size, needs) if needs > 8 and needs > size else ""
+    return cut_short(size, needs) if needs > 8 and needs > size + MIN_MISSING else ""

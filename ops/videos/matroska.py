@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from ops.core.errors import MediaError
-
 MAGIC = bytes.fromhex("1a45dfa3")
 SEGMENT, CLUSTER, BLOCK_GROUP, BLOCK, SIMPLE_BLOCK = 0x18538067, 0x1F43B675, 0xA0, 0xA1, 0xA3
 TRACKS, TRACK, TRACK_NUMBER, TRACK_TYPE, VIDEO = 0x1654AE6B, 0xAE, 0xD7, 0x83, 1
@@ -33,22 +31,22 @@ class Element(NamedTuple):
     end: int | None
 
 
-def announced_pictures(path: Path, number: int = 0) -> int:
-    """Pictures that the blocks of a Matroska file hold for a video track, 0 the first; 0 for any other file.
+def announced_pictures(path: Path, number: int = 0) -> tuple[int, str]:
+    """``(pictures that the blocks of a Matroska file hold for a video track, what is wrong with them)``, 0 the first.
 
-    Reads a few bytes a block. Raises ``MediaError`` where the elements do not fit together, or blocks belong to a
-    track that the file does not have.
+    Reads a few bytes a block. ``(0, "")`` for any other file; 0 if the elements do not fit together, or blocks belong
+    to a track that the file does not have.
     """
     with path.open("rb") as file:
         if file.read(4) != MAGIC:
-            return 0
+            return 0, ""
         elements = Elements(file, path.stat().st_size)
         if reason := elements.check(deep=True):
-            raise MediaError(reason)
+            return 0, reason
     if elements.tracks and not elements.frames.keys() <= elements.tracks.keys():
-        raise MediaError("the file is damaged: it holds data of tracks that it does not name; copy it again")
+        return 0, "the file is damaged: it holds data of tracks that it does not name; copy it again"
     videos = [number for number, kind in elements.tracks.items() if kind == VIDEO]
-    return elements.frames.get(videos[number], 0) if number < len(videos) else 0
+    return (elements.frames.get(videos[number], 0) if number < len(videos) else 0), ""
 
 
 class Elements:
@@ -144,6 +142,9 @@ class Elements:
         return f"the file is damaged at byte {at:,} of {self.size:,} ({100 * at / self.size:.0f} %): copy it again"
 
 
+CUT_SHORT = "the file is cut short"
+
+
 def cut_short(has: int, needs: int) -> str:
     """The reason given for a file that ends too early, in bytes."""
-    return f"the file is cut short: it has {has:,} of {needs:,} bytes; copy it again"
+    return f"{CUT_SHORT}: it has {has:,} of {needs:,} bytes; copy it again"

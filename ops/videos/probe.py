@@ -18,9 +18,9 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ops.core.media import MediaInfo
+from ops.videos.broadcast import clocked_seconds
 from ops.videos.container import open_container, prepare_decoder, require_file
 from ops.videos.fact_log import FactLog
-from ops.videos.integrity import require_complete
 from ops.videos.picture import read_picture
 from ops.videos.sample import HeadSample, read_sample
 from ops.videos.sound_tracks import choose_sound
@@ -41,7 +41,6 @@ def probe(path: Path) -> MediaInfo:
     counting, and is 00:00:00:00 where the file has none. Raises ``MediaError`` for what cannot be used.
     """
     require_file(path)
-    require_complete(path)
     log = FactLog()
     with open_container(path) as container:
         stream = choose_video_track(container, log)
@@ -49,7 +48,7 @@ def probe(path: Path) -> MediaInfo:
         table = _read_table(stream, container.format.name)
         sample = read_sample(container, stream)
         rate = _find_rate(container, stream, table, sample, log)
-        frames, duration = _find_length(container, stream, table, sample, rate, log)
+        frames, duration = _find_length(path, container, stream, table, sample, rate, log)
         picture = read_picture(path, stream.index, log)
         timecode = read_timecode(path, container, stream, sample.picture, rate.fps, log, variable_rate=rate.is_variable)
         sound = choose_sound(path, container, float(duration), log)
@@ -149,6 +148,7 @@ def _claims(container: InputContainer, stream: VideoStream) -> list[RateClaim]:
 
 
 def _find_length(
+    path: Path,
     container: InputContainer,
     stream: VideoStream,
     table: _Table | None,
@@ -157,7 +157,7 @@ def _find_length(
     log: FactLog,
 ) -> tuple[int, Fraction]:
     """Number of pictures, and seconds."""
-    duration = _duration(container, stream, rate.fps)
+    duration = _duration(path, container, stream, rate.fps)
     if table:
         frames = (table.shown + 1) // 2 if sample.is_field_coded else table.shown
         evidence = f"index of the file ({table.hidden} hidden by an edit list)" if table.hidden else "index of the file"
@@ -170,9 +170,16 @@ def _find_length(
     return frames, duration
 
 
-def _duration(container: InputContainer, stream: VideoStream, fps: Fraction) -> Fraction:
+def _duration(path: Path, container: InputContainer, stream: VideoStream, fps: Fraction) -> Fraction:
+    seconds = max(stream.frames, 1) / fps
     if stream.duration and stream.time_base:
-        return stream.duration * Fraction(stream.time_base)
-    if container.duration:
-        return Fraction(container.duration, av.time_base)
-    return max(stream.frames, 1) / fps
+        seconds = stream.duration * Fraction(stream.time_base)
+    elif container.duration:
+        seconds = Fraction(container.duration, av.time_base)
+    if container.format.name not in ("mpegts", "mpeg"):
+        return seconds
+    # The first and the last time stamp, which say nothing where streams were joined.
+    clocked = clocked_seconds(path, container.format.name)
+    if clocked is None or abs(clocked - seconds) <= max(0.5, clocked / 10):
+        return seconds
+    return Fraction(clocked).limit_denominator(1000)

@@ -1,20 +1,21 @@
 """Reading footage: every picture in presentation order, numbered from 0, in one sequential pass.
 
 Sequential decoding is the only way of reading that was exact on every codec and container tried; the number of a
-frame is its position in that order, with edit lists applied. Damage is an error, never a silent gap: a picture
-that the file announces and the decoder does not give, a picture that was patched up by error concealment, or a
-file that ends before its own index says so, all raise ``MediaError``.
+frame is its position in that order, with edit lists applied. A damaged file is read to the end of what decodes, never
+with a silent gap: a picture that the file announces and the decoder does not give, a picture that was patched up by
+error concealment, or a file that ends before its own index says so, is recorded with its place (``damage.py``).
 """
 
 from __future__ import annotations
 
 import heapq
 import logging
+from collections import Counter, deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import av
 from av.audio.frame import AudioFrame
@@ -23,7 +24,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from ops.core.errors import MediaError
+from ops.videos.clock import MAX_PAUSE_S, Clock, Step
 from ops.videos.container import (
     is_usable_sound,
     open_container,
@@ -31,9 +32,10 @@ from ops.videos.container import (
     require_file,
     require_size,
 )
+from ops.videos.damage import SEAM, Damage, Place
 from ops.videos.decode_times import DecodeTimes, usual_step
-from ops.videos.integrity import require_complete
-from ops.videos.matroska import announced_pictures
+from ops.videos.integrity import reason_of_broken_structure
+from ops.videos.matroska import CUT_SHORT, announced_pictures
 from ops.videos.tracks import choose_video_track
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,10 @@ ONE_PICTURE_A_PACKET = frozenset({"h264", "hevc", "av1", "libdav1d", "vp9", "pro
 out pictures that equal the last one; interlaced film may come as two fields (seen on its first picture)."""
 
 MAX_SOUNDS_BEFORE_PICTURE = 20_000
+MAX_HELD_SOUNDS = 400
+"""Pieces of sound that wait for the picture that shows their clock, about 8 s."""
+MAX_FAILURES = 1_000
+"""Attempts in a row to find another packet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,31 +76,65 @@ class Sound:
     stream: int
 
 
+class _DecoderError(Exception):
+    """A decoder with several threads failed: which pictures came out before that depends on the threads."""
+
+
 def read_media(
-    path: Path, *, threads: int = 1, audio: bool | Collection[int] = False, start: int | None = None
+    path: Path,
+    *,
+    threads: int = 1,
+    audio: bool | Collection[int] = False,
+    start: int | None = None,
+    damage: Damage | None = None,
 ) -> Iterator[Picture | Sound]:
     """Decode a file once, from its first picture to its last.
 
     ``threads`` is the number of decoder threads (more cost 20-40 % more CPU for the same pictures). ``audio`` names
-    the sound tracks that come along, in the order of the file: their indexes, or true for the first usable. Damaged
-    sound is left out and logged, damaged pictures raise ``MediaError`` with the frame and time where reading stopped;
-    so does a file that is cut short, holds no picture, or is no film. With ``start``, a time in ticks of the picture
-    track, reading begins at a key picture before it and counts from there; which picture that is, only its own time
-    tells (``seeking.py``).
+    the sound tracks that come along, in the order of the file: their indexes, or true for the first usable. What is
+    damaged or missing is recorded in ``damage``. Raises ``MediaError`` at the end if nothing useful was decoded, and
+    for a file that is no film. With ``start``, a time in ticks of the picture track, reading begins at a key picture
+    before it and counts from there; which picture that is, only its own time tells (``seeking.py``).
     """
     require_file(path)
-    require_complete(path)
+    damage = Damage() if damage is None else damage
+    given = Counter[type[Picture | Sound]]()
+    if threads > 1:
+        try:
+            for item in _read(path, threads, audio, start, damage):
+                yield item
+                given[type(item)] += 1
+            return
+        except _DecoderError:
+            # With one thread the same file always gives the same pictures.
+            damage.reset()
+    for item in _read(path, 1, audio, start, damage):
+        if given[type(item)]:
+            given[type(item)] -= 1
+        else:
+            yield item
+
+
+def _read(
+    path: Path, threads: int, audio: bool | Collection[int], start: int | None, damage: Damage
+) -> Iterator[Picture | Sound]:
+    reason = reason_of_broken_structure(path)
+    threads = 1 if reason else threads
     with open_container(path) as container:
         video = choose_video_track(container)
         number = [stream.index for stream in container.streams.video].index(video.index)
-        announced = announced_pictures(path, number) if start is None else 0
-        pass_ = _Pass(video, _sound_streams(container, audio), container.format.name)
+        announced, broken = (0, "") if start is not None or reason else announced_pictures(path, number)
+        pass_ = _Pass(video, _sound_streams(container, audio), container, damage)
         pass_.packets_due = announced or pass_.packets_due
+        pass_.broken = reason or broken
+        pass_.is_threaded = threads > 1
         pass_.decoder = prepare_decoder(video, threads)
         if start is not None:
             container.seek(start, stream=video)
-            pass_.packets_due = 0
-        yield from pass_.run(container)
+            pass_.packets_due, pass_.broken = 0, ""
+        yield from pass_.run()
+        if start is None:
+            damage.require_useful()
 
 
 def _sound_streams(container: InputContainer, audio: bool | Collection[int]) -> list[AudioStream]:
@@ -107,67 +147,120 @@ def _sound_streams(container: InputContainer, audio: bool | Collection[int]) -> 
 class _Pass:
     """The state of one pass: what was announced, what came out, where the clock stands."""
 
-    def __init__(self, video: VideoStream, sounds: list[AudioStream], container_format: str) -> None:
-        self.video, self.sounds, self.decoder = video, sounds, video.codec_context
-        self.is_broadcast = container_format in ("mpegts", "mpeg")
+    def __init__(
+        self, video: VideoStream, sounds: list[AudioStream], container: InputContainer, damage: Damage
+    ) -> None:
+        self.video, self.sounds, self.container, self.damage = video, sounds, container, damage
+        names = container.format.name.split(",")
+        self.is_broadcast = not {"mpegts", "mpeg"}.isdisjoint(names)
         # Where each packet carries the presentation time of its picture, which AVI and others do not.
-        timed = not {"mov", "matroska", "mpegts"}.isdisjoint(container_format.split(","))
+        timed = not {"mov", "matroska", "mpegts"}.isdisjoint(names)
         self.counts_pictures = timed and video.codec_context.name in ONE_PICTURE_A_PACKET
         # AVI has a table of its chunks at the end; a demultiplexer that lost its way skips some.
-        self.packets_due = sum(entry.size > 0 for entry in video.index_entries) if container_format == "avi" else 0
+        self.packets_due = sum(entry.size > 0 for entry in video.index_entries) if "avi" in names else 0
+        self.has_table = "mov" in names  # each track's own: where one ends too early, another may go on
+        self.broken = ""
+        self.is_threaded = False
         self.packets = 0
-        self.has_key = self.is_gap_told = False
+        self.has_key = False
         self.announced: list[int] = []
         self.index = 0
-        self.is_clean = False
-        self.zero = self.time_s = Fraction(0)
-        self.step = usual_step(video)
-        self.decode_times = DecodeTimes(video, container_format)
-        self.waiting: list[tuple[int, AudioFrame]] = []
-        self.heard_until: dict[int, Fraction] = {}
+        self.decoder = video.codec_context
+        self.decode_times = DecodeTimes(video, container.format.name)
+        self.clock = Clock(usual_step(video), may_jump=self.is_broadcast)
+        self.decoded_at: int | None = None
+        self.broken_at = -SEAM
+        self.is_other_clock = False
+        self.broken_pictures = set[int | None]()
+        self.waiting: deque[tuple[int, AudioFrame]] = deque()
 
-    def run(self, container: InputContainer) -> Iterator[Picture | Sound]:
+    def run(self) -> Iterator[Picture | Sound]:
         """Demultiplex and decode to the end."""
-        try:
-            for packet in container.demux([self.video, *self.sounds]):
-                # packet.stream, not stream_index: the last, empty packet that flushes the decoder has no index.
-                if packet.stream is self.video or packet.stream.index == self.video.index:
-                    yield from self._decode_video(packet)
-                else:
-                    yield from self._decode_audio(packet)
-        except (av.FFmpegError, OSError) as error:
-            raise self._damaged("the file cannot be read any further") from error
-        if not self.index:
-            raise MediaError("not one picture in it can be decoded: the file is damaged or holds no pictures")
-        if self.announced:
-            raise self._damaged(f"the last {len(self.announced)} pictures cannot be decoded")
-        if self.packets < self.packets_due:
-            raise MediaError(
-                f"damaged: only {self.packets} of {self.packets_due} pictures are found in the file; copy it again"
-            )
+        for packet in self._packets():
+            # packet.stream, not stream_index: the last, empty packet that flushes the decoder has no index.
+            if packet is None:
+                yield from self._decode_video(None)
+                for stream in self.sounds:
+                    yield from self._decode_audio(stream, None)
+            elif packet.stream is self.video or packet.stream.index == self.video.index:
+                yield from self._decode_video(packet)
+            else:
+                stream = next(stream for stream in self.sounds if stream.index == packet.stream.index)
+                yield from self._decode_audio(stream, packet)
+        yield from self._pass_sound(is_last=True)
+        self.damage.pictures = self.index
+        self._missing(len(self.announced))
+        if self.is_threaded and (self.damage.missing or self.damage.damaged):
+            raise _DecoderError  # errors at the end of a stream cost pictures that one thread would give
+        self._record_end()
 
-    def _decode_video(self, packet: av.Packet[Any]) -> Iterator[Picture | Sound]:
-        if packet.is_corrupt and self.index:
-            raise self._damaged("data is missing in the file")
-        self.packets += packet.size > 0
-        self.has_key = self.has_key or packet.is_keyframe
-        if self.counts_pictures and packet.size and packet.pts is not None and not packet.is_discard:
-            heapq.heappush(self.announced, packet.pts)
-        self.decode_times.note(packet)
+    def _packets(self) -> Iterator[av.Packet[Any] | None]:
+        """All packets that can be found, and ``None`` last.
+
+        A demultiplexer that meets the end of a file which is cut short may still find packets of another track.
+        """
+        failures = 0
+        while failures < MAX_FAILURES:
+            failures += 1
+            try:
+                for packet in self.container.demux([self.video, *self.sounds]):
+                    if packet.size:
+                        failures = 0
+                        yield packet
+                    elif packet.dts is None and packet.pts is None:
+                        break
+                if not (self.has_table and self.broken):
+                    break
+            except (av.FFmpegError, OSError) as error:
+                logger.info("packets cannot be read after frame %d: %s", self.index - 1, error)
+        yield None
+
+    def _decode_video(self, packet: av.Packet[Any] | None) -> Iterator[Picture | Sound]:
+        if packet is not None:
+            yield from self._announce(packet)
         try:
             frames = self.decoder.decode(packet)
         except av.FFmpegError as error:
+            if self.is_threaded:
+                raise _DecoderError from error
             # A recording that starts between two key pictures begins with some that cannot be decoded.
-            if self.is_broadcast and not self.index and not self.has_key:
-                return
-            raise self._damaged("the picture data is damaged") from error
+            if not self.counts_pictures and (self.index or self.has_key):
+                self._missing(1)
+            self.decode_times.lose()
+            return
         for frame in frames:
             yield from self._picture(frame)
 
+    def _announce(self, packet: av.Packet[Any]) -> Iterator[Picture | Sound]:
+        """Note that a packet was found; at the seam of joined streams, first take out what the decoder still holds."""
+        if self.is_broadcast and self.index:
+            if packet.is_corrupt:
+                self.broken_at = self.packets
+                self.broken_pictures.add(packet.pts)
+            if packet.is_keyframe and (seam := self._find_seam(packet)):
+                yield from self._decode_video(None)
+                self._missing(len(self.announced))
+                self.announced.clear()
+                self.decoder.flush_buffers()
+                self.is_other_clock = seam == "join"
+        self.decoded_at = packet.dts if packet.dts is not None else self.decoded_at
+        self.decode_times.note(packet)
+        self.packets += 1
+        self.has_key = self.has_key or packet.is_keyframe
+        if self.counts_pictures and packet.pts is not None and not packet.is_discard:
+            heapq.heappush(self.announced, packet.pts)
+
+    def _find_seam(self, packet: av.Packet[Any]) -> Step:
+        """Whether a key picture does not go on from what came before, so that its followers must not refer to that."""
+        if packet.dts is None or self.decoded_at is None or not packet.time_base:
+            return ""
+        step = (packet.dts - self.decoded_at) * Fraction(packet.time_base)
+        if step < 0 or step > MAX_PAUSE_S:
+            return "join"
+        is_after_break = self.packets - self.broken_at < SEAM
+        return "gap" if is_after_break and step > 2 * self.clock.step else ""
+
     def _picture(self, frame: VideoFrame) -> Iterator[Picture | Sound]:
-        if frame.is_corrupt and self.is_clean:
-            raise self._damaged("the picture is damaged")
-        self.is_clean = self.is_clean or not frame.is_corrupt
         require_size(frame.width, frame.height)
         if frame.interlaced_frame:
             self.counts_pictures = False
@@ -175,70 +268,98 @@ class _Pass:
         self.decode_times.settle(frame)
         self._account(frame.pts)
         self._tick(frame)
-        yield Picture(self.index, self.time_s, frame)
+        if frame.pts in self.broken_pictures:
+            self.broken_pictures.discard(frame.pts)
+            self.damage.breaks.append(Place(self.index, self.clock.time_s))
+        if frame.is_corrupt:
+            self.damage.add_damaged(self.index, self.clock.time_s)
+        yield Picture(self.index, self.clock.time_s, frame)
         self.index += 1
-        if self.waiting:
-            waiting, self.waiting = self.waiting, []
-            yield from (self._sound(stream, sound) for stream, sound in waiting)
+        yield from self._pass_sound()
 
     def _account(self, pts: int | None) -> None:
-        """Strike the picture from those announced; one with an earlier time that never came out is lost.
+        """Strike the picture from those announced; one with an earlier time that never came out is missing.
 
         Before the first picture this is no damage: a film that was cut without a key picture begins with
         pictures that refer to what is no longer there, and no player shows them.
         """
         if not self.counts_pictures or pts is None:
             return
+        count = 0
         while self.announced and self.announced[0] < pts:
             heapq.heappop(self.announced)
-            if self.index:
-                raise self._damaged("a picture is missing")
+            count += 1
+        self._missing(count)
         if self.announced and self.announced[0] == pts:
             heapq.heappop(self.announced)
 
+    def _missing(self, count: int) -> None:
+        if count:
+            self.damage.add_missing(self.index - 1, self.clock.time_s, count)
+
     def _tick(self, frame: VideoFrame) -> None:
-        """Set the clock to ``frame``. Where time is missing or goes back, the clock goes on by one frame."""
-        at = None if frame.pts is None or frame.time_base is None else frame.pts * Fraction(frame.time_base)
-        if not self.index:
-            self.zero = at or Fraction(0)
-            return
-        after = self.time_s + self.step
-        if at is None:
-            self.time_s = after
-            return
-        if at - self.zero <= self.time_s:
-            self.zero = at - after
-        if self.is_broadcast and not self.is_gap_told and at - self.zero > after + self.step * 3 / 4:
-            # No error: a stream may pause. A lost packet looks the same, and later numbers are then too low.
-            self.is_gap_told = True
-            logger.warning("no picture for more than one frame after frame %d (%.2f s)", self.index - 1, self.time_s)
-        self.time_s = at - self.zero
+        """Set the clock to ``frame``."""
+        before_s = self.clock.time_s
+        tick = frame.time_base or self.video.time_base
+        at = None if frame.pts is None or tick is None else frame.pts * Fraction(tick)
+        step = self.clock.show(at, is_other=self.is_other_clock)
+        self.is_other_clock = False
+        if step == "join":
+            self.damage.add_join(self.index, self.clock.time_s)
+        elif step == "gap" and (self.is_broadcast or self.broken):
+            # A stream may pause. A lost packet looks the same.
+            self.damage.gaps.append(Place(self.index - 1, before_s, length_s=self.clock.time_s - before_s))
 
-    def _decode_audio(self, packet: av.Packet[Any]) -> Iterator[Sound]:
-        try:
-            frames = cast(list[AudioFrame], packet.decode())
-        except av.FFmpegError as error:
-            logger.warning("sound near %.2f s cannot be decoded and is left out: %s", float(self.time_s), error)
+    def _record_end(self) -> None:
+        """Compare what was read with what the file announces."""
+        if self.packets < self.packets_due:
+            self.damage.remarks.append(
+                f"only {self.packets:,} of {self.packets_due:,} pictures are found in the file; copy it again"
+            )
+        if not self.broken:
             return
-        stream = packet.stream.index
-        for frame in frames:
-            if self.index:
-                yield self._sound(stream, frame)
-            elif len(self.waiting) < MAX_SOUNDS_BEFORE_PICTURE:
-                self.waiting.append((stream, frame))
-
-    def _sound(self, stream: int, frame: AudioFrame) -> Sound:
-        """Sound with its time; without a time stamp it follows what came before it on its track."""
-        if frame.pts is None or frame.time_base is None:
-            time_s = self.heard_until.get(stream, self.time_s)
+        end_s = self.clock.time_s + self.clock.step
+        due_s = self.video.frames * self.clock.step
+        if self.video.duration and self.video.time_base:
+            due_s = max(due_s, self.video.duration * Fraction(self.video.time_base))
+        elif self.container.duration:
+            due_s = max(due_s, Fraction(self.container.duration, av.time_base))
+        if self.broken.startswith(CUT_SHORT) and end_s + self.clock.step < due_s:
+            self.damage.remarks.append(
+                f"{CUT_SHORT}: {float(end_s):.1f} of about {float(due_s):.1f} s are there; copy it again for the rest"
+            )
+            # The announced pictures behind the end are that rest.
+            self.damage.missing = [place for place in self.damage.missing if place.frame < self.index - 1]
+            self.damage.sound = [place for place in self.damage.sound if place.frame < self.index - SEAM]
         else:
-            time_s = frame.pts * Fraction(frame.time_base) - self.zero
-        self.heard_until[stream] = time_s + Fraction(frame.samples, frame.sample_rate or 1)
-        return Sound(time_s, frame, stream)
+            self.damage.remarks.append(self.broken)
 
-    def _damaged(self, what: str) -> MediaError:
-        if not self.index:
-            return MediaError(f"damaged at its beginning: {what}; copy the file again")
-        return MediaError(
-            f"damaged after frame {self.index - 1} ({float(self.time_s):.1f} s): {what}; copy the file again"
-        )
+    def _decode_audio(self, stream: AudioStream, packet: av.Packet[Any] | None) -> Iterator[Sound]:
+        try:
+            frames = stream.codec_context.decode(packet)
+        except av.FFmpegError as error:
+            logger.info("sound near %.2f s cannot be decoded and is left out: %s", float(self.clock.time_s), error)
+            self.damage.add_silence(self.index, self.clock.time_s)
+            return
+        self.waiting.extend((stream.index, frame) for frame in frames)
+        while not self.index and len(self.waiting) > MAX_SOUNDS_BEFORE_PICTURE:
+            self.waiting.popleft()
+        yield from self._pass_sound()
+
+    def _pass_sound(self, *, is_last: bool = False) -> Iterator[Sound]:
+        """Give the sound whose time is certain; what comes behind other sound of its track waits with it."""
+        if not self.index or not self.waiting:
+            return
+        is_certain = is_last or len(self.waiting) > MAX_HELD_SOUNDS * len(self.sounds)
+        held: deque[tuple[int, AudioFrame]] = deque()
+        while self.waiting:
+            stream, frame = self.waiting.popleft()
+            at = None if frame.pts is None or frame.time_base is None else frame.pts * Fraction(frame.time_base)
+            length_s = Fraction(frame.samples, frame.sample_rate or 1)
+            is_behind = any(stream == other for other, _ in held)
+            time_s = None if is_behind else self.clock.hear(stream, at, length_s, is_certain=is_certain)
+            if time_s is None:
+                held.append((stream, frame))
+            else:
+                yield Sound(time_s, frame, stream)
+        self.waiting = held

@@ -16,6 +16,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ops.core.errors import MediaError
+from ops.videos.clock import MAX_PAUSE_S
 from ops.videos.container import require_size
 
 MAX_PICTURES = 400
@@ -86,9 +87,10 @@ class _Reading:
             self._decode(packet)
 
     def _note_time(self, packet: av.Packet[Any]) -> None:
-        """Where the clock goes back, another recording was appended, or a clock of 33 bits began again."""
+        """Where the clock goes back or far ahead, another recording was appended, or a clock of 33 bits began again."""
         if packet.dts is not None:
-            if self._decode_time is not None and packet.dts < self._decode_time:
+            step_s = (packet.dts - (self._decode_time or packet.dts)) * (packet.time_base or 1)
+            if step_s < 0 or step_s > MAX_PAUSE_S:
                 self._runs.append([])
             self._decode_time = packet.dts
         time = packet.dts if self._is_avi else packet.pts
@@ -171,5 +173,5 @@ def _join(runs: list[list[int]]) -> list[int]:
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[Any]]:
     try:
         yield from container.demux(stream)
-    except (av.FFmpegError, OSError) as error:
-        raise MediaError("damaged at its beginning: it cannot be read; copy the file again") from error
+    except (av.FFmpegError, OSError):
+        return  # what was read until here has to do

@@ -26,6 +26,7 @@ from av.video.stream import VideoStream
 from ops.core.errors import MediaError
 from ops.videos.container import open_container, require_size
 from ops.videos.fact_log import FactLog
+from ops.videos.integrity import reason_of_broken_structure
 
 COVER = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
 DEPENDENT = av.stream.Disposition.dependent | av.stream.Disposition.still_image
@@ -63,6 +64,8 @@ def choose_video_track(container: InputContainer, log: FactLog | None = None) ->
     """
     streams = [stream for stream in container.streams.video if not stream.disposition & COVER]
     if not streams:
+        if reason := reason_of_broken_structure(Path(container.name.removeprefix("file:"))):
+            raise MediaError(reason)
         raise MediaError("it holds sound but no pictures" if container.streams.audio else "it holds no pictures")
     decodable = [stream for stream in streams if stream.codec_context is not None]
     if not decodable:

@@ -31,8 +31,7 @@ BAD = {
     "empty.mp4": "empty",
     "text.mp4": "text",
     "list.mp4": "list of other files",
-    "truncated.mp4": "cut short",
-    "damaged.mp4": "damaged",
+    "truncated.mp4": "no index (moov)",
     "folder.mp4": "",
     "pipe.mp4": "pipe",
     "nowhere.mp4": "does not exist",
@@ -57,6 +56,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Fi
     middle = len(data := bytearray((shows / "open gop.mp4").read_bytes())) // 2
     data[middle : middle + 3000] = bytes(value ^ 0x5A for value in data[middle : middle + 3000])
     (root / "damaged.mp4").write_bytes(data)
+    cut_short = make_film(root / "cut short.mkv", **usual, seed=99).path
+    cut_short.write_bytes(cut_short.read_bytes()[: cut_short.stat().st_size * 2 // 3])
     (root / "folder.mp4").mkdir()
     os.mkfifo(root / "pipe.mp4")
     (root / "nowhere.mp4").symlink_to(root / "missing")
@@ -87,6 +88,21 @@ def test_what_is_no_film_is_told_and_stops_nothing(ingested: tuple[Home, Any, st
     for name, reason in aside.items():
         assert BAD[name] in reason
     assert ingested[1]["videos"] - sum(name in aside for name in ("text.mp4", "list.mp4", "truncated.mp4")) >= len(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("name", "note"), [("damaged.mp4", "damaged from frame"), ("cut short.mkv", "of about 2.9 s are there")]
+)
+def test_a_damaged_film_is_taken_with_a_note_that_is_stored_once(
+    ingested: tuple[Home, Any, str], name: str, note: str
+) -> None:
+    home, _, told = ingested
+    assert note in told
+    videos = [video for video in home.json("status")["videos"] if Path(video["path"]).name == name]
+    assert [video["state"] for video in videos] == ["ready"]
+    assert sum(note in one for one in videos[0]["notes"]) == 1
+    assert len(set(videos[0]["notes"])) == len(videos[0]["notes"])
+    assert note in home.run("status").stdout
 
 
 def test_a_name_cannot_drive_the_terminal(ingested: tuple[Home, Any, str]) -> None:

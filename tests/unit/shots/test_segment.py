@@ -19,6 +19,7 @@ from ops.core.storage import ObjectStore
 from ops.core.types import Shot
 from ops.shots.scratch import working_folder
 from ops.shots.segment import (
+    Segmentation,
     SegmentJob,
     detector_version,
     poster_key,
@@ -192,11 +193,13 @@ def test_an_earlier_segmentation_is_cleared_away(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_damage_leaves_nothing_in_the_store(threads: int, tmp_path: Path) -> None:
-    film = make_film(tmp_path / "film.mkv", cuts=(50, 90), frames=400)
+def test_a_film_without_a_useful_picture_leaves_nothing_in_the_store(threads: int, tmp_path: Path) -> None:
+    film = make_film(tmp_path / "film.mp4", cuts=(50, 90), frames=130)
     info = probe(film.path)
-    data = film.path.read_bytes()
-    film.path.write_bytes(data[: len(data) * 2 // 3])
+    data = bytearray(film.path.read_bytes())
+    start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
+    data[start:end] = bytes(end - start)
+    film.path.write_bytes(data)
     store = ObjectStore(str(tmp_path / "store"))
     with pytest.raises(MediaError):
         segment_video(film.path, VIDEO, info, store, threads=threads, scratch=tmp_path / "scratch")
@@ -279,16 +282,20 @@ def test_many_films_and_a_bad_one(workers: int, tmp_path: Path) -> None:
         SegmentJob(path=str(film.path), video_id=f"{n:016x}", frames=film.frames, store=store, scratch=tmp_path / "s")
         for n, film in enumerate(films)
     ]
-    films[1].path.write_bytes(films[1].path.read_bytes()[:-3000])
+    whole = films[1].path.read_bytes()
+    films[1].path.write_bytes(whole[: whole.index(bytes.fromhex("1f43b675"))])  # up to the first cluster
+    films[2].path.write_bytes(films[2].path.read_bytes()[:-1500])
     seen: dict[str, int] = {}
     results = {job.video_id: result for job, result in segment_videos(jobs, workers, on_progress=seen.__setitem__)}
-    assert {video_id: seen[video_id] for video_id in (jobs[0].video_id, jobs[2].video_id)} == {
-        jobs[0].video_id: 50,
-        jobs[2].video_id: 70,
-    }
     assert isinstance(results[jobs[1].video_id], MediaError)
-    for n in (0, 2):
-        shots = results[jobs[n].video_id]
-        assert isinstance(shots, list)
-        assert [(shot.start_frame, shot.end_frame) for shot in shots] == films[n].shots
-    assert {key.split("/")[1] for key in store.list()} == {jobs[0].video_id, jobs[2].video_id}
+    first, last = results[jobs[0].video_id], results[jobs[2].video_id]
+    assert isinstance(first, Segmentation)
+    assert isinstance(last, Segmentation)
+    assert [(shot.start_frame, shot.end_frame) for shot in first.shots] == films[0].shots
+    assert first.notes == []
+    assert last.shots[0].end_frame == 30
+    assert 50 < last.shots[-1].end_frame < 70
+    assert ["cut short" in note for note in last.notes] == [True]
+    ready = {jobs[0].video_id: 50, jobs[2].video_id: last.shots[-1].end_frame}
+    assert {video_id: seen[video_id] for video_id in ready} == ready
+    assert {key.split("/")[1] for key in store.list()} == ready.keys()

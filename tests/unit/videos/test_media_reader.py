@@ -1,4 +1,4 @@
-"""Every frame number is right, in each codec and container; a damaged film is an error, not a shorter film."""
+"""Every frame number is right, in each codec and container; damage is in ``test_media_damage.py``."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import pytest
 
-from ops.core.errors import MediaError
 from ops.videos.reader import Picture, Sound, read_media
 from tests.films import Film, make_film, read_barcode, run_ffmpeg
 
@@ -132,132 +130,6 @@ def test_pictures_are_released_and_the_file_is_closed_when_reading_stops(tmp_pat
     assert times_open() == 1
     reading.close()  # type: ignore[attr-defined]
     assert times_open() == 0
-
-
-def spoil(path: Path, *, at: float = 0.5, count: int = 300) -> Path:
-    data = bytearray(path.read_bytes())
-    start = int(len(data) * at)
-    data[start : start + count] = bytes(byte ^ 0x5A for byte in data[start : start + count])
-    spoiled = path.with_name(f"spoiled-{path.name}")
-    spoiled.write_bytes(data)
-    return spoiled
-
-
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("a.mp4", {}),
-        ("a.mov", {"open_gop": True}),
-        ("a.mkv", {}),
-        ("a.ts", {"codec": "mpeg2video"}),
-        ("av1.mp4", {"codec": "libsvtav1"}),
-        ("av1.mkv", {"codec": "libsvtav1"}),
-        ("a.avi", {"codec": "mpeg4"}),
-        ("mpeg4.mp4", {"codec": "mpeg4"}),
-    ],
-)
-def test_damage_in_the_middle_is_told_with_its_place(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
-    film = make_film(tmp_path / name, **(SHORT | {"gop": 25} | options))
-    # Small pictures: spoil enough to reach the picture data whatever lies at the place.
-    path = spoil(film.path, count=film.path.stat().st_size // 12)
-    with pytest.raises(MediaError, match=r"damaged (after frame \d+ \(\d+\.\d s\)|at byte|: only)"):
-        list(read_media(path))
-
-
-@pytest.mark.parametrize(("shift", "reason"), [(-4, "damaged at byte"), (0, "tracks that it does not name")])
-@pytest.mark.parametrize("codec", ["libx264", "libvpx-vp9"])
-def test_damage_between_two_blocks_of_matroska_is_told(tmp_path: Path, codec: str, shift: int, reason: str) -> None:
-    """The library searches for the next cluster and goes on, with all numbers after it too low."""
-    film = make_film(tmp_path / "a.mkv", codec=codec, **SHORT)
-    with av.open(str(film.path)) as container:
-        at = [packet.pos for packet in container.demux(video=0) if packet.size][30]
-    data = bytearray(film.path.read_bytes())
-    data[at + shift : at + shift + 4] = b"\0\0\0\0"
-    film.path.write_bytes(data)
-    with pytest.raises(MediaError, match=reason):
-        next(read_media(film.path))
-
-
-@pytest.mark.parametrize("codec", ["libx265", "libvpx-vp9"])
-def test_damage_that_the_decoder_cannot_see_moves_no_frame(tmp_path: Path, codec: str) -> None:
-    """HEVC and VP9 decoders turn damaged bits into damaged pictures; the numbering must hold all the same."""
-    film = make_film(tmp_path / "a.mp4", codec=codec, **SHORT)
-    for at in (0.3, 0.5, 0.7):
-        try:
-            count = sum(isinstance(item, Picture) for item in read_media(spoil(film.path, at=at, count=3)))
-        except MediaError:
-            continue
-        assert count == film.frames
-
-
-@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm", "a.avi", "fragmented.mp4", "front.mp4"])
-def test_a_file_that_ends_early_is_no_shorter_film(tmp_path: Path, name: str) -> None:
-    flags = {"fragmented.mp4": "frag_keyframe+empty_moov", "front.mp4": "faststart"}.get(name)
-    codec = {"a.webm": "libvpx-vp9", "a.avi": "mpeg4"}.get(name, "libx264")
-    film = make_film(tmp_path / name, codec=codec, options=("-movflags", flags) if flags else (), **SHORT)
-    data = film.path.read_bytes()
-    for part in (0.6, 0.9):
-        film.path.write_bytes(data[: int(len(data) * part)])
-        with pytest.raises(MediaError, match="cut short"):
-            next(read_media(film.path))
-
-
-@pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg2video"])
-@pytest.mark.parametrize("lost", [1, 20])
-def test_a_lost_stretch_of_a_broadcast_is_damage(tmp_path: Path, codec: str, lost: int) -> None:
-    film = make_film(tmp_path / "a.ts", codec=codec, fps=25, **SHORT)
-    packets = [film.path.read_bytes()[at : at + 188] for at in range(0, film.path.stat().st_size, 188)]
-    pictures_pid = 0x100
-    ours = [n for n, packet in enumerate(packets) if int.from_bytes(packet[1:3], "big") & 0x1FFF == pictures_pid]
-    gone = set(ours[len(ours) // 2 :][:lost])
-    film.path.write_bytes(b"".join(packet for n, packet in enumerate(packets) if n not in gone))
-    with pytest.raises(MediaError, match=r"damaged after frame \d+"):
-        list(read_media(film.path))
-
-
-@pytest.mark.parametrize(("which", "reason"), [(30, "a picture is missing"), (63, "the last 1 pictures")])
-def test_a_picture_that_the_decoder_leaves_out_is_missed(tmp_path: Path, which: int, reason: str) -> None:
-    """A sample that holds nothing but metadata is no error to the HEVC decoder: it gives no picture and goes on."""
-    film = make_film(tmp_path / "a.mp4", codec="libx265", **(SHORT | {"bframes": 0}))
-    with av.open(str(film.path)) as container:
-        entry = container.streams.video[0].index_entries[which]
-    sample = (entry.size - 4).to_bytes(4, "big") + b"\x4c\x01"
-    data = bytearray(film.path.read_bytes())
-    data[entry.pos : entry.pos + entry.size] = sample + b"\xff" * (entry.size - len(sample) - 1) + b"\x80"
-    film.path.write_bytes(data)
-    with pytest.raises(MediaError, match=reason):
-        list(read_media(film.path))
-
-
-def test_pictures_that_the_file_announces_and_does_not_give_are_missed(tmp_path: Path) -> None:
-    avi = make_film(tmp_path / "a.avi", codec="mjpeg", pix_fmt="yuvj420p", **SHORT)
-    with av.open(str(avi.path)) as container:
-        at = container.streams.video[0].index_entries[30].pos
-    data = bytearray(avi.path.read_bytes())
-    data[at : at + 8] = bytes(8)
-    avi.path.write_bytes(data)
-    with pytest.raises(MediaError, match="only 63 of 64 pictures"):
-        list(read_media(avi.path))
-    mkv = make_film(tmp_path / "a.mkv", codec="libvpx-vp9", **SHORT)
-    with av.open(str(mkv.path)) as container:
-        at = [packet.pos for packet in container.demux(video=0) if packet.size][30]
-    data = bytearray(mkv.path.read_bytes())
-    data[at + 3] |= 0x06  # the flags now say that several frames lie in the block
-    mkv.path.write_bytes(data)
-    with pytest.raises(MediaError, match="damaged"):
-        list(read_media(mkv.path))
-
-
-def test_damaged_sound_does_not_cost_the_pictures(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    film = make_film(tmp_path / "a.mp4", audio=True, **SHORT)
-    with av.open(str(film.path)) as container:
-        entries = list(container.streams.audio[0].index_entries)
-    data = bytearray(film.path.read_bytes())
-    for entry in entries[30:60]:
-        data[entry.pos : entry.pos + entry.size] = b"\xff" * entry.size
-    film.path.write_bytes(data)
-    assert [number for _, number, _ in pictures(film.path, audio=True)] == list(range(film.frames))
-    assert "left out" in caplog.text
 
 
 def test_a_live_recording_without_a_length_may_end_anywhere(tmp_path: Path) -> None:

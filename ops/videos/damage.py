@@ -1,0 +1,162 @@
+"""What one reading of a film found missing or damaged, with places, in sentences for the user.
+
+Rule: structure is evidence, not a verdict. A file is read to the end of what decodes, pictures are numbered in the
+order in which they decode, and whatever is wrong is a note on the video, with frame and time:
+
+- A damaged or concealed picture stays, as a player shows it. Its number holds.
+- A picture that does not decode is missing. Numbers go on without a gap; times keep theirs.
+- Pictures that refer to others which are not in the file (after a cut or a join at a key picture of an open GOP)
+  are missing too. Players do not show them either.
+- A file that ends early is taken up to its end.
+- Damaged sound is silence.
+
+A film is useful if at least one picture in ten decodes undamaged; otherwise :func:`Damage.require_useful` refuses it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from ops.core.errors import MediaError
+
+MAX_PLACES = 4
+"""Places that a note lists; the others are counted."""
+SEAM = 32
+"""Pictures before a jump of the clock within which a break in the stream belongs to the seam."""
+UNDAMAGED_SHARE = Fraction(1, 10)
+
+
+@dataclass(slots=True)
+class Place:
+    """``count`` pictures at or after ``frame``; ``time_s`` counts from the first picture, ``length_s`` from it."""
+
+    frame: int
+    time_s: Fraction
+    count: int = 1
+    length_s: Fraction = Fraction(0)
+
+
+@dataclass(slots=True)
+class Damage:
+    """Filled in by :func:`ops.videos.reader.read_media`; complete once everything was read."""
+
+    pictures: int = 0
+    leading: int = 0
+    damaged: list[Place] = field(default_factory=list)
+    missing: list[Place] = field(default_factory=list)
+    breaks: list[Place] = field(default_factory=list)
+    gaps: list[Place] = field(default_factory=list)
+    joins: list[Place] = field(default_factory=list)
+    sound: list[Place] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def reset(self) -> None:
+        """Forget everything, for another reading."""
+        fresh = Damage()
+        for name in self.__slots__:
+            setattr(self, name, getattr(fresh, name))
+
+    def add_damaged(self, frame: int, time_s: Fraction) -> None:
+        """The picture ``frame`` came out damaged."""
+        last = self.damaged[-1] if self.damaged else None
+        if last and last.frame + last.count == frame:
+            last.count += 1
+        else:
+            self.damaged.append(Place(frame, time_s))
+
+    def add_missing(self, frame: int, time_s: Fraction, count: int = 1) -> None:
+        """``count`` pictures after ``frame`` did not come out; -1 means before the first."""
+        if frame < 0:
+            self.leading += count
+        elif self.missing and self.missing[-1].frame == frame:
+            self.missing[-1].count += count
+        else:
+            self.missing.append(Place(frame, time_s, count))
+
+    def add_silence(self, frame: int, time_s: Fraction) -> None:
+        """Sound near ``frame`` cannot be decoded."""
+        if self.sound and frame - (self.sound[-1].frame + self.sound[-1].count) < SEAM:
+            self.sound[-1].count = max(frame - self.sound[-1].frame, 1)
+        else:
+            self.sound.append(Place(frame, time_s))
+
+    def add_join(self, frame: int, time_s: Fraction) -> None:
+        """Another clock begins with ``frame``: breaks and gaps right before it are its seam."""
+        self.breaks = [place for place in self.breaks if place.frame < frame - SEAM]
+        self.joins.append(Place(frame, time_s))
+
+    @property
+    def undamaged(self) -> int:
+        """Pictures that decoded without damage."""
+        return self.pictures - sum(place.count for place in self.damaged)
+
+    def require_useful(self) -> None:
+        """Raise ``MediaError`` if nothing useful was decoded."""
+        if not self.pictures:
+            raise MediaError(
+                "not one picture in it can be decoded: the file is damaged or holds no pictures; copy it again"
+            )
+        if self.undamaged < self.pictures * UNDAMAGED_SHARE:
+            raise MediaError(
+                f"{self.pictures - self.undamaged} of its {self.pictures} pictures are damaged: copy the file again"
+            )
+
+    def notes(self) -> list[str]:
+        """One sentence for each kind of damage; none for a whole film."""
+        notes = list(self.remarks)
+        if self.leading:
+            notes.append(
+                f"the file begins between two key pictures: {_pictures(self.leading)} before the first whole one "
+                f"cannot be decoded, and frame 0 is that one"
+            )
+        if self.missing:
+            count = sum(place.count for place in self.missing)
+            notes.append(f"{_are(count)} missing {_places(self.missing, 'after frame')}; numbers go on without them")
+        if self.damaged:
+            count = sum(place.count for place in self.damaged)
+            notes.append(
+                f"{_are(count)} damaged {_places(self.damaged, 'from frame')}; "
+                "those up to the next key picture may show it too"
+            )
+        if breaks := self._other_breaks():
+            notes.append(f"data is missing {_places(breaks, 'near frame')}: pictures there may be damaged")
+        if self.gaps:
+            longest = max(self.gaps, key=lambda gap: gap.length_s)
+            up_to = "up to " if len(self.gaps) > 1 else ""
+            notes.append(
+                f"there is no picture for {up_to}{float(longest.length_s):.1f} s {_places(self.gaps, 'after frame')}"
+            )
+        if self.joins:
+            notes.append(
+                f"another recording is joined on {_places(self.joins, 'at frame')}: its clock starts there, "
+                "and times go on without a gap"
+            )
+        if self.sound:
+            notes.append(f"sound cannot be decoded {_places(self.sound, 'near frame')}: it is silent there")
+        return notes
+
+    def _other_breaks(self) -> list[Place]:
+        """Breaks in the stream, one for each stretch, that no other damage near them explains."""
+        known = [place.frame for place in (*self.damaged, *self.missing)]
+        others: list[Place] = []
+        for place in self.breaks:
+            known_near = any(abs(place.frame - frame) < SEAM for frame in known)
+            if not known_near and (not others or place.frame - others[-1].frame >= SEAM):
+                others.append(place)
+        return others
+
+
+def _pictures(count: int) -> str:
+    return "1 picture" if count == 1 else f"{count:,} pictures"
+
+
+def _are(count: int) -> str:
+    return f"{_pictures(count)} {'is' if count == 1 else 'are'}"
+
+
+def _places(places: list[Place], words: str) -> str:
+    listed = ", ".join(f"{place.frame} ({float(place.time_s):.1f} s)" for place in places[:MAX_PLACES])
+    rest = len(places) - MAX_PLACES
+    more = f" and at {rest:,} more places" if rest > 1 else " and at 1 more place" if rest == 1 else ""
+    return f"{words} {listed}{more}"

@@ -1,0 +1,218 @@
+"""A damaged film is read to the end of what decodes; numbers and times hold, and notes name each place."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from ops.core.errors import MediaError
+from ops.videos.damage import Damage
+from ops.videos.probe import probe
+from ops.videos.reader import Picture, read_media
+from tests.films import make_film, read_barcode
+
+SHORT: dict[str, Any] = {"frames": 64, "cuts": (21, 40), "gop": 12, "width": 192, "height": 108}
+
+
+def read(path: Path, *, threads: int = 1, audio: bool = False) -> tuple[list[Picture], list[int | None], Damage]:
+    """Pictures, their barcodes (``None`` if unreadable) and the damage; the pictures are numbered without a gap."""
+    damage = Damage()
+    items = read_media(path, threads=threads, audio=audio, damage=damage)
+    pictures = [item for item in items if isinstance(item, Picture)]
+    assert [picture.index for picture in pictures] == list(range(len(pictures)))
+    assert all(one.time_s < other.time_s for one, other in itertools.pairwise(pictures))
+    return pictures, [barcode(picture) for picture in pictures], damage
+
+
+def barcode(picture: Picture) -> int | None:
+    try:
+        return read_barcode(picture.frame.to_ndarray(format="gray"))
+    except ValueError:
+        return None
+
+
+def require_same_with_threads(path: Path) -> None:
+    """The same film gives the same numbers, times, pictures and notes, however many threads decode it."""
+    pictures, numbers, damage = read(path, audio=True)
+    for threads in (2, 4):
+        others, other_numbers, other_damage = read(path, threads=threads, audio=True)
+        assert other_numbers == numbers
+        assert [picture.time_s for picture in others] == [picture.time_s for picture in pictures]
+        assert other_damage.notes() == damage.notes()
+
+
+def spoil(path: Path, *, at: float = 0.5, count: int = 300) -> Path:
+    data = bytearray(path.read_bytes())
+    start = int(len(data) * at)
+    data[start : start + count] = bytes(byte ^ 0x5A for byte in data[start : start + count])
+    spoiled = path.with_name(f"spoiled-{path.name}")
+    spoiled.write_bytes(data)
+    return spoiled
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.mp4", {}),
+        ("a.mov", {"open_gop": True}),
+        ("a.mkv", {}),
+        ("a.ts", {"codec": "mpeg2video", "fps": 25}),
+        ("av1.mp4", {"codec": "libsvtav1"}),
+        ("av1.mkv", {"codec": "libsvtav1"}),
+        ("a.avi", {"codec": "mpeg4"}),
+        ("mpeg4.mp4", {"codec": "mpeg4"}),
+    ],
+)
+def test_damage_in_the_middle_is_noted_and_the_rest_is_read(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
+    film = make_film(tmp_path / name, **(SHORT | {"gop": 25} | options))
+    # Small pictures: spoil enough to reach the picture data whatever lies at the place.
+    path = spoil(film.path, count=film.path.stat().st_size // 12)
+    pictures, numbers, damage = read(path)
+    # The second group of pictures is hit; the first and the last are whole and in their places.
+    assert numbers[:24] == list(range(24))
+    assert numbers[-14:] == list(range(50, 64))
+    assert damage.notes()
+    assert damage.undamaged > 38
+    if name != "a.avi":  # which carries no times
+        step = 1 / float(film.fps)
+        assert [float(picture.time_s) for picture in pictures[-14:]] == pytest.approx(
+            [n / float(film.fps) for n in range(50, 64)], abs=step / 4
+        )
+    require_same_with_threads(path)
+
+
+def test_what_is_missing_and_what_came_out_is_all_that_was_stored(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "a.mp4", codec="libsvtav1", **SHORT)
+    pictures, _, damage = read(spoil(film.path, count=900))
+    missing = sum(place.count for place in damage.missing)
+    assert missing
+    assert len(pictures) + missing == film.frames == probe(film.path).frames
+    assert any(note.startswith(f"{missing} pictures are missing after frame ") for note in damage.notes())
+
+
+@pytest.mark.parametrize(("shift", "reason"), [(-4, "damaged at byte"), (0, "tracks that it does not name")])
+@pytest.mark.parametrize("codec", ["libx264", "libvpx-vp9"])
+def test_damage_between_two_blocks_of_matroska_is_noted(tmp_path: Path, codec: str, shift: int, reason: str) -> None:
+    """The library searches for the next cluster and goes on: what it gives has other numbers, but the right times."""
+    film = make_film(tmp_path / "a.mkv", codec=codec, **SHORT)
+    with av.open(str(film.path)) as container:
+        at = [packet.pos for packet in container.demux(video=0) if packet.size][30]
+    data = bytearray(film.path.read_bytes())
+    data[at + shift : at + shift + 4] = b"\0\0\0\0"
+    film.path.write_bytes(data)
+    pictures, numbers, damage = read(film.path)
+    assert numbers[:27] == list(range(27))
+    assert numbers[-16:] == list(range(48, 64))
+    assert [round(picture.time_s * film.fps) for picture in pictures[-16:]] == list(range(48, 64))
+    notes = " ".join(damage.notes())
+    assert reason in notes
+    assert "0.8 s after frame" in notes
+
+
+@pytest.mark.parametrize("codec", ["libx265", "libvpx-vp9"])
+def test_damage_that_the_decoder_cannot_see_moves_no_frame(tmp_path: Path, codec: str) -> None:
+    """HEVC and VP9 decoders turn damaged bits into damaged pictures; the numbering must hold all the same."""
+    film = make_film(tmp_path / "a.mp4", codec=codec, **SHORT)
+    for at in (0.3, 0.5, 0.7):
+        pictures, _, damage = read(spoil(film.path, at=at, count=3))
+        assert len(pictures) + sum(place.count for place in damage.missing) == film.frames
+        assert round(pictures[-1].time_s * film.fps) == film.frames - 1
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.webm", "a.avi", "fragmented.mp4", "front.mp4", "front.mov"])
+@pytest.mark.parametrize("part", [0.6, 0.9])
+def test_a_file_that_ends_early_is_taken_up_to_its_end(tmp_path: Path, name: str, part: float) -> None:
+    flags = {"fragmented.mp4": "frag_keyframe+empty_moov", "front.mp4": "faststart", "front.mov": "faststart"}.get(name)
+    codec = {"a.webm": "libvpx-vp9", "a.avi": "mpeg4"}.get(name, "libx264")
+    audio = {"audio": True} if name == "front.mov" else {}
+    film = make_film(tmp_path / name, codec=codec, options=("-movflags", flags) if flags else (), **SHORT, **audio)
+    data = film.path.read_bytes()
+    film.path.write_bytes(data[: int(len(data) * part)])
+    pictures, numbers, damage = read(film.path)
+    assert film.frames * (part - 0.25) < len(pictures) < film.frames
+    assert numbers[: len(numbers) - 3] == list(range(len(numbers) - 3))
+    note = damage.notes()[0]
+    assert "cut short" in note
+    if name != "fragmented.mp4":
+        assert f"{float(pictures[-1].time_s + 1 / film.fps):.1f} of about 2.7 s are there" in note
+    require_same_with_threads(film.path)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg2video"])
+@pytest.mark.parametrize("lost", [1, 20])
+def test_a_lost_stretch_of_a_broadcast_is_noted(tmp_path: Path, codec: str, lost: int) -> None:
+    film = make_film(tmp_path / "a.ts", codec=codec, fps=25, **SHORT)
+    packets = [film.path.read_bytes()[at : at + 188] for at in range(0, film.path.stat().st_size, 188)]
+    pictures_pid = 0x100
+    ours = [n for n, packet in enumerate(packets) if int.from_bytes(packet[1:3], "big") & 0x1FFF == pictures_pid]
+    gone = set(ours[len(ours) // 2 :][:lost])
+    film.path.write_bytes(b"".join(packet for n, packet in enumerate(packets) if n not in gone))
+    pictures, numbers, damage = read(film.path)
+    assert numbers[:24] == list(range(24))
+    assert numbers[-12:] == list(range(52, 64))
+    assert [round(picture.time_s * 25) for picture in pictures[-12:]] == list(range(52, 64))
+    assert damage.notes()
+    require_same_with_threads(film.path)
+
+
+@pytest.mark.parametrize(("which", "missing"), [(30, "6 pictures are"), (63, "1 picture is")])
+def test_a_picture_that_the_decoder_leaves_out_is_missed(tmp_path: Path, which: int, missing: str) -> None:
+    """A sample that holds nothing but metadata is no error to the HEVC decoder: it goes on at the next key picture."""
+    film = make_film(tmp_path / "a.mp4", codec="libx265", **(SHORT | {"bframes": 0}))
+    with av.open(str(film.path)) as container:
+        entry = container.streams.video[0].index_entries[which]
+    sample = (entry.size - 4).to_bytes(4, "big") + b"\x4c\x01"
+    data = bytearray(film.path.read_bytes())
+    data[entry.pos : entry.pos + entry.size] = sample + b"\xff" * (entry.size - len(sample) - 1) + b"\x80"
+    film.path.write_bytes(data)
+    damage = read(film.path)[2]
+    time_s = (which - 1) / 24
+    expected = f"{missing} missing after frame {which - 1} ({time_s:.1f} s); numbers go on without them"
+    assert damage.notes() == [expected]
+
+
+def test_pictures_that_the_file_announces_and_does_not_give_are_missed(tmp_path: Path) -> None:
+    avi = make_film(tmp_path / "a.avi", codec="mjpeg", pix_fmt="yuvj420p", **SHORT)
+    with av.open(str(avi.path)) as container:
+        at = container.streams.video[0].index_entries[30].pos
+    data = bytearray(avi.path.read_bytes())
+    data[at : at + 8] = bytes(8)
+    avi.path.write_bytes(data)
+    assert "only 63 of 64 pictures are found in the file" in read(avi.path)[2].notes()[0]
+    mkv = make_film(tmp_path / "a.mkv", codec="libvpx-vp9", **SHORT)
+    with av.open(str(mkv.path)) as container:
+        at = [packet.pos for packet in container.demux(video=0) if packet.size][30]
+    data = bytearray(mkv.path.read_bytes())
+    data[at + 3] |= 0x06  # the flags now say that several frames lie in the block
+    mkv.path.write_bytes(data)
+    assert read(mkv.path)[2].notes()
+
+
+def test_damaged_sound_does_not_cost_the_pictures(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "a.mp4", audio=True, **SHORT)
+    with av.open(str(film.path)) as container:
+        entries = list(container.streams.audio[0].index_entries)
+    data = bytearray(film.path.read_bytes())
+    for entry in entries[30:60]:
+        data[entry.pos : entry.pos + entry.size] = b"\xff" * entry.size
+    film.path.write_bytes(data)
+    _, numbers, damage = read(film.path, audio=True)
+    assert numbers == list(range(film.frames))
+    assert [note for note in damage.notes() if note.startswith("sound cannot be decoded near frame")]
+
+
+def test_a_film_of_damaged_pictures_only_is_refused(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "a.mp4", **(SHORT | {"gop": 1, "bframes": 0}))
+    with av.open(str(film.path)) as container:
+        entries = list(container.streams.video[0].index_entries)
+    data = bytearray(film.path.read_bytes())
+    for entry in entries:
+        middle = entry.pos + entry.size // 2
+        data[middle : middle + 40] = bytes(40)
+    film.path.write_bytes(data)
+    with pytest.raises(MediaError, match=r"\d+ of its \d+ pictures are damaged: copy the file again"):
+        read(film.path)
