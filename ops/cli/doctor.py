@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from ops.cli.main import EXIT_FAILED
+from ops.cli.main import EXIT_FAILED, printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.cluster.session import described
 from ops.core.errors import NeedleError, NotFoundError, StorageError, UsageError, home_error
@@ -20,6 +20,7 @@ from ops.dialogue.speech import speech_problem
 from ops.embeddings.encoder import resolve_encoder, setting_against_live
 from ops.index.build import index_is_current, wanted_rows
 from ops.index.index import open_index
+from ops.search.status import catalogue_status
 from ops.videos.objects import is_remote, list_objects
 
 
@@ -114,6 +115,25 @@ def _library(settings: Settings) -> str:
     return settings.library
 
 
+def _footage(settings: Settings) -> str:
+    """Videos and shots that are set aside, each with its reason, and the way out."""
+    status = catalogue_status(settings, resolve_encoder(settings).encoder_id)
+    videos = [video for video in status["videos"] if video["state"] != "removed"]
+    refused = [
+        f"{printable(video['path'])}: {printable(video['reason'])}"
+        for video in videos
+        if video["state"] == "set_aside" and not video["shots_set_aside"]
+    ]
+    refused += [
+        f"{printable(video['path'])}, shot {shot['shot_id']}: {printable(shot['reason'])}"
+        for video in videos
+        for shot in video["shots_set_aside"]
+    ]
+    if not refused:
+        return f"{len(videos)} videos, nothing is set aside"
+    return "\n  ".join([f"{len(refused)} set aside; mend the cause, then run `needle ingest --retry PATH`:", *refused])
+
+
 def _engine(settings: Settings) -> str:
     return described(settings.ray_address) if settings.engine == "ray" else "this process"
 
@@ -133,6 +153,7 @@ CHECKS = {
     "library": _library,
     "encoder": _encoder,
     "index": _index,
+    "footage": _footage,
     "engine": _engine,
     "speech": _speech,
 }

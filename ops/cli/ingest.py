@@ -19,6 +19,7 @@ from ops.core.errors import UsageError
 from ops.core.settings import Settings
 from ops.dialogue.report import unread_subtitles, unusable_subtitles
 from ops.embeddings.encoder import resolve_encoder
+from ops.embeddings.set_aside import retry_shots
 from ops.index.build import index_is_current
 from ops.index.dialogue import lines_are_current
 from ops.probes.definitions import definitions_of
@@ -81,6 +82,7 @@ def _bring_up_to_date(
     encoder = resolve_encoder(settings)
     if retry:
         catalogue.retry_set_aside(settings, registration.seen, datetime.now(UTC))
+        retry_shots(settings, encoder.encoder_id, registration.seen)
     due = due_partitions(settings, encoder.encoder_id, [*registration.seen, *registration.replaced])
     interrupted = runs.interrupted_ingests(settings)
     due |= {partition for ingest in interrupted for partition in ingest.partitions}
@@ -112,8 +114,9 @@ def _summary(
     aside += [
         {"path": video["path"], "reason": video["reason"]}
         for video in videos
-        if video["state"] == "set_aside" and video["path"] not in told
+        if video["state"] == "set_aside" and not video["shots_set_aside"] and video["path"] not in told
     ]
+    aside += [{"path": video["path"], **shot} for video in videos for shot in video["shots_set_aside"]]
     aside += unusable_subtitles(settings, seen)
     footage = round(sum(video["footage_s"] for video in videos), 3)
     done = [video for video in videos if ran and settings.partition_of(video["video_id"]) in ran]
@@ -122,6 +125,7 @@ def _summary(
     return {
         "videos": len(videos),
         "shots": sum(video["shots"] for video in videos),
+        "searchable": sum(video["indexed"] for video in videos),
         "lines": sum(video["lines"] for video in videos),
         "footage_s": footage,
         "seconds": round(seconds, 3),
@@ -147,7 +151,7 @@ def _summary(
 def _tell(summary: dict[str, Any], paths: dict[str, str]) -> None:
     lines = []
     if summary["up_to_date"]:
-        lines.append(f"nothing to do: {summary['videos']} videos, {summary['shots']} shots are searchable already")
+        lines.append(f"nothing to do: {summary['videos']} videos, {summary['searchable']} shots are searchable already")
     else:
         lines.append(
             f"{summary['shots']} shots, {summary['footage_processed_s']:.0f} s of footage "
@@ -170,7 +174,7 @@ def _tell(summary: dict[str, Any], paths: dict[str, str]) -> None:
     lines += [f"note: {printable(entry['path'])}: {printable(entry['note'])}" for entry in summary["notes"]]
     if summary["set_aside"]:
         lines.append(f"{len(summary['set_aside'])} set aside:")
-        lines += [f"  {printable(entry['path'])}: {printable(entry['reason'])}" for entry in summary["set_aside"]]
+        lines += [f"  {_named(entry)}: {printable(entry['reason'])}" for entry in summary["set_aside"]]
     if summary["subtitles_not_used"]:
         lines.append(f"{len(summary['subtitles_not_used'])} subtitle files are not used:")
         lines += [
@@ -187,3 +191,9 @@ def _left_out_line(kind: str, count: int, paths: list[str]) -> str:
     names = ", ".join(printable(path.rsplit("/", 1)[-1]) for path in paths[:MOST_NAMED])
     more = f" and {count - MOST_NAMED} more" if count > MOST_NAMED else ""
     return f"left out, {kind}: {names}{more}"
+
+
+def _named(entry: dict[str, str]) -> str:
+    """The file of an entry of ``set_aside``, with the shot if it is one of its shots."""
+    shot = f", shot {entry['shot_id']}" if "shot_id" in entry else ""
+    return f"{printable(entry['path'])}{shot}"

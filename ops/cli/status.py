@@ -43,8 +43,9 @@ def command(as_json: bool, **options: Any) -> None:
         for note in video["notes"] if video["state"] in ("ready", "pending") else ():
             console.print(printable(f"note: {video['path']}: {note}"))
     totals = status["totals"]
+    refused = f" ({totals['shots_set_aside']} set aside)" if totals["shots_set_aside"] else ""
     console.print(
-        f"{totals['videos']} videos, {totals['set_aside']} set aside, {totals['shots']} shots, "
+        f"{totals['videos']} videos, {totals['set_aside']} set aside, {totals['shots']} shots{refused}, "
         f"{totals['footage_s']:.0f} s of footage; encoder {status['encoder_id']}, "
         f"index {status['index_version'] or 'not built yet: run `needle ingest PATH`'}"
     )

@@ -79,6 +79,14 @@ SHOT_EMBEDDINGS = _schema(
     ("frames_used", pa.int32()),
     ("input_hash", pa.string()),
 )
+# A row a shot without a vector. `cause` is `proxy` or `encoder`; `input_hash` names inputs and proxy it was tried with.
+SHOTS_SET_ASIDE = _schema(
+    ("shot_id", pa.string()),
+    ("video_id", pa.string()),
+    ("cause", pa.string()),
+    ("reason", pa.string()),
+    ("input_hash", pa.string()),
+)
 DIALOGUE = _schema(
     ("line_id", pa.string()),
     ("video_id", pa.string()),
@@ -153,6 +161,7 @@ _KEYS = {
     "videos": "video_id",
     "shots": "shot_id",
     "shot_embeddings": "shot_id",
+    "shots_set_aside": "shot_id",
     "dialogue": "line_id",
     "shot_dialogue": "shot_id",
     "subtitles": "subtitle_id",
@@ -165,6 +174,7 @@ _SCHEMAS = {
     "videos": VIDEOS,
     "shots": SHOTS,
     "shot_embeddings": SHOT_EMBEDDINGS,
+    "shots_set_aside": SHOTS_SET_ASIDE,
     "dialogue": DIALOGUE,
     "shot_dialogue": SHOT_DIALOGUE,
     "subtitles": SUBTITLES,
@@ -301,11 +311,14 @@ class Lake:
             order = [("video_id", "ascending")] + ([("index", "ascending")] if "index" in schema.names else [])
             return self.write(table, partition, merged.sort_by(order) if len(kept) else merged)
 
+    def exists(self, table: str, partition: str) -> bool:
+        """Whether the partition has a file."""
+        return self.store.exists(f"{self.folder(table)}/{partition}.parquet")
+
     def ensure(self, table: str, partition: str) -> bool:
         """Write an empty partition where there is none; true where it did. Feast reads folders of them."""
         with self.locked(f"{table}-{partition}"):
-            missing = not self.store.exists(f"{self.folder(table)}/{partition}.parquet")
-            return missing and self.write(table, partition, [])
+            return not self.exists(table, partition) and self.write(table, partition, [])
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:

@@ -8,8 +8,9 @@ whose input changed are computed again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -23,12 +24,16 @@ from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
 from ops.embeddings import checks
-from ops.embeddings.embed import ShotToEmbed, ShotVector, embed_shots
+from ops.embeddings.embed import ShotToEmbed, ShotVector, UnusableShot, embed_shots
 from ops.embeddings.encoder import load_encoder
 from ops.embeddings.scaled import embed_on_cluster
+from ops.embeddings.set_aside import make_row, put_set_aside, set_aside_shots, valid_rows
 from ops.shots.build import shots_of
 from ops.shots.segment import proxy_key
 from ops.videos import catalogue
+
+TOLD = 20
+"""Set-aside shots that the report of a step names; all are in the table."""
 
 
 def table_of(encoder_id: str) -> str:
@@ -53,8 +58,8 @@ def build_embeddings(
 ) -> StepReport:
     """Embed every shot of the partitions whose vector is missing or out of date.
 
-    A video's rows are written as soon as its last shot is embedded. The encoder is loaded only if there
-    is something to embed.
+    A shot that cannot be embedded is set aside with its reason. A video's rows are written as soon as its last shot
+    is embedded. The encoder is loaded only if there is something to embed.
     """
     with settings.working():
         return _build(settings, encoder_id, partitions, now, progress)
@@ -65,29 +70,84 @@ def _build(
 ) -> StepReport:
     table = table_of(encoder_id)
     changed = sum(settings.lake.ensure(table, partition) for partition in partitions)
-    todo: list[dict[str, Any]] = []
+    todo: list[VideoVectors] = []
     for video in catalogue.videos_of(settings.lake, partitions):
-        shots = shots_of(settings, video["video_id"])
-        stored = {row["shot_id"]: row for row in embeddings_of(settings, encoder_id, video["video_id"])}
-        if embeddings_are_current(settings, shots, stored):
-            rows = [stored[shot["shot_id"]] | {"show": shot["show"], "created_timestamp": now} for shot in shots]
-            changed += settings.lake.update(table, settings.partition_of(video["video_id"]), video["video_id"], rows)
+        vectors = load_vectors(settings, encoder_id, video["video_id"])
+        if vectors.to_embed:
+            todo.append(vectors)
         else:
-            todo.extend(shots)
+            changed += _write(settings, encoder_id, vectors, [], [], now)
     changed += _embed(settings, encoder_id, todo, now, progress)
-    return _report(settings, table, partitions, changed)
+    return _report(settings, encoder_id, partitions, changed)
 
 
-def embeddings_are_current(
-    settings: Settings, shots: Sequence[dict[str, Any]], stored: dict[str, dict[str, Any]]
-) -> bool:
-    """Whether every shot has its vector, computed from its present input, and no other vector is there."""
-    wanted = {shot["shot_id"]: input_hash(shot, settings.frames_per_shot) for shot in shots}
-    return wanted == {shot_id: row["input_hash"] for shot_id, row in stored.items()}
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VideoVectors:
+    """What there is of one video: its shots in order, vectors and set-aside rows that hold, by shot id.
+
+    ``stored`` counts all vectors that the table has of the video.
+    """
+
+    video_id: str
+    shots: list[dict[str, Any]]
+    vectors: dict[str, dict[str, Any]]
+    set_aside: dict[str, dict[str, Any]]
+    stored: int
+
+    @property
+    def to_embed(self) -> list[dict[str, Any]]:
+        """Shots without a vector or a reason why they have none."""
+        return [
+            shot for shot in self.shots if shot["shot_id"] not in self.vectors and shot["shot_id"] not in self.set_aside
+        ]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether nothing is to be embedded, and no vector is there that is out of date or without its shot."""
+        return not self.to_embed and self.stored == len(self.vectors)
 
 
-def _embed(settings: Settings, encoder_id: str, shots: list[dict[str, Any]], now: datetime, progress: Progress) -> int:
-    """Embed shots, in their order, and write each video's rows when it is complete."""
+def load_vectors(settings: Settings, encoder_id: str, video_id: str) -> VideoVectors:
+    """The vectors of one video, compared with its shots."""
+    rows = embeddings_of(settings, encoder_id, video_id)
+    return compare_vectors(settings, encoder_id, video_id, shots_of(settings, video_id), rows)
+
+
+def compare_vectors(
+    settings: Settings, encoder_id: str, video_id: str, shots: list[dict[str, Any]], rows: Sequence[dict[str, Any]]
+) -> VideoVectors:
+    """The same of rows of the tables that are read already; ``shots`` in order."""
+    inputs = {shot["shot_id"]: input_hash(shot, settings.frames_per_shot) for shot in shots}
+    vectors = {row["shot_id"]: row for row in rows if inputs.get(row["shot_id"]) == row["input_hash"]}
+    missing = [shot for shot in shots if shot["shot_id"] not in vectors]
+    set_aside = valid_rows(settings, encoder_id, video_id, inputs, missing)
+    return VideoVectors(video_id=video_id, shots=shots, vectors=vectors, set_aside=set_aside, stored=len(rows))
+
+
+def _write(
+    settings: Settings,
+    encoder_id: str,
+    video: VideoVectors,
+    embedded: list[dict[str, Any]],
+    refused: list[dict[str, Any]],
+    now: datetime,
+) -> int:
+    """Write the rows of one video, those that hold and the new ones; how many tables changed."""
+    vectors = video.vectors | {row["shot_id"]: row for row in embedded}
+    ordered = [
+        vectors[shot["shot_id"]] | {"show": shot["show"], "created_timestamp": now}
+        for shot in video.shots
+        if shot["shot_id"] in vectors
+    ]
+    partition = settings.partition_of(video.video_id)
+    changed = settings.lake.update(table_of(encoder_id), partition, video.video_id, ordered)
+    kept = [row for row in video.set_aside.values() if row["shot_id"] not in vectors]
+    return int(changed) + put_set_aside(settings, encoder_id, video.video_id, [*kept, *refused])
+
+
+def _embed(settings: Settings, encoder_id: str, videos: list[VideoVectors], now: datetime, progress: Progress) -> int:
+    """Embed what is missing, in order, and write each video's rows when it is complete; how many tables changed."""
+    shots = [(video, shot) for video in videos for shot in video.to_embed]
     progress.start("embeddings", len(shots), "shots")
     changed = 0
     if shots:
@@ -97,29 +157,31 @@ def _embed(settings: Settings, encoder_id: str, shots: list[dict[str, Any]], now
                 proxy_key=proxy_key(shot["video_id"], shot["start_frame"], shot["end_frame"]),
                 frames=shot["end_frame"] - shot["start_frame"],
             )
-            for shot in shots
+            for _, shot in shots
         ]
         embed = embed_on_cluster if settings.engine == "ray" else _embed_here
-        with closing(embed(wanted, settings, encoder_id)) as vectors:
-            pairs = _counted(zip(shots, vectors, strict=True), progress)
-            for video_id, group in groupby(pairs, key=lambda pair: pair[0]["video_id"]):
-                rows = [_row(settings, shot, vector, now) for shot, vector in group]
-                changed += settings.lake.update(table_of(encoder_id), settings.partition_of(video_id), video_id, rows)
+        with closing(embed(wanted, settings, encoder_id)) as results:
+            pairs = zip(shots, results, strict=True)
+            for video, group in groupby(pairs, key=lambda pair: pair[0][0]):
+                embedded, refused = [], []
+                for (_, shot), result in group:
+                    progress.advance("embeddings")
+                    if isinstance(result, ShotVector):
+                        embedded.append(_row(settings, shot, result, now))
+                        continue
+                    progress.set_aside("embeddings", f"shot {shot['shot_id']}", result.reason)
+                    inputs = input_hash(shot, settings.frames_per_shot)
+                    refused.append(make_row(settings, shot, result, inputs, now))
+                changed += _write(settings, encoder_id, video, embedded, refused, now)
     progress.finish("embeddings")
     return changed
 
 
-def _embed_here(shots: Sequence[ShotToEmbed], settings: Settings, encoder_id: str) -> Generator[ShotVector, None, None]:
+def _embed_here(
+    shots: Sequence[ShotToEmbed], settings: Settings, encoder_id: str
+) -> Generator[ShotVector | UnusableShot, None, None]:
     encoder = load_encoder(encoder_id, settings.home, part="both")
     yield from embed_shots(shots, settings.store, encoder, frames_per_shot=settings.frames_per_shot)
-
-
-def _counted(
-    pairs: Iterator[tuple[dict[str, Any], ShotVector]], progress: Progress
-) -> Iterator[tuple[dict[str, Any], ShotVector]]:
-    for pair in pairs:
-        progress.advance("embeddings")
-        yield pair
 
 
 def _row(settings: Settings, shot: dict[str, Any], vector: ShotVector, now: datetime) -> dict[str, Any]:
@@ -136,21 +198,32 @@ def _row(settings: Settings, shot: dict[str, Any], vector: ShotVector, now: date
     }
 
 
-def _report(settings: Settings, table: str, partitions: Sequence[str], changed: int) -> StepReport:
-    by_partition: dict[str, dict[str, Any]] = {name: {"embedded": 0} for name in partitions}
-    stored = settings.lake.read(table, partitions)
+def _report(settings: Settings, encoder_id: str, partitions: Sequence[str], changed: int) -> StepReport:
+    by_partition: dict[str, dict[str, Any]] = {name: {"embedded": 0, "set_aside": 0} for name in partitions}
+    stored = settings.lake.read(table_of(encoder_id), partitions)
     rows = stored.select(["shot_id", "video_id", "vector_hash", "frames_used"]).to_pylist()
     for row in rows:
         by_partition[settings.partition_of(row["video_id"])]["embedded"] += 1
-    shot_ids = settings.lake.read("shots", partitions, ["shot_id"])["shot_id"].to_pylist()
+    shots = settings.lake.read("shots", partitions, ["shot_id", "video_id"]).to_pylist()
+    refused = set_aside_shots(settings, encoder_id, {row["video_id"] for row in shots})
+    for row in refused:
+        by_partition[settings.partition_of(row["video_id"])]["set_aside"] += 1
     return StepReport(
         changed=changed,
         data_version=digest_of((row["shot_id"], row["vector_hash"]) for row in rows),
-        details={"embedded": len(rows), "frames": sum(row["frames_used"] for row in rows)},
+        details={
+            "embedded": len(rows),
+            "frames": sum(row["frames_used"] for row in rows),
+            "set_aside": {row["shot_id"]: row["reason"] for row in refused[:TOLD]},
+        },
         by_partition=by_partition,
         checks=[
             checks.unit_vectors(matrix_of(stored["embedding"])),
-            checks.complete(shot_ids, [row["shot_id"] for row in rows]),
+            checks.complete(
+                [row["shot_id"] for row in shots],
+                [row["shot_id"] for row in rows],
+                [row["shot_id"] for row in refused],
+            ),
         ],
     )
 

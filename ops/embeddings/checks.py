@@ -27,11 +27,19 @@ def unit_vectors(vectors_ND: NDArray[np.float32]) -> CheckOutcome:
     )
 
 
-def complete(shot_ids: Collection[str], embedded_ids: Collection[str]) -> CheckOutcome:
-    """Every shot has its vector, and no vector is without its shot."""
-    missing, stray = set(shot_ids) - set(embedded_ids), set(embedded_ids) - set(shot_ids)
+def complete(
+    shot_ids: Collection[str], embedded_ids: Collection[str], set_aside_ids: Collection[str] = ()
+) -> CheckOutcome:
+    """Every shot has its vector or a reason why it has none, and no vector is without its shot."""
+    missing = set(shot_ids) - set(embedded_ids) - set(set_aside_ids)
+    stray = set(embedded_ids) - set(shot_ids)
     return CheckOutcome(
         name="complete",
         passed=not missing and not stray,
-        details={"shots": len(shot_ids), "without_vector": sorted(missing)[:20], "without_shot": sorted(stray)[:20]},
+        details={
+            "shots": len(shot_ids),
+            "set_aside": len(set_aside_ids),
+            "without_vector": sorted(missing)[:20],
+            "without_shot": sorted(stray)[:20],
+        },
     )

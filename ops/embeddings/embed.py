@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.core.errors import EncoderError, StorageError
+from ops.core.errors import EncoderError, ProxyError, first_sentence
 from ops.core.storage import ObjectStore
 from ops.embeddings.encoder import Encoder
 from ops.embeddings.frames import read_frames, sample_positions
@@ -27,6 +27,12 @@ from ops.embeddings.frames import read_frames, sample_positions
 In = TypeVar("In")
 Out = TypeVar("Out")
 
+Cause = Literal["proxy", "encoder"]
+
+_PICTURE_ERRORS = (ValueError, ArithmeticError, RuntimeError, MemoryError)
+"""What numpy, Pillow, torch and onnxruntime raise for pictures that they cannot take. Our own ``EncoderError`` is about
+the encoder; a ``TypeError`` or ``KeyError`` is a fault of the program. Both end the run."""
+_TEST_SIDE = 64
 _BATCHES_AHEAD = 2  # one in the model and one ready, so that the model never waits for the reader of the next
 
 
@@ -47,6 +53,15 @@ class ShotVector:
     embedding: NDArray[np.float32]
     vector_hash: str
     frames_used: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnusableShot:
+    """A shot that cannot be read (``cause`` is "proxy") or embedded ("encoder"), with the reason for people."""
+
+    shot_id: str
+    cause: Cause
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +95,14 @@ def embed_shots(
     batch_frames: int | None = None,
     readers: int | None = None,
     on_progress: Callable[[int], None] | None = None,
-) -> Iterator[ShotVector]:
+) -> Iterator[ShotVector | UnusableShot]:
     """Embed shots, in their order: the vectors of N frames, pooled by the encoder (most take the mean).
 
     Frames are the centres of ``frames_per_shot`` equal parts; a shorter shot gives all it has. A vector
     depends on the proxy and the encoder only, not on ``batch_frames`` (default: what the encoder wants)
-    or ``readers`` (threads, default: cores). ``on_progress`` gets 1 after each shot. Raises
-    ``StorageError`` naming a shot whose proxy is missing or damaged, ``EncoderError`` on NaN.
+    or ``readers`` (threads, default: cores). ``on_progress`` gets 1 after each shot. A shot that cannot be read or
+    embedded comes out as ``UnusableShot``, and the others go on. Raises ``StorageError`` if the store cannot be read,
+    and ``EncoderError`` if the encoder fails on a test picture too.
     """
     size = max(1, batch_frames or encoder.batch_frames)
     count = max(1, readers or _cores())
@@ -95,65 +111,99 @@ def embed_shots(
     reading = ThreadPoolExecutor(count, thread_name_prefix="needle-read")
     running = ThreadPoolExecutor(1, thread_name_prefix="needle-model")
 
-    def prepare(shot: ShotToEmbed) -> _Prepared:
+    def prepare(shot: ShotToEmbed) -> _Prepared | UnusableShot:
         return _prepare(shot, store, encoder, frames_per_shot)
 
     try:
         prepared = map_ahead(reading, prepare, shots, ahead)
         batches = _batches(prepared, size)
-        for vectors in map_ahead(running, lambda batch: _encode(batch, encoder), batches, _BATCHES_AHEAD):
-            for vector in vectors:
+        for results in map_ahead(running, lambda batch: _encode(batch, encoder), batches, _BATCHES_AHEAD):
+            for result in results:
                 if on_progress:
                     on_progress(1)
-                yield vector
+                yield result
     finally:
         reading.shutdown(wait=True, cancel_futures=True)
         running.shutdown(wait=True, cancel_futures=True)
 
 
-def _batches(prepared: Iterable[_Prepared], size: int) -> Iterator[list[_Prepared]]:
-    """Whole shots in groups of at least ``size`` frames."""
-    batch: list[_Prepared] = []
+def _batches(prepared: Iterable[_Prepared | UnusableShot], size: int) -> Iterator[list[_Prepared | UnusableShot]]:
+    """Whole shots in groups of at least ``size`` frames; a shot without frames counts as one."""
+    batch: list[_Prepared | UnusableShot] = []
+    frames = 0
     for item in prepared:
         batch.append(item)
-        if sum(len(entry.frames_N) for entry in batch) >= size:
+        frames += len(item.frames_N) if isinstance(item, _Prepared) else 1
+        if frames >= size:
             yield batch
-            batch = []
+            batch, frames = [], 0
     if batch:
         yield batch
 
 
-def _prepare(shot: ShotToEmbed, store: ObjectStore, encoder: Encoder, frames_per_shot: int) -> _Prepared:
+def _prepare(shot: ShotToEmbed, store: ObjectStore, encoder: Encoder, frames_per_shot: int) -> _Prepared | UnusableShot:
     positions = sample_positions(shot.frames, frames_per_shot)
     if not positions:
-        raise StorageError(f"shot {shot.shot_id} has no frames: run `needle ingest` on its video again")
+        return UnusableShot(shot_id=shot.shot_id, cause="proxy", reason="it has no frames")
     try:
         frames_NHWC = read_frames(store, shot.proxy_key, positions, shot.frames)
-    except StorageError as error:
-        raise StorageError(
-            f"the proxy of shot {shot.shot_id} ({store.uri(shot.proxy_key)}) {error}: "
-            "delete it and run `needle ingest` on its video again"
-        ) from error
-    return _Prepared(shot=shot, frames_N=encoder.prepare(frames_NHWC))
+    except ProxyError as error:
+        reason = f"its proxy ({store.uri(shot.proxy_key)}) {error}"
+        return UnusableShot(shot_id=shot.shot_id, cause="proxy", reason=reason)
+    try:
+        return _Prepared(shot=shot, frames_N=encoder.prepare(frames_NHWC))
+    except _PICTURE_ERRORS as error:
+        return _refused(shot.shot_id, encoder, first_sentence(error))
 
 
-def _encode(batch: list[_Prepared], encoder: Encoder) -> list[ShotVector]:
-    frame_vectors_ND = encoder.encode_prepared(np.concatenate([entry.frames_N for entry in batch]))
-    ends = np.cumsum([len(entry.frames_N) for entry in batch])
+def _encode(batch: list[_Prepared | UnusableShot], encoder: Encoder) -> list[ShotVector | UnusableShot]:
+    prepared = [entry for entry in batch if isinstance(entry, _Prepared)]
+    try:
+        results = _vectors(prepared, encoder)
+    except _PICTURE_ERRORS:  # one shot of the batch, or the size of the batch
+        results = [_encode_alone(entry, encoder) for entry in prepared]
+    left = iter(results)
+    return [entry if isinstance(entry, UnusableShot) else next(left) for entry in batch]
+
+
+def _encode_alone(entry: _Prepared, encoder: Encoder) -> ShotVector | UnusableShot:
+    try:
+        return _vectors([entry], encoder)[0]
+    except _PICTURE_ERRORS as error:
+        return _refused(entry.shot.shot_id, encoder, first_sentence(error))
+
+
+def _vectors(prepared: list[_Prepared], encoder: Encoder) -> list[ShotVector | UnusableShot]:
+    if not prepared:
+        return []
+    frame_vectors_ND = encoder.encode_prepared(np.concatenate([entry.frames_N for entry in prepared]))
+    ends = np.cumsum([len(entry.frames_N) for entry in prepared])
     parts = np.split(frame_vectors_ND, ends[:-1])
-    return [_pooled(entry.shot.shot_id, part, encoder) for entry, part in zip(batch, parts, strict=True)]
+    return [_pooled(entry.shot.shot_id, part, encoder) for entry, part in zip(prepared, parts, strict=True)]
 
 
-def _pooled(shot_id: str, frame_vectors_ND: NDArray[np.float32], encoder: Encoder) -> ShotVector:
+def _pooled(shot_id: str, frame_vectors_ND: NDArray[np.float32], encoder: Encoder) -> ShotVector | UnusableShot:
     embedding = encoder.pool(frame_vectors_ND)
     if not np.isfinite(embedding).all():
-        raise EncoderError(
-            f"encoder {encoder.encoder_id} gave no usable vector for shot {shot_id} (NaN, or zero length): "
-            "check its weights with `needle evaluate`"
-        )
+        return _refused(shot_id, encoder, "its vector is NaN, or of zero length")
     return ShotVector(
         shot_id=shot_id, embedding=embedding, vector_hash=vector_hash(embedding), frames_used=len(frame_vectors_ND)
     )
+
+
+def _refused(shot_id: str, encoder: Encoder, reason: str) -> UnusableShot:
+    """A shot that the encoder cannot embed. Raises ``EncoderError`` if it cannot embed a test picture either."""
+    picture_HWC = np.random.default_rng(0).integers(0, 256, (_TEST_SIDE, _TEST_SIDE, 3), np.uint8)
+    try:
+        works = bool(np.isfinite(encoder.pool(encoder.encode_frames(picture_HWC[None]))).all())
+    except _PICTURE_ERRORS:
+        works = False
+    if not works:
+        raise EncoderError(
+            f"encoder {encoder.encoder_id} gave no usable vector for shot {shot_id} ({reason}), nor for a test "
+            "picture: check its weights with `needle evaluate`"
+        )
+    return UnusableShot(shot_id=shot_id, cause="encoder", reason=f"the encoder cannot embed it: {reason}")
 
 
 def _cores() -> int:

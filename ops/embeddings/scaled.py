@@ -18,7 +18,7 @@ from ops.core import errors
 from ops.core.errors import EncoderError, NeedleError
 from ops.core.settings import Settings
 from ops.core.storage import ObjectStore
-from ops.embeddings.embed import ShotToEmbed, ShotVector, embed_shots
+from ops.embeddings.embed import Cause, ShotToEmbed, ShotVector, UnusableShot, embed_shots
 from ops.embeddings.encoder import load_encoder
 from ops.embeddings.pins import EncoderPins
 
@@ -28,8 +28,8 @@ _BATCH_SHOTS = 64
 
 def embed_on_cluster(
     shots: Sequence[ShotToEmbed], settings: Settings, encoder_id: str
-) -> Generator[ShotVector, None, None]:
-    """Vectors of shots, in their order, each as :func:`embed_shots` makes it; the same errors, and ``ClusterError``.
+) -> Generator[ShotVector | UnusableShot, None, None]:
+    """Results of shots, in their order, each as :func:`embed_shots` makes it; the same errors, and ``ClusterError``.
 
     Every node must reach the object store under its address, and have the encoder's weights: those of ``finetuned``
     lie in the home.
@@ -50,7 +50,7 @@ def embed_on_cluster(
     }
     with cluster(settings.ray_address) as found:
         for batch in map_batches(table, ShotEmbedder, arguments, found, batch_rows=_BATCH_SHOTS):
-            yield from _vectors(batch)
+            yield from _results(batch)
 
 
 class ShotEmbedder:
@@ -62,28 +62,28 @@ class ShotEmbedder:
         self._encoder: Any = None
 
     def __call__(self, batch_N: dict[str, Any]) -> dict[str, Any]:
-        """Columns ``shot_id``, ``embedding`` (N, D), ``frames_used``, ``vector_hash``; ``kind`` and ``error`` where
-        one of our errors ended it: an exception would come out wrapped, with Ray's own words around it."""
+        """Columns ``shot_id``, ``embedding`` (N, D), ``frames_used``, ``vector_hash``; ``cause`` and ``reason`` of a
+        shot that is set aside; ``kind`` and ``error`` if one of our errors ended the batch: an exception would come
+        out wrapped, with Ray's own words around it."""
         columns = (batch_N["shot_id"], batch_N["proxy_key"], batch_N["frames"])
         shots = [
             ShotToEmbed(shot_id=str(shot_id), proxy_key=str(key), frames=int(frames))
             for shot_id, key, frames in zip(*columns, strict=True)
         ]
-        made: list[ShotVector] = []
+        results: list[ShotVector | UnusableShot] = []
         kind = error = ""
         try:
             # One CPU each: actors work side by side, not threads within one.
-            made.extend(embed_shots(shots, self._store, self._loaded(), frames_per_shot=self._frames, readers=1))
+            results.extend(embed_shots(shots, self._store, self._loaded(), frames_per_shot=self._frames, readers=1))
         except NeedleError as failure:
             kind, error = type(failure).__name__, str(failure)
-            made = [ShotVector(shot_id="", embedding=np.zeros(1, np.float32), vector_hash="", frames_used=0)]
+            results = [UnusableShot(shot_id="", cause="encoder", reason="")]
+        dim = next((len(result.embedding) for result in results if isinstance(result, ShotVector)), 1)
+        rows = [_columns_of(result, dim) for result in results]
         return {
-            "shot_id": np.array([vector.shot_id for vector in made]),
-            "embedding": np.stack([vector.embedding for vector in made]),
-            "vector_hash": np.array([vector.vector_hash for vector in made]),
-            "frames_used": np.array([vector.frames_used for vector in made]),
-            "kind": np.array([kind] * len(made)),
-            "error": np.array([error] * len(made)),
+            **{name: np.stack([row[name] for row in rows]) for name in rows[0]},
+            "kind": np.array([kind] * len(rows)),
+            "error": np.array([error] * len(rows)),
         }
 
     def _loaded(self) -> Any:
@@ -98,12 +98,36 @@ class ShotEmbedder:
         return self._encoder
 
 
-def _vectors(batch: dict[str, Any]) -> Iterator[ShotVector]:
+def _columns_of(result: ShotVector | UnusableShot, dim: int) -> dict[str, Any]:
+    """One row of a batch; a set-aside shot has a vector of zeros in it, for all rows must have the same columns."""
+    if isinstance(result, ShotVector):
+        return {
+            "shot_id": np.array(result.shot_id),
+            "embedding": result.embedding,
+            "vector_hash": np.array(result.vector_hash),
+            "frames_used": np.array(result.frames_used),
+            "cause": np.array(""),
+            "reason": np.array(""),
+        }
+    return {
+        "shot_id": np.array(result.shot_id),
+        "embedding": np.zeros(dim, np.float32),
+        "vector_hash": np.array(""),
+        "frames_used": np.array(0),
+        "cause": np.array(result.cause),
+        "reason": np.array(result.reason),
+    }
+
+
+def _results(batch: dict[str, Any]) -> Iterator[ShotVector | UnusableShot]:
     if batch["error"][0]:
         raise getattr(errors, str(batch["kind"][0]))(str(batch["error"][0]))
-    for shot_id, embedding_D, digest, used in zip(
-        batch["shot_id"], batch["embedding"], batch["vector_hash"], batch["frames_used"], strict=True
-    ):
+    names = ("shot_id", "embedding", "vector_hash", "frames_used", "cause", "reason")
+    for shot_id, embedding_D, digest, used, cause, reason in zip(*(batch[name] for name in names), strict=True):
+        if reason:
+            named: Cause = "proxy" if cause == "proxy" else "encoder"
+            yield UnusableShot(shot_id=str(shot_id), cause=named, reason=str(reason))
+            continue
         yield ShotVector(
             shot_id=str(shot_id),
             embedding=np.ascontiguousarray(embedding_D, dtype=np.float32),

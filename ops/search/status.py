@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ops.core.settings import Settings
+from ops.core.types import parse_shot_id
 from ops.dialogue.build import due_dialogue
-from ops.embeddings.build import embeddings_are_current, table_of
+from ops.embeddings.build import compare_vectors, table_of
+from ops.embeddings.set_aside import set_aside_shots
 from ops.features import features_are_current
 from ops.index.build import wanted_rows
 from ops.index.index import IndexRow, current_version, open_index, version_of
@@ -37,12 +39,12 @@ def due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]
             if video["video_id"] not in wanted or video["state"] in ("set_aside", "removed"):
                 continue
             own = [row for row in shots if row["video_id"] == video["video_id"]]
-            stored = {row["shot_id"]: row for row in vectors if row["video_id"] == video["video_id"]}
+            stored = [row for row in vectors if row["video_id"] == video["video_id"]]
             if (
                 video["state"] == "pending"
                 or not facts_are_current(video)
                 or not shots_are_current(settings, video["video_id"], own, version)
-                or not embeddings_are_current(settings, own, stored)
+                or not compare_vectors(settings, encoder_id, video["video_id"], own, stored).is_current
             ):
                 due.add(partition)
         if not features_are_current(settings, [partition]):
@@ -57,16 +59,20 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
     shots = Counter(lake.read("shots", columns=["video_id"])["video_id"].to_pylist())
     embedded = Counter(lake.read(table_of(encoder_id), columns=["video_id"])["video_id"].to_pylist())
     lines = Counter(lake.read("dialogue", columns=["video_id"])["video_id"].to_pylist())
+    refused: dict[str, list[dict[str, Any]]] = {}
+    for row in set_aside_shots(settings, encoder_id):
+        refused.setdefault(row["video_id"], []).append(row)
     videos = []
     for row in sorted(catalogue.videos_of(lake), key=lambda row: (row["path"], row["video_id"])):
         counts = {"shots": shots, "embedded": embedded, "indexed": indexed}
         figures = {name: count[row["video_id"]] for name, count in counts.items()}
-        whole = row["state"] == "ready" and 0 < figures["shots"] == figures["embedded"] == figures["indexed"]
+        own = sorted(refused.get(row["video_id"], []), key=lambda shot: parse_shot_id(shot["shot_id"]) or ("", 0))
+        state, reason = _state(row, figures, own)
         videos.append(
             {name: row[name] for name in ("video_id", "path", "show")}
-            | {"state": row["state"] if whole or row["state"] != "ready" else "pending", "reason": row["reason"]}
-            | {"notes": row["notes"] or []}
+            | {"state": state, "reason": reason}
             | figures
+            | {"shots_set_aside": [{name: shot[name] for name in ("shot_id", "reason")} for shot in own]}
             | {"lines": lines[row["video_id"]], "notes": row["notes"] or []}
             | {"footage_s": round(catalogue.footage_seconds(row), 3)}
         )
@@ -81,12 +87,29 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
             "videos": len(videos),
             "set_aside": sum(video["state"] == "set_aside" for video in videos),
             "shots": sum(video["shots"] for video in videos if video["state"] in ("ready", "pending")),
+            "shots_set_aside": sum(len(video["shots_set_aside"]) for video in videos if video["state"] != "removed"),
             "lines": sum(video["lines"] for video in videos if video["state"] in ("ready", "pending")),
             "footage_s": round(
                 sum(video["footage_s"] for video in videos if video["state"] in ("ready", "pending")), 3
             ),
         },
     }
+
+
+def _state(row: dict[str, Any], figures: dict[str, int], refused: list[dict[str, Any]]) -> tuple[str, str | None]:
+    """State and reason of a video: ``ready`` if all its shots are searchable but those that are set aside, which the
+    reason then names; ``set_aside`` if that leaves none."""
+    if row["state"] != "ready":
+        return row["state"], row["reason"]
+    if not figures["shots"] or figures["shots"] != figures["embedded"] + len(refused):
+        return "pending", row["reason"]
+    if figures["embedded"] != figures["indexed"]:
+        return "pending", row["reason"]
+    if not refused:
+        return "ready", row["reason"]
+    told = f"{len(refused)} of {figures['shots']} shots cannot be searched: {refused[0]['shot_id']}: "
+    more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
+    return "ready" if figures["indexed"] else "set_aside", f"{told}{refused[0]['reason']}{more}"
 
 
 def _indexed(settings: Settings, encoder_id: str) -> tuple[str | None, Counter[str]]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
+from ops.embeddings.set_aside import set_aside_shots
 from ops.serve.service import HINT, Service
 from ops.videos.catalogue import footage_seconds
 
@@ -44,10 +45,12 @@ class Coverage:
         index = lens.index() if service.index_version() is not None else None
         indexed = index.counts("video_id") if index else Counter[str]()
         since = service.since.of_all(lens.encoder_id)
+        refused = Counter(row["video_id"] for row in set_aside_shots(service.settings, lens.encoder_id))
         by_show: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row, shots in service.details.videos():
             if row["state"] != "removed":
-                by_show[row["show"]].append(_of_video(row, shots, indexed[row["video_id"]], since))
+                wanted = shots - refused[row["video_id"]]
+                by_show[row["show"]].append(_of_video(row, wanted, indexed[row["video_id"]], since))
         shows = [{"show": show, **_sums(videos)} for show, videos in sorted(by_show.items())]
         totals = _sums(video for videos in by_show.values() for video in videos)
         del totals["searchable_since"]
@@ -64,9 +67,9 @@ class Coverage:
         }
 
 
-def _of_video(row: dict[str, Any], shots: int, indexed: int, since: dict[str, datetime]) -> dict[str, Any]:
-    """The figures of one video; ready means that all of its shots are found by a search."""
-    is_whole = row["state"] == "ready" and 0 < shots == indexed
+def _of_video(row: dict[str, Any], wanted: int, indexed: int, since: dict[str, datetime]) -> dict[str, Any]:
+    """The figures of one video; ready means that a search finds all of its shots but those that are set aside."""
+    is_whole = row["state"] == "ready" and 0 < wanted == indexed
     state = row["state"] if is_whole or row["state"] != "ready" else "pending"
     return {
         "videos": 1,

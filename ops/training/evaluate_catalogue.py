@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.core.errors import EncoderError
+from ops.core.errors import EncoderError, StorageError
 from ops.core.settings import Settings
 from ops.core.types import Progress
 from ops.embeddings.build import input_hash, matrix_of, table_of
-from ops.embeddings.embed import ShotToEmbed, embed_shots
+from ops.embeddings.embed import ShotToEmbed, UnusableShot, embed_shots
 from ops.embeddings.encoder import load_encoder
 from ops.embeddings.encoders.finetuned import MANIFEST, finetuned_files
 from ops.embeddings.pins import EncoderPins
+from ops.embeddings.set_aside import SET_ASIDE, set_aside_shots
 from ops.evaluation.comparison import Answered
 from ops.evaluation.shows import ShowAnswer, ShowTask, answer
 from ops.shots.segment import proxy_key
@@ -70,10 +71,19 @@ def learned_by(settings: Settings, encoder_ids: Collection[str]) -> dict[str, se
 
 def catalogue_tasks(settings: Settings, progress: Progress) -> list[ShowTask]:
     """What the captions (table ``caption_pairs``) and graded queries of the catalogue ask of each show, sorted by show;
-    empty where there are no captions. Shots are named by id; a file of queries that cannot be read is set aside."""
+    empty where there are no captions. Shots are named by id; a file of queries that cannot be read is set aside, and so
+    is a shot that an encoder has no vector for."""
     captions: dict[str, dict[str, tuple[str, ...]]] = {}
+    # Both sides of a comparison must answer the same questions, so a shot that one of them lacks is left out.
+    refused = {
+        row["shot_id"]: row["reason"]
+        for encoder_id in settings.lake.tables_below(SET_ASIDE)
+        for row in set_aside_shots(settings, encoder_id)
+    }
     for pair in stored_pairs(settings):
-        if pair.shot_id:
+        if pair.shot_id in refused:
+            progress.set_aside(ASKING, f"shot {pair.shot_id}", refused[pair.shot_id])
+        elif pair.shot_id:
             captions.setdefault(pair.show, {})[pair.shot_id] = pair.captions
     queries: dict[str, list[tuple[str, dict[str, float]]]] = {}
     progress.start(ASKING, 0, "graded queries")
@@ -109,6 +119,8 @@ def answer_catalogue(
         for item in missing
     ]
     for found in embed_shots(to_embed, settings.store, encoder, frames_per_shot=settings.frames_per_shot):
+        if isinstance(found, UnusableShot):
+            raise StorageError(f"shot {found.shot_id} cannot be used: {found.reason}; run `needle ingest --retry`")
         vectors[found.shot_id] = found.embedding
         progress.advance(STAGE)
     progress.finish(STAGE)

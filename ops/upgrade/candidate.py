@@ -14,7 +14,7 @@ from ops.core.errors import NotFoundError
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
-from ops.embeddings.build import build_embeddings, embeddings_are_current, embeddings_of
+from ops.embeddings.build import build_embeddings, load_vectors
 from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder, resolve_spec
 from ops.embeddings.pins import Candidate, EncoderPins, Succession
 from ops.index.build import build_index, index_is_current
@@ -24,7 +24,6 @@ from ops.probes.definitions import definitions_of
 from ops.probes.scores import build_scores, scores_are_current
 from ops.probes.state import read_state
 from ops.shots.build import TABLE as SHOTS
-from ops.shots.build import shots_of
 from ops.videos import catalogue
 
 
@@ -112,9 +111,7 @@ def partitions_to_embed(settings: Settings, encoder_id: str) -> list[str]:
     due = []
     for partition in settings.lake.partitions(SHOTS):
         for video in catalogue.videos_of(settings.lake, [partition]):
-            shots = shots_of(settings, video["video_id"])
-            stored = {row["shot_id"]: row for row in embeddings_of(settings, encoder_id, video["video_id"])}
-            if not embeddings_are_current(settings, shots, stored):
+            if not load_vectors(settings, encoder_id, video["video_id"]).is_current:
                 due.append(partition)
                 break
     return due

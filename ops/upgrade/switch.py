@@ -19,6 +19,7 @@ from ops.core.types import StepReport
 from ops.embeddings.build import table_of
 from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder
 from ops.embeddings.pins import Candidate, EncoderPins, Reign, Succession
+from ops.embeddings.set_aside import set_aside_table
 from ops.index.index import current_version, drop_index
 from ops.probes.chosen import drop_states, keep_scores, keep_state
 from ops.probes.store import fitted_probes
@@ -116,7 +117,8 @@ def _refusal(settings: Settings, candidate: Candidate | None) -> list[str]:
 def _delete(settings: Settings, encoder_id: str) -> None:
     """All that was computed with an encoder that is neither live nor kept."""
     drop_index(settings, encoder_id)
-    settings.store.delete_tree(settings.lake.folder(table_of(encoder_id)))
+    for table in (table_of(encoder_id), set_aside_table(encoder_id)):
+        settings.store.delete_tree(settings.lake.folder(table))
     settings.store.delete_tree(settings.lake.folder(f"{KEPT_SCORES}/{encoder_id}"))
     drop_states(settings, encoder_id)
     drop_comparison(settings, encoder_id)

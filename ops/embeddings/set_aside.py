@@ -1,0 +1,101 @@
+"""Shots without a vector: a row each, with the reason, in the table ``shots_set_aside/<encoder_id>``.
+
+Stands alone because status, the checks, the index and the next run must agree on which shots are missing on purpose.
+A row holds while the inputs of the vector and the proxy are the same objects as when it was written; a proxy that was
+cut again or put back is tried without being asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from ops.core.settings import Settings
+from ops.embeddings.embed import UnusableShot
+from ops.shots.segment import proxy_key
+
+SET_ASIDE = "shots_set_aside"
+"""Family of the tables, one an encoder."""
+
+
+def set_aside_table(encoder_id: str) -> str:
+    """Name of the lake table that holds the shots an encoder has no vector for."""
+    return f"{SET_ASIDE}/{encoder_id}"
+
+
+def set_aside_shots(
+    settings: Settings, encoder_id: str, video_ids: Iterable[str] | None = None
+) -> list[dict[str, Any]]:
+    """Rows of the set-aside shots of these videos, or of all."""
+    table = set_aside_table(encoder_id)
+    there = settings.lake.partitions(table)
+    if video_ids is None:
+        rows: list[dict[str, Any]] = settings.lake.read(table, there).to_pylist()
+        return rows
+    wanted = set(video_ids)
+    partitions = {settings.partition_of(video_id) for video_id in wanted} & set(there)
+    return [row for row in settings.lake.read(table, sorted(partitions)).to_pylist() if row["video_id"] in wanted]
+
+
+def valid_rows(
+    settings: Settings, encoder_id: str, video_id: str, inputs: dict[str, str], shots: Sequence[dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Rows by shot id that still hold for these shots of a video; ``inputs`` are the input hashes by shot id."""
+    if not shots:
+        return {}
+    stored = {row["shot_id"]: row for row in set_aside_shots(settings, encoder_id, [video_id])}
+    return {
+        shot["shot_id"]: stored[shot["shot_id"]]
+        for shot in shots
+        if shot["shot_id"] in stored
+        and stored[shot["shot_id"]]["input_hash"] == _state_of(settings, shot, inputs[shot["shot_id"]])
+    }
+
+
+def put_set_aside(settings: Settings, encoder_id: str, video_id: str, rows: Sequence[dict[str, Any]]) -> bool:
+    """Replace the rows of one video; true if the table changed. Without rows no file is made."""
+    table, partition = set_aside_table(encoder_id), settings.partition_of(video_id)
+    if not rows and not settings.lake.exists(table, partition):
+        return False
+    return settings.lake.update(table, partition, video_id, list(rows))
+
+
+def make_row(
+    settings: Settings, shot: dict[str, Any], unusable: UnusableShot, inputs: str, now: datetime
+) -> dict[str, Any]:
+    """The row of a shot that could not be read or embedded."""
+    return {
+        "shot_id": shot["shot_id"],
+        "video_id": shot["video_id"],
+        "cause": unusable.cause,
+        "reason": unusable.reason,
+        "input_hash": _state_of(settings, shot, inputs),
+        "event_timestamp": shot["event_timestamp"],
+        "created_timestamp": now,
+    }
+
+
+def retry_shots(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -> None:
+    """Forget why shots of these videos were set aside, so that the next run tries them again.
+
+    An unusable proxy is deleted, so that it is cut from its film again.
+    """
+    by_video: dict[str, list[dict[str, Any]]] = {}
+    for row in set_aside_shots(settings, encoder_id, video_ids):
+        by_video.setdefault(row["video_id"], []).append(row)
+    for video_id, rows in by_video.items():
+        damaged = {row["shot_id"] for row in rows if row["cause"] == "proxy"}
+        for shot in settings.lake.read("shots", [settings.partition_of(video_id)]).to_pylist():
+            if shot["shot_id"] in damaged:
+                settings.store.delete(_proxy_of(shot))
+        put_set_aside(settings, encoder_id, video_id, [])
+
+
+def _state_of(settings: Settings, shot: dict[str, Any], inputs: str) -> str:
+    stat = settings.store.stat(_proxy_of(shot))
+    return f"{inputs} {stat.stamp if stat else 'no proxy'}"
+
+
+def _proxy_of(shot: dict[str, Any]) -> str:
+    return proxy_key(shot["video_id"], shot["start_frame"], shot["end_frame"])
