@@ -7,8 +7,8 @@ from collections import Counter
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ops.core.schemas import SCORES
 from ops.core.settings import Settings
-from ops.core.tables import SCORES
 from ops.features.build import dimensions_of
 from ops.features.online import computed_online, write_online
 from ops.features.store import apply_features

@@ -24,9 +24,9 @@ import pyarrow as pa
 from feature_repo.names import embedding_view
 from ops.core.errors import FeatureStoreError, NeedleError
 from ops.core.locks import exclusive
+from ops.core.schemas import SCORES
 from ops.core.settings import CHECKOUT, Settings
 from ops.core.storage import atomic_path
-from ops.core.tables import SCORES
 from ops.features.loading import load_feast
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from typing import Any
 import pyarrow as pa
 
 from ops.core.errors import NotFoundError
+from ops.core.schemas import LABELS
 from ops.core.settings import Settings
-from ops.core.tables import LABELS, Lake, digest_of
+from ops.core.tables import Lake, digest_of
 from ops.probes.judgements import SETTLED, Judgement, Standing, standing_among
 from ops.probes.names import require_name
 from ops.probes.register import Register, ShotRegister

@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ops.core.errors import NeedleError
+from ops.core.schemas import KEPT_SCORES, PROBE_SCORES, SCORES, TIMESTAMP
 from ops.core.settings import Settings
-from ops.core.tables import KEPT_SCORES, PROBE_SCORES, SCORES, TIMESTAMP, digest_of
+from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
 from ops.embeddings.build import matrix_of
 from ops.embeddings.build import table_of as vectors_of

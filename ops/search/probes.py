@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ops.core.errors import NotFoundError, UsageError
+from ops.core.schemas import SCORES
 from ops.core.settings import Settings
-from ops.core.tables import SCORES
 from ops.probes.scores import kept_table
 from ops.probes.state import promoted_version
 from ops.probes.versions import ProbeVersion

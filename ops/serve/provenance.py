@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from feature_repo.names import embedding_view
-from ops.core.tables import SCORES, schema_of
+from ops.core.schemas import SCORES, schema_of
 from ops.embeddings.build import table_of
 from ops.search.hits import timecode_of_shot
 from ops.serve.documents import with_addresses

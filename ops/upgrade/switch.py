@@ -13,8 +13,8 @@ from typing import Any
 
 from ops.core.errors import NeedleError
 from ops.core.locks import exclusive
+from ops.core.schemas import KEPT_SCORES
 from ops.core.settings import Settings
-from ops.core.tables import KEPT_SCORES
 from ops.core.types import StepReport
 from ops.embeddings.build import table_of
 from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder

@@ -254,7 +254,7 @@ def lake_throughput(partitions: int, rows: int) -> dict[str, Any]:
     """``needle probe score`` through parquet: vectors read from the lake, scores written to it."""
     import pyarrow as pa
 
-    from ops.core.tables import SHOT_EMBEDDINGS
+    from ops.core.schemas import SHOT_EMBEDDINGS
 
     random = np.random.default_rng(1)
     now = datetime(2026, 1, 1, tzinfo=UTC)

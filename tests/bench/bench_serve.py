@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ops.core.schemas import SHOT_EMBEDDINGS, SHOTS
 from ops.core.settings import Settings, load_settings
-from ops.core.tables import SHOT_EMBEDDINGS, SHOTS
 from ops.core.types import SilentProgress
 from ops.embeddings.build import table_of
 from ops.embeddings.encoder import Encoder, load_encoder, resolve_encoder

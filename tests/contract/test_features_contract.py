@@ -18,8 +18,8 @@ import pyarrow as pa
 import pytest
 
 from ops import features
+from ops.core.schemas import key_of, schema_of
 from ops.core.settings import CHECKOUT, Settings, load_settings
-from ops.core.tables import key_of, schema_of
 from tests.lakes import DIM, ENCODER, fill, shot_rows
 
 REPO = CHECKOUT / "feature_repo"

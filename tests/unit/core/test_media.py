@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ops.core.media import Crop, Fact, MediaInfo, Orientation, SoundTrack, StartTimecode
+from ops.core.schemas import VIDEOS
 from ops.core.storage import ObjectStore
-from ops.core.tables import VIDEOS, Lake
+from ops.core.tables import Lake
 
 INFO = MediaInfo(
     fps=Fraction(60000, 1001),

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.core.errors import LakeError
+from ops.core.schemas import schema_of
 from ops.core.storage import ObjectStore
-from ops.core.tables import Lake, bucket_keys, digest_of, key_ranges, partition_of, schema_of
+from ops.core.tables import Lake, bucket_keys, digest_of, key_ranges, partition_of
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 VIDEO, OTHER = "0" * 16, "f" * 16

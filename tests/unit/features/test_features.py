@@ -24,8 +24,8 @@ import pytest
 from feature_repo.names import embedding_view
 from ops import features
 from ops.core.errors import FeatureStoreError, LakeError
+from ops.core.schemas import schema_of
 from ops.core.settings import Settings, load_settings
-from ops.core.tables import schema_of
 from ops.core.types import SilentProgress
 from ops.features import online
 from tests.lakes import COMPUTED, DIM, ENCODER, FILMED, fill, shot_rows, vector_rows, video_id, video_row
