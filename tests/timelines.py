@@ -124,7 +124,7 @@ def read_edl(path: Path, rate: Fraction) -> list[ReadClip]:
     for line in lines[2:]:
         if not line:
             continue
-        if line.startswith("* "):
+        if line.startswith("* ") or line in ("AUD   3", "AUD   3     4"):
             last = clips.pop()
             name = line.removeprefix("* FROM CLIP NAME: ") if line.startswith("* FROM CLIP NAME: ") else last.name
             url = line.removeprefix("* SOURCE FILE: ") if line.startswith("* SOURCE FILE: ") else last.url

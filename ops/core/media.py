@@ -54,7 +54,8 @@ class Crop:
 
 @dataclass(frozen=True, kw_only=True)
 class SoundTrack:
-    """One sound track that can be decoded. ``stream`` is its index in the container, ``sample_rate`` is in Hz.
+    """One sound track that can be decoded. ``stream`` is its index in the container, ``number`` its place among all
+    sound tracks of the file, from 1, also those that cannot be decoded. ``sample_rate`` is in Hz.
 
     ``layout`` is FFmpeg's name (mono, stereo, 5.1), or ``16 channels`` if the file does not name the channels.
     ``language`` and ``title`` are the file's own words. ``role`` says what else than the main sound the track is
@@ -71,6 +72,7 @@ class SoundTrack:
     title: str = ""
     is_default: bool = False
     role: str = ""
+    number: int = 0
     is_silent: bool | None = None
     level_db: float | None = None
     silent_channels: tuple[int, ...] = ()

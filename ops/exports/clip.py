@@ -113,6 +113,8 @@ class Clip:
             "height": film.height,
             "codec": film.codec,
             "has_audio": film.has_audio,
+            "sound_tracks": film.sound_summary,
+            "heard_tracks": film.heard_summary,
         }
         return known | self.origin()
 

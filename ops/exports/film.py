@@ -54,9 +54,45 @@ class Film:
         return self.media.sound_tracks if self.media else ()
 
     @property
-    def sound(self) -> tuple[int, int] | None:
-        """Channels and samples per second of the first sound track, if they are known."""
-        return (self.sound_tracks[0].channels, self.sound_tracks[0].sample_rate) if self.sound_tracks else None
+    def sound_channels(self) -> tuple[SoundTrack | None, ...]:
+        """The sound channels of the file, those of one track after those of another: the track of each.
+
+        ``None`` for each of the two that are supposed of a film with sound of which nothing more is known.
+        """
+        if not self.sound_tracks:
+            return (None, None) if self.has_audio else ()
+        return tuple(track for track in self.sound_tracks for _ in range(track.channels))
+
+    def is_heard(self, track: SoundTrack | None) -> bool:
+        """Whether a sound track is the chosen one or one of those that are mixed; in timelines the others are off."""
+        return track is None or not self.media or track in self.media.heard_tracks
+
+    @property
+    def sound_summary(self) -> str | None:
+        """Every sound track in words; ``None`` if nothing is known of them."""
+        if not self.media:
+            return None
+        return "; ".join(
+            ", ".join(
+                word
+                for word in (
+                    f"{track.number}: {track.codec}",
+                    track.layout,
+                    f"{track.sample_rate} Hz",
+                    track.language,
+                    track.title,
+                    track.role,
+                    "silent" if track.is_silent else "",
+                )
+                if word
+            )
+            for track in self.sound_tracks
+        )
+
+    @property
+    def heard_summary(self) -> str | None:
+        """Numbers of the sound tracks that proxies hear; ``None`` if nothing is known of them."""
+        return ", ".join(str(track.number) for track in self.media.heard_tracks) if self.media else None
 
     @property
     def name(self) -> str:

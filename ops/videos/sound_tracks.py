@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -82,18 +82,17 @@ def choose_sound(path: Path, container: InputContainer, duration_s: float, log: 
     Listens only if there is a choice to make, or if one track has several channels that the file does not name.
     """
     tracks = _usable(container, log)
-    numbers = {stream.index: at for at, stream in enumerate(container.streams.audio, start=1)}
     if len(tracks) > 1 or any(has_unnamed_channels(track) for track in tracks):
         ears = _listen(path, tracks, duration_s)
         for track in tracks:
             if ears[track.stream].is_undecodable:
-                log.note(f"sound track {numbers[track.stream]} ({track.codec}) cannot be decoded: it is left out")
+                log.note(f"sound track {track.number} ({track.codec}) cannot be decoded: it is left out")
         tracks = [_with_level(track, ears[track.stream]) for track in tracks if not ears[track.stream].is_undecodable]
     if not tracks:
         return SoundChoice()
     chosen, mixed = pick(tracks)
     if len(tracks) > 1:
-        _report(tracks, chosen, mixed, numbers, log)
+        _report(tracks, chosen, [track for track in tracks if track.stream in mixed], log)
     return SoundChoice(tracks=tuple(tracks), stream=chosen.stream, mixed=mixed)
 
 
@@ -145,17 +144,18 @@ def _usable(container: InputContainer, log: FactLog) -> list[SoundTrack]:
             form = f"{context.name}, {context.channels} channels, {context.rate} Hz"
             log.note(f"sound track {number} ({form}) {why}: it is left out")
         else:
-            tracks.append(_track(stream))
+            tracks.append(_track(stream, number))
     return tracks
 
 
-def _track(stream: AudioStream) -> SoundTrack:
+def _track(stream: AudioStream, number: int) -> SoundTrack:
     context = stream.codec_context
     tags = {name.lower(): value for name, value in stream.metadata.items()}
     title = tags.get("title") or tags.get("name") or ""
     language = tags.get("language", "")
     return SoundTrack(
         stream=stream.index,
+        number=number,
         codec=context.codec.canonical_name,
         channels=context.channels,
         layout=layout_name(context.layout.name, context.channels),
@@ -306,36 +306,29 @@ def _decoded(packet: av.Packet[Any]) -> list[AudioFrame]:
         return []
 
 
-def _named(track: SoundTrack, numbers: Mapping[int, int]) -> str:
+def _named(track: SoundTrack) -> str:
     words = [track.codec, track.layout, track.language, f'"{track.title}"' if track.title else "", track.role]
-    return f"{numbers[track.stream]} ({', '.join(word for word in words if word)})"
+    return f"{track.number} ({', '.join(word for word in words if word)})"
 
 
-def _list(numbers: Collection[int]) -> str:
-    *rest, last = map(str, sorted(numbers))
+def _numbers(tracks: Sequence[SoundTrack]) -> str:
+    *rest, last = [str(track.number) for track in tracks]
     return f"{', '.join(rest)} and {last}" if rest else last
 
 
-def _report(
-    tracks: Sequence[SoundTrack],
-    chosen: SoundTrack,
-    mixed: Sequence[int],
-    numbers: Mapping[int, int],
-    log: FactLog,
-) -> None:
+def _report(tracks: Sequence[SoundTrack], chosen: SoundTrack, mixed: Sequence[SoundTrack], log: FactLog) -> None:
     if mixed:
-        value = f"mix of tracks {_list([numbers[stream] for stream in mixed])} of {len(tracks)}"
+        value = f"mix of tracks {_numbers(mixed)} of {len(tracks)}"
         evidence = "mono tracks of one language with sound in each, as several microphones of one recording write"
     else:
-        value = f"track {_named(chosen, numbers)} of {len(tracks)}"
+        value = f"track {_named(chosen)} of {len(tracks)}"
         evidence = f"loudest 50 ms at {_level(chosen)}; first by sound, main programme, default flag, order"
     against = [
-        f"track {_named(track, numbers)}: {_level(track)}{', the default' if track.is_default else ''}"
+        f"track {_named(track)}: {_level(track)}{', the default' if track.is_default else ''}"
         for track in tracks
-        if track.stream != chosen.stream and track.stream not in mixed
+        if track != chosen and track not in mixed
     ]
-    note = _note(tracks, chosen, mixed, numbers)
-    log.add("sound", value, evidence, contradictions=against, note=note)
+    log.add("sound", value, evidence, contradictions=against, note=_note(tracks, chosen, mixed))
 
 
 def _level(track: SoundTrack) -> str:
@@ -344,14 +337,13 @@ def _level(track: SoundTrack) -> str:
     return "digital silence" if track.level_db <= NO_SIGNAL_DB else f"{track.level_db:.0f} dBFS"
 
 
-def _note(tracks: Sequence[SoundTrack], chosen: SoundTrack, mixed: Sequence[int], numbers: Mapping[int, int]) -> str:
-    silent = [numbers[track.stream] for track in tracks if track.is_silent]
+def _note(tracks: Sequence[SoundTrack], chosen: SoundTrack, mixed: Sequence[SoundTrack]) -> str:
+    silent = [track for track in tracks if track.is_silent]
     if len(silent) == len(tracks):
         return f"all {len(tracks)} sound tracks are silent where they were listened to"
-    heard = f"track {_named(chosen, numbers)}"
-    if mixed:
-        heard = f"a mix of the mono tracks {_list([numbers[stream] for stream in mixed])}"
+    heard = f"a mix of the mono tracks {_numbers(mixed)}" if mixed else f"track {_named(chosen)}"
     note = f"{len(tracks)} sound tracks: proxies and speech recognition use {heard}"
-    if len(silent) == 1:
-        return f"{note}; track {silent[0]} is silent"
-    return f"{note}; tracks {_list(silent)} are silent" if silent else note
+    if not silent:
+        return note
+    are = f"track {silent[0].number} is" if len(silent) == 1 else f"tracks {_numbers(silent)} are"
+    return f"{note}; {are} silent"

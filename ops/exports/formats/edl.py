@@ -21,6 +21,7 @@ MAX_RATE = 60
 EDL_RATES = (*(Fraction(base * 1000, 1001) for base in (24, 30, 60)), *map(Fraction, (24, 25, 30, 50, 60)))
 """Rates at which CMX 3600 systems and their successors run."""
 MAX_EVENTS = 999
+MAX_CHANNELS = 4
 TOLD = 3
 """Films, or events, that a message names."""
 
@@ -43,7 +44,7 @@ class EdlFormat(ExportFormat):
         text = "\n".join(_lines(clips, _one_rate(clips), title)) + "\n"
         target.write_text(text, encoding="utf-8")
         warnings = warnings_of(settings, clips) + _over_midnight(clips) + _rate_warnings(clips)
-        warnings += _ambiguous(clips) + _shortened(clips)
+        warnings += _ambiguous(clips) + _shortened(clips) + _sound_warnings(clips)
         if len(clips) > MAX_EVENTS:
             warnings += (f"{len(clips)} events: CMX3600 systems of old stop at {MAX_EVENTS}",)
         return Outcome(warnings=warnings)
@@ -170,6 +171,7 @@ def _lines(clips: Sequence[Clip], rate: Fraction, title: str) -> Iterator[str]:
         record += clip.length
         yield ""
         yield f"{number:03d}  {reels[film.video_id]:<8} {_channels(clip):<5} C        {codes}"
+        yield from _more_channels(clip)
         yield f"* FROM CLIP NAME: {one_line(film.name)}"
         yield f"* SOURCE FILE: {one_line(film.path)}"
         if film.reel:
@@ -184,11 +186,28 @@ def _lines(clips: Sequence[Clip], rate: Fraction, title: str) -> Iterator[str]:
 
 
 def _channels(clip: Clip) -> str:
-    """Picture alone, with one channel of sound, or with two."""
-    if not clip.film.has_audio:
-        return "V"
-    channels = clip.film.sound[0] if clip.film.sound else 2
-    return "B" if channels == 1 else "AA/V"
+    """Picture alone, with one channel of sound, or with two; the third and fourth are on a line of their own."""
+    channels = len(clip.film.sound_channels)
+    return "V" if not channels else "B" if channels == 1 else "AA/V"
+
+
+def _more_channels(clip: Clip) -> Iterator[str]:
+    """What an event has no room for: channels 3 and 4 as CMX 3600 writes them, and how many there are beyond."""
+    channels = len(clip.film.sound_channels)
+    if channels > 2:
+        yield "AUD   3     4" if channels > 3 else "AUD   3"
+    if channels > MAX_CHANNELS:
+        yield f"* NEEDLE SOUND CHANNELS: {channels}"
+
+
+def _sound_warnings(clips: Sequence[Clip]) -> tuple[str, ...]:
+    films = {clip.film.video_id: clip.film for clip in clips}.values()
+    return tuple(
+        f"{film.path}: it has {len(film.sound_channels)} sound channels and an EDL names {MAX_CHANNELS}; export as "
+        "fcpxml, xmeml or otio to keep the others"
+        for film in films
+        if len(film.sound_channels) > MAX_CHANNELS
+    )
 
 
 FORMAT = EdlFormat()

@@ -19,7 +19,9 @@ from ops.exports.xml import add, write_xml
 
 VERSION = "1.10"
 REEL_KEY = "com.apple.proapps.studio.reel"
-AUDIO_RATES = {32_000: "32k", 44_100: "44.1k", 48_000: "48k", 88_200: "88.2k", 96_000: "96k", 176_400: "176.4k"}
+AUDIO_RATES = {32_000: "32k", 44_100: "44.1k", 48_000: "48k", 88_200: "88.2k", 96_000: "96k", 176_400: "176.4k"} | {
+    192_000: "192k"
+}
 """Sound rates that a sequence may run at, by samples per second."""
 
 
@@ -27,8 +29,8 @@ class FcpxmlFormat(ExportFormat):
     """One project a frame rate, in one event, because a sequence has one rate; each film is one asset.
 
     Times are exact fractions of seconds. An asset is the whole film from its start timecode on; an ``asset-clip``
-    is the marked range, so that handles are there to trim into. Facts are ``metadata`` with keys ``needle.*`` and,
-    for people, the ``note``.
+    is the marked range, so that handles are there to trim into. Each of several sound tracks is a component. Facts
+    are ``metadata`` with keys ``needle.*`` and, for people, the ``note``.
     """
 
     name = "fcpxml"
@@ -75,7 +77,7 @@ def _add_format(resources: Element, identifier: str, rate: Fraction, width: int,
 
 
 def _add_asset(resources: Element, identifier: str, film: Film, form: str, reel: str) -> None:
-    channels, sample_rate = film.sound or (None, None)
+    sources, channels = _sound_sources(film)
     asset = add(
         resources,
         "asset",
@@ -87,15 +89,25 @@ def _add_asset(resources: Element, identifier: str, film: Film, form: str, reel:
         videoSources=1,
         format=form,
         hasAudio=1 if film.has_audio else None,
-        audioSources=1 if film.has_audio else None,
+        audioSources=sources,
         audioChannels=channels,
-        audioRate=sample_rate,
+        audioRate=film.sound_tracks[0].sample_rate if film.sound_tracks else None,
     )
     add(asset, "media-rep", kind="original-media", src=file_url(film.path))
     metadata = add(asset, "metadata")
     add(metadata, "md", key=REEL_KEY, value=reel)
     for name in ("show", "title", "video_id", "content_hash"):
         _add_fact(metadata, name, getattr(film, name))
+
+
+def _sound_sources(film: Film) -> tuple[int | None, int | None]:
+    """``(sources, channels of each)`` of an asset: its sound tracks, or its channels if tracks differ in number."""
+    if not film.has_audio:
+        return None, None
+    counts = {track.channels for track in film.sound_tracks}
+    if len(counts) > 1:
+        return len(film.sound_channels), 1
+    return max(len(film.sound_tracks), 1), next(iter(counts), None)
 
 
 def _add_project(
@@ -117,7 +129,9 @@ def _add_project(
         tcStart=seconds(start, rate),
         tcFormat="DF" if is_drop else "NDF",
         audioLayout="stereo" if has_audio else None,
-        audioRate=AUDIO_RATES.get(first.sound[1] if first.sound else 48_000, "48k") if has_audio else None,
+        audioRate=AUDIO_RATES.get(first.sound_tracks[0].sample_rate if first.sound_tracks else 48_000, "48k")
+        if has_audio
+        else None,
     )
     spine = add(sequence, "spine")
     offset = start
@@ -143,9 +157,21 @@ def _add_facts(item: Element, clip: Clip) -> None:
     told = [(name, plain(value)) for name, value in clip.facts().items() if value is not None]
     origin = set(clip.origin())
     add(item, "note", "; ".join(f"{name}: {one_line(str(value))}" for name, value in told if name in origin))
+    _add_components(item, clip.film)
     metadata = add(item, "metadata")
     for name, value in told:
         _add_fact(metadata, name, value)
+
+
+def _add_components(item: Element, film: Film) -> None:
+    """One component for each sound track, if there are several: its channels, on only if proxies hear it."""
+    first = 1
+    for track in film.sound_tracks if len(film.sound_tracks) > 1 else ():
+        channels = ", ".join(str(first + at) for at in range(track.channels))
+        first += track.channels
+        is_off = None if film.is_heard(track) else 0
+        role = f"dialogue.dialogue-{track.number}"
+        add(item, "audio-channel-source", srcCh=channels, role=role, enabled=is_off)
 
 
 def _add_fact(metadata: Element, name: str, value: object) -> None:

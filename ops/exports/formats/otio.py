@@ -21,7 +21,7 @@ from ops.exports.names import file_url, one_line, xml_text
 
 
 class OtioFormat(ExportFormat):
-    """A video track, and a sound track where a film has sound. Each clip counts at its own film's rate.
+    """A video track, and as many sound tracks as the film with most has. Each clip counts at its own film's rate.
 
     ``source_range`` is the marked range and the media's ``available_range`` the whole film, both from the film's
     start timecode on. ``metadata["needle"]`` of a clip holds all facts; the handles are its ``head_frame`` and
@@ -47,10 +47,11 @@ class OtioFormat(ExportFormat):
         picture = otio.schema.Track(name="V1", kind=otio.schema.TrackKind.Video)
         picture.extend(_clip(clip, at, reels) for at, clip in enumerate(clips, start=1))
         timeline.tracks.append(picture)
-        if any(clip.film.has_audio for clip in clips):
-            sound = otio.schema.Track(name="A1", kind=otio.schema.TrackKind.Audio)
+        for number in range(max(_sound_tracks(clip.film) for clip in clips)):
+            sound = otio.schema.Track(name=f"A{number + 1}", kind=otio.schema.TrackKind.Audio)
             sound.extend(
-                _clip(clip, at, reels) if clip.film.has_audio else _gap(clip) for at, clip in enumerate(clips, start=1)
+                _sound(clip, at, reels, number) if number < _sound_tracks(clip.film) else _gap(clip)
+                for at, clip in enumerate(clips, start=1)
             )
             timeline.tracks.append(sound)
         target.write_text(otio.adapters.write_to_string(timeline, "otio_json") + "\n", encoding="utf-8")
@@ -87,6 +88,28 @@ def _clip(clip: Clip, number: int, reels: dict[str, str]) -> Any:
         source_range=_range(film.start + clip.source_in, clip.length, film.rate),
         metadata={"needle": {"number": number, **_told(clip)}, "cmx_3600": {"reel": reel}},
     )
+
+
+def _sound_tracks(film: Film) -> int:
+    return max(len(film.sound_tracks), 1) if film.has_audio else 0
+
+
+def _sound(clip: Clip, number: int, reels: dict[str, str], track: int) -> Any:
+    """The clip on a sound track: that of the film with this index, switched off if proxies do not hear it."""
+    item = _clip(clip, number, reels)
+    if clip.film.sound_tracks:
+        known = clip.film.sound_tracks[track]
+        item.enabled = clip.film.is_heard(known)
+        item.metadata["needle"]["sound_track"] = {
+            "number": known.number,
+            "codec": known.codec,
+            "channels": known.channels,
+            "layout": known.layout,
+            "sample_rate": known.sample_rate,
+            "language": xml_text(known.language),
+            "title": xml_text(known.title),
+        }
+    return item
 
 
 def _gap(clip: Clip) -> Any:

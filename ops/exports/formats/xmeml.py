@@ -19,15 +19,16 @@ from ops.exports.formats.json import plain
 from ops.exports.names import file_url, one_line
 from ops.exports.xml import add, write_xml
 
-MAX_CHANNELS = 2
-"""Sound tracks of a sequence: one a channel, left and right; more channels stay with the film."""
+OUTPUTS = 2
+"""Output channels of a sequence, left and right, to which the tracks go in turn."""
 
 
 class XmemlFormat(ExportFormat):
     """One sequence a frame rate, because a sequence has one; each film is one ``file`` element, named by id later on.
 
     ``in`` and ``out`` count from the film's first frame, ``out`` is the frame behind the last. Sound is one track a
-    channel, linked to the picture. Facts are the clip's log note, query and score its comments.
+    channel, linked to the picture and off if proxies do not hear it. Facts are the clip's log note, query and score
+    its comments.
     """
 
     name = "xmeml"
@@ -67,7 +68,7 @@ class _Document:
 
 
 def _channels(film: Film) -> int:
-    return min(film.sound[0] if film.sound else MAX_CHANNELS, MAX_CHANNELS) if film.has_audio else 0
+    return len(film.sound_channels)
 
 
 def _add_rate(parent: Element, rate: Fraction) -> None:
@@ -114,7 +115,7 @@ def _add_sequence(
     channels = max(_channels(clip.film) for clip in clips)
     if channels:
         audio = add(media, "audio")
-        add(audio, "numOutputChannels", MAX_CHANNELS)
+        add(audio, "numOutputChannels", OUTPUTS)
         tracks += [add(audio, "track") for _ in range(channels)]
     at, counts = 0, [0] * len(tracks)
     for clip in clips:
@@ -130,7 +131,7 @@ def _add_sequence(
         add(track_element, "enabled", "TRUE")
         add(track_element, "locked", "FALSE")
         if number:
-            add(track_element, "outputchannelindex", number)
+            add(track_element, "outputchannelindex", (number - 1) % OUTPUTS + 1)
 
 
 def _add_item(
@@ -146,7 +147,8 @@ def _add_item(
     film = clip.film
     item = add(track, "clipitem", id=identifier)
     add(item, "name", one_line(film.name))
-    add(item, "enabled", "TRUE")
+    is_on = not channel or film.is_heard(film.sound_channels[channel - 1])
+    add(item, "enabled", "TRUE" if is_on else "FALSE")
     add(item, "duration", film.length)
     _add_rate(item, film.rate)
     add(item, "start", at)
@@ -185,11 +187,11 @@ def _add_file(item: Element, document: _Document, film: Film) -> None:
     _add_picture(video, film.rate, film)
     if film.has_audio:
         audio = add(media, "audio")
-        if film.sound:
+        if film.sound_tracks:
             sample = add(audio, "samplecharacteristics")
             add(sample, "depth", 16)
-            add(sample, "samplerate", film.sound[1])
-        add(audio, "channelcount", film.sound[0] if film.sound else MAX_CHANNELS)
+            add(sample, "samplerate", film.sound_tracks[0].sample_rate)
+        add(audio, "channelcount", _channels(film))
 
 
 def _add_facts(item: Element, clip: Clip) -> None:

@@ -178,7 +178,11 @@ FCPXML = {
     "project": ("name", ["sequence"]),
     "sequence": ("format duration tcStart tcFormat audioLayout audioRate", ["spine"]),
     "spine": ("", ["asset-clip*"]),
-    "asset-clip": ("ref offset name start duration format tcFormat audioRole", ["note", "metadata"]),
+    "asset-clip": (
+        "ref offset name start duration format tcFormat audioRole",
+        ["note", "audio-channel-source*", "metadata"],
+    ),
+    "audio-channel-source": ("srcCh role enabled", []),
     "note": ("", []),
 }
 """What we use of Apple's DTD for FCPXML 1.10: attributes, and children in their order; Final Cut refuses any other."""
