@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
+from PIL import Image, ImageDraw, UnidentifiedImageError
 
 from ops.core.errors import StorageError
 from ops.core.settings import Settings
@@ -14,15 +14,19 @@ from ops.core.stopping import Stop
 from ops.core.types import Progress
 from ops.exports.clip import Clip, Missing
 from ops.exports.format import ExportFormat, Outcome
+from ops.exports.lettering import Lettering
 from ops.exports.names import one_line
 from ops.shots.segment import poster_key
 
 COLUMNS = 5
 TILE = (320, 180)
 """Width and height of one picture, pixels."""
-CAPTION, MARGIN, HEAD = 38, 8, 40
+CAPTION, MARGIN, HEAD = 42, 8, 40
+"""Heights of the two lines under a picture, of the space between pictures and of the title line."""
+TOLD = 5
+"""Characters that a message names."""
 MAX_CLIPS = 250
-"""Bounds the sheet to 1,648 x 11,348 pixels, 56 MB in memory."""
+"""Bounds the sheet to 1,648 x 11,548 pixels, 57 MB in memory."""
 PAPER, INK, FAINT = (24, 24, 26), (236, 236, 236), (160, 160, 164)
 
 
@@ -41,8 +45,8 @@ class SheetFormat(ExportFormat):
         step = TILE[0] + MARGIN, TILE[1] + CAPTION + MARGIN
         sheet = Image.new("RGB", (COLUMNS * step[0] + MARGIN, HEAD + rows * step[1] + MARGIN), PAPER)
         draw = ImageDraw.Draw(sheet)
-        large, small = ImageFont.load_default(18), ImageFont.load_default(13)
-        draw.text((MARGIN, MARGIN), _fitting(draw, one_line(title), large, sheet.width - 2 * MARGIN), INK, large)
+        large, small = Lettering(18), Lettering(13)
+        large.draw(draw, (MARGIN, MARGIN + 18), one_line(title), INK, sheet.width - 2 * MARGIN)
         missing = []
         progress.start("export", len(shown), "pictures")
         for at, clip in enumerate(shown):
@@ -54,11 +58,14 @@ class SheetFormat(ExportFormat):
             except StorageError as error:
                 missing.append(Missing(shot_id=clip.shot_id, path=clip.film.path, reason=str(error)))
                 draw.rectangle((left, top, left + TILE[0] - 1, top + TILE[1] - 1), outline=FAINT)
-                draw.text((left + 10, top + 10), "no poster", FAINT, small)
-            head = f"{at + 1}  {one_line(clip.film.title)}"
-            draw.text((left, top + TILE[1] + 3), _fitting(draw, head, small, TILE[0]), INK, small)
+                small.draw(draw, (left + 10, top + 22), "no poster", FAINT, TILE[0])
+            number = f"{at + 1}  "
+            small.draw(draw, (left, top + TILE[1] + 16), number, INK, TILE[0])
+            indent = round(small.length(number))
+            head = one_line(clip.film.title)
+            small.draw(draw, (left + indent, top + TILE[1] + 16), head, INK, TILE[0] - indent)
             line = f"{clip.film.timecode(clip.in_frame)} - {clip.film.timecode(clip.out_frame)}"
-            draw.text((left, top + TILE[1] + 19), line, FAINT, small)
+            small.draw(draw, (left, top + TILE[1] + 34), line, FAINT, TILE[0])
             progress.advance("export")
         progress.finish("export")
         if target.suffix.lower() == ".png":
@@ -69,7 +76,16 @@ class SheetFormat(ExportFormat):
             Missing(shot_id=clip.shot_id, path=clip.film.path, reason=f"a sheet holds {MAX_CLIPS} clips")
             for clip in clips[MAX_CLIPS:]
         ]
-        return Outcome(missing=tuple(missing))
+        return Outcome(missing=tuple(missing), warnings=_unknown(large.unknown | small.unknown))
+
+
+def _unknown(signs: set[str]) -> tuple[str, ...]:
+    """Which characters are not drawn but written as codes."""
+    if not signs:
+        return ()
+    told = ", ".join(f"{sign} (U+{ord(sign):04X})" for sign in sorted(signs)[:TOLD])
+    more = f" and {len(signs) - TOLD} more" if len(signs) > TOLD else ""
+    return (f"no font has {told}{more}; the sheet shows codes in their place",)
 
 
 def _poster(settings: Settings, clip: Clip) -> Image.Image:
@@ -83,18 +99,6 @@ def _poster(settings: Settings, clip: Clip) -> Image.Image:
         raise StorageError(f"the poster of {clip.shot_id} is not in the store: ingest the film again") from error
     poster.thumbnail(TILE)
     return poster
-
-
-def _fitting(
-    draw: ImageDraw.ImageDraw, text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int
-) -> str:
-    """``text``, cut off with three dots where it is wider than ``width`` pixels."""
-    text = text[:200]
-    if draw.textlength(text, font) <= width:
-        return text
-    while text and draw.textlength(f"{text}...", font) > width:
-        text = text[:-1]
-    return f"{text}..."
 
 
 FORMAT = SheetFormat()

@@ -310,7 +310,7 @@ def test_a_sheet_shows_each_clip_in_its_place(settings: Settings, tmp_path: Path
     assert [missing.shot_id for missing in report.missing] == [shots[2]]
     with Image.open(tmp_path / "x.jpg") as sheet:
         picture = np.asarray(sheet.convert("RGB")).astype(int)
-    assert picture.shape == (40 + 2 * 226 + 8, 5 * 328 + 8, 3)
+    assert picture.shape == (40 + 2 * 230 + 8, 5 * 328 + 8, 3)
     for at, poster in ((0, 0), (1, 1), (3, 3), (4, 0), (5, 1)):
-        left, top = 8 + at % 5 * 328 + 160, 40 + at // 5 * 226 + 90
+        left, top = 8 + at % 5 * 328 + 160, 40 + at // 5 * 230 + 90
         assert np.abs(picture[top, left] - (40 * poster, 200 - 40 * poster, 90)).max() < 6

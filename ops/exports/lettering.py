@@ -1,0 +1,154 @@
+"""Text of any script on a picture: a font for each part of it, from packages, so that every machine draws the same.
+
+Noto Sans and its sisters for scripts (package ``manimgx-fonts``), Noto Sans CJK (``noto-cjk-sans-otc``) and DejaVu Sans
+(part of matplotlib) for what those do not have; all are under the SIL Open Font License or as free. Pillow's Raqm joins
+letters and orders them within a part. A character that no font has is drawn as its code, and can be reported.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from fontTools.ttLib import TTFont
+from PIL import ImageDraw, ImageFont
+
+MAX_TEXT = 200
+ELLIPSIS = "..."
+CJK = "NotoSansCJK-Regular.ttc"
+_JAPANESE, _KOREAN, _SIMPLIFIED, _TRADITIONAL = range(4)
+"""Faces of Noto Sans CJK: they have the same characters, and shapes as each language writes them."""
+_JOINING = ("Mn", "Mc", "Me", "Cf", "Sk")
+"""Categories of characters that change the one before them: they need its font."""
+Colour = tuple[int, int, int]
+
+
+class Part(NamedTuple):
+    """A part of a text that one font draws."""
+
+    text: str
+    font: Path
+    face: int
+
+
+class Lettering:
+    """Draws text of one size, and remembers in ``unknown`` the characters that no font has."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.unknown: set[str] = set()
+
+    def draw(self, canvas: ImageDraw.ImageDraw, place: tuple[int, int], text: str, ink: Colour, width: int) -> None:
+        """Draw ``text`` with the left end of its baseline at ``place``, cut off with dots beyond ``width`` pixels."""
+        left = float(place[0])
+        for part in self._fitting(text, width):
+            font = _font(part.font, part.face, self.size)
+            canvas.text((left, place[1]), part.text, ink, font, anchor="ls")
+            left += font.getlength(part.text)
+
+    def length(self, text: str) -> float:
+        """Width of the whole text in pixels."""
+        return sum(_font(part.font, part.face, self.size).getlength(part.text) for part in self._parts(text))
+
+    def _fitting(self, text: str, width: int) -> list[Part]:
+        text = text[:MAX_TEXT]
+        parts = self._parts(text)
+        if self.length(text) <= width:
+            return parts
+        low, high = 0, len(text)
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self.length(text[:middle] + ELLIPSIS) <= width else (low, middle - 1)
+        while low and low < len(text) and unicodedata.category(text[low]) in _JOINING:
+            low -= 1
+        return self._parts(text[:low] + ELLIPSIS)
+
+    def _parts(self, text: str) -> list[Part]:
+        """The parts from left to right. Text whose first letter is written from the right has its first part there."""
+        parts = list(self._parts_as_read(unicodedata.normalize("NFC", text)))
+        directions = (unicodedata.bidirectional(sign) for sign in text)
+        first = next((direction for direction in directions if direction in ("L", "R", "AL")), "L")
+        return parts if first == "L" else parts[::-1]
+
+    def _parts_as_read(self, text: str) -> Iterator[Part]:
+        face = cjk_face(text)
+        begun, font = "", _fonts()[0]
+        for sign in text:
+            found = _font_of(sign, font)
+            if found is None:
+                self.unknown.add(sign)
+                sign, found = f"[{ord(sign):04X}]", _fonts()[0]
+            if found != font and begun:
+                yield from _ended(begun, font, face)
+                begun = ""
+            begun, font = begun + sign, found
+        if begun:
+            yield from _ended(begun, font, face)
+
+
+def _ended(text: str, font: Path, face: int) -> Iterator[Part]:
+    """A part, and the space behind it as another: within the part it would move to the left of right-to-left text."""
+    word = text.rstrip()
+    if word:
+        yield Part(word, font, face if font.name == CJK else 0)
+    if len(word) < len(text):
+        yield Part(text[len(word) :], _fonts()[0], 0)
+
+
+def cjk_face(text: str) -> int:
+    """The face of Noto Sans CJK for a text: Korean by its letters, Japanese by its kana, else by its characters."""
+    if any("HANGUL" in unicodedata.name(sign, "") for sign in text):
+        return _KOREAN
+    han = "".join(sign for sign in text if unicodedata.name(sign, "").startswith("CJK UNIFIED"))
+    if any(unicodedata.name(sign, "").startswith(("HIRAGANA", "KATAKANA")) for sign in text):
+        return _JAPANESE
+    for face, encoding in ((_JAPANESE, "shift_jis"), (_SIMPLIFIED, "gb2312"), (_TRADITIONAL, "big5")):
+        try:
+            han.encode(encoding)
+        except UnicodeEncodeError:
+            continue
+        return face
+    return _SIMPLIFIED
+
+
+@cache
+def _fonts() -> tuple[Path, ...]:
+    """Fonts in the order in which they are asked: Latin, Greek and Cyrillic first, then scripts, then the rest."""
+    noto = Path(str(files("manimgx_fonts")))
+    scripts = sorted(noto.glob("NotoSans?*[[]wght].ttf"), key=lambda path: ("Symbols" in path.name, path.name))
+    plots = find_spec("matplotlib")
+    dejavu = Path(plots.origin).parent / "mpl-data/fonts/ttf/DejaVuSans.ttf" if plots and plots.origin else noto
+    cjk = Path(str(files("noto_cjk_sans_otc"))) / CJK
+    last = [dejavu, cjk, noto / "NotoEmoji[wght].ttf"]
+    return (noto / "NotoSans[wght].ttf", *(path for path in scripts if "Italic" not in path.name), *last)
+
+
+@cache
+def _characters(font: Path) -> frozenset[int]:
+    with TTFont(font, fontNumber=0, lazy=True) as opened:
+        return frozenset(opened.getBestCmap())
+
+
+@lru_cache(maxsize=4096)
+def _font_of(sign: str, before: Path) -> Path | None:
+    """The font of a character: that of the one ``before`` if it is no letter of another script, or else the first."""
+    code, category = ord(sign), unicodedata.category(sign)
+    if category in _JOINING and category != "Sk":
+        return before if category == "Cf" or code in _characters(before) else _first_with(code)
+    if not category.startswith("L") and code in _characters(before):
+        return before
+    return _first_with(code)
+
+
+def _first_with(code: int) -> Path | None:
+    return next((font for font in _fonts() if code in _characters(font)), None)
+
+
+@lru_cache(maxsize=128)
+def _font(path: Path, face: int, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(path, size, index=face)
