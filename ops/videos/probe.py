@@ -9,28 +9,22 @@ few pictures, however long the film is.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ops.core.media import MediaInfo
-from ops.videos.broadcast import clocked_seconds
 from ops.videos.container import open_container, prepare_decoder, require_file
 from ops.videos.fact_log import FactLog
+from ops.videos.length import IndexTable, find_length, read_table
 from ops.videos.picture import read_picture
 from ops.videos.sample import HeadSample, read_sample
 from ops.videos.sound_tracks import choose_sound
 from ops.videos.timecodes import read_timecode
 from ops.videos.timing import IRREGULAR_SHARE_AVI, FrameRate, RateClaim, find_rate, rate_text
 from ops.videos.tracks import choose_video_track
-
-MAX_TABLE = 100_000
-
-_HIDDEN = 2  # AVINDEX_DISCARD_FRAME: an edit list hides the frame
 
 
 def probe(path: Path) -> MediaInfo:
@@ -45,10 +39,10 @@ def probe(path: Path) -> MediaInfo:
     with open_container(path) as container:
         stream = choose_video_track(container, log)
         prepare_decoder(stream)
-        table = _read_table(stream, container.format.name)
+        table = read_table(stream, container.format.name)
         sample = read_sample(container, stream)
         rate = _find_rate(container, stream, table, sample, log)
-        frames, duration = _find_length(path, container, stream, table, sample, rate, log)
+        frames, duration = find_length(path, container, stream, table, sample, rate, log)
         picture = read_picture(path, stream.index, log)
         timecode = read_timecode(path, container, stream, sample.picture, rate.fps, log, variable_rate=rate.is_variable)
         sound = choose_sound(path, container, float(duration), log)
@@ -72,33 +66,8 @@ def probe(path: Path) -> MediaInfo:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Table:
-    """The index of an mp4 or mov: how many pictures an edit list hides, how many are shown, when they are decoded."""
-
-    hidden: int
-    shown: int
-    decode_times: list[int]
-
-
-def _read_table(stream: VideoStream, container_format: str) -> _Table | None:
-    """The table of samples of an mp4 or mov, whose decoding times are as regular as presentation times.
-
-    ``None`` for other containers, whose tables hold key pictures only, and for fragmented files, which have none.
-    """
-    entries = stream.index_entries
-    if "mov" not in container_format.split(",") or not stream.frames or not entries:
-        return None
-    hidden = 0
-    times: list[int] = []
-    for entry in itertools.islice(entries, MAX_TABLE):
-        hidden += bool(entry.flags & _HIDDEN)
-        times.append(entry.timestamp)
-    return _Table(hidden=hidden, shown=len(entries) - hidden, decode_times=times)
-
-
 def _find_rate(
-    container: InputContainer, stream: VideoStream, table: _Table | None, sample: HeadSample, log: FactLog
+    container: InputContainer, stream: VideoStream, table: IndexTable | None, sample: HeadSample, log: FactLog
 ) -> FrameRate:
     """The rate by presentation times of the first pictures, and by decoding times of all if there is a table."""
     tick, claims = Fraction(stream.time_base or 1), _claims(container, stream)
@@ -120,6 +89,8 @@ def _find_rate(
 def _rate_note(rate: FrameRate) -> str:
     if rate.is_variable:
         return f"its frame rate varies; {rate_text(rate.fps)} frames per second is the mean"
+    if rate.is_telecined:
+        return f"its pictures are film at {rate_text(rate.fps)}, shown for two and three fields in turn (soft telecine)"
     if rate.contradictions:
         claims = "; ".join(rate.contradictions)
         return f"its frame rate is {rate_text(rate.fps)} by the times of its pictures, not as it claims ({claims})"
@@ -145,41 +116,3 @@ def _claims(container: InputContainer, stream: VideoStream) -> list[RateClaim]:
             is_written = source == "container" and not WRITES_RATE.isdisjoint(names)
             claims.append(RateClaim(rate=Fraction(average), source=source, is_written=is_written))
     return claims
-
-
-def _find_length(
-    path: Path,
-    container: InputContainer,
-    stream: VideoStream,
-    table: _Table | None,
-    sample: HeadSample,
-    rate: FrameRate,
-    log: FactLog,
-) -> tuple[int, Fraction]:
-    """Number of pictures, and seconds."""
-    duration = _duration(path, container, stream, rate.fps)
-    if table:
-        frames = (table.shown + 1) // 2 if sample.is_field_coded else table.shown
-        evidence = f"index of the file ({table.hidden} hidden by an edit list)" if table.hidden else "index of the file"
-    elif sample.is_whole:
-        frames, evidence = sample.pictures, "all packets counted"
-    else:
-        frames, evidence = round(duration * rate.fps), "duration and rate, until the film is decoded"
-    frames = max(frames, 1)
-    log.add("frames", frames, evidence)
-    return frames, duration
-
-
-def _duration(path: Path, container: InputContainer, stream: VideoStream, fps: Fraction) -> Fraction:
-    seconds = max(stream.frames, 1) / fps
-    if stream.duration and stream.time_base:
-        seconds = stream.duration * Fraction(stream.time_base)
-    elif container.duration:
-        seconds = Fraction(container.duration, av.time_base)
-    if container.format.name not in ("mpegts", "mpeg"):
-        return seconds
-    # The first and the last time stamp, which say nothing where streams were joined.
-    clocked = clocked_seconds(path, container.format.name)
-    if clocked is None or abs(clocked - seconds) <= max(0.5, clocked / 10):
-        return seconds
-    return Fraction(clocked).limit_denominator(1000)

@@ -61,6 +61,8 @@ class _Reading:
 
     def __init__(self, stream: VideoStream) -> None:
         self._stream = stream
+        self._longest = MAX_PAUSE_S / (stream.time_base or 1)
+        self._may_jump = stream.container.format.name in ("mpegts", "mpeg")
         self._is_avi = stream.container.format.name == "avi"  # stores no presentation times
         self._runs: list[list[int]] = [[]]
         self._decode_time: int | None = None
@@ -87,10 +89,10 @@ class _Reading:
             self._decode(packet)
 
     def _note_time(self, packet: av.Packet[Any]) -> None:
-        """Where the clock goes back or far ahead, another recording was appended, or a clock of 33 bits began again."""
+        """Where the clock goes back or jumps, another recording was appended, or a clock of 33 bits began again."""
         if packet.dts is not None:
-            step_s = (packet.dts - (self._decode_time or packet.dts)) * (packet.time_base or 1)
-            if step_s < 0 or step_s > MAX_PAUSE_S:
+            step = 0 if self._decode_time is None else packet.dts - self._decode_time
+            if step < 0 or (self._may_jump and step > self._longest):
                 self._runs.append([])
             self._decode_time = packet.dts
         time = packet.dts if self._is_avi else packet.pts

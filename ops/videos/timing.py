@@ -26,6 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 MIN_RATE, MAX_RATE = Fraction(1, 100), 1_000
+MAX_ALONE = 300
+"""Largest claim that is believed of a single picture: higher ones count ticks."""
 DEFAULT_RATE = Fraction(25)
 
 STANDARD_RATES = (
@@ -56,12 +58,13 @@ class RateClaim:
 @dataclass(frozen=True, kw_only=True)
 class FrameRate:
     """The rate, whether it varies, and in plain words why. ``irregular`` is the number of steps that are not one
-    frame, and ``contradictions`` are claims that the times refute."""
+    frame, ``is_telecined`` is true for soft telecine, and ``contradictions`` are claims that the times refute."""
 
     fps: Fraction
     is_variable: bool
     evidence: str
     irregular: int = 0
+    is_telecined: bool = False
     contradictions: tuple[str, ...] = ()
 
 
@@ -120,6 +123,7 @@ def find_rate(
         is_variable=found.is_variable,
         evidence=found.evidence,
         irregular=found.irregular,
+        is_telecined=found.is_telecined,
         contradictions=tuple(f"{claim.source}: {rate_text(claim.rate)}" for claim in refuted),
     )
 
@@ -135,10 +139,12 @@ def rate_text(rate: Fraction) -> str:
 
 def _rate_of_few(times: Sequence[int], tick: Fraction, claims: Sequence[RateClaim]) -> FrameRate:
     """One or two pictures: the best claim that their distance does not refute."""
-    ordered = sorted(claims, key=lambda claim: not claim.is_written)
+    ordered = sorted(claims, key=lambda claim: (claim.rate > MAX_ALONE, not claim.is_written))
     if len(times) == 2 and times[1] > times[0]:
         seen = 1 / ((times[1] - times[0]) * tick)
         ordered = [claim for claim in ordered if _is_near(claim.rate, float(seen))] or ordered
+    elif ordered and ordered[0].rate > MAX_ALONE:
+        ordered = []
     if ordered:
         return FrameRate(fps=ordered[0].rate, is_variable=False, evidence=f"{ordered[0].source}; too few pictures")
     return FrameRate(fps=DEFAULT_RATE, is_variable=False, evidence="assumed: nothing in the file names a rate")
@@ -190,8 +196,8 @@ def _explain_jitter(
     claims: Sequence[RateClaim], ticks_N: npt.NDArray[np.float64], tick: Fraction, share: float
 ) -> FrameRate | None:
     for with_irregular in (False, True):
-        for claim in claims:
-            fit = _fit(claim.rate, ticks_N, tick, with_irregular=with_irregular)
+        fits = {claim: _fit(claim.rate, ticks_N, tick, with_irregular=with_irregular) for claim in claims}
+        for claim, fit in sorted(fits.items(), key=lambda item: (not item[0].is_written, item[1].spread)):
             if fit.is_jitter and fit.irregular <= share * fit.steps:
                 return _found(claim, fit, ", with jitter that does not accumulate")
     return None
@@ -207,7 +213,7 @@ def _explain_telecine(ticks_N: npt.NDArray[np.float64], tick: Fraction) -> Frame
         in_turn = (fields_N[1:] + fields_N[:-1] == 5) & is_whole[1:] & is_whole[:-1]
         if len(in_turn) > 2 and in_turn.mean() > 1 - IRREGULAR_SHARE:
             why = "pictures are shown for two and three fields in turn (soft telecine): the rate of the film"
-            return FrameRate(fps=rate, is_variable=False, evidence=why)
+            return FrameRate(fps=rate, is_variable=False, evidence=why, is_telecined=True)
     return None
 
 

@@ -1,0 +1,102 @@
+"""How many pictures a source has, and how long it lasts.
+
+The rule, best evidence first: the index of an mp4 or mov without the pictures that an edit list hides; all packets, if
+the file is small enough to count them; else the duration times the rate, until the film was decoded once. A duration
+that a transport or program stream has from its first and last time stamp gives way to its running clock
+(``broadcast.py``) if they are more than a fifth apart.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from ops.videos.broadcast import clocked_seconds
+from ops.videos.fact_log import FactLog
+from ops.videos.sample import HeadSample
+from ops.videos.timing import FrameRate
+
+MAX_TABLE = 100_000
+_HIDDEN = 2  # AVINDEX_DISCARD_FRAME: an edit list hides the frame
+_MAX_DIFFERENCE = Fraction(1, 5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexTable:
+    """The index of an mp4 or mov: how many pictures an edit list hides, how many are shown, when they are decoded."""
+
+    hidden: int
+    shown: int
+    decode_times: list[int]
+
+
+def read_table(stream: VideoStream, container_format: str) -> IndexTable | None:
+    """The table of samples of an mp4 or mov, whose decoding times are as regular as presentation times.
+
+    ``None`` for other containers, whose tables hold key pictures only, and for fragmented files, which have none.
+    """
+    entries = stream.index_entries
+    if "mov" not in container_format.split(",") or not stream.frames or not entries:
+        return None
+    hidden = 0
+    times: list[int] = []
+    for entry in itertools.islice(entries, MAX_TABLE):
+        hidden += bool(entry.flags & _HIDDEN)
+        times.append(entry.timestamp)
+    return IndexTable(hidden=hidden, shown=len(entries) - hidden, decode_times=times)
+
+
+def find_length(
+    path: Path,
+    container: InputContainer,
+    stream: VideoStream,
+    table: IndexTable | None,
+    sample: HeadSample,
+    rate: FrameRate,
+    log: FactLog,
+) -> tuple[int, Fraction]:
+    """Number of pictures, and seconds; adds the facts ``frames`` and ``duration``."""
+    duration, evidence, contradictions = _duration(path, container, stream, sample, rate)
+    log.add("duration", f"{float(duration):.3f} s", evidence, contradictions=contradictions)
+    if table:
+        frames = (table.shown + 1) // 2 if sample.is_field_coded else table.shown
+        evidence = f"index of the file ({table.hidden} hidden by an edit list)" if table.hidden else "index of the file"
+    elif sample.is_whole:
+        frames, evidence = sample.pictures, "all packets counted"
+    else:
+        frames, evidence = round(duration * rate.fps), "duration and rate, until the film is decoded"
+    frames = max(frames, 1)
+    log.add("frames", frames, evidence)
+    return frames, duration
+
+
+def _duration(
+    path: Path, container: InputContainer, stream: VideoStream, sample: HeadSample, rate: FrameRate
+) -> tuple[Fraction, str, list[str]]:
+    """Seconds, the evidence, and what contradicts it."""
+    stored, evidence = Fraction(0), "the file"
+    if stream.duration and stream.time_base:
+        stored, evidence = stream.duration * Fraction(stream.time_base), "the video track"
+    elif container.duration:
+        stored = Fraction(container.duration, av.time_base)
+    counted = Fraction(0)
+    if sample.is_whole and len(sample.times) > 2 and stream.time_base:
+        counted = (sample.times[-1] - sample.times[0]) * Fraction(stream.time_base) + 1 / rate.fps
+        how = "times of all its pictures"
+    elif container.format.name in ("mpegts", "mpeg") and (seconds := clocked_seconds(path, container.format.name)):
+        counted, how = (
+            Fraction(seconds).limit_denominator(1000),
+            "its clock at places all over the file, without its jumps",
+        )
+    if counted and abs(counted - stored) > _MAX_DIFFERENCE * min(counted, stored) and container.format.name != "avi":
+        against = [f"{evidence} says {float(stored):.3f} s"] if stored else []
+        return counted, how, against
+    if stored:
+        return stored, evidence, []
+    return max(stream.frames, 1) / rate.fps, "number of pictures and rate", []
