@@ -178,13 +178,13 @@ def _measured_order(verdicts: Sequence[Verdict]) -> FieldOrder | None:
 
 
 def _is_telecined(verdicts: Sequence[Verdict]) -> bool:
-    """Film at 24 in frames at 30: of each five pairs of frames, two are progressive and three are combed."""
-    kinds = ["progressive" if verdict == "progressive" else "combed" for verdict in verdicts]
-    if len(kinds) < 2 * TELECINE_PERIOD or "still" in verdicts:
+    """Film at 24 in frames at 30: of each five pairs of frames, two are progressive and three are combed alike."""
+    progressive, upper, lower = (verdicts.count(kind) for kind in ("progressive", "upper", "lower"))
+    if len(verdicts) < 2 * TELECINE_PERIOD or progressive + max(upper, lower) < 0.9 * len(verdicts):
         return False
-    repeats = sum(kind == later for kind, later in zip(kinds, kinds[TELECINE_PERIOD:], strict=False))
-    share = kinds.count("progressive") / len(kinds)
-    return 0.2 <= share <= 0.7 and repeats >= 0.9 * (len(kinds) - TELECINE_PERIOD)
+    later = verdicts[TELECINE_PERIOD:]
+    repeats = sum(one == other for one, other in zip(verdicts, later, strict=False))
+    return 0.3 <= progressive / len(verdicts) <= 0.55 and repeats >= 0.9 * len(later)
 
 
 def _words(order: FieldOrder) -> str:
