@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -239,6 +240,26 @@ def read_barcode(picture: Picture) -> int:
     if cells_of(number) != [int(part > 0.5) for part in parts]:
         raise ValueError(f"wrong check bits after number {number}")
     return number
+
+
+def make_numbered(folder: Path, name: str = "numbered.mp4", **options: Any) -> Path:
+    """A film of eight small frames that carry their numbers."""
+    small: dict[str, Any] = {"width": 160, "height": 90, "frames": 8, "cuts": ()}
+    return make_film(folder / name, **small | options).path
+
+
+def encode_source(folder: Path, name: str, *options: str, source: str = "", frames: int = 8) -> Path:
+    """Encode ``frames`` pictures of a source of lavfi; ``options`` are of the output."""
+    path = folder / name
+    source = source or "testsrc2=s=160x90:r=25"
+    run_ffmpeg(["-f", "lavfi", "-i", source, "-frames:v", str(frames), *options, str(path)])
+    return path
+
+
+def copy_streams(source: Path, target: Path, *, before: Sequence[str] = (), after: Sequence[str] = ()) -> Path:
+    """Copy the streams with options of the input and of the output."""
+    run_ffmpeg([*before, "-i", str(source), "-c", "copy", *after, str(target)])
+    return target
 
 
 def run_ffmpeg(arguments: Sequence[str], pictures: Iterator[Picture] | None = None) -> None:

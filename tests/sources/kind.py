@@ -19,7 +19,8 @@ class Kind:
     pictures (``tests/films.py``), in the order in which ``read_media`` must give them; ``None`` if none are drawn.
     ``times`` are the presentation times of those frames in seconds, if they are not ``n / fps``. ``notes`` are
     texts of which each must be part of one of the record's notes. ``refused`` is part of the ``MediaError`` of a
-    source that nothing can be read from; then nothing else is checked.
+    source that nothing can be read from; then nothing else is checked. ``reference`` are filters with which FFmpeg
+    shows the pictures as they are meant, if it does not by itself.
     """
 
     name: str
@@ -29,3 +30,4 @@ class Kind:
     times: Sequence[float] | None = None
     notes: tuple[str, ...] = ()
     refused: str = ""
+    reference: str = ""
