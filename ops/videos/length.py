@@ -64,8 +64,10 @@ def find_length(
     """Number of pictures, and seconds; adds the facts ``frames`` and ``duration``."""
     duration, evidence, contradictions = _duration(path, container, stream, sample, rate)
     log.add("duration", f"{float(duration):.3f} s", evidence, contradictions=contradictions)
-    if table:
-        frames = (table.shown + 1) // 2 if sample.is_field_coded else table.shown
+    if table and not (sample.is_field_coded and sample.is_whole):
+        # Some pictures may be two fields and others whole: as many as in the beginning.
+        share = Fraction(sample.pictures, sample.packets) if sample.is_field_coded else 1
+        frames = round(table.shown * share)
         evidence = f"index of the file ({table.hidden} hidden by an edit list)" if table.hidden else "index of the file"
     elif sample.is_whole:
         frames, evidence = sample.pictures, "all packets counted"

@@ -142,19 +142,27 @@ class _Reading:
             times = times[:-REORDERED]
         decoded = sorted({frame.pts for frame in self._shown if frame.pts is not None})
         is_field_coded = self._may_be_fields and 0 < len(decoded) * 4 < len(set(self._decoding)) * 3
+        pictures = self._counted
         if is_field_coded:
-            times = self._pair(times, decoded)
+            fields = len(set(self._decoding))
+            times = self._pair(times, decoded, is_regular=fields == 2 * len(decoded))
+            pictures = round(self._counted * len(decoded) / fields)
         return HeadSample(
             picture=picture,
             times=times,
             packets=self._packets,
-            pictures=len(times) if is_field_coded else self._counted,
+            pictures=pictures,
             is_whole=is_whole,
             is_field_coded=is_field_coded,
         )
 
-    def _pair(self, times: list[int], decoded: list[int]) -> list[int]:
-        """Times of pictures among those of fields: what was decoded, and every second field after it."""
+    def _pair(self, times: list[int], decoded: list[int], *, is_regular: bool) -> list[int]:
+        """Times of pictures among those of fields: those of what was decoded, and of every second field after it.
+
+        If some pictures are whole and others two fields, nothing tells which is which after that.
+        """
+        if not is_regular:
+            return decoded
         rest = [time for time in times if time > decoded[-1]]
         return decoded + rest[1::2]
 
