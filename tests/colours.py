@@ -24,6 +24,10 @@ class ColourEncoder:
     encoder_id = ENCODER
     dim = DIM
     batch_frames = 8
+    languages: tuple[str, ...] = ("en",)
+
+    def read_length(self, text: str) -> int:
+        return len(text)
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return np.stack([lean([text.lower().split().count(colour) for colour in COLOURS]) for text in texts])

@@ -39,8 +39,15 @@ class Encoder(Protocol):
     batch_frames: int
     """How many prepared frames one call should get; more is slower on a CPU, fewer wastes a GPU."""
 
+    languages: tuple[str, ...]
+    """ISO 639-1 codes of the languages that texts may be in; empty for an encoder that reads any."""
+
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors (B, D)."""
+        ...
+
+    def read_length(self, text: str) -> int:
+        """How many characters of a text are read, from the first; all, unless it has too many tokens."""
         ...
 
     def encode_frames(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:

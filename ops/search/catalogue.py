@@ -49,6 +49,11 @@ class Catalogue:
             return frozenset()
         return direction.titles_of(self.index) if direction else None
 
+    @cached_property
+    def shows(self) -> tuple[str, ...]:
+        """Names of the shows that have shots in this version."""
+        return tuple(sorted(self.index.counts("show")))
+
     def folded(self, candidates: list[Candidate]) -> list[Candidate]:
         """The candidates with near-duplicates under the best of them; see :func:`fold`."""
         return fold(candidates, self.index.vectors, same_pictures(self.calibration(False, 1).centre))

@@ -54,6 +54,17 @@ class QueryEncoder:
         """Unit vector, float32 (D,), or ``None`` where the text is blank."""
         return np.asarray(self.texts([text])[0], np.float32) if text.strip() else None
 
+    def languages(self) -> tuple[str, ...]:
+        """Languages of the texts that it reads, ISO 639-1; empty for any."""
+        with self._lock:
+            return self._text_encoder.languages
+
+    def read_length(self, text: str) -> int:
+        """How many characters of a text it reads, from the first."""
+        with self._lock:
+            encoder = self._text_encoder
+        return encoder.read_length(text)
+
     def frames(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Unit vectors, float32 (N, D), of RGB pictures of one size. Raises ``EncoderError``."""
         with self._lock:

@@ -14,7 +14,9 @@ from ops.search.candidates import Candidate, FixedRanking, FusedRanking, Ranking
 from ops.search.catalogue import Catalogue
 from ops.search.conditions import ConditionReader, matching_shots
 from ops.search.encoding import QueryEncoder
+from ops.search.hints import hints_for
 from ops.search.hits import ShotDetails
+from ops.search.names import CatalogueNames
 from ops.search.paging import Filter, Filtered, among, without
 from ops.search.probes import ProbeScores, parse_filter
 from ops.search.query import Query
@@ -57,6 +59,7 @@ class Planner:
         self._encoder = encoder
         self._details = details
         self._probes = probes
+        self._names = CatalogueNames(catalogue, details)
 
     def plan(self, query: Query) -> Plan:
         """The plan of a query whose shows exist. Raises ``NotFoundError`` and ``UsageError`` as ``Searcher.search``."""
@@ -68,7 +71,23 @@ class Planner:
         assert plan is not None, "a query has a text, an example or a condition"
         if query.where:
             plan.filters.append(among(self._probes.fulfilling([parse_filter(each) for each in query.where])))
-        return plan
+        notes = (*plan.reading.notes, *self._hints(plan.reading, query))
+        return replace(plan, reading=replace(plan.reading, notes=notes))
+
+    def _hints(self, reading: Reading, query: Query) -> list[str]:
+        """What people should know of the texts that pictures are searched with; nothing of one that is spoken so."""
+        texts = [reading.seen_text] if reading.seen_text and not reading.lines else []
+        texts += [query.then.text] if query.then and query.then.text.strip() else []
+        texts += [each.text for each in query.conditions if each.text]
+        hints = [
+            hint
+            for text in texts
+            for hint in hints_for(text, self._encoder, self._names, self._is_spoken, knows_show=bool(query.shows))
+        ]
+        return list(dict.fromkeys(hints))
+
+    def _is_spoken(self, word: str) -> bool:
+        return self._lines is not None and bool(self._lines.search(word, limit=1))
 
     def _base(self, query: Query) -> Plan:
         reading = Reading(visual=True, dialogue=False, why="what looks like the examples was searched")
@@ -81,7 +100,7 @@ class Planner:
         if not reading.visual:
             return Plan(reading=reading, ranking=FixedRanking([each for _, each in spoken]), lines=lines)
         if self._hides_titles(reading.seen_text, query) and not self._catalogue.tells_titles:
-            reading = replace(reading, notes=(NO_TITLES,))
+            reading = replace(reading, notes=(*reading.notes, NO_TITLES))
         vector, calibration, filters = self._aimed(reading.seen_text, query.like, query.unlike, query)
         seen = self._seen(vector, calibration, query, has_text=bool(reading.seen_text))
         return Plan(

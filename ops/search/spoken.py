@@ -9,6 +9,9 @@ from typing import Any
 from ops.core.errors import NotFoundError
 from ops.index.lines import LineHit, LineIndex
 from ops.index.stems import stems_of_words
+from ops.index.words import words_of
+from ops.search.english import LEAST_LETTERS, nearest_word
+from ops.search.hints import corrected
 from ops.search.words import Words, content_spellings, content_words, coverage, parse_words, sounds_spoken
 
 # Lines looked at to decide whether a query means spoken words.
@@ -28,7 +31,7 @@ class Reading:
     ``lines`` fit, best first, each with the share of the asked words that it has. ``seen_text`` are the words
     for the pictures. ``why`` is one sentence for people. ``said_in`` counts lines that have the words although only
     pictures were searched, up to GLANCE: quotes would find them. ``notes`` are sentences on what the search could
-    not do.
+    not do, and on what may have been meant.
     """
 
     visual: bool
@@ -64,12 +67,14 @@ def read_query(
         return _seen(words.plain, "no dialogue is indexed: only what is seen was searched")
     if use == "only":
         found = find_lines(words, lines, shows)
-        return Reading(visual=False, dialogue=True, why=_said(words, found, lines), lines=found)
+        notes = () if found else _meant(words, lines, shows)
+        return Reading(visual=False, dialogue=True, why=_said(words, found, lines), notes=notes, lines=found)
     if words.phrases:
         found = find_lines(replace(words, rest=""), lines, shows)
         visual = bool(words.rest) or has_examples
         why = _said(words, found, lines) + ("; what is seen was searched too" if visual else "")
-        return Reading(visual=visual, dialogue=True, why=why, seen_text=words.rest, lines=found)
+        notes = () if found else _meant(replace(words, rest=""), lines, shows)
+        return Reading(visual=visual, dialogue=True, why=why, seen_text=words.rest, notes=notes, lines=found)
     return _guessed(words, lines, shows)
 
 
@@ -88,6 +93,22 @@ def find_said(text: str, lines: LineIndex, shows: Sequence[str]) -> list[tuple[L
     """The lines of :func:`find_lines` that say ``text``: every phrase, and most of the other words together."""
     words = parse_words(text)
     return [each for each in find_lines(words, lines, shows) if each[1] >= TOGETHER]
+
+
+def _meant(words: Words, lines: LineIndex, shows: Sequence[str]) -> tuple[str, ...]:
+    """A note with the words that are spoken and near to those that nobody says; none if that finds no line either."""
+    spoken = lines.vocabulary
+    parts = [*words.phrases, words.rest] if words.rest else list(words.phrases)
+    unknown = {word for part in parts for word in words_of(part) if len(word) >= LEAST_LETTERS and word not in spoken}
+    meant = {word: other for word in unknown if (other := nearest_word(word, spoken))}
+    if not meant:
+        return ()
+    phrases = tuple(corrected(phrase, meant) for phrase in words.phrases)
+    rest = corrected(words.rest, meant)
+    if not find_lines(Words(phrases=phrases, rest=rest, plain=""), lines, shows, 1):
+        return ()
+    told = " ".join([*(f'"{phrase}"' for phrase in phrases), *([f"'{rest}'"] if rest else [])])
+    return (f"did you mean {told}?",)
 
 
 def _guessed(words: Words, lines: LineIndex, shows: Sequence[str]) -> Reading:

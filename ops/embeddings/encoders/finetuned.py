@@ -86,12 +86,16 @@ class FinetunedEncoder:
     ) -> None:
         self._base = _based(files, home, device, part, threads)
         self.encoder_id = _id_of(files)
+        self.languages = self._base.languages
         self.dim = self._base.dim
         self.batch_frames = self._base.batch_frames
         self._temporal: TemporalHead | None = load_temporal(files.temporal, self.dim) if files.temporal else None
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self._base.encode_text(texts)
+
+    def read_length(self, text: str) -> int:
+        return self._base.read_length(text)
 
     def prepare(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:
         return self._base.prepare(frames_NHWC)

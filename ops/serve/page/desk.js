@@ -135,7 +135,7 @@ class Desk {
     const open = page.hasMore() && !counts.hidden;
     this.status.textContent = `${counts.shown.toLocaleString("en")}${open ? "+" : ""} ${counts.shown === 1 ? "shot" : "shots"}`;
     this.status.title = `${answer.took_ms?.toFixed?.(0) ?? "?"} ms in the service`;
-    this.why.replaceChildren(readingOf(answer, page.query, this.acts.change));
+    this.why.replaceChildren(...readingOf(answer, page.query, this.acts.change));
     this.filters.showRelevance(page.limit(), counts, page.hasMore());
   }
 
@@ -190,13 +190,14 @@ class Desk {
 function readingOf(answer, query, change) {
   const { visual, dialogue, why, said_in: lines, notes } = answer.reading;
   if (lines && query.text) {
-    return el("button", { type: "button", class: "quiet hint", title: why,
-      onclick: () => change({ text: `"${query.text.trim()}"` }) }, lines === 1 ? "Said in 1 line too: find it" : `Said in ${lines} lines too: find them`);
+    return [el("button", { type: "button", class: "quiet hint", title: why,
+      onclick: () => change({ text: `"${query.text.trim()}"` }) }, lines === 1 ? "Said in 1 line too: find it" : `Said in ${lines} lines too: find them`),
+    notes.length ? ` ${notes.join(". ")}` : ""];
   }
   const composed = query.then || query.all.length || query.any.length;
-  if (!dialogue && !composed && query.dialogue !== "only") return notes.join(" ");
+  if (!dialogue && !composed && query.dialogue !== "only") return [notes.join(". ")];
   const how = visual && dialogue ? "pictures and dialogue" : dialogue ? "dialogue" : visual ? "pictures" : "";
-  return [[how && `by ${how}`, why].filter(Boolean).join(": "), ...notes].join(" ");
+  return [[[how && `by ${how}`, why].filter(Boolean).join(": "), ...notes].join(". ")];
 }
 
 /** Whether there is something that would narrow a search. @param {import("./address.js").Query} query */

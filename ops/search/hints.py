@@ -1,0 +1,165 @@
+"""What people should know of the text that they search pictures with: sentences for the notes of an answer.
+
+Each hint is about a text that the encoder does not read as it was meant: a word that is no word, another language, a
+negation, an end that is cut off, or the name of a show. An ordinary description gets none; the tests hold that on
+hundreds of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
+from typing import Protocol
+
+from ops.index.letters import with_marks
+from ops.index.words import words_of
+from ops.search.english import looks_foreign, suggestion, unknown_words
+
+ENGLISH = "en"
+TOLD_NAMES = 3
+TOLD_LETTERS = 60
+
+# Words by which English says what is not there.
+_NEGATION = re.compile(
+    r"\b(?:without|no|not|never|nobody|none|nothing|nowhere|neither|nor|no-?one|except|excluding|lacking"
+    r"|(?:is|are|was|were|do|does|did|has|have|had|ca|ai|wo)n[\u2019']?t|cannot)\b",
+    re.IGNORECASE,
+)
+# Signs that can be seen, numbers and sayings in which nothing is left out.
+_NO_NEGATION = re.compile(
+    r"\bno (?:entry|smoking|parking|trespassing|stopping|exit|admittance|swimming|dogs|vacancy)\b|\bno\.? ?\d"
+    r"|\bdo not (?:enter|disturb|cross|touch)\b|\bnot only\b|\bforget-me-nots?\b|\bno man[\u2019']?s land\b"
+    r"|\bdr\.? no\b|\bwhether or not\b|\bnothing (?:in particular|special|but)\b",
+    re.IGNORECASE,
+)
+_FILE_NAME = re.compile(r"[_\d]|\.\w{2,4}$")
+_LEAST_NAME = 4
+
+
+class TextReader(Protocol):
+    """What an encoder is, as far as its texts go."""
+
+    def languages(self) -> tuple[str, ...]:
+        """ISO 639-1 codes of the languages that it reads; empty for one that reads any."""
+
+    def read_length(self, text: str) -> int:
+        """How many characters of a text it reads, from the first."""
+
+
+class Names(Protocol):
+    """What things of the catalogue are called."""
+
+    def shows(self) -> Collection[str]:
+        """Names of the shows that are indexed; costs little."""
+
+    def files(self) -> Sequence[tuple[str, str]]:
+        """``(name, show)``: title, and name without its ending, of every file; may read the whole register."""
+
+
+def hints_for(
+    text: str, encoder: TextReader, names: Names, is_spoken: Callable[[str], bool], *, knows_show: bool = False
+) -> list[str]:
+    """Sentences on a text that pictures are searched with, most important first; none for most.
+
+    ``is_spoken``: whether a word occurs in the dialogue, as names of people do. ``knows_show``: the search is
+    limited to shows already.
+    """
+    text = " ".join(text.split())
+    shows = [] if knows_show else shows_named(text, names)
+    hints = [_show_hint(text, shows)] if shows else []
+    hints += _length_hint(text, encoder.read_length(text))
+    is_english_only = encoder.languages() == (ENGLISH,)
+    if is_english_only and not shows:
+        unknown = _unnamed(unknown_words(text), names, is_spoken)
+        if looks_foreign(text) and (unknown or not text.isascii()):
+            return [
+                *hints,
+                f"{_quoted(text)} does not look English: the encoder knows English only, so describe it in English",
+            ]
+        if meant := {word: other for word in unknown if (other := suggestion(word))}:
+            hints.append(f"did you mean {_quoted(corrected(text, meant))}?")
+    return [*hints, *_negation_hint(text)]
+
+
+def shows_named(text: str, names: Names) -> list[str]:
+    """Shows that a text names: by the beginning of a name, or by a whole one of several words among others."""
+    words = words_of(text)
+    whole = "".join(words)
+    if len(whole) < _LEAST_NAME:
+        return []
+    is_file_name = bool(_FILE_NAME.search(text))
+    found = [show for show in names.shows() if _names(words, show, is_file_name)]
+    if not found and is_file_name:
+        found = [show for name, show in names.files() if _names(words, name, is_file_name)]
+    return list(dict.fromkeys(found))
+
+
+def corrected(text: str, meant: Mapping[str, str]) -> str:
+    """The text with the words (folded) replaced that are keys of ``meant``."""
+    return " ".join(_corrected(part, meant) for part in text.split())
+
+
+def _corrected(part: str, meant: Mapping[str, str]) -> str:
+    words = words_of(part)
+    return with_marks(" ".join(meant.get(word, word) for word in words)) if meant.keys() & set(words) else part
+
+
+def _names(words: list[str], name: str, is_file_name: bool) -> bool:
+    """Whether the words are the first words of a name, or hold all of one that has several."""
+    own = _name_words(name)
+    if own[: len(words)] == words:
+        return True
+    if is_file_name and "".join(own).startswith("".join(words)):
+        return True
+    if len(own) < 2 or own[0] not in words or len("".join(own)) < 2 * _LEAST_NAME:
+        return False
+    return any(words[at : at + len(own)] == own for at in range(len(words) - len(own) + 1))
+
+
+@lru_cache(maxsize=65_536)
+def _name_words(name: str) -> list[str]:
+    """The words of a name; the catalogue's names are looked at with every search."""
+    return words_of(name)
+
+
+def _show_hint(text: str, shows: Sequence[str]) -> str:
+    options = " or ".join(f'--show "{show}"' for show in shows[:TOLD_NAMES])
+    more = f" and {len(shows) - TOLD_NAMES} more" if len(shows) > TOLD_NAMES else ""
+    return f"{_quoted(text)} names {'a show' if len(shows) == 1 else 'shows'}: {options}{more} finds shots of it alone"
+
+
+def _length_hint(text: str, length: int) -> list[str]:
+    unread = text[length:].strip()
+    if not words_of(unread):
+        return []
+    return [
+        f"the text is too long: only the first {len(text[:length].split())} words are read, the end is not read "
+        f"({_quoted(unread)})"
+    ]
+
+
+def _negation_hint(text: str) -> list[str]:
+    found = _NEGATION.search(_NO_NEGATION.sub(lambda match: "-" * len(match.group()), text))
+    if not found:
+        return []
+    what = " ".join(text[found.start() :].split()[:3])
+    return [
+        f"{_quoted(what)} is not understood as a negation: the encoder looks for what it names. Leave it out, and give "
+        'a hit that shows it as an example of what is not wanted: --unlike SHOT_ID ("less like this" on the page)'
+    ]
+
+
+def _unnamed(unknown: list[str], names: Names, is_spoken: Callable[[str], bool]) -> list[str]:
+    """Those of the words that are in no name of the catalogue and in no line."""
+    if not unknown:
+        return []
+    known = {word for show in names.shows() for word in words_of(show)}
+    unknown = [word for word in unknown if word not in known]
+    known = {word for name, _ in names.files() for word in words_of(name)} if unknown else set()
+    return [word for word in unknown if word not in known and not is_spoken(word)]
+
+
+def _quoted(text: str) -> str:
+    short = text if len(text) <= TOLD_LETTERS else f"{text[: TOLD_LETTERS - 1]}\u2026"
+    return f"'{short}'"

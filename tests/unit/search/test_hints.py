@@ -1,0 +1,227 @@
+"""What people are told of texts that the encoder does not read as they were meant, and that others are left alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.core.settings import load_settings
+from ops.embeddings.encoders.open_clip import languages_of
+from ops.embeddings.encoders.starter import StarterEncoder
+from ops.embeddings.reading import read_length
+from ops.index.lines import publish_lines
+from ops.search.english import is_english, looks_foreign, nearest_word, suggestion, unknown_words
+from ops.search.generic_texts import GENERIC_TEXTS
+from ops.search.hints import corrected, hints_for, shows_named
+from ops.search.search import Query, Searcher
+from tests.colours import ColourEncoder, index_lake, lean, write_video
+from tests.subtitles import line_row
+
+
+class Reader:
+    """An encoder's texts: its languages, and how many words it reads."""
+
+    def __init__(self, languages: tuple[str, ...] = ("en",), words: int = 1000) -> None:
+        self._languages, self._words = languages, words
+
+    def languages(self) -> tuple[str, ...]:
+        return self._languages
+
+    def read_length(self, text: str) -> int:
+        return len(" ".join(text.split()[: self._words]))
+
+
+class Called:
+    """Names of a catalogue."""
+
+    def __init__(self, *files: tuple[str, str]) -> None:
+        self._files = files
+
+    def shows(self) -> Sequence[str]:
+        return [show for _, show in self._files]
+
+    def files(self) -> Sequence[tuple[str, str]]:
+        return self._files
+
+
+NAMES = Called(
+    ("sintel_trailer_204p", "sintel_trailer_204p"), ("The Opening", "Big Buck Bunny"), ("A001_C003_0612", "Card one")
+)
+
+
+def hints(text: str, reader: Reader | None = None, spoken: Sequence[str] = (), **options: Any) -> list[str]:
+    return hints_for(text, reader or Reader(), NAMES, lambda word: word in spoken, **options)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("a bycicle", "a bicycle"), ("Rabit in the snow", "rabbit in the snow"), ("two elefants", "two elephants"),
+        ("a mountian at dusk", "a mountain at dusk"), ("beatiful buterfly", "beautiful butterfly"),
+        ("snwo", "snow"), ("an umbrela", "an umbrella"), ("a brigde", "a bridge"),
+        ("childern play", "children play"),
+        ("a motorcyle race", "a motorcycle race"), ("sunsett", "sunset"), ("a restaraunt", "a restaurant"),
+    ],
+)  # fmt: skip
+def test_a_word_that_is_none_is_told_with_the_one_that_was_meant(text: str, meant: str) -> None:
+    assert hints(text) == [f"did you mean '{meant}'?"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["proog fights", "bento", "a man in lederhosen", "firelit hut", "colourful harbour centre",
+     "an aeroplane", "realised", "jewellery", "skateboarders", "bicorne", "4k drone shot", "b-roll", "xylophonist",
+     "Björk"],
+)  # fmt: skip
+def test_rare_words_and_names_are_not_taken_for_others(text: str) -> None:
+    assert hints(text) == []
+
+
+def test_names_of_the_catalogue_and_of_its_dialogue_are_words() -> None:
+    assert suggestion("elefant") == "elephant"
+    assert hints_for("elefant", Reader(), Called(("Der Elefant", "x")), lambda word: False) == []
+    assert hints("elefant", spoken=["elefant"]) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["des vélos dans une rue", "ein Mann auf einem Fahrrad", "una calle con bicicletas", "un cane sulla spiaggia",
+     "uma praia ao pôr do sol", "een hond op het strand", "en hund på stranden", "rowery na ulicy", "kırmızı bir araba",
+     "велосипед на улице", "自転車", "دراجة في الشارع", "자전거", "montagne enneigée", "una mujer con sombrero",
+     "coucher de soleil sur la mer", "Katze auf Baum", "ποδήλατο στον δρόμο"],
+)  # fmt: skip
+def test_another_language_is_told_where_the_encoder_knows_english_only(text: str) -> None:
+    (hint,) = hints(text)
+    assert "English" in hint and text in hint
+    assert hints(text, Reader(languages=())) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a café in Paris",
+        "naïve art",
+        "la la land",
+        "art nouveau",
+        "jalapeño",
+        "a piñata",
+        "die hard",
+        "résumé",
+    ],
+)
+def test_words_that_english_took_are_english(text: str) -> None:
+    assert hints(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a mountain without snow", "a beach but no people", "a street with nobody in it", "a car that isn't red",
+     "not a dog", "dogs, never cats", "a landscape with none of them", "a room with nothing in it",
+     "a car that isn’t red"],
+)  # fmt: skip
+def test_a_negation_is_told(text: str) -> None:
+    (hint,) = hints(text)
+    assert "negation" in hint and "--unlike" in hint
+
+
+@pytest.mark.parametrize(
+    "text", ["a no smoking sign", "do not enter", "forget-me-nots", "a knot", "Dr. No", "no. 5 perfume"]
+)
+def test_signs_and_names_are_no_negations(text: str) -> None:
+    assert hints(text) == []
+
+
+def test_the_end_of_a_long_text_is_told() -> None:
+    (hint,) = hints("a car " * 10 + "and a bicycle", Reader(words=20))
+    assert "only the first 20 words are read" in hint and "'and a bicycle'" in hint
+    assert hints("a car " * 10, Reader(words=20)) == []
+
+
+def test_the_beginning_of_a_name_is_told_with_its_show() -> None:
+    for text in ("sintel_trailer", "Sintel Trailer", "sintel_tr", "sintel_trailer_204p.mp4"):
+        (hint,) = hints(text) if not text.endswith(".mp4") else hints("sintel_trailer_204p")
+        assert '--show "sintel_trailer_204p"' in hint
+    assert "Big Buck Bunny" in hints("big buck bunny")[0] and "Big Buck Bunny" in hints("a fox in Big Buck Bunny")[0]
+    assert shows_named("A001_C003", NAMES) == ["Card one"]
+    assert hints("sintel_trailer", knows_show=True) == []
+    assert hints("a big bunny") == hints("the opening of a door") == hints("bigger") == hints("car") == []
+
+
+def test_every_text_but_the_wrong_word_stays_as_it_was() -> None:
+    assert corrected("A  Bycicle, 'red' & naïve", {"bycicle": "bicycle"}) == "A bicycle 'red' & naïve"
+
+
+def test_ordinary_descriptions_get_no_hint() -> None:
+    told = {text: hints(text) for text in GENERIC_TEXTS}
+    assert {text: found for text, found in told.items() if found} == {}
+    assert len(told) >= 100
+
+
+def lines_of(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.shared
+def test_queries_and_captions_of_footage_get_no_false_hint(footage: Path) -> None:
+    texts = [json.loads(line)["query"] for path in footage.glob("*.queries.jsonl") for line in lines_of(path)]
+    assert len(texts) >= 100
+    told = {text: found for text in texts if (found := hints(text))}
+    assert set(told) == {text for text in texts if {"nobody", "not"} & set(text.split())}  # negations
+    for path in footage.glob("*.captions.jsonl"):
+        for caption in (text for line in lines_of(path) for text in json.loads(line).get("captions", [])):
+            assert not looks_foreign(caption), caption
+
+
+def test_words_are_english_in_both_spellings_and_derived() -> None:
+    assert all(map(is_english, ["color", "colour", "centre", "organise", "texting", "traveller", "paediatric"]))
+    assert unknown_words("a bycicle in 4k with x") == ["bycicle"]
+    assert nearest_word("compas", {"compass": 1, "wreck": 9}) == "compass"
+    assert nearest_word("bento", {"bent": 100}) is None and nearest_word("abcd", {}) is None
+    assert nearest_word("house", {"horse": 10, "mouse": 10, "hours": 10}) is None
+
+
+def test_encoders_tell_what_they_read(tmp_path: Path) -> None:
+    encoder = StarterEncoder(tmp_path, part="text")
+    assert encoder.languages == ("en",)
+    text = "a bicycle in the street " * 30
+    length = encoder.read_length(text)
+    assert len(text[:length].split()) == 126 and encoder.read_length("a bicycle") == len("a bicycle")
+    assert (encoder.encode_text([text[:length]]) == encoder.encode_text([text])).all()
+    assert languages_of("ViT-B-32") == ("en",)
+    assert languages_of("xlm-roberta-base-ViT-B-32") == languages_of("ViT-B-16-SigLIP2") == ()
+    assert read_length("", lambda part: [0, 1]) == 0
+
+
+@pytest.fixture
+def searcher(tmp_path: Path) -> Searcher:
+    settings = load_settings(home=str(tmp_path / "home"))
+    write_video(settings, 0, [lean([1, 0, 0]), lean([0, 1, 0])], show="Red Planet", path="/films/red_planet_1080p.mp4")
+    index_lake(settings)
+    publish_lines(settings, [line_row(0, "The compass points to the wreck", show="Red Planet"), line_row(1, "Zaboo!")])
+    return Searcher(settings, ColourEncoder())
+
+
+def notes(searcher: Searcher, **query: Any) -> list[str]:
+    return list(searcher.search(Query.from_document(query))["reading"]["notes"])
+
+
+def test_hints_are_notes_of_the_answer(searcher: Searcher) -> None:
+    assert notes(searcher, text="red") == []
+    assert notes(searcher, text="a red bycicle") == ["did you mean 'a red bicycle'?"]
+    assert '--show "Red Planet"' in notes(searcher, text="red_planet")[0]
+    assert "negation" in notes(searcher, text="red", then={"text": "no snow"})[0]
+    assert "negation" in notes(searcher, all=[{"text": "without red"}])[0]
+    assert notes(searcher, text="zaboo") == []  # somebody says it
+
+
+@pytest.mark.parametrize("dialogue", ["auto", "only"])
+def test_a_word_that_nobody_says_is_told_with_the_one_that_is_said(searcher: Searcher, dialogue: str) -> None:
+    assert notes(searcher, text='"compas"', dialogue=dialogue) == ['did you mean "compass"?']
+    assert notes(searcher, text='"the compas points"', dialogue=dialogue) == ['did you mean "the compass points"?']
+    assert notes(searcher, text='"the wreck compas"', dialogue=dialogue) == []  # not so in any line
+    assert notes(searcher, text='"compass"', dialogue=dialogue) == []
+    assert notes(searcher, text='"xyzzyq"', dialogue=dialogue) == []
