@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -12,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ops.core.media import SoundTrack
+
+logger = logging.getLogger(__name__)
 
 Samples = npt.NDArray[Any]
 """float32 (-1 to 1) or int32 (full scale), (channels, samples)."""
@@ -35,29 +38,26 @@ class SoundConverter:
         self._form: tuple[str, str, int] | None = None
 
     def convert(self, frame: av.AudioFrame) -> Iterator[Samples]:
-        """The frame's samples, maybe fewer and some of the frame before.
+        """The frame's samples, maybe fewer and some of the frame before; none of a frame that cannot be converted.
 
         Channels stay as they are if nothing is known of how to mix them into ``layout``.
         """
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
-        is_first = form != self._form
-        if is_first:
-            self._resampler = self._make(self.layout or frame.layout.name)
-            self._form = form
-        assert self._resampler is not None
         frame.pts = None
-        try:
-            pieces = self._resampler.resample(frame)
-        except av.FFmpegError:
-            if not is_first or self.layout in ("", frame.layout.name):
-                raise
-            self._resampler = self._make(frame.layout.name)
-            pieces = self._resampler.resample(frame)
-        for piece in pieces:
-            yield piece.to_ndarray().reshape(-1, piece.layout.nb_channels).T
-
-    def _make(self, layout: str) -> av.AudioResampler:
-        return av.AudioResampler(format=self.kind, layout=layout, rate=self.rate)
+        for layout in dict.fromkeys((self.layout or frame.layout.name, frame.layout.name)):
+            if form != self._form:
+                self._resampler = av.AudioResampler(format=self.kind, layout=layout, rate=self.rate)
+            assert self._resampler is not None
+            try:
+                pieces = self._resampler.resample(frame)
+            except av.FFmpegError as error:
+                self._form = None
+                logger.debug("%s sound of %s cannot be made %s: %s", *form[:2], layout, error)
+                continue
+            self._form = form
+            for piece in pieces:
+                yield piece.to_ndarray().reshape(-1, piece.layout.nb_channels).T
+            return
 
 
 class StereoConverter(SoundConverter):
@@ -74,6 +74,8 @@ class StereoConverter(SoundConverter):
         channels = frame.layout.nb_channels
         self.layout = "stereo" if channels > 2 and not is_unnamed(frame.layout.name) else ""
         for samples_CN in super().convert(frame):
+            # Float files may hold anything; no encoder takes values that are not numbers.
+            samples_CN = np.nan_to_num(samples_CN, posinf=1, neginf=-1).clip(-1, 1)
             if samples_CN.shape[0] == 2:
                 yield samples_CN
                 continue

@@ -213,7 +213,8 @@ class _Ear:
         for samples_CN in self.converter.convert(frame):
             for start in range(0, samples_CN.shape[1], window):
                 # The spread, not the power: an offset of cheap converters is not heard.
-                found = np.nan_to_num(samples_CN[:, start : start + window].var(axis=1, dtype=np.float64)).tolist()
+                part = np.nan_to_num(samples_CN[:, start : start + window], posinf=1, neginf=-1)
+                found = part.var(axis=1, dtype=np.float64).tolist()
                 before = self.power if len(self.power) == len(found) else found
                 self.power = [max(pair) for pair in zip(before, found, strict=True)]
             self.samples += samples_CN.shape[1]
