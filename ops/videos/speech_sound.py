@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -15,8 +16,10 @@ from numpy.typing import NDArray
 
 from ops.core.errors import MediaError
 from ops.core.media import SoundTrack
+from ops.videos.clock import MAX_SOUND_STEP_S
 from ops.videos.container import open_container
 from ops.videos.fact_log import FactLog
+from ops.videos.reader import Sound, read_media
 from ops.videos.sound_line import SoundMix
 from ops.videos.sound_tracks import choose_sound
 from ops.videos.tracks import choose_video_track
@@ -28,6 +31,13 @@ BLOCK = 60 * RATE
 MAX_LAG = 30 * RATE
 """How far one of several tracks may be behind the others in the file before it counts as silent there."""
 
+Piece = tuple[int, Fraction | None, AudioFrame]
+"""A decoded piece of sound: the index of its track, and when it is due from the first picture on, if that is known."""
+
+
+class _JumpError(Exception):
+    """The clock of the sound jumps: only pictures show when what follows is due."""
+
 
 def sound_for_speech(path: Path, tracks: Sequence[SoundTrack] = ()) -> NDArray[np.float32]:
     """Samples float32 (N,), -1 to 1, at 16 kHz; sample 0 sounds with the first picture. Damaged pieces are silence.
@@ -35,35 +45,64 @@ def sound_for_speech(path: Path, tracks: Sequence[SoundTrack] = ()) -> NDArray[n
     ``tracks`` are those to listen to (``MediaInfo.heard_tracks``), mixed if they are several; chosen anew if empty.
     Raises ``MediaError`` if the file has no sound that can be decoded.
     """
+    tracks = tracks or _heard(path)
+    try:
+        return _collect(_pieces(path, tracks), tracks)
+    except _JumpError:
+        return _collect(_pieces_with_pictures(path, tracks), tracks)
+
+
+def _collect(pieces: Iterator[Piece], tracks: Sequence[SoundTrack]) -> NDArray[np.float32]:
+    mix = SoundMix(tracks, RATE)
     blocks: list[NDArray[np.float32]] = []
-    with open_container(path) as container:
-        tracks = tracks or _heard(path, container)
-        mix = SoundMix(tracks, RATE)
-        done = 0
-        zero_s = _zero_s(container)
-        wanted = {track.stream for track in tracks}
-        streams = [stream for stream in container.streams.audio if stream.index in wanted]
-        for packet in container.demux(streams):
-            for frame in _decoded(packet):
-                mix.add(packet.stream.index, _time_s(frame, zero_s), frame)
-            ready = min(max(mix.end, mix.last - MAX_LAG), LONGEST_S * RATE)
-            if ready - done >= BLOCK:
-                blocks.append(mix.take(done, ready).mean(axis=0))
-                mix.forget(ready)
-                done = ready
-            if done >= LONGEST_S * RATE:
-                break
-        blocks.append(mix.take(done, min(mix.last, LONGEST_S * RATE)).mean(axis=0))
+    done = 0
+    for stream, time_s, frame in pieces:
+        mix.add(stream, time_s, frame)
+        ready = min(max(mix.end, mix.last - MAX_LAG), LONGEST_S * RATE)
+        if ready - done >= BLOCK:
+            blocks.append(mix.take(done, ready).mean(axis=0))
+            mix.forget(ready)
+            done = ready
+        if done >= LONGEST_S * RATE:
+            break
+    blocks.append(mix.take(done, min(mix.last, LONGEST_S * RATE)).mean(axis=0))
     if not any(len(block) for block in blocks):
         raise MediaError("its sound cannot be decoded")
     return np.concatenate(blocks)
 
 
-def _heard(path: Path, container: InputContainer) -> Sequence[SoundTrack]:
-    choice = choose_sound(path, container, float(container.duration or 0) / av.time_base, FactLog())
+def _heard(path: Path) -> Sequence[SoundTrack]:
+    with open_container(path) as container:
+        choice = choose_sound(path, container, float(container.duration or 0) / av.time_base, FactLog())
     if choice.stream is None:
         raise MediaError("it has no sound that can be decoded")
     return choice.heard
+
+
+def _pieces(path: Path, tracks: Sequence[SoundTrack]) -> Iterator[Piece]:
+    """Pieces by the clock of the container, without decoding pictures. Raises ``_JumpError``."""
+    wanted = {track.stream for track in tracks}
+    until_s: dict[int, Fraction] = {}
+    with open_container(path) as container:
+        zero_s = _zero_s(container)
+        streams = [stream for stream in container.streams.audio if stream.index in wanted]
+        may_jump = not {"mpegts", "mpeg"}.isdisjoint(container.format.name.split(","))
+        for packet in container.demux(streams):
+            for frame in _decoded(packet):
+                stream, time_s = packet.stream.index, _time_s(frame, zero_s)
+                if time_s is not None:
+                    if may_jump and abs(time_s - until_s.get(stream, time_s)) > MAX_SOUND_STEP_S:
+                        raise _JumpError
+                    until_s[stream] = time_s + Fraction(frame.samples, frame.sample_rate or 1)
+                yield stream, time_s, frame
+
+
+def _pieces_with_pictures(path: Path, tracks: Sequence[SoundTrack]) -> Iterator[Piece]:
+    """Pieces by the clock of the pictures, which are decoded for it."""
+    with closing(read_media(path, audio=[track.stream for track in tracks])) as items:  # type: ignore[type-var]
+        for item in items:
+            if isinstance(item, Sound):
+                yield item.stream, item.time_s, item.frame
 
 
 def _decoded(packet: av.Packet[Any]) -> list[AudioFrame]:

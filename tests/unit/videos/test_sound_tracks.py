@@ -176,6 +176,51 @@ def test_channels_without_names_are_kept_and_mixed_without_the_silent_ones(chann
     assert decibels(samples_of(proxy_of(film), 0)) == pytest.approx(-17, abs=0.5)
 
 
+@pytest.mark.parametrize(
+    ("offsets", "identifiers"),
+    [
+        ((0, 0), (257, 257)),
+        ((0, 3600), (257, 257)),
+        ((3600, 0), (257, 257)),
+        ((0, 2), (257, 300)),
+        ((0, 0), (257, 300)),
+    ],
+)
+def test_sound_goes_on_with_the_pictures_of_joined_streams(
+    offsets: tuple[int, int], identifiers: tuple[int, int], tmp_path: Path
+) -> None:
+    """The clock begins anew or jumps at the seam, and the packet identifier of the sound may change."""
+    film = tmp_path / "film.ts"
+    for number, (offset, identifier) in enumerate(zip(offsets, identifiers, strict=True)):
+        options = ["-output_ts_offset", str(offset), "-streamid", f"1:{identifier}", "-bf", "2", "-preset", "veryfast"]
+        part = write(tmp_path / f"{number}.ts", [Track(source=click(0.5), codec="aac")], seconds=2, options=options)
+        with film.open("ab") as file:
+            file.write(part.read_bytes())
+    info = probe(film)
+    assert len(info.sound_tracks) == 1
+    speech = sound_for_speech(film, info.heard_tracks)
+    clip = samples_of(cut(film, 0, 100), 0)
+    # Speech takes the clock of the container unless it jumps by a second.
+    for samples, rate, tolerance in ((clip, RATE, 0.022), (speech[np.newaxis], SPEECH_RATE, 0.065)):
+        loud = np.flatnonzero(np.abs(samples).max(axis=0) > 0.3)
+        starts = [loud[0], *(after for before, after in itertools.pairwise(loud) if after - before > rate / 10)]
+        assert [start / rate for start in starts] == pytest.approx(
+            [0.5, 2.5], abs=0.065 if rate == SPEECH_RATE else 0.022
+        )
+
+
+def test_samples_that_are_no_numbers_are_silence(tmp_path: Path) -> None:
+    raw = np.full(RATE, np.nan, "<f4")
+    raw[:100] = np.inf
+    (tmp_path / "film.raw").write_bytes(raw.tobytes())
+    sound = ["-f", "f32le", "-ar", str(RATE), "-ac", "1", "-i", str(tmp_path / "film.raw")]
+    pictures = ["-f", "lavfi", "-t", "1", "-i", "testsrc2=s=160x90:r=25"]
+    film = tmp_path / "film.mov"
+    run_ffmpeg([*pictures, *sound, *sound, "-map", "0", "-map", "1", "-map", "2", "-c:a", "pcm_f32le", str(film)])
+    assert len(probe(film).sound_tracks) == 2
+    assert np.isfinite(samples_of(proxy_of(film), 0)).all()
+
+
 def track(stream: int, **changes: object) -> SoundTrack:
     known = {"codec": "aac", "channels": 2, "layout": "stereo", "sample_rate": RATE, "is_silent": False}
     return SoundTrack(stream=stream, **(known | changes))  # type: ignore[arg-type]
