@@ -114,7 +114,9 @@ def _summary(
     aside += [
         {"path": video["path"], "reason": video["reason"]}
         for video in videos
-        if video["state"] == "set_aside" and not video["shots_set_aside"] and video["path"] not in told
+        if (video["state"] == "set_aside" or (video["state"] == "pending" and video["reason"]))
+        and not video["shots_set_aside"]
+        and video["path"] not in told
     ]
     aside += [{"path": video["path"], **shot} for video in videos for shot in video["shots_set_aside"]]
     aside += unusable_subtitles(settings, seen)

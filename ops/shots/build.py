@@ -16,7 +16,8 @@ from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, Shot, StepReport
 from ops.shots.checks import check_shots
-from ops.shots.segment import Segmentation, SegmentJob, detector_version, poster_key, proxy_key, segment_videos
+from ops.shots.processes import Segmentation, SegmentJob, segment_videos
+from ops.shots.segment import detector_version, poster_key, proxy_key
 from ops.shots.sheet import write_sheet
 from ops.videos import catalogue
 

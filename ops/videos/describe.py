@@ -13,6 +13,7 @@ from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
 from ops.videos.catalogue import footage_seconds, put_video, videos_of
+from ops.videos.film_errors import film_errors
 from ops.videos.library import local_source
 from ops.videos.probe import probe
 from ops.videos.register import DESCRIPTIVE
@@ -53,11 +54,12 @@ def _describe(settings: Settings, row: dict[str, Any], now: datetime, progress: 
     ):  # opened before, and its content is its id: it was only moved or is back
         return row | {"state": "ready", "created_timestamp": now}
     try:
-        with local_source(row["path"], settings.scratch) as path:
+        with local_source(row["path"], settings.scratch) as path, film_errors(row["path"], "opening it", RuntimeError):
             info = probe(path)
-    except StorageError as error:  # of the store, not of the footage: it stays pending and is tried again
-        progress.set_aside("videos", row["path"], f"{error}; it is tried again at the next run")
-        return row
+    except (StorageError, OSError) as error:  # of the store, not of the footage: it stays pending and is tried again
+        reason = f"{error}; it is tried again at the next run"
+        progress.set_aside("videos", row["path"], reason)
+        return row | {"reason": reason, "created_timestamp": now}
     except MediaError as error:
         return row | {"state": "set_aside", "reason": str(error), "created_timestamp": now}
     for note in info.notes:

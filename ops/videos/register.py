@@ -102,7 +102,7 @@ def _register_file(
         return
     (result.returned if returned else result.moved).append(source.video_id)
     # Pending, so that whoever looks next knows that the change has not travelled downstream yet.
-    state = "set_aside" if row["reason"] else "pending"
+    state = "set_aside" if row["reason"] and row["state"] != "pending" else "pending"
     put_video(settings, row | described | {"state": state, "created_timestamp": now})
 
 

@@ -17,15 +17,13 @@ import pytest
 from ops.core.errors import MediaError
 from ops.core.storage import ObjectStore
 from ops.core.types import Shot
+from ops.shots.processes import Segmentation, SegmentJob, segment_videos
 from ops.shots.scratch import working_folder
 from ops.shots.segment import (
-    Segmentation,
-    SegmentJob,
     detector_version,
     poster_key,
     proxy_key,
     segment_video,
-    segment_videos,
 )
 from ops.videos.probe import probe
 from tests.films import Film, make_film, read_barcode

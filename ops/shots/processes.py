@@ -1,0 +1,196 @@
+"""Many films side by side, in processes: one that ends its process is set aside, and the others go on."""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from multiprocessing.queues import SimpleQueue
+from pathlib import Path
+
+import cv2
+
+from ops.core.errors import MediaError, StorageError, home_error
+from ops.core.storage import ObjectStore
+from ops.core.types import Shot
+from ops.shots.scratch import was_left_behind
+from ops.shots.segment import segment_video
+from ops.videos.damage import Damage
+from ops.videos.film_errors import film_errors
+from ops.videos.library import local_source
+from ops.videos.probe import probe
+
+REPORT_EVERY_S = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentJob:
+    """One film to cut: its path or ``s3://`` address, its id, and where the results go. Picklable.
+
+    ``frames`` is about how long it is; the longest films are begun first.
+    """
+
+    path: str
+    video_id: str
+    frames: int
+    store: ObjectStore
+    detector: str = "auto"
+    scratch: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segmentation:
+    """The shots of one film, and what was damaged or missing in it, in sentences. Picklable."""
+
+    shots: list[Shot]
+    notes: list[str]
+
+
+OnProgress = Callable[[str, int], None]
+Result = tuple[SegmentJob, Segmentation | MediaError]
+
+
+def segment_videos(
+    jobs: Sequence[SegmentJob], workers: int, *, on_progress: OnProgress | None = None
+) -> Iterator[Result]:
+    """Cut many films, yielding each when it is done, in any order; damage in one is a result, not an end.
+
+    Films are spread over ``workers`` spawned processes (a decoder that crosses ``fork`` hangs), the longest
+    first, with at least two threads each, so that a long film does not end on one core. A single film is cut in
+    this process, unless an earlier process ended while it was cutting it. A film from an object store is fetched by
+    the process that cuts it, and removed afterwards. If a process dies, the films that were under way are cut one at
+    a time, and one that ends its process again is a ``MediaError``. ``on_progress`` gets a video id and how many of
+    its frames were read, in this process. Raises ``StorageError`` if the store or the scratch folder cannot be
+    written. Where the caller stops (Ctrl-C), so do the processes, in the middle of their films.
+    """
+    if len(jobs) == 1 and not was_left_behind(jobs[0].scratch, jobs[0].video_id):
+        yield jobs[0], _run(jobs[0], workers, on_progress)
+        return
+    left = deque(sorted(jobs, key=lambda job: job.frames, reverse=True))
+    while left:
+        suspects, _ = yield from _cut_side_by_side(left, workers, on_progress)
+        for job in suspects:
+            dead, exit_codes = yield from _cut_side_by_side(deque([job]), workers, on_progress)
+            if dead:
+                yield job, MediaError(_reason_of_death(exit_codes))
+
+
+def _cut_side_by_side(
+    left: deque[SegmentJob], workers: int, on_progress: OnProgress | None
+) -> Generator[Result, None, tuple[list[SegmentJob], list[int]]]:
+    """Cut films until none is left or a process dies; the films under way then, and the exit codes of the processes."""
+    processes = min(workers, len(left))
+    threads = workers if processes == 1 else max(2, workers // processes)
+    context = get_context("spawn")
+    reports = context.SimpleQueue() if on_progress else None
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_report_to, initargs=(reports,))
+    members: dict[int, BaseProcess] = {}
+    running: dict[Future[Segmentation | MediaError], SegmentJob] = {}
+    dead: list[SegmentJob] = []
+    try:
+        while (left or running) and not dead:
+            while left and len(running) < processes:  # no more than can run: who is in here was under way
+                with _interrupts_held_back():  # as the processes that this starts have them, until they ignore them
+                    future = pool.submit(_run_in_process, left[0], threads)
+                running[future] = left.popleft()
+                members.update(pool._processes)
+            done, _ = wait(running, timeout=REPORT_EVERY_S if on_progress else None, return_when=FIRST_COMPLETED)
+            while on_progress and reports and not reports.empty():
+                on_progress(*reports.get())
+            if any(_is_dead(future) for future in done):
+                done, _ = wait(running)
+            for future in done:
+                job = running.pop(future)
+                if _is_dead(future):
+                    dead.append(job)
+                else:
+                    yield job, future.result()
+    except BrokenProcessPool:  # between two films: the pool takes no other
+        dead = list(running.values())
+    except Exception:
+        raise
+    except BaseException:  # a person stops it: nobody waits for what is under way
+        for process in list(pool._processes.values()):
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return dead, [process.exitcode or 0 for process in members.values()]
+
+
+def _is_dead(future: Future[Segmentation | MediaError]) -> bool:
+    return isinstance(future.exception(), BrokenProcessPool)
+
+
+def _reason_of_death(exit_codes: Sequence[int]) -> str:
+    """Why a film that was cut alone has no result, from how its process ended."""
+    code = next((code for code in exit_codes if code), 0)
+    if code == -signal.SIGKILL:
+        return "the process that cut it was killed (SIGKILL), most often for want of memory: free memory and try again"
+    how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+    return f"the process that cut it crashed ({how}), twice: convert it, for example with ffmpeg, or report it"
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _run(
+    job: SegmentJob, threads: int, on_progress: Callable[[str, int], None] | None = None
+) -> Segmentation | MediaError:
+    damage = Damage()
+    with ExitStack() as stack:
+        try:
+            source = stack.enter_context(local_source(job.path, job.scratch))
+        except MediaError as error:
+            return error
+        except StorageError as error:
+            return MediaError(f"it could not be fetched ({error}): try again with `needle ingest --retry`")
+        try:
+            with film_errors(job.path, "cutting it", cv2.error, RuntimeError):
+                shots = segment_video(
+                    source,
+                    job.video_id,
+                    probe(source),
+                    job.store,
+                    detector=job.detector,
+                    threads=threads,
+                    scratch=job.scratch,
+                    on_progress=partial(on_progress, job.video_id) if on_progress else None,
+                    damage=damage,
+                )
+            return Segmentation(shots=shots, notes=damage.notes())
+        except MediaError as error:
+            return error
+        except OSError as error:
+            raise home_error(job.scratch, error) from error
+
+
+_reports: SimpleQueue[tuple[str, int]] | None = None
+"""In a worker process, where its progress goes; a queue can only be handed over at the start of a process."""
+
+
+def _report_to(reports: SimpleQueue[tuple[str, int]] | None) -> None:
+    global _reports
+    _reports = reports
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started this process ends it
+
+
+def _run_in_process(job: SegmentJob, threads: int) -> Segmentation | MediaError:
+    def report(video_id: str, frames: int) -> None:
+        assert _reports is not None
+        _reports.put((video_id, frames))
+
+    return _run(job, threads, report if _reports is not None else None)
