@@ -28,8 +28,8 @@ class ClipWriter:
 
     The file is QuickTime (``.mov``): pictures as in ``clip_pictures.py``, in the film's own size and pixel shape;
     every sound track with its own channels, rate, language and title as 24-bit PCM (32 bits if the source has them),
-    which has no encoder delay; a timecode track that begins with ``timecode``, unless it is empty. At a constant rate
-    each picture lasts one frame, else it lasts as long as in the film.
+    which has no encoder delay; a timecode track with the film's reel that begins with ``timecode``, unless that is
+    empty. At a constant rate each picture lasts one frame, else it lasts as long as in the film.
     """
 
     def __init__(self, path: Path, info: MediaInfo, timecode: str) -> None:
@@ -48,6 +48,8 @@ class ClipWriter:
         self._pictures = ClipPictures(self._container, self._info, frame, aspect, self._tick)
         if self._timecode:
             self._pictures.stream.metadata["timecode"] = self._timecode
+            if self._info.reel:  # becomes the name in the timecode track
+                self._pictures.stream.metadata["reel_name"] = self._info.reel
         self._sounds = [self._add_sound(track) for track in self._info.sound_tracks]
 
     def _add_sound(self, track: SoundTrack) -> av.AudioStream:

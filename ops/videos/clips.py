@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 CLIP_SUFFIX = ".mov"
 MIN_SKIP = 500
 """Frames between two clips from which on a seek is faster than decoding on."""
+MAX_COUNTED = 255
+"""Frames a second that a timecode track can count: the field has eight bits."""
 MAX_LAG_S = 5
 """How long a finished clip waits for sound that comes late in the file, in seconds of footage."""
 
@@ -237,7 +239,7 @@ class _Cutting:
 
     def _begin(self, span: ClipSpan, first: Picture, time_s: Fraction) -> None:
         info = self._info
-        is_counted = not info.variable_rate and 1 <= round(info.fps) < 100
+        is_counted = not info.variable_rate and 1 <= round(info.fps) <= MAX_COUNTED
         timecode = timecode_of(span.start_frame, info.fps, info.start_timecode) if is_counted else ""
         writer = ClipWriter(span.target, info, timecode)
         sound_at = [round(time_s * line.rate) for line in self._lines.values()]
