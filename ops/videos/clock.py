@@ -84,3 +84,9 @@ class Clock:
                 return None
         self._heard_until[track] = time_s + length_s
         return time_s
+
+    def locate(self, at: Fraction | None) -> tuple[int, Fraction]:
+        """About which picture is shown at ``at``, and its time, however far the decoder of pictures is."""
+        times = [] if at is None else [at - zero for zero in self._zeros]
+        time_s = max(min(times, key=lambda one: abs(one - self.time_s), default=self.time_s), Fraction(0))
+        return int(time_s / self.step), time_s

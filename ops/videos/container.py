@@ -9,14 +9,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 from av.audio.stream import AudioStream
 from av.codec.context import Flags
 from av.container import InputContainer
+from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
@@ -61,6 +63,23 @@ def open_container(path: Path) -> Iterator[InputContainer]:
         yield container
     finally:
         container.close()
+
+
+def demux(
+    container: InputContainer, streams: Stream | Sequence[Stream], on_new_track: Callable[[], None] | None = None
+) -> Iterator[av.Packet[Any]]:
+    """The packets of ``streams``, and an empty one for each at the end. Raises ``av.FFmpegError`` for damage.
+
+    A transport stream may have tracks that begin later. PyAV 18 raises ``IndexError`` for the first packet of one that
+    was not there when the file was opened; asked again, it goes on without them. ``on_new_track`` is called then.
+    """
+    while True:
+        try:
+            yield from container.demux(streams)
+            return
+        except IndexError:
+            if on_new_track is not None:
+                on_new_track()
 
 
 def require_file(path: Path) -> None:

@@ -81,6 +81,13 @@ class Damage:
         else:
             self.sound.append(Place(frame, time_s))
 
+    def add_new_track(self, frame: int, time_s: Fraction) -> None:
+        """Tracks begin near ``frame`` that were not there at the beginning."""
+        self.remarks.append(
+            f"other tracks begin near frame {frame} ({float(time_s):.1f} s) and are not read: if another recording is "
+            "joined on there, split the file"
+        )
+
     def add_join(self, frame: int, time_s: Fraction) -> None:
         """Another clock begins with ``frame``: breaks and gaps right before it are its seam."""
         self.breaks = [place for place in self.breaks if place.frame < frame - SEAM]

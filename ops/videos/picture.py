@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from ops.core.errors import MediaError
 from ops.core.media import Crop, FieldOrder, Orientation, Transfer
 from ops.videos.colours import Colours, ColourTags, read_colours, read_side_data
-from ops.videos.container import open_container, prepare_decoder, require_size
+from ops.videos.container import demux, open_container, prepare_decoder, require_size
 from ops.videos.crops import read_aperture
 from ops.videos.fact_log import FactLog
 from ops.videos.fields import MAX_LINES, FieldMeter, Fields, decide_fields
@@ -109,7 +109,7 @@ def _facts(
 def _frames(container: InputContainer, stream: VideoStream, decoder: VideoCodecContext) -> Iterator[av.VideoFrame]:
     """The first frames that decode; a recording may begin between two key pictures."""
     try:
-        for packet in itertools.islice(container.demux(stream), MAX_PACKETS):
+        for packet in itertools.islice(demux(container, stream), MAX_PACKETS):
             try:
                 frames = decoder.decode(packet)
             except av.FFmpegError:

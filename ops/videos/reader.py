@@ -24,8 +24,9 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from ops.videos.clock import MAX_PAUSE_S, Clock, Step
+from ops.videos.clock import Clock
 from ops.videos.container import (
+    demux,
     is_usable_sound,
     open_container,
     prepare_decoder,
@@ -36,6 +37,7 @@ from ops.videos.damage import SEAM, Damage, Place
 from ops.videos.decode_times import DecodeTimes, usual_step
 from ops.videos.integrity import reason_of_broken_structure
 from ops.videos.matroska import CUT_SHORT, announced_pictures
+from ops.videos.seams import Seams
 from ops.videos.tracks import choose_video_track
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,9 @@ logger = logging.getLogger(__name__)
 ONE_PICTURE_A_PACKET = frozenset({"h264", "hevc", "av1", "libdav1d", "vp9", "prores", "dnxhd", "ffv1"})
 """Decoders that give one picture for each shown packet of an mp4 or Matroska file. VP8 hides some and MPEG-4 leaves
 out pictures that equal the last one; interlaced film may come as two fields (seen on its first picture)."""
+
+MPEG2 = frozenset({"mpeg1video", "mpeg2video"})
+"""The same, but sought in packets without times: counted here only."""
 
 MAX_SOUNDS_BEFORE_PICTURE = 20_000
 MAX_HELD_SOUNDS = 400
@@ -155,7 +160,7 @@ class _Pass:
         self.is_broadcast = not {"mpegts", "mpeg"}.isdisjoint(names)
         # Where each packet carries the presentation time of its picture, which AVI and others do not.
         timed = not {"mov", "matroska", "mpegts"}.isdisjoint(names)
-        self.counts_pictures = timed and video.codec_context.name in ONE_PICTURE_A_PACKET
+        self.counts_pictures = timed and video.codec_context.name in ONE_PICTURE_A_PACKET | MPEG2
         # AVI has a table of its chunks at the end; a demultiplexer that lost its way skips some.
         self.packets_due = sum(entry.size > 0 for entry in video.index_entries) if "avi" in names else 0
         self.has_table = "mov" in names  # each track's own: where one ends too early, another may go on
@@ -168,8 +173,7 @@ class _Pass:
         self.decoder = video.codec_context
         self.decode_times = DecodeTimes(video, container.format.name)
         self.clock = Clock(usual_step(video), may_jump=self.is_broadcast)
-        self.decoded_at: int | None = None
-        self.broken_at = -SEAM
+        self.seams = Seams(usual_step(video))
         self.is_other_clock = False
         self.broken_pictures = set[int | None]()
         self.waiting: deque[tuple[int, AudioFrame]] = deque()
@@ -203,7 +207,7 @@ class _Pass:
         while failures < MAX_FAILURES:
             failures += 1
             try:
-                for packet in self.container.demux([self.video, *self.sounds]):
+                for packet in demux(self.container, [self.video, *self.sounds], self._note_new_track):
                     if packet.size:
                         failures = 0
                         yield packet
@@ -215,9 +219,18 @@ class _Pass:
                 logger.info("packets cannot be read after frame %d: %s", self.index - 1, error)
         yield None
 
+    def _note_new_track(self) -> None:
+        self.damage.add_new_track(self.index, self.clock.time_s)
+
     def _decode_video(self, packet: av.Packet[Any] | None) -> Iterator[Picture | Sound]:
         if packet is not None:
-            yield from self._announce(packet)
+            verdict = self.seams.judge(packet) if self.is_broadcast else ""
+            if verdict == "orphan":
+                self._missing(1)
+                return
+            if verdict and self.packets:
+                yield from self._begin_anew(is_join=verdict == "join")
+            self._announce(packet)
         try:
             frames = self.decoder.decode(packet)
         except av.FFmpegError as error:
@@ -231,34 +244,23 @@ class _Pass:
         for frame in frames:
             yield from self._picture(frame)
 
-    def _announce(self, packet: av.Packet[Any]) -> Iterator[Picture | Sound]:
-        """Note that a packet was found; at the seam of joined streams, first take out what the decoder still holds."""
-        if self.is_broadcast and self.index:
-            if packet.is_corrupt:
-                self.broken_at = self.packets
-                self.broken_pictures.add(packet.pts)
-            if packet.is_keyframe and (seam := self._find_seam(packet)):
-                yield from self._decode_video(None)
-                self._missing(len(self.announced))
-                self.announced.clear()
-                self.decoder.flush_buffers()
-                self.is_other_clock = seam == "join"
-        self.decoded_at = packet.dts if packet.dts is not None else self.decoded_at
+    def _begin_anew(self, *, is_join: bool) -> Iterator[Picture | Sound]:
+        """At the seam of joined streams, take out what the decoder still holds, and let it forget the rest."""
+        yield from self._decode_video(None)
+        self._missing(len(self.announced))
+        self.announced.clear()
+        self.decoder.flush_buffers()
+        self.is_other_clock = is_join
+
+    def _announce(self, packet: av.Packet[Any]) -> None:
+        """Note that a packet was found."""
+        if packet.is_corrupt and self.index:
+            self.broken_pictures.add(packet.pts)
         self.decode_times.note(packet)
         self.packets += 1
         self.has_key = self.has_key or packet.is_keyframe
         if self.counts_pictures and packet.pts is not None and not packet.is_discard:
             heapq.heappush(self.announced, packet.pts)
-
-    def _find_seam(self, packet: av.Packet[Any]) -> Step:
-        """Whether a key picture does not go on from what came before, so that its followers must not refer to that."""
-        if packet.dts is None or self.decoded_at is None or not packet.time_base:
-            return ""
-        step = (packet.dts - self.decoded_at) * Fraction(packet.time_base)
-        if step < 0 or step > MAX_PAUSE_S:
-            return "join"
-        is_after_break = self.packets - self.broken_at < SEAM
-        return "gap" if is_after_break and step > 2 * self.clock.step else ""
 
     def _picture(self, frame: VideoFrame) -> Iterator[Picture | Sound]:
         require_size(frame.width, frame.height)
@@ -339,7 +341,8 @@ class _Pass:
             frames = stream.codec_context.decode(packet)
         except av.FFmpegError as error:
             logger.info("sound near %.2f s cannot be decoded and is left out: %s", float(self.clock.time_s), error)
-            self.damage.add_silence(self.index, self.clock.time_s)
+            at = None if packet is None or packet.pts is None or not packet.time_base else packet.pts * packet.time_base
+            self.damage.add_silence(*self.clock.locate(at))
             return
         self.waiting.extend((stream.index, frame) for frame in frames)
         while not self.index and len(self.waiting) > MAX_SOUNDS_BEFORE_PICTURE:

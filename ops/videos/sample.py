@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from ops.core.errors import MediaError
 from ops.videos.clock import MAX_PAUSE_S
-from ops.videos.container import require_size
+from ops.videos.container import demux, require_size
 
 MAX_PICTURES = 400
 MAX_BYTES = 64 << 20
@@ -182,6 +182,6 @@ def _join(runs: list[list[int]]) -> list[int]:
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[Any]]:
     try:
-        yield from container.demux(stream)
+        yield from demux(container, stream)
     except (av.FFmpegError, OSError):
         return  # what was read until here has to do

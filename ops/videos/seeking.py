@@ -16,7 +16,7 @@ from pathlib import Path
 import av
 
 from ops.core.errors import MediaError
-from ops.videos.container import open_container, require_file
+from ops.videos.container import demux, open_container, require_file
 from ops.videos.reader import ONE_PICTURE_A_PACKET, Picture, Sound, read_media
 from ops.videos.tracks import choose_video_track
 
@@ -57,7 +57,7 @@ def picture_table(path: Path, frames: int) -> PictureTable | None:
             return None
         times, keys = set[int](), set[int]()
         try:
-            for packet in container.demux(stream):
+            for packet in demux(container, stream):
                 if packet.size and not packet.is_discard:
                     if packet.pts is None or packet.pts in times:
                         return None

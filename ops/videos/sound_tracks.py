@@ -22,7 +22,7 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition
 
 from ops.core.media import SoundTrack
-from ops.videos.container import is_usable_sound, open_container
+from ops.videos.container import demux, is_usable_sound, open_container
 from ops.videos.fact_log import FactLog
 from ops.videos.sound_line import SoundConverter, is_unnamed
 
@@ -285,7 +285,7 @@ def _hear(container: InputContainer, ears: Mapping[int, _Ear], length_s: float) 
     until = {index: ear.seconds + length_s for index, ear in ears.items()}
     streams = [stream for stream in container.streams.audio if stream.index in ears]
     try:
-        for count, packet in enumerate(container.demux(streams)):
+        for count, packet in enumerate(demux(container, streams)):
             ear = ears[packet.stream.index]
             if packet.size:
                 ear.packets += 1

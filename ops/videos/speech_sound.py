@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ops.core.errors import MediaError
 from ops.core.media import SoundTrack
 from ops.videos.clock import MAX_SOUND_STEP_S
-from ops.videos.container import open_container
+from ops.videos.container import demux, open_container
 from ops.videos.fact_log import FactLog
 from ops.videos.reader import Sound, read_media
 from ops.videos.sound_line import SoundMix
@@ -87,7 +87,7 @@ def _pieces(path: Path, tracks: Sequence[SoundTrack]) -> Iterator[Piece]:
         zero_s = _zero_s(container)
         streams = [stream for stream in container.streams.audio if stream.index in wanted]
         may_jump = not {"mpegts", "mpeg"}.isdisjoint(container.format.name.split(","))
-        for packet in container.demux(streams):
+        for packet in demux(container, streams):
             for frame in _decoded(packet):
                 stream, time_s = packet.stream.index, _time_s(frame, zero_s)
                 if time_s is not None:

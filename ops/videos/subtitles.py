@@ -16,7 +16,7 @@ from av.container import InputContainer
 
 from ops.core.errors import MediaError
 from ops.core.settings import Settings
-from ops.videos.container import OPTIONS, open_container
+from ops.videos.container import OPTIONS, demux, open_container
 from ops.videos.hashes import HashCache, Key, fresh_hash
 from ops.videos.languages import language_of
 from ops.videos.library import is_video_name, local_source
@@ -179,7 +179,7 @@ def read_track(path: str, track: Track, scratch: Path) -> Iterator[Packet]:
     with local_source(path, scratch) as local, open_container(local) as container:
         zero = _first_picture_s(container)
         try:
-            for number, packet in enumerate(container.demux(container.streams[track.index])):
+            for number, packet in enumerate(demux(container, container.streams[track.index])):
                 if packet.pts is None or packet.time_base is None or not packet.size:
                     continue
                 if number >= MOST_PACKETS or packet.size > MOST_BYTES:

@@ -30,7 +30,7 @@ from av.video.stream import VideoStream
 from ops.core.errors import UsageError
 from ops.core.media import StartTimecode
 from ops.core.time import counting_rate, frame_of, frames_per_day, is_drop_frame_rate, timecode_of
-from ops.videos.container import open_container
+from ops.videos.container import demux, open_container
 from ops.videos.fact_log import FactLog
 from ops.videos.mxf import MxfHeader, read_mxf_header
 from ops.videos.timecode_track import (
@@ -232,7 +232,7 @@ def _first_sample(path: Path, stream: int) -> Fraction | None:
     with open_container(path) as container:
         if stream >= len(container.streams):
             return None
-        for packet in container.demux(container.streams[stream]):
+        for packet in demux(container, container.streams[stream]):
             count = count_in(bytes(packet))
             return None if count is None else Fraction(count)
     return None

@@ -24,7 +24,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ops.core.errors import MediaError
-from ops.videos.container import open_container, require_size
+from ops.videos.container import demux, open_container, require_size
 from ops.videos.fact_log import FactLog
 from ops.videos.integrity import reason_of_broken_structure
 
@@ -107,7 +107,7 @@ def _count_pictures(container: InputContainer, streams: Sequence[VideoStream]) -
     # Opened once more, because reading cannot be undone in every container.
     with open_container(Path(container.name.removeprefix("file:"))) as other:
         try:
-            for packet in itertools.islice(other.demux(other.streams.video), MAX_PACKETS):
+            for packet in itertools.islice(demux(other, other.streams.video), MAX_PACKETS):
                 counts[packet.stream.index] += packet.size > 0
                 read += packet.size
                 if read > MAX_BYTES:
