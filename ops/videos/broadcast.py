@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from ops.videos.integrity import SYNC, packet_grid
+
 CLOCK_HZ = 90_000
 CLOCK_RANGE = 1 << 33
 WINDOW = 1 << 19
@@ -21,10 +23,6 @@ MAX_STEP_S = 1.0
 """References within one window are at most 0.1 s apart in a sound stream."""
 MAX_FACTOR = 4
 """How much faster or slower than nearby a stretch may run before its clock is taken to have jumped."""
-SYNC = 0x47
-PACKET_SIZES = (188, 192, 204)
-"""Plain, with a time stamp in front (camcorders, Blu-ray), with error correction behind (receivers)."""
-
 Reading = tuple[int, int, int]
 """Offset in the file, packet identifier of the clock, ticks of 90 kHz."""
 
@@ -52,10 +50,10 @@ def _starts(size: int) -> list[int]:
 
 
 def _program_clock(data: bytes) -> Iterator[Reading]:
-    size, at = _packet_grid(data)
+    size, at = packet_grid(data)
     while size and at + 188 <= len(data):
         if data[at] != SYNC:  # damage, or another stream is joined on in the middle of a packet
-            size, ahead = _packet_grid(data[at : at + 20 * 204])
+            size, ahead = packet_grid(data[at : at + 20 * 204])
             at += ahead if size else 20 * 204 - 204
             size = size or 188
             continue
@@ -63,16 +61,6 @@ def _program_clock(data: bytes) -> Iterator[Reading]:
         if has_field and length >= 7 and flags & 0x10:
             yield at, (data[at + 1] & 0x1F) << 8 | data[at + 2], int.from_bytes(data[at + 6 : at + 11], "big") >> 7
         at += size
-
-
-def _packet_grid(data: bytes) -> tuple[int, int]:
-    """``(packet size, offset of the first packet)``; size 0 if there are no packets."""
-    for at in range(min(len(data), 20 * 204)):
-        if data[at] == SYNC:
-            for size in PACKET_SIZES:
-                if data[at : at + 6 * size : size].count(SYNC) >= 5:
-                    return size, at
-    return 0, 0
 
 
 def _system_clock(data: bytes) -> Iterator[Reading]:

@@ -23,7 +23,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from ops.core.errors import MediaError
-from ops.videos.integrity import reason_of_broken_structure
+from ops.videos.integrity import packet_grid, reason_of_broken_structure
 
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegtsraw,mxf,mxf_opatom,flv,asf,ogg,dv,gxf,nut,wtv,rm,ivf,lxf,"
@@ -54,15 +54,31 @@ OPTIONS = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "merge_pmt
 @contextmanager
 def open_container(path: Path) -> Iterator[InputContainer]:
     """The opened container of a file that passed :func:`require_file`; ``MediaError`` where it is no film."""
+    # The prefix keeps a name such as "concat:a|b" or "http:x" from being read as a URL.
+    name = "file:" + os.path.abspath(path)
     try:
-        # The prefix keeps a name such as "concat:a|b" or "http:x" from being read as a URL.
-        container = av.open("file:" + os.path.abspath(path), options=dict(OPTIONS), metadata_errors="replace")
+        container = av.open(name, options=dict(OPTIONS), metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError, UnicodeError) as error:
-        raise MediaError(_reason_not_opened(path)) from error
+        if not _holds_packets(path):
+            raise MediaError(_reason_not_opened(path)) from error
+        try:
+            container = av.open(name, format="mpegts", options=dict(OPTIONS), metadata_errors="replace")
+        except (av.FFmpegError, OSError, ValueError, UnicodeError) as error:
+            raise MediaError(_reason_not_opened(path)) from error
     try:
         yield container
     finally:
         container.close()
+
+
+def _holds_packets(path: Path) -> bool:
+    """Whether a file that no format fits has packets of a transport stream behind other bytes, or only a few."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(1 << 20)
+    except OSError:
+        return False
+    return any(packet_grid(data[at : at + 8192])[0] for at in range(0, len(data), 4096))
 
 
 def demux(

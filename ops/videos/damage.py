@@ -20,6 +20,7 @@ from fractions import Fraction
 
 from ops.core.errors import MediaError
 
+NOT_ONE_PICTURE = "not one picture in it can be decoded: the file is damaged or holds no pictures; copy it again"
 MAX_PLACES = 4
 """Places that a note lists; the others are counted."""
 SEAM = 32
@@ -101,9 +102,7 @@ class Damage:
     def require_useful(self) -> None:
         """Raise ``MediaError`` if nothing useful was decoded."""
         if not self.pictures:
-            raise MediaError(
-                "not one picture in it can be decoded: the file is damaged or holds no pictures; copy it again"
-            )
+            raise MediaError(NOT_ONE_PICTURE)
         if self.undamaged < self.pictures * UNDAMAGED_SHARE:
             raise MediaError(
                 f"{self.pictures - self.undamaged} of its {self.pictures} pictures are damaged: copy the file again"

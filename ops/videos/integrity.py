@@ -1,8 +1,8 @@
 """Does a file end where its own structure says it ends? Reads headers only, decodes nothing.
 
 Decoders read to the last whole packet and call it the end, so half a download looks like a shorter film. The
-containers know better: mp4 boxes, Matroska elements and RIFF chunks all carry their lengths. What is found here is
-evidence for the reader and a reason for what cannot be opened, never a verdict on a file that decodes.
+containers know better: mp4 boxes, Matroska elements, RIFF chunks and packets all carry their lengths. What is found
+here is evidence for the reader and a reason for what cannot be opened, never a verdict on a file that decodes.
 Formats: ISO/IEC 14496-12 (boxes), Microsoft RIFF (AVI); Matroska is next door.
 """
 
@@ -14,12 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ops.videos.matroska import MAGIC, Elements, cut_short
+from ops.videos.matroska import CUT_SHORT, MAGIC, Elements, cut_short
 
 FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"uuid", b"sidx", b"styp", b"pnot"}
 """Types of the first box by which an mp4 or QuickTime file is known; later boxes may be of any type."""
 MEDIA_BOXES = {b"mdat", b"moof", b"imda"}
 MAX_BOXES = 1_000_000
+TAIL = 1 << 16
+SYNC = 0x47
+PACKET_SIZES = (188, 192, 204)
+"""Of transport streams: plain, with a time stamp in front (camcorders, Blu-ray), with error correction behind."""
 MIN_MISSING = 16
 """Bytes that must be missing at the end of an AVI; writers are a byte or a header off."""
 
@@ -28,6 +32,7 @@ NO_INDEX = (
     "is like this too, put the card back into the camera, which may finish the file, or rebuild the index with a "
     "recovery tool and a whole film of the same camera"
 )
+CUT_MIDDLE = f"{CUT_SHORT}: it ends in the middle of a packet; copy it again for the rest"
 CUT_FRAGMENT = "the file ends in the middle of a fragment: it is cut short; copy it again for the rest"
 CUT_INDEX = "the file is cut short within its index; copy it again"
 
@@ -44,7 +49,31 @@ def reason_of_broken_structure(path: Path) -> str:
             return Elements(file, size).check()
         if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
             return _reason_riff(head, size)
-    return ""
+        file.seek(max(size - TAIL, 0))
+        return CUT_MIDDLE if _ends_in_the_middle(head, file.read(TAIL), size) else ""
+
+
+def _ends_in_the_middle(head: bytes, tail: bytes, size: int) -> bool:
+    """Whether the last packet of an FLV, an Ogg or a transport stream is not whole."""
+    if head[:3] == b"FLV":
+        length = int.from_bytes(tail[-4:], "big")  # of the tag before, which begins with its type and its length
+        tag = tail[-4 - length :][:4] if 11 <= length <= len(tail) - 4 else b""
+        return size > len(tail) < length or int.from_bytes(tag[1:4], "big") + 11 != length
+    if head[:4] == b"OggS":
+        page = tail[tail.rfind(b"OggS") :]
+        return len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
+    packet, at = packet_grid(tail)
+    return bool(packet) and (len(tail) - at) % packet not in (0, packet - 16)
+
+
+def packet_grid(data: bytes) -> tuple[int, int]:
+    """``(packet size, offset of the first packet)`` of a transport stream; size 0 if these are no packets."""
+    for at in range(min(len(data), 20 * 204)):
+        if data[at] == SYNC:
+            for size in PACKET_SIZES:
+                if data[at : at + 6 * size : size].count(SYNC) >= 5:
+                    return size, at
+    return 0, 0
 
 
 def _is_box_file(file: BinaryIO, head: bytes, size: int) -> bool:

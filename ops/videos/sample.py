@@ -134,7 +134,9 @@ class _Reading:
         if self._is_open:
             self._flush()
         if not self._shown:
-            raise MediaError("not one picture in it can be decoded: the file is damaged or holds no pictures")
+            raise MediaError(
+                "not one picture in it can be decoded: the file is damaged or holds no pictures; copy it again"
+            )
         picture = self._shown[0]
         require_size(picture.width, picture.height)
         times = _join(self._runs)

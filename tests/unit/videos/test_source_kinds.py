@@ -10,6 +10,7 @@ import pytest
 
 import tests.sources
 from ops.core.errors import MediaError
+from ops.videos.damage import Damage
 from ops.videos.probe import probe
 from ops.videos.reader import Picture, read_media
 from tests.films import read_barcode
@@ -35,11 +36,14 @@ def test_a_source_gives_its_facts(kind: Kind, tmp_path: Path) -> None:
         return
     info = probe(path)
     assert {name: getattr(info, name) for name in kind.facts} == dict(kind.facts)
+    damage = Damage()
+    read = kind.numbers is not None or not all(any(text in note for note in info.notes) for text in kind.notes)
+    pictures = [item for item in read_media(path, damage=damage) if isinstance(item, Picture)] if read else []
+    notes = [*info.notes, *damage.notes()]
     for text in kind.notes:
-        assert any(text in note for note in info.notes), info.notes
+        assert any(text in note for note in notes), notes
     if kind.numbers is None:
         return
-    pictures = [item for item in read_media(path) if isinstance(item, Picture)]
     numbers = [read_barcode(picture.frame.to_ndarray(format="rgb24")) for picture in pictures]
     assert numbers == list(kind.numbers)
     times = kind.times or [float(index / info.fps) for index in range(len(numbers))]
