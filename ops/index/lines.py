@@ -241,9 +241,11 @@ def _typed(text: str) -> dict[str, str]:
 
 def _exactness(typed: Mapping[str, str], line: str) -> float:
     """1 if every word that the line shares with the query has the accents and marks that were typed, else less."""
+    if line.isascii() and all(word == exact for word, exact in typed.items()):
+        return 1.0
     words = _typed(line)
     shared = [word for word in typed if word in words]
-    if not shared or (line.isascii() and all(word == typed[word] for word in shared)):
+    if not shared:
         return 1.0
     exact = set(exact_words_of(line))
     return float(OTHER_MARKS ** (sum(typed[word] not in exact for word in shared) / len(shared)))

@@ -19,9 +19,10 @@ KEPT = 65_536
 _local = threading.local()
 
 
-def stems_of(text: str, language: str = "") -> set[str]:
+@lru_cache(maxsize=KEPT // 4)
+def stems_of(text: str, language: str = "") -> frozenset[str]:
     """The stems of all terms of the text, in the language of the line as the index has it (empty if unknown)."""
-    return set(stems_by(stemmer_of(language), terms_of(text)))
+    return frozenset(stems_by(stemmer_of(language), terms_of(text)))
 
 
 def stems_of_words(words: Iterable[str], language: str = "") -> list[str]:
@@ -29,7 +30,7 @@ def stems_of_words(words: Iterable[str], language: str = "") -> list[str]:
     return stems_by(stemmer_of(language), words)
 
 
-def is_in(word: str, stems: set[str], language: str = "") -> bool:
+def is_in(word: str, stems: frozenset[str], language: str = "") -> bool:
     """Whether a word, or the noun in it, has its stem among those of a line in that language."""
     return not stems.isdisjoint(stems_of_words(forms_of(word), language))
 

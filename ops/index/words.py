@@ -132,8 +132,10 @@ class _Group:
     def spelled(self, joining: str) -> Words:
         """The parts, put together at every sign that is in ``joining``, unless that makes another word."""
         words = [self.parts[0]]
-        for sign, part in zip(self.signs, self.parts[1:], strict=True):
-            if sign in joining:
+        for at, (sign, part) in enumerate(zip(self.signs, self.parts[1:], strict=True)):
+            # The possessive of a name with an apostrophe (O'Neill's) stays apart; "it's" and "captain's" do not.
+            is_possessive = part == "s" and APOSTROPHE in self.signs[:at]
+            if sign in joining and not is_possessive:
                 words[-1] += part
             else:
                 words.append(part)

@@ -332,3 +332,10 @@ def test_the_focus_stays_among_the_results_after_more_like_this(desk: Desk) -> N
     desk.until("new URLSearchParams(location.search).has('show')")
     desk.until("document.querySelector('#results').ariaBusy === 'false'")
     assert desk.page.evaluate("document.activeElement.closest('#results') !== null")
+
+
+def test_what_may_have_been_meant_is_told_beside_the_count(desk: Desk) -> None:
+    desk.search("a colourful bycicle")
+    assert "did you mean 'a colourful bicycle'?" in desk.page.inner_text("#why")
+    desk.search("a colourful pattern without red")
+    assert "--unlike" in desk.page.inner_text("#why")

@@ -263,7 +263,7 @@ class Page extends EventTarget {
 /** Words of the query that may be marked in lines of dialogue. @param {import("./address.js").Query} query */
 function wordsOf(query) {
   const said = [...query.all, ...query.any].filter((one) => one.kind === "say").map((one) => one.value);
-  return [query.text, ...said].join(" ").match(/[\p{L}\p{N}'’]+/gu) ?? [];
+  return [query.text, ...said].join(" ").match(/[\p{L}\p{N}\p{M}'’‘\u2010\u2011-]+/gu) ?? [];
 }
 
 const page = new Page();

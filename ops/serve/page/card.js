@@ -46,13 +46,18 @@ export function setTabStops(item, active) {
   for (const button of item.querySelectorAll("button")) button.tabIndex = active ? 0 : -1;
 }
 
+/** A word as it is compared for marking: no case, no accents, no vowel points, no apostrophes or hyphens. */
+function plain(word) {
+  return word.normalize("NFKD").toLowerCase().replace(/[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670\u0640'’‘`\u2010\u2011-]/g, "").normalize("NFC");
+}
+
 /** Text with the searched words marked. @param {string} text @param {string[]} words @returns {Node[]} */
 export function marked(text, words) {
-  const stems = words.map((word) => word.toLowerCase()).filter((word) => word.length > 2);
+  const stems = words.map(plain).filter((word) => word.length > 2 || (word && !/^[a-z0-9]*$/.test(word)));
   if (!stems.length) return [document.createTextNode(text)];
-  return text.split(/([\p{L}\p{N}'’]+)/u).filter(Boolean).map((part) => {
-    const low = part.toLowerCase();
-    const hit = stems.some((stem) => low === stem || (stem.length > 3 && low.startsWith(stem.slice(0, -1))));
+  return text.split(/([\p{L}\p{N}\p{M}'’‘\u2010\u2011-]+)/u).filter(Boolean).map((part) => {
+    const low = plain(part);
+    const hit = low && stems.some((stem) => low === stem || (/^[a-z]/.test(stem) ? stem.length > 3 && low.startsWith(stem.slice(0, -1)) : low.includes(stem)));
     return hit ? el("mark", {}, part) : document.createTextNode(part);
   });
 }
