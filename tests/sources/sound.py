@@ -210,6 +210,28 @@ CHOICES = [
     ),
 ]
 
+CONTAINERS = [
+    _kind(
+        f"silent first in {suffix}",
+        [Track(source=SILENCE, codec=codec), Track(source=tone(440, channels=2), codec=codec)],
+        suffix=suffix,
+        sound_stream=2,
+        mixed_streams=(),
+    )
+    for suffix, codec in (("wmv", "wmav2"), ("3gp", "aac"), ("nut", "pcm_s16le"), ("mpg", "mp2"), ("flv", "aac"))
+]
+
+LEVELS = [
+    _kind("an offset is not heard", [Track(source=f"aevalsrc=0.1:s={RATE}"), Track(source=LOUD)], sound_stream=2),
+    _kind(
+        "eight channels with names",
+        [Track(source=tone(440, channels=8), codec="flac"), Track(source=SILENCE)],
+        sound_stream=1,
+        notes=("7.1); track 2 is silent",),
+    ),
+    _kind("sound for a moment", [_aac(SILENCE), _aac(tone(440, begins_s=0.85))], sound_stream=2),
+]
+
 UNKNOWN = [
     Kind(
         name="sound: unknown codec first in mov",
@@ -231,4 +253,4 @@ UNKNOWN = [
     ),
 ]
 
-KINDS = [*CHOICES, *UNKNOWN]
+KINDS = [*CHOICES, *CONTAINERS, *LEVELS, *UNKNOWN]

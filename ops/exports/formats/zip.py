@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.core.errors import MediaError, StorageError
+from ops.core.media import FACTS_REVISION
 from ops.core.settings import Settings
 from ops.core.stopping import Stop
 from ops.core.types import Progress
@@ -92,7 +93,9 @@ def _cut_film(
         with unchanged_source(
             film.path, film.content_hash, film.bytes, hashes=hashes, scratch=settings.scratch
         ) as source:
-            for span in cut_clips(source, list(spans), frames=film.frames, threads=threads, stop=stop):
+            # The record that timelines are made of, so that a clip agrees with them; an old one is read again.
+            info = film.media if film.media and film.media.revision == FACTS_REVISION else None
+            for span in cut_clips(source, list(spans), frames=film.frames, threads=threads, stop=stop, info=info):
                 clip = left.pop(spans[span])
                 _move_into(archive, span.target, entry_name(spans[span], clip))
                 progress.advance("export")
