@@ -67,7 +67,7 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
     if as_json:
         print_json(summary)
     gone = {video_id: catalogue.find_video(settings.lake, video_id)["path"] for video_id in registration.gone}
-    _tell(summary, gone | {source.video_id: source.path for source in found.files})
+    _tell(summary, gone | {source.video_id: source.path for source in found.files}, bars.noted)
     return EXIT_SET_ASIDE if summary["set_aside"] else 0
 
 
@@ -150,7 +150,8 @@ def _summary(
     }
 
 
-def _tell(summary: dict[str, Any], paths: dict[str, str]) -> None:
+def _tell(summary: dict[str, Any], paths: dict[str, str], noted: set[str]) -> None:
+    """Report the summary; notes that were reported on the way are not repeated."""
     lines = []
     if summary["up_to_date"]:
         lines.append(f"nothing to do: {summary['videos']} videos, {summary['searchable']} shots are searchable already")
@@ -173,7 +174,8 @@ def _tell(summary: dict[str, Any], paths: dict[str, str]) -> None:
         )
     for video_id in summary["forgotten"]:
         lines.append(f"forgotten before, left out: {printable(paths[video_id])} ({video_id})")
-    lines += [f"note: {printable(entry['path'])}: {printable(entry['note'])}" for entry in summary["notes"]]
+    notes = [f"{entry['path']}: {entry['note']}" for entry in summary["notes"]]
+    lines += [f"note: {printable(note)}" for note in notes if note not in noted]
     if summary["set_aside"]:
         lines.append(f"{len(summary['set_aside'])} set aside:")
         lines += [f"  {_named(entry)}: {printable(entry['reason'])}" for entry in summary["set_aside"]]

@@ -54,6 +54,7 @@ class Bars:
         self.tasks: dict[str, TaskID] = {}
         self.began: dict[str, float] = {}
         self.aside: list[tuple[str, str]] = []
+        self.noted: set[str] = set()
 
     def __enter__(self) -> Bars:
         self.bars.start()
@@ -85,6 +86,7 @@ class Bars:
         self.console.print(f"[yellow]set aside[/] {escape(printable(thing))}: {escape(printable(reason))}")
 
     def note(self, stage: str, text: str) -> None:
+        self.noted.add(text)
         self.console.print(f"[yellow]note[/] {escape(printable(text))}")
 
     def finish(self, stage: str) -> None:

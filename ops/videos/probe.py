@@ -96,7 +96,7 @@ def _rate_note(rate: FrameRate) -> str:
         return f"its frame rate is {rate_text(rate.fps)} by the times of its pictures, not as it claims ({claims})"
     if rate.irregular:
         return (
-            f"its clock jumps {rate.irregular} times, where pictures are missing or shown longer; "
+            f"its clock jumps {'once' if rate.irregular == 1 else f'{rate.irregular} times'}, where pictures are missing or shown longer; "
             f"its rate stays {rate_text(rate.fps)}"
         )
     return ""
