@@ -9,6 +9,8 @@ few pictures, however long the film is.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -74,16 +76,26 @@ def _find_rate(
     share = {"irregular_share": IRREGULAR_SHARE_AVI} if container.format.name == "avi" else {}
     rate = find_rate(sample.times, tick, claims, **share)
     if table and not rate.is_variable and len(table.decode_times) > sample.packets:
-        # Several edits make decoding times go back: then presentation times of the beginning must do.
-        times = table.decode_times[:: 2 if sample.is_field_coded else 1]
-        if all(one < other for one, other in itertools.pairwise(times)):
-            rate = find_rate(times, tick, [RateClaim(rate=rate.fps, source=rate.evidence, is_written=True), *claims])
+        rate = _confirm_rate(rate, table, sample, tick, claims)
     contradictions = list(rate.contradictions)
     if sample.is_field_coded:
         contradictions.append("each field is a packet of its own")
     value = f"{'about ' if rate.is_variable else ''}{rate_text(rate.fps)} frames per second"
     log.add("frame rate", value, rate.evidence, contradictions=contradictions, note=_rate_note(rate))
     return rate
+
+
+def _confirm_rate(
+    rate: FrameRate, table: IndexTable, sample: HeadSample, tick: Fraction, claims: Sequence[RateClaim]
+) -> FrameRate:
+    """The rate of the first pictures, held against decoding times of all: they vary if presentation times do."""
+    if sample.is_field_coded and sample.pictures * 2 != sample.packets:
+        return rate  # of some pictures both fields are listed, of others the whole
+    times = table.decode_times[:: 2 if sample.is_field_coded else 1]
+    if any(one >= other for one, other in itertools.pairwise(times)):
+        return rate  # several edits, each with hidden pictures before it
+    of_all = find_rate(times, tick, [RateClaim(rate=rate.fps, source="the first pictures", is_written=True), *claims])
+    return replace(rate, irregular=of_all.irregular) if of_all.fps == rate.fps else of_all
 
 
 def _rate_note(rate: FrameRate) -> str:
@@ -95,10 +107,9 @@ def _rate_note(rate: FrameRate) -> str:
         claims = "; ".join(rate.contradictions)
         return f"its frame rate is {rate_text(rate.fps)} by the times of its pictures, not as it claims ({claims})"
     if rate.irregular:
-        return (
-            f"its clock jumps {'once' if rate.irregular == 1 else f'{rate.irregular} times'}, where pictures are missing or shown longer; "
-            f"its rate stays {rate_text(rate.fps)}"
-        )
+        often = "once" if rate.irregular == 1 else f"{rate.irregular} times"
+        why = "where pictures are missing or shown longer"
+        return f"its clock jumps {often}, {why}; its rate stays {rate_text(rate.fps)}"
     return ""
 
 
