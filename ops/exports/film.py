@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ops.core.errors import UsageError
-from ops.core.media import MediaInfo, SoundTrack
+from ops.core.media import FieldOrder, MediaInfo, SoundTrack
 from ops.core.time import frame_of, is_drop_frame_rate, timecode_of
 from ops.exports.names import file_name
 
@@ -20,6 +20,10 @@ TIMELINE_RATES = (
 FAST_RATES = (*(Fraction(base * 1000, 1001) for base in (96, 120)), *map(Fraction, (72, 90, 96, 100, 120)))
 """Faster rates at which some do (DaVinci Resolve, Final Cut Pro); no lower one keeps each frame."""
 NO_TIMECODE = "00:00:00:00"
+
+
+HDR_COLOUR_SPACES = {"pq": "9-16-9 (Rec. 2020 PQ)", "hlg": "9-18-9 (Rec. 2020 HLG)"}
+"""By transfer: codes of primaries, transfer and matrix, and Final Cut Pro's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +102,16 @@ class Film:
     def name(self) -> str:
         """The file's name, by which editing systems relink."""
         return file_name(self.path)
+
+    @property
+    def field_order(self) -> FieldOrder:
+        """Which field of its frames is shown first, as they are stored."""
+        return self.media.field_order if self.media else "progressive"
+
+    @property
+    def colour_space(self) -> str | None:
+        """The colours of an HDR film as FCPXML names them; ``None`` in standard range."""
+        return HDR_COLOUR_SPACES.get(self.media.transfer) if self.media else None
 
     @property
     def reel(self) -> str:

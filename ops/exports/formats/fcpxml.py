@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+from ops.core.media import FieldOrder
 from ops.core.settings import Settings
 from ops.core.stopping import Stop
 from ops.core.types import Progress
@@ -18,6 +19,8 @@ from ops.exports.names import file_url, one_line
 from ops.exports.xml import add, write_xml
 
 VERSION = "1.10"
+Form = tuple[Fraction, int, int, FieldOrder, str | None]
+"""What makes two formats the same: rate, width, height, order of fields, colours of HDR."""
 REEL_KEY = "com.apple.proapps.studio.reel"
 AUDIO_RATES = {32_000: "32k", 44_100: "44.1k", 48_000: "48k", 88_200: "88.2k", 96_000: "96k", 176_400: "176.4k"} | {
     192_000: "192k"
@@ -43,17 +46,17 @@ class FcpxmlFormat(ExportFormat):
         root = Element("fcpxml", version=VERSION)
         resources = add(root, "resources")
         event = add(add(root, "library"), "event", name=title)
-        formats: dict[tuple[Fraction, int, int], str] = {}
+        formats: dict[Form, str] = {}
         assets: dict[str, str] = {}
         reels = source_reels(clips)
         groups = by_rate(clips)
         for rate, group in groups.items():
             for clip in group:
                 film = clip.film
-                form = (rate, film.width, film.height)
+                form = _form_of(rate, film)
                 if form not in formats:
                     formats[form] = f"r{len(formats) + len(assets) + 1}"
-                    _add_format(resources, formats[form], *form)
+                    _add_format(resources, formats[form], form)
                 if film.video_id not in assets:
                     assets[film.video_id] = f"r{len(formats) + len(assets) + 1}"
                     _add_asset(resources, assets[film.video_id], film, formats[form], reels[film.video_id])
@@ -72,8 +75,22 @@ def seconds(frames: int, rate: Fraction) -> str:
     return f"{time_s.numerator}s" if time_s.denominator == 1 else f"{time_s.numerator}/{time_s.denominator}s"
 
 
-def _add_format(resources: Element, identifier: str, rate: Fraction, width: int, height: int) -> None:
-    add(resources, "format", id=identifier, frameDuration=seconds(1, rate), width=width, height=height)
+def _form_of(rate: Fraction, film: Film) -> Form:
+    return rate, film.width, film.height, film.field_order, film.colour_space
+
+
+def _add_format(resources: Element, identifier: str, form: Form) -> None:
+    rate, width, height, order, colour_space = form
+    add(
+        resources,
+        "format",
+        id=identifier,
+        frameDuration=seconds(1, rate),
+        fieldOrder=None if order == "progressive" else f"{order} first",
+        width=width,
+        height=height,
+        colorSpace=colour_space,
+    )
 
 
 def _add_asset(resources: Element, identifier: str, film: Film, form: str, reel: str) -> None:
@@ -115,7 +132,7 @@ def _add_project(
     name: str,
     rate: Fraction,
     clips: Sequence[Clip],
-    formats: dict[tuple[Fraction, int, int], str],
+    formats: dict[Form, str],
     assets: dict[str, str],
 ) -> None:
     first = clips[0].film
@@ -124,7 +141,7 @@ def _add_project(
     sequence = add(
         add(event, "project", name=name),
         "sequence",
-        format=formats[(rate, first.width, first.height)],
+        format=formats[_form_of(rate, first)],
         duration=seconds(sum(clip.length for clip in clips), rate),
         tcStart=seconds(start, rate),
         tcFormat="DF" if is_drop else "NDF",
@@ -145,7 +162,7 @@ def _add_project(
             name=one_line(film.name),
             start=seconds(film.start + clip.source_in, rate),
             duration=seconds(clip.length, rate),
-            format=formats[(rate, film.width, film.height)],
+            format=formats[_form_of(rate, film)],
             tcFormat="DF" if film.is_drop else "NDF",
             audioRole="dialogue" if film.has_audio else None,
         )

@@ -96,7 +96,7 @@ def _add_picture(parent: Element, rate: Fraction, film: Film) -> None:
     add(sample, "height", film.height)
     add(sample, "anamorphic", "FALSE")
     add(sample, "pixelaspectratio", "square")
-    add(sample, "fielddominance", "none")
+    add(sample, "fielddominance", "none" if film.field_order == "progressive" else film.field_order)
 
 
 def _add_sequence(
