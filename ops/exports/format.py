@@ -115,7 +115,7 @@ def _start_warning(film: Film) -> str:
     start = film.exact_start
     if start is None:
         return f"its start timecode {film.start_timecode!r} cannot be used; it is counted from 00:00:00:00"
-    if start.denominator == 1:
+    if start.denominator == 1 or film.variable_rate:
         return ""
     return (
         f"its start timecode falls between two frames at {rate_name(film.rate)} frames per second; the nearest is used"

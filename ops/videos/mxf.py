@@ -72,7 +72,7 @@ def read_mxf_header(path: Path) -> MxfHeader:
 
 def _header_length(data: bytes, at: int) -> int:
     """Bytes of header metadata by the partition pack: versions, alignment, three offsets, then this count."""
-    length = data[at + 16]
+    length = int.from_bytes(data[at + 16 : at + 17], "big")
     content = at + 17 + (length & 0x7F if length & 0x80 else 0)
     return min(int.from_bytes(data[content + 32 : content + 40], "big"), MAX_HEADER)
 

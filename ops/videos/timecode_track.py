@@ -59,7 +59,7 @@ class TimecodeTrack:
 def read_timecode_tracks(path: Path, picture_stream: int) -> list[TimecodeTrack]:
     """The timecode tracks of a QuickTime or MP4 file, those of the picture track ``picture_stream`` first.
 
-    Those that only other tracks refer to are left out.
+    Those that only other tracks refer to are left out, unless there is no other.
     Empty for other files, and for an index that cannot be read. Raises ``OSError`` if the file cannot be read.
     """
     with path.open("rb") as file:
@@ -71,13 +71,14 @@ def read_timecode_tracks(path: Path, picture_stream: int) -> list[TimecodeTrack]
             wanted = _references(index, tracks[picture_stream]) if picture_stream < len(tracks) else []
             others = {each for track in tracks for each in _references(index, track)} - set(wanted)
             found = [
-                _timecode_track(file, index, number, track, (scale, picture[0]), wanted)
+                (_track_id(index, track), _timecode_track(file, index, number, track, (scale, picture[0]), wanted))
                 for number, track in enumerate(tracks)
-                if _track_id(index, track) not in others
             ]
-        except (struct.error, ZeroDivisionError):
+        except (struct.error, IndexError, ZeroDivisionError):
             return []
-    return sorted(filter(None, found), key=lambda track: not track.is_chosen)
+    known = [(identifier, track) for identifier, track in found if track]
+    own = [track for identifier, track in known if identifier not in others]
+    return sorted(own or [track for _, track in known], key=lambda track: not track.is_chosen)
 
 
 def _box_content(file: BinaryIO, size: int, kind: bytes, longest: int) -> bytes:

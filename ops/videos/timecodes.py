@@ -47,6 +47,7 @@ from ops.videos.timing import rate_text
 NO_TIMECODE = "00:00:00:00"
 HALVED = 47
 """Frames per second from which on timecode may count pairs of pictures (SMPTE ST 12-1, EBU R 122)."""
+MAX_RATE = 1000
 MAX_REEL = 200
 _LABEL = re.compile(r"(\d{1,2})([:;.,])(\d{1,2})([:;.,])(\d{1,2})([:;.,])(\d{2,3})")
 _TIMECODE_NAMES = {"timecode", "starttimecode"}
@@ -202,8 +203,8 @@ def _of_track(path: Path, track: TimecodeTrack, fps: Fraction) -> Reading:
         return Reading(source=source, reason="it is a tape counter, not a time of day")
     if count is None:
         return Reading(source=source, reason="it holds no frame number")
-    if not rate:
-        return Reading(source=source, reason="it has no frame rate")
+    if not 1 <= rate <= MAX_RATE:
+        return Reading(source=source, reason=f"it counts {rate_text(rate)} frames per second")
     remarks = []
     base = counting_rate(rate, fps)
     late = round(track.late_s * fps)
@@ -232,10 +233,12 @@ def _first_sample(path: Path, stream: int) -> Fraction | None:
     with open_container(path) as container:
         if stream >= len(container.streams):
             return None
-        for packet in demux(container, container.streams[stream]):
-            count = count_in(bytes(packet))
-            return None if count is None else Fraction(count)
-    return None
+        try:
+            packet = next(iter(demux(container, container.streams[stream])), None)
+        except (av.FFmpegError, OSError):
+            return None
+        count = count_in(bytes(packet)) if packet else None
+        return None if count is None else Fraction(count)
 
 
 def _of_label(text: str, source: str, fps: Fraction) -> Reading:
@@ -302,7 +305,7 @@ def _in_frames_of(start: StartTimecode, fps: Fraction, *, is_drop: bool, variabl
     fps = Fraction(max(round(fps), 1)) if variable_rate else fps
     frames = start.frames_at(fps)
     label = timecode_of(round(frames), fps, zero)
-    if frames.denominator == 1:
+    if frames.denominator == 1 or variable_rate:
         return label, ""
     return label, (
         f"timecode {start.label} at {rate_text(start.rate)} frames per second falls between two frames at "

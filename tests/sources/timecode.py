@@ -207,7 +207,7 @@ TRACKS = [
     _row("no rate but a nominal one", 25, Track(sample=HOUR * 25, scale=0, duration=0, nominal=25), ("01:00:00:00",
           25), "01:00:00:00"),
     _row("no rate at all", 25, Track(sample=HOUR * 25, scale=0, duration=0, nominal=0), None, "00:00:00:00",
-          "ignored: it has no frame rate"),
+          "ignored: it counts 0 frames per second"),
     _row("another rate than the pictures", 24, Track(sample=HOUR * 25, scale=25), ("01:00:00:00", 25), "01:00:00:00",
           "counts 25 frames"),
     _row("64-bit counter", 25, Track(sample=HOUR * 25 + 9, scale=25, is_long=True), ("01:00:00:09", 25), "01:00:00:09"),
@@ -220,6 +220,8 @@ TRACKS = [
           "it is a tape counter"),
     _row("behind an edit", 25, Track(sample=HOUR * 25, scale=25, media_time=5 * 512), ("01:00:00:05", 25),
           "01:00:00:05"),
+    _row("rate beyond all reason", 25, Track(sample=HOUR * 25, scale=4_000_000_000, nominal=25), None, "00:00:00:00",
+         "ignored: it counts 4000000000 frames per second"),
     _row("last frame of the day", 25, Track(sample=24 * HOUR * 25 - 1, scale=25), ("23:59:59:24", 25), "23:59:59:24"),
 ]  # fmt: skip
 
