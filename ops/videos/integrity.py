@@ -20,6 +20,8 @@ FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"
 """Types of the first box by which an mp4 or QuickTime file is known; later boxes may be of any type."""
 MEDIA_BOXES = {b"mdat", b"moof", b"imda"}
 MAX_BOXES = 1_000_000
+ASF_HEADER, ASF_PROPERTIES = bytes.fromhex("3026b275"), bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+MXF_KEY, MXF_PARTITION = bytes.fromhex("060e2b34"), bytes.fromhex("060e2b34020501010d010201010204")
 TAIL = 1 << 16
 SYNC = 0x47
 PACKET_SIZES = (188, 192, 204)
@@ -49,8 +51,25 @@ def reason_of_broken_structure(path: Path) -> str:
             return Elements(file, size).check()
         if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
             return _reason_riff(head, size)
+        if needs := _announced_size(head, file):
+            return cut_short(size, needs) if needs > size else ""
         file.seek(max(size - TAIL, 0))
         return CUT_MIDDLE if _ends_in_the_middle(head, file.read(TAIL), size) else ""
+
+
+def _announced_size(head: bytes, file: BinaryIO) -> int:
+    """The least size in bytes that an ASF or an MXF announces in its header; 0 if it does not.
+
+    ASF 3.2 (file properties object); SMPTE ST 377-1, 7.1 (a partition pack names the offset of the footer).
+    """
+    file.seek(0)
+    data = file.read(8192)
+    if head[:4] == ASF_HEADER and (at := data.find(ASF_PROPERTIES)) >= 0:
+        return int.from_bytes(data[at + 40 : at + 48], "little")
+    if head[:4] == MXF_KEY and (at := data.find(MXF_PARTITION)) >= 0:
+        length = data[at + 16] & 0x7F if data[at + 16] & 0x80 else 0
+        return int.from_bytes(data[at + 17 + length + 24 : at + 17 + length + 32], "big")
+    return 0
 
 
 def _ends_in_the_middle(head: bytes, tail: bytes, size: int) -> bool:
@@ -84,7 +103,7 @@ def _is_box_file(file: BinaryIO, head: bytes, size: int) -> bool:
 
 
 def _reason_boxes(file: BinaryIO, size: int) -> str:
-    seen = set()
+    seen, end = set(), 0
     for kind, end in _boxes(file, size):
         seen.add(kind)
         if end > size and kind == b"moov":
@@ -93,7 +112,20 @@ def _reason_boxes(file: BinaryIO, size: int) -> str:
             return CUT_FRAGMENT
         if end > size and kind in MEDIA_BOXES and b"moov" in seen:
             return cut_short(size, end)
+    if b"moov" in seen and b"moof" in seen and _holds_fragment(file, end):
+        return f"the file is damaged at byte {end:,} of {size:,}: what follows there is not read; copy it again"
     return "" if b"moov" in seen else NO_INDEX
+
+
+def _holds_fragment(file: BinaryIO, start: int) -> bool:
+    """Whether more fragments lie behind bytes that are no box."""
+    file.seek(start)
+    before = b""
+    while piece := file.read(1 << 20):
+        if b"moof" in before + piece:
+            return True
+        before = piece[-3:]
+    return False
 
 
 def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:

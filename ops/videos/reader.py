@@ -82,7 +82,7 @@ class Sound:
 
 
 class _DecoderError(Exception):
-    """A decoder with several threads failed: which pictures came out before that depends on the threads."""
+    """Damage while several threads decode: what they give from here on varies."""
 
 
 def read_media(
@@ -132,6 +132,7 @@ def _read(
         pass_ = _Pass(video, _sound_streams(container, audio), container, damage)
         pass_.packets_due = announced or pass_.packets_due
         pass_.broken = reason or broken
+        threads = 1 if broken else threads
         pass_.is_threaded = threads > 1
         pass_.decoder = prepare_decoder(video, threads)
         if start is not None:
@@ -194,8 +195,6 @@ class _Pass:
         yield from self._pass_sound(is_last=True)
         self.damage.pictures = self.index
         self._missing(len(self.announced))
-        if self.is_threaded and (self.damage.missing or self.damage.damaged):
-            raise _DecoderError  # errors at the end of a stream cost pictures that one thread would give
         self._record_end()
 
     def _packets(self) -> Iterator[av.Packet[Any] | None]:
@@ -233,9 +232,8 @@ class _Pass:
             self._announce(packet)
         try:
             frames = self.decoder.decode(packet)
-        except av.FFmpegError as error:
-            if self.is_threaded:
-                raise _DecoderError from error
+        except av.FFmpegError:
+            self._require_one_thread()
             # A recording that starts between two key pictures begins with some that cannot be decoded.
             if not self.counts_pictures and (self.index or self.has_key):
                 self._missing(1)
@@ -274,6 +272,7 @@ class _Pass:
             self.broken_pictures.discard(frame.pts)
             self.damage.breaks.append(Place(self.index, self.clock.time_s))
         if frame.is_corrupt:
+            self._require_one_thread()
             self.damage.add_damaged(self.index, self.clock.time_s)
         yield Picture(self.index, self.clock.time_s, frame)
         self.index += 1
@@ -297,7 +296,13 @@ class _Pass:
 
     def _missing(self, count: int) -> None:
         if count:
+            self._require_one_thread()
             self.damage.add_missing(self.index - 1, self.clock.time_s, count)
+
+    def _require_one_thread(self) -> None:
+        """At the first damage: what several threads make of it, and of the end of the stream, varies."""
+        if self.is_threaded:
+            raise _DecoderError
 
     def _tick(self, frame: VideoFrame) -> None:
         """Set the clock to ``frame``."""

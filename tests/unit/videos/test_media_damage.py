@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import av
 import pytest
 
 from ops.core.errors import MediaError
+from ops.videos.clips import ClipSpan, cut_clips
 from ops.videos.damage import Damage
 from ops.videos.probe import probe
 from ops.videos.reader import Picture, read_media
+from tests.conftest import SHARED
 from tests.films import make_film, read_barcode
 
 SHORT: dict[str, Any] = {"frames": 64, "cuts": (21, 40), "gop": 12, "width": 192, "height": 108}
@@ -216,3 +219,82 @@ def test_a_film_of_damaged_pictures_only_is_refused(tmp_path: Path) -> None:
     film.path.write_bytes(data)
     with pytest.raises(MediaError, match=r"\d+ of its \d+ pictures are damaged: copy the file again"):
         read(film.path)
+
+
+def test_a_hole_among_fragments_is_noted(tmp_path: Path) -> None:
+    options = ("-movflags", "frag_keyframe+empty_moov")
+    data = bytearray(make_film(tmp_path / "a.mp4", options=options, **SHORT).path.read_bytes())
+    second = data.index(b"moof", data.index(b"moof") + 4) - 4
+    data[second : second + 400] = bytes(400)
+    path = tmp_path / "hole.mp4"
+    path.write_bytes(data)
+    _, numbers, damage = read(path)
+    assert numbers == list(range(len(numbers)))
+    assert damage.notes() == [
+        f"the file is damaged at byte {second:,} of {len(data):,}: what follows there is not read; copy it again"
+    ]
+
+
+@pytest.mark.parametrize("name", ["a.wmv", "a.mxf"])
+def test_containers_that_announce_their_size_are_held_to_it(tmp_path: Path, name: str) -> None:
+    film = make_film(tmp_path / name, codec="wmv2" if name == "a.wmv" else "mpeg2video", **(SHORT | {"fps": 25}))
+    assert read(film.path)[2].notes() == []
+    data = film.path.read_bytes()
+    film.path.write_bytes(data[: len(data) * 2 // 3])
+    pictures, numbers, damage = read(film.path)
+    assert numbers[:-2] == list(range(len(pictures) - 2))
+    assert "the file is cut short" in damage.notes()[0]
+
+
+def test_clips_of_joined_and_damaged_films_hold_the_frames_that_were_counted(tmp_path: Path) -> None:
+    one = make_film(tmp_path / "one.ts", fps=25, **SHORT).path.read_bytes()
+    (tmp_path / "joined.ts").write_bytes(one + one)
+    film = make_film(tmp_path / "a.mp4", **(SHORT | {"gop": 25}))
+    for path, span in ((tmp_path / "joined.ts", (60, 70)), (spoil(film.path, count=900), (45, 52))):
+        _, numbers, _ = read(path)
+        clip = ClipSpan(start_frame=span[0], end_frame=span[1], target=tmp_path / "clip.mov")
+        assert list(cut_clips(path, [clip], frames=len(numbers))) == [clip]
+        assert read(clip.target)[1] == numbers[slice(*span)]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.avi"])
+def test_random_damage_gives_the_same_with_more_threads(tmp_path: Path, name: str) -> None:
+    codec = "mpeg4" if name == "a.avi" else "libx264"
+    data = make_film(tmp_path / name, codec=codec, **SHORT).path.read_bytes()
+    chance = random.Random(name)
+    path = tmp_path / f"spoiled-{name}"
+    for _ in range(8):
+        spoiled = bytearray(data[: chance.choice([len(data), chance.randrange(len(data) // 2, len(data))])])
+        for _ in range(chance.choice([1, 10])):
+            at = chance.randrange(len(spoiled) // 3, len(spoiled))
+            spoiled[at : at + 4] = chance.randbytes(4)
+        path.write_bytes(spoiled)
+        try:
+            read(path)
+        except MediaError:
+            continue
+        require_same_with_threads(path)
+
+
+CASES: dict[str, tuple[int, list[str]]] = {
+    "join_forward.ts": (2, ["another recording is joined on at frame 130 (5.2 s)"]),
+    "join_same.ts": (2, ["another recording is joined on at frame 130 (5.2 s)"]),
+    "box_PICT.mov": (1, []),
+    "box_frea.mov": (1, []),
+    "riff_plus1.avi": (1, []),
+    "wrap.ts": (1, []),
+}
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", CASES)
+def test_shared_cases_are_read_whole(name: str) -> None:
+    path = SHARED / "cases/media" / name
+    times, notes = CASES[name]
+    pictures, numbers, damage = read(path)
+    assert numbers == [*range(130)] * times
+    assert [float(picture.time_s) for picture in pictures] == pytest.approx([n / 25 for n in range(130 * times)])
+    assert [note.split(":")[0] for note in damage.notes()] == notes
+    info = probe(path)
+    assert info.fps == 25
+    assert info.frames == pytest.approx(130 * times, rel=0.02)  # what progress counts before the film was decoded
