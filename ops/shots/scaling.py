@@ -112,7 +112,11 @@ class FrameScaler:
             height=height,
             format="gbrp16le",
             interpolation="BICUBIC",
-            src_color_range=ColorRange.JPEG if is_full_range(frame) else ColorRange.MPEG,
+            src_color_range=None
+            if frame.format.is_rgb
+            else ColorRange.JPEG
+            if is_full_range(frame)
+            else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
         )
         mapped = mapper.map(rgb)
