@@ -108,7 +108,15 @@ def hdr(name: str, transfer: str, make: Any, **facts: Any) -> Kind:
     return Kind(name=name, make=make, facts=facts, notes=("tone-mapped",) if transfer != "sdr" else ())
 
 
+def deep_rgb(folder: Path) -> Path:
+    source = PATCHES.format("160x90") + ",format=gbrp"
+    source += ",zscale=tin=bt709:pin=bt709:min=gbr:rin=full:t=smpte2084:p=2020:m=gbr:r=full:npl=203,format=gbrp10le"
+    tags = ("-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "rgb")
+    return encode_source(folder, "film.mkv", "-c:v", "ffv1", *tags, source=source, frames=3)
+
+
 DEEP = [
+    hdr("PQ in RGB", "pq", deep_rgb, matrix="rgb"),
     hdr("PQ hevc", "pq", partial(deep, transfer="smpte2084"), peak=1000),
     hdr("PQ h264 mkv", "pq", lambda folder: deep(folder, "smpte2084", "-c:v", "libx264", "-crf", "8", suffix=".mkv")),
     hdr("PQ prores", "pq", lambda folder: deep(folder, "smpte2084", "-c:v", "prores_ks", "-profile:v", "3")),

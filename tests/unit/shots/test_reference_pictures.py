@@ -27,6 +27,7 @@ from ops.videos.clips import ClipSpan, cut_clips
 from ops.videos.container import ALPHA_DECODERS
 from ops.videos.probe import probe
 from ops.videos.reader import Picture, read_media
+from tests.films import encode_source, run_ffmpeg
 from tests.sources import colours, fields, formats, picture
 from tests.sources.formats import OVER_BLACK
 from tests.sources.kind import Kind
@@ -131,6 +132,22 @@ def test_proxies_and_posters_are_shown_as_they_are_meant(kind: Kind, tmp_path: P
 
 def test_all_kinds_that_are_coded_exist() -> None:
     assert set(CODED) <= {kind.name for kind in KINDS}
+
+
+def test_a_film_that_turns_interlaced_keeps_every_frame(tmp_path: Path) -> None:
+    progressive = encode_source(
+        tmp_path, "a.ts", "-c:v", "mpeg2video", "-q:v", "3", source="testsrc2=s=160x96", frames=20
+    )
+    flags = ("-c:v", "mpeg2video", "-flags", "+ildct+ilme", "-q:v", "3")
+    later = fields.interlaced(tmp_path, "b.ts", "tff", *flags)
+    (tmp_path / "parts.txt").write_text(f"file '{progressive}'\nfile '{later}'\n")
+    path = tmp_path / "film.ts"
+    run_ffmpeg(["-f", "concat", "-safe", "0", "-i", str(tmp_path / "parts.txt"), "-c", "copy", str(path)])
+    ours = scaled(path)
+    assert probe(path).field_order == "progressive"
+    theirs = render(path, "bwdif=mode=send_frame:parity=auto:deint=interlaced", (160, 96), 32)
+    assert len(ours) == len(theirs) == 32
+    assert difference(ours[21:], theirs[21:]) < BOUND
 
 
 CLIP_BOUND = 3.5
