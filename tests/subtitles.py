@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 
 from ops.core.types import shot_id_of
@@ -44,6 +45,35 @@ def ass(cues: Cues) -> str:
         for start, end, text in cues
     ]
     return head + "\n".join(events) + "\n"
+
+
+def sbv(cues: Cues) -> str:
+    """Captions as YouTube gives them out."""
+    return "\n".join(f"{stamp(start, '.')[1:]},{stamp(end, '.')[1:]}\n{text}\n" for start, end, text in cues)
+
+
+def ttml(cues: Cues) -> str:
+    """Timed text; what would be markup is escaped."""
+    rows = [
+        f'<p begin="{stamp(start, ".")}" end="{stamp(end, ".")}">{html.escape(text, quote=False)}</p>'
+        for start, end, text in cues
+    ]
+    return "\n".join(['<tt xmlns="http://www.w3.org/ns/ttml"><body><div>', *rows, "</div></body></tt>", ""])
+
+
+def sami(cues: Cues) -> str:
+    """SAMI with a blank text after each cue."""
+    rows = [
+        f"<SYNC Start={round(start * 1000)}><P Class=A>{text}\n<SYNC Start={round(end * 1000)}><P Class=A>&nbsp;"
+        for start, end, text in cues
+    ]
+    return "<SAMI><BODY>\n" + "\n".join(rows) + "\n</BODY></SAMI>\n"
+
+
+def microdvd(cues: Cues) -> str:
+    """Frames at 25 a second, as the first line says."""
+    rows = [f"{{{round(start * 25)}}}{{{round(end * 25)}}}{text}" for start, end, text in cues]
+    return "{1}{1}25\n" + "\n".join(rows) + "\n"
 
 
 def line_row(

@@ -1,125 +1,105 @@
-"""Code pages of one byte a sign, known by the letters of the languages that are written in them.
+"""Letters of the languages that subtitles are in, and the encodings that each was ever written in.
 
-Stands alone because statistics over bytes fail on short files: eight code pages give a `café` some letter or other,
-but only one gives each word the letters of one language, and capitals where words have them.
+Letters beyond ASCII only, the most common ones first: the order is what tells code pages of one script from each
+other. Orders follow letter counts of the languages' Wikipedias as published in the articles on letter frequency;
+the rare end of each row is approximate, and need not be better.
 """
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass, replace
 
-_LATIN_1 = {
-    "en": "éèêëïíñöüçàâôóá",
-    "fr": "àâæçéèêëîïôœùûüÿ",
-    "de": "äöüßéàè",
-    "es": "áéíñóúüç",
-    "pt": "áâãàçéêíóôõúü",
-    "it": "àèéìòùîó",
-    "nl": "éèëêïöüóáíúàâ",
-    "sv": "åäöéàü",
-    "da": "æøåéäöü",
-    "ca": "àçèéíïòóúü·",
-    "is": "áðéíóúýþæö",
-}
-_LATIN_1 |= {"nb": _LATIN_1["da"], "nn": _LATIN_1["da"], "no": _LATIN_1["da"], "fi": _LATIN_1["sv"]}
-_WESTERN = "".join(sorted(set("".join(_LATIN_1.values())) - set("ðþý")))
-_CYRILLIC = "абвгдежзийклмнопрстуфхцчшщъыьэюя"
-_RUSSIAN = {"ru": f"{_CYRILLIC}ё"}
-# Of one script the languages that are read most come first.
-_CODE_PAGES: tuple[tuple[str, dict[str, str]], ...] = (
-    ("cp1252", _LATIN_1),
-    (
-        "cp1250",
-        {
-            "pl": "ąćęłńóśźż",
-            "cs": "áčďéěíňóřšťúůýžö",
-            "sk": "áäčďéíĺľňóôŕšťúýž",
-            "hu": "áéíóöőúüű",
-            "ro": "ăâîşţșț",
-            "hr": "čćđšž",
-            "sl": "čšž",
-            "bs": "čćđšž",
-        },
-    ),
-    ("cp1254", {"tr": "çğıöşüâîûi̇"}),
-    ("cp1257", {"lt": "ąčęėįšųūž", "lv": "āčēģīķļņšūž", "et": "äõöüšž"}),
-    (
-        "cp1251",
-        _RUSSIAN | {"uk": f"{_CYRILLIC}ґєії", "be": f"{_CYRILLIC}ёіў", "bg": _CYRILLIC, "sr": f"{_CYRILLIC}ђјљњћџ"},
-    ),
-    ("koi8-r", _RUSSIAN),
-    ("cp1253", {"el": "αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώϊϋΐ"}),
+
+@dataclass(frozen=True, kw_only=True)
+class Alphabet:
+    """A language (ISO 639-1) with its letters; ``script`` decides by which rules words are judged."""
+
+    language: str
+    script: str
+    letters: str
+    encodings: tuple[str, ...]
+
+
+WESTERN = ("cp1252", "iso8859_15", "mac_roman", "cp850")
+_CENTRAL = ("cp1250", "iso8859_2", "cp852", "mac_latin2")
+_ROMANIAN = ("cp1250", "iso8859_2", "iso8859_16", "cp852")
+_TURKISH = ("cp1254", "iso8859_9", "cp857")
+_BALTIC = ("cp1257", "iso8859_13", "iso8859_4", "cp775")
+_CYRILLIC = ("cp1251", "koi8_u", "iso8859_5", "cp866", "mac_cyrillic", "cp855")
+_GREEK = ("cp1253", "iso8859_7", "cp737")
+_HEBREW = ("cp1255", "iso8859_8", "cp862")
+_ARABIC = ("cp1256", "iso8859_6", "cp720")
+
+_RUSSIAN = "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфёъ"
+# Of one script the languages that are read most come first: of equal scores the first counts.
+_ROWS = (
+    ("fr", "latin", "éèàêçâîôùïûëœüÿæ", WESTERN),
+    ("es", "latin", "óáíéñúüç", WESTERN),
+    ("pt", "latin", "ãçáéíóêõúâôàü", WESTERN),
+    ("de", "latin", "üäößéàè", WESTERN),
+    ("it", "latin", "èàòùéìîó", WESTERN),
+    ("en", "latin", "éèêëïíñöüçàâôóá", WESTERN),
+    ("nl", "latin", "ëéïèöüêóáíúàâ", WESTERN),
+    ("sv", "latin", "äåöéàü", WESTERN),
+    ("da", "latin", "åøæéäöü", WESTERN),
+    ("no", "latin", "åøæéòôäöü", WESTERN),
+    ("fi", "latin", "äöåéüšž", WESTERN),
+    ("is", "latin", "ðáíþéóöúæý", WESTERN),
+    ("ca", "latin", "óàéèíçòúïü·", WESTERN),
+    ("gl", "latin", "óáíéñúüï", WESTERN),
+    ("eu", "latin", "ñçéíó", WESTERN),
+    ("ga", "latin", "áéíóú", WESTERN),
+    ("sq", "latin", "ëç", WESTERN),
+    ("af", "latin", "êëéïôèû", WESTERN),
+    ("et", "latin", "äõüöšž", (*WESTERN, *_BALTIC)),
+    ("pl", "latin", "łąężóśćńź", _CENTRAL),
+    ("cs", "latin", "íáéěýřžčšůúťňďóö", _CENTRAL),
+    ("sk", "latin", "áíčéýžšťúľôóäňďŕĺě", _CENTRAL),
+    ("hu", "latin", "áéöóőüíúű", _CENTRAL),
+    ("hr", "latin", "čšžćđ", _CENTRAL),
+    ("sl", "latin", "čšžćđ", _CENTRAL),
+    ("bs", "latin", "čšžćđ", _CENTRAL),
+    ("sr", "latin", "čšžćđ", _CENTRAL),
+    ("ro", "latin", "ăîşţâșțé", _ROMANIAN),
+    ("tr", "latin", "ıüşğçöâîi̇û", _TURKISH),
+    ("az", "latin", "ıüşğçö", _TURKISH),
+    ("lt", "latin", "ėšųžįąčūę", _BALTIC),
+    ("lv", "latin", "āīšēņūļžčķģōŗ", _BALTIC),
+    ("eo", "latin", "ĝĉŭŝĵĥ", ("iso8859_3",)),
+    ("mt", "latin", "ħżċġàù", ("iso8859_3",)),
+    ("vi", "vietnamese", "đáàảãạăắằẳẵặâấầẩẫậéèẻẽẹêếềểễệíìỉĩịóòỏõọôốồổỗộơớờởỡợúùủũụưứừửữựýỳỷỹỵ", ("cp1258",)),
+    ("ru", "cyrillic", _RUSSIAN, ("cp1251", "koi8_r", *_CYRILLIC[2:])),
+    ("uk", "cyrillic", "оаинвеітрслкумдпзбягьчйхжцшїюєщфґ", _CYRILLIC),
+    ("bg", "cyrillic", "аиоентрсвлкдпмзяуъгбчйжщхцшюфь", _CYRILLIC),
+    ("sr", "cyrillic", "аиоенрсјтукдвлмпгзбчшцњћжхљђфџ", _CYRILLIC),
+    ("mk", "cyrillic", "аоиетнрсвдлкпмузјгбчшцжќњхфџљѓѕ", _CYRILLIC),
+    ("be", "cyrillic", "анікрысоелтувдмпязьбгйшцчўхжэюёф", _CYRILLIC),
+    ("kk", "cyrillic", "аеыінрлдтқомскбүігпуөзғйңшұжәияюхһцчщэфвъьё", ("kz1048",)),
+    ("el", "greek", "αοιετσνηυρπκμςλωίόγάέδήθχφύβώξζψϊϋΐΰ", _GREEK),
+    ("he", "hebrew", "יוהלאתרבמשםנחקדכעפטגזןצסךףץ", _HEBREW),
+    ("yi", "hebrew", "יוהלאתרבמשםנחקדכעפטגזןצסךףץ", _HEBREW),
+    ("ar", "arabic", "الينمورتبعدهسفحكقجأةشصطخىذإضزثئءغظآؤ", _ARABIC),
+    ("fa", "arabic", "ایاهرندتمویيوبشسکكگخزقپفعغجچحطضصظذثژآئأءؤ", _ARABIC[:1]),
+    ("ur", "arabic", "ایكکيےرنوتہهمسبدلپجعگقحشفخطصزچضٹڈغڑثذژظآئءؤںھ", _ARABIC[:1]),
+    ("th", "thai", "านรกอเงมยลวดทสะตปบคหแจพชขใไผโถซธณศฟษฐภญฎฆฏฒฬฮฌฉฤฝ", ("cp874", "iso8859_11")),
+    ("ja", "japanese", "", ("cp932", "euc_jp")),
+    ("ko", "korean", "", ("cp949", "johab")),
+    ("zh", "chinese", "", ("gb18030", "big5hkscs")),
 )
-_ANYWHERE = frozenset("“”‘’«»‹›…–—·°€£§©®™²´¨\u00a0\u00ad♪№")
-_BEFORE_WORDS = frozenset("„‚¿¡")
-_WORD = re.compile(r"[^\W\d_]+")
-_MOST_MARKED = 0.6
-"""Share of letters that are not ASCII, in lines that have one, in languages of Latin script."""
+ALPHABETS = tuple(
+    Alphabet(language=language, script=script, letters=letters, encodings=encodings)
+    for language, script, letters, encodings in _ROWS
+)
+OTHER_NAMES = {"nb": "no", "nn": "no", "fil": "es", "yue": "zh", "cmn": "zh", "ug": "ar", "ps": "ar", "ckb": "ar"}
+"""Languages that are written as others are."""
+_TRADITIONAL = frozenset(("hant", "tw", "hk", "mo"))
+WESTERN_LETTERS = frozenset(letter for name, _, letters, page in _ROWS if page is WESTERN for letter in letters)
 
 
-def code_page_of(data: bytes, language: str) -> str | None:
-    """The code page in which ``data`` has only letters that one language uses; ``None`` where none is like that.
-
-    ``language`` is an ISO 639-1 code, with or without region, and counts first; empty where it is not known. Of
-    several that fit, western European ones come first. Languages that are not in the table have none.
-    """
-    own = language.partition("-")[0]
-    if own and not any(own in languages for _, languages in _CODE_PAGES):
-        return None
-    if own in _LATIN_1 and _fits(data, "cp1252", _WESTERN):
-        return "cp1252"
-    alphabets = [(page, name, letters) for page, languages in _CODE_PAGES for name, letters in languages.items()]
-    alphabets.sort(key=lambda alphabet: alphabet[1] != own)
-    for page, name, letters in [*alphabets, ("cp1252", own, _WESTERN)]:
-        if _fits(data, page, letters) and (name == own or _is_latin(letters) or _has_capitals(data.decode(page))):
-            return page
-    return None
-
-
-def _fits(data: bytes, page: str, letters: str) -> bool:
-    """Whether all signs that are not ASCII are these letters, in words that look like words, or usual marks."""
-    try:
-        text = data.decode(page)
-    except UnicodeDecodeError:
-        return False
-    if not _has_usual_marks(text):
-        return False
-    alphabet = frozenset(letters)
-    marked = plain = 0
-    is_latin = _is_latin(letters)
-    for word in _WORD.findall(text):
-        if word.isascii():
-            plain += len(word)
-            continue
-        own = [sign for sign in word.lower() if not sign.isascii()]
-        if not alphabet.issuperset(own) or not _is_cased(word) or (not is_latin and len(own) < len(word)):
-            return False
-        marked += len(own)
-        plain += len(word) - len(own)
-    return not is_latin or marked <= _MOST_MARKED * (marked + plain)
-
-
-def _is_latin(letters: str) -> bool:
-    return not {"а", "α"} & set(letters)
-
-
-def _has_capitals(text: str) -> bool:
-    """Whether there are capitals and small letters beyond ASCII: Hebrew, which has none, is Russian without them."""
-    marked = [sign for sign in text if not sign.isascii()]
-    return any(map(str.isupper, marked)) and any(map(str.islower, marked))
-
-
-def _has_usual_marks(text: str) -> bool:
-    """Whether signs beyond ASCII that are no letters are those of written text, each where it may stand."""
-    for before, sign in zip(f" {text}", text, strict=False):
-        if sign.isascii() or _WORD.fullmatch(sign):
-            continue
-        if sign not in _ANYWHERE and (sign not in _BEFORE_WORDS or before.isalnum()):
-            return False
-    return True
-
-
-def _is_cased(word: str) -> bool:
-    """Small letters, a capital before small ones, or capitals: the wrong code page mixes them."""
-    word = word.replace("ß", "")
-    return len(word) < 2 or word[1:].islower() or word.isupper()
+def alphabets_of(language: str) -> tuple[Alphabet, ...]:
+    """The alphabets of a language (BCP 47 tag); empty if it is not known."""
+    base, *subtags = language.lower().split("-")
+    own = tuple(each for each in ALPHABETS if each.language == OTHER_NAMES.get(base, base))
+    if base == "zh" and not _TRADITIONAL.isdisjoint(subtags):
+        return tuple(replace(each, encodings=each.encodings[::-1]) for each in own)
+    return own

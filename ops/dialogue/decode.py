@@ -1,12 +1,20 @@
-"""Bytes of a subtitle file as text, whatever encoding they were written in."""
+"""Bytes of a subtitle file as text, whatever encoding they were written in.
+
+The order of evidence: a byte order mark; zeros of UTF-16 and UTF-32; escapes of ISO-2022; UTF-8, of which a few
+bytes may be broken; and then the encoding under which most of the file fits a language, the one that the file's
+name gives before all others. A line decides for itself if the file mixes UTF-8 with something else.
+"""
 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ops.core.errors import MediaError
-from ops.dialogue.alphabets import code_page_of
+from ops.dialogue.alphabets import ALPHABETS, Alphabet, alphabets_of
+from ops.dialogue.fit import WIDE, Fit, fit_of
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -15,59 +23,202 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_WITHOUT_MARK = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
+_ESCAPES = ((b"\x1b$B", "iso2022_jp_ext"), (b"\x1b$@", "iso2022_jp_ext"), (b"\x1b$)C", "iso2022_kr"))
 _SIGNS_OF_LINES = ("-->", "Dialogue:")
-SAMPLE = 64 << 10
+# Of files of other formats: MicroDVD, SAMI, TTML, SubViewer, Scenarist.
+_OTHER_SIGNS = re.compile(
+    r"^[ \t]*(?:\{\d+\}\{\d+\}|\[\d+[:\]]|<\?xml|<tt\b|<sami|\d+:\d\d:\d\d|Scenarist)", re.M | re.I
+)
+SAMPLE = 12 << 10
 """Bytes that the guess of an encoding looks at: some hundred lines tell it, and more only cost time."""
-LAST_RESORT = "cp1252"
+MOST_BROKEN = 0.4
+"""Share of a line's bytes beyond ASCII that may be broken, for the line to be UTF-8 all the same."""
+MOST_BAD = 0.5
+"""An encoding that leaves more than this share of the signs unexplained is not taken."""
+TRUST_IN_NAME = 0.3
+"""How much worse the language that a file's name gives may fit than another one."""
+SURELY_UTF8 = 8
+"""Bytes beyond ASCII of a line that are UTF-8 by chance in fewer than one of a thousand lines of other encodings."""
+_BROKEN = re.compile("\ufffd+")
+_XML_ENCODING = re.compile(rb"<\?xml[^>]*\bencoding=[\"']([A-Za-z0-9._-]+)[\"']")
+_MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
+_LAST_RESORT = "cp1252"
+_DOS_AND_MAC = ("cp4", "cp7", "cp85", "cp86", "mac_", "johab")
+"""Encodings that few files were ever written in: between equals they come last."""
 
 
-def text_of(data: bytes, language: str = "") -> tuple[str, str]:
-    """``(text, guessed encoding)``; the second is empty where nothing had to be guessed.
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """``guess`` is the encoding if it had to be guessed, else empty; ``broken`` counts signs that could not be read."""
 
-    A byte order mark counts first, then UTF-8, then UTF-16 without a mark, then letters that the ``language`` (ISO
-    639-1, empty where not known) or another one uses, then a guess from the bytes. A wrong guess can cost accents
-    but no line: an encoding under which lines would vanish is not taken, and what it cannot decode becomes a
-    replacement sign. Raises ``MediaError`` where the bytes are no text.
+    text: str
+    guess: str = ""
+    broken: int = 0
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of it."""
+        notes = []
+        if self.guess:
+            notes.append(f"its encoding was taken for {self.guess}: save it as UTF-8 where accents are wrong")
+        if self.broken:
+            notes.append(f"bytes that are not text became {self.broken} replacement signs (\ufffd)")
+        return notes
+
+
+def decode(data: bytes, language: str = "") -> Decoded:
+    """The text of a file whose name gives ``language`` (BCP 47 tag, empty if it gives none).
+
+    A wrong guess can cost accents but no line: an encoding under which lines would vanish is not taken, and what it
+    cannot decode becomes a replacement sign. Raises ``MediaError`` if the bytes are not text.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
-            return data[len(mark) :].decode(encoding, "replace"), ""
-    if b"\0" in data:
-        return _without_mark(data), "utf-16"
+            return _replaced(data[len(mark) :], encoding)
+    if b"\0" in data and (wide := _without_mark(data)):
+        return wide
+    for escape, encoding in _ESCAPES:
+        if escape in data and data.isascii():
+            return _replaced(data, encoding, guess=encoding)
     try:
-        return data.decode(), ""
+        text = data.decode()
     except UnicodeDecodeError:
-        return _guessed(data, language)
+        return _of_xml(data) or _by_lines(data, language)
+    return _legacy(data, language) if _is_wide_by_name(text, language) else Decoded(text=text)
 
 
-def _without_mark(data: bytes) -> str:
-    for encoding in ("utf-16-le", "utf-16-be"):
+def _is_wide_by_name(text: str, language: str) -> bool:
+    """Whether the name gives Chinese, Japanese or Korean, and a word of it happens to be UTF-8 of something else."""
+    if not any(each.script in WIDE for each in alphabets_of(language)):
+        return False
+    beyond = [sign for sign in text if not sign.isascii()]
+    return 0 < len(beyond) <= SURELY_UTF8 and all(sign.isalpha() and sign < "\u0800" for sign in beyond)
+
+
+def _of_xml(data: bytes) -> Decoded | None:
+    """The text of XML whose first line gives its encoding, if that is right."""
+    match = _XML_ENCODING.match(data[:200].lstrip())
+    try:
+        return Decoded(text=data.decode(match[1].decode("ascii"))) if match else None
+    except (LookupError, UnicodeDecodeError):
+        return None
+
+
+def _replaced(data: bytes, encoding: str, guess: str = "") -> Decoded:
+    text = data.decode(encoding, "replace")
+    if encoding == "utf-8":
+        # What a bad byte leaves of its sign is no sign of its own.
+        text = _BROKEN.sub("\ufffd", text)
+    written = data.count("\ufffd".encode()) if encoding == "utf-8" else 0
+    return Decoded(text=text, guess=guess, broken=text.count("\ufffd") - written)
+
+
+def _without_mark(data: bytes) -> Decoded | None:
+    """UTF-16 or UTF-32 without a mark; ``None`` if it is something else with a few zeros in it."""
+    for encoding in _WITHOUT_MARK:
         text = data.decode(encoding, "replace")
-        if any(sign in text for sign in _SIGNS_OF_LINES):
-            return text
-    raise MediaError("it holds binary data, no subtitles: is its name right?")
+        if any(sign in text for sign in _SIGNS_OF_LINES) or _OTHER_SIGNS.search(text[:10_000]):
+            return Decoded(text=text, guess=encoding[:6], broken=text.count("\ufffd"))
+    if not any(sign.encode() in data for sign in _SIGNS_OF_LINES):
+        raise MediaError("it holds binary data, no subtitles: is its name right?")
+    return None
 
 
-def _guessed(data: bytes, language: str) -> tuple[str, str]:
-    for encoding in _candidates(_sample(data), language):
-        text = data.decode(encoding, "replace")
+def _by_lines(data: bytes, language: str) -> Decoded:
+    """Lines that are UTF-8, broken or not, and lines in another encoding, which is one for all of these."""
+    lines = data.splitlines(keepends=True)
+    is_utf8 = [_broken_share(line) <= MOST_BROKEN for line in lines]
+    others = [line for line, fits in zip(lines, is_utf8, strict=True) if not fits]
+    telling = b"".join(line for line in lines if not line.isascii())
+    broken = _broken_share(telling)
+    if any(not line.isascii() and _is_surely_utf8(line) for line in lines):
+        return _mixed(data, lines, is_utf8, others, language)
+    if not others or broken <= MOST_BROKEN:
+        # Either a few bytes are broken, or the pairs of bytes of another encoding look like UTF-8 here and there.
+        _, fit = _best(lines, language)
+        if fit is None or fit.bad >= broken:
+            return _mixed(data, lines, is_utf8, others, language)
+        return _legacy(data, language)
+    if 2 * len(others) >= sum(not line.isascii() for line in lines):
+        return _legacy(data, language)
+    return _mixed(data, lines, is_utf8, others, language)
+
+
+def _mixed(data: bytes, lines: list[bytes], is_utf8: list[bool], others: list[bytes], language: str) -> Decoded:
+    """UTF-8 with broken bytes, but lines that fit another encoding well are in that."""
+    encoding, fit = _best(others, language) if others else ("", None)
+    if fit is None or fit.bad > 0.1 or fit.signs < 3:
+        return _replaced(data, "utf-8")
+    text = "".join(
+        line.decode("utf-8" if fits else encoding, "replace") for line, fits in zip(lines, is_utf8, strict=True)
+    )
+    return Decoded(text=text, guess=f"utf-8 and {encoding}, line by line", broken=text.count("\ufffd"))
+
+
+def _is_surely_utf8(line: bytes) -> bool:
+    """Whether a line is UTF-8 and has so many signs beyond ASCII that it cannot be so by chance."""
+    return len(_BEYOND_ASCII.findall(line)) >= SURELY_UTF8 and not _broken_share(line)
+
+
+def _broken_share(data: bytes) -> float:
+    """Share of the bytes beyond ASCII that are not part of a whole sign of UTF-8."""
+    beyond = len(_BEYOND_ASCII.findall(data))
+    return 1 - sum(map(len, _MULTIBYTE.findall(data))) / beyond if beyond else 0.0
+
+
+def _legacy(data: bytes, language: str) -> Decoded:
+    best, _ = _best(data.splitlines(keepends=True), language)
+    for encoding in dict.fromkeys((best, _LAST_RESORT, "latin-1")):
+        text = _line_by_line(data, encoding)
+        # Signs of lines are ASCII: an encoding that swallows one is wrong.
         if all(text.count(sign) == data.count(sign.encode()) for sign in _SIGNS_OF_LINES):
-            return text, encoding
-    # Every byte is a sign in latin-1, so this cannot lose one.
-    return data.decode("latin-1"), "latin-1"
+            return Decoded(text=text, guess=encoding, broken=text.count("\ufffd"))
+    raise AssertionError("latin-1 keeps every byte")
 
 
-def _candidates(sample: bytes, language: str) -> Iterator[str]:
-    page = code_page_of(sample, language)
-    if page:
-        yield page
-    from charset_normalizer import from_bytes
-
-    best = from_bytes(sample).best()
-    yield from (best.encoding, LAST_RESORT) if best else (LAST_RESORT,)
+def _line_by_line(data: bytes, encoding: str) -> str:
+    """Each line for itself if the whole cannot be decoded: a bad byte must not cost the beginning of the next line."""
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        return "".join(line.decode(encoding, "replace") for line in data.splitlines(keepends=True))
 
 
-def _sample(data: bytes) -> bytes:
-    """The lines that are not plain ASCII: only these tell one encoding from another."""
-    telling = [line for line in data.splitlines(keepends=True) if not line.isascii()]
-    return b"".join(telling)[:SAMPLE]
+def _best(lines: Sequence[bytes], language: str) -> tuple[str, Fit | None]:
+    """The encoding under which the lines fit a language best, and how well; the last resort if none fits."""
+    sample = _sample(lines)
+    named = alphabets_of(language)
+    own = _ranked(sample, named)
+    if own and own[0][1].bad < 0.02:
+        return own[0]
+    ranked = _ranked(sample, ALPHABETS)
+    if own and ranked and own[0][1].bad <= min(ranked[0][1].bad + TRUST_IN_NAME, MOST_BAD):
+        return own[0]
+    if ranked and ranked[0][1].bad <= MOST_BAD:
+        return ranked[0]
+    return (own[0][0] if own else _LAST_RESORT), None
+
+
+def _ranked(sample: bytes, alphabets: Sequence[Alphabet]) -> list[tuple[str, Fit]]:
+    """Encodings with how well the sample fits, the best first; of equal ones the order of the alphabets counts."""
+    texts: dict[str, str] = {}
+    fits = []
+    for rank, alphabet in enumerate(alphabets):
+        for place, encoding in enumerate(alphabet.encodings):
+            if encoding not in texts:
+                texts[encoding] = sample.decode(encoding, "replace")
+            fit = fit_of(texts[encoding], alphabet)
+            rarity = 0.01 * (place > 0) + 0.003 * place + 0.0007 * rank
+            if encoding.startswith(_DOS_AND_MAC):
+                rarity += 0.01 if len(alphabets) < 4 else 0.03
+            fits.append((fit.score + rarity, encoding, fit))
+    return [(encoding, fit) for _, encoding, fit in sorted(fits, key=lambda each: each[0])]
+
+
+def _sample(lines: Sequence[bytes]) -> bytes:
+    """Lines that are not plain ASCII, spread over the file: only these tell one encoding from another."""
+    telling = [line for line in lines if not line.isascii()]
+    step = max(sum(map(len, telling)) // SAMPLE, 1)
+    return b"".join(telling[::step])[:SAMPLE]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from ops.dialogue.parse import Cue, Parsed
+from ops.dialogue.cues import Cue, Parsed, languages_of
 
 SAME_START_S = 0.5
 """Two sources of one language that say the same this close together say it once."""
@@ -44,6 +44,8 @@ def lines_of(
     ends before it starts has its times swapped; what begins before the film is cut there; what lies wholly
     before it is left out. A line past the end of the film, ``length_s`` long, is kept, and named.
     """
+    # A language inside the file counts if the name gives none, or if it holds several.
+    is_named = bool(language) and len(languages_of(parsed.cues)) < 2
     lines, notes = [], [_at(line, what) for line, what in parsed.problems]
     if parsed.empty:
         notes.append(f"{parsed.empty} cues hold no text (empty, drawings or effects)")
@@ -52,9 +54,8 @@ def lines_of(
         if what:
             notes.append(_at(cue.line, f"{what}: {cue.text[:60]!r}"))
         if end > 0:
-            lines.append(
-                Line(start_s=round(start, 3), end_s=round(end, 3), text=cue.text, language=language, source=source)
-            )
+            own = language if is_named or not cue.language else cue.language
+            lines.append(Line(start_s=round(start, 3), end_s=round(end, 3), text=cue.text, language=own, source=source))
     lines.sort(key=lambda line: (line.start_s, line.end_s, line.text))
     return lines, notes
 

@@ -1,96 +1,103 @@
 """Cues of a subtitle file, each with the line of the file where it begins.
 
-Text of ``.ass`` and ``.ssa`` is read by pysubs2, one event at a time, so that a broken one costs no other. It
-reads ``.srt`` and ``.vtt`` too, but as one stream: it drops the sign of negative times, takes notes and names of
-cues for dialogue and a last line that is a number for a counter, and tells no line numbers. So files of these
-are divided here.
+The content decides which format a file is in, its name only if that leaves a doubt. pysubs2 reads most of these
+formats too, but as one stream: it drops the sign of negative times, takes notes and names of cues for dialogue and
+a last line that is a number for a counter, wants the fields of an ASS file in one order, and gives no line numbers.
+So files are divided here, and pysubs2 reads the tags of ASS.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from itertools import groupby, takewhile
 
 from ops.core.errors import MediaError
-from ops.dialogue.plain import plain_text
+from ops.dialogue.cues import Cue, Parsed
+from ops.dialogue.events import parse_events
+from ops.dialogue.formats import (
+    is_frames,
+    is_lyrics,
+    is_sami,
+    is_subviewer,
+    parse_frames,
+    parse_lyrics,
+    parse_sami,
+    parse_subviewer,
+)
+from ops.dialogue.rolling import unroll
+from ops.dialogue.ttml import is_ttml, parse_ttml
+from ops.videos.languages import language_of
 
-MOST_CUES = 100_000
-"""Cues of one file that are read: a film of three hours has some 3,000."""
+__all__ = ["MOST_LINES", "Cue", "Parsed", "parse"]
+
 MOST_LINES = 1_000_000
 """Lines of a file, blank ones too: ten for each of the cues that are read."""
 
-_STAMP = r"(-?)\s*(?:(\d{1,4})\s*:)?\s*(\d{1,3})\s*:\s*(\d{1,3})(?:\s*[.,]\s*(\d{1,6}))?"
-_TIMES = re.compile(rf"\s*{_STAMP}\s*-{{1,2}}>\s*{_STAMP}")
+_STAMP = r"(-?)\s*(?:(\d{1,4})\s*:)?\s*(\d{1,3})\s*:\s*(\d{1,3})(?:\s*[.,;]\s*(\d{1,6})|:(\d{3}))?"
+_TIMES = re.compile(rf"\s*{_STAMP}\s*(?:-{{1,3}}>|[–—]>|→)\s*{_STAMP}")
 _LONGEST_TIMES = 400
-_ARROW = "->"
+_ARROWS = re.compile(r"\d[ \t]{0,20}(?:-{1,3}>|[–—]>|→)")
 _NO_CUES = ("NOTE", "STYLE", "REGION", "WEBVTT")
-_EVENT = re.compile(r"\s*Dialogue\s*:", re.IGNORECASE)
+_VTT_LANGUAGE = re.compile(r"Language:\s*([A-Za-z0-9-]+)\s*$", re.MULTILINE)
+_HEAD = 100_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cue:
-    """Plain text with its times in seconds as the source has them; ``line`` is 1-based, 0 for tracks."""
+def parse(text: str, suffix: str, fps: Fraction | None = None) -> Parsed:
+    """The cues of a file whose name ends with ``suffix``; ``fps`` is the rate of its video, for times in frames.
 
-    line: int
-    start_s: float
-    end_s: float
-    text: str
-
-
-@dataclass(kw_only=True)
-class Parsed:
-    """Cues in the order of the file; ``problems`` are ``(line, what)``; ``empty`` counts cues without any text."""
-
-    cues: list[Cue] = field(default_factory=list)
-    problems: list[tuple[int, str]] = field(default_factory=list)
-    empty: int = 0
-
-    def add(self, line: int, start_s: float, end_s: float, raw: str, kind: str) -> None:
-        """Append a cue from its marked-up text."""
-        text, cut = plain_text(raw, kind)
-        if cut:
-            self.problems.append((line, f"the text has {len(raw):,} signs: the first {len(text):,} are kept"))
-        if text:
-            self.cues.append(Cue(line=line, start_s=start_s, end_s=end_s, text=text))
-        else:
-            self.empty += 1
-
-
-def parse(text: str, suffix: str) -> Parsed:
-    """The cues of a file whose name ends with ``suffix``: srt, vtt, ass or ssa.
-
-    The content decides where it is another of these. Takes time in proportion to the length of the text. Raises
+    Rows of rolling captions are cues, each once. Takes time in proportion to the length of the text. Raises
     ``MediaError`` where there is no cue in it, or where it has more than a million lines.
     """
     result = Parsed()
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    # Files that were put together have marks of their order inside.
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "")
     if (count := text.count("\n") + 1) > MOST_LINES:
         raise MediaError(f"it has {count:,} lines, and at most {MOST_LINES:,} are read: it is no film's subtitles")
     lines = text.split("\n")
-    events = suffix in ("ass", "ssa") or "[events]" in text[:100_000].lower()
-    if events:
-        _parse_events(lines, "ssa" if suffix == "ssa" else "ass", result)
-    if not events or not (result.cues or result.problems):
-        _parse_cues(lines, "vtt" if text.lstrip().startswith("WEBVTT") else "srt", result)
+    _reader_of(text[:_HEAD], suffix, fps)(text, lines, result)
+    if not (result.cues or result.problems):
+        _parse_cues(text, lines, result)
     if not result.cues and not result.problems:
         nothing = "its cues hold no text" if result.empty else "no line of it tells a time"
         raise MediaError(f"it holds no subtitles: {nothing}")
+    result.cues = unroll(result.cues)
     return result
 
 
-def _parse_cues(lines: list[str], kind: str, result: Parsed) -> None:
+def _reader_of(head: str, suffix: str, fps: Fraction | None) -> Callable[[str, list[str], Parsed], None]:
+    if is_ttml(head):
+        return parse_ttml
+    if is_sami(head):
+        return parse_sami
+    if suffix in ("ass", "ssa") or "[events]" in head.lower():
+        return parse_events
+    if _ARROWS.search(head):
+        return _parse_cues
+    if is_subviewer(head):
+        return parse_subviewer
+    if is_frames(head):
+        return lambda text, lines, result: parse_frames(lines, result, fps)
+    return parse_lyrics if is_lyrics(head) else _parse_cues
+
+
+def _parse_cues(text: str, lines: list[str], result: Parsed) -> None:
+    """SubRip and WebVTT."""
+    is_vtt = text.lstrip().startswith("WEBVTT")
+    language = ""
+    if is_vtt and (match := _VTT_LANGUAGE.search(text.lstrip().partition("\n\n")[0][:2000])):
+        language = language_of(match[1])
+    kind = "vtt" if is_vtt else "srt"
     for number, times, block in _blocks(lines, kind, result):
-        if len(result.cues) >= MOST_CUES:
-            result.problems.append((number, f"more than {MOST_CUES:,} cues: the rest is left out"))
+        if result.is_full(number):
             return
         match = _TIMES.match(times)
         if match is None:
             result.problems.append((number, f"not readable as times: {times.strip()[:80]!r}; its text is left out"))
             continue
-        start_s, end_s = _seconds(match.groups()[:5]), _seconds(match.groups()[5:])
-        result.add(number, start_s, end_s, "\n".join(block), kind)
+        start_s, end_s = _seconds(match.groups()[:6]), _seconds(match.groups()[6:])
+        result.add(number, start_s, end_s, "\n".join(block), kind, language)
 
 
 def _blocks(lines: list[str], kind: str, result: Parsed) -> Iterator[tuple[int, str, list[str]]]:
@@ -102,17 +109,20 @@ def _blocks(lines: list[str], kind: str, result: Parsed) -> Iterator[tuple[int, 
     _note_loose(lines, 0, starts[0], kind, result)
     for start, end in zip(starts, ends, strict=True):
         body = lines[start + 1 : end]
+        is_last = end == len(lines)
         if kind == "vtt":
-            # A blank line ends a cue; notes, styles and the name of the next cue stand after it.
-            said = list(takewhile(str.strip, body))
+            # An empty line ends a cue, a line of blanks does not; notes, styles and the name of the next cue follow.
+            said = list(takewhile(bool, body))
             _note_loose(lines, start + 1 + len(said), end, kind, result)
+            if len(said) == len(body) and not is_last:
+                said = _without_counter(said)
         else:
-            said = body if end == len(lines) else _without_counter(body)
+            said = body if is_last else _without_counter(body)
         yield start + 1, lines[start], said
 
 
 def _is_times(line: str) -> bool:
-    return len(line) <= _LONGEST_TIMES and _ARROW in line and bool(re.search(r"\d\s*-{1,2}>", line))
+    return len(line) <= _LONGEST_TIMES and (">" in line or "→" in line) and bool(_ARROWS.search(line))
 
 
 def _without_counter(body: list[str]) -> list[str]:
@@ -131,30 +141,14 @@ def _note_loose(lines: list[str], start: int, end: int, kind: str, result: Parse
         if is_blank:
             continue
         block = list(numbers)
-        first = lines[block[0]].strip().lstrip("\ufeff")
+        first = lines[block[0]].strip()
         is_name = end < len(lines) and block == [end - 1]
         if not is_name and not (kind == "vtt" and first.startswith(_NO_CUES)):
             result.problems.append((block[0] + 1, f"text that belongs to no time is left out: {first[:60]!r}"))
 
 
 def _seconds(groups: tuple[str | None, ...]) -> float:
-    sign, hours, minutes, seconds, fraction = groups
+    sign, hours, minutes, seconds, fraction, milliseconds = groups
     whole = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
-    return (-1 if sign else 1) * (whole + (float(f"0.{fraction}") if fraction else 0.0))
-
-
-def _parse_events(lines: list[str], kind: str, result: Parsed) -> None:
-    from pysubs2 import SSAFile
-
-    for number, line in enumerate(lines, 1):
-        if not _EVENT.match(line):
-            continue
-        if len(result.cues) >= MOST_CUES:
-            result.problems.append((number, f"more than {MOST_CUES:,} cues: the rest is left out"))
-            return
-        try:
-            event = SSAFile.from_string(f"[Events]\nDialogue:{line.partition(':')[2]}", format_=kind)[0]
-        except (ValueError, TypeError) as error:
-            result.problems.append((number, f"not readable as an event ({error}); its text is left out"))
-            continue
-        result.add(number, event.start / 1000, event.end / 1000, event.text, "ass")
+    parts = fraction or milliseconds
+    return (-1 if sign else 1) * (whole + (float(f"0.{parts}") if parts else 0.0))

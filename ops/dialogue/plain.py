@@ -13,6 +13,9 @@ _MOST_RAW = 8 * MOST_SIGNS
 
 _HTML_TAGS = re.compile(r"</?\s*(?:i|b|u|s|em|strong|font|ruby|rt)(?:\s[^<>]*)?/?>", re.IGNORECASE)
 _VTT_TAGS = re.compile(r"</?(?:c|v|lang|i|b|u|ruby|rt)(?:[.\s][^<>]*)?>|<\d[\d:.]*>")
+# Captions of video sites keep the times of their words when they are saved as another format.
+_WORD_TIMES = re.compile(r"</?c(?:\.[^<>\s]*)?>|<\d{1,3}:\d\d[\d:.,]*>")
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});")
 _OVERRIDES = re.compile(r"\{\\[^{}]*\}")
 _ESCAPED = re.compile(r"\\[Nnh]")
 # Marks that turn text round or stand for nothing; joiners stay, for scripts and emoji need them.
@@ -22,7 +25,7 @@ _UNSEEN = frozenset(
 
 
 def plain_text(raw: str, kind: str) -> tuple[str, bool]:
-    """``(text, whether it was cut)`` of one cue; ``kind`` is srt, vtt, ass or mov_text.
+    """``(text, whether it was cut)`` of one cue; ``kind`` is srt, vtt, sami, ttml, ass or mov_text.
 
     Formatting goes (italics, colours, positions, drawings); any other ``<tag>`` is text that somebody wrote and
     stays as it is, for whoever shows it to escape. White space becomes single spaces.
@@ -31,13 +34,18 @@ def plain_text(raw: str, kind: str) -> tuple[str, bool]:
     text = raw[:_MOST_RAW]
     if kind == "ass":
         text = _spoken(text)
-    elif kind in ("srt", "vtt"):
+    elif kind in ("srt", "vtt", "sami", "ttml"):
         # Positions such as {\\an8} are written into files of every format.
-        text = _OVERRIDES.sub("", _VTT_TAGS.sub("", text) if kind == "vtt" else text)
+        text = _OVERRIDES.sub("", (_VTT_TAGS if kind == "vtt" else _WORD_TIMES).sub("", text))
         text = _HTML_TAGS.sub("", text)
-        text = html.unescape(text) if kind == "vtt" else _ESCAPED.sub(" ", text)
+        # Entities last: what they stand for is text, also if it looks like a tag.
+        text = _ENTITY.sub(_unescape, text if kind == "vtt" else _ESCAPED.sub(" ", text))
     text = " ".join("".join(map(_seen, unicodedata.normalize("NFC", text))).split())
     return (text, cut) if len(text) <= MOST_SIGNS else (text[: MOST_SIGNS - 1] + "…", True)
+
+
+def _unescape(match: re.Match[str]) -> str:
+    return html.unescape(match[0])
 
 
 def _spoken(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-RECIPE = 2
+RECIPE = 3
 """Changes with how subtitles are read: films are read again then."""
 
 

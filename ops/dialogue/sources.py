@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 from ops.core.errors import MediaError
 from ops.core.media import MediaInfo
 from ops.core.settings import Settings
-from ops.dialogue.decode import text_of
+from ops.dialogue.cues import Parsed, languages_of
+from ops.dialogue.decode import decode
 from ops.dialogue.lines import Line, cue_of, lines_of
-from ops.dialogue.parse import Parsed, parse
+from ops.dialogue.parse import parse
+from ops.dialogue.rolling import unroll
 from ops.dialogue.speech import Hear, heard_lines
+from ops.videos.closed_captions import CODEC, Packet, read_scc
 from ops.videos.library import local_source
+from ops.videos.sidecar_names import NOT_READ
 from ops.videos.speech_sound import sound_for_speech
-from ops.videos.subtitles import PICTURE_CODECS, Packet, Sidecar, Track, look_inside, read_sidecar, read_track
+from ops.videos.subtitles import PICTURE_CODECS, Sidecar, Track, look_inside, read_sidecar, read_track
 
 MOST_BYTES = 32 << 20
 """Largest subtitle file that is read; fonts inside an .ass file make it large, dialogue never does."""
+
+_PROGRAM_STREAM = b"\0\0\1\xba"
+"""First bytes of the pictures of VobSub; other files with the ending .sub are text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +55,8 @@ def sources_of(settings: Settings, video: dict[str, Any], sidecars: Sequence[Sid
     inside = look_inside(video["path"])
     # A language that is known comes before one that is not, so that an equal line keeps it.
     ordered = sorted(sidecars, key=lambda sidecar: (not sidecar.language, sidecar.path))
-    found = [_of_sidecar(sidecar, length_s, inside.delay_s) for sidecar in ordered]
+    fps = Fraction(video["fps_num"], video["fps_den"]) if video["fps_num"] else None
+    found = [_of_sidecar(sidecar, fps, length_s, inside.delay_s) for sidecar in ordered]
     return found + [_of_track(settings, video, track, length_s) for track in inside.tracks]
 
 
@@ -63,20 +72,44 @@ def speech_of(settings: Settings, video: dict[str, Any], hear: Hear, length_s: f
     return Source(path=model, source="asr", language=language, content_hash=model, lines=lines)
 
 
-def _of_sidecar(sidecar: Sidecar, length_s: float, delay_s: float) -> Source:
+def _of_sidecar(sidecar: Sidecar, fps: Fraction | None, length_s: float, delay_s: float) -> Source:
     bare = Source(path=sidecar.path, source="sidecar", language=sidecar.language, content_hash=sidecar.content_hash)
+    if what := NOT_READ.get(sidecar.suffix):
+        return replace(bare, notes=[f"its subtitles are {what}, which cannot be read"])
     try:
         data = read_sidecar(sidecar, MOST_BYTES)
         if not data.strip():
             raise MediaError("the file is empty: copy it again")
-        text, guessed = text_of(data, sidecar.language)
-        parsed = parse(text, sidecar.suffix)
+        if data.startswith(_PROGRAM_STREAM):
+            return replace(bare, notes=[f"its subtitles are {NOT_READ['idx']}, which cannot be read"])
+        parsed, notes = _parsed(data, sidecar, fps)
     except MediaError as error:
         return replace(bare, reason=str(error))
-    lines, notes = lines_of(parsed, length_s=length_s, shift_s=delay_s, language=sidecar.language, source="sidecar")
-    if guessed:
-        notes = [f"its encoding was taken for {guessed}: save it as UTF-8 where accents are wrong", *notes]
-    return replace(bare, lines=lines, notes=notes, reason=None if lines else f"it holds no line: {notes[0]}")
+    lines, more = lines_of(parsed, length_s=length_s, shift_s=delay_s, language=sidecar.language, source="sidecar")
+    notes += more
+    language = sidecar.language or ",".join(sorted(languages_of(parsed.cues)))
+    return replace(
+        bare, language=language, lines=lines, notes=notes, reason=None if lines else f"it holds no line: {notes[0]}"
+    )
+
+
+def _parsed(data: bytes, sidecar: Sidecar, fps: Fraction | None) -> tuple[Parsed, list[str]]:
+    """The cues of a subtitle file, and what a person should know of its encoding."""
+    if sidecar.suffix == "scc" or data[:100].lstrip(b"\xef\xbb\xbf \r\n").startswith(b"Scenarist_SCC"):
+        return _events(read_scc(data)), []
+    decoded = decode(data, sidecar.language)
+    return parse(decoded.text, sidecar.suffix, fps), decoded.notes
+
+
+def _events(packets: Iterable[Packet]) -> Parsed:
+    """Cues of packets that are events of an ASS file."""
+    parsed = Parsed()
+    for packet in packets:
+        text = packet.data.decode("utf-8", "replace").split(",", 8)[-1]
+        cue = cue_of(packet.start_s, packet.end_s, text)
+        parsed.add(0, cue.start_s, cue.end_s, text, "ass")
+    parsed.cues = unroll(parsed.cues)
+    return parsed
 
 
 def _of_track(settings: Settings, video: dict[str, Any], track: Track, length_s: float) -> Source:
@@ -85,25 +118,31 @@ def _of_track(settings: Settings, video: dict[str, Any], track: Track, length_s:
     if not track.kind:
         what = "pictures of text" if track.codec in PICTURE_CODECS else track.codec
         return replace(bare, reason=f"its subtitles are {what}, which cannot be read")
-    parsed = Parsed()
     try:
         packets = list(read_track(video["path"], track, settings.scratch))
-        for packet, raw in zip(packets, _texts(packets, track), strict=True):
-            if track.kind != "mov_text" or raw:  # an mp4 fills the time between lines with empty packets
-                cue = cue_of(packet.start_s, packet.end_s, raw)
-                parsed.add(0, cue.start_s, cue.end_s, raw, track.kind)
     except MediaError as error:
         return replace(bare, reason=str(error))
+    parsed = _events(packets) if track.codec == CODEC else _of_packets(packets, track)
     lines, notes = lines_of(parsed, length_s=length_s, language=track.language, source="embedded")
     return replace(bare, lines=lines, notes=notes)
+
+
+def _of_packets(packets: Sequence[Packet], track: Track) -> Parsed:
+    parsed = Parsed()
+    for packet, raw in zip(packets, _texts(packets, track), strict=True):
+        if track.kind != "mov_text" or raw:  # an mp4 fills the time between lines with empty packets
+            cue = cue_of(packet.start_s, packet.end_s, raw)
+            parsed.add(0, cue.start_s, cue.end_s, raw, track.kind)
+    parsed.cues = unroll(parsed.cues)
+    return parsed
 
 
 def _texts(packets: Sequence[Packet], track: Track) -> Iterator[str]:
     """The marked-up text of each packet; one encoding for the whole track."""
     payloads = [_payload(packet.data, track.kind) for packet in packets]
-    encoding = text_of(b"\n".join(payloads).replace(b"\0", b" "), track.language)[1] or "utf-8"
+    guess = decode(b"\n".join(payloads).replace(b"\0", b" "), track.language).guess
     for payload in payloads:
-        text = payload.decode(encoding, "replace")
+        text = payload.decode(guess if " " not in guess and guess else "utf-8", "replace")
         # Matroska leaves out what it has elsewhere: ReadOrder, Layer, Style, Name, margins, Effect come before it.
         yield text.split(",", 8)[-1] if track.kind == "ass" else text
 

@@ -13,9 +13,12 @@ from typing import Any
 
 import av
 from av.container import InputContainer
+from av.subtitles.stream import SubtitleStream
 
 from ops.core.errors import MediaError
 from ops.core.settings import Settings
+from ops.videos.closed_captions import CODEC as CAPTIONS
+from ops.videos.closed_captions import Packet, carries_captions, read_caption_track, read_carried_captions
 from ops.videos.container import OPTIONS, demux, open_container
 from ops.videos.hashes import HashCache, Key, fresh_hash
 from ops.videos.languages import language_of
@@ -33,7 +36,7 @@ from ops.videos.sidecar_names import (
 )
 
 TEXT_CODECS = {"subrip": "srt", "srt": "srt", "text": "srt", "mov_text": "mov_text", "webvtt": "vtt"}
-TEXT_CODECS |= {"ass": "ass", "ssa": "ass"}
+TEXT_CODECS |= {"ass": "ass", "ssa": "ass", CAPTIONS: "ass"}
 """Codecs whose packets are text, and how that text is marked up."""
 PICTURE_CODECS = frozenset({"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "xsub", "pgssub", "dvdsub", "dvbsub"})
 MOST_PACKETS = 200_000
@@ -63,15 +66,6 @@ class Track:
     codec: str
     language: str
     kind: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Packet:
-    """One piece of a text track: times in seconds from the first picture; ``end_s`` is ``None`` where not said."""
-
-    start_s: float
-    end_s: float | None
-    data: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +173,9 @@ def read_track(path: str, track: Track, scratch: Path) -> Iterator[Packet]:
     with local_source(path, scratch) as local, open_container(local) as container:
         zero = _first_picture_s(container)
         try:
+            if track.codec == CAPTIONS:
+                yield from _captions(container, track, zero)
+                return
             for number, packet in enumerate(demux(container, container.streams[track.index])):
                 if packet.pts is None or packet.time_base is None or not packet.size:
                     continue
@@ -200,8 +197,17 @@ def _inside(container: InputContainer) -> Inside:
         language = next(filter(None, map(language_of, names)), "")
         kind = TEXT_CODECS.get(codec, "")
         tracks.append(Track(index=stream.index, codec=codec, language=language, kind=kind))
+    if (video := next(iter(container.streams.video), None)) and carries_captions(container, video):
+        tracks.append(Track(index=video.index, codec=CAPTIONS, language="", kind="ass"))
     zero = (container.start_time or 0) / av.time_base
     return Inside(tracks=tuple(tracks), delay_s=max(_first_picture_s(container) - zero, 0.0))
+
+
+def _captions(container: InputContainer, track: Track, zero_s: float) -> Iterable[Packet]:
+    stream = container.streams[track.index]
+    if isinstance(stream, SubtitleStream):
+        return read_caption_track(container, stream, zero_s)
+    return read_carried_captions(container, container.streams.video[0], zero_s)
 
 
 def _first_picture_s(container: InputContainer) -> float:

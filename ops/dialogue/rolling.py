@@ -1,0 +1,120 @@
+"""Captions that roll: each row is shown again with the next one, and here becomes one cue, from its first word on.
+
+Stands alone because rolling captions are a window over a text, not a list of lines: video sites write each row
+twice or three times, live captioning scrolls two or three rows, and both would be found, counted and tied to shots
+as often as they are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from ops.dialogue.cues import Cue, Row
+
+LONGEST_GAP_S = 0.5
+"""A window that has been empty for longer begins anew."""
+LEAST_SCROLLS = 3
+"""Cues in a row that repeat the end of the one before: fewer are somebody who repeats himself."""
+SHARE_OF_FILE = 0.3
+"""If so many of a file's cues repeat the one before, all of these are rolling."""
+LEAST_WORD_S = 0.3
+
+
+@dataclass(kw_only=True)
+class _Piece:
+    """Rows that appear together, while they are in the window."""
+
+    cue: Cue
+    start_s: float
+    end_s: float
+    rows: list[str] = field(default_factory=list)
+
+    def as_cue(self) -> Cue:
+        return replace(self.cue, start_s=self.start_s, end_s=self.end_s, text=" ".join(self.rows))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Step:
+    """How one cue follows another: ``shift`` rows have gone, and the rest stand at the top of the window."""
+
+    shift: int
+    is_scroll: bool
+
+
+def unroll(cues: Sequence[Cue]) -> list[Cue]:
+    """The cues with every row of rolling captions once; all others as they are, in order of time if any rolls."""
+    ordered = sorted(cues, key=lambda cue: (cue.start_s, cue.end_s))
+    steps = [_step(before, cue) for before, cue in pairwise(ordered)]
+    scrolls = sum(step is not None and step.is_scroll for step in steps)
+    whole = scrolls >= LEAST_SCROLLS and scrolls >= SHARE_OF_FILE * len(steps)
+    has_words = any(row.words_s for cue in cues for row in cue.rows)
+    if not scrolls and not (has_words and any(steps)):
+        return list(cues)
+    result: list[Cue] = []
+    start = 0
+    for place in range(len(ordered)):
+        if place < len(steps) and steps[place] is not None:
+            continue
+        run, run_steps = ordered[start : place + 1], [step for step in steps[start:place] if step]
+        rolls = whole or _rolls(run, run_steps)
+        result += _unrolled(run, run_steps) if rolls and run_steps else run
+        start = place + 1
+    return result
+
+
+def _rolls(run: Sequence[Cue], steps: Sequence[_Step]) -> bool:
+    if any(row.words_s for cue in run for row in cue.rows):
+        return True
+    return sum(step.is_scroll for step in steps) >= LEAST_SCROLLS
+
+
+def _step(before: Cue, cue: Cue) -> _Step | None:
+    """How the window moves from one cue to the next; ``None`` if the next one is another window."""
+    if not before.rows or not cue.rows or cue.start_s - before.end_s > LONGEST_GAP_S or before.language != cue.language:
+        return None
+    old, new = [_plain(row) for row in before.rows], [_plain(row) for row in cue.rows]
+    for shift in range(len(old)):
+        tail = old[shift:]
+        if len(tail) <= len(new) and tail[:-1] == new[: len(tail) - 1] and _grows(tail[-1], new[len(tail) - 1]):
+            return _Step(shift=shift, is_scroll=old != new)
+    return None
+
+
+def _plain(row: Row) -> str:
+    return row.text.casefold()
+
+
+def _grows(old: str, new: str) -> bool:
+    """Whether a row is the same or longer at its end: captions of live speech appear word by word."""
+    return new == old or new.startswith(old)
+
+
+def _unrolled(run: Sequence[Cue], steps: Sequence[_Step]) -> list[Cue]:
+    pieces: list[_Piece] = []
+    window: list[tuple[_Piece, int]] = []
+    for place, cue in enumerate(run):
+        if place:
+            window = window[steps[place - 1].shift :]
+            piece, row = window[-1]
+            if piece.rows[row] != cue.rows[len(window) - 1].text:
+                piece.rows[row] = cue.rows[len(window) - 1].text
+                piece.end_s = max(piece.end_s, cue.end_s)
+        new = cue.rows[len(window) :]
+        if new:
+            start, end = _times_of(cue, new)
+            piece = _Piece(cue=cue, start_s=start, end_s=end, rows=[row.text for row in new])
+            pieces.append(piece)
+            window += [(piece, row) for row in range(len(new))]
+    return [piece.as_cue() for piece in pieces]
+
+
+def _times_of(cue: Cue, rows: Sequence[Row]) -> tuple[float, float]:
+    """When the words of rows are spoken: by the times of the words, or else as long as the cue is shown."""
+    words = [time for row in rows for time in row.words_s if cue.start_s <= time <= cue.end_s]
+    if not words:
+        return cue.start_s, cue.end_s
+    start = words[0] if rows[0].begins_late else cue.start_s
+    pace = (words[-1] - start) / len(words)
+    return start, min(cue.end_s, words[-1] + max(pace, LEAST_WORD_S))

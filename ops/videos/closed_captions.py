@@ -1,0 +1,134 @@
+"""CEA-608 closed captions: in their own track, in Scenarist files (.scc), and between the pictures of a video.
+
+libavcodec decodes them, but only as packets of a demuxer that knows their times. So captions that are carried with
+the pictures (ATSC A/53 user data: ``GA94``) are written as a Scenarist file in memory, and read like one.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+
+import av
+from av.container import InputContainer
+from av.subtitles.stream import SubtitleStream
+from av.video.stream import VideoStream
+
+from ops.core.errors import MediaError
+
+CODEC = "eia_608"
+_CARRIERS = frozenset(("h264", "hevc", "mpeg2video"))
+_MARK = b"GA94\x03"
+_LONGEST_BLOCK = 2 + 31 * 3 + 40
+_FIRST_PACKETS, _FIRST_BYTES = 250, 8 << 20
+_SCC_HEAD = "Scenarist_SCC V1.0\n\n"
+_SCC_MARK = b"Scenarist_SCC"
+_SCC_FRAME_MS = 33
+"""libavformat takes each frame of a Scenarist timecode for so long."""
+_NON_DROP = re.compile(rb"^\d+:\d+:\d+:\d+", re.MULTILINE)
+_LONGEST_S = 3600
+_NTSC = Fraction(1001, 1000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packet:
+    """One piece of a text track: times in seconds from the first picture; ``end_s`` is ``None`` where not said."""
+
+    start_s: float
+    end_s: float | None
+    data: bytes
+
+
+def carries_captions(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether the first packets of a video track carry closed captions; writers put them into every picture."""
+    if stream.codec_context is None or stream.codec_context.codec.canonical_name not in _CARRIERS:
+        return False
+    size = 0
+    for packet in islice(container.demux(stream), _FIRST_PACKETS):
+        size += packet.size
+        if _MARK in bytes(packet):
+            return True
+        if size > _FIRST_BYTES:
+            return False
+    return False
+
+
+def read_caption_track(container: InputContainer, stream: SubtitleStream, zero_s: float) -> Iterator[Packet]:
+    """Captions of a track of their own, as events of an ASS file; ``zero_s`` is taken off their times."""
+    for packet in container.demux(stream):
+        # The empty packet at the end asks for the caption that nothing took away.
+        decoded = stream.codec_context.decode2(packet)
+        if decoded is None:
+            continue
+        start = decoded.pts / 1_000_000 + decoded.start_display_time / 1000 - zero_s
+        shown_s = (decoded.end_display_time - decoded.start_display_time) / 1000
+        end = start + shown_s if packet.size and 0 < shown_s < _LONGEST_S else None
+        for rectangle in decoded:
+            if event := getattr(rectangle, "ass", b""):
+                yield Packet(start_s=start, end_s=end, data=bytes(event))
+
+
+def read_carried_captions(container: InputContainer, stream: VideoStream, zero_s: float) -> list[Packet]:
+    """Captions of the first field's first channel that the pictures of a video track carry, by time."""
+    pairs = []
+    for packet in container.demux(stream):
+        if packet.pts is None or packet.time_base is None:
+            continue
+        if found := _pairs_in(bytes(packet)):
+            pairs.append((float(packet.pts * packet.time_base) - zero_s, found))
+    pairs.sort(key=lambda pair: pair[0])
+    return _read_scc_text(_scc_of(pairs))
+
+
+def read_scc(data: bytes) -> list[Packet]:
+    """The captions of a Scenarist file. Raises ``MediaError`` if it is not one.
+
+    A timecode without drop frames counts 30 frames a second of pictures that come at 29.97.
+    """
+    if _SCC_MARK not in data[:200]:
+        raise MediaError("it is not a Scenarist file: its first line does not say so")
+    slower = float(_NTSC) if _NON_DROP.search(data) else 1.0
+    return [
+        Packet(start_s=each.start_s * slower, end_s=None if each.end_s is None else each.end_s * slower, data=each.data)
+        for each in _read_scc_text(data)
+    ]
+
+
+def _read_scc_text(data: bytes) -> list[Packet]:
+    try:
+        with av.open(io.BytesIO(data), mode="r", format="scc") as container:
+            return list(read_caption_track(container, container.streams.subtitles[0], 0.0))
+    except (av.FFmpegError, IndexError) as error:
+        raise MediaError(f"its captions cannot be decoded: {error}") from error
+
+
+def _pairs_in(data: bytes) -> list[bytes]:
+    """Pairs of bytes of the first field in the user data of one packet, without padding."""
+    pairs = []
+    at = data.find(_MARK)
+    while at >= 0:
+        start = at + len(_MARK)
+        # H.264 and H.265 put a 3 between two zeros and what could be taken for the beginning of a unit.
+        block = data[start : start + _LONGEST_BLOCK].replace(b"\0\0\3", b"\0\0")
+        count = block[0] & 0x1F if block and block[0] & 0x40 else 0
+        for place in range(2, min(2 + 3 * count, len(block) - 2), 3):
+            is_valid, field = block[place] & 4, block[place] & 3
+            pair = block[place + 1 : place + 3]
+            if is_valid and field == 0 and (pair[0] & 0x7F or pair[1] & 0x7F):
+                pairs.append(pair)
+        at = data.find(_MARK, start)
+    return pairs
+
+
+def _scc_of(pairs: Iterable[tuple[float, list[bytes]]]) -> bytes:
+    rows = []
+    for seconds, found in pairs:
+        minutes, milliseconds = divmod(round(max(seconds, 0.0) * 1000), 60_000)
+        whole, rest = divmod(milliseconds, 1000)
+        time = f"{minutes // 60:02d}:{minutes % 60:02d}:{whole:02d}:{min(rest // _SCC_FRAME_MS, 29):02d}"
+        rows.append(f"{time}\t{' '.join(pair.hex() for pair in found)}\n")
+    return (_SCC_HEAD + "\n".join(rows)).encode()
