@@ -61,7 +61,7 @@ _ROWS = (
     ("bs", "latin", "čšžćđ", _CENTRAL),
     ("sr", "latin", "čšžćđ", _CENTRAL),
     ("ro", "latin", "ăîşţâșțé", _ROMANIAN),
-    ("tr", "latin", "ıüşğçöâîi̇û", _TURKISH),
+    ("tr", "latin", "ıüşğçöâîû", _TURKISH),
     ("az", "latin", "ıüşğçö", _TURKISH),
     ("lt", "latin", "ėšųžįąčūę", _BALTIC),
     ("lv", "latin", "āīšēņūļžčķģōŗ", _BALTIC),

@@ -38,6 +38,7 @@ MOST_BAD = 0.5
 """An encoding that leaves more than this share of the signs unexplained is not taken."""
 TRUST_IN_NAME = 0.3
 """How much worse the language that a file's name gives may fit than another one."""
+_LANGUAGE = re.compile(rb"\b(?:lang|Language)\s{0,9}[:=]\s{0,9}[\"']?([A-Za-z]{2,3})\b")
 SURELY_UTF8 = 8
 """Bytes beyond ASCII of a line that are UTF-8 by chance in fewer than one of a thousand lines of other encodings."""
 _BROKEN = re.compile("\ufffd+")
@@ -85,8 +86,14 @@ def decode(data: bytes, language: str = "") -> Decoded:
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        return _of_xml(data) or _by_lines(data, language)
+        return _of_xml(data) or _by_lines(data, language or _language_inside(data))
     return _legacy(data, language) if _is_wide_by_name(text, language) else Decoded(text=text)
+
+
+def _language_inside(data: bytes) -> str:
+    """The first language that a file itself names, as SAMI, timed text and WebVTT do; empty if none."""
+    match = _LANGUAGE.search(data[:20_000])
+    return match[1].decode("ascii").lower() if match else ""
 
 
 def _is_wide_by_name(text: str, language: str) -> bool:

@@ -116,7 +116,8 @@ def _rate_word(word: str, own: list[str], alphabet: Alphabet, times: int, tally:
     for place, sign in enumerate(word):
         if sign.isascii():
             continue
-        cost = costs.get(sign.lower())
+        # The dot above is a sign of its own in small letters.
+        cost = costs.get("ı" if sign == "İ" else sign.lower())
         if is_odd or (cost is not None and not _is_placed(sign, place, word, alphabet)):
             tally.bad += times
         elif cost is not None:

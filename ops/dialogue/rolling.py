@@ -14,7 +14,9 @@ from itertools import pairwise
 from ops.dialogue.cues import Cue, Row
 
 LONGEST_GAP_S = 0.5
-"""A window that has been empty for longer begins anew."""
+"""A window that has been empty for longer begins anew,"""
+LONGEST_PAUSE_S = 60.0
+"""but captions with the times of words show the row before again when speech goes on after a pause."""
 LEAST_SCROLLS = 3
 """Cues in a row that repeat the end of the one before: fewer are somebody who repeats himself."""
 SHARE_OF_FILE = 0.3
@@ -48,7 +50,9 @@ def unroll(cues: Sequence[Cue]) -> list[Cue]:
     ordered = sorted(cues, key=lambda cue: (cue.start_s, cue.end_s))
     steps = [_step(before, cue) for before, cue in pairwise(ordered)]
     scrolls = sum(step is not None and step.is_scroll for step in steps)
-    whole = scrolls >= LEAST_SCROLLS and scrolls >= SHARE_OF_FILE * len(steps)
+    # Of a short file every cue must repeat the one before.
+    least = LEAST_SCROLLS if scrolls < len(steps) else LEAST_SCROLLS - 1
+    whole = scrolls >= least and scrolls >= SHARE_OF_FILE * len(steps)
     has_words = any(row.words_s for cue in cues for row in cue.rows)
     if not scrolls and not (has_words and any(steps)):
         return list(cues)
@@ -72,7 +76,8 @@ def _rolls(run: Sequence[Cue], steps: Sequence[_Step]) -> bool:
 
 def _step(before: Cue, cue: Cue) -> _Step | None:
     """How the window moves from one cue to the next; ``None`` if the next one is another window."""
-    if not before.rows or not cue.rows or cue.start_s - before.end_s > LONGEST_GAP_S or before.language != cue.language:
+    longest = LONGEST_PAUSE_S if any(row.words_s for row in cue.rows) else LONGEST_GAP_S
+    if not before.rows or not cue.rows or cue.start_s - before.end_s > longest or before.language != cue.language:
         return None
     old, new = [_plain(row) for row in before.rows], [_plain(row) for row in cue.rows]
     for shift in range(len(old)):

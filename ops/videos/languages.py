@@ -22,7 +22,8 @@ _NAMES = {
     "el": "greek, ελληνικά, ελληνικα, gr",
     "en": "english, eng us, eng uk",
     "es": "spanish, español, castellano, castilian",
-    "es-419": "latin american spanish, spanish latin american, spanish latin america, spanish latinoamerica, "
+    "es-419": "latin american, latin american spanish, spanish latin american, spanish latin america, "
+    "spanish latinoamerica, "
     "español latino, español latinoamericano, español latinoamérica, latino",
     "es-ES": "european spanish, spanish european, spanish spain, español españa",
     "et": "estonian, eesti",
@@ -31,7 +32,7 @@ _NAMES = {
     "fi": "finnish, suomi",
     "fil": "filipino, tagalog",
     "fr": "french, français, vostfr",
-    "fr-CA": "canadian french, french canadian, french canada, français canada, québécois",
+    "fr-CA": "canadian, canadian french, french canadian, french canada, français canada, québécois",
     "gl": "galician, galego",
     "he": "hebrew, עברית",
     "hi": "hindi, हिन्दी, हिंदी",
@@ -73,7 +74,7 @@ _NAMES = {
     "uk": "ukrainian, українська, укр, ua",
     "ur": "urdu, اردو",
     "vi": "vietnamese, tiếng việt, tieng viet, việt",
-    "zh": "chinese, mandarin, 中文, 中英, 双语, 雙語, cn",
+    "zh": "chinese, mandarin, cmn, 中文, 中英, 双语, 雙語, cn",
     "zh-Hans": "chinese simplified, simplified chinese, simplified, 简体中文, 简体, 简中, 简, 简英, chs, zhs, sc",
     "zh-Hant": "chinese traditional, traditional chinese, traditional, 繁體中文, 繁体中文, 繁體, 繁体, 繁中, 繁英, "
     "cht, zht, tc",
@@ -82,13 +83,13 @@ _NAMES = {
 _FLAGS = (
     "forced foreign sdh cc hi hoh default full hearing impaired deaf sub subs subtitle subtitles commentary signs "
     "songs lyrics dub dubtitle original orig auto generated asr closed caption captions narrative non nonsdh und mul "
-    "mis zxx unknown utf8 untertitel"
+    "mis zxx unknown utf8 utf srt vtt untertitel"
 )
 FLAGS = frozenset(_FLAGS.split())
 """Words beside the language that tell of which kind the subtitles are."""
 # ISO 639-2 has these for languages that few subtitles are in, and English has them for other things.
 _ENGLISH_WORDS = frozenset(("her", "run", "sun", "hat", "ewe", "sin", "que", "kin", "bis", "che", "ido"))
-_THREE_LETTERS_ONLY = frozenset(("fil", "yue", "cmn", "ckb", "ast", "hmn", "chr", "haw", "gsw"))
+_THREE_LETTERS_ONLY = frozenset(("fil", "yue", "ckb", "ast", "hmn", "chr", "haw", "gsw"))
 _SEPARATORS = re.compile(r"[\s._\-()\[\]{}&+,;]+")
 _LONGEST_NAME = 3
 

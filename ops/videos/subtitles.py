@@ -14,6 +14,7 @@ from typing import Any
 import av
 from av.container import InputContainer
 from av.subtitles.stream import SubtitleStream
+from av.video.stream import VideoStream
 
 from ops.core.errors import MediaError
 from ops.core.settings import Settings
@@ -34,6 +35,7 @@ from ops.videos.sidecar_names import (
     stem_of,
     suffix_of,
 )
+from ops.videos.tracks import choose_video_track
 
 TEXT_CODECS = {"subrip": "srt", "srt": "srt", "text": "srt", "mov_text": "mov_text", "webvtt": "vtt"}
 TEXT_CODECS |= {"ass": "ass", "ssa": "ass", CAPTIONS: "ass"}
@@ -197,7 +199,7 @@ def _inside(container: InputContainer) -> Inside:
         language = next(filter(None, map(language_of, names)), "")
         kind = TEXT_CODECS.get(codec, "")
         tracks.append(Track(index=stream.index, codec=codec, language=language, kind=kind))
-    if (video := next(iter(container.streams.video), None)) and carries_captions(container, video):
+    if (video := _film_track(container)) and carries_captions(container, video):
         tracks.append(Track(index=video.index, codec=CAPTIONS, language="", kind="ass"))
     zero = (container.start_time or 0) / av.time_base
     return Inside(tracks=tuple(tracks), delay_s=max(_first_picture_s(container) - zero, 0.0))
@@ -207,12 +209,21 @@ def _captions(container: InputContainer, track: Track, zero_s: float) -> Iterabl
     stream = container.streams[track.index]
     if isinstance(stream, SubtitleStream):
         return read_caption_track(container, stream, zero_s)
-    return read_carried_captions(container, container.streams.video[0], zero_s)
+    assert isinstance(stream, VideoStream)
+    return read_carried_captions(container, stream, zero_s)
+
+
+def _film_track(container: InputContainer) -> VideoStream | None:
+    """The track that pictures are read from; ``None`` if the source has none."""
+    try:
+        return choose_video_track(container)
+    except MediaError:
+        return None
 
 
 def _first_picture_s(container: InputContainer) -> float:
     """Presentation time of the first picture in the file's own clock."""
-    video = next(iter(container.streams.video), None)
+    video = _film_track(container)
     if video is None or video.start_time is None or video.time_base is None:
         return (container.start_time or 0) / av.time_base
     return float(video.start_time * video.time_base)

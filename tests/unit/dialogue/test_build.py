@@ -16,7 +16,7 @@ from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress, StepReport
 from ops.dialogue import speech
 from ops.dialogue.build import build_dialogue, due_dialogue
-from ops.dialogue.report import unusable_subtitles
+from ops.dialogue.report import unread_subtitles, unusable_subtitles
 from ops.dialogue.sources import _of_track
 from ops.index.dialogue import build_lines, check_lines, lines_are_current
 from ops.index.lines import open_lines
@@ -257,6 +257,37 @@ def test_tracks_that_hold_no_text_are_named(settings: Settings, codec: str, word
     source = _of_track(settings, settings.lake.read("videos").to_pylist()[0], track, 4.0)
     assert source.lines == () and not source.is_refused
     assert words in str(source.reason) and codec in source.path
+
+
+def test_other_formats_are_read_and_pictures_of_text_are_named_and_not_refused(settings: Settings) -> None:
+    sidecar(settings, "film.en.ttml", '<tt><body><p begin="0.2s" end="0.8s">Timed text</p></body></tt>')
+    sidecar(settings, "film.de.sub", "{1}{1}24\n{48}{60}Bilder\n")
+    sidecar(settings, "film.fr.sup", b"PG" + bytes(100))
+    sidecar(settings, "film.es.idx", "# VobSub index file, v7\n")
+    sidecar(settings, "film.es.sub", b"\0\0\1\xba" + bytes(100))
+    sidecar(settings, "film.it.sub", b"\0\0\1\xba" + bytes(100))
+    sidecar(settings, "elsewhere.en.srt", srt([(0, 1, "x")]))
+    report, told = build(settings)
+    assert [(row["text"], row["language"]) for row in said(settings)] == [("Timed text", "en"), ("Bilder", "de")]
+    assert told.refused == {} and len(told.notes) == 3
+    assert unusable_subtitles(settings, {PARTITION}) == []
+    unread = {Path(row["path"]).name: row["reason"] for row in unread_subtitles(settings, {PARTITION})}
+    assert unread.keys() == {"film.fr.sup", "film.es.idx", "film.it.sub", "elsewhere.en.srt"}
+    assert unread["film.fr.sup"] == "its subtitles are pictures of text (PGS), which cannot be read"
+    assert unread["film.it.sub"] == "its subtitles are pictures of text (VobSub), which cannot be read"
+    assert "belongs to no video" in unread["elsewhere.en.srt"]
+    assert [Path(path).name for path in report.details["subtitles_of_no_video"]] == ["elsewhere.en.srt"]
+    assert build(settings, LATER)[0].changed == 0
+
+
+def test_a_file_of_two_languages_has_lines_of_both(settings: Settings) -> None:
+    text = (
+        "<SAMI><STYLE><!-- .A {lang: ko-KR;} .B {lang: en-US;} --></STYLE><BODY>\n"
+        "<SYNC Start=200><P Class=A>안녕\n<P Class=B>Hello\n<SYNC Start=900><P Class=A>&nbsp;<P Class=B>&nbsp;\n"
+    )
+    sidecar(settings, "film.smi", text.encode("cp949"))
+    build(settings)
+    assert {(row["text"], row["language"]) for row in said(settings)} == {("안녕", "ko-KR"), ("Hello", "en-US")}
 
 
 # --- speech

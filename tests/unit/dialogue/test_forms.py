@@ -192,6 +192,25 @@ def test_windows_that_scroll_are_read_row_by_row(height: int) -> None:
     assert read(srt(windows), "srt") == [(2.0 * n, 2.0 * n + 2, row) for n, row in enumerate(said)]
 
 
+def test_the_row_that_is_shown_again_after_a_pause_is_not_said_again() -> None:
+    text = (
+        "WEBVTT\n\n00:00.000 --> 00:02.000\n \n[Music]\n\n00:02.010 --> 00:04.500\n[Music]\n"
+        "hello<00:02.500><c> there</c>\n\n00:04.500 --> 00:04.510\nhello there\n \n\n"
+        "00:09.000 --> 00:11.000\nhello there\nto<00:09.200><c> me</c>\n\n"
+        "00:11.000 --> 00:13.000\nto me\nto<00:11.300><c> me</c>\n"
+    )
+    assert [(start, said) for start, _, said in read(text, "vtt")] == [
+        (0.0, "[Music]"), (2.01, "hello there"), (9.0, "to me"), (11.0, "to me"),
+    ]  # fmt: skip
+
+
+def test_three_windows_of_a_short_file_are_enough() -> None:
+    shown = ["first row", "first row\nsecond row", "second row\nthird row"]
+    assert [text for _, _, text in read(srt([(2 * n, 2 * n + 2, text) for n, text in enumerate(shown)]), "srt")] == [
+        "first row", "second row", "third row",
+    ]  # fmt: skip
+
+
 def test_rows_that_grow_word_by_word_are_read_once_they_are_whole() -> None:
     shown = [
         "the",

@@ -32,6 +32,10 @@ SEVERAL = FolderVideos(["film.mp4", "film 2.mkv", "film.en.mp4", "The.Show.S01E0
         ("Subs/2_English.srt", "en"), ("subtitles/film.ko.srt", "ko"), ("Sub/3_French (Canada).srt", "fr-CA"),
         ("Subs/film/2_English.srt", "en"), ("Subs/film/4_SDH.srt", ""), ("Subs/film/whatever.srt", ""),
         ("Subs/film/film.de.srt", "de"), ("Subs/Spanish/film.srt", "es"), ("Subs/es/1.srt", "es"), ("Subs/1.srt", ""),
+        ("Subs/Latin American.spa.srt", "es-419"), ("Subs/Canadian.fre.srt", "fr-CA"), ("film.en.srt.srt", "en"),
+        ("film.en_US.UTF-8.srt", "en-US"), ("Subs/Brazilian.por.srt", "pt-BR"), ("film.cmn-Hans.srt", "zh-Hans"),
+        ("film.sr_Latn_RS.srt", "sr-Latn-RS"), ("film.en-orig.vtt", "en"), ("Subs/3_eng,English [CC].srt", "en"),
+        ("subtitles.en.srt", "en"), ("film.de-en.vtt", "de"), ("SUBS/2_English.SRT", "en"),
     ],
 )  # fmt: skip
 def test_the_only_film_has_files_of_every_usual_name(name: str, language: str) -> None:
