@@ -19,6 +19,7 @@ from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
 from ops.core.errors import MediaError
+from ops.videos.container import demux
 
 CODEC = "eia_608"
 _CARRIERS = frozenset(("h264", "hevc", "mpeg2video"))
@@ -48,18 +49,22 @@ def carries_captions(container: InputContainer, stream: VideoStream) -> bool:
     if stream.codec_context is None or stream.codec_context.codec.canonical_name not in _CARRIERS:
         return False
     size = 0
-    for packet in islice(container.demux(stream), _FIRST_PACKETS):
-        size += packet.size
-        if _MARK in bytes(packet):
-            return True
-        if size > _FIRST_BYTES:
-            return False
+    try:
+        for packet in islice(demux(container, stream), _FIRST_PACKETS):
+            size += packet.size
+            if _MARK in bytes(packet):
+                return True
+            if size > _FIRST_BYTES:
+                return False
+    except av.FFmpegError:
+        # Damage is found and reported by those who read the pictures.
+        return False
     return False
 
 
 def read_caption_track(container: InputContainer, stream: SubtitleStream, zero_s: float) -> Iterator[Packet]:
     """Captions of a track of their own, as events of an ASS file; ``zero_s`` is taken off their times."""
-    for packet in container.demux(stream):
+    for packet in demux(container, stream):
         # The empty packet at the end asks for the caption that nothing took away.
         decoded = stream.codec_context.decode2(packet)
         if decoded is None:
@@ -75,7 +80,7 @@ def read_caption_track(container: InputContainer, stream: SubtitleStream, zero_s
 def read_carried_captions(container: InputContainer, stream: VideoStream, zero_s: float) -> list[Packet]:
     """Captions of the first field's first channel that the pictures of a video track carry, by time."""
     pairs = []
-    for packet in container.demux(stream):
+    for packet in demux(container, stream):
         if packet.pts is None or packet.time_base is None:
             continue
         if found := _pairs_in(bytes(packet)):
