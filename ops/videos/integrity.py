@@ -82,7 +82,7 @@ def _ends_in_the_middle(head: bytes, tail: bytes, size: int) -> bool:
         page = tail[tail.rfind(b"OggS") :]
         return len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
     packet, at = packet_grid(tail)
-    return bool(packet) and (len(tail) - at) % packet not in (0, packet - 16)
+    return bool(packet) and (len(tail) - at) % packet not in (0, 188)
 
 
 def packet_grid(data: bytes) -> tuple[int, int]:

@@ -174,6 +174,7 @@ class _Pass:
         self.decoder = video.codec_context
         self.decode_times = DecodeTimes(video, container.format.name)
         self.clock = Clock(usual_step(video), may_jump=self.is_broadcast)
+        self.orphans = 0
         self.seams = Seams(usual_step(video))
         self.is_other_clock = False
         self.broken_pictures = set[int | None]()
@@ -194,7 +195,7 @@ class _Pass:
                 yield from self._decode_audio(stream, packet)
         yield from self._pass_sound(is_last=True)
         self.damage.pictures = self.index
-        self._missing(len(self.announced))
+        self._missing(len(self.announced) + self.orphans)
         self._record_end()
 
     def _packets(self) -> Iterator[av.Packet[Any] | None]:
@@ -225,7 +226,7 @@ class _Pass:
         if packet is not None:
             verdict = self.seams.judge(packet) if self.is_broadcast else ""
             if verdict == "orphan":
-                self._missing(1)
+                self.orphans += 1
                 return
             if verdict and self.packets:
                 yield from self._begin_anew(is_join=verdict == "join")
@@ -245,7 +246,8 @@ class _Pass:
     def _begin_anew(self, *, is_join: bool) -> Iterator[Picture | Sound]:
         """At the seam of joined streams, take out what the decoder still holds, and let it forget the rest."""
         yield from self._decode_video(None)
-        self._missing(len(self.announced))
+        self._missing(len(self.announced) + self.orphans)
+        self.orphans = 0
         self.announced.clear()
         self.decoder.flush_buffers()
         self.is_other_clock = is_join

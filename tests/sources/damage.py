@@ -151,6 +151,7 @@ STREAMS += [
         times=[*SECONDS[:34], SECONDS[35]],
         notes=("in the middle of a packet",),
     ),
+    _kind("m2ts twice", "b192.ts", lambda data: _of_192(data * 2), notes=JOINED, **TWICE),
     _kind("ts after other bytes", "late.ts", lambda data: b"no stream" * 500 + data, **WHOLE),
     _kind("ts with null packets", "null.ts", _with_null_packets, **WHOLE),
     _kind("ts of 192 bytes", "a192.ts", _of_192, **WHOLE),

@@ -276,6 +276,23 @@ def test_random_damage_gives_the_same_with_more_threads(tmp_path: Path, name: st
         require_same_with_threads(path)
 
 
+def test_a_stream_joined_on_between_two_key_pictures_begins_at_its_next_one(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "a.ts", fps=25, **SHORT)
+    with av.open(str(film.path)) as container:
+        at = [packet.pos for packet in container.demux(video=0) if packet.size][17]
+    data = film.path.read_bytes()
+    path = tmp_path / "joined.ts"
+    path.write_bytes(data + data[: 3 * 188] + data[at:])
+    pictures, numbers, damage = read(path)
+    assert numbers == [*range(64), *range(24, 64)]
+    assert [float(picture.time_s) for picture in pictures] == pytest.approx([n / 25 for n in range(104)])
+    notes = damage.notes()
+    assert notes[0] == "7 pictures are missing after frame 63 (2.5 s); numbers go on without them"
+    assert notes[1].startswith("another recording is joined on at frame 64 (2.6 s)")
+    assert len(notes) == 2
+    require_same_with_threads(path)
+
+
 CASES: dict[str, tuple[int, list[str]]] = {
     "join_forward.ts": (2, ["another recording is joined on at frame 130 (5.2 s)"]),
     "join_same.ts": (2, ["another recording is joined on at frame 130 (5.2 s)"]),
