@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ops.index.letters import with_marks
 from ops.index.words import words_of
-from ops.search.english import looks_foreign, suggestion, unknown_words
+from ops.search.english import foreign_language, suggestion, unknown_words
 
 ENGLISH = "en"
 TOLD_NAMES = 3
@@ -23,6 +23,7 @@ TOLD_LETTERS = 60
 # Words by which English says what is not there.
 _NEGATION = re.compile(
     r"\b(?:without|no|not|never|nobody|none|nothing|nowhere|neither|nor|no-?one|except|excluding|lacking"
+    r"|minus(?! \d)|free of|other than|w/o"
     r"|(?:is|are|was|were|do|does|did|has|have|had|ca|ai|wo)n[\u2019']?t|cannot)\b",
     re.IGNORECASE,
 )
@@ -71,12 +72,12 @@ def hints_for(
     hints += _length_hint(text, encoder.read_length(text))
     is_english_only = encoder.languages() == (ENGLISH,)
     if is_english_only and not shows:
-        unknown = _unnamed(unknown_words(text), names, is_spoken)
-        if looks_foreign(text) and (unknown or not text.isascii()):
-            return [
-                *hints,
-                f"{_quoted(text)} does not look English: the encoder knows English only, so describe it in English",
-            ]
+        rare = unknown_words(text)
+        unknown = _unnamed(rare, names, is_spoken)
+        plain = _without(text, set(rare).difference(unknown))
+        if not is_named(text, names) and (language := foreign_language(plain)):
+            what = f"{_quoted(text)} looks like {language}, not like English: the encoder knows English only"
+            return [*hints, f"{what}, so describe it in English"]
         if meant := {word: other for word in unknown if (other := suggestion(word))}:
             hints.append(f"did you mean {_quoted(corrected(text, meant))}?")
     return [*hints, *_negation_hint(text)]
@@ -93,6 +94,12 @@ def shows_named(text: str, names: Names) -> list[str]:
     if not found and is_file_name:
         found = [show for name, show in names.files() if _names(words, name, is_file_name)]
     return list(dict.fromkeys(found))
+
+
+def is_named(text: str, names: Names) -> bool:
+    """Whether a name of a show has all the words of the text: titles may be in any language."""
+    words = set(words_of(text))
+    return any(words.issubset(_name_words(show)) for show in names.shows())
 
 
 def corrected(text: str, meant: Mapping[str, str]) -> str:
@@ -148,6 +155,11 @@ def _negation_hint(text: str) -> list[str]:
         f"{_quoted(what)} is not understood as a negation: the encoder looks for what it names. Leave it out, and give "
         'a hit that shows it as an example of what is not wanted: --unlike SHOT_ID ("less like this" on the page)'
     ]
+
+
+def _without(text: str, words: Collection[str]) -> str:
+    """The text without those words (folded)."""
+    return " ".join(part for part in text.split() if not words or set(words_of(part)).isdisjoint(words))
 
 
 def _unnamed(unknown: list[str], names: Names, is_spoken: Callable[[str], bool]) -> list[str]:
