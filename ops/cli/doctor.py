@@ -16,6 +16,7 @@ from ops.cli.options import json_option, print_json, setting_options, settings_f
 from ops.cluster.session import described
 from ops.core.errors import NeedleError, NotFoundError, StorageError, UsageError, home_error
 from ops.core.settings import Settings, describe_settings
+from ops.dialogue.report import unusable_subtitles
 from ops.dialogue.speech import speech_problem
 from ops.embeddings.encoder import resolve_encoder, setting_against_live
 from ops.index.build import index_is_current, wanted_rows
@@ -116,7 +117,7 @@ def _library(settings: Settings) -> str:
 
 
 def _footage(settings: Settings) -> str:
-    """Videos and shots that are set aside, each with its reason, and the way out."""
+    """Videos, shots and subtitles that are set aside, each with its reason, and the way out."""
     status = catalogue_status(settings, resolve_encoder(settings).encoder_id)
     videos = [video for video in status["videos"] if video["state"] != "removed"]
     refused = [
@@ -129,6 +130,8 @@ def _footage(settings: Settings) -> str:
         for video in videos
         for shot in video["shots_set_aside"]
     ]
+    dialogue = unusable_subtitles(settings, {video["video_id"] for video in videos})
+    refused += [f"{printable(entry['path'])}: {printable(entry['reason'])}" for entry in dialogue]
     if not refused:
         return f"{len(videos)} videos, nothing is set aside"
     return "\n  ".join([f"{len(refused)} set aside; mend the cause, then run `needle ingest --retry PATH`:", *refused])

@@ -17,6 +17,7 @@ from ops.cli.probe_runs import is_scored
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
+from ops.dialogue.build import retry_dialogue
 from ops.dialogue.report import unread_subtitles, unusable_subtitles
 from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.set_aside import retry_shots
@@ -83,6 +84,7 @@ def _bring_up_to_date(
     if retry:
         catalogue.retry_set_aside(settings, registration.seen, datetime.now(UTC))
         retry_shots(settings, encoder.encoder_id, registration.seen)
+        retry_dialogue(settings, registration.seen)
     due = due_partitions(settings, encoder.encoder_id, [*registration.seen, *registration.replaced])
     interrupted = runs.interrupted_ingests(settings)
     due |= {partition for ingest in interrupted for partition in ingest.partitions}

@@ -22,16 +22,20 @@ from ops.dialogue.checks import check_dialogue
 from ops.dialogue.lines import Line, bounded_notes, joined
 from ops.dialogue.recipe import RECIPE
 from ops.dialogue.rows import line_rows, shot_rows, subtitle_rows
-from ops.dialogue.sources import Source, sources_of, speech_of
+from ops.dialogue.sources import FILM, SPEECH, Source, sources_of, speech_of
 from ops.dialogue.speech import recogniser, speech_problem
 from ops.dialogue.ties import Clock
 from ops.videos import catalogue
+from ops.videos.film_errors import film_errors
 from ops.videos.subtitles import Sidecar, sidecars_of, unowned_subtitles
 
 TABLES = ("dialogue", "subtitles", "shot_dialogue")
 STAGE = "dialogue"
 TOLD = 3
 """Notes of one source that are told while it is read; all are in the table ``subtitles``."""
+
+LINE = ("start_s", "end_s", "text", "language", "source")
+"""Columns that make a line."""
 
 Row = dict[str, Any]
 
@@ -107,12 +111,12 @@ class _Reading:
         video, shots, sidecars = due
         clock = Clock(Fraction(video["fps_num"], video["fps_den"]), shots)
         try:
-            sources = sources_of(self.settings, video, sidecars, clock.length_s)
-            if video["has_audio"] and not any(source.lines for source in sources):
-                sources += self._heard(video, clock)
-        except (MediaError, StorageError) as error:
-            self.progress.set_aside(STAGE, video["path"], f"{error}; its dialogue is read at the next run")
-            return 0
+            with film_errors(video["path"], "reading its dialogue", RuntimeError):
+                sources = sources_of(self.settings, video, sidecars, clock.length_s)
+                if video["has_audio"] and not any(source.lines for source in sources):
+                    sources += self._heard(video, clock)
+        except (MediaError, StorageError, OSError) as error:
+            return self._set_aside(video, clock, f"its dialogue cannot be read: {error}", input_hash(shots, sidecars))
         self._tell(video, sources)
         lines = joined(source.lines for source in sources)
         return self._write(video, clock, lines, sources, input_hash(shots, sidecars))
@@ -130,16 +134,30 @@ class _Reading:
             self.problem = str(error)
             return []
 
+    def _set_aside(self, video: Row, clock: Clock, reason: str, inputs: str) -> int:
+        """Note why a film's dialogue cannot be read, and keep the lines that were read before."""
+        self.refused[video["path"]] = reason
+        self.progress.set_aside(STAGE, video["path"], reason)
+        partition, video_id = self.settings.partition_of(video["video_id"]), video["video_id"]
+        kept = _by_video(self.settings, "dialogue", partition).get(video_id, [])
+        stored = _by_video(self.settings, "subtitles", partition).get(video_id, [])
+        film = Source(
+            path=video["path"], source=FILM, language="", content_hash=video["content_hash"] or "", reason=reason
+        )
+        sources = [row for row in stored if row["source"] != FILM] + subtitle_rows(video, [film], self.now)
+        said = line_rows(video, clock, [Line(**{name: row[name] for name in LINE}) for row in kept], self.now)
+        return self._put(video, said, sources, shot_rows(video, clock, said, inputs, self.now))
+
     def _write(self, video: Row, clock: Clock, lines: list[Line], sources: list[Source], inputs: str) -> int:
+        said = line_rows(video, clock, lines, self.now)
+        sourced = subtitle_rows(video, sources, self.now)
+        return self._put(video, said, sourced, shot_rows(video, clock, said, inputs, self.now))
+
+    def _put(self, video: Row, said: list[Row], sources: list[Row], shots: list[Row]) -> int:
         lake, video_id = self.settings.lake, video["video_id"]
         partition = self.settings.partition_of(video_id)
-        said = line_rows(video, clock, lines, self.now)
         # The last one says that the film is done.
-        tables = zip(
-            TABLES,
-            (said, subtitle_rows(video, sources, self.now), shot_rows(video, clock, said, inputs, self.now)),
-            strict=True,
-        )
+        tables = zip(TABLES, (said, sources, shots), strict=True)
         changed = sum(lake.update(table, partition, video_id, rows) for table, rows in tables)
         self.progress.advance(STAGE, len(said))
         return changed
@@ -164,6 +182,18 @@ class _Reading:
             self.progress.note(STAGE, f"films with sound and no subtitles: {len(self.silent)}; {self.problem}")
 
 
+def retry_dialogue(settings: Settings, video_ids: Iterable[str]) -> None:
+    """Have the next run read again the dialogue of those of the videos whose film or speech could not be read."""
+    wanted = set(video_ids)
+    there = set(settings.lake.partitions("subtitles"))
+    for partition in sorted({settings.partition_of(video_id) for video_id in wanted} & there):
+        for video_id, rows in _by_video(settings, "subtitles", partition).items():
+            kept = [row for row in rows if not (row["source"] in (FILM, SPEECH) and row["reason"])]
+            if video_id in wanted and len(kept) < len(rows):
+                settings.lake.update("subtitles", partition, video_id, kept)
+                settings.lake.update("shot_dialogue", partition, video_id, [])
+
+
 def _heard_before(settings: Settings, video: Row) -> Source | None:
     """What the same model heard in this film already: shots that were cut anew need no second hearing."""
     partition = settings.partition_of(video["video_id"])
@@ -171,9 +201,8 @@ def _heard_before(settings: Settings, video: Row) -> Source | None:
     row = next((row for row in rows if row["source"] == "asr"), None)
     if row is None or (settings.speech and row["content_hash"] != settings.speech) or row["reason"]:
         return None
-    names = ("start_s", "end_s", "text", "language", "source")
     stored = _by_video(settings, "dialogue", partition).get(video["video_id"], [])
-    lines = [Line(**{name: line[name] for name in names}) for line in stored if line["source"] == "asr"]
+    lines = [Line(**{name: line[name] for name in LINE}) for line in stored if line["source"] == "asr"]
     return Source(
         path=row["path"], source="asr", language=row["language"], content_hash=row["content_hash"], lines=lines
     )

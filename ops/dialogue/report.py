@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ops.core.settings import Settings
+from ops.dialogue.sources import SPEECH
 from ops.videos import catalogue
 from ops.videos.subtitles import unowned_subtitles
 
@@ -12,12 +13,18 @@ UNOWNED = "it belongs to no video: rename it to <video>.<language>.{suffix}"
 
 
 def unusable_subtitles(settings: Settings, video_ids: Collection[str]) -> list[dict[str, str]]:
-    """``{"path", "reason"}`` of each subtitle file of these videos that holds no dialogue, sorted by path."""
+    """``{"path", "reason"}`` of each subtitle file of these videos that holds no dialogue, and of each film whose
+    dialogue or speech could not be read, sorted by path."""
     there = set(settings.lake.partitions("subtitles"))
     partitions = sorted({settings.partition_of(video_id) for video_id in video_ids} & there)
     rows = settings.lake.read("subtitles", partitions).to_pylist()
-    refused = [row for row in rows if row["video_id"] in video_ids and row["source"] == "sidecar" and row["reason"]]
-    return sorted(({"path": row["path"], "reason": row["reason"]} for row in refused), key=lambda row: row["path"])
+    refused = [row for row in rows if row["video_id"] in video_ids and row["source"] != "embedded" and row["reason"]]
+    paths = {row["video_id"]: row["path"] for row in catalogue.videos_of(settings.lake, partitions)} if refused else {}
+    named = [
+        {"path": paths.get(row["video_id"], "") if row["source"] == SPEECH else row["path"], "reason": row["reason"]}
+        for row in refused
+    ]
+    return sorted(named, key=lambda row: row["path"])
 
 
 def unread_subtitles(settings: Settings, video_ids: Collection[str]) -> list[dict[str, str]]:

@@ -17,6 +17,7 @@ from ops.dialogue.parse import parse
 from ops.dialogue.rolling import unroll
 from ops.dialogue.speech import Hear, heard_lines
 from ops.videos.closed_captions import CODEC, Packet, read_scc
+from ops.videos.film_errors import film_errors
 from ops.videos.library import local_source
 from ops.videos.sidecar_names import NOT_READ
 from ops.videos.speech_sound import sound_for_speech
@@ -27,6 +28,10 @@ MOST_BYTES = 32 << 20
 
 _PROGRAM_STREAM = b"\0\0\1\xba"
 """First bytes of the pictures of VobSub; other files with the ending .sub are text."""
+
+
+FILM, SPEECH = "film", "asr"
+"""Sources that are no subtitles: the film as a whole, if it cannot be read at all, and its speech."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +48,8 @@ class Source:
 
     @property
     def is_refused(self) -> bool:
-        """Whether a person should see to it: a file beside the film that holds no dialogue."""
-        return self.reason is not None and self.source == "sidecar"
+        """Whether a person should see to it: a file beside the film that holds no dialogue, or speech not heard."""
+        return self.reason is not None and self.source in ("sidecar", SPEECH)
 
 
 def sources_of(settings: Settings, video: dict[str, Any], sidecars: Sequence[Sidecar], length_s: float) -> list[Source]:
@@ -82,7 +87,8 @@ def _of_sidecar(sidecar: Sidecar, fps: Fraction | None, length_s: float, delay_s
             raise MediaError("the file is empty: copy it again")
         if data.startswith(_PROGRAM_STREAM):
             return replace(bare, notes=[f"its subtitles are {NOT_READ['idx']}, which cannot be read"])
-        parsed, notes = _parsed(data, sidecar, fps)
+        with film_errors(sidecar.path, "reading it", RuntimeError):
+            parsed, notes = _parsed(data, sidecar, fps)
     except MediaError as error:
         return replace(bare, reason=str(error))
     lines, more = lines_of(parsed, length_s=length_s, shift_s=delay_s, language=sidecar.language, source="sidecar")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from ops.core.errors import StorageError
 from ops.core.storage import ObjectStore
 from ops.shots.segment import poster_key
+
+logger = logging.getLogger(__name__)
 
 COLUMNS, ROWS = 6, 4
 TILE = (240, 136)
@@ -23,15 +26,18 @@ def sheet_key(video_id: str) -> str:
 
 
 def write_sheet(store: ObjectStore, shots: Sequence[dict[str, Any]]) -> str:
-    """Write the sheet of one video's ``shots`` (rows of the table), at most 24 spread evenly; its URI."""
+    """Write the sheet of one video's ``shots`` (rows of the table), at most 24 spread evenly; its URI.
+
+    A poster that is missing or damaged leaves its place empty and is logged; the next ingest makes a missing one.
+    """
     chosen = [shots[at] for at in np.unique(np.linspace(0, len(shots) - 1, COLUMNS * ROWS).round().astype(int))]
     rows = -(-len(chosen) // COLUMNS)
     sheet_HWC = np.full((rows * TILE[1], COLUMNS * TILE[0], 3), 32, np.uint8)
     for at, shot in enumerate(chosen):
-        data = store.read_bytes(poster_key(shot["video_id"], shot["start_frame"], shot["end_frame"]))
-        poster = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        poster = _read_poster(store, shot)
         if poster is None:
-            raise StorageError(f"the poster of {shot['shot_id']} is no picture: delete it and ingest again")
+            logger.warning("the poster of %s is missing or is not a picture: left out", shot["shot_id"])
+            continue
         scale = min(TILE[0] / poster.shape[1], TILE[1] / poster.shape[0])
         size = max(1, round(poster.shape[1] * scale)), max(1, round(poster.shape[0] * scale))
         small = cv2.resize(poster, size, interpolation=cv2.INTER_AREA)
@@ -40,3 +46,12 @@ def write_sheet(store: ObjectStore, shots: Sequence[dict[str, Any]]) -> str:
     key = sheet_key(shots[0]["video_id"])
     store.write_bytes(key, cv2.imencode(".jpg", sheet_HWC, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes())
     return store.uri(key)
+
+
+def _read_poster(store: ObjectStore, shot: dict[str, Any]) -> NDArray[np.uint8] | None:
+    try:
+        data = store.read_bytes(poster_key(shot["video_id"], shot["start_frame"], shot["end_frame"]))
+    except FileNotFoundError:
+        return None
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    return None if picture is None else np.asarray(picture, np.uint8)
