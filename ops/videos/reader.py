@@ -144,10 +144,9 @@ def _read(
 
 
 def _sound_streams(container: InputContainer, audio: bool | Collection[int]) -> list[AudioStream]:
-    usable = [stream for stream in container.streams.audio if is_usable_sound(stream)]
     if isinstance(audio, bool):
-        return usable[:1] if audio else []
-    return [stream for stream in usable if stream.index in audio]
+        return [stream for stream in container.streams.audio if is_usable_sound(stream)][:1] if audio else []
+    return [stream for stream in container.streams.audio if stream.index in audio]
 
 
 class _Pass:

@@ -22,7 +22,7 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition
 
 from ops.core.media import SoundTrack
-from ops.videos.container import demux, is_usable_sound, open_container
+from ops.videos.container import MAX_CHANNELS, MAX_SAMPLE_RATE, demux, open_container
 from ops.videos.fact_log import FactLog
 from ops.videos.sound_line import SoundConverter, is_unnamed
 
@@ -82,12 +82,16 @@ def choose_sound(path: Path, container: InputContainer, duration_s: float, log: 
     Listens only if there is a choice to make, or if one track has several channels that the file does not name.
     """
     tracks = _usable(container, log)
-    if len(tracks) > 1 or any(has_unnamed_channels(track) for track in tracks):
+    if len(tracks) > 1 or any(has_unnamed_channels(track) or _is_unknown(track) for track in tracks):
         ears = _listen(path, tracks, duration_s)
         for track in tracks:
-            if ears[track.stream].is_undecodable:
-                log.note(f"sound track {track.number} ({track.codec}) cannot be decoded: it is left out")
-        tracks = [_with_level(track, ears[track.stream]) for track in tracks if not ears[track.stream].is_undecodable]
+            if reason := ears[track.stream].reason_of_silence(track):
+                log.note(f"sound track {track.number} ({track.codec}) {reason}: it is left out")
+        tracks = [
+            _with_level(track, ears[track.stream])
+            for track in tracks
+            if not ears[track.stream].reason_of_silence(track)
+        ]
     if not tracks:
         return SoundChoice()
     chosen, mixed = pick(tracks)
@@ -99,6 +103,10 @@ def choose_sound(path: Path, container: InputContainer, duration_s: float, log: 
 def has_unnamed_channels(track: SoundTrack) -> bool:
     """Whether it has more than two channels and the file does not say what each of them is."""
     return track.channels > 2 and is_unnamed(track.layout)
+
+
+def _is_unknown(track: SoundTrack) -> bool:
+    return not (track.channels and track.sample_rate)
 
 
 def pick(tracks: Sequence[SoundTrack]) -> tuple[SoundTrack, tuple[int, ...]]:
@@ -133,16 +141,18 @@ def _is_extra(track: SoundTrack) -> bool:
 
 
 def _usable(container: InputContainer, log: FactLog) -> list[SoundTrack]:
-    """Tracks with a decoder, within bounds; a note for each of the others."""
+    """Tracks with a decoder, within bounds; a note for each of the others.
+
+    Those of a transport or program stream that begin late have neither channels nor rate yet.
+    """
     tracks = []
     for number, stream in enumerate(container.streams.audio, start=1):
         context: AudioCodecContext | None = stream.codec_context
         if context is None:
             log.note(f"sound track {number} is in a codec that Needle cannot decode: it is left out")
-        elif not is_usable_sound(stream):
-            why = "holds no sound" if not context.channels or not context.rate else "is beyond the bounds"
+        elif context.channels > MAX_CHANNELS or context.rate > MAX_SAMPLE_RATE:
             form = f"{context.name}, {context.channels} channels, {context.rate} Hz"
-            log.note(f"sound track {number} ({form}) {why}: it is left out")
+            log.note(f"sound track {number} ({form}) is beyond the bounds: it is left out")
         else:
             tracks.append(_track(stream, number))
     return tracks
@@ -190,6 +200,7 @@ class _Ear:
     seconds: float = 0.0
     packets: int = 0
     converter: SoundConverter | None = None
+    layout: str = ""
 
     @property
     def is_done(self) -> bool:
@@ -197,9 +208,11 @@ class _Ear:
         loud = [power >= _power(SILENCE_DB) for power in self.power]
         return bool(loud) and (all(loud) if self.is_complete_per_channel else any(loud))
 
-    @property
-    def is_undecodable(self) -> bool:
-        return self.packets > 0 and not self.samples
+    def reason_of_silence(self, track: SoundTrack) -> str:
+        """Why the track is of no use, in words; empty if it is."""
+        if self.samples:
+            return ""
+        return "cannot be decoded" if self.packets else "holds no sound" if _is_unknown(track) else ""
 
     @property
     def level_db(self) -> float:
@@ -207,6 +220,7 @@ class _Ear:
 
     def hear(self, frame: AudioFrame) -> None:
         rate = frame.sample_rate
+        self.layout = self.layout or frame.layout.name
         if self.converter is None or self.converter.rate != rate:
             self.converter = SoundConverter(rate)
         window = max(round(WINDOW_S * rate), 1)
@@ -231,6 +245,10 @@ def _decibels(power: float) -> float:
 
 def _with_level(track: SoundTrack, ear: _Ear) -> SoundTrack:
     silent = tuple(at for at, power in enumerate(ear.power) if power < _power(SILENCE_DB))
+    if _is_unknown(track) and ear.converter:
+        channels = len(ear.power)
+        layout = layout_name(ear.layout, channels)
+        track = replace(track, channels=channels, layout=layout, sample_rate=ear.converter.rate)
     return replace(
         track,
         level_db=ear.level_db,

@@ -155,6 +155,25 @@ def test_tracks_that_start_late_or_end_early_are_silent_there(tmp_path: Path) ->
     )  # whole packets are copied
 
 
+@pytest.mark.parametrize("name", ["film.ts", "film.mpg"])
+def test_a_track_that_begins_late_in_the_file_is_found(name: str, tmp_path: Path) -> None:
+    """Its channels and rate are not in the part that opening the file looks at."""
+    film = tmp_path / name
+    sources = ["-t", "12", "-i", tone(440), "-itsoffset", "10", "-f", "lavfi", "-t", "2", "-i", tone(880)]
+    pictures = ["-f", "lavfi", "-t", "12", "-i", "testsrc2=s=64x36:r=25", "-f", "lavfi"]
+    codecs = ["-c:v", "mpeg1video", "-c:a", "mp2"] if name.endswith("mpg") else ["-c:v", "libx264", "-c:a", "aac"]
+    run_ffmpeg([*pictures, *sources, "-map", "0", "-map", "1", "-map", "2", *codecs, str(film)])
+    with av.open(str(film)) as container:
+        second = container.streams.audio[1].codec_context
+        assert not (second.channels and second.rate)
+    info = probe(film)
+    assert [(track.channels, track.sample_rate, track.is_silent) for track in info.sound_tracks] == [
+        (1, RATE, False)
+    ] * 2
+    late = samples_of(cut(film, 225, 275), 1)[0]
+    assert np.flatnonzero(np.abs(late) > 0.05)[0] / RATE == pytest.approx(1, abs=0.022)
+
+
 @pytest.mark.parametrize("channels", [3, 4, 8, 9, 16, 32])
 def test_channels_without_names_are_kept_and_mixed_without_the_silent_ones(channels: int, tmp_path: Path) -> None:
     raw = tmp_path / "film.raw"
