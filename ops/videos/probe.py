@@ -25,7 +25,7 @@ from ops.videos.picture import read_picture
 from ops.videos.sample import HeadSample, read_sample
 from ops.videos.sound_tracks import choose_sound
 from ops.videos.timecodes import read_timecode
-from ops.videos.timing import IRREGULAR_SHARE_AVI, FrameRate, RateClaim, find_rate, rate_text
+from ops.videos.timing import IRREGULAR_SHARE, IRREGULAR_SHARE_AVI, FrameRate, RateClaim, find_rate, rate_text
 from ops.videos.tracks import choose_video_track
 
 
@@ -73,8 +73,10 @@ def _find_rate(
 ) -> FrameRate:
     """The rate by presentation times of the first pictures, and by decoding times of all if there is a table."""
     tick, claims = Fraction(stream.time_base or 1), _claims(container, stream)
-    share = {"irregular_share": IRREGULAR_SHARE_AVI} if container.format.name == "avi" else {}
-    rate = find_rate(sample.times, tick, claims, **share)
+    # A picture without a time leaves a step of two frames, which is no jump of the clock.
+    share = IRREGULAR_SHARE_AVI if container.format.name == "avi" else IRREGULAR_SHARE
+    rate = find_rate(sample.times, tick, claims, irregular_share=share + sample.untimed / max(sample.packets, 1))
+    rate = replace(rate, irregular=max(rate.irregular - sample.untimed, 0))
     if table and not rate.is_variable and len(table.decode_times) > sample.packets:
         rate = _confirm_rate(rate, table, sample, tick, claims)
     contradictions = list(rate.contradictions)

@@ -16,7 +16,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ops.core.errors import MediaError
-from ops.videos.clock import MAX_PAUSE_S
+from ops.videos.clock import MAX_BACK_S, MAX_PAUSE_S
 from ops.videos.container import demux, require_size
 
 MAX_PICTURES = 400
@@ -32,14 +32,15 @@ REORDERED = 17
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSample:
-    """``times`` are those of shown pictures, ascending, in ticks of the track, and ``pictures`` counts those without
-    a time too. ``is_whole`` is true if the track ended within the bounds, ``is_field_coded`` if a picture is two
-    packets."""
+    """``times`` are those of shown pictures, ascending, in ticks of the track. ``pictures`` counts those without a time
+    too, of which there are ``untimed``. ``is_whole`` is true if the track ended within the bounds, ``is_field_coded``
+    if a picture is two packets."""
 
     picture: av.VideoFrame
     times: list[int]
     pictures: int
     packets: int
+    untimed: int
     is_whole: bool
     is_field_coded: bool
 
@@ -61,7 +62,8 @@ class _Reading:
 
     def __init__(self, stream: VideoStream) -> None:
         self._stream = stream
-        self._longest = MAX_PAUSE_S / (stream.time_base or 1)
+        tick = stream.time_base or 1
+        self._longest, self._furthest_back = MAX_PAUSE_S / tick, MAX_BACK_S / tick
         self._may_jump = stream.container.format.name in ("mpegts", "mpeg")
         self._is_avi = stream.container.format.name == "avi"  # stores no presentation times
         self._runs: list[list[int]] = [[]]
@@ -92,7 +94,7 @@ class _Reading:
         """Where the clock goes back or jumps, another recording was appended, or a clock of 33 bits began again."""
         if packet.dts is not None:
             step = 0 if self._decode_time is None else packet.dts - self._decode_time
-            if step < 0 or (self._may_jump and step > self._longest):
+            if step < -self._furthest_back or (self._may_jump and step > self._longest):
                 self._runs.append([])
             self._decode_time = packet.dts
         time = packet.dts if self._is_avi else packet.pts
@@ -154,6 +156,7 @@ class _Reading:
             times=times,
             packets=self._packets,
             pictures=pictures,
+            untimed=self._counted - sum(map(len, self._runs)),
             is_whole=is_whole,
             is_field_coded=is_field_coded,
         )

@@ -71,13 +71,15 @@ class FrameRate:
 @dataclass(frozen=True)
 class _Fit:
     """How well a rate explains times: ``spread`` is the range of the errors in ticks, ``step`` one frame in ticks,
-    ``largest`` the largest error of a single step, ``irregular`` the number of steps that are not one frame."""
+    ``largest`` the largest error of a single step, ``irregular`` the number of steps that are not one frame, and
+    ``longer`` how many frames more than its pictures the whole lasts."""
 
     spread: float
     step: float
     largest: float
     irregular: int
     steps: int
+    longer: float
 
     @property
     def is_jitter(self) -> bool:
@@ -221,7 +223,9 @@ def _found(claim: RateClaim, fit: _Fit, how: str = "") -> FrameRate:
     evidence = f"times of its pictures, {claim.source}{how}"
     if fit.irregular:
         evidence += f"; {fit.irregular} of {fit.steps} steps are not one frame"
-    return FrameRate(fps=_tidy(claim.rate), is_variable=False, evidence=evidence, irregular=fit.irregular)
+    # Steps that make up for each other are a careless container (program streams), not missing pictures.
+    irregular = fit.irregular if abs(fit.longer) > 0.5 else 0
+    return FrameRate(fps=_tidy(claim.rate), is_variable=False, evidence=evidence, irregular=irregular)
 
 
 def _tidy(rate: Fraction) -> Fraction:
@@ -236,10 +240,11 @@ def _fit(rate: Fraction, ticks_N: npt.NDArray[np.float64], tick: Fraction, *, wi
         errors_N = ticks_N - np.arange(len(ticks_N)) * step
         irregular = 0
     else:
-        whole_N = np.maximum(np.round(steps_N / step), 1)
+        whole_N = np.round(steps_N / step)
         errors_of_steps_N = steps_N - whole_N * step
         is_break_N = np.abs(errors_of_steps_N) > max(2.0, JITTER_FRAMES * step)
         errors_N = np.concatenate([[0.0], np.cumsum(np.where(is_break_N, 0.0, errors_of_steps_N))])
         irregular = int(np.count_nonzero(is_break_N | (whole_N != 1)))
     largest = float(np.abs(np.diff(errors_N)).max())
-    return _Fit(float(np.ptp(errors_N)), step, largest, irregular, len(steps_N))
+    longer = float(ticks_N[-1]) / step - len(steps_N)
+    return _Fit(float(np.ptp(errors_N)), step, largest, irregular, len(steps_N), longer)
