@@ -26,7 +26,7 @@ _KNOWN = 2.2
 """Words as frequent as this are words ("machu" 2.6, "bento" 2.7); of the rarer ones most are spelt wrong."""
 _COMMON = 3.3
 """Suggestions are words as frequent as this ("bicycle" 4.0): rarer ones are seldom meant."""
-_MORE_FREQUENT = 2.0
+_MORE_FREQUENT = 1.8
 """A suggestion is so much more frequent than what was typed: "fletching" (1.7) is not "fetching" (3.3)."""
 _CLEARLY = 4.0
 """The best suggestion occurs so many times as often as the next one with as many edits, or there is none."""

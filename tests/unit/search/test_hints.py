@@ -62,7 +62,7 @@ def hints(text: str, reader: Reader | None = None, spoken: Sequence[str] = (), *
     [
         ("a bycicle", "a bicycle"), ("Rabit in the snow", "rabbit in the snow"), ("two elefants", "two elephants"),
         ("a mountian at dusk", "a mountain at dusk"), ("beatiful buterfly", "beautiful butterfly"),
-        ("snwo", "snow"), ("an umbrela", "an umbrella"), ("a brigde", "a bridge"),
+        ("snwo", "snow"), ("compas", "compass"), ("an umbrela", "an umbrella"), ("a brigde", "a bridge"),
         ("childern play", "children play"),
         ("a motorcyle race", "a motorcycle race"), ("sunsett", "sunset"), ("a restaraunt", "a restaurant"),
     ],
