@@ -18,7 +18,7 @@ TIMELINE_RATES = (
 )
 """Rates at which editing systems run a timeline."""
 FAST_RATES = (*(Fraction(base * 1000, 1001) for base in (96, 120)), *map(Fraction, (72, 90, 96, 100, 120)))
-"""Faster rates at which some do (DaVinci Resolve, Final Cut Pro); no lower one keeps each frame."""
+"""Faster rates at which some do (DaVinci Resolve, Final Cut Pro)."""
 NO_TIMECODE = "00:00:00:00"
 
 
@@ -120,8 +120,11 @@ class Film:
 
     @property
     def is_exact(self) -> bool:
-        """Whether a timeline can count the film's own frames: at a constant rate that timelines have."""
-        return not self.variable_rate and self.fps in (*TIMELINE_RATES, *FAST_RATES)
+        """Whether a timeline counts the film's own frames: at a constant rate that timelines have, or above 60.
+
+        Above 60 no lower rate keeps each frame; systems that do not run the rate still relink and conform exactly.
+        """
+        return not self.variable_rate and (self.fps in TIMELINE_RATES or self.fps > max(TIMELINE_RATES))
 
     @property
     def rate(self) -> Fraction:

@@ -16,7 +16,7 @@ from ops.core.stopping import Stop
 from ops.core.time import frame_of, is_drop_frame_rate
 from ops.core.types import Progress
 from ops.exports.clip import Clip, Missing
-from ops.exports.film import Film
+from ops.exports.film import FAST_RATES, TIMELINE_RATES, Film
 from ops.exports.names import reel_names
 from ops.videos.hashes import HashCache, Key, key_of
 
@@ -99,8 +99,13 @@ def _rate_warning(film: Film) -> str:
             "its frame rate varies; its clips are placed by time, to the nearest frame at "
             f"{rate_name(film.rate)} frames per second"
         )
-    if film.is_exact:
+    if film.fps in (*TIMELINE_RATES, *FAST_RATES):
         return ""
+    if film.is_exact:
+        return (
+            f"no editing system runs {rate_name(film.fps)} frames per second; its frames are counted at that rate, and "
+            "yours may ask for another"
+        )
     each = film.rate / film.fps
     how = (
         f"each of its frames is {each} at {rate_name(film.rate)}"

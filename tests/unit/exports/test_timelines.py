@@ -493,3 +493,13 @@ def test_films_that_an_edl_cannot_tell_apart_are_reported(
     _, _, warnings = reels_in(settings, tmp_path, [*shots, shots[0]])
     assert ("cannot be told apart by timecode" in warnings) == bool(mixed)
     assert mixed in warnings
+
+
+@pytest.mark.parametrize(("fps", "reported"), [(120, False), (100, False), (80, True), (240, True)])
+def test_a_fast_film_keeps_its_frames(settings: Settings, tmp_path: Path, fps: int, reported: bool) -> None:
+    shot = fill_lake(settings, 1, Fraction(fps), start_timecode="01:00:00:01")[1]
+    clips = clips_of(settings, [Pick(shot_id=shot)])
+    report = export(settings, clips, "fcpxml", tmp_path / "x.fcpxml", title="x")
+    (found,) = read_fcpxml(tmp_path / "x.fcpxml")[0]
+    assert (found.rate, found.source) == (fps, (3600 * fps + 1001, 3600 * fps + 5001))
+    assert any(f"no editing system runs {fps}" in each for each in report.warnings) == reported
