@@ -225,3 +225,15 @@ def test_assets_of_a_failed_film_block_no_other_partition(
         assert result.success and all(check.passed for check in result.get_asset_check_evaluations())
         assert instance.get_materialized_partitions(dg.AssetKey("shot_embeddings")) == set(steps.ids.values())
     assert {name: steps.video(name)["indexed"] for name in "abc"} == {"a": 3, "b": 2, "c": 3}
+
+
+def test_lines_that_were_read_stay_while_a_film_cannot_be_read(tmp_path: Path, cache: Path) -> None:
+    steps = Steps(tmp_path, cache)
+    steps.run()
+    path = steps.films["b"].path
+    path.with_suffix(".en.srt").write_text("1\n00:00:00,500 --> 00:00:01,500\nother words\n")
+    path.rename(tmp_path / "away.mp4")
+    report = build_dialogue(steps.settings, sorted(steps.ids.values()), NOW, SilentProgress())
+    assert all(check.passed for check in report.checks) and str(path) in report.details["set_aside"]
+    rows = steps.settings.lake.read("dialogue", [steps.ids["b"]]).to_pylist()
+    assert [row["text"] for row in rows] == ["spoken in b"]
