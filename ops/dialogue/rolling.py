@@ -14,7 +14,7 @@ from itertools import pairwise
 from ops.dialogue.cues import Cue, Row
 
 LONGEST_GAP_S = 0.5
-"""A window that has been empty for longer begins anew,"""
+"""A window that has been empty for longer starts again,"""
 LONGEST_PAUSE_S = 60.0
 """but captions with the times of words show the row before again when speech goes on after a pause."""
 LEAST_SCROLLS = 3

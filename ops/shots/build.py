@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from ops.core.errors import MediaError
+from ops.core.media import MediaInfo
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, Shot, StepReport
@@ -20,6 +21,7 @@ from ops.shots.processes import Segmentation, SegmentJob, segment_videos
 from ops.shots.segment import detector_version, poster_key, proxy_key
 from ops.shots.sheet import write_sheet
 from ops.videos import catalogue
+from ops.videos.describe import facts_are_current
 
 TABLE = "shots"
 
@@ -80,6 +82,7 @@ def _job(settings: Settings, row: dict[str, Any]) -> SegmentJob:
         store=settings.store,
         detector=settings.detector,
         scratch=settings.scratch,
+        info=MediaInfo.from_json(row["facts"]) if row["facts"] and facts_are_current(row) else None,
     )
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 
 from ops.core.errors import MediaError, StorageError, home_error
+from ops.core.media import MediaInfo
 from ops.core.storage import ObjectStore
 from ops.core.types import Shot
 from ops.shots.scratch import was_left_behind
@@ -34,7 +35,8 @@ REPORT_EVERY_S = 0.3
 class SegmentJob:
     """One film to cut: its path or ``s3://`` address, its id, and where the results go. Picklable.
 
-    ``frames`` is about how long it is; the longest films are begun first.
+    ``frames`` is about how long it is; the longest films are begun first. ``info`` is the record of facts about it;
+    a film without one is opened for it.
     """
 
     path: str
@@ -43,6 +45,7 @@ class SegmentJob:
     store: ObjectStore
     detector: str = "auto"
     scratch: Path
+    info: MediaInfo | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +119,7 @@ def _cut_side_by_side(
         dead = list(running.values())
     except Exception:
         raise
-    except BaseException:  # a person stops it: nobody waits for what is under way
+    except BaseException:  # a person stops it: what is under way is given up
         for process in list(pool._processes.values()):
             process.terminate()
         raise
@@ -163,7 +166,7 @@ def _run(
                 shots = segment_video(
                     source,
                     job.video_id,
-                    probe(source),
+                    job.info or probe(source),
                     job.store,
                     detector=job.detector,
                     threads=threads,

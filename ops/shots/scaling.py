@@ -15,7 +15,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from ops.core.media import Crop, MediaInfo, Orientation
 from ops.shots.pictures import planes_of
 from ops.shots.tone_mapping import ToneMapper, needs_mapping
-from ops.videos.colours import tag_matrix
+from ops.videos.colours import is_full_range, tag_matrix
 from ops.videos.fields import MAX_LINES
 from ops.videos.filters import MIN_SIDE, FrameFilter, Step, crop_steps, deinterlacing_steps, set_time
 from ops.videos.picture import has_alpha_channel
@@ -27,7 +27,6 @@ BT709 = 1
 """Code of matrix, primaries and transfer (ITU-T H.273)."""
 SHOWN_AS_TAGGED = frozenset({BT709, 5, 6})
 """Matrices that browsers and decord convert as tagged (decord2 3.4, measured 2026-11-28 on pure colours)."""
-_FULL_RANGE = frozenset({"yuvj420p", "yuvj422p", "yuvj444p", "yuvj440p", "yuvj411p"})
 
 
 def proxy_size(width: int, height: int) -> tuple[int, int]:
@@ -142,11 +141,6 @@ class FrameScaler:
         alpha = rgba[..., 3:].astype(np.uint16)
         opaque = av.VideoFrame.from_ndarray(((rgba[..., :3] * alpha + 127) // 255).astype(np.uint8), format="rgb24")
         return self._reformatted(self._second, set_time(opaque, frame.pts, frame.time_base))
-
-
-def is_full_range(frame: av.VideoFrame) -> bool:
-    """Whether black is 0 rather than 16 (of 255)."""
-    return frame.format.name in _FULL_RANGE or frame.color_range == ColorRange.JPEG
 
 
 def _has_fields(frame: av.VideoFrame) -> bool:

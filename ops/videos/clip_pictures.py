@@ -27,7 +27,7 @@ from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace
 
 from ops.core.media import FieldOrder, MediaInfo, Orientation
-from ops.videos.colours import TRANSFERS, read_side_data, tag_matrix
+from ops.videos.colours import TRANSFERS, is_full_range, read_side_data, tag_matrix
 from ops.videos.filters import PARITY, FrameFilter, Step, crop_steps, deinterlacing_steps
 from ops.videos.held_packets import HeldPackets
 
@@ -94,7 +94,9 @@ class ClipPictures:
 
     def _tag(self, context: av.video.codeccontext.VideoCodecContext, first: av.VideoFrame) -> None:
         info, is_rgb = self._info, first.format.is_rgb or first.format.has_palette
-        context.color_range = ColorRange.MPEG if is_rgb else ColorRange.JPEG if is_full(first) else first.color_range
+        context.color_range = (
+            ColorRange.MPEG if is_rgb else ColorRange.JPEG if is_full_range(first) else first.color_range
+        )
         context.colorspace = BT709 if is_rgb else int(first.colorspace)
         context.color_primaries = PRIMARIES_CODES.get(info.primaries, int(first.color_primaries))
         transfer = int(first.color_trc)
@@ -118,7 +120,7 @@ class ClipPictures:
 
     def _encode(self, frame: av.VideoFrame) -> None:
         is_rgb = frame.format.is_rgb or frame.format.has_palette
-        full = ColorRange.JPEG if is_full(frame) and not is_rgb else None
+        full = ColorRange.JPEG if is_full_range(frame) and not is_rgb else None
         picture = frame.reformat(
             width=self.stream.width,
             height=self.stream.height,
@@ -183,11 +185,6 @@ def _format_for(frame: av.VideoFrame, width: int, height: int, order: FieldOrder
     if width % 2 or height % 2:
         return f"yuv444p{deep}"
     return f"yuv422p{deep}" if kept.startswith("yuv420") and order != "progressive" and height % 4 else kept
-
-
-def is_full(frame: av.VideoFrame) -> bool:
-    """Whether black is 0 rather than 16 (of 255)."""
-    return frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
 
 
 def _mastering_parameters(frame: av.VideoFrame) -> list[str]:

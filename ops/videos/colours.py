@@ -78,6 +78,11 @@ def tag_matrix(frame: av.VideoFrame, matrix: str) -> None:
         frame.colorspace = MATRIX_CODES[matrix]
 
 
+def is_full_range(frame: av.VideoFrame) -> bool:
+    """Whether black is 0 rather than 16 (of 255); ``yuvj`` formats are full range by another name."""
+    return frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
+
+
 def _known(code: int) -> bool:
     return code not in UNKNOWN
 
@@ -145,7 +150,7 @@ def _decide_matrix(
 
 def _report_range(frame: av.VideoFrame, log: FactLog) -> None:
     tagged = int(frame.color_range)
-    if frame.format.is_rgb or frame.format.name.startswith("yuvj") or tagged == ColorRange.JPEG:
+    if frame.format.is_rgb or is_full_range(frame):
         log.add("range", "full", "pixel format" if tagged != ColorRange.JPEG else "tag")
     else:
         log.add("range", "limited", "tag" if tagged == ColorRange.MPEG else "no tag")

@@ -23,6 +23,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from ops.core.errors import MediaError
+from ops.videos.file_kinds import HEAD_BYTES, is_text
 from ops.videos.integrity import packet_grid, reason_of_broken_structure
 
 FORMATS = (
@@ -139,18 +140,13 @@ def _reason_not_opened(path: Path) -> str:
     if reason := reason_of_broken_structure(path):
         return reason
     with path.open("rb") as file:
-        head = file.read(4096)
+        head = file.read(HEAD_BYTES)
     for signs, what in OTHER_KINDS.items():
         if head.startswith(signs):
             return f"it is {what}, not a film"
     if not any(head):
         return "it holds nothing but zeros: copy it again"
-    try:
-        text = head.decode()
-    except UnicodeDecodeError as error:
-        # The last character of the head may be cut in two.
-        text = "" if error.start < len(head) - 4 else head[: error.start].decode()
-    if text and all(character.isprintable() or character.isspace() for character in text):
+    if is_text(head):
         return "it is text, not a film"
     return "it is not a film in a format that Needle reads, or its beginning is damaged"
 

@@ -26,7 +26,10 @@ def describe_videos(settings: Settings, partitions: Sequence[str], now: datetime
 
 
 def facts_are_current(row: dict[str, Any]) -> bool:
-    """Whether a registered video was not opened yet, or was opened with the present revision of the facts."""
+    """Whether the facts about a registered video need no other look at its file.
+
+    True if they have the present revision, and for a video that was not opened yet, which has none.
+    """
     if not row["frames"]:
         return True
     return bool(row["facts"]) and MediaInfo.from_json(row["facts"]).revision == FACTS_REVISION
@@ -49,9 +52,8 @@ def _describe_all(settings: Settings, rows: list[dict[str, Any]], now: datetime,
 
 
 def _describe(settings: Settings, row: dict[str, Any], now: datetime, progress: Progress) -> dict[str, Any]:
-    if row["frames"] and facts_are_current(
-        row
-    ):  # opened before, and its content is its id: it was only moved or is back
+    # Opened before, and its content is its id: it was only moved or is back.
+    if row["frames"] and facts_are_current(row):
         return row | {"state": "ready", "created_timestamp": now}
     try:
         with local_source(row["path"], settings.scratch) as path, film_errors(row["path"], "opening it", RuntimeError):

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from ops.videos.integrity import PACKET_SIZES, SYNC
+
 HEAD_BYTES = 4096
 """How much of a file is read to tell its kind."""
 
@@ -67,8 +69,6 @@ _MAGICS = (
     bytes.fromhex("1f0700"),  # raw DV
     _WTV,
 )
-PACKET_SIZES = (188, 192, 204)
-"""Transport stream packets: plain, with a time stamp before (M2TS), with error correction behind (DVB)."""
 MIN_SYNCS = 4
 
 
@@ -135,11 +135,11 @@ def is_text(head: bytes) -> bool:
 
 
 def _is_transport_stream(head: bytes) -> bool:
-    """Whether the sync byte 0x47 recurs at the distance of packets; a recording may begin in the middle of one."""
+    """Whether the sync byte recurs at the distance of packets; a recording may begin in the middle of one."""
     for size in PACKET_SIZES:
         for first in range(min(size, len(head))):
             syncs = head[first::size]
-            if len(syncs) >= MIN_SYNCS and syncs.count(0x47) == len(syncs):
+            if len(syncs) >= MIN_SYNCS and syncs.count(SYNC) == len(syncs):
                 return True
     return False
 

@@ -1,9 +1,18 @@
-"""Errors about one film become its reason; errors about the system or the program are told apart.
+"""Errors about one film become its reason; errors about the system or the installation end the run.
 
-The rule, for every step that opens a film: our own errors and ``OSError`` (a full disk, a folder that vanished; PyAV's
-too) pass. What libraries raise about data becomes ``MediaError``. Anything else is a fault of the program that this
-film brought out: it is logged as an error with its traceback, and becomes ``MediaError`` too, because no film may stop
-another. Reading maps its own ``OSError`` before (``reader.py``, ``container.py``).
+The rule, for every step that opens a film:
+
+=============================================  =======================================================================
+our own errors; ``OSError`` (a full disk, a    pass
+folder that vanished; PyAV's too); a library
+that cannot be imported
+what libraries raise about data; no memory     ``MediaError``, the reason why the film is set aside
+anything else                                  a fault of Needle that this film brought out: logged as an error with
+                                               its traceback, then ``MediaError`` too, because no film may stop another
+=============================================  =======================================================================
+
+Only the work on one film stands inside the block. Reading maps its own ``OSError`` before (``reader.py``,
+``container.py``).
 """
 
 from __future__ import annotations
@@ -38,11 +47,11 @@ DATA_ERRORS = (
 def film_errors(path: str, step: str, *also: type[Exception]) -> Iterator[None]:
     """Turn errors about the film at ``path`` into ``MediaError``; ``step`` is what failed, such as "cutting it".
 
-    ``also`` names data errors of further libraries. ``NeedleError`` and ``OSError`` pass.
+    ``also`` names data errors of further libraries. ``NeedleError``, ``OSError`` and ``ImportError`` pass.
     """
     try:
         yield
-    except (NeedleError, OSError):
+    except (NeedleError, OSError, ImportError):
         raise
     except MemoryError as error:
         raise MediaError(

@@ -40,7 +40,7 @@ class FrameFilter:
             self._shape, self._graph = shape, build_graph(frame, self._plan(frame))
         assert self._graph is not None
         self._times.append((frame.pts, frame.time_base))
-        # Counted anew: filters refuse or drop frames whose times stand still or go back.
+        # Counted from 0: filters refuse or drop frames whose times stand still or go back.
         frame.pts, frame.time_base = self._count, Fraction(1, 1000)
         self._count += 1
         self._graph.push(frame)

@@ -23,6 +23,7 @@ from ops.core.media import Crop, FieldOrder, Orientation, Transfer
 from ops.videos.colours import Colours, ColourTags, read_colours, read_side_data
 from ops.videos.container import demux, open_container, prepare_decoder, require_size
 from ops.videos.crops import read_aperture
+from ops.videos.damage import NOT_ONE_PICTURE
 from ops.videos.fact_log import FactLog
 from ops.videos.fields import MAX_LINES, FieldMeter, Fields, decide_fields
 
@@ -30,7 +31,7 @@ SAMPLE = 16
 """Decoded frames that are looked at: three periods of telecine. Taller pictures are never interlaced: one is enough."""
 MAX_PACKETS = 2_000
 MAX_TILT = 1.0
-"""Degrees by which a display matrix may miss a quarter turn before the user is told."""
+"""Degrees by which a display matrix may miss a quarter turn that is not reported."""
 MIN_ASPECT, MAX_ASPECT = Fraction(1, 10), 10
 
 
@@ -72,7 +73,7 @@ def read_picture(path: Path, stream_index: int, log: FactLog) -> PictureFacts:
             if frame.height > MAX_LINES:
                 break
         if first is None:
-            raise MediaError("not one picture in it can be decoded: the file is damaged or holds no pictures")
+            raise MediaError(NOT_ONE_PICTURE)
         orientation = read_orientation(first, stream.metadata, log)
         crop = _read_crop(path, container, stream, first, log)
         fields = decide_fields(meter, codec_order, log)

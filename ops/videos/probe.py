@@ -32,9 +32,9 @@ from ops.videos.tracks import choose_video_track
 def probe(path: Path) -> MediaInfo:
     """Open ``path``, decode its first pictures, and describe it, with the evidence for each fact.
 
-    ``width`` and ``height`` are as shown.
-    ``codec`` is the codec's plain name (h264, hevc, av1, ...). ``start_timecode`` keeps the ``;`` of drop-frame
-    counting, and is 00:00:00:00 where the file has none. Raises ``MediaError`` for what cannot be used.
+    ``width`` and ``height`` are as shown. ``codec`` is the codec's plain name (h264, hevc, av1, ...).
+    ``start_timecode`` keeps the ``;`` of drop-frame counting, and is 00:00:00:00 if the file has none. Raises
+    ``MediaError`` for what cannot be used.
     """
     require_file(path)
     log = FactLog()

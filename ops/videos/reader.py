@@ -228,7 +228,7 @@ class _Pass:
                 self.orphans += 1
                 return
             if verdict and self.packets:
-                yield from self._begin_anew(is_join=verdict == "join")
+                yield from self._cross_seam(is_join=verdict == "join")
             self._announce(packet)
         try:
             frames = self.decoder.decode(packet)
@@ -242,7 +242,7 @@ class _Pass:
         for frame in frames:
             yield from self._picture(frame)
 
-    def _begin_anew(self, *, is_join: bool) -> Iterator[Picture | Sound]:
+    def _cross_seam(self, *, is_join: bool) -> Iterator[Picture | Sound]:
         """At the seam of joined streams, take out what the decoder still holds, and let it forget the rest."""
         yield from self._decode_video(None)
         self._missing(len(self.announced) + self.orphans)

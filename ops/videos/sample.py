@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 from ops.core.errors import MediaError
 from ops.videos.clock import MAX_BACK_S, MAX_PAUSE_S
 from ops.videos.container import demux, require_size
+from ops.videos.damage import NOT_ONE_PICTURE
 
 MAX_PICTURES = 400
 MAX_BYTES = 64 << 20
@@ -136,9 +137,7 @@ class _Reading:
         if self._is_open:
             self._flush()
         if not self._shown:
-            raise MediaError(
-                "not one picture in it can be decoded: the file is damaged or holds no pictures; copy it again"
-            )
+            raise MediaError(NOT_ONE_PICTURE)
         picture = self._shown[0]
         require_size(picture.width, picture.height)
         times = _join(self._runs)

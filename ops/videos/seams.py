@@ -2,7 +2,7 @@
 
 A decoder does not know that another recording begins. Pictures of an open GOP would be decoded from pictures of the
 recording before, and H.264 decoders drop whatever is numbered lower than what they have shown. So at a key picture
-that does not go on from what came before, the decoder is emptied and begins anew.
+that does not go on from what came before, the decoder is emptied and starts again.
 """
 
 from __future__ import annotations

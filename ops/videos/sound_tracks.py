@@ -1,7 +1,7 @@
 """Which sound tracks a file has, which of them can be heard, and which one stands for the film.
 
-Cameras, field recorders and screen recorders write several tracks, and the first is often the one that nobody plugged
-in. So the tracks of a file with more than one are listened to, and the choice is made by a written rule.
+Cameras, field recorders and screen recorders write several tracks, and the first often has no microphone. So the
+tracks of a file with more than one are listened to, and the choice is made by a written rule.
 """
 
 from __future__ import annotations
@@ -277,9 +277,8 @@ def _listen(path: Path, tracks: Sequence[SoundTrack], duration_s: float) -> dict
                 break
             _hear(container, ears, SPOT_S)
         missed = {index: ear for index, ear in ears.items() if not ear.is_done and ear.seconds < SPOTS * SPOT_S / 2}
-        if missed and _seek(
-            container, start_s
-        ):  # it cannot be sought, or not by its clock: its beginning is what is left
+        # It cannot be sought, or not by its clock: its beginning is what is left.
+        if missed and _seek(container, start_s):
             _hear(container, missed, WHOLE_S)
     return ears
 
@@ -308,7 +307,7 @@ def _hear(container: InputContainer, ears: Mapping[int, _Ear], length_s: float) 
             if packet.size:
                 ear.packets += 1
             if not ear.is_done and ear.seconds < until[packet.stream.index]:
-                for frame in _decoded(packet):
+                for frame in decode_sound(packet):
                     ear.hear(frame)
             if length_s < WHOLE_S and count > MAX_SPOT_PACKETS:
                 return
@@ -318,7 +317,8 @@ def _hear(container: InputContainer, ears: Mapping[int, _Ear], length_s: float) 
         return  # damage is found and reported when the file is read
 
 
-def _decoded(packet: av.Packet[Any]) -> list[AudioFrame]:
+def decode_sound(packet: av.Packet[Any]) -> list[AudioFrame]:
+    """The pieces of sound in a packet; none if it is damaged."""
     try:
         return cast(list[AudioFrame], packet.decode())
     except av.FFmpegError:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
 
 import av
 import numpy as np
@@ -21,7 +20,7 @@ from ops.videos.container import demux, open_container
 from ops.videos.fact_log import FactLog
 from ops.videos.reader import Sound, read_media
 from ops.videos.sound_line import SoundMix
-from ops.videos.sound_tracks import choose_sound
+from ops.videos.sound_tracks import choose_sound, decode_sound
 from ops.videos.tracks import choose_video_track
 
 RATE = 16_000
@@ -42,7 +41,7 @@ class _JumpError(Exception):
 def sound_for_speech(path: Path, tracks: Sequence[SoundTrack] = ()) -> NDArray[np.float32]:
     """Samples float32 (N,), -1 to 1, at 16 kHz; sample 0 sounds with the first picture. Damaged pieces are silence.
 
-    ``tracks`` are those to listen to (``MediaInfo.heard_tracks``), mixed if they are several; chosen anew if empty.
+    ``tracks`` are those to listen to (``MediaInfo.heard_tracks``), mixed if they are several; chosen here if empty.
     Raises ``MediaError`` if the file has no sound that can be decoded.
     """
     tracks = tracks or _heard(path)
@@ -88,7 +87,7 @@ def _pieces(path: Path, tracks: Sequence[SoundTrack]) -> Iterator[Piece]:
         streams = [stream for stream in container.streams.audio if stream.index in wanted]
         may_jump = not {"mpegts", "mpeg"}.isdisjoint(container.format.name.split(","))
         for packet in demux(container, streams):
-            for frame in _decoded(packet):
+            for frame in decode_sound(packet):
                 stream, time_s = packet.stream.index, _time_s(frame, zero_s)
                 if time_s is not None:
                     if may_jump and abs(time_s - until_s.get(stream, time_s)) > MAX_SOUND_STEP_S:
@@ -103,13 +102,6 @@ def _pieces_with_pictures(path: Path, tracks: Sequence[SoundTrack]) -> Iterator[
         for item in items:
             if isinstance(item, Sound):
                 yield item.stream, item.time_s, item.frame
-
-
-def _decoded(packet: av.Packet[Any]) -> list[AudioFrame]:
-    try:
-        return cast(list[AudioFrame], packet.decode())
-    except av.FFmpegError:
-        return []
 
 
 def _time_s(frame: AudioFrame, zero_s: Fraction) -> Fraction | None:

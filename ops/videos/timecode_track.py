@@ -41,7 +41,7 @@ class TimecodeTrack:
     ``count`` is ``None`` if the index has no sample (fragmented files keep it elsewhere), ``rate`` if the description
     has none. ``stream`` is the index of the track in the file. ``nominal`` is the number of frames that the
     description gives for one second. ``late_s`` is how much later than the timecode the pictures begin. ``jumps`` is
-    the number of later samples, each of which sets the timecode anew. ``is_chosen`` marks the tracks that the picture
+    the number of later samples, each of which sets the timecode again. ``is_chosen`` marks the tracks that the picture
     track refers to.
     """
 

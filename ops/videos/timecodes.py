@@ -213,7 +213,7 @@ def _of_track(path: Path, track: TimecodeTrack, fps: Fraction) -> Reading:
             f"begins {abs(late)} frame{'s' * (abs(late) > 1)} {'before' if late > 0 else 'after'} the pictures"
         )
     if track.jumps:
-        remarks.append("is set anew within the file; only its start is used")
+        remarks.append("is set again within the file; only its start is used")
     if track.nominal and abs(track.nominal - rate) > 1:
         remarks.append(
             f"runs at {rate_text(rate)} frames per second, and its labels at {track.nominal}; the rate is used"

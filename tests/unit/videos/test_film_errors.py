@@ -35,10 +35,16 @@ def test_errors_about_data_are_about_the_film(error: Exception) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [OSError(28, "No space left on device"), av.error.OSError(28, "No space left"), StorageError("s3"), SystemExit()],
-    ids=["disk", "av", "store", "exit"],
+    [
+        OSError(28, "No space left on device"),
+        av.error.OSError(28, "No space left"),
+        StorageError("s3"),
+        ModuleNotFoundError("No module named 'torch'"),
+        SystemExit(),
+    ],
+    ids=["disk", "av", "store", "import", "exit"],
 )
-def test_errors_about_the_system_pass(error: BaseException) -> None:
+def test_errors_about_the_system_and_the_installation_pass(error: BaseException) -> None:
     with pytest.raises(type(error)), film_errors("a.mp4", "cutting it"):
         raise error
 
