@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ops.core.media import Crop
+from ops.videos.boxes import Box, find_boxes
 from ops.videos.matroska import MAGIC, TRACK, TRACKS, Element, Elements
 
 VISUAL_ENTRY = 86
 """Bytes of a video sample description before its boxes, with its own header."""
-MAX_BOXES = 100_000
 VIDEO_SETTINGS = 0xE0
 BOTTOM, TOP, LEFT, RIGHT = 0x54AA, 0x54BB, 0x54CC, 0x54DD
 
 
 class Aperture(NamedTuple):
-    """The cropping that a container asks for, and what asks for it. ``reason`` tells why it cannot be used."""
+    """The cropping that a container asks for, and what asks for it. ``reason`` is empty if it can be used."""
 
     crop: Crop
     source: str
@@ -44,33 +44,32 @@ def read_aperture(path: Path, track_id: int, number: int) -> Aperture | None:
 
 
 def _mp4_aperture(file: BinaryIO, size: int, track_id: int) -> Aperture | None:
-    for moov in _boxes(file, 0, size, b"moov"):
-        for trak in _boxes(file, *moov, b"trak"):
-            if _track_id(file, trak) != track_id:
-                continue
-            for stsd in _find(file, trak, (b"mdia", b"minf", b"stbl", b"stsd")):
-                return _entry_aperture(file, *stsd)
+    for trak in find_boxes(file, 0, size, b"moov", b"trak"):
+        if _track_id(file, trak) == track_id:
+            for stsd in find_boxes(file, trak.start, trak.end, b"mdia", b"minf", b"stbl", b"stsd"):
+                return _entry_aperture(file, stsd)
     return None
 
 
-def _track_id(file: BinaryIO, trak: tuple[int, int]) -> int:
-    for start, _ in _boxes(file, *trak, b"tkhd"):
-        file.seek(start)
+def _track_id(file: BinaryIO, trak: Box) -> int:
+    for header in find_boxes(file, trak.start, trak.end, b"tkhd"):
+        file.seek(header.start)
         head = file.read(24)
         return int.from_bytes(head[20:24] if head[0] else head[12:16], "big") if len(head) == 24 else 0
     return 0
 
 
-def _entry_aperture(file: BinaryIO, start: int, end: int) -> Aperture | None:
-    """The aperture in the first sample description of an ``stsd`` box."""
-    file.seek(start + 8)
+def _entry_aperture(file: BinaryIO, stsd: Box) -> Aperture | None:
+    """The aperture in the first sample description."""
+    start = stsd.start + 8
+    file.seek(start)
     entry = file.read(VISUAL_ENTRY)
     if len(entry) < VISUAL_ENTRY:
         return None
     width, height = struct.unpack(">HH", entry[32:36])
-    last = min(start + 8 + int.from_bytes(entry[:4], "big"), end)
-    for at, _ in _boxes(file, start + 8 + VISUAL_ENTRY, last, b"clap"):
-        file.seek(at)
+    last = min(start + int.from_bytes(entry[:4], "big"), stsd.end)
+    for clap in find_boxes(file, start + VISUAL_ENTRY, last, b"clap"):
+        file.seek(clap.start)
         data = file.read(32)
         if len(data) == 32:
             return _clean_aperture(width, height, struct.unpack(">8i", data))
@@ -88,33 +87,6 @@ def _clean_aperture(width: int, height: int, values: tuple[int, ...]) -> Apertur
     if min(sides) < 0 or shown_w < 1 or shown_h < 1:
         return Aperture(Crop(), source, f"{float(shown_w):g}x{float(shown_h):g} does not fit into {width}x{height}")
     return Aperture(Crop(left=sides[0], top=sides[1], right=sides[2], bottom=sides[3]), source)
-
-
-def _find(file: BinaryIO, box: tuple[int, int], kinds: tuple[bytes, ...]) -> Iterator[tuple[int, int]]:
-    if not kinds:
-        yield box
-        return
-    for inner in _boxes(file, *box, kinds[0]):
-        yield from _find(file, inner, kinds[1:])
-
-
-def _boxes(file: BinaryIO, at: int, end: int, wanted: bytes) -> Iterator[tuple[int, int]]:
-    """``(start, end)`` of the content of each box of the type ``wanted`` within ``[at, end)``."""
-    for _ in range(MAX_BOXES):
-        file.seek(at)
-        head = file.read(16)
-        if at + 8 > end or len(head) < 8:
-            return
-        length, start = int.from_bytes(head[:4], "big"), at + 8
-        if length == 1 and len(head) == 16:
-            length, start = int.from_bytes(head[8:], "big"), at + 16
-        elif length == 0:
-            length = end - at
-        if length < start - at:
-            return
-        if head[4:8] == wanted:
-            yield start, min(at + length, end)
-        at += length
 
 
 def _matroska_aperture(file: BinaryIO, size: int, number: int) -> Aperture | None:

@@ -3,23 +3,22 @@
 Decoders read to the last whole packet and call it the end, so half a download looks like a shorter film. The
 containers know better: mp4 boxes, Matroska elements, RIFF chunks and packets all carry their lengths. What is found
 here is evidence for the reader and a reason for what cannot be opened, never a verdict on a file that decodes.
-Formats: ISO/IEC 14496-12 (boxes), Microsoft RIFF (AVI); Matroska is next door.
+Formats: ISO/IEC 14496-12 (boxes), Microsoft RIFF (AVI). Matroska: ``matroska.py``.
 """
 
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from ops.videos.boxes import boxes_in
 from ops.videos.matroska import CUT_SHORT, MAGIC, Elements, cut_short
 
 FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"uuid", b"sidx", b"styp", b"pnot"}
 """Types of the first box by which an mp4 or QuickTime file is known; later boxes may be of any type."""
 MEDIA_BOXES = {b"mdat", b"moof", b"imda"}
-MAX_BOXES = 1_000_000
 ASF_HEADER, ASF_PROPERTIES = bytes.fromhex("3026b275"), bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 MXF_KEY, MXF_PARTITION = bytes.fromhex("060e2b34"), bytes.fromhex("060e2b34020501010d010201010204")
 TAIL = 1 << 16
@@ -40,7 +39,7 @@ CUT_INDEX = "the file is cut short within its index; copy it again"
 
 
 def reason_of_broken_structure(path: Path) -> str:
-    """Why the structure of the file is cut or broken, in plain words; empty where nothing is known against it."""
+    """Why the structure of the file is cut or broken, in plain words; empty if nothing is known against it."""
     size = os.path.getsize(path)
     with path.open("rb") as file:
         head = file.read(12)
@@ -133,23 +132,10 @@ def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
 
     A reader passes over types that it does not know (ISO/IEC 14496-12, 4.2), so any four printable bytes are a type.
     """
-    at = 0
-    for _ in range(MAX_BOXES):
-        file.seek(at)
-        head = file.read(16)
-        if len(head) < 8:
+    for box in boxes_in(file, 0, size):
+        if not all(0x20 <= byte < 0x7F or byte == 0xA9 for byte in box.kind):
             return
-        length, kind = struct.unpack(">I4s", head[:8])
-        if not all(0x20 <= byte < 0x7F or byte == 0xA9 for byte in kind):
-            return
-        if length == 1 and len(head) == 16:
-            length = struct.unpack(">Q", head[8:])[0]
-        elif length == 0:
-            length = size - at
-        if length < 8:
-            return
-        at += length
-        yield kind, at
+        yield box.kind, box.end
 
 
 def _reason_riff(head: bytes, size: int) -> str:

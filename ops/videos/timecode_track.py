@@ -7,31 +7,25 @@ Format: QuickTime File Format Specification, "Timecode Media"; ISO/IEC 14496-12 
 
 from __future__ import annotations
 
+import io
+import itertools
 import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
+
+from ops.videos.boxes import Box, boxes_in
 
 MAX_INDEX = 1 << 28
 """Bytes of the longest index (moov) that is read: a film of days has some 30 MB."""
 MAX_DOCUMENT = 1 << 20
-MAX_CHILDREN = 10_000
 DROP_FRAME, MAX_24_HOURS, NEGATIVE, COUNTER = 1, 2, 4, 8
 """Flags of a timecode sample description."""
-_HEADER = 8
 _UNIT = {b"stts": 8, b"stsc": 12, b"stco": 4, b"co64": 8}
 """Bytes of one entry of a sample table."""
-
-
-class Box(NamedTuple):
-    """One box within a buffer: where its content starts and ends."""
-
-    kind: bytes
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,37 +77,16 @@ def read_timecode_tracks(path: Path, picture_stream: int) -> list[TimecodeTrack]
 
 def _box_content(file: BinaryIO, size: int, kind: bytes, longest: int) -> bytes:
     """The content of the first box of a type at the top level; empty if there is none, or it is longer."""
-    at = 0
-    for _ in range(MAX_CHILDREN):
-        file.seek(at)
-        head = file.read(16)
-        if len(head) < _HEADER:
-            return b""
-        length, header = int.from_bytes(head[:4], "big"), _HEADER
-        if length == 1 and len(head) == 16:
-            length, header = int.from_bytes(head[8:], "big"), 16
-        length = length or size - at
-        if length < header:
-            return b""
-        if head[4:8] == kind:
-            file.seek(at + header)
-            return file.read(length - header) if length <= longest else b""
-        at += length
+    for box in boxes_in(file, 0, size):
+        if box.kind == kind:
+            file.seek(box.start)
+            return file.read(box.end - box.start) if box.end - box.start <= longest else b""
     return b""
 
 
 def _children(data: bytes, at: int, end: int) -> Iterator[Box]:
-    for _ in range(MAX_CHILDREN):
-        if at + _HEADER > end:
-            return
-        length, header = int.from_bytes(data[at : at + 4], "big"), _HEADER
-        if length == 1:
-            length, header = int.from_bytes(data[at + 8 : at + 16], "big"), 16
-        length = length or end - at
-        if length < header or at + length > end:
-            return
-        yield Box(data[at + 4 : at + 8], at + header, at + length)
-        at += length
+    """The whole boxes within ``[at, end)`` of an index."""
+    return itertools.takewhile(lambda box: box.end <= end, boxes_in(io.BytesIO(data), at, end))
 
 
 def _find(data: bytes, box: Box, *path: bytes) -> Box | None:

@@ -1,0 +1,52 @@
+"""The boxes that an mp4 or QuickTime file consists of, found by their own lengths (ISO/IEC 14496-12, 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+MAX_BOXES = 1_000_000
+HEADER = 8
+"""Bytes of a length and a type; a length of 1 means that eight more hold it."""
+
+
+class Box(NamedTuple):
+    """One box: its type, and the offsets at which its content starts and ends.
+
+    ``end`` is what the box claims: beyond its surroundings if those are cut short.
+    """
+
+    kind: bytes
+    start: int
+    end: int
+
+
+def boxes_in(file: BinaryIO, at: int, end: int) -> Iterator[Box]:
+    """The boxes within ``[at, end)``, without those inside them; ends at the first thing that is not a box."""
+    for _ in range(MAX_BOXES):
+        if at + HEADER > end:
+            return
+        file.seek(at)
+        head = file.read(2 * HEADER)
+        if len(head) < HEADER:
+            return
+        length, header = int.from_bytes(head[:4], "big"), HEADER
+        if length == 1 and len(head) == 2 * HEADER:
+            length, header = int.from_bytes(head[HEADER:], "big"), 2 * HEADER
+        elif length == 0:
+            length = end - at
+        if length < header:
+            return
+        yield Box(head[4:8], at + header, at + length)
+        at += length
+
+
+def find_boxes(file: BinaryIO, at: int, end: int, *path: bytes) -> Iterator[Box]:
+    """The boxes at a path of types, each box within ``[at, end)``."""
+    for box in boxes_in(file, at, end):
+        if box.kind == path[0]:
+            box = box._replace(end=min(box.end, end))
+            if len(path) == 1:
+                yield box
+            else:
+                yield from find_boxes(file, box.start, box.end, *path[1:])
