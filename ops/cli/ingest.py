@@ -112,13 +112,13 @@ def _summary(
     seen = set(registration.seen)
     videos = [video for video in status["videos"] if video["video_id"] in seen]
     aside = [{"path": path, "reason": reason} for path, reason in found.set_aside]
-    told = {entry["path"] for entry in aside}
+    named = {entry["path"] for entry in aside}
     aside += [
         {"path": video["path"], "reason": video["reason"]}
         for video in videos
         if (video["state"] == "set_aside" or (video["state"] == "pending" and video["reason"]))
         and not video["shots_set_aside"]
-        and video["path"] not in told
+        and video["path"] not in named
     ]
     aside += [{"path": video["path"], **shot} for video in videos for shot in video["shots_set_aside"]]
     aside += unusable_subtitles(settings, seen)

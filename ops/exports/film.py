@@ -31,7 +31,7 @@ class Film:
     """The source of clips, as the register knows it.
 
     ``fps`` is exact; with ``variable_rate`` it is the mean. ``knots`` are ``(frame, seconds)`` of known frames,
-    ascending, by which frames are timed where the rate varies. ``media`` is the record of facts; a video that was
+    ascending, by which frames are timed if the rate varies. ``media`` is the record of facts; a video that was
     ingested by an earlier version has none.
     """
 
@@ -175,7 +175,7 @@ class Film:
         return low_s + (high_s - low_s) * (frame - low) / (high - low)
 
     def position(self, frame: int) -> int:
-        """``frame`` of the film as frames at :attr:`rate` from its first: the same number where it is exact."""
+        """``frame`` of the film as frames at :attr:`rate` from its first: the same number if it is exact."""
         return round(self.seconds(frame) * float(self.rate) if self.variable_rate else frame * self.rate / self.fps)
 
     def timecode(self, frame: int) -> str:

@@ -136,7 +136,7 @@ def _characters(font: Path) -> frozenset[int]:
 
 @lru_cache(maxsize=4096)
 def _font_of(sign: str, before: Path) -> Path | None:
-    """The font of a character: that of the one ``before`` if it is no letter of another script, or else the first."""
+    """The font of a character: that of the one ``before`` unless it is a letter of another script, else the first."""
     code, category = ord(sign), unicodedata.category(sign)
     if category in _JOINING and category != "Sk":
         return before if category == "Cf" or code in _characters(before) else _first_with(code)

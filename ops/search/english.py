@@ -60,7 +60,7 @@ LANGUAGES = {
     "sv": "Swedish", "da": "Danish", "nb": "Norwegian", "fi": "Finnish", "pl": "Polish", "cs": "Czech",
     "tr": "Turkish", "hu": "Hungarian", "ro": "Romanian", "id": "Indonesian", "vi": "Vietnamese", "ca": "Catalan",
 }  # fmt: skip
-"""Languages in Latin letters that are told from English."""
+"""Languages in Latin letters that are distinguished from English."""
 _ANOTHER = "another language"
 # How much more frequent the words of a text must be there than in English, on the mean and on the Zipf scale. Set on
 # 35 texts in other languages (least: 1.6 for three words, 2.2 for two, 2.1 for one) and 221 English ones with foreign

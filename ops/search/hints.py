@@ -1,6 +1,6 @@
 """What people should know of the text that they search pictures with: sentences for the notes of an answer.
 
-Each hint is about a text that the encoder does not read as it was meant: a word that is no word, another language, a
+Each hint is about a text that the encoder does not read as it was meant: a misspelt word, another language, a
 negation, an end that is cut off, or the name of a show. An ordinary description gets none; the tests hold that on
 hundreds of them.
 """

@@ -96,7 +96,7 @@ def find_said(text: str, lines: LineIndex, shows: Sequence[str]) -> list[tuple[L
 
 
 def _meant(words: Words, lines: LineIndex, shows: Sequence[str]) -> tuple[str, ...]:
-    """A note with the words that are spoken and near to those that nobody says; none if that finds no line either."""
+    """A note with spoken words that are near to those that are in no line; none if these find no line either."""
     spoken = lines.vocabulary
     parts = [*words.phrases, words.rest] if words.rest else list(words.phrases)
     unknown = {word for part in parts for word in words_of(part) if len(word) >= LEAST_LETTERS and word not in spoken}
@@ -107,8 +107,8 @@ def _meant(words: Words, lines: LineIndex, shows: Sequence[str]) -> tuple[str, .
     rest = corrected(words.rest, meant)
     if not find_lines(Words(phrases=phrases, rest=rest, plain=""), lines, shows, 1):
         return ()
-    told = " ".join([*(f'"{phrase}"' for phrase in phrases), *([f"'{rest}'"] if rest else [])])
-    return (f"did you mean {told}?",)
+    meant_text = " ".join([*(f'"{phrase}"' for phrase in phrases), *([f"'{rest}'"] if rest else [])])
+    return (f"did you mean {meant_text}?",)
 
 
 def _guessed(words: Words, lines: LineIndex, shows: Sequence[str]) -> Reading:

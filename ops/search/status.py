@@ -107,9 +107,9 @@ def _state(row: dict[str, Any], figures: dict[str, int], refused: list[dict[str,
         return "pending", row["reason"]
     if not refused:
         return "ready", row["reason"]
-    told = f"{len(refused)} of {figures['shots']} shots cannot be searched: {refused[0]['shot_id']}: "
+    why = f"{len(refused)} of {figures['shots']} shots cannot be searched: {refused[0]['shot_id']}: "
     more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
-    return "ready" if figures["indexed"] else "set_aside", f"{told}{refused[0]['reason']}{more}"
+    return "ready" if figures["indexed"] else "set_aside", f"{why}{refused[0]['reason']}{more}"
 
 
 def _indexed(settings: Settings, encoder_id: str) -> tuple[str | None, Counter[str]]:

@@ -33,7 +33,7 @@ REPORT_EVERY_S = 0.3
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentJob:
-    """One film to cut: its path or ``s3://`` address, its id, and where the results go. Picklable.
+    """One film to cut: its path or ``s3://`` address, its id, and the store for the results. Picklable.
 
     ``frames`` is about how long it is; the longest films are begun first. ``info`` is the record of facts about it;
     a film without one is opened for it.

@@ -105,17 +105,14 @@ class FrameScaler:
     def _mapped(self, frame: av.VideoFrame, mapper: ToneMapper) -> av.VideoFrame:
         """BT.709 in standard range: scaled in the film's own code values, which costs far less than in light."""
         width, height = self._stored
+        coded = ColorRange.JPEG if is_full_range(frame) else ColorRange.MPEG
         rgb = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
             format="gbrp16le",
             interpolation="BICUBIC",
-            src_color_range=None
-            if frame.format.is_rgb
-            else ColorRange.JPEG
-            if is_full_range(frame)
-            else ColorRange.MPEG,
+            src_color_range=None if frame.format.is_rgb else coded,
             dst_color_range=ColorRange.JPEG,
         )
         mapped = mapper.map(rgb)

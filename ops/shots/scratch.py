@@ -33,7 +33,7 @@ def working_folder(scratch: Path, video_id: str) -> Iterator[Path]:
 
 
 def was_left_behind(scratch: Path, video_id: str) -> bool:
-    """Whether a process ended while it was cutting this film: its folder is there and nobody holds it."""
+    """Whether a process ended while it was cutting this film: its folder is there and no process holds it."""
     for folder in scratch.glob(f"{PREFIX}{video_id}-*"):
         try:
             with (folder / LOCK).open() as lock:

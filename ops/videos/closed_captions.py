@@ -37,7 +37,7 @@ _NTSC = Fraction(1001, 1000)
 
 @dataclass(frozen=True, kw_only=True)
 class Packet:
-    """One piece of a text track: times in seconds from the first picture; ``end_s`` is ``None`` where not said."""
+    """One piece of a text track: times in seconds from the first picture; ``end_s`` is ``None`` if unknown."""
 
     start_s: float
     end_s: float | None

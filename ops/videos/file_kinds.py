@@ -13,7 +13,7 @@ from collections.abc import Callable
 from ops.videos.integrity import PACKET_SIZES, SYNC
 
 HEAD_BYTES = 4096
-"""How much of a file is read to tell its kind."""
+"""How much of a file is read to find its kind."""
 
 FOOTAGE = frozenset(
     """mp4 m4v mov 3gp 3g2 f4v mkv mk3d webm avi divx mxf gxf nut dv mts m2ts m2t mpg mpeg mpe vob evo wmv asf flv ogv

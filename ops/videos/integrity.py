@@ -85,7 +85,7 @@ def _ends_in_the_middle(head: bytes, tail: bytes, size: int) -> bool:
 
 
 def packet_grid(data: bytes) -> tuple[int, int]:
-    """``(packet size, offset of the first packet)`` of a transport stream; size 0 if these are no packets."""
+    """``(packet size, offset of the first packet)`` of a transport stream; size 0 if these are not packets."""
     for at in range(min(len(data), 20 * 204)):
         if data[at] == SYNC:
             for size in PACKET_SIZES:
@@ -117,7 +117,7 @@ def _reason_boxes(file: BinaryIO, size: int) -> str:
 
 
 def _holds_fragment(file: BinaryIO, start: int) -> bool:
-    """Whether more fragments lie behind bytes that are no box."""
+    """Whether more fragments lie behind bytes that are not a box."""
     file.seek(start)
     before = b""
     while piece := file.read(1 << 20):

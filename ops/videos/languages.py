@@ -86,7 +86,7 @@ _FLAGS = (
     "mis zxx unknown utf8 utf srt vtt untertitel"
 )
 FLAGS = frozenset(_FLAGS.split())
-"""Words beside the language that tell of which kind the subtitles are."""
+"""Words beside the language that name the kind of the subtitles."""
 # ISO 639-2 has these for languages that few subtitles are in, and English has them for other things.
 _ENGLISH_WORDS = frozenset(("her", "run", "sun", "hat", "ewe", "sin", "que", "kin", "bis", "che", "ido"))
 _THREE_LETTERS_ONLY = frozenset(("fil", "yue", "ckb", "ast", "hmn", "chr", "haw", "gsw"))

@@ -112,10 +112,10 @@ def scan(
 
     The show of a file is its first folder below the root, or its stem where it lies at the root; the root is
     ``library`` where the file lies below it, else the given folder or the file's own. ``catalogue.csv`` at the root
-    overrides. Folders are searched for footage, by name and by the first bytes of files whose name does not tell;
-    the rest is counted as left out. A file that is named is taken whatever its name. What
-    cannot be used is set aside with a reason and never stops the rest. With ``settled_seconds`` files that changed
-    within that time before ``now`` (seconds since 1970; default: the clock) are left for later.
+    overrides. Folders are searched for footage, by name and by the first bytes of files whose name does not decide;
+    the rest is counted as left out. A file that is named is taken whatever its name. What cannot be used is set aside
+    with a reason and never stops the rest. With ``settled_seconds`` files that changed within that time before ``now``
+    (seconds since 1970; default: the clock) are left for later.
     """
     result = Scan()
     found: dict[str, _Found] = {}

@@ -73,7 +73,7 @@ def _find_rate(
 ) -> FrameRate:
     """The rate by presentation times of the first pictures, and by decoding times of all if there is a table."""
     tick, claims = Fraction(stream.time_base or 1), _claims(container, stream)
-    # A picture without a time leaves a step of two frames, which is no jump of the clock.
+    # A picture without a time leaves a step of two frames, which is not a jump of the clock.
     share = IRREGULAR_SHARE_AVI if container.format.name == "avi" else IRREGULAR_SHARE
     rate = find_rate(sample.times, tick, claims, irregular_share=share + sample.untimed / max(sample.packets, 1))
     rate = replace(rate, irregular=max(rate.irregular - sample.untimed, 0))

@@ -98,8 +98,8 @@ def read_media(
     ``threads`` is the number of decoder threads (more cost 20-40 % more CPU for the same pictures). ``audio`` names
     the sound tracks that come along, in the order of the file: their indexes, or true for the first usable. What is
     damaged or missing is recorded in ``damage``. Raises ``MediaError`` at the end if nothing useful was decoded, and
-    for a file that is no film. With ``start``, a time in ticks of the picture track, reading begins at a key picture
-    before it and counts from there; which picture that is, only its own time tells (``seeking.py``).
+    for a file that is not a film. With ``start``, a time in ticks of the picture track, reading begins at a key picture
+    before it and counts from there; which picture that is follows from its own time only (``seeking.py``).
     """
     require_file(path)
     damage = Damage() if damage is None else damage

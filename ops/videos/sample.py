@@ -163,7 +163,7 @@ class _Reading:
     def _pair(self, times: list[int], decoded: list[int], *, is_regular: bool) -> list[int]:
         """Times of pictures among those of fields: those of what was decoded, and of every second field after it.
 
-        If some pictures are whole and others two fields, nothing tells which is which after that.
+        If some pictures are whole and others two fields, it is unknown which is which after that.
         """
         if not is_regular:
             return decoded

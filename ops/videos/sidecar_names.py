@@ -34,7 +34,7 @@ NOT_READ = {
 }
 """Endings of subtitle files that are not read, and what these hold."""
 _OTHER_THINGS = frozenset(("lrc", "sub", "stl", "mpl", *NOT_READ))
-"""Endings that things of other kinds have too: a file that belongs to no video is no news."""
+"""Endings that things of other kinds have too: such a file is not reported if it belongs to no video."""
 _FOLDERS = frozenset(["subs", "sub", "subtitles", "subtitle", "captions"])
 _BEFORE_WORDS = re.compile(r"[\s._\-(\[{]")
 _MOST_WORDS = 12

@@ -72,7 +72,7 @@ class Track:
 
 @dataclass(frozen=True, kw_only=True)
 class Inside:
-    """What a film says of its subtitles. ``delay_s``: how long after the file's own zero the first picture is shown."""
+    """The subtitles inside a film. ``delay_s``: how long after the file's own zero the first picture is shown."""
 
     tracks: tuple[Track, ...]
     delay_s: float

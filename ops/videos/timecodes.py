@@ -130,13 +130,13 @@ def _weigh(
     start = best.start()
     others = [(each.source, each.start()) for each in usable[1:]]
     against = [f"{other.label} of {source}" for source, other in others if not _agree(start, other, fps)]
-    told = ", ".join(dict.fromkeys(against))
+    rejected = ", ".join(dict.fromkeys(against))
     log.add(
         "timecode",
         f"{start.label} at {rate_text(start.rate)}",
         start.source,
         contradictions=against,
-        note=f"timecode {start.label} is that of {start.source}; not used: {told}" if told else "",
+        note=f"timecode {start.label} is that of {start.source}; not used: {rejected}" if rejected else "",
     )
     for remark in best.remarks:
         log.note(f"timecode of {best.source} {remark}")

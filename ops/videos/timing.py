@@ -48,7 +48,7 @@ JITTER_FRAMES = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class RateClaim:
-    """A rate that somebody claims. ``is_written`` if it is in the file, false if FFmpeg computed it from times."""
+    """A rate that is claimed. ``is_written`` if it is in the file, false if FFmpeg computed it from times."""
 
     rate: Fraction
     source: str
@@ -185,7 +185,7 @@ def _explain(
             for claim, fit in fits.items()
             if fit.spread <= min(ticks + 1e-3, part * fit.step) and fit.irregular <= share * fit.steps
         }
-        # What nobody wrote down is a weak claim: jitter of two ticks is enough to look like any rate.
+        # What is not written in the file is a weak claim: jitter of two ticks is enough to look like any rate.
         last = computed if ticks == 1 else ()
         ranked = (*written, *sorted(standard, key=lambda claim: fits[claim].spread), *last)
         best = next((claim for claim in ranked if claim in fitting), None)

@@ -50,7 +50,7 @@ def tower_of(rest: str) -> tuple[Any, Any, Prepare, dict[str, Any]]:
 
 
 def languages_of(model: str) -> tuple[str, ...]:
-    """Languages of the texts that a model was trained with, as far as its name tells; empty for many."""
+    """Languages of the texts that a model was trained with, as far as its name shows; empty for many."""
     return () if any(name in model.lower() for name in _MULTILINGUAL) else ("en",)
 
 

@@ -105,7 +105,7 @@ def _rate_warnings(clips: Sequence[Clip]) -> tuple[str, ...]:
 
 
 def _ambiguous(clips: Sequence[Clip]) -> tuple[str, ...]:
-    """Films that a conform, which goes by reel and timecode, cannot tell apart: the same reel, the same timecode.
+    """Films that a conform, which goes by reel and timecode, would confuse: the same reel, the same timecode.
 
     Films without a reel name of their own count as one reel: the name that an EDL gives them is in no file.
     """
@@ -143,16 +143,16 @@ def _shortened(clips: Sequence[Clip]) -> tuple[str, ...]:
     """Reel names that an EDL cannot hold as they are."""
     films = {clip.film.video_id: clip.film for clip in clips}.values()
     short = short_reels(films)
-    told = dict.fromkeys(
+    names = dict.fromkeys(
         f"{one_line(film.reel)} is {short[film.video_id]}"
         for film in films
         if film.reel and film.reel.upper() != short[film.video_id]
     )
-    if not told:
+    if not names:
         return ()
-    more = f" and {len(told) - TOLD} more" if len(told) > TOLD else ""
+    more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
     return (
-        f"reel names of an EDL have eight letters and digits: {', '.join([*told][:TOLD])}{more}; the whole names are "
+        f"reel names of an EDL have eight letters and digits: {', '.join([*names][:TOLD])}{more}; the whole names are "
         "in its comments (REEL NAME)",
     )
 

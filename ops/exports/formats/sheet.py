@@ -79,13 +79,13 @@ class SheetFormat(ExportFormat):
         return Outcome(missing=tuple(missing), warnings=_unknown(large.unknown | small.unknown))
 
 
-def _unknown(signs: set[str]) -> tuple[str, ...]:
+def _unknown(characters: set[str]) -> tuple[str, ...]:
     """Which characters are not drawn but written as codes."""
-    if not signs:
+    if not characters:
         return ()
-    told = ", ".join(f"{sign} (U+{ord(sign):04X})" for sign in sorted(signs)[:TOLD])
-    more = f" and {len(signs) - TOLD} more" if len(signs) > TOLD else ""
-    return (f"no font has {told}{more}; the sheet shows codes in their place",)
+    listed = ", ".join(f"{each} (U+{ord(each):04X})" for each in sorted(characters)[:TOLD])
+    more = f" and {len(characters) - TOLD} more" if len(characters) > TOLD else ""
+    return (f"no font has {listed}{more}; the sheet shows codes in their place",)
 
 
 def _poster(settings: Settings, clip: Clip) -> Image.Image:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 
+import av
 import pytest
 
 from ops.core.errors import MediaError, StorageError
+from ops.core.media import Orientation
 from ops.core.storage import ObjectStore
 from ops.shots.processes import Segmentation, SegmentJob, segment_videos
 from ops.shots.scratch import LOCK, was_left_behind, working_folder
+from ops.shots.segment import proxy_key
+from ops.videos.probe import probe
 from tests.crashes import CrashingStore
 from tests.films import Film, make_film
 
@@ -73,3 +78,16 @@ def test_a_folder_that_cannot_be_written_is_an_error_of_the_run(films: list[Film
     jobs = jobs_of(films, tmp_path, 0, signal.SIGSEGV, times=0)[:count]
     with pytest.raises(StorageError, match="NEEDLE_HOME"):
         list(segment_videos(jobs, 2))
+
+
+def test_a_film_is_cut_by_the_facts_of_its_record(films: list[Film], tmp_path: Path) -> None:
+    (job,) = jobs_of(films[:1], tmp_path, 0, signal.SIGSEGV, times=0)
+    # No other evidence than the record turns this film.
+    turned = replace(probe(films[0].path), orientation=Orientation(quarter_turns=1), width=90, height=160)
+    ((_, result),) = segment_videos([replace(job, info=turned)], 1)
+    assert isinstance(result, Segmentation)
+    first = result.shots[0]
+    key = proxy_key(job.video_id, first.start_frame, first.end_frame)
+    with job.store.as_local_file(key, tmp_path) as path, av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert (stream.width, stream.height) == (90, 160)
