@@ -13,6 +13,7 @@ from ops.cli.options import json_option, print_json, query_from, query_options, 
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
+from ops.core.time import MAX_PADDING_S, SPOKEN_PADDING_S
 from ops.exports.export import FORMATS, ExportReport, export, format_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ SEARCHES = ("shows", "like", "unlike", "where", "all_of", "any_of", "then", "the
 """Options that only a search has, by which one is asked for without a text too."""
 QUERY_HELP = "What a search for TEXT finds, best first; narrowed as below, where some options do without TEXT."
 HANDLES_HELP = "Frames before and after: cut into clips of a zip, noted in timelines, which have the whole film anyway."
+PADDING_HELP = "Before and after spoken words: of a hit in dialogue these are exported, not whole shots."
 
 
 @click.command(name="export")
@@ -39,6 +41,14 @@ HANDLES_HELP = "Frames before and after: cut into clips of a zip, noted in timel
 @query_options
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="Of a search: hits.")
 @click.option("--handles", default=0, show_default=True, type=click.IntRange(0, 100_000), help=HANDLES_HELP)
+@click.option(
+    "--padding",
+    default=SPOKEN_PADDING_S,
+    show_default=True,
+    type=click.FloatRange(0, MAX_PADDING_S),
+    metavar="SECONDS",
+    help=PADDING_HELP,
+)
 @click.option("--title", default="", metavar="TEXT", help="Name of the timeline [default: query or file name].")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @setting_options("encoder")
@@ -51,6 +61,7 @@ def command(
     query: str | None,
     limit: int,
     handles: int,
+    padding: float,
     title: str,
     force: bool,
     as_json: bool,
@@ -58,6 +69,7 @@ def command(
 ) -> int:
     """Write shots to FILE for an editing system: edl, otio, fcpxml, xmeml, csv, json, zip (of clips) or sheet.
 
+    Of hits in dialogue the spoken range is written, with --padding on both sides: a line over a cut is one clip.
     Timelines hold the shots as they are and refer to the whole film, so that there is always something to trim
     into; with --handles they say so in their notes, and their ranges stay. A zip holds clips cut from the source at
     full resolution, longer by their handles. Shots that are not there any more are named, and the rest is written
@@ -82,7 +94,7 @@ def command(
     _require_free(target, force)
     picks = [Pick(shot_id=shot) for shot in chosen]
     if is_search:
-        picks = _found(settings, query_from(query or "", limit, options))
+        picks = _found(settings, query_from(query or "", limit, options), padding)
     clips, lost = clips_that_are(settings, picks, handles=handles)
     with Bars() as bars:
         report = export(settings, clips, name, target, title=title or query or target.stem, lost=lost, progress=bars)
@@ -97,7 +109,7 @@ def _require_free(target: Path, force: bool) -> None:
         raise UsageError(f"{target} is there already: choose another name, or add --force to replace it")
 
 
-def _found(settings: Settings, query: Query) -> list[Pick]:
+def _found(settings: Settings, query: Query, padding_s: float) -> list[Pick]:
     """The clips that a search finds, with where each comes from; tells how it was understood as a search does.
 
     Raises ``UsageError`` where it finds none.
@@ -111,7 +123,7 @@ def _found(settings: Settings, query: Query) -> list[Pick]:
     asked = repr(query.text or told_query(answer["query"]))
     if not answer["hits"]:
         raise UsageError(f"nothing matches {asked}: nothing was written")
-    picks = picks_of(answer)
+    picks = picks_of(answer, padding_s=padding_s)
     if not picks:
         raise UsageError(f"nothing clearly matches {asked}: nothing was written; --min-relevance 0 exports the nearest")
     return picks

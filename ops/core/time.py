@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 
 from ops.core.errors import UsageError
 
+SPOKEN_PADDING_S = 0.3
+"""Time before and after spoken words in a clip of them, so that neither breath nor the last sound is cut off."""
+MAX_PADDING_S = 60.0
 MAX_RATIO = 5
 """Frames of pictures in one of the timecode, or the other way round: 24 on 120p."""
 
@@ -18,6 +22,12 @@ DROP_FRAME_RATES = tuple(Fraction(base * 1000, 1001) for base in (30, 60, 120))
 def seconds_of(frame: int, fps: Fraction) -> float:
     """Start of ``frame`` in seconds at a constant rate of ``fps`` frames per second."""
     return float(frame / fps)
+
+
+def padded_frames(start_frame: int, end_frame: int, fps: Fraction, padding_s: float) -> tuple[int, int]:
+    """A span of frames with at least ``padding_s`` (in milliseconds) on both sides, not before frame 0."""
+    padding = math.ceil(Fraction(round(padding_s * 1000), 1000) * fps)
+    return max(start_frame - padding, 0), end_frame + padding
 
 
 def is_drop_frame_rate(fps: Fraction) -> bool:

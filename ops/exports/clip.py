@@ -35,6 +35,8 @@ class Pick:
     out_frame: int | None = None
     provenance: Mapping[str, Any] | None = None
     line_ids: tuple[str, ...] = ()
+    is_spoken: bool = False
+    """Whether the frames are those of spoken lines: what lies outside of the film is left out, not refused."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +205,8 @@ def _clips(
 def _clip(pick: Pick, shot: dict[str, Any], film: Film, handles: int, told: dict[str, Any]) -> Clip:
     first = shot["start_frame"] if pick.in_frame is None else pick.in_frame
     last = shot["end_frame"] if pick.out_frame is None else pick.out_frame
+    if pick.is_spoken:
+        last = min(last, film.frames)
     if not 0 <= first < last <= film.frames:
         raise UsageError(
             f"shot {pick.shot_id}: frames {first} to {last} are no clip of {film.name!r}: in must lie before out, and "

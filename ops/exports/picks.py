@@ -3,37 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
+from ops.core.time import SPOKEN_PADDING_S, padded_frames
 from ops.exports.clip import Pick
 
 MAX_TOLD = 4_000
 """Characters of a query in provenance; what is longer ends in an ellipsis."""
 
 
-def picks_of(answer: Mapping[str, Any]) -> list[Pick]:
+def picks_of(answer: Mapping[str, Any], *, padding_s: float = SPOKEN_PADDING_S) -> list[Pick]:
     """The hits of an answer of ``Searcher.search`` that are worth exporting, best first, each with its provenance.
 
     Hits under the answer's cutoff, which most likely were not meant, are left out unless the query itself says
-    which relevance is enough; hits for what is said in them always stay.
+    which relevance is enough; hits for what is said in them always stay. Of these the spoken lines are exported,
+    with ``padding_s`` on both sides, whatever shots they are in: a line over a cut is one clip, and so are lines
+    whose clips overlap.
     """
     query = answer["query"]
     is_limited = query.get("min_relevance") is not None
     told = {"query": told_query(query), "encoder_id": answer["encoder_id"], "index_version": answer["index_version"]}
     version = answer.get("dialogue_version")
-    return [
-        Pick(
+    picks: list[Pick] = []
+    for hit in answer["hits"]:
+        if not (is_limited or hit["relevance"] >= answer["cutoff"] or "dialogue" in hit["matched"]):
+            continue
+        whole = Pick(
             shot_id=hit["shot_id"],
             in_frame=hit["match"]["start_frame"],
             out_frame=hit["match"]["end_frame"],
             provenance=told
             | {"score": hit["score"], "relevance": hit["relevance"]}
             | told_match(hit["matched"], version),
-            line_ids=tuple(line["line_id"] for line in hit["lines"]),
+            line_ids=_line_ids(hit["lines"]),
         )
-        for hit in answer["hits"]
-        if is_limited or hit["relevance"] >= answer["cutoff"] or "dialogue" in hit["matched"]
-    ]
+        picks += _spoken(whole, hit, padding_s) if hit.get("spoken") else [whole]
+    return _united(picks)
+
+
+def _line_ids(lines: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Ids of lines, of every one that a sentence runs over."""
+    return tuple(dict.fromkeys(name for line in lines for name in line.get("line_ids") or [line["line_id"]]))
+
+
+def _spoken(whole: Pick, hit: Mapping[str, Any], padding_s: float) -> Iterator[Pick]:
+    """A pick for each line of a hit."""
+    for line in hit["lines"]:
+        first, last = padded_frames(line["start_frame"], line["end_frame"], Fraction(hit["fps"]), padding_s)
+        yield replace(whole, in_frame=first, out_frame=last, line_ids=_line_ids([line]), is_spoken=True)
+
+
+def _united(picks: Sequence[Pick]) -> list[Pick]:
+    """The picks in their order; of spoken ones that overlap in one video, one at the place of the best of them."""
+    ranked: dict[int, Pick] = {}
+    last: dict[str, int] = {}
+    for rank, pick in sorted(enumerate(picks), key=lambda each: each[1].in_frame or 0):
+        video_id = pick.shot_id.partition(":")[0]
+        before = ranked[last[video_id]] if video_id in last else None
+        if not pick.is_spoken:
+            ranked[rank] = pick
+        elif before is None or (before.out_frame or 0) <= (pick.in_frame or 0):
+            ranked[rank] = pick
+            last[video_id] = rank
+        else:
+            better = min(rank, last[video_id])
+            ranked.pop(last[video_id])
+            ranked[better] = replace(
+                picks[better],
+                in_frame=before.in_frame,
+                out_frame=max(before.out_frame or 0, pick.out_frame or 0),
+                line_ids=tuple(dict.fromkeys([*before.line_ids, *pick.line_ids])),
+            )
+            last[video_id] = better
+    return [pick for _, pick in sorted(ranked.items(), key=lambda each: each[0])]
 
 
 def told_match(matched: Sequence[str], dialogue_version: str | None) -> dict[str, Any]:

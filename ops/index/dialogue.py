@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from ops.core.settings import Settings
 from ops.core.types import CheckOutcome, Progress, StepReport
+from ops.index.line_points import FOLLOWING_KEY
 from ops.index.lines import (
     LineRow,
     current_lines,
@@ -18,9 +19,10 @@ from ops.index.lines import (
     publish_lines,
     version_of_lines,
 )
+from ops.index.utterances import with_sentences
 from ops.videos import catalogue
 
-COLUMNS = tuple(LineRow.__dataclass_fields__)
+COLUMNS = tuple(name for name in LineRow.__dataclass_fields__ if name != FOLLOWING_KEY)
 STAGE = "dialogue_index"
 ATTEMPTS = 3
 
@@ -37,9 +39,13 @@ def wanted_lines(settings: Settings) -> Iterator[LineRow]:
             # As for vectors: a film that was only moved stays searchable until it was looked at again.
             if row["state"] == "ready" or (row["state"] == "pending" and row["frames"])
         }
+        by_video: dict[str, list[LineRow]] = {}
         for row in rows:
             if row["video_id"] in ready and row["shot_ids"]:
-                yield LineRow(**row | {"shot_ids": tuple(row["shot_ids"])})
+                line = LineRow(**row | {"shot_ids": tuple(row["shot_ids"])})
+                by_video.setdefault(line.video_id, []).append(line)
+        for lines in by_video.values():
+            yield from with_sentences(lines)
 
 
 def lines_are_current(settings: Settings) -> bool:

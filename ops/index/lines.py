@@ -12,6 +12,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -35,8 +36,10 @@ from ops.index.line_points import (
     phrases_of,
     point_of,
     row_of,
+    values_of,
 )
 from ops.index.stems import stems_by
+from ops.index.utterances import spoken_from
 from ops.index.words import exact_words_of, pairs_of, stemmer_of, terms_of, words_of
 
 __all__ = ["LineHit", "LineIndex", "LineRow", "current_lines", "open_lines", "publish_lines"]
@@ -47,7 +50,7 @@ LineVersions = EdgeLineVersions | ServerLineVersions
 
 # Changes with the layout of a version or with what a word is (letters, words, affixes, stems; a new ICU): versions
 # are rebuilt then.
-RECIPE = 2
+RECIPE = 3
 NAME = "dialogue"
 # No encoder's id starts with a dash, so no encoder's collections have this name.
 SERVER_NAME = "-dialogue"
@@ -80,8 +83,9 @@ class LineIndex:
         Any word of ``text`` may match, in any of its forms (stemming of the line's own language). Each of
         ``phrases`` must occur: its exact words in order, whatever the case, accents, punctuation, and whether
         parts are joined ("t-shirt", "tshirt"). Lines with other accents than were typed rank lower. Words of
-        phrases count for the ranking too. Without any word there is no hit. ``shows`` and ``videos``
-        (names and ids; empty means all) decide before the search. Raises ``VectorIndexError`` on a limit
+        phrases count for the ranking too. Without any word there is no hit. Phrases that run over several lines
+        of a sentence are one hit of these lines. ``shows`` and ``videos`` (names and ids; empty means all) decide
+        before the search. Raises ``VectorIndexError`` on a limit
         below 1 and on a broken index.
         """
         if limit < 1:
@@ -92,16 +96,24 @@ class LineIndex:
         if not terms or not self.count():
             return []
         wanted = WantedLines(shows=tuple(shows), videos=tuple(videos), phrases=spelled)
-        typed = _typed(" ".join((text, *phrases)))
-        found = [
-            hit_of(payload, score * _exactness(typed, payload["text"]))
-            for stemmer in self._lines.manifest()["stemmers"]
-            for score, payload in self._ranked(
-                field_of(stemmer), " ".join(distinct(stems_by(stemmer, terms), MOST_TERMS)), limit, wanted
-            )
-        ]
+        found = self._found(terms, limit, wanted, _typed(" ".join((text, *phrases))))
         found.sort(key=lambda hit: (-hit.score, hit.video_id, hit.start_frame, hit.line_id))
         return found[:limit]
+
+    def _found(self, terms: Sequence[str], limit: int, wanted: WantedLines, typed: Mapping[str, str]) -> list[LineHit]:
+        """At least the ``limit`` best hits, if there are so many."""
+        asked = limit
+        while True:
+            ranked = [
+                self._ranked(field_of(stemmer), " ".join(distinct(stems_by(stemmer, terms), MOST_TERMS)), asked, wanted)
+                for stemmer in self._lines.manifest()["stemmers"]
+            ]
+            hits = [spoken_from(hit_of(payload, score), wanted.phrases) for each in ranked for score, payload in each]
+            found = [replace(hit, score=hit.score * _exactness(typed, hit.text)) for hit in hits if hit]
+            # Phrases that begin in a later line of the sentence are left to the hit of that line.
+            if len(found) >= limit or all(len(each) <= asked for each in ranked):
+                return found
+            asked *= 4
 
     def _ranked(self, field: str, terms: str, limit: int, wanted: WantedLines) -> list[tuple[float, dict[str, Any]]]:
         """At least ``limit`` of the best, where there are so many, with no group of ties cut at that point."""
@@ -218,7 +230,7 @@ def version_of_lines(rows: Iterable[LineRow]) -> str:
 
 def digest_of_lines(rows: Iterable[LineRow]) -> str:
     """Order-free digest of all that is stored of the rows."""
-    return digest_of((row.line_id, json.dumps(list(vars(row).values()))) for row in rows)
+    return digest_of((row.line_id, json.dumps(values_of(row))) for row in rows)
 
 
 def current_lines(settings: Settings) -> str | None:

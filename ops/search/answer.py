@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ops.core.time import SPOKEN_PADDING_S, padded_frames
 from ops.index.index import VectorIndex
 from ops.index.lines import LineHit
 from ops.search.candidates import Candidate
@@ -59,25 +60,37 @@ class HitWriter:
         shot.pop("index")
         is_blank = shot.pop("is_blank")
         start, end = candidate.match or (shot["start_frame"], shot["end_frame"])
+        lines = [self._line(self._lines[name], shot) for name in candidate.line_ids]
+        # Of frames that must fulfil other conditions too, the lines are only a part.
+        is_spoken = bool(lines) and (candidate.match is None or candidate.matched == ("dialogue",))
         return {
             "rank": rank,
             "score": round(candidate.score, 6),
             "relevance": round(candidate.relevance, 6),
             **shot,
             "matched": list(candidate.matched),
-            "lines": [self._line(self._lines[name], shot) for name in candidate.line_ids],
+            "lines": lines,
             "probes": [{"probe": name, "score": round(score, 6)} for name, score in scores.get(candidate.shot_id, ())],
             "folded": list(candidate.folded),
             "is_blank": is_blank,
             "is_title": candidate.shot_id in self._titles,
             "match": {"start_frame": start, "end_frame": end},
+            "spoken": self._spoken(lines, shot) if is_spoken else None,
             "then": None,
         }
+
+    def _spoken(self, lines: Sequence[Mapping[str, Any]], shot: Mapping[str, Any]) -> dict[str, int]:
+        """Frames from the first to the last of the lines with the usual padding, within the video."""
+        video = self._details.video(shot["video_id"]) or {}
+        first, last = min(line["start_frame"] for line in lines), max(line["end_frame"] for line in lines)
+        start, end = padded_frames(first, last, Fraction(shot["fps"]), SPOKEN_PADDING_S)
+        return {"start_frame": start, "end_frame": min(end, max(video.get("frames") or end, start + 1))}
 
     def _line(self, line: LineHit, shot: Mapping[str, Any]) -> dict[str, Any]:
         video = self._details.video(line.video_id) or {}
         return {
             "line_id": line.line_id,
+            "line_ids": list(line.line_ids),
             "text": line.text,
             "start_s": line.start_s,
             "end_s": line.end_s,

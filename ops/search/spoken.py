@@ -9,6 +9,7 @@ from typing import Any
 from ops.core.errors import NotFoundError
 from ops.index.lines import LineHit, LineIndex
 from ops.index.stems import stems_of_words
+from ops.index.utterances import extended
 from ops.index.words import words_of
 from ops.search.english import LEAST_LETTERS, nearest_word
 from ops.search.hints import corrected
@@ -84,9 +85,48 @@ def find_lines(
     """Lines with every phrase and any of the other words, best first, with the share of those words that they have."""
     spelled = content_spellings(words.rest)
     found = lines.search(words.rest, phrases=words.phrases, shows=shows, limit=limit)
-    return [
-        (line, max((coverage(wanted, line.text, line.language) for wanted in spelled), default=1.0)) for line in found
-    ]
+    shared = [(line, _share(spelled, line)) for line in found]
+    return shared if words.phrases else _in_sentences(spelled, shared)
+
+
+def _share(spelled: Sequence[Sequence[str]], line: LineHit) -> float:
+    """Share of the words, in the spelling of which it is greatest, that the line has; 1 if there are none."""
+    return max((coverage(wanted, line.text, line.language) for wanted in spelled), default=1.0)
+
+
+def _in_sentences(
+    spelled: Sequence[Sequence[str]], found: Sequence[tuple[LineHit, float]]
+) -> list[tuple[LineHit, float]]:
+    """The lines, where most of the words are in several lines of a sentence together, as one hit of these lines.
+
+    It begins with the first line that has any of the words, has the scores of its lines, and stands for them.
+    """
+    spans = {line.line_id: _widest(spelled, line, share) for line, share in found}
+    kept: list[tuple[LineHit, float]] = []
+    covered: set[str] = set()
+    for line, share in found:
+        wide, wider = spans[line.line_id]
+        # Lines that have as many of the words without this one are the better place.
+        if wide.joined_ids and all(spans[name][1] < wider for name in wide.joined_ids if name in spans):
+            covered.update(wide.joined_ids)
+            scores = [spans[name][0].score for name in wide.line_ids if name in spans]
+            kept.append((replace(wide, score=sum(scores)), wider))
+        else:
+            kept.append((line, share))
+    if not covered:
+        return kept
+    whole = [each for each in kept if each[0].line_id not in covered]
+    return sorted(whole, key=lambda each: (-each[0].score, each[0].video_id, each[0].start_frame, each[0].line_id))
+
+
+def _widest(spelled: Sequence[Sequence[str]], line: LineHit, share: float) -> tuple[LineHit, float]:
+    """The line with as many of its sentence as have most of the words together; alone if none do, or it has them."""
+    best = (line, share)
+    for count in range(1, len(line.following) + 1 if share < TOGETHER else 0):
+        longer = extended(line, count)
+        if (wider := _share(spelled, longer)) >= TOGETHER and wider > best[1]:
+            best = (longer, wider)
+    return best
 
 
 def find_said(text: str, lines: LineIndex, shows: Sequence[str]) -> list[tuple[LineHit, float]]:

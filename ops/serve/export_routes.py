@@ -184,7 +184,7 @@ def _export(
     notes: tuple[str, ...] = ()
     if document is not None:
         answer = page_of_hits(service, document, body.search.cursor if body.search else None)
-        picks, notes = picks_of(answer), _notes(answer)
+        picks, notes = picks_of(answer, padding_s=body.padding), _notes(answer)
     if not picks:
         raise ProblemError(
             422,

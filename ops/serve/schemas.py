@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from ops.core.time import MAX_PADDING_S, SPOKEN_PADDING_S
 from ops.exports.picks import MAX_TOLD
 from ops.serve.fields import (
     MAX_LABELLED,
@@ -70,6 +71,13 @@ class ExportBody(Body):
         le=1_000,
         description="frames before and after each clip: a zip's clips are longer by them; a timeline keeps its ranges, "
         "notes them, and refers to the whole film, so that an editing system has any handles anyway",
+    )
+    padding: float = Field(
+        default=SPOKEN_PADDING_S,
+        ge=0,
+        le=MAX_PADDING_S,
+        description="seconds before and after the lines that `search` finds in dialogue, of which the spoken range is "
+        "exported and not whole shots; picks have their own marks",
     )
     picks: list[PickBody] = Field(default=[], max_length=MAX_PICKS)
     search: SearchBody | None = Field(default=None, description="not run where there are picks")

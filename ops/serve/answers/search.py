@@ -9,17 +9,27 @@ from pydantic import Field
 from ops.serve.answers.shots import Answer, Line, ProbeScore, Shot, Span
 
 
+class HitLine(Line):
+    """A spoken line that was found, or a sentence over several of them: then its text and times are those of all."""
+
+    line_ids: list[str] = Field(description="the lines of the sentence; `line_id` is the first")
+
+
 class Hit(Shot):
     rank: int
     score: float = Field(description="cosine of query and pictures, also where only dialogue found the shot")
     relevance: float = Field(ge=0, le=1, description="calibrated per query; comparable between queries")
     matched: list[str]
-    lines: list[Line]
+    lines: list[HitLine]
     probes: list[ProbeScore]
     folded: list[str] = Field(description="near-duplicates of this shot that were found, too")
     is_blank: bool
     is_title: bool
     match: Span
+    spoken: Span | None = Field(
+        description="frames from the first to the last of `lines` with 0.3 s on both sides, in whatever shots; null if "
+        "no line was found, or other conditions decide which frames count"
+    )
     then: dict[str, Any] | None
 
 

@@ -3,7 +3,7 @@ import { bodyOf, describe } from "./address.js";
 import { exportFile, exportProgress, Problem, search } from "./api.js";
 import { counted } from "./dom.js";
 import { whyMissing } from "./refused.js";
-import { originOf } from "./selection.js";
+import { originOf, rangeOf } from "./selection.js";
 
 export const FORMATS = [
   ["edl", "EDL (CMX 3600)"], ["fcpxml", "Final Cut Pro XML"], ["xmeml", "Premiere, FCP 7 XML"], ["otio", "OpenTimelineIO"],
@@ -56,8 +56,8 @@ export async function exportResults(page, signal, tell) {
   const hits = whole ? page.grid.results() : answer.hits.filter((hit) => page.grid.isShown(hit));
   return download({
     format, handles, title: describe(page.query).slice(0, 120) || "Needle search",
-    picks: hits.slice(0, MOST_HITS).map((hit) => {
-      const { start_frame, end_frame } = hit.match ?? hit;
+    picks: hits.slice(0, MOST_HITS).filter(isNew()).map((hit) => {
+      const { start_frame, end_frame } = rangeOf(hit);
       return pickOf(hit.shot_id, start_frame, end_frame, originOf(answer, hit));
     }),
   }, signal, tell);
@@ -78,6 +78,16 @@ export function toldOf(report, nameOf) {
 
 function named(missing, nameOf) {
   return `${nameOf(missing.shot_id) || missing.path.split("/").at(-1) || missing.shot_id}: ${whyMissing(missing)}`;
+}
+
+/** Tells hits apart whose frames are others: a line over a cut is a hit in two shots, and one clip. @returns {(hit: object) => boolean} */
+function isNew() {
+  const taken = new Set();
+  return (hit) => {
+    const { start_frame, end_frame } = rangeOf(hit);
+    const name = `${hit.video_id} ${start_frame} ${end_frame}`;
+    return !taken.has(name) && Boolean(taken.add(name));
+  };
 }
 
 /** A pick of POST /api/export. @param {import("./selection.js").Origin|null} origin */

@@ -4,6 +4,7 @@ import { details } from "./details.js";
 import { calm, el, icon, iconButton, isTyping, lengthOf, ownTitle } from "./dom.js";
 import { handlesIn, handlesOf, MOST_HANDLES, withHandles } from "./exporting.js";
 import { GONE } from "./refused.js";
+import { rangeOf } from "./selection.js";
 import { Shuttle } from "./shuttle.js";
 import { fullScreenButton, Sound, toggleFullScreen } from "./stage.js";
 import { rateOf, timecodeIn } from "./timecode.js";
@@ -158,8 +159,8 @@ export class Player {
     this.dialog.classList.remove("waiting", "no-shot");
     const pick = this.page.selection.find(hit.shot_id) ?? {};
     this.marks = {
-      in_frame: pick.in_frame ?? hit.match?.start_frame ?? hit.start_frame,
-      out_frame: pick.out_frame ?? hit.match?.end_frame ?? hit.end_frame,
+      in_frame: pick.in_frame ?? rangeOf(hit).start_frame,
+      out_frame: pick.out_frame ?? rangeOf(hit).end_frame,
     };
     this.title.textContent = hit.show;
     this.place.textContent = [ownTitle(hit), `shot of ${lengthOf(hit.end_s - hit.start_s)}`,

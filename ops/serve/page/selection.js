@@ -33,9 +33,12 @@ export function originOf(answer, hit) {
   const query = Object.fromEntries(Object.entries(asked).filter(([, value]) => (Array.isArray(value) ? value.length : value)));
   return {
     query, score: hit.score, relevance: hit.relevance, encoder_id: answer.encoder_id, index_version: answer.index_version,
-    matched: hit.matched, dialogue_version: answer.dialogue_version, line_ids: hit.lines.map((line) => line.line_id).slice(0, MOST_LINES),
+    matched: hit.matched, dialogue_version: answer.dialogue_version, line_ids: hit.lines.flatMap((line) => line.line_ids ?? [line.line_id]).slice(0, MOST_LINES),
   };
 }
+
+/** The frames of a hit that are meant: what is said, those that fulfil the conditions, or the whole shot. @param {object} hit */
+export const rangeOf = (hit) => hit.spoken ?? hit.match ?? hit;
 
 /** Tells "change" whenever the picks, their order or the export's settings have changed. */
 export class Selection extends EventTarget {
@@ -69,7 +72,7 @@ export class Selection extends EventTarget {
   }
 
   /** Add a shot, or give the one that is there new marks. @param {object} hit @param {Origin|null} origin */
-  put(hit, origin, in_frame = hit.match?.start_frame ?? hit.start_frame, out_frame = hit.match?.end_frame ?? hit.end_frame) {
+  put(hit, origin, in_frame = rangeOf(hit).start_frame, out_frame = rangeOf(hit).end_frame) {
     const found = this.find(hit.shot_id);
     if (found) Object.assign(found, { in_frame, out_frame });
     else if (this.picks.length < MOST) {

@@ -96,9 +96,9 @@ def test_a_quoted_query_finds_only_where_it_is_said(searcher: Searcher) -> None:
     assert first["matched"] == ["dialogue"] and first["relevance"] == 1.0 and -1 <= first["score"] <= 1
     assert first["lines"] == [
         {
-            "line_id": "line0", "text": "Merry Christmas, everybody!", "start_s": 0.5, "end_s": 1.5,
-            "start_frame": 12, "end_frame": 36, "start_timecode": "01:00:00:12", "language": "en",
-            "source": "sidecar",
+            "line_id": "line0", "line_ids": ["line0"], "text": "Merry Christmas, everybody!",
+            "start_s": 0.5, "end_s": 1.5, "start_frame": 12, "end_frame": 36,
+            "start_timecode": "01:00:00:12", "language": "en", "source": "sidecar",
         }
     ]  # fmt: skip
     assert ids(searcher.search(Query(text='"christmas robot"'))) == []

@@ -23,7 +23,7 @@ from tests.lakes import ENCODER, video_id
 HIT_KEYS = [
     "rank", "score", "relevance", "shot_id", "video_id", "show", "title", "path", "start_frame", "end_frame",
     "fps", "start_s", "end_s", "start_timecode", "poster", "proxy",
-    "matched", "lines", "probes", "folded", "is_blank", "is_title", "match", "then",
+    "matched", "lines", "probes", "folded", "is_blank", "is_title", "match", "spoken", "then",
 ]  # fmt: skip
 
 
@@ -87,6 +87,7 @@ def test_the_answer_is_the_contracts(searcher: Searcher, settings: Settings) -> 
         "is_blank": False,
         "is_title": False,
         "match": {"start_frame": 0, "end_frame": 24},
+        "spoken": None,
         "then": None,
     }
     assert json.loads(json.dumps(answer)) == answer

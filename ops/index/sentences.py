@@ -1,0 +1,55 @@
+"""Whether a text goes on with the sentence of another one, and how the two read together.
+
+Stands alone because this is what can be wrong: subtitles break a sentence wherever the screen is full, and a change
+of speaker or the end of a sentence is only seen in their punctuation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_CLOSING = "\"'\u201d\u2019\u00bb\u203a)]\u300d\u300f\u3011\uff09\u266a\u266b#* "
+_SENTENCE_ENDS = tuple(".!?\u3002\uff0e\uff01\uff1f\uff61\u203c\u2047\u0589\u061f\u06d4\u0964\u0965\u104b\u17d4\u1362")
+_ELLIPSES = ("...", "\u2026", "\u2025")
+_TITLES = re.compile(r"\b(?:mr|mrs|ms|dr|st|prof|sr|jr|mme|fr|hr|lt|sgt|capt|gen|rev|vs)\.$", re.IGNORECASE)
+_BREAKS = ("--", "\u2014", "\u2013")
+# A dash at the start of a row, ">>" and "NAME:" are how subtitles tell that somebody else speaks.
+_SPEAKER = re.compile(r"(?:[-\u2010-\u2015\u2212\uff0d](?![-\u2010-\u2015])|>>|[^\W\da-z_][^\W\da-z_ .'-]+:\s)")
+_ASIDE = re.compile(r"(?:\s*(?:\[[^\]]*\]|\([^)]*\)|\{[^}]*\}|\uff08[^\uff09]*\uff09)\s*)+")
+_MUSIC = re.compile("[\u266a\u266b]")
+# Thai, Lao, Myanmar, Khmer; kana and ideographs: written without blanks between words.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+
+
+def joined_text(texts: Sequence[str]) -> str:
+    """Texts of consecutive lines as one, without a blank between scripts that have none."""
+    whole = " ".join(texts[0].split()) if texts else ""
+    for text in texts[1:]:
+        more = " ".join(text.split())
+        is_one_word = re.search(r"[^\W\d_]-$", whole) and more[:1].islower()
+        whole += more if is_unspaced(whole, more) or is_one_word else f" {more}"
+    return whole
+
+
+def is_unspaced(before: str, after: str) -> bool:
+    """Whether a word may run over the border of two texts, for neither side of it has blanks between words."""
+    return bool(_UNSPACED.fullmatch(before[-1:]) and _UNSPACED.fullmatch(after[:1]))
+
+
+def goes_on(before: str, after: str) -> bool:
+    """Whether ``after`` goes on with the sentence of ``before``: no end between them, and no other speaker."""
+    before, after = before.strip(), after.strip()
+    if _SPEAKER.match(after) or bool(_MUSIC.search(before)) != bool(_MUSIC.search(after)):
+        return False
+    end, start = before.rstrip(_CLOSING), after.lstrip("\"'\u201c\u2018\u00ab\u2039([\u300c\u300e \u266a\u266b")
+    if end.endswith((*_ELLIPSES, *_BREAKS)):
+        return start.startswith(_ELLIPSES) or start[:1].islower()
+    return bool(end) and (not end.endswith(_SENTENCE_ENDS) or bool(_TITLES.search(end)))
+
+
+def is_aside(text: str) -> bool:
+    """Whether a text is nothing but sounds and directions in brackets: "[thunder]"."""
+    return bool(_ASIDE.fullmatch(text))

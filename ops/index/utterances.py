@@ -1,0 +1,102 @@
+"""Lines of one sentence: which lines go on with which, and how many of them a query means.
+
+Stands alone because the index holds lines, and people hear sentences: a phrase that runs over several cues is one
+hit, from the cue with its first word on, and one within a cue stays the hit of that cue.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from ops.index.line_points import Following, LineHit, LineRow, holds, words_field
+from ops.index.sentences import goes_on, is_aside, joined_text
+
+LONGEST_GAP_S = 2.0
+"""A longer pause ends a sentence, whatever its punctuation."""
+MOST_OVERLAP_S = 0.3
+"""Cues overlap by so much at the most if one follows the other; others are shown at the same time."""
+MOST_FOLLOWING = 6
+MOST_SIGNS = 240
+"""Characters of the lines after a line that are indexed with it: captions without punctuation never end."""
+_CANDIDATES = 8
+"""Lines after a line among which the next one of its sentence is looked for."""
+
+
+def with_sentences(rows: Iterable[LineRow]) -> Iterator[LineRow]:
+    """The lines of one video, each with the lines that its sentence goes on with."""
+    groups: dict[tuple[str, str], list[LineRow]] = {}
+    for row in rows:
+        groups.setdefault((row.language, row.source), []).append(row)
+    for group in groups.values():
+        group.sort(key=lambda row: (row.start_s, row.end_s, row.line_id))
+        starts = [row.start_s for row in group]
+        parts = [_following(row) for row in group]
+        nexts = [_next(group, starts, at) for at in range(len(group))]
+        for at, row in enumerate(group):
+            yield replace(row, following=tuple(_tail(parts, nexts, at)))
+
+
+def extended(hit: LineHit, count: int) -> LineHit:
+    """The hit with the next ``count`` lines of its sentence: one text, one range of time, all of their shots."""
+    if not count:
+        return hit
+    more = hit.following[:count]
+    return replace(
+        hit,
+        text=joined_text([hit.text, *(each.text for each in more)]),
+        shot_ids=tuple(dict.fromkeys([*hit.shot_ids, *(shot for each in more for shot in each.shot_ids)])),
+        end_frame=max(hit.end_frame, *(each.end_frame for each in more)),
+        end_s=max(hit.end_s, *(each.end_s for each in more)),
+        following=hit.following[count:],
+        joined_ids=(*hit.joined_ids, *(each.line_id for each in more)),
+    )
+
+
+def spoken_from(hit: LineHit, phrases: Sequence[Sequence[str]]) -> LineHit | None:
+    """The hit with as many lines of its sentence as hold all ``phrases``; ``None`` if they begin in a later line.
+
+    ``phrases`` are spellings of phrases, as :func:`~ops.index.line_points.phrases_of` makes them.
+    """
+    if not phrases or not hit.following or holds(words_field(hit.text), phrases):
+        return hit
+    texts = [hit.text, *(each.text for each in hit.following)]
+    for count in range(1, len(texts)):
+        if holds(words_field(joined_text(texts[1 : count + 1])), phrases):
+            return None
+        if holds(words_field(joined_text(texts[: count + 1])), phrases):
+            return extended(hit, count)
+    return None
+
+
+def _next(rows: Sequence[LineRow], starts: Sequence[float], at: int) -> int | None:
+    """Place of the line that the sentence of line ``at`` goes on with; asides such as "[thunder]" are skipped."""
+    row = rows[at]
+    if is_aside(row.text):
+        return None
+    first = max(bisect_left(starts, row.end_s - MOST_OVERLAP_S), at + 1)
+    for place in range(first, min(first + _CANDIDATES, len(rows))):
+        other = rows[place]
+        if other.start_s - row.end_s >= LONGEST_GAP_S:
+            return None
+        if not is_aside(other.text):
+            return place if goes_on(row.text, other.text) else None
+    return None
+
+
+def _tail(parts: Sequence[Following], nexts: Sequence[int | None], at: int) -> Iterator[Following]:
+    signs = 0
+    for _ in range(MOST_FOLLOWING):
+        place = nexts[at]
+        if place is None or (signs and signs + len(parts[place].text) > MOST_SIGNS):
+            return
+        signs += len(parts[place].text)
+        yield parts[place]
+        at = place
+
+
+def _following(row: LineRow) -> Following:
+    return Following(
+        line_id=row.line_id, text=row.text, shot_ids=row.shot_ids, end_frame=row.end_frame, end_s=row.end_s
+    )
