@@ -106,6 +106,11 @@ SUBTITLES = _schema(
     ("reason", pa.string()),
     ("notes", pa.list_(pa.string())),
 )
+SUBTITLE_TIMINGS = _schema(
+    ("video_id", pa.string()),
+    ("shift_s", pa.float64()),
+    ("stretch", pa.float64()),
+)
 # Append-only: a row a judgement. Of one (label, shot_id) there may be several; the latest counts.
 LABELS = _schema(
     ("label_id", pa.string()),
@@ -148,6 +153,7 @@ _KEYS = {
     "dialogue": "line_id",
     "shot_dialogue": "shot_id",
     "subtitles": "subtitle_id",
+    "subtitle_timings": "video_id",
     "labels": "label_id",
     "probe_scores": "shot_id",
     "kept_scores": "shot_id",
@@ -161,6 +167,7 @@ _SCHEMAS = {
     "dialogue": DIALOGUE,
     "shot_dialogue": SHOT_DIALOGUE,
     "subtitles": SUBTITLES,
+    "subtitle_timings": SUBTITLE_TIMINGS,
     "labels": LABELS,
     "probe_scores": PROBE_SCORES,
     "kept_scores": PROBE_SCORES,

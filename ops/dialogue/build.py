@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -25,6 +26,7 @@ from ops.dialogue.rows import line_rows, shot_rows, subtitle_rows
 from ops.dialogue.sources import FILM, SPEECH, Source, sources_of, speech_of
 from ops.dialogue.speech import recogniser, speech_problem
 from ops.dialogue.ties import Clock
+from ops.dialogue.timing import PLAIN, SubtitleTiming, propose_timing, timing_of, timings_of
 from ops.videos import catalogue
 from ops.videos.film_errors import film_errors
 from ops.videos.subtitles import Sidecar, sidecars_of, unowned_subtitles
@@ -70,13 +72,14 @@ def due_dialogue(settings: Settings, partitions: Iterable[str]) -> list[tuple[Ro
         shots = _by_video(settings, "shots", partition)
         read = _by_video(settings, "shot_dialogue", partition)
         sources = _by_video(settings, "subtitles", partition) if hears else {}
+        timings = timings_of(settings, partition)
         for video in members:
             own = sorted(shots.get(video["video_id"], []), key=lambda row: row["index"])
             files = sidecars.get(video["video_id"])
             stored = read.get(video["video_id"], [])
             if not own or (files is None and stored):
                 continue  # not cut yet; or its folder is away just now, and with it nothing is lost
-            inputs = input_hash(own, files or [])
+            inputs = input_hash(own, files or [], timings.get(video["video_id"], PLAIN))
             wanted = {(shot["shot_id"], inputs) for shot in own}
             is_read = {(row["shot_id"], row["input_hash"]) for row in stored} == wanted
             if not is_read or (hears and _wants_hearing(settings, video, sources.get(video["video_id"], []))):
@@ -84,11 +87,13 @@ def due_dialogue(settings: Settings, partitions: Iterable[str]) -> list[tuple[Ro
     return due
 
 
-def input_hash(shots: Sequence[Row], sidecars: Sequence[Sidecar]) -> str:
+def input_hash(shots: Sequence[Row], sidecars: Sequence[Sidecar], timing: SubtitleTiming) -> str:
     """Hash of all that decides a film's lines and ties, but what is inside the film, which its id stands for."""
     spans = [(shot["shot_id"], shot["end_frame"], shot["start_s"], shot["end_s"]) for shot in shots]
     files = sorted((file.path, file.content_hash, file.language) for file in sidecars)
-    return hashlib.blake2b(json.dumps([RECIPE, spans, files]).encode(), digest_size=8).hexdigest()
+    # Films without a timing keep the hash that they had before there were any.
+    told = [] if timing.is_plain else [[timing.shift_s, timing.stretch]]
+    return hashlib.blake2b(json.dumps([RECIPE, spans, files, *told]).encode(), digest_size=8).hexdigest()
 
 
 def _wants_hearing(settings: Settings, video: Row, sources: Sequence[Row]) -> bool:
@@ -110,16 +115,32 @@ class _Reading:
         """Read one film and write its rows; the number of tables that changed."""
         video, shots, sidecars = due
         clock = Clock(Fraction(video["fps_num"], video["fps_den"]), shots)
+        timing = timing_of(self.settings, video["video_id"])
+        inputs = input_hash(shots, sidecars, timing)
         try:
             with film_errors(video["path"], "reading its dialogue", RuntimeError):
-                sources = sources_of(self.settings, video, sidecars, clock.length_s)
+                sources = sources_of(self.settings, video, sidecars, clock.length_s, timing)
                 if video["has_audio"] and not any(source.lines for source in sources):
                     sources += self._heard(video, clock)
         except (MediaError, StorageError, OSError) as error:
-            return self._set_aside(video, clock, f"its dialogue cannot be read: {error}", input_hash(shots, sidecars))
+            return self._set_aside(video, clock, f"its dialogue cannot be read: {error}", inputs)
+        sources = self._compared(video, sources, timing)
         self._tell(video, sources)
         lines = joined(source.lines for source in sources)
-        return self._write(video, clock, lines, sources, input_hash(shots, sidecars))
+        return self._write(video, clock, lines, sources, inputs)
+
+    def _compared(self, video: Row, sources: list[Source], timing: SubtitleTiming) -> list[Source]:
+        """The sources, with a note at subtitles that do not agree with speech that was recognised before."""
+        heard = _heard_before(self.settings, video) if any(source.source != SPEECH for source in sources) else None
+        if heard is None:
+            return sources
+        proposals = [propose_timing(heard.lines, each.lines, timing) for each in sources]
+        return [
+            replace(source, notes=[proposal.note(video["path"]), *source.notes])
+            if proposal and source.source != SPEECH
+            else source
+            for source, proposal in zip(sources, proposals, strict=True)
+        ]
 
     def _heard(self, video: Row, clock: Clock) -> list[Source]:
         """The speech of a film without subtitles: as it was heard before, or heard now; empty where that cannot be."""

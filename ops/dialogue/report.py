@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from ops.core.settings import Settings
 from ops.dialogue.sources import SPEECH
@@ -53,3 +54,14 @@ def unread_subtitles(settings: Settings, video_ids: Collection[str]) -> list[dic
 def reason_of_unowned(path: str) -> str:
     """Why a subtitle file that belongs to no video is not used, and how to change that."""
     return UNOWNED.format(suffix=path.rpartition(".")[2])
+
+
+def dialogue_of_video(settings: Settings, video_id: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """``(lines, sources)`` of one video as rows without stamps, lines in the order of time."""
+    partition = settings.partition_of(video_id)
+    columns = ("line_id", "video_id", "index", "shot_ids", "start_frame", "end_frame", "start_s", "end_s", "text")
+    rows = settings.lake.read("dialogue", [partition], (*columns, "language", "source")).to_pylist()
+    lines = sorted((row for row in rows if row.pop("video_id") == video_id), key=lambda row: row.pop("index"))
+    names = ("video_id", "path", "source", "language", "lines", "reason", "notes")
+    sources = settings.lake.read("subtitles", [partition], names).to_pylist()
+    return lines, [row for row in sources if row.pop("video_id") == video_id]

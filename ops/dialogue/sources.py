@@ -16,6 +16,7 @@ from ops.dialogue.lines import Line, cue_of, lines_of
 from ops.dialogue.parse import parse
 from ops.dialogue.rolling import unroll
 from ops.dialogue.speech import Hear, heard_lines
+from ops.dialogue.timing import PLAIN, SubtitleTiming
 from ops.videos.closed_captions import CODEC, Packet, read_scc
 from ops.videos.film_errors import film_errors
 from ops.videos.library import local_source
@@ -52,8 +53,14 @@ class Source:
         return self.reason is not None and self.source in ("sidecar", SPEECH)
 
 
-def sources_of(settings: Settings, video: dict[str, Any], sidecars: Sequence[Sidecar], length_s: float) -> list[Source]:
-    """Sidecars first, then tracks, each kind in the order of paths and of the file.
+def sources_of(
+    settings: Settings,
+    video: dict[str, Any],
+    sidecars: Sequence[Sidecar],
+    length_s: float,
+    timing: SubtitleTiming = PLAIN,
+) -> list[Source]:
+    """Sidecars first, then tracks, each kind in the order of paths and of the file, at their times by ``timing``.
 
     Raises ``MediaError`` or ``StorageError`` where the film itself cannot be opened, for it may be back later.
     """
@@ -61,8 +68,8 @@ def sources_of(settings: Settings, video: dict[str, Any], sidecars: Sequence[Sid
     # A language that is known comes before one that is not, so that an equal line keeps it.
     ordered = sorted(sidecars, key=lambda sidecar: (not sidecar.language, sidecar.path))
     fps = Fraction(video["fps_num"], video["fps_den"]) if video["fps_num"] else None
-    found = [_of_sidecar(sidecar, fps, length_s, inside.delay_s) for sidecar in ordered]
-    return found + [_of_track(settings, video, track, length_s) for track in inside.tracks]
+    found = [_of_sidecar(sidecar, fps, length_s, inside.delay_s, timing) for sidecar in ordered]
+    return found + [_of_track(settings, video, track, length_s, timing) for track in inside.tracks]
 
 
 def speech_of(settings: Settings, video: dict[str, Any], hear: Hear, length_s: float) -> Source:
@@ -77,7 +84,9 @@ def speech_of(settings: Settings, video: dict[str, Any], hear: Hear, length_s: f
     return Source(path=model, source="asr", language=language, content_hash=model, lines=lines)
 
 
-def _of_sidecar(sidecar: Sidecar, fps: Fraction | None, length_s: float, delay_s: float) -> Source:
+def _of_sidecar(
+    sidecar: Sidecar, fps: Fraction | None, length_s: float, delay_s: float, timing: SubtitleTiming
+) -> Source:
     bare = Source(path=sidecar.path, source="sidecar", language=sidecar.language, content_hash=sidecar.content_hash)
     if what := NOT_READ.get(sidecar.suffix):
         return replace(bare, notes=[f"its subtitles are {what}, which cannot be read"])
@@ -91,6 +100,7 @@ def _of_sidecar(sidecar: Sidecar, fps: Fraction | None, length_s: float, delay_s
             parsed, notes = _parsed(data, sidecar, fps)
     except MediaError as error:
         return replace(bare, reason=str(error))
+    parsed.cues = timing.retimed(parsed.cues)
     lines, more = lines_of(parsed, length_s=length_s, shift_s=delay_s, language=sidecar.language, source="sidecar")
     notes += more
     language = sidecar.language or ",".join(sorted(languages_of(parsed.cues)))
@@ -118,7 +128,9 @@ def _events(packets: Iterable[Packet]) -> Parsed:
     return parsed
 
 
-def _of_track(settings: Settings, video: dict[str, Any], track: Track, length_s: float) -> Source:
+def _of_track(
+    settings: Settings, video: dict[str, Any], track: Track, length_s: float, timing: SubtitleTiming = PLAIN
+) -> Source:
     name = f"track {track.index} ({track.codec})"
     bare = Source(path=name, source="embedded", language=track.language, content_hash=video["content_hash"])
     if not track.kind:
@@ -129,6 +141,7 @@ def _of_track(settings: Settings, video: dict[str, Any], track: Track, length_s:
     except MediaError as error:
         return replace(bare, reason=str(error))
     parsed = _events(packets) if track.codec == CODEC else _of_packets(packets, track)
+    parsed.cues = timing.retimed(parsed.cues)
     lines, notes = lines_of(parsed, length_s=length_s, language=track.language, source="embedded")
     return replace(bare, lines=lines, notes=notes)
 

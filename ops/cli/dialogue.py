@@ -1,0 +1,118 @@
+"""``needle dialogue``: the spoken lines of one video, and the timing of its subtitles."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Any
+
+import click
+
+from ops.cli.main import printable
+from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.core.errors import UsageError
+from ops.core.settings import Settings
+from ops.dialogue.report import dialogue_of_video
+from ops.dialogue.timing import SubtitleTiming, set_timing, timing_of
+from ops.search.hits import timecode_or_blank
+from ops.videos.catalogue import find_video
+
+STEPS = ("dialogue", "media_features")
+NTSC = {"23.976": "24000/1001", "23.98": "24000/1001", "29.97": "30000/1001", "59.94": "60000/1001"}
+
+
+@click.command(name="dialogue")
+@click.argument("video", metavar="VIDEO")
+@click.option("--shift", type=float, metavar="SECONDS", help="Show subtitles so much later; earlier if negative.")
+@click.option(
+    "--stretch", type=float, metavar="FACTOR", help="Multiply the times of subtitles by this, before a shift."
+)
+@click.option("--fps", metavar="FROM:TO", help="Stretch by frame rates: subtitles of a FROM version, a film at TO.")
+@click.option("--reset", is_flag=True, help="Take subtitles as they are again.")
+@setting_options("encoder", "speech")
+@json_option
+def command(
+    video: str,
+    shift: float | None,
+    stretch: float | None,
+    fps: str | None,
+    reset: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """List the spoken lines of VIDEO (a path, a file name or a video id), or set the timing of its subtitles.
+
+    A timing counts from the times in the subtitle files and tracks, stays with the video, and changes its lines and
+    their index at once; what is not given stays as it was set. Speech that was recognised is in step anyway: if a
+    model heard the video before it got subtitles, a note proposes the timing that agrees with it.
+
+    \b
+    Example: needle dialogue film.mp4 --shift -1.5
+             needle dialogue film.mp4 --fps 25:23.976
+    """
+    settings = settings_from(options)
+    row = find_video(settings.lake, video)
+    if reset or any(each is not None for each in (shift, stretch, fps)):
+        before = SubtitleTiming() if reset else timing_of(settings, row["video_id"])
+        timing = _wanted(before, shift, stretch, fps)
+        if set_timing(settings, row["video_id"], timing, datetime.now(UTC)):
+            _bring_up_to_date(settings, settings.partition_of(row["video_id"]))
+    _show(settings, row, as_json)
+
+
+def _wanted(before: SubtitleTiming, shift: float | None, stretch: float | None, fps: str | None) -> SubtitleTiming:
+    if stretch is not None and fps is not None:
+        raise UsageError("give --stretch or --fps, not both")
+    factor = _ratio(fps) if fps is not None else stretch
+    return SubtitleTiming(
+        shift_s=before.shift_s if shift is None else shift, stretch=before.stretch if factor is None else factor
+    )
+
+
+def _ratio(fps: str) -> float:
+    """The factor of ``FROM:TO``. Raises ``UsageError`` if these are not two frame rates."""
+    try:
+        first, second = (Fraction(NTSC.get(part.strip(), part.strip())) for part in fps.split(":"))
+        return float(first / second)
+    except (ValueError, ZeroDivisionError):
+        raise UsageError(f"--fps {fps}: give two frame rates as FROM:TO, such as 25:23.976") from None
+
+
+def _bring_up_to_date(settings: Settings, partition: str) -> None:
+    from ops.cli.progress import Bars
+    from ops.cli.runs import run_pipeline
+
+    with Bars() as bars:
+        run_pipeline(
+            settings,
+            [partition],
+            (),
+            bars,
+            partitioned=STEPS,
+            indexes=("dialogue_index",),
+            started_by="needle dialogue",
+        )
+
+
+def _show(settings: Settings, row: dict[str, Any], as_json: bool) -> None:
+    timing = timing_of(settings, row["video_id"])
+    lines, sources = dialogue_of_video(settings, row["video_id"])
+    fps = Fraction(row["fps_num"] or 0, row["fps_den"] or 1)
+    for line in lines:
+        line["start_timecode"] = timecode_or_blank(line["start_frame"], fps, row["start_timecode"])
+    if as_json:
+        names = ("video_id", "path", "show")
+        print_json({name: row[name] for name in names} | {"timing": vars(timing), "sources": sources, "lines": lines})
+        return
+    for line in lines:
+        origin = ", ".join(filter(None, (line["source"], line["language"])))
+        times = f"{line['start_s']:>9.3f} - {line['end_s']:<9.3f}"
+        click.echo(f"{line['start_timecode']}  {times} {printable(' '.join(line['text'].split()))} ({origin})")
+    if not timing.is_plain:
+        click.echo(
+            f"subtitles: times x {timing.stretch:.6f}, then {timing.shift_s:+.3f} s; --reset undoes it", err=True
+        )
+    for source in sources:
+        for note in filter(None, [source["reason"], *(source["notes"] or [])]):
+            click.echo(f"note: {printable(source['path'])}: {printable(note)}", err=True)
+    click.echo(f"{len(lines)} lines of {printable(row['path'])}", err=True)

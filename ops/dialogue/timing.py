@@ -1,0 +1,201 @@
+"""Subtitles against their film: a shift and a stretch that a person sets, and a proposal from recognised speech.
+
+Stands alone because a proposal is a fit to words that are partly heard wrong: it can be wrong itself, so it is only
+reported, with how many of the words agree with it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from statistics import median
+
+from ops.core.errors import UsageError
+from ops.core.settings import Settings
+from ops.dialogue.cues import Cue
+from ops.dialogue.lines import Line
+
+TABLE = "subtitle_timings"
+MOST_SHIFT_S = 86_400.0
+MOST_STRETCH = 2.0
+"""Factor by which subtitles may be stretched, or, as 1 / factor, compressed."""
+
+NEAR_S = 0.8
+"""Speech models and subtitles put a word so near to one place if they are in step."""
+LEAST_ANCHORS = 6
+LEAST_SHARE = 0.5
+"""Share of the anchors that must agree with a proposal."""
+LEAST_SPAN_S = 60.0
+"""A stretch does not show in words that are closer together."""
+LEAST_OFF_S = 0.3
+"""What is nearer than this is in step."""
+_RATES = (24000 / 1001, 24.0, 25.0, 30000 / 1001, 30.0)
+_RATIOS = tuple(sorted({one / other for one in _RATES for other in _RATES}, key=lambda ratio: abs(ratio - 1)))
+_AS_GOOD = 0.95
+"""A ratio of two frame rates is taken if this share of what the best factor fits agrees with it."""
+_MOST_WORDS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubtitleTiming:
+    """When subtitles are shown in their film: ``stretch`` times their own time, plus ``shift_s``."""
+
+    shift_s: float = 0.0
+    stretch: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not abs(self.shift_s) <= MOST_SHIFT_S:
+            raise UsageError(f"shift = {self.shift_s}: give seconds, at most {MOST_SHIFT_S:,.0f} in either direction")
+        if not 1 / MOST_STRETCH <= self.stretch <= MOST_STRETCH:
+            raise UsageError(f"stretch = {self.stretch}: give a factor between {1 / MOST_STRETCH} and {MOST_STRETCH}")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether subtitles are shown when they say."""
+        return self.shift_s == 0 and self.stretch == 1
+
+    def at(self, seconds: float) -> float:
+        """Seconds in the film of a time in the subtitles."""
+        return seconds * self.stretch + self.shift_s
+
+    def retimed(self, cues: Iterable[Cue]) -> list[Cue]:
+        """The cues at their times in the film."""
+        return [replace(cue, start_s=self.at(cue.start_s), end_s=self.at(cue.end_s)) for cue in cues]
+
+
+PLAIN = SubtitleTiming()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimingProposal:
+    """A timing that fits recognised speech: ``agreeing`` of ``anchors`` words lie within ``NEAR_S`` of it."""
+
+    timing: SubtitleTiming
+    agreeing: int
+    anchors: int
+
+    @property
+    def confidence(self) -> float:
+        """Share of the anchors that agree, 0 to 1."""
+        return self.agreeing / self.anchors
+
+    def note(self, path: str) -> str:
+        """The proposal as a sentence, with the command that sets it."""
+        timing = self.timing
+        options = f"--shift {timing.shift_s:.2f}"
+        options += f" --stretch {timing.stretch:.6f}" if timing.stretch != 1 else ""
+        return (
+            f"its times do not agree with recognised speech: {self.agreeing} of {self.anchors} phrases fit "
+            f"`needle dialogue {path!r} {options}`"
+        )
+
+
+def timing_of(settings: Settings, video_id: str) -> SubtitleTiming:
+    """The timing that is set for the subtitles of a video; the plain one if none is."""
+    return timings_of(settings, settings.partition_of(video_id)).get(video_id, PLAIN)
+
+
+def timings_of(settings: Settings, partition: str) -> dict[str, SubtitleTiming]:
+    """Timings of the videos of a partition that have one, by id."""
+    rows = settings.lake.read(TABLE, [partition]).to_pylist()
+    return {row["video_id"]: SubtitleTiming(shift_s=row["shift_s"], stretch=row["stretch"]) for row in rows}
+
+
+def set_timing(settings: Settings, video_id: str, timing: SubtitleTiming, now: datetime) -> bool:
+    """Keep the timing with the video, whatever is ingested later; return whether it changed."""
+    if timing_of(settings, video_id) == timing:
+        return False
+    row = {"video_id": video_id, "event_timestamp": now, "created_timestamp": now} | vars(timing)
+    return settings.lake.update(TABLE, settings.partition_of(video_id), video_id, [] if timing.is_plain else [row])
+
+
+def propose_timing(
+    spoken: Sequence[Line], subtitles: Sequence[Line], current: SubtitleTiming = PLAIN
+) -> TimingProposal | None:
+    """The timing by which subtitles agree with recognised speech; ``None`` if they do, or if too few words tell.
+
+    Anchors are phrases of up to three words that each side has once. Of all factors between two frame rates, and of
+    the median slope between anchors (Theil-Sen), that one counts by which most anchors lie at one distance.
+    ``current`` is the timing that the subtitles have already; the proposal replaces it.
+    """
+    pairs = _anchors(_words(spoken), _words(subtitles))
+    if len(pairs) < LEAST_ANCHORS:
+        return None
+    is_long = pairs[-1][0] - pairs[0][0] >= LEAST_SPAN_S
+    fits = [(*_densest(pairs, ratio), ratio) for ratio in (_RATIOS if is_long else (1.0,))]
+    # Of equally good ones the first: the factor that changes least.
+    known = max(fits, key=lambda fit: fit[0])
+    if is_long:
+        slope = min(max(_slope(pairs), 1 / MOST_STRETCH), MOST_STRETCH)
+        free = (*_densest(pairs, slope), slope)
+        known = free if known[0] < _AS_GOOD * free[0] else known
+    agreeing, shift_s, stretch = known
+    if agreeing < max(LEAST_ANCHORS, LEAST_SHARE * len(pairs)):
+        return None
+    ends = [time * stretch + shift_s - time for time in (pairs[0][0], pairs[-1][0])]
+    if max(map(abs, ends)) < LEAST_OFF_S:
+        return None
+    shift = stretch * current.shift_s + shift_s
+    try:
+        timing = SubtitleTiming(shift_s=round(shift, 3), stretch=round(stretch * current.stretch, 6))
+    except UsageError:
+        return None
+    return TimingProposal(timing=timing, agreeing=agreeing, anchors=len(pairs))
+
+
+def _words(lines: Sequence[Line]) -> list[tuple[str, float]]:
+    """Words with the times at which they begin, as the share of the line's characters before them gives it."""
+    words = []
+    for line in lines:
+        at, pace = 0, (line.end_s - line.start_s) / max(len(line.text), 1)
+        for part in line.text.split():
+            word = "".join(sign for sign in part.casefold() if sign.isalnum())
+            if word:
+                words.append((word, line.start_s + at * pace))
+            at += len(part) + 1
+    return words
+
+
+def _anchors(spoken: Sequence[tuple[str, float]], written: Sequence[tuple[str, float]]) -> list[tuple[float, float]]:
+    """``(time in subtitles, time in speech)`` of phrases that each side has once, by time; the longest that suffice."""
+    pairs: dict[float, float] = {}
+    for length in range(_MOST_WORDS, 0, -1):
+        once, other = _once(spoken, length), _once(written, length)
+        pairs = {other[phrase]: once[phrase] for phrase in other if phrase in once} | pairs
+        if len(pairs) >= 4 * LEAST_ANCHORS:
+            break
+    return sorted(pairs.items())
+
+
+def _once(words: Sequence[tuple[str, float]], length: int) -> dict[tuple[str, ...], float]:
+    phrases = [
+        (tuple(word for word, _ in words[at : at + length]), words[at][1]) for at in range(len(words) - length + 1)
+    ]
+    counts = Counter(phrase for phrase, _ in phrases)
+    return {phrase: time for phrase, time in phrases if counts[phrase] == 1}
+
+
+def _densest(pairs: Sequence[tuple[float, float]], stretch: float) -> tuple[int, float]:
+    """How many pairs agree on a shift within ``NEAR_S`` on both sides if stretched so, and the median of these."""
+    shifts = sorted(spoken - written * stretch for written, spoken in pairs)
+    best, first = (0, 0), 0
+    for last, shift in enumerate(shifts):
+        while shift - shifts[first] > 2 * NEAR_S:
+            first += 1
+        best = max(best, (last - first + 1, -first))
+    count, first = best[0], -best[1]
+    return count, median(shifts[first : first + count])
+
+
+def _slope(pairs: Sequence[tuple[float, float]]) -> float:
+    """Median of the slopes between pairs that lie half of all pairs apart."""
+    half = len(pairs) // 2
+    slopes = [
+        (later[1] - one[1]) / (later[0] - one[0])
+        for one, later in zip(pairs, itertools.islice(pairs, half, None), strict=False)
+        if later[0] > one[0]
+    ]
+    return median(slopes) if slopes else 1.0
