@@ -118,10 +118,11 @@ def _print_cuts(document: dict[str, Any]) -> None:
     if not scored:
         return
     pooled = {"all films": document} if len(scored) > 1 else {}
-    click.echo(f"hard cuts, ±2 frames, detector {document['detector']}")
-    click.echo(f"  {'':<40} {'F1':>6} {'precision':>10} {'recall':>7} {'right':>6} {'false':>6} {'missed':>7}")
-    for name, own in {**scored, **pooled}.items():
-        shares = f"{own['shot_f1']:6.3f} {own['shot_precision']:10.3f} {own['shot_recall']:7.3f}"
-        counts = f"{own['cuts_right']:6d} {own['cuts_false']:6d} {own['cuts_missed']:7d}"
-        click.echo(f"  {name[:40]:<40} {shares} {counts}")
+    for title, prefix, counts in (("hard cuts", "shot", "cuts"), ("gradual transitions", "gradual", "gradual")):
+        click.echo(f"{title}, ±2 frames, detector {document['detector']}")
+        click.echo(f"  {'':<40} {'F1':>6} {'precision':>10} {'recall':>7} {'right':>6} {'false':>6} {'missed':>7}")
+        for name, own in {**scored, **pooled}.items():
+            shares = f"{own[f'{prefix}_f1']:6.3f} {own[f'{prefix}_precision']:10.3f} {own[f'{prefix}_recall']:7.3f}"
+            numbers = f"{own[f'{counts}_right']:6d} {own[f'{counts}_false']:6d} {own[f'{counts}_missed']:7d}"
+            click.echo(f"  {name[:40]:<40} {shares} {numbers}")
     click.echo("")

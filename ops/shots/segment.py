@@ -68,7 +68,7 @@ def segment_video(
     removed. What is damaged or missing is recorded in ``damage``. ``on_progress`` gets the number of frames read so
     far, now and then and at the end.
     """
-    chosen = load_detector(detector)
+    chosen = load_detector(detector, info.fps)
     frames = 0
     with working_folder(scratch, video_id) as folder:
         with Crew(threads) as crew:

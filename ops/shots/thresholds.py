@@ -1,7 +1,7 @@
-"""The numbers that decide what is a cut, in one place, with where each comes from.
+"""The numbers that decide what is a cut, in one place.
 
-Fitted on the annotated films in ``../shared/footage`` leave-one-film-out: each number lies inside a range in which
-the films that were *not* held out show no difference (``tests/quality/test_shots_quality.py`` repeats it).
+Those of the default detector were set on the annotated clips of ``../shared/footage`` and on generated transitions, and
+are judged leave-one-clip-out (``tests/quality/test_shots_quality.py``).
 """
 
 from __future__ import annotations
@@ -37,52 +37,76 @@ class TransNetThresholds:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DissolveThresholds:
-    """A dissolve is a straight line from one picture to another, which no motion is.
+class GradualThresholds:
+    """Dissolves, fades and wipes: a difference between two sides that motion does not explain.
 
-    Checked ``half_lengths`` frames to each side: the change along the way is at most ``straightness`` times the
-    change from end to end, no step is more than ``step`` times its share, the frames at a quarter, half and three
-    quarters are mixtures up to ``misfit`` of the change, and the ends are two pictures (``least_deviation``,
-    ``most_correlation``), of which neither is a stage of the other's fading. ``hits`` such frames make a dissolve,
-    ``quiet`` frames without one end it. On the annotated films every hit lies in an annotated range.
+    ``half_lengths_s`` are half-lengths of transitions in seconds. Sides must differ by ``least_change`` (mean absolute
+    difference of 8-bit pictures) and by ``least_steadiness`` times the motion within the sides, correlate by less than
+    ``most_correlation``, not change by more than ``most_step`` of it at once, and be made of both sides between
+    them up to ``most_misfit`` of the change. TransNetV2 confirms if its two
+    probabilities (middle of a transition, any part of one) and ``steadiness_weight`` times the steadiness (up to
+    ``most_steadiness``) come to ``evidence``, the first of them being at least ``least_last``. A ``plain`` transition
+    needs no confirmation: its sides stand still (``plain_steadiness``), its frames are mixtures of both
+    (``plain_misfit``, share of the change), progress hardly goes back (``plain_backward``) or jumps (``plain_step``).
+    ``longest_black_s``: one colour up to that long between two fades is one transition.
     """
 
-    half_lengths: tuple[int, ...] = (6, 10)
-    least_change: float = 10.0
-    straightness: float = 1.6
-    step: float = 4.0
-    misfit: float = 0.15
-    least_deviation: float = 10.0
-    most_correlation: float = 0.8
-    hits: int = 4
-    quiet: int = 16
-    longest: int = 64
+    half_lengths_s: tuple[float, ...] = (0.17, 0.34, 0.68)
+    least_change: float = 15.0
+    least_steadiness: float = 1.4
+    most_correlation: float = 0.85
+    least_last: float = 0.05
+    evidence: float = 0.86
+    steadiness_weight: float = 0.15
+    most_step: float = 0.5
+    most_misfit: float = 0.22
+    context: int = 25
+    most_steadiness: float = 5.0
+    plain_steadiness: float = 5.0
+    plain_misfit: float = 0.15
+    plain_change: float = 20.0
+    plain_correlation: float = 0.7
+    plain_backward: float = 0.1
+    plain_step: float = 0.35
+    blank_deviation: float = 4.0
+    longest_black_s: float = 1.6
 
 
 @dataclass(frozen=True, kw_only=True)
 class AutoThresholds:
     """The default detector.
 
-    ``sure`` and ``doubtful`` bound the contrast of a frame's change to the mean change of its ``reach`` neighbours
-    on each side. Changes are mean absolute differences of 8-bit BGR pictures of 32 x 18 (``min_change``,
-    ``calm``); ``min_histogram`` is the share of pixels that change their colour bin.
+    A frame is a candidate for a hard cut by ``min_change`` (mean absolute difference to the frame before, of 8-bit BGR
+    pictures of 32 x 18) and ``doubtful``, its contrast to the mean change of its ``reach`` neighbours on each side plus
+    ``calm``. It is ``sure`` by contrast, ``sure_change``, ``sure_correlation`` and the share of the picture that
+    changes by more than ``moved``; else TransNetV2 must give it ``probability``, or ``small_probability`` if less than
+    ``small_share`` of the picture changes, as when a caption appears. It is a flash if the picture comes back within
+    ``few_frames``, or within ``flash_s`` seconds after a change of brightness, or within ``long_flash_s`` after it
+    became brighter (both by ``flash_luma``); coming back means a difference of at most ``flash_likeness`` times the
+    change. TransNetV2 sees ``context`` frames on each side of those that it judges.
     """
 
-    revision: int = 1
+    revision: int = 2
     reach: int = 3
     calm: float = 1.0
+    doubtful: float = 1.8
+    min_change: float = 8.0
     sure: float = 4.0
-    doubtful: float = 2.0
-    min_change: float = 6.0
-    min_doubtful_change: float = 12.0
-    min_histogram: float = 0.15
-    flash_length: int = 3
+    sure_change: float = 25.0
+    sure_correlation: float = 0.8
+    sure_share: float = 0.5
+    moved: int = 12
+    probability: float = 0.22
+    small_share: float = 0.26
+    small_probability: float = 0.7
+    few_frames: int = 3
+    flash_s: float = 0.2
+    long_flash_s: float = 0.5
+    flash_luma: float = 25.0
     flash_likeness: float = 0.35
     blend_likeness: float = 0.25
-    second_opinion_window: int = 40
-    blank_deviation: float = 4.0
-    longest_black: int = 48
-    dissolve: DissolveThresholds = DissolveThresholds()
+    context: int = 35
+    gradual: GradualThresholds = GradualThresholds()
 
 
 ADAPTIVE = AdaptiveThresholds()

@@ -11,6 +11,8 @@ import json
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from ops.core.errors import UsageError
 from ops.embeddings.encoder import Encoder
 from ops.embeddings.frames import sample_positions
 from ops.evaluation.comparison import NOTHING, comparison_of
-from ops.evaluation.cuts import CutScore, score_cuts
+from ops.evaluation.cuts import BoundaryScore, ShotAnnotation, score_boundaries
 from ops.evaluation.figures import figures_of, gains_of
 from ops.evaluation.shows import ShowAnswer, ShowTask, answer
 from ops.shots.cutting import TimedFrame
@@ -64,7 +66,7 @@ def evaluate_footage(
 ) -> dict[str, Any]:
     """Shot detection and retrieval on the annotated films of a folder (formats in its ``SOURCE.md``).
 
-    A film takes part with what lies beside it: ``.shots.json`` (F1 of hard cuts, ±2 frames),
+    A film takes part with what lies beside it: ``.shots.json`` (F1 of hard cuts and of gradual transitions, ±2 frames),
     ``.captions.jsonl`` (caption → shot and, under ``video_to_text``, back: R@1/5/10 in percent and median rank
     among the film's own) and ``.queries.jsonl`` (nDCG@10, 0-1, on graded queries). Figures are pooled over films, then
     given for each; ``*_interval`` are 95 % bootstrap intervals over queries, captions of one shot drawn together.
@@ -108,7 +110,7 @@ class _Film:
 
     name: str
     show: str
-    cuts: CutScore | None = None
+    cuts: BoundaryScore | None = None
     answers: list[ShowAnswer] = field(default_factory=list)
 
 
@@ -118,15 +120,10 @@ def _evaluate_film(path: Path, folder: Path, encoders: Sequence[Encoder], detect
     try:
         shots, captions, queries = (_annotation(path, ending) for ending in _ANNOTATIONS)
         ranges = [(int(row["start_frame"]), int(row["end_frame"])) for row in captions]
-        cutter = load_detector(detector) if shots else None
+        cutter = load_detector(detector, probe(path).fps) if shots else None
         found, vectors = _watch(path, encoders, cutter, ranges, frames_per_shot)
         if shots:
-            film.cuts = score_cuts(
-                found,
-                shots[0]["hard_cuts"],
-                gradual=[(first, last) for first, last, *_ in shots[0]["gradual"]],
-                frames=shots[0]["frames_annotated"],
-            )
+            film.cuts = score_boundaries(found, ShotAnnotation.from_document(shots[0]))
         if captions:
             task = _task(film.show, captions, queries)
             film.answers = [answer(task, own, used.encode_text) for own, used in zip(vectors, encoders, strict=True)]
@@ -152,18 +149,21 @@ def _watch(
     cutter: Detector | None,
     ranges: list[tuple[int, int]],
     frames_per_shot: int,
-) -> tuple[list[int], list[Floats]]:
-    """Hard cuts found in, and each encoder's vectors (N, D) of the given shots of, a film decoded once."""
+) -> tuple[list[tuple[int, bool]], list[Floats]]:
+    """Decode a film once: its boundaries, ``(first frame, whether gradual)``, and the vectors (N, D) of given shots.
+
+    One array of vectors for each encoder.
+    """
     wanted: dict[int, list[int]] = {}
     for shot, (start, end) in enumerate(ranges):
         for position in sample_positions(end - start, frames_per_shot):
             wanted.setdefault(start + position, []).append(shot)
     vectors: list[list[list[Floats]]] = [[[] for _ in ranges] for _ in encoders]
-    cuts: list[int] = []
+    cuts: list[tuple[int, bool]] = []
     with closing(_frames(path)) as frames:
         for item in frames:
             if cutter:
-                cuts += [boundary.frame for boundary in cutter.push(glimpse_of(item.frame))]
+                cuts += [(each.frame, each.transition == "gradual") for each in cutter.push(glimpse_of(item.frame))]
             if item.index not in wanted:
                 continue
             pixels_HWC = np.asarray(item.frame.to_ndarray(format="rgb24"), dtype=np.uint8)
@@ -172,7 +172,7 @@ def _watch(
                 for shot in wanted[item.index]:
                     own[shot].append(vector)
     if cutter:
-        cuts += [boundary.frame for boundary in cutter.finish()]
+        cuts += [(each.frame, each.transition == "gradual") for each in cutter.finish()]
     for shot, found in enumerate(vectors[0]):
         if not found:
             raise UsageError(f"it has no frames {ranges[shot]}: the annotation is of another file")
@@ -195,9 +195,12 @@ def _cut_figures(films: Iterable[_Film]) -> dict[str, Any]:
     scored = [film.cuts for film in films if film.cuts]
     if not scored:
         return {}
-    total = sum(scored, CutScore(right=0, false=0, missed=0))
-    figures = {"shot_f1": total.f1, "shot_precision": total.precision, "shot_recall": total.recall}
-    return {**figures, "cuts_right": total.right, "cuts_false": total.false, "cuts_missed": total.missed}
+    total = reduce(add, scored)
+    figures: dict[str, Any] = {}
+    for prefix, counts, own in (("shot", "cuts", total.hard), ("gradual", "gradual", total.gradual)):
+        figures |= {f"{prefix}_f1": own.f1, f"{prefix}_precision": own.precision, f"{prefix}_recall": own.recall}
+        figures |= {f"{counts}_right": own.right, f"{counts}_false": own.false, f"{counts}_missed": own.missed}
+    return figures
 
 
 def _flat(figures: dict[str, Any]) -> dict[str, Any]:

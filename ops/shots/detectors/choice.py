@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from ops.core.errors import UsageError
 from ops.shots.detector import Detector
 
+NOMINAL_RATE = Fraction(25)
 DETECTOR_NAMES = ("auto", "adaptive", "content", "transnetv2")
 
 
-def load_detector(name: str) -> Detector:
-    """A fresh detector for one film. Raises ``UsageError`` for an unknown name.
+def load_detector(name: str, fps: Fraction = NOMINAL_RATE) -> Detector:
+    """A fresh detector for one film at ``fps`` frames a second. Raises ``UsageError`` for an unknown name.
 
     Loads no torch: TransNetV2 is loaded when it is first consulted.
     """
@@ -17,7 +20,7 @@ def load_detector(name: str) -> Detector:
         case "auto":
             from ops.shots.detectors.auto import AutoDetector
 
-            return AutoDetector()
+            return AutoDetector(fps=fps)
         case "adaptive":
             from ops.shots.detectors.adaptive import AdaptiveShotDetector
 

@@ -1,106 +1,144 @@
-"""Gradual transitions, found while the film streams by: fades through one colour, and dissolves.
+"""Where a gradual transition may be: the picture before differs from the picture after by more than motion explains.
 
-Both hold back the boundary until the transition is over, at most for a bounded number of frames.
+For several half-lengths the mean picture before a frame is held against the mean picture behind it. A dissolve, a
+fade or a wipe makes that difference large once, and small on both sides; a pan makes it large all along. What passes
+is shown to TransNetV2, unless it is plain: both sides stand still, and every frame between is a mixture of them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 
-from ops.shots.detectors.recent import RecentFrames, difference, mixture
-from ops.shots.thresholds import DissolveThresholds
+from ops.shots.detectors.recent import RecentFrames, Smalls, correlation
+from ops.shots.thresholds import GradualThresholds
+
+Array = npt.NDArray[np.float32]
 
 
-class Dips:
-    """Follows runs of one-coloured frames: a run with soft edges divides two shots in its middle."""
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """A possible transition within ``[first, last]``. ``is_plain`` needs no second opinion.
 
-    def __init__(self, longest: int) -> None:
-        self._longest = longest
-        self._start: int | None = None
-        self.held_from: int | None = None
-        """First frame of a run in which a boundary may yet be placed."""
+    ``middle`` is where the picture is half way to the next. ``steadiness`` is the difference between the two sides
+    relative to the motion within each.
+    """
 
-    def advance(self, frame: int, is_blank: bool, is_hard: bool) -> int | None:
-        """Take the next frame; the boundary that has become certain, if any."""
-        start, held = self._start, self.held_from
-        if not is_blank:
-            self._start = self.held_from = None
-            return (start + frame) // 2 if start is not None and held is not None and not is_hard else None
-        if start is None or is_hard:
-            # Black at the beginning or after a hard cut belongs to the shot that follows; a flash divides nothing.
-            self._start, self.held_from = frame, None if is_hard else frame
-            return None
-        if held is not None and frame - start >= self._longest:
-            self.held_from = None
-            return start + self._longest // 2
+    first: int
+    last: int
+    half: int
+    middle: int
+    steadiness: float
+    is_plain: bool
+
+    @property
+    def region(self) -> tuple[int, int]:
+        """First and last frame in which signs of the transition count."""
+        return max(self.first - MARGIN, 0), self.last + MARGIN
+
+
+MARGIN = 4
+SIDE = 3
+"""Frames whose mean is the picture of one side: fewer would see noise, more would see motion."""
+BASE = 3
+"""A side is held against itself ``BASE`` half-lengths away from the middle."""
+
+
+def reach_of(halves: tuple[int, ...]) -> int:
+    """Frames around a frame that :func:`proposals` looks at."""
+    return BASE * max(halves) + SIDE
+
+
+def proposals(
+    frames: RecentFrames, start: int, end: int, halves: tuple[int, ...], thresholds: GradualThresholds
+) -> list[Proposal]:
+    """Proposals whose centre is in ``[start, end)``, ascending by centre for each half-length (frames)."""
+    if end <= start:
+        return []
+    margin = reach_of(halves)
+    first = max(start - margin, 0)
+    last = min(end + margin, frames.count)
+    smalls = frames.smalls(first, last)
+    found = [
+        _proposal(smalls, first, centre, half, steadiness, likeness, thresholds)
+        for half in halves
+        for centre, steadiness, likeness in _steps(smalls, start - first, end - first, half, thresholds)
+    ]
+    return [proposal for proposal in found if proposal is not None]
+
+
+def _steps(
+    smalls: Smalls, start: int, end: int, half: int, thresholds: GradualThresholds
+) -> list[tuple[int, float, float]]:
+    """``(centre, steadiness, correlation of the sides)`` of the local maxima of the difference between two sides."""
+    coarse_ND = smalls.reshape(len(smalls), 9, 2, 16, 2, 3).mean(axis=(2, 4)).reshape(len(smalls), -1)
+    sums_ND = np.concatenate([np.zeros((1, coarse_ND.shape[1])), np.cumsum(coarse_ND, axis=0, dtype=np.float64)])
+
+    def means(starts_N: npt.NDArray[np.int64]) -> Array:
+        low = np.clip(starts_N, 0, len(smalls) - 1)
+        high = np.clip(starts_N + SIDE, low + 1, len(smalls))
+        return np.asarray((sums_ND[high] - sums_ND[low]) / (high - low)[:, None], np.float32)
+
+    near = np.arange(max(start - half, 0), min(end + half, len(smalls)))
+    before, behind = means(near - half - SIDE), means(near + half)
+    steps = np.abs(before - behind).mean(axis=1)
+    result = []
+    for at in np.nonzero(steps >= thresholds.least_change)[0]:
+        centre = int(near[at])
+        if not start <= centre < end or steps[at] < steps[max(at - half, 0) : at + half + 1].max():
+            continue
+        here = np.array([centre])
+        away = np.abs(before[at] - means(here - BASE * half - SIDE)[0]).mean()
+        away = (away + np.abs(behind[at] - means(here + BASE * half)[0]).mean()) / 2
+        likeness = correlation(before[at], behind[at])
+        if steps[at] >= thresholds.least_steadiness * away and likeness < thresholds.most_correlation:
+            result.append((centre, float(steps[at] / (away + 1)), likeness))
+    return result
+
+
+def _proposal(
+    smalls: Smalls,
+    first: int,
+    centre: int,
+    half: int,
+    steadiness: float,
+    likeness: float,
+    thresholds: GradualThresholds,
+) -> Proposal | None:
+    """What is between the two sides; ``None`` if that is motion, or mostly one change from a frame to the next."""
+    low, high = max(centre - half, 0), min(centre + half, len(smalls) - 1)
+    before = smalls[max(low - SIDE, 0) : low + 1].mean(axis=0)
+    behind = smalls[high : high + SIDE + 1].mean(axis=0)
+    way = behind - before
+    between = smalls[low : high + 1]
+    # How far each pixel is on its way, 0-1, and how far off the straight line between its two colours.
+    share = np.clip(((between - before) * way).sum(-1) / ((way * way).sum(-1) + 30.0), 0, 1)
+    change = float(np.abs(way).mean())
+    misfit = float(np.abs(between - (before + share[..., None] * way)).mean()) / max(change, 1.0)
+    if misfit > thresholds.most_misfit:
         return None
-
-
-class Dissolves:
-    """Follows runs of frames that are mixtures of what lies before and after; a run divides two shots in its middle."""
-
-    def __init__(self, thresholds: DissolveThresholds, blank_deviation: float) -> None:
-        self._t = thresholds
-        self._blank_deviation = blank_deviation
-        self.reach = max(thresholds.half_lengths)
-        self.max_delay = thresholds.longest + thresholds.quiet
-        self._start: int | None = None
-        self._last = self._hits = 0
-        self._is_told = False
-        self.held_from: int | None = None
-        """First frame of a run in which a boundary may yet be placed."""
-
-    def advance(self, frame: int, frames: RecentFrames, is_hard: bool) -> int | None:
-        """Take the next frame; the boundary that has become certain, if any."""
-        if is_hard:
-            self._start = self.held_from = None
-            return None
-        if any(self._is_mixture(frame, half, frames) for half in self._t.half_lengths):
-            if self._start is None:
-                self._start = self.held_from = frame
-                self._hits, self._is_told = 0, False
-            self._last = frame
-            self._hits += 1
-        if self._start is None:
-            return None
-        if frame - self._last >= self._t.quiet:
-            middle = self._tell(frames)
-            self._start = None
-            return middle
-        return self._tell(frames) if frame - self._start >= self._t.longest else None
-
-    def finish(self, frames: RecentFrames) -> int | None:
-        """No frames follow; the boundary of a run that was under way, if any."""
-        middle = self._tell(frames)
-        self._start = self.held_from = None
-        return middle
-
-    def _tell(self, frames: RecentFrames) -> int | None:
-        if self._is_told or self._start is None:
-            return None
-        self._is_told, self.held_from = True, None
-        near = range(self._start - self._t.quiet, self._last + self._t.quiet + 1)
-        # A fade to one colour and back is straight on both sides of it, and is counted as a dip.
-        is_fade = any(frames.deviation(frame) < self._blank_deviation for frame in near)
-        return None if is_fade or self._hits < self._t.hits else (self._start + self._last) // 2
-
-    def _is_mixture(self, middle: int, half: int, frames: RecentFrames) -> bool:
-        path = frames.path(middle - half, middle + half)
-        if path < self._t.least_change:
-            return False
-        first, last = frames.small(middle - half), frames.small(middle + half)
-        if first is None or last is None:
-            return False
-        change = difference(first, last)
-        if change < self._t.least_change or path > self._t.straightness * change:
-            return False
-        steps = (frames.change(frame) for frame in range(middle - half + 1, middle + half + 1))
-        if max(steps) > self._t.step * change / (2 * half):
-            return False
-        if min(frames.deviation(middle - half), frames.deviation(middle + half)) < self._t.least_deviation:
-            return False
-        for share, frame in ((0.5, middle), (0.25, middle - half // 2), (0.75, middle + half // 2)):
-            small = frames.small(frame)
-            if small is None or difference(mixture(first, last, share), small) > self._t.misfit * change:
-                return False
-        return bool(np.corrcoef(first.ravel(), last.ravel())[0, 1] <= self._t.most_correlation)
+    weight = np.abs(way).sum(-1)
+    progress_T = (share * weight).sum(axis=(1, 2)) / max(float(weight.sum()), 1.0)
+    moves = np.diff(progress_T)
+    around = smalls[max(low - SIDE, 0) : high + SIDE + 1]
+    steps_T = np.abs(np.diff(around, axis=0)).mean(axis=(1, 2, 3))
+    if float(steps_T.max(initial=0.0)) > thresholds.most_step * change:
+        return None
+    is_plain = (
+        steadiness >= thresholds.plain_steadiness
+        and misfit <= thresholds.plain_misfit
+        and change >= thresholds.plain_change
+        and likeness <= thresholds.plain_correlation
+        and -float(moves[moves < 0].sum()) <= thresholds.plain_backward
+        and float(moves.max(initial=0.0)) <= thresholds.plain_step
+    )
+    return Proposal(
+        first=first + low,
+        last=first + high,
+        half=half,
+        middle=first + low + int(np.argmax(progress_T >= 0.5)),
+        steadiness=steadiness,
+        is_plain=is_plain,
+    )

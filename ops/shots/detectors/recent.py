@@ -1,4 +1,4 @@
-"""The last frames of a film as a detector looks back at them, by frame number."""
+"""The frames of a video as a detector looks at them, by frame number: small pictures, their changes, their likeness."""
 
 from __future__ import annotations
 
@@ -6,26 +6,31 @@ from collections import deque
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from ops.shots.detector import Glimpse, TinyPicture
 
-BINS = [6, 6, 6]
+Smalls = npt.NDArray[np.float32]
+"""float32 BGR (N, 18, 32, 3), 0-255."""
 
 
 class RecentFrames:
-    """The last ``keep`` glimpses and their changes; outside the film a change is -1 and a picture ``None``."""
+    """The last ``keep`` glimpses and their changes; outside the film a change is -1 and a picture ``None``.
 
-    def __init__(self, keep: int) -> None:
+    ``blank`` says of every frame so far whether it is of one colour (``blank_deviation``, 0-128).
+    """
+
+    def __init__(self, keep: int, blank_deviation: float) -> None:
         self.count = 0
+        self.blank: list[bool] = []
+        self._blank_deviation = blank_deviation
         self._glimpses: deque[Glimpse] = deque(maxlen=keep)
         self._changes: deque[float] = deque(maxlen=keep)
-        self._paths: deque[float] = deque(maxlen=keep)
 
     def append(self, glimpse: Glimpse) -> None:
-        change = difference(self._glimpses[-1].small, glimpse.small) if self.count else -1.0
-        self._paths.append((self._paths[-1] if self.count else 0.0) + max(change, 0.0))
-        self._changes.append(change)
+        self._changes.append(difference(self._glimpses[-1].small, glimpse.small) if self.count else -1.0)
         self._glimpses.append(glimpse)
+        self.blank.append(glimpse.deviation < self._blank_deviation)
         self.count += 1
 
     def _place(self, frame: int) -> int | None:
@@ -37,39 +42,50 @@ class RecentFrames:
         place = self._place(frame)
         return None if place is None else self._glimpses[place].small
 
+    def smalls(self, start: int, end: int) -> Smalls:
+        """Small pictures of ``[start, end)``; beyond the film its first or last picture repeats."""
+        return np.stack([glimpse.small for glimpse in self._held(start, end)]).astype(np.float32)
+
     def change(self, frame: int) -> float:
         """Mean absolute difference to the frame before, 0-255."""
         place = self._place(frame)
         return -1.0 if place is None else self._changes[place]
 
-    def path(self, one: int, other: int) -> float:
-        """Sum of the changes from frame ``one`` to the later frame ``other``; 0 where one is not there."""
-        first, last = self._place(one), self._place(other)
-        return 0.0 if first is None or last is None else self._paths[last] - self._paths[first]
+    def contrast(self, frame: int, reach: int, calm: float) -> float:
+        """Ratio of a frame's change to ``calm`` plus the mean change of the ``reach`` frames on each side."""
+        around = [self.change(near) for near in range(frame - reach, frame + reach + 1) if near != frame]
+        known = [change for change in around if change >= 0]
+        return self.change(frame) / ((sum(known) / len(known) if known else 0.0) + calm)
 
     def difference(self, one: int, other: int) -> float:
         """Mean absolute difference of two frames, 0-255; infinite where one is not in the film."""
         first, second = self.small(one), self.small(other)
         return float("inf") if first is None or second is None else difference(first, second)
 
-    def deviation(self, frame: int) -> float:
-        """Standard deviation of the most varied colour channel; infinite outside the film."""
-        place = self._place(frame)
-        return float("inf") if place is None else self._glimpses[place].deviation
+    def correlation(self, one: int, other: int) -> float:
+        """Pearson correlation of two frames, -1 to 1; 0 if one is missing or of one value."""
+        first, second = self.small(one), self.small(other)
+        return 0.0 if first is None or second is None else correlation(first, second)
 
-    def histogram_change(self, frame: int) -> float:
-        """Share of the pixels whose colour bin is not found in the frame before, 0-1."""
-        place = self._place(frame)
-        if not place:
+    def changed_share(self, frame: int, least: int) -> float:
+        """Share of the picture, 0-1, in which any channel differs from the frame before by more than ``least``."""
+        before, now = self.small(frame - 1), self.small(frame)
+        if before is None or now is None:
             return 0.0
-        now, before = self._glimpses[place].tiny, self._glimpses[place - 1].tiny
-        counts = [cv2.calcHist([picture], [0, 1, 2], None, BINS, [0, 256] * 3) for picture in (now, before)]
-        return float(cv2.norm(counts[0], counts[1], cv2.NORM_L1) / (2 * now.shape[0] * now.shape[1]))
+        return float((cv2.absdiff(before, now).max(axis=2) > least).mean())
+
+    def luma(self, frame: int) -> float:
+        """Mean of a frame over pixels and channels, 0-255; 0 outside the film."""
+        small = self.small(frame)
+        return 0.0 if small is None else float(small.mean())
 
     def window(self, start: int, end: int) -> list[TinyPicture]:
         """Tiny pictures of ``[start, end)``; beyond the film its first or last picture repeats."""
+        return [glimpse.tiny for glimpse in self._held(start, end)]
+
+    def _held(self, start: int, end: int) -> list[Glimpse]:
         first, last = self.count - len(self._glimpses), len(self._glimpses) - 1
-        return [self._glimpses[min(max(frame - first, 0), last)].tiny for frame in range(start, end)]
+        return [self._glimpses[min(max(frame - first, 0), last)] for frame in range(start, end)]
 
 
 def difference(one: TinyPicture, other: TinyPicture) -> float:
@@ -77,6 +93,10 @@ def difference(one: TinyPicture, other: TinyPicture) -> float:
     return float(cv2.norm(one, other, cv2.NORM_L1) / one.size)
 
 
-def mixture(one: TinyPicture, other: TinyPicture, share: float) -> TinyPicture:
-    """``share`` of ``other`` mixed into ``one``."""
-    return np.asarray(cv2.addWeighted(one, 1 - share, other, share, 0.0), np.uint8)
+def correlation(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> float:
+    """Pearson correlation of two pictures, -1 to 1; 0 if one hardly varies (standard deviation up to 1)."""
+    first, second = one.astype(np.float32).ravel(), other.astype(np.float32).ravel()
+    spread = float(first.std() * second.std())
+    if min(first.std(), second.std()) <= 1:
+        return 0.0
+    return float(((first - first.mean()) * (second - second.mean())).mean() / spread)

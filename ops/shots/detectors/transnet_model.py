@@ -38,9 +38,25 @@ def transition_probabilities(
 
     rgb_THWC = np.stack([small_rgb(picture) for picture in pictures])
     model = _load_model()
-    with torch.inference_mode(), _one_thread():
+    half = torch.autocast("cpu", dtype=torch.bfloat16, enabled=_has_bfloat16())
+    with torch.inference_mode(), _one_thread(), half:
         last_1T1, any_1T1 = model.predict_raw(torch.from_numpy(rgb_THWC)[None].to(model.device))
-        return last_1T1[0, :, 0].cpu().numpy(), any_1T1[0, :, 0].cpu().numpy()
+        return last_1T1[0, :, 0].float().cpu().numpy(), any_1T1[0, :, 0].float().cpu().numpy()
+
+
+@cache
+def _has_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware: then the network takes half the time (0.52, measured with AMX).
+
+    Probabilities differ by at most 0.001. Without the hardware bfloat16 is emulated and slower than float32. torch has
+    no public name for the question; where it has none at all, float32 is used.
+    """
+    import torch
+
+    if torch.cuda.is_available():
+        return False
+    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(bool(ask()) for name in names if (ask := getattr(torch.cpu, name, None)))
 
 
 def small_rgb(picture: TinyPicture) -> TinyPicture:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.evaluation.cuts import CutScore, score_cuts
+from ops.evaluation.cuts import CutScore, ShotAnnotation, score_boundaries, score_cuts, score_gradual
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,30 @@ def test_order_does_not_matter(detected: list[int], annotated: list[int]) -> Non
         for one, other in itertools.product((detected, detected[::-1]), (annotated, annotated[::-1]))
     }
     assert len(scores) == 1
+
+
+def test_a_gradual_transition_is_found_once() -> None:
+    ranges = [(100, 120), (300, 310)]
+    assert score_gradual([(110, True)], ranges) == CutScore(right=1, false=0, missed=1)
+    assert score_gradual([(98, False), (122, True)], ranges) == CutScore(right=1, false=1, missed=1)
+    assert score_gradual([(50, True), (60, False)], ranges) == CutScore(right=0, false=1, missed=2)
+    assert score_gradual([(50, True)], ranges, hard=[51]).false == 0
+    assert score_gradual([(50, True)], ranges, neutral=[(40, 49)]).false == 0
+    assert score_gradual([(50, True), (300, True)], ranges, frames=50) == CutScore(right=0, false=0, missed=2)
+
+
+def test_each_boundary_counts_once_and_by_its_kind() -> None:
+    annotation = ShotAnnotation.from_document(
+        {
+            "hard_cuts": [0, 50],
+            "gradual": [[100, 120, "dissolve"], [200, 220, "fade of a caption"]],
+            "shot_starts": [0, 50, 110],
+            "optional_cuts": [150],
+            "frames_annotated": 400,
+        }
+    )
+    found = [(51, True), (110, False), (150, False), (210, True), (300, False), (310, True)]
+    score = score_boundaries(found, annotation)
+    assert score.hard == CutScore(right=1, false=1, missed=0)
+    assert score.gradual == CutScore(right=1, false=1, missed=0)
+    assert (score + score).hard.right == 2

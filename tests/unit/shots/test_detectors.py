@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -19,6 +21,7 @@ from ops.shots.detectors.adaptive import AdaptiveShotDetector
 from ops.shots.detectors.auto import AutoDetector
 from ops.shots.detectors.choice import DETECTOR_NAMES, detector_parameters, load_detector
 from ops.shots.detectors.content import ContentShotDetector
+from ops.shots.detectors.transnet_model import transition_probabilities
 from ops.shots.thresholds import AUTO, AdaptiveThresholds, AutoThresholds, ContentThresholds
 from tests.films import draw_frames, shot_background
 
@@ -192,13 +195,51 @@ def test_motion_is_no_cut() -> None:
 def test_doubt_is_settled_by_a_second_opinion_and_costs_one_look() -> None:
     """With the lower bound of certainty out of reach every cut is in doubt."""
     pictures = pictures_of((50, 54), 120)
-    detector = AutoDetector(AutoThresholds(sure=1000.0, min_histogram=0.0))
-    found = boundaries_of(detector, pictures)
-    assert detector.consulted == 1
+    looks = []
+
+    def network(window: list[Picture]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        looks.append(len(window))
+        return transition_probabilities(window)
+
+    found = boundaries_of(AutoDetector(replace(AUTO, sure=1000.0), network=network), pictures)
     assert set(found) <= {Boundary(50), Boundary(54)}
-    sure = AutoDetector()
-    assert boundaries_of(sure, pictures) == [Boundary(50), Boundary(54)]
-    assert sure.consulted == 0
+    assert 1 <= len(looks) <= 2
+    looks.clear()
+    assert boundaries_of(AutoDetector(network=network), plain((50, 54), 120)) == [Boundary(50), Boundary(54)]
+    assert looks == []
+
+
+def test_a_caption_is_no_cut() -> None:
+    pictures = plain((), 120)
+    for number in range(40, 80):
+        cv2.rectangle(pictures[number], (0, 104), (256, 130), (20, 20, 20), -1)
+        cv2.putText(pictures[number], "NAME", (20, 124), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255, 255, 255), 2)
+    assert cuts_of(pictures) == []
+
+
+@pytest.mark.parametrize("fps", [24, 30, 60])
+def test_a_flash_lasts_a_fifth_of_a_second_at_any_rate(fps: int) -> None:
+    pictures = plain((), 160)
+    for number in range(60, 60 + fps // 5):
+        pictures[number] = np.full_like(pictures[number], 250)
+    assert boundaries_of(AutoDetector(fps=Fraction(fps)), pictures) == []
+
+
+def wiped(pictures: list[Picture], cut: int, length: int) -> list[Picture]:
+    """The cut becomes a wipe from left to right of ``length`` frames around it."""
+    result = list(pictures)
+    for number in range(cut - length // 2, cut + length // 2):
+        edge = round(256 * (number - cut + length // 2 + 0.5) / length)
+        result[number] = pictures[min(number, cut - 1)].copy()
+        result[number][:, :edge] = pictures[max(number, cut)][:, :edge]
+    return result
+
+
+@pytest.mark.parametrize("length", [10, 16, 24])
+def test_a_wipe_between_still_shots_divides_in_its_middle(length: int) -> None:
+    found = cuts_of(wiped(plain((80,), 160), 80, length))
+    assert [boundary.transition for boundary in found] == ["gradual"]
+    assert abs(found[0].frame - 80) <= length // 2
 
 
 CODE = """
@@ -207,7 +248,7 @@ import numpy as np
 from ops.shots.detector import Glimpse
 from ops.shots.detectors.choice import load_detector
 detector = load_detector({name!r})
-pictures = np.random.default_rng(0).integers(0, 255, (2, 144, 256, 3), np.uint8)
+pictures = np.random.default_rng(0).integers(0, 255, (2, 9, 16, 3), np.uint8).repeat(16, axis=1).repeat(16, axis=2)
 for number in range(60):
     detector.push(Glimpse.of(pictures[number // 30]))
 found = [boundary.frame for boundary in detector.finish()]

@@ -1,0 +1,133 @@
+"""From confirmed proposals to boundaries: one for each gradual transition, in its middle, none beside a hard cut."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmed:
+    """A gradual transition within ``[first, last]``; ``middle`` is its boundary; the higher ``score`` of two stays."""
+
+    middle: int
+    first: int
+    last: int
+    score: float
+
+
+class Transitions:
+    """Collects confirmed transitions until nothing later can change them.
+
+    ``distance`` is how far apart, in frames, the middles of two transitions must be; ``longest_black`` how many frames
+    of one colour between two fades make one transition of them.
+    """
+
+    def __init__(self, distance: int, longest_black: int) -> None:
+        self._distance, self._black = distance, longest_black
+        self._open: list[Confirmed] = []
+        self._kept: list[Confirmed] = []
+        self._last_run: tuple[int, int] | None = None
+        self.max_delay = 4 * distance + longest_black
+
+    def add(self, confirmed: Confirmed) -> None:
+        """One more; a later one may have an earlier middle."""
+        self._open.append(confirmed)
+
+    def settle(self, safe: int, known: int, blank: Sequence[bool], cuts: Sequence[int], *, is_last: bool) -> list[int]:
+        """Boundaries that are final, ascending.
+
+        No transition to come has its middle before ``safe``. ``blank`` says of each frame so far whether it is of one
+        colour, ``cuts`` are the hard cuts before ``known``, ascending.
+        """
+        self._close_clusters(safe, is_last)
+        final = []
+        while self._kept:
+            outcome = self._placed(self._kept[0], known, blank, cuts, is_last)
+            if outcome is None:
+                break
+            self._kept.pop(0)
+            final += outcome
+        return sorted(set(final))
+
+    def undecided_from(self, safe: int, blank: Sequence[bool]) -> int:
+        """The first frame at which a boundary may yet be placed."""
+        held = [*self._open, *self._kept]
+        blacks = [self._start_of_black(each.first, each.last, blank) for each in held]
+        return min([safe, self._start_of_black(safe - self._distance, safe, blank), *blacks, *(e.middle for e in held)])
+
+    def _start_of_black(self, first: int, last: int, blank: Sequence[bool]) -> int:
+        """Where the run of one colour beside ``[first, last]`` begins, if it may be a transition; else ``last``."""
+        near = range(max(first - self._distance, 0), min(last + self._distance + 1, len(blank)))
+        at = next((frame for frame in near if blank[frame]), None)
+        if at is None:
+            return last
+        start = at
+        while start > 0 and blank[start - 1] and at - start <= self._black:
+            start -= 1
+        return min(start, last)
+
+    def _close_clusters(self, safe: int, is_last: bool) -> None:
+        """Of transitions too near to each other keep the best, once no other can come near."""
+        self._open.sort(key=lambda each: each.middle)
+        while self._open:
+            size = 1
+            while size < len(self._open) and self._open[size].middle - self._open[size - 1].middle <= self._distance:
+                size += 1
+            cluster = self._open[:size]
+            is_whole = cluster[-1].middle + self._distance < safe
+            if not (is_last or is_whole or cluster[0].middle + 4 * self._distance < safe):
+                return
+            self._open = self._open[size:]
+            kept: list[Confirmed] = []
+            for each in sorted(cluster, key=lambda each: -each.score):
+                if all(abs(each.middle - other.middle) > self._apart(each, other) for other in kept):
+                    kept.append(each)
+            self._kept += sorted(kept, key=lambda each: each.middle)
+
+    def _apart(self, one: Confirmed, other: Confirmed) -> int:
+        lengths = (one.last - one.first, other.last - other.first)
+        return min(max(8, *(length // 2 for length in lengths)), self._distance)
+
+    def _placed(
+        self, each: Confirmed, known: int, blank: Sequence[bool], cuts: Sequence[int], is_last: bool
+    ) -> list[int] | None:
+        """The boundary of one transition, or none; ``None`` if frames that follow must be seen first."""
+        run = self._run_beside(each, blank)
+        if run is None:
+            return [each.middle]
+        start, end = run
+        is_over = end < len(blank) or is_last
+        if end - start <= self._black and (not is_over or (end + 2 >= known and not is_last)):
+            return None
+        if self._last_run is not None and start == self._last_run[0]:
+            return []
+        self._last_run = run
+        # One colour at either end of the film or beside a hard cut divides nothing that the cut does not divide.
+        if start == 0 or (is_last and end >= len(blank)):
+            return []
+        if _has_between(cuts, start - 1, start + 1) or _has_between(cuts, end, end + 2):
+            return []
+        if end - start <= self._black:
+            return [(start + end) // 2]
+        return [start + self._black // 2] if each.first < start else [each.middle]
+
+    def _run_beside(self, each: Confirmed, blank: Sequence[bool]) -> tuple[int, int] | None:
+        """The half-open run of one colour nearest to the middle that the transition leads to or comes from."""
+        reach = range(max(each.first - self._distance, 0), min(each.last + self._distance + 1, len(blank)))
+        near = [at for at in reach if blank[at]]
+        if not near:
+            return None
+        at = min(near, key=lambda frame: abs(frame - each.middle))
+        start = end = at
+        while start > 0 and blank[start - 1]:
+            start -= 1
+        while end < len(blank) and blank[end]:
+            end += 1
+        return start, end
+
+
+def _has_between(cuts: Sequence[int], first: int, last: int) -> bool:
+    at = bisect_left(cuts, first)
+    return at < len(cuts) and cuts[at] <= last
