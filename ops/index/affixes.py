@@ -1,6 +1,6 @@
-"""The noun in a word that carries a Korean particle or an Arabic article: both are written together with it.
+"""The nouns in a word that carries a Korean particle, an Arabic article or Hebrew prefixes, written together with it.
 
-Stands alone because it is the one rule here that is about a language, not about writing. It only adds a form to a
+Stands alone because these rules are about a language, not about writing. They only add forms to a
 line, the word stays as it is: who asks for the noun finds the line, who asks for the word, too.
 """
 
@@ -9,6 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import accumulate
+
+from ops.index.letters import SEPARATOR
+from ops.index.prefixes import hebrew_parts
 
 _FIRST_SYLLABLE, _LAST_SYLLABLE = "\uac00", "\ud7a3"
 _FINALS = 28
@@ -33,19 +37,44 @@ _TAILS = ("", "는", "도", "만", "요", "은", "이", "의")
 _TOO_SHORT_FOR_ONE_SYLLABLE = frozenset("의도로과와나야아만라란든며요죠께뿐랑")
 _PLURAL = "들"
 
-_ARTICLE = re.compile("[وف]?(?:[بك]?ال|لل)(?=[\u0620-\u064a]{3})")
+# Conjunction, preposition, article; for two letters lam the preposition is the first and the article has no alef.
+_ARTICLE = re.compile("([وف]?)([بك]?)(ال|لل)(?=[\u0620-\u064a]{3})")
+_TO_THE, _TO, _THE = "لل", "ل", "ال"
 _NOT_ARTICLE = frozenset(("الله", "والله", "بالله", "اللهم"))
 
 
 @lru_cache(maxsize=65_536)
-def noun_of(word: str) -> str | None:
-    """The noun of a folded word without its particle or article; ``None`` if it has none that we know."""
+def parts_of(word: str) -> tuple[str, ...]:
+    """A folded word apart from its particle, article or prefixes; the word alone if it has none that we know.
+
+    Prefixes end in :data:`SEPARATOR`: nobody who asks for one letter means them.
+    """
     if len(word) < 2 or word.isascii():
-        return None
+        return (word,)
     if all(_FIRST_SYLLABLE <= sign <= _LAST_SYLLABLE for sign in word):
-        return next(_korean_nouns(word), None)
+        noun = next(_korean_nouns(word), word)
+        return (noun, word[len(noun) :]) if noun != word else (word,)
+    *prefixes, rest = _arabic_parts(word) or hebrew_parts(word)
+    return (*(prefix + SEPARATOR for prefix in prefixes), rest)
+
+
+@lru_cache(maxsize=65_536)
+def nouns_of(word: str) -> tuple[str, ...]:
+    """The nouns in a folded word, the longest first: והבית has הבית and בית, والبيت has البيت and بيت."""
+    first, *others = parts_of(word)
+    if not others or not first.endswith(SEPARATOR):
+        return (first,) if others else ()
+    tails = accumulate(reversed(others), lambda tail, prefix: prefix.removesuffix(SEPARATOR) + tail)
+    return tuple(tail.replace(_TO + _THE, _TO_THE, 1) if tail.startswith(_TO + _THE) else tail for tail in tails)[::-1]
+
+
+def _arabic_parts(word: str) -> tuple[str, ...]:
     found = _ARTICLE.match(word)
-    return word[found.end() :] if found and word not in _NOT_ARTICLE else None
+    if not found or word in _NOT_ARTICLE:
+        return ()
+    conjunction, preposition, article = found.groups()
+    prefixes = (conjunction, preposition, *((_TO, _THE) if article == _TO_THE else (_THE,)))
+    return (*filter(None, prefixes), word[found.end() :])
 
 
 def _korean_nouns(word: str) -> Iterator[str]:

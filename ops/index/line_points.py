@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from ops.index.letters import SEPARATOR
 from ops.index.sentences import is_unspaced, joined_text
 from ops.index.stems import stems_by
-from ops.index.words import line_spellings_of, pairs_of, spellings_of, stemmer_of, terms_of
+from ops.index.words import line_spellings_of, pairs_of, phrase_spellings_of, stemmer_of, terms_of
 
 WORDS_KEY = "words"
 """Payload field whose text index answers for phrases."""
@@ -152,7 +152,7 @@ def hit_of(payload: dict[str, Any], score: float) -> LineHit:
 
 def phrases_of(text: str) -> tuple[str, ...]:
     """The spellings of a phrase, each as one string; empty if it has no word."""
-    return tuple(map(" ".join, spellings_of(text)))
+    return tuple(map(" ".join, phrase_spellings_of(text)))
 
 
 def line_point_id(line_id: str) -> uuid.UUID:

@@ -22,6 +22,7 @@ from ops.core.errors import VectorIndexError
 from ops.core.locks import exclusive
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
+from ops.index.affixes import nouns_of
 from ops.index.backends.edge_lines import EdgeLineVersions
 from ops.index.backends.server import shared_client
 from ops.index.backends.server_lines import ServerLineVersions
@@ -48,9 +49,9 @@ log = logging.getLogger(__name__)
 
 LineVersions = EdgeLineVersions | ServerLineVersions
 
-# Changes with the layout of a version or with what a word is (letters, words, affixes, stems; a new ICU): versions
-# are rebuilt then.
-RECIPE = 3
+# Changes with the layout of a version or with what a word is (letters, words, affixes, prefixes, stems; a new ICU or
+# wordfreq): versions are rebuilt then.
+RECIPE = 4
 NAME = "dialogue"
 # No encoder's id starts with a dash, so no encoder's collections have this name.
 SERVER_NAME = "-dialogue"
@@ -58,7 +59,7 @@ ATTEMPTS = 3
 MOST_TERMS = 256
 """Different words of one query that count; a page of text stays a bounded question."""
 OTHER_MARKS = 0.25
-"""Factor for a line that has the words with other accents only: more than a short line gains by being short."""
+"""Factor for a line that has the words only with other accents, prefixes or particles: more than a short line gains."""
 
 
 class LineIndex:
@@ -252,11 +253,15 @@ def _typed(text: str) -> dict[str, str]:
 
 
 def _exactness(typed: Mapping[str, str], line: str) -> float:
-    """1 if every word that the line shares with the query has the accents and marks that were typed, else less."""
+    """1 if every word that the line shares with the query is there as it was typed, else less.
+
+    With other accents and marks, or as the noun in a longer word, it is not.
+    """
     if line.isascii() and all(word == exact for word, exact in typed.items()):
         return 1.0
     words = _typed(line)
-    shared = [word for word in typed if word in words]
+    nouns = {noun for word in words for noun in nouns_of(word)}
+    shared = [word for word in typed if word in words or word in nouns]
     if not shared:
         return 1.0
     exact = set(exact_words_of(line))

@@ -5,7 +5,8 @@ client's in-memory mode must agree: words are letters and digits only (``ops/ind
 by blanks, and the engines only split at those.
 
 A text can be spelled in several ways, and a phrase is in a line if one way of one is in one way
-of the other: "don't" is also "dont", "co-pilot" also "copilot", 학교에서 is also 학교 with a particle. Scripts without
+of the other: "don't" is also "dont", "co-pilot" also "copilot", 학교에서 is also 학교 with a particle, והבית is also
+בית with two prefixes. Scripts without
 spaces are cut by ICU's dictionaries, so that ตา (eye) is not found in ตาม (follow), nor 京都 in 東京都.
 """
 
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ops.index.affixes import noun_of
+from ops.index.affixes import nouns_of, parts_of
 from ops.index.letters import APOSTROPHE, HYPHEN, SEPARATOR, cased, folded, normalised
 
 STEMMERS = {
@@ -89,15 +90,21 @@ def spellings_of(text: str) -> list[Words]:
     return list(dict.fromkeys([*_spelled(plain), *(_paired(plain) if is_cut else [])]))
 
 
-def line_spellings_of(text: str) -> list[Words]:
-    """As :func:`spellings_of`, and with the nouns of a line apart from their particles.
+def phrase_spellings_of(text: str) -> list[Words]:
+    """As :func:`spellings_of`, for a phrase, which is also in a line that has its prefixes and nouns: הבית in והבית."""
+    spelled = spellings_of(text)
+    apart = [_apart(words) for words in spelled if any(map(_has_prefix, words))]
+    return list(dict.fromkeys([*spelled, *apart]))
 
-    Only lines have these: who asks for 고양이 (cat) does not mean 고양 (a city) with a particle.
+
+def line_spellings_of(text: str) -> list[Words]:
+    """As :func:`spellings_of`, and with the nouns of a line apart from their particles and prefixes.
+
+    Only lines are cut before particles: who asks for 고양이 (cat) does not mean 고양 (a city) with a particle.
     """
     plain = normalised(text)
     spelled = _spelled(plain)
-    apart = [tuple(itertools.chain.from_iterable(map(_apart, words))) for words in spelled]
-    return list(dict.fromkeys([*spelled, *apart, *_paired(plain)]))
+    return list(dict.fromkeys([*spelled, *map(_apart, spelled), *_paired(plain)]))
 
 
 def terms_of(text: str) -> list[str]:
@@ -116,9 +123,8 @@ def pairs_of(text: str) -> list[str]:
 
 
 def forms_of(word: str) -> Words:
-    """A word, and the noun in it if a particle or an article is glued to it."""
-    noun = noun_of(word)
-    return (word, noun) if noun else (word,)
+    """A word, and the nouns in it if a particle, an article or prefixes are glued to it."""
+    return (word, *nouns_of(word))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,11 +193,12 @@ def _joined(groups: Sequence[_Group], joining: str) -> list[str]:
     return words
 
 
-def _apart(word: str) -> Words:
-    noun = noun_of(word)
-    if not noun:
-        return (word,)
-    return (noun, word[len(noun) :]) if word.startswith(noun) else (word[: -len(noun)], noun)
+def _apart(words: Words) -> Words:
+    return tuple(itertools.chain.from_iterable(map(parts_of, words)))
+
+
+def _has_prefix(word: str) -> bool:
+    return parts_of(word)[0].endswith(SEPARATOR)
 
 
 def _segmented(plain: str) -> str:

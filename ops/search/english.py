@@ -7,14 +7,13 @@ loaded as long as the starter's tokenizer has all words of a text whole, and no 
 
 from __future__ import annotations
 
-import gzip
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from ops.embeddings.starter.text_tower import tokenizer_words
-from ops.embeddings.weights import installed_file
+from ops.index.frequencies import word_frequencies
 from ops.index.words import words_of
 
 LEAST_LETTERS = 4
@@ -137,7 +136,7 @@ def foreign_language(text: str) -> str | None:
     if not words or (text.isascii() and _FUNCTION_WORDS.isdisjoint(words) and tokenizer_words().issuperset(words)):
         return None
     english = _english()
-    excess, code = max((_excess(words, _frequencies(f"small_{code}"), english), code) for code in LANGUAGES)
+    excess, code = max((_excess(words, word_frequencies(f"small_{code}"), english), code) for code in LANGUAGES)
     return LANGUAGES[code] if excess >= _FOREIGN_FROM.get(len(words), _FOREIGN) else None
 
 
@@ -187,24 +186,10 @@ def _is_latin(sign: str) -> bool:
 
 
 def _english() -> Mapping[str, float]:
-    return _frequencies("large_en")
+    return word_frequencies("large_en")
 
 
 @lru_cache(maxsize=1)
 def _common_words() -> Mapping[str, float]:
     """Occurrences of each common English word in a billion words."""
     return {word: 10**zipf for word, zipf in _english().items() if zipf >= _COMMON and word.isalpha()}
-
-
-@lru_cache(maxsize=len(LANGUAGES) + 1)
-def _frequencies(name: str) -> Mapping[str, float]:
-    """Zipf frequencies by word, from a list of wordfreq.
-
-    Its file is read and its package not imported, which takes three times as long: a header, then the words of each
-    centibel of frequency, from the most frequent on.
-    """
-    import msgpack
-
-    path = installed_file("wordfreq", f"data/{name}.msgpack.gz")
-    _, *steps = msgpack.unpackb(gzip.decompress(path.read_bytes()))
-    return {word: 9 - step / 100 for step, words in enumerate(steps) for word in words}

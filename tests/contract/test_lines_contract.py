@@ -250,6 +250,19 @@ def test_words_without_quotes_find_the_line_too(spoken: LineIndex) -> None:
     assert wrong == []
 
 
+def test_lines_with_the_word_itself_come_before_lines_with_prefixes(versions: LineVersions) -> None:
+    texts = ["ניסע לתל אביב", "אני רוצה לגור כל החיים שלי רק בעיר תל אביב", "אביב בתל", "כלב"]
+    texts += ["والبيت", "هذا هو البيت الذي رأيناه في المدينة أمس", "학교에서", "내일 우리 학교 앞에 있는 시장"]
+    publish_lines_to(versions, [line_row(n, text, language="he", second=n) for n, text in enumerate(texts)])
+    index = open_line_versions(versions)
+    assert index is not None
+    with index:
+        assert found(index, phrases=["תל אביב"]) == [texts[1], texts[0]]
+        assert found(index, phrases=["לתל אביב"]) == [texts[0]] and found(index, phrases=["לב"]) == []
+        assert found(index, phrases=["البيت"]) == [texts[5], texts[4]]
+        assert found(index, phrases=["학교"]) == [texts[7], texts[6]]
+
+
 def test_lines_with_the_accents_that_were_typed_come_first(versions: LineVersions) -> None:
     texts = ["ma ở đó", "má", "mà tôi biết má không ở đó đâu", "mạ", "cafe", "the café over there by the river"]
     publish_lines_to(versions, [line_row(n, text, language="vi", second=n) for n, text in enumerate(texts)])

@@ -8,18 +8,18 @@ from collections.abc import Sequence
 
 import pytest
 
-from ops.index.affixes import noun_of
+from ops.index.affixes import nouns_of
 from ops.index.letters import folded, normalised, with_marks
 from ops.index.line_points import point_of
 from ops.index.stems import stems_of, stems_of_words
-from ops.index.words import exact_words_of, line_spellings_of, spellings_of, terms_of, words_of
+from ops.index.words import exact_words_of, line_spellings_of, phrase_spellings_of, spellings_of, terms_of, words_of
 from tests.spoken_pairs import LANGUAGES, LINES, Pairs
 from tests.subtitles import line_row
 
 
 def is_said(line: str, text: str) -> bool:
     """Whether a spelling of the text is a run of words in a spelling of the line."""
-    return any(holds(words, asked) for words in line_spellings_of(line) for asked in spellings_of(text))
+    return any(holds(words, asked) for words in line_spellings_of(line) for asked in phrase_spellings_of(text))
 
 
 def holds(words: Sequence[str], asked: Sequence[str]) -> bool:
@@ -71,14 +71,41 @@ def test_accents_are_kept_beside_for_exactness() -> None:
 
 
 def test_particles_are_known_by_the_end_of_the_noun() -> None:
-    assert [noun_of(word) for word in ("학교에서", "서울은", "서울로", "집으로", "친구입니다", "아이들이")] == [
-        "학교", "서울", "서울", "집", "친구", "아이",
+    assert [nouns_of(word) for word in ("학교에서", "서울은", "서울로", "집으로", "친구입니다", "아이들이")] == [
+        ("학교",), ("서울",), ("서울",), ("집",), ("친구",), ("아이",),
     ]  # fmt: skip
     # 은 and 이 follow a consonant only, 제도 (system) and 나이 (age) have no particle
-    assert [noun_of(word) for word in ("학교은", "나이", "제도", "회의", "물건", "은", "school")] == [None] * 7
-    assert [noun_of(word) for word in ("الكتاب", "والكتاب", "للبيت", "الله", "الي", "كتاب")] == [
-        "كتاب", "كتاب", "بيت", None, None, None,
+    assert [nouns_of(word) for word in ("학교은", "나이", "제도", "회의", "물건", "은", "school")] == [()] * 7
+
+
+def test_articles_and_prefixes_come_off_one_by_one() -> None:
+    assert [nouns_of(word) for word in ("الكتاب", "والكتاب", "للبيت", "وللبيت", "الله", "الي", "كتاب")] == [
+        ("كتاب",), ("الكتاب", "كتاب"), ("البيت", "بيت"), ("للبيت", "البيت", "بيت"), (), (), (),
     ]  # fmt: skip
+    assert [nouns_of(word) for word in ("לבית", "ומהבית", "כשהבית", "שבבית", "לילה", "הלילה", "ים")] == [
+        ("בית",), ("מהבית", "הבית", "בית"), ("הבית", "בית"), ("בבית", "בית"), (), ("לילה",), (),
+    ]  # fmt: skip
+
+
+PREFIXED = """
+בתל/תל והבית/בית לירושלים/ירושלים ובירושלים/ירושלים בים/ים הלב/לב ביום/יום וחברים/חברים שאני/אני כשאני/אני
+מהעיר/עיר לרופא/רופא שהמשטרה/משטרה מהרכבת/רכבת ודני/דני והכלב/כלב הלילה/לילה למלך/מלך מחדר/חדר שהמים/מים
+ושלום/שלום לספר/ספר מאמא/אמא בחיפה/חיפה כילד/ילד למחר/מחר מכאן/כאן בגן/גן ליער/יער בשוק/שוק כסוס/סוס
+מהמלחמה/מלחמה כשהוא/הוא ללונדון/לונדון ליוסי/יוסי מההר/הר
+"""
+WHOLE = """
+בית/ית שלום/לום מים/ים כלב/לב מלך/לך לחם/חם שמש/מש מדבר/דבר מכתב/כתב לבן/בן משפחה/שפחה בוקר/וקר הגיע/גיע הלך/לך
+כסף/סף מקום/קום מורה/ורה שחור/חור כאב/אב בשר/שר כבר/בר בגד/גד מספר/ספר ורד/רד שבת/בת ברק/רק בעל/על לקח/קח משה/שה
+לכן/כן למה/מה האם/אם מזלג/זלג כדור/דור מגדל/גדל שמיים/מיים מטוס/טוס משקה/שקה מקל/קל שדה/דה מתנה/תנה מרק/רק מסע/סע
+הלכו/לכו כרגע/רגע כמעט/מעט לפני/פני לבד/בד מסיבה/סיבה מהר/הר שמן/מן ועד/עד
+"""
+
+
+def test_hebrew_words_that_begin_with_a_letter_that_is_a_prefix_elsewhere_stay_whole() -> None:
+    for word, noun in (pair.split("/") for pair in PREFIXED.split()):
+        assert noun in nouns_of(word), word
+    for word, tail in (pair.split("/") for pair in WHOLE.split()):
+        assert tail not in nouns_of(word), word
 
 
 def test_stems_are_of_words_with_their_marks_and_of_nouns() -> None:

@@ -1,0 +1,28 @@
+"""Frequencies of words, by the lists of wordfreq (Speer 2022; data CC BY-SA 4.0).
+
+Stands alone because spelling, in search, and prefixes, in the tokenizer, read the same files. Frequencies are on the
+Zipf scale: log10 of occurrences in a billion words.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping
+from functools import lru_cache
+
+from ops.embeddings.weights import installed_file
+
+
+@lru_cache(maxsize=32)
+def word_frequencies(name: str, least: float = 0.0) -> Mapping[str, float]:
+    """Zipf frequencies by word of the list ``name`` (``large_en``), without words rarer than ``least``.
+
+    Its file is read and its package not imported, which takes three times as long: a header, then the words of each
+    centibel of frequency, from the most frequent on.
+    """
+    import msgpack
+
+    path = installed_file("wordfreq", f"data/{name}.msgpack.gz")
+    _, *steps = msgpack.unpackb(gzip.decompress(path.read_bytes()))
+    count = max(round((9 - least) * 100) + 1, 0)
+    return {word: 9 - step / 100 for step, words in enumerate(steps[:count]) for word in words}
