@@ -82,6 +82,7 @@ DIALOGUE = _schema(
     ("end_s", pa.float64()),
     ("text", pa.string()),
     ("language", pa.string()),
+    ("language_tag", pa.string()),
     ("source", pa.string()),
 )
 SHOT_DIALOGUE = _schema(
@@ -101,6 +102,7 @@ SUBTITLES = _schema(
     ("path", pa.string()),
     ("source", pa.string()),
     ("language", pa.string()),
+    ("language_tag", pa.string()),
     ("content_hash", pa.string()),
     ("lines", pa.int32()),
     ("reason", pa.string()),
@@ -175,7 +177,7 @@ _SCHEMAS = {
 }
 
 
-ADDED = {"videos": ("facts", "notes")}
+ADDED = {"videos": ("facts", "notes"), "dialogue": ("language_tag",), "subtitles": ("language_tag",)}
 """Columns that files of earlier versions do not have; they are read as null until the rows are written again."""
 
 

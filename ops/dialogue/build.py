@@ -22,7 +22,7 @@ from ops.core.types import Progress, StepReport
 from ops.dialogue.checks import check_dialogue
 from ops.dialogue.lines import Line, bounded_notes, joined
 from ops.dialogue.recipe import RECIPE
-from ops.dialogue.rows import line_rows, shot_rows, subtitle_rows
+from ops.dialogue.rows import line_rows, renewed_subtitle_row, shot_rows, subtitle_rows
 from ops.dialogue.sources import FILM, SPEECH, Source, sources_of, speech_of
 from ops.dialogue.speech import recogniser, speech_problem
 from ops.dialogue.ties import Clock
@@ -165,8 +165,9 @@ class _Reading:
         film = Source(
             path=video["path"], source=FILM, language="", content_hash=video["content_hash"] or "", reason=reason
         )
-        sources = [row for row in stored if row["source"] != FILM] + subtitle_rows(video, [film], self.now)
-        said = line_rows(video, clock, [Line(**{name: row[name] for name in LINE}) for row in kept], self.now)
+        sources = [renewed_subtitle_row(row) for row in stored if row["source"] != FILM]
+        sources += subtitle_rows(video, [film], self.now)
+        said = line_rows(video, clock, list(map(_stored_line, kept)), self.now)
         return self._put(video, said, sources, shot_rows(video, clock, said, inputs, self.now))
 
     def _write(self, video: Row, clock: Clock, lines: list[Line], sources: list[Source], inputs: str) -> int:
@@ -223,10 +224,15 @@ def _heard_before(settings: Settings, video: Row) -> Source | None:
     if row is None or (settings.speech and row["content_hash"] != settings.speech) or row["reason"]:
         return None
     stored = _by_video(settings, "dialogue", partition).get(video["video_id"], [])
-    lines = [Line(**{name: line[name] for name in LINE}) for line in stored if line["source"] == "asr"]
+    lines = [_stored_line(line) for line in stored if line["source"] == "asr"]
     return Source(
         path=row["path"], source="asr", language=row["language"], content_hash=row["content_hash"], lines=lines
     )
+
+
+def _stored_line(row: Row) -> Line:
+    """The line of a row of ``dialogue``; rows of earlier versions have the tag as their language."""
+    return Line(**{name: row[name] for name in LINE} | {"language": row["language_tag"] or row["language"]})
 
 
 def _by_video(settings: Settings, table: str, partition: str) -> dict[str, list[Row]]:

@@ -9,6 +9,7 @@ from typing import Any
 from ops.dialogue.lines import Line, bounded_notes
 from ops.dialogue.sources import Source
 from ops.dialogue.ties import Clock
+from ops.videos.languages import primary_language
 
 MOST_TEXT = 10_000
 """Length of the joined text of one shot; it is a feature, the lines themselves are in ``dialogue``."""
@@ -33,7 +34,8 @@ def line_rows(video: Row, clock: Clock, lines: Sequence[Line], now: datetime) ->
                 "start_s": line.start_s,
                 "end_s": line.end_s,
                 "text": line.text,
-                "language": line.language,
+                "language": _primary(line.language),
+                "language_tag": line.language,
                 "source": line.source,
             }
             | _stamps(video, now)
@@ -73,7 +75,8 @@ def subtitle_rows(video: Row, sources: Sequence[Source], now: datetime) -> list[
             "video_id": video["video_id"],
             "path": source.path,
             "source": source.source,
-            "language": source.language,
+            "language": _primary(source.language),
+            "language_tag": source.language,
             "content_hash": source.content_hash,
             "lines": len(source.lines),
             "reason": source.reason,
@@ -82,6 +85,16 @@ def subtitle_rows(video: Row, sources: Sequence[Source], now: datetime) -> list[
         | _stamps(video, now)
         for source in sources
     ]
+
+
+def renewed_subtitle_row(row: Row) -> Row:
+    """A stored row of ``subtitles`` with both columns of its language; earlier versions had the tag only."""
+    tag = row["language_tag"] or row["language"]
+    return row | {"language": _primary(row["language"]), "language_tag": tag}
+
+
+def _primary(tags: str) -> str:
+    return ",".join(sorted(set(map(primary_language, tags.split(",")))))
 
 
 def _names(lines: Sequence[Row], column: str) -> str:

@@ -37,7 +37,10 @@ FILM, SPEECH = "film", "asr"
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One sidecar, one track, or the speech of a film; ``reason`` tells why it cannot be used."""
+    """One sidecar, one track, or the speech of a film; ``reason`` tells why it cannot be used.
+
+    ``language`` is a BCP 47 tag, or several with commas.
+    """
 
     path: str
     source: str

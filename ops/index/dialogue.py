@@ -23,6 +23,7 @@ from ops.index.utterances import with_sentences
 from ops.videos import catalogue
 
 COLUMNS = tuple(name for name in LineRow.__dataclass_fields__ if name != FOLLOWING_KEY)
+TAG = "language_tag"
 STAGE = "dialogue_index"
 ATTEMPTS = 3
 
@@ -30,7 +31,7 @@ ATTEMPTS = 3
 def wanted_lines(settings: Settings) -> Iterator[LineRow]:
     """Every line that belongs into the index, partition by partition."""
     for partition in settings.lake.partitions("dialogue"):
-        rows = settings.lake.read("dialogue", [partition], COLUMNS).to_pylist()
+        rows = settings.lake.read("dialogue", [partition], (*COLUMNS, TAG)).to_pylist()
         if not rows:
             continue
         ready = {
@@ -39,12 +40,14 @@ def wanted_lines(settings: Settings) -> Iterator[LineRow]:
             # As for vectors: a film that was only moved stays searchable until it was looked at again.
             if row["state"] == "ready" or (row["state"] == "pending" and row["frames"])
         }
-        by_video: dict[str, list[LineRow]] = {}
+        # Subtitles of pt-BR and of pt-PT are of one language, and no sentence goes on from one to the other.
+        groups: dict[tuple[str, str], list[LineRow]] = {}
         for row in rows:
             if row["video_id"] in ready and row["shot_ids"]:
+                tag = row.pop(TAG) or row["language"]
                 line = LineRow(**row | {"shot_ids": tuple(row["shot_ids"])})
-                by_video.setdefault(line.video_id, []).append(line)
-        for lines in by_video.values():
+                groups.setdefault((line.video_id, tag), []).append(line)
+        for lines in groups.values():
             yield from with_sentences(lines)
 
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from ops.serve.service import Service
 
-_SOURCE = ("path", "source", "language", "content_hash", "lines", "reason")
+_SOURCE = ("path", "source", "language", "language_tag", "content_hash", "lines", "reason")
 
 
 def dialogue_of(service: Service, video_id: str, shot_id: str) -> tuple[dict[str, Any], datetime | None]:

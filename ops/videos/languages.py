@@ -104,6 +104,11 @@ def language_of(name: str) -> str:
     return language_of_suffix(words_of(name)) or ""
 
 
+def primary_language(tag: str) -> str:
+    """The language of a BCP 47 tag without script and region: ``zh`` for ``zh-Hans``; empty stays empty."""
+    return tag.partition("-")[0].lower()
+
+
 def language_of_suffix(words: Sequence[str]) -> str | None:
     """The language that the words after a film's name give; ``None`` if any of them is neither language nor flag.
 

@@ -28,6 +28,7 @@ class DialogueSource(Answer):
     path: str
     source: str = Field(description="sidecar, embedded or asr")
     language: str
+    language_tag: str | None = Field(description="language with script and region; null until it is read again")
     content_hash: str = Field(description="of the file; for a track, of the film; for speech, the model")
     lines: int
     reason: str | None

@@ -41,7 +41,7 @@ export function details(shot, catalogue, chosen) {
 /** Each file or track, what it holds or why it cannot be used, and the hash of the file. */
 function dialogue({ sources = [], dialogue_version, read_at }) {
   const rows = sources.map((one) => [one.source === "asr" ? "speech" : one.source, el("span", {}, path(one.path), " · ",
-    [one.language, one.reason ?? counted(one.lines, "line")].filter(Boolean).join(" · "), " ",
+    [one.language_tag ?? one.language, one.reason ?? counted(one.lines, "line")].filter(Boolean).join(" · "), " ",
     one.source === "sidecar" && code(`${one.content_hash.slice(0, 12)}…`, one.content_hash))]);
   return rows.length > 0 && group("Dialogue", [...rows, ["read", when(read_at)], ["index of lines", code(dialogue_version)]]);
 }

@@ -287,7 +287,43 @@ def test_a_file_of_two_languages_has_lines_of_both(settings: Settings) -> None:
     )
     sidecar(settings, "film.smi", text.encode("cp949"))
     build(settings)
-    assert {(row["text"], row["language"]) for row in said(settings)} == {("안녕", "ko-KR"), ("Hello", "en-US")}
+    assert {(row["text"], row["language"]) for row in said(settings)} == {("안녕", "ko"), ("Hello", "en")}
+
+
+def test_the_language_is_without_region_and_the_tag_is_kept_beside_it(settings: Settings) -> None:
+    tags = {"en-US": "The orchard", "es-419": "El faro", "pt-BR": "Você vem", "pt-PT": "Tu vens", "zh-Hans": "灯塔",
+            "zh-Hant": "燈塔"}  # fmt: skip
+    for tag, text in tags.items():
+        start = 1.0 if tag == "pt-PT" else 0.2
+        sidecar(settings, f"film.{tag}.srt", srt([(start, start + 0.6, text)]).encode())
+    build(settings)
+    wanted = {(text, tag[:2]) for tag, text in tags.items()}
+    assert {(row["text"], row["language"]) for row in said(settings)} == wanted and len(said(settings)) == len(tags)
+    sources = settings.lake.read("subtitles").to_pylist()
+    assert sorted((row["language"], row["language_tag"]) for row in sources) == [(tag[:2], tag) for tag in sorted(tags)]
+    assert {row["language"] for row in settings.lake.read("shot_dialogue").to_pylist()} == {"en,es,pt,zh", "pt", ""}
+    assert build(settings, LATER)[0].changed == 0
+    build_lines(settings, SilentProgress())
+    with open_lines(settings) as index:  # type: ignore[union-attr]
+        assert [hit.text for hit in index.search("", phrases=["Você vem"], limit=9)] == ["Você vem"]
+        assert index.search("", phrases=["Você vem Tu"], limit=9) == []
+
+
+def test_rows_of_earlier_versions_get_the_language_without_region_though_the_film_cannot_be_read(
+    settings: Settings,
+) -> None:
+    sidecar(settings, "film.en-US.srt", srt([(0.2, 0.8, "The orchard")]).encode())
+    build(settings)
+    lines = [row | {"language": "en-US", "language_tag": None} for row in said(settings)]
+    sources = [row | {"language": "en-US", "language_tag": None} for row in settings.lake.read("subtitles").to_pylist()]
+    settings.lake.write("dialogue", PARTITION, lines)
+    settings.lake.write("subtitles", PARTITION, sources)
+    settings.lake.write("shot_dialogue", PARTITION, [])
+    Path(settings.library, "film.mkv").write_bytes(b"not a film")
+    assert build(settings)[1].refused
+    assert [(row["language"], row["language_tag"]) for row in said(settings)] == [("en", "en-US")]
+    kept = [row for row in settings.lake.read("subtitles").to_pylist() if row["source"] == "sidecar"]
+    assert [(row["language"], row["language_tag"]) for row in kept] == [("en", "en-US")]
 
 
 # --- speech
