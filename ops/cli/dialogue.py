@@ -15,7 +15,7 @@ from ops.core.settings import Settings
 from ops.dialogue.report import dialogue_of_video
 from ops.dialogue.timing import SubtitleTiming, set_timing, timing_of
 from ops.search.hits import timecode_or_blank
-from ops.videos.catalogue import find_video
+from ops.videos.catalogue import find_video, require_layout
 
 STEPS = ("dialogue", "media_features")
 NTSC = {"23.976": "24000/1001", "23.98": "24000/1001", "29.97": "30000/1001", "59.94": "60000/1001"}
@@ -53,6 +53,7 @@ def command(
     settings = settings_from(options)
     row = find_video(settings.lake, video)
     if reset or any(each is not None for each in (shift, stretch, fps)):
+        require_layout(settings)
         before = SubtitleTiming() if reset else timing_of(settings, row["video_id"])
         timing = _wanted(before, shift, stretch, fps)
         if set_timing(settings, row["video_id"], timing, datetime.now(UTC)):

@@ -15,7 +15,10 @@ _ELLIPSES = ("...", "\u2026", "\u2025")
 _TITLES = re.compile(r"\b(?:mr|mrs|ms|dr|st|prof|sr|jr|mme|fr|hr|lt|sgt|capt|gen|rev|vs)\.$", re.IGNORECASE)
 _BREAKS = ("--", "\u2014", "\u2013")
 # A dash at the start of a row, ">>" and "NAME:" are how subtitles tell that somebody else speaks.
-_SPEAKER = re.compile(r"(?:[-\u2010-\u2015\u2212\uff0d](?![-\u2010-\u2015])|>>|[^\W\da-z_][^\W\da-z_ .'-]+:\s)")
+_SPEAKER = re.compile(r"(?:[-\u2010-\u2015\u2212\uff0d](?![-\u2010-\u2015])|>>|[^\W\da-z_](?:[^\W\da-z_]|[ .'-])+:\s)")
+# Some subtitles write a dash on both sides where a sentence goes on.
+_DASH_ENDS = re.compile(r"(?:\s|\w)[-\u2010-\u2015]$")
+_DASH_STARTS = re.compile(r"[-\u2010-\u2015]\s?(?=[^\W\d_])")
 _ASIDE = re.compile(r"(?:\s*(?:\[[^\]]*\]|\([^)]*\)|\{[^}]*\}|\uff08[^\uff09]*\uff09)\s*)+")
 _MUSIC = re.compile("[\u266a\u266b]")
 # Thai, Lao, Myanmar, Khmer; kana and ideographs: written without blanks between words.
@@ -42,6 +45,8 @@ def is_unspaced(before: str, after: str) -> bool:
 def goes_on(before: str, after: str) -> bool:
     """Whether ``after`` goes on with the sentence of ``before``: no end between them, and no other speaker."""
     before, after = before.strip(), after.strip()
+    if _DASH_ENDS.search(before) and (dash := _DASH_STARTS.match(after)) and after[dash.end()].islower():
+        return True
     if _SPEAKER.match(after) or bool(_MUSIC.search(before)) != bool(_MUSIC.search(after)):
         return False
     end, start = before.rstrip(_CLOSING), after.lstrip("\"'\u201c\u2018\u00ab\u2039([\u300c\u300e \u266a\u266b")

@@ -15,8 +15,8 @@ from ops.index.sentences import goes_on, is_aside, joined_text
 
 LONGEST_GAP_S = 2.0
 """A longer pause ends a sentence, whatever its punctuation."""
-MOST_OVERLAP_S = 0.3
-"""Cues overlap by so much at the most if one follows the other; others are shown at the same time."""
+LEAST_SHOWN = 0.5
+"""Share of a cue after which the next one may begin; one that begins sooner is shown at the same time."""
 MOST_FOLLOWING = 6
 MOST_SIGNS = 240
 """Characters of the lines after a line that are indexed with it: captions without punctuation never end."""
@@ -35,7 +35,7 @@ def with_sentences(rows: Iterable[LineRow]) -> Iterator[LineRow]:
         parts = [_following(row) for row in group]
         nexts = [_next(group, starts, at) for at in range(len(group))]
         for at, row in enumerate(group):
-            yield replace(row, following=tuple(_tail(parts, nexts, at)))
+            yield row if nexts[at] is None else replace(row, following=tuple(_tail(parts, nexts, at)))
 
 
 def extended(hit: LineHit, count: int) -> LineHit:
@@ -75,7 +75,7 @@ def _next(rows: Sequence[LineRow], starts: Sequence[float], at: int) -> int | No
     row = rows[at]
     if is_aside(row.text):
         return None
-    first = max(bisect_left(starts, row.end_s - MOST_OVERLAP_S), at + 1)
+    first = max(bisect_left(starts, row.start_s + LEAST_SHOWN * (row.end_s - row.start_s)), at + 1)
     for place in range(first, min(first + _CANDIDATES, len(rows))):
         other = rows[place]
         if other.start_s - row.end_s >= LONGEST_GAP_S:

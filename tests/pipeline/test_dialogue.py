@@ -124,6 +124,15 @@ def test_other_subtitles_of_films_that_lie_apart_are_read_by_the_next_run(
     assert home.files() == before
 
 
+def test_a_timing_of_subtitles_moves_lines_and_index_and_stays(talking: tuple[Home, Path, Any]) -> None:
+    home, folder, _ = talking
+    document = home.json("dialogue", "b.mkv", "--shift", "1.25")
+    assert [line["start_s"] for line in document["lines"]] == [1.75]
+    assert [hit.start_s for hit in found(home, "inside")] == [1.75]
+    assert home.json("ingest", str(folder))["up_to_date"]
+    assert [line["start_s"] for line in home.json("dialogue", "b.mkv", "--reset")["lines"]] == [0.5]
+
+
 def test_a_forgotten_film_leaves_no_word(talking: tuple[Home, Path, Any]) -> None:
     home = talking[0]
     home.run("forget", "a.mp4", "--yes")

@@ -56,6 +56,8 @@ def said(index: LineIndex, text: str) -> list[tuple[float, float, str]]:
         ("\u266a the harvest moon \u266a", "\u266a will rise tonight \u266a"),
         ("\u660e\u65e5\u306e\u671d\u306b", "\u6751\u3078\u5e30\u308a\u307e\u3059\u3002"),
         ("Er sagte", "'Komm nach Hause'"),
+        ("Tell them the harvest moon -", "- will rise"),
+        ("TELL THEM AT 12:30", "THE MOON RISES"),
     ],
 )
 def test_a_sentence_goes_on(before: str, after: str) -> None:
@@ -72,6 +74,8 @@ def test_a_sentence_goes_on(before: str, after: str) -> None:
         ("The harvest moon", "\u2013 Will rise"),
         ("The harvest moon", ">> will rise"),
         ("The harvest moon", "ANNA: will rise"),
+        ("The harvest moon", "OLD MAN'S VOICE: will rise"),
+        ("The harvest moon -", "- Will it rise"),
         ("The harvest moon...", "Who is there"),
         ("The harvest moon--", "Stop"),
         ("\u266a the harvest moon \u266a", "will rise"),
@@ -133,6 +137,11 @@ def test_sounds_in_brackets_and_other_languages_at_the_same_time_do_not_part_the
         assert [hit[0] for hit in said(index, '"moon will rise"')] == [1.0]
         assert [hit[2] for hit in said(index, '"Erntemond geht"')] == ["Der Erntemond geht heute auf."]
         assert said(index, '"moon geht"') == []
+
+
+def test_cues_that_overlap_a_little_follow_each_other(tmp_path: Path) -> None:
+    with indexed(tmp_path, rows_of([(1.0, 4.0, "The harvest moon"), (3.2, 5.0, "will rise tonight.")])) as index:
+        assert said(index, '"moon will rise"') == [(1.0, 5.0, "The harvest moon will rise tonight.")]
 
 
 def test_two_files_of_one_language_do_not_mix(tmp_path: Path) -> None:
