@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import click
@@ -10,7 +9,7 @@ import click
 from ops.cli.facts import print_facts
 from ops.cli.main import printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
-from ops.search.hits import timecode_or_blank
+from ops.search.hits import start_timecode
 from ops.shots.build import shots_of
 from ops.videos.catalogue import find_video
 
@@ -33,11 +32,10 @@ def command(video: str, with_facts: bool, as_json: bool, **options: Any) -> None
         print_facts(settings, video, as_json=as_json)
         return
     row = find_video(settings.lake, video)
-    fps = Fraction(row["fps_num"] or 0, row["fps_den"] or 1)
     shots = [
         {name: shot[name] for name in ("shot_id", "index", "start_frame", "end_frame", "start_s", "end_s")}
         | {
-            "start_timecode": timecode_or_blank(shot["start_frame"], fps, row["start_timecode"]),
+            "start_timecode": start_timecode(shot["start_frame"], shot["start_s"], row),
             "transition": shot["transition"],
         }
         for shot in shots_of(settings, row["video_id"])

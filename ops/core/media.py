@@ -146,6 +146,12 @@ class MediaInfo:
         heard = self.mixed_streams or (self.sound_stream,)
         return tuple(track for track in self.sound_tracks if track.stream in heard)
 
+    @property
+    def clip_tracks(self) -> tuple[SoundTrack, ...]:
+        """Sound tracks in the order of cut clips: the heard ones first, because many players take the first."""
+        heard = self.heard_tracks
+        return (*heard, *(track for track in self.sound_tracks if track not in heard))
+
     def to_json(self) -> str:
         """The record as JSON, rates as ``"24000/1001"``; :meth:`from_json` reads it back exactly."""
         return _adapter().dump_json(self).decode()

@@ -30,6 +30,16 @@ def padded_frames(start_frame: int, end_frame: int, fps: Fraction, padding_s: fl
     return max(start_frame - padding, 0), end_frame + padding
 
 
+def frame_at(frame: int, time_s: float | Fraction, fps: Fraction) -> int:
+    """The number of ``frame``, shown at ``time_s``, as a steady clock of ``fps`` frames per second counts.
+
+    That is ``frame`` itself unless its time is more than half a frame away from the count: pictures are missing
+    before it, or the rate varies.
+    """
+    seen = float(time_s) * float(fps)
+    return frame if abs(seen - frame) <= 0.5 + 1e-3 else round(seen)
+
+
 def is_drop_frame_rate(fps: Fraction) -> bool:
     """Whether SMPTE ST 12 defines drop-frame counting for the rate (29.97, 59.94 and 119.88)."""
     return fps in DROP_FRAME_RATES

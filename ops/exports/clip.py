@@ -249,16 +249,19 @@ def _film(settings: Settings, video: dict[str, Any], shots: list[dict[str, Any]]
     known |= _frame_times(settings, fps, [row for row in shots if row["shot_id"] in wanted], known)
     knots = tuple(sorted(known.items()))
     # Frames are timed by what a player shows: at a constant rate that is frame / rate, to the last digit.
-    variable = _varies(known, fps)
+    is_timed = _varies(known, fps)
+    media = MediaInfo.from_json(video["facts"]) if video.get("facts") else None
+    is_constant = media is not None and not media.variable_rate
     names = ("video_id", "path", "show", "title", "content_hash", "bytes", "frames", "width", "height", "codec")
     return Film(
         **{name: video[name] for name in names},
         fps=fps,
         has_audio=bool(video["has_audio"]),
         start_timecode=video["start_timecode"] or NO_TIMECODE,
-        variable_rate=variable,
+        variable_rate=is_timed and not is_constant,
+        has_gaps=is_timed and is_constant,
         knots=knots,
-        media=MediaInfo.from_json(video["facts"]) if video.get("facts") else None,
+        media=media,
     )
 
 

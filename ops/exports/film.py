@@ -30,8 +30,9 @@ HDR_COLOUR_SPACES = {"pq": "9-16-9 (Rec. 2020 PQ)", "hlg": "9-18-9 (Rec. 2020 HL
 class Film:
     """The source of clips, as the register knows it.
 
-    ``fps`` is exact; with ``variable_rate`` it is the mean. ``knots`` are ``(frame, seconds)`` of known frames,
-    ascending, by which frames are timed if the rate varies. ``media`` is the record of facts; a video that was
+    ``fps`` is exact; with ``variable_rate`` it is the mean. ``has_gaps`` if the rate is constant but pictures are
+    missing or shown longer. ``knots`` are ``(frame, seconds)`` of known frames, ascending, by which frames are timed
+    in both cases. ``media`` is the record of facts; a video that was
     ingested by an earlier version has none.
     """
 
@@ -49,6 +50,7 @@ class Film:
     has_audio: bool
     start_timecode: str
     variable_rate: bool = False
+    has_gaps: bool = False
     knots: tuple[tuple[int, float], ...] = ()
     media: MediaInfo | None = None
 
@@ -119,6 +121,11 @@ class Film:
         return self.media.reel if self.media else ""
 
     @property
+    def is_timed(self) -> bool:
+        """Whether frames are placed by their times, because their numbers do not tell when they are shown."""
+        return self.variable_rate or self.has_gaps
+
+    @property
     def is_exact(self) -> bool:
         """Whether a timeline counts the film's own frames: at a constant rate that timelines have, or above 60.
 
@@ -167,8 +174,8 @@ class Film:
         return self.position(self.frames)
 
     def seconds(self, frame: int) -> float:
-        """When ``frame`` is shown, in seconds from the first; of a variable rate, by share between known frames."""
-        if not self.variable_rate or len(self.knots) < 2:
+        """When ``frame`` is shown, in seconds from the first; if it is timed, by share between known frames."""
+        if not self.is_timed or len(self.knots) < 2:
             return float(frame / self.fps)
         at = min(max(bisect_right(self.knots, (frame, float("inf"))), 1), len(self.knots) - 1)
         (low, low_s), (high, high_s) = self.knots[at - 1], self.knots[at]
@@ -176,7 +183,7 @@ class Film:
 
     def position(self, frame: int) -> int:
         """``frame`` of the film as frames at :attr:`rate` from its first: the same number if it is exact."""
-        return round(self.seconds(frame) * float(self.rate) if self.variable_rate else frame * self.rate / self.fps)
+        return round(self.seconds(frame) * float(self.rate) if self.is_timed else frame * self.rate / self.fps)
 
     def timecode(self, frame: int) -> str:
         """Timecode of ``frame`` as the film carries it."""

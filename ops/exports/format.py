@@ -94,11 +94,13 @@ def warnings_of(settings: Settings, clips: Sequence[Clip]) -> tuple[str, ...]:
 
 def _rate_warning(film: Film) -> str:
     """What a timeline makes of a rate that editing systems do not run; empty for one that they do."""
-    if film.variable_rate:
-        return (
-            "its frame rate varies; its clips are placed by time, to the nearest frame at "
-            f"{rate_name(film.rate)} frames per second"
+    if film.is_timed:
+        why = (
+            "its frame rate varies"
+            if film.variable_rate
+            else f"its rate is {rate_name(film.fps)}, but pictures are missing or shown longer"
         )
+        return f"{why}; its clips are placed by time, to the nearest frame at {rate_name(film.rate)} frames per second"
     if film.fps in (*TIMELINE_RATES, *FAST_RATES):
         return ""
     if film.is_exact:
@@ -120,7 +122,7 @@ def _start_warning(film: Film) -> str:
     start = film.exact_start
     if start is None:
         return f"its start timecode {film.start_timecode!r} cannot be used; it is counted from 00:00:00:00"
-    if start.denominator == 1 or film.variable_rate:
+    if start.denominator == 1 or film.is_timed:
         return ""
     return (
         f"its start timecode falls between two frames at {rate_name(film.rate)} frames per second; the nearest is used"

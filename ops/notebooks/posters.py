@@ -10,7 +10,7 @@ from fractions import Fraction
 from PIL import Image
 
 from ops.core.settings import Settings
-from ops.core.time import timecode_of
+from ops.core.time import frame_at, timecode_of
 from ops.core.types import parse_shot_id
 from ops.notebooks.page import put_html
 from ops.notebooks.pictures import image, short
@@ -31,7 +31,7 @@ class Posters:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._videos = {row["video_id"]: row for row in catalogue.videos_of(settings.lake)}
-        self._ends: dict[str, dict[int, int]] = {}
+        self._shots: dict[str, dict[int, tuple[int, float]]] = {}
         self.shown = 0
         self.missing = 0
 
@@ -46,7 +46,7 @@ class Posters:
     def picture(self, shot_id: str) -> Image.Image | None:
         """The poster, RGB, at most 320 pixels wide and high; nothing where the store has none."""
         video_id, start = parse_shot_id(shot_id) or ("", 0)
-        end = self._ends_of(video_id).get(start)
+        end, _ = self._shots_of(video_id).get(start, (0, 0.0))
         try:
             data = self._settings.store.read_bytes(poster_key(video_id, start, end)) if end else b""
         except FileNotFoundError:
@@ -64,15 +64,19 @@ class Posters:
         if video is None:
             return shot_id
         rate = Fraction(video["fps_num"], video["fps_den"])
-        return f"{short(video['show'])} · {timecode_of(start, rate, video['start_timecode'] or '00:00:00:00')}"
+        _, start_s = self._shots_of(video_id).get(start, (0, start / rate))
+        frame = frame_at(start, start_s, rate)
+        return f"{short(video['show'])} · {timecode_of(frame, rate, video['start_timecode'] or '00:00:00:00')}"
 
-    def _ends_of(self, video_id: str) -> dict[int, int]:
-        if video_id not in self._ends and video_id:
+    def _shots_of(self, video_id: str) -> dict[int, tuple[int, float]]:
+        """End frame and start time of each shot of a video, by its start frame."""
+        if video_id not in self._shots and video_id:
             partition = self._settings.partition_of(video_id)
-            rows = self._settings.lake.read("shots", [partition], ["video_id", "start_frame", "end_frame"]).to_pylist()
+            columns = ["video_id", "start_frame", "end_frame", "start_s"]
+            rows = self._settings.lake.read("shots", [partition], columns).to_pylist()
             mine = (row for row in rows if row["video_id"] == video_id)
-            self._ends[video_id] = {row["start_frame"]: row["end_frame"] for row in mine}
-        return self._ends.get(video_id, {})
+            self._shots[video_id] = {row["start_frame"]: (row["end_frame"], row["start_s"]) for row in mine}
+        return self._shots.get(video_id, {})
 
     def _cell(self, shot_id: str, words: str, frame: str) -> str:
         picture = self.picture(shot_id)

@@ -15,7 +15,7 @@ from ops.core.time import SPOKEN_PADDING_S, padded_frames
 from ops.index.index import VectorIndex
 from ops.index.lines import LineHit
 from ops.search.candidates import Candidate
-from ops.search.hits import ShotDetails, timecode_or_blank
+from ops.search.hits import ShotDetails, start_timecode
 from ops.search.probes import ProbeScores
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class HitWriter:
         shot.pop("index")
         is_blank = shot.pop("is_blank")
         start, end = candidate.match or (shot["start_frame"], shot["end_frame"])
-        lines = [self._line(self._lines[name], shot) for name in candidate.line_ids]
+        lines = [self._line(self._lines[name]) for name in candidate.line_ids]
         # Of frames that must fulfil other conditions too, the lines are only a part.
         is_spoken = bool(lines) and (candidate.match is None or candidate.matched == ("dialogue",))
         return {
@@ -86,7 +86,7 @@ class HitWriter:
         start, end = padded_frames(first, last, Fraction(shot["fps"]), SPOKEN_PADDING_S)
         return {"start_frame": start, "end_frame": min(end, max(video.get("frames") or end, start + 1))}
 
-    def _line(self, line: LineHit, shot: Mapping[str, Any]) -> dict[str, Any]:
+    def _line(self, line: LineHit) -> dict[str, Any]:
         video = self._details.video(line.video_id) or {}
         return {
             "line_id": line.line_id,
@@ -96,7 +96,7 @@ class HitWriter:
             "end_s": line.end_s,
             "start_frame": line.start_frame,
             "end_frame": line.end_frame,
-            "start_timecode": timecode_or_blank(line.start_frame, Fraction(shot["fps"]), video.get("start_timecode")),
+            "start_timecode": start_timecode(line.start_frame, line.start_s, video),
             "language": line.language,
             "source": line.source,
         }

@@ -17,7 +17,7 @@ from typing import Any
 
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
-from ops.core.time import timecode_of
+from ops.core.time import frame_at, timecode_of
 from ops.core.types import parse_shot_id
 from ops.videos.forgotten import forgotten_ids
 
@@ -243,7 +243,7 @@ def _written(part: _Partition, row: int) -> Mapping[str, Any]:
         "fps": f"{video['fps_num']}/{video['fps_den']}",
         "start_s": shot["start_s"],
         "end_s": shot["end_s"],
-        "start_timecode": timecode_of_shot(shot["start_frame"], video),
+        "start_timecode": start_timecode(shot["start_frame"], shot["start_s"], video),
         "poster": shot["poster_uri"],
         "proxy": shot["proxy_uri"],
         "index": shot["index"],
@@ -251,9 +251,14 @@ def _written(part: _Partition, row: int) -> Mapping[str, Any]:
     }
 
 
-def timecode_of_shot(frame: int, video: dict[str, Any]) -> str:
-    """Timecode of a frame of a video of the register."""
-    return _timecode(frame, video["fps_num"], video["fps_den"], video["start_timecode"] or "")
+def start_timecode(start_frame: int, start_s: float, video: Mapping[str, Any]) -> str:
+    """Timecode at which a shot or a line of a video of the register starts.
+
+    It follows the film's clock, so it stays right behind frames that are missing in the file.
+    """
+    fps = Fraction(video["fps_num"] or 0, video["fps_den"] or 1)
+    frame = frame_at(start_frame, start_s, fps)
+    return _timecode(frame, fps.numerator, fps.denominator, video["start_timecode"] or "")
 
 
 @lru_cache(maxsize=TIMECODES)

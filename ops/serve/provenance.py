@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from feature_repo.names import embedding_view
 from ops.core.schemas import SCORES, schema_of
 from ops.embeddings.build import table_of
-from ops.search.hits import timecode_of_shot
+from ops.search.hits import start_timecode
 from ops.serve.documents import with_addresses
 from ops.serve.problems import ProblemError
 from ops.serve.said import dialogue_of
@@ -52,7 +52,8 @@ def lines_of(service: Service, shot_id: str, video: dict[str, Any]) -> list[dict
     partition = service.settings.partition_of(video["video_id"])
     rows = service.settings.lake.read("dialogue", [partition], (*names, "shot_ids")).to_pylist()
     return [
-        {name: row[name] for name in names} | {"start_timecode": timecode_of_shot(row["start_frame"], video)}
+        {name: row[name] for name in names}
+        | {"start_timecode": start_timecode(row["start_frame"], row["start_s"], video)}
         for row in sorted(rows, key=lambda row: (row["start_frame"], row["line_id"]))
         if shot_id in row["shot_ids"]
     ]

@@ -27,9 +27,10 @@ class ClipWriter:
     """Encodes one clip as its pictures and samples come in.
 
     The file is QuickTime (``.mov``): pictures as in ``clip_pictures.py``, in the film's own size and pixel shape;
-    every sound track with its own channels, rate, language and title as 24-bit PCM (32 bits if the source has them),
-    which has no encoder delay; a timecode track with the film's reel that begins with ``timecode``, unless that is
-    empty. At a constant rate each picture lasts one frame, else it lasts as long as in the film.
+    every sound track, the heard ones first, with its own channels, rate, language and title as 24-bit PCM (32 bits if
+    the source has them), which has no encoder delay; a timecode track with the film's reel that begins with
+    ``timecode``, unless that is empty. At a constant rate each picture lasts one frame, else it lasts as long as in the
+    film.
     """
 
     def __init__(self, path: Path, info: MediaInfo, timecode: str) -> None:
@@ -50,7 +51,7 @@ class ClipWriter:
             self._pictures.stream.metadata["timecode"] = self._timecode
             if self._info.reel:  # becomes the name in the timecode track
                 self._pictures.stream.metadata["reel_name"] = self._info.reel
-        self._sounds = [self._add_sound(track) for track in self._info.sound_tracks]
+        self._sounds = [self._add_sound(track) for track in self._info.clip_tracks]
 
     def _add_sound(self, track: SoundTrack) -> av.AudioStream:
         codec = {"s32": "pcm_s32le", "flt": "pcm_f32le"}.get(DEPTHS.get(track.codec, ""), "pcm_s24le")
@@ -72,12 +73,12 @@ class ClipWriter:
         self.frames += 1
 
     def add_samples(self, number: int, samples_CN: Samples) -> None:
-        """Write the next samples of sound track ``number``, in the form of :func:`sample_kind`."""
+        """Write the next samples of the clip's sound track ``number`` (from 0), in the form of :func:`sample_kind`."""
         if not samples_CN.shape[1]:
             return
         stream = self._sounds[number]
         packed = np.ascontiguousarray(samples_CN.T).reshape(1, -1)
-        kind = sample_kind(self._info.sound_tracks[number])
+        kind = sample_kind(self._info.clip_tracks[number])
         frame = av.AudioFrame.from_ndarray(packed, format=kind, layout=stream.layout.name)
         frame.sample_rate, frame.pts = stream.rate, self._samples[number]
         frame.time_base = Fraction(1, stream.rate)

@@ -12,6 +12,9 @@ upper first    in time T0 B0 T1 B1: T1 with B0 fits better than T0 with B1
 lower first    in time B0 T0 B1 T1: T0 with B1 fits better than T1 with B0
 =============  ==========================================================
 
+and in an interlaced frame T0 and B0 differ as much as the better of the two pairs. Of progressive pictures whose
+patterns move up or down, T0 and B0 differ much less: nothing is clear there.
+
 FFmpeg's ``idet`` compares the same fields, but judges still detail as well: of 20 progressive pictures of
 ``testsrc2`` it reported 16 as interlaced (2026-11-28, FFmpeg 8.1). This measure found none of them, and no more than
 one frame in 20 of any of 20 progressive films.
@@ -42,7 +45,7 @@ COLUMNS = 120
 MOTION = 12
 """A pixel moves if it changes by more than this much of 255."""
 MIN_MOVING = 0.002
-PROGRESSIVE_RATIO, ORDER_RATIO = 0.5, 0.75
+PROGRESSIVE_RATIO, ORDER_RATIO, SAME_RATIO = 0.5, 0.75, 0.66
 MIN_VERDICTS = 5
 """Frames that must agree before pictures are believed against flags."""
 TELECINE_PERIOD = 5
@@ -107,9 +110,18 @@ def judge_fields(first: Luma, second: Luma) -> Verdict:
         return "still"
     if same < PROGRESSIVE_RATIO * min(later_top, later_bottom):
         return "progressive"
-    if later_top < ORDER_RATIO * later_bottom:
+    # Fields of one interlaced frame are as far apart in time as the later of them and the next field.
+    apart = _distance(top, bottom, moving) / SAME_RATIO
+    if later_top < ORDER_RATIO * later_bottom and _distance(next_top, bottom, moving) < apart:
         return "upper"
-    return "lower" if later_bottom < ORDER_RATIO * later_top else "unclear"
+    is_lower = later_bottom < ORDER_RATIO * later_top and _distance(top, next_bottom, moving) < apart
+    return "lower" if is_lower else "unclear"
+
+
+def _distance(top: Luma, bottom: Luma, moving: npt.NDArray[np.bool_]) -> float:
+    """Mean difference of the rows of ``bottom`` from the rows of ``top`` above and below."""
+    differences = np.abs(bottom[:-1] - top[:-1]) + np.abs(bottom[:-1] - top[1:])
+    return float(differences[moving[:-1]].mean())
 
 
 def _combing(top: Luma, bottom: Luma, moving: npt.NDArray[np.bool_]) -> int:

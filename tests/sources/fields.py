@@ -111,6 +111,11 @@ FIELDS = [
         facts={"field_order": "progressive"},
     ),
     Kind(
+        name="progressive patterns in motion",
+        make=partial(encode_source, name="film.mxf", source="testsrc2=s=160x90:r=50", frames=20),
+        facts={"field_order": "progressive"},
+    ),
+    Kind(
         name="progressive tilt",
         make=lambda folder: encode_source(folder, "film.mp4", source="testsrc2=s=160x180:r=25,crop=160:96:0:3*n"),
         facts={"field_order": "progressive"},

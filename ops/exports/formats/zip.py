@@ -27,6 +27,8 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 class ZipFormat(ExportFormat):
     """QuickTime files with their handles, and ``manifest.json`` that says what is in each and what is missing.
 
+    ``clip_tracks`` in it are the source's numbers of the sound tracks of a clip, in their order there.
+
     Films are read one after the other, each once; a clip goes into the zip as soon as it is cut, so that there is
     never more on disk than the zip and the clips of one film, and nothing of it in memory. ``stop`` is looked at
     with every frame that is read. A film that is gone,
@@ -127,6 +129,7 @@ def _manifest(title: str, clips: Sequence[tuple[int, Clip]], missing: dict[int, 
                 "frames": clip.tail_frame - clip.head_frame,
                 "mark_in": clip.in_frame - clip.head_frame,
                 "mark_out": clip.out_frame - clip.head_frame,
+                "clip_tracks": [track.number for track in clip.film.media.clip_tracks] if clip.film.media else None,
                 **clip.facts(),
             }
             for number, clip in clips

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.core.errors import UsageError
-from ops.core.time import counting_rate, frame_of, frames_per_day, seconds_of, timecode_of
+from ops.core.time import counting_rate, frame_at, frame_of, frames_per_day, seconds_of, timecode_of
 
 RATES = [Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(50)]
 DROP_RATES = [Fraction(30000, 1001), Fraction(60000, 1001), Fraction(120_000, 1001)]
@@ -42,6 +42,24 @@ def test_drop_frame_stays_with_the_clock() -> None:
 def test_start_timecode_is_added_and_wraps() -> None:
     assert timecode_of(25, Fraction(25), "10:00:00:00") == "10:00:01:00"
     assert timecode_of(1, Fraction(25), "23:59:59:24") == "00:00:00:00"
+
+
+@pytest.mark.parametrize(
+    ("frame", "time_s", "fps", "number"),
+    [
+        (100, 4.8, Fraction(25), 120),
+        (100, Fraction(24, 5), Fraction(25), 120),
+        (100, 4.0, Fraction(25), 100),
+        (100, 4.019, Fraction(25), 100),
+        (100, 4.04, Fraction(25), 101),
+        (3, 3.003, Fraction(24000, 1001), 72),
+        (60, 1.0, Fraction(30), 30),
+    ],
+)
+def test_a_frame_is_numbered_by_the_clock_if_its_own_number_is_off(
+    frame: int, time_s: float | Fraction, fps: Fraction, number: int
+) -> None:
+    assert frame_at(frame, time_s, fps) == number
 
 
 def test_seconds_are_derived_from_exact_rates() -> None:

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.core.errors import NotFoundError, UsageError
+from ops.core.media import MediaInfo
 from ops.core.settings import Settings
 from ops.core.time import frame_of, timecode_of
 from ops.exports.clip import Pick, clips_of
 from ops.exports.film import TIMELINE_RATES, Film
+from ops.exports.format import warnings_of
 from ops.shots.segment import segment_video
 from ops.videos.probe import probe
 from tests.films import make_film
@@ -160,6 +162,26 @@ def test_a_variable_rate_is_placed_by_time(settings: Settings) -> None:
         assert (clip.source_in, clip.source_out) == (round(start_s * rate), round(end_s * rate))
     # Shots that follow each other in the film do so in the timeline.
     assert clips[0].source_out == clips[1].source_in
+
+
+@pytest.mark.parametrize("fps", [Fraction(25), Fraction(15)])
+def test_missing_pictures_do_not_make_the_rate_vary(settings: Settings, fps: Fraction) -> None:
+    media = MediaInfo(
+        fps=fps, frames=72, width=640, height=360, codec="mjpeg", has_audio=False, start_timecode="00:00:00:00",
+        variable_rate=False, duration_s=4.0,
+    )  # fmt: skip
+    rows = shot_rows(5, 3)
+    for row, start in zip(rows, (0, 24, 68), strict=True):
+        row |= {"start_s": float(start / fps), "end_s": float((start + 24) / fps)}
+    rows[1]["end_s"] = rows[2]["start_s"]
+    video = video_row(5, fps_num=fps.numerator, fps_den=1, frames=72, facts=media.to_json(), start_timecode=None)
+    settings.lake.write("videos", video_id(5), [video])
+    settings.lake.write("shots", video_id(5), rows)
+    clip = clips_of(settings, [Pick(shot_id=rows[2]["shot_id"])])[0]
+    assert not clip.film.variable_rate
+    assert (clip.film.rate, clip.source_in) == ((25, 68) if fps == 25 else (30, 136))
+    (warning,) = [text for text in warnings_of(settings, [clip]) if "rate" in text]
+    assert f"its rate is {fps}, but pictures are missing" in warning
 
 
 def test_a_rate_that_varies_between_even_cuts_is_told_by_the_frames(settings: Settings, tmp_path: Path) -> None:

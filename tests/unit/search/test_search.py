@@ -18,7 +18,7 @@ from ops.core.types import shot_id_of
 from ops.index.build import wanted_rows
 from ops.search.search import Query, Searcher
 from tests.colours import ColourEncoder, index_lake, lean, shot, write_video
-from tests.lakes import ENCODER, video_id
+from tests.lakes import ENCODER, shot_rows, video_id
 
 HIT_KEYS = [
     "rank", "score", "relevance", "shot_id", "video_id", "show", "title", "path", "start_frame", "end_frame",
@@ -251,6 +251,18 @@ def test_a_damaged_start_timecode_stops_nothing(tmp_path: Path, start: str | Non
     assert (
         Searcher(settings, encoder=ColourEncoder()).search(Query(text="red"))["hits"][0]["start_timecode"] == expected
     )
+
+
+def test_a_timecode_follows_the_clock_behind_missing_pictures(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path)
+    write_video(settings, 0, [lean((1, 0, 0)), lean((0, 1, 0))], start_timecode="01:00:00:00")
+    rows = shot_rows(0, 2)
+    rows[0]["end_s"] = rows[1]["start_s"] = 5 * 1.001
+    rows[1]["end_s"] = 6 * 1.001
+    settings.lake.write("shots", video_id(0), rows)
+    index_lake(settings)
+    hits = Searcher(settings, encoder=ColourEncoder()).search(Query(text="red"))["hits"]
+    assert {hit["start_frame"]: hit["start_timecode"] for hit in hits} == {0: "01:00:00:00", 24: "01:00:05:00"}
 
 
 def test_hash_buckets_give_the_same_answer(settings: Settings, searcher: Searcher, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from ops.videos.hashes import HashCache
 from ops.videos.probe import probe
 from ops.videos.seeking import picture_table
 from tests.films import Film, make_film, read_barcode
+from tests.sources.rates import DROPPED
 
 KINDS: dict[str, dict[str, Any]] = {
     "closed.mp4": {},
@@ -132,6 +133,14 @@ def test_a_clip_keeps_rate_size_and_timecode(tmp_path: Path, name: str) -> None:
 def test_drop_frame_timecode_goes_on_in_the_clip(tmp_path: Path) -> None:
     film = make_film(tmp_path / "df.mov", fps=Fraction(30000, 1001), frames=40, cuts=(), timecode="00:00:59;20")
     assert probe(cut(film, tmp_path, (12, 30))[0]).start_timecode == "00:01:00;04"
+
+
+def test_the_timecode_of_a_clip_follows_the_clock_behind_missing_pictures(tmp_path: Path) -> None:
+    """Pictures 20 to 29 were dropped: picture 30 of the file is shown as number 40."""
+    film = DROPPED[0].make(tmp_path)
+    target = tmp_path / "clip.mov"
+    assert list(cut_clips(film, [ClipSpan(start_frame=30, end_frame=40, target=target)]))
+    assert probe(target).start_timecode == "00:00:01:15"
 
 
 def test_frames_of_a_variable_rate_keep_their_times(tmp_path: Path) -> None:
