@@ -63,7 +63,7 @@ def _read(settings: Settings, path: str, row: dict[str, Any]) -> MediaInfo:
 def _text(value: object) -> str:
     """A value of the record as text: nested ones as ``name value, name value``."""
     match value:
-        case None | "" | [] | {}:
+        case None | "" | []:
             return "-"
         case dict():
             return ", ".join(f"{name} {_text(part)}" for name, part in value.items())

@@ -56,6 +56,14 @@ def test_the_record_of_a_file_is_printed_without_ingesting_it(tmp_path: Path) ->
     assert not (tmp_path / "home" / "media" / "lake" / "videos").exists()
 
 
+def test_what_has_parts_is_printed_with_them(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "film.mov", frames=5, cuts=(), audio=True, rotation=90, timecode="01:00:00:00")
+    record, _ = run(tmp_path / "home", "doctor", str(film.path)).split("facts and their evidence")
+    lines = {line.split()[0]: " ".join(line.split()[1:]) for line in record.splitlines() if line.startswith("  ")}
+    assert lines["orientation"].startswith("quarter_turns 1, is_mirrored no")
+    assert "sample_rate 48000" in lines["sound_tracks"]
+
+
 def test_the_record_of_a_registered_video_is_found_by_its_id(tmp_path: Path) -> None:
     settings = load_settings(home=tmp_path / "home")
     path = two_tracks(tmp_path)
