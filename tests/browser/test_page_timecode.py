@@ -12,9 +12,10 @@ from ops.core.time import frame_of, is_drop_frame_rate, timecode_of
 from tests.browser.conftest import Desk
 
 RATES = [
-    Fraction(text) for text in ("24000/1001", "24", "25", "30000/1001", "30", "48", "50", "60000/1001", "60", "120")
+    Fraction(text)
+    for text in ("24000/1001", "24", "25", "30000/1001", "30", "48", "50", "60000/1001", "60", "100", "120")
 ]
-RATES += [Fraction("12.5"), Fraction("7.5"), Fraction(15)]
+RATES += [Fraction(120000, 1001), Fraction("12.5"), Fraction("7.5"), Fraction(15)]
 
 
 def run(desk: Desk, script: str, argument: Any) -> Any:

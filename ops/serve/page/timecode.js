@@ -24,9 +24,9 @@ export function labelsPerSecond(rate) {
   return twice > rate.den ? floor + 1 : floor;
 }
 
-/** Whether SMPTE ST 12-1 defines drop-frame counting for the rate (29.97 and 59.94). @param {Rate} rate */
+/** Whether SMPTE ST 12 defines drop-frame counting for the rate (29.97, 59.94 and 119.88). @param {Rate} rate */
 export function isDropFrameRate(rate) {
-  return rate.den === 1001 && (rate.num === 30000 || rate.num === 60000);
+  return rate.den === 1001 && [30000, 60000, 120000].includes(rate.num);
 }
 
 /**
@@ -50,7 +50,8 @@ export function timecodeOf(frame, rate, start = "00:00:00:00") {
   }
   const seconds = Math.floor(total / base);
   const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60].map(two);
-  return `${parts.join(":")}${drop ? ";" : ":"}${two(total % base)}`;
+  const frames = String(total % base).padStart(base > 100 ? 3 : 2, "0");
+  return `${parts.join(":")}${drop ? ";" : ":"}${frames}`;
 }
 
 /** Frame count of a timecode from zero. @param {string} timecode @param {Rate} rate @throws {RangeError} */
