@@ -110,7 +110,13 @@ def test_a_shot_and_its_exports_tell_where_their_dialogue_came_from(tmp_path: Pa
     told = {name: getattr(line, name) for name in ("line_id", "show", "shot_ids", "text", "language", "source")}
     told |= {name: getattr(line, name) for name in ("start_frame", "end_frame", "start_s", "end_s")}
     settings.lake.write("dialogue", video, [stamps | told | {"index": 0}])
-    source = {"path": "/footage/film 0.en.srt", "source": "sidecar", "language": "en", "content_hash": "ab" * 32}
+    source = {
+        "path": "/footage/film 0.en.srt",
+        "source": "sidecar",
+        "language": "en",
+        "language_tag": "en",
+        "content_hash": "ab" * 32,
+    }
     source |= {"lines": 1, "reason": None}
     settings.lake.write("subtitles", video, [stamps | source | {"subtitle_id": "x", "notes": []}])
     said = {"shot_id": shot(0, 0), "show": "Red Dawn", "index": 0, "lines": 1, "text": line.text, "language": "en"}
