@@ -92,8 +92,8 @@ def input_hash(shots: Sequence[Row], sidecars: Sequence[Sidecar], timing: Subtit
     spans = [(shot["shot_id"], shot["end_frame"], shot["start_s"], shot["end_s"]) for shot in shots]
     files = sorted((file.path, file.content_hash, file.language) for file in sidecars)
     # Films without a timing keep the hash that they had before there were any.
-    told = [] if timing.is_plain else [[timing.shift_s, timing.stretch]]
-    return hashlib.blake2b(json.dumps([RECIPE, spans, files, *told]).encode(), digest_size=8).hexdigest()
+    timings = [] if timing.is_plain else [[timing.shift_s, timing.stretch]]
+    return hashlib.blake2b(json.dumps([RECIPE, spans, files, *timings]).encode(), digest_size=8).hexdigest()
 
 
 def _wants_hearing(settings: Settings, video: Row, sources: Sequence[Row]) -> bool:

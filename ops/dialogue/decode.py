@@ -116,7 +116,7 @@ def _of_xml(data: bytes) -> Decoded | None:
 def _replaced(data: bytes, encoding: str, guess: str = "") -> Decoded:
     text = data.decode(encoding, "replace")
     if encoding == "utf-8":
-        # What a bad byte leaves of its sign is no sign of its own.
+        # The rest of a damaged character is not a character of its own.
         text = _BROKEN.sub("\ufffd", text)
     written = data.count("\ufffd".encode()) if encoding == "utf-8" else 0
     return Decoded(text=text, guess=guess, broken=text.count("\ufffd") - written)
@@ -165,7 +165,7 @@ def _mixed(data: bytes, lines: list[bytes], is_utf8: list[bool], others: list[by
 
 
 def _is_surely_utf8(line: bytes) -> bool:
-    """Whether a line is UTF-8 and has so many signs beyond ASCII that it cannot be so by chance."""
+    """Whether a line is UTF-8 with too many characters beyond ASCII to be so by chance."""
     return len(_BEYOND_ASCII.findall(line)) >= SURELY_UTF8 and not _broken_share(line)
 
 

@@ -18,9 +18,9 @@ LONGEST_GAP_S = 0.5
 LONGEST_PAUSE_S = 60.0
 """but captions with the times of words show the row before again when speech goes on after a pause."""
 LEAST_SCROLLS = 3
-"""Cues in a row that repeat the end of the one before: fewer are somebody who repeats himself."""
+"""Cues in a row that repeat the end of the one before: with fewer a speaker repeats the words."""
 SHARE_OF_FILE = 0.3
-"""If so many of a file's cues repeat the one before, all of these are rolling."""
+"""From this share of cues that repeat the one before, all of them count as rolling."""
 LEAST_WORD_S = 0.3
 
 

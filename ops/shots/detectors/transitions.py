@@ -107,7 +107,7 @@ class Transitions:
         # One colour at either end of the film or beside a hard cut divides nothing that the cut does not divide.
         if start == 0 or (is_last and end >= len(blank)):
             return []
-        if _has_between(cuts, start - 1, start + 1) or _has_between(cuts, end, end + 2):
+        if has_between(cuts, start - 1, start + 1) or has_between(cuts, end, end + 2):
             return []
         if end - start <= self._black:
             return [(start + end) // 2]
@@ -128,6 +128,7 @@ class Transitions:
         return start, end
 
 
-def _has_between(cuts: Sequence[int], first: int, last: int) -> bool:
+def has_between(cuts: Sequence[int], first: int, last: int) -> bool:
+    """Whether one of the frames, ascending, is in ``[first, last]``."""
     at = bisect_left(cuts, first)
     return at < len(cuts) and cuts[at] <= last
