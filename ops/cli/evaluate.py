@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ops.cli.comparison_table import comparison_table
+from ops.cli.cuts_table import cuts_table
 from ops.cli.main import EXIT_SET_ASIDE
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.cli.progress import Bars
@@ -29,17 +30,35 @@ HOME = "current"
     help=f"Measure this encoder on the same data too, and the differences: an encoder as in --encoder, or {HOME!r} "
     "for the one that the settings name.",
 )
+@click.option("--cuts-only", is_flag=True, help="With --footage: only shot boundaries; no encoder is loaded.")
 @setting_options("encoder", "detector", "frames_per_shot")
 @json_option
-def command(captions: Path | None, footage: Path | None, against: str, as_json: bool, **options: Any) -> int | None:
+def command(
+    captions: Path | None,
+    footage: Path | None,
+    against: str,
+    cuts_only: bool,
+    as_json: bool,
+    **options: Any,
+) -> int | None:
     """Measure retrieval (and shot detection, on footage) for the home's encoder or --encoder; on the captioned shots
-    of the catalogue where no data are named.
+    of the catalogue if no data are named.
+
+    On footage, each false and each missed shot boundary is listed. Intervals of these figures are over clips. A clip
+    that cannot be used is named, the others are measured (exit status 3).
 
     \b
+    Example: needle evaluate --footage ~/annotated --cuts-only
     Example: needle evaluate --footage ~/annotated --encoder finetuned:mine --against current
     """
     if captions is not None and footage is not None:
         raise UsageError("give one of --captions FILE.parquet and --footage DIR, or neither for the catalogue")
+    if cuts_only and footage is None:
+        raise UsageError("--cuts-only measures footage: add --footage DIR")
+    if cuts_only and against:
+        raise UsageError("--cuts-only measures no encoder: leave out --cuts-only or --against")
+    if cuts_only:
+        return _cuts_only(footage, settings_from(options), as_json)
     other = _against(against, options)
     named = options["encoder"] if options["encoder"] not in (None, "auto") else None
     settings = settings_from(options, follows_live=named is None)
@@ -72,21 +91,22 @@ def _document(
 
     if captions is None and footage is None:
         return _of_catalogue(settings, encoder_id, other, bars)
-    from ops.training.evaluate import evaluate_captions, evaluate_footage
+    from ops.training.evaluate import evaluate_captions, evaluate_clips
 
     encoder = load_encoder(encoder_id, settings.home)
     second = load_encoder(other, settings.home) if other else None
     if captions is not None:
         return evaluate_captions(captions, encoder, second)
     assert footage is not None
-    return evaluate_footage(
+    found = evaluate_clips(
         footage,
-        encoder,
+        [encoder, *([second] if second else [])],
         detector=settings.detector,
         frames_per_shot=settings.frames_per_shot,
-        against=second,
         learned_by=learned_by(settings, [encoder_id, *([other] if other else [])]),
+        progress=bars,
     )
+    return found.document
 
 
 def _of_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -> dict[str, Any]:
@@ -106,23 +126,23 @@ def _of_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -
     return comparison_of(answered, learned_by(settings, [encoder_id, *([other] if other else [])]))
 
 
+def _cuts_only(footage: Path | None, settings: Settings, as_json: bool) -> int | None:
+    from ops.training.evaluate import evaluate_clips
+
+    assert footage is not None
+    with Bars() as bars:
+        found = evaluate_clips(footage, [], detector=settings.detector, progress=bars)
+    if as_json:
+        print_json(found.document)
+    else:
+        _print(found.document)
+    return EXIT_SET_ASIDE if bars.aside else None
+
+
 def _print(document: dict[str, Any]) -> None:
     if "detector" in document:
-        _print_cuts(document)
-    for line in comparison_table(document.get("retrieval", document)):
-        click.echo(line)
-
-
-def _print_cuts(document: dict[str, Any]) -> None:
-    scored = {name: own for name, own in document["films"].items() if "shot_f1" in own}
-    if not scored:
-        return
-    pooled = {"all films": document} if len(scored) > 1 else {}
-    for title, prefix, counts in (("hard cuts", "shot", "cuts"), ("gradual transitions", "gradual", "gradual")):
-        click.echo(f"{title}, ±2 frames, detector {document['detector']}")
-        click.echo(f"  {'':<40} {'F1':>6} {'precision':>10} {'recall':>7} {'right':>6} {'false':>6} {'missed':>7}")
-        for name, own in {**scored, **pooled}.items():
-            shares = f"{own[f'{prefix}_f1']:6.3f} {own[f'{prefix}_precision']:10.3f} {own[f'{prefix}_recall']:7.3f}"
-            numbers = f"{own[f'{counts}_right']:6d} {own[f'{counts}_false']:6d} {own[f'{counts}_missed']:7d}"
-            click.echo(f"  {name[:40]:<40} {shares} {numbers}")
-    click.echo("")
+        for line in cuts_table(document):
+            click.echo(line)
+    if document["encoder_id"]:
+        for line in comparison_table(document.get("retrieval", document)):
+            click.echo(line)

@@ -28,6 +28,7 @@ TITLES = {
     "dialogue_index": "Dialogue index",
     "comparison": "Comparison",
     "export": "Exporting",
+    "clips": "Watching clips",
 }
 
 

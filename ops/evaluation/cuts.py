@@ -1,10 +1,11 @@
-"""How well shot boundaries were found: precision, recall and F1 of hard cuts and of gradual transitions."""
+"""How well shot boundaries were found: precision, recall and F1 of hard cuts and of gradual transitions, and faults."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,18 +62,52 @@ class ShotAnnotation:
 
         Raises ``KeyError``, ``TypeError`` or ``ValueError`` for a document of another form.
         """
-        ranges = [(int(first), int(last)) for first, last, *_ in document["gradual"]]
+        ranges = [_frame_range(first, last) for first, last, *_ in document["gradual"]]
         starts = document.get("shot_starts")
         counted = [
             (first, last) for first, last in ranges if starts is None or any(first <= at <= last for at in starts)
         ]
         return cls(
-            hard=tuple(map(int, document["hard_cuts"])),
+            hard=tuple(map(_frame, document["hard_cuts"])),
             gradual=tuple(counted),
             neutral=tuple(each for each in ranges if each not in counted),
-            optional=tuple(map(int, document.get("optional_cuts", ()))),
-            frames=int(document["frames_annotated"]),
+            optional=tuple(map(_frame, document.get("optional_cuts", ()))),
+            frames=_frame(document["frames_annotated"]),
         )
+
+
+def _frame(value: Any) -> int:
+    """A frame number as JSON has it. Raises ``TypeError`` or ``ValueError`` if it is not a whole number from 0 on."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is not a frame number")
+    if not math.isfinite(value) or value < 0 or value != int(value):
+        raise ValueError(f"{value!r} is not a frame number")
+    return int(value)
+
+
+def _frame_range(first: Any, last: Any) -> tuple[int, int]:
+    found = _frame(first), _frame(last)
+    if found[0] > found[1]:
+        raise ValueError(f"the range {first} to {last} ends before it begins")
+    return found
+
+
+FaultKind = Literal["false", "missed"]
+TransitionKind = Literal["cut", "gradual"]
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Fault:
+    """A boundary that was detected and is not one (``false``), or that was not detected (``missed``).
+
+    ``first`` and ``last`` are frames, inclusive: the same frame, the first of a shot, except for a missed gradual
+    transition. ``transition`` is the kind it counts as.
+    """
+
+    first: int
+    last: int
+    kind: FaultKind
+    transition: TransitionKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,31 +121,43 @@ class BoundaryScore:
         return BoundaryScore(hard=self.hard + other.hard, gradual=self.gradual + other.gradual)
 
 
+@dataclass(frozen=True, kw_only=True)
+class BoundaryMatch:
+    """The counts of one clip, and each fault in them, by frame."""
+
+    score: BoundaryScore
+    faults: tuple[Fault, ...]
+
+
 def score_boundaries(
     detected: Iterable[tuple[int, bool]], annotation: ShotAnnotation, *, tolerance: int = 2
 ) -> BoundaryScore:
+    """The counts of :func:`match_boundaries`."""
+    return match_boundaries(detected, annotation, tolerance=tolerance).score
+
+
+def match_boundaries(
+    detected: Iterable[tuple[int, bool]], annotation: ShotAnnotation, *, tolerance: int = 2
+) -> BoundaryMatch:
     """Compare boundaries, ``(first frame of a shot, whether it is called gradual)``, with an annotation.
 
     A boundary counts once: for a hard cut, else for a gradual transition, else as false of its own kind.
     """
     boundaries = sorted(detected)
-    ranges = [*annotation.gradual, *annotation.neutral, *((cut, cut) for cut in annotation.optional)]
+    neutral = [*annotation.neutral, *((cut, cut) for cut in annotation.optional)]
     hard_or_found = [
         frame
         for frame, is_gradual in boundaries
         if not is_gradual or any(abs(frame - cut) <= tolerance for cut in annotation.hard)
     ]
-    return BoundaryScore(
-        hard=score_cuts(hard_or_found, annotation.hard, gradual=ranges, frames=annotation.frames, tolerance=tolerance),
-        gradual=score_gradual(
-            boundaries,
-            annotation.gradual,
-            hard=annotation.hard,
-            neutral=[*annotation.neutral, *((cut, cut) for cut in annotation.optional)],
-            frames=annotation.frames,
-            tolerance=tolerance,
-        ),
+    hard = _match_cuts(
+        hard_or_found, annotation.hard, [*annotation.gradual, *neutral], frames=annotation.frames, tolerance=tolerance
     )
+    gradual = _match_gradual(
+        boundaries, annotation.gradual, annotation.hard, neutral, frames=annotation.frames, tolerance=tolerance
+    )
+    faults = [*hard.faults("cut"), *gradual.faults("gradual")]
+    return BoundaryMatch(score=BoundaryScore(hard=hard.score, gradual=gradual.score), faults=tuple(sorted(faults)))
 
 
 def score_cuts(
@@ -127,21 +174,7 @@ def score_cuts(
     found. Frame 0 is no cut. Detections in a ``gradual`` range (inclusive, widened by the tolerance) that match no
     hard cut count neither way, nor do those at or after ``frames``, where the annotation ends.
     """
-    cuts = sorted(set(annotated) - {0})
-    found = sorted({cut for cut in detected if cut > 0 and (frames is None or cut < frames)})
-    extra: list[int] = []
-    right = place = 0
-    # Both ascending and all intervals equally long: taking the earliest open cut is a largest matching.
-    for cut in found:
-        while place < len(cuts) and cuts[place] < cut - tolerance:
-            place += 1
-        if place < len(cuts) and cuts[place] <= cut + tolerance:
-            right += 1
-            place += 1
-        else:
-            extra.append(cut)
-    false = sum(not any(first - tolerance <= cut <= last + tolerance for first, last in gradual) for cut in extra)
-    return CutScore(right=right, false=false, missed=len(cuts) - right)
+    return _match_cuts(detected, annotated, gradual, frames=frames, tolerance=tolerance).score
 
 
 def score_gradual(
@@ -160,17 +193,74 @@ def score_gradual(
     so is one called gradual that is in no range, beside none of the ``hard`` cuts, and in no ``neutral`` range.
     Boundaries at or after ``frames``, where the annotation ends, are not counted.
     """
+    return _match_gradual(detected, ranges, hard, neutral, frames=frames, tolerance=tolerance).score
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Matched:
+    """Transitions of one kind: how many were found, the frames of false detections, the ranges that were missed."""
+
+    right: int
+    false: list[int]
+    missed: list[tuple[int, int]]
+
+    @property
+    def score(self) -> CutScore:
+        return CutScore(right=self.right, false=len(self.false), missed=len(self.missed))
+
+    def faults(self, transition: TransitionKind) -> list[Fault]:
+        false = [Fault(first=frame, last=frame, kind="false", transition=transition) for frame in self.false]
+        missed = [Fault(first=first, last=last, kind="missed", transition=transition) for first, last in self.missed]
+        return [*false, *missed]
+
+
+def _match_cuts(
+    detected: Iterable[int],
+    annotated: Iterable[int],
+    gradual: Sequence[tuple[int, int]],
+    *,
+    frames: int | None,
+    tolerance: int,
+) -> _Matched:
+    cuts = sorted(set(annotated) - {0})
+    found = sorted({cut for cut in detected if cut > 0 and (frames is None or cut < frames)})
+    extra: list[int] = []
+    missed: list[tuple[int, int]] = []
+    place = 0
+    # Both ascending and all intervals equally long: taking the earliest open cut is a largest matching.
+    for cut in found:
+        while place < len(cuts) and cuts[place] < cut - tolerance:
+            missed.append((cuts[place], cuts[place]))
+            place += 1
+        if place < len(cuts) and cuts[place] <= cut + tolerance:
+            place += 1
+        else:
+            extra.append(cut)
+    missed += [(cut, cut) for cut in cuts[place:]]
+    false = [cut for cut in extra if not any(first - tolerance <= cut <= last + tolerance for first, last in gradual)]
+    return _Matched(right=len(cuts) - len(missed), false=false, missed=missed)
+
+
+def _match_gradual(
+    detected: Iterable[tuple[int, bool]],
+    ranges: Sequence[tuple[int, int]],
+    hard: Iterable[int],
+    neutral: Sequence[tuple[int, int]],
+    *,
+    frames: int | None,
+    tolerance: int,
+) -> _Matched:
     cuts = sorted(set(hard))
     found: set[tuple[int, int]] = set()
-    false = 0
+    false: list[int] = []
     for frame, is_gradual in sorted(detected):
         if frame <= 0 or (frames is not None and frame >= frames) or any(abs(frame - cut) <= tolerance for cut in cuts):
             continue
         inside = [each for each in ranges if each[0] - tolerance <= frame <= each[1] + tolerance]
         if fresh := [each for each in inside if each not in found]:
             found.add(fresh[0])
-        elif inside:
-            false += 1
-        elif is_gradual:
-            false += not any(first - tolerance <= frame <= last + tolerance for first, last in neutral)
-    return CutScore(right=len(found), false=false, missed=len(ranges) - len(found))
+        elif inside or (
+            is_gradual and not any(first - tolerance <= frame <= last + tolerance for first, last in neutral)
+        ):
+            false.append(frame)
+    return _Matched(right=len(found), false=false, missed=[each for each in ranges if each not in found])

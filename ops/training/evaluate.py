@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import reduce
-from operator import add
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ops.core.errors import UsageError
+from ops.core.errors import MediaError, UsageError
+from ops.core.types import Progress, SilentProgress
 from ops.embeddings.encoder import Encoder
 from ops.embeddings.frames import sample_positions
+from ops.evaluation.clip_cuts import INTERVALS, METRICS, ClipCuts, CutEvaluation, SetAsideClip, compare_clip
 from ops.evaluation.comparison import NOTHING, comparison_of
-from ops.evaluation.cuts import BoundaryScore, ShotAnnotation, score_boundaries
+from ops.evaluation.cuts import ShotAnnotation
 from ops.evaluation.figures import figures_of, gains_of
 from ops.evaluation.shows import ShowAnswer, ShowTask, answer
 from ops.shots.cutting import TimedFrame
@@ -34,6 +35,7 @@ from ops.shots.detectors.choice import load_detector
 from ops.shots.pictures import glimpse_of
 from ops.shots.reading import proxy_frames
 from ops.training.pairs import spoken
+from ops.videos.film_errors import film_errors
 from ops.videos.probe import probe
 
 Floats = NDArray[np.float32]
@@ -55,6 +57,14 @@ def evaluate_captions(parquet: Path, encoder: Encoder, against: Encoder | None =
     return document
 
 
+@dataclass(frozen=True, kw_only=True)
+class FootageEvaluation:
+    """The figures of a folder of annotated clips as ``needle evaluate`` prints them, and what was found on each."""
+
+    document: dict[str, Any]
+    cuts: CutEvaluation
+
+
 def evaluate_footage(
     folder: Path,
     encoder: Encoder,
@@ -64,41 +74,107 @@ def evaluate_footage(
     against: Encoder | None = None,
     learned_by: Mapping[str, Collection[str]] = NOTHING,
 ) -> dict[str, Any]:
-    """Shot detection and retrieval on the annotated films of a folder (formats in its ``SOURCE.md``).
-
-    A film takes part with what lies beside it: ``.shots.json`` (F1 of hard cuts and of gradual transitions, ±2 frames),
-    ``.captions.jsonl`` (caption → shot and, under ``video_to_text``, back: R@1/5/10 in percent and median rank
-    among the film's own) and ``.queries.jsonl`` (nDCG@10, 0-1, on graded queries). Figures are pooled over films, then
-    given for each; ``*_interval`` are 95 % bootstrap intervals over queries, captions of one shot drawn together.
-    ``retrieval`` is the same by show, with that of ``against`` and the differences (:func:`comparison_of`); a film is
-    decoded once for both encoders. Shows that an encoder was fitted on, ``learned_by`` its id, count in the pooled
-    figures only where there is no other.
-    Raises ``UsageError`` where nothing is annotated or an annotation is broken, ``MediaError`` where a film is.
-    """
+    """The document of :func:`evaluate_clips` for one encoder, or for one ``against`` another."""
     encoders = [encoder, *([against] if against is not None else [])]
-    films = [
-        _evaluate_film(path, folder, encoders, detector, frames_per_shot)
-        for path in sorted(folder.rglob("*") if folder.is_dir() else ())
-        if path.is_file() and any(_beside(path, ending).exists() for ending in _ANNOTATIONS)
-    ]
+    return evaluate_clips(folder, encoders, detector, frames_per_shot, learned_by=learned_by).document
+
+
+def evaluate_clips(
+    folder: Path,
+    encoders: Sequence[Encoder],
+    detector: str = "auto",
+    frames_per_shot: int = 8,
+    *,
+    learned_by: Mapping[str, Collection[str]] = NOTHING,
+    progress: Progress | None = None,
+) -> FootageEvaluation:
+    """Shot detection and retrieval on the annotated clips of a folder (formats in its ``SOURCE.md``).
+
+    A clip takes part with what is beside it: ``.shots.json`` (F1 of hard cuts and of gradual transitions, ±2 frames,
+    and under ``faults`` each false and each missed boundary), ``.captions.jsonl`` (caption → shot and, under
+    ``video_to_text``, back: R@1/5/10 in percent and median rank among the clip's own) and ``.queries.jsonl`` (nDCG@10,
+    0-1, on graded queries). Figures are pooled over clips, then given for each. Intervals of cuts are over clips
+    (:func:`ops.evaluation.clip_cuts.interval_over_clips`), the other ``*_interval`` 95 % bootstrap intervals over
+    queries, captions of one shot drawn together. ``retrieval`` is the same by show, with that of a second encoder and
+    the differences (:func:`comparison_of`); a clip is decoded once for both. Shows that an encoder was fitted on,
+    ``learned_by`` its id, count in the pooled figures only if there is no other. Without ``encoders`` only boundaries
+    are measured, of the clips that have a ``.shots.json``.
+
+    A clip that cannot be read, or whose annotation is damaged, is set aside with its reason, and so is an annotation
+    without a clip. Raises ``UsageError`` if nothing is annotated, or every clip is set aside.
+    """
+    progress = progress or SilentProgress()
+    endings = _ANNOTATIONS if encoders else _ANNOTATIONS[:1]
+    paths, lonely = _annotated_clips(folder, endings)
+    if not paths and not lonely:
+        raise UsageError(f"{folder} holds no film with {', '.join(f'<file>{ending}' for ending in endings)} beside it")
+    films: list[_Film] = []
+    aside: list[SetAsideClip] = []
+    progress.start("clips", len(paths), "clips")
+    for path, reason in [*((path, "") for path in paths), *lonely]:
+        try:
+            if reason:
+                raise UsageError(reason)
+            films.append(_evaluate_film(path, folder, encoders, detector, frames_per_shot))
+        except (MediaError, UsageError) as error:
+            name = path.relative_to(folder).as_posix()
+            aside.append(SetAsideClip(name=name, reason=str(error)))
+            progress.set_aside("clips", name, str(error))
+        progress.advance("clips", not reason)
     if not films:
-        raise UsageError(
-            f"{folder} holds no film with {', '.join(f'<file>{ending}' for ending in _ANNOTATIONS)} beside it"
-        )
-    asked = [film for film in films if film.answers]
-    compared = comparison_of(
-        [(own.encoder_id, [film.answers[number] for film in asked]) for number, own in enumerate(encoders)], learned_by
+        raise UsageError("\n".join(["no clip can be evaluated:", *(f"{own.name}: {own.reason}" for own in aside)]))
+    progress.finish("clips")
+    cuts = CutEvaluation(
+        detector=detector, clips=tuple(film.cuts for film in films if film.cuts), set_aside=tuple(aside)
     )
+    return FootageEvaluation(document=_document(films, encoders, cuts, learned_by), cuts=cuts)
+
+
+def _annotated_clips(folder: Path, endings: Sequence[str]) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Clips with an annotation, and annotations without a clip, each with the reason why it cannot be used."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()] if folder.is_dir() else []
+    clips = {
+        path.with_name(path.name.removesuffix(end)) for path in files for end in endings if path.name.endswith(end)
+    }
+    lonely = [
+        (clip, "its annotation is there, the clip is not: put it beside the annotation, or remove both")
+        for clip in sorted(clips)
+        if not clip.is_file()
+    ]
+    return [clip for clip in sorted(clips) if clip.is_file()], lonely
+
+
+def _document(
+    films: list[_Film], encoders: Sequence[Encoder], cuts: CutEvaluation, learned_by: Mapping[str, Collection[str]]
+) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "encoder_id": encoders[0].encoder_id if encoders else "",
+        "detector": cuts.detector,
+        **_cut_figures(cuts.clips),
+    }
+    if cuts.clips:
+        document |= {_metric_name(name): interval and list(interval) for name, interval in cuts.intervals().items()}
+        document["cut_intervals"] = INTERVALS
     learned = {show for shows in learned_by.values() for show in shows}
     fair = [film for film in films if film.show not in learned] or films
-    return {
-        "encoder_id": encoder.encoder_id,
-        "detector": detector,
-        **_cut_figures(films),
-        **_flat(figures_of([film.answers[0] for film in fair if film.answers])),
-        "films": {film.name: _cut_figures([film]) | _flat(figures_of(film.answers[:1])) for film in films},
-        "retrieval": compared,
-    }
+    document |= _flat(figures_of([film.answers[0] for film in fair if film.answers]))
+    document["films"] = {film.name: _film_figures(film) for film in films}
+    document["faults"] = [fault.as_json() for fault in cuts.faults]
+    document["set_aside"] = [{"clip": own.name, "reason": own.reason} for own in cuts.set_aside]
+    if encoders:
+        asked = [film for film in films if film.answers]
+        document["retrieval"] = comparison_of(
+            [(own.encoder_id, [film.answers[number] for film in asked]) for number, own in enumerate(encoders)],
+            learned_by,
+        )
+    return document
+
+
+def _film_figures(film: _Film) -> dict[str, Any]:
+    figures = _cut_figures([film.cuts]) if film.cuts else {}
+    if film.cuts and film.cuts.notes:
+        figures["notes"] = list(film.cuts.notes)
+    return figures | _flat(figures_of(film.answers[:1]))
 
 
 _ANNOTATIONS = (".shots.json", ".captions.jsonl", ".queries.jsonl")
@@ -110,28 +186,50 @@ class _Film:
 
     name: str
     show: str
-    cuts: BoundaryScore | None = None
+    cuts: ClipCuts | None = None
     answers: list[ShowAnswer] = field(default_factory=list)
 
 
 def _evaluate_film(path: Path, folder: Path, encoders: Sequence[Encoder], detector: str, frames_per_shot: int) -> _Film:
     name = path.relative_to(folder)
     film = _Film(name=name.as_posix(), show=name.parts[0] if len(name.parts) > 1 else path.stem)
-    try:
+    with _annotation_errors(path):
         shots, captions, queries = (_annotation(path, ending) for ending in _ANNOTATIONS)
-        ranges = [(int(row["start_frame"]), int(row["end_frame"])) for row in captions]
-        cutter = load_detector(detector, probe(path).fps) if shots else None
-        found, vectors = _watch(path, encoders, cutter, ranges, frames_per_shot)
-        if shots:
-            film.cuts = score_boundaries(found, ShotAnnotation.from_document(shots[0]))
-        if captions:
-            task = _task(film.show, captions, queries)
-            film.answers = [answer(task, own, used.encode_text) for own, used in zip(vectors, encoders, strict=True)]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        annotation = ShotAnnotation.from_document(shots[0]) if shots else None
+        ranges = [(int(row["start_frame"]), int(row["end_frame"])) for row in captions] if encoders else []
+        task = _task(film.show, captions, queries) if captions and encoders else None
+    with film_errors(film.name, "measuring it"):
+        fps = probe(path).fps
+        watched = _watch(path, encoders, load_detector(detector, fps) if annotation else None, ranges, frames_per_shot)
+    if annotation:
+        film.cuts = _compare(path, film.name, fps, watched, annotation)
+    if task:
+        with _annotation_errors(path):
+            pairs = zip(watched.vectors, encoders, strict=True)
+            film.answers = [answer(task, own, used.encode_text) for own, used in pairs]
+    return film
+
+
+@contextmanager
+def _annotation_errors(path: Path) -> Iterator[None]:
+    """Report what an annotation of another form raises as ``UsageError``."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise UsageError(f"an annotation beside {path} is broken: {type(error).__name__}: {error}") from error
     except UsageError as error:
         raise UsageError(f"an annotation beside {path} is broken: {error}") from error
-    return film
+
+
+def _compare(path: Path, name: str, fps: Fraction, watched: _Watched, annotation: ShotAnnotation) -> ClipCuts:
+    return compare_clip(
+        name=name,
+        path=path,
+        fps=fps,
+        times_s=watched.times_s,
+        boundaries=watched.boundaries,
+        annotation=annotation,
+    )
 
 
 def _task(show: str, captions: list[dict[str, Any]], queries: list[dict[str, Any]]) -> ShowTask:
@@ -143,25 +241,33 @@ def _task(show: str, captions: list[dict[str, Any]], queries: list[dict[str, Any
     )
 
 
+@dataclass(kw_only=True)
+class _Watched:
+    """What one pass over a film gave: times of its frames, boundaries, and vectors (N, D) of each encoder."""
+
+    times_s: list[float] = field(default_factory=list)
+    boundaries: list[tuple[int, bool]] = field(default_factory=list)
+    vectors: list[Floats] = field(default_factory=list)
+
+
 def _watch(
     path: Path,
     encoders: Sequence[Encoder],
     cutter: Detector | None,
     ranges: list[tuple[int, int]],
     frames_per_shot: int,
-) -> tuple[list[tuple[int, bool]], list[Floats]]:
-    """Decode a film once: its boundaries, ``(first frame, whether gradual)``, and the vectors (N, D) of given shots.
-
-    One array of vectors for each encoder.
-    """
+) -> _Watched:
+    """Decode a film once: its boundaries, ``(first frame, whether gradual)``, and the vectors of given shots."""
     wanted: dict[int, list[int]] = {}
     for shot, (start, end) in enumerate(ranges):
         for position in sample_positions(end - start, frames_per_shot):
             wanted.setdefault(start + position, []).append(shot)
     vectors: list[list[list[Floats]]] = [[[] for _ in ranges] for _ in encoders]
-    cuts: list[tuple[int, bool]] = []
+    watched = _Watched()
+    cuts = watched.boundaries
     with closing(_frames(path)) as frames:
         for item in frames:
+            watched.times_s.append(float(item.time_s))
             if cutter:
                 cuts += [(each.frame, each.transition == "gradual") for each in cutter.push(glimpse_of(item.frame))]
             if item.index not in wanted:
@@ -173,10 +279,11 @@ def _watch(
                     own[shot].append(vector)
     if cutter:
         cuts += [(each.frame, each.transition == "gradual") for each in cutter.finish()]
-    for shot, found in enumerate(vectors[0]):
+    for shot, found in enumerate(vectors[0] if vectors else []):
         if not found:
-            raise UsageError(f"it has no frames {ranges[shot]}: the annotation is of another file")
-    return cuts, [_pooled(own, encoder) for own, encoder in zip(vectors, encoders, strict=True)]
+            raise UsageError(f"{path} has no frames {ranges[shot]}: the annotation beside it is of another file")
+    watched.vectors = [_pooled(own, encoder) for own, encoder in zip(vectors, encoders, strict=True)]
+    return watched
 
 
 def _pooled(frames: list[list[Floats]], encoder: Encoder) -> Floats:
@@ -191,16 +298,20 @@ def _frames(path: Path) -> Generator[TimedFrame, None, None]:
             yield item
 
 
-def _cut_figures(films: Iterable[_Film]) -> dict[str, Any]:
-    scored = [film.cuts for film in films if film.cuts]
-    if not scored:
+def _cut_figures(clips: Sequence[ClipCuts]) -> dict[str, Any]:
+    if not clips:
         return {}
-    total = reduce(add, scored)
+    total = CutEvaluation(detector="", clips=tuple(clips)).pooled
     figures: dict[str, Any] = {}
-    for prefix, counts, own in (("shot", "cuts", total.hard), ("gradual", "gradual", total.gradual)):
-        figures |= {f"{prefix}_f1": own.f1, f"{prefix}_precision": own.precision, f"{prefix}_recall": own.recall}
+    for kind, counts, own in (("hard", "cuts", total.hard), ("gradual", "gradual", total.gradual)):
+        figures |= {_metric_name(f"{kind}_{metric}", ""): getattr(own, metric) for metric in METRICS}
         figures |= {f"{counts}_right": own.right, f"{counts}_false": own.false, f"{counts}_missed": own.missed}
     return figures
+
+
+def _metric_name(name: str, ending: str = "_interval") -> str:
+    """The name in the document of ``hard_f1`` and the like: hard cuts are called ``shot`` there."""
+    return name.replace("hard_", "shot_") + ending
 
 
 def _flat(figures: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ops.core.errors import UsageError
 from ops.embeddings.encoders.starter import StarterEncoder
 from ops.embeddings.frames import sample_positions
 from ops.embeddings.pooling import pooled_vector
-from ops.training.evaluate import evaluate_captions, evaluate_footage
+from ops.training.evaluate import evaluate_captions, evaluate_clips, evaluate_footage
 from tests.films import make_film
 
 
@@ -119,7 +120,29 @@ def test_films_are_scored_by_what_lies_beside_them(annotated: Path, encoder: Sta
     low, high = found["ndcg@10_interval"]
     assert low <= found["ndcg@10"] <= high
     assert "r@1" not in found["films"]["1.mp4"]
+    assert found["shot_f1_interval"] is None and "fewer than 5 clips" in found["cut_intervals"]
+    faults = [(own["clip"], own["kind"], own["transition"], own["frame"]) for own in found["faults"]]
+    assert faults == [("1.mp4", "missed", "gradual", 40), ("1.mp4", "missed", "cut", 70)]
+    assert [own["time_s"] for own in found["faults"]] == [round(40 / 24, 4), round(70 / 24, 4)]
     json.dumps(found)
+
+
+def test_clips_that_cannot_be_used_are_named_and_the_rest_is_measured(annotated: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "clips"
+    shutil.copytree(annotated, folder)
+    (folder / "noise.mp4").write_bytes(b"no film at all")
+    (folder / "noise.mp4.shots.json").write_text((annotated / "0.mp4.shots.json").read_text())
+    (folder / "gone.mp4.shots.json").write_text((annotated / "0.mp4.shots.json").read_text())
+    broken = {"form": "[1", "kind": '{"hard_cuts": [1.5], "gradual": [], "frames_annotated": 9}', "deep": "[" * 100_000}
+    for name, text in broken.items():
+        shutil.copy(annotated / "2.mp4", folder / f"{name}.mp4")
+        (folder / f"{name}.mp4.shots.json").write_text(text)
+    found = evaluate_clips(folder, [], detector="content")
+    assert [clip.name for clip in found.cuts.clips] == ["0.mp4", "1.mp4"]
+    aside = {own["clip"]: own["reason"] for own in found.document["set_aside"]}
+    assert set(aside) == {"noise.mp4", "gone.mp4", "form.mp4", "kind.mp4", "deep.mp4"}
+    assert "annotation is there, the clip is not" in aside["gone.mp4"] and "broken" in aside["kind.mp4"]
+    assert found.document["films"]["1.mp4"]["cuts_missed"] == 1 and "retrieval" not in found.document
 
 
 def test_shots_are_pooled_as_ingest_pools_them(annotated: Path, encoder: StarterEncoder) -> None:
@@ -132,7 +155,7 @@ def test_shots_are_pooled_as_ingest_pools_them(annotated: Path, encoder: Starter
         for item in read_media(annotated / "0.mp4")
         if isinstance(item, Picture) and item.index in wanted
     ]
-    _, vectors = _watch(annotated / "0.mp4", [encoder], None, [(30, 60)], 4)
+    vectors = _watch(annotated / "0.mp4", [encoder], None, [(30, 60)], 4).vectors
     np.testing.assert_allclose(vectors[0][0], pooled_vector(encoder.encode_frames(np.stack(frames))), atol=1e-5)
 
 

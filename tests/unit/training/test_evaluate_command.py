@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from ops.cli.main import main
 from ops.core.settings import Settings
 from ops.videos.forgotten import leave_tombstone
+from tests.films import make_film
 from tests.lakes import video_id
 from tests.unit.training.conftest import NOW, captioned_home, fine_tuned, jpeg, write_captions
 
@@ -84,6 +87,26 @@ def test_photographs_are_compared_too(tmp_path: Path, ran: Run) -> None:
     assert "caption → picture: 8 captions of 4 pictures" in table and "R@10 %" in table
 
 
+def test_cuts_are_listed_with_their_faults_and_names_drive_no_terminal(tmp_path: Path, ran: Run) -> None:
+    make_film(tmp_path / "a.mp4", cuts=(20,), frames=48, width=160, height=90)
+    shutil.copy(tmp_path / "a.mp4", tmp_path / "b\x1b[31m.mp4")
+    for name, cuts in (("a.mp4", [20, 30]), ("b\x1b[31m.mp4", [])):
+        told = {"hard_cuts": cuts, "gradual": [], "frames_annotated": 48}
+        (tmp_path / f"{name}.shots.json").write_text(json.dumps(told))
+    asked = ("--footage", str(tmp_path), "--cuts-only", "--detector", "content")
+    done = ran(*asked)
+    assert done.status == 0 and max(map(len, done.stdout.splitlines())) <= 100 and "\x1b" not in done.stdout
+    assert re.search(r"a\.mp4 +0\.667 +1\.000 +0\.500 +1 +0 +1\n", done.stdout)
+    assert re.search(r"missed +hard +a\.mp4 +frame 30 +1\.\d+ s\n", done.stdout)
+    assert re.search(r"false +hard +b\\x1b\[31m\.mp4 +frame 20 ", done.stdout)
+    assert "no intervals: too few clips" in done.stdout and "seed 0" in done.stdout
+    (tmp_path / "c.mp4.shots.json").write_text("{}")
+    done = ran(*asked, "--json")
+    told = json.loads(done.stdout)
+    assert done.status == 3 and "c.mp4" in done.stderr and told["set_aside"][0]["clip"] == "c.mp4"
+    assert (told["cuts_right"], told["cuts_false"], told["cuts_missed"]) == (1, 1, 1) and len(told["faults"]) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -92,6 +115,9 @@ def test_photographs_are_compared_too(tmp_path: Path, ran: Run) -> None:
         (["--against", "nonsense"], "'nonsense' is no encoder"),
         (["--captions", "a.parquet", "--footage", "b"], "give one of --captions"),
         (["--captions", "a.parquet"], "a.parquet"),
+        (["--cuts-only"], "add --footage DIR"),
+        (["--footage", "b", "--cuts-only", "--against", "starter"], "measures no encoder"),
+        (["--footage", "b", "--cuts-only"], "b holds no film with"),
     ],
 )
 def test_what_cannot_be_compared_is_said(ran: Run, arguments: list[str], reason: str) -> None:

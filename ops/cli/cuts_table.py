@@ -1,0 +1,71 @@
+"""Figures of shot boundaries and their faults as lines of at most 100 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from ops.cli.main import printable
+
+_NAME = 32
+MOST_FAULTS = 60
+"""Faults that are printed; a report and ``--json`` have all of them."""
+_KINDS = (("hard cuts", "shot", "cuts"), ("gradual transitions", "gradual", "gradual"))
+_METRICS = (("f1", "F1"), ("precision", "precision"), ("recall", "recall"))
+
+
+def cuts_table(document: dict[str, Any]) -> Iterator[str]:
+    """Lines for the document of :class:`ops.training.evaluate.FootageEvaluation`: each kind of boundary by clip and
+    pooled, intervals over clips, notes on clips, and the faults."""
+    scored = {name: own for name, own in document["films"].items() if "shot_f1" in own}
+    if not scored:
+        return
+    for title, prefix, counts in _KINDS:
+        yield f"{title}, ±2 frames, detector {document['detector']}"
+        yield f"  {'':<{_NAME}} {'F1':>6} {'precision':>10} {'recall':>7} {'right':>6} {'false':>6} {'missed':>7}"
+        for name, own in scored.items():
+            yield _row(_short(name), own, prefix, counts)
+        yield _row("all clips" if len(scored) > 1 else "1 clip", document, prefix, counts)
+        yield f"  {_intervals(document, prefix)}"
+        yield ""
+    yield from textwrap.wrap(f"Intervals: {document['cut_intervals']}.", 100)
+    for name, own in scored.items():
+        for note in own.get("notes", ()):
+            yield from textwrap.wrap(f"note: {printable(name)}: {note}", 100, subsequent_indent="  ")
+    yield ""
+    yield from _faults(document["faults"])
+
+
+def _row(name: str, own: dict[str, Any], prefix: str, counts: str) -> str:
+    shares = f"{own[f'{prefix}_f1']:6.3f} {own[f'{prefix}_precision']:10.3f} {own[f'{prefix}_recall']:7.3f}"
+    numbers = f"{own[f'{counts}_right']:6d} {own[f'{counts}_false']:6d} {own[f'{counts}_missed']:7d}"
+    return f"  {name:<{_NAME}} {shares} {numbers}"
+
+
+def _intervals(document: dict[str, Any], prefix: str) -> str:
+    found = {title: document[f"{prefix}_{metric}_interval"] for metric, title in _METRICS}
+    if not all(found.values()):
+        return "no intervals: too few clips have such boundaries"
+    return "95 %: " + ", ".join(f"{title} [{low:.3f}, {high:.3f}]" for title, (low, high) in found.items())
+
+
+def _faults(faults: list[dict[str, Any]]) -> Iterator[str]:
+    if not faults:
+        yield "No boundary is false, and none is missed."
+        yield ""
+        return
+    yield f"false and missed boundaries: {len(faults)}"
+    for fault in faults[:MOST_FAULTS]:
+        frames = f"{fault['frame']}" + (f"-{fault['last_frame']}" if fault["last_frame"] != fault["frame"] else "")
+        time = "after the end" if fault["time_s"] is None else f"{fault['time_s']:.3f} s"
+        kind = {"cut": "hard"}.get(fault["transition"], fault["transition"])
+        yield f"  {fault['kind']:<7} {kind:<8} {_short(fault['clip']):<{_NAME}} frame {frames:<13} {time}"
+    if len(faults) > MOST_FAULTS:
+        yield f"  and {len(faults) - MOST_FAULTS} more, which --json and --report FILE.html list"
+    yield ""
+
+
+def _short(name: str) -> str:
+    name = printable(name)
+    return name if len(name) <= _NAME else f"{name[: _NAME // 2 - 1]}…{name[-_NAME // 2 :]}"

@@ -1,0 +1,199 @@
+"""Shot boundaries of several annotated clips: scores per clip and pooled, intervals over clips, and every fault.
+
+Knows no file and no detector, so that the command line, the notebook and a test give the same figures.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ops.evaluation.cuts import BoundaryMatch, BoundaryScore, CutScore, Fault, ShotAnnotation, match_boundaries
+
+TOLERANCE = 2
+"""Frames that a detection may be away from an annotated boundary."""
+LEAST_CLIPS = 5
+"""An interval needs as many clips that have a boundary or a detection of its kind: fewer give none that means much."""
+RESAMPLES = 2000
+SEED = 0
+INTERVALS = (
+    f"95 % percentile bootstrap over clips, {RESAMPLES:,} resamples, seed {SEED}; "
+    f"none with fewer than {LEAST_CLIPS} clips that have a boundary or a detection of that kind"
+)
+METRICS = ("f1", "precision", "recall")
+NEAR_S = 1
+"""The nearest boundary of the other side is named if it is at most this far from a fault, in seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetAsideClip:
+    """A clip that could not be evaluated, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipFault:
+    """A fault of one clip, with the time of its first frame; ``None`` if the clip ends before it.
+
+    ``nearest`` is the frame of the nearest detection (of a missed boundary) or annotated boundary (of a false one)
+    within a second.
+    """
+
+    clip: str
+    fault: Fault
+    time_s: float | None
+    nearest: int | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The fault as commands print it."""
+        return {
+            "clip": self.clip,
+            "kind": self.fault.kind,
+            "transition": self.fault.transition,
+            "frame": self.fault.first,
+            "last_frame": self.fault.last,
+            "time_s": None if self.time_s is None else round(self.time_s, 4),
+            "nearest_frame": self.nearest,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipCuts:
+    """What was detected on one clip, and how that compares with its annotation.
+
+    ``boundaries`` are ``(first frame of a shot, whether it is called gradual)``; ``notes`` what is odd about the clip.
+    """
+
+    name: str
+    path: Path
+    fps: Fraction
+    frames: int
+    boundaries: tuple[tuple[int, bool], ...]
+    annotation: ShotAnnotation
+    match: BoundaryMatch
+    faults: tuple[ClipFault, ...]
+    notes: tuple[str, ...] = ()
+
+
+def compare_clip(
+    *,
+    name: str,
+    path: Path,
+    fps: Fraction,
+    times_s: Sequence[float],
+    boundaries: Iterable[tuple[int, bool]],
+    annotation: ShotAnnotation,
+    tolerance: int = TOLERANCE,
+) -> ClipCuts:
+    """The scores and faults of one clip. ``times_s`` are the times of all of its frames."""
+    found = tuple(sorted(boundaries))
+    match = match_boundaries(found, annotation, tolerance=tolerance)
+    detected = [frame for frame, _ in found]
+    annotated = sorted([*annotation.hard, *(middle for middle in map(_middle, annotation.gradual))])
+    reach = max(round(NEAR_S * fps), 1)
+    faults = [
+        ClipFault(
+            clip=name,
+            fault=fault,
+            time_s=times_s[fault.first] if fault.first < len(times_s) else None,
+            nearest=_nearest(
+                annotated if fault.kind == "false" else detected, _middle((fault.first, fault.last)), reach
+            ),
+        )
+        for fault in match.faults
+    ]
+    return ClipCuts(
+        name=name,
+        path=path,
+        fps=fps,
+        frames=len(times_s),
+        boundaries=found,
+        annotation=annotation,
+        match=match,
+        faults=tuple(faults),
+        notes=tuple(_notes(annotation, len(times_s))),
+    )
+
+
+def _notes(annotation: ShotAnnotation, frames: int) -> Iterable[str]:
+    annotated = annotation.frames
+    if annotated is not None and annotated < frames:
+        yield f"annotated up to frame {annotated} of {frames}: later detections are not counted"
+    if annotated is not None and annotated > frames:
+        yield f"the annotation is of {annotated} frames, the clip has {frames}"
+    beyond = [last for _, last in annotation.gradual if last >= frames] + [at for at in annotation.hard if at >= frames]
+    if beyond:
+        yield f"{len(beyond)} annotated boundaries come after the last of the {frames} frames and count as missed"
+
+
+def _middle(frames: tuple[int, int]) -> int:
+    return (frames[0] + frames[1]) // 2
+
+
+def _nearest(sorted_frames: Sequence[int], frame: int, reach: int) -> int | None:
+    place = bisect_left(sorted_frames, frame)
+    near = [at for at in sorted_frames[max(place - 1, 0) : place + 1] if abs(at - frame) <= reach]
+    return min(near, key=lambda at: abs(at - frame)) if near else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutEvaluation:
+    """All clips that a detector was run on, and those that it could not be run on."""
+
+    detector: str
+    clips: tuple[ClipCuts, ...]
+    set_aside: tuple[SetAsideClip, ...] = field(default=())
+
+    @property
+    def pooled(self) -> BoundaryScore:
+        """The counts of all clips together. Raises ``TypeError`` if there is no clip."""
+        return reduce(add, [clip.match.score for clip in self.clips])
+
+    @property
+    def faults(self) -> list[ClipFault]:
+        """Every fault, by clip and frame."""
+        return [fault for clip in self.clips for fault in clip.faults]
+
+    def intervals(self) -> dict[str, tuple[float, float] | None]:
+        """``hard_f1``, ``hard_precision``, ..., ``gradual_recall``: 95 % intervals over clips."""
+        hard = [clip.match.score.hard for clip in self.clips]
+        gradual = [clip.match.score.gradual for clip in self.clips]
+        return {
+            f"{kind}_{metric}": interval_over_clips(scores, metric)
+            for kind, scores in (("hard", hard), ("gradual", gradual))
+            for metric in METRICS
+        }
+
+
+def interval_over_clips(
+    scores: Sequence[CutScore], metric: str, *, resamples: int = RESAMPLES, seed: int = SEED
+) -> tuple[float, float] | None:
+    """95 % percentile bootstrap interval of the pooled ``f1``, ``precision`` or ``recall``, clips drawn with
+    replacement (Efron and Tibshirani, 1993, chapter 13). It reports how the figure would vary with other clips of the
+    same kinds. ``None`` if fewer than ``LEAST_CLIPS`` clips have anything to count. The same scores and seed give the
+    same interval.
+    """
+    counts_C3 = np.array([(own.right, own.false, own.missed) for own in scores], dtype=np.int64).reshape(-1, 3)
+    if int((counts_C3.sum(axis=1) > 0).sum()) < LEAST_CLIPS:
+        return None
+    rng = np.random.default_rng(seed)
+    drawn_RC = rng.integers(len(counts_C3), size=(resamples, len(counts_C3)))
+    right_R, false_R, missed_R = counts_C3[drawn_RC].sum(axis=1).T
+    top_R, bottom_R = {
+        "f1": (2 * right_R, 2 * right_R + false_R + missed_R),
+        "precision": (right_R, right_R + false_R),
+        "recall": (right_R, right_R + missed_R),
+    }[metric]
+    estimates_R = np.where(bottom_R > 0, top_R / np.maximum(bottom_R, 1), 1.0)
+    low, high = np.quantile(estimates_R, (0.025, 0.975))
+    return float(low), float(high)
