@@ -1,6 +1,6 @@
 """What Needle serves as features: Feast definitions and nothing else.
 
 Definitions are functions of (lake, encoder id, dim), so importing this package makes nothing;
-``ops/features.py`` applies them and is the only Feast client. For ``feast apply`` and ``feast serve``
+``ops/features/`` applies them and is the only Feast client. For ``feast apply`` and ``feast serve``
 in this folder see ``catalogue.py``.
 """

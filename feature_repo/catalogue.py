@@ -1,4 +1,4 @@
-"""All definitions of one catalogue, for ``ops/features.py`` and for the ``feast`` command in this folder.
+"""All definitions of one catalogue, for ``ops/features/`` and for the ``feast`` command in this folder.
 
 ``feast apply`` imports every module here and registers what it finds at module level, and *deletes* from the
 registry what it does not find. What belongs there depends on the catalogue (where its lake is, which encoders

@@ -15,7 +15,7 @@ AUTO_MODEL = "open_clip:ViT-B-32/laion2b_s34b_b79k"
 """What ``auto`` takes: the smallest of open_clip's models with open weights (MIT) and open data."""
 AUTO_REPOSITORY = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
 _FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-_SECONDS = 4.0  # of the five that CONTRACT allows; the rest is for imports
+_SECONDS = 4.0  # a query may wait five seconds for its encoder; the rest is for imports
 
 
 def choose_auto(*, endpoint: str | None = None, seconds: float = _SECONDS) -> tuple[str, str]:

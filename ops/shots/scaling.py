@@ -21,7 +21,7 @@ from ops.videos.filters import MIN_SIDE, FrameFilter, Step, crop_steps, deinterl
 from ops.videos.picture import has_alpha_channel
 
 SHORT_SIDE = 360
-"""Longest allowed short side of a proxy, pixels (CONTRACT.md)."""
+"""Longest allowed short side of a proxy, pixels."""
 
 BT709 = 1
 """Code of matrix, primaries and transfer (ITU-T H.273)."""

@@ -15,9 +15,12 @@ README = (CHECKOUT / "README.md").read_text()
 HIT = re.compile(r"^ +\d+  [01]\.\d\d +-?\d\.\d{3}  (\S+) .*?(\d+) - (\d+) +([0-9a-f]{16}:\d+)$", re.MULTILINE)
 
 
-def block(marker: str) -> str:
-    found = re.search(rf"<!-- {marker} -->\n```\w*\n(.*?)```", README, re.DOTALL)
-    assert found, f"the README has no block {marker}"
+FEATURES = (CHECKOUT / "docs/features.md").read_text()
+
+
+def block(marker: str, page: str = README) -> str:
+    found = re.search(rf"<!-- {marker} -->\n```\w*\n(.*?)```", page, re.DOTALL)
+    assert found, f"the docs have no block {marker}"
     return found[1]
 
 
@@ -47,7 +50,7 @@ def test_the_feature_example_runs(demo: Home, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("NEEDLE_HOME", str(demo.path))
     monkeypatch.setenv("NEEDLE_ENCODER", "starter")
     names: dict[str, object] = {}
-    exec(compile(block("feast-example"), "README.md", "exec"), names)
+    exec(compile(block("feast-example", FEATURES), "docs/features.md", "exec"), names)
     training, facets = names["training"], names["facets"]
     assert len(training["embedding"].iloc[0]) == 896  # type: ignore[index]
     assert facets[0]["show"] == Path("bikes").name  # type: ignore[index]
