@@ -38,9 +38,12 @@ def cuts_table(document: dict[str, Any]) -> Iterator[str]:
 
 
 def _row(name: str, own: dict[str, Any], prefix: str, counts: str) -> str:
-    shares = f"{own[f'{prefix}_f1']:6.3f} {own[f'{prefix}_precision']:10.3f} {own[f'{prefix}_recall']:7.3f}"
-    numbers = f"{own[f'{counts}_right']:6d} {own[f'{counts}_false']:6d} {own[f'{counts}_missed']:7d}"
-    return f"  {name:<{_NAME}} {shares} {numbers}"
+    right, false, missed = (own[f"{counts}_{name}"] for name in ("right", "false", "missed"))
+    wholes = {"f1": right + false + missed, "precision": right + false, "recall": right + missed}
+    # Of nothing there is no share: the JSON document has 1 there, which a person would read as success.
+    f1, precision, recall = (f"{own[f'{prefix}_{name}']:.3f}" if whole else "–" for name, whole in wholes.items())
+    shares = f"{f1:>6} {precision:>10} {recall:>7}"
+    return f"  {name:<{_NAME}} {shares} {right:6d} {false:6d} {missed:7d}"
 
 
 def _intervals(document: dict[str, Any], prefix: str) -> str:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ops.cli.comparison_table import comparison_table
 from ops.cli.cuts_table import cuts_table
-from ops.cli.main import EXIT_SET_ASIDE
+from ops.cli.main import EXIT_SET_ASIDE, printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.cli.progress import Bars
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder, resolve_spec
+
+if TYPE_CHECKING:
+    from ops.evaluation.clip_cuts import CutEvaluation
 
 HOME = "current"
 
@@ -31,6 +34,12 @@ HOME = "current"
     "for the one that the settings name.",
 )
 @click.option("--cuts-only", is_flag=True, help="With --footage: only shot boundaries; no encoder is loaded.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    metavar="FILE.html",
+    help="With --footage: write a page with a strip of frames for each false and each missed boundary.",
+)
 @setting_options("encoder", "detector", "frames_per_shot")
 @json_option
 def command(
@@ -38,6 +47,7 @@ def command(
     footage: Path | None,
     against: str,
     cuts_only: bool,
+    report: Path | None,
     as_json: bool,
     **options: Any,
 ) -> int | None:
@@ -48,17 +58,65 @@ def command(
     that cannot be used is named, the others are measured (exit status 3).
 
     \b
-    Example: needle evaluate --footage ~/annotated --cuts-only
+    Example: needle evaluate --footage ~/annotated --cuts-only --report faults.html
     Example: needle evaluate --footage ~/annotated --encoder finetuned:mine --against current
     """
     if captions is not None and footage is not None:
         raise UsageError("give one of --captions FILE.parquet and --footage DIR, or neither for the catalogue")
-    if cuts_only and footage is None:
-        raise UsageError("--cuts-only measures footage: add --footage DIR")
+    for name, is_given in (("--cuts-only", cuts_only), ("--report", report is not None)):
+        if is_given and footage is None:
+            raise UsageError(f"{name} is about footage: add --footage DIR")
     if cuts_only and against:
         raise UsageError("--cuts-only measures no encoder: leave out --cuts-only or --against")
+    if footage is not None:
+        return _footage(footage, against, options, cuts_only=cuts_only, report=report, as_json=as_json)
+    settings, encoder_id, other = _encoders(against, options)
+    with Bars() as bars:
+        document = _document(settings, captions, encoder_id, other, bars)
+    return _print(document, as_json, bars)
+
+
+def _footage(
+    folder: Path, against: str, options: dict[str, Any], *, cuts_only: bool, report: Path | None, as_json: bool
+) -> int | None:
+    """Clips of a folder: their boundaries and, unless only these are wanted, retrieval."""
+    from ops.training.evaluate import evaluate_clips
+    from ops.training.evaluate_catalogue import learned_by
+
     if cuts_only:
-        return _cuts_only(footage, settings_from(options), as_json)
+        settings, ids = settings_from(options, follows_live=False), []
+    else:
+        settings, encoder_id, other = _encoders(against, options)
+        ids = [own for own in (encoder_id, other) if own]
+    with Bars() as bars:
+        found = evaluate_clips(
+            folder,
+            [load_encoder(own, settings.home) for own in ids],
+            detector=settings.detector,
+            frames_per_shot=settings.frames_per_shot,
+            learned_by=learned_by(settings, ids),
+            progress=bars,
+        )
+        if report is not None:
+            _write_report(report, found.cuts, bars)
+    return _print(found.document, as_json, bars)
+
+
+def _write_report(target: Path, cuts: CutEvaluation, bars: Bars) -> None:
+    from ops.core.storage import atomic_path
+    from ops.evaluation.fault_page import fault_page
+    from ops.evaluation.strips import make_strips
+
+    if not cuts.clips:
+        raise UsageError("--report shows shot boundaries, and no clip has a <file>.shots.json beside it")
+    page = fault_page(cuts, make_strips(cuts, progress=bars), measured_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+    with atomic_path(target) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    click.echo(f"report: {printable(str(target))}", err=True)
+
+
+def _encoders(against: str, options: dict[str, Any]) -> tuple[Settings, str, str]:
+    """Settings, the id of the encoder to measure, and that of the other one, "" for none."""
     other = _against(against, options)
     named = options["encoder"] if options["encoder"] not in (None, "auto") else None
     settings = settings_from(options, follows_live=named is None)
@@ -66,13 +124,7 @@ def command(
     encoder_id = resolved.encoder_id
     if other == encoder_id:
         raise UsageError(f"--against names {encoder_id}, the very encoder that is measured: choose another --encoder")
-    with Bars() as bars:
-        document = _document(settings, captions, footage, encoder_id, other, bars)
-    if as_json:
-        print_json(document)
-    else:
-        _print(document)
-    return EXIT_SET_ASIDE if bars.aside else None
+    return settings, encoder_id, other
 
 
 def _against(spec: str, options: dict[str, Any]) -> str:
@@ -84,29 +136,13 @@ def _against(spec: str, options: dict[str, Any]) -> str:
     return (resolve_encoder(settings) if spec == HOME else resolve_spec(spec, settings.home)).encoder_id
 
 
-def _document(
-    settings: Settings, captions: Path | None, footage: Path | None, encoder_id: str, other: str, bars: Bars
-) -> dict[str, Any]:
-    from ops.training.evaluate_catalogue import learned_by
-
-    if captions is None and footage is None:
+def _document(settings: Settings, captions: Path | None, encoder_id: str, other: str, bars: Bars) -> dict[str, Any]:
+    if captions is None:
         return _of_catalogue(settings, encoder_id, other, bars)
-    from ops.training.evaluate import evaluate_captions, evaluate_clips
+    from ops.training.evaluate import evaluate_captions
 
     encoder = load_encoder(encoder_id, settings.home)
-    second = load_encoder(other, settings.home) if other else None
-    if captions is not None:
-        return evaluate_captions(captions, encoder, second)
-    assert footage is not None
-    found = evaluate_clips(
-        footage,
-        [encoder, *([second] if second else [])],
-        detector=settings.detector,
-        frames_per_shot=settings.frames_per_shot,
-        learned_by=learned_by(settings, [encoder_id, *([other] if other else [])]),
-        progress=bars,
-    )
-    return found.document
+    return evaluate_captions(captions, encoder, load_encoder(other, settings.home) if other else None)
 
 
 def _of_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -> dict[str, Any]:
@@ -126,23 +162,13 @@ def _of_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -
     return comparison_of(answered, learned_by(settings, [encoder_id, *([other] if other else [])]))
 
 
-def _cuts_only(footage: Path | None, settings: Settings, as_json: bool) -> int | None:
-    from ops.training.evaluate import evaluate_clips
-
-    assert footage is not None
-    with Bars() as bars:
-        found = evaluate_clips(footage, [], detector=settings.detector, progress=bars)
+def _print(document: dict[str, Any], as_json: bool, bars: Bars) -> int | None:
+    """Print the document; the exit status."""
     if as_json:
-        print_json(found.document)
+        print_json(document)
     else:
-        _print(found.document)
+        lines = cuts_table(document) if "detector" in document else ()
+        figures = comparison_table(document.get("retrieval", document)) if document["encoder_id"] else ()
+        for line in (*lines, *figures):
+            click.echo(line)
     return EXIT_SET_ASIDE if bars.aside else None
-
-
-def _print(document: dict[str, Any]) -> None:
-    if "detector" in document:
-        for line in cuts_table(document):
-            click.echo(line)
-    if document["encoder_id"]:
-        for line in comparison_table(document.get("retrieval", document)):
-            click.echo(line)

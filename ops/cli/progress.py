@@ -29,6 +29,7 @@ TITLES = {
     "comparison": "Comparison",
     "export": "Exporting",
     "clips": "Watching clips",
+    "strips": "Strips of frames",
 }
 
 

@@ -100,8 +100,13 @@ def test_cuts_are_listed_with_their_faults_and_names_drive_no_terminal(tmp_path:
     assert re.search(r"missed +hard +a\.mp4 +frame 30 +1\.\d+ s\n", done.stdout)
     assert re.search(r"false +hard +b\\x1b\[31m\.mp4 +frame 20 ", done.stdout)
     assert "no intervals: too few clips" in done.stdout and "seed 0" in done.stdout
+    assert re.search(r"a\.mp4 +– +– +– +0 +0 +0\n", done.stdout), "of nothing there is no share"
     (tmp_path / "c.mp4.shots.json").write_text("{}")
-    done = ran(*asked, "--json")
+    report = tmp_path / "new folder" / "faults.html"
+    done = ran(*asked, "--json", "--report", str(report))
+    page = report.read_text()
+    assert page.count("data:image/jpeg") == 2 and "TransNetV2: " in page and "c.mp4" in page and "\x1b" not in page
+    assert sorted(path.name for path in report.parent.iterdir()) == ["faults.html"]
     told = json.loads(done.stdout)
     assert done.status == 3 and "c.mp4" in done.stderr and told["set_aside"][0]["clip"] == "c.mp4"
     assert (told["cuts_right"], told["cuts_false"], told["cuts_missed"]) == (1, 1, 1) and len(told["faults"]) == 2
@@ -118,6 +123,7 @@ def test_cuts_are_listed_with_their_faults_and_names_drive_no_terminal(tmp_path:
         (["--cuts-only"], "add --footage DIR"),
         (["--footage", "b", "--cuts-only", "--against", "starter"], "measures no encoder"),
         (["--footage", "b", "--cuts-only"], "b holds no film with"),
+        (["--report", "a.html"], "add --footage DIR"),
     ],
 )
 def test_what_cannot_be_compared_is_said(ran: Run, arguments: list[str], reason: str) -> None:

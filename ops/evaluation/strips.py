@@ -1,0 +1,303 @@
+"""Frames around each fault as a strip of pictures, with what the pictures and TransNetV2 say about it.
+
+A second pass over the clips that have faults: which frames are needed is known only when a whole clip is compared.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.errors import NeedleError
+from ops.core.types import Progress, SilentProgress
+from ops.evaluation.clip_cuts import ClipCuts, ClipFault, CutEvaluation
+from ops.evaluation.cuts import Fault
+from ops.shots.cutting import TimedFrame
+from ops.shots.detector import Glimpse, TinyPicture
+from ops.shots.detectors.transnet_model import small_rgb, transition_probabilities
+from ops.shots.pictures import glimpse_of
+from ops.shots.reading import proxy_frames
+from ops.videos.film_errors import film_errors
+from ops.videos.probe import probe
+
+Network = Callable[[list[TinyPicture]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+
+MOST_STRIPS = 300
+"""Faults with pictures on one page, about 40 KB each: with more, a browser takes seconds to open it."""
+MOST_JUDGED = 100
+"""Faults that TransNetV2 is asked about: a second of CPU each."""
+COLUMNS = 9
+AROUND_CUT = 4
+FALSE_GRADUAL_STEP = 3
+"""Frames between two pictures around a false gradual transition: half a second to each side at 25 frames a second."""
+AROUND_GRADUAL = 3
+CONTEXT = 25
+"""Frames on each side of a fault that TransNetV2 sees: as many as its authors leave at the ends of a window."""
+LONGEST_WINDOW = 150
+"""Frames that TransNetV2 sees at most; of longer transitions it sees the middle."""
+SURROUNDINGS = 8
+"""Frames on each side whose changes are the surroundings of a fault."""
+TILE_SIDE = 180
+"""Longer side of one picture, pixels."""
+SEPARATOR = 4
+GREY = 190
+QUALITY = 74
+COLOURS = {"false": (44, 95, 213), "missed": (178, 114, 0)}
+"""BGR of the line where the shot begins; Okabe and Ito's vermilion and blue."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What can be measured at a fault.
+
+    ``change`` is the largest mean absolute difference of two consecutive frames there, 0-255, ``surroundings`` the mean
+    of the frames around, ``across`` the difference between the pictures before and after; on pictures of 32 x 18, as
+    the detectors see them. ``probability`` and ``anywhere`` are TransNetV2's highest values there, 0-1, that a frame is
+    the last of a shot and that it is in a transition; ``None`` if it was not asked.
+    """
+
+    change: float
+    surroundings: float
+    across: float
+    probability: float | None = None
+    anywhere: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """``frames`` side by side in one JPEG picture, in columns of equal width.
+
+    ``begins`` is the column in front of which a line is drawn, because the shot begins there; ``None`` for a missed
+    gradual transition, whose frames are ``inside``.
+    """
+
+    frames: tuple[int, ...]
+    jpeg: bytes
+    width: int
+    height: int
+    begins: int | None
+    inside: tuple[bool, ...]
+    evidence: Evidence
+
+
+@dataclass(kw_only=True)
+class Strips:
+    """Strips by fault, and why there are none for some."""
+
+    strips: dict[ClipFault, Strip] = field(default_factory=dict)
+    reasons: dict[ClipFault, str] = field(default_factory=dict)
+
+
+def strip_frames(fault: Fault, frames: int) -> tuple[int, ...]:
+    """Frames to show of a clip of ``frames`` frames: around a cut each one, of a gradual transition from before to
+    after it."""
+    if fault.transition == "cut":
+        wanted = range(fault.first - AROUND_CUT, fault.first + AROUND_CUT + 1)
+    elif fault.kind == "false":
+        reach = FALSE_GRADUAL_STEP * (COLUMNS // 2)
+        wanted = range(fault.first - reach, fault.first + reach + 1, FALSE_GRADUAL_STEP)
+    else:
+        low, high = fault.first - AROUND_GRADUAL, fault.last + AROUND_GRADUAL
+        spread = np.linspace(max(low, 0), min(high, frames - 1), COLUMNS)
+        return tuple(sorted({int(frame) for frame in spread.round() if 0 <= frame < frames}))
+    return tuple(frame for frame in wanted if 0 <= frame < frames)
+
+
+def choose_faults(faults: Sequence[ClipFault], limit: int) -> list[ClipFault]:
+    """At most ``limit`` faults, in their order: the first of each clip, then the second of each, and so on."""
+    ranked = []
+    for clip, (_, own) in enumerate(groupby(faults, key=lambda fault: fault.clip)):
+        ranked += [(place, clip, fault) for place, fault in enumerate(own)]
+    chosen = sorted(ranked, key=lambda each: each[:2])[:limit]
+    return [fault for _, _, fault in sorted(chosen, key=lambda each: (each[1], each[0]))]
+
+
+def make_strips(
+    evaluation: CutEvaluation,
+    *,
+    limit: int = MOST_STRIPS,
+    network: Network | None = transition_probabilities,
+    most_judged: int = MOST_JUDGED,
+    progress: Progress | None = None,
+) -> Strips:
+    """Strips of the faults, at most ``limit``; a fault without one has a reason.
+
+    ``network`` is asked about the first ``most_judged`` of them, or about none if it is ``None``.
+    """
+    progress = progress or SilentProgress()
+    chosen = choose_faults(evaluation.faults, limit)
+    judged = set(choose_faults(chosen, most_judged)) if network else set()
+    found = Strips(
+        reasons={fault: f"only {limit} faults have pictures" for fault in evaluation.faults if fault not in set(chosen)}
+    )
+    progress.start("strips", len(chosen), "strips")
+    for clip in evaluation.clips:
+        wanted = [fault for fault in chosen if fault.clip == clip.name]
+        found.reasons |= {fault: "the clip ends before it" for fault in wanted if fault.time_s is None}
+        _add_strips(found, clip, [fault for fault in wanted if fault.time_s is not None], judged, network)
+        progress.advance("strips", len(wanted))
+    progress.finish("strips")
+    return found
+
+
+def _add_strips(
+    found: Strips, clip: ClipCuts, faults: list[ClipFault], judged: set[ClipFault], network: Network | None
+) -> None:
+    if not faults:
+        return
+    try:
+        with film_errors(clip.name, "reading the frames of its faults"):
+            found.strips |= _read_strips(clip, faults, judged, network)
+    except (NeedleError, OSError) as error:  # the clip changed or vanished since it was measured
+        found.reasons |= dict.fromkeys(faults, f"the clip cannot be read again: {error}")
+    found.reasons |= {
+        fault: "the clip ends before it" for fault in faults if fault not in found.strips and fault not in found.reasons
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Need:
+    """Frames that one fault needs: as pictures, for the network, and the two whose difference is ``across``."""
+
+    fault: ClipFault
+    shown: tuple[int, ...]
+    window: range
+    sides: tuple[int, int]
+    end: int
+
+
+def _need(own: ClipFault, frames: int, *, is_judged: bool) -> _Need:
+    first, last = own.fault.first, min(own.fault.last, frames - 1)
+    shown = strip_frames(own.fault, frames)
+    middle, half = (first + last) // 2, min((last - first) // 2 + CONTEXT, LONGEST_WINDOW // 2)
+    window = range(max(middle - half, 0), min(middle + half + 1, frames)) if is_judged else range(0)
+    sides = max(first - AROUND_GRADUAL, 0), min(last + AROUND_GRADUAL, frames - 1)
+    wanted = max(*shown, *window[-1:], sides[1], last + 1 + SURROUNDINGS)
+    return _Need(fault=own, shown=shown, window=window, sides=sides, end=min(wanted, frames - 1))
+
+
+class _Seen:
+    """What is kept of a pass over a clip: the changes of all frames, and of pictures only those needed later."""
+
+    def __init__(self, needs: Sequence[_Need]) -> None:
+        self.changes = array("f")
+        self.tiles: dict[int, TinyPicture] = {}
+        self.inputs: dict[int, TinyPicture] = {}
+        self.smalls: dict[int, TinyPicture] = {}
+        self._before: TinyPicture | None = None
+        ends = sorted(needs, key=lambda need: need.end)
+        self._tiles_until = {frame: need.end for need in ends for frame in need.shown}
+        self._inputs_until = {frame: need.end for need in ends for frame in need.window}
+        self._smalls_until = {frame: need.end for need in ends for frame in need.sides}
+
+    def add(self, frame: int, glimpse: Glimpse) -> None:
+        """Take the next frame."""
+        small = glimpse.small
+        self.changes.append(0.0 if self._before is None else _difference(self._before, small))
+        self._before = small
+        if frame in self._smalls_until:
+            self.smalls[frame] = small
+        if frame in self._tiles_until:
+            self.tiles[frame] = _tile(glimpse.tiny)
+        if frame in self._inputs_until:
+            self.inputs[frame] = small_rgb(glimpse.tiny)
+
+    def forget(self, frame: int) -> None:
+        """Let go of what no fault that ends after ``frame`` needs."""
+        for held, until in (
+            (self.tiles, self._tiles_until),
+            (self.inputs, self._inputs_until),
+            (self.smalls, self._smalls_until),
+        ):
+            for done in [own for own in held if until[own] <= frame]:
+                del held[done]
+
+
+def _read_strips(
+    clip: ClipCuts, faults: list[ClipFault], judged: set[ClipFault], network: Network | None
+) -> dict[ClipFault, Strip]:
+    """One pass over a clip that holds only the frames around the next faults."""
+    found: dict[ClipFault, Strip] = {}
+    needs = sorted((_need(own, clip.frames, is_judged=own in judged) for own in faults), key=lambda need: need.end)
+    seen = _Seen(needs)
+    with closing(proxy_frames(clip.path, probe(clip.path), threads=1)) as items:  # type: ignore[type-var]
+        for item in items:
+            if not isinstance(item, TimedFrame):
+                continue
+            seen.add(item.index, glimpse_of(item.frame))
+            if item.index < needs[0].end:
+                continue
+            while needs and item.index >= needs[0].end:
+                need = needs.pop(0)
+                found[need.fault] = _strip(need, seen, network)
+            if not needs:
+                break
+            seen.forget(item.index)
+    return found
+
+
+def _strip(need: _Need, seen: _Seen, network: Network | None) -> Strip:
+    fault = need.fault.fault
+    is_range = fault.last > fault.first
+    begins = None if is_range else next((at for at, frame in enumerate(need.shown) if frame >= fault.first), None)
+    picture = _side_by_side([seen.tiles[frame] for frame in need.shown], begins, COLOURS[fault.kind])
+    done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    if not done:
+        raise RuntimeError("OpenCV cannot write JPEG files")
+    return Strip(
+        frames=need.shown,
+        jpeg=bytes(data),
+        width=picture.shape[1],
+        height=picture.shape[0],
+        begins=begins,
+        inside=tuple(is_range and fault.first <= frame <= fault.last for frame in need.shown),
+        evidence=_evidence(need, seen, network),
+    )
+
+
+def _tile(picture: TinyPicture) -> TinyPicture:
+    height, width = picture.shape[:2]
+    scale = min(1.0, TILE_SIDE / max(height, width))
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _side_by_side(tiles: Sequence[TinyPicture], begins: int | None, colour: tuple[int, int, int]) -> TinyPicture:
+    """Tiles of equal width, each after a separator; the one in front of the beginning of the shot is coloured."""
+    parts = []
+    for at, tile in enumerate(tiles):
+        parts += [np.full((tile.shape[0], SEPARATOR, 3), colour if at == begins else GREY, np.uint8), tile]
+    return np.concatenate(parts, axis=1)
+
+
+def _evidence(need: _Need, seen: _Seen, network: Network | None) -> Evidence:
+    first, last = need.fault.fault.first, need.fault.fault.last
+    near = range(max(first - 1, 1), min(last + 2, len(seen.changes)))
+    before = range(max(near.start - SURROUNDINGS, 1), near.start)
+    after = range(near.stop, min(near.stop + SURROUNDINGS, len(seen.changes)))
+    quiet = [seen.changes[frame] for frame in (*before, *after)]
+    probability = anywhere = None
+    if network and need.window:
+        last_T, any_T = network([seen.inputs[frame] for frame in need.window])
+        at = slice(max(first - 2 - need.window.start, 0), max(last + 2 - need.window.start, 1))
+        probability, anywhere = float(last_T[at].max()), float(any_T[at].max())
+    low, high = (seen.smalls[frame] for frame in need.sides)
+    return Evidence(
+        change=max((seen.changes[frame] for frame in near), default=0.0),
+        surroundings=float(np.mean(quiet)) if quiet else 0.0,
+        across=_difference(low, high),
+        probability=probability,
+        anywhere=anywhere,
+    )
+
+
+def _difference(one: TinyPicture, other: TinyPicture) -> float:
+    """Mean absolute difference of two small pictures, 0-255."""
+    return float(cv2.norm(one, other, cv2.NORM_L1) / one.size)
