@@ -7,9 +7,10 @@ from typing import Any
 
 import dagster as dg
 
-from assets.partitions import requests_for
+from assets.partitions import requests_for, requests_for_corrections
 from ops.core.settings import Settings
 from ops.probes.labels import labels_digest, labels_known
+from ops.shots.waiting import find_waiting
 from ops.videos.watch import watch_library
 
 # eager() alone does not react to a new code version (a new encoder, a new detector).
@@ -46,11 +47,12 @@ NEW_VERSION = (until_handled(NEW_CODE) & RESTING).with_label("a new version of t
 
 CHANGED: Any = dg.AutomationCondition.any_deps_updated() | NEW_CODE
 
-PER_VIDEO = (
-    until_handled(dg.AutomationCondition.newly_missing() | CHANGED)
-    & ~dg.AutomationCondition.any_deps_missing()
-    & RESTING
-).with_label("new footage, changed footage, or a new version of the code")
+# Most videos have no corrections: their partitions of that asset need not be there.
+MISSING: Any = dg.AutomationCondition.any_deps_missing().ignore(dg.AssetSelection.assets("shot_corrections"))
+
+PER_VIDEO = (until_handled(dg.AutomationCondition.newly_missing() | CHANGED) & ~MISSING & RESTING).with_label(
+    "new footage, changed footage, or a new version of the code"
+)
 
 # No "deps missing" here: an index of what there is must not wait for the last video of a large ingest.
 WHOLE_CATALOGUE = (until_seen(CHANGED) & RESTING).with_label(
@@ -112,3 +114,19 @@ def labels_sensor(settings: Settings) -> dg.SensorDefinition:
         return dg.SensorResult(run_requests=[request], cursor=digest)
 
     return labels
+
+
+def corrections_sensor(settings: Settings, partitions: dg.PartitionsDefinition[str]) -> dg.SensorDefinition:
+    """Watches the cuts that people correct: new ones end in a run of ``shot_corrections``, and so in new shots."""
+
+    @dg.sensor(
+        name="corrections",
+        target=dg.AssetSelection.assets("shot_corrections"),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=15,
+        description="Watches the cuts that people correct",
+    )
+    def corrections(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        return requests_for_corrections(context.instance, partitions, find_waiting(settings))
+
+    return corrections

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import dagster as dg
 
-from assets.automation import automation_sensor, labels_sensor, library_sensor
+from assets.automation import automation_sensor, corrections_sensor, labels_sensor, library_sensor
+from assets.corrections import shot_corrections_asset
 from assets.dialogue import dialogue_asset, dialogue_index, same_lines_as_lake
 from assets.embeddings import shot_embeddings_asset
 from assets.features import media_features_asset
@@ -57,6 +58,7 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             videos_asset(partitions),
+            shot_corrections_asset(partitions),
             shots_asset(partitions, detector_version(settings.detector)),
             shot_embeddings_asset(partitions, encoder_id),
             dialogue_asset(partitions, dialogue_recipe(settings.speech)),
@@ -81,7 +83,12 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
             downstream_asset(list(probes)),
         ],
         asset_checks=[same_rows_as_lake, same_lines_as_lake],
-        sensors=[automation_sensor(), library_sensor(settings, partitions), labels_sensor(settings)],
+        sensors=[
+            automation_sensor(),
+            library_sensor(settings, partitions),
+            labels_sensor(settings),
+            corrections_sensor(settings, partitions),
+        ],
         resources={"needle": needle},
         executor=dg.in_process_executor,
     )

@@ -14,6 +14,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 
 from ops.core.settings import Settings
 from ops.core.tables import bucket_keys, key_ranges
+from ops.shots.waiting import Waiting
 from ops.videos.watch import Watch
 
 PARTITIONS_NAME = "videos"
@@ -68,3 +69,21 @@ def requests_for(
         for first, last in key_ranges(watch.due, ordered)
     ]
     return dg.SensorResult(run_requests=requests, cursor=watch.cursor)
+
+
+def requests_for_corrections(
+    instance: dg.DagsterInstance, partitions: dg.PartitionsDefinition[str], waiting: Waiting
+) -> dg.SensorResult | dg.SkipReason:
+    """What the sensor of corrections asks for: ``shot_corrections`` of waiting partitions, once for each change."""
+    if not waiting.partitions:
+        return dg.SkipReason("no corrections wait")
+    ordered = ensure_partitions(instance, partitions, waiting.partitions)
+    requests = [
+        dg.RunRequest(
+            run_key=f"corrections-{waiting.digest}-{first}",
+            tags=range_tags(first, last),
+            asset_selection=[dg.AssetKey("shot_corrections")],
+        )
+        for first, last in key_ranges(waiting.partitions, ordered)
+    ]
+    return dg.SensorResult(run_requests=requests)

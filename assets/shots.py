@@ -9,7 +9,7 @@ from assets.resources import Needle
 def shots_asset(partitions: dg.PartitionsDefinition[str], detector_version: str) -> dg.AssetsDefinition:
     @dg.asset(
         partitions_def=partitions,
-        deps=["videos"],
+        deps=["videos", "shot_corrections"],
         group_name="footage",
         code_version=detector_version,
         kinds={"parquet", "mp4"},

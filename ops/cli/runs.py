@@ -34,7 +34,7 @@ from ops.core.storage import atomic_path
 if TYPE_CHECKING:
     import dagster as dg
 
-PARTITIONED = ("videos", "shots", "shot_embeddings", "dialogue", "media_features")
+PARTITIONED = ("videos", "shot_corrections", "shots", "shot_embeddings", "dialogue", "media_features")
 INDEXES = ("search_index", "dialogue_index")
 
 _BY_HAND = "by_hand.yaml"

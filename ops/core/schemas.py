@@ -53,6 +53,26 @@ SHOTS = _schema(
     ("is_blank", pa.bool_()),
     ("detector", pa.string()),
 )
+# Append-only: a row each time that a person said something of a frame. Of one (video_id, frame) the latest counts.
+# `action` is `cut`, `no_cut`, or `withdrawn`, which takes back what was said before.
+SHOT_CORRECTIONS = _schema(
+    ("correction_id", pa.string()),
+    ("video_id", pa.string()),
+    ("frame", pa.int64()),
+    ("action", pa.string()),
+    ("author", pa.string()),
+    ("created_at", TIMESTAMP),
+    ("note", pa.string()),
+    ("content_hash", pa.string()),
+)
+# Beginnings of shots as they were detected, frame 0 included, of videos whose shots people corrected.
+DETECTED_CUTS = _schema(
+    ("cut_id", pa.string()),
+    ("video_id", pa.string()),
+    ("frame", pa.int64()),
+    ("transition", pa.string()),
+    ("detector", pa.string()),
+)
 SHOT_EMBEDDINGS = _schema(
     ("shot_id", pa.string()),
     ("video_id", pa.string()),
@@ -150,6 +170,8 @@ KEPT_SCORES = "kept_scores"
 _KEYS = {
     "videos": "video_id",
     "shots": "shot_id",
+    "shot_corrections": "correction_id",
+    "detected_cuts": "cut_id",
     "shot_embeddings": "shot_id",
     "shots_set_aside": "shot_id",
     "dialogue": "line_id",
@@ -164,6 +186,8 @@ _KEYS = {
 _SCHEMAS = {
     "videos": VIDEOS,
     "shots": SHOTS,
+    "shot_corrections": SHOT_CORRECTIONS,
+    "detected_cuts": DETECTED_CUTS,
     "shot_embeddings": SHOT_EMBEDDINGS,
     "shots_set_aside": SHOTS_SET_ASIDE,
     "dialogue": DIALOGUE,

@@ -180,7 +180,7 @@ def _clips(
         raise UsageError("there is nothing to export: name at least one shot")
     if not 0 <= handles <= MAX_HANDLES:
         raise UsageError(f"handles = {handles}: give 0 to {MAX_HANDLES} frames")
-    shots, films = _read(settings, [pick.shot_id for pick in picks])
+    shots, films = _read(settings, picks)
     lines = lines_named(settings, [(pick.shot_id, pick.line_ids) for pick in picks])
     found: list[Clip | NeedleError] = []
     for pick in picks:
@@ -193,6 +193,8 @@ def _clips(
             continue
         own = pick.provenance if pick.provenance is not None else provenance.get(pick.shot_id)
         told = {"detector": shot["detector"], **(own or {})}
+        if shot["shot_id"] != pick.shot_id:
+            told["picked_as"] = pick.shot_id
         if said := [told_line(lines[name], film.timecode) for name in pick.line_ids if name in lines]:
             told["dialogue"] = "; ".join(said)
         try:
@@ -213,7 +215,7 @@ def _clip(pick: Pick, shot: dict[str, Any], film: Film, handles: int, told: dict
             f"both within 0 to {film.frames}"
         )
     return Clip(
-        shot_id=pick.shot_id,
+        shot_id=shot["shot_id"],
         film=film,
         shot_start=shot["start_frame"],
         shot_end=shot["end_frame"],
@@ -224,23 +226,33 @@ def _clip(pick: Pick, shot: dict[str, Any], film: Film, handles: int, told: dict
     )
 
 
-def _read(settings: Settings, shot_ids: Sequence[str]) -> tuple[dict[str, dict[str, Any]], dict[str, Film]]:
-    """Rows of shots by id, of all shots of the films they are of, and those films by id."""
+def _read(settings: Settings, picks: Sequence[Pick]) -> tuple[dict[str, dict[str, Any]], dict[str, Film]]:
+    """The row of the shot of each pick, by the id that the pick has, and the films of these shots by id.
+
+    Marks are source frames: a pick of a shot that was merged away is of the shot that holds its first frame.
+    """
     from ops.videos.catalogue import videos_of
 
-    wanted = {parsed[0] for shot_id in shot_ids if (parsed := parse_shot_id(shot_id))}
+    wanted = {parsed[0] for pick in picks if (parsed := parse_shot_id(pick.shot_id))}
     partitions = sorted({settings.partition_of(video_id) for video_id in wanted})
     table = settings.lake.read("shots", partitions)
     rows = table.filter(pc.is_in(table["video_id"], pa.array(sorted(wanted), pa.string()))).to_pylist()
     by_film: dict[str, list[dict[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: (row["video_id"], row["start_frame"])):
         by_film.setdefault(row["video_id"], []).append(row)
+    shots = {row["shot_id"]: row for row in rows}
+    for pick in picks:
+        if pick.shot_id not in shots and pick.in_frame is not None:
+            own = by_film.get(pick.shot_id.partition(":")[0], [])
+            holder = next((row for row in own if row["start_frame"] <= pick.in_frame < row["end_frame"]), None)
+            shots |= {pick.shot_id: holder} if holder else {}
+    named = {shots[pick.shot_id]["shot_id"] for pick in picks if pick.shot_id in shots}
     films = {
-        row["video_id"]: _film(settings, row, by_film[row["video_id"]], set(shot_ids))
+        row["video_id"]: _film(settings, row, by_film[row["video_id"]], named)
         for row in videos_of(settings.lake, partitions)
         if row["video_id"] in by_film and row["frames"]
     }
-    return {row["shot_id"]: row for row in rows}, films
+    return shots, films
 
 
 def _film(settings: Settings, video: dict[str, Any], shots: list[dict[str, Any]], wanted: set[str]) -> Film:

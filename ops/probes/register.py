@@ -7,7 +7,18 @@ from typing import Protocol
 from ops.core.settings import Settings
 from ops.core.types import parse_shot_id
 from ops.shots.build import TABLE as SHOTS
+from ops.shots.corrections import CurrentCorrections
 from ops.videos.forgotten import forgotten_ids
+
+FORGOTTEN = "its video was forgotten"
+UNKNOWN = "no such shot in the catalogue"
+
+
+def reason_for_missing(corrections: CurrentCorrections, shot_id: str) -> str:
+    """Why the catalogue of a video has no such shot: a person merged it, or another reason that nobody recorded."""
+    parsed = parse_shot_id(shot_id)
+    merge = corrections.merge_at(*parsed) if parsed else None
+    return f"merged with the shot before it (correction by {merge.author})" if merge else UNKNOWN
 
 
 class Register(Protocol):
@@ -25,6 +36,7 @@ class ShotRegister:
         self._settings = settings
         self._known: dict[str, frozenset[str]] = {}
         self._forgotten = forgotten_ids(settings.store)
+        self._corrections = CurrentCorrections(settings)
 
     def _has(self, shot_id: str, video_id: str) -> bool:
         partition = self._settings.partition_of(video_id)
@@ -34,15 +46,17 @@ class ShotRegister:
         return shot_id in self._known[partition]
 
     def gone(self, shot_id: str) -> str:
-        """Why a shot is not there: forgotten, or cut otherwise now; empty where it is there."""
+        """Why a shot is not there: forgotten, merged, or cut otherwise now; empty where it is there."""
         parsed = parse_shot_id(shot_id)
         if parsed and parsed[0] in self._forgotten:
-            return "its video was forgotten"
-        return "" if parsed and self._has(shot_id, parsed[0]) else "no such shot in the catalogue"
+            return FORGOTTEN
+        if parsed and self._has(shot_id, parsed[0]):
+            return ""
+        return reason_for_missing(self._corrections, shot_id)
 
     def refusal(self, shot_id: str) -> str:
         """Why no judgement can be taken of it; empty where it can. One of a forgotten video is kept."""
         if parse_shot_id(shot_id) is None:
             return "no shot id: it reads VIDEO:FRAME, such as 0123456789abcdef:489"
         why = self.gone(shot_id)
-        return why if why.startswith("no such") else ""
+        return "" if why == FORGOTTEN else why

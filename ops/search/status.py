@@ -19,7 +19,8 @@ from ops.features import features_are_current
 from ops.index.build import wanted_rows
 from ops.index.index import IndexRow, current_version, open_index, version_of
 from ops.index.lines import current_lines
-from ops.shots.build import shots_are_current
+from ops.shots.corrections import CurrentCorrections
+from ops.shots.due import shots_are_current
 from ops.shots.segment import detector_version
 from ops.videos import catalogue
 from ops.videos.describe import facts_are_current
@@ -29,6 +30,7 @@ def due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]
     """Partitions of those of the videos whose shots, vectors or lines are missing or out of date."""
     wanted = set(video_ids)
     version = detector_version(settings.detector)
+    corrections = CurrentCorrections(settings)
     partitions = {settings.partition_of(video_id) for video_id in wanted}
     unread = (video["video_id"] for video, _, _ in due_dialogue(settings, partitions))
     due = {settings.partition_of(video_id) for video_id in unread if video_id in wanted}
@@ -43,7 +45,7 @@ def due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]
             if (
                 video["state"] == "pending"
                 or not facts_are_current(video)
-                or not shots_are_current(settings, video["video_id"], own, version)
+                or not shots_are_current(settings, video["video_id"], own, version, corrections.of(video["video_id"]))
                 or not compare_vectors(settings, encoder_id, video["video_id"], own, stored).is_current
             ):
                 due.add(partition)

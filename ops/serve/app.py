@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from ops.core.settings import Settings
 from ops.embeddings.encoder import Encoder
 from ops.serve.export_routes import export_routes
+from ops.serve.film_routes import film_routes
 from ops.serve.guard import Guard, is_loopback
 from ops.serve.label_routes import label_routes
 from ops.serve.media_routes import media_routes
@@ -63,6 +64,7 @@ def create_app(
     for router in (
         search_routes(service),
         shot_routes(service),
+        film_routes(service),
         media_routes(service, is_private=tokens.are_needed),
         export_routes(service),
         label_routes(service),

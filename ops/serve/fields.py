@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ops.search.query import MAX_TEXT
 
+VIDEO_ID = r"^[0-9a-f]{16}$"
 SHOT_ID = r"^[0-9a-f]{16}:[0-9]{1,15}$"
 EXAMPLE = (
     r"^(?:[0-9a-f]{16}:[0-9]{1,15}|image:[0-9a-f]{32}"
@@ -21,6 +22,8 @@ MAX_LABELLED = 1_000
 LAST_FRAME = 10**12
 # A definition is a line of a YAML file that people read.
 ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+# One line that is not blank.
+WORDS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\x00-\x1f\x7f-\x9f\u2028\u2029\s][^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 ShotId = Annotated[str, Field(pattern=SHOT_ID)]

@@ -28,7 +28,7 @@ from ops.core.errors import (
     UsageError,
     VectorIndexError,
 )
-from ops.serve.fields import EXAMPLE, LABEL, ONE_LINE, SHOT_ID
+from ops.serve.fields import EXAMPLE, LABEL, ONE_LINE, SHOT_ID, VIDEO_ID, WORDS
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,9 @@ STATUS_OF: tuple[tuple[type[NeedleError], int], ...] = (
 # What people read in place of a regular expression.
 FORMS = {
     SHOT_ID: "is no shot id: 16 hexadecimal digits, a colon and a frame number",
+    VIDEO_ID: "is not a video id: 16 hexadecimal digits",
     LABEL: "cannot be a label: use small letters, digits and _, a letter first",
+    WORDS: "must be one line that is not blank, without control characters",
     ONE_LINE: "must be one line, without control characters",
     EXAMPLE: "is neither a shot id nor a picture that was sent, by its name or as a data URI of an image",
 }

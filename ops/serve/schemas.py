@@ -9,9 +9,11 @@ from pydantic import ConfigDict, Field
 from ops.core.time import MAX_PADDING_S, SPOKEN_PADDING_S
 from ops.exports.picks import MAX_TOLD
 from ops.serve.fields import (
+    LAST_FRAME,
     MAX_LABELLED,
     MAX_PICKS,
     ONE_LINE,
+    WORDS,
     Body,
     ExportKey,
     Frame,
@@ -23,6 +25,7 @@ from ops.serve.fields import (
     VersionName,
 )
 from ops.serve.search_body import SearchBody
+from ops.shots.correcting import MAX_AUTHOR, MAX_NOTE
 
 
 class PickBody(Body):
@@ -105,6 +108,17 @@ class LabelBody(Body):
             description="where it was asked, such as `borderline`; `settled` ends a conflict, whatever others said",
         ),
     ] = "page"
+
+
+class CorrectionBody(Body):
+    """What one person says of a frame: a shot begins there (`cut`), none does (`no_cut`), or `withdrawn`."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"action": "no_cut", "frame": 489, "author": "ann"}})
+
+    action: Literal["cut", "no_cut", "withdrawn"]
+    frame: Annotated[int, Field(ge=0, le=LAST_FRAME, description="source frame number")]
+    author: Annotated[str, Field(min_length=1, max_length=MAX_AUTHOR, pattern=WORDS)] = "page"
+    note: Annotated[str, Field(max_length=MAX_NOTE, pattern=ONE_LINE, description="why")] = ""
 
 
 class FitBody(Body):

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from ops.probes.judgements import Standing
 from ops.probes.labels import labels_known, standing_of
+from ops.probes.register import FORGOTTEN, reason_for_missing
 from ops.serve.service import Service
+from ops.shots.corrections import CurrentCorrections
 from ops.videos.forgotten import forgotten_ids
 
 
@@ -31,9 +33,10 @@ class _ServedShots:
     def __init__(self, service: Service) -> None:
         self._details = service.details
         self._forgotten = forgotten_ids(service.settings.store)
+        self._corrections = CurrentCorrections(service.settings)
 
     def gone(self, shot_id: str) -> str:
         """Why a shot is not there; empty where it is there."""
         if shot_id.partition(":")[0] in self._forgotten:
-            return "its video was forgotten"
-        return "" if self._details.of([shot_id]) else "no such shot in the catalogue"
+            return FORGOTTEN
+        return "" if self._details.of([shot_id]) else reason_for_missing(self._corrections, shot_id)

@@ -1,7 +1,8 @@
 """Bring the ``shots`` table and the proxies of some partitions up to date.
 
 Stands alone, beside the cutting itself, because this is where a re-run becomes a no-op: a video whose
-shots were cut by the same detector version, and whose proxies are all there, is not decoded again.
+shots were cut by the same detector version, and whose proxies are all there, is not decoded again. Of a video of which
+people corrected cuts since, only the shots that change are cut again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, Shot, StepReport
 from ops.shots.checks import check_shots
+from ops.shots.corrections import CurrentCorrections, CutCorrection
+from ops.shots.due import detected_boundaries, plan_recut, put_detected, shots_are_current
+from ops.shots.not_applied import FAILED, NOTE, correction_notes
+from ops.shots.planning import Recut, plan_cuts
 from ops.shots.processes import Segmentation, SegmentJob, segment_videos
 from ops.shots.segment import detector_version, poster_key, proxy_key
 from ops.shots.sheet import write_sheet
@@ -32,17 +37,8 @@ def shots_of(settings: Settings, video_id: str) -> list[dict[str, Any]]:
     return sorted((row for row in rows if row["video_id"] == video_id), key=lambda row: row["index"])
 
 
-def shots_are_current(settings: Settings, video_id: str, rows: Sequence[dict[str, Any]], version: str) -> bool:
-    """Whether a video's shots need no cutting: same detector version, and every proxy and poster is there."""
-    if not rows or any(row["detector"] != version for row in rows):
-        return False
-    there = {*settings.store.list(f"proxies/{video_id}"), *settings.store.list(f"posters/{video_id}")}
-    spans = [(row["video_id"], row["start_frame"], row["end_frame"]) for row in rows]
-    return all(proxy_key(*span) in there and poster_key(*span) in there for span in spans)
-
-
 def build_shots(settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress) -> StepReport:
-    """Cut every ready video of the partitions that is not cut yet; refresh the show's name on the others.
+    """Cut every ready video of the partitions that is not cut yet, or corrected since; refresh the others' show.
 
     A video of which nothing useful decodes is set aside with its reason; damage in others becomes notes. Each video's
     rows are written as soon as it is done, so a killed run loses at most the videos under way.
@@ -57,24 +53,29 @@ def _build(settings: Settings, partitions: Sequence[str], now: datetime, progres
     jobs, changed = [], 0
     for partition in partitions:
         changed += settings.lake.ensure(TABLE, partition)
+    corrections = CurrentCorrections(settings)
     for video_id, row in videos.items():
         stored = shots_of(settings, video_id)
-        if shots_are_current(settings, video_id, stored, version):
+        said = corrections.of(video_id)
+        if shots_are_current(settings, video_id, stored, version, said):
             changed += catalogue.set_frames(settings, row, stored[-1]["end_frame"])
             changed += settings.lake.update(
                 TABLE, settings.partition_of(video_id), video_id, [_renamed(shot, row, now) for shot in stored]
             )
         else:
-            jobs.append(_job(settings, row))
+            jobs.append(_job(settings, row, said, plan_recut(settings, video_id, stored, version, said)))
     progress.start("shots", sum(catalogue.footage_seconds(videos[job.video_id]) for job in jobs), "s of footage")
     began = time.monotonic()
     for job, outcome in segment_videos(jobs, settings.workers, on_progress=_footage_told(progress, videos)):
-        changed += _settle(settings, videos[job.video_id], outcome, version, now, progress)
+        settle = _settle_recut if job.recut else _settle
+        changed += settle(settings, videos[job.video_id], job, outcome, version, now, progress)
     progress.finish("shots")
     return _report(settings, partitions, changed, [job.video_id for job in jobs], time.monotonic() - began)
 
 
-def _job(settings: Settings, row: dict[str, Any]) -> SegmentJob:
+def _job(
+    settings: Settings, row: dict[str, Any], corrections: Sequence[CutCorrection], recut: Recut | None
+) -> SegmentJob:
     return SegmentJob(
         path=row["path"],
         video_id=row["video_id"],
@@ -83,6 +84,8 @@ def _job(settings: Settings, row: dict[str, Any]) -> SegmentJob:
         detector=settings.detector,
         scratch=settings.scratch,
         info=MediaInfo.from_json(row["facts"]) if row["facts"] and facts_are_current(row) else None,
+        corrections=tuple(corrections),
+        recut=recut,
     )
 
 
@@ -101,24 +104,73 @@ def _footage_told(progress: Progress, videos: dict[str, dict[str, Any]]) -> Call
 def _settle(
     settings: Settings,
     video: dict[str, Any],
+    job: SegmentJob,
     outcome: Segmentation | MediaError,
     version: str,
     now: datetime,
     progress: Progress,
 ) -> int:
-    """Write what came of one video; 1 where a table changed."""
+    """Write what came of one video that was cut; 1 where a table changed."""
     if isinstance(outcome, MediaError):
         catalogue.set_aside(settings, video, str(outcome), now)
         progress.set_aside("shots", video["path"], str(outcome))
         return 1
-    partition = settings.partition_of(video["video_id"])
-    rows = [_row(settings, video, shot, version, now) for shot in outcome.shots]
+    frames = outcome.shots[-1].end_frame
+    made_by = {
+        each.start_frame: each.detector(version) for each in plan_cuts(outcome.detected, job.corrections).shots(frames)
+    }
+    rows = [_row(settings, video, shot, made_by.get(shot.start_frame, version), now) for shot in outcome.shots]
+    notes = [*outcome.notes, *correction_notes(settings, video, job.corrections, frames)]
     # Count and notes first: shots say that a video is done, so they come last.
-    counted = catalogue.set_decoded(settings, video, outcome.shots[-1].end_frame, outcome.notes)
-    return int(settings.lake.update(TABLE, partition, video["video_id"], rows)) | int(counted)
+    counted = catalogue.set_decoded(settings, video, frames, notes)
+    if job.corrections:
+        counted |= put_detected(settings, video, outcome.detected, version, now)
+    return int(_put_shots(settings, video, rows)) | int(counted)
 
 
-def _row(settings: Settings, video: dict[str, Any], shot: Shot, version: str, now: datetime) -> dict[str, Any]:
+def _settle_recut(
+    settings: Settings,
+    video: dict[str, Any],
+    job: SegmentJob,
+    outcome: Segmentation | MediaError,
+    version: str,
+    now: datetime,
+    progress: Progress,
+) -> int:
+    """Write what came of one video whose corrected shots were cut again; 1 where a table changed.
+
+    If that failed, the shots stay as they were, and the next run tries again.
+    """
+    assert job.recut
+    if isinstance(outcome, MediaError):
+        progress.set_aside("shots", video["path"], f"{FAILED}: {outcome}")
+        return int(catalogue.replace_notes(settings, video, NOTE, [f"{FAILED}: {outcome}"]))
+    stored = shots_of(settings, video["video_id"])
+    put_detected(settings, video, detected_boundaries(settings, video["video_id"], stored) or [], version, now)
+    known = {row["start_frame"]: row for row in stored}
+    known |= {shot.start_frame: _row(settings, video, shot, version, now) for shot in outcome.shots}
+    rows = [
+        known[each.start_frame]
+        | {"index": index, "transition": each.transition, "detector": each.detector(version)}
+        | {"show": video["show"], "created_timestamp": now}
+        for index, each in enumerate(job.recut.shots)
+    ]
+    notes = correction_notes(settings, video, job.corrections, rows[-1]["end_frame"])
+    catalogue.replace_notes(settings, video, NOTE, notes)
+    changed = _put_shots(settings, video, rows)
+    planned = {each.span for each in job.recut.shots}
+    for row in stored:
+        if (row["start_frame"], row["end_frame"]) not in planned:
+            for key_of in (proxy_key, poster_key):
+                settings.store.delete(key_of(video["video_id"], row["start_frame"], row["end_frame"]))
+    return int(changed)
+
+
+def _put_shots(settings: Settings, video: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
+    return settings.lake.update(TABLE, settings.partition_of(video["video_id"]), video["video_id"], rows)
+
+
+def _row(settings: Settings, video: dict[str, Any], shot: Shot, detector: str, now: datetime) -> dict[str, Any]:
     span = (shot.video_id, shot.start_frame, shot.end_frame)
     return {
         "shot_id": shot.shot_id,
@@ -134,7 +186,7 @@ def _row(settings: Settings, video: dict[str, Any], shot: Shot, version: str, no
         "poster_uri": settings.store.uri(poster_key(*span)),
         "mean_luma": shot.mean_luma,
         "is_blank": shot.is_blank,
-        "detector": version,
+        "detector": detector,
         "event_timestamp": video["available_at"],
         "created_timestamp": now,
     }
@@ -149,11 +201,14 @@ def _report(
 ) -> StepReport:
     rows = settings.lake.read(TABLE, partitions).to_pylist()
     videos = [row for row in catalogue.videos_of(settings.lake, partitions) if row["state"] == "ready"]
-    by_partition: dict[str, dict[str, Any]] = {name: {"shots": 0, "blank": 0, "seconds": 0.0} for name in partitions}
+    by_partition: dict[str, dict[str, Any]] = {
+        name: {"shots": 0, "blank": 0, "corrected": 0, "seconds": 0.0} for name in partitions
+    }
     for row in rows:
         figures = by_partition[settings.partition_of(row["video_id"])]
         figures["shots"] += 1
         figures["blank"] += row["is_blank"]
+        figures["corrected"] += "+" in row["detector"]
         figures["seconds"] = round(figures["seconds"] + row["end_s"] - row["start_s"], 3)
     for video_id in cut:
         own = [row for row in rows if row["video_id"] == video_id]
@@ -167,6 +222,7 @@ def _report(
         details={
             "shots": len(rows),
             "blank": sum(row["is_blank"] for row in rows),
+            "corrected": sum("+" in row["detector"] for row in rows),
             "footage_seconds": round(sum(row["end_s"] - row["start_s"] for row in rows), 3),
             "seconds_taken": round(seconds, 3),
             "times_realtime": round(footage_cut / seconds, 2) if cut else 0.0,

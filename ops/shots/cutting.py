@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -67,11 +68,22 @@ def round_div(dividend: int, divisor: int) -> int:
 
 
 class _OpenShot:
-    """One shot being written. Its frames, samples and end pass through one lane, in order."""
+    """One shot being written. Its frames, samples and end pass through one lane, in order.
+
+    Of a shot that is not written (``is_written``) frames and samples are counted only.
+    """
 
     def __init__(
-        self, first: TimedFrame, transition: Transition, crew: Crew, folder: Path, format_: ProxyFormat
+        self,
+        first: TimedFrame,
+        transition: Transition,
+        crew: Crew,
+        folder: Path,
+        format_: ProxyFormat,
+        *,
+        is_written: bool,
     ) -> None:
+        self.is_written = is_written
         self.start, self.start_s, self.transition = first.index, first.time_s, transition
         self.end, self.end_s = first.index, Fraction(-1)
         self.sound_at = round(first.time_s * RATE)
@@ -91,15 +103,19 @@ class _OpenShot:
         self.end = timed.index + 1
         self._luma_sum += luma
         self._is_blank &= is_blank
+        if not self.is_written:
+            return
         self._last_pts = max(self._ticks(timed.time_s), self._last_pts + 1)
         self._lane.submit(partial(self._encode, timed.frame, self._last_pts), holds_frame=True)
 
     def add_samples(self, samples: Samples) -> None:
         self.sound_at += samples.shape[1]
-        self._lane.submit(partial(self._encode_samples, samples))
+        if self.is_written:
+            self._lane.submit(partial(self._encode_samples, samples))
 
     def close(self) -> None:
-        self._lane.submit(partial(self._finish, self._ticks(self.end_s)))
+        if self.is_written:
+            self._lane.submit(partial(self._finish, self._ticks(self.end_s)))
 
     def shot(self, video_id: str, index: int) -> Shot:
         return Shot(
@@ -138,9 +154,22 @@ class _OpenShot:
 
 
 class FilmCutter:
-    """Holds frames until the detector has decided about them, then passes them to the shot that they belong to."""
+    """Holds frames until the detector has decided about them, then passes them to the shot that they belong to.
 
-    def __init__(self, video_id: str, info: MediaInfo, detector: Detector, crew: Crew, folder: Path) -> None:
+    With ``wanted`` only the shots that begin at these frames are written.
+    """
+
+    def __init__(
+        self,
+        video_id: str,
+        info: MediaInfo,
+        detector: Detector,
+        crew: Crew,
+        folder: Path,
+        wanted: Collection[int] | None = None,
+    ) -> None:
+        self._wanted = None if wanted is None else frozenset(wanted)
+        self._unfinished = set(wanted or ())
         self._video_id, self._info, self._detector = video_id, info, detector
         self._crew, self._folder = crew, folder
         self._format: ProxyFormat | None = None
@@ -177,7 +206,16 @@ class FilmCutter:
         # Nothing says how long the last frame is shown: as long as the one before it.
         self._end_shot(2 * self._newest_s - self._before_s)
         self._pass_sound(is_last=True)
-        return [CutShot(shot.shot(self._video_id, at), shot.proxy, shot.poster) for at, shot in enumerate(self._shots)]
+        return [
+            CutShot(shot.shot(self._video_id, at), shot.proxy, shot.poster)
+            for at, shot in enumerate(self._shots)
+            if shot.is_written
+        ]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all wanted shots have their last frame and sound; false if all shots are wanted."""
+        return self._wanted is not None and not self._unfinished
 
     def _note(self, boundaries: list[Boundary]) -> None:
         self._boundaries.update((boundary.frame, boundary.transition) for boundary in boundaries)
@@ -194,7 +232,8 @@ class FilmCutter:
 
     def _begin_shot(self, first: TimedFrame, transition: Transition) -> None:
         assert self._format is not None
-        shot = _OpenShot(first, transition, self._crew, self._folder, self._format)
+        is_written = self._wanted is None or first.index in self._wanted
+        shot = _OpenShot(first, transition, self._crew, self._folder, self._format, is_written=is_written)
         self._open.append(shot)
         self._shots.append(shot)
 
@@ -218,4 +257,5 @@ class FilmCutter:
             if not shot.is_ended or (self._info.has_audio and shot.sound_at < end):
                 return
             shot.close()
+            self._unfinished.discard(shot.start)
             self._open.popleft()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
@@ -21,8 +21,11 @@ from ops.core.errors import MediaError, StorageError, home_error
 from ops.core.media import MediaInfo
 from ops.core.storage import ObjectStore
 from ops.core.types import Shot
+from ops.shots.corrections import CutCorrection
+from ops.shots.detector import Boundary
+from ops.shots.planning import Recut
 from ops.shots.scratch import was_left_behind
-from ops.shots.segment import segment_video
+from ops.shots.segment import recut_video, segment_video
 from ops.videos.damage import Damage
 from ops.videos.film_errors import film_errors
 from ops.videos.library import local_source
@@ -36,7 +39,8 @@ class SegmentJob:
     """One film to cut: its path or ``s3://`` address, its id, and the store for the results. Picklable.
 
     ``frames`` is about how long it is; the longest films are begun first. ``info`` is the record of facts about it;
-    a film without one is opened for it.
+    a film without one is opened for it. ``corrections`` change what the detector finds. With ``recut`` nothing is
+    detected, and only the shots that it wants are written.
     """
 
     path: str
@@ -46,14 +50,20 @@ class SegmentJob:
     detector: str = "auto"
     scratch: Path
     info: MediaInfo | None = None
+    corrections: tuple[CutCorrection, ...] = ()
+    recut: Recut | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Segmentation:
-    """The shots of one film, and what was damaged or missing in it, in sentences. Picklable."""
+    """The shots of one film, and what was damaged or missing in it, in sentences. Picklable.
+
+    ``detected`` are the detector's own boundaries, if people corrected them. Of a recut, ``shots`` are those written.
+    """
 
     shots: list[Shot]
     notes: list[str]
+    detected: list[Boundary] = field(default_factory=list)
 
 
 OnProgress = Callable[[str, int], None]
@@ -153,7 +163,6 @@ def _interrupts_held_back() -> Iterator[None]:
 def _run(
     job: SegmentJob, threads: int, on_progress: Callable[[str, int], None] | None = None
 ) -> Segmentation | MediaError:
-    damage = Damage()
     with ExitStack() as stack:
         try:
             source = stack.enter_context(local_source(job.path, job.scratch))
@@ -163,22 +172,42 @@ def _run(
             return MediaError(f"it could not be fetched ({error}): try again with `needle ingest --retry`")
         try:
             with film_errors(job.path, "cutting it", cv2.error, RuntimeError):
-                shots = segment_video(
-                    source,
-                    job.video_id,
-                    job.info or probe(source),
-                    job.store,
-                    detector=job.detector,
-                    threads=threads,
-                    scratch=job.scratch,
-                    on_progress=partial(on_progress, job.video_id) if on_progress else None,
-                    damage=damage,
-                )
-            return Segmentation(shots=shots, notes=damage.notes())
+                return _cut(job, source, threads, partial(on_progress, job.video_id) if on_progress else None)
         except MediaError as error:
             return error
         except OSError as error:
             raise home_error(job.scratch, error) from error
+
+
+def _cut(job: SegmentJob, source: Path, threads: int, on_progress: Callable[[int], None] | None) -> Segmentation:
+    info = job.info or probe(source)
+    if job.recut:
+        shots = recut_video(
+            source,
+            job.video_id,
+            info,
+            job.store,
+            job.recut,
+            threads=threads,
+            scratch=job.scratch,
+            on_progress=on_progress,
+        )
+        return Segmentation(shots=shots, notes=[])
+    damage, detected = Damage(), list[Boundary]()
+    shots = segment_video(
+        source,
+        job.video_id,
+        info,
+        job.store,
+        detector=job.detector,
+        threads=threads,
+        scratch=job.scratch,
+        on_progress=on_progress,
+        damage=damage,
+        corrections=job.corrections,
+        detected=detected,
+    )
+    return Segmentation(shots=shots, notes=damage.notes(), detected=detected)
 
 
 _reports: SimpleQueue[tuple[str, int]] | None = None

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
+from ops.core.errors import MediaError
 from ops.core.media import FACTS_REVISION, MediaInfo
 from ops.core.storage import ObjectStore
 from ops.core.types import Shot
+from ops.shots.corrected import CorrectedDetector, PlannedCuts
+from ops.shots.corrections import CutCorrection
 from ops.shots.cutting import CutShot, FilmCutter, TimedFrame
+from ops.shots.detector import Boundary
 from ops.shots.detectors.choice import detector_parameters, load_detector
 from ops.shots.lanes import Crew
+from ops.shots.planning import Recut
 from ops.shots.reading import read_ahead
 from ops.shots.scratch import working_folder
 from ops.videos.damage import Damage
@@ -58,6 +63,8 @@ def segment_video(
     scratch: Path,
     on_progress: Callable[[int], None] | None = None,
     damage: Damage | None = None,
+    corrections: Sequence[CutCorrection] = (),
+    detected: list[Boundary] | None = None,
 ) -> list[Shot]:
     """Find the shots of ``source`` and put the proxy and the poster of each into ``store``.
 
@@ -66,13 +73,15 @@ def segment_video(
     ``MediaError`` (raised if nothing useful decodes) or a kill leaves the store as it was, and at most a folder
     in ``scratch`` that a later run removes. Objects of an earlier, different segmentation of the same video are
     removed. What is damaged or missing is recorded in ``damage``. ``on_progress`` gets the number of frames read so
-    far, now and then and at the end.
+    far, now and then and at the end. If there are ``corrections`` of people, they change what the detector finds, and
+    ``detected`` gets what it found itself.
     """
     chosen = load_detector(detector, info.fps)
+    corrected = CorrectedDetector(chosen, corrections) if corrections else None
     frames = 0
     with working_folder(scratch, video_id) as folder:
         with Crew(threads) as crew:
-            cutter = FilmCutter(video_id, info, chosen, crew, folder)
+            cutter = FilmCutter(video_id, info, corrected or chosen, crew, folder)
             with read_ahead(source, info, threads, damage) as items:
                 for item in items:
                     if isinstance(item, TimedFrame):
@@ -84,22 +93,70 @@ def segment_video(
                         cutter.add_sound(item)
             cut = cutter.finish()
         _store(cut, video_id, store)
+    if corrected and detected is not None:
+        detected += corrected.detected
     if on_progress:
         on_progress(frames)
     logger.info("%s: %d shots in %d frames", video_id, len(cut), frames)
     return [one.shot for one in cut]
 
 
+def recut_video(
+    source: Path,
+    video_id: str,
+    info: MediaInfo,
+    store: ObjectStore,
+    recut: Recut,
+    *,
+    threads: int = 1,
+    scratch: Path,
+    on_progress: Callable[[int], None] | None = None,
+) -> list[Shot]:
+    """Put the proxies and posters of some shots of a film into ``store``, and return these shots.
+
+    The film is read from its beginning to the end of the last of them, for only so are frame numbers certain; nothing
+    is detected. The bytes are those that :func:`segment_video` writes of the same frames. Objects of other shots are
+    left alone. Raises ``MediaError`` if the film does not have these frames.
+    """
+    boundaries = [Boundary(each.start_frame, "cut") for each in recut.shots[1:]]
+    with working_folder(scratch, video_id) as folder:
+        with Crew(threads) as crew:
+            cutter = FilmCutter(video_id, info, PlannedCuts(boundaries), crew, folder, recut.wanted)
+            with read_ahead(source, info, threads) as items:
+                for item in items:
+                    if isinstance(item, TimedFrame):
+                        cutter.add_frame(item)
+                        if on_progress and (item.index + 1) % PROGRESS_STEP == 0:
+                            on_progress(item.index + 1)
+                    else:
+                        cutter.add_sound(item)
+                    if cutter.is_complete:
+                        break
+            cut = cutter.finish()
+        wanted = {each.span for each in recut.shots if each.start_frame in recut.wanted}
+        if wanted != {(one.shot.start_frame, one.shot.end_frame) for one in cut}:
+            raise MediaError("it does not have the frames that it had when it was cut first: ingest it again")
+        _put(cut, video_id, store)
+    logger.info("%s: %d shots cut again", video_id, len(cut))
+    return [one.shot for one in cut]
+
+
 def _store(cut: list[CutShot], video_id: str, store: ObjectStore) -> None:
     """Move the files in, then remove what an earlier segmentation left."""
+    keys = _put(cut, video_id, store)
+    for prefix in (f"proxies/{video_id}", f"posters/{video_id}"):
+        store.delete_unfinished(prefix)
+        for key in store.list(prefix):
+            if key not in keys:
+                store.delete(key)
+
+
+def _put(cut: list[CutShot], video_id: str, store: ObjectStore) -> set[str]:
+    """Move the files in; their keys."""
     keys = set()
     for one in cut:
         span = (video_id, one.shot.start_frame, one.shot.end_frame)
         store.put_file(one.poster, poster_key(*span))
         store.put_file(one.proxy, proxy_key(*span))
         keys |= {poster_key(*span), proxy_key(*span)}
-    for prefix in (f"proxies/{video_id}", f"posters/{video_id}"):
-        store.delete_unfinished(prefix)
-        for key in store.list(prefix):
-            if key not in keys:
-                store.delete(key)
+    return keys

@@ -95,6 +95,12 @@ def set_decoded(settings: Settings, row: dict[str, Any], frames: int, notes: lis
     return fresh != row and put_video(settings, fresh)
 
 
+def replace_notes(settings: Settings, row: dict[str, Any], prefix: str, notes: list[str]) -> bool:
+    """Put ``notes`` in the place of those that begin with ``prefix``; true if the row changed."""
+    kept = [note for note in row["notes"] or [] if not note.startswith(prefix)]
+    return [*kept, *notes] != (row["notes"] or []) and put_video(settings, row | {"notes": [*kept, *notes]})
+
+
 def put_video(settings: Settings, row: dict[str, Any]) -> bool:
     """Write the row of one video; true where it changed."""
     return settings.lake.update(TABLE, settings.partition_of(row["video_id"]), row["video_id"], [row])

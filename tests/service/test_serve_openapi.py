@@ -46,6 +46,9 @@ OPERATIONS = [
     ("GET", "/api/shots/{shot_id}/similar"),
     ("GET", "/api/shots/{shot_id}"),
     ("GET", "/api/shows"),
+    ("GET", "/api/videos/{video_id}"),
+    ("GET", "/api/videos/{video_id}/corrections"),
+    ("POST", "/api/videos/{video_id}/corrections"),
     ("GET", "/media/shots/{shot_id}/proxy.mp4"),
     ("HEAD", "/media/shots/{shot_id}/proxy.mp4"),
     ("GET", "/media/shots/{shot_id}/poster.jpg"),
@@ -91,6 +94,8 @@ def make_sensible(case: Any) -> None:
     """Let the case speak of what there is, so that more than the first check of a route is reached."""
     if "shot_id" in case.path_parameters:
         case.path_parameters["shot_id"] = shot(0, 0)
+    if "video_id" in case.path_parameters:
+        case.path_parameters["video_id"] = video_id(0)
     if "label" in case.path_parameters:
         case.path_parameters["label"] = "closeup"
     if isinstance(case.query, dict):

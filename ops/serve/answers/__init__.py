@@ -3,14 +3,18 @@
 from ops.serve.answers.access import Health, SessionAnswer
 from ops.serve.answers.details import ShotAnswer
 from ops.serve.answers.feeds import FeedsAnswer
+from ops.serve.answers.films import CorrectedAnswer, CorrectionsAnswer, FilmAnswer
 from ops.serve.answers.labels import JudgedAnswer, LabelAnswer, LabelsAnswer
 from ops.serve.answers.probes import ProbeAnswer, ProbesAnswer
 from ops.serve.answers.search import ExportProgressAnswer, ImageAnswer, SearchAnswer
 from ops.serve.answers.shows import ShowsAnswer
 
 __all__ = [
+    "CorrectedAnswer",
+    "CorrectionsAnswer",
     "ExportProgressAnswer",
     "FeedsAnswer",
+    "FilmAnswer",
     "Health",
     "ImageAnswer",
     "JudgedAnswer",

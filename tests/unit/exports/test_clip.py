@@ -125,6 +125,15 @@ def test_the_line_that_was_found_is_told_with_its_time_and_source(settings: Sett
     assert "dialogue" not in found[1].facts()
 
 
+def test_marks_of_a_shot_that_was_merged_away_are_a_clip_of_the_shot_that_holds_them(settings: Settings) -> None:
+    shots = fill_lake(settings, 1, Fraction(24))
+    gone = f"{video_id(1)}:7"
+    (clip,) = clips_of(settings, [Pick(shot_id=gone, in_frame=7, out_frame=40)])
+    assert (clip.shot_id, clip.in_frame, clip.out_frame) == (shots[0], 7, 40)
+    assert clip.facts()["picked_as"] == gone
+    assert "picked_as" not in clips_of(settings, [Pick(shot_id=shots[0])])[0].facts()
+
+
 @pytest.mark.parametrize("marks", [(5, 5), (9, 3), (-1, 4), (0, 43_201)])
 def test_marks_that_hold_no_frame_of_the_film_are_refused(settings: Settings, marks: tuple[int, int]) -> None:
     shot = fill_lake(settings, 1, Fraction(24))[0]

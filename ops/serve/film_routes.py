@@ -1,0 +1,128 @@
+"""``/api/videos/{video_id}``: a whole film with its shots, and corrections of its cuts by people."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request, Response
+
+from ops.probes.changed_labels import find_changed_labels
+from ops.search.hits import start_timecode
+from ops.serve.answers import CorrectedAnswer, CorrectionsAnswer, FilmAnswer
+from ops.serve.documents import addresses, json_answer
+from ops.serve.fields import VIDEO_ID
+from ops.serve.problems import ProblemError, problems
+from ops.serve.schemas import CorrectionBody
+from ops.serve.service import Service
+from ops.shots.correcting import ACTIONS, CutState, correct_cuts, read_cut_state
+from ops.shots.due import version_of
+from ops.videos.forgotten import forgotten_ids
+
+VideoPath = Annotated[str, Path(pattern=VIDEO_ID)]
+VERBS = {action: verb for verb, action in ACTIONS.items()}
+
+
+def film_routes(service: Service) -> APIRouter:
+    """The three routes, for this service."""
+    router = APIRouter(tags=["films"])
+
+    @router.get(
+        "/api/videos/{video_id}",
+        response_model=None,
+        responses={200: {"model": FilmAnswer}, **problems(404)},
+        summary="A whole film: its shots in order, and the corrections of its cuts",
+    )
+    async def film(request: Request, video_id: VideoPath) -> Response:
+        return json_answer(request, await service.lanes.lookup.run(_film, service, video_id))
+
+    @router.get(
+        "/api/videos/{video_id}/corrections",
+        response_model=None,
+        responses={200: {"model": CorrectionsAnswer}, **problems(404)},
+        summary="What people said of the cuts of a film, and what the next ingest makes of it",
+    )
+    async def corrections(request: Request, video_id: VideoPath) -> Response:
+        return json_answer(request, await service.lanes.lookup.run(_corrections, service, video_id))
+
+    @router.post(
+        "/api/videos/{video_id}/corrections",
+        response_model=None,
+        responses={200: {"model": CorrectedAnswer}, **problems(404)},
+        summary="Say that a shot begins at a frame, or that none does; the next ingest applies it",
+    )
+    async def correct(request: Request, video_id: VideoPath, body: CorrectionBody) -> Response:
+        return json_answer(request, await service.lanes.lookup.run(_correct, service, video_id, body))
+
+    return router
+
+
+def _film(service: Service, video_id: str) -> dict[str, Any]:
+    state = _state(service, video_id)
+    video = state.video
+    versions = service.details.media_versions([row["shot_id"] for row in state.rows])
+    return {
+        "show": video["show"],
+        "title": video["title"],
+        "path": video["path"],
+        "fps": f"{video['fps_num']}/{video['fps_den']}",
+        "frames": state.frames,
+        "start_timecode": video["start_timecode"],
+        "has_audio": video["has_audio"],
+        **_document(state),
+        "film_shots": [_shot(row, video, versions.get(row["shot_id"], "")) for row in state.rows],
+    }
+
+
+def _shot(row: dict[str, Any], video: dict[str, Any], version: str) -> dict[str, Any]:
+    names = ("shot_id", "start_frame", "end_frame", "start_s", "end_s", "transition", "is_blank")
+    corrections = row["detector"].partition("+")[2]
+    return {
+        **{name: row[name] for name in names},
+        "start_timecode": start_timecode(row["start_frame"], row["start_s"], video),
+        "corrections": corrections.split("+") if corrections else [],
+        **addresses(row["shot_id"], version),
+    }
+
+
+def _corrections(service: Service, video_id: str) -> dict[str, Any]:
+    return _document(_state(service, video_id))
+
+
+def _correct(service: Service, video_id: str, body: CorrectionBody) -> dict[str, Any]:
+    """Raises ``UsageError`` for a correction that makes no sense, ``ProblemError`` 404 for an unknown film."""
+    state = correct_cuts(
+        service.settings,
+        _video(service, video_id),
+        [(VERBS[body.action], body.frame)],
+        author=body.author,
+        note=body.note,
+        now=datetime.now(UTC),
+    )
+    return _document(state) | {"labels": [each.document() for each in find_changed_labels(service.settings, state)]}
+
+
+def _document(state: CutState) -> dict[str, Any]:
+    names = ("frame", "action", "author", "created_at", "note")
+    return {
+        "video_id": state.video["video_id"],
+        "corrections": [
+            {name: value for name, value in each.document().items() if name in names} | {"state": told}
+            for each, told in state.states()
+        ],
+        "to_cut": state.to_cut,
+        "to_merge": state.to_merge,
+        "shots": len(state.rows),
+        "detected_by": version_of(state.rows[0]),
+    }
+
+
+def _state(service: Service, video_id: str) -> CutState:
+    return read_cut_state(service.settings, _video(service, video_id))
+
+
+def _video(service: Service, video_id: str) -> dict[str, Any]:
+    video = service.details.video(video_id)
+    if video is None or video_id in forgotten_ids(service.settings.store):
+        raise ProblemError(404, f"no video {video_id!r} in the catalogue: `needle status` lists them")
+    return video

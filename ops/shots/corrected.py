@@ -1,0 +1,72 @@
+"""Two detectors that know more than pictures: one that people corrected, and one that was told every boundary."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+from ops.shots.corrections import CutCorrection
+from ops.shots.detector import Boundary, Detector, Glimpse
+from ops.shots.planning import LOOK_AHEAD, plan_cuts
+
+
+class CorrectedDetector:
+    """Another detector, and corrections of what it finds. ``detected`` is what it found itself, so far."""
+
+    def __init__(self, detector: Detector, corrections: Sequence[CutCorrection]) -> None:
+        self.detected: list[Boundary] = []
+        self.max_delay = detector.max_delay + LOOK_AHEAD
+        self._detector = detector
+        self._corrections = corrections
+        self._frames = sorted(each.frame for each in corrections if each.action == "cut")
+        self._decided = 0
+
+    @property
+    def decided(self) -> int:
+        return self._decided
+
+    def push(self, glimpse: Glimpse) -> list[Boundary]:
+        self._note(self._detector.push(glimpse))
+        return self._settle(self._detector.decided - LOOK_AHEAD)
+
+    def finish(self) -> list[Boundary]:
+        self._note(self._detector.finish())
+        return self._settle(self._detector.decided)
+
+    def _note(self, boundaries: list[Boundary]) -> None:
+        for each in boundaries:
+            self.detected.append(each)
+            insort(self._frames, each.frame)
+
+    def _settle(self, until: int) -> list[Boundary]:
+        begin, self._decided = self._decided, max(until, self._decided)
+        at = bisect_left(self._frames, begin)
+        if at == len(self._frames) or self._frames[at] >= self._decided:
+            return []
+        plan = plan_cuts(self.detected, self._corrections)
+        return [each for each in plan.boundaries if begin <= each.frame < self._decided]
+
+
+class PlannedCuts:
+    """Boundaries that are known before the first picture."""
+
+    max_delay = 0
+
+    def __init__(self, boundaries: Iterable[Boundary]) -> None:
+        self._left = deque(sorted(boundaries))
+        self._seen = 0
+
+    @property
+    def decided(self) -> int:
+        return self._seen
+
+    def push(self, glimpse: Glimpse) -> list[Boundary]:
+        self._seen += 1
+        reached = []
+        while self._left and self._left[0].frame < self._seen:
+            reached.append(self._left.popleft())
+        return reached
+
+    def finish(self) -> list[Boundary]:
+        return []

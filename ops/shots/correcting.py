@@ -1,0 +1,223 @@
+"""Correcting the cuts of a film by hand: what a person may say, and what has become of what was said.
+
+Stands alone because the command line and the page refuse the same things in the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from ops.core.errors import UsageError
+from ops.core.settings import Settings
+from ops.shots.build import shots_of
+from ops.shots.corrections import (
+    TABLE,
+    Action,
+    CutCorrection,
+    append_corrections,
+    read_history,
+    select_current,
+)
+from ops.shots.due import detected_boundaries, plan_shots
+from ops.shots.planning import LEAST_FRAMES, CutPlan, PlannedShot, plan_cuts
+from ops.videos import catalogue
+
+Verb = Literal["merge", "split", "undo"]
+State = Literal["applied", "agrees", "waiting", "past_end", "withdrawn", "superseded"]
+ACTIONS: dict[Verb, Action] = {"merge": "no_cut", "split": "cut", "undo": "withdrawn"}
+MAX_AUTHOR = 100
+MAX_NOTE = 500
+NEAREST = 4
+"""Boundaries that a refusal names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutState:
+    """The cuts of one film as they are and as they are to be, and all that people said of them.
+
+    ``rows`` are the shots of the lake in order, ``planned`` those of the next ingest.
+    """
+
+    video: dict[str, Any]
+    rows: list[dict[str, Any]]
+    history: list[CutCorrection]
+    planned: list[PlannedShot]
+    plan: CutPlan
+
+    @property
+    def current(self) -> list[CutCorrection]:
+        """The corrections that count, by frame."""
+        return select_current(self.history)
+
+    @property
+    def frames(self) -> int:
+        return int(self.rows[-1]["end_frame"])
+
+    @property
+    def to_cut(self) -> list[int]:
+        """Frames at which shots begin after the next ingest, and not now."""
+        return sorted({each.start_frame for each in self.planned} - self._starts())
+
+    @property
+    def to_merge(self) -> list[int]:
+        """Frames at which shots begin now, and not after the next ingest."""
+        return sorted(self._starts() - {each.start_frame for each in self.planned})
+
+    def states(self) -> Iterator[tuple[CutCorrection, State]]:
+        """Every correction ever made, the oldest first, with what has become of it."""
+        latest = {each.frame: each for each in self.history}
+        for each in self.history:
+            yield each, self._state(each) if latest[each.frame] is each else "superseded"
+
+    def _state(self, correction: CutCorrection) -> State:
+        if correction.action == "withdrawn":
+            return "withdrawn"
+        if correction.frame >= self.frames:
+            return "past_end"
+        if correction.action == "cut":
+            if correction.frame not in self._starts():
+                return "waiting"
+            return "applied" if correction.frame in self.plan.added else "agrees"
+        removed = [frame for frame, by in self.plan.removed.items() if by == correction.frame]
+        if not removed:
+            return "agrees"
+        return "waiting" if set(removed) & self._starts() & set(self.to_merge) else "applied"
+
+    def _starts(self) -> set[int]:
+        return {row["start_frame"] for row in self.rows}
+
+
+def read_cut_state(settings: Settings, video: dict[str, Any]) -> CutState:
+    """The state of one video, a row of the register. Raises ``UsageError`` if it has no shots yet."""
+    rows = shots_of(settings, video["video_id"])
+    if not rows:
+        raise UsageError(f"{video['path']} has no shots: `needle ingest` cuts it, then its cuts can be corrected")
+    return _state_of(settings, video, rows, read_history(settings, video["video_id"]))
+
+
+def _state_of(
+    settings: Settings, video: dict[str, Any], rows: list[dict[str, Any]], history: list[CutCorrection]
+) -> CutState:
+    current = select_current(history)
+    planned = plan_shots(settings, video["video_id"], rows, current)
+    if planned is None:  # the next ingest detects anew; until then the shots are all that is known
+        planned = [
+            PlannedShot(start_frame=row["start_frame"], end_frame=row["end_frame"], transition=row["transition"])
+            for row in rows
+        ]
+    plan = plan_cuts(detected_boundaries(settings, video["video_id"], rows) or (), current)
+    return CutState(video=video, rows=rows, history=history, planned=planned, plan=plan)
+
+
+def correct_cuts(
+    settings: Settings,
+    video: dict[str, Any],
+    statements: Sequence[tuple[Verb, int]],
+    *,
+    author: str,
+    note: str = "",
+    now: datetime,
+) -> CutState:
+    """Append corrections of one film, all or none: each must make sense after those before it.
+
+    Returns the state after them; shots change with the next ingest. Raises ``UsageError`` for a frame that is not in
+    the film, a merge without a boundary, a split at one or too near to one, and an undo of nothing.
+    """
+    author, note = author.strip(), note.strip()
+    if not author or len(author) > MAX_AUTHOR or len(note) > MAX_NOTE:
+        raise UsageError(f"an author has 1 to {MAX_AUTHOR} characters, a note at most {MAX_NOTE}")
+    if video["state"] == "removed":
+        raise UsageError(f"{video['path']} ({video['video_id']}) is not in the library any more: nothing to correct")
+    partition = settings.partition_of(video["video_id"])
+    with settings.working(), settings.lake.locked(f"{TABLE}-{partition}"):
+        state = read_cut_state(settings, video)
+        written: list[CutCorrection] = []
+        for verb, frame in statements:
+            _require(state, verb, frame)
+            written.append(_statement(state, verb, frame, author, note, now))
+            state = _state_of(settings, video, state.rows, [*state.history, written[-1]])
+        if written:
+            append_corrections(settings, written, now)
+    return state
+
+
+def _statement(state: CutState, verb: Verb, frame: int, author: str, note: str, now: datetime) -> CutCorrection:
+    """The row of a statement; later than all before it, whatever the clocks of those who wrote them."""
+    last = max((each.created_at for each in state.history), default=now - timedelta(microseconds=1))
+    return CutCorrection(
+        video_id=state.video["video_id"],
+        frame=frame,
+        action=ACTIONS[verb],
+        author=author,
+        created_at=max(now, last + timedelta(microseconds=1)),
+        note=note,
+        content_hash=state.video["content_hash"] or "",
+    )
+
+
+def _require(state: CutState, verb: Verb, frame: int) -> None:
+    name = str(state.video["path"]).rsplit("/", 1)[-1]
+    if verb == "undo":
+        _require_correction(state, frame, name)
+        return
+    if not 0 <= frame < state.frames:
+        raise UsageError(f"{name} has no frame {frame}: its frames are 0 to {state.frames - 1}")
+    if frame == 0:
+        raise UsageError(f"frame 0 begins {name}: choose a later frame")
+    starts = [each.start_frame for each in state.planned]
+    if verb == "merge" and frame not in starts:
+        raise UsageError(f"no shot of {name} begins at frame {frame}: {_nearest(state, frame)}")
+    if verb == "split":
+        if frame in starts:
+            raise UsageError(f"a shot of {name} begins at frame {frame} already")
+        shot = next(each for each in state.planned if each.start_frame < frame < each.end_frame)
+        edge = min(shot.span, key=lambda each: abs(each - frame))
+        if abs(edge - frame) < LEAST_FRAMES:
+            raise UsageError(
+                f"a cut at frame {frame} of {name} would leave a shot of {abs(edge - frame)} frames, and the shortest "
+                f"has {LEAST_FRAMES}: " + _advice(edge, state.frames)
+            )
+
+
+def _advice(edge: int, frames: int) -> str:
+    """What to do instead of a split that is too near to an edge of a shot."""
+    if edge in (0, frames):
+        return "choose a frame further from the end of the film" if edge else "choose a later frame"
+    return f"to move the boundary at frame {edge}, merge there first, then split"
+
+
+def _require_correction(state: CutState, frame: int, name: str) -> None:
+    current = [each.frame for each in state.current]
+    if frame not in current:
+        known = f"there are corrections at {', '.join(map(str, current[:20]))}" if current else "there are none"
+        raise UsageError(f"no correction at frame {frame} of {name}: {known}")
+
+
+def _nearest(state: CutState, frame: int) -> str:
+    starts = sorted((each.start_frame for each in state.planned if each.start_frame), key=lambda at: abs(at - frame))
+    merged = next((each for each in state.current if each.frame == frame and each.action == "no_cut"), None)
+    if merged:
+        return f"{merged.author} merged there; `--undo {frame}` takes it back"
+    return f"the nearest begin at {', '.join(map(str, sorted(starts[:NEAREST])))}" if starts else "it is one shot"
+
+
+def correction_documents(settings: Settings, video_id: str | None = None) -> list[dict[str, Any]]:
+    """Every correction ever made (of one video, or of all) as JSON, with its film and what has become of it."""
+    found: list[dict[str, Any]] = []
+    videos = {row["video_id"]: row for row in catalogue.videos_of(settings.lake)}
+    history = read_history(settings, video_id)
+    for name in sorted({each.video_id for each in history} & videos.keys()):
+        video = videos[name]
+        facts = {
+            "path": video["path"],
+            "content_hash": video["content_hash"],
+            "fps": f"{video['fps_num']}/{video['fps_den']}",
+            "video_state": video["state"],
+        }
+        rows, own = shots_of(settings, name), [each for each in history if each.video_id == name]
+        states = _state_of(settings, video, rows, own).states() if rows else ((each, "waiting") for each in own)
+        found += [each.document() | facts | {"state": state} for each, state in states]
+    return found

@@ -1,0 +1,132 @@
+"""The ``shot_corrections`` table: what people said of single frames of films, that a shot begins there or does not.
+
+Corrections name frames of the source, not shots, so they hold whatever a detector finds later. A video's id is made of
+its content, so a correction never applies to another film at the same path. Append-only: the latest correction of a
+frame counts, and one with the action ``withdrawn`` takes back what was said before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from ops.core.settings import Settings
+from ops.core.tables import Lake, digest_of
+
+TABLE = "shot_corrections"
+Action = Literal["cut", "no_cut", "withdrawn"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutCorrection:
+    """One statement of one person: a shot begins at ``frame`` (``cut``), or none does (``no_cut``).
+
+    ``frame`` is a source frame number above 0. ``content_hash`` is that of the film it was said of.
+    """
+
+    video_id: str
+    frame: int
+    action: Action
+    author: str
+    created_at: datetime
+    note: str = ""
+    content_hash: str = ""
+
+    @property
+    def correction_id(self) -> str:
+        """Hash of who said what of which frame, and when: 32 hex digits of BLAKE2b."""
+        words = (self.video_id, self.frame, self.action, self.author, self.created_at.isoformat(), self.note)
+        return hashlib.blake2b("\x00".join(map(str, words)).encode(), digest_size=16).hexdigest()
+
+    def document(self) -> dict[str, Any]:
+        """The correction as JSON."""
+        return {
+            "video_id": self.video_id,
+            "frame": self.frame,
+            "action": self.action,
+            "author": self.author,
+            "created_at": self.created_at.isoformat(),
+            "note": self.note,
+        }
+
+
+def select_current(history: Iterable[CutCorrection]) -> list[CutCorrection]:
+    """The corrections that count, by video and frame: the latest of each frame, unless it was withdrawn."""
+    latest: dict[tuple[str, int], CutCorrection] = {}
+    for each in sorted(history, key=lambda one: one.created_at):
+        latest[each.video_id, each.frame] = each
+    return [each for _, each in sorted(latest.items()) if each.action != "withdrawn"]
+
+
+def read_history(settings: Settings, video_id: str | None = None) -> list[CutCorrection]:
+    """Every correction ever made of a video, or of all videos, the oldest first."""
+    wanted = None if video_id is None else [settings.partition_of(video_id)]
+    found = _rows(settings.lake, wanted)
+    return [each for each in found if video_id in (None, each.video_id)]
+
+
+class CurrentCorrections:
+    """The corrections that count, by video. Lists the table once, and reads only partitions that it has."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._partitions = frozenset(settings.lake.partitions(TABLE))
+        self._known: dict[str, dict[str, list[CutCorrection]]] = {}
+
+    def of(self, video_id: str) -> list[CutCorrection]:
+        """Corrections of one video, by frame."""
+        return self._partition(self._settings.partition_of(video_id)).get(video_id, [])
+
+    def merge_at(self, video_id: str, frame: int) -> CutCorrection | None:
+        """The correction that says that no shot of the video begins at ``frame``, if there is one."""
+        return next((each for each in self.of(video_id) if each.frame == frame and each.action == "no_cut"), None)
+
+    def video_ids(self) -> list[str]:
+        """Videos of which anybody ever corrected a cut, also those of which all is withdrawn."""
+        return sorted(video_id for name in self._partitions for video_id in self._partition(name))
+
+    def _partition(self, name: str) -> dict[str, list[CutCorrection]]:
+        if name not in self._partitions:
+            return {}
+        if name not in self._known:
+            history = _rows(self._settings.lake, [name])
+            by_video: dict[str, list[CutCorrection]] = {each.video_id: [] for each in history}
+            for each in select_current(history):
+                by_video[each.video_id].append(each)
+            self._known[name] = by_video
+        return self._known[name]
+
+
+def append_corrections(settings: Settings, corrections: Sequence[CutCorrection], now: datetime) -> None:
+    """Append the corrections of one video. The caller holds :func:`locked_corrections` of that video."""
+    partition = settings.partition_of(corrections[0].video_id)
+    stored = settings.lake.read(TABLE, [partition]).to_pylist()
+    settings.lake.write(TABLE, partition, [*stored, *(_row(each, now) for each in corrections)])
+
+
+def corrections_digest(settings: Settings) -> str:
+    """Order-free digest of the whole history."""
+    return digest_of((each.correction_id, "") for each in read_history(settings))
+
+
+def _rows(lake: Lake, partitions: Sequence[str] | None) -> list[CutCorrection]:
+    names = ("video_id", "frame", "action", "author", "created_at", "note", "content_hash")
+    rows = lake.read(TABLE, partitions).select(names).to_pylist()
+    found = [
+        CutCorrection(**{**row, "note": row["note"] or "", "content_hash": row["content_hash"] or ""}) for row in rows
+    ]
+    return sorted(found, key=lambda each: each.created_at)
+
+
+def _row(correction: CutCorrection, now: datetime) -> dict[str, Any]:
+    return {
+        "correction_id": correction.correction_id,
+        **correction.document(),
+        "created_at": correction.created_at,
+        "content_hash": correction.content_hash,
+        "event_timestamp": correction.created_at,
+        "created_timestamp": now,
+    }

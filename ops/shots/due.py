@@ -1,0 +1,108 @@
+"""Whether the shots of a video are as they should be: cut by this detector, corrected as people said, files there.
+
+Stands alone because the build, the command line's question "is there anything to do" and the page must agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from ops.core.settings import Settings
+from ops.shots.corrections import CutCorrection
+from ops.shots.detector import Boundary
+from ops.shots.planning import PlannedShot, Recut, plan_cuts
+from ops.shots.segment import poster_key, proxy_key
+
+DETECTED = "detected_cuts"
+"""Table of boundaries as they were detected, of videos whose shots people corrected."""
+
+Row = dict[str, Any]
+
+
+def shots_are_current(
+    settings: Settings, video_id: str, rows: Sequence[Row], version: str, corrections: Sequence[CutCorrection] = ()
+) -> bool:
+    """Whether nothing is to be cut: same detector version, corrected as ``corrections`` say, every object there."""
+    if not is_cut(settings, video_id, rows, version):
+        return False
+    planned = plan_shots(settings, video_id, rows, corrections)
+    return planned is not None and _is_done(planned, rows)
+
+
+def is_cut(settings: Settings, video_id: str, rows: Sequence[Row], version: str) -> bool:
+    """Whether a video was cut by this detector version, whatever people said since, and every object is there."""
+    if not rows or any(version_of(row) != version for row in rows):
+        return False
+    there = {*settings.store.list(f"proxies/{video_id}"), *settings.store.list(f"posters/{video_id}")}
+    spans = [(row["video_id"], row["start_frame"], row["end_frame"]) for row in rows]
+    return all(proxy_key(*span) in there and poster_key(*span) in there for span in spans)
+
+
+def version_of(row: Row) -> str:
+    """The detector's version in a row of a shot, without the corrections that follow it."""
+    return str(row["detector"]).partition("+")[0]
+
+
+def plan_shots(
+    settings: Settings, video_id: str, rows: Sequence[Row], corrections: Sequence[CutCorrection]
+) -> list[PlannedShot] | None:
+    """The shots that a cut video should have; ``None`` if only a new detection can tell."""
+    if not corrections and not any("+" in row["detector"] for row in rows):
+        return [_as_stored(row) for row in rows]
+    detected = detected_boundaries(settings, video_id, rows)
+    return None if detected is None else plan_cuts(detected, corrections).shots(rows[-1]["end_frame"])
+
+
+def plan_recut(
+    settings: Settings, video_id: str, rows: Sequence[Row], version: str, corrections: Sequence[CutCorrection]
+) -> Recut | None:
+    """What is to be cut again of a video that this detector cut; ``None`` if all of it is."""
+    planned = plan_shots(settings, video_id, rows, corrections) if is_cut(settings, video_id, rows, version) else None
+    if planned is None:
+        return None
+    stored = {(row["start_frame"], row["end_frame"]) for row in rows}
+    return Recut(
+        shots=tuple(planned), wanted=frozenset(each.start_frame for each in planned if each.span not in stored)
+    )
+
+
+def detected_boundaries(settings: Settings, video_id: str, rows: Sequence[Row]) -> list[Boundary] | None:
+    """What the detector found in a video, whatever people said of it; ``None`` if that is not known any more."""
+    partition = settings.partition_of(video_id)
+    stored = settings.lake.read(DETECTED, [partition]).to_pylist()
+    own = [row for row in stored if row["video_id"] == video_id and row["detector"] == version_of(rows[0])]
+    if not own and any("+" in row["detector"] for row in rows):
+        return None
+    found = [(row["frame"], row["transition"]) for row in own] or [
+        (row["start_frame"], row["transition"]) for row in rows
+    ]
+    return [Boundary(frame, transition) for frame, transition in sorted(found) if frame]
+
+
+def put_detected(settings: Settings, video: Row, boundaries: Sequence[Boundary], version: str, now: datetime) -> bool:
+    """Keep what the detector found in a video; true if the table changed."""
+    found = [(0, "start"), *((each.frame, each.transition) for each in boundaries)]
+    rows = [
+        {
+            "cut_id": f"{video['video_id']}:{frame}",
+            "video_id": video["video_id"],
+            "frame": frame,
+            "transition": transition,
+            "detector": version,
+            "event_timestamp": video["available_at"],
+            "created_timestamp": now,
+        }
+        for frame, transition in found
+    ]
+    return settings.lake.update(DETECTED, settings.partition_of(video["video_id"]), video["video_id"], rows)
+
+
+def _as_stored(row: Row) -> PlannedShot:
+    return PlannedShot(start_frame=row["start_frame"], end_frame=row["end_frame"], transition=row["transition"])
+
+
+def _is_done(planned: Sequence[PlannedShot], rows: Sequence[Row]) -> bool:
+    wanted = [(*each.span, each.transition, each.detector(version_of(rows[0]))) for each in planned]
+    return wanted == [(row["start_frame"], row["end_frame"], row["transition"], row["detector"]) for row in rows]

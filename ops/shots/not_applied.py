@@ -1,0 +1,47 @@
+"""Corrections that do not apply, as notes of the video: they are reported, never dropped in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ops.core.settings import Settings
+from ops.shots.corrections import CurrentCorrections, CutCorrection
+from ops.videos import catalogue
+
+NOTE = "correction of cuts"
+"""How notes about corrections begin."""
+FAILED = f"{NOTE} not applied yet, the next ingest tries again"
+
+
+def correction_notes(
+    settings: Settings, video: dict[str, Any], corrections: Sequence[CutCorrection], frames: int
+) -> list[str]:
+    """Notes on corrections of this video past its end, and on those of other content that was at its path before."""
+    notes = [
+        f"{NOTE} not applied: frame {each.frame} ({each.action}, {each.author}) is past the end, "
+        f"the film has {frames} frames"
+        for each in corrections
+        if each.frame >= frames
+    ]
+    return notes + [
+        f"{NOTE} not applied: {count} of them were made on other content that was at this path before "
+        f"(video {video_id})"
+        for video_id, count in _of_other_content(settings, video)
+    ]
+
+
+def _of_other_content(settings: Settings, video: dict[str, Any]) -> list[tuple[str, int]]:
+    """Replaced videos at the path of a video, with their number of corrections."""
+    current = CurrentCorrections(settings)
+    counts = {video_id: len(current.of(video_id)) for video_id in current.video_ids()}
+    if not any(counts.values()):
+        return []
+    return [
+        (row["video_id"], counts[row["video_id"]])
+        for row in catalogue.videos_of(settings.lake)
+        if row["path"] == video["path"]
+        and row["video_id"] != video["video_id"]
+        and row["state"] == "removed"
+        and counts.get(row["video_id"])
+    ]

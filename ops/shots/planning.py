@@ -1,0 +1,118 @@
+"""From boundaries that a detector found and corrections that people made to the shots of a film: pure functions.
+
+Stands alone because the same rules apply while a film is cut, when a correction comes afterwards, and when a new
+detector puts its boundaries a frame or two elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ops.core.types import Transition
+from ops.shots.corrections import CutCorrection
+from ops.shots.detector import Boundary
+
+TOLERANCE = 2
+"""Frames by which detectors differ about the same cut; annotations are compared with the same tolerance."""
+LEAST_FRAMES = TOLERANCE + 1
+"""Length of the shortest shot that a correction can make: boundaries nearer to each other are the same boundary."""
+LOOK_AHEAD = 2 * TOLERANCE
+"""Boundaries up to so many frames later can decide what becomes of one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedShot:
+    """A shot as it is to be: ``[start_frame, end_frame)``. ``changes`` are the corrections that made it, by frame."""
+
+    start_frame: int
+    end_frame: int
+    transition: Transition
+    changes: tuple[str, ...] = ()
+
+    @property
+    def span(self) -> tuple[int, int]:
+        return self.start_frame, self.end_frame
+
+    def detector(self, version: str) -> str:
+        """What made the shot: the detector's version, then each correction, as in ``auto-1a2b3c4d+no_cut@120``."""
+        return "+".join((version, *self.changes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recut:
+    """All shots of a film as they are to be, and the first frames of those that have no proxy yet. Picklable."""
+
+    shots: tuple[PlannedShot, ...]
+    wanted: frozenset[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutPlan:
+    """Boundaries above frame 0, ascending, and how they differ from those that were detected.
+
+    ``added`` are cuts of people that were not detected at that frame; ``removed`` are detected boundaries that are
+    none, with the frame of the correction that says so.
+    """
+
+    boundaries: tuple[Boundary, ...]
+    added: frozenset[int]
+    removed: Mapping[int, int]
+
+    def shots(self, frames: int) -> list[PlannedShot]:
+        """The shots of a film of ``frames`` frames. Boundaries past its end make none."""
+        inside = [each for each in self.boundaries if each.frame < frames]
+        transitions: dict[int, Transition] = {0: "start"}
+        transitions.update((each.frame, each.transition) for each in inside)
+        return [
+            PlannedShot(
+                start_frame=start, end_frame=end, transition=transitions[start], changes=self._changes(start, end)
+            )
+            for start, end in pairwise([*transitions, frames])
+        ]
+
+    def _changes(self, start: int, end: int) -> tuple[str, ...]:
+        said = {edge: "cut" for edge in (start, end) if edge in self.added}
+        said |= {by: "no_cut" for frame, by in self.removed.items() if start < frame < end}
+        return tuple(f"{action}@{frame}" for frame, action in sorted(said.items()))
+
+
+def plan_cuts(detected: Iterable[Boundary], corrections: Sequence[CutCorrection]) -> CutPlan:
+    """Apply corrections that count to detected boundaries.
+
+    A ``cut`` is a boundary at exactly its frame, and takes the place of detected ones up to ``TOLERANCE`` frames away.
+    A ``no_cut`` removes one detected boundary: that at its frame, or else the nearest up to ``TOLERANCE`` frames away.
+    """
+    found = {each.frame: each for each in detected if each.frame > 0}
+    cuts = sorted({each.frame for each in corrections if each.action == "cut"})
+    refused = sorted({each.frame for each in corrections if each.action == "no_cut"})
+    removed = _removed(found, refused)
+    boundaries = {
+        frame: each
+        for frame, each in found.items()
+        if frame not in removed and not any(abs(frame - cut) <= TOLERANCE for cut in cuts)
+    }
+    for cut in cuts:
+        near = min(_near(cut, found), key=lambda frame: (abs(frame - cut), frame), default=None)
+        boundaries[cut] = Boundary(cut, found[near].transition if near is not None else "cut")
+    return CutPlan(
+        boundaries=tuple(boundaries[frame] for frame in sorted(boundaries)),
+        added=frozenset(cut for cut in cuts if cut not in found),
+        removed=removed,
+    )
+
+
+def _removed(found: Mapping[int, Boundary], refused: Sequence[int]) -> dict[int, int]:
+    """The frame of the correction by the frame of the boundary that it removes; one boundary a correction."""
+    removed: dict[int, int] = {}
+    named = set(refused)
+    for frame in refused:
+        near = [each for each in _near(frame, found) if each not in removed and (each == frame or each not in named)]
+        if near:
+            removed[min(near, key=lambda each: (abs(each - frame), each))] = frame
+    return removed
+
+
+def _near(frame: int, found: Mapping[int, Boundary]) -> list[int]:
+    return [each for each in range(frame - TOLERANCE, frame + TOLERANCE + 1) if each in found]

@@ -1,0 +1,66 @@
+"""Corrections as Dagster sees them: the report of the asset ``shot_corrections``, and waiting partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ops.core.settings import Settings
+from ops.core.tables import digest_of
+from ops.core.types import StepReport
+from ops.shots.build import shots_of
+from ops.shots.corrections import CurrentCorrections, read_history
+from ops.shots.due import plan_shots, version_of
+from ops.videos import catalogue
+
+SHOWN = 20
+"""Corrections of a partition that its report names, the latest ones; all are in the table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """Partitions with corrections that their shots do not have yet; ``digest`` names exactly this work."""
+
+    partitions: list[str]
+    digest: str
+
+
+def build_corrections(settings: Settings, partitions: Sequence[str]) -> StepReport:
+    """What the ``shot_corrections`` asset reports: it is people who write the table."""
+    wanted = set(partitions)
+    history = [each for each in read_history(settings) if settings.partition_of(each.video_id) in wanted]
+    by_partition: dict[str, dict[str, Any]] = {name: {"corrections": 0} for name in partitions}
+    for each in history:
+        figures = by_partition[settings.partition_of(each.video_id)]
+        figures["corrections"] += 1
+        figures.setdefault("latest", []).append(
+            f"{each.action} at frame {each.frame} of {each.video_id} by {each.author}, {each.created_at:%Y-%m-%d %H:%M}"
+        )
+        figures["latest"] = figures["latest"][-SHOWN:]
+    return StepReport(
+        changed=0,
+        data_version=digest_of((each.correction_id, "") for each in history),
+        details={"corrections": len(history), "people": sorted({each.author for each in history})},
+        by_partition=by_partition,
+    )
+
+
+def find_waiting(settings: Settings) -> Waiting:
+    """Partitions of ready videos whose shots are not as their corrections say."""
+    current = CurrentCorrections(settings)
+    partitions, said = set[str](), list[tuple[str, str]]()
+    ids = set(current.video_ids())
+    videos = catalogue.videos_of(settings.lake, {settings.partition_of(each) for each in ids}) if ids else []
+    for video in videos:
+        video_id = video["video_id"]
+        rows = shots_of(settings, video_id) if video_id in ids and video["state"] == "ready" else []
+        if not rows:
+            continue
+        planned = plan_shots(settings, video_id, rows, current.of(video_id))
+        version = version_of(rows[0])
+        wanted = None if planned is None else [(*each.span, each.detector(version)) for each in planned]
+        if wanted != [(row["start_frame"], row["end_frame"], row["detector"]) for row in rows]:
+            partitions.add(settings.partition_of(video_id))
+            said += [(each.correction_id, video_id) for each in read_history(settings, video_id)]
+    return Waiting(partitions=sorted(partitions), digest=digest_of(said))
