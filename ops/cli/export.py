@@ -14,7 +14,8 @@ from ops.cli.progress import Bars
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
 from ops.core.time import MAX_PADDING_S, SPOKEN_PADDING_S
-from ops.exports.export import FORMATS, ExportReport, export, format_of
+from ops.exports.export import ExportReport, choose_format, export
+from ops.exports.registry import export_formats
 
 if TYPE_CHECKING:
     from ops.exports.clip import Pick
@@ -26,14 +27,36 @@ QUERY_HELP = "What a search for TEXT finds, best first; narrowed as below, where
 HANDLES_HELP = "Frames before and after: cut into clips of a zip, noted in timelines, which have the whole film anyway."
 PADDING_HELP = "Before and after spoken words: of a hit in dialogue these are exported, not whole shots."
 
+HELP = """Write shots to FILE for an editing system, as a table, as clips or as a contact sheet:
 
-@click.command(name="export")
+\b
+{formats}
+
+Of hits in dialogue the spoken range is written, with --padding on both sides: a line over a cut is one clip.
+Timelines hold the shots as they are and refer to the whole film, so that there is always something to trim
+into; with --handles they say so in their notes, and their ranges stay. A zip holds clips cut from the source at
+full resolution, longer by their handles. Shots that are not there any more are named, and the rest is written
+(exit status 3).
+
+\b
+Example: needle export -o rabbit.otio --query "a rabbit in a meadow" --limit 10 --handles 12
+"""
+
+
+def _list_formats() -> str:
+    """A line for each format: its name and its label."""
+    formats = export_formats()
+    width = max(map(len, formats))
+    return "\n".join(f"  {name:<{width}}  {each.label} ({each.suffix})" for name, each in formats.items())
+
+
+@click.command(name="export", help=HELP.format(formats=_list_formats()))
 @click.argument("more", nargs=-1, metavar="[SHOT]...")
 @click.option("-o", "--output", required=True, metavar="FILE", help="The file to write.")
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(FORMATS),
+    type=click.Choice(tuple(export_formats())),
     help="Format; guessed from the file's suffix if not given.",
 )
 @click.option("--shots", multiple=True, metavar="SHOT...", help="These shots, in this order.")
@@ -67,17 +90,7 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Write shots to FILE for an editing system: edl, otio, fcpxml, xmeml, csv, json, zip (of clips) or sheet.
-
-    Of hits in dialogue the spoken range is written, with --padding on both sides: a line over a cut is one clip.
-    Timelines hold the shots as they are and refer to the whole film, so that there is always something to trim
-    into; with --handles they say so in their notes, and their ranges stay. A zip holds clips cut from the source at
-    full resolution, longer by their handles. Shots that are not there any more are named, and the rest is written
-    (exit status 3).
-
-    \b
-    Example: needle export -o rabbit.otio --query "a rabbit in a meadow" --limit 10 --handles 12
-    """
+    """Find the shots, choose the format, write the file, and report what is in it."""
     from ops.exports.clip import Pick, clips_that_are
 
     settings = settings_from(options)
@@ -85,7 +98,7 @@ def command(
     if output == "-":
         raise UsageError("-o -: an export cannot be written to standard output; name a file")
     target = Path(output).expanduser().absolute()
-    name = format_of(target, format_)
+    name = choose_format(target, format_)
     is_search = query is not None or any(options[each] for each in SEARCHES)
     if bool(chosen) == is_search:
         raise UsageError(

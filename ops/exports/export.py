@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +12,15 @@ from ops.core.stopping import Stop
 from ops.core.storage import atomic_path
 from ops.core.types import Progress, SilentProgress
 from ops.exports.clip import Clip, Missing
-from ops.exports.format import ExportFormat
+from ops.exports.format import ExportContext
 from ops.exports.names import one_line
+from ops.exports.registry import export_formats, find_format
 
-FORMATS = ("edl", "otio", "fcpxml", "xmeml", "csv", "json", "zip", "sheet")
 DEFAULT_TITLE = "Needle selection"
 MAX_TITLE = 200
 MAX_CLIPS = 10_000
 PICTURES = (".gif", ".webp", ".bmp", ".tif", ".tiff")
-"""Suffixes of pictures that no format is."""
+"""Suffixes of pictures that no format writes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,39 +35,26 @@ class ExportReport:
     warnings: tuple[str, ...] = ()
 
 
-def format_named(name: str) -> ExportFormat:
-    """The format called ``name``. Raises ``UsageError`` for an unknown one."""
-    if name not in FORMATS:
-        raise UsageError(f"no export format {name!r}: choose one of {', '.join(FORMATS)}")
-    chosen: ExportFormat = importlib.import_module(f"ops.exports.formats.{name}").FORMAT
-    return chosen
+def choose_format(path: Path, named: str | None = None) -> str:
+    """The name of the format for a file: the one that is ``named``, or else the one that the suffix stands for.
 
-
-def suffix_of(format: str) -> str:  # noqa: A002 - the word of the interface
-    """The file suffix of a format, with its dot."""
-    return format_named(format).suffix
-
-
-def media_type_of(format: str) -> str:  # noqa: A002 - the word of the interface
-    """The media type of a format's files, for ``Content-Type``."""
-    return format_named(format).media_type
-
-
-def format_of(path: Path, wanted: str | None = None) -> str:
-    """The format of a file of this name: the one that is ``wanted``, or else the one of its suffix.
-
-    Raises ``UsageError`` where the suffix tells none, or where files of another kind than ``wanted`` end in it.
+    Raises ``UsageError`` if the suffix stands for no format, or for another kind of file than ``named``.
     """
+    formats = export_formats()
     suffix = path.suffix.lower()
-    known = {suffix_of(name): name for name in FORMATS} | {".jpeg": "sheet", ".png": "sheet"}
-    if wanted:
-        own = [each for each, name in known.items() if name == wanted] + [".xml"] * (wanted == "fcpxml")
-        if suffix in (*known, *PICTURES) and suffix not in own:
-            raise UsageError(f"{path.name!r} ends in {suffix}, and {wanted} is written: end it in {' or '.join(own)}")
-        return wanted
-    if suffix in known:
-        return known[suffix]
-    raise UsageError(f"{path.name!r} does not tell the format: end it in one of {', '.join(known)}, or say --format")
+    names = {each.suffix: name for name, each in formats.items()}
+    names |= {other: name for name, each in formats.items() for other in each.other_suffixes}
+    if named:
+        chosen = find_format(named)
+        fitting = (chosen.suffix, *chosen.other_suffixes, *chosen.shared_suffixes)
+        if suffix in (*names, *PICTURES) and suffix not in fitting:
+            raise UsageError(
+                f"{path.name!r} ends in {suffix}, and {named} is written: end it in {' or '.join(fitting)}"
+            )
+        return named
+    if suffix in names:
+        return names[suffix]
+    raise UsageError(f"{path.name!r} does not tell the format: end it in one of {', '.join(names)}, or say --format")
 
 
 def export(
@@ -90,16 +76,15 @@ def export(
     Raises ``UsageError`` for an unknown format, no clips or too many, a selection that the format cannot hold;
     ``MediaError`` where no clip of a ``zip`` could be cut, ``StoppedError`` once ``stop`` is set.
     """
-    chosen = format_named(format)
+    chosen = find_format(format)
     if not clips:
         raise UsageError("there is nothing to export: name at least one shot")
     if len(clips) > MAX_CLIPS:
         raise UsageError(f"{len(clips):,} clips are more than one export takes ({MAX_CLIPS:,}): export a part")
     name = one_line(title)[:MAX_TITLE] or DEFAULT_TITLE
+    context = ExportContext(settings=settings, title=name, stop=stop or Stop(), progress=progress or SilentProgress())
     with atomic_path(target) as temporary:
-        outcome = chosen.write(
-            settings, clips, temporary, title=name, stop=stop or Stop(), progress=progress or SilentProgress()
-        )
+        outcome = chosen.write(clips, temporary, context)
     return ExportReport(
         format=format,
         path=target,

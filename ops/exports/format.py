@@ -1,4 +1,8 @@
-"""What every export format is: a name, a suffix, and one way to write clips to a file."""
+"""The interface of export formats, and what several of them share.
+
+A format is one module of ``ops/exports/formats``; ``ops/exports/registry.py`` finds it. Nothing else has to be added:
+the command line, the HTTP schema and the page read their lists from its attributes.
+"""
 
 from __future__ import annotations
 
@@ -29,22 +33,56 @@ class Outcome:
     warnings: tuple[str, ...] = field(default=())
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExportContext:
+    """What a format may need beside the clips. ``title`` is one line, not empty.
+
+    A format that takes longer than a second calls ``stop.check()`` at each clip and reports each one to ``progress``,
+    as the stage ``export``. The others ignore both.
+    """
+
+    settings: Settings
+    title: str
+    stop: Stop
+    progress: Progress
+
+
 class ExportFormat(ABC):
-    """One format. An instance holds nothing; :meth:`write` may be called from several threads."""
+    """One format. An instance has no state: :meth:`write` may be called from several threads.
+
+    The attributes are all that the command line, the service and the page know of a format.
+    """
 
     name: ClassVar[str]
+    """As in ``needle export --format NAME``; the name of its module."""
+    label: ClassVar[str]
+    """Its name on the page and in the command's help."""
     suffix: ClassVar[str]
+    """The suffix of its files, with the dot; a file name that ends in it needs no ``--format``."""
     media_type: ClassVar[str]
+    """For ``Content-Type``."""
+    position: ClassVar[int] = 1000
+    """Formats are listed in ascending order of it, then by name."""
+    other_suffixes: ClassVar[tuple[str, ...]] = ()
+    """More suffixes that stand for this format."""
+    shared_suffixes: ClassVar[tuple[str, ...]] = ()
+    """Suffixes that stand for another format; ``--format`` with this one's name allows them."""
+    summary: ClassVar[str] = ""
+    """What a name and a label do not tell, for the API's documentation: "`NAME` " and this make a sentence."""
+    handles_note: ClassVar[str] = (
+        "Timelines keep in and out as marked. To trim, the whole film lies behind each clip; "
+        "only a zip has handles cut."
+    )
+    """What handles do in its files, in a sentence on the page."""
+    is_slow: ClassVar[bool] = False
+    """Whether it reads pictures, which takes minutes. The service has a queue of its own for these formats."""
 
     @abstractmethod
-    def write(
-        self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop, progress: Progress
-    ) -> Outcome:
+    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
         """Write ``clips``, at least one, in their order to the local file ``target``, which may exist.
 
-        What takes long tells ``progress`` of each clip, as the stage ``export``. Raises ``UsageError`` where the
-        format cannot hold the selection without saying something wrong, ``StoppedError`` where it takes long and
-        ``stop`` is set meanwhile.
+        Raises ``UsageError`` if the format cannot hold the selection without a false statement, ``MediaError`` if
+        none of the clips can be written, ``StoppedError`` if ``context.stop`` is set meanwhile.
         """
 
 

@@ -15,10 +15,11 @@ from starlette.datastructures import UploadFile
 from ops.core.errors import StoppedError
 from ops.core.stopping import Stop
 from ops.exports.clip import Pick, clips_that_are
-from ops.exports.export import ExportReport, export, media_type_of, suffix_of
+from ops.exports.export import ExportReport, export
 from ops.exports.picks import picks_of, told_match, told_query
+from ops.exports.registry import export_formats, find_format
 from ops.search.words import parse_words
-from ops.serve.answers import ExportProgressAnswer, ImageAnswer
+from ops.serve.answers import ExportFormatsAnswer, ExportProgressAnswer, ImageAnswer
 from ops.serve.documents import json_answer
 from ops.serve.exported import ExportTally, OpenFileResponse
 from ops.serve.fields import EXPORT_KEY
@@ -28,8 +29,6 @@ from ops.serve.search_routes import page_of_hits, with_stored_pictures
 from ops.serve.service import Service
 
 TOLD = 10
-HEAVY = ("zip", "sheet")
-"""Formats that read pictures, which takes minutes where a timeline takes none."""
 CLIENT_GONE = 499
 LONGEST = 300
 PICTURE: dict[str, Any] = {
@@ -47,16 +46,7 @@ PICTURE: dict[str, Any] = {
         },
     }
 }
-# Of the formats, written here too, because to ask them would load their libraries at start.
-MEDIA_TYPES = (
-    "text/plain",
-    "application/vnd.opentimelineio+json",
-    "application/xml",
-    "text/csv",
-    "application/json",
-    "application/zip",
-    "image/jpeg",
-)
+MEDIA_TYPES = tuple(dict.fromkeys(each.media_type.partition(";")[0] for each in export_formats().values()))
 FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The file, as an attachment; the header `needle-export` tells clips, missing ones and warnings",
@@ -93,7 +83,7 @@ def export_routes(service: Service) -> APIRouter:
         document = None
         if body.search and not body.picks:
             document = await with_stored_pictures(service, body.search.document())
-        lane = service.lanes.heavy_export if body.format in HEAVY else service.lanes.export
+        lane = service.lanes.heavy_export if find_format(body.format).is_slow else service.lanes.export
         tally = ExportTally()
         try:
             with told_as(service, body.key, tally):
@@ -102,7 +92,7 @@ def export_routes(service: Service) -> APIRouter:
             return Response(status_code=CLIENT_GONE)  # to nobody
         return OpenFileResponse(
             file,
-            media_type=media_type_of(body.format),
+            media_type=find_format(body.format).media_type,
             headers={
                 "cache-control": "no-store",
                 "content-disposition": attachment(body.title, report.path.suffix),
@@ -111,6 +101,7 @@ def export_routes(service: Service) -> APIRouter:
         )
 
     _add_progress_route(router, service)
+    _add_formats_route(router)
     return router
 
 
@@ -125,6 +116,27 @@ def _add_progress_route(router: APIRouter, service: Service) -> None:
         tally = service.tallies.get(key)
         done, total = (tally.done, tally.total) if tally else (0, 0)
         return json_answer(request, {"running": tally is not None, "done": done, "total": total})
+
+
+def _add_formats_route(router: APIRouter) -> None:
+    @router.get(
+        "/api/export/formats",
+        response_model=None,
+        responses={200: {"model": ExportFormatsAnswer}, **problems()},
+        summary="The formats of `POST /api/export`, in the order of the page's list",
+    )
+    async def formats(request: Request) -> Response:
+        listed = [
+            {
+                "format": each.name,
+                "label": each.label,
+                "suffix": each.suffix,
+                "media_type": each.media_type,
+                "handles_note": each.handles_note,
+            }
+            for each in export_formats().values()
+        ]
+        return json_answer(request, {"formats": listed})
 
 
 @contextmanager
@@ -192,7 +204,7 @@ def _export(
             "gives what most likely was not meant",
         )
     with service.exports.writing() as folder:
-        target = folder / f"selection{suffix_of(body.format)}"
+        target = folder / f"selection{find_format(body.format).suffix}"
         with service.settings.working():  # nothing that is being exported is forgotten meanwhile
             clips, lost = clips_that_are(service.settings, picks, handles=body.handles)
             report = export(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
 from ops.core.time import MAX_PADDING_S, SPOKEN_PADDING_S
 from ops.exports.picks import MAX_TOLD
+from ops.exports.registry import export_formats
 from ops.serve.fields import (
     LAST_FRAME,
     MAX_LABELLED,
@@ -26,6 +27,11 @@ from ops.serve.fields import (
 )
 from ops.serve.search_body import SearchBody
 from ops.shots.correcting import MAX_AUTHOR, MAX_NOTE
+
+if TYPE_CHECKING:
+    FormatName = str
+else:  # the OpenAPI document lists the names
+    FormatName = Literal[tuple(export_formats())]
 
 
 class PickBody(Body):
@@ -64,8 +70,8 @@ class ExportBody(Body):
         }
     )
 
-    format: Literal["edl", "otio", "fcpxml", "xmeml", "csv", "json", "zip", "sheet"] = Field(
-        description="`zip` holds clips cut from the source, `sheet` is a picture of posters"
+    format: FormatName = Field(
+        description=", ".join(f"`{name}` {each.summary}" for name, each in export_formats().items() if each.summary)
     )
     title: str = Field(default="Needle selection", min_length=1, max_length=200)
     handles: int = Field(

@@ -201,3 +201,34 @@ def test_what_handles_do_is_said_for_the_format(desk: Desk) -> None:
         assert "Only a zip" in note.inner_text() or "only a zip" in note.inner_text()
     desk.page.select_option("#export-format", "zip")
     assert "cut longer" in note.inner_text()
+
+
+def test_the_list_of_formats_is_the_services(desk: Desk) -> None:
+    toy = {"format": "slate", "label": "Slates & <lists>", "suffix": ".slate", "media_type": "text/x-slate"}
+    toy["handles_note"] = "Slates have no handles."
+    desk.open("/").answer(
+        "/api/export/formats", lambda route: route.fulfill(json={"formats": [*route.fetch().json()["formats"], toy]})
+    )
+    desk.open("/")
+    filled(desk, 1)
+    desk.page.select_option("#export-format", "slate")
+    desk.page.fill("#export-handles", "5")
+    desk.page.locator("#export-handles").blur()
+    assert desk.page.inner_text("#handles-note") == "Slates have no handles."
+    labels = desk.page.locator("#export-format option").all_inner_texts()
+    assert (labels[0], labels[-1]) == ("EDL (CMX 3600)", "Slates & <lists>")
+
+
+def test_a_list_of_formats_that_did_not_load_is_reported_and_asked_for_again(
+    open_desk: OpenDesk, served: Served
+) -> None:
+    desk = open_desk(served.url, may_fail=True)
+    desk.open("/").answer("/api/export/formats", lambda route: route.abort())
+    desk.open("/")
+    filled(desk, 1)
+    desk.until(f"document.querySelector('{TOLD}').textContent.includes('The list of formats did not load')")
+    desk.page.unroute("**/api/export/formats")
+    desk.keys("t")
+    desk.keys("t")
+    desk.page.wait_for_selector("#export-format option[value=otio]", state="attached")
+    assert desk.page.input_value("#export-format") == "edl"

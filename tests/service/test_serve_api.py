@@ -14,9 +14,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from ops.core.settings import Settings, load_settings
-from ops.exports.export import FORMATS, media_type_of
+from ops.exports.registry import export_formats, find_format
 from ops.index.index import open_index
-from ops.serve.export_routes import MEDIA_TYPES
 from tests.colours import index_lake, lean, shot, write_video
 from tests.lakes import ENCODER, video_id
 from tests.served import client_of, desk_home, jpeg
@@ -416,7 +415,7 @@ def test_exports_come_as_attachments(client: TestClient, settings: Settings) -> 
         answer = client.post("/api/export", json={"format": name, "title": "Häse/1", "picks": picks})
         assert answer.status_code == 200, answer.text
         assert answer.headers["content-disposition"].startswith('attachment; filename="H_se_1.')
-        assert answer.headers["content-type"] == media_type_of(name)
+        assert answer.headers["content-type"] == find_format(name).media_type
         assert json.loads(answer.headers["needle-export"])["clips"] == 2
         assert answer.content
     found = client.post("/api/export", json={"format": "json", "search": {"text": "green", "limit": 2}})
@@ -480,8 +479,14 @@ def test_an_export_that_makes_no_sense_is_refused(client: TestClient) -> None:
         require_problem(answer)
 
 
-def test_the_documented_types_of_exports_are_theirs() -> None:
-    assert {media_type_of(name).split(";")[0] for name in FORMATS} == set(MEDIA_TYPES)
+def test_the_page_and_the_documentation_know_every_format(client: TestClient) -> None:
+    listed = client.get("/api/export/formats").json()["formats"]
+    assert [each["format"] for each in listed] == list(export_formats())
+    assert all(each["label"] and each["handles_note"] for each in listed)
+    document = client.get("/openapi.json").json()
+    assert document["components"]["schemas"]["ExportBody"]["properties"]["format"]["enum"] == list(export_formats())
+    types = document["paths"]["/api/export"]["post"]["responses"]["200"]["content"]
+    assert {each["media_type"].split(";")[0] for each in listed} == set(types)
 
 
 def test_methods_and_addresses_that_are_not_there(client: TestClient) -> None:

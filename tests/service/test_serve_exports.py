@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ops.core.settings import Settings
-from ops.exports.export import FORMATS
+from ops.exports.registry import export_formats
 from ops.index.lines import publish_lines
 from ops.serve.app import create_app
 from ops.serve.work import Lane
@@ -73,7 +73,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return desk_home(tmp_path_factory.mktemp("desk") / "home")
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if name != "zip"])
+@pytest.mark.parametrize("name", [name for name in export_formats() if name != "zip"])
 def test_picks_that_are_gone_are_named_and_the_rest_is_exported(settings: Settings, name: str) -> None:
     picks: list[dict[str, Any]] = [{"shot_id": FORGOTTEN}, {"shot_id": shot(0, 1)}]
     picks += [{"shot_id": shot(1, 0), "out_frame": 450_097}, {"shot_id": shot(0, 0)}]

@@ -58,6 +58,7 @@ OPERATIONS = [
     ("POST", "/api/images"),
     ("POST", "/api/export"),
     ("GET", "/api/exports/{key}"),
+    ("GET", "/api/export/formats"),
     ("POST", "/api/labels"),
     ("GET", "/api/labels"),
     ("GET", "/api/labels/{label}"),

@@ -1,1 +1,1 @@
-"""One export format a module; each has a ``FORMAT``."""
+"""One export format a module, which ends in ``FORMAT = <an ExportFormat>``; ``ops/exports/registry.py`` finds it."""

@@ -6,11 +6,8 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from ops.core.settings import Settings
-from ops.core.stopping import Stop
-from ops.core.types import Progress
 from ops.exports.clip import Clip
-from ops.exports.format import ExportFormat, Outcome, warnings_of
+from ops.exports.format import ExportContext, ExportFormat, Outcome, warnings_of
 from ops.exports.formats.json import plain
 from ops.exports.names import cell
 
@@ -22,12 +19,13 @@ class CsvFormat(ExportFormat):
     """
 
     name = "csv"
+    label = "CSV"
     suffix = ".csv"
     media_type = "text/csv; charset=utf-8"
+    position = 50
+    handles_note = "Listed beside in and out, which stay as marked."
 
-    def write(
-        self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop, progress: Progress
-    ) -> Outcome:
+    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
         rows = [{"number": at, **clip.facts()} for at, clip in enumerate(clips, start=1)]
         # What callers add to the provenance of some clips becomes columns at the end.
         columns = list(dict.fromkeys(name for row in rows for name in row))
@@ -36,7 +34,7 @@ class CsvFormat(ExportFormat):
             writer.writerow([cell(name) for name in columns])
             for row in rows:
                 writer.writerow([cell(plain(row.get(name))) for name in columns])
-        return Outcome(warnings=warnings_of(settings, clips))
+        return Outcome(warnings=warnings_of(context.settings, clips))
 
 
 FORMAT = CsvFormat()

@@ -7,13 +7,19 @@ from fractions import Fraction
 from pathlib import Path
 
 from ops.core.errors import UsageError
-from ops.core.settings import Settings
-from ops.core.stopping import Stop
 from ops.core.time import frame_of, timecode_of
-from ops.core.types import Progress
 from ops.exports.clip import Clip
 from ops.exports.film import Film
-from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, short_reels, warnings_of
+from ops.exports.format import (
+    ExportContext,
+    ExportFormat,
+    Outcome,
+    by_rate,
+    clock_of,
+    rate_name,
+    short_reels,
+    warnings_of,
+)
 from ops.exports.formats.json import plain
 from ops.exports.names import one_line, short_reel
 
@@ -35,15 +41,16 @@ class EdlFormat(ExportFormat):
     """
 
     name = "edl"
+    label = "EDL (CMX 3600)"
     suffix = ".edl"
     media_type = "text/plain; charset=utf-8"
+    position = 10
+    handles_note = "EDL events keep in and out as marked; handles stand in a comment. Only a zip has handles cut."
 
-    def write(
-        self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop, progress: Progress
-    ) -> Outcome:
-        text = "\n".join(_lines(clips, _one_rate(clips), title)) + "\n"
+    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
+        text = "\n".join(_lines(clips, _one_rate(clips), context.title)) + "\n"
         target.write_text(text, encoding="utf-8")
-        warnings = warnings_of(settings, clips) + _over_midnight(clips) + _rate_warnings(clips)
+        warnings = warnings_of(context.settings, clips) + _over_midnight(clips) + _rate_warnings(clips)
         warnings += _ambiguous(clips) + _shortened(clips) + _sound_warnings(clips)
         if len(clips) > MAX_EVENTS:
             warnings += (f"{len(clips)} events: CMX3600 systems of old stop at {MAX_EVENTS}",)

@@ -8,12 +8,18 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from ops.core.media import FieldOrder
-from ops.core.settings import Settings
-from ops.core.stopping import Stop
-from ops.core.types import Progress
 from ops.exports.clip import Clip
 from ops.exports.film import Film
-from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, source_reels, warnings_of
+from ops.exports.format import (
+    ExportContext,
+    ExportFormat,
+    Outcome,
+    by_rate,
+    clock_of,
+    rate_name,
+    source_reels,
+    warnings_of,
+)
 from ops.exports.formats.json import plain
 from ops.exports.names import file_url, one_line
 from ops.exports.xml import add, write_xml
@@ -37,15 +43,16 @@ class FcpxmlFormat(ExportFormat):
     """
 
     name = "fcpxml"
+    label = "Final Cut Pro XML"
     suffix = ".fcpxml"
     media_type = "application/xml"
+    position = 30
+    shared_suffixes = (".xml",)
 
-    def write(
-        self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop, progress: Progress
-    ) -> Outcome:
+    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
         root = Element("fcpxml", version=VERSION)
         resources = add(root, "resources")
-        event = add(add(root, "library"), "event", name=title)
+        event = add(add(root, "library"), "event", name=context.title)
         formats: dict[Form, str] = {}
         assets: dict[str, str] = {}
         reels = source_reels(clips)
@@ -60,10 +67,10 @@ class FcpxmlFormat(ExportFormat):
                 if film.video_id not in assets:
                     assets[film.video_id] = f"r{len(formats) + len(assets) + 1}"
                     _add_asset(resources, assets[film.video_id], film, formats[form], reels[film.video_id])
-            name = title if len(groups) == 1 else f"{title} ({rate_name(rate)})"
+            name = context.title if len(groups) == 1 else f"{context.title} ({rate_name(rate)})"
             _add_project(event, name, rate, group, formats, assets)
         write_xml(root, target, "fcpxml")
-        warnings = warnings_of(settings, clips)
+        warnings = warnings_of(context.settings, clips)
         if len(groups) > 1:
             warnings += (f"{len(groups)} frame rates: one project for each of {', '.join(map(rate_name, groups))}",)
         return Outcome(warnings=warnings)

@@ -7,31 +7,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ops.core.settings import Settings
-from ops.core.stopping import Stop
-from ops.core.types import Progress
 from ops.exports.clip import Clip
-from ops.exports.format import ExportFormat, Outcome, warnings_of
+from ops.exports.format import ExportContext, ExportFormat, Outcome, warnings_of
 
 
 class JsonFormat(ExportFormat):
     """``{"format", "version", "title", "clips": [facts]}`` in UTF-8."""
 
     name = "json"
+    label = "JSON"
     suffix = ".json"
     media_type = "application/json"
+    position = 60
+    handles_note = "Listed beside in and out, which stay as marked."
 
-    def write(
-        self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop, progress: Progress
-    ) -> Outcome:
+    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
         document = {
             "format": "needle-clips",
             "version": 1,
-            "title": title,
+            "title": context.title,
             "clips": [{"number": at, **clip.facts()} for at, clip in enumerate(clips, start=1)],
         }
         target.write_text(as_json(document, indent=2) + "\n", encoding="utf-8")
-        return Outcome(warnings=warnings_of(settings, clips))
+        return Outcome(warnings=warnings_of(context.settings, clips))
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:

@@ -10,12 +10,18 @@ from typing import Any
 
 import opentimelineio as otio
 
-from ops.core.settings import Settings
-from ops.core.stopping import Stop
-from ops.core.types import Progress
 from ops.exports.clip import Clip
 from ops.exports.film import Film
-from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, source_reels, warnings_of
+from ops.exports.format import (
+    ExportContext,
+    ExportFormat,
+    Outcome,
+    by_rate,
+    clock_of,
+    rate_name,
+    source_reels,
+    warnings_of,
+)
 from ops.exports.formats.json import as_json
 from ops.exports.names import file_url, one_line, xml_text
 
@@ -29,17 +35,17 @@ class OtioFormat(ExportFormat):
     """
 
     name = "otio"
+    label = "OpenTimelineIO"
     suffix = ".otio"
     media_type = "application/vnd.opentimelineio+json"
+    position = 20
 
-    def write(
-        self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop, progress: Progress
-    ) -> Outcome:
+    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
         rates = by_rate(clips)
         main = Counter(clip.film.rate for clip in clips).most_common(1)[0][0]
         _, start = clock_of(main, rates[main])
         timeline = otio.schema.Timeline(
-            name=title,
+            name=context.title,
             global_start_time=_time(start, main),
             metadata={"needle": {"format": "needle-clips", "version": 1}},
         )
@@ -55,7 +61,7 @@ class OtioFormat(ExportFormat):
             )
             timeline.tracks.append(sound)
         target.write_text(otio.adapters.write_to_string(timeline, "otio_json") + "\n", encoding="utf-8")
-        warnings = warnings_of(settings, clips)
+        warnings = warnings_of(context.settings, clips)
         if len(rates) > 1:
             told = ", ".join(map(rate_name, rates))
             warnings += (f"films of {told} frames per second in one timeline: it runs at {rate_name(main)}",)

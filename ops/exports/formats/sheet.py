@@ -5,18 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-
-from PIL import Image, ImageDraw, UnidentifiedImageError
+from typing import TYPE_CHECKING
 
 from ops.core.errors import StorageError
 from ops.core.settings import Settings
-from ops.core.stopping import Stop
-from ops.core.types import Progress
 from ops.exports.clip import Clip, Missing
-from ops.exports.format import ExportFormat, Outcome
-from ops.exports.lettering import Lettering
+from ops.exports.format import ExportContext, ExportFormat, Outcome
 from ops.exports.names import one_line
-from ops.shots.segment import poster_key
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 COLUMNS = 5
 TILE = (320, 180)
@@ -34,26 +32,34 @@ class SheetFormat(ExportFormat):
     """Rows of five, in the order of the selection; at most 250 clips, and it says so where there are more."""
 
     name = "sheet"
+    label = "Contact sheet"
     suffix = ".jpg"
     media_type = "image/jpeg"
+    position = 80
+    other_suffixes = (".jpeg", ".png")
+    summary = "is a picture of posters"
+    handles_note = "A contact sheet has no handles."
+    is_slow = True
 
-    def write(
-        self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop, progress: Progress
-    ) -> Outcome:
+    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
+        from PIL import Image, ImageDraw
+
+        from ops.exports.lettering import Lettering
+
         shown = clips[:MAX_CLIPS]
         rows = -(-len(shown) // COLUMNS)
         step = TILE[0] + MARGIN, TILE[1] + CAPTION + MARGIN
         sheet = Image.new("RGB", (COLUMNS * step[0] + MARGIN, HEAD + rows * step[1] + MARGIN), PAPER)
         draw = ImageDraw.Draw(sheet)
         large, small = Lettering(18), Lettering(13)
-        large.draw(draw, (MARGIN, MARGIN + 18), one_line(title), INK, sheet.width - 2 * MARGIN)
+        large.draw(draw, (MARGIN, MARGIN + 18), one_line(context.title), INK, sheet.width - 2 * MARGIN)
         missing = []
-        progress.start("export", len(shown), "pictures")
+        context.progress.start("export", len(shown), "pictures")
         for at, clip in enumerate(shown):
-            stop.check()
+            context.stop.check()
             left, top = MARGIN + at % COLUMNS * step[0], HEAD + at // COLUMNS * step[1]
             try:
-                poster = _poster(settings, clip)
+                poster = _poster(context.settings, clip)
                 sheet.paste(poster, (left + (TILE[0] - poster.width) // 2, top + (TILE[1] - poster.height) // 2))
             except StorageError as error:
                 missing.append(Missing(shot_id=clip.shot_id, path=clip.film.path, reason=str(error)))
@@ -66,8 +72,8 @@ class SheetFormat(ExportFormat):
             small.draw(draw, (left + indent, top + TILE[1] + 16), head, INK, TILE[0] - indent)
             line = f"{clip.film.timecode(clip.in_frame)} - {clip.film.timecode(clip.out_frame)}"
             small.draw(draw, (left, top + TILE[1] + 34), line, FAINT, TILE[0])
-            progress.advance("export")
-        progress.finish("export")
+            context.progress.advance("export")
+        context.progress.finish("export")
         if target.suffix.lower() == ".png":
             sheet.save(target, "PNG")
         else:
@@ -89,7 +95,11 @@ def _unknown(characters: set[str]) -> tuple[str, ...]:
 
 
 def _poster(settings: Settings, clip: Clip) -> Image.Image:
-    """The shot's poster, scaled into a tile. Raises ``StorageError`` where there is none."""
+    """The shot's poster, scaled into a tile. Raises ``StorageError`` if there is none."""
+    from PIL import Image, UnidentifiedImageError
+
+    from ops.shots.segment import poster_key
+
     try:
         data = settings.store.read_bytes(poster_key(clip.film.video_id, clip.shot_start, clip.shot_end))
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:

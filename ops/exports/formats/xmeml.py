@@ -8,13 +8,19 @@ from fractions import Fraction
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from ops.core.settings import Settings
-from ops.core.stopping import Stop
 from ops.core.time import timecode_of
-from ops.core.types import Progress
 from ops.exports.clip import Clip
 from ops.exports.film import Film
-from ops.exports.format import ExportFormat, Outcome, by_rate, clock_of, rate_name, source_reels, warnings_of
+from ops.exports.format import (
+    ExportContext,
+    ExportFormat,
+    Outcome,
+    by_rate,
+    clock_of,
+    rate_name,
+    source_reels,
+    warnings_of,
+)
 from ops.exports.formats.json import plain
 from ops.exports.names import file_url, one_line
 from ops.exports.xml import add, write_xml
@@ -32,23 +38,23 @@ class XmemlFormat(ExportFormat):
     """
 
     name = "xmeml"
+    label = "Premiere, FCP 7 XML"
     suffix = ".xml"
     media_type = "application/xml"
+    position = 40
 
-    def write(
-        self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop, progress: Progress
-    ) -> Outcome:
+    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
         root = Element("xmeml", version="4")
         project = add(root, "project")
-        add(project, "name", title)
+        add(project, "name", context.title)
         children = add(project, "children")
         groups = by_rate(clips)
         document = _Document(source_reels(clips))
         for number, (rate, group) in enumerate(groups.items(), start=1):
-            name = title if len(groups) == 1 else f"{title} ({rate_name(rate)})"
+            name = context.title if len(groups) == 1 else f"{context.title} ({rate_name(rate)})"
             _add_sequence(children, document, f"sequence-{number}", name, rate, group)
         write_xml(root, target, "xmeml")
-        warnings = warnings_of(settings, clips)
+        warnings = warnings_of(context.settings, clips)
         if len(groups) > 1:
             warnings += (f"{len(groups)} frame rates: one sequence for each of {', '.join(map(rate_name, groups))}",)
         return Outcome(warnings=warnings)

@@ -10,11 +10,8 @@ from typing import Any
 
 from ops.core.errors import MediaError, StorageError
 from ops.core.media import FACTS_REVISION
-from ops.core.settings import Settings
-from ops.core.stopping import Stop
-from ops.core.types import Progress
 from ops.exports.clip import Clip, Missing
-from ops.exports.format import ExportFormat, Outcome
+from ops.exports.format import ExportContext, ExportFormat, Outcome
 from ops.exports.formats.json import as_json
 from ops.exports.names import file_stem
 
@@ -36,31 +33,34 @@ class ZipFormat(ExportFormat):
     """
 
     name = "zip"
+    label = "Clips at full resolution (zip)"
     suffix = ".zip"
     media_type = "application/zip"
+    position = 70
+    summary = "holds clips cut from the source"
+    handles_note = "Each clip is cut longer by these frames, up to the film's ends."
+    is_slow = True
 
-    def write(
-        self, settings: Settings, clips: Sequence[Clip], target: Path, *, title: str, stop: Stop, progress: Progress
-    ) -> Outcome:
+    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
         numbered = list(enumerate(clips, start=1))
         films: dict[str, list[tuple[int, Clip]]] = {}
         for number, clip in numbered:
             films.setdefault(clip.film.video_id, []).append((number, clip))
-        settings.scratch.mkdir(parents=True, exist_ok=True)
+        context.settings.scratch.mkdir(parents=True, exist_ok=True)
         missing: dict[int, Missing] = {}
         with (
-            tempfile.TemporaryDirectory(dir=settings.scratch, prefix="clips-") as folder,
+            tempfile.TemporaryDirectory(dir=context.settings.scratch, prefix="clips-") as folder,
             zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
         ):
-            progress.start("export", len(clips), "clips")
+            context.progress.start("export", len(clips), "clips")
             for wanted in films.values():
-                lost = _cut_film(settings, wanted, Path(folder), archive, stop, progress)
+                lost = _cut_film(wanted, Path(folder), archive, context)
                 missing |= lost
-                progress.advance("export", len(lost))
+                context.progress.advance("export", len(lost))
             if len(missing) == len(clips):
                 raise MediaError(f"not one clip could be cut: {next(iter(missing.values())).reason}")
-            progress.finish("export")
-            document = _manifest(title, numbered, missing)
+            context.progress.finish("export")
+            document = _manifest(context.title, numbered, missing)
             archive.writestr(zipfile.ZipInfo(MANIFEST, EPOCH), as_json(document, indent=2) + "\n")
         return Outcome(missing=tuple(missing[number] for number in sorted(missing)))
 
@@ -71,17 +71,13 @@ def entry_name(number: int, clip: Clip) -> str:
 
 
 def _cut_film(
-    settings: Settings,
-    wanted: Sequence[tuple[int, Clip]],
-    folder: Path,
-    archive: zipfile.ZipFile,
-    stop: Stop,
-    progress: Progress,
+    wanted: Sequence[tuple[int, Clip]], folder: Path, archive: zipfile.ZipFile, context: ExportContext
 ) -> dict[int, Missing]:
     """Cut the clips of one film into the archive; those that cannot be, by number."""
     from ops.videos.clips import ClipSpan, cut_clips, unchanged_source
     from ops.videos.hashes import HashCache
 
+    settings, stop = context.settings, context.stop
     film = wanted[0][1].film
     left = dict(wanted)
     spans = {
@@ -100,7 +96,7 @@ def _cut_film(
             for span in cut_clips(source, list(spans), frames=film.frames, threads=threads, stop=stop, info=info):
                 clip = left.pop(spans[span])
                 _move_into(archive, span.target, entry_name(spans[span], clip))
-                progress.advance("export")
+                context.progress.advance("export")
     except (MediaError, StorageError) as error:
         reason = str(error) if film.path in str(error) else f"{film.path}: {error}"
         return {number: Missing(shot_id=clip.shot_id, path=film.path, reason=reason) for number, clip in left.items()}

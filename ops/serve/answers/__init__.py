@@ -6,12 +6,13 @@ from ops.serve.answers.feeds import FeedsAnswer
 from ops.serve.answers.films import CorrectedAnswer, CorrectionsAnswer, FilmAnswer
 from ops.serve.answers.labels import JudgedAnswer, LabelAnswer, LabelsAnswer
 from ops.serve.answers.probes import ProbeAnswer, ProbesAnswer
-from ops.serve.answers.search import ExportProgressAnswer, ImageAnswer, SearchAnswer
+from ops.serve.answers.search import ExportFormatsAnswer, ExportProgressAnswer, ImageAnswer, SearchAnswer
 from ops.serve.answers.shows import ShowsAnswer
 
 __all__ = [
     "CorrectedAnswer",
     "CorrectionsAnswer",
+    "ExportFormatsAnswer",
     "ExportProgressAnswer",
     "FeedsAnswer",
     "FilmAnswer",

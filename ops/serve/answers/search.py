@@ -57,6 +57,18 @@ class SearchAnswer(Answer):
     next_cursor: str | None
 
 
+class ExportFormatEntry(Answer):
+    format: str = Field(description="as `format` of `POST /api/export`")
+    label: str
+    suffix: str
+    media_type: str
+    handles_note: str = Field(description="what handles do in its files, in a sentence")
+
+
+class ExportFormatsAnswer(Answer):
+    formats: list[ExportFormatEntry]
+
+
 class ExportProgressAnswer(Answer):
     running: bool = Field(description="false where none has this key, or not any more")
     done: int = Field(description="clips, or posters of a sheet, that it is done with, in it or missing")

@@ -76,6 +76,17 @@ export async function exportFile(body, signal) {
   }
 }
 
+/**
+ * @typedef {object} ExportFormat
+ * @property {string} format
+ * @property {string} label
+ * @property {string} suffix
+ * @property {string} media_type
+ * @property {string} handles_note what handles do in its files
+ */
+/** @returns {Promise<ExportFormat[]>} the formats that files can be exported in */
+export const exportFormats = async () => (await json("/api/export/formats")).formats;
+
 /** @returns {Promise<{running: boolean, done: number, total: number}>} how far an export is @param {string} key @param {AbortSignal} signal */
 export const exportProgress = (key, signal) => json(`/api/exports/${key}`, { signal });
 

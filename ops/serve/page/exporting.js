@@ -5,26 +5,10 @@ import { counted } from "./dom.js";
 import { whyMissing } from "./refused.js";
 import { originOf, rangeOf } from "./selection.js";
 
-export const FORMATS = [
-  ["edl", "EDL (CMX 3600)"], ["fcpxml", "Final Cut Pro XML"], ["xmeml", "Premiere, FCP 7 XML"], ["otio", "OpenTimelineIO"],
-  ["zip", "Clips at full resolution (zip)"], ["sheet", "Contact sheet"], ["csv", "CSV"], ["json", "JSON"],
-];
 export const MOST_HITS = 500;
 const LOOK_MS = 500;
 const REFUSED = [401, 403, 404];
 export const MOST_HANDLES = 1000; // as many as POST /api/export takes
-
-const IN_TIMELINES = "Timelines keep in and out as marked. To trim, the whole film lies behind each clip; only a zip has handles cut.";
-const HANDLES = {
-  zip: "Each clip is cut longer by these frames, up to the film's ends.",
-  edl: "EDL events keep in and out as marked; handles stand in a comment. Only a zip has handles cut.",
-  sheet: "A contact sheet has no handles.",
-  csv: "Listed beside in and out, which stay as marked.",
-  json: "Listed beside in and out, which stay as marked.",
-};
-
-/** What handles do in a format. @param {string} format */
-export const handlesIn = (format) => HANDLES[format] ?? IN_TIMELINES;
 
 /** @param {string} text as typed @returns {number} frames, 0 to MOST_HANDLES */
 export function handlesOf(text) {

@@ -1,7 +1,7 @@
 // The tray: the selected shots in the editor's order, their ins and outs, how long it all is, and the way out.
-import { Problem, shot as readShot } from "./api.js";
+import { exportFormats, Problem, shot as readShot } from "./api.js";
 import { counted, el, iconButton, lengthOf } from "./dom.js";
-import { exportResults, exportSelection, FORMATS, handlesIn, handlesOf, MOST_HANDLES, MOST_HITS, toldOf } from "./exporting.js";
+import { exportResults, exportSelection, handlesOf, MOST_HANDLES, MOST_HITS, toldOf } from "./exporting.js";
 import { outside, refusedPick, whyMissing } from "./refused.js";
 import { frameIn, rateOf, timecodeIn } from "./timecode.js";
 
@@ -12,12 +12,15 @@ export class TrayPanel {
     this.selection = page.selection;
     /** why shots are not in the last export, by shot id @type {Map<string, string>} */
     this.refused = new Map();
+    /** as the service lists them; empty until then @type {import("./api.js").ExportFormat[]} */
+    this.formats = [];
     this.button = document.getElementById("tray-button");
     this.panel = document.getElementById("tray");
     this.build();
     this.button.addEventListener("click", () => this.toggle());
     this.selection.addEventListener("change", () => this.draw());
     page.addEventListener("answer", () => this.showWhole());
+    page.addEventListener("catalogue", () => this.loadFormats());
     this.panel.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.toggle(false);
     });
@@ -32,8 +35,7 @@ export class TrayPanel {
     this.progress = el("p", { class: "progress", role: "status" });
     this.told = el("div", { class: "told", role: "status" });
     this.undo = el("div", { class: "row" });
-    this.format = el("select", { id: "export-format", onchange: () => this.selection.set({ format: this.format.value }) },
-      ...FORMATS.map(([value, name]) => el("option", { value }, name)));
+    this.format = el("select", { id: "export-format", onchange: () => this.selection.set({ format: this.format.value }) });
     this.title = el("input", { type: "text", id: "export-title", maxlength: 120, onchange: () => this.selection.set({ title: this.title.value }) });
     this.handles = el("input", { type: "number", id: "export-handles", min: 0, max: MOST_HANDLES, "aria-describedby": "handles-note",
       onchange: () => this.selection.set({ handles: handlesOf(this.handles.value) }) });
@@ -61,6 +63,7 @@ export class TrayPanel {
     this.panel.hidden = !open;
     document.body.classList.toggle("with-tray", open);
     this.button.setAttribute("aria-expanded", String(open));
+    if (open) this.loadFormats();
     if (open) (this.list.querySelector(".grip") ?? this.format).focus();
     else if (focused) this.button.focus();
   }
@@ -83,12 +86,38 @@ export class TrayPanel {
     const { length } = this.refusedPicks();
     this.takeOut.hidden = Boolean(this.busy) || !length;
     this.takeOut.textContent = length === 1 ? "Take out the one marked" : `Take out the ${length} marked`;
-    this.format.value = this.selection.format;
-    if (!this.format.value) this.format.value = "edl";
+    this.showFormats();
     this.title.value = this.selection.title;
     this.handles.value = String(handles);
-    this.handlesNote.textContent = handles ? handlesIn(this.format.value) : "";
+    const note = this.formats.find(({ format }) => format === this.format.value)?.handles_note;
+    this.handlesNote.textContent = (handles && note) || "";
     this.showWhole();
+  }
+
+  /** Until the list is here, the format that was chosen last is the only one. A format that is gone gives way to the first. */
+  showFormats() {
+    const listed = this.formats.length ? this.formats : [{ format: this.selection.format, label: this.selection.format }];
+    if (this.listed !== JSON.stringify(listed)) {
+      this.listed = JSON.stringify(listed);
+      this.format.replaceChildren(...listed.map(({ format, label }) => el("option", { value: format }, label)));
+    }
+    this.format.value = this.selection.format;
+    if (!this.format.value) this.format.value = listed[0].format;
+  }
+
+  /** Ask for the list of formats, unless it is here or on its way; a failure is reported and the next call asks again. */
+  async loadFormats() {
+    if (this.formats.length || this.asking) return;
+    this.asking = true;
+    try {
+      this.formats = await exportFormats();
+      this.draw();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      this.tell(`The list of formats did not load: ${error.message}`, true);
+    } finally {
+      this.asking = false;
+    }
   }
 
   showWhole() {

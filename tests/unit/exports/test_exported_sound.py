@@ -16,7 +16,8 @@ import pytest
 
 from ops.core.settings import Settings
 from ops.exports.clip import Clip, Pick, clips_of
-from ops.exports.export import export, suffix_of
+from ops.exports.export import export
+from ops.exports.registry import find_format
 from tests.films import Film
 from tests.sources.sound import MONO_SILENCE, SILENCE, Track, tone, write
 from tests.timelines import film_rows, read_edl, read_fcpxml, read_xmeml
@@ -30,7 +31,7 @@ def clips_with(settings: Settings, tracks: Sequence[Track], path: Path) -> list[
 
 
 def written(settings: Settings, clips: list[Clip], name: str, folder: Path) -> Path:
-    target = folder / f"out{suffix_of(name)}"
+    target = folder / f"out{find_format(name).suffix}"
     export(settings, clips, name, target, title="Sound")
     return target
 

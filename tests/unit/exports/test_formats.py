@@ -25,8 +25,9 @@ from ops.core.errors import MediaError, UsageError
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress
 from ops.exports.clip import Pick, clips_of
-from ops.exports.export import FORMATS, export, format_named, format_of, media_type_of, suffix_of
+from ops.exports.export import choose_format, export
 from ops.exports.names import cell, file_stem, file_url, one_line, reel_name, reel_names, xml_text
+from ops.exports.registry import export_formats, find_format
 from ops.shots.segment import poster_key
 from tests.films import make_film, read_barcode
 from tests.lakes import video_id
@@ -57,16 +58,16 @@ def put_posters(settings: Settings, shots: list[str], edges: list[int]) -> None:
         settings.store.write_bytes(poster_key(shot.split(":")[0], edges[at], edges[at + 1]), sink.getvalue())
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", export_formats())
 def test_every_format_says_what_it_is_and_replaces_only_by_a_whole_file(
     settings: Settings, tmp_path: Path, name: str
 ) -> None:
-    assert re.fullmatch(r"\.[a-z]+", suffix_of(name))
-    assert "/" in media_type_of(name)
-    assert format_of(Path(f"x{suffix_of(name).upper()}")) == name
+    assert re.fullmatch(r"\.[a-z]+", find_format(name).suffix)
+    assert "/" in find_format(name).media_type
+    assert choose_format(Path(f"x{find_format(name).suffix.upper()}")) == name
     shot = fill_lake(settings, 1, Fraction(25))[0]
     clips = clips_of(settings, [Pick(shot_id=shot)])
-    target = tmp_path / f"there{suffix_of(name)}"
+    target = tmp_path / f"there{find_format(name).suffix}"
     target.write_bytes(b"before")
     with pytest.raises(UsageError, match="nothing to export"):
         export(settings, [], name, target, title="x")
@@ -84,9 +85,9 @@ def test_every_format_says_what_it_is_and_replaces_only_by_a_whole_file(
 
 def test_a_format_nobody_knows_is_refused() -> None:
     with pytest.raises(UsageError, match="no export format 'aaf'"):
-        format_named("aaf")
+        find_format("aaf")
     with pytest.raises(UsageError, match="--format"):
-        format_of(Path("timeline.txt"))
+        choose_format(Path("timeline.txt"))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_a_format_nobody_knows_is_refused() -> None:
     [("x.xml", "fcpxml"), ("x.XML", "xmeml"), ("x.jpeg", "sheet"), ("x.txt", "edl"), ("x", "csv"), ("x.1", "zip")],
 )
 def test_a_format_that_is_said_wins_over_what_no_other_format_ends_in(file: str, wanted: str) -> None:
-    assert format_of(Path(file), wanted) == wanted
+    assert choose_format(Path(file), wanted) == wanted
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_a_format_that_is_said_wins_over_what_no_other_format_ends_in(file: str,
 )
 def test_a_file_does_not_end_as_another_kind_does(file: str, wanted: str, fitting: str) -> None:
     with pytest.raises(UsageError, match=f"'{file}' .* end it in {fitting}$"):
-        format_of(Path(file), wanted)
+        choose_format(Path(file), wanted)
 
 
 def test_csv_and_json_hold_every_fact(settings: Settings, tmp_path: Path) -> None:
@@ -148,14 +149,14 @@ def test_no_cell_is_computed(settings: Settings, tmp_path: Path, text: str) -> N
             assert text not in value or value == f"'{text}"
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if name != "zip"])
+@pytest.mark.parametrize("name", [name for name in export_formats() if name != "zip"])
 def test_hostile_names_stay_text(settings: Settings, tmp_path: Path, name: str) -> None:
     path = f"/foot age/{HOSTILE.replace('/', '_')}.mov"
     shots = fill_lake(settings, 1, Fraction(25), title=HOSTILE, show=HOSTILE, path=path, codec="h<264>")
     put_posters(settings, shots, [0, 1000, 5000, 5001, 45_000])
     told = {shot: {"query": HOSTILE, "note": {"deep": HOSTILE}} for shot in shots}
     clips = clips_of(settings, [Pick(shot_id=shots[1]), Pick(shot_id=shots[2])], told)
-    target = tmp_path / f"x{suffix_of(name)}"
+    target = tmp_path / f"x{find_format(name).suffix}"
     assert export(settings, clips, name, target, title=HOSTILE).missing == ()
     match name:
         case "edl":

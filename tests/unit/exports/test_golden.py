@@ -12,7 +12,8 @@ import pytest
 
 from ops.core.settings import Settings
 from ops.exports.clip import Pick, clips_of
-from ops.exports.export import export, suffix_of
+from ops.exports.export import export
+from ops.exports.registry import find_format
 from tests.timelines import fill_lake
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -30,7 +31,7 @@ def test_the_file_is_the_one_that_was_read(settings: Settings, tmp_path: Path, n
     shots = fill_lake(settings, 1, fps, start_timecode=start, has_audio=has_audio, path="/footage/A 1/Köln #2.mov")
     picks = [Pick(shot_id=shots[1]), Pick(shot_id=shots[0], in_frame=900, out_frame=930)]
     clips = clips_of(settings, picks, {shots[1]: TOLD}, handles=24)
-    target = tmp_path / f"{film}{suffix_of(name)}"
+    target = tmp_path / f"{film}{find_format(name).suffix}"
     export(settings, clips, name, target, title="Selects & more")
     golden = GOLDEN / target.name
     if not golden.exists():

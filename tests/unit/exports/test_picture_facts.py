@@ -14,7 +14,8 @@ import pytest
 from ops.core.media import Orientation
 from ops.core.settings import Settings
 from ops.exports.clip import Clip, Pick, clips_of
-from ops.exports.export import export, suffix_of
+from ops.exports.export import export
+from ops.exports.registry import find_format
 from ops.videos.probe import probe
 from tests.films import Film
 from tests.sources import colours, fields
@@ -30,7 +31,7 @@ def clips_from(settings: Settings, path: Path) -> list[Clip]:
 
 
 def root_of(settings: Settings, clips: list[Clip], name: str, folder: Path) -> ElementTree.Element:
-    target = folder / f"out{suffix_of(name)}"
+    target = folder / f"out{find_format(name).suffix}"
     export(settings, clips, name, target, title="Pictures")
     return ElementTree.parse(target).getroot()
 

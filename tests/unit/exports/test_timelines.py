@@ -14,7 +14,8 @@ from ops.core.errors import UsageError
 from ops.core.media import MediaInfo, StartTimecode
 from ops.core.settings import Settings
 from ops.exports.clip import Clip, Pick, clips_of
-from ops.exports.export import export, suffix_of
+from ops.exports.export import export
+from ops.exports.registry import find_format
 from ops.videos.hashes import HashCache, key_of
 from tests.films import Film
 from tests.sources import timecode
@@ -43,7 +44,7 @@ PROVENANCE = {
 
 
 def write(settings: Settings, tmp_path: Path, clips: list[Clip], name: str, title: str = "Cars") -> Path:
-    target = tmp_path / f"out{suffix_of(name)}"
+    target = tmp_path / f"out{find_format(name).suffix}"
     report = export(settings, clips, name, target, title=title)
     assert (report.clips, report.missing, report.bytes) == (len(clips), (), target.stat().st_size)
     return target
@@ -262,7 +263,7 @@ def test_several_rates_are_split_refused_or_carried(settings: Settings, tmp_path
     for name, reader in (("fcpxml", read_fcpxml), ("xmeml", read_xmeml)):
         groups = reader(write(settings, tmp_path, clips, name))
         assert [[clip.rate for clip in group] for group in groups] == [[Fraction(24000, 1001)] * 2, [Fraction(25)] * 3]
-        assert "Cars (23.976)" in (tmp_path / f"out{suffix_of(name)}").read_text()
+        assert "Cars (23.976)" in (tmp_path / f"out{find_format(name).suffix}").read_text()
     timeline = otio.adapters.read_from_file(str(write(settings, tmp_path, clips, "otio")))
     assert [clip.rate for clip in read_otio(timeline)] == [clip.film.fps for clip in clips]
     assert timeline.global_start_time.rate == 25
@@ -304,7 +305,7 @@ def test_films_of_one_name_are_told_apart(settings: Settings, tmp_path: Path, na
         assert len(set(reels)) == 3
         assert reels[0] == reels[3] and all(reel.startswith("A001") for reel in reels)
     else:
-        assert len({clip.url for clip in read(tmp_path / f"out{suffix_of(name)}", name, Fraction(25))}) == 3
+        assert len({clip.url for clip in read(tmp_path / f"out{find_format(name).suffix}", name, Fraction(25))}) == 3
     assert "/3/A001C002_long_name.mov" in text
 
 

@@ -1,0 +1,59 @@
+"""The export formats: every module of ``ops/exports/formats``.
+
+Stands alone because everything that lists formats asks here: ``needle export``, the schema of ``POST /api/export``, the
+page, and the tests that run over every format. So a module is all that a new format needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Mapping
+from functools import cache
+from types import MappingProxyType, ModuleType
+
+from ops.core.errors import UsageError
+from ops.exports import formats
+from ops.exports.format import ExportFormat
+
+
+@cache
+def export_formats() -> Mapping[str, ExportFormat]:
+    """Every format by name, in the order in which lists show them.
+
+    Imports all modules of ``ops/exports/formats``, so these import slow libraries (PIL, PyAV) only when they write.
+    """
+    names = [module.name for module in pkgutil.iter_modules(formats.__path__)]
+    return collect_formats(importlib.import_module(f"{formats.__name__}.{name}") for name in names)
+
+
+def find_format(name: str) -> ExportFormat:
+    """The format called ``name``. Raises ``UsageError`` for an unknown one."""
+    known = export_formats()
+    if name not in known:
+        raise UsageError(f"no export format {name!r}: choose one of {', '.join(known)}")
+    return known[name]
+
+
+def collect_formats(modules: Iterable[ModuleType]) -> Mapping[str, ExportFormat]:
+    """The formats of these modules by name, in their order.
+
+    Raises ``TypeError`` for a module without a ``FORMAT`` of its own name, ``ValueError`` if two formats have the same
+    suffix: a file name would stand for both.
+    """
+    found: list[ExportFormat] = []
+    for module in modules:
+        each = getattr(module, "FORMAT", None)
+        name = module.__name__.rpartition(".")[2]
+        if not isinstance(each, ExportFormat) or each.name != name:
+            raise TypeError(f"{module.__name__}: end it in FORMAT = an ExportFormat with name = {name!r}")
+        found.append(each)
+    found.sort(key=lambda each: (each.position, each.name))
+    suffixes: dict[str, str] = {}
+    for each in found:
+        for suffix in (each.suffix, *each.other_suffixes):
+            if suffixes.setdefault(suffix, each.name) != each.name:
+                raise ValueError(
+                    f"{each.name} and {suffixes[suffix]} both have the suffix {suffix}: change one of them"
+                )
+    return MappingProxyType({each.name: each for each in found})
