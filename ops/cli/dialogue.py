@@ -14,7 +14,7 @@ from ops.core.errors import UsageError
 from ops.core.settings import Settings
 from ops.dialogue.report import dialogue_of_video
 from ops.dialogue.timing import SubtitleTiming, set_timing, timing_of
-from ops.search.hits import start_timecode
+from ops.search.shot_details import VideoRow
 from ops.videos.catalogue import find_video, require_layout
 
 STEPS = ("dialogue", "media_features")
@@ -98,8 +98,9 @@ def _bring_up_to_date(settings: Settings, partition: str) -> None:
 def _show(settings: Settings, row: dict[str, Any], as_json: bool) -> None:
     timing = timing_of(settings, row["video_id"])
     lines, sources = dialogue_of_video(settings, row["video_id"])
+    video = VideoRow.of(row)
     for line in lines:
-        line["start_timecode"] = start_timecode(line["start_frame"], line["start_s"], row)
+        line["start_timecode"] = video.timecode_at(line["start_frame"], line["start_s"])
     if as_json:
         names = ("video_id", "path", "show")
         print_json({name: row[name] for name in names} | {"timing": vars(timing), "sources": sources, "lines": lines})

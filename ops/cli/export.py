@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ops.cli.main import EXIT_SET_ASIDE, printable
-from ops.cli.options import json_option, print_json, query_from, query_options, setting_options, settings_from
+from ops.cli.options import (
+    json_option,
+    limit_option,
+    print_json,
+    query_from,
+    query_options,
+    setting_options,
+    settings_from,
+)
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
@@ -19,9 +27,9 @@ from ops.exports.registry import export_formats
 
 if TYPE_CHECKING:
     from ops.exports.clip import Pick
-    from ops.search.query import Query
+    from ops.search.schema import Query
 
-SEARCHES = ("shows", "like", "unlike", "where", "all_of", "any_of", "then", "then_like")
+SEARCHES = ("shows", "like", "unlike", "where", "all", "any", "then", "then_like")
 """Options that only a search has, by which one is asked for without a text too."""
 QUERY_HELP = "What a search for TEXT finds, best first; narrowed as below, where some options do without TEXT."
 HANDLES_HELP = "Frames before and after: cut into clips of a zip, noted in timelines, which have the whole film anyway."
@@ -61,8 +69,8 @@ def _list_formats() -> str:
 )
 @click.option("--shots", multiple=True, metavar="SHOT...", help="These shots, in this order.")
 @click.option("--query", metavar="TEXT", help=QUERY_HELP)
-@query_options
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="Of a search: hits.")
+@query_options()
+@limit_option
 @click.option("--handles", default=0, show_default=True, type=click.IntRange(0, 100_000), help=HANDLES_HELP)
 @click.option(
     "--padding",
@@ -82,7 +90,6 @@ def command(
     format_: str | None,
     shots: tuple[str, ...],
     query: str | None,
-    limit: int,
     handles: int,
     padding: float,
     title: str,
@@ -107,7 +114,7 @@ def command(
     _require_free(target, force)
     picks = [Pick(shot_id=shot) for shot in chosen]
     if is_search:
-        picks = _found(settings, query_from(query or "", limit, options), padding)
+        picks = _found(settings, query_from(query or "", options), padding)
     clips, lost = clips_that_are(settings, picks, handles=handles)
     with Bars() as bars:
         report = export(settings, clips, name, target, title=title or query or target.stem, lost=lost, progress=bars)
@@ -129,12 +136,12 @@ def _found(settings: Settings, query: Query, padding_s: float) -> list[Pick]:
     """
     from ops.cli.search import print_reading
     from ops.exports.picks import picks_of, told_query
-    from ops.search.search import Searcher
+    from ops.search.searcher import Searcher
 
     answer = Searcher(settings).search(query)
     print_reading(answer)
-    asked = repr(query.text or told_query(answer["query"]))
-    if not answer["hits"]:
+    asked = repr(query.text or told_query(answer.query))
+    if not answer.hits:
         raise UsageError(f"nothing matches {asked}: nothing was written")
     picks = picks_of(answer, padding_s=padding_s)
     if not picks:

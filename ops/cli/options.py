@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +12,7 @@ from ops.core.errors import UsageError
 from ops.core.settings import Settings, export_settings, load_settings
 
 if TYPE_CHECKING:
-    from ops.search.search import Query
+    from ops.search.schema import Query
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -38,64 +38,104 @@ def setting_options(*names: str) -> Decorator:
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 
 
-_SHARE = click.FloatRange(0, 1)
 _QUERY_OPTIONS = (
-    click.option("--show", "shows", multiple=True, metavar="SHOW", help="Only this show (repeatable)."),
-    click.option("--like", multiple=True, metavar="SHOT|IMAGE", help="More like this shot or image (repeatable)."),
-    click.option("--unlike", multiple=True, metavar="SHOT|IMAGE", help="Less like this shot or image (repeatable)."),
-    click.option("--where", multiple=True, metavar="PROBE>=0.5", help="Only shots that a probe scores so."),
-    click.option(
-        "--dialogue",
-        default="auto",
-        show_default=True,
-        type=click.Choice(["auto", "off", "only"]),
-        help="Look for the text in the spoken lines too, never, or only there.",
-    ),
-    click.option("--then", "then", default="", metavar="TEXT", help="This must follow soon in the same video."),
-    click.option("--then-like", multiple=True, metavar="SHOT|IMAGE", help="What follows looks like this."),
-    click.option("--within", default=None, type=click.IntRange(1, 100), help="Shots until what follows [default: 3]."),
-    click.option(
-        "--all",
-        "all_of",
-        multiple=True,
-        metavar="CONDITION",
-        help="Only frames that fulfil every such condition: a description, said:WORDS or probe:NAME>=0.5.",
-    ),
-    click.option("--any", "any_of", multiple=True, metavar="CONDITION", help="Only frames that fulfil one of these."),
-    click.option("--fold", is_flag=True, help="Put near-duplicates under the best of them."),
-    click.option("--titles", "include_titles", is_flag=True, help="Title cards and credits too."),
-    click.option("--blank", "include_blank", is_flag=True, help="Black and empty shots too."),
-    click.option("--min-relevance", default=None, type=_SHARE, help="Leave out what is less relevant (0-1)."),
-    click.option("--exact", is_flag=True, help="Compare with every shot instead of using the index's graph."),
+    ("SearchFields", "shows", "--show", "SHOW"),
+    ("SearchFields", "like", "--like", "SHOT|IMAGE"),
+    ("SearchFields", "unlike", "--unlike", "SHOT|IMAGE"),
+    ("SearchFields", "where", "--where", "PROBE>=0.5"),
+    ("SearchFields", "dialogue", "--dialogue", None),
+    ("Then", "text", "--then", "TEXT"),
+    ("Then", "like", "--then-like", "SHOT|IMAGE"),
+    ("Then", "within", "--within", None),
+    ("SearchFields", "all", "--all", "CONDITION"),
+    ("SearchFields", "any", "--any", "CONDITION"),
+    ("SearchFields", "fold", "--fold", None),
+    ("SearchFields", "include_titles", "--titles", None),
+    ("SearchFields", "include_blank", "--blank", None),
+    ("SearchFields", "min_relevance", "--min-relevance", None),
+    ("SearchFields", "exact", "--exact", None),
 )
+"""Model, field, option and placeholder, in the order of ``--help``."""
+_MORE_HELP = {"--all": ": a description, said:WORDS or probe:NAME>=0.5"}
+_THEN = {"text": "then", "like": "then_like", "within": "within"}
+"""Parameters of the command for the fields of :class:`ops.search.schema.Then`."""
+_CONDITIONS = {"seen": "text", "said": "dialogue", "probe": "probe"}
+"""What is written before the colon of a condition, and the field that it sets."""
 
 
-def query_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Everything that a search can be narrowed by, as options."""
-    for option in reversed(_QUERY_OPTIONS):
-        function = option(function)
-    return function
+def query_options(*flags: str) -> Decorator:
+    """The options of a search, made from the fields of its models; all of them unless ``flags`` names some."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        from ops.search.schema import SearchFields, Then
+
+        models = {model.__name__: model.model_json_schema()["properties"] for model in (SearchFields, Then)}
+        for model, name, flag, metavar in reversed(_QUERY_OPTIONS):
+            if not flags or flag in flags:
+                key = _THEN[name] if model == "Then" else name
+                function = _option(flag, key, models[model][name], metavar, is_optional=model == "Then")(function)
+        return function
+
+    return decorate
 
 
-def query_from(text: str, limit: int, options: dict[str, Any]) -> Query:
-    """The query of a text and the values of :func:`query_options`. Raises ``UsageError`` where it makes no sense."""
-    from ops.search.query import Condition, Query, Then
+def limit_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--limit``, with the limits of a search."""
+    from ops.search.schema import SearchFields
+
+    return _option("--limit", "limit", SearchFields.model_json_schema()["properties"]["limit"])(function)
+
+
+def _option(
+    flag: str, key: str, field: Mapping[str, Any], metavar: str | None = None, *, is_optional: bool = False
+) -> Decorator:
+    """The option for a field, of which the JSON schema is given; ``is_optional``: ``None`` if it is not given."""
+    kind = field.get("anyOf", [field])[0]  # beside null
+    is_list, is_flag = kind["type"] == "array", kind["type"] == "boolean"
+    help_text = field["description"].rstrip(".") + _MORE_HELP.get(flag, "") + (" (repeatable)" if is_list else "")
+    default = None if is_list or is_optional else field.get("default")
+    if is_optional and field.get("default"):
+        help_text += f" [default: {field['default']}]"
+    return click.option(
+        flag,
+        key,
+        help=f"{help_text}.",
+        metavar=metavar,
+        type=None if is_flag else _click_type(kind),
+        default=default,
+        multiple=is_list,
+        is_flag=is_flag,
+        show_default=default is not None and not is_flag,
+    )
+
+
+def _click_type(kind: Mapping[str, Any]) -> click.ParamType[Any]:
+    if "enum" in kind:
+        return click.Choice(kind["enum"])
+    if kind["type"] == "integer":
+        return click.IntRange(kind["minimum"], kind["maximum"])
+    return click.FloatRange(kind["minimum"], kind["maximum"]) if kind["type"] == "number" else click.STRING
+
+
+def query_from(text: str, options: Mapping[str, Any]) -> Query:
+    """The query of a text and the values of :func:`query_options`. Raises ``UsageError`` if it makes no sense."""
+    from ops.search.schema import Query
 
     then = None
     if options["then"] or options["then_like"]:
-        then = Then(text=options["then"], like=options["then_like"], within=options["within"] or 3)
+        then = {name: options[key] for name, key in _THEN.items() if options[key] is not None}
     elif options["within"] is not None:
         raise UsageError("--within says how soon something must follow: add --then")
-    plain = ("shows", "like", "unlike", "where", "dialogue", "fold", "exact")
-    choices = ("include_titles", "include_blank", "min_relevance")
-    return Query(
-        text=text,
-        limit=limit,
-        then=then,
-        all_of=tuple(map(Condition.parse, options["all_of"])),
-        any_of=tuple(map(Condition.parse, options["any_of"])),
-        **{name: options[name] for name in (*plain, *choices)},
-    )
+    written = {name: tuple(map(condition_from, options[name])) for name in ("all", "any")}
+    plain = {name: value for name, value in options.items() if name in Query.model_fields}
+    return Query.model_validate(plain | written | {"text": text, "then": then})
+
+
+def condition_from(text: str) -> dict[str, str]:
+    """The document of a condition: ``a red car``, ``said:merry christmas`` or ``probe:closeup>=0.5``."""
+    kind, colon, rest = text.partition(":")
+    name = _CONDITIONS.get(kind.strip()) if colon else None
+    return {name: rest.strip()} if name else {"text": text}
 
 
 def settings_from(options: dict[str, Any], *, follows_live: bool = True) -> Settings:

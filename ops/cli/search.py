@@ -7,19 +7,27 @@ from typing import Any
 import click
 
 from ops.cli.main import printable
-from ops.cli.options import json_option, print_json, query_from, query_options, setting_options, settings_from
-from ops.search.relevance import is_shown
-from ops.search.search import Searcher
+from ops.cli.options import (
+    json_option,
+    limit_option,
+    print_json,
+    query_from,
+    query_options,
+    setting_options,
+    settings_from,
+)
+from ops.search.schema import Hit, SearchResult
+from ops.search.searcher import Searcher
 from ops.search.words import parse_words
 
 
 @click.command(name="search")
 @click.argument("text", required=False, default="")
-@query_options
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="Hits at the most.")
+@query_options()
+@limit_option
 @setting_options("encoder")
 @json_option
-def command(text: str, limit: int, as_json: bool, **options: Any) -> None:
+def command(text: str, as_json: bool, **options: Any) -> None:
     """Find shots by describing them, by what is said, or by examples.
 
     Words in quotes are looked for in the dialogue, exactly; other words in the pictures, and in the dialogue
@@ -34,76 +42,73 @@ def command(text: str, limit: int, as_json: bool, **options: Any) -> None:
              needle search --all "a rabbit" --all "said:good morning"
     """
     settings = settings_from(options)
-    answer = Searcher(settings).search(query_from(text, limit, options))
-    print_json(answer) if as_json else print_hits(answer)
+    answer = Searcher(settings).search(query_from(text, options))
+    print_json(answer.document()) if as_json else print_hits(answer)
 
 
-def print_hits(answer: dict[str, Any]) -> None:
+def print_hits(answer: SearchResult) -> None:
     """One line a hit (rank, relevance, score, show, timecode, frames, shot id) and what else speaks for it.
 
     Hits under the cutoff are left out, unless their lines were found, a relevance was asked for, or no hit
     lies above it.
     """
     print_reading(answer)
-    hits, cutoff = answer["hits"], answer["cutoff"]
-    meant = [hit for hit in hits if is_shown(hit["relevance"], hit["matched"], cutoff)]
-    shown = hits if answer["query"]["min_relevance"] is not None else meant or hits
+    hits, cutoff = answer.hits, answer.cutoff
+    shown = answer.strong_hits() or hits
     for hit in shown:
         _print_hit(hit)
     if not hits:
         click.echo(_nothing(answer), err=True)
-    elif not meant:
+    elif not any(hit.is_strong(cutoff) for hit in hits):
         click.echo("nothing clearly matches: these are the nearest, try other words", err=True)
     elif len(shown) < len(hits):
         click.echo(
             f"{len(hits) - len(shown)} more under relevance {cutoff:.2f} are hidden: --min-relevance 0 shows them",
             err=True,
         )
-    click.echo(f"{len(shown)} shots in {answer['took_ms']:.0f} ms ({answer['encoder_id']})", err=True)
+    click.echo(f"{len(shown)} shots in {answer.took_ms:.0f} ms ({answer.encoder_id})", err=True)
 
 
-def print_reading(answer: dict[str, Any]) -> None:
+def print_reading(answer: SearchResult) -> None:
     """Tell how the query was understood, where a person should know, and what the search could not do."""
-    reading = answer["reading"]
+    reading = answer.reading
     # That only pictures were searched is worth a line where somebody quoted words, or could have.
-    if reading["dialogue"] or reading["said_in"] or parse_words(answer["query"]["text"]).phrases:
-        click.echo(printable(reading["why"]), err=True)
-    for note in reading["notes"]:
+    if reading.dialogue or reading.said_in or parse_words(answer.query.text).phrases:
+        click.echo(printable(reading.why), err=True)
+    for note in reading.notes:
         click.echo(f"note: {printable(note)}", err=True)
 
 
-def _print_hit(hit: dict[str, Any]) -> None:
-    click.echo(f"{hit['rank']:>3}  {hit['relevance']:4.2f}  {hit['score']:6.3f}  {_place(hit)}{_marks(hit)}")
-    match = (hit["match"]["start_frame"], hit["match"]["end_frame"])
-    if match != (hit["start_frame"], hit["end_frame"]):
-        click.echo(f"{'':19}frames {match[0]} - {match[1]} fulfil the conditions")
-    for line in hit["lines"]:
-        click.echo(f"{'':19}{line['start_timecode']}  {printable(' '.join(line['text'].split()))}")
-    if hit["then"]:
-        click.echo(f"{'then':>9}  {hit['then']['score']:6.3f}  {_place(hit['then'])}")
+def _print_hit(hit: Hit) -> None:
+    click.echo(f"{hit.rank:>3}  {hit.relevance:4.2f}  {hit.score:6.3f}  {_place(hit)}{_marks(hit)}")
+    if (hit.match.start_frame, hit.match.end_frame) != (hit.start_frame, hit.end_frame):
+        click.echo(f"{'':19}frames {hit.match.start_frame} - {hit.match.end_frame} fulfil the conditions")
+    for line in hit.lines:
+        click.echo(f"{'':19}{line.start_timecode}  {printable(' '.join(line.text.split()))}")
+    if hit.then:
+        click.echo(f"{'then':>9}  {hit.then.score:6.3f}  {_place(hit.then)}")
 
 
-def _place(hit: dict[str, Any]) -> str:
+def _place(hit: Hit) -> str:
     return (
-        f"{printable(hit['show']):<24.24}  {hit['start_timecode']}  "
-        f"{hit['start_frame']:>7} - {hit['end_frame']:<7}  {hit['shot_id']}"
+        f"{printable(hit.show):<24.24}  {hit.start_timecode}  {hit.start_frame:>7} - {hit.end_frame:<7}  {hit.shot_id}"
     )
 
 
-def _marks(hit: dict[str, Any]) -> str:
+def _marks(hit: Hit) -> str:
     """What is worth knowing of a hit beside its place."""
-    probes = [f"{printable(each['probe'])} {each['score']:.2f}" for each in hit["probes"]]
-    folded = [f"+{len(hit['folded'])} alike"] if hit["folded"] else []
-    kinds = [name for name in ("title", "blank") if hit[f"is_{name}"]]
+    probes = [f"{printable(each.probe)} {each.score:.2f}" for each in hit.probes]
+    folded = [f"+{len(hit.folded)} alike"] if hit.folded else []
+    kinds = [name for name, is_one in (("title", hit.is_title), ("blank", hit.is_blank)) if is_one]
     return "".join(f"  [{mark}]" for mark in [*folded, *kinds, *probes])
 
 
-def _nothing(answer: dict[str, Any]) -> str:
-    query = answer["query"]
-    narrow = [name for name in ("shows", "where", "all", "any", "then", "min_relevance") if query[name]]
-    ways = ["quotes"] if parse_words(query["text"]).phrases else []
-    ways += ["`--dialogue only`"] if query["dialogue"] == "only" else []
-    if ways and answer["reading"]["dialogue"] and not answer["reading"]["visual"]:
+def _nothing(answer: SearchResult) -> str:
+    query = answer.query
+    narrow = [name for name in ("shows", "where", "all", "any", "then", "min_relevance") if getattr(query, name)]
+    ways = ["quotes"] if parse_words(query.text).phrases else []
+    ways += ["`--dialogue only`"] if query.dialogue == "only" else []
+    if ways and answer.reading.dialogue and not answer.reading.visual:
         return f"no shots: nobody says that; without {' and '.join(ways)} the pictures are searched"
     if narrow:
         return f"no shots: take something away ({', '.join(narrow)})"

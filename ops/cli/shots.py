@@ -13,7 +13,7 @@ from ops.cli.main import printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
-from ops.search.hits import start_timecode
+from ops.search.shot_details import VideoRow
 from ops.shots.build import shots_of
 from ops.videos.catalogue import find_video
 
@@ -79,10 +79,11 @@ def command(
 
 def _list(settings: Settings, video: str, as_json: bool) -> None:
     row = find_video(settings.lake, video)
+    clock = VideoRow.of(row)
     shots = [
         {name: shot[name] for name in ("shot_id", "index", "start_frame", "end_frame", "start_s", "end_s")}
         | {
-            "start_timecode": start_timecode(shot["start_frame"], shot["start_s"], row),
+            "start_timecode": clock.timecode_at(shot["start_frame"], shot["start_s"]),
             "transition": shot["transition"],
             "detector": shot["detector"],
         }

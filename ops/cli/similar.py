@@ -6,17 +6,16 @@ from typing import Any
 
 import click
 
-from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.cli.options import json_option, limit_option, print_json, query_options, setting_options, settings_from
 from ops.cli.search import print_hits
-from ops.search.search import Query, Searcher
+from ops.search.schema import Query
+from ops.search.searcher import Searcher
 
 
 @click.command(name="similar")
 @click.argument("shot", metavar="SHOT")
-@click.option("--show", "shows", multiple=True, metavar="SHOW", help="Only this show (repeatable).")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="Hits at the most.")
-@click.option("--fold", is_flag=True, help="Put near-duplicates under the best of them.")
-@click.option("--exact", is_flag=True, help="Compare with every shot instead of using the index's graph.")
+@query_options("--show", "--fold", "--exact")
+@limit_option
 @setting_options("encoder")
 @json_option
 def command(
@@ -29,4 +28,4 @@ def command(
     """
     settings = settings_from(options)
     answer = Searcher(settings).search(Query(like=(shot,), shows=shows, limit=limit, fold=fold, exact=exact))
-    print_json(answer) if as_json else print_hits(answer)
+    print_json(answer.document()) if as_json else print_hits(answer)

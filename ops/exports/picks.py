@@ -2,56 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from ops.core.time import SPOKEN_PADDING_S, padded_frames
 from ops.exports.clip import Pick
+from ops.search.schema import (
+    Condition,
+    DialogueCondition,
+    Hit,
+    HitLine,
+    ProbeCondition,
+    SearchFields,
+    SearchResult,
+    Then,
+)
 
 MAX_TOLD = 4_000
 """Characters of a query in provenance; what is longer ends in an ellipsis."""
 
 
-def picks_of(answer: Mapping[str, Any], *, padding_s: float = SPOKEN_PADDING_S) -> list[Pick]:
-    """The hits of an answer of ``Searcher.search`` that are worth exporting, best first, each with its provenance.
+def picks_of(answer: SearchResult, *, padding_s: float = SPOKEN_PADDING_S) -> list[Pick]:
+    """The hits of an answer that are worth exporting, best first, each with its provenance.
 
     Hits under the answer's cutoff, which most likely were not meant, are left out unless the query itself says
     which relevance is enough; hits for what is said in them always stay. Of these the spoken lines are exported,
     with ``padding_s`` on both sides, whatever shots they are in: a line over a cut is one clip, and so are lines
     whose clips overlap.
     """
-    query = answer["query"]
-    is_limited = query.get("min_relevance") is not None
-    told = {"query": told_query(query), "encoder_id": answer["encoder_id"], "index_version": answer["index_version"]}
-    version = answer.get("dialogue_version")
+    source = {
+        "query": told_query(answer.query),
+        "encoder_id": answer.encoder_id,
+        "index_version": answer.index_version,
+    }
     picks: list[Pick] = []
-    for hit in answer["hits"]:
-        if not (is_limited or hit["relevance"] >= answer["cutoff"] or "dialogue" in hit["matched"]):
-            continue
+    for hit in answer.strong_hits():
         whole = Pick(
-            shot_id=hit["shot_id"],
-            in_frame=hit["match"]["start_frame"],
-            out_frame=hit["match"]["end_frame"],
-            provenance=told
-            | {"score": hit["score"], "relevance": hit["relevance"]}
-            | told_match(hit["matched"], version),
-            line_ids=_line_ids(hit["lines"]),
+            shot_id=hit.shot_id,
+            in_frame=hit.match.start_frame,
+            out_frame=hit.match.end_frame,
+            provenance=source
+            | {"score": hit.score, "relevance": hit.relevance}
+            | told_match(hit.matched, answer.dialogue_version),
+            line_ids=_line_ids(hit.lines),
         )
-        picks += _spoken(whole, hit, padding_s) if hit.get("spoken") else [whole]
+        picks += _spoken(whole, hit, padding_s) if hit.spoken else [whole]
     return _united(picks)
 
 
-def _line_ids(lines: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def _line_ids(lines: Sequence[HitLine]) -> tuple[str, ...]:
     """Ids of lines, of every one that a sentence runs over."""
-    return tuple(dict.fromkeys(name for line in lines for name in line.get("line_ids") or [line["line_id"]]))
+    return tuple(dict.fromkeys(name for line in lines for name in line.line_ids))
 
 
-def _spoken(whole: Pick, hit: Mapping[str, Any], padding_s: float) -> Iterator[Pick]:
+def _spoken(whole: Pick, hit: Hit, padding_s: float) -> Iterator[Pick]:
     """A pick for each line of a hit."""
-    for line in hit["lines"]:
-        first, last = padded_frames(line["start_frame"], line["end_frame"], Fraction(hit["fps"]), padding_s)
+    for line in hit.lines:
+        first, last = padded_frames(line.start_frame, line.end_frame, Fraction(hit.fps), padding_s)
         yield replace(whole, in_frame=first, out_frame=last, line_ids=_line_ids([line]), is_spoken=True)
 
 
@@ -95,38 +104,38 @@ def told_match(matched: Sequence[str], dialogue_version: str | None) -> dict[str
     return told | ({"dialogue_version": dialogue_version} if "dialogue" in matched else {})
 
 
-def told_query(query: Mapping[str, Any]) -> str:
-    """A query (its document, as in the body of ``POST /api/search``) in one line; plain words are told as they are."""
+def told_query(query: SearchFields) -> str:
+    """A search in one line for people; plain words as they are."""
     told = "; ".join(part for part in _parts(query) if part)
     return told if len(told) <= MAX_TOLD else f"{told[: MAX_TOLD - 1]}…"
 
 
-def _parts(query: Mapping[str, Any]) -> Iterator[str]:
+def _parts(query: SearchFields) -> Iterator[str]:
     yield from _description(query)
-    if then := query.get("then"):
-        yield f"then {', '.join(part for part in _description(then) if part)} within {then.get('within', 3)} shots"
-    for name in ("all", "any"):
-        if conditions := query.get(name):
+    if then := query.then:
+        yield f"then {', '.join(part for part in _description(then) if part)} within {then.within} shots"
+    for name, conditions in (("all", query.all), ("any", query.any)):
+        if conditions:
             yield f"{name} of: {', '.join(map(_condition, conditions))}"
-    if where := query.get("where"):
-        yield f"where {' and '.join(where)}"
-    if shows := query.get("shows"):
-        yield f"in {', '.join(shows)}"
-    if (dialogue := query.get("dialogue", "auto")) != "auto":
-        yield f"dialogue {dialogue}"
+    if query.where:
+        yield f"where {' and '.join(query.where)}"
+    if query.shows:
+        yield f"in {', '.join(query.shows)}"
+    if query.dialogue != "auto":
+        yield f"dialogue {query.dialogue}"
 
 
-def _description(part: Mapping[str, Any]) -> Iterator[str]:
+def _description(part: SearchFields | Then) -> Iterator[str]:
     """Words and examples of a query, or of what must follow."""
-    yield (part.get("text") or "").strip()
-    for side in ("like", "unlike"):
-        if examples := part.get(side):
+    yield part.text.strip()
+    for side, examples in (("like", part.like), ("unlike", part.unlike)):
+        if examples:
             yield f"{side} {', '.join('a picture' if each.startswith('data:') else each for each in examples)}"
 
 
-def _condition(condition: Mapping[str, Any]) -> str:
-    if condition.get("dialogue") is not None:
-        return f"said {condition['dialogue']}"
-    if condition.get("probe") is not None:
-        return str(condition["probe"])
-    return f"{condition['text']} (relevance >= {condition.get('relevance', 0.5):g})"
+def _condition(condition: Condition) -> str:
+    if isinstance(condition, DialogueCondition):
+        return f"said {condition.dialogue}"
+    if isinstance(condition, ProbeCondition):
+        return condition.probe
+    return f"{condition.text} (relevance >= {condition.relevance:g})"

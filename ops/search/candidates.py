@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ops.index.index import VectorIndex
 from ops.index.lines import LineHit
 from ops.search.relevance import Calibration
+from ops.search.schema import Kind
 
 Vector = NDArray[np.float32]
 
@@ -34,7 +35,7 @@ class Candidate:
     shot_id: str
     score: float
     relevance: float
-    matched: tuple[str, ...] = ("visual",)
+    matched: tuple[Kind, ...] = ("visual",)
     line_ids: tuple[str, ...] = ()
     match: tuple[int, int] | None = None
     then: Candidate | None = None

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ops.core.errors import NotFoundError
 from ops.core.types import shot_id_of
 from ops.index.lines import LineHit, LineIndex
 from ops.search.candidates import Candidate, Ranking
-from ops.search.probes import ProbeScores, parse_filter
-from ops.search.query import Condition
+from ops.search.probe_filters import ProbeScores
 from ops.search.ranges import Range, intersection, intersection_of, union_of
+from ops.search.schema import Condition, DialogueCondition, Kind, TextCondition, parse_filter
+from ops.search.shot_details import ShotDetail
 from ops.search.spoken import find_said
 
-Details = Callable[[Sequence[str]], dict[str, Mapping[str, Any]]]
+Details = Callable[[Sequence[str]], dict[str, ShotDetail]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Fulfilled:
     ``kind`` is ``visual`` or ``dialogue``; ``line_ids`` are lines by shot, for a condition on what is said.
     """
 
-    kind: str
+    kind: Kind
     ranges: dict[str, list[Range]]
     strengths: dict[str, float]
     line_ids: dict[str, list[str]]
@@ -55,17 +55,16 @@ class ConditionReader:
 
     def read(self, condition: Condition) -> Fulfilled:
         """Where the condition holds. Raises ``NotFoundError`` for an unknown probe or without dialogue."""
-        if condition.text is not None:
+        if isinstance(condition, TextCondition):
             return self._shots(self._seen(condition.text, condition.relevance))
-        if condition.probe is not None:
-            wanted = parse_filter(condition.probe)
-            scores = self._probes.of(wanted.probe)
-            sign = wanted.comparison[0] == ">"
-            return self._shots(
-                {shot: score if sign else 1 - score for shot, score in scores.items() if wanted.holds(score)}
-            )
-        assert condition.dialogue is not None
-        return self._said(condition.dialogue)
+        if isinstance(condition, DialogueCondition):
+            return self._said(condition.dialogue)
+        wanted = parse_filter(condition.probe)
+        scores = self._probes.of(wanted.probe)
+        is_least = wanted.comparison[0] == ">"
+        return self._shots(
+            {shot: score if is_least else 1 - score for shot, score in scores.items() if wanted.holds(score)}
+        )
 
     def _seen(self, text: str, relevance: float) -> dict[str, float]:
         """Shots with at least that relevance for the text."""
@@ -80,8 +79,8 @@ class ConditionReader:
         details = self._details_of(list(strengths))
         ranges: dict[str, list[Range]] = {}
         for shot in details.values():
-            if not self._shows or shot["show"] in self._shows:
-                ranges.setdefault(shot["video_id"], []).append((shot["start_frame"], shot["end_frame"]))
+            if not self._shows or shot.show in self._shows:
+                ranges.setdefault(shot.video_id, []).append((shot.start_frame, shot.end_frame))
         return Fulfilled(kind="visual", ranges=ranges, strengths=strengths, line_ids={})
 
     def _said(self, text: str) -> Fulfilled:
@@ -120,7 +119,7 @@ def matching_shots(
     touched = [shot_id for video_id, ranges in matching.items() for shot_id in _shots_in(video_id, ranges, starts_of)]
     found = []
     for shot_id, shot in details_of(touched).items():
-        inside = intersection(matching[shot["video_id"]], [(shot["start_frame"], shot["end_frame"])])
+        inside = intersection(matching[shot.video_id], [(shot.start_frame, shot.end_frame)])
         if not inside:
             continue
         longest = max(inside, key=lambda run: (run[1] - run[0], -run[0]))

@@ -1,280 +1,106 @@
-"""What people need to know of a shot, from the lake's ``shots`` and ``videos`` tables, fast enough for every query.
-
-Partitions of the lake are read whole when a shot of theirs is first asked for, and kept: a search that finds
-fifty shots in fifty films then reads no file. After :meth:`ShotDetails.forget` a partition is read again only
-where its files changed.
-"""
+"""From candidates to the hits of an answer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+import logging
+import math
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
-from functools import lru_cache
-from threading import Lock
-from typing import Any
 
-from ops.core.errors import UsageError
-from ops.core.settings import Settings
-from ops.core.time import frame_at, timecode_of
-from ops.core.types import parse_shot_id
-from ops.videos.forgotten import forgotten_ids
+import numpy as np
+from numpy.typing import NDArray
 
-SHOT_COLUMNS = (
-    "shot_id",
-    "video_id",
-    "show",
-    "index",
-    "start_frame",
-    "end_frame",
-    "start_s",
-    "end_s",
-    "is_blank",
-    "poster_uri",
-    "proxy_uri",
-    "created_timestamp",
-)
-TABLES = ("shots", "videos")
-READERS = 8
-TIMECODES = 65_536
+from ops.core.time import SPOKEN_PADDING_S, padded_frames
+from ops.index.index import VectorIndex
+from ops.index.lines import LineHit
+from ops.search.candidates import Candidate
+from ops.search.probe_filters import ProbeScores
+from ops.search.schema import Hit, HitLine, ProbeScore, Span
+from ops.search.shot_details import ShotDetail, ShotDetails
+
+log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Partition:
-    """One partition as it was read: columns of shots in the order of (video, index), videos by id."""
+class HitWriter:
+    """Writes candidates as hits. ``titles`` are ids of title cards, ``lines`` those found, by id."""
 
-    stamps: tuple[str | None, ...]
-    columns: dict[str, list[Any]]
-    rows: dict[str, int]  # row number by shot id
-    videos: dict[str, dict[str, Any]]
-    spans: dict[str, range] = field(default_factory=dict)  # row numbers by video
-    details: dict[int, Mapping[str, Any]] = field(default_factory=dict)  # by row number, of the shots asked for so far
-    media: dict[int, str] = field(default_factory=dict)  # versions of their files, likewise
+    def __init__(
+        self, details: ShotDetails, probes: ProbeScores, titles: Collection[str], lines: Mapping[str, LineHit]
+    ) -> None:
+        self._details = details
+        self._probes = probes
+        self._titles = titles
+        self._lines = lines
 
+    def hits(self, page: Sequence[Candidate], offset: int) -> tuple[Hit, ...]:
+        """One hit a candidate, ranked from ``offset + 1``; shots that left the lake are left out."""
+        shot_ids = [each.shot_id for each in page] + [each.then.shot_id for each in page if each.then]
+        details = self._details.of(shot_ids)
+        scores = self._probes.matching(shot_ids)
+        if gone := [shot_id for shot_id in shot_ids if shot_id not in details]:
+            # Not wrong while somebody pages through a version from before `needle forget`.
+            log.warning("%d shots are indexed but not in the lake (%s): left out", len(gone), gone[0])
+        known = [each for each in page if each.shot_id in details and (not each.then or each.then.shot_id in details)]
+        return tuple(self._hit(each, rank, details, scores) for rank, each in enumerate(known, start=offset + 1))
 
-class ShotDetails:
-    """Details of shots by id; safe to use from several threads.
+    def _hit(
+        self,
+        candidate: Candidate,
+        rank: int,
+        details: Mapping[str, ShotDetail],
+        scores: Mapping[str, list[tuple[str, float]]],
+    ) -> Hit:
+        shot = details[candidate.shot_id]
+        start, end = candidate.match or (shot.start_frame, shot.end_frame)
+        lines = tuple(self._line(self._lines[name]) for name in candidate.line_ids)
+        # Of frames that must fulfil other conditions too, the lines are only a part.
+        is_spoken = bool(lines) and (candidate.match is None or candidate.matched == ("dialogue",))
+        return Hit(
+            **shot.public,
+            rank=rank,
+            score=round(candidate.score, 6),
+            relevance=round(candidate.relevance, 6),
+            matched=candidate.matched,
+            lines=lines,
+            probes=tuple(
+                ProbeScore(probe=name, score=round(score, 6)) for name, score in scores.get(candidate.shot_id, ())
+            ),
+            folded=candidate.folded,
+            is_blank=shot.is_blank,
+            is_title=candidate.shot_id in self._titles,
+            match=Span(start_frame=start, end_frame=end),
+            spoken=self._spoken(lines, shot) if is_spoken else None,
+            then=self._hit(candidate.then, rank, details, scores) if candidate.then else None,
+        )
 
-    What was read is believed until :meth:`forget`; a shot that is not in it is looked for in the files again.
-    """
+    def _spoken(self, lines: Sequence[HitLine], shot: ShotDetail) -> Span:
+        """Frames from the first to the last of the lines with the usual padding, within the video."""
+        video = self._details.video(shot.video_id)
+        first, last = min(line.start_frame for line in lines), max(line.end_frame for line in lines)
+        start, end = padded_frames(first, last, Fraction(shot.fps), SPOKEN_PADDING_S)
+        frames = video.frames if video else None
+        return Span(start_frame=start, end_frame=min(end, max(frames or end, start + 1)))
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._lake = settings.lake
-        self._lock = Lock()
-        self._partitions: dict[str, _Partition] = {}
-        self._believed: set[str] = set()
-        self._forgotten = 0
-
-    def forget(self) -> None:
-        """Look at the files anew from now on; what has not changed is not read again."""
-        with self._lock:
-            self._believed = set()
-            self._forgotten += 1
-
-    def warm(self) -> int:
-        """Read every partition that is not known yet, and return the number of shots."""
-        return sum(len(part.rows) for part in self._all())
-
-    def of(self, shot_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-        """Details by shot id, shared by all callers; shots that the lake does not have (any more) are left out.
-
-        The keys of a hit (CONTRACT), ``poster`` and ``proxy`` as storage URIs, and ``index`` and ``is_blank``.
-        """
-        return {shot_id: _details(part, row) for shot_id, part, row in self._located(shot_ids)}
-
-    def media_versions(self, shot_ids: Sequence[str]) -> dict[str, str]:
-        """A short text for each shot that changes when its proxy or its poster does."""
-        return {shot_id: _media_version(part, row) for shot_id, part, row in self._located(shot_ids)}
-
-    def starts_of(self, video_id: str) -> list[int]:
-        """Start frames of a video's shots, ascending; empty where the video is unknown."""
-        part = self._partition_with(video_id)
-        starts = part.columns["start_frame"]
-        return [starts[row] for row in part.spans.get(video_id, ())]
-
-    def neighbours(self, shot_id: str) -> tuple[str | None, str | None]:
-        """The shots before and after, in the same video."""
-        for _, part, row in self._located([shot_id]):
-            span = part.spans[part.columns["video_id"][row]]
-            ids = part.columns["shot_id"]
-            return (ids[row - 1] if row - 1 in span else None, ids[row + 1] if row + 1 in span else None)
-        return None, None
-
-    def video(self, video_id: str) -> dict[str, Any] | None:
-        """The row of the register of one video, or ``None``."""
-        return self._partition_with(video_id).videos.get(video_id)
-
-    def videos(self) -> list[tuple[dict[str, Any], int]]:
-        """Every registered video with the number of its shots; those that were forgotten are left out."""
-        found = [(row, len(part.spans.get(name, ()))) for part in self._all() for name, row in part.videos.items()]
-        gone = forgotten_ids(self._lake.store) if found else set()
-        return [(row, shots) for row, shots in found if row["video_id"] not in gone]
-
-    def _located(self, shot_ids: Iterable[str]) -> list[tuple[str, _Partition, int]]:
-        """``(shot id, its partition, its row there)`` of the shots that there are."""
-        wanted: dict[str, list[str]] = {}
-        for shot_id in shot_ids:
-            parsed = parse_shot_id(shot_id)
-            if parsed:
-                wanted.setdefault(self._settings.partition_of(parsed[0]), []).append(shot_id)
-        parts = self._read(wanted)
-        stale = [name for name, own in wanted.items() if not all(shot_id in parts[name].rows for shot_id in own)]
-        if stale:  # computed since the partition was looked at
-            with self._lock:
-                self._believed.difference_update(stale)
-            parts |= self._read(stale)
-        return [
-            (shot_id, parts[name], parts[name].rows[shot_id])
-            for name, own in wanted.items()
-            for shot_id in own
-            if shot_id in parts[name].rows
-        ]
-
-    def _partition_with(self, video_id: str) -> _Partition:
-        name = self._settings.partition_of(video_id)
-        part = self._read([name])[name]
-        if video_id in part.videos:
-            return part
-        with self._lock:
-            self._believed.discard(name)
-        return self._read([name])[name]
-
-    def _all(self) -> list[_Partition]:
-        """Every partition; one listing of the files tells which have to be read."""
-        found = {
-            key: stat.stamp
-            for table in TABLES
-            for key, stat in self._lake.store.stats(self._lake.folder(table)).items()
-        }
-        names = {key.rsplit("/", 1)[1].removesuffix(".parquet") for key in found if key.endswith(".parquet")}
-        with self._lock:
-            unchanged = {
-                name
-                for name in names & self._partitions.keys()
-                if self._partitions[name].stamps == tuple(map(found.get, self._keys(name)))
-            }
-            self._believed = unchanged
-        return list(self._read(sorted(names)).values())
-
-    def _keys(self, name: str) -> list[str]:
-        return [f"{self._lake.folder(table)}/{name}.parquet" for table in TABLES]
-
-    def _read(self, names: Iterable[str]) -> dict[str, _Partition]:
-        """The partitions, from memory where they are believed or unchanged."""
-        with self._lock:
-            found = {name: self._partitions[name] for name in names if name in self._believed}
-            forgotten = self._forgotten
-        missing = [name for name in names if name not in found]
-        if len(missing) > 1:
-            with ThreadPoolExecutor(min(READERS, len(missing))) as pool:
-                fresh = dict(zip(missing, pool.map(self._read_partition, missing), strict=True))
-        else:
-            fresh = {name: self._read_partition(name) for name in missing}
-        with self._lock:
-            for name, part in fresh.items():
-                if part.rows or part.videos:  # names of nothing are not collected: anybody can make them up
-                    self._partitions[name] = part
-                    if forgotten == self._forgotten:  # else it may have changed since it was read
-                        self._believed.add(name)
-                else:
-                    self._partitions.pop(name, None)
-        return found | fresh
-
-    def _read_partition(self, name: str) -> _Partition:
-        # Stamps first: a file that is replaced between the two is read again the next time.
-        stats = [self._lake.store.stat(key) for key in self._keys(name)]
-        stamps = tuple(each.stamp if each else None for each in stats)
-        known = self._partitions.get(name)
-        if known and known.stamps == stamps:
-            return known
-        if not any(stamps):
-            return _Partition(stamps=stamps, columns={name: [] for name in SHOT_COLUMNS}, rows={}, videos={})
-        shots = self._lake.read("shots", [name], SHOT_COLUMNS)
-        shots = shots.sort_by([("video_id", "ascending"), ("index", "ascending")])
-        videos = {row["video_id"]: row for row in self._lake.read("videos", [name]).to_pylist()}
-        columns = {column: shots[column].to_pylist() for column in SHOT_COLUMNS}
-        return _Partition(
-            stamps=stamps,
-            columns=columns,
-            # Shots without a video are leftovers: nobody can be shown where they are from.
-            rows={
-                shot_id: row
-                for row, (shot_id, video_id) in enumerate(zip(columns["shot_id"], columns["video_id"], strict=True))
-                if video_id in videos
-            },
-            videos=videos,
-            spans=_spans(columns["video_id"]),
+    def _line(self, line: LineHit) -> HitLine:
+        video = self._details.video(line.video_id)
+        return HitLine(
+            line_id=line.line_id,
+            line_ids=line.line_ids,
+            text=line.text,
+            start_s=line.start_s,
+            end_s=line.end_s,
+            start_frame=line.start_frame,
+            end_frame=line.end_frame,
+            start_timecode=video.timecode_at(line.start_frame, line.start_s) if video else "",
+            language=line.language,
+            source=line.source,
         )
 
 
-def _spans(video_ids: Sequence[str]) -> dict[str, range]:
-    """Row numbers of each video, whose rows lie together."""
-    spans: dict[str, range] = {}
-    for row, video_id in enumerate(video_ids):
-        spans[video_id] = range(spans[video_id].start, row + 1) if video_id in spans else range(row, row + 1)
-    return spans
-
-
-def _media_version(part: _Partition, row: int) -> str:
-    if row not in part.media:
-        part.media[row] = f"{round(part.columns['created_timestamp'][row].timestamp() * 1e6):x}"
-    return part.media[row]
-
-
-def _details(part: _Partition, row: int) -> Mapping[str, Any]:
-    if row not in part.details:
-        part.details[row] = _written(part, row)
-    return part.details[row]
-
-
-def _written(part: _Partition, row: int) -> Mapping[str, Any]:
-    shot = {name: values[row] for name, values in part.columns.items()}
-    video = part.videos[shot["video_id"]]
-    return {
-        "shot_id": shot["shot_id"],
-        "video_id": shot["video_id"],
-        "show": shot["show"],
-        "title": video["title"],
-        "path": video["path"],
-        "start_frame": shot["start_frame"],
-        "end_frame": shot["end_frame"],
-        "fps": f"{video['fps_num']}/{video['fps_den']}",
-        "start_s": shot["start_s"],
-        "end_s": shot["end_s"],
-        "start_timecode": start_timecode(shot["start_frame"], shot["start_s"], video),
-        "poster": shot["poster_uri"],
-        "proxy": shot["proxy_uri"],
-        "index": shot["index"],
-        "is_blank": shot["is_blank"],
-    }
-
-
-def start_timecode(start_frame: int, start_s: float, video: Mapping[str, Any]) -> str:
-    """Timecode at which a shot or a line of a video of the register starts.
-
-    It follows the film's clock, so it stays right behind frames that are missing in the file.
-    """
-    fps = Fraction(video["fps_num"] or 0, video["fps_den"] or 1)
-    frame = frame_at(start_frame, start_s, fps)
-    return _timecode(frame, fps.numerator, fps.denominator, video["start_timecode"] or "")
-
-
-@lru_cache(maxsize=TIMECODES)
-def _timecode(frame: int, fps_num: int, fps_den: int, start: str) -> str:
-    return timecode_or_blank(frame, Fraction(fps_num, fps_den), start)
-
-
-def timecode_or_blank(frame: int, fps: Fraction, start: str | None) -> str:
-    """Timecode in the video, counted from zero where its own start is unusable.
-
-    One file with a damaged timecode track must not stop every search that finds it. Below one frame in
-    two seconds there is no timecode: seconds would have no frames.
-    """
-    if round(fps) < 1:
-        return ""
-    try:
-        return timecode_of(frame, fps, start or "00:00:00:00")
-    except UsageError:
-        return timecode_of(frame, fps)
+def fill_scores(index: VectorIndex, page: Sequence[Candidate], vector: NDArray[np.float32] | None) -> None:
+    """Give candidates that no pictures were compared for the cosine with ``vector``; 0 without one."""
+    missing = [each for each in page if math.isnan(each.score)]
+    vectors = index.vectors([each.shot_id for each in missing]) if missing and vector is not None else {}
+    for each in missing:
+        own = vectors.get(each.shot_id)
+        each.score = float(own @ vector) if own is not None and vector is not None else 0.0

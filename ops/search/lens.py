@@ -14,7 +14,7 @@ from ops.embeddings.encoder import Encoder
 from ops.index.index import VectorIndex, open_index
 from ops.search.catalogue import Catalogue
 from ops.search.encoding import Pictures, QueryEncoder
-from ops.search.probes import ProbeScores
+from ops.search.probe_filters import ProbeScores
 from ops.search.versions import Versions
 from ops.search.yardsticks import Yardsticks, load_yardsticks
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from ops.search.catalogue import Catalogue
-from ops.search.hits import ShotDetails
+from ops.search.shot_details import ShotDetails
 
 
 class CatalogueNames:
@@ -23,6 +23,6 @@ class CatalogueNames:
     def files(self) -> list[tuple[str, str]]:
         """Titles and file names without their endings, each with its show, for shows that are indexed."""
         indexed = set(self._catalogue.shows)
-        rows = [row for row, _ in self._details.videos() if row["show"] in indexed]
-        names = [(name, row["show"]) for row in rows for name in (row["title"], PurePosixPath(row["path"]).stem)]
+        rows = [row for row, _ in self._details.videos() if row.show in indexed]
+        names = [(name, row.show) for row in rows for name in (row.title, PurePosixPath(row.path).stem)]
         return [(name, show) for name, show in names if name]

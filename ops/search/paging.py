@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ops.search.candidates import Candidate, Ranking
-from ops.search.relevance import is_shown
+from ops.search.schema import is_strong
 
 Filter = Callable[[list[Candidate]], list[Candidate]]
 
@@ -51,7 +51,7 @@ def page_of(
             # Where relevance falls with the rank, nothing that comes later can be relevant enough.
             is_all = is_all or (ranking.falls and not are_said and found[-1].relevance < least_relevance)
             # As hits show it: a bound that was read off a hit keeps that hit.
-            kept = [each for each in kept if is_shown(round(each.relevance, 6), each.matched, least_relevance)]
+            kept = [each for each in kept if is_strong(round(each.relevance, 6), each.matched, least_relevance)]
         if folded is not None:
             kept = folded(kept)
         if len(kept) >= needed or is_all:

@@ -15,15 +15,15 @@ from ops.search.catalogue import Catalogue
 from ops.search.conditions import ConditionReader, matching_shots
 from ops.search.encoding import QueryEncoder
 from ops.search.hints import hints_for
-from ops.search.hits import ShotDetails
 from ops.search.names import CatalogueNames
 from ops.search.paging import Filter, Filtered, among, without
-from ops.search.probes import ProbeScores, parse_filter
-from ops.search.query import Query
+from ops.search.probe_filters import ProbeScores
 from ops.search.ranking import combine, duplicates
 from ops.search.relevance import Calibration
+from ops.search.schema import DialogueCondition, Query, TextCondition, parse_filter
 from ops.search.sequences import sequences
-from ops.search.spoken import Reading, read_query
+from ops.search.shot_details import ShotDetails
+from ops.search.spoken import QueryInterpretation, read_query
 from ops.search.titles import asks_for_titles
 
 Vector = NDArray[np.float32]
@@ -35,7 +35,7 @@ NO_TITLES = "title cards are not hidden: among these shots they cannot be told f
 class Plan:
     """How a query is answered. ``vector``, unit (D,), and ``calibration`` where pictures are compared with it."""
 
-    reading: Reading
+    reading: QueryInterpretation
     ranking: Ranking
     filters: list[Filter] = field(default_factory=list)
     vector: Vector | None = None
@@ -74,11 +74,11 @@ class Planner:
         notes = (*plan.reading.notes, *self._hints(plan.reading, query))
         return replace(plan, reading=replace(plan.reading, notes=notes))
 
-    def _hints(self, reading: Reading, query: Query) -> list[str]:
+    def _hints(self, reading: QueryInterpretation, query: Query) -> list[str]:
         """What people should know of the texts that pictures are searched with; nothing of one that is spoken so."""
         texts = [reading.seen_text] if reading.seen_text and not reading.lines else []
         texts += [query.then.text] if query.then and query.then.text.strip() else []
-        texts += [each.text for each in query.conditions if each.text]
+        texts += [each.text for each in query.conditions if isinstance(each, TextCondition)]
         hints = [
             hint
             for text in texts
@@ -90,7 +90,7 @@ class Planner:
         return self._lines is not None and bool(self._lines.search(word, limit=1))
 
     def _base(self, query: Query) -> Plan:
-        reading = Reading(visual=True, dialogue=False, why="what looks like the examples was searched")
+        reading = QueryInterpretation(visual=True, dialogue=False, why="what looks like the examples was searched")
         if query.text.strip():
             reading = read_query(
                 query.text, query.dialogue, self._lines, query.shows, has_examples=bool(query.like or query.unlike)
@@ -179,13 +179,13 @@ class Planner:
             probes=self._probes,
             shows=query.shows,
         )
-        all_of = [reader.read(each) for each in query.all_of]
-        any_of = [reader.read(each) for each in query.any_of]
+        all_of = [reader.read(each) for each in query.all]
+        any_of = [reader.read(each) for each in query.any]
         found = matching_shots(all_of, any_of, self._details.starts_of, self._details.of)
         if plan is None:
-            reading = Reading(
-                visual=any(each.dialogue is None for each in query.conditions),
-                dialogue=any(each.dialogue is not None for each in query.conditions),
+            reading = QueryInterpretation(
+                visual=not all(isinstance(each, DialogueCondition) for each in query.conditions),
+                dialogue=any(isinstance(each, DialogueCondition) for each in query.conditions),
                 why="frames that fulfil the conditions were searched; relevance is that of the weakest",
             )
             return Plan(reading=reading, ranking=FixedRanking(found), vector=self._middle(query), lines=reader.lines)
@@ -200,7 +200,7 @@ class Planner:
 
     def _middle(self, query: Query) -> Vector | None:
         """The direction between the texts of the conditions, unit (D,), for scores where nothing else is asked."""
-        texts = [each.text for each in query.conditions if each.text is not None]
+        texts = [each.text for each in query.conditions if isinstance(each, TextCondition)]
         return combine(None, list(self._encoder.texts(texts)), []) if texts else None
 
     def _text_ranking(self, text: str, query: Query) -> Ranking:

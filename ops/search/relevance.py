@@ -17,7 +17,6 @@ measured (starter encoder, 22 November 2026; ``tests/quality/test_relevance_qual
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -25,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.search.ranking import combine
+from ops.search.schema import DEFAULT_CUTOFF
 
 Matrix = NDArray[np.float32]
 
@@ -88,12 +88,7 @@ class Calibration:
 
     def cutoff(self, best: float | None) -> float:
         """Relevance under which hits are most likely not what was meant; ``best`` is the query's best score."""
-        return 0.5 if best is None else max(0.5, self.relevance(best - BELOW_BEST * self.sigma))
-
-
-def is_shown(relevance: float, matched: Collection[str], least: float) -> bool:
-    """Whether a hit stays where relevance ``least`` is asked for: a line that was found is not judged by pictures."""
-    return relevance >= least or "dialogue" in matched
+        return DEFAULT_CUTOFF if best is None else max(DEFAULT_CUTOFF, self.relevance(best - BELOW_BEST * self.sigma))
 
 
 def half_relevant(shots: int) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from ops.core.errors import NotFoundError
 from ops.index.lines import LineHit, LineIndex
@@ -13,6 +12,7 @@ from ops.index.utterances import extended
 from ops.index.words import words_of
 from ops.search.english import LEAST_LETTERS, nearest_word
 from ops.search.hints import corrected
+from ops.search.schema import Reading
 from ops.search.words import Words, content_spellings, content_words, coverage, parse_words, sounds_spoken
 
 # Lines looked at to decide whether a query means spoken words.
@@ -25,7 +25,7 @@ TOGETHER = 0.75
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class QueryInterpretation:
     """How a query was understood.
 
     ``visual``: its words, or examples, are looked for in the pictures. ``dialogue``: in the lines, of which
@@ -43,15 +43,14 @@ class Reading:
     notes: tuple[str, ...] = ()
     lines: list[tuple[LineHit, float]] = field(default_factory=list)
 
-    def document(self) -> dict[str, Any]:
-        """The part of it that an answer tells."""
-        told: dict[str, Any] = {name: getattr(self, name) for name in ("visual", "dialogue", "why", "said_in")}
-        return told | {"notes": list(self.notes)}
+    def reading(self) -> Reading:
+        """The part of it that an answer reports."""
+        return Reading(visual=self.visual, dialogue=self.dialogue, why=self.why, said_in=self.said_in, notes=self.notes)
 
 
 def read_query(
     text: str, use: str, lines: LineIndex | None, shows: Sequence[str], *, has_examples: bool = False
-) -> Reading:
+) -> QueryInterpretation:
     """Decide what of ``text`` is looked for in pictures and what in lines.
 
     ``use`` is ``auto``, ``off`` or ``only``; ``has_examples``: shots or pictures are looked for in any case.
@@ -69,13 +68,17 @@ def read_query(
     if use == "only":
         found = find_lines(words, lines, shows)
         notes = () if found else _meant(words, lines, shows)
-        return Reading(visual=False, dialogue=True, why=_said(words, found, lines), notes=notes, lines=found)
+        return QueryInterpretation(
+            visual=False, dialogue=True, why=_said(words, found, lines), notes=notes, lines=found
+        )
     if words.phrases:
         found = find_lines(replace(words, rest=""), lines, shows)
         visual = bool(words.rest) or has_examples
         why = _said(words, found, lines) + ("; what is seen was searched too" if visual else "")
         notes = () if found else _meant(replace(words, rest=""), lines, shows)
-        return Reading(visual=visual, dialogue=True, why=why, seen_text=words.rest, notes=notes, lines=found)
+        return QueryInterpretation(
+            visual=visual, dialogue=True, why=why, seen_text=words.rest, notes=notes, lines=found
+        )
     return _guessed(words, lines, shows)
 
 
@@ -151,7 +154,7 @@ def _meant(words: Words, lines: LineIndex, shows: Sequence[str]) -> tuple[str, .
     return (f"did you mean {meant_text}?",)
 
 
-def _guessed(words: Words, lines: LineIndex, shows: Sequence[str]) -> Reading:
+def _guessed(words: Words, lines: LineIndex, shows: Sequence[str]) -> QueryInterpretation:
     """A text without quotes: spoken words only where they occur together in a line, or one after the other."""
     wanted = content_words(words.rest)
     glance = find_lines(words, lines, shows, GLANCE) if wanted else []
@@ -177,13 +180,13 @@ def _quoted(words: Words) -> Words:
     return Words(phrases=(words.rest,), rest="", plain=words.plain)
 
 
-def _both(text: str, found: list[tuple[LineHit, float]]) -> Reading:
+def _both(text: str, found: list[tuple[LineHit, float]]) -> QueryInterpretation:
     why = f"{_in_lines(text, len(found))}; what is seen was searched too"
-    return Reading(visual=True, dialogue=True, why=why, seen_text=text, lines=found)
+    return QueryInterpretation(visual=True, dialogue=True, why=why, seen_text=text, lines=found)
 
 
-def _seen(text: str, why: str) -> Reading:
-    return Reading(visual=True, dialogue=False, why=why, seen_text=text)
+def _seen(text: str, why: str) -> QueryInterpretation:
+    return QueryInterpretation(visual=True, dialogue=False, why=why, seen_text=text)
 
 
 def _said(words: Words, found: Sequence[object], lines: LineIndex) -> str:

@@ -14,8 +14,8 @@ from threading import Lock
 from typing import Any
 
 from ops.embeddings.set_aside import set_aside_shots
+from ops.search.shot_details import VideoRow
 from ops.serve.service import HINT, Service
-from ops.videos.catalogue import footage_seconds
 
 REMEMBERED_S = 3.0
 
@@ -48,9 +48,9 @@ class Coverage:
         refused = Counter(row["video_id"] for row in set_aside_shots(service.settings, lens.encoder_id))
         by_show: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row, shots in service.details.videos():
-            if row["state"] != "removed":
-                wanted = shots - refused[row["video_id"]]
-                by_show[row["show"]].append(_of_video(row, wanted, indexed[row["video_id"]], since))
+            if row.state != "removed":
+                wanted = shots - refused[row.video_id]
+                by_show[row.show].append(_of_video(row, wanted, indexed[row.video_id], since))
         shows = [{"show": show, **_sums(videos)} for show, videos in sorted(by_show.items())]
         totals = _sums(video for videos in by_show.values() for video in videos)
         del totals["searchable_since"]
@@ -67,18 +67,18 @@ class Coverage:
         }
 
 
-def _of_video(row: dict[str, Any], wanted: int, indexed: int, since: dict[str, datetime]) -> dict[str, Any]:
+def _of_video(row: VideoRow, wanted: int, indexed: int, since: dict[str, datetime]) -> dict[str, Any]:
     """The figures of one video; ready means that a search finds all of its shots but those that are set aside."""
-    is_whole = row["state"] == "ready" and 0 < wanted == indexed
-    state = row["state"] if is_whole or row["state"] != "ready" else "pending"
+    is_whole = row.state == "ready" and 0 < wanted == indexed
+    state = row.state if is_whole or row.state != "ready" else "pending"
     return {
         "videos": 1,
         "ready": int(state == "ready"),
         "pending": int(state == "pending"),
         "set_aside": int(state == "set_aside"),
         "shots": indexed,
-        "footage_s": footage_seconds(row) if state in ("ready", "pending") else 0.0,
-        "searchable_since": since.get(row["video_id"]) if is_whole else None,
+        "footage_s": row.seconds if state in ("ready", "pending") else 0.0,
+        "searchable_since": since.get(row.video_id) if is_whole else None,
     }
 
 

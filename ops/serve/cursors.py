@@ -10,9 +10,9 @@ import binascii
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from ops.core.errors import UsageError
+from ops.search.schema import Query
 
 MAX_OFFSET = 10_000
 
@@ -50,7 +50,7 @@ def read_cursor(text: str, query: str) -> Cursor:
     return Cursor(offset=offset, index_version=index_version, dialogue_version=dialogue_version, query=query)
 
 
-def hash_of_query(document: dict[str, Any]) -> str:
+def hash_of_query(query: Query) -> str:
     """Name of a search, whatever the page: 16 hex digits over all that decides about the ranking."""
-    asked = {key: value for key, value in document.items() if key not in ("limit", "offset", "cursor")}
+    asked = {key: value for key, value in query.document().items() if key not in ("limit", "offset")}
     return hashlib.blake2b(json.dumps(asked, sort_keys=True).encode(), digest_size=8).hexdigest()

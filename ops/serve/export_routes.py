@@ -18,6 +18,7 @@ from ops.exports.clip import Pick, clips_that_are
 from ops.exports.export import ExportReport, export
 from ops.exports.picks import picks_of, told_match, told_query
 from ops.exports.registry import export_formats, find_format
+from ops.search.schema import SearchResult
 from ops.search.words import parse_words
 from ops.serve.answers import ExportFormatsAnswer, ExportProgressAnswer, ImageAnswer
 from ops.serve.documents import json_answer
@@ -25,6 +26,7 @@ from ops.serve.exported import ExportTally, OpenFileResponse
 from ops.serve.fields import EXPORT_KEY
 from ops.serve.problems import ProblemError, problems
 from ops.serve.schemas import ExportBody, PickBody
+from ops.serve.search_body import SearchBody
 from ops.serve.search_routes import page_of_hits, with_stored_pictures
 from ops.serve.service import Service
 
@@ -80,14 +82,12 @@ def export_routes(service: Service) -> APIRouter:
         summary="A selection, or the hits of a search, as a file for an editing system",
     )
     async def export_file(request: Request, body: ExportBody) -> Response:
-        document = None
-        if body.search and not body.picks:
-            document = await with_stored_pictures(service, body.search.document())
+        search = await with_stored_pictures(service, body.search) if body.search and not body.picks else None
         lane = service.lanes.heavy_export if find_format(body.format).is_slow else service.lanes.export
         tally = ExportTally()
         try:
             with told_as(service, body.key, tally):
-                file, report = await lane.run_while_wanted(request, _export, service, body, document, tally)
+                file, report = await lane.run_while_wanted(request, _export, service, body, search, tally)
         except StoppedError:
             return Response(status_code=CLIENT_GONE)  # to nobody
         return OpenFileResponse(
@@ -186,7 +186,7 @@ async def _uploaded(request: Request) -> bytes:
 
 
 def _export(
-    service: Service, body: ExportBody, document: dict[str, Any] | None, tally: ExportTally, stop: Stop
+    service: Service, body: ExportBody, search: SearchBody | None, tally: ExportTally, stop: Stop
 ) -> tuple[BinaryIO, ExportReport]:
     """``(file, what was written into it)``; the file is open, the caller's to close, and has no name any more.
 
@@ -194,8 +194,8 @@ def _export(
     """
     picks = [_pick(pick) for pick in body.picks]
     notes: tuple[str, ...] = ()
-    if document is not None:
-        answer = page_of_hits(service, document, body.search.cursor if body.search else None)
+    if search is not None:
+        answer = page_of_hits(service, search, search.cursor)
         picks, notes = picks_of(answer, padding_s=body.padding), _notes(answer)
     if not picks:
         raise ProblemError(
@@ -213,17 +213,17 @@ def _export(
         return report.path.open("rb"), replace(report, warnings=(*notes, *report.warnings))
 
 
-def _notes(answer: dict[str, Any]) -> tuple[str, ...]:
+def _notes(answer: SearchResult) -> tuple[str, ...]:
     """What the search could not do, and why there are other hits where no line has the words in quotes."""
-    reading, is_said = answer["reading"], any("dialogue" in hit["matched"] for hit in answer["hits"])
-    quoted = parse_words(answer["query"]["text"]).phrases
-    return (*((reading["why"],) if quoted and not is_said else ()), *reading["notes"])
+    reading, is_said = answer.reading, any("dialogue" in hit.matched for hit in answer.hits)
+    quoted = parse_words(answer.query.text).phrases
+    return (*((reading.why,) if quoted and not is_said else ()), *reading.notes)
 
 
 def _pick(sent: PickBody) -> Pick:
     """A pick of a client; what it tells of its origin is taken as it is."""
     told: dict[str, Any] = sent.model_dump(include={"score", "relevance", "encoder_id", "index_version"})
-    query = sent.query if isinstance(sent.query, str | None) else told_query(sent.query.document())
+    query = sent.query if isinstance(sent.query, str | None) else told_query(sent.query)
     return Pick(
         shot_id=sent.shot_id,
         in_frame=sent.in_frame,

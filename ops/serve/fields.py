@@ -6,8 +6,6 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ops.search.query import MAX_TEXT
-
 VIDEO_ID = r"^[0-9a-f]{16}$"
 SHOT_ID = r"^[0-9a-f]{16}:[0-9]{1,15}$"
 EXAMPLE = (
@@ -25,7 +23,6 @@ ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 # One line that is not blank.
 WORDS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\x00-\x1f\x7f-\x9f\u2028\u2029\s][^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
-Text = Annotated[str, Field(max_length=MAX_TEXT)]
 ShotId = Annotated[str, Field(pattern=SHOT_ID)]
 ExportKey = Annotated[str, Field(pattern=EXPORT_KEY)]
 Label = Annotated[str, Field(pattern=LABEL, description="small letters, digits and _", examples=["closeup"])]
@@ -38,9 +35,7 @@ Example = Annotated[
     ),
 ]
 ShowName = Annotated[str, Field(min_length=1, max_length=500)]
-ProbeFilter = Annotated[str, Field(min_length=3, max_length=200, description="such as `closeup>=0.5`")]
 ProbeText = Annotated[str, Field(min_length=1, max_length=500, pattern=ONE_LINE)]
-Share = Annotated[float, Field(ge=0, le=1)]
 Frame = Annotated[int, Field(ge=-LAST_FRAME, le=LAST_FRAME)]
 Score = Annotated[float, Field(ge=-1_000_000, le=1_000_000)]
 VersionName = Annotated[str, Field(max_length=200)]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request, Response
 
 from ops.probes.changed_labels import find_changed_labels
-from ops.search.hits import start_timecode
+from ops.search.shot_details import VideoRow
 from ops.serve.answers import CorrectedAnswer, CorrectionsAnswer, FilmAnswer
 from ops.serve.documents import addresses, json_answer
 from ops.serve.fields import VIDEO_ID
@@ -17,7 +17,7 @@ from ops.serve.schemas import CorrectionBody
 from ops.serve.service import Service
 from ops.shots.correcting import ACTIONS, CutState, correct_cuts, read_cut_state
 from ops.shots.due import version_of
-from ops.videos.forgotten import forgotten_ids
+from ops.videos.catalogue import videos_of
 
 VideoPath = Annotated[str, Path(pattern=VIDEO_ID)]
 VERBS = {action: verb for verb, action in ACTIONS.items()}
@@ -61,6 +61,7 @@ def _film(service: Service, video_id: str) -> dict[str, Any]:
     state = _state(service, video_id)
     video = state.video
     versions = service.details.media_versions([row["shot_id"] for row in state.rows])
+    clock = VideoRow.of(video)
     return {
         "show": video["show"],
         "title": video["title"],
@@ -70,18 +71,20 @@ def _film(service: Service, video_id: str) -> dict[str, Any]:
         "start_timecode": video["start_timecode"],
         "has_audio": video["has_audio"],
         **_document(state),
-        "film_shots": [_shot(row, video, versions.get(row["shot_id"], "")) for row in state.rows],
+        "film_shots": [_shot(row, clock, versions.get(row["shot_id"], "")) for row in state.rows],
     }
 
 
-def _shot(row: dict[str, Any], video: dict[str, Any], version: str) -> dict[str, Any]:
+def _shot(row: dict[str, Any], video: VideoRow, version: str) -> dict[str, Any]:
     names = ("shot_id", "start_frame", "end_frame", "start_s", "end_s", "transition", "is_blank")
     corrections = row["detector"].partition("+")[2]
+    poster, proxy = addresses(row["shot_id"], version)
     return {
         **{name: row[name] for name in names},
-        "start_timecode": start_timecode(row["start_frame"], row["start_s"], video),
+        "start_timecode": video.timecode_at(row["start_frame"], row["start_s"]),
         "corrections": corrections.split("+") if corrections else [],
-        **addresses(row["shot_id"], version),
+        "poster": poster,
+        "proxy": proxy,
     }
 
 
@@ -122,7 +125,9 @@ def _state(service: Service, video_id: str) -> CutState:
 
 
 def _video(service: Service, video_id: str) -> dict[str, Any]:
-    video = service.details.video(video_id)
-    if video is None or video_id in forgotten_ids(service.settings.store):
+    settings = service.settings
+    rows = videos_of(settings.lake, [settings.partition_of(video_id)])
+    video = next((row for row in rows if row["video_id"] == video_id), None)
+    if video is None:
         raise ProblemError(404, f"no video {video_id!r} in the catalogue: `needle status` lists them")
     return video

@@ -12,7 +12,7 @@ from ops.core.errors import NotFoundError
 from ops.probes.judgements import Judgement, Standing, Tally
 from ops.probes.labels import append_judgements, labels_known
 from ops.serve.answers import JudgedAnswer, LabelAnswer, LabelsAnswer
-from ops.serve.documents import json_answer, with_addresses
+from ops.serve.documents import json_answer
 from ops.serve.fields import LABEL, MAX_PAGE, Label, ShotId
 from ops.serve.problems import problems
 from ops.serve.schemas import LabelBody
@@ -116,9 +116,7 @@ def _judged(
         newest = sorted(standing, key=lambda each: each.latest.created_at, reverse=True)
         chosen = [(each.latest.shot_id, each) for each in newest if _is_one_of(which, each)]
     page = chosen[offset : offset + limit]
-    details = service.details
-    shots = with_addresses(details, details.of([shot_id for shot_id, _ in page]).values())
-    known = {shot["shot_id"]: shot for shot in shots}
+    known = service.details.of([shot_id for shot_id, _ in page])
     return {
         "label": label,
         **asdict(Tally.of(standing)),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from ops.core.storage import ObjectStore
+from ops.search.shot_details import ShotDetail
 from ops.serve.fields import SHOT_ID
 from ops.serve.media import media_answer
 from ops.serve.problems import ProblemError, problems
@@ -41,7 +42,7 @@ def media_routes(service: Service, *, is_private: bool) -> APIRouter:
 
     async def shot_media(request: Request, shot_id: str, v: str | None, key_of: Any, media_type: str) -> Response:
         shot, version = await service.lanes.lookup.run(_shot, service, shot_id)
-        key = key_of(shot["video_id"], shot["start_frame"], shot["end_frame"])
+        key = key_of(shot.video_id, shot.start_frame, shot.end_frame)
         return await media_answer(
             request, service.settings.store, key, media_type, version_is_right=v == version, is_private=is_private
         )
@@ -63,7 +64,7 @@ def media_routes(service: Service, *, is_private: bool) -> APIRouter:
     return router
 
 
-def _shot(service: Service, shot_id: str) -> tuple[Mapping[str, Any], str]:
+def _shot(service: Service, shot_id: str) -> tuple[ShotDetail, str]:
     found = service.details.of([shot_id])
     if not found:
         raise ProblemError(404, f"no shot {shot_id!r} in the catalogue")

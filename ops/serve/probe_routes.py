@@ -18,7 +18,7 @@ from ops.probes.store import fitted_probes
 from ops.probes.suggestions import suggest
 from ops.probes.versions import read_version
 from ops.serve.answers import FeedsAnswer, ProbeAnswer, ProbesAnswer
-from ops.serve.documents import json_answer, with_addresses
+from ops.serve.documents import json_answer
 from ops.serve.fields import LABEL, Label, ShotId
 from ops.serve.problems import problems
 from ops.serve.schemas import FitBody
@@ -168,8 +168,8 @@ def _feeds(service: Service, label: Label, count: int, seed: int, skipped: list[
     found = suggest(service.settings, label, count=count, seed=seed, skipped=skipped, vectors_of=vectors_of)
     offered = [offer for offers in found.feeds.values() for offer in offers]
     scores = {offer.shot_id: offer.score and round(offer.score, 6) for offer in offered}
-    shots = with_addresses(service.details, service.details.of(list(scores)).values())
-    known = {shot["shot_id"]: {**shot, "score": scores[shot["shot_id"]]} for shot in shots}
+    shots = service.details.of(list(scores))
+    known = {name: {**shot.model_dump(), "score": scores[name]} for name, shot in shots.items()}
     return {
         "label": label,
         "version": found.version.version if found.version else "",

@@ -11,8 +11,7 @@ import pyarrow.compute as pc
 from feature_repo.names import embedding_view
 from ops.core.schemas import SCORES, schema_of
 from ops.embeddings.build import table_of
-from ops.search.hits import start_timecode
-from ops.serve.documents import with_addresses
+from ops.search.shot_details import VideoRow
 from ops.serve.problems import ProblemError
 from ops.serve.said import dialogue_of
 from ops.serve.service import Service
@@ -28,32 +27,30 @@ def shot_document(service: Service, shot_id: str) -> dict[str, Any]:
     if not found or video is None:
         raise ProblemError(404, f"no shot {shot_id!r} in the catalogue: search, or list those of a video")
     previous, following = service.details.neighbours(shot_id)
-    shot = with_addresses(service.details, found.values())[0]
-    del shot["index"]
+    shot = found[shot_id]
     is_indexed = service.index_version() is not None
     return {
-        **shot,
+        **shot.model_dump(exclude={"index"}),
         "is_title": is_indexed and service.searcher.is_title(shot_id),
         "previous": previous,
         "next": following,
         "frame_times": proxy_times(
-            service.settings.store, shot["video_id"], shot["start_frame"], shot["end_frame"], Fraction(shot["fps"])
+            service.settings.store, shot.video_id, shot.start_frame, shot.end_frame, Fraction(shot.fps)
         ),
         "lines": lines_of(service, shot_id, video),
         "probes": probes_of(service, shot_id),
-        "video": {name: video[name] for name in VIDEO_FACTS},
+        "video": {name: getattr(video, name) for name in VIDEO_FACTS},
         "provenance": _provenance(service, shot_id, video),
     }
 
 
-def lines_of(service: Service, shot_id: str, video: dict[str, Any]) -> list[dict[str, Any]]:
+def lines_of(service: Service, shot_id: str, video: VideoRow) -> list[dict[str, Any]]:
     """What is said in the shot, in the order of time."""
     names = ("line_id", "text", "start_s", "end_s", "start_frame", "end_frame", "language", "source")
-    partition = service.settings.partition_of(video["video_id"])
+    partition = service.settings.partition_of(video.video_id)
     rows = service.settings.lake.read("dialogue", [partition], (*names, "shot_ids")).to_pylist()
     return [
-        {name: row[name] for name in names}
-        | {"start_timecode": start_timecode(row["start_frame"], row["start_s"], video)}
+        {name: row[name] for name in names} | {"start_timecode": video.timecode_at(row["start_frame"], row["start_s"])}
         for row in sorted(rows, key=lambda row: (row["start_frame"], row["line_id"]))
         if shot_id in row["shot_ids"]
     ]
@@ -70,25 +67,26 @@ def probes_of(service: Service, shot_id: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda each: (-each["score"], each["probe"]))
 
 
-def _provenance(service: Service, shot_id: str, video: dict[str, Any]) -> dict[str, Any]:
-    partition = service.settings.partition_of(video["video_id"])
+def _provenance(service: Service, shot_id: str, video: VideoRow) -> dict[str, Any]:
+    partition = service.settings.partition_of(video.video_id)
     lens = service.searcher.lens
     encoder_id = lens.encoder_id
     shot = _row(service, "shots", partition, shot_id) or {}
     vector = _row(service, table_of(encoder_id), partition, shot_id)
     index = lens.index() if service.index_version() is not None else None
     is_indexed = index is not None and shot_id in index.vectors([shot_id])
-    stamps: list[tuple[str, dict[str, Any]]] = [("videos", video), ("shots", shot), ("shot_embeddings", vector or {})]
-    made = [(asset, partition, row["created_timestamp"].timestamp()) for asset, row in stamps if row]
+    stamps = [("shots", shot), ("shot_embeddings", vector or {})]
+    made = [("videos", partition, video.created_timestamp.timestamp())]
+    made += [(asset, partition, row["created_timestamp"].timestamp()) for asset, row in stamps if row]
     if vector:
         made += [("media_features", partition, made[-1][2]), ("search_index", "", made[-1][2])]
-    dialogue, read_at = dialogue_of(service, video["video_id"], shot_id)
+    dialogue, read_at = dialogue_of(service, video.video_id, shot_id)
     if read_at:
         made += [("dialogue", partition, read_at.timestamp()), ("dialogue_index", "", read_at.timestamp())]
     runs = service.runs(made) if service.runs else []
-    since = service.since.of_video(video["video_id"], encoder_id) if is_indexed else None
+    since = service.since.of_video(video.video_id, encoder_id) if is_indexed else None
     return {
-        "source": {name: video[name] for name in ("path", "content_hash", "bytes")},
+        "source": {name: getattr(video, name) for name in ("path", "content_hash", "bytes")},
         "detector": shot.get("detector", ""),
         "shot_computed_at": _iso(shot["created_timestamp"]) if shot else None,
         "encoder_id": encoder_id,

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from ops.core.time import MAX_PADDING_S, SPOKEN_PADDING_S
 from ops.exports.picks import MAX_TOLD
 from ops.exports.registry import export_formats
+from ops.search.schema import Share
 from ops.serve.fields import (
     LAST_FRAME,
     MAX_LABELLED,
@@ -21,7 +22,6 @@ from ops.serve.fields import (
     Label,
     ProbeText,
     Score,
-    Share,
     ShotId,
     VersionName,
 )

@@ -1,70 +1,44 @@
-"""A search, as clients send it."""
+"""A search, as clients send it: the fields of every search in a stricter form."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from ops.search.query import MAX_TEXT
-from ops.serve.fields import Body, CursorText, Example, Limit, ProbeFilter, Share, ShowName, Text
-
-
-class TextCondition(Body):
-    """Shots that look like this."""
-
-    text: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
-    relevance: Share = 0.5
+from ops.search.schema import MAX_CONDITIONS, MAX_SHOWS, ProbeFilterText, SearchFields, Then
+from ops.serve.fields import CursorText, Example, Limit, ShowName
 
 
-class DialogueCondition(Body):
-    """Frames in which this is said; quotes mean exact words."""
-
-    dialogue: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
-
-
-class ProbeCondition(Body):
-    """Shots that a probe scores so."""
-
-    probe: ProbeFilter
+def described(model: type[BaseModel], name: str) -> str | None:
+    """The description of a field, for a field that replaces it."""
+    return model.model_fields[name].description
 
 
-Condition = TextCondition | DialogueCondition | ProbeCondition
+def narrowed(model: type[BaseModel], name: str, most: int) -> Any:
+    """A list in place of a field of ``model``, with at most so many values and the same description."""
+    return Field(default=(), strict=False, max_length=most, description=described(model, name))
 
 
-class ThenBody(Body):
+class ThenBody(Then):
     """What must follow within a few shots of the same video."""
 
-    text: Text = ""
-    like: list[Example] = Field(default=[], max_length=20)
-    unlike: list[Example] = Field(default=[], max_length=20)
-    within: int = Field(default=3, ge=1, le=100, description="shots")
+    like: tuple[Example, ...] = narrowed(Then, "like", 20)
+    unlike: tuple[Example, ...] = narrowed(Then, "unlike", 20)
 
 
-class SearchBody(Body):
+class SearchBody(SearchFields):
     """A search; one of `text`, `like`, `all` and `any` is needed."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"text": "a rabbit in a meadow", "limit": 20, "shows": []}]}
     )
 
-    text: Text = Field(default="", description="what to look for; quotes mean words that are said")
-    like: list[Example] = Field(default=[], max_length=50)
-    unlike: list[Example] = Field(default=[], max_length=50)
-    shows: list[ShowName] = Field(default=[], max_length=1_000, description="only in these shows")
-    where: list[ProbeFilter] = Field(default=[], max_length=20)
-    limit: Limit = 50
+    # An example cannot be a file of the server's, and a page of hits has an end.
+    like: tuple[Example, ...] = narrowed(SearchFields, "like", 50)
+    unlike: tuple[Example, ...] = narrowed(SearchFields, "unlike", 50)
+    shows: tuple[ShowName, ...] = narrowed(SearchFields, "shows", MAX_SHOWS)
+    where: tuple[ProbeFilterText, ...] = narrowed(SearchFields, "where", MAX_CONDITIONS)
+    limit: Limit = Field(default=50, description="Hits of one page.")
+    then: ThenBody | None = Field(default=None, description=described(SearchFields, "then"))
     cursor: CursorText | None = None
-    exact: bool = Field(default=False, description="compare with every shot instead of walking the index's graph")
-    dialogue: Literal["auto", "off", "only"] = "auto"
-    fold: bool = Field(default=False, description="near-duplicates under the best of them")
-    include_blank: bool = False
-    include_titles: bool = False
-    min_relevance: Share | None = None
-    then: ThenBody | None = None
-    all: list[Condition] = Field(default=[], max_length=20)
-    any: list[Condition] = Field(default=[], max_length=20)
-
-    def document(self) -> dict[str, Any]:
-        """What ``Query.from_document`` takes."""
-        return self.model_dump(exclude={"cursor"})

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from ops.core.errors import NotFoundError
-from ops.search.search import Query as SearchQuery
+from ops.search.schema import Query as SearchQuery
+from ops.search.schema import SearchFields
 from ops.serve.answers import SearchAnswer
 from ops.serve.cursors import MAX_OFFSET, Cursor, hash_of_query, read_cursor
-from ops.serve.documents import json_answer, with_addresses
+from ops.serve.documents import json_answer
 from ops.serve.fields import MAX_PAGE, SHOT_ID
 from ops.serve.problems import ProblemError, problems
 from ops.serve.search_body import SearchBody
@@ -31,8 +31,8 @@ def search_routes(service: Service) -> APIRouter:
         summary="Find shots by describing them, by examples, or by both",
     )
     async def search(request: Request, body: SearchBody) -> Response:
-        document = await with_stored_pictures(service, body.document())
-        return await service.lanes.search.run(_answer, service, request, document, body.cursor)
+        asked = await with_stored_pictures(service, body)
+        return await service.lanes.search.run(_answer, service, request, asked, body.cursor)
 
     @router.get(
         "/api/shots/{shot_id}/similar",
@@ -47,56 +47,51 @@ def search_routes(service: Service) -> APIRouter:
         cursor: Annotated[str | None, Query(max_length=400)] = None,
         show: Annotated[list[str] | None, Query(max_length=1_000)] = None,
     ) -> Response:
-        document = {"like": [shot_id], "shows": show or [], "limit": limit}
-        return await service.lanes.search.run(_answer, service, request, document, cursor)
+        query = SearchQuery(like=(shot_id,), shows=tuple(show or ()), limit=limit)
+        return await service.lanes.search.run(_answer, service, request, query, cursor)
 
     return router
 
 
-async def with_stored_pictures(service: Service, document: dict[str, Any]) -> dict[str, Any]:
-    """The query with every picture that came inside it kept, and named instead: answers and cursors stay short."""
-    parts = [document, document.get("then") or {}]
-    for part in parts:
-        for name in ("like", "unlike"):
-            for at, example in enumerate(part.get(name, ())):
-                if example.startswith("data:"):
-                    part[name][at] = await service.lanes.pictures.run(service.uploads.keep_data_uri, example)
-    return document
+async def with_stored_pictures(service: Service, body: SearchBody) -> SearchBody:
+    """The search with every picture that came inside it stored, and named instead: answers and cursors stay short."""
+    sent = [example for example in body.examples() if example.startswith("data:")]
+    names = {each: await service.lanes.pictures.run(service.uploads.keep_data_uri, each) for each in sent}
+    return body.with_examples(names) if names else body
 
 
-def page_of_hits(service: Service, document: dict[str, Any], cursor: str | None) -> dict[str, Any]:
+def page_of_hits(service: Service, asked: SearchFields, cursor: str | None) -> SearchAnswer:
     """The answer of a search, with addresses and ``next_cursor``.
 
-    Raises ``ProblemError`` 409 where there is nothing to search, 410 where the cursor's index is gone, and
+    Raises ``ProblemError`` 409 if there is nothing to search, 410 if the cursor's index is gone, and
     what ``Searcher.search`` raises.
     """
     service.require_footage()
-    query = SearchQuery.from_document(document)
-    name = hash_of_query(query.document())
+    query = SearchQuery.of(asked)
+    name = hash_of_query(query)
     here = read_cursor(cursor, name) if cursor else None
     if here:
-        query = replace(query, offset=here.offset)
+        query = query.model_copy(update={"offset": here.offset})
         _require_versions(service, here)
     for _ in range(EMPTY_PAGES):  # of what was forgotten meanwhile, a whole page may be left out
-        answer, is_last = service.searcher.page(query, *((here.index_version, here.dialogue_version) if here else ()))
-        if here and answer["dialogue_version"] != here.dialogue_version:
+        result, is_last = service.searcher.page(query, *((here.index_version, here.dialogue_version) if here else ()))
+        if here and result.dialogue_version != here.dialogue_version:
             raise _gone()
         following = Cursor(
             offset=query.offset + query.limit,
-            index_version=answer["index_version"],
-            dialogue_version=answer["dialogue_version"],
+            index_version=result.index_version,
+            dialogue_version=result.dialogue_version,
             query=name,
         )
         is_last = is_last or following.offset > MAX_OFFSET
-        if answer["hits"] or is_last:
+        if result.hits or is_last:
             break
-        query, here = replace(query, offset=following.offset), following
-    hits = with_addresses(service.details, answer["hits"])
-    return {**answer, "hits": hits, "next_cursor": None if is_last else following.text()}
+        query, here = query.model_copy(update={"offset": following.offset}), following
+    return SearchAnswer(**{**result.__dict__, "next_cursor": None if is_last else following.text()})
 
 
-def _answer(service: Service, request: Request, document: dict[str, Any], cursor: str | None) -> Response:
-    return json_answer(request, page_of_hits(service, document, cursor))
+def _answer(service: Service, request: Request, asked: SearchFields, cursor: str | None) -> Response:
+    return json_answer(request, page_of_hits(service, asked, cursor))
 
 
 def _require_versions(service: Service, cursor: Cursor) -> None:

@@ -10,8 +10,9 @@ from ops.core.errors import VectorIndexError
 from ops.core.settings import Settings
 from ops.embeddings.encoder import Encoder
 from ops.index.index import VectorIndex, current_version
-from ops.search.hits import ShotDetails
-from ops.search.search import Searcher
+from ops.search.searcher import Searcher
+from ops.search.shot_details import ShotDetails
+from ops.serve.documents import addresses
 from ops.serve.exported import ExportFolder, ExportTally
 from ops.serve.fitting import Fits
 from ops.serve.metrics import Metrics
@@ -56,7 +57,7 @@ class Service:
         self.tallies: dict[str, ExportTally] = {}
         self.exports = ExportFolder(settings.home / "serve" / "exports", settings.home / "locks" / "exports.lock")
         self.metrics = Metrics()
-        self.searcher = Searcher(settings, encoder, pictures=self.uploads.picture)
+        self.searcher = Searcher(settings, encoder, pictures=self.uploads.picture, addresses=addresses)
         self.since = SearchableSince(settings, runs)
         self.fits = Fits(fit, lambda _: self.searcher.probes.forget())
         self._warmth = Warmth(self._published, self._warm_up, self._refresh)

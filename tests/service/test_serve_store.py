@@ -17,8 +17,8 @@ from ops.cli.runs import dagster_home, runs_behind
 from ops.core.errors import EncoderError
 from ops.core.settings import Settings, load_settings
 from ops.core.tables import Lake
-from ops.search.hits import ShotDetails
-from ops.search.search import Searcher
+from ops.search.searcher import Searcher
+from ops.search.shot_details import ShotDetails
 from ops.serve.app import create_app
 from ops.serve.since import SearchableSince
 from tests.colours import ColourEncoder, index_lake, lean, shot, write_video
@@ -58,7 +58,7 @@ def test_a_partition_is_read_once_until_it_changes(settings: Settings, read: lis
     settings.lake.write("shots", video_id(1), shot_rows(1, 4, detector="other", end_frame=99))
     assert details.of(wanted) == first  # believed until told otherwise
     details.forget()
-    assert details.of([shot(1, 0)])[shot(1, 0)]["end_frame"] == 99
+    assert details.of([shot(1, 0)])[shot(1, 0)].end_frame == 99
     assert details.of(wanted)[shot(2, 0)] == first[shot(2, 0)] and read[3:] == [video_id(1)]
 
 
@@ -69,7 +69,7 @@ def test_what_was_computed_meanwhile_is_found_without_being_told(settings: Setti
     settings.lake.write("shots", video_id(7), shot_rows(7, 2))
     settings.lake.write("shots", video_id(0), shot_rows(0, 10))
     assert set(details.of([shot(7, 0), shot(0, 9)])) == {shot(7, 0), shot(0, 9)}
-    assert {row["video_id"]: shots for row, shots in details.videos()} == {
+    assert {row.video_id: shots for row, shots in details.videos()} == {
         video_id(0): 10,
         video_id(1): 4,
         video_id(2): 4,

@@ -2,58 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
-from ops.serve.answers.shots import Answer, Line, ProbeScore, Shot, Span
+from ops.search.schema import SearchResult
+from ops.serve.answers.shots import Answer
 
 
-class HitLine(Line):
-    """A spoken line that was found, or a sentence over several of them: then its text and times are those of all."""
+class SearchAnswer(SearchResult):
+    """One page of a ranking."""
 
-    line_ids: list[str] = Field(description="the lines of the sentence; `line_id` is the first")
-
-
-class Hit(Shot):
-    rank: int
-    score: float = Field(description="cosine of query and pictures, also where only dialogue found the shot")
-    relevance: float = Field(ge=0, le=1, description="calibrated per query; comparable between queries")
-    matched: list[str]
-    lines: list[HitLine]
-    probes: list[ProbeScore]
-    folded: list[str] = Field(description="near-duplicates of this shot that were found, too")
-    is_blank: bool
-    is_title: bool
-    match: Span
-    spoken: Span | None = Field(
-        description="frames from the first to the last of `lines` with 0.3 s on both sides, in whatever shots; null if "
-        "no line was found, or other conditions decide which frames count"
-    )
-    then: dict[str, Any] | None
-
-
-class Reading(Answer):
-    """How the query was understood."""
-
-    visual: bool
-    dialogue: bool
-    why: str
-    said_in: int = Field(
-        description="lines, up to 20, that have the words although only pictures were searched: quotes find them"
-    )
-    notes: list[str] = Field(description="what the search could not do, and what may have been meant, in sentences")
-
-
-class SearchAnswer(Answer):
-    query: dict[str, Any]
-    encoder_id: str
-    index_version: str
-    dialogue_version: str | None
-    took_ms: float
-    cutoff: float = Field(description="relevance under which, for this query, hits are most likely not meant")
-    reading: Reading
-    hits: list[Hit]
     next_cursor: str | None
 
 

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from ops.exports.picks import MAX_TOLD, picks_of, told_query
-from ops.search.query import Condition, Query, Then
+from ops.search.schema import DialogueCondition, Hit, ProbeCondition, Query, SearchResult, Span, TextCondition, Then
+from tests.answers import make_hit, make_line, make_result
 
 SHOT = "0123456789abcdef:"
 
 
-def hit(at: int, relevance: float, *matched: str, match: tuple[int, int] | None = None) -> dict[str, Any]:
+def hit(at: int, relevance: float, *matched: str, match: tuple[int, int] | None = None) -> Hit:
     start, end = match or (10 * at, 10 * at + 10)
-    return {
-        "shot_id": f"{SHOT}{10 * at}",
-        "score": relevance / 2,
-        "relevance": relevance,
-        "matched": list(matched),
-        "lines": [{"line_id": f"line{at}"}] if "dialogue" in matched else [],
-        "match": {"start_frame": start, "end_frame": end},
-    }
+    return make_hit(
+        f"{SHOT}{10 * at}",
+        10 * at + 10,
+        score=relevance / 2,
+        relevance=relevance,
+        matched=matched,
+        lines=[make_line(f"line{at}")] if "dialogue" in matched else [],
+        match=Span(start_frame=start, end_frame=end),
+    )
 
 
-def answer_of(query: Query) -> dict[str, Any]:
+def answer_of(query: Query) -> SearchResult:
     hits = [hit(0, 0.9, "visual"), hit(1, 0.1, "visual", "dialogue"), hit(2, 0.6, "visual", match=(23, 27))]
     hits += [hit(3, 0.2, "visual"), hit(4, 0.1, "dialogue")]
-    stamps = {"encoder_id": "starter", "index_version": "v7", "dialogue_version": "v1-3"}
-    return {"query": query.document(), "cutoff": 0.6, "hits": hits, **stamps}
+    return make_result(query, hits, cutoff=0.6)
 
 
 def test_hits_under_the_cutoff_stay_only_where_they_are_said() -> None:
@@ -62,11 +61,11 @@ def test_every_part_of_a_query_is_told() -> None:
         shows=("One", "Two"),
         where=("closeup>=0.5", "night<0.2"),
         then=Then(text="a face", like=(f"{SHOT}10",), within=2),
-        all_of=(Condition(text="rain", relevance=0.7), Condition(dialogue="good morning")),
-        any_of=(Condition(probe="closeup>=0.9"),),
+        all=(TextCondition(text="rain", relevance=0.7), DialogueCondition(dialogue="good morning")),
+        any=(ProbeCondition(probe="closeup>=0.9"),),
         dialogue="off",
     )
-    assert told_query(query.document()).split("; ") == [
+    assert told_query(query).split("; ") == [
         "a door opens",
         f"like {SHOT}0, a picture",
         "unlike image:00",
@@ -80,6 +79,6 @@ def test_every_part_of_a_query_is_told() -> None:
 
 
 def test_plain_words_are_told_as_they_are_and_long_queries_are_cut() -> None:
-    assert told_query(Query(text='"merry christmas"').document()) == '"merry christmas"'
-    told = told_query({"text": "a", "shows": ["x" * 400] * 20})
+    assert told_query(Query(text='"merry christmas"')) == '"merry christmas"'
+    told = told_query(Query(text="a", shows=("x" * 400,) * 20))
     assert len(told) == MAX_TOLD and told.endswith("…")

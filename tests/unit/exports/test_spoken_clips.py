@@ -21,7 +21,8 @@ from ops.exports.picks import picks_of
 from ops.index.build import wanted_rows
 from ops.index.dialogue import build_lines
 from ops.index.index import publish
-from ops.search.query import Query
+from ops.search.schema import Hit, Query, Span
+from tests.answers import make_hit, make_line, make_result
 from tests.films import Film, make_film
 from tests.subtitles import srt
 from tests.timelines import film_rows, read_edl
@@ -114,18 +115,14 @@ def test_a_hit_tells_the_spoken_range(settings: Settings, film: Film, capsys: py
 
 
 def test_hits_by_pictures_stay_whole_and_a_union_stands_where_the_best_stood() -> None:
-    def hit(at: int, *lines: tuple[int, int]) -> dict[str, Any]:
-        found = [{"line_id": f"l{start}", "start_frame": start, "end_frame": end} for start, end in lines]
-        return {
-            "shot_id": f"{'0' * 16}:{at}", "score": 0.5, "relevance": 0.9, "fps": "25/1", "lines": found,
-            "matched": ["visual", "dialogue"] if lines else ["visual"], "spoken": {} if not lines else {"a": 1},
-            "match": {"start_frame": at, "end_frame": at + 50},
-        }  # fmt: skip
+    def hit(at: int, *spoken: tuple[int, int]) -> Hit:
+        lines = [make_line(f"l{start}", start, end) for start, end in spoken]
+        span = Span(start_frame=spoken[0][0], end_frame=spoken[-1][1]) if spoken else None
+        matched = ("visual", "dialogue") if spoken else ("visual",)
+        return make_hit(f"{'0' * 16}:{at}", at + 50, lines=lines, matched=matched, spoken=span)
 
-    answer = {
-        "query": Query(text='"x"').document(), "cutoff": 0.5, "encoder_id": "e", "index_version": "v",
-        "hits": [hit(500, (540, 560)), hit(0), hit(100, (100, 110)), hit(550, (540, 560), (563, 570))],
-    }  # fmt: skip
+    hits = [hit(500, (540, 560)), hit(0), hit(100, (100, 110)), hit(550, (540, 560), (563, 570))]
+    answer = make_result(Query(text='"x"'), hits, cutoff=0.5)
     picks = picks_of(answer, padding_s=0.1)
     assert [(pick.in_frame, pick.out_frame, pick.line_ids) for pick in picks] == [
         (537, 573, ("l540", "l563")), (0, 50, ()), (97, 113, ("l100",)),

@@ -41,7 +41,8 @@ from ops.probes.store import fitted_probes, versions_of
 from ops.probes.suggestions import suggestions_of
 from ops.probes.vectors import labelled_shots
 from ops.probes.versions import read_version, write_version
-from ops.search.probes import ProbeScores, parse_filter
+from ops.search.probe_filters import ProbeScores
+from ops.search.schema import parse_filter
 from ops.videos.forgotten import leave_tombstone
 from tests.labelled import NOW, direction, fill_told_apart, judge, said, shot_ids
 from tests.lakes import ENCODER, video_id

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ops.cli.options import condition_from
 from ops.cli.search import print_hits
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.index.build import wanted_rows
 from ops.index.index import publish
 from ops.index.lines import LineRow, publish_lines
-from ops.search.search import Condition, Query, Searcher, Then
+from ops.search.schema import Condition, DialogueCondition, ProbeCondition, Query, TextCondition, Then
+from ops.search.searcher import Searcher
 from tests.colours import ColourEncoder, lean, shot
 from tests.lakes import ENCODER, shot_rows, vector_rows, video_id, video_row
 from tests.subtitles import line_row
@@ -87,7 +89,7 @@ def ids(answer: dict[str, Any]) -> list[str]:
 
 
 def test_a_quoted_query_finds_only_where_it_is_said(searcher: Searcher) -> None:
-    answer = searcher.search(Query(text='"merry christmas"'))
+    answer = searcher.search(Query(text='"merry christmas"')).document()
     assert set(ids(answer)) == {shot(0, 0), shot(0, 1)}, "in this order of words, on both shots under the line"
     reading = {"visual": False, "dialogue": True, "why": "'merry christmas' is said in 1 line", "said_in": 0}
     assert answer["reading"] == reading | {"notes": []}
@@ -101,13 +103,13 @@ def test_a_quoted_query_finds_only_where_it_is_said(searcher: Searcher) -> None:
             "start_timecode": "01:00:00:12", "language": "en", "source": "sidecar",
         }
     ]  # fmt: skip
-    assert ids(searcher.search(Query(text='"christmas robot"'))) == []
+    assert ids(searcher.search(Query(text='"christmas robot"')).document()) == []
 
 
 def test_words_that_occur_together_in_a_line_are_fused(searcher: Searcher) -> None:
-    answer = searcher.search(Query(text="did robots shake red hands", limit=100))
+    answer = searcher.search(Query(text="did robots shake red hands", limit=100)).document()
     assert answer["reading"]["visual"] and not answer["reading"]["dialogue"], "two of four words are not most of them"
-    answer = searcher.search(Query(text="a robot with red hands that shook", limit=100))
+    answer = searcher.search(Query(text="a robot with red hands that shook", limit=100)).document()
     assert answer["reading"]["dialogue"] and answer["reading"]["visual"]
     first = answer["hits"][0]
     assert first["shot_id"] == shot(1, 1) and first["matched"] == ["visual", "dialogue"], (
@@ -115,42 +117,45 @@ def test_words_that_occur_together_in_a_line_are_fused(searcher: Searcher) -> No
     )
     assert len(set(ids(answer))) == len(ids(answer)) == 18, "every shot once"
     paged = [hit for at in range(0, 18, 4) for hit in searcher.search(
-        Query(text="a robot with red hands that shook", limit=4, offset=at))["hits"]]  # fmt: skip
+        Query(text="a robot with red hands that shook", limit=4, offset=at)).document()["hits"]]  # fmt: skip
     assert paged == answer["hits"]
 
 
 def test_forms_of_words_are_those_of_the_index(searcher: Searcher) -> None:
-    answer = searcher.search(Query(text="robotics hands", limit=100))
+    answer = searcher.search(Query(text="robotics hands", limit=100)).document()
     assert answer["reading"]["dialogue"] and "line1" in {
         line["line_id"] for hit in answer["hits"] for line in hit["lines"]
     }
-    same = searcher.search(Query(text="hand hands"))
+    same = searcher.search(Query(text="hand hands")).document()
     assert not same["reading"]["dialogue"] and "said in 2 lines too" in same["reading"]["why"], "one word, asked twice"
 
 
 def test_a_line_that_was_found_is_never_hidden(searcher: Searcher) -> None:
     said = {shot(0, 0), shot(0, 1)}
-    query = Query(text="red", all_of=(Condition(dialogue="merry christmas everybody"),), limit=100, min_relevance=0.99)
-    assert set(ids(searcher.search(query))) == said, "one of them is green"
-    fused = searcher.search(Query(text="blue robot shook hand", limit=100, min_relevance=1.0))
+    query = Query(
+        text="red", all=(DialogueCondition(dialogue="merry christmas everybody"),), limit=100, min_relevance=0.99
+    )
+    assert set(ids(searcher.search(query).document())) == said, "one of them is green"
+    fused = searcher.search(Query(text="blue robot shook hand", limit=100, min_relevance=1.0)).document()
     weak = [hit for hit in fused["hits"] if hit["relevance"] < 1]
     assert [hit["shot_id"] for hit in weak] == [shot(1, 1)] and weak[0]["relevance"] == 0.75
-    only = searcher.search(Query(text="merry robot", dialogue="only", min_relevance=0.9))
+    only = searcher.search(Query(text="merry robot", dialogue="only", min_relevance=0.9)).document()
     assert only["hits"] and {hit["relevance"] for hit in only["hits"]} == {0.5}
 
 
 def test_the_printed_list_keeps_lines_that_were_found(capsys: pytest.CaptureFixture[str], searcher: Searcher) -> None:
     answer = searcher.search(Query(text="merry robot", dialogue="only"))
     weak = searcher.search(Query(text="red", limit=100))
-    mixed = {**weak, "cutoff": 0.95, "hits": [{**hit, "relevance": 0.1} for hit in [*answer["hits"], *weak["hits"]]]}
+    hits = tuple(hit.model_copy(update={"relevance": 0.1}) for hit in (*answer.hits, *weak.hits))
+    mixed = weak.model_copy(update={"cutoff": 0.95, "hits": hits})
     print_hits(mixed)
     out, err = capsys.readouterr()
-    assert sum("  0.10  " in line for line in out.splitlines()) == len(answer["hits"]) > 0
-    assert "nothing clearly matches" not in err and f"{len(weak['hits'])} more under relevance" in err
+    assert sum("  0.10  " in line for line in out.splitlines()) == len(answer.hits) > 0
+    assert "nothing clearly matches" not in err and f"{len(weak.hits)} more under relevance" in err
 
 
 def test_one_word_stays_visual_and_tells_of_the_lines(searcher: Searcher) -> None:
-    answer = searcher.search(Query(text="hand"))
+    answer = searcher.search(Query(text="hand")).document()
     assert not answer["reading"]["dialogue"] and "said in 2 lines too" in answer["reading"]["why"]
 
 
@@ -175,7 +180,7 @@ def test_a_sentence_is_found_as_it_was_said_without_quotes(settings: Settings, t
     )
     rows = [replace(line_row(at, each), line_id=f"spoken{at}") for at, each in enumerate(said)]
     publish_lines(settings, rows)
-    answer = Searcher(settings, encoder=ColourEncoder()).search(Query(text=text, limit=100))
+    answer = Searcher(settings, encoder=ColourEncoder()).search(Query(text=text, limit=100)).document()
     assert {line["line_id"] for hit in answer["hits"] for line in hit["lines"]} == found
     assert answer["reading"]["visual"] and answer["reading"]["dialogue"] is bool(found)
 
@@ -188,11 +193,11 @@ def test_the_printed_list_says_what_quotes_would_find(capsys: pytest.CaptureFixt
 
 
 def test_dialogue_can_be_off_or_alone(searcher: Searcher) -> None:
-    off = searcher.search(Query(text='"merry christmas"', dialogue="off", limit=100))
+    off = searcher.search(Query(text='"merry christmas"', dialogue="off", limit=100)).document()
     assert len(off["hits"]) == 18 and not off["reading"]["dialogue"]
-    only = searcher.search(Query(text="merry christmas", dialogue="only"))
+    only = searcher.search(Query(text="merry christmas", dialogue="only")).document()
     assert {line["line_id"] for hit in only["hits"] for line in hit["lines"]} == {"line0", "line2"}
-    limited = searcher.search(Query(text="christmas", dialogue="only", shows=("show 2",)))
+    limited = searcher.search(Query(text="christmas", dialogue="only", shows=("show 2",))).document()
     assert ids(limited) == [shot(2, 2)]
 
 
@@ -205,7 +210,7 @@ def test_dialogue_can_be_off_or_alone(searcher: Searcher) -> None:
         ),
         (Query(text='"dragon"', dialogue="only"), "without quotes and `--dialogue only` the pictures are searched"),
         (Query(text="“dragon”"), "nobody says that; without quotes the pictures are searched"),
-        (Query(all_of=(Condition(dialogue="dragon"),)), "no shots: take something away (all)"),
+        (Query(all=(DialogueCondition(dialogue="dragon"),)), "no shots: take something away (all)"),
     ],
 )
 def test_where_nobody_says_it_the_way_out_is_what_was_asked(
@@ -216,35 +221,37 @@ def test_where_nobody_says_it_the_way_out_is_what_was_asked(
 
 
 def test_a_probe_filters(searcher: Searcher) -> None:
-    assert set(ids(searcher.search(Query(text="red", where=("closeup>=0.5",))))) == {shot(0, 0), shot(1, 1)}
-    assert ids(searcher.search(Query(text="red", where=("closeup < 0.5",)))) == [shot(1, 2)]
-    hits = searcher.search(Query(text="red", where=("closeup>=0.9",)))["hits"]
+    assert set(ids(searcher.search(Query(text="red", where=("closeup>=0.5",))).document())) == {shot(0, 0), shot(1, 1)}
+    assert ids(searcher.search(Query(text="red", where=("closeup < 0.5",))).document()) == [shot(1, 2)]
+    hits = searcher.search(Query(text="red", where=("closeup>=0.9",))).document()["hits"]
     assert [hit["shot_id"] for hit in hits] == [shot(0, 0)]
     assert hits[0]["probes"] == [{"probe": "closeup", "score": 0.9}]
     with pytest.raises(NotFoundError, match=r"no probe 'close'.*closeup"):
-        searcher.search(Query(text="red", where=("close>0.5",)))
+        searcher.search(Query(text="red", where=("close>0.5",))).document()
 
 
 def test_conditions_meet_in_frames(searcher: Searcher) -> None:
-    said_on_red = searcher.search(Query(all_of=(Condition(text="red"), Condition(dialogue='"merry christmas"'))))
+    said_on_red = searcher.search(
+        Query(all=(TextCondition(text="red"), DialogueCondition(dialogue='"merry christmas"')))
+    ).document()
     assert ids(said_on_red) == [shot(0, 0)]
     hit = said_on_red["hits"][0]
     assert hit["match"] == {"start_frame": 12, "end_frame": 24} and hit["matched"] == ["visual", "dialogue"]
     assert [line["line_id"] for line in hit["lines"]] == ["line0"]
     either = searcher.search(
-        Query(any_of=(Condition(dialogue="robot hand"), Condition(probe="closeup>=0.8")), limit=50)
-    )
+        Query(any=(DialogueCondition(dialogue="robot hand"), ProbeCondition(probe="closeup>=0.8")), limit=50)
+    ).document()
     assert set(ids(either)) == {shot(1, 1), shot(0, 0)}
     assert {hit["shot_id"]: tuple(hit["match"].values()) for hit in either["hits"]} == {
         shot(1, 1): (30, 40),
         shot(0, 0): (0, 24),
     }
-    ranked = searcher.search(Query(text="green", all_of=(Condition(dialogue="hand"),), limit=50))
+    ranked = searcher.search(Query(text="green", all=(DialogueCondition(dialogue="hand"),), limit=50)).document()
     assert ids(ranked)[0] == shot(2, 4) and set(ids(ranked)) == {shot(1, 1), shot(2, 4)}
 
 
 def test_a_sequence_is_a_shot_and_what_follows_it(searcher: Searcher) -> None:
-    answer = searcher.search(Query(text="red", then=Then(text="blue", within=1), limit=100))
+    answer = searcher.search(Query(text="red", then=Then(text="blue", within=1), limit=100)).document()
     pairs = [(hit["shot_id"], hit["then"]["shot_id"]) for hit in answer["hits"]]
     assert set(pairs[:2]) == {(shot(0, 4), shot(0, 5)), (shot(1, 4), shot(1, 5))}
     assert all(
@@ -253,7 +260,7 @@ def test_a_sequence_is_a_shot_and_what_follows_it(searcher: Searcher) -> None:
     )
     relevances = [hit["relevance"] for hit in answer["hits"]]
     assert relevances == sorted(relevances, reverse=True)
-    wider = searcher.search(Query(text="red", then=Then(text="blue", within=2), limit=100))
+    wider = searcher.search(Query(text="red", then=Then(text="blue", within=2), limit=100)).document()
     best = {hit["shot_id"]: hit["then"]["shot_id"] for hit in wider["hits"]}
     assert best[shot(0, 0)] == shot(0, 2) and best[shot(1, 3)] == shot(1, 5)
     assert not {shot(n, 5) for n in range(3)} & set(best), "nothing follows the last shot"
@@ -262,22 +269,22 @@ def test_a_sequence_is_a_shot_and_what_follows_it(searcher: Searcher) -> None:
 def test_near_duplicates_are_folded_over_all_pages(settings: Settings) -> None:
     publish(settings, ENCODER, lambda: wanted_rows(settings, ENCODER))
     searcher = Searcher(settings, encoder=ColourEncoder())
-    whole = searcher.search(Query(text="red", fold=True, limit=50))
-    plain = searcher.search(Query(text="red", limit=50))
+    whole = searcher.search(Query(text="red", fold=True, limit=50)).document()
+    plain = searcher.search(Query(text="red", limit=50)).document()
     shown = ids(whole)
     folded = [name for hit in whole["hits"] for name in hit["folded"]]
     assert folded and set(shown) | set(folded) == set(ids(plain)) and not set(shown) & set(folded)
     paged = [
         name for at in range(0, len(shown), 2) for name in ids(
-            searcher.search(Query(text="red", fold=True, limit=2, offset=at)))
+            searcher.search(Query(text="red", fold=True, limit=2, offset=at)).document())
     ]  # fmt: skip
     assert paged == shown
 
 
 def test_the_least_relevance_cuts_and_the_cutoff_does_not_move(searcher: Searcher) -> None:
-    plain = searcher.search(Query(text="red", limit=50))
+    plain = searcher.search(Query(text="red", limit=50)).document()
     least = plain["hits"][4]["relevance"]
-    cut = searcher.search(Query(text="red", limit=50, min_relevance=least))
+    cut = searcher.search(Query(text="red", limit=50, min_relevance=least)).document()
     assert cut["hits"] == [hit for hit in plain["hits"] if hit["relevance"] >= least]
     assert cut["cutoff"] == plain["cutoff"]
 
@@ -287,7 +294,7 @@ def test_the_least_relevance_cuts_and_the_cutoff_does_not_move(searcher: Searche
     [
         ({"text": "x", "where": ("closeup",)}, "no condition on a probe"),
         ({"text": "x", "where": ("closeup>=1.5",)}, "0 to 1"),
-        ({"text": "x", "dialogue": "maybe"}, "auto, off or only"),
+        ({"text": "x", "dialogue": "maybe"}, "'auto', 'off' or 'only'"),
         ({"text": "x", "like": ("a",), "dialogue": "only"}, "lines alone"),
         ({"like": ("a",), "dialogue": "only"}, "lines alone"),
         ({"text": "x", "min_relevance": 2.0}, "min_relevance"),
@@ -306,31 +313,31 @@ def test_senseless_filters_are_refused(wrong: dict[str, Any], message: str) -> N
 )  # fmt: skip
 def test_senseless_conditions_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        Condition(**wrong)
+        Query.model_validate({"all": [wrong]})
 
 
 def test_a_document_and_its_query_are_the_same() -> None:
     query = Query(
-        text="a", like=("b",), then=Then(text="c", within=2), all_of=(Condition(text="d", relevance=0.7),),
-        any_of=(Condition(dialogue="e"), Condition(probe="f>0.1")), min_relevance=0.25, fold=True,
+        text="a", like=("b",), then=Then(text="c", within=2), all=(TextCondition(text="d", relevance=0.7),),
+        any=(DialogueCondition(dialogue="e"), ProbeCondition(probe="f>0.1")), min_relevance=0.25, fold=True,
     )  # fmt: skip
-    assert Query.from_document(query.document()) == query
+    assert Query.model_validate(query.document()) == query == Query.of(query)
     for wrong in ({"text": 5}, {"txt": "a"}, {"text": "a", "like": "b"}, {"text": "a", "limit": True},
                   {"text": "a", "limit": 1.5}, {"text": "a", "all": [{"textt": "b"}]}, {"text": "a", "then": "b"},
                   {"text": "a", "shows": [1]}, {"text": "a", "fold": 1}, {"text": None}):  # fmt: skip
         with pytest.raises(UsageError):
-            Query.from_document(wrong)
+            Query.model_validate(wrong)
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("a red car", Condition(text="a red car")),
-        ("seen: a car", Condition(text="a car")),
-        ('said:"merry christmas"', Condition(dialogue='"merry christmas"')),
-        ("probe:closeup>=0.5", Condition(probe="closeup>=0.5")),
-        ("12:30 at night", Condition(text="12:30 at night")),
+        ("a red car", TextCondition(text="a red car")),
+        ("seen: a car", TextCondition(text="a car")),
+        ('said:"merry christmas"', DialogueCondition(dialogue='"merry christmas"')),
+        ("probe:closeup>=0.5", ProbeCondition(probe="closeup>=0.5")),
+        ("12:30 at night", TextCondition(text="12:30 at night")),
     ],
 )
 def test_conditions_are_written_on_the_command_line(text: str, expected: Condition) -> None:
-    assert Condition.parse(text) == expected
+    assert Query.model_validate({"all": [condition_from(text)]}).all == (expected,)

@@ -17,7 +17,8 @@ from ops.index.lines import publish_lines
 from ops.search.english import foreign_language, is_english, nearest_word, suggestion, unknown_words
 from ops.search.generic_texts import GENERIC_TEXTS
 from ops.search.hints import corrected, hints_for, shows_named
-from ops.search.search import Query, Searcher
+from ops.search.schema import Query
+from ops.search.searcher import Searcher
 from tests.colours import ColourEncoder, index_lake, lean, write_video
 from tests.subtitles import line_row
 
@@ -207,7 +208,7 @@ def searcher(tmp_path: Path) -> Searcher:
 
 
 def notes(searcher: Searcher, **query: Any) -> list[str]:
-    return list(searcher.search(Query.from_document(query))["reading"]["notes"])
+    return list(searcher.search(Query.model_validate(query)).document()["reading"]["notes"])
 
 
 def test_hints_are_notes_of_the_answer(searcher: Searcher) -> None:

@@ -16,7 +16,8 @@ from ops.core.errors import NotFoundError, UsageError, VectorIndexError
 from ops.core.settings import Settings, load_settings
 from ops.core.types import shot_id_of
 from ops.index.build import wanted_rows
-from ops.search.search import Query, Searcher
+from ops.search.schema import Query
+from ops.search.searcher import Searcher
 from tests.colours import ColourEncoder, index_lake, lean, shot, write_video
 from tests.lakes import ENCODER, shot_rows, video_id
 
@@ -51,7 +52,7 @@ def ids(answer: dict[str, Any]) -> list[str]:
 
 
 def test_the_answer_is_the_contracts(searcher: Searcher, settings: Settings) -> None:
-    answer = searcher.search(Query(text="something red", limit=3))
+    answer = searcher.search(Query(text="something red", limit=3)).document()
     assert list(answer) == [
         "query", "encoder_id", "index_version", "dialogue_version", "took_ms", "cutoff", "reading", "hits",
     ]  # fmt: skip
@@ -94,7 +95,7 @@ def test_the_answer_is_the_contracts(searcher: Searcher, settings: Settings) -> 
 
 
 def test_score_is_the_cosine_and_relevance_falls_with_it(searcher: Searcher, settings: Settings) -> None:
-    hits = searcher.search(Query(text="blue", limit=100, include_blank=True))["hits"]
+    hits = searcher.search(Query(text="blue", limit=100, include_blank=True)).document()["hits"]
     vectors = {row.shot_id: row.vector for row in wanted_rows(settings, ENCODER)}
     query = ColourEncoder().encode_text(["blue"])[0]
     assert len(hits) == len(vectors) == 42
@@ -108,14 +109,14 @@ def test_score_is_the_cosine_and_relevance_falls_with_it(searcher: Searcher, set
 
 def test_blank_shots_are_left_out_of_a_search_by_words_only(searcher: Searcher) -> None:
     blank = {shot(number, 2) for number in range(4)}
-    everything = ids(searcher.search(Query(text="red", limit=100)))
+    everything = ids(searcher.search(Query(text="red", limit=100)).document())
     assert len(everything) == 38 and not blank & set(everything)
-    assert blank <= set(ids(searcher.search(Query(text="red", limit=100, include_blank=True))))
-    assert blank - {shot(0, 2)} & set(ids(searcher.search(Query(like=(shot(0, 2),), limit=100))))
+    assert blank <= set(ids(searcher.search(Query(text="red", limit=100, include_blank=True)).document()))
+    assert blank - {shot(0, 2)} & set(ids(searcher.search(Query(like=(shot(0, 2),), limit=100)).document()))
 
 
 def test_shows_limit_the_search(searcher: Searcher) -> None:
-    hits = searcher.search(Query(text="red", shows=("Ünder the Sea", "Bikes"), limit=100))["hits"]
+    hits = searcher.search(Query(text="red", shows=("Ünder the Sea", "Bikes"), limit=100)).document()["hits"]
     assert {hit["show"] for hit in hits} == {"Ünder the Sea", "Bikes"} and len(hits) == 6
 
 
@@ -130,40 +131,42 @@ def test_shows_limit_the_search(searcher: Searcher) -> None:
 )
 def test_an_unknown_show_is_told_with_its_neighbours(searcher: Searcher, name: str, hint: str) -> None:
     with pytest.raises(NotFoundError, match=f"no show '{name}'.*{hint}"):
-        searcher.search(Query(text="red", shows=(name,)))
+        searcher.search(Query(text="red", shows=(name,))).document()
 
 
 def test_similar_leaves_out_the_shot_and_its_copies(settings: Settings, searcher: Searcher) -> None:
     write_video(settings, 4, [lean((1, 0, 0), 0.001 * number) for number in range(9)], show="Copies")
     index_lake(settings)
-    hits = searcher.search(Query(like=(shot(0, 0),), limit=3))["hits"]
+    hits = searcher.search(Query(like=(shot(0, 0),), limit=3)).document()["hits"]
     assert [hit["shot_id"] for hit in hits] == [shot(2, 0)] + [hit["shot_id"] for hit in hits[1:]]
     assert not {hit["show"] for hit in hits} & {"Copies"} and shot(0, 0) not in {hit["shot_id"] for hit in hits}
     assert [hit["rank"] for hit in hits] == [1, 2, 3]
 
 
 def test_words_and_examples_combine(searcher: Searcher) -> None:
-    both = ids(searcher.search(Query(text="red", like=(shot(0, 3),), limit=100)))
-    words = ids(searcher.search(Query(text="red", limit=100)))
+    both = ids(searcher.search(Query(text="red", like=(shot(0, 3),), limit=100)).document())
+    words = ids(searcher.search(Query(text="red", limit=100)).document())
     assert both.index(shot(2, 3)) < both.index(shot(2, 1)), "blue before green, because of the example"
     assert words.index(shot(2, 3)) > words.index(shot(2, 1)), "to the words alone they are equal, and go by id"
     assert both.index(shot(2, 0)) < both.index(shot(2, 1)), "red before green, because of the words"
-    without = ids(searcher.search(Query(text="red blue", unlike=(shot(0, 3),), limit=3)))
+    without = ids(searcher.search(Query(text="red blue", unlike=(shot(0, 3),), limit=3)).document())
     assert set(without) == {shot(n, 0) for n in range(3)}, "blue was taken away"
 
 
 def test_a_picture_is_an_example(searcher: Searcher, tmp_path: Path) -> None:
     Image.new("RGB", (64, 48), (0, 255, 0)).save(tmp_path / "green.png")
-    assert ids(searcher.search(Query(like=(str(tmp_path / "green.png"),), limit=3))) == [shot(n, 1) for n in range(3)]
+    assert ids(searcher.search(Query(like=(str(tmp_path / "green.png"),), limit=3)).document()) == [
+        shot(n, 1) for n in range(3)
+    ]
 
 
 def test_pages_join_to_the_whole_list(searcher: Searcher) -> None:
     for base in ({"text": "green"}, {"like": (shot(0, 0),)}):
-        whole = searcher.search(Query(**base, limit=100))["hits"]  # type: ignore[arg-type]
+        whole = searcher.search(Query(**base, limit=100)).document()["hits"]  # type: ignore[arg-type]
         paged = [
             hit
             for start in range(0, 45, 5)
-            for hit in searcher.search(Query(**base, limit=5, offset=start))["hits"]  # type: ignore[arg-type]
+            for hit in searcher.search(Query(**base, limit=5, offset=start)).document()["hits"]  # type: ignore[arg-type]
         ]
         assert paged == whole
 
@@ -174,14 +177,14 @@ def test_an_example_that_is_nothing_is_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises((NotFoundError, UsageError), match=r"neither a shot id nor a file|is not a file"):
-        searcher.search(Query(like=(example,)))
+        searcher.search(Query(like=(example,))).document()
 
 
 def test_an_unknown_shot_is_told_with_its_neighbours(searcher: Searcher) -> None:
     with pytest.raises(NotFoundError, match=f"{shot(0, 1)}, {shot(0, 2)}, {shot(0, 3)}"):
-        searcher.search(Query(like=(shot_id_of(video_id(0), 50),)))
+        searcher.search(Query(like=(shot_id_of(video_id(0), 50),))).document()
     with pytest.raises(NotFoundError, match="the catalogue has no video 0123456789abcdef"):
-        searcher.search(Query(like=("0123456789abcdef:5",)))
+        searcher.search(Query(like=("0123456789abcdef:5",))).document()
 
 
 @pytest.mark.parametrize(
@@ -191,7 +194,7 @@ def test_an_unknown_shot_is_told_with_its_neighbours(searcher: Searcher) -> None
         ({"text": " \n"}, "the query is empty"),
         ({"unlike": ("a.jpg",)}, "unlike|empty"),
         ({"text": "x" * 2001}, "at most 2000 characters"),
-        ({"text": "caf\udce9"}, "readable text"),
+        ({"text": "caf\udce9"}, "should be readable text"),
         ({"text": "x", "limit": 0}, "limit = 0"),
         ({"text": "x", "limit": 10_001}, "limit = 10001"),
         ({"text": "x", "offset": -1}, "offset = -1"),
@@ -207,18 +210,18 @@ def test_senseless_queries_are_refused(wrong: dict[str, Any], message: str) -> N
 def test_a_newer_index_is_used_at_once_and_the_old_answer_does_not_stick(
     settings: Settings, searcher: Searcher
 ) -> None:
-    before = searcher.search(Query(text="red", limit=1))
+    before = searcher.search(Query(text="red", limit=1)).document()
     write_video(settings, 0, [lean((0, 0, 1))] * 4, show="Renamed", title="New title")
-    assert searcher.search(Query(text="red", limit=1))["index_version"] == before["index_version"]
+    assert searcher.search(Query(text="red", limit=1)).document()["index_version"] == before["index_version"]
     index_lake(settings)
-    after = searcher.search(Query(text="blue", shows=("Renamed",), limit=1))
+    after = searcher.search(Query(text="blue", shows=("Renamed",), limit=1)).document()
     assert after["index_version"] != before["index_version"] and after["hits"][0]["title"] == "New title"
 
 
 def test_a_shot_that_left_the_lake_is_not_shown(settings: Settings, searcher: Searcher) -> None:
     partition = settings.partition_of(video_id(0))
     settings.lake.delete("shots", partition)
-    hits = searcher.search(Query(text="red", limit=3))["hits"]
+    hits = searcher.search(Query(text="red", limit=3)).document()["hits"]
     assert [hit["shot_id"] for hit in hits] == [shot(1, 0), shot(2, 0)] and [hit["rank"] for hit in hits] == [1, 2]
 
 
@@ -228,17 +231,17 @@ def test_tiny_catalogues(tmp_path: Path, count: int) -> None:
     write_video(settings, 0, [lean((1, 0, 0), 0.3 * number) for number in range(count)])
     index_lake(settings)
     searcher = Searcher(settings, encoder=ColourEncoder())
-    hits = searcher.search(Query(text="red", include_blank=True))["hits"]
+    hits = searcher.search(Query(text="red", include_blank=True)).document()["hits"]
     assert len(hits) == count and all(0 < hit["relevance"] < 1 for hit in hits)
-    assert len(searcher.search(Query(like=(shot(0, 0),)))["hits"]) == count - 1
+    assert len(searcher.search(Query(like=(shot(0, 0),))).document()["hits"]) == count - 1
 
 
 def test_an_empty_catalogue_and_a_missing_index(tmp_path: Path) -> None:
     settings = load_settings(home=tmp_path)
     with pytest.raises(VectorIndexError, match="run `needle ingest"):
-        Searcher(settings, encoder=ColourEncoder()).search(Query(text="red"))
+        Searcher(settings, encoder=ColourEncoder()).search(Query(text="red")).document()
     index_lake(settings)
-    assert Searcher(settings, encoder=ColourEncoder()).search(Query(text="red"))["hits"] == []
+    assert Searcher(settings, encoder=ColourEncoder()).search(Query(text="red")).document()["hits"] == []
 
 
 @pytest.mark.parametrize(
@@ -249,7 +252,8 @@ def test_a_damaged_start_timecode_stops_nothing(tmp_path: Path, start: str | Non
     write_video(settings, 0, [lean((1, 0, 0))], start_timecode=start)
     index_lake(settings)
     assert (
-        Searcher(settings, encoder=ColourEncoder()).search(Query(text="red"))["hits"][0]["start_timecode"] == expected
+        Searcher(settings, encoder=ColourEncoder()).search(Query(text="red")).document()["hits"][0]["start_timecode"]
+        == expected
     )
 
 
@@ -261,7 +265,7 @@ def test_a_timecode_follows_the_clock_behind_missing_pictures(tmp_path: Path) ->
     rows[1]["end_s"] = 6 * 1.001
     settings.lake.write("shots", video_id(0), rows)
     index_lake(settings)
-    hits = Searcher(settings, encoder=ColourEncoder()).search(Query(text="red"))["hits"]
+    hits = Searcher(settings, encoder=ColourEncoder()).search(Query(text="red")).document()["hits"]
     assert {hit["start_frame"]: hit["start_timecode"] for hit in hits} == {0: "01:00:00:00", 24: "01:00:05:00"}
 
 
@@ -274,14 +278,17 @@ def test_hash_buckets_give_the_same_answer(settings: Settings, searcher: Searche
                 bucketed.lake.write(table, partition, [*bucketed.lake.read(table, [partition]).to_pylist(), row])
     index_lake(bucketed)
     answers = [
-        each.search(Query(text="green", limit=10)) for each in (searcher, Searcher(bucketed, encoder=ColourEncoder()))
+        each.search(Query(text="green", limit=10)).document()
+        for each in (searcher, Searcher(bucketed, encoder=ColourEncoder()))
     ]
     assert answers[0]["hits"] == answers[1]["hits"] and answers[0]["index_version"] == answers[1]["index_version"]
 
 
 def test_many_threads_get_the_same_answer(searcher: Searcher) -> None:
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: searcher.search(Query(text="red", like=(shot(0, 3),)))["hits"], range(24)))
+        answers = list(
+            pool.map(lambda _: searcher.search(Query(text="red", like=(shot(0, 3),))).document()["hits"], range(24))
+        )
     assert all(answer == answers[0] for answer in answers)
 
 
@@ -289,6 +296,6 @@ def test_the_search_module_loads_nothing_heavy() -> None:
     import subprocess
 
     heavy = ("torch", "qdrant_client", "onnxruntime", "feast", "dagster", "PIL")
-    code = f"import sys, ops.search.search; print([name for name in {heavy!r} if name in sys.modules])"
+    code = f"import sys, ops.search.searcher; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -12,7 +12,8 @@ from ops.cli.search import print_hits
 from ops.core.settings import load_settings
 from ops.index.build import wanted_rows
 from ops.index.index import publish
-from ops.search.search import Query, Searcher
+from ops.search.schema import Query
+from ops.search.searcher import Searcher
 from ops.search.titles import LEAST_GAP, TitleDirection, asks_for_titles, draw_cards
 from tests.colours import ColourEncoder, lean, shot, write_video
 from tests.lakes import ENCODER
@@ -70,13 +71,13 @@ def test_titles_are_out_of_searches_by_words_unless_asked(tmp_path: Path) -> Non
     titles = {shot(0, 0), shot(0, 4)}
 
     def found(**query: object) -> set[str]:
-        return {hit["shot_id"] for hit in searcher.search(Query(**query))["hits"]}  # type: ignore[arg-type]
+        return {hit["shot_id"] for hit in searcher.search(Query(**query)).document()["hits"]}  # type: ignore[arg-type]
 
     assert not found(text="red") & titles
-    assert not searcher.search(Query(text="red"))["reading"]["notes"]
+    assert not searcher.search(Query(text="red")).document()["reading"]["notes"]
     assert titles <= found(text="red", include_titles=True) and titles <= found(text="red logo")
     assert titles - {shot(0, 0)} <= found(like=(shot(0, 1),))
-    marks = {hit["shot_id"]: hit["is_title"] for hit in searcher.search(Query(text="red logo"))["hits"]}
+    marks = {hit["shot_id"]: hit["is_title"] for hit in searcher.search(Query(text="red logo")).document()["hits"]}
     assert marks == {shot(0, 0): True, shot(0, 1): False, shot(0, 3): False, shot(0, 4): True}
     assert list((tmp_path / "cache" / "search").iterdir()), "kept for the next process"
 
@@ -89,9 +90,9 @@ def test_an_encoder_that_sees_no_writing_hides_nothing_and_says_so(
     publish(settings, ENCODER, lambda: wanted_rows(settings, ENCODER))
     searcher = Searcher(settings, encoder=ColourEncoder())
     answer = searcher.search(Query(text="red"))
-    assert len(answer["hits"]) == 3, "all but the blank one"
-    assert [note[:27] for note in answer["reading"]["notes"]] == ["title cards are not hidden:"]
+    assert len(answer.hits) == 3, "all but the blank one"
+    assert [note[:27] for note in answer.reading.notes] == ["title cards are not hidden:"]
     print_hits(answer)
     assert "note: title cards are not hidden" in capsys.readouterr().err
     for asked in (Query(text="red", include_titles=True), Query(text="red logo"), Query(like=(shot(0, 0),))):
-        assert not searcher.search(asked)["reading"]["notes"]
+        assert not searcher.search(asked).document()["reading"]["notes"]

@@ -18,7 +18,8 @@ from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.pins import EncoderPins, Reign
 from ops.index.build import wanted_rows
 from ops.index.index import current_version, publish
-from ops.search.search import Query, Searcher
+from ops.search.schema import Query
+from ops.search.searcher import Searcher
 from ops.training.pair_table import build_pairs
 from ops.upgrade.candidate import name_candidate
 from ops.upgrade.compare import compare, last_comparison
@@ -91,7 +92,7 @@ def test_one_that_finds_the_same_needs_no_captions(tmp_path: Path) -> None:
 
 def test_a_refused_candidate_can_be_withdrawn(tmp_path: Path) -> None:
     settings, encoder_id = junk(tmp_path)
-    found = Searcher(settings).search(Query(text="a woman opens a door", limit=3))
+    found = Searcher(settings).search(Query(text="a woman opens a door", limit=3)).document()
     assert succession_document(settings)["refused_because"]
     assert discard(settings).spec == "finetuned:mine"
     told = succession_document(settings)
@@ -100,7 +101,7 @@ def test_a_refused_candidate_can_be_withdrawn(tmp_path: Path) -> None:
     assert not [name for name in settings.store.list("") if encoder_id in name]
     assert last_comparison(settings, encoder_id) is None
     assert (settings.home / "encoders" / "mine" / "head.npz").exists(), "the encoder itself is people's work"
-    again = Searcher(settings).search(Query(text="a woman opens a door", limit=3))
+    again = Searcher(settings).search(Query(text="a woman opens a door", limit=3)).document()
     assert again["index_version"] == found["index_version"] and again["hits"] == found["hits"]
     with pytest.raises(NotFoundError, match="no encoder is on its way"):
         discard(settings)

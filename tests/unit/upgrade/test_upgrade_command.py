@@ -24,7 +24,8 @@ from ops.index.index import current_version
 from ops.probes.judgements import Judgement
 from ops.probes.labels import append_judgements
 from ops.probes.state import promoted_version
-from ops.search.search import Query, Searcher
+from ops.search.schema import Query
+from ops.search.searcher import Searcher
 from ops.upgrade.candidate import name_candidate
 from ops.upgrade.switch import switch
 from tests.lakes import shot_rows, video_id
@@ -65,7 +66,7 @@ def label_men(settings: Settings) -> None:
 
 
 def found(settings: Settings, text: str = "a woman opens a door", **more: Any) -> tuple[str, str, list[str]]:
-    answer = Searcher(settings).search(Query(text=text, limit=5, **more))
+    answer = Searcher(settings).search(Query(text=text, limit=5, **more)).document()
     return answer["encoder_id"], answer["index_version"], [hit["shot_id"] for hit in answer["hits"]]
 
 
@@ -78,7 +79,7 @@ def test_there_and_back_with_index_and_probes(tmp_path: Path) -> None:
     old_probe = promoted_version(settings, "man")
     man = Query(text="a woman opens a door", limit=5, where=("man>=0.1",))
     waiting = Searcher(settings)  # as a service is that has not loaded the new encoder yet
-    seen = [(hit["shot_id"], hit["probes"]) for hit in waiting.search(man)["hits"]]
+    seen = [(hit["shot_id"], hit["probes"]) for hit in waiting.search(man).document()["hits"]]
 
     done = told(settings, "upgrade", "--encoder", spec)
     assert done["switched"] and done["settled"] and done["live"]["spec"] == spec
@@ -93,7 +94,7 @@ def test_there_and_back_with_index_and_probes(tmp_path: Path) -> None:
     assert told(settings, "status", expect=None)["encoder_id"] == after[0]
 
     waiting.probes.forget()
-    answer = waiting.search(man)
+    answer = waiting.search(man).document()
     assert answer["encoder_id"] == before[0] and [(hit["shot_id"], hit["probes"]) for hit in answer["hits"]] == seen
 
     written = files_of(settings.home)
@@ -274,13 +275,13 @@ def test_answers_never_mix_two_encoders_while_they_change(tmp_path: Path) -> Non
     spec = make_head(settings.home, "mine", 0.25)
     place(settings, spec, range(2), noise=0.3)
     searcher = Searcher(settings)
-    first = searcher.search(Query(text="a child at night", limit=3))
+    first = searcher.search(Query(text="a child at night", limit=3)).document()
     seen: list[tuple[str, str]] = []
     stopped = threading.Event()
 
     def ask() -> None:
         while not stopped.is_set() and len(seen) < 100_000:
-            answer = searcher.search(Query(text="a child at night", limit=3))
+            answer = searcher.search(Query(text="a child at night", limit=3)).document()
             seen.append((answer["encoder_id"], answer["index_version"]))
 
     threads = [threading.Thread(target=ask) for _ in range(2)]
@@ -288,7 +289,7 @@ def test_answers_never_mix_two_encoders_while_they_change(tmp_path: Path) -> Non
         thread.start()
     try:
         told(settings, "upgrade", "--encoder", spec)
-        assert searcher.search(Query(text="a child"))["encoder_id"] == first["encoder_id"], "until it follows"
+        assert searcher.search(Query(text="a child")).encoder_id == first["encoder_id"], "until it follows"
         assert searcher.follow() and not searcher.follow()
         told(settings, "upgrade", "--rollback")
         assert searcher.follow()
@@ -301,4 +302,4 @@ def test_answers_never_mix_two_encoders_while_they_change(tmp_path: Path) -> Non
     new = searcher.lens.index().version
     assert new == first["index_version"]
     other = next(pair for pair in set(seen) if pair[0] != first["encoder_id"])
-    assert searcher.search(Query(text="a child"), other[1])["encoder_id"] == other[0], "pages that were begun go on"
+    assert searcher.search(Query(text="a child"), other[1]).encoder_id == other[0], "pages that were begun go on"

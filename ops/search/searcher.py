@@ -7,25 +7,22 @@ from collections.abc import Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from threading import Lock
-from typing import Any
 
 from ops.core.errors import NotFoundError, VectorIndexError
 from ops.core.settings import Settings
 from ops.embeddings.encoder import Encoder, resolve_encoder
 from ops.index.index import VectorIndex
 from ops.index.lines import LineIndex, open_lines
-from ops.search.answer import HitWriter, fill_scores
 from ops.search.catalogue import Catalogue
 from ops.search.encoding import Pictures, picture_file
-from ops.search.hits import ShotDetails
+from ops.search.hits import HitWriter, fill_scores
 from ops.search.lens import Lens
 from ops.search.paging import page_of
 from ops.search.planning import Plan, Planner
-from ops.search.probes import ProbeScores
-from ops.search.query import Condition, Query, Then
+from ops.search.probe_filters import ProbeScores
+from ops.search.schema import DEFAULT_CUTOFF, Query, SearchResult
+from ops.search.shot_details import Addresses, ShotDetails
 from ops.search.versions import Versions
-
-__all__ = ["Condition", "Query", "Searcher", "Then"]
 
 # Shows that a message names.
 TOLD = 5
@@ -37,16 +34,22 @@ class Searcher:
     It opens the indexes at the first query and again when a newer version is published. It searches with the encoder
     that is live at its first query until :meth:`follow` finds another one; ``encoder`` replaces the one of the home.
     ``pictures`` turns an example that is no shot id into RGB uint8 (H, W, 3); by default it reads a local file.
+    ``addresses`` as of :class:`ShotDetails`.
     """
 
     def __init__(
-        self, settings: Settings, encoder: Encoder | None = None, *, pictures: Pictures = picture_file
+        self,
+        settings: Settings,
+        encoder: Encoder | None = None,
+        *,
+        pictures: Pictures = picture_file,
+        addresses: Addresses | None = None,
     ) -> None:
         self._settings = settings
         self._given = encoder
         self._pictures = pictures
         self._following = Lock()
-        self.details = ShotDetails(settings)
+        self.details = ShotDetails(settings, addresses)
         # The lens that answers, and the one before it for those who are paging through its index.
         self._lenses: tuple[Lens, ...] = (self._new_lens(),)
         self._lines: Versions[LineIndex] = Versions("dialogue", lambda: open_lines(settings))
@@ -94,12 +97,6 @@ class Searcher:
         self.lens.warm()
         self._lines.get()
 
-    def similar(
-        self, shot: str, *, shows: Sequence[str] = (), limit: int = 20, offset: int = 0, exact: bool = False
-    ) -> dict[str, Any]:
-        """The shots that look like ``shot``, a shot id or a picture: the answer of :meth:`search`."""
-        return self.search(Query(like=(shot,), shows=tuple(shows), limit=limit, offset=offset, exact=exact))
-
     def index(self, version: str | None = None) -> VectorIndex:
         """The newest index, or the one called ``version``, which may be the newest but one.
 
@@ -115,21 +112,18 @@ class Searcher:
         """Whether a shot is a title card."""
         return shot_id in self.lens.catalogue().titles
 
-    def search(self, query: Query, version: str | None = None, dialogue_version: str | None = None) -> dict[str, Any]:
-        """The document of ``needle search --json`` (CONTRACT), of the versions named or of the newest.
-
-        Raises as :meth:`page`.
-        """
+    def search(self, query: Query, version: str | None = None, dialogue_version: str | None = None) -> SearchResult:
+        """The answer from the versions named or from the newest. Raises as :meth:`page`."""
         return self.page(query, version, dialogue_version)[0]
 
     def page(
         self, query: Query, version: str | None = None, dialogue_version: str | None = None
-    ) -> tuple[dict[str, Any], bool]:
-        """The document of :meth:`search`, and whether nothing comes after its hits.
+    ) -> tuple[SearchResult, bool]:
+        """The answer of :meth:`search`, and whether nothing comes after its hits.
 
         Hits may be fewer than the limit although more follow: shots that were forgotten since the version was
         published are left out. Raises ``NotFoundError`` for a shot, picture, show, probe or version that is not
-        there, ``UsageError`` for a query that makes no sense, ``VectorIndexError`` where nothing was indexed yet.
+        there, ``UsageError`` for a query that makes no sense, ``VectorIndexError`` if nothing was indexed yet.
         """
         started = time.perf_counter()
         lens, catalogue = self._seen_through(version)
@@ -150,17 +144,17 @@ class Searcher:
         fill_scores(index, page.candidates, vector)
         writer = HitWriter(self.details, lens.probes, catalogue.titles, plan.lines)
         hits = writer.hits(page.candidates, query.offset)
-        document = {
-            "query": query.document(),
-            "encoder_id": lens.encoder_id,
-            "index_version": index.version,
-            "dialogue_version": lines.version if lines else None,
-            "took_ms": round(1e3 * (time.perf_counter() - started), 3),
-            "cutoff": _cutoff(plan, page.best_score),
-            "reading": plan.reading.document(),
-            "hits": hits,
-        }
-        return document, page.is_last
+        result = SearchResult(
+            query=query,
+            encoder_id=lens.encoder_id,
+            index_version=index.version,
+            dialogue_version=lines.version if lines else None,
+            took_ms=round(1e3 * (time.perf_counter() - started), 3),
+            cutoff=_cutoff(plan, page.best_score),
+            reading=plan.reading.reading(),
+            hits=hits,
+        )
+        return result, page.is_last
 
     def _new_lens(self) -> Lens:
         return Lens(self._settings, self._given, self._pictures, self.details.forget)
@@ -175,7 +169,7 @@ class Searcher:
 
 
 def _cutoff(plan: Plan, best_score: float | None) -> float:
-    return round(plan.calibration.cutoff(best_score), 6) if plan.calibration else 0.5
+    return round(plan.calibration.cutoff(best_score), 6) if plan.calibration else DEFAULT_CUTOFF
 
 
 def _require_shows(index: VectorIndex, shows: Sequence[str]) -> None:

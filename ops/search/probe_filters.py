@@ -1,9 +1,7 @@
-"""Conditions on what probes say of shots: ``closeup>=0.5``, read from the lake's ``probe_scores/<probe>``."""
+"""Scores of probes by shot, from the lake's ``probe_scores/<probe>``: for filters, and to name a hit's probes."""
 
 from __future__ import annotations
 
-import operator
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,47 +11,19 @@ from threading import Lock
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ops.core.errors import NotFoundError, UsageError
+from ops.core.errors import NotFoundError
 from ops.core.schemas import SCORES
 from ops.core.settings import Settings
 from ops.probes.scores import kept_table
 from ops.probes.state import promoted_version
 from ops.probes.versions import ProbeVersion
-
-COMPARISONS: dict[str, Callable[[float, float], bool]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    ">": operator.gt,
-    "<": operator.lt,
-}
-_FILTER = re.compile(r"\s*([^<>=\s][^<>=]*?)\s*(>=|<=|>|<)\s*(\d*\.?\d+)\s*")
+from ops.search.schema import ProbeFilter
 
 # Probes are scored while the service runs, without a new version of the index.
 REREAD_AFTER_S = 10.0
 
 # From this score on a probe without a version of its own (scores that others wrote) says that the label applies.
 YES = 0.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProbeFilter:
-    """``probe`` compared with ``bound`` (0 to 1) by one of ``>=``, ``<=``, ``>``, ``<``."""
-
-    probe: str
-    comparison: str
-    bound: float
-
-    def holds(self, score: float) -> bool:
-        """Whether a shot with that score fulfils it."""
-        return COMPARISONS[self.comparison](round(score, 6), self.bound)  # scores are float32
-
-
-def parse_filter(text: str) -> ProbeFilter:
-    """``closeup>=0.5`` as a filter. Raises ``UsageError`` where it is none."""
-    found = _FILTER.fullmatch(text)
-    if not found or not 0 <= float(found[3]) <= 1:
-        raise UsageError(f"{text!r} is no condition on a probe: write NAME>=0.5 (>=, <=, > or <, and 0 to 1)")
-    return ProbeFilter(probe=found[1], comparison=found[2], bound=float(found[3]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,414 @@
+"""The search contract, defined once: what a search asks, and what it answers.
+
+The service's routes and its OpenAPI document, the options and the JSON of the command line, and exports are made from
+these models. The fields say what each value may be; :class:`Query` also refuses what makes no sense together, with
+sentences for people.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    ModelWrapValidatorHandler,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+
+from ops.core.errors import UsageError
+
+MAX_LIMIT = 10_000
+MAX_OFFSET = 1_000_000
+MAX_TEXT = 2_000
+MAX_EXAMPLES = 100
+MAX_SHOWS = 1_000
+MAX_CONDITIONS = 20
+MAX_WITHIN = 100
+DEFAULT_CUTOFF = 0.5
+"""Relevance at which a hit is as likely right as wrong; see :mod:`ops.search.calibration`."""
+SHOWN_INPUT = 60
+"""Characters of a refused value that a message repeats."""
+
+DialogueUse = Literal["auto", "off", "only"]
+Kind = Literal["visual", "dialogue"]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+ConditionText = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+ProbeFilterText = Annotated[str, Field(min_length=3, max_length=200, description="such as `closeup>=0.5`")]
+# JSON has lists and no tuples: a list is the one conversion that strict models allow.
+Strings = Annotated[tuple[str, ...], Field(strict=False)]
+
+
+# The pattern is for clients: one odd row of the lake must not fail every search that finds it.
+Rate = Annotated[
+    str,
+    Field(description="frames a second", examples=["24000/1001"], json_schema_extra={"pattern": "^[0-9]+/[0-9]+$"}),
+]
+
+
+class Asked(BaseModel):
+    """A part of a query: unknown fields are refused, and nothing is converted silently ("50" is not a number)."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class TextCondition(Asked):
+    """Shots that look like this."""
+
+    text: ConditionText
+    relevance: Share = DEFAULT_CUTOFF
+
+
+class DialogueCondition(Asked):
+    """Frames in which this is said; quotes mean exact words."""
+
+    dialogue: ConditionText
+
+
+class ProbeCondition(Asked):
+    """Shots that a probe scores so."""
+
+    probe: ProbeFilterText
+
+
+def _kind_of(condition: object) -> str | None:
+    """The tag of a condition, ``None`` unless it has exactly one of the three kinds."""
+    fields = condition if isinstance(condition, Mapping) else getattr(type(condition), "model_fields", {})
+    kinds = [kind for kind in ("text", "dialogue", "probe") if kind in fields]
+    return kinds[0] if len(kinds) == 1 else None
+
+
+Condition = Annotated[
+    Annotated[TextCondition, Tag("text")]
+    | Annotated[DialogueCondition, Tag("dialogue")]
+    | Annotated[ProbeCondition, Tag("probe")],
+    Discriminator(
+        _kind_of,
+        custom_error_type="condition",
+        custom_error_message="a condition has exactly one of text, dialogue and probe",
+    ),
+]
+Conditions = Annotated[tuple[Condition, ...], Field(strict=False, max_length=MAX_CONDITIONS)]
+
+
+class Then(Asked):
+    """What must follow within a few shots of the same video; ``text`` or ``like`` is needed."""
+
+    text: Text = Field(default="", description="This must follow soon in the same video.")
+    like: Strings = Field(default=(), description="What follows looks like this shot or image.")
+    unlike: Strings = Field(default=(), description="What follows does not look like this shot or image.")
+    within: int = Field(default=3, ge=1, le=MAX_WITHIN, description="Shots until what follows.")
+
+
+class SearchFields(Asked):
+    """The fields of a search, whoever sends it. See :class:`Query` for what they mean together."""
+
+    text: Text = Field(default="", description="What to look for; quotes mean words that are said.")
+    like: Strings = Field(default=(), description="More like this shot or image.")
+    unlike: Strings = Field(default=(), description="Less like this shot or image.")
+    shows: Strings = Field(default=(), description="Only this show.")
+    where: Strings = Field(default=(), description="Only shots that a probe scores so.")
+    limit: int = Field(default=20, ge=1, le=MAX_LIMIT, description="Hits at the most.")
+    exact: bool = Field(default=False, description="Compare with every shot instead of using the index's graph.")
+    dialogue: DialogueUse = Field(
+        default="auto", description="Look for the text in the spoken lines too, never, or only there."
+    )
+    fold: bool = Field(default=False, description="Put near-duplicates under the best of them.")
+    include_blank: bool = Field(default=False, description="Black and empty shots too.")
+    include_titles: bool = Field(default=False, description="Title cards and credits too.")
+    min_relevance: Share | None = Field(default=None, description="Leave out what is less relevant (0-1).")
+    then: Then | None = Field(default=None, description="This must follow soon in the same video.")
+    all: Conditions = Field(default=(), description="Only frames that fulfil every such condition.")
+    any: Conditions = Field(default=(), description="Only frames that fulfil one of these conditions.")
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """All conditions of ``all`` and ``any``."""
+        return self.all + self.any
+
+    def examples(self) -> Iterator[str]:
+        """Every example, wanted or not, of the query and of what must follow."""
+        yield from (*self.like, *self.unlike)
+        if self.then:
+            yield from (*self.then.like, *self.then.unlike)
+
+    def with_examples(self, names: Mapping[str, str]) -> Self:
+        """The same search with every example that is a key of ``names`` under its other name."""
+        changes: dict[str, Any] = _renamed(self, names)
+        if self.then:
+            changes["then"] = self.then.model_copy(update=_renamed(self.then, names))
+        return self.model_copy(update=changes)
+
+
+class Query(SearchFields):
+    """A search; one of ``text``, ``like``, ``all`` and ``any`` is needed.
+
+    ``like`` and ``unlike`` hold shot ids and pictures. ``shows`` limits the search to shows by name,
+    ``where`` to shots that probes score so (``closeup>=0.5``). ``limit`` (1 to 10,000) hits after the first
+    ``offset``. ``exact`` compares with every shot. ``dialogue``: ``auto`` looks into the lines if the text
+    calls for it, ``off`` never, ``only`` nowhere else. ``fold`` puts near-duplicates under the best of them.
+    Blank shots and title cards are left out of a search by words unless ``include_blank`` and
+    ``include_titles``. ``min_relevance`` (0 to 1) drops hits below it. ``then`` asks for a sequence;
+    ``all`` and ``any`` for frames that fulfil all, or any, of the conditions.
+
+    Raises ``UsageError`` on values that make no sense, whatever is wrong with them.
+    """
+
+    offset: int = Field(default=0, ge=0, le=MAX_OFFSET, description="hits before the first one")
+
+    @classmethod
+    def of(cls, fields: SearchFields) -> Query:
+        """The query with the fields of a search that came from outside. Raises ``UsageError``."""
+        if isinstance(fields, Query):
+            return fields
+        return cls(**{name: getattr(fields, name) for name in SearchFields.model_fields})
+
+    def document(self) -> dict[str, Any]:
+        """The query as JSON values, with the names of the body of ``POST /api/search``."""
+        return self.model_dump(mode="json")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _name_what_is_wrong(cls, values: object, handler: ModelWrapValidatorHandler[Query]) -> Query:
+        if isinstance(values, cls):
+            return values
+        try:
+            query = handler(values)
+        except ValidationError as error:
+            raise UsageError(describe_errors(error)) from error
+        query._require_something()
+        query._refuse_contradictions()
+        return query
+
+    def _require_something(self) -> None:
+        if not self.text.strip() and not self.like and not self.conditions:
+            raise UsageError("the query is empty: describe what to look for, or give a shot or a picture as an example")
+        _require_examples(self.like, self.unlike)
+        if max(len(self.conditions), len(self.where)) > MAX_CONDITIONS or len(self.shows) > MAX_SHOWS:
+            raise UsageError(f"a query takes at most {MAX_CONDITIONS} conditions and {MAX_SHOWS} shows")
+        if self.then:
+            if not self.then.text.strip() and not self.then.like:
+                raise UsageError("'then' is empty: describe what has to follow, or give a shot or a picture of it")
+            _require_examples(self.then.like, self.then.unlike)
+        for probe in (*self.where, *(each.probe for each in self.conditions if isinstance(each, ProbeCondition))):
+            parse_filter(probe)
+        for each in self.conditions:
+            if not next(iter(dict(each).values())).strip():
+                raise UsageError("a condition is empty: say what to look for")
+
+    def _refuse_contradictions(self) -> None:
+        has_text = bool(self.text.strip())
+        if self.dialogue == "only":
+            if self.like or self.unlike:
+                raise UsageError("dialogue 'only' looks into the lines alone: take the examples away, or say 'auto'")
+            if not has_text:
+                raise UsageError("dialogue 'only' needs the words that are said")
+            if self.then:
+                raise UsageError("'then' follows pictures: it cannot be combined with dialogue 'only'")
+        if self.unlike and not has_text and not self.like:
+            raise UsageError("'unlike' alone says nothing of what to look for: add a text or an example of it")
+        if self.then and not has_text and not self.like:
+            raise UsageError("'then' needs something to come first: add a text or an example of it")
+
+
+class Answered(BaseModel):
+    """A part of an answer; a later version may add fields."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"additionalProperties": True})
+
+
+class Span(Answered):
+    """Source frames, half-open."""
+
+    start_frame: int
+    end_frame: int
+
+
+class Line(Answered):
+    """Something that is said in the shot."""
+
+    line_id: str
+    text: str
+    start_s: float
+    end_s: float
+    start_frame: int
+    end_frame: int
+    start_timecode: str
+    language: str | None
+    source: str
+
+
+class HitLine(Line):
+    """A spoken line that was found, or a sentence over several of them: then its text and times are those of all."""
+
+    line_ids: tuple[str, ...] = Field(description="the lines of the sentence; `line_id` is the first")
+
+
+class ProbeScore(Answered):
+    probe: str
+    score: float
+
+
+class Shot(Answered):
+    """A run of frames between two cuts, half-open, in source frame numbers."""
+
+    shot_id: str
+    video_id: str
+    show: str
+    title: str
+    path: str
+    start_frame: int
+    end_frame: int
+    fps: Rate
+    start_s: float
+    end_s: float
+    start_timecode: str
+    poster: str = Field(description="its still: an address of this service, or on the command line a storage URI")
+    proxy: str = Field(description="its video: an address of this service, or on the command line a storage URI")
+
+
+class Ranked(Answered):
+    """Where a hit stands."""
+
+    rank: int
+    score: float = Field(description="cosine of query and pictures, also where only dialogue found the shot")
+    relevance: float = Field(ge=0, le=1, description="calibrated per query; comparable between queries")
+
+
+class Hit(Shot, Ranked):
+    """A shot that was found, with all that speaks for it."""
+
+    matched: tuple[Kind, ...]
+    lines: tuple[HitLine, ...]
+    probes: tuple[ProbeScore, ...]
+    folded: tuple[str, ...] = Field(description="near-duplicates of this shot that were found, too")
+    is_blank: bool
+    is_title: bool
+    match: Span
+    spoken: Span | None = Field(
+        description="frames from the first to the last of `lines` with 0.3 s on both sides, in whatever shots; null if "
+        "no line was found, or other conditions decide which frames count"
+    )
+    then: Hit | None = Field(description="the shot that follows, for a search that asks what must follow")
+
+    def is_strong(self, least: float) -> bool:
+        """Whether the hit counts as a match if relevance ``least`` is asked for; see :func:`is_strong`."""
+        return is_strong(self.relevance, self.matched, least)
+
+
+class Reading(Answered):
+    """How the query was understood."""
+
+    visual: bool
+    dialogue: bool
+    why: str
+    said_in: int = Field(
+        description="lines, up to 20, that have the words although only pictures were searched: quotes find them"
+    )
+    notes: tuple[str, ...] = Field(
+        description="what the search could not do, and what may have been meant, in sentences"
+    )
+
+
+class SearchResult(Answered):
+    """The answer to a :class:`Query`: the document of ``needle search --json``."""
+
+    query: Query
+    encoder_id: str
+    index_version: str
+    dialogue_version: str | None
+    took_ms: float
+    cutoff: float = Field(description="relevance under which, for this query, hits are most likely not meant")
+    reading: Reading
+    hits: tuple[Hit, ...]
+
+    def strong_hits(self) -> tuple[Hit, ...]:
+        """The hits that were most likely meant; all of them if the query itself says which relevance is enough."""
+        if self.query.min_relevance is not None:
+            return self.hits
+        return tuple(hit for hit in self.hits if hit.is_strong(self.cutoff))
+
+    def document(self) -> dict[str, Any]:
+        """The answer as JSON values."""
+        return self.model_dump(mode="json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeFilter:
+    """``probe`` compared with ``bound`` (0 to 1) by one of ``>=``, ``<=``, ``>``, ``<``."""
+
+    probe: str
+    comparison: str
+    bound: float
+
+    def holds(self, score: float) -> bool:
+        """Whether a shot with that score fulfils it."""
+        return _COMPARISONS[self.comparison](round(score, 6), self.bound)  # scores are float32
+
+
+_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+_FILTER = re.compile(r"\s*([^<>=\s][^<>=]*?)\s*(>=|<=|>|<)\s*(\d*\.?\d+)\s*")
+
+
+def parse_filter(text: str) -> ProbeFilter:
+    """``closeup>=0.5`` as a filter. Raises ``UsageError`` if it is not one."""
+    found = _FILTER.fullmatch(text)
+    if not found or not 0 <= float(found[3]) <= 1:
+        raise UsageError(f"{text!r} is no condition on a probe: write NAME>=0.5 (>=, <=, > or <, and 0 to 1)")
+    return ProbeFilter(probe=found[1], comparison=found[2], bound=float(found[3]))
+
+
+def is_strong(relevance: float, matched: Collection[str], least: float) -> bool:
+    """Whether a shot is a match if relevance ``least`` is asked for; pictures do not judge a line that was found."""
+    return relevance >= least or "dialogue" in matched
+
+
+def describe_errors(error: ValidationError) -> str:
+    """The first thing that is wrong, as ``limit = 0: Input should be ...``, for people."""
+    first = error.errors()[0]
+    # The tag of a condition and its field have one name.
+    names = [str(name) for at, name in enumerate(first["loc"]) if not at or name != first["loc"][at - 1]]
+    message = _MESSAGES.get(first["type"]) or plain_message(first)
+    if not names:
+        return message
+    value = repr(first["input"])
+    shown = value if len(value) <= SHOWN_INPUT else f"{value[: SHOWN_INPUT - 1]}…"
+    return f"{'.'.join(names)} = {shown}: {message}"
+
+
+_MESSAGES = {
+    "string_too_short": "Input should say what to look for",
+    "string_unicode": "Input should be readable text",
+    "condition": "a condition has exactly one of text, dialogue and probe",
+}
+"""Messages for errors that pydantic describes in words of its own."""
+
+
+def plain_message(error: Mapping[str, Any]) -> str:
+    """What pydantic reports of an error, with the lists that JSON has in place of tuples."""
+    return str(error["msg"]).replace("valid tuple", "valid list").replace("Tuple should", "List should")
+
+
+def _require_examples(like: Sequence[str], unlike: Sequence[str]) -> None:
+    if len(like) + len(unlike) > MAX_EXAMPLES:
+        raise UsageError(f"a query takes at most {MAX_EXAMPLES} examples")
+    if both := sorted(set(like) & set(unlike)):
+        raise UsageError(f"{both[0]!r} is wanted and unwanted at once: take it out of one of them")
+
+
+def _renamed(part: SearchFields | Then, names: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    return {side: tuple(names.get(each, each) for each in getattr(part, side)) for side in ("like", "unlike")}
