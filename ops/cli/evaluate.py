@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from ops.cli.comparison_table import comparison_table
 from ops.cli.cuts_table import cuts_table
-from ops.cli.main import EXIT_SET_ASIDE, printable
+from ops.cli.fault_report import write_report
+from ops.cli.main import EXIT_SET_ASIDE
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.cli.progress import Bars
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder, resolve_spec
-
-if TYPE_CHECKING:
-    from ops.evaluation.clip_cuts import CutEvaluation
 
 HOME = "current"
 
@@ -98,21 +96,8 @@ def _footage(
             progress=bars,
         )
         if report is not None:
-            _write_report(report, found.cuts, bars)
+            write_report(report, found.cuts, bars)
     return _print(found.document, as_json, bars)
-
-
-def _write_report(target: Path, cuts: CutEvaluation, bars: Bars) -> None:
-    from ops.core.storage import atomic_path
-    from ops.evaluation.fault_page import fault_page
-    from ops.evaluation.strips import make_strips
-
-    if not cuts.clips:
-        raise UsageError("--report shows shot boundaries, and no clip has a <file>.shots.json beside it")
-    page = fault_page(cuts, make_strips(cuts, progress=bars), measured_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
-    with atomic_path(target) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    click.echo(f"report: {printable(str(target))}", err=True)
 
 
 def _encoders(against: str, options: dict[str, Any]) -> tuple[Settings, str, str]:

@@ -27,6 +27,7 @@ COMMANDS = {
     "probe": "ops.cli.probe",
     "train": "ops.cli.train",
     "evaluate": "ops.cli.evaluate",
+    "benchmark": "ops.cli.benchmark",
     "upgrade": "ops.cli.upgrade",
     "forget": "ops.cli.forget",
     "serve": "ops.cli.serve",

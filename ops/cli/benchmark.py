@@ -1,0 +1,143 @@
+"""``needle benchmark``: public test sets, measured as their papers do, beside the figures that these report."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ops.cli.fault_report import write_report
+from ops.cli.main import EXIT_SET_ASIDE, printable
+from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.cli.progress import Bars
+
+NAMES = ("bbc", "rai", "clipshots", "autoshot")
+MOST_VIDEOS = 20
+MOST_NOTES = 20
+_NAME = 34
+
+
+@click.command(name="benchmark")
+@click.argument("name", metavar="NAME", type=click.Choice(NAMES))
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder with the annotation files of the set, as published, and its videos, anywhere below it.",
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    metavar="FILE.html",
+    help="Write a page with a strip of frames for each false and each missed boundary.",
+)
+@setting_options("detector")
+@json_option
+def command(name: str, data: Path, report: Path | None, as_json: bool, **options: Any) -> int | None:
+    """Measure shot boundaries on the public test set NAME, at tolerances of 0 and 2 frames, beside published figures.
+
+    \b
+    bbc        fixed/*.txt or annotations/shots/*.txt, videos by number (bbc_01.mp4)
+    rai        <number>_gt.txt, videos by number (1.mp4)
+    clipshots  annotations/test.json, videos by name
+    autoshot   gt_scenes_dict_baseline_v2.pickle, annotations/<video>.txt or kuaishou_v2.txt, videos by name
+
+    Videos that are missing, cannot be read or do not fit their annotation are named, the others are measured (exit
+    status 3). Nothing is downloaded.
+
+    \b
+    Example: needle benchmark bbc --data ~/BBC
+    """
+    from ops.evaluation.cut_sets.run import run_cut_set
+
+    settings = settings_from(options)
+    with Bars() as bars:
+        found = run_cut_set(name, data, settings.detector, bars)
+        if report is not None:
+            write_report(report, found.cuts, bars)
+    if as_json:
+        print_json(found.document)
+    else:
+        for line in benchmark_table(found.document):
+            click.echo(line)
+    return EXIT_SET_ASIDE if bars.aside else None
+
+
+def benchmark_table(document: dict[str, Any]) -> Iterator[str]:
+    """Lines of at most 100 columns for the document of :class:`ops.evaluation.cut_sets.run.Benchmark`."""
+    kinds = document["transitions"]
+    yield document["title"]
+    yield from _wrap(f"annotation: {document['form']}")
+    counts = f"{kinds['hard'] + kinds['gradual']:,} transitions ({kinds['hard']:,} hard, {kinds['gradual']:,} gradual)"
+    yield f"{document['videos']:,} videos, {document['frames']:,} frames, {counts}; detector {document['detector']}"
+    yield ""
+    for name, own in document["results"].items():
+        yield from _result(name.replace("_", " "), own)
+    recalls = [f"{kind} {own['found']:,} of {own['annotated']:,}" for kind, own in document["recall_by_kind"].items()]
+    yield f"  found at tolerance 2: {', '.join(recalls)}"
+    yield ""
+    yield from _published(document["published"])
+    yield from _wrap(document["published_remark"])
+    if document["by_kind"]:
+        yield ""
+        yield from _wrap(document["by_kind"]["protocol"])
+        for kind, title in (("cut", "hard cuts"), ("gradual", "gradual")):
+            yield from _result(title, document["by_kind"][kind])
+            yield from _published(document["by_kind"][kind]["published"])
+    yield ""
+    yield from _videos(document["by_video"])
+    yield from _wrap(document["protocol"])
+    yield from _wrap(f"Intervals: {document['intervals']}.")
+    notes = document["notes"]
+    for note in notes[:MOST_NOTES]:
+        yield from textwrap.wrap(f"note: {printable(note)}", 100, subsequent_indent="  ")
+    if len(notes) > MOST_NOTES:
+        yield f"and {len(notes) - MOST_NOTES} more notes, which --json has"
+
+
+def _wrap(text: str) -> list[str]:
+    return textwrap.wrap(printable(text), 100)
+
+
+def _result(title: str, own: dict[str, Any]) -> Iterator[str]:
+    """F1, precision and recall in percent with their intervals, and counts."""
+    shares = [(100 * own[name], own[f"{name}_interval"]) for name in ("f1", "precision", "recall")]
+    cells = [
+        f"{name} {share:.1f}" + (f" [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]" if interval else "")
+        for name, (share, interval) in zip(("F1", "precision", "recall"), shares, strict=True)
+    ]
+    counts = f"right {own['right']:,}, false {own['false']:,}, missed {own['missed']:,}"
+    mean = f"mean F1 of {own['videos_counted']:,} videos {100 * own['mean_f1']:.1f}"
+    yield f"  {title:<12} {', '.join(cells)}"
+    yield f"  {'':<12} {counts}; {mean}"
+
+
+def _published(published: list[dict[str, Any]]) -> Iterator[str]:
+    yield "  published, F1 in percent:"
+    for own in published:
+        remark = f" ({own['remark']})" if own["remark"] else ""
+        line = f"    {own['f1_percent']:5.1f}  {own['method']}: {own['source']}{remark}"
+        yield from textwrap.wrap(line, 100, subsequent_indent=" " * 11)
+
+
+def _videos(by_video: dict[str, Any]) -> Iterator[str]:
+    """The videos with the lowest F1 at tolerance 2 first."""
+    ranked = sorted(by_video.items(), key=lambda item: (item[1]["tolerance_2"]["f1"], item[0]))
+    yield f"  {'by video, tolerance 2':<{_NAME}} {'F1 %':>6} {'right':>6} {'false':>6} {'missed':>7}"
+    for name, own in ranked[:MOST_VIDEOS]:
+        at = own["tolerance_2"]
+        counted = at["right"] + at["false"] + at["missed"]
+        f1 = f"{100 * at['f1']:.1f}" if counted else "–"
+        yield f"  {_short(name):<{_NAME}} {f1:>6} {at['right']:6d} {at['false']:6d} {at['missed']:7d}"
+    if len(ranked) > MOST_VIDEOS:
+        yield f"  and {len(ranked) - MOST_VIDEOS} more with a higher F1, which --json has"
+    yield ""
+
+
+def _short(name: str) -> str:
+    name = printable(name)
+    return name if len(name) <= _NAME else f"{name[: _NAME // 2 - 1]}…{name[-_NAME // 2 :]}"

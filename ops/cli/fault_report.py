@@ -1,0 +1,30 @@
+"""``--report FILE.html`` of ``needle evaluate`` and ``needle benchmark``: a page of false and missed boundaries."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ops.cli.main import printable
+from ops.cli.progress import Bars
+from ops.core.errors import UsageError
+from ops.core.storage import atomic_path
+
+if TYPE_CHECKING:
+    from ops.evaluation.clip_cuts import CutEvaluation
+
+
+def write_report(target: Path, cuts: CutEvaluation, bars: Bars) -> None:
+    """Write the page and name it on standard error. Raises ``UsageError`` if no clip has annotated boundaries."""
+    from ops.evaluation.fault_page import fault_page
+    from ops.evaluation.strips import make_strips
+
+    if not cuts.clips:
+        raise UsageError("--report shows shot boundaries, and no clip has a <file>.shots.json beside it")
+    page = fault_page(cuts, make_strips(cuts, progress=bars), measured_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+    with atomic_path(target) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    click.echo(f"report: {printable(str(target))}", err=True)

@@ -1,0 +1,239 @@
+"""Which files of a folder are the annotations and videos of a public test set.
+
+Names in annotations come from outside: a video is looked up among the files that the folder holds, a path is never made
+of a name. What has no partner is reported.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ops.core.errors import UsageError
+from ops.evaluation.clip_cuts import SetAsideClip
+from ops.evaluation.cut_sets.pickled_scenes import read_pickled_scenes
+from ops.evaluation.cut_sets.transition_files import (
+    Annotated,
+    read_clipshots,
+    read_kuaishou,
+    read_shots,
+    read_text,
+)
+from ops.videos.file_kinds import FOOTAGE
+
+_ByName = tuple[dict[str, Annotated], dict[str, str]]
+"""Annotations by the name of their video, and the reasons why others cannot be used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetVideo:
+    """One annotated video of a test set."""
+
+    name: str
+    path: Path
+    annotated: Annotated
+
+
+@dataclass(kw_only=True)
+class LoadedSet:
+    """The videos of a test set with their annotations. ``form`` says which files were read.
+
+    ``needs_length``: a video whose number of frames differs from the annotation's is left out.
+    """
+
+    form: str
+    videos: list[SetVideo] = field(default_factory=list)
+    set_aside: list[SetAsideClip] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    needs_length: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutSet:
+    """A public test set: its title with the paper that introduced it, and how its folder is read."""
+
+    title: str
+    load: Callable[[Path], LoadedSet]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TextForm:
+    """Files of shots, one a video: a pattern below the folder, and what is added to each frame number."""
+
+    pattern: str
+    shift: int = 0
+    remark: str = ""
+
+
+_BBC_FORMS = (
+    _TextForm(pattern="fixed/*.txt", remark="corrected annotation, zenodo.org/records/14873790"),
+    _TextForm(
+        pattern="annotations/shots/*.txt",
+        shift=1,
+        remark="frame numbers are one less than those of the frames, as in TransNet V2's consolidate_datasets.py",
+    ),
+    _TextForm(pattern="[0-9]*.txt", remark="as written by TransNet V2's consolidate_datasets.py"),
+)
+_RAI_FORMS = (
+    _TextForm(pattern="*_gt.txt"),
+    _TextForm(pattern="[0-9]*.txt", remark="as written by TransNet V2's consolidate_datasets.py"),
+)
+
+
+def load_set(name: str, folder: Path) -> LoadedSet:
+    """The annotated videos of the test set ``name`` in ``folder``.
+
+    Raises ``UsageError`` if the folder holds no annotation of that set, or no video of it.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"--data {folder}: there is no such folder")
+    loaded = SETS[name].load(folder)
+    if not loaded.videos:
+        reasons = [f"{own.name}: {own.reason}" for own in loaded.set_aside[:10]]
+        raise UsageError("\n".join([f"{folder} holds no annotated video that can be used ({loaded.form})", *reasons]))
+    return loaded
+
+
+def _numbered_files(forms: tuple[_TextForm, ...], wanted: str) -> Callable[[Path], LoadedSet]:
+    """A reader of text files that belong to videos by the first number in both names."""
+
+    def load(folder: Path) -> LoadedSet:
+        for form in forms:
+            if files := sorted(path for path in folder.rglob(form.pattern) if _is_plain(path)):
+                return _load_numbered(folder, form, files)
+        raise UsageError(f"{folder} holds no annotation of this set: {wanted}")
+
+    return load
+
+
+def _load_numbered(folder: Path, form: _TextForm, files: list[Path]) -> LoadedSet:
+    loaded = LoadedSet(form=f"{form.pattern}{f' ({form.remark})' if form.remark else ''}")
+    videos: dict[int | None, list[Path]] = {}
+    for path in _videos_in(folder):
+        videos.setdefault(_number(path), []).append(path)
+    taken: set[int] = set()
+    for file in files:
+        name = file.relative_to(folder).as_posix()
+        number = _number(file)
+        try:
+            if number is None:
+                raise UsageError("its name has no number")
+            if number in taken:
+                raise UsageError(f"another annotation has the number {number} too")
+            taken.add(number)
+            path = _only(videos.get(number, []))
+            annotated = read_shots(read_text(file), shift=form.shift)
+        except UsageError as error:
+            loaded.set_aside.append(SetAsideClip(name=name, reason=str(error)))
+            continue
+        loaded.videos.append(SetVideo(name=path.relative_to(folder).as_posix(), path=path, annotated=annotated))
+    _note_unused(loaded, [path for number, own in videos.items() if number not in taken for path in own])
+    return loaded
+
+
+def _only(paths: list[Path]) -> Path:
+    if not paths:
+        raise UsageError("its video is not in the folder")
+    if len(paths) > 1:
+        raise UsageError(f"{len(paths)} videos could be its: {', '.join(path.name for path in paths[:3])}")
+    return paths[0]
+
+
+def _load_clipshots(folder: Path) -> LoadedSet:
+    files = sorted(path for pattern in ("annotations/test.json", "test.json") for path in folder.rglob(pattern))
+    if not files:
+        raise UsageError(f"{folder} holds no annotation of this set: annotations/test.json")
+    loaded = LoadedSet(form="annotations/test.json", needs_length=True)
+    found, reasons = _read_whole(files[0], lambda path: read_clipshots(read_text(path)))
+    _pair_by_name(loaded, folder, found, reasons, ends=("",))
+    return loaded
+
+
+def _load_autoshot(folder: Path) -> LoadedSet:
+    if files := sorted(folder.rglob("gt_scenes_dict*.pickle")):
+        loaded = LoadedSet(form=f"{files[0].name} (the 200 test videos)")
+        found, reasons = _read_whole(files[0], read_pickled_scenes)
+    elif texts := sorted(path for path in folder.rglob("annotations/*.txt") if _is_plain(path)):
+        loaded = LoadedSet(form="annotations/<video>.txt")
+        found, reasons = {}, {}
+        for path in texts:
+            try:
+                found[path.stem] = read_shots(read_text(path))
+            except UsageError as error:
+                reasons[path.stem] = str(error)
+    elif lists := sorted(folder.rglob("kuaishou_v2.txt")):
+        loaded = LoadedSet(form="kuaishou_v2.txt (training and test videos: not what the published figures are of)")
+        found, reasons = _read_whole(lists[0], lambda path: (read_kuaishou(read_text(path)), {}))
+    else:
+        raise UsageError(
+            f"{folder} holds no annotation of this set: gt_scenes_dict_baseline_v2.pickle, annotations/<video>.txt or "
+            "kuaishou_v2.txt"
+        )
+    _pair_by_name(loaded, folder, found, reasons, ends=("", ".mp4"))
+    return loaded
+
+
+def _read_whole(path: Path, read: Callable[[Path], _ByName]) -> _ByName:
+    try:
+        return read(path)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def _pair_by_name(
+    loaded: LoadedSet, folder: Path, found: dict[str, Annotated], reasons: dict[str, str], ends: tuple[str, ...]
+) -> None:
+    """Put each annotation to the video of its name, with one of ``ends`` behind it."""
+    videos: dict[str, list[Path]] = {}
+    for path in _videos_in(folder):
+        videos.setdefault(path.name, []).append(path)
+    used: set[Path] = set()
+    for name in sorted({*found, *reasons}):
+        paths = [path for end in ends for path in videos.get(f"{name}{end}", [])]
+        used |= set(paths)
+        try:
+            if name in reasons:
+                raise UsageError(reasons[name])
+            path = _only(paths)
+        except UsageError as error:
+            loaded.set_aside.append(SetAsideClip(name=name, reason=str(error)))
+            continue
+        loaded.videos.append(SetVideo(name=name, path=path, annotated=found[name]))
+    _note_unused(loaded, [path for own in videos.values() for path in own if path not in used])
+
+
+def _note_unused(loaded: LoadedSet, paths: Iterable[Path]) -> None:
+    if names := sorted(path.name for path in paths):
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        loaded.notes.append(f"videos without an annotation are not measured: {', '.join(names[:3])}{more}")
+
+
+def _videos_in(folder: Path) -> list[Path]:
+    return [
+        path for path in sorted(folder.rglob("*")) if path.suffix.lower().lstrip(".") in FOOTAGE and _is_plain(path)
+    ]
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".")
+
+
+def _number(path: Path) -> int | None:
+    found = re.search(r"\d{1,6}", path.stem)
+    return int(found[0]) if found else None
+
+
+SETS = {
+    "bbc": CutSet(
+        title="BBC Planet Earth (Baraldi et al. 2015, arXiv:1510.08893)",
+        load=_numbered_files(_BBC_FORMS, "fixed/*.txt or annotations/shots/*.txt"),
+    ),
+    "rai": CutSet(
+        title="RAI (Baraldi, Grana and Cucchiara 2015)",
+        load=_numbered_files(_RAI_FORMS, "<number>_gt.txt"),
+    ),
+    "clipshots": CutSet(title="ClipShots, test (Tang et al. 2018, arXiv:1808.04234)", load=_load_clipshots),
+    "autoshot": CutSet(title="SHOT of AutoShot (Zhu et al. 2023, arXiv:2304.06116)", load=_load_autoshot),
+}

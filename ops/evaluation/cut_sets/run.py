@@ -1,0 +1,249 @@
+"""A detector on a public test set: counts at each tolerance, pooled and by video, beside published figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+from ops.core.errors import MediaError, UsageError
+from ops.core.types import Progress
+from ops.evaluation.clip_cuts import (
+    INTERVALS,
+    METRICS,
+    CutEvaluation,
+    SetAsideClip,
+    compare_clip,
+    interval_over_clips,
+)
+from ops.evaluation.cut_sets.layouts import SETS, LoadedSet, SetVideo, load_set
+from ops.evaluation.cut_sets.protocol import (
+    TOLERANCES,
+    Transition,
+    detected_transitions,
+    is_hard,
+    match_transitions,
+    score_kind,
+)
+from ops.evaluation.cut_sets.published import BY_KIND, PUBLISHED, REMARKS, PublishedF1
+from ops.evaluation.cuts import CutScore, ShotAnnotation
+from ops.shots.cutting import TimedFrame
+from ops.shots.detectors.choice import load_detector
+from ops.shots.pictures import glimpse_of
+from ops.shots.reading import proxy_frames
+from ops.videos.film_errors import film_errors
+from ops.videos.probe import probe
+
+PROTOCOL = (
+    "A transition is (last frame of a shot, first frame of the next one). Two match if they overlap after each is "
+    "widened by half of the tolerance on both sides, each at most once (Baraldi et al.; TransNet V2 and AutoShot use "
+    "tolerance 2). Counts of all videos are added; the mean is over videos that have a transition or a detection. "
+    "Detected gradual transitions are one place, their middle."
+)
+KIND_PROTOCOL = (
+    "By kind, by the rule of ClipShots: a transition is found if a detection of its kind shares a frame with it, ends "
+    "included."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectedClip:
+    """What a detector found in one clip: ``(first frame of a shot, whether it is gradual)``, and its frames' times."""
+
+    fps: Fraction
+    times_s: tuple[float, ...]
+    boundaries: tuple[tuple[int, bool], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """The document of a benchmark as ``needle benchmark`` prints it, and its faults for a page."""
+
+    document: dict[str, Any]
+    cuts: CutEvaluation
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """One video of the set, measured."""
+
+    video: SetVideo
+    clip: DetectedClip
+    detected: tuple[Transition, ...]
+
+    @property
+    def annotated(self) -> list[Transition]:
+        return self.video.annotated.transitions
+
+    def score(self, tolerance: int) -> CutScore:
+        return match_transitions(self.detected, self.annotated, tolerance=tolerance).score
+
+
+def detect_boundaries(path: Path, detector: str) -> DetectedClip:
+    """Run a fresh detector over a clip. Raises ``MediaError`` if the clip cannot be read."""
+    info = probe(path)
+    cutter = load_detector(detector, info.fps)
+    times_s: list[float] = []
+    found: list[tuple[int, bool]] = []
+    with closing(proxy_frames(path, info, threads=1)) as items:  # type: ignore[type-var]
+        for item in items:
+            if isinstance(item, TimedFrame):
+                times_s.append(float(item.time_s))
+                found += [(each.frame, each.transition == "gradual") for each in cutter.push(glimpse_of(item.frame))]
+    found += [(each.frame, each.transition == "gradual") for each in cutter.finish()]
+    return DetectedClip(fps=info.fps, times_s=tuple(times_s), boundaries=tuple(sorted(found)))
+
+
+def run_cut_set(name: str, folder: Path, detector: str, progress: Progress) -> Benchmark:
+    """Measure ``detector`` on the test set ``name`` in ``folder``.
+
+    A video that cannot be read, is missing, or is of another length than its annotation is set aside. Raises
+    ``UsageError`` if the folder holds nothing of that set that can be used.
+    """
+    loaded = load_set(name, folder)
+    progress.start("clips", len(loaded.videos), "clips")
+    for own in loaded.set_aside:
+        progress.set_aside("clips", own.name, own.reason)
+    measured: list[_Measured] = []
+    for video in loaded.videos:
+        try:
+            measured.append(_measure(video, detector, needs_length=loaded.needs_length))
+        except (MediaError, UsageError) as error:
+            loaded.set_aside.append(SetAsideClip(name=video.name, reason=str(error)))
+            progress.set_aside("clips", video.name, str(error))
+        progress.advance("clips")
+    if not measured:
+        reasons = [f"{own.name}: {own.reason}" for own in loaded.set_aside[:10]]
+        raise UsageError("\n".join(["no video of the set can be measured:", *reasons]))
+    progress.finish("clips")
+    return Benchmark(
+        document=_document(name, folder, detector, loaded, measured), cuts=_faults(detector, loaded, measured)
+    )
+
+
+def _measure(video: SetVideo, detector: str, *, needs_length: bool) -> _Measured:
+    with film_errors(video.name, "measuring it"):
+        clip = detect_boundaries(video.path, detector)
+    frames, announced = len(clip.times_s), video.annotated.frames
+    if needs_length and announced is not None and announced != frames:
+        raise UsageError(
+            f"it has {frames} frames, its annotation is of {announced}: left out, as the authors of TransNet V2 do"
+        )
+    return _Measured(video=video, clip=clip, detected=tuple(detected_transitions(clip.boundaries)))
+
+
+def _document(
+    name: str, folder: Path, detector: str, loaded: LoadedSet, measured: Sequence[_Measured]
+) -> dict[str, Any]:
+    transitions = [each for own in measured for each in own.annotated]
+    document: dict[str, Any] = {
+        "benchmark": name,
+        "title": SETS[name].title,
+        "data": str(folder),
+        "form": loaded.form,
+        "detector": detector,
+        "videos": len(measured),
+        "frames": sum(len(own.clip.times_s) for own in measured),
+        "transitions": {
+            "hard": sum(map(is_hard, transitions)),
+            "gradual": sum(not is_hard(own) for own in transitions),
+        },
+        "protocol": PROTOCOL,
+        "intervals": INTERVALS,
+        "results": {f"tolerance_{own}": _figures([each.score(own) for each in measured]) for own in TOLERANCES},
+        "recall_by_kind": _recall_by_kind(measured),
+        "published": [_published(own) for own in PUBLISHED[name]],
+        "published_remark": REMARKS[name],
+        "by_kind": _by_kind(measured) if name == "clipshots" else {},
+        "by_video": {own.video.name: _video_figures(own) for own in measured},
+        "notes": [*loaded.notes, *(note for own in measured for note in _notes(own))],
+        "set_aside": [{"clip": own.name, "reason": own.reason} for own in loaded.set_aside],
+    }
+    return document
+
+
+def _figures(scores: Sequence[CutScore]) -> dict[str, Any]:
+    pooled = reduce(add, scores)
+    counted = [own.f1 for own in scores if own.right + own.false + own.missed]
+    figures: dict[str, Any] = {metric: getattr(pooled, metric) for metric in METRICS}
+    for metric in METRICS:
+        interval = interval_over_clips(scores, metric)
+        figures[f"{metric}_interval"] = interval and list(interval)
+    figures |= {"right": pooled.right, "false": pooled.false, "missed": pooled.missed}
+    return figures | {"mean_f1": sum(counted) / len(counted) if counted else 1.0, "videos_counted": len(counted)}
+
+
+def _recall_by_kind(measured: Sequence[_Measured]) -> dict[str, dict[str, int]]:
+    """How many hard and gradual transitions were found, at tolerance 2: precision has no kind by this protocol."""
+    found = {kind: {"annotated": 0, "found": 0} for kind in ("hard", "gradual")}
+    for own in measured:
+        missed = set(match_transitions(own.detected, own.annotated, tolerance=TOLERANCES[-1]).missed)
+        for at, transition in enumerate(own.annotated):
+            kind = found["hard" if is_hard(transition) else "gradual"]
+            kind["annotated"] += 1
+            kind["found"] += at not in missed
+    return found
+
+
+def _by_kind(measured: Sequence[_Measured]) -> dict[str, Any]:
+    result: dict[str, Any] = {"protocol": KIND_PROTOCOL}
+    for kind, is_cut in (("cut", True), ("gradual", False)):
+        scores = [
+            score_kind(
+                [(frame - 1, frame) for frame, is_gradual in own.clip.boundaries if is_gradual != is_cut],
+                [each for each in own.annotated if is_hard(each) == is_cut],
+            )
+            for own in measured
+        ]
+        result[kind] = _figures(scores) | {"published": [_published(own) for own in BY_KIND[kind]]}
+    return result
+
+
+def _published(own: PublishedF1) -> dict[str, Any]:
+    return {"method": own.method, "f1_percent": own.f1, "source": own.source, "remark": own.remark}
+
+
+def _video_figures(own: _Measured) -> dict[str, Any]:
+    return {
+        f"tolerance_{tolerance}": {
+            "f1": score.f1,
+            "right": score.right,
+            "false": score.false,
+            "missed": score.missed,
+        }
+        for tolerance in TOLERANCES
+        for score in [own.score(tolerance)]
+    }
+
+
+def _notes(own: _Measured) -> list[str]:
+    frames = len(own.clip.times_s)
+    beyond = sum(first >= frames for _, first in own.annotated)
+    notes = [f"{own.video.name}: {note}" for note in own.video.annotated.notes]
+    if beyond:
+        notes.append(f"{own.video.name}: {beyond} transitions are behind its last frame ({frames - 1}): missed")
+    return notes
+
+
+def _faults(detector: str, loaded: LoadedSet, measured: Sequence[_Measured]) -> CutEvaluation:
+    """The set as annotated clips, for a page of faults: by kind, ±2 frames, as ``needle evaluate`` counts them."""
+    clips = [
+        compare_clip(
+            name=own.video.name,
+            path=own.video.path,
+            fps=own.clip.fps,
+            times_s=own.clip.times_s,
+            boundaries=own.clip.boundaries,
+            annotation=ShotAnnotation(
+                hard=tuple(first for last, first in own.annotated if is_hard((last, first))),
+                gradual=tuple((last + 1, first) for last, first in own.annotated if not is_hard((last, first))),
+            ),
+        )
+        for own in measured
+    ]
+    return CutEvaluation(detector=detector, clips=tuple(clips), set_aside=tuple(loaded.set_aside))

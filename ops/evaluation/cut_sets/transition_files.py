@@ -1,0 +1,168 @@
+"""Annotation files of public test sets as text: shots with inclusive ends, or transitions.
+
+A line that is damaged is reported with its number, never skipped in silence.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ops.core.errors import UsageError
+from ops.evaluation.cut_sets.protocol import Transition, transitions_between
+
+MOST_BYTES = 16 << 20
+"""The largest annotation file of these sets has less than 3 MiB."""
+LAST_FRAME = 10**8
+MOST_NOTES = 5
+
+
+@dataclass(kw_only=True)
+class Annotated:
+    """Transitions of one video, ascending; ``frames`` is the length that the annotation announces."""
+
+    transitions: list[Transition] = field(default_factory=list)
+    frames: int | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def read_text(path: Path) -> str:
+    """The text of an annotation file. Raises ``UsageError`` if it cannot be read, is not UTF-8, or is too large."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UsageError(f"it has more than {MOST_BYTES >> 20} MiB: this is not an annotation")
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"it cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"it is not text in UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def read_shots(text: str, *, shift: int = 0) -> Annotated:
+    """``first last`` of one shot a line, inclusive, separated by blanks, tabs or a comma; ``shift`` is added to each
+    number but a 0 at the start.
+
+    Raises ``UsageError`` with the line for anything else, and if shots do not ascend.
+    """
+    shots: list[tuple[int, int]] = []
+    overlaps = 0
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        first, last = _two_frames(line, number)
+        first, last = first + shift if shots or first else 0, last + shift
+        if last < first or (shots and first <= shots[-1][0]):
+            raise UsageError(f"line {number}: shot {first} to {last} ends before it begins, or begins too early")
+        overlaps += bool(shots) and first <= shots[-1][1]
+        shots.append((first, last))
+    if not shots:
+        raise UsageError("it has no shots")
+    notes = [f"{overlaps} shots begin before the one before ends"] if overlaps else []
+    return Annotated(transitions=transitions_between(shots), notes=notes)
+
+
+def _two_frames(line: str, number: int) -> tuple[int, int]:
+    parts = [part for part in re.split(r"[\s,;]+", line.strip()) if part]
+    if len(parts) != 2 or not all(re.fullmatch(r"\d{1,9}(\.0*)?", part) for part in parts):
+        raise UsageError(f"line {number} is not two frame numbers: {line.strip()[:60]!r}")
+    first, last = (int(part.split(".")[0]) for part in parts)
+    if max(first, last) > LAST_FRAME:
+        raise UsageError(f"line {number} names frame {max(first, last)}")
+    return first, last
+
+
+def read_clipshots(text: str) -> tuple[dict[str, Annotated], dict[str, str]]:
+    """ClipShots' JSON, ``{"<video>": {"transitions": [[last, first], ...], "frame_num": N}}``: by video, and the
+    reasons why others cannot be used. Raises ``UsageError`` if it is not such a document."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"it is not JSON: {error}") from error
+    if not isinstance(document, dict) or not document:
+        raise UsageError("it is not an object of videos")
+    found: dict[str, Annotated] = {}
+    reasons: dict[str, str] = {}
+    for name, own in document.items():
+        try:
+            found[name] = _clipshots_video(own)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            reasons[name] = f"its annotation is damaged: {type(error).__name__}: {error}"
+    return found, reasons
+
+
+def _clipshots_video(document: Any) -> Annotated:
+    pairs = [tuple(map(_frame, pair)) for pair in document["transitions"]]
+    if any(len(pair) != 2 for pair in pairs):
+        raise ValueError("a transition is not two frame numbers")
+    return _ascending([(pair[0], pair[1]) for pair in pairs], _frame(document["frame_num"]))
+
+
+def _frame(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise ValueError(f"{value!r} is not a frame number")
+    if not 0 <= value <= LAST_FRAME:
+        raise ValueError(f"{value!r} is not a frame number")
+    return int(value)
+
+
+def _ascending(pairs: list[Transition], frames: int | None) -> Annotated:
+    """Transitions in order, without those that end before they begin, which are noted."""
+    own = Annotated(frames=frames)
+    wrong = [f"{first} to {last}" for first, last in pairs if last <= first]
+    if wrong:
+        more = f" and {len(wrong) - MOST_NOTES} more" if len(wrong) > MOST_NOTES else ""
+        own.notes.append(f"left out, they end before they begin: {', '.join(wrong[:MOST_NOTES])}{more}")
+    own.transitions = sorted({pair for pair in pairs if pair[1] > pair[0]})
+    return own
+
+
+_HEADER = re.compile(r"(\S.*\.[A-Za-z0-9]{2,5})(?:\s+(\d+))?")
+
+
+def read_kuaishou(text: str) -> dict[str, Annotated]:
+    """AutoShot's ``kuaishou_v2.txt``: blocks of a header ``<video> [frames]`` and one transition ``last,first`` a line.
+
+    The file was typed by hand: separators vary, and some lines are damaged. These are noted with their video; of a
+    video that occurs twice the first block counts, with a note if the second one differs. Raises ``UsageError`` if
+    there is no video.
+    """
+    found: dict[str, Annotated] = {}
+    for name, frames, lines in _blocks(text):
+        pairs, odd = [], []
+        for line in lines:
+            numbers = re.fullmatch(r"\[?\s*(\d{1,9})\s*[,.\s]+\s*(\d{1,9})\s*,?\s*\]?", line)
+            if numbers:
+                pairs.append((int(numbers[1]), int(numbers[2])))
+            else:
+                odd.append(repr(line[:40]))
+        own = _ascending(pairs, frames)
+        if odd:
+            own.notes.append(f"left out, they are not two frame numbers: {', '.join(odd[:MOST_NOTES])}")
+        if name not in found:
+            found[name] = own
+        elif own.transitions != found[name].transitions:
+            found[name].notes.append("annotated twice, with differences: the first annotation counts")
+    if not found:
+        raise UsageError("it has no line with the name of a video")
+    return found
+
+
+def _blocks(text: str) -> Iterator[tuple[str, int | None, list[str]]]:
+    name, frames, lines = "", None, list[str]()
+    for line in (own.strip() for own in text.splitlines()):
+        header = None if re.fullmatch(r"[\d.]+", line) else _HEADER.fullmatch(line)  # some pairs are typed with a point
+        if header:
+            if name:
+                yield name, frames, lines
+            name, lines = header[1], []
+            frames = int(header[2]) if header[2] and int(header[2]) <= LAST_FRAME else None
+        elif line:
+            lines.append(line)
+    if name:
+        yield name, frames, lines
+    elif lines:
+        raise UsageError(f"it begins without the name of a video: {lines[0][:40]!r}")
