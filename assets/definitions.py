@@ -18,6 +18,7 @@ from assets.probes import labels, probe_assets
 from assets.reports import (
     active_learning,
     catalogue_report,
+    cuts_report,
     downstream_asset,
     embedding_map,
     few_shot_report_asset,
@@ -80,6 +81,7 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
             active_learning,
             embedding_map,
             video_annotator_benchmark,
+            cuts_report,
             downstream_asset(list(probes)),
         ],
         asset_checks=[same_rows_as_lake, same_lines_as_lake],

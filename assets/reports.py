@@ -137,6 +137,22 @@ def retrieval_report(context: dg.AssetExecutionContext, needle: dg.ResourceParam
     return pages_of(report)
 
 
+class CutsReportConfig(dg.Config):
+    """``footage``: the folder of clips that have their annotated shot boundaries beside them."""
+
+    footage: str = ""
+
+
+@dg.asset(group_name="reports", code_version="1", kinds={"jupyter"})
+def cuts_report(
+    context: dg.AssetExecutionContext, config: CutsReportConfig, needle: dg.ResourceParam[Needle]
+) -> dg.MaterializeResult:
+    """The detector on annotated clips: figures by clip, and each false and each missed boundary as frames."""
+    from ops.notebooks import build_cuts_report
+
+    return pages_of(build_cuts_report(needle.settings, config.footage, context.run.run_id))
+
+
 def pages_of(report: Any) -> dg.MaterializeResult:
     """A materialisation with the figures of a notebook's run, and links to its pages."""
     return dg.MaterializeResult(

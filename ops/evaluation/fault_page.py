@@ -22,17 +22,21 @@ _KINDS = {
 }
 LEAST_SURROUNDINGS = 0.1
 """Below this change the frames around stand still, and no ratio to them means anything."""
+_PAGE_STYLE = """
+body{font:14px/1.5 system-ui,sans-serif;color:#222;max-width:1180px;margin:0 auto;padding:16px}
+h1{font-size:24px;margin:8px 0}
+"""
 _STYLE = """
 :root{color-scheme:light;--missed:#0072b2;--false:#d55f2c}
-body{font:14px/1.5 system-ui,sans-serif;color:#222;max-width:1180px;margin:0 auto;padding:16px}
-h1{font-size:24px;margin:8px 0}h2{font-size:18px;margin:32px 0 8px;overflow-wrap:anywhere}
-h3{font-size:15px;margin:0;font-weight:600}
-table{border-collapse:collapse;margin:8px 0 16px;font-variant-numeric:tabular-nums}
-th,td{padding:3px 12px 3px 0;text-align:right;vertical-align:top}
-th{font-weight:600;border-bottom:1px solid #bbb}
-th:first-child,td:first-child{text-align:left;overflow-wrap:anywhere;max-width:360px}
-td small{color:#555;white-space:nowrap}
-.pooled td{border-top:1px solid #bbb;font-weight:600}
+.cuts{font:14px/1.5 system-ui,sans-serif}
+.cuts h2{font-size:18px;margin:32px 0 8px;overflow-wrap:anywhere}
+.cuts h3{font-size:15px;margin:0;font-weight:600}
+.cuts table{border-collapse:collapse;margin:8px 0 16px;font-size:14px;font-variant-numeric:tabular-nums}
+.cuts th,.cuts td{padding:3px 12px 3px 0;text-align:right;vertical-align:top}
+.cuts th{font-weight:600;border-bottom:1px solid #bbb}
+.cuts th:first-child,.cuts td:first-child{text-align:left;overflow-wrap:anywhere;max-width:360px}
+.cuts td small{color:#555;white-space:nowrap}
+.cuts .pooled td{border-top:1px solid #bbb;font-weight:600}
 .fault{margin:14px 0;padding:8px 0 0 12px;border-left:4px solid}
 .fault{content-visibility:auto;contain-intrinsic-size:auto 190px}
 .missed{border-color:var(--missed)}.false{border-color:var(--false)}
@@ -42,17 +46,12 @@ td small{color:#555;white-space:nowrap}
 .numbers{display:grid;font-size:12px;font-variant-numeric:tabular-nums;color:#444}
 .numbers span{padding-left:6px}.numbers .begins{font-weight:700;color:#000}
 .numbers .inside{background:#cfe6f5}
-fieldset{border:1px solid #ccc;padding:4px 12px;margin:16px 0}label{margin-right:18px;white-space:nowrap}
+.cuts fieldset{border:1px solid #ccc;padding:4px 12px;margin:16px 0}.cuts label{margin-right:18px;white-space:nowrap}
 """
 
 
 def fault_page(evaluation: CutEvaluation, strips: Strips, *, measured_at: str = "") -> str:
     """The page of an evaluation, as text. ``measured_at`` is a date for people."""
-    kinds = "".join(
-        f"body:has(#{kind}-{transition}:not(:checked)) .{kind}.{transition}{{display:none}}"
-        for kind, transition in _KINDS
-    )
-    sections = [_clip_section(clip, number, strips) for number, clip in enumerate(evaluation.clips) if clip.faults]
     return "\n".join(
         [
             "<!DOCTYPE html>",
@@ -60,14 +59,30 @@ def fault_page(evaluation: CutEvaluation, strips: Strips, *, measured_at: str = 
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
             '<meta name="viewport" content="width=device-width,initial-scale=1">',
             "<title>Shot boundaries: false and missed</title>",
-            f"<style>{_STYLE}{kinds}</style></head><body>",
+            f"<style>{_PAGE_STYLE}</style></head><body>",
             "<h1>Shot boundaries: false and missed</h1>",
+            evaluation_html(evaluation, strips, measured_at=measured_at),
+            "</body></html>",
+            "",
+        ]
+    )
+
+
+def evaluation_html(evaluation: CutEvaluation, strips: Strips, *, measured_at: str = "") -> str:
+    """What the page holds, for a page that there is already: figures, and each fault with its strip."""
+    filters = "".join(
+        f"body:has(#{kind}-{transition}:not(:checked)) .{kind}.{transition}{{display:none}}"
+        for kind, transition in _KINDS
+    )
+    sections = [_clip_section(clip, number, strips) for number, clip in enumerate(evaluation.clips) if clip.faults]
+    return "\n".join(
+        [
+            f'<style>{_STYLE}{filters}</style><div class="cuts">',
             _introduction(evaluation, measured_at),
             summary_table(evaluation),
             _filters(evaluation),
             *sections,
-            "</body></html>",
-            "",
+            "</div>",
         ]
     )
 

@@ -7,6 +7,7 @@ rest are computations of single notebooks, as plain functions.
 from ops.notebooks.reports import (
     build_benchmark,
     build_catalogue_report,
+    build_cuts_report,
     build_few_shot_report,
     build_report,
     few_shot_page,
@@ -18,6 +19,7 @@ __all__ = [
     "NotebookRun",
     "build_benchmark",
     "build_catalogue_report",
+    "build_cuts_report",
     "build_few_shot_report",
     "build_report",
     "few_shot_page",

@@ -14,6 +14,8 @@ from ops.probes.scores import table_of
 from ops.probes.state import read_state
 
 FEW_SHOT = "few_shot"
+LONGEST_MEASUREMENT_S = 24 * 3600
+"""A detector reads about a minute of footage a second of time, and annotated sets have up to a hundred hours."""
 
 
 def build_report(settings: Settings, name: str, run_id: str, **parameters: Any) -> NotebookRun:
@@ -36,6 +38,16 @@ def build_benchmark(settings: Settings, data: str, run_id: str) -> NotebookRun:
     """
     folder = settings.home / "reports" / run_id
     return run_notebook("video_annotator_benchmark", {"data": data}, folder, cache=settings.home / "cache")
+
+
+def build_cuts_report(settings: Settings, footage: str, run_id: str) -> NotebookRun:
+    """Run ``cuts_report`` on the annotated clips of the folder ``footage``; without one it says what to name.
+
+    Raises ``NeedleError`` with the cell that failed.
+    """
+    folder = settings.home / "reports" / run_id
+    given = {"footage": footage, "detector": settings.detector}
+    return run_notebook("cuts_report", given, folder, cache=settings.home / "cache", timeout_s=LONGEST_MEASUREMENT_S)
 
 
 def few_shot_page(settings: Settings, label: str) -> Path:
