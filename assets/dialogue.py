@@ -27,7 +27,10 @@ def dialogue_asset(partitions: dg.PartitionsDefinition[str], recipe: str) -> dg.
         from ops.dialogue.build import build_dialogue
 
         return needle.record(
-            context, build_dialogue(needle.settings, context.partition_keys, needle.now(), needle.progress)
+            context,
+            needle.contain(
+                lambda: build_dialogue(needle.settings, context.partition_keys, needle.now(), needle.progress)
+            ),
         )
 
     return dialogue
@@ -44,7 +47,7 @@ def dialogue_index(context: dg.AssetExecutionContext, needle: dg.ResourceParam[N
     """One immutable version of the index of lines (BM25 and phrases), switched to atomically."""
     from ops.index.dialogue import build_lines
 
-    return needle.record(context, build_lines(needle.settings, needle.progress))
+    return needle.record(context, needle.contain(lambda: build_lines(needle.settings, needle.progress)))
 
 
 @dg.asset_check(asset="dialogue_index", name="same_lines_as_lake")
@@ -52,4 +55,4 @@ def same_lines_as_lake(needle: dg.ResourceParam[Needle]) -> dg.AssetCheckResult:
     """Lake and index hold the same lines, read back one by one."""
     from ops.index.dialogue import check_lines
 
-    return check_result(check_lines(needle.settings))
+    return check_result(needle.contain(lambda: check_lines(needle.settings)))

@@ -26,7 +26,11 @@ def shot_embeddings_asset(partitions: dg.PartitionsDefinition[str], encoder_id: 
 
         return needle.record(
             context,
-            build_embeddings(needle.settings, needle.encoder_id, context.partition_keys, needle.now(), needle.progress),
+            needle.contain(
+                lambda: build_embeddings(
+                    needle.settings, needle.encoder_id, context.partition_keys, needle.now(), needle.progress
+                )
+            ),
         )
 
     return shot_embeddings

@@ -21,7 +21,10 @@ def media_features_asset(partitions: dg.PartitionsDefinition[str], encoder_id: s
         from ops.features import build_features
 
         return needle.record(
-            context, build_features(needle.settings, needle.encoder_id, context.partition_keys, needle.progress)
+            context,
+            needle.contain(
+                lambda: build_features(needle.settings, needle.encoder_id, context.partition_keys, needle.progress)
+            ),
         )
 
     return media_features

@@ -18,7 +18,9 @@ def search_index_asset(encoder_id: str) -> dg.AssetsDefinition:
         """One immutable version of the vector index, switched to atomically."""
         from ops.index.build import build_index
 
-        return needle.record(context, build_index(needle.settings, needle.encoder_id, needle.progress))
+        return needle.record(
+            context, needle.contain(lambda: build_index(needle.settings, needle.encoder_id, needle.progress))
+        )
 
     return search_index
 
@@ -28,4 +30,4 @@ def same_rows_as_lake(needle: dg.ResourceParam[Needle]) -> dg.AssetCheckResult:
     """Lake and index hold the same rows (digest), and some vectors read back are the lake's."""
     from ops.index.build import check_index
 
-    return check_result(check_index(needle.settings, needle.encoder_id))
+    return check_result(needle.contain(lambda: check_index(needle.settings, needle.encoder_id)))

@@ -42,7 +42,9 @@ def probe_asset(definition: ProbeDefinition, encoder_id: str) -> dg.AssetsDefini
         from ops.notebooks import few_shot_page
         from ops.probes.build import build_probe
 
-        report = build_probe(needle.settings, needle.encoder_id, definition.label, needle.now(), needle.progress)
+        report = needle.contain(
+            lambda: build_probe(needle.settings, needle.encoder_id, definition.label, needle.now(), needle.progress)
+        )
         return needle.record(context, report, page=few_shot_page(needle.settings, definition.label))
 
     return probe
@@ -62,8 +64,8 @@ def probe_scores_asset(definition: ProbeDefinition, encoder_id: str) -> dg.Asset
         from ops.features import publish_scores
         from ops.probes.scores import build_scores
 
-        report = build_scores(needle.settings, definition.label, needle.now(), needle.progress)
-        publish_scores(needle.settings, needle.encoder_id, definition.label)
+        report = needle.contain(lambda: build_scores(needle.settings, definition.label, needle.now(), needle.progress))
+        needle.contain(lambda: publish_scores(needle.settings, needle.encoder_id, definition.label))
         return needle.record(context, report)
 
     return probe_scores

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import dagster as dg
 
 from ops.core.settings import Settings, load_settings
 from ops.core.types import CheckOutcome, Progress, SilentProgress, StepReport
+from ops.videos.damaged_tables import without_damage
+
+T = TypeVar("T")
 
 
 class Needle:
@@ -32,6 +37,10 @@ class Needle:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+    def contain(self, step: Callable[[], T]) -> T:
+        """The result of ``step``, with damaged files of the lake put away; see ``ops/videos/damaged_tables.py``."""
+        return without_damage(self.settings, self.encoder_id, self.progress, step, now=self.now())
 
     def record(
         self, context: dg.AssetExecutionContext, report: StepReport, *, page: Path | None = None

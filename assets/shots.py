@@ -26,7 +26,8 @@ def shots_asset(partitions: dg.PartitionsDefinition[str], detector_version: str)
         from ops.shots.build import build_shots
 
         return needle.record(
-            context, build_shots(needle.settings, context.partition_keys, needle.now(), needle.progress)
+            context,
+            needle.contain(lambda: build_shots(needle.settings, context.partition_keys, needle.now(), needle.progress)),
         )
 
     return shots

@@ -25,7 +25,8 @@ def caption_pairs_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDe
         from ops.training.pair_table import build_pairs
 
         return needle.record(
-            context, build_pairs(needle.settings, context.partition_keys, needle.now(), needle.progress)
+            context,
+            needle.contain(lambda: build_pairs(needle.settings, context.partition_keys, needle.now(), needle.progress)),
         )
 
     return caption_pairs

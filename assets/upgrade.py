@@ -33,7 +33,10 @@ def candidate_embeddings_asset(
         from ops.upgrade.candidate import embed_candidate
 
         return needle.record(
-            context, embed_candidate(needle.settings, context.partition_keys, needle.now(), needle.progress)
+            context,
+            needle.contain(
+                lambda: embed_candidate(needle.settings, context.partition_keys, needle.now(), needle.progress)
+            ),
         )
 
     return candidate_embeddings
@@ -44,7 +47,7 @@ def candidate_index(context: dg.AssetExecutionContext, needle: dg.ResourceParam[
     """The candidate's own index, which nobody searches yet."""
     from ops.upgrade.candidate import index_candidate
 
-    return needle.record(context, index_candidate(needle.settings, needle.progress))
+    return needle.record(context, needle.contain(lambda: index_candidate(needle.settings, needle.progress)))
 
 
 @dg.asset(deps=["labels", "candidate_embeddings"], group_name=GROUP, code_version="1", kinds={"scikitlearn"})
@@ -52,7 +55,9 @@ def candidate_probes(context: dg.AssetExecutionContext, needle: dg.ResourceParam
     """Every probe, fitted once more on the candidate's vectors, with the scores it will give."""
     from ops.upgrade.candidate import fit_candidate_probes
 
-    return needle.record(context, fit_candidate_probes(needle.settings, needle.now(), needle.progress))
+    return needle.record(
+        context, needle.contain(lambda: fit_candidate_probes(needle.settings, needle.now(), needle.progress))
+    )
 
 
 @dg.asset(

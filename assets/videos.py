@@ -20,7 +20,10 @@ def videos_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
         from ops.videos.describe import describe_videos
 
         return needle.record(
-            context, describe_videos(needle.settings, context.partition_keys, needle.now(), needle.progress)
+            context,
+            needle.contain(
+                lambda: describe_videos(needle.settings, context.partition_keys, needle.now(), needle.progress)
+            ),
         )
 
     return videos

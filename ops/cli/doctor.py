@@ -14,7 +14,7 @@ import click
 from ops.cli.main import EXIT_FAILED, printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.cluster.session import described
-from ops.core.errors import NeedleError, NotFoundError, StorageError, UsageError, home_error
+from ops.core.errors import LakeError, NeedleError, NotFoundError, StorageError, UsageError, home_error
 from ops.core.settings import Settings, describe_settings
 from ops.dialogue.report import unusable_subtitles
 from ops.dialogue.speech import speech_problem
@@ -137,6 +137,13 @@ def _footage(settings: Settings) -> str:
     return "\n  ".join([f"{len(refused)} set aside; mend the cause, then run `needle ingest --retry PATH`:", *refused])
 
 
+def _lake(settings: Settings) -> str:
+    """Files of the lake that are damaged. Raises ``LakeError`` with all of them."""
+    if damage := settings.lake.find_damage():
+        raise LakeError("\n  ".join([f"{len(damage)} damaged files:", *(printable(str(error)) for error in damage)]))
+    return "every file can be read"
+
+
 def _engine(settings: Settings) -> str:
     return described(settings.ray_address) if settings.engine == "ray" else "this process"
 
@@ -156,6 +163,7 @@ CHECKS = {
     "library": _library,
     "encoder": _encoder,
     "index": _index,
+    "lake": _lake,
     "footage": _footage,
     "engine": _engine,
     "speech": _speech,

@@ -12,9 +12,12 @@ import click
 from ops.cli.main import EXIT_FAILED, printable
 from ops.cli.options import setting_options, settings_from
 from ops.cli.runs import dagster_home
+from ops.core.errors import DamagedTableError
 from ops.core.locks import exclusive
 from ops.core.settings import Settings
+from ops.core.tables import DAMAGED
 from ops.core.types import SilentProgress
+from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.pins import EncoderPins
 from ops.features import forget_features
 from ops.index.build import build_index
@@ -25,6 +28,7 @@ from ops.probes.labels import TABLE as LABELS
 from ops.shots.build import shots_of
 from ops.shots.sheet import sheet_key
 from ops.videos import catalogue
+from ops.videos.damaged_tables import put_away_all
 from ops.videos.forgotten import leave_tombstone
 
 
@@ -43,7 +47,7 @@ def command(video: str, yes: bool, **options: Any) -> int:
     settings = settings_from(options)
     catalogue.require_layout(settings)
     row = catalogue.find_video(settings.lake, video)
-    shots = [shot["shot_id"] for shot in shots_of(settings, row["video_id"])]
+    shots = _shots_of(settings, row["video_id"])
     click.echo(f"{printable(row['path'])} ({row['video_id']}): {len(shots)} shots and all made of them")
     if not yes:
         click.echo("nothing was removed: add --yes to remove it for good", err=True)
@@ -53,8 +57,18 @@ def command(video: str, yes: bool, **options: Any) -> int:
     return 0
 
 
+def _shots_of(settings: Settings, video_id: str) -> list[str]:
+    """Ids of a video's shots; none if their table is damaged, for whatever is stored of them goes by the video's id."""
+    try:
+        return [shot["shot_id"] for shot in shots_of(settings, video_id)]
+    except DamagedTableError:
+        return []
+
+
 def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
     """Tombstone first and register last, so that a kill in the middle leaves something to run again."""
+    # Files that cannot be read cannot be searched for its rows; done before the lock, which each of these holds.
+    put_away_all(settings, resolve_encoder(settings).encoder_id, SilentProgress())
     click.echo("waiting until nothing is being computed", err=True)
     with exclusive(settings.work_lock):
         leave_tombstone(settings, video_id, datetime.now(UTC))
@@ -71,6 +85,9 @@ def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
         drop_old_lines(settings)
         forget_features(settings, video_id, shot_ids)
         settings.store.delete(sheet_key(video_id))
+        for key in settings.store.list(DAMAGED):  # damaged files of the lake may hold rows of it
+            if key.endswith(f"/{settings.partition_of(video_id)}.parquet"):
+                settings.store.delete(key)
         for folder in ("proxies", "posters"):
             settings.store.delete_tree(f"{folder}/{video_id}")
         shutil.rmtree(settings.home / "reports", ignore_errors=True)  # they show posters; the next run makes new ones

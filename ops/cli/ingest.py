@@ -26,6 +26,7 @@ from ops.index.dialogue import lines_are_current
 from ops.probes.definitions import definitions_of
 from ops.search.status import catalogue_status, due_partitions
 from ops.videos import catalogue
+from ops.videos.damaged_tables import without_damage
 from ops.videos.forgotten import forgotten_ids
 from ops.videos.library import HashCache, Scan, scan
 from ops.videos.register import Registration, register
@@ -61,9 +62,15 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
     began = time.monotonic()
     with Bars() as bars:
         found = scan(list(paths), library=settings.library, hashes=HashCache(settings.home / "cache" / "hashes.db"))
-        registration = register(settings, found, datetime.now(UTC))
+        live = resolve_encoder(settings).encoder_id
+        registration = without_damage(settings, live, bars, lambda: register(settings, found, datetime.now(UTC)))
         ran, page = _bring_up_to_date(settings, registration, retry, report, bars)
-    summary = _summary(settings, found, registration, ran, time.monotonic() - began)
+        summary = without_damage(
+            settings,
+            live,
+            bars,
+            lambda: _summary(settings, found, registration, ran, time.monotonic() - began, set(bars.aside)),
+        )
     summary["report"] = str(page) if page else None
     if as_json:
         print_json(summary)
@@ -81,18 +88,21 @@ def _bring_up_to_date(
     Dagster is only loaded then: looking at a finished catalogue takes no longer than a listing.
     """
     encoder = resolve_encoder(settings)
-    if retry:
-        catalogue.retry_set_aside(settings, registration.seen, datetime.now(UTC))
-        retry_shots(settings, encoder.encoder_id, registration.seen)
-        retry_dialogue(settings, registration.seen)
-    due = due_partitions(settings, encoder.encoder_id, [*registration.seen, *registration.replaced])
+    probes = definitions_of(settings)
     interrupted = runs.interrupted_ingests(settings)
+
+    def look() -> tuple[set[str], bool]:
+        """Partitions to bring up to date, and whether indexes and scores are as well."""
+        if retry:
+            _retry(settings, registration.seen, encoder.encoder_id)
+        due = due_partitions(settings, encoder.encoder_id, [*registration.seen, *registration.replaced])
+        indexed = index_is_current(settings, encoder.encoder_id) and lines_are_current(settings)
+        return due, indexed and all(is_scored(settings, label) for label in probes)
+
+    due, is_current = without_damage(settings, encoder.encoder_id, bars, look)
     due |= {partition for ingest in interrupted for partition in ingest.partitions}
     due -= forgotten_ids(settings.store)
-    indexed = index_is_current(settings, encoder.encoder_id) and lines_are_current(settings)
-    probes = definitions_of(settings)
-    asked = due or interrupted or report or not indexed
-    if not asked and all(is_scored(settings, label) for label in probes):
+    if not (due or interrupted or report) and is_current:
         return None, None
     bars.console.print(f"encoder {encoder.encoder_id}: {encoder.reason}")
     run_id = runs.run_pipeline(
@@ -105,11 +115,24 @@ def _bring_up_to_date(
     return due, settings.home / "reports" / run_id / "catalogue_report.html" if report else None
 
 
+def _retry(settings: Settings, seen: list[str], encoder_id: str) -> None:
+    catalogue.retry_set_aside(settings, seen, datetime.now(UTC))
+    retry_shots(settings, encoder_id, seen)
+    retry_dialogue(settings, seen)
+
+
 def _summary(
-    settings: Settings, found: Scan, registration: Registration, ran: set[str] | None, seconds: float
+    settings: Settings,
+    found: Scan,
+    registration: Registration,
+    ran: set[str] | None,
+    seconds: float,
+    set_aside: set[tuple[str, str]],
 ) -> dict[str, Any]:
+    """The summary as JSON; ``set_aside`` is what the run itself set aside, also of other videos than those named."""
     status = catalogue_status(settings, resolve_encoder(settings).encoder_id)
-    seen = set(registration.seen)
+    refused = {path for path, _ in set_aside}
+    seen = {*registration.seen, *(video["video_id"] for video in status["videos"] if video["path"] in refused)}
     videos = [video for video in status["videos"] if video["video_id"] in seen]
     aside = [{"path": path, "reason": reason} for path, reason in found.set_aside]
     named = {entry["path"] for entry in aside}

@@ -84,7 +84,8 @@ class Bars:
             return
         self.aside.append((thing, reason))
         count = len(self.aside)
-        self.bars.update(self.tasks[stage], aside=f"[yellow]{count} set aside")
+        if stage in self.tasks:  # damage to the lake is found before any stage starts
+            self.bars.update(self.tasks[stage], aside=f"[yellow]{count} set aside")
         self.console.print(f"[yellow]set aside[/] {escape(printable(thing))}: {escape(printable(reason))}")
 
     def note(self, stage: str, text: str) -> None:

@@ -8,6 +8,7 @@
     ├── StorageError        the object store refused or lost something
     │   └── ProxyError      the proxy of one shot is missing or damaged; the shot is set aside with this reason
     ├── LakeError           a table that breaks its own rules (schema, duplicate keys, NaN)
+    │   └── DamagedTableError   one file of a table; what it was of is set aside with this reason
     ├── EncoderError        weights that cannot be had, read or trusted
     ├── TrainingError       a fit that cannot go on, or whose checkpoint cannot be used
     ├── ClusterError        Ray cannot be started, reached or used, or has too little room
@@ -58,6 +59,23 @@ class ProxyError(StorageError):
 
 class LakeError(NeedleError):
     """Rows that break a table's contract, or a table that cannot be read."""
+
+
+class DamagedTableError(LakeError):
+    """One file of the lake that cannot be read, or whose rows nobody could have written: the fault of that file."""
+
+    def __init__(self, path: str, table: str, partition: str, fault: str) -> None:
+        super().__init__(f"{path} is damaged ({fault}){_way_out(table)}")
+        self.path, self.table, self.partition, self.fault = path, table, partition, fault
+
+    def __reduce__(self) -> tuple[type[DamagedTableError], tuple[str, str, str, str]]:
+        return DamagedTableError, (self.path, self.table, self.partition, self.fault)
+
+
+def _way_out(table: str) -> str:
+    if table == "labels":
+        return ": people's labels cannot be computed again; restore the file from a backup, or import an export of them"
+    return ": `needle ingest PATH` names what it was of, and with `--retry` computes it again"
 
 
 class EncoderError(NeedleError):

@@ -201,6 +201,9 @@ _SCHEMAS = {
 }
 
 
+TABLES = frozenset(_SCHEMAS)
+"""Families of tables of the lake."""
+
 ADDED = {"videos": ("facts", "notes"), "dialogue": ("language_tag",), "subtitles": ("language_tag",)}
 """Columns that files of earlier versions do not have; they are read as null until the rows are written again."""
 

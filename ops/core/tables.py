@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +18,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ops.core.errors import LakeError
+from ops.core.errors import DamagedTableError, LakeError, first_sentence
 from ops.core.locks import exclusive
-from ops.core.schemas import ADDED, CREATED, TIMESTAMP, key_of, schema_of
+from ops.core.row_rules import find_fault, find_stored_fault
+from ops.core.schemas import ADDED, CREATED, TABLES, TIMESTAMP, key_of, schema_of
 from ops.core.storage import ObjectStore
+
+logger = logging.getLogger(__name__)
+
+DAMAGED = "damaged"
+"""Folder of the store for damaged files of the lake, beside the lake; ``needle forget`` deletes them."""
 
 
 def partition_of(video_id: str, partitions: str) -> str:
@@ -78,19 +85,70 @@ class Lake:
         return [key.removesuffix(".parquet") for key in keys if key.endswith(".parquet") and "/" not in key]
 
     def read(
-        self, table: str, partitions: Iterable[str] | None = None, columns: Sequence[str] | None = None
+        self,
+        table: str,
+        partitions: Iterable[str] | None = None,
+        columns: Sequence[str] | None = None,
+        *,
+        damage: list[DamagedTableError] | None = None,
     ) -> pa.Table:
-        """Rows of the table, or of the named partitions (missing ones are empty), in partition order."""
+        """Rows of the table, or of the named partitions (missing ones are empty), in partition order.
+
+        Raises ``DamagedTableError`` if a named partition is damaged. Of a whole table damaged partitions are left
+        out and added to ``damage``, or reported by a warning in the log if there is no such list.
+        """
         schema = schema_of(table)
         if columns is not None:
             schema = pa.schema([schema.field(name) for name in columns])
-        names = self.partitions(table) if partitions is None else partitions
-        parts = [part for name in names if (part := self._read(table, name, columns)) is not None]
+        if partitions is None:
+            parts = self._intact(table, self.partitions(table), columns, damage)
+        else:
+            parts = [part for name in partitions if (part := self._read(table, name, columns)) is not None]
+        return pa.concat_tables(parts) if parts else schema.empty_table()
+
+    def find_damage(self) -> list[DamagedTableError]:
+        """Each damaged file of the lake, as the error that reading it raises. Reads every file."""
+        found = []
+        for table in self.tables():
+            for partition in self.partitions(table) if table.split("/")[0] in TABLES else ():
+                try:
+                    self._read(table, partition, None)
+                except DamagedTableError as error:
+                    found.append(error)
+        return found
+
+    def put_away(self, table: str, partition: str) -> str:
+        """Move the file of a damaged partition out of the lake, so that the partition is missing.
+
+        Returns the address of the moved file. Another process may have moved it already.
+        """
+        key = f"{self.folder(table)}/{partition}.parquet"
+        kept = f"{DAMAGED}/{table}/{partition}.parquet"
         try:
-            conformed = [_with_added(part, table, schema).select(schema.names).cast(schema) for part in parts]
-            return pa.concat_tables(conformed) if conformed else schema.empty_table()
-        except (KeyError, ValueError, pa.ArrowException) as error:
-            raise LakeError(f"{self.path(table)} holds files of another schema: {error}") from error
+            self.store.write_bytes(kept, self.store.read_bytes(key))
+        except FileNotFoundError:
+            return self.store.path(kept)
+        self.store.delete(key)
+        return self.store.path(kept)
+
+    def _intact(
+        self,
+        table: str,
+        partitions: Iterable[str],
+        columns: Sequence[str] | None,
+        damage: list[DamagedTableError] | None,
+    ) -> list[pa.Table]:
+        parts = []
+        for name in partitions:
+            try:
+                if (part := self._read(table, name, columns)) is not None:
+                    parts.append(part)
+            except DamagedTableError as error:
+                if damage is None:
+                    logger.warning("%s; its rows are left out", error)
+                else:
+                    damage.append(error)
+        return parts
 
     def write(
         self, table: str, partition: str, rows: pa.Table | list[dict[str, Any]], *, keep_created: bool = True
@@ -120,7 +178,7 @@ class Lake:
             if old.equals(new):
                 return False
         sink = io.BytesIO()
-        pq.write_table(new, sink, compression="zstd")
+        pq.write_table(new, sink, compression="zstd", write_page_checksum=True)
         self.store.write_bytes(f"{self.folder(table)}/{partition}.parquet", sink.getvalue())
         return True
 
@@ -158,18 +216,28 @@ class Lake:
         self.store.delete(f"{self.folder(table)}/{partition}.parquet")
 
     def _read(self, table: str, partition: str, columns: Sequence[str] | None) -> pa.Table | None:
+        """Rows of one file with the table's schema, or ``None`` if there is no file."""
         key = f"{self.folder(table)}/{partition}.parquet"
         try:
             data = self.store.read_bytes(key)
         except FileNotFoundError:
             return None
+        schema = schema_of(table)
+        if columns is not None:
+            schema = pa.schema([schema.field(name) for name in columns])
         try:
             # Not pq.read_table: its dataset scanner leaves threads behind that now and then abort the process
             # at exit (apache/arrow issue 34314). Files are small, so one thread loses nothing.
-            file = pq.ParquetFile(pa.BufferReader(data))
-            return file.read(columns=None if columns is None else list(columns), use_threads=False)
-        except (OSError, pa.ArrowException) as error:
-            raise LakeError(f"{self.store.path(key)} cannot be read: {error}; delete it and run again") from error
+            file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+            there = [name for name in schema.names if name in file.schema_arrow.names]
+            rows = _with_added(file.read(columns=there, use_threads=False), table, schema)
+            rows = rows.select(schema.names).cast(schema)
+            fault = find_stored_fault(rows, table, partition)
+        except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+            raise DamagedTableError(self.store.path(key), table, partition, first_sentence(error)) from error
+        if fault:
+            raise DamagedTableError(self.store.path(key), table, partition, fault)
+        return rows
 
 
 def _with_added(part: pa.Table, table: str, schema: pa.Schema) -> pa.Table:
@@ -180,22 +248,9 @@ def _with_added(part: pa.Table, table: str, schema: pa.Schema) -> pa.Table:
 
 
 def validate_rows(rows: pa.Table, table: str, partition: str) -> None:
-    """Raise ``LakeError`` on a null or repeated key, a missing timestamp, or a NaN anywhere.
-
-    Stands alone because Feast accepts NaN and ties in silence, and both ruin point-in-time joins.
-    """
-    key = key_of(table)
-    for name in (key, "event_timestamp", "created_timestamp"):
-        if rows[name].null_count:
-            raise LakeError(f"{table}/{partition}: {rows[name].null_count} rows have no {name}")
-    if pc.count_distinct(rows[key]).as_py() != len(rows):
-        raise LakeError(f"{table}/{partition}: {key} is not unique")
-    for field in rows.schema:
-        values = rows[field.name]
-        if pa.types.is_list(field.type):
-            values = pc.list_flatten(values)
-        if pa.types.is_floating(values.type) and pc.any(pc.invert(pc.is_finite(values))).as_py():
-            raise LakeError(f"{table}/{partition}: {field.name} holds NaN or infinity")
+    """Raise ``LakeError`` if rows that are to be written break a rule of ``row_rules.py``."""
+    if fault := find_fault(rows, table):
+        raise LakeError(f"{table}/{partition}: {fault}")
 
 
 def digest_of(pairs: Iterable[tuple[str, str]]) -> str:

@@ -15,7 +15,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from ops.core.errors import MediaError, StorageError, UsageError
+from ops.core.errors import DamagedTableError, MediaError, UsageError, home_error
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
@@ -23,11 +23,12 @@ from ops.dialogue.checks import check_dialogue
 from ops.dialogue.lines import Line, bounded_notes, joined
 from ops.dialogue.recipe import RECIPE
 from ops.dialogue.rows import line_rows, renewed_subtitle_row, shot_rows, subtitle_rows
-from ops.dialogue.sources import FILM, SPEECH, Source, sources_of, speech_of
+from ops.dialogue.sources import SPEECH, Source, sources_of, speech_of
 from ops.dialogue.speech import recogniser, speech_problem
 from ops.dialogue.ties import Clock
 from ops.dialogue.timing import PLAIN, SubtitleTiming, propose_timing, timing_of, timings_of
 from ops.videos import catalogue
+from ops.videos.damaged_tables import FILM, LOST_DIALOGUE
 from ops.videos.film_errors import film_errors
 from ops.videos.subtitles import Sidecar, sidecars_of, unowned_subtitles
 
@@ -54,6 +55,7 @@ def build_dialogue(settings: Settings, partitions: Sequence[str], now: datetime,
         reading = _Reading(settings, now, progress)
         changed += sum(map(reading.bring_up_to_date, due_dialogue(settings, partitions)))
         changed += _rename(settings, partitions, now)
+        _require_intact(settings, partitions)
         reading.tell_of_speech()
         progress.finish(STAGE)
         return _report(settings, partitions, changed, reading)
@@ -117,13 +119,18 @@ class _Reading:
         clock = Clock(Fraction(video["fps_num"], video["fps_den"]), shots)
         timing = timing_of(self.settings, video["video_id"])
         inputs = input_hash(shots, sidecars, timing)
+        if reason := _lost_before(self.settings, video):
+            return self._set_aside(video, clock, reason, inputs, LOST_DIALOGUE)
         try:
-            with film_errors(video["path"], "reading its dialogue", RuntimeError):
+            with film_errors(video["path"], "reading its dialogue"):
                 sources = sources_of(self.settings, video, sidecars, clock.length_s, timing)
                 if video["has_audio"] and not any(source.lines for source in sources):
                     sources += self._heard(video, clock)
-        except (MediaError, StorageError, OSError) as error:
-            return self._set_aside(video, clock, f"its dialogue cannot be read: {error}", inputs)
+        except MediaError as error:  # an error of the store is none of the film, and ends the run
+            reason = f"its dialogue cannot be read: {error}"
+            return self._set_aside(video, clock, reason, inputs, video["content_hash"] or "")
+        except OSError as error:
+            raise home_error(self.settings.scratch, error) from error
         sources = self._compared(video, sources, timing)
         self._tell(video, sources)
         lines = joined(source.lines for source in sources)
@@ -155,16 +162,14 @@ class _Reading:
             self.problem = str(error)
             return []
 
-    def _set_aside(self, video: Row, clock: Clock, reason: str, inputs: str) -> int:
+    def _set_aside(self, video: Row, clock: Clock, reason: str, inputs: str, content_hash: str) -> int:
         """Note why a film's dialogue cannot be read, and keep the lines that were read before."""
         self.refused[video["path"]] = reason
         self.progress.set_aside(STAGE, video["path"], reason)
         partition, video_id = self.settings.partition_of(video["video_id"]), video["video_id"]
         kept = _by_video(self.settings, "dialogue", partition).get(video_id, [])
         stored = _by_video(self.settings, "subtitles", partition).get(video_id, [])
-        film = Source(
-            path=video["path"], source=FILM, language="", content_hash=video["content_hash"] or "", reason=reason
-        )
+        film = Source(path=video["path"], source=FILM, language="", content_hash=content_hash, reason=reason)
         sources = [renewed_subtitle_row(row) for row in stored if row["source"] != FILM]
         sources += subtitle_rows(video, [film], self.now)
         said = line_rows(video, clock, list(map(_stored_line, kept)), self.now)
@@ -202,6 +207,12 @@ class _Reading:
         """Say once why films that could have been heard were not."""
         if self.silent and self.problem:
             self.progress.note(STAGE, f"films with sound and no subtitles: {len(self.silent)}; {self.problem}")
+
+
+def _lost_before(settings: Settings, video: Row) -> str:
+    """Why the dialogue of a video is set aside until a retry, because a table of it was damaged; else empty."""
+    rows = _by_video(settings, "subtitles", settings.partition_of(video["video_id"])).get(video["video_id"], [])
+    return next((str(row["reason"]) for row in rows if row["content_hash"] == LOST_DIALOGUE), "")
 
 
 def retry_dialogue(settings: Settings, video_ids: Iterable[str]) -> None:
@@ -257,6 +268,22 @@ def _rename(settings: Settings, partitions: Sequence[str], now: datetime) -> int
                 if renamed:
                     changed += settings.lake.update(table, partition, video_id, renamed)
     return changed
+
+
+def _require_intact(settings: Settings, partitions: Sequence[str]) -> None:
+    """Raise ``DamagedTableError`` for a partition whose lines do not fit its shots, though both were written so."""
+    for partition in partitions:
+        lines, shots, read = (_by_video(settings, table, partition) for table in ("dialogue", "shots", "shot_dialogue"))
+        for video_id, rows in read.items():
+            broken = [
+                check
+                for check in check_dialogue(lines.get(video_id, []), shots.get(video_id, []), rows)
+                if not check.passed
+            ]
+            if broken:
+                fault = f"{broken[0].name}: {broken[0].details}"
+                path = settings.lake.path(f"dialogue/{partition}.parquet")
+                raise DamagedTableError(path, "dialogue", partition, fault)
 
 
 def _report(settings: Settings, partitions: Sequence[str], changed: int, reading: _Reading) -> StepReport:

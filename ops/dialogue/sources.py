@@ -31,8 +31,8 @@ _PROGRAM_STREAM = b"\0\0\1\xba"
 """First bytes of the pictures of VobSub; other files with the ending .sub are text."""
 
 
-FILM, SPEECH = "film", "asr"
-"""Sources that are no subtitles: the film as a whole, if it cannot be read at all, and its speech."""
+SPEECH = "asr"
+"""A source that is not a subtitle: what was recognised as speech."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ def _of_sidecar(
             raise MediaError("the file is empty: copy it again")
         if data.startswith(_PROGRAM_STREAM):
             return replace(bare, notes=[f"its subtitles are {NOT_READ['idx']}, which cannot be read"])
-        with film_errors(sidecar.path, "reading it", RuntimeError):
+        with film_errors(sidecar.path, "reading it"):
             parsed, notes = _parsed(data, sidecar, fps)
     except MediaError as error:
         return replace(bare, reason=str(error))

@@ -7,6 +7,7 @@ where its files changed.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
@@ -16,12 +17,15 @@ from functools import cached_property, lru_cache
 from threading import Lock
 from typing import Any
 
-from ops.core.errors import UsageError
+from ops.core.errors import DamagedTableError, UsageError
+from ops.core.schemas import schema_of
 from ops.core.settings import Settings
 from ops.core.time import frame_at, timecode_of
 from ops.core.types import parse_shot_id
 from ops.search.schema import Shot
 from ops.videos.forgotten import forgotten_ids
+
+logger = logging.getLogger(__name__)
 
 SHOT_COLUMNS = (
     "shot_id",
@@ -276,9 +280,13 @@ class ShotDetails:
             return known
         if not any(stamps):
             return _Partition(stamps=stamps, columns={name: [] for name in SHOT_COLUMNS}, rows={}, videos={})
-        shots = self._lake.read("shots", [name], SHOT_COLUMNS)
+        try:
+            shots = self._lake.read("shots", [name], SHOT_COLUMNS)
+            videos = {row["video_id"]: VideoRow.of(row) for row in self._lake.read("videos", [name]).to_pylist()}
+        except DamagedTableError as error:  # the next ingest sets its videos aside; until then the others are found
+            logger.warning("%s", error)
+            shots, videos = schema_of("shots").empty_table(), {}
         shots = shots.sort_by([("video_id", "ascending"), ("index", "ascending")])
-        videos = {row["video_id"]: VideoRow.of(row) for row in self._lake.read("videos", [name]).to_pylist()}
         columns = {column: shots[column].to_pylist() for column in SHOT_COLUMNS}
         return _Partition(
             stamps=stamps,

@@ -6,10 +6,12 @@ with what the assets themselves would do.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ops.core.errors import DamagedTableError
 from ops.core.settings import Settings
 from ops.core.types import parse_shot_id
 from ops.dialogue.build import due_dialogue
@@ -24,6 +26,8 @@ from ops.shots.due import shots_are_current
 from ops.shots.segment import detector_version
 from ops.videos import catalogue
 from ops.videos.describe import facts_are_current
+
+logger = logging.getLogger(__name__)
 
 
 def due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -> set[str]:
@@ -58,9 +62,12 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
     """The document of ``needle status --json`` (CONTRACT): home, index version, videos with states, totals."""
     lake = settings.lake
     version, indexed = _indexed(settings, encoder_id)
-    shots = Counter(lake.read("shots", columns=["video_id"])["video_id"].to_pylist())
-    embedded = Counter(lake.read(table_of(encoder_id), columns=["video_id"])["video_id"].to_pylist())
-    lines = Counter(lake.read("dialogue", columns=["video_id"])["video_id"].to_pylist())
+    damage: list[DamagedTableError] = []
+    shots, embedded, lines = (
+        Counter(lake.read(table, columns=["video_id"], damage=damage)["video_id"].to_pylist())
+        for table in ("shots", table_of(encoder_id), "dialogue")
+    )
+    damaged = {error.partition: str(error) for error in damage}
     refused: dict[str, list[dict[str, Any]]] = {}
     for row in set_aside_shots(settings, encoder_id):
         refused.setdefault(row["video_id"], []).append(row)
@@ -70,6 +77,7 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
         figures = {name: count[row["video_id"]] for name, count in counts.items()}
         own = sorted(refused.get(row["video_id"], []), key=lambda shot: parse_shot_id(shot["shot_id"]) or ("", 0))
         state, reason = _state(row, figures, own)
+        reason = reason or damaged.get(settings.partition_of(row["video_id"]))
         videos.append(
             {name: row[name] for name in ("video_id", "path", "show")}
             | {"state": state, "reason": reason}
@@ -130,7 +138,10 @@ def _indexed(settings: Settings, encoder_id: str) -> tuple[str | None, Counter[s
             rows[row.payload["video_id"]] += 1
             yield row
 
-    if version_of(encoder_id, counted()) == version:
-        return version, rows
+    try:
+        if version_of(encoder_id, counted()) == version:
+            return version, rows
+    except DamagedTableError as error:
+        logger.warning("%s", error)
     with open_index(settings, encoder_id) as index:
         return index.version, index.counts("video_id")

@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from ops.core.errors import MediaError
+from ops.core.errors import DamagedTableError, MediaError
 from ops.core.media import MediaInfo
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, Shot, StepReport
-from ops.shots.checks import check_shots
+from ops.shots.checks import check_shots, gapless
 from ops.shots.corrections import CurrentCorrections, CutCorrection
 from ops.shots.due import detected_boundaries, plan_recut, put_detected, shots_are_current
 from ops.shots.not_applied import FAILED, NOTE, correction_notes
@@ -56,6 +56,7 @@ def _build(settings: Settings, partitions: Sequence[str], now: datetime, progres
     corrections = CurrentCorrections(settings)
     for video_id, row in videos.items():
         stored = shots_of(settings, video_id)
+        _require_intact(settings, video_id, stored)
         said = corrections.of(video_id)
         if shots_are_current(settings, video_id, stored, version, said):
             changed += catalogue.set_frames(settings, row, stored[-1]["end_frame"])
@@ -71,6 +72,14 @@ def _build(settings: Settings, partitions: Sequence[str], now: datetime, progres
         changed += settle(settings, videos[job.video_id], job, outcome, version, now, progress)
     progress.finish("shots")
     return _report(settings, partitions, changed, [job.video_id for job in jobs], time.monotonic() - began)
+
+
+def _require_intact(settings: Settings, video_id: str, stored: list[dict[str, Any]]) -> None:
+    """Raise ``DamagedTableError`` for stored shots with a gap, which no detector leaves."""
+    if not gapless(stored).passed:
+        partition = settings.partition_of(video_id)
+        path = settings.lake.path(f"{TABLE}/{partition}.parquet")
+        raise DamagedTableError(path, TABLE, partition, f"the shots of {video_id} leave a gap")
 
 
 def _job(

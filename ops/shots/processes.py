@@ -171,7 +171,7 @@ def _run(
         except StorageError as error:
             return MediaError(f"it could not be fetched ({error}): try again with `needle ingest --retry`")
         try:
-            with film_errors(job.path, "cutting it", cv2.error, RuntimeError):
+            with film_errors(job.path, "cutting it", cv2.error):
                 return _cut(job, source, threads, partial(on_progress, job.video_id) if on_progress else None)
         except MediaError as error:
             return error

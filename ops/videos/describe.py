@@ -56,7 +56,7 @@ def _describe(settings: Settings, row: dict[str, Any], now: datetime, progress: 
     if row["frames"] and facts_are_current(row):
         return row | {"state": "ready", "created_timestamp": now}
     try:
-        with local_source(row["path"], settings.scratch) as path, film_errors(row["path"], "opening it", RuntimeError):
+        with local_source(row["path"], settings.scratch) as path, film_errors(row["path"], "opening it"):
             info = probe(path)
     except (StorageError, OSError) as error:  # of the store, not of the footage: it stays pending and is tried again
         reason = f"{error}; it is tried again at the next run"

@@ -6,19 +6,21 @@ The rule, for every step that opens a film:
 our own errors; ``OSError`` (a full disk, a    pass
 folder that vanished; PyAV's too); a library
 that cannot be imported
-what libraries raise about data; no memory     ``MediaError``, the reason why the film is set aside
-anything else                                  a fault of Needle that this film brought out: logged as an error with
-                                               its traceback, then ``MediaError`` too, because no film may stop another
+``OSError`` about the film's own file; errors  ``MediaError``, the reason why the film is set aside
+that PyAV raises, and of libraries that the
+caller names
+no memory                                      ``MediaError`` that says so: the film may be well
+anything else                                  an internal error that this film brought out: logged as an error with its
+                                               traceback, then ``MediaError`` too, because no film may stop another
 =============================================  =======================================================================
 
-Only the work on one film stands inside the block. Reading maps its own ``OSError`` before (``reader.py``,
-``container.py``).
+``KeyError``, ``ValueError`` and the like are errors about data only if PyAV itself raised them. Our own reading of
+headers checks what it reads, and raises ``MediaError``. Only the work on one film stands inside the block.
 """
 
 from __future__ import annotations
 
 import logging
-import struct
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,42 +29,54 @@ from pathlib import Path
 import av
 
 from ops.core.errors import MediaError, NeedleError, first_sentence
+from ops.videos.container import reason_of_os_error
 
 logger = logging.getLogger(__name__)
 
-DATA_ERRORS = (
-    av.FFmpegError,
-    ValueError,
-    ArithmeticError,
-    LookupError,
-    EOFError,
-    BufferError,
-    MemoryError,
-    struct.error,
-)
-"""What PyAV, numpy and our own reading of headers raise for data that they cannot take."""
+_PYAV_SOURCES = "av/"
+"""With this begin the names of PyAV's source files in a traceback; they are compiled, so they have no folder."""
+_PYAV_DATA_ERRORS = (ValueError, ArithmeticError, LookupError, EOFError, BufferError, RuntimeError)
+"""What PyAV raises, beside its own errors, for data that it cannot take. A ``TypeError`` there is ours."""
 
 
 @contextmanager
 def film_errors(path: str, step: str, *also: type[Exception]) -> Iterator[None]:
     """Turn errors about the film at ``path`` into ``MediaError``; ``step`` is what failed, such as "cutting it".
 
-    ``also`` names data errors of further libraries. ``NeedleError``, ``OSError`` and ``ImportError`` pass.
+    ``also`` names data errors of further libraries. ``NeedleError``, other ``OSError`` and ``ImportError`` pass.
     """
     try:
         yield
-    except (NeedleError, OSError, ImportError):
-        raise
-    except MemoryError as error:
+    except MemoryError as error:  # first, for PyAV's is one of its errors
+        logger.warning("%s: memory ran out while %s", path, step, exc_info=True)
         raise MediaError(
-            f"{step} needs more memory than there is: free memory, or convert it to a smaller size"
+            f"memory ran out while {step}: free memory and try again with `needle ingest --retry`; if that does not "
+            "help, convert it to a smaller size"
         ) from error
+    except OSError as error:
+        if not _is_about(error, path):
+            raise
+        raise MediaError(reason_of_os_error(path, error)) from error
+    except (NeedleError, ImportError):
+        raise
     except Exception as error:
-        if isinstance(error, (*DATA_ERRORS, *also)):
+        if isinstance(error, (av.FFmpegError, *also)) or _is_raised_by_pyav(error):
             logger.info("%s: %s failed", path, step, exc_info=True)
             raise MediaError(f"{step} failed ({first_sentence(error)}): convert it, or copy it again") from error
-        logger.exception("%s: %s failed by a fault of Needle", path, step)
-        raise MediaError(f"{step} failed by a fault of Needle ({_place_of(error)}): please report it") from error
+        logger.exception("%s: %s failed by an internal error", path, step)
+        raise MediaError(
+            f"{step} failed by an internal error of Needle ({_place_of(error)}): please report it"
+        ) from error
+
+
+def _is_about(error: OSError, path: str) -> bool:
+    """Whether the system refused the film's own file, and nothing of ours."""
+    return error.filename is not None and str(error.filename).removeprefix("file:") == path
+
+
+def _is_raised_by_pyav(error: Exception) -> bool:
+    raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
+    return isinstance(error, _PYAV_DATA_ERRORS) and raised_in.startswith(_PYAV_SOURCES)
 
 
 def _place_of(error: Exception) -> str:

@@ -84,6 +84,8 @@ def _register_file(
         return
     result.seen.append(source.video_id)
     described = {name: getattr(source, name) for name in DESCRIPTIVE}
+    if row and row["content_hash"] is None:  # written for a damaged one
+        described |= {"content_hash": source.content_hash, "bytes": source.bytes}
     if row is None:
         result.new.append(source.video_id)
         fresh = {

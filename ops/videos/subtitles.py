@@ -20,7 +20,7 @@ from ops.core.errors import MediaError
 from ops.core.settings import Settings
 from ops.videos.closed_captions import CODEC as CAPTIONS
 from ops.videos.closed_captions import Packet, carries_captions, read_caption_track, read_carried_captions
-from ops.videos.container import OPTIONS, demux, open_container
+from ops.videos.container import OPTIONS, demux, open_container, require_file
 from ops.videos.hashes import HashCache, Key, fresh_hash
 from ops.videos.languages import language_of
 from ops.videos.library import is_video_name, local_source
@@ -160,6 +160,7 @@ def look_inside(path: str) -> Inside:
     Raises ``MediaError`` where it is no film, ``StorageError`` where the store cannot be read.
     """
     if not is_remote(path):
+        require_file(Path(path))
         with open_container(Path(path)) as container:
             return _inside(container)
     with open_object(path) as file:

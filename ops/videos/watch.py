@@ -12,7 +12,9 @@ from datetime import datetime
 from ops.core.errors import StorageError
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
+from ops.core.types import SilentProgress
 from ops.videos import catalogue
+from ops.videos.damaged_tables import without_damage
 from ops.videos.library import HashCache, scan
 from ops.videos.register import register
 from ops.videos.subtitles import changed_sidecars
@@ -54,7 +56,13 @@ def watch_library(settings: Settings, now: datetime, cursor: str | None) -> Watc
         settled_seconds=SETTLED_SECONDS,
     )
     try:
-        changes = register(settings, found, now, whole_library=settings.library)
+        changes = without_damage(
+            settings,
+            "",
+            SilentProgress(),
+            lambda: register(settings, found, now, whole_library=settings.library),
+            now=now,
+        )
         known = sorted(catalogue.videos_of(settings.lake), key=lambda row: (row["available_at"], row["video_id"]))
         subtitled = changed_sidecars(settings, (row for row in known if row["state"] == "ready"))
     except StorageError as error:

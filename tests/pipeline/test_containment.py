@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -13,25 +10,12 @@ import pytest
 from assets.definitions import build_definitions
 from assets.partitions import range_tags
 from assets.resources import Needle
-from ops.core.settings import load_settings
-from ops.core.types import SilentProgress, StepReport
-from ops.dialogue.build import build_dialogue, retry_dialogue
+from ops.core.types import SilentProgress
+from ops.dialogue.build import build_dialogue
 from ops.dialogue.report import unusable_subtitles
-from ops.embeddings.build import build_embeddings
-from ops.embeddings.encoder import resolve_encoder
-from ops.embeddings.set_aside import retry_shots
-from ops.index.build import build_index, check_index
-from ops.search.status import catalogue_status
-from ops.shots.build import build_shots
-from ops.videos.catalogue import retry_set_aside
-from ops.videos.describe import describe_videos
-from ops.videos.library import HashCache, scan
-from ops.videos.register import register
 from tests.conftest import SHARED
-from tests.films import Film, make_film
 from tests.pipeline.conftest import Home
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+from tests.pipeline.steps import NOW, Steps, make_three
 
 
 @pytest.mark.shared
@@ -51,67 +35,6 @@ def test_a_narrow_film_and_the_film_beside_it_are_both_found(tmp_path: Path) -> 
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One exported image tower for all homes: the export takes seconds."""
     return tmp_path_factory.mktemp("encoders")
-
-
-def make_three(folder: Path) -> dict[str, Film]:
-    """Three films of three shots each, with what is said in each."""
-    folder.mkdir()
-    films = {}
-    for seed, name in enumerate("abc"):
-        path = folder / f"{name}.mp4"
-        films[name] = make_film(path, cuts=(20, 40), frames=60, seed=seed, width=192, height=108)
-        path.with_suffix(".en.srt").write_text(f"1\n00:00:00,500 --> 00:00:01,500\nspoken in {name}\n")
-    return films
-
-
-class Steps:
-    """The steps of an ingest one by one, as the assets run them, so that something can happen between two."""
-
-    def __init__(self, folder: Path, cache: Path) -> None:
-        self.folder = folder / "films"
-        self.films = make_three(self.folder)
-        self.settings = load_settings(home=str(folder / "home"), encoder="starter")
-        (self.settings.home / "cache").mkdir(parents=True)
-        (self.settings.home / "cache" / "encoders").symlink_to(cache)
-        self.encoder_id = resolve_encoder(self.settings).encoder_id
-        self.ids: dict[str, str] = {}
-
-    def run(self, between: Callable[[str], None] | None = None) -> int:
-        """Scan, register and run every step; ``between`` is called with the name of the step that comes next.
-
-        Returns how much the steps changed.
-        """
-        found = scan([str(self.folder)], hashes=HashCache(self.settings.home / "cache" / "hashes.db"))
-        register(self.settings, found, NOW)
-        self.ids |= {Path(source.path).stem: source.video_id for source in found.files}
-        partitions = sorted(self.ids.values())
-        steps: dict[str, Callable[[], StepReport]] = {
-            "videos": lambda: describe_videos(self.settings, partitions, NOW, SilentProgress()),
-            "shots": lambda: build_shots(self.settings, partitions, NOW, SilentProgress()),
-            "embeddings": lambda: build_embeddings(self.settings, self.encoder_id, partitions, NOW, SilentProgress()),
-            "dialogue": lambda: build_dialogue(self.settings, partitions, NOW, SilentProgress()),
-            "index": lambda: build_index(self.settings, self.encoder_id, SilentProgress()),
-        }
-        changed = 0
-        for name, step in steps.items():
-            if between:
-                between(name)
-            report = step()
-            changed += report.changed
-            assert all(check.passed for check in report.checks), name
-        assert check_index(self.settings, self.encoder_id).passed
-        return changed
-
-    def retry(self) -> None:
-        """What ``needle ingest --retry`` does before the run."""
-        retry_set_aside(self.settings, self.ids.values(), NOW)
-        retry_shots(self.settings, self.encoder_id, self.ids.values())
-        retry_dialogue(self.settings, self.ids.values())
-
-    def video(self, name: str) -> dict[str, Any]:
-        videos = catalogue_status(self.settings, self.encoder_id)["videos"]
-        (found,) = [video for video in videos if Path(video["path"]).stem == name and video["state"] != "removed"]
-        return dict(found)
 
 
 def damage_proxy(steps: Steps, name: str) -> None:

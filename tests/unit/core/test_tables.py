@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.core.errors import LakeError
+from ops.core.errors import DamagedTableError, LakeError
 from ops.core.schemas import schema_of
 from ops.core.storage import ObjectStore
 from ops.core.tables import Lake, bucket_keys, digest_of, key_ranges, partition_of
+from tests.lakes import shot_rows, video_row
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 VIDEO, OTHER = "0" * 16, "f" * 16
@@ -86,12 +88,46 @@ def test_rows_that_break_the_table_are_refused(lake: Lake, rows: list[dict[str, 
     assert lake.partitions(TABLE) == []
 
 
-def test_a_broken_file_is_named(lake: Lake) -> None:
-    lake.write(TABLE, "p", [embedding()])
+def _damaged_bytes(whole: bytes, how: str) -> bytes:
+    if how == "flipped":  # one bit in the middle of a page
+        at = len(whole) // 4
+        return whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+    return {"text": b"not parquet", "empty": b"", "truncated": whole[: len(whole) // 2]}[how]
+
+
+@pytest.mark.parametrize("how", ["text", "empty", "truncated", "flipped"])
+def test_a_damaged_file_is_named_and_left_out_of_the_whole_table(
+    lake: Lake, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for partition in "pq":
+        lake.write(TABLE, partition, [embedding()])
     path = Path(lake.path(TABLE)) / "p.parquet"
-    path.write_bytes(b"not parquet")
-    with pytest.raises(LakeError, match=r"p\.parquet cannot be read"):
-        lake.read(TABLE)
+    path.write_bytes(_damaged_bytes(path.read_bytes(), how))
+    with pytest.raises(DamagedTableError, match=r"p\.parquet is damaged") as caught:
+        lake.read(TABLE, ["p"])
+    assert (caught.value.table, caught.value.partition) == (TABLE, "p")
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    assert len(lake.read(TABLE)) == 1 and "p.parquet is damaged" in caplog.text
+    assert [error.partition for error in lake.find_damage()] == ["p"]
+    assert Path(lake.put_away(TABLE, "p")).exists() and lake.partitions(TABLE) == ["q"] and not lake.find_damage()
+
+
+@pytest.mark.parametrize(
+    ("table", "rows", "fault"),
+    [
+        (TABLE, [embedding(embedding=[3.0, 4.0])], "not of unit length"),
+        (TABLE, [embedding(), embedding(shot_id=f"{VIDEO}:5", embedding=[1.0])], "several sizes"),
+        (TABLE, [embedding(f"{OTHER}:0", video_id=OTHER)], "rows of another video"),
+        ("shots", shot_rows(0, 2, video_id=VIDEO, end_frame=0), "ends before it begins"),
+        ("videos", [video_row(0, video_id=VIDEO, fps_den=0)], "fps_den is 0"),
+    ],
+)
+def test_rows_that_nobody_could_have_stored_are_damage(
+    lake: Lake, table: str, rows: list[dict[str, Any]], fault: str
+) -> None:
+    lake.write(table, VIDEO, rows)
+    with pytest.raises(DamagedTableError, match=fault):
+        lake.read(table, [VIDEO])
 
 
 @given(st.lists(st.tuples(st.text(max_size=4), st.text(max_size=4)), max_size=20, unique=True), st.randoms())

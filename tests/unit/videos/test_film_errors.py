@@ -1,9 +1,10 @@
-"""Which errors are about one film: those of libraries about data, and faults that a film brings out; no others."""
+"""Which errors are about one film: those of the decoder, and internal errors that a film brings out; no others."""
 
 from __future__ import annotations
 
 import logging
 import struct
+from pathlib import Path
 
 import av
 import pytest
@@ -18,19 +19,31 @@ from ops.videos.film_errors import film_errors
         av.error.InvalidDataError(1094995529, "Invalid data"),
         av.error.ExternalError(542398533, "External"),
         av.error.EOFError(541478725, "End of file"),
-        ValueError("cannot reshape array of size 0"),
-        ZeroDivisionError("Fraction(1, 0)"),
-        OverflowError("int too large"),
-        KeyError("prop"),
-        IndexError("list index out of range"),
-        struct.error("unpack requires a buffer of 4 bytes"),
-        MemoryError(),
+        av.error.UndefinedError(1, "Undefined"),
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_errors_about_data_are_about_the_film(error: Exception) -> None:
-    with pytest.raises(MediaError, match="cutting it"), film_errors("a.mp4", "cutting it"):
+def test_errors_of_the_decoder_are_about_the_film(error: Exception) -> None:
+    with pytest.raises(MediaError, match=r"cutting it failed.*convert it"), film_errors("a.mp4", "cutting it"):
         raise error
+
+
+def test_what_the_decoder_raises_as_an_ordinary_error_is_about_the_film_too() -> None:
+    with pytest.raises(MediaError, match=r"cutting it failed.*convert it"), film_errors("a.mp4", "cutting it"):
+        av.VideoFrame(16, 16, "yuv420p").reformat(format="nope")
+
+
+def test_a_lack_of_memory_is_not_blamed_on_the_film() -> None:
+    for error in (MemoryError(), av.error.MemoryError(12, "Cannot allocate memory")):
+        with pytest.raises(MediaError, match=r"^memory ran out while opening it"), film_errors("a.mp4", "opening it"):
+            raise error
+
+
+def test_a_file_that_cannot_be_read_is_named_and_other_files_are_not_it() -> None:
+    with pytest.raises(MediaError, match="does not exist"), film_errors("/gone.mp4", "opening it"):
+        Path("/gone.mp4").read_bytes()
+    with pytest.raises(FileNotFoundError), film_errors("/gone.mp4", "opening it"):
+        Path("/scratch/file").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -54,14 +67,29 @@ def test_further_libraries_are_named_by_the_caller() -> None:
         raise RuntimeError("out of shape")
 
 
-def test_a_fault_of_the_program_is_logged_as_one_and_stops_no_other_film() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        TypeError("unsupported operand"),
+        AttributeError("no attribute"),
+        KeyError("prop"),
+        IndexError("list index out of range"),
+        ValueError("cannot reshape array of size 0"),
+        RuntimeError("generator raised StopIteration"),
+        ZeroDivisionError("Fraction(1, 0)"),
+        struct.error("unpack requires a buffer of 4 bytes"),
+        AssertionError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_of_the_program_is_logged_as_one_and_stops_no_other_film(error: Exception) -> None:
     logger = logging.getLogger("ops.videos.film_errors")
     records: list[logging.LogRecord] = []
     logger.addFilter(lambda record: bool(records.append(record)))  # keeps it from the log, where an error is a failure
     try:
-        told = r"fault of Needle.*TypeError.*test_film_errors\.py line"
-        with pytest.raises(MediaError, match=told), film_errors("a.mp4", "cutting it"):
-            raise TypeError("unsupported operand")
+        message = rf"internal error of Needle \({type(error).__name__}.*test_film_errors\.py line"
+        with pytest.raises(MediaError, match=message), film_errors("a.mp4", "cutting it"):
+            raise error
     finally:
         logger.filters.clear()
     assert [record.levelname for record in records] == ["ERROR"] and records[0].exc_info

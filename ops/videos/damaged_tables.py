@@ -1,0 +1,151 @@
+"""A damaged file of the lake becomes a reason of the videos whose rows it held, and never stops the others.
+
+The rule, by the family of the table:
+
+=====================================================  ===============================================================
+``videos``, ``shots``, ``shots_set_aside``, vectors    its videos are set aside; ``needle ingest --retry`` computes
+of the live encoder                                    what is missing again
+lines, subtitles and their timings                     the videos stay searchable by their pictures; their dialogue is
+                                                       set aside, and read again by ``--retry``
+scores of probes, vectors of other encoders, pairs     computed again at once, with a note: their sources are there
+``labels``                                             people's work, which nothing can compute again: the run ends
+=====================================================  ===============================================================
+
+The damaged file is moved to the folder ``damaged/`` of the store, so that the lake is whole again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from ops.core.errors import DamagedTableError
+from ops.core.schemas import KEPT_SCORES, SCORES
+from ops.core.settings import Settings
+from ops.core.types import Progress
+from ops.videos import catalogue
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Row = dict[str, Any]
+
+VECTORS = "shot_embeddings"
+DIALOGUE = frozenset({"dialogue", "subtitles", "shot_dialogue", "subtitle_timings"})
+DERIVED = frozenset({SCORES, KEPT_SCORES, "caption_pairs"})
+LOST_DIALOGUE = "damaged table"
+"""``content_hash`` of a row of ``subtitles`` that stands for dialogue whose table was damaged."""
+FILM = "film"
+"""``source`` of a row of ``subtitles`` that stands for a film whose dialogue cannot be had."""
+STAGE = "videos"
+_HOLD_IDS = ("shots", "dialogue", "subtitles")
+
+
+def without_damage(
+    settings: Settings, live_encoder: str, progress: Progress, step: Callable[[], T], *, now: datetime | None = None
+) -> T:
+    """The result of ``step``, which is begun again after each damaged file of the lake that it meets is put away.
+
+    ``step`` must be safe to begin again, as all steps of the pipeline are. ``now`` defaults to the clock. Raises
+    ``DamagedTableError`` for a table that cannot be computed again, or a file that stays damaged.
+    """
+    met = set[str]()
+
+    def put_away(error: DamagedTableError) -> None:
+        if error.path in met or error.table.split("/")[0] == "labels":
+            raise error
+        met.add(error.path)
+        logger.warning("%s", error)
+        try:
+            set_aside_damaged(settings, error, live_encoder, now or datetime.now(UTC), progress)
+        except DamagedTableError as other:  # another table of the same video
+            put_away(other)
+            set_aside_damaged(settings, error, live_encoder, now or datetime.now(UTC), progress)
+
+    while True:
+        try:
+            return step()
+        except DamagedTableError as error:
+            with settings.working():
+                put_away(error)
+
+
+def put_away_all(settings: Settings, live_encoder: str, progress: Progress) -> None:
+    """Put every damaged file of the lake away that can be computed again. Reads the whole lake."""
+
+    def require_intact() -> None:
+        for error in settings.lake.find_damage():
+            if error.table.split("/")[0] != "labels":
+                raise error
+
+    without_damage(settings, live_encoder, progress, require_intact)
+
+
+def set_aside_damaged(
+    settings: Settings, error: DamagedTableError, live_encoder: str, now: datetime, progress: Progress
+) -> None:
+    """Put one damaged file away and note why by the rule of this module."""
+    family = error.table.split("/")[0]
+    moved = settings.lake.put_away(error.table, error.partition)
+    fault = f"its table {error.table} was damaged ({error.fault}; the file is now {moved})"
+    if family in DERIVED or (family == VECTORS and error.table != f"{VECTORS}/{live_encoder}"):
+        progress.note(STAGE, f"{error.partition}: {fault}; it is computed again")
+        return
+    again = "`needle ingest --retry PATH` computes it again, `needle forget VIDEO --yes` removes the video"
+    for video in _videos_in(settings, error.partition, moved, now):
+        reason = f"{fault}: {again}"
+        if family in DIALOGUE:
+            if family == "subtitle_timings":
+                reason += "; set its shift again by `needle dialogue --shift`"
+            _lose_dialogue(settings, video, reason, now)
+        elif video["state"] != "removed":
+            catalogue.set_aside(settings, video, reason, now)
+        progress.set_aside(STAGE, video["path"], reason)
+
+
+def _videos_in(settings: Settings, partition: str, moved: str, now: datetime) -> list[Row]:
+    """Rows of the videos of a partition. Ids without a row, for the register was damaged, get one with a new path."""
+    rows = catalogue.videos_of(settings.lake, [partition])
+    known = {row["video_id"] for row in catalogue.videos_of(settings.lake, [partition], with_forgotten=True)}
+    since: dict[str, datetime] = {}
+    shows: dict[str, str] = {}
+    for table in _HOLD_IDS:
+        try:
+            stored = settings.lake.read(table, [partition]).to_pylist()
+        except DamagedTableError:
+            continue  # met and put away by itself
+        for row in stored:
+            since.setdefault(row["video_id"], row["event_timestamp"])
+            if row.get("show"):
+                shows.setdefault(row["video_id"], row["show"])
+    ids = {*since, *([partition] if settings.partitions == "video" else [])} - known
+    for video_id in sorted(ids):
+        at = since.get(video_id, now)
+        stamps = {"available_at": at, "event_timestamp": at, "created_timestamp": now}
+        show = shows.get(video_id, video_id)
+        rows.append({"video_id": video_id, "path": moved, "show": show, "title": show, "state": "set_aside", **stamps})
+    return rows
+
+
+def _lose_dialogue(settings: Settings, video: Row, reason: str, now: datetime) -> None:
+    """Note that a video's dialogue is set aside; the step of dialogue completes its tables."""
+    lost = {
+        "subtitle_id": f"{video['video_id']}:{FILM}",
+        "video_id": video["video_id"],
+        "path": video["path"],
+        "source": FILM,
+        "language": "",
+        "content_hash": LOST_DIALOGUE,
+        "lines": 0,
+        "reason": reason,
+        "notes": [],
+        "event_timestamp": video["available_at"],
+        "created_timestamp": now,
+    }
+    partition, video_id = settings.partition_of(video["video_id"]), video["video_id"]
+    kept = [row for row in settings.lake.read("subtitles", [partition]).to_pylist() if row["video_id"] == video_id]
+    kept = [row for row in kept if row["source"] != FILM]
+    settings.lake.update("subtitles", partition, video_id, [*kept, lost])
+    settings.lake.update("shot_dialogue", partition, video_id, [])  # so that the step looks at it
