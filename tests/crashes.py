@@ -1,4 +1,4 @@
-"""A store whose arrival ends the process that receives it, as a decoder's fault or a lack of memory does."""
+"""What ends the process that handles it, as a decoder's fault or a lack of memory does; what hangs, and what fails."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from ops.core.media import MediaInfo
 from ops.core.storage import ObjectStore
+from ops.videos.probe import probe
 
 
 class CrashingStore(ObjectStore):
@@ -28,3 +30,35 @@ class CrashingStore(ObjectStore):
             (folder / f"crash-{count}").touch()
             os.kill(os.getpid(), signal_number)
             signal.pause()
+
+
+def crash_in_b(path: Path) -> MediaInfo:
+    """Opens a film; one called ``b`` ends the process by SIGSEGV."""
+    if path.stem == "b":
+        os.kill(os.getpid(), signal.SIGSEGV)
+        signal.pause()
+    return probe(path)
+
+
+def kill_once_in_b(path: Path) -> MediaInfo:
+    """Opens a film; one called ``b`` ends the first process that opens it by SIGKILL."""
+    mark = path.with_suffix(".killed")
+    if path.stem == "b" and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+        signal.pause()
+    return probe(path)
+
+
+def hang_in_b(path: Path) -> MediaInfo:
+    """Opens a film; one called ``b`` never comes to an end, and is deaf to Ctrl-C."""
+    while path.stem == "b":
+        signal.pause()
+    return probe(path)
+
+
+def fail_in_b(path: Path) -> MediaInfo:
+    """Opens a film; one called ``b`` meets an internal error."""
+    if path.stem == "b":
+        raise KeyError("prop")
+    return probe(path)

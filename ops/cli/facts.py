@@ -16,7 +16,7 @@ from ops.core.settings import Settings
 from ops.videos.catalogue import find_video
 from ops.videos.describe import facts_are_current
 from ops.videos.library import local_source
-from ops.videos.probe import probe
+from ops.videos.probe_process import ProbeProcess
 
 
 def print_facts(settings: Settings, text: str, *, as_json: bool) -> None:
@@ -51,8 +51,8 @@ def print_facts(settings: Settings, text: str, *, as_json: bool) -> None:
 
 def _read(settings: Settings, path: str, row: dict[str, Any]) -> MediaInfo:
     try:
-        with local_source(path, settings.scratch) as local:
-            return probe(local)
+        with local_source(path, settings.scratch) as local, ProbeProcess(settings.open_seconds) as prober:
+            return prober.probe(local, path)
     except MediaError as error:
         if row.get("facts") and facts_are_current(row):
             click.echo(f"{printable(path)}: {printable(str(error))}; this is the record from its ingest", err=True)

@@ -27,6 +27,7 @@ from ops.probes.definitions import definitions_of
 from ops.search.status import catalogue_status, due_partitions
 from ops.videos import catalogue
 from ops.videos.damaged_tables import without_damage
+from ops.videos.file_kinds import OTHER_SUBTITLES
 from ops.videos.forgotten import forgotten_ids
 from ops.videos.library import HashCache, Scan, scan
 from ops.videos.register import Registration, register
@@ -148,7 +149,8 @@ def _summary(
     footage = round(sum(video["footage_s"] for video in videos), 3)
     done = [video for video in videos if ran and settings.partition_of(video["video_id"]) in ran]
     processed = sum(video["footage_s"] for video in done if video["state"] == "ready")
-    left_out = found.left_out_by_kind()
+    unread, unclear = unread_subtitles(settings, seen, found.subtitles)
+    left_out = found.left_out_by_kind() | ({OTHER_SUBTITLES: unclear} if unclear else {})
     return {
         "videos": len(videos),
         "shots": sum(video["shots"] for video in videos),
@@ -161,7 +163,7 @@ def _summary(
         "up_to_date": ran is None,
         "set_aside": aside,
         "notes": [{"path": video["path"], "note": note} for video in done for note in video["notes"]],
-        "subtitles_not_used": unread_subtitles(settings, seen),
+        "subtitles_not_used": unread,
         "duplicates": [
             {"path": path, "same_as": other} for path, other in sorted(found.duplicates + registration.copies)
         ],

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     )
     detector: Literal["auto", "adaptive", "content", "transnetv2"] = Field(default="auto", description="shot detector")
     workers: int = Field(default_factory=_cores, ge=1, le=1024, description="CPU processes for segmentation")
+    open_seconds: int = Field(
+        default=300, ge=1, le=86_400, description="seconds after which opening one film is given up"
+    )
     frames_per_shot: int = Field(default=8, ge=1, le=256, description="frames of a shot that the encoder sees")
     partitions: Annotated[str, Field(pattern=r"^(video|bucket:[1-9]\d{0,4})$")] = Field(
         default="video", description="Dagster partitions: video (one each) or bucket:<count> for very large catalogues"

@@ -27,6 +27,7 @@ from ops.dialogue.sources import SPEECH, Source, sources_of, speech_of
 from ops.dialogue.speech import recogniser, speech_problem
 from ops.dialogue.ties import Clock
 from ops.dialogue.timing import PLAIN, SubtitleTiming, propose_timing, timing_of, timings_of
+from ops.shots.proxy_times import proxy_times
 from ops.videos import catalogue
 from ops.videos.damaged_tables import FILM, LOST_DIALOGUE
 from ops.videos.film_errors import film_errors
@@ -116,7 +117,7 @@ class _Reading:
     def bring_up_to_date(self, due: tuple[Row, list[Row], list[Sidecar]]) -> int:
         """Read one film and write its rows; the number of tables that changed."""
         video, shots, sidecars = due
-        clock = Clock(Fraction(video["fps_num"], video["fps_den"]), shots)
+        clock = self._clock_of(video, shots)
         timing = timing_of(self.settings, video["video_id"])
         inputs = input_hash(shots, sidecars, timing)
         if reason := _lost_before(self.settings, video):
@@ -135,6 +136,16 @@ class _Reading:
         self._tell(video, sources)
         lines = joined(source.lines for source in sources)
         return self._write(video, clock, lines, sources, inputs)
+
+    def _clock_of(self, video: Row, shots: list[Row]) -> Clock:
+        """Frames by time; within a shot whose frames do not follow the rate, by the times in its proxy."""
+        fps = Fraction(video["fps_num"], video["fps_den"])
+
+        def times_of(shot: Row) -> list[float] | None:
+            span = (shot["start_frame"], shot["end_frame"])
+            return proxy_times(self.settings.store, video["video_id"], *span, fps)
+
+        return Clock(fps, shots, times_of)
 
     def _compared(self, video: Row, sources: list[Source], timing: SubtitleTiming) -> list[Source]:
         """The sources, with a note at subtitles that do not agree with speech that was recognised before."""

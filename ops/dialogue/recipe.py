@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-RECIPE = 4
+RECIPE = 5
 """Changes with how subtitles are read: films are read again then."""
 
 

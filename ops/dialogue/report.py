@@ -8,7 +8,8 @@ from typing import Any
 from ops.core.settings import Settings
 from ops.dialogue.sources import SPEECH
 from ops.videos import catalogue
-from ops.videos.subtitles import unowned_subtitles
+from ops.videos.sidecar_names import is_news
+from ops.videos.subtitles import ownerless_subtitles, unowned_subtitles
 
 UNOWNED = "it belongs to no video: rename it to <video>.<language>.{suffix}"
 
@@ -28,11 +29,14 @@ def unusable_subtitles(settings: Settings, video_ids: Collection[str]) -> list[d
     return sorted(named, key=lambda row: row["path"])
 
 
-def unread_subtitles(settings: Settings, video_ids: Collection[str]) -> list[dict[str, str]]:
-    """``{"path", "reason"}`` of subtitle files beside these videos that nothing is wrong with and that are not used.
+def unread_subtitles(
+    settings: Settings, video_ids: Collection[str], found: Collection[str] = ()
+) -> tuple[list[dict[str, str]], list[str]]:
+    """``{"path", "reason"}`` of subtitle files that nothing is wrong with and that are not used, sorted by path.
 
-    These belong to no video, or are of a kind that is not read (pictures of text). Sorted by path. Raises
-    ``StorageError`` if a store cannot be asked.
+    These are beside the videos, or among those that a scan ``found``; they belong to no video, or are of a kind that
+    is not read (pictures of text). Second are the paths of files that may be no subtitles, for other things have their
+    ending too. Raises ``StorageError`` if a store cannot be asked.
     """
     partitions = sorted({settings.partition_of(video_id) for video_id in video_ids})
     there = sorted(set(settings.lake.partitions("subtitles")) & set(partitions))
@@ -47,8 +51,10 @@ def unread_subtitles(settings: Settings, video_ids: Collection[str]) -> list[dic
     ]
     videos = [row for row in catalogue.videos_of(settings.lake, partitions) if row["video_id"] in video_ids]
     present = [row for row in videos if row["state"] != "removed"]
-    unread += [{"path": path, "reason": reason_of_unowned(path)} for path in unowned_subtitles(present)]
-    return sorted(unread, key=lambda row: row["path"])
+    lost = ownerless_subtitles(found, present)
+    unowned = {*unowned_subtitles(present), *filter(is_news, lost)}
+    unread += [{"path": path, "reason": reason_of_unowned(path)} for path in unowned]
+    return sorted(unread, key=lambda row: row["path"]), [path for path in lost if not is_news(path)]
 
 
 def reason_of_unowned(path: str) -> str:

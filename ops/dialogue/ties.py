@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import cache
 from itertools import takewhile
 from typing import Any
 
@@ -13,14 +14,23 @@ from ops.core.time import seconds_of
 _TOLERANCE_S = 0.002
 
 
+Row = dict[str, Any]
+TimesOf = Callable[[Row], Sequence[float] | None]
+
+
+def _unknown_times(shot: Row) -> None:
+    return None
+
+
 class Clock:
     """Frames by time in one video, from its rate and its shots (rows of the lake, in order).
 
-    Where every shot begins when the rate says so, the rate counts, exactly. Where not, the rate varies, and
-    between the beginnings of two shots time runs evenly.
+    If every shot begins when the rate says so, the rate counts, exactly. If not, the rate varies or pictures are
+    missing, and the times of a shot's frames count: ``times_of`` gives them in seconds from its start, or ``None`` if
+    they are not known or follow the rate. Then time runs evenly within the shot.
     """
 
-    def __init__(self, fps: Fraction, shots: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, fps: Fraction, shots: Sequence[Row], times_of: TimesOf = _unknown_times) -> None:
         self.fps = fps
         self.shots = shots
         self.is_constant = all(
@@ -28,6 +38,7 @@ class Clock:
             for shot in shots
             for edge in ("start", "end")
         )
+        self._times_of = cache(lambda number: times_of(shots[number]))
         self._starts = [shot["start_s"] for shot in shots]
         self._start_frames = [shot["start_frame"] for shot in shots]
 
@@ -54,6 +65,12 @@ class Clock:
             past = exact if self.is_constant else exact - Fraction(self.length_s).limit_denominator(1_000_000)
             before = 0 if self.is_constant else int(self.shots[-1]["end_frame"])
             return before + round(past * self.fps)
-        shot = self.shots[max(bisect_right(self._starts, time_s) - 1, 0)]
+        number = max(bisect_right(self._starts, time_s) - 1, 0)
+        shot = self.shots[number]
+        if times := self._times_of(number):
+            edges = [*times, max(shot["end_s"] - shot["start_s"], times[-1])]
+            after = bisect_right(edges, time_s - shot["start_s"])
+            is_nearer = after < len(edges) and edges[after] + edges[after - 1] <= 2 * (time_s - shot["start_s"])
+            return int(shot["start_frame"] + max(after - 1, 0) + is_nearer)
         part = (time_s - shot["start_s"]) / (shot["end_s"] - shot["start_s"])
         return int(shot["start_frame"] + round(part * (shot["end_frame"] - shot["start_frame"])))

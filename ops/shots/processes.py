@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 
 from ops.core.errors import MediaError, StorageError, home_error
+from ops.core.interrupts import interrupts_held_back
 from ops.core.media import MediaInfo
 from ops.core.storage import ObjectStore
 from ops.core.types import Shot
@@ -110,7 +111,7 @@ def _cut_side_by_side(
     try:
         while (left or running) and not dead:
             while left and len(running) < processes:  # no more than can run: who is in here was under way
-                with _interrupts_held_back():  # as the processes that this starts have them, until they ignore them
+                with interrupts_held_back():  # as the processes that this starts have them, until they ignore them
                     future = pool.submit(_run_in_process, left[0], threads)
                 running[future] = left.popleft()
                 members.update(pool._processes)
@@ -149,15 +150,6 @@ def _reason_of_death(exit_codes: Sequence[int]) -> str:
         return "the process that cut it was killed (SIGKILL), most often for want of memory: free memory and try again"
     how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
     return f"the process that cut it crashed ({how}), twice: convert it, for example with ffmpeg, or report it"
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _run(

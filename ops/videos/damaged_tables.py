@@ -7,7 +7,10 @@ The rule, by the family of the table:
 of the live encoder                                    what is missing again
 lines, subtitles and their timings                     the videos stay searchable by their pictures; their dialogue is
                                                        set aside, and read again by ``--retry``
-scores of probes, vectors of other encoders, pairs     computed again at once, with a note: their sources are there
+``shot_corrections``                                   its videos are set aside; after ``--retry`` they are cut
+                                                       without corrections, unless the file is put back
+scores of probes, vectors of other encoders, pairs,    computed again at once, with a note: their sources are there
+detected cuts
 ``labels``                                             people's work, which nothing can compute again: the run ends
 =====================================================  ===============================================================
 
@@ -34,7 +37,8 @@ Row = dict[str, Any]
 
 VECTORS = "shot_embeddings"
 DIALOGUE = frozenset({"dialogue", "subtitles", "shot_dialogue", "subtitle_timings"})
-DERIVED = frozenset({SCORES, KEPT_SCORES, "caption_pairs"})
+DERIVED = frozenset({SCORES, KEPT_SCORES, "caption_pairs", "detected_cuts"})
+CORRECTIONS = "shot_corrections"
 LOST_DIALOGUE = "damaged table"
 """``content_hash`` of a row of ``subtitles`` that stands for dialogue whose table was damaged."""
 FILM = "film"
@@ -94,6 +98,8 @@ def set_aside_damaged(
         progress.note(STAGE, f"{error.partition}: {fault}; it is computed again")
         return
     again = "`needle ingest --retry PATH` computes it again, `needle forget VIDEO --yes` removes the video"
+    if family == CORRECTIONS:
+        again = f"put the file back from a backup, or its cuts are those of the detector after {again}"
     for video in _videos_in(settings, error.partition, moved, now):
         reason = f"{fault}: {again}"
         if family in DIALOGUE:

@@ -13,16 +13,21 @@ from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
 from ops.videos.catalogue import footage_seconds, put_video, videos_of
-from ops.videos.film_errors import film_errors
 from ops.videos.library import local_source
 from ops.videos.probe import probe
+from ops.videos.probe_process import OpenFilm, ProbeProcess, Prober
 from ops.videos.register import DESCRIPTIVE
 
 
-def describe_videos(settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress) -> StepReport:
-    """Open each registered video that was not opened yet and note what it is, or why it is set aside."""
-    with settings.working():
-        return _describe_all(settings, videos_of(settings.lake, partitions), now, progress)
+def describe_videos(
+    settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress, *, open_film: OpenFilm = probe
+) -> StepReport:
+    """Open each registered video that was not opened yet and note what it is, or why it is set aside.
+
+    Files are opened by ``open_film`` in another process, so that one that crashes the decoder is set aside too.
+    """
+    with settings.working(), ProbeProcess(settings.open_seconds, open_film) as prober:
+        return _describe_all(settings, videos_of(settings.lake, partitions), prober, now, progress)
 
 
 def facts_are_current(row: dict[str, Any]) -> bool:
@@ -35,13 +40,15 @@ def facts_are_current(row: dict[str, Any]) -> bool:
     return bool(row["facts"]) and MediaInfo.from_json(row["facts"]).revision == FACTS_REVISION
 
 
-def _describe_all(settings: Settings, rows: list[dict[str, Any]], now: datetime, progress: Progress) -> StepReport:
+def _describe_all(
+    settings: Settings, rows: list[dict[str, Any]], prober: Prober, now: datetime, progress: Progress
+) -> StepReport:
     progress.start("videos", len(rows), "videos")
     changed = 0
     described = []
     for row in rows:
         is_due = row["state"] == "pending" or (row["state"] == "ready" and not facts_are_current(row))
-        fresh = _describe(settings, row, now, progress) if is_due else row
+        fresh = _describe(settings, row, prober, now, progress) if is_due else row
         changed += put_video(settings, fresh) if fresh is not row else 0
         if fresh["state"] == "set_aside":
             progress.set_aside("videos", fresh["path"], fresh["reason"])
@@ -51,13 +58,15 @@ def _describe_all(settings: Settings, rows: list[dict[str, Any]], now: datetime,
     return _report(settings, described, changed)
 
 
-def _describe(settings: Settings, row: dict[str, Any], now: datetime, progress: Progress) -> dict[str, Any]:
+def _describe(
+    settings: Settings, row: dict[str, Any], prober: Prober, now: datetime, progress: Progress
+) -> dict[str, Any]:
     # Opened before, and its content is its id: it was only moved or is back.
     if row["frames"] and facts_are_current(row):
         return row | {"state": "ready", "created_timestamp": now}
     try:
-        with local_source(row["path"], settings.scratch) as path, film_errors(row["path"], "opening it"):
-            info = probe(path)
+        with local_source(row["path"], settings.scratch) as path:
+            info = prober.probe(path, row["path"])
     except (StorageError, OSError) as error:  # of the store, not of the footage: it stays pending and is tried again
         reason = f"{error}; it is tried again at the next run"
         progress.set_aside("videos", row["path"], reason)

@@ -45,9 +45,12 @@ COLUMNS = 120
 MOTION = 12
 """A pixel moves if it changes by more than this much of 255."""
 MIN_MOVING = 0.002
-PROGRESSIVE_RATIO, ORDER_RATIO, SAME_RATIO = 0.5, 0.75, 0.66
+PROGRESSIVE_RATIO, INTERLACED_RATIO, ORDER_RATIO, SAME_RATIO = 0.5, 0.62, 0.75, 0.66
 MIN_VERDICTS = 5
 """Frames that must agree before pictures are believed against flags."""
+MAJORITY = 2
+"""One in so many frames that are not progressive must show the order: coding noise of pictures at a low bit rate is
+mostly unclear."""
 TELECINE_PERIOD = 5
 
 ORDER_OF_CODEC: dict[int, FieldOrder] = {1: "progressive", 2: "upper", 3: "lower", 4: "upper", 5: "lower"}
@@ -110,6 +113,8 @@ def judge_fields(first: Luma, second: Luma) -> Verdict:
         return "still"
     if same < PROGRESSIVE_RATIO * min(later_top, later_bottom):
         return "progressive"
+    if same < INTERLACED_RATIO * min(later_top, later_bottom):
+        return "unclear"
     # Fields of one interlaced frame are as far apart in time as the later of them and the next field.
     apart = _distance(top, bottom, moving) / SAME_RATIO
     if later_top < ORDER_RATIO * later_bottom and _distance(next_top, bottom, moving) < apart:
@@ -184,7 +189,8 @@ def _measured_order(verdicts: Sequence[Verdict]) -> FieldOrder | None:
     clear = counts["progressive"] + counts["upper"] + counts["lower"]
     orders: tuple[FieldOrder, FieldOrder] = ("upper", "lower")
     for order, other in (orders, orders[::-1]):
-        if counts[order] >= MIN_VERDICTS and counts[order] * 4 >= clear and counts[other] * 10 <= counts[order]:
+        is_usual = counts[order] * 4 >= clear and counts[order] * MAJORITY >= counts[order] + counts["unclear"]
+        if counts[order] >= MIN_VERDICTS and is_usual and counts[other] * 10 <= counts[order]:
             return order
     return "progressive" if clear >= MIN_VERDICTS and counts["progressive"] * 5 >= clear * 4 else None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from ops.videos import sidecar_names
 from ops.videos.integrity import PACKET_SIZES, SYNC
 
 HEAD_BYTES = 4096
@@ -30,10 +31,10 @@ KINDS = {
         "arw raf orf rw2 dng pef srw gpr thm insp"
     ),
     "sound": "wav mp3 aac m4a m4b flac ogg oga opus aif aiff wma ac3 eac3 dts caf amr mid midi mka bwf rf64 w64",
-    "subtitles": "srt vtt ass ssa sub idx sup smi sami ttml dfxp itt sbv scc mcc stl lrc usf",
+    "subtitles": " ".join(sorted(sidecar_names.ENDINGS)),
     "documents and metadata": (
         "txt md nfo pdf doc docx rtf odt xls xlsx ods ppt pptx csv tsv json jsonl xml xmp html htm yaml yml "
-        "toml ini log url webloc md5 sha1 sha256 mhl ale cdl cube 3dl look bim cpi cpf mpl bdm bdmv tdt tid "
+        "toml ini log url webloc md5 sha1 sha256 mhl ale cdl cube 3dl look bim cpi cpf bdm bdmv tdt tid "
         "moi ppn ctg sec ifo bup ind pd srl lut gpx fit kml aae db db-journal db-wal db-shm lnk parquet py js "
         "css c h sh ipynb"
     ),
@@ -46,8 +47,9 @@ KINDS = {
 UNKNOWN, HIDDEN, EMPTY = "unknown", "hidden", "empty"
 FOOTAGE_BY_ANOTHER_NAME = "footage under an ending of no camera (rename it, or name the file itself)"
 CAMERA_PROXIES, SKIPPED = "camera proxies", "skipped folders"
-UNREPORTED = frozenset({"subtitles"})
-"""Read elsewhere: ``ops/dialogue`` reports each subtitle that belongs to no video."""
+SUBTITLES = "subtitles"
+"""Kind of the files that ``ops/dialogue`` reads, or names because they belong to no video."""
+OTHER_SUBTITLES = "endings that subtitles have too, and that belong to no video"
 _KIND_BY_ENDING = {ending: kind for kind, endings in KINDS.items() for ending in endings.split()}
 
 STILL_BRANDS = frozenset({b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis", b"crx ", b"M4A ", b"M4B ", b"M4P "})

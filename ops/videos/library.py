@@ -21,8 +21,8 @@ from ops.videos.file_kinds import (
     HEAD_BYTES,
     HIDDEN,
     SKIPPED,
+    SUBTITLES,
     UNKNOWN,
-    UNREPORTED,
     ending_of,
     is_skipped_folder,
     is_video_name,
@@ -64,7 +64,7 @@ class Scan:
     ``duplicates`` holds ``(path, path of the file with the same content that counts)``. ``unsettled`` are files
     that changed too recently: a copy may still be under way. ``hashed`` counts the files whose bytes were read.
     ``left_out`` holds ``(path, kind)`` of whatever a folder holds that is not footage (``file_kinds.py``), and of
-    folders that were not looked into.
+    folders that were not looked into. ``subtitles`` are the paths of all files with an ending of subtitles.
     """
 
     files: list[SourceFile] = field(default_factory=list)
@@ -72,6 +72,7 @@ class Scan:
     duplicates: list[tuple[str, str]] = field(default_factory=list)
     unsettled: list[str] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
+    subtitles: list[str] = field(default_factory=list)
     hashed: int = 0
 
     @property
@@ -139,7 +140,8 @@ def scan(
             _add(candidate, content_hash, catalogues[candidate.root], first, result)
     result.files.sort(key=lambda source: source.path)
     result.duplicates.sort()
-    result.left_out = sorted({(_printable(path), kind) for path, kind in result.left_out if kind not in UNREPORTED})
+    result.subtitles = sorted({_printable(path) for path, kind in result.left_out if kind == SUBTITLES})
+    result.left_out = sorted({(_printable(path), kind) for path, kind in result.left_out if kind != SUBTITLES})
     result.set_aside = sorted({(_printable(path), reason) for path, reason in result.set_aside})
     return result
 

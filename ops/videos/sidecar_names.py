@@ -33,8 +33,10 @@ NOT_READ = {
     "usf": "Universal Subtitle Format",
 }
 """Endings of subtitle files that are not read, and what these hold."""
-_OTHER_THINGS = frozenset(("lrc", "sub", "stl", "mpl", *NOT_READ))
-"""Endings that things of other kinds have too: such a file is not reported if it belongs to no video."""
+ENDINGS = READABLE | NOT_READ.keys()
+"""Endings of all subtitle files."""
+_OTHER_THINGS = frozenset(("lrc", "sub", "stl", "mpl", "pac"))
+"""Endings that things of other kinds have too: such a file is counted by kind if it belongs to no video."""
 _FOLDERS = frozenset(["subs", "sub", "subtitles", "subtitle", "captions"])
 _BEFORE_WORDS = re.compile(r"[\s._\-(\[{]")
 _MOST_WORDS = 12
@@ -80,7 +82,7 @@ def is_for_subtitles(folder: str) -> bool:
 
 def is_subtitle_name(name: str) -> bool:
     """Whether a file is a subtitle file by its name; files that the system hides are not."""
-    return not name.startswith(".") and suffix_of(name) in READABLE | NOT_READ.keys()
+    return not name.startswith(".") and suffix_of(name) in ENDINGS
 
 
 def is_news(name: str) -> bool:

@@ -84,6 +84,8 @@ class _Folder:
 
     by_video: dict[str, list[tuple[Key, str]]] = field(default_factory=dict)
     unowned: list[str] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+    """The pictures of a VobSub file (.sub), whose index (.idx) is the one that is listed."""
 
     def files_of(self, name: str) -> list[tuple[Key, str]]:
         names = dict.fromkeys((plain(name), stem_of(plain(name))))
@@ -123,6 +125,20 @@ def unowned_subtitles(videos: Iterable[dict[str, Any]]) -> list[str]:
     """
     folders = _read_folders(list(videos)).values()
     return sorted({path for folder in folders if folder for path in folder.unowned})
+
+
+def ownerless_subtitles(paths: Iterable[str], videos: Iterable[dict[str, Any]]) -> list[str]:
+    """Those of the subtitle files ``paths`` that no folder of these videos (register rows) accounts for, sorted.
+
+    They are in folders without a video, or have an ending that other things have too. Raises ``StorageError`` if a
+    store cannot be asked.
+    """
+    known = set[str]()
+    for folder in _read_folders(list(videos)).values():
+        if folder:
+            known.update(folder.unowned, folder.parts)
+            known.update(key[0] for entries in folder.by_video.values() for key, _ in entries)
+    return sorted(set(paths) - known)
 
 
 def changed_sidecars(settings: Settings, videos: Iterable[dict[str, Any]]) -> dict[str, list[Sidecar]]:
@@ -251,9 +267,11 @@ def _read_folder(folder: str, names: list[str]) -> _Folder | None:
     found = _Folder()
     pictures = {stem_of(name) for name in files if suffix_of(name) == "idx"}
     for name, key in files.items():
-        if not is_subtitle_name(name.rpartition("/")[2]) or (suffix_of(name) == "sub" and stem_of(name) in pictures):
+        if not is_subtitle_name(name.rpartition("/")[2]):
             continue
-        if owner := find_owner(name, videos):
+        if suffix_of(name) == "sub" and stem_of(name) in pictures:
+            found.parts.append(key[0])
+        elif owner := find_owner(name, videos):
             found.by_video.setdefault(owner.video, []).append((key, owner.language))
         elif is_news(name):
             found.unowned.append(key[0])

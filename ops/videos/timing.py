@@ -98,8 +98,9 @@ def find_rate(
     if len(times) < 3 or times[-1] <= times[0]:
         return _rate_of_few(times, tick, usable)
     ticks_N = np.asarray(times, np.float64) - times[0]
-    typical = 1 / (float(np.median(np.diff(ticks_N))) * float(tick))
     mean = 1 / (Fraction(times[-1] - times[0], len(times) - 1) * tick)
+    step = float(np.median(np.diff(ticks_N)))  # zero if most pictures share their time with the one before
+    typical = 1 / (step * float(tick)) if step else float(mean)
     near = [claim for claim in usable if _is_near(claim.rate, typical) or _is_near(claim.rate, float(mean))]
     standard = [
         RateClaim(rate=rate, source="production rate", is_written=False)
@@ -109,16 +110,20 @@ def find_rate(
     written = [claim for claim in near if claim.is_written]
     computed = [claim for claim in near if not claim.is_written]
     slope = float(np.polyfit(np.arange(len(ticks_N)), ticks_N, 1)[0])
-    fitted = (1 / (Fraction(slope) * tick)).limit_denominator(1001)
-    computed += [RateClaim(rate=rate, source="mean", is_written=False) for rate in (mean, fitted)]
+    fitted = (1 / (Fraction(slope) * tick)).limit_denominator(1001) if slope > 0 else mean
+    # A clock that jumps by hours gives rates that are none.
+    means = [rate for rate in (mean, fitted) if MIN_RATE <= rate <= MAX_RATE]
+    computed += [RateClaim(rate=rate, source="mean", is_written=False) for rate in means]
     found = (
         _explain(written, standard, computed, ticks_N, tick, share=0.0)
-        or _explain(written, standard, computed[:-2], ticks_N, tick, share=irregular_share)
+        or _explain(written, standard, computed[: len(computed) - len(means)], ticks_N, tick, share=irregular_share)
         or _explain_telecine(ticks_N, tick)
         or _explain_jitter([*written, *standard], ticks_N, tick, irregular_share)
     )
     if found is None:
-        found = FrameRate(fps=mean.limit_denominator(1001), is_variable=True, evidence="times of its pictures vary")
+        usual = Fraction(typical).limit_denominator(1001)
+        fps = next((rate for rate in (*means[:1], usual) if MIN_RATE <= rate <= MAX_RATE), DEFAULT_RATE)
+        found = FrameRate(fps=fps.limit_denominator(1001), is_variable=True, evidence="times of its pictures vary")
     refuted = [claim for claim in usable if claim.is_written and not _counts_ticks(claim.rate, found.fps)]
     return FrameRate(
         fps=found.fps,

@@ -63,3 +63,10 @@ def test_a_frame_before_and_after_the_shot_counts_from_its_timecode(tab: Desk) -
     want = [timecode_of(first + by, Fraction(30000, 1001), "00:00:00;00") for by in (-5, 0, 1799)]
     assert run(tab, script, shot) == want
     assert run(tab, "return t.frameIn(given, '01:00:00;12')", shot) == 1010
+
+
+def test_timecode_follows_the_clock_over_a_gap_within_a_shot(tab: Desk) -> None:
+    shot = {"start_frame": 100, "start_timecode": "00:00:04:00", "fps": "25/1", "times": [0, 0.04, 0.081, 2.08, 2.12]}
+    script = "return [0, 1, 2, 3, 4, 9].map(by => t.timecodeIn(given, given.start_frame + by, given.times))"
+    frames = ("04:00", "04:01", "04:02", "06:02", "06:03", "04:09")
+    assert run(tab, script, shot) == [f"00:00:{frame}" for frame in frames]

@@ -78,6 +78,20 @@ def dv(folder: Path) -> Path:
     return encode_source(folder, "film.dv", "-c:v", "dvvideo", "-pix_fmt", "yuv420p", source=source, frames=8)
 
 
+LOW_RATES = [
+    ("mpeg2 at 200 kbit/s", "film.mpg", "testsrc2", "-c:v mpeg2video -b:v 200k -maxrate 300k -bufsize 100k"),
+    ("mpeg2 at its default rate", "film.mpg", "testsrc2", "-c:v mpeg2video"),
+    ("mpeg4 at its default rate", "film.avi", "testsrc2", "-c:v mpeg4"),
+    ("coarse jpeg", "film.mkv", "testsrc", "-c:v mjpeg -q:v 31 -pix_fmt yuvj420p"),
+    ("coarse h263", "film.flv", "testsrc", "-c:v flv1 -q:v 25"),
+]
+
+
+def low_rate(folder: Path, name: str, source: str, options: Sequence[str]) -> Path:
+    """Small pictures at 50 a second whose coding noise looks like combing."""
+    return encode_source(folder, name, *options, source=f"{source}=s=320x180:r=50,format=yuv420p", frames=24)
+
+
 DEINTERLACE = "bwdif=mode=send_frame:parity={}:deint=all"
 FIELDS = [
     *field_kinds(),
@@ -114,6 +128,14 @@ FIELDS = [
         name="progressive patterns in motion",
         make=partial(encode_source, name="film.mxf", source="testsrc2=s=160x90:r=50", frames=20),
         facts={"field_order": "progressive"},
+    ),
+    *(
+        Kind(
+            name=f"progressive, {label}",
+            make=partial(low_rate, name=name, source=source, options=tuple(options.split())),
+            facts={"field_order": "progressive"},
+        )
+        for label, name, source, options in LOW_RATES
     ),
     Kind(
         name="progressive tilt",

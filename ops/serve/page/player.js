@@ -200,7 +200,7 @@ export class Player {
   showFrame() {
     if (!this.shot) return;
     const frame = this.shot.start_frame + this.shuttle.frame;
-    this.now.textContent = timecodeIn(this.shot, frame);
+    this.now.textContent = timecodeIn(this.shot, frame, this.shuttle.edges);
     this.number.textContent = `frame ${frame}`;
     this.timeline.stand(frame);
   }
@@ -220,9 +220,12 @@ export class Player {
     this.handlesLabel.title = `Frames more on each side of a clip. ${handlesIn(format)}`;
     this.timeline.show({ ...this.shot, lines: (this.full ?? this.shot).lines }, this.marks, ends);
     const rate = rateOf(this.shot.fps);
-    const seconds = ((out_frame - in_frame) * rate.den) / rate.num;
+    const { edges } = this.shuttle;
+    const [first, last] = [in_frame, out_frame].map((frame) => edges?.[frame - this.shot.start_frame]);
+    const seconds = last - first || ((out_frame - in_frame) * rate.den) / rate.num;
     const part = (name, value) => el("span", {}, el("span", { class: "muted" }, `${name} `), value);
-    this.span.replaceChildren(part("in", timecodeIn(this.shot, in_frame)), part("out", timecodeIn(this.shot, out_frame - 1)),
+    this.span.replaceChildren(part("in", timecodeIn(this.shot, in_frame, edges)),
+      part("out", timecodeIn(this.shot, out_frame - 1, edges)),
       part("length", `${lengthOf(seconds)} · ${out_frame - in_frame} f`),
       ...(handles ? [part(format === "zip" ? "with handles" : "with handles (zip only)", `${ends.tail - ends.head} f`)] : []));
     const pick = this.page.selection.find(this.shot.shot_id);

@@ -73,10 +73,19 @@ export function frameOf(timecode, rate) {
 /**
  * Timecode of a source frame, counted from the timecode of a shot that is known.
  * @param {{start_frame: number, start_timecode: string, fps: string}} shot @param {number} frame in the source
+ * @param {number[]|null} times at which the frames of the shot begin, in seconds, if they do not follow its rate
  */
-export function timecodeIn(shot, frame) {
+export function timecodeIn(shot, frame, times = null) {
   if (!shot.start_timecode) return `frame ${frame}`;
-  return timecodeOf(frame - shot.start_frame, rateOf(shot.fps), shot.start_timecode);
+  const rate = rateOf(shot.fps);
+  const count = frame - shot.start_frame;
+  return timecodeOf(frameAt(count, times?.[count], rate), rate, shot.start_timecode);
+}
+
+/** As `frame_at` in ops/core/time.py: timecode follows the clock if pictures are missing or the rate varies. */
+function frameAt(count, time, rate) {
+  const seen = time === undefined ? count : (time * rate.num) / rate.den;
+  return Math.abs(seen - count) <= 0.501 ? count : Math.round(seen);
 }
 
 /** Source frame of a timecode that lies in the same video as the shot. @throws {RangeError} */

@@ -23,6 +23,7 @@ from ops.index.lines import open_lines
 from ops.videos import watch
 from ops.videos.hashes import HashCache
 from ops.videos.library import scan
+from ops.videos.sidecar_names import ENDINGS, suffix_of
 from ops.videos.subtitles import Track
 from tests.films import make_film
 from tests.lakes import shot_rows, video_id, video_row
@@ -271,13 +272,35 @@ def test_other_formats_are_read_and_pictures_of_text_are_named_and_not_refused(s
     assert [(row["text"], row["language"]) for row in said(settings)] == [("Timed text", "en"), ("Bilder", "de")]
     assert told.refused == {} and len(told.notes) == 3
     assert unusable_subtitles(settings, {PARTITION}) == []
-    unread = {Path(row["path"]).name: row["reason"] for row in unread_subtitles(settings, {PARTITION})}
+    unread = {Path(row["path"]).name: row["reason"] for row in unread_subtitles(settings, {PARTITION})[0]}
     assert unread.keys() == {"film.fr.sup", "film.es.idx", "film.it.sub", "elsewhere.en.srt"}
     assert unread["film.fr.sup"] == "its subtitles are pictures of text (PGS), which cannot be read"
     assert unread["film.it.sub"] == "its subtitles are pictures of text (VobSub), which cannot be read"
     assert "belongs to no video" in unread["elsewhere.en.srt"]
     assert [Path(path).name for path in report.details["subtitles_of_no_video"]] == ["elsewhere.en.srt"]
     assert build(settings, LATER)[0].changed == 0
+
+
+def test_no_subtitle_file_that_a_scan_meets_is_passed_over_in_silence(settings: Settings, tmp_path: Path) -> None:
+    """Those without a video, too, and those whose ending has other uses, which are counted by kind."""
+    library = tmp_path / "library"
+    other = library / "no films here"
+    other.mkdir()
+    used = ("film.en.srt", "film.fr.sup", "film.es.idx", "film.es.sub")
+    for name in (*used, *(f"a.{ending}" for ending in sorted(ENDINGS))):
+        (library / name if name in used else other / name).write_bytes(b"x")
+    for ending in sorted(ENDINGS):
+        (library / f"elsewhere.{ending}").write_bytes(b"x")
+    found = scan([str(library)], hashes=HashCache(tmp_path / "hashes.db"))
+    assert not {path for path, _ in found.left_out if path in found.subtitles}
+    assert len(found.subtitles) == len(used) + 2 * len(ENDINGS)
+    build(settings)
+    unread, unclear = unread_subtitles(settings, {PARTITION}, found.subtitles)
+    named = {Path(row["path"]).name for row in unread} | {Path(path).name for path in unclear}
+    assert named == {f"{stem}.{ending}" for stem in ("a", "elsewhere") for ending in ENDINGS} | {*used[1:3]} - {
+        "elsewhere.sub"  # the pictures of elsewhere.idx
+    }
+    assert {suffix_of(path) for path in unclear} == {"lrc", "mpl", "pac", "stl", "sub"}
 
 
 def test_a_file_of_two_languages_has_lines_of_both(settings: Settings) -> None:

@@ -157,6 +157,19 @@ def test_at_a_variable_rate_the_times_of_the_shots_count() -> None:
     assert clock.frames_of(6.0, 7.0) == (125, 150)
 
 
+def test_within_a_shot_with_a_gap_the_times_of_its_frames_count() -> None:
+    """Fifty frames at 25 a second, with a pause of eight seconds after the first ten."""
+    (row,) = shots(Fraction(25), (0, 50))
+    row |= {"end_s": 10.0}
+    times = [number / 25 + (8 if number >= 10 else 0) for number in range(50)]
+    clock = Clock(Fraction(25), [row], lambda shot: times)
+    assert clock.frames_of(0.0, 0.2) == (0, 5)
+    assert clock.frames_of(0.36, 8.4) == (9, 10)  # the picture before the pause stands until it ends
+    assert clock.frames_of(9.0, 10.0) == (25, 50)
+    assert clock.frames_of(8.41, 8.43) == (10, 11)
+    assert clock.frames_of(2.0, 3.0) == (9, 10)
+
+
 @given(st.floats(0, 8), st.floats(0.001, 8))
 def test_the_checks_agree_with_the_ties(start: float, length: float) -> None:
     rows = shots()
