@@ -17,6 +17,8 @@ def shot_corrections_asset(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
         """A cut here, no cut there, said by people of frames: append-only, written by `needle shots` and the page."""
         from ops.shots.waiting import build_corrections
 
-        return needle.record(context, build_corrections(needle.settings, context.partition_keys))
+        return needle.record(
+            context, needle.contain(lambda: build_corrections(needle.settings, context.partition_keys))
+        )
 
     return shot_corrections
