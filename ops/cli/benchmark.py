@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ops.cli.fault_report import write_report
+from ops.cli.fault_report import check_report, write_report
 from ops.cli.main import EXIT_SET_ASIDE, printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.cli.progress import Bars
@@ -55,6 +55,7 @@ def command(name: str, data: Path, report: Path | None, as_json: bool, **options
     from ops.evaluation.cut_sets.run import run_cut_set
 
     settings = settings_from(options)
+    check_report(report)
     with Bars() as bars:
         found = run_cut_set(name, data, settings.detector, bars)
         if report is not None:

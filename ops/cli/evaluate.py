@@ -10,7 +10,7 @@ import click
 
 from ops.cli.comparison_table import comparison_table
 from ops.cli.cuts_table import cuts_table
-from ops.cli.fault_report import write_report
+from ops.cli.fault_report import check_report, write_report
 from ops.cli.main import EXIT_SET_ASIDE
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.cli.progress import Bars
@@ -81,6 +81,7 @@ def _footage(
     from ops.training.evaluate import evaluate_clips
     from ops.training.evaluate_catalogue import learned_by
 
+    check_report(report)
     if cuts_only:
         settings, ids = settings_from(options, follows_live=False), []
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,18 @@ from ops.core.storage import atomic_path
 
 if TYPE_CHECKING:
     from ops.evaluation.clip_cuts import CutEvaluation
+
+
+def check_report(target: Path | None) -> None:
+    """Raise ``UsageError`` if no file can be written there: better now than after an hour of measuring."""
+    if target is None:
+        return
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise UsageError(f"--report {target}: it cannot be written there: {error.strerror or error}") from error
 
 
 def write_report(target: Path, cuts: CutEvaluation, bars: Bars) -> None:

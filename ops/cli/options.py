@@ -167,4 +167,6 @@ def _require_live(settings: Settings, asked: str) -> None:
 
 
 def print_json(document: Any) -> None:
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
+    text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
+    # A lone surrogate, of a file name that is not UTF-8, cannot be written; its code is the same in JSON.
+    click.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))

@@ -33,6 +33,11 @@ NEAR_S = 1
 """The nearest boundary of the other side is named if it is at most this far from a fault, in seconds."""
 
 
+def clip_name(path: Path, folder: Path) -> str:
+    """The name of a clip below its folder; bytes that are not UTF-8 are written as codes, so that it can be printed."""
+    return path.relative_to(folder).as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 @dataclass(frozen=True, kw_only=True)
 class SetAsideClip:
     """A clip that could not be evaluated, and why."""

@@ -172,13 +172,13 @@ def fault_card(fault: ClipFault, strips: Strips) -> str:
     own, strip = fault.fault, strips.strips.get(fault)
     frames = f"frame {own.first}" if own.first == own.last else f"frames {own.first} to {own.last}"
     title = f"<b>{_KINDS[own.kind, own.transition]}</b> · {frames} · {_time(fault.time_s)}"
-    told = [*_near(fault), *(_evidence(strip.evidence) if strip else [])]
+    remarks = [*_near(fault), *(_evidence(strip.evidence) if strip else [])]
     if not strip:
-        told.append(f"No pictures: {_text(strips.reasons.get(fault, 'none were read'))}.")
+        remarks.append(f"No pictures: {_text(strips.reasons.get(fault, 'none were read'))}.")
     body = _strip(strip, f"{_text(fault.clip)}, {frames}") if strip else ""
     return (
         f'<article class="fault {own.kind} {own.transition}"><h3>{title}</h3>'
-        f'<p class="evidence">{" ".join(told)}</p>{body}</article>'
+        f'<p class="evidence">{" ".join(remarks)}</p>{body}</article>'
     )
 
 

@@ -99,15 +99,15 @@ def strip_frames(fault: Fault, frames: int) -> tuple[int, ...]:
     """Frames to show of a clip of ``frames`` frames: around a cut each one, of a gradual transition from before to
     after it."""
     if fault.transition == "cut":
-        wanted = range(fault.first - AROUND_CUT, fault.first + AROUND_CUT + 1)
+        span = range(fault.first - AROUND_CUT, fault.first + AROUND_CUT + 1)
     elif fault.kind == "false":
         reach = FALSE_GRADUAL_STEP * (COLUMNS // 2)
-        wanted = range(fault.first - reach, fault.first + reach + 1, FALSE_GRADUAL_STEP)
+        span = range(fault.first - reach, fault.first + reach + 1, FALSE_GRADUAL_STEP)
     else:
         low, high = fault.first - AROUND_GRADUAL, fault.last + AROUND_GRADUAL
         spread = np.linspace(max(low, 0), min(high, frames - 1), COLUMNS)
         return tuple(sorted({int(frame) for frame in spread.round() if 0 <= frame < frames}))
-    return tuple(frame for frame in wanted if 0 <= frame < frames)
+    return tuple(frame for frame in span if 0 <= frame < frames)
 
 
 def choose_faults(faults: Sequence[ClipFault], limit: int) -> list[ClipFault]:
@@ -115,8 +115,8 @@ def choose_faults(faults: Sequence[ClipFault], limit: int) -> list[ClipFault]:
     ranked = []
     for clip, (_, own) in enumerate(groupby(faults, key=lambda fault: fault.clip)):
         ranked += [(place, clip, fault) for place, fault in enumerate(own)]
-    chosen = sorted(ranked, key=lambda each: each[:2])[:limit]
-    return [fault for _, _, fault in sorted(chosen, key=lambda each: (each[1], each[0]))]
+    first_ranked = sorted(ranked, key=lambda each: each[:2])[:limit]
+    return [fault for _, _, fault in sorted(first_ranked, key=lambda each: (each[1], each[0]))]
 
 
 def make_strips(
@@ -132,33 +132,36 @@ def make_strips(
     ``network`` is asked about the first ``most_judged`` of them, or about none if it is ``None``.
     """
     progress = progress or SilentProgress()
-    chosen = choose_faults(evaluation.faults, limit)
-    judged = set(choose_faults(chosen, most_judged)) if network else set()
-    found = Strips(
-        reasons={fault: f"only {limit} faults have pictures" for fault in evaluation.faults if fault not in set(chosen)}
+    selection = choose_faults(evaluation.faults, limit)
+    pictured = set(selection)
+    network_faults = set(choose_faults(selection, most_judged)) if network else set()
+    result = Strips(
+        reasons={fault: f"only {limit} faults have pictures" for fault in evaluation.faults if fault not in pictured}
     )
-    progress.start("strips", len(chosen), "strips")
+    progress.start("strips", len(selection), "strips")
     for clip in evaluation.clips:
-        wanted = [fault for fault in chosen if fault.clip == clip.name]
-        found.reasons |= {fault: "the clip ends before it" for fault in wanted if fault.time_s is None}
-        _add_strips(found, clip, [fault for fault in wanted if fault.time_s is not None], judged, network)
-        progress.advance("strips", len(wanted))
+        clip_faults = [fault for fault in selection if fault.clip == clip.name]
+        result.reasons |= {fault: "the clip ends before it" for fault in clip_faults if fault.time_s is None}
+        _add_strips(result, clip, [fault for fault in clip_faults if fault.time_s is not None], network_faults, network)
+        progress.advance("strips", len(clip_faults))
     progress.finish("strips")
-    return found
+    return result
 
 
 def _add_strips(
-    found: Strips, clip: ClipCuts, faults: list[ClipFault], judged: set[ClipFault], network: Network | None
+    result: Strips, clip: ClipCuts, faults: list[ClipFault], network_faults: set[ClipFault], network: Network | None
 ) -> None:
     if not faults:
         return
     try:
         with film_errors(clip.name, "reading the frames of its faults"):
-            found.strips |= _read_strips(clip, faults, judged, network)
+            result.strips |= _read_strips(clip, faults, network_faults, network)
     except (NeedleError, OSError) as error:  # the clip changed or vanished since it was measured
-        found.reasons |= dict.fromkeys(faults, f"the clip cannot be read again: {error}")
-    found.reasons |= {
-        fault: "the clip ends before it" for fault in faults if fault not in found.strips and fault not in found.reasons
+        result.reasons |= dict.fromkeys(faults, f"the clip cannot be read again: {error}")
+    result.reasons |= {
+        fault: "the clip ends before it"
+        for fault in faults
+        if fault not in result.strips and fault not in result.reasons
     }
 
 
@@ -173,17 +176,17 @@ class _Need:
     end: int
 
 
-def _need(own: ClipFault, frames: int, *, is_judged: bool) -> _Need:
+def _need(own: ClipFault, frames: int, *, asks_network: bool) -> _Need:
     first, last = own.fault.first, min(own.fault.last, frames - 1)
     shown = strip_frames(own.fault, frames)
     middle, half = (first + last) // 2, min((last - first) // 2 + CONTEXT, LONGEST_WINDOW // 2)
-    window = range(max(middle - half, 0), min(middle + half + 1, frames)) if is_judged else range(0)
+    window = range(max(middle - half, 0), min(middle + half + 1, frames)) if asks_network else range(0)
     sides = max(first - AROUND_GRADUAL, 0), min(last + AROUND_GRADUAL, frames - 1)
-    wanted = max(*shown, *window[-1:], sides[1], last + 1 + SURROUNDINGS)
-    return _Need(fault=own, shown=shown, window=window, sides=sides, end=min(wanted, frames - 1))
+    last_needed = max(*shown, *window[-1:], sides[1], last + 1 + SURROUNDINGS)
+    return _Need(fault=own, shown=shown, window=window, sides=sides, end=min(last_needed, frames - 1))
 
 
-class _Seen:
+class _FrameCache:
     """What is kept of a pass over a clip: the changes of all frames, and of pictures only those needed later."""
 
     def __init__(self, needs: Sequence[_Need]) -> None:
@@ -221,33 +224,35 @@ class _Seen:
 
 
 def _read_strips(
-    clip: ClipCuts, faults: list[ClipFault], judged: set[ClipFault], network: Network | None
+    clip: ClipCuts, faults: list[ClipFault], network_faults: set[ClipFault], network: Network | None
 ) -> dict[ClipFault, Strip]:
     """One pass over a clip that holds only the frames around the next faults."""
-    found: dict[ClipFault, Strip] = {}
-    needs = sorted((_need(own, clip.frames, is_judged=own in judged) for own in faults), key=lambda need: need.end)
-    seen = _Seen(needs)
+    strips: dict[ClipFault, Strip] = {}
+    needs = sorted(
+        (_need(own, clip.frames, asks_network=own in network_faults) for own in faults), key=lambda need: need.end
+    )
+    cache = _FrameCache(needs)
     with closing(proxy_frames(clip.path, probe(clip.path), threads=1)) as items:  # type: ignore[type-var]
         for item in items:
             if not isinstance(item, TimedFrame):
                 continue
-            seen.add(item.index, glimpse_of(item.frame))
+            cache.add(item.index, glimpse_of(item.frame))
             if item.index < needs[0].end:
                 continue
             while needs and item.index >= needs[0].end:
                 need = needs.pop(0)
-                found[need.fault] = _strip(need, seen, network)
+                strips[need.fault] = _strip(need, cache, network)
             if not needs:
                 break
-            seen.forget(item.index)
-    return found
+            cache.forget(item.index)
+    return strips
 
 
-def _strip(need: _Need, seen: _Seen, network: Network | None) -> Strip:
+def _strip(need: _Need, cache: _FrameCache, network: Network | None) -> Strip:
     fault = need.fault.fault
     is_range = fault.last > fault.first
     begins = None if is_range else next((at for at, frame in enumerate(need.shown) if frame >= fault.first), None)
-    picture = _side_by_side([seen.tiles[frame] for frame in need.shown], begins, COLOURS[fault.kind])
+    picture = _side_by_side([cache.tiles[frame] for frame in need.shown], begins, COLOURS[fault.kind])
     done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     if not done:
         raise RuntimeError("OpenCV cannot write JPEG files")
@@ -258,7 +263,7 @@ def _strip(need: _Need, seen: _Seen, network: Network | None) -> Strip:
         height=picture.shape[0],
         begins=begins,
         inside=tuple(is_range and fault.first <= frame <= fault.last for frame in need.shown),
-        evidence=_evidence(need, seen, network),
+        evidence=_evidence(need, cache, network),
     )
 
 
@@ -277,20 +282,20 @@ def _side_by_side(tiles: Sequence[TinyPicture], begins: int | None, colour: tupl
     return np.concatenate(parts, axis=1)
 
 
-def _evidence(need: _Need, seen: _Seen, network: Network | None) -> Evidence:
+def _evidence(need: _Need, cache: _FrameCache, network: Network | None) -> Evidence:
     first, last = need.fault.fault.first, need.fault.fault.last
-    near = range(max(first - 1, 1), min(last + 2, len(seen.changes)))
+    near = range(max(first - 1, 1), min(last + 2, len(cache.changes)))
     before = range(max(near.start - SURROUNDINGS, 1), near.start)
-    after = range(near.stop, min(near.stop + SURROUNDINGS, len(seen.changes)))
-    quiet = [seen.changes[frame] for frame in (*before, *after)]
+    after = range(near.stop, min(near.stop + SURROUNDINGS, len(cache.changes)))
+    quiet = [cache.changes[frame] for frame in (*before, *after)]
     probability = anywhere = None
     if network and need.window:
-        last_T, any_T = network([seen.inputs[frame] for frame in need.window])
+        last_T, any_T = network([cache.inputs[frame] for frame in need.window])
         at = slice(max(first - 2 - need.window.start, 0), max(last + 2 - need.window.start, 1))
         probability, anywhere = float(last_T[at].max()), float(any_T[at].max())
-    low, high = (seen.smalls[frame] for frame in need.sides)
+    low, high = (cache.smalls[frame] for frame in need.sides)
     return Evidence(
-        change=max((seen.changes[frame] for frame in near), default=0.0),
+        change=max((cache.changes[frame] for frame in near), default=0.0),
         surroundings=float(np.mean(quiet)) if quiet else 0.0,
         across=_difference(low, high),
         probability=probability,

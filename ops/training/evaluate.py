@@ -24,7 +24,7 @@ from ops.core.errors import MediaError, UsageError
 from ops.core.types import Progress, SilentProgress
 from ops.embeddings.encoder import Encoder
 from ops.embeddings.frames import sample_positions
-from ops.evaluation.clip_cuts import INTERVALS, METRICS, ClipCuts, CutEvaluation, SetAsideClip, compare_clip
+from ops.evaluation.clip_cuts import INTERVALS, METRICS, ClipCuts, CutEvaluation, SetAsideClip, clip_name, compare_clip
 from ops.evaluation.comparison import NOTHING, comparison_of
 from ops.evaluation.cuts import ShotAnnotation
 from ops.evaluation.figures import figures_of, gains_of
@@ -117,7 +117,7 @@ def evaluate_clips(
                 raise UsageError(reason)
             films.append(_evaluate_film(path, folder, encoders, detector, frames_per_shot))
         except (MediaError, UsageError) as error:
-            name = path.relative_to(folder).as_posix()
+            name = clip_name(path, folder)
             aside.append(SetAsideClip(name=name, reason=str(error)))
             progress.set_aside("clips", name, str(error))
         progress.advance("clips", not reason)
@@ -192,7 +192,7 @@ class _Film:
 
 def _evaluate_film(path: Path, folder: Path, encoders: Sequence[Encoder], detector: str, frames_per_shot: int) -> _Film:
     name = path.relative_to(folder)
-    film = _Film(name=name.as_posix(), show=name.parts[0] if len(name.parts) > 1 else path.stem)
+    film = _Film(name=clip_name(path, folder), show=name.parts[0] if len(name.parts) > 1 else path.stem)
     with _annotation_errors(path):
         shots, captions, queries = (_annotation(path, ending) for ending in _ANNOTATIONS)
         annotation = ShotAnnotation.from_document(shots[0]) if shots else None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ops.core.errors import UsageError
-from ops.evaluation.clip_cuts import SetAsideClip
+from ops.evaluation.clip_cuts import SetAsideClip, clip_name
 from ops.evaluation.cut_sets.pickled_scenes import read_pickled_scenes
 from ops.evaluation.cut_sets.transition_files import (
     Annotated,
@@ -37,7 +37,7 @@ class SetVideo:
 
 
 @dataclass(kw_only=True)
-class LoadedSet:
+class CutSetData:
     """The videos of a test set with their annotations. ``form`` says which files were read.
 
     ``needs_length``: a video whose number of frames differs from the annotation's is left out.
@@ -55,7 +55,7 @@ class CutSet:
     """A public test set: its title with the paper that introduced it, and how its folder is read."""
 
     title: str
-    load: Callable[[Path], LoadedSet]
+    load: Callable[[Path], CutSetData]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,40 +82,40 @@ _RAI_FORMS = (
 )
 
 
-def load_set(name: str, folder: Path) -> LoadedSet:
+def load_set(name: str, folder: Path) -> CutSetData:
     """The annotated videos of the test set ``name`` in ``folder``.
 
     Raises ``UsageError`` if the folder holds no annotation of that set, or no video of it.
     """
     if not folder.is_dir():
         raise UsageError(f"--data {folder}: there is no such folder")
-    loaded = SETS[name].load(folder)
-    if not loaded.videos:
-        reasons = [f"{own.name}: {own.reason}" for own in loaded.set_aside[:10]]
-        raise UsageError("\n".join([f"{folder} holds no annotated video that can be used ({loaded.form})", *reasons]))
-    return loaded
+    data = SETS[name].load(folder)
+    if not data.videos:
+        reasons = [f"{own.name}: {own.reason}" for own in data.set_aside[:10]]
+        raise UsageError("\n".join([f"{folder} holds no annotated video that can be used ({data.form})", *reasons]))
+    return data
 
 
-def _numbered_files(forms: tuple[_TextForm, ...], wanted: str) -> Callable[[Path], LoadedSet]:
+def _numbered_files(forms: tuple[_TextForm, ...], wanted: str) -> Callable[[Path], CutSetData]:
     """A reader of text files that belong to videos by the first number in both names."""
 
-    def load(folder: Path) -> LoadedSet:
+    def load(folder: Path) -> CutSetData:
         for form in forms:
-            if files := sorted(path for path in folder.rglob(form.pattern) if _is_plain(path)):
+            if files := sorted(path for path in folder.rglob(form.pattern) if _is_plain(path) and not _is_scene(path)):
                 return _load_numbered(folder, form, files)
         raise UsageError(f"{folder} holds no annotation of this set: {wanted}")
 
     return load
 
 
-def _load_numbered(folder: Path, form: _TextForm, files: list[Path]) -> LoadedSet:
-    loaded = LoadedSet(form=f"{form.pattern}{f' ({form.remark})' if form.remark else ''}")
+def _load_numbered(folder: Path, form: _TextForm, files: list[Path]) -> CutSetData:
+    data = CutSetData(form=f"{form.pattern}{f' ({form.remark})' if form.remark else ''}")
     videos: dict[int | None, list[Path]] = {}
     for path in _videos_in(folder):
         videos.setdefault(_number(path), []).append(path)
     taken: set[int] = set()
     for file in files:
-        name = file.relative_to(folder).as_posix()
+        name = clip_name(file, folder)
         number = _number(file)
         try:
             if number is None:
@@ -126,11 +126,11 @@ def _load_numbered(folder: Path, form: _TextForm, files: list[Path]) -> LoadedSe
             path = _only(videos.get(number, []))
             annotated = read_shots(read_text(file), shift=form.shift)
         except UsageError as error:
-            loaded.set_aside.append(SetAsideClip(name=name, reason=str(error)))
+            data.set_aside.append(SetAsideClip(name=name, reason=str(error)))
             continue
-        loaded.videos.append(SetVideo(name=path.relative_to(folder).as_posix(), path=path, annotated=annotated))
-    _note_unused(loaded, [path for number, own in videos.items() if number not in taken for path in own])
-    return loaded
+        data.videos.append(SetVideo(name=clip_name(path, folder), path=path, annotated=annotated))
+    _note_unused(data, [path for number, own in videos.items() if number not in taken for path in own])
+    return data
 
 
 def _only(paths: list[Path]) -> Path:
@@ -141,38 +141,38 @@ def _only(paths: list[Path]) -> Path:
     return paths[0]
 
 
-def _load_clipshots(folder: Path) -> LoadedSet:
+def _load_clipshots(folder: Path) -> CutSetData:
     files = sorted(path for pattern in ("annotations/test.json", "test.json") for path in folder.rglob(pattern))
     if not files:
         raise UsageError(f"{folder} holds no annotation of this set: annotations/test.json")
-    loaded = LoadedSet(form="annotations/test.json", needs_length=True)
-    found, reasons = _read_whole(files[0], lambda path: read_clipshots(read_text(path)))
-    _pair_by_name(loaded, folder, found, reasons, ends=("",))
-    return loaded
+    data = CutSetData(form="annotations/test.json", needs_length=True)
+    annotations, reasons = _read_whole(files[0], lambda path: read_clipshots(read_text(path)))
+    _pair_by_name(data, folder, annotations, reasons)
+    return data
 
 
-def _load_autoshot(folder: Path) -> LoadedSet:
+def _load_autoshot(folder: Path) -> CutSetData:
     if files := sorted(folder.rglob("gt_scenes_dict*.pickle")):
-        loaded = LoadedSet(form=f"{files[0].name} (the 200 test videos)")
-        found, reasons = _read_whole(files[0], read_pickled_scenes)
+        data = CutSetData(form=f"{files[0].name} (the 200 test videos)")
+        annotations, reasons = _read_whole(files[0], read_pickled_scenes)
     elif texts := sorted(path for path in folder.rglob("annotations/*.txt") if _is_plain(path)):
-        loaded = LoadedSet(form="annotations/<video>.txt")
-        found, reasons = {}, {}
+        data = CutSetData(form="annotations/<video>.txt")
+        annotations, reasons = {}, {}
         for path in texts:
             try:
-                found[path.stem] = read_shots(read_text(path))
+                annotations[path.stem] = read_shots(read_text(path))
             except UsageError as error:
                 reasons[path.stem] = str(error)
     elif lists := sorted(folder.rglob("kuaishou_v2.txt")):
-        loaded = LoadedSet(form="kuaishou_v2.txt (training and test videos: not what the published figures are of)")
-        found, reasons = _read_whole(lists[0], lambda path: (read_kuaishou(read_text(path)), {}))
+        data = CutSetData(form="kuaishou_v2.txt (training and test videos: not what the published figures are of)")
+        annotations, reasons = _read_whole(lists[0], lambda path: (read_kuaishou(read_text(path)), {}))
     else:
         raise UsageError(
             f"{folder} holds no annotation of this set: gt_scenes_dict_baseline_v2.pickle, annotations/<video>.txt or "
             "kuaishou_v2.txt"
         )
-    _pair_by_name(loaded, folder, found, reasons, ends=("", ".mp4"))
-    return loaded
+    _pair_by_name(data, folder, annotations, reasons, is_stem=True)
+    return data
 
 
 def _read_whole(path: Path, read: Callable[[Path], _ByName]) -> _ByName:
@@ -183,31 +183,32 @@ def _read_whole(path: Path, read: Callable[[Path], _ByName]) -> _ByName:
 
 
 def _pair_by_name(
-    loaded: LoadedSet, folder: Path, found: dict[str, Annotated], reasons: dict[str, str], ends: tuple[str, ...]
+    data: CutSetData, folder: Path, annotations: dict[str, Annotated], reasons: dict[str, str], *, is_stem: bool = False
 ) -> None:
-    """Put each annotation to the video of its name, with one of ``ends`` behind it."""
+    """Put each annotation to the video of its name; ``is_stem``: of its name with or without an ending."""
     videos: dict[str, list[Path]] = {}
     for path in _videos_in(folder):
-        videos.setdefault(path.name, []).append(path)
+        for key in {path.name, path.stem} if is_stem else {path.name}:
+            videos.setdefault(key, []).append(path)
     used: set[Path] = set()
-    for name in sorted({*found, *reasons}):
-        paths = [path for end in ends for path in videos.get(f"{name}{end}", [])]
+    for name in sorted({*annotations, *reasons}):
+        paths = videos.get(name, [])
         used |= set(paths)
         try:
             if name in reasons:
                 raise UsageError(reasons[name])
             path = _only(paths)
         except UsageError as error:
-            loaded.set_aside.append(SetAsideClip(name=name, reason=str(error)))
+            data.set_aside.append(SetAsideClip(name=name, reason=str(error)))
             continue
-        loaded.videos.append(SetVideo(name=name, path=path, annotated=found[name]))
-    _note_unused(loaded, [path for own in videos.values() for path in own if path not in used])
+        data.videos.append(SetVideo(name=name, path=path, annotated=annotations[name]))
+    _note_unused(data, {path for own in videos.values() for path in own if path not in used})
 
 
-def _note_unused(loaded: LoadedSet, paths: Iterable[Path]) -> None:
+def _note_unused(data: CutSetData, paths: Iterable[Path]) -> None:
     if names := sorted(path.name for path in paths):
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        loaded.notes.append(f"videos without an annotation are not measured: {', '.join(names[:3])}{more}")
+        data.notes.append(f"videos without an annotation are not measured: {', '.join(names[:3])}{more}")
 
 
 def _videos_in(folder: Path) -> list[Path]:
@@ -220,9 +221,14 @@ def _is_plain(path: Path) -> bool:
     return path.is_file() and not path.name.startswith(".")
 
 
+def _is_scene(path: Path) -> bool:
+    """Whether a file has scenes of several shots, which the BBC set annotates too."""
+    return "scenes" in path.parts
+
+
 def _number(path: Path) -> int | None:
-    found = re.search(r"\d{1,6}", path.stem)
-    return int(found[0]) if found else None
+    number = re.search(r"\d{1,6}", path.stem)
+    return int(number[0]) if number else None
 
 
 SETS = {

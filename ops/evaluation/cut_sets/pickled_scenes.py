@@ -163,18 +163,18 @@ def read_pickled_scenes(path: Path) -> tuple[dict[str, Annotated], dict[str, str
         raise UsageError(f"it is not a pickle of arrays of numbers alone ({error}): {CONVERT}") from error
     if not isinstance(document, dict) or not document or not all(isinstance(name, str) for name in document):
         raise UsageError(f"it is not a dictionary of videos: {CONVERT}")
-    found: dict[str, Annotated] = {}
+    annotations: dict[str, Annotated] = {}
     reasons: dict[str, str] = {}
     count = 0
     for name, own in document.items():
         try:
-            found[name] = _annotated(own)
-            count += len(found[name].transitions)
+            annotations[name] = _annotated(own)
+            count += len(annotations[name].transitions)
         except (TypeError, ValueError, OverflowError) as error:
             reasons[name] = f"its annotation is damaged: {error}"
         if count > MOST_TRANSITIONS:  # few bytes can name one array a million times
             raise UsageError(f"it has more than {MOST_TRANSITIONS:,} transitions: this is not AutoShot's annotation")
-    return found, reasons
+    return annotations, reasons
 
 
 def _check_references(data: bytes) -> None:

@@ -62,20 +62,20 @@ def match_transitions(
 ) -> TransitionMatch:
     """Pair ascending ``detected`` with ascending ``annotated`` transitions by the rule above."""
     right, false, missed = 0, [], []
-    found = at = 0
-    while found < len(detected) and at < len(annotated):
-        low, high = _widened(detected[found], tolerance)
-        first, last = _widened(annotated[at], tolerance)
+    own = other = 0
+    while own < len(detected) and other < len(annotated):
+        low, high = _widened(detected[own], tolerance)
+        first, last = _widened(annotated[other], tolerance)
         if high < first:
-            false.append(found)
-            found += 1
+            false.append(own)
+            own += 1
         elif low > last:
-            missed.append(at)
-            at += 1
+            missed.append(other)
+            other += 1
         else:
-            right, found, at = right + 1, found + 1, at + 1
-    false += range(found, len(detected))
-    missed += range(at, len(annotated))
+            right, own, other = right + 1, own + 1, other + 1
+    false += range(own, len(detected))
+    missed += range(other, len(annotated))
     return TransitionMatch(right=right, false=tuple(false), missed=tuple(missed))
 
 

@@ -21,7 +21,7 @@ from ops.evaluation.clip_cuts import (
     compare_clip,
     interval_over_clips,
 )
-from ops.evaluation.cut_sets.layouts import SETS, LoadedSet, SetVideo, load_set
+from ops.evaluation.cut_sets.layouts import SETS, CutSetData, SetVideo, load_set
 from ops.evaluation.cut_sets.protocol import (
     TOLERANCES,
     Transition,
@@ -69,8 +69,8 @@ class Benchmark:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Measured:
-    """One video of the set, measured."""
+class _VideoResult:
+    """What was detected on one video of the set."""
 
     video: SetVideo
     clip: DetectedClip
@@ -89,14 +89,16 @@ def detect_boundaries(path: Path, detector: str) -> DetectedClip:
     info = probe(path)
     cutter = load_detector(detector, info.fps)
     times_s: list[float] = []
-    found: list[tuple[int, bool]] = []
+    boundaries: list[tuple[int, bool]] = []
     with closing(proxy_frames(path, info, threads=1)) as items:  # type: ignore[type-var]
         for item in items:
             if isinstance(item, TimedFrame):
                 times_s.append(float(item.time_s))
-                found += [(each.frame, each.transition == "gradual") for each in cutter.push(glimpse_of(item.frame))]
-    found += [(each.frame, each.transition == "gradual") for each in cutter.finish()]
-    return DetectedClip(fps=info.fps, times_s=tuple(times_s), boundaries=tuple(sorted(found)))
+                boundaries += [
+                    (each.frame, each.transition == "gradual") for each in cutter.push(glimpse_of(item.frame))
+                ]
+    boundaries += [(each.frame, each.transition == "gradual") for each in cutter.finish()]
+    return DetectedClip(fps=info.fps, times_s=tuple(times_s), boundaries=tuple(sorted(boundaries)))
 
 
 def run_cut_set(name: str, folder: Path, detector: str, progress: Progress) -> Benchmark:
@@ -105,28 +107,26 @@ def run_cut_set(name: str, folder: Path, detector: str, progress: Progress) -> B
     A video that cannot be read, is missing, or is of another length than its annotation is set aside. Raises
     ``UsageError`` if the folder holds nothing of that set that can be used.
     """
-    loaded = load_set(name, folder)
-    progress.start("clips", len(loaded.videos), "clips")
-    for own in loaded.set_aside:
+    data = load_set(name, folder)
+    progress.start("clips", len(data.videos), "clips")
+    for own in data.set_aside:
         progress.set_aside("clips", own.name, own.reason)
-    measured: list[_Measured] = []
-    for video in loaded.videos:
+    results: list[_VideoResult] = []
+    for video in data.videos:
         try:
-            measured.append(_measure(video, detector, needs_length=loaded.needs_length))
+            results.append(_measure(video, detector, needs_length=data.needs_length))
         except (MediaError, UsageError) as error:
-            loaded.set_aside.append(SetAsideClip(name=video.name, reason=str(error)))
+            data.set_aside.append(SetAsideClip(name=video.name, reason=str(error)))
             progress.set_aside("clips", video.name, str(error))
         progress.advance("clips")
-    if not measured:
-        reasons = [f"{own.name}: {own.reason}" for own in loaded.set_aside[:10]]
+    if not results:
+        reasons = [f"{own.name}: {own.reason}" for own in data.set_aside[:10]]
         raise UsageError("\n".join(["no video of the set can be measured:", *reasons]))
     progress.finish("clips")
-    return Benchmark(
-        document=_document(name, folder, detector, loaded, measured), cuts=_faults(detector, loaded, measured)
-    )
+    return Benchmark(document=_document(name, folder, detector, data, results), cuts=_faults(detector, data, results))
 
 
-def _measure(video: SetVideo, detector: str, *, needs_length: bool) -> _Measured:
+def _measure(video: SetVideo, detector: str, *, needs_length: bool) -> _VideoResult:
     with film_errors(video.name, "measuring it"):
         clip = detect_boundaries(video.path, detector)
     frames, announced = len(clip.times_s), video.annotated.frames
@@ -134,35 +134,35 @@ def _measure(video: SetVideo, detector: str, *, needs_length: bool) -> _Measured
         raise UsageError(
             f"it has {frames} frames, its annotation is of {announced}: left out, as the authors of TransNet V2 do"
         )
-    return _Measured(video=video, clip=clip, detected=tuple(detected_transitions(clip.boundaries)))
+    return _VideoResult(video=video, clip=clip, detected=tuple(detected_transitions(clip.boundaries)))
 
 
 def _document(
-    name: str, folder: Path, detector: str, loaded: LoadedSet, measured: Sequence[_Measured]
+    name: str, folder: Path, detector: str, data: CutSetData, results: Sequence[_VideoResult]
 ) -> dict[str, Any]:
-    transitions = [each for own in measured for each in own.annotated]
+    transitions = [each for own in results for each in own.annotated]
     document: dict[str, Any] = {
         "benchmark": name,
         "title": SETS[name].title,
         "data": str(folder),
-        "form": loaded.form,
+        "form": data.form,
         "detector": detector,
-        "videos": len(measured),
-        "frames": sum(len(own.clip.times_s) for own in measured),
+        "videos": len(results),
+        "frames": sum(len(own.clip.times_s) for own in results),
         "transitions": {
             "hard": sum(map(is_hard, transitions)),
             "gradual": sum(not is_hard(own) for own in transitions),
         },
         "protocol": PROTOCOL,
         "intervals": INTERVALS,
-        "results": {f"tolerance_{own}": _figures([each.score(own) for each in measured]) for own in TOLERANCES},
-        "recall_by_kind": _recall_by_kind(measured),
+        "results": {f"tolerance_{own}": _figures([each.score(own) for each in results]) for own in TOLERANCES},
+        "recall_by_kind": _recall_by_kind(results),
         "published": [_published(own) for own in PUBLISHED[name]],
         "published_remark": REMARKS[name],
-        "by_kind": _by_kind(measured) if name == "clipshots" else {},
-        "by_video": {own.video.name: _video_figures(own) for own in measured},
-        "notes": [*loaded.notes, *(note for own in measured for note in _notes(own))],
-        "set_aside": [{"clip": own.name, "reason": own.reason} for own in loaded.set_aside],
+        "by_kind": _by_kind(results) if name == "clipshots" else {},
+        "by_video": {own.video.name: _video_figures(own) for own in results},
+        "notes": [*data.notes, *(note for own in results for note in _notes(own))],
+        "set_aside": [{"clip": own.name, "reason": own.reason} for own in data.set_aside],
     }
     return document
 
@@ -178,19 +178,19 @@ def _figures(scores: Sequence[CutScore]) -> dict[str, Any]:
     return figures | {"mean_f1": sum(counted) / len(counted) if counted else 1.0, "videos_counted": len(counted)}
 
 
-def _recall_by_kind(measured: Sequence[_Measured]) -> dict[str, dict[str, int]]:
+def _recall_by_kind(results: Sequence[_VideoResult]) -> dict[str, dict[str, int]]:
     """How many hard and gradual transitions were found, at tolerance 2: precision has no kind by this protocol."""
-    found = {kind: {"annotated": 0, "found": 0} for kind in ("hard", "gradual")}
-    for own in measured:
+    counts = {kind: {"annotated": 0, "found": 0} for kind in ("hard", "gradual")}
+    for own in results:
         missed = set(match_transitions(own.detected, own.annotated, tolerance=TOLERANCES[-1]).missed)
         for at, transition in enumerate(own.annotated):
-            kind = found["hard" if is_hard(transition) else "gradual"]
+            kind = counts["hard" if is_hard(transition) else "gradual"]
             kind["annotated"] += 1
             kind["found"] += at not in missed
-    return found
+    return counts
 
 
-def _by_kind(measured: Sequence[_Measured]) -> dict[str, Any]:
+def _by_kind(results: Sequence[_VideoResult]) -> dict[str, Any]:
     result: dict[str, Any] = {"protocol": KIND_PROTOCOL}
     for kind, is_cut in (("cut", True), ("gradual", False)):
         scores = [
@@ -198,7 +198,7 @@ def _by_kind(measured: Sequence[_Measured]) -> dict[str, Any]:
                 [(frame - 1, frame) for frame, is_gradual in own.clip.boundaries if is_gradual != is_cut],
                 [each for each in own.annotated if is_hard(each) == is_cut],
             )
-            for own in measured
+            for own in results
         ]
         result[kind] = _figures(scores) | {"published": [_published(own) for own in BY_KIND[kind]]}
     return result
@@ -208,7 +208,7 @@ def _published(own: PublishedF1) -> dict[str, Any]:
     return {"method": own.method, "f1_percent": own.f1, "source": own.source, "remark": own.remark}
 
 
-def _video_figures(own: _Measured) -> dict[str, Any]:
+def _video_figures(own: _VideoResult) -> dict[str, Any]:
     return {
         f"tolerance_{tolerance}": {
             "f1": score.f1,
@@ -221,7 +221,7 @@ def _video_figures(own: _Measured) -> dict[str, Any]:
     }
 
 
-def _notes(own: _Measured) -> list[str]:
+def _notes(own: _VideoResult) -> list[str]:
     frames = len(own.clip.times_s)
     beyond = sum(first >= frames for _, first in own.annotated)
     notes = [f"{own.video.name}: {note}" for note in own.video.annotated.notes]
@@ -230,7 +230,7 @@ def _notes(own: _Measured) -> list[str]:
     return notes
 
 
-def _faults(detector: str, loaded: LoadedSet, measured: Sequence[_Measured]) -> CutEvaluation:
+def _faults(detector: str, data: CutSetData, results: Sequence[_VideoResult]) -> CutEvaluation:
     """The set as annotated clips, for a page of faults: by kind, ±2 frames, as ``needle evaluate`` counts them."""
     clips = [
         compare_clip(
@@ -244,6 +244,6 @@ def _faults(detector: str, loaded: LoadedSet, measured: Sequence[_Measured]) -> 
                 gradual=tuple((last + 1, first) for last, first in own.annotated if not is_hard((last, first))),
             ),
         )
-        for own in measured
+        for own in results
     ]
-    return CutEvaluation(detector=detector, clips=tuple(clips), set_aside=tuple(loaded.set_aside))
+    return CutEvaluation(detector=detector, clips=tuple(clips), set_aside=tuple(data.set_aside))

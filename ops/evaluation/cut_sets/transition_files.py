@@ -84,14 +84,14 @@ def read_clipshots(text: str) -> tuple[dict[str, Annotated], dict[str, str]]:
         raise UsageError(f"it is not JSON: {error}") from error
     if not isinstance(document, dict) or not document:
         raise UsageError("it is not an object of videos")
-    found: dict[str, Annotated] = {}
+    annotations: dict[str, Annotated] = {}
     reasons: dict[str, str] = {}
     for name, own in document.items():
         try:
-            found[name] = _clipshots_video(own)
+            annotations[name] = _clipshots_video(own)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             reasons[name] = f"its annotation is damaged: {type(error).__name__}: {error}"
-    return found, reasons
+    return annotations, reasons
 
 
 def _clipshots_video(document: Any) -> Annotated:
@@ -130,7 +130,7 @@ def read_kuaishou(text: str) -> dict[str, Annotated]:
     video that occurs twice the first block counts, with a note if the second one differs. Raises ``UsageError`` if
     there is no video.
     """
-    found: dict[str, Annotated] = {}
+    annotations: dict[str, Annotated] = {}
     for name, frames, lines in _blocks(text):
         pairs, odd = [], []
         for line in lines:
@@ -142,13 +142,13 @@ def read_kuaishou(text: str) -> dict[str, Annotated]:
         own = _ascending(pairs, frames)
         if odd:
             own.notes.append(f"left out, they are not two frame numbers: {', '.join(odd[:MOST_NOTES])}")
-        if name not in found:
-            found[name] = own
-        elif own.transitions != found[name].transitions:
-            found[name].notes.append("annotated twice, with differences: the first annotation counts")
-    if not found:
+        if name not in annotations:
+            annotations[name] = own
+        elif own.transitions != annotations[name].transitions:
+            annotations[name].notes.append("annotated twice, with differences: the first annotation counts")
+    if not annotations:
         raise UsageError("it has no line with the name of a video")
-    return found
+    return annotations
 
 
 def _blocks(text: str) -> Iterator[tuple[str, int | None, list[str]]]:

@@ -89,6 +89,7 @@ def test_bbc_in_each_of_its_forms(tmp_path: Path, films: dict[str, Path], ran: R
         put(films[name], tmp_path / "videos" / f"bbc_{number:02d}.mp4")
         spans = shots(CUTS[name])
         write(tmp_path / "annotations/shots" / f"{number:02d}_From Pole to Pole.txt", lines(spans, shift=1))
+    write(tmp_path / "annotations/scenes/annotator_0/01_From Pole to Pole.txt", "0\t3\n")
     done = ran("bbc", "--data", str(tmp_path), "--json")
     assert done.status == 0 and "one less" in done.document["form"]
     assert counts(done.document, 0) == counts(done.document, 2) == (3, 0, 0)
@@ -146,7 +147,7 @@ def test_clipshots_with_foreign_and_hostile_names(tmp_path: Path, films: dict[st
         "../secret.mp4": {"transitions": [], "frame_num": FRAMES},
         str(tmp_path / "secret.mp4"): {"transitions": [], "frame_num": FRAMES},
         HOSTILE: {"transitions": [], "frame_num": FRAMES},
-        "gone.mp4": {"transitions": [], "frame_num": FRAMES},
+        "gone\ud800.mp4": {"transitions": [], "frame_num": FRAMES},
         "": {"transitions": [], "frame_num": FRAMES},
         "broken.mp4": {"transitions": 5, "frame_num": FRAMES},
     }
@@ -178,10 +179,12 @@ def test_autoshot_in_each_of_its_forms(tmp_path: Path, films: dict[str, Path], r
     assert done.status == 0 and counts(done.document, 0) == (3, 0, 0) and "training" in done.document["form"]
     for name, cuts in CUTS.items():
         write(tmp_path / "annotations" / f"{name}.txt", lines(shots(cuts)))
+    put(films["one"], tmp_path / "dataset/mkv.MKV")
+    write(tmp_path / "annotations/mkv.txt", lines(shots(CUTS["one"])))
     write(tmp_path / "annotations/gone.txt", "0\t10\n")
     write(tmp_path / "annotations/two.txt", "0\tx\n")
     done = ran("autoshot", "--data", str(tmp_path), "--json")
-    assert done.status == 3 and counts(done.document, 0) == (2, 0, 0)
+    assert done.status == 3 and counts(done.document, 0) == (4, 0, 0)
     assert {own["clip"] for own in done.document["set_aside"]} == {"gone", "two"}
     document = {name: np.array(shots(cuts)) for name, cuts in CUTS.items()} | {"long": np.array([[0, 20], [21, 999]])}
     document["two"] = np.array([[0, 30], [31, 70], [71, 90]])
@@ -212,6 +215,12 @@ def test_folders_without_the_set_are_refused(tmp_path: Path, films: dict[str, Pa
     done = ran(name, "--data", str(tmp_path))
     assert done.status == 2 and "holds no annotated video that can be used" in done.stderr
     assert "its video is not in the folder" in done.stderr
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_measured(tmp_path: Path, ran: Run) -> None:
+    (tmp_path / "file").write_text("")
+    done = ran("bbc", "--data", str(tmp_path), "--report", str(tmp_path / "file" / "faults.html"))
+    assert done.status == 2 and "cannot be written there" in done.stderr
 
 
 def test_every_set_has_published_figures_and_a_name_on_the_command_line(ran: Run) -> None:
