@@ -69,6 +69,13 @@ class Decoded:
         return notes
 
 
+_CONTRACTION = re.compile(rb"[A-Za-z]\x92(?:s|t|re|ll|ve|m|d)\b")
+# Beside quotation marks, dashes and dots: euro, trade mark, pound, copyright, registered, degree, half, fixed blank.
+_BEYOND_WINDOWS_SIGNS = re.compile(
+    rb"[\x81-\x84\x86-\x90\x98\x9a-\x9f\xa1\xa2\xa4-\xa8\xaa-\xad\xaf\xb1-\xbc\xbe-\xff]"
+)
+
+
 def decode(data: bytes, language: str = "") -> Decoded:
     """The text of a file whose name gives ``language`` (BCP 47 tag, empty if it gives none).
 
@@ -196,6 +203,8 @@ def _line_by_line(data: bytes, encoding: str) -> str:
 def _best(lines: Sequence[bytes], language: str) -> tuple[str, Fit | None]:
     """The encoding under which the lines fit a language best, and how well; the last resort if none fits."""
     sample = _sample(lines)
+    if language.partition("-")[0] in ("", "en") and _is_english_of_windows(sample):
+        return "cp1252", fit_of(sample.decode("cp1252", "replace"), alphabets_of("en")[0])
     named = alphabets_of(language)
     own = _ranked(sample, named)
     if own and own[0][1].bad < 0.02:
@@ -206,6 +215,14 @@ def _best(lines: Sequence[bytes], language: str) -> tuple[str, Fit | None]:
     if ranked and ranked[0][1].bad <= MOST_BAD:
         return ranked[0]
     return (own[0][0] if own else _LAST_RESORT), None
+
+
+def _is_english_of_windows(sample: bytes) -> bool:
+    """Whether nothing but typographic signs of Windows is beyond ASCII, with apostrophes as in "don't" among them.
+
+    Of a line or two no statistics tell: the byte of the apostrophe is a letter in other encodings.
+    """
+    return bool(_CONTRACTION.search(sample)) and not _BEYOND_WINDOWS_SIGNS.search(sample)
 
 
 def _ranked(sample: bytes, alphabets: Sequence[Alphabet]) -> list[tuple[str, Fit]]:

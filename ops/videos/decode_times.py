@@ -17,6 +17,8 @@ from av.video.stream import VideoStream
 
 REORDERING = frozenset({"h264", "hevc"})
 """Codecs whose times FFmpeg guesses wrong in an AVI; their decoders give one picture a chunk, which MPEG-4's do not."""
+RAW_STREAMS = frozenset({"h264", "hevc"})
+"""Elementary streams (Annex B), which store no times."""
 
 
 class DecodeTimes:
@@ -45,6 +47,8 @@ class DecodeTimes:
 def usual_step(video: VideoStream) -> Fraction:
     """Seconds between two pictures, for those without a time: by the codec if packets are fields, else by the file."""
     coded = video.codec_context.framerate
+    if coded and video.container.format.name in RAW_STREAMS:
+        return 1 / Fraction(coded)  # the container is none, and its rate of 25 is FFmpeg's guess
     rate = video.average_rate or video.guessed_rate or coded
     if coded and rate and rate > coded * 3 / 2:
         rate = coded

@@ -18,7 +18,8 @@ HEAD_BYTES = 4096
 
 FOOTAGE = frozenset(
     """mp4 m4v mov 3gp 3g2 f4v mkv mk3d webm avi divx mxf gxf nut dv mts m2ts m2t mpg mpeg mpe vob evo wmv asf flv ogv
-    ogm rm rmvb qt lrv lrf insv m2v m1v mp2v m2p mjpg mjpeg hdmov mqv amv wtv dvr-ms ismv""".split()  # noqa: SIM905
+    ogm rm rmvb qt lrv lrf insv m2v m1v mp2v m2p mjpg mjpeg h264 264 h265 265 hevc hdmov mqv amv wtv dvr-ms
+    ismv""".split()  # noqa: SIM905
 )
 """Endings of nothing but footage."""
 AMBIGUOUS = frozenset(["ts", "mod", "tod", "vro", "trp", "tp", "360", "dat", "rec", "vdr", "vid", "osv"])
@@ -68,6 +69,9 @@ _MAGICS = (
     b".RMF",
     b"DKIF",
     b"nut/multimedia container",
+    bytes.fromhex("0000000167"),  # H.264 and HEVC elementary streams (Annex B): parameter sets come first
+    bytes.fromhex("0000000127"),
+    bytes.fromhex("000000014001"),
     bytes.fromhex("1f0700"),  # raw DV
     _WTV,
 )

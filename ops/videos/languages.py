@@ -73,7 +73,7 @@ _NAMES = {
     "tr": "turkish, türkçe",
     "uk": "ukrainian, українська, укр, ua",
     "ur": "urdu, اردو",
-    "vi": "vietnamese, tiếng việt, tieng viet, việt",
+    "vi": "vietnamese, tiếng việt, tieng viet, việt, vn",
     "zh": "chinese, mandarin, cmn, 中文, 中英, 双语, 雙語, cn",
     "zh-Hans": "chinese simplified, simplified chinese, simplified, 简体中文, 简体, 简中, 简, 简英, chs, zhs, sc",
     "zh-Hant": "chinese traditional, traditional chinese, traditional, 繁體中文, 繁体中文, 繁體, 繁体, 繁中, 繁英, "
@@ -83,7 +83,7 @@ _NAMES = {
 _FLAGS = (
     "forced foreign sdh cc hi hoh default full hearing impaired deaf sub subs subtitle subtitles commentary signs "
     "songs lyrics dub dubtitle original orig auto generated asr closed caption captions narrative non nonsdh und mul "
-    "mis zxx unknown utf8 utf srt vtt untertitel"
+    "mis zxx unknown ai machine mt translated utf8 utf srt vtt untertitel"
 )
 FLAGS = frozenset(_FLAGS.split())
 """Words beside the language that name the kind of the subtitles."""

@@ -193,6 +193,23 @@ def test_letters_tell_the_code_page_of_short_files(
     assert [said for _, _, said in read(decoded.text)] == [text] * cues, decoded.guess
 
 
+@pytest.mark.parametrize("name", ["", "en", "en-GB"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It’s a trap!",
+        "I don’t know…",
+        "We can’t — we won’t.",
+        "“Who’s there?”",
+        "That’s £5 or €10.",
+        "He’d be 20° off.",
+    ],
+)
+def test_an_apostrophe_of_windows_tells_english_from_a_line(text: str, name: str) -> None:
+    decoded = decode(srt([(0, 1, text)]).encode("cp1252"), name)
+    assert (decoded.guess, [said for _, _, said in read(decoded.text)]) == ("cp1252", [text])
+
+
 @pytest.mark.parametrize(
     ("language", "encoding", "text"),
     [("pl", "cp1250", "Dziękuję"), ("cs", "cp1250", "Děkuji"), ("el", "cp1253", "Ναι."), ("hu", "cp1250", "Erdő.")],

@@ -36,6 +36,7 @@ SEVERAL = FolderVideos(["film.mp4", "film 2.mkv", "film.en.mp4", "The.Show.S01E0
         ("film.en_US.UTF-8.srt", "en-US"), ("Subs/Brazilian.por.srt", "pt-BR"), ("film.cmn-Hans.srt", "zh-Hans"),
         ("film.sr_Latn_RS.srt", "sr-Latn-RS"), ("film.en-orig.vtt", "en"), ("Subs/3_eng,English [CC].srt", "en"),
         ("subtitles.en.srt", "en"), ("film.de-en.vtt", "de"), ("SUBS/2_English.SRT", "en"),
+        ("film.vn.srt", "vi"), ("film.ai.en.srt", "en"), ("film.en.machine translated.srt", "en"),
     ],
 )  # fmt: skip
 def test_the_only_film_has_files_of_every_usual_name(name: str, language: str) -> None:
