@@ -23,7 +23,7 @@ HOME = "current"
 
 @click.command(name="evaluate")
 @click.option("--captions", type=click.Path(path_type=Path), help="Parquet of images and their captions.")
-@click.option("--footage", type=click.Path(path_type=Path), help="Folder of annotated films.")
+@click.option("--footage", type=click.Path(path_type=Path), help="Folder of annotated clips.")
 @click.option(
     "--against",
     default="",

@@ -132,9 +132,12 @@ def evaluate_clips(
 
 def _annotated_clips(folder: Path, endings: Sequence[str]) -> tuple[list[Path], list[tuple[Path, str]]]:
     """Clips with an annotation, and annotations without a clip, each with the reason why it cannot be used."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()] if folder.is_dir() else []
+    files = [path for path in sorted(folder.rglob("*")) if not path.is_dir()] if folder.is_dir() else []
     clips = {
-        path.with_name(path.name.removesuffix(end)) for path in files for end in endings if path.name.endswith(end)
+        path.with_name(path.name.removesuffix(end))
+        for path in files
+        for end in endings
+        if path.name.endswith(end) and path.name != end and not path.name.startswith("._")  # those are macOS's
     }
     lonely = [
         (clip, "its annotation is there, the clip is not: put it beside the annotation, or remove both")
@@ -353,9 +356,12 @@ def _beside(path: Path, ending: str) -> Path:
 def _annotation(path: Path, ending: str) -> list[dict[str, Any]]:
     """Objects of a ``.json`` (one) or ``.jsonl`` (one a line) file; empty where there is none."""
     file = _beside(path, ending)
-    if not file.exists():
+    if not file.exists() and not file.is_symlink():
         return []
-    text = file.read_text(encoding="utf-8")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file.name} cannot be read: {error.strerror or error}") from error
     pieces = [text] if ending.endswith(".json") else [line for line in text.splitlines() if line.strip()]
     rows: list[dict[str, Any]] = [json.loads(piece) for piece in pieces]
     return rows

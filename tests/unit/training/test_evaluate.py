@@ -137,10 +137,14 @@ def test_clips_that_cannot_be_used_are_named_and_the_rest_is_measured(annotated:
     for name, text in broken.items():
         shutil.copy(annotated / "2.mp4", folder / f"{name}.mp4")
         (folder / f"{name}.mp4.shots.json").write_text(text)
+    shutil.copy(annotated / "2.mp4", folder / "dangling.mp4")
+    (folder / "dangling.mp4.shots.json").symlink_to(folder / "nowhere")
+    (folder / ".shots.json").write_text("{}")
+    (folder / "._0.mp4.shots.json").write_text("{}")
     found = evaluate_clips(folder, [], detector="content")
     assert [clip.name for clip in found.cuts.clips] == ["0.mp4", "1.mp4"]
     aside = {own["clip"]: own["reason"] for own in found.document["set_aside"]}
-    assert set(aside) == {"noise.mp4", "gone.mp4", "form.mp4", "kind.mp4", "deep.mp4"}
+    assert set(aside) == {f"{name}.mp4" for name in ("noise", "gone", "form", "kind", "deep", "dangling")}
     assert "annotation is there, the clip is not" in aside["gone.mp4"] and "broken" in aside["kind.mp4"]
     assert found.document["films"]["1.mp4"]["cuts_missed"] == 1 and "retrieval" not in found.document
 
