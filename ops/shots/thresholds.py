@@ -42,12 +42,13 @@ class GradualThresholds:
 
     ``half_lengths_s`` are half-lengths of transitions in seconds. Sides must differ by ``least_change`` (mean absolute
     difference of 8-bit pictures) and by ``least_steadiness`` times the motion within the sides, correlate by less than
-    ``most_correlation``, not change by more than ``most_step`` of it at once, and be made of both sides between
-    them up to ``most_misfit`` of the change. TransNetV2 confirms if its two
-    probabilities (middle of a transition, any part of one) and ``steadiness_weight`` times the steadiness (up to
-    ``most_steadiness``) come to ``evidence``, the first of them being at least ``least_last``. A ``plain`` transition
-    needs no confirmation: its sides stand still (``plain_steadiness``), its frames are mixtures of both
-    (``plain_misfit``, share of the change), progress hardly goes back (``plain_backward``) or jumps (``plain_step``).
+    ``most_correlation``, be less alike than ``most_likeness`` (:func:`ops.shots.detectors.likeness.compare`), not
+    change by more than ``most_step`` of it at once, and be made of both sides between them up to ``most_misfit`` of the
+    change. TransNetV2 confirms if its two probabilities (middle of a transition, any part of one) and
+    ``steadiness_weight`` times the steadiness (up to ``most_steadiness``) come to ``evidence``, the first of them being
+    at least ``least_last``; it sees ``context`` frames on each side. A ``plain`` transition needs no confirmation: its
+    sides stand still (``plain_steadiness``), its frames are mixtures of both (``plain_misfit``, share of the change),
+    progress hardly goes back (``plain_backward``) or jumps (``plain_step``).
     ``longest_black_s``: one colour up to that long between two fades is one transition.
     """
 
@@ -55,6 +56,7 @@ class GradualThresholds:
     least_change: float = 15.0
     least_steadiness: float = 1.4
     most_correlation: float = 0.85
+    most_likeness: float = 0.85
     least_last: float = 0.05
     evidence: float = 0.86
     steadiness_weight: float = 0.15
@@ -77,35 +79,39 @@ class AutoThresholds:
     """The default detector.
 
     A frame is a candidate for a hard cut by ``min_change`` (mean absolute difference to the frame before, of 8-bit BGR
-    pictures of 32 x 18) and ``doubtful``, its contrast to the mean change of its ``reach`` neighbours on each side plus
-    ``calm``. It is ``sure`` by contrast, ``sure_change``, ``sure_correlation`` and the share of the picture that
-    changes by more than ``moved``; else TransNetV2 must give it ``probability``, or ``small_probability`` if less than
-    ``small_share`` of the picture changes, as when a caption appears. It is a flash if the picture comes back within
-    ``few_frames``, or within ``flash_s`` seconds after a change of brightness, or within ``long_flash_s`` after it
-    became brighter (both by ``flash_luma``); coming back means a difference of at most ``flash_likeness`` times the
-    change. TransNetV2 sees ``context`` frames on each side of those that it judges.
+    pictures of 32 x 18), by ``min_share``, the share of the picture that changes by more than ``moved`` (a caption is
+    less), and by ``min_contrast``, the ratio of the change to the mean of its ``reach`` neighbours on each side plus
+    ``calm``. It is a cut if three features make the logarithm of the odds positive (``cut_weights`` and
+    ``cut_bias``; :func:`ops.shots.detectors.hard_cuts.cut_features`). Both are fitted: ``make bench BENCH=cuts``.
+
+    A candidate is a flash if the picture comes back within ``few_frames``; or within ``flash_s`` seconds, after
+    brightness changed by ``flash_luma``; or within ``long_flash_s``, if it became brighter; or within
+    ``fading_flash_s``, if it also returns in steps of at most ``fading_step`` of the change. Coming back means a
+    difference of at most ``flash_likeness`` times the change. It is a very short shot instead, an insert, if the
+    evidence for a cut is at least ``insert_evidence``, both pictures have texture in a share ``insert_texture`` of
+    their blocks, and they correlate by at most ``insert_correlation``.
     """
 
-    revision: int = 2
+    revision: int = 3
     reach: int = 3
     calm: float = 1.0
-    doubtful: float = 1.8
-    min_change: float = 8.0
-    sure: float = 4.0
-    sure_change: float = 25.0
-    sure_correlation: float = 0.8
-    sure_share: float = 0.5
+    min_change: float = 6.0
+    min_contrast: float = 1.5
+    min_share: float = 0.25
     moved: int = 12
-    probability: float = 0.22
-    small_share: float = 0.26
-    small_probability: float = 0.7
+    cut_weights: tuple[float, float, float] = (1.016, -10.556, 3.572)
+    cut_bias: float = 2.58
     few_frames: int = 3
     flash_s: float = 0.2
     long_flash_s: float = 0.5
-    flash_luma: float = 25.0
+    fading_flash_s: float = 1.0
+    fading_step: float = 0.2
+    flash_luma: float = 15.0
     flash_likeness: float = 0.35
+    insert_evidence: float = 4.0
+    insert_texture: float = 0.3
+    insert_correlation: float = 0.6
     blend_likeness: float = 0.25
-    context: int = 35
     gradual: GradualThresholds = GradualThresholds()
 
 

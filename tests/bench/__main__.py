@@ -24,6 +24,7 @@ def main() -> int:
         "ingest": ["tests.bench.bench_ingest", film],
         "long": ["tests.bench.bench_ingest", film, "--long"],
         "training": ["tests.bench.bench_training"],
+        "cuts": ["tests.bench.bench_cuts", str(Path(film).parent)],
     }
     for name in wanted:
         status = subprocess.run([sys.executable, "-m", *commands[name]], cwd=CHECKOUT, check=False).returncode

@@ -1,9 +1,9 @@
-"""The default detector: cheap scores propose nearly everything, TransNetV2 refuses.
+"""The default detector: cheap scores propose nearly everything; what is not plain, a closer look refuses.
 
-Hard cuts are changes that stand out from the changes around them; gradual transitions are differences between what
-was and what comes that motion does not explain. Both are computed on pictures of 32 x 18, on which grain and fine
-motion are gone. What is plain is taken as it is; of the rest TransNetV2 sees some frames and decides. On the annotated
-clips it is asked about an eighth of the frames (measured 2026-11-28), and sees some more around them.
+Hard cuts are changes that stand out from the changes around them and across which hardly anything is found again.
+Gradual transitions are differences between the pictures before and after that motion does not explain; of those that
+are not plain, TransNetV2 sees some frames and decides. Changes are computed on pictures of 32 x 18, on which grain and
+fine motion are gone.
 """
 
 from __future__ import annotations
@@ -47,10 +47,12 @@ class AutoDetector:
         self._hard = HardCuts(thresholds, fps)
         # Hard cuts are judged a little ahead of proposals, which must not contain one.
         self._lead = self._longest + MARGIN + 2
-        self._ahead = max(reach_of(self._halves), self._lead + self._hard.lookahead + thresholds.context)
+        self._ahead = max(
+            reach_of(self._halves), self._lead + self._hard.lookahead, self._longest + MARGIN + gradual.context
+        )
         self._transitions = Transitions(self._longest, math.ceil(gradual.longest_black_s * fps))
         self.max_delay = BLOCK + self._ahead + 2 * self._longest + MARGIN + self._transitions.max_delay
-        self._frames = RecentFrames(self._ahead * 2 + BLOCK + thresholds.context, gradual.blank_deviation)
+        self._frames = RecentFrames(self._ahead * 2 + BLOCK + gradual.context, gradual.blank_deviation)
         self._judged = self._proposed = self._decided = 0
         self._cuts: list[int] = []
         self._flashes: list[int] = []
@@ -90,20 +92,14 @@ class AutoDetector:
 
     def _judge(self, end: int) -> None:
         """Look for hard cuts up to frame ``end``."""
-        verdicts = [(frame, self._hard.verdict(frame, self._frames)) for frame in range(self._judged, end)]
-        self._consult([(frame - 2, frame) for frame, verdict in verdicts if verdict == "doubtful"], self._t.context)
-        for frame, verdict in verdicts:
-            is_seen = verdict == "doubtful" and self._peak(frame - 2, frame)[0] >= self._least_probability(frame)
-            if verdict == "cut" or is_seen:
+        for frame in range(self._judged, end):
+            verdict = self._hard.verdict(frame, self._frames)
+            if verdict == "cut":
                 self._cuts.append(frame)
                 self._early.append(Boundary(frame))
             elif verdict == "flash":
                 self._flashes.append(frame)
         self._judged = max(self._judged, end)
-
-    def _least_probability(self, frame: int) -> float:
-        is_small = self._frames.changed_share(frame, self._t.moved) < self._t.small_share
-        return self._t.small_probability if is_small else self._t.probability
 
     def _propose(self, start: int, end: int) -> None:
         """Look for gradual transitions with their centre in ``[start, end)``, which no hard cut or flash explains."""
@@ -111,7 +107,9 @@ class AutoDetector:
         for proposal in proposals(self._frames, start, end, self._halves, self._t.gradual):
             first, last = proposal.region
             last = min(last, self._frames.count - 1)
-            if not (has_between(self._cuts, first, last + 1) or has_between(self._flashes, first, last)):
+            if has_between(self._cuts, first, last + 1) or has_between(self._flashes, first, last):
+                continue
+            if self._frames.likeness(proposal.first, proposal.last).score < self._t.gradual.most_likeness:
                 found.append((proposal, first, last))
         self._consult(
             [(first, last) for proposal, first, last in found if not proposal.is_plain], self._t.gradual.context

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ops.shots.detectors.recent import RecentFrames, Smalls, correlation
+from ops.shots.detectors.likeness import correlation
+from ops.shots.detectors.recent import RecentFrames, Smalls
 from ops.shots.thresholds import GradualThresholds
 
 Array = npt.NDArray[np.float32]

@@ -12,7 +12,7 @@ import numpy as np
 from ops.shots.detectors.recent import RecentFrames, difference
 from ops.shots.thresholds import AutoThresholds
 
-Verdict = Literal["cut", "doubtful", "flash", "none"]
+Verdict = Literal["cut", "flash", "none"]
 
 
 class HardCuts:
@@ -20,51 +20,84 @@ class HardCuts:
 
     def __init__(self, thresholds: AutoThresholds, fps: Fraction) -> None:
         self._t = thresholds
-        self._flash = max(math.ceil(thresholds.flash_s * fps), thresholds.few_frames)
-        self._long_flash = max(math.ceil(thresholds.long_flash_s * fps), self._flash)
-        self.lookahead = max(self._long_flash, thresholds.reach) + 2
+        self._few = thresholds.few_frames
+        self._flash, self._long_flash, self._fading_flash = (
+            max(math.ceil(seconds * fps), thresholds.few_frames)
+            for seconds in (thresholds.flash_s, thresholds.long_flash_s, thresholds.fading_flash_s)
+        )
+        self.lookahead = max(self._fading_flash, thresholds.reach) + 2
 
     def verdict(self, frame: int, frames: RecentFrames) -> Verdict:
-        """What begins at ``frame``: a ``cut``, perhaps one (``doubtful``), a ``flash`` or its end, or nothing."""
-        change = frames.change(frame)
-        if not frame or change < self._t.min_change:
+        """What begins at ``frame``: a ``cut``, a ``flash`` or its end, or nothing."""
+        if not self.is_candidate(frame, frames):
             return "none"
-        contrast = frames.contrast(frame, self._t.reach, self._t.calm)
-        if contrast < self._t.doubtful:
-            return "none"
-        if self._is_flash(frame, change, frames):
+        if self._is_flash(frame, frames):
             return "flash"
         if self._is_blend(frame, frames):
             return "none"
-        if contrast >= self._t.sure and change >= self._t.sure_change:
-            is_other = frames.correlation(frame - 1, frame) <= self._t.sure_correlation
-            if is_other and frames.changed_share(frame, self._t.moved) >= self._t.sure_share:
-                return "cut"
-        # Of a cluster of changes only the largest may be a cut.
-        return "doubtful" if change >= max(frames.change(near) for near in range(frame - 2, frame + 3)) else "none"
+        return "cut" if self.evidence(frame, frames) > 0 else "none"
 
-    def _is_flash(self, frame: int, change: float, frames: RecentFrames) -> bool:
+    def is_candidate(self, frame: int, frames: RecentFrames) -> bool:
+        """Whether enough of the picture changes, and more than around it."""
+        return (
+            frame > 0
+            and frames.change(frame) >= self._t.min_change
+            and frames.contrast(frame, self._t.reach, self._t.calm) >= self._t.min_contrast
+            and frames.changed_share(frame, self._t.moved) >= self._t.min_share
+        )
+
+    def evidence(self, frame: int, frames: RecentFrames) -> float:
+        """Logarithm of the odds that a cut begins at ``frame``, by the fitted weights."""
+        values = cut_features(frame, frames, self._t)
+        return self._t.cut_bias + sum(weight * value for weight, value in zip(self._t.cut_weights, values, strict=True))
+
+    def _is_flash(self, frame: int, frames: RecentFrames) -> bool:
         """The picture soon goes back to what it was, or has just come back: one shot with a flash in it."""
+        change = frames.change(frame)
         limit = self._t.flash_likeness * change
         rise = frames.luma(frame) - frames.luma(frame - 1)
-        for length in range(1, self._long_flash + 1):
-            goes = frames.difference(frame - 1, frame + length) < limit
-            came = frames.difference(frame - 1 - length, frame) < limit
-            is_light = (goes and rise >= self._t.flash_luma) or (came and -rise >= self._t.flash_luma)
-            is_short = length <= self._t.few_frames or (length <= self._flash and abs(rise) >= self._t.flash_luma)
-            if (goes or came) and (is_short or is_light):
-                return True
+        for length in range(1, self._fading_flash + 1):
+            back, forth = frames.difference(frame - 1, frame + length), frames.difference(frame - 1 - length, frame)
+            goes, came = back < limit, forth < limit
+            if length <= self._few or (length <= self._flash and abs(rise) >= self._t.flash_luma):
+                is_flash = goes or came
+            elif length <= self._long_flash:
+                is_flash = (goes and rise >= self._t.flash_luma) or (came and -rise >= self._t.flash_luma)
+            else:
+                # A shot may grow dark as well: light that fades leaves the very picture that was there before.
+                is_fading = frames.change(frame + length) <= self._t.fading_step * change
+                is_flash = back < limit / 2 and is_fading and rise >= self._t.flash_luma
+                if back < limit / 2 and not is_fading:
+                    break
+            if is_flash:
+                return not self._is_insert(frame, frames)
         return False
+
+    def _is_insert(self, frame: int, frames: RecentFrames) -> bool:
+        """Both pictures show something, and surely not the same: a very short shot, not a flash over one."""
+        return (
+            self.evidence(frame, frames) >= self._t.insert_evidence
+            and frames.likeness(frame - 1, frame).texture >= self._t.insert_texture
+            and frames.correlation(frame - 1, frame) <= self._t.insert_correlation
+        )
 
     def _is_blend(self, frame: int, frames: RecentFrames) -> bool:
         """The first of two changes of which the frame between is a mixture: the cut is the second."""
         before, now, after = (frames.small(near) for near in (frame - 1, frame, frame + 1))
         if before is None or now is None or after is None:
             return False
-        if frames.contrast(frame + 1, self._t.reach, self._t.calm) < self._t.doubtful:
+        if frames.contrast(frame + 1, self._t.reach, self._t.calm) < self._t.min_contrast:
             return False
         across = difference(before, after)
         if across <= frames.change(frame):
             return False
         mixture = np.asarray(cv2.addWeighted(before, 0.5, after, 0.5, 0.0), np.uint8)
         return difference(mixture, now) < self._t.blend_likeness * across
+
+
+def cut_features(frame: int, frames: RecentFrames, thresholds: AutoThresholds) -> tuple[float, float, float]:
+    """What the weights of a cut are for: log contrast, likeness across, log ratio of unlikeness to that beside it."""
+    across = frames.likeness(frame - 1, frame).score
+    beside = (frames.likeness(frame - 2, frame - 1).score + frames.likeness(frame, frame + 1).score) / 2
+    contrast = frames.contrast(frame, thresholds.reach, thresholds.calm)
+    return math.log(max(contrast, 0.01)), across, math.log((1.1 - across) / (1.1 - beside))

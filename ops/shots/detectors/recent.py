@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ops.shots.detector import Glimpse, TinyPicture
+from ops.shots.detectors.likeness import GreyPicture, Likeness, compare, correlation, grey_picture
 
 Smalls = npt.NDArray[np.float32]
 """float32 BGR (N, 18, 32, 3), 0-255."""
@@ -26,6 +27,9 @@ class RecentFrames:
         self._blank_deviation = blank_deviation
         self._glimpses: deque[Glimpse] = deque(maxlen=keep)
         self._changes: deque[float] = deque(maxlen=keep)
+        self._keep = keep
+        self._greys: dict[int, GreyPicture] = {}
+        self._likenesses: dict[tuple[int, int], Likeness] = {}
 
     def append(self, glimpse: Glimpse) -> None:
         self._changes.append(difference(self._glimpses[-1].small, glimpse.small) if self.count else -1.0)
@@ -74,6 +78,22 @@ class RecentFrames:
             return 0.0
         return float((cv2.absdiff(before, now).max(axis=2) > least).mean())
 
+    def likeness(self, one: int, other: int) -> Likeness:
+        """How much of one frame is found in another; everything, without texture, if one is not in the film."""
+        if self._place(one) is None or self._place(other) is None:
+            return Likeness(1.0, 0.0)
+        if (one, other) not in self._likenesses:
+            self._likenesses[one, other] = compare(self._grey(one), self._grey(other))
+        return self._likenesses[one, other]
+
+    def _grey(self, frame: int) -> GreyPicture:
+        if frame not in self._greys:
+            oldest = self.count - self._keep
+            self._greys = {at: grey for at, grey in self._greys.items() if at >= oldest}
+            self._likenesses = {pair: found for pair, found in self._likenesses.items() if min(pair) >= oldest}
+            self._greys[frame] = grey_picture(self._held(frame, frame + 1)[0].tiny)
+        return self._greys[frame]
+
     def luma(self, frame: int) -> float:
         """Mean of a frame over pixels and channels, 0-255; 0 outside the film."""
         small = self.small(frame)
@@ -91,12 +111,3 @@ class RecentFrames:
 def difference(one: TinyPicture, other: TinyPicture) -> float:
     """Mean absolute difference of two pictures of one size, 0-255."""
     return float(cv2.norm(one, other, cv2.NORM_L1) / one.size)
-
-
-def correlation(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> float:
-    """Pearson correlation of two pictures, -1 to 1; 0 if one hardly varies (standard deviation up to 1)."""
-    first, second = one.astype(np.float32).ravel(), other.astype(np.float32).ravel()
-    spread = float(first.std() * second.std())
-    if min(first.std(), second.std()) <= 1:
-        return 0.0
-    return float(((first - first.mean()) * (second - second.mean())).mean() / spread)

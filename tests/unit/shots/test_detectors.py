@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from fractions import Fraction
 
 import cv2
@@ -21,7 +20,8 @@ from ops.shots.detectors.adaptive import AdaptiveShotDetector
 from ops.shots.detectors.auto import AutoDetector
 from ops.shots.detectors.choice import DETECTOR_NAMES, detector_parameters, load_detector
 from ops.shots.detectors.content import ContentShotDetector
-from ops.shots.detectors.transnet_model import transition_probabilities
+from ops.shots.detectors.hard_cuts import HardCuts
+from ops.shots.detectors.recent import RecentFrames
 from ops.shots.thresholds import AUTO, AdaptiveThresholds, AutoThresholds, ContentThresholds
 from tests.films import draw_frames, shot_background
 
@@ -99,9 +99,9 @@ def test_a_flash_is_no_cut(length: int) -> None:
     assert cuts_of(pictures) == [Boundary(60)]
 
 
-def test_shots_of_one_frame_are_found() -> None:
-    pictures = pictures_of((40, 41, 99), 100)
-    assert cuts_of(pictures) == [Boundary(40), Boundary(41), Boundary(99)]
+def test_shots_of_two_frames_and_a_last_frame_are_found() -> None:
+    pictures = pictures_of((40, 42, 99), 100)
+    assert cuts_of(pictures) == [Boundary(40), Boundary(42), Boundary(99)]
 
 
 def test_a_cut_with_a_blended_frame_is_one_cut() -> None:
@@ -192,21 +192,59 @@ def test_motion_is_no_cut() -> None:
     assert cuts_of([np.ascontiguousarray(wall[:, 20 * n : 20 * n + 256]) for n in range(120)]) == []
 
 
-def test_doubt_is_settled_by_a_second_opinion_and_costs_one_look() -> None:
-    """With the lower bound of certainty out of reach every cut is in doubt."""
-    pictures = pictures_of((50, 54), 120)
-    looks = []
-
+def test_hard_cuts_need_no_second_opinion() -> None:
     def network(window: list[Picture]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        looks.append(len(window))
-        return transition_probabilities(window)
+        raise AssertionError(f"asked about {len(window)} frames")
 
-    found = boundaries_of(AutoDetector(replace(AUTO, sure=1000.0), network=network), pictures)
-    assert set(found) <= {Boundary(50), Boundary(54)}
-    assert 1 <= len(looks) <= 2
-    looks.clear()
-    assert boundaries_of(AutoDetector(network=network), plain((50, 54), 120)) == [Boundary(50), Boundary(54)]
-    assert looks == []
+    found = boundaries_of(AutoDetector(network=network), plain((50, 54), 120))
+    assert found == [Boundary(50), Boundary(54)]
+
+
+def test_the_evidence_of_a_revision_stays_as_it_is() -> None:
+    """Catalogues keep shots until the version changes: raise ``AUTO.revision`` together with these values."""
+    frames = RecentFrames(100, AUTO.gradual.blank_deviation)
+    for picture in pictures_of((30, 61), 90, seed=5):
+        frames.append(Glimpse.of(picture))
+    evidence = [HardCuts(AUTO, Fraction(25)).evidence(frame, frames) for frame in (30, 45, 61)]
+    assert (AUTO.revision, evidence) == (3, pytest.approx([1.53, -7.85, 4.99], abs=0.02))
+
+
+@pytest.mark.parametrize("length", [2, 4, 8])
+@pytest.mark.parametrize("gain", [0.6, 1.0])
+def test_an_insert_that_returns_is_a_shot(length: int, gain: float) -> None:
+    """Other content, no brighter, however short; a flash is the same content in other light."""
+    pictures = plain((60,), 120)
+    for number in range(30, 30 + length):
+        pictures[number] = cv2.convertScaleAbs(pictures[90], alpha=gain)
+    assert cuts_of(pictures) == [Boundary(30), Boundary(30 + length), Boundary(60)]
+
+
+@pytest.mark.parametrize("fps", [25, 60])
+@pytest.mark.parametrize("night", [0.05, 0.3])
+def test_lightning_is_no_cut(fps: int, night: float) -> None:
+    """A dark scene lights up several times, for up to a second, and grows dark at once or slowly."""
+    random = np.random.default_rng(fps)
+    light = np.zeros(fps * 8)
+    for start, length, decay in ((1, 0.08, 0.0), (2, 0.2, 0.6), (2.5, 0.04, 0.9), (4, 0.4, 0.0), (5.5, 0.1, 0.92)):
+        first, last = round(start * fps), round((start + length) * fps)
+        light[first : last + 1] = 1
+        tail = light[last + 1 : last + 2 * fps]
+        tail[:] = np.maximum(tail, decay ** (np.arange(1, len(tail) + 1) * 25 / fps))
+    scene = plain((), len(light))
+    pictures = [
+        np.clip(picture * (night + share * (1.2 - night)) + random.normal(0, 2, picture.shape), 0, 255).astype(np.uint8)
+        for picture, share in zip(scene, light, strict=True)
+    ]
+    found = boundaries_of(AutoDetector(fps=Fraction(fps)), pictures)
+    assert [boundary for boundary in found if boundary.transition == "cut"] == []
+
+
+@pytest.mark.parametrize("period", [2, 3, 5])
+def test_a_strobe_is_no_cut(period: int) -> None:
+    pictures = plain((), 120)
+    for number in range(40, 80):
+        pictures[number] = cv2.convertScaleAbs(pictures[number], alpha=1.5 if number % period == 0 else 0.2)
+    assert cuts_of(pictures) == []
 
 
 def test_a_caption_is_no_cut() -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ import pytest
 from ops.core.errors import MediaError
 from ops.core.storage import ObjectStore
 from ops.core.types import Shot
+from ops.shots import thresholds
+from ops.shots.detectors.choice import detector_parameters
 from ops.shots.processes import Segmentation, SegmentJob, segment_videos
 from ops.shots.scratch import working_folder
 from ops.shots.segment import (
@@ -270,6 +273,20 @@ def test_versions_name_detector_and_recipe() -> None:
     versions = {name: detector_version(name) for name in ("auto", "adaptive", "content", "transnetv2")}
     assert len({version.split("-")[1] for version in versions.values()}) == 4
     assert all(version.startswith(f"{name}-") for name, version in versions.items())
+
+
+def test_any_number_of_the_default_detector_changes_its_version_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("auto", "adaptive", "content", "transnetv2")
+    before = {name: detector_parameters(name) for name in names}
+    for changed in (
+        replace(thresholds.AUTO, revision=2),
+        replace(thresholds.AUTO, cut_bias=2.0),
+        replace(thresholds.AUTO, gradual=replace(thresholds.AUTO.gradual, evidence=0.9)),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(thresholds, "AUTO", changed)
+            after = {name: detector_parameters(name) for name in names}
+        assert {name for name in names if after[name] != before[name]} == {"auto"}
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -1,0 +1,88 @@
+"""How much of one picture is found in another, whatever the light and however the camera moves.
+
+Each textured block of one picture is looked for near its place in the other by normalised cross-correlation. Brighter
+or darker light leaves that alone, and so does motion within the search range; after a cut, hardly a block is found.
+Of blocks without texture only those that changed count, by the correlation of the whole pictures: those of a title card
+change otherwise than by light.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ops.shots.detector import TinyPicture
+
+GreyPicture = npt.NDArray[np.uint8]
+"""uint8 (54, 96)."""
+
+WIDTH, HEIGHT = 96, 54
+BLOCK_WIDTH, BLOCK_HEIGHT = 12, 9
+SEARCH_X, SEARCH_Y = 9, 6
+"""Pixels by which a block may have moved: a tenth of the picture."""
+LEAST_TEXTURE = 4.0
+"""Standard deviation, 0-128, below which a block shows nothing that could be found again."""
+LEAST_CHANGE = 8.0
+"""Grey levels by which a block without texture must differ to have changed."""
+
+
+class Likeness(NamedTuple):
+    """``score``: mean over blocks of how well each is found in the other picture, 0-1; ``texture``: share of blocks
+    that have any, 0-1. Both are the smaller of the two directions."""
+
+    score: float
+    texture: float
+
+
+def grey_picture(picture: TinyPicture) -> GreyPicture:
+    """The picture as :func:`compare` takes it."""
+    small = cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def compare(one: GreyPicture, other: GreyPicture) -> Likeness:
+    """How alike two pictures are. Takes about 1 ms."""
+    (mean_RC, has_RC), (other_mean_RC, other_has_RC) = _blocks(one), _blocks(other)
+    is_changed_RC = ~has_RC & ~other_has_RC & (np.abs(mean_RC - other_mean_RC) >= LEAST_CHANGE)
+    changed = int(is_changed_RC.sum())
+    flat = changed * max(correlation(one, other), 0.0) if changed else 0.0
+    scores = [
+        (sum(found) + flat) / (len(found) + changed)
+        for found in (_found(one, other, has_RC), _found(other, one, other_has_RC))
+        if len(found) + changed
+    ]
+    return Likeness(min(scores, default=1.0), float(min(has_RC.mean(), other_has_RC.mean())))
+
+
+def _blocks(picture: GreyPicture) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Mean of each block (rows, columns), and whether it has texture."""
+    shape = HEIGHT // BLOCK_HEIGHT, BLOCK_HEIGHT, WIDTH // BLOCK_WIDTH, BLOCK_WIDTH
+    blocks_RYCX = picture.reshape(shape).astype(np.float32)
+    return blocks_RYCX.mean(axis=(1, 3)), blocks_RYCX.std(axis=(1, 3)) >= LEAST_TEXTURE
+
+
+def _found(one: GreyPicture, other: GreyPicture, has_RC: npt.NDArray[np.bool_]) -> list[float]:
+    """For each textured block of ``one``, its highest correlation with a block near its place in ``other``."""
+    around = cv2.copyMakeBorder(other, SEARCH_Y, SEARCH_Y, SEARCH_X, SEARCH_X, cv2.BORDER_REPLICATE)
+    found = []
+    for row, column in np.argwhere(has_RC).tolist():
+        y, x = row * BLOCK_HEIGHT, column * BLOCK_WIDTH
+        field = around[y : y + BLOCK_HEIGHT + 2 * SEARCH_Y, x : x + BLOCK_WIDTH + 2 * SEARCH_X]
+        block = one[y : y + BLOCK_HEIGHT, x : x + BLOCK_WIDTH]
+        best = cv2.minMaxLoc(cv2.matchTemplate(field, block, cv2.TM_CCOEFF_NORMED))[1]
+        # Nothing correlates with a field of one value: not a number, or infinite by rounding.
+        found.append(min(max(best, 0.0), 1.0) if math.isfinite(best) else 0.0)
+    return found
+
+
+def correlation(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> float:
+    """Pearson correlation of two pictures, -1 to 1; 0 if one hardly varies (standard deviation up to 1)."""
+    first, second = one.astype(np.float32).ravel(), other.astype(np.float32).ravel()
+    spread = float(first.std() * second.std())
+    if min(first.std(), second.std()) <= 1:
+        return 0.0
+    return float(((first - first.mean()) * (second - second.mean())).mean() / spread)

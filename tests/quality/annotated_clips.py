@@ -1,0 +1,144 @@
+"""Annotated clips decoded once, and the fit of the weights of a hard cut on any of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import reduce
+from itertools import chain
+from operator import add
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ops.evaluation.cuts import BoundaryScore, ShotAnnotation, score_boundaries
+from ops.shots.detector import Boundary, Glimpse, TinyPicture
+from ops.shots.detectors.auto import AutoDetector
+from ops.shots.detectors.hard_cuts import HardCuts, cut_features
+from ops.shots.detectors.likeness import HEIGHT, WIDTH
+from ops.shots.detectors.recent import RecentFrames
+from ops.shots.detectors.transnet_model import Scores, transition_probabilities
+from ops.shots.pictures import glimpse_of
+from ops.shots.scaling import FrameScaler
+from ops.shots.thresholds import AUTO, AutoThresholds
+from ops.videos.probe import probe
+from ops.videos.reader import Picture, read_media
+
+NEAR = 2
+"""Frames beside an annotated boundary that the fit leaves out."""
+RIDGE = 1.0
+"""Strength of the penalty on the standardised weights."""
+STEPS = 40
+
+Features = npt.NDArray[np.float64]
+Truths = npt.NDArray[np.float64]
+
+
+@dataclass
+class Clip:
+    """One decoded clip; the network's answers are kept, so that other thresholds cost little."""
+
+    fps: Fraction
+    annotation: ShotAnnotation
+    smalls: list[TinyPicture] = field(default_factory=list)
+    tinies: list[TinyPicture] = field(default_factory=list)
+    answers: dict[int, tuple[Scores, Scores]] = field(default_factory=dict)
+
+    def glimpses(self) -> Iterable[Glimpse]:
+        return (_glimpse(small, tiny) for small, tiny in zip(self.smalls, self.tinies, strict=True))
+
+    def network(self, window: list[TinyPicture]) -> tuple[Scores, Scores]:
+        key = hash(b"".join(picture.tobytes() for picture in window))
+        if key not in self.answers:
+            self.answers[key] = transition_probabilities(window)
+        return self.answers[key]
+
+    def find(self, thresholds: AutoThresholds = AUTO) -> list[Boundary]:
+        detector = AutoDetector(thresholds, self.fps, self.network)
+        found = [boundary for glimpse in self.glimpses() for boundary in detector.push(glimpse)]
+        return found + detector.finish()
+
+    def score(self, thresholds: AutoThresholds = AUTO) -> BoundaryScore:
+        return score_boundaries(
+            [(boundary.frame, boundary.transition == "gradual") for boundary in self.find(thresholds)], self.annotation
+        )
+
+    def candidates(self, thresholds: AutoThresholds = AUTO) -> tuple[Features, Truths]:
+        """Features (N, 3) of the candidates for a hard cut, and whether each is one (N,), 0 or 1.
+
+        Candidates beside an annotated cut or in a gradual transition are neither.
+        """
+        frames = RecentFrames(len(self.smalls) + 1, thresholds.gradual.blank_deviation)
+        for glimpse in self.glimpses():
+            frames.append(glimpse)
+        judge = HardCuts(thresholds, self.fps)
+        end = min(frames.count, self.annotation.frames or frames.count)
+        kept = [at for at in range(1, end) if judge.is_candidate(at, frames) and not self._is_unclear(at)]
+        features = [cut_features(at, frames, thresholds) for at in kept]
+        return np.array(features).reshape(-1, 3), np.array([at in self.annotation.hard for at in kept], np.float64)
+
+    def _is_unclear(self, frame: int) -> bool:
+        if frame in self.annotation.hard:
+            return False
+        ranges = [*self.annotation.gradual, *self.annotation.neutral]
+        cuts = (*self.annotation.hard, *self.annotation.optional)
+        ranges += [(cut, cut) for cut in cuts]
+        return any(first - NEAR <= frame <= last + NEAR for first, last in ranges)
+
+
+def _glimpse(small: TinyPicture, tiny: TinyPicture) -> Glimpse:
+    return Glimpse(small, lambda: tiny)
+
+
+def decode_clip(path: Path, annotation: ShotAnnotation) -> Clip:
+    """The clip's frames as ``segment_video`` shows them to the detector, the larger ones at the size of a likeness."""
+    info = probe(path)
+    scaler, clip = FrameScaler(info), Clip(info.fps, annotation)
+    frames = (frame for item in read_media(path) if isinstance(item, Picture) for frame in scaler.push(item.frame))
+    for frame in chain(frames, scaler.finish()):
+        glimpse = glimpse_of(frame)
+        clip.smalls.append(glimpse.small)
+        tiny = cv2.resize(glimpse.tiny, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+        clip.tinies.append(np.asarray(tiny, np.uint8))
+    return clip
+
+
+def decode_clips(footage: Path) -> dict[str, Clip]:
+    """Every annotated clip of a folder by file name."""
+    clips = {}
+    for path in sorted(footage.glob("*.shots.json")):
+        name = path.name.removesuffix(".shots.json")
+        clips[name] = decode_clip(path.with_name(name), ShotAnnotation.from_document(json.loads(path.read_text())))
+    return clips
+
+
+def pooled(scores: Iterable[BoundaryScore]) -> BoundaryScore:
+    return reduce(add, scores)
+
+
+def fit_weights(candidates: Sequence[tuple[Features, Truths]]) -> tuple[tuple[float, float, float], float]:
+    """Weights and bias of a hard cut: logistic regression on standardised features, by Newton's method."""
+    features_NF = np.concatenate([features for features, _ in candidates])
+    truths_N = np.concatenate([truths for _, truths in candidates])
+    mean_F, spread_F = features_NF.mean(axis=0), features_NF.std(axis=0)
+    inputs_NG = np.column_stack([(features_NF - mean_F) / spread_F, np.ones(len(truths_N))])
+    penalty_GG = np.diag([RIDGE, RIDGE, RIDGE, 0.0])
+    weights_G = np.zeros(4)
+    for _ in range(STEPS):
+        odds_N = 1 / (1 + np.exp(-np.clip(inputs_NG @ weights_G, -30, 30)))
+        slope_G = inputs_NG.T @ (odds_N - truths_N) + penalty_GG @ weights_G
+        curve_GG = (inputs_NG.T * (odds_N * (1 - odds_N))) @ inputs_NG + penalty_GG
+        weights_G -= np.linalg.solve(curve_GG, slope_G)
+    contrast, likeness, step = (weights_G[:3] / spread_F).round(3).tolist()
+    bias = float(weights_G[3] - (weights_G[:3] * mean_F / spread_F).sum())
+    return (contrast, likeness, step), round(bias, 3)
+
+
+def fit_thresholds(candidates: Sequence[tuple[Features, Truths]]) -> AutoThresholds:
+    """The shipped thresholds with weights fitted on other candidates."""
+    weights, bias = fit_weights(candidates)
+    return replace(AUTO, cut_weights=weights, cut_bias=bias)
