@@ -10,6 +10,7 @@ import dagster as dg
 from assets.partitions import requests_for, requests_for_corrections
 from ops.core.settings import Settings
 from ops.probes.labels import labels_digest, labels_known
+from ops.shots.corrections import corrections_digest
 from ops.shots.waiting import find_waiting
 from ops.videos.watch import watch_library
 
@@ -127,6 +128,9 @@ def corrections_sensor(settings: Settings, partitions: dg.PartitionsDefinition[s
         description="Watches the cuts that people correct",
     )
     def corrections(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        return requests_for_corrections(context.instance, partitions, find_waiting(settings))
+        digest = corrections_digest(settings)
+        if digest == context.cursor:
+            return dg.SkipReason("no new corrections")
+        return requests_for_corrections(context.instance, partitions, find_waiting(settings), digest)
 
     return corrections

@@ -72,11 +72,11 @@ def requests_for(
 
 
 def requests_for_corrections(
-    instance: dg.DagsterInstance, partitions: dg.PartitionsDefinition[str], waiting: Waiting
-) -> dg.SensorResult | dg.SkipReason:
+    instance: dg.DagsterInstance, partitions: dg.PartitionsDefinition[str], waiting: Waiting, cursor: str
+) -> dg.SensorResult:
     """What the sensor of corrections asks for: ``shot_corrections`` of waiting partitions, once for each change."""
     if not waiting.partitions:
-        return dg.SkipReason("no corrections wait")
+        return dg.SensorResult(skip_reason="no corrections wait", cursor=cursor)
     ordered = ensure_partitions(instance, partitions, waiting.partitions)
     requests = [
         dg.RunRequest(
@@ -86,4 +86,4 @@ def requests_for_corrections(
         )
         for first, last in key_ranges(waiting.partitions, ordered)
     ]
-    return dg.SensorResult(run_requests=requests)
+    return dg.SensorResult(run_requests=requests, cursor=cursor)

@@ -25,6 +25,7 @@ from ops.index.build import index_is_current
 from ops.index.dialogue import lines_are_current
 from ops.probes.definitions import definitions_of
 from ops.search.status import catalogue_status, due_partitions
+from ops.shots.not_applied import FAILED
 from ops.videos import catalogue
 from ops.videos.damaged_tables import without_damage
 from ops.videos.file_kinds import OTHER_SUBTITLES
@@ -145,6 +146,12 @@ def _summary(
         and video["path"] not in named
     ]
     aside += [{"path": video["path"], **shot} for video in videos for shot in video["shots_set_aside"]]
+    aside += [
+        {"path": video["path"], "reason": note}
+        for video in videos
+        for note in video["notes"]
+        if note.startswith(FAILED)
+    ]
     aside += unusable_subtitles(settings, seen)
     footage = round(sum(video["footage_s"] for video in videos), 3)
     done = [video for video in videos if ran and settings.partition_of(video["video_id"]) in ran]

@@ -20,6 +20,8 @@
  * @property {Condition[]} all
  * @property {Condition[]} any
  * @property {string} shot        the shot that is open in the player
+ * @property {string} film        the video that is shown as a whole; "" for none
+ * @property {number|null} frame  where in the film to begin
  * @property {string} label       what shots are being labelled as; "" for nothing
  */
 
@@ -31,7 +33,7 @@ export function emptyQuery() {
   return {
     text: "", like: [], unlike: [], shows: [], where: [], dialogue: "auto", fold: true, blank: false, titles: false,
     exact: false, min: null, group: false, then: null, all: [], any: [], shot: "",
-    label: "",
+    label: "", film: "", frame: null,
   };
 }
 
@@ -68,6 +70,8 @@ export function readAddress(search) {
   query.any = given.getAll("any").map(readCondition).filter((one) => one !== null);
   query.shot = given.get("shot") ?? "";
   query.label = given.get("label") ?? "";
+  query.film = /^[0-9a-f]{16}$/.test(given.get("film") ?? "") ? given.get("film") : "";
+  query.frame = query.film && /^\d{1,12}$/.test(given.get("frame") ?? "") ? Number(given.get("frame")) : null;
   return query;
 }
 
@@ -90,6 +94,8 @@ export function writeAddress(query) {
   for (const condition of query.all) made.append("all", writeCondition(condition));
   for (const condition of query.any) made.append("any", writeCondition(condition));
   if (query.label) made.set("label", query.label);
+  if (query.film) made.set("film", query.film);
+  if (query.film && query.frame !== null) made.set("frame", String(query.frame));
   if (query.shot) made.set("shot", query.shot);
   const text = made.toString();
   return text ? `?${text}` : "";

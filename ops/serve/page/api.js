@@ -21,6 +21,15 @@ export const shows = () => json("/api/shows");
 /** @returns {Promise<any>} one shot and where it came from @param {string} id */
 export const shot = (id, signal) => json(`/api/shots/${encodeURIComponent(id)}`, { signal });
 
+/** @returns {Promise<any>} a whole film: its shots in order, and the corrections of its cuts @param {string} id of the video */
+export const film = (id) => json(`/api/videos/${encodeURIComponent(id)}`);
+
+/** @returns {Promise<any>} corrections of a film's cuts, and what the next ingest changes @param {string} id */
+export const filmCorrections = (id) => json(`/api/videos/${encodeURIComponent(id)}/corrections`);
+
+/** @returns {Promise<any>} the same after another one, and labels that it concerns @param {string} id @param {object} body */
+export const correct = (id, body) => postJson(`/api/videos/${encodeURIComponent(id)}/corrections`, body);
+
 /** @returns {Promise<{probes: any[]}>} every label, and the probe that was made of it */
 export const probes = () => json("/api/probes");
 

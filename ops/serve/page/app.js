@@ -55,7 +55,7 @@ class Page extends EventTarget {
   change(given) {
     const changes = { text: this.typed(), ...given };
     const asksElse = MEANING.some((name) => name in changes && String(changes[name]) !== String(this.query[name]));
-    this.query = { ...this.query, shot: "", ...(asksElse ? { min: null } : {}), ...changes };
+    this.query = { ...this.query, shot: "", film: "", frame: null, ...(asksElse ? { min: null } : {}), ...changes };
     const address = writeAddress(this.query);
     history[address === location.search ? "replaceState" : "pushState"](null, "", address || "/");
     this.run();
@@ -78,7 +78,7 @@ class Page extends EventTarget {
   /** Choose what shots are labelled as; "" ends it. @param {string} label */
   choose(label) {
     if (label === this.query.label) return;
-    this.query = { ...this.query, label };
+    this.query = { ...this.query, label, film: "", frame: null };
     history.pushState(null, "", writeAddress(this.query) || "/");
     this.adjust({});
   }
@@ -228,6 +228,25 @@ class Page extends EventTarget {
     this.query = { ...this.query, shot: "" };
     history.replaceState(null, "", writeAddress(this.query) || "/");
     this.say("shot");
+  }
+
+  /** Show a whole film. @param {string} videoId @param {number|null} [frame] where to begin */
+  openFilm(videoId, frame = null) {
+    this.query = { ...this.query, shot: "", film: videoId, frame };
+    history.pushState({ film: true }, "", writeAddress(this.query));
+    this.adjust({});
+    this.say("shot");
+  }
+
+  closeFilm() {
+    if (!this.query.film) return;
+    if (history.state?.film) {
+      history.back();
+      return;
+    }
+    this.query = { ...this.query, film: "", frame: null };
+    history.replaceState(null, "", writeAddress(this.query) || "/");
+    this.adjust({});
   }
 
   /**

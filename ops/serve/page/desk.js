@@ -61,13 +61,14 @@ class Desk {
 
   showQuery() {
     const { page } = this;
-    document.title = [page.query.text, page.query.label && `labelling ${page.query.label}`, "Needle"].filter(Boolean).join(" – ");
+    document.title = [page.query.film && "film", page.query.text, page.query.label && `labelling ${page.query.label}`, "Needle"].filter(Boolean).join(" – ");
     this.bar.show(page.query);
     this.filters.show(page.query);
     this.refine.show(page.query);
     this.facets.show(page.query);
     this.tell(null);
     this.showLabelling(); // which may have something to tell still
+    this.showFilm();
     if (!page.query.shot) this.player?.close();
     clearTimeout(this.slow);
     if (page.busy) this.slow = setTimeout(() => this.showWaiting(), SLOW_MS);
@@ -89,6 +90,18 @@ class Desk {
       letGo();
     }
     return undefined;
+  }
+
+  /** The storyboard of a film; loaded when somebody opens one. */
+  async showFilm() {
+    const { page } = this;
+    if (!this.film && !page.query.film) return;
+    if (!this.film) {
+      const { FilmView } = await import("./film.js");
+      this.film ??= new FilmView(page);
+    }
+    if (!page.query.film && page.list === this.film) page.list = this.labelling?.inView ? this.labelling.view : page.grid;
+    this.film.show(page.query);
   }
 
   showWaiting() {

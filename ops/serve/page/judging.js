@@ -1,9 +1,9 @@
 // What is said of shots under one label: by this person, now, and by everybody before. Answers go to the service in
 // the order in which they were given; each can be taken back, and those that did not arrive can be sent again.
 import { feeds, fit, judged, Problem, probe, probes, saveLabel } from "./api.js";
-import { counted, keep, recall } from "./dom.js";
+import { counted } from "./dom.js";
+import { setWho, who } from "./who.js";
 
-const WHO_KEY = "needle.annotator";
 const LOOK = 100; // shots asked about at once
 const SOON_MS = 400; // after an answer, for the figures
 const WATCH_MS = { running: 1500, idle: 10_000 };
@@ -52,12 +52,11 @@ export class Judging extends EventTarget {
 
   /** Who says it. */
   get who() {
-    const name = recall(WHO_KEY, "");
-    return (typeof name === "string" && name.trim().slice(0, 100)) || "page";
+    return who();
   }
 
   set who(name) {
-    keep(WHO_KEY, name.trim());
+    setWho(name);
     this.say("marks");
   }
 

@@ -8,7 +8,9 @@ const TOLD = [
   ["In the player", [["Space", "play, pause"], ["j k l", "backwards, stop, forwards; again for faster"], ["← →", "one frame; with Shift ten"],
     ["Home End", "first, last frame"], ["i o", "mark in, out"], ["Shift i o", "go to in, out"], ["c", "whole shot"],
     ["m n", "more, less like this"], ["v", "sound on, off"], ["- +", "quieter, louder"], ["f", "full screen"],
-    ["x", "into the tray with its marks"], ["[ ]", "previous, next shot of the film"], ["↑ ↓", "previous, next result"]]],
+    ["w", "the whole film"], ["x", "into the tray with its marks"], ["[ ]", "previous, next shot of the film"], ["↑ ↓", "previous, next result"]]],
+  ["In a film", [["← → ↑ ↓", "move"], ["Enter", "open"], ["m", "merge with the shot before"], ["s", "split"], ["u", "undo what was said of it"],
+    ["Home End", "first, last"], ["Esc", "back"]]],
   ["While labelling", [["y n", "yes, no"], ["s", "skip, among the feeds"], ["u", "undo"], ["b", "next shots"]]],
   ["In the tray", [["↑ ↓", "on the handle: move the shot"], ["Delete", "on the handle: take it out"]]],
 ];
@@ -37,6 +39,7 @@ function globalAction(key, desk, page, overlay) {
 function gridAction(event, page) {
   const { grid } = page;
   const { key, target } = event;
+  if (page.query.film) return null;
   const inside = target instanceof Element && target.closest("#cards");
   const idle = target === document.body;
   if (!inside && !idle) return null;

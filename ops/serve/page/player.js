@@ -60,6 +60,7 @@ export class Player {
     this.dialog = el("dialog", { class: "player", "aria-labelledby": "player-title" },
       el("header", {}, el("div", { class: "grow" }, this.title, this.place),
         el("div", { class: "stage-tools" }, this.sound.button, this.sound.slider, fullScreenButton(this.main, "f"),
+          iconButton("film", "The whole film", { key: "w", onclick: () => this.openFilm() }),
           iconButton("link", "Copy the link to this shot", { onclick: () => this.copyLink() })),
         this.closeButton),
       this.main,
@@ -269,6 +270,10 @@ export class Player {
     if (this.full?.[which]) this.page.openShot(this.full[which]);
   }
 
+  openFilm() {
+    if (this.shot) this.page.openFilm(this.shot.video_id, this.shot.start_frame + this.shuttle.frame);
+  }
+
   /** The result before or after this one. @param {number} way */
   result(way) {
     const hits = this.page.list.shownHits();
@@ -308,7 +313,7 @@ export class Player {
       i: () => this.mark("in"), o: () => this.mark("out"), c: () => this.mark("clear"),
       I: () => this.standAt(this.marks.in_frame), O: () => this.standAt(this.marks.out_frame - 1),
       v: () => this.sound.toggle(), "-": () => this.sound.quieter(), "+": () => this.sound.louder(), "=": () => this.sound.louder(),
-      f: () => toggleFullScreen(this.main),
+      f: () => toggleFullScreen(this.main), w: () => this.openFilm(),
       x: () => this.putIntoTray(), m: () => this.example("like"), n: () => this.example("unlike"),
       "[": () => this.neighbour("previous"), "]": () => this.neighbour("next"),
     }[key];

@@ -250,22 +250,22 @@ def test_a_film_that_is_gone_or_not_cut_cannot_be_corrected(plain: Films) -> Non
 def test_the_sensor_asks_for_waiting_partitions_once(films: Films) -> None:
     partitions = partitions_of(films.settings)
     with dg.DagsterInstance.ephemeral() as instance:
-        none = requests_for_corrections(instance, partitions, find_waiting(films.settings))
-        assert isinstance(none, dg.SkipReason)
+
+        def asked() -> set[str | None]:
+            found = requests_for_corrections(instance, partitions, find_waiting(films.settings), "now")
+            assert found.cursor == "now"
+            return {one.run_key for one in found.run_requests or []}
+
+        assert not asked()
         films.correct("a", ("merge", 20))
         films.correct("b", ("merge", 20))
-        asked = requests_for_corrections(instance, partitions, find_waiting(films.settings))
-        again = requests_for_corrections(instance, partitions, find_waiting(films.settings))
-        assert isinstance(asked, dg.SensorResult) and isinstance(again, dg.SensorResult)
-        assert [one.run_key for one in asked.run_requests or []] == [one.run_key for one in again.run_requests or []]
+        first = asked()
+        assert first and first == asked()
         films.correct("a", ("undo", 20))
-        other = requests_for_corrections(instance, partitions, find_waiting(films.settings))
-        assert isinstance(other, dg.SensorResult)
-        assert {one.run_key for one in other.run_requests or []}.isdisjoint(
-            one.run_key for one in asked.run_requests or []
-        )
+        second = asked()
+        assert second and second.isdisjoint(first)
         films.build()
-        assert isinstance(requests_for_corrections(instance, partitions, find_waiting(films.settings)), dg.SkipReason)
+        assert not asked()
     report = build_corrections(films.settings, films.partitions)
     assert report.details == {"corrections": 3, "people": ["ann"]}
 

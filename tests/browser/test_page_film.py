@@ -1,0 +1,225 @@
+"""The film view: every shot in order, its cuts corrected by hand, by pointer and keyboard, with thousands of shots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ops.core.settings import load_settings
+from ops.shots.corrections import read_history
+from tests.browser.conftest import NARROW, Desk, OpenDesk, Served, serving
+from tests.colours import index_lake, lean, write_video
+from tests.films import make_film, read_barcode
+from tests.lakes import video_id
+from tests.pipeline.conftest import Home
+from tests.served import served as served_lake
+
+TILES = ".storyboard > li"
+MANY = 4_000
+
+
+def open_film(desk: Desk, film: str, **more: str) -> Any:
+    extra = "".join(f"&{name}={value}" for name, value in more.items())
+    desk.open(f"/?film={film}{extra}")
+    desk.page.wait_for_selector(f"#film {TILES}")
+    return desk.page.locator("#film")
+
+
+def id_of(service: Served, name: str) -> str:
+    shots = service.home.json("shots", str(service.films[name].path))
+    return str(shots[0]["shot_id"].split(":")[0])
+
+
+def said(service: Served, video: str) -> list[tuple[str, int, str, str]]:
+    settings = load_settings(home=str(service.home.path))
+    return [(each.action, each.frame, each.author, each.note) for each in read_history(settings, video)]
+
+
+def tile(desk: Desk, frame: int) -> Any:
+    return desk.page.locator(f'{TILES}[data-shot$=":{frame}"]')
+
+
+@pytest.fixture
+def clean(served: Served) -> Iterator[Served]:
+    """The shared home, without corrections before and after."""
+    table = served.home.path / "media" / "lake" / "shot_corrections"
+    yield served
+    for file in table.glob("*.parquet"):
+        file.unlink()
+
+
+def test_every_shot_stands_in_order_with_its_frames(desk: Desk, served: Served) -> None:
+    film = open_film(desk, id_of(served, "drop"))
+    assert film.locator("h1").inner_text() == "Drop"
+    assert "2 shots" in film.locator(".film-head .muted").inner_text()
+    assert desk.page.locator(TILES).count() == 2
+    assert "00:00:59;00" in tile(desk, 0).inner_text() and "0–69" in tile(desk, 0).inner_text()
+    assert tile(desk, 0).get_attribute("aria-setsize") == "2"
+    assert tile(desk, 0).locator(".merge").count() == 0 and tile(desk, 70).locator(".merge").count() == 1
+    assert desk.serious_violations() == []
+
+
+def test_two_shots_are_merged_and_that_is_taken_back(desk: Desk, clean: Served) -> None:
+    video = id_of(clean, "series")
+    film = open_film(desk, video)
+    film.locator("#film-author").fill("ann")
+    tile(desk, 60).locator(".merge").click()
+    tile(desk, 60).locator(".cut-mark.waits").wait_for()
+    assert film.get_by_role("status").inner_text() == "No shot will begin at frame 60 after the next ingest."
+    assert "1 change will be searchable after the next ingest" in film.locator(".film-waiting").inner_text()
+    assert said(clean, video) == [("no_cut", 60, "ann", "")]
+    assert desk.serious_violations() == []
+    desk.page.reload()
+    desk.page.wait_for_selector(f"{TILES} .cut-mark.waits")
+    tile(desk, 60).locator(".undo").click()
+    tile(desk, 60).locator(".cut-mark").wait_for(state="detached")
+    assert film.locator(".film-waiting").is_hidden()
+    assert [one[0] for one in said(clean, video)] == ["no_cut", "withdrawn"]
+
+
+def test_a_shot_is_split_at_the_very_frame_that_is_shown(open_desk: OpenDesk, clean: Served) -> None:
+    desk = open_desk(clean.url, may_fail=True)  # one request is refused
+    video = id_of(clean, "drop")
+    open_film(desk, video)
+    tile(desk, 70).locator(".split").click()
+    dialog = desk.page.locator("dialog.splitter[open]")
+    desk.until("[...document.querySelectorAll('.splitter video')].every(video => video.readyState >= 2)")
+    assert dialog.locator("#splitter-frame").input_value() == "110"
+    desk.keys("ArrowRight", "Shift+ArrowRight", "ArrowLeft")
+    assert dialog.locator("#splitter-frame").input_value() == "120"
+    for place, frame in ((".splitter figure:nth-child(1) video", 119), (".splitter figure:nth-child(2) video", 120)):
+        desk.until(f"!document.querySelector('{place}').seeking")
+        assert read_barcode(desk.picture(place)) == frame
+    assert dialog.locator("figcaption").first.locator("span").all_inner_texts() == ["ends 00:01:03;01", "frame 119"]
+    assert desk.serious_violations() == []
+    dialog.locator("#splitter-note").fill("a new scene")
+    desk.keys("Enter")
+    desk.page.wait_for_selector("dialog.splitter", state="hidden")
+    tile(desk, 70).locator(".cut-mark.waits").wait_for()
+    assert "will split at 120" in tile(desk, 70).inner_text()
+    assert said(clean, video) == [("cut", 120, "page", "a new scene")]
+    tile(desk, 70).locator(".split").click()
+    desk.page.locator("#splitter-frame").fill("121")
+    desk.keys("Enter")
+    dialog.get_by_text("would leave a shot of 1 frames").wait_for()
+    desk.keys("Escape")
+    assert len(said(clean, video)) == 1
+
+
+def test_everything_works_by_keyboard(desk: Desk, clean: Served) -> None:
+    video = id_of(clean, "series")
+    open_film(desk, video)
+    desk.keys("ArrowDown", "ArrowRight")
+    assert desk.page.evaluate("document.activeElement.closest('li').dataset.shot") == f"{video}:60"
+    desk.keys("m")
+    tile(desk, 60).locator(".cut-mark").wait_for()
+    assert desk.page.evaluate("document.activeElement.closest('li').dataset.shot") == f"{video}:60"
+    desk.keys("u")
+    tile(desk, 60).locator(".cut-mark").wait_for(state="detached")
+    desk.keys("End", "s")
+    desk.page.wait_for_selector("dialog.splitter[open]")
+    desk.keys("Escape", "Enter")
+    desk.page.wait_for_selector("dialog.player[open] .details")
+    desk.keys("[")
+    desk.page.wait_for_selector(f'dialog.player[data-shot="{video}:60"]')
+    desk.keys("Escape")
+    desk.page.wait_for_selector("dialog.player", state="hidden")
+    desk.keys("Home", "Escape")
+    desk.page.wait_for_selector("#film", state="hidden")
+    assert said(clean, video)[-1][0] == "withdrawn"
+
+
+def test_the_player_leads_to_the_film_and_back(desk: Desk, served: Served) -> None:
+    desk.search(show="Many", fold="0")
+    dialog = desk.player()
+    frame = int(dialog.locator(".number").inner_text().removeprefix("frame "))
+    desk.keys("w")
+    desk.page.wait_for_selector(f"#film {TILES}")
+    assert desk.page.locator("dialog.player[open]").count() == 0
+    assert desk.page.evaluate("document.activeElement.closest('li').dataset.shot").endswith(f":{frame}")
+    assert desk.page.locator("#cards").is_hidden()
+    assert f"frame={frame}" in desk.page.url
+    desk.page.go_back()
+    desk.page.wait_for_selector("#film", state="hidden")
+    assert desk.page.locator("#cards").is_visible()
+
+
+def test_a_label_that_is_concerned_is_named(desk: Desk, clean: Served) -> None:
+    video = id_of(clean, "drop")
+    clean.home.run("label", "sky", f"{video}:70", "--value", "yes")
+    open_film(desk, video)
+    tile(desk, 70).locator(".merge").click()
+    desk.page.wait_for_selector(".cut-mark.waits")
+    assert "Label sky (yes): kept, and not used" in desk.page.locator(".film-news").inner_text()
+    clean.home.run("label", "sky", f"{video}:70", "--value", "withdrawn")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_at_390_pixels_nothing_is_cut_off(open_desk: OpenDesk, clean: Served, theme: Any) -> None:
+    desk = open_desk(clean.url, size=NARROW, color_scheme=theme)
+    open_film(desk, id_of(clean, "hostile"))
+    tile(desk, 50).locator(".merge").click()
+    desk.page.wait_for_selector(".cut-mark.waits")
+    assert desk.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert desk.serious_violations() == []
+    tile(desk, 0).locator(".split").click()
+    desk.page.wait_for_selector("dialog.splitter[open]")
+    assert desk.page.evaluate(
+        "(box => box.left >= 0 && box.right <= innerWidth)(document.querySelector('.splitter').getBoundingClientRect())"
+    )
+    assert desk.serious_violations() == []
+
+
+def test_of_thousands_of_shots_only_those_near_the_screen_are_drawn(
+    open_desk: OpenDesk, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    settings = load_settings(home=tmp_path_factory.mktemp("thousands") / "home")
+    write_video(settings, 0, [lean((1, 0, 0), 0.0)] * MANY, show="Long")
+    index_lake(settings)
+    with served_lake(settings) as client:
+        desk = open_desk(str(client.base_url).rstrip("/"), may_fail=True)  # there are no pictures
+        open_film(desk, video_id(0))
+        assert f"{MANY:,} shots" in desk.page.locator(".film-head .muted").inner_text()
+        assert desk.page.locator(TILES).count() < 100
+        desk.keys("ArrowDown", "End")
+        last = f"{video_id(0)}:{(MANY - 1) * 24}"
+        assert desk.page.evaluate("document.activeElement.closest('li').dataset.shot") == last
+        assert desk.page.locator(TILES).count() < 150
+        desk.page.locator("#film-goto").fill(str(2_000 * 24 + 5))
+        desk.keys("Enter")
+        assert desk.page.evaluate("document.activeElement.closest('li').dataset.shot") == f"{video_id(0)}:{2_000 * 24}"
+        slowest = desk.page.evaluate("""async () => {
+            const times = [];
+            for (let step = 0; step < 40; step += 1) {
+                const began = performance.now();
+                scrollTo(0, step * 2500);
+                await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+                times.push(performance.now() - began);
+            }
+            return times.sort((one, other) => one - other)[Math.floor(times.length / 2)];
+        }""")
+        assert slowest < 250, f"a step of scrolling takes {slowest:.0f} ms"
+        shots = desk.page.locator(TILES).evaluate_all("tiles => tiles.map((tile) => Number(tile.dataset.index))")
+        assert shots == sorted(shots), "tiles stand in the order of the film, also for who hears them"
+
+
+def test_an_ingest_shows_by_itself(open_desk: OpenDesk, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("corrected")
+    film = make_film(folder / "film.mp4", cuts=(30, 60), frames=90, width=160, height=90)
+    home = Home(folder / "home")
+    home.run("ingest", str(film.path), "--detector", "adaptive")
+    with serving(home, films={"film": film}, NEEDLE_DETECTOR="adaptive") as service:
+        desk = open_desk(service.url)
+        open_film(desk, id_of(service, "film"))
+        tile(desk, 30).locator(".merge").click()
+        desk.page.wait_for_selector(".cut-mark.waits")
+        home.run("ingest", str(film.path), "--detector", "adaptive")
+        tile(desk, 30).wait_for(state="detached", timeout=20_000)
+        assert desk.page.locator(TILES).count() == 2
+        assert "no cut at 30, page" in tile(desk, 0).inner_text()
+        assert desk.page.locator(".film-waiting").is_hidden()
+        tile(desk, 0).locator(".open").click()
+        desk.page.wait_for_selector("dialog.player[open] .details")
+        assert "no_cut@30" in desk.page.locator(".details").inner_text()
