@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -198,15 +199,27 @@ def test_a_corrected_film_is_an_annotation(home: Home, film: Film, tmp_path: Pat
     assert home.run("shots", str(film.path), "--annotation", str(tmp_path / "a.json"), expect=2).stderr
 
 
+def _damage(path: Path) -> None:
+    """Make a film unreadable, so that a look at its size and times does not tell."""
+    status = path.stat()
+    path.write_bytes(bytes(status.st_size))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
 def test_other_content_at_the_path_gets_no_corrections_and_says_so(home: Home, other: Film) -> None:
+    home.run("ingest", str(other.path.parent), *OTHER)
     correct(home, other, "--merge", "40")
+    _damage(other.path)
+    summary = home.json("ingest", str(other.path.parent), *OTHER, expect=3)
+    assert any(each["reason"].startswith("correction of cuts not applied yet") for each in summary["set_aside"])
+    assert spans(home, other) == [(0, 40), (40, 80)], "a film that cannot be read now keeps its shots"
     make_film(other.path, cuts=(40,), frames=80, seed=9, width=160, height=90)
     summary = home.json("ingest", str(other.path.parent), *OTHER)
     assert spans(home, other) == [(0, 40), (40, 80)]
     notes = [each["note"] for each in summary["notes"] if each["path"] == str(other.path)]
     assert any("1 of them were made on other content" in note for note in notes), notes
     everything = home.json("shots", "--corrections")
-    assert {each["video_state"] for each in everything} == {"ready", "removed"}
+    assert "removed" in {each["video_state"] for each in everything}
 
 
 def test_forgetting_a_video_forgets_its_corrections(home: Home, film: Film) -> None:
