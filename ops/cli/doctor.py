@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from ops.cli.catalogue_status import catalogue_status
 from ops.cli.main import EXIT_FAILED, printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.cluster.session import described
@@ -21,7 +22,6 @@ from ops.dialogue.speech import speech_problem
 from ops.embeddings.encoder import resolve_encoder, setting_against_live
 from ops.index.build import index_is_current, wanted_rows
 from ops.index.index import open_index
-from ops.search.status import catalogue_status
 from ops.videos.objects import is_remote, list_objects
 
 

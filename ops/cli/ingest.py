@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ops.cli import runs
+from ops.cli.catalogue_status import catalogue_status, due_partitions
 from ops.cli.main import EXIT_SET_ASIDE, printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.cli.probe_runs import is_scored
@@ -24,7 +25,6 @@ from ops.embeddings.set_aside import retry_shots
 from ops.index.build import index_is_current
 from ops.index.dialogue import lines_are_current
 from ops.probes.definitions import definitions_of
-from ops.search.status import catalogue_status, due_partitions
 from ops.shots.not_applied import FAILED
 from ops.videos import catalogue
 from ops.videos.damaged_tables import without_damage

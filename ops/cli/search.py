@@ -16,9 +16,9 @@ from ops.cli.options import (
     setting_options,
     settings_from,
 )
+from ops.search.interpretation import parse_words
 from ops.search.schema import Hit, SearchResult
 from ops.search.searcher import Searcher
-from ops.search.words import parse_words
 
 
 @click.command(name="search")

@@ -9,10 +9,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from ops.cli.catalogue_status import catalogue_status
 from ops.cli.main import printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.embeddings.encoder import resolve_encoder
-from ops.search.status import catalogue_status
 
 
 @click.command(name="status")

@@ -27,6 +27,7 @@ from ops.core.tables import digest_of
 from ops.index import tuning
 from ops.index.backends.edge import EdgeVersions
 from ops.index.backends.server import ServerVersions, shared_client
+from ops.index.fetching import Fetched, fetch_until
 from ops.index.plan import RowsChangedError, hash_of, make_plan, planned_points
 from ops.index.points import (
     HASH_KEY,
@@ -163,12 +164,14 @@ class VectorIndex:
 
     def _ranked(self, query: list[float], needed: int, wanted: Wanted, exact: bool) -> list[tuple[str, float]]:
         """At least ``needed`` of the best, where there are so many, with no group of ties cut at that point."""
-        depth = max(tuning.SHALLOWEST, 1 << needed.bit_length())
-        while True:
+
+        def fetch(depth: int) -> Fetched[tuple[str, float]]:
             found = self._points.query(query, depth, wanted, exact=exact or depth > tuning.DEEPEST)
-            if len(found) < depth or depth >= self._rows or found[-1][1] < found[needed - 1][1]:
-                return sorted(found, key=lambda hit: (-hit[1], hit[0]))
-            depth *= 4
+            return Fetched(items=found, is_all=len(found) < depth or depth >= self._rows)
+
+        depth = max(tuning.SHALLOWEST, 1 << needed.bit_length())
+        found = fetch_until(fetch, depth, lambda hits: hits[-1][1] < hits[needed - 1][1])
+        return sorted(found.items, key=lambda hit: (-hit[1], hit[0]))
 
     def vectors(self, shot_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Stored vectors, float32 (D,), by shot id; shots that are not in the index are left out."""

@@ -26,6 +26,7 @@ from ops.index.affixes import nouns_of
 from ops.index.backends.edge_lines import EdgeLineVersions
 from ops.index.backends.server import shared_client
 from ops.index.backends.server_lines import ServerLineVersions
+from ops.index.fetching import Fetched, fetch_until
 from ops.index.line_points import (
     LineHit,
     LineRow,
@@ -103,8 +104,8 @@ class LineIndex:
 
     def _found(self, terms: Sequence[str], limit: int, wanted: WantedLines, typed: Mapping[str, str]) -> list[LineHit]:
         """At least the ``limit`` best hits, if there are so many."""
-        asked = limit
-        while True:
+
+        def fetch(asked: int) -> Fetched[LineHit]:
             ranked = [
                 self._ranked(field_of(stemmer), " ".join(distinct(stems_by(stemmer, terms), MOST_TERMS)), asked, wanted)
                 for stemmer in self._lines.manifest()["stemmers"]
@@ -112,18 +113,20 @@ class LineIndex:
             hits = [spoken_from(hit_of(payload, score), wanted.phrases) for each in ranked for score, payload in each]
             found = [replace(hit, score=hit.score * _exactness(typed, hit.text)) for hit in hits if hit]
             # Phrases that begin in a later line of the sentence are left to the hit of that line.
-            if len(found) >= limit or all(len(each) <= asked for each in ranked):
-                return found
-            asked *= 4
+            return Fetched(items=found, is_all=all(len(each) <= asked for each in ranked))
 
-    def _ranked(self, field: str, terms: str, limit: int, wanted: WantedLines) -> list[tuple[float, dict[str, Any]]]:
+        return list(fetch_until(fetch, limit, lambda found: len(found) >= limit).items)
+
+    def _ranked(
+        self, field: str, terms: str, limit: int, wanted: WantedLines
+    ) -> Sequence[tuple[float, dict[str, Any]]]:
         """At least ``limit`` of the best, where there are so many, with no group of ties cut at that point."""
-        depth = limit + 1
-        while True:
+
+        def fetch(depth: int) -> Fetched[tuple[float, dict[str, Any]]]:
             found = self._lines.rank(field, terms, depth, wanted)
-            if len(found) < depth or found[-1][0] < found[limit - 1][0]:
-                return found
-            depth *= 4
+            return Fetched(items=found, is_all=len(found) < depth)
+
+        return fetch_until(fetch, limit + 1, lambda found: found[-1][0] < found[limit - 1][0]).items
 
     @cached_property
     def vocabulary(self) -> Counter[str]:

@@ -19,7 +19,7 @@ Rows = NDArray[np.intp]
 
 FOLDS = 5
 STRETCHES = (10, 20)
-# As in search (ops/search/folding.py): this share of the distance of two shots at random is one camera set-up.
+# As in search (ops/search/retriever.py): this share of the distance of two shots at random is one camera set-up.
 SAME_SHARE = 0.1
 
 

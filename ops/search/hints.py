@@ -10,11 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
+from pathlib import PurePosixPath
 from typing import Protocol
 
 from ops.index.letters import with_marks
 from ops.index.words import words_of
 from ops.search.english import foreign_language, suggestion, unknown_words
+from ops.search.schema import Query, TextCondition
+from ops.search.shot_details import ShotDetails
 
 ENGLISH = "en"
 TOLD_NAMES = 3
@@ -56,6 +59,22 @@ class Names(Protocol):
 
     def files(self) -> Sequence[tuple[str, str]]:
         """``(name, show)``: title, and name without its ending, of every file; may read the whole register."""
+
+
+def notes_on(
+    query: Query,
+    seen_text: str,
+    encoder: TextReader,
+    names: Names,
+    is_spoken: Callable[[str], bool],
+) -> tuple[str, ...]:
+    """Hints on all texts that a query searches pictures with; ``seen_text`` are those of its own words."""
+    texts = [seen_text] if seen_text else []
+    texts += [query.then.text] if query.then and query.then.text.strip() else []
+    texts += [each.text for each in query.conditions if isinstance(each, TextCondition)]
+    knows_show = bool(query.shows)
+    hints = (hint for text in texts for hint in hints_for(text, encoder, names, is_spoken, knows_show=knows_show))
+    return tuple(dict.fromkeys(hints))
 
 
 def hints_for(
@@ -175,3 +194,22 @@ def _unnamed(unknown: list[str], names: Names, is_spoken: Callable[[str], bool])
 def _quoted(text: str) -> str:
     short = text if len(text) <= TOLD_LETTERS else f"{text[: TOLD_LETTERS - 1]}\u2026"
     return f"'{short}'"
+
+
+class CatalogueNames:
+    """Names of one version of the index, with ``shows``, and of the register of videos; see :class:`Names`."""
+
+    def __init__(self, shows: Sequence[str], details: ShotDetails) -> None:
+        self._shows = shows
+        self._details = details
+
+    def shows(self) -> Sequence[str]:
+        """Names of the shows that are indexed."""
+        return self._shows
+
+    def files(self) -> list[tuple[str, str]]:
+        """Titles and file names without their endings, each with its show, for shows that are indexed."""
+        indexed = set(self._shows)
+        rows = [row for row, _ in self._details.videos() if row.show in indexed]
+        names = [(name, row.show) for row in rows for name in (row.title, PurePosixPath(row.path).stem)]
+        return [(name, show) for name, show in names if name]

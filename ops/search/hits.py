@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ops.core.time import SPOKEN_PADDING_S, padded_frames
 from ops.index.index import VectorIndex
 from ops.index.lines import LineHit
-from ops.search.candidates import Candidate
 from ops.search.probe_filters import ProbeScores
+from ops.search.retrieval import Candidate
 from ops.search.schema import Hit, HitLine, ProbeScore, Span
 from ops.search.shot_details import ShotDetail, ShotDetails
 

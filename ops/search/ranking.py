@@ -1,60 +1,210 @@
-"""From what was asked to one vector, and which shots are copies of an example.
-
-Pure functions: everything that can be wrong about ranking, without index, lake or encoder.
-"""
+"""Rank and page: lines fused with pictures, near-duplicates folded, and one page of what is left."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.core.errors import UsageError
+from ops.index.fetching import Fetched, fetch_until
+from ops.index.lines import LineHit
+from ops.search.calibration import Calibration
+from ops.search.retrieval import Candidate, Filter, Filtered, FixedRanking, Ranking, VisualPart
+from ops.search.schema import DEFAULT_CUTOFF, Query, is_strong
 
-# Rocchio's weights of query, wanted and unwanted examples (J. J. Rocchio, "Relevance feedback in information
-# retrieval", 1971). Manning, Raghavan and Schuetze, "Introduction to Information Retrieval" (2008), section
-# 9.1.1, give 1 / 0.75 / 0.15 for long lists of judged documents; here examples are few and chosen by hand,
-# so a wanted one counts as much as the words, and an unwanted one half as much.
-TEXT_WEIGHT = 1.0
-LIKE_WEIGHT = 1.0
-UNLIKE_WEIGHT = 0.5
+Vector = NDArray[np.float32]
 
-# A sum shorter than this points nowhere in particular: its parts cancel out.
-SHORTEST = 1e-3
-
-# Cosine from which two shots count as the same pictures (a copy, another encode of the same film).
-DUPLICATE = 0.995
+# The constant of reciprocal rank fusion, from its paper; and how many shots of the visual list take part, the
+# depth of its experiments.
+RRF_K = 60
+FUSED = 1000
 
 
-def combine(
-    text: NDArray[np.float32] | None,
-    like: Sequence[NDArray[np.float32]],
-    unlike: Sequence[NDArray[np.float32]],
-) -> NDArray[np.float32]:
-    """One unit vector, float32 (D,), for a query of unit vectors (D,).
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What pages are taken from: a ranking, filters, and the lines that were found, by id.
 
-    ``TEXT_WEIGHT * text + LIKE_WEIGHT * mean(like) - UNLIKE_WEIGHT * mean(unlike)``, made unit length again;
-    parts that are not there count nothing. Raises ``UsageError`` without text and ``like``, and where the
-    parts cancel out.
+    ``vector``, unit (D,), and ``calibration`` if pictures are compared with it.
     """
-    if text is None and not like:
-        raise UsageError("say what to look for: a text, or an example of it; what is not wanted is not enough")
-    parts = [] if text is None else [TEXT_WEIGHT * text.astype(np.float64)]
-    if like:
-        parts.append(LIKE_WEIGHT * np.mean(np.asarray(like, np.float64), axis=0))
-    if unlike:
-        parts.append(-UNLIKE_WEIGHT * np.mean(np.asarray(unlike, np.float64), axis=0))
-    total = np.sum(parts, axis=0)
-    length = float(np.linalg.norm(total))
-    if not length > SHORTEST:
-        raise UsageError("the examples of this query cancel each other out: take one of them away")
-    return np.asarray(total / length, np.float32)
+
+    ranking: Ranking
+    filters: tuple[Filter, ...] = ()
+    vector: Vector | None = None
+    calibration: Calibration | None = None
+    lines: dict[str, LineHit] = field(default_factory=dict)
+
+    def filtered(self) -> Ranking:
+        """The ranking without what the filters drop."""
+        return Filtered(self.ranking, self.filters)
 
 
-def duplicates(vectors: NDArray[np.float32], examples: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
-    """Which of the unit vectors (N, D) show the same pictures as any of the examples (D,): bool (N,)."""
-    if not len(vectors) or not examples:
-        return np.zeros(len(vectors), np.bool_)
-    same: NDArray[np.bool_] = (vectors @ np.stack(list(examples)).T).max(axis=1) >= DUPLICATE
-    return same
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """The candidates of one page, and the relevance under which hits are most likely not meant.
+
+    ``is_last``: no candidate comes after these.
+    """
+
+    candidates: Sequence[Candidate]
+    cutoff: float
+    is_last: bool
+
+
+def rank(part: VisualPart | None, lines: Sequence[tuple[LineHit, float]]) -> Selection:
+    """The shots that look like a query, or in which its words are spoken, or both, fused."""
+    spoken = spoken_candidates(lines)
+    by_id = {line.line_id: line for line, _ in lines}
+    if part is None:
+        return Selection(ranking=FixedRanking([each for _, each in spoken]), lines=by_id)
+    return Selection(
+        ranking=FusedRanking(part.ranking, spoken) if spoken else part.ranking,
+        filters=part.filters,
+        vector=part.vector,
+        calibration=part.calibration,
+        lines=by_id,
+    )
+
+
+def take_page(selection: Selection, query: Query, fold_together: Filter) -> Page:
+    """The candidates from ``offset`` on, up to ``limit``, of those that pass every filter and are relevant enough.
+
+    Candidates that lines speak for are kept whatever their relevance. More is asked of the ranking until the page is
+    full. ``fold_together`` puts near-duplicates under the best of them, over all pages, so that these stay full and
+    never overlap.
+    """
+    ranking, least, needed = selection.ranking, query.min_relevance, query.offset + query.limit
+    best: float | None = None
+
+    def fetch(count: int) -> Fetched[Candidate]:
+        nonlocal best
+        found = ranking.best(count)
+        kept, is_all = found.items, found.is_all
+        for each in selection.filters:
+            kept = each(kept)
+        best = max((each.score for each in kept if not math.isnan(each.score)), default=None)
+        if least is not None:
+            # If relevance falls with the rank, nothing that comes later can be relevant enough.
+            is_all = is_all or (ranking.falls and not selection.lines and found.items[-1].relevance < least)
+            # As hits show it: a bound that was read off a hit keeps that hit.
+            kept = [each for each in kept if is_strong(round(each.relevance, 6), each.matched, least)]
+        return Fetched(items=fold_together(kept) if query.fold else kept, is_all=is_all, looked_at=found.looked_at)
+
+    found = fetch_until(fetch, needed, lambda kept: len(kept) >= needed)
+    return Page(
+        candidates=found.items[query.offset : needed],
+        cutoff=round(selection.calibration.cutoff(best), 6) if selection.calibration else DEFAULT_CUTOFF,
+        is_last=found.is_all and len(found.items) <= needed,
+    )
+
+
+class FusedRanking:
+    """Shots seen and shots in which something is said, by reciprocal rank fusion.
+
+    A shot has the sum of 1 / (RRF_K + its rank) of both lists (G. V. Cormack, C. L. A. Clarke, S. Buettcher,
+    "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods", SIGIR 2009). Of the
+    shots seen the first FUSED take part; those after them follow in their own order. ``spoken`` comes from
+    :func:`spoken_candidates`.
+    """
+
+    falls = False
+
+    def __init__(self, seen: Ranking, spoken: Sequence[tuple[int, Candidate]]) -> None:
+        self._seen = seen
+        self._spoken = {each.shot_id: (rank, each) for rank, each in spoken}
+
+    def best(self, count: int) -> Fetched[Candidate]:
+        """See :class:`Ranking`."""
+        fetched = self._seen.best(max(count, FUSED))
+        seen = fetched.items
+        fused: dict[str, tuple[float, Candidate]] = {
+            shot_id: (1 / (RRF_K + rank), each) for shot_id, (rank, each) in self._spoken.items()
+        }
+        for rank, each in enumerate(seen[:FUSED], start=1):
+            share = 1 / (RRF_K + rank)
+            said = fused.get(each.shot_id)
+            fused[each.shot_id] = (share + said[0], _both(each, said[1])) if said else (share, each)
+        order = sorted(fused.values(), key=lambda pair: (-pair[0], pair[1].shot_id))
+        rest = [each for each in seen[FUSED:] if each.shot_id not in fused]
+        candidates = [each for _, each in order] + rest
+        return Fetched(items=candidates, is_all=fetched.is_all, looked_at=len(candidates))
+
+
+def spoken_candidates(lines: Iterable[tuple[LineHit, float]]) -> list[tuple[int, Candidate]]:
+    """Shots in which the lines are said, with the rank (from 1) of the best of their lines.
+
+    ``lines`` are best first, each with its relevance. Scores are NaN: nobody compared pictures.
+    """
+    found: dict[str, tuple[int, Candidate]] = {}
+    for rank, (line, relevance) in enumerate(lines, start=1):
+        for shot_id in line.shot_ids:
+            if shot_id in found:
+                known = found[shot_id][1]
+                known.line_ids += (line.line_id,)
+                known.relevance = max(known.relevance, relevance)
+            else:
+                candidate = Candidate(
+                    shot_id=shot_id,
+                    score=math.nan,
+                    relevance=relevance,
+                    matched=("dialogue",),
+                    line_ids=(line.line_id,),
+                )
+                found[shot_id] = (rank, candidate)
+    return list(found.values())
+
+
+def _both(seen: Candidate, said: Candidate) -> Candidate:
+    return Candidate(
+        shot_id=seen.shot_id,
+        score=seen.score,
+        relevance=max(seen.relevance, said.relevance),
+        matched=("visual", "dialogue"),
+        line_ids=said.line_ids,
+    )
+
+
+def fold(
+    candidates: Sequence[Candidate], vectors_of: Callable[[Sequence[str]], dict[str, Vector]], threshold: float
+) -> Sequence[Candidate]:
+    """The candidates, best first, without those that a better one already shows; that one names them.
+
+    ``vectors_of`` gives unit vectors (D,) by shot id; a shot without one is kept. ``threshold`` is the least
+    cosine of the same pictures. What is kept of the first n does not depend on what comes after them.
+    """
+    if len(candidates) < 2:
+        return candidates
+    vectors = vectors_of([each.shot_id for each in candidates])
+    kept: list[Candidate] = []
+    leaders: list[Candidate] = []
+    shown = np.zeros((0, 0), np.float32)
+    for candidate in candidates:
+        vector = vectors.get(candidate.shot_id)
+        if vector is None:
+            kept.append(candidate)
+            continue
+        if leaders:
+            cosines = shown[: len(leaders)] @ vector
+            same = np.flatnonzero(cosines >= threshold)
+            if len(same):
+                leader = leaders[int(same[0])]
+                leader.folded += (candidate.shot_id,)
+                continue
+        shown = _with(shown, len(leaders), vector)
+        candidate.folded = ()
+        leaders.append(candidate)
+        kept.append(candidate)
+    return kept
+
+
+def _with(rows: NDArray[np.float32], count: int, vector: Vector) -> NDArray[np.float32]:
+    """``rows`` (N, D) with ``vector`` at ``count``, grown by doubling."""
+    if count >= len(rows):
+        grown = np.zeros((max(64, 2 * len(rows)), len(vector)), np.float32)
+        if count:
+            grown[:count] = rows[:count]
+        rows = grown
+    rows[count] = vector
+    return rows

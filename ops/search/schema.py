@@ -135,6 +135,11 @@ class SearchFields(Asked):
         """All conditions of ``all`` and ``any``."""
         return self.all + self.any
 
+    @property
+    def is_described(self) -> bool:
+        """Whether it says by a text or an example what to look for, and not only by conditions."""
+        return bool(self.text.strip() or self.like)
+
     def examples(self) -> Iterator[str]:
         """Every example, wanted or not, of the query and of what must follow."""
         yield from (*self.like, *self.unlike)
@@ -190,7 +195,7 @@ class Query(SearchFields):
         return query
 
     def _require_something(self) -> None:
-        if not self.text.strip() and not self.like and not self.conditions:
+        if not self.is_described and not self.conditions:
             raise UsageError("the query is empty: describe what to look for, or give a shot or a picture as an example")
         _require_examples(self.like, self.unlike)
         if max(len(self.conditions), len(self.where)) > MAX_CONDITIONS or len(self.shows) > MAX_SHOWS:
@@ -214,9 +219,9 @@ class Query(SearchFields):
                 raise UsageError("dialogue 'only' needs the words that are said")
             if self.then:
                 raise UsageError("'then' follows pictures: it cannot be combined with dialogue 'only'")
-        if self.unlike and not has_text and not self.like:
+        if self.unlike and not self.is_described:
             raise UsageError("'unlike' alone says nothing of what to look for: add a text or an example of it")
-        if self.then and not has_text and not self.like:
+        if self.then and not self.is_described:
             raise UsageError("'then' needs something to come first: add a text or an example of it")
 
 

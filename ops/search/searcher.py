@@ -1,11 +1,13 @@
-"""Ask the catalogue: by words, by shots, by pictures, or by all of them at once."""
+"""Ask the catalogue: by words, by shots, by images, or by all of them at once.
+
+A query goes through six steps, a module each: interpret → retrieve → rank → compose (what must follow, conditions,
+probes) → page → write.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from threading import Lock
 
 from ops.core.errors import NotFoundError, VectorIndexError
@@ -13,19 +15,17 @@ from ops.core.settings import Settings
 from ops.embeddings.encoder import Encoder, resolve_encoder
 from ops.index.index import VectorIndex
 from ops.index.lines import LineIndex, open_lines
-from ops.search.catalogue import Catalogue
-from ops.search.encoding import Pictures, picture_file
+from ops.search.composition import compose
+from ops.search.hints import CatalogueNames, notes_on
 from ops.search.hits import HitWriter, fill_scores
-from ops.search.lens import Lens
-from ops.search.paging import page_of
-from ops.search.planning import Plan, Planner
+from ops.search.interpretation import interpret
 from ops.search.probe_filters import ProbeScores
-from ops.search.schema import DEFAULT_CUTOFF, Query, SearchResult
+from ops.search.query_encoding import Pictures, picture_file
+from ops.search.ranking import fold, rank, take_page
+from ops.search.retrieval import Retrieval
+from ops.search.retriever import IndexSnapshot, PublishedVersions, Retriever
+from ops.search.schema import Query, SearchResult
 from ops.search.shot_details import Addresses, ShotDetails
-from ops.search.versions import Versions
-
-# Shows that a message names.
-TOLD = 5
 
 
 class Searcher:
@@ -50,24 +50,24 @@ class Searcher:
         self._pictures = pictures
         self._following = Lock()
         self.details = ShotDetails(settings, addresses)
-        # The lens that answers, and the one before it for those who are paging through its index.
-        self._lenses: tuple[Lens, ...] = (self._new_lens(),)
-        self._lines: Versions[LineIndex] = Versions("dialogue", lambda: open_lines(settings))
+        # The retriever that answers, and the one before it for those who are paging through its index.
+        self._retrievers: tuple[Retriever, ...] = (self._new_retriever(),)
+        self._lines: PublishedVersions[LineIndex] = PublishedVersions("dialogue", lambda: open_lines(settings))
 
     @property
-    def lens(self) -> Lens:
+    def retriever(self) -> Retriever:
         """The encoder that answers now, with its index."""
-        return self._lenses[0]
+        return self._retrievers[0]
 
     @property
     def encoder_id(self) -> str:
         """Id of the encoder whose vectors are searched."""
-        return self.lens.encoder_id
+        return self.retriever.encoder_id
 
     @property
     def probes(self) -> ProbeScores:
         """What the probes of that encoder say."""
-        return self.lens.probes
+        return self.retriever.probes
 
     def live_encoder_id(self) -> str:
         """Id of the encoder that is live now, whether or not it answers already; costs the reading of a small file."""
@@ -83,10 +83,10 @@ class Searcher:
             live = self.live_encoder_id()
             if live == self.encoder_id:
                 return False
-            kept = [lens for lens in self._lenses[1:] if lens.encoder_id == live]
-            lens = kept[0] if kept else self._new_lens()
-            lens.warm()
-            self._lenses = (lens, self._lenses[0])
+            kept = [each for each in self._retrievers[1:] if each.encoder_id == live]
+            retriever = kept[0] if kept else self._new_retriever()
+            retriever.warm()
+            self._retrievers = (retriever, self._retrievers[0])
             return True
 
     def warm(self) -> None:
@@ -94,7 +94,7 @@ class Searcher:
 
         Raises ``VectorIndexError`` where nothing was indexed yet; what needs no index is done then too.
         """
-        self.lens.warm()
+        self.retriever.warm()
         self._lines.get()
 
     def index(self, version: str | None = None) -> VectorIndex:
@@ -102,7 +102,7 @@ class Searcher:
 
         Raises ``VectorIndexError`` where nothing was indexed yet, ``NotFoundError`` where that version is gone.
         """
-        return self._seen_through(version)[1].index
+        return self._retriever_of(version)[1].index
 
     def lines(self, version: str | None = None) -> LineIndex | None:
         """The newest index of lines, or the one called ``version``; ``None`` where no dialogue is indexed."""
@@ -110,7 +110,7 @@ class Searcher:
 
     def is_title(self, shot_id: str) -> bool:
         """Whether a shot is a title card."""
-        return shot_id in self.lens.catalogue().titles
+        return shot_id in self.retriever.snapshot().titles
 
     def search(self, query: Query, version: str | None = None, dialogue_version: str | None = None) -> SearchResult:
         """The answer from the versions named or from the newest. Raises as :meth:`page`."""
@@ -126,67 +126,48 @@ class Searcher:
         there, ``UsageError`` for a query that makes no sense, ``VectorIndexError`` if nothing was indexed yet.
         """
         started = time.perf_counter()
-        lens, catalogue = self._seen_through(version)
-        index, lines = catalogue.index, self._lines.get(dialogue_version)
-        _require_shows(index, query.shows)
-        plan = Planner(catalogue, lines, lens.encoder, self.details, lens.probes).plan(query)
-        page = page_of(
-            plan.ranking,
-            plan.filters,
-            offset=query.offset,
-            limit=query.limit,
-            least_relevance=query.min_relevance,
-            folded=catalogue.folded if query.fold else None,
-            are_said=bool(plan.lines),
+        retriever, snapshot = self._retriever_of(version)
+        lines, details = self._lines.get(dialogue_version), self.details
+        snapshot.require_shows(query.shows)
+        meaning = interpret(query, lines)
+        retrieval = Retrieval(query, snapshot, retriever.encoder, details.starts_of)
+        is_seen = meaning.visual and query.is_described
+        part = retrieval.look_like(meaning.seen_text, query.like, query.unlike) if is_seen else None
+        selection = rank(part, meaning.lines)
+        selection = compose(query, selection, retrieval, details, lines, retriever.probes)
+        hints = notes_on(
+            query,
+            "" if meaning.lines else meaning.seen_text,
+            retriever.encoder,
+            CatalogueNames(snapshot.shows, details),
+            lambda word: lines is not None and bool(lines.search(word, limit=1)),
         )
+        page = take_page(selection, query, lambda found: fold(found, snapshot.index.vectors, snapshot.same_pictures))
         # Lines were searched with words, but a score is a cosine wherever there is one.
-        vector = lens.encoder.text(query.text) if plan.vector is None else plan.vector
-        fill_scores(index, page.candidates, vector)
-        writer = HitWriter(self.details, lens.probes, catalogue.titles, plan.lines)
-        hits = writer.hits(page.candidates, query.offset)
+        vector = retriever.encoder.text(query.text) if selection.vector is None else selection.vector
+        fill_scores(snapshot.index, page.candidates, vector)
+        hits = HitWriter(details, retriever.probes, snapshot.titles, selection.lines).hits(
+            page.candidates, query.offset
+        )
         result = SearchResult(
             query=query,
-            encoder_id=lens.encoder_id,
-            index_version=index.version,
+            encoder_id=retriever.encoder.encoder_id,
+            index_version=snapshot.version,
             dialogue_version=lines.version if lines else None,
             took_ms=round(1e3 * (time.perf_counter() - started), 3),
-            cutoff=_cutoff(plan, page.best_score),
-            reading=plan.reading.reading(),
+            cutoff=page.cutoff,
+            reading=meaning.reading((*part.notes, *hints) if part else hints, found_lines=bool(selection.lines)),
             hits=hits,
         )
         return result, page.is_last
 
-    def _new_lens(self) -> Lens:
-        return Lens(self._settings, self._given, self._pictures, self.details.forget)
+    def _new_retriever(self) -> Retriever:
+        return Retriever(self._settings, self._given, self._pictures, self.details.forget)
 
-    def _seen_through(self, version: str | None) -> tuple[Lens, Catalogue]:
-        """The lens that has the version of the index that is called so (default: the one that answers), and it."""
-        lenses = self._lenses
-        for lens in lenses[1:] if version is not None else ():
+    def _retriever_of(self, version: str | None) -> tuple[Retriever, IndexSnapshot]:
+        """The retriever that has the version of the index (default: the newest of the one that answers), and it."""
+        retrievers = self._retrievers
+        for each in retrievers[1:] if version is not None else ():
             with suppress(NotFoundError, VectorIndexError):
-                return lens, lens.catalogue(version)
-        return lenses[0], lenses[0].catalogue(version)
-
-
-def _cutoff(plan: Plan, best_score: float | None) -> float:
-    return round(plan.calibration.cutoff(best_score), 6) if plan.calibration else DEFAULT_CUTOFF
-
-
-def _require_shows(index: VectorIndex, shows: Sequence[str]) -> None:
-    if not shows:
-        return
-    known = index.counts("show")
-    for show in shows:
-        if show in known:
-            continue
-        folded = {name.casefold(): name for name in sorted(known)}
-        parts = [name for name in folded if show.casefold() in name] if show.strip() else []
-        close = get_close_matches(show.casefold(), list(folded), n=3, cutoff=0.5)
-        near = [folded[name] for name in dict.fromkeys([*parts, *close])][:3]
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else _some(sorted(known))
-        raise NotFoundError(f"no show {show!r} in the catalogue: {hint}")
-
-
-def _some(shows: Sequence[str]) -> str:
-    more = f" and {len(shows) - TOLD} more" if len(shows) > TOLD else ""
-    return f"it has {', '.join(map(repr, shows[:TOLD]))}{more}" if shows else "it has none yet"
+                return each, each.snapshot(version)
+        return retrievers[0], retrievers[0].snapshot(version)

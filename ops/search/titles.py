@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.index.index import VectorIndex
+from ops.index.fetching import Fetched, fetch_until
+from ops.index.index import IndexHit, VectorIndex
 from ops.index.words import words_of
 
 Vector = NDArray[np.float32]
@@ -79,12 +80,13 @@ class TitleDirection:
         threshold = self.threshold(index.sample_scores(self.vector))
         if threshold is None:
             return None
-        limit = 255
-        while True:
-            found = index.search(self.vector, limit=limit, exclude_blank=True, exact=True, with_payload=False)
-            if len(found) < limit or found[-1].score < threshold:
-                return frozenset(hit.shot_id for hit in found if hit.score >= threshold)
-            limit = 4 * limit + 3
+
+        def fetch(limit: int) -> Fetched[IndexHit]:
+            hits = index.search(self.vector, limit=limit, exclude_blank=True, exact=True, with_payload=False)
+            return Fetched(items=hits, is_all=len(hits) < limit)
+
+        found = fetch_until(fetch, 255, lambda hits: hits[-1].score < threshold)
+        return frozenset(hit.shot_id for hit in found.items if hit.score >= threshold)
 
 
 def asks_for_titles(text: str) -> bool:

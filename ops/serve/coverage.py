@@ -41,11 +41,11 @@ class Coverage:
 
     def _compute(self) -> dict[str, Any]:
         service = self._service
-        lens = service.searcher.lens
-        index = lens.index() if service.index_version() is not None else None
+        retriever = service.searcher.retriever
+        index = retriever.index() if service.index_version() is not None else None
         indexed = index.counts("video_id") if index else Counter[str]()
-        since = service.since.of_all(lens.encoder_id)
-        refused = Counter(row["video_id"] for row in set_aside_shots(service.settings, lens.encoder_id))
+        since = service.since.of_all(retriever.encoder_id)
+        refused = Counter(row["video_id"] for row in set_aside_shots(service.settings, retriever.encoder_id))
         by_show: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row, shots in service.details.videos():
             if row.state != "removed":
@@ -58,7 +58,7 @@ class Coverage:
         return {
             "shows": shows,
             "totals": {"shows": len(shows), **totals},
-            "encoder_id": lens.encoder_id,
+            "encoder_id": retriever.encoder_id,
             "index_version": index.version if index else None,
             "dialogue_version": lines.version if lines else None,
             "lines": lines.count() if lines else 0,

@@ -18,8 +18,8 @@ from ops.exports.clip import Pick, clips_that_are
 from ops.exports.export import ExportReport, export
 from ops.exports.picks import picks_of, told_match, told_query
 from ops.exports.registry import export_formats, find_format
+from ops.search.interpretation import parse_words
 from ops.search.schema import SearchResult
-from ops.search.words import parse_words
 from ops.serve.answers import ExportFormatsAnswer, ExportProgressAnswer, ImageAnswer
 from ops.serve.documents import json_answer
 from ops.serve.exported import ExportTally, OpenFileResponse

@@ -106,11 +106,11 @@ def health_of(service: Service) -> dict[str, Any]:
     status = service.status
     if status in ("warming", "failed"):
         return {"status": status, "encoder_id": None, "index_version": None, "shots": 0}
-    lens = service.searcher.lens
-    index = lens.index() if status == "ok" else None
+    retriever = service.searcher.retriever
+    index = retriever.index() if status == "ok" else None
     return {
         "status": status,
-        "encoder_id": lens.encoder_id,
+        "encoder_id": retriever.encoder_id,
         "index_version": index.version if index else None,
         "shots": index.count() if index else 0,
     }

@@ -69,11 +69,11 @@ def probes_of(service: Service, shot_id: str) -> list[dict[str, Any]]:
 
 def _provenance(service: Service, shot_id: str, video: VideoRow) -> dict[str, Any]:
     partition = service.settings.partition_of(video.video_id)
-    lens = service.searcher.lens
-    encoder_id = lens.encoder_id
+    retriever = service.searcher.retriever
+    encoder_id = retriever.encoder_id
     shot = _row(service, "shots", partition, shot_id) or {}
     vector = _row(service, table_of(encoder_id), partition, shot_id)
-    index = lens.index() if service.index_version() is not None else None
+    index = retriever.index() if service.index_version() is not None else None
     is_indexed = index is not None and shot_id in index.vectors([shot_id])
     stamps = [("shots", shot), ("shot_embeddings", vector or {})]
     made = [("videos", partition, video.created_timestamp.timestamp())]

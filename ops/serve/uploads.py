@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.storage import atomic_path
-from ops.search.images import read_image_bytes
+from ops.search.query_encoding import read_image_bytes
 
 KEPT = 1_000
 QUALITY = 90

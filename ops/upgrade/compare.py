@@ -28,7 +28,7 @@ from ops.index.index import current_version, open_index
 from ops.probes.build import reason_against_refit
 from ops.probes.definitions import definitions_of
 from ops.probes.state import promoted_version
-from ops.search.generic_texts import GENERIC_TEXTS
+from ops.search.baselines import GENERIC_TEXTS
 from ops.training.evaluate_catalogue import Contest, answered_by, catalogue_tasks, learned_by
 from ops.training.pair_table import stored_pairs
 from ops.training.pairs import digest_of_pairs

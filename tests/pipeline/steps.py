@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ops.cli.catalogue_status import catalogue_status
 from ops.core.settings import load_settings
 from ops.core.types import SilentProgress, StepReport
 from ops.dialogue.build import build_dialogue, retry_dialogue
@@ -22,7 +23,6 @@ from ops.index.dialogue import build_lines, check_lines
 from ops.probes.build import build_probe
 from ops.probes.definitions import define
 from ops.probes.scores import build_scores
-from ops.search.status import catalogue_status
 from ops.shots.build import build_shots
 from ops.videos.catalogue import retry_set_aside
 from ops.videos.damaged_tables import without_damage

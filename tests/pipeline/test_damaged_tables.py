@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ops.cli.catalogue_status import due_partitions
 from ops.dialogue.report import unusable_subtitles
-from ops.search.status import due_partitions
 from tests.pipeline.conftest import Home
 from tests.pipeline.steps import PROBE, Steps, make_three
 

@@ -1,6 +1,6 @@
 """What relevance and the cutoff are worth on real footage, and that title cards are told from other shots.
 
-The figures are those of the docstrings in ``ops.search.relevance`` and ``ops.search.titles``, with room for
+The figures are those of the docstrings in ``ops.search.calibration`` and ``ops.search.titles``, with room for
 another machine's rounding. Thresholds were chosen after looking at both films and at Flickr8k photographs, so
 neither film is a clean hold-out: these tests guard the figures, they do not prove them on footage unseen.
 """
@@ -18,8 +18,8 @@ import pytest
 from numpy.typing import NDArray
 
 from ops.embeddings.encoders.starter import StarterEncoder
-from ops.search.generic_texts import GENERIC_TEXTS
-from ops.search.relevance import Calibration, background
+from ops.search.baselines import GENERIC_TEXTS
+from ops.search.calibration import Calibration, background
 from ops.search.titles import TitleDirection, draw_cards
 from tests.quality.conftest import Watched
 

@@ -13,8 +13,8 @@ from ops.core.settings import load_settings
 from ops.index.lines import LineIndex, LineRow, open_lines, publish_lines
 from ops.index.sentences import goes_on, joined_text
 from ops.index.utterances import with_sentences
-from ops.search.spoken import find_lines, read_query
-from ops.search.words import parse_words
+from ops.search.interpretation import find_lines, interpret, parse_words
+from ops.search.schema import Query
 from tests.subtitles import line_row
 
 Cue = tuple[float, float, str]
@@ -109,7 +109,7 @@ def test_a_phrase_over_three_cues_is_one_hit_from_its_first_word(tmp_path: Path)
 
 def test_words_without_quotes_are_found_together_over_cues(tmp_path: Path) -> None:
     with indexed(tmp_path, rows_of([*THREE, (6.1, 7.0, "The harvest was good."), (30, 31, "A mill.")])) as index:
-        reading = read_query("harvest moon rise mill tonight", "auto", index, ())
+        reading = interpret(Query(text="harvest moon rise mill tonight"), index)
         assert reading.visual and [line.line_ids for line, _ in reading.lines] == [
             (f"{rows_of(THREE)[1].line_id}", f"{rows_of(THREE)[2].line_id}")
         ]

@@ -14,8 +14,8 @@ from ops.embeddings.encoders.open_clip import languages_of
 from ops.embeddings.encoders.starter import StarterEncoder
 from ops.embeddings.reading import read_length
 from ops.index.lines import publish_lines
+from ops.search.baselines import GENERIC_TEXTS
 from ops.search.english import foreign_language, is_english, nearest_word, suggestion, unknown_words
-from ops.search.generic_texts import GENERIC_TEXTS
 from ops.search.hints import corrected, hints_for, shows_named
 from ops.search.schema import Query
 from ops.search.searcher import Searcher

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from ops.core.errors import NotFoundError, UsageError
-from ops.search.images import MAX_BYTES, MAX_PIXELS, read_image
+from ops.search.query_encoding import MAX_BYTES, MAX_PIXELS, read_image
 
 
 def save(path: Path, **options: object) -> Path:

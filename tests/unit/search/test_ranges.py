@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.search.ranges import Range, intersection, intersection_of, normalised, union, union_of
+from ops.search.composition import Range, intersection, intersection_of, normalised, union, union_of
 
 RANGES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=8)
 BY_VIDEO = st.dictionaries(st.sampled_from("abc"), RANGES, max_size=3)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ops.core.errors import UsageError
-from ops.search.ranking import LIKE_WEIGHT, TEXT_WEIGHT, UNLIKE_WEIGHT, combine, duplicates
+from ops.search.query_encoding import LIKE_WEIGHT, TEXT_WEIGHT, UNLIKE_WEIGHT, combine
+from ops.search.retrieval import duplicates
 
 AXES = np.eye(4, dtype=np.float32)
 

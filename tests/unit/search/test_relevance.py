@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ops.search.relevance import (
+from ops.search.calibration import (
     BELOW_BEST,
     CHANCE_HITS,
     EARLIEST,

@@ -10,7 +10,7 @@ from ops.core.settings import load_settings
 from ops.index.lines import LineRow, open_lines, publish_lines
 from ops.index.stems import stems_of
 from ops.index.words import STEMMERS
-from ops.search.words import content_words, coverage, parse_words
+from ops.search.interpretation import content_words, coverage, parse_words
 
 
 @pytest.mark.parametrize(

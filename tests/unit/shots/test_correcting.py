@@ -13,11 +13,11 @@ import dagster as dg
 import pytest
 
 from assets.partitions import partitions_of, requests_for_corrections
+from ops.cli.catalogue_status import due_partitions
 from ops.core.errors import StorageError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.core.tables import Lake
 from ops.core.types import SilentProgress
-from ops.search.status import due_partitions
 from ops.shots.build import build_shots, shots_of
 from ops.shots.correcting import Verb, correct_cuts, correction_documents, read_cut_state
 from ops.shots.corrections import TABLE, CurrentCorrections, read_history

@@ -299,7 +299,7 @@ def test_answers_never_mix_two_encoders_while_they_change(tmp_path: Path) -> Non
             thread.join(30)
     ids = [encoder_id for encoder_id, _ in seen]
     assert len(set(seen)) == len(set(ids)) == 2, "each encoder meets its own index only"
-    new = searcher.lens.index().version
+    new = searcher.retriever.index().version
     assert new == first["index_version"]
     other = next(pair for pair in set(seen) if pair[0] != first["encoder_id"])
     assert searcher.search(Query(text="a child"), other[1]).encoder_id == other[0], "pages that were begun go on"

@@ -1,20 +1,25 @@
-"""Whether a query means what is said, and the shots in which it is."""
+"""What a query means: which of its words are looked for in pictures, and which in spoken lines.
+
+Most of it is pure: whether a query means spoken words is decided from its words; the index of lines says whether any
+line has them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ops.core.errors import NotFoundError
 from ops.index.lines import LineHit, LineIndex
-from ops.index.stems import stems_of_words
+from ops.index.stems import is_in, stems_of, stems_of_words
 from ops.index.utterances import extended
-from ops.index.words import words_of
+from ops.index.words import spellings_of, words_of
 from ops.search.english import LEAST_LETTERS, nearest_word
 from ops.search.hints import corrected
-from ops.search.schema import Reading
-from ops.search.words import Words, content_spellings, content_words, coverage, parse_words, sounds_spoken
+from ops.search.schema import DialogueCondition, Query, Reading
 
+NO_DIALOGUE = "no dialogue is indexed: put subtitles (.srt, .vtt, .ass) beside the films and run `needle ingest`"
 # Lines looked at to decide whether a query means spoken words.
 GLANCE = 20
 # Lines that may answer one query.
@@ -22,6 +27,41 @@ MOST_LINES = 1000
 # A line must have this share of a query's content words, and at least two of them: one word that is also
 # spoken somewhere ("car") says nothing about what was meant; and people remember most of a line, not all of it.
 TOGETHER = 0.75
+
+# Straight and curly double quotes, and guillemets. Single quotes are apostrophes far more often.
+_OPENING, _CLOSING = '"“„«', '"”“»'
+_PHRASE = re.compile(f"[{_OPENING}]([^{_OPENING}{_CLOSING}]*)[{_CLOSING}]")
+_QUOTES = re.compile(f"[{_OPENING}{_CLOSING}]")
+
+# Words that say nothing about what is meant: English articles, pronouns, prepositions, auxiliaries, and what is
+# left of them after an apostrophe. A short list on purpose: a word too many here would hide a line, a word too
+# few costs nothing.
+_EMPTY_WORDS = """
+a about all also am an and any are aren as at be been being but by can could couldn d did didn do does doesn doing
+don for from had hadn has hasn have haven having he her here hers him his how i if in into is isn it its just let ll
+m me my no nor not of off on or our ours out over re s she should shouldn so some such t than that the their theirs
+them then there these they this those through to too under up ve very was wasn we were weren what when where which
+while who whom why will with won would wouldn you your yours
+"""
+# The same words without their apostrophes, as many people type them.
+_CONTRACTIONS_TEXT = """
+arent cant couldnt didnt doesnt dont hadnt hasnt havent hes im isnt ive shes shouldnt thats theres theyre theyve
+wasnt weve werent whats wheres whos wont wouldnt youll youre youve
+"""
+_CONTRACTIONS = frozenset(_CONTRACTIONS_TEXT.split())
+_EMPTY = frozenset(_EMPTY_WORDS.split()) | _CONTRACTIONS
+
+# Words by which people speak to each other, and which descriptions of a picture seldom have: "where are the
+# bicycles" is said, "in the car" is a place.
+_SPEAKING_WORDS = """
+am are aren can could couldn did didn do does doesn don had has have how i is isn it let ll m me my not our re
+shall should shouldn that this us ve was wasn we were weren what when where which who whom whose why will won would
+wouldn you your yours
+"""
+_SPEAKING = frozenset(_SPEAKING_WORDS.split()) | _CONTRACTIONS
+# Words with which descriptions begin that have only one more to say: "in the car", "a car of their own".
+_DESCRIBING_WORDS = "a an at by down for from in into of off on out over the through to under up with"
+_DESCRIBING = frozenset(_DESCRIBING_WORDS.split())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,37 +83,56 @@ class QueryInterpretation:
     notes: tuple[str, ...] = ()
     lines: list[tuple[LineHit, float]] = field(default_factory=list)
 
-    def reading(self) -> Reading:
-        """The part of it that an answer reports."""
-        return Reading(visual=self.visual, dialogue=self.dialogue, why=self.why, said_in=self.said_in, notes=self.notes)
+    def reading(self, more_notes: Sequence[str], *, found_lines: bool) -> Reading:
+        """The part of it that an answer reports, with what the later steps found."""
+        return Reading(
+            visual=self.visual,
+            dialogue=self.dialogue or found_lines,
+            why=self.why,
+            said_in=self.said_in,
+            notes=(*self.notes, *more_notes),
+        )
 
 
-def read_query(
-    text: str, use: str, lines: LineIndex | None, shows: Sequence[str], *, has_examples: bool = False
-) -> QueryInterpretation:
-    """Decide what of ``text`` is looked for in pictures and what in lines.
+def interpret(query: Query, lines: LineIndex | None) -> QueryInterpretation:
+    """Decide what of a query is looked for in pictures and what in lines; ``None`` for no index of lines.
 
-    ``use`` is ``auto``, ``off`` or ``only``; ``has_examples``: shots or pictures are looked for in any case.
-    Raises ``NotFoundError`` for ``only`` where no dialogue is indexed.
+    Raises ``NotFoundError`` for dialogue ``only`` if no dialogue is indexed.
     """
-    words = parse_words(text)
-    if use == "off":
+    if query.text.strip():
+        found = _read_text(query, lines)
+    elif query.like:
+        found = QueryInterpretation(visual=True, dialogue=False, why="what looks like the examples was searched")
+    else:
+        are_spoken = [isinstance(each, DialogueCondition) for each in query.conditions]
+        why = "frames that fulfil the conditions were searched; relevance is that of the weakest"
+        return QueryInterpretation(visual=not all(are_spoken), dialogue=any(are_spoken), why=why)
+    why = found.why
+    if query.then:
+        within = query.then.within
+        shots = "the next shot" if within == 1 else f"one of the next {within} shots"
+        why = f"{why}; {shots} must match what follows, and relevance is the mean of both"
+    if query.all or query.any:
+        why = f"{why}; only frames that fulfil the conditions count"
+    return replace(found, why=why)
+
+
+def _read_text(query: Query, lines: LineIndex | None) -> QueryInterpretation:
+    words, shows = parse_words(query.text), query.shows
+    if query.dialogue == "off":
         return _seen(words.plain, "dialogue is off: only what is seen was searched")
     if lines is None:
-        if use == "only":
-            raise NotFoundError(
-                "no dialogue is indexed: put subtitles (.srt, .vtt, .ass) beside the films and run `needle ingest`"
-            )
+        if query.dialogue == "only":
+            raise NotFoundError(NO_DIALOGUE)
         return _seen(words.plain, "no dialogue is indexed: only what is seen was searched")
-    if use == "only":
+    if query.dialogue == "only":
         found = find_lines(words, lines, shows)
         notes = () if found else _meant(words, lines, shows)
-        return QueryInterpretation(
-            visual=False, dialogue=True, why=_said(words, found, lines), notes=notes, lines=found
-        )
+        why = _said(words, found, lines)
+        return QueryInterpretation(visual=False, dialogue=True, why=why, notes=notes, lines=found)
     if words.phrases:
         found = find_lines(replace(words, rest=""), lines, shows)
-        visual = bool(words.rest) or has_examples
+        visual = bool(words.rest or query.like or query.unlike)
         why = _said(words, found, lines) + ("; what is seen was searched too" if visual else "")
         notes = () if found else _meant(replace(words, rest=""), lines, shows)
         return QueryInterpretation(
@@ -206,3 +265,52 @@ def _in_words(text: str, count: int) -> str:
 
 def _lines(count: int) -> str:
     return f"{count} line{'' if count == 1 else 's'}" if count < MOST_LINES else f"{MOST_LINES} lines or more"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """A text as it was meant: quoted ``phrases``, the ``rest`` without them, and all of it without quotes."""
+
+    phrases: tuple[str, ...]
+    rest: str
+    plain: str
+
+
+def parse_words(text: str) -> Words:
+    """Split a text into quoted phrases and the rest; a quote without its other half counts as nothing.
+
+    A phrase without any letter or figure is none.
+    """
+    phrases = tuple(" ".join(found.split()) for found in _PHRASE.findall(text) if words_of(found))
+    rest = " ".join(_QUOTES.sub(" ", _PHRASE.sub(" ", text)).split())
+    return Words(phrases=phrases, rest=rest, plain=" ".join(_QUOTES.sub(" ", text).split()))
+
+
+def content_words(text: str) -> list[str]:
+    """The words that say something, each once, in order."""
+    return _with_content(words_of(text))
+
+
+def content_spellings(text: str) -> list[list[str]]:
+    """The words to look for in a line, for each way to spell the text; all its words if none says anything."""
+    return [_with_content(words) or list(words) for words in spellings_of(text)]
+
+
+def sounds_spoken(text: str) -> bool:
+    """Whether three or more words could be what somebody says, and not only what a picture shows.
+
+    Lines of a film hold many of the second kind too ("in the car"), by which nobody means the lines.
+    """
+    words = words_of(text)
+    return len(words) > 2 and (words[0] not in _DESCRIBING or not _SPEAKING.isdisjoint(words))
+
+
+def coverage(wanted: Sequence[str], line: str, language: str = "") -> float:
+    """Share of the words ``wanted`` that the line has in any form of its language, 0 to 1; 0 where none is wanted."""
+    words = dict(zip(stems_of_words(wanted, language), wanted, strict=True))
+    stems = stems_of(line, language)
+    return sum(is_in(word, stems, language) for word in words.values()) / len(words) if words else 0.0
+
+
+def _with_content(words: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(word for word in words if word not in _EMPTY))

@@ -23,7 +23,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.search.ranking import combine
+from ops.search.query_encoding import combine
 from ops.search.schema import DEFAULT_CUTOFF
 
 Matrix = NDArray[np.float32]

@@ -1,10 +1,64 @@
-"""A hundred everyday descriptions, against whose scores those of a query are judged.
+"""Baselines of scores, once for each encoder: vectors of generic texts and of title cards.
 
-Stands alone because they are data: what people film, said plainly, on many subjects. They only have to be
-many and different; that some of them truly fit some shots is allowed for (medians are taken).
+A query's scores are judged against those of a hundred everyday descriptions: what people film, said plainly, on many
+subjects. They only have to be many and different; that some of them fit some shots is allowed for (medians are taken).
 """
 
 from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.errors import EncoderError
+from ops.search.query_encoding import QueryEncoder
+from ops.search.titles import CARDS_RECIPE, TitleDirection, draw_cards
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreBaselines:
+    """``texts`` are unit vectors, float32 (G, D), of generic texts; ``titles`` recognises title cards, if it can."""
+
+    texts: NDArray[np.float32]
+    titles: TitleDirection | None
+
+
+def load_baselines(home: Path, encoder: QueryEncoder) -> ScoreBaselines:
+    """The encoder's baselines from ``<home>/cache/search/``, or computed (some seconds) and kept there.
+
+    If the encoder cannot encode images on this machine, title cards are not recognised, and nothing is kept.
+    """
+    recipe = hashlib.sha256("\n".join((CARDS_RECIPE, *GENERIC_TEXTS)).encode()).hexdigest()[:8]
+    path = home / "cache" / "search" / f"{encoder.encoder_id}-{recipe}.npz"
+    try:
+        with np.load(path) as kept:
+            return ScoreBaselines(
+                texts=kept["texts"], titles=TitleDirection(vector=kept["titles"], own=float(kept["own"]))
+            )
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        log.info("%s cannot be read (%s): made again", path, error)
+    texts = encoder.texts(GENERIC_TEXTS)
+    try:
+        titles = TitleDirection.of(encoder.frames(draw_cards()))
+    except EncoderError as error:
+        log.warning("title cards cannot be told from other shots: %s", error)
+        return ScoreBaselines(texts=texts, titles=None)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as handle:
+        np.savez(handle, texts=texts, titles=titles.vector, own=titles.own)
+    Path(handle.name).replace(path)
+    return ScoreBaselines(texts=texts, titles=titles)
+
 
 GENERIC_TEXTS = (
     "a photo of something",

@@ -1,0 +1,293 @@
+"""Composed queries: A then B, and frames that fulfil all, or any, of several conditions.
+
+Frame ranges are ``[start_frame, end_frame)``, half-open. Those that functions return are ascending, disjoint, never
+empty, and never touch one another.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ops.core.errors import NotFoundError
+from ops.core.types import parse_shot_id, shot_id_of
+from ops.index.fetching import fetch_until
+from ops.index.lines import LineHit, LineIndex
+from ops.search.interpretation import NO_DIALOGUE, find_said
+from ops.search.probe_filters import ProbeScores
+from ops.search.ranking import Selection
+from ops.search.retrieval import Candidate, FixedRanking, Ranking, Retrieval, among
+from ops.search.schema import Condition, DialogueCondition, Kind, Query, TextCondition, parse_filter
+from ops.search.shot_details import ShotDetails
+
+Range = tuple[int, int]
+VideoRanges = Mapping[str, Sequence[Range]]
+
+# Shots of each side that may take part. In a catalogue of up to so many every pair is looked at.
+DEEPEST = 2000
+
+
+def compose(
+    query: Query,
+    selection: Selection,
+    retrieval: Retrieval,
+    details: ShotDetails,
+    lines: LineIndex | None,
+    probes: ProbeScores,
+) -> Selection:
+    """The selection with what must follow, with only frames that fulfil the conditions, and of only some probes.
+
+    Raises ``NotFoundError`` for an example or a probe that is not there, and for words without dialogue.
+    """
+    if query.then:
+        part = retrieval.look_like(query.then.text.strip(), query.then.like, query.then.unlike)
+        pairs = sequences(selection.filtered(), part.filtered(), details.starts_of, query.then.within)
+        selection = Selection(ranking=FixedRanking(pairs), vector=selection.vector, lines=selection.lines)
+    if query.all or query.any:
+        reader = ConditionReader(query.shows, retrieval, details, lines, probes)
+        all_of, any_of = ([reader.read(each) for each in part] for part in (query.all, query.any))
+        found = matching_shots(all_of, any_of, details)
+        if query.is_described:
+            matching = {each.shot_id: each for each in found}
+            selection = replace(
+                selection,
+                filters=(*selection.filters, lambda shots: _matched(shots, matching)),
+                lines=selection.lines | reader.lines,
+            )
+        else:
+            texts = [each.text for each in query.conditions if isinstance(each, TextCondition)]
+            selection = Selection(ranking=FixedRanking(found), vector=retrieval.middle_of(texts), lines=reader.lines)
+    if query.where:
+        scored = probes.fulfilling([parse_filter(each) for each in query.where])
+        selection = replace(selection, filters=(*selection.filters, among(scored)))
+    return selection
+
+
+def _matched(shots: Sequence[Candidate], matching: Mapping[str, Candidate]) -> list[Candidate]:
+    """Those of the shots that fulfil the conditions, with the frames and the lines in which they do."""
+    kept = [each for each in shots if each.shot_id in matching]
+    for each in kept:
+        known = matching[each.shot_id]
+        each.match = known.match
+        each.line_ids = tuple(dict.fromkeys(each.line_ids + known.line_ids))
+        if known.line_ids and "dialogue" not in each.matched:
+            each.matched = (*each.matched, "dialogue")
+    return kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fulfilled:
+    """Where one condition holds: ``ranges`` by video, and how well in each of its shots, 0 to 1.
+
+    ``kind`` is ``visual`` or ``dialogue``; ``line_ids`` are lines by shot, for a condition on what is said.
+    """
+
+    kind: Kind
+    ranges: dict[str, list[Range]]
+    strengths: dict[str, float]
+    line_ids: dict[str, list[str]]
+
+
+class ConditionReader:
+    """Finds where the conditions of a query hold. ``lines`` is ``None`` if no dialogue is indexed."""
+
+    def __init__(
+        self,
+        shows: Sequence[str],
+        retrieval: Retrieval,
+        details: ShotDetails,
+        lines: LineIndex | None,
+        probes: ProbeScores,
+    ) -> None:
+        self._shows = shows
+        self._retrieval = retrieval
+        self._details = details
+        self._lines = lines
+        self._probes = probes
+        self.lines: dict[str, LineHit] = {}
+        """The lines that conditions found, by id."""
+
+    def read(self, condition: Condition) -> Fulfilled:
+        """Where the condition holds. Raises ``NotFoundError`` for an unknown probe or without dialogue."""
+        if isinstance(condition, TextCondition):
+            return self._shots(self._seen(condition.text, condition.relevance))
+        if isinstance(condition, DialogueCondition):
+            return self._said(condition.dialogue)
+        wanted = parse_filter(condition.probe)
+        scores = self._probes.of(wanted.probe)
+        is_least = wanted.comparison[0] == ">"
+        return self._shots(
+            {shot: score if is_least else 1 - score for shot, score in scores.items() if wanted.holds(score)}
+        )
+
+    def _seen(self, text: str, relevance: float) -> dict[str, float]:
+        """Shots with at least that relevance for the text."""
+        ranking = self._retrieval.look_like(text.strip()).filtered()
+        found = fetch_until(ranking.best, 255, lambda shots: bool(shots) and shots[-1].relevance < relevance)
+        return {each.shot_id: each.relevance for each in found.items if each.relevance >= relevance}
+
+    def _shots(self, strengths: dict[str, float]) -> Fulfilled:
+        details = self._details.of(list(strengths))
+        ranges: dict[str, list[Range]] = {}
+        for shot in details.values():
+            if not self._shows or shot.show in self._shows:
+                ranges.setdefault(shot.video_id, []).append((shot.start_frame, shot.end_frame))
+        return Fulfilled(kind="visual", ranges=ranges, strengths=strengths, line_ids={})
+
+    def _said(self, text: str) -> Fulfilled:
+        if self._lines is None:
+            raise NotFoundError(NO_DIALOGUE)
+        ranges: dict[str, list[Range]] = {}
+        strengths: dict[str, float] = {}
+        line_ids: dict[str, list[str]] = {}
+        for line, share in find_said(text, self._lines, self._shows):
+            self.lines[line.line_id] = line
+            ranges.setdefault(line.video_id, []).append((line.start_frame, line.end_frame))
+            for shot_id in line.shot_ids:
+                strengths[shot_id] = max(share, strengths.get(shot_id, 0.0))
+                line_ids.setdefault(shot_id, []).append(line.line_id)
+        return Fulfilled(kind="dialogue", ranges=ranges, strengths=strengths, line_ids=line_ids)
+
+
+def matching_shots(
+    all_of: Sequence[Fulfilled],
+    any_of: Sequence[Fulfilled],
+    details: ShotDetails,
+) -> list[Candidate]:
+    """One candidate for each shot that has frames which fulfil all of ``all_of`` and any of ``any_of``.
+
+    At least one of both is not empty. ``match`` is the longest such run of frames within the shot. Relevance
+    is the least of the strengths of ``all_of`` and the greatest of ``any_of`` (fuzzy "and" and "or": L. A.
+    Zadeh, "Fuzzy sets", 1965). Best first.
+    """
+    parts = [each.ranges for each in all_of]
+    if any_of:
+        parts.append(union_of(each.ranges for each in any_of))
+    matching = intersection_of(parts)
+    touched = [
+        shot_id for video_id, ranges in matching.items() for shot_id in _shots_in(video_id, ranges, details.starts_of)
+    ]
+    found = []
+    for shot_id, shot in details.of(touched).items():
+        inside = intersection(matching[shot.video_id], [(shot.start_frame, shot.end_frame)])
+        if not inside:
+            continue
+        longest = max(inside, key=lambda run: (run[1] - run[0], -run[0]))
+        holding = [each for each in (*all_of, *any_of) if shot_id in each.strengths]
+        line_ids = [name for each in holding for name in each.line_ids.get(shot_id, ())]
+        found.append(
+            Candidate(
+                shot_id=shot_id,
+                score=math.nan,
+                relevance=_strength(shot_id, all_of, any_of),
+                matched=tuple(sorted({each.kind for each in holding}, reverse=True)),
+                line_ids=tuple(dict.fromkeys(line_ids)),
+                match=longest,
+            )
+        )
+    return sorted(found, key=lambda each: (-each.relevance, each.shot_id))
+
+
+def _strength(shot_id: str, all_of: Iterable[Fulfilled], any_of: Iterable[Fulfilled]) -> float:
+    least = [each.strengths.get(shot_id, 0.0) for each in all_of]
+    greatest = [each.strengths.get(shot_id, 0.0) for each in any_of]
+    return min([*least, max(greatest)] if greatest else least)
+
+
+def _shots_in(video_id: str, ranges: Sequence[Range], starts_of: Callable[[str], Sequence[int]]) -> list[str]:
+    """Shots of the video that share a frame with the ranges."""
+    starts = starts_of(video_id)
+    touched: dict[int, None] = {}
+    for first, last in ranges:
+        at = max(0, bisect_right(starts, first) - 1)
+        touched |= dict.fromkeys(starts[at : bisect_left(starts, last)])
+    return [shot_id_of(video_id, start) for start in touched]
+
+
+def sequences(
+    first: Ranking, second: Ranking, starts_of: Callable[[str], Sequence[int]], within: int
+) -> list[Candidate]:
+    """The shots of ``first`` that are followed by one of ``second``, each with the best of these.
+
+    ``starts_of`` gives the start frames of a video's shots, ascending. A pair's relevance is the geometric
+    mean of both: a sequence is as good as both its halves, and none is good with a half that does not match.
+    Best pairs first; ``score`` stays the cosine of the first shot.
+    """
+    followers = {each.shot_id: each for each in second.best(DEEPEST).items[:DEEPEST]}
+    found = []
+    for leader in first.best(DEEPEST).items[:DEEPEST]:
+        after = [
+            followers[shot_id] for shot_id in _following(leader.shot_id, starts_of, within) if shot_id in followers
+        ]
+        if after:
+            best = max(after, key=lambda each: each.relevance)
+            leader.relevance, leader.then = math.sqrt(leader.relevance * best.relevance), best
+            found.append(leader)
+    return sorted(found, key=lambda each: (-each.relevance, each.shot_id))
+
+
+def _following(shot_id: str, starts_of: Callable[[str], Sequence[int]], within: int) -> list[str]:
+    """The next ``within`` shots of the video."""
+    parsed = parse_shot_id(shot_id)
+    if parsed is None:
+        return []
+    video_id, start = parsed
+    starts = starts_of(video_id)
+    after = bisect_right(starts, start)
+    return [shot_id_of(video_id, frame) for frame in starts[after : after + within]]
+
+
+def normalised(ranges: Iterable[Range]) -> list[Range]:
+    """Any ranges as sorted, disjoint ones; empty ones go, those that overlap or touch become one."""
+    joined: list[Range] = []
+    for start, end in sorted(each for each in ranges if each[0] < each[1]):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def union(left: Sequence[Range], right: Sequence[Range]) -> list[Range]:
+    """Frames in either."""
+    return normalised([*left, *right])
+
+
+def intersection(left: Sequence[Range], right: Sequence[Range]) -> list[Range]:
+    """Frames in both; both are sorted and disjoint. Linear in their lengths."""
+    common: list[Range] = []
+    at, other = 0, 0
+    while at < len(left) and other < len(right):
+        start = max(left[at][0], right[other][0])
+        end = min(left[at][1], right[other][1])
+        if start < end:
+            common.append((start, end))
+        if left[at][1] < right[other][1]:
+            at += 1
+        else:
+            other += 1
+    return normalised(common)
+
+
+def union_of(parts: Iterable[VideoRanges]) -> dict[str, list[Range]]:
+    """:func:`union` video by video; nothing where there are no parts."""
+    gathered: dict[str, list[Range]] = {}
+    for part in parts:
+        for video_id, ranges in part.items():
+            gathered.setdefault(video_id, []).extend(ranges)
+    joined = {video_id: normalised(ranges) for video_id, ranges in gathered.items()}
+    return {video_id: ranges for video_id, ranges in joined.items() if ranges}
+
+
+def intersection_of(parts: Sequence[VideoRanges]) -> dict[str, list[Range]]:
+    """:func:`intersection` video by video, of at least one part; videos without a common frame are left out."""
+    common = {video_id: normalised(ranges) for video_id, ranges in parts[0].items()}
+    for part in parts[1:]:
+        common = {
+            video_id: intersection(ranges, normalised(part[video_id]))
+            for video_id, ranges in common.items()
+            if video_id in part
+        }
+    return {video_id: ranges for video_id, ranges in common.items() if ranges}

@@ -1,0 +1,224 @@
+"""From texts, shots and images to the vector of a query.
+
+Examples that are images come from anybody: any size, any camera, and possibly hostile.
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.errors import NotFoundError, UsageError
+from ops.core.settings import Settings
+from ops.core.types import parse_shot_id
+from ops.embeddings.encoder import Encoder, load_encoder, resolve_encoder
+from ops.index.index import VectorIndex
+
+Vector = NDArray[np.float32]
+Pictures = Callable[[str], NDArray[np.uint8]]
+
+# Rocchio's weights of query, wanted and unwanted examples (J. J. Rocchio, "Relevance feedback in information
+# retrieval", 1971). Manning, Raghavan and Schuetze, "Introduction to Information Retrieval" (2008), section
+# 9.1.1, give 1 / 0.75 / 0.15 for long lists of judged documents; here examples are few and chosen by hand,
+# so a wanted one counts as much as the words, and an unwanted one half as much.
+TEXT_WEIGHT = 1.0
+LIKE_WEIGHT = 1.0
+UNLIKE_WEIGHT = 0.5
+
+# A sum shorter than this points nowhere in particular: its parts cancel out.
+SHORTEST = 1e-3
+
+# Formats that Pillow decodes by itself; EPS and the like would start other programs.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+MAX_BYTES = 64 * 1024 * 1024
+# Twice the largest common camera; as RGB 300 MB for a moment.
+MAX_PIXELS = 100_000_000
+# Encoders look at 224 to 448 pixels; more would only cost memory.
+MAX_SIDE = 1024
+
+
+class QueryEncoder:
+    """Vectors of what people ask with; safe to use from several threads.
+
+    The encoder is loaded when it is first needed: its text half for words, all of it for pictures, none for
+    shots. ``pictures`` turns an example that is no shot id into RGB uint8 (H, W, 3).
+    """
+
+    def __init__(self, settings: Settings, given: Encoder | None, pictures: Pictures) -> None:
+        self._settings = settings
+        self._given = given
+        self._pictures = pictures
+        self._lock = Lock()
+
+    @cached_property
+    def encoder_id(self) -> str:
+        """Id of the encoder; resolved at first use, and never loaded for it."""
+        return self._given.encoder_id if self._given else resolve_encoder(self._settings).encoder_id
+
+    def texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors, float32 (B, D)."""
+        with self._lock:  # loads once, however many ask at first
+            encoder = self._text_encoder
+        return encoder.encode_text([text.strip() for text in texts])
+
+    def text(self, text: str) -> Vector | None:
+        """Unit vector, float32 (D,), or ``None`` where the text is blank."""
+        return np.asarray(self.texts([text])[0], np.float32) if text.strip() else None
+
+    def languages(self) -> tuple[str, ...]:
+        """Languages of the texts that it reads, ISO 639-1; empty for any."""
+        with self._lock:
+            return self._text_encoder.languages
+
+    def read_length(self, text: str) -> int:
+        """How many characters of a text it reads, from the first."""
+        with self._lock:
+            encoder = self._text_encoder
+        return encoder.read_length(text)
+
+    def frames(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Unit vectors, float32 (N, D), of RGB pictures of one size. Raises ``EncoderError``."""
+        with self._lock:
+            encoder = self._whole_encoder
+        return encoder.encode_frames(frames_NHWC)
+
+    def examples(
+        self, index: VectorIndex, names: Sequence[str], starts_of: Callable[[str], list[int]]
+    ) -> dict[str, Vector]:
+        """Unit vectors, float32 (D,), by example: a shot id of the index, or a picture.
+
+        ``starts_of`` gives the start frames of a video's shots, for the message about a shot that is not
+        there. Raises ``NotFoundError`` for such a shot and as ``pictures`` does.
+        """
+        if not names:
+            return {}
+        vectors = index.vectors([name for name in names if parse_shot_id(name)])
+        for name in names:
+            if name not in vectors:
+                if parsed := parse_shot_id(name):
+                    raise _unknown_shot(name, parsed[1], starts_of(parsed[0]))
+                vectors[name] = np.asarray(self.frames(self._pictures(name)[np.newaxis])[0], np.float32)
+        return vectors
+
+    @cached_property
+    def _text_encoder(self) -> Encoder:
+        return self._given or load_encoder(self.encoder_id, self._settings.home, part="text")
+
+    @cached_property
+    def _whole_encoder(self) -> Encoder:
+        return self._given or load_encoder(self.encoder_id, self._settings.home, part="both")
+
+
+def _unknown_shot(shot_id: str, frame: int, starts: Sequence[int]) -> NotFoundError:
+    video_id = shot_id.rpartition(":")[0]
+    if not starts:
+        return NotFoundError(f"no shot {shot_id!r}: the catalogue has no video {video_id}")
+    nearest = sorted(sorted(starts, key=lambda start: abs(start - frame))[:3])
+    known = ", ".join(f"{video_id}:{start}" for start in nearest)
+    return NotFoundError(f"no shot {shot_id!r} is indexed; shots near that frame: {known}")
+
+
+def combine(
+    text: NDArray[np.float32] | None,
+    like: Sequence[NDArray[np.float32]],
+    unlike: Sequence[NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """One unit vector, float32 (D,), for a query of unit vectors (D,).
+
+    ``TEXT_WEIGHT * text + LIKE_WEIGHT * mean(like) - UNLIKE_WEIGHT * mean(unlike)``, made unit length again;
+    parts that are not there count nothing. Raises ``UsageError`` without text and ``like``, and where the
+    parts cancel out.
+    """
+    if text is None and not like:
+        raise UsageError("say what to look for: a text, or an example of it; what is not wanted is not enough")
+    parts = [] if text is None else [TEXT_WEIGHT * text.astype(np.float64)]
+    if like:
+        parts.append(LIKE_WEIGHT * np.mean(np.asarray(like, np.float64), axis=0))
+    if unlike:
+        parts.append(-UNLIKE_WEIGHT * np.mean(np.asarray(unlike, np.float64), axis=0))
+    total = np.sum(parts, axis=0)
+    length = float(np.linalg.norm(total))
+    if not length > SHORTEST:
+        raise UsageError("the examples of this query cancel each other out: take one of them away")
+    return np.asarray(total / length, np.float32)
+
+
+def picture_file(name: str) -> NDArray[np.uint8]:
+    """The picture in a local file as RGB uint8 (H, W, 3); errors as :func:`read_image`."""
+    return read_image(Path(name).expanduser())
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """The picture, upright, RGB: uint8 (H, W, 3), both sides at most 1,024; of an animation the first frame.
+
+    Raises ``NotFoundError`` where there is no such file, ``UsageError`` where it is no usable picture or is
+    too large to be opened safely.
+    """
+    _refuse_unusual(path)
+    return _decoded(path, repr(str(path)))
+
+
+def read_image_bytes(data: bytes) -> NDArray[np.uint8]:
+    """:func:`read_image` of a file's content that came from outside. Raises ``UsageError``."""
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"the picture has {len(data) >> 20} MB; it may have {MAX_BYTES >> 20}")
+    return _decoded(io.BytesIO(data), "what was sent")
+
+
+def _decoded(source: Path | io.BytesIO, name: str) -> NDArray[np.uint8]:
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(source, formats=FORMATS) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise _too_large(name)
+            picture.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG only: decode at a fraction of the size
+            upright = ImageOps.exif_transpose(picture)
+            upright.thumbnail((MAX_SIDE, MAX_SIDE))
+            return np.asarray(_flat(upright), np.uint8).copy()
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large(name) from error
+    # What Pillow's decoders raise on damaged files.
+    except (OSError, SyntaxError, ValueError, TypeError, IndexError, OverflowError, struct.error, zlib.error) as error:
+        raise UsageError(
+            f"{name} is not a picture that can be read ({', '.join(FORMATS)}): save it again as JPEG or PNG"
+        ) from error
+
+
+def _refuse_unusual(path: Path) -> None:
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        raise NotFoundError(
+            f"{str(path)!r} is neither a shot id nor a file: `needle shots VIDEO` lists the shots of a video"
+        ) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise UsageError(f"{str(path)!r} is not a file: give a picture or a shot id")
+    if found.st_size > MAX_BYTES:
+        raise UsageError(f"{str(path)!r} has {found.st_size >> 20} MB; a picture may have {MAX_BYTES >> 20}")
+
+
+def _too_large(name: str) -> UsageError:
+    return UsageError(f"{name} has more than {MAX_PIXELS // 1_000_000} million pixels: scale it down")
+
+
+def _flat(picture: object) -> object:
+    """RGB; what is transparent becomes white, as on a page."""
+    from PIL import Image
+
+    assert isinstance(picture, Image.Image)
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    layered = picture.convert("RGBA")
+    flat = Image.new("RGB", layered.size, "white")
+    flat.paste(layered, mask=layered.getchannel("A"))
+    return flat

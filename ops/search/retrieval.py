@@ -1,0 +1,240 @@
+"""Retrieve: the shots of an index by their likeness to a text and examples, best first.
+
+A :class:`Retrieval` serves one query: each of its parts (the query itself, what must follow, a condition) is looked
+for in the same way, with the same vector arithmetic, scale and filters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.types import parse_shot_id
+from ops.index.fetching import Fetched
+from ops.index.index import VectorIndex
+from ops.search.calibration import Calibration
+from ops.search.query_encoding import QueryEncoder, combine
+from ops.search.retriever import IndexSnapshot
+from ops.search.schema import Kind, Query
+from ops.search.titles import asks_for_titles
+
+Vector = NDArray[np.float32]
+
+NO_TITLES = "title cards are not hidden: among these shots they cannot be told from the others"
+# Cosine from which two shots count as the same pictures (a copy, another encode of the same film).
+DUPLICATE = 0.995
+
+
+@dataclass(slots=True, kw_only=True)
+class Candidate:
+    """One shot: ``score`` is the cosine with the query, ``relevance`` 0 to 1.
+
+    ``matched`` says what of ``visual`` and ``dialogue`` speaks for it, ``line_ids`` which lines. ``match``
+    are the half-open frames that fulfil the conditions, ``None`` for the whole shot. ``then`` is the shot
+    that follows. ``folded`` are shots with the same pictures that would have come later.
+    """
+
+    shot_id: str
+    score: float
+    relevance: float
+    matched: tuple[Kind, ...] = ("visual",)
+    line_ids: tuple[str, ...] = ()
+    match: tuple[int, int] | None = None
+    then: Candidate | None = None
+    folded: tuple[str, ...] = ()
+
+
+Filter = Callable[[Sequence[Candidate]], Sequence[Candidate]]
+
+
+class Ranking(Protocol):
+    """Candidates from best to worst, as many as are asked for.
+
+    ``falls``: whether relevance never rises from one to the next.
+    """
+
+    falls: bool
+
+    def best(self, count: int) -> Fetched[Candidate]:
+        """The first ``count``, or a few more, or fewer if some are left out.
+
+        What comes first does not depend on ``count``: pages of one search fit together.
+        """
+
+
+class VisualRanking:
+    """Every shot of the index by its cosine with one vector, float32 (D,)."""
+
+    falls = True
+
+    def __init__(
+        self,
+        index: VectorIndex,
+        vector: Vector,
+        calibration: Calibration,
+        *,
+        shows: Sequence[str] = (),
+        exclude_blank: bool = False,
+        exact: bool = False,
+    ) -> None:
+        self._index = index
+        self._vector = vector
+        self._calibration = calibration
+        self._shows = tuple(shows)
+        self._exclude_blank = exclude_blank
+        self._exact = exact
+
+    def best(self, count: int) -> Fetched[Candidate]:
+        """See :class:`Ranking`."""
+        # The index looks at a power of two of candidates: what is asked for up to there costs nothing more.
+        asked = (1 << count.bit_length()) - 1
+        found = self._index.search(
+            self._vector,
+            limit=asked,
+            shows=self._shows,
+            exclude_blank=self._exclude_blank,
+            exact=self._exact,
+            with_payload=False,
+        )
+        relevance = self._calibration.relevance
+        candidates = [Candidate(shot_id=hit.shot_id, score=hit.score, relevance=relevance(hit.score)) for hit in found]
+        return Fetched(items=candidates, is_all=len(found) < asked, looked_at=len(found))
+
+
+class FixedRanking:
+    """Candidates that are all known."""
+
+    falls = False
+
+    def __init__(self, candidates: list[Candidate]) -> None:
+        self._candidates = candidates
+
+    def best(self, count: int) -> Fetched[Candidate]:
+        """See :class:`Ranking`."""
+        return Fetched(items=self._candidates, is_all=True, looked_at=len(self._candidates))
+
+
+class Filtered:
+    """A ranking without what filters drop."""
+
+    def __init__(self, ranking: Ranking, filters: Sequence[Filter]) -> None:
+        self._ranking = ranking
+        self._filters = filters
+        self.falls = ranking.falls
+
+    def best(self, count: int) -> Fetched[Candidate]:
+        """See :class:`Ranking`; may be fewer than ``count``."""
+        found = self._ranking.best(count)
+        kept = found.items
+        for each in self._filters:
+            kept = each(kept)
+        return Fetched(items=kept, is_all=found.is_all, looked_at=found.looked_at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisualPart:
+    """What looks like one part of a query: its ranking before ``filters``, its unit ``vector`` (D,), and its scale.
+
+    ``notes`` report what could not be done for it.
+    """
+
+    ranking: VisualRanking
+    filters: tuple[Filter, ...]
+    vector: Vector
+    calibration: Calibration
+    notes: tuple[str, ...] = ()
+
+    def filtered(self) -> Ranking:
+        """The ranking without what the filters drop."""
+        return Filtered(self.ranking, self.filters)
+
+
+class Retrieval:
+    """Looks for the parts of one query in one snapshot. ``starts_of`` gives start frames of a video's shots."""
+
+    def __init__(
+        self,
+        query: Query,
+        snapshot: IndexSnapshot,
+        encoder: QueryEncoder,
+        starts_of: Callable[[str], list[int]],
+    ) -> None:
+        self._query = query
+        self._snapshot = snapshot
+        self._encoder = encoder
+        self._starts_of = starts_of
+
+    def look_like(self, text: str, like: Sequence[str] = (), unlike: Sequence[str] = ()) -> VisualPart:
+        """The shots that look like a text and examples.
+
+        The filters drop shots given as examples, copies of the wanted ones, and, for a text that does not ask for
+        them, title cards. Raises ``NotFoundError`` for an example that is not there.
+        """
+        query, snapshot, has_text = self._query, self._snapshot, bool(text.strip())
+        names = [*like, *unlike]
+        examples = self._encoder.examples(snapshot.index, names, self._starts_of) if names else {}
+        vector = combine(
+            self._encoder.text(text), [examples[name] for name in like], [examples[name] for name in unlike]
+        )
+        calibration = snapshot.calibration(has_text, len(like), len(unlike))
+        filters: list[Filter] = []
+        if shots := {name for name in examples if parse_shot_id(name)}:
+            filters.append(without(shots))
+            if wanted := [examples[name] for name in like if name in shots]:
+                filters.append(lambda found: _without_copies(snapshot.index, found, wanted))
+        hides_titles = has_text and not query.include_titles and not asks_for_titles(text)
+        if hides_titles:
+            filters.append(lambda found: _without_titles(snapshot.titles, found))
+        ranking = VisualRanking(
+            snapshot.index,
+            vector,
+            calibration,
+            shows=query.shows,
+            exclude_blank=has_text and not query.include_blank,
+            exact=query.exact,
+        )
+        return VisualPart(
+            ranking=ranking,
+            filters=tuple(filters),
+            vector=vector,
+            calibration=calibration,
+            notes=(NO_TITLES,) if hides_titles and not snapshot.tells_titles else (),
+        )
+
+    def middle_of(self, texts: Sequence[str]) -> Vector | None:
+        """The direction between texts, unit (D,), for scores if nothing else is asked; ``None`` without texts."""
+        return combine(None, list(self._encoder.texts(texts)), []) if texts else None
+
+
+def without(shot_ids: frozenset[str] | set[str]) -> Filter:
+    """A filter that drops these shots."""
+    return lambda found: [each for each in found if each.shot_id not in shot_ids]
+
+
+def among(shot_ids: frozenset[str] | set[str]) -> Filter:
+    """A filter that keeps only these shots."""
+    return lambda found: [each for each in found if each.shot_id in shot_ids]
+
+
+def duplicates(vectors: NDArray[np.float32], examples: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
+    """Which of the unit vectors (N, D) show the same pictures as any of the examples (D,): bool (N,)."""
+    if not len(vectors) or not examples:
+        return np.zeros(len(vectors), np.bool_)
+    same: NDArray[np.bool_] = (vectors @ np.stack(list(examples)).T).max(axis=1) >= DUPLICATE
+    return same
+
+
+def _without_titles(titles: frozenset[str], found: Sequence[Candidate]) -> list[Candidate]:
+    """Without title cards, except those in which something is said that was asked for."""
+    return [each for each in found if each.shot_id not in titles or "dialogue" in each.matched]
+
+
+def _without_copies(index: VectorIndex, found: Sequence[Candidate], wanted: Sequence[Vector]) -> list[Candidate]:
+    vectors = index.vectors([each.shot_id for each in found])
+    known = [each for each in found if each.shot_id in vectors]
+    same = duplicates(np.asarray([vectors[each.shot_id] for each in known], np.float32), wanted)
+    return [each for each, is_copy in zip(known, same, strict=True) if not is_copy]
