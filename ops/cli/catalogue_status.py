@@ -22,7 +22,7 @@ from ops.index.build import wanted_rows
 from ops.index.index import IndexRow, current_version, open_index, version_of
 from ops.index.lines import current_lines
 from ops.shots.corrections import CurrentCorrections
-from ops.shots.due import shots_are_current
+from ops.shots.due import detector_for, shots_are_current
 from ops.shots.segment import detector_version
 from ops.videos import catalogue
 from ops.videos.describe import facts_are_current
@@ -33,7 +33,6 @@ logger = logging.getLogger(__name__)
 def due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -> set[str]:
     """Partitions of those of the videos whose shots, vectors or lines are missing or out of date."""
     wanted = set(video_ids)
-    version = detector_version(settings.detector)
     corrections = CurrentCorrections(settings)
     partitions = {settings.partition_of(video_id) for video_id in wanted}
     unread = (video["video_id"] for video, _, _ in due_dialogue(settings, partitions))
@@ -45,6 +44,7 @@ def due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]
             if video["video_id"] not in wanted or video["state"] in ("set_aside", "removed"):
                 continue
             own = [row for row in shots if row["video_id"] == video["video_id"]]
+            version = detector_version(detector_for(settings.detector, own))
             stored = [row for row in vectors if row["video_id"] == video["video_id"]]
             if (
                 video["state"] == "pending"

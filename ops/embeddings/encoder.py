@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ops.core.errors import EncoderError, SettingsError
 from ops.core.settings import Settings
 from ops.embeddings.pins import EncoderPins
+from ops.shots.devices import has_cuda
 
 log = logging.getLogger(__name__)
 
@@ -192,14 +193,10 @@ def _load(spec: str, home: Path, device: str, part: Part, threads: int) -> Encod
 
 
 def _device(device: str) -> str:
-    """``auto`` is CUDA where a driver's device file is there and torch agrees; without one torch is not imported."""
+    """``auto`` is CUDA if there is a device; without a driver torch is not imported."""
     if device != "auto":
         return device
-    if not any(Path(name).exists() for name in ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg")):
-        return "cpu"
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return "cuda" if has_cuda() else "cpu"
 
 
 def _cores() -> int:

@@ -12,13 +12,26 @@ from typing import Any
 from ops.core.settings import Settings
 from ops.shots.corrections import CutCorrection
 from ops.shots.detector import Boundary
+from ops.shots.detectors.choice import CHOICES, choose_detector
 from ops.shots.planning import PlannedShot, Recut, plan_cuts
-from ops.shots.segment import poster_key, proxy_key
+from ops.shots.segment import detector_version, poster_key, proxy_key
 
 DETECTED = "detected_cuts"
 """Table of boundaries as they were detected, of videos whose shots people corrected."""
 
 Row = dict[str, Any]
+
+
+def detector_for(setting: str, rows: Sequence[Row]) -> str:
+    """Name of the detector that cuts a video, by the setting and the stored rows of its shots.
+
+    What ``auto`` stands for depends on the machine. Shots that any of its choices made, in its present version, are
+    kept, so machines with and without a GPU that share a catalogue do not cut each other's videos again; a video that
+    lost its proxies is cut by the detector that cut it before, and keeps its shot ids.
+    """
+    versions = {version_of(row) for row in rows}
+    made = (name for name in CHOICES.get(setting, ()) if versions == {detector_version(name)})
+    return next(made, None) or choose_detector(setting)
 
 
 def shots_are_current(

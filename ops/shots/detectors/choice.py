@@ -6,9 +6,17 @@ from fractions import Fraction
 
 from ops.core.errors import UsageError
 from ops.shots.detector import Detector
+from ops.shots.devices import has_cuda
 
 NOMINAL_RATE = Fraction(25)
 DETECTOR_NAMES = ("auto", "adaptive", "content", "transnetv2")
+CHOICES = {"auto": ("auto", "transnetv2")}
+"""Detectors that a setting may stand for: ``auto`` is the default detector on a CPU, and TransNetV2 whole on CUDA."""
+
+
+def choose_detector(name: str) -> str:
+    """The detector that a setting stands for on this machine. Loads no torch without a CUDA driver."""
+    return "transnetv2" if name == "auto" and has_cuda() else name
 
 
 def load_detector(name: str, fps: Fraction = NOMINAL_RATE) -> Detector:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from ops.shots.detector import Boundary, Glimpse, TinyPicture
-from ops.shots.detectors.transnet_model import small_rgb, transition_probabilities
+from ops.shots.detectors.transnet_model import (
+    CUDA_WINDOWS,
+    Scores,
+    small_rgb,
+    window_probabilities,
+    windows_per_call,
+)
 from ops.shots.thresholds import TRANSNETV2, TransNetThresholds
 
 
@@ -12,12 +18,14 @@ class TransNetDetector:
 
     The first and the last picture are repeated where a window reaches beyond the film. A run of frames above the
     threshold is one transition: the new shot begins after a short run, and in the middle of a long one.
+    ``windows`` go to the network in one call, by default as many as suit the device; boundaries do not depend on it.
     """
 
-    def __init__(self, thresholds: TransNetThresholds = TRANSNETV2) -> None:
+    def __init__(self, thresholds: TransNetThresholds = TRANSNETV2, windows: int | None = None) -> None:
         self._thresholds = thresholds
         self._margin = (thresholds.window - thresholds.kept) // 2
-        self.max_delay = thresholds.window + thresholds.kept
+        self._together = windows
+        self.max_delay = thresholds.window + thresholds.kept * (windows or CUDA_WINDOWS)
         self._window: list[TinyPicture] = []
         self._pushed = self._scored = 0
         self._run: list[int] = []
@@ -37,20 +45,27 @@ class TransNetDetector:
             self._window = [small] * self._margin
         self._window.append(small)
         self._pushed += 1
-        return self._score() if len(self._window) == self._thresholds.window else []
+        together = self._together = self._together or windows_per_call()
+        is_full = len(self._window) == self._thresholds.window + self._thresholds.kept * (together - 1)
+        return self._score(together) if is_full else []
 
     def finish(self) -> list[Boundary]:
         found: list[Boundary] = []
         while self._scored < self._pushed:
-            missing = self._thresholds.window - len(self._window)
-            found += self._score(self._window + [self._window[-1]] * missing)
+            self._window += [self._window[-1]] * (self._thresholds.window - len(self._window))
+            found += self._score(1)
         found += self._end_run()
         self._finished = True
         return [boundary for boundary in found if boundary.frame < self._pushed]
 
-    def _score(self, window: list[TinyPicture] | None = None) -> list[Boundary]:
-        last_T, any_T = transition_probabilities(window or self._window)
-        self._window = self._window[self._thresholds.kept :]
+    def _score(self, windows: int) -> list[Boundary]:
+        """Show the network the next windows, and take the middle of each."""
+        starts = range(0, windows * self._thresholds.kept, self._thresholds.kept)
+        pictures = [self._window[start : start + self._thresholds.window] for start in starts]
+        self._window = self._window[windows * self._thresholds.kept :]
+        return [boundary for scores in window_probabilities(pictures) for boundary in self._take(*scores)]
+
+    def _take(self, last_T: Scores, any_T: Scores) -> list[Boundary]:
         found: list[Boundary] = []
         kept = min(self._thresholds.kept, self._pushed - self._scored)
         for offset in range(self._margin, self._margin + kept):
