@@ -45,6 +45,33 @@ def test_a_new_encoder_recomputes_vectors_and_index_but_no_shot(
     assert home.files() == before
 
 
+def test_a_new_detector_version_finds_shots_anew_and_keeps_the_vectors_of_those_that_stay(tmp_path: Path) -> None:
+    """An old catalogue: one film was cut by an earlier version, another by the present one."""
+    library = tmp_path / "library"
+    library.mkdir()
+    old = make_film(library / "old.mp4", cuts=(30, 60), frames=90, seed=1)
+    make_film(library / "new.mp4", cuts=(40,), frames=80, seed=2)
+    home = Home(tmp_path / "home")
+    home.run("ingest", str(library))
+    settings = load_settings(home=str(home.path))
+    partition = home.json("shots", str(old.path))[0]["shot_id"].split(":")[0]
+    present = settings.lake.read("shots", [partition]).to_pylist()
+    settings.lake.write("shots", partition, [{**row, "detector": "auto-00000000"} for row in present])
+    before = home.files()
+
+    home.run("ingest", str(library))
+    assert settings.lake.read("shots", [partition]).column("detector").to_pylist() == [
+        row["detector"] for row in present
+    ]
+    changed = {name for name, stamp in home.files().items() if before.get(name) != stamp}
+    assert not [name for name in changed if "/shot_embeddings/" in name], "the same shots have the same vectors"
+    others = (f"/{partition}", "/reports/", "/runs/", "/dagster/", "/logs/")
+    assert not [name for name in changed if "media/" in name and not any(part in f"/{name}" for part in others)]
+    before = home.files()
+    assert home.json("ingest", str(library))["up_to_date"]
+    assert home.files() == before
+
+
 def test_buckets_hold_several_videos_and_lose_none(tmp_path: Path) -> None:
     library = tmp_path / "library"
     library.mkdir()
