@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "spec",
     default="",
     metavar="SPEC",
-    help="The new one: finetuned:NAME, open_clip:..., starter, or an id.",
+    help="The new one, as in NEEDLE_ENCODER: finetuned:NAME, open_clip:..., starter, ...; or an id.",
 )
 @click.option("--rollback", "goes_back", is_flag=True, help="Back to the encoder before, with its index and probes.")
 @click.option("--discard", "withdraws", is_flag=True, help="Delete what was computed for a candidate that was refused.")

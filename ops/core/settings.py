@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     )
     encoder: str = Field(
         default="auto",
-        description="auto, starter, open_clip:<model>/<pretrained tag or file>, or finetuned:<name>",
+        description="auto, or an encoder such as starter, open_clip:<model>/<pretrained tag or file>, finetuned:<name>",
     )
     detector: Literal["auto", "adaptive", "content", "transnetv2"] = Field(default="auto", description="shot detector")
     workers: int = Field(default_factory=_cores, ge=1, le=1024, description="CPU processes for segmentation")

@@ -1,18 +1,22 @@
-"""What an encoder is, which one a home uses, and how to get it.
+"""What an encoder is, which kinds there are, which one a home uses, and how to get it.
 
 An encoder has a *spec*, what people write in NEEDLE_ENCODER, and an *id*, which names architecture,
-weights and preprocessing and changes when any of them does. Nothing heavy is imported before an encoder
-needs it: with the starter encoder, or once the choice is pinned, no torch is.
+weights and preprocessing and changes when any of them does. The word before the colon of a spec is its *kind*, a
+module of ``ops/embeddings/encoders`` that ends in ``KIND = <an EncoderKind>``; nothing else lists the kinds. Only the
+module of the wanted kind is imported: with the starter encoder, or once the choice is pinned, no torch is.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
+import pkgutil
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +24,14 @@ from numpy.typing import NDArray
 from ops.core.errors import EncoderError, SettingsError
 from ops.core.settings import Settings
 from ops.embeddings.pins import EncoderPins
+from ops.embeddings.weights import EncoderIdentity
 from ops.shots.devices import has_cuda
 
 log = logging.getLogger(__name__)
 
 Part = Literal["both", "text"]
+KINDS = "ops.embeddings.encoders"
+"""The package of the kinds; they import this module, so it finds them by name."""
 
 
 class Encoder(Protocol):
@@ -68,6 +75,65 @@ class Encoder(Protocol):
         ...
 
 
+def encode_images(encoder: Encoder, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Vectors (N, D) of pictures: each is that of a shot of this one frame, whatever the encoder's pooling.
+
+    Pictures that are compared with shots need it; ``encode_frames`` gives what pooling starts from.
+    """
+    return pool_each(encoder, encoder.encode_frames(frames_NHWC))
+
+
+def pool_each(encoder: Encoder, frame_vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vectors (N, D) of N shots of one frame each, from those of their frames."""
+    shots_ND = np.empty_like(frame_vectors_ND)
+    for row in range(len(frame_vectors_ND)):
+        shots_ND[row] = encoder.pool(frame_vectors_ND[row : row + 1])
+    return shots_ND
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """How an encoder is to be loaded.
+
+    ``device`` is ``auto``, ``cpu`` or a torch device; ``part="text"`` needs no more than ``encode_text`` and
+    ``read_length``; ``threads`` are those of the model on a CPU.
+    """
+
+    home: Path
+    device: str = "auto"
+    part: Part = "both"
+    threads: int = 1
+
+    def torch_device(self) -> str:
+        """``device``, or for ``auto`` CUDA if there is a device; without a driver torch is not imported."""
+        if self.device != "auto":
+            return self.device
+        return "cuda" if has_cuda() else "cpu"
+
+
+class EncoderKind(ABC):
+    """How the encoders of one kind are identified and loaded; ``tests/contract`` runs over every kind."""
+
+    name: ClassVar[str]
+    """The word before the colon of a spec; the name of its module."""
+    form: ClassVar[str]
+    """The spec as people write it, such as ``finetuned:<name>``; just the name if there is only one encoder."""
+
+    @abstractmethod
+    def identify(self, rest: str, home: Path) -> EncoderIdentity:
+        """The id, and the files that decide it, of the encoder ``<name>:<rest>``. Builds no model.
+
+        The same files give the same id in every process. Raises ``EncoderError`` if there is no such encoder.
+        """
+
+    @abstractmethod
+    def load(self, rest: str, options: LoadOptions) -> Encoder:
+        """The encoder itself, whose ``encoder_id`` is that of :meth:`identify`.
+
+        Raises ``EncoderError`` if there is no such encoder, and naming the file if its weights cannot be used.
+        """
+
+
 @dataclass(frozen=True, kw_only=True)
 class ResolvedEncoder:
     """The encoder that settings mean: its spec, its id, and why it was chosen."""
@@ -98,8 +164,10 @@ def resolve_spec(spec: str, home: Path, reason: str = "it was asked for") -> Res
     pins = EncoderPins(home)
     encoder_id = pins.id_of(spec)
     if encoder_id is None:
-        encoder_id, files = _identify(spec, home)
-        pins.record(encoder_id, spec, files)
+        kind, rest = find_kind(spec)
+        identity = kind.identify(rest, home)
+        encoder_id = identity.encoder_id
+        pins.record(encoder_id, spec, list(identity.files))
     return ResolvedEncoder(spec=spec, encoder_id=encoder_id, reason=reason)
 
 
@@ -133,7 +201,8 @@ def load_encoder(
     """
     spec = EncoderPins(home).spec_of(encoder_id_or_spec)
     wanted = encoder_id_or_spec if spec else None
-    encoder = _load(spec or encoder_id_or_spec, home, device, part, threads or _cores())
+    kind, rest = find_kind(spec or encoder_id_or_spec)
+    encoder = kind.load(rest, LoadOptions(home=home, device=device, part=part, threads=threads or _cores()))
     if wanted and encoder.encoder_id != wanted:
         raise EncoderError(
             f"the weights of {spec} have changed: {wanted} is now {encoder.encoder_id}. Put the old weights "
@@ -150,53 +219,32 @@ def _decide(pins: EncoderPins, endpoint: str | None) -> tuple[str, str]:
     return spec, reason
 
 
-def _kind(spec: str) -> tuple[str, str]:
-    kind, _, rest = spec.partition(":")
-    if spec == "starter" or (kind in ("open_clip", "finetuned") and rest):
-        return kind, rest
-    raise EncoderError(
-        f"{spec!r} is no encoder of this home: write starter, open_clip:<model>/<pretrained tag or file> "
-        "or finetuned:<name>"
-    )
+def encoder_kinds() -> dict[str, EncoderKind]:
+    """Every kind of encoder by name. Imports the modules of all kinds, which import no model library."""
+    return {name: _kind_named(name) for name in _kind_names()}
 
 
-def _identify(spec: str, home: Path) -> tuple[str, list[Path]]:
-    """Id of a spec and the files that decide it."""
-    kind, rest = _kind(spec)
-    if kind == "open_clip":
-        from ops.embeddings.encoders.open_clip import identify_open_clip
-
-        return identify_open_clip(rest)
-    if kind == "finetuned":
-        from ops.embeddings.encoders.finetuned import identify_finetuned
-
-        return identify_finetuned(home, rest)
-    from ops.embeddings.encoders.starter import starter_files, starter_id
-
-    return starter_id(), starter_files()
+def find_kind(spec: str) -> tuple[EncoderKind, str]:
+    """The kind of a spec, and what comes after its colon. Raises ``EncoderError`` for a spec of no kind."""
+    name, _, rest = spec.partition(":")
+    if name in _kind_names():
+        kind = _kind_named(name)
+        if rest if ":" in kind.form else spec == name:
+            return kind, rest
+    *forms, last = [kind.form for kind in encoder_kinds().values()]
+    raise EncoderError(f"{spec!r} is no encoder of this home: write {', '.join(forms)} or {last}")
 
 
-def _load(spec: str, home: Path, device: str, part: Part, threads: int) -> Encoder:
-    kind, rest = _kind(spec)
-    if kind == "open_clip":
-        from ops.embeddings.encoders.open_clip import OpenClipEncoder
-
-        return OpenClipEncoder(rest, device=_device(device), part=part, threads=threads)
-    if kind == "finetuned":
-        from ops.embeddings.encoders.finetuned import FinetunedEncoder, finetuned_files
-
-        return FinetunedEncoder(home, finetuned_files(home, rest), device=_device(device), part=part, threads=threads)
-    from ops.embeddings.encoders.starter import StarterEncoder
-
-    chosen = "cpu" if part == "text" else _device(device)
-    return StarterEncoder(home, device=chosen, part=part, threads=threads)
+def _kind_names() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules([str(Path(__file__).with_name("encoders"))])]
 
 
-def _device(device: str) -> str:
-    """``auto`` is CUDA if there is a device; without a driver torch is not imported."""
-    if device != "auto":
-        return device
-    return "cuda" if has_cuda() else "cpu"
+def _kind_named(name: str) -> EncoderKind:
+    """The kind of a module. Raises ``TypeError`` if the module has none of its own name."""
+    kind = getattr(importlib.import_module(f"{KINDS}.{name}"), "KIND", None)
+    if not isinstance(kind, EncoderKind) or kind.name != name:
+        raise TypeError(f"{KINDS}.{name}: end it in KIND = an EncoderKind with name = {name!r}")
+    return kind
 
 
 def _cores() -> int:

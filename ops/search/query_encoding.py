@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings
 from ops.core.types import parse_shot_id
-from ops.embeddings.encoder import Encoder, load_encoder, resolve_encoder
+from ops.embeddings.encoder import Encoder, encode_images, load_encoder, resolve_encoder
 from ops.index.index import VectorIndex
 
 Vector = NDArray[np.float32]
@@ -86,10 +86,13 @@ class QueryEncoder:
         return encoder.read_length(text)
 
     def frames(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Unit vectors, float32 (N, D), of RGB pictures of one size. Raises ``EncoderError``."""
+        """Unit vectors, float32 (N, D), of RGB pictures of one size, as of shots of one frame.
+
+        Raises ``EncoderError``.
+        """
         with self._lock:
             encoder = self._whole_encoder
-        return encoder.encode_frames(frames_NHWC)
+        return encode_images(encoder, frames_NHWC)
 
     def examples(
         self, index: VectorIndex, names: Sequence[str], starts_of: Callable[[str], list[int]]

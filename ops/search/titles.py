@@ -24,7 +24,7 @@ from ops.index.words import words_of
 Vector = NDArray[np.float32]
 
 # Changes with what is drawn or how it is summed up: vectors are made again then.
-CARDS_RECIPE = "cards 1"
+CARDS_RECIPE = "cards 2"
 CARDS = 12
 WIDTH, HEIGHT = 640, 360
 _WORDS = """

@@ -53,7 +53,7 @@ def base_id_of(recipe: Recipe) -> str:
     """
     if recipe.base == "starter":
         return starter_id() if recipe.start == "base" else starter_towers_id()
-    return identify_open_clip(_clip_of(recipe))[0]
+    return identify_open_clip(_clip_of(recipe)).encoder_id
 
 
 def base_of(recipe: Recipe, settings: Settings, device: str, threads: int) -> Base:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ops.core.errors import MediaError, UsageError
 from ops.core.types import Progress, SilentProgress
-from ops.embeddings.encoder import Encoder
+from ops.embeddings.encoder import Encoder, pool_each
 from ops.embeddings.frames import sample_positions
 from ops.evaluation.clip_cuts import INTERVALS, METRICS, ClipCuts, CutEvaluation, SetAsideClip, clip_name, compare_clip
 from ops.evaluation.comparison import NOTHING, comparison_of
@@ -332,7 +332,8 @@ def _flat(figures: dict[str, Any]) -> dict[str, Any]:
 
 def _answer_pictures(parquet: Path, encoder: Encoder) -> ShowAnswer:
     captions: list[list[str]] = []
-    images_ND = np.concatenate([encoder.encode_prepared(part) for part in _pictures(parquet, encoder, captions)])
+    parts = [pool_each(encoder, encoder.encode_prepared(part)) for part in _pictures(parquet, encoder, captions)]
+    images_ND = np.concatenate(parts)
     task = ShowTask(
         show=parquet.stem, items=tuple(map(str, range(len(captions)))), captions=tuple(map(tuple, captions))
     )

@@ -241,9 +241,11 @@ def _existing(settings: Settings, name: str, lineage: dict[str, Any], progress: 
 def trained_encoder(settings: Settings, name: str, *, is_new: bool) -> Trained:
     """The encoder of that name as it lies in the home. Raises ``EncoderError`` where there is none."""
     files = finetuned_files(settings.home, name)
-    encoder_id, deciding = identify_finetuned(settings.home, name)
-    EncoderPins(settings.home).record(encoder_id, f"finetuned:{name}", deciding)
-    return Trained(name=name, encoder_id=encoder_id, folder=files.folder, lineage=files.manifest, is_new=is_new)
+    identity = identify_finetuned(files)
+    EncoderPins(settings.home).record(identity.encoder_id, f"finetuned:{name}", list(identity.files))
+    return Trained(
+        name=name, encoder_id=identity.encoder_id, folder=files.folder, lineage=files.manifest, is_new=is_new
+    )
 
 
 def _note(manifest: Path, lineage: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ops.core.errors import MediaError, StorageError
 from ops.core.settings import Settings
 from ops.core.types import Progress
-from ops.embeddings.encoder import Encoder, load_encoder
+from ops.embeddings.encoder import Encoder, LoadOptions, load_encoder
 from ops.embeddings.encoders.finetuned import FinetunedEncoder, files_in
 from ops.evaluation.figures import figures_of, gains_of
 from ops.evaluation.shows import ShowTask, answer
@@ -49,7 +49,9 @@ def validation_of(
     kept: _Kept = {}
     if len(pairs) > 1:
         encoders = [
-            FinetunedEncoder(settings.home, files_in(folder), threads=os.cpu_count() or 1),
+            FinetunedEncoder(
+                files_in(folder), LoadOptions(home=settings.home, device="cpu", threads=os.cpu_count() or 1)
+            ),
             load_encoder(recipe.base, settings.home),
         ]
         kept = _embedded(settings, pairs[:_VALIDATED], encoders, aside, progress)

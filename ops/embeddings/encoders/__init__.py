@@ -1,1 +1,1 @@
-"""One encoder a file; each keeps the protocol of ``ops.embeddings.encoder``."""
+"""One kind of encoder a module, which ends in ``KIND = <an EncoderKind>``; ``ops/embeddings/encoder.py`` finds it."""

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError
-from ops.embeddings.encoders.starter import StarterEncoder, starter_files, starter_id
+from ops.embeddings.encoder import EncoderKind, LoadOptions
+from ops.embeddings.encoders.starter import StarterEncoder, identify_starter, load_starter, starter_files, starter_id
 from ops.embeddings.pooling import TemporalHead, load_temporal, pooled_vector
-from ops.embeddings.weights import encoder_id_of, weights_digest
+from ops.embeddings.weights import EncoderIdentity, identify_weights
 
 if TYPE_CHECKING:
     from ops.embeddings.encoders.open_clip import OpenClipEncoder
@@ -68,10 +69,14 @@ def files_in(folder: Path) -> FinetunedFiles:
     )
 
 
-def identify_finetuned(home: Path, name: str) -> tuple[str, list[Path]]:
-    """The encoder id, from the bytes of all weights, and the files that decide it; loads no model."""
-    files = finetuned_files(home, name)
-    return _id_of(files), _deciding(files)
+def identify_finetuned(files: FinetunedFiles) -> EncoderIdentity:
+    """The identity made of the bytes of all weights; loads no model."""
+    if files.is_starter and not files.temporal:
+        return identify_starter(files.weights)
+    if files.is_starter:
+        return identify_weights("starter_temporal", _weights_files(files), {"base": starter_id(files.weights)})
+    architecture = f"finetuned_{files.manifest['model']}{'_temporal' if files.temporal else ''}"
+    return identify_weights(architecture, _weights_files(files), files.manifest["preprocessing"])
 
 
 class FinetunedEncoder:
@@ -81,11 +86,9 @@ class FinetunedEncoder:
     there is one. Raises ``EncoderError`` for weights that cannot be read or do not fit.
     """
 
-    def __init__(
-        self, home: Path, files: FinetunedFiles, *, device: str = "cpu", part: str = "both", threads: int = 1
-    ) -> None:
-        self._base = _based(files, home, device, part, threads)
-        self.encoder_id = _id_of(files)
+    def __init__(self, files: FinetunedFiles, options: LoadOptions) -> None:
+        self._base = _load_base(files, options)
+        self.encoder_id = identify_finetuned(files).encoder_id
         self.languages = self._base.languages
         self.dim = self._base.dim
         self.batch_frames = self._base.batch_frames
@@ -110,33 +113,24 @@ class FinetunedEncoder:
         return self._temporal(frame_vectors_TD) if self._temporal else pooled_vector(frame_vectors_TD)
 
 
-def _based(files: FinetunedFiles, home: Path, device: str, part: str, threads: int) -> StarterEncoder | OpenClipEncoder:
+def _load_base(files: FinetunedFiles, options: LoadOptions) -> StarterEncoder | OpenClipEncoder:
     if files.is_starter:
-        chosen = "cpu" if part == "text" else device
-        return StarterEncoder(home, device=chosen, part=part, threads=threads, head=files.weights)
+        return load_starter(options, head=files.weights)
     from ops.embeddings.encoders.open_clip import OpenClipEncoder
 
     return OpenClipEncoder(
         f"{files.manifest['model']}/{files.weights}",
-        device=device,
-        part=part,
-        threads=threads,
+        device=options.torch_device(),
+        part=options.part,
+        threads=options.threads,
         preprocessing=files.manifest["preprocessing"],
     )
 
 
-def _deciding(files: FinetunedFiles) -> list[Path]:
+def _weights_files(files: FinetunedFiles) -> list[Path]:
+    """All files that decide what the encoder computes."""
     weights = starter_files(files.weights) if files.is_starter else [files.weights]
     return [*weights, *([files.temporal] if files.temporal else [])]
-
-
-def _id_of(files: FinetunedFiles) -> str:
-    if files.is_starter and not files.temporal:
-        return starter_id(files.weights)
-    if files.is_starter:
-        return encoder_id_of("starter_temporal", weights_digest(_deciding(files)), {"base": starter_id(files.weights)})
-    architecture = f"finetuned_{files.manifest['model']}{'_temporal' if files.temporal else ''}"
-    return encoder_id_of(architecture, weights_digest(_deciding(files)), files.manifest["preprocessing"])
 
 
 def _manifest(path: Path, *, needed: bool) -> dict[str, Any]:
@@ -149,3 +143,19 @@ def _manifest(path: Path, *, needed: bool) -> dict[str, Any]:
         return dict(manifest)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EncoderError(f"{path} does not tell what model the weights beside it are of: {error}") from error
+
+
+class FinetunedKind(EncoderKind):
+    """Every folder below ``<home>/encoders``."""
+
+    name = "finetuned"
+    form = "finetuned:<name>"
+
+    def identify(self, rest: str, home: Path) -> EncoderIdentity:
+        return identify_finetuned(finetuned_files(home, rest))
+
+    def load(self, rest: str, options: LoadOptions) -> FinetunedEncoder:
+        return FinetunedEncoder(finetuned_files(options.home, rest), options)
+
+
+KIND = FinetunedKind()

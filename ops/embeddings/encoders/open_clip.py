@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError, first_sentence
+from ops.embeddings.encoder import EncoderKind, LoadOptions
 from ops.embeddings.pooling import pooled_vector
-from ops.embeddings.reading import read_length
-from ops.embeddings.weights import encoder_id_of, weights_digest
+from ops.embeddings.reading import read_length, require_texts
+from ops.embeddings.weights import EncoderIdentity, identify_weights
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +30,9 @@ _TEXT_BATCH = 64
 _MULTILINGUAL = ("xlm", "mt5", "nllb", "i18n", "siglip2", "worldwide")
 
 
-def identify_open_clip(rest: str) -> tuple[str, list[Path]]:
-    """Id and weights files of ``<model>/<tag or path>``, without building the model; downloads a tag's weights."""
-    model, pretrained, weights = _located(rest)
-    return _id_of(model, pretrained, weights), [weights]
+def identify_open_clip(rest: str) -> EncoderIdentity:
+    """The identity of ``<model>/<tag or path>``, without building the model; downloads a tag's weights."""
+    return _identify(*_located(rest))
 
 
 def tower_of(rest: str) -> tuple[Any, Any, Prepare, dict[str, Any]]:
@@ -83,7 +83,7 @@ class OpenClipEncoder:
         self._is_cuda = self._device.type == "cuda"
         self._calling = threading.Lock()
         self._threads = threads
-        self.encoder_id = _id_of(model_name, pretrained, weights)
+        self.encoder_id = _identify(model_name, pretrained, weights).encoder_id
         self.languages = languages_of(model_name)
         self.dim = int(self._encoded_text(["a"]).shape[1])
         self.batch_frames = 64 if self._is_cuda else 8
@@ -127,9 +127,7 @@ class OpenClipEncoder:
     def _encoded_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         import torch
 
-        for text in texts:
-            if not isinstance(text, str):
-                raise EncoderError(f"{text!r} is not a text: the encoder takes strings")
+        require_texts(texts)
         with self._calling, torch.inference_mode(), torch.autocast("cuda", enabled=self._is_cuda):
             tokens = self._tokenizer(list(texts)).to(self._device)
             return _unit(self._model.encode_text(tokens, normalize=True).float().cpu().numpy())
@@ -164,7 +162,6 @@ def _located(rest: str) -> tuple[str, str, Path]:
 
 def _built(model: str, pretrained: str, weights: Path) -> Any:
     import open_clip
-    from safetensors import SafetensorError
 
     try:
         return open_clip.create_model(model, pretrained=pretrained, weights_only=True, require_pretrained=True)
@@ -172,21 +169,11 @@ def _built(model: str, pretrained: str, weights: Path) -> Any:
         raise EncoderError(
             f"{weights} is no checkpoint that can be read safely (tensors only): {first_sentence(error)}"
         ) from error
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        StopIteration,
-        EOFError,
-        SafetensorError,
-    ) as error:
+    except Exception as error:  # of bytes that are not a checkpoint, the unpickler may raise anything
         raise EncoderError(f"{weights} does not hold the weights of {model}: {first_sentence(error)}") from error
 
 
-def _id_of(model: str, pretrained: str, weights: Path) -> str:
+def _identify(model: str, pretrained: str, weights: Path) -> EncoderIdentity:
     import open_clip
 
     configuration = json.dumps(open_clip.get_model_config(model), sort_keys=True, default=str)
@@ -196,7 +183,7 @@ def _id_of(model: str, pretrained: str, weights: Path) -> str:
     }
     for place in ("url", "hf_hub", "file"):
         preprocessing.pop(place, None)
-    return encoder_id_of(f"open_clip_{model}", weights_digest([weights]), preprocessing)
+    return identify_weights(f"open_clip_{model}", [weights], preprocessing)
 
 
 def _prepared(transform: Any, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:
@@ -215,3 +202,19 @@ def _transform_of(configuration: dict[str, Any]) -> Any:
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+
+class OpenClipKind(EncoderKind):
+    """Every model that open_clip can build."""
+
+    name = "open_clip"
+    form = "open_clip:<model>/<pretrained tag or file>"
+
+    def identify(self, rest: str, home: Path) -> EncoderIdentity:
+        return identify_open_clip(rest)
+
+    def load(self, rest: str, options: LoadOptions) -> OpenClipEncoder:
+        return OpenClipEncoder(rest, device=options.torch_device(), part=options.part, threads=options.threads)
+
+
+KIND = OpenClipKind()

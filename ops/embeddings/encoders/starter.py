@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError
+from ops.embeddings.encoder import EncoderKind, LoadOptions
 from ops.embeddings.pooling import pooled_vector
 from ops.embeddings.reading import read_length
 from ops.embeddings.starter.head import SHIPPED_HEAD, load_head
 from ops.embeddings.starter.image_tower import ImageTower
 from ops.embeddings.starter.text_tower import TextTower, text_tower_files
 from ops.embeddings.starter.torch_tower import IMAGE_SIZE, image_tower_file
-from ops.embeddings.weights import encoder_id_of, weights_digest
+from ops.embeddings.weights import EncoderIdentity, encoder_id_of, identify_weights, weights_digest
 
 _PREPROCESSING = {"size": IMAGE_SIZE, "resize": "whole frame, bicubic", "mean": 0.5, "std": 0.5}
 
@@ -26,9 +27,14 @@ def starter_files(head: Path = SHIPPED_HEAD) -> list[Path]:
     return [image_tower_file(), *text_tower_files(), head]
 
 
+def identify_starter(head: Path = SHIPPED_HEAD) -> EncoderIdentity:
+    """The identity made of the bytes of :func:`starter_files`; loads nothing."""
+    return identify_weights("starter_lite2_minilm", starter_files(head), _PREPROCESSING)
+
+
 def starter_id(head: Path = SHIPPED_HEAD) -> str:
-    """The encoder id, from the bytes of :func:`starter_files`; loads nothing."""
-    return encoder_id_of("starter_lite2_minilm", weights_digest(starter_files(head)), _PREPROCESSING)
+    """The encoder id of :func:`identify_starter`."""
+    return identify_starter(head).encoder_id
 
 
 def starter_towers_id() -> str:
@@ -97,3 +103,25 @@ class StarterEncoder:
             if self._image is None:
                 self._image = ImageTower(self._cache, self._device, self._threads)
             return self._image
+
+
+class StarterKind(EncoderKind):
+    """There is one, with the shipped head."""
+
+    name = "starter"
+    form = "starter"
+
+    def identify(self, rest: str, home: Path) -> EncoderIdentity:
+        return identify_starter()
+
+    def load(self, rest: str, options: LoadOptions) -> StarterEncoder:
+        return load_starter(options)
+
+
+def load_starter(options: LoadOptions, head: Path = SHIPPED_HEAD) -> StarterEncoder:
+    """The encoder with this head; text alone needs no device but the CPU."""
+    device = "cpu" if options.part == "text" else options.torch_device()
+    return StarterEncoder(options.home, device=device, part=options.part, threads=options.threads, head=head)
+
+
+KIND = StarterKind()

@@ -11,16 +11,28 @@ Legend: N frames, B texts, F = 1280 and H = 384 tower features, J joint dimensio
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.core.errors import EncoderError, first_sentence
+from ops.core.errors import EncoderError
 from ops.core.storage import atomic_path
+from ops.embeddings.weights import read_arrays
 
 Floats = NDArray[np.float32]
+
+_SHAPES = {
+    "image_weight_FJ": "FJ",
+    "image_bias_J": "J",
+    "text_weight_HJ": "HJ",
+    "text_bias_J": "J",
+    "class_text_KH": "KH",
+    "text_mean_H": "H",
+}
+_NUMBERS = ("conse_weight", "temperature", "top")
 
 SHIPPED_HEAD = Path(__file__).with_name("head.npz")
 
@@ -76,19 +88,29 @@ class StarterHead:
 
 
 def load_head(path: Path = SHIPPED_HEAD) -> StarterHead:
-    """Read a head; raises ``EncoderError`` where the file is missing, foreign or holds NaN."""
+    """Read a head; raises ``EncoderError`` if the file is missing, foreign or holds NaN."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            values = {field.name: stored[field.name] for field in fields(StarterHead)}
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise EncoderError(
-            f"{path} is not a head of the starter encoder: {first_sentence(error)}; fit it again"
-        ) from error
-    arrays = {name: value.astype(np.float32) for name, value in values.items() if value.ndim}
-    if not all(np.isfinite(value).all() for value in arrays.values()):
+        values = read_arrays(path)
+        _require_shapes(values)
+    except EncoderError as error:
+        raise EncoderError(f"{path} is not a head of the starter encoder: {error}; fit it again") from error
+    known = {name: np.asarray(values[name], np.float32) for name in (*_SHAPES, *_NUMBERS)}
+    if not all(np.isfinite(value).all() for value in known.values()):
         raise EncoderError(f"{path} holds NaN or infinity: fit it again")
-    weight, temperature, top = (values[name].item() for name in ("conse_weight", "temperature", "top"))
+    weight, temperature, top = (values[name].item() for name in _NUMBERS)
+    arrays = {name: known[name] for name in _SHAPES}
     return StarterHead(**arrays, conse_weight=float(weight), temperature=float(temperature), top=int(top))
+
+
+def _require_shapes(values: Mapping[str, NDArray[np.generic]]) -> None:
+    """Raise ``EncoderError`` if an array is missing, or of a shape that does not fit the towers and the others."""
+    for name, letters in (_SHAPES | dict.fromkeys(_NUMBERS, "")).items():
+        if name not in values:
+            raise EncoderError(f"{name} is not in it")
+        joint = values["image_weight_FJ"].shape[-1:] or (0,)
+        wanted = tuple({"F": 1280, "H": 384, "K": 1000, "J": joint[0]}[letter] for letter in letters)
+        if values[name].shape != wanted or values[name].dtype.kind not in "fiu":
+            raise EncoderError(f"{name} is {values[name].dtype}{list(values[name].shape)}, not numbers {list(wanted)}")
 
 
 def image_features(pooled: Floats) -> Floats:

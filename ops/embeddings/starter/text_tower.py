@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.core.errors import EncoderError
+from ops.embeddings.reading import require_texts
 from ops.embeddings.weights import installed_file
 
 TEXT_FEATURES = 384
@@ -59,9 +59,7 @@ class TextTower:
         Only texts with the same number of tokens share a batch: no padding, so a text has the same
         features alone and in company. Raises ``EncoderError`` on something that is not text.
         """
-        for text in texts:
-            if not isinstance(text, str):
-                raise EncoderError(f"{text!r} is not a text: the encoder takes strings")
+        require_texts(texts)
         tokens = self.tokens(texts)
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int64)
         text_BH = np.zeros((len(texts), TEXT_FEATURES), dtype=np.float32)

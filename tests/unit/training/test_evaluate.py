@@ -61,6 +61,17 @@ def test_captions_are_ranked_against_every_image_and_back(tmp_path: Path, encode
     json.dumps(found)
 
 
+def test_images_are_measured_as_shots_of_one_frame(
+    tmp_path: Path, encoder: StarterEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A temporal head moves the vector of a shot of one frame as well; here it is the opposite of the frame's."""
+    parquet = photographs(tmp_path / "p.parquet", ROWS)
+    plain = evaluate_captions(parquet, encoder)
+    monkeypatch.setattr(encoder, "pool", lambda vectors: -vectors.mean(axis=0))
+    moved = evaluate_captions(parquet, encoder)
+    assert moved["text_to_image"]["median_rank"] > plain["text_to_image"]["median_rank"]
+
+
 @pytest.mark.parametrize(
     "rows",
     [
