@@ -7,6 +7,7 @@ may have changed it since.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -30,15 +31,20 @@ def find_fault(rows: pa.Table, table: str) -> str:
     for name in (key, "event_timestamp", CREATED):
         if name in rows.column_names and rows[name].null_count:
             return f"{rows[name].null_count} rows have no {name}"
-    if key in rows.column_names and pc.count_distinct(rows[key]).as_py() != len(rows):
+    if key in rows.column_names and len(set(rows[key].to_pylist())) != len(rows):
         return f"{key} is not unique"
-    for field in rows.schema:
-        values = rows[field.name]
-        if pa.types.is_list(field.type):
-            values = pc.list_flatten(values)
-        if pa.types.is_floating(values.type) and pc.any(pc.invert(pc.is_finite(values))).as_py():
-            return f"{field.name} holds NaN or infinity"
+    for name in _float_columns(rows.schema):
+        values = rows[name]
+        values = pc.list_flatten(values) if pa.types.is_list(values.type) else values
+        if not np.isfinite(values.drop_null().to_numpy()).all():
+            return f"{name} holds NaN or infinity"
     return ""
+
+
+@lru_cache(maxsize=64)
+def _float_columns(schema: pa.Schema) -> list[str]:
+    kinds = ((field.name, field.type.value_type if pa.types.is_list(field.type) else field.type) for field in schema)
+    return [name for name, kind in kinds if pa.types.is_floating(kind)]
 
 
 def find_stored_fault(rows: pa.Table, table: str, partition: str) -> str:
@@ -52,12 +58,13 @@ def find_stored_fault(rows: pa.Table, table: str, partition: str) -> str:
         if others:
             return f"it holds rows of another video ({min(others)})"
     if {"start_frame", "end_frame"} <= set(names) and not (
-        _all(pc.less(rows["start_frame"], rows["end_frame"])) and _all_at_least(rows["start_frame"], 0)
+        pc.all(pc.less(rows["start_frame"], rows["end_frame"])).as_py() is not False
+        and (_least(rows["start_frame"]) or 0) >= 0
     ):
         return "a span of frames ends before it begins"
-    for name in ("fps_num", "fps_den", "frames"):
-        if name in names and not _all_at_least(rows[name], 0 if name == "frames" else 1):
-            return f"{name} is {pc.min(rows[name]).as_py()}"
+    for name, allowed in (("fps_num", 1), ("fps_den", 1), ("frames", 0)):
+        if name in names and (least := _least(rows[name])) is not None and least < allowed:
+            return f"{name} is {least}"
     return _find_vector_fault(rows["embedding"]) if "embedding" in names and len(rows) else ""
 
 
@@ -69,9 +76,6 @@ def _find_vector_fault(vectors: pa.ChunkedArray) -> str:
     return "" if off <= LENGTH_TOLERANCE else "a vector is not of unit length"
 
 
-def _all(truths: pa.ChunkedArray) -> bool:
-    return pc.all(truths).as_py() is not False
-
-
-def _all_at_least(numbers: pa.ChunkedArray, least: int) -> bool:
-    return _all(pc.greater_equal(numbers, least))
+def _least(numbers: pa.ChunkedArray) -> int | None:
+    least: int | None = pc.min(numbers).as_py()
+    return least
