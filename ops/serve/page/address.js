@@ -26,6 +26,7 @@
  */
 
 export const PAGE = 60;
+export const MAX_WITHIN = 100;  // as in ops/search/schema.py
 const KINDS = ["look", "say", "probe"];
 
 /** @returns {Query} the empty query */
@@ -65,7 +66,7 @@ export function readAddress(search) {
   query.group = given.get("group") === "1";
   query.min = fraction(given.get("min"));
   const then = given.get("then");
-  if (then) query.then = { text: then, within: whole(given.get("within"), 1, 50, 3) };
+  if (then) query.then = { text: then, within: whole(given.get("within"), 1, MAX_WITHIN, 3) };
   query.all = given.getAll("all").map(readCondition).filter((one) => one !== null);
   query.any = given.getAll("any").map(readCondition).filter((one) => one !== null);
   query.shot = given.get("shot") ?? "";

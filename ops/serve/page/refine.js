@@ -1,5 +1,6 @@
 // Composed queries: what comes after, and conditions of which all or any must hold. The panel edits a draft; what is
 // in force stands as chips under the search box.
+import { MAX_WITHIN } from "./address.js";
 import { el, icon, iconButton } from "./dom.js";
 import { popup } from "./popup.js";
 
@@ -67,8 +68,8 @@ export class Refine {
         el("div", { class: "row" },
           el("input", { type: "text", value: then.text, placeholder: "a horse rides away", "aria-label": "What comes then", maxlength: 2000,
             oninput: (event) => { then.text = event.target.value; } }),
-          el("label", { class: "narrow" }, "within", el("input", { type: "number", min: 1, max: 50, value: String(then.within), "aria-label": "Within how many shots",
-            oninput: (event) => { then.within = Math.min(Math.max(Math.trunc(Number(event.target.value)) || 3, 1), 50); } }), "shots"))),
+          el("label", { class: "narrow" }, "within", el("input", { type: "number", min: 1, max: MAX_WITHIN, value: String(then.within), "aria-label": "Within how many shots",
+            oninput: (event) => { then.within = Math.min(Math.max(Math.trunc(Number(event.target.value)) || 3, 1), MAX_WITHIN); } }), "shots"))),
       el("div", { class: "row end-row" },
         el("button", { type: "button", class: "quiet", onclick: () => this.apply({ all: [], any: [], then: null, where: [] }) }, "Clear all"),
         el("button", { class: "primary" }, "Search")));

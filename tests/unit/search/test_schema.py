@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from ops import serve
 from ops.cli.export import command as export_command
 from ops.cli.search import command as search_command
 from ops.cli.similar import command as similar_command
@@ -81,6 +83,14 @@ def test_the_openapi_document_has_the_models(tmp_path: Path) -> None:
     assert set(schemas["Hit"]["properties"]) == set(Hit.model_fields)
     assert set(schemas["SearchAnswer"]["properties"]) == set(SearchResult.model_fields) | {"next_cursor"}
     assert set(schemas["Query"]["properties"]) == set(Query.model_fields)
+
+
+def test_the_page_has_the_limits_of_the_fields() -> None:
+    address = (Path(serve.__file__).parent / "page" / "address.js").read_text()
+    assert f"MAX_WITHIN = {properties(Then)['within']['maximum']};" in address
+    assert f"MAX_WITHIN, {properties(Then)['within']['default']})" in address
+    page = re.search(r"PAGE = (\d+);", address)
+    assert page and int(page[1]) <= properties(SearchBody)["limit"]["maximum"]
 
 
 @pytest.mark.parametrize(
