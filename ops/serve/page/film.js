@@ -216,7 +216,8 @@ export class FilmView {
   }
 
   idleAction(key, target) {
-    if (key === "Escape" && !document.querySelector(".menu:not([hidden])")) return () => this.page.closeFilm();
+    const elsewhere = target instanceof Element && target.closest("#tray, #top"); // which close themselves
+    if (key === "Escape" && !elsewhere && !document.querySelector(".menu:not([hidden])")) return () => this.page.closeFilm();
     const idle = target === document.body || target === this.page.results;
     return idle && /^Arrow(Down|Right)$/.test(key) ? () => this.board.focus(this.board.firstShown()) : null;
   }
