@@ -2,7 +2,7 @@
 import { Problem, shot as readShot } from "./api.js";
 import { details } from "./details.js";
 import { calm, el, icon, iconButton, isTyping, lengthOf, ownTitle } from "./dom.js";
-import { handlesIn, handlesOf, MOST_HANDLES, withHandles } from "./exporting.js";
+import { handlesOf, MOST_HANDLES, withHandles } from "./exporting.js";
 import { GONE } from "./refused.js";
 import { rangeOf } from "./selection.js";
 import { Shuttle } from "./shuttle.js";
@@ -218,7 +218,7 @@ export class Player {
     const { handles, format } = this.page.selection;
     const ends = withHandles(this.marks, handles, this.filmFrames());
     this.handles.value = String(handles);
-    this.handlesLabel.title = `Frames more on each side of a clip. ${handlesIn(format)}`;
+    this.handlesLabel.title = "Frames more on each side of a clip. Only a zip has them cut; the tray tells what each format does.";
     this.timeline.show({ ...this.shot, lines: (this.full ?? this.shot).lines }, this.marks, ends);
     const rate = rateOf(this.shot.fps);
     const { edges } = this.shuttle;
