@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.core.tables import bucket_keys, key_ranges
 from ops.shots.waiting import Waiting
@@ -58,7 +59,9 @@ def requests_for(
     if not watch.due:
         return dg.SkipReason(watch.message)
     if instance.get_runs_count(dg.RunsFilter(tags=STARTED_BY, statuses=UNFINISHED)):
-        return dg.SkipReason(f"{len(watch.due)} partitions are due; a run that was asked for before goes first")
+        return dg.SkipReason(
+            f"{plural(len(watch.due), 'partition is', 'partitions are')} due; a run that was requested before is first"
+        )
     ordered = ensure_partitions(instance, partitions, watch.due)
     requests = [
         dg.RunRequest(

@@ -13,6 +13,7 @@ from ops.cli.fault_report import check_report, write_report
 from ops.cli.main import EXIT_SET_ASIDE, printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.cli.progress import Bars
+from ops.core.plural import plural
 
 NAMES = ("bbc", "rai", "clipshots", "autoshot")
 MOST_VIDEOS = 20
@@ -74,8 +75,9 @@ def benchmark_table(document: dict[str, Any]) -> Iterator[str]:
     kinds = document["transitions"]
     yield document["title"]
     yield from _wrap(f"annotation: {document['form']}")
-    counts = f"{kinds['hard'] + kinds['gradual']:,} transitions ({kinds['hard']:,} hard, {kinds['gradual']:,} gradual)"
-    yield f"{document['videos']:,} videos, {document['frames']:,} frames, {counts}; detector {document['detector']}"
+    transitions = plural(kinds["hard"] + kinds["gradual"], "transition")
+    counts = f"{plural(document['videos'], 'video')}, {plural(document['frames'], 'frame')}, {transitions}"
+    yield f"{counts} ({kinds['hard']:,} hard, {kinds['gradual']:,} gradual); detector {document['detector']}"
     yield ""
     for name, own in document["results"].items():
         yield from _result(name.replace("_", " "), own)
@@ -98,7 +100,7 @@ def benchmark_table(document: dict[str, Any]) -> Iterator[str]:
     for note in notes[:MOST_NOTES]:
         yield from textwrap.wrap(f"note: {printable(note)}", 100, subsequent_indent="  ")
     if len(notes) > MOST_NOTES:
-        yield f"and {len(notes) - MOST_NOTES} more notes, which --json has"
+        yield f"and {plural(len(notes) - MOST_NOTES, 'more note')}, in full with --json"
 
 
 def _wrap(text: str) -> list[str]:
@@ -113,7 +115,7 @@ def _result(title: str, own: dict[str, Any]) -> Iterator[str]:
         for name, (share, interval) in zip(("F1", "precision", "recall"), shares, strict=True)
     ]
     counts = f"right {own['right']:,}, false {own['false']:,}, missed {own['missed']:,}"
-    mean = f"mean F1 of {own['videos_counted']:,} videos {100 * own['mean_f1']:.1f}"
+    mean = f"mean F1 of {plural(own['videos_counted'], 'video')} {100 * own['mean_f1']:.1f}"
     yield f"  {title:<12} {', '.join(cells)}"
     yield f"  {'':<12} {counts}; {mean}"
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ops.core.errors import DamagedTableError
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.core.types import parse_shot_id
 from ops.dialogue.build import due_dialogue
@@ -117,7 +118,7 @@ def _state(row: dict[str, Any], figures: dict[str, int], refused: list[dict[str,
         return "pending", row["reason"]
     if not refused:
         return "ready", row["reason"]
-    why = f"{len(refused)} of {figures['shots']} shots cannot be searched: {refused[0]['shot_id']}: "
+    why = f"{len(refused)} of {plural(figures['shots'], 'shot')} cannot be searched: {refused[0]['shot_id']}: "
     more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
     return "ready" if figures["indexed"] else "set_aside", f"{why}{refused[0]['reason']}{more}"
 

@@ -6,11 +6,13 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+from ops.core.plural import plural
+
 _TITLES = {
-    "text_to_video": "caption → shot: {queries} captions of {items} shots",
-    "video_to_text": "shot → caption: {queries} shots",
-    "text_to_image": "caption → picture: {queries} captions of {images} pictures",
-    "image_to_text": "picture → caption: {queries} pictures",
+    "text_to_video": "caption → shot: {captions} of {shots}",
+    "video_to_text": "shot → caption: {queried_shots}",
+    "text_to_image": "caption → picture: {captions} of {images}",
+    "image_to_text": "picture → caption: {queried_pictures}",
     "graded": "graded queries: {queries}",
 }
 _METRICS = (("r@1", "R@1 %", 1), ("r@5", "R@5 %", 1), ("r@10", "R@10 %", 1), ("median_rank", "median rank", 0))
@@ -53,13 +55,26 @@ def _verdict(verdict: dict[str, Any]) -> Iterator[str]:
         yield from textwrap.wrap(told, 100, initial_indent="  ", subsequent_indent="    ")
 
 
+def _counts(figures: dict[str, Any]) -> dict[str, str]:
+    """The counts of a part in words, by the names that titles have for them."""
+    queries, items, images = (figures.get(name, 0) for name in ("queries", "items", "images"))
+    return {
+        "captions": plural(queries, "caption"),
+        "shots": plural(items, "shot"),
+        "images": plural(images, "picture"),
+        "queried_shots": plural(queries, "shot"),
+        "queried_pictures": plural(queries, "picture"),
+        "queries": f"{queries:,}",
+    }
+
+
 def _block(name: str, figures: dict[str, Any], against: dict[str, Any]) -> Iterator[str]:
     for part, title in _TITLES.items():
         own, other = figures.get(part), against.get(part)
         if not own:
             continue
         yield ""
-        yield f"{name}{' · ' if name else ''}{title.format(**own)}"
+        yield f"{name}{' · ' if name else ''}{title.format(**_counts(own))}"
         if other:
             yield f"  {'':<12} {'encoder':<{_COLUMN}} {'against':<{_COLUMN}} difference"
         gain = figures.get("gain", {}).get(part, {})

@@ -11,6 +11,7 @@ import click
 from ops.cli.main import printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.core.errors import UsageError
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.dialogue.report import dialogue_of_video
 from ops.dialogue.timing import SubtitleTiming, set_timing, timing_of
@@ -116,4 +117,4 @@ def _show(settings: Settings, row: dict[str, Any], as_json: bool) -> None:
     for source in sources:
         for note in filter(None, [source["reason"], *(source["notes"] or [])]):
             click.echo(f"note: {printable(source['path'])}: {printable(note)}", err=True)
-    click.echo(f"{len(lines)} lines of {printable(row['path'])}", err=True)
+    click.echo(f"{plural(len(lines), 'line')} of {printable(row['path'])}", err=True)

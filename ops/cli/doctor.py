@@ -16,6 +16,7 @@ from ops.cli.main import EXIT_FAILED, printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.cluster.session import described
 from ops.core.errors import LakeError, NeedleError, NotFoundError, StorageError, UsageError, home_error
+from ops.core.plural import plural
 from ops.core.settings import Settings, describe_settings
 from ops.dialogue.report import unusable_subtitles
 from ops.dialogue.speech import speech_problem
@@ -110,7 +111,7 @@ def _library(settings: Settings) -> str:
     if not settings.library:
         return "none: nothing is watched"
     if is_remote(settings.library):
-        return f"{settings.library}, {len(list_objects(settings.library))} objects"
+        return f"{settings.library}, {plural(len(list_objects(settings.library)), 'object')}"
     if not Path(settings.library).is_dir():
         raise NotFoundError(f"{settings.library} is no folder: mend NEEDLE_LIBRARY, or mount the disk")
     return settings.library
@@ -133,14 +134,16 @@ def _footage(settings: Settings) -> str:
     dialogue = unusable_subtitles(settings, {video["video_id"] for video in videos})
     refused += [f"{printable(entry['path'])}: {printable(entry['reason'])}" for entry in dialogue]
     if not refused:
-        return f"{len(videos)} videos, nothing is set aside"
+        return f"{plural(len(videos), 'video')}, nothing is set aside"
     return "\n  ".join([f"{len(refused)} set aside; mend the cause, then run `needle ingest --retry PATH`:", *refused])
 
 
 def _lake(settings: Settings) -> str:
     """Files of the lake that are damaged. Raises ``LakeError`` with all of them."""
     if damage := settings.lake.find_damage():
-        raise LakeError("\n  ".join([f"{len(damage)} damaged files:", *(printable(str(error)) for error in damage)]))
+        raise LakeError(
+            "\n  ".join([f"{plural(len(damage), 'damaged file')}:", *(printable(str(error)) for error in damage)])
+        )
     return "every file can be read"
 
 

@@ -20,6 +20,7 @@ from ops.cli.options import (
 )
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.core.time import MAX_PADDING_S, SPOKEN_PADDING_S
 from ops.exports.export import ExportReport, choose_format, export
@@ -153,7 +154,8 @@ def _tell(report: ExportReport, as_json: bool) -> None:
     if as_json:
         print_json(asdict(report) | {"path": str(report.path)})
     else:
-        click.echo(f"{printable(str(report.path))}: {report.clips} clips, {report.format}, {report.bytes:,} bytes")
+        size = f"{plural(report.clips, 'clip')}, {report.format}, {plural(report.bytes, 'byte')}"
+        click.echo(f"{printable(str(report.path))}: {size}")
     for warning in report.warnings:
         click.echo(f"note: {printable(warning)}", err=True)
     for missing in report.missing:

@@ -14,6 +14,7 @@ from ops.cli.options import setting_options, settings_from
 from ops.cli.runs import dagster_home
 from ops.core.errors import DamagedTableError
 from ops.core.locks import exclusive
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.core.tables import DAMAGED
 from ops.core.types import SilentProgress
@@ -48,7 +49,8 @@ def command(video: str, yes: bool, **options: Any) -> int:
     catalogue.require_layout(settings)
     row = catalogue.find_video(settings.lake, video)
     shots = _shots_of(settings, row["video_id"])
-    click.echo(f"{printable(row['path'])} ({row['video_id']}): {len(shots)} shots and all made of them")
+    derived = plural(len(shots), "shot and all made of it", "shots and all made of them")
+    click.echo(f"{printable(row['path'])} ({row['video_id']}): {derived}")
     if not yes:
         click.echo("nothing was removed: add --yes to remove it for good", err=True)
         return EXIT_FAILED

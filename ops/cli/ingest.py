@@ -17,6 +17,7 @@ from ops.cli.options import json_option, print_json, setting_options, settings_f
 from ops.cli.probe_runs import is_scored
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.dialogue.build import retry_dialogue
 from ops.dialogue.report import unread_subtitles, unusable_subtitles
@@ -188,10 +189,11 @@ def _tell(summary: dict[str, Any], paths: dict[str, str], noted: set[str]) -> No
     """Report the summary; notes that were reported on the way are not repeated."""
     lines = []
     if summary["up_to_date"]:
-        lines.append(f"nothing to do: {summary['videos']} videos, {summary['searchable']} shots are searchable already")
+        shots = plural(summary["searchable"], "shot is", "shots are")
+        lines.append(f"nothing to do: {plural(summary['videos'], 'video')}, {shots} searchable already")
     else:
         lines.append(
-            f"{summary['shots']} shots, {summary['footage_processed_s']:.0f} s of footage "
+            f"{plural(summary['shots'], 'shot')}, {summary['footage_processed_s']:.0f} s of footage "
             f"in {summary['seconds']:.1f} s "
             f"({summary['times_realtime']:.1f} times realtime)"
         )
@@ -214,7 +216,9 @@ def _tell(summary: dict[str, Any], paths: dict[str, str], noted: set[str]) -> No
         lines.append(f"{len(summary['set_aside'])} set aside:")
         lines += [f"  {_named(entry)}: {printable(entry['reason'])}" for entry in summary["set_aside"]]
     if summary["subtitles_not_used"]:
-        lines.append(f"{len(summary['subtitles_not_used'])} subtitle files are not used:")
+        lines.append(
+            f"{plural(len(summary['subtitles_not_used']), 'subtitle file is', 'subtitle files are')} not used:"
+        )
         lines += [
             f"  {printable(entry['path'])}: {printable(entry['reason'])}" for entry in summary["subtitles_not_used"]
         ]

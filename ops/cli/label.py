@@ -13,6 +13,7 @@ import click
 from ops.cli.main import EXIT_SET_ASIDE, printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.core.errors import NotFoundError, UsageError
+from ops.core.plural import plural
 from ops.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _judge(
     if as_json:
         print_json(summary)
     else:
-        click.echo(f"{label}: {tally.in_words} ({done.written} new judgements)")
+        click.echo(f"{label}: {tally.in_words} ({plural(done.written, 'new judgement')})")
         for each in named:
             if each.gone or each.in_conflict:
                 click.echo(_line(each))
@@ -117,7 +118,9 @@ def _import(settings: Settings, path: Path, annotator: str, origin: str, as_json
         aside = [{"line": line, "reason": why} for line, why in done.refused]
         print_json({"written": done.written, "unchanged": done.unchanged, "set_aside": aside})
     else:
-        click.echo(f"{printable(str(path))}: {done.written} judgements written, {done.unchanged} known already")
+        click.echo(
+            f"{printable(str(path))}: {plural(done.written, 'judgement')} written, {done.unchanged} known already"
+        )
     return _tell_refused(done.refused)
 
 
@@ -132,7 +135,7 @@ def _export(settings: Settings, path: Path, label: str | None, as_json: bool) ->
 
     count = export_labels(settings, path.absolute(), [label] if label else None)
     print_json({"path": str(path.absolute()), "judgements": count}) if as_json else click.echo(
-        f"{printable(str(path))}: {count} judgements"
+        f"{printable(str(path))}: {plural(count, 'judgement')}"
     )
     return 0
 

@@ -10,6 +10,7 @@ import click
 from ops.cli.main import EXIT_SET_ASIDE, printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.core.errors import NotFoundError
+from ops.core.plural import plural
 from ops.core.settings import Settings
 
 
@@ -87,7 +88,7 @@ def score(label: str, as_json: bool, **options: Any) -> None:
     ran = score_catalogue(settings, label)
     count = len(settings.lake.read(table_of(label), columns=["shot_id"]))
     summary = {"label": label, "version": version.version, "scored": count, "up_to_date": not ran}
-    told = f"{label} {version.version}: {count} shots scored"
+    told = f"{label} {version.version}: {plural(count, 'shot')} scored"
     print_json(summary) if as_json else click.echo(told)
 
 
@@ -220,7 +221,7 @@ def _tell(settings: Settings, label: str) -> None:
         return
     click.echo(f"  {each['kind']} {each['promoted']} on {each['encoder_id']}, {_learnt(each)}")
     if each["kind"] == "logistic" and since:
-        click.echo(f"  {since} labels came, changed or went since, which it has not learnt")
+        click.echo(f"  {plural(since, 'label')} came, changed or went since, which it has not learnt")
     for name, figure in each["metrics"].items():
         click.echo(f"  {name.replace('_', ' ')}: {figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})")
     if each["metrics"]:

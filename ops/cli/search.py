@@ -16,6 +16,7 @@ from ops.cli.options import (
     setting_options,
     settings_from,
 )
+from ops.core.plural import plural
 from ops.search.interpretation import parse_words
 from ops.search.schema import Hit, SearchResult
 from ops.search.searcher import Searcher
@@ -66,7 +67,7 @@ def print_hits(answer: SearchResult) -> None:
             f"{len(hits) - len(shown)} more under relevance {cutoff:.2f} are hidden: --min-relevance 0 shows them",
             err=True,
         )
-    click.echo(f"{len(shown)} shots in {answer.took_ms:.0f} ms ({answer.encoder_id})", err=True)
+    click.echo(f"{plural(len(shown), 'shot')} in {answer.took_ms:.0f} ms ({answer.encoder_id})", err=True)
 
 
 def print_reading(answer: SearchResult) -> None:

@@ -12,6 +12,7 @@ from ops.cli.facts import print_facts
 from ops.cli.main import printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.core.errors import UsageError
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.search.shot_details import VideoRow
 from ops.shots.build import shots_of
@@ -164,5 +165,7 @@ def _annotate(settings: Settings, video: str, path: Path, as_json: bool) -> None
     if as_json:
         print_json({"path": str(path), "cuts": len(state.planned) - 1, "corrections": len(state.current)})
         return
-    click.echo(f"{printable(str(path))}: {len(state.planned) - 1} cuts, {len(state.current)} of them by people")
+    click.echo(
+        f"{printable(str(path))}: {plural(len(state.planned) - 1, 'cut')}, {len(state.current)} of them by people"
+    )
     click.echo("the others are the detector's: look through the whole film before it judges a detector", err=True)

@@ -12,6 +12,7 @@ from rich.table import Table
 from ops.cli.catalogue_status import catalogue_status
 from ops.cli.main import printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.core.plural import plural
 from ops.embeddings.encoder import resolve_encoder
 
 
@@ -45,7 +46,8 @@ def command(as_json: bool, **options: Any) -> None:
     totals = status["totals"]
     refused = f" ({totals['shots_set_aside']} set aside)" if totals["shots_set_aside"] else ""
     console.print(
-        f"{totals['videos']} videos, {totals['set_aside']} set aside, {totals['shots']} shots{refused}, "
+        f"{plural(totals['videos'], 'video')}, {totals['set_aside']} set aside, "
+        f"{plural(totals['shots'], 'shot')}{refused}, "
         f"{totals['footage_s']:.0f} s of footage; encoder {status['encoder_id']}, "
         f"index {status['index_version'] or 'not built yet: run `needle ingest PATH`'}"
     )

@@ -12,6 +12,7 @@ from ops.cli.main import EXIT_SET_ASIDE
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
+from ops.core.plural import plural
 from ops.training.recipes import RECIPES, recipe_of
 
 CHANGES = ("base", "epochs", "batch", "micro_batch", "learning_rate", "pooling", "precision", "hold_out", "seed")
@@ -71,6 +72,8 @@ def command(
         print_json({"name": made.name, "encoder_id": made.encoder_id, "folder": str(made.folder), **made.lineage})
     else:
         what = "made" if made.is_new else "was there already, of the same recipe, data and code"
-        click.echo(f"{made.encoder_id}: {what} ({made.lineage['steps']} steps, loss {made.lineage['last_loss']:.3f})")
+        click.echo(
+            f"{made.encoder_id}: {what} ({plural(made.lineage['steps'], 'step')}, loss {made.lineage['last_loss']:.3f})"
+        )
         click.echo(f"next: needle upgrade --encoder finetuned:{made.name}", err=True)
     return EXIT_SET_ASIDE if bars.aside else None

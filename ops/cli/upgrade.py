@@ -9,6 +9,7 @@ import click
 from ops.cli.main import EXIT_FAILED, printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.core.errors import UsageError
+from ops.core.plural import plural
 
 if TYPE_CHECKING:
     from ops.cli.upgrade_runs import Outcome
@@ -138,7 +139,9 @@ def _print_comparison(found: Comparison) -> None:
             continue
         fitted = ", which it was fitted on: a gain proves nothing" if measured is not found.evaluation else ""
         click.echo(
-            printable(f"nDCG@10 on {measured['shots']} captioned shots of {', '.join(measured['shows'])}{fitted}")
+            printable(
+                f"nDCG@10 on {plural(measured['shots'], 'captioned shot')} of {', '.join(measured['shows'])}{fitted}"
+            )
         )
         for name, each in measured["parts"].items():
             figures = "".join(f"{each[key]:>9.3f}" for key in ("live", "candidate"))
@@ -151,6 +154,7 @@ def _print_comparison(found: Comparison) -> None:
         click.echo(f"{'AP of ' + each['probe']:<24}{pair}  {printable(each['why']) or 'not worse'}")
     overlap = found.overlap
     click.echo(
-        f"{overlap['mean']:.0%} of the first {overlap['top']} shots are the same over {overlap['queries']} queries "
+        f"{overlap['mean']:.0%} of the first {plural(overlap['top'], 'shot')} are the same over "
+        f"{plural(overlap['queries'], 'query', 'queries')} "
         f"({overlap['low']:.0%} to {overlap['high']:.0%}); least for {overlap['least'][0]['query']!r}"
     )

@@ -16,6 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 from ops.core.errors import DamagedTableError, MediaError, UsageError, home_error
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
@@ -321,7 +322,9 @@ def _report(settings: Settings, partitions: Sequence[str], changed: int, reading
             "set_aside": reading.refused,
             "subtitles_of_no_video": unowned_subtitles(videos),
             "notes": bounded_notes([f"{row['path']}: {note}" for row in sources for note in row["notes"]]),
-            "speech": f"{len(reading.silent)} films: {reading.problem}" if reading.silent and reading.problem else "",
+            "speech": f"{plural(len(reading.silent), 'film')}: {reading.problem}"
+            if reading.silent and reading.problem
+            else "",
         },
         by_partition=by_partition,
         checks=check_dialogue(

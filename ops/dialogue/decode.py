@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ops.core.errors import MediaError
+from ops.core.plural import plural
 from ops.dialogue.alphabets import ALPHABETS, Alphabet, alphabets_of
 from ops.dialogue.fit import WIDE, Fit, fit_of
 
@@ -65,7 +66,7 @@ class Decoded:
         if self.guess:
             notes.append(f"its encoding was taken for {self.guess}: save it as UTF-8 where accents are wrong")
         if self.broken:
-            notes.append(f"bytes that are not text became {self.broken} replacement signs (\ufffd)")
+            notes.append(f"bytes that are not text became {plural(self.broken, 'replacement sign')} (\ufffd)")
         return notes
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ops.core.plural import plural
 from ops.dialogue.cues import Parsed
 
 _SECTION = re.compile(r"\s*\[([^\]]+)\]\s*$")
@@ -46,7 +47,12 @@ def _add_event(line: str, number: int, fields: tuple[str, ...], result: Parsed) 
     tail = head[-1].rsplit(",", after) if after else head[-1:]
     values = [*head[:-1], *tail]
     if len(values) < len(fields):
-        result.problems.append((number, f"{len(fields)} fields are expected, and it has {len(values)}; it is left out"))
+        result.problems.append(
+            (
+                number,
+                f"{plural(len(fields), 'field is', 'fields are')} expected, and it has {len(values)}; it is left out",
+            )
+        )
         return
     event = dict(zip(fields, values, strict=True))
     start, end = _seconds(event["start"]), _seconds(event["end"])

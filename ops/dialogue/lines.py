@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from ops.core.plural import plural
 from ops.dialogue.cues import Cue, Parsed, languages_of
 
 SAME_START_S = 0.5
@@ -48,7 +49,7 @@ def lines_of(
     is_named = bool(language) and len(languages_of(parsed.cues)) < 2
     lines, notes = [], [_at(line, what) for line, what in parsed.problems]
     if parsed.empty:
-        notes.append(f"{parsed.empty} cues hold no text (empty, drawings or effects)")
+        notes.append(f"{plural(parsed.empty, 'cue holds', 'cues hold')} no text (empty, drawings or effects)")
     for cue in parsed.cues:
         start, end, what = _mended(cue.start_s - shift_s, cue.end_s - shift_s, length_s)
         if what:

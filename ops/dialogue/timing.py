@@ -14,6 +14,7 @@ from datetime import datetime
 from statistics import median
 
 from ops.core.errors import UsageError
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.dialogue.cues import Cue
 from ops.dialogue.lines import Line
@@ -88,7 +89,8 @@ class TimingProposal:
         options = f"--shift {timing.shift_s:.2f}"
         options += f" --stretch {timing.stretch:.6f}" if timing.stretch != 1 else ""
         return (
-            f"its times do not agree with recognised speech: {self.agreeing} of {self.anchors} phrases fit "
+            f"its times do not agree with recognised speech: {self.agreeing} of "
+            f"{plural(self.anchors, 'phrase fits', 'phrases fit')} "
             f"`needle dialogue {path!r} {options}`"
         )
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ops.core.plural import plural
 from ops.evaluation.questions import chance_of, drawn_by, questions_of
 from ops.evaluation.retrieval import paired_interval
 from ops.evaluation.shows import PARTS, ShowAnswer
@@ -106,7 +107,7 @@ def _losses(measured: dict[str, Any], told: str) -> list[str]:
     first, *others = lost
     figures = f"{lost[first]['live']:.3f} → {lost[first]['candidate']:.3f} ({_interval(lost[first])})"
     also = f", also in {', '.join(TITLES[name] for name in others)}" if others else ""
-    which = f"{measured['shots']} captioned shots of {', '.join(measured['shows'])}"
+    which = f"{plural(measured['shots'], 'captioned shot')} of {', '.join(measured['shows'])}"
     return [f"{told}: nDCG@10 on {which}, {TITLES[first]} {figures}{also}"]
 
 

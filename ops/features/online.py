@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from ops.core.errors import FeatureStoreError
 from ops.core.locks import exclusive
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.features.store import (
     database_named,
@@ -99,7 +100,7 @@ def forget_features(settings: Settings, video_id: str | None, shot_ids: Sequence
     that neither deleted rows nor earlier versions of them can be read from its pages. Offline rows go with
     the lake's files. Where nothing is stored, nothing is written.
     """
-    with mapped(f"forget {video_id or f'{len(shot_ids)} shots'}"):
+    with mapped(f"forget {video_id or plural(len(shot_ids), 'shot')}"):
         if not database_path(settings).exists():
             return 0
         with exclusive(lock_of(settings)), database_of(settings) as database:

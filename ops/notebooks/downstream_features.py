@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from feature_repo.names import embedding_view, probe_view
 from ops.core.errors import UsageError
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.features import historical_features, online_features, served_features
 from ops.features.store import scored_probes
@@ -69,7 +70,7 @@ def training_set(settings: Settings, encoder_id: str, label: str, at: datetime |
     notes, when = [], f"as of {at.isoformat(timespec='minutes')}" if at else "when they were labelled"
     known = frame[f"{embedding_view(encoder_id)}__embedding"].notna()
     if not known.all():
-        notes.append(f"{int((~known).sum())} labelled shots had no vector {when}, and are left out")
+        notes.append(f"{plural(int((~known).sum()), 'labelled shot')} had no vector {when}, and are left out")
     frame = frame[known].reset_index(drop=True)
     for probe in [probe for probe in probes if frame[f"{probe_view(probe)}__score"].isna().all()]:
         notes.append(f"the probe {probe} had scored none of these shots {when}, and is left out")

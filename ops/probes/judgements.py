@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from ops.core.plural import plural
+
 # A judgement with this origin ends a conflict: what was said before it does not count against it any more.
 SETTLED = "settled"
 
@@ -87,7 +89,11 @@ class Tally:
         """Such as ``3 yes, 2 no, 1 in conflict``."""
         told = f"{self.yes} yes, {self.no} no"
         told += f", {self.conflicts} in conflict" if self.conflicts else ""
-        return told + (f", {self.gone} of shots that are gone (kept, not used)" if self.gone else "")
+        return told + (
+            f", {plural(self.gone, 'of a shot that is', 'of shots that are')} gone (kept, not used)"
+            if self.gone
+            else ""
+        )
 
 
 def standing_among(judgements: Iterable[Judgement]) -> dict[tuple[str, str], Standing]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
+from ops.core.plural import plural
 from ops.probes.fit import LEAST
 from ops.probes.judgements import Standing
 
@@ -57,10 +58,11 @@ class Usable:
             notes.append(f"{self.yes} yes and {self.no} no: a fit needs {LEAST} of each{words}; {more}")
         if self.conflicts:
             told = f"the latest counts: `needle label {label}` shows them"
-            notes.append(f"{self.conflicts} shots are labelled both ways; {told}")
+            notes.append(f"{plural(self.conflicts, 'shot is', 'shots are')} labelled both ways; {told}")
         if self.gone:
-            notes.append(f"{self.gone} labels are of shots that are gone; they are kept and not used")
+            labels = plural(self.gone, "label is of a shot that is", "labels are of shots that are")
+            notes.append(f"{labels} gone; kept and not used")
         if self.missing:
-            told = f"are not embedded by {encoder_id} yet: `needle ingest` embeds them"
-            notes.append(f"{self.missing} labelled shots {told}")
+            shots = plural(self.missing, "labelled shot is", "labelled shots are")
+            notes.append(f"{shots} not embedded by {encoder_id} yet: `needle ingest` embeds what is missing")
         return notes

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ops.core.plural import plural
 from ops.evaluation.classification import Interval, average_precision, interval_of, resamples
 from ops.probes.fit import LabelledShot
 from ops.probes.folds import Groups
@@ -29,7 +30,7 @@ def reason_against(
     are of fits that had not seen the shot; ``groups`` are those of the present labels, by shot.
     """
     if new.kind == "zero_shot" and old.kind == "logistic" and new.encoder_id == old.encoder_id:
-        return f"it is the words alone: of the {old.yes + old.no} labels it had, {len(groups)} are left"
+        return f"it is the words alone: of the {plural(old.yes + old.no, 'label')} it had, {len(groups)} are left"
     if found := worse_on_the_same(new, old_scores, groups):
         return found
     now, then = new.metrics.get("roc_auc"), old.metrics.get("roc_auc")
@@ -58,7 +59,7 @@ def worse_on_the_same(new: ProbeVersion, old_scores: Mapping[str, float], groups
     if gain.high >= 0:
         return ""
     return (
-        f"average precision on the same {len(shared)} labels changes by {gain.value:+.3f} "
+        f"average precision on the same {plural(len(shared), 'label')} changes by {gain.value:+.3f} "
         f"({gain.low:+.3f} to {gain.high:+.3f})"
     )
 

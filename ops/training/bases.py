@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ops.core.errors import UsageError
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.core.types import Progress
 from ops.embeddings.encoders.finetuned import MANIFEST
@@ -228,7 +229,7 @@ def _told(features: Features, pairs: Sequence[CaptionPair]) -> dict[str, str]:
 def _require(features: Features, wanted: int, recipe: Recipe) -> None:
     if len(features.kept) < max(2, recipe.batch):
         raise UsageError(
-            f"only {len(features.kept)} of {wanted} pairs can be read, and a batch takes {recipe.batch}: "
+            f"only {len(features.kept)} of {plural(wanted, 'pair')} can be read, and a batch takes {recipe.batch}: "
             "mend the pictures, or lower --batch"
         )
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import MediaError, StorageError
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.core.types import Progress
 from ops.embeddings.encoder import Encoder, LoadOptions, load_encoder
@@ -121,7 +122,8 @@ def _vectors_of(pair: CaptionPair, pictures: Pictures, encoders: Sequence[Encode
 
 def _unvalidated(recipe: Recipe, held_out: int, unread: int, too_near: int) -> str:
     if too_near and not held_out:
-        why = f"all {too_near} pairs for validation are too near what is learned from: add data of another show"
+        pairs = plural(too_near, "pair for validation is", "pairs for validation are")
+        why = f"{pairs} too near what is learned from: add data of another show"
     elif unread:
         why = f"of {held_out} pairs that were held out {unread} cannot be read, and no two of one show are left"
     elif held_out:

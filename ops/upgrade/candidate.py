@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ops.core.errors import NotFoundError
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
@@ -120,7 +121,7 @@ def partitions_to_embed(settings: Settings, encoder_id: str) -> list[str]:
 def missing_of(settings: Settings, encoder_id: str) -> str:
     """What the candidate still lacks to take over, in words; empty where it has everything."""
     if due := partitions_to_embed(settings, encoder_id):
-        return f"shots of {len(due)} partitions are not embedded by it"
+        return f"shots of {plural(len(due), 'partition')} are not embedded by it"
     if not index_is_current(settings, encoder_id):
         return "its index does not hold what the lake holds"
     for label in probes_to_refit(settings):

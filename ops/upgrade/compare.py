@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.core.storage import atomic_path
 from ops.core.tables import digest_of
@@ -143,7 +144,7 @@ def reasons_against(evaluation: dict[str, Any], overlap: dict[str, Any], probes:
     """Why the candidate may not take over, a sentence each; empty where it may. Pure."""
     reasons = list(evaluation["worse"])
     if overlap["low"] < LEAST_OVERLAP:
-        changed = f"only {overlap['mean']:.0%} of the first {overlap['top']} shots of searches stay the same"
+        changed = f"only {overlap['mean']:.0%} of the first {plural(overlap['top'], 'shot')} of searches stay the same"
         reasons += [f"{missing}, and {changed}: {WAY_OUT}" for missing in evaluation["too_little"]]
     return reasons + [f"its probe {each['probe']} is worse: {each['why']}" for each in probes if each["why"]]
 

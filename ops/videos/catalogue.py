@@ -15,6 +15,7 @@ from typing import Any
 
 from ops.core.errors import NotFoundError, SettingsError
 from ops.core.media import MediaInfo
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.core.storage import local_path_of
 from ops.core.tables import Lake
@@ -58,7 +59,7 @@ def find_video(lake: Lake, text: str) -> dict[str, Any]:
         if matches:
             paths = ", ".join(sorted(f"{row['path']} = {row['video_id']}" for row in matches))
             way = "the path or " if len({row["path"] for row in matches}) > 1 else ""
-            raise NotFoundError(f"{text!r} names {len(matches)} videos ({paths}): give {way}the video id")
+            raise NotFoundError(f"{text!r} names {plural(len(matches), 'video')} ({paths}): give {way}the video id")
     raise NotFoundError(f"no video {text!r} in the catalogue: `needle status` lists them, `needle ingest` adds one")
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from ops.core.errors import MediaError
+from ops.core.plural import plural
 
 NOT_ONE_PICTURE = "not one picture in it can be decoded: the file is damaged or holds no pictures; copy it again"
 MAX_PLACES = 4
@@ -105,7 +106,8 @@ class Damage:
             raise MediaError(NOT_ONE_PICTURE)
         if self.undamaged < self.pictures * UNDAMAGED_SHARE:
             raise MediaError(
-                f"{self.pictures - self.undamaged} of its {self.pictures} pictures are damaged: copy the file again"
+                f"{self.pictures - self.undamaged:,} of its {plural(self.pictures, 'picture')} are damaged: "
+                "copy the file again"
             )
 
     def notes(self) -> list[str]:
@@ -154,15 +156,15 @@ class Damage:
 
 
 def _pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count:,} pictures"
+    return plural(count, "picture")
 
 
 def _are(count: int) -> str:
-    return f"{_pictures(count)} {'is' if count == 1 else 'are'}"
+    return plural(count, "picture is", "pictures are")
 
 
 def _places(places: list[Place], words: str) -> str:
     listed = ", ".join(f"{place.frame} ({float(place.time_s):.1f} s)" for place in places[:MAX_PLACES])
     rest = len(places) - MAX_PLACES
-    more = f" and at {rest:,} more places" if rest > 1 else " and at 1 more place" if rest == 1 else ""
+    more = f" and at {plural(rest, 'more place')}" if rest > 0 else ""
     return f"{words} {listed}{more}"

@@ -32,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ops.core.media import FieldOrder
+from ops.core.plural import plural
 from ops.videos.fact_log import FactLog
 from ops.videos.filters import build_graph
 
@@ -158,7 +159,7 @@ def decide_fields(meter: FieldMeter, codec_order: int, log: FactLog) -> Fields:
     claims = {"flags of the frames": flagged, "header": claimed}
     order: FieldOrder
     if measured in ("upper", "lower"):
-        order, evidence = measured, f"combing in {len(meter.verdicts) + 1} frames"
+        order, evidence = measured, f"combing in {plural(len(meter.verdicts) + 1, 'frame')}"
     elif flagged != "progressive":
         order, evidence = flagged, "flags of the frames"
     elif claimed != "progressive" and measured != "progressive":

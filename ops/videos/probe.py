@@ -18,6 +18,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ops.core.media import MediaInfo
+from ops.core.plural import plural
 from ops.videos.container import open_container, prepare_decoder, require_file
 from ops.videos.fact_log import FactLog
 from ops.videos.length import IndexTable, find_length, read_table
@@ -109,7 +110,7 @@ def _rate_note(rate: FrameRate) -> str:
         claims = "; ".join(rate.contradictions)
         return f"its frame rate is {rate_text(rate.fps)} by the times of its pictures, not as it claims ({claims})"
     if rate.irregular:
-        often = "once" if rate.irregular == 1 else f"{rate.irregular} times"
+        often = "once" if rate.irregular == 1 else f"{plural(rate.irregular, 'time')}"
         why = "where pictures are missing or shown longer"
         return f"its clock jumps {often}, {why}; its rate stays {rate_text(rate.fps)}"
     return ""

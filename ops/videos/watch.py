@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ops.core.errors import StorageError
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import SilentProgress
@@ -73,7 +74,7 @@ def watch_library(settings: Settings, now: datetime, cursor: str | None) -> Watc
     # A removed video costs nothing to look at, so all of them go at once; so do those with other subtitles.
     rows = pending + gone + [row for row in known if row["video_id"] in subtitled]
     files = {video_id: " ".join(file.content_hash for file in sidecars) for video_id, sidecars in subtitled.items()}
-    message = f"{len(changes.seen)} videos in {settings.library}, nothing new"
+    message = f"{plural(len(changes.seen), 'video')} in {settings.library}, nothing new"
     if found.unsettled:
         message += f"; {len(found.unsettled)} still being copied"
     if found.left_out:

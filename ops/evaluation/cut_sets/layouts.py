@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ops.core.errors import UsageError
+from ops.core.plural import plural
 from ops.evaluation.clip_cuts import SetAsideClip, clip_name
 from ops.evaluation.cut_sets.pickled_scenes import read_pickled_scenes
 from ops.evaluation.cut_sets.transition_files import (
@@ -137,7 +138,7 @@ def _only(paths: list[Path]) -> Path:
     if not paths:
         raise UsageError("its video is not in the folder")
     if len(paths) > 1:
-        raise UsageError(f"{len(paths)} videos could be its: {', '.join(path.name for path in paths[:3])}")
+        raise UsageError(f"{plural(len(paths), 'video')} could be its: {', '.join(path.name for path in paths[:3])}")
     return paths[0]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.core.errors import MediaError, UsageError
+from ops.core.plural import plural
 from ops.core.types import Progress
 from ops.evaluation.clip_cuts import (
     INTERVALS,
@@ -226,7 +227,8 @@ def _notes(own: _VideoResult) -> list[str]:
     beyond = sum(first >= frames for _, first in own.annotated)
     notes = [f"{own.video.name}: {note}" for note in own.video.annotated.notes]
     if beyond:
-        notes.append(f"{own.video.name}: {beyond} transitions are behind its last frame ({frames - 1}): missed")
+        transitions = plural(beyond, "transition is", "transitions are")
+        notes.append(f"{own.video.name}: {transitions} behind its last frame ({frames - 1}): missed")
     return notes
 
 

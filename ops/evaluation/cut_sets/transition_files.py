@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.core.errors import UsageError
+from ops.core.plural import plural
 from ops.evaluation.cut_sets.protocol import Transition, transitions_between
 
 MOST_BYTES = 16 << 20
@@ -61,7 +62,7 @@ def read_shots(text: str, *, shift: int = 0) -> Annotated:
         shots.append((first, last))
     if not shots:
         raise UsageError("it has no shots")
-    notes = [f"{overlaps} shots begin before the one before ends"] if overlaps else []
+    notes = [f"{plural(overlaps, 'shot begins', 'shots begin')} before the one before ends"] if overlaps else []
     return Annotated(transitions=transitions_between(shots), notes=notes)
 
 

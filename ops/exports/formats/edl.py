@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ops.core.errors import UsageError
+from ops.core.plural import plural
 from ops.core.time import frame_of, timecode_of
 from ops.exports.clip import Clip
 from ops.exports.film import Film
@@ -83,7 +84,7 @@ def _films(clips: Sequence[Clip]) -> str:
     """How many clips, and of which films, by which people can choose them; the first few of many."""
     names = list(dict.fromkeys(one_line(clip.film.name) for clip in clips))
     more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
-    return f"{len(clips)} clip{'' if len(clips) == 1 else 's'} of {', '.join(names[:TOLD])}{more}"
+    return f"{plural(len(clips), 'clip')} of {', '.join(names[:TOLD])}{more}"
 
 
 def _over_midnight(clips: Sequence[Clip]) -> tuple[str, ...]:

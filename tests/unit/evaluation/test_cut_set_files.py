@@ -82,7 +82,7 @@ def test_shots_are_read_with_every_separator_and_shifted_as_the_bbc_set_is() -> 
     assert read_shots(text).transitions == [(57, 58), (100, 105), (200, 201)]
     assert read_shots(text, shift=1).transitions == [(58, 59), (101, 106), (201, 202)]
     overlapping = read_shots("0 10\n10 20\n21 30")
-    assert overlapping.transitions == [(10, 10), (20, 21)] and "1 shots begin before" in overlapping.notes[0]
+    assert overlapping.transitions == [(10, 10), (20, 21)] and "1 shot begins before" in overlapping.notes[0]
 
 
 @pytest.mark.parametrize(

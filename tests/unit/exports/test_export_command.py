@@ -59,7 +59,7 @@ def test_the_format_wins_over_the_suffix_and_the_title_is_taken(
     target = tmp_path / "cut.txt"
     arguments = ("-o", str(target), "--shots", shot, "--format", "json", "--title", "Night")
     status, out, err = needle(capsys, settings, *arguments)
-    assert (status, out.split(": ")[1][:7]) == (0, "1 clips")
+    assert (status, out.split(": ")[1][:7]) == (0, "1 clip,")
     assert json.loads(target.read_text())["title"] == "Night"
     assert "is not there any more" in err
 
@@ -135,7 +135,7 @@ def test_shots_that_are_gone_are_named_and_the_rest_is_written(
     target = tmp_path / f"x.{name}"
     status, out, err = needle(capsys, settings, "-o", str(target), "--shots", "0123456789abcdef:7", there)
     assert status == 3
-    assert "1 clips" in out
+    assert "1 clip," in out
     assert "missing 0123456789abcdef:7: no shot" in err
     assert "film 1.mp4" in target.read_text()
 

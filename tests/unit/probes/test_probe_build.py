@@ -371,7 +371,7 @@ def test_contradictions_and_what_is_gone_are_told(settings: Settings) -> None:
     settings.lake.delete(f"shot_embeddings/{ENCODER}", settings.partition_of(video_id(3)))
     missing = sum(shot.startswith(video_id(3)) for shot, _ in every)
     notes = "\n".join(fit(settings, later_s=2).details["notes"])
-    assert "1 shots are labelled both ways" in notes
+    assert "1 shot is labelled both ways" in notes
     assert f"{gone} labels are of shots that are gone" in notes
     assert f"{missing} labelled shots are not embedded by {ENCODER}" in notes
     document = probe_document(settings, LABEL)
