@@ -99,7 +99,7 @@ def command(
     **options: Any,
 ) -> int:
     """Find the shots, choose the format, write the file, and report what is in it."""
-    from ops.exports.clip import Pick, clips_that_are
+    from ops.exports.clip import Pick, select_existing_clips
 
     settings = settings_from(options)
     chosen = (*shots, *more)
@@ -116,7 +116,7 @@ def command(
     picks = [Pick(shot_id=shot) for shot in chosen]
     if is_search:
         picks = _found(settings, query_from(query or "", options), padding)
-    clips, lost = clips_that_are(settings, picks, handles=handles)
+    clips, lost = select_existing_clips(settings, picks, handles=handles)
     with Bars() as bars:
         report = export(settings, clips, name, target, title=title or query or target.stem, lost=lost, progress=bars)
     _tell(report, as_json)
@@ -136,15 +136,15 @@ def _found(settings: Settings, query: Query, padding_s: float) -> list[Pick]:
     Raises ``UsageError`` where it finds none.
     """
     from ops.cli.search import print_reading
-    from ops.exports.picks import picks_of, told_query
+    from ops.exports.picks import describe_query, select_picks
     from ops.search.searcher import Searcher
 
     answer = Searcher(settings).search(query)
     print_reading(answer)
-    asked = repr(query.text or told_query(answer.query))
+    asked = repr(query.text or describe_query(answer.query))
     if not answer.hits:
         raise UsageError(f"nothing matches {asked}: nothing was written")
-    picks = picks_of(answer, padding_s=padding_s)
+    picks = select_picks(answer, padding_s=padding_s)
     if not picks:
         raise UsageError(f"nothing clearly matches {asked}: nothing was written; --min-relevance 0 exports the nearest")
     return picks

@@ -1,4 +1,4 @@
-"""What is exported: clips of films, with the marks of the editor, handles, exact times, and where they come from."""
+"""Clips of films for an export: marks of the editor, handles, exact times, and provenance."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ops.core.errors import NeedleError, NotFoundError, UsageError
 from ops.core.media import MediaInfo
 from ops.core.settings import Settings
 from ops.core.types import parse_shot_id
+from ops.exports.dialogue_lines import format_line, read_lines
 from ops.exports.film import NO_TIMECODE, Film
-from ops.exports.said import lines_named, told_line
 
 MAX_HANDLES = 100_000
 SAMPLED = 3
@@ -41,7 +41,7 @@ class Pick:
 
 @dataclass(frozen=True, kw_only=True)
 class Missing:
-    """A clip that is not in the export, and why; ``path`` is empty where nothing is known of the film."""
+    """A clip that is not in the export, and why; ``path`` is empty if the film is unknown."""
 
     shot_id: str
     path: str
@@ -129,7 +129,7 @@ class Clip:
         return first | second | own | rest
 
 
-def clips_of(
+def select_clips(
     settings: Settings,
     picks: Sequence[Pick],
     provenance: Mapping[str, Mapping[str, Any]] | None = None,
@@ -146,10 +146,10 @@ def clips_of(
     return [_require(each) for each in _clips(settings, picks, provenance or {}, handles)]
 
 
-def clips_that_are(
+def select_existing_clips(
     settings: Settings, picks: Sequence[Pick], *, handles: int = 0
 ) -> tuple[list[Clip], tuple[Missing, ...]]:
-    """:func:`clips_of` of the picks that there is a clip of, and which of them there is none of, and why.
+    """:func:`select_clips` of the picks that there is a clip of, and which of them there is none of, and why.
 
     Shots go when a film is forgotten or cut anew; one of them must not cost the rest of a selection. Raises the
     error of the first where no clip is left.
@@ -181,7 +181,7 @@ def _clips(
     if not 0 <= handles <= MAX_HANDLES:
         raise UsageError(f"handles = {handles}: give 0 to {MAX_HANDLES} frames")
     shots, films = _read(settings, picks)
-    lines = lines_named(settings, [(pick.shot_id, pick.line_ids) for pick in picks])
+    lines = read_lines(settings, [(pick.shot_id, pick.line_ids) for pick in picks])
     found: list[Clip | NeedleError] = []
     for pick in picks:
         shot = shots.get(pick.shot_id)
@@ -195,7 +195,7 @@ def _clips(
         told = {"detector": shot["detector"], **(own or {})}
         if shot["shot_id"] != pick.shot_id:
             told["picked_as"] = pick.shot_id
-        if said := [told_line(lines[name], film.timecode) for name in pick.line_ids if name in lines]:
+        if said := [format_line(lines[name], film.timecode) for name in pick.line_ids if name in lines]:
             told["dialogue"] = "; ".join(said)
         try:
             found.append(_clip(pick, shot, film, handles, told))

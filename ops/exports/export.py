@@ -25,7 +25,7 @@ PICTURES = (".gif", ".webp", ".bmp", ".tif", ".tiff")
 
 @dataclass(frozen=True, kw_only=True)
 class ExportReport:
-    """What was written: the file, how many clips are in it, which are not and why, and what to know of it."""
+    """The result of an export: the file, the number of clips in it, the missing clips with reasons, and warnings."""
 
     format: str
     path: Path
@@ -68,13 +68,13 @@ def export(
     stop: Stop | None = None,
     progress: Progress | None = None,
 ) -> ExportReport:
-    """Write ``clips``, in their order, to ``target``; what was there before is replaced only by a whole new file.
+    """Write ``clips``, in their order, to ``target``. A file that exists is replaced only by a complete new one.
 
-    ``lost`` are wanted clips that there are none of, which the report names too. ``stop`` ends what takes long, which
-    tells ``progress`` of each clip.
+    ``lost`` are clips that no longer exist; the report names them too. ``stop`` ends a slow format, which reports
+    each clip to ``progress``.
 
     Raises ``UsageError`` for an unknown format, no clips or too many, a selection that the format cannot hold;
-    ``MediaError`` where no clip of a ``zip`` could be cut, ``StoppedError`` once ``stop`` is set.
+    ``MediaError`` if no clip of a ``zip`` can be cut; ``StoppedError`` once ``stop`` is set.
     """
     chosen = find_format(format)
     if not clips:

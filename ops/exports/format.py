@@ -27,7 +27,7 @@ from ops.videos.hashes import HashCache, Key, key_of
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a format has to tell of its file: clips left out, and what an editor should know."""
+    """The result of writing a file: clips that are not in it, and warnings for the editor."""
 
     missing: tuple[Missing, ...] = ()
     warnings: tuple[str, ...] = field(default=())
@@ -86,12 +86,12 @@ class ExportFormat(ABC):
         """
 
 
-def rate_name(rate: Fraction) -> str:
+def format_rate(rate: Fraction) -> str:
     """A rate as editors write it: 23.976, 25, 59.94."""
     return f"{float(rate):.3f}".rstrip("0").rstrip(".")
 
 
-def by_rate(clips: Iterable[Clip]) -> dict[Fraction, list[Clip]]:
+def group_by_rate(clips: Iterable[Clip]) -> dict[Fraction, list[Clip]]:
     """The clips by the rate of their films, in the order of the first clip of each; order within a rate is kept."""
     groups: dict[Fraction, list[Clip]] = {}
     for clip in clips:
@@ -99,8 +99,8 @@ def by_rate(clips: Iterable[Clip]) -> dict[Fraction, list[Clip]]:
     return groups
 
 
-def clock_of(rate: Fraction, clips: Iterable[Clip]) -> tuple[bool, int]:
-    """Whether a sequence of ``clips`` counts drop-frame, which it does if all their films do, and its first frame.
+def choose_clock(rate: Fraction, clips: Iterable[Clip]) -> tuple[bool, int]:
+    """Whether a sequence of ``clips`` counts drop-frame, as it does if all their films do, and its first frame.
 
     Sequences begin at 01:00:00:00, as in broadcast.
     """
@@ -108,10 +108,10 @@ def clock_of(rate: Fraction, clips: Iterable[Clip]) -> tuple[bool, int]:
     return is_drop, frame_of("01:00:00;00" if is_drop else "01:00:00:00", rate)
 
 
-def warnings_of(settings: Settings, clips: Sequence[Clip]) -> tuple[str, ...]:
-    """What an editor should know before importing a timeline of ``clips``: inexact rates, films that moved or changed.
+def collect_warnings(settings: Settings, clips: Sequence[Clip]) -> tuple[str, ...]:
+    """Warnings about the films of ``clips``: inexact rates and starts, files that moved, are gone or changed.
 
-    No film is read for it: a file with the size of the one that was ingested passes unless its hash is known.
+    Reads no film: a file with the size of the one that was ingested passes unless its hash is known.
     """
     films = {clip.film.video_id: clip.film for clip in clips}.values()
     others = _others(settings, films)
@@ -131,44 +131,45 @@ def warnings_of(settings: Settings, clips: Sequence[Clip]) -> tuple[str, ...]:
 
 
 def _rate_warning(film: Film) -> str:
-    """What a timeline makes of a rate that editing systems do not run; empty for one that they do."""
+    """How a timeline treats a rate that editing systems do not run; empty if they run it."""
     if film.is_timed:
         why = (
             "its frame rate varies"
             if film.variable_rate
-            else f"its rate is {rate_name(film.fps)}, but pictures are missing or shown longer"
+            else f"its rate is {format_rate(film.fps)}, but pictures are missing or shown longer"
         )
-        return f"{why}; its clips are placed by time, to the nearest frame at {rate_name(film.rate)} frames per second"
+        return (
+            f"{why}; its clips are placed by time, to the nearest frame at {format_rate(film.rate)} frames per second"
+        )
     if film.fps in (*TIMELINE_RATES, *FAST_RATES):
         return ""
     if film.is_exact:
         return (
-            f"no editing system runs {rate_name(film.fps)} frames per second; its frames are counted at that rate, and "
-            "yours may ask for another"
+            f"no editing system runs {format_rate(film.fps)} frames per second; its frames are counted at that rate, "
+            "and yours may ask for another"
         )
     each = film.rate / film.fps
     how = (
-        f"each of its frames is {each} at {rate_name(film.rate)}"
+        f"each of its frames is {each} at {format_rate(film.rate)}"
         if each.denominator == 1
-        else f"its clips are placed by time, to the nearest frame at {rate_name(film.rate)}"
+        else f"its clips are placed by time, to the nearest frame at {format_rate(film.rate)}"
     )
-    return f"no editing system runs {rate_name(film.fps)} frames per second; {how}"
+    return f"no editing system runs {format_rate(film.fps)} frames per second; {how}"
 
 
 def _start_warning(film: Film) -> str:
-    """What is inexact about the start of a film on a timeline; empty if nothing is."""
+    """Why the start of a film on a timeline is inexact; empty if it is exact."""
     start = film.exact_start
     if start is None:
         return f"its start timecode {film.start_timecode!r} cannot be used; it is counted from 00:00:00:00"
     if start.denominator == 1 or film.is_timed:
         return ""
-    return (
-        f"its start timecode falls between two frames at {rate_name(film.rate)} frames per second; the nearest is used"
-    )
+    rate = format_rate(film.rate)
+    return f"its start timecode falls between two frames at {rate} frames per second; the nearest is used"
 
 
 def source_reels(clips: Iterable[Clip]) -> dict[str, str]:
-    """By video id, the reel that a film has by its own file, or else one made of its name."""
+    """By video id, the reel name in the film's own file, or else one made of the file's name."""
     films = {clip.film.video_id: clip.film for clip in clips}
     short = short_reels(films.values())
     return {video_id: film.reel or short[video_id] for video_id, film in films.items()}
@@ -182,7 +183,7 @@ def short_reels(films: Iterable[Film]) -> dict[str, str]:
 
 
 def _others(settings: Settings, films: Collection[Film]) -> set[str]:
-    """Paths of the films whose file certainly has other content; one that cannot be looked at has not."""
+    """Paths of films whose file has other content for certain; a file that cannot be examined is not among them."""
     keys: dict[str, Key] = {}
     for film in films:
         with suppress(OSError, ValueError):  # gone, or a name that no file can have

@@ -24,7 +24,7 @@ MAX_TOLD = 4_000
 """Characters of a query in provenance; what is longer ends in an ellipsis."""
 
 
-def picks_of(answer: SearchResult, *, padding_s: float = SPOKEN_PADDING_S) -> list[Pick]:
+def select_picks(answer: SearchResult, *, padding_s: float = SPOKEN_PADDING_S) -> list[Pick]:
     """The hits of an answer that are worth exporting, best first, each with its provenance.
 
     Hits under the answer's cutoff, which most likely were not meant, are left out unless the query itself says
@@ -33,7 +33,7 @@ def picks_of(answer: SearchResult, *, padding_s: float = SPOKEN_PADDING_S) -> li
     whose clips overlap.
     """
     source = {
-        "query": told_query(answer.query),
+        "query": describe_query(answer.query),
         "encoder_id": answer.encoder_id,
         "index_version": answer.index_version,
     }
@@ -45,7 +45,7 @@ def picks_of(answer: SearchResult, *, padding_s: float = SPOKEN_PADDING_S) -> li
             out_frame=hit.match.end_frame,
             provenance=source
             | {"score": hit.score, "relevance": hit.relevance}
-            | told_match(hit.matched, answer.dialogue_version),
+            | describe_match(hit.matched, answer.dialogue_version),
             line_ids=_line_ids(hit.lines),
         )
         picks += _spoken(whole, hit, padding_s) if hit.spoken else [whole]
@@ -89,7 +89,7 @@ def _united(picks: Sequence[Pick]) -> list[Pick]:
     return [pick for _, pick in sorted(ranked.items(), key=lambda each: each[0])]
 
 
-def told_match(matched: Sequence[str], dialogue_version: str | None) -> dict[str, Any]:
+def describe_match(matched: Sequence[str], dialogue_version: str | None) -> dict[str, Any]:
     """What spoke for a hit, and what its score therefore is; to be laid over its provenance.
 
     Of a hit that only dialogue found nobody compared the pictures: it has no score.
@@ -104,7 +104,7 @@ def told_match(matched: Sequence[str], dialogue_version: str | None) -> dict[str
     return told | ({"dialogue_version": dialogue_version} if "dialogue" in matched else {})
 
 
-def told_query(query: SearchFields) -> str:
+def describe_query(query: SearchFields) -> str:
     """A search in one line for people; plain words as they are."""
     told = "; ".join(part for part in _parts(query) if part)
     return told if len(told) <= MAX_TOLD else f"{told[: MAX_TOLD - 1]}…"

@@ -14,9 +14,9 @@ from starlette.datastructures import UploadFile
 
 from ops.core.errors import StoppedError
 from ops.core.stopping import Stop
-from ops.exports.clip import Pick, clips_that_are
+from ops.exports.clip import Pick, select_existing_clips
 from ops.exports.export import ExportReport, export
-from ops.exports.picks import picks_of, told_match, told_query
+from ops.exports.picks import describe_match, describe_query, select_picks
 from ops.exports.registry import export_formats, find_format
 from ops.search.interpretation import parse_words
 from ops.search.schema import SearchResult
@@ -196,7 +196,7 @@ def _export(
     notes: tuple[str, ...] = ()
     if search is not None:
         answer = page_of_hits(service, search, search.cursor)
-        picks, notes = picks_of(answer, padding_s=body.padding), _notes(answer)
+        picks, notes = select_picks(answer, padding_s=body.padding), _notes(answer)
     if not picks:
         raise ProblemError(
             422,
@@ -206,7 +206,7 @@ def _export(
     with service.exports.writing() as folder:
         target = folder / f"selection{find_format(body.format).suffix}"
         with service.settings.working():  # nothing that is being exported is forgotten meanwhile
-            clips, lost = clips_that_are(service.settings, picks, handles=body.handles)
+            clips, lost = select_existing_clips(service.settings, picks, handles=body.handles)
             report = export(
                 service.settings, clips, body.format, target, title=body.title, lost=lost, stop=stop, progress=tally
             )
@@ -223,11 +223,11 @@ def _notes(answer: SearchResult) -> tuple[str, ...]:
 def _pick(sent: PickBody) -> Pick:
     """A pick of a client; what it tells of its origin is taken as it is."""
     told: dict[str, Any] = sent.model_dump(include={"score", "relevance", "encoder_id", "index_version"})
-    query = sent.query if isinstance(sent.query, str | None) else told_query(sent.query)
+    query = sent.query if isinstance(sent.query, str | None) else describe_query(sent.query)
     return Pick(
         shot_id=sent.shot_id,
         in_frame=sent.in_frame,
         out_frame=sent.out_frame,
-        provenance={"query": query, **told} | told_match(sent.matched, sent.dialogue_version),
+        provenance={"query": query, **told} | describe_match(sent.matched, sent.dialogue_version),
         line_ids=tuple(sent.line_ids),
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ops.exports.clip import Clip
-from ops.exports.format import ExportContext, ExportFormat, Outcome, warnings_of
+from ops.exports.format import ExportContext, ExportFormat, Outcome, collect_warnings
 from ops.exports.formats.json import plain
 from ops.exports.names import cell
 
@@ -34,7 +34,7 @@ class CsvFormat(ExportFormat):
             writer.writerow([cell(name) for name in columns])
             for row in rows:
                 writer.writerow([cell(plain(row.get(name))) for name in columns])
-        return Outcome(warnings=warnings_of(context.settings, clips))
+        return Outcome(warnings=collect_warnings(context.settings, clips))
 
 
 FORMAT = CsvFormat()

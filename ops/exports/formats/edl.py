@@ -15,11 +15,11 @@ from ops.exports.format import (
     ExportContext,
     ExportFormat,
     Outcome,
-    by_rate,
-    clock_of,
-    rate_name,
+    choose_clock,
+    collect_warnings,
+    format_rate,
+    group_by_rate,
     short_reels,
-    warnings_of,
 )
 from ops.exports.formats.json import plain
 from ops.exports.names import one_line, short_reel
@@ -51,7 +51,7 @@ class EdlFormat(ExportFormat):
     def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
         text = "\n".join(_lines(clips, _one_rate(clips), context.title)) + "\n"
         target.write_text(text, encoding="utf-8")
-        warnings = warnings_of(context.settings, clips) + _over_midnight(clips) + _rate_warnings(clips)
+        warnings = collect_warnings(context.settings, clips) + _over_midnight(clips) + _rate_warnings(clips)
         warnings += _ambiguous(clips) + _shortened(clips) + _sound_warnings(clips)
         if len(clips) > MAX_EVENTS:
             warnings += (f"{len(clips)} events: CMX3600 systems of old stop at {MAX_EVENTS}",)
@@ -60,16 +60,16 @@ class EdlFormat(ExportFormat):
 
 def _one_rate(clips: Sequence[Clip]) -> Fraction:
     """The one rate of the selection; ``UsageError`` where it has several, or two ways of counting, or none fits."""
-    groups = by_rate(clips)
+    groups = group_by_rate(clips)
     if len(groups) > 1:
-        told = ", ".join(f"{rate_name(rate)} ({_films(group)})" for rate, group in groups.items())
+        told = ", ".join(f"{format_rate(rate)} ({_films(group)})" for rate, group in groups.items())
         raise UsageError(
             f"an EDL has one frame rate, and the selection has {told}: export the films of each rate on "
             "their own, or all as otio, fcpxml or xmeml"
         )
     rate = next(iter(groups))
     if rate > MAX_RATE:
-        raise UsageError(f"an EDL counts at most {MAX_RATE} frames per second, not {rate_name(rate)}: export as otio")
+        raise UsageError(f"an EDL counts at most {MAX_RATE} frames per second, not {format_rate(rate)}: export as otio")
     drop = {clip.film.path: clip.film.is_drop for clip in clips}
     if len(set(drop.values())) > 1:
         one, other = (next(path for path, value in drop.items() if value is way) for way in (True, False))
@@ -109,7 +109,9 @@ def _rate_warnings(clips: Sequence[Clip]) -> tuple[str, ...]:
     rate = clips[0].film.rate
     if rate in EDL_RATES:
         return ()
-    return (f"not every system reads an EDL at {rate_name(rate)} frames per second; export as otio if yours does not",)
+    return (
+        f"not every system reads an EDL at {format_rate(rate)} frames per second; export as otio if yours does not",
+    )
 
 
 def _ambiguous(clips: Sequence[Clip]) -> tuple[str, ...]:
@@ -166,7 +168,7 @@ def _shortened(clips: Sequence[Clip]) -> tuple[str, ...]:
 
 
 def _lines(clips: Sequence[Clip], rate: Fraction, title: str) -> Iterator[str]:
-    is_drop, record = clock_of(rate, clips)
+    is_drop, record = choose_clock(rate, clips)
     yield f"TITLE: {one_line(title)[:70]}"
     yield "FCM: DROP FRAME" if is_drop else "FCM: NON-DROP FRAME"
     zero = "00:00:00;00" if is_drop else "00:00:00:00"

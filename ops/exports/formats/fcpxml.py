@@ -14,11 +14,11 @@ from ops.exports.format import (
     ExportContext,
     ExportFormat,
     Outcome,
-    by_rate,
-    clock_of,
-    rate_name,
+    choose_clock,
+    collect_warnings,
+    format_rate,
+    group_by_rate,
     source_reels,
-    warnings_of,
 )
 from ops.exports.formats.json import plain
 from ops.exports.names import file_url, one_line
@@ -56,7 +56,7 @@ class FcpxmlFormat(ExportFormat):
         formats: dict[Form, str] = {}
         assets: dict[str, str] = {}
         reels = source_reels(clips)
-        groups = by_rate(clips)
+        groups = group_by_rate(clips)
         for rate, group in groups.items():
             for clip in group:
                 film = clip.film
@@ -67,12 +67,12 @@ class FcpxmlFormat(ExportFormat):
                 if film.video_id not in assets:
                     assets[film.video_id] = f"r{len(formats) + len(assets) + 1}"
                     _add_asset(resources, assets[film.video_id], film, formats[form], reels[film.video_id])
-            name = context.title if len(groups) == 1 else f"{context.title} ({rate_name(rate)})"
+            name = context.title if len(groups) == 1 else f"{context.title} ({format_rate(rate)})"
             _add_project(event, name, rate, group, formats, assets)
         write_xml(root, target, "fcpxml")
-        warnings = warnings_of(context.settings, clips)
+        warnings = collect_warnings(context.settings, clips)
         if len(groups) > 1:
-            warnings += (f"{len(groups)} frame rates: one project for each of {', '.join(map(rate_name, groups))}",)
+            warnings += (f"{len(groups)} frame rates: one project for each of {', '.join(map(format_rate, groups))}",)
         return Outcome(warnings=warnings)
 
 
@@ -143,7 +143,7 @@ def _add_project(
     assets: dict[str, str],
 ) -> None:
     first = clips[0].film
-    is_drop, start = clock_of(rate, clips)
+    is_drop, start = choose_clock(rate, clips)
     has_audio = any(clip.film.has_audio for clip in clips)
     sequence = add(
         add(event, "project", name=name),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.exports.clip import Clip
-from ops.exports.format import ExportContext, ExportFormat, Outcome, warnings_of
+from ops.exports.format import ExportContext, ExportFormat, Outcome, collect_warnings
 
 
 class JsonFormat(ExportFormat):
@@ -29,7 +29,7 @@ class JsonFormat(ExportFormat):
             "clips": [{"number": at, **clip.facts()} for at, clip in enumerate(clips, start=1)],
         }
         target.write_text(as_json(document, indent=2) + "\n", encoding="utf-8")
-        return Outcome(warnings=warnings_of(context.settings, clips))
+        return Outcome(warnings=collect_warnings(context.settings, clips))
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:

@@ -16,11 +16,11 @@ from ops.exports.format import (
     ExportContext,
     ExportFormat,
     Outcome,
-    by_rate,
-    clock_of,
-    rate_name,
+    choose_clock,
+    collect_warnings,
+    format_rate,
+    group_by_rate,
     source_reels,
-    warnings_of,
 )
 from ops.exports.formats.json import as_json
 from ops.exports.names import file_url, one_line, xml_text
@@ -41,9 +41,9 @@ class OtioFormat(ExportFormat):
     position = 20
 
     def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
-        rates = by_rate(clips)
+        rates = group_by_rate(clips)
         main = Counter(clip.film.rate for clip in clips).most_common(1)[0][0]
-        _, start = clock_of(main, rates[main])
+        _, start = choose_clock(main, rates[main])
         timeline = otio.schema.Timeline(
             name=context.title,
             global_start_time=_time(start, main),
@@ -61,10 +61,10 @@ class OtioFormat(ExportFormat):
             )
             timeline.tracks.append(sound)
         target.write_text(otio.adapters.write_to_string(timeline, "otio_json") + "\n", encoding="utf-8")
-        warnings = warnings_of(context.settings, clips)
+        warnings = collect_warnings(context.settings, clips)
         if len(rates) > 1:
-            told = ", ".join(map(rate_name, rates))
-            warnings += (f"films of {told} frames per second in one timeline: it runs at {rate_name(main)}",)
+            told = ", ".join(map(format_rate, rates))
+            warnings += (f"films of {told} frames per second in one timeline: it runs at {format_rate(main)}",)
         return Outcome(warnings=warnings)
 
 

@@ -15,11 +15,11 @@ from ops.exports.format import (
     ExportContext,
     ExportFormat,
     Outcome,
-    by_rate,
-    clock_of,
-    rate_name,
+    choose_clock,
+    collect_warnings,
+    format_rate,
+    group_by_rate,
     source_reels,
-    warnings_of,
 )
 from ops.exports.formats.json import plain
 from ops.exports.names import file_url, one_line
@@ -48,15 +48,15 @@ class XmemlFormat(ExportFormat):
         project = add(root, "project")
         add(project, "name", context.title)
         children = add(project, "children")
-        groups = by_rate(clips)
+        groups = group_by_rate(clips)
         document = _Document(source_reels(clips))
         for number, (rate, group) in enumerate(groups.items(), start=1):
-            name = context.title if len(groups) == 1 else f"{context.title} ({rate_name(rate)})"
+            name = context.title if len(groups) == 1 else f"{context.title} ({format_rate(rate)})"
             _add_sequence(children, document, f"sequence-{number}", name, rate, group)
         write_xml(root, target, "xmeml")
-        warnings = warnings_of(context.settings, clips)
+        warnings = collect_warnings(context.settings, clips)
         if len(groups) > 1:
-            warnings += (f"{len(groups)} frame rates: one sequence for each of {', '.join(map(rate_name, groups))}",)
+            warnings += (f"{len(groups)} frame rates: one sequence for each of {', '.join(map(format_rate, groups))}",)
         return Outcome(warnings=warnings)
 
 
@@ -108,7 +108,7 @@ def _add_picture(parent: Element, rate: Fraction, film: Film) -> None:
 def _add_sequence(
     parent: Element, document: _Document, identifier: str, name: str, rate: Fraction, clips: Sequence[Clip]
 ) -> None:
-    is_drop, start = clock_of(rate, clips)
+    is_drop, start = choose_clock(rate, clips)
     sequence = add(parent, "sequence", id=identifier)
     add(sequence, "name", name)
     add(sequence, "duration", sum(clip.length for clip in clips))

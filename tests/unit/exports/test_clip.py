@@ -13,9 +13,9 @@ from ops.core.errors import NotFoundError, UsageError
 from ops.core.media import MediaInfo
 from ops.core.settings import Settings
 from ops.core.time import frame_of, timecode_of
-from ops.exports.clip import Pick, clips_of
+from ops.exports.clip import Pick, select_clips
 from ops.exports.film import TIMELINE_RATES, Film
-from ops.exports.format import warnings_of
+from ops.exports.format import collect_warnings
 from ops.shots.segment import segment_video
 from ops.videos.probe import probe
 from tests.films import make_film
@@ -88,7 +88,7 @@ def test_a_start_that_is_no_timecode_counts_from_zero(bad: str | None) -> None:
 
 def test_a_pick_is_the_shot_or_its_marks_and_handles_stop_at_the_film(settings: Settings) -> None:
     shots = fill_lake(settings, 1, Fraction(24))
-    whole, marked, last = clips_of(
+    whole, marked, last = select_clips(
         settings,
         [Pick(shot_id=shots[1]), Pick(shot_id=shots[2], in_frame=10, out_frame=6000), Pick(shot_id=shots[3])],
         handles=24,
@@ -102,11 +102,11 @@ def test_a_pick_is_the_shot_or_its_marks_and_handles_stop_at_the_film(settings: 
 def test_provenance_is_what_the_caller_and_the_lake_know(settings: Settings) -> None:
     shot = fill_lake(settings, 1, Fraction(24))[0]
     told = {"query": "a car", "score": 0.3, "relevance": 0.9, "encoder_id": "e", "index_version": "v", "lines": ["x"]}
-    facts = clips_of(settings, [Pick(shot_id=shot)], {shot: told})[0].facts()
+    facts = select_clips(settings, [Pick(shot_id=shot)], {shot: told})[0].facts()
     assert {name: facts[name] for name in told} == told
     assert facts["detector"] == "test"
     assert facts["content_hash"] == video_row(1)["content_hash"]
-    bare = clips_of(settings, [Pick(shot_id=shot)])[0].facts()
+    bare = select_clips(settings, [Pick(shot_id=shot)])[0].facts()
     assert bare["query"] is None
     assert bare["detector"] == "test"
 
@@ -120,7 +120,7 @@ def test_the_line_that_was_found_is_told_with_its_time_and_source(settings: Sett
     settings.lake.write(
         "dialogue", video_id(1), [row | {"line_id": name, "text": text} for name, text in texts.items()]
     )
-    found = clips_of(settings, [Pick(shot_id=shot, line_ids=("one", "gone")), Pick(shot_id=other)])
+    found = select_clips(settings, [Pick(shot_id=shot, line_ids=("one", "gone")), Pick(shot_id=other)])
     assert found[0].facts()["dialogue"] == '10:00:04:00 - 10:00:05:00 "Where are the bicycles?" (sidecar, en)'
     assert "dialogue" not in found[1].facts()
 
@@ -128,28 +128,28 @@ def test_the_line_that_was_found_is_told_with_its_time_and_source(settings: Sett
 def test_marks_of_a_shot_that_was_merged_away_are_a_clip_of_the_shot_that_holds_them(settings: Settings) -> None:
     shots = fill_lake(settings, 1, Fraction(24))
     gone = f"{video_id(1)}:7"
-    (clip,) = clips_of(settings, [Pick(shot_id=gone, in_frame=7, out_frame=40)])
+    (clip,) = select_clips(settings, [Pick(shot_id=gone, in_frame=7, out_frame=40)])
     assert (clip.shot_id, clip.in_frame, clip.out_frame) == (shots[0], 7, 40)
     assert clip.facts()["picked_as"] == gone
-    assert "picked_as" not in clips_of(settings, [Pick(shot_id=shots[0])])[0].facts()
+    assert "picked_as" not in select_clips(settings, [Pick(shot_id=shots[0])])[0].facts()
 
 
 @pytest.mark.parametrize("marks", [(5, 5), (9, 3), (-1, 4), (0, 43_201)])
 def test_marks_that_hold_no_frame_of_the_film_are_refused(settings: Settings, marks: tuple[int, int]) -> None:
     shot = fill_lake(settings, 1, Fraction(24))[0]
     with pytest.raises(UsageError, match=f"{shot}: frames {marks[0]} to {marks[1]}"):
-        clips_of(settings, [Pick(shot_id=shot, in_frame=marks[0], out_frame=marks[1])])
+        select_clips(settings, [Pick(shot_id=shot, in_frame=marks[0], out_frame=marks[1])])
 
 
 def test_unknown_shots_and_senseless_requests_are_refused(settings: Settings) -> None:
     shot = fill_lake(settings, 1, Fraction(24))[0]
     for unknown in (f"{video_id(1)}:7", f"{video_id(2)}:0", "../../etc/passwd", ""):
         with pytest.raises(NotFoundError, match="no shot"):
-            clips_of(settings, [Pick(shot_id=shot), Pick(shot_id=unknown)])
+            select_clips(settings, [Pick(shot_id=shot), Pick(shot_id=unknown)])
     with pytest.raises(UsageError, match="nothing to export"):
-        clips_of(settings, [])
+        select_clips(settings, [])
     with pytest.raises(UsageError, match="handles = -1"):
-        clips_of(settings, [Pick(shot_id=shot)], handles=-1)
+        select_clips(settings, [Pick(shot_id=shot)], handles=-1)
 
 
 def test_a_variable_rate_is_placed_by_time(settings: Settings) -> None:
@@ -162,7 +162,7 @@ def test_a_variable_rate_is_placed_by_time(settings: Settings) -> None:
     settings.lake.write("videos", video_id(5), [video_row(5, fps_num=20, fps_den=1, frames=400)])
     settings.lake.write("shots", video_id(5), rows)
     picks = [Pick(shot_id=row["shot_id"]) for row in rows] + [Pick(shot_id=rows[1]["shot_id"], in_frame=130)]
-    clips = clips_of(settings, picks)
+    clips = select_clips(settings, picks)
     assert clips[0].film.variable_rate
     assert clips[0].film.rate in TIMELINE_RATES
     rate = float(clips[0].film.rate)
@@ -186,10 +186,10 @@ def test_missing_pictures_do_not_make_the_rate_vary(settings: Settings, fps: Fra
     video = video_row(5, fps_num=fps.numerator, fps_den=1, frames=72, facts=media.to_json(), start_timecode=None)
     settings.lake.write("videos", video_id(5), [video])
     settings.lake.write("shots", video_id(5), rows)
-    clip = clips_of(settings, [Pick(shot_id=rows[2]["shot_id"])])[0]
+    clip = select_clips(settings, [Pick(shot_id=rows[2]["shot_id"])])[0]
     assert not clip.film.variable_rate
     assert (clip.film.rate, clip.source_in) == ((25, 68) if fps == 25 else (30, 136))
-    (warning,) = [text for text in warnings_of(settings, [clip]) if "rate" in text]
+    (warning,) = [text for text in collect_warnings(settings, [clip]) if "rate" in text]
     assert f"its rate is {fps}, but pictures are missing" in warning
 
 
@@ -202,7 +202,7 @@ def test_a_rate_that_varies_between_even_cuts_is_told_by_the_frames(settings: Se
     rows[-1]["end_s"] = float(60 / info.fps)
     settings.lake.write("shots", identifier, rows)
     segment_video(film.path, identifier, info, settings.store, detector="content", scratch=settings.scratch)
-    clip = clips_of(settings, [Pick(shot_id=shots[1], in_frame=32, out_frame=55)])[0]
+    clip = select_clips(settings, [Pick(shot_id=shots[1], in_frame=32, out_frame=55)])[0]
     assert clip.film.variable_rate
     assert [clip.film.seconds(frame) for frame in (32, 55)] == pytest.approx(
         [float(film.times[frame]) for frame in (32, 55)], abs=1e-3

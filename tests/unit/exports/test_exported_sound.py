@@ -15,7 +15,7 @@ import opentimelineio as otio
 import pytest
 
 from ops.core.settings import Settings
-from ops.exports.clip import Clip, Pick, clips_of
+from ops.exports.clip import Clip, Pick, select_clips
 from ops.exports.export import export
 from ops.exports.registry import find_format
 from tests.films import Film
@@ -27,7 +27,7 @@ STEREO, SURROUND = tone(440, channels=2), tone(440, channels=6)
 
 def clips_with(settings: Settings, tracks: Sequence[Track], path: Path) -> list[Clip]:
     film = Film(write(path, tracks), frames=25, cuts=(10,), fps=Fraction(25))
-    return clips_of(settings, [Pick(shot_id=shot) for shot in film_rows(settings, film)])
+    return select_clips(settings, [Pick(shot_id=shot) for shot in film_rows(settings, film)])
 
 
 def written(settings: Settings, clips: list[Clip], name: str, folder: Path) -> Path:
@@ -160,7 +160,7 @@ def test_the_clips_of_a_zip_have_all_tracks_and_play_those_with_sound(
 @pytest.mark.shared
 def test_the_case_of_four_mono_tracks(settings: Settings, tmp_path: Path, cases: Path) -> None:
     film = Film(cases / "exports" / "mono4.mov", frames=60, cuts=(30,), fps=Fraction(25))
-    clips = clips_of(settings, [Pick(shot_id=shot) for shot in film_rows(settings, film)])
+    clips = select_clips(settings, [Pick(shot_id=shot) for shot in film_rows(settings, film)])
     (asset,) = ElementTree.parse(written(settings, clips, "fcpxml", tmp_path)).getroot().iter("asset")
     assert (asset.get("audioSources"), asset.get("audioChannels")) == ("4", "1")
     root = ElementTree.parse(written(settings, clips, "xmeml", tmp_path)).getroot()

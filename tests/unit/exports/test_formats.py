@@ -24,7 +24,7 @@ from PIL import Image
 from ops.core.errors import MediaError, UsageError
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress
-from ops.exports.clip import Pick, clips_of
+from ops.exports.clip import Pick, select_clips
 from ops.exports.export import choose_format, export
 from ops.exports.names import cell, file_stem, file_url, one_line, reel_name, reel_names, xml_text
 from ops.exports.registry import export_formats, find_format
@@ -66,7 +66,7 @@ def test_every_format_says_what_it_is_and_replaces_only_by_a_whole_file(
     assert "/" in find_format(name).media_type
     assert choose_format(Path(f"x{find_format(name).suffix.upper()}")) == name
     shot = fill_lake(settings, 1, Fraction(25))[0]
-    clips = clips_of(settings, [Pick(shot_id=shot)])
+    clips = select_clips(settings, [Pick(shot_id=shot)])
     target = tmp_path / f"there{find_format(name).suffix}"
     target.write_bytes(b"before")
     with pytest.raises(UsageError, match="nothing to export"):
@@ -116,7 +116,7 @@ def test_a_file_does_not_end_as_another_kind_does(file: str, wanted: str, fittin
 def test_csv_and_json_hold_every_fact(settings: Settings, tmp_path: Path) -> None:
     shots = fill_lake(settings, 1, Fraction(30000, 1001), start_timecode="01:00:00;00", episode=3)
     told = {"query": 'a, "b"\nc', "score": -0.25, "relevance": 0.5, "encoder_id": "e", "index_version": "v"}
-    clips = clips_of(settings, [Pick(shot_id=shots[1]), Pick(shot_id=shots[2])], {shots[1]: told}, handles=10)
+    clips = select_clips(settings, [Pick(shot_id=shots[1]), Pick(shot_id=shots[2])], {shots[1]: told}, handles=10)
     export(settings, clips, "csv", tmp_path / "x.csv", title="x")
     with (tmp_path / "x.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
@@ -141,7 +141,7 @@ def test_csv_and_json_hold_every_fact(settings: Settings, tmp_path: Path) -> Non
 @pytest.mark.parametrize("text", FORMULAS)
 def test_no_cell_is_computed(settings: Settings, tmp_path: Path, text: str) -> None:
     shot = fill_lake(settings, 1, Fraction(25), title=text, show=text)[0]
-    clips = clips_of(settings, [Pick(shot_id=shot)], {shot: {"query": text, text: 1}})
+    clips = select_clips(settings, [Pick(shot_id=shot)], {shot: {"query": text, text: 1}})
     export(settings, clips, "csv", tmp_path / "x.csv", title="x")
     with (tmp_path / "x.csv").open(newline="", encoding="utf-8-sig") as file:
         for value in (value for row in csv.reader(file) for value in row):
@@ -155,7 +155,7 @@ def test_hostile_names_stay_text(settings: Settings, tmp_path: Path, name: str) 
     shots = fill_lake(settings, 1, Fraction(25), title=HOSTILE, show=HOSTILE, path=path, codec="h<264>")
     put_posters(settings, shots, [0, 1000, 5000, 5001, 45_000])
     told = {shot: {"query": HOSTILE, "note": {"deep": HOSTILE}} for shot in shots}
-    clips = clips_of(settings, [Pick(shot_id=shots[1]), Pick(shot_id=shots[2])], told)
+    clips = select_clips(settings, [Pick(shot_id=shots[1]), Pick(shot_id=shots[2])], told)
     target = tmp_path / f"x{find_format(name).suffix}"
     assert export(settings, clips, name, target, title=HOSTILE).missing == ()
     match name:
@@ -242,7 +242,7 @@ def test_a_zip_holds_exact_clips_with_handles_and_a_manifest(settings: Settings,
     first, second = film_rows(settings, one), film_rows(settings, two)
     picks = [Pick(shot_id=shot) for shot in (first[1], second[1], first[0], first[1])]
     told = {first[1]: {"query": "a car", "score": 0.5}}
-    clips = clips_of(settings, picks, told, handles=7)
+    clips = select_clips(settings, picks, told, handles=7)
     report = export(settings, clips, "zip", tmp_path / "x.zip", title="Cars")
     assert (report.clips, report.missing) == (4, ())
     with zipfile.ZipFile(tmp_path / "x.zip") as archive:
@@ -271,7 +271,7 @@ def test_a_zip_says_what_it_cannot_hold_and_holds_the_rest(settings: Settings, t
     films[2].path.write_bytes(films[0].path.read_bytes())
     whole = films[3].path.read_bytes()
     films[3].path.write_bytes(whole[: len(whole) // 2] + whole[: len(whole) - len(whole) // 2])
-    clips = clips_of(settings, [Pick(shot_id=shot[at]) for at in (0, 1) for shot in shots])
+    clips = select_clips(settings, [Pick(shot_id=shot[at]) for at in (0, 1) for shot in shots])
     counted = Counting()
     report = export(settings, clips, "zip", tmp_path / "x.zip", title="Cars", progress=counted)
     assert report.clips == 2 and counted.told == [(8, "clips"), 1, 1, 2, 2, 2]
@@ -291,7 +291,7 @@ def test_a_zip_says_what_it_cannot_hold_and_holds_the_rest(settings: Settings, t
 def test_names_in_a_zip_stay_in_its_folder(settings: Settings, tmp_path: Path) -> None:
     film = make_film(tmp_path / "..\\..\\=evil<b>:\n..mp4", frames=12, cuts=(6,))
     shot = film_rows(settings, film, title="../../x", show="/etc")[0]
-    export(settings, clips_of(settings, [Pick(shot_id=shot)]), "zip", tmp_path / "x.zip", title="../x")
+    export(settings, select_clips(settings, [Pick(shot_id=shot)]), "zip", tmp_path / "x.zip", title="../x")
     with zipfile.ZipFile(tmp_path / "x.zip") as archive:
         names = archive.namelist()
         archive.extractall(tmp_path / "out")
@@ -303,7 +303,7 @@ def test_a_sheet_shows_each_clip_in_its_place(settings: Settings, tmp_path: Path
     shots = fill_lake(settings, 1, Fraction(25))
     put_posters(settings, shots, [0, 1000, 5000, 5001, 45_000])
     settings.store.delete(poster_key(video_id(1), 5000, 5001))
-    clips = clips_of(settings, [Pick(shot_id=shot) for shot in [*shots, *shots[:2]]])
+    clips = select_clips(settings, [Pick(shot_id=shot) for shot in [*shots, *shots[:2]]])
     report = export(settings, clips, "sheet", tmp_path / "x.jpg", title="Cars")
     export(settings, clips, "sheet", tmp_path / "x.png", title="Cars")
     with Image.open(tmp_path / "x.png", formats=["PNG"]) as plain, Image.open(tmp_path / "x.jpg") as sheet:

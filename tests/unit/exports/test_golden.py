@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ops.core.settings import Settings
-from ops.exports.clip import Pick, clips_of
+from ops.exports.clip import Pick, select_clips
 from ops.exports.export import export
 from ops.exports.registry import find_format
 from tests.timelines import fill_lake
@@ -30,7 +30,7 @@ def test_the_file_is_the_one_that_was_read(settings: Settings, tmp_path: Path, n
     fps, start, has_audio = FILMS[film]
     shots = fill_lake(settings, 1, fps, start_timecode=start, has_audio=has_audio, path="/footage/A 1/Köln #2.mov")
     picks = [Pick(shot_id=shots[1]), Pick(shot_id=shots[0], in_frame=900, out_frame=930)]
-    clips = clips_of(settings, picks, {shots[1]: TOLD}, handles=24)
+    clips = select_clips(settings, picks, {shots[1]: TOLD}, handles=24)
     target = tmp_path / f"{film}{find_format(name).suffix}"
     export(settings, clips, name, target, title="Selects & more")
     golden = GOLDEN / target.name

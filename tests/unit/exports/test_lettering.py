@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from ops.core.settings import Settings
-from ops.exports.clip import Pick, clips_of
+from ops.exports.clip import Pick, select_clips
 from ops.exports.export import export
 from ops.exports.lettering import Lettering, cjk_face
 from tests.timelines import fill_lake
@@ -93,7 +93,7 @@ def test_sheets_with_other_titles_differ(settings: Settings, tmp_path: Path, scr
     pictures = []
     for number, title in enumerate(TITLES[script], start=1):
         shot = fill_lake(settings, number, Fraction(25), title=title)[0]
-        clips = clips_of(settings, [Pick(shot_id=shot)])
+        clips = select_clips(settings, [Pick(shot_id=shot)])
         for name, heading in ((f"{number}-clip.png", "Selection"), (f"{number}-title.png", title)):
             report = export(settings, clips, "sheet", tmp_path / name, title=heading)
             assert bool(report.warnings) == script.startswith("runes")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ops.exports.picks import MAX_TOLD, picks_of, told_query
+from ops.exports.picks import MAX_TOLD, describe_query, select_picks
 from ops.search.schema import DialogueCondition, Hit, ProbeCondition, Query, SearchResult, Span, TextCondition, Then
 from tests.answers import make_hit, make_line, make_result
 
@@ -31,7 +31,7 @@ def answer_of(query: Query) -> SearchResult:
 
 
 def test_hits_under_the_cutoff_stay_only_where_they_are_said() -> None:
-    picks = picks_of(answer_of(Query(text="a rabbit")))
+    picks = select_picks(answer_of(Query(text="a rabbit")))
     assert [pick.shot_id for pick in picks] == [f"{SHOT}0", f"{SHOT}10", f"{SHOT}20", f"{SHOT}40"]
     assert (picks[2].in_frame, picks[2].out_frame) == (23, 27)
     stamps = {"encoder_id": "starter", "index_version": "v7"}
@@ -43,14 +43,14 @@ def test_hits_under_the_cutoff_stay_only_where_they_are_said() -> None:
 
 
 def test_a_hit_that_only_dialogue_found_has_no_score() -> None:
-    told = picks_of(answer_of(Query(text="a rabbit")))[3].provenance
+    told = select_picks(answer_of(Query(text="a rabbit")))[3].provenance
     assert told is not None and told["score"] is None and told["relevance"] == 0.1
     assert told["score_is"].startswith("none: found by its lines") and told["dialogue_version"] == "v1-3"
 
 
 @pytest.mark.parametrize("least", [0.0, 0.1])
 def test_a_relevance_that_was_asked_for_is_the_whole_rule(least: float) -> None:
-    assert len(picks_of(answer_of(Query(text="a rabbit", min_relevance=least)))) == 5
+    assert len(select_picks(answer_of(Query(text="a rabbit", min_relevance=least)))) == 5
 
 
 def test_every_part_of_a_query_is_told() -> None:
@@ -65,7 +65,7 @@ def test_every_part_of_a_query_is_told() -> None:
         any=(ProbeCondition(probe="closeup>=0.9"),),
         dialogue="off",
     )
-    assert told_query(query).split("; ") == [
+    assert describe_query(query).split("; ") == [
         "a door opens",
         f"like {SHOT}0, a picture",
         "unlike image:00",
@@ -79,6 +79,6 @@ def test_every_part_of_a_query_is_told() -> None:
 
 
 def test_plain_words_are_told_as_they_are_and_long_queries_are_cut() -> None:
-    assert told_query(Query(text='"merry christmas"')) == '"merry christmas"'
-    told = told_query(Query(text="a", shows=("x" * 400,) * 20))
+    assert describe_query(Query(text='"merry christmas"')) == '"merry christmas"'
+    told = describe_query(Query(text="a", shows=("x" * 400,) * 20))
     assert len(told) == MAX_TOLD and told.endswith("…")

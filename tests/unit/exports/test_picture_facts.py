@@ -13,7 +13,7 @@ import pytest
 
 from ops.core.media import Orientation
 from ops.core.settings import Settings
-from ops.exports.clip import Clip, Pick, clips_of
+from ops.exports.clip import Clip, Pick, select_clips
 from ops.exports.export import export
 from ops.exports.registry import find_format
 from ops.videos.probe import probe
@@ -27,7 +27,7 @@ KINDS = {kind.name: kind for kind in (*fields.KINDS, *colours.KINDS)}
 def clips_from(settings: Settings, path: Path) -> list[Clip]:
     info = probe(path)
     film = Film(path, frames=info.frames, cuts=(), fps=Fraction(info.fps))
-    return clips_of(settings, [Pick(shot_id=shot) for shot in film_rows(settings, film)])
+    return select_clips(settings, [Pick(shot_id=shot) for shot in film_rows(settings, film)])
 
 
 def root_of(settings: Settings, clips: list[Clip], name: str, folder: Path) -> ElementTree.Element:

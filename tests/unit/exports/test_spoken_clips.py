@@ -17,7 +17,7 @@ from ops.core.settings import Settings
 from ops.core.types import SilentProgress
 from ops.dialogue.build import build_dialogue
 from ops.embeddings.encoder import resolve_encoder
-from ops.exports.picks import picks_of
+from ops.exports.picks import select_picks
 from ops.index.build import wanted_rows
 from ops.index.dialogue import build_lines
 from ops.index.index import publish
@@ -123,7 +123,7 @@ def test_hits_by_pictures_stay_whole_and_a_union_stands_where_the_best_stood() -
 
     hits = [hit(500, (540, 560)), hit(0), hit(100, (100, 110)), hit(550, (540, 560), (563, 570))]
     answer = make_result(Query(text='"x"'), hits, cutoff=0.5)
-    picks = picks_of(answer, padding_s=0.1)
+    picks = select_picks(answer, padding_s=0.1)
     assert [(pick.in_frame, pick.out_frame, pick.line_ids) for pick in picks] == [
         (537, 573, ("l540", "l563")), (0, 50, ()), (97, 113, ("l100",)),
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from ops.core.settings import Settings
-from ops.exports.clip import Clip, Pick, clips_of
+from ops.exports.clip import Clip, Pick, select_clips
 from ops.exports.export import export
 from ops.videos.probe import probe
 from tests.films import Film
@@ -32,7 +32,7 @@ CASES = [
 def clips_of_file(settings: Settings, path: Path, cut: int, frames: int) -> list[Clip]:
     info = probe(path)
     shots = film_rows(settings, Film(path, frames, (cut,), info.fps))
-    return clips_of(settings, [Pick(shot_id=shot) for shot in shots])
+    return select_clips(settings, [Pick(shot_id=shot) for shot in shots])
 
 
 @pytest.mark.shared

@@ -13,7 +13,7 @@ import pytest
 from ops.core.errors import UsageError
 from ops.core.media import MediaInfo, StartTimecode
 from ops.core.settings import Settings
-from ops.exports.clip import Clip, Pick, clips_of
+from ops.exports.clip import Clip, Pick, select_clips
 from ops.exports.export import export
 from ops.exports.registry import find_format
 from ops.videos.hashes import HashCache, key_of
@@ -97,7 +97,7 @@ def test_marks_come_back_frame_by_frame(settings: Settings, tmp_path: Path, name
         Pick(shot_id=shots[0], in_frame=17, out_frame=18_019),
         Pick(shot_id=shots[3]),
     ]
-    clips = clips_of(settings, picks, dict.fromkeys(shots, PROVENANCE), handles=12)
+    clips = select_clips(settings, picks, dict.fromkeys(shots, PROVENANCE), handles=12)
     found = read(write(settings, tmp_path, clips, name), name, fps)
     length = round(1800 * fps)
     marks = [(1000, 5000), (5000, 5001), (17, 18_019), (5001, length)]
@@ -119,7 +119,7 @@ def test_marks_come_back_frame_by_frame(settings: Settings, tmp_path: Path, name
 @pytest.mark.parametrize("name", TIMELINES)
 def test_provenance_travels_with_each_clip(settings: Settings, tmp_path: Path, name: str) -> None:
     shots = fill_lake(settings, 1, Fraction(25))
-    clips = clips_of(settings, [Pick(shot_id=shots[1])], {shots[1]: PROVENANCE})
+    clips = select_clips(settings, [Pick(shot_id=shots[1])], {shots[1]: PROVENANCE})
     notes = read(write(settings, tmp_path, clips, name), name, Fraction(25))[0].notes
     wanted = [str(value) for value in PROVENANCE.values()]
     for value in [*wanted, "test", shots[1], clips[0].film.content_hash]:
@@ -131,7 +131,7 @@ def test_the_library_reads_our_edl_and_xmeml_alike(settings: Settings, tmp_path:
     """OpenTimelineIO's own adapters, which share nothing with our writers."""
     fps, start, zero = RATES[label]
     shots = fill_lake(settings, 1, fps, start_timecode=start, has_audio=False)
-    clips = clips_of(settings, [Pick(shot_id=shots[1]), Pick(shot_id=shots[2])])
+    clips = select_clips(settings, [Pick(shot_id=shots[1]), Pick(shot_id=shots[2])])
     expected = [(zero + 1000, zero + 5000), (zero + 5000, zero + 5001)]
     edl = otio.adapters.read_from_file(str(write(settings, tmp_path, clips, "edl")), rate=float(fps))
     found = [clip.source_range for clip in edl.find_clips()]
@@ -154,7 +154,7 @@ def test_the_library_reads_our_fcpxml_alike(settings: Settings, tmp_path: Path, 
     """At whole rates only: its adapter takes 29.97 for 29."""
     fps, start, zero = RATES[label]
     shots = fill_lake(settings, 1, fps, start_timecode=start, has_audio=False)
-    clips = clips_of(settings, [Pick(shot_id=shots[1]), Pick(shot_id=shots[2])])
+    clips = select_clips(settings, [Pick(shot_id=shots[1]), Pick(shot_id=shots[2])])
     found = otio.adapters.read_from_file(str(write(settings, tmp_path, clips, "fcpxml")))
     spans = [clip.source_range for clip in found.find_clips()]
     assert [(span.start_time.value, span.end_time_exclusive().value) for span in spans] == [
@@ -192,7 +192,7 @@ FCPXML = {
 def test_fcpxml_keeps_to_its_document_type(settings: Settings, tmp_path: Path) -> None:
     one = fill_lake(settings, 1, Fraction(24000, 1001), has_audio=True)
     two = fill_lake(settings, 2, Fraction(25), has_audio=False, width=1920, height=1080)
-    clips = clips_of(settings, [Pick(shot_id=shot) for shot in (one[1], two[1], one[2])], {one[1]: PROVENANCE})
+    clips = select_clips(settings, [Pick(shot_id=shot) for shot in (one[1], two[1], one[2])], {one[1]: PROVENANCE})
     target = write(settings, tmp_path, clips, "fcpxml")
     assert target.read_text().startswith(
         '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE fcpxml>\n<fcpxml version="1.10">'
@@ -216,7 +216,7 @@ def test_fcpxml_keeps_to_its_document_type(settings: Settings, tmp_path: Path) -
 
 def test_xmeml_tells_a_film_once_and_then_by_its_id(settings: Settings, tmp_path: Path) -> None:
     shots = fill_lake(settings, 1, Fraction(60000, 1001), has_audio=True, start_timecode="01:00:00;00")
-    clips = clips_of(settings, [Pick(shot_id=shot) for shot in shots])
+    clips = select_clips(settings, [Pick(shot_id=shot) for shot in shots])
     target = write(settings, tmp_path, clips, "xmeml")
     assert target.read_text().startswith(
         '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE xmeml>\n<xmeml version="4">'
@@ -239,7 +239,7 @@ def test_xmeml_tells_a_film_once_and_then_by_its_id(settings: Settings, tmp_path
 def test_sound_lies_under_its_pictures(settings: Settings, tmp_path: Path) -> None:
     with_sound = fill_lake(settings, 1, Fraction(25), has_audio=True)
     silent = fill_lake(settings, 2, Fraction(25), has_audio=False)
-    clips = clips_of(settings, [Pick(shot_id=shot) for shot in (with_sound[1], silent[1], with_sound[2])])
+    clips = select_clips(settings, [Pick(shot_id=shot) for shot in (with_sound[1], silent[1], with_sound[2])])
     edl = write(settings, tmp_path, clips, "edl").read_text()
     assert [line.split()[2] for line in edl.splitlines() if line[:3].isdigit()] == ["AA/V", "V", "AA/V"]
     timeline = otio.adapters.read_from_file(str(write(settings, tmp_path, clips, "otio")))
@@ -256,7 +256,7 @@ def test_sound_lies_under_its_pictures(settings: Settings, tmp_path: Path) -> No
 
 def test_several_rates_are_split_refused_or_carried(settings: Settings, tmp_path: Path) -> None:
     one, two = fill_lake(settings, 1, Fraction(24000, 1001)), fill_lake(settings, 2, Fraction(25))
-    clips = clips_of(settings, [Pick(shot_id=shot) for shot in (one[1], two[1], one[2], two[2], two[3])])
+    clips = select_clips(settings, [Pick(shot_id=shot) for shot in (one[1], two[1], one[2], two[2], two[3])])
     with pytest.raises(UsageError, match=r"23\.976 \(2 clips of film 1\.mp4\), 25 \(3 clips of film 2\.mp4\)"):
         write(settings, tmp_path, clips, "edl")
     assert not (tmp_path / "out.edl").exists()
@@ -273,7 +273,7 @@ def test_drop_frame_and_not_drop_frame_do_not_mix_in_an_edl(settings: Settings, 
     rate = Fraction(30000, 1001)
     drop = fill_lake(settings, 1, rate, start_timecode="00:00:00;00")
     plain = fill_lake(settings, 2, rate, start_timecode="00:00:00:00")
-    clips = clips_of(settings, [Pick(shot_id=drop[1]), Pick(shot_id=plain[1])])
+    clips = select_clips(settings, [Pick(shot_id=drop[1]), Pick(shot_id=plain[1])])
     with pytest.raises(UsageError, match=r"film 1\.mp4 has drop-frame timecode and /footage/film 2\.mp4 has not"):
         write(settings, tmp_path, clips, "edl")
     found = read_xmeml(write(settings, tmp_path, clips, "xmeml"))[0]
@@ -285,7 +285,7 @@ def test_drop_frame_and_not_drop_frame_do_not_mix_in_an_edl(settings: Settings, 
 def test_an_edl_says_that_a_source_runs_over_midnight(settings: Settings, tmp_path: Path, start: str) -> None:
     before, *_ = fill_lake(settings, 1, Fraction(30000, 1001), start_timecode=start)
     marks = [(0, 29), (29, 40), (40, 60)]
-    clips = clips_of(settings, [Pick(shot_id=before, in_frame=low, out_frame=high) for low, high in marks])
+    clips = select_clips(settings, [Pick(shot_id=before, in_frame=low, out_frame=high) for low, high in marks])
     told = [
         [each for each in export(settings, clips, name, tmp_path / name, title="x").warnings if "midnight" in each]
         for name in ("edl", "otio")
@@ -298,7 +298,7 @@ def test_films_of_one_name_are_told_apart(settings: Settings, tmp_path: Path, na
     shots = [
         fill_lake(settings, number, Fraction(25), path=f"/{number}/A001C002_long_name.mov")[1] for number in (1, 2, 3)
     ]
-    clips = clips_of(settings, [Pick(shot_id=shot) for shot in [*shots, shots[0]]])
+    clips = select_clips(settings, [Pick(shot_id=shot) for shot in [*shots, shots[0]]])
     text = write(settings, tmp_path, clips, name).read_text()
     if name == "edl":
         reels = [clip.notes.splitlines()[0] for clip in read_edl(tmp_path / "out.edl", Fraction(25))]
@@ -312,7 +312,7 @@ def test_films_of_one_name_are_told_apart(settings: Settings, tmp_path: Path, na
 def test_what_an_editor_must_know_is_said(settings: Settings, tmp_path: Path) -> None:
     shot = fill_lake(settings, 1, Fraction(25), path="s3://bucket/a b/film.mov")[1]
     gone = fill_lake(settings, 2, Fraction(25, 2))[1]
-    clips = clips_of(settings, [Pick(shot_id=shot), Pick(shot_id=gone)])
+    clips = select_clips(settings, [Pick(shot_id=shot), Pick(shot_id=gone)])
     report = export(settings, clips, "otio", tmp_path / "x.otio", title="x")
     told = "\n".join(report.warnings)
     assert "s3://bucket/a b/film.mov: lies in an object store" in told
@@ -328,7 +328,7 @@ def test_a_film_that_was_replaced_is_named(settings: Settings, tmp_path: Path, n
         fill_lake(settings, number, Fraction(25), path=str(path), bytes=4, has_audio=False)[1]
         for number, path in enumerate((kept, longer, other))
     ]
-    clips = clips_of(settings, [Pick(shot_id=shot) for shot in shots])
+    clips = select_clips(settings, [Pick(shot_id=shot) for shot in shots])
     for path, content in ((kept, b"film"), (longer, b"films"), (other, b"else")):
         path.write_bytes(content)
     HashCache(settings.home / "cache" / "hashes.db").remember(key_of(str(other)), "another hash")
@@ -364,7 +364,7 @@ def test_every_format_has_the_start_that_the_source_has(
     settings: Settings, tmp_path: Path, name: str, label: str
 ) -> None:
     kind, shots = timecode_shots(settings, tmp_path, name)
-    clips = clips_of(settings, [Pick(shot_id=shot) for shot in shots])
+    clips = select_clips(settings, [Pick(shot_id=shot) for shot in shots])
     fps, start_s = kind.facts["fps"], kind.facts["timecode"].start_s
     for format_name in ("otio", "fcpxml", "xmeml"):
         found = read(write(settings, tmp_path, clips, format_name), format_name, fps)
@@ -384,13 +384,13 @@ def test_every_format_has_the_start_that_the_source_has(
 
 def test_a_start_between_two_frames_is_reported(settings: Settings, tmp_path: Path) -> None:
     _, shots = timecode_shots(settings, tmp_path, "between two frames")
-    report = export(settings, clips_of(settings, [Pick(shot_id=shots[0])]), "fcpxml", tmp_path / "x", title="x")
+    report = export(settings, select_clips(settings, [Pick(shot_id=shots[0])]), "fcpxml", tmp_path / "x", title="x")
     assert [each for each in report.warnings if "its start timecode falls between two frames at 25" in each]
 
 
 def test_a_start_that_is_unusable_is_reported(settings: Settings, tmp_path: Path) -> None:
     shot = fill_lake(settings, 1, Fraction(24), start_timecode="01:00:00:24")[0]
-    report = export(settings, clips_of(settings, [Pick(shot_id=shot)]), "otio", tmp_path / "x", title="x")
+    report = export(settings, select_clips(settings, [Pick(shot_id=shot)]), "otio", tmp_path / "x", title="x")
     assert [each for each in report.warnings if "'01:00:00:24' cannot be used" in each]
 
 
@@ -413,7 +413,7 @@ def test_an_edl_counts_at_a_rate_that_systems_run_or_reports_it(
     settings: Settings, tmp_path: Path, fps: Fraction, counted: int, label: str, warning: str
 ) -> None:
     shot = fill_lake(settings, 1, fps, start_timecode="00:00:00:00")[0]
-    clips = clips_of(settings, [Pick(shot_id=shot, in_frame=25, out_frame=50)])
+    clips = select_clips(settings, [Pick(shot_id=shot, in_frame=25, out_frame=50)])
     report = export(settings, clips, "edl", tmp_path / "x.edl", title="x")
     assert read_edl(tmp_path / "x.edl", Fraction(counted))[0].source == (
         round(25 * counted / fps),
@@ -439,7 +439,7 @@ def with_reel(settings: Settings, number: int, reel: str, start: str = "10:00:00
 def reels_in(settings: Settings, tmp_path: Path, shots: list[str]) -> tuple[list[str], str, str]:
     """``(reels of an EDL, its text, its warnings)``."""
     report = export(
-        settings, clips_of(settings, [Pick(shot_id=shot) for shot in shots]), "edl", tmp_path / "x.edl", title="x"
+        settings, select_clips(settings, [Pick(shot_id=shot) for shot in shots]), "edl", tmp_path / "x.edl", title="x"
     )
     reels = [clip.notes.splitlines()[0] for clip in read_edl(tmp_path / "x.edl", Fraction(25))]
     return reels, (tmp_path / "x.edl").read_text(), "\n".join(report.warnings)
@@ -463,7 +463,7 @@ def test_an_edl_has_the_reel_of_the_file(settings: Settings, tmp_path: Path, ree
     assert f"* REEL NAME: {reel}" in text
     assert (f"{reel} is {short}" in warnings) == (reel.upper() != short)
     for name in ("otio", "fcpxml", "xmeml"):
-        clips = clips_of(settings, [Pick(shot_id=shot)])
+        clips = select_clips(settings, [Pick(shot_id=shot)])
         assert reel in write(settings, tmp_path, clips, name).read_text()
 
 
@@ -499,7 +499,7 @@ def test_films_that_an_edl_cannot_tell_apart_are_reported(
 @pytest.mark.parametrize(("fps", "reported"), [(120, False), (100, False), (80, True), (240, True)])
 def test_a_fast_film_keeps_its_frames(settings: Settings, tmp_path: Path, fps: int, reported: bool) -> None:
     shot = fill_lake(settings, 1, Fraction(fps), start_timecode="01:00:00:01")[1]
-    clips = clips_of(settings, [Pick(shot_id=shot)])
+    clips = select_clips(settings, [Pick(shot_id=shot)])
     report = export(settings, clips, "fcpxml", tmp_path / "x.fcpxml", title="x")
     (found,) = read_fcpxml(tmp_path / "x.fcpxml")[0]
     assert (found.rate, found.source) == (fps, (3600 * fps + 1001, 3600 * fps + 5001))

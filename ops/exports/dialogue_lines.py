@@ -1,4 +1,4 @@
-"""The spoken lines that a clip was found by, as the lake has them, and how they are told in an export."""
+"""The spoken lines that a clip was found by: read from the lake, and as text for an export."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ops.core.settings import Settings
 from ops.core.types import parse_shot_id
 
 MAX_LINE = 500
-"""Characters of one line that are told."""
+"""Characters of one line that an export quotes."""
 _COLUMNS = ("line_id", "text", "start_frame", "end_frame", "language", "source")
 
 
-def lines_named(settings: Settings, wanted: Iterable[tuple[str, Sequence[str]]]) -> dict[str, Mapping[str, Any]]:
-    """Rows of ``dialogue`` by id, of the line ids that are asked for with the shots they were found in.
+def read_lines(settings: Settings, wanted: Iterable[tuple[str, Sequence[str]]]) -> dict[str, Mapping[str, Any]]:
+    """Rows of ``dialogue`` by line id. ``wanted`` are shot ids, each with the ids of the lines it was found by.
 
-    Lines that are not there any more are left out.
+    Lines that no longer exist are not in the result.
     """
     names: dict[str, set[str]] = {}
     for shot_id, line_ids in wanted:
@@ -30,8 +30,8 @@ def lines_named(settings: Settings, wanted: Iterable[tuple[str, Sequence[str]]])
     }
 
 
-def told_line(line: Mapping[str, Any], timecode: Callable[[int], str]) -> str:
-    """A line as people read it: from when to when by ``timecode``, the words, where they are from."""
+def format_line(line: Mapping[str, Any], timecode: Callable[[int], str]) -> str:
+    """A line as people read it: first and last timecode, the words, their source and language."""
     text = " ".join(line["text"].split())
     short = text if len(text) <= MAX_LINE else f"{text[: MAX_LINE - 1]}\u2026"
     origin = ", ".join(filter(None, (line["source"], line["language"])))
