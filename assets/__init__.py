@@ -1,1 +1,1 @@
-"""What exists: Dagster assets, their partitions, checks and automation. Nothing is computed here."""
+"""Dagster assets, their partitions, checks and automation. Nothing is computed here."""

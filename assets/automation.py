@@ -1,4 +1,4 @@
-"""When things are made: by themselves, as soon as what they stand on has changed."""
+"""Automation: assets run by themselves, as soon as their inputs have changed."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from typing import Any
 
 import dagster as dg
 
-from assets.partitions import requests_for, requests_for_corrections
+from assets.partitions import request_corrections, request_due_partitions
 from ops.core.settings import Settings
-from ops.probes.labels import labels_digest, labels_known
+from ops.probes.labels import digest_labels, list_labels
 from ops.shots.corrections import corrections_digest
 from ops.shots.waiting import find_waiting
 from ops.videos.watch import watch_library
 
-# eager() alone does not react to a new code version (a new encoder, a new detector).
-# Typed as Any: Dagster's own conditions disagree on whether they are of assets or of checks as well.
+# Typed as Any: Dagster's own conditions disagree on whether they apply to assets or also to checks.
 
-# A new encoder or detector; eager() alone does not react to it.
+# A new encoder or detector; eager() alone does not react to a new code version.
 NEW_CODE: Any = dg.AutomationCondition.code_version_changed()
 HANDLED: Any = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
 
 
 def until_handled(trigger: Any) -> Any:
-    """True from the moment of the trigger until the asset was requested or made after it.
+    """True from the trigger until the asset was requested or materialised after it.
 
-    Not ``since_last_handled()``: where an upstream changes again between two ticks in which the asset was
-    made, that counts it as handled, and a film that arrived in these seconds was never indexed. Here the
-    trigger wins; the price is, now and then, a run that finds nothing to do.
+    Not ``since_last_handled()``: if an upstream changes again between two ticks in which the asset was materialised,
+    that counts the change as handled, and a video that arrived in these seconds was never indexed. Here the trigger
+    wins; the price is an occasional run without work.
     """
     return trigger.since(dg.AutomationCondition.initial_evaluation() | (HANDLED & ~trigger))
 
 
 def until_seen(trigger: Any) -> Any:
-    """As ``until_handled``, and a trigger that comes while a run makes the asset is not handled by the end of that run.
+    """As ``until_handled``; a trigger during a run of the asset is not handled by the end of that run.
 
-    It may have read before. For assets of the whole catalogue: what a run changes of one video it has seen itself.
+    The run may have read its input before the trigger. For assets of the whole catalogue; an asset of one video does
+    not need this, because its run has read the changes of that video.
     """
     overtaken: Any = trigger & dg.AutomationCondition.in_progress()
     requested: Any = dg.AutomationCondition.newly_requested() & ~trigger
@@ -48,27 +48,27 @@ NEW_VERSION = (until_handled(NEW_CODE) & RESTING).with_label("a new version of t
 
 CHANGED: Any = dg.AutomationCondition.any_deps_updated() | NEW_CODE
 
-# Most videos have no corrections: their partitions of that asset need not be there.
+# Most videos have no corrections, so their partitions of that asset may be missing.
 MISSING: Any = dg.AutomationCondition.any_deps_missing().ignore(dg.AssetSelection.assets("shot_corrections"))
 
 PER_VIDEO = (until_handled(dg.AutomationCondition.newly_missing() | CHANGED) & ~MISSING & RESTING).with_label(
     "new footage, changed footage, or a new version of the code"
 )
 
-# No "deps missing" here: an index of what there is must not wait for the last video of a large ingest.
+# No "deps missing" here: an index of the present rows must not wait for the last video of a large ingest.
 WHOLE_CATALOGUE = (until_seen(CHANGED) & RESTING).with_label(
     "anything upstream changed, and nothing upstream is running"
 )
 
 
-def new_fit(probe: dg.AssetKey) -> Any:
-    """True when a probe was fitted anew, or another version of it was promoted; not where a fit changed nothing.
+def when_refitted(probe: dg.AssetKey) -> Any:
+    """True if a probe was fitted again, or another version was promoted; false if a fit changed nothing.
 
-    Scores are computed in the same run, or first: whoever shows them must not look while they are being made.
+    Scores are computed in the same run, or first: a report must not read them while they are being computed.
     """
     changed: Any = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())
-    refitted = changed.allow(dg.AssetSelection.assets(probe))
-    return (until_seen(refitted | NEW_CODE) & RESTING).with_label("the probe was fitted anew")
+    has_new_version = changed.allow(dg.AssetSelection.assets(probe))
+    return (until_seen(has_new_version | NEW_CODE) & RESTING).with_label("the probe was fitted again")
 
 
 def automation_sensor() -> dg.AutomationConditionSensorDefinition:
@@ -82,7 +82,7 @@ def automation_sensor() -> dg.AutomationConditionSensorDefinition:
 
 
 def library_sensor(settings: Settings, partitions: dg.PartitionsDefinition[str]) -> dg.SensorDefinition:
-    """Watches the library: new, moved, returned and removed footage ends in a run of ``videos``."""
+    """Watch the library: new, moved, returned and removed footage starts a run of ``videos``."""
 
     @dg.sensor(
         name="library",
@@ -92,13 +92,15 @@ def library_sensor(settings: Settings, partitions: dg.PartitionsDefinition[str])
         description=f"Watches {settings.library or 'nothing: set NEEDLE_LIBRARY to a folder or an s3:// prefix'}",
     )
     def library(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        return requests_for(context.instance, partitions, watch_library(settings, datetime.now(UTC), context.cursor))
+        return request_due_partitions(
+            context.instance, partitions, watch_library(settings, datetime.now(UTC), context.cursor)
+        )
 
     return library
 
 
 def labels_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Watches the labels that people write: new ones end in a run of ``labels``, and so in new fits."""
+    """Watch the labels that people write: new ones start a run of ``labels``, and so new fits."""
 
     @dg.sensor(
         name="labels",
@@ -108,8 +110,8 @@ def labels_sensor(settings: Settings) -> dg.SensorDefinition:
         description="Watches what people label",
     )
     def labels(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        digest = labels_digest(settings)
-        if not labels_known(settings) or digest == context.cursor:
+        digest = digest_labels(settings)
+        if not list_labels(settings) or digest == context.cursor:
             return dg.SkipReason("no new labels")
         request = dg.RunRequest(run_key=f"labels-{digest}", asset_selection=[dg.AssetKey("labels")])
         return dg.SensorResult(run_requests=[request], cursor=digest)
@@ -118,7 +120,7 @@ def labels_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def corrections_sensor(settings: Settings, partitions: dg.PartitionsDefinition[str]) -> dg.SensorDefinition:
-    """Watches the cuts that people correct: new ones end in a run of ``shot_corrections``, and so in new shots."""
+    """Watch the cuts that people correct: new corrections start a run of ``shot_corrections``, and so new shots."""
 
     @dg.sensor(
         name="corrections",
@@ -131,6 +133,6 @@ def corrections_sensor(settings: Settings, partitions: dg.PartitionsDefinition[s
         digest = corrections_digest(settings)
         if digest == context.cursor:
             return dg.SkipReason("no new corrections")
-        return requests_for_corrections(context.instance, partitions, find_waiting(settings), digest)
+        return request_corrections(context.instance, partitions, find_waiting(settings), digest)
 
     return corrections

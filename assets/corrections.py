@@ -14,7 +14,7 @@ def shot_corrections_asset(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def shot_corrections(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
-        """A cut here, no cut there, said by people of frames: append-only, written by `needle shots` and the page."""
+        """A cut here, no cut there, from people: append-only, written by `needle shots` and the page."""
         from ops.shots.waiting import build_corrections
 
         return needle.record(

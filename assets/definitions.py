@@ -1,4 +1,4 @@
-"""The code location: everything that Dagster may show and run.
+"""The code location: everything that Dagster can show and run.
 
 Built when Dagster asks for it, not at import; loads no torch, ray or open_clip.
 """
@@ -13,7 +13,7 @@ from assets.dialogue import dialogue_asset, dialogue_index, same_lines_as_lake
 from assets.embeddings import shot_embeddings_asset
 from assets.features import media_features_asset
 from assets.index import same_rows_as_lake, search_index_asset
-from assets.partitions import partitions_of
+from assets.partitions import choose_partitions
 from assets.probes import labels, probe_assets
 from assets.reports import (
     active_learning,
@@ -40,19 +40,19 @@ from ops.core.settings import Settings, load_settings
 from ops.dialogue.recipe import dialogue_recipe
 from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.pins import EncoderPins
-from ops.probes.definitions import definitions_of
+from ops.probes.definitions import load_definitions
 from ops.shots.segment import detector_version
-from ops.training.definitions import definitions_of as encoders_of
+from ops.training.definitions import load_definitions as load_encoder_definitions
 from ops.training.version import code_version
 
 
 def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
-    """All definitions for these settings; the encoder's and the detector's versions are code versions."""
-    partitions = partitions_of(settings)
+    """Build all definitions for these settings; the encoder's and the detector's versions are code versions."""
+    partitions = choose_partitions(settings)
     encoder_id = resolve_encoder(settings).encoder_id
-    probes = definitions_of(settings)
+    probes = load_definitions(settings)
     candidate = EncoderPins(settings.home).succession().candidate
-    encoders, fits = encoders_of(settings), code_version()
+    encoders, fits = load_encoder_definitions(settings), code_version()
     made_by = [
         dg.AssetKey(["encoder", name]) for name in encoders if candidate and candidate.spec == f"finetuned:{name}"
     ]
@@ -98,5 +98,5 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """What ``workspace.yaml`` loads."""
+    """Return the definitions for ``workspace.yaml``."""
     return build_definitions(load_settings(), Needle())

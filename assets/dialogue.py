@@ -1,9 +1,9 @@
-"""``dialogue``: what is said, line by line, from subtitles and from speech, tied to shots."""
+"""``dialogue``: spoken lines from subtitles and from speech recognition, with their shots."""
 
 import dagster as dg
 
 from assets.automation import PER_VIDEO, WHOLE_CATALOGUE
-from assets.resources import Needle, check_result
+from assets.resources import Needle, convert_check
 
 
 def dialogue_asset(partitions: dg.PartitionsDefinition[str], recipe: str) -> dg.AssetsDefinition:
@@ -15,7 +15,10 @@ def dialogue_asset(partitions: dg.PartitionsDefinition[str], recipe: str) -> dg.
         kinds={"parquet"},
         check_specs=[
             dg.AssetCheckSpec(
-                "lines_in_shots", asset="dialogue", blocking=True, description="each line names the shots it is said in"
+                "lines_in_shots",
+                asset="dialogue",
+                blocking=True,
+                description="each line names the shots it is spoken in",
             ),
             dg.AssetCheckSpec("complete", asset="dialogue", description="every shot has its row in shot_dialogue"),
         ],
@@ -23,7 +26,7 @@ def dialogue_asset(partitions: dg.PartitionsDefinition[str], recipe: str) -> dg.
         automation_condition=PER_VIDEO,
     )
     def dialogue(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
-        """Lines of subtitle files beside the film, of text tracks inside it, or of its speech."""
+        """Lines of subtitle files beside the video, of its text tracks, or of its recognised speech."""
         from ops.dialogue.build import build_dialogue
 
         return needle.record(
@@ -44,7 +47,7 @@ def dialogue_asset(partitions: dg.PartitionsDefinition[str], recipe: str) -> dg.
     automation_condition=WHOLE_CATALOGUE,
 )
 def dialogue_index(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
-    """One immutable version of the index of lines (BM25 and phrases), switched to atomically."""
+    """One immutable version of the index of lines (BM25 and phrases), published atomically."""
     from ops.index.dialogue import build_lines
 
     return needle.record(context, needle.contain(lambda: build_lines(needle.settings, needle.progress)))
@@ -52,7 +55,7 @@ def dialogue_index(context: dg.AssetExecutionContext, needle: dg.ResourceParam[N
 
 @dg.asset_check(asset="dialogue_index", name="same_lines_as_lake")
 def same_lines_as_lake(needle: dg.ResourceParam[Needle]) -> dg.AssetCheckResult:
-    """Lake and index hold the same lines, read back one by one."""
+    """Lake and index have the same lines, read back one by one."""
     from ops.index.dialogue import check_lines
 
-    return check_result(needle.contain(lambda: check_lines(needle.settings)))
+    return convert_check(needle.contain(lambda: check_lines(needle.settings)))

@@ -1,4 +1,4 @@
-"""``shot_embeddings``: one unit vector a shot, from the home's encoder."""
+"""``shot_embeddings``: one unit vector per shot, from the home's encoder."""
 
 import dagster as dg
 

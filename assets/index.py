@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.automation import WHOLE_CATALOGUE
-from assets.resources import Needle, check_result
+from assets.resources import Needle, convert_check
 
 
 def search_index_asset(encoder_id: str) -> dg.AssetsDefinition:
@@ -15,7 +15,7 @@ def search_index_asset(encoder_id: str) -> dg.AssetsDefinition:
         automation_condition=WHOLE_CATALOGUE,
     )
     def search_index(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
-        """One immutable version of the vector index, switched to atomically."""
+        """One immutable version of the vector index, published atomically."""
         from ops.index.build import build_index
 
         return needle.record(
@@ -27,7 +27,7 @@ def search_index_asset(encoder_id: str) -> dg.AssetsDefinition:
 
 @dg.asset_check(asset="search_index", name="same_rows_as_lake")
 def same_rows_as_lake(needle: dg.ResourceParam[Needle]) -> dg.AssetCheckResult:
-    """Lake and index hold the same rows (digest), and some vectors read back are the lake's."""
+    """Lake and index have the same rows (digest), and some vectors read back are equal to the lake's."""
     from ops.index.build import check_index
 
-    return check_result(needle.contain(lambda: check_index(needle.settings, needle.encoder_id)))
+    return convert_check(needle.contain(lambda: check_index(needle.settings, needle.encoder_id)))

@@ -1,8 +1,8 @@
-"""How footage is divided: one partition a video, or a fixed number of hash buckets.
+"""Partitions of the footage: one per video, or a fixed number of hash buckets.
 
-Both come from the one key function, :func:`ops.core.tables.partition_of`. Buckets are for catalogues
-beyond some thousand videos: an automation tick reads all dynamic keys again and again (2.5 s at 1,000
-keys, 10 s at 10,000), static keys it does not.
+Both come from one key function, :func:`ops.core.tables.partition_of`. Buckets are for catalogues of more than some
+thousand videos: each automation tick reads all dynamic keys (2.5 s at 1,000 keys, 10 s at 10,000), but not static
+keys.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ UNFINISHED = [
 ]
 
 
-def partitions_of(settings: Settings) -> dg.PartitionsDefinition[str]:
-    """The partitions definition that the setting ``NEEDLE_PARTITIONS`` asks for."""
+def choose_partitions(settings: Settings) -> dg.PartitionsDefinition[str]:
+    """Return the partitions definition of the setting ``NEEDLE_PARTITIONS``."""
     return (
         dg.DynamicPartitionsDefinition(name=PARTITIONS_NAME)
         if settings.partitions == "video"
@@ -40,7 +40,7 @@ def partitions_of(settings: Settings) -> dg.PartitionsDefinition[str]:
 def ensure_partitions(
     instance: dg.DagsterInstance, partitions: dg.PartitionsDefinition[str], keys: Sequence[str]
 ) -> list[str]:
-    """Make sure that Dagster knows the keys; all keys in its own order."""
+    """Register missing keys with Dagster; return all keys in its order."""
     if isinstance(partitions, dg.DynamicPartitionsDefinition):
         known = set(instance.get_dynamic_partitions(PARTITIONS_NAME))
         instance.add_dynamic_partitions(PARTITIONS_NAME, [key for key in keys if key not in known])
@@ -48,14 +48,14 @@ def ensure_partitions(
 
 
 def range_tags(first: str, last: str) -> dict[str, str]:
-    """Run tags that make one run of all partitions from ``first`` to ``last``."""
+    """Return run tags for one run of all partitions from ``first`` to ``last``."""
     return {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}
 
 
-def requests_for(
+def request_due_partitions(
     instance: dg.DagsterInstance, partitions: dg.PartitionsDefinition[str], watch: Watch
 ) -> dg.SensorResult | dg.SkipReason:
-    """What the library sensor asks for: one run of ``videos`` for each range of partitions that is due."""
+    """Return the library sensor's requests: one run of ``videos`` for each range of partitions that is due."""
     if not watch.due:
         return dg.SkipReason(watch.message)
     if instance.get_runs_count(dg.RunsFilter(tags=STARTED_BY, statuses=UNFINISHED)):
@@ -74,10 +74,10 @@ def requests_for(
     return dg.SensorResult(run_requests=requests, cursor=watch.cursor)
 
 
-def requests_for_corrections(
+def request_corrections(
     instance: dg.DagsterInstance, partitions: dg.PartitionsDefinition[str], waiting: Waiting, cursor: str
 ) -> dg.SensorResult:
-    """What the sensor of corrections asks for: ``shot_corrections`` of waiting partitions, once for each change."""
+    """Return the corrections sensor's requests: ``shot_corrections`` of waiting partitions, once for each change."""
     if not waiting.partitions:
         return dg.SensorResult(skip_reason="no corrections wait", cursor=cursor)
     ordered = ensure_partitions(instance, partitions, waiting.partitions)

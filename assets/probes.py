@@ -5,19 +5,19 @@ import dagster as dg
 from assets.automation import WHOLE_CATALOGUE
 from assets.resources import Needle
 from ops.probes.definitions import ProbeDefinition
-from ops.probes.recipe import RECIPE
+from ops.probes.fit import RECIPE
 
 
 @dg.asset(group_name="probes", code_version="1", kinds={"parquet"})
 def labels(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
-    """Yes and no, said by people, of single shots: append-only, written by `needle label` and the page."""
+    """Annotations of single shots by people, yes or no: append-only, written by `needle label` and the page."""
     from ops.probes.build import build_labels
 
     return needle.record(context, build_labels(needle.settings))
 
 
 def probe_assets(definition: ProbeDefinition, encoder_id: str) -> list[dg.AssetsDefinition]:
-    """The two assets of one probe."""
+    """Return the two assets of one probe."""
     return [probe_asset(definition, encoder_id), probe_scores_asset(definition, encoder_id)]
 
 

@@ -1,4 +1,4 @@
-"""Notebooks as assets, each with its executed notebook and HTML: what the catalogue, its probes and features show."""
+"""Notebooks as assets, each with its executed notebook and HTML: reports on the catalogue, probes and features."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from assets.automation import WHOLE_CATALOGUE, new_fit
+from assets.automation import WHOLE_CATALOGUE, when_refitted
 from assets.resources import Needle
 from ops.probes.definitions import ProbeDefinition
 
@@ -22,7 +22,7 @@ def catalogue_report(context: dg.AssetExecutionContext, needle: dg.ResourceParam
     """Shots by show, shot lengths, a map of the embeddings, a sheet of posters: executed notebook and HTML."""
     from ops.notebooks import build_catalogue_report
 
-    return pages_of(build_catalogue_report(needle.settings, needle.encoder_id, context.run.run_id))
+    return record_pages(build_catalogue_report(needle.settings, needle.encoder_id, context.run.run_id))
 
 
 def few_shot_report_asset(definition: ProbeDefinition) -> dg.AssetsDefinition:
@@ -34,19 +34,19 @@ def few_shot_report_asset(definition: ProbeDefinition) -> dg.AssetsDefinition:
         group_name="reports",
         code_version="1",
         kinds={"jupyter"},
-        description=f"How well {definition.label} is told from the rest; calibration, hits and mistakes as posters.",
-        automation_condition=new_fit(probe),
+        description=f"How well {definition.label} is separated from the rest; calibration, hits and errors as posters.",
+        automation_condition=when_refitted(probe),
     )
     def few_shot_report(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
         from ops.notebooks import build_few_shot_report
 
-        return pages_of(build_few_shot_report(needle.settings, definition.label))
+        return record_pages(build_few_shot_report(needle.settings, definition.label))
 
     return few_shot_report
 
 
 class ActiveLearningConfig(dg.Config):
-    """``labels``: which ones to replay, all with enough labelled shots where none is named."""
+    """``labels``: the labels to replay; by default all with enough labelled shots."""
 
     labels: list[str] = Field(default_factory=list)
     seeds: int = 5
@@ -56,15 +56,15 @@ class ActiveLearningConfig(dg.Config):
 def active_learning(
     context: dg.AssetExecutionContext, config: ActiveLearningConfig, needle: dg.ResourceParam[Needle]
 ) -> dg.MaterializeResult:
-    """Labels replayed: average precision against number of labels, by feeds, at random, and by words alone."""
+    """Labels replayed: average precision against number of labels, by feeds, at random, and by text score alone."""
     from ops.notebooks import build_report
 
-    given = {"encoder_id": needle.encoder_id, "labels": config.labels, "seeds": config.seeds}
-    return pages_of(build_report(needle.settings, "active_learning", context.run.run_id, **given))
+    parameters = {"encoder_id": needle.encoder_id, "labels": config.labels, "seeds": config.seeds}
+    return record_pages(build_report(needle.settings, "active_learning", context.run.run_id, **parameters))
 
 
 class EmbeddingMapConfig(dg.Config):
-    """``probe``: whose scores colour the map; shows do where none is named."""
+    """``probe``: its scores colour the map; by default the shows do."""
 
     probe: str = ""
 
@@ -73,11 +73,11 @@ class EmbeddingMapConfig(dg.Config):
 def embedding_map(
     context: dg.AssetExecutionContext, config: EmbeddingMapConfig, needle: dg.ResourceParam[Needle]
 ) -> dg.MaterializeResult:
-    """The vectors in two dimensions: clusters with a poster each, outliers, and shots with the same pictures."""
+    """The vectors in two dimensions: clusters with a poster each, outliers, and near-duplicates."""
     from ops.notebooks import build_report
 
-    given = {"encoder_id": needle.encoder_id, "probe": config.probe}
-    return pages_of(build_report(needle.settings, "embedding_map", context.run.run_id, **given))
+    parameters = {"encoder_id": needle.encoder_id, "probe": config.probe}
+    return record_pages(build_report(needle.settings, "embedding_map", context.run.run_id, **parameters))
 
 
 class VideoAnnotatorConfig(dg.Config):
@@ -90,14 +90,14 @@ class VideoAnnotatorConfig(dg.Config):
 def video_annotator_benchmark(
     context: dg.AssetExecutionContext, config: VideoAnnotatorConfig, needle: dg.ResourceParam[Needle]
 ) -> dg.MaterializeResult:
-    """Our probes on Netflix's published labels and vectors: average precision by label, beside the paper's gain."""
+    """Needle's probes on Netflix's published labels and vectors: average precision by label, and the paper's gain."""
     from ops.notebooks import build_benchmark
 
-    return pages_of(build_benchmark(needle.settings, config.data, context.run.run_id))
+    return record_pages(build_benchmark(needle.settings, config.data, context.run.run_id))
 
 
 class DownstreamConfig(dg.Config):
-    """``label``: what to predict, the label with the most labelled shots where none is named."""
+    """``label``: the label to predict; by default the one with the most labelled shots."""
 
     label: str = ""
 
@@ -111,11 +111,11 @@ def downstream_asset(probes: Sequence[str]) -> dg.AssetsDefinition:
     def downstream(
         context: dg.AssetExecutionContext, config: DownstreamConfig, needle: dg.ResourceParam[Needle]
     ) -> dg.MaterializeResult:
-        """A classifier trained on features from Feast: vectors, what other probes say, facts of the shot."""
+        """A classifier trained on features from Feast: vectors, scores of other probes, facts about the shot."""
         from ops.notebooks import build_report
 
-        given = {"encoder_id": needle.encoder_id, "label": config.label}
-        return pages_of(build_report(needle.settings, "downstream", context.run.run_id, **given))
+        parameters = {"encoder_id": needle.encoder_id, "label": config.label}
+        return record_pages(build_report(needle.settings, "downstream", context.run.run_id, **parameters))
 
     return downstream
 
@@ -124,21 +124,21 @@ def downstream_asset(probes: Sequence[str]) -> dg.AssetsDefinition:
 def retrieval_report(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
     """How well a candidate, or the newest fine-tuned encoder, finds captioned shots, against the current one."""
     from ops.notebooks import build_report
-    from ops.training.evaluate_catalogue import contest_of
+    from ops.training.evaluate_catalogue import choose_encoders
 
-    contest = contest_of(needle.settings, needle.encoder_id)
+    encoders = choose_encoders(needle.settings, needle.encoder_id)
     report = build_report(
         needle.settings,
         "retrieval_report",
         context.run.run_id,
-        encoder_id=contest.encoder_id,
-        against_id=contest.against_id,
+        encoder_id=encoders.encoder_id,
+        against_id=encoders.against_id,
     )
-    return pages_of(report)
+    return record_pages(report)
 
 
 class CutsReportConfig(dg.Config):
-    """``footage``: the folder of clips that have their annotated shot boundaries beside them."""
+    """``footage``: the folder of clips with their annotated shot boundaries."""
 
     footage: str = ""
 
@@ -150,11 +150,11 @@ def cuts_report(
     """The detector on annotated clips: figures by clip, and each false and each missed boundary as frames."""
     from ops.notebooks import build_cuts_report
 
-    return pages_of(build_cuts_report(needle.settings, config.footage, context.run.run_id))
+    return record_pages(build_cuts_report(needle.settings, config.footage, context.run.run_id))
 
 
-def pages_of(report: Any) -> dg.MaterializeResult:
-    """A materialisation with the figures of a notebook's run, and links to its pages."""
+def record_pages(report: Any) -> dg.MaterializeResult:
+    """Return a materialisation with the figures of a notebook's run, and links to its pages."""
     return dg.MaterializeResult(
         metadata={
             **report.details,

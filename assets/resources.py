@@ -1,4 +1,4 @@
-"""The one resource: settings, clock and progress, and how a step's report becomes Dagster's record."""
+"""The resource of all assets: settings, clock and progress, and the conversion of reports to Dagster's records."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Needle:
-    """What every asset is handed, as the resource ``needle``. The command line puts its progress bars in.
+    """The resource ``needle`` of every asset. The command line passes its progress bars in.
 
     A plain object, not a ``ConfigurableResource``: Dagster copies those, and the bars would be lost.
     """
@@ -39,13 +39,13 @@ class Needle:
         return datetime.now(UTC)
 
     def contain(self, step: Callable[[], T]) -> T:
-        """The result of ``step``, with damaged files of the lake put away; see ``ops/videos/damaged_tables.py``."""
+        """Return the result of ``step``; move damaged files of the lake away, see ``ops/videos/damaged_tables.py``."""
         return without_damage(self.settings, self.encoder_id, self.progress, step, now=self.now())
 
     def record(
         self, context: dg.AssetExecutionContext, report: StepReport, *, page: Path | None = None
     ) -> dg.MaterializeResult:
-        """A materialisation with the report's figures, those of each partition, its checks, and its page."""
+        """Return a materialisation with the report's figures, those of each partition, its checks, and its page."""
         report.tell_partitions(lambda partition, figures: context.add_asset_metadata(figures, partition_key=partition))
         return dg.MaterializeResult(
             metadata={
@@ -54,12 +54,12 @@ class Needle:
                 **({"report": dg.MetadataValue.path(page)} if page else {}),
             },
             data_version=dg.DataVersion(report.data_version),
-            check_results=list(map(check_result, report.checks)),
+            check_results=list(map(convert_check, report.checks)),
         )
 
 
-def check_result(outcome: CheckOutcome) -> dg.AssetCheckResult:
-    """A rule's outcome as Dagster shows it."""
+def convert_check(outcome: CheckOutcome) -> dg.AssetCheckResult:
+    """Convert the outcome of a check to Dagster's."""
     severity = dg.AssetCheckSeverity.ERROR if outcome.blocking else dg.AssetCheckSeverity.WARN
     return dg.AssetCheckResult(
         check_name=outcome.name, passed=outcome.passed, severity=severity, metadata=outcome.details

@@ -1,4 +1,4 @@
-"""``shots``: the runs of frames between two cuts, each with its proxy and poster in object storage."""
+"""``shots``: runs of frames between two cuts, each with its proxy and poster in object storage."""
 
 import dagster as dg
 
@@ -22,7 +22,7 @@ def shots_asset(partitions: dg.PartitionsDefinition[str], detector_version: str)
         automation_condition=PER_VIDEO,
     )
     def shots(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
-        """Shots, gapless from frame 0, with a proxy mp4 and a poster each; blank ones are marked."""
+        """Shots, gapless from frame 0, each with a proxy mp4 and a poster; blank ones are marked."""
         from ops.shots.build import build_shots
 
         return needle.record(

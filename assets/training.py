@@ -1,4 +1,4 @@
-"""``caption_pairs``: what encoders are fine-tuned on; and for each encoder of encoders.yaml ``encoder/<name>``."""
+"""``caption_pairs``: the data for fine-tuning; and for each encoder of encoders.yaml ``encoder/<name>``."""
 
 import dagster as dg
 
@@ -15,13 +15,13 @@ def caption_pairs_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDe
         code_version="1",
         kinds={"parquet"},
         check_specs=[
-            dg.AssetCheckSpec("shots_exist", asset="caption_pairs", description="each pair is of a shot that is there")
+            dg.AssetCheckSpec("shots_exist", asset="caption_pairs", description="the shot of each pair exists")
         ],
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=PER_VIDEO,
     )
     def caption_pairs(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
-        """Shots with what was written about them, from the captions file beside each film."""
+        """Captioned shots, from the captions file beside each video."""
         from ops.training.pair_table import build_pairs
 
         return needle.record(
@@ -33,7 +33,7 @@ def caption_pairs_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDe
 
 
 def encoder_asset(definition: EncoderDefinition, code_version: str) -> dg.AssetsDefinition:
-    """A fine-tuned encoder; nothing fits it but a person, for a fit is long and its data were chosen."""
+    """A fine-tuned encoder. Only a person starts its fit, because that is long and its data were chosen."""
 
     @dg.asset(
         key=dg.AssetKey(["encoder", definition.name]),
@@ -44,7 +44,7 @@ def encoder_asset(definition: EncoderDefinition, code_version: str) -> dg.Assets
         description=f"finetuned:{definition.name}, by the recipe {definition.recipe} from {definition.fit.base}.",
     )
     def encoder(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
-        from ops.training.build import build_encoder
+        from ops.training.train import build_encoder
 
         return needle.record(context, build_encoder(needle.settings, definition.name, needle.now(), needle.progress))
 

@@ -1,4 +1,4 @@
-"""From one live encoder to the next: vectors, index and probes beside the live ones, a comparison, the switch."""
+"""The upgrade of the live encoder: the candidate's vectors, index and probes, a comparison, the switch."""
 
 import dagster as dg
 
@@ -10,7 +10,7 @@ GROUP = "encoders"
 def candidate_embeddings_asset(
     partitions: dg.PartitionsDefinition[str], candidate_id: str, made_by: list[dg.AssetKey]
 ) -> dg.AssetsDefinition:
-    """``made_by`` is the asset of the candidate, where it is one that was fine-tuned here."""
+    """``made_by`` is the asset of the candidate if it was fine-tuned in this home."""
 
     @dg.asset(
         partitions_def=partitions,
@@ -29,7 +29,7 @@ def candidate_embeddings_asset(
     def candidate_embeddings(
         context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]
     ) -> dg.MaterializeResult:
-        """Shot vectors of the encoder that `needle upgrade` is to make live, beside those of the live one."""
+        """Shot vectors of the candidate of `needle upgrade`, stored next to those of the live encoder."""
         from ops.upgrade.candidate import embed_candidate
 
         return needle.record(
@@ -44,7 +44,7 @@ def candidate_embeddings_asset(
 
 @dg.asset(deps=["candidate_embeddings"], group_name=GROUP, code_version="1", kinds={"qdrant"})
 def candidate_index(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
-    """The candidate's own index, which nobody searches yet."""
+    """The candidate's own index, which is not searched yet."""
     from ops.upgrade.candidate import index_candidate
 
     return needle.record(context, needle.contain(lambda: index_candidate(needle.settings, needle.progress)))
@@ -52,7 +52,7 @@ def candidate_index(context: dg.AssetExecutionContext, needle: dg.ResourceParam[
 
 @dg.asset(deps=["labels", "candidate_embeddings"], group_name=GROUP, code_version="1", kinds={"scikitlearn"})
 def candidate_probes(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
-    """Every probe, fitted once more on the candidate's vectors, with the scores it will give."""
+    """Every probe, fitted again on the candidate's vectors, with its scores."""
     from ops.upgrade.candidate import fit_candidate_probes
 
     return needle.record(
@@ -69,21 +69,21 @@ def candidate_probes(context: dg.AssetExecutionContext, needle: dg.ResourceParam
             "not_worse",
             asset="encoder_comparison",
             blocking=True,
-            description="the candidate is not worse than the live encoder, or a person says why it is taken",
+            description="the candidate is not worse than the live encoder, or a person accepts it with a reason",
         )
     ],
 )
 def encoder_comparison(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
-    """Candidate against live encoder: on captions, on what searches find, by their probes."""
+    """Candidate and live encoder compared: on captions, on search results, by their probes."""
     from ops.upgrade.compare import compare
 
     return needle.record(context, compare(needle.settings, needle.now(), needle.progress))
 
 
-# Not by way of the comparison alone: a rollback goes without one, and the switch must still come last.
+# Not by the comparison alone: a rollback goes without one, and the switch must still come last.
 @dg.asset(deps=["encoder_comparison", "candidate_index", "candidate_probes"], group_name=GROUP, code_version="1")
 def live_encoder(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
-    """The encoder that searches and new footage use; switched to at once, with its index and its probes."""
+    """The encoder for searches and new footage; switched in one step, with its index and its probes."""
     from ops.upgrade.switch import switch
 
     return needle.record(context, switch(needle.settings, needle.now()))

@@ -1,4 +1,4 @@
-"""``videos``: what each file of the library is, or why it cannot be used."""
+"""``videos``: facts about each file of the library, or why it cannot be used."""
 
 import dagster as dg
 
@@ -16,7 +16,7 @@ def videos_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
         automation_condition=NEW_VERSION,
     )
     def videos(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
-        """Source footage: exact frame rate, size, audio, start timecode; files set aside with their reason."""
+        """Source footage: exact frame rate, size, audio, start timecode; unusable files with their reason."""
         from ops.videos.describe import describe_videos
 
         return needle.record(

@@ -1,6 +1,5 @@
-"""What Needle serves as features: Feast definitions and nothing else.
+"""Feast definitions of the features that Needle serves, and nothing else.
 
-Definitions are functions of (lake, encoder id, dim), so importing this package makes nothing;
-``ops/features/`` applies them and is the only Feast client. For ``feast apply`` and ``feast serve``
-in this folder see ``catalogue.py``.
+Definitions are functions of (lake, encoder id, dim), so importing this package creates none. ``ops/features/`` applies
+them and is the only Feast client. For ``feast apply`` and ``feast serve`` in this folder see ``catalogue.py``.
 """

@@ -1,11 +1,10 @@
 """All definitions of one catalogue, for ``ops/features/`` and for the ``feast`` command in this folder.
 
-``feast apply`` imports every module here and registers what it finds at module level, and *deletes* from the
-registry what it does not find. What belongs there depends on the catalogue (where its lake is, which encoders
-it has used), and this folder may ask no code of ours for it. So the answer comes from the registry that
-``feature_store.yaml`` names: ``needle ingest`` fills it, and ``feast apply`` re-registers the same lake and
-encoders with the definitions as they are written now. Nothing is read at import: module ``__dir__`` and
-``__getattr__`` (PEP 562) look when Feast looks.
+``feast apply`` imports every module here, registers the definitions at module level, and *deletes* all others from the
+registry. The right definitions depend on the catalogue (the place of its lake, its encoders), and this folder must not
+import Needle's code. So they come from the registry that ``feature_store.yaml`` names. ``needle ingest`` fills it, and
+``feast apply`` registers the same lake and encoders again, with the present definitions. Nothing is read at import:
+module ``__dir__`` and ``__getattr__`` (PEP 562) read the registry when Feast inspects the module.
 """
 
 from __future__ import annotations
@@ -24,12 +23,13 @@ from feature_repo.views import probe_score, shot_dialogue, shot_embedding, shot_
 Definition = Entity | FeatureView | FeatureService
 
 
-def definitions(lake: str, encoders: Mapping[str, int], current: str, probes: Sequence[str] = ()) -> list[Definition]:
-    """Entities, views and services of a catalogue.
+def build_definitions(
+    lake: str, encoders: Mapping[str, int], current: str, probes: Sequence[str] = ()
+) -> list[Definition]:
+    """Build the entities, views and services of a catalogue.
 
-    ``lake`` is the lake's root (see ``sources.py``); ``encoders`` maps the id of each encoder ever used to
-    the length of its vectors, and ``current`` is the one that ``shot_classifier_v1`` reads. ``probes``
-    names those that have scores.
+    ``lake`` is the lake's root (see ``sources.py``). ``encoders`` maps the id of each encoder ever used to the length
+    of its vectors; ``shot_classifier_v1`` reads ``current``. ``probes`` are the names of probes with scores.
     """
     shots = shot_metadata(lake)
     embeddings = {encoder: shot_embedding(lake, encoder, dim) for encoder, dim in sorted(encoders.items())}
@@ -49,8 +49,8 @@ def definitions(lake: str, encoders: Mapping[str, int], current: str, probes: Se
     ]
 
 
-def registered(store: FeatureStore) -> tuple[str, dict[str, int], str, list[str]] | None:
-    """Lake, encoders, current encoder and probes as the registry has them; ``None`` where nothing was registered."""
+def read_registry(store: FeatureStore) -> tuple[str, dict[str, int], str, list[str]] | None:
+    """Read lake, encoders, current encoder and probes from the registry; ``None`` if nothing is registered."""
     services = {service.name: service for service in store.list_feature_services()}
     if "shot_classifier_v1" not in services:
         return None
@@ -64,21 +64,21 @@ def registered(store: FeatureStore) -> tuple[str, dict[str, int], str, list[str]
 
 
 @lru_cache(maxsize=1)
-def _of_this_folder() -> dict[str, Definition]:
+def _load_folder() -> dict[str, Definition]:
     store = FeatureStore(repo_path=str(Path(__file__).parent))
     if "$" in store.config.registry.path:
         raise RuntimeError("feature_store.yaml needs NEEDLE_HOME: export it, the folder that `needle doctor` shows")
-    found = registered(store)
-    if found is None:
+    content = read_registry(store)
+    if content is None:
         raise RuntimeError(f"{store.config.registry.path} is empty: run `needle ingest` once, then `feast apply`")
-    return {f"{type(thing).__name__}_{thing.name}": thing for thing in definitions(*found)}
+    return {f"{type(definition).__name__}_{definition.name}": definition for definition in build_definitions(*content)}
 
 
 def __dir__() -> list[str]:
-    return sorted(_of_this_folder())
+    return sorted(_load_folder())
 
 
 def __getattr__(name: str) -> Definition:
-    if name.startswith(("Entity_", "FeatureView_", "FeatureService_")) and name in _of_this_folder():
-        return _of_this_folder()[name]
+    if name.startswith(("Entity_", "FeatureView_", "FeatureService_")) and name in _load_folder():
+        return _load_folder()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

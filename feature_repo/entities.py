@@ -1,4 +1,4 @@
-"""The two things that have features: a video and a shot of it."""
+"""The two entities with features: a video, and a shot of it."""
 
 from __future__ import annotations
 

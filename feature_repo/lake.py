@@ -1,14 +1,14 @@
-"""Feast's duckdb offline store, told exactly which files to read, on disk or on any fsspec file system.
+"""Feast's duckdb offline store over an exact list of files, on disk or on any fsspec file system.
 
-Feast 0.67 hands duckdb the folder's name. That was measured to
+Feast 0.67 passes the folder's name to duckdb. Measured faults:
 
-- fail on a folder in which another process is just writing a partition (it opens ``.tmp-*.parquet``),
-- take ``[`` and ``*`` in a path for patterns, and fail on a folder that is not there yet,
-- need the ``httpfs`` extension for ``s3://``, downloaded at run time, and pass it no endpoint.
+- It fails on a folder in which another process is writing a partition (it opens ``.tmp-*.parquet``).
+- It reads ``[`` and ``*`` in a path as patterns, and fails on a folder that does not exist yet.
+- It needs the ``httpfs`` extension for ``s3://``, downloaded at run time, and passes it no endpoint.
 
-So files are listed here, by fsspec, which reads ``s3://`` with the same credentials and ``AWS_ENDPOINT_URL`` as
-everything else. Local ones are read by duckdb (for a few rows of 300 partitions 4 times as fast as through
-pyarrow), remote ones through a pyarrow data set. May go when Feast lists its sources so itself.
+So files are listed here by fsspec, which reads ``s3://`` with the same credentials and ``AWS_ENDPOINT_URL`` as
+everything else. duckdb reads local files (for a few rows of 300 partitions 4 times as fast as pyarrow), and a pyarrow
+data set reads remote ones. May go when Feast lists its sources in the same way.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from feast.repo_config import RepoConfig
 
 
 class LakeOfflineStoreConfig(DuckDBOfflineStoreConfig):
-    """As duckdb's; named so that Feast finds it beside the store."""
+    """The configuration of duckdb's store; named so that Feast finds it next to the store."""
 
     type: Literal["feature_repo.lake.LakeOfflineStore"] = "feature_repo.lake.LakeOfflineStore"
 
@@ -46,7 +46,7 @@ class LakeOfflineStoreConfig(DuckDBOfflineStoreConfig):
 class LakeOfflineStore(DuckDBOfflineStore):
     """duckdb over folders of parquet on disk or on any fsspec file system; reads only.
 
-    Writing features is the lake's business, so Feast's own writing ways stay as they are and unused.
+    The lake writes features, so Feast's own ways to write stay unchanged and unused.
     """
 
     @staticmethod
@@ -60,7 +60,7 @@ class LakeOfflineStore(DuckDBOfflineStore):
         full_feature_names: bool = False,
         filter_by_created_timestamp: bool = False,
     ) -> RetrievalJob:
-        """Point-in-time join of ``entity_df`` with the views' tables."""
+        """Join ``entity_df`` with the views' tables, each row as known at its time."""
         return get_historical_features_ibis(
             config=config,
             feature_views=feature_views,
@@ -85,7 +85,7 @@ class LakeOfflineStore(DuckDBOfflineStore):
         start_date: datetime,
         end_date: datetime,
     ) -> RetrievalJob:
-        """The newest row of each entity between two dates: what ``feast materialize`` reads."""
+        """Read the newest row of each entity between two dates; used by ``feast materialize``."""
         return pull_latest_from_table_or_query_ibis(
             config=config,
             data_source=data_source,
@@ -110,7 +110,7 @@ class LakeOfflineStore(DuckDBOfflineStore):
         start_date: datetime | None = None,
         end_date: datetime | None = None,
     ) -> RetrievalJob:
-        """Every row between two dates."""
+        """Read every row between two dates."""
         return pull_all_from_table_or_query_ibis(
             config=config,
             data_source=data_source,
@@ -126,15 +126,15 @@ class LakeOfflineStore(DuckDBOfflineStore):
 
 
 def _reader(views: list[FeatureView]) -> Callable[[DataSource, str], ibis.Table]:
-    """Feast's reader callback; ``views`` tell the columns of a table that has no file yet."""
+    """Return Feast's callback that reads a source; ``views`` define the columns of a table without files."""
     sources = ((view, view.batch_source) for view in views)
-    schemas = {source.path: _schema_of(view, source) for view, source in sources if isinstance(source, FileSource)}
+    schemas = {source.path: _build_schema(view, source) for view, source in sources if isinstance(source, FileSource)}
 
     def read(source: DataSource, repo_path: str) -> ibis.Table:
         import fsspec
 
         assert isinstance(source, FileSource)
-        # use_listings_cache: partitions come and go between two reads of one process
+        # use_listings_cache: partitions can change between two reads of one process
         filesystem, path = fsspec.core.url_to_fs(source.path, use_listings_cache=False)
         files = sorted(name for name in _listing(filesystem, path) if _is_partition(name))
         if not files and source.path in schemas:
@@ -147,7 +147,7 @@ def _reader(views: list[FeatureView]) -> Callable[[DataSource, str], ibis.Table]
 
 
 def _read_local(files: list[str]) -> ibis.Table:
-    """By duckdb itself, which asks a local file for less than it asks an arrow data set."""
+    """Read local files by duckdb, which reads less of a local file than of an arrow data set."""
     with warnings.catch_warnings():
         # ibis 12 calls a duckdb method that duckdb 1.5 deprecates; may go with the next ibis
         warnings.filterwarnings("ignore", "fetch_arrow_table", DeprecationWarning)
@@ -166,7 +166,7 @@ def _is_partition(path: str) -> bool:
     return name.endswith(".parquet") and not name.startswith(".")
 
 
-def _schema_of(view: FeatureView, source: FileSource) -> pa.Schema:
+def _build_schema(view: FeatureView, source: FileSource) -> pa.Schema:
     from feast.types import from_feast_to_pyarrow_type
 
     stamps = [source.timestamp_field, source.created_timestamp_column]

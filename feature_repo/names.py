@@ -1,4 +1,4 @@
-"""What a feature view may be called. Free of Feast, whose import takes seconds."""
+"""Names of feature views. Does not import Feast, which takes seconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PROBE_PREFIX = "probe_score__"
 
 
 def embedding_view(encoder_id: str) -> str:
-    """Name of the view that holds an encoder's vectors: ``shot_embedding__`` and the id, other signs as ``_``.
+    """Return the name of the view with an encoder's vectors: ``shot_embedding__<id>``, other characters as ``_``.
 
     Letters, digits and ``_`` only: Feast splits references on ``:`` and ``@``, and ``feast apply`` (0.67)
     writes the name into SQL without quotes, so that ``-`` and ``.`` break it.
@@ -18,5 +18,5 @@ def embedding_view(encoder_id: str) -> str:
 
 
 def probe_view(probe: str) -> str:
-    """Name of the view that holds a probe's scores; a probe's name has small letters, digits and ``_`` only."""
+    """Return the name of the view with a probe's scores; a probe's name has only small letters, digits and ``_``."""
     return PROBE_PREFIX + probe

@@ -1,4 +1,4 @@
-"""Feature services: one for each downstream use, so that a use names what it reads."""
+"""Feature services: one for each downstream use, so that a use names the features that it reads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from feast import FeatureService, FeatureView
 
 
 def shot_classifier_v1(embedding: FeatureView, shots: FeatureView) -> FeatureService:
-    """Training sets of shot classifiers: the current encoder's vectors beside the shot's own facts."""
+    """Training sets of shot classifiers: the current encoder's vectors and the shot's metadata."""
     return FeatureService(
         name="shot_classifier_v1",
         features=[embedding, shots],
@@ -18,7 +18,7 @@ def shot_classifier_v1(embedding: FeatureView, shots: FeatureView) -> FeatureSer
 
 
 def shot_facets_v1(shots: FeatureView) -> FeatureService:
-    """The scalars that filter and label search results, served online."""
+    """The scalars for filters and labels of search results, served online."""
     facets = ["video_id", "show", "index", "start_frame", "end_frame", "start_s", "end_s", "transition"]
     return FeatureService(
         name="shot_facets_v1",
@@ -28,7 +28,7 @@ def shot_facets_v1(shots: FeatureView) -> FeatureService:
 
 
 def shot_classifier_v2(embedding: FeatureView, shots: FeatureView, probes: Sequence[FeatureView]) -> FeatureService:
-    """As ``shot_classifier_v1``, with what the probes say: for models that build on them."""
+    """As ``shot_classifier_v1``, with the scores of probes: for models that use them as features."""
     return FeatureService(
         name="shot_classifier_v2",
         features=[embedding, shots, *probes],
@@ -38,7 +38,7 @@ def shot_classifier_v2(embedding: FeatureView, shots: FeatureView, probes: Seque
 
 
 def shot_probes_v1(probes: Sequence[FeatureView]) -> FeatureService:
-    """What every probe says of a shot, served online."""
+    """The scores of all probes for a shot, served online."""
     return FeatureService(
         name="shot_probes_v1", features=list(probes), description="scores of all probes of a shot, served online"
     )

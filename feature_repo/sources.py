@@ -1,4 +1,4 @@
-"""Where features come from: the lake's flat folders of parquet, one file for each partition.
+"""Sources of features: the lake's flat folders of parquet, one file for each partition.
 
 ``lake`` is the root of the lake as fsspec writes it: ``/home/me/.needle/media/lake`` or ``s3://bucket/prefix/lake``.
 """
@@ -10,14 +10,14 @@ from feast.data_format import ParquetFormat
 
 
 def table_source(lake: str, table: str) -> FileSource:
-    """The source of one table of the lake, such as ``shots`` or ``shot_embeddings/<encoder id>``.
+    """Return the source of one table of the lake, such as ``shots`` or ``shot_embeddings/<encoder id>``.
 
-    Both timestamps are named: ``created_timestamp`` is what keeps a re-computed row out of the past.
+    Both timestamps are named: ``created_timestamp`` keeps a re-computed row out of the past.
     """
     return FileSource(
         name=table.replace("/", "__"),
         path=f"{lake}/{table}",
-        # a folder is only read as parquet where the format is named
+        # a folder is only read as parquet if the format is named
         file_format=ParquetFormat(),
         timestamp_field="event_timestamp",
         created_timestamp_column="created_timestamp",

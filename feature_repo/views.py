@@ -1,8 +1,8 @@
 """Feature views over the lake.
 
-A version of a model belongs in the *name* of its view (``shot_embedding__<encoder id>``): as a tag it
-would be invisible to whoever asks for the feature. Schemas are spelled out, so that applying them reads
-no data. Features never expire: a film stays what it was.
+A version of a model belongs in the *name* of its view (``shot_embedding__<encoder id>``): readers of the feature would
+not see a tag. Schemas are explicit, so that applying them reads no data. Features never expire: a video does not
+change.
 """
 
 from __future__ import annotations
@@ -70,19 +70,19 @@ PROBE_SCORE_FIELDS = {
 
 
 def video_metadata(lake: str) -> FeatureView:
-    """What a media file says of itself and where it lies; online and offline."""
+    """Facts about a media file, from the file and from the library; online and offline."""
     about = "a media file: show, title, exact frame rate, size, state"
     return _online("video_metadata", about, video_entity(), VIDEO_FIELDS, table_source(lake, "videos"))
 
 
 def shot_metadata(lake: str) -> FeatureView:
-    """Where a shot begins and ends, what it is part of, how bright it is; online and offline."""
+    """Start, end, show and brightness of a shot; online and offline."""
     about = "a shot: show, exact frames, brightness, proxy and poster"
     return _online("shot_metadata", about, shot_entity(), SHOT_FIELDS, table_source(lake, "shots"))
 
 
 def shot_dialogue(lake: str) -> FeatureView:
-    """What is said in a shot: the number of lines, their text in one, languages, sources; online and offline."""
+    """Spoken lines in a shot: their number, their joined text, languages, sources; online and offline."""
     about = "what is said in a shot; languages and sources are separated by commas"
     return _online("shot_dialogue", about, shot_entity(), SHOT_DIALOGUE_FIELDS, table_source(lake, "shot_dialogue"))
 
@@ -90,7 +90,7 @@ def shot_dialogue(lake: str) -> FeatureView:
 def shot_embedding(lake: str, encoder_id: str, dim: int) -> FeatureView:
     """Unit vectors (float32, ``dim``) of one encoder; offline only.
 
-    Not online: the vector index answers for vectors, and Feast's sqlite store reads 1,000 vectors of
+    Not online: the vector index serves vectors, and Feast's sqlite store reads 1,000 vectors of
     512 twenty times slower than a plain read.
     """
     return FeatureView(
@@ -111,7 +111,7 @@ def shot_embedding(lake: str, encoder_id: str, dim: int) -> FeatureView:
 
 
 def probe_score(lake: str, probe: str) -> FeatureView:
-    """How likely a probe's label applies to a shot, 0 to 1, and which version says so; online and offline."""
+    """The probability that a probe's label applies to a shot, 0 to 1, and the probe's version; online and offline."""
     about = f"how likely a shot is {probe}: a probability, and the version of the probe that says so"
     source = table_source(lake, f"probe_scores/{probe}")
     return _online(probe_view(probe), about, shot_entity(), PROBE_SCORE_FIELDS, source, {"probe": probe})
@@ -125,7 +125,7 @@ def _online(
     source: FileSource,
     tags: dict[str, str] | None = None,
 ) -> FeatureView:
-    """A view of scalars, online and offline, keyed by the entity's own id."""
+    """Build a view of scalars, online and offline, keyed by the entity's id."""
     return FeatureView(
         name=name,
         description=description,

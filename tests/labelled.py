@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress
+from ops.probes.annotations import Annotation
 from ops.probes.build import build_probe
 from ops.probes.definitions import define
-from ops.probes.judgements import Judgement
-from ops.probes.labels import append_judgements, standing_of
+from ops.probes.labels import append_annotations, resolve_labels
 from ops.probes.scores import build_scores
-from ops.probes.words import TextEncoder
+from ops.probes.zero_shot import TextEncoder
 from tests.lakes import ENCODER, shot_rows, vector_rows, video_id, video_row
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -77,15 +77,15 @@ def judge(
     """Append judgements; how many rows were written."""
     at = NOW + timedelta(seconds=later_s)
     given = [
-        Judgement(label=label, shot_id=shot, value=value, annotator=annotator, created_at=at, origin="test")
+        Annotation(label=label, shot_id=shot, value=value, annotator=annotator, created_at=at, origin="test")
         for shot, value in shots
     ]
-    return append_judgements(settings, given, at).written
+    return append_annotations(settings, given, at).written
 
 
 def usable_labels(settings: Settings, label: str) -> dict[str, bool]:
     """What counts, by id of the shots that are there."""
-    return {each.latest.shot_id: each.value for each in standing_of(settings, [label]) if not each.gone}
+    return {each.latest.shot_id: each.value for each in resolve_labels(settings, [label]) if not each.missing_reason}
 
 
 def said(texts: Sequence[str]) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ import click
 from ops.cli.catalogue_status import catalogue_status
 from ops.cli.main import EXIT_FAILED, printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
-from ops.cluster.session import described
+from ops.cluster.session import describe_cluster
 from ops.core.errors import LakeError, NeedleError, NotFoundError, StorageError, UsageError, home_error
 from ops.core.plural import plural
 from ops.core.settings import Settings, describe_settings
@@ -148,7 +148,7 @@ def _lake(settings: Settings) -> str:
 
 
 def _engine(settings: Settings) -> str:
-    return described(settings.ray_address) if settings.engine == "ray" else "this process"
+    return describe_cluster(settings.ray_address) if settings.engine == "ray" else "this process"
 
 
 def _speech(settings: Settings) -> str:

@@ -80,7 +80,7 @@ def _footage(
     """Clips of a folder: their boundaries and, unless only these are wanted, retrieval."""
     from ops.shots.detectors.choice import choose_detector
     from ops.training.evaluate import evaluate_clips
-    from ops.training.evaluate_catalogue import learned_by
+    from ops.training.evaluate_catalogue import find_training_shows
 
     check_report(report)
     if cuts_only:
@@ -94,7 +94,7 @@ def _footage(
             [load_encoder(own, settings.home) for own in ids],
             detector=choose_detector(settings.detector),
             frames_per_shot=settings.frames_per_shot,
-            learned_by=learned_by(settings, ids),
+            learned_by=find_training_shows(settings, ids),
             progress=bars,
         )
         if report is not None:
@@ -134,7 +134,7 @@ def _document(settings: Settings, captions: Path | None, encoder_id: str, other:
 
 def _of_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -> dict[str, Any]:
     from ops.evaluation.comparison import comparison_of
-    from ops.training.evaluate_catalogue import Contest, answered_by, catalogue_tasks, learned_by
+    from ops.training.evaluate_catalogue import ComparedEncoders, answer_both, catalogue_tasks, find_training_shows
     from ops.training.pair_table import build_pairs
     from ops.videos import catalogue
 
@@ -145,8 +145,8 @@ def _of_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -
             "no shot of the catalogue has a caption: put <film>.captions.jsonl beside ingested films, or name data "
             "with --captions FILE.parquet or --footage DIR"
         )
-    answered = answered_by(settings, Contest(encoder_id=encoder_id, against_id=other), tasks, bars)
-    return comparison_of(answered, learned_by(settings, [encoder_id, *([other] if other else [])]))
+    answered = answer_both(settings, ComparedEncoders(encoder_id=encoder_id, against_id=other), tasks, bars)
+    return comparison_of(answered, find_training_shows(settings, [encoder_id, *([other] if other else [])]))
 
 
 def _print(document: dict[str, Any], as_json: bool, bars: Bars) -> int | None:

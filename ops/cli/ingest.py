@@ -25,7 +25,7 @@ from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.set_aside import retry_shots
 from ops.index.build import index_is_current
 from ops.index.dialogue import lines_are_current
-from ops.probes.definitions import definitions_of
+from ops.probes.definitions import load_definitions
 from ops.shots.not_applied import FAILED
 from ops.videos import catalogue
 from ops.videos.damaged_tables import without_damage
@@ -91,7 +91,7 @@ def _bring_up_to_date(
     Dagster is only loaded then: looking at a finished catalogue takes no longer than a listing.
     """
     encoder = resolve_encoder(settings)
-    probes = definitions_of(settings)
+    probes = load_definitions(settings)
     interrupted = runs.interrupted_ingests(settings)
 
     def look() -> tuple[set[str], bool]:

@@ -17,7 +17,7 @@ from ops.core.plural import plural
 from ops.core.settings import Settings
 
 if TYPE_CHECKING:
-    from ops.probes.judgements import Standing
+    from ops.probes.annotations import ResolvedLabel
 
 
 VALUES: dict[str, bool | None] = {"yes": True, "no": False, "withdrawn": None}
@@ -78,16 +78,16 @@ def _judge(
     origin: str,
     as_json: bool,
 ) -> int:
-    from ops.probes.judgements import Judgement, Tally
-    from ops.probes.labels import append_judgements, read_judgements, standing_of
+    from ops.probes.annotations import Annotation, LabelCounts
+    from ops.probes.labels import append_annotations, read_annotations, resolve_labels
 
     now = datetime.now(UTC)
     common = {"label": label, "value": value, "annotator": annotator, "created_at": now, "origin": origin}
-    done = append_judgements(settings, [Judgement(shot_id=shot, **common) for shot in shots], now)  # type: ignore[arg-type]
+    done = append_annotations(settings, [Annotation(shot_id=shot, **common) for shot in shots], now)  # type: ignore[arg-type]
     if len(done.refused) == len(shots):
         raise NotFoundError("\n".join(f"{shot}: {why}" for shot, why in done.refused))
-    standing = standing_of(settings, [label])
-    tally = Tally.of(standing)
+    standing = resolve_labels(settings, [label])
+    tally = LabelCounts.count(standing)
     named = [each for each in standing if each.latest.shot_id in shots]
     summary = {
         "label": label,
@@ -95,7 +95,7 @@ def _judge(
         "unchanged": done.unchanged,
         "set_aside": [{"shot_id": shot, "reason": why} for shot, why in done.refused],
         **asdict(tally),
-        "judgements": len(read_judgements(settings, [label])),
+        "judgements": len(read_annotations(settings, [label])),
         "shots": [_document(each) for each in named],
     }
     if as_json:
@@ -103,7 +103,7 @@ def _judge(
     else:
         click.echo(f"{label}: {tally.in_words} ({plural(done.written, 'new judgement')})")
         for each in named:
-            if each.gone or each.in_conflict:
+            if each.missing_reason or each.in_conflict:
                 click.echo(_line(each))
         click.echo(f"next: needle probe fit {label}", err=True)
     return _tell_refused(done.refused)
@@ -141,15 +141,15 @@ def _export(settings: Settings, path: Path, label: str | None, as_json: bool) ->
 
 
 def _list(settings: Settings, label: str | None, as_json: bool) -> int:
-    from ops.probes.judgements import Tally
-    from ops.probes.labels import standing_of
+    from ops.probes.annotations import LabelCounts
+    from ops.probes.labels import resolve_labels
 
-    standing = standing_of(settings, [label] if label else None)
+    standing = resolve_labels(settings, [label] if label else None)
     if as_json:
         print_json({"labels": [_document(each) for each in standing]})
         return 0
     for name in sorted({each.latest.label for each in standing}):
-        tally = Tally.of(each for each in standing if each.latest.label == name)
+        tally = LabelCounts.count(each for each in standing if each.latest.label == name)
         click.echo(f"{name}: {tally.in_words}")
     for each in standing:
         if label or each.in_conflict:
@@ -159,15 +159,15 @@ def _list(settings: Settings, label: str | None, as_json: bool) -> int:
     return 0
 
 
-def _line(each: Standing) -> str:
+def _line(each: ResolvedLabel) -> str:
     told = f"  {each.latest.label} {each.latest.shot_id} {_word(each.value)} ({each.latest.annotator})"
     if each.in_conflict:
         votes = ", ".join(f"{vote.annotator} {_word(bool(vote.value))}" for vote in each.by_annotator.values())
         told += f" CONFLICT: {votes}"
-    return printable(told + (f" gone: {each.gone}" if each.gone else ""))
+    return printable(told + (f" gone: {each.missing_reason}" if each.missing_reason else ""))
 
 
-def _document(each: Standing) -> dict[str, Any]:
+def _document(each: ResolvedLabel) -> dict[str, Any]:
     return {
         "label": each.latest.label,
         "shot_id": each.latest.shot_id,
@@ -177,7 +177,7 @@ def _document(each: Standing) -> dict[str, Any]:
         "origin": each.latest.origin,
         "conflict": each.in_conflict,
         "by_annotator": {name: _word(bool(vote.value)) for name, vote in each.by_annotator.items()},
-        "gone": each.gone,
+        "gone": each.missing_reason,
     }
 
 

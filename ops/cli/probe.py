@@ -62,7 +62,7 @@ def fit(
     print_json(document) if as_json else _tell(settings, label)
     if state.refused:
         told = f"{state.latest} does not replace {state.promoted}: {state.refused.reason}"
-        click.echo(f"needle: {told}; `needle probe promote {label} {state.latest}` takes it all the same", err=True)
+        click.echo(f"needle: {told}; `needle probe promote {label} {state.latest}` promotes it all the same", err=True)
         return EXIT_SET_ASIDE
     return 0
 
@@ -78,7 +78,7 @@ def score(label: str, as_json: bool, **options: Any) -> None:
     Example: needle probe score closeup
     """
     from ops.cli.probe_runs import score_catalogue
-    from ops.probes.scores import table_of
+    from ops.probes.scores import scores_table
     from ops.probes.state import promoted_version
 
     settings = settings_from(options)
@@ -86,7 +86,7 @@ def score(label: str, as_json: bool, **options: Any) -> None:
     if version is None:
         raise NotFoundError(f"probe {label!r} was not fitted yet: run `needle probe fit {label}`")
     ran = score_catalogue(settings, label)
-    count = len(settings.lake.read(table_of(label), columns=["shot_id"]))
+    count = len(settings.lake.read(scores_table(label), columns=["shot_id"]))
     summary = {"label": label, "version": version.version, "scored": count, "up_to_date": not ran}
     told = f"{label} {version.version}: {plural(count, 'shot')} scored"
     print_json(summary) if as_json else click.echo(told)
@@ -101,11 +101,11 @@ def list_(as_json: bool, **options: Any) -> None:
     \b
     Example: needle probe list --json
     """
-    from ops.probes.definitions import definitions_of
-    from ops.probes.store import fitted_probes
+    from ops.probes.definitions import load_definitions
+    from ops.probes.versions import list_fitted_probes
 
     settings = settings_from(options)
-    names = sorted({*definitions_of(settings), *fitted_probes(settings)})
+    names = sorted({*load_definitions(settings), *list_fitted_probes(settings)})
     documents = [_document(settings, name) for name in names]
     if as_json:
         print_json({"probes": documents})
@@ -149,7 +149,7 @@ def promote(label: str, version: str | None, as_json: bool, **options: Any) -> N
     """
     from ops.cli.probe_runs import score_catalogue
     from ops.embeddings.encoder import resolve_encoder
-    from ops.probes.chosen import promote as take
+    from ops.probes.promotion import promote as take
     from ops.probes.state import read_state
 
     settings = settings_from(options)
@@ -175,12 +175,12 @@ def suggest(label: str, count: int, seed: int, as_json: bool, **options: Any) ->
     """
     from ops.embeddings.encoder import resolve_encoder
     from ops.index.index import open_index
-    from ops.probes.suggestions import suggestions_of
+    from ops.probes.suggestions import list_suggestions
 
     settings = settings_from(options)
     _require_known(settings, label)
     with open_index(settings, resolve_encoder(settings).encoder_id) as index:
-        feeds = suggestions_of(settings, label, count=count, seed=seed, vectors_of=index.vectors)
+        feeds = list_suggestions(settings, label, count=count, seed=seed, read_vectors=index.vectors)
     if as_json:
         print_json({"label": label, "feeds": feeds})
         return
@@ -191,11 +191,11 @@ def suggest(label: str, count: int, seed: int, as_json: bool, **options: Any) ->
 
 
 def _require_known(settings: Settings, label: str) -> None:
-    from ops.probes.definitions import definition_of
-    from ops.probes.store import fitted_probes
+    from ops.probes.definitions import find_definition
+    from ops.probes.versions import list_fitted_probes
 
-    if label not in fitted_probes(settings):
-        definition_of(settings, label)
+    if label not in list_fitted_probes(settings):
+        find_definition(settings, label)
 
 
 def _document(settings: Settings, label: str) -> dict[str, Any]:
@@ -207,13 +207,13 @@ def _document(settings: Settings, label: str) -> dict[str, Any]:
 
 
 def _tell(settings: Settings, label: str) -> None:
-    from ops.probes.judgements import Tally
+    from ops.probes.annotations import LabelCounts
 
     each = _document(settings, label)
     click.echo(f"{label}: {printable(', '.join(each['queries']))}")
     labels = dict(each["labels"])
     since, _ = labels.pop("since"), labels.pop("since_fit")
-    click.echo(f"  labels: {Tally(**labels).in_words}")
+    click.echo(f"  labels: {LabelCounts(**labels).in_words}")
     for note in each["notes"]:
         click.echo(f"  note: {printable(note)}")
     if not each["promoted"]:

@@ -12,7 +12,7 @@ from ops.embeddings.encoder import resolve_encoder
 from ops.features import scores_are_published
 from ops.notebooks.reports import few_shot_is_current, few_shot_page
 from ops.probes.build import probe_is_current
-from ops.probes.definitions import definitions_of
+from ops.probes.definitions import load_definitions
 from ops.probes.scores import scores_are_current
 from ops.probes.state import read_state
 from ops.probes.vectors import require_embedded
@@ -55,7 +55,7 @@ def score_catalogue(settings: Settings, label: str) -> bool:
     """Score and publish what is not scored by the promoted version, or not published; true where something ran."""
     if is_scored(settings, label):
         return False
-    if label not in definitions_of(settings):
+    if label not in load_definitions(settings):
         raise NeedleError(f"probe {label!r} is defined no more: `needle probe fit {label}` defines it again")
     with Bars() as bars:
         runs.run_assets(settings, (f"probe_scores/{label}",), bars, "needle probe")

@@ -24,7 +24,7 @@ from uuid import uuid4
 import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
 
 from ops.cli.progress import Bars
-from ops.cluster.session import kept_open
+from ops.cluster.session import keep_open
 from ops.core import errors
 from ops.core.errors import ChecksFailedError, NeedleError, UsageError
 from ops.core.locks import if_free
@@ -126,18 +126,18 @@ def run_pipeline(
     os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
     quieten()
     from assets.definitions import build_definitions
-    from assets.partitions import ensure_partitions, partitions_of, range_tags
+    from assets.partitions import choose_partitions, ensure_partitions, range_tags
     from assets.resources import Needle
     from ops.core.tables import key_ranges
 
     with opened_by_hand(settings) as instance:
         close_dead_runs(instance, interrupted)
         definitions = build_definitions(settings, Needle(bars))
-        ordered = ensure_partitions(instance, partitions_of(settings), partitions)
+        ordered = ensure_partitions(instance, choose_partitions(settings), partitions)
         ranges = key_ranges(partitions, ordered)
         by = {"needle/started_by": started_by}
         # Of an upgrade the next ingest has nothing to finish: the next upgrade has.
-        with marked(settings, partitions if partitioned is PARTITIONED else ()) as note, kept_open():
+        with marked(settings, partitions if partitioned is PARTITIONED else ()) as note, keep_open():
             for start, end in ranges[:-1]:
                 execute(definitions, instance, partitioned, {**by, **range_tags(start, end)}, note)
             tags = {**by, **(range_tags(*ranges[-1]) if ranges else {})}

@@ -13,7 +13,7 @@ from ops.cli.options import json_option, print_json, setting_options, settings_f
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
 from ops.core.plural import plural
-from ops.training.recipes import RECIPES, recipe_of
+from ops.training.recipes import RECIPES, build_recipe
 
 CHANGES = ("base", "epochs", "batch", "micro_batch", "learning_rate", "pooling", "precision", "hold_out", "seed")
 
@@ -61,7 +61,7 @@ def command(
     """
     from ops.cli.train_runs import train_as_asset
 
-    wanted = recipe_of(recipe, **{name: options.pop(name) for name in CHANGES})
+    wanted = build_recipe(recipe, **{name: options.pop(name) for name in CHANGES})
     settings = settings_from(options)
     if settings.engine == "local" and (workers or gpu is not None):
         raise UsageError("--workers and --gpu are for --engine ray: without it one process fits")

@@ -12,8 +12,8 @@ from ops.core.errors import NeedleError
 from ops.core.settings import Settings
 from ops.core.storage import local_path_of
 from ops.training.definitions import EncoderDefinition, define, undefine
-from ops.training.recipes import Recipe, recipe_of
-from ops.training.train import Trained, name_of, trained_encoder
+from ops.training.recipes import Recipe, build_recipe
+from ops.training.train import TrainedEncoder, default_name, load_trained_encoder
 from ops.videos import catalogue
 
 
@@ -28,15 +28,15 @@ def train_as_asset(
     threads: int | None,
     workers: int | None = None,
     gpu: bool | None = None,
-) -> Trained:
+) -> TrainedEncoder:
     """Define the encoder and materialise it; errors as of ``train``.
 
     Where no data are given, the pairs of the catalogue are made before it; else nobody asked for these.
     """
     data = [Path(local_path_of(str(path))) for path in data]
-    name = name or name_of(settings, recipe, data, now)
+    name = name or default_name(settings, recipe, data, now)
     was_there = (settings.home / "encoders" / name).exists()
-    before = vars(recipe_of(recipe.name))
+    before = vars(build_recipe(recipe.name))
     changes = {key: value for key, value in vars(recipe).items() if before[key] != value}
     paths = tuple(map(str, data))
     wanted = EncoderDefinition(
@@ -49,7 +49,7 @@ def train_as_asset(
         if is_added:
             undefine(settings, wanted)
         raise
-    return trained_encoder(settings, name, is_new=not was_there)
+    return load_trained_encoder(settings, name, is_new=not was_there)
 
 
 def _materialise(settings: Settings, name: str, partitions: Sequence[str], bars: Bars) -> None:

@@ -65,9 +65,9 @@ def command(spec: str, goes_back: bool, withdraws: bool, asks: bool, force: str,
 
 
 def _show(settings: Settings, as_json: bool) -> None:
-    from ops.upgrade.switch import succession_document
+    from ops.upgrade.switch import describe_upgrade
 
-    document = succession_document(settings)
+    document = describe_upgrade(settings)
     if as_json:
         print_json(document)
         return
@@ -90,9 +90,9 @@ def _show(settings: Settings, as_json: bool) -> None:
 def _tell(settings: Settings, outcome: Outcome, as_json: bool) -> int:
     from dataclasses import asdict
 
-    from ops.upgrade.switch import succession_document
+    from ops.upgrade.switch import describe_upgrade
 
-    found, document = outcome.comparison, succession_document(settings)
+    found, document = outcome.comparison, describe_upgrade(settings)
     refused = found is not None and not outcome.switched
     if as_json:
         print_json({"switched": outcome.switched, **document, "comparison": asdict(found) if found else None})
@@ -115,9 +115,9 @@ def _tell(settings: Settings, outcome: Outcome, as_json: bool) -> int:
 def _tell_discarded(settings: Settings, candidate: Candidate, as_json: bool) -> int:
     from dataclasses import asdict
 
-    from ops.upgrade.switch import succession_document
+    from ops.upgrade.switch import describe_upgrade
 
-    document = succession_document(settings)
+    document = describe_upgrade(settings)
     if as_json:
         print_json({"switched": False, **document, "discarded": asdict(candidate)})
     else:

@@ -19,9 +19,9 @@ from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.pins import Candidate, EncoderPins
 from ops.shots.build import TABLE as SHOTS
-from ops.upgrade.candidate import missing_of, name_candidate, name_previous, probes_to_refit
-from ops.upgrade.compare import Comparison, comparison_of, last_comparison
-from ops.upgrade.switch import discard, settle
+from ops.upgrade.candidate import find_missing, name_candidate, name_previous, probes_to_refit
+from ops.upgrade.compare import Comparison, current_comparison, last_comparison
+from ops.upgrade.switch import discard, finish_switch
 from ops.videos import catalogue
 
 STARTED_BY = "needle upgrade"
@@ -79,10 +79,10 @@ def _attempted(settings: Settings, candidate: Candidate, last: Sequence[str], ba
             _run(settings, bars, (*compared, *BESIDE), (*BEFORE, *last))
             return True
         except NeedleError:
-            found = comparison_of(settings, candidate, resolve_encoder(settings))
+            found = current_comparison(settings, candidate, resolve_encoder(settings))
             if candidate.how == "upgrade" and found and not found.passed:
                 return False  # the blocking check stopped the run; that is what it is for
-            if attempt == ATTEMPTS - 1 or not missing_of(settings, candidate.encoder_id):
+            if attempt == ATTEMPTS - 1 or not find_missing(settings, candidate.encoder_id):
                 raise
             bars.note("comparison", "the catalogue went on meanwhile: computing what came since")
     raise AssertionError("the last attempt returns or raises")
@@ -101,7 +101,7 @@ def _follow_up(settings: Settings, bars: Bars) -> None:
         if not (refusals and all(is_scored(settings, label) for label in labels)):
             told = f"{live.spec} is live, but not all that follows was done: {error}; run it again"
             raise NeedleError(told) from error
-    settle(settings)
+    finish_switch(settings)
 
 
 def _run(settings: Settings, bars: Bars, partitioned: Sequence[str], last: Sequence[str]) -> None:

@@ -1,1 +1,1 @@
-"""The only room that imports Ray: started here or reached at an address, batches over actors, workers of one fit."""
+"""The only package that imports Ray: sessions, batches over actors, workers of one fit."""

@@ -1,7 +1,7 @@
-"""Ray for a block: started on this machine, or reached at an address; one for a process, however many ask for it.
+"""Ray for a block: started on this machine, or reached at an address; one session per process, for all its users.
 
-What is started here is closed to others (loopback only, calls need a token), says nothing home, and is gone with
-the block, its processes and its files. Nothing of Ray is imported before it is needed.
+A Ray that is started here is closed to others (loopback only, calls need a token) and sends no usage statistics. It
+ends with the block, including its processes and files. Ray is imported only when it is needed.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _STARTS = 2
-_LAST_WORDS = 300
+_LONGEST_REASON = 300
 _START_S = 60
-"""For Ray's first server to come up and to answer; its own 30 and 20 s are not enough on a laptop that is busy with
-something else. For the next one Ray has a fixed 30 s."""
+"""Limit for Ray's first server to start and answer: its own 30 and 20 s are not enough on a busy laptop. For the next
+one Ray has a fixed 30 s."""
 _PATIENCE_S = 10.0
 _SCRATCH = "needle-ray-"
 _LONGEST_FOLDER = 25
@@ -44,7 +44,7 @@ _LONGEST_FOLDER = 25
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """What there is to work with, over all nodes; ``address`` is empty where Ray was started here."""
+    """The resources of all nodes; ``address`` is empty if Ray was started on this machine."""
 
     address: str
     cpus: int
@@ -53,7 +53,7 @@ class Cluster:
 
 
 class _Session:
-    """Who uses Ray in this process, and what has to be ended after the last of them."""
+    """The number of users of Ray in this process, and the files to delete after the last one."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -66,10 +66,10 @@ _SESSION = _Session()
 
 
 @contextmanager
-def kept_open() -> Iterator[None]:
-    """Keep a Ray that is started within the block until its end, for those who need it there in turn.
+def keep_open() -> Iterator[None]:
+    """Keep a Ray that is started within the block until its end, for several users in turn.
 
-    Starts nothing itself, so it costs nothing where nobody does.
+    Starts nothing itself, so it costs nothing if Ray is not used.
     """
     with _SESSION.lock:
         _SESSION.users += 1
@@ -84,33 +84,33 @@ def kept_open() -> Iterator[None]:
 
 @contextmanager
 def cluster(address: str) -> Iterator[Cluster]:
-    """Ray at ``address`` (``host:port``, or ``auto`` on one of its nodes), or, where that is empty, on this machine.
+    """Yield Ray at ``address`` (``host:port``, or ``auto`` on one of its nodes); if that is empty, on this machine.
 
-    A Ray that runs in this process already is used as it is. Raises ``ClusterError`` where Ray is not installed,
-    cannot be reached, or does not start, which is tried twice.
+    A Ray that already runs in this process is used as it is. Raises ``ClusterError`` if Ray is not installed, cannot be
+    reached, or does not start in two attempts.
     """
-    with kept_open():
+    with keep_open():
         with _SESSION.lock:
             ray = _ray(address)
             if not ray.is_initialized():
                 _start(ray, address)
-        found = ray.cluster_resources()
+        resources = ray.cluster_resources()
         yield Cluster(
             address=address,
-            cpus=int(found.get("CPU", 0)),
-            gpus=int(found.get("GPU", 0)),
+            cpus=int(resources.get("CPU", 0)),
+            gpus=int(resources.get("GPU", 0)),
             nodes=sum(node["Alive"] for node in ray.nodes()),
         )
 
 
-def described(address: str) -> str:
-    """What ``cluster(address)`` would use, without starting anything. Raises ``ClusterError`` where it could not."""
+def describe_cluster(address: str) -> str:
+    """Describe the Ray of ``cluster(address)`` without starting it. Raises ``ClusterError`` if it is not available."""
     if importlib.util.find_spec("ray") is None:
         raise _missing("no module named ray")
     if not address:
-        return "Ray, started on this machine where it is needed"
+        return "Ray, started on this machine when it is needed"
     if address != "auto":
-        _knock(address)
+        _check_address(address)
     return f"the Ray cluster at {address}"
 
 
@@ -119,14 +119,14 @@ def _missing(reason: str) -> ClusterError:
 
 
 def _ray(address: str) -> ModuleType:
-    """The package. Its environment is read when it is imported, so it is set before."""
+    """Import Ray. It reads its environment at import, so that is set before."""
     if address not in ("", "auto"):
-        _knock(address)
+        _check_address(address)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
     if not address and "ray" not in sys.modules:
-        # Made for systems with a firewall that asks: the node then is 127.0.0.1, and all of its servers listen there
-        # only. `_node_ip_address` does not help: ray 2.60 turns loopback into the machine's own address.
+        # Meant for systems with a firewall that prompts: the node is then 127.0.0.1, and all of its servers listen
+        # only there. `_node_ip_address` does not help: ray 2.60 replaces loopback by the machine's own address.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
@@ -137,19 +137,20 @@ def _ray(address: str) -> ModuleType:
         raise _missing(str(error)) from error
     import ray._private.worker
 
-    # Ray prints what happens to its workers on standard output, which belongs to answers, whatever `log_to_driver`
-    # says. May go when `listen_error_messages` writes to a log.
+    # Ray prints worker errors on standard output, which belongs to results, even if `log_to_driver` is off. May go
+    # when `listen_error_messages` writes to a log.
     ray._private.worker._worker_logs_enabled = False
     return ray
 
 
-def _knock(address: str) -> None:
-    """Raise ``ClusterError`` where nobody listens at ``address``: Ray itself would try for minutes."""
+def _check_address(address: str) -> None:
+    """Raise ``ClusterError`` if nothing listens at ``address``: Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdigit():
         raise ClusterError(
-            f"{address!r} is no address of a Ray cluster: give HOST:PORT of its head node (Ray Client, ray://, cannot "
-            "carry this work), or run the command there, `ray job submit --address http://HOST:8265 -- needle ...`"
+            f"{address!r} is not an address of a Ray cluster: give HOST:PORT of its head node (Ray Client, ray://, "
+            "cannot carry this work), or run the command there: "
+            "`ray job submit --address http://HOST:8265 -- needle ...`"
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), _PATIENCE_S).close()
@@ -159,7 +160,7 @@ def _knock(address: str) -> None:
 
 def _unreachable(address: str, reason: str) -> ClusterError:
     return ClusterError(
-        f"no Ray cluster can be reached at {address} ({reason}): start one with `ray start --head`, mend "
+        f"no Ray cluster can be reached at {address} ({reason}): start one with `ray start --head`, correct "
         "NEEDLE_RAY_ADDRESS or RAY_ADDRESS, or unset it to use this machine"
     )
 
@@ -171,12 +172,12 @@ def _start(ray: ModuleType, address: str) -> None:
             ray.init(**(_reaching(address) if address else _here()))
             _SESSION.is_ours = True
             return
-        except Exception as error:  # noqa: BLE001 - Ray raises plain Exception where it does not come up; told below
-            reasons.append((str(error).strip().splitlines() or [type(error).__name__])[0][:_LAST_WORDS])
+        except Exception as error:  # noqa: BLE001 - Ray raises plain Exception if it does not start; reported below
+            reasons.append((str(error).strip().splitlines() or [type(error).__name__])[0][:_LONGEST_REASON])
             log.warning("Ray did not start: %s", reasons[-1])
             _stop(ray)
     if address:
-        raise _unreachable(address, f"{reasons[-1]}; where it asks for a token, set RAY_AUTH_MODE and RAY_AUTH_TOKEN")
+        raise _unreachable(address, f"{reasons[-1]}; if it asks for a token, set RAY_AUTH_MODE and RAY_AUTH_TOKEN")
     raise ClusterError(
         f"Ray did not start in {_STARTS} attempts ({reasons[-1]}): try again when the machine is less busy, or use "
         "--engine local"
@@ -184,7 +185,7 @@ def _start(ray: ModuleType, address: str) -> None:
 
 
 def _here() -> dict[str, Any]:
-    # Ray's sockets lie below, and their paths must not be longer than 107 bytes.
+    # Ray's sockets are below this folder, and their paths must not be longer than 107 bytes.
     folder = tempfile.gettempdir() if len(tempfile.gettempdir()) <= _LONGEST_FOLDER else "/tmp"
     _clear(Path(folder))
     _SESSION.scratch = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-", dir=folder))
@@ -199,7 +200,7 @@ def _here() -> dict[str, Any]:
 
 
 def _clear(folder: Path) -> None:
-    """Delete what killed processes left; their Ray went with them."""
+    """Delete the files of killed processes; their Ray ended with them."""
     for left in folder.glob(f"{_SCRATCH}*-*"):
         owner = left.name.removeprefix(_SCRATCH).partition("-")[0]
         if owner.isdigit() and not is_alive(int(owner)):
@@ -207,9 +208,9 @@ def _clear(folder: Path) -> None:
 
 
 def _reaching(address: str) -> dict[str, Any]:
-    """Nodes of a cluster may not have this checkout, or another one: they get the code of this one.
+    """Send the code of this checkout: nodes of a cluster may have none, or another one.
 
-    The packages it needs they must have.
+    They must have the packages that the code needs.
     """
     return {"address": address, **_quiet({"py_modules": [str(CHECKOUT / "ops")]})}
 
@@ -224,7 +225,7 @@ def _quiet(runtime_env: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stop(ray: ModuleType | None = None) -> None:
-    """End what this process started; processes first, then files."""
+    """End what this process started: first processes, then files."""
     if ray is not None or _SESSION.is_ours:
         import ray as loaded
 
@@ -238,37 +239,37 @@ def _stop(ray: ModuleType | None = None) -> None:
 
 
 def _processes() -> list[psutil.Process]:
-    """What Ray runs below this process: its servers, and the workers below them."""
+    """Return Ray's processes below this process: its servers and their workers."""
     import psutil
 
-    found = []
+    processes = []
     for child in psutil.Process().children() if _SESSION.scratch else []:
-        with suppress(psutil.Error):  # it ended just now
+        with suppress(psutil.Error):  # it has just ended
             if str(_SESSION.scratch) in " ".join(child.cmdline()):
-                found += [child, *child.children(recursive=True)]
-    return found
+                processes += [child, *child.children(recursive=True)]
+    return processes
 
 
 def _end(processes: list[psutil.Process]) -> None:
-    """Wait until they have ended by themselves, and end what has not."""
+    """Wait until the processes end, then kill those that still run."""
     import psutil
 
-    for process in _left_of(processes):
+    for process in _wait(processes):
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    _left_of(processes)
+    _wait(processes)
 
 
-def _left_of(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Those that still run after a while of patience; none, as soon as there is none."""
+def _wait(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Wait until all have ended, or for ten seconds; return those that still run."""
     end = time.monotonic() + _PATIENCE_S
-    while (left := [process for process in processes if _runs(process)]) and time.monotonic() < end:
+    while (running := [process for process in processes if _runs(process)]) and time.monotonic() < end:
         time.sleep(0.02)
-    return left
+    return running
 
 
 def _runs(process: psutil.Process) -> bool:
-    """Whether it is there, and not only in the books of a parent that does not look (a container's first process)."""
+    """Whether it runs, and is not a zombie of a parent that does not wait for it (a container's first process)."""
     import psutil
 
     try:

@@ -1,7 +1,7 @@
-"""One function in several processes at once, joined by torch.distributed: Ray Train's TorchTrainer.
+"""Run one function in several processes joined by torch.distributed: Ray Train's TorchTrainer.
 
-The function keeps its own checkpoints. When a worker is lost, all are started anew and call it again; what it raises
-as one of our errors would happen again, so that ends the run.
+The function keeps its own checkpoints. If a worker is lost, all workers start again and call the function again. An
+error of Needle that it raises would happen again, so it ends the run.
 """
 
 from __future__ import annotations
@@ -13,54 +13,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops.cluster.room import await_room
+from ops.cluster.resources import WorkerGroup, wait_for_resources
 from ops.cluster.session import Cluster
 from ops.core.errors import ClusterError, NeedleError, first_sentence
 
 log = logging.getLogger(__name__)
 
-Tell = Callable[[int], None]
-Work = Callable[[Any, str, Tell], None]
+Report = Callable[[int], None]
+Work = Callable[[Any, str, Report], None]
 
 _LOSSES_IN_A_ROW = 3
-_LISTEN_S = 0.2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Crew:
-    """How many ``workers``, with a GPU each or none."""
-
-    workers: int
-    gpu: bool
-
-
-def crew_of(cluster: Cluster, workers: int | None, gpu: bool | None) -> Crew:
-    """The workers that were asked for; by default one a GPU, or one a node where there are none.
-
-    Raises ``ClusterError`` where the cluster has not so many GPUs or CPUs: Ray itself would wait for them.
-    """
-    gpu = cluster.gpus > 0 if gpu is None else gpu
-    count = workers or (cluster.gpus if gpu else cluster.nodes) or 1
-    kind, there = ("GPU", cluster.gpus) if gpu else ("CPU", cluster.cpus)
-    if count > min(there, cluster.cpus):
-        where = f"the Ray cluster at {cluster.address}" if cluster.address else "this machine"
-        raise ClusterError(
-            f"{count} workers need a {kind} each, and {where} has {there} (CPUs: {cluster.cpus}): "
-            f"--workers {max(1, min(there, cluster.cpus))}" + (" or --no-gpu" if gpu else "")
-        )
-    return Crew(workers=count, gpu=gpu)
+_POLL_S = 0.2
 
 
 @dataclass(kw_only=True)
-class Losses:
-    """Lost workers, and whether the work moves on between two losses: workers that are lost for a reason, such as too
-    little memory, would be lost for ever."""
+class WorkerLosses:
+    """Counts lost workers since the last new step: workers that are lost for a reason, such as too little memory, would
+    be lost each time."""
 
     reached: int = 0
     in_a_row: int = 0
 
     def count(self, step: int, reason: str) -> None:
-        """One more, after ``step``. Raises ``ClusterError`` at the third in a row since the last new step."""
+        """Count a loss after ``step``. Raises ``ClusterError`` at the third in a row without a new step."""
         self.in_a_row = 1 if step > self.reached else self.in_a_row + 1
         self.reached = max(self.reached, step)
         if self.in_a_row >= _LOSSES_IN_A_ROW:
@@ -71,40 +46,42 @@ class Losses:
 
 
 def run_workers(
-    work: Work, argument: Any, cluster: Cluster, crew: Crew, *, folder: Path, on_step: Callable[[int], None]
+    work: Work, argument: Any, cluster: Cluster, group: WorkerGroup, *, folder: Path, on_step: Callable[[int], None]
 ) -> None:
-    """Call ``work(argument, device, tell)`` in each worker, until all have returned.
+    """Call ``work(argument, device, report)`` in each worker; return when all have returned.
 
-    ``work`` is a function of a module; ``argument`` goes through Ray's object store, once a node. The first worker
-    tells the steps it has done, which ``on_step`` gets here. A lost worker is replaced as long as steps are done in
-    between; three losses in a row without one end the run. ``folder``, for Ray's own notes, must be seen by all nodes.
-    Raises the ``NeedleError`` that a worker raised, and ``ClusterError`` where workers are lost again and again or no
-    room is found for them.
+    ``work`` is a function of a module; ``argument`` goes through Ray's object store, once per node. The first worker
+    reports finished steps, which ``on_step`` receives here. Lost workers are replaced as long as there are new steps;
+    three losses in a row without one end the run. ``folder``, for Ray's own notes, must be shared by all nodes.
+
+    Raises:
+        NeedleError: as raised by a worker.
+        ClusterError: workers are lost repeatedly, or the cluster has too few free resources.
     """
     import ray
 
-    await_room(cluster, cpus=crew.workers, gpus=crew.workers if crew.gpu else 0)
+    wait_for_resources(cluster, cpus=group.workers, gpus=group.workers if group.gpu else 0)
     mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
     task = {"work": work, "argument": ray.put(argument), "mailbox": mailbox}
-    losses = Losses()
+    losses = WorkerLosses()
     while True:
         try:
-            heard = _attempt(task, crew, folder, on_step)
+            attempt = _attempt(task, group, folder, on_step)
         except ray.exceptions.RayError as error:
             raise ClusterError(
                 f"the Ray cluster is gone ({first_sentence(error)}): start the same command again"
             ) from error
-        if heard.error is not None:
-            raise heard.error
-        if heard.lost is None:
+        if attempt.error is not None:
+            raise attempt.error
+        if attempt.lost is None:
             return
-        losses.count(heard.step, heard.lost)
-        log.warning("a worker was lost after step %d: all go on from the last checkpoint", heard.step)
+        losses.count(attempt.step, attempt.lost)
+        log.warning("a worker was lost after step %d: all resume from the last checkpoint", attempt.step)
 
 
 @dataclass(kw_only=True)
-class _Heard:
-    """What came of one attempt: the last step, an error of ours, or why a worker was lost."""
+class _Attempt:
+    """The result of one attempt: the last step, an error of Needle, or why a worker was lost."""
 
     step: int = 0
     error: NeedleError | None = None
@@ -112,23 +89,23 @@ class _Heard:
 
 
 class _Mailbox:
-    """An actor that holds what the workers have to say until the driver asks."""
+    """An actor that holds the workers' reports until the driver reads them."""
 
     def __init__(self) -> None:
         self._step, self._error = 0, None
 
-    def tell(self, step: int) -> None:
+    def report(self, step: int) -> None:
         self._step = step
 
     def fail(self, error: Any) -> None:
         self._error = self._error or error
 
-    def heard(self) -> tuple[int, Any]:
+    def read(self) -> tuple[int, Any]:
         return self._step, self._error
 
 
-def _attempt(task: dict[str, Any], crew: Crew, folder: Path, on_step: Callable[[int], None]) -> _Heard:
-    """One life of the workers. They are waited for in a thread: Ray Train would take Ctrl-C for itself."""
+def _attempt(task: dict[str, Any], group: WorkerGroup, folder: Path, on_step: Callable[[int], None]) -> _Attempt:
+    """Start the workers once and wait for them in a thread: in the main thread Ray Train would handle Ctrl-C itself."""
     import ray
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
@@ -137,11 +114,11 @@ def _attempt(task: dict[str, Any], crew: Crew, folder: Path, on_step: Callable[[
     trainer = TorchTrainer(
         _worker,
         train_loop_config=task,
-        torch_config=TorchConfig(backend="nccl" if crew.gpu else "gloo"),
+        torch_config=TorchConfig(backend="nccl" if group.gpu else "gloo"),
         scaling_config=ScalingConfig(
-            num_workers=crew.workers,
-            use_gpu=crew.gpu,
-            resources_per_worker={"CPU": 1, **({"GPU": 1} if crew.gpu else {})},
+            num_workers=group.workers,
+            use_gpu=group.gpu,
+            resources_per_worker={"CPU": 1, **({"GPU": 1} if group.gpu else {})},
             placement_strategy="SPREAD",
         ),
         run_config=RunConfig(
@@ -150,28 +127,28 @@ def _attempt(task: dict[str, Any], crew: Crew, folder: Path, on_step: Callable[[
             failure_config=FailureConfig(controller_failure_limit=1),  # type: ignore[call-arg]  # stub is of Train V1
         ),
     )
-    heard = _Heard()
+    attempt = _Attempt()
 
     def run() -> None:
         try:
             trainer.fit()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the thread that waits has to be told
-            heard.lost = first_sentence(error)
+        except Exception as error:  # noqa: BLE001 - the waiting thread must learn of every error
+            attempt.lost = first_sentence(error)
 
     thread = threading.Thread(target=run, name="needle-ray", daemon=True)
     thread.start()
     while thread.is_alive():
-        thread.join(_LISTEN_S)
-        step, _ = ray.get(task["mailbox"].heard.remote())
-        if step > heard.step:
-            heard.step = step
+        thread.join(_POLL_S)
+        step, _ = ray.get(task["mailbox"].read.remote())
+        if step > attempt.step:
+            attempt.step = step
             on_step(step)
-    heard.error = ray.get(task["mailbox"].heard.remote())[1]
-    return heard
+    attempt.error = ray.get(task["mailbox"].read.remote())[1]
+    return attempt
 
 
 def _worker(task: dict[str, Any]) -> None:
-    """What runs in each worker."""
+    """Run in each worker."""
     import ray
     import ray.train.torch
 
@@ -179,12 +156,12 @@ def _worker(task: dict[str, Any]) -> None:
     first = ray.train.get_context().get_world_rank() == 0
     mailbox = task["mailbox"]
 
-    def tell(step: int) -> None:
+    def report(step: int) -> None:
         if first:
-            mailbox.tell.remote(step)
+            mailbox.report.remote(step)
 
     try:
-        task["work"](ray.get(task["argument"]), str(device), tell)
+        task["work"](ray.get(task["argument"]), str(device), report)
     except NeedleError as error:
         ray.get(mailbox.fail.remote(error))
         raise

@@ -1,14 +1,12 @@
 """The only Feast client: apply definitions, write and read features, forget.
 
-Offline rows are the lake's own files, which this room never writes; online, Feast's sqlite store keeps scalars
-under ``<home>/feast/``. The definitions are in ``feature_repo/``.
+Offline rows are the lake's own files, which this package never writes. Online, Feast's sqlite store keeps scalars
+below ``<home>/feast/``. The definitions are in ``feature_repo/``.
 """
 
-from ops.features.build import build_features, features_are_current
+from ops.features.build import build_features, features_are_current, publish_scores, scores_are_published
 from ops.features.historical import historical_features
-from ops.features.online import forget_features, online_features, write_online
-from ops.features.scores import publish_scores, scores_are_published
-from ops.features.served import served_features
+from ops.features.online import forget_features, online_features, served_features, write_online
 from ops.features.store import apply_features
 
 __all__ = [

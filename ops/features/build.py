@@ -1,27 +1,31 @@
-"""Bring the feature store up to date with the lake's rows of some partitions.
+"""Bring the feature store up to date with the lake's rows of some partitions, and with the scores of probes.
 
-Stands alone because it decides what belongs online: every video that is not removed, and every shot of it that
-the lake has; what was cut otherwise before goes.
+Stands alone because it decides which rows are online: every video that is not removed, and all of its shots in the
+lake. Shots of an earlier cut are deleted.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from feature_repo.names import probe_view
+from ops.core.schemas import SCORES
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
-from ops.embeddings.build import table_of as vectors_of
-from ops.features.online import forget_features, is_online, online_shots, write_online
+from ops.embeddings.build import table_of as vectors_table
+from ops.features.online import count_online, forget_features, is_online, list_online_shots, write_online
 from ops.features.store import apply_features
 
 VIEWS = {"videos": "video_metadata", "shots": "shot_metadata", "shot_dialogue": "shot_dialogue"}
 
 
 def build_features(settings: Settings, encoder_id: str, partitions: Sequence[str], progress: Progress) -> StepReport:
-    """Register the features of the encoder, and write the partitions' rows online where they changed.
+    """Register the features of the encoder, and write the partitions' changed rows online.
 
     Vectors need no writing: offline features are the lake's files. Raises ``FeatureStoreError``.
     """
@@ -32,7 +36,7 @@ def build_features(settings: Settings, encoder_id: str, partitions: Sequence[str
 def _build(settings: Settings, encoder_id: str, partitions: Sequence[str], progress: Progress) -> StepReport:
     tables = {table: settings.lake.read(table, partitions) for table in VIEWS}
     progress.start("features", sum(map(len, tables.values())), "rows")
-    apply_features(settings, encoder_id, dimensions_of(settings, encoder_id, partitions))
+    apply_features(settings, encoder_id, read_dimension(settings, encoder_id, partitions))
     written = 0
     for table, view in VIEWS.items():
         written += write_online(settings, view, tables[table])
@@ -55,9 +59,9 @@ def features_are_current(settings: Settings, partitions: Sequence[str]) -> bool:
     return rows_are and not _stale_shots(settings, tables["videos"], tables["shots"])
 
 
-def dimensions_of(settings: Settings, encoder_id: str, partitions: Sequence[str]) -> int:
-    """Length of the encoder's vectors, from the first one found; 0 where there is none yet."""
-    table = vectors_of(encoder_id)
+def read_dimension(settings: Settings, encoder_id: str, partitions: Sequence[str]) -> int:
+    """Return the length of the encoder's vectors, from the first one found; 0 if there is none yet."""
+    table = vectors_table(encoder_id)
     for partition in [*partitions, *settings.lake.partitions(table)]:
         vectors = settings.lake.read(table, [partition], ["embedding"])["embedding"]
         if len(vectors):
@@ -66,15 +70,46 @@ def dimensions_of(settings: Settings, encoder_id: str, partitions: Sequence[str]
 
 
 def _stale_shots(settings: Settings, videos: pa.Table, shots: pa.Table) -> list[str]:
-    """Shots online that the lake no longer has, because the video was cut otherwise."""
+    """Return online shots that are no longer in the lake, because the video was cut again."""
     known = set(shots["shot_id"].to_pylist())
-    return [shot_id for shot_id in online_shots(settings, videos["video_id"].to_pylist()) if shot_id not in known]
+    return [shot_id for shot_id in list_online_shots(settings, videos["video_id"].to_pylist()) if shot_id not in known]
 
 
 def _digest(tables: dict[str, pa.Table]) -> str:
-    """Digest of the rows' content, without the time at which they were computed."""
+    """Return a digest of the rows' content, without the time of their computation."""
     pairs = []
     for table in tables.values():
         rows = table.drop_columns("created_timestamp").to_pylist()
         pairs += [(str(row.get("shot_id", row["video_id"])), repr(row)) for row in rows]
     return digest_of(pairs)
+
+
+def publish_scores(settings: Settings, encoder_id: str, probe: str) -> int:
+    """Register ``probe_score__<probe>`` and write its changed rows online; return the number written.
+
+    Offline it needs no writing: it is the lake's table. A probe without scores is skipped. Raises
+    ``FeatureStoreError``.
+    """
+    with settings.working():
+        table = f"{SCORES}/{probe}"
+        partitions = settings.lake.partitions(table)
+        if not partitions:
+            return 0
+        apply_features(settings, encoder_id, read_dimension(settings, encoder_id, ()))
+        view = probe_view(probe)
+        return sum(write_online(settings, view, settings.lake.read(table, [part])) for part in partitions)
+
+
+def scores_are_published(settings: Settings, probe: str) -> bool:
+    """Whether the lake's scores of a probe are online, compared by the time of computation. Needs no Feast.
+
+    Runs before every ingest, for every probe: compares counts, not rows.
+    """
+    table = f"{SCORES}/{probe}"
+    computed: Counter[int] = Counter()
+    for partition in settings.lake.partitions(table):
+        stamps = settings.lake.read(table, [partition], ["created_timestamp"])["created_timestamp"]
+        for entry in pc.value_counts(stamps.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())).to_pylist():
+            computed[entry["values"]] += entry["counts"]
+    online = count_online(settings, probe_view(probe)) if computed else {}
+    return all(online.get(stamp, 0) >= count for stamp, count in computed.items())

@@ -1,4 +1,4 @@
-"""Features as they were known at a moment: training sets."""
+"""Features as they were known at a given time: training sets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ops.core.errors import FeatureStoreError
 from ops.core.settings import Settings
-from ops.features.store import mapped, opened_store
+from ops.features.store import map_errors, open_store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 def historical_features(
     settings: Settings, entity_rows: pd.DataFrame, features: str | Sequence[str], *, full_names: bool = False
 ) -> pd.DataFrame:
-    """``entity_rows`` with each feature as it was known at the row's ``event_timestamp``; in the rows' order.
+    """Return ``entity_rows`` with each feature as known at the row's ``event_timestamp``, in the rows' order.
 
-    ``entity_rows`` has the key (``shot_id`` or ``video_id``), ``event_timestamp`` (with a time zone) and any
-    other columns, such as a label, which are kept. ``features`` is the name of a feature service
-    (``shot_classifier_v1``) or ``view:feature`` references. A row that was computed after that moment does
-    not count, even where its footage was there before: nothing leaks into the past. What was not known is
-    null (nullable dtypes). With ``full_names`` a column is called ``view__feature``, which services need that hold
-    features of one name in several views (``shot_classifier_v2``). Raises ``FeatureStoreError``.
+    ``entity_rows`` has the key (``shot_id`` or ``video_id``), ``event_timestamp`` (with a time zone) and any other
+    columns, such as a label, which are kept. ``features`` is the name of a feature service (``shot_classifier_v1``) or
+    ``view:feature`` references.
+
+    A row that was computed after that time does not count, even if its footage existed before: nothing leaks into the
+    past. Unknown values are null (nullable dtypes). With ``full_names`` a column is called ``view__feature``, as needed
+    for services with features of one name in several views (``shot_classifier_v2``). Raises ``FeatureStoreError``.
     """
     import pandas as pd
 
@@ -34,20 +35,20 @@ def historical_features(
         raise FeatureStoreError("entity rows need an event_timestamp column with a time zone, such as UTC")
     if entity_rows.empty:
         raise FeatureStoreError("no entity rows: name at least one shot or video and a moment")
-    with mapped("read historical features"):
-        store = opened_store(settings)
-        wanted = store.get_feature_service(features) if isinstance(features, str) else list(features)
-        asked = entity_rows.reset_index(drop=True)
+    with map_errors("read historical features"):
+        store = open_store(settings)
+        references = store.get_feature_service(features) if isinstance(features, str) else list(features)
+        numbered = entity_rows.reset_index(drop=True)
         # Rows come back in any order, so they carry their own number.
-        asked["event_timestamp"] = asked["event_timestamp"].dt.tz_convert("UTC").dt.as_unit("us")
-        asked["row_number"] = range(len(asked))
+        numbered["event_timestamp"] = numbered["event_timestamp"].dt.tz_convert("UTC").dt.as_unit("us")
+        numbered["row_number"] = range(len(numbered))
         job = store.get_historical_features(
-            entity_df=asked, features=wanted, full_feature_names=full_names, filter_by_created_timestamp=True
+            entity_df=numbered, features=references, full_feature_names=full_names, filter_by_created_timestamp=True
         )
-        found = job.to_arrow().sort_by("row_number").drop_columns("row_number")
+        rows = job.to_arrow().sort_by("row_number").drop_columns("row_number")
     nullable: dict[Any, Any] = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
-    frame: pd.DataFrame = found.to_pandas(types_mapper=nullable.get)
-    for name in entity_rows.columns:  # exactly as they were given, dtypes included
-        frame[name] = entity_rows[name].to_numpy() if name != "event_timestamp" else asked[name]
+    frame: pd.DataFrame = rows.to_pandas(types_mapper=nullable.get)
+    for name in entity_rows.columns:  # unchanged, dtypes included
+        frame[name] = entity_rows[name].to_numpy() if name != "event_timestamp" else numbered[name]
     frame.index = entity_rows.index
     return frame

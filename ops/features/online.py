@@ -1,36 +1,39 @@
-"""The online rows: write, read, forget. Feast's sqlite store lacks two things, which are made up for here.
+"""Online rows: write, read (from the store or over HTTP), forget. Works around two limits of Feast's sqlite store:
 
-- *The last writer wins*, even with an older row, and its stored timestamps are whole seconds shifted by the
-  local time zone. A table of our own beside Feast's (``row_stamps``) keeps the exact ones, in microseconds
-  UTC, and a row is only written where it is not older and differs. It also keeps a hash of the row, so that
-  writing the same rows again needs no Feast.
+- *The last writer wins*, even with an older row, and stored timestamps are whole seconds shifted by the local time
+  zone. A table next to Feast's (``row_stamps``) keeps exact ones, in microseconds UTC. A row is only written if it is
+  not older and differs. The table also has a hash of each row, so that writing the same rows again needs no Feast.
 - *No row can be deleted*: :func:`forget_features` deletes in the database and leaves no trace in the file.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ops.core.errors import FeatureStoreError
+from ops.core.errors import FeatureStoreError, UsageError
 from ops.core.locks import exclusive
 from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.features.store import (
-    database_named,
-    database_of,
     database_path,
-    lock_of,
-    mapped,
-    opened_store,
-    project_of,
-    table_of,
-    tables_in,
+    list_tables,
+    lock_path,
+    map_errors,
+    online_table,
+    open_database,
+    open_store,
+    project_name,
+    report_database_errors,
 )
 
 if TYPE_CHECKING:
@@ -40,16 +43,16 @@ _KEYS_A_QUERY = 500  # SQLite's oldest limit on variables is 999
 
 
 def write_online(settings: Settings, view: str, rows: pa.Table) -> int:
-    """Bring lake ``rows`` of one view (``shot_metadata``, ``video_metadata``) online; the number of rows written.
+    """Write lake ``rows`` of one view (``shot_metadata``, ``video_metadata``) online; return the number written.
 
-    A row that is stored with the same values, or with a newer (event, created) timestamp, is left alone, so
-    that a re-run writes nothing and a late writer cannot undo a newer one. Safe from several processes.
-    Raises ``FeatureStoreError`` where the view is not there, is offline only, or rows repeat a key.
+    A row with the same values, or with an older (event, created) timestamp than the stored one, is not written. So a
+    re-run writes nothing and a late writer cannot undo a newer row. Safe for several processes.
+    Raises ``FeatureStoreError`` if the view does not exist or is offline only, or if rows repeat a key.
     """
     if not len(rows) or is_online(settings, view, rows):
         return 0
-    with mapped(f"write {view} online"):
-        store = opened_store(settings)
+    with map_errors(f"write {view} online"):
+        store = open_store(settings)
         feature_view = _online_view(store, view)
         key = feature_view.entity_columns[0].name
         names = [key, *(feature.name for feature in feature_view.features), "event_timestamp", "created_timestamp"]
@@ -57,9 +60,9 @@ def write_online(settings: Settings, view: str, rows: pa.Table) -> int:
             raise FeatureStoreError(f"{view} needs {', '.join(missing)}: pass whole rows of the lake's table")
         if pc.count_distinct(rows[key]).as_py() != len(rows):
             raise FeatureStoreError(f"{view}: rows repeat a {key}; write one row for each")
-        with exclusive(lock_of(settings)), database_of(settings) as database:
-            current = rows.take(_not_older(database, view, key, rows))
-            changed = current.take(_differing(store, feature_view, database, current.select(names)))
+        with exclusive(lock_path(settings)), open_database(settings) as database:
+            current = rows.take(_select_current(database, view, key, rows))
+            changed = current.take(_select_changed(store, feature_view, database, current.select(names)))
             if len(changed):
                 store.write_to_online_store(view, changed.select(names).to_pandas(integer_object_nulls=True))
             _remember_written(database, view, key, current)
@@ -69,107 +72,107 @@ def write_online(settings: Settings, view: str, rows: pa.Table) -> int:
 def online_features(
     settings: Settings, ids: Sequence[str], features: str | Sequence[str], *, full_names: bool = False
 ) -> list[dict[str, Any]]:
-    """One dict for each id, in order: the key (``shot_id`` or ``video_id``) and its features, null where unknown.
+    """Return one dict for each id, in order: the key (``shot_id`` or ``video_id``) and its features, null if unknown.
 
-    ``features`` is the name of a feature service (``shot_facets_v1``) or ``view:feature`` references, all of
-    one entity and of online views. With ``full_names`` a feature is called ``view__feature``, which a service needs
-    that holds several probes (``shot_probes_v1``). Raises ``FeatureStoreError``.
+    ``features`` is the name of a feature service (``shot_facets_v1``) or ``view:feature`` references, all of one entity
+    and of online views. With ``full_names`` a feature is called ``view__feature``, as needed for services with several
+    probes (``shot_probes_v1``). Raises ``FeatureStoreError``.
     """
-    with mapped("read online features"), database_named(settings):
-        store = opened_store(settings)
-        wanted: Any = list(features)
-        views = {reference.split(":")[0] for reference in wanted}
+    with map_errors("read online features"), report_database_errors(settings):
+        store = open_store(settings)
+        references: Any = list(features)
+        views = {reference.split(":")[0] for reference in references}
         if isinstance(features, str):
-            wanted = store.get_feature_service(features)
-            views = {projection.name for projection in wanted.feature_view_projections}
+            references = store.get_feature_service(features)
+            views = {projection.name for projection in references.feature_view_projections}
         keys = {_online_view(store, view).entity_columns[0].name for view in views}
         if len(keys) != 1:
-            raise FeatureStoreError(f"features of {', '.join(sorted(views))} have no key in common: ask for them apart")
+            raise FeatureStoreError(f"features of {', '.join(sorted(views))} have no common key: read them separately")
         if not ids:
             return []
         key = keys.pop()
         entities = [{key: value} for value in ids]
-        columns = store.get_online_features(wanted, entities, full_feature_names=full_names).to_dict()
+        columns = store.get_online_features(references, entities, full_feature_names=full_names).to_dict()
     return [{name: values[row] for name, values in columns.items()} for row in range(len(ids))]
 
 
 def forget_features(settings: Settings, video_id: str | None, shot_ids: Sequence[str] = ()) -> int:
-    """Remove a video, all its shots and further ``shot_ids`` from the online store; how many stored values went.
+    """Remove a video, all its shots and further ``shot_ids`` from the online store; return the number of values.
 
-    Nothing of them is left in the database file: freed space is overwritten and the file rewritten, so
-    that neither deleted rows nor earlier versions of them can be read from its pages. Offline rows go with
-    the lake's files. Where nothing is stored, nothing is written.
+    Leaves no trace in the database file: freed space is overwritten and the file rewritten, so neither deleted rows nor
+    earlier versions of them can be read from its pages. Offline rows go with the lake's files. If nothing is stored,
+    nothing is written.
     """
-    with mapped(f"forget {video_id or plural(len(shot_ids), 'shot')}"):
+    with map_errors(f"forget {video_id or plural(len(shot_ids), 'shot')}"):
         if not database_path(settings).exists():
             return 0
-        with exclusive(lock_of(settings)), database_of(settings) as database:
+        with exclusive(lock_path(settings)), open_database(settings) as database:
             database.execute("PRAGMA secure_delete = ON")
             with database:
                 removed = sum(
                     _delete_rows(database, table, column, video_id, shot_ids) for table, column in _row_tables(database)
                 )
             if removed:
-                # Old versions of a row linger in the free space of pages; a rewrite drops them.
+                # Old versions of a row remain in the free space of pages; a rewrite drops them.
                 database.execute("VACUUM")
         return removed
 
 
-def online_shots(settings: Settings, video_ids: Sequence[str]) -> list[str]:
-    """Ids of the shots of the videos that were written online."""
+def list_online_shots(settings: Settings, video_ids: Sequence[str]) -> list[str]:
+    """Return the ids of online shots of the videos."""
     if not database_path(settings).exists():
         return []
     query = "SELECT entity_id FROM row_stamps WHERE view = 'shot_metadata' AND entity_id > ? AND entity_id < ?"
-    with database_of(settings) as database:
-        if "row_stamps" not in tables_in(database):
+    with open_database(settings) as database:
+        if "row_stamps" not in list_tables(database):
             return []
-        # a shot id is the video's, a colon and the frame; ";" follows ":" in the order of signs
-        found = [database.execute(query, [f"{video_id}:", f"{video_id};"]).fetchall() for video_id in video_ids]
-    return [shot_id for rows in found for (shot_id,) in rows]
+        # a shot id is the video's id, a colon and the frame; ";" is the next character after ":"
+        results = [database.execute(query, [f"{video_id}:", f"{video_id};"]).fetchall() for video_id in video_ids]
+    return [shot_id for rows in results for (shot_id,) in rows]
 
 
 def _online_view(store: FeatureStore, name: str) -> FeatureView:
     view = store.get_feature_view(name)
     if not view.online:
         raise FeatureStoreError(
-            f"{name} is offline only: read it with historical features, or ask the index for vectors"
+            f"{name} is offline only: read it with historical features, or read vectors from the index"
         )
     return view
 
 
 def is_online(settings: Settings, view: str, rows: pa.Table) -> bool:
-    """Whether exactly these lake ``rows`` of a view were written online last. Needs no Feast."""
+    """Whether exactly these lake ``rows`` of a view were the last ones written online. Needs no Feast."""
     key = "shot_id" if "shot_id" in rows.column_names else "video_id"
     if key not in rows.column_names or not database_path(settings).exists():
         return False
-    with database_of(settings) as database:
-        if not {f"{project_of(settings)}_{view}", "row_stamps"} <= tables_in(database):
+    with open_database(settings) as database:
+        if not {f"{project_name(settings)}_{view}", "row_stamps"} <= list_tables(database):
             return False
         stored = _stored_stamps(database, view, rows[key].to_pylist())
-    return all(stored.get(id_) == (*stamp, content) for id_, stamp, content in _stamped(rows, key))
+    return all(stored.get(id_) == (*stamp, content) for id_, stamp, content in _stamp_rows(rows, key))
 
 
-def computed_online(settings: Settings, view: str) -> dict[int, int]:
-    """How many rows of a view are online, by when they were computed, microseconds UTC. Needs no Feast."""
+def count_online(settings: Settings, view: str) -> dict[int, int]:
+    """Count the online rows of a view by the time of their computation, microseconds UTC. Needs no Feast."""
     if not database_path(settings).exists():
         return {}
-    with database_of(settings) as database:
-        if not {f"{project_of(settings)}_{view}", "row_stamps"} <= tables_in(database):
+    with open_database(settings) as database:
+        if not {f"{project_name(settings)}_{view}", "row_stamps"} <= list_tables(database):
             return {}
-        # without its content a row was announced, and maybe not written
+        # a row without content was announced, and maybe not written
         query = "SELECT created_us, count(*) FROM row_stamps WHERE view = ? AND content IS NOT NULL GROUP BY created_us"
         return dict(database.execute(query, [view]).fetchall())
 
 
-def _not_older(database: sqlite3.Connection, view: str, key: str, rows: pa.Table) -> pa.Array:
-    """Positions of the rows that are not older than what is stored; their stamps are stored already.
+def _select_current(database: sqlite3.Connection, view: str, key: str, rows: pa.Table) -> pa.Array:
+    """Return positions of rows that are not older than the stored ones, and store their stamps.
 
-    Stamps go first, without the content: a kill in between leaves new stamps beside old values, and the next
-    run, with equal stamps and no known content, writes. The other way round an older row could slip in.
+    Stamps are stored first, without the content. After a kill in between, new stamps have old values, and the next run,
+    with equal stamps and no known content, writes. In the other order an older row could replace a newer one.
     """
     stored = _stored_stamps(database, view, rows[key].to_pylist())
-    found = list(enumerate(_stamped(rows, key)))
-    current = [(place, id_, stamp) for place, (id_, stamp, _) in found if stamp >= stored.get(id_, stamp)[:2]]
+    stamped = list(enumerate(_stamp_rows(rows, key)))
+    current = [(place, id_, stamp) for place, (id_, stamp, _) in stamped if stamp >= stored.get(id_, stamp)[:2]]
     newer = [(view, id_, *stamp) for _, id_, stamp in current if id_ not in stored or stamp != stored[id_][:2]]
     if newer:
         with database:
@@ -177,24 +180,24 @@ def _not_older(database: sqlite3.Connection, view: str, key: str, rows: pa.Table
     return pa.array([place for place, _, _ in current], pa.int64())
 
 
-def _differing(store: FeatureStore, view: FeatureView, database: sqlite3.Connection, rows: pa.Table) -> pa.Array:
-    """Positions of the rows whose values are not those that Feast has stored."""
+def _select_changed(store: FeatureStore, view: FeatureView, database: sqlite3.Connection, rows: pa.Table) -> pa.Array:
+    """Return positions of rows whose values differ from those that Feast has stored."""
     ids = rows[view.entity_columns[0].name].to_pylist()
-    values = _values_of(view, rows)
+    values = _serialize_values(view, rows)
     online = _stored_values(store.config, view, database, ids)
     return pa.array([place for place, id_ in enumerate(ids) if online.get(id_) != values[place]], pa.int64())
 
 
 def _remember_written(database: sqlite3.Connection, view: str, key: str, rows: pa.Table) -> None:
     stored = _stored_stamps(database, view, rows[key].to_pylist())
-    new = [(content, view, id_) for id_, _, content in _stamped(rows, key) if stored[id_][2] != content]
+    new = [(content, view, id_) for id_, _, content in _stamp_rows(rows, key) if stored[id_][2] != content]
     if new:
         with database:
             database.executemany("UPDATE row_stamps SET content = ? WHERE view = ? AND entity_id = ?", new)
 
 
-def _stamped(rows: pa.Table, key: str) -> Iterator[tuple[str, tuple[int, int], str]]:
-    """``(id, (event, created) in microseconds, hash of the other columns)`` of each row."""
+def _stamp_rows(rows: pa.Table, key: str) -> Iterator[tuple[str, tuple[int, int], str]]:
+    """Yield ``(id, (event, created) in microseconds, hash of the other columns)`` of each row."""
     stamps = zip(*(_microseconds(rows[name]) for name in ("event_timestamp", "created_timestamp")), strict=True)
     rest = rows.select(sorted(set(rows.column_names) - {key, "event_timestamp", "created_timestamp"})).to_pylist()
     for id_, stamp, row in zip(rows[key].to_pylist(), stamps, rest, strict=True):
@@ -208,8 +211,8 @@ def _microseconds(stamps: pa.ChunkedArray) -> list[int]:
     return microseconds
 
 
-def _values_of(view: FeatureView, rows: pa.Table) -> list[dict[str, bytes]]:
-    """Each row's features as Feast stores them: a serialised value by feature name."""
+def _serialize_values(view: FeatureView, rows: pa.Table) -> list[dict[str, bytes]]:
+    """Return each row's features as Feast stores them: a serialised value by feature name."""
     from feast.type_map import python_values_to_proto_values
 
     columns = {
@@ -233,7 +236,7 @@ def _stored_values(
     config: RepoConfig, view: FeatureView, database: sqlite3.Connection, ids: Sequence[str]
 ) -> dict[str, dict[str, bytes]]:
     encoded = {_entity_key(view.entity_columns[0].name, id_): id_ for id_ in ids}
-    query = f'SELECT entity_key, feature_name, value FROM "{table_of(config, view)}" WHERE entity_key'
+    query = f'SELECT entity_key, feature_name, value FROM "{online_table(config, view)}" WHERE entity_key'
     stored: dict[str, dict[str, bytes]] = {}
     for entity_key, feature, value in _select(database, query, [], list(encoded)):
         stored.setdefault(encoded[entity_key], {})[feature] = value
@@ -243,19 +246,19 @@ def _stored_values(
 def _select(
     database: sqlite3.Connection, query: str, first: list[Any], keys: Sequence[str | bytes]
 ) -> Iterator[tuple[Any, ...]]:
-    """Rows of ``query IN (keys)``, a few hundred keys at a time."""
+    """Yield rows of ``query IN (keys)``, a few hundred keys at a time."""
     for start in range(0, len(keys), _KEYS_A_QUERY):
-        some = keys[start : start + _KEYS_A_QUERY]
-        yield from database.execute(f"{query} IN ({','.join('?' * len(some))})", [*first, *some])
+        part = keys[start : start + _KEYS_A_QUERY]
+        yield from database.execute(f"{query} IN ({','.join('?' * len(part))})", [*first, *part])
 
 
 def _row_tables(database: sqlite3.Connection) -> list[tuple[str, str]]:
-    """Tables with a row for an entity, and the column that names it: Feast's, of every view, and the stamps."""
-    found = []
-    for table in sorted(tables_in(database)):
+    """Return the tables with a row per entity, and the column of its id: Feast's, for every view, and the stamps."""
+    tables = []
+    for table in sorted(list_tables(database)):
         columns = {column[1] for column in database.execute(f'PRAGMA table_info("{table}")')}
-        found += [(table, column) for column in ("entity_key", "entity_id") if column in columns]
-    return found
+        tables += [(table, column) for column in ("entity_key", "entity_id") if column in columns]
+    return tables
 
 
 def _delete_rows(
@@ -263,8 +266,8 @@ def _delete_rows(
 ) -> int:
     """Delete the rows of a video, of all its shots, and of further shots.
 
-    Feast's entity key is the key's name, then the id, in one blob. The video's id is looked for inside it:
-    exact, because that id has a fixed length and only its own shots' ids begin with it.
+    Feast's entity key is the key's name, then the id, in one blob. The search for the video's id inside it is exact,
+    because that id has a fixed length and only its own shots' ids begin with it.
     """
     removed = 0
     if video_id:
@@ -276,9 +279,58 @@ def _delete_rows(
 
 
 def _entity_key(name: str, value: str) -> bytes:
-    """The blob that names an entity in Feast's online tables (its serialisation version 3)."""
+    """Return the blob of an entity in Feast's online tables (serialisation version 3)."""
     from feast.infra.key_encoding_utils import serialize_entity_key
     from feast.protos.feast.types.EntityKey_pb2 import EntityKey
     from feast.protos.feast.types.Value_pb2 import Value
 
     return serialize_entity_key(EntityKey(join_keys=[name], entity_values=[Value(string_val=value)]), 3)
+
+
+def served_features(
+    address: str,
+    ids: Sequence[str],
+    features: str | Sequence[str],
+    *,
+    key: str = "shot_id",
+    full_names: bool = False,
+    timeout_s: float = 10.0,
+) -> list[dict[str, Any]]:
+    """As :func:`online_features`, from the server at ``address`` (``http://host:port``).
+
+    ``key`` names the entity's column. Raises ``UsageError`` if ``address`` is not an HTTP address,
+    ``FeatureStoreError`` if the server does not answer or refuses.
+    """
+    if not address.startswith(("http://", "https://")):
+        raise UsageError(f"{address!r} is not an address of a feature server: write http://127.0.0.1:6566")
+    selection = {"feature_service": features} if isinstance(features, str) else {"features": list(features)}
+    question = {**selection, "entities": {key: list(ids)}, "full_feature_names": full_names}
+    url = f"{address.rstrip('/')}/get-online-features"
+    headers = {"Content-Type": "application/json"}
+    request = Request(url, json.dumps(question).encode(), headers, method="POST")
+    try:
+        with urlopen(request, timeout=timeout_s) as response:
+            answer = json.load(response)
+    except HTTPError as error:
+        with error:
+            raise FeatureStoreError(f"{url} refused with {error.code}: {_read_reason(error.read())}") from error
+    except (URLError, OSError, HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        hint = "is `feast serve` running there? Start it in feature_repo with NEEDLE_HOME exported"
+        raise FeatureStoreError(f"no answer from {url}: {reason}; {hint}") from error
+    names = answer["metadata"]["feature_names"]
+    columns = [column["values"] for column in answer["results"]]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _read_reason(body: bytes) -> str:
+    """Return the server's message, in one line; Feast puts its errors as JSON into a text of JSON."""
+    message: Any = body.decode(errors="replace")
+    for name in ("detail", "message"):
+        try:
+            content = json.loads(message)
+        except (ValueError, TypeError):
+            break
+        message = content.get(name, content.get("message", content)) if isinstance(content, dict) else content
+    text = " ".join(str(message).replace("full_feature_names=True", "full_names=True").split())
+    return text[:300] or "no reason given"

@@ -1,7 +1,7 @@
-"""Notebooks: the only papermill, what they draw with, and what only they compute.
+"""Notebooks: the only package that imports papermill, with the plots and computations of notebooks.
 
-``run`` executes one, ``reports`` says which with what; ``page``, ``pictures`` and ``posters`` are how they look; the
-rest are computations of single notebooks, as plain functions.
+``run`` executes a notebook and ``reports`` chooses notebook and parameters. ``page``, ``plots`` and ``posters`` draw;
+the other modules are computations of single notebooks, as plain functions.
 """
 
 from ops.notebooks.reports import (

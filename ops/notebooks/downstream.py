@@ -1,7 +1,7 @@
 """A worked example of a downstream model: trained on features from Feast, used on features from Feast.
 
-Legend: N shots, F features in the blocks of ``downstream_features``. The other probes may have been fitted on the same
-shots, so what they add is told too high where they were.
+Legend: N shots, F features in the blocks of ``downstream_features``. If other probes were fitted on the same shots,
+their contribution is overestimated.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from ops.evaluation.classification import Interval, average_precision, intervals
 from ops.notebooks.downstream_features import BLOCKS, Matrix, TrainingSet
-from ops.probes.folds import held_out
+from ops.probes.folds import split_folds
 
 _SEED = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A logistic regression as plain numbers: ``scores`` are of features (N, F) as ``online_matrix`` gives them."""
+    """A logistic regression as plain numbers; ``scores`` takes features (N, F) from ``online_matrix``."""
 
     label: str
     encoder_id: str
@@ -31,9 +31,9 @@ class Model:
     bias: float
 
     def scores(self, features_NF: Matrix) -> Matrix:
-        """Scores (N,), 0 to 1: they rank shots, and are no probabilities, as nothing calibrates them.
+        """Return scores (N,), 0 to 1: they rank shots, and are not probabilities, because nothing calibrates them.
 
-        A feature that is not known (NaN) counts as the training set's mean.
+        An unknown feature (NaN) counts as the training set's mean.
         """
         means = np.asarray(self.means)
         known = np.where(np.isnan(features_NF), means, features_NF)
@@ -41,10 +41,10 @@ class Model:
 
 
 def held_out_precision(data: TrainingSet, blocks: Sequence[str]) -> Interval | None:
-    """Average precision on held-out shows or stretches, by models on these blocks; ``None`` where it cannot be told."""
+    """Return average precision on held-out shows or stretches, with models on these blocks; ``None`` without data."""
     features, scores = data.columns(blocks), np.full(len(data.truths), np.nan)
     vectors = data.blocks["embedding"].astype(np.float32)
-    for train, test in held_out(vectors, data.truths, data.groups):
+    for train, test in split_folds(vectors, data.truths, data.groups):
         scores[test] = _fit(data, blocks, train).scores(features[test])
     seen = np.isfinite(scores)
     if len(np.unique(data.truths[seen])) < 2:
@@ -54,12 +54,12 @@ def held_out_precision(data: TrainingSet, blocks: Sequence[str]) -> Interval | N
 
 
 def fit_model(data: TrainingSet) -> Model:
-    """The model on all blocks and all labelled shots."""
+    """Fit the model on all blocks and all labelled shots."""
     return _fit(data, BLOCKS, np.arange(len(data.truths)))
 
 
 def _fit(data: TrainingSet, blocks: Sequence[str], rows: NDArray[np.intp]) -> Model:
-    """Standardised; the vector's dimensions together weigh as much as one other feature, as in the probes' recipe."""
+    """Fit on standardised features; all dimensions of the vector weigh as much as one other feature, as in probes."""
     from sklearn.linear_model import LogisticRegression
 
     features = data.columns(blocks)[rows]

@@ -1,7 +1,8 @@
 """Features from Feast for the worked example of a downstream model: of labelled shots, and of any shots online.
 
-Legend: N shots, F features in named blocks: ``embedding`` (the vector), ``probes`` (log odds of what other probes say),
-``facts`` (length, brightness, blank, how it begins). The label's own probe is left out: it has seen these very answers.
+Legend: N shots, F features in named blocks: ``embedding`` (the vector), ``probes`` (log odds from other probes),
+``facts`` (length, brightness, blank, first transition). The label's own probe is left out: it was fitted on the
+answers.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from ops.core.settings import Settings
 from ops.features import historical_features, online_features, served_features
 from ops.features.store import scored_probes
 from ops.probes.fit import LEAST
-from ops.probes.folds import Groups, Place, groups_of
-from ops.probes.labels import labels_known, read_judgements, standing_of
+from ops.probes.folds import Groups, Place, group_shots
+from ops.probes.labels import list_labels, read_annotations, resolve_labels
 
 Matrix = NDArray[np.float64]
 
@@ -35,7 +36,7 @@ _FACTS_VIEW = "shot_metadata"
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSet:
-    """Labelled shots with their features as they were known at each row's moment; ``notes`` tell what was left out."""
+    """Labelled shots with their features as known at each row's time; ``notes`` report what was left out."""
 
     label: str
     encoder_id: str
@@ -49,19 +50,19 @@ class TrainingSet:
 
     @property
     def steps(self) -> list[tuple[str, ...]]:
-        """One block, two of them, and so on up to all; blocks without a feature are left out."""
-        there = [name for name in BLOCKS if self.blocks[name].shape[1]]
-        return [tuple(there[:count]) for count in range(1, len(there) + 1)]
+        """Return one block, two blocks, and so on up to all; blocks without a feature are left out."""
+        present = [name for name in BLOCKS if self.blocks[name].shape[1]]
+        return [tuple(present[:count]) for count in range(1, len(present) + 1)]
 
     def columns(self, blocks: Sequence[str]) -> Matrix:
-        """The features (N, F) of some blocks, side by side."""
+        """Return the features (N, F) of some blocks, side by side."""
         return np.concatenate([self.blocks[name] for name in blocks], axis=1)
 
 
 def training_set(settings: Settings, encoder_id: str, label: str, at: datetime | None) -> TrainingSet:
-    """What Feast gives for every labelled shot, as known ``at`` a moment, or where ``None`` when it was labelled.
+    """Read the features of every labelled shot from Feast, as known ``at`` a time; ``None``: when it was labelled.
 
-    Raises ``UsageError``, with the way out, where there is too little to fit on.
+    Raises ``UsageError``, with advice, if there are too few to fit on.
     """
     shots = _entities(settings, label, at)
     probes = tuple(probe for probe in scored_probes(settings) if probe != label)
@@ -83,7 +84,7 @@ def training_set(settings: Settings, encoder_id: str, label: str, at: datetime |
         )
     rows: list[Any] = frame.to_dict("records")
     places = [_place(row) for row in rows]
-    groups, by = groups_of(places, truths)
+    groups, by = group_shots(places, truths)
     return TrainingSet(
         label=label,
         encoder_id=encoder_id,
@@ -100,17 +101,17 @@ def training_set(settings: Settings, encoder_id: str, label: str, at: datetime |
 def online_matrix(
     settings: Settings, encoder_id: str, probes: Sequence[str], shot_ids: Sequence[str], address: str = ""
 ) -> Matrix:
-    """Features (N, F) of shots as a service gets them: scalars online, vectors from the lake as they are now.
+    """Read features (N, F) of shots as a service does: scalars online, present vectors from the lake.
 
     Scalars come from the online store, or over HTTP from ``feast serve`` at ``address``. Vectors are not online in
-    Feast; a service that has the index asks that. Raises ``FeatureStoreError``.
+    Feast; a service that has the index reads them there. Raises ``FeatureStoreError``.
     """
-    wanted = [f"{_FACTS_VIEW}:{name}" for name in _FACT_FEATURES]
-    wanted += [f"{probe_view(probe)}:score" for probe in probes]
+    features = [f"{_FACTS_VIEW}:{name}" for name in _FACT_FEATURES]
+    features += [f"{probe_view(probe)}:score" for probe in probes]
     if address:
-        rows = served_features(address, shot_ids, wanted, full_names=True)
+        rows = served_features(address, shot_ids, features, full_names=True)
     else:
-        rows = online_features(settings, shot_ids, wanted, full_names=True)
+        rows = online_features(settings, shot_ids, features, full_names=True)
     view = embedding_view(encoder_id)
     moments = pd.DataFrame({"shot_id": list(shot_ids), "event_timestamp": pd.Timestamp(datetime.now(UTC))})
     vectors = historical_features(settings, moments, [f"{view}:embedding"], full_names=True)[f"{view}__embedding"]
@@ -119,19 +120,19 @@ def online_matrix(
 
 
 def labels_with_enough(settings: Settings) -> list[str]:
-    """Labels that a model could be fitted on, those with most labelled shots first."""
+    """Return the labels with enough labelled shots for a fit, largest first."""
     counts = {}
-    for label in labels_known(settings):
-        answers = [each.value for each in standing_of(settings, [label]) if not each.gone]
+    for label in list_labels(settings):
+        answers = [each.value for each in resolve_labels(settings, [label]) if not each.missing_reason]
         if min(sum(answers), len(answers) - sum(answers)) >= LEAST:
             counts[label] = len(answers)
     return sorted(counts, key=lambda label: (-counts[label], label))
 
 
 def _entities(settings: Settings, label: str, at: datetime | None) -> pd.DataFrame:
-    """``shot_id``, ``event_timestamp``, ``answer`` of every labelled shot that is there."""
-    read_judgements(settings, [label])  # names the labels that there are
-    latest = [each.latest for each in standing_of(settings, [label]) if not each.gone]
+    """Return ``shot_id``, ``event_timestamp``, ``answer`` of every labelled shot in the catalogue."""
+    read_annotations(settings, [label])  # raises, naming the labels that exist
+    latest = [each.latest for each in resolve_labels(settings, [label]) if not each.missing_reason]
     if not latest:
         raise UsageError(f"{label}: none of its labelled shots is in the catalogue any more")
     return pd.DataFrame(
@@ -144,7 +145,7 @@ def _entities(settings: Settings, label: str, at: datetime | None) -> pd.DataFra
 
 
 def _blocks(rows: Sequence[Mapping[str, Any]], encoder_id: str, probes: Sequence[str]) -> dict[str, Matrix]:
-    """The same numbers from offline and from online rows: what is trained on is what is served."""
+    """Compute the blocks from offline or online rows by the same code: training and serving agree."""
     vector, size = f"{embedding_view(encoder_id)}__embedding", len(rows)
     scores = np.array([[_number(row[f"{probe_view(probe)}__score"]) for probe in probes] for row in rows], np.float64)
     likely = np.clip(scores.reshape(size, len(probes)), 1e-3, 1 - 1e-3)

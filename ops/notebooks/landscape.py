@@ -1,29 +1,67 @@
-"""A catalogue's vectors as a map: where shots lie, which belong together, which stand alone, which are the same.
+"""A sample of a catalogue's vectors as a map, with clusters, outliers and near-duplicates.
 
-Legend: N shots with unit vectors, D dimensions. Places on the map are for looking at; clusters, outliers and same
-pictures are computed from the vectors themselves.
+Legend: N shots with unit vectors, D dimensions. The map is for viewing; clusters, outliers and near-duplicates are
+computed from the vectors themselves.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.probes.folds import same_pictures
+from ops.core.settings import Settings
+from ops.embeddings.build import matrix_of, table_of
+from ops.probes.folds import near_duplicate_cosine
+from ops.probes.vectors import iterate_embeddings
+from ops.shots.build import TABLE as SHOTS
 
 Vectors = NDArray[np.float32]
 Places = NDArray[np.float64]
 
-# t-SNE of fewer points says nothing that two principal axes do not.
+# t-SNE of fewer points shows no more than two principal axes.
 LEAST = 12
 _AXES = 50
 _MOST_CLUSTERS = 24
 
 
-def places_of(vectors_ND: Vectors, *, seed: int) -> Places:
-    """Places (N, 2) on which neighbours stay neighbours: t-SNE (van der Maaten and Hinton 2008) of 50 principal axes.
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Sampled shots, with their shows and unit vectors (N, D); ``total`` counts all embedded shots."""
 
-    It begins with the first two axes, so the same vectors and seed give the same map; fewer than twelve shots are
+    shot_ids: list[str]
+    shows: list[str]
+    vectors: Vectors
+    total: int
+
+
+def sample_shots(settings: Settings, encoder_id: str, most: int) -> Sample:
+    """Sample at most ``most`` shots that are not blank, spread evenly over the catalogue, with their vectors."""
+    table = settings.lake.read(SHOTS, columns=["shot_id", "is_blank"])
+    blank = {shot for shot, is_blank in zip(*(column.to_pylist() for column in table.columns), strict=True) if is_blank}
+    embedded = settings.lake.read(table_of(encoder_id), columns=["shot_id"])["shot_id"].to_pylist()
+    visible = [shot for shot in embedded if shot not in blank]
+    places = np.unique(np.linspace(0, max(len(visible) - 1, 0), min(len(visible), most)).astype(int))
+    chosen = {visible[at] for at in places}
+    ids: list[str] = []
+    shows: list[str] = []
+    parts: list[Vectors] = []
+    for _, rows in iterate_embeddings(settings, encoder_id):
+        positions = [at for at, shot in enumerate(rows["shot_id"].to_pylist()) if shot in chosen]
+        if positions:
+            sampled = rows.take(np.array(positions, np.int64))
+            ids += sampled["shot_id"].to_pylist()
+            shows += sampled["show"].to_pylist()
+            parts.append(matrix_of(sampled["embedding"]))
+    vectors = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+    return Sample(shot_ids=ids, shows=shows, vectors=vectors, total=len(embedded))
+
+
+def compute_map(vectors_ND: Vectors, *, seed: int) -> Places:
+    """Return positions (N, 2) that keep neighbours: t-SNE (van der Maaten and Hinton 2008) of 50 principal axes.
+
+    It begins with the first two axes, so the same vectors and seed give the same map. Fewer than twelve shots are
     placed by these axes alone. Distances between far groups mean little.
     """
     from sklearn.decomposition import PCA
@@ -39,30 +77,30 @@ def places_of(vectors_ND: Vectors, *, seed: int) -> Places:
     return np.asarray(model.fit_transform(axes.astype(np.float32)), np.float64)
 
 
-def clusters_of(vectors_ND: Vectors, *, seed: int) -> NDArray[np.int64]:
-    """Cluster number (N,) of each shot, 0 the largest: k-means with about the square root of half as many centres."""
+def cluster_shots(vectors_ND: Vectors, *, seed: int) -> NDArray[np.int64]:
+    """Return the cluster number (N,) of each shot, 0 the largest: k-means with about sqrt(N / 2) centres."""
     from sklearn.cluster import KMeans
 
     count = int(np.clip(round((len(vectors_ND) / 2) ** 0.5), 1, _MOST_CLUSTERS))
-    found = KMeans(count, n_init=4, random_state=seed).fit_predict(vectors_ND.astype(np.float64))
-    sizes = np.bincount(found, minlength=count)
+    labels_N = KMeans(count, n_init=4, random_state=seed).fit_predict(vectors_ND.astype(np.float64))
+    sizes = np.bincount(labels_N, minlength=count)
     rank = np.empty(count, np.int64)
     rank[np.argsort(-sizes, kind="stable")] = np.arange(count)
-    return np.asarray(rank[found], np.int64)
+    return np.asarray(rank[labels_N], np.int64)
 
 
-def middles_of(vectors_ND: Vectors, clusters_N: NDArray[np.int64]) -> list[int]:
-    """Row of the shot nearest to the mean of each cluster, in the clusters' order."""
-    middles = []
+def find_centres(vectors_ND: Vectors, clusters_N: NDArray[np.int64]) -> list[int]:
+    """Return the row of the shot nearest to the mean of each cluster, in the clusters' order."""
+    centres = []
     for number in range(int(clusters_N.max(initial=-1)) + 1):
         rows = np.flatnonzero(clusters_N == number)
         mean = vectors_ND[rows].mean(axis=0)
-        middles.append(int(rows[np.argmax(vectors_ND[rows] @ mean)]))
-    return middles
+        centres.append(int(rows[np.argmax(vectors_ND[rows] @ mean)]))
+    return centres
 
 
-def outliers_of(vectors_ND: Vectors, *, neighbours: int = 3) -> NDArray[np.float64]:
-    """How alone each shot stands (N,): mean distance, 1 - cosine, to its three nearest others; 0 to 2."""
+def measure_isolation(vectors_ND: Vectors, *, neighbours: int = 3) -> NDArray[np.float64]:
+    """Return each shot's mean distance (N,), 1 - cosine, to its three nearest others; 0 to 2."""
     count = len(vectors_ND)
     if count < 2:
         return np.zeros(count)
@@ -73,11 +111,11 @@ def outliers_of(vectors_ND: Vectors, *, neighbours: int = 3) -> NDArray[np.float
     return np.asarray(1 - best.mean(axis=1), np.float64)
 
 
-def same_pictures_of(vectors_ND: Vectors) -> list[list[int]]:
-    """Groups of rows that show the same pictures, largest first, each with the shot that is most like all first.
+def group_near_duplicates(vectors_ND: Vectors) -> list[list[int]]:
+    """Return groups of rows with near-duplicate shots, largest first, each with its most typical shot first.
 
-    Two shots are the same where their distance is less than a tenth of that of two shots at random, as probes and
-    search have it; a group is what hangs together by such pairs.
+    Two shots are near-duplicates if their distance is less than a tenth of that of two random shots, as for probes and
+    search. A group is connected by such pairs.
     """
     from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import connected_components
@@ -85,7 +123,7 @@ def same_pictures_of(vectors_ND: Vectors) -> list[list[int]]:
     if len(vectors_ND) < 3:
         return []
     cosines = vectors_ND @ vectors_ND.T
-    same = cosines >= same_pictures(cosines)
+    same = cosines >= near_duplicate_cosine(cosines)
     count, group_N = connected_components(csr_matrix(same), directed=False)
     groups = [np.flatnonzero(group_N == number) for number in range(count)]
     several = sorted((rows for rows in groups if len(rows) > 1), key=lambda rows: (-len(rows), int(rows[0])))

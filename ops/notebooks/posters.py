@@ -13,7 +13,7 @@ from ops.core.settings import Settings
 from ops.core.time import frame_at, timecode_of
 from ops.core.types import parse_shot_id
 from ops.notebooks.page import put_html
-from ops.notebooks.pictures import image, short
+from ops.notebooks.plots import image, short
 from ops.shots.segment import poster_key
 from ops.videos import catalogue
 
@@ -26,7 +26,7 @@ _GRID = "display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));
 
 
 class Posters:
-    """Sheets of posters; counts what was shown and what the store does not have."""
+    """Sheets of posters; counts shown posters and those missing in the store."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -36,57 +36,57 @@ class Posters:
         self.missing = 0
 
     def sheet(self, shots: Iterable[tuple[str, str]], framed: Collection[str] = ()) -> None:
-        """Posters in rows; each is a shot id and further words below it, under show and timecode.
+        """Put posters in rows; each is a shot id and a text below it, under show and timecode.
 
-        Those whose ids are ``framed`` stand in a green frame.
+        Shots whose ids are ``framed`` have a green frame.
         """
         cells = "".join(self._cell(shot_id, words, _FRAME if shot_id in framed else "") for shot_id, words in shots)
         put_html(f'<div style="{_GRID}">{cells}</div>')
 
     def picture(self, shot_id: str) -> Image.Image | None:
-        """The poster, RGB, at most 320 pixels wide and high; nothing where the store has none."""
+        """Return the poster, RGB, at most 320 pixels wide and high; ``None`` if the store does not have it."""
         video_id, start = parse_shot_id(shot_id) or ("", 0)
-        end, _ = self._shots_of(video_id).get(start, (0, 0.0))
+        end, _ = self._read_shots(video_id).get(start, (0, 0.0))
         try:
             data = self._settings.store.read_bytes(poster_key(video_id, start, end)) if end else b""
         except FileNotFoundError:
             data = b""
         if not data:
             return None
-        with Image.open(io.BytesIO(data)) as found:
-            found.thumbnail((WIDE_PX, WIDE_PX))
-            return found.convert("RGB")
+        with Image.open(io.BytesIO(data)) as poster:
+            poster.thumbnail((WIDE_PX, WIDE_PX))
+            return poster.convert("RGB")
 
     def name(self, shot_id: str) -> str:
-        """Show and timecode of a shot; the id itself where its video is gone."""
+        """Return show and timecode of a shot; the id itself if its video is gone."""
         video_id, start = parse_shot_id(shot_id) or ("", 0)
         video = self._videos.get(video_id)
         if video is None:
             return shot_id
         rate = Fraction(video["fps_num"], video["fps_den"])
-        _, start_s = self._shots_of(video_id).get(start, (0, start / rate))
+        _, start_s = self._read_shots(video_id).get(start, (0, start / rate))
         frame = frame_at(start, start_s, rate)
         return f"{short(video['show'])} · {timecode_of(frame, rate, video['start_timecode'] or '00:00:00:00')}"
 
-    def _shots_of(self, video_id: str) -> dict[int, tuple[int, float]]:
-        """End frame and start time of each shot of a video, by its start frame."""
+    def _read_shots(self, video_id: str) -> dict[int, tuple[int, float]]:
+        """Return end frame and start time of each shot of a video, by its start frame."""
         if video_id not in self._shots and video_id:
             partition = self._settings.partition_of(video_id)
             columns = ["video_id", "start_frame", "end_frame", "start_s"]
             rows = self._settings.lake.read("shots", [partition], columns).to_pylist()
-            mine = (row for row in rows if row["video_id"] == video_id)
-            self._shots[video_id] = {row["start_frame"]: (row["end_frame"], row["start_s"]) for row in mine}
+            of_video = (row for row in rows if row["video_id"] == video_id)
+            self._shots[video_id] = {row["start_frame"]: (row["end_frame"], row["start_s"]) for row in of_video}
         return self._shots.get(video_id, {})
 
     def _cell(self, shot_id: str, words: str, frame: str) -> str:
-        picture = self.picture(shot_id)
-        told = f"{self.name(shot_id)} · {words}" if words else self.name(shot_id)
-        caption = html.escape(told)
-        if picture is None:
+        poster = self.picture(shot_id)
+        text = f"{self.name(shot_id)} · {words}" if words else self.name(shot_id)
+        caption = html.escape(text)
+        if poster is None:
             self.missing += 1
             return f'<figure style="{_CELL}"><div style="{_MISSING};{frame}">no poster</div>{caption}</figure>'
         self.shown += 1
-        small = io.BytesIO()
-        picture.save(small, "JPEG", quality=82)
-        seen = image("jpeg", small.getvalue(), told, f"width:100%;display:block;{frame}")
-        return f'<figure style="{_CELL}">{seen}{caption}</figure>'
+        buffer = io.BytesIO()
+        poster.save(buffer, "JPEG", quality=82)
+        element = image("jpeg", buffer.getvalue(), text, f"width:100%;display:block;{frame}")
+        return f'<figure style="{_CELL}">{element}{caption}</figure>'

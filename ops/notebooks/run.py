@@ -1,8 +1,8 @@
-"""The only place that runs notebooks: papermill executes, nbconvert makes the page.
+"""Run notebooks: papermill executes them, nbconvert makes the pages.
 
-A notebook runs in this very Python, whatever kernels a machine has installed under the name ``python3``, and
-everything that Jupyter, IPython and matplotlib like to keep in a person's home goes beside the output.
-papermill and nbconvert cost a second to import, so they are imported inside functions.
+A notebook runs in this Python, whatever kernel a machine has installed under the name ``python3``. Files that Jupyter,
+IPython and matplotlib usually keep in a person's home are stored next to the output. papermill and nbconvert take a
+second to import, so they are imported inside functions.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RESULTS_TAG = "results"
 
 @dataclass(frozen=True, kw_only=True)
 class NotebookRun:
-    """An executed notebook, its page, and the figures it handed out of its cell tagged ``results``."""
+    """An executed notebook, its page, and the figures from its cell tagged ``results``."""
 
     notebook: Path
     html: Path
@@ -39,7 +39,7 @@ class NotebookRun:
 
     @property
     def details(self) -> dict[str, Any]:
-        """The figures that are plain numbers or texts, as metadata for people."""
+        """The figures that are plain numbers or texts, as metadata."""
         return {name: value for name, value in self.results.items() if isinstance(value, str | int | float)}
 
 
@@ -54,11 +54,14 @@ def run_notebook(
 ) -> NotebookRun:
     """Execute ``<folder>/<name>.ipynb`` with ``parameters`` into ``out_dir/<name>.ipynb`` and ``<name>.html``.
 
-    The kernel is this interpreter, its working directory the checkout. Each cell may take ``timeout_s``
-    seconds; ``cache`` (in ``out_dir`` where not given) keeps what matplotlib wants to find again. Both files
-    appear whole or not at all, and the executed notebook is kept with its page where a cell fails, too.
-    Raises ``NotFoundError`` where there is no such notebook, ``UsageError`` for a parameter that it does not
-    have, and ``NeedleError`` naming notebook and cell where one fails.
+    The kernel is this interpreter, its working directory the checkout. Each cell may take ``timeout_s`` seconds.
+    ``cache`` (default: in ``out_dir``) keeps matplotlib's files for later runs. Both files appear complete or not at
+    all; if a cell fails, the executed notebook is kept with its page, too.
+
+    Raises:
+        NotFoundError: the notebook does not exist.
+        UsageError: the notebook does not have a parameter.
+        NeedleError: a cell fails; names notebook and cell.
     """
     source = folder / f"{name}.ipynb"
     if not source.is_file():
@@ -76,13 +79,13 @@ def run_notebook(
         if executed.exists():
             _keep(executed, target, page)
     if failure:
-        raise NeedleError(f"notebook {name}: {failure}; as far as it got it is in {target}")
+        raise NeedleError(f"notebook {name}: {failure}; the cells up to it are in {target}")
     return kept_run(target)
 
 
 def kept_run(executed: Path) -> NotebookRun:
-    """A notebook that was executed before, with its page beside it."""
-    return NotebookRun(notebook=executed, html=executed.with_suffix(".html"), results=_results_of(executed))
+    """Return a notebook that was executed before, with its page."""
+    return NotebookRun(notebook=executed, html=executed.with_suffix(".html"), results=_read_results(executed))
 
 
 def _check_parameters(source: Path, parameters: Mapping[str, Any]) -> None:
@@ -94,7 +97,7 @@ def _check_parameters(source: Path, parameters: Mapping[str, Any]) -> None:
 
 
 def _literal(path: Path) -> str:
-    """A path as papermill wants it, which reads braces in it as fields to fill in."""
+    """Escape a path for papermill, which reads braces in it as fields to fill in."""
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
@@ -105,7 +108,7 @@ def _execute(
     kernel_manager: type[AsyncKernelManager],
     timeout_s: int,
 ) -> str | None:
-    """Run the notebook into ``executed``; what went wrong, or ``None``."""
+    """Run the notebook into ``executed``; return the failure, or ``None``."""
     import papermill
     from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
 
@@ -137,10 +140,10 @@ def _first_line(source: str) -> str:
 
 
 def _kernel_manager(scratch: Path, cache: Path) -> type[AsyncKernelManager]:
-    """A kernel manager that starts this interpreter and keeps all its files in ``scratch``.
+    """Return a kernel manager that starts this interpreter and keeps all its files in ``scratch``.
 
-    An installed kernel called ``python3`` may be any Python: the first one found counts, and a person's own
-    come before this environment's.
+    An installed kernel called ``python3`` may be any Python: the first one on Jupyter's path is used, and a person's
+    kernels come before this environment's.
     """
     import zmq
     from jupyter_client.kernelspec import KernelSpec
@@ -177,7 +180,7 @@ def _kernel_manager(scratch: Path, cache: Path) -> type[AsyncKernelManager]:
 
 
 def _keep(executed: Path, target: Path, page: Path) -> None:
-    """Put the executed notebook and its page in their places, each whole."""
+    """Move the executed notebook and its page to their places, each complete."""
     from nbconvert import HTMLExporter
     from traitlets.config import Config
 
@@ -188,7 +191,7 @@ def _keep(executed: Path, target: Path, page: Path) -> None:
         exclude_input=True,
         exclude_input_prompt=True,
         exclude_output_prompt=True,
-        # No address of another machine: the page must look the same without a network.
+        # No address of another machine: the page must look the same offline.
         mathjax_url="",
         require_js_url="",
         jquery_url="",
@@ -199,8 +202,8 @@ def _keep(executed: Path, target: Path, page: Path) -> None:
         temporary.write_text(html, encoding="utf-8")
 
 
-def _results_of(executed: Path) -> dict[str, Any]:
-    """What the cell tagged ``results`` displayed as JSON; nothing where there is no such cell."""
+def _read_results(executed: Path) -> dict[str, Any]:
+    """Return the JSON output of the cell tagged ``results``; empty if there is no such cell."""
     import nbformat
 
     results: dict[str, Any] = {}

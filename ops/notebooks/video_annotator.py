@@ -1,10 +1,10 @@
-"""The data that Netflix publishes with Video Annotator (arXiv:2402.06560), and our probes measured on it.
+"""The data that Netflix publishes with Video Annotator (arXiv:2402.06560), and Needle's probes measured on it.
 
 Format as in https://github.com/Netflix/videoannotator (README.md, videoannotator/data.py, data-exploration.ipynb, read
-in November 2026): ``shot-data.csv`` has a row a shot (``key``, ``yt_id``, ...), ``embeddings.h5`` a data set
+in November 2026). ``shot-data.csv`` has a row for each shot (``key``, ``yt_id``, ...), ``embeddings.h5`` a data set
 ``embeddings`` with a vector for each of these rows in the same order, ``agg/<label>.json`` the votes of three editors
-(``{"data": [{"key", "agg", "pos_cnt", ...}]}``). Where they are there, ``cmp/<label>.json`` (``{"random": [{"key",
-"value"}], "zero_shot": [...]}``) has the labels of the baselines and ``text-embeddings.json`` a vector for each label.
+(``{"data": [{"key", "agg", "pos_cnt", ...}]}``). Optional: ``cmp/<label>.json`` (``{"random": [{"key", "value"}],
+"zero_shot": [...]}``) with the labels of the baselines, and ``text-embeddings.json`` with a vector for each label.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from ops.probes.linear import fit_linear
 Vector = NDArray[np.float32]
 
 NEEDED = ("embeddings.h5", "shot-data.csv", "agg")
-_WAY_OUT = "unpack the data file of github.com/Netflix/videoannotator (section Data of its README) once more"
+_WAY_OUT = "unpack the data file of github.com/Netflix/videoannotator (section Data of its README) again"
 # Both from the abstract: labels of the data set, and the median gain in average precision over the strongest
 # baseline, in points of a hundred.
 PAPER_LABELS, PAPER_GAIN = 56, 6.8
-# As their config.py and data.py: a fifth of the keys is held out, by a hash of the key with seed 0.
+# As in their config.py and data.py: a fifth of the keys is held out, by a hash of the key with seed 0.
 _ONE_IN = 5
-# As their exp1.ipynb: gains are told at a thousand labels, half of the baseline's random, half found by the words.
+# As in their exp1.ipynb: gains are measured at a thousand labels, half of the baseline's random, half by text score.
 BASELINE_LABELS = 1000
 _ROWS_A_BLOCK = 65_536
 
@@ -42,9 +42,9 @@ _ROWS_A_BLOCK = 65_536
 class LabelResult:
     """One label: average precision on the held-out fifth of the editors' votes, with its 95 % interval.
 
-    ``words`` and ``baseline`` are of the text vector alone and of a probe on the baseline's labels, on the same shots;
-    ``None`` where the folder has no data for them. ``yes`` and ``no`` count votes of shots that have a vector,
-    ``without_vector`` the others, which are not used. ``skipped`` says why there is no figure.
+    ``words`` and ``baseline`` are the values of the text vector alone and of a probe on the baseline's labels, on the
+    same shots; ``None`` if the folder has no data for them. ``yes`` and ``no`` count votes for shots with a vector,
+    ``without_vector`` the others, which are not used. ``skipped`` is the reason for a missing figure.
     """
 
     label: str
@@ -59,12 +59,12 @@ class LabelResult:
 
     @property
     def gain(self) -> float | None:
-        """Points of a hundred by which our probe on the editors' labels is above the baseline's."""
+        """Percentage points by which Needle's probe on the editors' labels is above the baseline's."""
         return None if self.ap is None or self.baseline is None else 100 * (self.ap.value - self.baseline)
 
 
 class AnnotatorData:
-    """The unpacked folder. Raises ``UsageError`` naming what is missing or of another form."""
+    """The unpacked folder. Raises ``UsageError`` naming missing and invalid files."""
 
     def __init__(self, folder: Path) -> None:
         missing = [name for name in NEEDED if not (folder / name).exists()]
@@ -79,12 +79,12 @@ class AnnotatorData:
             raise UsageError(f"{texts}: expected an object with a vector for each label")
 
     def votes(self, label: str) -> dict[str, bool]:
-        """What the editors agreed on, by key."""
+        """Return the answers that the editors agreed on, by key."""
         path = self._folder / "agg" / f"{label}.json"
         return _answers(_json(path), "data", "agg", path)
 
     def baseline(self, label: str) -> dict[str, bool]:
-        """Labels of the strongest baseline: half found by the words, half drawn at random; empty without ``cmp``."""
+        """Return labels of the strongest baseline: half by text score, half random; empty without ``cmp``."""
         path = self._folder / "cmp" / f"{label}.json"
         if not path.exists():
             return {}
@@ -93,7 +93,7 @@ class AnnotatorData:
         return {key: value for part in parts for key, value in part.items()}
 
     def text(self, label: str, size: int) -> Vector | None:
-        """The label's unit text vector (D,), ``size`` numbers as the shots' vectors have, where there is one."""
+        """Return the label's unit text vector (D,) of ``size`` numbers, as the shots' vectors; ``None`` if missing."""
         if label not in self._texts:
             return None
         try:
@@ -101,17 +101,17 @@ class AnnotatorData:
         except (TypeError, ValueError):
             vector = np.zeros(0, np.float32)
         if vector.shape != (size,) or not np.isfinite(vector).all():
-            raise UsageError(f"{self._folder / 'text-embeddings.json'}: {label} is no vector of {size} numbers")
+            raise UsageError(f"{self._folder / 'text-embeddings.json'}: {label} is not a vector of {size} numbers")
         return vector / max(float(np.linalg.norm(vector)), 1e-9)
 
     def vectors(self, keys: Iterable[str]) -> dict[str, Vector]:
-        """Unit vectors (D,) by key; the file is read in blocks, and only the asked rows are kept.
+        """Return unit vectors (D,) by key; reads the file in blocks, and keeps only these rows.
 
-        Keys that are not in ``shot-data.csv``, or whose vector has no direction, are left out.
+        Keys that are not in ``shot-data.csv`` and vectors of length zero are left out.
         """
         import h5py
 
-        wanted = {self._rows[key]: key for key in keys if key in self._rows}
+        keys_by_row = {self._rows[key]: key for key in keys if key in self._rows}
         path = self._folder / "embeddings.h5"
         try:
             with h5py.File(path, "r") as file:
@@ -121,26 +121,26 @@ class AnnotatorData:
                         f"{path}: expected a data set `embeddings` with one vector for each of the {len(self._rows)} "
                         f"keys of shot-data.csv: {_WAY_OUT}"
                     )
-                return _unit_rows(stored, wanted)
-        except (OSError, RuntimeError) as error:  # what h5py raises for a file, and for a part of it, that is damaged
+                return _unit_rows(stored, keys_by_row)
+        except (OSError, RuntimeError) as error:  # h5py raises these for damaged files and parts of files
             raise UsageError(f"{path} cannot be read ({error}): it is damaged or incomplete, {_WAY_OUT}") from error
 
     def film(self, key: str) -> str:
-        """The clip that a shot is from: what is held out together inside a fit."""
+        """Return the clip of a shot; shots of one clip are held out together in a fit."""
         return self._films[key]
 
 
 def is_held_out(key: str) -> bool:
-    """Whether the paper's split keeps a shot for validation: MurmurHash3 of its key, a fifth of all."""
+    """Whether the paper's split holds a shot out: by MurmurHash3 of its key, a fifth of all."""
     import mmh3
 
     return mmh3.hash(key, 0) % _ONE_IN == 0
 
 
 def benchmark(data: AnnotatorData) -> Iterator[LabelResult]:
-    """Every label's result, one after the other; the labelled shots' vectors are read once (2 KB a shot).
+    """Yield every label's result; the labelled shots' vectors are read once (2 KB a shot).
 
-    A label whose files cannot be read is skipped with the reason. Raises ``UsageError`` for vectors that cannot be.
+    A label whose files cannot be read is skipped with the reason. Raises ``UsageError`` if vectors cannot be read.
     """
     answers: dict[str, tuple[dict[str, bool], dict[str, bool]]] = {}
     unread: dict[str, str] = {}
@@ -169,21 +169,21 @@ def _measure(
     yes, missing = sum(known.values()), len(votes) - len(known)
     counted = LabelResult(label=label, yes=yes, no=len(known) - yes, without_vector=missing, held_out=len(test))
     if not _can_fit(train) or len(set(truths.tolist())) < 2:
-        why = f"a fit needs {LEAST} of each answer, and both among the held-out votes"
-        return replace(counted, skipped=why)
+        reason = f"a fit needs {LEAST} of each answer, and both among the held-out votes"
+        return replace(counted, skipped=reason)
     test_ND = np.stack([vectors[key] for key in test])
     try:
         text = data.text(label, test_ND.shape[1])
     except UsageError as error:
         return replace(counted, skipped=str(error))
-    scores = _fitted(data, train, vectors, text, test_ND)
+    scores = _fit(data, train, vectors, text, test_ND)
     films = np.unique([data.film(key) for key in test], return_inverse=True)[1]
     metrics = {"ap": average_precision}
     return replace(
         counted,
         ap=intervals(metrics, scores, truths, films, seed=0)["ap"],
         words=None if text is None else average_precision((test_ND @ text).astype(np.float64), truths),
-        baseline=average_precision(_fitted(data, other, vectors, text, test_ND), truths) if _can_fit(other) else None,
+        baseline=average_precision(_fit(data, other, vectors, text, test_ND), truths) if _can_fit(other) else None,
     )
 
 
@@ -191,14 +191,14 @@ def _can_fit(answers: Mapping[str, bool]) -> bool:
     return min(sum(answers.values()), len(answers) - sum(answers.values())) >= LEAST
 
 
-def _fitted(
+def _fit(
     data: AnnotatorData,
     answers: Mapping[str, bool],
     vectors: Mapping[str, Vector],
     text: Vector | None,
     test_ND: Vector,
 ) -> NDArray[np.float64]:
-    """Log odds of the test rows from a probe on these answers; shots of one clip are held out together inside."""
+    """Return log odds of the test rows from a probe on these answers; shots of one clip are held out together."""
     keys = sorted(answers)
     rows = np.stack([vectors[key] for key in keys])
     truths = np.array([answers[key] for key in keys], bool)
@@ -208,10 +208,10 @@ def _fitted(
     )
 
 
-def _unit_rows(stored: Any, wanted: Mapping[int, str]) -> dict[str, Vector]:
-    """Rows of a data set as unit vectors (D,), by the keys that are wanted of each."""
-    numbers = np.array(sorted(wanted), np.int64)
-    found: dict[str, Vector] = {}
+def _unit_rows(stored: Any, keys_by_row: Mapping[int, str]) -> dict[str, Vector]:
+    """Return rows of a data set as unit vectors (D,), by their keys."""
+    numbers = np.array(sorted(keys_by_row), np.int64)
+    vectors: dict[str, Vector] = {}
     for start in range(0, len(stored), _ROWS_A_BLOCK):
         inside = numbers[(numbers >= start) & (numbers < start + _ROWS_A_BLOCK)]
         if not len(inside):
@@ -220,25 +220,25 @@ def _unit_rows(stored: Any, wanted: Mapping[int, str]) -> dict[str, Vector]:
         lengths = np.linalg.norm(block, axis=1)
         for number, row, length in zip(inside, block, lengths, strict=True):
             if np.isfinite(length) and length > 0:
-                found[wanted[int(number)]] = row / length
-    return found
+                vectors[keys_by_row[int(number)]] = row / length
+    return vectors
 
 
 def _shots(path: Path) -> tuple[dict[str, int], dict[str, str]]:
-    """Row number and clip of each key."""
+    """Return row number and clip of each key."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
             if missing := {"key", "yt_id"} - set(reader.fieldnames or ()):
                 raise UsageError(f"{path} has no column {', '.join(sorted(missing))}: {_WAY_OUT}")
-            found = [(row["key"], row["yt_id"]) for row in reader]
+            pairs = [(row["key"], row["yt_id"]) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read as CSV ({error}): {_WAY_OUT}") from error
-    return {key: number for number, (key, _) in enumerate(found)}, dict(found)
+    return {key: number for number, (key, _) in enumerate(pairs)}, dict(pairs)
 
 
 def _answers(content: Any, part: str, value: str, path: Path) -> dict[str, bool]:
-    """Yes and no by key; rows without an answer (null) are left out."""
+    """Return yes and no by key; rows without an answer (null) are left out."""
     try:
         rows = {row["key"]: row[value] for row in content[part]}
     except (KeyError, TypeError) as error:

@@ -1,7 +1,7 @@
 """Bring one probe up to date with its labels and vectors.
 
-Stands alone because this is where a re-run becomes a no-op (the version's name says what it was made of), and where
-it is decided whether a new version takes its predecessor's place.
+Stands alone because two decisions are made here: whether a re-run is a no-op (the version's name identifies its
+inputs), and whether a new version replaces its predecessor.
 """
 
 from __future__ import annotations
@@ -16,31 +16,30 @@ import numpy as np
 from ops.core.settings import Settings
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.embeddings.encoder import Encoder, load_encoder
-from ops.probes.definitions import ProbeDefinition, definition_of
-from ops.probes.fit import LEAST, LabelledShot, fit_version, version_name
-from ops.probes.folds import groups_of
-from ops.probes.judgements import Tally
-from ops.probes.labels import labels_digest, labels_known, standing_of
-from ops.probes.notes import Usable
-from ops.probes.promotion import reason_against, scores_unseen, worse_on_the_same
+from ops.probes.annotations import LabelCounts
+from ops.probes.definitions import ProbeDefinition, find_definition
+from ops.probes.fit import LEAST, LabelCoverage, LabelledShot, fit_version, name_version
+from ops.probes.folds import group_shots
+from ops.probes.labels import digest_labels, list_labels, resolve_labels
+from ops.probes.promotion import compare_on_same_labels, find_reason_against, score_unseen
 from ops.probes.scores import scores_are_current
 from ops.probes.state import ProbeState, Verdict, change_state, promoted_version, read_state
-from ops.probes.vectors import catalogue_digest, catalogue_text_scores, labelled_shots
+from ops.probes.vectors import digest_vectors, measure_text_scores, read_labelled_shots
 from ops.probes.versions import ProbeVersion, has_version, read_version, write_version
-from ops.probes.words import TextEncoder, text_direction, zero_shot, zero_shot_name
+from ops.probes.zero_shot import TextEncoder, build_zero_shot, encode_queries, name_zero_shot
 
 LEAST_GROUPS = 5
-"""Drawn from fewer groups, an interval is made of so few different draws that chance often looks like a loss."""
+"""With fewer groups an interval has so few different resamples that chance often looks like a loss."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Input:
-    """Everything that a fit depends on; ``usable`` tells of labels that it could not use."""
+    """All inputs of a fit; ``coverage`` also counts labels that it cannot use."""
 
     definition: ProbeDefinition
     encoder_id: str
     shots: list[LabelledShot]
-    usable: Usable
+    coverage: LabelCoverage
 
     @property
     def is_enough(self) -> bool:
@@ -49,23 +48,23 @@ class _Input:
 
 
 def probe_is_current(settings: Settings, encoder_id: str, label: str) -> bool:
-    """Whether the last fit is of the present labels, vectors and definition."""
-    given = _input(settings, encoder_id, label)
-    return read_state(settings, label).latest == _name(settings, given)
+    """Whether the last fit has the present labels, vectors and definition."""
+    inputs = _input(settings, encoder_id, label)
+    return read_state(settings, label).latest == _name(settings, inputs)
 
 
 def build_labels(settings: Settings) -> StepReport:
-    """What the ``labels`` asset tells: it is people who write the table."""
-    labels = labels_known(settings)
-    standing = standing_of(settings, labels)
-    tallies = {label: Tally.of(each for each in standing if each.latest.label == label) for label in labels}
+    """Report the ``labels`` table for its asset; people write the table."""
+    labels = list_labels(settings)
+    resolved = resolve_labels(settings, labels)
+    counts = {label: LabelCounts.count(each for each in resolved if each.latest.label == label) for label in labels}
     return StepReport(
         changed=0,
-        data_version=labels_digest(settings),
+        data_version=digest_labels(settings),
         details={
-            "labels": {label: f"{tally.yes} yes, {tally.no} no" for label, tally in tallies.items()},
-            "in_conflict": [f"{e.latest.label} {e.latest.shot_id}" for e in standing if e.in_conflict],
-            "of_shots_that_are_gone": sum(tally.gone for tally in tallies.values()),
+            "labels": {label: f"{each.yes} yes, {each.no} no" for label, each in counts.items()},
+            "in_conflict": [f"{e.latest.label} {e.latest.shot_id}" for e in resolved if e.in_conflict],
+            "of_shots_that_are_gone": sum(each.gone for each in counts.values()),
         },
     )
 
@@ -78,70 +77,70 @@ def build_probe(
     progress: Progress,
     encode: TextEncoder | None = None,
 ) -> StepReport:
-    """Fit the probe where its labels, vectors or definition changed; keep the better of it and its predecessor.
+    """Fit the probe if its labels, vectors or definition changed; keep the better of it and its predecessor.
 
-    With fewer than three labels of a kind it is the text score of its queries; where nothing scores yet, these words
-    are the predecessor of the first fit. ``encode`` turns texts into unit vectors (B, D); by default the encoder is
-    loaded for it, where there is something to fit. Raises ``NotFoundError`` where the probe is not defined.
+    With fewer than three labels of a kind the probe is the text score of its queries. If nothing scores yet, that is
+    the predecessor of the first fit. ``encode`` turns texts into unit vectors (B, D); by default the encoder is loaded
+    if there is something to fit. Raises ``NotFoundError`` if the probe is not defined.
     """
     encode = encode or _text_encoder(settings, encoder_id)
     with settings.working():
-        given = _input(settings, encoder_id, label)
+        inputs = _input(settings, encoder_id, label)
         progress.start(f"probe {label}", 1, "fits")
-        version, is_new = _version(settings, given, now, encode)
-        words, asked = None, read_state(settings, label)
-        if version.kind != "zero_shot" and not asked.promoted:
-            words, _ = _version(settings, replace(given, shots=[]), now, encode)
+        version, is_new = _version(settings, inputs, now, encode)
+        zero_shot, previous = None, read_state(settings, label)
+        if version.kind != "zero_shot" and not previous.promoted:
+            zero_shot, _ = _version(settings, replace(inputs, shots=[]), now, encode)
 
         def decide(before: ProbeState) -> ProbeState:
-            if words and not before.promoted:
-                before = _decided(settings, before, words, given, now)
-            return _decided(settings, before, version, given, now)
+            if zero_shot and not before.promoted:
+                before = _decide(settings, before, zero_shot, inputs, now)
+            return _decide(settings, before, version, inputs, now)
 
         state = change_state(settings, label, decide)
-        notes = _notes(given, read_version(settings, label, state.promoted))
+        notes = _notes(inputs, read_version(settings, label, state.promoted))
         for note in notes:
             progress.note(f"probe {label}", note)
         progress.advance(f"probe {label}")
         progress.finish(f"probe {label}")
     report = _report(version, state, notes, changed=int(is_new))
-    # A refusal stops what follows only when it is new, and only where the version that stays has scored everything.
-    stops = state.latest != asked.latest and scores_are_current(settings, label)
+    # A refusal stops later steps only if it is new, and only if the version that stays has scored everything.
+    stops = state.latest != previous.latest and scores_are_current(settings, label)
     return replace(report, checks=[replace(check, blocking=stops) for check in report.checks])
 
 
 def _input(settings: Settings, encoder_id: str, label: str) -> _Input:
-    definition = definition_of(settings, label)
-    standing = standing_of(settings, [label]) if label in labels_known(settings) else []
-    labels = {each.latest.shot_id: each.value for each in standing if not each.gone}
-    shots = labelled_shots(settings, encoder_id, labels)
-    usable = Usable.of(standing, {shot.shot_id for shot in shots})
-    return _Input(definition=definition, encoder_id=encoder_id, shots=shots, usable=usable)
+    definition = find_definition(settings, label)
+    resolved = resolve_labels(settings, [label]) if label in list_labels(settings) else []
+    labels = {each.latest.shot_id: each.value for each in resolved if not each.missing_reason}
+    shots = read_labelled_shots(settings, encoder_id, labels)
+    coverage = LabelCoverage.measure(resolved, {shot.shot_id for shot in shots})
+    return _Input(definition=definition, encoder_id=encoder_id, shots=shots, coverage=coverage)
 
 
-def _notes(given: _Input, scoring: ProbeVersion) -> list[str]:
-    """What people must know of the labels, next to the version that scores now."""
-    queries = given.definition.queries if scoring.kind == "zero_shot" else ()
-    return given.usable.notes(given.definition.label, queries, given.encoder_id)
+def _notes(inputs: _Input, scoring: ProbeVersion) -> list[str]:
+    """Return notes on the labels, for the version that scores now."""
+    queries = inputs.definition.queries if scoring.kind == "zero_shot" else ()
+    return inputs.coverage.notes(inputs.definition.label, queries, inputs.encoder_id)
 
 
-def _name(settings: Settings, given: _Input) -> str:
-    if given.is_enough:
-        return version_name(given.definition, given.encoder_id, given.shots)
-    return zero_shot_name(given.definition, given.encoder_id, catalogue_digest(settings, given.encoder_id))
+def _name(settings: Settings, inputs: _Input) -> str:
+    if inputs.is_enough:
+        return name_version(inputs.definition, inputs.encoder_id, inputs.shots)
+    return name_zero_shot(inputs.definition, inputs.encoder_id, digest_vectors(settings, inputs.encoder_id))
 
 
-def _version(settings: Settings, given: _Input, now: datetime, encode: TextEncoder) -> tuple[ProbeVersion, bool]:
-    """The version made of this input, and whether it was fitted now."""
-    label, name = given.definition.label, _name(settings, given)
+def _version(settings: Settings, inputs: _Input, now: datetime, encode: TextEncoder) -> tuple[ProbeVersion, bool]:
+    """Return the version of these inputs, and whether it was fitted now."""
+    label, name = inputs.definition.label, _name(settings, inputs)
     is_new = not has_version(settings, label, name)
     if is_new:
-        write_version(settings, _fitted(settings, given, now, encode))
+        write_version(settings, _fit(settings, inputs, now, encode))
     return read_version(settings, label, name), is_new
 
 
 def _text_encoder(settings: Settings, encoder_id: str) -> TextEncoder:
-    """The encoder's texts; it is loaded when the first one is asked for."""
+    """Return the encoder's text side, which is loaded at its first use."""
 
     @cache
     def encoder() -> Encoder:
@@ -150,26 +149,27 @@ def _text_encoder(settings: Settings, encoder_id: str) -> TextEncoder:
     return lambda texts: encoder().encode_text(texts)
 
 
-def _fitted(settings: Settings, given: _Input, now: datetime, encode: TextEncoder) -> ProbeVersion:
-    text = text_direction(encode, given.definition.queries)
+def _fit(settings: Settings, inputs: _Input, now: datetime, encode: TextEncoder) -> ProbeVersion:
+    text = encode_queries(encode, inputs.definition.queries)
     created_at = now.isoformat(timespec="seconds")
-    if given.is_enough:
-        return fit_version(given.definition, given.encoder_id, given.shots, text, created_at)
-    digest = catalogue_digest(settings, given.encoder_id)
-    scores = catalogue_text_scores(settings, given.encoder_id, text, digest)
-    return zero_shot(given.definition, given.encoder_id, text, scores, created_at)
+    if inputs.is_enough:
+        return fit_version(inputs.definition, inputs.encoder_id, inputs.shots, text, created_at)
+    digest = digest_vectors(settings, inputs.encoder_id)
+    scores = measure_text_scores(settings, inputs.encoder_id, text, digest)
+    return build_zero_shot(inputs.definition, inputs.encoder_id, text, scores, created_at)
 
 
-def _decided(settings: Settings, before: ProbeState, version: ProbeVersion, given: _Input, now: datetime) -> ProbeState:
-    """The state after a fit. A version is looked at once, when it is new: what a person decided since stays."""
+def _decide(settings: Settings, before: ProbeState, version: ProbeVersion, inputs: _Input, now: datetime) -> ProbeState:
+    """Return the state after a fit. A version is judged once, when it is new: a person's later decision stays."""
     if before.latest == version.version:
         return before
     against, reason = "", "the first version"
     if before.promoted == version.version:
-        reason = "it scores already: labels, queries and vectors are again those that it was made of"
+        reason = "it scores already: labels, queries and vectors are again those of its fit"
     elif before.promoted:
         old = read_version(settings, version.label, before.promoted)
-        against = reason_against(version, old, scores_unseen(old, given.encoder_id, given.shots), _groups(given.shots))
+        unseen = score_unseen(old, inputs.encoder_id, inputs.shots)
+        against = find_reason_against(version, old, unseen, _groups(inputs.shots))
         reason = against or f"not worse than {old.version} ({old.kind})"
     verdict = Verdict(
         version=version.version,
@@ -191,65 +191,65 @@ def refit_probe(
     progress: Progress,
     encode: TextEncoder | None = None,
 ) -> StepReport:
-    """Fit the probe on the vectors of an encoder that is not live, as what will score the catalogue when it is.
+    """Fit the probe on the vectors of an encoder that is not live, to score the catalogue when that encoder is live.
 
-    A no-op where it is fitted so already, whichever version was chosen then; what the live encoder's probe does is
-    left as it is. Where the words score now, they score on the new vectors too, unless the fit is not worse there.
-    The check ``not_worse`` compares the live version with the one that will score, on the same labels. ``encode``
-    and errors as of :func:`build_probe`.
+    A no-op if that fit exists, whichever version was chosen then; the live encoder's probe does not change. If the text
+    score is used now, it is used on the new vectors too, unless the fit is not worse there. The check ``not_worse``
+    compares the live version with the one that will score, on the same labels. ``encode`` and errors as of
+    :func:`build_probe`.
     """
     encode = encode or _text_encoder(settings, encoder_id)
     with settings.working():
-        given = _input(settings, encoder_id, label)
+        inputs = _input(settings, encoder_id, label)
         progress.start(f"probe {label}", 1, "fits")
-        version, is_new = _version(settings, given, now, encode)
-        live, words = promoted_version(settings, label), None
+        version, is_new = _version(settings, inputs, now, encode)
+        live, zero_shot = promoted_version(settings, label), None
         if version.kind != "zero_shot" and (live is None or live.kind == "zero_shot"):
-            words, _ = _version(settings, replace(given, shots=[]), now, encode)
+            zero_shot, _ = _version(settings, replace(inputs, shots=[]), now, encode)
 
         def decide(before: ProbeState) -> ProbeState:
             if _is_fitted(settings, before, version.version, label, encoder_id):
                 return before
-            if words is None:
-                return _taken(before, version, reason_against_refit(settings, label, version), now)
-            before = _decided(settings, ProbeState(verdicts=before.verdicts), words, given, now)
-            return _decided(settings, before, version, given, now)
+            if zero_shot is None:
+                return _accept(before, version, find_reason_against_refit(settings, label, version), now)
+            before = _decide(settings, ProbeState(verdicts=before.verdicts), zero_shot, inputs, now)
+            return _decide(settings, before, version, inputs, now)
 
         state = change_state(settings, label, decide, encoder_id)
         progress.advance(f"probe {label}")
         progress.finish(f"probe {label}")
     scoring = read_version(settings, label, state.promoted)
-    report = _report(version, state, _notes(given, scoring), changed=int(is_new))
-    against = reason_against_refit(settings, label, scoring)
+    report = _report(version, state, _notes(inputs, scoring), changed=int(is_new))
+    against = find_reason_against_refit(settings, label, scoring)
     check = CheckOutcome(name="not_worse", passed=not against, details={"label": label, "why": against})
     return replace(report, checks=[check])
 
 
 def refit_is_current(settings: Settings, encoder_id: str, label: str) -> bool:
-    """Whether the encoder's own state has a fit of the present labels, vectors and definition."""
+    """Whether the state of this encoder has a fit of the present labels, vectors and definition."""
     name = _name(settings, _input(settings, encoder_id, label))
     return _is_fitted(settings, read_state(settings, label, encoder_id), name, label, encoder_id)
 
 
 def _is_fitted(settings: Settings, state: ProbeState, name: str, label: str, encoder_id: str) -> bool:
-    """Whether ``name`` was the last fit, and what scores reads this encoder's vectors."""
+    """Whether ``name`` is the last fit, and the promoted version reads this encoder's vectors."""
     chosen = state.latest == name and bool(state.promoted)
     return chosen and read_version(settings, label, state.promoted).encoder_id == encoder_id
 
 
-def reason_against_refit(settings: Settings, label: str, new: ProbeVersion) -> str:
-    """Why a probe on another encoder's vectors is worse than the live one on the same labels; empty where it is not."""
+def find_reason_against_refit(settings: Settings, label: str, new: ProbeVersion) -> str:
+    """Return why a probe on another encoder's vectors is worse than the live one on the same labels; empty if not."""
     old = promoted_version(settings, label)
     if old is None or old.version == new.version:
         return ""
     shots = _input(settings, new.encoder_id, label).shots
-    # Each on its own encoder's vectors.
+    # Each with its own encoder's vectors.
     seen_by_old = _input(settings, old.encoder_id, label).shots
-    return worse_on_the_same(new, scores_unseen(old, old.encoder_id, seen_by_old), _groups(shots))
+    return compare_on_same_labels(new, score_unseen(old, old.encoder_id, seen_by_old), _groups(shots))
 
 
-def _taken(before: ProbeState, version: ProbeVersion, against: str, now: datetime) -> ProbeState:
-    """The state with a version that comes with its encoder, whatever the rule says: the upgrade's check decides."""
+def _accept(before: ProbeState, version: ProbeVersion, against: str, now: datetime) -> ProbeState:
+    """Promote a version together with its encoder, whatever the rule decides: the upgrade's check decides."""
     verdict = Verdict(
         version=version.version,
         over=before.promoted,
@@ -262,12 +262,12 @@ def _taken(before: ProbeState, version: ProbeVersion, against: str, now: datetim
 
 
 def _groups(shots: list[LabelledShot]) -> Mapping[str, int]:
-    """Which labelled shots are drawn together when two fits are compared, by id: as they are held out together.
+    """Map each labelled shot to its group for the comparison of two fits: the groups that are held out together.
 
-    Where these groups are too few to be drawn from, each shot by itself.
+    If there are too few groups to resample, each shot is a group.
     """
     if len({shot.truth for shot in shots}) == 2:
-        groups, _ = groups_of([shot.place for shot in shots], np.array([shot.truth for shot in shots], bool))
+        groups, _ = group_shots([shot.place for shot in shots], np.array([shot.truth for shot in shots], bool))
         if len(np.unique(groups)) >= LEAST_GROUPS:
             return {shot.shot_id: int(group) for shot, group in zip(shots, groups, strict=True)}
     return {shot.shot_id: number for number, shot in enumerate(shots)}
@@ -303,4 +303,4 @@ def _report(version: ProbeVersion, state: ProbeState, notes: list[str], changed:
 def _why(label: str, refused: Verdict | None) -> str:
     if refused is None:
         return "the last fit scores the catalogue, or a person chose another"
-    return f"{refused.reason}; `needle probe promote {label} {refused.version}` takes it all the same"
+    return f"{refused.reason}; `needle probe promote {label} {refused.version}` promotes it all the same"

@@ -1,7 +1,7 @@
-"""What becomes of labels when people correct the cuts of a film: nothing is deleted, and nothing changes in silence.
+"""Labels that change if people correct the cuts of a video: nothing is deleted, and every change is reported.
 
-A label belongs to a shot id, which names the first frame. A shot that is merged into the one before it takes its labels
-out of use until the merge is taken back; a shot that gets another end keeps them, and somebody should look again.
+A label belongs to a shot id, which names the first frame. If a shot is merged into the one before it, its labels are
+not used until the merge is undone. A shot with another end keeps its labels, and a person should check them.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ops.core.settings import Settings
-from ops.probes.judgements import standing_among
-from ops.probes.labels import labels_known, read_judgements
+from ops.probes.annotations import resolve_annotations
+from ops.probes.labels import list_labels, read_annotations
 from ops.shots.correcting import CutState
 
 Effect = Literal["unused", "longer", "shorter"]
@@ -43,7 +43,7 @@ class ChangedLabel:
 
 
 def find_changed_labels(settings: Settings, state: CutState) -> list[ChangedLabel]:
-    """Labels of the film's shots that the corrections which wait for an ingest will change, by shot and label."""
+    """Return labels that corrections of the video will change with the next ingest, by shot and label."""
     ends = {each.start_frame: each.end_frame for each in state.planned}
     effects: dict[str, Effect] = {}
     for row in state.rows:
@@ -54,9 +54,9 @@ def find_changed_labels(settings: Settings, state: CutState) -> list[ChangedLabe
             effects[row["shot_id"]] = "longer" if end > row["end_frame"] else "shorter"
     if not effects:
         return []
-    found = standing_among(read_judgements(settings, labels_known(settings)))
+    resolved = resolve_annotations(read_annotations(settings, list_labels(settings)))
     return [
         ChangedLabel(label=label, shot_id=shot_id, value=each.value, effect=effects[shot_id])
-        for (label, shot_id), each in sorted(found.items(), key=lambda item: (item[0][1], item[0][0]))
+        for (label, shot_id), each in sorted(resolved.items(), key=lambda item: (item[0][1], item[0][0]))
         if shot_id in effects
     ]

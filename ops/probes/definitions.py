@@ -1,11 +1,11 @@
-"""What probes there are: ``probes.yaml`` in the home, or in the checkout for those that a team shares.
+"""Definitions of probes: ``probes.yaml`` in the home, or in the checkout for those that a team shares.
 
 .. code-block:: yaml
 
     closeup:
-      description: One face fills the picture
-      queries: [a close-up of a face]      # the text score begins with these, before there are labels
-      threshold: f1                        # or precision>=0.9, or a number: from which score on it says yes
+      description: One face fills the frame
+      queries: [a close-up of a face]      # the text score of these is used until there are labels
+      threshold: f1                        # or precision>=0.9, or a number: the lowest score that counts as yes
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from ops.core.errors import NotFoundError, UsageError
 from ops.core.locks import exclusive
 from ops.core.settings import CHECKOUT, Settings
 from ops.core.storage import atomic_path
-from ops.probes.names import require_name
+from ops.probes.annotations import require_name
 
 FILE = "probes.yaml"
 _PRECISION = re.compile(r"precision>=(0?\.\d+|1(\.0*)?)")
 
 
 class ProbeDefinition(BaseModel):
-    """One probe as a person describes it; ``label`` is its name, and that of its labels."""
+    """One probe as a person describes it; ``label`` is the name of the probe and of its labels."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,45 +55,45 @@ class ProbeDefinition(BaseModel):
         return value
 
 
-def files_of(settings: Settings) -> list[Path]:
-    """Where definitions may stand; a later file counts more."""
+def definition_files(settings: Settings) -> list[Path]:
+    """Return the files with definitions; a later file overrides an earlier one."""
     return [CHECKOUT / FILE, settings.home / FILE]
 
 
-def definitions_of(settings: Settings) -> dict[str, ProbeDefinition]:
-    """Every defined probe by label, sorted. Raises ``UsageError`` with the file, the probe and what is wrong."""
-    found: dict[str, ProbeDefinition] = {}
-    for path in files_of(settings):
-        found |= _read(path)
-    return dict(sorted(found.items()))
+def load_definitions(settings: Settings) -> dict[str, ProbeDefinition]:
+    """Return every defined probe by label, sorted. Raises ``UsageError`` with the file, the probe and the fault."""
+    definitions: dict[str, ProbeDefinition] = {}
+    for path in definition_files(settings):
+        definitions |= _read(path)
+    return dict(sorted(definitions.items()))
 
 
-def definition_of(settings: Settings, label: str) -> ProbeDefinition:
-    """One definition. Raises ``NotFoundError``, naming those that exist, where there is none."""
-    known = definitions_of(settings)
+def find_definition(settings: Settings, label: str) -> ProbeDefinition:
+    """Return one definition. Raises ``NotFoundError``, naming those that exist, if it does not exist."""
+    known = load_definitions(settings)
     if label not in known:
-        there = f"there are {', '.join(known)}" if known else "there are none yet"
-        raise NotFoundError(f"no probe {label!r}: {there}; `needle probe fit {label}` makes one")
+        choices = f"there are {', '.join(known)}" if known else "there are none yet"
+        raise NotFoundError(f"no probe {label!r}: {choices}; `needle probe fit {label}` makes one")
     return known[label]
 
 
 def define(settings: Settings, label: str, description: str, queries: tuple[str, ...], threshold: str) -> bool:
-    """Add a probe to the home's file where it is not defined; true where it was added.
+    """Add a probe to the home's file if it is not defined; return whether it was added.
 
-    Without ``queries`` the label's own words are one. The file is extended, not rewritten, so that comments in it
-    stay. Raises ``UsageError`` for bad values, and where the probe is there already but other words are given.
+    Without ``queries``, the label's words are the query. The file is extended, not rewritten, so comments in it stay.
+    Raises ``UsageError`` for invalid values, and if the probe is already defined with other values.
     """
     require_name(label)
     path = settings.home / FILE
     with exclusive(settings.home / "locks" / f"{FILE}.lock"):
-        known = definitions_of(settings).get(label)
+        known = load_definitions(settings).get(label)
         if known:
             _require_same(settings, known, description, queries, threshold)
             return False
         content: dict[str, Any] = {"description": description} if description else {}
         content["queries"] = list(queries) or [label.replace("_", " ")]
         content["threshold"] = threshold or "f1"
-        _checked(path, label, content)
+        _parse_entry(path, label, content)
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         before += "" if not before or before.endswith("\n") else "\n"
         with atomic_path(path) as temporary:
@@ -107,24 +107,24 @@ def _require_same(
 ) -> None:
     differs = (description and description != known.description) or (queries and queries != known.queries)
     if differs or (threshold and threshold != known.threshold):
-        place = next(path for path in reversed(files_of(settings)) if known.label in _read(path))
+        place = next(path for path in reversed(definition_files(settings)) if known.label in _read(path))
         raise UsageError(f"{known.label} is defined in {place} already: change it there")
 
 
 def _read(path: Path) -> dict[str, ProbeDefinition]:
     hint = "write a probe's label, and its queries below it"
-    return {name: _checked(path, name, entry) for name, entry in entries_of(path, hint).items()}
+    return {name: _parse_entry(path, name, entry) for name, entry in entries_of(path, hint).items()}
 
 
-def _checked(path: Path, label: str, content: Any) -> ProbeDefinition:
+def _parse_entry(path: Path, label: str, content: Any) -> ProbeDefinition:
     try:
         require_name(label)
-        given = {"queries": [label.replace("_", " ")]} | (content or {})
-        return ProbeDefinition(label=label, **given)
+        values = {"queries": [label.replace("_", " ")]} | (content or {})
+        return ProbeDefinition(label=label, **values)
     except (ValidationError, UsageError, TypeError) as error:
-        told = (
+        problem = (
             "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
             if isinstance(error, ValidationError)
             else str(error)
         )
-        raise UsageError(f"{path}: {label}: {told}") from error
+        raise UsageError(f"{path}: {label}: {problem}") from error

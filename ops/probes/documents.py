@@ -1,44 +1,45 @@
-"""A probe as people and programs are told of it: definition, labels, the version that scores, its figures, its history.
+"""Documents about a probe for people and programs: definition, labels, figures, history, and example shots.
 
-What is told of labels is of today's; a version's ``yes`` and ``no`` are what it learnt from.
+Label counts are of today's labels; a version's ``yes`` and ``no`` count the labels of its fit.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ops.core.settings import Settings
-from ops.probes.definitions import ProbeDefinition, definitions_of
-from ops.probes.judgements import Standing, Tally
-from ops.probes.labels import labels_known, standing_of
-from ops.probes.notes import Usable
+from ops.probes.annotations import LabelCounts, ResolvedLabel
+from ops.probes.definitions import ProbeDefinition, load_definitions
+from ops.probes.fit import LabelCoverage
+from ops.probes.labels import list_labels, resolve_labels
+from ops.probes.scores import scores_table
 from ops.probes.state import promoted_version, read_state
-from ops.probes.store import versions_of
-from ops.probes.vectors import embedded_among
-from ops.probes.versions import ProbeVersion, read_version
+from ops.probes.vectors import find_embedded
+from ops.probes.versions import ProbeVersion, list_versions, read_version
+from ops.shots.build import TABLE as SHOTS
 
 
 def probe_document(
     settings: Settings,
     label: str,
     definitions: dict[str, ProbeDefinition] | None = None,
-    standing: Sequence[Standing] | None = None,
+    resolved: Sequence[ResolvedLabel] | None = None,
     embedded: Container[str] | None = None,
 ) -> dict[str, Any]:
-    """The document of ``needle probe show --json``; empty texts where the probe is not defined or not fitted yet.
+    """Return the document of ``needle probe show --json``; texts are empty if the probe is not defined or not fitted.
 
     Figures (``metrics``: value, low, high of the 95 % interval) are those of the ``promoted`` version, which scores
-    the catalogue. ``definitions``, ``standing`` (how the label stands) and ``embedded`` (the shots that have a
-    vector) save reading them again.
+    the catalogue. ``definitions``, ``resolved`` (the label's shots) and ``embedded`` (shots with a vector) save reading
+    them again.
     """
-    definition = (definitions_of(settings) if definitions is None else definitions).get(label)
+    definition = (load_definitions(settings) if definitions is None else definitions).get(label)
     state, version = read_state(settings, label), promoted_version(settings, label)
     latest = version if state.latest in ("", state.promoted) else read_version(settings, label, state.latest)
-    if standing is None:
-        standing = standing_of(settings, [label]) if label in labels_known(settings) else []
+    if resolved is None:
+        resolved = resolve_labels(settings, [label]) if label in list_labels(settings) else []
     queries = list(definition.queries) if definition else []
     return {
         "label": label,
@@ -47,9 +48,9 @@ def probe_document(
         "policy": definition.threshold if definition else "",
         "promoted": state.promoted,
         "latest": state.latest,
-        "versions": versions_of(settings, label),
+        "versions": list_versions(settings, label),
         **_figures(version),
-        **_of_labels(settings, label, queries, version, latest, standing, embedded),
+        **_label_figures(settings, label, queries, version, latest, resolved, embedded),
         "verdicts": [asdict(verdict) for verdict in state.verdicts],
     }
 
@@ -61,52 +62,109 @@ def _figures(version: ProbeVersion | None) -> dict[str, Any]:
     figures = {
         name: {"value": each.value, "low": each.low, "high": each.high} for name, each in version.metrics.items()
     }
-    told: dict[str, Any] = {name: getattr(version, name) for name in names}
-    return told | {"fitted_at": version.created_at, "held_out_by": version.splits, "metrics": figures}
+    fields: dict[str, Any] = {name: getattr(version, name) for name in names}
+    return fields | {"fitted_at": version.created_at, "held_out_by": version.splits, "metrics": figures}
 
 
-def _of_labels(
+def _label_figures(
     settings: Settings,
     label: str,
     queries: Sequence[str],
     version: ProbeVersion | None,
     latest: ProbeVersion | None,
-    standing: Sequence[Standing],
+    resolved: Sequence[ResolvedLabel],
     embedded: Container[str] | None,
 ) -> dict[str, Any]:
     encoder_id = version.encoder_id if version else ""
     if version and embedded is None:
-        embedded = embedded_among(settings, encoder_id, (each.latest.shot_id for each in standing))
-    usable = Usable.of(standing, embedded if version else None)
+        embedded = find_embedded(settings, encoder_id, (each.latest.shot_id for each in resolved))
+    coverage = LabelCoverage.measure(resolved, embedded if version else None)
     return {
         "labels": {
-            **asdict(Tally.of(standing)),
-            "since": _labels_since(version, standing, embedded),
-            "since_fit": _labels_since(latest, standing, embedded),
+            **asdict(LabelCounts.count(resolved)),
+            "since": _count_changes(version, resolved, embedded),
+            "since_fit": _count_changes(latest, resolved, embedded),
         },
-        "conflicts": usable.conflicts,
-        "left_out": usable.left_out,
-        "notes": usable.notes(label, () if version and version.kind == "logistic" else queries, encoder_id),
+        "conflicts": coverage.conflicts,
+        "left_out": coverage.left_out,
+        "notes": coverage.notes(label, () if version and version.kind == "logistic" else queries, encoder_id),
     }
 
 
-def _labels_since(version: ProbeVersion | None, standing: Iterable[Standing], embedded: Container[str] | None) -> int:
-    """Shots whose label the version has not learnt as it is now: labelled, changed, taken back or gone since.
+def _count_changes(
+    version: ProbeVersion | None, resolved: Iterable[ResolvedLabel], embedded: Container[str] | None
+) -> int:
+    """Count shots whose label changed since the version's fit: labelled, changed, withdrawn or gone.
 
-    Labelled shots without a vector do not count: no fit can learn them.
+    Labelled shots without a vector do not count: no fit can use them.
     """
     truths = version.truths if version else {}
-    there = [each for each in standing if not each.gone and (embedded is None or each.latest.shot_id in embedded)]
-    now = {each.latest.shot_id: each.value for each in there}
+    present = [
+        each for each in resolved if not each.missing_reason and (embedded is None or each.latest.shot_id in embedded)
+    ]
+    now = {each.latest.shot_id: each.value for each in present}
     return sum(truths.get(shot) != now.get(shot) for shot in truths.keys() | now.keys())
 
 
-def people_of(standing: Iterable[Standing]) -> list[dict[str, Any]]:
-    """``{"annotator", "yes", "no"}`` of everybody whose judgements stand, who said most first."""
-    votes = [vote for each in standing if not each.gone for vote in each.by_annotator.values()]
+def count_annotators(resolved: Iterable[ResolvedLabel]) -> list[dict[str, Any]]:
+    """Return ``{"annotator", "yes", "no"}`` for each annotator with valid annotations, most annotations first."""
+    votes = [vote for each in resolved if not each.missing_reason for vote in each.by_annotator.values()]
     counts = Counter((vote.annotator, bool(vote.value)) for vote in votes)
     names = Counter(vote.annotator for vote in votes)
     return [
         {"annotator": name, "yes": counts[name, True], "no": counts[name, False]}
         for name, _ in sorted(names.items(), key=lambda item: (-item[1], item[0]))
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeExample:
+    """A shot with its score, 0 to 1, and its label; ``None`` without a label."""
+
+    shot_id: str
+    score: float
+    truth: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeExamples:
+    """Example shots of one probe. ``false_yes`` and ``missed`` have held-out scores, from fits without the shot."""
+
+    top: tuple[ProbeExample, ...]
+    borderline: tuple[ProbeExample, ...]
+    false_yes: tuple[ProbeExample, ...]
+    missed: tuple[ProbeExample, ...]
+    scored: int
+    said_yes: int
+
+
+def find_examples(settings: Settings, version: ProbeVersion, count: int) -> ProbeExamples:
+    """Return at most ``count`` shots of each kind: best scores, borderline scores, and errors; clearest first.
+
+    Blank shots are left out of ``top`` and ``borderline``.
+    """
+    rows = settings.lake.read(scores_table(version.label), columns=["shot_id", "score"])
+    scores = dict(zip(rows["shot_id"].to_pylist(), rows["score"].to_pylist(), strict=True))
+    shots = settings.lake.read(SHOTS, columns=["shot_id", "is_blank"])
+    blank = {shot for shot, is_blank in zip(*(column.to_pylist() for column in shots.columns), strict=True) if is_blank}
+    visible = {shot: score for shot, score in scores.items() if shot not in blank}
+    unlabelled = [shot for shot in visible if shot not in version.truths]
+
+    def example(shot: str, score: float) -> ProbeExample:
+        return ProbeExample(shot_id=shot, score=score, truth=version.truths.get(shot))
+
+    best = sorted(visible, key=lambda shot: (-visible[shot], shot))[:count]
+    unsure = sorted(unlabelled, key=lambda shot: (abs(visible[shot] - version.threshold), shot))[:count]
+    wrong = [example(shot, score) for shot, score in version.held_out.items() if _is_wrong(version, shot, score)]
+    return ProbeExamples(
+        top=tuple(example(shot, visible[shot]) for shot in best),
+        borderline=tuple(example(shot, visible[shot]) for shot in unsure),
+        false_yes=tuple(sorted((each for each in wrong if not each.truth), key=lambda each: -each.score)[:count]),
+        missed=tuple(sorted((each for each in wrong if each.truth), key=lambda each: each.score)[:count]),
+        scored=len(scores),
+        said_yes=sum(score >= version.threshold for score in scores.values()),
+    )
+
+
+def _is_wrong(version: ProbeVersion, shot: str, score: float) -> bool:
+    return version.truths[shot] != (score >= version.threshold)

@@ -1,31 +1,89 @@
-"""Fit one probe from its labels and vectors: the numbers, and how good they are on what was held out."""
+"""Fit one probe from its labels and vectors, and measure it on held-out groups."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ops.core.plural import plural
 from ops.evaluation import classification
 from ops.evaluation.classification import Interval
+from ops.probes.annotations import ResolvedLabel
 from ops.probes.definitions import ProbeDefinition
-from ops.probes.folds import Groups, Place, Truths, Vectors, groups_of, held_out
+from ops.probes.folds import Groups, Place, Truths, Vectors, group_shots, split_folds
 from ops.probes.linear import fit_linear
-from ops.probes.names import name_made_of
-from ops.probes.recipe import RECIPE
-from ops.probes.thresholds import Scores, curve_of, threshold_of
-from ops.probes.versions import ProbeVersion
+from ops.probes.thresholds import Scores, choose_threshold, compute_curve
+from ops.probes.versions import ProbeVersion, hash_inputs
 
-# Fewer of a kind cannot be split into two sides with something to learn from on each.
+RECIPE = "logistic-1"
+"""The name of this way to make a probe; change it with the way."""
+
+# Fewer labels of a kind cannot be split into two sides with something to fit on each.
 LEAST = 3
 _SEED = 4
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelCoverage:
+    """Labelled shots that a fit can use (``yes``, ``no``), and counts of the others.
+
+    Depends on the labels of today, not on those of a version's fit. ``conflicts`` are shots whose annotators differ
+    (the latest answer counts), ``gone`` left the catalogue, ``missing`` have no vector.
+    """
+
+    yes: int
+    no: int
+    conflicts: int
+    gone: int
+    missing: int
+
+    @classmethod
+    def measure(cls, resolved: Iterable[ResolvedLabel], embedded: Container[str] | None) -> LabelCoverage:
+        """Measure one label; ``embedded`` are ids of shots with a vector, ``None`` if all have one."""
+        each = list(resolved)
+        present = [one for one in each if not one.missing_reason]
+        values = [one.value for one in present if embedded is None or one.latest.shot_id in embedded]
+        return cls(
+            yes=sum(values),
+            no=len(values) - sum(values),
+            conflicts=sum(one.in_conflict for one in each),
+            gone=len(each) - len(present),
+            missing=len(present) - len(values),
+        )
+
+    @property
+    def left_out(self) -> int:
+        """Labelled shots that no fit can use."""
+        return self.gone + self.missing
+
+    def notes(self, label: str, queries: Sequence[str], encoder_id: str) -> list[str]:
+        """Return a sentence for each problem, with a way to solve it; empty if every label is used.
+
+        ``queries`` are the probe's queries if their text score is used, otherwise empty.
+        """
+        notes = []
+        if min(self.yes, self.no) < LEAST:
+            words = f", and with fewer it is the text score of {', '.join(map(repr, queries))}" if queries else ""
+            more = f"`needle probe suggest {label}` shows what to label"
+            notes.append(f"{self.yes} yes and {self.no} no: a fit needs {LEAST} of each{words}; {more}")
+        if self.conflicts:
+            rule = f"the latest counts: `needle label {label}` shows them"
+            notes.append(f"{plural(self.conflicts, 'shot is', 'shots are')} labelled both ways; {rule}")
+        if self.gone:
+            labels = plural(self.gone, "label is of a shot that is", "labels are of shots that are")
+            notes.append(f"{labels} gone; kept and not used")
+        if self.missing:
+            shots = plural(self.missing, "labelled shot is", "labelled shots are")
+            notes.append(f"{shots} not embedded by {encoder_id} yet: `needle ingest` embeds what is missing")
+        return notes
+
+
+@dataclass(frozen=True, kw_only=True)
 class LabelledShot:
-    """A shot with an answer and its unit vector (D,)."""
+    """A labelled shot with its unit vector (D,)."""
 
     shot_id: str
     place: Place
@@ -34,10 +92,10 @@ class LabelledShot:
     vector_hash: str
 
 
-def version_name(definition: ProbeDefinition, encoder_id: str, shots: Sequence[LabelledShot]) -> str:
-    """12 hex digits, made of everything that a fit depends on: the same input has the same name."""
+def name_version(definition: ProbeDefinition, encoder_id: str, shots: Sequence[LabelledShot]) -> str:
+    """Return 12 hex digits of all inputs of a fit: the same inputs make the same name."""
     rows = sorted((shot.shot_id, shot.truth, shot.vector_hash, shot.place.show) for shot in shots)
-    return name_made_of([RECIPE, definition.queries, definition.threshold, encoder_id, rows])
+    return hash_inputs([RECIPE, definition.queries, definition.threshold, encoder_id, rows])
 
 
 def fit_version(
@@ -49,22 +107,22 @@ def fit_version(
 ) -> ProbeVersion:
     """Fit on labelled shots (at least three of each answer) and measure on held-out groups.
 
-    Each fold's own fit chooses its strength and calibration without the fold, so figures are of what a probe does on
-    shots it has never seen. Deterministic: the same input gives the same numbers.
+    The fit of each fold chooses its strength and calibration without the fold, so the figures hold for unseen shots.
+    Deterministic: the same input gives the same numbers.
     """
     shots = sorted(shots, key=lambda shot: shot.shot_id)
     vectors = np.stack([shot.vector for shot in shots])
     truths = np.array([shot.truth for shot in shots], bool)
-    groups, splits = groups_of([shot.place for shot in shots], truths)
+    groups, splits = group_shots([shot.place for shot in shots], truths)
     final = fit_linear(vectors, truths, groups, text_D)
-    scores = held_out_scores(vectors, truths, groups, text_D)
+    scores = score_held_out(vectors, truths, groups, text_D)
     seen = np.isfinite(scores)
     both = len(np.unique(truths[seen])) == 2
-    threshold = threshold_of(definition.threshold, scores[seen], truths[seen])
-    measured = _measure(scores[seen], vectors[seen] @ text_D, truths[seen], groups[seen]) if both else {}
+    threshold = choose_threshold(definition.threshold, scores[seen], truths[seen])
+    figures = _measure(scores[seen], vectors[seen] @ text_D, truths[seen], groups[seen]) if both else {}
     return ProbeVersion(
         label=definition.label,
-        version=version_name(definition, encoder_id, shots),
+        version=name_version(definition, encoder_id, shots),
         kind="logistic",
         recipe=RECIPE,
         encoder_id=encoder_id,
@@ -79,17 +137,17 @@ def fit_version(
         splits=splits,
         strength=final.strength,
         text_weight=final.text_weight,
-        metrics=measured,
-        curve=curve_of(scores[seen], truths[seen]) if both else (),
+        metrics=figures,
+        curve=compute_curve(scores[seen], truths[seen]) if both else (),
         held_out={shots[at].shot_id: round(float(scores[at]), 6) for at in np.flatnonzero(seen)},
         truths={shot.shot_id: shot.truth for shot in shots},
     )
 
 
-def held_out_scores(vectors_ND: Vectors, truths_N: Truths, groups_N: Groups, text_D: NDArray[np.float32]) -> Scores:
-    """Probabilities (N,) from fits that had not seen the shot's group; NaN where none could be made."""
+def score_held_out(vectors_ND: Vectors, truths_N: Truths, groups_N: Groups, text_D: NDArray[np.float32]) -> Scores:
+    """Return probabilities (N,) from fits without the shot's group; NaN if no fold holds it out."""
     scores = np.full(len(truths_N), np.nan)
-    for train, test in held_out(vectors_ND, truths_N, groups_N):
+    for train, test in split_folds(vectors_ND, truths_N, groups_N):
         probe = fit_linear(vectors_ND[train], truths_N[train], groups_N[train], text_D)
         scores[test] = probe.scores(vectors_ND[test])
     return scores
@@ -105,6 +163,6 @@ def _measure(scores_N: Scores, text_N: NDArray[np.float32], truths_N: Truths, gr
         "calibration_error": classification.calibration_error,
     }
     figures = classification.intervals(metrics, scores_N, truths_N, groups_N, seed=_SEED)
-    # What the words alone would do on the same shots.
+    # The text score alone on the same shots.
     words = {"text_average_precision": classification.average_precision}
     return figures | classification.intervals(words, text_N.astype(np.float64), truths_N, groups_N, seed=_SEED)

@@ -1,7 +1,7 @@
-"""Which labelled shots are held out together, so that shots of one scene never sit on both sides.
+"""Split labelled shots into folds that keep the shots of one scene on one side.
 
-Stands alone because a probe's figures are only as true as this: cuts back to the same camera set-up are almost the
-same picture, and a split at random would test a probe on what it was fitted on.
+Stands alone because a probe's figures depend on it: shots of one camera set-up are almost the same image, and a random
+split would test a probe on the images of its fit.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ Rows = NDArray[np.intp]
 
 FOLDS = 5
 STRETCHES = (10, 20)
-# As in search (ops/search/retriever.py): this share of the distance of two shots at random is one camera set-up.
+# As in search (ops/search/retriever.py): this share of the distance of two random shots means one camera set-up.
 SAME_SHARE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a shot lies: what is near in this order is alike."""
+    """The position of a shot: shots that are close in this order are similar."""
 
     show: str
     video_id: str
     start_frame: int
 
 
-def groups_of(places: Sequence[Place], truths_N: Truths) -> tuple[Groups, str]:
-    """Group number (N,) of each labelled shot, and what the groups are: ``show``, ``stretch`` or ``shot``.
+def group_shots(places: Sequence[Place], truths_N: Truths) -> tuple[Groups, str]:
+    """Return the group number (N,) of each labelled shot, and the kind of group: ``show``, ``stretch`` or ``shot``.
 
-    Shows where both answers occur in two of them at least; otherwise contiguous stretches of the labelled shots in
-    film order, as coarse as leaves both answers in two groups.
+    Groups are shows if both answers occur in at least two of them. Otherwise they are contiguous stretches of the
+    labelled shots in the order of their video, as coarse as possible with both answers in two groups.
     """
     shows = np.unique([place.show for place in places], return_inverse=True)[1].astype(np.int64)
     if _can_hold_out(shows, truths_N):
@@ -55,11 +55,11 @@ def _can_hold_out(groups_N: Groups, truths_N: Truths) -> bool:
     return all(len(np.unique(groups_N[truths_N == answer])) >= 2 for answer in (True, False))
 
 
-def held_out(vectors_ND: Vectors, truths_N: Truths, groups_N: Groups) -> Iterator[tuple[Rows, Rows]]:
-    """``(fitted on, held out)`` row numbers of up to five folds; groups stay whole, answers are spread evenly.
+def split_folds(vectors_ND: Vectors, truths_N: Truths, groups_N: Groups) -> Iterator[tuple[Rows, Rows]]:
+    """Yield row numbers ``(train, test)`` of up to five folds; groups stay whole, answers are spread evenly.
 
-    Rows that show the same pictures as a held-out one are not fitted on either. A fold that would leave only one
-    answer to fit on is left out.
+    Near-duplicates of a held-out shot are not trained on either. A fold is skipped if only one answer would be left
+    to train on.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -67,14 +67,14 @@ def held_out(vectors_ND: Vectors, truths_N: Truths, groups_N: Groups) -> Iterato
     if folds < 2:
         return
     cosines = vectors_ND @ vectors_ND.T
-    same = cosines >= same_pictures(cosines)
+    same = cosines >= near_duplicate_cosine(cosines)
     for train, test in StratifiedGroupKFold(folds).split(vectors_ND, truths_N, groups_N):
         kept = train[~same[np.ix_(train, test)].any(axis=1)]
         if len(np.unique(truths_N[kept])) == 2:
             yield kept, test
 
 
-def same_pictures(cosines_NN: NDArray[np.float32]) -> float:
-    """Least cosine of two shots with the same pictures, from that of two labelled ones at random."""
-    apart = cosines_NN[np.triu_indices(len(cosines_NN), 1)]
-    return float(1 - SAME_SHARE * (1 - np.median(apart)))
+def near_duplicate_cosine(cosines_NN: NDArray[np.float32]) -> float:
+    """Return the least cosine of two near-duplicate shots, relative to that of two random labelled ones."""
+    others = cosines_NN[np.triu_indices(len(cosines_NN), 1)]
+    return float(1 - SAME_SHARE * (1 - np.median(others)))

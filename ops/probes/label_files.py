@@ -1,4 +1,4 @@
-"""Labels as CSV files: ``label,shot_id,value,annotator``, and ``created_at,origin`` where they are known."""
+"""Labels as CSV files: ``label,shot_id,value,annotator``, and optionally ``created_at,origin``."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from pathlib import Path
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
 from ops.core.storage import atomic_path
-from ops.probes.judgements import Judgement
-from ops.probes.labels import Appended, append_judgements, read_judgements
-from ops.probes.names import require_name
+from ops.probes.annotations import Annotation, require_name
+from ops.probes.labels import Appended, append_annotations, read_annotations
 
 NEEDED = ("label", "shot_id", "value")
 OPTIONAL = ("annotator", "created_at", "origin")
 _VALUES = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False, "withdrawn": None}
-CLOCKS = timedelta(minutes=10)  # by which another machine may be ahead
+CLOCKS = timedelta(minutes=10)  # limit for a clock of another machine that is ahead
 _WORDS = {True: "yes", False: "no", None: "withdrawn"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:
-    """What became of a file: rows written, rows that say nothing new, and lines left out with their reasons."""
+    """The result of an import: rows written, unchanged rows, and skipped lines with their reasons."""
 
     written: int
     unchanged: int
@@ -33,44 +32,44 @@ class Imported:
 
 
 def import_labels(settings: Settings, path: Path, now: datetime, *, annotator: str, origin: str) -> Imported:
-    """Append the judgements of a CSV file; ``annotator`` and ``origin`` count where the file has none.
+    """Append the annotations of a CSV file; ``annotator`` and ``origin`` are defaults for missing values.
 
-    A line that cannot be used is left out with its reason, and the rest goes on; the same file twice writes nothing
-    the second time. Raises ``UsageError`` for a file that cannot be read, has other columns or none of those needed.
+    Skips and reports lines that cannot be used; importing the same file again writes nothing. Raises ``UsageError`` if
+    the file cannot be read, or has unknown or missing columns.
     """
-    good: list[tuple[int, Judgement]] = []
+    good: list[tuple[int, Annotation]] = []
     refused: list[tuple[str, str]] = []
     dated = False
     for number, row in _rows(path):
         try:
-            good.append((number, _judgement(row, now, annotator, origin)))
+            good.append((number, _parse_row(row, now, annotator, origin)))
             dated = dated or bool(row.get("created_at"))
         except UsageError as error:
             refused.append((f"line {number}", str(error)))
-    done = append_judgements(settings, [each for _, each in good], now, affirm=dated)
-    return Imported(written=done.written, unchanged=done.unchanged, refused=(*refused, *_with_lines(done, good)))
+    done = append_annotations(settings, [each for _, each in good], now, affirm=dated)
+    return Imported(written=done.written, unchanged=done.unchanged, refused=(*refused, *_add_line_numbers(done, good)))
 
 
 def export_labels(settings: Settings, path: Path, labels: Iterable[str] | None = None) -> int:
-    """Write every judgement ever made (of the labels, default all) as CSV; how many.
+    """Write every annotation (of the labels, default all) as CSV; return their number.
 
-    Importing the file elsewhere gives the same labels, dates and people included. Raises ``NotFoundError`` for a
-    label that nobody gave.
+    Importing the file elsewhere gives the same labels, with dates and annotators. Raises ``NotFoundError`` for a
+    label that was never used.
     """
-    rows = read_judgements(settings, labels)
+    rows = read_annotations(settings, labels)
     sink = io.StringIO(newline="")
     writer = csv.writer(sink)
     writer.writerow((*NEEDED, *OPTIONAL))
     for each in rows:
-        told = _WORDS[each.value]
-        writer.writerow((each.label, each.shot_id, told, each.annotator, each.created_at.isoformat(), each.origin))
+        word = _WORDS[each.value]
+        writer.writerow((each.label, each.shot_id, word, each.annotator, each.created_at.isoformat(), each.origin))
     with atomic_path(path) as temporary:
         temporary.write_text(sink.getvalue(), encoding="utf-8", newline="")
     return len(rows)
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Line number and columns of each row."""
+    """Return line number and columns of each row."""
     try:
         text = path.read_text(encoding="utf-8-sig")
         reader = csv.DictReader(io.StringIO(text, newline=""), restkey="", strict=True)
@@ -79,50 +78,50 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         reader.fieldnames = columns
         return [(reader.line_num, {name: value for name, value in row.items() if name}) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        told = getattr(error, "strerror", None) or error
-        raise UsageError(f"{path} cannot be read as CSV: {told}") from error
+        problem = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path} cannot be read as CSV: {problem}") from error
 
 
 def _require_columns(path: Path, columns: list[str]) -> None:
     missing = [name for name in NEEDED if name not in columns]
     unknown = [name for name in columns if name not in (*NEEDED, *OPTIONAL)]
-    wanted = f"the first line must read {','.join((*NEEDED, OPTIONAL[0]))} (also: created_at, origin)"
+    rule = f"the first line must read {','.join((*NEEDED, OPTIONAL[0]))} (also: created_at, origin)"
     if missing:
-        raise UsageError(f"{path} has no column {', '.join(missing)}: {wanted}")
+        raise UsageError(f"{path} has no column {', '.join(missing)}: {rule}")
     if unknown or len(set(columns)) < len(columns):
-        raise UsageError(f"{path} has the column {', '.join(map(repr, unknown)) or 'names twice'}: {wanted}")
+        raise UsageError(f"{path} has the column {', '.join(map(repr, unknown)) or 'names twice'}: {rule}")
 
 
-def _judgement(row: dict[str, str], now: datetime, annotator: str, origin: str) -> Judgement:
-    told = {name: (value or "").strip() for name, value in row.items()}
-    word = told["value"].casefold()
+def _parse_row(row: dict[str, str], now: datetime, annotator: str, origin: str) -> Annotation:
+    fields = {name: (value or "").strip() for name, value in row.items()}
+    word = fields["value"].casefold()
     if word not in _VALUES:
-        raise UsageError(f"value {told['value']!r}: write yes or no, or withdrawn to take back what was said")
-    return Judgement(
-        label=require_name(told["label"]),
-        shot_id=told["shot_id"],
+        raise UsageError(f"value {fields['value']!r}: write yes or no, or withdrawn to withdraw an earlier answer")
+    return Annotation(
+        label=require_name(fields["label"]),
+        shot_id=fields["shot_id"],
         value=_VALUES[word],
-        annotator=told.get("annotator") or annotator,
-        created_at=_moment(told.get("created_at", ""), now),
-        origin=told.get("origin") or origin,
+        annotator=fields.get("annotator") or annotator,
+        created_at=_parse_time(fields.get("created_at", ""), now),
+        origin=fields.get("origin") or origin,
     )
 
 
-def _moment(text: str, now: datetime) -> datetime:
+def _parse_time(text: str, now: datetime) -> datetime:
     if not text:
         return now
     try:
-        found = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"created_at {text!r}: write it as 2026-01-31T12:00:00+00:00") from error
-    found = found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
-    if found > now + CLOCKS:  # the latest answer counts: nothing said until then could change it
-        raise UsageError(f"created_at {text!r} lies in the future")
-    return found
+    time = time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
+    if time > now + CLOCKS:  # the latest answer counts: no answer before that time could replace it
+        raise UsageError(f"created_at {text!r} is in the future")
+    return time
 
 
-def _with_lines(done: Appended, good: list[tuple[int, Judgement]]) -> list[tuple[str, str]]:
-    """What the table refused, by the lines where it stands."""
+def _add_line_numbers(done: Appended, good: list[tuple[int, Annotation]]) -> list[tuple[str, str]]:
+    """Return the shots that the table refused, with their line numbers."""
     reasons = dict(done.refused)
     return [
         (f"line {number}", f"{each.shot_id}: {reasons[each.shot_id]}")

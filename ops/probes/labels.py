@@ -1,8 +1,8 @@
-"""The ``labels`` table: who judged which shot how, when, and where it was offered.
+"""The ``labels`` table: who annotated which shot, how, when, and in which feed.
 
-Append-only, one file a label: a judgement is never changed, a later one counts in its place, and one without a value
-takes back what its annotator said. Appending is done under the table's lock, so that two processes that label at
-once lose nothing.
+Append-only, one file per label: an annotation is never changed. A later one replaces it, and one without a value
+withdraws it. Rows are appended under the table's lock, so that two processes that annotate at the same time lose
+nothing.
 """
 
 from __future__ import annotations
@@ -18,129 +18,136 @@ from ops.core.errors import NotFoundError
 from ops.core.schemas import LABELS
 from ops.core.settings import Settings
 from ops.core.tables import Lake, digest_of
-from ops.probes.judgements import SETTLED, Judgement, Standing, standing_among
-from ops.probes.names import require_name
-from ops.probes.register import Register, ShotRegister
+from ops.probes.annotations import (
+    SETTLED,
+    Annotation,
+    CatalogueShots,
+    ResolvedLabel,
+    ShotLookup,
+    require_name,
+    resolve_annotations,
+)
 
 TABLE = "labels"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Appended:
-    """What became of judgements: written, the same as before, or refused with a reason."""
+    """The result of appending annotations: written, unchanged, or refused with a reason."""
 
     written: int = 0
     unchanged: int = 0
     refused: tuple[tuple[str, str], ...] = ()
 
 
-def append_judgements(
-    settings: Settings, judgements: Sequence[Judgement], now: datetime, *, affirm: bool = True
+def append_annotations(
+    settings: Settings, annotations: Sequence[Annotation], now: datetime, *, affirm: bool = True
 ) -> Appended:
-    """Append judgements, of one or more labels; what cannot be taken is named and the rest goes on.
+    """Append annotations of one or more labels; skip and report those that cannot be used.
 
-    One that says what its annotator said last of the shot writes nothing, unless (``affirm``) somebody else
-    contradicted since, or it settles a conflict: saying it again then makes it the latest. Nor does one that takes
-    back what was never said. Raises ``UsageError`` for a name that cannot be a label.
+    An annotation that repeats its annotator's last one writes nothing. Exceptions (``affirm``): somebody else has
+    contradicted it since, or it settles a conflict; it then becomes the latest. A withdrawal without an earlier
+    annotation writes nothing. Raises ``UsageError`` for a name that cannot be a label.
     """
-    shots = ShotRegister(settings)
+    shots = CatalogueShots(settings)
+    shots = CatalogueShots(settings)
     refused: list[tuple[str, str]] = []
-    by_label: dict[str, list[Judgement]] = {}
-    for each in judgements:
+    by_label: dict[str, list[Annotation]] = {}
+    for each in annotations:
         require_name(each.label)
-        if why := shots.refusal(each.shot_id):
-            refused.append((each.shot_id, why))
+        if reason := shots.rejection_reason(each.shot_id):
+            refused.append((each.shot_id, reason))
         else:
             by_label.setdefault(each.label, []).append(each)
-    written = sum(_append(settings.lake, label, some, now, affirm) for label, some in by_label.items())
-    taken = len(judgements) - len(refused)
-    return Appended(written=written, unchanged=taken - written, refused=tuple(refused))
+    written = sum(_append(settings.lake, label, group, now, affirm) for label, group in by_label.items())
+    accepted = len(annotations) - len(refused)
+    return Appended(written=written, unchanged=accepted - written, refused=tuple(refused))
 
 
-def _append(lake: Lake, label: str, judgements: Sequence[Judgement], now: datetime, affirm: bool) -> int:
-    """Rows written to the file of one label."""
+def _append(lake: Lake, label: str, annotations: Sequence[Annotation], now: datetime, affirm: bool) -> int:
+    """Append to the file of one label; return the number of rows written."""
     with lake.locked(f"{TABLE}-{label}"):
         stored = lake.read(TABLE, [label])
-        standing = standing_among(_judgements_in(stored))
+        resolved = resolve_annotations(_parse_rows(stored))
         seen = set(stored["label_id"].to_pylist())
-        new: list[Judgement] = []
-        for each in judgements:
-            before = standing.pop((each.label, each.shot_id), None)
+        new: list[Annotation] = []
+        for each in annotations:
+            before = resolved.pop((each.label, each.shot_id), None)
             votes = list(before.by_annotator.values()) if before else []
-            if each.label_id not in seen and not _says_nothing_new(before, each, affirm):
+            if each.label_id not in seen and not _is_repetition(before, each, affirm):
                 seen.add(each.label_id)
                 new.append(each)
                 votes.append(each)
-            standing.update(standing_among(votes))
+            resolved.update(resolve_annotations(votes))
         if new:
             rows = pa.Table.from_pylist([_row(each, now) for each in new], LABELS)
             lake.write(TABLE, label, pa.concat_tables([stored, rows]))
     return len(new)
 
 
-def _says_nothing_new(before: Standing | None, judgement: Judgement, affirm: bool) -> bool:
-    own = before.by_annotator.get(judgement.annotator) if before else None
-    if before is None or own is None:
-        return judgement.value is None
-    contradicted = before.latest.value != judgement.value
-    settles = judgement.origin == SETTLED and before.in_conflict
-    return own.value == judgement.value and not settles and not (affirm and contradicted)
+def _is_repetition(before: ResolvedLabel | None, annotation: Annotation, affirm: bool) -> bool:
+    last = before.by_annotator.get(annotation.annotator) if before else None
+    if before is None or last is None:
+        return annotation.value is None
+    contradicted = before.latest.value != annotation.value
+    settles = annotation.origin == SETTLED and before.in_conflict
+    return last.value == annotation.value and not settles and not (affirm and contradicted)
 
 
-def labels_known(settings: Settings) -> list[str]:
-    """Labels that anybody ever gave, sorted."""
+def list_labels(settings: Settings) -> list[str]:
+    """Return the labels that were ever used, sorted."""
     return settings.lake.partitions(TABLE)
 
 
-def read_judgements(settings: Settings, labels: Iterable[str] | None = None) -> list[Judgement]:
-    """Every judgement ever made of the labels (default: of all), in the order in which they were appended.
+def read_annotations(settings: Settings, labels: Iterable[str] | None = None) -> list[Annotation]:
+    """Return every annotation of the labels (default: all labels), in the order of appending.
 
-    Raises ``NotFoundError``, naming those that exist, for a label that nobody gave.
+    Raises ``NotFoundError``, naming the existing labels, for a label that was never used.
     """
-    known = labels_known(settings)
-    wanted = list(known if labels is None else labels)
-    if missing := sorted(set(wanted) - set(known)):
-        there = f"there are {', '.join(known)}" if known else "there are none yet"
+    known = list_labels(settings)
+    names = list(known if labels is None else labels)
+    if missing := sorted(set(names) - set(known)):
+        choices = f"there are {', '.join(known)}" if known else "there are none yet"
         raise NotFoundError(
-            f"no label {missing[0]!r}: {there}; `needle label {missing[0]} SHOT --value yes` begins one"
+            f"no label {missing[0]!r}: {choices}; `needle label {missing[0]} SHOT --value yes` begins one"
         )
-    return _judgements_in(settings.lake.read(TABLE, wanted))
+    return _parse_rows(settings.lake.read(TABLE, names))
 
 
-def standing_of(
-    settings: Settings, labels: Iterable[str] | None = None, shots: Register | None = None
-) -> list[Standing]:
-    """What counts of each (label, shot), sorted by both, with conflicts and shots that are gone marked.
+def resolve_labels(
+    settings: Settings, labels: Iterable[str] | None = None, shots: ShotLookup | None = None
+) -> list[ResolvedLabel]:
+    """Resolve each (label, shot), sorted by both, with conflicts and missing shots.
 
-    ``shots`` tells which are gone; by default the files of the lake are asked.
+    ``shots`` looks up missing shots; by default in the lake.
     """
-    shots = shots or ShotRegister(settings)
-    found = standing_among(read_judgements(settings, labels))
+    shots = shots or CatalogueShots(settings)
+    resolved = resolve_annotations(read_annotations(settings, labels))
     return [
-        Standing(latest=each.latest, by_annotator=each.by_annotator, gone=shots.gone(shot_id))
-        for (_, shot_id), each in sorted(found.items())
+        ResolvedLabel(latest=each.latest, by_annotator=each.by_annotator, missing_reason=shots.missing_reason(shot_id))
+        for (_, shot_id), each in sorted(resolved.items())
     ]
 
 
-def labels_digest(settings: Settings) -> str:
-    """Order-free digest of all judgements."""
-    return digest_of((each.label_id, "") for each in read_judgements(settings))
+def digest_labels(settings: Settings) -> str:
+    """Return a digest of all annotations that does not depend on their order."""
+    return digest_of((each.label_id, "") for each in read_annotations(settings))
 
 
-def _judgements_in(table: pa.Table) -> list[Judgement]:
+def _parse_rows(table: pa.Table) -> list[Annotation]:
     names = ("label", "shot_id", "value", "annotator", "created_at", "origin")
-    return [Judgement(**{name: row[name] for name in names}) for row in table.select(names).to_pylist()]
+    return [Annotation(**{name: row[name] for name in names}) for row in table.select(names).to_pylist()]
 
 
-def _row(judgement: Judgement, now: datetime) -> dict[str, Any]:
+def _row(annotation: Annotation, now: datetime) -> dict[str, Any]:
     return {
-        "label_id": judgement.label_id,
-        "label": judgement.label,
-        "shot_id": judgement.shot_id,
-        "value": judgement.value,
-        "annotator": judgement.annotator,
-        "created_at": judgement.created_at,
-        "origin": judgement.origin,
-        "event_timestamp": judgement.created_at,
+        "label_id": annotation.label_id,
+        "label": annotation.label,
+        "shot_id": annotation.shot_id,
+        "value": annotation.value,
+        "annotator": annotation.annotator,
+        "created_at": annotation.created_at,
+        "origin": annotation.origin,
+        "event_timestamp": annotation.created_at,
         "created_timestamp": now,
     }

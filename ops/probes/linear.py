@@ -1,7 +1,7 @@
 """The classifier: logistic regression on standardised embeddings, calibrated, folded into one vector and a number.
 
 Legend: N labelled shots, D dimensions, A = D or D + 1 features. Standardisation, the text score and Platt's
-calibration are all linear, so that what is kept is ``weights_D`` and ``bias``, and a score is
+calibration are all linear. So a probe is ``weights_D`` and ``bias``, and a score is
 ``1 / (1 + exp(-(embedding . weights + bias)))``: one pass over memory for a whole catalogue.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.probes.folds import Groups, Truths, Vectors, held_out
+from ops.probes.folds import Groups, Truths, Vectors, split_folds
 
 Text = NDArray[np.float32]
 Margins = NDArray[np.float64]
@@ -22,13 +22,13 @@ Margins = NDArray[np.float64]
 FEW = 20
 TEXT_WEIGHT = 0.5
 # Strengths to choose from; at 0.1 AP was 0.02 to 0.04 below that of 10, at 5, 10 and 20 labels of a kind.
-STRENGTHS = (10.0, 1.0, 100.0)  # of equals the first
+STRENGTHS = (10.0, 1.0, 100.0)  # the first of equal ones wins
 _LEAST_SLOPE = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinearProbe:
-    """``weights`` (D,) and ``bias``; ``strength`` and ``text_weight`` tell how they were found."""
+    """``weights`` (D,) and ``bias``; ``strength`` and ``text_weight`` are the settings of the fit."""
 
     weights: NDArray[np.float64]
     bias: float
@@ -47,12 +47,12 @@ class LinearProbe:
 def fit_linear(vectors_ND: Vectors, truths_N: Truths, groups_N: Groups, text_D: Text) -> LinearProbe:
     """Fit on labelled shots; ``text_D`` is the unit vector of the seed queries.
 
-    The strength of regularisation is the one that ranks best on held-out groups, the calibration (Platt 1999, with
-    his smoothed targets) is fitted on the same held-out margins. Both answers must occur; where nothing can be held
-    out, the first strength is taken and margins stay as they are.
+    The strength of regularisation is the one that ranks best on held-out groups. The calibration (Platt 1999, with
+    his smoothed targets) is fitted on the same held-out margins. Both answers must occur. If nothing can be held
+    out, the first strength is used without calibration.
     """
     weight = TEXT_WEIGHT if min(truths_N.sum(), (~truths_N).sum()) < FEW else 0.0
-    folds = list(held_out(vectors_ND, truths_N, groups_N))
+    folds = list(split_folds(vectors_ND, truths_N, groups_N))
     best = STRENGTHS[0]
     slope, offset = 1.0, 0.0
     if folds:
@@ -63,13 +63,13 @@ def fit_linear(vectors_ND: Vectors, truths_N: Truths, groups_N: Groups, text_D: 
                 margins[strength][test] = vectors_ND[test] @ w + b
         seen = np.concatenate([test for _, test in folds])
         best = max(STRENGTHS, key=lambda strength: _ranking(margins[strength], truths_N, folds))
-        slope, offset = platt(margins[best][seen], truths_N[seen])
+        slope, offset = fit_calibration(margins[best][seen], truths_N[seen])
     w, b = _fit(vectors_ND, truths_N, text_D, best, weight)
     return LinearProbe(weights=slope * w, bias=slope * b + offset, strength=best, text_weight=weight)
 
 
 def _ranking(margins_N: Margins, truths_N: Truths, folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]]) -> float:
-    """Mean area under the ROC curve over the folds: margins of different folds have no scale in common."""
+    """Return the mean area under the ROC curve over the folds: margins of different folds have no common scale."""
     from ops.evaluation.classification import roc_auc
 
     areas = [roc_auc(margins_N[test], truths_N[test]) for _, test in folds]
@@ -80,36 +80,36 @@ def _ranking(margins_N: Margins, truths_N: Truths, folds: list[tuple[NDArray[np.
 def _fit(
     vectors_ND: Vectors, truths_N: Truths, text_D: Text, strength: float, text_weight: float
 ) -> tuple[NDArray[np.float64], float]:
-    """Weights (D,) and bias on the embeddings as they are, standardisation and text score folded in."""
+    """Return weights (D,) and bias for the raw embeddings, with standardisation and text score folded in."""
     from sklearn.linear_model import LogisticRegression
 
     vectors = vectors_ND.astype(np.float64)
     mean = vectors.mean(axis=0)
     scale = (vectors.std(axis=0) + 1e-6) * np.sqrt(vectors.shape[1])
     features_NA = (vectors - mean) / scale
-    said = vectors @ text_D.astype(np.float64)
-    said_scale = text_weight / (said.std() + 1e-9)
+    text_N = vectors @ text_D.astype(np.float64)
+    text_scale = text_weight / (text_N.std() + 1e-9)
     if text_weight:
-        features_NA = np.column_stack([features_NA, (said - said.mean()) * said_scale])
-    # Weights lie in the space of the rows: with fewer rows than features the same solution is found there, two
+        features_NA = np.column_stack([features_NA, (text_N - text_N.mean()) * text_scale])
+    # Weights are in the space of the rows: with fewer rows than features the same solution is computed there, two
     # to three times as fast with 10 to 40 labels.
     turned, sizes, axes_RA = np.linalg.svd(features_NA, full_matrices=False)
     model = LogisticRegression(C=strength, class_weight="balanced", solver="newton-cholesky", max_iter=200)
     model.fit(turned * sizes, truths_N)
-    found = axes_RA.T @ model.coef_[0]
-    weights = found[: len(mean)] / scale
+    coefficients_A = axes_RA.T @ model.coef_[0]
+    weights = coefficients_A[: len(mean)] / scale
     bias = float(model.intercept_[0]) - float(weights @ mean)
     if text_weight:
-        weights = weights + found[-1] * said_scale * text_D
-        bias -= float(found[-1] * said_scale * said.mean())
+        weights = weights + coefficients_A[-1] * text_scale * text_D
+        bias -= float(coefficients_A[-1] * text_scale * text_N.mean())
     return weights, bias
 
 
-def platt(margins_N: Margins, truths_N: Truths) -> tuple[float, float]:
-    """Slope (> 0) and offset that turn margins into log odds; a ranking is never turned round.
+def fit_calibration(margins_N: Margins, truths_N: Truths) -> tuple[float, float]:
+    """Return slope (> 0) and offset that turn margins into log odds (Platt scaling); the ranking never reverses.
 
-    Where held-out margins rank no better than chance the slope is almost nothing, and every score near the share of
-    yes: the probe says that it does not know.
+    If held-out margins rank no better than chance, the slope is almost zero and every score is near the share of yes:
+    the probe has no information.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -128,5 +128,5 @@ def platt(margins_N: Margins, truths_N: Truths) -> tuple[float, float]:
 
 
 def sigmoid(margins: NDArray[np.floating]) -> Margins:
-    """Probabilities of log odds, without overflow."""
+    """Return the probabilities of log odds, without overflow."""
     return np.asarray(0.5 * (1 + np.tanh(0.5 * margins.astype(np.float64))))

@@ -1,7 +1,7 @@
 """Score the catalogue with a probe's promoted version: the ``probe_scores/<probe>`` table.
 
-One partition at a time, so that memory does not grow with the catalogue; a score is one product of a vector with the
-probe's weights, so that reading memory, not arithmetic, is what it takes.
+One partition at a time, so that memory does not grow with the catalogue. A score is one product of a vector with the
+probe's weights, so reading memory limits the speed, not arithmetic.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
 from ops.embeddings.build import matrix_of
-from ops.embeddings.build import table_of as vectors_of
+from ops.embeddings.build import table_of as vectors_table
 from ops.probes.state import promoted_version
 from ops.probes.versions import ProbeVersion
 
-# Rounded to this, so that the last bits of another machine's arithmetic do not rewrite the table.
+# Rounded, so that the last bits of another machine's arithmetic do not rewrite the table.
 DECIMALS = 6
-# Vectors a block: margins of that many stay in the cache while they become scores.
+# Vectors per block: their margins stay in the cache while they become scores.
 BLOCK = 16_384
 
 
-def table_of(label: str) -> str:
-    """Name of the lake table that holds a probe's scores."""
+def scores_table(label: str) -> str:
+    """Return the name of the lake table with a probe's scores."""
     return f"{SCORES}/{label}"
 
 
-def kept_table(encoder_id: str, label: str) -> str:
-    """Name of the lake table that holds a probe's scores for an encoder that is not live."""
+def kept_scores_table(encoder_id: str, label: str) -> str:
+    """Return the name of the lake table with a probe's scores for an encoder that is not live."""
     return f"{KEPT_SCORES}/{encoder_id}/{label}"
 
 
 def score_blocks(
     blocks: Iterable[NDArray[np.float32]], weights_D: NDArray[np.float64], bias: float
 ) -> Iterator[NDArray[np.float32]]:
-    """Probabilities (N,) float32 of each block (N, D) of vectors, rounded to six decimals."""
+    """Yield probabilities (N,) float32 of each block (N, D) of vectors, rounded to six decimals."""
     weights, offset = weights_D.astype(np.float32), np.float32(bias)
     for block in blocks:
         margins = block @ weights
@@ -56,13 +56,13 @@ def score_blocks(
 
 
 def build_scores(settings: Settings, label: str, now: datetime, progress: Progress, kept_for: str = "") -> StepReport:
-    """Score every shot whose score is missing or of another version or vector; others are not touched.
+    """Score every shot whose score is missing or belongs to another version or vector.
 
-    Scores of partitions that have no vectors any more go. Without a promoted version nothing is scored. ``kept_for``
-    makes the scores that are kept for another encoder than the live one, by its own version. Raises ``NeedleError``
-    where the version does not fit the vectors.
+    Deletes scores of partitions without vectors. Without a promoted version nothing is scored. ``kept_for`` computes
+    the scores for an encoder that is not live, by its own version. Raises ``NeedleError`` if the version does not fit
+    the vectors.
     """
-    table = kept_table(kept_for, label) if kept_for else table_of(label)
+    table = kept_scores_table(kept_for, label) if kept_for else scores_table(label)
     with settings.working():
         return _build(settings, label, promoted_version(settings, label, kept_for), table, now, progress)
 
@@ -70,17 +70,17 @@ def build_scores(settings: Settings, label: str, now: datetime, progress: Progre
 def _build(
     settings: Settings, label: str, version: ProbeVersion | None, table: str, now: datetime, progress: Progress
 ) -> StepReport:
-    names = settings.lake.partitions(vectors_of(version.encoder_id)) if version else []
+    names = settings.lake.partitions(vectors_table(version.encoder_id)) if version else []
     progress.start(f"scores {label}", len(names), "partitions")
-    changed, there = 0, set(settings.lake.partitions(table))
+    changed, existing = 0, set(settings.lake.partitions(table))
     for partition in names:
-        if version and (partition not in there or not _is_current(settings, version, table, partition)):
-            rows = settings.lake.read(vectors_of(version.encoder_id), [partition])
-            # also equal scores get the new time: that they are of these vectors is told by it
-            changed += settings.lake.write(table, partition, _scored(version, rows, now), keep_created=False)
+        if version and (partition not in existing or not _is_current(settings, version, table, partition)):
+            rows = settings.lake.read(vectors_table(version.encoder_id), [partition])
+            # equal scores get the new time too: it shows that they belong to these vectors
+            changed += settings.lake.write(table, partition, _compute(version, rows, now), keep_created=False)
         progress.advance(f"scores {label}")
     if version:
-        for stale in there - set(names):
+        for stale in existing - set(names):
             settings.lake.delete(table, stale)
             changed += 1
     progress.finish(f"scores {label}")
@@ -88,22 +88,22 @@ def _build(
 
 
 def scores_are_current(settings: Settings, label: str, kept_for: str = "") -> bool:
-    """Whether every vector is scored by the probe's promoted version; true for a probe that has none.
+    """Whether the probe's promoted version has scored every vector; true for a probe without one.
 
-    ``kept_for`` asks of the scores that are kept for another encoder than the live one.
+    ``kept_for`` checks the scores for an encoder that is not live.
     """
     version = promoted_version(settings, label, kept_for)
     if version is None:
         return True
-    table = kept_table(kept_for, label) if kept_for else table_of(label)
-    names = settings.lake.partitions(vectors_of(version.encoder_id))
+    table = kept_scores_table(kept_for, label) if kept_for else scores_table(label)
+    names = settings.lake.partitions(vectors_table(version.encoder_id))
     same = set(names) == set(settings.lake.partitions(table))
     return same and all(_is_current(settings, version, table, partition) for partition in names)
 
 
 def _is_current(settings: Settings, version: ProbeVersion, table: str, partition: str) -> bool:
-    """Same shots, this version, and no vector newer than its score."""
-    vectors = settings.lake.read(vectors_of(version.encoder_id), [partition], ["shot_id", "created_timestamp"])
+    """Whether the scores have the same shots and this version, and no vector is newer than its score."""
+    vectors = settings.lake.read(vectors_table(version.encoder_id), [partition], ["shot_id", "created_timestamp"])
     columns = ["shot_id", "probe_version", "created_timestamp"]
     scores = settings.lake.read(table, [partition], columns)
     if not vectors["shot_id"].equals(scores["shot_id"]):
@@ -114,7 +114,7 @@ def _is_current(settings: Settings, version: ProbeVersion, table: str, partition
     return not pc.any(newer).as_py() and pc.all(pc.equal(scores["probe_version"], version.version)).as_py()
 
 
-def _scored(version: ProbeVersion, rows: pa.Table, now: datetime) -> pa.Table:
+def _compute(version: ProbeVersion, rows: pa.Table, now: datetime) -> pa.Table:
     vectors = matrix_of(rows["embedding"])
     if len(vectors) and vectors.shape[1] != len(version.weights):
         raise NeedleError(
@@ -142,8 +142,8 @@ def _report(settings: Settings, version: ProbeVersion | None, table: str, change
         rows = settings.lake.read(table, [partition], ["shot_id", "score", "probe_version"])
         count += len(rows)
         yes += int(pc.sum(pc.greater_equal(rows["score"], version.threshold)).as_py() or 0)
-        found = zip(rows["shot_id"].to_pylist(), rows["score"].to_pylist(), strict=True)
-        pairs.append((partition, digest_of((shot, f"{score:.6f}") for shot, score in found)))
+        scores = zip(rows["shot_id"].to_pylist(), rows["score"].to_pylist(), strict=True)
+        pairs.append((partition, digest_of((shot, f"{score:.6f}") for shot, score in scores)))
     return StepReport(
         changed=changed,
         data_version=digest_of([*pairs, ("version", version.version)]),

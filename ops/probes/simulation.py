@@ -1,7 +1,7 @@
-"""Replay of labelled shots as if a person labelled them bit by bit: what each way of choosing is worth.
+"""Replay labelled shots as if a person labelled them step by step: measures each way of choosing shots.
 
-Legend: N shots, D dimensions. Shots of the pool are labelled in batches, chosen by the feeds of the probe of that
-moment or at random; after each batch a probe is fitted and ranks the test shots, which nobody labels.
+Legend: N shots, D dimensions. Shots of the pool are labelled in batches, chosen by the feeds of the current probe or at
+random. After each batch a probe is fitted and ranks the test shots, which are never labelled.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from numpy.typing import NDArray
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
 from ops.evaluation.classification import average_precision
-from ops.probes.feeds import feeds_of, mixed
+from ops.probes.feeds import build_feeds, mix_feeds
 from ops.probes.fit import LEAST
-from ops.probes.folds import Place, Truths, Vectors, groups_of
-from ops.probes.labels import labels_known, standing_of
+from ops.probes.folds import Place, Truths, Vectors, group_shots
+from ops.probes.labels import list_labels, resolve_labels
 from ops.probes.linear import fit_linear, sigmoid
-from ops.probes.vectors import labelled_shots
-from ops.probes.words import TextEncoder, text_direction
+from ops.probes.vectors import read_labelled_shots
+from ops.probes.zero_shot import TextEncoder, encode_queries
 
 Choice = Literal["feeds", "random"]
 CHOICES: tuple[Choice, ...] = ("feeds", "random")
-# The film is cut into so many stretches, of which some are held out: shots of one scene stay on one side.
+# The video is cut into stretches, some of which are held out: shots of one scene stay on one side.
 STRETCHES, HELD_OUT = 12, 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """Shots with their truths: unit vectors (N, D), places (N), and the unit vector (D,) of the label's words."""
+    """Labelled shots: unit vectors (N, D), truths (N,), places (N), and the unit vector (D,) of the queries."""
 
     vectors: Vectors
     truths: Truths
@@ -40,27 +40,27 @@ class Replay:
     text: NDArray[np.float32]
 
     def scores(self, labelled: Sequence[int]) -> NDArray[np.float64]:
-        """Probabilities (N,) of the probe fitted on these rows; of the words alone while there are too few."""
+        """Return probabilities (N,) of the probe fitted on these rows; of the text score if there are too few."""
         rows = np.asarray(labelled, np.intp)
         yes = int(self.truths[rows].sum())
         if min(yes, len(rows) - yes) < LEAST:
-            said = (self.vectors @ self.text).astype(np.float64)
-            return sigmoid(2 * ((said - said.mean()) / (said.std() + 1e-9) - 2))
-        groups, _ = groups_of([self.places[at] for at in rows], self.truths[rows])
+            text_N = (self.vectors @ self.text).astype(np.float64)
+            return sigmoid(2 * ((text_N - text_N.mean()) / (text_N.std() + 1e-9) - 2))
+        groups, _ = group_shots([self.places[at] for at in rows], self.truths[rows])
         probe = fit_linear(self.vectors[rows], self.truths[rows], groups, self.text)
         return probe.scores(self.vectors)
 
     def run(
         self, choice: Choice, *, pool: Sequence[int], test: Sequence[int], batch: int, rounds: int, seed: int
     ) -> list[tuple[int, float]]:
-        """``(labels given, average precision on the test shots)`` before the first batch and after each."""
+        """Return ``(labels, average precision on the test shots)`` before the first batch and after each."""
         labelled: list[int] = []
-        found = []
+        steps = []
         for number in range(rounds + 1):
             scores = self.scores(labelled)
-            found.append((len(labelled), average_precision(scores[list(test)], self.truths[list(test)])))
+            steps.append((len(labelled), average_precision(scores[list(test)], self.truths[list(test)])))
             labelled += self._next(choice, scores, pool, labelled, batch, seed + number)
-        return found
+        return steps
 
     def _next(
         self,
@@ -76,38 +76,38 @@ class Replay:
             return [int(at) for at in order[:batch]]
         rows = {f"{place.video_id}:{at:09d}": at for at, place in enumerate(self.places)}
         names = {at: name for name, at in rows.items()}
-        feeds = feeds_of(
+        feeds = build_feeds(
             {names[at]: float(scores[at]) for at in pool},
             [names[at] for at in labelled],
             count=batch,
             threshold=0.5,
             seed=seed,
-            vectors_of=lambda shots: {shot: self.vectors[rows[shot]] for shot in shots},
+            read_vectors=lambda shots: {shot: self.vectors[rows[shot]] for shot in shots},
         )
-        return [rows[shot] for shot, _ in mixed(feeds, batch)]
+        return [rows[shot] for shot, _ in mix_feeds(feeds, batch)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LearningCurves:
-    """Average precision on held-out stretches: ``counts`` (R + 1) of labels given, ``found`` (S, R + 1) by choice.
+    """Average precision on held-out stretches: ``counts`` (R + 1,) of labels, ``precision`` (S, R + 1) by choice.
 
-    The first column, with no label, is that of the words alone. A row of NaN is a seed whose held-out stretches have
-    no yes.
+    The first column, without labels, is that of the text score alone. A row of NaN is a seed whose held-out stretches
+    have no yes.
     """
 
     counts: tuple[int, ...]
-    found: dict[Choice, NDArray[np.float64]]
+    precision: dict[Choice, NDArray[np.float64]]
 
     @property
     def words(self) -> NDArray[np.float64]:
-        """Average precision (S,) of the words alone, on the same shots."""
-        return self.found["random"][:, 0]
+        """Average precision (S,) of the text score alone, on the same shots."""
+        return self.precision["random"][:, 0]
 
 
 def learning_curves(replay: Replay, *, seeds: int, batch: int, rounds: int) -> LearningCurves:
-    """Replay both choices; each seed holds out other stretches, the same ones for both."""
+    """Replay both choices; each seed holds out other stretches, the same for both choices."""
     stretches = np.array_split(np.arange(len(replay.truths)), STRETCHES)
-    found: dict[Choice, list[list[float]]] = {choice: [] for choice in CHOICES}
+    precision: dict[Choice, list[list[float]]] = {choice: [] for choice in CHOICES}
     counts: tuple[int, ...] = tuple(batch * number for number in range(rounds + 1))
     for seed in range(seeds):
         order = np.random.default_rng(seed).permutation(STRETCHES)
@@ -116,20 +116,21 @@ def learning_curves(replay: Replay, *, seeds: int, batch: int, rounds: int) -> L
         for choice in CHOICES:
             steps = replay.run(choice, pool=pool, test=test, batch=batch, rounds=rounds, seed=1000 * seed)
             counts = tuple(count for count, _ in steps)
-            found[choice].append([value for _, value in steps])
-    return LearningCurves(counts=counts, found={choice: np.array(rows) for choice, rows in found.items()})
+            precision[choice].append([value for _, value in steps])
+    return LearningCurves(counts=counts, precision={choice: np.array(rows) for choice, rows in precision.items()})
 
 
-def replay_of(
+def load_replay(
     settings: Settings, encoder_id: str, label: str, encode: TextEncoder, queries: Sequence[str], *, least: int
 ) -> Replay:
-    """What people said of a label as something to replay, in film order.
+    """Load the labelled shots of a label for a replay, in the order of their videos.
 
-    ``least`` is the number of labelled shots that the replay needs. Raises ``UsageError``, with what is missing and
-    how to get it, where there are fewer or too few of one answer.
+    ``least`` is the number of labelled shots that the replay needs. Raises ``UsageError``, with advice, if there are
+    fewer, or too few of one answer.
     """
-    standing = standing_of(settings, [label]) if label in labels_known(settings) else []
-    shots = labelled_shots(settings, encoder_id, {e.latest.shot_id: e.value for e in standing if not e.gone})
+    resolved = resolve_labels(settings, [label]) if label in list_labels(settings) else []
+    labels = {each.latest.shot_id: each.value for each in resolved if not each.missing_reason}
+    shots = read_labelled_shots(settings, encoder_id, labels)
     yes = sum(shot.truth for shot in shots)
     if len(shots) < least or min(yes, len(shots) - yes) < 2 * LEAST:
         raise UsageError(
@@ -141,5 +142,5 @@ def replay_of(
         vectors=np.stack([shot.vector for shot in shots]),
         truths=np.array([shot.truth for shot in shots], bool),
         places=[shot.place for shot in shots],
-        text=text_direction(encode, queries),
+        text=encode_queries(encode, queries),
     )

@@ -1,6 +1,6 @@
-"""Which version of a probe scores the catalogue, and how it came to that: ``probes/<label>/state.json``.
+"""The version of a probe that scores the catalogue, and the decisions about it: ``probes/<label>/state.json``.
 
-Each encoder that an upgrade made live has its own state, see ``ops/probes/store.py``.
+Each encoder that an upgrade made live has its own state, see :mod:`ops.probes.versions`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from typing import Literal
 
 from ops.core.settings import Settings
 from ops.embeddings.pins import EncoderPins
-from ops.probes.store import read_document, state_key
-from ops.probes.versions import ProbeVersion, read_version
+from ops.probes.versions import ProbeVersion, read_document, read_version, state_key
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Whether a version took its predecessor's place, and why (not)."""
+    """Whether a version replaced its predecessor, and why (not)."""
 
     version: str
     over: str
@@ -30,7 +29,7 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeState:
-    """``promoted`` scores the catalogue, ``latest`` is the last fit; ``verdicts`` tell how, the last one last."""
+    """``promoted`` scores the catalogue, ``latest`` is the last fit; ``verdicts`` are the decisions, in order."""
 
     promoted: str = ""
     latest: str = ""
@@ -38,21 +37,21 @@ class ProbeState:
 
     @property
     def refused(self) -> Verdict | None:
-        """Why the last fit did not take its predecessor's place; ``None`` where it did, or a person chose since."""
+        """Why the last fit did not replace its predecessor; ``None`` if it did, or if a person decided since."""
         last = self.verdicts[-1] if self.verdicts else None
         return last if last and not last.promoted and last.version == self.latest else None
 
 
 def promoted_version(settings: Settings, label: str, encoder_id: str = "") -> ProbeVersion | None:
-    """The version that scores the catalogue, or ``None`` where the probe was never fitted; as :func:`read_state`."""
+    """Return the version that scores the catalogue, ``None`` if the probe was never fitted; as :func:`read_state`."""
     state = read_state(settings, label, encoder_id)
     return read_version(settings, label, state.promoted) if state.promoted else None
 
 
 def read_state(settings: Settings, label: str, encoder_id: str = "") -> ProbeState:
-    """The state for the live encoder, or for another one; empty where the probe was never fitted.
+    """Read the state for the live encoder, or for another one; empty if the probe was never fitted.
 
-    An encoder without a state of its own has the one from before the first upgrade.
+    An encoder without its own state has the one from before the first upgrade.
     """
     content = read_document(settings, _key(settings, label, encoder_id))
     if content is None:
@@ -66,7 +65,7 @@ def read_state(settings: Settings, label: str, encoder_id: str = "") -> ProbeSta
 def change_state(
     settings: Settings, label: str, change: Callable[[ProbeState], ProbeState], encoder_id: str = ""
 ) -> ProbeState:
-    """Replace a probe's state by ``change`` of it, alone among the processes of this machine; as :func:`read_state`."""
+    """Replace a probe's state by ``change`` of it, under a lock of this machine's processes; as :func:`read_state`."""
     with settings.lake.locked(f"probe-{label}"):
         before = read_state(settings, label, encoder_id)
         after = change(before)
@@ -78,7 +77,7 @@ def change_state(
 
 
 def _key(settings: Settings, label: str, encoder_id: str) -> str:
-    """Before the first upgrade there is one state, and beside it that of the candidate."""
+    """Return the key of the state. Before the first upgrade there is one state, and that of the candidate."""
     succession = EncoderPins(settings.home).succession()
     if succession.live:
         return state_key(label, encoder_id or succession.live.encoder_id)

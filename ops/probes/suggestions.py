@@ -1,4 +1,4 @@
-"""The four feeds of a probe over the catalogue: what to label next, with pictures to look at."""
+"""The four feeds of a probe over the catalogue: shots to label next, with posters."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from ops.core.errors import NotFoundError
 from ops.core.settings import Settings
-from ops.probes.feeds import FEEDS, Feed, VectorsOf, feeds_of
-from ops.probes.judgements import standing_among
-from ops.probes.labels import labels_known, read_judgements
-from ops.probes.scores import table_of
+from ops.probes.annotations import resolve_annotations
+from ops.probes.feeds import FEEDS, Feed, VectorReader, build_feeds
+from ops.probes.labels import list_labels, read_annotations
+from ops.probes.scores import scores_table
 from ops.probes.state import promoted_version
 from ops.probes.versions import ProbeVersion
 from ops.shots.build import TABLE as SHOTS
@@ -21,7 +21,7 @@ from ops.shots.build import TABLE as SHOTS
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """A shot that a feed offers; ``score`` is ``None`` where no version scores yet."""
+    """A shot that a feed offers; ``score`` is ``None`` if no version scores yet."""
 
     shot_id: str
     score: float | None
@@ -30,7 +30,7 @@ class Offer:
 
 @dataclass(frozen=True, kw_only=True)
 class Suggestions:
-    """The feeds, best first, and the version whose scores made them."""
+    """The feeds, best first, and the version of their scores."""
 
     version: ProbeVersion | None
     feeds: dict[Feed, list[Offer]]
@@ -43,52 +43,54 @@ def suggest(
     count: int,
     seed: int,
     skipped: Collection[str] = (),
-    vectors_of: VectorsOf | None = None,
+    read_vectors: VectorReader | None = None,
 ) -> Suggestions:
-    """``count`` shots a feed that nobody labelled yet and that are not ``skipped``; blank shots are left out.
+    """Return ``count`` shots for each feed, without labelled, ``skipped`` and blank shots.
 
-    ``vectors_of`` as of ``feeds_of``. A label that has no scores yet has the random feed only.
+    ``read_vectors`` as of ``build_feeds``. A label without scores has only the random feed.
     """
     version = promoted_version(settings, label)
-    rows = settings.lake.read(table_of(label), columns=["shot_id", "score"]) if version else None
+    rows = settings.lake.read(scores_table(label), columns=["shot_id", "score"]) if version else None
     shots = settings.lake.read(SHOTS, columns=["shot_id", "poster_uri", "is_blank"])
     columns = (shots[name].to_pylist() for name in ("shot_id", "poster_uri", "is_blank"))
     posters = {shot: poster for shot, poster, blank in zip(*columns, strict=True) if not blank}
-    done = judged_shots(settings, label) | set(skipped)
+    done = find_annotated_shots(settings, label) | set(skipped)
     if version is None or rows is None or not len(rows):
         left = sorted(posters.keys() - done)
-        drawn = [left[at] for at in np.random.default_rng(seed).permutation(len(left))[:count]]
-        offers = [Offer(shot_id=shot, score=None, poster=posters[shot]) for shot in drawn]
+        chosen = [left[at] for at in np.random.default_rng(seed).permutation(len(left))[:count]]
+        offers = [Offer(shot_id=shot, score=None, poster=posters[shot]) for shot in chosen]
         return Suggestions(version=None, feeds={feed: offers if feed == "random" else [] for feed in FEEDS})
     scores = dict(zip(rows["shot_id"].to_pylist(), rows["score"].to_pylist(), strict=True))
-    offered = {shot: score for shot, score in scores.items() if shot in posters}
-    feeds = feeds_of(offered, done, count=count, threshold=version.threshold, seed=seed, vectors_of=vectors_of)
+    candidates = {shot: score for shot, score in scores.items() if shot in posters}
+    feeds = build_feeds(
+        candidates, done, count=count, threshold=version.threshold, seed=seed, read_vectors=read_vectors
+    )
     return Suggestions(
         version=version,
         feeds={
-            feed: [Offer(shot_id=shot, score=scores[shot], poster=posters[shot]) for shot in some]
-            for feed, some in feeds.items()
+            feed: [Offer(shot_id=shot, score=scores[shot], poster=posters[shot]) for shot in shot_ids]
+            for feed, shot_ids in feeds.items()
         },
     )
 
 
-def suggestions_of(
-    settings: Settings, label: str, *, count: int, seed: int, vectors_of: VectorsOf | None = None
+def list_suggestions(
+    settings: Settings, label: str, *, count: int, seed: int, read_vectors: VectorReader | None = None
 ) -> dict[str, list[dict[str, Any]]]:
-    """By feed, ``{"shot_id", "score", "poster"}`` of shots nobody labelled yet, best first.
+    """Return ``{"shot_id", "score", "poster"}`` of unlabelled shots by feed, best first.
 
-    Raises ``NotFoundError`` where the probe has no scores yet.
+    Raises ``NotFoundError`` if the probe has no scores yet.
     """
-    found = suggest(settings, label, count=count, seed=seed, vectors_of=vectors_of)
-    if found.version is None:
+    suggestions = suggest(settings, label, count=count, seed=seed, read_vectors=read_vectors)
+    if suggestions.version is None:
         raise NotFoundError(f"probe {label!r} has no scores yet: run `needle probe fit {label}`")
     return {
         feed: [{"shot_id": each.shot_id, "score": each.score, "poster": each.poster} for each in offers]
-        for feed, offers in found.feeds.items()
+        for feed, offers in suggestions.feeds.items()
     }
 
 
-def judged_shots(settings: Settings, label: str) -> set[str]:
-    """Shots of which somebody said something that was not taken back; empty for a label that nobody gave."""
-    known = read_judgements(settings, [label]) if label in labels_known(settings) else []
-    return {shot_id for _, shot_id in standing_among(known)}
+def find_annotated_shots(settings: Settings, label: str) -> set[str]:
+    """Return shots with an annotation that was not withdrawn; empty for a label that was never used."""
+    known = read_annotations(settings, [label]) if label in list_labels(settings) else []
+    return {shot_id for _, shot_id in resolve_annotations(known)}

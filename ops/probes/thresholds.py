@@ -1,4 +1,4 @@
-"""From which score on a probe says yes: by its policy, on the scores of what was held out."""
+"""Choose the lowest score that counts as yes: by the probe's policy, on held-out scores."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from ops.probes.folds import Truths
 Scores = NDArray[np.float64]
 
 
-def threshold_of(policy: str, scores_N: Scores, truths_N: Truths) -> float:
-    """The score from which on a probe says yes: best F1, the lowest with a precision, or a number; 0.5 without data.
+def choose_threshold(policy: str, scores_N: Scores, truths_N: Truths) -> float:
+    """Return the lowest score that counts as yes: best F1, the lowest with a precision, or a number; 0.5 without data.
 
-    Where no score reaches the precision, it is the highest of all.
+    If no score reaches the precision, it is the highest score.
     """
-    if (number := fixed_threshold(policy, -1.0)) >= 0 or not truths_N.any():
+    if (number := parse_threshold(policy, -1.0)) >= 0 or not truths_N.any():
         return max(number, 0.0) if number >= 0 else 0.5
     best, least = 0.0, float(policy.removeprefix("precision>=")) if policy != "f1" else 0.0
-    found = float(scores_N.max())
-    for threshold, precision, recall in curve_of(scores_N, truths_N):
+    chosen = float(scores_N.max())
+    for threshold, precision, recall in compute_curve(scores_N, truths_N):
         if policy == "f1":
             f1 = 2 * precision * recall / max(precision + recall, 1e-9)
-            best, found = (f1, threshold) if f1 > best else (best, found)
+            best, chosen = (f1, threshold) if f1 > best else (best, chosen)
         elif precision >= least:
-            found = min(found, threshold)
-    return round(found, 6)
+            chosen = min(chosen, threshold)
+    return round(chosen, 6)
 
 
-def fixed_threshold(policy: str, otherwise: float) -> float:
-    """The number that a policy is; ``otherwise`` where it is none."""
+def parse_threshold(policy: str, otherwise: float) -> float:
+    """Return the number in a policy, or ``otherwise`` if the policy is not a number."""
     return float(policy) if policy[:1] in "0123456789." else otherwise
 
 
-def curve_of(scores_N: Scores, truths_N: Truths) -> tuple[tuple[float, float, float], ...]:
-    """``(score, precision, recall)`` of what scores at least so much, best first."""
+def compute_curve(scores_N: Scores, truths_N: Truths) -> tuple[tuple[float, float, float], ...]:
+    """Return ``(score, precision, recall)`` for each score as the threshold, highest first."""
     points = []
     for score in sorted(set(np.round(scores_N, 6).tolist()), reverse=True):
-        taken = np.round(scores_N, 6) >= score
-        right = int((taken & truths_N).sum())
-        points.append((score, round(right / int(taken.sum()), 6), round(right / int(truths_N.sum()), 6)))
+        selected = np.round(scores_N, 6) >= score
+        right = int((selected & truths_N).sum())
+        points.append((score, round(right / int(selected.sum()), 6), round(right / int(truths_N.sum()), 6)))
     return tuple(points)

@@ -1,4 +1,4 @@
-"""Reading vectors for probes: those of labelled shots, and the whole catalogue's, a partition at a time."""
+"""Read vectors for probes: those of labelled shots, and the whole catalogue's, one partition at a time."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from ops.core.types import parse_shot_id
 from ops.embeddings.build import matrix_of, table_of
 from ops.probes.fit import LabelledShot
 from ops.probes.folds import Place
-from ops.probes.words import CatalogueTextScores
+from ops.probes.zero_shot import CatalogueTextScores
 
 
-def embedding_partitions(settings: Settings, encoder_id: str) -> Iterator[tuple[str, pa.Table]]:
-    """Each partition of an encoder's vectors, one in memory at a time."""
+def iterate_embeddings(settings: Settings, encoder_id: str) -> Iterator[tuple[str, pa.Table]]:
+    """Yield each partition of an encoder's vectors, one in memory at a time."""
     table = table_of(encoder_id)
     for partition in settings.lake.partitions(table):
         yield partition, settings.lake.read(table, [partition])
 
 
-def labelled_shots(settings: Settings, encoder_id: str, labels: Mapping[str, bool]) -> list[LabelledShot]:
-    """The labelled shots that have a vector, sorted by id; only the partitions of their videos are read."""
-    found = []
-    for partition in _partitions_of(settings, labels):
+def read_labelled_shots(settings: Settings, encoder_id: str, labels: Mapping[str, bool]) -> list[LabelledShot]:
+    """Return the labelled shots that have a vector, sorted by id; reads only the partitions of their videos."""
+    shots = []
+    for partition in _find_partitions(settings, labels):
         table = settings.lake.read(table_of(encoder_id), [partition])
         ids = table["shot_id"].to_pylist()
         rows = [at for at, shot_id in enumerate(ids) if shot_id in labels]
-        picked = table.take(pa.array(rows, pa.int64()))
-        vectors = matrix_of(picked["embedding"])
-        names = picked.select(["shot_id", "video_id", "show", "vector_hash"]).to_pylist()
+        labelled = table.take(pa.array(rows, pa.int64()))
+        vectors = matrix_of(labelled["embedding"])
+        names = labelled.select(["shot_id", "video_id", "show", "vector_hash"]).to_pylist()
         for row, vector in zip(names, vectors, strict=True):
             start = int(row["shot_id"].rpartition(":")[2])
             place = Place(show=row["show"], video_id=row["video_id"], start_frame=start)
@@ -42,30 +42,30 @@ def labelled_shots(settings: Settings, encoder_id: str, labels: Mapping[str, boo
             shot = LabelledShot(
                 shot_id=row["shot_id"], place=place, truth=truth, vector=vector, vector_hash=row["vector_hash"]
             )
-            found.append(shot)
-    return sorted(found, key=lambda shot: shot.shot_id)
+            shots.append(shot)
+    return sorted(shots, key=lambda shot: shot.shot_id)
 
 
-def embedded_among(settings: Settings, encoder_id: str, shot_ids: Iterable[str]) -> set[str]:
-    """Those of the shots that have a vector of the encoder."""
-    wanted = set(shot_ids)
-    rows = settings.lake.read(table_of(encoder_id), _partitions_of(settings, wanted), ["shot_id"])
-    return wanted & set(rows["shot_id"].to_pylist())
+def find_embedded(settings: Settings, encoder_id: str, shot_ids: Iterable[str]) -> set[str]:
+    """Return the shots that have a vector of the encoder."""
+    ids = set(shot_ids)
+    rows = settings.lake.read(table_of(encoder_id), _find_partitions(settings, ids), ["shot_id"])
+    return ids & set(rows["shot_id"].to_pylist())
 
 
 def require_embedded(settings: Settings, encoder_id: str) -> None:
-    """Raise ``NotFoundError`` where the catalogue has no vector of the encoder."""
+    """Raise ``NotFoundError`` if the catalogue has no vector of the encoder."""
     if not settings.lake.partitions(table_of(encoder_id)):
         raise NotFoundError(f"nothing is embedded by {encoder_id} yet: run `needle ingest PATH` first")
 
 
-def _partitions_of(settings: Settings, shot_ids: Iterable[str]) -> list[str]:
+def _find_partitions(settings: Settings, shot_ids: Iterable[str]) -> list[str]:
     parsed = (parse_shot_id(shot_id) for shot_id in shot_ids)
     return sorted({settings.partition_of(video) for video, _ in filter(None, parsed)})
 
 
-def catalogue_digest(settings: Settings, encoder_id: str) -> str:
-    """Names all vectors of an encoder, whatever their order."""
+def digest_vectors(settings: Settings, encoder_id: str) -> str:
+    """Return a digest of all vectors of an encoder that does not depend on their order."""
     table = table_of(encoder_id)
     parts = (settings.lake.read(table, [name], ["shot_id", "vector_hash"]) for name in settings.lake.partitions(table))
     return digest_of(
@@ -75,12 +75,12 @@ def catalogue_digest(settings: Settings, encoder_id: str) -> str:
     )
 
 
-def catalogue_text_scores(
+def measure_text_scores(
     settings: Settings, encoder_id: str, text_D: NDArray[np.float32], digest: str
 ) -> CatalogueTextScores:
-    """Mean and spread of the text score over the catalogue, in one pass; (0, 1) where there is no vector."""
+    """Return mean and spread of the text score over the catalogue, in one pass; (0, 1) without vectors."""
     count, total, squares = 0, 0.0, 0.0
-    for _, rows in embedding_partitions(settings, encoder_id):
+    for _, rows in iterate_embeddings(settings, encoder_id):
         if len(rows):
             scores = (matrix_of(rows["embedding"]) @ text_D).astype(np.float64)
             count, total, squares = count + len(scores), total + scores.sum(), squares + (scores**2).sum()

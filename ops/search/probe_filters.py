@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from ops.core.errors import NotFoundError
 from ops.core.schemas import SCORES
 from ops.core.settings import Settings
-from ops.probes.scores import kept_table
+from ops.probes.scores import kept_scores_table
 from ops.probes.state import promoted_version
 from ops.probes.versions import ProbeVersion
 from ops.search.schema import ProbeFilter
@@ -73,13 +73,13 @@ class ProbeScores:
 
     def of(self, probe: str) -> dict[str, float]:
         """Scores, 0 to 1, by shot id. Raises ``NotFoundError``, naming those that exist, where there is none."""
-        return self._scored(probe).scores
+        return self._compute(probe).scores
 
     def versions_of(self, probe: str) -> frozenset[str]:
         """The probe's versions that its scores are of. Raises as :meth:`of`."""
-        return self._scored(probe).versions
+        return self._compute(probe).versions
 
-    def _scored(self, probe: str) -> _Scored:
+    def _compute(self, probe: str) -> _Scored:
         with self._lock:
             before = self._known.get(probe)
             if before and before.scores and time.monotonic() - before.read_at < REREAD_AFTER_S:
@@ -103,14 +103,14 @@ class ProbeScores:
         rows = lake.read(f"{SCORES}/{probe}", columns=columns)
         if version is None or set(pc.unique(rows["probe_version"]).to_pylist()) <= {version.version}:
             return rows
-        kept = lake.read(kept_table(self._encoder_id(), probe), columns=columns)
+        kept = lake.read(kept_scores_table(self._encoder_id(), probe), columns=columns)
         return kept if set(pc.unique(kept["probe_version"]).to_pylist()) == {version.version} else rows
 
     def matching(self, shot_ids: Sequence[str]) -> dict[str, list[tuple[str, float]]]:
         """The probes that say yes (a score of their threshold or above) of each of the shots, best first."""
         found: dict[str, list[tuple[str, float]]] = {}
         for name in self.names():
-            scored = self._scored(name)
+            scored = self._compute(name)
             for shot_id in shot_ids:
                 score = scored.scores.get(shot_id)
                 if score is not None and score >= scored.threshold:

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from ops.core.errors import NotFoundError
-from ops.probes.judgements import Judgement, Standing, Tally
-from ops.probes.labels import append_judgements, labels_known
+from ops.probes.annotations import Annotation, LabelCounts, ResolvedLabel
+from ops.probes.labels import append_annotations, list_labels
 from ops.serve.answers import JudgedAnswer, LabelAnswer, LabelsAnswer
 from ops.serve.documents import json_answer
 from ops.serve.fields import LABEL, MAX_PAGE, Label, ShotId
@@ -69,7 +69,7 @@ def _append(service: Service, body: LabelBody) -> dict[str, Any]:
     """Raises ``NotFoundError`` where none of the shots is there."""
     now = datetime.now(UTC)
     judgements = [
-        Judgement(
+        Annotation(
             label=body.label,
             shot_id=shot_id,
             value=body.value,
@@ -79,7 +79,7 @@ def _append(service: Service, body: LabelBody) -> dict[str, Any]:
         )
         for shot_id in dict.fromkeys(body.shots)
     ]
-    done = append_judgements(service.settings, judgements, now)
+    done = append_annotations(service.settings, judgements, now)
     if len(done.refused) == len(judgements):
         raise NotFoundError("; ".join(f"{shot_id}: {why}" for shot_id, why in done.refused[:5]))
     refused = dict(done.refused)
@@ -90,7 +90,7 @@ def _append(service: Service, body: LabelBody) -> dict[str, Any]:
         "written": done.written,
         "unchanged": done.unchanged,
         "set_aside": [{"shot_id": shot_id, "reason": why} for shot_id, why in refused.items()],
-        **asdict(Tally.of(standing)),
+        **asdict(LabelCounts.count(standing)),
         "shots": [
             _judged_document(each.shot_id, found.get(each.shot_id))
             for each in judgements
@@ -100,9 +100,9 @@ def _append(service: Service, body: LabelBody) -> dict[str, Any]:
 
 
 def _labels(service: Service) -> dict[str, Any]:
-    labels = labels_known(service.settings)
+    labels = list_labels(service.settings)
     standing = by_label(standing_now(service, labels))
-    return {"labels": [{"label": label, **asdict(Tally.of(standing.get(label, [])))} for label in labels]}
+    return {"labels": [{"label": label, **asdict(LabelCounts.count(standing.get(label, [])))} for label in labels]}
 
 
 def _judged(
@@ -119,32 +119,32 @@ def _judged(
     known = service.details.of([shot_id for shot_id, _ in page])
     return {
         "label": label,
-        **asdict(Tally.of(standing)),
+        **asdict(LabelCounts.count(standing)),
         "total": len(chosen),
         "shots": [
-            {**_judged_document(shot_id, each), "shot": None if each and each.gone else known.get(shot_id)}
+            {**_judged_document(shot_id, each), "shot": None if each and each.missing_reason else known.get(shot_id)}
             for shot_id, each in page
         ],
     }
 
 
-def _is_one_of(which: Which, each: Standing) -> bool:
+def _is_one_of(which: Which, each: ResolvedLabel) -> bool:
     return {
         "all": True,
-        "yes": each.value and not each.gone,
-        "no": not each.value and not each.gone,
+        "yes": each.value and not each.missing_reason,
+        "no": not each.value and not each.missing_reason,
         "conflicts": each.in_conflict,
-        "gone": bool(each.gone),
+        "gone": bool(each.missing_reason),
     }[which]
 
 
-def _judged_document(shot_id: str, each: Standing | None) -> dict[str, Any]:
+def _judged_document(shot_id: str, each: ResolvedLabel | None) -> dict[str, Any]:
     votes = each.by_annotator.values() if each else ()
     return {
         "shot_id": shot_id,
         "value": each.value if each else None,
         "conflict": bool(each and each.in_conflict),
-        "gone": each.gone if each else "",
+        "gone": each.missing_reason if each else "",
         "votes": [
             {
                 "annotator": vote.annotator,

@@ -9,14 +9,13 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from ops.core.errors import NotFoundError
 from ops.core.settings import Settings
-from ops.probes.definitions import ProbeDefinition, define, definitions_of
-from ops.probes.documents import people_of, probe_document
-from ops.probes.judgements import Standing
-from ops.probes.labels import labels_known
+from ops.probes.annotations import ResolvedLabel
+from ops.probes.definitions import ProbeDefinition, define, load_definitions
+from ops.probes.documents import count_annotators, probe_document
+from ops.probes.labels import list_labels
 from ops.probes.state import read_state
-from ops.probes.store import fitted_probes
 from ops.probes.suggestions import suggest
-from ops.probes.versions import read_version
+from ops.probes.versions import list_fitted_probes, read_version
 from ops.serve.answers import FeedsAnswer, ProbeAnswer, ProbesAnswer
 from ops.serve.documents import json_answer
 from ops.serve.fields import LABEL, Label, ShotId
@@ -95,34 +94,36 @@ def _add_work(router: APIRouter, service: Service) -> None:
 
 def _probes(service: Service) -> dict[str, Any]:
     settings = service.settings
-    defined, labelled = definitions_of(settings), labels_known(settings)
+    defined, labelled = load_definitions(settings), list_labels(settings)
     standing = by_label(standing_now(service, labelled))
-    labels = sorted({*defined, *labelled, *fitted_probes(settings), *service.probes()})
+    labels = sorted({*defined, *labelled, *list_fitted_probes(settings), *service.probes()})
     return {"probes": [_document(service, label, standing.get(label, []), defined) for label in labels]}
 
 
 def _probe(service: Service, label: Label) -> dict[str, Any]:
     """Raises ``NotFoundError`` where nobody defined, gave or fitted the label."""
     _require_known(service, label)
-    return _document(service, label, standing_now(service, [label]), definitions_of(service.settings))
+    return _document(service, label, standing_now(service, [label]), load_definitions(service.settings))
 
 
 def _require_known(service: Service, label: Label) -> None:
     settings = service.settings
-    known = sorted({*definitions_of(settings), *labels_known(settings), *fitted_probes(settings), *service.probes()})
+    known = sorted(
+        {*load_definitions(settings), *list_labels(settings), *list_fitted_probes(settings), *service.probes()}
+    )
     if label not in known:
         there = f"there are {', '.join(known)}" if known else "there are none yet"
         raise NotFoundError(f"no label {label!r}: {there}; saying that a shot is {label} begins it")
 
 
 def _document(
-    service: Service, label: Label, standing: list[Standing], defined: dict[str, ProbeDefinition]
+    service: Service, label: Label, standing: list[ResolvedLabel], defined: dict[str, ProbeDefinition]
 ) -> dict[str, Any]:
     settings = service.settings
     # What has a score has a vector; where every labelled shot has one, no file of the catalogue is read for the page's
     # looks at its label. One without a score may have a vector all the same.
     scored = service.searcher.probes.of(label) if label in service.probes() else {}
-    knows_all = all(each.gone or each.latest.shot_id in scored for each in standing)
+    knows_all = all(each.missing_reason or each.latest.shot_id in scored for each in standing)
     document = probe_document(settings, label, defined, standing, scored if knows_all else None)
     state = read_state(settings, label)
     counts = _at_least(service, label)
@@ -134,7 +135,7 @@ def _document(
         "labels": {
             "label": label,
             **document["labels"],
-            "people": people_of(standing),
+            "people": count_annotators(standing),
         },
         "scored": counts[0] if counts else 0,
         "scored_by": "".join(versions) if len(versions) == 1 else "",
@@ -164,8 +165,8 @@ def _at_least(service: Service, label: Label) -> list[int]:
 
 def _feeds(service: Service, label: Label, count: int, seed: int, skipped: list[str]) -> dict[str, Any]:
     _require_known(service, label)
-    vectors_of = service.searcher.index().vectors if service.index_version() else None
-    found = suggest(service.settings, label, count=count, seed=seed, skipped=skipped, vectors_of=vectors_of)
+    read_vectors = service.searcher.index().vectors if service.index_version() else None
+    found = suggest(service.settings, label, count=count, seed=seed, skipped=skipped, read_vectors=read_vectors)
     offered = [offer for offers in found.feeds.values() for offer in offers]
     scores = {offer.shot_id: offer.score and round(offer.score, 6) for offer in offered}
     shots = service.details.of(list(scores))

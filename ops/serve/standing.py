@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from ops.probes.judgements import Standing
-from ops.probes.labels import labels_known, standing_of
-from ops.probes.register import FORGOTTEN, reason_for_missing
+from ops.probes.annotations import FORGOTTEN, ResolvedLabel, reason_for_missing
+from ops.probes.labels import list_labels, resolve_labels
 from ops.serve.service import Service
 from ops.shots.corrections import CurrentCorrections
 from ops.videos.forgotten import forgotten_ids
 
 
-def standing_now(service: Service, labels: Sequence[str]) -> list[Standing]:
+def standing_now(service: Service, labels: Sequence[str]) -> list[ResolvedLabel]:
     """What counts of each (label, shot) of the labels; a label that nobody gave has nothing."""
-    known = labels_known(service.settings)
-    return standing_of(service.settings, [label for label in labels if label in known], _ServedShots(service))
+    known = list_labels(service.settings)
+    return resolve_labels(service.settings, [label for label in labels if label in known], _ServedShots(service))
 
 
-def by_label(standing: Iterable[Standing]) -> dict[str, list[Standing]]:
+def by_label(standing: Iterable[ResolvedLabel]) -> dict[str, list[ResolvedLabel]]:
     """The same, by label."""
-    found: dict[str, list[Standing]] = defaultdict(list)
+    found: dict[str, list[ResolvedLabel]] = defaultdict(list)
     for each in standing:
         found[each.latest.label].append(each)
     return found
@@ -35,7 +34,7 @@ class _ServedShots:
         self._forgotten = forgotten_ids(service.settings.store)
         self._corrections = CurrentCorrections(service.settings)
 
-    def gone(self, shot_id: str) -> str:
+    def missing_reason(self, shot_id: str) -> str:
         """Why a shot is not there; empty where it is there."""
         if shot_id.partition(":")[0] in self._forgotten:
             return FORGOTTEN

@@ -1,1 +1,1 @@
-"""Fitting what Needle ships and measuring what it finds."""
+"""Fit encoders on captioned data, and evaluate encoders and detectors."""

@@ -1,4 +1,4 @@
-"""What a recipe starts from: the model around a base encoder, its examples, and what is saved of it.
+"""Base encoders that a recipe starts from: the model around one, its examples, and how the result is saved.
 
 Legend: N pairs, T frames, F and H tower features, K classes.
 """
@@ -25,46 +25,47 @@ from ops.embeddings.starter.image_tower import ImageTower
 from ops.embeddings.starter.text_tower import TextTower
 from ops.embeddings.starter.torch_tower import IMAGE_SIZE
 from ops.training.examples import Examples, InMemory, Streamed
-from ops.training.features import Features, Tower, features_of
-from ops.training.model import DualEncoder, clip_model, save_weights, starter_model
+from ops.training.features import Features, Tower, compute_features
+from ops.training.model import DualEncoder, build_clip_model, build_starter_model, save_weights
+from ops.training.pair_reader import PairReader
 from ops.training.pairs import CaptionPair
-from ops.training.pictures import Pictures
 from ops.training.recipes import Recipe
 
 
 class Base(Protocol):
     """A base encoder, ready to be fine-tuned."""
 
-    def examples(self, pairs: Sequence[CaptionPair], pictures: Pictures, progress: Progress) -> Examples:
-        """The pairs as the model takes them. Raises ``UsageError`` where too few can be read."""
+    def examples(self, pairs: Sequence[CaptionPair], reader: PairReader, progress: Progress) -> Examples:
+        """Return the pairs as tensors for the model. Raises ``UsageError`` if too few can be read."""
         ...
 
     def model(self) -> DualEncoder:
-        """The model at its start; draws from torch's random numbers."""
+        """Return the model before the first step; uses torch's random numbers."""
         ...
 
     def save(self, model: DualEncoder, folder: Path, lineage: dict[str, Any]) -> None:
-        """Write the fitted encoder and where it comes from."""
+        """Write the fitted encoder and its lineage."""
         ...
 
 
-def base_id_of(recipe: Recipe) -> str:
-    """What a fit starts from: an id made of the bytes of the base's weights, of which a fresh start takes the towers
-    alone. Builds no model. Raises ``UsageError`` for what is no base, ``EncoderError`` for weights that cannot be read.
+def identify_base(recipe: Recipe) -> str:
+    """Return an id of the base's weights, made of their bytes; for a fresh start those of the towers. Loads no model.
+
+    Raises ``UsageError`` if the recipe names no base, ``EncoderError`` if weights cannot be read.
     """
     if recipe.base == "starter":
         return starter_id() if recipe.start == "base" else starter_towers_id()
-    return identify_open_clip(_clip_of(recipe)).encoder_id
+    return identify_open_clip(_clip_spec(recipe)).encoder_id
 
 
-def base_of(recipe: Recipe, settings: Settings, device: str, threads: int) -> Base:
-    """The base that a recipe names, errors as of :func:`base_id_of`."""
+def load_base(recipe: Recipe, settings: Settings, device: str, threads: int) -> Base:
+    """Load the base of a recipe; errors as of :func:`identify_base`."""
     if recipe.base == "starter":
         return StarterBase(recipe, settings, device, threads)
-    return ClipBase(recipe, settings, _clip_of(recipe), device, threads)
+    return ClipBase(recipe, settings, _clip_spec(recipe), device, threads)
 
 
-def _clip_of(recipe: Recipe) -> str:
+def _clip_spec(recipe: Recipe) -> str:
     kind, _, rest = recipe.base.partition(":")
     if kind != "open_clip" or not rest:
         raise UsageError(f"base {recipe.base!r}: write starter, or open_clip:<model>/<pretrained tag or file>")
@@ -72,7 +73,7 @@ def _clip_of(recipe: Recipe) -> str:
 
 
 class StarterBase:
-    """Frozen towers in onnxruntime; what learns are the linear maps of their features."""
+    """Frozen towers in onnxruntime; the linear maps of their features are trained."""
 
     def __init__(self, recipe: Recipe, settings: Settings, device: str, threads: int) -> None:
         self._recipe, self._cache = recipe, settings.home / "cache" / "training"
@@ -93,11 +94,11 @@ class StarterBase:
         )
         self.head = load_head() if recipe.start == "base" else self._fresh()
 
-    def examples(self, pairs: Sequence[CaptionPair], pictures: Pictures, progress: Progress) -> InMemory:
+    def examples(self, pairs: Sequence[CaptionPair], reader: PairReader, progress: Progress) -> InMemory:
         recipe = self._recipe
-        features, kept = _locked_features(pairs, pictures, self._tower, recipe, self._cache, progress)
+        features, kept = _locked_features(pairs, reader, self._tower, recipe, self._cache, progress)
         captions = [text for pair in kept for text in pair.captions]
-        # Rounded as the image features are, which are kept in half precision.
+        # Rounded as the image features are, which are stored in half precision.
         text_CH = self._text_tower(captions).astype(np.float16).astype(np.float32)
         if recipe.start == "fresh":
             self.head = _with_mean(self.head, text_CH)
@@ -107,12 +108,12 @@ class StarterBase:
             torch.from_numpy(text_CH),
             np.cumsum([0, *(len(pair.captions) for pair in kept)]).tolist(),
             torch.from_numpy(self._semantic(features)) if recipe.space == "whole" else None,
-            _told(features, pairs),
+            _skipped_pairs(features, pairs),
         )
 
     def model(self) -> DualEncoder:
         head = self.head if self._recipe.start == "base" else None
-        return starter_model(self._recipe, head, torch.from_numpy(self.head.text_mean_H))
+        return build_starter_model(self._recipe, head, torch.from_numpy(self.head.text_mean_H))
 
     def save(self, model: DualEncoder, folder: Path, lineage: dict[str, Any]) -> None:
         save_weights(model, folder, self.head, {})
@@ -121,20 +122,20 @@ class StarterBase:
     def _semantic(self, features: Features) -> Any:
         logits_NTK = features.others_NTX[0]
         flat_MK = logits_NTK.reshape(-1, logits_NTK.shape[-1])
-        found_MH = class_probabilities(flat_MK, self.head.temperature, self.head.top) @ self.head.class_text_KH
-        found_MH /= np.maximum(np.linalg.norm(found_MH, axis=1, keepdims=True), 1e-12)
-        return found_MH.reshape(*logits_NTK.shape[:2], -1)
+        semantic_MH = class_probabilities(flat_MK, self.head.temperature, self.head.top) @ self.head.class_text_KH
+        semantic_MH /= np.maximum(np.linalg.norm(semantic_MH, axis=1, keepdims=True), 1e-12)
+        return semantic_MH.reshape(*logits_NTK.shape[:2], -1)
 
     def _fresh(self) -> StarterHead:
-        """A head whose maps are still nothing: its other half is made of the class texts."""
+        """Return a head without maps; its other half comes from the class texts."""
         recipe = self._recipe
         class_text_KH = self._text_tower(class_texts())
-        nothing = np.zeros((1, recipe.joint_dim), dtype=np.float32)
+        zeros = np.zeros((1, recipe.joint_dim), dtype=np.float32)
         return StarterHead(
-            image_weight_FJ=nothing,
-            image_bias_J=nothing[0],
-            text_weight_HJ=nothing,
-            text_bias_J=nothing[0],
+            image_weight_FJ=zeros,
+            image_bias_J=zeros[0],
+            text_weight_HJ=zeros,
+            text_bias_J=zeros[0],
             class_text_KH=class_text_KH - class_text_KH.mean(axis=0),
             text_mean_H=np.zeros(class_text_KH.shape[1], dtype=np.float32),
             conse_weight=recipe.conse_weight,
@@ -144,21 +145,21 @@ class StarterBase:
 
 
 class ClipBase:
-    """An open_clip model; where its image tower is locked, its vectors are computed once and kept."""
+    """An open_clip model; if its image tower is locked, its vectors are computed once and cached."""
 
     def __init__(self, recipe: Recipe, settings: Settings, rest: str, device: str, threads: int) -> None:
         if recipe.crops and recipe.image != "locked":
-            raise UsageError(f"recipe {recipe.name}: crops are for a locked image tower, whose features are kept")
+            raise UsageError(f"recipe {recipe.name}: crops need a locked image tower, whose features are cached")
         self._recipe, self._settings, self._rest, self._device = recipe, settings, rest, device
         self._threads = threads
         self._cache = settings.home / "cache" / "training"
         self._model, self._tokenizer, self._prepare, self._preprocessing = tower_of(rest)
         self.dim = int(self._model.encode_text(self._tokenizer(["a"])).shape[1])
 
-    def examples(self, pairs: Sequence[CaptionPair], pictures: Pictures, progress: Progress) -> Examples:
+    def examples(self, pairs: Sequence[CaptionPair], reader: PairReader, progress: Progress) -> Examples:
         recipe = self._recipe
         if recipe.image != "locked":
-            return Streamed(pairs, pictures, self._prepare, self._tokens(pairs), recipe.frames)
+            return Streamed(pairs, reader, self._prepare, self._tokens(pairs), recipe.frames)
         encoder = OpenClipEncoder(self._rest, device=self._device, threads=self._threads)
         tower = Tower(
             prepare=encoder.prepare,
@@ -167,18 +168,18 @@ class ClipBase:
             batch_frames=encoder.batch_frames,
             key=encoder.encoder_id,
         )
-        features, kept = _locked_features(pairs, pictures, tower, recipe, self._cache, progress)
+        features, kept = _locked_features(pairs, reader, tower, recipe, self._cache, progress)
         return InMemory(
             torch.from_numpy(features.frames_NVTX),
             torch.from_numpy(features.mask_NT),
             self._tokens(kept),
             np.cumsum([0, *(len(pair.captions) for pair in kept)]).tolist(),
-            aside=_told(features, pairs),
+            skipped=_skipped_pairs(features, pairs),
         )
 
     def model(self) -> DualEncoder:
         model, *_ = tower_of(self._rest)
-        return clip_model(self._recipe, model, self.dim)
+        return build_clip_model(self._recipe, model, self.dim)
 
     def save(self, model: DualEncoder, folder: Path, lineage: dict[str, Any]) -> None:
         save_weights(model, folder, None, self._model.state_dict())
@@ -191,7 +192,7 @@ class ClipBase:
 
 
 def class_texts() -> list[str]:
-    """Names and definition of the 1,000 ImageNet classes, in the order of the logits."""
+    """Return the names and definitions of the 1,000 ImageNet classes, in the order of the logits."""
     from timm.data.imagenet_info import ImageNetInfo
 
     info: Any = ImageNetInfo()
@@ -205,12 +206,12 @@ def _with_mean(head: StarterHead, text_CH: Any) -> StarterHead:
 
 
 def _locked_features(
-    pairs: Sequence[CaptionPair], pictures: Pictures, tower: Tower, recipe: Recipe, cache: Path, progress: Progress
+    pairs: Sequence[CaptionPair], reader: PairReader, tower: Tower, recipe: Recipe, cache: Path, progress: Progress
 ) -> tuple[Features, list[CaptionPair]]:
-    """What a locked tower makes of the pairs, and the pairs that could be read. Raises ``UsageError`` for too few."""
-    features = features_of(
+    """Return the features of a locked tower, and the pairs that were read. Raises ``UsageError`` if too few were."""
+    features = compute_features(
         pairs,
-        pictures,
+        reader,
         tower,
         crops=recipe.crops,
         seed=recipe.seed,
@@ -222,15 +223,15 @@ def _locked_features(
     return features, [pairs[number] for number in features.kept]
 
 
-def _told(features: Features, pairs: Sequence[CaptionPair]) -> dict[str, str]:
-    return {pairs[number].thing: reason for number, reason in features.aside.items()}
+def _skipped_pairs(features: Features, pairs: Sequence[CaptionPair]) -> dict[str, str]:
+    return {pairs[number].thing: reason for number, reason in features.skipped.items()}
 
 
-def _require(features: Features, wanted: int, recipe: Recipe) -> None:
+def _require(features: Features, pairs: int, recipe: Recipe) -> None:
     if len(features.kept) < max(2, recipe.batch):
         raise UsageError(
-            f"only {len(features.kept)} of {plural(wanted, 'pair')} can be read, and a batch takes {recipe.batch}: "
-            "mend the pictures, or lower --batch"
+            f"only {len(features.kept)} of {plural(pairs, 'pair')} can be read, and a batch needs {recipe.batch}: "
+            "repair the images, or lower --batch"
         )
 
 

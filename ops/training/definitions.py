@@ -1,16 +1,16 @@
-"""What fine-tuned encoders there are: ``encoders.yaml`` in the home, or in the checkout for those that a team shares.
+"""Definitions of fine-tuned encoders: ``encoders.yaml`` in the home, or in the checkout for those that a team shares.
 
 .. code-block:: yaml
 
     mine:
       recipe: lit_temporal
-      data: [/footage]           # without it, all that the catalogue's table of captions holds
-      changes: {epochs: 10}      # instead of the recipe's values
-      threads: 2                 # part of what makes a fit repeatable
-      workers: 4                 # that share each batch, with a GPU each, where the engine is ray
+      data: [/footage]           # if missing: every row of the catalogue's table of captions
+      changes: {epochs: 10}      # replace values of the recipe
+      threads: 2                 # a fit repeats exactly only with the same number
+      workers: 4                 # with engine ray: workers that share each batch, one GPU each
       gpu: true
 
-``needle train`` adds what it fits; each definition is the asset ``encoder/<name>``.
+``needle train`` adds an entry for each encoder that it fits; each entry is the asset ``encoder/<name>``.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from ops.core.errors import NotFoundError, UsageError
 from ops.core.locks import exclusive
 from ops.core.settings import CHECKOUT, Settings
 from ops.core.storage import atomic_path
-from ops.training.recipes import Recipe, recipe_of
+from ops.training.recipes import Recipe, build_recipe
 
 FILE = "encoders.yaml"
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
 
 
 class EncoderDefinition(BaseModel):
-    """One encoder to be fitted: recipe, what of it is changed, and data."""
+    """One encoder to fit: recipe, changed values of the recipe, and data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,36 +49,36 @@ class EncoderDefinition(BaseModel):
     @property
     def fit(self) -> Recipe:
         """The recipe with its changes. Raises ``UsageError``."""
-        return recipe_of(self.recipe, **self.changes)
+        return build_recipe(self.recipe, **self.changes)
 
 
-def definitions_of(settings: Settings) -> dict[str, EncoderDefinition]:
-    """Every defined encoder by name, sorted. Raises ``UsageError`` with the file, the encoder and what is wrong."""
-    found: dict[str, EncoderDefinition] = {}
+def load_definitions(settings: Settings) -> dict[str, EncoderDefinition]:
+    """Return every definition by name, sorted. Raises ``UsageError`` with the file, the encoder and the fault."""
+    definitions: dict[str, EncoderDefinition] = {}
     for path in (CHECKOUT / FILE, settings.home / FILE):
-        found |= _read(path)
-    return dict(sorted(found.items()))
+        definitions |= _read(path)
+    return dict(sorted(definitions.items()))
 
 
-def definition_of(settings: Settings, name: str) -> EncoderDefinition:
-    """One definition. Raises ``NotFoundError``, naming those that exist, where there is none."""
-    known = definitions_of(settings)
+def find_definition(settings: Settings, name: str) -> EncoderDefinition:
+    """Return one definition. Raises ``NotFoundError``, naming those that exist, if it does not exist."""
+    known = load_definitions(settings)
     if name not in known:
-        there = f"there are {', '.join(known)}" if known else "there are none yet"
-        raise NotFoundError(f"no encoder {name!r} in {FILE}: {there}; `needle train` makes one")
+        choices = f"there are {', '.join(known)}" if known else "there are none yet"
+        raise NotFoundError(f"no encoder {name!r} in {FILE}: {choices}; `needle train` makes one")
     return known[name]
 
 
 def define(settings: Settings, definition: EncoderDefinition) -> bool:
-    """Add an encoder to the home's file where it is not defined so; true where it was added.
+    """Add an encoder to the home's file unless it already has this definition; return whether it was added.
 
-    What a person wrote stays as it is, and so does the definition of an encoder that is there: ``UsageError`` for
-    another one of that name. One that ``needle train`` added and never fitted gives way.
+    An entry that a person wrote is never replaced, nor the entry of an encoder that exists: ``UsageError`` for another
+    definition of that name. An entry that ``needle train`` added is replaced if it was never fitted.
     """
     path = settings.home / FILE
-    _checked(path, definition.name, definition.model_dump(exclude={"name"}))
+    _parse_entry(path, definition.name, definition.model_dump(exclude={"name"}))
     with exclusive(settings.home / "locks" / f"{FILE}.lock"):
-        known = definitions_of(settings).get(definition.name)
+        known = load_definitions(settings).get(definition.name)
         if known == definition:
             return False
         before = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -95,7 +95,7 @@ def define(settings: Settings, definition: EncoderDefinition) -> bool:
 
 
 def undefine(settings: Settings, definition: EncoderDefinition) -> None:
-    """Take back what :func:`define` added."""
+    """Remove the entry that :func:`define` added."""
     path = settings.home / FILE
     with exclusive(settings.home / "locks" / f"{FILE}.lock"):
         if path.exists():
@@ -119,10 +119,10 @@ def _write(path: Path, text: str) -> None:
 
 def _read(path: Path) -> dict[str, EncoderDefinition]:
     hint = "write an encoder's name, and its recipe below it"
-    return {name: _checked(path, name, entry) for name, entry in entries_of(path, hint).items()}
+    return {name: _parse_entry(path, name, entry) for name, entry in entries_of(path, hint).items()}
 
 
-def _checked(path: Path, name: str, content: Any) -> EncoderDefinition:
+def _parse_entry(path: Path, name: str, content: Any) -> EncoderDefinition:
     if not _NAME.match(name):
         raise UsageError(f"--name {name!r}: small letters, digits, - and _, at most 64")
     try:

@@ -1,7 +1,7 @@
-"""How well encoders find the captioned shots of this home's catalogue.
+"""Measure how well encoders find the captioned shots of this home's catalogue.
 
-The questions are the captions and graded queries beside the films; the vectors are those of the lake where it has
-them, and are computed from the proxies where not, without being kept. Legend: N shots, D dimensions.
+Queries are the captions and graded queries beside the videos. Vectors come from the lake; missing ones are computed
+from the proxies and not stored. Legend: N shots, D dimensions.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from ops.embeddings.set_aside import SET_ASIDE, set_aside_shots
 from ops.evaluation.comparison import Answered
 from ops.evaluation.shows import ShowAnswer, ShowTask, answer
 from ops.shots.segment import proxy_key
-from ops.training.pair_table import stored_pairs
-from ops.training.sources import annotations_beside, shots_by_number
+from ops.training.pair_table import load_pairs
+from ops.training.sources import map_shot_numbers, read_annotations
 from ops.videos import catalogue
 
 QUERIES = ".queries.jsonl"
@@ -35,32 +35,35 @@ ASKING = "questions"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contest:
-    """Ids of the encoder to look at and of the one it is measured against ("" for none)."""
+class ComparedEncoders:
+    """Ids of the measured encoder and of the one that it is compared with ("" for none)."""
 
     encoder_id: str
     against_id: str = ""
 
 
-def contest_of(settings: Settings, current_id: str) -> Contest:
-    """What there is to compare in a home: an encoder that is to become live, or else the newest fine-tuned one, with
-    the current one; where that is the current one, with the base it was made from; else the current one alone."""
+def choose_encoders(settings: Settings, current_id: str) -> ComparedEncoders:
+    """Choose the encoders to compare in a home.
+
+    The first is the candidate for the live encoder, or else the newest fine-tuned one; the second is the current one.
+    If the first is the current one, the second is its base. Without any candidate, the current one alone.
+    """
     pins = EncoderPins(settings.home)
     candidate = pins.succession().candidate
     if candidate and candidate.encoder_id != current_id and pins.id_of(candidate.spec) == candidate.encoder_id:
-        return Contest(encoder_id=candidate.encoder_id, against_id=current_id)
-    found = sorted(_fine_tuned(settings), key=lambda entry: entry[0], reverse=True)
-    for _, spec, base_id in found:
+        return ComparedEncoders(encoder_id=candidate.encoder_id, against_id=current_id)
+    fine_tuned = sorted(_fine_tuned(settings), key=lambda entry: entry[0], reverse=True)
+    for _, spec, base_id in fine_tuned:
         encoder_id = pins.id_of(spec)
         if encoder_id == current_id:
-            return Contest(encoder_id=current_id, against_id=base_id if pins.spec_of(base_id) else "")
+            return ComparedEncoders(encoder_id=current_id, against_id=base_id if pins.spec_of(base_id) else "")
         if encoder_id:
-            return Contest(encoder_id=encoder_id, against_id=current_id)
-    return Contest(encoder_id=current_id)
+            return ComparedEncoders(encoder_id=encoder_id, against_id=current_id)
+    return ComparedEncoders(encoder_id=current_id)
 
 
-def learned_by(settings: Settings, encoder_ids: Collection[str]) -> dict[str, set[str]]:
-    """Shows that each of these encoders was fitted on, by its id, as their manifests say."""
+def find_training_shows(settings: Settings, encoder_ids: Collection[str]) -> dict[str, set[str]]:
+    """Return the shows that each of these encoders was fitted on, by its id, from their manifests."""
     shows: dict[str, set[str]] = {encoder_id: set() for encoder_id in encoder_ids}
     for encoder_id in shows:
         kind, _, name = (EncoderPins(settings.home).spec_of(encoder_id) or "").partition(":")
@@ -70,17 +73,18 @@ def learned_by(settings: Settings, encoder_ids: Collection[str]) -> dict[str, se
 
 
 def catalogue_tasks(settings: Settings, progress: Progress) -> list[ShowTask]:
-    """What the captions (table ``caption_pairs``) and graded queries of the catalogue ask of each show, sorted by show;
-    empty where there are no captions. Shots are named by id; a file of queries that cannot be read is set aside, and so
-    is a shot that an encoder has no vector for."""
+    """Return captions (table ``caption_pairs``) and graded queries of the catalogue by show; empty without captions.
+
+    Shots are named by id. Skips and reports a file of queries that cannot be read, and a shot without a vector from one
+    of the encoders: both sides of a comparison must answer the same queries.
+    """
     captions: dict[str, dict[str, tuple[str, ...]]] = {}
-    # Both sides of a comparison must answer the same questions, so a shot that one of them lacks is left out.
     refused = {
         row["shot_id"]: row["reason"]
         for encoder_id in settings.lake.tables_below(SET_ASIDE)
         for row in set_aside_shots(settings, encoder_id)
     }
-    for pair in stored_pairs(settings):
+    for pair in load_pairs(settings):
         if pair.shot_id in refused:
             progress.set_aside(ASKING, f"shot {pair.shot_id}", refused[pair.shot_id])
         elif pair.shot_id:
@@ -89,24 +93,26 @@ def catalogue_tasks(settings: Settings, progress: Progress) -> list[ShowTask]:
     progress.start(ASKING, 0, "graded queries")
     for video in catalogue.videos_of(settings.lake):
         if video["state"] == "ready" and video["show"] in captions:
-            asked = _queries(settings, video, captions[video["show"]], progress)
-            queries.setdefault(video["show"], []).extend(asked)
-            progress.advance(ASKING, len(asked))
+            graded = _queries(settings, video, captions[video["show"]], progress)
+            queries.setdefault(video["show"], []).extend(graded)
+            progress.advance(ASKING, len(graded))
     progress.finish(ASKING)
     return [
-        ShowTask(show=show, items=tuple(own), captions=tuple(own.values()), queries=tuple(queries.get(show, ())))
-        for show, own in sorted(captions.items())
+        ShowTask(show=show, items=tuple(shots), captions=tuple(shots.values()), queries=tuple(queries.get(show, ())))
+        for show, shots in sorted(captions.items())
     ]
 
 
 def answer_catalogue(
     settings: Settings, encoder_id: str, tasks: Sequence[ShowTask], progress: Progress
 ) -> list[ShowAnswer]:
-    """An encoder's answers to the tasks. Raises ``EncoderError`` for one that cannot be loaded, ``StorageError`` for a
-    proxy that cannot be read."""
-    wanted = [item for task in tasks for item in task.items]
-    vectors = _stored_vectors(settings, encoder_id, wanted)
-    missing = [item for item in wanted if item not in vectors]
+    """Return an encoder's answers to the tasks.
+
+    Raises ``EncoderError`` if it cannot be loaded, ``StorageError`` if a proxy cannot be read.
+    """
+    items = [item for task in tasks for item in task.items]
+    vectors = _stored_vectors(settings, encoder_id, items)
+    missing = [item for item in items if item not in vectors]
     encoder = load_encoder(encoder_id, settings.home, part="both" if missing else "text")
     progress.start(STAGE, len(missing), "shots")
     shots = {shot["shot_id"]: shot for shot in _shots(settings, missing)} if missing else {}
@@ -118,17 +124,19 @@ def answer_catalogue(
         )
         for item in missing
     ]
-    for found in embed_shots(to_embed, settings.store, encoder, frames_per_shot=settings.frames_per_shot):
-        if isinstance(found, UnusableShot):
-            raise StorageError(f"shot {found.shot_id} cannot be used: {found.reason}; run `needle ingest --retry`")
-        vectors[found.shot_id] = found.embedding
+    for result in embed_shots(to_embed, settings.store, encoder, frames_per_shot=settings.frames_per_shot):
+        if isinstance(result, UnusableShot):
+            raise StorageError(f"shot {result.shot_id} cannot be used: {result.reason}; run `needle ingest --retry`")
+        vectors[result.shot_id] = result.embedding
         progress.advance(STAGE)
     progress.finish(STAGE)
     return [answer(task, np.stack([vectors[item] for item in task.items]), encoder.encode_text) for task in tasks]
 
 
-def answered_by(settings: Settings, contest: Contest, tasks: Sequence[ShowTask], progress: Progress) -> list[Answered]:
-    """Both encoders' answers, as :func:`ops.evaluation.comparison.comparison_of` takes them."""
+def answer_both(
+    settings: Settings, contest: ComparedEncoders, tasks: Sequence[ShowTask], progress: Progress
+) -> list[Answered]:
+    """Return both encoders' answers, as input of :func:`ops.evaluation.comparison.comparison_of`."""
     ids = [encoder_id for encoder_id in (contest.encoder_id, contest.against_id) if encoder_id]
     return [(encoder_id, answer_catalogue(settings, encoder_id, tasks, progress)) for encoder_id in ids]
 
@@ -136,32 +144,32 @@ def answered_by(settings: Settings, contest: Contest, tasks: Sequence[ShowTask],
 def _queries(
     settings: Settings, video: dict[str, Any], captioned: Collection[str], progress: Progress
 ) -> list[tuple[str, dict[str, float]]]:
-    """Graded queries beside a film, with the shots of the catalogue that the annotated ones are."""
-    rows = annotations_beside(video["path"], QUERIES)
+    """Return graded queries beside a video, with the catalogue's shots instead of the annotated numbers."""
+    rows = read_annotations(video["path"], QUERIES)
     if isinstance(rows, str):
         progress.set_aside(ASKING, f"{video['path']}{QUERIES}", rows)
     if isinstance(rows, str) or not rows:
         return []
-    by_number = shots_by_number(settings, video)
-    found = []
+    by_number = map_shot_numbers(settings, video)
+    queries = []
     for line, row in enumerate(rows, 1):
         try:
             grades = {by_number.get(int(shot), ""): float(grade) for shot, grade in row["relevant"].items()}
             query = str(row["query"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            reason = f"is no graded query ({type(error).__name__}: {error})"
+            reason = f"is not a graded query ({type(error).__name__}: {error})"
             progress.set_aside(ASKING, f"{video['path']}{QUERIES} line {line}", reason)
             continue
         grades = {shot: grade for shot, grade in grades.items() if shot in captioned and grade > 0}
         if grades:
-            found.append((query, grades))
-    return found
+            queries.append((query, grades))
+    return queries
 
 
-def _stored_vectors(settings: Settings, encoder_id: str, wanted: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-    """Those of the lake that were made of what the shots are now."""
+def _stored_vectors(settings: Settings, encoder_id: str, shot_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    """Return the lake's vectors of these shots that are current."""
     table = settings.lake.read(table_of(encoder_id), columns=["shot_id", "embedding", "input_hash"])
-    shots = _shots(settings, wanted)
+    shots = _shots(settings, shot_ids)
     current = {shot["shot_id"]: input_hash(shot, settings.frames_per_shot) for shot in shots}
     ids, hashes = table["shot_id"].to_pylist(), table["input_hash"].to_pylist()
     rows = [row for row, shot_id in enumerate(ids) if current.get(shot_id) == hashes[row]]
@@ -169,20 +177,21 @@ def _stored_vectors(settings: Settings, encoder_id: str, wanted: Sequence[str]) 
     return {ids[row]: vector for row, vector in zip(rows, vectors_ND, strict=True)}
 
 
-def _shots(settings: Settings, wanted: Sequence[str]) -> list[dict[str, Any]]:
-    ids = set(wanted)
+def _shots(settings: Settings, shot_ids: Sequence[str]) -> list[dict[str, Any]]:
+    ids = set(shot_ids)
     partitions = sorted({settings.partition_of(shot_id.partition(":")[0]) for shot_id in ids})
     rows: list[dict[str, Any]] = settings.lake.read("shots", partitions).to_pylist()
     return [row for row in rows if row["shot_id"] in ids]
 
 
 def _fine_tuned(settings: Settings) -> list[tuple[str, str, str]]:
-    """``(trained_at, spec, base_id)`` of every fine-tuned encoder of the home that can be read."""
-    found = []
+    """Return ``(trained_at, spec, base_id)`` of every fine-tuned encoder of the home that can be read."""
+    encoders = []
     for manifest in (settings.home / "encoders").glob(f"*/{MANIFEST}"):
         try:
-            told = finetuned_files(settings.home, manifest.parent.name).manifest
+            content = finetuned_files(settings.home, manifest.parent.name).manifest
         except EncoderError:
             continue
-        found.append((str(told.get("trained_at", "")), f"finetuned:{manifest.parent.name}", str(told.get("base_id"))))
-    return found
+        spec = f"finetuned:{manifest.parent.name}"
+        encoders.append((str(content.get("trained_at", "")), spec, str(content.get("base_id"))))
+    return encoders

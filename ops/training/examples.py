@@ -1,6 +1,6 @@
-"""What the loop takes its batches from: features in memory, or frames that stream in.
+"""Batches for the loop: features in memory, or frames that stream in.
 
-Legend: N pairs, V views, T frames, C captions of all pairs, B batch; X is what a tower takes of one frame or text.
+Legend: N pairs, V views, T frames, C captions of all pairs, B batch; X is a tower's input for one frame or text.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from ops.core.errors import MediaError, StorageError
 from ops.embeddings.embed import map_ahead
+from ops.training.pair_reader import PairReader
 from ops.training.pairs import CaptionPair
-from ops.training.pictures import Pictures
 
 _BATCHES_AHEAD = 2
 _LARGEST_DRAW = 1 << 31
@@ -28,7 +28,7 @@ _BLANK = (64, 64, 3)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Choice:
-    """Rows of one batch (B,), and the view and the caption that each shows."""
+    """Rows of one batch (B,), with the view and the caption of each."""
 
     rows: torch.Tensor
     views: torch.Tensor
@@ -40,11 +40,11 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
-    """``frames_BTX``, ``mask_BT`` (true where there is a frame, those first), ``text_BX``.
+    """``frames_BTX``, ``mask_BT`` (true for a frame; frames come first), ``text_BX``.
 
-    ``semantic_BTX`` are vectors that join the frames' as they are; of the starter encoder only. ``usable_B`` is false
-    where a picture could not be read: that row only keeps its place, so that all workers have as many (``None``: all
-    could).
+    ``semantic_BTX`` are vectors that join the frames' unchanged; of the starter encoder only. ``usable_B`` is false if
+    an image could not be read: that row only fills its place, so that all workers have the same number of rows
+    (``None``: all were read).
     """
 
     frames_BTX: torch.Tensor
@@ -57,7 +57,7 @@ class Batch:
         return len(self.mask_BT)
 
     def parts(self, size: int) -> list[Batch]:
-        """The batch in parts of ``size`` rows; whole where that is 0."""
+        """Split the batch into parts of ``size`` rows; 0 keeps it whole."""
         starts = range(0, len(self), size or len(self))
         return [self._map(lambda tensor, at=start: tensor[at : at + (size or len(self))]) for start in starts]  # type: ignore[misc]
 
@@ -78,9 +78,9 @@ class Examples(Protocol):
     """Pairs as tensors."""
 
     draws_ahead: bool
-    """Whether batches are read before they are asked for: then an epoch's choices are drawn at its start."""
-    aside: dict[str, str]
-    """What could not be read at least once, with the reason; of examples that stream it grows with the batches."""
+    """Whether batches are read ahead: if so, an epoch's choices are drawn at its start."""
+    skipped: dict[str, str]
+    """Pairs that could not be read at least once, with the reason; grows with the batches if examples stream."""
 
     def __len__(self) -> int: ...
 
@@ -89,15 +89,15 @@ class Examples(Protocol):
         ...
 
     def batches(self, choices: Iterable[Choice]) -> Iterator[Batch]:
-        """The batches of choices, in their order."""
+        """Yield the batches of the choices, in their order."""
         ...
 
 
 class InMemory:
-    """Features of every view and caption, as a frozen tower gives them.
+    """Features of every view and caption, computed by a frozen tower.
 
     ``frames`` (N, V, T, X), ``mask`` (N, T), ``text`` (C, X) with the captions of pair n at
-    ``starts[n]:starts[n + 1]``, ``semantic`` (N, T, X) or ``None``. ``aside`` tells of which pairs there are none.
+    ``starts[n]:starts[n + 1]``, ``semantic`` (N, T, X) or ``None``. ``skipped`` names pairs without features.
     """
 
     draws_ahead = False
@@ -109,9 +109,9 @@ class InMemory:
         text_CX: torch.Tensor,
         starts: Sequence[int],
         semantic_NTX: torch.Tensor | None = None,
-        aside: Mapping[str, str] | None = None,
+        skipped: Mapping[str, str] | None = None,
     ) -> None:
-        self.aside = dict(aside or {})
+        self.skipped = dict(skipped or {})
         self.frames_NVTX, self.mask_NT, self.text_CX, self.semantic_NTX = frames_NVTX, mask_NT, text_CX, semantic_NTX
         self.captions = Captions(np.diff(np.asarray(starts)))
 
@@ -134,10 +134,10 @@ class InMemory:
 
 
 class Streamed:
-    """Frames that are read, decoded and scaled by threads while the model works on the batches before.
+    """Frames that threads read, decode and scale while the model works on earlier batches.
 
-    ``prepare`` turns RGB frames of one size (T, H, W, C) into what the image tower takes (T, ...). A picture that
-    cannot be read, or not any more, is set aside: in its batch it is no usable row.
+    ``prepare`` turns RGB frames of one size (T, H, W, C) into the image tower's input (T, ...). An image that cannot
+    be read (any more) is skipped: its row in the batch is not usable.
     """
 
     draws_ahead = True
@@ -145,15 +145,15 @@ class Streamed:
     def __init__(
         self,
         pairs: Sequence[CaptionPair],
-        pictures: Pictures,
+        reader: PairReader,
         prepare: Callable[[NDArray[np.uint8]], NDArray[Any]],
         text_CX: torch.Tensor,
         frames: int,
     ) -> None:
-        self._pairs, self._pictures, self._prepare = pairs, pictures, prepare
+        self._pairs, self._reader, self._prepare = pairs, reader, prepare
         self._text_CX, self._frames = text_CX, frames
         self.captions = Captions(np.array([len(pair.captions) for pair in pairs]))
-        self.aside: dict[str, str] = {}
+        self.skipped: dict[str, str] = {}
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -167,56 +167,56 @@ class Streamed:
         size = max((len(choice.rows) for choice in listed), default=1)
         pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="needle-pairs")
         try:
-            ready = map_ahead(pool, self._frames_of, rows, _BATCHES_AHEAD * size)
+            ready = map_ahead(pool, self._read_frames, rows, _BATCHES_AHEAD * size)
             for choice in listed:
-                read = [self._noted(row, next(ready)) for row in choice.rows.tolist()]
+                read = [self._note_reason(row, next(ready)) for row in choice.rows.tolist()]
                 yield self._batch(read, choice)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _frames_of(self, row: int) -> NDArray[Any] | str:
+    def _read_frames(self, row: int) -> NDArray[Any] | str:
         try:
-            frames = self._pictures.frames_of(self._pairs[row])
+            frames = self._reader.read(self._pairs[row])
         except (MediaError, StorageError) as error:
             return str(error)
         return np.concatenate([self._prepare(frame[None]) for frame in frames])
 
-    def _noted(self, row: int, read: NDArray[Any] | str) -> NDArray[Any] | None:
+    def _note_reason(self, row: int, read: NDArray[Any] | str) -> NDArray[Any] | None:
         if isinstance(read, str):
-            self.aside[self._pairs[row].thing] = read
+            self.skipped[self._pairs[row].thing] = read
             return None
         return read
 
     def _batch(self, read: list[NDArray[Any] | None], choice: Choice) -> Batch:
-        # A black picture in the place of one that is missing: towers get shapes and numbers they can work with.
-        shown = [self._prepare(np.zeros((1, *_BLANK), dtype=np.uint8)) if own is None else own for own in read]
+        # A black image replaces one that could not be read: towers need shapes and values that work.
+        shown = [self._prepare(np.zeros((1, *_BLANK), dtype=np.uint8)) if each is None else each for each in read]
         longest = max(map(len, shown))
         frames = np.zeros((len(shown), longest, *shown[0].shape[1:]), dtype=shown[0].dtype)
         mask = np.zeros((len(shown), longest), dtype=bool)
-        for row, own in enumerate(shown):
-            frames[row, : len(own)], mask[row, : len(own)] = own, True
+        for row, shot in enumerate(shown):
+            frames[row, : len(shot)], mask[row, : len(shot)] = shot, True
         return Batch(
             frames_BTX=torch.from_numpy(frames),
             mask_BT=torch.from_numpy(mask),
             text_BX=self._text_CX[self.captions.place(choice)],
-            usable_B=torch.tensor([own is not None for own in read]),
+            usable_B=torch.tensor([each is not None for each in read]),
         )
 
 
 class Captions:
-    """How many captions each pair has, and where they lie among all of them."""
+    """The number of captions of each pair, and their positions among all captions."""
 
     def __init__(self, counts: NDArray[np.int64]) -> None:
         self._counts = torch.as_tensor(counts, dtype=torch.int64)
         self._starts = torch.cumsum(self._counts, 0) - self._counts
-        # One draw below a common multiple serves every count without bias; a bound keeps it in the generator's
-        # range, where the bias is below one in a million.
+        # One draw below a common multiple serves every count without bias. A bound keeps the multiple in the
+        # generator's range; there the bias is below one in a million.
         self._multiple = min(math.lcm(*set(self._counts.tolist())), _LARGEST_DRAW)
 
     def draw(self, rows: torch.Tensor) -> torch.Tensor:
-        """A caption of each row, by its number among the row's own."""
+        """Draw a caption of each row, numbered within the row."""
         return torch.randint(self._multiple, (len(rows),)) % self._counts[rows]
 
     def place(self, choice: Choice) -> torch.Tensor:
-        """Positions of the chosen captions among all."""
+        """Return the positions of the chosen captions among all captions."""
         return self._starts[choice.rows] + choice.captions

@@ -1,9 +1,8 @@
-"""The training loop: the same function for one process and for each of several workers.
+"""The training loop: one function for a single process and for each of several workers.
 
-Where torch.distributed runs, every worker draws the same batch, computes its own share of the vectors, and the
-loss is that of all of them. A checkpoint holds everything that decides what comes next, so a fit that was
-stopped and goes on ends with the same weights, bit by bit, as one that was not; a fit that one process began,
-several workers can go on with, and the other way round.
+With torch.distributed, every worker draws the same batch and computes the vectors of its own shard; the loss is that
+of all shards. A checkpoint holds everything that decides the next step, so a fit that was stopped and resumed ends with
+the same weights, bit by bit. Several workers can resume a fit of a single process, and the other way round.
 """
 
 from __future__ import annotations
@@ -20,22 +19,24 @@ import torch
 
 from ops.core.errors import TrainingError, first_sentence
 from ops.core.storage import atomic_path
+from ops.training.distributed import BatchRng, all_gather, all_gather_dict, local_shard, rank, sum_gradients, world_size
 from ops.training.examples import Batch, Choice, Examples
 from ops.training.loss import backward_loss
 from ops.training.model import DualEncoder
 from ops.training.recipes import Recipe
-from ops.training.sharing import Draws, gathered, joined, own_share, rank, sum_gradients, world_size
 
 log = logging.getLogger(__name__)
 
+_BAD_GRADIENT = "a gradient is NaN or infinite"
+
 _FUSED_FROM = 4_000_000
-"""From so many parameters on the optimiser works in one pass over memory, in a seventh of the time on a CPU; it rounds
-differently, and the shipped head (a million) was made without."""
+"""From this number of parameters the optimiser works in one pass over memory, in a seventh of the time on a CPU. It
+rounds differently; the shipped head (a million parameters) was fitted without."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """Where to write, and ``identity``: what a checkpoint must be of to go on from it (recipe, pairs, base)."""
+    """``path`` of the file, and ``identity`` (recipe, pairs, base) that a checkpoint must have to be resumed."""
 
     path: Path
     identity: str
@@ -43,12 +44,12 @@ class Checkpoint:
 
 @dataclass(kw_only=True)
 class Fit:
-    """How a fit went: the loss of each step, after which step it started or went on (0: from the start), and what
-    could not be read on the way, by whichever worker, before a stop or after it: thing -> reason."""
+    """The result of a fit: the loss of each step, the step at which it started or resumed (0: the start), and the pairs
+    that any worker could not read, before a stop or after it: thing -> reason."""
 
     losses: list[float] = field(default_factory=list)
     resumed_at: int = 0
-    aside: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
 def fit(
@@ -60,12 +61,14 @@ def fit(
     checkpoint: Checkpoint | None = None,
     on_step: Callable[[int, float], None] | None = None,
 ) -> Fit:
-    """Fit ``model`` in place; goes on from ``checkpoint`` where its file is there.
+    """Fit ``model`` in place; resume from ``checkpoint`` if its file exists.
 
-    Uses torch's own random numbers: seed them before, alike in each worker. ``on_step`` gets the step, from 1, and
-    its loss. A picture that cannot be read is left out of its batch. Raises ``TrainingError`` for a loss that is no
-    number and for a batch of which fewer than two pairs can be read (the checkpoint stays at the last good step), for a
-    checkpoint of something else, and for workers that do not see the same checkpoint.
+    Uses torch's global random numbers: seed them before, with the same seed in each worker. ``on_step`` receives the
+    step, from 1, and its loss. An image that cannot be read is left out of its batch.
+
+    Raises:
+        TrainingError: a loss is not finite, or fewer than two pairs of a batch can be read (the checkpoint stays at the
+            last good step); the checkpoint has another identity; or the workers do not see the same checkpoint.
     """
     model.to(device).train()
     run = _Run(model, examples, recipe, device, checkpoint)
@@ -79,18 +82,18 @@ def fit(
                 on_step(run.steps, run.losses[-1])
         log.info("epoch %d: loss %.3f", epoch, run.losses[-1])
     run.save()
-    result.aside = run.aside
+    result.skipped = run.skipped
     model.eval()
     return result
 
 
 def total_steps(recipe: Recipe, pairs: int) -> int:
-    """How many steps a fit of so many pairs takes."""
+    """Return the number of steps of a fit."""
     return recipe.epochs * max(1, pairs // recipe.batch)
 
 
 class _Run:
-    """One fit under way: optimiser, schedule, and where it is."""
+    """A fit in progress: optimiser, schedule and position."""
 
     def __init__(
         self, model: DualEncoder, examples: Examples, recipe: Recipe, device: str, checkpoint: Checkpoint | None
@@ -103,34 +106,34 @@ class _Run:
             {"params": self.learning, "weight_decay": recipe.weight_decay},
             {"params": [model.log_scale], "weight_decay": 0.0},
         ]
-        fused = sum(own.numel() for own in self.learning) > _FUSED_FROM
+        fused = sum(parameter.numel() for parameter in self.learning) > _FUSED_FROM
         self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=fused)
         self.schedule = _schedule(self.optimizer, recipe, recipe.epochs * self.per_epoch)
         self.dtype = _dtype(recipe, device)
         self.scaler = torch.amp.GradScaler(device, enabled=self.dtype == torch.float16)
         self.steps, self.saved = 0, 0
         self.losses: list[float] = []
-        self.aside: dict[str, str] = {}
+        self.skipped: dict[str, str] = {}
         self.order = torch.empty(0, dtype=torch.int64)
         self.drawn: Choice | None = None
-        self.draws = Draws(recipe.seed) if world_size() > 1 else None
+        self.draws = BatchRng(recipe.seed) if world_size() > 1 else None
 
     def agree(self) -> None:
-        """Let all workers begin with the first one's weights, at the same step. Raises ``TrainingError``."""
+        """Give all workers the first one's weights. Raises ``TrainingError`` unless all are at the same step."""
         if world_size() == 1:
             return
-        told: list[Any] = [None] * world_size()
-        torch.distributed.all_gather_object(told, self.steps)
-        if len(set(told)) > 1:
+        steps: list[Any] = [None] * world_size()
+        torch.distributed.all_gather_object(steps, self.steps)
+        if len(set(steps)) > 1:
             raise TrainingError(
-                f"the workers found checkpoints of steps {sorted(set(told))}: the home must be a folder that all "
+                f"the workers found checkpoints of steps {sorted(set(steps))}: the home must be a folder that all "
                 "nodes share"
             )
         for value in self.model.state_dict().values():
             torch.distributed.broadcast(value, 0)
 
     def choices(self, epoch: int) -> Iterator[Choice]:
-        """What is left of an epoch, drawn as it is asked for, unless the examples read ahead."""
+        """Yield the remaining batches of an epoch; each is drawn at its turn, unless the examples read ahead."""
         first = self.steps - epoch * self.per_epoch
         if first == 0:
             with self.drawing():
@@ -141,7 +144,7 @@ class _Run:
             start, end = step * size, (step + 1) * size
             with self.drawing():
                 choice = self.drawn.part(start, end) if self.drawn else self.examples.choose(self.order[start:end])
-            yield own_share(choice)
+            yield local_shard(choice)
 
     def drawing(self) -> AbstractContextManager[Any]:
         return self.draws.drawing() if self.draws else nullcontext()
@@ -156,7 +159,7 @@ class _Run:
         loss = backward_loss(model.encode, parts, model.log_scale, autocast=self.autocast, grow=grow, usable_B=usable_B)
         sum_gradients(self.learning)
         self.scaler.unscale_(self.optimizer)
-        # fp16 gradients may overflow, which the scaler handles; a loss that is no number nobody can.
+        # The scaler handles fp16 gradients that overflow; nothing handles a loss that is not finite.
         if not math.isfinite(loss.item()) or (self.dtype is None and not self._is_finite()):
             raise TrainingError(self._broken(loss.item()))
         self.scaler.step(self.optimizer)
@@ -168,15 +171,15 @@ class _Run:
             self.save()
 
     def usable(self, batch: Batch) -> torch.Tensor | None:
-        """Which rows of all workers could be read (``None``: all); the same in each, so that all stop or none."""
+        """Return which rows of all workers were read (``None``: all); the same in each, so that all stop or none."""
         if batch.usable_B is None:
             return None
-        usable_B = gathered(batch.usable_B.to(torch.uint8)).bool()
+        usable_B = all_gather(batch.usable_B.to(torch.uint8)).bool()
         if int(usable_B.sum()) < min(2, len(usable_B)):
-            reason = "".join(f" ({why})" for why in list(self.examples.aside.values())[-1:])
+            reason = "".join(f" ({why})" for why in list(self.examples.skipped.values())[-1:])
             raise TrainingError(
                 f"fewer than two of the {len(usable_B)} pairs of {self._place(self.steps + 1)} can be read{reason}: "
-                f"{self._kept()}; mend what is missing, and the same command goes on"
+                f"{self._kept()}; repair the data; the same command then resumes"
             )
         return usable_B
 
@@ -184,12 +187,12 @@ class _Run:
         return torch.autocast(self.device.split(":")[0], self.dtype) if self.dtype else nullcontext()
 
     def save(self) -> None:
-        """Write a checkpoint in the place of the last one; only the first worker does. Broken weights never do."""
-        self.aside |= joined(self.examples.aside)  # all workers have a part in this
+        """Replace the checkpoint; only the first worker writes it. Weights that are not finite are never written."""
+        self.skipped |= all_gather_dict(self.examples.skipped)  # a collective call: every worker must make it
         if self.checkpoint is None or self.saved == self.steps:
             return
-        if not all(bool(own.isfinite().all()) for own in self.model.state_dict().values()):
-            raise TrainingError(self._broken(self.losses[-1], "a weight is no number"))
+        if not all(bool(value.isfinite().all()) for value in self.model.state_dict().values()):
+            raise TrainingError(self._broken(self.losses[-1], "a weight is NaN or infinite"))
         if rank() == 0:
             self._write(self.checkpoint)
         self.saved = self.steps
@@ -199,7 +202,7 @@ class _Run:
             "identity": checkpoint.identity,
             "steps": self.steps,
             "losses": self.losses,
-            "aside": self.aside,
+            "aside": self.skipped,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -213,7 +216,7 @@ class _Run:
             torch.save(state, temporary)
 
     def resume(self) -> int:
-        """Go on from the checkpoint, if there is one; the number of steps that are done."""
+        """Resume from the checkpoint if it exists; return the number of finished steps."""
         if self.checkpoint is None or not self.checkpoint.path.exists():
             return 0
         state = _read(self.checkpoint, self.device)
@@ -228,11 +231,11 @@ class _Run:
                 self.drawn = Choice(rows=self.order, views=views, captions=captions)
             self.steps = self.saved = int(state["steps"])
             self.losses.extend(state["losses"])
-            self.aside = dict(state["aside"])
+            self.skipped = dict(state["aside"])
             self._set_random(state)
         except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise TrainingError(
-                f"the checkpoint {self.checkpoint.path} is of another model: {first_sentence(error)}"
+                f"the checkpoint {self.checkpoint.path} belongs to another model: {first_sentence(error)}"
             ) from error
         return self.steps
 
@@ -242,17 +245,18 @@ class _Run:
             return
         torch.set_rng_state(state["random"].cpu())
         # A checkpoint may come from a machine with another number of GPUs.
-        torch.cuda.set_rng_state_all([own.cpu() for own in state["random_cuda"][: torch.cuda.device_count()]])
+        torch.cuda.set_rng_state_all([each.cpu() for each in state["random_cuda"][: torch.cuda.device_count()]])
 
     def _is_finite(self) -> bool:
-        # One pass and one number: asking every element first makes a tensor of truths, and took longer than the step.
-        return bool(torch.nn.utils.get_total_norm([o.grad for o in self.learning if o.grad is not None]).isfinite())
+        # One pass and one number: a test of each element allocates a tensor of booleans and took longer than a step.
+        gradients = [parameter.grad for parameter in self.learning if parameter.grad is not None]
+        return bool(torch.nn.utils.get_total_norm(gradients).isfinite())
 
-    def _broken(self, loss: float, otherwise: str = "a gradient is no number") -> str:
-        step = self.steps + (otherwise == "a gradient is no number")
-        what = f"the loss is {loss}" if not math.isfinite(loss) else otherwise
-        where = f"{self._place(step)} (learning rate {self.recipe.learning_rate:g})"
-        return f"{what} at {where}: {self._kept()}; try a lower --learning-rate"
+    def _broken(self, loss: float, otherwise: str = _BAD_GRADIENT) -> str:
+        step = self.steps + (otherwise == _BAD_GRADIENT)
+        problem = f"the loss is {loss}" if not math.isfinite(loss) else otherwise
+        place = f"{self._place(step)} (learning rate {self.recipe.learning_rate:g})"
+        return f"{problem} at {place}: {self._kept()}; try a lower --learning-rate"
 
     def _place(self, step: int) -> str:
         return f"step {step} of {self.recipe.epochs * self.per_epoch}"
@@ -271,7 +275,7 @@ def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, total: int) -> A
 
 
 def _dtype(recipe: Recipe, device: str) -> torch.dtype | None:
-    """What autocast computes in; ``auto`` is bf16 or fp16 on CUDA and full precision on a CPU."""
+    """Return the type for autocast; ``auto`` is bf16 or fp16 on CUDA and full precision on a CPU."""
     if recipe.precision == "auto":
         if not device.startswith("cuda"):
             return None
@@ -287,11 +291,11 @@ def _read(checkpoint: Checkpoint, device: str) -> dict[str, Any]:
         identity = state["identity"]
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
         raise TrainingError(
-            f"the checkpoint {checkpoint.path} cannot be read ({first_sentence(error)}): delete it to start anew"
+            f"the checkpoint {checkpoint.path} cannot be read ({first_sentence(error)}): delete it to start again"
         ) from error
     if identity != checkpoint.identity:
         raise TrainingError(
-            f"the checkpoint {checkpoint.path} is of another recipe, base or data: choose another --name, or "
-            "delete it to start anew"
+            f"the checkpoint {checkpoint.path} has another recipe, base or data: choose another --name, or "
+            "delete it to start again"
         )
     return dict(state)

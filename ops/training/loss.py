@@ -1,32 +1,33 @@
-"""The contrastive loss, and how one batch becomes gradients, however many parts and workers it is cut into.
+"""The contrastive loss, and its gradients for a batch that is cut into parts and shared by workers.
 
-The towers of a batch are run part by part; the loss is computed once, over the vectors of all parts of all
-workers; its gradient with respect to each vector is then sent back through the part the vector came from. So
-the negatives, the loss and the gradients are those of the whole batch (Gao et al., "Scaling deep contrastive
-learning batch size under memory limited setup", 2021). Legend: B batch of all workers, D dimensions.
+The towers run part by part. The loss is computed once, over the vectors of all parts of all workers; the gradient of
+each vector then goes back through the part that the vector came from. So negatives, loss and gradients are those of
+the whole batch (Gao et al., "Scaling deep contrastive learning batch size under memory limited setup", 2021).
+Legend: B batch of all workers, D dimensions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
 
-from ops.training.sharing import gathered, rank
+from ops.training.distributed import all_gather, rank
 
 Vectors = tuple[torch.Tensor, torch.Tensor]
+RandomState = tuple[torch.Tensor, list[torch.Tensor]]
 MAX_SCALE = 100.0
 """Largest inverse temperature, as in CLIP."""
 
 
 def symmetric_infonce(image_BD: torch.Tensor, text_BD: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of image -> text and text -> image over the batch; rows are unit vectors in pairs."""
+    """Return the mean cross-entropy of image -> text and text -> image; rows are pairs of unit vectors."""
     logits_BB = scale * image_BD @ text_BD.T
-    own_B = torch.arange(len(logits_BB), device=logits_BB.device)
-    return (cross_entropy(logits_BB, own_B) + cross_entropy(logits_BB.T, own_B)) / 2
+    targets_B = torch.arange(len(logits_BB), device=logits_BB.device)
+    return (cross_entropy(logits_BB, targets_B) + cross_entropy(logits_BB.T, targets_B)) / 2
 
 
 def backward_loss(
@@ -38,64 +39,61 @@ def backward_loss(
     grow: float = 1.0,
     usable_B: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Add the gradients of the whole batch's loss to all parameters; returns the loss, detached.
+    """Add the gradients of the whole batch's loss to all parameters; return the loss, detached.
 
-    ``encode`` runs both towers over one of this worker's ``parts``. With several parts each is run twice, with
+    ``encode`` runs both towers over one of this worker's ``parts``; if there are several parts, each runs twice, with
     the same random numbers. ``grow`` multiplies gradients (of fp16, against underflow). Rows of the whole batch
-    (of all workers) that are not ``usable`` are neither pairs nor negatives, and get no gradient. Where
-    torch.distributed runs, every worker computes the same loss of all workers' vectors; tower gradients
-    are then those of its own rows, to be summed with ``sharing.sum_gradients``.
+    that are not ``usable`` are neither pairs nor negatives, and get no gradient. With torch.distributed, every worker
+    computes the same loss over all workers' vectors; its tower gradients are those of its own rows, to be summed with
+    ``distributed.sum_gradients``.
     """
     at_once = len(parts) == 1
     randomness = [_random_state() for _ in parts]
-    made: list[Vectors] = []
+    vectors: list[Vectors] = []
     for number, part in enumerate(parts):
         randomness[number] = _random_state()
         with torch.set_grad_enabled(at_once), autocast():
-            made.append(encode(part))
-    own = [torch.cat([pair[side].detach().float() for pair in made]) for side in (0, 1)]
-    image_BD, text_BD = (gathered(vectors).requires_grad_() for vectors in own)
+            vectors.append(encode(part))
+    local = [torch.cat([pair[side].detach().float() for pair in vectors]) for side in (0, 1)]
+    image_BD, text_BD = (all_gather(side).requires_grad_() for side in local)
     pairs = (image_BD, text_BD) if usable_B is None else (image_BD[usable_B], text_BD[usable_B])
     loss = symmetric_infonce(*pairs, log_scale.exp().clamp(max=MAX_SCALE))
     (loss * grow).backward()  # type: ignore[no-untyped-call]
-    gradients = [
-        torch.split(_own_rows(vectors, len(own[0])), [len(pair[0]) for pair in made]) for vectors in (image_BD, text_BD)
-    ]
+    sizes = [len(pair[0]) for pair in vectors]
+    gradients = [torch.split(_local_gradients(side, len(local[0])), sizes) for side in (image_BD, text_BD)]
     for number, part in enumerate(parts):
-        again = made[number]
+        again = vectors[number]
         if not at_once:
-            with _replayed(randomness[number]), autocast():
+            with _replay(randomness[number]), autocast():
                 again = encode(part)
-        pulled = zip(again, (gradients[0][number], gradients[1][number]), strict=True)
-        learning = [(vectors, gradient.to(vectors.dtype)) for vectors, gradient in pulled if vectors.requires_grad]
-        torch.autograd.backward([vectors for vectors, _ in learning], [gradient for _, gradient in learning])
+        sides = zip(again, (gradients[0][number], gradients[1][number]), strict=True)
+        learning = [(side, gradient.to(side.dtype)) for side, gradient in sides if side.requires_grad]
+        torch.autograd.backward([side for side, _ in learning], [gradient for _, gradient in learning])
     return loss.detach()
 
 
-def _own_rows(vectors_BD: torch.Tensor, rows: int) -> torch.Tensor:
+def _local_gradients(vectors_BD: torch.Tensor, rows: int) -> torch.Tensor:
     assert vectors_BD.grad is not None
     start = rows * rank()
     return vectors_BD.grad[start : start + rows]
 
 
-def _random_state() -> tuple[torch.Tensor, list[torch.Tensor]]:
+def _random_state() -> RandomState:
     return torch.get_rng_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
 
 
-class _replayed:  # noqa: N801 - reads as a verb where it is used
-    """Random numbers as they were, and afterwards as they are now."""
+@contextmanager
+def _replay(state: RandomState) -> Iterator[None]:
+    """Use an earlier state of the random numbers within the block, then restore the present one."""
+    present = _random_state()
+    _set_random_state(state)
+    try:
+        yield
+    finally:
+        _set_random_state(present)
 
-    def __init__(self, state: tuple[torch.Tensor, list[torch.Tensor]]) -> None:
-        self._then = state
 
-    def __enter__(self) -> None:
-        self._now = _random_state()
-        self._set(self._then)
-
-    def __exit__(self, *_: object) -> None:
-        self._set(self._now)
-
-    def _set(self, state: tuple[torch.Tensor, list[torch.Tensor]]) -> None:
-        torch.set_rng_state(state[0])
-        if state[1]:
-            torch.cuda.set_rng_state_all(state[1])
+def _set_random_state(state: RandomState) -> None:
+    torch.set_rng_state(state[0])
+    if state[1]:
+        torch.cuda.set_rng_state_all(state[1])

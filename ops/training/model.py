@@ -1,4 +1,4 @@
-"""The model that learns: two towers, pooling over frames, and a temperature.
+"""The model of a fit: two towers, pooling over frames, and a temperature.
 
 Legend: B pairs, T frames, M = B * T, D dimensions of a vector, J of the joint half, F and H tower features.
 """
@@ -19,14 +19,14 @@ from ops.embeddings.starter.head import StarterHead
 from ops.training.examples import Batch
 from ops.training.loss import Vectors
 from ops.training.recipes import Recipe
-from ops.training.temporal import TemporalModule, mean_pooled
+from ops.training.temporal import TemporalModule, pool_mean
 
 START_TEMPERATURE = 0.07
-"""Where CLIP starts, too."""
+"""The start value of CLIP."""
 
 
 class DualEncoder(nn.Module):
-    """``image`` and ``text`` give unit vectors of frames and texts; ``temporal`` pools frames, or the mean does."""
+    """``image`` and ``text`` return unit vectors of frames and texts; ``temporal``, or the mean, pools frames."""
 
     def __init__(self, image: nn.Module, text: nn.Module, temporal: TemporalModule | None, log_scale: float) -> None:
         super().__init__()
@@ -34,26 +34,27 @@ class DualEncoder(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(log_scale))
 
     def encode(self, batch: Batch) -> Vectors:
-        """Unit vectors (B, D) of the batch's shots and of its texts."""
+        """Return unit vectors (B, D) of the batch's shots and of its texts."""
         shots, frames = batch.mask_BT.shape
         semantic = [] if batch.semantic_BTX is None else [batch.semantic_BTX.flatten(0, 1)]
         frames_BTD = self.image(batch.frames_BTX.flatten(0, 1), *semantic).unflatten(0, (shots, frames))
         if self.temporal is not None:
             image_BD = self.temporal(frames_BTD.float(), batch.mask_BT)
         else:
-            image_BD = frames_BTD[:, 0] if frames == 1 else mean_pooled(frames_BTD, batch.mask_BT)
+            image_BD = frames_BTD[:, 0] if frames == 1 else pool_mean(frames_BTD, batch.mask_BT)
         return image_BD, self.text(batch.text_BX)
 
     def learning(self) -> list[nn.Parameter]:
-        """Every parameter that learns, but the temperature."""
-        return [own for name, own in self.named_parameters() if own.requires_grad and name != "log_scale"]
+        """Return every trainable parameter except the temperature."""
+        parameters = self.named_parameters()
+        return [parameter for name, parameter in parameters if parameter.requires_grad and name != "log_scale"]
 
 
 class LinearTower(nn.Module):
-    """A linear map of tower features into the joint half, beside a half that does not learn.
+    """A linear map of tower features into the joint half, next to a half that is not trained.
 
-    ``semantic_weight`` > 0 joins ``sqrt(weight)`` times the given unit vectors to the joint half, as the starter head
-    does; 0 gives the joint half alone.
+    ``semantic_weight`` > 0 appends ``sqrt(weight)`` times the ``semantic`` unit vectors to the joint half, as the
+    starter head does; 0 returns the joint half alone.
     """
 
     def __init__(self, features: int, joint: int, drop: float, semantic_weight: float) -> None:
@@ -69,7 +70,7 @@ class LinearTower(nn.Module):
 
 
 class LinearText(nn.Module):
-    """The text side of a starter head: of features (B, H), whose distance from ``mean_H`` is the half that stays."""
+    """The text side of a starter head: features (B, H); the untrained half is their difference from ``mean_H``."""
 
     mean_H: torch.Tensor
 
@@ -84,7 +85,7 @@ class LinearText(nn.Module):
 
 
 class Given(nn.Module):
-    """Vectors that a locked tower made before."""
+    """Vectors that a locked tower computed before."""
 
     def forward(self, vectors_MD: torch.Tensor) -> torch.Tensor:
         return vectors_MD
@@ -102,7 +103,7 @@ class ClipImage(nn.Module):
 
 
 class ClipText(nn.Module):
-    """The text tower of an open_clip model; ``model`` minus its image tower, which learns elsewhere."""
+    """The text tower of an open_clip model; ``model`` without its image tower, which is trained elsewhere."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -113,8 +114,8 @@ class ClipText(nn.Module):
         return vectors
 
 
-def starter_model(recipe: Recipe, head: StarterHead | None, text_mean_H: torch.Tensor) -> DualEncoder:
-    """A model of the starter encoder's heads: new ones, or those of ``head``. Draws from torch's random numbers."""
+def build_starter_model(recipe: Recipe, head: StarterHead | None, text_mean_H: torch.Tensor) -> DualEncoder:
+    """Build the model of the starter encoder: new heads, or those of ``head``. Uses torch's random numbers."""
     weight = recipe.conse_weight if head is None else head.conse_weight
     weight = weight if recipe.space == "whole" else 0.0
     features = (1280, 384) if head is None else (head.image_weight_FJ.shape[0], head.text_weight_HJ.shape[0])
@@ -130,8 +131,8 @@ def starter_model(recipe: Recipe, head: StarterHead | None, text_mean_H: torch.T
     return DualEncoder(image, LinearText(text, text_mean_H), _temporal(recipe, dim), -math.log(START_TEMPERATURE))
 
 
-def clip_model(recipe: Recipe, model: Any, dim: int) -> DualEncoder:
-    """A model around an open_clip model, which is locked as the recipe says; a locked image tower is left out."""
+def build_clip_model(recipe: Recipe, model: Any, dim: int) -> DualEncoder:
+    """Build the model around an open_clip model, locked by the recipe, without its image tower if that is locked."""
     model.lock_text_tower(unlocked_layers=recipe.last_blocks if recipe.text == "last" else 0)
     model.lock_image_tower(unlocked_groups=recipe.last_blocks if recipe.image == "last" else 0)
     image = Given() if recipe.image == "locked" else ClipImage(model)
@@ -147,19 +148,20 @@ def clip_model(recipe: Recipe, model: Any, dim: int) -> DualEncoder:
     return DualEncoder(image, text, _temporal(recipe, dim), float(model.logit_scale))
 
 
-def fitted_head(model: DualEncoder, base: StarterHead) -> StarterHead:
-    """``base`` with the maps that the model learned."""
+def export_head(model: DualEncoder, base: StarterHead) -> StarterHead:
+    """Return ``base`` with the fitted maps."""
     image, text = model.image.linear, model.text.tower.linear  # type: ignore[union-attr]
-    arrays = [value.detach().float().cpu().numpy().T.copy() for layer in (image, text) for value in _of(layer)]
+    values = (value for layer in (image, text) for value in _weight_and_bias(layer))
+    arrays = [value.detach().float().cpu().numpy().T.copy() for value in values]
     return replace(
         base, image_weight_FJ=arrays[0], image_bias_J=arrays[1], text_weight_HJ=arrays[2], text_bias_J=arrays[3]
     )
 
 
 def save_weights(model: DualEncoder, folder: Path, head: StarterHead | None, clip: dict[str, torch.Tensor]) -> None:
-    """Write what was fitted into ``folder``: the starter's head, or all of ``clip`` with what learned of it."""
+    """Write the fitted weights into ``folder``: the starter's head, or all of ``clip`` with the trained part."""
     if head is not None:
-        fitted_head(model, head).save(folder / HEAD)
+        export_head(model, head).save(folder / HEAD)
     else:
         from safetensors.torch import save_file
 
@@ -187,5 +189,5 @@ def _take(layer: nn.Linear, weight_FJ: Any, bias_J: Any) -> None:
         layer.bias.copy_(torch.from_numpy(bias_J))
 
 
-def _of(layer: Any) -> tuple[torch.Tensor, torch.Tensor]:
+def _weight_and_bias(layer: Any) -> tuple[torch.Tensor, torch.Tensor]:
     return layer.weight, layer.bias

@@ -1,7 +1,7 @@
 """Captioned shots and images, and their split by show.
 
-A pair is a shot of the catalogue or an image of a data set, with what was written about it. A pair says where
-its image lies (``source`` and ``member``) and does not copy it.
+A pair is a shot of the catalogue or an image of a data set, with its captions. It names the place of the image
+(``source`` and ``member``) and does not copy it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ops.core.tables import digest_of
 class CaptionPair:
     """One shot (``shot_id``) or image (``member`` of the file ``source``) with its captions, none of them blank.
 
-    ``input_hash`` changes with the captions and with the picture's bytes or the shot's frames.
+    ``input_hash`` changes with the captions and with the image's bytes or the shot's frames.
     """
 
     pair_id: str
@@ -35,26 +35,26 @@ class CaptionPair:
 
     @property
     def thing(self) -> str:
-        """Where people find it: its file, and the shot or the picture there."""
+        """Its name in reports: the file, and the shot or the image in it."""
         return f"{self.source} {self.shot_id or self.member}"
 
 
 @dataclass(kw_only=True)
-class Gathered:
-    """Pairs to learn from and to validate on, and what was set aside: thing -> reason."""
+class PairCollection:
+    """Pairs to train on and to validate on, and skipped data: thing -> reason."""
 
     learn: list[CaptionPair] = field(default_factory=list)
     validate: list[CaptionPair] = field(default_factory=list)
-    refused: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
 def image_pair(source: str, member: str, show: str, data: bytes, captions: Iterable[Any]) -> CaptionPair | str:
-    """The pair of an image's bytes, or why there is none."""
-    texts = spoken(captions)
+    """Return the pair of an image's bytes, or the reason why it cannot be used."""
+    texts = clean_captions(captions)
     if not texts:
         return "has no caption"
     if not data:
-        return "has no picture"
+        return "has no image"
     content = hashlib.blake2b(data, digest_size=16)
     identity = f"image:{content.hexdigest()}:{hashlib.blake2b(member.encode(), digest_size=4).hexdigest()}"
     content.update(json.dumps(texts).encode())
@@ -70,8 +70,8 @@ def image_pair(source: str, member: str, show: str, data: bytes, captions: Itera
 
 
 def shot_pair(shot: dict[str, Any], captions: Iterable[Any], source: str) -> CaptionPair | str:
-    """The pair of a row of the table ``shots``, or why there is none."""
-    texts = spoken(captions)
+    """Return the pair of a row of the table ``shots``, or the reason why it cannot be used."""
+    texts = clean_captions(captions)
     if not texts:
         return "has no caption"
     frames = [shot["shot_id"], shot["end_frame"], shot["detector"]]
@@ -87,60 +87,62 @@ def shot_pair(shot: dict[str, Any], captions: Iterable[Any], source: str) -> Cap
     )
 
 
-def spoken(captions: Any) -> tuple[str, ...]:
-    """Captions that say something, without the white space around them; one text counts as one caption."""
+def clean_captions(captions: Any) -> tuple[str, ...]:
+    """Return the captions that are not blank, stripped; a plain text counts as one caption."""
     listed = [captions] if isinstance(captions, str) else captions
     return tuple(text.strip() for text in listed or () if isinstance(text, str) and text.strip())
 
 
 def split_by_show(pairs: Sequence[CaptionPair], share: float) -> tuple[list[CaptionPair], list[CaptionPair]]:
-    """``(learn, validate)``: about ``share`` (0-1) of the shows is held out, each whole, always the same ones.
+    """Return ``(learn, validate)``: about ``share`` (0-1) of the shows is held out, each whole, always the same ones.
 
-    Shots of one show look alike, so a split by shot would validate on what was learned. At least one show stays
-    to learn from; with one show nothing is held out.
+    Shots of one show are similar, so a split by shot would validate on trained shots. At least one show stays for
+    training; with one show nothing is held out.
     """
     shows = sorted({pair.show for pair in pairs}, key=lambda show: hashlib.blake2b(show.encode()).digest())
     count = min(max(1, round(share * len(shows))), len(shows) - 1) if share > 0 else 0
-    held = set(shows[:count])
-    return [pair for pair in pairs if pair.show not in held], [pair for pair in pairs if pair.show in held]
+    held_out = set(shows[:count])
+    return [pair for pair in pairs if pair.show not in held_out], [pair for pair in pairs if pair.show in held_out]
 
 
-def apart(learn: Sequence[CaptionPair], validate: Sequence[CaptionPair]) -> tuple[list[CaptionPair], dict[str, str]]:
-    """What of ``validate`` is not learned from, each once; and what is left out: thing -> reason.
+def drop_similar(
+    learn: Sequence[CaptionPair], validate: Sequence[CaptionPair]
+) -> tuple[list[CaptionPair], dict[str, str]]:
+    """Return the pairs of ``validate`` that are not trained on, each once, and the skipped ones: thing -> reason.
 
-    A shot is too near where its show is learned from, as shots of one show look alike; a picture where the same bytes
-    are learned from, whatever their names.
+    A shot is skipped if its show is trained on, because shots of a show are similar; an image if the same bytes are
+    trained on, whatever their name.
     """
     shows = {pair.show for pair in learn if pair.shot_id}
-    pictures = {_picture(pair) for pair in learn if not pair.shot_id}
+    images = {_image_hash(pair) for pair in learn if not pair.shot_id}
     kept: dict[str, CaptionPair] = {}
-    refused: dict[str, str] = {}
+    skipped: dict[str, str] = {}
     for pair in validate:
         if pair.shot_id and pair.show in shows:
-            refused[f"{pair.source} for validation"] = f"its show {pair.show!r} is learned from too"
-        elif not pair.shot_id and _picture(pair) in pictures:
-            refused[f"{pair.thing} for validation"] = "the same picture is learned from too"
+            skipped[f"{pair.source} for validation"] = f"its show {pair.show!r} is trained on too"
+        elif not pair.shot_id and _image_hash(pair) in images:
+            skipped[f"{pair.thing} for validation"] = "the same image is trained on too"
         else:
             kept.setdefault(pair.pair_id, pair)
-    return list(kept.values()), refused
+    return list(kept.values()), skipped
 
 
-def _picture(pair: CaptionPair) -> str:
-    """The hash of a picture's bytes."""
+def _image_hash(pair: CaptionPair) -> str:
+    """Return the hash of an image's bytes."""
     return pair.pair_id.split(":")[1] if ":" in pair.pair_id else pair.pair_id
 
 
-def digest_of_pairs(pairs: Iterable[CaptionPair]) -> str:
-    """Order-free digest of what there is to learn from."""
+def digest_pairs(pairs: Iterable[CaptionPair]) -> str:
+    """Return a digest of the training data that does not depend on its order."""
     return digest_of((pair.pair_id, pair.input_hash) for pair in pairs)
 
 
 def require_pairs(pairs: Sequence[CaptionPair], batch: int) -> None:
-    """Raise ``UsageError`` where these pairs cannot fill one batch."""
+    """Raise ``UsageError`` if these pairs cannot fill one batch."""
     if len(pairs) < 2:
         raise UsageError(
-            f"there {'is one captioned pair' if pairs else 'are no captioned pairs'} to learn from, and contrast "
-            "needs at least two: name captioned data with --data, or put <film>.captions.jsonl beside the films"
+            f"there {'is one captioned pair' if pairs else 'are no captioned pairs'} to train on, and contrast "
+            "needs at least two: name captioned data with --data, or put <film>.captions.jsonl beside the videos"
         )
     if batch > len(pairs):
         raise UsageError(f"a batch of {batch} is larger than the data, {len(pairs)} pairs: lower it with --batch")

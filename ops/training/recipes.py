@@ -1,9 +1,9 @@
-"""What decides a fit, as functions that return one frozen object.
+"""Recipes: functions that return one frozen object with all settings of a fit.
 
-debug            seconds, on anything; to see that the whole way works
-starter_head     both linear maps of the starter encoder, from nothing: the shipped head comes from here
-lit_temporal     locked image tower, text side and a temporal head over frames (Zhai et al., "LiT", 2022)
-full_finetune    everything that can learn, slowly
+debug            takes seconds anywhere; checks that the whole path works
+starter_head     both linear maps of the starter encoder, from scratch; made the shipped head
+lit_temporal     locked image tower; trains the text side and a temporal head over frames (Zhai et al., "LiT", 2022)
+full_finetune    every trainable parameter, slowly
 """
 
 from __future__ import annotations
@@ -35,14 +35,15 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All that decides a fit, beside the pairs. Raises ``UsageError`` on a value that makes no sense.
+    """All settings of a fit, without the pairs. Raises ``UsageError`` for an invalid value.
 
-    ``base``: ``starter`` or ``open_clip:<model>/<tag or file>``; ``start``: from the base's weights, or
-    ``fresh`` (starter only: new linear maps of ``joint_dim``). ``space``: which cosine learns, ``whole``
-    vectors or (starter) their ``joint`` half. ``image`` and ``text`` say what of a tower learns; of the starter
-    encoder only the linear maps ever do. ``batch`` is the number of negatives over all workers, computed in
-    parts of ``micro_batch`` (0: at once). ``crops`` random crops and the mirror image are seen beside a
-    picture; ``frames`` of a shot. ``conse_weight``, ``temperature`` and ``top`` go into a fresh starter head.
+    - ``base``: ``starter`` or ``open_clip:<model>/<tag or file>``.
+    - ``start``: the base's weights, or ``fresh`` (starter only): new linear maps of ``joint_dim``.
+    - ``space``: the vectors whose cosine is trained: ``whole`` vectors or (starter) their ``joint`` half.
+    - ``image`` and ``text``: the part of each tower that is trained; for the starter encoder only the linear maps.
+    - ``batch``: the number of negatives over all workers, computed in parts of ``micro_batch`` (0: at once).
+    - ``crops``: random crops beside the image and its mirror image; ``frames``: frames of a shot.
+    - ``conse_weight``, ``temperature`` and ``top`` are values of a fresh starter head.
     """
 
     name: str
@@ -96,8 +97,8 @@ class Recipe:
 
     def _require(self, rule: str, holds: bool, *names: str) -> None:
         if not holds:
-            given = ", ".join(f"{name} = {getattr(self, name)!r}" for name in names)
-            raise UsageError(f"recipe {self.name}: {given}: {rule}")
+            values = ", ".join(f"{name} = {getattr(self, name)!r}" for name in names)
+            raise UsageError(f"recipe {self.name}: {values}: {rule}")
 
     def digest(self) -> str:
         """16 hex digits that change with any value."""
@@ -106,12 +107,12 @@ class Recipe:
 
 
 def debug() -> Recipe:
-    """Two epochs of four pairs a batch."""
+    """Two epochs with batches of four pairs."""
     return Recipe(name="debug", epochs=2, batch=4, frames=2, pooling="temporal", width=16, heads=2, checkpoint_steps=1)
 
 
 def starter_head() -> Recipe:
-    """The shipped head of the starter encoder; every value was chosen on the Flickr8k dev split (its model card)."""
+    """The shipped head of the starter encoder; each value was chosen on the Flickr8k dev split (see its model card)."""
     return Recipe(
         name="starter_head",
         start="fresh",
@@ -127,12 +128,12 @@ def starter_head() -> Recipe:
 
 
 def lit_temporal() -> Recipe:
-    """Locked image tower and head; the text side learns, and a temporal head over eight frames."""
+    """Locks the image tower and its head; trains the text side and a temporal head over eight frames."""
     return Recipe(name="lit_temporal", image="locked", pooling="temporal", epochs=30, batch=16, learning_rate=1e-4)
 
 
 def full_finetune() -> Recipe:
-    """All of both towers (of the starter encoder: both maps), at a small rate, mean-pooled."""
+    """Trains both towers (starter encoder: both maps) at a small learning rate, mean-pooled."""
     return Recipe(name="full_finetune", epochs=20, batch=64, micro_batch=16, learning_rate=1e-5, weight_decay=0.1)
 
 
@@ -144,9 +145,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 }
 
 
-def recipe_of(name: str, **changes: Any) -> Recipe:
-    """The named recipe with changed values (those that are ``None`` do not count). Raises ``UsageError``."""
+def build_recipe(name: str, **changes: Any) -> Recipe:
+    """Return the named recipe with changed values; a value of ``None`` changes nothing. Raises ``UsageError``."""
     if name not in RECIPES:
         raise UsageError(f"no recipe {name!r}: choose one of {', '.join(RECIPES)}")
-    given = {key: value for key, value in changes.items() if value is not None}
-    return dataclasses.replace(RECIPES[name](), **given)
+    values = {key: value for key, value in changes.items() if value is not None}
+    return dataclasses.replace(RECIPES[name](), **values)

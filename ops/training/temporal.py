@@ -13,9 +13,9 @@ from ops.embeddings.pooling import POSITION_SLOTS, TemporalHead, position_weight
 
 
 class TemporalModule(nn.Module):
-    """``frames_BTD`` and ``mask_BT`` (true where there is a frame) -> unit vectors (B, D).
+    """``frames_BTD`` and ``mask_BT`` (true for a frame) -> unit vectors (B, D).
 
-    ``widen`` begins with zeros, so a new head is mean pooling to the last digit, and its first gradients go there.
+    ``widen`` begins with zeros, so a new head equals mean pooling to the last digit and gets the first gradients.
     """
 
     def __init__(self, dim: int, width: int, heads: int, layers: int) -> None:
@@ -31,15 +31,15 @@ class TemporalModule(nn.Module):
         hidden_BTW = self.narrow(frames_BTD) + _positions(mask_BT, self.position)
         for layer in self.layers:
             hidden_BTW = layer(hidden_BTW, mask_BT)
-        return mean_pooled(frames_BTD + self.widen(hidden_BTW), mask_BT)
+        return pool_mean(frames_BTD + self.widen(hidden_BTW), mask_BT)
 
     def fitted(self) -> TemporalHead:
-        """The head as it is saved and used."""
+        """Return the head as it is saved and used."""
         arrays = {name: value.detach().float().cpu().numpy().copy() for name, value in self.state_dict().items()}
         return TemporalHead(weights=arrays, heads=self.heads)
 
     def take(self, head: TemporalHead) -> None:
-        """Go on from a fitted head of the same shape. Raises ``RuntimeError`` for another."""
+        """Load a fitted head of the same shape. Raises ``RuntimeError`` for another shape."""
         self.load_state_dict({name: torch.from_numpy(value) for name, value in head.weights.items()})
 
 
@@ -63,18 +63,19 @@ class _Layer(nn.Module):
         return hidden_BTW + inner
 
 
-def mean_pooled(frames_BTD: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
-    """Unit vectors (B, D): the mean of each shot's own frames."""
+def pool_mean(frames_BTD: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
+    """Return unit vectors (B, D): the mean of each shot's own frames."""
     kept_BTD = frames_BTD * mask_BT[:, :, None]
     return normalize(kept_BTD.sum(dim=1) / mask_BT.sum(dim=1, keepdim=True), dim=1)
 
 
 def _positions(mask_BT: torch.Tensor, position_SW: torch.Tensor) -> torch.Tensor:
-    """Position vectors (B, T, W), stretched over each shot's own frames, which come first in a row."""
+    """Return position vectors (B, T, W), stretched over each shot's own frames, which come first in a row."""
     frames = mask_BT.shape[1]
     slots_BTS = torch.zeros(*mask_BT.shape, POSITION_SLOTS, device=mask_BT.device)
-    for own in set(mask_BT.sum(dim=1).tolist()):
+    counts_B = mask_BT.sum(dim=1)
+    for count in set(counts_B.tolist()):
         weights_TS = torch.zeros(frames, POSITION_SLOTS, device=mask_BT.device)
-        weights_TS[:own] = torch.from_numpy(position_weights(own)).to(mask_BT.device)
-        slots_BTS[mask_BT.sum(dim=1) == own] = weights_TS
+        weights_TS[:count] = torch.from_numpy(position_weights(count)).to(mask_BT.device)
+        slots_BTS[counts_B == count] = weights_TS
     return slots_BTS @ position_SW

@@ -1,4 +1,4 @@
-"""From pairs and a recipe to a fine-tuned encoder in the home, with where it comes from."""
+"""Fit an encoder from pairs and a recipe, and write it with its lineage into the home."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from typing import Any
 from ops.core.errors import UsageError
 from ops.core.locks import exclusive
 from ops.core.settings import Settings
-from ops.core.types import Progress, SilentProgress
+from ops.core.types import Progress, SilentProgress, StepReport
 from ops.embeddings.encoders.finetuned import MANIFEST, finetuned_files, identify_finetuned
 from ops.embeddings.pins import EncoderPins
-from ops.training.bases import base_id_of, base_of
+from ops.training.bases import identify_base, load_base
+from ops.training.definitions import find_definition
 from ops.training.examples import Examples
 from ops.training.loop import Checkpoint, fit, total_steps
+from ops.training.pair_reader import PairReader
 from ops.training.pair_table import STAGE as PAIRS
-from ops.training.pair_table import build_pairs, store_pairs, stored_pairs
-from ops.training.pairs import CaptionPair, apart, digest_of_pairs, require_pairs, split_by_show
-from ops.training.pictures import Pictures
+from ops.training.pair_table import build_pairs, load_pairs, store_pairs
+from ops.training.pairs import CaptionPair, digest_pairs, drop_similar, require_pairs, split_by_show
+from ops.training.ray_fit import RayFit, plan_ray_fit
 from ops.training.recipes import Recipe
-from ops.training.sources import gather
-from ops.training.team import Team, team_of
-from ops.training.validate import validation_of
+from ops.training.sources import collect_pairs
+from ops.training.validate import validate_fit
 from ops.training.version import code_version
 from ops.videos import catalogue
 
@@ -39,8 +40,8 @@ _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
-    """A fine-tuned encoder: ``finetuned:<name>``, its id, its folder, and what its manifest says."""
+class TrainedEncoder:
+    """A fine-tuned encoder: ``finetuned:<name>``, its id, its folder, and its manifest as ``lineage``."""
 
     name: str
     encoder_id: str
@@ -60,19 +61,22 @@ def train(
     threads: int | None = None,
     workers: int | None = None,
     gpu: bool | None = None,
-) -> Trained:
-    """Fit an encoder on the pairs of ``data`` (default: all that the catalogue's table holds).
+) -> TrainedEncoder:
+    """Fit an encoder on the pairs of ``data`` (default: all pairs of the catalogue's table).
 
-    With the engine ``ray``, ``workers`` of a cluster share each batch (see ``team_of``), with a GPU each where ``gpu``
-    says so or there are some; here one process does, with CUDA where there is any.
+    With the engine ``ray``, ``workers`` of a cluster share each batch (see ``plan_ray_fit``). Each has a GPU if ``gpu``
+    is true, or, by default, if the cluster has GPUs. Otherwise one process fits, with CUDA if it is available.
 
-    The same pairs, as far as they could be read, recipe, base weights, code and ``threads`` make the same weights, and
-    the same pairs the same name where none is given: then nothing is fitted again. A fit that was stopped goes on from
-    its last checkpoint. Pictures that cannot be read, or not any more, are set aside; the work lock is held only while
-    pairs are read, features of shots are computed and the result is written, so that footage can be forgotten
-    meanwhile. Raises ``UsageError`` for data that cannot be
-    learned from and for a name that is taken by something else, ``TrainingError`` for a fit that cannot go on,
-    ``ClusterError`` for what Ray refuses.
+    Readable pairs, recipe, base weights, code and ``threads`` determine the weights, and the pairs the default name.
+    If that encoder exists, nothing is fitted again. A fit that was stopped continues from its last checkpoint.
+
+    Images that cannot be read are skipped and reported. The work lock is held only while pairs are read, features of
+    shots are computed, and the result is written, so footage can be forgotten during a fit.
+
+    Raises:
+        UsageError: the data cannot be used, or another encoder has that name.
+        TrainingError: the fit cannot continue.
+        ClusterError: Ray refuses.
     """
     learn, validate, too_near = _pairs(settings, recipe, data, now, progress)
     lineage, key = _lineage(recipe, learn)
@@ -84,33 +88,35 @@ def train(
         if folder.exists():
             return _existing(settings, name, lineage, progress)
         work = settings.home / "training" / name
-        shared = partial(team_of, settings.ray_address, recipe, workers, gpu, threads)
-        with shared() if settings.engine == "ray" else nullcontext() as team:
-            lineage |= _fit(settings, recipe, learn, work, key, progress, threads, team)
-        found = validation_of(settings, recipe, work / "encoder", validate, progress, too_near=too_near)
-        lineage |= {"validation": found, "trained_at": now.isoformat(timespec="seconds")}
+        shared = partial(plan_ray_fit, settings.ray_address, recipe, workers, gpu, threads)
+        with shared() if settings.engine == "ray" else nullcontext() as ray_fit:
+            lineage |= _fit(settings, recipe, learn, work, key, progress, threads, ray_fit)
+        validation = validate_fit(settings, recipe, work / "encoder", validate, progress, too_near=too_near)
+        lineage |= {"validation": validation, "trained_at": now.isoformat(timespec="seconds")}
         with settings.working():
             _note(work / "encoder" / MANIFEST, lineage)
             folder.parent.mkdir(parents=True, exist_ok=True)
             (work / "encoder").rename(folder)
             shutil.rmtree(work)
-    return trained_encoder(settings, name, is_new=True)
+    return load_trained_encoder(settings, name, is_new=True)
 
 
-def name_of(settings: Settings, recipe: Recipe, data: Sequence[Path], now: datetime) -> str:
-    """The name that :func:`train` gives where none is given; errors as there."""
+def default_name(settings: Settings, recipe: Recipe, data: Sequence[Path], now: datetime) -> str:
+    """Return the name that :func:`train` uses by default; errors as there."""
     learn, *_ = _pairs(settings, recipe, data, now, SilentProgress())
     return f"{recipe.name}-{_lineage(recipe, learn)[1]}"
 
 
 def _lineage(recipe: Recipe, learn: Sequence[CaptionPair]) -> tuple[dict[str, Any], str]:
-    """What a fit is made of, and 8 hex digits of it. Raises ``UsageError`` where there is too little to learn from, and
-    as ``base_id_of``."""
+    """Return the inputs of a fit, and 8 hex digits of them.
+
+    Raises ``UsageError`` if there are too few pairs, and as ``identify_base``.
+    """
     require_pairs(learn, recipe.batch)
     lineage = {
         "recipe": asdict(recipe),
-        "base_id": base_id_of(recipe),
-        "pairs_digest": digest_of_pairs(learn),
+        "base_id": identify_base(recipe),
+        "pairs_digest": digest_pairs(learn),
         "shows": sorted({pair.show for pair in learn}),
         "code_version": code_version(),
     }
@@ -120,22 +126,22 @@ def _lineage(recipe: Recipe, learn: Sequence[CaptionPair]) -> tuple[dict[str, An
 def _pairs(
     settings: Settings, recipe: Recipe, data: Sequence[Path], now: datetime, progress: Progress
 ) -> tuple[list[CaptionPair], list[CaptionPair], int]:
-    """Pairs to learn from, those to validate on, and how many of these were left out as too near the former."""
-    refused: dict[str, str] = {}
+    """Return pairs for training, pairs for validation, and how many of the latter were dropped as too similar."""
+    skipped: dict[str, str] = {}
     if not data:
         build_pairs(settings, settings.lake.partitions(catalogue.TABLE), now, progress)
-        learn, validate = split_by_show(stored_pairs(settings), recipe.hold_out)
+        learn, validate = split_by_show(load_pairs(settings), recipe.hold_out)
     else:
         progress.start(PAIRS, 0, "pairs")
         with settings.working():
-            gathered = gather(settings, data)
-            store_pairs(settings, gathered.learn, now)
-        progress.advance(PAIRS, len(gathered.learn) + len(gathered.validate))
+            collection = collect_pairs(settings, data)
+            store_pairs(settings, collection.learn, now)
+        progress.advance(PAIRS, len(collection.learn) + len(collection.validate))
         progress.finish(PAIRS)
-        learn, held_out = split_by_show(gathered.learn, recipe.hold_out)
-        validate, refused = [*gathered.validate, *held_out], gathered.refused
-    distant, near = apart(learn, validate)
-    for thing, reason in (refused | near).items():
+        learn, held_out = split_by_show(collection.learn, recipe.hold_out)
+        validate, skipped = [*collection.validate, *held_out], collection.skipped
+    distant, near = drop_similar(learn, validate)
+    for thing, reason in (skipped | near).items():
         progress.set_aside(PAIRS, thing, reason)
     return learn, distant, len(validate) - len(distant)
 
@@ -148,108 +154,173 @@ def _fit(
     key: str,
     progress: Progress,
     threads: int | None,
-    team: Team | None,
+    ray_fit: RayFit | None,
 ) -> dict[str, Any]:
-    """Fit, and write the encoder into ``work / "encoder"``; what there is to say of the fit."""
+    """Fit, and write the encoder into ``work / "encoder"``; return figures of the fit for its lineage."""
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     count = threads or torch.get_num_threads()
     work.mkdir(parents=True, exist_ok=True)
-    base = base_of(recipe, settings, device, count)
+    base = load_base(recipe, settings, device, count)
     before = torch.get_num_threads()
-    with Pictures(settings, pairs, recipe.frames) as pictures, torch.random.fork_rng():
-        # Features that are kept must not outlive a film that is being forgotten.
+    with PairReader(settings, pairs, recipe.frames) as reader, torch.random.fork_rng():
+        # Cached features must not outlive a video that is being forgotten.
         with settings.working() if any(pair.shot_id for pair in pairs) else nullcontext():
-            examples = base.examples(pairs, pictures, progress)
+            examples = base.examples(pairs, reader, progress)
         torch.manual_seed(recipe.seed)
-        torch.set_num_threads(count)  # sums are rounded differently with another number of threads
+        torch.set_num_threads(count)  # another number of threads rounds sums differently
         try:
             model = base.model()
             progress.start(STAGE, total_steps(recipe, len(examples)), "steps")
             checkpoint = Checkpoint(path=work / "checkpoint.pt", identity=_identity(key, examples))
-            done = _Steps(progress, examples)
-            if team:
-                team.fit(model, examples, recipe, checkpoint, done.reach)
+            steps = _Steps(progress, examples)
+            if ray_fit:
+                ray_fit.fit(model, examples, recipe, checkpoint, steps.reach)
             fitted = fit(
                 model,
                 examples,
                 recipe,
                 device=device,
                 checkpoint=checkpoint,
-                on_step=lambda step, loss: done.reach(step),
+                on_step=lambda step, loss: steps.reach(step),
             )
         finally:
             torch.set_num_threads(before)
-        done.tell(fitted.aside)
+        steps.report(fitted.skipped)
         progress.finish(STAGE)
         shutil.rmtree(work / "encoder", ignore_errors=True)
         (work / "encoder").mkdir()
-        told = {
-            "pairs": len(pairs) - len(fitted.aside),
-            "set_aside": fitted.aside,
-            "steps": len(fitted.losses),
-            "last_loss": fitted.losses[-1],
-            "threads": team.threads if team else count,
-            "workers": team.crew.workers if team else 1,
-        }
-        base.save(model, work / "encoder", told)
-    return told
+    figures = {
+        "pairs": len(pairs) - len(fitted.skipped),
+        "set_aside": fitted.skipped,
+        "steps": len(fitted.losses),
+        "last_loss": fitted.losses[-1],
+        "threads": ray_fit.threads if ray_fit else count,
+        "workers": ray_fit.group.workers if ray_fit else 1,
+    }
+    base.save(model, work / "encoder", figures)
+    return figures
 
 
 def _identity(key: str, examples: Examples) -> str:
-    """What a checkpoint is of: also of what could be read at the start, for its steps name rows of that."""
-    return f"{key}-{hashlib.blake2b(json.dumps(sorted(examples.aside)).encode(), digest_size=4).hexdigest()}"
+    """Identify what a checkpoint belongs to, including the unreadable pairs: its steps name rows of the rest."""
+    return f"{key}-{hashlib.blake2b(json.dumps(sorted(examples.skipped)).encode(), digest_size=4).hexdigest()}"
 
 
 class _Steps:
-    """Steps on a progress bar: those of an earlier fit count, those that a lost worker does again do not. And what
-    could not be read on the way, each once."""
+    """Reports steps, and each unreadable pair once.
+
+    Steps of an earlier run of the same fit count; steps that are repeated after the loss of a worker do not.
+    """
 
     def __init__(self, progress: Progress, examples: Examples) -> None:
         self._progress, self._reached = progress, 0
-        self._examples, self._told = examples, set(examples.aside)
+        self._examples, self._reported = examples, set(examples.skipped)
 
     def reach(self, step: int) -> None:
         self._progress.advance(STAGE, max(0, step - self._reached))
         self._reached = max(self._reached, step)
-        self.tell(self._examples.aside)
+        self.report(self._examples.skipped)
 
-    def tell(self, aside: Mapping[str, str]) -> None:
-        for thing in sorted(set(aside) - self._told):
-            self._progress.set_aside(STAGE, thing, aside[thing])
-        self._told |= set(aside)
+    def report(self, skipped: Mapping[str, str]) -> None:
+        for thing in sorted(set(skipped) - self._reported):
+            self._progress.set_aside(STAGE, thing, skipped[thing])
+        self._reported |= set(skipped)
 
 
-def _existing(settings: Settings, name: str, lineage: dict[str, Any], progress: Progress) -> Trained:
-    """The encoder of that name, if it is what would be fitted now; what was set aside for it is told again.
+def _existing(settings: Settings, name: str, lineage: dict[str, Any], progress: Progress) -> TrainedEncoder:
+    """Return the encoder of that name if it has the same lineage; report again what was skipped for it.
 
-    Raises ``UsageError`` where it is not.
+    Raises ``UsageError`` if it has another lineage.
     """
-    found = trained_encoder(settings, name, is_new=False)
-    if any(found.lineage.get(key) != value for key, value in lineage.items()):
+    existing = load_trained_encoder(settings, name, is_new=False)
+    if any(existing.lineage.get(key) != value for key, value in lineage.items()):
         raise UsageError(
-            f"{found.folder} holds another encoder (other recipe, base, data or code): choose another --name; "
+            f"{existing.folder} holds another encoder (other recipe, base, data or code): choose another --name; "
             "nothing was changed"
         )
-    aside = found.lineage.get("set_aside", {}) | found.lineage.get("validation", {}).get("set_aside", {})
-    for thing, reason in aside.items():
-        progress.set_aside(PAIRS, thing, f"{reason} (when it was fitted; another --name fits anew)")
-    return found
+    skipped = existing.lineage.get("set_aside", {}) | existing.lineage.get("validation", {}).get("set_aside", {})
+    for thing, reason in skipped.items():
+        progress.set_aside(PAIRS, thing, f"{reason} (when it was fitted; another --name fits again)")
+    return existing
 
 
-def trained_encoder(settings: Settings, name: str, *, is_new: bool) -> Trained:
-    """The encoder of that name as it lies in the home. Raises ``EncoderError`` where there is none."""
+def load_trained_encoder(settings: Settings, name: str, *, is_new: bool) -> TrainedEncoder:
+    """Load the encoder of that name from the home. Raises ``EncoderError`` if it does not exist."""
     files = finetuned_files(settings.home, name)
     identity = identify_finetuned(files)
     EncoderPins(settings.home).record(identity.encoder_id, f"finetuned:{name}", list(identity.files))
-    return Trained(
+    return TrainedEncoder(
         name=name, encoder_id=identity.encoder_id, folder=files.folder, lineage=files.manifest, is_new=is_new
     )
 
 
 def _note(manifest: Path, lineage: dict[str, Any]) -> None:
-    """Put the lineage into the manifest, beside what the base said of its weights."""
-    told = json.loads(manifest.read_text(encoding="utf-8")) | lineage
-    text = json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False)
+    """Add the lineage to the manifest that the base wrote."""
+    content = json.loads(manifest.read_text(encoding="utf-8")) | lineage
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)
     manifest.write_text(text + "\n", encoding="utf-8")
+
+
+_REPORTED = (
+    "base_id",
+    "code_version",
+    "pairs",
+    "pairs_digest",
+    "set_aside",
+    "shows",
+    "steps",
+    "last_loss",
+    "threads",
+    "trained_at",
+)
+
+
+def build_encoder(settings: Settings, name: str, now: datetime, progress: Progress) -> StepReport:
+    """Fit an encoder of ``encoders.yaml``: the asset ``encoder/<name>``.
+
+    A no-op if it exists with the same recipe, base, pairs and code. An encoder with another lineage is never replaced.
+    Raises ``NotFoundError`` if it is not defined, and as :func:`train`.
+    """
+    definition = find_definition(settings, name)
+    is_ray = settings.engine == "ray"
+    trained = train(
+        settings,
+        definition.fit,
+        list(map(Path, definition.data)),
+        now,
+        progress,
+        name=name,
+        threads=definition.threads,
+        workers=definition.workers if is_ray else None,
+        gpu=definition.gpu if is_ray else None,
+    )
+    lineage = trained.lineage
+    return StepReport(
+        changed=int(trained.is_new),
+        data_version=trained.encoder_id,
+        details={
+            "encoder": f"finetuned:{name}",
+            "encoder_id": trained.encoder_id,
+            "manifest": str(trained.folder / MANIFEST),
+            "recipe": lineage["recipe"],
+            "base": lineage["recipe"]["base"],
+            **{key: lineage[key] for key in _REPORTED if key in lineage},
+            **_format_validation(lineage.get("validation") or {}),
+        },
+    )
+
+
+def _format_validation(validation: dict[str, Any]) -> dict[str, Any]:
+    """Return figures of the fitted encoder and its base on held-out shows, and the gain, with 95 % intervals."""
+    details: dict[str, Any] = {"validated_on": validation.get("shows", [])}
+    for side in ("encoder", "base"):
+        for direction, figures in validation.get(side, {}).items():
+            for metric in ("r@1", "r@5", "r@10", "ndcg@10", "median_rank"):
+                low, high = figures[f"{metric}_interval"]
+                details[f"{side} {direction} {metric}"] = f"{figures[metric]:.3f} ({low:.3f} to {high:.3f})"
+    for direction, gains in validation.get("gain", {}).items():
+        for metric, (gain, low, high) in gains.items():
+            details[f"gain {direction} {metric}"] = f"{gain:+.3f} ({low:+.3f} to {high:+.3f})"
+    return details

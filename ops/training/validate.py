@@ -1,6 +1,6 @@
-"""How a fitted encoder and its base find what was held out, measured as ``needle evaluate`` measures.
+"""Retrieval figures of a fitted encoder and its base on held-out pairs, measured as by ``needle evaluate``.
 
-Each show is asked on its own, with as many frames of a shot as ingest takes. Legend: T frames, N items, D dimensions.
+Each show is measured alone, with the frames per shot of ingest. Legend: T frames, N items, D dimensions.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from ops.embeddings.encoder import Encoder, LoadOptions, load_encoder
 from ops.embeddings.encoders.finetuned import FinetunedEncoder, files_in
 from ops.evaluation.figures import figures_of, gains_of
 from ops.evaluation.shows import ShowTask, answer
+from ops.training.pair_reader import PairReader
 from ops.training.pairs import CaptionPair
-from ops.training.pictures import Pictures
 from ops.training.recipes import Recipe
 
 STAGE = "validation"
 _VALIDATED = 1000
-"""At most so many pairs are asked for after a fit; a figure to look at, not to publish."""
+"""Most pairs that are measured after a fit; a quick figure, not one to publish."""
 
 _Kept = dict[str, list[tuple[CaptionPair, list[NDArray[np.float32]]]]]
-"""Pairs by show, each with the vector (D,) that each encoder gives it."""
+"""Pairs by show, each with the vector (D,) from each encoder."""
 
 
-def validation_of(
+def validate_fit(
     settings: Settings,
     recipe: Recipe,
     folder: Path,
@@ -42,11 +42,12 @@ def validation_of(
     *,
     too_near: int = 0,
 ) -> dict[str, Any]:
-    """Figures of the encoder in ``folder`` and of its base on pairs that were held out, as of ``figures_of``, and under
-    ``gain`` the paired differences. What cannot be read is set aside, a show of one pair is not asked; where too little
-    is left, that is said and nothing measured. ``too_near`` is how many more pairs there were, before what is near to
-    what is learned from was left out."""
-    aside: dict[str, str] = {}
+    """Return figures of the encoder in ``folder`` and its base on held-out pairs, with paired differences (``gain``).
+
+    Unreadable pairs and shows of one pair are skipped. If too few pairs are left, a note reports it and no figure is
+    returned. ``too_near`` is the number of pairs that were dropped before, as too similar to trained ones.
+    """
+    skipped: dict[str, str] = {}
     kept: _Kept = {}
     if len(pairs) > 1:
         encoders = [
@@ -55,19 +56,19 @@ def validation_of(
             ),
             load_encoder(recipe.base, settings.home),
         ]
-        kept = _embedded(settings, pairs[:_VALIDATED], encoders, aside, progress)
-    told = {"set_aside": aside} if aside else {}
-    kept = {show: own for show, own in kept.items() if len(own) > 1}  # one alone is always first
+        kept = _embed_pairs(settings, pairs[:_VALIDATED], encoders, skipped, progress)
+    report = {"set_aside": skipped} if skipped else {}
+    kept = {show: members for show, members in kept.items() if len(members) > 1}  # one alone always ranks first
     if not kept:
-        progress.note(STAGE, _unvalidated(recipe, len(pairs), len(aside), too_near))
-        return told
+        progress.note(STAGE, _explain_missing_validation(recipe, len(pairs), len(skipped), too_near))
+        return report
     tasks = [
         ShowTask(
             show=show,
-            items=tuple(pair.pair_id for pair, _ in own),
-            captions=tuple(pair.captions for pair, _ in own),
+            items=tuple(pair.pair_id for pair, _ in members),
+            captions=tuple(pair.captions for pair, _ in members),
         )
-        for show, own in sorted(kept.items())
+        for show, members in sorted(kept.items())
     ]
     answers = [
         [
@@ -82,26 +83,26 @@ def validation_of(
         "encoder": figures_of(answers[0]),
         "base": figures_of(answers[1]),
         "gain": gains_of(*answers),
-        **told,
+        **report,
     }
 
 
-def _embedded(
+def _embed_pairs(
     settings: Settings,
     pairs: Sequence[CaptionPair],
     encoders: Sequence[Encoder],
-    aside: dict[str, str],
+    skipped: dict[str, str],
     progress: Progress,
 ) -> _Kept:
-    """The pairs that can be read; why not the others is added to ``aside``."""
+    """Embed the pairs that can be read; add the reasons for the others to ``skipped``."""
     kept: _Kept = {}
     progress.start(STAGE, len(pairs), "pairs")
-    with Pictures(settings, pairs, settings.frames_per_shot) as pictures:
+    with PairReader(settings, pairs, settings.frames_per_shot) as reader:
         for pair in pairs:
             progress.advance(STAGE)
-            vectors = _vectors_of(pair, pictures, encoders)
+            vectors = _embed_pair(pair, reader, encoders)
             if isinstance(vectors, str):
-                aside[pair.thing] = vectors
+                skipped[pair.thing] = vectors
                 progress.set_aside(STAGE, pair.thing, vectors)
             else:
                 kept.setdefault(pair.show, []).append((pair, vectors))
@@ -109,27 +110,28 @@ def _embedded(
     return kept
 
 
-def _vectors_of(pair: CaptionPair, pictures: Pictures, encoders: Sequence[Encoder]) -> list[NDArray[np.float32]] | str:
-    """Each encoder's vector (D,) of a pair, or why there are none."""
+def _embed_pair(pair: CaptionPair, reader: PairReader, encoders: Sequence[Encoder]) -> list[NDArray[np.float32]] | str:
+    """Return each encoder's vector (D,) of a pair, or the reason why there is none."""
     try:
-        frames = pictures.frames_of(pair)
+        frames = reader.read(pair)
     except (MediaError, StorageError) as error:
         return str(error)
-    frames_THWC = np.stack(frames)  # of one picture or one proxy, so of one size
+    frames_THWC = np.stack(frames)  # of one image or one proxy, so of one size
     vectors = [encoder.pool(encoder.encode_frames(frames_THWC)) for encoder in encoders]
-    return vectors if all(np.isfinite(own).all() for own in vectors) else "the vectors of its frames cancel each other"
+    is_finite = all(np.isfinite(vector).all() for vector in vectors)
+    return vectors if is_finite else "the vectors of its frames cancel each other"
 
 
-def _unvalidated(recipe: Recipe, held_out: int, unread: int, too_near: int) -> str:
+def _explain_missing_validation(recipe: Recipe, held_out: int, unread: int, too_near: int) -> str:
     if too_near and not held_out:
         pairs = plural(too_near, "pair for validation is", "pairs for validation are")
-        why = f"{pairs} too near what is learned from: add data of another show"
+        reason = f"{pairs} too similar to the training data: add data of another show"
     elif unread:
-        why = f"of {held_out} pairs that were held out {unread} cannot be read, and no two of one show are left"
+        reason = f"{unread} of {held_out} held-out pairs cannot be read, and no two of one show are left"
     elif held_out:
-        why = "no two pairs of one show were held out, and one alone ranks against nothing"
+        reason = "no two pairs of one show were held out, and one alone ranks against nothing"
     elif recipe.hold_out:
-        why = "all pairs are of one show, so none could be held out: add data of another show"
+        reason = "all pairs are of one show, so none could be held out: add data of another show"
     else:
-        why = "nothing was held out: --hold-out 0.2 keeps a fifth of the shows"
-    return f"the fit is not validated: {why}; `needle evaluate` measures it on other data"
+        reason = "nothing was held out: --hold-out 0.2 keeps a fifth of the shows"
+    return f"the fit is not validated: {reason}; `needle evaluate` measures it on other data"

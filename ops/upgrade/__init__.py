@@ -1,1 +1,1 @@
-"""From one live encoder to the next: computed beside it, compared, and switched to at once."""
+"""The upgrade from one live encoder to the next: computed next to it, compared, and switched in one step."""

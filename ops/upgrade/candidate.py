@@ -1,7 +1,7 @@
-"""The encoder that is to become live, and all that must be there before it is: vectors, index, probes.
+"""The candidate for the live encoder, and everything that it needs before the switch: vectors, index, probes.
 
-Stands alone because nothing here touches what is live: everything lies under the candidate's own id, and each step
-is a no-op for what is there already, so that a killed upgrade is completed by the next one.
+Stands alone because nothing here touches live data: everything is stored under the candidate's own id. Each step is a
+no-op for existing data, so the next upgrade completes one that was killed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ops.embeddings.pins import Candidate, EncoderPins, Succession
 from ops.index.build import build_index, index_is_current
 from ops.index.index import current_version
 from ops.probes.build import refit_is_current, refit_probe
-from ops.probes.definitions import definitions_of
+from ops.probes.definitions import load_definitions
 from ops.probes.scores import build_scores, scores_are_current
 from ops.probes.state import read_state
 from ops.shots.build import TABLE as SHOTS
@@ -29,65 +29,62 @@ from ops.videos import catalogue
 
 
 def name_candidate(settings: Settings, spec: str, force: str = "") -> Candidate | None:
-    """Note that the encoder of ``spec``, or of that id, is to become live; ``None`` where it is, by whatever name.
+    """Record the encoder of ``spec``, or of that id, as the candidate; return ``None`` if it is live already.
 
-    Raises ``NotFoundError`` where nothing is indexed by the encoder that is live now, and ``EncoderError`` where the
-    spec names nothing usable.
+    Raises ``NotFoundError`` if nothing is indexed by the live encoder, ``EncoderError`` if ``spec`` names no usable
+    encoder.
     """
     live = resolve_encoder(settings)
     spec = EncoderPins(settings.home).spec_of(spec) or spec
-    found = resolve_spec(spec, settings.home)
+    resolved = resolve_spec(spec, settings.home)
     _require_indexed(settings, live)
-    if found.encoder_id == live.encoder_id:
+    if resolved.encoder_id == live.encoder_id:
         return None
-    candidate = Candidate(spec=spec, encoder_id=found.encoder_id, force=force)
-    is_indexed = current_version(settings, found.encoder_id) is not None
-    named = EncoderPins(settings.home).change_succession(
+    candidate = Candidate(spec=spec, encoder_id=resolved.encoder_id, force=force)
+    is_indexed = current_version(settings, resolved.encoder_id) is not None
+    changed = EncoderPins(settings.home).change_succession(
         lambda before: _with(before, replace(candidate, was_indexed=is_indexed and _is_foreign(before, candidate)))
     )
-    return named.candidate
+    return changed.candidate
 
 
 def name_previous(settings: Settings) -> Candidate:
-    """Note that the encoder before the live one is to become live again.
-
-    Raises ``NotFoundError`` where none is kept.
-    """
+    """Record the encoder before the live one as the candidate. Raises ``NotFoundError`` if none is kept."""
     succession = EncoderPins(settings.home).succession()
     previous = succession.previous
     if previous is None:
-        told = f"{succession.live.spec} is live since {succession.live.since}" if succession.live else "never upgraded"
+        state = f"{succession.live.spec} is live since {succession.live.since}" if succession.live else "never upgraded"
         again = f"; `needle upgrade --encoder {succession.undone.spec}` goes forward again" if succession.undone else ""
-        raise NotFoundError(f"nothing to roll back to: {told}{again}")
+        raise NotFoundError(f"nothing to roll back to: {state}{again}")
     candidate = Candidate(spec=previous.spec, encoder_id=previous.encoder_id, how="rollback")
     EncoderPins(settings.home).change_succession(lambda before: _with(before, candidate))
     return candidate
 
 
-def candidate_of(settings: Settings) -> Candidate:
-    """The encoder on its way. Raises ``NotFoundError`` where there is none."""
+def require_candidate(settings: Settings) -> Candidate:
+    """Return the candidate. Raises ``NotFoundError`` if there is none."""
     candidate = EncoderPins(settings.home).succession().candidate
     if candidate is None:
-        raise NotFoundError("no encoder is on its way to be live: `needle upgrade --encoder SPEC` names one")
+        raise NotFoundError("no encoder is a candidate to become live: `needle upgrade --encoder SPEC` names one")
     return candidate
 
 
 def embed_candidate(settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress) -> StepReport:
-    """The candidate's vectors of the partitions' shots, beside those of the live encoder."""
-    candidate = candidate_of(settings)
+    """Compute the candidate's vectors of the partitions' shots, stored next to those of the live encoder."""
+    candidate = require_candidate(settings)
     report = build_embeddings(settings, candidate.encoder_id, partitions, now, progress)
-    return _told(report, candidate)
+    return _add_encoder(report, candidate)
 
 
 def index_candidate(settings: Settings, progress: Progress) -> StepReport:
-    """A version of the candidate's own index, which nobody searches yet."""
-    candidate = candidate_of(settings)
-    return _told(build_index(settings, candidate.encoder_id, progress), candidate)
+    """Build a version of the candidate's own index, which is not searched yet."""
+    candidate = require_candidate(settings)
+    return _add_encoder(build_index(settings, candidate.encoder_id, progress), candidate)
 
 
 def fit_candidate_probes(settings: Settings, now: datetime, progress: Progress) -> StepReport:
-    """Every fitted probe once more, on the candidate's vectors, with the scores it will give."""
-    candidate = candidate_of(settings)
+    """Fit every fitted probe again on the candidate's vectors, and compute its scores."""
+    candidate = require_candidate(settings)
     worse: dict[str, str] = {}
     versions = []
     changed = 0
@@ -99,16 +96,16 @@ def fit_candidate_probes(settings: Settings, now: datetime, progress: Progress) 
         if not fitted.checks[0].passed:
             worse[label] = str(fitted.checks[0].details["why"])
     details = {"probes": dict(versions), "worse": worse}
-    return _told(StepReport(changed=changed, data_version=digest_of(versions), details=details), candidate)
+    return _add_encoder(StepReport(changed=changed, data_version=digest_of(versions), details=details), candidate)
 
 
 def probes_to_refit(settings: Settings) -> list[str]:
-    """Defined probes that score the catalogue now."""
-    return [label for label in definitions_of(settings) if read_state(settings, label).promoted]
+    """Return the defined probes that score the catalogue now."""
+    return [label for label in load_definitions(settings) if read_state(settings, label).promoted]
 
 
 def partitions_to_embed(settings: Settings, encoder_id: str) -> list[str]:
-    """Partitions with a shot whose vector of this encoder is missing or out of date."""
+    """Return partitions with a shot whose vector of this encoder is missing or out of date."""
     due = []
     for partition in settings.lake.partitions(SHOTS):
         for video in catalogue.videos_of(settings.lake, [partition]):
@@ -118,12 +115,12 @@ def partitions_to_embed(settings: Settings, encoder_id: str) -> list[str]:
     return due
 
 
-def missing_of(settings: Settings, encoder_id: str) -> str:
-    """What the candidate still lacks to take over, in words; empty where it has everything."""
+def find_missing(settings: Settings, encoder_id: str) -> str:
+    """Describe what the candidate still lacks to go live; empty if it is complete."""
     if due := partitions_to_embed(settings, encoder_id):
         return f"shots of {plural(len(due), 'partition')} are not embedded by it"
     if not index_is_current(settings, encoder_id):
-        return "its index does not hold what the lake holds"
+        return "its index does not have the rows of the lake"
     for label in probes_to_refit(settings):
         if not refit_is_current(settings, encoder_id, label):
             return f"the probe {label} is not fitted on its vectors"
@@ -135,26 +132,26 @@ def missing_of(settings: Settings, encoder_id: str) -> str:
 def _require_indexed(settings: Settings, live: ResolvedEncoder) -> None:
     if current_version(settings, live.encoder_id) is None:
         raise NotFoundError(
-            f"nothing is indexed by {live.spec} ({live.reason}), so there is nothing to upgrade: set NEEDLE_ENCODER as "
-            "it was for `needle ingest`, or ingest with the new encoder from the start"
+            f"nothing is indexed by {live.spec} ({live.reason}), so there is nothing to upgrade: set NEEDLE_ENCODER to "
+            "its value during `needle ingest`, or ingest with the new encoder from the start"
         )
 
 
 def _is_foreign(before: Succession, candidate: Candidate) -> bool:
-    """Whether an index of this encoder is not of an earlier try, but of an ingest in a home that was never upgraded."""
+    """Whether an index of this encoder comes from an ingest before the first upgrade, not from an earlier try."""
     if before.candidate and before.candidate.encoder_id == candidate.encoder_id:
         return before.candidate.was_indexed
     return before.live is None and candidate.encoder_id not in before.retired
 
 
 def _with(before: Succession, candidate: Candidate) -> Succession:
-    """Another candidate than before leaves its vectors to be cleaned away, but not those that others may search."""
+    """Replace the candidate; mark the last one's vectors for deletion, unless others may search them."""
     last = before.candidate
     is_left = last is not None and last.encoder_id != candidate.encoder_id and not last.was_indexed
     retired = (*before.retired, last.encoder_id) if last and is_left else before.retired
     return replace(before, candidate=candidate, retired=tuple(dict.fromkeys(retired)))
 
 
-def _told(report: StepReport, candidate: Candidate) -> StepReport:
-    named = {"encoder": candidate.spec, "encoder_id": candidate.encoder_id}
-    return replace(report, details={**named, **report.details})
+def _add_encoder(report: StepReport, candidate: Candidate) -> StepReport:
+    names = {"encoder": candidate.spec, "encoder_id": candidate.encoder_id}
+    return replace(report, details={**names, **report.details})

@@ -1,7 +1,7 @@
-"""Is the candidate worse than the live encoder? On captions and graded queries, on what searches find, by its probes.
+"""Compare the candidate with the live encoder: captions and graded queries, search results, and probes.
 
-Captions and queries decide, by the rule of :mod:`ops.evaluation.verdict`. Where they are too few to say anything, an
-encoder that finds nearly the same shots may go live, and any other one only on a person's word.
+Captions and queries decide, by the rule of :mod:`ops.evaluation.verdict`. If they are too few for a verdict, an encoder
+that finds nearly the same shots may go live; any other one needs a person's decision.
 """
 
 from __future__ import annotations
@@ -26,36 +26,36 @@ from ops.evaluation.comparison import comparison_of as compared
 from ops.evaluation.retrieval import bootstrap_interval
 from ops.evaluation.verdict import LEAST_SHOTS, MARGIN
 from ops.index.index import current_version, open_index
-from ops.probes.build import reason_against_refit
-from ops.probes.definitions import definitions_of
+from ops.probes.build import find_reason_against_refit
+from ops.probes.definitions import load_definitions
 from ops.probes.state import promoted_version
 from ops.search.baselines import GENERIC_TEXTS
-from ops.training.evaluate_catalogue import Contest, answered_by, catalogue_tasks, learned_by
-from ops.training.pair_table import stored_pairs
-from ops.training.pairs import digest_of_pairs
-from ops.upgrade.candidate import candidate_of, probes_to_refit
+from ops.training.evaluate_catalogue import ComparedEncoders, answer_both, catalogue_tasks, find_training_shows
+from ops.training.pair_table import load_pairs
+from ops.training.pairs import digest_pairs
+from ops.upgrade.candidate import probes_to_refit, require_candidate
 
 STAGE = "comparison"
 TOP = 20
 LEAST_OVERLAP = 1 - MARGIN
-"""Share of the first shots that must stay where captions say too little: precision among them can fall by no more than
+"""Least share of the first shots that stay the same if captions are too few: precision among these can fall by at most
 the share that changes."""
 RULE = (
     f"parts as one, without what the live one learned, margin {MARGIN} of the lead over chance, {LEAST_SHOTS} shots "
     f"and losses of as many, overlap {LEAST_OVERLAP}"
 )
 WAY_OUT = (
-    "caption more shots of films that it was not fitted on (<film>.captions.jsonl), hold a show out of the fit "
-    "(needle train --hold-out 0.2), or look for yourself and say --force 'why'"
+    "caption more shots of videos that it was not fitted on (<film>.captions.jsonl), hold a show out of the fit "
+    "(needle train --hold-out 0.2), or look for yourself and decide with --force 'why'"
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What was found. ``reasons`` are those against the candidate, ``forced`` a person's for it all the same.
+    """The result of a comparison. ``reasons`` are against the candidate; ``forced`` is a person's reason to accept it.
 
     ``evaluation`` is the verdict on captions and graded queries (:func:`ops.evaluation.verdict.verdict_of`).
-    ``overlap`` is the share of the first shots that both find. ``inputs`` names what was compared, and by which rule.
+    ``overlap`` is the share of the first shots that both find. ``inputs`` identifies what was compared, and the rule.
     """
 
     candidate: str
@@ -74,20 +74,20 @@ class Comparison:
 
 
 def compare(settings: Settings, now: datetime, progress: Progress) -> StepReport:
-    """Compare the candidate with the live encoder, and keep what was found.
+    """Compare the candidate with the live encoder and store the result.
 
-    The check ``not_worse`` says whether the candidate may take over.
+    The check ``not_worse`` reports whether the candidate may go live.
     """
-    candidate, live = candidate_of(settings), resolve_encoder(settings)
+    candidate, live = require_candidate(settings), resolve_encoder(settings)
     ids = (live.encoder_id, candidate.encoder_id)
     progress.start(STAGE, 2, "encoders")
-    inputs = inputs_of(settings, candidate, live)
+    inputs = digest_inputs(settings, candidate, live)
     encoders = [load_encoder(encoder_id, settings.home, part="text") for encoder_id in ids]
-    evaluation = _on_captions(settings, ids, progress)
+    evaluation = _compare_captions(settings, ids, progress)
     progress.advance(STAGE)
-    overlap = _on_searches(settings, encoders)
-    probes = tuple(_of_probe(settings, label, candidate.encoder_id) for label in probes_to_refit(settings))
-    found = Comparison(
+    overlap = _compare_searches(settings, encoders)
+    probes = tuple(_compare_probe(settings, label, candidate.encoder_id) for label in probes_to_refit(settings))
+    comparison = Comparison(
         candidate=candidate.encoder_id,
         live=live.encoder_id,
         inputs=inputs,
@@ -95,26 +95,26 @@ def compare(settings: Settings, now: datetime, progress: Progress) -> StepReport
         evaluation=evaluation,
         overlap=overlap,
         probes=probes,
-        reasons=tuple(reasons_against(evaluation, overlap, probes)),
+        reasons=tuple(find_reasons_against(evaluation, overlap, probes)),
         forced=candidate.force,
     )
     path = _path(settings, candidate.encoder_id)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(asdict(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(asdict(comparison), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     progress.advance(STAGE)
     progress.finish(STAGE)
-    return _report(candidate, live, found)
+    return _report(candidate, live, comparison)
 
 
-def comparison_of(settings: Settings, candidate: Candidate, live: ResolvedEncoder) -> Comparison | None:
-    """What :func:`compare` found of the two as they are now; ``None`` where they were not compared since."""
-    found = last_comparison(settings, candidate.encoder_id)
-    return found if found and found.inputs == inputs_of(settings, candidate, live) else None
+def current_comparison(settings: Settings, candidate: Candidate, live: ResolvedEncoder) -> Comparison | None:
+    """Return the comparison of both encoders in their present state; ``None`` if there is none."""
+    last = last_comparison(settings, candidate.encoder_id)
+    return last if last and last.inputs == digest_inputs(settings, candidate, live) else None
 
 
 def last_comparison(settings: Settings, encoder_id: str) -> Comparison | None:
-    """What :func:`compare` found last of an encoder; ``None`` where it was never compared."""
+    """Return the last comparison of an encoder; ``None`` if it was never compared."""
     try:
         content = json.loads(_path(settings, encoder_id).read_text(encoding="utf-8"))
         lists = {name: tuple(content[name]) for name in ("probes", "reasons")}
@@ -123,25 +123,27 @@ def last_comparison(settings: Settings, encoder_id: str) -> Comparison | None:
         return None
 
 
-def inputs_of(settings: Settings, candidate: Candidate, live: ResolvedEncoder) -> str:
-    """Names all that a comparison depends on: both indexes, captions, queries, probes, the rule, a person's word."""
+def digest_inputs(settings: Settings, candidate: Candidate, live: ResolvedEncoder) -> str:
+    """Digest all inputs of a comparison: both indexes, captions, queries, probes, the rule, a person's decision."""
     versions = [(each, str(current_version(settings, each))) for each in (live.encoder_id, candidate.encoder_id)]
     probes = []
     for label in probes_to_refit(settings):
         both = [promoted_version(settings, label, each) for each in ("", candidate.encoder_id)]
         probes.append((f"probe {label}", " ".join(each.version if each else "" for each in both)))
-    pairs = ("captions", digest_of_pairs(stored_pairs(settings)))
+    pairs = ("captions", digest_pairs(load_pairs(settings)))
     queries = [(f"queries {task.show}", repr(task.queries)) for task in catalogue_tasks(settings, SilentProgress())]
     return digest_of([*versions, *probes, pairs, *queries, ("force", candidate.force), ("rule", RULE)])
 
 
 def drop_comparison(settings: Settings, encoder_id: str) -> None:
-    """Delete what was found of an encoder that has gone."""
+    """Delete the comparison of an encoder that was removed."""
     _path(settings, encoder_id).unlink(missing_ok=True)
 
 
-def reasons_against(evaluation: dict[str, Any], overlap: dict[str, Any], probes: Sequence[dict[str, Any]]) -> list[str]:
-    """Why the candidate may not take over, a sentence each; empty where it may. Pure."""
+def find_reasons_against(
+    evaluation: dict[str, Any], overlap: dict[str, Any], probes: Sequence[dict[str, Any]]
+) -> list[str]:
+    """Return reasons why the candidate may not go live, a sentence each; empty if it may. Pure."""
     reasons = list(evaluation["worse"])
     if overlap["low"] < LEAST_OVERLAP:
         changed = f"only {overlap['mean']:.0%} of the first {plural(overlap['top'], 'shot')} of searches stay the same"
@@ -149,29 +151,29 @@ def reasons_against(evaluation: dict[str, Any], overlap: dict[str, Any], probes:
     return reasons + [f"its probe {each['probe']} is worse: {each['why']}" for each in probes if each["why"]]
 
 
-def _on_captions(settings: Settings, ids: tuple[str, str], progress: Progress) -> dict[str, Any]:
-    """The verdict on the candidate, by the captions and graded queries of the catalogue."""
+def _compare_captions(settings: Settings, ids: tuple[str, str], progress: Progress) -> dict[str, Any]:
+    """Return the verdict on the candidate, by the captions and graded queries of the catalogue."""
     tasks = catalogue_tasks(settings, progress)
     live_id, candidate_id = ids
-    answered = answered_by(settings, Contest(encoder_id=candidate_id, against_id=live_id), tasks, progress)
-    verdict: dict[str, Any] = compared(answered, learned_by(settings, ids))["verdict"]
+    answered = answer_both(settings, ComparedEncoders(encoder_id=candidate_id, against_id=live_id), tasks, progress)
+    verdict: dict[str, Any] = compared(answered, find_training_shows(settings, ids))["verdict"]
     return verdict
 
 
-def _on_searches(settings: Settings, encoders: Sequence[Encoder]) -> dict[str, Any]:
-    """How many of the first shots both find, for everyday descriptions and the queries of the home's probes."""
-    asked = [query for definition in definitions_of(settings).values() for query in definition.queries]
-    texts = list(dict.fromkeys([*asked, *GENERIC_TEXTS]))
-    found: list[list[set[str]]] = []
+def _compare_searches(settings: Settings, encoders: Sequence[Encoder]) -> dict[str, Any]:
+    """Measure how many of the first shots both find, for everyday descriptions and the queries of the home's probes."""
+    probe_queries = [query for definition in load_definitions(settings).values() for query in definition.queries]
+    texts = list(dict.fromkeys([*probe_queries, *GENERIC_TEXTS]))
+    results: list[list[set[str]]] = []
     top = TOP
     for encoder in encoders:
         with open_index(settings, encoder.encoder_id) as index:
-            # Of a catalogue of 30 shots any two encoders find the same 20.
+            # In a catalogue of 30 shots any two encoders find the same 20.
             top = min(TOP, max(1, index.count() // 4))
             vectors_QD = encoder.encode_text(texts)
             hits = (index.search(vector, limit=top, exact=True, with_payload=False) for vector in vectors_QD)
-            found.append([{hit.shot_id for hit in each} for each in hits])
-    shares = [len(one & other) / top for one, other in zip(*found, strict=True)]
+            results.append([{hit.shot_id for hit in each} for each in hits])
+    shares = [len(one & other) / top for one, other in zip(*results, strict=True)]
     low, high = bootstrap_interval(shares)
     least = sorted(zip(shares, texts, strict=True))[:3]
     return {
@@ -184,14 +186,14 @@ def _on_searches(settings: Settings, encoders: Sequence[Encoder]) -> dict[str, A
     }
 
 
-def _of_probe(settings: Settings, label: str, encoder_id: str) -> dict[str, Any]:
+def _compare_probe(settings: Settings, label: str, encoder_id: str) -> dict[str, Any]:
     old, new = promoted_version(settings, label), promoted_version(settings, label, encoder_id)
     figures = [each.metrics.get("average_precision") if each else None for each in (old, new)]
     return {
         "probe": label,
         "live": figures[0].value if figures[0] else None,
         "candidate": figures[1].value if figures[1] else None,
-        "why": reason_against_refit(settings, label, new) if new else "it is not fitted on the new vectors",
+        "why": find_reason_against_refit(settings, label, new) if new else "it is not fitted on the new vectors",
     }
 
 
@@ -199,19 +201,19 @@ def _path(settings: Settings, encoder_id: str) -> Path:
     return settings.home / "upgrade" / f"{encoder_id}.json"
 
 
-def _report(candidate: Candidate, live: ResolvedEncoder, found: Comparison) -> StepReport:
+def _report(candidate: Candidate, live: ResolvedEncoder, comparison: Comparison) -> StepReport:
     details = {
         "candidate": candidate.spec,
         "live": live.spec,
-        "evaluation": found.evaluation,
-        "overlap": found.overlap,
-        "probes": list(found.probes),
-        "reasons_against": list(found.reasons),
-        "forced_because": found.forced,
+        "evaluation": comparison.evaluation,
+        "overlap": comparison.overlap,
+        "probes": list(comparison.probes),
+        "reasons_against": list(comparison.reasons),
+        "forced_because": comparison.forced,
     }
     check = CheckOutcome(
         name="not_worse",
-        passed=found.passed,
-        details={"reasons_against": list(found.reasons), "forced_because": found.forced},
+        passed=comparison.passed,
+        details={"reasons_against": list(comparison.reasons), "forced_because": comparison.forced},
     )
-    return StepReport(changed=1, data_version=found.inputs, details=details, checks=[check])
+    return StepReport(changed=1, data_version=comparison.inputs, details=details, checks=[check])

@@ -1,7 +1,7 @@
-"""Make the candidate live, at once and with everything that belongs to it; and clean up behind it.
+"""Make the candidate live in one step, with everything that belongs to it, and clean up afterwards.
 
-Stands alone because this is the moment that must not be half done: one small file is replaced, while nothing else
-computes, and only where everything that will be asked for is there.
+Stands alone because this step must never be half done. One small file is replaced, only if everything that it needs
+exists, and while nothing else computes.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder
 from ops.embeddings.pins import Candidate, EncoderPins, Reign, Succession
 from ops.embeddings.set_aside import set_aside_table
 from ops.index.index import current_version, drop_index
-from ops.probes.chosen import drop_states, keep_scores, keep_state
-from ops.probes.store import fitted_probes
-from ops.upgrade.candidate import candidate_of, missing_of
-from ops.upgrade.compare import Comparison, comparison_of, drop_comparison, last_comparison
+from ops.probes.promotion import drop_states, keep_scores, keep_state
+from ops.probes.versions import list_fitted_probes
+from ops.upgrade.candidate import find_missing, require_candidate
+from ops.upgrade.compare import Comparison, current_comparison, drop_comparison, last_comparison
 
 
 def switch(settings: Settings, now: datetime) -> StepReport:
-    """Make the candidate the live encoder; the one before is kept, with its probes and their scores.
+    """Make the candidate the live encoder; keep the previous one, with its probes and their scores.
 
-    Waits until nothing is computed. Raises ``NeedleError`` where the comparison has not passed, or where something
-    came in since that the candidate lacks; nothing is changed then.
+    Waits until nothing is computed. Raises ``NeedleError``, and changes nothing, if the comparison has not passed, or
+    if the candidate lacks data that arrived since.
     """
     with exclusive(settings.work_lock):
-        candidate, before = candidate_of(settings), resolve_encoder(settings)
-        if lacking := missing_of(settings, candidate.encoder_id):
+        candidate, before = require_candidate(settings), resolve_encoder(settings)
+        if missing := find_missing(settings, candidate.encoder_id):
             raise NeedleError(
-                f"{before.spec} stays live: {lacking}, because the catalogue went on meanwhile; run the upgrade again"
+                f"{before.spec} stays live: {missing}, because the catalogue changed meanwhile; run the upgrade again"
             )
         reason = _reason(settings, candidate, before)
-        for label in fitted_probes(settings):
+        for label in list_fitted_probes(settings):
             keep_state(settings, label, before.encoder_id)
             keep_scores(settings, before.encoder_id, label)
         new = Reign(
@@ -64,8 +64,8 @@ def switch(settings: Settings, now: datetime) -> StepReport:
     )
 
 
-def settle(settings: Settings) -> None:
-    """Delete what encoders left that are neither live nor kept, and note that the switch is complete."""
+def finish_switch(settings: Settings) -> None:
+    """Delete the data of encoders that are neither live nor kept, and record that the switch is complete."""
     pins = EncoderPins(settings.home)
     succession = pins.succession()
     kept = {each.encoder_id for each in (succession.live, succession.previous, succession.undone) if each}
@@ -76,14 +76,14 @@ def settle(settings: Settings) -> None:
 
 
 def discard(settings: Settings) -> Candidate:
-    """Withdraw the candidate: delete its vectors, index, probe states and comparison, and forget that it was named.
+    """Withdraw the candidate: delete its record, vectors, index, probe states and comparison.
 
-    The same goes for candidates before it that were refused. The encoders themselves stay, and so does all of one that
-    is kept for a way back or forward, or that was indexed before it became a candidate. Waits until nothing is
-    computed; killed on the way, it can be done again. Raises ``NotFoundError`` where there is no candidate.
+    Does the same for earlier candidates that were refused. The encoders themselves stay. All data stay of an encoder
+    that is kept for a rollback, or that was indexed before it became a candidate. Waits until nothing is computed;
+    can be repeated if it is killed. Raises ``NotFoundError`` if there is no candidate.
     """
     with exclusive(settings.work_lock):
-        candidate, pins = candidate_of(settings), EncoderPins(settings.home)
+        candidate, pins = require_candidate(settings), EncoderPins(settings.home)
         succession = pins.succession()
         kept = {each.encoder_id for each in (succession.live, succession.previous, succession.undone) if each}
         kept |= {resolve_encoder(settings).encoder_id, *([candidate.encoder_id] if candidate.was_indexed else [])}
@@ -94,12 +94,12 @@ def discard(settings: Settings) -> Candidate:
     return candidate
 
 
-def succession_document(settings: Settings) -> dict[str, Any]:
-    """Which encoder is live and which can be rolled back to: the document of ``needle upgrade --status --json``."""
+def describe_upgrade(settings: Settings) -> dict[str, Any]:
+    """Return the document of ``needle upgrade --status --json``: the live encoder, and the one to roll back to."""
     succession, live = EncoderPins(settings.home).succession(), resolve_encoder(settings)
-    told = asdict(succession.live) if succession.live else {"spec": live.spec, "encoder_id": live.encoder_id}
+    record = asdict(succession.live) if succession.live else {"spec": live.spec, "encoder_id": live.encoder_id}
     return {
-        "live": {"since": None, "reason": live.reason, **told},
+        "live": {"since": None, "reason": live.reason, **record},
         "previous": asdict(succession.previous) if succession.previous else None,
         "undone": asdict(succession.undone) if succession.undone else None,
         "candidate": asdict(succession.candidate) if succession.candidate else None,
@@ -109,13 +109,13 @@ def succession_document(settings: Settings) -> dict[str, Any]:
 
 
 def _refusal(settings: Settings, candidate: Candidate | None) -> list[str]:
-    """What the last comparison said against the candidate; empty where it was not refused."""
-    found = last_comparison(settings, candidate.encoder_id) if candidate else None
-    return list(found.reasons) if found and not found.passed else []
+    """Return the last comparison's reasons against the candidate; empty if it was not refused."""
+    comparison = last_comparison(settings, candidate.encoder_id) if candidate else None
+    return list(comparison.reasons) if comparison and not comparison.passed else []
 
 
 def _delete(settings: Settings, encoder_id: str) -> None:
-    """All that was computed with an encoder that is neither live nor kept."""
+    """Delete all data of an encoder that is neither live nor kept."""
     drop_index(settings, encoder_id)
     for table in (table_of(encoder_id), set_aside_table(encoder_id)):
         settings.store.delete_tree(settings.lake.folder(table))
@@ -125,15 +125,15 @@ def _delete(settings: Settings, encoder_id: str) -> None:
 
 
 def _reason(settings: Settings, candidate: Candidate, live: ResolvedEncoder) -> str:
-    """Why the candidate may take over. Raises ``NeedleError`` where it may not."""
+    """Return why the candidate may go live. Raises ``NeedleError`` if it may not."""
     if candidate.how == "rollback":
         return f"rolled back from {live.spec}"
-    found: Comparison | None = comparison_of(settings, candidate, live)
-    if found is None:
+    comparison: Comparison | None = current_comparison(settings, candidate, live)
+    if comparison is None:
         raise NeedleError(f"{candidate.spec} was not compared with {live.spec} as both are now: run the upgrade again")
-    if not found.passed:
-        raise NeedleError(f"{live.spec} stays live: {'; '.join(found.reasons)}")
-    return f"a person said so: {found.forced}" if found.reasons else "not worse than the encoder before"
+    if not comparison.passed:
+        raise NeedleError(f"{live.spec} stays live: {'; '.join(comparison.reasons)}")
+    return f"a person decided: {comparison.forced}" if comparison.reasons else "not worse than the encoder before"
 
 
 def _succeeding(
@@ -144,7 +144,7 @@ def _succeeding(
         is_rollback = how == "rollback"
         stay = {new.encoder_id, old.encoder_id}
         leaving = [each.encoder_id for each in (known.previous, known.undone) if each]
-        # NEEDLE_ENCODER decided until the first upgrade; what it says afterwards was never live for it.
+        # NEEDLE_ENCODER decides until the first upgrade; a later value was never live.
         setting = [settings.encoder] if known.live is None and settings.encoder != "auto" else []
         superseded = dict.fromkeys([*known.superseded, old.spec, *setting, new.spec])
         return Succession(

@@ -32,11 +32,11 @@ from ops.evaluation.retrieval import bootstrap_interval, caption_ranks, paired_i
 from ops.training.bases import StarterBase
 from ops.training.examples import Choice, InMemory
 from ops.training.loop import fit
-from ops.training.model import DualEncoder, fitted_head, starter_model
+from ops.training.model import DualEncoder, build_starter_model, export_head
+from ops.training.pair_reader import PairReader
 from ops.training.pairs import CaptionPair
-from ops.training.pictures import Pictures
-from ops.training.recipes import Recipe, recipe_of
-from ops.training.sources import gather
+from ops.training.recipes import Recipe, build_recipe
+from ops.training.sources import collect_pairs
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ METRICS = {
     "r@10": lambda ranks: 100.0 * (ranks <= 10),
     "ndcg@10": single_gains,
 }
-PLAIN = recipe_of("lit_temporal", pooling="mean")
+PLAIN = build_recipe("lit_temporal", pooling="mean")
 """The shipped encoder, eight frames, mean-pooled; also what a fit on films starts from."""
 
 
@@ -59,9 +59,9 @@ class Study:
     def __init__(self, settings: Settings, captions: Path, footage: Path) -> None:
         self.settings = settings
         self._texts: dict[tuple[str, ...], Any] = {}
-        self.pairs = {name: gather(settings, [footage / file]).learn for name, file in FILMS.items()}
+        self.pairs = {name: collect_pairs(settings, [footage / file]).learn for name, file in FILMS.items()}
         for split in ("train", "dev", "test"):
-            found = gather(settings, [captions / f"flickr8k_{split}.parquet"])
+            found = collect_pairs(settings, [captions / f"flickr8k_{split}.parquet"])
             self.pairs[split] = found.learn + found.validate
 
     def base(self, recipe: Recipe) -> StarterBase:
@@ -83,8 +83,8 @@ class Study:
     def examples(self, name: str, recipe: Recipe, base: StarterBase | None = None) -> InMemory:
         pairs: list[CaptionPair] = self.pairs[name]
         recipe = replace(recipe, batch=2) if base is None else recipe
-        with Pictures(self.settings, pairs, recipe.frames) as pictures:
-            return (base or self.base(recipe)).examples(pairs, pictures, SilentProgress())
+        with PairReader(self.settings, pairs, recipe.frames) as reader:
+            return (base or self.base(recipe)).examples(pairs, reader, SilentProgress())
 
     def fitted(self, name: str, recipe: Recipe, seed: int) -> tuple[DualEncoder, StarterBase]:
         base = self.base(recipe)
@@ -138,11 +138,11 @@ def report(ways: Mapping[str, Sequence[Ranks]], owners: Any, against: Mapping[st
 
 def photographs(study: Study, seeds: int) -> dict[str, Any]:
     """A head fitted on photographs, ridge regression, and no captions at all, on other photographs and on films."""
-    recipe = recipe_of("starter_head")
+    recipe = build_recipe("starter_head")
     heads = []
     for seed in range(seeds):
         model, base = study.fitted("train", recipe, seed)
-        heads.append((fitted_head(model, base.head), torch.from_numpy(base.head.text_mean_H)))
+        heads.append((export_head(model, base.head), torch.from_numpy(base.head.text_mean_H)))
         log.info("head of seed %d fitted", seed)
     ridge = _ridge(study)
     found: dict[str, Any] = {}
@@ -156,7 +156,7 @@ def photographs(study: Study, seeds: int) -> dict[str, Any]:
             "starter_head": [],
         }
         for head, mean in heads:
-            images, texts, owners = vectors(starter_model(plain, head, mean).eval(), examples)
+            images, texts, owners = vectors(build_starter_model(plain, head, mean).eval(), examples)
             ways["starter_head"].append(caption_ranks(texts, images, owners))
         against = {"starter_head": ["no captions", "ridge"]}
         found[f"photographs -> {target}"] = report(ways, study.owners(target), against)
@@ -175,7 +175,7 @@ def _without_captions(study: Study, examples: InMemory) -> Ranks:
 
 def _ridge(study: Study) -> Any:
     """Image features to the mean caption's features by ridge regression; its strength chosen on the dev split."""
-    train = study.examples("train", replace(recipe_of("starter_head"), start="base", space="whole"))
+    train = study.examples("train", replace(build_recipe("starter_head"), start="base", space="whole"))
     dev = study.examples("dev", replace(PLAIN, frames=1))
     x = train.frames_NVTX[:, 0, 0].numpy()
     totals = np.zeros((len(train), train.text_CX.shape[1]))
@@ -206,7 +206,7 @@ def films(study: Study, seeds: int) -> dict[str, Any]:
         "both maps, temporal head": replace(both, pooling="temporal"),
         "both maps, middle frame": replace(both, frames=1),
         "text side, mean": PLAIN,
-        "text side, temporal head": recipe_of("lit_temporal"),
+        "text side, temporal head": build_recipe("lit_temporal"),
     }
     against = {way: ["shipped"] for way in recipes} | {"shipped, middle frame": ["shipped"]}
     for way in ("both maps, temporal head", "both maps, middle frame"):

@@ -33,13 +33,13 @@ from ops.embeddings.frames import read_frames, sample_positions
 from ops.embeddings.starter.head import image_features
 from ops.embeddings.starter.image_tower import ImageTower
 from ops.evaluation.classification import average_precision
-from ops.probes.chosen import promote
-from ops.probes.folds import Place, groups_of
+from ops.probes.folds import Place, group_shots
 from ops.probes.linear import fit_linear
+from ops.probes.promotion import promote
 from ops.probes.scores import BLOCK, build_scores, score_blocks
 from ops.probes.simulation import CHOICES, Replay, learning_curves
 from ops.probes.versions import ProbeVersion, write_version
-from ops.probes.words import text_direction
+from ops.probes.zero_shot import encode_queries
 from ops.shots.build import shots_of
 from ops.shots.segment import proxy_key
 from ops.videos.catalogue import find_video
@@ -83,7 +83,7 @@ class Film:
         self.places = [Place(show="film", video_id=self.video_id, start_frame=shot["start_frame"]) for shot in shots]
         stored = {row["shot_id"]: row["embedding"] for row in embeddings_of(settings, encoder_id, self.video_id)}
         encoder = load_encoder(encoder_id, settings.home, part="text")
-        self.texts = {name: text_direction(encoder.encode_text, [query]) for name, query in QUERIES.items()}
+        self.texts = {name: encode_queries(encoder.encode_text, [query]) for name, query in QUERIES.items()}
         embeddings = np.array([stored[shot["shot_id"]] for shot in shots], np.float32)
         tower, histogram = _picture_features(settings, shots)
         both = np.concatenate([embeddings, tower], axis=1) / np.sqrt(2)
@@ -173,7 +173,7 @@ def _few_shot(film: Film, label: str, truths: NDArray[np.bool_], size: int, seed
     drawn = [random.permutation(rows)[: min(size, len(rows) // 2)] for rows in (yes, no)]
     train = np.concatenate(drawn)
     test = np.setdiff1d(np.arange(len(truths)), train)
-    groups, _ = groups_of([film.places[at] for at in train], truths[train])
+    groups, _ = group_shots([film.places[at] for at in train], truths[train])
     text = film.texts[label]
     found = {"words": average_precision((film.features["embedding"][test] @ text).astype(np.float64), truths[test])}
     for kind, features in film.features.items():
@@ -204,7 +204,7 @@ def active(film: Film, seeds: int) -> dict[str, Any]:
         for label, truths in film.truths.items()
     ]
     counts = list(by_label[0].counts)
-    curves = {choice: np.nanmean([each.found[choice] for each in by_label], axis=0) for choice in CHOICES}
+    curves = {choice: np.nanmean([each.precision[choice] for each in by_label], axis=0) for choice in CHOICES}
     gains = curves["feeds"] - curves["random"]
     return {
         "labels": counts,

@@ -27,13 +27,13 @@ import torch
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.shots.segment import proxy_key
-from ops.training.bases import ClipBase, base_of
+from ops.training.bases import ClipBase, load_base
 from ops.training.examples import Batch, Examples
 from ops.training.loop import fit
 from ops.training.loss import backward_loss
 from ops.training.model import DualEncoder
+from ops.training.pair_reader import PairReader
 from ops.training.pairs import CaptionPair
-from ops.training.pictures import Pictures
 from ops.training.recipes import Recipe
 from tests.films import make_film
 from tests.lakes import shot_rows, video_id, video_row
@@ -88,11 +88,11 @@ def prepared() -> Iterator[tuple[Recipe, Any, Examples]]:
             frames=FRAMES,
             checkpoint_steps=10**6,
         )
-        base = base_of(recipe, settings, "cpu", 2)
+        base = load_base(recipe, settings, "cpu", 2)
         assert isinstance(base, ClipBase)
         pairs = pairs_of(settings)
-        with Pictures(settings, pairs, FRAMES) as pictures:
-            yield recipe, base, base.examples(pairs, pictures, SilentProgress())
+        with PairReader(settings, pairs, FRAMES) as reader:
+            yield recipe, base, base.examples(pairs, reader, SilentProgress())
 
 
 def seconds_of(work: Callable[[], Any]) -> float:

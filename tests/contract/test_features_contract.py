@@ -56,10 +56,10 @@ def test_views_carry_every_column_of_their_table_with_its_type() -> None:
 
 
 def test_names_are_those_of_the_contract() -> None:
-    from feature_repo.catalogue import definitions
+    from feature_repo.catalogue import build_definitions
 
     named: dict[str, set[str]] = {}
-    for thing in definitions("/lake", {"one": 4, "two": 8}, "two"):
+    for thing in build_definitions("/lake", {"one": 4, "two": 8}, "two"):
         named.setdefault(type(thing).__name__, set()).add(thing.name)
     assert named == {
         "Entity": {"video", "shot"},
@@ -75,9 +75,9 @@ def test_names_are_those_of_the_contract() -> None:
 
 
 def test_vectors_are_offline_only_and_no_feature_expires() -> None:
-    from feature_repo.catalogue import definitions
+    from feature_repo.catalogue import build_definitions
 
-    views = [thing for thing in definitions("/lake", {"one": 4}, "one") if hasattr(thing, "ttl")]
+    views = [thing for thing in build_definitions("/lake", {"one": 4}, "one") if hasattr(thing, "ttl")]
     assert {view.name: view.online for view in views} == {
         "video_metadata": True,
         "shot_metadata": True,

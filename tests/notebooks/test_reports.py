@@ -22,7 +22,7 @@ from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.features import publish_scores, write_online
 from ops.notebooks import NotebookRun, build_few_shot_report, build_report, few_shot_page, run_notebook
 from ops.notebooks.reports import few_shot_is_current
-from ops.probes.hits import hits_of
+from ops.probes.documents import find_examples
 from ops.probes.state import promoted_version
 from ops.shots.segment import poster_key
 from tests.annotator_data import write_annotator_data
@@ -64,7 +64,7 @@ def test_few_shot_shows_the_probe_and_is_not_made_twice(settings: Settings) -> N
     run = build_few_shot_report(settings, "closeup")
     version = promoted_version(settings, "closeup")
     assert version and run.html == few_shot_page(settings, "closeup")
-    hits, ap = hits_of(settings, version, 12), version.metrics["average_precision"]
+    hits, ap = find_examples(settings, version, 12), version.metrics["average_precision"]
     shown = sum(map(len, (hits.top, hits.borderline, hits.false_yes, hits.missed)))
     figures = {name: run.results[name] for name in ("version", "kind", "scored", "said_yes", "posters_shown")}
     assert figures == {

@@ -16,7 +16,13 @@ from ops.embeddings.encoder import resolve_encoder
 from ops.evaluation.comparison import comparison_of
 from ops.notebooks import NotebookRun, build_report
 from ops.shots.segment import poster_key
-from ops.training.evaluate_catalogue import Contest, answered_by, catalogue_tasks, contest_of, learned_by
+from ops.training.evaluate_catalogue import (
+    ComparedEncoders,
+    answer_both,
+    catalogue_tasks,
+    choose_encoders,
+    find_training_shows,
+)
 from ops.training.pair_table import build_pairs
 from ops.upgrade.compare import Comparison
 from tests.lakes import video_id
@@ -40,7 +46,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return settings
 
 
-def refuse(home: Settings, contest: Contest) -> None:
+def refuse(home: Settings, contest: ComparedEncoders) -> None:
     """Leave what an upgrade leaves that refuses the encoder."""
     found = Comparison(
         candidate=contest.encoder_id,
@@ -60,17 +66,17 @@ def refuse(home: Settings, contest: Contest) -> None:
 
 @pytest.fixture(scope="module")
 def report(home: Settings) -> NotebookRun:
-    contest = contest_of(home, resolve_encoder(home).encoder_id)
+    contest = choose_encoders(home, resolve_encoder(home).encoder_id)
     refuse(home, contest)
     given = {"encoder_id": contest.encoder_id, "against_id": contest.against_id}
     return build_report(home, "retrieval_report", "run-1", **given, examples=1)
 
 
 def test_figures_are_those_of_the_evaluation(home: Settings, report: NotebookRun) -> None:
-    contest = contest_of(home, resolve_encoder(home).encoder_id)
+    contest = choose_encoders(home, resolve_encoder(home).encoder_id)
     tasks = catalogue_tasks(home, SilentProgress())
-    learned = learned_by(home, [contest.encoder_id, contest.against_id])
-    told = comparison_of(answered_by(home, contest, tasks, SilentProgress()), learned)
+    learned = find_training_shows(home, [contest.encoder_id, contest.against_id])
+    told = comparison_of(answer_both(home, contest, tasks, SilentProgress()), learned)
     assert told["learned_from"] == ["show 0"] and report.results["learned_from"] == "show 0"
     assert report.results["encoder"] == contest.encoder_id and report.results["against"] == contest.against_id
     assert report.results["text_to_video r@1"] == pytest.approx(told["text_to_video"]["r@1"], abs=1e-3)

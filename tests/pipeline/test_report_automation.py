@@ -6,13 +6,13 @@ from typing import Any
 
 import dagster as dg
 
-from assets.automation import new_fit
+from assets.automation import when_refitted
 
 PROBE, SCORES, REPORT = (dg.AssetKey([kind, "closeup"]) for kind in ("probe", "probe_scores", "few_shot_report"))
 
 
 def test_a_report_follows_a_changed_probe_and_no_other() -> None:
-    @dg.asset(key=REPORT, deps=[PROBE, SCORES], automation_condition=new_fit(PROBE))
+    @dg.asset(key=REPORT, deps=[PROBE, SCORES], automation_condition=when_refitted(PROBE))
     def report() -> None: ...
 
     definitions = dg.Definitions(assets=[dg.AssetSpec(PROBE), dg.AssetSpec(SCORES), report])

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.partitions import partitions_of, requests_for
+from assets.partitions import choose_partitions, request_due_partitions
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.videos import catalogue, watch
@@ -136,7 +136,7 @@ def test_the_request_names_ranges_of_partitions(settings: Settings, partitions: 
     settings = settings.model_copy(update={"partitions": partitions})
     with dg.DagsterInstance.ephemeral() as instance:
         look = watch_library(settings, NOW, None)
-        result = requests_for(instance, partitions_of(settings), look)
+        result = request_due_partitions(instance, choose_partitions(settings), look)
         assert isinstance(result, dg.SensorResult)
         assert result.run_requests
         assert {request.asset_selection[0] for request in result.run_requests if request.asset_selection} == {
@@ -145,7 +145,9 @@ def test_the_request_names_ranges_of_partitions(settings: Settings, partitions: 
         if partitions == "video":
             assert len(result.run_requests) == 1
             assert set(instance.get_dynamic_partitions("videos")) == set(look.due)
-        nothing = requests_for(instance, partitions_of(settings), watch.Watch(due=[], message="rest", cursor=""))
+        nothing = request_due_partitions(
+            instance, choose_partitions(settings), watch.Watch(due=[], message="rest", cursor="")
+        )
         assert isinstance(nothing, dg.SkipReason)
 
 

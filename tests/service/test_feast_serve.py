@@ -19,7 +19,7 @@ import pytest
 from ops.core.errors import FeatureStoreError, UsageError
 from ops.core.settings import CHECKOUT, Settings, load_settings
 from ops.features import online_features, publish_scores, served_features, write_online
-from ops.probes.scores import table_of
+from ops.probes.scores import scores_table
 from ops.probes.state import read_state
 from tests.labelled import fill_told_apart, fit_and_score, judge, shot_ids
 from tests.lakes import ENCODER
@@ -86,7 +86,7 @@ def test_scores_over_http_are_those_of_the_lake(settings: Settings, tmp_path: Pa
         assert [row["shot_id"] for row in rows] == [*shots, "0123456789abcdef:0"]
         for probe in PROBES:
             view = f"probe_score__{probe}__"
-            lake = {row["shot_id"]: row for row in settings.lake.read(table_of(probe)).to_pylist()}
+            lake = {row["shot_id"]: row for row in settings.lake.read(scores_table(probe)).to_pylist()}
             served = {row["shot_id"]: row[f"{view}score"] for row in rows[:-1]}
             assert served == {shot: lake[shot]["score"] for shot in shots}
             assert {row[f"{view}probe_version"] for row in rows[:-1]} == {read_state(settings, probe).promoted}
@@ -102,5 +102,5 @@ def test_scores_over_http_are_those_of_the_lake(settings: Settings, tmp_path: Pa
             served_features(address, shots[:1], ["probe_score__nothing:score"])
     with pytest.raises(FeatureStoreError, match=r"no answer from http://127.0.0.1.*is `feast serve` running there"):
         served_features(address, shots[:1], "shot_probes_v1", timeout_s=2)
-    with pytest.raises(UsageError, match="no address of a feature server"):
+    with pytest.raises(UsageError, match="not an address of a feature server"):
         served_features("127.0.0.1:6566", shots[:1], "shot_probes_v1")

@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from ops.core.settings import Settings
-from ops.probes.labels import read_judgements
+from ops.probes.labels import read_annotations
 from tests.served import client_of, desk_home
 
 
@@ -48,7 +48,7 @@ def test_labels_are_appended_and_the_latest_counts(client: TestClient, settings:
     assert client.get("/api/labels").json()["labels"] == [
         {"label": "closeup", "yes": 1, "no": 1, "conflicts": 1, "gone": 0}
     ]
-    said = [(each.shot_id, each.value, each.annotator, each.origin) for each in read_judgements(settings)]
+    said = [(each.shot_id, each.value, each.annotator, each.origin) for each in read_annotations(settings)]
     assert said == [
         (shots[0], True, "ann", "page"),
         (shots[1], True, "ann", "page"),

@@ -18,7 +18,7 @@ from ops.core.settings import CHECKOUT, Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.probes.build import build_probe
 from ops.probes.definitions import define
-from ops.probes.labels import read_judgements
+from ops.probes.labels import read_annotations
 from ops.probes.scores import build_scores
 from ops.videos.forgotten import leave_tombstone
 from tests.colours import shot
@@ -241,7 +241,7 @@ def test_two_who_label_at_once_lose_nothing(client: TestClient, settings: Settin
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(work, ["ann", "bob"]))
-    said = read_judgements(settings, ["red"])
+    said = read_annotations(settings, ["red"])
     assert {(each.annotator, each.shot_id) for each in said} >= {(who, one) for who in ("ann", "bob") for one in shots}
     counts = read(client, "/api/labels/red", which="conflicts", limit=100)
     assert counts["total"] == len(shots) == counts["conflicts"] == counts["yes"] + counts["no"]

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from ops.cli.main import cli
+from ops.cluster.resources import WorkerGroup, plan_workers
 from ops.cluster.session import Cluster, cluster
-from ops.cluster.workers import Crew, crew_of
 from ops.core.errors import ClusterError, UsageError
 from ops.core.settings import describe_settings, load_settings
 
@@ -28,20 +28,20 @@ def _ray_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "workers", "gpu", "crew"),
+    ("found", "workers", "gpu", "group"),
     [
-        (SMALL, 2, None, Crew(workers=2, gpu=False)),
-        (SMALL, None, None, Crew(workers=1, gpu=False)),
-        (LARGE, None, None, Crew(workers=8, gpu=True)),
-        (LARGE, 3, None, Crew(workers=3, gpu=True)),
-        (LARGE, None, False, Crew(workers=4, gpu=False)),
-        (LARGE, 64, False, Crew(workers=64, gpu=False)),
+        (SMALL, 2, None, WorkerGroup(workers=2, gpu=False)),
+        (SMALL, None, None, WorkerGroup(workers=1, gpu=False)),
+        (LARGE, None, None, WorkerGroup(workers=8, gpu=True)),
+        (LARGE, 3, None, WorkerGroup(workers=3, gpu=True)),
+        (LARGE, None, False, WorkerGroup(workers=4, gpu=False)),
+        (LARGE, 64, False, WorkerGroup(workers=64, gpu=False)),
     ],
 )
 def test_workers_are_one_a_gpu_or_a_node_unless_said(
-    found: Cluster, workers: int | None, gpu: bool | None, crew: Crew
+    found: Cluster, workers: int | None, gpu: bool | None, group: WorkerGroup
 ) -> None:
-    assert crew_of(found, workers, gpu) == crew
+    assert plan_workers(found, workers, gpu) == group
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_more_workers_than_there_is_room_for_are_refused_at_once(
     found: Cluster, workers: int, gpu: bool | None, reason: str
 ) -> None:
     with pytest.raises(ClusterError, match=reason):
-        crew_of(found, workers, gpu)
+        plan_workers(found, workers, gpu)
 
 
 def test_without_ray_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_without_ray_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch, t
 @pytest.mark.parametrize("address", ["ray://head:10001", "http://head:8265", "head", "head:", ":6379"])
 def test_what_is_no_address_is_refused_with_a_way_out(address: str) -> None:
     with (
-        pytest.raises(ClusterError, match=r"no address of a Ray cluster: give HOST:PORT .*ray job submit"),
+        pytest.raises(ClusterError, match=r"not an address of a Ray cluster: give HOST:PORT .*ray job submit"),
         cluster(address),
     ):
         pass
@@ -91,7 +91,7 @@ def test_the_doctor_says_whether_ray_can_be_used(tmp_path: Path) -> None:
         arguments = ["doctor", "--json", "--engine", "ray", "--encoder", "starter", "--home", str(tmp_path), *more]
         done = CliRunner().invoke(cli, arguments, standalone_mode=False)
         found[address] = json.loads(done.stdout)["checks"]["engine"], done.return_value
-    assert found[""] == ({"ok": True, "note": "Ray, started on this machine where it is needed"}, 0)
+    assert found[""] == ({"ok": True, "note": "Ray, started on this machine when it is needed"}, 0)
     assert not found["head"][0]["ok"] and "HOST:PORT" in found["head"][0]["note"] and found["head"][1] == 1
 
 

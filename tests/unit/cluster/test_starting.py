@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow
 PROGRAM = '''
 import json, os, sys, time
 from pathlib import Path
-from ops.cluster.room import await_room
-from ops.cluster.session import cluster, kept_open
+from ops.cluster.resources import wait_for_resources
+from ops.cluster.session import cluster, keep_open
 from ops.core.errors import ClusterError
 
 
@@ -51,7 +51,7 @@ def listening():
 
 
 told = {"before": "ray" in sys.modules}
-with kept_open():
+with keep_open():
     sessions = []
     for _ in range(2):
         with cluster("") as here:
@@ -74,7 +74,7 @@ with kept_open():
         while ray.available_resources().get("CPU", 0) and time.monotonic() < end:
             time.sleep(0.05)  # Ray's books follow what happens
         try:
-            await_room(here, cpus=1, gpus=0, patience_s=1)
+            wait_for_resources(here, cpus=1, gpus=0, patience_s=1)
         except ClusterError as error:
             told["busy"] = str(error)
 told["after"] = ray.is_initialized()

@@ -111,7 +111,7 @@ def test_a_write_that_was_killed_half_way_is_finished(home: Settings) -> None:
     old, new = shot_rows(0), shot_rows(0, show="new", created_timestamp=COMPUTED + HOUR)
     features.write_online(home, "shot_metadata", table(old))
     with closing(sqlite3.connect(home.home / "feast" / "online.db")) as database:
-        online._not_older(database, "shot_metadata", "shot_id", table(new))
+        online._select_current(database, "shot_metadata", "shot_id", table(new))
     assert features.write_online(home, "shot_metadata", table(old)) == 0
     assert features.write_online(home, "shot_metadata", table(new)) == 4
     found = features.online_features(home, [new[0]["shot_id"]], ["shot_metadata:show"])

@@ -7,7 +7,7 @@ import sys
 
 CHECK = """
 import sys, typeguard
-from ops.features.loading import load_feast
+from ops.features.store import load_feast
 before = typeguard.typechecked
 load_feast()
 assert "torch" not in sys.modules, "Feast loaded torch"

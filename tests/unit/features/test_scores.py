@@ -11,7 +11,7 @@ import pytest
 from ops import features
 from ops.core.errors import FeatureStoreError
 from ops.core.settings import Settings, load_settings
-from ops.features.store import opened_store
+from ops.features.store import open_store
 from tests.lakes import COMPUTED, DIM, ENCODER, FILMED, fill, shot_rows, video_id
 
 SCORED = datetime(2026, 2, 1, tzinfo=UTC)
@@ -51,7 +51,7 @@ def asked(moment: datetime) -> pd.DataFrame:
 
 
 def test_every_probe_has_its_view_and_the_services_hold_them_all(settings: Settings) -> None:
-    store = opened_store(settings)
+    store = open_store(settings)
     views = {view.name: view for view in store.list_feature_views()}
     assert {name for name in views if name.startswith("probe_score__")} == {"probe_score__closeup", "probe_score__wide"}
     assert views["probe_score__closeup"].online

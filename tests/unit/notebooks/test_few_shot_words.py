@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ops.core.settings import CHECKOUT, Settings, load_settings
-from ops.probes.chosen import promote
+from ops.probes.promotion import promote
 from ops.probes.state import promoted_version, read_state
 from ops.probes.versions import write_version
 from tests.labelled import NOW, fill_told_apart, fit_and_score, judge, shot_ids

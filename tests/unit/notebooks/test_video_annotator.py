@@ -61,7 +61,7 @@ def test_a_text_vector_that_is_none_costs_its_label_only(tmp_path: Path) -> None
     write_annotator_data(tmp_path)
     (tmp_path / "text-embeddings.json").write_text(json.dumps({"closeup": ["x"]}))
     found = {each.label: each for each in benchmark(AnnotatorData(tmp_path))}
-    assert found["closeup"].ap is None and "closeup is no vector of" in found["closeup"].skipped
+    assert found["closeup"].ap is None and "closeup is not a vector of" in found["closeup"].skipped
     assert found["mood"].ap
 
 
@@ -74,7 +74,7 @@ def test_folders_of_another_form_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="one vector for each of the 900 keys"):
         list(benchmark(AnnotatorData(tmp_path)))
     (tmp_path / "text-embeddings.json").write_text(json.dumps({"closeup": [1, 2]}))
-    with pytest.raises(UsageError, match=rf"text-embeddings.json: closeup is no vector of {DIM} numbers"):
+    with pytest.raises(UsageError, match=rf"text-embeddings.json: closeup is not a vector of {DIM} numbers"):
         AnnotatorData(tmp_path).text("closeup", DIM)
     (tmp_path / "text-embeddings.json").write_text("[1]")
     with pytest.raises(UsageError, match=r"text-embeddings.json: expected an object with a vector for each label"):

@@ -9,7 +9,7 @@ import pytest
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.probes import definitions
-from ops.probes.definitions import define, definition_of, definitions_of
+from ops.probes.definitions import define, find_definition, load_definitions
 
 
 @pytest.fixture
@@ -23,14 +23,14 @@ def write(settings: Settings, text: str) -> None:
 
 
 def test_no_file_is_no_probe(settings: Settings) -> None:
-    assert definitions_of(settings) == {}
+    assert load_definitions(settings) == {}
     with pytest.raises(NotFoundError, match="there are none yet"):
-        definition_of(settings, "closeup")
+        find_definition(settings, "closeup")
 
 
 def test_a_label_alone_is_enough(settings: Settings) -> None:
     write(settings, "wide_shot:\ncloseup:\n  queries: [a face]\n  threshold: precision >= 0.9\n")
-    found = definitions_of(settings)
+    found = load_definitions(settings)
     assert list(found) == ["closeup", "wide_shot"]
     assert found["wide_shot"].queries == ("wide shot",) and found["wide_shot"].threshold == "f1"
     assert found["closeup"].threshold == "precision>=0.9"
@@ -53,7 +53,7 @@ def test_a_label_alone_is_enough(settings: Settings) -> None:
 def test_what_is_wrong_is_told_with_the_file(settings: Settings, text: str, told: str) -> None:
     write(settings, text)
     with pytest.raises(UsageError, match=told) as error:
-        definitions_of(settings)
+        load_definitions(settings)
     assert "probes.yaml" in str(error.value)
 
 
@@ -63,8 +63,8 @@ def test_a_new_probe_is_added_and_comments_stay(settings: Settings) -> None:
     assert not define(settings, "closeup", "", (), "")
     text = (settings.home / "probes.yaml").read_text()
     assert text.startswith("# ours\nwide:  # the big ones\n  queries: [a landscape]\n")
-    assert definition_of(settings, "closeup").queries == ("a face",)
-    assert definition_of(settings, "wide").queries == ("a landscape",)
+    assert find_definition(settings, "closeup").queries == ("a face",)
+    assert find_definition(settings, "wide").queries == ("a landscape",)
 
 
 def test_a_defined_probe_is_changed_in_its_file_only(settings: Settings) -> None:
@@ -73,7 +73,7 @@ def test_a_defined_probe_is_changed_in_its_file_only(settings: Settings) -> None
         define(settings, "closeup", "", ("an eye",), "")
     with pytest.raises(UsageError, match="write f1"):
         define(settings, "other", "", (), "highest")
-    assert list(definitions_of(settings)) == ["closeup"]
+    assert list(load_definitions(settings)) == ["closeup"]
 
 
 def test_the_checkouts_probes_are_everyones_and_the_homes_count_more(
@@ -82,7 +82,7 @@ def test_the_checkouts_probes_are_everyones_and_the_homes_count_more(
     monkeypatch.setattr(definitions, "CHECKOUT", tmp_path)
     (tmp_path / "probes.yaml").write_text("wide:\n  queries: [team]\ncloseup:\n  queries: [team]\n")
     write(settings, "closeup:\n  queries: [mine]\n")
-    assert {label: found.queries[0] for label, found in definitions_of(settings).items()} == {
+    assert {label: found.queries[0] for label, found in load_definitions(settings).items()} == {
         "wide": "team",
         "closeup": "mine",
     }

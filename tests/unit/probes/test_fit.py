@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from ops.evaluation.classification import average_precision, brier
 from ops.probes import fit
 from ops.probes.definitions import ProbeDefinition
-from ops.probes.fit import LabelledShot, held_out_scores, version_name
-from ops.probes.folds import Place, groups_of, held_out
-from ops.probes.linear import FEW, LinearProbe, fit_linear, platt, sigmoid
-from ops.probes.thresholds import threshold_of
+from ops.probes.fit import LabelledShot, name_version, score_held_out
+from ops.probes.folds import Place, group_shots, split_folds
+from ops.probes.linear import FEW, LinearProbe, fit_calibration, fit_linear, sigmoid
+from ops.probes.thresholds import choose_threshold
 from ops.probes.versions import ProbeVersion
-from ops.probes.words import CatalogueTextScores, text_direction, zero_shot
+from ops.probes.zero_shot import CatalogueTextScores, build_zero_shot, encode_queries
 
 DEFINITION = ProbeDefinition(label="closeup", queries=("a face",))
 
@@ -51,7 +51,7 @@ def fit_version(shots: list[LabelledShot], way: NDArray[np.float32]) -> ProbeVer
 
 def arrays(shots: list[LabelledShot]) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]]:
     truths = np.array([shot.truth for shot in shots])
-    return np.stack([shot.vector for shot in shots]), truths, groups_of([shot.place for shot in shots], truths)[0]
+    return np.stack([shot.vector for shot in shots]), truths, group_shots([shot.place for shot in shots], truths)[0]
 
 
 def test_it_tells_new_shots_apart_and_its_figures_say_how_well() -> None:
@@ -94,13 +94,13 @@ def test_the_version_is_named_by_everything_it_depends_on(change: str) -> None:
     from dataclasses import replace
 
     shots, _ = shots_of(20)
-    name = version_name(DEFINITION, "e", shots)
+    name = name_version(DEFINITION, "e", shots)
     other = {
-        "label": lambda: version_name(DEFINITION, "e", [replace(shots[0], truth=not shots[0].truth), *shots[1:]]),
-        "vector": lambda: version_name(DEFINITION, "e", [replace(shots[0], vector_hash="new"), *shots[1:]]),
-        "encoder": lambda: version_name(DEFINITION, "f", shots),
-        "queries": lambda: version_name(ProbeDefinition(label="closeup", queries=("two",)), "e", shots),
-        "fewer": lambda: version_name(DEFINITION, "e", shots[1:]),
+        "label": lambda: name_version(DEFINITION, "e", [replace(shots[0], truth=not shots[0].truth), *shots[1:]]),
+        "vector": lambda: name_version(DEFINITION, "e", [replace(shots[0], vector_hash="new"), *shots[1:]]),
+        "encoder": lambda: name_version(DEFINITION, "f", shots),
+        "queries": lambda: name_version(ProbeDefinition(label="closeup", queries=("two",)), "e", shots),
+        "fewer": lambda: name_version(DEFINITION, "e", shots[1:]),
     }[change]()
     assert len(name) == 12 and other != name
 
@@ -150,15 +150,15 @@ def test_folding_changes_no_score() -> None:
 def test_shows_are_held_out_whole_where_there_are_several() -> None:
     shots, _ = shots_of(60, shows=4)
     vectors, truths, _ = arrays(shots)
-    groups, splits = groups_of([shot.place for shot in shots], truths)
+    groups, splits = group_shots([shot.place for shot in shots], truths)
     assert splits == "show"
-    for train, test in held_out(vectors, truths, groups):
+    for train, test in split_folds(vectors, truths, groups):
         assert not {shots[at].place.show for at in train} & {shots[at].place.show for at in test}
 
 
 def test_one_show_is_held_out_by_stretches() -> None:
     shots, _ = shots_of(60)
-    groups, splits = groups_of([shot.place for shot in shots], np.array([shot.truth for shot in shots]))
+    groups, splits = group_shots([shot.place for shot in shots], np.array([shot.truth for shot in shots]))
     assert splits == "stretch"
     assert np.all(np.diff(groups) >= 0) and len(np.unique(groups)) == 10
 
@@ -166,45 +166,45 @@ def test_one_show_is_held_out_by_stretches() -> None:
 def test_a_label_of_one_scene_is_still_held_out() -> None:
     shots, way = shots_of(40)
     truths = np.array([12 <= number < 16 for number in range(40)])
-    groups, splits = groups_of([shot.place for shot in shots], truths)
+    groups, splits = group_shots([shot.place for shot in shots], truths)
     assert splits == "stretch" and len(np.unique(groups)) == 20
-    assert np.isfinite(held_out_scores(arrays(shots)[0], truths, groups, way)).any()
+    assert np.isfinite(score_held_out(arrays(shots)[0], truths, groups, way)).any()
 
 
 def test_the_same_picture_is_never_on_both_sides() -> None:
     shots, _ = shots_of(60)
     vectors, truths, groups = arrays(shots)
     vectors[30] = vectors[3]  # the film cuts back
-    for train, test in held_out(vectors, truths, groups):
+    for train, test in split_folds(vectors, truths, groups):
         cosines = vectors[train] @ vectors[test].T
         assert cosines.max() < 0.999
 
 
 def test_a_ranking_is_never_turned_round() -> None:
     margins = np.array([3.0, 2.0, 1.0, -1.0, -2.0, -3.0])
-    slope, offset = platt(margins, np.array([False, False, False, True, True, True]))
+    slope, offset = fit_calibration(margins, np.array([False, False, False, True, True, True]))
     assert slope > 0
     assert sigmoid(slope * margins + offset).std() < 0.01
 
 
 def test_thresholds_follow_their_policy() -> None:
     scores, truths = np.array([0.9, 0.8, 0.6, 0.4, 0.2]), np.array([True, True, False, True, False])
-    assert threshold_of("f1", scores, truths) == 0.4
-    assert threshold_of("precision>=0.9", scores, truths) == 0.8
-    assert threshold_of("precision>=0.7", scores, truths) == 0.4
-    assert threshold_of("0.33", scores, truths) == 0.33
-    assert threshold_of("f1", scores, np.zeros(5, bool)) == 0.5
+    assert choose_threshold("f1", scores, truths) == 0.4
+    assert choose_threshold("precision>=0.9", scores, truths) == 0.8
+    assert choose_threshold("precision>=0.7", scores, truths) == 0.4
+    assert choose_threshold("0.33", scores, truths) == 0.33
+    assert choose_threshold("f1", scores, np.zeros(5, bool)) == 0.5
 
 
 def test_a_precision_that_is_never_reached_asks_for_the_best() -> None:
-    assert threshold_of("precision>=0.9", np.array([0.9, 0.2]), np.array([False, True])) == 0.9
+    assert choose_threshold("precision>=0.9", np.array([0.9, 0.2]), np.array([False, True])) == 0.9
 
 
 def test_the_words_alone_are_a_probe_too() -> None:
     shots, way = shots_of(300)
     said = np.stack([shot.vector for shot in shots]) @ way
     scores = CatalogueTextScores(mean=float(said.mean()), spread=float(said.std()), digest="d")
-    version = zero_shot(DEFINITION, "e", way, scores, created_at="now")
+    version = build_zero_shot(DEFINITION, "e", way, scores, created_at="now")
     found = version.linear.scores(np.stack([shot.vector for shot in shots]))
     assert np.array_equal(np.argsort(found), np.argsort(said))
     at_two = version.linear.scores(((said.mean() + 2 * said.std()) * way)[None].astype(np.float32))
@@ -212,7 +212,7 @@ def test_the_words_alone_are_a_probe_too() -> None:
 
 
 def test_several_queries_meet_in_the_middle() -> None:
-    text = text_direction(lambda texts: np.eye(3, dtype=np.float32)[: len(texts)], ["a", "b"])
+    text = encode_queries(lambda texts: np.eye(3, dtype=np.float32)[: len(texts)], ["a", "b"])
     assert text == pytest.approx([0.7071, 0.7071, 0], abs=1e-4)
 
 

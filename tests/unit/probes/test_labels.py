@@ -14,11 +14,10 @@ from click.testing import CliRunner
 from ops.cli.main import cli
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import CHECKOUT, Settings, load_settings
-from ops.probes.judgements import SETTLED, Judgement
+from ops.probes.annotations import SETTLED, Annotation, require_name
 from ops.probes.label_files import export_labels, import_labels
-from ops.probes.labels import append_judgements, labels_digest, labels_known, read_judgements, standing_of
-from ops.probes.names import require_name
-from ops.probes.suggestions import judged_shots
+from ops.probes.labels import append_annotations, digest_labels, list_labels, read_annotations, resolve_labels
+from ops.probes.suggestions import find_annotated_shots
 from ops.videos.forgotten import leave_tombstone
 from tests.labelled import NOW, fill_told_apart, judge, usable_labels
 from tests.lakes import video_id
@@ -37,32 +36,32 @@ def test_the_latest_counts_and_every_judgement_is_kept(settings: Settings) -> No
     assert judge(settings, [(SHOT, True)]) == 1
     assert judge(settings, [(SHOT, False)], later_s=1) == 1
     assert usable_labels(settings, "closeup") == {SHOT: False}
-    assert [each.value for each in read_judgements(settings)] == [True, False]
+    assert [each.value for each in read_annotations(settings)] == [True, False]
 
 
 def test_people_who_differ_are_in_conflict_until_they_agree(settings: Settings) -> None:
     judge(settings, [(SHOT, True)], annotator="ann")
     judge(settings, [(SHOT, False)], annotator="bob", later_s=1)
-    (standing,) = standing_of(settings)
+    (standing,) = resolve_labels(settings)
     assert standing.in_conflict and standing.latest.annotator == "bob"
     assert {name: vote.value for name, vote in standing.by_annotator.items()} == {"ann": True, "bob": False}
     judge(settings, [(SHOT, False)], annotator="ann", later_s=2)
-    assert not standing_of(settings)[0].in_conflict
+    assert not resolve_labels(settings)[0].in_conflict
 
 
 def test_a_conflict_is_settled_until_somebody_contradicts_again(settings: Settings) -> None:
     def say(value: bool, who: str, later_s: float, origin: str = "test") -> int:
         at = NOW + timedelta(seconds=later_s)
-        given = Judgement(label="closeup", shot_id=SHOT, value=value, annotator=who, created_at=at, origin=origin)
-        return append_judgements(settings, [given], at).written
+        given = Annotation(label="closeup", shot_id=SHOT, value=value, annotator=who, created_at=at, origin=origin)
+        return append_annotations(settings, [given], at).written
 
     assert [say(True, "ann", 0), say(False, "bob", 1), say(False, "bob", 2, SETTLED)] == [1, 1, 1]
-    (standing,) = standing_of(settings)
+    (standing,) = resolve_labels(settings)
     assert not standing.in_conflict and standing.value is False
     assert {name: vote.value for name, vote in standing.by_annotator.items()} == {"ann": True, "bob": False}
     assert say(False, "bob", 3, SETTLED) == 0, "there is nothing to settle any more"
     assert say(True, "ann", 4) == 1
-    (standing,) = standing_of(settings)
+    (standing,) = resolve_labels(settings)
     assert standing.in_conflict and standing.value is True
 
 
@@ -74,9 +73,11 @@ def test_what_was_said_can_be_taken_back_and_all_of_it_is_kept(settings: Setting
     assert judge(settings, [(SHOT, None)], annotator="bob", later_s=3) == 0, "it was taken back before"
     assert judge(settings, [(SHOT, None)], annotator="ann", later_s=4) == 1
     assert usable_labels(settings, "closeup") == {OTHER: True}
-    assert judged_shots(settings, "closeup") == {OTHER} and judged_shots(settings, "nobody_said") == set()
+    assert (
+        find_annotated_shots(settings, "closeup") == {OTHER} and find_annotated_shots(settings, "nobody_said") == set()
+    )
     assert judge(settings, [(SHOT, True)], annotator="ann", later_s=5) == 1
-    assert len(read_judgements(settings)) == 6
+    assert len(read_annotations(settings)) == 6
     elsewhere = load_settings(home=str(tmp_path / "elsewhere"))
     fill_told_apart(elsewhere, videos=2, shots=4)
     export_labels(settings, tmp_path / "labels.csv")
@@ -102,12 +103,12 @@ def test_a_late_arrival_of_an_earlier_judgement_does_not_count_more(settings: Se
 
 def test_unknown_shots_are_named_and_the_rest_is_taken(settings: Settings) -> None:
     given = [
-        Judgement(label="closeup", shot_id=shot, value=True, annotator="ann", created_at=NOW, origin="test")
+        Annotation(label="closeup", shot_id=shot, value=True, annotator="ann", created_at=NOW, origin="test")
         for shot in (SHOT, f"{video_id(0)}:7", "nonsense")
     ]
-    done = append_judgements(settings, given, NOW)
+    done = append_annotations(settings, given, NOW)
     assert done.written == 1
-    assert dict(done.refused)["nonsense"].startswith("no shot id")
+    assert dict(done.refused)["nonsense"].startswith("not a shot id")
     assert "no such shot" in dict(done.refused)[f"{video_id(0)}:7"]
 
 
@@ -115,7 +116,7 @@ def test_labels_of_a_forgotten_film_are_kept_named_and_not_used(settings: Settin
     judge(settings, [(SHOT, True), (f"{video_id(1)}:0", False)])
     leave_tombstone(settings, video_id(0), NOW)
     settings.lake.delete("shots", video_id(0))
-    gone = {each.latest.shot_id: each.gone for each in standing_of(settings)}
+    gone = {each.latest.shot_id: each.missing_reason for each in resolve_labels(settings)}
     assert gone == {SHOT: "its video was forgotten", f"{video_id(1)}:0": ""}
     assert usable_labels(settings, "closeup") == {f"{video_id(1)}:0": False}
 
@@ -125,21 +126,21 @@ def test_two_processes_that_label_at_once_lose_nothing(settings: Settings) -> No
 import sys
 from datetime import UTC, datetime
 from ops.core.settings import load_settings
-from ops.probes.judgements import Judgement
-from ops.probes.labels import append_judgements
+from ops.probes.annotations import Annotation
+from ops.probes.labels import append_annotations
 settings = load_settings(home=sys.argv[1])
 for number in range(25):
     now = datetime.now(UTC)
     value = number % 2 == 0
-    given = Judgement(label="busy", shot_id=sys.argv[2], value=value, annotator=sys.argv[3], created_at=now, origin="")
-    assert append_judgements(settings, [given], now).written == 1
+    given = Annotation(label="busy", shot_id=sys.argv[2], value=value, annotator=sys.argv[3], created_at=now, origin="")
+    assert append_annotations(settings, [given], now).written == 1
 """
     several = [
         subprocess.Popen([sys.executable, "-c", script, str(settings.home), SHOT, name], cwd=CHECKOUT)
         for name in ("ann", "bob", "cy")
     ]
     assert [each.wait(timeout=120) for each in several] == [0, 0, 0]
-    rows = read_judgements(settings, ["busy"])
+    rows = read_annotations(settings, ["busy"])
     assert {name: sum(row.annotator == name for row in rows) for name in ("ann", "bob", "cy")} == {
         "ann": 25,
         "bob": 25,
@@ -161,7 +162,7 @@ def test_a_name_that_would_do_is_told() -> None:
 def test_an_unknown_label_names_those_that_exist(settings: Settings) -> None:
     judge(settings, [(SHOT, True)])
     with pytest.raises(NotFoundError, match="there are closeup"):
-        read_judgements(settings, ["wide"])
+        read_annotations(settings, ["wide"])
 
 
 def test_a_file_goes_round_with_people_and_dates(settings: Settings, tmp_path: Path) -> None:
@@ -173,8 +174,8 @@ def test_a_file_goes_round_with_people_and_dates(settings: Settings, tmp_path: P
     fill_told_apart(other, videos=2, shots=4)
     done = import_labels(other, tmp_path / "all.csv", NOW + timedelta(days=1), annotator="x", origin="y")
     assert (done.written, done.unchanged, done.refused) == (4, 0, ())
-    assert read_judgements(other) == read_judgements(settings)
-    assert labels_digest(other) == labels_digest(settings)
+    assert read_annotations(other) == read_annotations(settings)
+    assert digest_labels(other) == digest_labels(settings)
     assert import_labels(other, tmp_path / "all.csv", NOW, annotator="x", origin="y").written == 0
 
 
@@ -217,7 +218,7 @@ def test_a_file_of_another_form_is_refused_whole(
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UsageError, match=told):
         import_labels(settings, path, NOW, annotator="ann", origin="test")
-    assert labels_known(settings) == []
+    assert list_labels(settings) == []
 
 
 def run(settings: Settings, *arguments: str) -> tuple[int, str]:

@@ -21,26 +21,24 @@ from ops.evaluation.classification import average_precision
 from ops.probes.build import (
     build_labels,
     build_probe,
+    find_reason_against_refit,
     probe_is_current,
-    reason_against_refit,
     refit_is_current,
     refit_probe,
 )
-from ops.probes.chosen import promote
 from ops.probes.definitions import define
 from ops.probes.documents import probe_document
-from ops.probes.promotion import scores_unseen
+from ops.probes.promotion import promote, score_unseen
 from ops.probes.scores import (
     build_scores,
     score_blocks,
     scores_are_current,
-    table_of,
+    scores_table,
 )
 from ops.probes.state import change_state, promoted_version, read_state
-from ops.probes.store import fitted_probes, versions_of
-from ops.probes.suggestions import suggestions_of
-from ops.probes.vectors import labelled_shots
-from ops.probes.versions import read_version, write_version
+from ops.probes.suggestions import list_suggestions
+from ops.probes.vectors import read_labelled_shots
+from ops.probes.versions import list_fitted_probes, list_versions, read_version, write_version
 from ops.search.probe_filters import ProbeScores
 from ops.search.schema import parse_filter
 from ops.videos.forgotten import leave_tombstone
@@ -66,7 +64,7 @@ def fit(settings: Settings, *, later_s: float = 0, encoder: str = ENCODER, label
 
 
 def scores(settings: Settings) -> dict[str, float]:
-    rows = settings.lake.read(table_of(LABEL))
+    rows = settings.lake.read(scores_table(LABEL))
     return dict(zip(rows["shot_id"].to_pylist(), rows["score"].to_pylist(), strict=True))
 
 
@@ -103,7 +101,7 @@ def test_labels_make_it_better_and_replace_the_words(settings: Settings) -> None
     assert report.details["promoted"] == report.details["version"]
     assert report.checks[0].passed
     assert quality(settings) > words
-    assert set(settings.lake.read(table_of(LABEL))["probe_version"].to_pylist()) == {report.details["version"]}
+    assert set(settings.lake.read(scores_table(LABEL))["probe_version"].to_pylist()) == {report.details["version"]}
 
 
 def test_a_second_run_writes_nothing(settings: Settings) -> None:
@@ -180,7 +178,7 @@ def test_a_fit_that_tells_nothing_does_not_replace_the_words(
     assert read_version(settings, LABEL, report.details["version"]).metrics["roc_auc"].value <= 0.5
     taken = promoted_version(settings, LABEL)
     assert taken and taken.kind == "zero_shot" and taken.version == report.details["promoted"]
-    assert set(settings.lake.read(table_of(LABEL))["probe_version"].to_pylist()) == {taken.version}
+    assert set(settings.lake.read(scores_table(LABEL))["probe_version"].to_pylist()) == {taken.version}
     refused = read_state(settings, LABEL).refused
     assert refused and why in refused.reason and refused.over == taken.version
     assert not report.checks[0].passed
@@ -248,7 +246,7 @@ def test_words_on_other_vectors_are_a_measure_for_a_fit(beside: Settings) -> Non
     judge(beside, shot_ids())
     refit_probe(beside, "next", LABEL, NOW, SilentProgress(), said)
     new = read_version(beside, LABEL, read_state(beside, LABEL, "next").latest)
-    assert "average precision on the same 120 labels changes by -" in reason_against_refit(beside, LABEL, new)
+    assert "average precision on the same 120 labels changes by -" in find_reason_against_refit(beside, LABEL, new)
 
 
 def test_a_fit_that_ranks_the_same_labels_worse_is_refused(settings: Settings) -> None:
@@ -293,16 +291,16 @@ def test_vectors_of_another_encoder_are_not_scored_by_a_version(settings: Settin
     fit(settings)
     version = promoted_version(settings, LABEL)
     assert version
-    shots = labelled_shots(settings, ENCODER, dict(shot_ids()[:60]))
-    assert set(scores_unseen(version, ENCODER, shots)) == {shot for shot, _ in shot_ids()[:60]}
-    assert scores_unseen(version, "other", shots) == version.held_out
+    shots = read_labelled_shots(settings, ENCODER, dict(shot_ids()[:60]))
+    assert set(score_unseen(version, ENCODER, shots)) == {shot for shot, _ in shot_ids()[:60]}
+    assert score_unseen(version, "other", shots) == version.held_out
 
 
 def test_an_earlier_version_can_be_taken_again(settings: Settings) -> None:
     first = fit(settings).details["version"]
     judge(settings, shot_ids()[:40])
     second = fit(settings, later_s=1).details["version"]
-    assert versions_of(settings, LABEL) == sorted([first, second])
+    assert list_versions(settings, LABEL) == sorted([first, second])
     promote(settings, ENCODER, LABEL, first, NOW)
     fit(settings, later_s=2)
     assert read_state(settings, LABEL).promoted == first  # a person's choice stays until there is something new
@@ -459,7 +457,7 @@ def test_a_version_of_other_vectors_is_refused_in_words(settings: Settings) -> N
 @pytest.mark.parametrize(
     ("kept", "way"),
     [
-        ("", "of the other the catalogue has none any more"),
+        ("", "the catalogue has no vectors of the other any more"),
         ("vectors", "`needle upgrade --encoder older`"),
         ("previous", "`needle upgrade --rollback`"),
     ],
@@ -488,7 +486,7 @@ def test_a_version_that_cannot_be_read_is_named(settings: Settings) -> None:
         promoted_version(settings, LABEL)
     with pytest.raises(NotFoundError, match="has no version 'nine'"):
         promote(settings, ENCODER, LABEL, "nine", NOW)
-    assert fitted_probes(settings) == [LABEL]
+    assert list_fitted_probes(settings) == [LABEL]
 
 
 def test_weights_that_are_no_numbers_never_reach_the_lake(settings: Settings) -> None:
@@ -502,14 +500,14 @@ def test_weights_that_are_no_numbers_never_reach_the_lake(settings: Settings) ->
 def test_suggestions_are_new_shots_with_pictures(settings: Settings) -> None:
     judge(settings, shot_ids()[:40])
     fit(settings)
-    feeds = suggestions_of(settings, LABEL, count=4, seed=1)
+    feeds = list_suggestions(settings, LABEL, count=4, seed=1)
     offered = [each["shot_id"] for shots in feeds.values() for each in shots]
     assert len(offered) == 16 == len(set(offered))
     assert not set(offered) & {shot for shot, _ in shot_ids()[:40]}
     assert not any(shot.endswith(":48") for shot in offered)  # blank in every generated film
     assert feeds["top_positive"][0]["score"] > feeds["borderline"][0]["score"] > feeds["top_negative"][0]["score"]
     with pytest.raises(NotFoundError, match="needle probe fit wide"):
-        suggestions_of(settings, "wide", count=1, seed=1)
+        list_suggestions(settings, "wide", count=1, seed=1)
 
 
 def test_blocks_give_what_double_precision_gives() -> None:

@@ -8,7 +8,7 @@ import dagster as dg
 
 from assets.automation import labels_sensor
 from ops.core.settings import load_settings
-from ops.probes.labels import labels_digest
+from ops.probes.labels import digest_labels
 from tests.labelled import fill_told_apart, judge, shot_ids
 
 
@@ -25,7 +25,7 @@ def test_new_labels_are_asked_for_once(tmp_path: Path) -> None:
         assert tick(None)[0] == []
         judge(settings, shot_ids(2, 6)[:3])
         keys, cursor = tick(None)
-        assert keys == [f"labels-{labels_digest(settings)}"] and cursor == labels_digest(settings)
+        assert keys == [f"labels-{digest_labels(settings)}"] and cursor == digest_labels(settings)
         assert tick(cursor)[0] == []
         judge(settings, shot_ids(2, 6)[3:4], later_s=1)
         assert len(tick(cursor)[0]) == 1

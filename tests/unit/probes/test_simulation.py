@@ -7,7 +7,7 @@ import pytest
 
 from ops.core.errors import UsageError
 from ops.core.settings import Settings, load_settings
-from ops.probes.simulation import CHOICES, LearningCurves, learning_curves, replay_of
+from ops.probes.simulation import CHOICES, LearningCurves, learning_curves, load_replay
 from tests.labelled import fill_told_apart, judge, said, shot_ids
 from tests.lakes import ENCODER
 
@@ -23,26 +23,26 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def curves(settings: Settings) -> LearningCurves:
-    replay = replay_of(settings, ENCODER, "closeup", said, ["a close-up"], least=40)
+    replay = load_replay(settings, ENCODER, "closeup", said, ["a close-up"], least=40)
     return learning_curves(replay, seeds=3, batch=10, rounds=3)
 
 
 def test_labels_help_and_the_words_begin(curves: LearningCurves) -> None:
     assert curves.counts == (0, 10, 20, 30)
     for choice in CHOICES:
-        assert curves.found[choice].shape == (3, 4)
-        assert curves.found[choice][:, -1].mean() > 0.75
-    assert np.array_equal(curves.found["feeds"][:, 0], curves.found["random"][:, 0])
-    assert np.array_equal(curves.words, curves.found["feeds"][:, 0])
+        assert curves.precision[choice].shape == (3, 4)
+        assert curves.precision[choice][:, -1].mean() > 0.75
+    assert np.array_equal(curves.precision["feeds"][:, 0], curves.precision["random"][:, 0])
+    assert np.array_equal(curves.words, curves.precision["feeds"][:, 0])
     assert len(set(curves.words)) > 1  # each seed holds out other film
 
 
 def test_a_replay_is_repeatable_and_in_film_order(settings: Settings, curves: LearningCurves) -> None:
-    replay = replay_of(settings, ENCODER, "closeup", said, ["a close-up"], least=40)
+    replay = load_replay(settings, ENCODER, "closeup", said, ["a close-up"], least=40)
     places = [(place.show, place.video_id, place.start_frame) for place in replay.places]
     assert places == sorted(places) and len(places) == 120
     again = learning_curves(replay, seeds=1, batch=10, rounds=3)
-    assert np.array_equal(again.found["feeds"][0], curves.found["feeds"][0])
+    assert np.array_equal(again.precision["feeds"][0], curves.precision["feeds"][0])
 
 
 @pytest.mark.parametrize(
@@ -51,4 +51,4 @@ def test_a_replay_is_repeatable_and_in_film_order(settings: Settings, curves: Le
 )
 def test_too_few_labels_are_told_with_the_way_out(settings: Settings, label: str, told: str) -> None:
     with pytest.raises(UsageError, match=f"{told}.*needle probe suggest"):
-        replay_of(settings, ENCODER, label, said, ["x"], least=40)
+        load_replay(settings, ENCODER, label, said, ["x"], least=40)

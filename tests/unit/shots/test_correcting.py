@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from assets.partitions import partitions_of, requests_for_corrections
+from assets.partitions import choose_partitions, request_corrections
 from ops.cli.catalogue_status import due_partitions
 from ops.core.errors import StorageError, UsageError
 from ops.core.settings import Settings, load_settings
@@ -248,11 +248,11 @@ def test_a_film_that_is_gone_or_not_cut_cannot_be_corrected(plain: Films) -> Non
 
 
 def test_the_sensor_asks_for_waiting_partitions_once(films: Films) -> None:
-    partitions = partitions_of(films.settings)
+    partitions = choose_partitions(films.settings)
     with dg.DagsterInstance.ephemeral() as instance:
 
         def asked() -> set[str | None]:
-            found = requests_for_corrections(instance, partitions, find_waiting(films.settings), "now")
+            found = request_corrections(instance, partitions, find_waiting(films.settings), "now")
             assert found.cursor == "now"
             return {one.run_key for one in found.run_requests or []}
 

@@ -17,7 +17,7 @@ from ops.core.types import SilentProgress, shot_id_of
 from ops.shots.segment import proxy_key
 from ops.training.examples import InMemory
 from ops.training.model import DualEncoder, LinearTower
-from ops.training.recipes import recipe_of
+from ops.training.recipes import build_recipe
 from ops.training.temporal import TemporalModule
 from ops.training.train import train
 from tests.films import make_film
@@ -89,7 +89,7 @@ def captioned_home(folder: Path) -> Settings:
 
 def fine_tuned(settings: Settings, data: list[Path], name: str) -> Settings:
     """The home, with an encoder that a debug fit on ``data`` made."""
-    train(settings, recipe_of("debug"), data, NOW, SilentProgress(), name=name, threads=1)
+    train(settings, build_recipe("debug"), data, NOW, SilentProgress(), name=name, threads=1)
     return settings
 
 

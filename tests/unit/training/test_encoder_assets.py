@@ -14,7 +14,7 @@ from assets.resources import Needle
 from ops.cli.main import cli
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings
-from ops.training.definitions import EncoderDefinition, define, definition_of, definitions_of, undefine
+from ops.training.definitions import EncoderDefinition, define, find_definition, load_definitions, undefine
 from tests.unit.training.conftest import write_captions
 
 
@@ -56,16 +56,16 @@ def test_a_fit_is_an_asset_with_where_it_comes_from(
     with pytest.raises(UsageError, match="holds another encoder"):
         train(settings, "--name", "mine", "--hold-out", "0.5")
     assert (settings.home / "encoders" / "mine" / "encoder.json").read_bytes() == before
-    assert list(definitions_of(settings)) == ["mine"]
+    assert list(load_definitions(settings)) == ["mine"]
 
 
 def test_a_fit_that_cannot_be_leaves_no_definition(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEEDLE_ENCODER", "starter")
     with pytest.raises(UsageError, match="larger than the data"):
         train(settings, "--name", "mine", "--batch", "50")
-    assert definitions_of(settings) == {}
+    assert load_definitions(settings) == {}
     with pytest.raises(NotFoundError, match="no encoder 'mine'"):
-        definition_of(settings, "mine")
+        find_definition(settings, "mine")
 
 
 def test_what_a_person_wrote_stays(settings: Settings) -> None:
@@ -74,7 +74,7 @@ def test_what_a_person_wrote_stays(settings: Settings) -> None:
     path.write_text("# ours\nteam:\n  recipe: lit_temporal\n  changes: {epochs: 3}\n")
     mine = EncoderDefinition(name="mine", recipe="debug", data=("/footage",))
     assert define(settings, mine) and not define(settings, mine)
-    assert definitions_of(settings)["team"].fit.epochs == 3 and definitions_of(settings)["mine"] == mine
+    assert load_definitions(settings)["team"].fit.epochs == 3 and load_definitions(settings)["mine"] == mine
     other = EncoderDefinition(name="mine", recipe="debug", data=("/elsewhere",))
     assert define(settings, other), "a definition that was never fitted gives way"
     with pytest.raises(UsageError, match="another recipe"):
@@ -98,4 +98,4 @@ def test_a_broken_file_says_where(settings: Settings, content: str, message: str
     (settings.home / "encoders.yaml").parent.mkdir(parents=True, exist_ok=True)
     (settings.home / "encoders.yaml").write_text(content)
     with pytest.raises(UsageError, match=message):
-        definitions_of(settings)
+        load_definitions(settings)

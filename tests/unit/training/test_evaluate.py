@@ -154,14 +154,14 @@ def test_clips_that_cannot_be_used_are_named_and_the_rest_is_measured(annotated:
     (folder / "._0.mp4.shots.json").write_text("{}")
     found = evaluate_clips(folder, [], detector="content")
     assert [clip.name for clip in found.cuts.clips] == ["0.mp4", "1.mp4"]
-    aside = {own["clip"]: own["reason"] for own in found.document["set_aside"]}
-    assert set(aside) == {f"{name}.mp4" for name in ("noise", "gone", "form", "kind", "deep", "dangling")}
-    assert "annotation is there, the clip is not" in aside["gone.mp4"] and "broken" in aside["kind.mp4"]
+    skipped = {own["clip"]: own["reason"] for own in found.document["set_aside"]}
+    assert set(skipped) == {f"{name}.mp4" for name in ("noise", "gone", "form", "kind", "deep", "dangling")}
+    assert "annotation is there, the clip is not" in skipped["gone.mp4"] and "broken" in skipped["kind.mp4"]
     assert found.document["films"]["1.mp4"]["cuts_missed"] == 1 and "retrieval" not in found.document
 
 
 def test_shots_are_pooled_as_ingest_pools_them(annotated: Path, encoder: StarterEncoder) -> None:
-    from ops.training.evaluate import _watch
+    from ops.training.evaluate import _decode_clip
     from ops.videos.reader import Picture, read_media
 
     wanted = [30 + position for position in sample_positions(30, 4)]
@@ -170,7 +170,7 @@ def test_shots_are_pooled_as_ingest_pools_them(annotated: Path, encoder: Starter
         for item in read_media(annotated / "0.mp4")
         if isinstance(item, Picture) and item.index in wanted
     ]
-    vectors = _watch(annotated / "0.mp4", [encoder], None, [(30, 60)], 4).vectors
+    vectors = _decode_clip(annotated / "0.mp4", [encoder], None, [(30, 60)], 4).vectors
     np.testing.assert_allclose(vectors[0][0], pooled_vector(encoder.encode_frames(np.stack(frames))), atol=1e-5)
 
 

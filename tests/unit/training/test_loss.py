@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
+from ops.training.distributed import sum_gradients
 from ops.training.examples import Batch
 from ops.training.loss import backward_loss, symmetric_infonce
 from ops.training.model import DualEncoder
-from ops.training.sharing import sum_gradients
 from tests.unit.training.conftest import examples, model
 
 

@@ -1,4 +1,4 @@
-"""Pictures that cannot be read, or not any more: a fit goes on without them, and never forgets to tell."""
+"""PairReader that cannot be read, or not any more: a fit goes on without them, and never forgets to tell."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ops.core.types import SilentProgress
 from ops.embeddings.encoder import load_encoder
 from ops.shots.segment import proxy_key
 from ops.training.evaluate import evaluate_captions
-from ops.training.recipes import recipe_of
-from ops.training.train import Trained, train
+from ops.training.recipes import build_recipe
+from ops.training.train import TrainedEncoder, train
 from tests.lakes import video_id
 from tests.unit.training.conftest import NOW, jpeg, shot_id
 
@@ -31,11 +31,11 @@ class Telling(SilentProgress):
     """Notes what is set aside, and calls ``at_step`` after each step of the fit."""
 
     def __init__(self, at_step: Any = None) -> None:
-        self.aside: dict[str, str] = {}
+        self.skipped: dict[str, str] = {}
         self.steps, self.at_step = 0, at_step
 
     def set_aside(self, stage: str, thing: str, reason: str) -> None:
-        self.aside[thing] = reason
+        self.skipped[thing] = reason
 
     def advance(self, stage: str, amount: float = 1) -> None:
         self.steps += stage == "training"
@@ -43,8 +43,8 @@ class Telling(SilentProgress):
             self.at_step(self.steps)
 
 
-def fitted(settings: Settings, base: str, data: Path, name: str, told: Telling, **changes: Any) -> Trained:
-    recipe = recipe_of("debug", **{"base": base, "pooling": "mean", "learning_rate": 0.01, **changes})
+def fitted(settings: Settings, base: str, data: Path, name: str, told: Telling, **changes: Any) -> TrainedEncoder:
+    recipe = build_recipe("debug", **{"base": base, "pooling": "mean", "learning_rate": 0.01, **changes})
     return train(settings, recipe, [data], NOW, told, name=name, threads=1)
 
 
@@ -65,12 +65,12 @@ def test_what_was_set_aside_is_told_by_every_fit_and_tried_again(
     for name in ("first", "second"):  # features computed, and read
         told = Telling()
         made = fitted(settings, tiny_clip, data, name, told, image="locked")
-        assert made.lineage["pairs"] == 4 and made.lineage["set_aside"] == told.aside, name
-        assert told.aside == {f"{data} {shot_id(0, 4)}": reason}
+        assert made.lineage["pairs"] == 4 and made.lineage["set_aside"] == told.skipped, name
+        assert told.skipped == {f"{data} {shot_id(0, 4)}": reason}
     settings.store.write_bytes(PROXIES[4], proxy)
     told = Telling()
     assert not fitted(settings, tiny_clip, data, "second", told, image="locked").is_new
-    assert told.aside == {f"{data} {shot_id(0, 4)}": f"{reason} (when it was fitted; another --name fits anew)"}
+    assert told.skipped == {f"{data} {shot_id(0, 4)}": f"{reason} (when it was fitted; another --name fits again)"}
     again = fitted(settings, tiny_clip, data, "third", Telling(), image="locked")
     assert again.lineage["pairs"] == 5 and not again.lineage["set_aside"]
 
@@ -87,8 +87,8 @@ def test_proxies_that_vanish_are_left_out_and_footage_can_be_forgotten_meanwhile
     told = Telling(forgetting)
     made = fitted(settings, tiny_clip, tmp_path, "mine", told, image="last", epochs=5)
     assert told.steps == made.lineage["steps"] == 10 and made.lineage["pairs"] == 8
-    assert set(told.aside) == {f"{tmp_path}/film0.mp4 {shot_id(0, shot)}" for shot in (0, 1)}
-    assert made.lineage["set_aside"] == told.aside
+    assert set(told.skipped) == {f"{tmp_path}/film0.mp4 {shot_id(0, shot)}" for shot in (0, 1)}
+    assert made.lineage["set_aside"] == told.skipped
 
 
 def test_a_stopped_fit_goes_on_exactly_and_remembers_what_it_could_not_read(
@@ -131,8 +131,8 @@ def test_validation_is_what_evaluate_measures_on_what_can_be_read(
     pictures(data / "alone_dev.parquet", 3, 1)  # always first, so not asked
     told = Telling()
     made = fitted(settings, tiny_clip, data, "mine", told, image="locked")
-    assert sorted(told.aside) == [f"{data}/b_dev.parquet 12", f"{data}/b_dev.parquet 13 for validation"]
-    assert "cannot be decoded" in told.aside[f"{data}/b_dev.parquet 12"] and made.lineage["pairs"] == 6
+    assert sorted(told.skipped) == [f"{data}/b_dev.parquet 12", f"{data}/b_dev.parquet 13 for validation"]
+    assert "cannot be decoded" in told.skipped[f"{data}/b_dev.parquet 12"] and made.lineage["pairs"] == 6
     validation = made.lineage["validation"]
     assert validation["pairs"] == 17 and validation["shows"] == ["b", "c"]
 
@@ -170,7 +170,7 @@ def test_pictures_are_nobodys_footage_and_validation_on_what_was_learned_is_none
     pictures(data / "a_dev.parquet", 0, 4)
     made = fitted(settings, tiny_clip, data, "mine", Looking(), image="locked")
     assert made.lineage["validation"] == {} and free == [True] * 6
-    assert len(notes) == 1 and "all 4 pairs for validation are too near what is learned from" in notes[0]
+    assert len(notes) == 1 and "4 pairs for validation are too similar to the training data" in notes[0]
 
 
 def test_only_what_was_asked_for_decides_the_exit_status_and_errors_speak_for_themselves(

@@ -17,10 +17,10 @@ import pytest
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress
-from ops.training.pair_table import TABLE, build_pairs, store_pairs, stored_pairs
-from ops.training.pairs import CaptionPair, apart, digest_of_pairs, image_pair, require_pairs, split_by_show
-from ops.training.pictures import Pictures
-from ops.training.sources import gather
+from ops.training.pair_reader import PairReader
+from ops.training.pair_table import TABLE, build_pairs, load_pairs, store_pairs
+from ops.training.pairs import CaptionPair, digest_pairs, drop_similar, image_pair, require_pairs, split_by_show
+from ops.training.sources import collect_pairs
 from ops.videos.catalogue import find_video
 from ops.videos.forgotten import leave_tombstone
 from tests.lakes import video_id
@@ -50,17 +50,17 @@ def test_annotated_films_become_rows_and_a_second_run_writes_nothing(settings: S
     assert report.details["shows"] == ["show 0", "show 1"] and report.checks[0].passed
     again = build_pairs(settings, BOTH, datetime.now(UTC), SilentProgress())
     assert again.changed == 0 and again.data_version == report.data_version
-    pairs = {pair.shot_id: pair for pair in stored_pairs(settings)}
+    pairs = {pair.shot_id: pair for pair in load_pairs(settings)}
     assert pairs[shot_id(1, 3)].captions == ("shot 3", "part 3 of it")
-    with Pictures(settings, list(pairs.values()), 4) as pictures:
-        frames = pictures.frames_of(pairs[shot_id(1, 3)])
+    with PairReader(settings, list(pairs.values()), 4) as reader:
+        frames = reader.read(pairs[shot_id(1, 3)])
     assert len(frames) == 4 and frames[0].shape[2] == 3
 
 
 def test_a_path_may_go_by_way_of_other_folders(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    found = gather(settings, [tmp_path / "other" / ".." / "film0.mp4"])
-    assert len(found.learn) == 5 and not found.refused
+    found = collect_pairs(settings, [tmp_path / "other" / ".." / "film0.mp4"])
+    assert len(found.learn) == 5 and not found.skipped
     assert find_video(settings.lake, str(tmp_path / "other" / ".." / "film1.mp4"))["video_id"] == video_id(1)
 
 
@@ -68,7 +68,7 @@ def test_a_film_without_captions_any_more_loses_its_pairs(settings: Settings, tm
     build_pairs(settings, BOTH, NOW, SilentProgress())
     (tmp_path / "film0.mp4.captions.jsonl").unlink()
     build_pairs(settings, BOTH, NOW, SilentProgress())
-    assert {pair.video_id for pair in stored_pairs(settings)} == {video_id(1)}
+    assert {pair.video_id for pair in load_pairs(settings)} == {video_id(1)}
 
 
 def test_ranges_are_tied_to_the_shot_that_covers_them_and_others_are_named(settings: Settings, tmp_path: Path) -> None:
@@ -81,11 +81,11 @@ def test_ranges_are_tied_to_the_shot_that_covers_them_and_others_are_named(setti
     ]
     film = tmp_path / "film0.mp4"
     (tmp_path / "film0.mp4.captions.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
-    found = gather(settings, [film])
+    found = collect_pairs(settings, [film])
     assert [(pair.shot_id, pair.captions) for pair in found.learn] == [(shot_id(0, 0), ("nearly shot 0",))]
-    reasons = list(found.refused.values())
-    assert "36 to 60 are no shot" in reasons[0] and reasons[1] == reasons[2] == "has no caption"
-    assert "names no frames" in reasons[3] and all("line" in thing for thing in found.refused)
+    reasons = list(found.skipped.values())
+    assert "36 to 60 are not a shot" in reasons[0] and reasons[1] == reasons[2] == "has no caption"
+    assert "names no frames" in reasons[3] and all("line" in thing for thing in found.skipped)
 
 
 def test_parquet_of_images_and_of_shots(settings: Settings, tmp_path: Path) -> None:
@@ -95,19 +95,19 @@ def test_parquet_of_images_and_of_shots(settings: Settings, tmp_path: Path) -> N
         {"shot_id": shot_id(1, 0), "captions": ["the first"]},
         {"shot_id": "feedfeedfeedfeed:0", "captions": ["?"]},
     ]
-    found = gather(settings, [parquet(tmp_path / "i.parquet", images), parquet(tmp_path / "s.parquet", shots)])
+    found = collect_pairs(settings, [parquet(tmp_path / "i.parquet", images), parquet(tmp_path / "s.parquet", shots)])
     assert [pair.captions for pair in found.learn] == [*((f"red {n}",) for n in range(4)), ("the first",)]
     assert [pair.show for pair in found.learn] == ["s0", "s1", "s0", "s1", "show 1"]
-    assert sorted(found.refused.values()) == [
+    assert sorted(found.skipped.values()) == [
         "has no caption",
-        "has no picture",
+        "has no image",
         "shot feedfeedfeedfeed:0 is not in the catalogue",
     ]
     assert store_pairs(settings, found.learn, NOW)
     assert not store_pairs(settings, found.learn, datetime.now(UTC)), "the same rows write nothing"
     assert len(settings.lake.read(TABLE)) == 4
-    with Pictures(settings, found.learn, 2) as pictures:
-        assert abs(int(pictures.frames_of(found.learn[3])[0][0, 0, 0]) - 27) < 6
+    with PairReader(settings, found.learn, 2) as reader:
+        assert abs(int(reader.read(found.learn[3])[0][0, 0, 0]) - 27) < 6
 
 
 def test_webdataset_shards(settings: Settings, tmp_path: Path) -> None:
@@ -119,14 +119,14 @@ def test_webdataset_shards(settings: Settings, tmp_path: Path) -> None:
         "c.jpg": jpeg((0, 0, 200)),
         "d.txt": b"no picture",
     }
-    found = gather(settings, [shard(tmp_path / "web-00001.tar", members)])
+    found = collect_pairs(settings, [shard(tmp_path / "web-00001.tar", members)])
     assert [(pair.show, pair.captions) for pair in found.learn] == [
         ("web", ("red", "very red")),
         ("meadows", ("green",)),
     ]
-    assert sorted(found.refused.values()) == ["has no caption", "has no picture"]
-    with Pictures(settings, found.learn, 2) as pictures:
-        assert pictures.frames_of(found.learn[1])[0][0, 0, 1] > 150
+    assert sorted(found.skipped.values()) == ["has no caption", "has no image"]
+    with PairReader(settings, found.learn, 2) as reader:
+        assert reader.read(found.learn[1])[0][0, 0, 1] > 150
 
 
 def test_a_folder_keeps_its_test_split_closed(settings: Settings, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_folder_keeps_its_test_split_closed(settings: Settings, tmp_path: Path
     for split, colour in (("train", 10), ("dev", 90)):
         parquet(folder / f"set_{split}.parquet", [{"image": jpeg((colour, 0, 0)), "captions": [split]}])
     (folder / "set_test.parquet").write_text("would fail if it were opened")
-    found = gather(settings, [folder])
+    found = collect_pairs(settings, [folder])
     assert [pair.captions[0] for pair in found.learn] == ["train"]
     assert [pair.captions[0] for pair in found.validate] == ["dev"]
 
@@ -143,27 +143,27 @@ def test_a_folder_keeps_its_test_split_closed(settings: Settings, tmp_path: Path
 def test_films_that_are_not_there_any_more_are_named(settings: Settings, tmp_path: Path) -> None:
     write_captions(tmp_path / "unknown.mp4", 2)
     leave_tombstone(settings, video_id(1), NOW)
-    found = gather(settings, [tmp_path])
+    found = collect_pairs(settings, [tmp_path])
     assert {pair.video_id for pair in found.learn} == {video_id(0)}
-    reasons = sorted(found.refused.values())
-    assert "needle ingest" in reasons[1] and reasons[0] == "its film is forgotten"
+    reasons = sorted(found.skipped.values())
+    assert "needle ingest" in reasons[1] and reasons[0] == "its video is forgotten"
     table = parquet(tmp_path / "s.parquet", [{"shot_id": shot_id(1, 0), "captions": ["forgotten"]}])
-    assert "not in the catalogue" in next(iter(gather(settings, [table]).refused.values()))
+    assert "not in the catalogue" in next(iter(collect_pairs(settings, [table]).skipped.values()))
 
 
 def test_what_holds_no_captioned_data_is_refused(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for path in (tmp_path / "empty", tmp_path / "proxy.mp4"):
         with pytest.raises(UsageError, match="holds no captioned data"):
-            gather(settings, [path])
+            collect_pairs(settings, [path])
     with pytest.raises(UsageError, match="does not exist"):
-        gather(settings, [tmp_path / "none.parquet"])
+        collect_pairs(settings, [tmp_path / "none.parquet"])
     (tmp_path / "text.parquet").write_text("no parquet")
     (tmp_path / "text.tar").write_text("no archive, but long enough to be one " * 40)
     parquet(tmp_path / "other.parquet", [{"image": b"", "caption": "a"}])
     for name in ("text.parquet", "text.tar", "other.parquet"):
         with pytest.raises(UsageError, match=name):
-            gather(settings, [tmp_path / name])
+            collect_pairs(settings, [tmp_path / name])
 
 
 def pair(number: int, show: str) -> CaptionPair:
@@ -178,7 +178,7 @@ def test_shows_are_never_cut_in_two() -> None:
     assert split_by_show(list(reversed(pairs)), 0.3)[1] == list(reversed(validate)), "whatever the order"
     one = [pair(number, "only") for number in range(3)]
     assert split_by_show(one, 0.5) == (one, [])
-    assert digest_of_pairs(pairs) == digest_of_pairs(list(reversed(pairs))) != digest_of_pairs(pairs[1:])
+    assert digest_pairs(pairs) == digest_pairs(list(reversed(pairs))) != digest_pairs(pairs[1:])
 
 
 def test_nothing_is_validated_on_that_is_learned_from() -> None:
@@ -192,11 +192,11 @@ def test_nothing_is_validated_on_that_is_learned_from() -> None:
 
     learn = [shot(0, "one"), picture("0", b"red")]
     fresh = [shot(2, "two"), picture("2", b"blue")]
-    kept, refused = apart(learn, [shot(1, "one"), picture("1", b"red"), *fresh, *fresh])
+    kept, skipped = drop_similar(learn, [shot(1, "one"), picture("1", b"red"), *fresh, *fresh])
     assert kept == fresh, "another show, another picture of the same data set; each once"
-    assert refused == {
-        "film.mp4 for validation": "its show 'one' is learned from too",
-        "set.parquet 1 for validation": "the same picture is learned from too",
+    assert skipped == {
+        "film.mp4 for validation": "its show 'one' is trained on too",
+        "set.parquet 1 for validation": "the same image is trained on too",
     }
 
 

@@ -21,16 +21,16 @@ from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.embeddings.encoders.starter import starter_id
-from ops.training.bases import base_id_of
-from ops.training.recipes import RECIPES, recipe_of
-from ops.training.train import Trained, name_of, train
+from ops.training.bases import identify_base
+from ops.training.recipes import RECIPES, build_recipe
+from ops.training.train import TrainedEncoder, default_name, train
 from tests.unit.training.conftest import jpeg
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
-def trained(settings: Settings, data: list[Path], name: str = "", **changes: Any) -> Trained:
-    return train(settings, recipe_of("debug", **changes), data, NOW, SilentProgress(), name=name, threads=1)
+def trained(settings: Settings, data: list[Path], name: str = "", **changes: Any) -> TrainedEncoder:
+    return train(settings, build_recipe("debug", **changes), data, NOW, SilentProgress(), name=name, threads=1)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -81,7 +81,7 @@ def test_a_stopped_fit_goes_on_and_a_broken_checkpoint_is_left_alone(settings: S
 
     whole = trained(settings, [tmp_path], "whole")
     with pytest.raises(KeyboardInterrupt):
-        train(settings, recipe_of("debug"), [tmp_path], NOW, Stopping(), name="half", threads=1)
+        train(settings, build_recipe("debug"), [tmp_path], NOW, Stopping(), name="half", threads=1)
     checkpoint = settings.home / "training" / "half" / "checkpoint.pt"
     assert checkpoint.exists() and not (settings.home / "encoders" / "half").exists()
     with pytest.raises(TrainingError, match="another recipe, base or data"):
@@ -150,11 +150,11 @@ def test_other_base_weights_make_another_fit(settings: Settings, tmp_path: Path,
     state = torch.load(tiny_clip.partition("/")[2])
     changes = {"base": f"open_clip:needle-trained/{weights}", "image": "locked", "pooling": "mean"}
     torch.save(state, weights)
-    recipe = recipe_of("debug", **changes)
-    made, name = trained(settings, [tmp_path], "mine", **changes), name_of(settings, recipe, [tmp_path], NOW)
+    recipe = build_recipe("debug", **changes)
+    made, name = trained(settings, [tmp_path], "mine", **changes), default_name(settings, recipe, [tmp_path], NOW)
     state["visual.proj"] += 0.1
     torch.save(state, weights)
-    assert name_of(settings, recipe, [tmp_path], NOW) != name
+    assert default_name(settings, recipe, [tmp_path], NOW) != name
     with pytest.raises(UsageError, match=r"other recipe, base, data or code"):
         trained(settings, [tmp_path], "mine", **changes)
     other = trained(settings, [tmp_path], "other", **changes)
@@ -162,8 +162,8 @@ def test_other_base_weights_make_another_fit(settings: Settings, tmp_path: Path,
 
 
 def test_a_fresh_head_starts_from_the_towers_alone() -> None:
-    assert base_id_of(recipe_of("starter_head")).startswith("starter_towers_w")
-    assert base_id_of(recipe_of("debug")) == starter_id()
+    assert identify_base(build_recipe("starter_head")).startswith("starter_towers_w")
+    assert identify_base(build_recipe("debug")) == starter_id()
 
 
 def test_weights_that_cannot_be_read_are_refused(settings: Settings, tmp_path: Path, tiny_clip: str) -> None:
@@ -194,7 +194,7 @@ def test_a_fit_that_is_not_validated_says_so_and_goes_on(
 
     told, Noting.notes = Noting(), []
     data = [tmp_path / f"film{number}.mp4" for number in range(films)]
-    made = train(settings, recipe_of("debug", hold_out=hold_out), data, NOW, told, name="mine", threads=1)
+    made = train(settings, build_recipe("debug", hold_out=hold_out), data, NOW, told, name="mine", threads=1)
     assert made.is_new and bool(made.lineage["validation"]) == (not note)
     assert [note in text for text in told.notes] == ([True] if note else [])
 
@@ -229,4 +229,4 @@ def test_every_recipe_is_frozen_and_makes_sense() -> None:
         assert build().name == name and build() == build()
         assert replace(build(), seed=5).digest() != build().digest()
     with pytest.raises(UsageError, match="no recipe 'x'"):
-        recipe_of("x")
+        build_recipe("x")

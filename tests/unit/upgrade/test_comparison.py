@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ops.upgrade.compare import reasons_against
+from ops.upgrade.compare import find_reasons_against
 
 
 def evaluation(worse: str = "", too_little: str = "") -> dict[str, Any]:
@@ -39,6 +39,6 @@ def probe(why: str = "") -> dict[str, Any]:
     ],
 )
 def test_losses_and_too_little_evidence_speak_against_it(told: Any, expected: list[str]) -> None:
-    found = reasons_against(*told)
+    found = find_reasons_against(*told)
     assert len(found) == len(expected)
     assert all(reason.startswith(part) for part, reason in zip(expected, found, strict=True))

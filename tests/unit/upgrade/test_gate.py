@@ -23,7 +23,7 @@ from ops.search.searcher import Searcher
 from ops.training.pair_table import build_pairs
 from ops.upgrade.candidate import name_candidate
 from ops.upgrade.compare import compare, last_comparison
-from ops.upgrade.switch import discard, succession_document
+from ops.upgrade.switch import describe_upgrade, discard
 from tests.lakes import video_id
 from tests.upgrades import captioned_home, make_head, place
 
@@ -93,9 +93,9 @@ def test_one_that_finds_the_same_needs_no_captions(tmp_path: Path) -> None:
 def test_a_refused_candidate_can_be_withdrawn(tmp_path: Path) -> None:
     settings, encoder_id = junk(tmp_path)
     found = Searcher(settings).search(Query(text="a woman opens a door", limit=3)).document()
-    assert succession_document(settings)["refused_because"]
+    assert describe_upgrade(settings)["refused_because"]
     assert discard(settings).spec == "finetuned:mine"
-    told = succession_document(settings)
+    told = describe_upgrade(settings)
     assert told["candidate"] is None and told["refused_because"] == [] and told["live"]["spec"] == "starter"
     assert current_version(settings, encoder_id) is None and not settings.lake.partitions(table_of(encoder_id))
     assert not [name for name in settings.store.list("") if encoder_id in name]
@@ -103,7 +103,7 @@ def test_a_refused_candidate_can_be_withdrawn(tmp_path: Path) -> None:
     assert (settings.home / "encoders" / "mine" / "head.npz").exists(), "the encoder itself is people's work"
     again = Searcher(settings).search(Query(text="a woman opens a door", limit=3)).document()
     assert again["index_version"] == found["index_version"] and again["hits"] == found["hits"]
-    with pytest.raises(NotFoundError, match="no encoder is on its way"):
+    with pytest.raises(NotFoundError, match="no encoder is a candidate"):
         discard(settings)
 
 
@@ -134,5 +134,5 @@ def test_what_is_kept_for_the_way_back_or_forward_stays(tmp_path: Path) -> None:
         EncoderPins(settings.home).change_succession(lambda before, role=role: replace(before, **{role: mine}))
         discard(settings)
         assert current_version(settings, encoder_id) and settings.lake.partitions(table_of(encoder_id))
-        told = succession_document(settings)
+        told = describe_upgrade(settings)
         assert told["candidate"] is None and told[role]["encoder_id"] == encoder_id

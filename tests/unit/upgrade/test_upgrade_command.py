@@ -21,8 +21,8 @@ from ops.embeddings.build import table_of
 from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.pins import EncoderPins
 from ops.index.index import current_version
-from ops.probes.judgements import Judgement
-from ops.probes.labels import append_judgements
+from ops.probes.annotations import Annotation
+from ops.probes.labels import append_annotations
 from ops.probes.state import promoted_version
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
@@ -58,10 +58,10 @@ def label_men(settings: Settings) -> None:
     """Say of each shot whether it shows a man, and fit the probe of it."""
     shots = [(shot["shot_id"], caption(n, at)) for n in (0, 1) for at, shot in enumerate(shot_rows(n, SHOTS))]
     judged = [
-        Judgement(label="man", shot_id=shot, value="a man" in text, annotator="a", created_at=NOW, origin="test")
+        Annotation(label="man", shot_id=shot, value="a man" in text, annotator="a", created_at=NOW, origin="test")
         for shot, text in shots
     ]
-    append_judgements(settings, judged, NOW)
+    append_annotations(settings, judged, NOW)
     assert told(settings, "probe", "fit", "man", "--query", "a man")["promoted"]
 
 
@@ -151,7 +151,7 @@ def test_a_worse_encoder_is_refused_with_the_figures_and_taken_when_a_person_say
     forced = run(settings, "upgrade", "--encoder", tiny_clip, "--force", "it is a test")
     assert forced.return_value == 0 and "taken all the same: it finds less than the live one" in forced.stdout
     taken = told(settings, "upgrade", "--status")
-    assert taken["live"]["spec"] == tiny_clip and taken["live"]["reason"] == "a person said so: it is a test"
+    assert taken["live"]["spec"] == tiny_clip and taken["live"]["reason"] == "a person decided: it is a test"
     assert found(settings)[0] == taken["live"]["encoder_id"] != before[0]
     assert told(settings, "upgrade", "--rollback")["live"]["spec"] == "starter"
     assert found(settings) == before
@@ -169,7 +169,7 @@ def test_footage_that_came_since_is_embedded_before_the_switch_and_before_the_wa
     told(settings, "upgrade", "--rollback")
     back = resolve_encoder(settings).encoder_id
     assert back != live and len(settings.lake.read(table_of(back))) == 4 * SHOTS
-    with pytest.raises(NotFoundError, match="on its way"):
+    with pytest.raises(NotFoundError, match="no encoder is a candidate"):
         switch(settings, NOW)
 
 
@@ -178,7 +178,7 @@ def test_the_switch_waits_for_nothing_half_done(tmp_path: Path) -> None:
     spec = make_head(settings.home, "mine", 0.25)
     place(settings, spec, range(2), noise=0.3)
     assert name_candidate(settings, spec)
-    with pytest.raises(NeedleError, match="starter stays live: its index does not hold"):
+    with pytest.raises(NeedleError, match="starter stays live: its index does not have"):
         switch(settings, NOW)
     assert EncoderPins(settings.home).succession().live is None
     assert told(settings, "upgrade", "--status")["candidate"]["spec"] == spec
@@ -250,7 +250,7 @@ def test_what_makes_no_sense_is_said(tmp_path: Path) -> None:
         ((), UsageError, "one of --encoder"),
         (("--rollback", "--encoder", "starter"), UsageError, "one of --encoder"),
         (("--rollback", "--force", "x"), UsageError, "--force gives the reason"),
-        (("--discard",), NotFoundError, "no encoder is on its way"),
+        (("--discard",), NotFoundError, "no encoder is a candidate"),
         (("--discard", "--encoder", "starter"), UsageError, "one of --encoder"),
     ):
         with pytest.raises(kind, match=message):

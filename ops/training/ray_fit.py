@@ -1,4 +1,4 @@
-"""The loop in several workers of a Ray cluster, until the checkpoint says that the fit is done."""
+"""Run the training loop in several workers of a Ray cluster until the checkpoint is complete."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
+from ops.cluster.resources import WorkerGroup, plan_workers
 from ops.cluster.session import Cluster, cluster
-from ops.cluster.workers import Crew, Tell, crew_of, run_workers
+from ops.cluster.workers import Report, run_workers
 from ops.core.errors import UsageError
 from ops.training.examples import Examples
 from ops.training.loop import Checkpoint, fit
@@ -19,11 +20,11 @@ from ops.training.recipes import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
-class Team:
-    """Workers that are there for a fit, and the CPU threads each of them uses."""
+class RayFit:
+    """The workers of a fit, and the CPU threads of each."""
 
     cluster: Cluster
-    crew: Crew
+    group: WorkerGroup
     threads: int
 
     def fit(
@@ -34,10 +35,10 @@ class Team:
         checkpoint: Checkpoint,
         on_step: Callable[[int], None],
     ) -> None:
-        """Bring ``checkpoint`` to its end; who then calls ``loop.fit`` gets the fitted model.
+        """Fit until ``checkpoint`` is complete; a call of ``loop.fit`` then returns the fitted model.
 
-        Model and examples are sent to the workers, so these need no files but the checkpoint's, and pictures where
-        a tower that learns streams them. ``on_step`` gets the number of steps that are done. Raises as ``loop.fit``
+        Model and examples are sent to the workers, so these need no file but the checkpoint, and images if a tower
+        that is trained streams them. ``on_step`` receives the number of finished steps. Raises as ``loop.fit``
         does, and ``ClusterError``.
         """
         share = _Share(
@@ -48,12 +49,12 @@ class Team:
             threads=self.threads,
             random=torch.get_rng_state(),
         )
-        run_workers(_work, share, self.cluster, self.crew, folder=checkpoint.path.parent, on_step=on_step)
+        run_workers(_work, share, self.cluster, self.group, folder=checkpoint.path.parent, on_step=on_step)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Share:
-    """What each worker gets; ``random`` is torch's state with which one process would begin."""
+    """The input of each worker; ``random`` is torch's state at the start of a single process."""
 
     model: DualEncoder
     examples: Examples
@@ -64,12 +65,17 @@ class _Share:
 
 
 @contextmanager
-def team_of(address: str, recipe: Recipe, workers: int | None, gpu: bool | None, threads: int | None) -> Iterator[Team]:
-    """A team at a Ray cluster, as large as asked for, else one worker a GPU or a node, as far as these share the batch
-    evenly. ``threads`` of each, by default its part of the CPUs.
+def plan_ray_fit(
+    address: str, recipe: Recipe, workers: int | None, gpu: bool | None, threads: int | None
+) -> Iterator[RayFit]:
+    """Plan a fit on a Ray cluster with ``workers``, or by default with one worker per GPU or node.
 
-    Raises ``UsageError`` where ``workers`` do not share the batch evenly, ``ClusterError`` as ``cluster`` and
-    ``crew_of``.
+    The default is reduced until the workers share the batch evenly. ``threads`` of each worker default to its share
+    of the CPUs.
+
+    Raises:
+        UsageError: ``workers`` cannot share the batch evenly.
+        ClusterError: as ``cluster`` and ``plan_workers``.
     """
     if workers and recipe.batch % workers:
         even = [count for count in range(1, workers + 1) if recipe.batch % count == 0]
@@ -77,14 +83,14 @@ def team_of(address: str, recipe: Recipe, workers: int | None, gpu: bool | None,
             f"a batch of {recipe.batch} cannot be shared evenly by {workers} workers: --workers {even[-1]}, or --batch "
             f"{recipe.batch // workers * workers or workers}"
         )
-    with cluster(address) as found:
-        crew = crew_of(found, workers, gpu)
-        while recipe.batch % crew.workers:
-            crew = Crew(workers=crew.workers - 1, gpu=crew.gpu)
-        yield Team(cluster=found, crew=crew, threads=threads or max(1, found.cpus // crew.workers))
+    with cluster(address) as session:
+        group = plan_workers(session, workers, gpu)
+        while recipe.batch % group.workers:
+            group = WorkerGroup(workers=group.workers - 1, gpu=group.gpu)
+        yield RayFit(cluster=session, group=group, threads=threads or max(1, session.cpus // group.workers))
 
 
-def _work(share: Any, device: str, tell: Tell) -> None:
+def _work(share: Any, device: str, report: Report) -> None:
     torch.set_num_threads(share.threads)
     torch.set_rng_state(share.random)
     fit(
@@ -93,5 +99,5 @@ def _work(share: Any, device: str, tell: Tell) -> None:
         share.recipe,
         device=device,
         checkpoint=share.checkpoint,
-        on_step=lambda step, loss: tell(step),
+        on_step=lambda step, loss: report(step),
     )

@@ -1,15 +1,15 @@
-"""When workers that are lost again and again end a run."""
+"""Repeated losses of workers end a run."""
 
 from __future__ import annotations
 
 import pytest
 
-from ops.cluster.workers import Losses
+from ops.cluster.workers import WorkerLosses
 from ops.core.errors import ClusterError
 
 
 def test_the_third_loss_in_a_row_without_a_step_ends_the_run() -> None:
-    losses = Losses()
+    losses = WorkerLosses()
     for step in (0, 0, 5, 5, 9, 12):
         losses.count(step, "out of memory")
     losses.count(12, "out of memory")

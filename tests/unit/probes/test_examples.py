@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ops.core.settings import Settings, load_settings
-from ops.probes.hits import hits_of
+from ops.probes.documents import find_examples
 from ops.probes.state import promoted_version
 from ops.probes.versions import ProbeVersion
 from tests.labelled import fill_told_apart, fit_and_score, judge, shot_ids
@@ -30,7 +30,7 @@ def probe(tmp_path: Path) -> tuple[Settings, ProbeVersion]:
 
 def test_each_kind_holds_what_its_name_says(probe: tuple[Settings, ProbeVersion]) -> None:
     settings, version = probe
-    hits = hits_of(settings, version, 5)
+    hits = find_examples(settings, version, 5)
     truths = dict(shot_ids())
     assert all(truths[hit.shot_id] for hit in hits.top)
     assert [hit.score for hit in hits.top] == sorted((hit.score for hit in hits.top), reverse=True)
@@ -48,9 +48,9 @@ def test_each_kind_holds_what_its_name_says(probe: tuple[Settings, ProbeVersion]
 
 def test_blank_shots_are_no_hits(probe: tuple[Settings, ProbeVersion]) -> None:
     settings, version = probe
-    best = hits_of(settings, version, 1).top[0].shot_id
+    best = find_examples(settings, version, 1).top[0].shot_id
     for number in range(6):
         rows = shot_rows(number, 20, show=f"show {number % 3}")
         rows = [row | {"is_blank": row["shot_id"] == best} for row in rows]
         settings.lake.write("shots", settings.partition_of(video_id(number)), rows)
-    assert best not in {hit.shot_id for hit in hits_of(settings, version, 200).top}
+    assert best not in {hit.shot_id for hit in find_examples(settings, version, 200).top}

@@ -1,4 +1,4 @@
-"""Frames of pairs as they stream in: images from parquet and tar files, shots from their proxies.
+"""Frames of pairs: images from parquet and tar files, shots from their proxies.
 
 Legend: T frames, H x W pixels, C = RGB.
 """
@@ -25,26 +25,26 @@ from ops.training.pairs import CaptionPair
 Pixels = NDArray[np.uint8]
 
 
-class Pictures:
-    """Reads the frames of pairs, from many threads. Files stay open until :meth:`close`."""
+class PairReader:
+    """Reads the frames of pairs; safe for many threads. Files stay open until :meth:`close`."""
 
     def __init__(self, settings: Settings, pairs: Sequence[CaptionPair], frames: int) -> None:
         self._store = settings.store
         self._frames = frames
         self._opening = threading.Lock()
         self._files: dict[str, _File] = {}
-        wanted = {settings.partition_of(pair.video_id) for pair in pairs if pair.shot_id}
-        shots = settings.lake.read("shots", sorted(wanted)).to_pylist() if wanted else []
+        partitions = {settings.partition_of(pair.video_id) for pair in pairs if pair.shot_id}
+        shots = settings.lake.read("shots", sorted(partitions)).to_pylist() if partitions else []
         self._shots = {shot["shot_id"]: shot for shot in shots}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without open files: another process opens its own."""
+        """Leave out open files: another process opens its own."""
         return {"_store": self._store, "_frames": self._frames, "_shots": self._shots}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _files={}, _opening=threading.Lock())
 
-    def __enter__(self) -> Pictures:
+    def __enter__(self) -> PairReader:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -55,13 +55,13 @@ class Pictures:
             file.close()
         self._files.clear()
 
-    def frames_of(self, pair: CaptionPair) -> list[Pixels]:
-        """RGB frames of a pair, each (H, W, C): one of an image, up to the wanted number of a shot.
+    def read(self, pair: CaptionPair) -> list[Pixels]:
+        """Return RGB frames of a pair, each (H, W, C): one of an image, several of a shot.
 
-        Raises ``MediaError`` for a picture, ``StorageError`` for a proxy, that cannot be read.
+        Raises ``MediaError`` if an image, ``StorageError`` if a proxy cannot be read.
         """
         if not pair.shot_id:
-            return [_decoded(pair, self._bytes_of(pair))]
+            return [_decode(pair, self._read_bytes(pair))]
         shot = self._shots.get(pair.shot_id)
         if shot is None:
             raise StorageError(f"shot {pair.shot_id} is not in the catalogue any more")
@@ -72,12 +72,12 @@ class Pictures:
         except StorageError as error:
             raise StorageError(f"the proxy of shot {pair.shot_id} {error}") from error
 
-    def _bytes_of(self, pair: CaptionPair) -> bytes:
+    def _read_bytes(self, pair: CaptionPair) -> bytes:
         try:
             return self._file(pair.source).read(pair.member)
         except (OSError, LookupError, ValueError, TypeError, pa.ArrowException) as error:
             raise MediaError(
-                f"the picture {pair.member} is not in {pair.source} any more ({type(error).__name__}: {error})"
+                f"the image {pair.member} is not in {pair.source} any more ({type(error).__name__}: {error})"
             ) from error
 
     def _file(self, source: str) -> _File:
@@ -95,7 +95,7 @@ class _File:
 
 
 class _Parquet(_File):
-    """The images of a parquet file, mapped into memory where it is not compressed."""
+    """The images of a parquet file, mapped into memory if it is not compressed."""
 
     def __init__(self, source: str) -> None:
         try:
@@ -129,13 +129,13 @@ class _Shard(_File):
         self._handle.close()
 
 
-def _decoded(pair: CaptionPair, data: bytes) -> Pixels:
+def _decode(pair: CaptionPair, data: bytes) -> Pixels:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        # Of unknown formats Pillow tells the address of a buffer, which would be another reason each time.
-        reason = "it is of no known format" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise MediaError(f"the picture {pair.member} of {pair.source} cannot be decoded: {reason}") from error
+        # For unknown formats Pillow's message has the address of a buffer, so it would differ each time.
+        reason = "its format is unknown" if isinstance(error, UnidentifiedImageError) else str(error)
+        raise MediaError(f"the image {pair.member} of {pair.source} cannot be decoded: {reason}") from error

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from ops.core.errors import TrainingError, UsageError
 from ops.core.settings import load_settings
+from ops.training.distributed import rank
 from ops.training.examples import Batch, Choice, InMemory, Streamed
 from ops.training.loop import Checkpoint, fit
 from ops.training.model import DualEncoder
+from ops.training.pair_reader import PairReader
 from ops.training.pairs import CaptionPair, image_pair
-from ops.training.pictures import Pictures
+from ops.training.ray_fit import plan_ray_fit
 from ops.training.recipes import Recipe
-from ops.training.sharing import rank
-from ops.training.team import team_of
 from tests.unit.training.conftest import examples, jpeg, model
 from tests.unit.training.test_loss import spawned
 
@@ -51,7 +51,7 @@ class Watched:
 
     def __init__(self, inner: InMemory | Streamed) -> None:
         self.inner, self.asked = inner, []  # type: ignore[var-annotated]
-        self.draws_ahead, self.aside = inner.draws_ahead, inner.aside
+        self.draws_ahead, self.skipped = inner.draws_ahead, inner.skipped
 
     def __len__(self) -> int:
         return len(self.inner)
@@ -76,7 +76,7 @@ def fitted(
     torch.manual_seed(0)
     checkpoint = Checkpoint(path=path, identity="mine") if path else None
     result = fit(own, watched, recipe, checkpoint=checkpoint)
-    return {"losses": result.losses, "model": own.state_dict(), "asked": watched.asked, "aside": result.aside}
+    return {"losses": result.losses, "model": own.state_dict(), "asked": watched.asked, "aside": result.skipped}
 
 
 def corners(frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -94,7 +94,7 @@ def streamed(folder: Path) -> Streamed:
     found = [image_pair(str(file), str(n), "show", own, [f"picture {n}"]) for n, own in enumerate(data)]
     pairs = [own for own in found if isinstance(own, CaptionPair)]
     text = torch.from_numpy(rng.normal(size=(24, 10))).float()
-    return Streamed(pairs, Pictures(load_settings(home=folder / "home"), pairs, 1), corners, text, 1)
+    return Streamed(pairs, PairReader(load_settings(home=folder / "home"), pairs, 1), corners, text, 1)
 
 
 def part_way(path: Path) -> None:
@@ -210,7 +210,7 @@ def test_workers_that_see_different_checkpoints_stop(found: list[dict[str, Any]]
 def test_a_batch_that_cannot_be_shared_evenly_is_refused_before_ray_starts() -> None:
     with (
         pytest.raises(UsageError, match=r"batch of 8 .* by 3 workers: --workers 2, or --batch 6"),
-        team_of("", replace(RECIPE, batch=8), 3, None, None),
+        plan_ray_fit("", replace(RECIPE, batch=8), 3, None, None),
     ):
         pass
 
@@ -219,18 +219,18 @@ def test_what_goes_to_a_worker_survives_the_way(settings: Any, tmp_path: Path, t
     """Streaming examples hold open files and locks; the copy must open its own."""
     cloudpickle = pytest.importorskip("ray.cloudpickle", reason="Ray is not installed: pip install 'needle[ray]'")
     from ops.core.types import SilentProgress
-    from ops.training.bases import base_of
-    from ops.training.pair_table import build_pairs, stored_pairs
-    from ops.training.pictures import Pictures
-    from ops.training.recipes import recipe_of
+    from ops.training.bases import load_base
+    from ops.training.pair_reader import PairReader
+    from ops.training.pair_table import build_pairs, load_pairs
+    from ops.training.recipes import build_recipe
     from tests.unit.training.test_train import NOW
 
-    recipe = recipe_of("debug", base=tiny_clip)
+    recipe = build_recipe("debug", base=tiny_clip)
     build_pairs(settings, settings.lake.partitions("videos"), NOW, SilentProgress())
-    pairs = stored_pairs(settings)
-    base = base_of(recipe, settings, "cpu", 1)
-    with Pictures(settings, pairs, 2) as pictures:
-        streamed, own = base.examples(pairs, pictures, SilentProgress()), base.model()
+    pairs = load_pairs(settings)
+    base = load_base(recipe, settings, "cpu", 1)
+    with PairReader(settings, pairs, 2) as reader:
+        streamed, own = base.examples(pairs, reader, SilentProgress()), base.model()
         choice = streamed.choose(torch.arange(4))
         (wanted,) = streamed.batches([choice])
         copied, again = cloudpickle.loads(cloudpickle.dumps((streamed, own)))

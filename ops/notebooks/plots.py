@@ -1,4 +1,4 @@
-"""Pictures on the pages of notebooks: plots in one style, with words for those who cannot see them.
+"""Plots and images on the pages of notebooks, in one style, with alternative texts.
 
 Imported by notebooks only: matplotlib takes a while to load.
 """
@@ -36,27 +36,27 @@ _STYLE: dict[str, Any] = {
 
 
 def plot(width: float = 8.0, height: float = 4.0) -> tuple[Figure, Axes]:
-    """An empty plot of so many inches in the style of all notebooks."""
+    """Return an empty plot of this size in inches, in the style of all notebooks."""
     plt.style.use(_STYLE)
     return plt.subplots(figsize=(width, height), layout="constrained")
 
 
 def show(figure: Figure, axes: Axes) -> None:
-    """Put the plot on the page; its title and axes are its words for those who cannot see it."""
+    """Put the plot on the page; its title and axes are its alternative text."""
     words = "; ".join(filter(None, (axes.get_title(loc="left"), axes.get_xlabel(), axes.get_ylabel())))
-    picture = io.BytesIO()
-    figure.savefig(picture, dpi=180)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=180)
     plt.close(figure)
     width_px = round(figure.get_figwidth() * PX_AN_INCH)
-    put_html(image("png", picture.getvalue(), words, f"width:min(100%, {width_px}px)"))
+    put_html(image("png", buffer.getvalue(), words, f"width:min(100%, {width_px}px)"))
 
 
 def image(kind: str, data: bytes, words: str, style: str) -> str:
-    """A picture as HTML that holds all of it, with its words."""
+    """Return an image as self-contained HTML, with its alternative text."""
     address = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     return f'<img alt="{html.escape(words)}" style="{style}" src="{address}">'
 
 
 def short(name: str, length: int = 30) -> str:
-    """The name, cut to so many signs."""
+    """Return the name, shortened to ``length`` characters."""
     return name if len(name) <= length else name[: length - 1] + "…"

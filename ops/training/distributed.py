@@ -1,0 +1,94 @@
+"""Collective operations for data-parallel training. No-ops in a single process or without torch.distributed.
+
+Stands alone because workers could differ here without an error: they must draw the same batches, take shards that
+together are the batch, and step with the same gradients. Legend: B batch of all workers, D dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from ops.core.errors import TrainingError
+from ops.training.examples import Choice
+
+
+def world_size() -> int:
+    """Return the number of workers of this fit."""
+    distributed = torch.distributed
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+
+
+def rank() -> int:
+    """Return this worker's number, from 0."""
+    return torch.distributed.get_rank() if world_size() > 1 else 0
+
+
+def local_shard(choice: Choice) -> Choice:
+    """Return this worker's rows of a batch. Raises ``TrainingError`` if workers cannot share it evenly."""
+    world, rows = world_size(), len(choice.rows)
+    if rows % world:
+        raise TrainingError(f"a batch of {rows} cannot be shared evenly by {world} workers: change --batch")
+    share = rows // world
+    return choice.part(rank() * share, (rank() + 1) * share)
+
+
+def all_gather(local: torch.Tensor) -> torch.Tensor:
+    """Return the rows of all workers (B, D), in their order; all workers must have the same number of rows."""
+    if world_size() == 1:
+        return local
+    parts = [torch.empty_like(local) for _ in range(world_size())]
+    torch.distributed.all_gather(parts, local.contiguous())
+    return torch.cat(parts)
+
+
+def all_gather_dict(local: dict[str, str]) -> dict[str, str]:
+    """Return the entries of all workers."""
+    if world_size() == 1:
+        return dict(local)
+    collected: list[Any] = [None] * world_size()
+    torch.distributed.all_gather_object(collected, local)
+    return {key: value for entries in collected for key, value in entries.items()}
+
+
+def sum_gradients(parameters: Sequence[nn.Parameter]) -> None:
+    """Sum the gradients of the towers over all workers."""
+    if world_size() == 1:
+        return
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        torch.distributed.all_reduce(parameter.grad)
+
+
+class BatchRng:
+    """Random numbers of several workers: the same for batches, different for dropout.
+
+    One process takes both from torch's one generator. Several workers must not: dropout takes as many numbers as a
+    shard needs, which may differ (frames are padded to the longest of a shard), and later batches would differ too.
+    So batches have their own ``state``, which begins as that of a single process. Each step's dropout has its own
+    seed, so that a resumed fit needs no other worker's state.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self.state = torch.get_rng_state()
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Take the random numbers within the block from the state of batches."""
+        outer = torch.get_rng_state()
+        torch.set_rng_state(self.state)
+        try:
+            yield
+        finally:
+            self.state = torch.get_rng_state()
+            torch.set_rng_state(outer)
+
+    def seed_step(self, step: int) -> None:
+        """Seed the random numbers of this worker's model for a step."""
+        torch.manual_seed(((self._seed << 32) + (step << 12) + rank()) % (1 << 63))
