@@ -22,7 +22,7 @@ from ops.core.schemas import schema_of
 from ops.core.settings import Settings
 from ops.core.time import frame_at, timecode_of
 from ops.core.types import parse_shot_id
-from ops.search.schema import Shot
+from ops.search.schema import Shot, Span
 from ops.videos.forgotten import forgotten_ids
 
 logger = logging.getLogger(__name__)
@@ -54,6 +54,11 @@ class ShotDetail(Shot):
 
     index: int
     is_blank: bool
+
+    @cached_property
+    def frames(self) -> Span:
+        """All of its frames."""
+        return Span(start_frame=self.start_frame, end_frame=self.end_frame)
 
     @cached_property
     def public(self) -> dict[str, Any]:

@@ -18,7 +18,16 @@ from ops.core.settings import Settings, load_settings
 from ops.index.build import wanted_rows
 from ops.index.index import publish
 from ops.index.lines import LineRow, publish_lines
-from ops.search.schema import Condition, DialogueCondition, ProbeCondition, Query, TextCondition, Then
+from ops.search.schema import (
+    Condition,
+    DialogueCondition,
+    Hit,
+    ProbeCondition,
+    Query,
+    SearchResult,
+    TextCondition,
+    Then,
+)
 from ops.search.searcher import Searcher
 from tests.colours import ColourEncoder, lean, shot
 from tests.lakes import ENCODER, shot_rows, vector_rows, video_id, video_row
@@ -248,6 +257,22 @@ def test_conditions_meet_in_frames(searcher: Searcher) -> None:
     }
     ranked = searcher.search(Query(text="green", all=(DialogueCondition(dialogue="hand"),), limit=50)).document()
     assert ids(ranked)[0] == shot(2, 4) and set(ids(ranked)) == {shot(1, 1), shot(2, 4)}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"text": "red", "then": {"text": "blue"}, "fold": True},
+        {"text": "a robot with red hands that shook", "include_blank": True},
+        {"all": [{"dialogue": "hand"}, {"probe": "closeup>=0.1"}]},
+    ],
+)
+def test_answers_are_what_their_models_say(searcher: Searcher, query: dict[str, Any]) -> None:
+    answer = searcher.search(Query.model_validate(query))
+    assert answer.hits and all(list(hit.__dict__) == list(Hit.model_fields) for hit in answer.hits)
+    again = SearchResult.model_validate(answer.document(), strict=False)
+    assert again == answer and again.hits[0].model_copy(update={"rank": 1}) == answer.hits[0]
+    assert SearchResult.model_validate_json(answer.model_dump_json()) == answer
 
 
 def test_a_sequence_is_a_shot_and_what_follows_it(searcher: Searcher) -> None:
