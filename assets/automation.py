@@ -25,7 +25,7 @@ def until_handled(trigger: Any) -> Any:
     """True from the trigger until the asset was requested or materialised after it.
 
     Not ``since_last_handled()``: if an upstream changes again between two ticks in which the asset was materialised,
-    that counts the change as handled, and a video that arrived in these seconds was never indexed. Here the trigger
+    that counts the change as handled. A video that arrived in these seconds was never indexed. Here the trigger
     wins; the price is an occasional run without work.
     """
     return trigger.since(dg.AutomationCondition.initial_evaluation() | (HANDLED & ~trigger))

@@ -1,7 +1,7 @@
 """Partitions of the footage: one per video, or a fixed number of hash buckets.
 
 Both come from one key function, :func:`ops.core.tables.partition_of`. Buckets are for catalogues of more than some
-thousand videos: each automation tick reads all dynamic keys (2.5 s at 1,000 keys, 10 s at 10,000), but not static
+thousand videos. Each automation tick reads all dynamic keys (2.5 s at 1,000 keys, 10 s at 10,000), but not static
 keys.
 """
 

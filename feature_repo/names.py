@@ -11,8 +11,8 @@ PROBE_PREFIX = "probe_score__"
 def embedding_view(encoder_id: str) -> str:
     """Return the name of the view with an encoder's vectors: ``shot_embedding__<id>``, other characters as ``_``.
 
-    Letters, digits and ``_`` only: Feast splits references on ``:`` and ``@``, and ``feast apply`` (0.67)
-    writes the name into SQL without quotes, so that ``-`` and ``.`` break it.
+    Letters, digits and ``_`` only: Feast splits references on ``:`` and ``@``. ``feast apply`` (0.67) writes the name
+    into SQL without quotes, so ``-`` and ``.`` break it.
     """
     return EMBEDDING_PREFIX + re.sub(r"[^A-Za-z0-9_]", "_", encoder_id)
 

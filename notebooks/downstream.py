@@ -27,7 +27,7 @@ from ops.core.settings import Settings, load_settings
 from ops.core.storage import atomic_path
 from ops.embeddings.encoder import resolve_encoder
 from ops.notebooks import downstream
-from ops.notebooks.downstream_features import TrainingSet, online_matrix, training_set
+from ops.notebooks.downstream_features import TrainingSet, load_online_matrix, load_training_set
 from ops.shots.build import TABLE as SHOTS
 
 
@@ -44,7 +44,7 @@ def moment_of(text: str) -> datetime | None:
 
 def run(settings: Settings, label: str, at: datetime | None, address: str, top: int) -> dict[str, Any]:
     """Everything that the program tells, the model included."""
-    data = training_set(settings, resolve_encoder(settings).encoder_id, label, at)
+    data = load_training_set(settings, resolve_encoder(settings).encoder_id, label, at)
     model = downstream.fit_model(data)
     figures = {" + ".join(step): downstream.held_out_precision(data, step) for step in data.steps}
     return {
@@ -69,7 +69,7 @@ def best_new_shots(
     new = sorted(set(shots) - set(data.shot_ids))
     if not new:
         return []
-    scores = model.scores(online_matrix(settings, model.encoder_id, model.probes, new, address))
+    scores = model.scores(load_online_matrix(settings, model.encoder_id, model.probes, new, address))
     best = sorted(zip(new, map(float, scores), strict=True), key=lambda pair: (-pair[1], pair[0]))
     return [{"shot_id": shot, "score": round(score, 6)} for shot, score in best]
 

@@ -134,12 +134,12 @@ def _document(settings: Settings, captions: Path | None, encoder_id: str, other:
 
 def _of_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -> dict[str, Any]:
     from ops.evaluation.comparison import comparison_of
-    from ops.training.evaluate_catalogue import ComparedEncoders, answer_both, catalogue_tasks, find_training_shows
+    from ops.training.evaluate_catalogue import ComparedEncoders, answer_both, build_tasks, find_training_shows
     from ops.training.pair_table import build_pairs
     from ops.videos import catalogue
 
     build_pairs(settings, settings.lake.partitions(catalogue.TABLE), datetime.now(UTC), bars)
-    tasks = catalogue_tasks(settings, bars)
+    tasks = build_tasks(settings, bars)
     if not tasks:
         raise NotFoundError(
             "no shot of the catalogue has a caption: put <film>.captions.jsonl beside ingested films, or name data "

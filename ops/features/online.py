@@ -99,7 +99,7 @@ def online_features(
 def forget_features(settings: Settings, video_id: str | None, shot_ids: Sequence[str] = ()) -> int:
     """Remove a video, all its shots and further ``shot_ids`` from the online store; return the number of values.
 
-    Leaves no trace in the database file: freed space is overwritten and the file rewritten, so neither deleted rows nor
+    Leaves no trace in the database file: freed space is overwritten and the file rewritten. So neither deleted rows nor
     earlier versions of them can be read from its pages. Offline rows go with the lake's files. If nothing is stored,
     nothing is written.
     """

@@ -201,7 +201,7 @@ def _with_registry(config: RepoConfig, registry: Path) -> RepoConfig:
 def _apply(config: RepoConfig, desired: Sequence[Any]) -> None:
     """Register the definitions, and check that they are registered.
 
-    Feast 0.67 reads its file again when the file's time has changed, even during an ``apply``, and then loses
+    Feast 0.67 reads its file again when the file's time has changed, even during an ``apply``. It then loses
     definitions that it has not written yet: on a busy machine a service was missing afterwards.
     """
     for _ in range(APPLIES):

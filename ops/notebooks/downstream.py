@@ -21,7 +21,7 @@ _SEED = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A logistic regression as plain numbers; ``scores`` takes features (N, F) from ``online_matrix``."""
+    """A logistic regression as plain numbers; ``scores`` takes features (N, F) from ``load_online_matrix``."""
 
     label: str
     encoder_id: str

@@ -59,12 +59,12 @@ class TrainingSet:
         return np.concatenate([self.blocks[name] for name in blocks], axis=1)
 
 
-def training_set(settings: Settings, encoder_id: str, label: str, at: datetime | None) -> TrainingSet:
+def load_training_set(settings: Settings, encoder_id: str, label: str, at: datetime | None) -> TrainingSet:
     """Read the features of every labelled shot from Feast, as known ``at`` a time; ``None``: when it was labelled.
 
     Raises ``UsageError``, with advice, if there are too few to fit on.
     """
-    shots = _entities(settings, label, at)
+    shots = _read_labelled(settings, label, at)
     probes = tuple(probe for probe in scored_probes(settings) if probe != label)
     service = "shot_classifier_v2" if scored_probes(settings) else "shot_classifier_v1"
     frame = historical_features(settings, shots, service, full_names=True)
@@ -83,7 +83,7 @@ def training_set(settings: Settings, encoder_id: str, label: str, at: datetime |
             f"of each: `needle label {label} SHOT --value yes|no`{'' if at else ', or features as known now'}"
         )
     rows: list[Any] = frame.to_dict("records")
-    places = [_place(row) for row in rows]
+    places = [_parse_place(row) for row in rows]
     groups, by = group_shots(places, truths)
     return TrainingSet(
         label=label,
@@ -92,13 +92,13 @@ def training_set(settings: Settings, encoder_id: str, label: str, at: datetime |
         truths=truths,
         groups=groups,
         held_out_by=by,
-        blocks=_blocks(rows, encoder_id, probes),
+        blocks=_compute_blocks(rows, encoder_id, probes),
         probes=probes,
         notes=tuple(notes),
     )
 
 
-def online_matrix(
+def load_online_matrix(
     settings: Settings, encoder_id: str, probes: Sequence[str], shot_ids: Sequence[str], address: str = ""
 ) -> Matrix:
     """Read features (N, F) of shots as a service does: scalars online, present vectors from the lake.
@@ -116,10 +116,10 @@ def online_matrix(
     moments = pd.DataFrame({"shot_id": list(shot_ids), "event_timestamp": pd.Timestamp(datetime.now(UTC))})
     vectors = historical_features(settings, moments, [f"{view}:embedding"], full_names=True)[f"{view}__embedding"]
     together = [row | {f"{view}__embedding": vector} for row, vector in zip(rows, vectors, strict=True)]
-    return np.concatenate(list(_blocks(together, encoder_id, probes).values()), axis=1)
+    return np.concatenate(list(_compute_blocks(together, encoder_id, probes).values()), axis=1)
 
 
-def labels_with_enough(settings: Settings) -> list[str]:
+def list_fittable_labels(settings: Settings) -> list[str]:
     """Return the labels with enough labelled shots for a fit, largest first."""
     counts = {}
     for label in list_labels(settings):
@@ -129,7 +129,7 @@ def labels_with_enough(settings: Settings) -> list[str]:
     return sorted(counts, key=lambda label: (-counts[label], label))
 
 
-def _entities(settings: Settings, label: str, at: datetime | None) -> pd.DataFrame:
+def _read_labelled(settings: Settings, label: str, at: datetime | None) -> pd.DataFrame:
     """Return ``shot_id``, ``event_timestamp``, ``answer`` of every labelled shot in the catalogue."""
     read_annotations(settings, [label])  # raises, naming the labels that exist
     latest = [each.latest for each in resolve_labels(settings, [label]) if not each.missing_reason]
@@ -144,29 +144,36 @@ def _entities(settings: Settings, label: str, at: datetime | None) -> pd.DataFra
     )
 
 
-def _blocks(rows: Sequence[Mapping[str, Any]], encoder_id: str, probes: Sequence[str]) -> dict[str, Matrix]:
+def _compute_blocks(rows: Sequence[Mapping[str, Any]], encoder_id: str, probes: Sequence[str]) -> dict[str, Matrix]:
     """Compute the blocks from offline or online rows by the same code: training and serving agree."""
     vector, size = f"{embedding_view(encoder_id)}__embedding", len(rows)
-    scores = np.array([[_number(row[f"{probe_view(probe)}__score"]) for probe in probes] for row in rows], np.float64)
+    scores = np.array(
+        [[_parse_number(row[f"{probe_view(probe)}__score"]) for probe in probes] for row in rows], np.float64
+    )
     likely = np.clip(scores.reshape(size, len(probes)), 1e-3, 1 - 1e-3)
     return {
         "embedding": np.array([row[vector] for row in rows], np.float64),
         "probes": np.log(likely / (1 - likely)),
-        "facts": np.array([_facts(row) for row in rows], np.float64),
+        "facts": np.array([_compute_facts(row) for row in rows], np.float64),
     }
 
 
-def _facts(row: Mapping[str, Any]) -> list[float]:
+def _compute_facts(row: Mapping[str, Any]) -> list[float]:
     start, end, luma, blank, transition = (row[f"{_FACTS_VIEW}__{name}"] for name in _FACT_FEATURES)
     begins = np.nan if pd.isna(transition) else float(transition == "cut")
-    return [float(np.log(max(_number(end) - _number(start), 0.01))), _number(luma), _number(blank), begins]
+    return [
+        float(np.log(max(_parse_number(end) - _parse_number(start), 0.01))),
+        _parse_number(luma),
+        _parse_number(blank),
+        begins,
+    ]
 
 
-def _number(value: Any) -> float:
+def _parse_number(value: Any) -> float:
     return np.nan if pd.isna(value) else float(value)
 
 
-def _place(row: Mapping[str, Any]) -> Place:
+def _parse_place(row: Mapping[str, Any]) -> Place:
     names = ("show", "video_id", "start_frame")
     show, video_id, start = (row[f"{_FACTS_VIEW}__{name}"] for name in names)
     return Place(show=str(show), video_id=str(video_id), start_frame=int(start))

@@ -71,25 +71,27 @@ class AnnotatorData:
         if missing:
             raise UsageError(f"{folder} has no {', '.join(missing)}: {_WAY_OUT}, and name the folder")
         self._folder = folder
-        self._rows, self._films = _shots(folder / "shot-data.csv")
+        self._rows, self._films = _read_shots(folder / "shot-data.csv")
         self.labels = sorted(path.stem for path in (folder / "agg").glob("*.json"))
         texts = folder / "text-embeddings.json"
-        self._texts = _json(texts) if texts.exists() else {}
+        self._texts = _read_json(texts) if texts.exists() else {}
         if not isinstance(self._texts, dict):
             raise UsageError(f"{texts}: expected an object with a vector for each label")
 
     def votes(self, label: str) -> dict[str, bool]:
         """Return the answers that the editors agreed on, by key."""
         path = self._folder / "agg" / f"{label}.json"
-        return _answers(_json(path), "data", "agg", path)
+        return _parse_answers(_read_json(path), "data", "agg", path)
 
     def baseline(self, label: str) -> dict[str, bool]:
         """Return labels of the strongest baseline: half by text score, half random; empty without ``cmp``."""
         path = self._folder / "cmp" / f"{label}.json"
         if not path.exists():
             return {}
-        content, half = _json(path), BASELINE_LABELS // 2
-        parts = (dict(list(_answers(content, name, "value", path).items())[:half]) for name in ("zero_shot", "random"))
+        content, half = _read_json(path), BASELINE_LABELS // 2
+        parts = (
+            dict(list(_parse_answers(content, name, "value", path).items())[:half]) for name in ("zero_shot", "random")
+        )
         return {key: value for part in parts for key, value in part.items()}
 
     def text(self, label: str, size: int) -> Vector | None:
@@ -121,7 +123,7 @@ class AnnotatorData:
                         f"{path}: expected a data set `embeddings` with one vector for each of the {len(self._rows)} "
                         f"keys of shot-data.csv: {_WAY_OUT}"
                     )
-                return _unit_rows(stored, keys_by_row)
+                return _read_unit_rows(stored, keys_by_row)
         except (OSError, RuntimeError) as error:  # h5py raises these for damaged files and parts of files
             raise UsageError(f"{path} cannot be read ({error}): it is damaged or incomplete, {_WAY_OUT}") from error
 
@@ -208,7 +210,7 @@ def _fit(
     )
 
 
-def _unit_rows(stored: Any, keys_by_row: Mapping[int, str]) -> dict[str, Vector]:
+def _read_unit_rows(stored: Any, keys_by_row: Mapping[int, str]) -> dict[str, Vector]:
     """Return rows of a data set as unit vectors (D,), by their keys."""
     numbers = np.array(sorted(keys_by_row), np.int64)
     vectors: dict[str, Vector] = {}
@@ -224,7 +226,7 @@ def _unit_rows(stored: Any, keys_by_row: Mapping[int, str]) -> dict[str, Vector]
     return vectors
 
 
-def _shots(path: Path) -> tuple[dict[str, int], dict[str, str]]:
+def _read_shots(path: Path) -> tuple[dict[str, int], dict[str, str]]:
     """Return row number and clip of each key."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -237,7 +239,7 @@ def _shots(path: Path) -> tuple[dict[str, int], dict[str, str]]:
     return {key: number for number, (key, _) in enumerate(pairs)}, dict(pairs)
 
 
-def _answers(content: Any, part: str, value: str, path: Path) -> dict[str, bool]:
+def _parse_answers(content: Any, part: str, value: str, path: Path) -> dict[str, bool]:
     """Return yes and no by key; rows without an answer (null) are left out."""
     try:
         rows = {row["key"]: row[value] for row in content[part]}
@@ -248,7 +250,7 @@ def _answers(content: Any, part: str, value: str, path: Path) -> dict[str, bool]
     return {key: bool(each) for key, each in rows.items() if each is not None}
 
 
-def _json(path: Path) -> Any:
+def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -49,8 +49,8 @@ class _Input:
 
 def probe_is_current(settings: Settings, encoder_id: str, label: str) -> bool:
     """Whether the last fit has the present labels, vectors and definition."""
-    inputs = _input(settings, encoder_id, label)
-    return read_state(settings, label).latest == _name(settings, inputs)
+    inputs = _load_input(settings, encoder_id, label)
+    return read_state(settings, label).latest == _name_input(settings, inputs)
 
 
 def build_labels(settings: Settings) -> StepReport:
@@ -83,14 +83,14 @@ def build_probe(
     the predecessor of the first fit. ``encode`` turns texts into unit vectors (B, D); by default the encoder is loaded
     if there is something to fit. Raises ``NotFoundError`` if the probe is not defined.
     """
-    encode = encode or _text_encoder(settings, encoder_id)
+    encode = encode or _load_text_encoder(settings, encoder_id)
     with settings.working():
-        inputs = _input(settings, encoder_id, label)
+        inputs = _load_input(settings, encoder_id, label)
         progress.start(f"probe {label}", 1, "fits")
-        version, is_new = _version(settings, inputs, now, encode)
+        version, is_new = _ensure_version(settings, inputs, now, encode)
         zero_shot, previous = None, read_state(settings, label)
         if version.kind != "zero_shot" and not previous.promoted:
-            zero_shot, _ = _version(settings, replace(inputs, shots=[]), now, encode)
+            zero_shot, _ = _ensure_version(settings, replace(inputs, shots=[]), now, encode)
 
         def decide(before: ProbeState) -> ProbeState:
             if zero_shot and not before.promoted:
@@ -98,18 +98,18 @@ def build_probe(
             return _decide(settings, before, version, inputs, now)
 
         state = change_state(settings, label, decide)
-        notes = _notes(inputs, read_version(settings, label, state.promoted))
+        notes = _collect_notes(inputs, read_version(settings, label, state.promoted))
         for note in notes:
             progress.note(f"probe {label}", note)
         progress.advance(f"probe {label}")
         progress.finish(f"probe {label}")
-    report = _report(version, state, notes, changed=int(is_new))
+    report = _build_report(version, state, notes, changed=int(is_new))
     # A refusal stops later steps only if it is new, and only if the version that stays has scored everything.
     stops = state.latest != previous.latest and scores_are_current(settings, label)
     return replace(report, checks=[replace(check, blocking=stops) for check in report.checks])
 
 
-def _input(settings: Settings, encoder_id: str, label: str) -> _Input:
+def _load_input(settings: Settings, encoder_id: str, label: str) -> _Input:
     definition = find_definition(settings, label)
     resolved = resolve_labels(settings, [label]) if label in list_labels(settings) else []
     labels = {each.latest.shot_id: each.value for each in resolved if not each.missing_reason}
@@ -118,28 +118,30 @@ def _input(settings: Settings, encoder_id: str, label: str) -> _Input:
     return _Input(definition=definition, encoder_id=encoder_id, shots=shots, coverage=coverage)
 
 
-def _notes(inputs: _Input, scoring: ProbeVersion) -> list[str]:
+def _collect_notes(inputs: _Input, scoring: ProbeVersion) -> list[str]:
     """Return notes on the labels, for the version that scores now."""
     queries = inputs.definition.queries if scoring.kind == "zero_shot" else ()
     return inputs.coverage.notes(inputs.definition.label, queries, inputs.encoder_id)
 
 
-def _name(settings: Settings, inputs: _Input) -> str:
+def _name_input(settings: Settings, inputs: _Input) -> str:
     if inputs.is_enough:
         return name_version(inputs.definition, inputs.encoder_id, inputs.shots)
     return name_zero_shot(inputs.definition, inputs.encoder_id, digest_vectors(settings, inputs.encoder_id))
 
 
-def _version(settings: Settings, inputs: _Input, now: datetime, encode: TextEncoder) -> tuple[ProbeVersion, bool]:
+def _ensure_version(
+    settings: Settings, inputs: _Input, now: datetime, encode: TextEncoder
+) -> tuple[ProbeVersion, bool]:
     """Return the version of these inputs, and whether it was fitted now."""
-    label, name = inputs.definition.label, _name(settings, inputs)
+    label, name = inputs.definition.label, _name_input(settings, inputs)
     is_new = not has_version(settings, label, name)
     if is_new:
         write_version(settings, _fit(settings, inputs, now, encode))
     return read_version(settings, label, name), is_new
 
 
-def _text_encoder(settings: Settings, encoder_id: str) -> TextEncoder:
+def _load_text_encoder(settings: Settings, encoder_id: str) -> TextEncoder:
     """Return the encoder's text side, which is loaded at its first use."""
 
     @cache
@@ -169,7 +171,7 @@ def _decide(settings: Settings, before: ProbeState, version: ProbeVersion, input
     elif before.promoted:
         old = read_version(settings, version.label, before.promoted)
         unseen = score_unseen(old, inputs.encoder_id, inputs.shots)
-        against = find_reason_against(version, old, unseen, _groups(inputs.shots))
+        against = find_reason_against(version, old, unseen, _group_labelled(inputs.shots))
         reason = against or f"not worse than {old.version} ({old.kind})"
     verdict = Verdict(
         version=version.version,
@@ -198,14 +200,14 @@ def refit_probe(
     compares the live version with the one that will score, on the same labels. ``encode`` and errors as of
     :func:`build_probe`.
     """
-    encode = encode or _text_encoder(settings, encoder_id)
+    encode = encode or _load_text_encoder(settings, encoder_id)
     with settings.working():
-        inputs = _input(settings, encoder_id, label)
+        inputs = _load_input(settings, encoder_id, label)
         progress.start(f"probe {label}", 1, "fits")
-        version, is_new = _version(settings, inputs, now, encode)
+        version, is_new = _ensure_version(settings, inputs, now, encode)
         live, zero_shot = promoted_version(settings, label), None
         if version.kind != "zero_shot" and (live is None or live.kind == "zero_shot"):
-            zero_shot, _ = _version(settings, replace(inputs, shots=[]), now, encode)
+            zero_shot, _ = _ensure_version(settings, replace(inputs, shots=[]), now, encode)
 
         def decide(before: ProbeState) -> ProbeState:
             if _is_fitted(settings, before, version.version, label, encoder_id):
@@ -219,7 +221,7 @@ def refit_probe(
         progress.advance(f"probe {label}")
         progress.finish(f"probe {label}")
     scoring = read_version(settings, label, state.promoted)
-    report = _report(version, state, _notes(inputs, scoring), changed=int(is_new))
+    report = _build_report(version, state, _collect_notes(inputs, scoring), changed=int(is_new))
     against = find_reason_against_refit(settings, label, scoring)
     check = CheckOutcome(name="not_worse", passed=not against, details={"label": label, "why": against})
     return replace(report, checks=[check])
@@ -227,7 +229,7 @@ def refit_probe(
 
 def refit_is_current(settings: Settings, encoder_id: str, label: str) -> bool:
     """Whether the state of this encoder has a fit of the present labels, vectors and definition."""
-    name = _name(settings, _input(settings, encoder_id, label))
+    name = _name_input(settings, _load_input(settings, encoder_id, label))
     return _is_fitted(settings, read_state(settings, label, encoder_id), name, label, encoder_id)
 
 
@@ -242,10 +244,10 @@ def find_reason_against_refit(settings: Settings, label: str, new: ProbeVersion)
     old = promoted_version(settings, label)
     if old is None or old.version == new.version:
         return ""
-    shots = _input(settings, new.encoder_id, label).shots
+    shots = _load_input(settings, new.encoder_id, label).shots
     # Each with its own encoder's vectors.
-    seen_by_old = _input(settings, old.encoder_id, label).shots
-    return compare_on_same_labels(new, score_unseen(old, old.encoder_id, seen_by_old), _groups(shots))
+    seen_by_old = _load_input(settings, old.encoder_id, label).shots
+    return compare_on_same_labels(new, score_unseen(old, old.encoder_id, seen_by_old), _group_labelled(shots))
 
 
 def _accept(before: ProbeState, version: ProbeVersion, against: str, now: datetime) -> ProbeState:
@@ -261,7 +263,7 @@ def _accept(before: ProbeState, version: ProbeVersion, against: str, now: dateti
     return ProbeState(promoted=version.version, latest=version.version, verdicts=(*before.verdicts, verdict))
 
 
-def _groups(shots: list[LabelledShot]) -> Mapping[str, int]:
+def _group_labelled(shots: list[LabelledShot]) -> Mapping[str, int]:
     """Map each labelled shot to its group for the comparison of two fits: the groups that are held out together.
 
     If there are too few groups to resample, each shot is a group.
@@ -273,7 +275,7 @@ def _groups(shots: list[LabelledShot]) -> Mapping[str, int]:
     return {shot.shot_id: number for number, shot in enumerate(shots)}
 
 
-def _report(version: ProbeVersion, state: ProbeState, notes: list[str], changed: int) -> StepReport:
+def _build_report(version: ProbeVersion, state: ProbeState, notes: list[str], changed: int) -> StepReport:
     refused = state.refused
     figures = {name: f"{f.value:.3f} ({f.low:.3f} to {f.high:.3f})" for name, f in version.metrics.items()}
     return StepReport(
@@ -294,13 +296,17 @@ def _report(version: ProbeVersion, state: ProbeState, notes: list[str], changed:
             CheckOutcome(
                 name="not_worse",
                 passed=refused is None,
-                details={"version": version.version, "promoted": state.promoted, "why": _why(version.label, refused)},
+                details={
+                    "version": version.version,
+                    "promoted": state.promoted,
+                    "why": _explain(version.label, refused),
+                },
             )
         ],
     )
 
 
-def _why(label: str, refused: Verdict | None) -> str:
+def _explain(label: str, refused: Verdict | None) -> str:
     if refused is None:
         return "the last fit scores the catalogue, or a person chose another"
     return f"{refused.reason}; `needle probe promote {label} {refused.version}` promotes it all the same"

@@ -1,6 +1,6 @@
 """Split labelled shots into folds that keep the shots of one scene on one side.
 
-Stands alone because a probe's figures depend on it: shots of one camera set-up are almost the same image, and a random
+Stands alone because a probe's figures depend on it. Shots of one camera set-up are almost the same image, so a random
 split would test a probe on the images of its fit.
 """
 

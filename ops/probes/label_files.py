@@ -40,7 +40,7 @@ def import_labels(settings: Settings, path: Path, now: datetime, *, annotator: s
     good: list[tuple[int, Annotation]] = []
     refused: list[tuple[str, str]] = []
     dated = False
-    for number, row in _rows(path):
+    for number, row in _read_rows(path):
         try:
             good.append((number, _parse_row(row, now, annotator, origin)))
             dated = dated or bool(row.get("created_at"))
@@ -68,7 +68,7 @@ def export_labels(settings: Settings, path: Path, labels: Iterable[str] | None =
     return len(rows)
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Return line number and columns of each row."""
     try:
         text = path.read_text(encoding="utf-8-sig")

@@ -84,7 +84,7 @@ def _build(
             settings.lake.delete(table, stale)
             changed += 1
     progress.finish(f"scores {label}")
-    return _report(settings, version, table, changed)
+    return _build_report(settings, version, table, changed)
 
 
 def scores_are_current(settings: Settings, label: str, kept_for: str = "") -> bool:
@@ -134,7 +134,7 @@ def _compute(version: ProbeVersion, rows: pa.Table, now: datetime) -> pa.Table:
     return pa.table(columns).select(PROBE_SCORES.names).cast(PROBE_SCORES)
 
 
-def _report(settings: Settings, version: ProbeVersion | None, table: str, changed: int) -> StepReport:
+def _build_report(settings: Settings, version: ProbeVersion | None, table: str, changed: int) -> StepReport:
     if version is None:
         return StepReport(changed=0, data_version="none", details={"scored": 0, "why": "the probe was not fitted yet"})
     count, yes, pairs = 0, 0, []

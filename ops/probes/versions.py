@@ -1,7 +1,7 @@
 """Versions of probes in the object store: ``probes/<label>/<name>.json``, plain numbers, never changed.
 
 A version has its own name. A state (:mod:`ops.probes.state`) is ``state.json``, or, after an upgrade of the encoder,
-one for each encoder, ``state-<encoder_id>.json``: the switch to another encoder is also the switch to its probes.
+one for each encoder, ``state-<encoder_id>.json``. The switch to another encoder is also the switch to its probes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Collective operations for data-parallel training. No-ops in a single process or without torch.distributed.
 
-Stands alone because workers could differ here without an error: they must draw the same batches, take shards that
+Stands alone because workers could differ here without an error. They must draw the same batches, take shards that
 together are the batch, and step with the same gradients. Legend: B batch of all workers, D dimensions.
 """
 
@@ -68,7 +68,7 @@ def sum_gradients(parameters: Sequence[nn.Parameter]) -> None:
 class BatchRng:
     """Random numbers of several workers: the same for batches, different for dropout.
 
-    One process takes both from torch's one generator. Several workers must not: dropout takes as many numbers as a
+    One process takes both from torch's one generator. Several workers must not. Dropout takes as many numbers as a
     shard needs, which may differ (frames are padded to the longest of a shard), and later batches would differ too.
     So batches have their own ``state``, which begins as that of a single process. Each step's dropout has its own
     seed, so that a resumed fit needs no other worker's state.

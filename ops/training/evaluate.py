@@ -210,11 +210,11 @@ def _evaluate_clip(
 ) -> _ClipResult:
     name = path.relative_to(folder)
     result = _ClipResult(name=clip_name(path, folder), show=name.parts[0] if len(name.parts) > 1 else path.stem)
-    with _annotation_errors(path):
-        shots, captions, queries = (_annotation(path, ending) for ending in _ANNOTATIONS)
+    with _report_annotation_errors(path):
+        shots, captions, queries = (_read_annotation(path, ending) for ending in _ANNOTATIONS)
         annotation = ShotAnnotation.from_document(shots[0]) if shots else None
         ranges = [(int(row["start_frame"]), int(row["end_frame"])) for row in captions] if encoders else []
-        task = _task(result.show, captions, queries) if captions and encoders else None
+        task = _build_task(result.show, captions, queries) if captions and encoders else None
     with film_errors(result.name, "measuring it"):
         fps = probe(path).fps
         watched = _decode_clip(
@@ -223,14 +223,14 @@ def _evaluate_clip(
     if annotation:
         result.cuts = _compare(path, result.name, fps, watched, annotation)
     if task:
-        with _annotation_errors(path):
+        with _report_annotation_errors(path):
             pairs = zip(watched.vectors, encoders, strict=True)
             result.answers = [answer(task, vectors, encoder.encode_text) for vectors, encoder in pairs]
     return result
 
 
 @contextmanager
-def _annotation_errors(path: Path) -> Iterator[None]:
+def _report_annotation_errors(path: Path) -> Iterator[None]:
     """Raise ``UsageError`` for the errors of an annotation in another form."""
     try:
         yield
@@ -251,7 +251,7 @@ def _compare(path: Path, name: str, fps: Fraction, watched: _DecodedClip, annota
     )
 
 
-def _task(show: str, captions: list[dict[str, Any]], queries: list[dict[str, Any]]) -> ShowTask:
+def _build_task(show: str, captions: list[dict[str, Any]], queries: list[dict[str, Any]]) -> ShowTask:
     return ShowTask(
         show=show,
         items=tuple(str(row["shot"]) for row in captions),
@@ -366,13 +366,13 @@ def _rename_for_images(figures: dict[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-def _beside(path: Path, ending: str) -> Path:
+def _annotation_path(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
 
 
-def _annotation(path: Path, ending: str) -> list[dict[str, Any]]:
+def _read_annotation(path: Path, ending: str) -> list[dict[str, Any]]:
     """Return the objects of a ``.json`` (one) or ``.jsonl`` (one a line) file; none if it does not exist."""
-    file = _beside(path, ending)
+    file = _annotation_path(path, ending)
     if not file.exists() and not file.is_symlink():
         return []
     try:

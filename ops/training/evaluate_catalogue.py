@@ -52,7 +52,7 @@ def choose_encoders(settings: Settings, current_id: str) -> ComparedEncoders:
     candidate = pins.succession().candidate
     if candidate and candidate.encoder_id != current_id and pins.id_of(candidate.spec) == candidate.encoder_id:
         return ComparedEncoders(encoder_id=candidate.encoder_id, against_id=current_id)
-    fine_tuned = sorted(_fine_tuned(settings), key=lambda entry: entry[0], reverse=True)
+    fine_tuned = sorted(_list_fine_tuned(settings), key=lambda entry: entry[0], reverse=True)
     for _, spec, base_id in fine_tuned:
         encoder_id = pins.id_of(spec)
         if encoder_id == current_id:
@@ -72,11 +72,11 @@ def find_training_shows(settings: Settings, encoder_ids: Collection[str]) -> dic
     return shows
 
 
-def catalogue_tasks(settings: Settings, progress: Progress) -> list[ShowTask]:
+def build_tasks(settings: Settings, progress: Progress) -> list[ShowTask]:
     """Return captions (table ``caption_pairs``) and graded queries of the catalogue by show; empty without captions.
 
     Shots are named by id. Skips and reports a file of queries that cannot be read, and a shot without a vector from one
-    of the encoders: both sides of a comparison must answer the same queries.
+    of the encoders. Both sides of a comparison must answer the same queries.
     """
     captions: dict[str, dict[str, tuple[str, ...]]] = {}
     refused = {
@@ -93,7 +93,7 @@ def catalogue_tasks(settings: Settings, progress: Progress) -> list[ShowTask]:
     progress.start(ASKING, 0, "graded queries")
     for video in catalogue.videos_of(settings.lake):
         if video["state"] == "ready" and video["show"] in captions:
-            graded = _queries(settings, video, captions[video["show"]], progress)
+            graded = _read_queries(settings, video, captions[video["show"]], progress)
             queries.setdefault(video["show"], []).extend(graded)
             progress.advance(ASKING, len(graded))
     progress.finish(ASKING)
@@ -111,11 +111,11 @@ def answer_catalogue(
     Raises ``EncoderError`` if it cannot be loaded, ``StorageError`` if a proxy cannot be read.
     """
     items = [item for task in tasks for item in task.items]
-    vectors = _stored_vectors(settings, encoder_id, items)
+    vectors = _read_vectors(settings, encoder_id, items)
     missing = [item for item in items if item not in vectors]
     encoder = load_encoder(encoder_id, settings.home, part="both" if missing else "text")
     progress.start(STAGE, len(missing), "shots")
-    shots = {shot["shot_id"]: shot for shot in _shots(settings, missing)} if missing else {}
+    shots = {shot["shot_id"]: shot for shot in _read_shots(settings, missing)} if missing else {}
     to_embed = [
         ShotToEmbed(
             shot_id=item,
@@ -141,7 +141,7 @@ def answer_both(
     return [(encoder_id, answer_catalogue(settings, encoder_id, tasks, progress)) for encoder_id in ids]
 
 
-def _queries(
+def _read_queries(
     settings: Settings, video: dict[str, Any], captioned: Collection[str], progress: Progress
 ) -> list[tuple[str, dict[str, float]]]:
     """Return graded queries beside a video, with the catalogue's shots instead of the annotated numbers."""
@@ -166,10 +166,10 @@ def _queries(
     return queries
 
 
-def _stored_vectors(settings: Settings, encoder_id: str, shot_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+def _read_vectors(settings: Settings, encoder_id: str, shot_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
     """Return the lake's vectors of these shots that are current."""
     table = settings.lake.read(table_of(encoder_id), columns=["shot_id", "embedding", "input_hash"])
-    shots = _shots(settings, shot_ids)
+    shots = _read_shots(settings, shot_ids)
     current = {shot["shot_id"]: input_hash(shot, settings.frames_per_shot) for shot in shots}
     ids, hashes = table["shot_id"].to_pylist(), table["input_hash"].to_pylist()
     rows = [row for row, shot_id in enumerate(ids) if current.get(shot_id) == hashes[row]]
@@ -177,14 +177,14 @@ def _stored_vectors(settings: Settings, encoder_id: str, shot_ids: Sequence[str]
     return {ids[row]: vector for row, vector in zip(rows, vectors_ND, strict=True)}
 
 
-def _shots(settings: Settings, shot_ids: Sequence[str]) -> list[dict[str, Any]]:
+def _read_shots(settings: Settings, shot_ids: Sequence[str]) -> list[dict[str, Any]]:
     ids = set(shot_ids)
     partitions = sorted({settings.partition_of(shot_id.partition(":")[0]) for shot_id in ids})
     rows: list[dict[str, Any]] = settings.lake.read("shots", partitions).to_pylist()
     return [row for row in rows if row["shot_id"] in ids]
 
 
-def _fine_tuned(settings: Settings) -> list[tuple[str, str, str]]:
+def _list_fine_tuned(settings: Settings) -> list[tuple[str, str, str]]:
     """Return ``(trained_at, spec, base_id)`` of every fine-tuned encoder of the home that can be read."""
     encoders = []
     for manifest in (settings.home / "encoders").glob(f"*/{MANIFEST}"):

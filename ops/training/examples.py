@@ -43,7 +43,7 @@ class Batch:
     """``frames_BTX``, ``mask_BT`` (true for a frame; frames come first), ``text_BX``.
 
     ``semantic_BTX`` are vectors that join the frames' unchanged; of the starter encoder only. ``usable_B`` is false if
-    an image could not be read: that row only fills its place, so that all workers have the same number of rows
+    an image could not be read. That row only fills its place, so that all workers have the same number of rows
     (``None``: all were read).
     """
 

@@ -44,8 +44,10 @@ class Checkpoint:
 
 @dataclass(kw_only=True)
 class Fit:
-    """The result of a fit: the loss of each step, the step at which it started or resumed (0: the start), and the pairs
-    that any worker could not read, before a stop or after it: thing -> reason."""
+    """The result of a fit: the loss of each step, and the step at which it started or resumed (0: the start).
+
+    ``skipped`` has the pairs that any worker could not read, before a stop or after it: thing -> reason.
+    """
 
     losses: list[float] = field(default_factory=list)
     resumed_at: int = 0
@@ -87,7 +89,7 @@ def fit(
     return result
 
 
-def total_steps(recipe: Recipe, pairs: int) -> int:
+def count_steps(recipe: Recipe, pairs: int) -> int:
     """Return the number of steps of a fit."""
     return recipe.epochs * max(1, pairs // recipe.batch)
 
@@ -108,8 +110,8 @@ class _Run:
         ]
         fused = sum(parameter.numel() for parameter in self.learning) > _FUSED_FROM
         self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=fused)
-        self.schedule = _schedule(self.optimizer, recipe, recipe.epochs * self.per_epoch)
-        self.dtype = _dtype(recipe, device)
+        self.schedule = _build_schedule(self.optimizer, recipe, recipe.epochs * self.per_epoch)
+        self.dtype = _choose_dtype(recipe, device)
         self.scaler = torch.amp.GradScaler(device, enabled=self.dtype == torch.float16)
         self.steps, self.saved = 0, 0
         self.losses: list[float] = []
@@ -267,14 +269,14 @@ class _Run:
         return "no checkpoint was written yet"
 
 
-def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, total: int) -> Any:
+def _build_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, total: int) -> Any:
     rising = max(recipe.warmup, 1.5 / total)
     if total < 3:
         return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
     return torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=total, pct_start=rising)
 
 
-def _dtype(recipe: Recipe, device: str) -> torch.dtype | None:
+def _choose_dtype(recipe: Recipe, device: str) -> torch.dtype | None:
     """Return the type for autocast; ``auto`` is bf16 or fp16 on CUDA and full precision on a CPU."""
     if recipe.precision == "auto":
         if not device.startswith("cuda"):

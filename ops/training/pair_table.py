@@ -41,7 +41,7 @@ def build_pairs(settings: Settings, partitions: Sequence[str], now: datetime, pr
         for thing, reason in skipped.items():
             progress.set_aside(STAGE, thing, reason)
         progress.finish(STAGE)
-        return _report(settings, partitions, changed, skipped)
+        return _build_report(settings, partitions, changed, skipped)
 
 
 def store_pairs(settings: Settings, pairs: Sequence[CaptionPair], now: datetime) -> bool:
@@ -88,7 +88,7 @@ def make_rows(settings: Settings, pairs: Sequence[CaptionPair], now: datetime) -
     ]
 
 
-def _report(settings: Settings, partitions: Sequence[str], changed: int, skipped: dict[str, str]) -> StepReport:
+def _build_report(settings: Settings, partitions: Sequence[str], changed: int, skipped: dict[str, str]) -> StepReport:
     rows = settings.lake.read(TABLE, partitions).to_pylist()
     shots = set(settings.lake.read("shots", partitions, ["shot_id"])["shot_id"].to_pylist())
     lost = [row["pair_id"] for row in rows if row["shot_id"] not in shots]

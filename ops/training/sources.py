@@ -178,7 +178,7 @@ def _read_parquet(settings: Settings, file: Path, into: PairCollection) -> None:
             raise TypeError(f"it has the columns {', '.join(sorted(columns))}")
         present = [name for name in ("image", "shot_id", "captions", "show") if name in columns]
         rows = (row for batch in table.iter_batches(batch_size=256, columns=present) for row in batch.to_pylist())
-        known = _shots_by_id(settings) if "shot_id" in columns else {}
+        known = _read_shots_by_id(settings) if "shot_id" in columns else {}
         for number, row in enumerate(rows):
             _take(_parquet_pair(file, number, row, known), f"{file} row {number}", into)
     except (OSError, pa.ArrowException, KeyError, TypeError) as error:
@@ -196,7 +196,7 @@ def _parquet_pair(file: Path, number: int, row: dict[str, Any], known: dict[str,
     return image_pair(str(file), str(number), show, row.get("image") or b"", row["captions"])
 
 
-def _shots_by_id(settings: Settings) -> dict[str, dict[str, Any]]:
+def _read_shots_by_id(settings: Settings) -> dict[str, dict[str, Any]]:
     forgotten = forgotten_ids(settings.store)
     rows = settings.lake.read("shots").to_pylist()
     return {row["shot_id"]: row for row in rows if row["video_id"] not in forgotten}

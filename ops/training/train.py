@@ -23,7 +23,7 @@ from ops.embeddings.pins import EncoderPins
 from ops.training.bases import identify_base, load_base
 from ops.training.definitions import find_definition
 from ops.training.examples import Examples
-from ops.training.loop import Checkpoint, fit, total_steps
+from ops.training.loop import Checkpoint, count_steps, fit
 from ops.training.pair_reader import PairReader
 from ops.training.pair_table import STAGE as PAIRS
 from ops.training.pair_table import build_pairs, load_pairs, store_pairs
@@ -70,7 +70,7 @@ def train(
     Readable pairs, recipe, base weights, code and ``threads`` determine the weights, and the pairs the default name.
     If that encoder exists, nothing is fitted again. A fit that was stopped continues from its last checkpoint.
 
-    Images that cannot be read are skipped and reported. The work lock is held only while pairs are read, features of
+    Images that cannot be read are skipped and reported. The lock is held only while pairs are read, features of
     shots are computed, and the result is written, so footage can be forgotten during a fit.
 
     Raises:
@@ -78,7 +78,7 @@ def train(
         TrainingError: the fit cannot continue.
         ClusterError: Ray refuses.
     """
-    learn, validate, too_near = _pairs(settings, recipe, data, now, progress)
+    learn, validate, too_near = _collect_pairs(settings, recipe, data, now, progress)
     lineage, key = _lineage(recipe, learn)
     name = name or f"{recipe.name}-{key}"
     if not _NAME.match(name):
@@ -103,7 +103,7 @@ def train(
 
 def default_name(settings: Settings, recipe: Recipe, data: Sequence[Path], now: datetime) -> str:
     """Return the name that :func:`train` uses by default; errors as there."""
-    learn, *_ = _pairs(settings, recipe, data, now, SilentProgress())
+    learn, *_ = _collect_pairs(settings, recipe, data, now, SilentProgress())
     return f"{recipe.name}-{_lineage(recipe, learn)[1]}"
 
 
@@ -123,7 +123,7 @@ def _lineage(recipe: Recipe, learn: Sequence[CaptionPair]) -> tuple[dict[str, An
     return lineage, hashlib.blake2b(json.dumps(lineage, sort_keys=True).encode(), digest_size=4).hexdigest()
 
 
-def _pairs(
+def _collect_pairs(
     settings: Settings, recipe: Recipe, data: Sequence[Path], now: datetime, progress: Progress
 ) -> tuple[list[CaptionPair], list[CaptionPair], int]:
     """Return pairs for training, pairs for validation, and how many of the latter were dropped as too similar."""
@@ -172,8 +172,8 @@ def _fit(
         torch.set_num_threads(count)  # another number of threads rounds sums differently
         try:
             model = base.model()
-            progress.start(STAGE, total_steps(recipe, len(examples)), "steps")
-            checkpoint = Checkpoint(path=work / "checkpoint.pt", identity=_identity(key, examples))
+            progress.start(STAGE, count_steps(recipe, len(examples)), "steps")
+            checkpoint = Checkpoint(path=work / "checkpoint.pt", identity=_identify_checkpoint(key, examples))
             steps = _Steps(progress, examples)
             if ray_fit:
                 ray_fit.fit(model, examples, recipe, checkpoint, steps.reach)
@@ -203,7 +203,7 @@ def _fit(
     return figures
 
 
-def _identity(key: str, examples: Examples) -> str:
+def _identify_checkpoint(key: str, examples: Examples) -> str:
     """Identify what a checkpoint belongs to, including the unreadable pairs: its steps name rows of the rest."""
     return f"{key}-{hashlib.blake2b(json.dumps(sorted(examples.skipped)).encode(), digest_size=4).hexdigest()}"
 

@@ -30,7 +30,7 @@ from ops.probes.build import find_reason_against_refit
 from ops.probes.definitions import load_definitions
 from ops.probes.state import promoted_version
 from ops.search.baselines import GENERIC_TEXTS
-from ops.training.evaluate_catalogue import ComparedEncoders, answer_both, catalogue_tasks, find_training_shows
+from ops.training.evaluate_catalogue import ComparedEncoders, answer_both, build_tasks, find_training_shows
 from ops.training.pair_table import load_pairs
 from ops.training.pairs import digest_pairs
 from ops.upgrade.candidate import probes_to_refit, require_candidate
@@ -104,7 +104,7 @@ def compare(settings: Settings, now: datetime, progress: Progress) -> StepReport
         temporary.write_text(json.dumps(asdict(comparison), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     progress.advance(STAGE)
     progress.finish(STAGE)
-    return _report(candidate, live, comparison)
+    return _build_report(candidate, live, comparison)
 
 
 def current_comparison(settings: Settings, candidate: Candidate, live: ResolvedEncoder) -> Comparison | None:
@@ -131,7 +131,7 @@ def digest_inputs(settings: Settings, candidate: Candidate, live: ResolvedEncode
         both = [promoted_version(settings, label, each) for each in ("", candidate.encoder_id)]
         probes.append((f"probe {label}", " ".join(each.version if each else "" for each in both)))
     pairs = ("captions", digest_pairs(load_pairs(settings)))
-    queries = [(f"queries {task.show}", repr(task.queries)) for task in catalogue_tasks(settings, SilentProgress())]
+    queries = [(f"queries {task.show}", repr(task.queries)) for task in build_tasks(settings, SilentProgress())]
     return digest_of([*versions, *probes, pairs, *queries, ("force", candidate.force), ("rule", RULE)])
 
 
@@ -153,7 +153,7 @@ def find_reasons_against(
 
 def _compare_captions(settings: Settings, ids: tuple[str, str], progress: Progress) -> dict[str, Any]:
     """Return the verdict on the candidate, by the captions and graded queries of the catalogue."""
-    tasks = catalogue_tasks(settings, progress)
+    tasks = build_tasks(settings, progress)
     live_id, candidate_id = ids
     answered = answer_both(settings, ComparedEncoders(encoder_id=candidate_id, against_id=live_id), tasks, progress)
     verdict: dict[str, Any] = compared(answered, find_training_shows(settings, ids))["verdict"]
@@ -201,7 +201,7 @@ def _path(settings: Settings, encoder_id: str) -> Path:
     return settings.home / "upgrade" / f"{encoder_id}.json"
 
 
-def _report(candidate: Candidate, live: ResolvedEncoder, comparison: Comparison) -> StepReport:
+def _build_report(candidate: Candidate, live: ResolvedEncoder, comparison: Comparison) -> StepReport:
     details = {
         "candidate": candidate.spec,
         "live": live.spec,

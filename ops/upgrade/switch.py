@@ -39,7 +39,7 @@ def switch(settings: Settings, now: datetime) -> StepReport:
             raise NeedleError(
                 f"{before.spec} stays live: {missing}, because the catalogue changed meanwhile; run the upgrade again"
             )
-        reason = _reason(settings, candidate, before)
+        reason = _require_reason(settings, candidate, before)
         for label in list_fitted_probes(settings):
             keep_state(settings, label, before.encoder_id)
             keep_scores(settings, before.encoder_id, label)
@@ -124,7 +124,7 @@ def _delete(settings: Settings, encoder_id: str) -> None:
     drop_comparison(settings, encoder_id)
 
 
-def _reason(settings: Settings, candidate: Candidate, live: ResolvedEncoder) -> str:
+def _require_reason(settings: Settings, candidate: Candidate, live: ResolvedEncoder) -> str:
     """Return why the candidate may go live. Raises ``NeedleError`` if it may not."""
     if candidate.how == "rollback":
         return f"rolled back from {live.spec}"

@@ -19,7 +19,7 @@ from ops.shots.segment import poster_key
 from ops.training.evaluate_catalogue import (
     ComparedEncoders,
     answer_both,
-    catalogue_tasks,
+    build_tasks,
     choose_encoders,
     find_training_shows,
 )
@@ -74,7 +74,7 @@ def report(home: Settings) -> NotebookRun:
 
 def test_figures_are_those_of_the_evaluation(home: Settings, report: NotebookRun) -> None:
     contest = choose_encoders(home, resolve_encoder(home).encoder_id)
-    tasks = catalogue_tasks(home, SilentProgress())
+    tasks = build_tasks(home, SilentProgress())
     learned = find_training_shows(home, [contest.encoder_id, contest.against_id])
     told = comparison_of(answer_both(home, contest, tasks, SilentProgress()), learned)
     assert told["learned_from"] == ["show 0"] and report.results["learned_from"] == "show 0"
