@@ -73,7 +73,7 @@ def _clip_spec(recipe: Recipe) -> str:
 
 
 class StarterBase:
-    """Frozen towers in onnxruntime; the linear maps of their features are trained."""
+    """Frozen towers without torch; the linear maps of their features are trained."""
 
     def __init__(self, recipe: Recipe, settings: Settings, device: str, threads: int) -> None:
         self._recipe, self._cache = recipe, settings.home / "cache" / "training"

@@ -60,15 +60,17 @@ def test_the_whole_picture_is_seen_whatever_its_aspect(starter: StarterEncoder) 
     assert starter.prepare(edges)[0, :, -10:].mean() > 200
 
 
-def test_torch_and_onnxruntime_agree(starter: StarterEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_and_the_exported_tower_agree(
+    starter: StarterEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(image_tower, "INSTALLED", tmp_path / "nothing")
     prepared = starter.prepare(pictures(5))
     exported = image_tower.ImageTower(tmp_path, "cpu", 2)
-    assert exported.engine == "onnxruntime"
+    assert exported.engine == "openvino"
     assert [path.name for path in tmp_path.glob("*.onnx")] == [exported_name()]
     fallback = image_tower._torch_runner("cpu")
-    for ours, theirs in zip(exported(prepared), fallback(prepared), strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=2e-3)
+    ours, theirs = (load_head().embed_images(*run(prepared)) for run in (exported, fallback))
+    assert (ours * theirs).sum(axis=1).min() > 0.98, "bfloat16 on a CPU that has it"
 
 
 def test_where_the_tower_cannot_be_exported_torch_takes_over(
@@ -81,7 +83,7 @@ def test_where_the_tower_cannot_be_exported_torch_takes_over(
     assert not list(tmp_path.glob("*.onnx")) and not list(tmp_path.glob(".tmp-*"))
     prepared = starter.prepare(pictures(2))
     slow = starter._head.embed_images(*tower(prepared))
-    np.testing.assert_allclose(slow, starter.encode_prepared(prepared), atol=1e-4)
+    assert (slow * starter.encode_prepared(prepared)).sum(axis=1).min() > 0.98
 
 
 def test_a_text_query_loads_no_torch(encoder_home: Path) -> None:
