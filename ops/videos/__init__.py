@@ -1,1 +1,1 @@
-"""Source footage: finding it, opening it, reading it frame by frame, and the register of what is there."""
+"""Source footage: find it, open it, read it frame by frame, and keep the register of videos."""

@@ -13,7 +13,7 @@ HEADER = 8
 class Box(NamedTuple):
     """One box: its type, and the offsets at which its content starts and ends.
 
-    ``end`` is what the box claims: beyond its surroundings if those are cut short.
+    ``end`` is the end that the box claims: beyond its surroundings if those are cut short.
     """
 
     kind: bytes
@@ -22,7 +22,7 @@ class Box(NamedTuple):
 
 
 def boxes_in(file: BinaryIO, at: int, end: int) -> Iterator[Box]:
-    """The boxes within ``[at, end)``, without those inside them; ends at the first thing that is not a box."""
+    """Yield the boxes within ``[at, end)``, without inner ones; ends at the first bytes that are not a box."""
     for _ in range(MAX_BOXES):
         if at + HEADER > end:
             return
@@ -42,7 +42,7 @@ def boxes_in(file: BinaryIO, at: int, end: int) -> Iterator[Box]:
 
 
 def find_boxes(file: BinaryIO, at: int, end: int, *path: bytes) -> Iterator[Box]:
-    """The boxes at a path of types, each box within ``[at, end)``."""
+    """Yield the boxes at a path of types, each box within ``[at, end)``."""
     for box in boxes_in(file, at, end):
         if box.kind == path[0]:
             box = box._replace(end=min(box.end, end))

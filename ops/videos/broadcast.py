@@ -1,9 +1,9 @@
 """How long a transport or program stream is, from its own clock, read at places all over the file.
 
-The first and the last time stamp say nothing if the stream was joined from several or its clock was set: the clock
-may be an hour ahead or back behind a seam. So the clock is read in many places, and a step that does not fit the
-bytes in between is replaced by the time that these bytes take nearby.
-Formats: ISO/IEC 13818-1, 2.4.3.5 (program clock reference) and 2.5.3.3 (system clock reference of a pack header).
+The first and the last time stamp prove nothing if the stream was joined from several or its clock was set: the clock
+may be an hour ahead or back behind a seam. So the clock is read in many places. If a step does not fit the bytes in
+between, it is replaced by the time that these bytes take nearby. Formats: ISO/IEC 13818-1, 2.4.3.5 (program clock
+reference) and 2.5.3.3 (system clock reference of a pack header).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PACK = re.compile(rb"\x00\x00\x01\xba([\x40-\x7f\x20-\x2f][\x00-\xff]{5})")
 
 
 def clocked_seconds(path: Path, container_format: str) -> float | None:
-    """Seconds of footage in a file of ``mpegts`` or ``mpeg``, or ``None`` if its clock cannot be read."""
+    """Return seconds of footage in a file of ``mpegts`` or ``mpeg``, or ``None`` if its clock cannot be read."""
     read = _program_clock if container_format == "mpegts" else _system_clock
     size = path.stat().st_size
     windows = []
@@ -74,7 +74,7 @@ def _system_clock(data: bytes) -> Iterator[Reading]:
 
 
 def _seconds(windows: list[list[Reading]], size: int) -> float | None:
-    """Time from the first reading to the last, each step held against the bytes that it spans."""
+    """Return the time from the first reading to the last; each step is compared with the bytes that it spans."""
     spans = [_span(readings) for readings in windows]
     total_s, total_bytes = sum(span[0] for span in spans), sum(span[1] for span in spans)
     if not total_s or not total_bytes:
@@ -90,7 +90,7 @@ def _seconds(windows: list[list[Reading]], size: int) -> float | None:
 
 
 def _span(readings: list[Reading]) -> tuple[float, int]:
-    """Seconds and bytes over which the clock of one window runs steadily."""
+    """Return seconds and bytes over which the clock of one window runs steadily."""
     seconds, length = 0.0, 0
     for one, other in itertools.pairwise(readings):
         step_s = _step(one, other)
@@ -100,5 +100,5 @@ def _span(readings: list[Reading]) -> tuple[float, int]:
 
 
 def _step(one: Reading, other: Reading) -> float | None:
-    """Seconds between two readings, or ``None`` if they are of different clocks."""
+    """Return seconds between two readings, or ``None`` if they are of different clocks."""
     return (other[2] - one[2]) % CLOCK_RANGE / CLOCK_HZ if one[1] == other[1] else None

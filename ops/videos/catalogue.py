@@ -1,9 +1,9 @@
-"""The register of videos: one row each in the lake's ``videos`` table, from first sight to forgotten.
+"""The register of videos: one row each in the lake's ``videos`` table, from the first scan to ``forget``.
 
-A row is ``pending`` when its file was seen, ``ready`` or ``set_aside`` when the file was opened (or, for
-damage further in, when it was cut), and ``removed`` when the file left the library or other content took its
-place. What was computed of a removed video stays, so that a file that comes back costs nothing; a forgotten
-one leaves a tombstone with nothing but its id.
+A row is ``pending`` after a scan found its file. It is ``ready`` or ``set_aside`` after the file was opened (or, for
+damage further in, after it was cut). It is ``removed`` when the file left the library or other content took its place.
+The results of a removed video stay, so that a file that comes back costs nothing. A forgotten one leaves a tombstone
+with nothing but its id.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _LAYOUT = "lake/layout.json"
 def videos_of(
     lake: Lake, partitions: Iterable[str] | None = None, *, with_forgotten: bool = False
 ) -> list[dict[str, Any]]:
-    """Rows of the register, as dicts by column name.
+    """Return rows of the register, as dicts by column name.
 
-    A video with a tombstone is left out even where its row is still there, for a ``forget`` that was
-    killed half way: nothing may be computed of it again.
+    A video with a tombstone is left out even if its row is still there, because a ``forget`` was killed half way:
+    nothing may be computed for it again.
     """
     rows: list[dict[str, Any]] = lake.read(TABLE, partitions).to_pylist()
     if with_forgotten or not rows:
@@ -41,10 +41,10 @@ def videos_of(
 
 
 def find_video(lake: Lake, text: str) -> dict[str, Any]:
-    """The row of a video named by id, path or file name, also of one that is half forgotten.
+    """Return the row of a video named by id, path or file name, also of one that is half forgotten.
 
-    A removed video is found by its path only where no other has that path. Raises ``NotFoundError`` where
-    nothing or more than one video matches.
+    A removed video is found by its path only if no other has that path. Raises ``NotFoundError`` if no video or more
+    than one matches.
     """
     rows = videos_of(lake, with_forgotten=True)
     absolute = local_path_of(text)
@@ -64,17 +64,17 @@ def find_video(lake: Lake, text: str) -> dict[str, Any]:
 
 
 def footage_seconds(row: dict[str, Any]) -> float:
-    """Length of a registered video in seconds; 0 where it was not opened."""
+    """Return the length of a registered video in seconds; 0 if it was not opened."""
     return row["frames"] * row["fps_den"] / row["fps_num"] if row["frames"] else 0.0
 
 
 def set_aside(settings: Settings, row: dict[str, Any], reason: str, now: datetime) -> None:
-    """Note that a video, though it opened well, cannot be used."""
+    """Note that a video cannot be used, although it could be opened."""
     put_video(settings, row | {"state": "set_aside", "reason": reason, "created_timestamp": now})
 
 
 def retry_set_aside(settings: Settings, video_ids: Iterable[str], now: datetime) -> None:
-    """Make set-aside videos pending again, so that the next run opens them anew."""
+    """Make set-aside videos pending again, so that the next run opens them again."""
     wanted = set(video_ids)
     for row in videos_of(settings.lake):
         if row["video_id"] in wanted and row["state"] == "set_aside":
@@ -82,12 +82,12 @@ def retry_set_aside(settings: Settings, video_ids: Iterable[str], now: datetime)
 
 
 def set_frames(settings: Settings, row: dict[str, Any], frames: int) -> bool:
-    """Replace the container's frame count by the decoded one; true where it differed."""
+    """Replace the container's frame count by the decoded one; return true if it differed."""
     return row["frames"] != frames and put_video(settings, row | {"frames": frames})
 
 
 def set_decoded(settings: Settings, row: dict[str, Any], frames: int, notes: list[str]) -> bool:
-    """Write what decoding the whole film gave: its frame count, and notes behind those of its facts.
+    """Write the results of decoding the whole video: its frame count, and notes behind those of its facts.
 
     Replaces the notes of an earlier decoding. Returns true if the row changed.
     """
@@ -97,13 +97,13 @@ def set_decoded(settings: Settings, row: dict[str, Any], frames: int, notes: lis
 
 
 def replace_notes(settings: Settings, row: dict[str, Any], prefix: str, notes: list[str]) -> bool:
-    """Put ``notes`` in the place of those that begin with ``prefix``; true if the row changed."""
+    """Put ``notes`` in the place of those that begin with ``prefix``; return true if the row changed."""
     kept = [note for note in row["notes"] or [] if not note.startswith(prefix)]
     return [*kept, *notes] != (row["notes"] or []) and put_video(settings, row | {"notes": [*kept, *notes]})
 
 
 def put_video(settings: Settings, row: dict[str, Any]) -> bool:
-    """Write the row of one video; true where it changed."""
+    """Write the row of one video; return true if it changed."""
     return settings.lake.update(TABLE, settings.partition_of(row["video_id"]), row["video_id"], [row])
 
 
@@ -119,7 +119,7 @@ def drop_rows(settings: Settings, table: str, video_id: str) -> None:
 def require_layout(settings: Settings) -> None:
     """Pin at first use how the lake is divided, and refuse another ``NEEDLE_PARTITIONS`` afterwards.
 
-    Under another division the same video would lie in two files. Raises ``SettingsError``.
+    Under another division the same video would be in two files. Raises ``SettingsError``.
     """
     store = settings.store
     try:

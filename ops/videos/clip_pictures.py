@@ -1,4 +1,4 @@
-"""The picture track of one clip for an editing system: near-lossless, upright, with the fields and colours it had.
+"""The video track of one clip for an editing system: near-lossless, upright, with its original fields and colours.
 
 =====================  =====================================================================================
 source                 clip
@@ -46,7 +46,7 @@ FIELD_CODES: dict[FieldOrder, int] = {"upper": 4, "lower": 5, "progressive": 1}
 
 
 class ClipPictures:
-    """Encodes the pictures of one clip into ``container``. Every frame that goes in comes out, in order."""
+    """Encodes the frames of one clip into ``container``. Every frame that goes in comes out, in order."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class ClipPictures:
         context.colorspace = BT709 if is_rgb else int(first.colorspace)
         context.color_primaries = PRIMARIES_CODES.get(info.primaries, int(first.color_primaries))
         transfer = int(first.color_trc)
-        if TRANSFERS.get(transfer, "sdr") != info.transfer:  # the container says otherwise
+        if TRANSFERS.get(transfer, "sdr") != info.transfer:  # the container differs
             transfer = TRANSFER_CODES.get(info.transfer, BT709)
         context.color_trc = transfer
 
@@ -112,7 +112,7 @@ class ClipPictures:
             self._encode(upright)
 
     def close(self, end: int) -> None:
-        """Encode what is left; the last frame is shown until tick ``end``."""
+        """Encode the frames left; the last frame is shown until tick ``end``."""
         for upright in self._filter.finish() if self._filter else ():
             self._encode(upright)
         self._packets.write(self.stream.encode(None))
@@ -145,7 +145,7 @@ class ClipPictures:
 
 
 def orientation_steps(orientation: Orientation) -> list[Step]:
-    """Filters that turn clockwise, then mirror left for right."""
+    """Return filters that turn clockwise, then mirror left for right."""
     turns: dict[int, list[Step]] = {
         0: [],
         1: [("transpose", "clock")],
@@ -159,7 +159,7 @@ def orientation_steps(orientation: Orientation) -> list[Step]:
 
 
 def _order_in_clip(info: MediaInfo, first: av.VideoFrame) -> FieldOrder:
-    """Turned upside down, the top line becomes the bottom line; turned by 90 degrees, fields become columns."""
+    """Return the clip's field order: a half turn swaps top and bottom lines, a quarter turn makes fields columns."""
     height = first.height - info.crop.top // 2 * 2 - info.crop.bottom
     if info.field_order == "progressive" or info.orientation.quarter_turns % 2 or height % 2:
         return "progressive"
@@ -176,7 +176,7 @@ def _clip_size(first: av.VideoFrame, info: MediaInfo) -> tuple[int, int]:
 
 
 def _format_for(frame: av.VideoFrame, width: int, height: int, order: FieldOrder) -> str:
-    """The pixel format that loses nothing, or least: x264 has no RGB, no alpha and no more than 10 bits."""
+    """Return the pixel format that loses nothing, or least: x264 has no RGB, no alpha and no more than 10 bits."""
     kept = KEPT_FORMATS.get(frame.format.name)
     deep = "10le" if any(component.bits > 8 for component in frame.format.components) else ""
     if kept is None:
@@ -188,7 +188,7 @@ def _format_for(frame: av.VideoFrame, width: int, height: int, order: FieldOrder
 
 
 def _mastering_parameters(frame: av.VideoFrame) -> list[str]:
-    """x264's parameters for SMPTE ST 2086 and CTA-861.3 metadata, in 1/50,000 of chromaticity and 1/10,000 cd/m2."""
+    """Return x264's SMPTE ST 2086 and CTA-861.3 parameters, in 1/50,000 of chromaticity and 1/10,000 cd/m2."""
     parameters = []
     display, light = read_side_data(frame, "MASTERING_DISPLAY_METADATA"), read_side_data(frame, "CONTENT_LIGHT_LEVEL")
     if display and len(display[0]) >= 88:

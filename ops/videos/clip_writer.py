@@ -1,4 +1,4 @@
-"""Writing one clip for an editing system: near-lossless pictures and PCM in a QuickTime file, with its timecode."""
+"""Write one clip for an editing system: near-lossless video and PCM in a QuickTime file, with its timecode."""
 
 from __future__ import annotations
 
@@ -17,20 +17,23 @@ from ops.videos.sound_line import Samples
 DEPTHS = {"pcm_s32le": "s32", "pcm_s32be": "s32", "pcm_f32le": "flt", "pcm_f32be": "flt", "pcm_f64le": "flt"} | {
     "pcm_f64be": "flt"
 }
-"""Source codecs whose samples 24 bits do not hold, and the samples that do."""
+"""Source codecs whose samples do not fit into 24 bits, and the samples that hold them."""
 
 FINE = Fraction(1, 90_000)
-"""Ticks in which a film of variable rate is timed, seconds."""
+"""Ticks for the times of a video of variable rate, in seconds."""
 
 
 class ClipWriter:
-    """Encodes one clip as its pictures and samples come in.
+    """Encodes one clip from its frames and samples in their order.
 
-    The file is QuickTime (``.mov``): pictures as in ``clip_pictures.py``, in the film's own size and pixel shape;
-    every sound track, the heard ones first, with its own channels, rate, language and title as 24-bit PCM (32 bits if
-    the source has them), which has no encoder delay; a timecode track with the film's reel that begins with
-    ``timecode``, unless that is empty. At a constant rate each picture lasts one frame, else it lasts as long as in the
-    film.
+    The file is QuickTime (``.mov``), with these tracks:
+
+    - video as in ``clip_pictures.py``, in the source's own size and pixel shape;
+    - every sound track, the heard ones first, with its own channels, rate, language and title, as 24-bit PCM (32 bits
+      if the source has them). PCM has no encoder delay;
+    - a timecode track with the source's reel that begins with ``timecode``, unless that is empty.
+
+    At a constant rate each frame lasts one frame time, else it lasts as long as in the source.
     """
 
     def __init__(self, path: Path, info: MediaInfo, timecode: str) -> None:
@@ -45,7 +48,7 @@ class ClipWriter:
         self.frames = 0
 
     def begin(self, frame: av.VideoFrame, aspect: Fraction | None) -> None:
-        """Set up the tracks for pictures like ``frame`` with pixels of ``aspect``."""
+        """Set up the tracks for frames like ``frame`` with pixels of ``aspect``."""
         self._pictures = ClipPictures(self._container, self._info, frame, aspect, self._tick)
         if self._timecode:
             self._pictures.stream.metadata["timecode"] = self._timecode
@@ -61,12 +64,12 @@ class ClipWriter:
             stream.metadata["language"] = track.language
         if track.title:
             stream.metadata["title"] = track.title
-        # Players play what is enabled; editing systems see every track.
+        # Players play the enabled tracks; editing systems see every track.
         stream.disposition = Disposition.default if track in self._info.heard_tracks else Disposition(0)
         return stream
 
     def add_frame(self, frame: av.VideoFrame, time_s: Fraction) -> None:
-        """Encode the next picture, due ``time_s`` seconds after the first."""
+        """Encode the next frame, due ``time_s`` seconds after the first."""
         assert self._pictures is not None
         self._last = max(round(time_s / self._tick), self._last + 1)
         self._pictures.add(frame, self._last)
@@ -94,10 +97,10 @@ class ClipWriter:
         self._container.close()
 
     def abandon(self) -> None:
-        """Close what was opened, of a clip that will not be finished."""
+        """Close the file of a clip that will not be finished."""
         self._container.close()
 
 
 def sample_kind(track: SoundTrack) -> Literal["s32", "flt"]:
-    """Form of the samples of a track in a clip: float if the source is, or else whole numbers of full scale."""
+    """Return the sample form of a track in a clip: float if the source is, else whole numbers of full scale."""
     return "flt" if DEPTHS.get(track.codec) == "flt" else "s32"

@@ -1,8 +1,8 @@
-"""Cutting frame-exact, full-resolution clips out of source films.
+"""Cut frame-exact, full-resolution clips out of source videos.
 
-Counting pictures in order from the beginning is the only way to know which is which on every codec and container
-(``ops/videos/reader.py``). Where a film's packets tell it as surely (``seeking.py``), clips far in are sought instead;
-whenever that does not come out exactly, they are cut again by counting.
+Only counting frames in order from the beginning gives exact frame numbers on every codec and container
+(``ops/videos/reader.py``). If a video's packets give them as surely (``seeking.py``), clips far in are sought instead.
+If a seek is not exact, they are cut again by counting.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MAX_LAG_S = 5
 
 @dataclass(frozen=True, kw_only=True)
 class ClipSpan:
-    """Frames ``[start_frame, end_frame)`` of a film that become the file ``target``."""
+    """Frames ``[start_frame, end_frame)`` of a video that become the file ``target``."""
 
     start_frame: int
     end_frame: int
@@ -53,10 +53,10 @@ class ClipSpan:
 
 @contextmanager
 def unchanged_source(path: str, content_hash: str, size: int, *, hashes: HashCache, scratch: Path) -> Iterator[Path]:
-    """A local path with the bytes of a source that is still what was ingested; fetched where it is remote.
+    """Yield a local path with the bytes of a source that did not change since ingest; fetched if it is remote.
 
-    ``content_hash`` is SHA-256, hex; ``size`` in bytes. Raises ``MediaError``, naming ``path``, where the file is
-    gone, may not be read, or holds something else, and ``StorageError`` where its store cannot be read.
+    ``content_hash`` is SHA-256, hex; ``size`` in bytes. Raises ``MediaError``, naming ``path``, if the file is gone,
+    may not be read, or has other content, and ``StorageError`` if its store cannot be read.
     """
     try:
         with local_source(path, scratch) as local:
@@ -98,12 +98,12 @@ def cut_clips(
 ) -> Iterator[ClipSpan]:
     """Write the clips of ``spans``, which may overlap, and yield each when its file is complete.
 
-    Files are near-lossless H.264 with PCM sound in QuickTime (:class:`ClipWriter`), with exactly the frames of the
-    span and all sound tracks; nothing of a file that was not yielded remains. ``info`` is what is known of
-    ``source`` (read from it if missing). ``frames`` is how many pictures the film has, if that is known from decoding
-    it; then what is far from any clip is skipped. Raises ``MediaError`` for damage before the end of a clip that is
-    not done, and for a film that is shorter than a span says; ``UsageError`` for a span that holds no frame;
-    ``StoppedError`` at the next picture once ``stop`` is set.
+    Files are near-lossless H.264 with PCM sound in QuickTime (:class:`ClipWriter`), with exactly the frames of the span
+    and all sound tracks. Nothing of a file that was not yielded remains. ``info`` holds the facts of ``source`` (read
+    from it if missing). ``frames`` is the number of frames in the video, if that is known from decoding it; then the
+    parts far from any clip are skipped. Raises ``MediaError`` for damage before the end of a clip that is not done, and
+    for a video that ends before a span; ``UsageError`` for an empty span; ``StoppedError`` at the next frame once
+    ``stop`` is set.
     """
     for span in spans:
         if not 0 <= span.start_frame < span.end_frame:
@@ -131,7 +131,7 @@ def cut_clips(
 
 
 def _groups(spans: Sequence[ClipSpan]) -> list[list[ClipSpan]]:
-    """Spans, sorted, in groups that are worth a seek between them."""
+    """Return sorted spans in groups that are worth a seek between them."""
     groups: list[list[ClipSpan]] = []
     end = 0
     for span in spans:
@@ -150,7 +150,7 @@ def _cut(
     threads: int,
     stop: Stop,
 ) -> Iterator[ClipSpan]:
-    """Cut ``spans`` in one pass over what ``read`` gives."""
+    """Cut ``spans`` in one pass over the items of ``read``."""
     work = _Cutting(source, info, spans)
     try:
         with closing(read(threads=threads, audio=work.streams)) as items:  # type: ignore[type-var]
@@ -166,7 +166,7 @@ def _cut(
 
 @dataclass(kw_only=True)
 class _Open:
-    """A clip under way: when its first picture was due, and up to which sample it has sound, for each track."""
+    """A clip in progress: when its first frame was due, and up to which sample it has sound, for each track."""
 
     span: ClipSpan
     writer: ClipWriter
@@ -176,7 +176,7 @@ class _Open:
 
 
 class _Cutting:
-    """The state of one pass over a film."""
+    """The state of one pass over a video."""
 
     def __init__(self, source: Path, info: MediaInfo, spans: Sequence[ClipSpan]) -> None:
         self._info = info
@@ -191,7 +191,7 @@ class _Cutting:
 
     @property
     def streams(self) -> list[int]:
-        """The sound tracks that it needs."""
+        """The sound tracks that the clips need."""
         return list(self._lines)
 
     @property
@@ -199,7 +199,7 @@ class _Cutting:
         return not self._waiting and not self._open
 
     def take(self, item: Picture | Sound) -> Iterator[ClipSpan]:
-        """One more picture or piece of sound; yields the clips that are complete with it."""
+        """Take one more frame or piece of sound; yields the clips that are complete with it."""
         if isinstance(item, Sound):
             self._lines[item.stream].add(item.time_s, item.frame)
             return
@@ -216,10 +216,10 @@ class _Cutting:
         yield from self._pass_sound()
 
     def finish(self) -> Iterator[ClipSpan]:
-        """The film is over: complete the clips that end with it."""
+        """End the video: complete the clips that end with it."""
         for clip in self._open:
             if clip.end_s is None and clip.span.end_frame == self._count:
-                # Nothing says how long the last picture is shown: as long as the one before it.
+                # The duration of the last frame is unknown: it lasts as long as the one before it.
                 clip.end_s = self._newest_s + self._step
         yield from self._pass_sound(is_last=True)
         if not self.is_done:
@@ -232,7 +232,7 @@ class _Cutting:
             clip.span.target.unlink(missing_ok=True)
 
     def _exact(self, picture: Picture) -> Fraction:
-        """At a constant rate the frame's own time, unless the film's clock is more than half a frame off."""
+        """Return the frame's own time at a constant rate, unless the clock is more than half a frame off."""
         ideal = picture.index / self._info.fps
         near = not self._info.variable_rate and abs(picture.time_s - ideal) < 1 / (2 * self._info.fps)
         return ideal if near else picture.time_s
@@ -248,7 +248,7 @@ class _Cutting:
         writer.begin(first.frame, self._aspect)
 
     def _pass_sound(self, *, is_last: bool = False) -> Iterator[ClipSpan]:
-        """Give clips the sound that is theirs, and yield those that are complete."""
+        """Give clips their sound, and yield those that are complete."""
         for clip in list(self._open):
             is_late = clip.end_s is not None and (is_last or self._newest_s - clip.end_s > MAX_LAG_S)
             until_s = self._newest_s if clip.end_s is None else clip.end_s
@@ -265,7 +265,7 @@ class _Cutting:
                 self._open.remove(clip)
                 yield clip.span
         for at, line in enumerate(self._lines.values()):
-            # What is late for one clip may be early for the next.
+            # Sound that is late for one clip may be early for the next.
             now = round(self._newest_s * line.rate)
             line.forget(min([now, *(clip.sound_at[at] for clip in self._open)]))
 

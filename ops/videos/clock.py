@@ -1,7 +1,7 @@
-"""Seconds since the first picture, in streams whose clock may be missing, go back, or jump.
+"""Seconds since the first frame, in streams whose clock may be missing, go back, or jump.
 
-A transport or program stream that was put together from several has another clock after each seam. Times then go on
-by one frame: what follows is shown right after what came before. A pause of the same clock stays a pause.
+A transport or program stream that was put together from several has another clock after each seam. Times then go on by
+one frame: the frame after a seam is shown right after the frame before it. A pause of the same clock stays a pause.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Literal
 MAX_PAUSE_S = 10
 """A longer step ahead is another clock, as in ffmpeg (``-dts_delta_threshold``)."""
 MAX_BACK_S = 1
-"""A step back that is longer is another clock."""
+"""A longer step back is another clock."""
 MAX_SOUND_STEP_S = 1
-"""Sound further than this from where it should go on may belong to a clock that no picture has shown yet."""
+"""If sound is further than this from its due time, it may belong to a clock that no frame has shown yet."""
 
 Step = Literal["", "gap", "join"]
 
 
 class Clock:
-    """Turns presentation times of one stream into seconds from its first picture.
+    """Turns presentation times of one stream into seconds from its first frame.
 
-    ``step`` is the usual time between two pictures in seconds; ``may_jump`` is true for streams that can be joined.
+    ``step`` is the usual time between two frames in seconds; ``may_jump`` is true for streams that can be joined.
     """
 
     def __init__(self, step: Fraction, *, may_jump: bool) -> None:
@@ -34,14 +34,14 @@ class Clock:
 
     @property
     def clocks(self) -> int:
-        """How many of the latest two clocks are known; 0 before the first picture."""
+        """How many of the latest two clocks are known; 0 before the first frame."""
         return len(self._zeros)
 
     def show(self, at: Fraction | None, *, is_other: bool = False) -> Step:
-        """The next picture is shown at ``at``, in seconds of the stream, or nothing says when.
+        """Take the next frame, shown at ``at``, in seconds of the stream, or ``None`` if its time is unknown.
 
         ``is_other`` is true if another stream is joined on here. Sets ``time_s``. Returns "join" if another clock
-        begins, "gap" if there was no picture for more than a frame. Where time is missing or stands still, the clock
+        begins, "gap" if there was no frame for more than a frame's time. If time is missing or stands still, the clock
         goes on by one step.
         """
         if not self._zeros:
@@ -61,15 +61,15 @@ class Clock:
         if due > self.time_s:
             self.time_s = due
         else:
-            # Damaged pictures come out of order, but the clock is right: half steps let it catch up.
+            # Damaged frames come out of order, but the clock is right: half steps let it catch up.
             self.time_s += self.step if due <= self._due else self.step / 2
         self._due = due
         return "gap" if is_gap else ""
 
     def hear(self, track: int, at: Fraction | None, length_s: Fraction, *, is_certain: bool = False) -> Fraction | None:
-        """When sound that the stream puts at ``at`` is heard, or ``None`` if the next picture must come first.
+        """Return the time of sound that the stream puts at ``at``, or ``None`` if the next frame must come first.
 
-        Sound without a time follows what came before it on its track. ``is_certain`` takes the best known clock.
+        Sound without a time follows the sound before it on its track. ``is_certain`` takes the best known clock.
         """
         due = self._heard_until.get(track, self.time_s)
         if at is None:
@@ -78,7 +78,7 @@ class Clock:
             time_s = at - self._zeros[-1]
         else:
             time_s = min((at - zero for zero in self._zeros), key=lambda one: abs(one - due))
-            # Sound may pause too: then it goes on near the picture.
+            # Sound may pause too: then it goes on near the frame.
             is_likely = abs(time_s - due) <= MAX_SOUND_STEP_S or due <= time_s <= self.time_s + MAX_SOUND_STEP_S
             if not is_likely and not is_certain:
                 return None
@@ -86,7 +86,7 @@ class Clock:
         return time_s
 
     def locate(self, at: Fraction | None) -> tuple[int, Fraction]:
-        """About which picture is shown at ``at``, and its time, however far the decoder of pictures is."""
+        """Return about which frame is shown at ``at``, and its time, however far the video decoder is."""
         times = [] if at is None else [at - zero for zero in self._zeros]
         time_s = max(min(times, key=lambda one: abs(one - self.time_s), default=self.time_s), Fraction(0))
         return int(time_s / self.step), time_s

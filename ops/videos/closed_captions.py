@@ -1,7 +1,7 @@
-"""CEA-608 closed captions: in their own track, in Scenarist files (.scc), and between the pictures of a video.
+"""CEA-608 closed captions: in their own track, in Scenarist files (.scc), and between the frames of a video.
 
-libavcodec decodes them, but only as packets of a demuxer that knows their times. So captions that are carried with
-the pictures (ATSC A/53 user data: ``GA94``) are written as a Scenarist file in memory, and read like one.
+libavcodec decodes them, but only as packets of a demuxer that knows their times. So captions that are carried with the
+frames (ATSC A/53 user data: ``GA94``) are written as a Scenarist file in memory, and read like one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FIRST_PACKETS, _FIRST_BYTES = 250, 8 << 20
 _SCC_HEAD = "Scenarist_SCC V1.0\n\n"
 _SCC_MARK = b"Scenarist_SCC"
 _SCC_FRAME_MS = 33
-"""libavformat takes each frame of a Scenarist timecode for so long."""
+"""Duration that libavformat gives to each frame of a Scenarist timecode."""
 _NON_DROP = re.compile(rb"^\d+:\d+:\d+:\d+", re.MULTILINE)
 _LONGEST_S = 3600
 _NTSC = Fraction(1001, 1000)
@@ -37,7 +37,7 @@ _NTSC = Fraction(1001, 1000)
 
 @dataclass(frozen=True, kw_only=True)
 class Packet:
-    """One piece of a text track: times in seconds from the first picture; ``end_s`` is ``None`` if unknown."""
+    """One piece of a text track: times in seconds from the first frame; ``end_s`` is ``None`` if unknown."""
 
     start_s: float
     end_s: float | None
@@ -45,7 +45,7 @@ class Packet:
 
 
 def carries_captions(container: InputContainer, stream: VideoStream) -> bool:
-    """Whether the first packets of a video track carry closed captions; writers put them into every picture."""
+    """Return whether the first packets of a video track carry closed captions; writers put them into every frame."""
     if stream.codec_context is None or stream.codec_context.codec.canonical_name not in _CARRIERS:
         return False
     size = 0
@@ -57,15 +57,15 @@ def carries_captions(container: InputContainer, stream: VideoStream) -> bool:
             if size > _FIRST_BYTES:
                 return False
     except av.FFmpegError:
-        # Damage is found and reported by those who read the pictures.
+        # The readers of the frames find and report damage.
         return False
     return False
 
 
 def read_caption_track(container: InputContainer, stream: SubtitleStream, zero_s: float) -> Iterator[Packet]:
-    """Captions of a track of their own, as events of an ASS file; ``zero_s`` is taken off their times."""
+    """Yield captions of a track of their own, as events of an ASS file; ``zero_s`` is subtracted from their times."""
     for packet in demux(container, stream):
-        # The empty packet at the end asks for the caption that nothing took away.
+        # The empty packet at the end flushes the caption that no later packet ended.
         decoded = stream.codec_context.decode2(packet)
         if decoded is None:
             continue
@@ -78,7 +78,7 @@ def read_caption_track(container: InputContainer, stream: SubtitleStream, zero_s
 
 
 def read_carried_captions(container: InputContainer, stream: VideoStream, zero_s: float) -> list[Packet]:
-    """Captions of the first field's first channel that the pictures of a video track carry, by time."""
+    """Return captions of the first field's first channel that the frames of a video track carry, by time."""
     pairs = []
     for packet in demux(container, stream):
         if packet.pts is None or packet.time_base is None:
@@ -90,9 +90,9 @@ def read_carried_captions(container: InputContainer, stream: VideoStream, zero_s
 
 
 def read_scc(data: bytes) -> list[Packet]:
-    """The captions of a Scenarist file. Raises ``MediaError`` if it is not one.
+    """Return the captions of a Scenarist file. Raises ``MediaError`` if it is not one.
 
-    A timecode without drop frames counts 30 frames a second of pictures that come at 29.97.
+    A timecode without drop frames counts 30 frames a second of frames that come at 29.97.
     """
     if _SCC_MARK not in data[:200]:
         raise MediaError("it is not a Scenarist file: its first line does not say so")
@@ -112,12 +112,12 @@ def _read_scc_text(data: bytes) -> list[Packet]:
 
 
 def _pairs_in(data: bytes) -> list[bytes]:
-    """Pairs of bytes of the first field in the user data of one packet, without padding."""
+    """Return pairs of bytes of the first field in the user data of one packet, without padding."""
     pairs = []
     at = data.find(_MARK)
     while at >= 0:
         start = at + len(_MARK)
-        # H.264 and H.265 put a 3 between two zeros and what could be taken for the beginning of a unit.
+        # H.264 and H.265 put a 3 after two zeros that could otherwise look like the beginning of a unit.
         block = data[start : start + _LONGEST_BLOCK].replace(b"\0\0\3", b"\0\0")
         count = block[0] & 0x1F if block and block[0] & 0x40 else 0
         for place in range(2, min(2 + 3 * count, len(block) - 2), 3):

@@ -1,11 +1,11 @@
-"""How the samples of a picture become colours: transfer, primaries, matrix and range, with defaults for untagged files.
+"""How the samples of a frame become colours: transfer, primaries, matrix and range, with defaults for untagged files.
 
-Codes are those of ITU-T H.273, which FFmpeg uses unchanged. Three sources speak of them: the container (``colr`` of
-mp4 and mov, ``Colour`` of Matroska), the codec's own header, and what the file is otherwise like. The rule:
+Codes are those of ITU-T H.273, which FFmpeg uses unchanged. There are three sources: the container (``colr`` of mp4 and
+mov, ``Colour`` of Matroska), the codec's own header, and the other properties of the file. The rule:
 
 1. the container, because ISO/IEC 14496-12 (12.1.5) lets ``colr`` override the codec, and editing systems follow it;
 2. the codec, which also wins for the range: writers of ``colr`` fill in "limited" if they do not know;
-3. what the other tags imply: PQ, HLG and BT.2020 primaries imply the BT.2020 matrix;
+3. the other tags: PQ, HLG and BT.2020 primaries imply the BT.2020 matrix;
 4. the size: 720 lines or more, or more than 1,024 columns, is BT.709, and anything smaller BT.601 (players, editing
    systems and browsers do the same; ITU-R BT.709 is the HD system, BT.601 the SD system).
 """
@@ -33,8 +33,8 @@ TRANSFER_NAMES: dict[Transfer, str] = {"sdr": "standard range", "pq": "HDR (PQ)"
 HD_LINES, HD_COLUMNS = 720, 1_024
 
 DEFAULT_PEAK, MIN_PEAK, MAX_PEAK = 1_000, 400, 4_000
-"""cd/m2. HDR10 is mastered at 1,000 unless it says otherwise, which is also the nominal peak of HLG (ITU-R BT.2408);
-metadata beyond these bounds is more often wrong than right."""
+"""cd/m2. HDR10 is mastered at 1,000 unless its metadata differ; this is also the nominal peak of HLG (ITU-R BT.2408).
+Metadata beyond these bounds is more often wrong than right."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class ColourTags:
 
 @dataclass(frozen=True, kw_only=True)
 class Colours:
-    """What :class:`ops.core.media.MediaInfo` holds of colours. ``peak`` is the brightest white, in cd/m2."""
+    """The colour fields of :class:`ops.core.media.MediaInfo`. ``peak`` is the brightest white, in cd/m2."""
 
     transfer: Transfer
     primaries: str
@@ -61,7 +61,7 @@ class Colours:
 
 
 def read_colours(container: ColourTags, frame: av.VideoFrame, log: FactLog) -> Colours:
-    """The colours of a track with ``container``'s tags, by the rule above, from its first decoded ``frame``."""
+    """Return the colours of a track with ``container``'s tags, by the rule above, from its first decoded ``frame``."""
     codec = ColourTags.of(frame)
     transfer = _decide_transfer(container, codec, frame, log)
     primaries = _decide_primaries(container, codec, transfer, log)
@@ -73,13 +73,13 @@ def read_colours(container: ColourTags, frame: av.VideoFrame, log: FactLog) -> C
 
 
 def tag_matrix(frame: av.VideoFrame, matrix: str) -> None:
-    """Give a YCbCr frame the matrix that was decided on for its film, unless its own tag means the same."""
+    """Give a YCbCr frame the matrix that was chosen for its video, unless its own tag means the same."""
     if matrix in MATRIX_CODES and not frame.format.is_rgb and MATRICES.get(int(frame.colorspace)) != matrix:
         frame.colorspace = MATRIX_CODES[matrix]
 
 
 def is_full_range(frame: av.VideoFrame) -> bool:
-    """Whether black is 0 rather than 16 (of 255); ``yuvj`` formats are full range by another name."""
+    """Return whether black is 0 rather than 16 (of 255); ``yuvj`` formats are full range by another name."""
     return frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
 
 
@@ -157,7 +157,7 @@ def _report_range(frame: av.VideoFrame, log: FactLog) -> None:
 
 
 def _peak_of(frame: av.VideoFrame) -> int:
-    """The brightest white of the film: MaxCLL (CTA-861.3), or else that of the mastering display (SMPTE ST 2086)."""
+    """Return the video's brightest white: MaxCLL (CTA-861.3), or else the mastering display's (SMPTE ST 2086)."""
     light, display = read_side_data(frame, "CONTENT_LIGHT_LEVEL"), read_side_data(frame, "MASTERING_DISPLAY_METADATA")
     peak = struct.unpack_from("I", light[0])[0] if light and len(light[0]) >= 8 else 0
     if not peak and display and len(display[0]) >= 88:
@@ -168,7 +168,7 @@ def _peak_of(frame: av.VideoFrame) -> int:
 
 
 def read_side_data(frame: av.VideoFrame, name: str) -> list[bytes]:
-    """The side data of a type, in the order in which container and codec added them."""
+    """Return the side data of a type, in the order in which container and codec added them."""
     container: Any = frame.side_data  # declared as a dictionary, but it is a sequence too, and types may repeat
     parts = [container[at] for at in range(len(container))]
     return [bytes(part) for part in parts if part.type.name == name]

@@ -1,7 +1,7 @@
-"""Opening a media file that nobody vouches for: one local file, known container formats, bounded sizes.
+"""Open an untrusted media file: one local file, known container formats, bounded sizes.
 
-A container can name other files and URLs (play lists, concatenation scripts, references to external tracks), so
-the formats are a closed list without any of those, and no protocol but ``file`` is allowed.
+A container can name other files and URLs (play lists, concatenation scripts, references to external tracks). So the
+formats are a closed list without any of those, and ``file`` is the only protocol allowed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FORMATS = (
 
 MAX_SIDE = 16_384
 MAX_PIXELS = 16_384 * 8_640
-"""Largest picture that is decoded: 16K. A crafted header may ask for gigabytes a frame."""
+"""Largest frame that is decoded: 16K. A crafted header may ask for gigabytes a frame."""
 MAX_CHANNELS, MAX_SAMPLE_RATE = 64, 768_000
 
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -46,7 +46,7 @@ OTHER_KINDS = {
     (b"%PDF",): "a document",
     (b"#EXTM3U", b"ffconcat", b"<?xml"): "a list of other files",
 }
-"""First bytes of things that people give the name of a film."""
+"""First bytes of other files that often have the name of a video."""
 
 OPTIONS = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "merge_pmt_versions": "1"}
 """``merge_pmt_versions``: a track of a transport stream goes on as the same track if its packet identifier changes."""
@@ -54,7 +54,7 @@ OPTIONS = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "merge_pmt
 
 @contextmanager
 def open_container(path: Path) -> Iterator[InputContainer]:
-    """The opened container of a file that passed :func:`require_file`; ``MediaError`` where it is no film."""
+    """Open a file that passed :func:`require_file`; raises ``MediaError`` if it is not a video."""
     # The prefix keeps a name such as "concat:a|b" or "http:x" from being read as a URL.
     name = "file:" + os.path.abspath(path)
     try:
@@ -73,7 +73,7 @@ def open_container(path: Path) -> Iterator[InputContainer]:
 
 
 def _holds_packets(path: Path) -> bool:
-    """Whether a file that no format fits has packets of a transport stream behind other bytes, or only a few."""
+    """Return whether a file of unknown format has transport stream packets behind other bytes, or only a few."""
     try:
         with path.open("rb") as file:
             data = file.read(1 << 20)
@@ -85,10 +85,11 @@ def _holds_packets(path: Path) -> bool:
 def demux(
     container: InputContainer, streams: Stream | Sequence[Stream], on_new_track: Callable[[], None] | None = None
 ) -> Iterator[av.Packet[Any]]:
-    """The packets of ``streams``, and an empty one for each at the end. Raises ``av.FFmpegError`` for damage.
+    """Yield the packets of ``streams``, and an empty one for each at the end. Raises ``av.FFmpegError`` for damage.
 
-    A transport stream may have tracks that begin later. PyAV 18 raises ``IndexError`` for the first packet of one that
-    was not there when the file was opened; asked again, it goes on without them. ``on_new_track`` is called then.
+    A transport stream may have tracks that begin later. PyAV 18 raises ``IndexError`` for the first packet of a track
+    that was not there when the file was opened. A second call goes on without such tracks; ``on_new_track`` is called
+    then.
     """
     while True:
         try:
@@ -102,7 +103,7 @@ def demux(
 def require_file(path: Path) -> None:
     """Raise ``MediaError`` unless ``path`` is a regular file with bytes that may be read.
 
-    Stands alone because opening a pipe or a device would wait for ever.
+    Stands alone because opening a pipe or a device would block without end.
     """
     try:
         status = os.stat(path)
@@ -120,7 +121,7 @@ def require_file(path: Path) -> None:
 
 
 def reason_of_os_error(path: Path | str, error: OSError) -> str:
-    """Plain words for why the system did not give the file."""
+    """Return the reason why the system refused the file, in plain words."""
     match error.errno:
         case errno.ENOENT if os.path.islink(path):
             return f"it is a link to {os.readlink(path)!r}, which does not exist"
@@ -152,15 +153,15 @@ def _reason_not_opened(path: Path) -> str:
 
 
 def is_usable_sound(stream: AudioStream) -> bool:
-    """Whether a sound track has a decoder and is within bounds."""
+    """Return whether a sound track has a decoder and is within bounds."""
     context = stream.codec_context
     return context is not None and 0 < context.channels <= MAX_CHANNELS and 0 < context.rate <= MAX_SAMPLE_RATE
 
 
 def prepare_decoder(stream: VideoStream, threads: int = 1) -> VideoCodecContext:
-    """The decoder of a track, with ``threads`` threads, refusing pictures that grow beyond the bounds in the stream.
+    """Return the decoder of a track with ``threads`` threads; it refuses frames that grow beyond the bounds.
 
-    Transparency of VP8 and VP9 is a second stream beside the first, which only the decoders of libvpx read.
+    Transparency of VP8 and VP9 is a second stream next to the first, which only the decoders of libvpx read.
     """
     context = stream.codec_context
     is_transparent = "1" in (stream.metadata.get("alpha_mode"), stream.metadata.get("ALPHA_MODE"))
@@ -178,7 +179,7 @@ def prepare_decoder(stream: VideoStream, threads: int = 1) -> VideoCodecContext:
 
 
 def require_size(width: int, height: int) -> None:
-    """Raise ``MediaError`` for a picture beyond the bounds."""
+    """Raise ``MediaError`` for a frame beyond the bounds."""
     if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
         raise MediaError(
             f"its pictures are {width}x{height}; Needle reads at most {MAX_SIDE} pixels a side and 16K in all"

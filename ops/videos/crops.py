@@ -1,8 +1,8 @@
-"""Cropping that a container asks for: the clean aperture of mp4 and mov, and the PixelCrop elements of Matroska.
+"""Cropping that a container requests: the clean aperture of mp4 and mov, and the PixelCrop elements of Matroska.
 
-FFmpeg reads both and leaves the cropping to the player; PyAV 18 does not expose what it read, so the boxes and
-elements are read here. Formats: ISO/IEC 14496-12 (``clap``), RFC 9559 (PixelCrop). May go when PyAV exposes the side
-data of streams.
+FFmpeg reads both and leaves the cropping to the player. PyAV 18 does not expose these values, so the boxes and elements
+are read here. Formats: ISO/IEC 14496-12 (``clap``), RFC 9559 (PixelCrop). May go when PyAV exposes the side data of
+streams.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BOTTOM, TOP, LEFT, RIGHT = 0x54AA, 0x54BB, 0x54CC, 0x54DD
 
 
 class Aperture(NamedTuple):
-    """The cropping that a container asks for, and what asks for it. ``reason`` is empty if it can be used."""
+    """The cropping that a container requests, and its source. ``reason`` is empty if it can be used."""
 
     crop: Crop
     source: str
@@ -32,7 +32,7 @@ class Aperture(NamedTuple):
 
 
 def read_aperture(path: Path, track_id: int, number: int) -> Aperture | None:
-    """The cropping of a video track, or ``None`` if the container asks for none.
+    """Return the cropping of a video track, or ``None`` if the container requests none.
 
     ``track_id`` finds the track of an mp4 or mov, ``number`` (0 for the first video track) that of a Matroska file.
     """
@@ -60,7 +60,7 @@ def _track_id(file: BinaryIO, trak: Box) -> int:
 
 
 def _entry_aperture(file: BinaryIO, stsd: Box) -> Aperture | None:
-    """The aperture in the first sample description."""
+    """Return the aperture in the first sample description."""
     start = stsd.start + 8
     file.seek(start)
     entry = file.read(VISUAL_ENTRY)
@@ -77,7 +77,7 @@ def _entry_aperture(file: BinaryIO, stsd: Box) -> Aperture | None:
 
 
 def _clean_aperture(width: int, height: int, values: tuple[int, ...]) -> Aperture:
-    """Width, height and the distance of the centres, each as a fraction (ISO/IEC 14496-12, 12.1.4)."""
+    """Convert width, height and the distance of the centres, each a fraction (ISO/IEC 14496-12, 12.1.4), to a crop."""
     source = "clean aperture (clap) of the container"
     if any(denominator <= 0 for denominator in values[1::2]):
         return Aperture(Crop(), source, "it divides by zero")
@@ -100,7 +100,7 @@ def _matroska_aperture(file: BinaryIO, size: int, number: int) -> Aperture | Non
 
 
 def _matroska_tracks(elements: Elements, size: int) -> Iterator[dict[int, int]]:
-    """Pixels cropped on each side, of each video track."""
+    """Yield pixels cropped on each side, of each video track."""
     header = elements.element(0)
     segment = elements.element(header.end) if header and header.end else None
     at, end = (segment.start, segment.end or size) if segment else (0, 0)

@@ -1,16 +1,16 @@
-"""What one reading of a film found missing or damaged, with places, in sentences for the user.
+"""Missing and damaged parts found by one reading of a video, with places, in sentences for the user.
 
-Rule: structure is evidence, not a verdict. A file is read to the end of what decodes, pictures are numbered in the
-order in which they decode, and whatever is wrong is a note on the video, with frame and time:
+Rule: structure is evidence, not a verdict. A file is read to the end of its decodable part. Frames are numbered in the
+order in which they decode. Each fault is a note on the video, with frame and time:
 
-- A damaged or concealed picture stays, as a player shows it. Its number holds.
-- A picture that does not decode is missing. Numbers go on without a gap; times keep theirs.
-- Pictures that refer to others which are not in the file (after a cut or a join at a key picture of an open GOP)
-  are missing too. Players do not show them either.
+- A damaged or concealed frame stays, as a player shows it. Its number holds.
+- A frame that does not decode is missing. Numbers go on without a gap; times keep theirs.
+- A frame is missing too if its references are not in the file (after a cut or a join at a keyframe of an open GOP).
+  Players do not show it either.
 - A file that ends early is taken up to its end.
 - Damaged sound is silence.
 
-A film is useful if at least one picture in ten decodes undamaged; otherwise :func:`Damage.require_useful` refuses it.
+A video is useful if at least one frame in ten decodes undamaged; otherwise :func:`Damage.require_useful` refuses it.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ NOT_ONE_PICTURE = "not one picture in it can be decoded: the file is damaged or 
 MAX_PLACES = 4
 """Places that a note lists; the others are counted."""
 SEAM = 32
-"""Pictures before a jump of the clock within which a break in the stream belongs to the seam."""
+"""Frames before a jump of the clock within which a break in the stream belongs to the seam."""
 UNDAMAGED_SHARE = Fraction(1, 10)
 
 
 @dataclass(slots=True)
 class Place:
-    """``count`` pictures at or after ``frame``; ``time_s`` counts from the first picture, ``length_s`` from it."""
+    """``count`` frames at or after ``frame``; ``time_s`` counts from the first frame, ``length_s`` from ``time_s``."""
 
     frame: int
     time_s: Fraction
@@ -60,7 +60,7 @@ class Damage:
             setattr(self, name, getattr(fresh, name))
 
     def add_damaged(self, frame: int, time_s: Fraction) -> None:
-        """The picture ``frame`` came out damaged."""
+        """Record that the frame ``frame`` came out damaged."""
         last = self.damaged[-1] if self.damaged else None
         if last and last.frame + last.count == frame:
             last.count += 1
@@ -68,7 +68,7 @@ class Damage:
             self.damaged.append(Place(frame, time_s))
 
     def add_missing(self, frame: int, time_s: Fraction, count: int = 1) -> None:
-        """``count`` pictures after ``frame`` did not come out; -1 means before the first."""
+        """Record that ``count`` frames after ``frame`` did not come out; -1 means before the first."""
         if frame < 0:
             self.leading += count
         elif self.missing and self.missing[-1].frame == frame:
@@ -77,27 +77,27 @@ class Damage:
             self.missing.append(Place(frame, time_s, count))
 
     def add_silence(self, frame: int, time_s: Fraction) -> None:
-        """Sound near ``frame`` cannot be decoded."""
+        """Record that sound near ``frame`` cannot be decoded."""
         if self.sound and frame - (self.sound[-1].frame + self.sound[-1].count) < SEAM:
             self.sound[-1].count = max(frame - self.sound[-1].frame, 1)
         else:
             self.sound.append(Place(frame, time_s))
 
     def add_new_track(self, frame: int, time_s: Fraction) -> None:
-        """Tracks begin near ``frame`` that were not there at the beginning."""
+        """Record that tracks begin near ``frame`` that were not there at the beginning."""
         self.remarks.append(
             f"other tracks begin near frame {frame} ({float(time_s):.1f} s) and are not read: if another recording is "
             "joined on there, split the file"
         )
 
     def add_join(self, frame: int, time_s: Fraction) -> None:
-        """Another clock begins with ``frame``: breaks and gaps right before it are its seam."""
+        """Record that another clock begins with ``frame``: breaks and gaps right before it are its seam."""
         self.breaks = [place for place in self.breaks if place.frame < frame - SEAM]
         self.joins.append(Place(frame, time_s))
 
     @property
     def undamaged(self) -> int:
-        """Pictures that decoded without damage."""
+        """Number of frames that decoded without damage."""
         return self.pictures - sum(place.count for place in self.damaged)
 
     def require_useful(self) -> None:
@@ -111,7 +111,7 @@ class Damage:
             )
 
     def notes(self) -> list[str]:
-        """One sentence for each kind of damage; none for a whole film."""
+        """Return one sentence for each kind of damage; none for a whole video."""
         notes = list(self.remarks)
         if self.leading:
             notes.append(
@@ -145,7 +145,7 @@ class Damage:
         return notes
 
     def _other_breaks(self) -> list[Place]:
-        """Breaks in the stream, one for each stretch, that no other damage near them explains."""
+        """Return breaks in the stream, one for each stretch, that no other damage near them explains."""
         known = [place.frame for place in (*self.damaged, *self.missing)]
         others: list[Place] = []
         for place in self.breaks:

@@ -4,14 +4,14 @@ The rule, by the family of the table:
 
 =====================================================  ===============================================================
 ``videos``, ``shots``, ``shots_set_aside``, vectors    its videos are set aside; ``needle ingest --retry`` computes
-of the live encoder                                    what is missing again
-lines, subtitles and their timings                     the videos stay searchable by their pictures; their dialogue is
+of the live encoder                                    the missing rows again
+lines, subtitles and their timings                     the videos stay searchable by their images; their dialogue is
                                                        set aside, and read again by ``--retry``
 ``shot_corrections``                                   its videos are set aside; after ``--retry`` they are cut
                                                        without corrections, unless the file is put back
-scores of probes, vectors of other encoders, pairs,    computed again at once, with a note: their sources are there
+scores of probes, vectors of other encoders, pairs,    computed again at once, with a note: their sources exist
 detected cuts
-``labels``                                             people's work, which nothing can compute again: the run ends
+``labels``                                             manual work, which cannot be computed again: the run ends
 =====================================================  ===============================================================
 
 The damaged file is moved to the folder ``damaged/`` of the store, so that the lake is whole again.
@@ -42,7 +42,7 @@ CORRECTIONS = "shot_corrections"
 LOST_DIALOGUE = "damaged table"
 """``content_hash`` of a row of ``subtitles`` that stands for dialogue whose table was damaged."""
 FILM = "film"
-"""``source`` of a row of ``subtitles`` that stands for a film whose dialogue cannot be had."""
+"""``source`` of a row of ``subtitles`` that stands for a video whose dialogue is unavailable."""
 STAGE = "videos"
 _HOLD_IDS = ("shots", "dialogue", "subtitles")
 
@@ -50,7 +50,7 @@ _HOLD_IDS = ("shots", "dialogue", "subtitles")
 def without_damage(
     settings: Settings, live_encoder: str, progress: Progress, step: Callable[[], T], *, now: datetime | None = None
 ) -> T:
-    """The result of ``step``, which is begun again after each damaged file of the lake that it meets is put away.
+    """Return the result of ``step``; each damaged file of the lake that it meets is put away, and it begins again.
 
     ``step`` must be safe to begin again, as all steps of the pipeline are. ``now`` defaults to the clock. Raises
     ``DamagedTableError`` for a table that cannot be computed again, or a file that stays damaged.
@@ -112,7 +112,7 @@ def set_aside_damaged(
 
 
 def _videos_in(settings: Settings, partition: str, moved: str, now: datetime) -> list[Row]:
-    """Rows of the videos of a partition. Ids without a row, for the register was damaged, get one with a new path."""
+    """Return the rows of a partition's videos. Ids without a row, because the register was damaged, get a new path."""
     rows = catalogue.videos_of(settings.lake, [partition])
     known = {row["video_id"] for row in catalogue.videos_of(settings.lake, [partition], with_forgotten=True)}
     since: dict[str, datetime] = {}
@@ -154,4 +154,4 @@ def _lose_dialogue(settings: Settings, video: Row, reason: str, now: datetime) -
     kept = [row for row in settings.lake.read("subtitles", [partition]).to_pylist() if row["video_id"] == video_id]
     kept = [row for row in kept if row["source"] != FILM]
     settings.lake.update("subtitles", partition, video_id, [*kept, lost])
-    settings.lake.update("shot_dialogue", partition, video_id, [])  # so that the step looks at it
+    settings.lake.update("shot_dialogue", partition, video_id, [])  # so that the step of dialogue is due

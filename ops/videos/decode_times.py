@@ -1,8 +1,8 @@
-"""Times of pictures in an AVI, which stores none: its n-th chunk is decoded at n frame times, and nothing else.
+"""Times of frames in an AVI, which stores none: its only clock is that the n-th chunk is decoded at n frame times.
 
-For H.264 and HEVC with B-frames FFmpeg guesses presentation times from that and gives 0, 2, 3, 6 for 0, 1, 2, 3.
-Pictures leave the decoder in the order in which they are shown, so the n-th of them is due when the n-th chunk that
-holds data is. Chunks without data (dropped frames) keep their time: the clock goes on.
+For H.264 and HEVC with B-frames FFmpeg guesses presentation times from that and gives 0, 2, 3, 6 for 0, 1, 2, 3. Frames
+leave the decoder in the order in which they are shown. So the n-th frame is due at the time of the n-th chunk that
+holds data. Chunks without data (dropped frames) keep their time: the clock goes on.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 REORDERING = frozenset({"h264", "hevc"})
-"""Codecs whose times FFmpeg guesses wrong in an AVI; their decoders give one picture a chunk, which MPEG-4's do not."""
+"""Codecs whose times FFmpeg guesses wrong in an AVI. Their decoders give one frame a chunk, unlike MPEG-4's."""
 RAW_STREAMS = frozenset({"h264", "hevc"})
 """Elementary streams (Annex B), which store no times."""
 
 
 class DecodeTimes:
-    """Gives pictures of an AVI the times of its chunks; does nothing for other containers."""
+    """Gives frames of an AVI the times of its chunks; does nothing for other containers."""
 
     def __init__(self, video: VideoStream, container_format: str) -> None:
         self._is_needed = container_format == "avi" and video.codec_context.codec.canonical_name in REORDERING
         self._times: deque[int] = deque()
 
     def note(self, packet: av.Packet[Any]) -> None:
-        """A packet goes to the decoder."""
+        """Take the time of a packet that goes to the decoder."""
         if self._is_needed and packet.size and packet.dts is not None:
             self._times.append(packet.dts)
 
     def lose(self) -> None:
-        """The decoder gives no picture for the latest packet."""
+        """Drop the time of the latest packet, for which the decoder gives no frame."""
         if self._times:
             self._times.pop()
 
     def settle(self, frame: VideoFrame) -> None:
-        """A picture came out of the decoder: correct its time."""
+        """Correct the time of a frame that came out of the decoder."""
         if self._times:
             frame.pts = self._times.popleft()
 
 
 def usual_step(video: VideoStream) -> Fraction:
-    """Seconds between two pictures, for those without a time: by the codec if packets are fields, else by the file."""
+    """Return seconds between two frames without times: by the codec if packets are fields, else by the file."""
     coded = video.codec_context.framerate
     if coded and video.container.format.name in RAW_STREAMS:
-        return 1 / Fraction(coded)  # the container is none, and its rate of 25 is FFmpeg's guess
+        return 1 / Fraction(coded)  # an elementary stream has no container, and its rate of 25 is FFmpeg's guess
     rate = video.average_rate or video.guessed_rate or coded
     if coded and rate and rate > coded * 3 / 2:
         rate = coded

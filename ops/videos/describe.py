@@ -1,4 +1,4 @@
-"""Opening registered videos: what they are, or why they are set aside."""
+"""Open registered videos, and record their facts or why they are set aside."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ops.videos.register import DESCRIPTIVE
 def describe_videos(
     settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress, *, open_film: OpenFilm = probe
 ) -> StepReport:
-    """Open each registered video that was not opened yet and note what it is, or why it is set aside.
+    """Open each registered video that was not opened yet and record its facts, or why it is set aside.
 
     Files are opened by ``open_film`` in another process, so that one that crashes the decoder is set aside too.
     """
@@ -31,7 +31,7 @@ def describe_videos(
 
 
 def facts_are_current(row: dict[str, Any]) -> bool:
-    """Whether the facts about a registered video need no other look at its file.
+    """Return whether the facts about a registered video are up to date, so that its file need not be opened.
 
     True if they have the present revision, and for a video that was not opened yet, which has none.
     """

@@ -1,4 +1,4 @@
-"""Collecting the facts of one source: each with its evidence, what contradicted it, and notes for the user.
+"""Collect the facts of one source: each with its evidence, its contradictions, and notes for the user.
 
 Every module that examines a source adds to the same log; :func:`ops.videos.probe.probe` puts it into the record.
 """

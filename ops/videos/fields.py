@@ -1,10 +1,9 @@
-"""Interlaced or progressive, which field comes first, and telecine: flags held against the pictures themselves.
+"""Interlaced or progressive, which field comes first, and telecine: flags compared with the frames themselves.
 
-Flags are often wrong: film is broadcast in streams flagged interlaced, tapes are converted without the flag, and
-field orders are swapped. So a sample of frames is measured. A frame consists of a top field T (rows 0, 2, ...) and a
-bottom field B. Rows of two fields that were taken at different times do not fit together where something moves: the
-picture is combed there. For neighbouring frames 0 and 1 the combing of three pairs of fields is compared, on pixels
-that move:
+Flags are often wrong: film is broadcast in streams flagged interlaced, tapes are converted without the flag, and field
+orders are swapped. So a sample of frames is measured. A frame consists of a top field T (rows 0, 2, ...) and a bottom
+field B. Rows of two fields that were taken at different times do not fit together in moving areas: the frame is combed
+there. For neighbouring frames 0 and 1 the combing of three pairs of fields is compared, on pixels that move:
 
 =============  ==========================================================
 progressive    T0 with B0 fits much better than T1 with B0 or T0 with B1
@@ -12,12 +11,12 @@ upper first    in time T0 B0 T1 B1: T1 with B0 fits better than T0 with B1
 lower first    in time B0 T0 B1 T1: T0 with B1 fits better than T1 with B0
 =============  ==========================================================
 
-and in an interlaced frame T0 and B0 differ as much as the better of the two pairs. Of progressive pictures whose
-patterns move up or down, T0 and B0 differ much less: nothing is clear there.
+and in an interlaced frame T0 and B0 differ as much as the better of the two pairs. In progressive frames whose patterns
+move up or down, T0 and B0 differ much less: the result is unclear there.
 
-FFmpeg's ``idet`` compares the same fields, but judges still detail as well: of 20 progressive pictures of
-``testsrc2`` it reported 16 as interlaced (2026-11-28, FFmpeg 8.1). This measure found none of them, and no more than
-one frame in 20 of any of 20 progressive films.
+FFmpeg's ``idet`` compares the same fields, but judges still detail as well: of 20 progressive frames of ``testsrc2`` it
+reported 16 as interlaced (2026-11-28, FFmpeg 8.1). This measure found none of them, and no more than one frame in 20 of
+any of 20 progressive videos.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ Luma = npt.NDArray[np.int16]
 Verdict = Literal["progressive", "upper", "lower", "unclear", "still"]
 
 MAX_LINES = 1_200
-"""No format with more lines is interlaced; SMPTE 274M, with 1,080, is the tallest that is."""
+"""Formats with more lines are never interlaced; SMPTE 274M, with 1,080, is the tallest interlaced one."""
 COLUMNS = 120
 """Columns that are compared; a frame of 1080 lines takes about 5 ms."""
 MOTION = 12
@@ -48,15 +47,15 @@ MOTION = 12
 MIN_MOVING = 0.002
 PROGRESSIVE_RATIO, INTERLACED_RATIO, ORDER_RATIO, SAME_RATIO = 0.5, 0.62, 0.75, 0.66
 MIN_VERDICTS = 5
-"""Frames that must agree before pictures are believed against flags."""
+"""Frames that must agree before measurements override flags."""
 MAJORITY = 2
-"""One in so many frames that are not progressive must show the order: coding noise of pictures at a low bit rate is
-mostly unclear."""
+"""At least one of this many frames that are not progressive must show the order: coding noise of frames at a low bit
+rate is mostly unclear."""
 TELECINE_PERIOD = 5
 
 ORDER_OF_CODEC: dict[int, FieldOrder] = {1: "progressive", 2: "upper", 3: "lower", 4: "upper", 5: "lower"}
-"""AVFieldOrder. ``TB`` (4) and ``BT`` (5) name how fields are stored; their ``fiel`` codes 9 and 14 mean "the first
-line is the earlier" and "the later" (Apple TN2162), as the Matroska specification has it too (RFC 9559, FieldOrder)."""
+"""AVFieldOrder. ``TB`` (4) and ``BT`` (5) name how fields are stored. Their ``fiel`` codes 9 and 14 mean "the first
+line is the earlier" and "the later" (Apple TN2162), as in the Matroska specification (RFC 9559, FieldOrder)."""
 
 
 class FieldMeter:
@@ -80,7 +79,7 @@ class FieldMeter:
         self._before = luma
 
     def _flag_of(self, frame: av.VideoFrame) -> FieldOrder:
-        """The frame's own flags. PyAV does not expose "top field first", but the ``select`` filter reads it."""
+        """Return the frame's own flags. PyAV does not expose "top field first", but the ``select`` filter reads it."""
         if not frame.interlaced_frame:
             return "progressive"
         shape = (frame.width, frame.height, frame.format.name)
@@ -95,7 +94,7 @@ class FieldMeter:
 
 
 def _luma_of(frame: av.VideoFrame) -> Luma:
-    """Luma (H, W), H even, about :data:`COLUMNS` columns."""
+    """Return luma (H, W), H even, about :data:`COLUMNS` columns."""
     plane = frame.reformat(format="gray").planes[0]
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
     step = max(frame.width // COLUMNS, 1)
@@ -103,7 +102,7 @@ def _luma_of(frame: av.VideoFrame) -> Luma:
 
 
 def judge_fields(first: Luma, second: Luma) -> Verdict:
-    """How the fields of two neighbouring frames, luma (H, W), lie in time."""
+    """Return the order in time of the fields of two neighbouring frames, luma (H, W)."""
     (top, bottom), (next_top, next_bottom) = ((luma[::2], luma[1::2]) for luma in (first, second))
     moving = (np.abs(next_top - top) > MOTION) | (np.abs(next_bottom - bottom) > MOTION)
     if moving.mean() < MIN_MOVING:
@@ -125,13 +124,13 @@ def judge_fields(first: Luma, second: Luma) -> Verdict:
 
 
 def _distance(top: Luma, bottom: Luma, moving: npt.NDArray[np.bool_]) -> float:
-    """Mean difference of the rows of ``bottom`` from the rows of ``top`` above and below."""
+    """Return the mean difference of the rows of ``bottom`` from the rows of ``top`` above and below."""
     differences = np.abs(bottom[:-1] - top[:-1]) + np.abs(bottom[:-1] - top[1:])
     return float(differences[moving[:-1]].mean())
 
 
 def _combing(top: Luma, bottom: Luma, moving: npt.NDArray[np.bool_]) -> int:
-    """How far rows of ``bottom`` stand out from the rows of ``top`` above and below, both in the same direction."""
+    """Return how far rows of ``bottom`` stand out from the ``top`` rows above and below, both in one direction."""
     above, below = bottom[:-1] - top[:-1], bottom[:-1] - top[1:]
     distance = np.minimum(np.abs(above), np.abs(below))
     return int(distance[((above > 0) == (below > 0)) & moving[:-1]].sum())
@@ -146,11 +145,11 @@ class Fields:
 
 
 def decide_fields(meter: FieldMeter, codec_order: int, log: FactLog) -> Fields:
-    """Field order by this rule; a contradiction is noted.
+    """Return the field order by this rule; a contradiction is noted.
 
-    1. What is measured, if at least 5 frames agree on one order and hardly any on the other.
-    2. The flags of the frames, or else of the container or codec header (``codec_order``, AVFieldOrder), unless at
-       least 5 frames, and four of five that were clear, are progressive and only the header claims interlacing.
+    1. The measured order, if at least 5 frames agree on one order and hardly any on the other.
+    2. The flags of the frames, or else of the container or codec header (``codec_order``, AVFieldOrder). Exception: at
+       least 5 frames, and four of five clear ones, are progressive and only the header claims interlacing.
     """
     flagged = _flagged_order(meter.flags)
     claimed = ORDER_OF_CODEC.get(codec_order, "progressive")
@@ -185,7 +184,7 @@ def _flagged_order(flags: Counter[FieldOrder]) -> FieldOrder:
 
 
 def _measured_order(verdicts: Sequence[Verdict]) -> FieldOrder | None:
-    """What the pictures show, or ``None`` if that is not clear."""
+    """Return the order that the frames show, or ``None`` if that is not clear."""
     counts = Counter(verdicts)
     clear = counts["progressive"] + counts["upper"] + counts["lower"]
     orders: tuple[FieldOrder, FieldOrder] = ("upper", "lower")
@@ -197,7 +196,7 @@ def _measured_order(verdicts: Sequence[Verdict]) -> FieldOrder | None:
 
 
 def _is_telecined(verdicts: Sequence[Verdict]) -> bool:
-    """Film at 24 in frames at 30: of each five pairs of frames, two are progressive and three are combed alike."""
+    """Detect film at 24 in frames at 30: of each five pairs of frames, two are progressive, three combed alike."""
     progressive, upper, lower = (verdicts.count(kind) for kind in ("progressive", "upper", "lower"))
     if len(verdicts) < 2 * TELECINE_PERIOD or progressive + max(upper, lower) < 0.9 * len(verdicts):
         return False

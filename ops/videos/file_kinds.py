@@ -1,8 +1,8 @@
-"""What kind of file a name and its first bytes promise: footage, or something that a scan leaves out and names.
+"""Find the kind of a file by its name and first bytes: footage, or another kind that a scan leaves out and names.
 
-Cameras name footage in many ways, and the same ending means different things (``.ts`` is a transport stream or a
-program, ``.mod`` a camcorder's MPEG file or music). So an ending is enough only if nothing else is called so; all
-others are decided by the first bytes of the file.
+Cameras name footage in many ways, and the same ending has several meanings. ``.ts`` is a transport stream or a program,
+``.mod`` a camcorder's MPEG file or music. So an ending is enough only if no other kind of file has it. For all others,
+the first bytes of the file decide.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ FOOTAGE = frozenset(
     ogm rm rmvb qt lrv lrf insv m2v m1v mp2v m2p mjpg mjpeg h264 264 h265 265 hevc hdmov mqv amv wtv dvr-ms
     ismv""".split()  # noqa: SIM905
 )
-"""Endings of nothing but footage."""
+"""Endings that only footage has."""
 AMBIGUOUS = frozenset(["ts", "mod", "tod", "vro", "trp", "tp", "360", "dat", "rec", "vdr", "vid", "osv"])
-"""Endings of footage (transport streams, camcorders, recorders, 360-degree cameras) that other things have as well."""
+"""Endings of footage (transport streams, camcorders, recorders, 360-degree cameras) that other kinds of files have too.
+"""
 
 KINDS = {
     "camera raw": "braw r3d ari arx crm rmf cin cine mlv nev kine",
@@ -44,7 +45,7 @@ KINDS = {
     "streaming parts": "m3u8 m3u mpd m4s m4f cmfv cmfa cmft ism ismc pls xspf",
     "unfinished downloads": "part crdownload download tmp filepart partial !ut !qb opdownload aria2 ytdl",
 }
-"""What a scan leaves out by name, in the words of the report."""
+"""Endings that a scan leaves out by name, by kind in the words of the report."""
 UNKNOWN, HIDDEN, EMPTY = "unknown", "hidden", "empty"
 FOOTAGE_BY_ANOTHER_NAME = "footage under an ending of no camera (rename it, or name the file itself)"
 CAMERA_PROXIES, SKIPPED = "camera proxies", "skipped folders"
@@ -54,7 +55,7 @@ OTHER_SUBTITLES = "endings that subtitles have too, and that belong to no video"
 _KIND_BY_ENDING = {ending: kind for kind, endings in KINDS.items() for ending in endings.split()}
 
 STILL_BRANDS = frozenset({b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis", b"crx ", b"M4A ", b"M4B ", b"M4P "})
-"""Major brands of ISO files that hold pictures or sound, no footage."""
+"""Major brands of ISO files that hold images or sound, not footage."""
 BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"uuid"})
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _MXF_KEY = bytes.fromhex("060e2b34020501010d010201")
@@ -79,22 +80,22 @@ MIN_SYNCS = 4
 
 
 def ending_of(name: str) -> str:
-    """The ending of a file name in lower case, without its dot; empty for none."""
+    """Return the ending of a file name in lower case, without its dot; empty for none."""
     stem, dot, ending = name.rsplit("/", 1)[-1].rpartition(".")
     return ending.lower() if dot and stem else ""
 
 
 def is_video_name(path: str) -> bool:
-    """Whether a file of this name is footage, or may be: its first bytes decide about the endings in ``AMBIGUOUS``."""
+    """Return whether a file of this name is, or may be, footage: for ``AMBIGUOUS`` endings, its first bytes decide."""
     name = path.rsplit("/", 1)[-1]
     return not name.startswith(".") and ending_of(name) in FOOTAGE | AMBIGUOUS
 
 
 def left_out_kind(path: str, read_head: Callable[[], bytes]) -> str:
-    """Why a scan leaves a file out, as a kind of :data:`KINDS` or ``unknown``, ``hidden``; empty for footage.
+    """Return why a scan leaves a file out, as a kind of :data:`KINDS` or ``unknown``, ``hidden``; empty for footage.
 
-    ``read_head`` gives the first :data:`HEAD_BYTES` bytes and is called only if the name does not decide. Whatever it
-    raises passes through.
+    ``read_head`` returns the first :data:`HEAD_BYTES` bytes and is called only if the name does not decide. Its errors
+    pass through.
     """
     name = path.rsplit("/", 1)[-1]
     ending = ending_of(name)
@@ -105,21 +106,21 @@ def left_out_kind(path: str, read_head: Callable[[], bytes]) -> str:
     if kind := _KIND_BY_ENDING.get(ending):
         return kind
     head = read_head()
-    if ending == "ts":  # a damaged stream is reported as damaged, a program in TypeScript is none
+    if ending == "ts":  # a damaged stream is reported as damaged; a TypeScript program is not a stream
         return "documents and metadata" if is_text(head) else ""
     if not head:
         return EMPTY
     if not looks_like_footage(head):
         return UNKNOWN
-    # Who renames a film to film.mp4.old means to take it away.
+    # A video renamed to film.mp4.old is meant to be out of use.
     return "" if not ending or ending in AMBIGUOUS else FOOTAGE_BY_ANOTHER_NAME
 
 
 def looks_like_footage(head: bytes) -> bool:
-    """Whether a file with these first bytes is in a container of footage.
+    """Return whether a file with these first bytes is in a container of footage.
 
-    By the signatures of ISO/IEC 14496-12, Matroska (RFC 9559), RIFF AVI, ASF, Ogg, MPEG-1/2 systems and video
-    (ISO/IEC 13818), MXF (SMPTE ST 377-1), FLV, RealMedia, IVF, NUT, DV (IEC 61834) and WTV.
+    By the signatures of ISO/IEC 14496-12, Matroska (RFC 9559), RIFF AVI, ASF, Ogg, MPEG-1/2 systems and video (ISO/IEC
+    13818), MXF (SMPTE ST 377-1), FLV, RealMedia, IVF, NUT, DV (IEC 61834) and WTV.
     """
     if head.startswith(_MAGICS) or (head[:4] == b"RIFF" and head[8:12] == b"AVI "):
         return True
@@ -129,7 +130,7 @@ def looks_like_footage(head: bytes) -> bool:
 
 
 def is_text(head: bytes) -> bool:
-    """Whether the first bytes of a file are printable UTF-8 text."""
+    """Return whether the first bytes of a file are printable UTF-8 text."""
     try:
         text = head.decode()
     except UnicodeDecodeError as error:
@@ -141,7 +142,7 @@ def is_text(head: bytes) -> bool:
 
 
 def _is_transport_stream(head: bytes) -> bool:
-    """Whether the sync byte recurs at the distance of packets; a recording may begin in the middle of one."""
+    """Return whether the sync byte recurs at the distance of packets; a recording may begin in the middle of one."""
     for size in PACKET_SIZES:
         for first in range(min(size, len(head))):
             syncs = head[first::size]
@@ -170,19 +171,19 @@ SKIPPED_FOLDERS = frozenset(
         "temporary items",
     }
 )
-"""Folders of systems and network stores, lower case: recycle bins, snapshots, thumbnails, what a repair found."""
+"""Folders of systems and network stores, lower case: recycle bins, snapshots, thumbnails, files found by a repair."""
 SKIPPED_PREFIXES = ("@gmt-", "found.0")
 """Shadow copies as Samba names them, and folders of chkdsk."""
 
 
 def is_skipped_folder(name: str) -> bool:
-    """Whether a scan does not look into folders of this name: hidden ones, recycle bins, snapshots."""
+    """Return whether a scan skips folders of this name: hidden ones, recycle bins, snapshots."""
     lower = name.lower()
     return name.startswith(".") or lower in SKIPPED_FOLDERS or lower.startswith(SKIPPED_PREFIXES)
 
 
 def read_local_head(path: str) -> bytes:
-    """The first bytes of a local file; empty for anything but a regular file. Raises ``OSError``."""
+    """Read the first bytes of a local file; empty if it is not a regular file. Raises ``OSError``."""
     if not os.path.isfile(path):
         return b""
     with open(path, "rb") as file:

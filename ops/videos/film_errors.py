@@ -1,21 +1,21 @@
-"""Errors about one film become its reason; errors about the system or the installation end the run.
+"""Errors about one video become its reason; errors about the system or the installation end the run.
 
-The rule, for every step that opens a film:
+The rule, for every step that opens a video:
 
 =============================================  =======================================================================
 our own errors; ``OSError`` (a full disk, a    pass
 folder that vanished; PyAV's too); a library
 that cannot be imported
-``OSError`` about the film's own file; errors  ``MediaError``, the reason why the film is set aside
+``OSError`` about the video's own file; errors ``MediaError``, the reason why the video is set aside
 that PyAV raises, and of libraries that the
 caller names
-no memory                                      ``MediaError`` that says so: the film may be well
-anything else                                  an internal error that this film brought out: logged as an error with its
-                                               traceback, then ``MediaError`` too, because no film may stop another
+out of memory                                  ``MediaError`` that reports it: the video itself may be valid
+anything else                                  an internal error that this video caused: logged as an error with its
+                                               traceback, then ``MediaError`` too, because no video may stop another
 =============================================  =======================================================================
 
-``KeyError``, ``ValueError`` and the like are errors about data only if PyAV itself raised them. Our own reading of
-headers checks what it reads, and raises ``MediaError``. Only the work on one film stands inside the block.
+``KeyError``, ``ValueError`` and the like are errors about data only if PyAV itself raised them. Our own readers of
+headers check their input and raise ``MediaError``. Only the work on one video belongs inside the block.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from ops.videos.container import reason_of_os_error
 logger = logging.getLogger(__name__)
 
 _PYAV_SOURCES = "av/"
-"""With this begin the names of PyAV's source files in a traceback; they are compiled, so they have no folder."""
+"""Names of PyAV's source files in a traceback begin with this; the files are compiled, so they have no folder."""
 _PYAV_DATA_ERRORS = (ValueError, ArithmeticError, LookupError, EOFError, BufferError, RuntimeError)
-"""What PyAV raises, beside its own errors, for data that it cannot take. A ``TypeError`` there is ours."""
+"""PyAV raises these, besides its own errors, for unusable data. A ``TypeError`` there is our own mistake."""
 
 
 @contextmanager
 def film_errors(path: str, step: str, *also: type[Exception]) -> Iterator[None]:
-    """Turn errors about the film at ``path`` into ``MediaError``; ``step`` is what failed, such as "cutting it".
+    """Turn errors about the video at ``path`` into ``MediaError``; ``step`` names the step, such as "cutting it".
 
     ``also`` names data errors of further libraries. ``NeedleError``, other ``OSError`` and ``ImportError`` pass.
     """
     try:
         yield
-    except MemoryError as error:  # first, for PyAV's is one of its errors
+    except MemoryError as error:  # first, because PyAV's MemoryError is also one of its own errors
         logger.warning("%s: memory ran out while %s", path, step, exc_info=True)
         raise MediaError(
             f"memory ran out while {step}: free memory and try again with `needle ingest --retry`; if that does not "
@@ -70,7 +70,7 @@ def film_errors(path: str, step: str, *also: type[Exception]) -> Iterator[None]:
 
 
 def _is_about(error: OSError, path: str) -> bool:
-    """Whether the system refused the film's own file, and nothing of ours."""
+    """Return whether the system refused the video's own file, and not another file."""
     return error.filename is not None and str(error.filename).removeprefix("file:") == path
 
 

@@ -1,4 +1,4 @@
-"""Filters of libavfilter over the frames of a film: one frame in, one frame out, in order, a few frames later."""
+"""Filters of libavfilter over the frames of a video: one frame in, one frame out, in order, a few frames later."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Step = tuple[str, str]
 """Name and arguments of a filter."""
 
 MIN_SIDE = 16
-"""Pictures smaller than this are not deinterlaced."""
+"""Smaller frames are not deinterlaced."""
 PARITY: dict[FieldOrder, str] = {"upper": "tff", "lower": "bff", "progressive": "auto"}
 
 
 class FrameFilter:
     """Passes frames through filters that neither drop nor double frames.
 
-    ``plan`` returns the steps for frames like the one given; it is asked again when size or pixel format change.
+    ``plan`` returns the steps for frames like the given one. It is called again if the size or pixel format changes.
     Times and time bases of the frames stay as they were.
     """
 
@@ -47,7 +47,7 @@ class FrameFilter:
         yield from self._pull()
 
     def finish(self) -> Iterator[av.VideoFrame]:
-        """No frames follow: yields those that are left."""
+        """End the input; yields the frames that are left."""
         if self._graph is not None:
             self._graph.push(None)
             yield from self._pull()
@@ -64,7 +64,7 @@ class FrameFilter:
 
 
 def set_time(frame: av.VideoFrame, pts: int | None, time_base: Fraction | None) -> av.VideoFrame:
-    """The same frame with another time; ``None`` is unknown."""
+    """Return the same frame with another time; ``None`` is unknown."""
     frame.pts = pts
     if time_base is not None:
         frame.time_base = time_base
@@ -72,7 +72,7 @@ def set_time(frame: av.VideoFrame, pts: int | None, time_base: Fraction | None) 
 
 
 def build_graph(frame: av.VideoFrame, steps: Sequence[Step]) -> av.filter.Graph:
-    """A configured graph of ``steps`` for frames like ``frame``."""
+    """Return a configured graph of ``steps`` for frames like ``frame``."""
     graph = av.filter.Graph()
     graph.threads = 1
     source = graph.add(
@@ -89,11 +89,11 @@ def build_graph(frame: av.VideoFrame, steps: Sequence[Step]) -> av.filter.Graph:
 
 
 def deinterlacing_steps(order: FieldOrder, *, is_telecined: bool) -> list[Step]:
-    """One progressive frame for each frame, at the time of its first field.
+    """Return steps that give one progressive frame for each frame, at the time of its first field.
 
-    Of telecined film ``fieldmatch`` puts the fields of each film frame together again, and only frames for which it
-    finds no match are interpolated. With ``progressive`` only frames that are flagged interlaced are touched.
-    ``bwdif`` (Weston and yadif) is the best of FFmpeg's deinterlacers without a trained model.
+    For telecined film, ``fieldmatch`` joins the fields of each film frame again. Only frames without a match are
+    interpolated. With ``progressive`` only frames that are flagged interlaced change. ``bwdif`` (Weston and yadif) is
+    the best of FFmpeg's deinterlacers without a trained model.
     """
     if order == "progressive":
         return [("bwdif", "mode=send_frame:parity=auto:deint=interlaced")]
@@ -105,7 +105,8 @@ def deinterlacing_steps(order: FieldOrder, *, is_telecined: bool) -> list[Step]:
 
 
 def crop_steps(crop: Crop, *, keeps_fields: bool = False) -> list[Step]:
-    """Cut off what is not shown, to the pixel. With ``keeps_fields`` an even number of lines goes at the top."""
+    """Return steps that cut off the hidden part, to the pixel. With ``keeps_fields`` an even number of lines goes at
+    the top."""
     if crop == Crop():
         return []
     top = crop.top // 2 * 2 if keeps_fields else crop.top

@@ -1,4 +1,4 @@
-"""Tombstones: which videos a person had forgotten. They hold an id and a time, and nothing else."""
+"""Tombstones of the videos that a user had forgotten. They hold an id and a time, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ops.core.storage import ObjectStore
 
 
 def leave_tombstone(settings: Settings, video_id: str, now: datetime) -> None:
-    """Note that a person had a video forgotten, so that no later run brings it back."""
+    """Note that a user had a video forgotten, so that no later run brings it back."""
     stone = json.dumps({"video_id": video_id, "forgotten_at": now.isoformat()})
     settings.store.write_bytes(f"forgotten/{video_id}.json", stone.encode())
 
 
 def forgotten_ids(store: ObjectStore) -> set[str]:
-    """Ids of the videos that a person had forgotten."""
+    """Return the ids of the videos that a user had forgotten."""
     return {Path(key).stem for key in store.list("forgotten")}

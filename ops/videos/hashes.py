@@ -1,4 +1,4 @@
-"""Content hashes of footage, remembered, so that a second scan of unchanged footage reads no file."""
+"""Cache the content hashes of footage, so that a second scan of unchanged footage reads no file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ops.videos.objects import hash_object, is_remote
 logger = logging.getLogger(__name__)
 
 Key = tuple[str, int, str]
-"""``(path or uri, bytes, stamp)``: modification time in nanoseconds, or etag. Without a stamp nothing is remembered."""
+"""``(path or uri, bytes, stamp)``: modification time in nanoseconds, or etag. Without a stamp nothing is cached."""
 
 WAIT_S = 60.0
 _TABLE = "CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, bytes INTEGER, stamp TEXT, hash TEXT) WITHOUT ROWID"
@@ -36,16 +36,16 @@ _HELD = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 class HashCache:
     """SHA-256 of whole files by path, size and modification stamp, in one SQLite file.
 
-    Safe for several processes: each call is one short transaction and waits up to a minute for another's. A path
-    has one row, so the file does not grow when footage changes. A cache file that SQLite cannot read is thrown
-    away and built anew. Raises ``StorageError`` where the file or its folder cannot be read or written.
+    Safe for several processes: each call is one short transaction and waits up to a minute for another's. A path has
+    one row, so the file does not grow when footage changes. A cache file that SQLite cannot read is deleted and built
+    again. Raises ``StorageError`` if the file or its folder cannot be read or written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def known(self, keys: Iterable[Key]) -> dict[Key, str]:
-        """The remembered hashes of those ``keys`` that have one."""
+        """Return the cached hashes of those ``keys`` that have one."""
         wanted = [key for key in keys if key[2]]
         if not wanted or not self.path.exists():
             return {}
@@ -59,7 +59,7 @@ class HashCache:
         return found
 
     def remember(self, key: Key, content_hash: str) -> None:
-        """Note the hash of one file, replacing what was known of its path."""
+        """Store the hash of one file; replaces an earlier hash of its path."""
         if not key[2]:
             return
         with self._connection() as connection:
@@ -77,7 +77,7 @@ class HashCache:
         except OSError as error:
             raise home_error(self.path, error) from error
         except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of it tells details
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the other bits give details
             if code in _UNWRITABLE:
                 raise home_error(self.path, error) from error
             if code in _HELD:
@@ -102,20 +102,20 @@ class HashCache:
 
 
 def key_of(path: str) -> Key:
-    """The key of a local file as it is now. Raises ``OSError``."""
+    """Return the key of a local file as it is now. Raises ``OSError``."""
     status = os.stat(path)
     return path, status.st_size, str(status.st_mtime_ns)
 
 
 def hash_of(file: BinaryIO) -> str:
-    """SHA-256 of the bytes of an open file, as hex."""
+    """Return SHA-256 of the bytes of an open file, as hex."""
     return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def fresh_hash(key: Key) -> str:
-    """SHA-256 of the file or object of ``key``, as hex; empty for a file that has changed since, or changes meanwhile.
+    """Return SHA-256 of the file or object of ``key``, as hex; empty if a file changed since, or changes meanwhile.
 
-    Raises ``OSError`` where a file, ``StorageError`` where an object cannot be read.
+    Raises ``OSError`` if a file, ``StorageError`` if an object cannot be read.
     """
     path, size, stamp = key
     if is_remote(path):

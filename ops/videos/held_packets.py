@@ -1,4 +1,4 @@
-"""Pictures of a file that last as long as they are shown, which is known only when the next one comes."""
+"""Frames of a file whose duration is known only when the next frame comes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from av.container import OutputContainer
 
 
 class HeldPackets:
-    """Writes the packets of one video track to ``container``, one behind, so that each gets its length.
+    """Writes the packets of one video track to ``container``, one behind, so that each gets its duration.
 
     Packets come in the order in which they are shown (no B-frames), with a time, in ticks of the track.
     """
@@ -24,7 +24,7 @@ class HeldPackets:
             self._held = packet
 
     def close(self, end: int) -> None:
-        """Write the last one, which is shown until tick ``end``, and one tick at least."""
+        """Write the last packet, which is shown until tick ``end``, and for at least one tick."""
         if self._held is not None:
             assert self._held.pts is not None
             self._let_go(max(end, self._held.pts + 1))

@@ -1,8 +1,8 @@
-"""Does a file end where its own structure says it ends? Reads headers only, decodes nothing.
+"""Check whether a file ends at the place that its own structure gives. Reads headers only, decodes nothing.
 
-Decoders read to the last whole packet and call it the end, so half a download looks like a shorter film. The
-containers know better: mp4 boxes, Matroska elements, RIFF chunks and packets all carry their lengths. What is found
-here is evidence for the reader and a reason for what cannot be opened, never a verdict on a file that decodes.
+Decoders read to the last whole packet and call it the end, so half a download looks like a shorter video. The
+containers know better: mp4 boxes, Matroska elements, RIFF chunks and packets all carry their lengths. A finding here is
+evidence for the reader and a reason for a file that cannot be opened. It is never a verdict on a file that decodes.
 Formats: ISO/IEC 14496-12 (boxes), Microsoft RIFF (AVI). Matroska: ``matroska.py``.
 """
 
@@ -39,7 +39,7 @@ CUT_INDEX = "the file is cut short within its index; copy it again"
 
 
 def reason_of_broken_structure(path: Path) -> str:
-    """Why the structure of the file is cut or broken, in plain words; empty if nothing is known against it."""
+    """Return why the structure of the file is cut or broken, in plain words; empty if no fault is known."""
     size = os.path.getsize(path)
     with path.open("rb") as file:
         head = file.read(12)
@@ -57,7 +57,7 @@ def reason_of_broken_structure(path: Path) -> str:
 
 
 def _announced_size(head: bytes, file: BinaryIO) -> int:
-    """The least size in bytes that an ASF or an MXF announces in its header; 0 if it does not.
+    """Return the least size in bytes that an ASF or an MXF announces in its header; 0 if it does not.
 
     ASF 3.2 (file properties object); SMPTE ST 377-1, 7.1 (a partition pack names the offset of the footer).
     """
@@ -72,7 +72,7 @@ def _announced_size(head: bytes, file: BinaryIO) -> int:
 
 
 def _ends_in_the_middle(head: bytes, tail: bytes, size: int) -> bool:
-    """Whether the last packet of an FLV, an Ogg or a transport stream is not whole."""
+    """Return whether the last packet of an FLV, an Ogg or a transport stream is not whole."""
     if head[:3] == b"FLV":
         length = int.from_bytes(tail[-4:], "big")  # of the tag before, which begins with its type and its length
         tag = tail[-4 - length :][:4] if 11 <= length <= len(tail) - 4 else b""
@@ -85,7 +85,7 @@ def _ends_in_the_middle(head: bytes, tail: bytes, size: int) -> bool:
 
 
 def packet_grid(data: bytes) -> tuple[int, int]:
-    """``(packet size, offset of the first packet)`` of a transport stream; size 0 if these are not packets."""
+    """Return ``(packet size, offset of the first packet)`` of a transport stream; size 0 if these are not packets."""
     for at in range(min(len(data), 20 * 204)):
         if data[at] == SYNC:
             for size in PACKET_SIZES:
@@ -95,7 +95,7 @@ def packet_grid(data: bytes) -> tuple[int, int]:
 
 
 def _is_box_file(file: BinaryIO, head: bytes, size: int) -> bool:
-    """Whether the file begins with a known box, or with one of any type that a known one follows."""
+    """Return whether the file begins with a known box, or with one of any type that a known one follows."""
     if head[4:8] in FIRST_BOXES:
         return True
     return any(kind in FIRST_BOXES for _, (kind, _) in zip(range(3), _boxes(file, size), strict=False))
@@ -117,7 +117,7 @@ def _reason_boxes(file: BinaryIO, size: int) -> str:
 
 
 def _holds_fragment(file: BinaryIO, start: int) -> bool:
-    """Whether more fragments lie behind bytes that are not a box."""
+    """Return whether more fragments are in the file behind bytes that are not a box."""
     file.seek(start)
     before = b""
     while piece := file.read(1 << 20):
@@ -128,7 +128,8 @@ def _holds_fragment(file: BinaryIO, start: int) -> bool:
 
 
 def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
-    """``(type, end)`` of the top-level boxes; ends at the first thing that is none (padding, trailing bytes).
+    """Yield ``(type, end)`` of the top-level boxes; ends at the first bytes that are not a box (padding, trailing
+    bytes).
 
     A reader passes over types that it does not know (ISO/IEC 14496-12, 4.2), so any four printable bytes are a type.
     """
@@ -139,6 +140,6 @@ def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
 
 
 def _reason_riff(head: bytes, size: int) -> str:
-    """AVI: the first RIFF chunk must fit. A length of zero means that the writer never came to the end."""
+    """Check that the first RIFF chunk of an AVI fits. A length of zero means that the writer never reached the end."""
     needs = int.from_bytes(head[4:8], "little") + 8
     return cut_short(size, needs) if needs > 8 and needs > size + MIN_MISSING else ""

@@ -1,7 +1,7 @@
 """Languages as files and tracks name them: ``en``, ``eng``, ``English``, ``pt_br`` become BCP 47 tags.
 
-langcodes knows the tags and the codes of ISO 639; the names of languages and the words that stand beside them in
-names of files are ours.
+langcodes knows the tags and the codes of ISO 639. The names of languages, and the other words in file names, are listed
+here.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ _FLAGS = (
     "mis zxx unknown ai machine mt translated utf8 utf srt vtt untertitel"
 )
 FLAGS = frozenset(_FLAGS.split())
-"""Words beside the language that name the kind of the subtitles."""
-# ISO 639-2 has these for languages that few subtitles are in, and English has them for other things.
+"""Words next to the language that name the kind of the subtitles."""
+# ISO 639-2 has these codes for languages with few subtitles; in English they are ordinary words.
 _ENGLISH_WORDS = frozenset(("her", "run", "sun", "hat", "ewe", "sin", "que", "kin", "bis", "che", "ido"))
 _THREE_LETTERS_ONLY = frozenset(("fil", "yue", "ckb", "ast", "hmn", "chr", "haw", "gsw"))
 _SEPARATORS = re.compile(r"[\s._\-()\[\]{}&+,;]+")
@@ -95,26 +95,26 @@ _LONGEST_NAME = 3
 
 
 def words_of(name: str) -> list[str]:
-    """The words of a file's or track's name, without what divides them."""
+    """Return the words of a file's or track's name, without the separators."""
     return [word for word in _SEPARATORS.split(name) if word]
 
 
 def language_of(name: str) -> str:
-    """BCP 47 tag, as short as it can be (``en``, ``pt-BR``, ``zh-Hans``); empty if the name is not a language."""
+    """Return the shortest BCP 47 tag (``en``, ``pt-BR``, ``zh-Hans``); empty if the name is not a language."""
     return language_of_suffix(words_of(name)) or ""
 
 
 def primary_language(tag: str) -> str:
-    """The language of a BCP 47 tag without script and region: ``zh`` for ``zh-Hans``; empty stays empty."""
+    """Return the language of a BCP 47 tag without script and region: ``zh`` for ``zh-Hans``; empty stays empty."""
     return tag.partition("-")[0].lower()
 
 
 def language_of_suffix(words: Sequence[str]) -> str | None:
-    """The language that the words after a film's name give; ``None`` if any of them is neither language nor flag.
+    """Return the language in the words after a video's name; ``None`` if a word is neither language nor flag.
 
     ``["en"]``, ``["zh", "Hant", "TW"]``, ``["forced", "English"]``; flags alone give no language (empty text). ``hi``
-    is Hindi if no other word is a language, and else the flag hearing impaired. Of two languages the first
-    counts. A number may follow a language: the second track of it.
+    is Hindi if no other word is a language, and else the flag hearing impaired. Of two languages the first counts. A
+    number may follow a language: the second track of it.
     """
     plain = [_plain(word) for word in words]
     without_hindi = [word for word in plain if word != "hi"]
@@ -142,7 +142,7 @@ def _is_number(word: str) -> bool:
 
 
 def _tag_at(words: list[str], at: int) -> tuple[str, int]:
-    """``(tag, how many words it takes)`` of the language that begins at a word; ``("", 0)`` if none does."""
+    """Return ``(tag, how many words it takes)`` of the language that begins at a word; ``("", 0)`` if none does."""
     for length in range(min(_LONGEST_NAME, len(words) - at), 0, -1):
         if tag := NAMES.get(" ".join(words[at : at + length])):
             return (tag, length) if "-" in tag else _with_subtags(tag, words, at + length, length)
@@ -151,7 +151,7 @@ def _tag_at(words: list[str], at: int) -> tuple[str, int]:
 
 
 def _with_subtags(code: str, words: list[str], at: int, length: int) -> tuple[str, int]:
-    """The language with the script and the region that follow it."""
+    """Return the language with the script and the region that follow it."""
     from langcodes import standardize_tag, tag_is_valid
 
     tag = code
@@ -165,7 +165,7 @@ def _with_subtags(code: str, words: list[str], at: int, length: int) -> tuple[st
 
 
 def _code(word: str) -> str:
-    """The shortest ISO 639 code of a language that is named by one; empty if the word is not a code."""
+    """Return the shortest ISO 639 code of a language that is named by one; empty if the word is not a code."""
     if not re.fullmatch(r"[a-z]{2,3}", word) or word in _ENGLISH_WORDS:
         return ""
     from langcodes import standardize_tag, tag_is_valid
@@ -177,7 +177,7 @@ def _code(word: str) -> str:
 
 
 def _plain(word: str) -> str:
-    """Without case and marks: ``Français`` and ``francais`` are one word."""
+    """Return a word without case and marks: ``Français`` and ``francais`` are one word."""
     apart = unicodedata.normalize("NFKD", word.casefold())
     return "".join(sign for sign in apart if not unicodedata.combining(sign))
 

@@ -1,9 +1,9 @@
-"""How many pictures a source has, and how long it lasts.
+"""How many frames a source has, and how long it lasts.
 
-The rule, best evidence first: the index of an mp4 or mov without the pictures that an edit list hides; all packets, if
-the file is small enough to count them; else the duration times the rate, until the film was decoded once. A duration
-that a transport or program stream has from its first and last time stamp gives way to its running clock
-(``broadcast.py``) if they are more than a fifth apart.
+The rule, best evidence first: the index of an mp4 or mov without the frames that an edit list hides; all packets, if
+the file is small enough to count them; else the duration times the rate, until the video was decoded once. The duration
+of a transport or program stream comes from its first and last time stamp. If it is more than a fifth apart from its
+running clock (``broadcast.py``), the clock counts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAX_DIFFERENCE = Fraction(1, 5)
 
 @dataclass(frozen=True, kw_only=True)
 class IndexTable:
-    """The index of an mp4 or mov: how many pictures an edit list hides, how many are shown, when they are decoded."""
+    """The index of an mp4 or mov: how many frames an edit list hides, how many are shown, when they are decoded."""
 
     hidden: int
     shown: int
@@ -37,9 +37,9 @@ class IndexTable:
 
 
 def read_table(stream: VideoStream, container_format: str) -> IndexTable | None:
-    """The table of samples of an mp4 or mov, whose decoding times are as regular as presentation times.
+    """Return the table of samples of an mp4 or mov, whose decoding times are as regular as presentation times.
 
-    ``None`` for other containers, whose tables hold key pictures only, and for fragmented files, which have none.
+    ``None`` for other containers, whose tables hold keyframes only, and for fragmented files, which have none.
     """
     entries = stream.index_entries
     if "mov" not in container_format.split(",") or not stream.frames or not entries:
@@ -61,11 +61,11 @@ def find_length(
     rate: FrameRate,
     log: FactLog,
 ) -> tuple[int, Fraction]:
-    """Number of pictures, and seconds; adds the facts ``frames`` and ``duration``."""
+    """Return the number of frames, and seconds; adds the facts ``frames`` and ``duration``."""
     duration, evidence, contradictions = _duration(path, container, stream, sample, rate)
     log.add("duration", f"{float(duration):.3f} s", evidence, contradictions=contradictions)
     if table and not (sample.is_field_coded and sample.is_whole):
-        # Some pictures may be two fields and others whole: as many as in the beginning.
+        # Some frames may be two fields and others whole: the same share as in the beginning.
         share = Fraction(sample.pictures, sample.packets) if sample.is_field_coded else 1
         frames = round(table.shown * share)
         evidence = f"index of the file ({table.hidden} hidden by an edit list)" if table.hidden else "index of the file"
@@ -81,7 +81,7 @@ def find_length(
 def _duration(
     path: Path, container: InputContainer, stream: VideoStream, sample: HeadSample, rate: FrameRate
 ) -> tuple[Fraction, str, list[str]]:
-    """Seconds, the evidence, and what contradicts it."""
+    """Return seconds, the evidence, and its contradictions."""
     stored, evidence = Fraction(0), "the file"
     if stream.duration and stream.time_base:
         stored, evidence = stream.duration * Fraction(stream.time_base), "the video track"

@@ -1,4 +1,4 @@
-"""Finding footage: folders, files and ``s3://`` prefixes become a list of source files with ids from content."""
+"""Find footage: folders, files and ``s3://`` prefixes become a list of source files with ids from content."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ class SourceFile:
 
 @dataclass(kw_only=True)
 class Scan:
-    """What a scan found, in the order of paths.
+    """The result of a scan, in the order of paths.
 
     ``set_aside`` holds ``(path, reason)``; a bad line of a catalogue has the path ``.../catalogue.csv, line 7``.
-    ``duplicates`` holds ``(path, path of the file with the same content that counts)``. ``unsettled`` are files
-    that changed too recently: a copy may still be under way. ``hashed`` counts the files whose bytes were read.
-    ``left_out`` holds ``(path, kind)`` of whatever a folder holds that is not footage (``file_kinds.py``), and of
-    folders that were not looked into. ``subtitles`` are the paths of all files with an ending of subtitles.
+    ``duplicates`` holds ``(path, path of the file with the same content that counts)``. ``unsettled`` are files that
+    changed too recently: a copy may still be in progress. ``hashed`` counts the files whose bytes were read.
+    ``left_out`` holds ``(path, kind)`` of files that are not footage (``file_kinds.py``), and of folders that were
+    skipped. ``subtitles`` are the paths of all files with an ending of subtitles.
     """
 
     files: list[SourceFile] = field(default_factory=list)
@@ -81,7 +81,7 @@ class Scan:
         return recordings_of(source.path for source in self.files)
 
     def left_out_by_kind(self) -> dict[str, list[str]]:
-        """Paths of what was left out, by kind, both sorted."""
+        """Return the paths of files left out, by kind, both sorted."""
         kinds: dict[str, list[str]] = {}
         for path, kind in sorted(self.left_out):
             kinds.setdefault(kind, []).append(path)
@@ -95,7 +95,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class _Found:
-    """A candidate: where it lies, below which root, and the cache key of its content."""
+    """A candidate: its path in the cache key of its content, and its root."""
 
     key: Key
     root: str
@@ -111,12 +111,12 @@ def scan(
 ) -> Scan:
     """Find the footage in files, folders and ``s3://`` prefixes.
 
-    The show of a file is its first folder below the root, or its stem where it lies at the root; the root is
-    ``library`` where the file lies below it, else the given folder or the file's own. ``catalogue.csv`` at the root
-    overrides. Folders are searched for footage, by name and by the first bytes of files whose name does not decide;
-    the rest is counted as left out. A file that is named is taken whatever its name. What cannot be used is set aside
-    with a reason and never stops the rest. With ``settled_seconds`` files that changed within that time before ``now``
-    (seconds since 1970; default: the clock) are left for later.
+    The show of a file is its first folder below the root, or its stem if it is at the root. The root is ``library`` if
+    the file is below it, else the given folder or the file's own. ``catalogue.csv`` at the root overrides. Folders are
+    searched for footage, by name and by the first bytes of files whose name does not decide. The rest is counted as
+    left out. A file that is named is taken whatever its name. An unusable file is set aside with a reason and never
+    stops the rest. With ``settled_seconds`` files that changed within that time before ``now`` (seconds since 1970;
+    default: the clock) are left for later.
     """
     result = Scan()
     found: dict[str, _Found] = {}
@@ -133,7 +133,7 @@ def scan(
     catalogues = _read_catalogues({candidate.root for candidate in settled}, set(map(_absolute, paths)), result)
     known = hashes.known(candidate.key for candidate in settled)
     first: dict[str, str] = {}
-    # Of files with the same content the one that the catalogue describes counts, else the first by path.
+    # If files have the same content, the one that the catalogue describes counts, else the first by path.
     for candidate in sorted(settled, key=lambda it: _place(it) not in catalogues[it.root].rows):
         content_hash = known.get(candidate.key) or _hash(candidate.key, hashes, result)
         if content_hash:
@@ -147,11 +147,11 @@ def scan(
 
 
 def unchanged_since(path: str, seconds: float, now: float) -> bool:
-    """Whether the local file ``path`` has rested for ``seconds`` before ``now`` (seconds since 1970).
+    """Return whether the local file ``path`` has rested for ``seconds`` before ``now`` (seconds since 1970).
 
-    Counts the last change of content and of name, so a file that was moved in with an old date waits as well. A
-    time in the future (a camera or server with a wrong clock) does not make a file wait for ever. An object in a
-    store appears at once and whole, and is always at rest.
+    Counts the last change of content and of name, so a file that was moved in with an old date waits as well. A time in
+    the future (a camera or server with a wrong clock) does not make a file wait. An object in a store appears at once
+    and whole, and is always at rest.
     """
     if is_remote(path):
         return True
@@ -161,9 +161,9 @@ def unchanged_since(path: str, seconds: float, now: float) -> bool:
 
 @contextmanager
 def local_source(path: str, scratch: Path) -> Iterator[Path]:
-    """A local path with the bytes of a source file; an object is fetched into ``scratch`` and removed afterwards.
+    """Yield a local path with the bytes of a source file; an object is fetched into ``scratch`` and removed afterwards.
 
-    Raises ``MediaError`` where it is gone, ``StorageError`` where the store cannot be read.
+    Raises ``MediaError`` if the object is gone, ``StorageError`` if the store cannot be read.
     """
     if not is_remote(path):
         yield Path(path)
@@ -183,7 +183,7 @@ def _absolute(path: str) -> str:
 
 
 def _printable(path: str) -> str:
-    """``path`` as text that tables and pages can hold: bytes that are no UTF-8 become escapes."""
+    """Return ``path`` as text that tables and pages can hold: bytes that are not UTF-8 become escapes."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
@@ -209,9 +209,9 @@ def _find_remote(path: str, library: str, result: Scan) -> Iterator[_Found]:
 
 
 def _select_objects(objects: Sequence[StoredObject], root: str, result: Scan) -> list[StoredObject]:
-    """Objects below ``root`` that are footage.
+    """Return the objects below ``root`` that are footage.
 
-    Looking into an object is a request, so that is done only for names without an ending.
+    Reading the head of an object is a request, so that is done only for names without an ending.
     """
     chosen = []
     for stored in objects:
@@ -230,12 +230,12 @@ def _select_objects(objects: Sequence[StoredObject], root: str, result: Scan) ->
 
 def _object_head(stored: StoredObject) -> bytes:
     if ending_of(stored.uri) or not stored.bytes:
-        return b"\0"  # not looked into: of an unknown kind
+        return b"\0"  # head not read: of an unknown kind
     return read_object(stored.uri, HEAD_BYTES)
 
 
 def _without_proxies(found: Iterable[T], path_of: Callable[[T], str], result: Scan) -> list[T]:
-    """``found`` without the small copies that cameras write beside their recordings."""
+    """Return ``found`` without the small copies that cameras write next to their recordings."""
     found = list(found)
     copies = camera_proxies(map(path_of, found))
     result.left_out += [(path, CAMERA_PROXIES) for path in copies]
@@ -266,7 +266,7 @@ def _find_local(path: str, library: str, result: Scan) -> Iterator[_Found]:
 
 
 def _walk(top: str, result: Scan) -> Iterator[str]:
-    """Names of footage below ``top``. Links to folders are followed last, and no folder is entered twice."""
+    """Yield names of footage below ``top``. Links to folders are followed last, and no folder is entered twice."""
     entered: set[tuple[int, int]] = set()
     folders, links = [top], list[str]()
     while folders or links:
@@ -290,7 +290,7 @@ def _walk(top: str, result: Scan) -> Iterator[str]:
 
 
 def _is_footage(entry: os.DirEntry[str], top: str, result: Scan) -> bool:
-    """Whether a file is footage; if not, it is noted as left out."""
+    """Return whether a file is footage; if not, it is noted as left out."""
     try:
         kind = left_out_kind(entry.name, partial(read_local_head, entry.path))
     except OSError:
@@ -305,7 +305,7 @@ def _is_footage(entry: os.DirEntry[str], top: str, result: Scan) -> bool:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """A link that leads back to itself is no folder; asking raises, and must not end the walk."""
+    """Return whether an entry is a folder; a link that leads back to itself is not one, and must not end the walk."""
     try:
         return entry.is_dir()
     except OSError:
@@ -323,7 +323,7 @@ def _is_settled(path: str, seconds: float, now: float, result: Scan) -> bool:
 
 
 def _read_catalogues(roots: Iterable[str], scanned: set[str], result: Scan) -> dict[str, Catalogue]:
-    """The catalogue of each root; what is wrong in one is set aside with its line."""
+    """Read the catalogue of each root; faults in one are set aside with their lines."""
     catalogues = {}
     for root in sorted(roots):
         path = f"{root.rstrip('/')}/{CATALOGUE}"
@@ -349,7 +349,7 @@ def _read_catalogues(roots: Iterable[str], scanned: set[str], result: Scan) -> d
 
 
 def _names_below(root: str, catalogue: Catalogue) -> Iterator[str]:
-    """Those names of the catalogue that exist, however the file system spells their accents."""
+    """Yield those names of the catalogue that exist, however the file system spells their accents."""
     for name in catalogue.rows:
         if os.path.exists(os.path.join(root, name)) or _exists_decomposed(root, name):
             yield name
@@ -362,7 +362,7 @@ def _exists_decomposed(root: str, name: str) -> bool:
 
 
 def _hash(key: Key, hashes: HashCache, result: Scan) -> str:
-    """The content hash, remembered; empty where the file cannot be read or changes meanwhile."""
+    """Return the content hash and remember it; empty if the file cannot be read or changes meanwhile."""
     path = key[0]
     try:
         content_hash = fresh_hash(key)
@@ -381,7 +381,7 @@ def _hash(key: Key, hashes: HashCache, result: Scan) -> str:
 
 
 def _place(found: _Found) -> str:
-    """Path below the root, in the catalogue's spelling."""
+    """Return the path below the root, in the catalogue's spelling."""
     return normal(found.key[0].removeprefix(found.root).lstrip("/"))
 
 

@@ -1,8 +1,8 @@
-"""The structure of Matroska and WebM files: do the elements fit together, and how many pictures do they announce?
+"""The structure of Matroska and WebM files: do the elements fit together, and how many frames do they announce?
 
-A demultiplexer that meets damage between two blocks searches for the next cluster and says nothing: pictures are
-gone, and every number after them is wrong. So the elements are followed here by their own lengths.
-Format: RFC 8794 (EBML) and RFC 9559 (Matroska).
+A demultiplexer that meets damage between two blocks searches for the next cluster and does not report it. Frames are
+gone, and every number after them is wrong. So the elements are followed here by their own lengths. Format: RFC 8794
+(EBML) and RFC 9559 (Matroska).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LACED = 0x06
 
 
 class Element(NamedTuple):
-    """One EBML element: its id, where its content starts and ends; ``end`` is ``None`` for unknown length."""
+    """One EBML element: its id, the start and end of its content; ``end`` is ``None`` for unknown length."""
 
     id: int
     start: int
@@ -32,7 +32,7 @@ class Element(NamedTuple):
 
 
 def announced_pictures(path: Path, number: int = 0) -> tuple[int, str]:
-    """``(pictures that the blocks of a Matroska file hold for a video track, what is wrong with them)``, 0 the first.
+    """Return ``(number of frames, fault)`` of a video track of a Matroska file; ``number`` 0 is the first track.
 
     Reads a few bytes a block. ``(0, "")`` for any other file; 0 if the elements do not fit together, or blocks belong
     to a track that the file does not have.
@@ -58,7 +58,7 @@ class Elements:
         self.tracks: dict[int, int] = {}
 
     def check(self, *, deep: bool = False) -> str:
-        """Why the file is cut or broken, or nothing; ``deep`` follows and counts the blocks of clusters too."""
+        """Return why the file is cut or broken, or nothing; ``deep`` follows and counts the blocks of clusters too."""
         header = self.element(0)
         segment = self.element(header.end) if header and header.end else None
         if segment is None or segment.id != SEGMENT:
@@ -83,7 +83,7 @@ class Elements:
         return ""
 
     def element(self, at: int) -> Element | None:
-        """The element at offset ``at``, or ``None`` where there is none."""
+        """Return the element at offset ``at``, or ``None`` if there is none."""
         self.file.seek(at)
         head = self.file.read(12)
         if not head or not head[0]:
@@ -116,7 +116,7 @@ class Elements:
         return int.from_bytes(self.file.read(min((element.end or 0) - element.start, 8)), "big")
 
     def _walk_cluster(self, at: int, end: int) -> int | None:
-        """Count the frames of a cluster; the offset of the first thing that is no part of one, or ``None``."""
+        """Count the frames of a cluster; return the offset of the first bytes that are not part of one, or ``None``."""
         while at < end:
             child = self.element(at)
             if child is None or child.end is None or child.end > end or child.id not in CLUSTER_CHILDREN | ANYWHERE:
@@ -146,5 +146,5 @@ CUT_SHORT = "the file is cut short"
 
 
 def cut_short(has: int, needs: int) -> str:
-    """The reason given for a file that ends too early, in bytes."""
+    """Return the reason for a file that ends too early, in bytes."""
     return f"{CUT_SHORT}: it has {has:,} of {needs:,} bytes; copy it again"

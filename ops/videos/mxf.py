@@ -1,7 +1,7 @@
 """Timecode and tape name of MXF files, read from the header metadata.
 
-FFmpeg reports labels without the base that they count in, and EBU R 122 has 50p pictures counted at 25.
-Format: SMPTE ST 336 (KLV), ST 377-1 (header metadata: sets of local tags).
+FFmpeg reports labels without their counting base, and EBU R 122 counts 50p frames at 25. Format: SMPTE ST 336 (KLV), ST
+377-1 (header metadata: sets of local tags).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MAX_HEADER = 1 << 24
-"""Bytes of header metadata that are read at most."""
+"""Most bytes of header metadata that are read."""
 RUN_IN = 65_536
 _PARTITION = bytes.fromhex("060e2b34020501010d010201")
 _SET = bytes.fromhex("060e2b34025301010d010101010101")
@@ -27,7 +27,7 @@ Sets = dict[bytes, tuple[int, dict[int, bytes]]]
 class MxfTimecode:
     """The timecode of one package: ``count`` frames at ``base`` (rounded) frames per second.
 
-    ``package`` is ``material`` (how the file plays), ``file`` (what is stored) or ``tape`` (what it was made from).
+    ``package`` is ``material`` (how the file plays), ``file`` (the stored essence) or ``tape`` (its origin).
     """
 
     package: str
@@ -45,7 +45,7 @@ class MxfHeader:
 
 
 def read_mxf_header(path: Path) -> MxfHeader:
-    """What the header metadata of an MXF file says about timecode; nothing for other files.
+    """Read the timecode of the header metadata of an MXF file; empty for other files.
 
     Raises ``OSError`` if the file cannot be read.
     """
@@ -71,14 +71,14 @@ def read_mxf_header(path: Path) -> MxfHeader:
 
 
 def _header_length(data: bytes, at: int) -> int:
-    """Bytes of header metadata by the partition pack: versions, alignment, three offsets, then this count."""
+    """Return bytes of header metadata by the partition pack: versions, alignment, three offsets, then this count."""
     length = int.from_bytes(data[at + 16 : at + 17], "big")
     content = at + 17 + (length & 0x7F if length & 0x80 else 0)
     return min(int.from_bytes(data[content + 32 : content + 40], "big"), MAX_HEADER)
 
 
 def _sets_in(data: bytes, at: int) -> Iterator[tuple[bytes, tuple[int, dict[int, bytes]]]]:
-    """The sets of the header metadata, each with its instance id; ends where the essence begins."""
+    """Yield the sets of the header metadata, each with its instance id; ends at the start of the essence."""
     while at + 17 <= len(data):
         key, length, start = data[at : at + 16], data[at + 16], at + 17
         if length & 0x80:
@@ -102,13 +102,13 @@ def _values_in(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _references(value: bytes) -> Iterator[bytes]:
-    """A batch or array of ids: a count, the length of one (16), the ids."""
+    """Yield the ids of a batch or array: a count, the length of one (16), the ids."""
     for at in range(8, len(value) - 15, 16):
         yield value[at : at + 16]
 
 
 def _timecodes_of(sets: Sets, package: dict[int, bytes], name: str) -> Iterator[MxfTimecode]:
-    """The first timecode component of each timecode track of a package."""
+    """Yield the first timecode component of each timecode track of a package."""
     for track in _references(package.get(_TRACKS, b"")):
         sequence = sets.get(sets.get(track, (0, {}))[1].get(_SEQUENCE, b""), (0, {}))
         parts = [sequence] + [sets.get(part, (0, {})) for part in _references(sequence[1].get(_COMPONENTS, b""))]

@@ -1,4 +1,4 @@
-"""Source footage in an object store: listing, reading, fetching, through fsspec."""
+"""Source footage in an object store: list, read and fetch objects through fsspec."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class StoredObject:
 
 
 def is_remote(path: str) -> bool:
-    """Whether ``path`` names an object store rather than a local file."""
+    """Return whether ``path`` names an object store rather than a local file."""
     return "://" in path and not path.startswith("file://")
 
 
 def list_objects(uri: str) -> list[StoredObject]:
-    """The object at ``uri``, or all objects below it, sorted; empty where there is nothing.
+    """List the object at ``uri``, or all objects below it, sorted; empty if there are none.
 
-    Raises ``StorageError`` where the store cannot be asked: never an empty list in its place.
+    Raises ``StorageError`` if the store cannot be reached: never returns an empty list then.
     """
     scheme = urlsplit(uri).scheme
     try:
@@ -49,7 +49,7 @@ def list_objects(uri: str) -> list[StoredObject]:
 
 
 def list_folder(uri: str) -> tuple[list[StoredObject], list[str]]:
-    """Objects that lie directly below ``uri``, and the folders there, both sorted."""
+    """List objects directly below ``uri``, and the folders there, both sorted."""
     scheme = urlsplit(uri).scheme
     with _mapped(uri):
         found: list[dict[str, Any]] = _filesystem(uri).ls(uri, detail=True)
@@ -65,19 +65,19 @@ def list_folder(uri: str) -> tuple[list[StoredObject], list[str]]:
 
 @contextmanager
 def open_object(uri: str) -> Iterator[Any]:
-    """An object as a file that can seek and fetches what is read, a megabyte at a time."""
+    """Open an object as a file that can seek and fetches only the parts that are read, a megabyte at a time."""
     with _mapped(uri), _filesystem(uri).open(uri, "rb", block_size=1 << 20, cache_type="readahead") as file:
         yield file
 
 
 def read_object(uri: str, most: int | None = None) -> bytes:
-    """All bytes of a small object, or the first ``most``. Raises ``FileNotFoundError`` or ``StorageError``."""
+    """Read all bytes of a small object, or the first ``most``. Raises ``FileNotFoundError`` or ``StorageError``."""
     with _mapped(uri):
         return bytes(_filesystem(uri).cat_file(uri, end=most))
 
 
 def hash_object(uri: str) -> str:
-    """SHA-256 of an object's bytes as hex, streamed."""
+    """Return SHA-256 of an object's bytes as hex, streamed."""
     import hashlib
 
     digest = hashlib.sha256()
@@ -105,7 +105,7 @@ def _filesystem(uri: str) -> AbstractFileSystem:
 
     scheme = urlsplit(uri).scheme
     try:
-        # Without the listings cache, which would hide footage that arrived since the last look.
+        # Without the listings cache, which would hide footage that arrived since the last listing.
         return fsspec.filesystem(scheme, use_listings_cache=False)
     except (ImportError, ValueError) as error:
         raise StorageError(f"cannot read {uri!r}: {error}") from error

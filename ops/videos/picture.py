@@ -1,6 +1,6 @@
-"""How the stored pictures of a video track are meant to be shown: orientation, crop, fields, colours, transparency.
+"""How the stored frames of a video track are meant to be shown: orientation, crop, fields, colours, transparency.
 
-The facts come from the container, the codec's own messages and a sample of decoded frames, held against each other.
+The facts come from the container, the codec's own messages and a sample of decoded frames, compared with each other.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from ops.videos.fact_log import FactLog
 from ops.videos.fields import MAX_LINES, FieldMeter, Fields, decide_fields
 
 SAMPLE = 16
-"""Decoded frames that are looked at: three periods of telecine. Taller pictures are never interlaced: one is enough."""
+"""Decoded frames in the sample: three periods of telecine. Taller frames are never interlaced: one is enough."""
 MAX_PACKETS = 2_000
 MAX_TILT = 1.0
-"""Degrees by which a display matrix may miss a quarter turn that is not reported."""
+"""Degrees by which a display matrix may miss a quarter turn without a report."""
 MIN_ASPECT, MAX_ASPECT = Fraction(1, 10), 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class PictureFacts:
-    """What :class:`ops.core.media.MediaInfo` holds of pictures, under the same names."""
+    """The picture fields of :class:`ops.core.media.MediaInfo`, under the same names."""
 
     width: int
     height: int
@@ -53,9 +53,9 @@ class PictureFacts:
 
 
 def read_picture(path: Path, stream_index: int, log: FactLog) -> PictureFacts:
-    """Decode a few frames of a track and decide how its pictures are shown. Adds facts and notes to ``log``.
+    """Decode a few frames of a track and decide how its frames are shown. Adds facts and notes to ``log``.
 
-    Raises ``MediaError`` if no picture can be decoded or pictures are too large.
+    Raises ``MediaError`` if no frame can be decoded or frames are too large.
     """
     # Opened once more, because reading cannot be undone in every container.
     with open_container(path) as container:
@@ -108,7 +108,7 @@ def _facts(
 
 
 def _frames(container: InputContainer, stream: VideoStream, decoder: VideoCodecContext) -> Iterator[av.VideoFrame]:
-    """The first frames that decode; a recording may begin between two key pictures."""
+    """Yield the first frames that decode; a recording may begin between two keyframes."""
     try:
         for packet in itertools.islice(demux(container, stream), MAX_PACKETS):
             try:
@@ -117,11 +117,11 @@ def _frames(container: InputContainer, stream: VideoStream, decoder: VideoCodecC
                 continue
             yield from frames
     except (av.FFmpegError, OSError):
-        return  # damaged further on: whoever reads the film reports it
+        return  # damaged further on: the reader of the video reports it
 
 
 def read_orientation(frame: av.VideoFrame, metadata: dict[str, str], log: FactLog) -> Orientation:
-    """How the picture is turned and mirrored, by this rule:
+    """Return how the frame is turned and mirrored, by this rule:
 
     1. the display matrix of the container (mp4 and mov, Matroska projection), which editing tools rewrite;
     2. the display orientation message of H.264 and HEVC;
@@ -148,7 +148,7 @@ def read_orientation(frame: av.VideoFrame, metadata: dict[str, str], log: FactLo
 
 
 def orientation_of(matrix: tuple[int, ...]) -> Orientation | None:
-    """The nearest orientation of a display matrix, nine integers in FFmpeg's order; ``None`` if it is degenerate.
+    """Return the nearest orientation of a display matrix, nine integers in FFmpeg's order; ``None`` if degenerate.
 
     A point ``(x, y)``, y downwards, goes to ``(a x + c y, b x + d y)`` (ISO/IEC 14496-12, 6.2.2).
     """
@@ -162,7 +162,7 @@ def orientation_of(matrix: tuple[int, ...]) -> Orientation | None:
 
 
 def _tilt(matrix: tuple[int, ...]) -> float:
-    """Degrees, clockwise, by which a matrix turns beyond its nearest quarter turn."""
+    """Return the degrees, clockwise, by which a matrix turns beyond its nearest quarter turn."""
     a, b, c, d = matrix[0], matrix[1], matrix[3], matrix[4]
     angle = math.degrees(math.atan2(b, -a if a * d - b * c < 0 else a))
     return angle - 90 * round(angle / 90)
@@ -191,7 +191,7 @@ def _read_crop(path: Path, container: InputContainer, stream: VideoStream, frame
 
 
 class _AlphaMeter:
-    """Whether the alpha channel of a sample of frames holds anything."""
+    """Finds whether the alpha channel of a sample of frames is used."""
 
     def __init__(self) -> None:
         self._has_channel = self._has_palette = self._is_junk = False
@@ -205,11 +205,11 @@ class _AlphaMeter:
             return
         rgba = frame.reformat(width=min(frame.width, 64), height=min(frame.height, 64), format="rgba").to_ndarray()
         self._lowest = min(self._lowest, int(rgba[..., 3].min()))
-        # Old 32-bit formats leave the fourth byte empty: nothing would be visible of a picture that is there.
+        # Old 32-bit formats leave the fourth byte empty: a frame with content would be invisible.
         self._is_junk |= not rgba[..., 3].any() and int(rgba[..., :3].max()) > 32
 
     def decide(self, log: FactLog) -> bool:
-        """Whether pictures are transparent somewhere; what is not used of it is noted."""
+        """Return whether frames have transparent parts; notes the evidence that is not used."""
         if not self._has_channel:
             return False
         if self._is_junk:
@@ -217,7 +217,7 @@ class _AlphaMeter:
             log.add("alpha", "no", "it would hide every picture of the sample", contradictions=[reason])
             return False
         if self._lowest == 255:
-            # A film may begin opaque: clips keep the channel. Palettes hold a transparent colour, or not.
+            # A video may begin opaque: clips keep the channel. Palettes hold a transparent colour, or not.
             log.add("alpha", "no" if self._has_palette else "yes", "pixel format; opaque everywhere in the sample")
             return not self._has_palette
         log.add("alpha", "yes", "pixel format")
@@ -226,14 +226,14 @@ class _AlphaMeter:
 
 
 def has_alpha_channel(frame: av.VideoFrame) -> bool:
-    """Whether the pixel format has an alpha channel, whatever it holds."""
+    """Return whether the pixel format has an alpha channel, whatever it holds."""
     return any(part.is_alpha for part in frame.format.components)
 
 
 def display_size(
     frame: av.VideoFrame, crop: Crop, aspect: Fraction | None, orientation: Orientation
 ) -> tuple[int, int]:
-    """Width and height as shown: cropped, with square pixels, turned upright."""
+    """Return width and height as shown: cropped, with square pixels, turned upright."""
     width, height = frame.width - crop.left - crop.right, frame.height - crop.top - crop.bottom
     if aspect and MIN_ASPECT <= aspect <= MAX_ASPECT:
         width = max(round(width * aspect), 1)

@@ -1,9 +1,9 @@
-"""What a media file is: the one place that fills in the record :class:`ops.core.media.MediaInfo`.
+"""Describe a media file: the only module that fills in the record :class:`ops.core.media.MediaInfo`.
 
-Each area of facts has a module of its own that adds to the same :class:`FactLog`: the video track (``tracks.py``),
-rate and times (``timing.py``), how pictures are shown (``picture.py``), timecode and reel (``timecodes.py``), sound
-tracks (``sound_tracks.py``). A description reads headers, a bounded part of the packets (``sample.py``) and decodes a
-few pictures, however long the film is.
+Each area of facts has a module of its own that adds to the same :class:`FactLog`: the video track (``tracks.py``), rate
+and times (``timing.py``), how frames are shown (``picture.py``), timecode and reel (``timecodes.py``), sound tracks
+(``sound_tracks.py``). A description reads headers and a bounded part of the packets (``sample.py``). It decodes a few
+frames, however long the video is.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from ops.videos.tracks import choose_video_track
 
 
 def probe(path: Path) -> MediaInfo:
-    """Open ``path``, decode its first pictures, and describe it, with the evidence for each fact.
+    """Open ``path``, decode its first frames, and describe it, with the evidence for each fact.
 
     ``width`` and ``height`` are as shown. ``codec`` is the codec's plain name (h264, hevc, av1, ...).
     ``start_timecode`` keeps the ``;`` of drop-frame counting, and is 00:00:00:00 if the file has none. Raises
-    ``MediaError`` for what cannot be used.
+    ``MediaError`` for unusable files.
     """
     require_file(path)
     log = FactLog()
@@ -72,9 +72,9 @@ def probe(path: Path) -> MediaInfo:
 def _find_rate(
     container: InputContainer, stream: VideoStream, table: IndexTable | None, sample: HeadSample, log: FactLog
 ) -> FrameRate:
-    """The rate by presentation times of the first pictures, and by decoding times of all if there is a table."""
+    """Return the rate by presentation times of the first frames, and by decoding times of all if there is a table."""
     tick, claims = Fraction(stream.time_base or 1), _claims(container, stream)
-    # A picture without a time leaves a step of two frames, which is not a jump of the clock.
+    # A frame without a time leaves a step of two frames, which is not a jump of the clock.
     share = IRREGULAR_SHARE_AVI if container.format.name == "avi" else IRREGULAR_SHARE
     rate = find_rate(sample.times, tick, claims, irregular_share=share + sample.untimed / max(sample.packets, 1))
     rate = replace(rate, irregular=max(rate.irregular - sample.untimed, 0))
@@ -91,12 +91,12 @@ def _find_rate(
 def _confirm_rate(
     rate: FrameRate, table: IndexTable, sample: HeadSample, tick: Fraction, claims: Sequence[RateClaim]
 ) -> FrameRate:
-    """The rate of the first pictures, held against decoding times of all: they vary if presentation times do."""
+    """Compare the rate of the first frames with decoding times of all: they vary if presentation times do."""
     if sample.is_field_coded and sample.pictures * 2 != sample.packets:
-        return rate  # of some pictures both fields are listed, of others the whole
+        return rate  # of some frames both fields are listed, of others the whole
     times = table.decode_times[:: 2 if sample.is_field_coded else 1]
     if any(one >= other for one, other in itertools.pairwise(times)):
-        return rate  # several edits, each with hidden pictures before it
+        return rate  # several edits, each with hidden frames before it
     of_all = find_rate(times, tick, [RateClaim(rate=rate.fps, source="the first pictures", is_written=True), *claims])
     return replace(rate, irregular=of_all.irregular) if of_all.fps == rate.fps else of_all
 

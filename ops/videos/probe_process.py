@@ -1,7 +1,7 @@
-"""Opening films in a process of its own: a decoder that crashes or hangs costs one film and not the run.
+"""Open videos in a separate process: a decoder that crashes or hangs costs one video and not the run.
 
-The process is started for the first film and kept for the next ones, because starting it takes as long as opening ten
-films (0.5 s). After a crash or a hang the next film gets a new one.
+The process is started for the first video and kept for the next ones, because starting it takes as long as opening ten
+videos (0.5 s). After a crash or a hang the next video gets a new one.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from ops.videos.probe import probe
 
 STEP = "opening it"
 OVERTIME_S = 30
-"""A process whose parent is gone, and which hangs, ends itself so long after the limit."""
+"""A process that hangs after its parent is gone ends itself this many seconds after the limit."""
 
 OpenFilm = Callable[[Path], MediaInfo]
 Answer = tuple[MediaInfo | MediaError | OSError | ImportError, list[logging.LogRecord]]
 
 
 class Prober(Protocol):
-    """Something that opens films, such as :class:`ProbeProcess`."""
+    """An object that opens videos, such as :class:`ProbeProcess`."""
 
     def probe(self, path: Path, name: str) -> MediaInfo:
-        """The facts about the file at ``path``, which people know as ``name``. Raises ``MediaError``."""
+        """Return the facts about the file at ``path``, which users know as ``name``. Raises ``MediaError``."""
 
 
 class ProbeProcess:
-    """Calls ``open_film`` in another process, within ``limit_s`` seconds a film."""
+    """Calls ``open_film`` in another process, within ``limit_s`` seconds a video."""
 
     def __init__(self, limit_s: float, open_film: OpenFilm = probe) -> None:
         self._limit_s = limit_s
@@ -57,10 +57,11 @@ class ProbeProcess:
         self._end()
 
     def probe(self, path: Path, name: str) -> MediaInfo:
-        """The facts about the film at ``path``; errors are reported about ``name``, its address.
+        """Return the facts about the video at ``path``; errors are reported about ``name``, its address.
 
-        A film whose process dies is tried once more, for it may have been killed for the memory of another program.
-        Raises ``MediaError`` if the film cannot be used, ends its process twice, or takes longer than the limit.
+        A video whose process dies is tried once more, because the system may have killed it for the memory of another
+        program. Raises ``MediaError`` if the video cannot be used, ends its process twice, or takes longer than the
+        limit.
         """
         for _ in range(2):
             try:
@@ -89,7 +90,7 @@ class ProbeProcess:
         context = get_context("spawn")  # a decoder that crosses ``fork`` hangs
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, self._open_film, self._limit_s), daemon=True)
-        with interrupts_held_back():  # until it ignores them: who started it ends it
+        with interrupts_held_back():  # until it ignores them: its parent ends it
             self._process.start()
         theirs.close()  # so that its end is seen as the end of the connection
         return self._connection
@@ -120,7 +121,7 @@ def _reason_of_death(exit_code: int) -> str:
 
 
 def _serve(connection: Connection[Answer, tuple[Path, str]], open_film: OpenFilm, limit_s: float) -> None:
-    """In the other process: answer until the connection ends."""
+    """Answer requests in the other process until the connection ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     records: SimpleQueue[logging.LogRecord] = SimpleQueue()
     root = logging.getLogger()

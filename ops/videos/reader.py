@@ -1,9 +1,14 @@
-"""Reading footage: every picture in presentation order, numbered from 0, in one sequential pass.
+"""Read footage: every frame in presentation order, numbered from 0, in one sequential pass.
 
-Sequential decoding is the only way of reading that was exact on every codec and container tried; the number of a
-frame is its position in that order, with edit lists applied. A damaged file is read to the end of what decodes, never
-with a silent gap: a picture that the file announces and the decoder does not give, a picture that was patched up by
-error concealment, or a file that ends before its own index says so, is recorded with its place (``damage.py``).
+Sequential decoding is the only way of reading that was exact on every codec and container tried. The number of a frame
+is its position in that order, with edit lists applied.
+
+A damaged file is read to the end of its decodable part, never with a silent gap. These are recorded with their place
+(``damage.py``):
+
+- a frame that the file announces and the decoder does not give;
+- a frame repaired by error concealment;
+- a file that ends before the end in its own index.
 """
 
 from __future__ import annotations
@@ -43,25 +48,25 @@ from ops.videos.tracks import choose_video_track
 logger = logging.getLogger(__name__)
 
 ONE_PICTURE_A_PACKET = frozenset({"h264", "hevc", "av1", "libdav1d", "vp9", "prores", "dnxhd", "ffv1"})
-"""Decoders that give one picture for each shown packet of an mp4 or Matroska file. VP8 hides some and MPEG-4 leaves
-out pictures that equal the last one; interlaced film may come as two fields (seen on its first picture)."""
+"""Decoders that give one frame for each shown packet of an mp4 or Matroska file. VP8 hides some, and MPEG-4 leaves out
+frames that equal the last one. Interlaced video may come as two fields (seen on its first frame)."""
 
 MPEG2 = frozenset({"mpeg1video", "mpeg2video"})
 """The same, but sought in packets without times: counted here only."""
 
 MAX_SOUNDS_BEFORE_PICTURE = 20_000
 MAX_HELD_SOUNDS = 400
-"""Pieces of sound that wait for the picture that shows their clock, about 8 s."""
+"""Pieces of sound that wait for the frame that shows their clock, about 8 s."""
 MAX_FAILURES = 1_000
 """Attempts in a row to find another packet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One decoded picture: ``index`` counts from 0 in presentation order, ``time_s`` from the first picture.
+    """One decoded frame: ``index`` counts from 0 in presentation order, ``time_s`` from the first frame.
 
-    ``frame`` is as stored: not rotated, pixels not square where the file says so, its own pixel format. Its size
-    may change within a broadcast recording.
+    ``frame`` is as stored: not rotated, pixels not square if the file declares that, its own pixel format. Its size may
+    change within a broadcast recording.
     """
 
     index: int
@@ -71,7 +76,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """One decoded piece of sound; ``time_s`` counts from the first picture, so it may be negative.
+    """One decoded piece of sound; ``time_s`` counts from the first frame, so it may be negative.
 
     ``stream`` is the index of its track in the container.
     """
@@ -82,7 +87,7 @@ class Sound:
 
 
 class _DecoderError(Exception):
-    """Damage while several threads decode: what they give from here on varies."""
+    """Damage while several threads decode: their output varies from here on."""
 
 
 def read_media(
@@ -93,13 +98,13 @@ def read_media(
     start: int | None = None,
     damage: Damage | None = None,
 ) -> Iterator[Picture | Sound]:
-    """Decode a file once, from its first picture to its last.
+    """Decode a file once, from its first frame to its last.
 
-    ``threads`` is the number of decoder threads (more cost 20-40 % more CPU for the same pictures). ``audio`` names
-    the sound tracks that come along, in the order of the file: their indexes, or true for the first usable. What is
-    damaged or missing is recorded in ``damage``. Raises ``MediaError`` at the end if nothing useful was decoded, and
-    for a file that is not a film. With ``start``, a time in ticks of the picture track, reading begins at a key picture
-    before it and counts from there; which picture that is follows from its own time only (``seeking.py``).
+    ``threads`` is the number of decoder threads (more cost 20-40 % more CPU for the same frames). ``audio`` selects the
+    sound tracks that are yielded too, in the order of the file: their indexes, or true for the first usable. Damaged
+    and missing parts are recorded in ``damage``. Raises ``MediaError`` at the end if nothing useful was decoded, and
+    for a file that is not a video. With ``start``, a time in ticks of the video track, reading begins at a keyframe
+    before it and counts from there. Only the time of that frame identifies it (``seeking.py``).
     """
     require_file(path)
     damage = Damage() if damage is None else damage
@@ -111,7 +116,7 @@ def read_media(
                 given[type(item)] += 1
             return
         except _DecoderError:
-            # With one thread the same file always gives the same pictures.
+            # With one thread the same file always gives the same frames.
             damage.reset()
     for item in _read(path, 1, audio, start, damage):
         if given[type(item)]:
@@ -150,7 +155,7 @@ def _sound_streams(container: InputContainer, audio: bool | Collection[int]) -> 
 
 
 class _Pass:
-    """The state of one pass: what was announced, what came out, where the clock stands."""
+    """The state of one pass: the announced frames, the decoded frames, the current clock."""
 
     def __init__(
         self, video: VideoStream, sounds: list[AudioStream], container: InputContainer, damage: Damage
@@ -158,12 +163,12 @@ class _Pass:
         self.video, self.sounds, self.container, self.damage = video, sounds, container, damage
         names = container.format.name.split(",")
         self.is_broadcast = not {"mpegts", "mpeg"}.isdisjoint(names)
-        # Where each packet carries the presentation time of its picture, which AVI and others do not.
+        # If each packet carries the presentation time of its frame, which AVI and others do not.
         timed = not {"mov", "matroska", "mpegts"}.isdisjoint(names)
         self.counts_pictures = timed and video.codec_context.name in ONE_PICTURE_A_PACKET | MPEG2
-        # AVI has a table of its chunks at the end; a demultiplexer that lost its way skips some.
+        # AVI has a table of its chunks at the end; a demultiplexer that lost its position skips some.
         self.packets_due = sum(entry.size > 0 for entry in video.index_entries) if "avi" in names else 0
-        self.has_table = "mov" in names  # each track's own: where one ends too early, another may go on
+        self.has_table = "mov" in names  # each track's own: if one ends too early, another may go on
         self.broken = ""
         self.is_threaded = False
         self.packets = 0
@@ -198,9 +203,9 @@ class _Pass:
         self._record_end()
 
     def _packets(self) -> Iterator[av.Packet[Any] | None]:
-        """All packets that can be found, and ``None`` last.
+        """Yield all packets that can be found, and ``None`` last.
 
-        A demultiplexer that meets the end of a file which is cut short may still find packets of another track.
+        A demultiplexer that meets the end of a truncated file may still find packets of another track.
         """
         failures = 0
         while failures < MAX_FAILURES:
@@ -234,7 +239,7 @@ class _Pass:
             frames = self.decoder.decode(packet)
         except av.FFmpegError:
             self._require_one_thread()
-            # A recording that starts between two key pictures begins with some that cannot be decoded.
+            # A recording that starts between two keyframes begins with some packets that cannot be decoded.
             if not self.counts_pictures and (self.index or self.has_key):
                 self._missing(1)
             self.decode_times.lose()
@@ -243,7 +248,7 @@ class _Pass:
             yield from self._picture(frame)
 
     def _cross_seam(self, *, is_join: bool) -> Iterator[Picture | Sound]:
-        """At the seam of joined streams, take out what the decoder still holds, and let it forget the rest."""
+        """At the seam of joined streams, take the remaining frames out of the decoder, and reset it."""
         yield from self._decode_video(None)
         self._missing(len(self.announced) + self.orphans)
         self.orphans = 0
@@ -280,10 +285,10 @@ class _Pass:
         yield from self._pass_sound()
 
     def _account(self, pts: int | None) -> None:
-        """Strike the picture from those announced; one with an earlier time that never came out is missing.
+        """Remove the frame from those announced; one with an earlier time that never came out is missing.
 
-        Before the first picture this is no damage: a film that was cut without a key picture begins with
-        pictures that refer to what is no longer there, and no player shows them.
+        Before the first frame this is not damage: a video that was cut without a keyframe begins with frames whose
+        references are gone, and no player shows them.
         """
         if not self.counts_pictures or pts is None:
             return
@@ -301,7 +306,7 @@ class _Pass:
             self.damage.add_missing(self.index - 1, self.clock.time_s, count)
 
     def _require_one_thread(self) -> None:
-        """At the first damage: what several threads make of it, and of the end of the stream, varies."""
+        """Restart with one thread at the first damage: the output of several, and of the stream's end, varies."""
         if self.is_threaded:
             raise _DecoderError
 
@@ -319,7 +324,7 @@ class _Pass:
             self.damage.gaps.append(Place(self.index - 1, before_s, length_s=self.clock.time_s - before_s))
 
     def _record_end(self) -> None:
-        """Compare what was read with what the file announces."""
+        """Compare the decoded frames with those that the file announces."""
         if self.packets < self.packets_due:
             self.damage.remarks.append(
                 f"only {self.packets:,} of {self.packets_due:,} pictures are found in the file; copy it again"
@@ -336,7 +341,7 @@ class _Pass:
             self.damage.remarks.append(
                 f"{CUT_SHORT}: {float(end_s):.1f} of about {float(due_s):.1f} s are there; copy it again for the rest"
             )
-            # The announced pictures behind the end are that rest.
+            # The announced frames behind the end are that rest.
             self.damage.missing = [place for place in self.damage.missing if place.frame < self.index - 1]
             self.damage.sound = [place for place in self.damage.sound if place.frame < self.index - SEAM]
         else:
@@ -356,7 +361,7 @@ class _Pass:
         yield from self._pass_sound()
 
     def _pass_sound(self, *, is_last: bool = False) -> Iterator[Sound]:
-        """Give the sound whose time is certain; what comes behind other sound of its track waits with it."""
+        """Yield the sound whose time is certain; later sound of the same track waits with the uncertain piece."""
         if not self.index or not self.waiting:
             return
         is_certain = is_last or len(self.waiting) > MAX_HELD_SOUNDS * len(self.sounds)

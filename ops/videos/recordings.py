@@ -1,7 +1,7 @@
 """Files that are parts of one recording: chapters of action cameras, discs and players that split by size.
 
-Parts are recognised by their names alone, each by the rule of its maker; a name that merely ends in a number says
-nothing, because cameras number separate takes the same way.
+Parts are recognised by their names alone, each by the rule of its maker. A number at the end of a name proves nothing,
+because cameras number separate takes the same way.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _PATTERNS = (
     re.compile(r"(?P<head>G)P(?P<part>\d{2})(?P<number>\d{4})(?P<tail>\.mp4)$", re.IGNORECASE),
     # DVD-Video: one title set in files of a gigabyte; part 0 holds its menu.
     re.compile(r"(?P<head>VTS_)(?P<number>\d{2})_(?P<part>[1-9])(?P<tail>\.vob)$", re.IGNORECASE),
-    # Insta360: one recording, a file for each lens (00 and 10) and each segment.
+    # Insta360: one recording, a file for each camera lens (00 and 10) and each segment.
     re.compile(r"(?P<head>VID_)(?P<number>\d{8}_\d{6})_(?P<part>\d{2}_\d{3})(?P<tail>\.(?:insv|mp4))$", re.IGNORECASE),
-    # Films in parts, as people name them.
+    # Videos in parts, with common names.
     re.compile(
         r"(?P<number>.+?)[ ._(\[-]+(?P<head>cd|part|pt|disc|disk|teil|parte)[ ._-]?(?P<part>\d{1,2})"
         r"[)\]]?(?P<tail>\.\w+)$",
@@ -27,21 +27,21 @@ _PATTERNS = (
     ),
 )
 _PROXY_PATTERNS = (
-    # GoPro: GL010123.LRV beside GH010123.MP4 or GX010123.MP4, GOPR0123.LRV beside GOPR0123.MP4.
+    # GoPro: GL010123.LRV next to GH010123.MP4 or GX010123.MP4, GOPR0123.LRV next to GOPR0123.MP4.
     (re.compile(r"GL(\d{6})\.lrv$", re.IGNORECASE), ("GH{}.mp4", "GX{}.mp4")),
     (re.compile(r"(GOPR\d{4}|GP\d{6})\.lrv$", re.IGNORECASE), ("{}.mp4",)),
-    # Insta360: LRV_20240101_120000_11_001 beside VID_20240101_120000_00_001.
+    # Insta360: LRV_20240101_120000_11_001 next to VID_20240101_120000_00_001.
     (
         re.compile(r"LRV_(\d{8}_\d{6})_\d{2}(_\d{3})\.(?:lrv|insv|mp4)$", re.IGNORECASE),
         ("VID_{}_00{}.insv", "VID_{}_00{}.mp4"),
     ),
-    # DJI: DJI_0001.LRF beside DJI_0001.MP4.
+    # DJI: DJI_0001.LRF next to DJI_0001.MP4.
     (re.compile(r"(.+)\.lrf$", re.IGNORECASE), ("{}.mp4", "{}.mov")),
 )
 
 
 def recordings_of(paths: Iterable[str]) -> list[tuple[str, ...]]:
-    """Groups of two or more ``paths`` of one folder that are parts of one recording, each in the order of its parts."""
+    """Group two or more ``paths`` of one folder that are parts of one recording, each in the order of its parts."""
     groups: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for path in paths:
         folder, _, name = path.rpartition("/")
@@ -54,9 +54,9 @@ def recordings_of(paths: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 def camera_proxies(paths: Iterable[str]) -> dict[str, str]:
-    """Small copies that cameras write beside their recordings: ``{path of the copy: path of the recording}``.
+    """Find small copies that cameras write next to their recordings: ``{path of the copy: path of the recording}``.
 
-    Only copies whose full-size file is in the same folder; without it the copy is all the footage there is.
+    Only copies whose full-size file is in the same folder; without it the copy is the only footage.
     """
     by_lower = {path.lower(): path for path in paths}
     found = {}

@@ -1,4 +1,4 @@
-"""Bringing the register up to date with what a scan found: what is new, moved, back, or gone."""
+"""Update the register from a scan: which videos are new, moved, back or gone."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ DESCRIPTIVE = ("path", "show", "title", "season", "episode")
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """What a scan changed in the register, as video ids.
+    """The changes of one scan in the register, as video ids.
 
-    ``new`` were never seen, ``moved`` have another path, show or title, ``returned`` were removed before,
-    ``gone`` were found to be there no longer, ``forgotten`` were forgotten by a person and stay so. ``replaced``
-    are all that are removed while other content lies at their path, whenever that was found. ``copies`` are
-    ``(path, path of the original)`` of files whose original still is where it was, outside of the scan.
+    ``new`` were not in the register, ``moved`` have another path, show or title, ``returned`` were removed before.
+    ``gone`` no longer exist. ``forgotten`` were forgotten by a user and stay so. ``replaced`` are all removed videos
+    whose path now has other content, even if an earlier scan found that. ``copies`` are ``(path, path of the
+    original)`` of files whose original is still at its path, outside of the scan.
     """
 
     seen: list[str] = field(default_factory=list)
@@ -44,12 +44,12 @@ class Registration:
 
 
 def register(settings: Settings, scan: Scan, now: datetime, *, whole_library: str = "") -> Registration:
-    """Bring the register up to date with a scan; computes nothing.
+    """Update the register from a scan; computes nothing.
 
-    A video at whose path the scan found other content becomes ``removed`` where it is nowhere else in the scan.
-    With ``whole_library`` the scan is the complete listing of that root, and videos below it that are
-    not in the scan become ``removed``. Raises ``StorageError`` where such a scan is empty although
-    videos are registered: an unmounted disk looks just like that, and must not empty the catalogue.
+    If the scan found other content at the path of a video, the video becomes ``removed``, unless the scan has it
+    elsewhere. With ``whole_library`` the scan is the complete listing of that root. Videos below it that are not in the
+    scan become ``removed``. Raises ``StorageError`` if such a scan is empty although videos are registered: an
+    unmounted disk looks just like that, and must not empty the catalogue.
     """
     require_layout(settings)
     rows = {row["video_id"]: row for row in videos_of(settings.lake)}
@@ -84,7 +84,7 @@ def _register_file(
         return
     result.seen.append(source.video_id)
     described = {name: getattr(source, name) for name in DESCRIPTIVE}
-    if row and row["content_hash"] is None:  # written for a damaged one
+    if row and row["content_hash"] is None:  # was written for a damaged file
         described |= {"content_hash": source.content_hash, "bytes": source.bytes}
     if row is None:
         result.new.append(source.video_id)
@@ -103,16 +103,16 @@ def _register_file(
     if not returned and all(row[name] == value for name, value in described.items()):
         return
     (result.returned if returned else result.moved).append(source.video_id)
-    # Pending, so that whoever looks next knows that the change has not travelled downstream yet.
+    # Pending marks a change that has not travelled downstream yet.
     state = "set_aside" if row["reason"] and row["state"] != "pending" else "pending"
     put_video(settings, row | described | {"state": state, "created_timestamp": now})
 
 
 def _is_copy(settings: Settings, source: SourceFile, row: dict[str, Any], found: set[str]) -> bool:
-    """Whether the content of ``source`` still lies where the row has it, so that the file was not moved.
+    """Return whether the content of ``source`` is still at the path of ``row``, so that the file was not moved.
 
-    Of two paths in one scan the scan has chosen, and the library comes before what lies elsewhere. Objects in a
-    store are not asked: they count as moved.
+    The scan chooses between two paths of its own, and the library comes before other places. Objects in a store are not
+    checked: they count as moved.
     """
     old, new = row["path"], source.path
     library = settings.library.rstrip("/") + "/"
@@ -125,7 +125,7 @@ def _is_copy(settings: Settings, source: SourceFile, row: dict[str, Any], found:
         if key[1] != row["bytes"] or not os.access(old, os.R_OK):
             return False
         if normal(old).casefold() == normal(new).casefold() and os.path.samefile(old, new):
-            return False  # renamed, where a name is found however it is spelled
+            return False  # renamed; the file system finds a name in any spelling
         hashes = HashCache(settings.home / "cache" / "hashes.db")
         content_hash = hashes.known([key]).get(key)
         if content_hash is None and (content_hash := fresh_hash(key)):
@@ -143,9 +143,9 @@ def _register_unreadable(
     tombstones: set[str],
     now: datetime,
 ) -> None:
-    """A file whose bytes cannot be read has no content to derive an id from: its path serves."""
+    """Register a file whose bytes cannot be read; its id comes from its path, because its content is unknown."""
     if not is_video_name(path) or not ("://" in path or os.path.lexists(path)):
-        return  # a folder without footage, a line of a catalogue, a missing path: told, but no video
+        return  # a folder without footage, a line of a catalogue, a missing path: reported, but not a video
     video_id = video_id_of(hashlib.sha256(b"unreadable\x00" + path.encode("utf-8", "surrogateescape")).hexdigest())
     if video_id in tombstones:
         return
@@ -168,7 +168,7 @@ def _register_unreadable(
 
 
 def _drop_readable(settings: Settings, rows: dict[str, dict[str, Any]], readable: set[str]) -> None:
-    """Rows of files that could not be read go once the file can be, or is no longer there."""
+    """Drop the rows of unreadable files that are readable now or no longer exist."""
     for row in rows.values():
         is_gone = "://" not in row["path"] and not os.path.lexists(row["path"])
         if row["content_hash"] is None and (row["path"] in readable or is_gone):
@@ -204,7 +204,7 @@ def _mark_gone(
             f"the library {library} lists no footage, but {len(known)} of its videos are in the catalogue: "
             "nothing was removed. Is the disk mounted? `needle forget VIDEO --yes` removes a video for good"
         )
-    # What is being copied, or lies where nothing can be read, is not gone.
+    # A video is not gone if its file is being copied, or if its folder cannot be read.
     unclear = {path for path, _ in scan.set_aside} | set(scan.unsettled)
     for row in known:
         if row["video_id"] in here or any(path in unclear for path in (row["path"], *_folders_above(row["path"]))):

@@ -1,8 +1,8 @@
-"""The first pictures of a video track: their presentation times, and how packets become pictures.
+"""The first frames of a video track: their presentation times, and how packets become frames.
 
-What is read is bounded: at most :data:`MAX_PICTURES` packets and :data:`MAX_BYTES` of the track, so that a film of
-two hours is described as fast as a clip. For interlaced H.264, up to :data:`MAX_DECODED` packets are decoded, because
-each field may be a packet of its own; else only the first picture is.
+The reading is bounded: at most :data:`MAX_PICTURES` packets and :data:`MAX_BYTES` of the track. So a video of two hours
+is described as fast as a clip. For interlaced H.264, up to :data:`MAX_DECODED` packets are decoded, because each field
+may be a packet of its own. Otherwise only the first frame is decoded.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ MAX_PICTURES = 400
 MAX_BYTES = 64 << 20
 MAX_DECODED = 120
 MIN_PICTURES = 24
-"""Packets that are read even if they are larger than the bound in bytes: 16K film has pictures of 100 MiB."""
+"""Packets that are read even if they are larger than the bound in bytes: frames of 16K video have 100 MiB."""
 MAX_UNDECODABLE = 20_000
-"""Packets after which a track without one decodable picture is given up."""
+"""After this number of packets without a decodable frame, the track is given up."""
 REORDERED = 17
-"""Pictures that may follow the last packet read and be shown before it (H.264 reorders at most 16)."""
+"""Frames that may follow the last packet read and be shown before it (H.264 reorders at most 16)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSample:
-    """``times`` are those of shown pictures, ascending, in ticks of the track. ``pictures`` counts those without a time
+    """``times`` are those of shown frames, ascending, in ticks of the track. ``pictures`` counts those without a time
     too, of which there are ``untimed``. ``is_whole`` is true if the track ended within the bounds, ``is_field_coded``
-    if a picture is two packets."""
+    if a frame is two packets."""
 
     picture: av.VideoFrame
     times: list[int]
@@ -47,7 +47,7 @@ class HeadSample:
 
 
 def read_sample(container: InputContainer, stream: VideoStream) -> HeadSample:
-    """Read the beginning of ``stream``. Raises ``MediaError`` if no picture of it can be decoded."""
+    """Read the beginning of ``stream``. Raises ``MediaError`` if no frame of it can be decoded."""
     reading = _Reading(stream)
     is_whole = True
     for packet in _packets(container, stream):
@@ -92,7 +92,10 @@ class _Reading:
             self._decode(packet)
 
     def _note_time(self, packet: av.Packet[Any]) -> None:
-        """Where the clock goes back or jumps, another recording was appended, or a clock of 33 bits began again."""
+        """Note the time of a packet; begin a new run if the clock goes back or jumps.
+
+        Then another recording was appended, or a clock of 33 bits began again.
+        """
         if packet.dts is not None:
             step = 0 if self._decode_time is None else packet.dts - self._decode_time
             if step < -self._furthest_back or (self._may_jump and step > self._longest):
@@ -104,7 +107,7 @@ class _Reading:
             self._runs[-1].append(time)
 
     def _decode(self, packet: av.Packet[Any]) -> None:
-        """A recording may begin between two key pictures: what cannot be decoded there is skipped."""
+        """Decode a packet; skip one that cannot be decoded, because a recording may begin between two keyframes."""
         try:
             frames = packet.decode()
         except av.FFmpegError:
@@ -161,9 +164,9 @@ class _Reading:
         )
 
     def _pair(self, times: list[int], decoded: list[int], *, is_regular: bool) -> list[int]:
-        """Times of pictures among those of fields: those of what was decoded, and of every second field after it.
+        """Return the frame times among field times: those of decoded frames, and of every second field after them.
 
-        If some pictures are whole and others two fields, it is unknown which is which after that.
+        If some frames are whole and others two fields, the pairs after the decoded part are unknown.
         """
         if not is_regular:
             return decoded
@@ -172,7 +175,7 @@ class _Reading:
 
 
 def _join(runs: list[list[int]]) -> list[int]:
-    """Times of all runs as those of one: each begins one step after the end of the run before it."""
+    """Return the times of all runs as one run: each begins one step after the end of the run before it."""
     joined: list[int] = []
     for run in runs:
         times = sorted(set(run))
@@ -188,4 +191,4 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Pack
     try:
         yield from demux(container, stream)
     except (av.FFmpegError, OSError):
-        return  # what was read until here has to do
+        return  # the packets read until here must be enough

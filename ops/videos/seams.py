@@ -1,8 +1,8 @@
-"""Seams of transport and program streams that were put together from several, seen from their packets.
+"""Find, from the packets, the seams of transport and program streams that were put together from several.
 
-A decoder does not know that another recording begins. Pictures of an open GOP would be decoded from pictures of the
-recording before, and H.264 decoders drop whatever is numbered lower than what they have shown. So at a key picture
-that does not go on from what came before, the decoder is emptied and starts again.
+A decoder does not know that another recording begins. It would decode frames of an open GOP from frames of the
+recording before. H.264 decoders drop frames with a lower number than those already shown. So the decoder is emptied and
+starts again at a keyframe that does not continue the packets before it.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import av
 from ops.videos.clock import MAX_BACK_S, MAX_PAUSE_S
 
 NEAR_BREAK = 32
-"""Packets after one with missing data within which a step of the clock means that pictures are missing."""
+"""Packets after one with missing data within which a step of the clock means that frames are missing."""
 MIN_GAP_S = Fraction(1, 2)
-"""A longer step at a key picture empties the decoder in any case: nothing near was there to refer to."""
+"""A longer step at a keyframe empties the decoder in any case: no frame is near enough to be a reference."""
 MAX_ORPHANS = 300
-"""Packets that are left out at most until a key picture comes; some streams mark none."""
+"""Most packets that are left out until a keyframe comes; some streams mark none."""
 
 Verdict = Literal["", "gap", "join", "orphan"]
-"""``join``: another recording begins. ``gap``: the same goes on after a loss. ``orphan``: what the packet refers to is
-not there, or it was found out of order. Otherwise it simply goes on."""
+"""``join``: another recording begins. ``gap``: the same one goes on after a loss. ``orphan``: the reference of the
+packet is missing, or the packet is out of order. Empty: the stream simply goes on."""
 
 
 class Seams:
@@ -37,7 +37,7 @@ class Seams:
         self._orphans = 0
 
     def judge(self, packet: av.Packet[Any]) -> Verdict:
-        """What ``packet`` is to those before it."""
+        """Return how ``packet`` follows those before it."""
         self._since_break = 0 if packet.is_corrupt else self._since_break + 1
         if packet.pos is not None and 0 <= packet.pos < self._position:
             return "orphan"  # the demultiplexer held it back until the end of the file

@@ -1,8 +1,8 @@
-"""Reading some pictures of a long film without decoding all before them, and still knowing which is which.
+"""Read some frames of a long video with their frame numbers, without decoding all frames before them.
 
-A table of the times of all pictures, read from the packets without decoding, gives each picture its number. It is
-trusted only where it holds exactly as many pictures as decoding the whole film once gave, and each picture that comes
-after a seek must then have the very time that the table has for its number.
+A table of the times of all frames, read from the packets without decoding, gives each frame its number. The table is
+trusted only if it has exactly as many frames as a full decode once gave. After a seek, the time of each frame must
+equal the time that the table has for its number.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from ops.videos.reader import ONE_PICTURE_A_PACKET, Picture, Sound, read_media
 from ops.videos.tracks import choose_video_track
 
 TIMED = ("mov", "matroska")
-"""Containers that carry the presentation time of each picture and can be sought exactly."""
+"""Containers that carry the presentation time of each frame and can be sought exactly."""
 MARGIN_S = 1
-"""Seconds before the wanted picture from which sound is decoded too, whose first samples after a seek are wrong."""
+"""Seconds of sound that are decoded before the wanted frame; its first samples after a seek are wrong."""
 MARGIN_KEYS = 2
-"""Key pictures before the wanted picture: those that lead one of an open GOP cannot be decoded right after a seek."""
+"""Keyframes before the wanted frame: leading frames of an open GOP cannot be decoded right after a seek."""
 
 
 @dataclass(frozen=True)
 class PictureTable:
-    """Times of all pictures and of the key pictures, ascending, in ticks of ``tick`` seconds."""
+    """Times of all frames and of the keyframes, ascending, in ticks of ``tick`` seconds."""
 
     times: list[int]
     keys: list[int]
     tick: Fraction
 
     def start_before(self, frame: int) -> int | None:
-        """Where to seek to so that ``frame`` is decoded right, in ticks; ``None`` where that is the beginning."""
+        """Return the seek target for a correct decode of ``frame``, in ticks; ``None`` if that is the beginning."""
         wanted = self.times[frame]
         heard = bisect_right(self.keys, wanted - int(MARGIN_S / self.tick)) - 1
         key = min(bisect_right(self.keys, wanted) - MARGIN_KEYS, heard)
@@ -45,9 +45,9 @@ class PictureTable:
 
 
 def picture_table(path: Path, frames: int) -> PictureTable | None:
-    """The table of a film that has ``frames`` pictures, or ``None`` where its packets do not tell them surely.
+    """Return the table of a video that has ``frames`` frames, or ``None`` if its packets do not give exact times.
 
-    Reads the whole file, decodes nothing. Raises ``MediaError`` where it cannot be read.
+    Reads the whole file, decodes nothing. Raises ``MediaError`` if the file cannot be read.
     """
     require_file(path)
     with open_container(path) as container:
@@ -72,9 +72,9 @@ def picture_table(path: Path, frames: int) -> PictureTable | None:
 def read_from(
     path: Path, table: PictureTable, frame: int, *, threads: int = 1, audio: bool | Collection[int] = False
 ) -> Iterator[Picture | Sound]:
-    """Pictures from ``frame`` or some before it on, and their sound, numbered and timed as from the beginning.
+    """Yield frames from ``frame`` or some before it on, and their sound, numbered and timed as from the beginning.
 
-    Raises ``MediaError`` as :func:`read_media` does, and where a picture is not the one that the table has.
+    Raises ``MediaError`` as :func:`read_media` does, and if a frame differs from the one in the table.
     """
     start = table.start_before(frame)
     first: int | None = None

@@ -1,4 +1,4 @@
-"""Which show, title, season and episode a file belongs to: by its place, or by ``catalogue.csv``."""
+"""Find the show, title, season and episode of a file: by its path, or by ``catalogue.csv``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORD_GAP = re.compile(r"_+|(?<!\d)\.+|\.+(?!\d)|\s+")
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """What is said of a file; an empty text or ``None`` says nothing."""
+    """The description of a file; an empty text or ``None`` means unknown."""
 
     show: str = ""
     title: str = ""
@@ -29,7 +29,7 @@ class Description:
 
 @dataclass
 class Catalogue:
-    """A read ``catalogue.csv``: rows by relative path (NFC), their lines, and what was wrong as (line, reason)."""
+    """A read ``catalogue.csv``: rows by relative path (NFC), their lines, and problems as (line, reason)."""
 
     rows: dict[str, Description] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
@@ -94,7 +94,7 @@ def _number(row: dict[str, str], name: str) -> int | None:
 
 
 def describe(relative: str, catalogue: Catalogue) -> Description:
-    """Show, title, season and episode of the file at ``relative`` (with ``/``, below the library root)."""
+    """Return show, title, season and episode of the file at ``relative`` (with ``/``, below the library root)."""
     path = PurePosixPath(relative)
     said = catalogue.rows.get(normal(relative), Description())
     season, episode = _numbers_in(path.stem)
@@ -107,13 +107,13 @@ def describe(relative: str, catalogue: Catalogue) -> Description:
 
 
 def title_of(stem: str) -> str:
-    """A readable form of a file's stem: ``big_buck.bunny`` becomes ``Big buck bunny``."""
+    """Return a readable form of a file's stem: ``big_buck.bunny`` becomes ``Big buck bunny``."""
     text = _WORD_GAP.sub(" ", stem).strip()
     return text[:1].upper() + text[1:] or stem
 
 
 def normal(relative: str) -> str:
-    """One spelling of a relative path: NFC (macOS writes names decomposed), forward slashes, no ``./``."""
+    """Return one spelling of a relative path: NFC (macOS writes names decomposed), forward slashes, no ``./``."""
     text = unicodedata.normalize("NFC", relative.replace("\\", "/"))
     while text.startswith("./"):
         text = text[2:]

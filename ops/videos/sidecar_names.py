@@ -1,14 +1,14 @@
-"""Which video of a folder a subtitle file belongs to, by names alone.
+"""Find the video of a folder that a subtitle file belongs to, by names alone.
 
-Stands alone because names are where subtitles get lost: every rule is tested as a plain function of names.
+Stands alone because subtitles get lost by their names: every rule is tested as a plain function of names.
 
-1. ``film.srt``, ``film.<words>.srt``: the name of a video, with or without its ending, and words that are
-   languages or flags. The longest name of a video that explains the rest counts, so that ``film.en.srt`` belongs to
-   ``film.en.mp4`` if that is there.
-2. ``Subs/...``: the same in a folder for subtitles; ``Subs/<film>/2_English.srt`` belongs to the film that the
-   folder is named for, and ``Subs/English/film.srt`` has the folder's language.
-3. ``2_English.srt``: words and a number without the name of a video belong to the only video of the folder, and to
-   none if there are several.
+1. ``film.srt``, ``film.<words>.srt``: the name of a video, with or without its ending, and words that are languages or
+   flags. The longest name of a video that explains the rest counts, so that ``film.en.srt`` belongs to ``film.en.mp4``
+   if that is there.
+2. ``Subs/...``: the same in a folder for subtitles; ``Subs/<film>/2_English.srt`` belongs to the video that the folder
+   is named for, and ``Subs/English/film.srt`` has the folder's language.
+3. ``2_English.srt``: words and a number without the name of a video belong to the only video of the folder. If there
+   are several videos, they belong to none.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ NOT_READ = {
     "pac": "PAC",
     "usf": "Universal Subtitle Format",
 }
-"""Endings of subtitle files that are not read, and what these hold."""
+"""Endings of subtitle files that are not read, and their contents."""
 ENDINGS = READABLE | NOT_READ.keys()
 """Endings of all subtitle files."""
 _OTHER_THINGS = frozenset(("lrc", "sub", "stl", "mpl", "pac"))
-"""Endings that things of other kinds have too: such a file is counted by kind if it belongs to no video."""
+"""Endings that other kinds of files have too: if such a file belongs to no video, it is counted by kind."""
 _FOLDERS = frozenset(["subs", "sub", "subtitles", "subtitle", "captions"])
 _BEFORE_WORDS = re.compile(r"[\s._\-(\[{]")
 _MOST_WORDS = 12
@@ -64,7 +64,7 @@ class FolderVideos:
 
 
 def find_owner(relative: str, videos: FolderVideos) -> Owner | None:
-    """The video that a subtitle file belongs to; ``None`` if its name gives none.
+    """Return the video that a subtitle file belongs to; ``None`` if its name gives none.
 
     ``relative`` is its path from the folder of the videos on: ``film.en.srt``, ``Subs/film/2_English.srt``.
     """
@@ -76,33 +76,33 @@ def find_owner(relative: str, videos: FolderVideos) -> Owner | None:
 
 
 def is_for_subtitles(folder: str) -> bool:
-    """Whether a folder of this name, beside videos, holds their subtitles."""
+    """Return whether a folder of this name, next to videos, holds their subtitles."""
     return folder.rstrip("/").rpartition("/")[2].lower() in _FOLDERS
 
 
 def is_subtitle_name(name: str) -> bool:
-    """Whether a file is a subtitle file by its name; files that the system hides are not."""
+    """Return whether a file is a subtitle file by its name; files that the system hides are not."""
     return not name.startswith(".") and suffix_of(name) in ENDINGS
 
 
 def is_news(name: str) -> bool:
-    """Whether a person should know of a file of this name that belongs to no video."""
+    """Return whether to report a file of this name that belongs to no video."""
     return suffix_of(name) not in _OTHER_THINGS
 
 
 def suffix_of(name: str) -> str:
-    """The ending, in lower case; empty if there is none."""
+    """Return the ending, in lower case; empty if there is none."""
     return name.rpartition("/")[2].rpartition(".")[2].lower() if "." in name else ""
 
 
 def stem_of(name: str) -> str:
-    """A name without its ending; a name without an ending as it is."""
+    """Return a name without its ending; a name without an ending as it is."""
     stem, dot, _ = name.rpartition(".")
     return stem if dot and stem else name
 
 
 def plain(name: str) -> str:
-    """A name as names are compared: composed letters, without case."""
+    """Return a name in the form in which names are compared: composed letters, without case."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
@@ -111,7 +111,7 @@ def _by_name(stem: str, videos: FolderVideos) -> Owner | None:
         return Owner(video=stem, language="")
     cuts = [match.start() for match in _BEFORE_WORDS.finditer(stem)][-_MOST_WORDS:]
     for cut in reversed(cuts):
-        # More than one sign may divide the name from the words: "film - en", "film_[en]".
+        # More than one character may divide the name from the words: "film - en", "film_[en]".
         for before in (stem[:cut], stem[:cut].rstrip(" ._-")):
             if before in videos.names or before in videos.stems:
                 language = language_of_suffix(words_of(stem[cut:]))
@@ -122,7 +122,7 @@ def _by_name(stem: str, videos: FolderVideos) -> Owner | None:
 
 def _in_named_folder(folder: str, stem: str, videos: FolderVideos) -> Owner | None:
     if folder in videos.stems or folder in videos.names:
-        # All in it is the film's, whatever it is called.
+        # All files in it belong to the video, whatever their names.
         named = _by_name(stem, FolderVideos([folder])) or _without_name(stem, folder, allow_number=True)
         return named or Owner(video=folder, language="")
     language = language_of_suffix(words_of(folder))

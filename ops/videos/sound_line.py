@@ -1,4 +1,4 @@
-"""Decoded sound of one track as one line of samples by number, counted from the first picture on."""
+"""Decoded sound of one track as one line of samples by number, counted from the first frame on."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Samples = npt.NDArray[Any]
 """float32 (-1 to 1) or int32 (full scale), (channels, samples)."""
 MAX_DRIFT_S = Fraction(1, 40)
 """Time stamps jitter; a distance above this is a real gap or overlap. A lost frame of AAC (21 ms at 48 kHz) or less
-moves what follows by itself, until the next gap."""
+moves the sound after it by itself, until the next gap."""
 MAX_CORRECTION_S = 60
-"""A clock that goes back further than this was wrong before: what came with the wrong time is let go."""
+"""A clock that goes back further than this was wrong before: sound with the wrong time is dropped."""
 
 
 class SoundConverter:
-    """Decoded frames in, arrays of one form out: ``rate`` Hz, ``layout`` (empty: as it is), float or whole numbers.
+    """Converts decoded frames to arrays of one form: ``rate`` Hz, ``layout`` (empty: as it is), float or whole numbers.
 
     The format may change within a broadcast recording. Frames become packed samples first: PyAV 18.1 reads past the
     eighth plane of a planar frame.
@@ -38,9 +38,9 @@ class SoundConverter:
         self._form: tuple[str, str, int] | None = None
 
     def convert(self, frame: av.AudioFrame) -> Iterator[Samples]:
-        """The frame's samples, maybe fewer and some of the frame before; none of a frame that cannot be converted.
+        """Yield the frame's samples, maybe fewer and some of the frame before; none if the frame cannot be converted.
 
-        Channels stay as they are if nothing is known of how to mix them into ``layout``.
+        Channels stay as they are if the way to mix them into ``layout`` is unknown.
         """
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
         frame.pts = None
@@ -61,7 +61,7 @@ class SoundConverter:
 
 
 class StereoConverter(SoundConverter):
-    """Decoded frames in, float stereo out: mono in both channels, surround sound mixed down as FFmpeg does.
+    """Converts decoded frames to float stereo: mono in both channels, surround sound mixed down as FFmpeg does.
 
     Channels that the file does not name are mixed in equal parts, without ``silent`` ones, which would dilute them.
     """
@@ -74,7 +74,7 @@ class StereoConverter(SoundConverter):
         channels = frame.layout.nb_channels
         self.layout = "stereo" if channels > 2 and not is_unnamed(frame.layout.name) else ""
         for samples_CN in super().convert(frame):
-            # Float files may hold anything; no encoder takes values that are not numbers.
+            # Float files may hold any values; no encoder takes NaN or infinity.
             samples_CN = np.nan_to_num(samples_CN, posinf=1, neginf=-1).clip(-1, 1)
             if samples_CN.shape[0] == 2:
                 yield samples_CN
@@ -84,12 +84,12 @@ class StereoConverter(SoundConverter):
 
 
 def is_unnamed(layout: str) -> bool:
-    """Whether a layout is a number of channels of which nothing more is known, as FFmpeg writes it."""
+    """Return whether a layout is only a number of channels, as FFmpeg writes it."""
     return layout.endswith(" channels")
 
 
 class SoundLine:
-    """The sound of one track by sample number from the first picture on; gaps are silence, overlaps are dropped."""
+    """The sound of one track by sample number from the first frame on; gaps are silence, overlaps are dropped."""
 
     def __init__(self, converter: SoundConverter, channels: int) -> None:
         self._converter, self._channels = converter, channels
@@ -103,11 +103,11 @@ class SoundLine:
 
     @property
     def end(self) -> int:
-        """The number of the sample behind the last that came."""
+        """The number of the sample after the last one received."""
         return max(self._end or 0, 0)
 
     def add(self, time_s: Fraction | None, frame: av.AudioFrame) -> None:
-        """Append a decoded piece whose first sample is due at ``time_s``, or after what came before if that is None."""
+        """Append a decoded piece whose first sample is due at ``time_s``, or after the sound before it if None."""
         start = (self._end or 0) if time_s is None else round(time_s * self.rate)
         for piece in self._converter.convert(frame):
             self._append(start, self._in_channels(piece))
@@ -115,7 +115,7 @@ class SoundLine:
             start = self._end
 
     def _in_channels(self, samples_CN: Samples) -> Samples:
-        """Silent channels are added, or the last left out, if a track changes its number of channels on the way."""
+        """Add silent channels, or drop the last ones, if a track changes its number of channels on the way."""
         if samples_CN.shape[0] == self._channels:
             return samples_CN
         result_CN = np.zeros((self._channels, samples_CN.shape[1]), self._type)
@@ -128,7 +128,7 @@ class SoundLine:
             self._end = start
         drift = start - self._end
         if drift > MAX_DRIFT_S * self.rate:
-            self._end = start  # what is between is silence: no piece holds it
+            self._end = start  # the gap is silence: no piece holds it
         elif -drift > MAX_CORRECTION_S * self.rate:
             self._end = start
             while self._pieces and self._pieces[-1][0] >= start:
@@ -140,7 +140,7 @@ class SoundLine:
         self._end += samples_CN.shape[1]
 
     def take(self, start: int, end: int) -> Samples:
-        """Samples of ``[start, end)``, silence where there are none."""
+        """Return samples of ``[start, end)``, silence in the gaps."""
         result_CN = np.zeros((self._channels, max(end - start, 0)), self._type)
         for at, samples_CN in self._pieces:
             if at >= end:
@@ -151,13 +151,13 @@ class SoundLine:
         return result_CN
 
     def forget(self, before: int) -> None:
-        """Let go what is before sample ``before``."""
+        """Drop the sound before sample ``before``."""
         while self._pieces and self._pieces[0][0] + self._pieces[0][1].shape[1] <= before:
             self._pieces.popleft()
 
 
 class SoundMix:
-    """The sound of a film in stereo: that of the heard tracks in equal parts, so that it cannot clip."""
+    """The sound of a video in stereo: that of the heard tracks in equal parts, so that it cannot clip."""
 
     def __init__(self, tracks: Sequence[SoundTrack], rate: int) -> None:
         self.rate = rate
@@ -167,12 +167,12 @@ class SoundMix:
 
     @property
     def end(self) -> int:
-        """The number of the sample up to which all tracks are there."""
+        """The number of the sample up to which all tracks are complete."""
         return min((line.end for line in self._lines.values()), default=0)
 
     @property
     def last(self) -> int:
-        """The number of the sample behind the last that came on any track."""
+        """The number of the sample after the last one received on any track."""
         return max((line.end for line in self._lines.values()), default=0)
 
     def add(self, stream: int, time_s: Fraction | None, frame: av.AudioFrame) -> None:
@@ -180,7 +180,7 @@ class SoundMix:
         self._lines[stream].add(time_s, frame)
 
     def take(self, start: int, end: int) -> Samples:
-        """Samples of ``[start, end)``, float32 (2, samples), silence where there are none."""
+        """Return samples of ``[start, end)``, float32 (2, samples), silence in the gaps."""
         parts = [line.take(start, end) for line in self._lines.values()]
         if len(parts) == 1:
             return parts[0]
@@ -190,6 +190,6 @@ class SoundMix:
         return mixed_CN
 
     def forget(self, before: int) -> None:
-        """Let go what is before sample ``before``."""
+        """Drop the sound before sample ``before``."""
         for line in self._lines.values():
             line.forget(before)

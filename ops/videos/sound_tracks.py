@@ -1,7 +1,7 @@
-"""Which sound tracks a file has, which of them can be heard, and which one stands for the film.
+"""Find the sound tracks of a file, those with audible sound, and the one that represents the video.
 
-Cameras, field recorders and screen recorders write several tracks, and the first often has no microphone. So the
-tracks of a file with more than one are listened to, and the choice is made by a written rule.
+Cameras, field recorders and screen recorders write several tracks, and the first often has no microphone. So if a file
+has more than one track, their levels are measured, and a written rule makes the choice.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from ops.videos.fact_log import FactLog
 from ops.videos.sound_line import SoundConverter, is_unnamed
 
 SILENCE_DB = -60.0
-"""Below this, in dBFS, the loudest 50 ms of a track count as silence. Dither and coding noise are below -80, the hiss
-of an input that nothing is plugged into is -60 to -75; a voice that was recorded far too low is above -50."""
+"""If the loudest 50 ms of a track are below this, in dBFS, the track counts as silent. Dither and coding noise are
+below -80, the hiss of an unplugged input is -60 to -75; a voice that was recorded far too low is above -50."""
 NO_SIGNAL_DB = -200.0
 WINDOW_S = 0.05
 WHOLE_S = 120
-"""Files up to this long are listened to from beginning to end."""
+"""Files up to this long are measured from beginning to end."""
 SPOTS, SPOT_S = 60, 0.5
-"""Of longer files, this many seconds at this many places evenly spread over the length, so 30 s in all. Listening ends
-as soon as every track (and every channel of a track with unnamed channels) was heard above the threshold."""
+"""Of longer files, this many seconds at this many places evenly spread over the length, so 30 s in all. Measuring ends
+when every track (and every channel of a track with unnamed channels) was above the threshold."""
 MAX_SPOT_PACKETS = 4_000
 
 ROLES = {
@@ -48,7 +48,7 @@ ROLES = {
     Disposition.lyrics: "lyrics",
     Disposition.dub: "dubbed",
 }
-"""What a track's flags say that it is instead of the main sound, in plain words."""
+"""The role of a track other than the main sound, by its flags, in plain words."""
 DUBBED = "dubbed"
 _TITLES = {
     "commentary": re.compile(r"\b(comment(ary|aries)?|kommentar|commentaires?|comentarios?|commento)\b", re.IGNORECASE),
@@ -63,7 +63,7 @@ _TITLES = {
 class SoundChoice:
     """The sound tracks of a file that can be decoded, and the choice among them.
 
-    ``stream`` stands for the film, ``mixed`` are the streams to mix in its place, if there are any.
+    ``stream`` represents the video, ``mixed`` are the streams to mix in its place, if there are any.
     """
 
     tracks: tuple[SoundTrack, ...] = ()
@@ -77,9 +77,9 @@ class SoundChoice:
 
 
 def choose_sound(path: Path, container: InputContainer, duration_s: float, log: FactLog) -> SoundChoice:
-    """The sound tracks of ``container``, which is the opened ``path``, and the choice among them.
+    """Return the sound tracks of ``container``, which is the opened ``path``, and the choice among them.
 
-    Listens only if there is a choice to make, or if one track has several channels that the file does not name.
+    Measures levels only if there is a choice to make, or if one track has several channels that the file does not name.
     """
     tracks = _usable(container, log)
     if len(tracks) > 1 or any(has_unnamed_channels(track) or _is_unknown(track) for track in tracks):
@@ -101,7 +101,7 @@ def choose_sound(path: Path, container: InputContainer, duration_s: float, log: 
 
 
 def has_unnamed_channels(track: SoundTrack) -> bool:
-    """Whether it has more than two channels and the file does not say what each of them is."""
+    """Return whether a track has more than two channels and the file does not name them."""
     return track.channels > 2 and is_unnamed(track.layout)
 
 
@@ -110,12 +110,12 @@ def _is_unknown(track: SoundTrack) -> bool:
 
 
 def pick(tracks: Sequence[SoundTrack]) -> tuple[SoundTrack, tuple[int, ...]]:
-    """The track that stands for the film, and the streams to mix instead of it, if its sound is spread over several.
+    """Return the track that represents the video, and the streams to mix instead if its sound is spread over several.
 
-    Stands alone because it is the rule: a track with sound before a silent one; the main sound before commentary,
+    Stands alone because it is the rule. A track with sound comes before a silent one; the main sound before commentary,
     audio description and the like; the default track before others; an original before a dub; then the order of the
-    file. If every track is silent, the loudest. If the choice is a mono track, its sound is the mix of all mono tracks
-    of the same language with sound (microphones of one recording), without commentary and the like.
+    file. If every track is silent, the loudest. If the choice is a mono track, all mono tracks of its language with
+    sound are mixed (microphones of one recording), without commentary and the like.
     """
     if all(track.is_silent for track in tracks):
         return max(tracks, key=lambda track: (track.level_db or NO_SIGNAL_DB, -track.stream)), ()
@@ -141,7 +141,7 @@ def _is_extra(track: SoundTrack) -> bool:
 
 
 def _usable(container: InputContainer, log: FactLog) -> list[SoundTrack]:
-    """Tracks with a decoder, within bounds; a note for each of the others.
+    """Return tracks with a decoder, within bounds; adds a note for each of the others.
 
     Those of a transport or program stream that begin late have neither channels nor rate yet.
     """
@@ -178,7 +178,7 @@ def _track(stream: AudioStream, number: int) -> SoundTrack:
 
 
 def layout_name(name: str, channels: int) -> str:
-    """FFmpeg's name of a layout; one or two channels without a name are mono and stereo, as for every player."""
+    """Return FFmpeg's name of a layout; one or two channels without a name are mono and stereo, as in every player."""
     return {"1 channels": "mono", "2 channels": "stereo"}.get(name, name) or f"{channels} channels"
 
 
@@ -191,7 +191,7 @@ def _role(disposition: Disposition, title: str) -> str:
 
 @dataclass
 class _Ear:
-    """What was heard of one track: the power of the loudest window of each channel, and how much was decoded."""
+    """The measurements of one track: the power of the loudest window of each channel, and how much was decoded."""
 
     channels: int
     is_complete_per_channel: bool
@@ -204,12 +204,12 @@ class _Ear:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing more can be learnt: it, or each of its channels, was heard above the threshold."""
+        """Whether the measurement is complete: the track, or each of its channels, was above the threshold."""
         loud = [power >= _power(SILENCE_DB) for power in self.power]
         return bool(loud) and (all(loud) if self.is_complete_per_channel else any(loud))
 
     def reason_of_silence(self, track: SoundTrack) -> str:
-        """Why the track is of no use, in words; empty if it is."""
+        """Return why the track is unusable, in words; empty if it is usable."""
         if self.samples:
             return ""
         return "cannot be decoded" if self.packets else "holds no sound" if _is_unknown(track) else ""
@@ -226,7 +226,7 @@ class _Ear:
         window = max(round(WINDOW_S * rate), 1)
         for samples_CN in self.converter.convert(frame):
             for start in range(0, samples_CN.shape[1], window):
-                # The spread, not the power: an offset of cheap converters is not heard.
+                # The spread, not the power: the constant offset of cheap converters is inaudible.
                 part = np.nan_to_num(samples_CN[:, start : start + window], posinf=1, neginf=-1)
                 found = part.var(axis=1, dtype=np.float64).tolist()
                 before = self.power if len(self.power) == len(found) else found
@@ -258,7 +258,7 @@ def _with_level(track: SoundTrack, ear: _Ear) -> SoundTrack:
 
 
 def _listen(path: Path, tracks: Sequence[SoundTrack], duration_s: float) -> dict[int, _Ear]:
-    """What is heard of each track, within the bounds above."""
+    """Measure each track, within the bounds above."""
     ears = {
         track.stream: _Ear(channels=track.channels, is_complete_per_channel=has_unnamed_channels(track))
         for track in tracks
@@ -277,7 +277,7 @@ def _listen(path: Path, tracks: Sequence[SoundTrack], duration_s: float) -> dict
                 break
             _hear(container, ears, SPOT_S)
         missed = {index: ear for index, ear in ears.items() if not ear.is_done and ear.seconds < SPOTS * SPOT_S / 2}
-        # It cannot be sought, or not by its clock: its beginning is what is left.
+        # Seeking failed, or does not follow the clock: only the beginning is left.
         if missed and _seek(container, start_s):
             _hear(container, missed, WHOLE_S)
     return ears
@@ -292,13 +292,13 @@ def _seek(container: InputContainer, at_s: float) -> bool:
 
 
 def _spread(count: int) -> Iterator[float]:
-    """``count`` places between 0 and 1, evenly spread, in an order in which any beginning is spread as well."""
+    """Yield ``count`` places between 0 and 1, evenly spread, in an order in which any beginning is spread as well."""
     step = next(step for step in range(round(count * 0.618), 2 * count) if math.gcd(step, count) == 1)
     return ((at * step % count + 0.5) / count for at in range(count))
 
 
 def _hear(container: InputContainer, ears: Mapping[int, _Ear], length_s: float) -> None:
-    """Listen for ``length_s`` seconds of each track that is not done, from where the container is."""
+    """Measure ``length_s`` seconds of each track that is not done, from the position of the container on."""
     until = {index: ear.seconds + length_s for index, ear in ears.items()}
     streams = [stream for stream in container.streams.audio if stream.index in ears]
     try:
@@ -318,7 +318,7 @@ def _hear(container: InputContainer, ears: Mapping[int, _Ear], length_s: float) 
 
 
 def decode_sound(packet: av.Packet[Any]) -> list[AudioFrame]:
-    """The pieces of sound in a packet; none if it is damaged."""
+    """Return the pieces of sound in a packet; none if it is damaged."""
     try:
         return cast(list[AudioFrame], packet.decode())
     except av.FFmpegError:

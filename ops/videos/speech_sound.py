@@ -1,4 +1,4 @@
-"""The sound of a film as recognisers of speech want it: 16 kHz, one channel, from the first picture on."""
+"""The sound of a video in the form that speech recognisers need: 16 kHz, one channel, from the first frame on."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from ops.videos.tracks import choose_video_track
 
 RATE = 16_000
 LONGEST_S = 6 * 3600
-"""Sound beyond this is left out: it is held in memory whole, 230 MB an hour."""
+"""Longest sound that is read: all of it is held in memory, 230 MB an hour."""
 BLOCK = 60 * RATE
 MAX_LAG = 30 * RATE
 """How far one of several tracks may be behind the others in the file before it counts as silent there."""
 
 Piece = tuple[int, Fraction | None, AudioFrame]
-"""A decoded piece of sound: the index of its track, and when it is due from the first picture on, if that is known."""
+"""A decoded piece of sound: the index of its track, and its time from the first frame on, if that is known."""
 
 
 class _JumpError(Exception):
-    """The clock of the sound jumps: only pictures show when what follows is due."""
+    """The clock of the sound jumps: only frames show when the sound after the jump is due."""
 
 
 def sound_for_speech(path: Path, tracks: Sequence[SoundTrack] = ()) -> NDArray[np.float32]:
-    """Samples float32 (N,), -1 to 1, at 16 kHz; sample 0 sounds with the first picture. Damaged pieces are silence.
+    """Return samples float32 (N,), -1 to 1, at 16 kHz, from the first frame on. Damaged pieces are silence.
 
-    ``tracks`` are those to listen to (``MediaInfo.heard_tracks``), mixed if they are several; chosen here if empty.
-    Raises ``MediaError`` if the file has no sound that can be decoded.
+    Sample 0 sounds with the first frame. ``tracks`` are the tracks to read (``MediaInfo.heard_tracks``); several are
+    mixed. If empty, they are chosen here. Raises ``MediaError`` if the file has no sound that can be decoded.
     """
     tracks = tracks or _heard(path)
     try:
@@ -79,7 +79,7 @@ def _heard(path: Path) -> Sequence[SoundTrack]:
 
 
 def _pieces(path: Path, tracks: Sequence[SoundTrack]) -> Iterator[Piece]:
-    """Pieces by the clock of the container, without decoding pictures. Raises ``_JumpError``."""
+    """Yield pieces by the clock of the container, without decoding frames. Raises ``_JumpError``."""
     wanted = {track.stream for track in tracks}
     until_s: dict[int, Fraction] = {}
     with open_container(path) as container:
@@ -97,7 +97,7 @@ def _pieces(path: Path, tracks: Sequence[SoundTrack]) -> Iterator[Piece]:
 
 
 def _pieces_with_pictures(path: Path, tracks: Sequence[SoundTrack]) -> Iterator[Piece]:
-    """Pieces by the clock of the pictures, which are decoded for it."""
+    """Yield pieces by the clock of the frames, which are decoded for it."""
     with closing(read_media(path, audio=[track.stream for track in tracks])) as items:  # type: ignore[type-var]
         for item in items:
             if isinstance(item, Sound):

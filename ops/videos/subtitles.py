@@ -1,6 +1,6 @@
-"""Subtitles of footage: files beside it, and text tracks inside it.
+"""Subtitles of footage: files next to it, and text tracks inside it.
 
-Which file belongs to which film is decided in :mod:`ops.videos.sidecar_names`.
+:mod:`ops.videos.sidecar_names` decides which file belongs to which video.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from ops.videos.tracks import choose_video_track
 
 TEXT_CODECS = {"subrip": "srt", "srt": "srt", "text": "srt", "mov_text": "mov_text", "webvtt": "vtt"}
 TEXT_CODECS |= {"ass": "ass", "ssa": "ass", CAPTIONS: "ass"}
-"""Codecs whose packets are text, and how that text is marked up."""
+"""Codecs whose packets are text, and the markup of that text."""
 PICTURE_CODECS = frozenset({"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "xsub", "pgssub", "dvdsub", "dvbsub"})
 MOST_PACKETS = 200_000
 MOST_BYTES = 1 << 20
@@ -48,7 +48,7 @@ MOST_BYTES = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Sidecar:
-    """A subtitle file of a film. ``path`` is absolute or a URI, ``content_hash`` SHA-256, hex."""
+    """A subtitle file of a video. ``path`` is absolute or a URI, ``content_hash`` SHA-256, hex."""
 
     path: str
     language: str
@@ -62,7 +62,7 @@ class Sidecar:
 
 @dataclass(frozen=True, kw_only=True)
 class Track:
-    """A subtitle track inside a film: ``kind`` is how its text is marked up, empty where it holds no text."""
+    """A subtitle track inside a video: ``kind`` is the markup of its text, empty if it holds no text."""
 
     index: int
     codec: str
@@ -72,7 +72,7 @@ class Track:
 
 @dataclass(frozen=True, kw_only=True)
 class Inside:
-    """The subtitles inside a film. ``delay_s``: how long after the file's own zero the first picture is shown."""
+    """The subtitles inside a video. ``delay_s``: the time of the first frame after the file's own zero."""
 
     tracks: tuple[Track, ...]
     delay_s: float
@@ -85,7 +85,7 @@ class _Folder:
     by_video: dict[str, list[tuple[Key, str]]] = field(default_factory=dict)
     unowned: list[str] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
-    """The pictures of a VobSub file (.sub), whose index (.idx) is the one that is listed."""
+    """The image parts of VobSub files (.sub), whose index (.idx) is the file that is listed."""
 
     def files_of(self, name: str) -> list[tuple[Key, str]]:
         names = dict.fromkeys((plain(name), stem_of(plain(name))))
@@ -93,11 +93,10 @@ class _Folder:
 
 
 def sidecars_of(settings: Settings, videos: Iterable[dict[str, Any]]) -> dict[str, list[Sidecar]]:
-    """Subtitle files of each of the videos (register rows), by video id, in the order of their paths.
+    """Return the subtitle files of each of the videos (register rows), by video id, in the order of their paths.
 
-    Reads each folder once, and each file that is new or has changed once. A folder that cannot be read has no
-    entry for its videos, which is not the same as an empty list. Raises ``StorageError`` where a store cannot
-    be asked.
+    Reads each folder once, and each new or changed file once. A folder that cannot be read has no entry for its videos,
+    which is not the same as an empty list. Raises ``StorageError`` if a store cannot be reached.
     """
     rows = list(videos)
     folders = _read_folders(rows)
@@ -119,19 +118,20 @@ def sidecars_of(settings: Settings, videos: Iterable[dict[str, Any]]) -> dict[st
 
 
 def unowned_subtitles(videos: Iterable[dict[str, Any]]) -> list[str]:
-    """Paths of the subtitle files in the folders of these videos (register rows) that belong to no video, sorted.
+    """Return the paths of subtitle files in the folders of these videos (register rows) that belong to no video,
+    sorted.
 
-    Raises ``StorageError`` if a store cannot be asked.
+    Raises ``StorageError`` if a store cannot be reached.
     """
     folders = _read_folders(list(videos)).values()
     return sorted({path for folder in folders if folder for path in folder.unowned})
 
 
 def ownerless_subtitles(paths: Iterable[str], videos: Iterable[dict[str, Any]]) -> list[str]:
-    """Those of the subtitle files ``paths`` that no folder of these videos (register rows) accounts for, sorted.
+    """Return those of the subtitle files ``paths`` that no folder of these videos (register rows) accounts for, sorted.
 
-    They are in folders without a video, or have an ending that other things have too. Raises ``StorageError`` if a
-    store cannot be asked.
+    They are in folders without a video, or have an ending that other kinds of files have too. Raises ``StorageError``
+    if a store cannot be reached.
     """
     known = set[str]()
     for folder in _read_folders(list(videos)).values():
@@ -142,7 +142,7 @@ def ownerless_subtitles(paths: Iterable[str], videos: Iterable[dict[str, Any]]) 
 
 
 def changed_sidecars(settings: Settings, videos: Iterable[dict[str, Any]]) -> dict[str, list[Sidecar]]:
-    """Those videos, of the ones whose dialogue was read once, whose subtitle files are others than then."""
+    """Return the videos whose subtitle files changed since their dialogue was read; skips videos never read."""
     rows = list(videos)
     partitions = sorted({settings.partition_of(row["video_id"]) for row in rows})
     read = set(settings.lake.partitions("subtitles"))
@@ -159,7 +159,7 @@ def changed_sidecars(settings: Settings, videos: Iterable[dict[str, Any]]) -> di
 
 
 def read_sidecar(sidecar: Sidecar, most: int) -> bytes:
-    """All bytes of a subtitle file. Raises ``MediaError`` above ``most`` bytes or where it is gone."""
+    """Read all bytes of a subtitle file. Raises ``MediaError`` above ``most`` bytes or if the file is gone."""
     if sidecar.bytes > most:
         raise MediaError(
             f"it has {sidecar.bytes / 1e6:.0f} MB, and subtitles have at most {most / 1e6:.0f}: it is something else"
@@ -171,9 +171,9 @@ def read_sidecar(sidecar: Sidecar, most: int) -> bytes:
 
 
 def look_inside(path: str) -> Inside:
-    """The subtitle tracks of a film at a local path or a URI; of an object, only its beginning is read.
+    """List the subtitle tracks of a video at a local path or a URI; of an object, only its beginning is read.
 
-    Raises ``MediaError`` where it is no film, ``StorageError`` where the store cannot be read.
+    Raises ``MediaError`` if it is not a video, ``StorageError`` if the store cannot be read.
     """
     if not is_remote(path):
         require_file(Path(path))
@@ -188,7 +188,7 @@ def look_inside(path: str) -> Inside:
 
 
 def read_track(path: str, track: Track, scratch: Path) -> Iterator[Packet]:
-    """The packets of a text track in the order of the file. Raises ``MediaError`` where the film cannot be read."""
+    """Yield the packets of a text track in the order of the file. Raises ``MediaError`` if the video cannot be read."""
     with local_source(path, scratch) as local, open_container(local) as container:
         zero = _first_picture_s(container)
         try:
@@ -231,7 +231,7 @@ def _captions(container: InputContainer, track: Track, zero_s: float) -> Iterabl
 
 
 def _film_track(container: InputContainer) -> VideoStream | None:
-    """The track that pictures are read from; ``None`` if the source has none."""
+    """Return the track that frames are read from; ``None`` if the source has none."""
     try:
         return choose_video_track(container)
     except MediaError:
@@ -239,7 +239,7 @@ def _film_track(container: InputContainer) -> VideoStream | None:
 
 
 def _first_picture_s(container: InputContainer) -> float:
-    """Presentation time of the first picture in the file's own clock."""
+    """Return the presentation time of the first frame in the file's own clock."""
     video = _film_track(container)
     if video is None or video.start_time is None or video.time_base is None:
         return (container.start_time or 0) / av.time_base
@@ -247,7 +247,7 @@ def _first_picture_s(container: InputContainer) -> float:
 
 
 def _read_folders(videos: list[dict[str, Any]]) -> dict[str, _Folder | None]:
-    """The folders of the videos by their paths, each read once; ``None`` for one that cannot be read."""
+    """Read the folders of the videos by their paths, each once; ``None`` for one that cannot be read."""
     names: dict[str, list[str]] = {}
     for row in videos:
         folder, _, name = row["path"].rpartition("/")
@@ -262,7 +262,7 @@ def _read_folder(folder: str, names: list[str]) -> _Folder | None:
         return None
     start = len(folder.rstrip("/")) + 1
     files = {key[0][start:]: key for key in keys}
-    # A film may have a name that does not look like one.
+    # A video may have a name that does not look like one.
     videos = FolderVideos([*names, *(name for name in files if "/" not in name and is_video_name(name))])
     found = _Folder()
     pictures = {stem_of(name) for name in files if suffix_of(name) == "idx"}
@@ -279,7 +279,7 @@ def _read_folder(folder: str, names: list[str]) -> _Folder | None:
 
 
 def _listing(folder: str) -> list[Key]:
-    """Files of a folder and of its folders for subtitles, two levels deep, sorted by path."""
+    """List the files of a folder and of its folders for subtitles, two levels deep, sorted by path."""
     if is_remote(folder):
         files, folders = list_folder(folder)
         for name in filter(is_for_subtitles, folders):
@@ -306,7 +306,7 @@ def _keys_below(folder: str, levels: int) -> Iterator[Key]:
 
 
 def _key(entry: os.DirEntry[str]) -> list[Key]:
-    """The cache key of a file; nothing where it is gone, or where its name cannot be text."""
+    """Return the cache key of a file; nothing if the file is gone, or if its name cannot be text."""
     try:
         entry.path.encode()
         status = entry.stat()
@@ -316,7 +316,7 @@ def _key(entry: os.DirEntry[str]) -> list[Key]:
 
 
 def _hash(key: Key, hashes: HashCache) -> str:
-    """The content hash, remembered; empty where the file is gone, may not be read or changes meanwhile."""
+    """Return the content hash and remember it; empty if the file is gone, may not be read or changes meanwhile."""
     try:
         content_hash = fresh_hash(key)
     except OSError:

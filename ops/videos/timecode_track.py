@@ -1,8 +1,8 @@
 """Timecode tracks of QuickTime and MP4 files, read from the file's own boxes.
 
-A timecode track counts frames of its own rate, which need not be that of the pictures (25 on 50p). FFmpeg reports
-its label only, and none at all for a drop-frame flag at a rate without drop-frame labels.
-Format: QuickTime File Format Specification, "Timecode Media"; ISO/IEC 14496-12 for the boxes around it.
+A timecode track counts frames of its own rate, which may differ from that of the video (25 on 50p). FFmpeg reports its
+label only, and none at all for a drop-frame flag at a rate without drop-frame labels. Format: QuickTime File Format
+Specification, "Timecode Media"; ISO/IEC 14496-12 for the boxes around it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import BinaryIO
 from ops.videos.boxes import Box, boxes_in
 
 MAX_INDEX = 1 << 28
-"""Bytes of the longest index (moov) that is read: a film of days has some 30 MB."""
+"""Bytes of the longest index (moov) that is read: a video of days has some 30 MB."""
 MAX_DOCUMENT = 1 << 20
 DROP_FRAME, MAX_24_HOURS, NEGATIVE, COUNTER = 1, 2, 4, 8
 """Flags of a timecode sample description."""
@@ -33,10 +33,9 @@ class TimecodeTrack:
     """One timecode track. ``count`` is the frame number at its start, behind its edit list, in frames of ``rate``.
 
     ``count`` is ``None`` if the index has no sample (fragmented files keep it elsewhere), ``rate`` if the description
-    has none. ``stream`` is the index of the track in the file. ``nominal`` is the number of frames that the
-    description gives for one second. ``late_s`` is how much later than the timecode the pictures begin. ``jumps`` is
-    the number of later samples, each of which sets the timecode again. ``is_chosen`` marks the tracks that the picture
-    track refers to.
+    has none. ``stream`` is the index of the track in the file. ``nominal`` is the number of frames that the description
+    gives for one second. ``late_s`` is the delay of the video after the timecode. ``jumps`` is the number of later
+    samples, each of which sets the timecode again. ``is_chosen`` marks the tracks that the video track refers to.
     """
 
     stream: int
@@ -51,10 +50,10 @@ class TimecodeTrack:
 
 
 def read_timecode_tracks(path: Path, picture_stream: int) -> list[TimecodeTrack]:
-    """The timecode tracks of a QuickTime or MP4 file, those of the picture track ``picture_stream`` first.
+    """Return the timecode tracks of a QuickTime or MP4 file, those of the video track ``picture_stream`` first.
 
-    Those that only other tracks refer to are left out, unless there is no other.
-    Empty for other files, and for an index that cannot be read. Raises ``OSError`` if the file cannot be read.
+    Tracks that only other tracks refer to are left out, unless all are such tracks. Empty for other files, and for an
+    index that cannot be read. Raises ``OSError`` if the file cannot be read.
     """
     with path.open("rb") as file:
         index = _box_content(file, path.stat().st_size, b"moov", MAX_INDEX)
@@ -76,7 +75,7 @@ def read_timecode_tracks(path: Path, picture_stream: int) -> list[TimecodeTrack]
 
 
 def _box_content(file: BinaryIO, size: int, kind: bytes, longest: int) -> bytes:
-    """The content of the first box of a type at the top level; empty if there is none, or it is longer."""
+    """Return the content of the first box of a type at the top level; empty if there is none, or it is longer."""
     for box in boxes_in(file, 0, size):
         if box.kind == kind:
             file.seek(box.start)
@@ -85,12 +84,12 @@ def _box_content(file: BinaryIO, size: int, kind: bytes, longest: int) -> bytes:
 
 
 def _children(data: bytes, at: int, end: int) -> Iterator[Box]:
-    """The whole boxes within ``[at, end)`` of an index."""
+    """Yield the whole boxes within ``[at, end)`` of an index."""
     return itertools.takewhile(lambda box: box.end <= end, boxes_in(io.BytesIO(data), at, end))
 
 
 def _find(data: bytes, box: Box, *path: bytes) -> Box | None:
-    """The first box at a path of types below ``box``."""
+    """Return the first box at a path of types below ``box``."""
     for kind in path:
         inner = next((child for child in _children(data, box.start, box.end) if child.kind == kind), None)
         if inner is None:
@@ -105,12 +104,12 @@ def _movie_scale(index: bytes) -> int:
 
 
 def _scale_in(data: bytes, header: Box) -> int:
-    """Units per second of a movie or media header; version 1 has times of eight bytes."""
+    """Return units per second of a movie or media header; version 1 has times of eight bytes."""
     return int(struct.unpack_from(">I", data, header.start + (20 if data[header.start] else 12))[0])
 
 
 def _edit_of(data: bytes, track: Box) -> tuple[int, int]:
-    """``(movie units before the track begins, media time at which it then begins)`` from its edit list."""
+    """Return ``(movie units before the track begins, media time at which it then begins)`` from its edit list."""
     edits = _find(data, track, b"edts", b"elst")
     if edits is None:
         return 0, 0
@@ -126,7 +125,7 @@ def _edit_of(data: bytes, track: Box) -> tuple[int, int]:
 
 
 def _references(data: bytes, track: Box) -> list[int]:
-    """Ids of the timecode tracks that a track refers to."""
+    """Return the ids of the timecode tracks that a track refers to."""
     box = _find(data, track, b"tref", b"tmcd")
     return list(struct.unpack_from(f">{(box.end - box.start) // 4}I", data, box.start)) if box else []
 
@@ -134,7 +133,7 @@ def _references(data: bytes, track: Box) -> list[int]:
 def _timecode_track(
     file: BinaryIO, data: bytes, stream: int, track: Box, movie: tuple[int, int], wanted: list[int]
 ) -> TimecodeTrack | None:
-    """The timecode track, or ``None`` for a track of another kind. ``movie`` is its scale and the pictures' delay."""
+    """Return the timecode track, or ``None`` for another kind. ``movie`` is its scale and the video's delay."""
     media = _find(data, track, b"mdia")
     table = _find(data, media, b"minf", b"stbl") if media else None
     described = _find(data, table, b"stsd") if table else None
@@ -170,7 +169,7 @@ def _track_id(data: bytes, track: Box) -> int:
 
 
 def _entries(data: bytes, tables: Mapping[bytes, Box], kind: bytes) -> list[tuple[int, ...]]:
-    """Rows of a sample table, each a tuple of whole numbers."""
+    """Return rows of a sample table, each a tuple of whole numbers."""
     box = tables.get(kind)
     if box is None:
         return []
@@ -181,7 +180,7 @@ def _entries(data: bytes, tables: Mapping[bytes, Box], kind: bytes) -> list[tupl
 
 
 def _sample_at(data: bytes, tables: Mapping[bytes, Box], time: int) -> tuple[int, int, int]:
-    """``(number of the sample at a media time, how far into it that is, samples behind it)``."""
+    """Return ``(number of the sample at a media time, how far into it that is, samples behind it)``."""
     durations = [(count, delta) for count, delta in _entries(data, tables, b"stts")]
     total, first = sum(count for count, _ in durations), 0
     for count, delta in durations:
@@ -195,7 +194,7 @@ def _sample_at(data: bytes, tables: Mapping[bytes, Box], time: int) -> tuple[int
 
 
 def _read_sample(file: BinaryIO, data: bytes, tables: Mapping[bytes, Box], number: int) -> int | None:
-    """A frame number, 32 or 64 bits, signed; ``None`` if the index does not say where it is."""
+    """Read a frame number, 32 or 64 bits, signed; ``None`` if the index does not give its place."""
     sizes = tables.get(b"stsz")
     offsets = _entries(data, tables, b"stco") or _entries(data, tables, b"co64")
     runs = _entries(data, tables, b"stsc")
@@ -216,12 +215,12 @@ def _read_sample(file: BinaryIO, data: bytes, tables: Mapping[bytes, Box], numbe
 
 
 def count_in(sample: bytes) -> int | None:
-    """The frame number in a timecode sample, 32 or 64 bits, signed; ``None`` for other lengths."""
+    """Return the frame number in a timecode sample, 32 or 64 bits, signed; ``None`` for other lengths."""
     return int.from_bytes(sample, "big", signed=True) if len(sample) in (4, 8) else None
 
 
 def _reel_in(data: bytes, entry: Box) -> str:
-    """The source name behind a description: a ``name`` box with an international text (length, language, bytes)."""
+    """Read the source name behind a description: a ``name`` box with international text (length, language, bytes)."""
     for box in _children(data, entry.start + 26, entry.end):
         if box.kind == b"name" and box.end - box.start >= 4:
             length = struct.unpack_from(">H", data, box.start)[0]
@@ -237,10 +236,10 @@ _LTC = re.compile(
 
 
 def read_camera_timecode(path: Path) -> tuple[Fraction, Fraction, bool] | None:
-    """``(count, frames per second, drop-frame)`` from the document that Sony cameras put into an MP4 (XAVC S).
+    """Read ``(count, frames per second, drop-frame)`` from the document that Sony cameras put into an MP4 (XAVC S).
 
     Its ``LtcChange`` holds the bytes of SMPTE ST 12-1 binary coded decimals, frames first; 40h in the frames is the
-    drop-frame flag. ``None`` if there is no such document. Raises ``OSError`` if the file cannot be read.
+    drop-frame flag. ``None`` without that document. Raises ``OSError`` if the file cannot be read.
     """
     with path.open("rb") as file:
         match = _LTC.search(_box_content(file, path.stat().st_size, b"meta", MAX_DOCUMENT))

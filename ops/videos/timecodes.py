@@ -2,16 +2,16 @@
 
 Better evidence first:
 
-1. QuickTime and MP4: the timecode track that the picture track refers to, then other timecode tracks, read from their
-   own description (``timecode_track``). MXF: the material package, which is how the file plays (SMPTE ST 377-1),
-   then the file package, then the tape (``mxf``).
-2. Tags: of the picture track, then of the whole file, then of other tracks. A tag has no rate of its own: it counts
-   frames of the pictures, or of half their rate if it is a label of that rate only.
+1. QuickTime and MP4: the timecode track that the video track refers to, then other timecode tracks, read from their own
+   description (``timecode_track``). MXF: the material package, which is how the file plays (SMPTE ST 377-1), then the
+   file package, then the tape (``mxf``).
+2. Tags: of the video track, then of the whole file, then of other tracks. A tag has no rate of its own. It counts video
+   frames, or frames of half their rate if it is a label of that rate only.
 3. The document of a Sony camera within an MP4.
-4. The pictures themselves (MPEG-2 group headers, H.264 and HEVC messages), unless they count from zero, which is what
-   encoders write that know of no timecode.
+4. The frames themselves (MPEG-2 group headers, H.264 and HEVC messages), unless they count from zero: encoders that
+   know no timecode write zero.
 
-What contradicts the best evidence is kept with it and reported; nothing becomes zero in silence.
+Contradictions to the best evidence are kept with it and reported; nothing becomes zero in silence.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from ops.videos.timing import rate_text
 
 NO_TIMECODE = "00:00:00:00"
 HALVED = 47
-"""Frames per second from which on timecode may count pairs of pictures (SMPTE ST 12-1, EBU R 122)."""
+"""Frames per second from which on timecode may count pairs of frames (SMPTE ST 12-1, EBU R 122)."""
 MAX_RATE = 1000
 MAX_REEL = 200
 _LABEL = re.compile(r"(\d{1,2})([:;.,])(\d{1,2})([:;.,])(\d{1,2})([:;.,])(\d{2,3})")
@@ -56,9 +56,9 @@ _REEL_NAMES = {"reelname", "reel", "tapename", "tape"}
 
 @dataclass(frozen=True, kw_only=True)
 class SourceTimecode:
-    """What the evidence comes to. ``start`` is ``None`` if the source has no timecode that can be used.
+    """The result of the evidence. ``start`` is ``None`` if the source has no usable timecode.
 
-    ``label`` is the start in frames of the pictures. ``reel`` is empty if the source names none.
+    ``label`` is the start in frames of the video. ``reel`` is empty if the source names none.
     """
 
     start: StartTimecode | None
@@ -80,7 +80,7 @@ class Reading:
     remarks: tuple[str, ...] = ()
 
     def start(self) -> StartTimecode:
-        """The reading as a fact."""
+        """Return the reading as a fact."""
         zero = "00:00:00;00" if self.is_drop else NO_TIMECODE
         label = timecode_of(round(self.count), self.rate, zero)
         return StartTimecode(label=label, rate=self.rate, start_s=self.count / self.rate, source=self.source)
@@ -96,14 +96,14 @@ def read_timecode(
     *,
     variable_rate: bool = False,
 ) -> SourceTimecode:
-    """The start timecode and the reel of an opened source, whose pictures run at ``fps``; facts go to ``log``.
+    """Return the start timecode and the reel of an opened source whose frames run at ``fps``; facts go to ``log``.
 
-    ``picture`` is the first decoded picture. Reads a few boxes of the file, decodes nothing.
+    ``picture`` is the first decoded frame. Reads a few boxes of the file, decodes nothing.
     """
     names = container.format.name.split(",")
     tracks = read_timecode_tracks(path, stream.index) if "mov" in names else []
     header = read_mxf_header(path) if names[0].startswith("mxf") else MxfHeader()
-    # Timecode has no mean rate: labels of a varying rate count at the whole number that is nearest to it.
+    # Timecode has no mean rate: labels of a varying rate count at the nearest whole number.
     counted = Fraction(max(round(fps), 1)) if variable_rate else fps
     found = [*_of_structure(path, tracks, header, counted), *_of_tags(container, stream, tracks, header, counted)]
     if "mov" in names and (camera := read_camera_timecode(path)):
@@ -119,7 +119,7 @@ def read_timecode(
 def _weigh(
     readings: Sequence[Reading], fps: Fraction, log: FactLog, *, variable_rate: bool
 ) -> tuple[StartTimecode | None, str]:
-    """The first reading that can be used, and its label at ``fps``."""
+    """Return the first usable reading, and its label at ``fps``."""
     for each in readings:
         if each.reason:
             log.note(f"timecode of {each.source} is ignored: {each.reason}")
@@ -147,7 +147,7 @@ def _weigh(
 
 
 def _of_structure(path: Path, tracks: Sequence[TimecodeTrack], header: MxfHeader, fps: Fraction) -> Iterator[Reading]:
-    """Timecode that the file's own structure carries with its rate, the best first."""
+    """Yield timecode that the file's own structure carries with its rate, the best first."""
     for track in tracks:
         yield _of_track(path, track, fps)
     for package in header.timecodes:
@@ -157,14 +157,14 @@ def _of_structure(path: Path, tracks: Sequence[TimecodeTrack], header: MxfHeader
 
 
 def _of_count(source: str, count: Fraction, base: Fraction, is_drop: bool) -> Reading:
-    """A frame number counted at a rounded rate."""
+    """Return a reading of a frame number that is counted at a rounded rate."""
     return Reading(source=source, count=count, rate=base, is_drop=is_drop, is_nominal=True)
 
 
 def _of_tags(
     container: InputContainer, stream: VideoStream, tracks: Sequence[TimecodeTrack], header: MxfHeader, fps: Fraction
 ) -> Iterator[Reading]:
-    """Timecode of tags, without those that FFmpeg makes of the tracks and packages that are read here."""
+    """Yield timecode of tags, without those that FFmpeg derives from the tracks and packages that are read here."""
     derived = {track.stream for track in tracks} | {stream.index for _ in tracks[:1]}
     if header.timecodes:
         return
@@ -175,14 +175,14 @@ def _of_tags(
 
 
 class _Owner(NamedTuple):
-    """Whose tag it is, in words, and the index of the track; ``None`` for the file."""
+    """The owner of a tag, in words, and the index of the track; ``None`` for the file."""
 
     name: str
     stream: int | None
 
 
 def _tags(container: InputContainer, stream: VideoStream) -> Iterator[tuple[_Owner, Mapping[str, str]]]:
-    """Tags of the picture track, of the file, of the other tracks."""
+    """Yield the tags of the video track, of the file, of the other tracks."""
     yield _Owner("the picture track", stream.index), stream.metadata
     yield _Owner("the file", None), container.metadata
     for other in container.streams:
@@ -191,7 +191,7 @@ def _tags(container: InputContainer, stream: VideoStream) -> Iterator[tuple[_Own
 
 
 def _named(metadata: Mapping[str, str], names: set[str]) -> list[str]:
-    """Values of tags by the last part of their names: ``TIMECODE``, ``time_code``, ``com.maker.timecode``."""
+    """Return values of tags by the last part of their names: ``TIMECODE``, ``time_code``, ``com.maker.timecode``."""
     return [value for name, value in metadata.items() if re.sub("[^a-z]", "", name.lower().rsplit(".", 1)[-1]) in names]
 
 
@@ -229,7 +229,7 @@ def _of_track(path: Path, track: TimecodeTrack, fps: Fraction) -> Reading:
 
 
 def _first_sample(path: Path, stream: int) -> Fraction | None:
-    """The frame number of a track whose samples the index does not list, as in fragmented files."""
+    """Return the frame number of a track whose samples the index does not list, as in fragmented files."""
     with open_container(path) as container:
         if stream >= len(container.streams):
             return None
@@ -242,7 +242,7 @@ def _first_sample(path: Path, stream: int) -> Fraction | None:
 
 
 def _of_label(text: str, source: str, fps: Fraction) -> Reading:
-    """A tag's label, in frames of the pictures, or of half their rate if only that has such a label."""
+    """Read a tag's label, in video frames, or in frames of half their rate if only that has such a label."""
     match = _LABEL.fullmatch(text.strip())
     if match is None:
         return Reading(source=source, reason=f"{text.strip()!r} is not a timecode")
@@ -250,8 +250,8 @@ def _of_label(text: str, source: str, fps: Fraction) -> Reading:
     if len(frames) == 3 and mark in ".," and fps <= 100:
         time_s = int(hours) * 3600 + int(minutes) * 60 + int(seconds) + Fraction(int(frames), 1000)
         return Reading(source=source, count=time_s * fps, rate=fps)
-    # SMPTE ST 12-1 marks drop-frame labels by a semicolon or a period before the frames; with periods all through,
-    # as some systems write, there is no mark.
+    # SMPTE ST 12-1 marks drop-frame labels by a semicolon or a period before the frames. Some systems write periods
+    # everywhere, without a mark.
     is_drop = mark == ";" or (mark in ".," and first == second == ":")
     rates = [fps] + ([fps / 2] if fps > HALVED else [])
     hour = int(hours)
@@ -268,7 +268,7 @@ def _of_label(text: str, source: str, fps: Fraction) -> Reading:
 
 
 def _settled(reading: Reading, fps: Fraction) -> Reading:
-    """The reading with an exact rate, a flag that its rate has, and a time of day."""
+    """Return the reading with an exact rate, a flag that its rate allows, and a time of day."""
     if reading.reason:
         return reading
     rate, remarks = counting_rate(reading.rate, fps), list(reading.remarks)
@@ -292,13 +292,13 @@ def _settled(reading: Reading, fps: Fraction) -> Reading:
 
 
 def _agree(one: StartTimecode, other: StartTimecode, fps: Fraction) -> bool:
-    """Whether two readings name the same picture, as labels of 25 and of 50 a second do for pairs of pictures."""
+    """Return whether two readings name the same frame, as labels of 25 and of 50 a second do for pairs of frames."""
     apart = abs(one.frames_at(fps) - other.frames_at(fps))
     return apart * min(one.rate, other.rate) < fps
 
 
 def _in_frames_of(start: StartTimecode, fps: Fraction, *, is_drop: bool, variable_rate: bool) -> tuple[str, str]:
-    """``(label in frames of the pictures, what is inexact about it)``."""
+    """Return ``(label in frames of the video, note if it is inexact)``."""
     zero = "00:00:00;00" if is_drop and is_drop_frame_rate(fps) else NO_TIMECODE
     if variable_rate and round(start.rate) == round(fps):
         return start.label, ""
@@ -320,7 +320,7 @@ def _find_reel(
     header: MxfHeader,
     log: FactLog,
 ) -> str:
-    """The first name of a reel or tape: of timecode tracks, the tape package, tags of the picture track, the file."""
+    """Return the first name of a reel or tape: of timecode tracks, tape package, tags of the video track, the file."""
     found = [(f"stream {track.stream}", track.reel) for track in tracks]
     found.append(("the tape package", header.reel))
     for owner, metadata in _tags(container, stream):
@@ -336,5 +336,5 @@ def _find_reel(
 
 
 def _cleaned(name: str) -> str:
-    """A name on one line, without control characters."""
+    """Return a name on one line, without control characters."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in name).split())[:MAX_REEL]

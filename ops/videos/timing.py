@@ -1,14 +1,13 @@
-"""The frame rate of a source, by a rule that holds the header's claims against the times of its pictures.
+"""The frame rate of a source, by a rule that compares the header's claims with the times of its frames.
 
-Containers lie and round: Matroska, FLV and ASF count milliseconds, a program stream 90 kHz, a header may claim 24 for
-a recording of any rate. So times decide, and claims only choose between rates that explain the times:
+Containers are wrong or round: Matroska, FLV and ASF count milliseconds, a program stream 90 kHz, a header may claim 24
+for a recording of any rate. So times decide, and claims only choose between rates that explain the times:
 
-1. A rate explains the times if each picture is within rounding of where the rate puts it: one tick, two after a
-   second rounding, four of a program stream.
-   Order: claims that are written in the file (codec parameters, then container), production rates (the one with the
-   smallest error), then rates that FFmpeg computed and the plain mean.
-2. Else the same rates, with up to a tenth of the steps between pictures longer or shorter: a first picture that is
-   shown longer, a pause, dropped frames. The rate stays, and times follow the clock.
+1. A rate explains the times if each frame is within rounding of the time that the rate gives it: one tick, two after a
+   second rounding, four of a program stream. Order: claims that are written in the file (codec parameters, then
+   container), production rates (the one with the smallest error), then rates that FFmpeg computed and the plain mean.
+2. Else the same rates, with up to a tenth of the steps between frames longer or shorter: a first frame that is shown
+   longer, a pause, dropped frames. The rate stays, and times follow the clock.
 3. Else the same rates with jitter that does not accumulate, up to 0.1 of a frame either way: a steady clock that was
    read unsteadily. Soft telecine (two and three fields in turn) is a steady 24 in the same way.
 4. Else the rate varies, and the mean is given.
@@ -27,7 +26,7 @@ import numpy.typing as npt
 
 MIN_RATE, MAX_RATE = Fraction(1, 100), 1_000
 MAX_ALONE = 300
-"""Largest claim that is believed of a single picture: higher ones count ticks."""
+"""Largest claim that is accepted for a single frame: higher ones count ticks."""
 DEFAULT_RATE = Fraction(25)
 
 STANDARD_RATES = (
@@ -43,7 +42,7 @@ COARSE_FRAMES = 0.25
 FINE_FRAMES = 0.02
 """Program streams round three times; four of their ticks are far below this part of a frame, four milliseconds not."""
 JITTER_FRAMES = 0.2
-"""Largest distance between the earliest and the latest picture, measured from the grid of a rate, in frames."""
+"""Largest distance between the earliest and the latest frame, measured from the grid of a rate, in frames."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +56,8 @@ class RateClaim:
 
 @dataclass(frozen=True, kw_only=True)
 class FrameRate:
-    """The rate, whether it varies, and in plain words why. ``irregular`` is the number of steps that are not one
-    frame, ``is_telecined`` is true for soft telecine, and ``contradictions`` are claims that the times refute."""
+    """The rate, whether it varies, and in plain words why. ``irregular`` is the number of steps that are not one frame,
+    ``is_telecined`` is true for soft telecine, and ``contradictions`` are claims that the times refute."""
 
     fps: Fraction
     is_variable: bool
@@ -70,9 +69,9 @@ class FrameRate:
 
 @dataclass(frozen=True)
 class _Fit:
-    """How well a rate explains times: ``spread`` is the range of the errors in ticks, ``step`` one frame in ticks,
-    ``largest`` the largest error of a single step, ``irregular`` the number of steps that are not one frame, and
-    ``longer`` how many frames more than its pictures the whole lasts."""
+    """How well a rate explains times. ``spread`` is the range of the errors in ticks, ``step`` one frame in ticks.
+    ``largest`` is the largest error of a single step, ``irregular`` the number of steps that are not one frame.
+    ``longer`` is the length of the whole in frames minus its number of frames."""
 
     spread: float
     step: float
@@ -93,13 +92,13 @@ class _Fit:
 def find_rate(
     times: Sequence[int], tick: Fraction, claims: Iterable[RateClaim], *, irregular_share: float = IRREGULAR_SHARE
 ) -> FrameRate:
-    """The rate of pictures shown at ``times``, ascending, in units of ``tick`` seconds."""
+    """Return the rate of frames shown at ``times``, ascending, in units of ``tick`` seconds."""
     usable = [claim for claim in claims if MIN_RATE <= claim.rate <= MAX_RATE]
     if len(times) < 3 or times[-1] <= times[0]:
         return _rate_of_few(times, tick, usable)
     ticks_N = np.asarray(times, np.float64) - times[0]
     mean = 1 / (Fraction(times[-1] - times[0], len(times) - 1) * tick)
-    step = float(np.median(np.diff(ticks_N)))  # zero if most pictures share their time with the one before
+    step = float(np.median(np.diff(ticks_N)))  # zero if most frames share their time with the one before
     typical = 1 / (step * float(tick)) if step else float(mean)
     near = [claim for claim in usable if _is_near(claim.rate, typical) or _is_near(claim.rate, float(mean))]
     standard = [
@@ -111,7 +110,7 @@ def find_rate(
     computed = [claim for claim in near if not claim.is_written]
     slope = float(np.polyfit(np.arange(len(ticks_N)), ticks_N, 1)[0])
     fitted = (1 / (Fraction(slope) * tick)).limit_denominator(1001) if slope > 0 else mean
-    # A clock that jumps by hours gives rates that are none.
+    # A clock that jumps by hours gives rates outside of the bounds.
     means = [rate for rate in (mean, fitted) if MIN_RATE <= rate <= MAX_RATE]
     computed += [RateClaim(rate=rate, source="mean", is_written=False) for rate in means]
     found = (
@@ -136,7 +135,7 @@ def find_rate(
 
 
 def rate_text(rate: Fraction) -> str:
-    """A rate for people: ``25``, ``12.5``, ``23.976 (24000/1001)``."""
+    """Return a rate as text: ``25``, ``12.5``, ``23.976 (24000/1001)``."""
     if rate.denominator == 1:
         return str(rate.numerator)
     if (rate * 1000).denominator == 1:
@@ -145,7 +144,7 @@ def rate_text(rate: Fraction) -> str:
 
 
 def _rate_of_few(times: Sequence[int], tick: Fraction, claims: Sequence[RateClaim]) -> FrameRate:
-    """One or two pictures: the best claim that their distance does not refute."""
+    """Return the rate of one or two frames: the best claim that their distance does not refute."""
     ordered = sorted(claims, key=lambda claim: (claim.rate > MAX_ALONE, not claim.is_written))
     if len(times) == 2 and times[1] > times[0]:
         seen = 1 / ((times[1] - times[0]) * tick)
@@ -162,12 +161,12 @@ def _is_near(rate: Fraction, seen: float) -> bool:
 
 
 def _is_same(one: Fraction, other: Fraction) -> bool:
-    """Equal but for the rounding of a duration in nanoseconds or microseconds."""
+    """Return whether rates are equal but for the rounding of a duration in nanoseconds or microseconds."""
     return abs(one - other) < one / 20_000
 
 
 def _counts_ticks(claim: Fraction, rate: Fraction) -> bool:
-    """The rate itself or a whole multiple: headers count fields, or ticks of which a frame takes some."""
+    """Return whether a claim is the rate or a whole multiple: headers count fields, or several ticks a frame."""
     return claim > rate / 2 and _is_same(claim, rate * round(claim / rate))
 
 
@@ -180,7 +179,7 @@ def _explain(
     *,
     share: float,
 ) -> FrameRate | None:
-    """The first rate by rule 1, or by rule 2 if ``share`` of the steps may be irregular."""
+    """Return the first rate by rule 1, or by rule 2 if ``share`` of the steps may be irregular."""
     fits = {
         claim: _fit(claim.rate, ticks_N, tick, with_irregular=share > 0) for claim in (*written, *standard, *computed)
     }
@@ -190,7 +189,7 @@ def _explain(
             for claim, fit in fits.items()
             if fit.spread <= min(ticks + 1e-3, part * fit.step) and fit.irregular <= share * fit.steps
         }
-        # What is not written in the file is a weak claim: jitter of two ticks is enough to look like any rate.
+        # A rate that is not written in the file is a weak claim: with jitter of two ticks, any rate may fit.
         last = computed if ticks == 1 else ()
         ranked = (*written, *sorted(standard, key=lambda claim: fits[claim].spread), *last)
         best = next((claim for claim in ranked if claim in fitting), None)
@@ -211,7 +210,7 @@ def _explain_jitter(
 
 
 def _explain_telecine(ticks_N: npt.NDArray[np.float64], tick: Fraction) -> FrameRate | None:
-    """Pictures shown for two and three fields in turn: film at 4/5 of the rate of the fields' frames."""
+    """Detect frames shown for two and three fields in turn: film at 4/5 of the rate of the fields' frames."""
     steps_N = np.diff(ticks_N)
     for rate in (Fraction(24000, 1001), Fraction(24)):
         field = float(1 / (rate * Fraction(5, 2) * tick))
@@ -228,13 +227,13 @@ def _found(claim: RateClaim, fit: _Fit, how: str = "") -> FrameRate:
     evidence = f"times of its pictures, {claim.source}{how}"
     if fit.irregular:
         evidence += f"; {fit.irregular} of {fit.steps} steps are not one frame"
-    # Steps that make up for each other are a careless container (program streams), not missing pictures.
+    # Steps that balance each other come from a careless container (program streams), not from missing frames.
     irregular = fit.irregular if abs(fit.longer) > 0.5 else 0
     return FrameRate(fps=_tidy(claim.rate), is_variable=False, evidence=evidence, irregular=irregular)
 
 
 def _tidy(rate: Fraction) -> Fraction:
-    """The production rate that a claim rounds, or the claim itself."""
+    """Return the production rate that a claim rounds, or the claim itself."""
     return next((standard for standard in STANDARD_RATES if _is_same(standard, rate)), rate)
 
 

@@ -1,13 +1,13 @@
-"""Choosing the video track of a source that has several: the film, not its cover, thumbnails or proxy.
+"""Choose the video track of a source that has several: the main video, not its cover, thumbnails or proxy.
 
 The rule, in this order. A step that would leave no track is skipped, except for the first two:
 
-1. no cover picture and no thumbnails, as the container marks them;
+1. not a cover image or thumbnails, as the container marks them;
 2. a codec that can be decoded;
-3. pictures of a known size, and at least one packet of data;
-4. more than a single picture, no series of stills beside a film, no part of another track (depth, second eye);
-5. enabled, and marked as default (in mp4 and mov, "enabled" is all there is, and FFmpeg reports it as default);
-6. more than a quarter of the pixels of the largest of those left: the others are proxies;
+3. frames of a known size, and at least one packet of data;
+4. more than a single frame, not a series of stills next to a video, not part of another track (depth, second eye);
+5. enabled, and marked as default (mp4 and mov have only "enabled", and FFmpeg reports it as default);
+6. more than a quarter of the pixels of the largest track left: smaller ones are proxies;
 7. the first of those left.
 """
 
@@ -32,12 +32,12 @@ COVER = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbna
 DEPENDENT = av.stream.Disposition.dependent | av.stream.Disposition.still_image
 STILL_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "tiff", "webp", "jpeg2000"})
 MAX_PACKETS, MAX_BYTES = 2_000, 32 << 20
-"""How much of a file is read to see which tracks hold data, if its index does not say so."""
+"""How much of a file is read to see which tracks hold data, if its index does not show that."""
 
 
 @dataclass(frozen=True)
 class _Track:
-    """One video track: its number among all video tracks from 1 on, and the pictures counted in it."""
+    """One video track: its number among all video tracks from 1 on, and the number of its frames."""
 
     number: int
     stream: VideoStream
@@ -57,10 +57,10 @@ class _Track:
 
 
 def choose_video_track(container: InputContainer, log: FactLog | None = None) -> VideoStream:
-    """The video track that everything is read from, by the rule above; the same file always gives the same track.
+    """Return the video track that everything is read from, by the rule above; one file always gives the same track.
 
-    Adds the fact ``video track`` to ``log``, and a note if another track could have been meant. Raises
-    ``MediaError`` if there is no track with pictures, or they are too large.
+    Adds the fact ``video track`` to ``log``, and a note if another track could have been meant. Raises ``MediaError``
+    if no track has frames, or they are too large.
     """
     streams = [stream for stream in container.streams.video if not stream.disposition & COVER]
     if not streams:
@@ -100,7 +100,7 @@ def _tracks(container: InputContainer, streams: Sequence[VideoStream]) -> list[_
 
 
 def _count_pictures(container: InputContainer, streams: Sequence[VideoStream]) -> Counter[int]:
-    """Pictures by stream index: from the index of the file, or counted in its first packets."""
+    """Return the number of frames by stream index: from the index of the file, or counted in its first packets."""
     if all(stream.frames > 0 for stream in streams):
         return Counter({stream.index: stream.frames for stream in streams})
     counts, read = Counter[int](), 0
@@ -113,12 +113,12 @@ def _count_pictures(container: InputContainer, streams: Sequence[VideoStream]) -
                 if read > MAX_BYTES:
                     break
         except (av.FFmpegError, OSError):
-            pass  # damaged further on: whoever reads the chosen track reports it
+            pass  # damaged further on: the reader of the chosen track reports it
     return counts
 
 
 def _choose(tracks: Sequence[_Track]) -> tuple[_Track, list[str], list[tuple[_Track, str]]]:
-    """The track, why it is that one, and the others, each with the reason why it is not."""
+    """Return the track, the reasons for it, and the others, each with the reason against it."""
     most = max(track.pictures for track in tracks)
 
     def is_film(track: _Track) -> bool:

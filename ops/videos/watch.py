@@ -1,7 +1,7 @@
-"""What the library sensor sees: which partitions are due, and why nothing is where nothing is.
+"""Find the partitions that are due for the library sensor, and the reason if none is.
 
-Stands alone so that every way in which a watched folder can mislead (empty because it is not mounted,
-half-copied files, touched but unchanged files) is tested as a plain function, without Dagster.
+Stands alone so that every misleading state of a watched folder is tested as a plain function, without Dagster: empty
+because it is not mounted, half-copied files, touched but unchanged files.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from ops.videos.register import register
 from ops.videos.subtitles import changed_sidecars
 
 SETTLED_SECONDS = 10
-"""A file is read once its size and time have rested that long: a copy under way keeps changing them."""
+"""A file is read after its size and time have rested that long: a copy in progress keeps changing them."""
 
 MOST_PER_LOOK = 64
-"""Videos that become due in one look at the most, so that no single run holds a whole archive."""
+"""Most videos that become due in one check, so that no single run holds a whole archive."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """Outcome of one look: partitions that are ``due``, a ``message`` for people, the next ``cursor``.
+    """Outcome of one check: partitions that are ``due``, a ``message`` for users, the next ``cursor``.
 
-    ``fingerprint`` is the same for the same due work within an hour: asking twice starts it once, and a run
+    ``fingerprint`` is the same for the same due work within an hour: a second check starts no second run, and a run
     that failed is tried again.
     """
 
@@ -42,11 +42,11 @@ class Watch:
 
 
 def watch_library(settings: Settings, now: datetime, cursor: str | None) -> Watch:
-    """Scan the library, register what changed, and say which partitions of ``videos`` are due.
+    """Scan the library, register the changes, and return the partitions of ``videos`` that are due.
 
-    Due are videos that are pending, videos removed since ``cursor`` (an ISO time), and videos whose subtitle
-    files are others than those that were read. Nothing is lost when the process dies in between: what is
-    pending stays so, and the cursor moves only with the request.
+    Due are pending videos, videos removed since ``cursor`` (an ISO time), and videos whose subtitle files changed since
+    they were read. A crash in between loses nothing: pending videos stay pending, and the cursor moves only with the
+    request.
     """
     if not settings.library:
         return Watch(due=[], message="no library: set NEEDLE_LIBRARY to a folder or an s3:// prefix", cursor="")
@@ -71,7 +71,7 @@ def watch_library(settings: Settings, now: datetime, cursor: str | None) -> Watc
     since = cursor or ""
     pending = [row for row in known if row["state"] == "pending"][:MOST_PER_LOOK]
     gone = [row for row in known if row["state"] == "removed" and row["created_timestamp"].isoformat() > since]
-    # A removed video costs nothing to look at, so all of them go at once; so do those with other subtitles.
+    # A removed video is cheap to check, so all of them go at once; so do those with other subtitles.
     rows = pending + gone + [row for row in known if row["video_id"] in subtitled]
     files = {video_id: " ".join(file.content_hash for file in sidecars) for video_id, sidecars in subtitled.items()}
     message = f"{plural(len(changes.seen), 'video')} in {settings.library}, nothing new"
