@@ -1,1 +1,1 @@
-"""What is said in the footage: lines from subtitles and from speech, tied to shots by time."""
+"""Spoken dialogue in the footage: lines from subtitles and from speech, tied to shots by time."""

@@ -1,8 +1,8 @@
-"""Letters of the languages that subtitles are in, and the encodings that each was ever written in.
+"""Letters of the languages of subtitles, and the encodings that each was ever written in.
 
-Letters beyond ASCII only, the most common ones first: the order is what tells code pages of one script from each
-other. Orders follow letter counts of the languages' Wikipedias as published in the articles on letter frequency;
-the rare end of each row is approximate, and need not be better.
+Letters beyond ASCII only, the most common ones first: the order distinguishes code pages of one script. Orders follow
+letter counts of the languages' Wikipedias as published in the articles on letter frequency. The rare end of each row is
+approximate, and need not be better.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, kw_only=True)
 class Alphabet:
-    """A language (ISO 639-1) with its letters; ``script`` decides by which rules words are judged."""
+    """A language (ISO 639-1) with its letters; ``script`` selects the rules for its words."""
 
     language: str
     script: str
@@ -31,7 +31,7 @@ _HEBREW = ("cp1255", "iso8859_8", "cp862")
 _ARABIC = ("cp1256", "iso8859_6", "cp720")
 
 _RUSSIAN = "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфёъ"
-# Of one script the languages that are read most come first: of equal scores the first counts.
+# In each script the most read languages come first: if scores are equal, the first counts.
 _ROWS = (
     ("fr", "latin", "éèàêçâîôùïûëœüÿæ", WESTERN),
     ("es", "latin", "óáíéñúüç", WESTERN),
@@ -91,13 +91,13 @@ ALPHABETS = tuple(
     for language, script, letters, encodings in _ROWS
 )
 OTHER_NAMES = {"nb": "no", "nn": "no", "fil": "es", "yue": "zh", "cmn": "zh", "ug": "ar", "ps": "ar", "ckb": "ar"}
-"""Languages that are written as others are."""
+"""Languages that use the letters of another one."""
 _TRADITIONAL = frozenset(("hant", "tw", "hk", "mo"))
 WESTERN_LETTERS = frozenset(letter for name, _, letters, page in _ROWS if page is WESTERN for letter in letters)
 
 
 def alphabets_of(language: str) -> tuple[Alphabet, ...]:
-    """The alphabets of a language (BCP 47 tag); empty if it is not known."""
+    """Return the alphabets of a language (BCP 47 tag); empty if it is not known."""
     base, *subtags = language.lower().split("-")
     own = tuple(each for each in ALPHABETS if each.language == OTHER_NAMES.get(base, base))
     if base == "zh" and not _TRADITIONAL.isdisjoint(subtags):

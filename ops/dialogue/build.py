@@ -1,8 +1,8 @@
-"""Bring the dialogue of some partitions up to date: lines, the dialogue of each shot, and where it came from.
+"""Bring the dialogue of some partitions up to date: lines, the dialogue of each shot, and the sources.
 
-Stands alone because this is where a re-run becomes a no-op: a film's sources are read again where its subtitle
-files, its shots or the way of reading them have changed, and not otherwise. ``shot_dialogue`` says so, and is
-written last, so that a killed run is finished by the next.
+Stands alone because this makes a re-run a no-op: a video's sources are read again only if its subtitle files, its shots
+or the recipe for reading them changed. ``shot_dialogue`` records that, and is written last, so that the next run
+finishes a killed one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from ops.videos.subtitles import Sidecar, sidecars_of, unowned_subtitles
 TABLES = ("dialogue", "subtitles", "shot_dialogue")
 STAGE = "dialogue"
 TOLD = 3
-"""Notes of one source that are told while it is read; all are in the table ``subtitles``."""
+"""Notes of one source that are reported while it is read; all are in the table ``subtitles``."""
 
 LINE = ("start_s", "end_s", "text", "language", "source")
 """Columns that make a line."""
@@ -48,8 +48,8 @@ Row = dict[str, Any]
 def build_dialogue(settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress) -> StepReport:
     """Read the dialogue of every ready video of the partitions that is not read yet.
 
-    A source that cannot be used is named with its reason, and the rest goes on. Each video's rows are written
-    as soon as it is done.
+    An unusable source is reported with its reason, and the rest goes on. Each video's rows are written as soon as it is
+    done.
     """
     with settings.working():
         progress.start(STAGE, 0, "lines")
@@ -64,7 +64,7 @@ def build_dialogue(settings: Settings, partitions: Sequence[str], now: datetime,
 
 
 def due_dialogue(settings: Settings, partitions: Iterable[str]) -> list[tuple[Row, list[Row], list[Sidecar]]]:
-    """``(video, shots, subtitle files)`` of each cut, ready video of the partitions whose dialogue is out of date."""
+    """Return ``(video, shots, subtitle files)`` of each cut, ready video of the partitions with outdated dialogue."""
     due = []
     hears = not speech_problem(settings.speech)
     videos = [row for row in catalogue.videos_of(settings.lake, list(partitions)) if row["state"] == "ready"]
@@ -82,7 +82,7 @@ def due_dialogue(settings: Settings, partitions: Iterable[str]) -> list[tuple[Ro
             files = sidecars.get(video["video_id"])
             stored = read.get(video["video_id"], [])
             if not own or (files is None and stored):
-                continue  # not cut yet; or its folder is away just now, and with it nothing is lost
+                continue  # not cut yet; or its folder cannot be read just now: its stored dialogue stays
             inputs = input_hash(own, files or [], timings.get(video["video_id"], PLAIN))
             wanted = {(shot["shot_id"], inputs) for shot in own}
             is_read = {(row["shot_id"], row["input_hash"]) for row in stored} == wanted
@@ -92,22 +92,22 @@ def due_dialogue(settings: Settings, partitions: Iterable[str]) -> list[tuple[Ro
 
 
 def input_hash(shots: Sequence[Row], sidecars: Sequence[Sidecar], timing: SubtitleTiming) -> str:
-    """Hash of all that decides a film's lines and ties, but what is inside the film, which its id stands for."""
+    """Return the hash of all inputs of a video's lines and ties; its id stands for the subtitles inside it."""
     spans = [(shot["shot_id"], shot["end_frame"], shot["start_s"], shot["end_s"]) for shot in shots]
     files = sorted((file.path, file.content_hash, file.language) for file in sidecars)
-    # Films without a timing keep the hash that they had before there were any.
+    # Videos without a timing keep the hash that they had before timings existed.
     timings = [] if timing.is_plain else [[timing.shift_s, timing.stretch]]
     return hashlib.blake2b(json.dumps([RECIPE, spans, files, *timings]).encode(), digest_size=8).hexdigest()
 
 
 def _wants_hearing(settings: Settings, video: Row, sources: Sequence[Row]) -> bool:
-    """Whether the film has sound and no subtitles, and the model of the settings did not hear it yet."""
+    """Return whether the video has sound and no subtitles, and the model of the settings did not process it yet."""
     heard = any(row["source"] == "asr" and row["content_hash"] == settings.speech for row in sources)
     return bool(video["has_audio"]) and not heard and not any(row["lines"] for row in sources if row["source"] != "asr")
 
 
 class _Reading:
-    """One run's reading: what it counts and tells, and the model once it is loaded."""
+    """The state of one run: its counts and reports, and the reason if speech cannot be recognised."""
 
     def __init__(self, settings: Settings, now: datetime, progress: Progress) -> None:
         self.settings, self.now, self.progress = settings, now, progress
@@ -116,7 +116,7 @@ class _Reading:
         self.problem = speech_problem(settings.speech)
 
     def bring_up_to_date(self, due: tuple[Row, list[Row], list[Sidecar]]) -> int:
-        """Read one film and write its rows; the number of tables that changed."""
+        """Read one video and write its rows; return the number of tables that changed."""
         video, shots, sidecars = due
         clock = self._clock_of(video, shots)
         timing = timing_of(self.settings, video["video_id"])
@@ -128,7 +128,7 @@ class _Reading:
                 sources = sources_of(self.settings, video, sidecars, clock.length_s, timing)
                 if video["has_audio"] and not any(source.lines for source in sources):
                     sources += self._heard(video, clock)
-        except MediaError as error:  # an error of the store is none of the film, and ends the run
+        except MediaError as error:  # an error of the store does not concern the video, and ends the run
             reason = f"its dialogue cannot be read: {error}"
             return self._set_aside(video, clock, reason, inputs, video["content_hash"] or "")
         except OSError as error:
@@ -139,7 +139,7 @@ class _Reading:
         return self._write(video, clock, lines, sources, inputs)
 
     def _clock_of(self, video: Row, shots: list[Row]) -> Clock:
-        """Frames by time; within a shot whose frames do not follow the rate, by the times in its proxy."""
+        """Return the clock of a video; if a shot's frames do not follow the rate, it uses the times in its proxy."""
         fps = Fraction(video["fps_num"], video["fps_den"])
 
         def times_of(shot: Row) -> list[float] | None:
@@ -149,7 +149,7 @@ class _Reading:
         return Clock(fps, shots, times_of)
 
     def _compared(self, video: Row, sources: list[Source], timing: SubtitleTiming) -> list[Source]:
-        """The sources, with a note at subtitles that do not agree with speech that was recognised before."""
+        """Return the sources, with a note on subtitles that disagree with speech recognised earlier."""
         heard = _heard_before(self.settings, video) if any(source.source != SPEECH for source in sources) else None
         if heard is None:
             return sources
@@ -162,7 +162,7 @@ class _Reading:
         ]
 
     def _heard(self, video: Row, clock: Clock) -> list[Source]:
-        """The speech of a film without subtitles: as it was heard before, or heard now; empty where that cannot be."""
+        """Return the speech of a video without subtitles, stored or recognised now; empty if that is impossible."""
         self.silent.append(video["path"])
         if stored := _heard_before(self.settings, video):
             return [stored]
@@ -175,7 +175,7 @@ class _Reading:
             return []
 
     def _set_aside(self, video: Row, clock: Clock, reason: str, inputs: str, content_hash: str) -> int:
-        """Note why a film's dialogue cannot be read, and keep the lines that were read before."""
+        """Note why a video's dialogue cannot be read, and keep the lines that were read before."""
         self.refused[video["path"]] = reason
         self.progress.set_aside(STAGE, video["path"], reason)
         partition, video_id = self.settings.partition_of(video["video_id"]), video["video_id"]
@@ -195,7 +195,7 @@ class _Reading:
     def _put(self, video: Row, said: list[Row], sources: list[Row], shots: list[Row]) -> int:
         lake, video_id = self.settings.lake, video["video_id"]
         partition = self.settings.partition_of(video_id)
-        # The last one says that the film is done.
+        # The last table marks the video as done.
         tables = zip(TABLES, (said, sources, shots), strict=True)
         changed = sum(lake.update(table, partition, video_id, rows) for table, rows in tables)
         self.progress.advance(STAGE, len(said))
@@ -216,19 +216,19 @@ class _Reading:
                 self.progress.note(STAGE, f"{name}: and {len(source.notes) - TOLD} more like these")
 
     def tell_of_speech(self) -> None:
-        """Say once why films that could have been heard were not."""
+        """Report once why videos with unrecognised speech were not processed."""
         if self.silent and self.problem:
             self.progress.note(STAGE, f"films with sound and no subtitles: {len(self.silent)}; {self.problem}")
 
 
 def _lost_before(settings: Settings, video: Row) -> str:
-    """Why the dialogue of a video is set aside until a retry, because a table of it was damaged; else empty."""
+    """Return why a video's dialogue is set aside until a retry because a table of it was damaged; else empty."""
     rows = _by_video(settings, "subtitles", settings.partition_of(video["video_id"])).get(video["video_id"], [])
     return next((str(row["reason"]) for row in rows if row["content_hash"] == LOST_DIALOGUE), "")
 
 
 def retry_dialogue(settings: Settings, video_ids: Iterable[str]) -> None:
-    """Have the next run read again the dialogue of those of the videos whose film or speech could not be read."""
+    """Make the next run read the dialogue of those videos again whose dialogue or speech could not be read."""
     wanted = set(video_ids)
     there = set(settings.lake.partitions("subtitles"))
     for partition in sorted({settings.partition_of(video_id) for video_id in wanted} & there):
@@ -240,7 +240,7 @@ def retry_dialogue(settings: Settings, video_ids: Iterable[str]) -> None:
 
 
 def _heard_before(settings: Settings, video: Row) -> Source | None:
-    """What the same model heard in this film already: shots that were cut anew need no second hearing."""
+    """Return the speech that the same model recognised in this video before: new shots need no second recognition."""
     partition = settings.partition_of(video["video_id"])
     rows = _by_video(settings, "subtitles", partition).get(video["video_id"], [])
     row = next((row for row in rows if row["source"] == "asr"), None)
@@ -254,7 +254,7 @@ def _heard_before(settings: Settings, video: Row) -> Source | None:
 
 
 def _stored_line(row: Row) -> Line:
-    """The line of a row of ``dialogue``; rows of earlier versions have the tag as their language."""
+    """Return the line of a row of ``dialogue``; rows of earlier versions have the tag as their language."""
     return Line(**{name: row[name] for name in LINE} | {"language": row["language_tag"] or row["language"]})
 
 
@@ -266,7 +266,7 @@ def _by_video(settings: Settings, table: str, partition: str) -> dict[str, list[
 
 
 def _rename(settings: Settings, partitions: Sequence[str], now: datetime) -> int:
-    """Give a film that was moved its new show; nothing is read again for that."""
+    """Give a video that was moved its new show; nothing is read again for that."""
     changed = 0
     for partition in partitions:
         shows = {row["video_id"]: row["show"] for row in catalogue.videos_of(settings.lake, [partition])}
@@ -283,7 +283,7 @@ def _rename(settings: Settings, partitions: Sequence[str], now: datetime) -> int
 
 
 def _require_intact(settings: Settings, partitions: Sequence[str]) -> None:
-    """Raise ``DamagedTableError`` for a partition whose lines do not fit its shots, though both were written so."""
+    """Raise ``DamagedTableError`` if a partition's lines do not fit its shots, although both fitted when written."""
     for partition in partitions:
         lines, shots, read = (_by_video(settings, table, partition) for table in ("dialogue", "shots", "shot_dialogue"))
         for video_id, rows in read.items():

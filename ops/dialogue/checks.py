@@ -12,12 +12,12 @@ Rows = Sequence[dict[str, Any]]
 
 
 def check_dialogue(lines: Rows, shots: Rows, shot_dialogue: Rows) -> list[CheckOutcome]:
-    """``lines_in_shots`` and ``complete``, over the rows of some partitions."""
+    """Run ``lines_in_shots`` and ``complete`` over the rows of some partitions."""
     return [lines_in_shots(lines, shots), complete(lines, shots, shot_dialogue)]
 
 
 def lines_in_shots(lines: Rows, shots: Rows) -> CheckOutcome:
-    """Each line names exactly the shots whose frames it shares; only a line past the end of its film names none."""
+    """Check that each line names exactly the shots whose frames it shares; only a line past the end has none."""
     by_video: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for shot in sorted(shots, key=lambda shot: shot["start_frame"]):
         by_video[shot["video_id"]].append(shot)
@@ -38,7 +38,7 @@ def lines_in_shots(lines: Rows, shots: Rows) -> CheckOutcome:
 
 
 def complete(lines: Rows, shots: Rows, shot_dialogue: Rows) -> CheckOutcome:
-    """Every shot has its row in ``shot_dialogue``, and these count each tied line as often as it is tied."""
+    """Check that every shot has its row in ``shot_dialogue``, and that these count each tied line once per tie."""
     rows = {row["shot_id"]: row for row in shot_dialogue}
     known = {shot["shot_id"] for shot in shots}
     missing = sorted(known ^ rows.keys())

@@ -1,4 +1,4 @@
-"""Cues: plain text with times, as a source has them, before anything is mended."""
+"""Cues: plain text with times, as a source has them, before any correction."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ops.dialogue.plain import plain_text
 
 MOST_CUES = 100_000
-"""Cues of one file that are read: a film of three hours has some 3,000."""
+"""Cues of one file that are read: a video of three hours has some 3,000."""
 _MOST_ROWS = 8
 _WORD_TIME = re.compile(r"<(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})>")
 _ROW_ENDS = {"ass": re.compile(r"\\N|\n")}
@@ -18,9 +18,9 @@ _NEWLINE = re.compile(r"\n")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One row of a cue as it is shown. ``words_s``: times at which words of it begin, if the file gives these.
+    """One row of a cue as it is shown. ``words_s``: times at which its words begin, if the file gives these.
 
-    ``begins_late`` if the first of these is that of its first word, which else begins with the cue.
+    ``begins_late`` is true if the first of these belongs to its first word; else that word begins with the cue.
     """
 
     text: str
@@ -32,7 +32,7 @@ class Row:
 class Cue:
     """Plain text with its times in seconds as the source has them; ``line`` is 1-based, 0 for tracks.
 
-    ``language`` is what the file itself gives for it, a BCP 47 tag or empty; ``rows`` are the rows of the text.
+    ``language`` is the language in the file itself, a BCP 47 tag or empty; ``rows`` are the rows of the text.
     """
 
     line: int
@@ -45,7 +45,7 @@ class Cue:
 
 @dataclass(kw_only=True)
 class Parsed:
-    """Cues in the order of the file; ``problems`` are ``(line, what)``; ``empty`` counts cues without any text."""
+    """Cues in the order of the file; ``problems`` are ``(line, problem)``; ``empty`` counts cues without any text."""
 
     cues: list[Cue] = field(default_factory=list)
     problems: list[tuple[int, str]] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Parsed:
         self.cues.append(Cue(line=line, start_s=start_s, end_s=end_s, text=text, language=language, rows=rows))
 
     def is_full(self, line: int) -> bool:
-        """Whether no more cues are read; reported once, at the line where the rest begins."""
+        """Return whether the limit of cues is reached; reported once, at the line at which the rest begins."""
         if len(self.cues) < MOST_CUES:
             return False
         self.problems.append((line, f"more than {MOST_CUES:,} cues: the rest is left out"))
@@ -71,12 +71,12 @@ class Parsed:
 
 
 def languages_of(cues: Sequence[Cue]) -> set[str]:
-    """Languages that the file itself gives for its cues."""
+    """Return the languages that the file itself gives for its cues."""
     return {cue.language for cue in cues} - {""}
 
 
 def _rows_of(raw: str, kind: str) -> tuple[Row, ...]:
-    """The rows that hold text; none if there are more than captions have."""
+    """Return the rows that hold text; none if there are more than captions have."""
     parts = _ROW_ENDS.get(kind, _NEWLINE).split(raw, _MOST_ROWS)
     if len(parts) > _MOST_ROWS:
         return ()

@@ -1,8 +1,8 @@
-"""Bytes of a subtitle file as text, whatever encoding they were written in.
+"""Decode the bytes of a subtitle file as text, whatever encoding they were written in.
 
-The order of evidence: a byte order mark; zeros of UTF-16 and UTF-32; escapes of ISO-2022; UTF-8, of which a few
-bytes may be broken; and then the encoding under which most of the file fits a language, the one that the file's
-name gives before all others. A line decides for itself if the file mixes UTF-8 with something else.
+The order of evidence: a byte order mark; zeros of UTF-16 and UTF-32; escapes of ISO-2022; UTF-8, with a few broken
+bytes at most. Last is the encoding under which most of the file fits a language, first of all the language in the
+file's name. If the file mixes UTF-8 with another encoding, each line decides for itself.
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ _OTHER_SIGNS = re.compile(
     r"^[ \t]*(?:\{\d+\}\{\d+\}|\[\d+[:\]]|<\?xml|<tt\b|<sami|\d+:\d\d:\d\d|Scenarist)", re.M | re.I
 )
 SAMPLE = 12 << 10
-"""Bytes that the guess of an encoding looks at: some hundred lines tell it, and more only cost time."""
+"""Bytes that the guess of an encoding uses: some hundred lines are enough, and more only cost time."""
 MOST_BROKEN = 0.4
-"""Share of a line's bytes beyond ASCII that may be broken, for the line to be UTF-8 all the same."""
+"""A line counts as UTF-8 if at most this share of its bytes beyond ASCII is broken."""
 MOST_BAD = 0.5
-"""An encoding that leaves more than this share of the signs unexplained is not taken."""
+"""An encoding that leaves more than this share of the characters unexplained is not taken."""
 TRUST_IN_NAME = 0.3
-"""How much worse the language that a file's name gives may fit than another one."""
+"""How much worse the language in a file's name may fit than another one."""
 _LANGUAGE = re.compile(rb"\b(?:lang|Language)\s{0,9}[:=]\s{0,9}[\"']?([A-Za-z]{2,3})\b")
 SURELY_UTF8 = 8
-"""Bytes beyond ASCII of a line that are UTF-8 by chance in fewer than one of a thousand lines of other encodings."""
+"""If this number of bytes beyond ASCII in a line is UTF-8, that is chance in fewer than one of a thousand lines of
+other encodings."""
 _BROKEN = re.compile("\ufffd+")
 _XML_ENCODING = re.compile(rb"<\?xml[^>]*\bencoding=[\"']([A-Za-z0-9._-]+)[\"']")
 _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
@@ -53,7 +54,7 @@ _DOS_AND_MAC = ("cp4", "cp7", "cp85", "cp86", "mac_", "johab")
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded:
-    """``guess`` is the encoding if it had to be guessed, else empty; ``broken`` counts signs that could not be read."""
+    """``guess`` is the encoding if it was guessed, else empty; ``broken`` counts unreadable characters."""
 
     text: str
     guess: str = ""
@@ -61,7 +62,7 @@ class Decoded:
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know of it."""
+        """Notes for the user about a guess and broken bytes."""
         notes = []
         if self.guess:
             notes.append(f"its encoding was taken for {self.guess}: save it as UTF-8 where accents are wrong")
@@ -71,17 +72,17 @@ class Decoded:
 
 
 _CONTRACTION = re.compile(rb"[A-Za-z]\x92(?:s|t|re|ll|ve|m|d)\b")
-# Beside quotation marks, dashes and dots: euro, trade mark, pound, copyright, registered, degree, half, fixed blank.
+# Besides quotation marks, dashes and dots: euro, trade mark, pound, copyright, registered, degree, half, fixed blank.
 _BEYOND_WINDOWS_SIGNS = re.compile(
     rb"[\x81-\x84\x86-\x90\x98\x9a-\x9f\xa1\xa2\xa4-\xa8\xaa-\xad\xaf\xb1-\xbc\xbe-\xff]"
 )
 
 
 def decode(data: bytes, language: str = "") -> Decoded:
-    """The text of a file whose name gives ``language`` (BCP 47 tag, empty if it gives none).
+    """Return the text of a file whose name gives ``language`` (BCP 47 tag, empty if it gives none).
 
-    A wrong guess can cost accents but no line: an encoding under which lines would vanish is not taken, and what it
-    cannot decode becomes a replacement sign. Raises ``MediaError`` if the bytes are not text.
+    A wrong guess can cost accents but not a line: an encoding under which lines would vanish is not taken. Bytes that
+    it cannot decode become replacement characters. Raises ``MediaError`` if the bytes are not text.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
@@ -99,13 +100,14 @@ def decode(data: bytes, language: str = "") -> Decoded:
 
 
 def _language_inside(data: bytes) -> str:
-    """The first language that a file itself names, as SAMI, timed text and WebVTT do; empty if none."""
+    """Return the first language that a file itself names, as SAMI, timed text and WebVTT do; empty if none."""
     match = _LANGUAGE.search(data[:20_000])
     return match[1].decode("ascii").lower() if match else ""
 
 
 def _is_wide_by_name(text: str, language: str) -> bool:
-    """Whether the name gives Chinese, Japanese or Korean, and a word of it happens to be UTF-8 of something else."""
+    """Return whether the name gives Chinese, Japanese or Korean, and a few of its bytes look like other letters in
+    UTF-8."""
     if not any(each.script in WIDE for each in alphabets_of(language)):
         return False
     beyond = [sign for sign in text if not sign.isascii()]
@@ -113,7 +115,7 @@ def _is_wide_by_name(text: str, language: str) -> bool:
 
 
 def _of_xml(data: bytes) -> Decoded | None:
-    """The text of XML whose first line gives its encoding, if that is right."""
+    """Return the text of XML whose first line gives its encoding, if that is right."""
     match = _XML_ENCODING.match(data[:200].lstrip())
     try:
         return Decoded(text=data.decode(match[1].decode("ascii"))) if match else None
@@ -131,7 +133,7 @@ def _replaced(data: bytes, encoding: str, guess: str = "") -> Decoded:
 
 
 def _without_mark(data: bytes) -> Decoded | None:
-    """UTF-16 or UTF-32 without a mark; ``None`` if it is something else with a few zeros in it."""
+    """Decode UTF-16 or UTF-32 without a mark; ``None`` if it is another encoding with a few zeros in it."""
     for encoding in _WITHOUT_MARK:
         text = data.decode(encoding, "replace")
         if any(sign in text for sign in _SIGNS_OF_LINES) or _OTHER_SIGNS.search(text[:10_000]):
@@ -142,7 +144,7 @@ def _without_mark(data: bytes) -> Decoded | None:
 
 
 def _by_lines(data: bytes, language: str) -> Decoded:
-    """Lines that are UTF-8, broken or not, and lines in another encoding, which is one for all of these."""
+    """Decode lines that are UTF-8, broken or not, and lines in another encoding, the same one for all of these."""
     lines = data.splitlines(keepends=True)
     is_utf8 = [_broken_share(line) <= MOST_BROKEN for line in lines]
     others = [line for line, fits in zip(lines, is_utf8, strict=True) if not fits]
@@ -151,7 +153,7 @@ def _by_lines(data: bytes, language: str) -> Decoded:
     if any(not line.isascii() and _is_surely_utf8(line) for line in lines):
         return _mixed(data, lines, is_utf8, others, language)
     if not others or broken <= MOST_BROKEN:
-        # Either a few bytes are broken, or the pairs of bytes of another encoding look like UTF-8 here and there.
+        # Either a few bytes are broken, or some pairs of bytes of another encoding look like UTF-8.
         _, fit = _best(lines, language)
         if fit is None or fit.bad >= broken:
             return _mixed(data, lines, is_utf8, others, language)
@@ -162,7 +164,7 @@ def _by_lines(data: bytes, language: str) -> Decoded:
 
 
 def _mixed(data: bytes, lines: list[bytes], is_utf8: list[bool], others: list[bytes], language: str) -> Decoded:
-    """UTF-8 with broken bytes, but lines that fit another encoding well are in that."""
+    """Decode as UTF-8 with broken bytes; lines that fit another encoding well are decoded in that."""
     encoding, fit = _best(others, language) if others else ("", None)
     if fit is None or fit.bad > 0.1 or fit.signs < 3:
         return _replaced(data, "utf-8")
@@ -173,12 +175,12 @@ def _mixed(data: bytes, lines: list[bytes], is_utf8: list[bool], others: list[by
 
 
 def _is_surely_utf8(line: bytes) -> bool:
-    """Whether a line is UTF-8 with too many characters beyond ASCII to be so by chance."""
+    """Return whether a line is UTF-8 with too many characters beyond ASCII to be so by chance."""
     return len(_BEYOND_ASCII.findall(line)) >= SURELY_UTF8 and not _broken_share(line)
 
 
 def _broken_share(data: bytes) -> float:
-    """Share of the bytes beyond ASCII that are not part of a whole sign of UTF-8."""
+    """Return the share of the bytes beyond ASCII that are not part of a whole character of UTF-8."""
     beyond = len(_BEYOND_ASCII.findall(data))
     return 1 - sum(map(len, _MULTIBYTE.findall(data))) / beyond if beyond else 0.0
 
@@ -187,14 +189,14 @@ def _legacy(data: bytes, language: str) -> Decoded:
     best, _ = _best(data.splitlines(keepends=True), language)
     for encoding in dict.fromkeys((best, _LAST_RESORT, "latin-1")):
         text = _line_by_line(data, encoding)
-        # Signs of lines are ASCII: an encoding that swallows one is wrong.
+        # Marks of lines are ASCII: an encoding that swallows one is wrong.
         if all(text.count(sign) == data.count(sign.encode()) for sign in _SIGNS_OF_LINES):
             return Decoded(text=text, guess=encoding, broken=text.count("\ufffd"))
     raise AssertionError("latin-1 keeps every byte")
 
 
 def _line_by_line(data: bytes, encoding: str) -> str:
-    """Each line for itself if the whole cannot be decoded: a bad byte must not cost the beginning of the next line."""
+    """Decode line by line if the whole fails: a bad byte must not cost the beginning of the next line."""
     try:
         return data.decode(encoding)
     except UnicodeDecodeError:
@@ -202,7 +204,7 @@ def _line_by_line(data: bytes, encoding: str) -> str:
 
 
 def _best(lines: Sequence[bytes], language: str) -> tuple[str, Fit | None]:
-    """The encoding under which the lines fit a language best, and how well; the last resort if none fits."""
+    """Return the encoding under which the lines fit a language best, and the fit; the last resort if none fits."""
     sample = _sample(lines)
     if language.partition("-")[0] in ("", "en") and _is_english_of_windows(sample):
         return "cp1252", fit_of(sample.decode("cp1252", "replace"), alphabets_of("en")[0])
@@ -219,15 +221,15 @@ def _best(lines: Sequence[bytes], language: str) -> tuple[str, Fit | None]:
 
 
 def _is_english_of_windows(sample: bytes) -> bool:
-    """Whether nothing but typographic signs of Windows is beyond ASCII, with apostrophes as in "don't" among them.
+    """Return whether only typographic characters of Windows are beyond ASCII, apostrophes as in "don't" included.
 
-    Of a line or two no statistics tell: the byte of the apostrophe is a letter in other encodings.
+    Statistics do not work for a line or two: the byte of the apostrophe is a letter in other encodings.
     """
     return bool(_CONTRACTION.search(sample)) and not _BEYOND_WINDOWS_SIGNS.search(sample)
 
 
 def _ranked(sample: bytes, alphabets: Sequence[Alphabet]) -> list[tuple[str, Fit]]:
-    """Encodings with how well the sample fits, the best first; of equal ones the order of the alphabets counts."""
+    """Return encodings with the fit of the sample, the best first; equal ones in the order of the alphabets."""
     texts: dict[str, str] = {}
     fits = []
     for rank, alphabet in enumerate(alphabets):
@@ -243,7 +245,7 @@ def _ranked(sample: bytes, alphabets: Sequence[Alphabet]) -> list[tuple[str, Fit
 
 
 def _sample(lines: Sequence[bytes]) -> bytes:
-    """Lines that are not plain ASCII, spread over the file: only these tell one encoding from another."""
+    """Return lines that are not plain ASCII, spread over the file: only these distinguish encodings."""
     telling = [line for line in lines if not line.isascii()]
     step = max(sum(map(len, telling)) // SAMPLE, 1)
     return b"".join(telling[::step])[:SAMPLE]

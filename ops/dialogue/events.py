@@ -16,7 +16,7 @@ _TIME = re.compile(r"\s*(-?)\s*(?:(\d+)\s*:)?\s*(\d+)\s*:\s*(\d+)(?:\s*[.:,;]\s*
 
 
 def parse_events(text: str, lines: list[str], result: Parsed) -> None:
-    """Events in any order of fields; one that cannot be read costs no other. Comments are no dialogue."""
+    """Parse events in any order of fields; an unreadable one costs no other. Comments are not dialogue."""
     fields: tuple[str, ...] = _USUAL
     section = "events"
     for number, line in enumerate(lines, 1):
@@ -42,7 +42,7 @@ def _fields_of(line: str, number: int, result: Parsed) -> tuple[str, ...]:
 def _add_event(line: str, number: int, fields: tuple[str, ...], result: Parsed) -> None:
     before = fields.index("text")
     after = len(fields) - before - 1
-    # Only the text may hold commas, wherever it stands.
+    # Only the text may hold commas, wherever its field is.
     head = line.partition(":")[2].split(",", before)
     tail = head[-1].rsplit(",", after) if after else head[-1:]
     values = [*head[:-1], *tail]

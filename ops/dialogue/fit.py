@@ -1,8 +1,8 @@
-"""How well decoded text fits a language: which share of its signs are plausible, and how common its letters are.
+"""How well decoded text fits a language: the share of plausible characters, and how common its letters are.
 
-Stands alone because statistics over bytes fail on short files. Eight code pages give a ``café`` some letter or
-other, but only one gives each word the letters of one language, capitals where words have them, final letters at
-the end and marks where marks stand.
+Stands alone because statistics over bytes fail on short files. With eight code pages, the last byte of ``café`` is some
+letter or other. Only one code page gives each word the letters of one language, with capitals, final letters and marks
+in their proper places.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from functools import cache
 from ops.dialogue.alphabets import WESTERN_LETTERS, Alphabet
 
 _QUOTES = frozenset("“”‘’‚„«»‹›…–—\u00a0")
-"""Marks that stand beside words."""
+"""Marks next to words."""
 _SYMBOLS = frozenset("·°€£§©®™²´¨♪♫№•¡¿₪₫ªº½")
-"""Marks that stand apart from words, or before numbers and after them."""
+"""Marks apart from words, or before numbers and after them."""
 _BESIDE_WORDS = frozenset("♪♫¡¿·•")
 _BEFORE_WORDS = frozenset("„‚¿¡")
 _PAIRS = (("«", "»"), ("‹", "›"))
@@ -41,8 +41,8 @@ _JOINERS = frozenset("\u200c\u200d\u200e\u200f")
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """``bad``: share of the signs beyond ASCII that the language does not explain; ``cost``: how much rarer the
-    others are than usual, in nats; ``signs``: how many there are."""
+    """``bad`` is the share of the characters beyond ASCII that the language does not explain. ``cost`` is how much
+    rarer the others are than usual, in nats. ``signs`` is the number of characters beyond ASCII."""
 
     bad: float
     cost: float
@@ -68,7 +68,7 @@ class _Tally:
 
 
 def fit_of(text: str, alphabet: Alphabet) -> Fit:
-    """How well a text, decoded with a replacement sign for what could not be, fits the language of an alphabet."""
+    """Return how well a text, decoded with replacement characters, fits the language of an alphabet."""
     if alphabet.script in WIDE:
         return _fit_wide(text, alphabet.script)
     if alphabet.script == "thai":
@@ -79,7 +79,7 @@ def fit_of(text: str, alphabet: Alphabet) -> Fit:
 def _fit_words(text: str, alphabet: Alphabet) -> Fit:
     tally = _Tally()
     script = alphabet.script
-    # Its code page has no letters with tones, so that tones stand for themselves.
+    # The code page of Vietnamese has no letters with tones, so its tones are characters of their own.
     is_without_tones = script == "vietnamese" and not any(map(unicodedata.combining, text))
     text = unicodedata.normalize("NFC", text)
     marked = plain = upper = lower = 0
@@ -116,7 +116,7 @@ def _rate_word(word: str, own: list[str], alphabet: Alphabet, times: int, tally:
     for place, sign in enumerate(word):
         if sign.isascii():
             continue
-        # The dot above is a sign of its own in small letters.
+        # The dot above is a character of its own in small letters.
         cost = costs.get("ı" if sign == "İ" else sign.lower())
         if is_odd or (cost is not None and not _is_placed(sign, place, word, alphabet)):
             tally.bad += times
@@ -127,13 +127,13 @@ def _rate_word(word: str, own: list[str], alphabet: Alphabet, times: int, tally:
         elif unicodedata.category(sign) == "Mn" and script in ("hebrew", "arabic"):
             tally.good += times
         else:
-            # A name from another country: possible where its letters are on the same code page.
+            # A name from another country: possible if its letters are on the same code page.
             known = script == "latin" and sign.lower() in WESTERN_LETTERS and "cp1252" in alphabet.encodings
             tally.bad += 0.5 * times if known else times
 
 
 def _is_placed(sign: str, place: int, word: str, alphabet: Alphabet) -> bool:
-    """Whether a letter may stand at this place of a word."""
+    """Return whether a letter may be at this place of a word."""
     script = alphabet.script
     is_last = place == len(word) - 1
     if sign in _FINAL_ONLY.get(script, ()):
@@ -154,7 +154,7 @@ def _is_placed(sign: str, place: int, word: str, alphabet: Alphabet) -> bool:
 
 
 def _rate_marks(text: str, script: str, tally: _Tally) -> None:
-    """Signs beyond ASCII that are not letters: each in its place is fine, others are the wrong code page."""
+    """Rate characters beyond ASCII that are not letters: in an unusual place they mean the wrong code page."""
     for before, sign, after in _neighbours(text):
         if sign.isascii() or sign.isalpha():
             continue
@@ -184,7 +184,7 @@ def _is_usual(before: str, sign: str, after: str, script: str) -> bool:
 
 
 def _fit_thai(text: str, alphabet: Alphabet) -> Fit:
-    """Marks stand on consonants, and vowels that are written before a consonant have one after them."""
+    """Rate Thai text: marks follow consonants, and vowels written before a consonant have one after them."""
     tally = _Tally()
     costs = _costs(alphabet.letters)
     vowels = 0
@@ -203,7 +203,7 @@ def _fit_thai(text: str, alphabet: Alphabet) -> Fit:
             if not (is_mark or is_leading):
                 tally.cost += costs.get(sign, 1.0)
                 tally.rated += 1
-    # About every third sign is a vowel or a tone.
+    # About every third character is a vowel or a tone.
     return tally.fit(0.3 if vowels < 0.2 * tally.good and tally.good > 4 else 0.0)
 
 
@@ -267,7 +267,7 @@ def _kind(sign: str) -> str:
 
 @cache
 def _is_in(sign: str, encoding: str, first: int, last: int) -> bool:
-    """Whether a sign is in these rows of a character set: the rows of the signs that are in common use."""
+    """Return whether a character is in these rows of a character set: the rows of characters in common use."""
     try:
         return first <= sign.encode(encoding)[0] <= last
     except UnicodeEncodeError:
@@ -276,7 +276,7 @@ def _is_in(sign: str, encoding: str, first: int, last: int) -> bool:
 
 @cache
 def _costs(letters: str) -> dict[str, float]:
-    """Nats that a letter costs beyond the usual one, by its place among the letters of its language (Zipf's law)."""
+    """Return nats that a letter costs beyond the usual one, by its rank in its language (Zipf's law)."""
     weights = {letter: 1 / (place + 3) for place, letter in enumerate(dict.fromkeys(letters))}
     whole = sum(weights.values())
     costs = {letter: -math.log(weight / whole) for letter, weight in weights.items()}
@@ -285,6 +285,6 @@ def _costs(letters: str) -> dict[str, float]:
 
 
 def _is_cased(word: str) -> bool:
-    """Small letters, a capital before small ones, or capitals: the wrong code page mixes them."""
+    """Return whether a word is all small, capitalised or all capitals: the wrong code page mixes them."""
     word = word.replace("ß", "")
     return len(word) < 2 or word[1:].islower() or word.isupper()

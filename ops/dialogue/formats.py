@@ -34,12 +34,12 @@ _LONGEST_LYRIC_S = 10.0
 
 
 def is_subviewer(head: str) -> bool:
-    """Whether two times with a comma between them stand alone on a line."""
+    """Return whether a line holds only two times with a comma between them."""
     return bool(_PAIR.search(head))
 
 
 def parse_subviewer(text: str, lines: list[str], result: Parsed) -> None:
-    """``0:00:01.000,0:00:03.000``, text, an empty line."""
+    """Parse ``0:00:01.000,0:00:03.000``, text, an empty line."""
     starts = [number for number, line in enumerate(lines) if len(line) < 100 and _PAIR.match(line)]
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         if result.is_full(start + 1):
@@ -57,12 +57,12 @@ def _clock(groups: tuple[str | None, ...]) -> float:
 
 
 def is_frames(head: str) -> bool:
-    """Whether lines begin with two numbers in braces (frames) or brackets (tenths of a second)."""
+    """Return whether lines begin with two numbers in braces (frames) or brackets (tenths of a second)."""
     return bool(_FRAMES.search(head))
 
 
 def parse_frames(lines: list[str], result: Parsed, fps: Fraction | None) -> None:
-    """MicroDVD ``{25}{75}text|second row`` and MPL2 ``[10][30]text``.
+    """Parse MicroDVD ``{25}{75}text|second row`` and MPL2 ``[10][30]text``.
 
     Frames count at the rate that the first line gives (``{1}{1}25``), or at that of the video.
     """
@@ -92,12 +92,12 @@ def parse_frames(lines: list[str], result: Parsed, fps: Fraction | None) -> None
 
 
 def is_sami(head: str) -> bool:
-    """Whether it is SAMI, which is HTML with times."""
+    """Return whether it is SAMI, which is HTML with times."""
     return bool(_SYNC.search(head))
 
 
 def parse_sami(text: str, lines: list[str], result: Parsed) -> None:
-    """Each text lasts until the next time at which its class (a language) has any; a blank one takes it away."""
+    """Parse SAMI. A text lasts until the next time at which its class (a language) has any; a blank one ends it."""
     languages = {name.lower(): language_of(tag) for name, tag in _CLASS.findall(text[:20_000])}
     shown: dict[str, tuple[int, float, str]] = {}
     for line, start, name, raw in _sami_texts(text):
@@ -113,7 +113,7 @@ def parse_sami(text: str, lines: list[str], result: Parsed) -> None:
 
 
 def _sami_texts(text: str) -> Iterator[tuple[int, float, str, str]]:
-    """``(line, seconds, class in lower case, text)`` in the order of the file."""
+    """Yield ``(line, seconds, class in lower case, text)`` in the order of the file."""
     syncs = list(_SYNC.finditer(text))
     line, counted = 1, 0
     for place, sync in enumerate(syncs):
@@ -122,7 +122,7 @@ def _sami_texts(text: str) -> Iterator[tuple[int, float, str, str]]:
         counted = sync.start()
         body = text[sync.end() : end]
         parts = _PARAGRAPH.split(body)
-        # What stands before the first paragraph, then pairs of a class and its text.
+        # The text before the first paragraph, then pairs of a class and its text.
         pairs = [("", parts[0])] if len(parts) == 1 or parts[0].strip() else []
         pairs += list(zip((part or "" for part in parts[1::2]), parts[2::2], strict=True))
         for name, raw in pairs:
@@ -131,12 +131,12 @@ def _sami_texts(text: str) -> Iterator[tuple[int, float, str, str]]:
 
 
 def is_lyrics(head: str) -> bool:
-    """Whether lines begin with ``[mm:ss.xx]``."""
+    """Return whether lines begin with ``[mm:ss.xx]``."""
     return any(_LYRIC.match(line[:200]) for line in head.split("\n", 200)[:200])
 
 
 def parse_lyrics(text: str, lines: list[str], result: Parsed) -> None:
-    """Each line lasts until the next one, ten seconds at the most; several times before a line repeat it."""
+    """Parse lyrics. Each line lasts until the next one, ten seconds at most; several times before a line repeat it."""
     match = _OFFSET.search(text[:5000])
     offset = int(match[1]) / 1000 if match else 0.0
     found: list[tuple[float, int, str]] = []

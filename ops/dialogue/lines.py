@@ -1,4 +1,4 @@
-"""From cues to lines: times mended, sources joined, ids that stay."""
+"""Turn cues into lines: times corrected, sources joined, stable ids."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ops.core.plural import plural
 from ops.dialogue.cues import Cue, Parsed, languages_of
 
 SAME_START_S = 0.5
-"""Two sources of one language that say the same this close together say it once."""
+"""Two sources of one language with equal text this close together give one line."""
 LEAST_S = 0.1
 LONGEST_S = 120.0
 """A cue that lasts longer was given a wrong end."""
@@ -21,7 +21,7 @@ MOST_NOTES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One spoken line: seconds from the first picture, ``0 <= start_s < end_s``."""
+    """One spoken line: seconds from the first frame, ``0 <= start_s < end_s``."""
 
     start_s: float
     end_s: float
@@ -30,7 +30,7 @@ class Line:
     source: str
 
     def line_id(self, video_id: str) -> str:
-        """Id from what the line is: the same line keeps it, whatever is inserted before or beside it."""
+        """Return an id from the line's content: the same line keeps it, whatever is inserted before or next to it."""
         content = f"{self.source} {self.start_s:.3f} {self.end_s:.3f} {self.text}"
         digest = hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
         return f"{video_id}:{self.language or 'und'}:{digest}"
@@ -39,11 +39,11 @@ class Line:
 def lines_of(
     parsed: Parsed, *, length_s: float, shift_s: float = 0.0, language: str, source: str
 ) -> tuple[list[Line], list[str]]:
-    """``(lines, notes)`` of one source, by start; every cue is a line or is named in a note.
+    """Return ``(lines, notes)`` of one source, by start; every cue is a line or is named in a note.
 
-    ``shift_s`` is taken off all times: how long after the source's zero the first picture is shown. A cue that
-    ends before it starts has its times swapped; what begins before the film is cut there; what lies wholly
-    before it is left out. A line past the end of the film, ``length_s`` long, is kept, and named.
+    ``shift_s`` is subtracted from all times: the time of the first frame after the source's zero. If a cue ends before
+    it starts, its times are swapped. A cue that begins before the video is cut there; a cue wholly before it is left
+    out. A line past the end of the video, ``length_s`` long, is kept, and named.
     """
     # A language inside the file counts if the name gives none, or if it holds several.
     is_named = bool(language) and len(languages_of(parsed.cues)) < 2
@@ -62,14 +62,14 @@ def lines_of(
 
 
 def joined(sources: Iterable[Sequence[Line]]) -> list[Line]:
-    """The lines of all sources by start, each said once: of equal ones that of the earlier source counts.
+    """Return the lines of all sources by start, each once: of equal ones that of the earlier source counts.
 
-    Lines are equal that have the same words at the same time (within half a second) in the same language; a
-    source whose language is not known may be any. An equal line that knows its language gives it.
+    Lines are equal if they have the same words at the same time (within half a second) in the same language; an unknown
+    language may be any. An equal line with a known language passes it on.
     """
     kept: dict[str, _Said] = {}
     for lines in sources:
-        # Within one source nothing but an exact repetition is dropped: people do say things twice.
+        # Within one source only an exact repetition is dropped: speakers do repeat themselves.
         own: dict[str, list[Line]] = {}
         for line in dict.fromkeys(lines):
             key = " ".join(line.text.casefold().split())
@@ -82,7 +82,7 @@ def joined(sources: Iterable[Sequence[Line]]) -> list[Line]:
 
 
 class _Said:
-    """Lines of the same words, by language and by start: files that say one thing ten thousand times are not slow."""
+    """Lines of the same words, by language and by start, so that files with ten thousand repetitions are not slow."""
 
     def __init__(self) -> None:
         self._by_language: dict[str, list[Line]] = {}
@@ -94,7 +94,7 @@ class _Said:
             known.sort(key=_start)
 
     def has(self, line: Line) -> bool:
-        """Whether it was said already; what was, without a language, takes that of the line."""
+        """Return whether the line exists already; an existing line without a language takes that of ``line``."""
         base = _base(line.language)
         for language in (base, "") if base else tuple(self._by_language):
             known = self._by_language.get(language, [])
@@ -120,7 +120,7 @@ def _start(line: Line) -> float:
 
 
 def bounded_notes(notes: Sequence[str]) -> list[str]:
-    """The first notes, and how many more there are."""
+    """Return the first notes, and how many more there are."""
     more = len(notes) - MOST_NOTES
     return [*notes[:MOST_NOTES], *([f"and {more} more"] if more > 0 else [])]
 
@@ -151,5 +151,5 @@ def _at(line: int, what: str) -> str:
 
 
 def cue_of(start_s: float, end_s: float | None, text: str) -> Cue:
-    """A cue of a track or of speech, which have no line numbers; without an end it lasts three seconds."""
+    """Return a cue of a track or of speech, which have no line numbers; without an end it lasts three seconds."""
     return Cue(line=0, start_s=start_s, end_s=start_s + 3.0 if end_s is None else end_s, text=text)

@@ -1,8 +1,13 @@
-"""Cues of a subtitle file, each with the line of the file where it begins.
+"""Cues of a subtitle file, each with the number of its first line in the file.
 
-The content decides which format a file is in, its name only if that leaves a doubt. pysubs2 reads most of these
-formats too, but as one stream: it drops the sign of negative times, takes notes and names of cues for dialogue and
-a last line that is a number for a counter, wants the fields of an ASS file in one order, and gives no line numbers.
+The content decides the format of a file, its name only if the content is ambiguous. pysubs2 reads most of these formats
+too, but as one stream, with these faults:
+
+- it drops the sign of negative times;
+- it takes notes and names of cues for dialogue, and a last line that is a number for a counter;
+- it needs the fields of an ASS file in one order;
+- it gives no line numbers.
+
 So files are divided here, and pysubs2 reads the tags of ASS.
 """
 
@@ -45,13 +50,13 @@ _HEAD = 100_000
 
 
 def parse(text: str, suffix: str, fps: Fraction | None = None) -> Parsed:
-    """The cues of a file whose name ends with ``suffix``; ``fps`` is the rate of its video, for times in frames.
+    """Return the cues of a file whose name ends with ``suffix``; ``fps`` is its video's rate, for times in frames.
 
     Rows of rolling captions are cues, each once. Takes time in proportion to the length of the text. Raises
-    ``MediaError`` where there is no cue in it, or where it has more than a million lines.
+    ``MediaError`` if it has neither a cue nor a problem to report, or more than a million lines.
     """
     result = Parsed()
-    # Files that were put together have marks of their order inside.
+    # Files that were put together have byte order marks inside.
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "")
     if (count := text.count("\n") + 1) > MOST_LINES:
         raise MediaError(f"it has {count:,} lines, and at most {MOST_LINES:,} are read: it is no film's subtitles")
@@ -83,7 +88,7 @@ def _reader_of(head: str, suffix: str, fps: Fraction | None) -> Callable[[str, l
 
 
 def _parse_cues(text: str, lines: list[str], result: Parsed) -> None:
-    """SubRip and WebVTT."""
+    """Parse SubRip and WebVTT."""
     is_vtt = text.lstrip().startswith("WEBVTT")
     language = ""
     if is_vtt and (match := _VTT_LANGUAGE.search(text.lstrip().partition("\n\n")[0][:2000])):
@@ -101,7 +106,7 @@ def _parse_cues(text: str, lines: list[str], result: Parsed) -> None:
 
 
 def _blocks(lines: list[str], kind: str, result: Parsed) -> Iterator[tuple[int, str, list[str]]]:
-    """``(line number of the times, the times, the lines of text)`` of each cue."""
+    """Yield ``(line number of the times, the times, the lines of text)`` of each cue."""
     starts = [number for number, line in enumerate(lines) if _is_times(line)]
     ends = [*starts[1:], len(lines)]
     if not starts:
@@ -126,17 +131,17 @@ def _is_times(line: str) -> bool:
 
 
 def _without_counter(body: list[str]) -> list[str]:
-    """The text of a cue that another one follows: the number above the times of that one is no text."""
+    """Return the text of a cue without the number of the next cue, which is above that cue's times."""
     counter = next((place for place in reversed(range(len(body))) if body[place].strip()), None)
     if counter is None or not re.fullmatch(r"\s*\d+\s*", body[counter]):
         return body
-    # Directly above the times, as it should be, or after a blank line, as some write it.
+    # Directly above the times, as it should be, or after a blank line, as some files have it.
     is_counter = counter in (0, len(body) - 1) or not body[counter - 1].strip()
     return body[:counter] if is_counter else body
 
 
 def _note_loose(lines: list[str], start: int, end: int, kind: str, result: Parsed) -> None:
-    """Tell of text that stands between cues and is neither a note nor the name or number of the next cue."""
+    """Report text between cues that is neither a note nor the name or number of the next cue."""
     for is_blank, numbers in groupby(range(start, end), lambda number: not lines[number].strip()):
         if is_blank:
             continue

@@ -1,4 +1,4 @@
-"""Marked-up subtitle text as plain text: what is said, in one line, bounded, and nothing that acts."""
+"""Convert marked-up subtitle text to plain text: the spoken words, in one line, bounded, without active markup."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 import unicodedata
 
 MOST_SIGNS = 1000
-"""Length of a line; one cue is read in a few seconds, so more is no dialogue."""
-# Raw text is cut before any pattern looks at it: unclosed brackets make patterns slow.
+"""Length of a line; one cue is read in a few seconds, so more is not dialogue."""
+# Raw text is cut before any pattern matching: unclosed brackets make patterns slow.
 _MOST_RAW = 8 * MOST_SIGNS
 
 _HTML_TAGS = re.compile(r"</?\s*(?:i|b|u|s|em|strong|font|ruby|rt)(?:\s[^<>]*)?/?>", re.IGNORECASE)
@@ -18,17 +18,17 @@ _WORD_TIMES = re.compile(r"</?c(?:\.[^<>\s]*)?>|<\d{1,3}:\d\d[\d:.,]*>")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});")
 _OVERRIDES = re.compile(r"\{\\[^{}]*\}")
 _ESCAPED = re.compile(r"\\[Nnh]")
-# Marks that turn text round or stand for nothing; joiners stay, for scripts and emoji need them.
+# Marks that change the direction of text or have no meaning; joiners stay, because scripts and emoji need them.
 _UNSEEN = frozenset(
     "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff\ufff9\ufffa\ufffb"
 )
 
 
 def plain_text(raw: str, kind: str) -> tuple[str, bool]:
-    """``(text, whether it was cut)`` of one cue; ``kind`` is srt, vtt, sami, ttml, ass or mov_text.
+    """Return ``(text, whether it was cut)`` of one cue; ``kind`` is srt, vtt, sami, ttml, ass or mov_text.
 
-    Formatting goes (italics, colours, positions, drawings); any other ``<tag>`` is text that somebody wrote and
-    stays as it is, for whoever shows it to escape. White space becomes single spaces.
+    Formatting is removed (italics, colours, positions, drawings). Any other ``<tag>`` is part of the text and stays as
+    it is; the code that shows it must escape it. White space becomes single spaces.
     """
     cut = len(raw) > _MOST_RAW
     text = raw[:_MOST_RAW]
@@ -38,7 +38,7 @@ def plain_text(raw: str, kind: str) -> tuple[str, bool]:
         # Positions such as {\\an8} are written into files of every format.
         text = _OVERRIDES.sub("", (_VTT_TAGS if kind == "vtt" else _WORD_TIMES).sub("", text))
         text = _HTML_TAGS.sub("", text)
-        # Entities last: what they stand for is text, also if it looks like a tag.
+        # Entities last: their characters are text, also if it looks like a tag.
         text = _ENTITY.sub(_unescape, text if kind == "vtt" else _ESCAPED.sub(" ", text))
     text = " ".join("".join(map(_seen, unicodedata.normalize("NFC", text))).split())
     return (text, cut) if len(text) <= MOST_SIGNS else (text[: MOST_SIGNS - 1] + "…", True)
@@ -49,10 +49,10 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def _spoken(text: str) -> str:
-    """ASS text without override tags and without drawings, which begin with ``\\p1`` and end with ``\\p0``."""
+    """Return ASS text without override tags and without drawings, which begin with ``\\p1`` and end with ``\\p0``."""
     from pysubs2.formats.substation import parse_tags
 
-    # 64 tags at the most: the parser looks at all tags before a piece for each piece.
+    # 64 tags at most: for each piece, the parser reads all tags before it.
     if text.count("{") > 64:
         return _ESCAPED.sub(" ", _OVERRIDES.sub("", text))
     return _ESCAPED.sub(" ", "".join(piece for piece, style in parse_tags(text) if not style.drawing))

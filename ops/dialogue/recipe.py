@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 RECIPE = 5
-"""Changes with how subtitles are read: films are read again then."""
+"""Changes with how subtitles are read: then all videos are read again."""
 
 
 def dialogue_recipe(speech: str) -> str:
-    """Code version of ``dialogue`` under a setting of NEEDLE_SPEECH."""
+    """Return the code version of ``dialogue`` under a setting of NEEDLE_SPEECH."""
     return f"{RECIPE}-{speech}" if speech else str(RECIPE)

@@ -1,4 +1,4 @@
-"""What people are told of dialogue that could not be had."""
+"""Report subtitles and speech without usable dialogue."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ UNOWNED = "it belongs to no video: rename it to <video>.<language>.{suffix}"
 
 
 def unusable_subtitles(settings: Settings, video_ids: Collection[str]) -> list[dict[str, str]]:
-    """``{"path", "reason"}`` of each subtitle file of these videos that holds no dialogue, and of each film whose
-    dialogue or speech could not be read, sorted by path."""
+    """Return ``{"path", "reason"}``, sorted by path, of each subtitle file of these videos that holds no dialogue.
+    Includes each video whose dialogue or speech could not be read."""
     there = set(settings.lake.partitions("subtitles"))
     partitions = sorted({settings.partition_of(video_id) for video_id in video_ids} & there)
     rows = settings.lake.read("subtitles", partitions).to_pylist()
@@ -32,11 +32,11 @@ def unusable_subtitles(settings: Settings, video_ids: Collection[str]) -> list[d
 def unread_subtitles(
     settings: Settings, video_ids: Collection[str], found: Collection[str] = ()
 ) -> tuple[list[dict[str, str]], list[str]]:
-    """``{"path", "reason"}`` of subtitle files that nothing is wrong with and that are not used, sorted by path.
+    """Return ``{"path", "reason"}`` of subtitle files without a fault that are not used, sorted by path.
 
-    These are beside the videos, or among those that a scan ``found``; they belong to no video, or are of a kind that
-    is not read (pictures of text). Second are the paths of files that may be no subtitles, for other things have their
-    ending too. Raises ``StorageError`` if a store cannot be asked.
+    These are next to the videos, or among those that a scan ``found``. They belong to no video, or are of a kind that
+    is not read (images of text). Second are the paths of files that may not be subtitles, because other kinds of files
+    have their ending too. Raises ``StorageError`` if a store cannot be reached.
     """
     partitions = sorted({settings.partition_of(video_id) for video_id in video_ids})
     there = sorted(set(settings.lake.partitions("subtitles")) & set(partitions))
@@ -58,12 +58,12 @@ def unread_subtitles(
 
 
 def reason_of_unowned(path: str) -> str:
-    """Why a subtitle file that belongs to no video is not used, and how to change that."""
+    """Return why a subtitle file that belongs to no video is not used, and how to change that."""
     return UNOWNED.format(suffix=path.rpartition(".")[2])
 
 
 def dialogue_of_video(settings: Settings, video_id: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """``(lines, sources)`` of one video as rows without stamps, lines in the order of time."""
+    """Return ``(lines, sources)`` of one video as rows without stamps, lines in the order of time."""
     partition = settings.partition_of(video_id)
     columns = ("line_id", "video_id", "index", "shot_ids", "start_frame", "end_frame", "start_s", "end_s", "text")
     rows = settings.lake.read("dialogue", [partition], (*columns, "language", "source")).to_pylist()

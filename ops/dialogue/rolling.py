@@ -1,8 +1,8 @@
-"""Captions that roll: each row is shown again with the next one, and here becomes one cue, from its first word on.
+"""Rolling captions: each row is shown again with the next one, and here becomes one cue, from its first word on.
 
-Stands alone because rolling captions are a window over a text, not a list of lines: video sites write each row
-twice or three times, live captioning scrolls two or three rows, and both would be found, counted and tied to shots
-as often as they are shown.
+Stands alone because rolling captions are a window over a text, not a list of lines. Video sites write each row twice or
+three times, live captioning scrolls two or three rows. Without this step each row would be found, counted and tied to
+shots as often as it is shown.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LONGEST_GAP_S = 0.5
 LONGEST_PAUSE_S = 60.0
 """but captions with the times of words show the row before again when speech goes on after a pause."""
 LEAST_SCROLLS = 3
-"""Cues in a row that repeat the end of the one before: with fewer a speaker repeats the words."""
+"""Successive cues that must repeat the end of the one before: with fewer, a speaker repeats the words."""
 SHARE_OF_FILE = 0.3
 """From this share of cues that repeat the one before, all of them count as rolling."""
 LEAST_WORD_S = 0.3
@@ -39,18 +39,18 @@ class _Piece:
 
 @dataclass(frozen=True, kw_only=True)
 class _Step:
-    """How one cue follows another: ``shift`` rows have gone, and the rest stand at the top of the window."""
+    """How one cue follows another: ``shift`` rows have gone, and the rest are at the top of the window."""
 
     shift: int
     is_scroll: bool
 
 
 def unroll(cues: Sequence[Cue]) -> list[Cue]:
-    """The cues with every row of rolling captions once; all others as they are, in order of time if any rolls."""
+    """Return the cues with every row of rolling captions once; others unchanged, in order of time if any rolls."""
     ordered = sorted(cues, key=lambda cue: (cue.start_s, cue.end_s))
     steps = [_step(before, cue) for before, cue in pairwise(ordered)]
     scrolls = sum(step is not None and step.is_scroll for step in steps)
-    # Of a short file every cue must repeat the one before.
+    # In a short file every cue must repeat the one before.
     least = LEAST_SCROLLS if scrolls < len(steps) else LEAST_SCROLLS - 1
     whole = scrolls >= least and scrolls >= SHARE_OF_FILE * len(steps)
     has_words = any(row.words_s for cue in cues for row in cue.rows)
@@ -75,7 +75,7 @@ def _rolls(run: Sequence[Cue], steps: Sequence[_Step]) -> bool:
 
 
 def _step(before: Cue, cue: Cue) -> _Step | None:
-    """How the window moves from one cue to the next; ``None`` if the next one is another window."""
+    """Return how the window moves from one cue to the next; ``None`` if the next one is another window."""
     longest = LONGEST_PAUSE_S if any(row.words_s for row in cue.rows) else LONGEST_GAP_S
     if not before.rows or not cue.rows or cue.start_s - before.end_s > longest or before.language != cue.language:
         return None
@@ -92,7 +92,7 @@ def _plain(row: Row) -> str:
 
 
 def _grows(old: str, new: str) -> bool:
-    """Whether a row is the same or longer at its end: captions of live speech appear word by word."""
+    """Return whether a row is the same or longer at its end: captions of live speech appear word by word."""
     return new == old or new.startswith(old)
 
 
@@ -116,7 +116,7 @@ def _unrolled(run: Sequence[Cue], steps: Sequence[_Step]) -> list[Cue]:
 
 
 def _times_of(cue: Cue, rows: Sequence[Row]) -> tuple[float, float]:
-    """When the words of rows are spoken: by the times of the words, or else as long as the cue is shown."""
+    """Return the time span of the words in rows: by the times of the words, or else the time of the cue."""
     words = [time for row in rows for time in row.words_s if cue.start_s <= time <= cue.end_s]
     if not words:
         return cue.start_s, cue.end_s

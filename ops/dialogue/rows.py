@@ -1,4 +1,4 @@
-"""Rows of the lake from what was read of one film."""
+"""Rows of the lake from the dialogue of one video."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 
 def line_rows(video: Row, clock: Clock, lines: Sequence[Line], now: datetime) -> list[Row]:
-    """Rows of ``dialogue``, in the order of time; a line past the end of the film has no shot."""
+    """Return rows of ``dialogue``, in the order of time; a line past the end of the video has no shot."""
     rows = []
     for index, line in enumerate(lines):
         start, end = clock.frames_of(line.start_s, line.end_s)
@@ -44,7 +44,7 @@ def line_rows(video: Row, clock: Clock, lines: Sequence[Line], now: datetime) ->
 
 
 def shot_rows(video: Row, clock: Clock, lines: Sequence[Row], inputs: str, now: datetime) -> list[Row]:
-    """Rows of ``shot_dialogue``: one a shot, also of those in which nobody speaks."""
+    """Return rows of ``shot_dialogue``: one a shot, also for shots without speech."""
     said: dict[str, list[Row]] = {}
     for line in lines:
         for shot_id in line["shot_ids"]:
@@ -68,7 +68,7 @@ def shot_rows(video: Row, clock: Clock, lines: Sequence[Row], inputs: str, now: 
 
 
 def subtitle_rows(video: Row, sources: Sequence[Source], now: datetime) -> list[Row]:
-    """Rows of ``subtitles``: one for each source, usable or not, with what was wrong in it."""
+    """Return rows of ``subtitles``: one for each source, usable or not, with its faults."""
     return [
         {
             "subtitle_id": f"{video['video_id']}:{source.source}:{source.path}",
@@ -88,7 +88,7 @@ def subtitle_rows(video: Row, sources: Sequence[Source], now: datetime) -> list[
 
 
 def renewed_subtitle_row(row: Row) -> Row:
-    """A stored row of ``subtitles`` with both columns of its language; earlier versions had the tag only."""
+    """Return a stored row of ``subtitles`` with both columns of its language; earlier versions had the tag only."""
     tag = row["language_tag"] or row["language"]
     return row | {"language": _primary(row["language"]), "language_tag": tag}
 

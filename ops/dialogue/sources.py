@@ -1,4 +1,4 @@
-"""What one film says: every source of dialogue that it has, each with its lines or with why it has none."""
+"""The sources of dialogue of one video, each with its lines or with the reason why it has none."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ MOST_BYTES = 32 << 20
 """Largest subtitle file that is read; fonts inside an .ass file make it large, dialogue never does."""
 
 _PROGRAM_STREAM = b"\0\0\1\xba"
-"""First bytes of the pictures of VobSub; other files with the ending .sub are text."""
+"""First bytes of the images of VobSub; other files with the ending .sub are text."""
 
 
 SPEECH = "asr"
-"""A source that is not a subtitle: what was recognised as speech."""
+"""A source that is not a subtitle: recognised speech."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One sidecar, one track, or the speech of a film; ``reason`` tells why it cannot be used.
+    """One sidecar, one track, or the speech of a video; ``reason`` is set if it cannot be used.
 
     ``language`` is a BCP 47 tag, or several with commas.
     """
@@ -52,7 +52,7 @@ class Source:
 
     @property
     def is_refused(self) -> bool:
-        """Whether a person should see to it: a file beside the film that holds no dialogue, or speech not heard."""
+        """Whether the user should act: a file next to the video without dialogue, or speech not recognised."""
         return self.reason is not None and self.source in ("sidecar", SPEECH)
 
 
@@ -63,12 +63,12 @@ def sources_of(
     length_s: float,
     timing: SubtitleTiming = PLAIN,
 ) -> list[Source]:
-    """Sidecars first, then tracks, each kind in the order of paths and of the file, at their times by ``timing``.
+    """Return sidecars first, then tracks, in the order of paths and of the file, at their times by ``timing``.
 
-    Raises ``MediaError`` or ``StorageError`` where the film itself cannot be opened, for it may be back later.
+    Raises ``MediaError`` or ``StorageError`` if the video itself cannot be opened, because it may be back later.
     """
     inside = look_inside(video["path"])
-    # A language that is known comes before one that is not, so that an equal line keeps it.
+    # A known language comes before an unknown one, so that an equal line keeps it.
     ordered = sorted(sidecars, key=lambda sidecar: (not sidecar.language, sidecar.path))
     fps = Fraction(video["fps_num"], video["fps_den"]) if video["fps_num"] else None
     found = [_of_sidecar(sidecar, fps, length_s, inside.delay_s, timing) for sidecar in ordered]
@@ -76,7 +76,7 @@ def sources_of(
 
 
 def speech_of(settings: Settings, video: dict[str, Any], hear: Hear, length_s: float) -> Source:
-    """What is said in a film, heard. Raises ``StorageError`` where it cannot be fetched."""
+    """Return the recognised speech of a video. Raises ``StorageError`` if it cannot be fetched."""
     model = settings.speech
     try:
         with local_source(video["path"], settings.scratch) as local:
@@ -113,7 +113,7 @@ def _of_sidecar(
 
 
 def _parsed(data: bytes, sidecar: Sidecar, fps: Fraction | None) -> tuple[Parsed, list[str]]:
-    """The cues of a subtitle file, and what a person should know of its encoding."""
+    """Return the cues of a subtitle file, and notes for the user about its encoding."""
     if sidecar.suffix == "scc" or data[:100].lstrip(b"\xef\xbb\xbf \r\n").startswith(b"Scenarist_SCC"):
         return _events(read_scc(data)), []
     decoded = decode(data, sidecar.language)
@@ -121,7 +121,7 @@ def _parsed(data: bytes, sidecar: Sidecar, fps: Fraction | None) -> tuple[Parsed
 
 
 def _events(packets: Iterable[Packet]) -> Parsed:
-    """Cues of packets that are events of an ASS file."""
+    """Return cues of packets that are events of an ASS file."""
     parsed = Parsed()
     for packet in packets:
         text = packet.data.decode("utf-8", "replace").split(",", 8)[-1]
@@ -160,12 +160,12 @@ def _of_packets(packets: Sequence[Packet], track: Track) -> Parsed:
 
 
 def _texts(packets: Sequence[Packet], track: Track) -> Iterator[str]:
-    """The marked-up text of each packet; one encoding for the whole track."""
+    """Yield the marked-up text of each packet; one encoding for the whole track."""
     payloads = [_payload(packet.data, track.kind) for packet in packets]
     guess = decode(b"\n".join(payloads).replace(b"\0", b" "), track.language).guess
     for payload in payloads:
         text = payload.decode(guess if " " not in guess and guess else "utf-8", "replace")
-        # Matroska leaves out what it has elsewhere: ReadOrder, Layer, Style, Name, margins, Effect come before it.
+        # Matroska stores the times elsewhere: ReadOrder, Layer, Style, Name, margins, Effect come before the text.
         yield text.split(",", 8)[-1] if track.kind == "ass" else text
 
 

@@ -22,9 +22,9 @@ INSTALL = "install it with `pip install 'needle[speech]'`"
 
 
 def speech_problem(model: str) -> str:
-    """Why nothing can be heard with the model of ``NEEDLE_SPEECH``; empty where it looks as if it could.
+    """Return why speech cannot be recognised with the model of ``NEEDLE_SPEECH``; empty if no problem is visible.
 
-    Looks without loading: whether a model by name can be had shows when it is loaded.
+    Checks without loading: only loading shows whether a model by name is available.
     """
     if not model:
         return (
@@ -38,9 +38,9 @@ def speech_problem(model: str) -> str:
 
 
 def recogniser(model: str) -> Hear:
-    """A function that hears with the model, which is loaded once a process.
+    """Return a function that recognises speech with the model, which is loaded once a process.
 
-    Raises ``UsageError`` where package or model are missing, with the way out.
+    Raises ``UsageError`` if package or model are missing, with a remedy.
     """
     if problem := speech_problem(model):
         raise UsageError(problem)
@@ -48,7 +48,7 @@ def recogniser(model: str) -> Hear:
 
     def hear(samples: NDArray[np.float32]) -> tuple[list[tuple[float, float, str]], str]:
         try:
-            # The filter leaves out what is no voice: there the model makes up words.
+            # The filter leaves out sound without a voice: there the model invents words.
             segments, info = loaded.transcribe(samples, vad_filter=True, beam_size=5)
             return [(segment.start, segment.end, segment.text) for segment in segments], str(info.language or "")
         except RuntimeError as error:
@@ -58,7 +58,7 @@ def recogniser(model: str) -> Hear:
 
 
 def heard_lines(samples: NDArray[np.float32], hear: Hear, length_s: float) -> tuple[list[Line], str]:
-    """``(lines, language)`` of samples float32 (N,) at 16 kHz whose first sounds with the first picture."""
+    """Return ``(lines, language)`` of samples float32 (N,) at 16 kHz; sample 0 sounds with the first frame."""
     pieces, language = hear(samples)
     parsed = Parsed()
     for start_s, end_s, text in pieces:

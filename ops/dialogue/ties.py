@@ -1,4 +1,4 @@
-"""Lines on frames and shots: times become source frames by exact rates, or by the shots' own times."""
+"""Tie lines to frames and shots: times become source frames by exact rates, or by the shots' own times."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def _unknown_times(shot: Row) -> None:
 class Clock:
     """Frames by time in one video, from its rate and its shots (rows of the lake, in order).
 
-    If every shot begins when the rate says so, the rate counts, exactly. If not, the rate varies or pictures are
-    missing, and the times of a shot's frames count: ``times_of`` gives them in seconds from its start, or ``None`` if
-    they are not known or follow the rate. Then time runs evenly within the shot.
+    If every shot begins and ends at its time by the rate, the rate counts, exactly. If not, the rate varies or frames
+    are missing, and the times of a shot's frames count. ``times_of`` returns them in seconds from its start, or
+    ``None`` if they are not known or follow the rate. Then time runs evenly within the shot.
     """
 
     def __init__(self, fps: Fraction, shots: Sequence[Row], times_of: TimesOf = _unknown_times) -> None:
@@ -48,18 +48,18 @@ class Clock:
         return float(self.shots[-1]["end_s"]) if self.shots else 0.0
 
     def frames_of(self, start_s: float, end_s: float) -> tuple[int, int]:
-        """``[start_frame, end_frame)`` of a span of time, to the nearest frame and at least one frame long."""
+        """Return ``[start_frame, end_frame)`` of a span of time, to the nearest frame and at least one frame long."""
         start = self._frame_at(start_s)
         return start, max(self._frame_at(end_s), start + 1)
 
     def shots_of(self, start_frame: int, end_frame: int) -> list[str]:
-        """Ids of the shots that share frames with the span, in order; none past the end."""
+        """Return the ids of the shots that share frames with the span, in order; none past the end."""
         first = max(bisect_right(self._start_frames, start_frame) - 1, 0)
         touched = takewhile(lambda shot: shot["start_frame"] < end_frame, self.shots[first:])
         return [shot["shot_id"] for shot in touched if start_frame < shot["end_frame"]]
 
     def _frame_at(self, time_s: float) -> int:
-        # Milliseconds are what subtitles are written in; as a fraction they make no rounding error.
+        # Subtitle times are in milliseconds; as a fraction they make no rounding error.
         exact = Fraction(round(time_s * 1000), 1000)
         if self.is_constant or time_s >= self.length_s:
             past = exact if self.is_constant else exact - Fraction(self.length_s).limit_denominator(1_000_000)

@@ -1,7 +1,7 @@
-"""Subtitles against their film: a shift and a stretch that a person sets, and a proposal from recognised speech.
+"""The timing of subtitles in a video: a shift and a stretch set by the user, and a proposal from recognised speech.
 
-Stands alone because a proposal is a fit to words that are partly heard wrong: it can be wrong itself, so it is only
-reported, with how many of the words agree with it.
+Stands alone because a proposal fits words that are partly misrecognised. It can be wrong itself, so it is only
+reported, with the number of words that agree with it.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ MOST_STRETCH = 2.0
 """Factor by which subtitles may be stretched, or, as 1 / factor, compressed."""
 
 NEAR_S = 0.8
-"""Speech models and subtitles put a word so near to one place if they are in step."""
+"""If speech model and subtitles are in step, their times of a word are at most this far apart."""
 LEAST_ANCHORS = 6
 LEAST_SHARE = 0.5
 """Share of the anchors that must agree with a proposal."""
 LEAST_SPAN_S = 60.0
 """A stretch does not show in words that are closer together."""
 LEAST_OFF_S = 0.3
-"""What is nearer than this is in step."""
+"""A smaller difference is in step."""
 _RATES = (24000 / 1001, 24.0, 25.0, 30000 / 1001, 30.0)
 _RATIOS = tuple(sorted({one / other for one in _RATES for other in _RATES}, key=lambda ratio: abs(ratio - 1)))
 _AS_GOOD = 0.95
-"""A ratio of two frame rates is taken if this share of what the best factor fits agrees with it."""
+"""A ratio of two frame rates is taken if it has at least this share of the best factor's agreeing anchors."""
 _MOST_WORDS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class SubtitleTiming:
-    """When subtitles are shown in their film: ``stretch`` times their own time, plus ``shift_s``."""
+    """The times of subtitles in their video: ``stretch`` times their own time, plus ``shift_s``."""
 
     shift_s: float = 0.0
     stretch: float = 1.0
@@ -55,15 +55,15 @@ class SubtitleTiming:
 
     @property
     def is_plain(self) -> bool:
-        """Whether subtitles are shown when they say."""
+        """Whether subtitles are shown at their own times."""
         return self.shift_s == 0 and self.stretch == 1
 
     def at(self, seconds: float) -> float:
-        """Seconds in the film of a time in the subtitles."""
+        """Return seconds in the video of a time in the subtitles."""
         return seconds * self.stretch + self.shift_s
 
     def retimed(self, cues: Iterable[Cue]) -> list[Cue]:
-        """The cues at their times in the film."""
+        """Return the cues at their times in the video."""
         return [replace(cue, start_s=self.at(cue.start_s), end_s=self.at(cue.end_s)) for cue in cues]
 
 
@@ -72,7 +72,7 @@ PLAIN = SubtitleTiming()
 
 @dataclass(frozen=True, kw_only=True)
 class TimingProposal:
-    """A timing that fits recognised speech: ``agreeing`` of ``anchors`` words lie within ``NEAR_S`` of it."""
+    """A timing that fits recognised speech: ``agreeing`` of ``anchors`` words are within ``NEAR_S`` of it."""
 
     timing: SubtitleTiming
     agreeing: int
@@ -84,7 +84,7 @@ class TimingProposal:
         return self.agreeing / self.anchors
 
     def note(self, path: str) -> str:
-        """The proposal as a sentence, with the command that sets it."""
+        """Return the proposal as a sentence, with the command that sets it."""
         timing = self.timing
         options = f"--shift {timing.shift_s:.2f}"
         options += f" --stretch {timing.stretch:.6f}" if timing.stretch != 1 else ""
@@ -96,12 +96,12 @@ class TimingProposal:
 
 
 def timing_of(settings: Settings, video_id: str) -> SubtitleTiming:
-    """The timing that is set for the subtitles of a video; the plain one if none is."""
+    """Return the timing that is set for the subtitles of a video; the plain one if none is."""
     return timings_of(settings, settings.partition_of(video_id)).get(video_id, PLAIN)
 
 
 def timings_of(settings: Settings, partition: str) -> dict[str, SubtitleTiming]:
-    """Timings of the videos of a partition that have one, by id."""
+    """Return the timings of the videos of a partition that have one, by id."""
     rows = settings.lake.read(TABLE, [partition]).to_pylist()
     return {row["video_id"]: SubtitleTiming(shift_s=row["shift_s"], stretch=row["stretch"]) for row in rows}
 
@@ -117,10 +117,10 @@ def set_timing(settings: Settings, video_id: str, timing: SubtitleTiming, now: d
 def propose_timing(
     spoken: Sequence[Line], subtitles: Sequence[Line], current: SubtitleTiming = PLAIN
 ) -> TimingProposal | None:
-    """The timing by which subtitles agree with recognised speech; ``None`` if they do, or if too few words tell.
+    """Return the timing by which subtitles agree with recognised speech; ``None`` if no change is needed or provable.
 
-    Anchors are phrases of up to three words that each side has once. Of all factors between two frame rates, and of
-    the median slope between anchors (Theil-Sen), that one counts by which most anchors lie at one distance.
+    Anchors are phrases of up to three words that each side has once. The candidates are all factors between two frame
+    rates, and the median slope between anchors (Theil-Sen). The factor with the most anchors at one distance counts.
     ``current`` is the timing that the subtitles have already; the proposal replaces it.
     """
     pairs = _anchors(_words(spoken), _words(subtitles))
@@ -149,7 +149,7 @@ def propose_timing(
 
 
 def _words(lines: Sequence[Line]) -> list[tuple[str, float]]:
-    """Words with the times at which they begin, as the share of the line's characters before them gives it."""
+    """Return words with their start times, by the share of the line's characters before them."""
     words = []
     for line in lines:
         at, pace = 0, (line.end_s - line.start_s) / max(len(line.text), 1)
@@ -162,7 +162,10 @@ def _words(lines: Sequence[Line]) -> list[tuple[str, float]]:
 
 
 def _anchors(spoken: Sequence[tuple[str, float]], written: Sequence[tuple[str, float]]) -> list[tuple[float, float]]:
-    """``(time in subtitles, time in speech)`` of phrases that each side has once, by time; the longest that suffice."""
+    """Return ``(time in subtitles, time in speech)`` of the longest phrases unique on each side, by time.
+
+    Shorter phrases are used only if the longer ones are too few.
+    """
     pairs: dict[float, float] = {}
     for length in range(_MOST_WORDS, 0, -1):
         once, other = _once(spoken, length), _once(written, length)
@@ -181,7 +184,7 @@ def _once(words: Sequence[tuple[str, float]], length: int) -> dict[tuple[str, ..
 
 
 def _densest(pairs: Sequence[tuple[float, float]], stretch: float) -> tuple[int, float]:
-    """How many pairs agree on a shift within ``NEAR_S`` on both sides if stretched so, and the median of these."""
+    """Return how many stretched pairs agree on a shift within ``NEAR_S`` on both sides, and their median shift."""
     shifts = sorted(spoken - written * stretch for written, spoken in pairs)
     best, first = (0, 0), 0
     for last, shift in enumerate(shifts):
@@ -193,7 +196,7 @@ def _densest(pairs: Sequence[tuple[float, float]], stretch: float) -> tuple[int,
 
 
 def _slope(pairs: Sequence[tuple[float, float]]) -> float:
-    """Median of the slopes between pairs that lie half of all pairs apart."""
+    """Return the median of the slopes between pairs that are half of all pairs apart."""
     half = len(pairs) // 2
     slopes = [
         (later[1] - one[1]) / (later[0] - one[0])

@@ -1,8 +1,8 @@
 """Timed Text Markup Language (.ttml, .dfxp, .itt): times, text and languages; styles and regions are passed over.
 
-Times by TTML2 (W3C, 2018), section 12: clock times with frames, offsets in hours to ticks, ``dur``, and elements
-that run beside each other or one after the other. pysubs2 reads neither frames nor ticks nor the namespace of
-drafts that .dfxp files have.
+Times by TTML2 (W3C, 2018), section 12: clock times with frames, offsets in hours to ticks, ``dur``, and elements that
+run in parallel or one after the other. pysubs2 reads neither frames nor ticks nor the namespace of drafts that .dfxp
+files have.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ class _Text:
 
 
 def is_ttml(head: str) -> bool:
-    """Whether it is a document of timed text."""
+    """Return whether it is a document of timed text."""
     return bool(_HEAD.search(head[:20_000]))
 
 
 def parse_ttml(text: str, lines: list[str], result: Parsed) -> None:
-    """Paragraphs, and spans with times of their own. Raises ``MediaError`` if it is not XML."""
+    """Parse paragraphs, and spans with times of their own. Raises ``MediaError`` if it is not XML."""
     root = _document(text)
     clock = _clock_of(root)
     body = next((child for child in root if _name(child) == "body"), None)
@@ -82,7 +82,8 @@ def parse_ttml(text: str, lines: list[str], result: Parsed) -> None:
 
 
 def _document(text: str) -> ElementTree.Element:
-    """The root element. Entities are never declared by subtitles, and a file that does so may be made to swell."""
+    """Return the root element. Rejects entity declarations: subtitles never have them, and they may expand without
+    bound."""
     if "<!ENTITY" in text:
         raise MediaError("it declares entities, which subtitles do not: it is not read")
     text = text.lstrip()
@@ -102,7 +103,7 @@ def _name(element: ElementTree.Element) -> str:
 
 
 def _parameter(root: ElementTree.Element, name: str) -> str:
-    """A parameter by its local name: drafts had other namespaces."""
+    """Return a parameter by its local name: drafts had other namespaces."""
     return next((value for key, value in root.attrib.items() if key.rpartition("}")[2] == name), "")
 
 
@@ -122,7 +123,7 @@ def _number(text: str, otherwise: Fraction) -> Fraction:
 
 
 def _texts(element: ElementTree.Element, outer: _Span, clock: _Clock, problems: list[str]) -> Iterator[_Text]:
-    """Text below an element, in the order of the document, by the spans of time that it has."""
+    """Yield text below an element, in the order of the document, by its spans of time."""
     span = _span_of(element, outer, clock, problems)
     if _name(element) in ("p", "span"):
         yield from _pieces(element, span, clock, problems)
@@ -166,7 +167,7 @@ def _pieces(paragraph: ElementTree.Element, span: _Span, clock: _Clock, problems
 
 
 def _space(text: str | None, element: ElementTree.Element) -> str:
-    """Line ends in the source are blanks, unless they are to be kept."""
+    """Return text with line ends of the source as blanks, unless they are to be kept."""
     if element.get(_SPACE) == "preserve":
         return text or ""
     return re.sub(r"\s+", " ", text or "")
