@@ -1,1 +1,1 @@
-"""From a question to ranked shots: words, examples, shows, relevance."""
+"""From a query to ranked shots: words, example images, shows, relevance."""

@@ -1,7 +1,7 @@
-"""Baselines of scores, once for each encoder: vectors of generic texts and of title cards.
+"""Score baselines, computed once for each encoder: vectors of generic texts and of title cards.
 
-A query's scores are judged against those of a hundred everyday descriptions: what people film, said plainly, on many
-subjects. They only have to be many and different; that some of them fit some shots is allowed for (medians are taken).
+The scores of a query are compared with those of a hundred everyday descriptions on many subjects, in plain words. These
+only have to be many and different. Some of them may fit some shots, because medians are used.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreBaselines:
-    """``texts`` are unit vectors, float32 (G, D), of generic texts; ``titles`` recognises title cards, if it can."""
+    """``texts`` are unit vectors, float32 (G, D), of generic texts; ``titles`` recognises title cards, if possible."""
 
     texts: NDArray[np.float32]
     titles: TitleDirection | None
 
 
 def load_baselines(home: Path, encoder: QueryEncoder) -> ScoreBaselines:
-    """The encoder's baselines from ``<home>/cache/search/``, or computed (some seconds) and kept there.
+    """Load the encoder's baselines from ``<home>/cache/search/``, or compute them (some seconds) and store them there.
 
-    If the encoder cannot encode images on this machine, title cards are not recognised, and nothing is kept.
+    If the encoder cannot encode images on this machine, title cards are not recognised and nothing is stored.
     """
     recipe = hashlib.sha256("\n".join((CARDS_RECIPE, *GENERIC_TEXTS)).encode()).hexdigest()[:8]
     path = home / "cache" / "search" / f"{encoder.encoder_id}-{recipe}.npz"

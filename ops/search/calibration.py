@@ -1,17 +1,17 @@
-"""From a cosine to a relevance that people can compare, and the relevance under which hits are hidden.
+"""Convert a cosine to a relevance that users can compare, and compute the relevance below which hits are hidden.
 
-A query's score for a shot is judged against what *other* questions of the same kind score with the same
-catalogue: a hundred everyday texts, random shots of the catalogue as examples, or both put together. What was
-measured (starter encoder, 22 November 2026; ``tests/quality/test_relevance_quality.py`` keeps it):
+A query's score for a shot is compared with the scores of *other* queries of the same kind on the same catalogue. These
+are a hundred everyday texts, random shots of the catalogue as examples, or both combined. Measured with the starter
+encoder on 22 November 2026 (``tests/quality/test_relevance_quality.py`` checks it):
 
-* Standing out from the query's own scores says nothing of whether the thing is there at all. On Big Buck
-  Bunny, queries for what the film does not have stood out more (AUC of the best z-score 0.31) than queries
-  for what it has, which fit half of the film. The best score in units of the background told them apart
-  (AUC 0.94; Sintel 0.62, photographs 0.70).
-* A logistic regression on Big Buck Bunny and 1,000 photographs gave the score in background sigmas a slope
-  of 0.98, and nothing to all else that was tried (the query's own median and spread, its best score, how
-  often its best shots are found by anything, the false discovery rate). So relevance has slope one.
-* Shots that match lie at 3.5 sigmas on photographs (middle half 2.8 to 4.2), but at 1.6 in the animated film.
+* How far a score stands out from the query's own scores does not show if the subject is in the catalogue at all. On Big
+  Buck Bunny, queries for absent subjects stood out more (AUC of the best z-score 0.31) than queries for present ones,
+  which fit half of the film. The best score in units of the background separated them (AUC 0.94; Sintel 0.62,
+  photographs 0.70).
+* A logistic regression on Big Buck Bunny and 1,000 photographs gave the score in background sigmas a slope of 0.98.
+  Everything else that was tried got no weight: the query's own median and spread, its best score, how often any query
+  finds its best shots, the false discovery rate. So relevance has slope one.
+* Matching shots are at 3.5 sigmas on photographs (middle half 2.8 to 4.2), but at 1.6 in the animated film.
 """
 
 from __future__ import annotations
@@ -32,32 +32,32 @@ Matrix = NDArray[np.float32]
 # (P. J. Rousseeuw and C. Croux, "Alternatives to the median absolute deviation", 1993).
 MAD_TO_SIGMA = 1.4826
 
-# What is believed of a background before any shot is seen, and how many shots that belief is worth.
+# Prior of a background before any shot is compared, and its weight as a number of shots.
 PRIOR_CENTRE = 0.5
 PRIOR_SIGMA = 0.05
 PRIOR_WEIGHT = 10
 
-# Relevance 0.5 is where chance alone puts so many shots of the catalogue: the larger the catalogue, the
-# further a shot must stand out. But never beyond LATEST sigmas, where 83 % of the photographs' own captions
-# still lie: a large catalogue also has more shots that truly match.
+# Relevance 0.5 is the score that CHANCE_HITS shots of the catalogue reach by chance: the larger the catalogue, the
+# further a shot must stand out. But never beyond LATEST sigmas, which 83 % of the photographs' own captions still
+# exceed: a large catalogue also has more shots that truly match.
 CHANCE_HITS = 3.0
 EARLIEST = 0.5
 LATEST = 2.5
 
-# A hit so many sigmas below the best one is hidden too. Costs at most 0.02 of the recall on photographs, and
-# takes away a tenth to a third of what is shown.
+# A hit this many sigmas below the best one is hidden too. This costs at most 0.02 of the recall on photographs, and
+# hides a tenth to a third of the hits.
 BELOW_BEST = 2.0
 
-# Examples of a query that a background imitates one by one; their mean hardly changes beyond.
+# Examples of a query that a background imitates one by one; with more, their mean hardly changes.
 MOST_EXAMPLES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """The scale on which the hits of one query are judged.
+    """The scale for the hits of one query.
 
-    ``relevance(score) = 1 / (1 + exp(half - z))`` with ``z = (score - centre) / sigma``: it rises with the
-    score, and 0.5 means the same for every query, whatever its own scores are like.
+    ``relevance(score) = 1 / (1 + exp(half - z))`` with ``z = (score - centre) / sigma``. It rises with the score, and
+    0.5 has the same meaning for every query, whatever the distribution of its scores.
     """
 
     centre: float
@@ -66,7 +66,7 @@ class Calibration:
 
     @classmethod
     def of(cls, background: NDArray[np.float32], shots: int) -> Calibration:
-        """From a background, float (questions, S), NaN where there is no score; ``shots`` are in the catalogue."""
+        """Calibrate on a background, float (questions, S), NaN for a missing score, for a catalogue of ``shots``."""
         known = background[np.isfinite(background)].astype(np.float64)
         if not len(known):
             return cls(centre=PRIOR_CENTRE, sigma=PRIOR_SIGMA, half=half_relevant(shots))
@@ -75,34 +75,33 @@ class Calibration:
         sample = background.shape[-1]
         variance = (sample * seen**2 + PRIOR_WEIGHT * PRIOR_SIGMA**2) / (sample + PRIOR_WEIGHT)
         sigma = math.sqrt(variance)
-        # Cosines of shots with shots spread wide and end early: there chance ends sooner than a normal
-        # distribution says.
+        # Cosines between shots are spread widely and end early: chance hits end sooner than in a normal distribution.
         tail = float(np.quantile(known, NormalDist().cdf(half_relevant(shots))))
         half = min(half_relevant(shots), max(EARLIEST, (tail - centre) / sigma))
         return cls(centre=centre, sigma=sigma, half=half)
 
     def relevance(self, score: float) -> float:
-        """0 to 1, never falling while ``score`` rises."""
+        """Return 0 to 1; it never falls while ``score`` rises."""
         z = (score - self.centre) / self.sigma
         return 0.5 * (1 + math.tanh((z - self.half) / 2))  # the logistic function, without overflow
 
     def cutoff(self, best: float | None) -> float:
-        """Relevance under which hits are most likely not what was meant; ``best`` is the query's best score."""
+        """Return the relevance below which hits are most likely wrong; ``best`` is the query's best score."""
         return DEFAULT_CUTOFF if best is None else max(DEFAULT_CUTOFF, self.relevance(best - BELOW_BEST * self.sigma))
 
 
 def half_relevant(shots: int) -> float:
-    """Sigmas of the background at which a shot of a catalogue of ``shots`` counts as half relevant."""
+    """Return the sigmas of the background at which a shot in a catalogue of ``shots`` is half relevant."""
     chance = min(0.5, CHANCE_HITS / max(shots, 1))
     return min(LATEST, max(EARLIEST, NormalDist().inv_cdf(1 - chance)))
 
 
 def background(sample: Matrix, texts: Matrix | None, likes: int, unlikes: int, questions: int = 100) -> Matrix:
-    """What other questions of a kind score with a catalogue: float32 (questions, S), NaN where not to be used.
+    """Return the scores of other queries of one kind on a catalogue: float32 (questions, S), NaN if unusable.
 
-    ``sample`` (S, D) are shots of the catalogue, ``texts`` (G, D) vectors of generic texts, ``None`` for a
-    question without words. A question has ``likes`` and ``unlikes`` examples, which are shots of the sample
-    taken at random (always the same); a shot does not judge a question that it is an example of.
+    ``sample`` (S, D) are shots of the catalogue. ``texts`` (G, D) are vectors of generic texts, ``None`` for a query
+    without words. Each query has ``likes`` and ``unlikes`` examples: shots of the sample, chosen by a fixed random
+    seed. A shot has no score for a query that it is an example of.
     """
     if texts is not None and not likes and not unlikes:
         return np.asarray(texts @ sample.T, np.float32)

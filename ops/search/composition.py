@@ -1,7 +1,7 @@
 """Composed queries: A then B, and frames that fulfil all, or any, of several conditions.
 
-Frame ranges are ``[start_frame, end_frame)``, half-open. Those that functions return are ascending, disjoint, never
-empty, and never touch one another.
+Frame ranges are ``[start_frame, end_frame)``, half-open. Returned ranges are ascending, disjoint and never empty, and
+they never touch.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ops.search.shot_details import ShotDetails
 Range = tuple[int, int]
 VideoRanges = Mapping[str, Sequence[Range]]
 
-# Shots of each side that may take part. In a catalogue of up to so many every pair is looked at.
+# Maximum number of shots on each side of a sequence. In a catalogue up to this size every pair is compared.
 DEEPEST = 2000
 
 
@@ -37,9 +37,9 @@ def compose(
     lines: LineIndex | None,
     probes: ProbeScores,
 ) -> Selection:
-    """The selection with what must follow, with only frames that fulfil the conditions, and of only some probes.
+    """Apply ``then``, the conditions and the probe filters of the query to the selection.
 
-    Raises ``NotFoundError`` for an example or a probe that is not there, and for words without dialogue.
+    Raises ``NotFoundError`` for an unknown example or probe, and for a dialogue condition if no dialogue is indexed.
     """
     if query.then:
         part = retrieval.look_like(query.then.text.strip(), query.then.like, query.then.unlike)
@@ -66,7 +66,7 @@ def compose(
 
 
 def _matched(shots: Sequence[Candidate], matching: Mapping[str, Candidate]) -> list[Candidate]:
-    """Those of the shots that fulfil the conditions, with the frames and the lines in which they do."""
+    """Return the shots that fulfil the conditions, with the matching frames and lines."""
     kept = [each for each in shots if each.shot_id in matching]
     for each in kept:
         known = matching[each.shot_id]
@@ -79,9 +79,9 @@ def _matched(shots: Sequence[Candidate], matching: Mapping[str, Candidate]) -> l
 
 @dataclass(frozen=True, kw_only=True)
 class Fulfilled:
-    """Where one condition holds: ``ranges`` by video, and how well in each of its shots, 0 to 1.
+    """The frames that fulfil one condition: ``ranges`` by video, and its strength in each shot, 0 to 1.
 
-    ``kind`` is ``visual`` or ``dialogue``; ``line_ids`` are lines by shot, for a condition on what is said.
+    ``kind`` is ``visual`` or ``dialogue``; ``line_ids`` are lines by shot, for a condition on the dialogue.
     """
 
     kind: Kind
@@ -91,7 +91,7 @@ class Fulfilled:
 
 
 class ConditionReader:
-    """Finds where the conditions of a query hold. ``lines`` is ``None`` if no dialogue is indexed."""
+    """Finds the frames that fulfil the conditions of a query. ``lines`` is ``None`` if no dialogue is indexed."""
 
     def __init__(
         self,
@@ -107,10 +107,13 @@ class ConditionReader:
         self._lines = lines
         self._probes = probes
         self.lines: dict[str, LineHit] = {}
-        """The lines that conditions found, by id."""
+        """Lines that match conditions, by id."""
 
     def read(self, condition: Condition) -> Fulfilled:
-        """Where the condition holds. Raises ``NotFoundError`` for an unknown probe or without dialogue."""
+        """Return the frames that fulfil the condition.
+
+        Raises ``NotFoundError`` for an unknown probe, or if no dialogue is indexed.
+        """
         if isinstance(condition, TextCondition):
             return self._shots(self._seen(condition.text, condition.relevance))
         if isinstance(condition, DialogueCondition):
@@ -123,7 +126,7 @@ class ConditionReader:
         )
 
     def _seen(self, text: str, relevance: float) -> dict[str, float]:
-        """Shots with at least that relevance for the text."""
+        """Return shots with at least that relevance for the text."""
         ranking = self._retrieval.look_like(text.strip()).filtered()
         found = fetch_until(ranking.best, 255, lambda shots: bool(shots) and shots[-1].relevance < relevance)
         return {each.shot_id: each.relevance for each in found.items if each.relevance >= relevance}
@@ -156,11 +159,11 @@ def matching_shots(
     any_of: Sequence[Fulfilled],
     details: ShotDetails,
 ) -> list[Candidate]:
-    """One candidate for each shot that has frames which fulfil all of ``all_of`` and any of ``any_of``.
+    """Return one candidate for each shot that has frames which fulfil all of ``all_of`` and any of ``any_of``.
 
-    At least one of both is not empty. ``match`` is the longest such run of frames within the shot. Relevance
-    is the least of the strengths of ``all_of`` and the greatest of ``any_of`` (fuzzy "and" and "or": L. A.
-    Zadeh, "Fuzzy sets", 1965). Best first.
+    At least one of the two is not empty. ``match`` is the longest run of these frames within the shot. Relevance is the
+    minimum of the strengths of ``all_of`` and the maximum of ``any_of`` (fuzzy "and" and "or": L. A. Zadeh, "Fuzzy
+    sets", 1965). Best first.
     """
     parts = [each.ranges for each in all_of]
     if any_of:
@@ -197,7 +200,7 @@ def _strength(shot_id: str, all_of: Iterable[Fulfilled], any_of: Iterable[Fulfil
 
 
 def _shots_in(video_id: str, ranges: Sequence[Range], starts_of: Callable[[str], Sequence[int]]) -> list[str]:
-    """Shots of the video that share a frame with the ranges."""
+    """Return the shots of the video that share a frame with the ranges."""
     starts = starts_of(video_id)
     touched: dict[int, None] = {}
     for first, last in ranges:
@@ -209,11 +212,11 @@ def _shots_in(video_id: str, ranges: Sequence[Range], starts_of: Callable[[str],
 def sequences(
     first: Ranking, second: Ranking, starts_of: Callable[[str], Sequence[int]], within: int
 ) -> list[Candidate]:
-    """The shots of ``first`` that are followed by one of ``second``, each with the best of these.
+    """Return the shots of ``first`` that are followed by one of ``second``, each with its best follower.
 
-    ``starts_of`` gives the start frames of a video's shots, ascending. A pair's relevance is the geometric
-    mean of both: a sequence is as good as both its halves, and none is good with a half that does not match.
-    Best pairs first; ``score`` stays the cosine of the first shot.
+    ``starts_of`` returns the start frames of a video's shots, ascending. A pair's relevance is the geometric mean of
+    both: a sequence is as good as both its halves, and never good if one half does not match. Best pairs first;
+    ``score`` stays the cosine of the first shot.
     """
     followers = {each.shot_id: each for each in second.best(DEEPEST).items[:DEEPEST]}
     found = []
@@ -229,7 +232,7 @@ def sequences(
 
 
 def _following(shot_id: str, starts_of: Callable[[str], Sequence[int]], within: int) -> list[str]:
-    """The next ``within`` shots of the video."""
+    """Return the next ``within`` shots of the video."""
     parsed = parse_shot_id(shot_id)
     if parsed is None:
         return []
@@ -240,7 +243,7 @@ def _following(shot_id: str, starts_of: Callable[[str], Sequence[int]], within: 
 
 
 def normalised(ranges: Iterable[Range]) -> list[Range]:
-    """Any ranges as sorted, disjoint ones; empty ones go, those that overlap or touch become one."""
+    """Sort ranges and make them disjoint: drop empty ones, merge those that overlap or touch."""
     joined: list[Range] = []
     for start, end in sorted(each for each in ranges if each[0] < each[1]):
         if joined and start <= joined[-1][1]:
@@ -251,12 +254,12 @@ def normalised(ranges: Iterable[Range]) -> list[Range]:
 
 
 def union(left: Sequence[Range], right: Sequence[Range]) -> list[Range]:
-    """Frames in either."""
+    """Return the frames in either."""
     return normalised([*left, *right])
 
 
 def intersection(left: Sequence[Range], right: Sequence[Range]) -> list[Range]:
-    """Frames in both; both are sorted and disjoint. Linear in their lengths."""
+    """Return the frames in both; both are sorted and disjoint. Linear in their lengths."""
     common: list[Range] = []
     at, other = 0, 0
     while at < len(left) and other < len(right):
@@ -272,7 +275,7 @@ def intersection(left: Sequence[Range], right: Sequence[Range]) -> list[Range]:
 
 
 def union_of(parts: Iterable[VideoRanges]) -> dict[str, list[Range]]:
-    """:func:`union` video by video; nothing where there are no parts."""
+    """Apply :func:`union` to each video; empty if there are no parts."""
     gathered: dict[str, list[Range]] = {}
     for part in parts:
         for video_id, ranges in part.items():
@@ -282,7 +285,7 @@ def union_of(parts: Iterable[VideoRanges]) -> dict[str, list[Range]]:
 
 
 def intersection_of(parts: Sequence[VideoRanges]) -> dict[str, list[Range]]:
-    """:func:`intersection` video by video, of at least one part; videos without a common frame are left out."""
+    """Apply :func:`intersection` to each video, for at least one part; videos without a common frame are left out."""
     common = {video_id: normalised(ranges) for video_id, ranges in parts[0].items()}
     for part in parts[1:]:
         common = {

@@ -1,8 +1,8 @@
-"""Whether words are English, the word that somebody meant who typed another, and which language a text is in.
+"""Check if words are English, suggest the intended word for a misspelt one, and detect the language of a text.
 
-Stands alone because the answers are about languages, not about this catalogue: word lists with frequencies
-(wordfreq, Speer 2022; data CC BY-SA 4.0) on the Zipf scale, log10 of occurrences in a billion words. Nothing is
-loaded as long as the starter's tokenizer has all words of a text whole, and no other language seems to be in it.
+Stands alone because the answers depend on languages, not on this catalogue. The data are word lists with frequencies
+(wordfreq, Speer 2022; data CC BY-SA 4.0) on the Zipf scale, log10 of occurrences in a billion words. Nothing is loaded
+if the starter's tokenizer has all words of a text whole and the text shows no sign of another language.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from ops.index.words import words_of
 LEAST_LETTERS = 4
 """Shorter words are near to too many others."""
 _SURE_LETTERS = 6
-"""From so many letters on, one of them may be another one; in shorter words a vowel only, or m for n."""
+"""In words of at least this length, any letter may be replaced; in shorter ones a vowel only, or m for n."""
 _TWO_EDITS_FROM = 7
 _KNOWN = 2.2
-"""Words as frequent as this are words ("machu" 2.6, "bento" 2.7); of the rarer ones most are spelt wrong."""
+"""Words at least this frequent are words ("machu" 2.6, "bento" 2.7); most rarer ones are misspelt."""
 _COMMON = 3.3
-"""Suggestions are words as frequent as this ("bicycle" 4.0): rarer ones are seldom meant."""
+"""Suggestions are words at least this frequent ("bicycle" 4.0): rarer ones are seldom meant."""
 _MORE_FREQUENT = 1.8
-"""A suggestion is so much more frequent than what was typed: "fletching" (1.7) is not "fetching" (3.3)."""
+"""A suggestion is at least this much more frequent than the typed word: "fletching" (1.7) is not "fetching" (3.3)."""
 _CLEARLY = 4.0
-"""The best suggestion occurs so many times as often as the next one with as many edits, or there is none."""
+"""The best suggestion must occur this many times as often as the next one with as many edits, or there is none."""
 _LEAST_PART, _SURE_PART = 3, 4
 
-# Endings of forms, and what their base has instead.
+# Endings of inflected forms, and the endings that their base has instead.
 _FORMS = (("s", ""), ("es", ""), ("ies", "y"), ("ed", ""), ("d", ""), ("ing", ""), ("er", ""), ("ers", ""), ("rs", ""))
 
-# Letters that sound alike: words with one key are nearer than any edit makes them (elefant, elephant).
+# Letters that sound alike: words with the same key are closer than any edit (elefant, elephant).
 _SOUNDS = (("ph", "f"), ("ck", "k"), ("c", "k"), ("q", "k"), ("y", "i"), ("z", "s"), ("ie", "i"), ("ei", "i"))
 _VOWELS = frozenset("aeiouy")
 
-# Words that hold a sentence of another language together and that English does not use, or seldom.
+# Function words of other languages that English does not use, or seldom uses.
 _FUNCTION_WORDS_TEXT = """
 des une dans les du et avec sur est qui aux au pour sous chez deux un la le
 der das und ein eine einem einen einer auf mit im ist dem den zwei von für vor zum am
@@ -61,24 +61,24 @@ LANGUAGES = {
 }  # fmt: skip
 """Languages in Latin letters that are distinguished from English."""
 _ANOTHER = "another language"
-# How much more frequent the words of a text must be there than in English, on the mean and on the Zipf scale. Set on
-# 35 texts in other languages (least: 1.6 for three words, 2.2 for two, 2.1 for one) and 221 English ones with foreign
-# words in them ("ballerina en pointe" 1.3, "El Capitan" 1.9, "dirndl" 1.8), 2026-11-28.
+# How much more frequent the words of a text must be in the language than in English, as a mean on the Zipf scale. Set
+# on 35 texts in other languages (least: 1.6 for three words, 2.2 for two, 2.1 for one) and 221 English ones with
+# foreign words in them ("ballerina en pointe" 1.3, "El Capitan" 1.9, "dirndl" 1.8), 2026-11-28.
 _FOREIGN_FROM = {1: 2.0, 2: 2.0}
 _FOREIGN = 1.5
 _MOST = 3.0
-"""What one word can say of this; names are in no list, or in one by chance."""
+"""Maximum that one word contributes: names are in no list, or in one by chance."""
 
 
 def unknown_words(text: str) -> list[str]:
-    """Words of the text that no English word list has, each once; words with digits and one letter are known."""
+    """Return each word of the text that no English list has, once; words with digits and single letters are known."""
     known = tokenizer_words()
     rare = [word for word in dict.fromkeys(words_of(text)) if len(word) > 1 and word.isalpha() and word not in known]
     return [word for word in rare if not is_english(word)]
 
 
 def is_english(word: str) -> bool:
-    """Whether English texts have a word (folded) so often that it is one, or what it is a form of."""
+    """Return True if a word (folded), or the base of an inflected form, is frequent enough in English texts."""
     english = _english()
     if english.get(word, 0.0) >= _KNOWN:
         return True
@@ -87,9 +87,9 @@ def is_english(word: str) -> bool:
 
 
 def suggestion(word: str) -> str | None:
-    """The word that was meant by one that is not English, if one is clearly nearest; ``None`` if none is.
+    """Return the intended word for one that is not English, if one is clearly nearest, else ``None``.
 
-    A word made of two others ("firelit") is meant as it is, unless a single edit makes a word of short parts right.
+    A compound of two words ("firelit") is kept, unless a single edit corrects a compound of short parts.
     """
     if len(word) < LEAST_LETTERS or not word.isascii() or _is_compound(word, _SURE_PART):
         return None
@@ -99,9 +99,9 @@ def suggestion(word: str) -> str | None:
 
 
 def nearest_word(word: str, counts: Mapping[str, float], *, most_edits: int = 2) -> str | None:
-    """The clearly nearest of the words, by letters left out, added, changed or swapped; ``None`` if none is.
+    """Return the clearly nearest of the words, by letters dropped, added, changed or swapped, else ``None``.
 
-    ``counts`` says how often each word occurs, which decides between equally near ones. The rules were set on
+    ``counts`` gives the occurrences of each word, which decide between equally near ones. The rules were set on
     captions (Flickr8k dev, 5,000 texts, 2026-11-28).
     """
     from rapidfuzz.distance import OSA
@@ -125,9 +125,10 @@ def nearest_word(word: str, counts: Mapping[str, float], *, most_edits: int = 2)
 
 
 def foreign_language(text: str) -> str | None:
-    """The language of a text that is hardly English ("French"); ``None`` for one that may be English.
+    """Return the language of a text that is hardly English ("French"), or ``None`` if it may be English.
 
-    Letters of another script decide alone. In Latin letters, the words must be much more frequent in that language.
+    Letters of another script decide alone ("another language"). In Latin letters, the words must be much more frequent
+    in that language.
     """
     letters = [sign for sign in text if sign.isalpha()]
     if letters and sum(map(_is_latin, letters)) < len(letters) / 2:
@@ -141,19 +142,19 @@ def foreign_language(text: str) -> str | None:
 
 
 def _excess(words: Sequence[str], other: Mapping[str, float], english: Mapping[str, float]) -> float:
-    """How much more frequent the words are in the other language, on the mean, Zipf."""
+    """Return how much more frequent the words are in the other language, as a mean, Zipf."""
     each = [max(-_MOST, min(_MOST, other.get(word, 0.0) - english.get(word, 0.0))) for word in words]
     return sum(each) / len(each)
 
 
 def _is_compound(word: str, least: int) -> bool:
-    """Whether a word is made of two common ones with at least so many letters each."""
+    """Return True if a word is made of two common ones with at least ``least`` letters each."""
     words = _common_words()
     return any(word[:at] in words and word[at:] in words for at in range(least, len(word) - least + 1))
 
 
 def _is_likely(word: str, other: str, edits: int) -> bool:
-    """Whether somebody who meant ``other`` types ``word``, by the place and the kind of the edits."""
+    """Return True if ``word`` is a likely misspelling of ``other``, by the place and kind of the edits."""
     if edits == 0:
         return False
     if edits == 2:
@@ -171,7 +172,7 @@ def _may_sound_alike(word: str, other: str) -> bool:
 
 
 def _weight(word: str, other: str, edits: int) -> float:
-    """The edits; one is less where two letters are only swapped."""
+    """Return the number of edits; a swap of two letters counts half."""
     return edits / 2 if edits == 1 and len(word) == len(other) and sorted(word) == sorted(other) else float(edits)
 
 
@@ -191,5 +192,5 @@ def _english() -> Mapping[str, float]:
 
 @lru_cache(maxsize=1)
 def _common_words() -> Mapping[str, float]:
-    """Occurrences of each common English word in a billion words."""
+    """Return the occurrences of each common English word in a billion words."""
     return {word: 10**zipf for word, zipf in _english().items() if zipf >= _COMMON and word.isalpha()}

@@ -1,8 +1,7 @@
-"""What people should know of the text that they search pictures with: sentences for the notes of an answer.
+"""Hints on the text of a visual search, as sentences for the notes of an answer.
 
-Each hint is about a text that the encoder does not read as it was meant: a misspelt word, another language, a
-negation, an end that is cut off, or the name of a show. An ordinary description gets none; the tests hold that on
-hundreds of them.
+Each hint concerns a text that the encoder does not read as intended: a misspelt word, another language, a negation, a
+truncated end, or the name of a show. An ordinary description gets no hint; the tests check this on hundreds of them.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ ENGLISH = "en"
 TOLD_NAMES = 3
 TOLD_LETTERS = 60
 
-# Words by which English says what is not there.
+# English words of negation.
 _NEGATION = re.compile(
     r"\b(?:without|no|not|never|nobody|none|nothing|nowhere|neither|nor|no-?one|except|excluding|lacking"
     r"|minus(?! \d)|free of|other than|w/o"
     r"|(?:is|are|was|were|do|does|did|has|have|had|ca|ai|wo)n[\u2019']?t|cannot)\b",
     re.IGNORECASE,
 )
-# Signs that can be seen, numbers and sayings in which nothing is left out.
+# Visible signs, numbers and set phrases in which these words do not negate.
 _NO_NEGATION = re.compile(
     r"\bno (?:entry|smoking|parking|trespassing|stopping|exit|admittance|swimming|dogs|vacancy)\b|\bno\.? ?\d"
     r"|\bdo not (?:enter|disturb|cross|touch)\b|\bnot only\b|\bforget-me-nots?\b|\bno man[\u2019']?s land\b"
@@ -42,23 +41,23 @@ _LEAST_NAME = 4
 
 
 class TextReader(Protocol):
-    """What an encoder is, as far as its texts go."""
+    """The properties of an encoder that concern its texts."""
 
     def languages(self) -> tuple[str, ...]:
-        """ISO 639-1 codes of the languages that it reads; empty for one that reads any."""
+        """Return ISO 639-1 codes of the languages that it reads; empty for one that reads any."""
 
     def read_length(self, text: str) -> int:
-        """How many characters of a text it reads, from the first."""
+        """Return how many characters of a text it reads, from the first."""
 
 
 class Names(Protocol):
-    """What things of the catalogue are called."""
+    """Names of shows and files in the catalogue."""
 
     def shows(self) -> Collection[str]:
-        """Names of the shows that are indexed; costs little."""
+        """Return the names of the indexed shows; a cheap call."""
 
     def files(self) -> Sequence[tuple[str, str]]:
-        """``(name, show)``: title, and name without its ending, of every file; may read the whole register."""
+        """Return ``(name, show)``: title and file name without its ending, of every file. May read the register."""
 
 
 def notes_on(
@@ -68,7 +67,7 @@ def notes_on(
     names: Names,
     is_spoken: Callable[[str], bool],
 ) -> tuple[str, ...]:
-    """Hints on all texts that a query searches pictures with; ``seen_text`` are those of its own words."""
+    """Return hints on all visual texts of a query; ``seen_text`` are those of its own words."""
     texts = [seen_text] if seen_text else []
     texts += [query.then.text] if query.then and query.then.text.strip() else []
     texts += [each.text for each in query.conditions if isinstance(each, TextCondition)]
@@ -80,10 +79,10 @@ def notes_on(
 def hints_for(
     text: str, encoder: TextReader, names: Names, is_spoken: Callable[[str], bool], *, knows_show: bool = False
 ) -> list[str]:
-    """Sentences on a text that pictures are searched with, most important first; none for most.
+    """Return sentences on the text of a visual search, most important first; usually none.
 
-    ``is_spoken``: whether a word occurs in the dialogue, as names of people do. ``knows_show``: the search is
-    limited to shows already.
+    ``is_spoken``: whether a word occurs in the dialogue, as names of people do. ``knows_show``: the search is already
+    limited to shows.
     """
     text = " ".join(text.split())
     shows = [] if knows_show else shows_named(text, names)
@@ -103,7 +102,7 @@ def hints_for(
 
 
 def shows_named(text: str, names: Names) -> list[str]:
-    """Shows that a text names: by the beginning of a name, or by a whole one of several words among others."""
+    """Return shows that a text names: by the beginning of a name, or by a whole name of several words within it."""
     words = words_of(text)
     whole = "".join(words)
     if len(whole) < _LEAST_NAME:
@@ -116,13 +115,13 @@ def shows_named(text: str, names: Names) -> list[str]:
 
 
 def is_named(text: str, names: Names) -> bool:
-    """Whether a name of a show has all the words of the text: titles may be in any language."""
+    """Return True if the name of a show has all the words of the text: titles may be in any language."""
     words = set(words_of(text))
     return any(words.issubset(_name_words(show)) for show in names.shows())
 
 
 def corrected(text: str, meant: Mapping[str, str]) -> str:
-    """The text with the words (folded) replaced that are keys of ``meant``."""
+    """Return the text with the words (folded) replaced that are keys of ``meant``."""
     return " ".join(_corrected(part, meant) for part in text.split())
 
 
@@ -132,7 +131,7 @@ def _corrected(part: str, meant: Mapping[str, str]) -> str:
 
 
 def _names(words: list[str], name: str, is_file_name: bool) -> bool:
-    """Whether the words are the first words of a name, or hold all of one that has several."""
+    """Return True if the words are the first words of a name, or contain all of a name of several words."""
     own = _name_words(name)
     if own[: len(words)] == words:
         return True
@@ -145,7 +144,7 @@ def _names(words: list[str], name: str, is_file_name: bool) -> bool:
 
 @lru_cache(maxsize=65_536)
 def _name_words(name: str) -> list[str]:
-    """The words of a name; the catalogue's names are looked at with every search."""
+    """Return the words of a name; cached, because every search reads the catalogue's names."""
     return words_of(name)
 
 
@@ -177,12 +176,12 @@ def _negation_hint(text: str) -> list[str]:
 
 
 def _without(text: str, words: Collection[str]) -> str:
-    """The text without those words (folded)."""
+    """Return the text without those words (folded)."""
     return " ".join(part for part in text.split() if not words or set(words_of(part)).isdisjoint(words))
 
 
 def _unnamed(unknown: list[str], names: Names, is_spoken: Callable[[str], bool]) -> list[str]:
-    """Those of the words that are in no name of the catalogue and in no line."""
+    """Return those of the words that are in no name of the catalogue and in no line."""
     if not unknown:
         return []
     known = {word for show in names.shows() for word in words_of(show)}
@@ -204,11 +203,11 @@ class CatalogueNames:
         self._details = details
 
     def shows(self) -> Sequence[str]:
-        """Names of the shows that are indexed."""
+        """Return the names of the indexed shows."""
         return self._shows
 
     def files(self) -> list[tuple[str, str]]:
-        """Titles and file names without their endings, each with its show, for shows that are indexed."""
+        """Return titles and file names without their endings, each with its show, for indexed shows."""
         indexed = set(self._shows)
         rows = [row for row, _ in self._details.videos() if row.show in indexed]
         names = [(name, row.show) for row in rows for name in (row.title, PurePosixPath(row.path).stem)]

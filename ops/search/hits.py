@@ -1,4 +1,4 @@
-"""From candidates to the hits of an answer."""
+"""Build the hits of an answer from candidates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class HitWriter:
-    """Writes candidates as hits. ``titles`` are ids of title cards, ``lines`` those found, by id."""
+    """Writes candidates as hits. ``titles`` are ids of title cards, ``lines`` the matching lines, by id."""
 
     def __init__(
         self, details: ShotDetails, probes: ProbeScores, titles: Collection[str], lines: Mapping[str, LineHit]
@@ -34,7 +34,7 @@ class HitWriter:
         self._lines = lines
 
     def hits(self, page: Sequence[Candidate], offset: int) -> tuple[Hit, ...]:
-        """One hit a candidate, ranked from ``offset + 1``; shots that left the lake are left out."""
+        """Return one hit per candidate, ranked from ``offset + 1``; shots missing from the lake are left out."""
         shot_ids = [each.shot_id for each in page] + [each.then.shot_id for each in page if each.then]
         details = self._details.of(shot_ids)
         scores = {
@@ -42,7 +42,7 @@ class HitWriter:
             for shot_id, pairs in self._probes.matching(shot_ids).items()
         }
         if gone := [shot_id for shot_id in shot_ids if shot_id not in details]:
-            # Not wrong while somebody pages through a version from before `needle forget`.
+            # Not an error if a client pages through a version from before `needle forget`.
             log.warning("%d shots are indexed but not in the lake (%s): left out", len(gone), gone[0])
         known = [each for each in page if each.shot_id in details and (not each.then or each.then.shot_id in details)]
         return tuple(self._hit(each, rank, details, scores) for rank, each in enumerate(known, start=offset + 1))
@@ -57,7 +57,7 @@ class HitWriter:
         shot = details[candidate.shot_id]
         match = candidate.match
         lines = tuple([self._line(self._lines[name]) for name in candidate.line_ids])
-        # Of frames that must fulfil other conditions too, the lines are only a part.
+        # If the frames must fulfil other conditions too, the lines are only a part of the match.
         is_spoken = bool(lines) and (candidate.match is None or candidate.matched == ("dialogue",))
         values = {
             "rank": rank,
@@ -77,7 +77,7 @@ class HitWriter:
         return _hit_of(values)
 
     def _spoken(self, lines: Sequence[HitLine], shot: ShotDetail) -> Span:
-        """Frames from the first to the last of the lines with the usual padding, within the video."""
+        """Return the frames from the first to the last of the lines with the usual padding, within the video."""
         video = self._details.video(shot.video_id)
         first, last = min(line.start_frame for line in lines), max(line.end_frame for line in lines)
         start, end = padded_frames(first, last, Fraction(shot.fps), SPOKEN_PADDING_S)
@@ -101,7 +101,7 @@ class HitWriter:
 
 
 def fill_scores(index: VectorIndex, page: Sequence[Candidate], vector: NDArray[np.float32] | None) -> None:
-    """Give candidates that no pictures were compared for the cosine with ``vector``; 0 without one."""
+    """Set ``score`` of candidates without a visual comparison to the cosine with ``vector``; 0 without a vector."""
     missing = [each for each in page if math.isnan(each.score)]
     vectors = index.vectors([each.shot_id for each in missing]) if missing and vector is not None else {}
     for each in missing:
@@ -110,7 +110,7 @@ def fill_scores(index: VectorIndex, page: Sequence[Candidate], vector: NDArray[n
 
 
 def _hit_of(values: dict[str, Any]) -> Hit:
-    """The hit with a value for each field, not validated: ``Hit.model_construct``, in a tenth of the time.
+    """Return the hit, not validated: ``Hit.model_construct`` with a value for each field takes a tenth of the time.
 
     A page has hundreds of hits, and validating them took a fifth of a query's time (28 November 2026).
     """

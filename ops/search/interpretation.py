@@ -1,7 +1,7 @@
-"""What a query means: which of its words are looked for in pictures, and which in spoken lines.
+"""Interpret a query: which of its words are searched in the images, and which in spoken lines.
 
-Most of it is pure: whether a query means spoken words is decided from its words; the index of lines says whether any
-line has them.
+Most of it is pure: the words of a query decide if it means spoken words, and the index of lines reports if any line has
+them.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from ops.search.hints import corrected
 from ops.search.schema import DialogueCondition, Query, Reading
 
 NO_DIALOGUE = "no dialogue is indexed: put subtitles (.srt, .vtt, .ass) beside the films and run `needle ingest`"
-# Lines looked at to decide whether a query means spoken words.
+# Lines that are read to decide if a query means spoken words.
 GLANCE = 20
-# Lines that may answer one query.
+# Maximum number of lines that answer one query.
 MOST_LINES = 1000
 # A line must have this share of a query's content words, and at least two of them: one word that is also
-# spoken somewhere ("car") says nothing about what was meant; and people remember most of a line, not all of it.
+# spoken somewhere ("car") does not show the intent; and users remember most of a line, not all of it.
 TOGETHER = 0.75
 
 # Straight and curly double quotes, and guillemets. Single quotes are apostrophes far more often.
@@ -33,9 +33,8 @@ _OPENING, _CLOSING = '"“„«', '"”“»'
 _PHRASE = re.compile(f"[{_OPENING}]([^{_OPENING}{_CLOSING}]*)[{_CLOSING}]")
 _QUOTES = re.compile(f"[{_OPENING}{_CLOSING}]")
 
-# Words that say nothing about what is meant: English articles, pronouns, prepositions, auxiliaries, and what is
-# left of them after an apostrophe. A short list on purpose: a word too many here would hide a line, a word too
-# few costs nothing.
+# Words without content of their own: English articles, pronouns, prepositions, auxiliaries, and the fragments that
+# remain after an apostrophe. Short on purpose: a word too many here would hide a line, a word too few costs nothing.
 _EMPTY_WORDS = """
 a about all also am an and any are aren as at be been being but by can could couldn d did didn do does doesn doing
 don for from had hadn has hasn have haven having he her here hers him his how i if in into is isn it its just let ll
@@ -43,7 +42,7 @@ m me my no nor not of off on or our ours out over re s she should shouldn so som
 them then there these they this those through to too under up ve very was wasn we were weren what when where which
 while who whom why will with won would wouldn you your yours
 """
-# The same words without their apostrophes, as many people type them.
+# The same words without their apostrophes, a common spelling.
 _CONTRACTIONS_TEXT = """
 arent cant couldnt didnt doesnt dont hadnt hasnt havent hes im isnt ive shes shouldnt thats theres theyre theyve
 wasnt weve werent whats wheres whos wont wouldnt youll youre youve
@@ -51,28 +50,30 @@ wasnt weve werent whats wheres whos wont wouldnt youll youre youve
 _CONTRACTIONS = frozenset(_CONTRACTIONS_TEXT.split())
 _EMPTY = frozenset(_EMPTY_WORDS.split()) | _CONTRACTIONS
 
-# Words by which people speak to each other, and which descriptions of a picture seldom have: "where are the
-# bicycles" is said, "in the car" is a place.
+# Words of conversation that descriptions of an image seldom have: "where are the bicycles" is spoken, "in the car" is a
+# place.
 _SPEAKING_WORDS = """
 am are aren can could couldn did didn do does doesn don had has have how i is isn it let ll m me my not our re
 shall should shouldn that this us ve was wasn we were weren what when where which who whom whose why will won would
 wouldn you your yours
 """
 _SPEAKING = frozenset(_SPEAKING_WORDS.split()) | _CONTRACTIONS
-# Words with which descriptions begin that have only one more to say: "in the car", "a car of their own".
+# First words of descriptions that have only one more content word: "in the car", "a car of their own".
 _DESCRIBING_WORDS = "a an at by down for from in into of off on out over the through to under up with"
 _DESCRIBING = frozenset(_DESCRIBING_WORDS.split())
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueryInterpretation:
-    """How a query was understood.
+    """The interpretation of a query.
 
-    ``visual``: its words, or examples, are looked for in the pictures. ``dialogue``: in the lines, of which
-    ``lines`` fit, best first, each with the share of the asked words that it has. ``seen_text`` are the words
-    for the pictures. ``why`` is one sentence for people. ``said_in`` counts lines that have the words although only
-    pictures were searched, up to GLANCE: quotes would find them. ``notes`` are sentences on what the search could
-    not do, and on what may have been meant.
+    * ``visual``: its words, or examples, are searched in the images.
+    * ``dialogue``: its words are searched in the lines. ``lines`` are the matching ones, best first, each with its
+      share of the requested words.
+    * ``seen_text`` are the words for the images.
+    * ``why`` is one sentence for users.
+    * ``said_in`` counts lines that have the words if only images were searched, up to GLANCE: quotes would find them.
+    * ``notes`` are sentences on what the search could not do, and on words that were possibly meant.
     """
 
     visual: bool
@@ -84,7 +85,7 @@ class QueryInterpretation:
     lines: list[tuple[LineHit, float]] = field(default_factory=list)
 
     def reading(self, more_notes: Sequence[str], *, found_lines: bool) -> Reading:
-        """The part of it that an answer reports, with what the later steps found."""
+        """Return the part that an answer reports, with the results of later steps."""
         return Reading(
             visual=self.visual,
             dialogue=self.dialogue or found_lines,
@@ -95,7 +96,7 @@ class QueryInterpretation:
 
 
 def interpret(query: Query, lines: LineIndex | None) -> QueryInterpretation:
-    """Decide what of a query is looked for in pictures and what in lines; ``None`` for no index of lines.
+    """Decide which words of a query are searched in images and which in lines; ``None`` for no index of lines.
 
     Raises ``NotFoundError`` for dialogue ``only`` if no dialogue is indexed.
     """
@@ -144,7 +145,7 @@ def _read_text(query: Query, lines: LineIndex | None) -> QueryInterpretation:
 def find_lines(
     words: Words, lines: LineIndex, shows: Sequence[str], limit: int = MOST_LINES
 ) -> list[tuple[LineHit, float]]:
-    """Lines with every phrase and any of the other words, best first, with the share of those words that they have."""
+    """Return lines with every phrase and any of the other words, best first, with their share of those words."""
     spelled = content_spellings(words.rest)
     found = lines.search(words.rest, phrases=words.phrases, shows=shows, limit=limit)
     shared = [(line, _share(spelled, line)) for line in found]
@@ -152,23 +153,23 @@ def find_lines(
 
 
 def _share(spelled: Sequence[Sequence[str]], line: LineHit) -> float:
-    """Share of the words, in the spelling of which it is greatest, that the line has; 1 if there are none."""
+    """Return the line's share of the words, for the spelling with the greatest share; 1 if there are no words."""
     return max((coverage(wanted, line.text, line.language) for wanted in spelled), default=1.0)
 
 
 def _in_sentences(
     spelled: Sequence[Sequence[str]], found: Sequence[tuple[LineHit, float]]
 ) -> list[tuple[LineHit, float]]:
-    """The lines, where most of the words are in several lines of a sentence together, as one hit of these lines.
+    """Merge the lines of one sentence into one hit if most of the words are in them together.
 
-    It begins with the first line that has any of the words, has the scores of its lines, and stands for them.
+    The hit begins with the first line that has any of the words, has the scores of its lines, and replaces them.
     """
     spans = {line.line_id: _widest(spelled, line, share) for line, share in found}
     kept: list[tuple[LineHit, float]] = []
     covered: set[str] = set()
     for line, share in found:
         wide, wider = spans[line.line_id]
-        # Lines that have as many of the words without this one are the better place.
+        # Lines that have as many of the words without this one are the better match.
         if wide.joined_ids and all(spans[name][1] < wider for name in wide.joined_ids if name in spans):
             covered.update(wide.joined_ids)
             scores = [spans[name][0].score for name in wide.line_ids if name in spans]
@@ -182,7 +183,7 @@ def _in_sentences(
 
 
 def _widest(spelled: Sequence[Sequence[str]], line: LineHit, share: float) -> tuple[LineHit, float]:
-    """The line with as many of its sentence as have most of the words together; alone if none do, or it has them."""
+    """Return the line with as many lines of its sentence as have most of the words together, else the line alone."""
     best = (line, share)
     for count in range(1, len(line.following) + 1 if share < TOGETHER else 0):
         longer = extended(line, count)
@@ -192,13 +193,13 @@ def _widest(spelled: Sequence[Sequence[str]], line: LineHit, share: float) -> tu
 
 
 def find_said(text: str, lines: LineIndex, shows: Sequence[str]) -> list[tuple[LineHit, float]]:
-    """The lines of :func:`find_lines` that say ``text``: every phrase, and most of the other words together."""
+    """Return the lines of :func:`find_lines` that have ``text``: every phrase, and most of the other words together."""
     words = parse_words(text)
     return [each for each in find_lines(words, lines, shows) if each[1] >= TOGETHER]
 
 
 def _meant(words: Words, lines: LineIndex, shows: Sequence[str]) -> tuple[str, ...]:
-    """A note with spoken words that are near to those that are in no line; none if these find no line either."""
+    """Return a note with spoken words close to those that are in no line; empty if these match no line either."""
     spoken = lines.vocabulary
     parts = [*words.phrases, words.rest] if words.rest else list(words.phrases)
     unknown = {word for part in parts for word in words_of(part) if len(word) >= LEAST_LETTERS and word not in spoken}
@@ -214,17 +215,17 @@ def _meant(words: Words, lines: LineIndex, shows: Sequence[str]) -> tuple[str, .
 
 
 def _guessed(words: Words, lines: LineIndex, shows: Sequence[str]) -> QueryInterpretation:
-    """A text without quotes: spoken words only where they occur together in a line, or one after the other."""
+    """Interpret a text without quotes: as spoken words only if they occur together in a line, or in sequence."""
     wanted = content_words(words.rest)
     glance = find_lines(words, lines, shows, GLANCE) if wanted else []
     together = [each for each in glance if each[1] >= TOGETHER]
-    # Forms of one word are one word, as the language of the best line has it.
+    # Forms of one word are one word, by the language of the best line.
     asked = len(set(stems_of_words(wanted, together[0][0].language))) if together else 0
     if asked > 1:
         if len(together) == GLANCE:
             together = [each for each in find_lines(words, lines, shows) if each[1] >= TOGETHER]
         return _both(words.rest, together)
-    # With fewer content words a line must have all of the words as they were typed, and they must be a sentence.
+    # With fewer content words a line must have all of the words as typed, and they must be a sentence.
     if sounds_spoken(words.rest) and (said := find_lines(_quoted(words), lines, shows)):
         return _both(words.rest, said)
     if asked == 1:
@@ -269,7 +270,7 @@ def _lines(count: int) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Words:
-    """A text as it was meant: quoted ``phrases``, the ``rest`` without them, and all of it without quotes."""
+    """A parsed text: quoted ``phrases``, the ``rest`` without them, and the whole text without quotes."""
 
     phrases: tuple[str, ...]
     rest: str
@@ -277,9 +278,9 @@ class Words:
 
 
 def parse_words(text: str) -> Words:
-    """Split a text into quoted phrases and the rest; a quote without its other half counts as nothing.
+    """Split a text into quoted phrases and the rest; an unpaired quote is ignored.
 
-    A phrase without any letter or figure is none.
+    A phrase without any letter or digit is ignored.
     """
     phrases = tuple(" ".join(found.split()) for found in _PHRASE.findall(text) if words_of(found))
     rest = " ".join(_QUOTES.sub(" ", _PHRASE.sub(" ", text)).split())
@@ -287,26 +288,26 @@ def parse_words(text: str) -> Words:
 
 
 def content_words(text: str) -> list[str]:
-    """The words that say something, each once, in order."""
+    """Return the words with content, each once, in order."""
     return _with_content(words_of(text))
 
 
 def content_spellings(text: str) -> list[list[str]]:
-    """The words to look for in a line, for each way to spell the text; all its words if none says anything."""
+    """Return the words to search in a line, for each spelling of the text; all its words if none has content."""
     return [_with_content(words) or list(words) for words in spellings_of(text)]
 
 
 def sounds_spoken(text: str) -> bool:
-    """Whether three or more words could be what somebody says, and not only what a picture shows.
+    """Return True if three or more words could be spoken, and do not only describe an image.
 
-    Lines of a film hold many of the second kind too ("in the car"), by which nobody means the lines.
+    Lines of a film also contain many descriptions ("in the car"), and these queries do not mean the lines.
     """
     words = words_of(text)
     return len(words) > 2 and (words[0] not in _DESCRIBING or not _SPEAKING.isdisjoint(words))
 
 
 def coverage(wanted: Sequence[str], line: str, language: str = "") -> float:
-    """Share of the words ``wanted`` that the line has in any form of its language, 0 to 1; 0 where none is wanted."""
+    """Return the share of the words ``wanted`` that the line has in any form of its language, 0 to 1; 0 if none is."""
     words = dict(zip(stems_of_words(wanted, language), wanted, strict=True))
     stems = stems_of(line, language)
     return sum(is_in(word, stems, language) for word in words.values()) / len(words) if words else 0.0

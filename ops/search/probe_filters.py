@@ -22,15 +22,15 @@ from ops.search.schema import ProbeFilter
 # Probes are scored while the service runs, without a new version of the index.
 REREAD_AFTER_S = 10.0
 
-# From this score on a probe without a version of its own (scores that others wrote) says that the label applies.
+# Threshold of a probe without a version of its own (scores from another program): the label applies from here.
 YES = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Scored:
-    """One probe's scores by shot id as they were read at ``read_at``, and from which score on it says yes.
+    """One probe's scores by shot id, read at ``read_at``, and the threshold from which the label applies.
 
-    ``versions`` are those that the scores are of: more than one while the catalogue is being scored anew.
+    ``versions`` are the versions of the scores: more than one while the catalogue is being rescored.
     """
 
     read_at: float
@@ -40,10 +40,10 @@ class _Scored:
 
 
 class ProbeScores:
-    """What probes say of shots; read when it is first asked for, and again after ten seconds.
+    """Scores of probes by shot; read on first use, and again after ten seconds.
 
-    ``encoder_id`` gives the id of the encoder that is searched with (default: the live one): its probes are asked, also
-    in the moments in which another encoder becomes live.
+    ``encoder_id`` returns the id of the encoder of the search (default: the live one). Its probes answer, also in the
+    moments when another encoder becomes live.
     """
 
     def __init__(self, settings: Settings, encoder_id: Callable[[], str] = str) -> None:
@@ -55,7 +55,7 @@ class ProbeScores:
         self._list_again_at = 0.0
 
     def names(self) -> list[str]:
-        """Names of the probes that have scored shots, sorted."""
+        """Return the names of the probes that have scored shots, sorted."""
         with self._lock:
             return list(self._listed())
 
@@ -66,17 +66,20 @@ class ProbeScores:
         return self._names
 
     def forget(self) -> None:
-        """Read everything anew from now on."""
+        """Read everything again from now on."""
         with self._lock:
             self._known.clear()
             self._list_again_at = 0.0
 
     def of(self, probe: str) -> dict[str, float]:
-        """Scores, 0 to 1, by shot id. Raises ``NotFoundError``, naming those that exist, where there is none."""
+        """Return scores, 0 to 1, by shot id.
+
+        Raises ``NotFoundError``, which names the existing probes, if there is none of this name.
+        """
         return self._compute(probe).scores
 
     def versions_of(self, probe: str) -> frozenset[str]:
-        """The probe's versions that its scores are of. Raises as :meth:`of`."""
+        """Return the versions of the probe's scores. Raises as :meth:`of`."""
         return self._compute(probe).versions
 
     def _compute(self, probe: str) -> _Scored:
@@ -98,7 +101,7 @@ class ProbeScores:
             return self._known[probe]
 
     def _table(self, probe: str, version: ProbeVersion | None) -> pa.Table:
-        """The scores of ``version``, or, where nobody has made them yet, those that there are."""
+        """Return the scores of ``version`` or, if they are not computed yet, the existing ones."""
         lake, columns = self._settings.lake, ("shot_id", "score", "probe_version")
         rows = lake.read(f"{SCORES}/{probe}", columns=columns)
         if version is None or set(pc.unique(rows["probe_version"]).to_pylist()) <= {version.version}:
@@ -107,7 +110,7 @@ class ProbeScores:
         return kept if set(pc.unique(kept["probe_version"]).to_pylist()) == {version.version} else rows
 
     def matching(self, shot_ids: Sequence[str]) -> dict[str, list[tuple[str, float]]]:
-        """The probes that say yes (a score of their threshold or above) of each of the shots, best first."""
+        """Return the probes that score each of the shots at or above their threshold, best first."""
         found: dict[str, list[tuple[str, float]]] = {}
         for name in self.names():
             scored = self._compute(name)
@@ -118,7 +121,7 @@ class ProbeScores:
         return {shot_id: sorted(pairs, key=lambda pair: (-pair[1], pair[0])) for shot_id, pairs in found.items()}
 
     def fulfilling(self, filters: Sequence[ProbeFilter]) -> set[str]:
-        """Shots that fulfil every filter (at least one is given); a shot without a score fulfils none."""
+        """Return shots that fulfil every filter (at least one is given); a shot without a score fulfils none."""
         kept = [{shot_id for shot_id, score in self.of(each.probe).items() if each.holds(score)} for each in filters]
         return set.intersection(*kept)
 

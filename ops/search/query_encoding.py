@@ -1,6 +1,6 @@
-"""From texts, shots and images to the vector of a query.
+"""Compute the vector of a query from texts, shots and images.
 
-Examples that are images come from anybody: any size, any camera, and possibly hostile.
+Example images come from untrusted sources: any size, any camera, and possibly hostile.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ Vector = NDArray[np.float32]
 Pictures = Callable[[str], NDArray[np.uint8]]
 
 # Rocchio's weights of query, wanted and unwanted examples (J. J. Rocchio, "Relevance feedback in information
-# retrieval", 1971). Manning, Raghavan and Schuetze, "Introduction to Information Retrieval" (2008), section
-# 9.1.1, give 1 / 0.75 / 0.15 for long lists of judged documents; here examples are few and chosen by hand,
-# so a wanted one counts as much as the words, and an unwanted one half as much.
+# retrieval", 1971). Manning, Raghavan and Schuetze, "Introduction to Information Retrieval" (2008), section 9.1.1, give
+# 1 / 0.75 / 0.15 for long lists of judged documents. Here examples are few and chosen by hand, so a wanted one counts
+# as much as the words, and an unwanted one half as much.
 TEXT_WEIGHT = 1.0
 LIKE_WEIGHT = 1.0
 UNLIKE_WEIGHT = 0.5
 
-# A sum shorter than this points nowhere in particular: its parts cancel out.
+# A sum shorter than this has no meaningful direction: its parts cancel out.
 SHORTEST = 1e-3
 
-# Formats that Pillow decodes by itself; EPS and the like would start other programs.
+# Formats that Pillow decodes itself; EPS and similar formats would start other programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_BYTES = 64 * 1024 * 1024
-# Twice the largest common camera; as RGB 300 MB for a moment.
+# Twice the largest common camera; as RGB 300 MB during decoding.
 MAX_PIXELS = 100_000_000
 # Encoders look at 224 to 448 pixels; more would only cost memory.
 MAX_SIDE = 1024
 
 
 class QueryEncoder:
-    """Vectors of what people ask with; safe to use from several threads.
+    """Computes vectors of queries; safe to use from several threads.
 
-    The encoder is loaded when it is first needed: its text half for words, all of it for pictures, none for
-    shots. ``pictures`` turns an example that is no shot id into RGB uint8 (H, W, 3).
+    The encoder is loaded when it is first needed: its text half for words, all of it for images, none of it for shots.
+    ``pictures`` converts an example that is not a shot id into RGB uint8 (H, W, 3).
     """
 
     def __init__(self, settings: Settings, given: Encoder | None, pictures: Pictures) -> None:
@@ -61,32 +61,32 @@ class QueryEncoder:
 
     @cached_property
     def encoder_id(self) -> str:
-        """Id of the encoder; resolved at first use, and never loaded for it."""
+        """Return the id of the encoder; resolved at first use, without loading the encoder."""
         return self._given.encoder_id if self._given else resolve_encoder(self._settings).encoder_id
 
     def texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors, float32 (B, D)."""
-        with self._lock:  # loads once, however many ask at first
+        """Return unit vectors, float32 (B, D)."""
+        with self._lock:  # loads once, also if several threads call at first
             encoder = self._text_encoder
         return encoder.encode_text([text.strip() for text in texts])
 
     def text(self, text: str) -> Vector | None:
-        """Unit vector, float32 (D,), or ``None`` where the text is blank."""
+        """Return a unit vector, float32 (D,), or ``None`` if the text is blank."""
         return np.asarray(self.texts([text])[0], np.float32) if text.strip() else None
 
     def languages(self) -> tuple[str, ...]:
-        """Languages of the texts that it reads, ISO 639-1; empty for any."""
+        """Return languages of the texts that it reads, ISO 639-1; empty for any."""
         with self._lock:
             return self._text_encoder.languages
 
     def read_length(self, text: str) -> int:
-        """How many characters of a text it reads, from the first."""
+        """Return how many characters of a text it reads, from the first."""
         with self._lock:
             encoder = self._text_encoder
         return encoder.read_length(text)
 
     def frames(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Unit vectors, float32 (N, D), of RGB pictures of one size, as of shots of one frame.
+        """Return unit vectors, float32 (N, D), of RGB images of one size, encoded as shots of one frame.
 
         Raises ``EncoderError``.
         """
@@ -97,10 +97,10 @@ class QueryEncoder:
     def examples(
         self, index: VectorIndex, names: Sequence[str], starts_of: Callable[[str], list[int]]
     ) -> dict[str, Vector]:
-        """Unit vectors, float32 (D,), by example: a shot id of the index, or a picture.
+        """Return unit vectors, float32 (D,), by example: a shot id of the index, or an image.
 
-        ``starts_of`` gives the start frames of a video's shots, for the message about a shot that is not
-        there. Raises ``NotFoundError`` for such a shot and as ``pictures`` does.
+        ``starts_of`` returns the start frames of a video's shots, for the message about an unknown shot.
+        Raises ``NotFoundError`` for an unknown shot, and the errors of ``pictures``.
         """
         if not names:
             return {}
@@ -135,11 +135,11 @@ def combine(
     like: Sequence[NDArray[np.float32]],
     unlike: Sequence[NDArray[np.float32]],
 ) -> NDArray[np.float32]:
-    """One unit vector, float32 (D,), for a query of unit vectors (D,).
+    """Return one unit vector, float32 (D,), for a query of unit vectors (D,).
 
-    ``TEXT_WEIGHT * text + LIKE_WEIGHT * mean(like) - UNLIKE_WEIGHT * mean(unlike)``, made unit length again;
-    parts that are not there count nothing. Raises ``UsageError`` without text and ``like``, and where the
-    parts cancel out.
+    ``TEXT_WEIGHT * text + LIKE_WEIGHT * mean(like) - UNLIKE_WEIGHT * mean(unlike)``, normalised to unit length. Missing
+    parts count nothing.
+    Raises ``UsageError`` without text and ``like``, and if the parts cancel out.
     """
     if text is None and not like:
         raise UsageError("say what to look for: a text, or an example of it; what is not wanted is not enough")
@@ -156,22 +156,22 @@ def combine(
 
 
 def picture_file(name: str) -> NDArray[np.uint8]:
-    """The picture in a local file as RGB uint8 (H, W, 3); errors as :func:`read_image`."""
+    """Read the image in a local file as RGB uint8 (H, W, 3); errors as :func:`read_image`."""
     return read_image(Path(name).expanduser())
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """The picture, upright, RGB: uint8 (H, W, 3), both sides at most 1,024; of an animation the first frame.
+    """Read an image, upright, RGB: uint8 (H, W, 3), both sides at most 1,024; of an animation the first frame.
 
-    Raises ``NotFoundError`` where there is no such file, ``UsageError`` where it is no usable picture or is
-    too large to be opened safely.
+    Raises ``NotFoundError`` if the file does not exist. Raises ``UsageError`` if it is not a usable image, or too large
+    to open safely.
     """
     _refuse_unusual(path)
     return _decoded(path, repr(str(path)))
 
 
 def read_image_bytes(data: bytes) -> NDArray[np.uint8]:
-    """:func:`read_image` of a file's content that came from outside. Raises ``UsageError``."""
+    """Apply :func:`read_image` to the content of an untrusted file. Raises ``UsageError``."""
     if len(data) > MAX_BYTES:
         raise UsageError(f"the picture has {len(data) >> 20} MB; it may have {MAX_BYTES >> 20}")
     return _decoded(io.BytesIO(data), "what was sent")
@@ -190,7 +190,7 @@ def _decoded(source: Path | io.BytesIO, name: str) -> NDArray[np.uint8]:
             return np.asarray(_flat(upright), np.uint8).copy()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(name) from error
-    # What Pillow's decoders raise on damaged files.
+    # Errors that Pillow's decoders raise on damaged files.
     except (OSError, SyntaxError, ValueError, TypeError, IndexError, OverflowError, struct.error, zlib.error) as error:
         raise UsageError(
             f"{name} is not a picture that can be read ({', '.join(FORMATS)}): save it again as JPEG or PNG"
@@ -215,7 +215,7 @@ def _too_large(name: str) -> UsageError:
 
 
 def _flat(picture: object) -> object:
-    """RGB; what is transparent becomes white, as on a page."""
+    """Convert to RGB; transparent areas become white, as on a page."""
     from PIL import Image
 
     assert isinstance(picture, Image.Image)

@@ -1,4 +1,4 @@
-"""Rank and page: lines fused with pictures, near-duplicates folded, and one page of what is left."""
+"""Rank and page: fuse lines with images, fold near-duplicates, and take one page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ops.search.schema import DEFAULT_CUTOFF, Query, is_strong
 
 Vector = NDArray[np.float32]
 
-# The constant of reciprocal rank fusion, from its paper; and how many shots of the visual list take part, the
+# The constant of reciprocal rank fusion, from its paper, and the number of shots of the visual list that take part, the
 # depth of its experiments.
 RRF_K = 60
 FUSED = 1000
@@ -25,9 +25,9 @@ FUSED = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What pages are taken from: a ranking, filters, and the lines that were found, by id.
+    """The source of pages: a ranking, filters, and the matching lines by id.
 
-    ``vector``, unit (D,), and ``calibration`` if pictures are compared with it.
+    ``vector``, unit (D,), and ``calibration`` are set if images are compared with it.
     """
 
     ranking: Ranking
@@ -37,15 +37,15 @@ class Selection:
     lines: dict[str, LineHit] = field(default_factory=dict)
 
     def filtered(self) -> Ranking:
-        """The ranking without what the filters drop."""
+        """Return the ranking without the shots that the filters drop."""
         return Filtered(self.ranking, self.filters)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """The candidates of one page, and the relevance under which hits are most likely not meant.
+    """The candidates of one page, and the relevance below which hits are most likely wrong.
 
-    ``is_last``: no candidate comes after these.
+    ``is_last``: no candidate follows.
     """
 
     candidates: Sequence[Candidate]
@@ -54,7 +54,7 @@ class Page:
 
 
 def rank(part: VisualPart | None, lines: Sequence[tuple[LineHit, float]]) -> Selection:
-    """The shots that look like a query, or in which its words are spoken, or both, fused."""
+    """Rank the shots that look like a query, or in which its words are spoken, or both, fused."""
     spoken = spoken_candidates(lines)
     by_id = {line.line_id: line for line, _ in lines}
     if part is None:
@@ -69,10 +69,10 @@ def rank(part: VisualPart | None, lines: Sequence[tuple[LineHit, float]]) -> Sel
 
 
 def take_page(selection: Selection, query: Query, fold_together: Filter) -> Page:
-    """The candidates from ``offset`` on, up to ``limit``, of those that pass every filter and are relevant enough.
+    """Return up to ``limit`` candidates from ``offset`` on that pass every filter and are relevant enough.
 
-    Candidates that lines speak for are kept whatever their relevance. More is asked of the ranking until the page is
-    full. ``fold_together`` puts near-duplicates under the best of them, over all pages, so that these stay full and
+    Candidates with matching lines are kept whatever their relevance. The ranking is read further until the page is
+    full. ``fold_together`` folds near-duplicates into the best of them over all pages, so that pages stay full and
     never overlap.
     """
     ranking, least, needed = selection.ranking, query.min_relevance, query.offset + query.limit
@@ -86,9 +86,9 @@ def take_page(selection: Selection, query: Query, fold_together: Filter) -> Page
             kept = each(kept)
         best = max((each.score for each in kept if not math.isnan(each.score)), default=None)
         if least is not None:
-            # If relevance falls with the rank, nothing that comes later can be relevant enough.
+            # If relevance falls with the rank, no later candidate can be relevant enough.
             is_all = is_all or (ranking.falls and not selection.lines and found.items[-1].relevance < least)
-            # As hits show it: a bound that was read off a hit keeps that hit.
+            # Rounded as in hits: a bound copied from a hit keeps that hit.
             kept = [each for each in kept if is_strong(round(each.relevance, 6), each.matched, least)]
         return Fetched(items=fold_together(kept) if query.fold else kept, is_all=is_all, looked_at=found.looked_at)
 
@@ -101,11 +101,11 @@ def take_page(selection: Selection, query: Query, fold_together: Filter) -> Page
 
 
 class FusedRanking:
-    """Shots seen and shots in which something is said, by reciprocal rank fusion.
+    """Shots that match visually and shots with matching lines, by reciprocal rank fusion.
 
     A shot has the sum of 1 / (RRF_K + its rank) of both lists (G. V. Cormack, C. L. A. Clarke, S. Buettcher,
-    "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods", SIGIR 2009). Of the
-    shots seen the first FUSED take part; those after them follow in their own order. ``spoken`` comes from
+    "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods", SIGIR 2009). The first FUSED of
+    the visual list take part; those after them follow in their own order. ``spoken`` comes from
     :func:`spoken_candidates`.
     """
 
@@ -133,9 +133,9 @@ class FusedRanking:
 
 
 def spoken_candidates(lines: Iterable[tuple[LineHit, float]]) -> list[tuple[int, Candidate]]:
-    """Shots in which the lines are said, with the rank (from 1) of the best of their lines.
+    """Return shots in which the lines are spoken, with the rank (from 1) of the best of their lines.
 
-    ``lines`` are best first, each with its relevance. Scores are NaN: nobody compared pictures.
+    ``lines`` are best first, each with its relevance. Scores are NaN: no images were compared.
     """
     found: dict[str, tuple[int, Candidate]] = {}
     for rank, (line, relevance) in enumerate(lines, start=1):
@@ -169,10 +169,10 @@ def _both(seen: Candidate, said: Candidate) -> Candidate:
 def fold(
     candidates: Sequence[Candidate], vectors_of: Callable[[Sequence[str]], dict[str, Vector]], threshold: float
 ) -> Sequence[Candidate]:
-    """The candidates, best first, without those that a better one already shows; that one names them.
+    """Return the candidates, best first, with near-duplicates folded into the better candidate.
 
-    ``vectors_of`` gives unit vectors (D,) by shot id; a shot without one is kept. ``threshold`` is the least
-    cosine of the same pictures. What is kept of the first n does not depend on what comes after them.
+    ``vectors_of`` returns unit vectors (D,) by shot id; a shot without one is kept. ``threshold`` is the minimum cosine
+    of near-duplicates. The result for the first n does not depend on later candidates.
     """
     if len(candidates) < 2:
         return candidates
@@ -200,7 +200,7 @@ def fold(
 
 
 def _with(rows: NDArray[np.float32], count: int, vector: Vector) -> NDArray[np.float32]:
-    """``rows`` (N, D) with ``vector`` at ``count``, grown by doubling."""
+    """Write ``vector`` into ``rows`` (N, D) at ``count``; the array grows by doubling."""
     if count >= len(rows):
         grown = np.zeros((max(64, 2 * len(rows)), len(vector)), np.float32)
         if count:

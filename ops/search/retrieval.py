@@ -1,7 +1,7 @@
-"""Retrieve: the shots of an index by their likeness to a text and examples, best first.
+"""Retrieve the shots of an index by their similarity to a text and examples, best first.
 
-A :class:`Retrieval` serves one query: each of its parts (the query itself, what must follow, a condition) is looked
-for in the same way, with the same vector arithmetic, scale and filters.
+A :class:`Retrieval` serves one query. Each of its parts (the query itself, the next shot, a condition) is retrieved in
+the same way, with the same vector arithmetic, scale and filters.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ops.search.titles import asks_for_titles
 Vector = NDArray[np.float32]
 
 NO_TITLES = "title cards are not hidden: among these shots they cannot be told from the others"
-# Cosine from which two shots count as the same pictures (a copy, another encode of the same film).
+# Cosine from which two shots count as the same images (a copy, another encode of the same film).
 DUPLICATE = 0.995
 
 
@@ -33,9 +33,10 @@ DUPLICATE = 0.995
 class Candidate:
     """One shot: ``score`` is the cosine with the query, ``relevance`` 0 to 1.
 
-    ``matched`` says what of ``visual`` and ``dialogue`` speaks for it, ``line_ids`` which lines. ``match``
-    are the half-open frames that fulfil the conditions, ``None`` for the whole shot. ``then`` is the shot
-    that follows. ``folded`` are shots with the same pictures that would have come later.
+    * ``matched`` names which of ``visual`` and ``dialogue`` match, ``line_ids`` the matching lines.
+    * ``match`` are the half-open frames that fulfil the conditions, ``None`` for the whole shot.
+    * ``then`` is the shot that follows.
+    * ``folded`` are later shots with the same images.
     """
 
     shot_id: str
@@ -52,17 +53,17 @@ Filter = Callable[[Sequence[Candidate]], Sequence[Candidate]]
 
 
 class Ranking(Protocol):
-    """Candidates from best to worst, as many as are asked for.
+    """Candidates from best to worst, as many as requested.
 
-    ``falls``: whether relevance never rises from one to the next.
+    ``falls``: relevance never rises from one candidate to the next.
     """
 
     falls: bool
 
     def best(self, count: int) -> Fetched[Candidate]:
-        """The first ``count``, or a few more, or fewer if some are left out.
+        """Return the first ``count``, or a few more, or fewer if some are left out.
 
-        What comes first does not depend on ``count``: pages of one search fit together.
+        The order does not depend on ``count``, so the pages of one search are consistent.
         """
 
 
@@ -90,7 +91,7 @@ class VisualRanking:
 
     def best(self, count: int) -> Fetched[Candidate]:
         """See :class:`Ranking`."""
-        # The index looks at a power of two of candidates: what is asked for up to there costs nothing more.
+        # The index reads a power of two of candidates: a request up to that number costs no more.
         asked = (1 << count.bit_length()) - 1
         found = self._index.search(
             self._vector,
@@ -106,7 +107,7 @@ class VisualRanking:
 
 
 class FixedRanking:
-    """Candidates that are all known."""
+    """A list of candidates that is complete."""
 
     falls = False
 
@@ -119,7 +120,7 @@ class FixedRanking:
 
 
 class Filtered:
-    """A ranking without what filters drop."""
+    """A ranking without the shots that filters drop."""
 
     def __init__(self, ranking: Ranking, filters: Sequence[Filter]) -> None:
         self._ranking = ranking
@@ -137,9 +138,9 @@ class Filtered:
 
 @dataclass(frozen=True, kw_only=True)
 class VisualPart:
-    """What looks like one part of a query: its ranking before ``filters``, its unit ``vector`` (D,), and its scale.
+    """One visual part of a query: its ranking before ``filters``, its unit ``vector`` (D,), and its scale.
 
-    ``notes`` report what could not be done for it.
+    ``notes`` report limits of the search for this part.
     """
 
     ranking: VisualRanking
@@ -149,12 +150,12 @@ class VisualPart:
     notes: tuple[str, ...] = ()
 
     def filtered(self) -> Ranking:
-        """The ranking without what the filters drop."""
+        """Return the ranking without the shots that the filters drop."""
         return Filtered(self.ranking, self.filters)
 
 
 class Retrieval:
-    """Looks for the parts of one query in one snapshot. ``starts_of`` gives start frames of a video's shots."""
+    """Retrieves the parts of one query from one snapshot. ``starts_of`` returns start frames of a video's shots."""
 
     def __init__(
         self,
@@ -169,10 +170,11 @@ class Retrieval:
         self._starts_of = starts_of
 
     def look_like(self, text: str, like: Sequence[str] = (), unlike: Sequence[str] = ()) -> VisualPart:
-        """The shots that look like a text and examples.
+        """Return the shots that look like a text and examples.
 
-        The filters drop shots given as examples, copies of the wanted ones, and, for a text that does not ask for
-        them, title cards. Raises ``NotFoundError`` for an example that is not there.
+        The filters drop shots given as examples and copies of the wanted ones. They drop title cards too, unless the
+        text requests them.
+        Raises ``NotFoundError`` for an unknown example.
         """
         query, snapshot, has_text = self._query, self._snapshot, bool(text.strip())
         names = [*like, *unlike]
@@ -206,22 +208,25 @@ class Retrieval:
         )
 
     def middle_of(self, texts: Sequence[str]) -> Vector | None:
-        """The direction between texts, unit (D,), for scores if nothing else is asked; ``None`` without texts."""
+        """Return the mean direction of texts, unit (D,), for the scores of hits by conditions only.
+
+        ``None`` without texts.
+        """
         return combine(None, list(self._encoder.texts(texts)), []) if texts else None
 
 
 def without(shot_ids: frozenset[str] | set[str]) -> Filter:
-    """A filter that drops these shots."""
+    """Return a filter that drops these shots."""
     return lambda found: [each for each in found if each.shot_id not in shot_ids]
 
 
 def among(shot_ids: frozenset[str] | set[str]) -> Filter:
-    """A filter that keeps only these shots."""
+    """Return a filter that keeps only these shots."""
     return lambda found: [each for each in found if each.shot_id in shot_ids]
 
 
 def duplicates(vectors: NDArray[np.float32], examples: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
-    """Which of the unit vectors (N, D) show the same pictures as any of the examples (D,): bool (N,)."""
+    """Mark the unit vectors (N, D) that show the same images as any of the examples (D,): bool (N,)."""
     if not len(vectors) or not examples:
         return np.zeros(len(vectors), np.bool_)
     same: NDArray[np.bool_] = (vectors @ np.stack(list(examples)).T).max(axis=1) >= DUPLICATE
@@ -229,7 +234,7 @@ def duplicates(vectors: NDArray[np.float32], examples: Sequence[NDArray[np.float
 
 
 def _without_titles(titles: frozenset[str], found: Sequence[Candidate]) -> list[Candidate]:
-    """Without title cards, except those in which something is said that was asked for."""
+    """Drop title cards, except those with matching lines."""
     return [each for each in found if each.shot_id not in titles or "dialogue" in each.matched]
 
 

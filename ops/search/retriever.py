@@ -1,7 +1,7 @@
-"""One encoder with the index of its vectors: they are opened together, and replaced together.
+"""A retriever is one encoder with the index of its vectors: they are opened together, and replaced together.
 
-A query embedded by one encoder must never meet the vectors of another, so each query uses one retriever from its
-beginning to its end.
+A query embedded by one encoder must never be compared with the vectors of another. So each query uses one retriever
+from beginning to end.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from ops.search.calibration import Calibration, background
 from ops.search.probe_filters import ProbeScores
 from ops.search.query_encoding import Pictures, QueryEncoder
 
-# Two shots show the same pictures if the distance of their vectors (1 - cosine) is at most this share of
-# that of two shots taken at random: an encoder that sees all pictures alike needs a stricter bound. Measured on
-# Big Buck Bunny (starter encoder, 22 November 2026), 40 of the 61 pairs with a cosine above 0.85 looked at:
-# down to 0.92, which is this share, each is one camera set-up cut into; below, other set-ups begin.
+# Two shots show the same images if the distance of their vectors (1 - cosine) is at most this share of the distance of
+# two random shots: an encoder that maps all images close together needs a stricter bound. Measured on Big Buck Bunny
+# (starter encoder, 22 November 2026), 40 of the 61 pairs with a cosine above 0.85 inspected: down to 0.92, which is
+# this share, each is one camera set-up interrupted by a cut; below, other set-ups begin.
 SAME_SHARE = 0.1
 NAMED_SHOWS = 5
-"""Shows that a message names."""
+"""Maximum number of shows that a message names."""
 
 
 class Version(Protocol):
-    """One immutable published version of something."""
+    """One immutable published version of an index."""
 
     version: str
 
     def is_current(self) -> bool:
-        """Whether no newer one was published."""
+        """Return True if no newer version was published."""
         ...
 
 
@@ -46,10 +46,10 @@ V = TypeVar("V", bound=Version)
 
 
 class PublishedVersions(Generic[V]):
-    """Opens the newest version when it is asked for, and keeps the one before it open; safe for threads.
+    """Opens the newest version on demand, and keeps the previous one open; safe for threads.
 
-    ``opened`` opens the newest, or gives ``None`` where there is none. ``switched`` is called when another
-    one is opened. ``name`` is what people call it.
+    ``opened`` opens the newest, or returns ``None`` if there is none. ``switched`` is called when another version is
+    opened. ``name`` is the user-visible name.
     """
 
     def __init__(self, name: str, opened: Callable[[], V | None], switched: Callable[[], None] | None = None) -> None:
@@ -60,14 +60,14 @@ class PublishedVersions(Generic[V]):
         self._kept: list[V] = []
 
     def get(self, version: str | None = None) -> V | None:
-        """The newest, or the one called ``version``.
+        """Return the newest version, ``None`` if none was published, or the one called ``version``.
 
-        Raises ``NotFoundError`` where that is neither the newest nor the one before, and what ``opened`` raises.
+        Raises ``NotFoundError`` if that is neither the newest nor the one before, and the errors of ``opened``.
         """
         with self._lock:
             if not self._kept or not self._kept[0].is_current():
                 fresh = self._opened()
-                # The oldest is not closed: another thread may be asking it. It closes when nobody holds it.
+                # The oldest version is not closed: another thread may be reading it. It closes with its last reference.
                 self._kept = [] if fresh is None else [fresh, *self._kept[:1]]
                 if self._switched:
                     self._switched()
@@ -80,7 +80,7 @@ class PublishedVersions(Generic[V]):
 
 
 class IndexSnapshot:
-    """One published version of the index, with what is computed of it once: title cards, backgrounds of scores.
+    """One published version of the index, with values computed from it once: title cards, backgrounds of scores.
 
     Safe to use from several threads. ``baselines`` are computed when they are first needed.
     """
@@ -93,17 +93,17 @@ class IndexSnapshot:
         self._calibrations: dict[tuple[bool, int, int], Calibration] = {}
 
     def is_current(self) -> bool:
-        """Whether no newer version was published."""
+        """Return True if no newer version was published."""
         return self.index.is_current()
 
     @cached_property
     def titles(self) -> frozenset[str]:
-        """Ids of the shots that are title cards."""
+        """Return the ids of the shots that are title cards."""
         return self._titles or frozenset()
 
     @cached_property
     def tells_titles(self) -> bool:
-        """Whether title cards can be told from the other shots; if not, there are none in :attr:`titles`."""
+        """Return True if title cards can be distinguished from other shots; if not, :attr:`titles` is empty."""
         return self._titles is not None
 
     @cached_property
@@ -115,16 +115,16 @@ class IndexSnapshot:
 
     @cached_property
     def shows(self) -> tuple[str, ...]:
-        """Names of the shows that have shots in this version."""
+        """Return the names of the shows that have shots in this version."""
         return tuple(sorted(self.index.counts("show")))
 
     @cached_property
     def same_pictures(self) -> float:
-        """Least cosine of two shots with the same pictures; see ``SAME_SHARE``."""
+        """Return the minimum cosine of two shots with the same images; see ``SAME_SHARE``."""
         return 1 - SAME_SHARE * (1 - self.calibration(False, 1).centre)
 
     def require_shows(self, shows: Sequence[str]) -> None:
-        """Raise ``NotFoundError``, with names that are close, for a show that has no shots in this version."""
+        """Raise ``NotFoundError``, with similar names, for a show that has no shots in this version."""
         known = self.shows if shows else ()
         for show in shows:
             if show in known:
@@ -137,7 +137,7 @@ class IndexSnapshot:
             raise NotFoundError(f"no show {show!r} in the catalogue: {hint}")
 
     def calibration(self, has_text: bool, likes: int = 0, unlikes: int = 0) -> Calibration:
-        """The scale for questions with or without a text, and with so many examples."""
+        """Return the scale for queries with or without a text, and with these numbers of examples."""
         kind = (has_text, likes, unlikes)
         with self._lock:
             if kind not in self._calibrations:
@@ -151,8 +151,8 @@ class IndexSnapshot:
 class Retriever:
     """An encoder, the index of its vectors, and its probes; safe to use from several threads.
 
-    The encoder is the one that is live when the retriever is first used, or ``given``; it stays. ``switched`` is called
-    when a newer version of its index is opened. ``pictures`` as of ``Searcher``.
+    The encoder is ``given``, or the one that is live when the retriever is first used; it does not change. ``switched``
+    is called when a newer version of its index is opened. ``pictures`` as in ``Searcher``.
     """
 
     def __init__(
@@ -170,24 +170,24 @@ class Retriever:
 
     @property
     def encoder_id(self) -> str:
-        """Id of the encoder whose vectors are searched."""
+        """Return the id of the encoder of the searched vectors."""
         return self.encoder.encoder_id
 
     def snapshot(self, version: str | None = None) -> IndexSnapshot:
-        """The newest version of the index, or the one called ``version``, which may be the newest but one.
+        """Return the newest version of the index, or the one called ``version``: the newest or the one before.
 
-        Raises ``VectorIndexError`` where nothing was indexed yet, ``NotFoundError`` where that version is gone.
+        Raises ``VectorIndexError`` if nothing was indexed yet, ``NotFoundError`` if that version is deleted.
         """
         snapshot = self._snapshots.get(version)
         assert snapshot is not None, "open_index raises where there is none"
         return snapshot
 
     def index(self) -> VectorIndex:
-        """The newest index of the encoder; errors as :meth:`snapshot`."""
+        """Return the newest index of the encoder; errors as :meth:`snapshot`."""
         return self.snapshot().index
 
     def warm(self) -> None:
-        """Load text encoder, index and what is computed of them once; errors as :meth:`snapshot`."""
+        """Load text encoder, index and the values computed from them once; errors as :meth:`snapshot`."""
         self.encoder.texts(["warm"])
         self._measured()
         snapshot = self.snapshot()

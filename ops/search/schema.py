@@ -1,8 +1,8 @@
-"""The search contract, defined once: what a search asks, and what it answers.
+"""The search contract, defined once: the fields of a search and of its answer.
 
-The service's routes and its OpenAPI document, the options and the JSON of the command line, and exports are made from
-these models. The fields say what each value may be; :class:`Query` also refuses what makes no sense together, with
-sentences for people.
+The service's routes and its OpenAPI document, the options and the JSON of the command line, and exports are derived
+from these models. The fields define the valid values. :class:`Query` also rejects contradictory combinations, with
+sentences for users.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MAX_WITHIN = 100
 DEFAULT_CUTOFF = 0.5
 """Relevance at which a hit is as likely right as wrong; see :mod:`ops.search.calibration`."""
 SHOWN_INPUT = 60
-"""Characters of a refused value that a message repeats."""
+"""Characters of a rejected value that a message repeats."""
 
 DialogueUse = Literal["auto", "off", "only"]
 Kind = Literal["visual", "dialogue"]
@@ -48,7 +48,7 @@ ProbeFilterText = Annotated[str, Field(min_length=3, max_length=200, description
 Strings = Annotated[tuple[str, ...], Field(strict=False)]
 
 
-# The pattern is for clients: one odd row of the lake must not fail every search that finds it.
+# The pattern is for clients: one invalid row of the lake must not fail every search that finds it.
 Rate = Annotated[
     str,
     Field(description="frames a second", examples=["24000/1001"], json_schema_extra={"pattern": "^[0-9]+/[0-9]+$"}),
@@ -81,7 +81,7 @@ class ProbeCondition(Asked):
 
 
 def _kind_of(condition: object) -> str | None:
-    """The tag of a condition, ``None`` unless it has exactly one of the three kinds."""
+    """Return the tag of a condition, ``None`` unless it has exactly one of the three kinds."""
     fields = condition if isinstance(condition, Mapping) else getattr(type(condition), "model_fields", {})
     kinds = [kind for kind in ("text", "dialogue", "probe") if kind in fields]
     return kinds[0] if len(kinds) == 1 else None
@@ -132,22 +132,22 @@ class SearchFields(Asked):
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """All conditions of ``all`` and ``any``."""
+        """Return all conditions of ``all`` and ``any``."""
         return self.all + self.any
 
     @property
     def is_described(self) -> bool:
-        """Whether it says by a text or an example what to look for, and not only by conditions."""
+        """Return True if a text or an example describes the search, and not only conditions."""
         return bool(self.text.strip() or self.like)
 
     def examples(self) -> Iterator[str]:
-        """Every example, wanted or not, of the query and of what must follow."""
+        """Return every example, wanted or not, of the query and of ``then``."""
         yield from (*self.like, *self.unlike)
         if self.then:
             yield from (*self.then.like, *self.then.unlike)
 
     def with_examples(self, names: Mapping[str, str]) -> Self:
-        """The same search with every example that is a key of ``names`` under its other name."""
+        """Return the same search with every example that is a key of ``names`` under its other name."""
         changes: dict[str, Any] = _renamed(self, names)
         if self.then:
             changes["then"] = self.then.model_copy(update=_renamed(self.then, names))
@@ -172,13 +172,13 @@ class Query(SearchFields):
 
     @classmethod
     def of(cls, fields: SearchFields) -> Query:
-        """The query with the fields of a search that came from outside. Raises ``UsageError``."""
+        """Build the query from the fields of an external search. Raises ``UsageError``."""
         if isinstance(fields, Query):
             return fields
         return cls(**{name: getattr(fields, name) for name in SearchFields.model_fields})
 
     def document(self) -> dict[str, Any]:
-        """The query as JSON values, with the names of the body of ``POST /api/search``."""
+        """Return the query as JSON values, with the names of the body of ``POST /api/search``."""
         return self.model_dump(mode="json")
 
     @model_validator(mode="wrap")
@@ -306,7 +306,7 @@ class Hit(Shot, Ranked):
     then: Hit | None = Field(description="the shot that follows, for a search that asks what must follow")
 
     def is_strong(self, least: float) -> bool:
-        """Whether the hit counts as a match if relevance ``least`` is asked for; see :func:`is_strong`."""
+        """Return True if the hit counts as a match for the requested relevance ``least``; see :func:`is_strong`."""
         return is_strong(self.relevance, self.matched, least)
 
 
@@ -337,13 +337,13 @@ class SearchResult(Answered):
     hits: tuple[Hit, ...]
 
     def strong_hits(self) -> tuple[Hit, ...]:
-        """The hits that were most likely meant; all of them if the query itself says which relevance is enough."""
+        """Return the hits that were most likely meant; all of them if the query itself sets a minimum relevance."""
         if self.query.min_relevance is not None:
             return self.hits
         return tuple(hit for hit in self.hits if hit.is_strong(self.cutoff))
 
     def document(self) -> dict[str, Any]:
-        """The answer as JSON values."""
+        """Return the answer as JSON values."""
         return self.model_dump(mode="json")
 
 
@@ -356,7 +356,7 @@ class ProbeFilter:
     bound: float
 
     def holds(self, score: float) -> bool:
-        """Whether a shot with that score fulfils it."""
+        """Return True if a shot with that score fulfils the filter."""
         return _COMPARISONS[self.comparison](round(score, 6), self.bound)  # scores are float32
 
 
@@ -370,7 +370,7 @@ _FILTER = re.compile(r"\s*([^<>=\s][^<>=]*?)\s*(>=|<=|>|<)\s*(\d*\.?\d+)\s*")
 
 
 def parse_filter(text: str) -> ProbeFilter:
-    """``closeup>=0.5`` as a filter. Raises ``UsageError`` if it is not one."""
+    """Parse ``closeup>=0.5`` as a filter. Raises ``UsageError`` if it is not one."""
     found = _FILTER.fullmatch(text)
     if not found or not 0 <= float(found[3]) <= 1:
         raise UsageError(f"{text!r} is no condition on a probe: write NAME>=0.5 (>=, <=, > or <, and 0 to 1)")
@@ -378,14 +378,14 @@ def parse_filter(text: str) -> ProbeFilter:
 
 
 def is_strong(relevance: float, matched: Collection[str], least: float) -> bool:
-    """Whether a shot is a match if relevance ``least`` is asked for; pictures do not judge a line that was found."""
+    """Return True if a shot matches at relevance ``least``; a hit with a matching line is not judged by its images."""
     return relevance >= least or "dialogue" in matched
 
 
 def describe_errors(error: ValidationError) -> str:
-    """The first thing that is wrong, as ``limit = 0: Input should be ...``, for people."""
+    """Describe the first error for users, as ``limit = 0: Input should be ...``."""
     first = error.errors()[0]
-    # The tag of a condition and its field have one name.
+    # The tag of a condition and its field have the same name.
     names = [str(name) for at, name in enumerate(first["loc"]) if not at or name != first["loc"][at - 1]]
     message = _MESSAGES.get(first["type"]) or plain_message(first)
     if not names:
@@ -400,11 +400,11 @@ _MESSAGES = {
     "string_unicode": "Input should be readable text",
     "condition": "a condition has exactly one of text, dialogue and probe",
 }
-"""Messages for errors that pydantic describes in words of its own."""
+"""Messages for errors that pydantic describes in its own terms."""
 
 
 def plain_message(error: Mapping[str, Any]) -> str:
-    """What pydantic reports of an error, with the lists that JSON has in place of tuples."""
+    """Return pydantic's message of an error, with "list", as JSON has it, in place of "tuple"."""
     return str(error["msg"]).replace("valid tuple", "valid list").replace("Tuple should", "List should")
 
 

@@ -1,7 +1,7 @@
-"""Ask the catalogue: by words, by shots, by images, or by all of them at once.
+"""Search the catalogue: by words, by shots, by images, or by all of them at once.
 
-A query goes through six steps, a module each: interpret → retrieve → rank → compose (what must follow, conditions,
-probes) → page → write.
+A query passes six steps, each in a module: interpret → retrieve → rank → compose (next shot, conditions, probes) → page
+→ write.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from ops.search.shot_details import Addresses, ShotDetails
 class Searcher:
     """Answers queries over the home of ``settings``; safe to use from several threads.
 
-    It opens the indexes at the first query and again when a newer version is published. It searches with the encoder
-    that is live at its first query until :meth:`follow` finds another one; ``encoder`` replaces the one of the home.
-    ``pictures`` turns an example that is no shot id into RGB uint8 (H, W, 3); by default it reads a local file.
-    ``addresses`` as of :class:`ShotDetails`.
+    It opens the indexes at the first query, and again when a newer version is published. It searches with the encoder
+    that is live at its first query until :meth:`follow` finds another one; ``encoder`` replaces the encoder of the
+    home. ``pictures`` converts an example that is not a shot id into RGB uint8 (H, W, 3); by default it reads a local
+    file. ``addresses`` as in :class:`ShotDetails`.
     """
 
     def __init__(
@@ -50,34 +50,34 @@ class Searcher:
         self._pictures = pictures
         self._following = Lock()
         self.details = ShotDetails(settings, addresses)
-        # The retriever that answers, and the one before it for those who are paging through its index.
+        # The retriever that answers, and the previous one for clients that page through its index.
         self._retrievers: tuple[Retriever, ...] = (self._new_retriever(),)
         self._lines: PublishedVersions[LineIndex] = PublishedVersions("dialogue", lambda: open_lines(settings))
 
     @property
     def retriever(self) -> Retriever:
-        """The encoder that answers now, with its index."""
+        """Return the retriever that answers now."""
         return self._retrievers[0]
 
     @property
     def encoder_id(self) -> str:
-        """Id of the encoder whose vectors are searched."""
+        """Return the id of the encoder of the searched vectors."""
         return self.retriever.encoder_id
 
     @property
     def probes(self) -> ProbeScores:
-        """What the probes of that encoder say."""
+        """Return the probe scores of that encoder."""
         return self.retriever.probes
 
     def live_encoder_id(self) -> str:
-        """Id of the encoder that is live now, whether or not it answers already; costs the reading of a small file."""
+        """Return the id of the live encoder, even if it does not answer yet; reads a small file."""
         return self._given.encoder_id if self._given else resolve_encoder(self._settings).encoder_id
 
     def follow(self) -> bool:
-        """Answer with the live encoder from now on, where it is another one; true where it is.
+        """Switch to the live encoder if it changed; return True if it did.
 
-        It is loaded before it answers: until then the one before does, from its own index. Raises ``EncoderError``
-        or ``VectorIndexError`` where it cannot be used; the one before goes on answering.
+        The new encoder is loaded before it answers. Until then the previous one answers, from its own index.
+        Raises ``EncoderError`` or ``VectorIndexError`` if the new one cannot be used; the previous one keeps answering.
         """
         with self._following:
             live = self.live_encoder_id()
@@ -90,40 +90,41 @@ class Searcher:
             return True
 
     def warm(self) -> None:
-        """Load text encoder, indexes and what is computed of them once, so that the first query is fast.
+        """Load text encoder, indexes and the values computed from them once, so that the first query is fast.
 
-        Raises ``VectorIndexError`` where nothing was indexed yet; what needs no index is done then too.
+        Raises ``VectorIndexError`` if nothing was indexed yet; everything that needs no index is loaded nevertheless.
         """
         self.retriever.warm()
         self._lines.get()
 
     def index(self, version: str | None = None) -> VectorIndex:
-        """The newest index, or the one called ``version``, which may be the newest but one.
+        """Return the newest index, or the one called ``version``: the newest or the one before.
 
-        Raises ``VectorIndexError`` where nothing was indexed yet, ``NotFoundError`` where that version is gone.
+        Raises ``VectorIndexError`` if nothing was indexed yet, ``NotFoundError`` if that version is deleted.
         """
         return self._retriever_of(version)[1].index
 
     def lines(self, version: str | None = None) -> LineIndex | None:
-        """The newest index of lines, or the one called ``version``; ``None`` where no dialogue is indexed."""
+        """Return the newest index of lines, or the one called ``version``; ``None`` if no dialogue is indexed."""
         return self._lines.get(version)
 
     def is_title(self, shot_id: str) -> bool:
-        """Whether a shot is a title card."""
+        """Return True if a shot is a title card."""
         return shot_id in self.retriever.snapshot().titles
 
     def search(self, query: Query, version: str | None = None, dialogue_version: str | None = None) -> SearchResult:
-        """The answer from the versions named or from the newest. Raises as :meth:`page`."""
+        """Return the answer from the given versions or from the newest. Raises as :meth:`page`."""
         return self.page(query, version, dialogue_version)[0]
 
     def page(
         self, query: Query, version: str | None = None, dialogue_version: str | None = None
     ) -> tuple[SearchResult, bool]:
-        """The answer of :meth:`search`, and whether nothing comes after its hits.
+        """Return the answer of :meth:`search`, and True if no hits follow.
 
-        Hits may be fewer than the limit although more follow: shots that were forgotten since the version was
-        published are left out. Raises ``NotFoundError`` for a shot, picture, show, probe or version that is not
-        there, ``UsageError`` for a query that makes no sense, ``VectorIndexError`` if nothing was indexed yet.
+        There may be fewer hits than the limit although more follow: shots that were forgotten after the version was
+        published are left out.
+        Raises ``NotFoundError`` for an unknown shot, image, show, probe or version, ``UsageError`` for a contradictory
+        query, ``VectorIndexError`` if nothing was indexed yet.
         """
         started = time.perf_counter()
         retriever, snapshot = self._retriever_of(version)
@@ -143,7 +144,7 @@ class Searcher:
             lambda word: lines is not None and bool(lines.search(word, limit=1)),
         )
         page = take_page(selection, query, lambda found: fold(found, snapshot.index.vectors, snapshot.same_pictures))
-        # Lines were searched with words, but a score is a cosine wherever there is one.
+        # The words searched the lines, but a score is a cosine if there is a vector.
         vector = retriever.encoder.text(query.text) if selection.vector is None else selection.vector
         fill_scores(snapshot.index, page.candidates, vector)
         hits = HitWriter(details, retriever.probes, snapshot.titles, selection.lines).hits(
@@ -165,7 +166,7 @@ class Searcher:
         return Retriever(self._settings, self._given, self._pictures, self.details.forget)
 
     def _retriever_of(self, version: str | None) -> tuple[Retriever, IndexSnapshot]:
-        """The retriever that has the version of the index (default: the newest of the one that answers), and it."""
+        """Return the retriever and the snapshot of the version (default: the newest of the answering retriever)."""
         retrievers = self._retrievers
         for each in retrievers[1:] if version is not None else ():
             with suppress(NotFoundError, VectorIndexError):

@@ -1,8 +1,8 @@
-"""What people need to know of a shot, from the lake's ``shots`` and ``videos`` tables, fast enough for every query.
+"""Details of shots for users, from the lake's ``shots`` and ``videos`` tables, fast enough for every query.
 
-Partitions of the lake are read whole when a shot of theirs is first asked for, and kept: a search that finds
-fifty shots in fifty films then reads no file. After :meth:`ShotDetails.forget` a partition is read again only
-where its files changed.
+A partition of the lake is read whole when one of its shots is first requested, and cached. A search that finds fifty
+shots in fifty videos then reads no file. After :meth:`ShotDetails.forget` a partition is read again only if its files
+changed.
 """
 
 from __future__ import annotations
@@ -57,18 +57,18 @@ class ShotDetail(Shot):
 
     @cached_property
     def frames(self) -> Span:
-        """All of its frames."""
+        """Return all of its frames."""
         return Span(start_frame=self.start_frame, end_frame=self.end_frame)
 
     @cached_property
     def public(self) -> dict[str, Any]:
-        """The fields of :class:`Shot`, for an answer that has more of its own."""
+        """Return the fields of :class:`Shot`, for an answer that adds fields of its own."""
         return {name: getattr(self, name) for name in Shot.model_fields}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VideoRow:
-    """One row of the lake's ``videos`` table, as far as answers need it. Unopened files have no facts, but a state."""
+    """The fields of one row of the lake's ``videos`` table that answers need. Unopened files have only a state."""
 
     video_id: str
     path: str
@@ -91,18 +91,18 @@ class VideoRow:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> VideoRow:
-        """From a row as the lake reads it."""
+        """Build from a row as the lake reads it."""
         return cls(**{each.name: row[each.name] for each in fields(cls)})
 
     @property
     def seconds(self) -> float:
-        """Length; 0 for a file that was not opened."""
+        """Return the length; 0 for a file that was not opened."""
         return self.frames * (self.fps_den or 0) / self.fps_num if self.frames and self.fps_num else 0.0
 
     def timecode_at(self, start_frame: int, start_s: float) -> str:
-        """Timecode at which a shot or a line of the video starts.
+        """Return the timecode at which a shot or a line of the video starts.
 
-        It follows the video's clock, so it stays right after frames that are missing in the file.
+        It follows the video's clock, so it stays correct after frames that are missing in the file.
         """
         return start_timecode(start_frame, start_s, self.fps_num, self.fps_den, self.start_timecode)
 
@@ -116,17 +116,17 @@ class _Partition:
     rows: dict[str, int]  # row number by shot id
     videos: dict[str, VideoRow]
     spans: dict[str, range] = field(default_factory=dict)  # row numbers by video
-    details: dict[int, ShotDetail] = field(default_factory=dict)  # by row number, of the shots asked for so far
+    details: dict[int, ShotDetail] = field(default_factory=dict)  # by row number, of the shots requested so far
     media: dict[int, str] = field(default_factory=dict)  # versions of their files, likewise
 
 
 class ShotDetails:
     """Details of shots by id; safe to use from several threads.
 
-    ``addresses`` gives ``(poster, proxy)`` of a shot id and a version that changes with these files; by default they
+    ``addresses`` returns ``(poster, proxy)`` for a shot id and a version that changes with these files; by default they
     are the storage URIs.
 
-    What was read is believed until :meth:`forget`; a shot that is not in it is looked for in the files again.
+    Cached values are valid until :meth:`forget`. For a shot that is not cached the files are checked again.
     """
 
     def __init__(self, settings: Settings, addresses: Addresses | None = None) -> None:
@@ -139,31 +139,34 @@ class ShotDetails:
         self._forgotten = 0
 
     def forget(self) -> None:
-        """Look at the files anew from now on; what has not changed is not read again."""
+        """Check the files again from now on; unchanged files are not read again."""
         with self._lock:
             self._believed = set()
             self._forgotten += 1
 
     def warm(self) -> int:
-        """Read every partition that is not known yet, and return the number of shots."""
+        """Read every partition that is not cached yet, and return the number of shots."""
         return sum(len(part.rows) for part in self._all())
 
     def of(self, shot_ids: Sequence[str]) -> dict[str, ShotDetail]:
-        """Details by shot id, shared by all callers; shots that the lake does not have (any more) are left out."""
+        """Return details by shot id, shared by all callers.
+
+        Shots that the lake does not have (any more) are left out.
+        """
         return {shot_id: self._detail(part, row) for shot_id, part, row in self._located(shot_ids)}
 
     def media_versions(self, shot_ids: Sequence[str]) -> dict[str, str]:
-        """A short text for each shot that changes when its proxy or its poster does."""
+        """Return a short text for each shot that changes when its proxy or its poster does."""
         return {shot_id: _media_version(part, row) for shot_id, part, row in self._located(shot_ids)}
 
     def starts_of(self, video_id: str) -> list[int]:
-        """Start frames of a video's shots, ascending; empty where the video is unknown."""
+        """Return start frames of a video's shots, ascending; empty if the video is unknown."""
         part = self._partition_with(video_id)
         starts = part.columns["start_frame"]
         return [starts[row] for row in part.spans.get(video_id, ())]
 
     def neighbours(self, shot_id: str) -> tuple[str | None, str | None]:
-        """The shots before and after, in the same video."""
+        """Return the shots before and after, in the same video."""
         for _, part, row in self._located([shot_id]):
             span = part.spans[part.columns["video_id"][row]]
             ids = part.columns["shot_id"]
@@ -171,11 +174,11 @@ class ShotDetails:
         return None, None
 
     def video(self, video_id: str) -> VideoRow | None:
-        """The row of the register of one video, or ``None``."""
+        """Return the row of the register of one video, or ``None``."""
         return self._partition_with(video_id).videos.get(video_id)
 
     def videos(self) -> list[tuple[VideoRow, int]]:
-        """Every registered video with the number of its shots; those that were forgotten are left out."""
+        """Return every registered video with the number of its shots; forgotten ones are left out."""
         found = [(row, len(part.spans.get(name, ()))) for part in self._all() for name, row in part.videos.items()]
         gone = forgotten_ids(self._lake.store) if found else set()
         return [(row, shots) for row, shots in found if row.video_id not in gone]
@@ -207,7 +210,7 @@ class ShotDetails:
         return part.details[row]
 
     def _located(self, shot_ids: Iterable[str]) -> list[tuple[str, _Partition, int]]:
-        """``(shot id, its partition, its row there)`` of the shots that there are."""
+        """Return ``(shot id, its partition, its row there)`` of the shots that exist."""
         wanted: dict[str, list[str]] = {}
         for shot_id in shot_ids:
             parsed = parse_shot_id(shot_id)
@@ -215,7 +218,7 @@ class ShotDetails:
                 wanted.setdefault(self._settings.partition_of(parsed[0]), []).append(shot_id)
         parts = self._read(wanted)
         stale = [name for name, own in wanted.items() if not all(shot_id in parts[name].rows for shot_id in own)]
-        if stale:  # computed since the partition was looked at
+        if stale:  # computed since the last check of the partition
             with self._lock:
                 self._believed.difference_update(stale)
             parts |= self._read(stale)
@@ -236,7 +239,7 @@ class ShotDetails:
         return self._read([name])[name]
 
     def _all(self) -> list[_Partition]:
-        """Every partition; one listing of the files tells which have to be read."""
+        """Return every partition; one listing of the files shows which have to be read."""
         found = {
             key: stat.stamp
             for table in TABLES
@@ -256,7 +259,7 @@ class ShotDetails:
         return [f"{self._lake.folder(table)}/{name}.parquet" for table in TABLES]
 
     def _read(self, names: Iterable[str]) -> dict[str, _Partition]:
-        """The partitions, from memory where they are believed or unchanged."""
+        """Return the partitions, from memory if they are valid or unchanged."""
         with self._lock:
             found = {name: self._partitions[name] for name in names if name in self._believed}
             forgotten = self._forgotten
@@ -268,7 +271,7 @@ class ShotDetails:
             fresh = {name: self._read_partition(name) for name in missing}
         with self._lock:
             for name, part in fresh.items():
-                if part.rows or part.videos:  # names of nothing are not collected: anybody can make them up
+                if part.rows or part.videos:  # absent ones are not cached: a client can invent any number of ids
                     self._partitions[name] = part
                     if forgotten == self._forgotten:  # else it may have changed since it was read
                         self._believed.add(name)
@@ -296,7 +299,7 @@ class ShotDetails:
         return _Partition(
             stamps=stamps,
             columns=columns,
-            # Shots without a video are leftovers: nobody can be shown where they are from.
+            # Shots without a video are leftovers: their origin is unknown.
             rows={
                 shot_id: row
                 for row, (shot_id, video_id) in enumerate(zip(columns["shot_id"], columns["video_id"], strict=True))
@@ -308,7 +311,7 @@ class ShotDetails:
 
 
 def _spans(video_ids: Sequence[str]) -> dict[str, range]:
-    """Row numbers of each video, whose rows lie together."""
+    """Return the row numbers of each video, whose rows are contiguous."""
     spans: dict[str, range] = {}
     for row, video_id in enumerate(video_ids):
         spans[video_id] = range(spans[video_id].start, row + 1) if video_id in spans else range(row, row + 1)
@@ -324,7 +327,7 @@ def _media_version(part: _Partition, row: int) -> str:
 def start_timecode(
     start_frame: int, start_s: float, fps_num: int | None, fps_den: int | None, start: str | None
 ) -> str:
-    """Timecode of a frame that is shown at ``start_s``, in a video that begins at ``start``."""
+    """Return the timecode of a frame that is shown at ``start_s``, in a video that begins at ``start``."""
     fps = Fraction(fps_num or 0, fps_den or 1)
     frame = frame_at(start_frame, start_s, fps)
     return _timecode(frame, fps.numerator, fps.denominator, start or "")
@@ -336,10 +339,10 @@ def _timecode(frame: int, fps_num: int, fps_den: int, start: str) -> str:
 
 
 def timecode_or_blank(frame: int, fps: Fraction, start: str | None) -> str:
-    """Timecode in the video, counted from zero where its own start is unusable.
+    """Return the timecode in the video, counted from zero if its own start is unusable.
 
-    One file with a damaged timecode track must not stop every search that finds it. Below one frame in
-    two seconds there is no timecode: seconds would have no frames.
+    One file with a damaged timecode track must not stop every search that finds it. Below one frame in two seconds
+    the timecode is empty: seconds would have no frames.
     """
     if round(fps) < 1:
         return ""

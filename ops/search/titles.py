@@ -1,12 +1,13 @@
-"""Which shots are title cards: logos, intertitles, credits on a plain background.
+"""Detect title cards: logos, intertitles, credits on a plain background.
 
-Cards are drawn, encoded, and their mean direction is what shots are compared with; so it works with every
-encoder that sees pictures. Measured with the starter encoder (22 November 2026;
-``tests/quality/test_relevance_quality.py`` keeps it): the two titles of Big Buck Bunny score 0.77 and 0.88, its
-other shots at most 0.43; tested on the Sintel trailer, the four titles score 0.76 to 0.88, the others at most
-0.62; of 1,000 photographs none exceeds 0.52, of the other footage none 0.60. The threshold comes to 0.70 there.
-Text prompts ("white text on a black background") did not separate: on both films, shots in the dark came
-between the titles. Titles over pictures are not found, and are not meant.
+Cards are drawn and encoded, and shots are compared with their mean direction. So it works with every encoder that reads
+images. Measured with the starter encoder on 22 November 2026 (``tests/quality/test_relevance_quality.py`` checks it):
+the two titles of Big Buck Bunny score 0.77 and 0.88, its other shots at most 0.43. Tested on the Sintel trailer, the
+four titles score 0.76 to 0.88, the others at most 0.62. Of 1,000 photographs none exceeds 0.52, of the other footage
+none 0.60. The threshold comes to 0.70 there.
+
+Text prompts ("white text on a black background") did not separate: on both films, dark shots ranked between the titles.
+Titles over moving images are not detected; this is intended.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ops.index.words import words_of
 
 Vector = NDArray[np.float32]
 
-# Changes with what is drawn or how it is summed up: vectors are made again then.
+# Changes with the drawing or the averaging of the cards: vectors are recomputed then.
 CARDS_RECIPE = "cards 2"
 CARDS = 12
 WIDTH, HEIGHT = 640, 360
@@ -32,15 +33,15 @@ the and presents a film by directed produced music coming soon part one story of
 with edited casting sound design thanks to anna kowalski john smith maria garcia peter larsen chapter
 """
 
-# A shot is a title where its cosine with the mean card is at least OWN_SHARE of what the cards themselves have,
-# and lies at least GAP_SHARE of the way from the catalogue's median to theirs.
+# A shot is a title if its cosine with the mean card is at least OWN_SHARE of the cards' own, and at least GAP_SHARE of
+# the way from the catalogue's median to theirs.
 OWN_SHARE = 0.76
 GAP_SHARE = 0.6
-# With less between the catalogue and the cards nothing is called a title: the encoder sees no difference, or
-# the catalogue is made of titles.
+# With a smaller gap between the catalogue and the cards no shot is a title: the encoder sees no difference, or the
+# catalogue is made of titles.
 LEAST_GAP = 0.2
 
-# Words that ask for writing in the picture.
+# Words that request writing in the image.
 _ASKING_WORDS = """
 caption captions card cards credit credits intertitle intertitles letter lettering letters logo logos subtitle
 subtitles text texts title titles typography wordmark writing written
@@ -57,25 +58,28 @@ class TitleDirection:
 
     @classmethod
     def of(cls, cards: NDArray[np.float32]) -> TitleDirection:
-        """From unit vectors (N, D) of at least two cards; each is compared with the mean of the others."""
+        """Build from unit vectors (N, D) of at least two cards; each is compared with the mean of the others."""
         total = cards.sum(axis=0)
         others = total - cards
         own = np.median(np.sum(others * cards, axis=1) / np.linalg.norm(others, axis=1))
         return cls(vector=np.asarray(total / np.linalg.norm(total), np.float32), own=float(own))
 
     def threshold(self, sample_scores: NDArray[np.float32]) -> float | None:
-        """Least cosine of a title, for a catalogue of which these are some; ``None`` where none can be told."""
+        """Return the minimum cosine of a title, for a sample of the catalogue.
+
+        ``None`` if titles cannot be distinguished.
+        """
         middle = float(np.median(sample_scores)) if len(sample_scores) else 0.0
         if self.own - middle < LEAST_GAP:
             return None
         return max(OWN_SHARE * self.own, middle + GAP_SHARE * (self.own - middle))
 
     def titles_of(self, index: VectorIndex) -> frozenset[str] | None:
-        """Ids of all shots of the index that are title cards: one exact search, or a few where there are many.
+        """Return ids of all title cards of the index, by one exact search, or a few if there are many.
 
-        ``None`` where none can be told apart.
+        ``None`` if they cannot be distinguished.
 
-        Blank shots are none: an empty black picture lies as near to the cards as one with writing.
+        Blank shots are never titles: an empty black frame is as close to the cards as one with writing.
         """
         threshold = self.threshold(index.sample_scores(self.vector))
         if threshold is None:
@@ -90,12 +94,12 @@ class TitleDirection:
 
 
 def asks_for_titles(text: str) -> bool:
-    """Whether a query is about writing in the picture, so that titles must not be hidden from it."""
+    """Return True if a query is about writing in the image, so that titles must not be hidden from it."""
     return not _ASKING.isdisjoint(words_of(text))
 
 
 def draw_cards() -> NDArray[np.uint8]:
-    """Title cards as films have them, uint8 (N, H, W, 3), always the same: dark and light, one line to a roll."""
+    """Draw title cards as in films, uint8 (N, H, W, 3), always the same: dark and light, one line to a roll."""
     generator = np.random.default_rng(0)
     return np.stack([_card(number, generator) for number in range(CARDS)])
 
