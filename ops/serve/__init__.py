@@ -1,1 +1,1 @@
-"""The web door: the search service and its page, for people and for programs."""
+"""The web service: the search API and its page, for users and for programs."""

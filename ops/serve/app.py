@@ -1,4 +1,4 @@
-"""The application: one home behind one gate, every route, every error a problem document."""
+"""The application: one home behind one guard, every route, and every error as a problem document."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def create_app(
     encoder: Encoder | None = None,
     fit: Sequence[str] | None = None,
 ) -> FastAPI:
-    """The web service of the home of ``settings``, as it listens on ``host``.
+    """Build the web service of the home of ``settings``, for the address ``host``.
 
-    ``runs`` looks Dagster runs up. ``encoder`` replaces the one that the settings name. ``fit`` is the command that
-    fits the probe whose label is put after it; without it the service starts no fits. ``app.state.service`` is the
+    ``runs`` looks Dagster runs up. ``encoder`` replaces the one in the settings. ``fit`` is the command that fits the
+    probe whose label is appended to it; without it the service starts no fits. ``app.state.service`` is the
     :class:`Service`. Nothing is loaded before the application starts.
     """
     service = Service(settings, encoder, runs, _lanes(settings.workers), fit)
@@ -77,9 +77,9 @@ def create_app(
 
 
 def _lanes(workers: int) -> Lanes:
-    """A search keeps one core busy; two lookups may wait for storage; one picture is heavy enough.
+    """Return the work queues: a search uses one core, two lookups may wait for storage, one image is heavy enough.
 
-    Clips and sheets, which take minutes, have a lane of their own, so that a timeline never waits for them.
+    Clips and sheets take minutes and have a queue of their own, so that a timeline never waits for them.
     """
     threads = max(1, workers)
     return Lanes(
@@ -92,7 +92,7 @@ def _lanes(workers: int) -> Lanes:
 
 
 def _empty_app(service: Service) -> FastAPI:
-    """An application without routes, with which the service starts; ``app.state.service`` is the service."""
+    """Return an application without routes that starts the service; ``app.state.service`` is the service."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

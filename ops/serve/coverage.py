@@ -1,7 +1,7 @@
-"""What of each show can be searched, since when, and what is still being processed or was set aside.
+"""The searchable videos of each show, since when, and the videos that are in processing or set aside.
 
-Read from what the service knows already, and remembered for a few seconds: the page asks often, and a catalogue
-of thousands of films changes slowly.
+Read from values that the service already has, and cached for a few seconds: the page polls often, and a catalogue of
+thousands of videos changes slowly.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Coverage:
         self._known: tuple[float, str | None, dict[str, Any]] | None = None
 
     def document(self) -> dict[str, Any]:
-        """Shows with their videos by state, the totals, and what there is to search by."""
+        """Return shows with their videos by state, the totals, and the available kinds of search."""
         version = self._service.index_version()
         with self._lock:  # one computes, the others wait for it
             now = time.monotonic()
@@ -68,7 +68,7 @@ class Coverage:
 
 
 def _of_video(row: VideoRow, wanted: int, indexed: int, since: dict[str, datetime]) -> dict[str, Any]:
-    """The figures of one video; ready means that a search finds all of its shots but those that are set aside."""
+    """Return the figures of one video; ready means that a search finds all of its shots but those set aside."""
     is_whole = row.state == "ready" and 0 < wanted == indexed
     state = row.state if is_whole or row.state != "ready" else "pending"
     return {

@@ -1,6 +1,6 @@
-"""Opaque cursors: where the next page of a search begins, and of which search on which index.
+"""Opaque cursors: the start of the next page of a search, and the search and index to which it belongs.
 
-Stands alone because a cursor comes back from outside: it is taken only where it fits the query it is sent with.
+Stands alone because a cursor comes back from outside: it is accepted only if it fits the query of its request.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_OFFSET = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Cursor:
-    """``offset`` hits (1 to 10,000) of the search were seen, on this version of index and dialogue."""
+    """``offset`` hits (1 to 10,000) of the search were returned, on this version of index and dialogue."""
 
     offset: int
     index_version: str
@@ -27,15 +27,15 @@ class Cursor:
     query: str
 
     def text(self) -> str:
-        """The cursor as it travels."""
+        """Return the cursor as a token."""
         fields = [self.offset, self.index_version, self.dialogue_version, self.query]
         return base64.urlsafe_b64encode(json.dumps(fields, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
 def read_cursor(text: str, query: str) -> Cursor:
-    """The cursor in ``text``, for the search whose :func:`hash_of_query` is ``query``.
+    """Parse the cursor in ``text``, for the search whose :func:`hash_of_query` is ``query``.
 
-    Raises ``UsageError`` where it is damaged or belongs to another search.
+    Raises ``UsageError`` if it is damaged or belongs to another search.
     """
     try:
         fields = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
@@ -51,6 +51,6 @@ def read_cursor(text: str, query: str) -> Cursor:
 
 
 def hash_of_query(query: Query) -> str:
-    """Name of a search, whatever the page: 16 hex digits over all that decides about the ranking."""
+    """Return the name of a search, the same for each page: 16 hex digits over all fields that decide the ranking."""
     asked = {key: value for key, value in query.document().items() if key not in ("limit", "offset")}
     return hashlib.blake2b(json.dumps(asked, sort_keys=True).encode(), digest_size=8).hexdigest()

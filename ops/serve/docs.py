@@ -1,4 +1,4 @@
-"""``/docs``: the OpenAPI document as a page for people, written by the server, without any script."""
+"""``/docs``: the OpenAPI document as an HTML page, rendered by the server, without any script."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ pre { overflow: auto; padding: .75rem; background: #8881 }
 
 
 def docs_style() -> str:
-    """The style sheet of :func:`docs_page`."""
+    """Return the style sheet of :func:`docs_page`."""
     return STYLE.strip() + "\n"
 
 
 def docs_page(openapi: dict[str, Any]) -> str:
-    """HTML of an OpenAPI 3.1 document: each operation with its parameters, body and answers, then the schemas."""
+    """Render an OpenAPI 3.1 document as HTML: each operation with parameters, body and answers, then the schemas."""
     info = openapi["info"]
     operations = [
         _operation(method, path, operation)
@@ -86,7 +86,7 @@ def _table(rows: list[tuple[str, str]]) -> str:
 
 
 def _kind(schema: dict[str, Any]) -> str:
-    """What a value is, in a few words."""
+    """Describe the type of a value in a few words."""
     if "$ref" in schema:
         return str(schema["$ref"]).rsplit("/", 1)[-1]
     for key in ("anyOf", "oneOf", "allOf"):

@@ -1,4 +1,4 @@
-"""From what the rooms below say to what HTTP says: addresses for storage URIs, and JSON, quickly."""
+"""Convert documents to HTTP: addresses for storage URIs, and JSON, quickly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LEVEL = 1  # a page of hits shrinks to a fifth at level 1, and at level 6 to a s
 
 
 def json_answer(request: Request, document: Any, headers: dict[str, str] | None = None) -> Response:
-    """The document as JSON, compressed where the client can read that and it is worth it."""
+    """Return the document as JSON, compressed if the client accepts that and the size makes it worthwhile."""
     body = to_json(document)
     headers = {"cache-control": "no-store", "vary": "accept-encoding", **(headers or {})}
     if len(body) >= COMPRESSED_FROM and "gzip" in request.headers.get("accept-encoding", ""):
@@ -24,6 +24,6 @@ def json_answer(request: Request, document: Any, headers: dict[str, str] | None 
 
 
 def addresses(shot_id: str, version: str) -> tuple[str, str]:
-    """``poster`` and ``proxy`` of a shot, which name the version of their content."""
+    """Return ``poster`` and ``proxy`` of a shot as addresses that include the version of their content."""
     base, mark = f"/media/shots/{shot_id}", f"?v={version}" if version else ""  # an id needs no quoting
     return f"{base}/poster.jpg{mark}", f"{base}/proxy.mp4{mark}"

@@ -1,4 +1,4 @@
-"""``POST /api/images`` and ``POST /api/export``, which do heavy work for one client, and how far that is."""
+"""``POST /api/images`` and ``POST /api/export``, which do heavy work for one client, and the progress of an export."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ FILE: dict[int | str, dict[str, Any]] = {
 
 
 def export_routes(service: Service) -> APIRouter:
-    """The routes, for this service."""
+    """Return the routes of this service."""
     router = APIRouter(tags=["work"])
 
     @router.post(
@@ -89,7 +89,7 @@ def export_routes(service: Service) -> APIRouter:
             with told_as(service, body.key, tally):
                 file, report = await lane.run_while_wanted(request, _export, service, body, search, tally)
         except StoppedError:
-            return Response(status_code=CLIENT_GONE)  # to nobody
+            return Response(status_code=CLIENT_GONE)  # the client is gone
         return OpenFileResponse(
             file,
             media_type=find_format(body.format).media_type,
@@ -141,18 +141,18 @@ def _add_formats_route(router: APIRouter) -> None:
 
 @contextmanager
 def told_as(service: Service, key: str | None, tally: ExportTally) -> Iterator[None]:
-    """The export can be asked for under ``key`` while the block runs."""
+    """Report the progress of the export under ``key`` while the block runs."""
     if key is not None:
         service.tallies[key] = tally
     try:
         yield
     finally:
-        if key is not None and service.tallies.get(key) is tally:  # another one may have taken the same key
+        if key is not None and service.tallies.get(key) is tally:  # another export may have taken the same key
             del service.tallies[key]
 
 
 def attachment(title: str, suffix: str) -> str:
-    """A Content-Disposition that gives the file the selection's title (RFC 6266)."""
+    """Return a Content-Disposition that names the file by the selection's title (RFC 6266)."""
     name = "".join(sign if sign.isprintable() and sign not in '/\\:*?"<>|' else "_" for sign in title).strip(". ")
     name = f"{name or 'selection'}{suffix}"
     plain = "".join(sign if sign.isascii() else "_" for sign in name)
@@ -160,7 +160,7 @@ def attachment(title: str, suffix: str) -> str:
 
 
 def told_in_a_header(report: ExportReport) -> str:
-    """What was written, and what was not and why, as JSON in ASCII; the first few of many."""
+    """Return the report of an export as JSON in ASCII: number of clips, and the first missing shots and warnings."""
     told = {
         "clips": report.clips,
         "missing": [asdict(each) for each in report.missing[:TOLD]],
@@ -171,7 +171,7 @@ def told_in_a_header(report: ExportReport) -> str:
 
 
 async def _uploaded(request: Request) -> bytes:
-    """The bytes of the multipart field ``file``, or of the body itself."""
+    """Return the bytes of the multipart field ``file``, or of the body itself."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         data = await request.body()
     else:
@@ -188,9 +188,9 @@ async def _uploaded(request: Request) -> bytes:
 def _export(
     service: Service, body: ExportBody, search: SearchBody | None, tally: ExportTally, stop: Stop
 ) -> tuple[BinaryIO, ExportReport]:
-    """``(file, what was written into it)``; the file is open, the caller's to close, and has no name any more.
+    """Return ``(file, report)``. The file is open and already deleted from its folder; the caller closes it.
 
-    Raises ``StoppedError`` once ``stop`` is set; then nothing is left of it.
+    Raises ``StoppedError`` once ``stop`` is set; then no file is left.
     """
     picks = [_pick(pick) for pick in body.picks]
     notes: tuple[str, ...] = ()
@@ -205,7 +205,7 @@ def _export(
         )
     with service.exports.writing() as folder:
         target = folder / f"selection{find_format(body.format).suffix}"
-        with service.settings.working():  # nothing that is being exported is forgotten meanwhile
+        with service.settings.working():  # `forget` waits until the export ends
             clips, lost = select_existing_clips(service.settings, picks, handles=body.handles)
             report = export(
                 service.settings, clips, body.format, target, title=body.title, lost=lost, stop=stop, progress=tally
@@ -214,14 +214,14 @@ def _export(
 
 
 def _notes(answer: SearchResult) -> tuple[str, ...]:
-    """What the search could not do, and why there are other hits where no line has the words in quotes."""
+    """Return notes on limits of the search, and the reason for other hits if no line has the words in quotes."""
     reading, is_said = answer.reading, any("dialogue" in hit.matched for hit in answer.hits)
     quoted = parse_words(answer.query.text).phrases
     return (*((reading.why,) if quoted and not is_said else ()), *reading.notes)
 
 
 def _pick(sent: PickBody) -> Pick:
-    """A pick of a client; what it tells of its origin is taken as it is."""
+    """Convert the pick of a client; its provenance fields are not verified."""
     told: dict[str, Any] = sent.model_dump(include={"score", "relevance", "encoder_id", "index_version"})
     query = sent.query if isinstance(sent.query, str | None) else describe_query(sent.query)
     return Pick(

@@ -1,7 +1,7 @@
-"""Files that are made for one answer, and how far they are: nothing stays on the disk, however the answer ends.
+"""Export files for one answer, and their progress: no file stays on the disk, however the answer ends.
 
-The file loses its name before its first byte is sent, so a client that stops reading, or a service that is killed,
-leaves nothing. What a service that was killed while it wrote has left is cleared at the next start or export.
+The file is unlinked before its first byte is sent. So nothing remains if a client stops reading or the service is
+killed. Files of a service that was killed while it wrote are deleted at the next start or export.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PIECE = 256 * 1024
 
 
 class ExportTally(SilentProgress):
-    """How far an export is: ``done`` of ``total`` clips; 0 of 0 before its turn, and for formats that take no time."""
+    """Progress of an export: ``done`` of ``total`` clips; 0 of 0 while it is queued, and for instant formats."""
 
     def __init__(self) -> None:
         self.done = 0
@@ -37,21 +37,21 @@ class ExportTally(SilentProgress):
 
 
 class ExportFolder:
-    """Where exports are written before they are sent; ``lock`` is held by every service that writes there."""
+    """The folder in which exports are written; every service that writes there holds ``lock``."""
 
     def __init__(self, path: Path, lock: Path) -> None:
         self._path = path
         self._lock = lock
 
     def clear(self) -> None:
-        """Delete what lies there, unless some service writes one now: then a later call does."""
+        """Delete its contents, unless another service writes an export now: then a later call does."""
         with if_free(self._lock) as nobody_writes:
             for left in self._path.glob("*") if nobody_writes else ():
                 shutil.rmtree(left, ignore_errors=True)
 
     @contextmanager
     def writing(self) -> Iterator[Path]:
-        """A folder for one export, gone with the block."""
+        """Yield a folder for one export, deleted after the block."""
         self.clear()
         with shared(self._lock):
             self._path.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ class ExportFolder:
 
 
 class OpenFileResponse(StreamingResponse):
-    """All of an open file, which may have no name any more; closed when the answer ends, also when nobody reads it."""
+    """All of an open file, which may be unlinked; closed when the answer ends, also if the client does not read it."""
 
     def __init__(self, file: BinaryIO, headers: Mapping[str, str], media_type: str) -> None:
         length = file.seek(0, 2)

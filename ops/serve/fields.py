@@ -1,4 +1,4 @@
-"""The fields that clients send: what each may be, with its limits."""
+"""Fields of requests, with their valid values and limits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_PAGE = 500
 MAX_PICKS = 5_000
 MAX_LABELLED = 1_000
 LAST_FRAME = 10**12
-# A definition is a line of a YAML file that people read.
+# A definition is a line of a YAML file for people.
 ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 # One line that is not blank.
 WORDS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\x00-\x1f\x7f-\x9f\u2028\u2029\s][^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
@@ -46,5 +46,5 @@ CursorText = Annotated[str, Field(max_length=400, description="`next_cursor` of 
 class Body(BaseModel):
     """What is sent as JSON: unknown fields are refused, nothing is converted in silence."""
 
-    # strict: "50" is no number and 1 is no truth, as the OpenAPI document says
+    # strict: "50" is not a number and 1 is not a boolean, as in the OpenAPI document
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

@@ -1,4 +1,4 @@
-"""``/api/videos/{video_id}``: a whole film with its shots, and corrections of its cuts by people."""
+"""``/api/videos/{video_id}``: a whole video with its shots, and corrections of its cuts by people."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VERBS = {action: verb for verb, action in ACTIONS.items()}
 
 
 def film_routes(service: Service) -> APIRouter:
-    """The three routes, for this service."""
+    """Return the three routes of this service."""
     router = APIRouter(tags=["films"])
 
     @router.get(
@@ -93,7 +93,10 @@ def _corrections(service: Service, video_id: str) -> dict[str, Any]:
 
 
 def _correct(service: Service, video_id: str, body: CorrectionBody) -> dict[str, Any]:
-    """Raises ``UsageError`` for a correction that makes no sense, ``ProblemError`` 404 for an unknown film."""
+    """Append corrections and return the answer.
+
+    Raises ``UsageError`` for an invalid correction, ``ProblemError`` 404 for an unknown video.
+    """
     state = correct_cuts(
         service.settings,
         _video(service, video_id),

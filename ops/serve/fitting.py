@@ -1,7 +1,7 @@
-"""Fits that people ask for on the page: ``needle probe fit LABEL`` as a process of its own, one at a time.
+"""Fits that the page starts: ``needle probe fit LABEL`` as a separate process, one at a time.
 
-The service itself opens everything to read. A fit is a run of Dagster assets, which takes seconds and some hundred
-megabytes, so it is what the command line does, started from here: it can be killed at any moment without harm.
+The service itself opens everything to read. A fit is a run of Dagster assets that takes seconds and some hundred
+megabytes. So it runs as the command-line program, started from here: it can be killed at any moment without harm.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DONE, REFUSED = 0, 3
 
 @dataclass(frozen=True, kw_only=True)
 class _Fit:
-    """The last fit of a label; ``told`` is empty while it runs and where it went well."""
+    """The last fit of a label; ``told``, the error message, is empty while it runs and after success."""
 
     since: str
     runs: bool
@@ -34,10 +34,9 @@ class _Fit:
 
 
 class Fits:
-    """``command``, with a label after it, fits that label; ``None`` where this service starts none.
+    """``command``, with a label appended, fits that label; ``None`` if this service starts no fits.
 
-    ``done`` is called with the label after each fit that went well, in another thread. Safe to use from several
-    threads.
+    ``done`` is called with the label after each successful fit, in another thread. Safe to use from several threads.
     """
 
     def __init__(self, command: Sequence[str] | None, done: Callable[[str], None]) -> None:
@@ -53,7 +52,7 @@ class Fits:
         return self._command is not None
 
     def start(self, label: str) -> None:
-        """Begin to fit a label. Raises ``ProblemError`` 409 while any fit runs, or where none can be started."""
+        """Start to fit a label. Raises ``ProblemError`` 409 if a fit is running, or if this service starts none."""
         if self._command is None:
             raise ProblemError(409, f"this service starts no fits: run `needle probe fit {label}` where its home is")
         with self._lock:
@@ -66,7 +65,7 @@ class Fits:
         Thread(target=self._run, args=(label, [*self._command, label]), name=f"fit {label}", daemon=True).start()
 
     def state(self, label: str) -> dict[str, Any]:
-        """``{"state", "since", "told"}`` of a label's last fit that was started here."""
+        """Return ``{"state", "since", "told"}`` of the label's last fit that this service started."""
         with self._lock:
             fit = self._fits.get(label)
         if not self.is_possible:
@@ -77,7 +76,7 @@ class Fits:
         return {"state": state, "since": fit.since, "told": fit.told}
 
     def stop(self) -> None:
-        """End a fit that runs; what it has not finished is done by the next one."""
+        """Terminate a running fit; the next fit does the rest of its work."""
         with self._lock:
             self._is_stopped = True
             process = self._process
@@ -96,7 +95,7 @@ class Fits:
                 self._fits[label] = _Fit(since=_now(), runs=False, told=told)
 
     def _told(self, label: str, command: Sequence[str]) -> str:
-        """Run the command; what went wrong, or nothing."""
+        """Run the command; return an error message, empty on success."""
         try:
             process = subprocess.Popen(
                 command,
@@ -118,7 +117,7 @@ class Fits:
         except subprocess.TimeoutExpired:
             _kill(process)
             return f"the fit was ended after {LONGEST_S:.0f} s: run `needle probe fit {label}` and see where it stays"
-        if process.returncode in (DONE, REFUSED):  # that it is refused is told by the probe's own state
+        if process.returncode in (DONE, REFUSED):  # the probe's own state reports a refusal
             return ""
         log.warning("fit of %s ended with status %d: %s", label, process.returncode, errors[-2000:])
         return _reason(errors) or f"the fit ended with status {process.returncode}"
@@ -134,7 +133,7 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 
 def _reason(errors: str) -> str:
-    """The command's own last message, which it writes behind its name; else its last line."""
+    """Return the command's own last message, which it prints after its name, else its last line."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     own = [line.removeprefix("needle: ") for line in lines if line.startswith("needle: ")]
     return (own or lines or [""])[-1][:1_000]

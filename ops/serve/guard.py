@@ -1,7 +1,7 @@
-"""The gate before every route: who asks, from where, how much, and how long it may take.
+"""The guard before every route: authentication, origin, request size, and time limits.
 
-Plain ASGI, outermost, so that nothing is parsed before it is allowed, and no answer leaves without the headers
-that keep a browser safe.
+Plain ASGI and outermost, so that nothing is parsed before it is allowed, and every answer has the headers that protect
+browsers.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ READING = ("GET", "HEAD", "OPTIONS")
 MIB = 1024 * 1024
 BODY_LIMIT = 2 * MIB
 BODY_LIMITS: Mapping[str, int] = {"/api/images": 32 * MIB, "/api/search": 16 * MIB, "/api/export": 16 * MIB}
-# All bodies that are being received, together.
+# Limit of all request bodies that are being received, together.
 HELD_LIMIT = 512 * MIB
-# A client that takes nothing for so long has gone, or has paused a film, which it can ask for again.
+# A client that reads nothing for this long has disconnected, or has paused a video, which it can request again.
 UNREAD_S = 120.0
-# A client may think between two pieces of a body for so long, and take so long for all of it.
+# Limits of the pause between two pieces of a request body, and of the time for the whole body.
 PIECE_S = 20.0
 BODY_S = 300.0
-# What the page needs before anybody signed in, and what orchestrators ask.
+# Paths that the page needs before sign-in, and paths for orchestrators.
 OPEN_TO_ALL = re.compile(r"^(?:/|/page/[^/]*|/favicon\.ico|/api/session|/healthz)$")
 
 
 class Guard:
-    """ASGI middleware; ``loopback_host`` is the loopback address that is listened on, ``None`` for any other.
+    """ASGI middleware; ``loopback_host`` is the loopback address of the listener, ``None`` for any other address.
 
-    ``public_url`` is the address under which people reach the service through a proxy; empty where there is none.
-    What a proxy says of the first request (``Forwarded``, ``X-Forwarded-*``) is not trusted, for anybody can say it.
+    ``public_url`` is the address of the proxy in front of the service; empty if there is none. A proxy's headers about
+    the original request (``Forwarded``, ``X-Forwarded-*``) are not trusted, because any client can send them.
     """
 
     def __init__(
@@ -83,8 +83,8 @@ class Guard:
         except ProblemError as problem:
             await answer.instead(problem.response(), scope, receive)
         except ClientDisconnect:
-            pass  # nobody is there to be told
-        except Exception as error:  # noqa: BLE001 - logged with an id; a service answers and goes on
+            pass  # the client has disconnected
+        except Exception as error:  # noqa: BLE001 - logged with an id; the service answers and continues
             what = f"{scope['method']} {getattr(scope.get('route'), 'path', 'an unknown path')}"
             await answer.instead(unexpected(error, what), scope, receive)
         finally:
@@ -100,7 +100,7 @@ class Guard:
         body.require_length(headers)
 
     def _require_host(self, headers: Headers) -> None:
-        """A page of a stranger, whose name resolves to this machine, must not talk to the service."""
+        """Reject other hosts: a foreign page whose name resolves to this machine must not reach the service."""
         if self._loopback_host is None:
             return
         host = _host_of(headers.get("host", ""))
@@ -112,10 +112,10 @@ class Guard:
             )
 
     def _require_same_origin(self, scope: Scope, headers: Headers) -> None:
-        """A page of somebody else must not change anything here with the cookies of who looks at it.
+        """Reject other origins: a foreign page must not change anything here with the cookies of its visitor.
 
-        Over TLS and on this machine browsers say themselves whether the page is ours, by ``Sec-Fetch-Site``, which no
-        page can set and no proxy has a reason to change. Where they do not say it, the Origin is compared.
+        Over TLS and on this machine, browsers report if the page is ours by ``Sec-Fetch-Site``. No page can set that
+        header and no proxy has a reason to change it. If it is missing, the Origin is compared.
         """
         if scope["method"] in READING:
             return
@@ -138,7 +138,7 @@ class Guard:
         if not self._tokens.are_needed or OPEN_TO_ALL.match(scope["path"]):
             return
         scheme, _, token = headers.get("authorization", "").partition(" ")
-        # Headers come as latin-1; tokens with other signs are sent as UTF-8.
+        # Headers arrive as latin-1; tokens with other characters are sent as UTF-8.
         token = token.strip().encode("latin-1").decode("utf-8", "surrogateescape")
         if scheme.lower() == "bearer" and self._tokens.accept(token):
             return
@@ -153,13 +153,13 @@ class Guard:
 
 @dataclass
 class _Held:
-    """Bytes of bodies that were received for requests that run."""
+    """Bytes of the bodies of running requests."""
 
     bytes: int = 0
 
 
 class _Body:
-    """A request's body, counted and timed while it comes in."""
+    """A request's body, counted and timed while it arrives."""
 
     def __init__(self, scope: Scope, receive: Receive, held: _Held) -> None:
         self._receive = receive
@@ -176,7 +176,7 @@ class _Body:
         self._require(int(length))
 
     async def receive(self) -> Message:
-        if self._is_complete:  # what comes now is only the end of the connection
+        if self._is_complete:  # a later message can only be the end of the connection
             return await self._receive()
         try:
             async with asyncio.timeout(min(PIECE_S, max(0.0, self._until - time.monotonic()))):
@@ -201,11 +201,11 @@ class _Body:
 
 
 class _Answer:
-    """What is sent, with the safe headers on it."""
+    """The answer, with the security headers."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self.status = 499  # the client went away before there was an answer
+        self.status = 499  # the client disconnected before there was an answer
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -220,13 +220,13 @@ class _Answer:
             raise ClientDisconnect from None
 
     async def instead(self, response: ASGIApp, scope: Scope, receive: Receive) -> None:
-        """Answer with a problem, where nothing was sent yet; an answer that was begun stays cut off."""
+        """Answer with a problem if nothing was sent yet; a partial answer stays truncated."""
         if self.status == 499:
             await response(scope, receive, self.send)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address or name."""
+    """Return True if only this machine can reach the address or name."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -234,7 +234,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _host_of(header: str) -> str:
-    """The name in a Host header, without port and brackets; empty where it is none."""
+    """Return the name in a Host header, without port and brackets; empty if it is invalid."""
     try:
         return urlsplit(f"//{header}").hostname or ""
     except ValueError:
@@ -242,7 +242,10 @@ def _host_of(header: str) -> str:
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port of an address, as browsers write an Origin; empty for ``null`` and for what is none."""
+    """Return scheme, host and port of an address in the form of an Origin header.
+
+    Empty for ``null`` and for an invalid address.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port

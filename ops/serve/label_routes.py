@@ -1,4 +1,4 @@
-"""``/api/labels``: thumbs of the page and of other programs, as ``needle label`` writes them, and how they stand."""
+"""``/api/labels``: labels from the page and from other programs, stored as by ``needle label``, and their counts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Which = Literal["all", "yes", "no", "conflicts", "gone"]
 
 
 def label_routes(service: Service) -> APIRouter:
-    """The three routes, for this service."""
+    """Return the three routes of this service."""
     router = APIRouter(tags=["labels"])
 
     @router.post(
@@ -66,7 +66,7 @@ def label_routes(service: Service) -> APIRouter:
 
 
 def _append(service: Service, body: LabelBody) -> dict[str, Any]:
-    """Raises ``NotFoundError`` where none of the shots is there."""
+    """Append the labels. Raises ``NotFoundError`` if none of the shots exists."""
     now = datetime.now(UTC)
     judgements = [
         Annotation(

@@ -1,6 +1,7 @@
-"""Objects of the store as HTTP answers: whole or in part, cached by browsers, never more than a piece in memory.
+"""Objects of the store as HTTP answers: whole or in part, cached by browsers, with at most one chunk in memory.
 
-Written out, because Starlette's file answers know local files only and do not compare ``If-None-Match``.
+A separate implementation, because Starlette's file answers support local files only and do not compare
+``If-None-Match``.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _RANGE = re.compile(r"^bytes=([0-9]{0,18})-([0-9]{0,18})$")
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """An object as it is now: ``size`` bytes, and an ``etag`` that changes with them."""
+    """An object in its current state: ``size`` bytes, and an ``etag`` that changes with them."""
 
     key: str
     size: int
@@ -32,7 +33,7 @@ class Stored:
 
 
 def look_up(store: ObjectStore, key: str) -> Stored:
-    """The object's size and tag. Raises ``ProblemError`` 404 where it is gone."""
+    """Return the object's size and tag. Raises ``ProblemError`` 404 if it is missing."""
     found = store.stat(key)
     if found is None:
         raise ProblemError(404, "the file of this shot is gone from storage: run `needle ingest` again")
@@ -43,9 +44,9 @@ def look_up(store: ObjectStore, key: str) -> Stored:
 async def media_answer(
     request: Request, store: ObjectStore, key: str, media_type: str, *, version_is_right: bool, is_private: bool
 ) -> Response:
-    """The object, or the part of it that ``Range`` asks for (RFC 9110, one range; several get the whole).
+    """Return the object, or the part that ``Range`` requests (RFC 9110, one range; several get the whole).
 
-    ``version_is_right``: the address names exactly this content, so that it never has to be asked for again.
+    ``version_is_right``: the address names exactly this content, so that clients never need to revalidate it.
     """
     stored = await run_in_threadpool(look_up, store, key)
     scope = "private" if is_private else "public"
@@ -70,7 +71,7 @@ async def media_answer(
 
 
 def _span_of(request: Request, stored: Stored) -> tuple[int, int] | None:
-    """The half-open part that is asked for, or ``None`` for the whole. Raises ``ProblemError`` 416."""
+    """Return the requested half-open range, or ``None`` for the whole. Raises ``ProblemError`` 416."""
     asked = _RANGE.match(request.headers.get("range", "").replace(" ", ""))
     condition = request.headers.get("if-range")
     if not asked or not (asked[1] or asked[2]) or (condition is not None and condition != stored.etag):
@@ -79,7 +80,7 @@ def _span_of(request: Request, stored: Stored) -> tuple[int, int] | None:
         start = int(asked[1])
         end = min(int(asked[2]) + 1, stored.size) if asked[2] else stored.size
         if asked[2] and int(asked[2]) < start:
-            return None  # not a valid range: to be ignored (RFC 9110, 14.1.2)
+            return None  # not a valid range: ignored (RFC 9110, 14.1.2)
     else:
         start, end = max(0, stored.size - int(asked[2])), stored.size
     if start >= end:
@@ -101,7 +102,7 @@ def _pieces(store: ObjectStore, key: str, start: int, end: int) -> Iterator[byte
 
 
 def _matches(header: str | None, etag: str) -> bool:
-    """``If-None-Match``, by weak comparison."""
+    """Compare ``If-None-Match``, by weak comparison."""
     if header is None:
         return False
     return header.strip() == "*" or etag in [tag.strip().removeprefix("W/") for tag in header.split(",")]

@@ -1,4 +1,4 @@
-"""Moving previews and posters of shots, and pictures that were uploaded, by id and nothing else."""
+"""Moving previews and posters of shots, and uploaded images, by id only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Version = Annotated[
 
 
 def media_routes(service: Service, *, is_private: bool) -> APIRouter:
-    """The routes below ``/media``. ``is_private``: only this browser may keep what it got, no proxy."""
+    """Return the routes below ``/media``. ``is_private``: only the browser may cache answers, not a proxy."""
     router = APIRouter(tags=["media"])
 
     def add(path: str, answer: Callable[..., Any], media_type: str, summary: str) -> None:

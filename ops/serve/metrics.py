@@ -1,7 +1,7 @@
-"""What the service counts, for Prometheus.
+"""Metrics of the service, for Prometheus.
 
-Counted here, in this process's memory, and handed to ``prometheus_client`` only to be written down: its own
-counters go to files as soon as PROMETHEUS_MULTIPROCESS_DIR is set, which importing Feast does.
+They are counted here, in the memory of this process, and ``prometheus_client`` only formats them. Its own counters
+write to files as soon as PROMETHEUS_MULTIPROCESS_DIR is set, and an import of Feast sets it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Metrics:
-    """Requests by route and status, how long they took, and gauges that are read when they are asked for."""
+    """Requests by route and status, their durations, and gauges that are read on demand."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -38,12 +38,12 @@ class Metrics:
         self._gauges[name] = (meaning, value)
 
     def began(self) -> None:
-        """A request came in."""
+        """Count a request that arrived."""
         with self._lock:
             self._running += 1
 
     def ended(self, method: str, route: str, status: int, seconds: float) -> None:
-        """A request was answered. ``route`` is the route's template, so that their number stays small."""
+        """Count a request that was answered. ``route`` is the route's template, which bounds the number of series."""
         with self._lock:
             self._running -= 1
             self._requests[method, route, str(status)] += 1
@@ -51,11 +51,11 @@ class Metrics:
             self._seconds[route] += seconds  # type: ignore[assignment]  # a Counter sums floats, too
 
     def text(self) -> bytes:
-        """All of it in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterable[Metric]:
-        """For ``prometheus_client``."""
+        """Yield the metrics to ``prometheus_client``."""
         with self._lock:
             requests = CounterMetricFamily(
                 "needle_http_requests", "Requests answered.", labels=("method", "route", "status")

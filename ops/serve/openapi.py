@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI finds, the document of a problem, and how to sign in where tokens are set."""
+"""The OpenAPI document: FastAPI's own part, the problem document, and authentication if tokens are set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ops.serve.tokens import COOKIE
 
 
 def install_openapi(app: FastAPI, *, tokens_are_needed: bool) -> None:
-    """Make ``app.openapi()`` and ``/openapi.json`` tell the whole of it."""
+    """Make ``app.openapi()`` and ``/openapi.json`` return the complete document."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -29,7 +29,7 @@ def _document(app: FastAPI, tokens_are_needed: bool) -> dict[str, Any]:
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemas["Problem"] = Problem.model_json_schema()
-    for unused in ("HTTPValidationError", "ValidationError"):  # FastAPI's own words for a 422, which are not ours
+    for unused in ("HTTPValidationError", "ValidationError"):  # of FastAPI, for a 422; not used here
         schemas.pop(unused, None)
     if tokens_are_needed:
         components["securitySchemes"] = {

@@ -1,4 +1,4 @@
-"""The page and its files, signing in, and what machines ask: health, metrics, documentation."""
+"""The page and its files, sessions, and routes for machines: health, metrics, documentation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COMPRESSED = ("text/", "image/svg", "application/json")
 
 
 def page_routes(app: FastAPI, service: Service, tokens: Tokens) -> APIRouter:
-    """The page's own routes, and those that are not about footage."""
+    """Return the routes of the page, and those that are not about footage."""
     router = APIRouter()
     _add_page(router, app)
     _add_session(router, tokens, is_encrypted=service.settings.public_url.startswith("https:"))
@@ -55,7 +55,10 @@ def _add_page(router: APIRouter, app: FastAPI) -> None:
 
 
 def _add_session(router: APIRouter, tokens: Tokens, *, is_encrypted: bool) -> None:
-    """Signing in; ``is_encrypted``: people come through a proxy by https, whatever the proxy uses to come here."""
+    """Add the session routes.
+
+    ``is_encrypted``: clients use https to a proxy, whatever the proxy uses to this service.
+    """
 
     @router.post(
         "/api/session",
@@ -102,7 +105,7 @@ _TEXT: dict[int | str, dict[str, Any]] = {
 
 
 def health_of(service: Service) -> dict[str, Any]:
-    """The document of ``/healthz``."""
+    """Return the document of ``/healthz``."""
     status = service.status
     if status in ("warming", "failed"):
         return {"status": status, "encoder_id": None, "index_version": None, "shots": 0}
@@ -117,7 +120,7 @@ def health_of(service: Service) -> dict[str, Any]:
 
 
 def _file(request: Request, name: str) -> Response:
-    """A file of the page's folder, which is flat: a name cannot lead out of it."""
+    """Return a file of the page's folder, which is flat: a name cannot escape from it."""
     path = PAGE / name
     if not _FILE.fullmatch(name) or not path.is_file():
         raise ProblemError(404, "the page has no such file")

@@ -1,4 +1,4 @@
-"""``/api/probes``: every label and its probe, what to label next, and a fit that begins when somebody asks for it."""
+"""``/api/probes``: every label and its probe, shots to label next, and fits on request."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STEPS = 100
 
 
 def probe_routes(service: Service) -> APIRouter:
-    """The four routes, for this service."""
+    """Return the four routes of this service."""
     router = APIRouter(tags=["probes"])
     _add_standing(router, service)
     _add_work(router, service)
@@ -38,7 +38,7 @@ def probe_routes(service: Service) -> APIRouter:
 
 
 def _add_standing(router: APIRouter, service: Service) -> None:
-    """How labels and their probes stand."""
+    """Add the routes that report labels and their probes."""
     run = service.lanes.lookup.run
 
     @router.get(
@@ -61,7 +61,7 @@ def _add_standing(router: APIRouter, service: Service) -> None:
 
 
 def _add_work(router: APIRouter, service: Service) -> None:
-    """What there is to do for a label: shots to label next, and a fit."""
+    """Add the routes for work on a label: shots to label next, and a fit."""
     run = service.lanes.lookup.run
 
     @router.get(
@@ -101,7 +101,7 @@ def _probes(service: Service) -> dict[str, Any]:
 
 
 def _probe(service: Service, label: Label) -> dict[str, Any]:
-    """Raises ``NotFoundError`` where nobody defined, gave or fitted the label."""
+    """Raise ``NotFoundError`` if the label is neither defined, nor given to a shot, nor fitted."""
     _require_known(service, label)
     return _document(service, label, standing_now(service, [label]), load_definitions(service.settings))
 
@@ -120,8 +120,8 @@ def _document(
     service: Service, label: Label, standing: list[ResolvedLabel], defined: dict[str, ProbeDefinition]
 ) -> dict[str, Any]:
     settings = service.settings
-    # What has a score has a vector; where every labelled shot has one, no file of the catalogue is read for the page's
-    # looks at its label. One without a score may have a vector all the same.
+    # A shot with a score has a vector: if every labelled shot has a score, the page's polling of its label reads no
+    # file of the catalogue. A shot without a score may nevertheless have a vector.
     scored = service.searcher.probes.of(label) if label in service.probes() else {}
     knows_all = all(each.missing_reason or each.latest.shot_id in scored for each in standing)
     document = probe_document(settings, label, defined, standing, scored if knows_all else None)
@@ -145,7 +145,10 @@ def _document(
 
 
 def _is_redefined(settings: Settings, label: str, latest: str, definition: ProbeDefinition | None) -> bool:
-    """Whether the last fit is of another definition. Whether it is of other vectors too would read the catalogue."""
+    """Return True if the last fit has another definition.
+
+    Other vectors are not detected: that would read the catalogue.
+    """
     if not latest:
         return False
     version = read_version(settings, label, latest)
@@ -153,7 +156,7 @@ def _is_redefined(settings: Settings, label: str, latest: str, definition: Probe
 
 
 def _at_least(service: Service, label: Label) -> list[int]:
-    """How many shots score at least 0.00, 0.01, ... 1.00; empty where the label has no scores."""
+    """Return how many shots score at least 0.00, 0.01, ... 1.00; empty if the label has no scores."""
     if label not in service.probes():
         return []
     scores = service.searcher.probes.of(label)
@@ -183,7 +186,10 @@ def _feeds(service: Service, label: Label, count: int, seed: int, skipped: list[
 
 
 def _fit(service: Service, label: Label, body: FitBody) -> dict[str, Any]:
-    """Raises ``ProblemError`` 409 as ``Fits.start``, ``UsageError`` for a definition that cannot be or is another."""
+    """Start a fit of the label.
+
+    Raises ``ProblemError`` 409 as ``Fits.start``, ``UsageError`` for an invalid or conflicting definition.
+    """
     if service.fits.is_possible:
         define(service.settings, label, body.description, tuple(body.queries), "")
     service.fits.start(label)

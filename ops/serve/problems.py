@@ -1,7 +1,7 @@
-"""Every error as ``application/problem+json`` (RFC 9457): what happened, and the way out.
+"""Every error as ``application/problem+json`` (RFC 9457): the error, and its remedy.
 
-Stands alone because this is where the tree of ``ops.core.errors`` becomes HTTP, and where it is decided what
-a stranger may read: messages of ours are written for people and shown; of anything else only an id is told.
+Stands alone because it maps the tree of ``ops.core.errors`` to HTTP, and decides which details a stranger may read. The
+project's own messages are written for users and are shown; for any other error only an id is sent.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ops.serve.fields import EXAMPLE, LABEL, ONE_LINE, SHOT_ID, VIDEO_ID, WORDS
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-# The most special class first.
+# The most specific class first.
 STATUS_OF: tuple[tuple[type[NeedleError], int], ...] = (
     (UsageError, 422),
     (NotFoundError, 404),
@@ -45,7 +45,7 @@ STATUS_OF: tuple[tuple[type[NeedleError], int], ...] = (
     (VectorIndexError, 503),
     (NeedleError, 500),
 )
-# What people read in place of a regular expression.
+# Descriptions that replace a regular expression in messages.
 FORMS = {
     SHOT_ID: "is no shot id: 16 hexadecimal digits, a colon and a frame number",
     VIDEO_ID: "is not a video id: 16 hexadecimal digits",
@@ -78,9 +78,9 @@ class Problem(BaseModel):
 
 
 class ProblemError(HTTPException):
-    """An answer that is a problem: ``status`` 400 to 599, ``detail`` for people, ``headers`` beside it.
+    """An answer that is a problem: ``status`` 400 to 599, ``detail`` for users, and extra ``headers``.
 
-    An ``HTTPException``, because FastAPI turns any other error in reading a body into a 400.
+    An ``HTTPException``, because FastAPI turns any other error during the reading of a body into a 400.
     """
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
@@ -91,7 +91,7 @@ class ProblemError(HTTPException):
 
 
 def problem_response(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """The document of a problem. Lone surrogates of a request come back escaped, not as an error."""
+    """Return the problem document. Lone surrogates of a request are escaped, not an error."""
     document = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -103,7 +103,7 @@ def problem_response(status: int, detail: str, headers: Mapping[str, str] | None
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The ``responses`` of a route that can end in these statuses, beside those that every route can."""
+    """Return the ``responses`` of a route that can end in these statuses, besides those of every route."""
     always = (400, 401, 403, 408, 413, 422, 429, 500, 503)
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
@@ -113,7 +113,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def unexpected(error: BaseException, what: str) -> Response:
-    """Log an error that nobody foresaw under an id, and tell the id and nothing else."""
+    """Log an unexpected error under an id, and return the id only."""
     number = uuid.uuid4().hex[:12]
     log.error("%s failed unexpectedly (id %s)", what, number, exc_info=error)
     return problem_response(
@@ -157,12 +157,12 @@ async def _of_validation(request: Request, error: Exception) -> Response:
 
 
 def _sentences(errors: Sequence[Any]) -> list[str]:
-    """``where: what`` of the first errors, without the input, which may be huge or private."""
+    """Return ``location: message`` of the first errors, without the input, which may be huge or private."""
     told = []
     for found in errors[:SHOWN_ERRORS]:
         where = ".".join(str(part) for part in found["loc"][1:])
         what = plain_message(found)
-        if found["type"] == "json_invalid":  # its place is a character's, not a field's
+        if found["type"] == "json_invalid":  # the location is that of a character, not of a field
             where, what = "", f"the body is no JSON (at character {where}: {found['ctx']['error']})"
         if found["type"] == "string_pattern_mismatch":
             what = FORMS.get(found["ctx"]["pattern"], "is not written as /docs says")

@@ -1,4 +1,4 @@
-"""Where a shot came from: file and hash, detector, encoder, index, features, and the runs that made each of them."""
+"""Provenance of a shot: file and hash, detector, encoder, index, features, and the runs that computed each of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VIDEO_FACTS = ("frames", "width", "height", "codec", "has_audio", "start_timecod
 
 
 def shot_document(service: Service, shot_id: str) -> dict[str, Any]:
-    """The document of ``GET /api/shots/{id}``. Raises ``ProblemError`` 404."""
+    """Return the document of ``GET /api/shots/{id}``. Raises ``ProblemError`` 404."""
     found = service.details.of([shot_id])
     video = service.details.video(shot_id.partition(":")[0])
     if not found or video is None:
@@ -45,7 +45,7 @@ def shot_document(service: Service, shot_id: str) -> dict[str, Any]:
 
 
 def lines_of(service: Service, shot_id: str, video: VideoRow) -> list[dict[str, Any]]:
-    """What is said in the shot, in the order of time."""
+    """Return the dialogue of the shot, in the order of time."""
     names = ("line_id", "text", "start_s", "end_s", "start_frame", "end_frame", "language", "source")
     partition = service.settings.partition_of(video.video_id)
     rows = service.settings.lake.read("dialogue", [partition], (*names, "shot_ids")).to_pylist()
@@ -57,7 +57,7 @@ def lines_of(service: Service, shot_id: str, video: VideoRow) -> list[dict[str, 
 
 
 def probes_of(service: Service, shot_id: str) -> list[dict[str, Any]]:
-    """What probes say of the shot, the surest first."""
+    """Return the probe scores of the shot, the highest first."""
     partition = service.settings.partition_of(shot_id.partition(":")[0])
     found = []
     for probe in service.probes():
@@ -103,7 +103,7 @@ def _provenance(service: Service, shot_id: str, video: VideoRow) -> dict[str, An
 
 
 def _feature_views(service: Service, encoder_id: str, partition: str) -> list[str]:
-    """Names of the views in which Feast serves what is known of the shot."""
+    """Return the names of the Feast views that serve features of the shot."""
     views = ["video_metadata", "shot_metadata", embedding_view(encoder_id)]
     if service.settings.store.exists(f"{service.settings.lake.folder('dialogue')}/{partition}.parquet"):
         views.append("shot_dialogue")
@@ -111,7 +111,7 @@ def _feature_views(service: Service, encoder_id: str, partition: str) -> list[st
 
 
 def _row(service: Service, table: str, partition: str, shot_id: str) -> dict[str, Any] | None:
-    """The shot's row of a table, without the vector itself."""
+    """Return the shot's row of a table, without the vector itself."""
     names = [name for name in schema_of(table).names if name != "embedding"]
     rows = service.settings.lake.read(table, [partition], names)
     own: list[dict[str, Any]] = rows.filter(pc.equal(rows["shot_id"], shot_id)).to_pylist()

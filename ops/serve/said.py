@@ -1,4 +1,4 @@
-"""Where the dialogue of a shot came from: subtitle files and tracks, the version of the index, when it was read."""
+"""Provenance of a shot's dialogue: subtitle files and tracks, the version of the index, and the time it was read."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _SOURCE = ("path", "source", "language", "language_tag", "content_hash", "lines"
 
 
 def dialogue_of(service: Service, video_id: str, shot_id: str) -> tuple[dict[str, Any], datetime | None]:
-    """The document, and when the shot's dialogue was read; ``None`` where it was not yet.
+    """Return the document, and the time at which the dialogue was read; ``None`` if it was not read yet.
 
-    ``sources`` are those of the film, usable or not; ``content_hash`` is SHA-256 of a file beside the film, of the
-    film itself for a track in it, and the model's name for speech that was heard.
+    ``sources`` are those of the video, usable or not. ``content_hash`` is the SHA-256 of a subtitle file, the SHA-256
+    of the video file for a track in it, or the model's name for recognised speech.
     """
     lake, partition = service.settings.lake, service.settings.partition_of(video_id)
     sources = lake.read("subtitles", [partition], ("video_id", *_SOURCE))

@@ -1,4 +1,4 @@
-"""What clients may send beside a search: every field with its limits, unknown ones refused."""
+"""Request bodies other than a search: every field with its limits; unknown fields are rejected."""
 
 from __future__ import annotations
 

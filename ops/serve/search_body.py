@@ -1,4 +1,4 @@
-"""A search, as clients send it: the fields of every search in a stricter form."""
+"""The body of a search request: the fields of every search in a stricter form."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ops.serve.fields import CursorText, Example, Limit, ShowName
 
 
 def described(model: type[BaseModel], name: str) -> str | None:
-    """The description of a field, for a field that replaces it."""
+    """Return the description of a field, for a field that replaces it."""
     return model.model_fields[name].description
 
 
 def narrowed(model: type[BaseModel], name: str, most: int) -> Any:
-    """A list in place of a field of ``model``, with at most so many values and the same description."""
+    """Return a list to replace a field of ``model``, with a maximum number of values and the same description."""
     return Field(default=(), strict=False, max_length=most, description=described(model, name))
 
 

@@ -1,4 +1,4 @@
-"""``POST /api/search`` and ``GET /api/shots/{id}/similar``: one page of a ranking, with the way to the next."""
+"""``POST /api/search`` and ``GET /api/shots/{id}/similar``: one page of a ranking, with the cursor of the next."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EMPTY_PAGES = 20
 
 
 def search_routes(service: Service) -> APIRouter:
-    """The two routes, for this service."""
+    """Return the two routes of this service."""
     router = APIRouter(tags=["search"])
 
     @router.post(
@@ -54,17 +54,17 @@ def search_routes(service: Service) -> APIRouter:
 
 
 async def with_stored_pictures(service: Service, body: SearchBody) -> SearchBody:
-    """The search with every picture that came inside it stored, and named instead: answers and cursors stay short."""
+    """Store every inline image of the search and replace it by its name: answers and cursors stay short."""
     sent = [example for example in body.examples() if example.startswith("data:")]
     names = {each: await service.lanes.pictures.run(service.uploads.keep_data_uri, each) for each in sent}
     return body.with_examples(names) if names else body
 
 
 def page_of_hits(service: Service, asked: SearchFields, cursor: str | None) -> SearchAnswer:
-    """The answer of a search, with addresses and ``next_cursor``.
+    """Return the answer of a search, with addresses and ``next_cursor``.
 
-    Raises ``ProblemError`` 409 if there is nothing to search, 410 if the cursor's index is gone, and
-    what ``Searcher.search`` raises.
+    Raises ``ProblemError`` 409 if there is nothing to search, 410 if the cursor's index is deleted, and the errors of
+    ``Searcher.search``.
     """
     service.require_footage()
     query = SearchQuery.of(asked)
@@ -73,7 +73,7 @@ def page_of_hits(service: Service, asked: SearchFields, cursor: str | None) -> S
     if here:
         query = query.model_copy(update={"offset": here.offset})
         _require_versions(service, here)
-    for _ in range(EMPTY_PAGES):  # of what was forgotten meanwhile, a whole page may be left out
+    for _ in range(EMPTY_PAGES):  # shots forgotten in the meantime are left out: a whole page can be empty
         result, is_last = service.searcher.page(query, *((here.index_version, here.dialogue_version) if here else ()))
         if here and result.dialogue_version != here.dialogue_version:
             raise _gone()

@@ -1,4 +1,4 @@
-"""Run the application on one address until somebody stops it."""
+"""Run the application on one address until it is stopped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BACKLOG = 128
 
 
 def require_safe_address(settings: Settings, host: str) -> None:
-    """Raise ``UsageError`` where others could reach ``host`` and no token is set."""
+    """Raise ``UsageError`` if other machines could reach ``host`` and no token is set."""
     if not is_loopback(host) and not settings.tokens:
         raise UsageError(
             f"--host {host} can be reached by others, and no token is set: set NEEDLE_TOKENS to one or more long "
@@ -35,7 +35,10 @@ def require_safe_address(settings: Settings, host: str) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens on the address; ``port`` 0 takes a free one. Raises ``NeedleError`` where it is taken."""
+    """Open a socket that listens on the address; ``port`` 0 takes a free one.
+
+    Raises ``NeedleError`` if the port is in use.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
@@ -55,7 +58,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def run(app: FastAPI, listener: socket.socket, started: Callable[[], None] | None = None) -> None:
-    """Serve on ``listener`` until SIGINT or SIGTERM, and let requests that run end within ten seconds.
+    """Serve on ``listener`` until SIGINT or SIGTERM, and give running requests ten seconds to end.
 
     ``started`` is called when the first request can be answered.
     """
@@ -77,12 +80,12 @@ def run(app: FastAPI, listener: socket.socket, started: Callable[[], None] | Non
 
 
 def stop(app: FastAPI) -> None:
-    """End a :func:`run` of the application that goes on in another thread, as a signal does."""
+    """Stop a :func:`run` of the application in another thread, as a signal does."""
     app.state.server.should_exit = True
 
 
 class _Config(uvicorn.Config):
-    """uvicorn's, with a protocol that does not wait for ever for the head of a request."""
+    """uvicorn's configuration, with a protocol that limits the time for the head of a request."""
 
     def load(self) -> None:
         super().load()
@@ -90,10 +93,10 @@ class _Config(uvicorn.Config):
 
 
 def impatient(base: Any) -> Any:
-    """The protocol class ``base`` (uvicorn's h11 or httptools), closing connections that dribble their headers.
+    """Return a subclass of ``base`` (uvicorn's h11 or httptools) that closes connections with slow headers.
 
-    uvicorn has a deadline only between an answer and the next byte; a client that opens connections and sends
-    a byte now and then would hold them all.
+    uvicorn has a deadline only between an answer and the next byte. A client that opens connections and sends a byte
+    now and then would hold them all.
     """
 
     class Impatient(base):  # type: ignore[misc]  # which of the two is known at run time only
@@ -126,7 +129,7 @@ def impatient(base: Any) -> Any:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which ends well when it is told to end, instead of raising the signal once more."""
+    """uvicorn's server, but it returns on a stop signal instead of raising the signal again."""
 
     def __init__(self, config: uvicorn.Config, started: Callable[[], None] | None) -> None:
         super().__init__(config)

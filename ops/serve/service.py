@@ -1,4 +1,4 @@
-"""What all routes share: the searcher, what is known of the shots, uploads, and how far warming up is."""
+"""State that all routes share: the searcher, details of shots, uploads, and the progress of the warm-up."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WARM_UP_S = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Lanes:
-    """The kinds of work that are limited."""
+    """The work queues, one for each kind of limited work."""
 
     search: Lane
     lookup: Lane
@@ -40,7 +40,7 @@ class Lanes:
 
 
 class Service:
-    """One home, served. Nothing is opened before :meth:`start`; safe to use from several threads."""
+    """The service of one home. Nothing is opened before :meth:`start`; safe to use from several threads."""
 
     def __init__(
         self,
@@ -68,41 +68,41 @@ class Service:
         return self.searcher.details
 
     def start(self) -> None:
-        """Begin to warm up, in a thread of its own, and clear away what a killed service left."""
+        """Start to warm up in a separate thread, and delete leftovers of a killed service."""
         self.exports.clear()
         self._warmth.start()
 
     def stop(self) -> None:
-        """Stop looking for what is new, and end a fit that runs."""
+        """Stop to check for new versions, and terminate a running fit."""
         self.fits.stop()
         self._warmth.stop()
 
     def _published(self) -> str | None:
-        """What should be answered from: the live encoder, and the version of its index."""
+        """Return the published state to answer from: the live encoder, and the version of its index."""
         encoder_id = self.searcher.live_encoder_id()
         version = current_version(self.settings, encoder_id)
         return None if version is None else f"{encoder_id} {version}"
 
     def _warm_up(self) -> None:
-        """Load the live encoder and encode once, open the index, read what hits show."""
+        """Load the live encoder and encode once, open the index, read the details for hits."""
         try:
             self.searcher.follow()
             self.searcher.warm()
         except VectorIndexError:
-            if self.index_version() is not None:  # an empty home is no failure
+            if self.index_version() is not None:  # an empty home is not a failure
                 raise
         self.details.warm()
 
     def _refresh(self) -> None:
-        """Notice what changed without a new index: titles, and films that are in the works."""
+        """Read changes that come without a new index: titles, and videos in processing."""
         self.details.warm()
         if self.runs and not self._are_runs_loaded:
-            self.runs([])  # Dagster takes a second to load, which the first look at a shot should not
+            self.runs([])  # Dagster takes a second to load, which should not delay the first request for a shot
             self._are_runs_loaded = True
 
     @property
     def status(self) -> str:
-        """``warming``, ``failed``, ``empty`` (nothing to search) or ``ok``."""
+        """Return ``warming``, ``failed``, ``empty`` (nothing to search) or ``ok``."""
         if not self._warmth.wait():
             return "warming"
         if self._warmth.has_failed:
@@ -110,24 +110,24 @@ class Service:
         return "ok" if self.index_version() is not None else "empty"
 
     def index_version(self) -> str | None:
-        """The version that is published now; opens nothing."""
+        """Return the version that is published now; opens nothing."""
         return current_version(self.settings, self.searcher.encoder_id)
 
     def index(self) -> VectorIndex:
-        """The current index. Raises ``ProblemError`` 409 where nothing was ingested yet."""
+        """Return the current index. Raises ``ProblemError`` 409 if nothing was ingested yet."""
         self.require_footage()
         return self.searcher.index()
 
     def require_footage(self) -> None:
-        """Wait until the service is warm. Raises ``ProblemError`` 409 where there is nothing to search."""
+        """Wait until the service is warm. Raises ``ProblemError`` 409 if there is nothing to search."""
         self._warmth.wait(WARM_UP_S)
         if self.index_version() is None:
             raise ProblemError(409, HINT)
 
     def shots_indexed(self) -> int:
-        """How many shots can be found now."""
+        """Return the number of searchable shots."""
         return self.searcher.index().count() if self.status == "ok" else 0
 
     def probes(self) -> list[str]:
-        """Names of the probes that have scored shots."""
+        """Return the names of the probes that have scored shots."""
         return self.searcher.probes.names()

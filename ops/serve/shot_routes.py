@@ -1,4 +1,4 @@
-"""``GET /api/shows`` and ``GET /api/shots/{id}``: what there is, and where one shot came from."""
+"""``GET /api/shows`` and ``GET /api/shots/{id}``: contents of the catalogue, and the provenance of one shot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ops.serve.service import Service
 
 
 def shot_routes(service: Service) -> APIRouter:
-    """The two routes, for this service."""
+    """Return the two routes of this service."""
     router = APIRouter(tags=["catalogue"])
     coverage = Coverage(service)
 

@@ -1,4 +1,4 @@
-"""Since when a video can be found; one meaning for the list of shows and for the page of a shot."""
+"""The time since when a video is searchable; one definition for the list of shows and for the page of a shot."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Runs = Callable[[Sequence[tuple[str, str, float]]], list[dict[str, Any]]]
 
 
 class SearchableSince:
-    """When the index was first published with all of a video's shots as they are now.
+    """The time at which the index was first published with all of a video's shots in their current state.
 
-    That is the end of the first run of the index after the newest vector of the video was computed; where
-    there is no record of such a run, the time of that vector. A file of the lake is read once for each time
-    it changes; safe to use from several threads.
+    That is the end of the first run of the index after the newest vector of the video was computed. If Dagster has
+    no record of this run, it is the time of that vector. A file of the lake is read once for each time it changes.
+    Safe to use from several threads.
     """
 
     def __init__(self, settings: Settings, runs: Runs | None) -> None:
@@ -30,7 +30,7 @@ class SearchableSince:
         self._published: dict[datetime, datetime] = {}
 
     def of_video(self, video_id: str, encoder_id: str) -> datetime | None:
-        """The time for one video; ``None`` where it has no vectors."""
+        """Return the time for one video; ``None`` if it has no vectors."""
         partition = self._settings.partition_of(video_id)
         key = f"{self._settings.lake.folder(table_of(encoder_id))}/{partition}.parquet"
         stat = self._settings.lake.store.stat(key)
@@ -41,7 +41,7 @@ class SearchableSince:
             return self._known([computed])[computed] if computed else None
 
     def of_all(self, encoder_id: str) -> dict[str, datetime]:
-        """Times by video id, of every video that has vectors."""
+        """Return times by video id, of every video that has vectors."""
         lake = self._settings.lake
         found = {
             key: stat.stamp
@@ -57,7 +57,7 @@ class SearchableSince:
             return {video_id: published[when] for video_id, when in computed.items()}
 
     def _times(self, encoder_id: str, key: str, stamp: str) -> dict[str, datetime]:
-        """When the newest vector of each video of one file was computed."""
+        """Return the time of the newest vector of each video of one file."""
         if self._read.get(key, ("",))[0] != stamp:
             partition = key.rsplit("/", 1)[1].removesuffix(".parquet")
             rows = self._settings.lake.read(table_of(encoder_id), [partition], ("video_id", "created_timestamp"))
@@ -66,7 +66,7 @@ class SearchableSince:
         return self._read[key][1]
 
     def _known(self, computed: Iterable[datetime]) -> dict[datetime, datetime]:
-        """When the index was published after each of these times; the records are asked once for each run."""
+        """Return the time of the index publication after each of these times; each run is looked up once."""
         found: dict[datetime, datetime] = {}
         last: datetime | None = None
         is_over = False

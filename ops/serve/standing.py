@@ -1,4 +1,4 @@
-"""How labels stand, with what the service knows of the shots: no file of the catalogue is read for a thumb."""
+"""Resolved labels, from details that the service has cached: a label from the page reads no file of the catalogue."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ops.videos.forgotten import forgotten_ids
 
 
 def standing_now(service: Service, labels: Sequence[str]) -> list[ResolvedLabel]:
-    """What counts of each (label, shot) of the labels; a label that nobody gave has nothing."""
+    """Return the resolved label of each (label, shot) of the labels; a label without annotations has none."""
     known = list_labels(service.settings)
     return resolve_labels(service.settings, [label for label in labels if label in known], _ServedShots(service))
 
 
 def by_label(standing: Iterable[ResolvedLabel]) -> dict[str, list[ResolvedLabel]]:
-    """The same, by label."""
+    """Return the same, by label."""
     found: dict[str, list[ResolvedLabel]] = defaultdict(list)
     for each in standing:
         found[each.latest.label].append(each)
@@ -27,7 +27,7 @@ def by_label(standing: Iterable[ResolvedLabel]) -> dict[str, list[ResolvedLabel]
 
 
 class _ServedShots:
-    """Which shots there are, as far as the service knows: at most as old as its last look at the catalogue."""
+    """The existing shots, as cached by the service: at most as old as its last check of the catalogue."""
 
     def __init__(self, service: Service) -> None:
         self._details = service.details
@@ -35,7 +35,7 @@ class _ServedShots:
         self._corrections = CurrentCorrections(service.settings)
 
     def missing_reason(self, shot_id: str) -> str:
-        """Why a shot is not there; empty where it is there."""
+        """Return the reason why a shot is missing; empty if it exists."""
         if shot_id.partition(":")[0] in self._forgotten:
             return FORGOTTEN
         return "" if self._details.of([shot_id]) else reason_for_missing(self._corrections, shot_id)

@@ -1,7 +1,7 @@
-"""Who may come in: API tokens, and the sessions that a browser gets in exchange for one.
+"""Access control: API tokens, and the sessions that a browser gets in exchange for one.
 
-A session's cookie holds when it ends and a keyed hash over that and the token, never the token. It is good for
-as long as the token is one of the settings', also after a restart.
+A session's cookie contains its end and a keyed hash over that and the token, never the token. It is valid as long as
+the token is in the settings, also after a restart.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SESSION_S = 30 * 24 * 3600
 
 
 class Tokens:
-    """The tokens of one service; none at all means that everybody may come in."""
+    """The tokens of one service; without tokens, access is open."""
 
     def __init__(self, tokens: Sequence[str], secret: bytes) -> None:
         self._tokens = [_digest(token) for token in tokens]
@@ -29,16 +29,16 @@ class Tokens:
         return bool(self._tokens)
 
     def accept(self, token: str) -> bool:
-        """Whether it is one of the tokens; takes the same time whichever it is and however much of it is right."""
+        """Return True for a valid token; the time is the same whichever token it is and however much of it is right."""
         return self._matching(token) is not None
 
     def session(self, token: str, now: float) -> str | None:
-        """The cookie's value for a session that begins at ``now`` (Unix seconds); ``None`` for a wrong token."""
+        """Return the cookie's value for a session that begins at ``now`` (Unix seconds); ``None`` for a wrong token."""
         digest = self._matching(token)
         return None if digest is None else self._signed(digest, str(int(now) + SESSION_S))
 
     def accept_session(self, value: str, now: float) -> bool:
-        """Whether a cookie's value is that of a session that has not ended."""
+        """Return True if a cookie's value is that of a session that has not ended."""
         ends, _, _ = value.partition(".")
         given, good = _digest(value), False
         for digest in self._tokens:
@@ -56,7 +56,7 @@ class Tokens:
 
 
 def session_secret(path: Path) -> bytes:
-    """The key of this home's sessions, made at first use, readable by its owner only."""
+    """Return the key of this home's sessions, created at first use, readable by its owner only."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
@@ -64,7 +64,8 @@ def session_secret(path: Path) -> bytes:
     except FileExistsError:
         pass
     found = path.read_bytes()
-    # Empty for a moment while another process makes it, or for ever after a kill: then sessions end with us.
+    # Empty for a moment while another process creates it, or permanently after a kill: then sessions end with this
+    # process.
     return found if len(found) == 32 else secrets.token_bytes(32)
 
 

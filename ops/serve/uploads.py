@@ -1,6 +1,6 @@
-"""Pictures that people search by: checked, scaled, re-encoded and kept for a while, by what they show.
+"""Uploaded images to search by: checked, scaled, re-encoded and cached for a while, named by their content.
 
-Nothing of an upload is kept as it came: no name, no metadata, no bytes that only looked like a picture.
+Nothing of an upload is stored as received: no name, no metadata, no bytes that only resemble an image.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HASH = re.compile(r"[0-9a-f]{32}")
 
 
 class Uploads:
-    """Pictures below ``folder``, at most ``kept`` of them: those that were not used for longest go first."""
+    """Images below ``folder``, at most ``kept`` of them: the least recently used are deleted first."""
 
     def __init__(self, folder: Path, kept: int = KEPT) -> None:
         self._folder = folder
@@ -36,9 +36,9 @@ class Uploads:
         self._lock = Lock()
 
     def keep(self, data: bytes) -> str:
-        """Keep the picture in ``data`` and return its name, ``image:<32 hex digits>``.
+        """Store the image in ``data`` and return its name, ``image:<32 hex digits>``.
 
-        Raises ``UsageError`` where it is no picture, or too large to be opened safely.
+        Raises ``UsageError`` if it is not an image, or too large to open safely.
         """
         from PIL import Image
 
@@ -56,20 +56,20 @@ class Uploads:
         return PREFIX + name
 
     def keep_data_uri(self, uri: str) -> str:
-        """:meth:`keep` of a ``data:image/...;base64,...`` URI."""
+        """Apply :meth:`keep` to a ``data:image/...;base64,...`` URI."""
         try:
             return self.keep(base64.b64decode(uri.partition(",")[2], validate=True))
         except binascii.Error as error:
             raise UsageError("the data: URI of a picture is not base64: encode it again") from error
 
     def path_of(self, name: str) -> Path:
-        """The JPEG of a kept picture, by its 32 hex digits. Raises ``NotFoundError``."""
+        """Return the JPEG of a stored image, by its 32 hex digits. Raises ``NotFoundError``."""
         if not _HASH.fullmatch(name) or not self._path(name).exists():
             raise NotFoundError(f"no picture {name[:40]!r} is kept here (any more): upload it again")
         return self._path(name)
 
     def picture(self, example: str) -> NDArray[np.uint8]:
-        """The picture that ``image:<32 hex digits>`` names: RGB uint8 (H, W, 3). Raises ``NotFoundError``."""
+        """Return the image that ``image:<32 hex digits>`` names: RGB uint8 (H, W, 3). Raises ``NotFoundError``."""
         path = self.path_of(example.removeprefix(PREFIX))
         path.touch()
         return read_image_bytes(path.read_bytes())

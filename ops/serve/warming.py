@@ -1,4 +1,4 @@
-"""Keep a running service warm: at its start, for each version that is published, and again where it failed."""
+"""Keep a running service warm: at its start, after each published version, and again after a failure."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ops.core.errors import NeedleError
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.5
-"""Seconds between two looks for a new version."""
+"""Seconds between two checks for a new version."""
 RETRY_S = (1.0, 60.0)
-"""Seconds after which a failure is tried again: at first, and at the most."""
+"""Seconds before a retry after a failure: the first and the longest delay."""
 REFRESH_S = 5.0
-"""Least seconds between two refreshes; one that takes long comes more rarely, never more than a 20th of the time."""
+"""Minimum seconds between two refreshes; slow ones run less often, and take at most a 20th of the time."""
 
 
 class Warmth:
-    """Warms in a thread of its own, so that no request pays for it.
+    """Warms in a separate thread, so that requests do not wait for it.
 
-    ``version`` names what is published now, ``warm`` loads all of it, ``refresh``, called soon after that and
-    every few seconds, looks at what may change within a version. They may raise ``NeedleError``.
+    ``version`` names the currently published version, ``warm`` loads all of it. ``refresh``, called soon after that and
+    every few seconds, reads changes within a version. They may raise ``NeedleError``.
     """
 
     def __init__(
@@ -35,18 +35,18 @@ class Warmth:
         self._tried = Event()
         self._stopped = Event()
         self.has_failed = False
-        """Whether warming up failed the last time; the log has the reason."""
+        """True if the last warm-up failed; the log has the reason."""
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         Thread(target=self._run, name="warm-up", daemon=True).start()
 
     def stop(self) -> None:
-        """End after what is being done."""
+        """Stop after the current step."""
         self._stopped.set()
 
     def wait(self, timeout_s: float = 0.0) -> bool:
-        """Wait until the first try is over; whether it is."""
+        """Wait for the first warm-up; return True if it finished in time."""
         return self._tried.wait(timeout_s)
 
     def _run(self) -> None:
@@ -61,7 +61,7 @@ class Warmth:
                     is_warm, warmed, retry_s, refresh_at = True, version, RETRY_S[0], 0.0
                 elif time.monotonic() >= refresh_at:
                     started = time.monotonic()
-                    refresh_at = started + REFRESH_S  # also where it fails
+                    refresh_at = started + REFRESH_S  # also after a failure
                     self._refresh()
                     refresh_at += 20 * (time.monotonic() - started)
             except (NeedleError, OSError) as error:

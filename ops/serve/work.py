@@ -1,7 +1,7 @@
-"""How much is done at once: few things in threads, the others in a line that has an end.
+"""Limits of concurrent work: a few tasks in threads, the others in a bounded queue.
 
-Two cores are not faster with sixteen searches at once, only less fair. Each kind of work has a number of
-threads; who comes first is served first, and who finds the line full is told to come again.
+Two cores are not faster with sixteen searches at once, only less fair. Each kind of work has a number of threads;
+requests are served in order, and a request that finds the queue full is rejected with a retry message.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RETRY_AFTER_S = 2
 
 
 class Lane:
-    """``threads`` pieces of one kind of work at a time, and at most ``line`` that wait."""
+    """``threads`` tasks of one kind of work at a time, and at most ``line`` that wait."""
 
     def __init__(self, name: str, threads: int, line: int) -> None:
         self.name = name
@@ -39,9 +39,9 @@ class Lane:
         return self._limiter.statistics().tasks_waiting
 
     async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
-        """The result of ``work(*arguments)`` in a thread. Raises ``ProblemError`` 429 where the line is full.
+        """Return the result of ``work(*arguments)`` in a thread. Raises ``ProblemError`` 429 if the queue is full.
 
-        Work whose caller went away is finished, and its result dropped.
+        If the client disconnects, the work is finished and its result dropped.
         """
         if self.waiting >= self._line:
             raise ProblemError(
@@ -50,10 +50,10 @@ class Lane:
         return await run_sync(partial(work, *arguments), limiter=self._limiter)
 
     async def run_while_wanted(self, request: Request, work: Callable[..., Result], *arguments: object) -> Result:
-        """The result of ``work(*arguments, stop)``, which is told by ``stop`` when the client goes away.
+        """Return the result of ``work(*arguments, stop)``; ``stop`` is set when the client disconnects.
 
-        What still waits in line then is not begun. Raises ``StoppedError`` where the client went away, and
-        ``ProblemError`` as :meth:`run`. The request's body must have been read.
+        Work that is still queued then is not started. The request's body must have been read.
+        Raises ``StoppedError`` if the client disconnects, and ``ProblemError`` as :meth:`run`.
         """
         stop = Stop()
         results: list[Result] = []

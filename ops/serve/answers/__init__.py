@@ -1,4 +1,4 @@
-"""What clients get, as OpenAPI says it. Answers are built as plain documents; these describe them."""
+"""Answers of the service as models for OpenAPI. Routes build answers as plain documents; these models describe them."""
 
 from ops.serve.answers.access import Health, SessionAnswer
 from ops.serve.answers.details import ShotAnswer

@@ -1,4 +1,4 @@
-"""Signing in, and how the service is."""
+"""Sessions, and the health of the service."""
 
 from __future__ import annotations
 

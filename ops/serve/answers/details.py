@@ -1,4 +1,4 @@
-"""All about one shot."""
+"""All details of one shot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to label next."""
+"""Shots to label next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole film: its shots in order, and the corrections of its cuts."""
+"""A whole video: its shots in order, and the corrections of its cuts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How labels stand."""
+"""Labels with their counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels with their probes, and how good these are."""
+"""Labels with their probes, and the quality of these."""
 
 from __future__ import annotations
 

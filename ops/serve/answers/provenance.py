@@ -1,4 +1,4 @@
-"""Where a shot came from."""
+"""Provenance of a shot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of a search, and of a picture to search by."""
+"""Answers of a search, and of an uploaded image to search by."""
 
 from __future__ import annotations
 

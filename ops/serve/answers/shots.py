@@ -1,4 +1,4 @@
-"""Shots, and what is in every answer that has some."""
+"""Shots, and the fields of every answer with shots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the catalogue holds."""
+"""Contents of the catalogue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people said of a shot."""
+"""Annotations of a shot."""
 
 from __future__ import annotations
 
