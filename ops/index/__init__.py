@@ -1,1 +1,1 @@
-"""The nearest-neighbour index over shot vectors: the only room that talks to Qdrant."""
+"""The nearest-neighbour index over shot vectors: the only package that uses Qdrant."""

@@ -1,7 +1,7 @@
-"""The nouns in a word that carries a Korean particle, an Arabic article or Hebrew prefixes, written together with it.
+"""Find the nouns in a word that is written together with a Korean particle, an Arabic article or Hebrew prefixes.
 
-Stands alone because these rules are about a language, not about writing. They only add forms to a
-line, the word stays as it is: who asks for the noun finds the line, who asks for the word, too.
+Stands alone because these rules depend on the language, not on the script. They only add forms to a line; the word
+stays. So a search for the noun finds the line, and a search for the word does too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _AFTER_ANY = """
 입니까 인데 인가 일까
 """
 _TAILS = ("", "는", "도", "만", "요", "은", "이", "의")
-"""A second particle that some may take: 에서는, 까지도."""
+"""A second particle that may follow some particles: 에서는, 까지도."""
 # A noun of one syllable is also the beginning of many others: 제도 (system) is not 제 with 도 (too).
 _TOO_SHORT_FOR_ONE_SYLLABLE = frozenset("의도로과와나야아만라란든며요죠께뿐랑")
 _PLURAL = "들"
@@ -45,9 +45,9 @@ _NOT_ARTICLE = frozenset(("الله", "والله", "بالله", "اللهم"))
 
 @lru_cache(maxsize=65_536)
 def parts_of(word: str) -> tuple[str, ...]:
-    """A folded word apart from its particle, article or prefixes; the word alone if it has none that we know.
+    """Split a folded word from its particle, article or prefixes; the word alone if it has no known one.
 
-    Prefixes end in :data:`SEPARATOR`: nobody who asks for one letter means them.
+    Prefixes end in :data:`SEPARATOR`, so that a search for the single letter does not match them.
     """
     if len(word) < 2 or word.isascii():
         return (word,)
@@ -60,7 +60,7 @@ def parts_of(word: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=65_536)
 def nouns_of(word: str) -> tuple[str, ...]:
-    """The nouns in a folded word, the longest first: והבית has הבית and בית, والبيت has البيت and بيت."""
+    """Return the nouns in a folded word, the longest first: והבית has הבית and בית, والبيت has البيت and بيت."""
     first, *others = parts_of(word)
     if not others or not first.endswith(SEPARATOR):
         return (first,) if others else ()
@@ -78,7 +78,10 @@ def _arabic_parts(word: str) -> tuple[str, ...]:
 
 
 def _korean_nouns(word: str) -> Iterator[str]:
-    """Nouns before a particle, the longest particle first; a plural is taken away with its particle."""
+    """Yield the nouns before a particle, for the longest particle first.
+
+    A plural suffix is removed with its particle.
+    """
     for start in range(1, len(word)):
         noun, particle = word[:start], word[start:]
         is_long = len(noun) > 1
@@ -90,7 +93,7 @@ def _korean_nouns(word: str) -> Iterator[str]:
 
 
 def _follows(syllable: str, particle: str) -> bool:
-    """Whether a noun that ends in the syllable can have the particle."""
+    """Return True if a noun that ends in the syllable can have the particle."""
     final = (ord(syllable) - ord(_FIRST_SYLLABLE)) % _FINALS
     if particle in _particles(bool(final)):
         return True

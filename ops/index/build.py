@@ -1,7 +1,7 @@
 """Replicate the lake's current vectors to the nearest-neighbour index.
 
-Stands alone so that "what belongs into the index" is written once: the shots of videos that are ready,
-with their vectors, whatever else the lake keeps.
+Stands alone to define once which rows belong in the index: the shots of videos that are ready, with their vectors,
+whatever else the lake contains.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ SHOT_COLUMNS = ("shot_id", "video_id", "show", "start_frame", "end_frame", "is_b
 
 
 def wanted_rows(settings: Settings, encoder_id: str) -> Iterator[IndexRow]:
-    """Every row that belongs into the index, partition by partition (flat memory)."""
+    """Yield every row that belongs in the index, partition by partition (constant memory)."""
     for partition in settings.lake.partitions(table_of(encoder_id)):
         rows = catalogue.videos_of(settings.lake, [partition])
-        # A film that was only moved is pending until it is looked at again; it stays searchable meanwhile.
+        # A video that was only moved is pending until its file is checked again; it stays searchable meanwhile.
         ready = {
             row["video_id"] for row in rows if row["state"] == "ready" or (row["state"] == "pending" and row["frames"])
         }
@@ -41,18 +41,18 @@ def wanted_rows(settings: Settings, encoder_id: str) -> Iterator[IndexRow]:
 
 
 def wanted_digest(settings: Settings, encoder_id: str) -> str:
-    """Digest of the (shot, vector) rows that belong into the index, read from the lake."""
+    """Return the digest of the (shot, vector) rows that belong in the index, read from the lake."""
     return digest_of((row.shot_id, row.vector_hash) for row in wanted_rows(settings, encoder_id))
 
 
 def index_is_current(settings: Settings, encoder_id: str) -> bool:
-    """Whether the current version of the index is the one that the lake's rows would make."""
+    """Return True if the lake's rows would give the current version of the index."""
     current = current_version(settings, encoder_id)
     return current is not None and current == version_of(encoder_id, wanted_rows(settings, encoder_id))
 
 
 def build_index(settings: Settings, encoder_id: str, progress: Progress) -> StepReport:
-    """Publish the lake's rows as the current version of the index; a no-op where they are."""
+    """Publish the lake's rows as the current version of the index; a no-op if they already are."""
     progress.start("index", 0, "vectors")
     before = current_version(settings, encoder_id)
     version = publish(
@@ -78,7 +78,8 @@ def check_index(settings: Settings, encoder_id: str) -> CheckOutcome:
             published = index.manifest_digest
         if result.passed or wanted == wanted_digest(settings, encoder_id) == published:
             break
-        # The lake went on, for another ingest writes to it: what is published now must be what is there now.
+        # The lake may have changed, because another ingest writes to it: compare the published version with its current
+        # rows.
         publish(settings, encoder_id, lambda: wanted_rows(settings, encoder_id))
     return CheckOutcome(
         name="same_rows_as_lake",

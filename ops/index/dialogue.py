@@ -1,7 +1,7 @@
 """Replicate the lake's dialogue to its index.
 
-Stands alone so that "which lines are searchable" is written once: those of videos that are ready, where they
-belong to a shot. A line past the end of its film is in the lake only.
+Stands alone to define once which lines are searchable: those of videos that are ready, if they belong to a shot. A line
+past the end of its video is in the lake only.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ATTEMPTS = 3
 
 
 def wanted_lines(settings: Settings) -> Iterator[LineRow]:
-    """Every line that belongs into the index, partition by partition."""
+    """Yield every line that belongs in the index, partition by partition."""
     for partition in settings.lake.partitions("dialogue"):
         rows = settings.lake.read("dialogue", [partition], (*COLUMNS, TAG)).to_pylist()
         if not rows:
@@ -37,10 +37,10 @@ def wanted_lines(settings: Settings) -> Iterator[LineRow]:
         ready = {
             row["video_id"]
             for row in catalogue.videos_of(settings.lake, [partition])
-            # As for vectors: a film that was only moved stays searchable until it was looked at again.
+            # As for vectors: a video that was only moved stays searchable until its file is checked again.
             if row["state"] == "ready" or (row["state"] == "pending" and row["frames"])
         }
-        # Subtitles of pt-BR and of pt-PT are of one language, and no sentence goes on from one to the other.
+        # Subtitles of pt-BR and of pt-PT have one language here, and no sentence continues from one to the other.
         groups: dict[tuple[str, str], list[LineRow]] = {}
         for row in rows:
             if row["video_id"] in ready and row["shot_ids"]:
@@ -52,14 +52,14 @@ def wanted_lines(settings: Settings) -> Iterator[LineRow]:
 
 
 def lines_are_current(settings: Settings) -> bool:
-    """Whether the index holds the lines that the lake's rows would make it hold."""
+    """Return True if the index is built from the lake's current lines."""
     current = current_lines(settings)
     rows = list(wanted_lines(settings))
     return current == version_of_lines(rows) if current or rows else True
 
 
 def build_lines(settings: Settings, progress: Progress) -> StepReport:
-    """Publish the lake's lines as the current version of their index; a no-op where they are."""
+    """Publish the lake's lines as the current version of their index; a no-op if they already are."""
     progress.start(STAGE, 0, "lines")
     before = current_lines(settings)
     rows = list(wanted_lines(settings))
@@ -83,7 +83,8 @@ def check_lines(settings: Settings) -> CheckOutcome:
             index.close()
         if published == wanted:
             break
-        # The lake went on, for another ingest writes to it: what is published now must be what is there now.
+        # The lake may have changed, because another ingest writes to it: compare the published version with its current
+        # rows.
         publish_lines(settings, list(wanted_lines(settings)))
     return CheckOutcome(
         name="same_lines_as_lake",

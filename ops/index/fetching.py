@@ -1,4 +1,4 @@
-"""Ask a source for more until it has given enough: the one loop and the one rule of growth, for index and search."""
+"""Fetch more from a source until there is enough: one loop and one rule of growth for index and search."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 GROWTH = 2
-"""Each time so many times as many are asked for: at most twice as many as are needed at last, and at most four times
-as many in all, which no other factor betters."""
+"""Factor by which each fetch grows.
+
+The last fetch is at most twice as large as needed, and all together at most four times, a bound that no other factor
+improves.
+"""
 
 T = TypeVar("T")
 
@@ -17,7 +20,7 @@ T = TypeVar("T")
 class Fetched(Generic[T]):
     """The first ``items`` of a source, and whether these are all.
 
-    ``looked_at``: how many the source has given for them, which is more if some were left out.
+    ``looked_at``: how many the source returned for them, which is more if some were left out.
     """
 
     items: Sequence[T]
@@ -26,7 +29,7 @@ class Fetched(Generic[T]):
 
 
 def fetch_until(fetch: Callable[[int], Fetched[T]], count: int, is_enough: Callable[[Sequence[T]], bool]) -> Fetched[T]:
-    """What ``fetch`` gives for ``count`` or more, at the first time that these are enough, or all."""
+    """Fetch ``count`` items, then more, until they are enough or all."""
     while True:
         found = fetch(count)
         if found.is_all or is_enough(found.items):

@@ -1,4 +1,4 @@
-"""Frequencies of words, by the lists of wordfreq (Speer 2022; data CC BY-SA 4.0).
+"""Frequencies of words, from the lists of wordfreq (Speer 2022; data CC BY-SA 4.0).
 
 Stands alone because spelling, in search, and prefixes, in the tokenizer, read the same files. Frequencies are on the
 Zipf scale: log10 of occurrences in a billion words.
@@ -15,10 +15,10 @@ from ops.embeddings.weights import installed_file
 
 @lru_cache(maxsize=32)
 def word_frequencies(name: str, least: float = 0.0) -> Mapping[str, float]:
-    """Zipf frequencies by word of the list ``name`` (``large_en``), without words rarer than ``least``.
+    """Return Zipf frequencies by word of the list ``name`` (``large_en``), without words rarer than ``least``.
 
-    Its file is read and its package not imported, which takes three times as long: a header, then the words of each
-    centibel of frequency, from the most frequent on.
+    The file is read without an import of its package, which takes three times as long. The file is a header, then the
+    words of each centibel of frequency, from the most frequent on.
     """
     import msgpack
 

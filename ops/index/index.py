@@ -1,8 +1,8 @@
 """Publish shot vectors as an immutable version of the index, and search the current one.
 
-A version's name comes from its content (ids, vector hashes, payloads) and from how it is built, so
-publishing the same rows again is a no-op that writes nothing. The embedded engine is the default; with
-``NEEDLE_QDRANT_URL`` the same versions live on a server.
+A version's name depends on its content (ids, vector hashes, payloads) and on how it is built. So publishing the same
+rows again is a no-op that writes nothing. The embedded engine is the default; with ``NEEDLE_QDRANT_URL`` the same
+versions are on a server.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class IndexCheck:
-    """Whether an index holds what the lake holds.
+    """The result of a comparison of an index with the lake.
 
-    ``compared`` vectors were read back; ``worst_difference`` is the largest absolute difference of any
-    of their components. ``problems`` are sentences for people, empty where ``passed``.
+    ``compared`` vectors were read back; ``worst_difference`` is the largest absolute difference of any of their
+    components. ``problems`` are sentences for users, empty if ``passed``.
     """
 
     version: str
@@ -85,7 +85,7 @@ class IndexCheck:
 class VectorIndex:
     """One version of an index, open for reading; safe to use from several threads.
 
-    It keeps answering from its version while newer ones are published; :meth:`is_current` tells.
+    It keeps answering from its version while newer ones are published; see :meth:`is_current`.
     """
 
     def __init__(self, versions: Versions, version: str) -> None:
@@ -96,28 +96,28 @@ class VectorIndex:
 
     @property
     def manifest_digest(self) -> str:
-        """Digest of the (shot id, vector hash) rows as it was when they were written; reads no point."""
+        """Return the digest of the (shot id, vector hash) rows from the time of writing; reads no point."""
         return str(self._points.manifest()["digest"])
 
     @property
     def created(self) -> str:
-        """When the version was built: ISO 8601 with its zone."""
+        """Return the time when the version was built: ISO 8601 with its zone."""
         return str(self._points.manifest()["created"])
 
     def counts(self, key: str) -> Counter[str]:
-        """Number of shots for each value of ``show`` or ``video_id``, counted by the engine."""
+        """Return the number of shots for each value of ``show`` or ``video_id``, counted by the engine."""
         return Counter(self._points.counts(key) if self._rows else {})
 
     def count(self) -> int:
-        """Number of shots."""
+        """Return the number of shots."""
         return self._rows
 
     def is_current(self) -> bool:
-        """Whether no newer version was published."""
+        """Return True if no newer version was published."""
         return self._versions.current() == self.version
 
     def close(self) -> None:
-        """Let go of the version; it may then be cleaned away."""
+        """Close the version; it may then be deleted."""
         self._points.close()
 
     def __enter__(self) -> VectorIndex:
@@ -138,13 +138,12 @@ class VectorIndex:
         exact: bool = False,
         with_payload: bool = True,
     ) -> list[IndexHit]:
-        """The shots nearest to ``vector``, float (D,), any length but zero: best first, ties by shot id.
+        """Return the shots nearest to ``vector``, float (D,), any length but zero: best first, ties by shot id.
 
-        ``shows`` and ``videos`` (names and ids; empty means all) and ``exclude_blank`` decide before the
-        search what may be found. ``exact`` compares with every shot instead of walking the graph.
-        ``limit`` hits after the first ``offset`` ones; without payloads (which then are empty) a fifth of
-        the time is saved. Raises ``VectorIndexError`` on a vector that does
-        not fit and on a broken index.
+        ``shows`` and ``videos`` (names and ids; empty means all) and ``exclude_blank`` filter before the search.
+        ``exact`` compares with every shot instead of walking the graph. The result is ``limit`` hits after the first
+        ``offset`` ones. Without payloads (which then are empty) a fifth of the time is saved.
+        Raises ``VectorIndexError`` on a vector that does not fit and on a broken index.
         """
         if limit < 1 or offset < 0:
             raise VectorIndexError(f"cannot return {limit} hits after the first {offset}: limit is at least 1")
@@ -163,7 +162,7 @@ class VectorIndex:
         ]
 
     def _ranked(self, query: list[float], needed: int, wanted: Wanted, exact: bool) -> list[tuple[str, float]]:
-        """At least ``needed`` of the best, where there are so many, with no group of ties cut at that point."""
+        """Return at least ``needed`` of the best, if there are enough, without splitting a group of ties at the end."""
 
         def fetch(depth: int) -> Fetched[tuple[str, float]]:
             found = self._points.query(query, depth, wanted, exact=exact or depth > tuning.DEEPEST)
@@ -174,28 +173,28 @@ class VectorIndex:
         return sorted(found.items, key=lambda hit: (-hit[1], hit[0]))
 
     def vectors(self, shot_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """Stored vectors, float32 (D,), by shot id; shots that are not in the index are left out."""
+        """Return stored vectors, float32 (D,), by shot id; shots that are not in the index are left out."""
         found = self._points.fetch(list(dict.fromkeys(shot_ids)), vectors=True)
         return {point.shot_id: point.vector for point in found if point.vector is not None}
 
     def digest(self) -> str:
-        """Digest of the (shot id, vector hash) rows, read back from the engine point by point."""
+        """Return the digest of the (shot id, vector hash) rows, read back from the engine point by point."""
         return digest_of(
             (point.shot_id, point.payload[HASH_KEY]) for point in self._points.scroll(Wanted(), vectors=False)
         )
 
     @cached_property
     def sample(self) -> NDArray[np.float32]:
-        """Up to 2,000 catalogue vectors, float32 (S, D), blank shots left out: the same for the same version.
+        """Return up to 2,000 catalogue vectors, float32 (S, D), without blank shots: the same for the same version.
 
-        Chosen by a hash of the shot id, which is independent of what the shot shows.
+        Chosen by a hash of the shot id, which is independent of the content of the shot.
         """
         points = self._points.scroll(Wanted(sampled=True, exclude_blank=True), vectors=True)
         vectors = [point.vector for point in points if point.vector is not None]
         return np.stack(vectors) if vectors else np.zeros((0, 1), np.float32)
 
     def sample_scores(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Cosine of ``vector``, float (D,), with each vector of :attr:`sample`: float32 (S,)."""
+        """Return the cosine of ``vector``, float (D,), with each vector of :attr:`sample`: float32 (S,)."""
         if not len(self.sample):
             return np.zeros(0, np.float32)
         scores: NDArray[np.float32] = self.sample @ _unit(vector)
@@ -204,7 +203,7 @@ class VectorIndex:
     def check(self, expected_digest: str, rows: Iterable[IndexRow]) -> IndexCheck:
         """Compare with the lake: the digest of all rows, and some vectors read back component by component.
 
-        ``rows`` are the lake's, streamed once; the shots compared are chosen by a hash of their ids.
+        ``rows`` are the lake's, streamed once; the compared shots are chosen by a hash of their ids.
         """
         digest = self.digest()
         chosen = heapq.nsmallest(COMPARED, rows, key=lambda row: hash_of(row.shot_id))
@@ -243,10 +242,10 @@ def publish(
 ) -> str:
     """Make ``rows`` the current version of the encoder's index and return its name.
 
-    ``rows`` is a function that gives a fresh pass over the rows each time (memory stays flat), or an
-    iterable; an iterator is held in memory. Two passes are made: one names the version, one builds it.
-    Where that version is current already, nothing is written; where it is still kept, only the switch
-    is. One publisher at a time: others wait. ``on_progress`` is told how many rows more are written.
+    ``rows`` is a function that returns a new iterator over the rows each time (constant memory), or an iterable; an
+    iterator is held in memory. Two passes are made: one names the version, one builds it. If that version is current
+    already, nothing is written. If it is still stored, only the switch is made. One publisher at a time: others wait.
+    ``on_progress`` is called with the number of rows just written.
     Raises ``VectorIndexError`` on rows that do not fit together and on an engine that refuses.
     """
     versions = _versions_of(settings, encoder_id)
@@ -262,7 +261,7 @@ def publish_to(
     now: datetime | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> str:
-    """:func:`publish` into given versions; the caller sees to it that nobody else publishes there."""
+    """Apply :func:`publish` to given versions; the caller ensures that it is the only publisher there."""
     replay = _replayable(rows)
     for _ in range(ATTEMPTS):
         plan = make_plan(encoder_id, replay(), now or datetime.now(UTC))
@@ -284,15 +283,15 @@ def publish_to(
 
 
 def open_index(settings: Settings, encoder_id: str) -> VectorIndex:
-    """The current version of the encoder's index.
+    """Open the current version of the encoder's index.
 
-    Raises ``VectorIndexError`` where there is none yet, or where it is broken or cannot be reached.
+    Raises ``VectorIndexError`` if there is none yet, if it is broken, or if it cannot be reached.
     """
     return open_versions(_versions_of(settings, encoder_id), encoder_id)
 
 
 def open_versions(versions: Versions, encoder_id: str) -> VectorIndex:
-    """:func:`open_index` of given versions."""
+    """Apply :func:`open_index` to given versions."""
     for attempt in range(ATTEMPTS):
         version = versions.current()
         if version is None:
@@ -300,26 +299,26 @@ def open_versions(versions: Versions, encoder_id: str) -> VectorIndex:
         try:
             return VectorIndex(versions, version)
         except VectorIndexError:
-            # It was cleaned away between the question and the opening, by several newer ones.
+            # The version was deleted between the look-up and the opening, by several newer ones.
             if attempt == ATTEMPTS - 1 or versions.current() == version:
                 raise
     raise VectorIndexError(f"there is no index for the encoder {encoder_id} yet: run `needle ingest PATH`")
 
 
 def current_version(settings: Settings, encoder_id: str) -> str | None:
-    """Name of the current version, or ``None`` before the first; opens and writes nothing."""
+    """Return the name of the current version, or ``None`` before the first; opens and writes nothing."""
     return _versions_of(settings, encoder_id).current()
 
 
 def version_of(encoder_id: str, rows: Iterable[IndexRow]) -> str:
-    """Name of the version that :func:`publish` would make of ``rows``; writes nothing."""
+    """Return the name of the version that :func:`publish` would make of ``rows``; writes nothing."""
     return make_plan(encoder_id, rows, datetime.now(UTC)).version
 
 
 def drop_old_versions(settings: Settings, encoder_id: str) -> None:
-    """Delete every version but the current one, for what was forgotten must not stay in older ones.
+    """Delete every version but the current one, because forgotten rows must not stay in older ones.
 
-    On disk, a version that another process reads goes with the next call after it stopped.
+    On disk, a version that another process reads is deleted by the next call after it is closed.
     """
     versions = _versions_of(settings, encoder_id)
     with exclusive(_lock_of(settings, encoder_id)):

@@ -1,4 +1,4 @@
-"""The letters of a text as they are compared: one form for what people type in several ways.
+"""Normalise the letters of a text for comparison: one form for text that is typed in several ways.
 
 Stands alone because a line and a query must be folded by one rule. The rule for combining marks is by script:
 
@@ -10,8 +10,8 @@ Stands alone because a line and a query must be folded by one rule. The rule for
 | Devanagari | kept; candrabindu = anusvara, न् before त = anusvara, nukta of borrowed sounds dropped (फ़ = फ) |
 | every other | kept: vowel signs, viramas and tone marks make another word |
 
-A kept mark becomes a letter (see ``MARK_OFFSET``). So each word is letters and digits only, and every engine
-sees the same words, whatever it thinks of marks.
+A kept mark becomes a letter (see ``MARK_OFFSET``). So each word is letters and digits only, and every engine sees the
+same words, however it handles marks.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LAST_MARK = 0xFFFF
 
 APOSTROPHE = "'"
 HYPHEN = "-"
-# Signs for an apostrophe, with the Hebrew geresh and gershayim; NFKC would take some of them apart.
+# Characters for an apostrophe, with the Hebrew geresh and gershayim; NFKC would decompose some of them.
 _APOSTROPHES = "\u2018\u2019\u201b\u2032`\u00b4\u02b9\u02bb\u02bc\u02bd\u02be\u02bf\uff07\u055a\u05f3\u05f4\ua78c"
 # Hyphens, the Hebrew maqaf, and the dots inside words: Catalan l·l, Katakana スター・ウォーズ, Korean ㆍ.
 _HYPHENS = "\u2010\u2011\u058a\u05be\ufe63\uff0d\u00b7\u30fb\uff65\u318d"
@@ -36,9 +36,9 @@ _SIGNS = str.maketrans(dict.fromkeys(_APOSTROPHES, APOSTROPHE) | dict.fromkeys(_
 _TYPED_GERSHAYIM = re.compile('(?<=[\u05d0-\u05ea])"(?=[\u05d0-\u05ea])')
 
 SEPARATOR = "\u318d"
-"""A letter for every engine that no :func:`normalised` text has."""
+"""A letter for every engine that does not occur in :func:`normalised` text."""
 
-# Letters that are not an ASCII letter with a mark, for which people type ASCII all the same.
+# Letters that are not an ASCII letter with a mark, but are often typed as ASCII.
 _LATIN = {"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "ħ": "h", "ŧ": "t"}
 _CYRILLIC = {"ё": "е", "ѐ": "е", "ѝ": "и"}
 _ARABIC = {
@@ -49,23 +49,23 @@ _ARABIC = {
     "ک": "ك",
     "ـ": "",
 }
-_HANGING = {"\u0901": "\u0902"}  # Devanagari candrabindu, written as anusvara as often as not
+_HANGING = {"\u0901": "\u0902"}  # Devanagari candrabindu, often written as anusvara
 _LETTERS = _LATIN | _CYRILLIC | _ARABIC | _HANGING
 _OPTIONAL_MARKS = re.compile(
     "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0711"
     "\u0730-\u074a\u08ca-\u08ff\u0951-\u0954\u180b-\u180f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\u3099\u309a"
     "\ufe00-\ufe0f\ufe20-\ufe2f]"
 )
-# Zero-width non-joiner between letters of Arabic script: a space to some who type Persian, nothing to others.
+# Zero-width non-joiner between letters of Arabic script: often typed as a space in Persian, and often left out.
 _HALF_SPACE = re.compile("(?<=[\u0600-\u06ff])\u200c(?=[\u0600-\u06ff])")
-# Thai and Lao am: tone marks may be typed before or after its circle, and NFKC takes it apart.
+# Thai and Lao am: tone marks may be typed before or after its circle, and NFKC decomposes it.
 _AM = re.compile("([\u0e48-\u0e4b]?)\u0e4d([\u0e48-\u0e4b]?)\u0e32|([\u0ec8-\u0ecb]?)\u0ecd([\u0ec8-\u0ecb]?)\u0eb2")
 _DEVANAGARI_NASAL = re.compile("ङ्(?=[क-घ])|ञ्(?=[च-झ])|ण्(?=[ट-ढ])|न्(?=[त-ध])|म्(?=[प-भ])")
 _BORROWED_SOUND = re.compile("([कखगजफ])\u093c")
 
 
 def normalised(text: str) -> str:
-    """The text in compatibility form (NFKC), with one apostrophe and one hyphen, without invisible characters."""
+    """Return the text in form NFKC, with one apostrophe and one hyphen, without invisible characters."""
     if text.isascii():
         return text.replace("`", APOSTROPHE)
     text = _TYPED_GERSHAYIM.sub(APOSTROPHE, _HALF_SPACE.sub(HYPHEN, text.translate(_SIGNS)))
@@ -74,7 +74,7 @@ def normalised(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    """A :func:`normalised` text as it is compared: without case, with one form for each letter."""
+    """Fold a :func:`normalised` text for comparison: without case, with one form for each letter."""
     if text.isascii():
         return text.lower()
     text = _BORROWED_SOUND.sub(r"\1", _DEVANAGARI_NASAL.sub("\u0902", text))
@@ -82,14 +82,14 @@ def folded(text: str) -> str:
 
 
 def with_marks(word: str) -> str:
-    """A word of :func:`folded` as people write it: letters that stand for marks are marks again."""
+    """Return a :func:`folded` word in normal spelling: letters that stand for marks become marks again."""
     if word.isascii():
         return word
     return "".join(_mark(sign) for sign in word)
 
 
 def cased(text: str) -> str:
-    """A :func:`normalised` text without case, but with every mark that was typed; marks are letters here too."""
+    """Return a :func:`normalised` text without case, but with every typed mark; marks are letters here too."""
     if text.isascii():
         return text.lower()
     return "".join(_kept(each) for each in text.casefold())
@@ -106,7 +106,7 @@ def _folded(sign: str) -> str:
 
 
 def _kept(sign: str) -> str:
-    """A mark as a letter, a digit of any script as 0 to 9, all else as it is."""
+    """Convert a mark to a letter and a digit of any script to 0 to 9; keep every other character."""
     kind = unicodedata.category(sign) if len(sign) == 1 else ""
     if kind.startswith("M") and ord(sign) <= _LAST_MARK:
         return chr(ord(sign) + MARK_OFFSET)
@@ -120,7 +120,7 @@ def _mark(sign: str) -> str:
 
 @lru_cache(maxsize=65_536)
 def _is_invisible(sign: str) -> bool:
-    """Soft hyphens, joiners, directions (Cf), and the selectors of emoji and ideographs."""
+    """Match soft hyphens, joiners, directions (Cf), and the selectors of emoji and ideographs."""
     return unicodedata.category(sign) == "Cf" or "\ufe00" <= sign <= "\ufe0f" or "\U000e0100" <= sign <= "\U000e01ef"
 
 

@@ -1,4 +1,4 @@
-"""A spoken line as the index holds it, and what an engine must be able to do with lines."""
+"""A spoken line as the index stores it, and the interface of an engine for lines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TERMS_PREFIX = "terms_"
 
 @dataclass(frozen=True, kw_only=True)
 class Following:
-    """A line that goes on with the sentence of another one."""
+    """A line that continues the sentence of another one."""
 
     line_id: str
     text: str
@@ -33,10 +33,10 @@ class Following:
 
 @dataclass(frozen=True, kw_only=True)
 class LineRow:
-    """One line as it goes into the index: a row of the lake's ``dialogue`` table without its stamps.
+    """One line for the index: a row of the lake's ``dialogue`` table without its stamps.
 
-    Frames are source frames, half-open; ``start_s`` and ``end_s`` seconds from the first frame. ``language`` is
-    an ISO 639 code or empty, ``source`` where the line comes from. ``following`` are the next lines of its sentence.
+    Frames are source frames, half-open; ``start_s`` and ``end_s`` are seconds from the first frame. ``language`` is an
+    ISO 639 code or empty, ``source`` the origin of the line. ``following`` are the next lines of its sentence.
     """
 
     line_id: str
@@ -55,10 +55,10 @@ class LineRow:
 
 @dataclass(frozen=True, kw_only=True)
 class LineHit(LineRow):
-    """One line found, or several of one sentence: ``score`` is BM25, above 0, comparable only within one answer.
+    """One matching line, or several of one sentence: ``score`` is BM25, above 0, comparable only within one answer.
 
-    ``joined_ids`` are the lines after the first, ``line_id``, if the words run over several; text, end and shots are
-    those of all of them.
+    If the words span several lines, ``joined_ids`` are the lines after the first, ``line_id``. Text, end and shots are
+    then those of all of them.
     """
 
     score: float
@@ -66,7 +66,7 @@ class LineHit(LineRow):
 
     @property
     def line_ids(self) -> tuple[str, ...]:
-        """Every line of the hit, in order."""
+        """Return every line of the hit, in order."""
         return (self.line_id, *self.joined_ids)
 
 
@@ -80,9 +80,9 @@ class LinePoint:
 
 @dataclass(frozen=True, kw_only=True)
 class WantedLines:
-    """Which lines may be found; applied by the engine during the search. Empty means all.
+    """The filter for lines; applied by the engine during the search. Empty means all.
 
-    ``phrases`` are spellings as :func:`phrases_of` makes them; a line must hold one of each.
+    ``phrases`` are spellings from :func:`phrases_of`; a line must contain one of each.
     """
 
     shows: tuple[str, ...] = ()
@@ -94,38 +94,38 @@ class LineStore(Protocol):
     """One complete, immutable version of the lines, open for reading."""
 
     def manifest(self) -> dict[str, Any]:
-        """What the version was built with; costs no opening of the points."""
+        """The manifest with which the version was built; does not open the points."""
 
     def rank(self, field: str, terms: str, depth: int, wanted: WantedLines) -> list[tuple[float, dict[str, Any]]]:
-        """Up to ``depth`` of the best ``(BM25 score, payload)`` by a terms field, best first."""
+        """Return up to ``depth`` of the best ``(BM25 score, payload)`` by a terms field, best first."""
 
     def scroll(self) -> Iterator[dict[str, Any]]:
-        """The payload of every line, once."""
+        """Yield the payload of every line, once."""
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Release files and connections."""
 
 
 def field_of(stemmer: str) -> str:
-    """Payload field, with a text index that scores, of the lines that share a stemmer."""
+    """Return the payload field, with a text index that scores, of the lines that share a stemmer."""
     return _TERMS_PREFIX + stemmer
 
 
 def words_field(text: str) -> str:
-    """All spellings of a text in one string, in which a phrase is looked for."""
+    """Return all spellings of a text in one string, in which phrases are searched."""
     return f" {SEPARATOR} ".join(map(" ".join, line_spellings_of(text)))
 
 
 def holds(field: str, phrases: Sequence[Sequence[str]]) -> bool:
-    """Whether a :func:`words_field` has one spelling of each phrase, as the engines decide it."""
+    """Return True if a :func:`words_field` has one spelling of each phrase, by the rule of the engines."""
     return all(any(f" {each} " in f" {field} " for each in spelled) for spelled in phrases)
 
 
 def point_of(row: LineRow) -> LinePoint:
-    """The row as it is stored: its own columns, its words for phrases, its terms for ranking.
+    """Return the row for storage: its own columns, its words for phrases, its terms for ranking.
 
-    Phrases are looked for in its whole sentence. Ranking counts its own words, and those that only the border
-    between two of its lines makes, as it does in scripts without blanks.
+    Phrases are searched in its whole sentence. Ranking counts its own words, and words that only the border between two
+    of its lines makes, as in scripts without blanks.
     """
     stemmer = stemmer_of(row.language)
     texts = [row.text, *(each.text for each in row.following)]
@@ -141,27 +141,27 @@ def point_of(row: LineRow) -> LinePoint:
 
 
 def row_of(payload: dict[str, Any]) -> LineRow:
-    """The row that was stored; the inverse of :func:`point_of`."""
+    """Return the stored row; the inverse of :func:`point_of`."""
     return LineRow(**_columns(payload))
 
 
 def hit_of(payload: dict[str, Any], score: float) -> LineHit:
-    """The stored row as a hit."""
+    """Return the stored row as a hit."""
     return LineHit(**_columns(payload), score=score)
 
 
 def phrases_of(text: str) -> tuple[str, ...]:
-    """The spellings of a phrase, each as one string; empty if it has no word."""
+    """Return the spellings of a phrase, each as one string; empty if it has no word."""
     return tuple(map(" ".join, phrase_spellings_of(text)))
 
 
 def line_point_id(line_id: str) -> uuid.UUID:
-    """Point id of a line: 128 bits of BLAKE2b, so that writing a line twice cannot double it."""
+    """Return the point id of a line: 128 bits of BLAKE2b, so that writing a line twice cannot duplicate it."""
     return uuid.UUID(bytes=hashlib.blake2b(line_id.encode(), digest_size=16).digest())
 
 
 def values_of(row: LineRow) -> list[Any]:
-    """All values of a row as JSON has them."""
+    """Return all values of a row as JSON values."""
     return [*list(vars(row).values())[:-1], [list(vars(each).values()) for each in row.following]]
 
 
@@ -180,5 +180,5 @@ def _columns(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def distinct(words: Sequence[str], most: int) -> list[str]:
-    """The first ``most`` different words: a query may be as long as it likes and stays bounded."""
+    """Return the first ``most`` different words: this bounds the cost of a query of any length."""
     return list(dict.fromkeys(words))[:most]

@@ -1,8 +1,8 @@
 """Publish spoken lines as an immutable version of their own index, and search the current one.
 
-Independent of any encoder. BM25 with stemming and phrases are Qdrant's own text indexes, in the embedded
-engine or, with ``NEEDLE_QDRANT_URL``, on a server. Versions are named by their content, as those of the
-vectors are, so publishing the same lines again writes nothing.
+Independent of any encoder. BM25 with stemming and phrases are Qdrant's own text indexes, in the embedded engine or,
+with ``NEEDLE_QDRANT_URL``, on a server. As for vectors, versions are named by their content, so publishing the same
+lines again writes nothing.
 """
 
 from __future__ import annotations
@@ -50,17 +50,17 @@ log = logging.getLogger(__name__)
 
 LineVersions = EdgeLineVersions | ServerLineVersions
 
-# Changes with the layout of a version or with what a word is (letters, words, affixes, prefixes, stems; a new ICU or
-# wordfreq): versions are rebuilt then.
+# Changes with the layout of a version or the definition of a word (letters, words, affixes, prefixes, stems; a new ICU
+# or wordfreq): versions are rebuilt then.
 RECIPE = 4
 NAME = "dialogue"
 # No encoder's id starts with a dash, so no encoder's collections have this name.
 SERVER_NAME = "-dialogue"
 ATTEMPTS = 3
 MOST_TERMS = 256
-"""Different words of one query that count; a page of text stays a bounded question."""
+"""Different words of one query that count; this bounds the cost of a query as long as a page."""
 OTHER_MARKS = 0.25
-"""Factor for a line that has the words only with other accents, prefixes or particles: more than a short line gains."""
+"""Factor for a line that has the words only with other accents, prefixes or particles: outweighs a short line."""
 
 
 class LineIndex:
@@ -80,15 +80,16 @@ class LineIndex:
         videos: Sequence[str] = (),
         limit: int,
     ) -> list[LineHit]:
-        """The lines that fit best, best first; equally good ones in the order of video and time.
+        """Return the best matching lines, best first; equally good ones in the order of video and time.
 
-        Any word of ``text`` may match, in any of its forms (stemming of the line's own language). Each of
-        ``phrases`` must occur: its exact words in order, whatever the case, accents, punctuation, and whether
-        parts are joined ("t-shirt", "tshirt"). Lines with other accents than were typed rank lower. Words of
-        phrases count for the ranking too. Without any word there is no hit. Phrases that run over several lines
-        of a sentence are one hit of these lines. ``shows`` and ``videos`` (names and ids; empty means all) decide
-        before the search. Raises ``VectorIndexError`` on a limit
-        below 1 and on a broken index.
+        Any word of ``text`` may match, in any of its forms (stemming of the line's own language). Each of ``phrases``
+        must occur: its exact words in order. Case, accents, punctuation, and joined parts ("t-shirt", "tshirt") make no
+        difference.
+
+        Lines with other accents than typed rank lower. Words of phrases count for the ranking too. A query without
+        words has no hits. Phrases that span several lines of a sentence are one hit of these lines. ``shows`` and
+        ``videos`` (names and ids; empty means all) filter before the search.
+        Raises ``VectorIndexError`` on a limit below 1 and on a broken index.
         """
         if limit < 1:
             raise VectorIndexError(f"cannot return {limit} lines: limit is at least 1")
@@ -103,7 +104,7 @@ class LineIndex:
         return found[:limit]
 
     def _found(self, terms: Sequence[str], limit: int, wanted: WantedLines, typed: Mapping[str, str]) -> list[LineHit]:
-        """At least the ``limit`` best hits, if there are so many."""
+        """Return at least the ``limit`` best hits, if there are enough."""
 
         def fetch(asked: int) -> Fetched[LineHit]:
             ranked = [
@@ -120,7 +121,7 @@ class LineIndex:
     def _ranked(
         self, field: str, terms: str, limit: int, wanted: WantedLines
     ) -> Sequence[tuple[float, dict[str, Any]]]:
-        """At least ``limit`` of the best, where there are so many, with no group of ties cut at that point."""
+        """Return at least ``limit`` of the best, if there are enough, without splitting a group of ties at the end."""
 
         def fetch(depth: int) -> Fetched[tuple[float, dict[str, Any]]]:
             found = self._lines.rank(field, terms, depth, wanted)
@@ -130,23 +131,26 @@ class LineIndex:
 
     @cached_property
     def vocabulary(self) -> Counter[str]:
-        """How often each word is spoken. Reads every line once, which takes seconds for a million of them."""
+        """Return how often each word is spoken. Reads every line once, which takes seconds for a million of them."""
         return Counter(word for payload in self._lines.scroll() for word in words_of(payload["text"]))
 
     def is_current(self) -> bool:
-        """Whether no newer version was published."""
+        """Return True if no newer version was published."""
         return self._versions.current() == self.version
 
     def count(self) -> int:
-        """Number of lines."""
+        """Return the number of lines."""
         return int(self._lines.manifest()["rows"])
 
     def digest(self) -> str:
-        """Digest of all lines, read back from the engine; equal to :func:`digest_of_lines` of what was published."""
+        """Return the digest of all lines, read back from the engine.
+
+        Equal to :func:`digest_of_lines` of the published rows.
+        """
         return digest_of_lines(map(row_of, self._lines.scroll()))
 
     def close(self) -> None:
-        """Let go of the version; it may then be cleaned away."""
+        """Close the version; it may then be deleted."""
         self._lines.close()
 
     def __enter__(self) -> LineIndex:
@@ -157,15 +161,15 @@ class LineIndex:
 
 
 def open_lines(settings: Settings) -> LineIndex | None:
-    """The current version of the lines; ``None`` where no dialogue is indexed.
+    """Open the current version of the lines; ``None`` if no dialogue is indexed.
 
-    Raises ``VectorIndexError`` where the index is broken or cannot be reached.
+    Raises ``VectorIndexError`` if the index is broken or cannot be reached.
     """
     return open_line_versions(versions_of(settings))
 
 
 def open_line_versions(versions: LineVersions) -> LineIndex | None:
-    """:func:`open_lines` of given versions."""
+    """Apply :func:`open_lines` to given versions."""
     for attempt in range(ATTEMPTS):
         version = versions.current()
         if version is None:
@@ -173,7 +177,7 @@ def open_line_versions(versions: LineVersions) -> LineIndex | None:
         try:
             index = LineIndex(versions, version)
         except VectorIndexError:
-            # It was cleaned away between the question and the opening, by several newer ones.
+            # The version was deleted between the look-up and the opening, by several newer ones.
             if attempt == ATTEMPTS - 1 or versions.current() == version:
                 raise
             continue
@@ -185,10 +189,11 @@ def open_line_versions(versions: LineVersions) -> LineIndex | None:
 
 
 def publish_lines(settings: Settings, rows: Sequence[LineRow], *, now: datetime | None = None) -> str | None:
-    """Make ``rows`` the current version and return its name; a no-op where they are.
+    """Make ``rows`` the current version and return its name; a no-op if they already are.
 
-    Where there is no dialogue and never was any, nothing is written and the name is ``None``. One publisher
-    at a time: others wait. Raises ``VectorIndexError`` where two rows share a line id or an engine refuses.
+    If there never was any dialogue, nothing is written and the name is ``None``. One publisher at a
+    time: others wait.
+    Raises ``VectorIndexError`` if two rows share a line id or an engine refuses.
     """
     versions = versions_of(settings)
     if not rows and versions.current() is None:
@@ -198,7 +203,7 @@ def publish_lines(settings: Settings, rows: Sequence[LineRow], *, now: datetime 
 
 
 def publish_lines_to(versions: LineVersions, rows: Sequence[LineRow], *, now: datetime | None = None) -> str:
-    """:func:`publish_lines` into given versions; the caller sees to it that nobody else publishes there."""
+    """Apply :func:`publish_lines` to given versions; the caller ensures that it is the only publisher there."""
     version = version_of_lines(rows)
     if versions.current() == version:
         return version
@@ -218,7 +223,7 @@ def publish_lines_to(versions: LineVersions, rows: Sequence[LineRow], *, now: da
 
 
 def drop_old_lines(settings: Settings) -> None:
-    """Delete every version but the current one, for what was forgotten must not stay in older ones."""
+    """Delete every version but the current one, because forgotten lines must not stay in older ones."""
     versions = versions_of(settings)
     if versions.current() is not None:
         with exclusive(_lock_of(settings)):
@@ -226,24 +231,24 @@ def drop_old_lines(settings: Settings) -> None:
 
 
 def version_of_lines(rows: Iterable[LineRow]) -> str:
-    """Name of the version that :func:`publish_lines` would make of ``rows``; writes nothing."""
+    """Return the name of the version that :func:`publish_lines` would make of ``rows``; writes nothing."""
     digest = digest_of_lines(rows)
     content = hashlib.blake2b(f"{RECIPE} {digest}".encode(), digest_size=8).hexdigest()
     return f"v{RECIPE}-{digest.split('-')[0]}-{content}"
 
 
 def digest_of_lines(rows: Iterable[LineRow]) -> str:
-    """Order-free digest of all that is stored of the rows."""
+    """Return an order-independent digest of all stored values of the rows."""
     return digest_of((row.line_id, json.dumps(values_of(row))) for row in rows)
 
 
 def current_lines(settings: Settings) -> str | None:
-    """Name of the current version, or ``None`` before the first; opens and writes nothing."""
+    """Return the name of the current version, or ``None`` before the first; opens and writes nothing."""
     return versions_of(settings).current()
 
 
 def versions_of(settings: Settings) -> LineVersions:
-    """The versions of the lines in the engine that the settings name."""
+    """Return the versions of the lines in the engine that the settings name."""
     if settings.qdrant_url:
         client = shared_client(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
         return ServerLineVersions(client, SERVER_NAME, settings.qdrant_url)
@@ -251,14 +256,14 @@ def versions_of(settings: Settings) -> LineVersions:
 
 
 def _typed(text: str) -> dict[str, str]:
-    """The words of a query as they were typed, by their folded form."""
+    """Return the words of a query as typed, by their folded form."""
     return dict(zip(words_of(text), exact_words_of(text), strict=False))
 
 
 def _exactness(typed: Mapping[str, str], line: str) -> float:
-    """1 if every word that the line shares with the query is there as it was typed, else less.
+    """Return 1 if the line has every word that it shares with the query exactly as typed, else less.
 
-    With other accents and marks, or as the noun in a longer word, it is not.
+    A word with other accents and marks, or a noun within a longer word, is not exact.
     """
     if line.isascii() and all(word == exact for word, exact in typed.items()):
         return 1.0

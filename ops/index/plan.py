@@ -1,7 +1,7 @@
-"""Name a version from its rows before it is built, and see to it that what is built is what was named.
+"""Name a version from its rows before it is built, and ensure that the built version is the named one.
 
-Stands alone because this is where publishing twice becomes a no-op: everything here is the same for the
-same rows in any order, and holds no vector in memory.
+Stands alone because it makes the second publication a no-op: every value here is the same for the same rows in any
+order, and no vector is held in memory.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ UNIT_TOLERANCE = 1e-3
 
 
 class RowsChangedError(Exception):
-    """The second pass over the rows gave others than the first."""
+    """The second pass over the rows returned other rows than the first."""
 
 
 @dataclass(kw_only=True)
 class _Fold:
-    """Order-free sum over rows, as ``digest_of`` makes it, but over payloads too and as a side effect."""
+    """Order-independent sum over rows, like ``digest_of``, but over payloads too and as a side effect."""
 
     rows: int = 0
     content: int = 0
@@ -47,14 +47,14 @@ class _Fold:
 
     @property
     def version(self) -> str:
-        """``v<recipe>-<rows>-<hash of the content>``."""
+        """Return ``v<recipe>-<rows>-<hash of the content>``."""
         text = f"{tuning.RECIPE} {self.dim} {self.rows} {self.content}"
         return f"v{tuning.RECIPE}-{self.rows}-{hash_of(text) >> 64:016x}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What one pass over the rows tells: enough to name the version without holding a vector."""
+    """The result of one pass over the rows: enough to name the version without holding a vector."""
 
     version: str
     manifest: dict[str, Any]
@@ -62,9 +62,9 @@ class Plan:
 
 
 def make_plan(encoder_id: str, rows: Iterable[IndexRow], now: datetime) -> Plan:
-    """Plan the version that holds ``rows``. Raises ``VectorIndexError`` on rows that do not fit together."""
+    """Plan the version of ``rows``. Raises ``VectorIndexError`` on rows that do not fit together."""
     fold = _Fold()
-    # A heap of (negated lot, shot id): its root is the sampled shot that gives way to a better one.
+    # A heap of (negated lot, shot id): its root is the sampled shot that a better one replaces.
     lots: list[tuple[int, str]] = []
 
     def observed() -> Iterator[tuple[str, str]]:
@@ -89,7 +89,10 @@ def make_plan(encoder_id: str, rows: Iterable[IndexRow], now: datetime) -> Plan:
 def planned_points(
     plan: Plan, rows: Iterable[IndexRow], on_progress: Callable[[int], None] | None
 ) -> Iterator[StoredPoint]:
-    """The rows as the engines store them. Raises ``RowsChangedError`` at the end where they are not the planned."""
+    """Yield the rows as the engines store them.
+
+    Raises ``RowsChangedError`` at the end if they are not the planned ones.
+    """
     fold = _Fold()
     for row in map(fold.add, rows):
         marks = [BLANK] * bool(row.payload.get("is_blank")) + [SAMPLED] * (row.shot_id in plan.sample)
@@ -112,5 +115,5 @@ def _validate(row: IndexRow, dim: int) -> None:
 
 
 def hash_of(text: str) -> int:
-    """128 bits of BLAKE2b."""
+    """Return 128 bits of BLAKE2b."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")

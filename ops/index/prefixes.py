@@ -1,13 +1,13 @@
 """The prefixes of Hebrew words: conjunctions, prepositions and the article are one letter each, written together.
 
 Stands alone because the letters alone do not decide: לבית is "to a house", לילה is "night". Counts of words decide
-(wordfreq's list), by rules that hold for what is written with a prefix and not for other words:
+(wordfreq's list), by rules that apply to words with a prefix and not to other words:
 
 1. The rest is a word. If neither the whole nor the rest is known (names), the rest has three letters or more.
-2. The whole is rarer than its rest, by as much as is usual for the prefix: מים (water) is not מ with ים (sea).
+2. The whole is rarer than its rest, by the usual difference for the prefix: מים (water) is not מ with ים (sea).
 3. No article is written before a preposition: הכלב (the dog) is frequent, so כלב is not כ with לב (heart).
 4. The rest takes other prefixes, too: nouns and names do, most forms of verbs do not. Conjunctions (ו, ש, כש) stand
-   before any word, and before other prefixes.
+before any word, and before other prefixes.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ _WHEN = "כש"
 _LEAST_ZIPF = 2.0
 """Rarer words are not loaded: 210,000 remain, in 20 MB and 0.3 s, once a text has Hebrew letters."""
 _MOST_RATIO = {"ה": 0.6, "ב": 0.5, "ל": 0.3, "ו": -0.5, "ש": -0.5, "מ": -0.5, "כ": -0.6, _WHEN: -0.5}
-"""How much more frequent (Zipf) a word with the prefix is than its rest, at the most."""
+"""Maximum by which a word with the prefix is more frequent (Zipf) than its rest."""
 _CONJUNCTIONS = frozenset(("ו", "ש", _WHEN))
 _ARTICLE = "ה"
 _LEAST_WITHOUT_ARTICLE = 2.3
-"""How much rarer, at the least, a word with a prefix is with an article before it."""
+"""Minimum by which a word with a prefix becomes rarer (Zipf) with an article before it."""
 _TAKEN = 2.2
-"""A word takes a prefix if it is at most so much rarer with it."""
+"""A word takes a prefix if it is rarer with it by at most this (Zipf)."""
 _OF_NOUNS = "בל"
 _COMMON = 4.0
-"""A noun with an article that is as frequent as this takes one of these prefixes, too: הלכו (they went) does not."""
+"""A noun that is at least this frequent with an article takes one of these prefixes, too: הלכו (they went) does not."""
 _SHORT = 2
-# Words that the counts cannot tell from a prefix and another word: why, how much, by what, is it so, therefore,
-# namely, without, all sorts of pronouns, names.
+# Words that the counts cannot distinguish from a prefix and another word: question words (why, how much, is it so),
+# therefore, namely, without, many pronouns, names.
 _WHOLE_TEXT = """
 למה כמה במה האם לכן כלומר בלי משה שמעון שלי שלך שלו שלה שלנו שלכם שלהם הזה הזאת האלה בכלל לאה שרה הרבה בכה הבין
 הכו הזמין
@@ -47,7 +47,7 @@ _WHOLE = frozenset(_WHOLE_TEXT.split())
 
 @lru_cache(maxsize=65_536)
 def hebrew_parts(word: str) -> tuple[str, ...]:
-    """The prefixes of a folded word, one by one, and what is left of it; the word alone if it has none."""
+    """Return the prefixes of a folded word, one by one, and the rest; the word alone if it has none."""
     if not _HEBREW_WORD.fullmatch(word) or word in _WHOLE:
         return (word,)
     for prefix in (_WHEN, word[0]):

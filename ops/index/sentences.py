@@ -1,7 +1,7 @@
-"""Whether a text goes on with the sentence of another one, and how the two read together.
+"""Decide if a text continues the sentence of another one, and join the two.
 
-Stands alone because this is what can be wrong: subtitles break a sentence wherever the screen is full, and a change
-of speaker or the end of a sentence is only seen in their punctuation.
+Stands alone because this rule can be wrong: subtitles break a sentence at the width of the screen, and only their
+punctuation shows a change of speaker or the end of a sentence.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ _SENTENCE_ENDS = tuple(".!?\u3002\uff0e\uff01\uff1f\uff61\u203c\u2047\u0589\u061
 _ELLIPSES = ("...", "\u2026", "\u2025")
 _TITLES = re.compile(r"\b(?:mr|mrs|ms|dr|st|prof|sr|jr|mme|fr|hr|lt|sgt|capt|gen|rev|vs)\.$", re.IGNORECASE)
 _BREAKS = ("--", "\u2014", "\u2013")
-# A dash at the start of a row, ">>" and "NAME:" are how subtitles tell that somebody else speaks.
+# A dash at the start of a row, ">>" and "NAME:" mark a change of speaker in subtitles.
 _SPEAKER = re.compile(r"(?:[-\u2010-\u2015\u2212\uff0d](?![-\u2010-\u2015])|>>|[^\W\da-z_](?:[^\W\da-z_]|[ .'-])+:\s)")
-# Some subtitles write a dash on both sides where a sentence goes on.
+# Some subtitles write a dash on both sides of a break within a sentence.
 _DASH_ENDS = re.compile(r"(?:\s|\w)[-\u2010-\u2015]$")
 _DASH_STARTS = re.compile(r"[-\u2010-\u2015]\s?(?=[^\W\d_])")
 _ASIDE = re.compile(r"(?:\s*(?:\[[^\]]*\]|\([^)]*\)|\{[^}]*\}|\uff08[^\uff09]*\uff09)\s*)+")
@@ -28,7 +28,7 @@ _UNSPACED = re.compile(
 
 
 def joined_text(texts: Sequence[str]) -> str:
-    """Texts of consecutive lines as one, without a blank between scripts that have none."""
+    """Join texts of consecutive lines, without a blank between scripts that have none."""
     whole = " ".join(texts[0].split()) if texts else ""
     for text in texts[1:]:
         more = " ".join(text.split())
@@ -38,12 +38,12 @@ def joined_text(texts: Sequence[str]) -> str:
 
 
 def is_unspaced(before: str, after: str) -> bool:
-    """Whether a word may run over the border of two texts, for neither side of it has blanks between words."""
+    """Return True if a word may cross the border of two texts, because neither side has blanks between words."""
     return bool(_UNSPACED.fullmatch(before[-1:]) and _UNSPACED.fullmatch(after[:1]))
 
 
 def goes_on(before: str, after: str) -> bool:
-    """Whether ``after`` goes on with the sentence of ``before``: no end between them, and no other speaker."""
+    """Return True if ``after`` continues the sentence of ``before``: no end between them, and the same speaker."""
     before, after = before.strip(), after.strip()
     if _DASH_ENDS.search(before) and (dash := _DASH_STARTS.match(after)) and after[dash.end()].islower():
         return True
@@ -56,5 +56,5 @@ def goes_on(before: str, after: str) -> bool:
 
 
 def is_aside(text: str) -> bool:
-    """Whether a text is nothing but sounds and directions in brackets: "[thunder]"."""
+    """Return True if a text consists only of sounds and directions in brackets: "[thunder]"."""
     return bool(_ASIDE.fullmatch(text))

@@ -1,7 +1,7 @@
 """The stems of words, by the Snowball stemmers: equal for the forms of one word.
 
-Stands alone because lines, queries and whoever judges a line that was found must have one rule of what the forms of
-a word are. The engines get stems and do not stem: the client's in-memory mode cannot, and all must agree.
+Stands alone because lines, queries and the scoring of lines must use one rule for the forms of a word. The engines
+receive stems and do not stem: the client's in-memory mode cannot, and all must agree.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ _local = threading.local()
 
 @lru_cache(maxsize=KEPT // 4)
 def stems_of(text: str, language: str = "") -> frozenset[str]:
-    """The stems of all terms of the text, in the language of the line as the index has it (empty if unknown)."""
+    """Return the stems of all terms of the text, in the language of the line in the index (empty if unknown)."""
     return frozenset(stems_by(stemmer_of(language), terms_of(text)))
 
 
 def stems_of_words(words: Iterable[str], language: str = "") -> list[str]:
-    """The stem of each word, as ``words_of`` makes them."""
+    """Return the stem of each word from ``words_of``."""
     return stems_by(stemmer_of(language), words)
 
 
 def is_in(word: str, stems: frozenset[str], language: str = "") -> bool:
-    """Whether a word, or the noun in it, has its stem among those of a line in that language."""
+    """Return True if the stem of a word, or of the noun in it, is among those of a line in that language."""
     return not stems.isdisjoint(stems_of_words(forms_of(word), language))
 
 
 def stems_by(stemmer: str, words: Iterable[str]) -> list[str]:
-    """The stem of each word by the named stemmer; the word itself by ``none``."""
+    """Return the stem of each word by the named stemmer; the word itself by ``none``."""
     return list(words) if stemmer == NO_STEMMER else [_stem(word, stemmer) for word in words]
 
 
 @lru_cache(maxsize=KEPT)
 def _stem(word: str, stemmer: str) -> str:
-    # Stemmers know marks as marks (Tamil), and may give a letter back in a form that is folded here.
+    # Stemmers treat marks as marks (Tamil), and may return a letter in a form that is folded here.
     return folded(_algorithm(stemmer).stemWord(with_marks(word)))
 
 
 def _algorithm(stemmer: str) -> Any:
-    """The stemmer, one for each thread: it may not be shared."""
+    """Return the stemmer, one for each thread: it must not be shared."""
     import Stemmer
 
     known: dict[str, Any] = _local.__dict__.setdefault("algorithms", {})

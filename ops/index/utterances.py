@@ -1,7 +1,7 @@
-"""Lines of one sentence: which lines go on with which, and how many of them a query means.
+"""Lines of one sentence: find the lines that continue each other, and the number of them that a query matches.
 
-Stands alone because the index holds lines, and people hear sentences: a phrase that runs over several cues is one
-hit, from the cue with its first word on, and one within a cue stays the hit of that cue.
+Stands alone because the index holds lines, but a user remembers sentences. A phrase that spans several cues is one hit,
+from the cue with its first word on; one within a cue stays the hit of that cue.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ MOST_FOLLOWING = 6
 MOST_SIGNS = 240
 """Characters of the lines after a line that are indexed with it: captions without punctuation never end."""
 _CANDIDATES = 8
-"""Lines after a line among which the next one of its sentence is looked for."""
+"""Number of lines after a line that are searched for the next one of its sentence."""
 
 
 def with_sentences(rows: Iterable[LineRow]) -> Iterator[LineRow]:
-    """The lines of one video, each with the lines that its sentence goes on with."""
+    """Yield the lines of one video, each with the lines that continue its sentence."""
     groups: dict[tuple[str, str], list[LineRow]] = {}
     for row in rows:
         groups.setdefault((row.language, row.source), []).append(row)
@@ -39,7 +39,7 @@ def with_sentences(rows: Iterable[LineRow]) -> Iterator[LineRow]:
 
 
 def extended(hit: LineHit, count: int) -> LineHit:
-    """The hit with the next ``count`` lines of its sentence: one text, one range of time, all of their shots."""
+    """Extend the hit by the next ``count`` lines of its sentence: one text, one range of time, all of their shots."""
     if not count:
         return hit
     more = hit.following[:count]
@@ -55,9 +55,9 @@ def extended(hit: LineHit, count: int) -> LineHit:
 
 
 def spoken_from(hit: LineHit, phrases: Sequence[Sequence[str]]) -> LineHit | None:
-    """The hit with as many lines of its sentence as hold all ``phrases``; ``None`` if they begin in a later line.
+    """Return the hit with the lines of its sentence that hold all ``phrases``; ``None`` if they begin in a later line.
 
-    ``phrases`` are spellings of phrases, as :func:`~ops.index.line_points.phrases_of` makes them.
+    ``phrases`` are spellings of phrases from :func:`~ops.index.line_points.phrases_of`.
     """
     if not phrases or not hit.following or holds(words_field(hit.text), phrases):
         return hit
@@ -71,7 +71,10 @@ def spoken_from(hit: LineHit, phrases: Sequence[Sequence[str]]) -> LineHit | Non
 
 
 def _next(rows: Sequence[LineRow], starts: Sequence[float], at: int) -> int | None:
-    """Place of the line that the sentence of line ``at`` goes on with; asides such as "[thunder]" are skipped."""
+    """Return the place of the line that continues the sentence of line ``at``.
+
+    Asides such as "[thunder]" are skipped.
+    """
     row = rows[at]
     if is_aside(row.text):
         return None

@@ -1,13 +1,13 @@
 """The words of a text: the only tokenizer of lines and of queries, for ranking and for phrases.
 
-Stands alone because a line and a query must be cut by one rule, and because embedded engine, server and the
-client's in-memory mode must agree: words are letters and digits only (``ops/index/letters.py`` folds them), joined
-by blanks, and the engines only split at those.
+Stands alone because a line and a query must be split by one rule, and because embedded engine, server and the client's
+in-memory mode must agree. Words are letters and digits only (``ops/index/letters.py`` folds them), joined by blanks,
+and the engines only split at those.
 
-A text can be spelled in several ways, and a phrase is in a line if one way of one is in one way
-of the other: "don't" is also "dont", "co-pilot" also "copilot", 학교에서 is also 학교 with a particle, והבית is also
-בית with two prefixes. Scripts without
-spaces are cut by ICU's dictionaries, so that ตา (eye) is not found in ตาม (follow), nor 京都 in 東京都.
+A text has several spellings, and a phrase is in a line if one spelling of the phrase is in one of the line. "don't" is
+also "dont", "co-pilot" also "copilot", 학교에서 is also 학교 with a particle, והבית is also בית with two prefixes.
+Scripts without spaces are split by ICU's dictionaries, so that ตา (eye) does not match ตาม (follow), and 京都 does not
+match 東京都.
 """
 
 from __future__ import annotations
@@ -55,17 +55,20 @@ _IDEOGRAPHS = "\u3005-\u3007\u3040-\u30fe\u3400-\u9fff\uf900-\ufaff\U00020000-\U
 _UNSPACED_RUN = re.compile(f"[{_SOUTHEAST}{_IDEOGRAPHS}]+")
 _IDEOGRAPH_RUN = re.compile(f"[{_IDEOGRAPHS}]{{2,}}")
 LEAST_PAIRED = 3
-"""Signs of a run that is looked for by its pairs, too; two neighbours of two words are no name."""
+"""Minimum length of a run of ideographs that is also searched by its pairs.
+
+Two neighbours of two words are not a name.
+"""
 
 _LETTER = r"[^\W_]"
 _GROUP = re.compile(f"{_LETTER}+(?:[{APOSTROPHE}{HYPHEN}]{_LETTER}+)*")
-# U.S.A. and 1,000 are written with and without these signs, too.
+# U.S.A. and 1,000 are written with and without these characters, too.
 _INITIALS = re.compile(r"(?<![^\W_])(?:[^\W\d_]\.){2,}(?:[^\W\d_](?![^\W_]))?")
 _THOUSANDS = re.compile(r"(?<![\d,.'])\d{1,3}(?:[,.']\d{3})+(?!\d)")
-# Written together these are other words: "we'll go" does not say "well".
+# Written together these are other words: "we'll go" does not contain "well".
 _OTHER_WORDS_TEXT = "am as at hed hell id ill in is it me shed shell so to us wed well were whore"
 _OTHER_WORDS = frozenset(_OTHER_WORDS_TEXT.split())
-# "co pilot", "t shirt": first parts that people write apart, with a hyphen or together.
+# "co pilot", "t shirt": first parts that are written apart, with a hyphen or together.
 _FIRST_PARTS_TEXT = "anti co e ex mini multi non semi t u x"
 _FIRST_PARTS = frozenset(_FIRST_PARTS_TEXT.split())
 
@@ -73,34 +76,34 @@ Words = tuple[str, ...]
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in order, without case, accents and punctuation: "You\u2019re" is "you", "re"."""
+    """Return the words of a text in order, without case, accents and punctuation: "You’re" is "you", "re"."""
     return list(_split(_groups(folded(_segmented(normalised(text))))))
 
 
 def exact_words_of(text: str) -> list[str]:
-    """As :func:`words_of`, with every accent and mark as it was typed: to rank exact lines first."""
+    """Return the words as :func:`words_of`, with every accent and mark as typed: to rank exact lines first."""
     return list(_split(_groups(cased(_segmented(normalised(text))))))
 
 
 def spellings_of(text: str) -> list[Words]:
-    """Ways to write the text of a query, each once; the first is :func:`words_of`, and none is empty."""
+    """Return the spellings of a query's text, each once; the first is :func:`words_of`, and none is empty."""
     plain = normalised(text)
-    # A name that no dictionary has is cut in one way alone and in another in a sentence: 王小明 in 王小明天来.
+    # A name that no dictionary has is split differently alone and within a sentence: 王小明 in 王小明天来.
     is_cut = any(_is_cut(found.group()) for found in _IDEOGRAPH_RUN.finditer(plain))
     return list(dict.fromkeys([*_spelled(plain), *(_paired(plain) if is_cut else [])]))
 
 
 def phrase_spellings_of(text: str) -> list[Words]:
-    """As :func:`spellings_of`, for a phrase, which is also in a line that has its prefixes and nouns: הבית in והבית."""
+    """Return :func:`spellings_of` a phrase, which also matches a line with its prefixes and nouns: הבית in והבית."""
     spelled = spellings_of(text)
     apart = [_apart(words) for words in spelled if any(map(_has_prefix, words))]
     return list(dict.fromkeys([*spelled, *apart]))
 
 
 def line_spellings_of(text: str) -> list[Words]:
-    """As :func:`spellings_of`, and with the nouns of a line apart from their particles and prefixes.
+    """Return :func:`spellings_of` a line, and those with its nouns separated from their particles and prefixes.
 
-    Only lines are cut before particles: who asks for 고양이 (cat) does not mean 고양 (a city) with a particle.
+    Only lines are split before particles: a search for 고양이 (cat) does not mean 고양 (a city) with a particle.
     """
     plain = normalised(text)
     spelled = _spelled(plain)
@@ -108,7 +111,7 @@ def line_spellings_of(text: str) -> list[Words]:
 
 
 def terms_of(text: str) -> list[str]:
-    """What ranking counts: the words, and once each what other spellings and the nouns in them add."""
+    """Return the terms for ranking: the words, and once each the new words of other spellings and their nouns."""
     spelled = _spelled(normalised(text))
     words = list(spelled[0]) if spelled else []
     more = [word for other in spelled[1:] for word in other]
@@ -118,25 +121,25 @@ def terms_of(text: str) -> list[str]:
 
 
 def pairs_of(text: str) -> list[str]:
-    """Pairs of neighbouring ideographs, by which a phrase is ranked that no word of the line is in."""
+    """Return pairs of neighbouring ideographs, which rank a phrase that shares no word with the line."""
     return [word for words in _paired(normalised(text)) for word in words if word.endswith(SEPARATOR)]
 
 
 def forms_of(word: str) -> Words:
-    """A word, and the nouns in it if a particle, an article or prefixes are glued to it."""
+    """Return a word, and the nouns in it if it is written together with a particle, an article or prefixes."""
     return (word, *nouns_of(word))
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Group:
-    """Letters and digits with no blank between them: ``parts`` and the ``signs`` that part them."""
+    """Letters and digits with no blank between them: ``parts`` and the ``signs`` that separate them."""
 
     parts: Words
     signs: str
     follows_blank: bool
 
     def spelled(self, joining: str) -> Words:
-        """The parts, put together at every sign that is in ``joining``, unless that makes another word."""
+        """Return the parts, joined at every character that is in ``joining``, unless that makes another word."""
         words = [self.parts[0]]
         for at, (sign, part) in enumerate(zip(self.signs, self.parts[1:], strict=True)):
             # The possessive of a name with an apostrophe (O'Neill's) stays apart; "it's" and "captain's" do not.
@@ -149,7 +152,7 @@ class _Group:
 
 
 def _groups(text: str) -> list[_Group]:
-    """The groups of a folded text."""
+    """Return the groups of a folded text."""
     text = _INITIALS.sub(lambda found: found.group().rstrip(".").replace(".", HYPHEN), text)
     text = _THOUSANDS.sub(lambda found: re.sub(r"\D", HYPHEN, found.group()), text)
     groups, end = [], -1
@@ -166,7 +169,7 @@ def _split(groups: Sequence[_Group]) -> Words:
 
 
 def _spelled(plain: str) -> list[Words]:
-    """Spellings of a normalised text: cut at every sign, then joined at apostrophes, at hyphens, at both."""
+    """Return the spellings of a normalised text: split at every mark, then joined at apostrophes, hyphens, both."""
     groups = _groups(folded(_segmented(plain)))
     if not groups:
         return []
@@ -202,7 +205,7 @@ def _has_prefix(word: str) -> bool:
 
 
 def _segmented(plain: str) -> str:
-    """The text with blanks between words also where its script has none."""
+    """Return the text with blanks between words also if its script has none."""
     return plain if plain.isascii() else _UNSPACED_RUN.sub(_with_blanks, plain)
 
 
@@ -214,7 +217,7 @@ def _with_blanks(run: re.Match[str]) -> str:
 
 @lru_cache(maxsize=4096)
 def _cut(run: str) -> Words:
-    # Its dictionaries for all these scripts are in one; the locale only decides on ties.
+    # One dictionary covers all these scripts; the locale only decides ties.
     from icu4py.breakers import WordBreaker
 
     return tuple(WordBreaker(run, "en"))
@@ -225,7 +228,7 @@ def _is_cut(run: str) -> bool:
 
 
 def _paired(plain: str) -> list[Words]:
-    """The text with each run of ideographs as its overlapping pairs; nothing if it has no such run."""
+    """Return the text with each run of ideographs as its overlapping pairs; empty if it has no such run."""
     if plain.isascii() or not _IDEOGRAPH_RUN.search(plain):
         return []
     text = _UNSPACED_RUN.sub(lambda found: f" {' '.join(_pairs(found.group()))} ", plain)
@@ -233,7 +236,10 @@ def _paired(plain: str) -> list[Words]:
 
 
 def _pairs(run: str) -> Iterator[str]:
-    """Overlapping pairs of the ideographs of a run; its other parts as words. A pair ends in a sign of its own."""
+    """Yield overlapping pairs of the ideographs of a run.
+
+    Its other parts as words. A pair ends in a special character.
+    """
     end = 0
     for found in _IDEOGRAPH_RUN.finditer(run):
         yield from _cut(run[end : found.start()])
@@ -243,6 +249,6 @@ def _pairs(run: str) -> Iterator[str]:
 
 
 def stemmer_of(language: str) -> str:
-    """The stemmer for a language code (``en``, ``pt-BR``); ``none`` where there is none, English where unknown."""
+    """Return the stemmer for a language code (``en``, ``pt-BR``); ``none`` if none exists, English if unknown."""
     code = language.lower().replace("_", "-").split("-")[0]
     return STEMMERS.get(code, NO_STEMMER) if code not in ("", "und") else UNKNOWN_LANGUAGE

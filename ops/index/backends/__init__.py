@@ -1,1 +1,1 @@
-"""The engines that can hold an index: Qdrant inside the process, and a Qdrant server."""
+"""Engines of an index: Qdrant inside the process, and a Qdrant server."""

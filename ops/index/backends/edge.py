@@ -1,4 +1,4 @@
-"""Qdrant Edge: Qdrant's own engine inside this process, holding shots and their vectors.
+"""Qdrant Edge: Qdrant's engine inside this process, with shots and their vectors.
 
 Folders, versions and locks are those of :mod:`ops.index.backends.shards`.
 """
@@ -86,7 +86,7 @@ class EdgeVersions(ShardVersions[StoredPoint, EdgeStore]):
 
 
 def _write_shard(path: Path, dim: int, points: Iterable[StoredPoint]) -> int:
-    """Write a shard nobody else knows of; the number of points that are in it."""
+    """Write a shard that no other process uses yet; return the number of its points."""
     import qdrant_edge
 
     path.mkdir()
@@ -109,7 +109,7 @@ def _config(dim: int) -> Any:
     import qdrant_edge
 
     return qdrant_edge.EdgeConfig(
-        # Dot, not Cosine: of unit vectors it is the cosine, and the engine keeps their bits as they are.
+        # Dot, not Cosine: for unit vectors it is the cosine, and the engine keeps their bits unchanged.
         vectors=qdrant_edge.EdgeVectorParams(size=dim, distance=qdrant_edge.Distance.Dot),
         hnsw_config=qdrant_edge.HnswIndexConfig(
             m=tuning.HNSW_M,
@@ -121,11 +121,11 @@ def _config(dim: int) -> Any:
             type=qdrant_edge.ScalarType.Int8, quantile=tuning.QUANTILE, memory=qdrant_edge.Memory.Pinned
         ),
         optimizers=qdrant_edge.EdgeOptimizersConfig(indexing_threshold=tuning.SCAN_KB, default_segment_number=1),
-        # The default reads payloads from disk at random: one page fault a hit, which waits for other processes.
+        # The default reads payloads from disk at random: one page fault per hit, which waits for other processes.
         payload_memory=qdrant_edge.Memory.Cached,
-        # A version is built in a folder that a kill throws away: a log would only cost.
+        # A version is built in a folder that is deleted after a kill: a log would only cost time.
         wal_enabled=False,
-        # A version is one segment: a second thread has nothing to do but to wait for the first.
+        # A version is one segment: a second thread would only wait for the first.
         max_search_threads=1,
     )
 

@@ -12,7 +12,7 @@ from ops.index.line_points import WORDS_KEY, LinePoint, WantedLines, field_of, l
 from ops.index.points import in_batches
 
 _UNUSED_VECTOR = "none"
-"""A shard must have a vector; a sparse one that no point has takes no room."""
+"""A shard must have a vector; a sparse one that no point has uses no space."""
 
 
 class EdgeLines(OpenShard):
@@ -75,7 +75,7 @@ def _config() -> Any:
         sparse_vectors={_UNUSED_VECTOR: qdrant_edge.EdgeSparseVectorParams()},
         optimizers=qdrant_edge.EdgeOptimizersConfig(default_segment_number=1),
         payload_memory=qdrant_edge.Memory.Cached,
-        # As for shots: a version is built in a folder that a kill throws away, and is one segment.
+        # As for shots: a version is built in a folder that is deleted after a kill, and is one segment.
         wal_enabled=False,
         max_search_threads=1,
     )

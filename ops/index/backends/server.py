@@ -1,9 +1,8 @@
-"""A Qdrant server or cluster: one collection a version, and aliases that switch atomically.
+"""A Qdrant server or cluster: one collection per version, and aliases that switch atomically.
 
-For the index called ``E``, such as an encoder's id, there are the collections ``needle-E-<version>`` and
-the aliases ``needle-E`` (the current version) and ``needle-E--previous-1`` and so on. A collection without
-one of these aliases is not a version: it is being built, or its publisher was killed, and the next one
-deletes it.
+For the index called ``E``, such as an encoder's id, the server has the collections ``needle-E-<version>``. The aliases
+are ``needle-E`` (the current version), ``needle-E--previous-1`` and so on. A collection without one of these aliases is
+not a version: it is being built, or its publisher was killed. The next publisher deletes it.
 """
 
 from __future__ import annotations
@@ -40,18 +39,18 @@ TIMEOUT_S = 60
 
 
 def connect(url: str, api_key: str) -> QdrantClient:
-    """A client of the server at ``url``; nothing is asked of it yet. The key appears in no message."""
+    """Create a client of the server at ``url``, without a request. The key appears in no message."""
     from qdrant_client import QdrantClient
 
     with _mapped(f"{url!r} is not the address of a Qdrant server"), warnings.catch_warnings():
-        # Told once, by `needle doctor`; a warning at each start would hide others.
+        # `needle doctor` reports it once; a warning at each start would hide others.
         warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
         return QdrantClient(url=url, api_key=api_key or None, timeout=TIMEOUT_S, check_compatibility=False)
 
 
 @lru_cache(maxsize=4)
 def shared_client(url: str, api_key: str) -> QdrantClient:
-    """One client for each server: it holds the connections."""
+    """Return one client for each server: it holds the connections."""
     return connect(url, api_key)
 
 
@@ -60,7 +59,7 @@ Store = TypeVar("Store")
 
 
 class CollectionVersions(ABC, Generic[Item, Store]):
-    """Versions of the index called ``name`` on a server; what a point is and how it is asked, subclasses say."""
+    """Versions of the index called ``name`` on a server; subclasses define the points and the queries."""
 
     def __init__(self, client: QdrantClient, name: str, address: str = "the Qdrant server") -> None:
         self.client = client
@@ -113,19 +112,19 @@ class CollectionVersions(ABC, Generic[Item, Store]):
 
     @abstractmethod
     def _config(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        """What ``create_collection`` is told of vectors and optimisation."""
+        """Return the arguments of ``create_collection`` for vectors and optimisation."""
 
     @abstractmethod
     def _payload_indexes(self, manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:
-        """``(field, schema)`` of each payload index."""
+        """Return ``(field, schema)`` of each payload index."""
 
     @abstractmethod
     def _struct(self, point: Item) -> models.PointStruct:
-        """The point as the client takes it."""
+        """Convert the point to the client's type."""
 
     @abstractmethod
     def _store(self, collection: str, manifest: dict[str, Any]) -> Store:
-        """The opened version."""
+        """Open the version."""
 
     def _collection(self, version: str) -> str:
         return f"{self.alias}-{version}"
@@ -134,7 +133,7 @@ class CollectionVersions(ABC, Generic[Item, Store]):
         return [self.alias, *(f"{self.alias}--previous-{number}" for number in range(1, tuning.KEPT + 1))]
 
     def _aliased(self) -> dict[str, str]:
-        """Version by alias, of this encoder's aliases."""
+        """Return the version by alias, for the aliases of this index."""
         with self.mapped():
             found = self.client.get_aliases().aliases
         prefix = f"{self.alias}-"
@@ -199,7 +198,7 @@ class ServerVersions(CollectionVersions[StoredPoint, "ServerStore"]):
 
 
 class ServerStore:
-    """One version: a collection that nobody writes any more."""
+    """One version: a collection that is never written again."""
 
     def __init__(self, versions: ServerVersions, collection: str, manifest: dict[str, Any]) -> None:
         self._versions = versions
@@ -256,7 +255,7 @@ class ServerStore:
                 return
 
     def close(self) -> None:
-        """Nothing to let go of: the client belongs to who made it."""
+        """Do nothing: the client belongs to its creator."""
 
 
 VERSION_PATTERN = r"v\d+-\d+-[0-9a-f]{16}"
@@ -266,7 +265,7 @@ def _config(dim: int) -> dict[str, Any]:
     from qdrant_client import models
 
     return {
-        # Dot, not Cosine: of unit vectors it is the cosine, and the engine keeps their bits as they are.
+        # Dot, not Cosine: for unit vectors it is the cosine, and the engine keeps their bits unchanged.
         "vectors_config": models.VectorParams(size=dim, distance=models.Distance.DOT),
         "hnsw_config": models.HnswConfigDiff(
             m=tuning.HNSW_M,
@@ -284,7 +283,7 @@ def _config(dim: int) -> dict[str, Any]:
 
 
 def _name_of(encoder_id: str) -> str:
-    """The encoder's id as a collection may be called; told apart by a hash where signs had to go."""
+    """Return a valid collection name for the encoder's id; a hash keeps it unique if characters were replaced."""
     plain = re.sub(r"[^A-Za-z0-9._-]", "-", encoder_id)
     return plain if plain == encoder_id else f"{plain}-{hashlib.sha256(encoder_id.encode()).hexdigest()[:8]}"
 
@@ -317,7 +316,7 @@ def _filter_of(wanted: Wanted) -> Any:
 
 @contextmanager
 def _mapped(trouble: str) -> Iterator[None]:
-    """Turn the client's errors into ours. ValueError is what its in-memory mode raises for a missing collection."""
+    """Map the client's errors to the project's. Its in-memory mode raises ValueError for a missing collection."""
     from qdrant_client.common.client_exceptions import QdrantException
     from qdrant_client.http.exceptions import ApiException
 

@@ -1,7 +1,7 @@
 """Spoken lines on a Qdrant server or cluster: the same text indexes as in the embedded engine.
 
-``TextQuery`` needs a server that has BM25 over text indexes; an older one refuses the index, with a message
-that says so.
+``TextQuery`` needs a server that has BM25 over text indexes; an older one rejects the index, with a message that names
+this.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ServerLineVersions(CollectionVersions[LinePoint, "ServerLines"]):
 
 
 class ServerLines:
-    """One version: a collection that nobody writes any more."""
+    """One version: a collection that is never written again."""
 
     def __init__(self, versions: ServerLineVersions, collection: str, manifest: dict[str, Any]) -> None:
         self._versions = versions
@@ -85,7 +85,7 @@ class ServerLines:
                 return
 
     def close(self) -> None:
-        """Nothing to let go of: the client belongs to who made it."""
+        """Do nothing: the client belongs to its creator."""
 
 
 def _filter_of(wanted: WantedLines) -> Any:

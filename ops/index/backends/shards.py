@@ -5,11 +5,11 @@
     <folder>/versions/<version>/manifest.json
                                 shard/
     <folder>/current -> versions/<version>
-    <folder>/building-*/        what a publisher writes; left over only by a kill
-    <folder>/locks/             one file a version, held shared by its readers
+    <folder>/building-*/        the work of a publisher; left over only by a kill
+    <folder>/locks/             one file per version, locked shared by its readers
 
-The engine must never open a shard that another process writes (the owner's next flush then fails), so
-nothing is written after the rename that makes a version visible.
+The engine must never open a shard that another process writes (the owner's next flush then fails). So nothing is
+written after the rename that makes a version visible.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Store = TypeVar("Store")
 
 
 class ShardVersions(ABC, Generic[Item, Store]):
-    """Versions below ``folder``; what a point is and how a shard is asked, subclasses say."""
+    """Versions below ``folder``; subclasses define the points and the queries of a shard."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -65,7 +65,7 @@ class ShardVersions(ABC, Generic[Item, Store]):
                 os.fsync(handle.fileno())
             target = self._path(manifest["version"])
             target.parent.mkdir(exist_ok=True)
-            shutil.rmtree(target, ignore_errors=True)  # no manifest inside: not a version, or has() had seen it
+            shutil.rmtree(target, ignore_errors=True)  # without a manifest it is not a version
             building.rename(target)
             _sync_folder(target.parent)
         finally:
@@ -77,7 +77,7 @@ class ShardVersions(ABC, Generic[Item, Store]):
             link.unlink(missing_ok=True)
             link.symlink_to(Path("versions") / version)
             link.replace(self.folder / "current")
-            os.utime(self._path(version))  # when it was last made current: the order of dropping
+            os.utime(self._path(version))  # the time of the last switch to it: the order of deletion
             _sync_folder(self.folder)
         self._drop_old(version, kept=tuning.KEPT)
 
@@ -86,7 +86,7 @@ class ShardVersions(ABC, Generic[Item, Store]):
             self._drop_old(current, kept=0)
 
     def drop_all(self) -> None:
-        (self.folder / "current").unlink(missing_ok=True)  # first: what is half deleted is nobody's
+        (self.folder / "current").unlink(missing_ok=True)  # first, so that a half-deleted version is never current
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def open(self, version: str) -> Store:
@@ -99,7 +99,7 @@ class ShardVersions(ABC, Generic[Item, Store]):
 
     @abstractmethod
     def _write(self, path: Path, manifest: Mapping[str, Any], points: Iterable[Item]) -> int:
-        """Write a shard that nobody else knows of; the number of points that are in it."""
+        """Write a shard that no other process uses yet; return the number of its points."""
 
     @abstractmethod
     def _store(self, path: Path, held: int, opening: Path) -> Store:
@@ -109,7 +109,7 @@ class ShardVersions(ABC, Generic[Item, Store]):
         return self.folder / "versions" / version
 
     def _hold(self, version: str) -> int:
-        """Descriptor of the version's lock file, held shared: a version in use is not dropped, whoever uses it."""
+        """Return a descriptor of the version's lock file, locked shared: a version in use is never deleted."""
         if not self._path(version).is_dir():
             raise VectorIndexError(f"version {version} of the index {self.folder} is gone: open the current one")
         (self.folder / "locks").mkdir(exist_ok=True)
@@ -118,7 +118,7 @@ class ShardVersions(ABC, Generic[Item, Store]):
         return descriptor
 
     def _sweep(self) -> None:
-        """Delete what killed publishers left; the caller is the only publisher."""
+        """Delete leftovers of killed publishers; the caller is the only publisher."""
         for folder in self.folder.glob("building-*"):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -132,17 +132,17 @@ class ShardVersions(ABC, Generic[Item, Store]):
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    continue  # somebody reads it; the next publisher tries again
+                    continue  # a process reads it; the next publisher tries again
                 (path / "manifest.json").unlink(missing_ok=True)  # first, so that a kill leaves no half version
                 shutil.rmtree(path)
                 lock.unlink()
 
 
 class OpenShard:
-    """One version. The shard is opened by the first question that needs its points.
+    """One version. The shard is opened by the first query that needs its points.
 
-    ``held`` is the descriptor of the version's lock file, which the store closes; ``opening`` the lock file
-    of all that open shards here.
+    ``held`` is the descriptor of the version's lock file, which the store closes. ``opening`` is the lock file of all
+    processes that open shards here.
     """
 
     def __init__(self, path: Path, held: int, opening: Path) -> None:
@@ -164,7 +164,7 @@ class OpenShard:
 
         if self._closed:
             raise VectorIndexError("this index was closed: open it again")
-        # Opening rewrites the shard's small state files (to the same content), so one opens at a time.
+        # Opening rewrites the shard's small state files (with the same content), so only one process opens at a time.
         with exclusive(self._opening), mapped(f"cannot open the index {self._path}"):
             return qdrant_edge.EdgeShard.load(str(self._path / "shard"))
 
@@ -178,7 +178,7 @@ class OpenShard:
 
 
 class mapped:  # noqa: N801 - reads as a verb in a with statement
-    """Turn the engine's errors into ours: bare ``Exception``, and ``ValueError`` or ``TypeError`` for arguments.
+    """Map the engine's errors to the project's: bare ``Exception``, and ``ValueError`` or ``TypeError`` for arguments.
 
     A class, because an ``except Exception`` would also catch every other error, and this does not.
     """
