@@ -1,1 +1,1 @@
-"""The command line: the one door that may also start Dagster."""
+"""The command line: the only package besides assets that may start Dagster."""

@@ -1,4 +1,4 @@
-"""``python -m ops.cli``: the command line without its script, for processes that start it."""
+"""``python -m ops.cli``: the command line without its installed script, for processes that start it."""
 
 from ops.cli.main import main
 

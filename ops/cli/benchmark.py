@@ -1,4 +1,4 @@
-"""``needle benchmark``: public test sets, measured as their papers do, beside the figures that these report."""
+"""``needle benchmark``: public test sets, measured as in their papers, next to the published figures."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def command(name: str, data: Path, report: Path | None, as_json: bool, **options
 
 
 def benchmark_table(document: dict[str, Any]) -> Iterator[str]:
-    """Lines of at most 100 columns for the document of :class:`ops.evaluation.cut_sets.run.Benchmark`."""
+    """Format the document of :class:`ops.evaluation.cut_sets.run.Benchmark` as lines of at most 100 columns."""
     kinds = document["transitions"]
     yield document["title"]
     yield from _wrap(f"annotation: {document['form']}")
@@ -108,7 +108,7 @@ def _wrap(text: str) -> list[str]:
 
 
 def _result(title: str, own: dict[str, Any]) -> Iterator[str]:
-    """F1, precision and recall in percent with their intervals, and counts."""
+    """Format F1, precision and recall in percent with their intervals, and counts."""
     shares = [(100 * own[name], own[f"{name}_interval"]) for name in ("f1", "precision", "recall")]
     cells = [
         f"{name} {share:.1f}" + (f" [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]" if interval else "")
@@ -129,7 +129,7 @@ def _published(published: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _videos(by_video: dict[str, Any]) -> Iterator[str]:
-    """The videos with the lowest F1 at tolerance 2 first."""
+    """Return the videos with the lowest F1 at tolerance 2 first."""
     ranked = sorted(by_video.items(), key=lambda item: (item[1]["tolerance_2"]["f1"], item[0]))
     yield f"  {'by video, tolerance 2':<{_NAME}} {'F1 %':>6} {'right':>6} {'false':>6} {'missed':>7}"
     for name, own in ranked[:MOST_VIDEOS]:

@@ -1,7 +1,7 @@
-"""What is in the catalogue and what is searchable: the answer of ``needle status``.
+"""The contents of the catalogue and the searchable part of it: the answer of ``needle status``.
 
-Stands alone because "is there anything to do" is decided here for the command line, and must agree
-with what the assets themselves would do.
+Stands alone because it decides for the command line if anything is due, and must agree with the decisions of the assets
+themselves.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 def due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -> set[str]:
-    """Partitions of those of the videos whose shots, vectors or lines are missing or out of date."""
+    """Return partitions of those of the videos whose shots, vectors or lines are missing or out of date."""
     wanted = set(video_ids)
     corrections = CurrentCorrections(settings)
     partitions = {settings.partition_of(video_id) for video_id in wanted}
@@ -60,7 +60,7 @@ def due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]
 
 
 def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
-    """The document of ``needle status --json`` (CONTRACT): home, index version, videos with states, totals."""
+    """Return the document of ``needle status --json`` (CONTRACT): home, index version, videos with states, totals."""
     lake = settings.lake
     version, indexed = _indexed(settings, encoder_id)
     damage: list[DamagedTableError] = []
@@ -108,8 +108,11 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
 
 
 def _state(row: dict[str, Any], figures: dict[str, int], refused: list[dict[str, Any]]) -> tuple[str, str | None]:
-    """State and reason of a video: ``ready`` if all its shots are searchable but those that are set aside, which the
-    reason then names; ``set_aside`` if that leaves none."""
+    """Return state and reason of a video.
+
+    ``ready`` if all its shots are searchable except those set aside, which the reason then names; ``set_aside`` if no
+    shot is searchable. ``pending`` if shots, vectors and index do not agree yet.
+    """
     if row["state"] != "ready":
         return row["state"], row["reason"]
     if not figures["shots"] or figures["shots"] != figures["embedded"] + len(refused):
@@ -124,10 +127,10 @@ def _state(row: dict[str, Any], figures: dict[str, int], refused: list[dict[str,
 
 
 def _indexed(settings: Settings, encoder_id: str) -> tuple[str | None, Counter[str]]:
-    """Version of the index and its shots by video.
+    """Return the version of the index and its shots by video.
 
-    A version's name is made of its content: where the lake's rows give the same name they are counted
-    instead, for opening an index makes the engine touch its files, and looking should write nothing.
+    A version's name depends on its content. If the lake's rows give the same name, they are counted instead: opening an
+    index makes the engine touch its files, and a status command should write nothing.
     """
     version = current_version(settings, encoder_id)
     if version is None:

@@ -20,7 +20,7 @@ _COLUMN = 24
 
 
 def comparison_table(document: dict[str, Any]) -> Iterator[str]:
-    """Lines for :func:`ops.evaluation.comparison.comparison_of`, or for what photographs gave, with 95 % intervals.
+    """Format :func:`ops.evaluation.comparison.comparison_of`, or the figures of photographs, with 95 % intervals.
 
     A difference whose interval holds 0 is marked as within noise.
     """
@@ -46,8 +46,10 @@ def comparison_table(document: dict[str, Any]) -> Iterator[str]:
 
 
 def _verdict(verdict: dict[str, Any]) -> Iterator[str]:
-    """What captions and queries say to ``needle upgrade`` of the encoder in the place of the other, by the same rule;
-    searches and probes, which it asks too, are not asked here."""
+    """Format the verdict of ``needle upgrade`` on captions and queries, by the same rule.
+
+    Searches and probes, which the upgrade compares too, are not part of it here.
+    """
     against = [f"against it: {reason}" for reason in (*verdict["worse"], *verdict["too_little"])]
     yield ""
     yield "what its captions and queries say to `needle upgrade`:"
@@ -56,7 +58,7 @@ def _verdict(verdict: dict[str, Any]) -> Iterator[str]:
 
 
 def _counts(figures: dict[str, Any]) -> dict[str, str]:
-    """The counts of a part in words, by the names that titles have for them."""
+    """Format the counts of a part in words, by the names that titles have for them."""
     queries, items, images = (figures.get(name, 0) for name in ("queries", "items", "images"))
     return {
         "captions": plural(queries, "caption"),

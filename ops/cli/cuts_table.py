@@ -16,8 +16,10 @@ _METRICS = (("f1", "F1"), ("precision", "precision"), ("recall", "recall"))
 
 
 def cuts_table(document: dict[str, Any]) -> Iterator[str]:
-    """Lines for the document of :class:`ops.training.evaluate.FootageEvaluation`: each kind of boundary by clip and
-    pooled, intervals over clips, notes on clips, and the faults."""
+    """Format the document of :class:`ops.training.evaluate.FootageEvaluation`.
+
+    It has each kind of boundary by clip and pooled, intervals over clips, notes on clips, and the faults.
+    """
     scored = {name: own for name, own in document["films"].items() if "shot_f1" in own}
     if not scored:
         return
@@ -40,7 +42,7 @@ def cuts_table(document: dict[str, Any]) -> Iterator[str]:
 def _row(name: str, own: dict[str, Any], prefix: str, counts: str) -> str:
     right, false, missed = (own[f"{counts}_{name}"] for name in ("right", "false", "missed"))
     wholes = {"f1": right + false + missed, "precision": right + false, "recall": right + missed}
-    # Of nothing there is no share: the JSON document has 1 there, which a person would read as success.
+    # A share of nothing is undefined: the JSON document has 1 there, which a user would read as success.
     f1, precision, recall = (f"{own[f'{prefix}_{name}']:.3f}" if whole else "–" for name, whole in wholes.items())
     shares = f"{f1:>6} {precision:>10} {recall:>7}"
     return f"  {name:<{_NAME}} {shares} {right:6d} {false:6d} {missed:7d}"

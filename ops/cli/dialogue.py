@@ -72,7 +72,7 @@ def _wanted(before: SubtitleTiming, shift: float | None, stretch: float | None, 
 
 
 def _ratio(fps: str) -> float:
-    """The factor of ``FROM:TO``. Raises ``UsageError`` if these are not two frame rates."""
+    """Parse the factor of ``FROM:TO``. Raises ``UsageError`` if these are not two frame rates."""
     try:
         first, second = (Fraction(NTSC.get(part.strip(), part.strip())) for part in fps.split(":"))
         return float(first / second)

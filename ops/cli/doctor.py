@@ -1,4 +1,4 @@
-"""``needle doctor``: every setting with its source, and whether what it names can be used; or the facts of one file."""
+"""``needle doctor``: every setting with its source, and a check if its value can be used; or the facts of one file."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def command(file: str, as_json: bool, **options: Any) -> int:
 
         print_facts(settings_from(options, follows_live=False), file, as_json=as_json)
         return 0
-    settings = settings_from(options, follows_live=False)  # a contradiction is one of the things it tells
+    settings = settings_from(options, follows_live=False)  # this command reports contradictions itself
     given = {name: value for name, value in options.items() if name in Settings.model_fields}
     rows = describe_settings(**given)
     checks = [_checked(name, check, settings) for name, check in CHECKS.items()]
@@ -102,7 +102,7 @@ def _encoder(settings: Settings) -> str:
 def _index(settings: Settings) -> str:
     encoder_id = resolve_encoder(settings).encoder_id
     if next(wanted_rows(settings, encoder_id), None):
-        open_index(settings, encoder_id).close()  # where this fails, so does every search
+        open_index(settings, encoder_id).close()  # if this fails, every search fails too
     current = index_is_current(settings, encoder_id)
     return "holds what the lake holds" if current else "is not what the lake holds: run `needle ingest`"
 
@@ -118,7 +118,7 @@ def _library(settings: Settings) -> str:
 
 
 def _footage(settings: Settings) -> str:
-    """Videos, shots and subtitles that are set aside, each with its reason, and the way out."""
+    """Return the videos, shots and subtitles that are set aside, each with its reason, and the remedy."""
     status = catalogue_status(settings, resolve_encoder(settings).encoder_id)
     videos = [video for video in status["videos"] if video["state"] != "removed"]
     refused = [
@@ -139,7 +139,7 @@ def _footage(settings: Settings) -> str:
 
 
 def _lake(settings: Settings) -> str:
-    """Files of the lake that are damaged. Raises ``LakeError`` with all of them."""
+    """Read every file of the lake. Raises ``LakeError`` with all damaged ones."""
     if damage := settings.lake.find_damage():
         raise LakeError(
             "\n  ".join([f"{plural(len(damage), 'damaged file')}:", *(printable(str(error)) for error in damage)])

@@ -1,4 +1,4 @@
-"""``needle evaluate``: how good detector and encoder are, on footage or photographs with known answers."""
+"""``needle evaluate``: the quality of detector and encoder, on footage or photographs with known answers."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def command(
 def _footage(
     folder: Path, against: str, options: dict[str, Any], *, cuts_only: bool, report: Path | None, as_json: bool
 ) -> int | None:
-    """Clips of a folder: their boundaries and, unless only these are wanted, retrieval."""
+    """Evaluate the clips of a folder: their boundaries and, unless only these are requested, retrieval."""
     from ops.shots.detectors.choice import choose_detector
     from ops.training.evaluate import evaluate_clips
     from ops.training.evaluate_catalogue import find_training_shows
@@ -103,7 +103,7 @@ def _footage(
 
 
 def _encoders(against: str, options: dict[str, Any]) -> tuple[Settings, str, str]:
-    """Settings, the id of the encoder to measure, and that of the other one, "" for none."""
+    """Return the settings, the id of the encoder to measure, and that of the other one, "" for none."""
     other = _against(against, options)
     named = options["encoder"] if options["encoder"] not in (None, "auto") else None
     settings = settings_from(options, follows_live=named is None)
@@ -115,7 +115,7 @@ def _encoders(against: str, options: dict[str, Any]) -> tuple[Settings, str, str
 
 
 def _against(spec: str, options: dict[str, Any]) -> str:
-    """The id of the other encoder, "" for none."""
+    """Return the id of the other encoder, "" for none."""
     if not spec:
         return ""
     plain = {name: options[name] for name in ("home", "storage") if options[name] is not None}
@@ -150,7 +150,7 @@ def _of_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -
 
 
 def _print(document: dict[str, Any], as_json: bool, bars: Bars) -> int | None:
-    """Print the document; the exit status."""
+    """Print the document and return the exit status."""
     if as_json:
         print_json(document)
     else:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ops.search.schema import Query
 
 SEARCHES = ("shows", "like", "unlike", "where", "all", "any", "then", "then_like")
-"""Options that only a search has, by which one is asked for without a text too."""
+"""Options of a search; with one of them, a search needs no text."""
 QUERY_HELP = "What a search for TEXT finds, best first; narrowed as below, where some options do without TEXT."
 HANDLES_HELP = "Frames before and after: cut into clips of a zip, noted in timelines, which have the whole film anyway."
 PADDING_HELP = "Before and after spoken words: of a hit in dialogue these are exported, not whole shots."
@@ -53,7 +53,7 @@ Example: needle export -o rabbit.otio --query "a rabbit in a meadow" --limit 10 
 
 
 def _list_formats() -> str:
-    """A line for each format: its name and its label."""
+    """Format a line for each export format: its name and its label."""
     formats = export_formats()
     width = max(map(len, formats))
     return "\n".join(f"  {name:<{width}}  {each.label} ({each.suffix})" for name, each in formats.items())
@@ -131,9 +131,9 @@ def _require_free(target: Path, force: bool) -> None:
 
 
 def _found(settings: Settings, query: Query, padding_s: float) -> list[Pick]:
-    """The clips that a search finds, with where each comes from; tells how it was understood as a search does.
+    """Search, print the interpretation of the query, and return the clips with their provenance.
 
-    Raises ``UsageError`` where it finds none.
+    Raises ``UsageError`` if it finds none.
     """
     from ops.cli.search import print_reading
     from ops.exports.picks import describe_query, select_picks

@@ -1,4 +1,4 @@
-"""Printing the record of facts about a source: ``needle doctor FILE`` and ``needle shots VIDEO --facts``."""
+"""Print the record of facts about a source: ``needle doctor FILE`` and ``needle shots VIDEO --facts``."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ops.videos.probe_process import ProbeProcess
 
 
 def print_facts(settings: Settings, text: str, *, as_json: bool) -> None:
-    """Print what is known about a file, by path, file name or video id; nothing is ingested.
+    """Print the facts about a file, by path, file name or video id; nothing is ingested.
 
-    A file that is there is opened now; of a registered video whose file is gone, the record from its ingest is
-    printed. Raises ``NotFoundError`` if there is neither, ``MediaError`` with the path if the file cannot be used.
+    An existing file is opened now. If the file of a registered video is missing, the record from its ingest is printed.
+    Raises ``NotFoundError`` if there is neither, ``MediaError`` with the path if the file cannot be used.
     """
     row: dict[str, Any] = {}
     path = text
@@ -61,7 +61,7 @@ def _read(settings: Settings, path: str, row: dict[str, Any]) -> MediaInfo:
 
 
 def _text(value: object) -> str:
-    """A value of the record as text: nested ones as ``name value, name value``."""
+    """Format a value of the record as text: nested ones as ``name value, name value``."""
     match value:
         case None | "" | []:
             return "-"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check_report(target: Path | None) -> None:
-    """Raise ``UsageError`` if no file can be written there: better now than after an hour of measuring."""
+    """Raise ``UsageError`` if the file cannot be written: early, not after an hour of measuring."""
     if target is None:
         return
     try:
@@ -31,7 +31,10 @@ def check_report(target: Path | None) -> None:
 
 
 def write_report(target: Path, cuts: CutEvaluation, bars: Bars) -> None:
-    """Write the page and name it on standard error. Raises ``UsageError`` if no clip has annotated boundaries."""
+    """Write the page and print its path on standard error.
+
+    Raises ``UsageError`` if no clip has annotated boundaries.
+    """
     from ops.evaluation.fault_page import fault_page
     from ops.evaluation.strips import make_strips
 

@@ -1,4 +1,4 @@
-"""``needle forget``: take a video out of everything, for good."""
+"""``needle forget``: remove a video from the whole catalogue, permanently."""
 
 from __future__ import annotations
 
@@ -60,7 +60,10 @@ def command(video: str, yes: bool, **options: Any) -> int:
 
 
 def _shots_of(settings: Settings, video_id: str) -> list[str]:
-    """Ids of a video's shots; none if their table is damaged, for whatever is stored of them goes by the video's id."""
+    """Return ids of a video's shots.
+
+    None if their table is damaged, because their data are stored by the video's id.
+    """
     try:
         return [shot["shot_id"] for shot in shots_of(settings, video_id)]
     except DamagedTableError:
@@ -68,8 +71,9 @@ def _shots_of(settings: Settings, video_id: str) -> list[str]:
 
 
 def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
-    """Tombstone first and register last, so that a kill in the middle leaves something to run again."""
-    # Files that cannot be read cannot be searched for its rows; done before the lock, which each of these holds.
+    """Write the tombstone first and delete from the register last, so that a kill leaves something to run again."""
+    # The rows of the video cannot be removed from unreadable files. This comes before the lock, because each of these
+    # calls holds it.
     put_away_all(settings, resolve_encoder(settings).encoder_id, SilentProgress())
     click.echo("waiting until nothing is being computed", err=True)
     with exclusive(settings.work_lock):
@@ -77,7 +81,7 @@ def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
         encoders = {table.split("/")[1] for table in settings.lake.tables() if table.startswith("shot_embeddings/")}
         encoders |= set(EncoderPins(settings.home).ids())
         for table in settings.lake.tables():
-            if table not in (catalogue.TABLE, LABELS):  # labels are people's work; they stay, and name the shot only
+            if table not in (catalogue.TABLE, LABELS):  # labels stay: they are people's work, and only name the shot
                 catalogue.drop_rows(settings, table, video_id)
         for encoder_id in encoders:
             if current_version(settings, encoder_id):
@@ -92,7 +96,7 @@ def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
                 settings.store.delete(key)
         for folder in ("proxies", "posters"):
             settings.store.delete_tree(f"{folder}/{video_id}")
-        shutil.rmtree(settings.home / "reports", ignore_errors=True)  # they show posters; the next run makes new ones
+        shutil.rmtree(settings.home / "reports", ignore_errors=True)  # they show posters; the next run creates new ones
         shutil.rmtree(settings.home / "cache" / "training", ignore_errors=True)  # holds features of its frames
         if settings.partitions == "video":
             _forget_partition(settings, video_id)

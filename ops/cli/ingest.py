@@ -37,7 +37,7 @@ from ops.videos.register import Registration, register
 MOST_LISTED = 100
 """Paths of each kind of left-out file in the JSON document."""
 MOST_NAMED = 5
-"""Names of each kind in the summary for people."""
+"""Names of each kind in the summary for users."""
 
 
 @click.command(name="ingest")
@@ -85,17 +85,17 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
 def _bring_up_to_date(
     settings: Settings, registration: Registration, retry: bool, report: bool, bars: Bars
 ) -> tuple[set[str] | None, Path | None]:
-    """Run the assets for what is due, and return these partitions; ``None`` where there was nothing to do.
+    """Run the assets for the due partitions, and return these; ``None`` if nothing was due.
 
-    With ``report`` the page of the report too.
-    Dagster is only loaded then: looking at a finished catalogue takes no longer than a listing.
+    With ``report`` it writes the page of the report too. Dagster is loaded only if something is due: a check of a
+    finished catalogue takes no longer than a listing.
     """
     encoder = resolve_encoder(settings)
     probes = load_definitions(settings)
     interrupted = runs.interrupted_ingests(settings)
 
     def look() -> tuple[set[str], bool]:
-        """Partitions to bring up to date, and whether indexes and scores are as well."""
+        """Return the partitions to bring up to date, and True if indexes and scores are current."""
         if retry:
             _retry(settings, registration.seen, encoder.encoder_id)
         due = due_partitions(settings, encoder.encoder_id, [*registration.seen, *registration.replaced])
@@ -132,7 +132,10 @@ def _summary(
     seconds: float,
     set_aside: set[tuple[str, str]],
 ) -> dict[str, Any]:
-    """The summary as JSON; ``set_aside`` is what the run itself set aside, also of other videos than those named."""
+    """Return the summary as JSON.
+
+    ``set_aside`` contains everything that the run set aside, also of videos not named.
+    """
     status = catalogue_status(settings, resolve_encoder(settings).encoder_id)
     refused = {path for path, _ in set_aside}
     seen = {*registration.seen, *(video["video_id"] for video in status["videos"] if video["path"] in refused)}
@@ -186,7 +189,7 @@ def _summary(
 
 
 def _tell(summary: dict[str, Any], paths: dict[str, str], noted: set[str]) -> None:
-    """Report the summary; notes that were reported on the way are not repeated."""
+    """Print the summary; notes that were already printed are not repeated."""
     lines = []
     if summary["up_to_date"]:
         shots = plural(summary["searchable"], "shot is", "shots are")
@@ -236,6 +239,6 @@ def _left_out_line(kind: str, count: int, paths: list[str]) -> str:
 
 
 def _named(entry: dict[str, str]) -> str:
-    """The file of an entry of ``set_aside``, with the shot if it is one of its shots."""
+    """Return the file of an entry of ``set_aside``, with the shot if it is one of its shots."""
     shot = f", shot {entry['shot_id']}" if "shot_id" in entry else ""
     return f"{printable(entry['path'])}{shot}"

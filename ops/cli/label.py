@@ -1,4 +1,4 @@
-"""``needle label``: say which shots are what; look at what was said; move labels in and out as CSV."""
+"""``needle label``: label shots, list labels, and move labels in and out as CSV."""
 
 from __future__ import annotations
 

@@ -86,20 +86,20 @@ def main(arguments: list[str] | None = None) -> Any:
     except NeedleError as error:
         complain(str(error))
         sys.exit(EXIT_FAILED)
-    except OSError as error:  # a disk that is full, a home that cannot be written
+    except OSError as error:  # a full disk, a home that cannot be written
         complain(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
         sys.exit(EXIT_FAILED)
-    # The interpreter's last collections would look at every object of torch, Dagster and Feast: 1.5 s after an
-    # ingest instead of 0.4. The memory is the system's to take back.
+    # The interpreter's last collections would visit every object of torch, Dagster and Feast: 1.5 s after an ingest
+    # instead of 0.4. The operating system frees the memory.
     gc.freeze()
     sys.exit(status if isinstance(status, int) else 0)
 
 
 def complain(message: str) -> None:
-    """Tell what went wrong, without letting names from outside drive the terminal."""
+    """Print an error; control characters in external names do not reach the terminal."""
     click.echo("\n".join(map(printable, f"needle: {message}".splitlines())), err=True)
 
 
 def printable(text: str) -> str:
-    """Text without control characters, so that a file name cannot drive the terminal."""
+    """Return text without control characters, so that a file name cannot control the terminal."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how settings come out of them."""
+"""Options that several commands share, and the settings that result from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def setting_options(*names: str) -> Decorator:
-    """One option for each named setting, beside ``--home`` and ``--storage`` which every command has."""
+    """Return one option for each named setting, besides ``--home`` and ``--storage``, which every command has."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for name in reversed(("home", "storage", *names)):
@@ -60,11 +60,11 @@ _MORE_HELP = {"--all": ": a description, said:WORDS or probe:NAME>=0.5"}
 _THEN = {"text": "then", "like": "then_like", "within": "within"}
 """Parameters of the command for the fields of :class:`ops.search.schema.Then`."""
 _CONDITIONS = {"seen": "text", "said": "dialogue", "probe": "probe"}
-"""What is written before the colon of a condition, and the field that it sets."""
+"""The prefix before the colon of a condition, and the field that it sets."""
 
 
 def query_options(*flags: str) -> Decorator:
-    """The options of a search, made from the fields of its models; all of them unless ``flags`` names some."""
+    """Return the options of a search, from the fields of its models; all of them unless ``flags`` names some."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         from ops.search.schema import SearchFields, Then
@@ -80,7 +80,7 @@ def query_options(*flags: str) -> Decorator:
 
 
 def limit_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``--limit``, with the limits of a search."""
+    """Return ``--limit``, with the limits of a search."""
     from ops.search.schema import SearchFields
 
     return _option("--limit", "limit", SearchFields.model_json_schema()["properties"]["limit"])(function)
@@ -89,8 +89,8 @@ def limit_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def _option(
     flag: str, key: str, field: Mapping[str, Any], metavar: str | None = None, *, is_optional: bool = False
 ) -> Decorator:
-    """The option for a field, of which the JSON schema is given; ``is_optional``: ``None`` if it is not given."""
-    kind = field.get("anyOf", [field])[0]  # beside null
+    """Return the option for a field with this JSON schema; ``is_optional``: ``None`` if the option is missing."""
+    kind = field.get("anyOf", [field])[0]  # besides null
     is_list, is_flag = kind["type"] == "array", kind["type"] == "boolean"
     help_text = field["description"].rstrip(".") + _MORE_HELP.get(flag, "") + (" (repeatable)" if is_list else "")
     default = None if is_list or is_optional else field.get("default")
@@ -118,7 +118,7 @@ def _click_type(kind: Mapping[str, Any]) -> click.ParamType[Any]:
 
 
 def query_from(text: str, options: Mapping[str, Any]) -> Query:
-    """The query of a text and the values of :func:`query_options`. Raises ``UsageError`` if it makes no sense."""
+    """Build the query from a text and the values of :func:`query_options`. Raises ``UsageError`` if it is invalid."""
     from ops.search.schema import Query
 
     then = None
@@ -132,17 +132,18 @@ def query_from(text: str, options: Mapping[str, Any]) -> Query:
 
 
 def condition_from(text: str) -> dict[str, str]:
-    """The document of a condition: ``a red car``, ``said:merry christmas`` or ``probe:closeup>=0.5``."""
+    """Return the document of a condition: ``a red car``, ``said:merry christmas`` or ``probe:closeup>=0.5``."""
     kind, colon, rest = text.partition(":")
     name = _CONDITIONS.get(kind.strip()) if colon else None
     return {name: rest.strip()} if name else {"text": text}
 
 
 def settings_from(options: dict[str, Any], *, follows_live: bool = True) -> Settings:
-    """Settings with the command's options on top, also for the processes that the command starts.
+    """Load settings with the command's options on top, also for the processes that the command starts.
 
-    Unless the command is about encoders other than the live one (not ``follows_live``), an option ``--encoder`` or a
-    setting that contradicts it is refused, and a setting that an upgrade has replaced is told. Raises ``UsageError``.
+    With ``follows_live``, an option ``--encoder`` that contradicts the live encoder is refused, and a note reports a
+    setting that an upgrade has replaced. Commands for other encoders switch this off.
+    Raises ``UsageError``.
     """
     given = {name: value for name, value in options.items() if name in Settings.model_fields and value is not None}
     settings = load_settings(**given)

@@ -1,4 +1,4 @@
-"""``needle probe``: fit classifiers from labels, score the catalogue, see how good they are, choose versions."""
+"""``needle probe``: fit classifiers from labels, score the catalogue, report their quality, choose versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``needle probe`` starts: the same assets as Dagster's own automation, for one probe, only where due."""
+"""Runs of ``needle probe``: the same assets as Dagster's own automation, for one probe, only if they are due."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ops.probes.vectors import require_embedded
 
 
 def bring_up_to_date(settings: Settings, label: str) -> bool:
-    """Fit the probe and score the catalogue, where labels, vectors or definition changed; true where something ran.
+    """Fit the probe and score the catalogue if labels, vectors or definition changed; return True if something ran.
 
-    A fit that the rule refuses is no failure: the state of the probe tells it. Raises ``NeedleError``.
+    A fit that the rule refuses is not a failure: the state of the probe reports it. Raises ``NeedleError``.
     """
     encoder_id = resolve_encoder(settings).encoder_id
     require_embedded(settings, encoder_id)
@@ -31,14 +31,14 @@ def bring_up_to_date(settings: Settings, label: str) -> bool:
         with Bars() as bars:
             runs.run_assets(settings, ("labels", f"probe/{label}", f"probe_scores/{label}"), bars, "needle probe")
     except ChecksFailedError:
-        # the check may stop the run; that is what it is for
+        # the check may stop the run: that is its purpose
         if not (read_state(settings, label).refused and probe_is_current(settings, encoder_id, label)):
             raise
     return True
 
 
 def make_report(settings: Settings, label: str) -> Path:
-    """The page of the probe's report, made now where it does not show the present state and scores."""
+    """Return the page of the probe's report, rewritten if it does not show the current state and scores."""
     page = few_shot_page(settings, label)
     if not few_shot_is_current(settings, label):
         with Bars() as bars:
@@ -47,12 +47,12 @@ def make_report(settings: Settings, label: str) -> Path:
 
 
 def is_scored(settings: Settings, label: str) -> bool:
-    """Whether the promoted version scores every shot, and the feature store has these scores."""
+    """Return True if the promoted version scores every shot, and the feature store has these scores."""
     return scores_are_current(settings, label) and scores_are_published(settings, label)
 
 
 def score_catalogue(settings: Settings, label: str) -> bool:
-    """Score and publish what is not scored by the promoted version, or not published; true where something ran."""
+    """Compute and publish missing scores of the promoted version; return True if something ran."""
     if is_scored(settings, label):
         return False
     if label not in load_definitions(settings):

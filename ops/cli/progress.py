@@ -1,4 +1,4 @@
-"""Progress bars on standard error: items, rate, time left, how many set aside."""
+"""Progress bars on standard error: items, rate, time left, number of inputs set aside."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ TITLES = {
 
 
 class Bars:
-    """A :class:`ops.core.types.Progress` for people: one bar a stage, set-aside inputs named as they come.
+    """A :class:`ops.core.types.Progress` for users: one bar per stage, set-aside inputs printed as they come.
 
-    Where standard error is no terminal, each stage is one line when it ends.
+    If standard error is not a terminal, each stage is one line when it ends.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Bars:
 
     def start(self, stage: str, total: float, unit: str) -> None:
         title = TITLES.get(stage, stage)
-        of = f"/{total:.0f}" if total else ""  # rich cannot format a total that is not known
+        of = f"/{total:.0f}" if total else ""  # rich cannot format an unknown total
         self.tasks[stage] = self.bars.add_task(title, total=total or None, unit=unit, of=of, rate="", aside="")
         self.began[stage] = time.monotonic()
 
@@ -80,7 +80,7 @@ class Bars:
         self.bars.update(task.id, advance=amount, rate=rate)
 
     def set_aside(self, stage: str, thing: str, reason: str) -> None:
-        if (thing, reason) in self.aside:  # two steps of one run may look at the same thing
+        if (thing, reason) in self.aside:  # two steps of one run may check the same thing
             return
         self.aside.append((thing, reason))
         count = len(self.aside)

@@ -1,8 +1,8 @@
 """Dagster runs that the command line starts itself, in its own process.
 
-Stands alone because of what a killed process leaves: a run that looks alive for ever, and partitions
-that are half done. Each ingest holds a marker file, locked while it lives; a marker without a holder
-names exactly what the next ingest has to finish and which run to close.
+Stands alone because of the state that a killed process leaves: a run that looks alive permanently, and partitions that
+are half done. Each ingest holds a marker file, locked while it lives. A marker without a holder names exactly the work
+that the next ingest has to finish, and the runs to close.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _STOPPED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
 @dataclass(frozen=True, kw_only=True)
 class Interrupted:
-    """An ingest whose process is gone: its marker, its partitions, the Dagster runs it had started."""
+    """An ingest whose process has ended: its marker, its partitions, and the Dagster runs it had started."""
 
     marker: Path
     partitions: list[str]
@@ -53,7 +53,7 @@ class Interrupted:
 
 
 def interrupted_ingests(settings: Settings) -> list[Interrupted]:
-    """Ingests that were killed: their marker is there and nobody holds it."""
+    """Return killed ingests: their marker exists and no process holds it."""
     dead = []
     for marker in sorted((settings.home / "ingests").glob("*.json")):
         record = _record_of(marker)
@@ -63,13 +63,13 @@ def interrupted_ingests(settings: Settings) -> list[Interrupted]:
 
 
 def ingests_at_work(settings: Settings) -> int:
-    """How many ingests (and probe fits, and fits of encoders) of the command line run now on this home."""
+    """Return how many ingests (and probe fits, and fits of encoders) of the command line run now on this home."""
     markers = (settings.home / "ingests").glob("*.json")
     return sum(_record_of(marker) is None and marker.exists() for marker in markers)
 
 
 def _record_of(marker: Path) -> dict[str, list[str]] | None:
-    """What a marker without a holder says; ``None`` for one that is held, or gone meanwhile."""
+    """Return the record of a marker without a holder; ``None`` if it is held, or was deleted meanwhile."""
     try:
         with marker.open() as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -82,7 +82,10 @@ def _record_of(marker: Path) -> dict[str, list[str]] | None:
 
 
 def dagster_home(settings: Settings) -> Path:
-    """Folder of Dagster's own records below the home, with the checkout's ``dagster.yaml`` and one for runs by hand."""
+    """Return the folder of Dagster's own records below the home.
+
+    It contains the checkout's ``dagster.yaml`` and a second configuration for runs of the command line.
+    """
     folder = settings.home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     wanted = yaml.safe_load((CHECKOUT / "dagster.yaml").read_text())
@@ -98,9 +101,9 @@ def dagster_home(settings: Settings) -> Path:
 
 
 def opened_by_hand(settings: Settings) -> dg.DagsterInstance:
-    """Dagster's records, for runs in this process. Their output is on the terminal, and not caught as well.
+    """Open Dagster's records for runs in this process. Their output goes to the terminal and is not captured.
 
-    What catches it are processes of Dagster's own, which a Ctrl-C ends with a traceback each.
+    Dagster captures output with processes of its own, and a Ctrl-C ends each of these with a traceback.
     """
     import dagster as dg
 
@@ -120,8 +123,8 @@ def run_pipeline(
 ) -> str:
     """Materialise ``partitioned`` for exactly these partitions, then ``indexes`` and the assets named in ``last``.
 
-    Returns the id of the run that made the last of them.
-    Raises ``NeedleError`` where a step failed; the message is the step's own.
+    Returns the id of the last run.
+    Raises ``NeedleError`` if a step failed; the message is the step's own.
     """
     os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
     quieten()
@@ -136,7 +139,7 @@ def run_pipeline(
         ordered = ensure_partitions(instance, choose_partitions(settings), partitions)
         ranges = key_ranges(partitions, ordered)
         by = {"needle/started_by": started_by}
-        # Of an upgrade the next ingest has nothing to finish: the next upgrade has.
+        # An upgrade leaves nothing for the next ingest to finish: the next upgrade does it.
         with marked(settings, partitions if partitioned is PARTITIONED else ()) as note, keep_open():
             for start, end in ranges[:-1]:
                 execute(definitions, instance, partitioned, {**by, **range_tags(start, end)}, note)
@@ -161,7 +164,7 @@ def run_assets(settings: Settings, names: Sequence[str], bars: Bars, started_by:
 
 
 def quieten() -> None:
-    """Dagster tells its debug log and its beta parameters to everybody; people here see progress bars."""
+    """Silence Dagster's debug log and its beta warnings; the command line shows progress bars."""
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", message="Parameter `backfill_policy`")
 
@@ -173,10 +176,10 @@ def execute(
     tags: dict[str, str],
     note: Callable[[str], None],
 ) -> str:
-    """One run of the named assets and their checks, under an id that is noted before it starts, and returned.
+    """Run the named assets and their checks once; return the run's id, which is noted before the start.
 
-    Raises ``NeedleError`` where a step failed, ``UsageError`` where it was asked for nonsense, ``ChecksFailedError``
-    where nothing but checks failed, and ``KeyboardInterrupt`` where somebody stopped it.
+    Raises ``NeedleError`` if a step failed, ``UsageError`` if a step rejected its input, ``ChecksFailedError`` if only
+    checks failed, and ``KeyboardInterrupt`` if the run was interrupted.
     """
     import dagster as dg
 
@@ -202,7 +205,7 @@ def execute(
     if not result.success and not (broken and {root.cls_name for root in roots} == {"DagsterAssetCheckFailedError"}):
         causes = [root.message.strip() for root in roots]
         kinds = [getattr(errors, root.cls_name or "", None) for root in roots]
-        if kinds and all(kinds):  # ours: the message says what happened and what to do
+        if kinds and all(kinds):  # the project's errors: their message has the cause and the remedy
             kind = UsageError if any(issubclass(kind, UsageError) for kind in kinds if kind) else NeedleError
             raise kind("; ".join(cause.partition(": ")[2] or cause for cause in causes))
         raise NeedleError(f"the run {run_id} failed: {'; '.join(causes) or failed[0].message}")
@@ -217,7 +220,7 @@ def execute(
 def marked(settings: Settings, partitions: Sequence[str]) -> Iterator[Callable[[str], None]]:
     """Hold a marker for this ingest; the block's value notes the id of a run that is about to start.
 
-    It goes with the block, also where a run failed: what is missing is found again in the data.
+    The marker is deleted after the block, also if a run failed: the data show again which work is missing.
     """
     folder = settings.home / "ingests"
     folder.mkdir(parents=True, exist_ok=True)
@@ -225,7 +228,7 @@ def marked(settings: Settings, partitions: Sequence[str]) -> Iterator[Callable[[
     record: dict[str, list[str]] = {"partitions": list(partitions), "runs": []}
     unfinished = marker.with_suffix(".new")
     with unfinished.open("wb") as handle:
-        # It gets its name when it is locked and whole: who sees it can tell whether it is held.
+        # It is renamed once it is locked and complete: a visible marker shows if it is held.
         fcntl.flock(handle, fcntl.LOCK_EX)
 
         def write() -> None:
@@ -245,7 +248,7 @@ def marked(settings: Settings, partitions: Sequence[str]) -> Iterator[Callable[[
 
 
 def close_dead_runs(instance: dg.DagsterInstance, interrupted: Sequence[Interrupted]) -> None:
-    """Mark the runs of killed ingests as failed: in-process runs have nobody else to notice."""
+    """Mark the runs of killed ingests as failed: no other process monitors in-process runs."""
     for ingest in interrupted:
         for run_id in ingest.runs:
             run = instance.get_run_by_id(run_id)
@@ -254,10 +257,10 @@ def close_dead_runs(instance: dg.DagsterInstance, interrupted: Sequence[Interrup
 
 
 def close_orphaned_runs(settings: Settings) -> None:
-    """Mark runs as failed whose process cannot be alive: all that run, but those of ingests that live.
+    """Mark runs as failed if their process cannot be alive: all running ones, except those of living ingests.
 
-    For the start of the daemon, which counts a run that looks alive for ever and starts no other. The caller
-    sees to it that no other daemon runs on this home.
+    For the start of the daemon, which counts a run that looks alive permanently and starts no other. The caller ensures
+    that no other daemon runs on this home.
     """
     os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
     import dagster as dg
@@ -274,17 +277,17 @@ def close_orphaned_runs(settings: Settings) -> None:
 
 
 def clear_scratch(settings: Settings) -> None:
-    """Delete what killed processes left in the scratch folder, unless something is being computed."""
+    """Delete leftovers of killed processes in the scratch folder, unless a computation is running."""
     with if_free(settings.work_lock) as is_free:
         if is_free and settings.scratch.exists():
             shutil.rmtree(settings.scratch)
 
 
 def runs_behind(settings: Settings, made: Sequence[tuple[str, str, float]]) -> list[dict[str, str | None]]:
-    """The runs that computed rows, each given as (asset, partition or "", Unix time at which it was computed).
+    """Return the runs that computed rows, each given as (asset, partition or "", Unix time of the computation).
 
-    A row's time is that of its step, so its run is the first one that reported the asset after it; where
-    Dagster's records do not go back so far, there is none.
+    A row's time is that of its step, so its run is the first one that reported the asset after it. A row older than
+    Dagster's records has no run.
     """
     import dagster as dg
 

@@ -1,4 +1,4 @@
-"""``needle search``: the shots that match a description, an example, spoken words, or all of it."""
+"""``needle search``: the shots that match a description, an example, spoken words, or all of these."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def command(text: str, as_json: bool, **options: Any) -> None:
 
 
 def print_hits(answer: SearchResult) -> None:
-    """One line a hit (rank, relevance, score, show, timecode, frames, shot id) and what else speaks for it.
+    """Print one line per hit (rank, relevance, score, show, timecode, frames, shot id) and its other matches.
 
-    Hits under the cutoff are left out, unless their lines were found, a relevance was asked for, or no hit
-    lies above it.
+    Hits under the cutoff are left out, unless their lines match, a minimum relevance was requested, or no hit is above
+    it.
     """
     print_reading(answer)
     hits, cutoff = answer.hits, answer.cutoff
@@ -71,9 +71,9 @@ def print_hits(answer: SearchResult) -> None:
 
 
 def print_reading(answer: SearchResult) -> None:
-    """Tell how the query was understood, where a person should know, and what the search could not do."""
+    """Print the interpretation of the query if it matters to the user, and the limits of the search."""
     reading = answer.reading
-    # That only pictures were searched is worth a line where somebody quoted words, or could have.
+    # A line reports that only images were searched if the query has quotes, or could have.
     if reading.dialogue or reading.said_in or parse_words(answer.query.text).phrases:
         click.echo(printable(reading.why), err=True)
     for note in reading.notes:
@@ -97,7 +97,7 @@ def _place(hit: Hit) -> str:
 
 
 def _marks(hit: Hit) -> str:
-    """What is worth knowing of a hit beside its place."""
+    """Format the marks of a hit: near-duplicates, title or blank, probes."""
     probes = [f"{printable(each.probe)} {each.score:.2f}" for each in hit.probes]
     folded = [f"+{len(hit.folded)} alike"] if hit.folded else []
     kinds = [name for name, is_one in (("title", hit.is_title), ("blank", hit.is_blank)) if is_one]

@@ -41,7 +41,7 @@ def command(host: str, port: int, open_page: bool, **options: Any) -> None:
         if open_page:
             click.launch(url)
 
-    # Settings given as options went into the environment of what is started from here.
+    # Settings given as options are in the environment of the processes that start from here.
     fit = (sys.executable, "-m", "ops.cli", "probe", "fit")
     run(create_app(settings, runs=partial(runs_behind, settings), host=host, fit=fit), listener, started)
     click.echo("stopped", err=True)

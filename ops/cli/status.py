@@ -1,4 +1,4 @@
-"""``needle status``: what is in the catalogue, and what is searchable."""
+"""``needle status``: the contents of the catalogue, and the searchable part of it."""
 
 from __future__ import annotations
 

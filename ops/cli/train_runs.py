@@ -1,4 +1,4 @@
-"""What ``needle train`` starts: the definition in ``encoders.yaml``, and the asset ``encoder/<name>`` of it."""
+"""Runs of ``needle train``: the definition in ``encoders.yaml``, and its asset ``encoder/<name>``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def train_as_asset(
 ) -> TrainedEncoder:
     """Define the encoder and materialise it; errors as of ``train``.
 
-    Where no data are given, the pairs of the catalogue are made before it; else nobody asked for these.
+    If no data are given, the caption pairs of the catalogue are built first; otherwise they are not needed.
     """
     data = [Path(local_path_of(str(path))) for path in data]
     name = name or default_name(settings, recipe, data, now)

@@ -50,7 +50,7 @@ def command(spec: str, goes_back: bool, withdraws: bool, asks: bool, force: str,
         raise UsageError(
             "--encoder auto: name the encoder, such as open_clip:<model>/<tag or file> or finetuned:<name>"
         )
-    settings = settings_from(options, follows_live=False)  # it is what a contradicting setting is sent to
+    settings = settings_from(options, follows_live=False)  # a contradicting setting refers the user to this command
     if asks:
         _show(settings, as_json)
         return 0

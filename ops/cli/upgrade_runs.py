@@ -1,7 +1,7 @@
-"""What ``needle upgrade`` starts: the assets that lead to another live encoder, and those that follow the switch.
+"""Runs of ``needle upgrade``: the assets before the switch to another live encoder, and those after it.
 
-Stands alone because it may be killed anywhere: what is done is found in the data, so the same command again does
-only the rest. Until the switch itself nothing that is live is touched.
+Stands alone because it may be killed at any point. The data show which work is done, so the same command again does
+only the rest. Until the switch itself no live data are changed.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ COMPARED = ("caption_pairs",)
 BESIDE = ("candidate_embeddings",)
 BEFORE = ("labels", "candidate_index", "candidate_probes")
 FOLLOWING = ("shot_embeddings", "media_features")
-# Footage may come in while the candidate is computed; each attempt computes only what came since.
+# Footage may arrive while the candidate is computed; each attempt computes only the new part.
 ATTEMPTS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """``switched``: another encoder is live now. ``comparison`` decided, ``None`` where nothing was compared."""
+    """``switched``: another encoder is live now. ``comparison`` decided, ``None`` if nothing was compared."""
 
     switched: bool
     comparison: Comparison | None = None
 
 
 def upgrade(settings: Settings, spec: str, force: str, bars: Bars) -> Outcome:
-    """Make the encoder of ``spec`` live, if it is not worse than the live one or a person's ``force`` says why.
+    """Make the encoder of ``spec`` live, if it is not worse than the live one, or if ``force`` gives a reason.
 
-    A comparison that speaks against it is no error, but then nothing is switched. Raises ``NeedleError``.
+    A comparison that rejects it is not an error, but then nothing is switched. Raises ``NeedleError``.
     """
     with _alone(settings, bars):
         candidate = name_candidate(settings, spec, force)
@@ -58,7 +58,7 @@ def upgrade(settings: Settings, spec: str, force: str, bars: Bars) -> Outcome:
 
 
 def rollback(settings: Settings, bars: Bars) -> Outcome:
-    """Make the encoder before the live one live again, with the footage that came since. Raises ``NeedleError``."""
+    """Make the previous encoder live again, with the footage that came since. Raises ``NeedleError``."""
     with _alone(settings, bars):
         _attempted(settings, name_previous(settings), ("live_encoder",), bars)
         _follow_up(settings, bars)
@@ -66,13 +66,13 @@ def rollback(settings: Settings, bars: Bars) -> Outcome:
 
 
 def withdraw(settings: Settings, bars: Bars) -> Candidate:
-    """Delete what was computed for the encoder on its way, which is not live. Raises ``NeedleError``."""
+    """Delete the data of the candidate encoder, which is not live. Raises ``NeedleError``."""
     with _alone(settings, bars):
         return discard(settings)
 
 
 def _attempted(settings: Settings, candidate: Candidate, last: Sequence[str], bars: Bars) -> bool:
-    """Compute what the candidate lacks and switch to it; false where the comparison speaks against it."""
+    """Compute the candidate's missing data and switch to it; return False if the comparison rejects it."""
     for attempt in range(ATTEMPTS):
         try:
             compared = COMPARED if candidate.how == "upgrade" else ()
@@ -81,7 +81,7 @@ def _attempted(settings: Settings, candidate: Candidate, last: Sequence[str], ba
         except NeedleError:
             found = current_comparison(settings, candidate, resolve_encoder(settings))
             if candidate.how == "upgrade" and found and not found.passed:
-                return False  # the blocking check stopped the run; that is what it is for
+                return False  # the blocking check stopped the run: that is its purpose
             if attempt == ATTEMPTS - 1 or not find_missing(settings, candidate.encoder_id):
                 raise
             bars.note("comparison", "the catalogue went on meanwhile: computing what came since")
@@ -89,14 +89,14 @@ def _attempted(settings: Settings, candidate: Candidate, last: Sequence[str], ba
 
 
 def _follow_up(settings: Settings, bars: Bars) -> None:
-    """Records, features and scores of the encoder that is live now, and away with what is kept no more."""
+    """Update records, features and scores of the encoder that is live now, and delete data that expired."""
     live = resolve_encoder(settings)
     labels = probes_to_refit(settings)
     last = ("search_index", *(f"probe/{label}" for label in labels), *(f"probe_scores/{label}" for label in labels))
     try:
         _run(settings, bars, FOLLOWING, last)
     except NeedleError as error:
-        # A fit that was refused stays so, and what scores in its place goes on: all is done then.
+        # A refused fit stays refused, and the previous version continues to score: then all work is done.
         refusals = isinstance(error, ChecksFailedError) and error.assets <= {f"probe/{label}" for label in labels}
         if not (refusals and all(is_scored(settings, label) for label in labels)):
             told = f"{live.spec} is live, but not all that follows was done: {error}; run it again"
@@ -119,7 +119,7 @@ def _run(settings: Settings, bars: Bars, partitioned: Sequence[str], last: Seque
 
 @contextmanager
 def _alone(settings: Settings, bars: Bars) -> Iterator[None]:
-    """One upgrade at a time; what a killed one left to do after its switch is done first."""
+    """Allow one upgrade at a time; work that a killed one left after its switch is done first."""
     with if_free(settings.home / "locks" / "upgrade.lock") as is_free:
         if not is_free:
             raise NeedleError(f"another `needle upgrade` runs on {settings.home}: wait until it ends")
