@@ -1,1 +1,1 @@
-"""Types, time, tables, storage, errors and settings: what every room stands on. Imports none of ours."""
+"""Types, time, tables, storage, errors and settings: the base of all packages. Imports no other package of ``ops``."""

@@ -1,4 +1,4 @@
-"""Files in which people write definitions by name, such as ``probes.yaml``."""
+"""Files with definitions by name that people write, such as ``probes.yaml``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from ops.core.errors import UsageError
 
 
 def entries_of(path: Path, hint: str) -> dict[str, Any]:
-    """What stands below each name of a yaml file; empty where there is no file.
+    """The entry below each name of a YAML file; empty if the file does not exist.
 
-    ``hint`` says how to write an entry. Raises ``UsageError`` for a file that cannot be read or has no names.
+    ``hint`` is the advice in the error: how to write an entry.
+
+    Raises ``UsageError`` if the file cannot be read or is not a mapping of names.
     """
     if not path.exists():
         return {}

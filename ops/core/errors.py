@@ -1,23 +1,23 @@
-"""Every error Needle raises on purpose.
+"""Every error that Needle raises on purpose.
 
     NeedleError
-    ├── UsageError          the caller asked for something that makes no sense (exit status 2)
-    │   └── SettingsError   a setting has a value that cannot be used
+    ├── UsageError          the request makes no sense (exit status 2)
+    │   └── SettingsError   a setting has an unusable value
     ├── NotFoundError       a video, shot, show, label or encoder that is not in the catalogue
-    ├── MediaError          footage that cannot be used; it is set aside with this reason
+    ├── MediaError          unusable footage; it is skipped with this reason
     ├── StorageError        the object store refused or lost something
-    │   └── ProxyError      the proxy of one shot is missing or damaged; the shot is set aside with this reason
+    │   └── ProxyError      the proxy of one shot is missing or damaged; the shot is skipped with this reason
     ├── LakeError           a table that breaks its own rules (schema, duplicate keys, NaN)
-    │   └── DamagedTableError   one file of a table; what it was of is set aside with this reason
-    ├── EncoderError        weights that cannot be had, read or trusted
+    │   └── DamagedTableError   one file of a table; the video or label of its rows is skipped with this reason
+    ├── EncoderError        weights that cannot be downloaded, read or trusted
     ├── TrainingError       a fit that cannot go on, or whose checkpoint cannot be used
-    ├── ClusterError        Ray cannot be started, reached or used, or has too little room
+    ├── ClusterError        Ray cannot be started, reached or used, or has too few resources
     ├── FeatureStoreError   Feast refused
     ├── VectorIndexError    the vector index is missing, broken or unreachable
-    ├── ChecksFailedError   a run whose steps did their work, and whose checks speak against what came out
-    └── StoppedError        work that was ended because nobody waits for it any more
+    ├── ChecksFailedError   a run whose steps succeeded, but whose checks failed
+    └── StoppedError        cancelled work: its result is not needed any more
 
-A message says what happened, to which thing, and what to do next.
+A message reports the fault, the affected thing, and the next step.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from pathlib import Path
 
 
 class NeedleError(Exception):
-    """Base of all errors that a person can act on."""
+    """Base class of all errors that the user can act on."""
 
 
 class UsageError(NeedleError):
-    """A wrong request: bad option, bad combination, bad value."""
+    """An invalid request: bad option, bad combination, bad value."""
 
 
 class SettingsError(UsageError):
-    """A setting whose value cannot be used; the message shows the value and its source."""
+    """A setting with an unusable value; the message shows the value and its source."""
 
 
 class NotFoundError(NeedleError):
-    """Something named by the caller is not in the catalogue."""
+    """A thing that the caller named is not in the catalogue."""
 
 
 class MediaError(NeedleError):
-    """A media file that cannot be used.
+    """An unusable media file.
 
-    ``str(error)`` is the reason shown to people: plain words, no library names, no traceback.
+    ``str(error)`` is the reason that users see: plain words, no library names, no traceback.
     """
 
 
@@ -54,15 +54,15 @@ class StorageError(NeedleError):
 
 
 class ProxyError(StorageError):
-    """The proxy of one shot is missing, damaged or of another length: the fault of one object, not of the store."""
+    """The proxy of one shot is missing, damaged or of another length: a fault of one object, not of the store."""
 
 
 class LakeError(NeedleError):
-    """Rows that break a table's contract, or a table that cannot be read."""
+    """Rows break a table's contract, or a table cannot be read."""
 
 
 class DamagedTableError(LakeError):
-    """One file of the lake that cannot be read, or whose rows nobody could have written: the fault of that file."""
+    """One file of the lake cannot be read, or has rows that Needle cannot have written: a fault of that file."""
 
     def __init__(self, path: str, table: str, partition: str, fault: str) -> None:
         super().__init__(f"{path} is damaged ({fault}){_way_out(table)}")
@@ -79,15 +79,15 @@ def _way_out(table: str) -> str:
 
 
 class EncoderError(NeedleError):
-    """An encoder that cannot be loaded or that gave unusable vectors."""
+    """An encoder cannot be loaded, or returned unusable vectors."""
 
 
 class TrainingError(NeedleError):
-    """A fit that cannot go on, or a checkpoint that cannot be used; what was there before is left as it was."""
+    """A fit cannot go on, or a checkpoint cannot be used; earlier results stay unchanged."""
 
 
 class ClusterError(NeedleError):
-    """Ray is not there, cannot be started or reached, or has not the CPUs or GPUs that were asked for."""
+    """Ray is missing, cannot be started or reached, or has fewer CPUs or GPUs than requested."""
 
 
 class FeatureStoreError(NeedleError):
@@ -99,7 +99,7 @@ class VectorIndexError(NeedleError):
 
 
 class ChecksFailedError(NeedleError):
-    """A run that failed by nothing but its checks; ``assets`` are those that these speak against (`probe/closeup`)."""
+    """A run in which only checks failed; ``assets`` are the keys of the checked assets (`probe/closeup`)."""
 
     def __init__(self, message: str, assets: Collection[str]) -> None:
         super().__init__(message)
@@ -107,11 +107,11 @@ class ChecksFailedError(NeedleError):
 
 
 class StoppedError(NeedleError):
-    """Work that was asked to end before it was done; it leaves nothing behind."""
+    """Work that was cancelled before its end; it leaves no partial results."""
 
 
 def home_error(path: Path, error: Exception) -> StorageError:
-    """What to raise where the system does not let a file or folder ``path`` of the home be read or written."""
+    """The error to raise if the system refuses to read or write a file or folder ``path`` of the home."""
     reason = getattr(error, "strerror", None) or error
     return StorageError(
         f"the home cannot be written ({path}: {reason}): set NEEDLE_HOME to a folder that your user may write, on a "
@@ -120,7 +120,7 @@ def home_error(path: Path, error: Exception) -> StorageError:
 
 
 def first_sentence(error: BaseException) -> str:
-    """What a foreign error says, up to its first full stop or line: some go on to advise what is unsafe to do."""
+    """The message up to its first full stop or line break; the rest of some messages advises unsafe steps."""
     text = str(error).strip().splitlines()
     sentence = text[0].split(". ")[0].split(".  ")[0].rstrip(". ") if text else ""
     return (sentence or type(error).__name__)[:300]

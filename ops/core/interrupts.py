@@ -1,4 +1,4 @@
-"""Ctrl-C and the processes that are being started."""
+"""Ctrl-C while processes start."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def interrupts_held_back() -> Iterator[None]:
-    """Hold SIGINT back for a block, as the processes have it that the block starts, until they ignore it."""
+    """Block SIGINT while worker processes start; they inherit the block until they ignore the signal themselves."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

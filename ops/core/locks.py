@@ -1,7 +1,7 @@
 """One writer at a time for one thing, across processes of one machine.
 
-Stands alone because a lock that is not released by ``kill -9`` would stop the catalogue for ever:
-``flock`` belongs to the open file, so the kernel releases it with the process.
+Stands alone because a lock that survives ``kill -9`` would stop the catalogue permanently. ``flock`` belongs to the
+open file, so the kernel releases it with the process.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from pathlib import Path
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path`` alone for the block; waits for other holders."""
+    """Hold the lock file ``path`` exclusively for the block; wait for other holders."""
     with _locked(path, fcntl.LOCK_EX):
         yield
 
 
 @contextmanager
 def shared(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path`` together with others that share it; waits for one that holds it alone."""
+    """Hold the lock file ``path`` together with other shared holders; wait for an exclusive holder."""
     with _locked(path, fcntl.LOCK_SH):
         yield
 
 
 @contextmanager
 def if_free(path: Path) -> Iterator[bool]:
-    """Hold the lock file ``path`` alone where nobody holds it: true then, and false at once where somebody does."""
+    """Hold the lock file ``path`` exclusively if it is free, and yield true; if it is held, yield false at once."""
     try:
         with _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
             yield True
@@ -38,7 +38,7 @@ def if_free(path: Path) -> Iterator[bool]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether this machine runs a process of that number, ours or somebody else's."""
+    """Whether this machine runs a process with this id, of any user."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,7 +1,7 @@
-"""What is known about one source file: the facts, the evidence for each, and what contradicted it.
+"""The facts about one source file, the evidence for each, and the contradicting evidence.
 
-``ops/videos/probe.py`` fills the record in; everything behind it (detector, proxies, posters, clips, timelines)
-reads the record and does not look at the file's header again.
+``ops/videos/probe.py`` fills in the record. All later steps (detector, proxies, posters, clips, timelines) read the
+record and do not parse the file's header again.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from pydantic import TypeAdapter
 from ops.core.time import counting_rate
 
 FieldOrder = Literal["progressive", "upper", "lower"]
-"""Which field of an interlaced frame is shown first."""
+"""The field of an interlaced frame that is shown first."""
 Transfer = Literal["sdr", "pq", "hlg"]
-"""How samples become light: SDR gamma, SMPTE ST 2084 (PQ, HDR10) or ARIB STD-B67 (HLG)."""
+"""Transfer function from samples to light: SDR gamma, SMPTE ST 2084 (PQ, HDR10) or ARIB STD-B67 (HLG)."""
 
 FACTS_REVISION = 1
-"""Raise it whenever the same file gives other facts than before: the next ingest then reads the facts again."""
+"""Raise it if the same file gives other facts than before; the next ingest then reads the facts again."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fact:
-    """One fact: its value, the evidence that decided, and evidence that contradicted it, all in plain words."""
+    """One fact: its value, the deciding evidence, and contradicting evidence, all in plain words."""
 
     name: str
     value: str
@@ -36,7 +36,7 @@ class Fact:
 
 @dataclass(frozen=True, kw_only=True)
 class Orientation:
-    """How a player shows the stored picture: ``quarter_turns`` clockwise (0-3), then mirrored left for right."""
+    """How a player shows the stored frame: turn it ``quarter_turns`` clockwise (0-3), then mirror it left to right."""
 
     quarter_turns: int = 0
     is_mirrored: bool = False
@@ -44,7 +44,7 @@ class Orientation:
 
 @dataclass(frozen=True, kw_only=True)
 class Crop:
-    """Pixels of the decoded picture that are not shown, on each side."""
+    """Pixels of the decoded frame that are not shown, on each side."""
 
     left: int = 0
     top: int = 0
@@ -54,13 +54,15 @@ class Crop:
 
 @dataclass(frozen=True, kw_only=True)
 class SoundTrack:
-    """One sound track that can be decoded. ``stream`` is its index in the container, ``number`` its place among all
-    sound tracks of the file, from 1, also those that cannot be decoded. ``sample_rate`` is in Hz.
+    """One sound track that can be decoded.
+
+    ``stream`` is its index in the container. ``number`` is its position among all sound tracks of the file, from 1,
+    including those that cannot be decoded. ``sample_rate`` is in Hz.
 
     ``layout`` is FFmpeg's name (mono, stereo, 5.1), or ``16 channels`` if the file does not name the channels.
-    ``language`` and ``title`` are the file's own words. ``role`` says what else than the main sound the track is
-    (commentary, audio description, ...). ``level_db`` is the loudest 50 ms that was heard, RMS in dBFS; -200 is digital
-    silence. It, ``is_silent`` and ``silent_channels`` (from 0) are known only of tracks that were listened to.
+    ``language`` and ``title`` are the file's own words. ``role`` is set if the track is not the main sound (commentary,
+    audio description, ...). ``level_db`` is the loudest measured 50 ms, RMS in dBFS; -200 is digital silence.
+    ``level_db``, ``is_silent`` and ``silent_channels`` (from 0) are known only for tracks that were measured.
     """
 
     stream: int
@@ -82,8 +84,8 @@ class SoundTrack:
 class StartTimecode:
     """The timecode of the first shown frame, as its source counts it.
 
-    ``label`` is HH:MM:SS:FF (``;`` for drop frame) in frames of ``rate``; ``start_s`` is exact: frame count divided
-    by ``rate``. ``source`` names the track or tag it was read from.
+    ``label`` is HH:MM:SS:FF (``;`` for drop frame) in frames of ``rate``. ``start_s`` is exact: frame count divided by
+    ``rate``. ``source`` names the track or tag of origin.
     """
 
     label: str
@@ -92,24 +94,26 @@ class StartTimecode:
     source: str
 
     def frames_at(self, fps: Fraction) -> Fraction:
-        """The start as a number of frames at ``fps``, not always a whole one.
+        """The start as a number of frames at ``fps``, not always an integer.
 
-        Counts are kept between a nominal rate and its NTSC rate: 01:00:00:00 at 24 is 01:00:00:00 at 24000/1001.
+        Counts stay the same between a nominal rate and its NTSC rate: 01:00:00:00 at 24 is 01:00:00:00 at 24000/1001.
         """
         return self.start_s * self.rate * fps / counting_rate(self.rate, fps)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MediaInfo:
-    """What a source file is, cross-checked between container, stream, codec parameters and decoded frames.
+    """The properties of a source file, cross-checked between container, stream, codec parameters and decoded frames.
 
     ``width``/``height`` are display pixels: cropped, oriented, with square pixels. ``frames`` is the container's count
-    or an estimate until the file was decoded once. ``fps`` is exact; for a variable frame rate it is the average,
-    and ``variable_rate`` is true. ``start_timecode`` counts frames of ``fps``; ``timecode`` is what it was made of.
-    ``video_stream`` is the index of the chosen track in the container; ``sound_stream`` that of the track for proxies
-    and speech, and ``mixed_streams`` those of the mono tracks that are mixed for them, if it is more than one.
-    ``matrix`` is the YCbCr matrix (bt601, bt709, bt2020) after defaults for untagged files, or ``rgb``.
-    ``notes`` are sentences for the user: what is unusual, what was chosen and what was lost.
+    or an estimate until the file was decoded once. ``fps`` is exact; if the frame rate varies it is the average, and
+    ``variable_rate`` is true. ``start_timecode`` counts frames of ``fps``; ``timecode`` is its source.
+
+    ``video_stream`` is the index of the chosen track in the container. ``sound_stream`` is the index of the track for
+    proxies and speech recognition. ``mixed_streams`` are the mono tracks that are mixed for them, if there are several.
+
+    ``matrix`` is the YCbCr matrix (bt601, bt709, bt2020) after defaults for untagged files, or ``rgb``. ``notes`` are
+    sentences for the user: unusual properties, choices and losses.
     """
 
     fps: Fraction
@@ -142,13 +146,13 @@ class MediaInfo:
 
     @property
     def heard_tracks(self) -> tuple[SoundTrack, ...]:
-        """The sound tracks that proxies and speech recognition hear: the chosen one, or those that are mixed."""
+        """The sound tracks for proxies and speech recognition: the chosen one, or the mixed ones."""
         heard = self.mixed_streams or (self.sound_stream,)
         return tuple(track for track in self.sound_tracks if track.stream in heard)
 
     @property
     def clip_tracks(self) -> tuple[SoundTrack, ...]:
-        """Sound tracks in the order of cut clips: the heard ones first, because many players take the first."""
+        """Sound tracks in the order of cut clips: the heard ones first, because many players play the first."""
         heard = self.heard_tracks
         return (*heard, *(track for track in self.sound_tracks if track not in heard))
 
@@ -158,7 +162,7 @@ class MediaInfo:
 
     @staticmethod
     def from_json(text: str) -> MediaInfo:
-        """The record that :meth:`to_json` wrote. Raises ``pydantic.ValidationError`` for anything else."""
+        """Parse a record that :meth:`to_json` wrote. Raises ``pydantic.ValidationError`` for any other text."""
         return _adapter().validate_json(text)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def plural(count: int, noun: str, many: str = "") -> str:
-    """The count and the noun in its number. ``many`` is the plural if it is not the noun with an s.
+    """The count with its noun, singular or plural. ``many`` is the plural if it is not the noun with an s.
 
     A verb may follow the noun: ``plural(count, "shot is", "shots are")``.
     """

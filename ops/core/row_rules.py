@@ -1,7 +1,7 @@
-"""Rules that the rows of one file of the lake keep, whichever table they are of.
+"""Rules for the rows of one file of the lake, for every table.
 
-Stands alone because a file is judged twice by them: before it is written, and when it is read, for a disk or a person
-may have changed it since.
+Stands alone because a file is checked twice: before it is written, and when it is read. A disk or a person may have
+changed it since.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import pyarrow.compute as pc
 from ops.core.schemas import CREATED, key_of
 
 LENGTH_TOLERANCE = 1e-2
-"""How far from 1 the length of a stored vector may be; a damaged one is off by far more."""
+"""Maximum deviation of a stored vector's length from 1; a damaged vector deviates far more."""
 
 _VIDEO_ID = re.compile(r"[0-9a-f]{16}")
 
 
 def find_fault(rows: pa.Table, table: str) -> str:
-    """The first rule that ``rows`` break, in words; empty if they keep all. Columns that are missing are not judged.
+    """A sentence about the first rule that ``rows`` break; empty if they keep all. Missing columns are not checked.
 
-    The rules: no null or repeated key, no missing timestamp, no NaN or infinity, because Feast accepts NaN and ties
-    in silence, and both ruin point-in-time joins.
+    The rules: no null or repeated key, no missing timestamp, no NaN or infinity. Feast accepts NaN and ties without an
+    error, and both corrupt point-in-time joins.
     """
     key = key_of(table)
     for name in (key, "event_timestamp", CREATED):
@@ -48,8 +48,11 @@ def _float_columns(schema: pa.Schema) -> list[str]:
 
 
 def find_stored_fault(rows: pa.Table, table: str, partition: str) -> str:
-    """As :func:`find_fault`, and what no writer of ours could have stored: another video's rows, spans that end before
-    they begin, a frame rate or a count of frames that is none, vectors of several sizes or not of unit length."""
+    """As :func:`find_fault`, with rules for stored rows that Needle itself never breaks.
+
+    They find rows of another video, spans that end before they begin, and an invalid frame rate or frame count. They
+    also find vectors of several sizes or not of unit length.
+    """
     if fault := find_fault(rows, table):
         return fault
     names = rows.column_names

@@ -1,4 +1,4 @@
-"""Columns and keys of every table of the lake; what each table is for stands in ARCHITECTURE.md."""
+"""Columns and keys of every table of the lake; ARCHITECTURE.md describes the purpose of each table."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ VIDEOS = _schema(
     ("state", pa.string()),
     ("reason", pa.string()),
     ("available_at", TIMESTAMP),
-    # the whole record of `ops.core.media.MediaInfo` as JSON, and its notes for people
+    # the whole record of `ops.core.media.MediaInfo` as JSON, and its notes for the user
     ("facts", pa.string()),
     ("notes", pa.list_(pa.string())),
 )
@@ -53,8 +53,8 @@ SHOTS = _schema(
     ("is_blank", pa.bool_()),
     ("detector", pa.string()),
 )
-# Append-only: a row each time that a person said something of a frame. Of one (video_id, frame) the latest counts.
-# `action` is `cut`, `no_cut`, or `withdrawn`, which takes back what was said before.
+# Append-only: one row per correction of a frame by a person. The latest row of a (video_id, frame) counts. `action` is
+# `cut`, `no_cut`, or `withdrawn`, which cancels the earlier correction.
 SHOT_CORRECTIONS = _schema(
     ("correction_id", pa.string()),
     ("video_id", pa.string()),
@@ -65,7 +65,7 @@ SHOT_CORRECTIONS = _schema(
     ("note", pa.string()),
     ("content_hash", pa.string()),
 )
-# Beginnings of shots as they were detected, frame 0 included, of videos whose shots people corrected.
+# First frames of shots as detected, including frame 0, of videos with corrected shots.
 DETECTED_CUTS = _schema(
     ("cut_id", pa.string()),
     ("video_id", pa.string()),
@@ -82,7 +82,8 @@ SHOT_EMBEDDINGS = _schema(
     ("frames_used", pa.int32()),
     ("input_hash", pa.string()),
 )
-# A row a shot without a vector. `cause` is `proxy` or `encoder`; `input_hash` names inputs and proxy it was tried with.
+# One row per shot without a vector. `cause` is `proxy` or `encoder`; `input_hash` names the inputs and proxy of the
+# failed attempt.
 SHOTS_SET_ASIDE = _schema(
     ("shot_id", pa.string()),
     ("video_id", pa.string()),
@@ -133,7 +134,7 @@ SUBTITLE_TIMINGS = _schema(
     ("shift_s", pa.float64()),
     ("stretch", pa.float64()),
 )
-# Append-only: a row a judgement. Of one (label, shot_id) there may be several; the latest counts.
+# Append-only: one row per annotation. A (label, shot_id) may have several; the latest counts.
 LABELS = _schema(
     ("label_id", pa.string()),
     ("label", pa.string()),
@@ -163,7 +164,7 @@ CAPTION_PAIRS = _schema(
 )
 
 SCORES = "probe_scores"
-"""Family of the tables of probes' scores, one a probe."""
+"""Family of the tables of probe scores, one table per probe."""
 KEPT_SCORES = "kept_scores"
 """Family of the scores of encoders that are not live, ``kept_scores/<encoder_id>/<probe>``: the next and the last."""
 
@@ -205,7 +206,7 @@ TABLES = frozenset(_SCHEMAS)
 """Families of tables of the lake."""
 
 ADDED = {"videos": ("facts", "notes"), "dialogue": ("language_tag",), "subtitles": ("language_tag",)}
-"""Columns that files of earlier versions do not have; they are read as null until the rows are written again."""
+"""Columns that files of earlier versions lack; they are read as null until the rows are written again."""
 
 
 def schema_of(table: str) -> pa.Schema:

@@ -29,7 +29,7 @@ def _absolute(path: Path) -> Path:
 
 
 def _address(value: str) -> str:
-    """A folder as an absolute path, a ``scheme://`` address without a slash at its end."""
+    """A folder as an absolute path, or a ``scheme://`` address without a trailing slash."""
     if not value or ("://" in value and not value.startswith("file://")):
         return value.rstrip("/")
     return local_path_of(value)
@@ -117,12 +117,12 @@ class Settings(BaseSettings):
 
     @property
     def scratch(self) -> Path:
-        """Local folder for files that are being made; whatever lies there may be deleted when nothing runs."""
+        """Local folder for temporary files; all of them may be deleted if nothing runs."""
         return self.home / "scratch"
 
     @property
     def work_lock(self) -> Path:
-        """Held, shared, by every step that computes; alone, by who must not be overtaken by one."""
+        """Every computing step holds it shared; work that must exclude these steps holds it exclusively."""
         return self.home / "locks" / "work.lock"
 
     def working(self) -> AbstractContextManager[None]:
@@ -130,20 +130,19 @@ class Settings(BaseSettings):
         return shared(self.work_lock)
 
     def partition_of(self, video_id: str) -> str:
-        """The partition, of lake files and of Dagster, that holds a video."""
+        """The partition of a video, in lake files and in Dagster."""
         return partition_of(video_id, self.partitions)
 
 
 def toml_path() -> Path:
-    """``needle.toml`` of the checkout; never the working directory's, which may be a folder of strangers' footage."""
+    """``needle.toml`` of the checkout; never of the working directory, which may be a folder of foreign footage."""
     return CHECKOUT / "needle.toml"
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Settings from overrides (command-line options), environment, ``needle.toml`` and defaults.
+    """Load settings from overrides (command-line options), environment, ``needle.toml`` and defaults, in this order.
 
-    Overrides that are ``None`` do not count. Raises ``SettingsError`` with the name, the bad value
-    and where it came from.
+    Overrides that are ``None`` are ignored. Raises ``SettingsError`` with the name, the bad value and its source.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
@@ -189,6 +188,6 @@ def _source_of(name: str, given: dict[str, Any]) -> str:
 
 
 def export_settings(given: dict[str, Any]) -> None:
-    """Put options into the environment, so that Dagster's definitions and child processes see them too."""
+    """Set options in the environment, so that Dagster's definitions and child processes read them too."""
     for name, value in given.items():
         os.environ[f"NEEDLE_{name.upper()}"] = str(value)

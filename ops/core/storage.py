@@ -1,6 +1,6 @@
-"""The object store: where proxies, posters and the lake lie, on disk or under ``s3://``, by fsspec.
+"""The object store of proxies, posters and the lake, on disk or under ``s3://``, through fsspec.
 
-Every write is atomic: a reader sees the old object or the new one, never half of one.
+Every write is atomic: a reader gets the old object or the new one, never a part of one.
 """
 
 from __future__ import annotations
@@ -24,23 +24,22 @@ if TYPE_CHECKING:
 
 
 _UNFINISHED = ".tmp-"
-"""Names of files that are being written begin so; then comes the number of the process."""
+"""Prefix of the names of unfinished files; the process id follows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectStat:
-    """``size`` in bytes, and a ``stamp`` that changes whenever the object is written anew."""
+    """``size`` in bytes, and a ``stamp`` that changes whenever the object is written again."""
 
     size: int
     stamp: str
 
 
 class ObjectStore:
-    """Objects by key under one root, a folder or a ``scheme://bucket/prefix`` that fsspec knows.
+    """Objects by key under one root, a folder or a ``scheme://bucket/prefix`` that fsspec supports.
 
-    Keys are relative, with ``/``; a key that climbs out of the root is refused. Foreign errors
-    become ``StorageError`` with the key in the message; a missing object is ``FileNotFoundError``.
-    Picklable, so that worker processes can have it.
+    Keys are relative, with ``/``; a key that leads out of the root is refused. Foreign errors become ``StorageError``
+    with the key in the message; a missing object raises ``FileNotFoundError``. Picklable, for worker processes.
     """
 
     def __init__(self, root: str) -> None:
@@ -65,7 +64,7 @@ class ObjectStore:
             raise StorageError(f"cannot use {self.root!r} as an object store: {error}") from error
 
     def path(self, key: str) -> str:
-        """The store's own path of ``key``: absolute, with scheme where it is not local."""
+        """The store's own path of ``key``: absolute, with the scheme if the store is remote."""
         parts = key.split("/")
         if key.startswith("/") or ".." in parts or "\x00" in key:
             raise StorageError(f"{key!r} is not a key below the object store")
@@ -88,7 +87,7 @@ class ObjectStore:
             return bytes(self._fs.cat_file(self.path(key)))
 
     def stat(self, key: str) -> ObjectStat | None:
-        """Size and stamp of the object, without reading it; ``None`` where there is none."""
+        """Size and stamp of the object, without reading it; ``None`` if it does not exist."""
         with self._mapped(key):
             try:
                 return _local_stat(self.path(key)) if self.is_local else _remote_stat(self._fs.info(self.path(key)))
@@ -96,10 +95,10 @@ class ObjectStore:
                 return None
 
     def stats(self, prefix: str) -> dict[str, ObjectStat]:
-        """:meth:`stat` of every object below ``prefix``, by key; on a remote store with one listing for all."""
+        """:meth:`stat` of every object below ``prefix``, by key; a remote store needs one listing for all."""
         if self.is_local:
             found = {key: self.stat(key) for key in self.list(prefix)}
-            return {key: stat for key, stat in found.items() if stat}  # a file may go between the two
+            return {key: stat for key, stat in found.items() if stat}  # a file may disappear between the two calls
         with self._mapped(prefix):
             if not self._fs.exists(self.path(prefix)):
                 return {}
@@ -109,7 +108,7 @@ class ObjectStore:
 
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
-        """The object as a file for reading, from which a part can be had without the rest."""
+        """Open the object as a file for reading; a part can be read without the rest."""
         with self._mapped(key), open(self.path(key), "rb") if self.is_local else self._fs.open(self.path(key)) as file:
             yield file
 
@@ -123,7 +122,7 @@ class ObjectStore:
                 temporary.write_bytes(data)
 
     def put_file(self, source: Path, key: str) -> None:
-        """Move a finished local file into the store; ``source`` is gone afterwards."""
+        """Move a finished local file into the store; ``source`` does not exist afterwards."""
         with self._mapped(key), self._into_bucket():
             if not self.is_local:
                 self._fs.put_file(str(source), self.path(key))
@@ -133,7 +132,7 @@ class ObjectStore:
                 shutil.move(source, temporary)
 
     def delete(self, key: str) -> None:
-        """Delete one object; a missing one is fine."""
+        """Delete one object; do nothing if it is missing."""
         with self._mapped(key):
             if self.is_local:
                 Path(self.path(key)).unlink(missing_ok=True)
@@ -141,7 +140,7 @@ class ObjectStore:
                 self._fs.rm_file(self.path(key))
 
     def delete_tree(self, prefix: str) -> None:
-        """Delete every object below ``prefix``; a missing one is fine."""
+        """Delete every object below ``prefix``; do nothing if there is none."""
         if not prefix:
             raise StorageError("refusing to delete the whole object store")
         with self._mapped(prefix):
@@ -152,7 +151,7 @@ class ObjectStore:
                 self._fs.rm(self.path(prefix), recursive=True)
 
     def list(self, prefix: str = "") -> list[str]:
-        """All keys below ``prefix``, sorted; empty where there is nothing. Unfinished writes are left out."""
+        """All keys below ``prefix``, sorted; empty if there are none. Unfinished writes are excluded."""
         root = self.path(prefix)
         with self._mapped(prefix):
             if self.is_local:
@@ -167,7 +166,7 @@ class ObjectStore:
         return sorted(key for key in keys if not os.path.basename(key).startswith(_UNFINISHED))
 
     def delete_unfinished(self, prefix: str) -> None:
-        """Delete what processes of this machine were writing below ``prefix`` when they were killed.
+        """Delete unfinished files below ``prefix`` of killed processes of this machine.
 
         On a local store only: others have no unfinished objects.
         """
@@ -181,7 +180,7 @@ class ObjectStore:
 
     @contextmanager
     def as_local_file(self, key: str, scratch: Path) -> Iterator[Path]:
-        """A local path with the object's bytes: the file itself, or a copy in ``scratch`` that goes afterwards."""
+        """A local path with the object's bytes: the file itself, or a copy in ``scratch`` for the block."""
         if self.is_local:
             path = Path(self.path(key))
             if not path.exists():
@@ -197,7 +196,7 @@ class ObjectStore:
 
     @contextmanager
     def _into_bucket(self) -> Iterator[None]:
-        """Writing finds a missing bucket, not a missing object."""
+        """On write, FileNotFoundError means that the bucket is missing, not an object."""
         try:
             yield
         except FileNotFoundError as error:
@@ -225,7 +224,7 @@ def _remote_stat(info: dict[str, Any]) -> ObjectStat:
 
 
 def _store_errors(is_local: bool) -> tuple[type[BaseException], ...]:
-    """OSError, and what an S3 client raises beside it, such as missing credentials."""
+    """OSError, and the other errors that an S3 client raises, such as missing credentials."""
     if is_local:
         return (OSError,)
     from botocore.exceptions import BotoCoreError, ClientError
@@ -235,15 +234,15 @@ def _store_errors(is_local: bool) -> tuple[type[BaseException], ...]:
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """A temporary path beside ``target`` that takes its place, durably, when the block ends well.
+    """A temporary path in the folder of ``target``; it replaces ``target`` durably if the block succeeds.
 
-    Raises ``OSError`` that names ``target`` where no file can be made beside it.
+    Raises ``OSError`` that names ``target`` if the folder does not accept new files.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     prefix = f"{_UNFINISHED}{os.getpid()}-"
     try:
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=target.suffix)
-    except OSError as error:  # which names the temporary file, of which nobody has heard
+    except OSError as error:  # it names the temporary file, which the user does not know
         raise OSError(error.errno, error.strerror, str(target)) from error
     os.close(descriptor)
     temporary = Path(name)
@@ -258,7 +257,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 
 def _umask() -> int:
-    """The process's umask; the system tells it only in exchange for a new one."""
+    """The process's umask; the system returns it only in exchange for a new one."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
@@ -267,7 +266,7 @@ def _umask() -> int:
 def local_path_of(uri: str) -> str:
     """The path of a ``file://`` URI or of a plain path, absolute and without ``..``.
 
-    Links stay in it, but where a ``..`` follows one and leads out of where that leads.
+    Links stay in it, unless a ``..`` follows a link and leads out of its target; then all links are resolved.
     """
     path = os.path.expanduser(unquote(urlsplit(uri).path) if uri.startswith("file://") else uri)
     plain = os.path.abspath(path)

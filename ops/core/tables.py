@@ -1,7 +1,7 @@
-"""The lake: parquet tables under the object store's ``lake/``, one file for each partition.
+"""The lake: parquet tables under the object store's ``lake/``, one file per partition.
 
-A flat folder of small files a table, because Feast's duckdb offline store reads that fastest. A
-partition is written whole and atomically; writing the same rows again writes nothing.
+Each table is a flat folder of small files, because Feast's duckdb offline store reads that fastest. A partition is
+written whole and atomically; writing the same rows again writes nothing.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from ops.core.storage import ObjectStore
 logger = logging.getLogger(__name__)
 
 DAMAGED = "damaged"
-"""Folder of the store for damaged files of the lake, beside the lake; ``needle forget`` deletes them."""
+"""Folder of the store for damaged files of the lake, next to the lake; ``needle forget`` deletes them."""
 
 
 def partition_of(video_id: str, partitions: str) -> str:
-    """The partition that holds a video: its id, or its hash bucket (``bucket:<count>``).
+    """The partition of a video: its id, or its hash bucket (``bucket:<count>``).
 
     The one key function of the lake's files and of Dagster's partitions.
     """
@@ -41,7 +41,7 @@ def partition_of(video_id: str, partitions: str) -> str:
 
 
 def bucket_keys(count: int) -> list[str]:
-    """``bucket-00000`` and so on: the names of ``count`` hash buckets."""
+    """The names of ``count`` hash buckets, ``bucket-00000`` and so on."""
     return list(map(_bucket, range(count)))
 
 
@@ -52,8 +52,8 @@ def _bucket(number: int) -> str:
 class Lake:
     """The tables of one object store.
 
-    ``locks`` is a local folder for lock files: with it, :meth:`update` is safe against other processes
-    of this machine. Writes themselves are atomic with or without.
+    ``locks`` is a local folder for lock files: with it, :meth:`update` is safe against other processes of this machine.
+    Writes themselves are atomic with or without it.
     """
 
     def __init__(self, store: ObjectStore, locks: Path | None = None) -> None:
@@ -64,11 +64,11 @@ class Lake:
         return f"lake/{table}"
 
     def path(self, table: str) -> str:
-        """The table's folder as fsspec and pyarrow write it (absolute, scheme where not local)."""
+        """The table's folder in the syntax of fsspec and pyarrow (absolute, with the scheme if the store is remote)."""
         return self.store.path(self.folder(table))
 
     def tables(self) -> list[str]:
-        """Names of the tables that are there, such as ``shots`` or ``shot_embeddings/<encoder>``."""
+        """Names of the existing tables, such as ``shots`` or ``shot_embeddings/<encoder>``."""
         keys = (key.removeprefix("lake/") for key in self.store.list("lake") if key.endswith(".parquet"))
         return sorted({key.rsplit("/", 1)[0] for key in keys})
 
@@ -79,7 +79,7 @@ class Lake:
         return sorted({key.split("/")[0] for key in keys if key.endswith(".parquet") and "/" in key})
 
     def partitions(self, table: str) -> list[str]:
-        """Names of the partitions that are there, sorted."""
+        """Names of the existing partitions, sorted."""
         prefix = f"{self.folder(table)}/"
         keys = (key.removeprefix(prefix) for key in self.store.list(self.folder(table)))
         return [key.removesuffix(".parquet") for key in keys if key.endswith(".parquet") and "/" not in key]
@@ -94,8 +94,8 @@ class Lake:
     ) -> pa.Table:
         """Rows of the table, or of the named partitions (missing ones are empty), in partition order.
 
-        Raises ``DamagedTableError`` if a named partition is damaged. Of a whole table damaged partitions are left
-        out and added to ``damage``, or reported by a warning in the log if there is no such list.
+        Raises ``DamagedTableError`` if a named partition is damaged. If a whole table is read, damaged partitions are
+        excluded and added to ``damage``, or logged as a warning if ``damage`` is ``None``.
         """
         schema = schema_of(table)
         if columns is not None:
@@ -120,7 +120,7 @@ class Lake:
     def put_away(self, table: str, partition: str) -> str:
         """Move the file of a damaged partition out of the lake, so that the partition is missing.
 
-        Returns the address of the moved file. Another process may have moved it already.
+        Returns the address of the moved file. Does nothing more if another process has moved it already.
         """
         key = f"{self.folder(table)}/{partition}.parquet"
         kept = f"{DAMAGED}/{table}/{partition}.parquet"
@@ -153,12 +153,13 @@ class Lake:
     def write(
         self, table: str, partition: str, rows: pa.Table | list[dict[str, Any]], *, keep_created: bool = True
     ) -> bool:
-        """Replace one partition atomically; true where it changed.
+        """Replace one partition atomically; return true if it changed.
 
-        Rows that differ from the stored ones in ``created_timestamp`` only keep the stored stamp, so
-        a re-run writes nothing; without ``keep_created`` they get the new one. An empty partition still writes
-        a file with the full schema.
-        Raises ``LakeError`` on another schema, a null or repeated key, or a NaN.
+        If rows differ from the stored ones only in ``created_timestamp``, they keep the stored stamp, so a re-run
+        writes nothing; without ``keep_created`` they get the new one. An empty partition still writes a file with the
+        full schema.
+
+        Raises ``LakeError`` for another schema, a null or repeated key, or a NaN.
         """
         schema = schema_of(table)
         try:
@@ -183,7 +184,7 @@ class Lake:
         return True
 
     def update(self, table: str, partition: str, video_id: str, rows: list[dict[str, Any]] | pa.Table) -> bool:
-        """Replace the rows of one video within a partition, which may hold others; true where it changed."""
+        """Replace the rows of one video within a partition, which may hold other videos; return true if it changed."""
         schema = schema_of(table)
         new = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, schema)
         with self.locked(f"{table}-{partition}"):
@@ -198,13 +199,13 @@ class Lake:
         return self.store.exists(f"{self.folder(table)}/{partition}.parquet")
 
     def ensure(self, table: str, partition: str) -> bool:
-        """Write an empty partition where there is none; true where it did. Feast reads folders of them."""
+        """Write an empty partition if it is missing; return true if it was. Feast reads folders of them."""
         with self.locked(f"{table}-{partition}"):
             return not self.exists(table, partition) and self.write(table, partition, [])
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:
-        """Hold the lock called ``name``, where this lake has a folder for locks."""
+        """Hold the lock called ``name``, if this lake has a folder for locks."""
         if self.locks is None:
             yield
             return
@@ -212,11 +213,11 @@ class Lake:
             yield
 
     def delete(self, table: str, partition: str) -> None:
-        """Delete one partition; a missing one is fine."""
+        """Delete one partition; do nothing if it is missing."""
         self.store.delete(f"{self.folder(table)}/{partition}.parquet")
 
     def _read(self, table: str, partition: str, columns: Sequence[str] | None) -> pa.Table | None:
-        """Rows of one file with the table's schema, or ``None`` if there is no file."""
+        """Rows of one file with the table's schema, or ``None`` if the file does not exist."""
         key = f"{self.folder(table)}/{partition}.parquet"
         try:
             data = self.store.read_bytes(key)
@@ -226,8 +227,8 @@ class Lake:
         if columns is not None:
             schema = pa.schema([schema.field(name) for name in columns])
         try:
-            # Not pq.read_table: its dataset scanner leaves threads behind that now and then abort the process
-            # at exit (apache/arrow issue 34314). Files are small, so one thread loses nothing.
+            # Not pq.read_table: its dataset scanner leaves threads behind that occasionally abort the process at exit
+            # (apache/arrow issue 34314). Files are small, so one thread loses nothing.
             file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
             there = [name for name in schema.names if name in file.schema_arrow.names]
             rows = _with_added(file.read(columns=there, use_threads=False), table, schema)
@@ -248,7 +249,7 @@ def _with_added(part: pa.Table, table: str, schema: pa.Schema) -> pa.Table:
 
 
 def validate_rows(rows: pa.Table, table: str, partition: str) -> None:
-    """Raise ``LakeError`` if rows that are to be written break a rule of ``row_rules.py``."""
+    """Raise ``LakeError`` if rows to be written break a rule of ``row_rules.py``."""
     if fault := find_fault(rows, table):
         raise LakeError(f"{table}/{partition}: {fault}")
 
@@ -256,8 +257,8 @@ def validate_rows(rows: pa.Table, table: str, partition: str) -> None:
 def digest_of(pairs: Iterable[tuple[str, str]]) -> str:
     """Order-free digest of rows given as (id, hash of the content): count and 128-bit sum, hex.
 
-    Two places that hold the same rows have the same digest, whatever their order; the sum modulo
-    2**128 of BLAKE2b hashes makes an accidental match as unlikely as a collision of the hash.
+    Two sets of the same rows have the same digest, whatever their order. The sum modulo 2**128 of BLAKE2b hashes makes
+    an accidental match as unlikely as a collision of the hash.
     """
     total = count = 0
     for identifier, content in pairs:
@@ -270,7 +271,7 @@ def digest_of(pairs: Iterable[tuple[str, str]]) -> str:
 def _keep_created(old: pa.Table, new: pa.Table, key: str) -> pa.Table:
     """``new`` with the stored ``created_timestamp`` of each row whose other columns did not change.
 
-    Vectors are compared by their hash column, not number by number.
+    Vectors are compared by their hash column, not by their values.
     """
     columns = [field.name for field in new.schema if not pa.types.is_list(field.type) and field.name != CREATED]
     stored = {row[key]: row for row in old.select([*columns, CREATED]).to_pylist()}
@@ -286,8 +287,8 @@ def _keep_created(old: pa.Table, new: pa.Table, key: str) -> pa.Table:
 def key_ranges(wanted: Iterable[str], ordered: Sequence[str]) -> list[tuple[str, str]]:
     """The fewest ``(first, last)`` ranges of ``ordered`` that cover exactly the ``wanted`` keys.
 
-    Stands alone because Dagster runs several partitions at once only as a range in its own order.
-    Raises ``LakeError`` for a wanted key that is not in ``ordered``.
+    Stands alone because Dagster runs several partitions at once only as a range in its own order. Raises ``LakeError``
+    if a wanted key is not in ``ordered``.
     """
     position = {key: number for number, key in enumerate(ordered)}
     missing = set(wanted := set(wanted)) - position.keys()

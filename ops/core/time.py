@@ -12,7 +12,7 @@ SPOKEN_PADDING_S = 0.3
 """Time before and after spoken words in a clip of them, so that neither breath nor the last sound is cut off."""
 MAX_PADDING_S = 60.0
 MAX_RATIO = 5
-"""Frames of pictures in one of the timecode, or the other way round: 24 on 120p."""
+"""Maximum ratio of the frame rate to the timecode's rate, or the reverse: 24 on 120p."""
 
 _TIMECODE = re.compile(r"^(\d{2}):(\d{2}):(\d{2})([:;.])(\d{2,3})$")
 DROP_FRAME_RATES = tuple(Fraction(base * 1000, 1001) for base in (30, 60, 120))
@@ -25,16 +25,16 @@ def seconds_of(frame: int, fps: Fraction) -> float:
 
 
 def padded_frames(start_frame: int, end_frame: int, fps: Fraction, padding_s: float) -> tuple[int, int]:
-    """A span of frames with at least ``padding_s`` (in milliseconds) on both sides, not before frame 0."""
+    """A span of frames with at least ``padding_s`` (rounded to milliseconds) on both sides, not before frame 0."""
     padding = math.ceil(Fraction(round(padding_s * 1000), 1000) * fps)
     return max(start_frame - padding, 0), end_frame + padding
 
 
 def frame_at(frame: int, time_s: float | Fraction, fps: Fraction) -> int:
-    """The number of ``frame``, shown at ``time_s``, as a steady clock of ``fps`` frames per second counts.
+    """The number of ``frame``, shown at ``time_s``, on a steady clock of ``fps`` frames per second.
 
-    That is ``frame`` itself unless its time is more than half a frame away from the count: pictures are missing
-    before it, or the rate varies.
+    That is ``frame`` itself unless its time differs from the count by more than half a frame: frames are missing before
+    it, or the rate varies.
     """
     seen = float(time_s) * float(fps)
     return frame if abs(seen - frame) <= 0.5 + 1e-3 else round(seen)
@@ -46,7 +46,7 @@ def is_drop_frame_rate(fps: Fraction) -> bool:
 
 
 def frames_per_day(fps: Fraction, *, is_drop: bool = False) -> int:
-    """Labels from 00:00:00:00 to the next midnight; drop-frame counting has fewer."""
+    """Number of labels from 00:00:00:00 to the next midnight; drop-frame counting has fewer."""
     base = max(round(fps), 1)
     dropped = 2 * base // 30 if is_drop and is_drop_frame_rate(fps) else 0
     return 24 * (60 * 60 * base - 54 * dropped)
@@ -55,10 +55,9 @@ def frames_per_day(fps: Fraction, *, is_drop: bool = False) -> int:
 def timecode_of(frame: int, fps: Fraction, start: str = "00:00:00:00") -> str:
     """SMPTE timecode of ``frame`` counted from the source's ``start`` timecode.
 
-    Drop-frame (``;`` before the frames) only where ``start`` is written so and the rate has it.
-    Counting is SMPTE ST 12-1: at 29.97 drop-frame, frame labels 00 and 01 are skipped each minute
-    but each tenth (four labels at 59.94, eight at 119.88). Wraps at 24 hours. Frames have three digits above 100
-    frames per second.
+    Drop-frame (``;`` before the frames) only if ``start`` has a ``;`` and the rate has drop-frame counting. Counting is
+    SMPTE ST 12-1. At 29.97 drop-frame, frame labels 00 and 01 are skipped each minute except each tenth (four labels at
+    59.94, eight at 119.88). Wraps at 24 hours. Frames have three digits above 100 frames per second.
     """
     base = max(round(fps), 1)
     drop = ";" in start and is_drop_frame_rate(fps)
@@ -80,7 +79,7 @@ def timecode_of(frame: int, fps: Fraction, start: str = "00:00:00:00") -> str:
 def frame_of(timecode: str, fps: Fraction) -> int:
     """Frame count of a SMPTE ``timecode``; the inverse of :func:`timecode_of` from zero.
 
-    Raises ``UsageError`` where the text is no timecode or names a frame the rate does not have.
+    Raises ``UsageError`` if the text is not a timecode, or names a frame that the rate does not have.
     """
     match = _TIMECODE.match(timecode)
     base = max(round(fps), 1)
@@ -100,11 +99,12 @@ def frame_of(timecode: str, fps: Fraction) -> int:
 
 
 def counting_rate(rate: Fraction, fps: Fraction) -> Fraction:
-    """The exact rate of a timecode that is written down as ``rate``, for pictures at ``fps`` frames per second.
+    """The exact rate of a timecode with the written ``rate``, for a video of ``fps`` frames per second.
 
-    Timecode is a count of frames, so its rate is that of the pictures times or divided by a small whole number.
-    Writers round it (2997/100), or give the nominal rate for an NTSC one (24 for 24000/1001); counts and labels stay
-    right under the rate of the pictures. A rate that is not related to the pictures' stays as it is.
+    Timecode is a count of frames, so its rate is the frame rate multiplied or divided by a small integer. Writers round
+    it (2997/100), or give the nominal rate for an NTSC one (24 for 24000/1001). Counts and labels stay right under the
+    frame rate. A rate that is unrelated to the frame rate becomes the NTSC rate within 1/5000 of it; if there is none,
+    it stays as it is.
     """
     ratios = [Fraction(part) for part in range(1, MAX_RATIO + 1)]
     for related in [fps * ratio for ratio in ratios] + [fps / ratio for ratio in ratios]:

@@ -1,4 +1,4 @@
-"""The nouns that travel between rooms: videos and shots, and the ids made of them."""
+"""Types shared by all packages: videos and shots, and their ids."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOT_ID = re.compile(r"^(?P<video>[0-9a-f]{16}):(?P<start>\d+)$")
 def video_id_of(content_hash: str) -> str:
     """Id of a video: the first 16 hex digits of the SHA-256 of its bytes.
 
-    64 bits: with a million videos the chance that any two share an id is 3e-8 (birthday bound).
+    64 bits: with a million videos the probability that any two share an id is 3e-8 (birthday bound).
     """
     return content_hash[:VIDEO_ID_LENGTH]
 
@@ -28,7 +28,7 @@ def shot_id_of(video_id: str, start_frame: int) -> str:
 
 
 def parse_shot_id(shot_id: str) -> tuple[str, int] | None:
-    """``(video_id, start_frame)``, or ``None`` where the text is no shot id."""
+    """``(video_id, start_frame)``, or ``None`` if the text is not a shot id."""
     match = _SHOT_ID.match(shot_id)
     return (match["video"], int(match["start"])) if match else None
 
@@ -37,9 +37,9 @@ def parse_shot_id(shot_id: str) -> tuple[str, int] | None:
 class Shot:
     """A run of frames between two cuts: half-open ``[start_frame, end_frame)``, source frame numbers.
 
-    ``start_s`` and ``end_s`` are presentation times in seconds from the first frame of the video; at a
-    constant frame rate they equal frame / rate, at a variable rate they are what a player shows.
-    ``transition`` is how the shot begins. ``mean_luma`` is 0-255; ``is_blank`` marks black or one colour.
+    ``start_s`` and ``end_s`` are presentation times in seconds from the first frame of the video. At a constant frame
+    rate they equal frame / rate; at a variable rate they are the times in a player. ``transition`` is the kind of cut
+    at the start. ``mean_luma`` is 0-255; ``is_blank`` marks black or one colour.
     """
 
     video_id: str
@@ -62,29 +62,29 @@ class Shot:
 
 
 class Progress(Protocol):
-    """Where long work tells how far it is. Called from the thread that called the work."""
+    """Receiver of progress reports of long work. Called from the thread that called the work."""
 
     def start(self, stage: str, total: float, unit: str) -> None:
-        """A stage begins; ``total`` in ``unit`` (0 where unknown)."""
+        """A stage begins; ``total`` in ``unit`` (0 if unknown)."""
 
     def advance(self, stage: str, amount: float = 1) -> None:
         """``amount`` more of the stage is done."""
 
     def set_aside(self, stage: str, thing: str, reason: str) -> None:
-        """One input cannot be used; the rest goes on."""
+        """One input cannot be used and is skipped; the rest goes on."""
 
     def note(self, stage: str, text: str) -> None:
-        """Something that a person should know; nothing is set aside for it."""
+        """A message for the user; no input is skipped for it."""
 
     def finish(self, stage: str) -> None:
-        """The stage ended well."""
+        """The stage succeeded."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOutcome:
     """Whether one rule about the data holds, with the figures that show it.
 
-    Where it does not, a ``blocking`` one stops what is made of the data, if its asset says so too.
+    If it does not, a ``blocking`` check stops the downstream assets, provided that its asset declares it blocking too.
     """
 
     name: str
@@ -95,11 +95,11 @@ class CheckOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class StepReport:
-    """What one step did to its partitions, for Dagster's metadata and for the ingest summary.
+    """The effects of one step on its partitions, for Dagster's metadata and for the ingest summary.
 
-    ``changed`` counts rewritten partitions; ``data_version`` digests the content of all partitions the
-    step saw; ``details`` are figures for people; ``by_partition`` holds figures of each partition;
-    ``checks`` are the rules looked at on the way.
+    ``changed`` counts rewritten partitions; ``data_version`` digests the content of all partitions that the step read;
+    ``details`` are figures for people; ``by_partition`` holds figures of each partition; ``checks`` are the checked
+    rules.
     """
 
     changed: int
@@ -109,13 +109,13 @@ class StepReport:
     checks: list[CheckOutcome] = field(default_factory=list)
 
     def tell_partitions(self, tell: Callable[[str, dict[str, Any]], None]) -> None:
-        """Hand each partition's figures to ``tell(partition, figures)``."""
+        """Call the callback with each partition and its figures."""
         for partition, figures in self.by_partition.items():
             tell(partition, figures)
 
 
 class SilentProgress:
-    """A :class:`Progress` that tells nobody."""
+    """A :class:`Progress` that reports nothing."""
 
     def start(self, stage: str, total: float, unit: str) -> None: ...
 
