@@ -1,1 +1,1 @@
-"""Cutting footage into shots: detectors, proxies and posters, made in one decoding pass of the film."""
+"""Shot detection: detectors, proxies and posters, computed in one decoding pass of the video."""

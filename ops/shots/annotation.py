@@ -1,4 +1,4 @@
-"""The cuts of a corrected film as an annotation, ``<film>.shots.json``, as ``needle evaluate --footage`` reads them."""
+"""The cuts of a corrected video as an annotation, ``<video>.shots.json``, for ``needle evaluate --footage``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ SUFFIX = ".shots.json"
 
 
 def make_annotation(state: CutState) -> dict[str, Any]:
-    """The annotation of a film: boundaries as they are after all corrections, also those that wait for an ingest.
+    """The annotation of a video: boundaries after all corrections, including those that wait for an ingest.
 
-    A gradual transition is the one frame in its middle, for its length is not known. ``corrected`` tells which
-    boundaries a person looked at; the others are the detector's.
+    A gradual transition is the one frame in its middle, because its length is unknown. ``corrected`` lists the
+    boundaries that a person checked; the others are the detector's.
     """
     inner = state.planned[1:]
     return {

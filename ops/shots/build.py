@@ -1,8 +1,8 @@
 """Bring the ``shots`` table and the proxies of some partitions up to date.
 
-Stands alone, beside the cutting itself, because this is where a re-run becomes a no-op: a video whose
-shots were cut by the same detector version, and whose proxies are all there, is not decoded again. Of a video of which
-people corrected cuts since, only the shots that change are cut again.
+Stands alone, apart from the detection itself, because it makes a re-run a no-op. A video is not decoded again if the
+same detector version cut it and all proxies exist. If people corrected cuts of a video since, only the changed shots
+are cut again.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def shots_of(settings: Settings, video_id: str) -> list[dict[str, Any]]:
 def build_shots(settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress) -> StepReport:
     """Cut every ready video of the partitions that is not cut yet, or corrected since; refresh the others' show.
 
-    A video of which nothing useful decodes is set aside with its reason; damage in others becomes notes. Each video's
-    rows are written as soon as it is done, so a killed run loses at most the videos under way.
+    A video without usable frames is skipped with its reason; damage in others becomes notes. Each video's rows are
+    written as soon as it is finished, so a killed run loses at most the videos in progress.
     """
     with settings.working():
         return _build(settings, partitions, now, progress)
@@ -78,7 +78,7 @@ def _build(settings: Settings, partitions: Sequence[str], now: datetime, progres
 
 
 def _require_intact(settings: Settings, video_id: str, stored: list[dict[str, Any]]) -> None:
-    """Raise ``DamagedTableError`` for stored shots with a gap, which no detector leaves."""
+    """Raise ``DamagedTableError`` if the stored shots have a gap, which no detector leaves."""
     if not gapless(stored).passed:
         partition = settings.partition_of(video_id)
         path = settings.lake.path(f"{TABLE}/{partition}.parquet")
@@ -106,7 +106,7 @@ def _job(
 
 
 def _footage_told(progress: Progress, videos: dict[str, dict[str, Any]]) -> Callable[[str, int], None]:
-    """Turns "so many frames of this video were read" into seconds of footage done."""
+    """Convert counts of frames read of each video to seconds of finished footage."""
     told: dict[str, int] = {}
 
     def advance(video_id: str, frames: int) -> None:
@@ -126,7 +126,7 @@ def _settle(
     now: datetime,
     progress: Progress,
 ) -> int:
-    """Write what came of one video that was cut; 1 where a table changed."""
+    """Write the result of one cut video; return 1 if a table changed."""
     if isinstance(outcome, MediaError):
         catalogue.set_aside(settings, video, str(outcome), now)
         progress.set_aside("shots", video["path"], str(outcome))
@@ -137,7 +137,7 @@ def _settle(
     }
     rows = [_row(settings, video, shot, made_by.get(shot.start_frame, version), now) for shot in outcome.shots]
     notes = [*outcome.notes, *correction_notes(settings, video, job.corrections, frames)]
-    # Count and notes first: shots say that a video is done, so they come last.
+    # Count and notes first: shots mark a video as finished, so they come last.
     counted = catalogue.set_decoded(settings, video, frames, notes)
     if job.corrections:
         counted |= put_detected(settings, video, outcome.detected, version, now)
@@ -153,9 +153,9 @@ def _settle_recut(
     now: datetime,
     progress: Progress,
 ) -> int:
-    """Write what came of one video whose corrected shots were cut again; 1 where a table changed.
+    """Write the result of one video whose corrected shots were cut again; return 1 if a table changed.
 
-    If that failed, the shots stay as they were, and the next run tries again.
+    If the cutting failed, the shots stay unchanged, and the next run tries again.
     """
     assert job.recut
     if isinstance(outcome, MediaError):

@@ -1,4 +1,4 @@
-"""Rules that the shots of a video must keep; pure functions over rows."""
+"""Rules for the shots of a video; pure functions over rows."""
 
 from __future__ import annotations
 

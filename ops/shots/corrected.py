@@ -1,4 +1,4 @@
-"""Two detectors that know more than pictures: one that people corrected, and one that was told every boundary."""
+"""Two detectors with extra knowledge: one applies people's corrections, one gets every boundary in advance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ops.shots.planning import LOOK_AHEAD, plan_cuts
 
 
 class CorrectedDetector:
-    """Another detector, and corrections of what it finds. ``detected`` is what it found itself, so far."""
+    """Another detector with corrections of its boundaries. ``detected`` are its own boundaries so far."""
 
     def __init__(self, detector: Detector, corrections: Sequence[CutCorrection]) -> None:
         self.detected: list[Boundary] = []
@@ -49,7 +49,7 @@ class CorrectedDetector:
 
 
 class PlannedCuts:
-    """Boundaries that are known before the first picture."""
+    """Boundaries that are known before the first frame."""
 
     max_delay = 0
 

@@ -1,6 +1,6 @@
-"""Correcting the cuts of a film by hand: what a person may say, and what has become of what was said.
+"""Correction of the cuts of a video by hand: the valid requests, and the state of each correction.
 
-Stands alone because the command line and the page refuse the same things in the same words.
+Stands alone because the command line and the page refuse the same requests with the same messages.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ ACTIONS: dict[Verb, Action] = {"merge": "no_cut", "split": "cut", "undo": "withd
 MAX_AUTHOR = 100
 MAX_NOTE = 500
 NEAREST = 4
-"""Boundaries that a refusal names."""
+"""Number of boundaries that a refusal names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CutState:
-    """The cuts of one film as they are and as they are to be, and all that people said of them.
+    """The present and the planned cuts of one video, and all corrections by people.
 
     ``rows`` are the shots of the lake in order, ``planned`` those of the next ingest.
     """
@@ -58,16 +58,16 @@ class CutState:
 
     @property
     def to_cut(self) -> list[int]:
-        """Frames at which shots begin after the next ingest, and not now."""
+        """Frames at which shots begin after the next ingest, but not now."""
         return sorted({each.start_frame for each in self.planned} - self._starts())
 
     @property
     def to_merge(self) -> list[int]:
-        """Frames at which shots begin now, and not after the next ingest."""
+        """Frames at which shots begin now, but not after the next ingest."""
         return sorted(self._starts() - {each.start_frame for each in self.planned})
 
     def states(self) -> Iterator[tuple[CutCorrection, State]]:
-        """Every correction ever made, the oldest first, with what has become of it."""
+        """All corrections, the oldest first, each with its state."""
         latest = {each.frame: each for each in self.history}
         for each in self.history:
             yield each, self._state(each) if latest[each.frame] is each else "superseded"
@@ -103,7 +103,7 @@ def _state_of(
 ) -> CutState:
     current = select_current(history)
     planned = plan_shots(settings, video["video_id"], rows, current)
-    if planned is None:  # the next ingest detects anew; until then the shots are all that is known
+    if planned is None:  # the next ingest detects again; until then only the shots are known
         planned = [
             PlannedShot(start_frame=row["start_frame"], end_frame=row["end_frame"], transition=row["transition"])
             for row in rows
@@ -121,10 +121,12 @@ def correct_cuts(
     note: str = "",
     now: datetime,
 ) -> CutState:
-    """Append corrections of one film, all or none: each must make sense after those before it.
+    """Append corrections of one video, all or none: each must be valid after those before it.
 
-    Returns the state after them; shots change with the next ingest. Raises ``UsageError`` for a frame that is not in
-    the film, a merge without a boundary, a split at one or too near to one, and an undo of nothing.
+    Returns the state after them; shots change with the next ingest.
+
+    Raises ``UsageError`` for a frame outside the video and an undo without a correction; for a merge without a
+    boundary, and a split at a boundary or too near to one.
     """
     author, note = author.strip(), note.strip()
     if not author or len(author) > MAX_AUTHOR or len(note) > MAX_NOTE:
@@ -145,7 +147,7 @@ def correct_cuts(
 
 
 def _statement(state: CutState, verb: Verb, frame: int, author: str, note: str, now: datetime) -> CutCorrection:
-    """The row of a statement; later than all before it, whatever the clocks of those who wrote them."""
+    """The row of a statement; its time is later than all before it, even if the clocks of the authors differ."""
     last = max((each.created_at for each in state.history), default=now - timedelta(microseconds=1))
     return CutCorrection(
         video_id=state.video["video_id"],
@@ -183,7 +185,7 @@ def _require(state: CutState, verb: Verb, frame: int) -> None:
 
 
 def _advice(edge: int, frames: int) -> str:
-    """What to do instead of a split that is too near to an edge of a shot."""
+    """Advice for a split that is too near to an edge of a shot."""
     if edge in (0, frames):
         return "choose a frame further from the end of the film" if edge else "choose a later frame"
     return f"to move the boundary at frame {edge}, merge there first, then split"
@@ -205,7 +207,7 @@ def _nearest(state: CutState, frame: int) -> str:
 
 
 def correction_documents(settings: Settings, video_id: str | None = None) -> list[dict[str, Any]]:
-    """Every correction ever made (of one video, or of all) as JSON, with its film and what has become of it."""
+    """All corrections (of one video, or of every video) as JSON, each with its video and its state."""
     found: list[dict[str, Any]] = []
     videos = {row["video_id"]: row for row in catalogue.videos_of(settings.lake)}
     history = read_history(settings, video_id)

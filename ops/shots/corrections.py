@@ -1,8 +1,8 @@
-"""The ``shot_corrections`` table: what people said of single frames of films, that a shot begins there or does not.
+"""The ``shot_corrections`` table: people's corrections of single frames, that a shot begins there or does not.
 
-Corrections name frames of the source, not shots, so they hold whatever a detector finds later. A video's id is made of
-its content, so a correction never applies to another film at the same path. Append-only: the latest correction of a
-frame counts, and one with the action ``withdrawn`` takes back what was said before.
+Corrections name frames of the source, not shots, so they stay valid for the boundaries of any later detector. A video's
+id is a hash of its content, so a correction never applies to another video at the same path. Append-only: the latest
+correction of a frame counts, and one with the action ``withdrawn`` cancels the earlier ones.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Action = Literal["cut", "no_cut", "withdrawn"]
 
 @dataclass(frozen=True, kw_only=True)
 class CutCorrection:
-    """One statement of one person: a shot begins at ``frame`` (``cut``), or none does (``no_cut``).
+    """One correction by one person: a shot begins at ``frame`` (``cut``), or none does (``no_cut``).
 
-    ``frame`` is a source frame number above 0. ``content_hash`` is that of the film it was said of.
+    ``frame`` is a source frame number above 0. ``content_hash`` is that of the corrected video.
     """
 
     video_id: str
@@ -37,7 +37,7 @@ class CutCorrection:
 
     @property
     def correction_id(self) -> str:
-        """Hash of who said what of which frame, and when: 32 hex digits of BLAKE2b."""
+        """Hash of author, frame, action, time and note: 32 hex digits of BLAKE2b."""
         words = (self.video_id, self.frame, self.action, self.author, self.created_at.isoformat(), self.note)
         return hashlib.blake2b("\x00".join(map(str, words)).encode(), digest_size=16).hexdigest()
 
@@ -62,14 +62,14 @@ def select_current(history: Iterable[CutCorrection]) -> list[CutCorrection]:
 
 
 def read_history(settings: Settings, video_id: str | None = None) -> list[CutCorrection]:
-    """Every correction ever made of a video, or of all videos, the oldest first."""
+    """All corrections of a video, or of every video, the oldest first."""
     wanted = None if video_id is None else [settings.partition_of(video_id)]
     found = _rows(settings.lake, wanted)
     return [each for each in found if video_id in (None, each.video_id)]
 
 
 class CurrentCorrections:
-    """The corrections that count, by video. Lists the table once, and reads only partitions that it has."""
+    """The corrections that count, by video. Lists the table once, and reads only its existing partitions."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -81,11 +81,11 @@ class CurrentCorrections:
         return self._partition(self._settings.partition_of(video_id)).get(video_id, [])
 
     def merge_at(self, video_id: str, frame: int) -> CutCorrection | None:
-        """The correction that says that no shot of the video begins at ``frame``, if there is one."""
+        """The correction that excludes a shot start at ``frame`` of the video, if there is one."""
         return next((each for each in self.of(video_id) if each.frame == frame and each.action == "no_cut"), None)
 
     def video_ids(self) -> list[str]:
-        """Videos of which anybody ever corrected a cut, also those of which all is withdrawn."""
+        """Videos with a correction, even if all their corrections are withdrawn."""
         return sorted(video_id for name in self._partitions for video_id in self._partition(name))
 
     def _partition(self, name: str) -> dict[str, list[CutCorrection]]:
@@ -101,7 +101,7 @@ class CurrentCorrections:
 
 
 def append_corrections(settings: Settings, corrections: Sequence[CutCorrection], now: datetime) -> None:
-    """Append the corrections of one video. The caller holds :func:`locked_corrections` of that video."""
+    """Append the corrections of one video. The caller holds the lake's lock of its partition of this table."""
     partition = settings.partition_of(corrections[0].video_id)
     stored = settings.lake.read(TABLE, [partition]).to_pylist()
     settings.lake.write(TABLE, partition, [*stored, *(_row(each, now) for each in corrections)])

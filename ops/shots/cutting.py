@@ -1,4 +1,4 @@
-"""Frames and sound of a film in, proxies and posters of its shots out, in one pass and bounded memory."""
+"""Input: frames and sound of a video. Output: proxies and posters of its shots, in one pass and bounded memory."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ from ops.videos.reader import Sound
 from ops.videos.sound_line import Samples, SoundMix
 
 MAX_SOUND_LAG_S = 5
-"""How long a finished shot waits for sound that comes late in the file, in seconds of footage."""
+"""Maximum wait of a finished shot for sound that comes late in the file, in seconds of footage."""
 SOUND_PIECE = RATE // 4
 TICKS_PER_FRAME = 16
 SNAP = 0.3
-"""Containers round times, and soft telecine shows pictures for two and three fields in turn; at a constant rate a time
-this near, in frames, is exact. Milliseconds are a quarter of a frame at 240 frames per second."""
+"""Tolerance, in frames, within which a time is exact at a constant rate.
+
+Containers round times, and soft telecine shows frames for two and three fields in turn. Milliseconds are a quarter of a
+frame at 240 frames per second.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +52,28 @@ class CutShot:
 
 
 def exact_time(index: int, time_s: Fraction, info: MediaInfo) -> Fraction:
-    """``index / fps`` where the rate is constant and the container's time says the same, or else its time."""
+    """``index / fps`` if the rate is constant and the container's time agrees, otherwise the container's time."""
     if info.variable_rate or abs(float(time_s * info.fps) - index) > SNAP:
         return time_s
     return Fraction(index * info.fps.denominator, info.fps.numerator)
 
 
 def time_base_of(info: MediaInfo, frame: av.VideoFrame) -> Fraction:
-    """Ticks in which proxies count: parts of a frame at a constant rate, or else the source's own."""
+    """Time base of proxies: parts of a frame at a constant rate, otherwise the source's own."""
     if info.variable_rate and frame.time_base:
         return Fraction(frame.time_base)
     return 1 / (info.fps * TICKS_PER_FRAME)
 
 
 def round_div(dividend: int, divisor: int) -> int:
-    """The whole number nearest to ``dividend / divisor``, halves up; ``divisor`` is positive."""
+    """The integer nearest to ``dividend / divisor``, halves up; ``divisor`` is positive."""
     return (2 * dividend + divisor) // (2 * divisor)
 
 
 class _OpenShot:
-    """One shot being written. Its frames, samples and end pass through one lane, in order.
+    """One shot in progress. Its frames, samples and end pass through one ``Lane``, in order.
 
-    Of a shot that is not written (``is_written``) frames and samples are counted only.
+    If a shot is not written (``is_written``), its frames and samples are only counted.
     """
 
     def __init__(
@@ -132,7 +135,7 @@ class _OpenShot:
 
     def _ticks(self, time_s: Fraction) -> int:
         since, tick = time_s - self.start_s, self._format.time_base
-        # Whole numbers: a division of fractions for each frame of a film is felt.
+        # Integers: a division of fractions for each frame of a video costs measurable time.
         return round_div(since.numerator * tick.denominator, since.denominator * tick.numerator)
 
     def _encode(self, frame: av.VideoFrame, pts: int) -> None:
@@ -149,14 +152,14 @@ class _OpenShot:
         assert self._writer is not None
         self._writer.close(duration)
         self.poster.write_bytes(jpeg_of(self._choice.best()))
-        # The encoder and the kept frames are large; what remains of a shot is a few numbers.
+        # The encoder and the kept frames are large; the rest of a shot is a few numbers.
         del self._writer, self._choice
 
 
 class FilmCutter:
-    """Holds frames until the detector has decided about them, then passes them to the shot that they belong to.
+    """Holds frames until the detector has decided about them, then passes them to their shot.
 
-    With ``wanted`` only the shots that begin at these frames are written.
+    With ``wanted``, only the shots that begin at these frames are written.
     """
 
     def __init__(
@@ -182,7 +185,7 @@ class FilmCutter:
         self._before_s = -1 / info.fps
 
     def add_frame(self, timed: TimedFrame) -> None:
-        """Take the next frame, yuv420p in proxy size."""
+        """Add the next frame, yuv420p in proxy size."""
         if self._format is None:
             size = (timed.frame.width, timed.frame.height)
             base = time_base_of(self._info, timed.frame)
@@ -196,14 +199,14 @@ class FilmCutter:
         self._dispatch()
 
     def add_sound(self, sound: Sound) -> None:
-        """Take the next decoded piece of sound."""
+        """Add the next decoded piece of sound."""
         self._sound.add(sound.stream, sound.time_s, sound.frame)
 
     def finish(self) -> list[CutShot]:
-        """No frames follow: end the last shot. The files are complete when the crew has left."""
+        """End the last shot; no frames follow. The files are complete when the ``Crew`` has exited."""
         self._note(self._detector.finish())
         self._dispatch()
-        # Nothing says how long the last frame is shown: as long as the one before it.
+        # The duration of the last frame is unknown: assume that of the frame before it.
         self._end_shot(2 * self._newest_s - self._before_s)
         self._pass_sound(is_last=True)
         return [
@@ -242,7 +245,7 @@ class FilmCutter:
             self._open[-1].end_s = end_s
 
     def _pass_sound(self, *, until_s: Fraction = Fraction(0), is_last: bool = False) -> None:
-        """Give shots the sound that is theirs, and close those that have all of it."""
+        """Pass each shot its sound, and close the shots that have all of it."""
         while self._open:
             shot = self._open[0]
             if not shot.is_ended and not self._info.has_audio:

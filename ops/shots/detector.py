@@ -1,8 +1,8 @@
-"""The detector interface: pictures in, shot boundaries out, with a bounded look-ahead.
+"""The detector interface: frames in, shot boundaries out, with a bounded look-ahead.
 
-A detector sees every frame of a film once, in order, as a small BGR picture, and says with a bounded delay where
-shots begin. It keeps no clock, opens no file and starts no thread, so that the same pictures always give the same
-boundaries however the pictures were made ready.
+A detector gets every frame of a video once, in order, as a small BGR image, and reports shot starts with a bounded
+delay. It reads no clock, opens no file and starts no thread. So the same frames always give the same boundaries,
+however they were decoded and scaled.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ TinyPicture = npt.NDArray[np.uint8]
 """uint8 BGR (H, W, 3)."""
 
 SMALL = (32, 18)
-"""Width and height of a glimpse's ``small`` picture, whatever the shape of the film."""
+"""Width and height of a glimpse's ``small`` image, whatever the aspect ratio of the video."""
 
 
 class Glimpse:
-    """What a detector sees of one frame.
+    """The detector's view of one frame.
 
-    ``small`` is uint8 BGR (18, 32, 3), averaged over the whole frame; ``deviation`` is the standard deviation of its
-    most varied channel, 0-128; ``tiny`` is uint8 BGR (H, W, 3), longer side at most 256, made when first asked for.
+    ``small`` is uint8 BGR (18, 32, 3), averaged over the whole frame. ``deviation`` is the standard deviation of its
+    most varied channel, 0-128. ``tiny`` is uint8 BGR (H, W, 3), longer side at most 256, computed on first access.
     """
 
     def __init__(self, small: TinyPicture, make_tiny: Callable[[], TinyPicture]) -> None:
@@ -38,12 +38,12 @@ class Glimpse:
 
     @cached_property
     def tiny(self) -> TinyPicture:
-        """The larger picture."""
+        """The larger image."""
         return self._make_tiny()
 
     @classmethod
     def of(cls, picture: TinyPicture) -> Glimpse:
-        """The glimpse of a picture that is tiny already."""
+        """The glimpse of an image that is already tiny."""
         import cv2
 
         small = np.asarray(cv2.resize(picture, SMALL, interpolation=cv2.INTER_AREA), np.uint8)
@@ -59,24 +59,24 @@ class Boundary:
 
 
 class Detector(Protocol):
-    """Finds where shots begin.
+    """Finds the frames at which shots begin.
 
     ``push`` and ``finish`` return boundaries that are new, ascending, above zero, never reported before, and below
-    ``decided``. ``decided`` counts the frames of which it is settled whether a shot begins there; it grows, lags
-    behind the frames pushed by at most ``max_delay`` and, after ``finish``, by none.
+    ``decided``. ``decided`` counts the frames that the detector has decided about; it grows, lags behind the pushed
+    frames by at most ``max_delay`` and, after ``finish``, equals their number.
     """
 
     max_delay: int
 
     @property
     def decided(self) -> int:
-        """Frames whose fate is settled."""
+        """Number of frames that the detector has decided about."""
         ...
 
     def push(self, glimpse: Glimpse) -> list[Boundary]:
-        """Take the next frame."""
+        """Add the next frame."""
         ...
 
     def finish(self) -> list[Boundary]:
-        """No frames follow."""
+        """End the video; no frames follow."""
         ...

@@ -1,6 +1,6 @@
-"""Whether the shots of a video are as they should be: cut by this detector, corrected as people said, files there.
+"""Whether the shots of a video are up to date: cut by this detector, with all corrections and all files.
 
-Stands alone because the build, the command line's question "is there anything to do" and the page must agree.
+Stands alone because the build, the command line's check for pending work and the page must agree.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from ops.shots.planning import PlannedShot, Recut, plan_cuts
 from ops.shots.segment import detector_version, poster_key, proxy_key
 
 DETECTED = "detected_cuts"
-"""Table of boundaries as they were detected, of videos whose shots people corrected."""
+"""Table of boundaries as detected, for videos with corrected shots."""
 
 Row = dict[str, Any]
 
 
 def detector_for(setting: str, rows: Sequence[Row]) -> str:
-    """Name of the detector that cuts a video, by the setting and the stored rows of its shots.
+    """Name of the detector for a video, from the setting and the stored rows of its shots.
 
-    What ``auto`` stands for depends on the machine. Shots that any of its choices made, in its present version, are
-    kept, so machines with and without a GPU that share a catalogue do not cut each other's videos again; a video that
-    lost its proxies is cut by the detector that cut it before, and keeps its shot ids.
+    The choice of ``auto`` depends on the machine. Shots by the present version of any of its choices are kept. So if
+    machines with and without a GPU share a catalogue, they do not cut each other's videos again. If a video lost its
+    proxies, the same detector cuts it again, and it keeps its shot ids.
     """
     versions = {version_of(row) for row in rows}
     made = (name for name in CHOICES.get(setting, ()) if versions == {detector_version(name)})
@@ -37,7 +37,7 @@ def detector_for(setting: str, rows: Sequence[Row]) -> str:
 def shots_are_current(
     settings: Settings, video_id: str, rows: Sequence[Row], version: str, corrections: Sequence[CutCorrection] = ()
 ) -> bool:
-    """Whether nothing is to be cut: same detector version, corrected as ``corrections`` say, every object there."""
+    """Whether nothing is to be cut: same detector version, all ``corrections`` applied, every object present."""
     if not is_cut(settings, video_id, rows, version):
         return False
     planned = plan_shots(settings, video_id, rows, corrections)
@@ -45,7 +45,7 @@ def shots_are_current(
 
 
 def is_cut(settings: Settings, video_id: str, rows: Sequence[Row], version: str) -> bool:
-    """Whether a video was cut by this detector version, whatever people said since, and every object is there."""
+    """Whether this detector version cut a video and every object is present, whatever its later corrections."""
     if not rows or any(version_of(row) != version for row in rows):
         return False
     there = {*settings.store.list(f"proxies/{video_id}"), *settings.store.list(f"posters/{video_id}")}
@@ -61,7 +61,7 @@ def version_of(row: Row) -> str:
 def plan_shots(
     settings: Settings, video_id: str, rows: Sequence[Row], corrections: Sequence[CutCorrection]
 ) -> list[PlannedShot] | None:
-    """The shots that a cut video should have; ``None`` if only a new detection can tell."""
+    """The shots that a cut video should have; ``None`` if that requires a new detection."""
     if not corrections and not any("+" in row["detector"] for row in rows):
         return [_as_stored(row) for row in rows]
     detected = detected_boundaries(settings, video_id, rows)
@@ -71,7 +71,7 @@ def plan_shots(
 def plan_recut(
     settings: Settings, video_id: str, rows: Sequence[Row], version: str, corrections: Sequence[CutCorrection]
 ) -> Recut | None:
-    """What is to be cut again of a video that this detector cut; ``None`` if all of it is."""
+    """The shots to cut again of a video that this detector cut; ``None`` if the whole video must be cut."""
     planned = plan_shots(settings, video_id, rows, corrections) if is_cut(settings, video_id, rows, version) else None
     if planned is None:
         return None
@@ -82,7 +82,7 @@ def plan_recut(
 
 
 def detected_boundaries(settings: Settings, video_id: str, rows: Sequence[Row]) -> list[Boundary] | None:
-    """What the detector found in a video, whatever people said of it; ``None`` if that is not known any more."""
+    """The detector's boundaries of a video, without corrections; ``None`` if they are not stored any more."""
     partition = settings.partition_of(video_id)
     stored = settings.lake.read(DETECTED, [partition]).to_pylist()
     own = [row for row in stored if row["video_id"] == video_id and row["detector"] == version_of(rows[0])]
@@ -95,7 +95,7 @@ def detected_boundaries(settings: Settings, video_id: str, rows: Sequence[Row]) 
 
 
 def put_detected(settings: Settings, video: Row, boundaries: Sequence[Boundary], version: str, now: datetime) -> bool:
-    """Keep what the detector found in a video; true if the table changed."""
+    """Store the detector's boundaries of a video; return true if the table changed."""
     found = [(0, "start"), *((each.frame, each.transition) for each in boundaries)]
     rows = [
         {

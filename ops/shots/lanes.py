@@ -1,4 +1,4 @@
-"""Running the work of many shots on a few threads: in order within a shot, in any order between shots."""
+"""Run the work of many shots on a few threads: in order within a shot, in any order between shots."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_FRAMES_WAITING = 96
 
 
 class Crew:
-    """Threads that encode, and the bound on what waits for them. With ``threads`` of 1 the caller does all work itself.
+    """Threads that encode, with a bound on the waiting frames. With ``threads`` of 1 the caller does all work itself.
 
     The first error of any thread is raised in the caller at its next call.
     """
@@ -37,12 +37,12 @@ class Crew:
             self.raise_error()
 
     def raise_error(self) -> None:
-        """Raise what went wrong in a thread, if anything did."""
+        """Raise the first error of a thread, if there is one."""
         if self._error is not None:
             raise self._error
 
     def lane(self) -> Lane:
-        """A new line of calls that run one after the other."""
+        """A new queue of calls that run one after the other."""
         return Lane(self)
 
 
@@ -56,7 +56,7 @@ class Lane:
         self._is_running = False
 
     def submit(self, call: Callable[[], None], *, holds_frame: bool = False) -> None:
-        """Run ``call`` after those before it; waits while too many calls that hold a frame are under way."""
+        """Run ``call`` after those before it; wait if too many calls that hold a frame are pending."""
         crew = self._crew
         crew.raise_error()
         if crew._pool is None:

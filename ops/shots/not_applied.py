@@ -1,4 +1,4 @@
-"""Corrections that do not apply, as notes of the video: they are reported, never dropped in silence."""
+"""Corrections that do not apply, as notes of the video: each one is reported."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ops.shots.corrections import CurrentCorrections, CutCorrection
 from ops.videos import catalogue
 
 NOTE = "correction of cuts"
-"""How notes about corrections begin."""
+"""Prefix of notes about corrections."""
 FAILED = f"{NOTE} not applied yet, the next ingest tries again"
 
 
 def correction_notes(
     settings: Settings, video: dict[str, Any], corrections: Sequence[CutCorrection], frames: int
 ) -> list[str]:
-    """Notes on corrections of this video past its end, and on those of other content that was at its path before."""
+    """Notes on corrections of this video past its end, and on those of earlier content at its path."""
     notes = [
         f"{NOTE} not applied: frame {each.frame} ({each.action}, {each.author}) is past the end, "
         f"the film has {frames} frames"

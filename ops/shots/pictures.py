@@ -1,4 +1,4 @@
-"""Proxy frames between scaler, detector and encoder: looked at small, judged, and written as posters."""
+"""Proxy frames between scaler, detector and encoder: reduce them, measure them, and write them as posters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ops.shots.detector import SMALL, Glimpse, TinyPicture
 
 TINY_SIDE = 256
-"""Longer side of the picture for detection: PySceneDetect's own automatic downscale aims at this width."""
+"""Longer side of the image for detection: PySceneDetect's own automatic downscale aims at this width."""
 POSTER_QUALITY = 85
 ONE_COLOUR_RANGE = 20
 
@@ -28,23 +28,23 @@ def planes_of(frame: av.VideoFrame) -> list[Plane]:
 
 
 def glimpse_of(frame: av.VideoFrame) -> Glimpse:
-    """What a detector sees of a yuv420p frame, straight from its planes.
+    """The detector's view of a yuv420p frame, straight from its planes.
 
-    In two steps, because one average over 400 pixels a cell takes half as long again and finds the same cuts.
+    In two steps, because one average over 400 pixels per cell takes half as long again and finds the same cuts.
     """
     width, height = SMALL
     return Glimpse(_packed_bgr(frame, width, height, steps=True), lambda: tiny_picture(frame))
 
 
 def tiny_picture(frame: av.VideoFrame) -> TinyPicture:
-    """The BGR picture for detection, longer side at most 256, of a yuv420p frame."""
+    """The BGR image for detection, longer side at most 256, of a yuv420p frame."""
     scale = min(1.0, TINY_SIDE / max(frame.width, frame.height))
     width, height = (max(round(side * scale / 4) * 4, 4) for side in (frame.width, frame.height))
     return _packed_bgr(frame, width, height)
 
 
 def _packed_bgr(frame: av.VideoFrame, width: int, height: int, *, steps: bool = False) -> TinyPicture:
-    """The frame as BGR of another, even size: planes are scaled first, colours converted last."""
+    """The frame as BGR of another, even size: planes are scaled first, colours are converted last."""
     packed = np.empty((height * 3 // 2, width), np.uint8)
     luma, *chroma = planes_of(frame)
     packed[:height] = _scaled(luma, width, height, steps)
@@ -77,14 +77,14 @@ def jpeg_of(frame: av.VideoFrame) -> bytes:
 
 
 def look_at(glimpse: Glimpse) -> tuple[float, bool]:
-    """``(mean luma 0-255, whether the picture is of one colour)``.
+    """``(mean luma 0-255, whether the frame has only one colour)``.
 
-    One colour: averaged over cells, no channel varies by more than 20 of 255: coding noise and dither disappear,
+    One colour: averaged over cells, no channel varies by more than 20 of 255. Coding noise and dither disappear, but
     the thinnest line of text does not.
     """
     blue, green, red, _ = cv2.mean(glimpse.small)
     luma = 0.114 * blue + 0.587 * green + 0.299 * red
-    # A standard deviation is at most half of the range, and is there already.
+    # A standard deviation is at most half of the range, and is computed already.
     if glimpse.deviation > ONE_COLOUR_RANGE / 2:
         return luma, False
     cells = glimpse.small.reshape(-1, 3)

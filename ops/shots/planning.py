@@ -1,7 +1,7 @@
-"""From boundaries that a detector found and corrections that people made to the shots of a film: pure functions.
+"""From a detector's boundaries and people's corrections to the shots of a video: pure functions.
 
-Stands alone because the same rules apply while a film is cut, when a correction comes afterwards, and when a new
-detector puts its boundaries a frame or two elsewhere.
+Stands alone because the same rules apply in three cases. They apply while a video is cut, if a correction comes
+afterwards, and if a new detector moves its boundaries by a frame or two.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from ops.shots.detector import Boundary
 TOLERANCE = 2
 """Frames by which detectors differ about the same cut; annotations are compared with the same tolerance."""
 LEAST_FRAMES = TOLERANCE + 1
-"""Length of the shortest shot that a correction can make: boundaries nearer to each other are the same boundary."""
+"""Length of the shortest shot that a correction can create: closer boundaries are the same boundary."""
 LOOK_AHEAD = 2 * TOLERANCE
-"""Boundaries up to so many frames later can decide what becomes of one."""
+"""Number of later frames whose boundaries can change the decision about a boundary."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedShot:
-    """A shot as it is to be: ``[start_frame, end_frame)``. ``changes`` are the corrections that made it, by frame."""
+    """A planned shot: ``[start_frame, end_frame)``. ``changes`` are the corrections that created it, by frame."""
 
     start_frame: int
     end_frame: int
@@ -36,13 +36,13 @@ class PlannedShot:
         return self.start_frame, self.end_frame
 
     def detector(self, version: str) -> str:
-        """What made the shot: the detector's version, then each correction, as in ``auto-1a2b3c4d+no_cut@120``."""
+        """The origin of the shot: the detector's version, then each correction, as in ``auto-1a2b3c4d+no_cut@120``."""
         return "+".join((version, *self.changes))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recut:
-    """All shots of a film as they are to be, and the first frames of those that have no proxy yet. Picklable."""
+    """All planned shots of a video, and the first frames of those without a proxy. Picklable."""
 
     shots: tuple[PlannedShot, ...]
     wanted: frozenset[int]
@@ -50,10 +50,10 @@ class Recut:
 
 @dataclass(frozen=True, kw_only=True)
 class CutPlan:
-    """Boundaries above frame 0, ascending, and how they differ from those that were detected.
+    """Boundaries above frame 0, ascending, and their differences from the detected ones.
 
-    ``added`` are cuts of people that were not detected at that frame; ``removed`` are detected boundaries that are
-    none, with the frame of the correction that says so.
+    ``added`` are people's cuts that were not detected at that frame. ``removed`` are the detected boundaries that
+    people rejected, with the frame of the correction.
     """
 
     boundaries: tuple[Boundary, ...]
@@ -61,7 +61,7 @@ class CutPlan:
     removed: Mapping[int, int]
 
     def shots(self, frames: int) -> list[PlannedShot]:
-        """The shots of a film of ``frames`` frames. Boundaries past its end make none."""
+        """The shots of a video of ``frames`` frames. Boundaries past its end are ignored."""
         inside = [each for each in self.boundaries if each.frame < frames]
         transitions: dict[int, Transition] = {0: "start"}
         transitions.update((each.frame, each.transition) for each in inside)
@@ -81,8 +81,8 @@ class CutPlan:
 def plan_cuts(detected: Iterable[Boundary], corrections: Sequence[CutCorrection]) -> CutPlan:
     """Apply corrections that count to detected boundaries.
 
-    A ``cut`` is a boundary at exactly its frame, and takes the place of detected ones up to ``TOLERANCE`` frames away.
-    A ``no_cut`` removes one detected boundary: that at its frame, or else the nearest up to ``TOLERANCE`` frames away.
+    A ``cut`` is a boundary at exactly its frame, and replaces detected ones up to ``TOLERANCE`` frames away. A
+    ``no_cut`` removes one detected boundary: that at its frame, otherwise the nearest up to ``TOLERANCE`` frames away.
     """
     found = {each.frame: each for each in detected if each.frame > 0}
     cuts = sorted({each.frame for each in corrections if each.action == "cut"})
@@ -104,7 +104,7 @@ def plan_cuts(detected: Iterable[Boundary], corrections: Sequence[CutCorrection]
 
 
 def _removed(found: Mapping[int, Boundary], refused: Sequence[int]) -> dict[int, int]:
-    """The frame of the correction by the frame of the boundary that it removes; one boundary a correction."""
+    """The frame of the correction by the frame of the boundary that it removes; one boundary per correction."""
     removed: dict[int, int] = {}
     named = set(refused)
     for frame in refused:

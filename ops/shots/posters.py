@@ -1,4 +1,4 @@
-"""Choosing the picture that stands for a shot, while the shot streams by and nobody knows how long it is."""
+"""Choose the poster of a shot while its frames stream by and its length is unknown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import av
 from ops.shots.pictures import sharpness
 
 MOST = 12
-"""Frames kept at a time; about 4 MB at 640 x 360."""
+"""Maximum number of kept frames; about 4 MB at 640 x 360."""
 
 
 class PosterChoice:
@@ -19,7 +19,7 @@ class PosterChoice:
         self._kept: list[tuple[int, av.VideoFrame]] = []
 
     def add(self, frame: av.VideoFrame) -> None:
-        """Take the next frame of the shot."""
+        """Add the next frame of the shot."""
         if self._seen % self._step == 0:
             self._kept.append((self._seen, frame))
             if len(self._kept) > MOST:

@@ -1,4 +1,4 @@
-"""Many films side by side, in processes: one that ends its process is set aside, and the others go on."""
+"""Many videos in parallel, in processes: a video that crashes its process is skipped, and the others go on."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ REPORT_EVERY_S = 0.3
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentJob:
-    """One film to cut: its path or ``s3://`` address, its id, and the store for the results. Picklable.
+    """One video to cut: its path or ``s3://`` address, its id, and the store for the results. Picklable.
 
-    ``frames`` is about how long it is; the longest films are begun first. ``info`` is the record of facts about it;
-    a film without one is opened for it. ``corrections`` change what the detector finds. With ``recut`` nothing is
-    detected, and only the shots that it wants are written.
+    ``frames`` is its approximate length; the longest videos are started first. ``info`` is the record of facts about
+    it; if it is ``None``, the video is probed. ``corrections`` change the detector's boundaries. With ``recut`` nothing
+    is detected, and only its wanted shots are written.
     """
 
     path: str
@@ -57,9 +57,10 @@ class SegmentJob:
 
 @dataclass(frozen=True, kw_only=True)
 class Segmentation:
-    """The shots of one film, and what was damaged or missing in it, in sentences. Picklable.
+    """The shots of one video, with sentences about damaged or missing parts. Picklable.
 
-    ``detected`` are the detector's own boundaries, if people corrected them. Of a recut, ``shots`` are those written.
+    ``detected`` are the detector's own boundaries, if people corrected them. In a recut, ``shots`` are the written
+    ones.
     """
 
     shots: list[Shot]
@@ -74,15 +75,18 @@ Result = tuple[SegmentJob, Segmentation | MediaError]
 def segment_videos(
     jobs: Sequence[SegmentJob], workers: int, *, on_progress: OnProgress | None = None
 ) -> Iterator[Result]:
-    """Cut many films, yielding each when it is done, in any order; damage in one is a result, not an end.
+    """Cut many videos and yield each result when it is ready, in any order; damage in one is a result, not an end.
 
-    Films are spread over ``workers`` spawned processes (a decoder that crosses ``fork`` hangs), the longest
-    first, with at least two threads each, so that a long film does not end on one core. A single film is cut in
-    this process, unless an earlier process ended while it was cutting it. A film from an object store is fetched by
-    the process that cuts it, and removed afterwards. If a process dies, the films that were under way are cut one at
-    a time, and one that ends its process again is a ``MediaError``. ``on_progress`` gets a video id and how many of
-    its frames were read, in this process. Raises ``StorageError`` if the store or the scratch folder cannot be
-    written. Where the caller stops (Ctrl-C), so do the processes, in the middle of their films.
+    Videos are spread over ``workers`` spawned processes (a decoder that crosses ``fork`` hangs), the longest first.
+    Each process has at least two threads, so that a long video does not end on one core. A single video is cut in this
+    process, unless an earlier process ended while it cut this video. A video from an object store is downloaded by the
+    process that cuts it, and removed afterwards.
+
+    If a process dies, the videos in progress are cut one at a time; one that ends its process again is a
+    ``MediaError``. ``on_progress`` is called in this process with a video id and the number of its frames read. If the
+    caller stops (Ctrl-C), the processes stop too, in the middle of their videos.
+
+    Raises ``StorageError`` if the store or the scratch folder cannot be written.
     """
     if len(jobs) == 1 and not was_left_behind(jobs[0].scratch, jobs[0].video_id):
         yield jobs[0], _run(jobs[0], workers, on_progress)
@@ -99,7 +103,7 @@ def segment_videos(
 def _cut_side_by_side(
     left: deque[SegmentJob], workers: int, on_progress: OnProgress | None
 ) -> Generator[Result, None, tuple[list[SegmentJob], list[int]]]:
-    """Cut films until none is left or a process dies; the films under way then, and the exit codes of the processes."""
+    """Cut videos until none is left or a process dies; return the videos then in progress and the exit codes."""
     processes = min(workers, len(left))
     threads = workers if processes == 1 else max(2, workers // processes)
     context = get_context("spawn")
@@ -110,8 +114,8 @@ def _cut_side_by_side(
     dead: list[SegmentJob] = []
     try:
         while (left or running) and not dead:
-            while left and len(running) < processes:  # no more than can run: who is in here was under way
-                with interrupts_held_back():  # as the processes that this starts have them, until they ignore them
+            while left and len(running) < processes:  # no more than can run, so each submitted video is in progress
+                with interrupts_held_back():  # the new processes inherit the block until they ignore SIGINT
                     future = pool.submit(_run_in_process, left[0], threads)
                 running[future] = left.popleft()
                 members.update(pool._processes)
@@ -126,11 +130,11 @@ def _cut_side_by_side(
                     dead.append(job)
                 else:
                     yield job, future.result()
-    except BrokenProcessPool:  # between two films: the pool takes no other
+    except BrokenProcessPool:  # between two videos: the pool accepts no other
         dead = list(running.values())
     except Exception:
         raise
-    except BaseException:  # a person stops it: what is under way is given up
+    except BaseException:  # the user stops it: work in progress is abandoned
         for process in list(pool._processes.values()):
             process.terminate()
         raise
@@ -144,7 +148,7 @@ def _is_dead(future: Future[Segmentation | MediaError]) -> bool:
 
 
 def _reason_of_death(exit_codes: Sequence[int]) -> str:
-    """Why a film that was cut alone has no result, from how its process ended."""
+    """The reason why a video that was cut alone has no result, from the exit code of its process."""
     code = next((code for code in exit_codes if code), 0)
     if code == -signal.SIGKILL:
         return "the process that cut it was killed (SIGKILL), most often for want of memory: free memory and try again"
@@ -203,13 +207,13 @@ def _cut(job: SegmentJob, source: Path, threads: int, on_progress: Callable[[int
 
 
 _reports: SimpleQueue[tuple[str, int]] | None = None
-"""In a worker process, where its progress goes; a queue can only be handed over at the start of a process."""
+"""In a worker process, the queue for its progress; a queue can only be passed at the start of a process."""
 
 
 def _report_to(reports: SimpleQueue[tuple[str, int]] | None) -> None:
     global _reports
     _reports = reports
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started this process ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process ends this one
 
 
 def _run_in_process(job: SegmentJob, threads: int) -> Segmentation | MediaError:

@@ -1,4 +1,4 @@
-"""The proxy of one shot: closed-GOP H.264 and AAC in an mp4 that any player reads exactly; writing and reading it."""
+"""The proxy of one shot: write and read closed-GOP H.264 and AAC in an mp4 that any player reads exactly."""
 
 from __future__ import annotations
 
@@ -18,19 +18,21 @@ from ops.videos.sound_line import Samples
 
 RATE = 48_000
 LAYOUT = "stereo"
-"""One form of sound for all proxies: it is settled before the first piece is decoded, and every player takes it."""
+"""One sound format for all proxies: it is fixed before the first piece is decoded, and every player supports it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProxyRecipe:
-    """How proxies are encoded; measured in ``make bench``.
+    """Encoding parameters of proxies; measured in ``make bench``.
 
     On 1,800 frames of Big Buck Bunny x264 ``ultrafast`` at CRF 28 took half the CPU time of ``superfast`` at CRF 27
-    (1,314 against 709 frames a CPU second), decord read 8 frames a shot in 58 % of the time (no CABAC, no
-    deblocking), the files were 1.6 times as large, PSNR 39.9 against 40.7 dB. No B-frames: pictures are stored as
-    shown. Key frames every half second made the files 27 % larger than every 1.5 s, took no longer to write and read
-    in two thirds of the time (5,973 frames); a player that scrubs finds the next at once. One thread: the same frames
-    always give the same bytes.
+    (1,314 against 709 frames per CPU second). decord read 8 frames per shot in 58 % of the time (no CABAC, no
+    deblocking). The files were 1.6 times as large, PSNR 39.9 against 40.7 dB. No B-frames: frames are stored in display
+    order.
+
+    Key frames every half second made the files 27 % larger than every 1.5 s. They took the same time to write and two
+    thirds of the time to read (5,973 frames). A player finds the next one at once if the user scrubs. One thread: the
+    same frames always give the same bytes.
     """
 
     revision: int = 2
@@ -45,7 +47,7 @@ RECIPE = ProxyRecipe()
 
 @dataclass(frozen=True, kw_only=True)
 class ProxyFormat:
-    """What all proxies of a film share: size in pixels, frames per second, seconds per tick, whether there is sound."""
+    """Common properties of all proxies of a video: size in pixels, frames per second, seconds per tick, has sound."""
 
     size: tuple[int, int]
     fps: Fraction
@@ -54,13 +56,13 @@ class ProxyFormat:
 
 
 class ProxyWriter:
-    """Encodes one shot as its frames and samples come in. Frames must be yuv420p of the format's size."""
+    """Encodes one shot as its frames and samples arrive. Frames must be yuv420p of the format's size."""
 
     def __init__(self, path: Path, format_: ProxyFormat, recipe: ProxyRecipe = RECIPE) -> None:
         self._format = format_
         self._recipe = recipe
         self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
-        # bitexact: no version of the encoding library in the file, so the bytes depend on the frames alone.
+        # bitexact: the file does not name the encoder library's version, so the bytes depend on the frames alone.
         self._container.flags |= 0x0400
         self._video = self._add_video()
         self._sound = self._add_sound() if format_.has_audio else None
@@ -86,7 +88,7 @@ class ProxyWriter:
         return stream
 
     def _start(self, frame: av.VideoFrame) -> None:
-        """What the header says of colours is known with the first frame."""
+        """Set the header's colour fields, which are known with the first frame."""
         context = self._video.codec_context
         context.color_range = frame.color_range
         context.colorspace = frame.colorspace

@@ -1,4 +1,4 @@
-"""When the frames of a shot are due, read from the proxy that was written of it."""
+"""Times of the frames of a shot, read from its proxy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ops.core.storage import ObjectStore
 from ops.shots.segment import proxy_key
 
 MAX_DRIFT = Fraction(1, 4)
-"""Frame times by which a frame may lie off a constant rate; from half of one on, a player counts wrong."""
+"""Maximum deviation of a frame from a constant rate, in frame durations; from half of one on, a player counts wrong."""
 
 
 def proxy_times(
@@ -19,8 +19,8 @@ def proxy_times(
 ) -> list[float] | None:
     """Seconds from the shot's start at which each of its frames begins, ascending from 0.
 
-    ``None`` where frame n simply begins at n / ``fps``, and where no whole proxy is at hand. Reads the proxy's table
-    of samples only.
+    ``None`` if frame n simply begins at n / ``fps``, or if the proxy is missing or incomplete. Reads only the proxy's
+    table of samples.
     """
     try:
         with (
@@ -28,7 +28,7 @@ def proxy_times(
             av.open(file, mode="r", format="mp4") as proxy,
         ):
             stream = proxy.streams.video[0]
-            # Proxies have no frames out of order, so that decoding times are as far apart as presentation times.
+            # Proxies have no frames out of order, so decoding times differ by the same amounts as presentation times.
             ticks = [entry.timestamp for entry in stream.index_entries]
             tick = Fraction(stream.time_base or 1)
     except (FileNotFoundError, StorageError, av.FFmpegError, IndexError):

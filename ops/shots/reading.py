@@ -1,4 +1,4 @@
-"""Decoding and scaling ahead of the detector, in a thread of its own."""
+"""Decode and scale ahead of the detector, in a separate thread."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ops.videos.damage import Damage
 from ops.videos.reader import Picture, Sound, read_media
 
 AHEAD = 24
-"""Items between decoder and detector."""
+"""Number of items between decoder and detector."""
 MANY_THREADS = 4
-"""From here on the decoder gets a second thread: it costs 20-40 % more CPU for the same frames."""
+"""Number of threads from which the decoder gets a second one; it costs 20-40 % more CPU for the same frames."""
 
 
 def proxy_frames(
@@ -27,7 +27,7 @@ def proxy_frames(
 ) -> Iterator[TimedFrame | Sound]:
     """Proxy frames with exact times, and sound, in the order of the file.
 
-    What is damaged or missing is recorded in ``damage``. Raises ``MediaError`` if nothing useful decodes.
+    Damaged or missing parts are recorded in ``damage``. Raises ``MediaError`` if nothing usable decodes.
     """
     scaler = FrameScaler(info)
     heard = [track.stream for track in info.heard_tracks]
@@ -50,7 +50,7 @@ def proxy_frames(
 def read_ahead(
     source: Path, info: MediaInfo, threads: int, damage: Damage | None = None
 ) -> Iterator[Iterator[TimedFrame | Sound]]:
-    """The items of :func:`proxy_frames`, made in another thread where there is more than one."""
+    """The items of :func:`proxy_frames`, computed in another thread if ``threads`` is more than one."""
     if threads <= 1:
         yield proxy_frames(source, info, threads, damage)
         return

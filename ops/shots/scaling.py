@@ -1,7 +1,7 @@
-"""Frames of a film as proxy frames: deinterlaced, cropped, scaled, in BT.709 or BT.601, opaque and upright.
+"""Frames of a video as proxy frames: deinterlaced, cropped, scaled, in BT.709 or BT.601, opaque and upright.
 
-An ordinary film (progressive, standard range, opaque) is only scaled. Everything that looks at pictures, which is the
-detector, proxies, posters and encoders, gets the frames that are made here.
+An ordinary video (progressive, standard range, opaque) is only scaled. All consumers of frames (detector, proxies,
+posters and encoders) get these frames.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ops.videos.filters import MIN_SIDE, FrameFilter, Step, crop_steps, deinterl
 from ops.videos.picture import has_alpha_channel
 
 SHORT_SIDE = 360
-"""Longest allowed short side of a proxy, pixels."""
+"""Maximum short side of a proxy, pixels."""
 
 BT709 = 1
 """Code of matrix, primaries and transfer (ITU-T H.273)."""
@@ -30,7 +30,7 @@ SHOWN_AS_TAGGED = frozenset({BT709, 5, 6})
 
 
 def proxy_size(width: int, height: int) -> tuple[int, int]:
-    """Even ``(width, height)`` of the proxy for a display size: short side at most 360, never larger than it was."""
+    """Even ``(width, height)`` of the proxy for a display size: short side at most 360, never above the source's."""
     scale = min(1.0, SHORT_SIDE / min(width, height))
 
     def even(side: int) -> int:
@@ -40,9 +40,10 @@ def proxy_size(width: int, height: int) -> tuple[int, int]:
 
 
 class FrameScaler:
-    """Makes proxy frames of one film: upright, square pixels, 8-bit yuv420p, one size; kept per film for its caches.
+    """Converts the frames of one video to proxy frames: upright, square pixels, 8-bit yuv420p, one size.
 
-    Every frame that goes in comes out, in order. Frames of interlaced film come out one frame later.
+    One object per video, for its caches. Every input frame is returned, in order. If the video is interlaced, frames
+    are returned one frame later.
     """
 
     def __init__(self, info: MediaInfo) -> None:
@@ -56,10 +57,10 @@ class FrameScaler:
         self._mapper = ToneMapper(info.transfer, info.primaries, info.peak) if is_mapped else None
 
     def push(self, frame: av.VideoFrame) -> Iterator[av.VideoFrame]:
-        """Take the next frame; yields the proxy frames that are ready, or the same object if nothing has to change."""
+        """Add the next frame; yield the ready proxy frames, or the same object if nothing has to change."""
         tag_matrix(frame, self._info.matrix)
         if self._filter is None and frame.interlaced_frame and _has_fields(frame):
-            # A broadcast recording may turn interlaced later on.
+            # A broadcast recording may become interlaced later on.
             self._filter = FrameFilter(self._steps)
         if self._filter is None:
             yield self._scale(frame)
@@ -67,7 +68,7 @@ class FrameScaler:
             yield from map(self._scale, self._filter.push(frame))
 
     def finish(self) -> Iterator[av.VideoFrame]:
-        """No frames follow: yields those that are left."""
+        """End the video; yield the remaining frames."""
         if self._filter is not None:
             yield from map(self._scale, self._filter.finish())
 
@@ -87,7 +88,7 @@ class FrameScaler:
         return oriented(scaled, orientation) if orientation != Orientation() else scaled
 
     def _reformatted(self, reformatter: VideoReformatter, frame: av.VideoFrame) -> av.VideoFrame:
-        """In proxy size and yuv420p, limited range, in a matrix that every reader knows."""
+        """In proxy size and yuv420p, limited range, in a matrix that every reader supports."""
         width, height = self._stored
         full, rgb = is_full_range(frame), frame.format.is_rgb
         is_other = not rgb and int(frame.colorspace) not in SHOWN_AS_TAGGED
@@ -103,7 +104,7 @@ class FrameScaler:
         )
 
     def _mapped(self, frame: av.VideoFrame, mapper: ToneMapper) -> av.VideoFrame:
-        """BT.709 in standard range: scaled in the film's own code values, which costs far less than in light."""
+        """BT.709 in standard range: scaled in the video's own code values, which costs far less than in light."""
         width, height = self._stored
         coded = ColorRange.JPEG if is_full_range(frame) else ColorRange.MPEG
         rgb = self._reformatter.reformat(
@@ -145,7 +146,7 @@ def _has_fields(frame: av.VideoFrame) -> bool:
 
 
 def oriented(frame: av.VideoFrame, orientation: Orientation) -> av.VideoFrame:
-    """A yuv420p frame turned clockwise, then mirrored left for right."""
+    """A yuv420p frame turned clockwise, then mirrored left to right."""
     planes = []
     for plane in planes_of(frame):
         turned = np.rot90(plane, -orientation.quarter_turns)

@@ -1,4 +1,4 @@
-"""A folder for the files of one film under way, which a killed process cannot leave behind for ever."""
+"""A folder for temporary files of one video; a later run removes the folder of a killed process."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ MIN_AGE_S = 60
 
 @contextmanager
 def working_folder(scratch: Path, video_id: str) -> Iterator[Path]:
-    """A new folder below ``scratch``, gone afterwards; folders that killed processes left there go first."""
+    """A new folder below ``scratch`` for the block; folders of killed processes are deleted first."""
     scratch.mkdir(parents=True, exist_ok=True)
     _sweep(scratch)
     with tempfile.TemporaryDirectory(dir=scratch, prefix=f"{PREFIX}{video_id}-") as name:
         folder = Path(name)
         with (folder / LOCK).open("w") as lock:
-            # The kernel lets go of the lock with the process, however it ends.
+            # The kernel releases the lock with the process, however it ends.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield folder
 
 
 def was_left_behind(scratch: Path, video_id: str) -> bool:
-    """Whether a process ended while it was cutting this film: its folder is there and no process holds it."""
+    """Whether a process ended while it cut this video: its folder exists and no process holds it."""
     for folder in scratch.glob(f"{PREFIX}{video_id}-*"):
         try:
             with (folder / LOCK).open() as lock:

@@ -1,4 +1,4 @@
-"""A film in, its shots out: boundaries, proxies and posters, in one decoding pass."""
+"""The shots of a video: boundaries, proxies and posters, in one decoding pass."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ops.videos.damage import Damage
 logger = logging.getLogger(__name__)
 
 PROGRESS_STEP = 100
-"""Frames between two reports of progress."""
+"""Number of frames between two progress reports."""
 
 
 def proxy_key(video_id: str, start: int, end: int) -> str:
@@ -41,10 +41,9 @@ def poster_key(video_id: str, start: int, end: int) -> str:
 
 @cache
 def detector_version(name: str) -> str:
-    """``<name>-<8 hex digits>``: changes with the algorithm, its numbers, the recipe of the proxies and the revision of
-    the facts about sources. Loads no torch.
+    """``<name>-<8 hex digits>``: changes with the algorithm, its numbers, the proxy recipe and ``FACTS_REVISION``.
 
-    Raises ``UsageError`` for an unknown name.
+    Loads no torch. Raises ``UsageError`` for an unknown name.
     """
     from ops.shots.proxies import RECIPE
 
@@ -68,13 +67,16 @@ def segment_video(
 ) -> list[Shot]:
     """Find the shots of ``source`` and put the proxy and the poster of each into ``store``.
 
-    Shots are consecutive and gapless from frame 0 to the last. The same film gives the same shots and the same
-    bytes for any number of ``threads``. Nothing reaches the store before the whole film has been read: a
-    ``MediaError`` (raised if nothing useful decodes) or a kill leaves the store as it was, and at most a folder
-    in ``scratch`` that a later run removes. Objects of an earlier, different segmentation of the same video are
-    removed. What is damaged or missing is recorded in ``damage``. ``on_progress`` gets the number of frames read so
-    far, now and then and at the end. If there are ``corrections`` of people, they change what the detector finds, and
-    ``detected`` gets what it found itself.
+    Shots are consecutive and gapless from frame 0 to the last. The same video gives the same shots and the same bytes
+    for any number of ``threads``. Nothing reaches the store before the whole video has been read. So a ``MediaError``
+    or a kill leaves the store unchanged, and at most a folder in ``scratch`` that a later run removes. Objects of an
+    earlier, different segmentation of the same video are removed.
+
+    Damaged or missing parts are recorded in ``damage``. ``on_progress`` gets the number of frames read so far, at
+    intervals and at the end. If people made ``corrections``, they change the detector's boundaries, and ``detected``
+    gets the detector's own.
+
+    Raises ``MediaError`` if nothing usable decodes.
     """
     chosen = load_detector(detector, info.fps)
     corrected = CorrectedDetector(chosen, corrections) if corrections else None
@@ -112,11 +114,11 @@ def recut_video(
     scratch: Path,
     on_progress: Callable[[int], None] | None = None,
 ) -> list[Shot]:
-    """Put the proxies and posters of some shots of a film into ``store``, and return these shots.
+    """Put the proxies and posters of some shots of a video into ``store``, and return these shots.
 
-    The film is read from its beginning to the end of the last of them, for only so are frame numbers certain; nothing
-    is detected. The bytes are those that :func:`segment_video` writes of the same frames. Objects of other shots are
-    left alone. Raises ``MediaError`` if the film does not have these frames.
+    The video is read from its beginning to the end of the last of them, because only then are frame numbers certain;
+    nothing is detected. The bytes equal those that :func:`segment_video` writes for the same frames. Objects of other
+    shots stay unchanged. Raises ``MediaError`` if the video does not have these frames.
     """
     boundaries = [Boundary(each.start_frame, "cut") for each in recut.shots[1:]]
     with working_folder(scratch, video_id) as folder:
@@ -142,7 +144,7 @@ def recut_video(
 
 
 def _store(cut: list[CutShot], video_id: str, store: ObjectStore) -> None:
-    """Move the files in, then remove what an earlier segmentation left."""
+    """Move the files in, then remove the objects of an earlier segmentation."""
     keys = _put(cut, video_id, store)
     for prefix in (f"proxies/{video_id}", f"posters/{video_id}"):
         store.delete_unfinished(prefix)
@@ -152,7 +154,7 @@ def _store(cut: list[CutShot], video_id: str, store: ObjectStore) -> None:
 
 
 def _put(cut: list[CutShot], video_id: str, store: ObjectStore) -> set[str]:
-    """Move the files in; their keys."""
+    """Move the files in; return their keys."""
     keys = set()
     for one in cut:
         span = (video_id, one.shot.start_frame, one.shot.end_frame)

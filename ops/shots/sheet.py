@@ -1,4 +1,4 @@
-"""A contact sheet: posters of a video side by side, to see at a glance what was cut."""
+"""A contact sheet: posters of a video in a grid, for a quick visual check of the cuts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 COLUMNS, ROWS = 6, 4
 TILE = (240, 136)
-"""Width and height of one picture, pixels."""
+"""Width and height of one image, pixels."""
 
 
 def sheet_key(video_id: str) -> str:
@@ -26,9 +26,9 @@ def sheet_key(video_id: str) -> str:
 
 
 def write_sheet(store: ObjectStore, shots: Sequence[dict[str, Any]]) -> str:
-    """Write the sheet of one video's ``shots`` (rows of the table), at most 24 spread evenly; its URI.
+    """Write the sheet of one video's ``shots`` (rows of the table), at most 24 spread evenly; return its URI.
 
-    A poster that is missing or damaged leaves its place empty and is logged; the next ingest makes a missing one.
+    A missing or damaged poster leaves its tile empty and is logged; the next ingest writes a missing one.
     """
     chosen = [shots[at] for at in np.unique(np.linspace(0, len(shots) - 1, COLUMNS * ROWS).round().astype(int))]
     rows = -(-len(chosen) // COLUMNS)

@@ -1,7 +1,7 @@
-"""The numbers that decide what is a cut, in one place.
+"""The numbers that decide about cuts, in one place.
 
-Those of the default detector were set on the annotated clips of ``../shared/footage`` and on generated transitions, and
-are judged leave-one-clip-out (``tests/quality/test_shots_quality.py``).
+Those of the default detector were set on the annotated clips of ``../shared/footage`` and on generated transitions.
+They are evaluated leave-one-clip-out (``tests/quality/test_shots_quality.py``).
 """
 
 from __future__ import annotations
@@ -40,16 +40,25 @@ class TransNetThresholds:
 class GradualThresholds:
     """Dissolves, fades and wipes: a difference between two sides that motion does not explain.
 
-    ``half_lengths_s`` are half-lengths of transitions in seconds. Sides must differ by ``least_change`` (mean absolute
-    difference of 8-bit pictures) and by ``least_steadiness`` times the motion within the sides, correlate by less than
-    ``most_correlation``, be less alike than ``most_likeness`` (:func:`ops.shots.detectors.likeness.compare`), not
-    change by more than ``most_step`` of it at once, and be made of both sides between them up to ``most_misfit`` of the
-    change. TransNetV2 confirms if its two probabilities (middle of a transition, any part of one) and
-    ``steadiness_weight`` times the steadiness (up to ``most_steadiness``) come to ``evidence``, the first of them being
-    at least ``least_last``; it sees ``context`` frames on each side. A ``plain`` transition needs no confirmation: its
-    sides stand still (``plain_steadiness``), its frames are mixtures of both (``plain_misfit``, share of the change),
-    progress hardly goes back (``plain_backward``) or jumps (``plain_step``).
-    ``longest_black_s``: one colour up to that long between two fades is one transition.
+    ``half_lengths_s`` are half-lengths of transitions in seconds. The two sides must
+
+    - differ by ``least_change`` (mean absolute difference of 8-bit images) and by ``least_steadiness`` times the motion
+      within the sides,
+    - correlate by less than ``most_correlation``,
+    - be less alike than ``most_likeness`` (:func:`ops.shots.detectors.likeness.compare`).
+
+    The frames between them must not change by more than ``most_step`` of the difference at once. They must be a mixture
+    of both sides up to ``most_misfit`` of the change.
+
+    TransNetV2 confirms if its two probabilities (middle of a transition, any part of one) plus ``steadiness_weight``
+    times the steadiness (up to ``most_steadiness``) reach ``evidence``, and the first of them is at least
+    ``least_last``. It gets ``context`` frames on each side.
+
+    A ``plain`` transition needs no confirmation: its sides do not move (``plain_steadiness``), its frames are mixtures
+    of both (``plain_misfit``, share of the change), progress hardly goes back (``plain_backward``) or jumps
+    (``plain_step``).
+
+    ``longest_black_s``: if one colour lasts up to that long between two fades, they are one transition.
     """
 
     half_lengths_s: tuple[float, ...] = (0.17, 0.34, 0.68)
@@ -78,18 +87,22 @@ class GradualThresholds:
 class AutoThresholds:
     """The default detector.
 
-    A frame is a candidate for a hard cut by ``min_change`` (mean absolute difference to the frame before, of 8-bit BGR
-    pictures of 32 x 18), by ``min_share``, the share of the picture that changes by more than ``moved`` (a caption is
-    less), and by ``min_contrast``, the ratio of the change to the mean of its ``reach`` neighbours on each side plus
-    ``calm``. It is a cut if three features make the logarithm of the odds positive (``cut_weights`` and
-    ``cut_bias``; :func:`ops.shots.detectors.hard_cuts.cut_features`). Both are fitted: ``make bench BENCH=cuts``.
+    A frame is a candidate for a hard cut by three rules: ``min_change`` (mean absolute difference to the frame before,
+    of 8-bit BGR images of 32 x 18); ``min_share``, the share of the image that changes by more than ``moved`` (a
+    caption is less); and ``min_contrast``, the ratio of the change to the mean of its ``reach`` neighbours on each side
+    plus ``calm``.
 
-    A candidate is a flash if the picture comes back within ``few_frames``; or within ``flash_s`` seconds, after
-    brightness changed by ``flash_luma``; or within ``long_flash_s``, if it became brighter; or within
-    ``fading_flash_s``, if it also returns in steps of at most ``fading_step`` of the change. Coming back means a
-    difference of at most ``flash_likeness`` times the change. It is a very short shot instead, an insert, if the
-    evidence for a cut is at least ``insert_evidence``, both pictures have texture in a share ``insert_texture`` of
-    their blocks, and they correlate by at most ``insert_correlation``.
+    It is a cut if three features make the logarithm of the odds positive (``cut_weights`` and ``cut_bias``;
+    :func:`ops.shots.detectors.hard_cuts.cut_features`). Both are fitted: ``make bench BENCH=cuts``.
+
+    A candidate is a flash if the image comes back within ``few_frames``; or within ``flash_s`` seconds, if brightness
+    changed by ``flash_luma``; or within ``long_flash_s``, if it became brighter; or within ``fading_flash_s``, if it
+    also returns in steps of at most ``fading_step`` of the change. Coming back means a difference of at most
+    ``flash_likeness`` times the change (half of that in a flash that fades).
+
+    It is a very short shot instead, an insert, if three conditions hold. The evidence for a cut is at least
+    ``insert_evidence``; both images have texture in a share ``insert_texture`` of their blocks; they correlate by at
+    most ``insert_correlation``.
     """
 
     revision: int = 3

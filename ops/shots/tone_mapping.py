@@ -1,12 +1,12 @@
-"""Colours of HDR and wide-gamut films as BT.709 in standard range: a static curve, as a table of three dimensions.
+"""Colours of HDR and wide-gamut videos as BT.709 in standard range: a static curve, as a 3D table.
 
-In light of the display, after these sources:
+Computed in display light, after these sources:
 
 1. code values to light: PQ by SMPTE ST 2084 (ITU-R BT.2100, table 4); HLG by BT.2100, table 5, with the OOTF of a
    display of 1,000 cd/m2 (gamma 1.2); standard range by the power 2.4 of ITU-R BT.1886;
-2. the brightest of R, G and B is mapped by the EETF of ITU-R BT.2390-11 (5.4.1) from the film's peak to 203 cd/m2,
-   which is HDR reference white (ITU-R BT.2408), and R, G and B are scaled alike, so that hues stay; of a film of
-   1,000 cd/m2 all below 92 cd/m2 stays as it is, and reference white becomes 0.91 of white;
+2. the brightest of R, G and B is mapped by the EETF of ITU-R BT.2390-11 (5.4.1) from the video's peak to 203 cd/m2,
+   which is HDR reference white (ITU-R BT.2408), and R, G and B are scaled by the same factor, so that hues stay. If the
+   peak is 1,000 cd/m2, all below 92 cd/m2 stays as it is, and reference white becomes 0.91 of white;
 3. BT.2020 or P3-D65 primaries to BT.709 (ITU-R BT.2087; SMPTE RP 431-2); colours outside are desaturated at constant
    luminance until they fit;
 4. light to code values by the inverse of BT.1886.
@@ -41,12 +41,12 @@ TO_BT709: dict[str, Floats] = {
 
 
 def needs_mapping(transfer: Transfer, primaries: str) -> bool:
-    """Whether pictures have to be mapped before they can be shown as BT.709 in standard range."""
+    """Whether frames have to be mapped before they can be shown as BT.709 in standard range."""
     return transfer != "sdr" or primaries in TO_BT709
 
 
 class ToneMapper:
-    """Maps RGB frames of one film; kept for its table. Frames are ``gbrp16le``, full range, and stay so."""
+    """Maps RGB frames of one video; kept for its table. Input and output frames are ``gbrp16le``, full range."""
 
     def __init__(self, transfer: Transfer, primaries: str, peak: int) -> None:
         self._key = (transfer, primaries, peak)
@@ -78,7 +78,7 @@ def cube_text(transfer: Transfer, primaries: str, peak: int) -> str:
 
 
 def map_colours(codes_NC: Floats, transfer: Transfer, primaries: str, peak: float) -> Floats:
-    """Code values (N, 3) from 0 to 1, RGB of the film, as code values of BT.709 in standard range."""
+    """Code values (N, 3) from 0 to 1, RGB of the video, as code values of BT.709 in standard range."""
     light_NC = _light_of(codes_NC, transfer) / REFERENCE_WHITE
     if transfer != "sdr":
         brightest_N = light_NC.max(axis=1, keepdims=True)
@@ -90,7 +90,7 @@ def map_colours(codes_NC: Floats, transfer: Transfer, primaries: str, peak: floa
 
 
 def _light_of(codes_NC: Floats, transfer: Transfer) -> Floats:
-    """Light of the display in cd/m2."""
+    """Display light in cd/m2."""
     if transfer == "pq":
         return pq_to_light(codes_NC)
     if transfer == "hlg":
@@ -134,7 +134,7 @@ def eetf(light: Floats, peak: float, target: float = REFERENCE_WHITE) -> Floats:
 
 
 def _into_gamut(light_NC: Floats) -> Floats:
-    """Colours with parts below 0 or above 1, moved towards the grey of their luminance until they fit."""
+    """Colours with components below 0 or above 1, moved towards the grey of their luminance until they fit."""
     luma_N = np.clip(light_NC @ BT709_LUMA, 0, 1)[:, None]
     away_NC = light_NC - luma_N
     low_N, high_N = away_NC.min(axis=1, keepdims=True), away_NC.max(axis=1, keepdims=True)

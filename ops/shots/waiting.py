@@ -1,4 +1,4 @@
-"""Corrections as Dagster sees them: the report of the asset ``shot_corrections``, and waiting partitions."""
+"""Corrections for Dagster: the report of the asset ``shot_corrections``, and waiting partitions."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ops.shots.due import plan_shots, version_of
 from ops.videos import catalogue
 
 SHOWN = 20
-"""Corrections of a partition that its report names, the latest ones; all are in the table."""
+"""Maximum number of corrections in a partition's report, the latest ones; all are in the table."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """Partitions with corrections that their shots do not have yet; ``digest`` names exactly this work."""
+    """Partitions with corrections that are not in their shots yet; ``digest`` identifies exactly this work."""
 
     partitions: list[str]
     digest: str
 
 
 def build_corrections(settings: Settings, partitions: Sequence[str]) -> StepReport:
-    """What the ``shot_corrections`` asset reports: it is people who write the table."""
+    """The report of the ``shot_corrections`` asset; people, not this step, write the table."""
     wanted = set(partitions)
     history = [each for each in read_history(settings) if settings.partition_of(each.video_id) in wanted]
     by_partition: dict[str, dict[str, Any]] = {name: {"corrections": 0} for name in partitions}
@@ -47,7 +47,7 @@ def build_corrections(settings: Settings, partitions: Sequence[str]) -> StepRepo
 
 
 def find_waiting(settings: Settings) -> Waiting:
-    """Partitions of ready videos whose shots are not as their corrections say."""
+    """Partitions of ready videos whose shots do not match their corrections."""
     current = CurrentCorrections(settings)
     partitions, said = set[str](), list[tuple[str, str]]()
     ids = set(current.video_ids())
