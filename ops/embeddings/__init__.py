@@ -1,1 +1,1 @@
-"""Encoders that put text and shots into one space, and the embedding of shots read from their proxies."""
+"""Encoders that map text and shots to one vector space, and the embedding of shots read from their proxies."""

@@ -1,8 +1,7 @@
 """Bring the ``shot_embeddings/<encoder_id>`` table of some partitions up to date.
 
-Stands alone because this is where a re-run becomes a no-op: ``input_hash`` names everything a vector was
-computed from (the shot's frames, the proxy's version, how many frames were looked at), so only vectors
-whose input changed are computed again.
+Stands alone because it makes a re-run a no-op: ``input_hash`` covers all inputs of a vector (the shot's frames, the
+proxy's version, the number of frames per shot), so only vectors with changed inputs are computed again.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ from ops.shots.segment import proxy_key
 from ops.videos import catalogue
 
 TOLD = 20
-"""Set-aside shots that the report of a step names; all are in the table."""
+"""Maximum number of skipped shots in the report of a step; all are in the table."""
 
 
 def table_of(encoder_id: str) -> str:
-    """Name of the lake table that holds an encoder's vectors."""
+    """Name of the lake table with an encoder's vectors."""
     return f"shot_embeddings/{encoder_id}"
 
 
@@ -48,7 +47,7 @@ def embeddings_of(settings: Settings, encoder_id: str, video_id: str) -> list[di
 
 
 def input_hash(shot: dict[str, Any], frames_per_shot: int) -> str:
-    """Hash of all that a shot's vector depends on beside the encoder: 16 hex digits of BLAKE2b."""
+    """Hash of all inputs of a shot's vector except the encoder: 16 hex digits of BLAKE2b."""
     text = f"{shot['shot_id']}-{shot['end_frame']} {shot['detector']} {frames_per_shot}"
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
@@ -58,8 +57,8 @@ def build_embeddings(
 ) -> StepReport:
     """Embed every shot of the partitions whose vector is missing or out of date.
 
-    A shot that cannot be embedded is set aside with its reason. A video's rows are written as soon as its last shot
-    is embedded. The encoder is loaded only if there is something to embed.
+    A shot that cannot be embedded is skipped with its reason. A video's rows are written as soon as its last shot is
+    embedded. The encoder is loaded only if there are shots to embed.
     """
     with settings.working():
         return _build(settings, encoder_id, partitions, now, progress)
@@ -83,7 +82,7 @@ def _build(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VideoVectors:
-    """What there is of one video: its shots in order, vectors and set-aside rows that hold, by shot id.
+    """The state of one video: its shots in order; current vectors and current ``set_aside`` rows, by shot id.
 
     ``stored`` counts all vectors that the table has of the video.
     """
@@ -96,14 +95,14 @@ class VideoVectors:
 
     @property
     def to_embed(self) -> list[dict[str, Any]]:
-        """Shots without a vector or a reason why they have none."""
+        """Shots that have neither a vector nor a reason for its absence."""
         return [
             shot for shot in self.shots if shot["shot_id"] not in self.vectors and shot["shot_id"] not in self.set_aside
         ]
 
     @property
     def is_current(self) -> bool:
-        """Whether nothing is to be embedded, and no vector is there that is out of date or without its shot."""
+        """Whether there is nothing to embed, and no stored vector is out of date or without its shot."""
         return not self.to_embed and self.stored == len(self.vectors)
 
 
@@ -116,7 +115,7 @@ def load_vectors(settings: Settings, encoder_id: str, video_id: str) -> VideoVec
 def compare_vectors(
     settings: Settings, encoder_id: str, video_id: str, shots: list[dict[str, Any]], rows: Sequence[dict[str, Any]]
 ) -> VideoVectors:
-    """The same of rows of the tables that are read already; ``shots`` in order."""
+    """As :func:`load_vectors`, from rows that are already read; ``shots`` in order."""
     inputs = {shot["shot_id"]: input_hash(shot, settings.frames_per_shot) for shot in shots}
     vectors = {row["shot_id"]: row for row in rows if inputs.get(row["shot_id"]) == row["input_hash"]}
     missing = [shot for shot in shots if shot["shot_id"] not in vectors]
@@ -132,7 +131,7 @@ def _write(
     refused: list[dict[str, Any]],
     now: datetime,
 ) -> int:
-    """Write the rows of one video, those that hold and the new ones; how many tables changed."""
+    """Write the current and the new rows of one video; return the number of changed tables."""
     vectors = video.vectors | {row["shot_id"]: row for row in embedded}
     ordered = [
         vectors[shot["shot_id"]] | {"show": shot["show"], "created_timestamp": now}
@@ -146,7 +145,7 @@ def _write(
 
 
 def _embed(settings: Settings, encoder_id: str, videos: list[VideoVectors], now: datetime, progress: Progress) -> int:
-    """Embed what is missing, in order, and write each video's rows when it is complete; how many tables changed."""
+    """Embed the missing vectors in order and write complete videos; return the number of changed tables."""
     shots = [(video, shot) for video in videos for shot in video.to_embed]
     progress.start("embeddings", len(shots), "shots")
     changed = 0
@@ -229,6 +228,6 @@ def _report(settings: Settings, encoder_id: str, partitions: Sequence[str], chan
 
 
 def matrix_of(column: pa.ChunkedArray) -> NDArray[np.float32]:
-    """An ``embedding`` column as a float32 matrix (N, D), (0, 0) where it is empty."""
+    """An ``embedding`` column as a float32 matrix (N, D), (0, 0) if it is empty."""
     flat: NDArray[np.float32] = pc.list_flatten(column).to_numpy().astype(np.float32, copy=False)
     return flat.reshape(len(column), -1) if len(column) else flat.reshape(0, 0)

@@ -1,4 +1,4 @@
-"""Rules that shot vectors must keep; pure functions."""
+"""Rules for shot vectors; pure functions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ops.core.types import CheckOutcome
 
 LENGTH_TOLERANCE = 1e-3
-"""How far from 1 a float32 vector's length may be: rounding of 512 squares stays far below."""
+"""Maximum deviation of a float32 vector's length from 1; the rounding of 512 squares stays far below."""
 
 
 def unit_vectors(vectors_ND: NDArray[np.float32]) -> CheckOutcome:
@@ -30,7 +30,7 @@ def unit_vectors(vectors_ND: NDArray[np.float32]) -> CheckOutcome:
 def complete(
     shot_ids: Collection[str], embedded_ids: Collection[str], set_aside_ids: Collection[str] = ()
 ) -> CheckOutcome:
-    """Every shot has its vector or a reason why it has none, and no vector is without its shot."""
+    """Every shot has a vector or a reason for its absence, and every vector has a shot."""
     missing = set(shot_ids) - set(embedded_ids) - set(set_aside_ids)
     stray = set(embedded_ids) - set(shot_ids)
     return CheckOutcome(

@@ -1,8 +1,8 @@
-"""Shots into vectors: proxies stream from the object store while the model works.
+"""Embed shots: proxies stream from the object store while the model works.
 
-Reader threads fetch, decode and scale a few shots ahead; the model takes batches across shots in another
-thread; results come out in order. Every queue is bounded, so memory does not grow with the catalogue.
-Legend: N frames, D dimensions.
+Reader threads fetch, decode and scale a few shots ahead. The model takes batches across shots in another thread.
+Results are in order. Every queue is bounded, so memory does not grow with the catalogue. Legend: N frames, D
+dimensions.
 """
 
 from __future__ import annotations
@@ -30,8 +30,11 @@ Out = TypeVar("Out")
 Cause = Literal["proxy", "encoder"]
 
 _PICTURE_ERRORS = (ValueError, ArithmeticError, RuntimeError, MemoryError)
-"""What numpy, Pillow, torch and onnxruntime raise for pictures that they cannot take. Our own ``EncoderError`` is about
-the encoder; a ``TypeError`` or ``KeyError`` is a fault of the program. Both end the run."""
+"""Errors that numpy, Pillow, torch and onnxruntime raise for images that they cannot process.
+
+Our own ``EncoderError`` is about the encoder; a ``TypeError`` or ``KeyError`` is a bug of the program. Both end the
+run.
+"""
 _TEST_SIDE = 64
 _BATCHES_AHEAD = 2  # one in the model and one ready, so that the model never waits for the reader of the next
 
@@ -47,7 +50,7 @@ class ShotToEmbed:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ShotVector:
-    """A shot's vector: ``embedding`` (D,) float32 of unit length, made from ``frames_used`` frames."""
+    """A shot's vector: ``embedding`` (D,) float32 of unit length, computed from ``frames_used`` frames."""
 
     shot_id: str
     embedding: NDArray[np.float32]
@@ -57,7 +60,7 @@ class ShotVector:
 
 @dataclass(frozen=True, kw_only=True)
 class UnusableShot:
-    """A shot that cannot be read (``cause`` is "proxy") or embedded ("encoder"), with the reason for people."""
+    """A shot that cannot be read (``cause`` is "proxy") or embedded ("encoder"), with the reason for the user."""
 
     shot_id: str
     cause: Cause
@@ -77,7 +80,7 @@ def vector_hash(embedding_D: NDArray[np.float32]) -> str:
 
 
 def map_ahead(pool: ThreadPoolExecutor, work: Callable[[In], Out], items: Iterable[In], ahead: int) -> Iterator[Out]:
-    """``map`` over a pool, in order, that never has more than ``ahead`` results under way or waiting."""
+    """``map`` over a pool, in order, with at most ``ahead`` results running or waiting."""
     left = iter(items)
     waiting: deque[Future[Out]] = deque(pool.submit(work, item) for item in islice(left, ahead))
     while waiting:
@@ -98,11 +101,12 @@ def embed_shots(
 ) -> Iterator[ShotVector | UnusableShot]:
     """Embed shots, in their order: the vectors of N frames, pooled by the encoder (most take the mean).
 
-    Frames are the centres of ``frames_per_shot`` equal parts; a shorter shot gives all it has. A vector
-    depends on the proxy and the encoder only, not on ``batch_frames`` (default: what the encoder wants)
-    or ``readers`` (threads, default: cores). ``on_progress`` gets 1 after each shot. A shot that cannot be read or
-    embedded comes out as ``UnusableShot``, and the others go on. Raises ``StorageError`` if the store cannot be read,
-    and ``EncoderError`` if the encoder fails on a test picture too.
+    Frames are the centres of ``frames_per_shot`` equal parts; if a shot is shorter, all its frames are used. A vector
+    depends on the proxy and the encoder only, not on ``batch_frames`` (default: the encoder's) or ``readers`` (threads,
+    default: cores). ``on_progress`` gets 1 after each shot. If a shot cannot be read or embedded, its result is an
+    ``UnusableShot``, and the others go on.
+
+    Raises ``StorageError`` if the store cannot be read, and ``EncoderError`` if the encoder also fails on a test image.
     """
     size = max(1, batch_frames or encoder.batch_frames)
     count = max(1, readers or _cores())
@@ -128,7 +132,7 @@ def embed_shots(
 
 
 def _batches(prepared: Iterable[_Prepared | UnusableShot], size: int) -> Iterator[list[_Prepared | UnusableShot]]:
-    """Whole shots in groups of at least ``size`` frames; a shot without frames counts as one."""
+    """Group whole shots into batches of at least ``size`` frames; a shot without frames counts as one."""
     batch: list[_Prepared | UnusableShot] = []
     frames = 0
     for item in prepared:
@@ -160,7 +164,7 @@ def _encode(batch: list[_Prepared | UnusableShot], encoder: Encoder) -> list[Sho
     prepared = [entry for entry in batch if isinstance(entry, _Prepared)]
     try:
         results = _vectors(prepared, encoder)
-    except _PICTURE_ERRORS:  # one shot of the batch, or the size of the batch
+    except _PICTURE_ERRORS:  # the cause is one shot of the batch, or the size of the batch
         results = [_encode_alone(entry, encoder) for entry in prepared]
     left = iter(results)
     return [entry if isinstance(entry, UnusableShot) else next(left) for entry in batch]
@@ -192,7 +196,7 @@ def _pooled(shot_id: str, frame_vectors_ND: NDArray[np.float32], encoder: Encode
 
 
 def _refused(shot_id: str, encoder: Encoder, reason: str) -> UnusableShot:
-    """A shot that the encoder cannot embed. Raises ``EncoderError`` if it cannot embed a test picture either."""
+    """A shot that the encoder cannot embed. Raises ``EncoderError`` if it cannot embed a test image either."""
     picture_HWC = np.random.default_rng(0).integers(0, 256, (_TEST_SIDE, _TEST_SIDE, 3), np.uint8)
     try:
         works = bool(np.isfinite(encoder.pool(encoder.encode_frames(picture_HWC[None]))).all())

@@ -1,9 +1,9 @@
-"""What an encoder is, which kinds there are, which one a home uses, and how to get it.
+"""The encoder interface, the kinds of encoders, the choice of a home's encoder, and its loading.
 
-An encoder has a *spec*, what people write in NEEDLE_ENCODER, and an *id*, which names architecture,
-weights and preprocessing and changes when any of them does. The word before the colon of a spec is its *kind*, a
-module of ``ops/embeddings/encoders`` that ends in ``KIND = <an EncoderKind>``; nothing else lists the kinds. Only the
-module of the wanted kind is imported: with the starter encoder, or once the choice is pinned, no torch is.
+An encoder has a *spec*, the value of NEEDLE_ENCODER, and an *id*. The id names architecture, weights and preprocessing,
+and changes if any of them changes. The word before the colon of a spec is its *kind*: a module of
+``ops/embeddings/encoders`` that ends in ``KIND = <an EncoderKind>``; nothing else lists the kinds. Only the module of
+the wanted kind is imported: with the starter encoder, or if the choice is pinned, torch is not.
 """
 
 from __future__ import annotations
@@ -35,35 +35,35 @@ KINDS = "ops.embeddings.encoders"
 
 
 class Encoder(Protocol):
-    """Text and frames into one space of ``dim`` dimensions; every vector float32 and of unit length.
+    """Encodes text and frames to float32 vectors of unit length in one space of ``dim`` dimensions.
 
-    ``encode_frames`` is ``prepare`` and then ``encode_prepared``: loaders call ``prepare`` (scaling,
-    cropping) from their own threads while the model works. Legend: B texts, N frames, D = ``dim``.
-    All methods may be called from several threads and raise ``EncoderError``.
+    ``encode_frames`` is ``prepare`` and then ``encode_prepared``: loaders call ``prepare`` (scaling, cropping) from
+    their own threads while the model works. Legend: B texts, N frames, D = ``dim``. All methods may be called from
+    several threads and raise ``EncoderError``.
     """
 
     encoder_id: str
     dim: int
     batch_frames: int
-    """How many prepared frames one call should get; more is slower on a CPU, fewer wastes a GPU."""
+    """The best number of prepared frames per call; more is slower on a CPU, fewer wastes a GPU."""
 
     languages: tuple[str, ...]
-    """ISO 639-1 codes of the languages that texts may be in; empty for an encoder that reads any."""
+    """ISO 639-1 codes of the supported languages of texts; empty if the encoder supports any."""
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors (B, D)."""
         ...
 
     def read_length(self, text: str) -> int:
-        """How many characters of a text are read, from the first; all, unless it has too many tokens."""
+        """Number of characters of a text that are read, from the first; all, unless it has too many tokens."""
         ...
 
     def encode_frames(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Vectors (N, D) of RGB frames of one size, one vector a frame."""
+        """Vectors (N, D) of RGB frames of one size, one vector per frame."""
         ...
 
     def prepare(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:
-        """Frames as the model takes them, first axis N."""
+        """Frames in the input format of the model, first axis N."""
         ...
 
     def encode_prepared(self, prepared_N: NDArray[Any]) -> NDArray[np.float32]:
@@ -71,14 +71,14 @@ class Encoder(Protocol):
         ...
 
     def pool(self, frame_vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The vector (D,) of a shot from those of its frames, in their order; NaN where it has no direction."""
+        """The vector (D,) of a shot from those of its frames, in their order; NaN if it has no direction."""
         ...
 
 
 def encode_images(encoder: Encoder, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Vectors (N, D) of pictures: each is that of a shot of this one frame, whatever the encoder's pooling.
+    """Vectors (N, D) of images: each is that of a shot of this one frame, whatever the encoder's pooling.
 
-    Pictures that are compared with shots need it; ``encode_frames`` gives what pooling starts from.
+    Use it for images that are compared with shots; ``encode_frames`` returns the input of the pooling.
     """
     return pool_each(encoder, encoder.encode_frames(frames_NHWC))
 
@@ -93,10 +93,10 @@ def pool_each(encoder: Encoder, frame_vectors_ND: NDArray[np.float32]) -> NDArra
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """How an encoder is to be loaded.
+    """Options for loading an encoder.
 
-    ``device`` is ``auto``, ``cpu`` or a torch device; ``part="text"`` needs no more than ``encode_text`` and
-    ``read_length``; ``threads`` are those of the model on a CPU.
+    ``device`` is ``auto``, ``cpu`` or a torch device; ``part="text"`` needs only ``encode_text`` and ``read_length``;
+    ``threads`` are those of the model on a CPU.
     """
 
     home: Path
@@ -112,31 +112,31 @@ class LoadOptions:
 
 
 class EncoderKind(ABC):
-    """How the encoders of one kind are identified and loaded; ``tests/contract`` runs over every kind."""
+    """Identifies and loads the encoders of one kind; ``tests/contract`` runs over every kind."""
 
     name: ClassVar[str]
     """The word before the colon of a spec; the name of its module."""
     form: ClassVar[str]
-    """The spec as people write it, such as ``finetuned:<name>``; just the name if there is only one encoder."""
+    """The form of the spec, such as ``finetuned:<name>``; only the name if there is only one encoder."""
 
     @abstractmethod
     def identify(self, rest: str, home: Path) -> EncoderIdentity:
-        """The id, and the files that decide it, of the encoder ``<name>:<rest>``. Builds no model.
+        """The id of the encoder ``<name>:<rest>``, and the files that determine it. Builds no model.
 
-        The same files give the same id in every process. Raises ``EncoderError`` if there is no such encoder.
+        The same files give the same id in every process. Raises ``EncoderError`` if the encoder does not exist.
         """
 
     @abstractmethod
     def load(self, rest: str, options: LoadOptions) -> Encoder:
-        """The encoder itself, whose ``encoder_id`` is that of :meth:`identify`.
+        """Load the encoder; its ``encoder_id`` is that of :meth:`identify`.
 
-        Raises ``EncoderError`` if there is no such encoder, and naming the file if its weights cannot be used.
+        Raises ``EncoderError`` if the encoder does not exist, and with the file's name if its weights cannot be used.
         """
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedEncoder:
-    """The encoder that settings mean: its spec, its id, and why it was chosen."""
+    """The encoder that the settings select: its spec, its id, and the reason of the choice."""
 
     spec: str
     encoder_id: str
@@ -144,11 +144,12 @@ class ResolvedEncoder:
 
 
 def resolve_encoder(settings: Settings, *, endpoint: str | None = None) -> ResolvedEncoder:
-    """The encoder of a home: the live one since an upgrade, else the one that NEEDLE_ENCODER names.
+    """The encoder of a home: the live one after an upgrade, otherwise the one in NEEDLE_ENCODER.
 
-    ``auto`` is decided within five seconds at first use and pinned in ``encoder.json``. Costs a few ``stat`` calls
-    once the id is known. The first time, weights are hashed (and, for open_clip, downloaded if need be).
-    ``endpoint`` overrides the address of the model hub. Raises ``EncoderError`` for a spec that names nothing usable.
+    ``auto`` is decided within five seconds at first use and pinned in ``encoder.json``. Costs a few ``stat`` calls if
+    the id is known. The first time, weights are hashed (and, for open_clip, downloaded if they are not cached).
+    ``endpoint`` overrides the address of the model hub. Raises ``EncoderError`` if the spec does not name a usable
+    encoder.
     """
     pins = EncoderPins(settings.home)
     if live := pins.succession().live:
@@ -160,7 +161,7 @@ def resolve_encoder(settings: Settings, *, endpoint: str | None = None) -> Resol
 
 
 def resolve_spec(spec: str, home: Path, reason: str = "it was asked for") -> ResolvedEncoder:
-    """The encoder of a spec, whichever is live. Raises ``EncoderError`` for a spec that names nothing usable."""
+    """The encoder of a spec, whichever is live. Raises ``EncoderError`` if the spec does not name a usable encoder."""
     pins = EncoderPins(home)
     encoder_id = pins.id_of(spec)
     if encoder_id is None:
@@ -172,11 +173,11 @@ def resolve_spec(spec: str, home: Path, reason: str = "it was asked for") -> Res
 
 
 def setting_against_live(settings: Settings) -> str:
-    """What people should know of NEEDLE_ENCODER in a home where an upgrade decided; empty where it agrees.
+    """A warning about NEEDLE_ENCODER in a home after an upgrade; empty if the setting agrees with the live encoder.
 
-    A setting that says what an upgrade has replaced is out of date: the live encoder counts, and the text says so.
-    Raises ``SettingsError`` where it names an encoder that never was live: footage would be embedded twice, and one
-    half of it never found.
+    If the setting names an encoder that an upgrade has replaced, it is out of date: the live encoder counts, and the
+    warning reports that. Raises ``SettingsError`` if it names an encoder that never was live: footage would be embedded
+    twice, and one half of it never found.
     """
     succession = EncoderPins(settings.home).succession()
     live = succession.live
@@ -195,9 +196,9 @@ def load_encoder(
 ) -> Encoder:
     """Load an encoder by an id that the home has resolved before, or by spec.
 
-    ``device``: ``auto`` (CUDA if present), ``cpu`` or a torch device. ``part="text"`` loads what queries
-    need. ``threads`` of the model on a CPU, default all cores. Raises ``EncoderError`` where it is
-    unknown, cannot be loaded, or where the weights of the id have changed since.
+    ``device``: ``auto`` (CUDA if present), ``cpu`` or a torch device. ``part="text"`` loads only the text part, for
+    queries. ``threads`` of the model on a CPU, default all cores. Raises ``EncoderError`` if it is unknown or cannot be
+    loaded, or if the weights of the id have changed since.
     """
     spec = EncoderPins(home).spec_of(encoder_id_or_spec)
     wanted = encoder_id_or_spec if spec else None
@@ -225,7 +226,7 @@ def encoder_kinds() -> dict[str, EncoderKind]:
 
 
 def find_kind(spec: str) -> tuple[EncoderKind, str]:
-    """The kind of a spec, and what comes after its colon. Raises ``EncoderError`` for a spec of no kind."""
+    """The kind of a spec, and the part after its colon. Raises ``EncoderError`` if the kind is unknown."""
     name, _, rest = spec.partition(":")
     if name in _kind_names():
         kind = _kind_named(name)
@@ -240,7 +241,7 @@ def _kind_names() -> list[str]:
 
 
 def _kind_named(name: str) -> EncoderKind:
-    """The kind of a module. Raises ``TypeError`` if the module has none of its own name."""
+    """The kind of a module. Raises ``TypeError`` if the module does not define a kind of its own name."""
     kind = getattr(importlib.import_module(f"{KINDS}.{name}"), "KIND", None)
     if not isinstance(kind, EncoderKind) or kind.name != name:
         raise TypeError(f"{KINDS}.{name}: end it in KIND = an EncoderKind with name = {name!r}")

@@ -1,9 +1,9 @@
 """Frames of a shot, read from its proxy by decord, or by PyAV if decord cannot.
 
-decord reads only what we cut ourselves: closed GOPs, no edit list. On such files it is exact; on others it
-is silently wrong next to keyframes. decord2 3.4 cannot copy frames of widths 2, 4, 6, 8, 12, 16, 24, 32, 48, 96 and
-144 (all even widths to 698 tried, 2026-11-28); both readers give the same bytes. Legend: N frames, H x W pixels,
-C = RGB.
+decord reads only proxies that Needle wrote: closed GOPs, no edit list. On these files it is exact; on others it returns
+wrong frames next to keyframes without an error. decord2 3.4 cannot copy frames of widths 2, 4, 6, 8, 12, 16, 24, 32,
+48, 96 and 144 (all even widths to 698 tried, 2026-11-28). Both readers return the same bytes. Legend: N frames, H x W
+pixels, C = RGB.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _IMPORTING = threading.Lock()
 
 
 def sample_positions(frames: int, count: int) -> list[int]:
-    """Centres of ``count`` equal parts of ``[0, frames)``, ascending; all frames where there are fewer."""
+    """Centres of ``count`` equal parts of ``[0, frames)``, ascending; all frames if there are fewer."""
     if frames <= count:
         return list(range(frames))
     return [(2 * part + 1) * frames // (2 * count) for part in range(count)]
@@ -34,7 +34,7 @@ def sample_positions(frames: int, count: int) -> list[int]:
 def read_frames(store: ObjectStore, proxy_key: str, positions: list[int], frames: int) -> NDArray[np.uint8]:
     """RGB frames (N, H, W, C) at ``positions`` of the proxy, which must have exactly ``frames`` frames.
 
-    Raises ``ProxyError`` for a proxy that is missing, damaged or of another length, and ``StorageError`` if the store
+    Raises ``ProxyError`` if the proxy is missing, damaged or of another length, and ``StorageError`` if the store
     cannot be read.
     """
     try:
@@ -60,7 +60,7 @@ class _UnreadableError(Exception):
 def _read_by_decord(path: Path, positions: list[int], frames: int) -> NDArray[np.uint8]:
     decord, decord_error = _decord()
     try:
-        # One decoder thread: shots are read side by side, and a second thread costs 20-40 % more CPU.
+        # One decoder thread: shots are read in parallel, and a second thread costs 20-40 % more CPU.
         reader = decord.VideoReader(str(path), num_threads=1)
         if len(reader) != frames:
             raise _UnreadableError(f"{len(reader)} frames")
@@ -71,11 +71,11 @@ def _read_by_decord(path: Path, positions: list[int], frames: int) -> NDArray[np
 
 
 def _decord() -> tuple[ModuleType, type[Exception]]:
-    """decord and its exception, imported without the CUDA libraries that torch's packages carry.
+    """decord and its exception, imported without the CUDA libraries in torch's packages.
 
-    decord2 3.4 opens every library under ``site-packages/nvidia`` for all the process, NVBLAS among them;
-    torch, imported later, then calls NVBLAS for its matrix products and dies of a segmentation fault. With
-    the package hidden decord finds none of them. May go when ``import decord, torch`` survives a Linear layer.
+    decord2 3.4 opens every library under ``site-packages/nvidia`` for the whole process, including NVBLAS. If torch is
+    imported later, it calls NVBLAS for its matrix products and dies of a segmentation fault. With the package hidden,
+    decord finds none of them. May go when ``import decord, torch`` survives a Linear layer.
     """
     with _IMPORTING:
         if "decord" not in sys.modules:

@@ -1,8 +1,8 @@
-"""What a home knows of its encoders: which spec each id stands for, what ``auto`` was decided to be, which is live.
+"""A home's record of its encoders: the spec of each id, the choice of ``auto``, and the live encoder.
 
-Stands alone because every process of an installation must mean the same encoder, and must find that out
-in milliseconds: one small JSON file, ``<home>/encoder.json``, replaced atomically under a lock. Replacing it is
-how ``needle upgrade`` switches.
+Stands alone because every process of an installation must use the same encoder, and must find it in milliseconds. The
+record is one small JSON file, ``<home>/encoder.json``, replaced atomically under a lock. ``needle upgrade`` switches by
+replacing it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ops.embeddings.weights import fingerprint_of
 
 @dataclass(frozen=True, kw_only=True)
 class Reign:
-    """An encoder that is or was live: its spec and id, since when (ISO 8601), and why it came."""
+    """An encoder that is or was live: its spec and id, its start (ISO 8601), and the reason of the switch."""
 
     spec: str
     encoder_id: str
@@ -32,10 +32,10 @@ class Reign:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """An encoder that is to become live. ``force`` is a person's reason to take it whatever the check says.
+    """An encoder that is to become live. ``force`` is a person's reason to switch even if the check fails.
 
-    ``was_indexed``: something was indexed by it before it was named, in a home that was never upgraded; there another
-    setting of NEEDLE_ENCODER may be searching that.
+    ``was_indexed``: shots were indexed by it before it was named, in a home that was never upgraded. In that home
+    another setting of NEEDLE_ENCODER may use that index.
     """
 
     spec: str
@@ -47,12 +47,12 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Succession:
-    """Which encoder is live since the first upgrade; before that, ``live`` is ``None`` and the setting decides.
+    """The live encoder since the first upgrade; before that, ``live`` is ``None`` and the setting decides.
 
-    ``previous`` is what a rollback goes back to, ``undone`` what one came from. ``superseded`` are the specs that
-    upgrades have replaced: where NEEDLE_ENCODER still says one of them, it is out of date and does not count.
-    ``retired`` are ids whose vectors and index may go. ``settled`` is false from a switch until the records, features
-    and scores that follow it are made.
+    ``previous`` is the target of a rollback, ``undone`` the encoder before a rollback. ``superseded`` are the specs
+    that upgrades have replaced: if NEEDLE_ENCODER still names one of them, it is out of date and does not count.
+    ``retired`` are ids whose vectors and index may be deleted. ``settled`` is false from a switch until the dependent
+    records, features and scores are computed.
     """
 
     live: Reign | None = None
@@ -74,12 +74,12 @@ class EncoderPins:
         self.path = home / "encoder.json"
 
     def auto(self) -> tuple[str, str] | None:
-        """``(spec, reason)`` that ``auto`` was pinned to, or ``None`` before the first use."""
+        """``(spec, reason)`` of the pinned ``auto``, or ``None`` before the first use."""
         pinned = self._read()["auto"]
         return (pinned["spec"], pinned["reason"]) if pinned else None
 
     def pin_auto(self, spec: str, reason: str) -> tuple[str, str]:
-        """Pin ``auto``; where another process was first, its choice stands and is returned."""
+        """Pin ``auto``; if another process was first, return its choice."""
         with self._locked() as content:
             if not content["auto"]:
                 content["auto"] = {"spec": spec, "reason": reason}
@@ -87,23 +87,23 @@ class EncoderPins:
             return content["auto"]["spec"], content["auto"]["reason"]
 
     def ids(self) -> list[str]:
-        """All encoders that this home has seen."""
+        """The ids of all encoders recorded in this home."""
         return sorted(self._read()["encoders"])
 
     def spec_of(self, encoder_id: str) -> str | None:
-        """The spec that an id stood for when it was last seen here."""
+        """The last recorded spec of an id in this home; ``None`` if the id is unknown."""
         known = self._read()["encoders"].get(encoder_id)
         return known["spec"] if known else None
 
     def id_of(self, spec: str) -> str | None:
-        """The id of a spec whose weights files are unchanged since it was recorded."""
+        """The id of a spec, if its weights files are unchanged since it was recorded; otherwise ``None``."""
         for encoder_id, known in self._read()["encoders"].items():
             if known["spec"] == spec and _is_unchanged(known["files"]):
                 return str(encoder_id)
         return None
 
     def record(self, encoder_id: str, spec: str, files: list[Path]) -> None:
-        """Remember what ``encoder_id`` stands for."""
+        """Record the spec and files of ``encoder_id``."""
         entry = {"spec": spec, "files": fingerprint_of(files)}
         with self._locked() as content:
             if content["encoders"].get(encoder_id) != entry:
@@ -111,11 +111,11 @@ class EncoderPins:
                 self._write(content)
 
     def succession(self) -> Succession:
-        """Which encoder is live, which was before, and which may follow."""
+        """The live encoder, the previous one, and the candidate."""
         return _succession_of(self._read()["succession"], self.path)
 
     def change_succession(self, change: Callable[[Succession], Succession]) -> Succession:
-        """Replace the succession by ``change`` of it, atomically: who reads sees the one before or the one after."""
+        """Replace the succession by the result of ``change``, atomically: a reader gets the old one or the new one."""
         with self._locked() as content:
             before = _succession_of(content["succession"], self.path)
             after = change(before)
@@ -126,7 +126,7 @@ class EncoderPins:
 
     @contextmanager
     def _locked(self) -> Iterator[dict[str, Any]]:
-        """What the file holds, for a block in which no other process changes it."""
+        """The content of the file, for a block in which no other process changes it."""
         try:
             with exclusive(self.path.with_suffix(".lock")):
                 yield self._read()

@@ -1,9 +1,9 @@
 """From the vectors of a shot's frames to one vector: the mean, or a small temporal head. Pure numpy.
 
-The head is a transformer over frame vectors whose output is added to the frames before they are averaged;
-a new one adds nothing, so it begins as the mean (``ops.training.temporal`` fits it, and a test compares both).
-It looks at the order of frames through learned position vectors, stretched over the length of the shot.
-Legend: T frames, D dimensions, W width of the head, S = 16 position slots, L layers.
+The head is a transformer over frame vectors; its output is added to the frames before they are averaged. A new head
+adds nothing, so it starts as the mean (``ops.training.temporal`` fits it, and a test compares both). Learned position
+vectors, stretched over the length of the shot, represent the order of frames. Legend: T frames, D dimensions, W width
+of the head, S = 16 position slots, L layers.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ _LAYER = {
 
 
 def pooled_vector(frame_vectors_TD: Floats) -> Floats:
-    """The mean of a shot's frame vectors, scaled to unit length: (D,) float32; NaN where it has no direction."""
+    """The mean of a shot's frame vectors, scaled to unit length: (D,) float32; NaN if it has no direction."""
     mean_D = frame_vectors_TD.astype(np.float64).mean(axis=0)
     length = float(np.linalg.norm(mean_D))
     return np.asarray(mean_D / length if length > 1e-6 else np.full_like(mean_D, np.nan), dtype=np.float32)
 
 
 def position_weights(frames: int) -> Floats:
-    """How much each position slot counts for each of ``frames`` frames, (T, S): linear between two neighbours."""
+    """Weight of each position slot for each of ``frames`` frames, (T, S): linear between two neighbours."""
     place_T = (np.arange(frames) + 0.5) / max(frames, 1) * (POSITION_SLOTS - 1)
     distance_TS = np.abs(place_T[:, None] - np.arange(POSITION_SLOTS))
     return np.maximum(0.0, 1.0 - distance_TS).astype(np.float32)
@@ -56,7 +56,7 @@ def position_weights(frames: int) -> Floats:
 
 @dataclass(frozen=True, kw_only=True)
 class TemporalHead:
-    """A fitted temporal head: float32 arrays named as torch names them (``layers.0.qkv.weight``), and its heads."""
+    """A fitted temporal head: float32 arrays with torch's names (``layers.0.qkv.weight``), and its number of heads."""
 
     weights: Mapping[str, Floats]
     heads: int
@@ -82,7 +82,7 @@ class TemporalHead:
         arrays = {**self.weights, "heads": np.asarray(self.heads)}
         with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
             for name in sorted(arrays):
-                # A fixed date, so that no two fits differ in their hash by the time they were made.
+                # A fixed date, so that the hashes of two fits do not differ by their time.
                 entry = zipfile.ZipInfo(f"{name}.npy", date_time=(2000, 1, 1, 0, 0, 0))
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 with archive.open(entry, "w") as handle:
@@ -90,7 +90,7 @@ class TemporalHead:
 
 
 def load_temporal(path: Path, dim: int) -> TemporalHead:
-    """Read a temporal head for vectors of ``dim`` dimensions. Raises ``EncoderError`` for any other file."""
+    """Read a temporal head for vectors of ``dim`` dimensions. Raises ``EncoderError`` if the file is not one."""
     try:
         values = read_arrays(path)
         heads = int(values.pop("heads"))

@@ -1,7 +1,7 @@
-"""Whether pretrained open_clip weights are here or can be had: what ``auto`` asks, within five seconds.
+"""Availability of pretrained open_clip weights, cached or on a server: the check of ``auto``, within five seconds.
 
-Stands alone because a look at the network must never hold up a machine without one. Imports
-huggingface_hub (no torch), whose cache is where open_clip's own downloads lie.
+Stands alone because a network request must never delay a machine without a network. Imports huggingface_hub (no torch),
+whose cache is also that of open_clip's own downloads.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import threading
 log = logging.getLogger(__name__)
 
 AUTO_MODEL = "open_clip:ViT-B-32/laion2b_s34b_b79k"
-"""What ``auto`` takes: the smallest of open_clip's models with open weights (MIT) and open data."""
+"""The model of ``auto``: the smallest of open_clip's models with open weights (MIT) and open data."""
 AUTO_REPOSITORY = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
 _FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _SECONDS = 4.0  # a query may wait five seconds for its encoder; the rest is for imports
 
 
 def choose_auto(*, endpoint: str | None = None, seconds: float = _SECONDS) -> tuple[str, str]:
-    """``(spec, reason)``: pretrained open_clip where its weights are cached or a server offers them, else starter.
+    """``(spec, reason)``: pretrained open_clip if its weights are cached or a server offers them, else starter.
 
-    ``endpoint`` is the hub's address (default: the client library's). Never takes longer than ``seconds``
-    plus imports, even where name resolution hangs: the question is asked in a thread that may be left behind.
+    ``endpoint`` is the hub's address (default: the client library's). Never takes longer than ``seconds`` plus imports,
+    even if name resolution hangs: the request runs in a thread that may be abandoned.
     """
     if _is_cached():
         return AUTO_MODEL, f"the weights of {AUTO_MODEL} are in the local cache"
@@ -43,13 +43,13 @@ def _is_cached() -> bool:
 
 
 def _refusal(endpoint: str | None, seconds: float) -> str:
-    """Why the weights cannot be had; empty where a server offers them."""
+    """The reason why the weights are unavailable; empty if a server offers them."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     try:
         url = hf_hub_url(AUTO_REPOSITORY, _FILES[-1], endpoint=endpoint)
         get_hf_file_metadata(url, timeout=seconds)
-    except Exception as error:  # noqa: BLE001 - told as the reason; its class depends on the http library
+    except Exception as error:  # noqa: BLE001 - reported as the reason; its class depends on the http library
         log.debug("the hub was asked for %s: %s", AUTO_REPOSITORY, error)
         return type(error).__name__
     return ""

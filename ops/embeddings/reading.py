@@ -1,6 +1,6 @@
-"""What texts an encoder takes, and how much of one it reads, found by trying, for tokenizers that cut silently.
+"""The valid texts of an encoder, and the length that it reads, found by trial: tokenizers truncate without an error.
 
-Stands alone because all kinds of encoders need it, and tokenizers agree on nothing but their result.
+Stands alone because all kinds of encoders need it, and tokenizers have only their result in common.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from collections.abc import Callable, Sequence
 
 from ops.core.errors import EncoderError
 
-# More than a tokenizer adds at the end of a text, and not the end of a word that is there.
+# More than a tokenizer adds at the end of a text, and not the end of a word of the text.
 _MORE = " one more word"
-# No tokenizer in use reads fewer tokens (SigLIP's 64, with the end), and a token has one ASCII letter at least.
+# No tokenizer in use reads fewer tokens (SigLIP's 64, with the end), and a token has at least one ASCII letter.
 _ALWAYS_READ = 60
 
 
 def require_texts(texts: Sequence[str]) -> None:
-    """Raise ``EncoderError`` for an item that is not a ``str``, or has half of a surrogate pair.
+    """Raise ``EncoderError`` if an item is not a ``str``, or has half of a surrogate pair.
 
-    Such a half comes from bytes of a command line that are not UTF-8. Tokenizers fail on it, each in its own way, or
-    read it as any character.
+    Bytes of a command line that are not UTF-8 give a half pair. Tokenizers fail on it, each in a different way, or read
+    it as any character.
     """
     for text in texts:
         if not isinstance(text, str):
@@ -29,7 +29,7 @@ def require_texts(texts: Sequence[str]) -> None:
 
 
 def read_length(text: str, tokens_of: Callable[[str], list[int]]) -> int:
-    """Characters of ``text``, from the first, that its tokens are made of; ``tokens_of`` cuts what is too long."""
+    """Number of characters of ``text``, from the first, that its tokens cover; ``tokens_of`` truncates a long text."""
     if text.isascii() and len(text) <= _ALWAYS_READ:
         return len(text)
     whole = tokens_of(text)

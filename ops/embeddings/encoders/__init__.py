@@ -1,1 +1,1 @@
-"""One kind of encoder a module, which ends in ``KIND = <an EncoderKind>``; ``ops/embeddings/encoder.py`` finds it."""
+"""One kind of encoder per module, which ends in ``KIND = <an EncoderKind>``; ``ops/embeddings/encoder.py`` finds it."""

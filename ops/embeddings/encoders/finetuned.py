@@ -1,8 +1,8 @@
-"""An encoder that ``needle train`` made: a folder of weights below ``<home>/encoders``.
+"""An encoder from ``needle train``: a folder of weights below ``<home>/encoders``.
 
-What lies in the folder says what it is. ``head.npz``: the starter encoder with a head of its own.
-``model.safetensors``: an open_clip model, whose name and preprocessing ``encoder.json`` tells.
-``temporal.npz`` beside either: shots are pooled by a temporal head instead of the mean.
+The files in the folder determine its type. ``head.npz``: the starter encoder with a fitted head. ``model.safetensors``:
+an open_clip model; ``encoder.json`` holds its name and preprocessing. ``temporal.npz`` in addition to either: a
+temporal head pools shots instead of the mean.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MANIFEST = "encoder.json"
 
 @dataclass(frozen=True, kw_only=True)
 class FinetunedFiles:
-    """Where the weights of one fine-tuned encoder lie; ``manifest`` is what ``encoder.json`` says (may be empty)."""
+    """The files of one fine-tuned encoder; ``manifest`` is the content of ``encoder.json`` (may be empty)."""
 
     folder: Path
     weights: Path
@@ -46,7 +46,7 @@ class FinetunedFiles:
 
 
 def finetuned_files(home: Path, name: str) -> FinetunedFiles:
-    """The files of ``finetuned:<name>``. Raises ``EncoderError`` where there is no such encoder or it is broken."""
+    """The files of ``finetuned:<name>``. Raises ``EncoderError`` if the encoder does not exist or is broken."""
     if "/" in name or name.startswith("."):
         raise EncoderError(f"no fine-tuned encoder {name!r}: a name has no slash and does not begin with a dot")
     return files_in(home / "encoders" / name)
@@ -70,7 +70,7 @@ def files_in(folder: Path) -> FinetunedFiles:
 
 
 def identify_finetuned(files: FinetunedFiles) -> EncoderIdentity:
-    """The identity made of the bytes of all weights; loads no model."""
+    """The identity from the bytes of all weights; loads no model."""
     if files.is_starter and not files.temporal:
         return identify_starter(files.weights)
     if files.is_starter:
@@ -82,8 +82,8 @@ def identify_finetuned(files: FinetunedFiles) -> EncoderIdentity:
 class FinetunedEncoder:
     """A fine-tuned encoder; see ``ops.embeddings.encoder.Encoder``.
 
-    Frames and texts go through the base model with the fitted weights; ``pool`` is the temporal head where
-    there is one. Raises ``EncoderError`` for weights that cannot be read or do not fit.
+    The base model with the fitted weights encodes frames and texts; ``pool`` uses the temporal head if there is one.
+    Raises ``EncoderError`` if the weights cannot be read or do not fit.
     """
 
     def __init__(self, files: FinetunedFiles, options: LoadOptions) -> None:
@@ -128,7 +128,7 @@ def _load_base(files: FinetunedFiles, options: LoadOptions) -> StarterEncoder | 
 
 
 def _weights_files(files: FinetunedFiles) -> list[Path]:
-    """All files that decide what the encoder computes."""
+    """All files that determine the vectors."""
     weights = starter_files(files.weights) if files.is_starter else [files.weights]
     return [*weights, *([files.temporal] if files.temporal else [])]
 

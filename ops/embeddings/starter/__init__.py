@@ -1,1 +1,1 @@
-"""The offline encoder's parts: two towers from installed wheels and the linear head fitted on top of them."""
+"""The parts of the offline encoder: two towers from installed wheels and the fitted linear head on top of them."""

@@ -1,11 +1,11 @@
 """The fitted head: from the two towers' features to one space. Pure numpy; shipped as ``head.npz``.
 
-A vector is two halves of unit length, one after the other. The *joint* half is a linear map of each
-tower's features, fitted on captioned photographs; of the image features it takes the square root. The
-*ConSE* half needs no captions: an image is the mean of the class texts (name and definition), weighted by
-its class probabilities (Norouzi et al., "Zero-shot learning by convex combination of semantic embeddings",
-2014); a text is itself. The cosine of two vectors is ``(joint cosine + w * ConSE cosine) / (1 + w)``.
-Legend: N frames, B texts, F = 1280 and H = 384 tower features, J joint dimensions, K = 1000.
+A vector is two halves of unit length, concatenated. The *joint* half is a linear map of each tower's features, fitted
+on captioned photographs; it uses the square root of the image features. The *ConSE* half needs no captions: an image is
+the mean of the class texts (name and definition), weighted by its class probabilities (Norouzi et al., "Zero-shot
+learning by convex combination of semantic embeddings", 2014); a text is itself. The cosine of two vectors is ``(joint
+cosine + w * ConSE cosine) / (1 + w)``. Legend: N frames, B texts, F = 1280 and H = 384 tower features, J joint
+dimensions, K = 1000.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class StarterHead:
         return _unit(np.concatenate(halves, axis=1))
 
     def save(self, path: Path) -> None:
-        """Write the head atomically; arrays as float16, bytes the same for the same values."""
+        """Write the head atomically; arrays as float16; the same values give the same bytes."""
         arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
         stored = {name: value.astype(np.float16) if value.ndim else value for name, value in arrays.items()}
         with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -88,7 +88,7 @@ class StarterHead:
 
 
 def load_head(path: Path = SHIPPED_HEAD) -> StarterHead:
-    """Read a head; raises ``EncoderError`` if the file is missing, foreign or holds NaN."""
+    """Read a head. Raises ``EncoderError`` if the file is missing, foreign or holds NaN."""
     try:
         values = read_arrays(path)
         _require_shapes(values)
@@ -103,7 +103,7 @@ def load_head(path: Path = SHIPPED_HEAD) -> StarterHead:
 
 
 def _require_shapes(values: Mapping[str, NDArray[np.generic]]) -> None:
-    """Raise ``EncoderError`` if an array is missing, or of a shape that does not fit the towers and the others."""
+    """Raise ``EncoderError`` if an array is missing, or if its shape does not fit the towers and the other arrays."""
     for name, letters in (_SHAPES | dict.fromkeys(_NUMBERS, "")).items():
         if name not in values:
             raise EncoderError(f"{name} is not in it")
@@ -114,7 +114,7 @@ def _require_shapes(values: Mapping[str, NDArray[np.generic]]) -> None:
 
 
 def image_features(pooled: Floats) -> Floats:
-    """Square root of pooled activations (which are never negative): tames the few that dominate.
+    """Square root of pooled activations (which are never negative): damps the few that dominate.
 
     On the dev split R@5 rose from 53.4 to 54.6 (Perronnin et al., "Improving the Fisher kernel", 2010, section 3.1).
     """

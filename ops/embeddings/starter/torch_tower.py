@@ -2,10 +2,9 @@
 
     python -m ops.embeddings.starter.torch_tower [TARGET.onnx]
 
-The export is a program of its own: tracing in a reader's process crashed next to decord, and the process
-that embeds stays without torch. Without a target it writes beside the installed packages, which ``make setup``
-does once: the first ingest into a fresh home then need not.
-Legend: N frames, H x W x C pixels, F = 1280 features, K = 1000 classes.
+The export is a separate program: tracing in the process of a reader crashed next to decord, and the process that embeds
+stays without torch. Without a target it writes next to the installed packages. ``make setup`` does that once, so that
+the first ingest into a new home need not. Legend: N frames, H x W x C pixels, F = 1280 features, K = 1000 classes.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ ARCHITECTURE = "tf_efficientnet_lite2"
 
 
 INSTALLED = Path(sys.prefix) / "share" / "needle"
-"""Where ``make setup`` puts the exported tower: part of the environment, like the packages that it is made of."""
+"""Folder of the exported tower from ``make setup``: part of the environment, like the packages of its weights."""
 
 _RECIPE = "v1"  # of the exported graph; part of the file's name
 
@@ -39,14 +38,14 @@ def image_tower_file() -> Path:
 
 
 def exported_name() -> str:
-    """Name of the exported file: changes with the weights and with how they are exported."""
+    """Name of the exported file: changes with the weights and with the export recipe."""
     return f"{ARCHITECTURE}-{weights_digest([image_tower_file()])[:12]}-{_RECIPE}.onnx"
 
 
 def torch_tower() -> torch.nn.Module:
     """``frames_NHWC`` uint8 RGB -> pooled (N, F) and logits (N, K), in evaluation mode, pixels normalised inside.
 
-    Raises ``EncoderError`` where the file does not hold these weights.
+    Raises ``EncoderError`` if the file does not hold these weights.
     """
     import timm
     import torch
@@ -80,8 +79,8 @@ def export(target: Path) -> None:
     frames = torch.zeros((2, IMAGE_SIZE, IMAGE_SIZE, 3), dtype=torch.uint8)
     names = ["frames", "pooled", "logits"]
     with atomic_path(target) as temporary, warnings.catch_warnings():
-        # The TorchScript exporter is deprecated, but the new one needs onnxscript; when it goes away, the
-        # image tower falls back to torch, and this can move to dynamo=True.
+        # The TorchScript exporter is deprecated, but the new one needs onnxscript. If it is removed, the image tower
+        # falls back to torch, and this can move to dynamo=True.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             torch_tower(),
