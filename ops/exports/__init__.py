@@ -1,1 +1,1 @@
-"""From a selection of shots to what an editing system imports: EDL, OTIO, XML, tables, clips, sheets."""
+"""Export a selection of shots for editing systems: EDL, OTIO, XML, tables, clips, sheets."""

@@ -1,4 +1,4 @@
-"""Clips of films for an export: marks of the editor, handles, exact times, and provenance."""
+"""Clips of videos for an export: the editor's marks, handles, exact times, and provenance."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from ops.exports.film import NO_TIMECODE, Film
 
 MAX_HANDLES = 100_000
 SAMPLED = 3
-"""Shots of a film that are looked into to see whether its rate varies."""
+"""Number of shots of a video that are opened to find out if its rate varies."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pick:
-    """A wanted clip: a shot, or half-open source frames ``[in_frame, out_frame)`` that may lie outside of it.
+    """A wanted clip: a shot, or half-open source frames ``[in_frame, out_frame)`` that may extend beyond it.
 
-    ``provenance`` tells what found it: query, score, relevance, encoder_id, index_version, and, where they spoke for
-    it, the dialogue_version and ``line_ids`` of the lines that were found.
+    ``provenance`` describes its origin: query, score, relevance, encoder_id, index_version. If spoken lines matched, it
+    has the dialogue_version and the ``line_ids`` of these lines too.
     """
 
     shot_id: str
@@ -36,12 +36,12 @@ class Pick:
     provenance: Mapping[str, Any] | None = None
     line_ids: tuple[str, ...] = ()
     is_spoken: bool = False
-    """Whether the frames are those of spoken lines: what lies outside of the film is left out, not refused."""
+    """Whether the frames are those of spoken lines: frames outside the video are cut off, not refused."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Missing:
-    """A clip that is not in the export, and why; ``path`` is empty if the film is unknown."""
+    """A clip that is not in the export, with the reason; ``path`` is empty if the video is unknown."""
 
     shot_id: str
     path: str
@@ -50,10 +50,10 @@ class Missing:
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """Frames ``[in_frame, out_frame)`` of a film, and how many more on both sides belong to it as handles.
+    """Frames ``[in_frame, out_frame)`` of a video, with ``handles`` more frames on both sides.
 
-    ``[head_frame, tail_frame)`` is the clip with its handles, within the film. ``provenance`` holds query, score,
-    relevance, encoder_id, index_version, detector and whatever else the caller knows.
+    ``[head_frame, tail_frame)`` is the clip with its handles, within the video. ``provenance`` holds query, score,
+    relevance, encoder_id, index_version, detector and any other facts of the caller.
     """
 
     shot_id: str
@@ -75,21 +75,21 @@ class Clip:
 
     @property
     def source_in(self) -> int:
-        """First frame at the film's timeline rate, from the first frame of the film."""
+        """First frame at the video's timeline rate, from the first frame of the video."""
         return self.film.position(self.in_frame)
 
     @property
     def source_out(self) -> int:
-        """The frame behind the last, at the film's timeline rate; at least one frame after the first."""
+        """The frame after the last, at the video's timeline rate; at least one frame after the first."""
         return max(self.film.position(self.out_frame), self.source_in + 1)
 
     @property
     def length(self) -> int:
-        """Frames in a timeline at the film's rate."""
+        """Frames in a timeline at the video's rate."""
         return self.source_out - self.source_in
 
     def facts(self) -> dict[str, Any]:
-        """Everything known of the clip, flat and in a fixed order: numbers, text, true and false, or ``None``."""
+        """All facts about the clip, flat and in a fixed order: numbers, text, true and false, or ``None``."""
         film = self.film
         known: dict[str, Any] = {
             "shot_id": self.shot_id,
@@ -121,7 +121,7 @@ class Clip:
         return known | self.origin()
 
     def origin(self) -> dict[str, Any]:
-        """Where the clip comes from: what found it, and of what. Known keys first, always all of them."""
+        """The origin of the clip: its search, shot and video. Known keys first, always all of them."""
         first = {name: self.provenance.get(name) for name in ("query", "score", "relevance")}
         second = {name: self.provenance.get(name) for name in ("encoder_id", "index_version", "detector")}
         own = {"shot_id": self.shot_id, "video_id": self.film.video_id, "content_hash": self.film.content_hash}
@@ -136,12 +136,13 @@ def select_clips(
     *,
     handles: int = 0,
 ) -> list[Clip]:
-    """The clips of ``picks``, all of them, in their order, with what the lake knows of them.
+    """The clips of ``picks``, all of them, in their order, with their facts from the lake.
 
-    ``provenance`` by shot id holds query, score, relevance, encoder_id and index_version of picks that carry none
-    of their own; the detector is added.
-    ``handles`` are frames on both sides, cut off at the ends of the film. Raises ``NotFoundError`` for a shot that
-    is not in the catalogue, ``UsageError`` for marks that lie outside of the film or hold no frame.
+    ``provenance`` by shot id holds query, score, relevance, encoder_id and index_version of the picks without
+    provenance; the detector is added. ``handles`` are frames on both sides, cut off at the ends of the video.
+
+    Raises ``NotFoundError`` if a shot is not in the catalogue, ``UsageError`` if marks are outside the video or hold no
+    frame.
     """
     return [_require(each) for each in _clips(settings, picks, provenance or {}, handles)]
 
@@ -149,10 +150,10 @@ def select_clips(
 def select_existing_clips(
     settings: Settings, picks: Sequence[Pick], *, handles: int = 0
 ) -> tuple[list[Clip], tuple[Missing, ...]]:
-    """:func:`select_clips` of the picks that there is a clip of, and which of them there is none of, and why.
+    """:func:`select_clips` of the picks that have a clip, and the others with the reason.
 
-    Shots go when a film is forgotten or cut anew; one of them must not cost the rest of a selection. Raises the
-    error of the first where no clip is left.
+    Shots disappear if a video is forgotten or cut again; one of them must not cost the rest of a selection. Raises the
+    error of the first pick if no clip is left.
     """
     found = _clips(settings, picks, {}, handles)
     clips = [each for each in found if isinstance(each, Clip)]
@@ -175,7 +176,7 @@ def _require(found: Clip | NeedleError) -> Clip:
 def _clips(
     settings: Settings, picks: Sequence[Pick], provenance: Mapping[str, Mapping[str, Any]], handles: int
 ) -> list[Clip | NeedleError]:
-    """For each pick its clip, or why there is none."""
+    """For each pick its clip, or the error that explains its absence."""
     if not picks:
         raise UsageError("there is nothing to export: name at least one shot")
     if not 0 <= handles <= MAX_HANDLES:
@@ -227,9 +228,9 @@ def _clip(pick: Pick, shot: dict[str, Any], film: Film, handles: int, told: dict
 
 
 def _read(settings: Settings, picks: Sequence[Pick]) -> tuple[dict[str, dict[str, Any]], dict[str, Film]]:
-    """The row of the shot of each pick, by the id that the pick has, and the films of these shots by id.
+    """The row of the shot of each pick, by the pick's id, and the videos of these shots by id.
 
-    Marks are source frames: a pick of a shot that was merged away is of the shot that holds its first frame.
+    Marks are source frames: if a pick's shot was merged away, its shot is the one that holds its first frame.
     """
     from ops.videos.catalogue import videos_of
 
@@ -260,7 +261,7 @@ def _film(settings: Settings, video: dict[str, Any], shots: list[dict[str, Any]]
     known = {row["start_frame"]: row["start_s"] for row in shots} | {shots[-1]["end_frame"]: shots[-1]["end_s"]}
     known |= _frame_times(settings, fps, [row for row in shots if row["shot_id"] in wanted], known)
     knots = tuple(sorted(known.items()))
-    # Frames are timed by what a player shows: at a constant rate that is frame / rate, to the last digit.
+    # Frames get their times in a player: at a constant rate that is frame / rate, to the last digit.
     is_timed = _varies(known, fps)
     media = MediaInfo.from_json(video["facts"]) if video.get("facts") else None
     is_constant = media is not None and not media.variable_rate
@@ -278,17 +279,17 @@ def _film(settings: Settings, video: dict[str, Any], shots: list[dict[str, Any]]
 
 
 def _varies(known: Mapping[int, float], fps: Fraction) -> bool:
-    """Whether any of the frames is shown half a frame or more away from where a constant rate has it."""
+    """Whether any of the frames is shown half a frame or more away from its time at a constant rate."""
     return any(abs(seconds - float(frame / fps)) > 0.5 / float(fps) for frame, seconds in known.items())
 
 
 def _frame_times(
     settings: Settings, fps: Fraction, shots: Sequence[dict[str, Any]], cuts: Mapping[int, float]
 ) -> dict[int, float]:
-    """When the frames of the exported shots are shown, where the rate of their film varies; empty where it does not.
+    """Times of the frames of the exported shots, if the rate of their video varies; otherwise empty.
 
-    Cuts alone do not tell: durations of 1, 2 and 4 ticks in turn come out even at every cut. So the longest few
-    shots are looked into, and all of them only where the rate varies, for each is a file to open.
+    Cuts alone do not show it: durations of 1, 2 and 4 ticks in turn come out even at every cut. So the few longest
+    shots are opened, and all of them only if the rate varies, because each is a file to open.
     """
     longest = sorted(shots, key=lambda shot: shot["start_frame"] - shot["end_frame"])
     times = _times_within(settings, fps, longest[:SAMPLED])

@@ -1,4 +1,4 @@
-"""The spoken lines that a clip was found by: read from the lake, and as text for an export."""
+"""The spoken lines that matched a clip: read from the lake, and as text for an export."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ops.core.settings import Settings
 from ops.core.types import parse_shot_id
 
 MAX_LINE = 500
-"""Characters of one line that an export quotes."""
+"""Maximum number of characters of one line in an export."""
 _COLUMNS = ("line_id", "text", "start_frame", "end_frame", "language", "source")
 
 
 def read_lines(settings: Settings, wanted: Iterable[tuple[str, Sequence[str]]]) -> dict[str, Mapping[str, Any]]:
-    """Rows of ``dialogue`` by line id. ``wanted`` are shot ids, each with the ids of the lines it was found by.
+    """Rows of ``dialogue`` by line id. ``wanted`` are shot ids, each with the ids of its matched lines.
 
     Lines that no longer exist are not in the result.
     """
@@ -31,7 +31,7 @@ def read_lines(settings: Settings, wanted: Iterable[tuple[str, Sequence[str]]]) 
 
 
 def format_line(line: Mapping[str, Any], timecode: Callable[[int], str]) -> str:
-    """A line as people read it: first and last timecode, the words, their source and language."""
+    """A line for people: first and last timecode, the words, their source and language."""
     text = " ".join(line["text"].split())
     short = text if len(text) <= MAX_LINE else f"{text[: MAX_LINE - 1]}\u2026"
     origin = ", ".join(filter(None, (line["source"], line["language"])))

@@ -20,12 +20,12 @@ DEFAULT_TITLE = "Needle selection"
 MAX_TITLE = 200
 MAX_CLIPS = 10_000
 PICTURES = (".gif", ".webp", ".bmp", ".tif", ".tiff")
-"""Suffixes of pictures that no format writes."""
+"""Suffixes of image files that no format writes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportReport:
-    """The result of an export: the file, the number of clips in it, the missing clips with reasons, and warnings."""
+    """The result of an export: the file, its number of clips, the missing clips with reasons, and warnings."""
 
     format: str
     path: Path
@@ -36,9 +36,9 @@ class ExportReport:
 
 
 def choose_format(path: Path, named: str | None = None) -> str:
-    """The name of the format for a file: the one that is ``named``, or else the one that the suffix stands for.
+    """The name of the format for a file: the ``named`` one, otherwise the one of the suffix.
 
-    Raises ``UsageError`` if the suffix stands for no format, or for another kind of file than ``named``.
+    Raises ``UsageError`` if the suffix has no format, or belongs to another kind of file than ``named``.
     """
     formats = export_formats()
     suffix = path.suffix.lower()
@@ -68,13 +68,13 @@ def export(
     stop: Stop | None = None,
     progress: Progress | None = None,
 ) -> ExportReport:
-    """Write ``clips``, in their order, to ``target``. A file that exists is replaced only by a complete new one.
+    """Write ``clips``, in their order, to ``target``. An existing file is replaced only by a complete new one.
 
-    ``lost`` are clips that no longer exist; the report names them too. ``stop`` ends a slow format, which reports
-    each clip to ``progress``.
+    ``lost`` are clips that no longer exist; the report names them too. ``stop`` ends a slow format, which reports each
+    clip to ``progress``.
 
-    Raises ``UsageError`` for an unknown format, no clips or too many, a selection that the format cannot hold;
-    ``MediaError`` if no clip of a ``zip`` can be cut; ``StoppedError`` once ``stop`` is set.
+    Raises ``UsageError`` for an unknown format, no clips or too many, or a selection that the format cannot hold;
+    ``MediaError`` if no clip of a ``zip`` can be cut; ``StoppedError`` if ``stop`` is set.
     """
     chosen = find_format(format)
     if not clips:

@@ -1,4 +1,4 @@
-"""The source of clips: how a timeline counts its frames, where its timecode begins, and what its reel is called."""
+"""The source of clips: its frame count in a timeline, its start timecode, and its reel name."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ TIMELINE_RATES = (
     Fraction(25),
     Fraction(50),
 )
-"""Rates at which editing systems run a timeline."""
+"""Timeline rates of editing systems."""
 FAST_RATES = (*(Fraction(base * 1000, 1001) for base in (96, 120)), *map(Fraction, (72, 90, 96, 100, 120)))
-"""Faster rates at which some do (DaVinci Resolve, Final Cut Pro)."""
+"""Faster rates of some editing systems (DaVinci Resolve, Final Cut Pro)."""
 NO_TIMECODE = "00:00:00:00"
 
 
@@ -28,12 +28,11 @@ HDR_COLOUR_SPACES = {"pq": "9-16-9 (Rec. 2020 PQ)", "hlg": "9-18-9 (Rec. 2020 HL
 
 @dataclass(frozen=True, kw_only=True)
 class Film:
-    """The source of clips, as the register knows it.
+    """The source of clips, with its facts from the register.
 
-    ``fps`` is exact; with ``variable_rate`` it is the mean. ``has_gaps`` if the rate is constant but pictures are
-    missing or shown longer. ``knots`` are ``(frame, seconds)`` of known frames, ascending, by which frames are timed
-    in both cases. ``media`` is the record of facts; a video that was
-    ingested by an earlier version has none.
+    ``fps`` is exact; with ``variable_rate`` it is the mean. ``has_gaps`` is true if the rate is constant but frames are
+    missing or shown longer. ``knots`` are ``(frame, seconds)`` of known frames, ascending; in both cases they give the
+    times of frames. ``media`` is the record of facts, or ``None`` if an earlier version ingested the video.
     """
 
     video_id: str
@@ -56,21 +55,21 @@ class Film:
 
     @property
     def sound_tracks(self) -> tuple[SoundTrack, ...]:
-        """Sound tracks that can be decoded; none of a film with sound that was ingested by an earlier version."""
+        """Sound tracks that can be decoded; none if an earlier version ingested the video, even if it has sound."""
         return self.media.sound_tracks if self.media else ()
 
     @property
     def sound_channels(self) -> tuple[SoundTrack | None, ...]:
-        """The sound channels of the file, those of one track after those of another: the track of each.
+        """The sound channels of the file, track after track: the track of each.
 
-        ``None`` for each of the two that are supposed of a film with sound of which nothing more is known.
+        If a video has sound but no record of it, two channels are assumed, each ``None``.
         """
         if not self.sound_tracks:
             return (None, None) if self.has_audio else ()
         return tuple(track for track in self.sound_tracks for _ in range(track.channels))
 
     def is_heard(self, track: SoundTrack | None) -> bool:
-        """Whether a sound track is the chosen one or one of those that are mixed; in timelines the others are off."""
+        """Whether a sound track is the chosen one or one of the mixed ones; in timelines the others are off."""
         return track is None or not self.media or track in self.media.heard_tracks
 
     @property
@@ -97,7 +96,7 @@ class Film:
 
     @property
     def heard_summary(self) -> str | None:
-        """Numbers of the sound tracks that proxies hear; ``None`` if nothing is known of them."""
+        """Numbers of the sound tracks in proxies; ``None`` if nothing is known of them."""
         return ", ".join(str(track.number) for track in self.media.heard_tracks) if self.media else None
 
     @property
@@ -107,38 +106,38 @@ class Film:
 
     @property
     def field_order(self) -> FieldOrder:
-        """Which field of its frames is shown first, as they are stored."""
+        """The field of its stored frames that is shown first."""
         return self.media.field_order if self.media else "progressive"
 
     @property
     def colour_space(self) -> str | None:
-        """The colours of an HDR film as FCPXML names them; ``None`` in standard range."""
+        """The colours of an HDR video by their FCPXML name; ``None`` in standard range."""
         return HDR_COLOUR_SPACES.get(self.media.transfer) if self.media else None
 
     @property
     def reel(self) -> str:
-        """The name of the reel, card or tape as the file itself has it; empty if it has none."""
+        """The name of the reel, card or tape in the file itself; empty if it has none."""
         return self.media.reel if self.media else ""
 
     @property
     def is_timed(self) -> bool:
-        """Whether frames are placed by their times, because their numbers do not tell when they are shown."""
+        """Whether frames are placed by their times, because their numbers do not determine them."""
         return self.variable_rate or self.has_gaps
 
     @property
     def is_exact(self) -> bool:
-        """Whether a timeline counts the film's own frames: at a constant rate that timelines have, or above 60.
+        """Whether a timeline counts the video's own frames: at a constant rate that timelines have, or above 60.
 
-        Above 60 no lower rate keeps each frame; systems that do not run the rate still relink and conform exactly.
+        Above 60 no lower rate keeps each frame; systems that do not support the rate still relink and conform exactly.
         """
         return not self.variable_rate and (self.fps in TIMELINE_RATES or self.fps > max(TIMELINE_RATES))
 
     @property
     def rate(self) -> Fraction:
-        """Frames per second in which timelines count this film.
+        """Frames per second in which timelines count this video.
 
-        Its own rate; if they do not have it, the lowest multiple that they have, so that each frame keeps its place
-        (30 for 15); or else the next higher rate.
+        Its own rate if they support it. Otherwise the lowest supported multiple, so that each frame keeps its position
+        (30 for 15), or else the next higher rate.
         """
         if self.is_exact:
             return self.fps
@@ -149,13 +148,13 @@ class Film:
 
     @property
     def start(self) -> int:
-        """Start timecode as a number of frames at :attr:`rate`; 0 if there is none, or none that is usable."""
+        """Start timecode as a number of frames at :attr:`rate`; 0 if it is missing or unusable."""
         found = self.exact_start
         return 0 if found is None else round(found)
 
     @property
     def exact_start(self) -> Fraction | None:
-        """Start timecode in frames at :attr:`rate`, not always a whole number; ``None`` if it is unusable."""
+        """Start timecode in frames at :attr:`rate`, not always an integer; ``None`` if it is unusable."""
         if self.media:
             return self.media.timecode.frames_at(self.rate) if self.media.timecode else Fraction(0)
         try:
@@ -165,16 +164,16 @@ class Film:
 
     @property
     def is_drop(self) -> bool:
-        """Whether the film's timecode counts drop-frame."""
+        """Whether the video's timecode counts drop-frame."""
         return is_drop_frame_rate(self.rate) and ";" in (self.start_timecode or "")
 
     @property
     def length(self) -> int:
-        """Frames of the film at :attr:`rate`."""
+        """Frames of the video at :attr:`rate`."""
         return self.position(self.frames)
 
     def seconds(self, frame: int) -> float:
-        """When ``frame`` is shown, in seconds from the first; if it is timed, by share between known frames."""
+        """Time of ``frame`` in seconds from the first; if frames are timed, interpolated between known frames."""
         if not self.is_timed or len(self.knots) < 2:
             return float(frame / self.fps)
         at = min(max(bisect_right(self.knots, (frame, float("inf"))), 1), len(self.knots) - 1)
@@ -182,11 +181,11 @@ class Film:
         return low_s + (high_s - low_s) * (frame - low) / (high - low)
 
     def position(self, frame: int) -> int:
-        """``frame`` of the film as frames at :attr:`rate` from its first: the same number if it is exact."""
+        """``frame`` of the video as frames at :attr:`rate` from its first: the same number if it is exact."""
         return round(self.seconds(frame) * float(self.rate) if self.is_timed else frame * self.rate / self.fps)
 
     def timecode(self, frame: int) -> str:
-        """Timecode of ``frame`` as the film carries it."""
+        """Timecode of ``frame`` in the video's own count."""
         start = "00:00:00;00" if self.is_drop else NO_TIMECODE
         return timecode_of(self.start + self.position(frame), self.rate, start)
 

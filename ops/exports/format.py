@@ -1,4 +1,4 @@
-"""The interface of export formats, and what several of them share.
+"""The interface of export formats, and code that several of them share.
 
 A format is one module of ``ops/exports/formats``; ``ops/exports/registry.py`` finds it. Nothing else has to be added:
 the command line, the HTTP schema and the page read their lists from its attributes.
@@ -35,7 +35,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportContext:
-    """What a format may need beside the clips. ``title`` is one line, not empty.
+    """The inputs of a format besides the clips. ``title`` is one line, not empty.
 
     A format that takes longer than a second calls ``stop.check()`` at each clip and reports each one to ``progress``,
     as the stage ``export``. The others ignore both.
@@ -50,11 +50,11 @@ class ExportContext:
 class ExportFormat(ABC):
     """One format. An instance has no state: :meth:`write` may be called from several threads.
 
-    The attributes are all that the command line, the service and the page know of a format.
+    The command line, the service and the page use only the attributes of a format.
     """
 
     name: ClassVar[str]
-    """As in ``needle export --format NAME``; the name of its module."""
+    """The value of ``needle export --format NAME``; the name of its module."""
     label: ClassVar[str]
     """Its name on the page and in the command's help."""
     suffix: ClassVar[str]
@@ -64,35 +64,35 @@ class ExportFormat(ABC):
     position: ClassVar[int] = 1000
     """Formats are listed in ascending order of it, then by name."""
     other_suffixes: ClassVar[tuple[str, ...]] = ()
-    """More suffixes that stand for this format."""
+    """More suffixes of this format."""
     shared_suffixes: ClassVar[tuple[str, ...]] = ()
-    """Suffixes that stand for another format; ``--format`` with this one's name allows them."""
+    """Suffixes of another format; ``--format`` with this one's name allows them."""
     summary: ClassVar[str] = ""
-    """What a name and a label do not tell, for the API's documentation: "`NAME` " and this make a sentence."""
+    """More than name and label, for the API's documentation: "`NAME` " and this form a sentence."""
     handles_note: ClassVar[str] = (
         "Timelines keep in and out as marked. To trim, the whole film lies behind each clip; "
         "only a zip has handles cut."
     )
-    """What handles do in its files, in a sentence on the page."""
+    """The effect of handles in its files, in a sentence on the page."""
     is_slow: ClassVar[bool] = False
-    """Whether it reads pictures, which takes minutes. The service has a queue of its own for these formats."""
+    """Whether it reads frames or images, which takes minutes. The service has a separate queue for these formats."""
 
     @abstractmethod
     def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
         """Write ``clips``, at least one, in their order to the local file ``target``, which may exist.
 
-        Raises ``UsageError`` if the format cannot hold the selection without a false statement, ``MediaError`` if
-        none of the clips can be written, ``StoppedError`` if ``context.stop`` is set meanwhile.
+        Raises ``UsageError`` if the format cannot hold the selection without a false statement; ``MediaError`` if none
+        of the clips can be written; ``StoppedError`` if ``context.stop`` is set meanwhile.
         """
 
 
 def format_rate(rate: Fraction) -> str:
-    """A rate as editors write it: 23.976, 25, 59.94."""
+    """A rate in editors' notation: 23.976, 25, 59.94."""
     return f"{float(rate):.3f}".rstrip("0").rstrip(".")
 
 
 def group_by_rate(clips: Iterable[Clip]) -> dict[Fraction, list[Clip]]:
-    """The clips by the rate of their films, in the order of the first clip of each; order within a rate is kept."""
+    """The clips by the rate of their videos, in the order of the first clip of each; order within a rate is kept."""
     groups: dict[Fraction, list[Clip]] = {}
     for clip in clips:
         groups.setdefault(clip.film.rate, []).append(clip)
@@ -100,7 +100,7 @@ def group_by_rate(clips: Iterable[Clip]) -> dict[Fraction, list[Clip]]:
 
 
 def choose_clock(rate: Fraction, clips: Iterable[Clip]) -> tuple[bool, int]:
-    """Whether a sequence of ``clips`` counts drop-frame, as it does if all their films do, and its first frame.
+    """Whether a sequence of ``clips`` counts drop-frame (if all their videos do), and its first frame.
 
     Sequences begin at 01:00:00:00, as in broadcast.
     """
@@ -109,9 +109,9 @@ def choose_clock(rate: Fraction, clips: Iterable[Clip]) -> tuple[bool, int]:
 
 
 def collect_warnings(settings: Settings, clips: Sequence[Clip]) -> tuple[str, ...]:
-    """Warnings about the films of ``clips``: inexact rates and starts, files that moved, are gone or changed.
+    """Warnings about the videos of ``clips``: inexact rates and starts; moved, missing or changed files.
 
-    Reads no film: a file with the size of the one that was ingested passes unless its hash is known.
+    Reads no video: a file with the size of the ingested one passes unless its hash is known.
     """
     films = {clip.film.video_id: clip.film for clip in clips}.values()
     others = _others(settings, films)
@@ -131,7 +131,7 @@ def collect_warnings(settings: Settings, clips: Sequence[Clip]) -> tuple[str, ..
 
 
 def _rate_warning(film: Film) -> str:
-    """How a timeline treats a rate that editing systems do not run; empty if they run it."""
+    """How a timeline treats a rate that editing systems do not support; empty if they support it."""
     if film.is_timed:
         why = (
             "its frame rate varies"
@@ -158,7 +158,7 @@ def _rate_warning(film: Film) -> str:
 
 
 def _start_warning(film: Film) -> str:
-    """Why the start of a film on a timeline is inexact; empty if it is exact."""
+    """The reason why the start of a video on a timeline is inexact; empty if it is exact."""
     start = film.exact_start
     if start is None:
         return f"its start timecode {film.start_timecode!r} cannot be used; it is counted from 00:00:00:00"
@@ -169,7 +169,7 @@ def _start_warning(film: Film) -> str:
 
 
 def source_reels(clips: Iterable[Clip]) -> dict[str, str]:
-    """By video id, the reel name in the film's own file, or else one made of the file's name."""
+    """By video id, the reel name in the video's own file, otherwise one derived from the file's name."""
     films = {clip.film.video_id: clip.film for clip in clips}
     short = short_reels(films.values())
     return {video_id: film.reel or short[video_id] for video_id, film in films.items()}
@@ -183,10 +183,10 @@ def short_reels(films: Iterable[Film]) -> dict[str, str]:
 
 
 def _others(settings: Settings, films: Collection[Film]) -> set[str]:
-    """Paths of films whose file has other content for certain; a file that cannot be examined is not among them."""
+    """Paths of videos whose file certainly has other content; a file that cannot be examined is not among them."""
     keys: dict[str, Key] = {}
     for film in films:
-        with suppress(OSError, ValueError):  # gone, or a name that no file can have
+        with suppress(OSError, ValueError):  # missing, or a name that no file can have
             keys[film.path] = key_of(film.path)
     try:
         known = HashCache(settings.home / "cache" / "hashes.db").known(keys.values())

@@ -1,8 +1,9 @@
-"""Text of any script on a picture: a font for each part of it, from packages, so that every machine draws the same.
+"""Text of any script on an image: a font for each part of it, from packages, so that every machine draws the same.
 
-Noto Sans and its sisters for scripts (package ``manimgx-fonts``), Noto Sans CJK (``noto-cjk-sans-otc``) and DejaVu Sans
-(part of matplotlib) for what those do not have; all are under the SIL Open Font License or as free. Pillow's Raqm joins
-letters and orders them within a part. A character that no font has is drawn as its code, and can be reported.
+Noto Sans and its variants for scripts (package ``manimgx-fonts``), Noto Sans CJK (``noto-cjk-sans-otc``), and DejaVu
+Sans (part of matplotlib) for the remaining characters; all are under the SIL Open Font License or as free. Pillow's
+Raqm joins letters and orders them within a part. A character that no font has is drawn as its code, and can be
+reported.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ MAX_TEXT = 200
 ELLIPSIS = "..."
 CJK = "NotoSansCJK-Regular.ttc"
 _JAPANESE, _KOREAN, _SIMPLIFIED, _TRADITIONAL = range(4)
-"""Faces of Noto Sans CJK: they have the same characters, and shapes as each language writes them."""
+"""Faces of Noto Sans CJK: they have the same characters, in the shapes of each language."""
 _JOINING = ("Mn", "Mc", "Me", "Cf", "Sk")
 """Categories of characters that change the one before them: they need its font."""
 Colour = tuple[int, int, int]
@@ -37,7 +38,7 @@ class Part(NamedTuple):
 
 
 class Lettering:
-    """Draws text of one size, and remembers in ``unknown`` the characters that no font has."""
+    """Draws text of one size, and collects in ``unknown`` the characters that no font has."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -69,7 +70,7 @@ class Lettering:
         return self._parts(text[:low] + ELLIPSIS)
 
     def _parts(self, text: str) -> list[Part]:
-        """The parts from left to right. Text whose first letter is written from the right has its first part there."""
+        """The parts from left to right; if the text begins with a right-to-left letter, its first part is last."""
         parts = list(self._parts_as_read(unicodedata.normalize("NFC", text)))
         directions = (unicodedata.bidirectional(sign) for sign in text)
         first = next((direction for direction in directions if direction in ("L", "R", "AL")), "L")
@@ -92,7 +93,7 @@ class Lettering:
 
 
 def _ended(text: str, font: Path, face: int) -> Iterator[Part]:
-    """A part, and the space behind it as another: within the part it would move to the left of right-to-left text."""
+    """A part, and the space after it as another: within the part it would move to the left of right-to-left text."""
     word = text.rstrip()
     if word:
         yield Part(word, font, face if font.name == CJK else 0)
@@ -118,7 +119,7 @@ def cjk_face(text: str) -> int:
 
 @cache
 def _fonts() -> tuple[Path, ...]:
-    """Fonts in the order in which they are asked: Latin, Greek and Cyrillic first, then scripts, then the rest."""
+    """Fonts in search order: Latin, Greek and Cyrillic first, then scripts, then the rest."""
     noto = Path(str(files("manimgx_fonts")))
     scripts = sorted(noto.glob("NotoSans?*[[]wght].ttf"), key=lambda path: ("Symbols" in path.name, path.name))
     plots = find_spec("matplotlib")

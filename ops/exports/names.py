@@ -1,4 +1,4 @@
-"""Text from outside made safe for each format: XML, EDL lines, table cells, file names, URLs."""
+"""Make foreign text safe for each format: XML, EDL lines, table cells, file names, URLs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import PurePosixPath
 from urllib.parse import quote
 
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold, not even escaped."""
+"""Characters that XML 1.0 cannot hold, not even escaped."""
 _NO_FILE_NAME = re.compile(r'[<>:"/\\|?*\s]+')
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""First signs that make Excel, LibreOffice or Sheets compute a cell (OWASP, CSV injection)."""
+"""First characters that make Excel, LibreOffice or Sheets compute a cell (OWASP, CSV injection)."""
 MAX_NAME = 80
 REEL_SIGNS = 8
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -25,13 +25,13 @@ def xml_text(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """``text`` on one line, without control or formatting characters, so that it cannot start a line of its own."""
+    """``text`` on one line, without control or formatting characters, so that it cannot start another line."""
     kept = (" " if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") else sign for sign in text)
     return " ".join("".join(kept).split())
 
 
 def cell(value: object) -> object:
-    """``value`` for a table: text that a spreadsheet would compute gets an apostrophe before it; numbers stay."""
+    """``value`` for a table: an apostrophe precedes text that a spreadsheet would compute; numbers stay."""
     if not isinstance(value, str):
         return value
     text = value.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
@@ -39,7 +39,7 @@ def cell(value: object) -> object:
 
 
 def file_stem(text: str) -> str:
-    """A name for a file or folder on any system: no path, no reserved signs, at most 80 bytes; ``clip`` if empty."""
+    """A file or folder name on any system: no path or reserved characters, 80 bytes at most; ``clip`` if empty."""
     name = _NO_FILE_NAME.sub("_", one_line(text)).strip("._-")
     name = name.encode("utf-8", "ignore")[:MAX_NAME].decode("utf-8", "ignore").strip("._-")
     return name or "clip"
@@ -59,26 +59,27 @@ def file_name(path: str) -> str:
 
 
 def reel_name(video_id: str, path: str) -> str:
-    """The reel name of a film: up to four letters of its file's name, filled up to eight signs from its id.
+    """The reel name of a video: up to four letters of its file's name, filled up to eight characters from its id.
 
-    It depends on nothing else, because lists that were exported on different days are conformed together. Eight of
-    A-Z, 0-9 and _ are what CMX3600 allows; films whose names begin alike differ by 1 in 1.7 million.
+    It depends on nothing else, because lists that were exported on different days are conformed together. CMX3600
+    allows eight of A-Z, 0-9 and _; if names of videos begin alike, the probability of the same reel name is 1 in 1.7
+    million.
     """
     return f"{_stem_letters(path)}{_digits(int(video_id, 16))}"[:REEL_SIGNS]
 
 
 def reel_names(films: Mapping[str, str], own: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Reel names for an EDL by video id for ``films`` (path by video id); ``own`` are names that the files have.
+    """Reel names for an EDL by video id for ``films`` (path by video id); ``own`` are reel names in the files.
 
-    A film with a name of its own keeps it, as :func:`short_reel`: several films may be of one reel. Each other one is
-    its :func:`reel_name`, but where that is taken, the next that is free; a film with a lower id has it first.
+    A video keeps its own name, as :func:`short_reel`: several videos may be of one reel. Each other name is the video's
+    :func:`reel_name`; if that is taken, the next free one. The video with the lower id gets it first.
     """
     own = {video_id: name for video_id, name in (own or {}).items() if name}
     names: dict[str, str] = {}
     full: dict[str, str] = {}
     for video_id, name in sorted(own.items(), key=lambda item: (item[1], item[0])):
         short = short_reel(name)
-        if full.setdefault(short, name) != name:  # two long names whose beginnings are alike
+        if full.setdefault(short, name) != name:  # two long names that begin alike
             number = int(hashlib.sha256(name.encode("utf-8", "replace")).hexdigest(), 16)
             short = f"{short[:4]}{_digits(number)}"[:REEL_SIGNS]
             full.setdefault(short, name)
@@ -97,7 +98,7 @@ def reel_names(films: Mapping[str, str], own: Mapping[str, str] | None = None) -
 
 
 def short_reel(name: str) -> str:
-    """A reel name as CMX3600 allows it: eight of A-Z, 0-9 and _; long names lose their separators before their end."""
+    """A reel name that CMX3600 allows: eight of A-Z, 0-9 and _; long names lose their separators before their end."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().upper()
     kept = re.sub(r"[^A-Z0-9]+", "_", plain).strip("_")
     if len(kept) > REEL_SIGNS:
@@ -111,7 +112,7 @@ def _stem_letters(path: str) -> str:
 
 
 def _digits(number: int) -> str:
-    """The last eight digits of a number to base 36, the last first: those that differ most stand in front."""
+    """The last eight digits of a number to base 36, the last first, because these differ most."""
     digits = []
     for _ in range(REEL_SIGNS):
         number, digit = divmod(number, 36)

@@ -1,4 +1,4 @@
-"""From the answer of a search to what is exported: which of its hits, which frames of them, and what found them."""
+"""From the result of a search to an export: its hits, their frames, and their provenance."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ from ops.search.schema import (
 )
 
 MAX_TOLD = 4_000
-"""Characters of a query in provenance; what is longer ends in an ellipsis."""
+"""Maximum number of characters of a query in provenance; a longer one ends in an ellipsis."""
 
 
 def select_picks(answer: SearchResult, *, padding_s: float = SPOKEN_PADDING_S) -> list[Pick]:
     """The hits of an answer that are worth exporting, best first, each with its provenance.
 
-    Hits under the answer's cutoff, which most likely were not meant, are left out unless the query itself says
-    which relevance is enough; hits for what is said in them always stay. Of these the spoken lines are exported,
-    with ``padding_s`` on both sides, whatever shots they are in: a line over a cut is one clip, and so are lines
-    whose clips overlap.
+    Hits under the answer's cutoff, which are most likely irrelevant, are excluded unless the query itself sets a
+    minimum relevance. Hits of spoken lines always stay. Their lines are exported with ``padding_s`` on both sides,
+    whatever shots they are in. A line over a cut is one clip, and so are lines whose clips overlap.
     """
     source = {
         "query": describe_query(answer.query),
@@ -53,7 +52,7 @@ def select_picks(answer: SearchResult, *, padding_s: float = SPOKEN_PADDING_S) -
 
 
 def _line_ids(lines: Sequence[HitLine]) -> tuple[str, ...]:
-    """Ids of lines, of every one that a sentence runs over."""
+    """Ids of all the lines; a sentence may run over several."""
     return tuple(dict.fromkeys(name for line in lines for name in line.line_ids))
 
 
@@ -65,7 +64,7 @@ def _spoken(whole: Pick, hit: Hit, padding_s: float) -> Iterator[Pick]:
 
 
 def _united(picks: Sequence[Pick]) -> list[Pick]:
-    """The picks in their order; of spoken ones that overlap in one video, one at the place of the best of them."""
+    """The picks in their order; spoken ones that overlap in one video become one at the best one's position."""
     ranked: dict[int, Pick] = {}
     last: dict[str, int] = {}
     for rank, pick in sorted(enumerate(picks), key=lambda each: each[1].in_frame or 0):
@@ -90,9 +89,9 @@ def _united(picks: Sequence[Pick]) -> list[Pick]:
 
 
 def describe_match(matched: Sequence[str], dialogue_version: str | None) -> dict[str, Any]:
-    """What spoke for a hit, and what its score therefore is; to be laid over its provenance.
+    """The sources of a hit and the meaning of its score; to be merged over its provenance.
 
-    Of a hit that only dialogue found nobody compared the pictures: it has no score.
+    If only dialogue found a hit, its frames were not compared with the query: it has no score.
     """
     if not matched:
         return {}
@@ -105,7 +104,7 @@ def describe_match(matched: Sequence[str], dialogue_version: str | None) -> dict
 
 
 def describe_query(query: SearchFields) -> str:
-    """A search in one line for people; plain words as they are."""
+    """A search in one line for people; plain words stay unchanged."""
     told = "; ".join(part for part in _parts(query) if part)
     return told if len(told) <= MAX_TOLD else f"{told[: MAX_TOLD - 1]}…"
 
@@ -126,7 +125,7 @@ def _parts(query: SearchFields) -> Iterator[str]:
 
 
 def _description(part: SearchFields | Then) -> Iterator[str]:
-    """Words and examples of a query, or of what must follow."""
+    """Words and examples of a query, or of the shot that must follow."""
     yield part.text.strip()
     for side, examples in (("like", part.like), ("unlike", part.unlike)):
         if examples:

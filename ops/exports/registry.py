@@ -1,7 +1,7 @@
 """The export formats: every module of ``ops/exports/formats``.
 
-Stands alone because everything that lists formats asks here: ``needle export``, the schema of ``POST /api/export``, the
-page, and the tests that run over every format. So a module is all that a new format needs.
+Stands alone because all lists of formats come from here. The users are ``needle export``, the schema of ``POST
+/api/export``, the page, and the tests that run over every format. So a new format needs only a module.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ops.exports.format import ExportFormat
 
 @cache
 def export_formats() -> Mapping[str, ExportFormat]:
-    """Every format by name, in the order in which lists show them.
+    """Every format by name, in the order of lists.
 
     Imports all modules of ``ops/exports/formats``, so these import slow libraries (PIL, PyAV) only when they write.
     """
@@ -28,7 +28,7 @@ def export_formats() -> Mapping[str, ExportFormat]:
 
 
 def find_format(name: str) -> ExportFormat:
-    """The format called ``name``. Raises ``UsageError`` for an unknown one."""
+    """The format called ``name``. Raises ``UsageError`` if it is unknown."""
     known = export_formats()
     if name not in known:
         raise UsageError(f"no export format {name!r}: choose one of {', '.join(known)}")
@@ -38,8 +38,8 @@ def find_format(name: str) -> ExportFormat:
 def collect_formats(modules: Iterable[ModuleType]) -> Mapping[str, ExportFormat]:
     """The formats of these modules by name, in their order.
 
-    Raises ``TypeError`` for a module without a ``FORMAT`` of its own name, ``ValueError`` if two formats have the same
-    suffix: a file name would stand for both.
+    Raises ``TypeError`` for a module without a ``FORMAT`` of its own name; ``ValueError`` if two formats have the same
+    suffix, because a file name would be ambiguous.
     """
     found: list[ExportFormat] = []
     for module in modules:

@@ -1,4 +1,4 @@
-"""Building XML trees of outside text, and writing them."""
+"""Build XML trees from foreign text, and write them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Element = ElementTree.Element
 
 
 def add(parent: Element, tag: str, text: object = None, **attributes: object) -> Element:
-    """A new last child of ``parent``; attributes that are ``None`` are left out, ``id_`` is ``id``."""
+    """Add a new last child to ``parent``; attributes that are ``None`` are omitted, ``id_`` is ``id``."""
     given = {name.rstrip("_"): xml_text(str(value)) for name, value in attributes.items() if value is not None}
     child = ElementTree.SubElement(parent, tag, given)
     if text is not None:

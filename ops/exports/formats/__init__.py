@@ -1,1 +1,1 @@
-"""One export format a module, which ends in ``FORMAT = <an ExportFormat>``; ``ops/exports/registry.py`` finds it."""
+"""One export format per module, which ends in ``FORMAT = <an ExportFormat>``; ``ops/exports/registry.py`` finds it."""

@@ -1,4 +1,4 @@
-"""A table for spreadsheets: one line a clip, one column a fact."""
+"""A table for spreadsheets: one line per clip, one column per fact."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ops.exports.names import cell
 
 
 class CsvFormat(ExportFormat):
-    """RFC 4180 in UTF-8 with a header; text that a spreadsheet would compute has an apostrophe before it.
+    """RFC 4180 in UTF-8 with a header; an apostrophe precedes text that a spreadsheet would compute.
 
-    A byte-order mark comes first: without it spreadsheets take the file for the local code page.
+    A byte-order mark comes first: without it spreadsheets decode the file with the local code page.
     """
 
     name = "csv"
@@ -27,7 +27,7 @@ class CsvFormat(ExportFormat):
 
     def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
         rows = [{"number": at, **clip.facts()} for at, clip in enumerate(clips, start=1)]
-        # What callers add to the provenance of some clips becomes columns at the end.
+        # Keys that callers add to the provenance of some clips become columns at the end.
         columns = list(dict.fromkeys(name for row in rows for name in row))
         with target.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file)

@@ -26,19 +26,19 @@ from ops.exports.names import one_line, short_reel
 
 MAX_RATE = 60
 EDL_RATES = (*(Fraction(base * 1000, 1001) for base in (24, 30, 60)), *map(Fraction, (24, 25, 30, 50, 60)))
-"""Rates at which CMX 3600 systems and their successors run."""
+"""Rates of CMX 3600 systems and their successors."""
 MAX_EVENTS = 999
 MAX_CHANNELS = 4
 TOLD = 3
-"""Films, or events, that a message names."""
+"""Maximum number of videos, or events, in a message."""
 
 
 class EdlFormat(ExportFormat):
-    """One cut an event, on one video track with its sound, in record time from 01:00:00:00.
+    """One cut per event, on one video track with its sound, in record time from 01:00:00:00.
 
-    An EDL counts in one rate, drop-frame or not, for source and record alike; a selection that mixes them is
-    refused, because any system would place its clips wrongly. Reels are eight characters, the file's own name of its
-    reel if it has one; the whole name, the file's name and path and the provenance follow as comments.
+    An EDL counts in one rate, drop-frame or not, for source and record alike. A selection that mixes them is refused,
+    because any system would place its clips wrongly. Reels have eight characters, from the file's own reel name if it
+    has one. The whole name, the file's name and path and the provenance follow as comments.
     """
 
     name = "edl"
@@ -59,7 +59,10 @@ class EdlFormat(ExportFormat):
 
 
 def _one_rate(clips: Sequence[Clip]) -> Fraction:
-    """The one rate of the selection; ``UsageError`` where it has several, or two ways of counting, or none fits."""
+    """The one rate of the selection.
+
+    Raises ``UsageError`` if it has several, mixes drop-frame with non-drop, or is too high.
+    """
     groups = group_by_rate(clips)
     if len(groups) > 1:
         told = ", ".join(f"{format_rate(rate)} ({_films(group)})" for rate, group in groups.items())
@@ -81,14 +84,14 @@ def _one_rate(clips: Sequence[Clip]) -> Fraction:
 
 
 def _films(clips: Sequence[Clip]) -> str:
-    """How many clips, and of which films, by which people can choose them; the first few of many."""
+    """The number of clips and the names of their videos, for a choice by the user; the first few of many."""
     names = list(dict.fromkeys(one_line(clip.film.name) for clip in clips))
     more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
     return f"{plural(len(clips), 'clip')} of {', '.join(names[:TOLD])}{more}"
 
 
 def _over_midnight(clips: Sequence[Clip]) -> tuple[str, ...]:
-    """A timecode has no day: what begins before midnight and ends after it seems to end before it begins."""
+    """Warn of clips over midnight: a timecode has no day, so their end seems to be before their begin."""
     over = []
     for number, clip in enumerate(clips, start=1):
         film = clip.film
@@ -115,9 +118,9 @@ def _rate_warnings(clips: Sequence[Clip]) -> tuple[str, ...]:
 
 
 def _ambiguous(clips: Sequence[Clip]) -> tuple[str, ...]:
-    """Films that a conform, which goes by reel and timecode, would confuse: the same reel, the same timecode.
+    """Videos that a conform by reel and timecode would confuse: the same reel, the same timecode.
 
-    Films without a reel name of their own count as one reel: the name that an EDL gives them is in no file.
+    Videos without their own reel name count as one reel: the name that an EDL gives them is in no file.
     """
     films = {clip.film.video_id: clip.film for clip in clips}.values()
     by_reel: dict[str, list[Film]] = {}
@@ -138,7 +141,7 @@ def _ambiguous(clips: Sequence[Clip]) -> tuple[str, ...]:
 
 
 def _overlapping(films: Sequence[Film]) -> list[Film]:
-    """Films of which a part has the same timecode as a part of another, in order of timecode."""
+    """Videos of which a part has the same timecode as a part of another, in order of timecode."""
     ordered = sorted(films, key=lambda film: (film.start, film.name))
     found: dict[str, Film] = {}
     reach = ordered[0]
@@ -150,7 +153,7 @@ def _overlapping(films: Sequence[Film]) -> list[Film]:
 
 
 def _shortened(clips: Sequence[Clip]) -> tuple[str, ...]:
-    """Reel names that an EDL cannot hold as they are."""
+    """Reel names that an EDL cannot hold unchanged."""
     films = {clip.film.video_id: clip.film for clip in clips}.values()
     short = short_reels(films)
     names = dict.fromkeys(
@@ -196,13 +199,13 @@ def _lines(clips: Sequence[Clip], rate: Fraction, title: str) -> Iterator[str]:
 
 
 def _channels(clip: Clip) -> str:
-    """Picture alone, with one channel of sound, or with two; the third and fourth are on a line of their own."""
+    """Video alone, with one channel of sound, or with two; the third and fourth are on a separate line."""
     channels = len(clip.film.sound_channels)
     return "V" if not channels else "B" if channels == 1 else "AA/V"
 
 
 def _more_channels(clip: Clip) -> Iterator[str]:
-    """What an event has no room for: channels 3 and 4 as CMX 3600 writes them, and how many there are beyond."""
+    """Extra lines of an event: channels 3 and 4 in CMX 3600 syntax, and the number of channels if there are more."""
     channels = len(clip.film.sound_channels)
     if channels > 2:
         yield "AUD   3     4" if channels > 3 else "AUD   3"

@@ -26,20 +26,20 @@ from ops.exports.xml import add, write_xml
 
 VERSION = "1.10"
 Form = tuple[Fraction, int, int, FieldOrder, str | None]
-"""What makes two formats the same: rate, width, height, order of fields, colours of HDR."""
+"""The key of a format: rate, width, height, field order, HDR colours."""
 REEL_KEY = "com.apple.proapps.studio.reel"
 AUDIO_RATES = {32_000: "32k", 44_100: "44.1k", 48_000: "48k", 88_200: "88.2k", 96_000: "96k", 176_400: "176.4k"} | {
     192_000: "192k"
 }
-"""Sound rates that a sequence may run at, by samples per second."""
+"""Supported sound rates of a sequence, by samples per second."""
 
 
 class FcpxmlFormat(ExportFormat):
-    """One project a frame rate, in one event, because a sequence has one rate; each film is one asset.
+    """One project per frame rate, in one event, because a sequence has one rate; each video is one asset.
 
-    Times are exact fractions of seconds. An asset is the whole film from its start timecode on; an ``asset-clip``
-    is the marked range, so that handles are there to trim into. Each of several sound tracks is a component. Facts
-    are ``metadata`` with keys ``needle.*`` and, for people, the ``note``.
+    Times are exact fractions of seconds. An asset is the whole video from its start timecode on. An ``asset-clip`` is
+    the marked range, so the handles remain available for trimming. If there are several sound tracks, each is a
+    component. Facts are ``metadata`` with keys ``needle.*`` and, for people, the ``note``.
     """
 
     name = "fcpxml"
@@ -77,7 +77,7 @@ class FcpxmlFormat(ExportFormat):
 
 
 def seconds(frames: int, rate: Fraction) -> str:
-    """``frames`` at ``rate`` as FCPXML writes time: ``1001/24000s``, or ``5s`` where it is whole."""
+    """``frames`` at ``rate`` in FCPXML's notation of time: ``1001/24000s``, or ``5s`` if it is an integer."""
     time_s = frames / rate
     return f"{time_s.numerator}s" if time_s.denominator == 1 else f"{time_s.numerator}/{time_s.denominator}s"
 
@@ -188,7 +188,7 @@ def _add_facts(item: Element, clip: Clip) -> None:
 
 
 def _add_components(item: Element, film: Film) -> None:
-    """One component for each sound track, if there are several: its channels, on only if proxies hear it."""
+    """One component for each sound track, if there are several: its channels, on only if proxies have them."""
     first = 1
     for track in film.sound_tracks if len(film.sound_tracks) > 1 else ():
         channels = ", ".join(str(first + at) for at in range(track.channels))

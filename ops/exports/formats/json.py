@@ -1,4 +1,4 @@
-"""One JSON document with everything known of each clip."""
+"""One JSON document with all facts about each clip."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class JsonFormat(ExportFormat):
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:
-    """``value`` as JSON that can always be written as UTF-8; what JSON does not know becomes text."""
+    """``value`` as JSON that can always be encoded as UTF-8; unknown types become text."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str, allow_nan=False)
     return text.encode("utf-8", "backslashreplace").decode()
 

@@ -1,4 +1,4 @@
-"""OpenTimelineIO: one timeline with everything, also of films with different rates, and provenance as metadata."""
+"""OpenTimelineIO: one timeline with all clips, even if their rates differ, and provenance as metadata."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from ops.exports.names import file_url, one_line, xml_text
 
 
 class OtioFormat(ExportFormat):
-    """A video track, and as many sound tracks as the film with most has. Each clip counts at its own film's rate.
+    """A video track, and as many sound tracks as the video with the most. Each clip counts at its own video's rate.
 
-    ``source_range`` is the marked range and the media's ``available_range`` the whole film, both from the film's
+    ``source_range`` is the marked range and the media's ``available_range`` the whole video, both from the video's
     start timecode on. ``metadata["needle"]`` of a clip holds all facts; the handles are its ``head_frame`` and
     ``tail_frame``.
     """
@@ -101,7 +101,7 @@ def _sound_tracks(film: Film) -> int:
 
 
 def _sound(clip: Clip, number: int, reels: dict[str, str], track: int) -> Any:
-    """The clip on a sound track: that of the film with this index, switched off if proxies do not hear it."""
+    """The clip on a sound track: the video's track with this index, disabled if it is not in the proxies."""
     item = _clip(clip, number, reels)
     if clip.film.sound_tracks:
         known = clip.film.sound_tracks[track]
@@ -123,7 +123,7 @@ def _gap(clip: Clip) -> Any:
 
 
 def _told(clip: Clip) -> dict[str, Any]:
-    """The facts, in types that the library takes: whole numbers of 64 bits, no foreign objects, no NUL in text."""
+    """The facts in types that the library supports: 64-bit integers, no foreign objects, no NUL in text."""
     told: dict[str, Any] = {}
     for name, value in clip.facts().items():
         fits = isinstance(value, str | float | bool | None) or (isinstance(value, int) and abs(value) < 2**63)

@@ -1,4 +1,4 @@
-"""A contact sheet: posters of the clips side by side, with number, film and timecode; a JPEG, or a PNG by its name."""
+"""A contact sheet: posters of the clips in a grid, with number, title and timecode; a JPEG, or a PNG by its name."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 COLUMNS = 5
 TILE = (320, 180)
-"""Width and height of one picture, pixels."""
+"""Width and height of one image, pixels."""
 CAPTION, MARGIN, HEAD = 42, 8, 40
-"""Heights of the two lines under a picture, of the space between pictures and of the title line."""
+"""Heights of the two lines under an image, of the space between images and of the title line."""
 TOLD = 5
-"""Characters that a message names."""
+"""Maximum number of characters in a message."""
 MAX_CLIPS = 250
-"""Bounds the sheet to 1,648 x 11,548 pixels, 57 MB in memory."""
+"""Limits the sheet to 1,648 x 11,548 pixels, 57 MB in memory."""
 PAPER, INK, FAINT = (24, 24, 26), (236, 236, 236), (160, 160, 164)
 
 
 class SheetFormat(ExportFormat):
-    """Rows of five, in the order of the selection; at most 250 clips, and it says so where there are more."""
+    """Rows of five, in the order of the selection; at most 250 clips, the others are reported as missing."""
 
     name = "sheet"
     label = "Contact sheet"
@@ -86,7 +86,7 @@ class SheetFormat(ExportFormat):
 
 
 def _unknown(characters: set[str]) -> tuple[str, ...]:
-    """Which characters are not drawn but written as codes."""
+    """A warning about the characters that are not drawn but written as codes."""
     if not characters:
         return ()
     listed = ", ".join(f"{each} (U+{ord(each):04X})" for each in sorted(characters)[:TOLD])

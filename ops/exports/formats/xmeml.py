@@ -30,11 +30,11 @@ OUTPUTS = 2
 
 
 class XmemlFormat(ExportFormat):
-    """One sequence a frame rate, because a sequence has one; each film is one ``file`` element, named by id later on.
+    """One sequence per frame rate, because a sequence has one; each video is one ``file`` element, later named by id.
 
-    ``in`` and ``out`` count from the film's first frame, ``out`` is the frame behind the last. Sound is one track a
-    channel, linked to the picture and off if proxies do not hear it. Facts are the clip's log note, query and score
-    its comments.
+    ``in`` and ``out`` count from the video's first frame, ``out`` is the frame after the last. Sound is one track per
+    channel, linked to the video track and off if it is not in the proxies. Facts are the clip's log note, query and
+    score its comments.
     """
 
     name = "xmeml"
@@ -62,7 +62,7 @@ class XmemlFormat(ExportFormat):
 
 @dataclass
 class _Document:
-    """Reel names, the ids of the files told so far, and how many clip items there are."""
+    """Reel names, the ids of the files written so far, and the number of clip items."""
 
     reels: dict[str, str]
     files: dict[str, str] = field(default_factory=dict)
@@ -78,7 +78,7 @@ def _channels(film: Film) -> int:
 
 
 def _add_rate(parent: Element, rate: Fraction) -> None:
-    """``timebase`` is whole frames; ``ntsc`` says that they run at 1000/1001 of it."""
+    """``timebase`` is whole frames; ``ntsc`` means that they run at 1000/1001 of it."""
     element = add(parent, "rate")
     add(element, "timebase", round(rate))
     add(element, "ntsc", "TRUE" if rate.denominator == 1001 else "FALSE")
@@ -95,7 +95,7 @@ def _add_timecode(parent: Element, rate: Fraction, start: int, *, is_drop: bool,
 
 
 def _add_picture(parent: Element, rate: Fraction, film: Film) -> None:
-    """How pictures look: size as shown, square pixels, whole frames."""
+    """Frame properties: size as shown, square pixels, whole frames."""
     sample = add(parent, "samplecharacteristics")
     _add_rate(sample, rate)
     add(sample, "width", film.width)
@@ -149,7 +149,7 @@ def _add_item(
     channel: int,
     links: Sequence[tuple[str, int, int]],
 ) -> None:
-    """A clip on a track: the picture for ``channel`` 0, or else that channel of the sound."""
+    """A clip on a track: the video for ``channel`` 0, otherwise that channel of the sound."""
     film = clip.film
     item = add(track, "clipitem", id=identifier)
     add(item, "name", one_line(film.name))

@@ -22,14 +22,14 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class ZipFormat(ExportFormat):
-    """QuickTime files with their handles, and ``manifest.json`` that says what is in each and what is missing.
+    """QuickTime files with their handles, and ``manifest.json`` that lists the content of each and the missing clips.
 
-    ``clip_tracks`` in it are the source's numbers of the sound tracks of a clip, in their order there.
+    ``clip_tracks`` in it are the source's numbers of the sound tracks of a clip, in their order there. Videos are read
+    one after the other, each once. A clip goes into the zip as soon as it is cut. So the disk never holds more than the
+    zip and the clips of one video, and none of it is in memory. ``stop`` is checked with every frame that is read. If a
+    video is missing, changed or damaged, only its own clips are lost.
 
-    Films are read one after the other, each once; a clip goes into the zip as soon as it is cut, so that there is
-    never more on disk than the zip and the clips of one film, and nothing of it in memory. ``stop`` is looked at
-    with every frame that is read. A film that is gone,
-    changed or damaged costs its own clips only; where none is left, ``MediaError`` says why.
+    Raises ``MediaError`` with the reason if no clip is left.
     """
 
     name = "zip"
@@ -66,14 +66,14 @@ class ZipFormat(ExportFormat):
 
 
 def entry_name(number: int, clip: Clip) -> str:
-    """Name of a clip in the zip: number, film, frames; a plain file name on any system."""
+    """Name of a clip in the zip: number, video, frames; a plain file name on any system."""
     return f"{number:04d}_{file_stem(Path(clip.film.name).stem)}_{clip.head_frame}-{clip.tail_frame}.mov"
 
 
 def _cut_film(
     wanted: Sequence[tuple[int, Clip]], folder: Path, archive: zipfile.ZipFile, context: ExportContext
 ) -> dict[int, Missing]:
-    """Cut the clips of one film into the archive; those that cannot be, by number."""
+    """Cut the clips of one video into the archive; return the missing ones by number."""
     from ops.videos.clips import ClipSpan, cut_clips, unchanged_source
     from ops.videos.hashes import HashCache
 
@@ -91,7 +91,7 @@ def _cut_film(
         with unchanged_source(
             film.path, film.content_hash, film.bytes, hashes=hashes, scratch=settings.scratch
         ) as source:
-            # The record that timelines are made of, so that a clip agrees with them; an old one is read again.
+            # The record is also the source of timelines, so that a clip agrees with them; an old one is read again.
             info = film.media if film.media and film.media.revision == FACTS_REVISION else None
             for span in cut_clips(source, list(spans), frames=film.frames, threads=threads, stop=stop, info=info):
                 clip = left.pop(spans[span])
