@@ -1,7 +1,7 @@
-"""How well scores tell yes from no: pure functions of scores and truths, with bootstrap intervals.
+"""Quality of scores as a yes-no classifier: pure functions of scores and truths, with bootstrap intervals.
 
-Legend: N shots. Average precision is the area under the precision-recall steps (as scikit-learn's), ties counted
-together; the expected calibration error is Guo et al. 2017 (arXiv:1706.04599) with bins of equal counts.
+Legend: N shots. Average precision is the area under the precision-recall steps (as in scikit-learn), ties counted
+together. The expected calibration error is Guo et al. 2017 (arXiv:1706.04599) with bins of equal counts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Interval:
 
 
 def average_precision(scores_N: Scores, truths_N: Truths) -> float:
-    """0 to 1; NaN where no truth is yes."""
+    """0 to 1; NaN if no truth is yes."""
     truths, last = _ranked(scores_N, truths_N)
     if not truths.any():
         return float("nan")
@@ -37,7 +37,7 @@ def average_precision(scores_N: Scores, truths_N: Truths) -> float:
 
 
 def roc_auc(scores_N: Scores, truths_N: Truths) -> float:
-    """Chance that a yes scores above a no, ties half: 0 to 1, whatever the share of yes; NaN with one class only."""
+    """Probability that a yes scores above a no, ties half: 0-1, whatever the share of yes; NaN with one class only."""
     yes, no = scores_N[truths_N], np.sort(scores_N[~truths_N])
     if not len(yes) or not len(no):
         return float("nan")
@@ -46,7 +46,7 @@ def roc_auc(scores_N: Scores, truths_N: Truths) -> float:
 
 
 def precision_at(k: int) -> Metric:
-    """Share of yes among the ``k`` best (or all, where there are fewer)."""
+    """Share of yes among the ``k`` best (or all, if there are fewer)."""
 
     def metric(scores_N: Scores, truths_N: Truths) -> float:
         best = np.argsort(-scores_N, kind="stable")[:k]
@@ -56,15 +56,15 @@ def precision_at(k: int) -> Metric:
 
 
 def brier(scores_N: Scores, truths_N: Truths) -> float:
-    """Mean squared error of probabilities: 0 is perfect, 0.25 is a coin."""
+    """Mean squared error of probabilities: 0 is perfect, 0.25 is a coin toss."""
     return float(np.mean((scores_N - truths_N) ** 2))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bin:
-    """Shots that were promised about the same: how likely a yes was said to be, and the share of yes that came.
+    """Shots with about the same predicted probability: the mean prediction and the true share of yes.
 
-    ``low`` and ``high`` are the share's 95 % interval after Wilson (1927), which holds for few shots too.
+    ``low`` and ``high`` are the share's 95 % interval after Wilson (1927), which is valid for few shots too.
     """
 
     promised: float
@@ -75,12 +75,12 @@ class Bin:
 
 
 def reliability(scores_N: Scores, truths_N: Truths, bins: int = 5) -> list[Bin]:
-    """Bins of equal counts by rising score, none empty."""
+    """Bins of equal counts by ascending score, none empty."""
     return [_bin(scores_N[part], truths_N[part]) for part in _parts(scores_N, bins)]
 
 
 def _parts(scores_N: Scores, bins: int) -> list[NDArray[np.intp]]:
-    """Row numbers by rising score, in runs of equal counts."""
+    """Row numbers by ascending score, in runs of equal counts."""
     order = np.argsort(scores_N, kind="stable")
     return [part for part in np.array_split(order, bins) if len(part)]
 
@@ -94,7 +94,7 @@ def _bin(scores_N: Scores, truths_N: Truths) -> Bin:
 
 
 def calibration_error(scores_N: Scores, truths_N: Truths, bins: int = 5) -> float:
-    """Mean distance of what was promised from what came, over ``bins`` bins of equal counts: 0 to 1."""
+    """Mean difference between predicted and true share, over ``bins`` bins of equal counts: 0 to 1."""
     gaps = [abs(each.promised - each.came) * each.count for each in reliability(scores_N, truths_N, bins)]
     return float(sum(gaps) / len(scores_N))
 
@@ -108,9 +108,9 @@ def intervals(
     seed: int,
     rounds: int = 500,
 ) -> dict[str, Interval]:
-    """Each metric with its 95 % interval; whole groups are drawn, because shots of one stretch are alike.
+    """Each metric with its 95 % interval; whole groups are drawn, because the shots of one group are alike.
 
-    Resamples in which a metric is not defined (no yes) do not count; where all are, the interval is the value.
+    Resamples in which a metric is undefined (no yes) do not count; if all are, the interval is the value.
     """
     draws: dict[str, list[float]] = {name: [] for name in metrics}
     for rows in resamples(groups_N, seed=seed, rounds=rounds):
@@ -120,7 +120,7 @@ def intervals(
 
 
 def resamples(groups_N: Sequence[int] | NDArray[np.int64], *, seed: int, rounds: int) -> list[NDArray[np.intp]]:
-    """Row numbers of ``rounds`` bootstrap samples, each of as many whole groups as there are."""
+    """Row numbers of ``rounds`` bootstrap samples, each with as many whole groups as the data."""
     random = np.random.default_rng(seed)
     groups = np.asarray(groups_N)
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
@@ -129,14 +129,14 @@ def resamples(groups_N: Sequence[int] | NDArray[np.int64], *, seed: int, rounds:
 
 
 def interval_of(value: float, draws: Sequence[float]) -> Interval:
-    """A value with the middle 95 % of its draws that are numbers."""
+    """A value with the middle 95 % of its finite draws."""
     good = np.asarray([draw for draw in draws if np.isfinite(draw)])
     low, high = np.percentile(good, (2.5, 97.5)) if len(good) else (value, value)
     return Interval(value=value, low=float(low), high=float(high))
 
 
 def _ranked(scores_N: Scores, truths_N: Truths) -> tuple[Truths, NDArray[np.intp]]:
-    """Truths by falling score, and the last place of each run of equal scores."""
+    """Truths by descending score, and the last position of each run of equal scores."""
     order = np.argsort(-scores_N, kind="stable")
     last = np.flatnonzero(np.diff(scores_N[order], append=np.nan) != 0)
     return truths_N[order], last

@@ -1,6 +1,6 @@
 """Shot boundaries of several annotated clips: scores per clip and pooled, intervals over clips, and every fault.
 
-Knows no file and no detector, so that the command line, the notebook and a test give the same figures.
+Opens no file and runs no detector, so that the command line, the notebook and a test give the same figures.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import numpy as np
 from ops.evaluation.cuts import BoundaryMatch, BoundaryScore, CutScore, Fault, ShotAnnotation, match_boundaries
 
 TOLERANCE = 2
-"""Frames that a detection may be away from an annotated boundary."""
+"""Maximum distance of a detection from an annotated boundary, in frames."""
 LEAST_CLIPS = 5
-"""An interval needs as many clips that have a boundary or a detection of its kind: fewer give none that means much."""
+"""Least number of clips with a boundary or a detection of the kind for an interval; with fewer it means little."""
 RESAMPLES = 2000
 SEED = 0
 INTERVALS = (
@@ -34,13 +34,13 @@ NEAR_S = 1
 
 
 def clip_name(path: Path, folder: Path) -> str:
-    """The name of a clip below its folder; bytes that are not UTF-8 are written as codes, so that it can be printed."""
+    """The printable name of a clip below its folder; bytes that are not UTF-8 are written as codes."""
     return path.relative_to(folder).as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SetAsideClip:
-    """A clip that could not be evaluated, and why."""
+    """A clip that could not be evaluated, with the reason."""
 
     name: str
     reason: str
@@ -60,7 +60,7 @@ class ClipFault:
     nearest: int | None
 
     def as_json(self) -> dict[str, Any]:
-        """The fault as commands print it."""
+        """The fault in the JSON form of the commands."""
         return {
             "clip": self.clip,
             "kind": self.fault.kind,
@@ -74,9 +74,10 @@ class ClipFault:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipCuts:
-    """What was detected on one clip, and how that compares with its annotation.
+    """The detections on one clip, and their comparison with its annotation.
 
-    ``boundaries`` are ``(first frame of a shot, whether it is called gradual)``; ``notes`` what is odd about the clip.
+    ``boundaries`` are ``(first frame of a shot, whether it is detected as gradual)``; ``notes`` are oddities of the
+    clip.
     """
 
     name: str
@@ -161,7 +162,7 @@ class CutEvaluation:
 
     @property
     def pooled(self) -> BoundaryScore:
-        """The counts of all clips together. Raises ``TypeError`` if there is no clip."""
+        """The counts of all clips together. Raises ``TypeError`` if there are no clips."""
         return reduce(add, [clip.match.score for clip in self.clips])
 
     @property
@@ -183,10 +184,11 @@ class CutEvaluation:
 def interval_over_clips(
     scores: Sequence[CutScore], metric: str, *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> tuple[float, float] | None:
-    """95 % percentile bootstrap interval of the pooled ``f1``, ``precision`` or ``recall``, clips drawn with
-    replacement (Efron and Tibshirani, 1993, chapter 13). It reports how the figure would vary with other clips of the
-    same kinds. ``None`` if fewer than ``LEAST_CLIPS`` clips have anything to count. The same scores and seed give the
-    same interval.
+    """95 % percentile bootstrap interval of the pooled ``f1``, ``precision`` or ``recall``, over clips.
+
+    Clips are drawn with replacement (Efron and Tibshirani, 1993, chapter 13). The interval reports how the figure would
+    vary with other clips of the same kinds. ``None`` if fewer than ``LEAST_CLIPS`` clips have anything to count. The
+    same scores and seed give the same interval.
     """
     counts_C3 = np.array([(own.right, own.false, own.missed) for own in scores], dtype=np.int64).reshape(-1, 3)
     if int((counts_C3.sum(axis=1) > 0).sum()) < LEAST_CLIPS:

@@ -1,4 +1,4 @@
-"""One encoder beside another on the same shows, as one document that the command line and the notebook read."""
+"""Comparison of two encoders on the same shows, as one document for the command line and the notebook."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from ops.evaluation.shows import ShowAnswer
 from ops.evaluation.verdict import verdict_of
 
 Answered = tuple[str, Sequence[ShowAnswer]]
-"""An encoder's id and its answers, a show or a film each."""
+"""An encoder's id and its answers, one per show or video."""
 NOTHING: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
 def comparison_of(answered: Sequence[Answered], learned_by: Mapping[str, Collection[str]] = NOTHING) -> dict[str, Any]:
-    """Figures of the first encoder, pooled and under ``shows``, and of the second under ``against``; and everywhere
-    ``gain``: the paired ``[difference, low, high]`` of the first minus the second. ``verdict`` says whether the first
-    may take the place of the second (:func:`ops.evaluation.verdict.verdict_of`).
+    """The document of an evaluation, compared with a second encoder if there is one.
 
-    ``learned_by`` names, by encoder id, shows that it was fitted on: they are listed as ``learned_from`` and left out
-    of the pooled figures, unless there is no other (then ``pooled_is_fair`` is false). So are shows of one item, which
-    is always first, unless there are no larger ones.
+    It holds figures of the first encoder, pooled and under ``shows``, and of the second under ``against``. Next to each
+    is ``gain``: the paired ``[difference, low, high]`` of the first minus the second. ``verdict`` reports whether the
+    first may replace the second (:func:`ops.evaluation.verdict.verdict_of`).
+
+    ``learned_by`` names, by encoder id, shows that it was fitted on. They are listed as ``learned_from`` and excluded
+    from the pooled figures, unless there are no others (then ``pooled_is_fair`` is false). Shows of one item are
+    excluded too, because the item is always first, unless there are no larger ones.
     """
     encoder_id, answers = answered[0]
     learned = {show for own_id, _ in answered for show in learned_by.get(own_id, ())}

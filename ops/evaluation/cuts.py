@@ -1,4 +1,4 @@
-"""How well shot boundaries were found: precision, recall and F1 of hard cuts and of gradual transitions, and faults."""
+"""Quality of shot boundaries: precision, recall and F1 of hard cuts and of gradual transitions, and faults."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, kw_only=True)
 class CutScore:
-    """Counts of one film or of several together: ``score_a + score_b`` pools them.
+    """Counts of one video or of several together: ``score_a + score_b`` pools them.
 
-    ``right`` annotated cuts were found, ``false`` detections are no cut, ``missed`` cuts were not found.
+    ``right`` annotated cuts were found, ``false`` detections are not cuts, ``missed`` cuts were not found.
     """
 
     right: int
@@ -21,19 +21,19 @@ class CutScore:
 
     @property
     def precision(self) -> float:
-        """Share of the detections that are right, 0-1; 1 where nothing was detected."""
+        """Share of the detections that are right, 0-1; 1 if there are none."""
         found = self.right + self.false
         return self.right / found if found else 1.0
 
     @property
     def recall(self) -> float:
-        """Share of the annotated cuts that were found, 0-1; 1 where there is none."""
+        """Share of the annotated cuts that were found, 0-1; 1 if there are none."""
         annotated = self.right + self.missed
         return self.right / annotated if annotated else 1.0
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall, 0-1; 1 where there is nothing to find and nothing was found."""
+        """Harmonic mean of precision and recall, 0-1; 1 if there are neither cuts nor detections."""
         total = 2 * self.right + self.false + self.missed
         return 2 * self.right / total if total else 1.0
 
@@ -45,9 +45,9 @@ class CutScore:
 
 @dataclass(frozen=True, kw_only=True)
 class ShotAnnotation:
-    """Annotated boundaries of one film, frames from 0; ranges are inclusive.
+    """Annotated boundaries of one video, frames from 0; ranges are inclusive.
 
-    ``gradual`` are transitions that begin a shot, ``neutral`` ranges and ``optional`` cuts count neither way.
+    ``gradual`` are transitions that begin a shot. ``neutral`` ranges and ``optional`` cuts count neither way.
     """
 
     hard: tuple[int, ...]
@@ -58,7 +58,7 @@ class ShotAnnotation:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> ShotAnnotation:
-        """From a ``.shots.json``. With ``shot_starts`` only ranges that hold one of them begin a shot.
+        """Read a ``.shots.json``. If it has ``shot_starts``, only ranges that hold one of them begin a shot.
 
         Raises ``KeyError``, ``TypeError`` or ``ValueError`` for a document of another form.
         """
@@ -77,7 +77,7 @@ class ShotAnnotation:
 
 
 def _frame(value: Any) -> int:
-    """A frame number as JSON has it. Raises ``TypeError`` or ``ValueError`` if it is not a whole number from 0 on."""
+    """A frame number from JSON. Raises ``TypeError`` or ``ValueError`` if it is not an integer from 0 on."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{value!r} is not a frame number")
     if not math.isfinite(value) or value < 0 or value != int(value):
@@ -101,7 +101,7 @@ class Fault:
     """A boundary that was detected and is not one (``false``), or that was not detected (``missed``).
 
     ``first`` and ``last`` are frames, inclusive: the same frame, the first of a shot, except for a missed gradual
-    transition. ``transition`` is the kind it counts as.
+    transition. ``transition`` is the kind that it counts as.
     """
 
     first: int
@@ -112,7 +112,7 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True)
 class BoundaryScore:
-    """Hard cuts and gradual transitions of one film or of several: ``score_a + score_b`` pools them."""
+    """Hard cuts and gradual transitions of one video or of several: ``score_a + score_b`` pools them."""
 
     hard: CutScore
     gradual: CutScore
@@ -139,7 +139,7 @@ def score_boundaries(
 def match_boundaries(
     detected: Iterable[tuple[int, bool]], annotation: ShotAnnotation, *, tolerance: int = 2
 ) -> BoundaryMatch:
-    """Compare boundaries, ``(first frame of a shot, whether it is called gradual)``, with an annotation.
+    """Compare boundaries, ``(first frame of a shot, whether it is detected as gradual)``, with an annotation.
 
     A boundary counts once: for a hard cut, else for a gradual transition, else as false of its own kind.
     """
@@ -170,9 +170,9 @@ def score_cuts(
 ) -> CutScore:
     """Compare first frames of shots with annotated hard cuts.
 
-    One detection counts for one cut, at most ``tolerance`` frames away; the matching finds as many as can be
-    found. Frame 0 is no cut. Detections in a ``gradual`` range (inclusive, widened by the tolerance) that match no
-    hard cut count neither way, nor do those at or after ``frames``, where the annotation ends.
+    One detection counts for one cut, at most ``tolerance`` frames away; the matching has the maximum size. Frame 0 is
+    not a cut. A detection in a ``gradual`` range (inclusive, widened by the tolerance) that matches no hard cut counts
+    neither way. The same holds for detections at or after ``frames``, the end of the annotation.
     """
     return _match_cuts(detected, annotated, gradual, frames=frames, tolerance=tolerance).score
 
@@ -188,17 +188,17 @@ def score_gradual(
 ) -> CutScore:
     """Compare detected boundaries with annotated gradual transitions.
 
-    ``detected`` are ``(first frame of a shot, whether the detector calls it gradual)``. A boundary of either kind in
-    one of ``ranges`` (inclusive, widened by the tolerance) finds that transition; each further one in it is false, and
-    so is one called gradual that is in no range, beside none of the ``hard`` cuts, and in no ``neutral`` range.
-    Boundaries at or after ``frames``, where the annotation ends, are not counted.
+    ``detected`` are ``(first frame of a shot, whether the detector reports it as gradual)``. A boundary of either kind
+    in one of ``ranges`` (inclusive, widened by the tolerance) finds that transition; each further one in it is false. A
+    gradual boundary is also false if it is in no range, near none of the ``hard`` cuts, and in no ``neutral`` range.
+    Boundaries at or after ``frames``, the end of the annotation, are not counted.
     """
     return _match_gradual(detected, ranges, hard, neutral, frames=frames, tolerance=tolerance).score
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Matched:
-    """Transitions of one kind: how many were found, the frames of false detections, the ranges that were missed."""
+    """Transitions of one kind: the number of found ones, the frames of false detections, the missed ranges."""
 
     right: int
     false: list[int]
@@ -227,7 +227,7 @@ def _match_cuts(
     extra: list[int] = []
     missed: list[tuple[int, int]] = []
     place = 0
-    # Both ascending and all intervals equally long: taking the earliest open cut is a largest matching.
+    # Both ascending and all intervals equally long: taking the earliest open cut is a maximum matching.
     for cut in found:
         while place < len(cuts) and cuts[place] < cut - tolerance:
             missed.append((cuts[place], cuts[place]))

@@ -1,6 +1,6 @@
-"""One HTML file that shows every false and every missed boundary: no script, no address, all pictures inside.
+"""One HTML file with every false and every missed boundary: no script, no external address, all images inside.
 
-Names of files come from outside: they are escaped, and the page forbids itself to load or run anything.
+Names of files are foreign: they are escaped, and the page's policy forbids it to load or run anything.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _KINDS = {
     ("false", "gradual"): "false gradual transition",
 }
 LEAST_SURROUNDINGS = 0.1
-"""Below this change the frames around stand still, and no ratio to them means anything."""
+"""Below this change the frames around do not move, and a ratio to them is meaningless."""
 _PAGE_STYLE = """
 body{font:14px/1.5 system-ui,sans-serif;color:#222;max-width:1180px;margin:0 auto;padding:16px}
 h1{font-size:24px;margin:8px 0}
@@ -69,7 +69,7 @@ def fault_page(evaluation: CutEvaluation, strips: Strips, *, measured_at: str = 
 
 
 def evaluation_html(evaluation: CutEvaluation, strips: Strips, *, measured_at: str = "") -> str:
-    """What the page holds, for a page that there is already: figures, and each fault with its strip."""
+    """The content of the page, for another page: figures, and each fault with its strip."""
     filters = "".join(
         f"body:has(#{kind}-{transition}:not(:checked)) .{kind}.{transition}{{display:none}}"
         for kind, transition in _KINDS
@@ -88,7 +88,7 @@ def evaluation_html(evaluation: CutEvaluation, strips: Strips, *, measured_at: s
 
 
 def summary_table(evaluation: CutEvaluation) -> str:
-    """Precision, recall and F1 of each kind, pooled with intervals and by clip, as tables of HTML."""
+    """Precision, recall and F1 of each kind, pooled with intervals and by clip, as HTML tables."""
     parts = []
     intervals = evaluation.intervals()
     for title, kind in (("Hard cuts", "hard"), ("Gradual transitions", "gradual")):
@@ -121,7 +121,7 @@ def _row(name: str, score: CutScore, intervals: dict[str, tuple[float, float] | 
 
 
 def share_text(score: CutScore, metric: str) -> str:
-    """A share with three digits; a dash if there is nothing that it could be a share of."""
+    """A share with three digits; a dash if its denominator is 0."""
     whole = {"precision": score.right + score.false, "recall": score.right + score.missed}
     return f"{getattr(score, metric):.3f}" if whole.get(metric, sum(whole.values())) else "–"
 
@@ -168,7 +168,7 @@ def _clip_section(clip: ClipCuts, number: int, strips: Strips) -> str:
 
 
 def fault_card(fault: ClipFault, strips: Strips) -> str:
-    """One fault as HTML: kind, frame, time, evidence and strip, or why there is none."""
+    """One fault as HTML: kind, frame, time, evidence and strip, or the reason why there is none."""
     own, strip = fault.fault, strips.strips.get(fault)
     frames = f"frame {own.first}" if own.first == own.last else f"frames {own.first} to {own.last}"
     title = f"<b>{_KINDS[own.kind, own.transition]}</b> · {frames} · {_time(fault.time_s)}"
@@ -222,5 +222,5 @@ def _time(seconds: float | None) -> str:
 
 
 def _text(text: str) -> str:
-    """Text from outside as HTML: tags are shown, control and direction characters are written as codes."""
+    """Foreign text as HTML: tags are shown, control and direction characters are written as codes."""
     return html.escape("".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text))

@@ -1,4 +1,4 @@
-"""Figures of encoders, show by show and pooled, and the differences of one from another.
+"""Figures of encoders, by show and pooled, and the differences of one from another.
 
 Pure numpy, as :mod:`ops.evaluation.retrieval`.
 """
@@ -18,9 +18,12 @@ from ops.evaluation.shows import DIRECTIONS, ShowAnswer
 
 
 def figures_of(answers: Sequence[ShowAnswer]) -> dict[str, Any]:
-    """Pooled figures: ``text_to_video`` and ``video_to_text`` as of :func:`ranks_figures`, with the numbers of
-    ``queries`` and ``items``, and ``graded`` (``ndcg@10``, 0-1, its interval, ``queries``). What no show asks is left
-    out. Intervals are 95 %; what belongs to one item is drawn together, or to one show from ``LEAST_SHOWS`` on."""
+    """Pooled figures of both directions and of graded queries, with 95 % intervals.
+
+    ``text_to_video`` and ``video_to_text`` are those of :func:`ranks_figures`, with the numbers of ``queries`` and
+    ``items``; ``graded`` has ``ndcg@10`` (0-1), its interval and ``queries``. Parts without questions are excluded. The
+    questions of one item are drawn together; from ``LEAST_SHOWS`` shows on, those of one show.
+    """
     figures: dict[str, Any] = {}
     for direction in DIRECTIONS:
         ranks, groups = ranks_asked(answers, direction), _groups(answers, direction)
@@ -38,8 +41,11 @@ def figures_of(answers: Sequence[ShowAnswer]) -> dict[str, Any]:
 
 
 def gains_of(answers: Sequence[ShowAnswer], before: Sequence[ShowAnswer]) -> dict[str, Any]:
-    """Differences from another encoder's answers to the same tasks: ``[difference, low, high]`` of each metric of each
-    part of :func:`figures_of`, by paired bootstrap. Raises ``UsageError`` where the tasks are not the same."""
+    """Differences from another encoder's answers to the same tasks, by paired bootstrap.
+
+    They are ``[difference, low, high]`` of each metric of each part of :func:`figures_of`. Raises ``UsageError`` if the
+    tasks differ.
+    """
     if [own.task for own in answers] != [own.task for own in before]:
         raise UsageError("two encoders can only be compared on the same captions and queries")
     found: dict[str, Any] = {}
@@ -60,7 +66,7 @@ def gains_of(answers: Sequence[ShowAnswer], before: Sequence[ShowAnswer]) -> dic
 def recall_curve(
     answers: Sequence[ShowAnswer], direction: str, ks: Sequence[int]
 ) -> list[tuple[int, float, float, float]]:
-    """``(k, R@k, low, high)`` in percent for each ``k``; empty where nothing is asked in that direction."""
+    """``(k, R@k, low, high)`` in percent for each ``k``; empty if that direction has no questions."""
     ranks, groups = ranks_asked(answers, direction), _groups(answers, direction)
     if not len(ranks):
         return []

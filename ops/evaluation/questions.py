@@ -1,4 +1,4 @@
-"""The single questions of all shows: nDCG@10 of each, what it is drawn with, and what chance would give.
+"""The single questions of all shows: the nDCG@10, the bootstrap group and the chance level of each.
 
 Pure numpy, as :mod:`ops.evaluation.retrieval`. Legend: M questions.
 """
@@ -16,13 +16,18 @@ from ops.evaluation.retrieval import single_gains
 from ops.evaluation.shows import ShowAnswer
 
 LEAST_SHOWS = 11
-"""From so many on, whole shows are drawn instead of shots, which also tells about other shows: what is drawn in fewer
-than eleven clusters has intervals that do not hold (Webb, Queen's Economics Department working paper 1315, 2014)."""
+"""Least number of shows from which whole shows are drawn instead of shots; the interval then covers other shows too.
+
+With fewer than eleven clusters, bootstrap intervals are not valid (Webb, Queen's Economics Department working paper
+1315, 2014).
+"""
 
 
 def questions_of(answers: Sequence[ShowAnswer], parts: Sequence[str]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """nDCG@10 (M,) of every question of these :data:`PARTS`, and what each is drawn with (M,): its item, a graded query
-    with itself, or its show (see :func:`drawn_by`)."""
+    """nDCG@10 (M,) of every question of these :data:`PARTS`, and the bootstrap group of each (M,).
+
+    The group is the question's item, the graded query itself, or its show (see :func:`drawn_by`).
+    """
     shows, by_show = sorted({own.task.show for own in answers}), drawn_by(answers, parts) == "show"
     gains, groups, start = [np.zeros(0)], [np.zeros(0, np.int64)], 0
     for own in answers:
@@ -35,15 +40,16 @@ def questions_of(answers: Sequence[ShowAnswer], parts: Sequence[str]) -> tuple[N
 
 
 def drawn_by(answers: Sequence[ShowAnswer], parts: Sequence[str]) -> str:
-    """``show`` where at least :data:`LEAST_SHOWS` shows ask something of these parts, else ``shot``."""
+    """``show`` if at least :data:`LEAST_SHOWS` shows have questions of these parts, else ``shot``."""
     asking = {own.task.show for own in answers if any(len(_asked(own, part)[0]) for part in parts)}
     return "show" if len(asking) >= LEAST_SHOWS else "shot"
 
 
 def chance_of(answers: Sequence[ShowAnswer], parts: Sequence[str]) -> float:
-    """nDCG@10, 0-1, that random orders would have on average over all questions of these parts.
+    """Mean nDCG@10, 0-1, of random orders over all questions of these parts.
 
-    Raises ``UsageError`` where nothing is asked."""
+    Raises ``UsageError`` if there are no questions.
+    """
     expected: list[float] = []
     for part in parts:
         if part == "graded":
@@ -75,19 +81,19 @@ def chance_curve(answers: Sequence[ShowAnswer], direction: str, ks: Sequence[int
 
 
 def _chance(k: int, items: int, right: int) -> float:
-    """That at least one of ``right`` among ``items`` is among the first ``k`` of a random order."""
+    """Probability that at least one of ``right`` among ``items`` is among the first ``k`` of a random order."""
     missed = np.prod([max(0, items - right - n) / (items - n) for n in range(min(k, items))])
     return float(1 - missed)
 
 
 def ranks_asked(answers: Sequence[ShowAnswer], direction: str) -> NDArray[np.int64]:
-    """Pooled ranks (M,) of what is asked in one of the two directions."""
+    """Pooled ranks (M,) of the questions of one of the two directions."""
     own_ranks = [own.caption_ranks_Q if direction == "text_to_video" else own.item_ranks_N for own in answers]
     return np.concatenate([np.zeros(0, np.int64), *own_ranks])
 
 
 def _asked(own: ShowAnswer, part: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """nDCG@10 of a show's questions, and the place of each: its item's, or one of its own after all items."""
+    """nDCG@10 of a show's questions, and the group of each: its item's position, or its own number after all items."""
     if part == "graded":
         return own.gains_G, len(own.task.items) + np.arange(len(own.gains_G))
     if part == "video_to_text":
@@ -99,7 +105,7 @@ _DISCOUNTS = 1.0 / np.log2(np.arange(2, 12))
 
 
 def _chance_graded(grades: Mapping[str, float], items: int) -> float:
-    """Mean of nDCG@10 over all orders: every item has every place as often."""
+    """Mean of nDCG@10 over all orders, in which every item has every position equally often."""
     best = np.sort(list(grades.values()))[::-1][:10]
     places = _DISCOUNTS[: min(10, items)].sum()
     return float(sum(grades.values()) / items * places / (best @ _DISCOUNTS[: len(best)]))

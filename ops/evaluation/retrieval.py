@@ -1,7 +1,7 @@
 """Retrieval metrics on plain arrays: ranks, recall, median rank, graded nDCG, bootstrap intervals.
 
-Pure numpy, so that a notebook, a Dagster check and the command line give the same figure for the same
-scores. Legend of the array names: Q queries, N items, M values of one metric, R resamples, G groups of values.
+Pure numpy, so that a notebook, a Dagster check and the command line give the same figure for the same scores. Legend of
+the array names: Q queries, N items, M values of one metric, R resamples, G groups of values.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from ops.core.errors import UsageError
 def ranks_of(scores_QN: ArrayLike, relevant_QN: ArrayLike) -> NDArray[np.int64]:
     """1-based rank of each query's best relevant item, ``(Q,)`` int64.
 
-    ``scores_QN`` float, higher is better; ``relevant_QN`` bool. An irrelevant item with the same score
-    counts as ranked before, so that an encoder that gives everything one vector gets no credit.
-    Raises ``UsageError`` for a query without a relevant item, for a score that is NaN, or for shapes that differ.
+    ``scores_QN`` float, higher is better; ``relevant_QN`` bool. An irrelevant item with the same score counts as ranked
+    before, so that an encoder that maps every input to one vector gets no credit.
+
+    Raises ``UsageError`` if a query has no relevant item, a score is NaN, or the shapes differ.
     """
     scores, grades = _matched(scores_QN, relevant_QN)
     relevant = grades > 0
@@ -39,9 +40,9 @@ def recall_at(ranks_Q: ArrayLike, k: int) -> float:
 def ndcg_at(scores_QN: ArrayLike, grades_QN: ArrayLike, k: int = 10) -> NDArray[np.float64]:
     """Normalised discounted cumulative gain of each query's first ``k`` items, ``(Q,)`` float64, 0-1.
 
-    ``grades_QN`` >= 0; the gain of an item is its grade and the discount log2(rank + 1) (Järvelin and
-    Kekäläinen, 2002). Items with equal scores share the mean of the discounts of their places, which is
-    the expected value over all orders of the tie. A query whose grades are all 0 raises ``UsageError``.
+    ``grades_QN`` >= 0; the gain of an item is its grade and the discount log2(rank + 1) (Järvelin and Kekäläinen,
+    2002). Items with equal scores share the mean of the discounts of their ranks, which is the expected value over all
+    orders of the tie. Raises ``UsageError`` if the grades of a query are all 0.
     """
     scores, grades = _matched(scores_QN, grades_QN)
     discounts = np.zeros(scores.shape[1])
@@ -66,9 +67,10 @@ def bootstrap_interval(
     """Percentile bootstrap interval of ``statistic`` (default the mean) over queries drawn with replacement.
 
     ``statistic`` maps ``(resamples, M)`` to ``(resamples,)``. Values with one label of ``groups_M`` (captions of one
-    shot) are drawn together: as if they were independent the interval would be too narrow. The same values and seed
-    give the same interval. It tells how the figure would vary with other queries on the same footage, not with other
-    footage. Raises ``UsageError`` where there is no value.
+    shot) are drawn together, because the interval would be too narrow if they were drawn independently. The same values
+    and seed give the same interval. It covers other queries on the same footage, not other footage.
+
+    Raises ``UsageError`` if there are no values.
     """
     values = np.asarray(values_M, dtype=np.float64)
     if values.size == 0:
@@ -90,7 +92,7 @@ def _grouped_estimates(
     resamples: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """The statistic of each resample, (resamples,), where whole groups are drawn."""
+    """The statistic of each resample, (resamples,), with whole groups drawn."""
     _, own_M = np.unique(groups_M, return_inverse=True)
     sizes_G = np.bincount(own_M)
     drawn_RG = rng.integers(len(sizes_G), size=(resamples, len(sizes_G)))
@@ -118,9 +120,9 @@ def paired_interval(
 ) -> tuple[float, float, float]:
     """``(difference, low, high)`` of the means of two encoders' values on the same queries.
 
-    Queries are drawn in pairs, so that what makes a query hard for both does not blur the difference; ``groups_M`` as
-    in :func:`bootstrap_interval`. An interval that holds 0 says: within noise, for other queries on the same footage.
-    Raises ``UsageError`` where lengths differ.
+    Queries are drawn in pairs, so that a query that is hard for both does not blur the difference; ``groups_M`` as in
+    :func:`bootstrap_interval`. If the interval holds 0, the difference is within noise, for other queries on the same
+    footage. Raises ``UsageError`` if the lengths differ.
     """
     values, before = np.asarray(values_M, dtype=np.float64), np.asarray(before_M, dtype=np.float64)
     if values.shape != before.shape:
@@ -134,7 +136,7 @@ def caption_ranks(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Ranks of text -> item (Q,) and item -> text (of each captioned item) among unit vectors.
 
-    ``owner_Q`` is the item that each text is of. An item's rank is that of its best caption.
+    ``owner_Q`` is the item of each text. An item's rank is that of its best caption.
     """
     items = np.asarray(items_ND)
     own_QN = np.asarray(owner_Q)[:, None] == np.arange(len(items))
@@ -144,10 +146,11 @@ def caption_ranks(
 
 
 def ranks_figures(ranks_Q: ArrayLike, groups_Q: ArrayLike | None = None) -> dict[str, Any]:
-    """:func:`retrieval_summary` with a 95 % bootstrap interval for each recall, as ``r@1_interval``, and the
-    median rank's, and ``ndcg@10`` (0-1) where each query has one right item: the discount at its rank.
+    """:func:`retrieval_summary` with 95 % bootstrap intervals, and nDCG@10.
 
-    ``groups_Q`` says which queries belong together, as in :func:`bootstrap_interval`."""
+    Each recall has its interval as ``r@1_interval``, and so has the median rank. ``ndcg@10`` (0-1) assumes one right
+    item per query: the discount at its rank. ``groups_Q`` groups queries, as in :func:`bootstrap_interval`.
+    """
     ranks = np.asarray(ranks_Q)
     gains = single_gains(ranks)
     figures: dict[str, Any] = {**retrieval_summary(ranks), "ndcg@10": float(gains.mean())}

@@ -1,8 +1,8 @@
-"""What is asked of each show, and what an encoder answers.
+"""The questions of each show, and an encoder's answers.
 
-A show is asked three things: each caption should find its shot, each shot its captions, and each graded query the
-shots that were judged to match. Shots of other shows do not compete. Pure numpy, as :mod:`ops.evaluation.retrieval`.
-Legend: Q captions, N items (shots or pictures), G graded queries, D dimensions, K first items.
+A show has three kinds of questions: each caption should find its shot, each shot its captions, and each graded query
+its annotated matches. Shots of other shows do not compete. Pure numpy, as :mod:`ops.evaluation.retrieval`. Legend: Q
+captions, N items (shots or images), G graded queries, D dimensions, K first items.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from ops.evaluation.retrieval import caption_ranks, ndcg_at
 DIRECTIONS = ("text_to_video", "video_to_text")
 PARTS = (*DIRECTIONS, "graded")
 SHOWN = 8
-"""How many of the first items of each query an answer keeps."""
+"""Number of first items of each query in an answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShowTask:
-    """What is asked of one show: ``captions`` of each item (N; none is allowed), and ``queries`` with grades > 0 by
-    item id. Raises ``UsageError`` for a grade of an item that is not there."""
+    """The questions of one show: ``captions`` of each item (N; an item may have none), and graded ``queries``.
+
+    A query has grades > 0 by item id. Raises ``UsageError`` if an item with a grade does not exist.
+    """
 
     show: str
     items: tuple[str, ...]
@@ -46,14 +48,17 @@ class ShowTask:
 
     @property
     def owners(self) -> NDArray[np.int64]:
-        """Position (Q,) of the item that each caption is of."""
+        """Position (Q,) of the item of each caption."""
         return np.repeat(np.arange(len(self.items)), [len(own) for own in self.captions])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ShowAnswer:
-    """What one encoder made of a task: ranks of captions (Q) and of captioned items, nDCG@10 of queries (G), and the
-    first items of each caption (Q, K) and each query (G, K), as positions."""
+    """One encoder's results for a task.
+
+    Ranks of captions (Q) and of captioned items, nDCG@10 of queries (G), and the first items of each caption (Q, K) and
+    each query (G, K), as positions.
+    """
 
     task: ShowTask
     caption_ranks_Q: NDArray[np.int64]
@@ -66,7 +71,10 @@ class ShowAnswer:
 def answer(
     task: ShowTask, items_ND: NDArray[Any], encode_text: Callable[[Sequence[str]], NDArray[np.float32]]
 ) -> ShowAnswer:
-    """Rank a show's items (unit vectors) for its texts. Raises ``UsageError`` for vectors that are NaN or too few."""
+    """Rank a show's items (unit vectors) for its texts.
+
+    Raises ``UsageError`` if vectors are NaN or their number is not that of the items.
+    """
     if len(items_ND) != len(task.items):
         raise UsageError(f"show {task.show}: {len(items_ND)} vectors for {len(task.items)} items")
     texts, queries = task.texts, [query for query, _ in task.queries]
@@ -92,8 +100,11 @@ def answer(
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """One query and what an encoder found: ``wanted`` items with their grades, the first items that were ``found``, and
-    nDCG@10 (of captions 1 / rank) as ``score`` (0-1)."""
+    """One query and an encoder's results for it.
+
+    ``wanted`` are the right items with their grades, ``found`` the first items of the result, and ``score`` is nDCG@10
+    (of captions 1 / rank), 0-1.
+    """
 
     show: str
     text: str
@@ -103,7 +114,7 @@ class Example:
 
 
 def examples_of(answers: Sequence[ShowAnswer]) -> list[Example]:
-    """All graded queries, or where no show has any, all captions; the best first, of equals in the order of asking."""
+    """All graded queries, or all captions if no show has queries; best first, ties in the order of the questions."""
     graded = [
         Example(
             show=own.task.show,

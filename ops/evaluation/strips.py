@@ -1,6 +1,6 @@
-"""Frames around each fault as a strip of pictures, with what the pictures and TransNetV2 say about it.
+"""Frames around each fault as a strip of images, with measurements and TransNetV2's probabilities.
 
-A second pass over the clips that have faults: which frames are needed is known only when a whole clip is compared.
+A second pass over the clips that have faults: the needed frames are known only when a whole clip is compared.
 """
 
 from __future__ import annotations
@@ -30,37 +30,37 @@ from ops.videos.probe import probe
 Network = Callable[[list[TinyPicture]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 MOST_STRIPS = 300
-"""Faults with pictures on one page, about 40 KB each: with more, a browser takes seconds to open it."""
+"""Maximum number of faults with images on one page, about 40 KB each: with more, a browser takes seconds to open it."""
 MOST_JUDGED = 100
-"""Faults that TransNetV2 is asked about: a second of CPU each."""
+"""Maximum number of faults that TransNetV2 judges: a second of CPU each."""
 COLUMNS = 9
 AROUND_CUT = 4
 FALSE_GRADUAL_STEP = 3
-"""Frames between two pictures around a false gradual transition: half a second to each side at 25 frames a second."""
+"""Frames between two images around a false gradual transition: half a second to each side at 25 frames per second."""
 AROUND_GRADUAL = 3
 CONTEXT = 25
-"""Frames on each side of a fault that TransNetV2 sees: as many as its authors leave at the ends of a window."""
+"""Context frames of TransNetV2 on each side of a fault, the same number as at the ends of its authors' windows."""
 LONGEST_WINDOW = 150
-"""Frames that TransNetV2 sees at most; of longer transitions it sees the middle."""
+"""Maximum number of frames for TransNetV2; of longer transitions it gets the middle."""
 SURROUNDINGS = 8
 """Frames on each side whose changes are the surroundings of a fault."""
 TILE_SIDE = 180
-"""Longer side of one picture, pixels."""
+"""Longer side of one image, pixels."""
 SEPARATOR = 4
 GREY = 190
 QUALITY = 74
 COLOURS = {"false": (44, 95, 213), "missed": (178, 114, 0)}
-"""BGR of the line where the shot begins; Okabe and Ito's vermilion and blue."""
+"""BGR of the line at the start of the shot; Okabe and Ito's vermilion and blue."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What can be measured at a fault.
+    """Measurements at a fault.
 
-    ``change`` is the largest mean absolute difference of two consecutive frames there, 0-255, ``surroundings`` the mean
-    of the frames around, ``across`` the difference between the pictures before and after; on pictures of 32 x 18, as
-    the detectors see them. ``probability`` and ``anywhere`` are TransNetV2's highest values there, 0-1, that a frame is
-    the last of a shot and that it is in a transition; ``None`` if it was not asked.
+    ``change`` is the largest mean absolute difference of two consecutive frames there, 0-255; ``surroundings`` the mean
+    over the frames around; ``across`` the difference between the images before and after. They are computed on images
+    of 32 x 18, as in the detectors. ``probability`` and ``anywhere`` are TransNetV2's highest values there, 0-1: that a
+    frame is the last of a shot, and that it is in a transition. They are ``None`` if it did not judge the fault.
     """
 
     change: float
@@ -72,9 +72,9 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """``frames`` side by side in one JPEG picture, in columns of equal width.
+    """``frames`` in one JPEG image, in columns of equal width.
 
-    ``begins`` is the column in front of which a line is drawn, because the shot begins there; ``None`` for a missed
+    A line is drawn before the column ``begins``, because the shot begins there. ``begins`` is ``None`` for a missed
     gradual transition, whose frames are ``inside``.
     """
 
@@ -89,15 +89,17 @@ class Strip:
 
 @dataclass(kw_only=True)
 class Strips:
-    """Strips by fault, and why there are none for some."""
+    """Strips by fault, and the reasons why others have none."""
 
     strips: dict[ClipFault, Strip] = field(default_factory=dict)
     reasons: dict[ClipFault, str] = field(default_factory=dict)
 
 
 def strip_frames(fault: Fault, frames: int) -> tuple[int, ...]:
-    """Frames to show of a clip of ``frames`` frames: around a cut each one, of a gradual transition from before to
-    after it."""
+    """Frames to show of a clip of ``frames`` frames.
+
+    Around a cut every frame, of a gradual transition frames from before to after it.
+    """
     if fault.transition == "cut":
         span = range(fault.first - AROUND_CUT, fault.first + AROUND_CUT + 1)
     elif fault.kind == "false":
@@ -111,7 +113,7 @@ def strip_frames(fault: Fault, frames: int) -> tuple[int, ...]:
 
 
 def choose_faults(faults: Sequence[ClipFault], limit: int) -> list[ClipFault]:
-    """At most ``limit`` faults, in their order: the first of each clip, then the second of each, and so on."""
+    """Select at most ``limit`` faults, in their order: the first of each clip, then the second of each, and so on."""
     ranked = []
     for clip, (_, own) in enumerate(groupby(faults, key=lambda fault: fault.clip)):
         ranked += [(place, clip, fault) for place, fault in enumerate(own)]
@@ -129,7 +131,7 @@ def make_strips(
 ) -> Strips:
     """Strips of the faults, at most ``limit``; a fault without one has a reason.
 
-    ``network`` is asked about the first ``most_judged`` of them, or about none if it is ``None``.
+    ``network`` judges the first ``most_judged`` of them, or none if it is ``None``.
     """
     progress = progress or SilentProgress()
     selection = choose_faults(evaluation.faults, limit)
@@ -156,7 +158,7 @@ def _add_strips(
     try:
         with film_errors(clip.name, "reading the frames of its faults"):
             result.strips |= _read_strips(clip, faults, network_faults, network)
-    except (NeedleError, OSError) as error:  # the clip changed or vanished since it was measured
+    except (NeedleError, OSError) as error:  # the clip changed or disappeared since it was measured
         result.reasons |= dict.fromkeys(faults, f"the clip cannot be read again: {error}")
     result.reasons |= {
         fault: "the clip ends before it"
@@ -167,7 +169,7 @@ def _add_strips(
 
 @dataclass(frozen=True, kw_only=True)
 class _Need:
-    """Frames that one fault needs: as pictures, for the network, and the two whose difference is ``across``."""
+    """The frames for one fault: as images, for the network, and the two whose difference is ``across``."""
 
     fault: ClipFault
     shown: tuple[int, ...]
@@ -187,7 +189,7 @@ def _need(own: ClipFault, frames: int, *, asks_network: bool) -> _Need:
 
 
 class _FrameCache:
-    """What is kept of a pass over a clip: the changes of all frames, and of pictures only those needed later."""
+    """The cached data of a pass over a clip: the changes of all frames, and only the images that are needed later."""
 
     def __init__(self, needs: Sequence[_Need]) -> None:
         self.changes = array("f")
@@ -201,7 +203,7 @@ class _FrameCache:
         self._smalls_until = {frame: need.end for need in ends for frame in need.sides}
 
     def add(self, frame: int, glimpse: Glimpse) -> None:
-        """Take the next frame."""
+        """Add the next frame."""
         small = glimpse.small
         self.changes.append(0.0 if self._before is None else _difference(self._before, small))
         self._before = small
@@ -213,7 +215,7 @@ class _FrameCache:
             self.inputs[frame] = small_rgb(glimpse.tiny)
 
     def forget(self, frame: int) -> None:
-        """Let go of what no fault that ends after ``frame`` needs."""
+        """Delete the images that no fault with an end after ``frame`` needs."""
         for held, until in (
             (self.tiles, self._tiles_until),
             (self.inputs, self._inputs_until),
@@ -275,7 +277,7 @@ def _tile(picture: TinyPicture) -> TinyPicture:
 
 
 def _side_by_side(tiles: Sequence[TinyPicture], begins: int | None, colour: tuple[int, int, int]) -> TinyPicture:
-    """Tiles of equal width, each after a separator; the one in front of the beginning of the shot is coloured."""
+    """Tiles of equal width, each after a separator; the one before the first tile of the shot is coloured."""
     parts = []
     for at, tile in enumerate(tiles):
         parts += [np.full((tile.shape[0], SEPARATOR, 3), colour if at == begins else GREY, np.uint8), tile]
@@ -304,5 +306,5 @@ def _evidence(need: _Need, cache: _FrameCache, network: Network | None) -> Evide
 
 
 def _difference(one: TinyPicture, other: TinyPicture) -> float:
-    """Mean absolute difference of two small pictures, 0-255."""
+    """Mean absolute difference of two small images, 0-255."""
     return float(cv2.norm(one, other, cv2.NORM_L1) / one.size)

@@ -1,9 +1,9 @@
-"""Whether one encoder may take the place of another, by what both make of the same captions and graded queries.
+"""The rule for replacing one encoder by another, from their answers to the same captions and graded queries.
 
-The one rule, for ``needle upgrade``, ``needle evaluate --against`` and the report. It is a test of non-inferiority
-(ICH E9; the lower end of the two-sided 95 % interval is that of a one-sided test at 2.5 %): an interval that holds 0
-does not say that two encoders are equal, as that of few shots always does. So the candidate has to show that it is not
-worse than the margin. Pure numpy, as :mod:`ops.evaluation.shows`.
+The one rule, for ``needle upgrade``, ``needle evaluate --against`` and the report. It is a test of non-inferiority (ICH
+E9; the lower end of the two-sided 95 % interval is that of a one-sided test at 2.5 %). An interval that holds 0 does
+not show that two encoders are equal; the interval of few shots always holds 0. So the candidate has to show that it is
+not worse than the margin. Pure numpy, as :mod:`ops.evaluation.shows`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,17 @@ from ops.evaluation.retrieval import paired_interval
 from ops.evaluation.shows import PARTS, ShowAnswer
 
 LEAST_SHOTS = 10
-"""Fewer captioned shots decide nothing, nor do fewer shots or queries of a part: bootstrap intervals of so few values
-are too narrow themselves, and that of one value has no width at all."""
+"""Least number of captioned shots for a decision, and of shots or queries for a part.
+
+Bootstrap intervals of fewer values are too narrow themselves, and that of one value has no width at all.
+"""
 MARGIN = 0.1
-"""Share of what the live encoder achieves beyond chance that may be lost: a tenth is a material difference, less than
-a twentieth none that counts (Spärck Jones, Automatic indexing, Journal of Documentation 30, 1974). Beyond chance, as
-among few shots an encoder that knows nothing has most of the figure, too."""
+"""Acceptable loss, as a share of the live encoder's result beyond chance.
+
+A tenth is a material difference, less than a twentieth does not count (Spärck Jones, Automatic indexing, Journal of
+Documentation 30, 1974). Beyond chance, because among few shots an encoder without any knowledge reaches most of the
+figure too.
+"""
 ALL = "all"
 TITLES = {
     ALL: "all questions",
@@ -43,12 +48,14 @@ def verdict_of(
 ) -> dict[str, Any]:
     """Judge ``candidate`` by its answers and those of ``live`` to the same tasks, in the same order.
 
-    Shows that neither was fitted on decide: ``shots`` of them are captioned, in ``shows``; ``parts`` has, for
-    :data:`TITLES`, nDCG@10 of ``live`` and ``candidate``, that of ``chance``, and the ``difference`` with its 95 %
-    interval, ``low`` to ``high``, from ``drawn`` shots, queries or shows. ``margin`` is the most that may be lost over
-    all questions. ``learned`` is the same for shows that only the candidate was fitted on, where a loss counts and a
-    gain proves nothing; shows that the live one was fitted on are ``left_out``: it may know them too well. ``worse``
-    and ``too_little`` are sentences that speak against the candidate: losses beyond chance of at least
+    Shows that neither was fitted on decide: ``shots`` of them are captioned, in ``shows``. ``parts`` has, for
+    :data:`TITLES`, nDCG@10 of ``live``, ``candidate`` and ``chance``. It has the ``difference`` with its 95 % interval,
+    ``low`` to ``high``, from ``drawn`` shots, queries or shows. ``margin`` is the acceptable loss over all questions.
+
+    ``learned`` is the same for shows that only the candidate was fitted on: there a loss counts and a gain proves
+    nothing. Shows that the live one was fitted on are ``left_out``, because it may know them too well.
+
+    ``worse`` and ``too_little`` are sentences against the candidate: losses beyond chance of at least
     :data:`LEAST_SHOTS` drawn, and evidence that cannot exclude a loss of ``margin``.
     """
     both = [(now, then) for now, then in zip(candidate, live, strict=True) if len(now.task.items) > 1]
@@ -100,7 +107,7 @@ def _measured(pairs: Sequence[tuple[ShowAnswer, ShowAnswer]]) -> dict[str, Any]:
 
 
 def _losses(measured: dict[str, Any], told: str) -> list[str]:
-    """What is worse beyond chance, as one sentence; none where nothing is."""
+    """The losses beyond chance, as one sentence; none if there are no losses."""
     lost = {name: each for name, each in measured["parts"].items() if each["high"] < 0 and each["drawn"] >= LEAST_SHOTS}
     if not lost:
         return []
@@ -112,7 +119,7 @@ def _losses(measured: dict[str, Any], told: str) -> list[str]:
 
 
 def _too_little(decided: dict[str, Any], margin: float, is_chosen: bool) -> list[str]:
-    """What the evidence cannot show, as one sentence; none where it is enough. ``is_chosen``: there are other shows."""
+    """The gap in the evidence, as one sentence; none if it is enough. ``is_chosen``: there are other shows."""
     shots, overall = decided["shots"], decided["parts"].get(ALL)
     which = "captioned shots" + (" of shows that neither encoder was fitted on" if is_chosen else "")
     if not overall:

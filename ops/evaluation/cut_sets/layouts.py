@@ -1,7 +1,7 @@
-"""Which files of a folder are the annotations and videos of a public test set.
+"""Find the annotations and videos of a public test set in a folder.
 
-Names in annotations come from outside: a video is looked up among the files that the folder holds, a path is never made
-of a name. What has no partner is reported.
+Names in annotations are foreign: a video is looked up among the files of the folder, and a name never becomes a path.
+Files without a partner are reported.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class SetVideo:
 
 @dataclass(kw_only=True)
 class CutSetData:
-    """The videos of a test set with their annotations. ``form`` says which files were read.
+    """The videos of a test set with their annotations. ``form`` names the files that were read.
 
-    ``needs_length``: a video whose number of frames differs from the annotation's is left out.
+    ``needs_length``: if the number of frames of a video differs from the annotation's, the video is excluded.
     """
 
     form: str
@@ -53,7 +53,7 @@ class CutSetData:
 
 @dataclass(frozen=True, kw_only=True)
 class CutSet:
-    """A public test set: its title with the paper that introduced it, and how its folder is read."""
+    """A public test set: its title with the paper that introduced it, and the reader of its folder."""
 
     title: str
     load: Callable[[Path], CutSetData]
@@ -61,7 +61,7 @@ class CutSet:
 
 @dataclass(frozen=True, kw_only=True)
 class _TextForm:
-    """Files of shots, one a video: a pattern below the folder, and what is added to each frame number."""
+    """Files of shots, one per video: a pattern below the folder, and an offset for each frame number."""
 
     pattern: str
     shift: int = 0
@@ -186,7 +186,7 @@ def _read_whole(path: Path, read: Callable[[Path], _ByName]) -> _ByName:
 def _pair_by_name(
     data: CutSetData, folder: Path, annotations: dict[str, Annotated], reasons: dict[str, str], *, is_stem: bool = False
 ) -> None:
-    """Put each annotation to the video of its name; ``is_stem``: of its name with or without an ending."""
+    """Pair each annotation with the video of its name; if ``is_stem``, of its name with or without an ending."""
     videos: dict[str, list[Path]] = {}
     for path in _videos_in(folder):
         for key in {path.name, path.stem} if is_stem else {path.name}:

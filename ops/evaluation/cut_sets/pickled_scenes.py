@@ -1,10 +1,12 @@
-"""AutoShot's ``gt_scenes_dict_baseline_v2.pickle``, read without running anything that it names.
+"""AutoShot's ``gt_scenes_dict_baseline_v2.pickle``, read without executing any name in it.
 
-A pickle is a program: a foreign one must not be loaded. It is the only form in which AutoShot's 200 test videos are
-published, so refusing it would leave its table out of reach. Here the interpreter of the standard library runs with
-every name replaced: only the few by which numpy writes an array are known, and they lead to stand-ins of this module,
-which keep bytes and decode them as numbers. No foreign code, and not even numpy's own reconstruction, is called. The
-file is bounded, and its references are checked first, because one opcode could ask for gigabytes.
+A pickle is a program: a foreign one must not be loaded. It is the only published form of AutoShot's 200 test videos, so
+its table would be out of reach if it were refused.
+
+Here the interpreter of the standard library runs with every name replaced. Only the few names by which numpy writes an
+array are known. They lead to stand-ins of this module, which keep bytes and decode them as numbers. No foreign code is
+called, and not even numpy's own reconstruction. The size of the file is limited, and its references are checked first,
+because one opcode could allocate gigabytes.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ MOST_TRANSITIONS = 200_000
 
 
 class _Type:
-    """Stands for a ``numpy.dtype``: the code of whole or floating numbers, and their byte order."""
+    """Stand-in for a ``numpy.dtype``: the code of integers or floating-point numbers, and their byte order."""
 
     def __init__(self, code: str, *_: Any) -> None:
         if not re.fullmatch(r"[<>|=]?[iuf][1248]|O8?", str(code)):
@@ -49,7 +51,7 @@ class _Type:
 
 
 class _Array:
-    """Stands for a ``numpy.ndarray``: shape and content, decoded when asked for."""
+    """Stand-in for a ``numpy.ndarray``: shape and content as numbers."""
 
     def __init__(self, *_: Any) -> None:
         self.shape: tuple[int, ...] = ()
@@ -61,14 +63,14 @@ class _Array:
         self.set(content, kind, shape, is_fortran=bool(is_fortran))
 
     def set(self, content: Any, kind: Any, shape: Any, *, is_fortran: bool) -> None:
-        """Take the content if it is as long as the shape says."""
+        """Set the content if its length matches the shape."""
         if not isinstance(kind, _Type) or not all(isinstance(side, int) and side >= 0 for side in shape):
             raise pickle.UnpicklingError("an array has an unknown layout")
         numbers = content if isinstance(content, list) else np.frombuffer(content, np.dtype(kind.code)).tolist()
         if len(numbers) != math.prod(shape):
             raise pickle.UnpicklingError("an array is shorter or longer than its shape")
         self.shape, self.numbers = tuple(shape), numbers
-        self.is_fortran = is_fortran and not isinstance(content, list)  # numpy writes lists by rows, whatever it says
+        self.is_fortran = is_fortran and not isinstance(content, list)  # numpy writes lists by rows, whatever this flag
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Rows of two numbers. Raises ``ValueError`` for another shape."""
@@ -126,7 +128,7 @@ _NAMES = {
 
 
 class _NumbersOnly(pickle.Unpickler):
-    """Knows no names but those of arrays of numbers, and gives stand-ins for them."""
+    """Resolves only the names of arrays of numbers, and returns stand-ins for them."""
 
     def find_class(self, module_name: str, global_name: str) -> Any:
         if module_name in _MODULES and global_name in _NAMES:
@@ -139,7 +141,7 @@ class _NumbersOnly(pickle.Unpickler):
 def read_pickled_scenes(path: Path) -> tuple[dict[str, Annotated], dict[str, str]]:
     """``{video: array of (first, last) of each shot}``: by video, and the reasons why others cannot be used.
 
-    Raises ``UsageError`` if the file holds anything but names and numbers, or is no pickle.
+    Raises ``UsageError`` if the file holds anything but names and numbers, or is not a pickle.
     """
     try:
         if path.stat().st_size > MOST_BYTES:

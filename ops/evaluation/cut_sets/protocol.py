@@ -1,15 +1,16 @@
-"""How papers on shot boundary detection compare detections with an annotation, and what counts as one.
+"""How papers on shot boundary detection compare detections with an annotation, and their definition of a match.
 
-A transition is the pair (last frame of the shot before, first frame of the shot behind), 0-based: a hard cut if the two
+A transition is the pair (last frame of the shot before, first frame of the shot after), 0-based: a hard cut if the two
 are consecutive, else gradual. A list of shots with inclusive ends gives the transitions between neighbours.
 
-Two transitions match if they overlap after each was widened by half of the tolerance on both sides; one pass in
+Two transitions match if they overlap after each was widened by half of the tolerance on both sides. One pass in
 ascending order pairs each at most once. With tolerance 0 only transitions with a common boundary between two frames
-match, with tolerance 2 hard cuts may be two frames apart. This is the rule of the evaluation script of Baraldi, Grana
-and Cucchiara (imagelab.ing.unimore.it, with the RAI and BBC sets), which M. Gygli (github.com/gyglim/
-shot-detection-evaluation), TransNet V2 (Soucek and Lokoc 2020, arXiv:2008.04838; ``training/metrics_utils.py`` in its
-repository, tolerance 2 by default) and AutoShot (Zhu et al. 2023, arXiv:2304.06116; ``utils.py``) use. Written anew
-from the description there.
+match; with tolerance 2 hard cuts may be two frames apart.
+
+This is the rule of the evaluation script of Baraldi, Grana and Cucchiara (imagelab.ing.unimore.it, with the RAI and BBC
+sets). M. Gygli (github.com/gyglim/shot-detection-evaluation), TransNet V2 (Soucek and Lokoc 2020, arXiv:2008.04838;
+``training/metrics_utils.py`` in its repository, tolerance 2 by default) and AutoShot (Zhu et al. 2023,
+arXiv:2304.06116; ``utils.py``) use it. This is a new implementation from the description there.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ def transitions_between(shots: Sequence[tuple[int, int]]) -> list[Transition]:
 
 
 def is_hard(transition: Transition) -> bool:
-    """Whether no frame is between the two shots."""
+    """Whether the two shots have no frame between them."""
     return transition[1] - transition[0] <= 1
 
 
 def detected_transitions(boundaries: Sequence[tuple[int, bool]]) -> list[Transition]:
     """A detector's boundaries, ``(first frame of a shot, ...)``, as transitions.
 
-    A gradual one is a hard cut in its middle here, because our detectors report one frame: with tolerance 0 it matches
-    an annotated transition that has that place inside.
+    A gradual one is a hard cut in its middle here, because our detectors report one frame. With tolerance 0 it matches
+    an annotated transition that contains that position.
     """
     return [(frame - 1, frame) for frame, _ in sorted(boundaries)]
 
@@ -80,14 +81,17 @@ def match_transitions(
 
 
 def _widened(transition: Transition, tolerance: int) -> tuple[int, int]:
-    """In half frames: a hard cut is the one place between its two frames, at tolerance 0."""
+    """In half frames: a hard cut is the one position between its two frames, at tolerance 0."""
     return 2 * transition[0] + 1 - tolerance, 2 * transition[1] - 1 + tolerance
 
 
 def score_kind(detected: Sequence[Transition], annotated: Sequence[Transition]) -> CutScore:
-    """Counts of one kind of transition by the rule of ClipShots (Tang et al. 2018, arXiv:1808.04234;
-    ``tools/evaluate.py`` in its repository): an annotated transition is found if any detection of its kind shares a
-    frame with it, both ends included; precision is the share of found ones among all detections of that kind."""
+    """Counts of one kind of transition by the rule of ClipShots.
+
+    Tang et al. 2018, arXiv:1808.04234; ``tools/evaluate.py`` in its repository. An annotated transition is found if any
+    detection of its kind shares a frame with it, both ends included. Precision is the share of found ones among all
+    detections of that kind.
+    """
     ends = sorted(detected)
     right = sum(any(low <= last and high >= first for low, high in ends) for first, last in annotated)
     return CutScore(right=right, false=max(len(ends) - right, 0), missed=len(annotated) - right)

@@ -1,4 +1,4 @@
-"""Published figures of the test sets, each with the paper that reports it. Nothing here was measured by us."""
+"""Published figures of the test sets, each with the paper that reports it. We measured none of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CLIPSHOTS = "Tang et al. 2018, arXiv:1808.04234"
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedF1:
-    """F1 in percent of ``method``, as ``source`` reports it; ``remark`` says what to know before comparing."""
+    """F1 in percent of ``method``, as ``source`` reports it; ``remark`` is a caveat for comparisons."""
 
     method: str
     f1: float
@@ -45,9 +45,12 @@ PUBLISHED: dict[str, tuple[PublishedF1, ...]] = {
         PublishedF1(method="TransNet V2", f1=79.9, source=AUTOSHOT),
     ),
 }
-"""TransNet V2's table is in the README of github.com/soCzech/TransNetV2 too. AutoShot's two figures are those of its
-evaluation script (github.com/wentaozhu/AutoShot, ``compare_inference_baseline_groundtruth_v2.py``: 0.8405 and 0.7993,
-tolerance 2, counts of all videos added), and the 4.2 points between them those of its abstract."""
+"""TransNet V2's table is in the README of github.com/soCzech/TransNetV2 too.
+
+AutoShot's two figures are those of its evaluation script (github.com/wentaozhu/AutoShot,
+``compare_inference_baseline_groundtruth_v2.py``: 0.8405 and 0.7993, tolerance 2, counts of all videos added). The 4.2
+points between them are those of its abstract.
+"""
 
 BY_KIND = {
     "cut": (

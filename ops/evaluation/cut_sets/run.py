@@ -1,4 +1,4 @@
-"""A detector on a public test set: counts at each tolerance, pooled and by video, beside published figures."""
+"""Run a detector on a public test set: counts at each tolerance, pooled and by video, with published figures."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ KIND_PROTOCOL = (
 
 @dataclass(frozen=True, kw_only=True)
 class DetectedClip:
-    """What a detector found in one clip: ``(first frame of a shot, whether it is gradual)``, and its frames' times."""
+    """A detector's boundaries of a clip, ``(first frame of a shot, whether it is gradual)``, and its frames' times."""
 
     fps: Fraction
     times_s: tuple[float, ...]
@@ -63,7 +63,7 @@ class DetectedClip:
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """The document of a benchmark as ``needle benchmark`` prints it, and its faults for a page."""
+    """The document that ``needle benchmark`` prints, and its faults for a page."""
 
     document: dict[str, Any]
     cuts: CutEvaluation
@@ -71,7 +71,7 @@ class Benchmark:
 
 @dataclass(frozen=True, kw_only=True)
 class _VideoResult:
-    """What was detected on one video of the set."""
+    """The detections on one video of the set."""
 
     video: SetVideo
     clip: DetectedClip
@@ -105,8 +105,8 @@ def detect_boundaries(path: Path, detector: str) -> DetectedClip:
 def run_cut_set(name: str, folder: Path, detector: str, progress: Progress) -> Benchmark:
     """Measure ``detector`` on the test set ``name`` in ``folder``.
 
-    A video that cannot be read, is missing, or is of another length than its annotation is set aside. Raises
-    ``UsageError`` if the folder holds nothing of that set that can be used.
+    A video is skipped if it is missing or cannot be read, or if its length differs from its annotation's. Raises
+    ``UsageError`` if the folder holds no usable video of that set.
     """
     data = load_set(name, folder)
     progress.start("clips", len(data.videos), "clips")
@@ -180,7 +180,7 @@ def _figures(scores: Sequence[CutScore]) -> dict[str, Any]:
 
 
 def _recall_by_kind(results: Sequence[_VideoResult]) -> dict[str, dict[str, int]]:
-    """How many hard and gradual transitions were found, at tolerance 2: precision has no kind by this protocol."""
+    """Number of hard and gradual transitions found, at tolerance 2: precision has no kind by this protocol."""
     counts = {kind: {"annotated": 0, "found": 0} for kind in ("hard", "gradual")}
     for own in results:
         missed = set(match_transitions(own.detected, own.annotated, tolerance=TOLERANCES[-1]).missed)

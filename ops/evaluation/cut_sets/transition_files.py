@@ -1,6 +1,6 @@
 """Annotation files of public test sets as text: shots with inclusive ends, or transitions.
 
-A line that is damaged is reported with its number, never skipped in silence.
+A damaged line is always reported, with its number.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MOST_NOTES = 5
 
 @dataclass(kw_only=True)
 class Annotated:
-    """Transitions of one video, ascending; ``frames`` is the length that the annotation announces."""
+    """Transitions of one video, ascending; ``frames`` is the length in the annotation."""
 
     transitions: list[Transition] = field(default_factory=list)
     frames: int | None = None
@@ -44,10 +44,10 @@ def read_text(path: Path) -> str:
 
 
 def read_shots(text: str, *, shift: int = 0) -> Annotated:
-    """``first last`` of one shot a line, inclusive, separated by blanks, tabs or a comma; ``shift`` is added to each
-    number but a 0 at the start.
+    """Read ``first last`` of one shot per line, inclusive, separated by blanks, tabs or a comma.
 
-    Raises ``UsageError`` with the line for anything else, and if shots do not ascend.
+    ``shift`` is added to each number except a 0 at the start. Raises ``UsageError`` with the line for anything else,
+    and if shots do not ascend.
     """
     shots: list[tuple[int, int]] = []
     overlaps = 0
@@ -77,8 +77,11 @@ def _two_frames(line: str, number: int) -> tuple[int, int]:
 
 
 def read_clipshots(text: str) -> tuple[dict[str, Annotated], dict[str, str]]:
-    """ClipShots' JSON, ``{"<video>": {"transitions": [[last, first], ...], "frame_num": N}}``: by video, and the
-    reasons why others cannot be used. Raises ``UsageError`` if it is not such a document."""
+    """ClipShots' JSON as annotations by video, and the reasons why others cannot be used.
+
+    The form is ``{"<video>": {"transitions": [[last, first], ...], "frame_num": N}}``. Raises ``UsageError`` if the
+    document has another form.
+    """
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -111,7 +114,7 @@ def _frame(value: Any) -> int:
 
 
 def _ascending(pairs: list[Transition], frames: int | None) -> Annotated:
-    """Transitions in order, without those that end before they begin, which are noted."""
+    """Transitions in order; those that end before they begin are excluded and noted."""
     own = Annotated(frames=frames)
     wrong = [f"{first} to {last}" for first, last in pairs if last <= first]
     if wrong:
@@ -125,11 +128,11 @@ _HEADER = re.compile(r"(\S.*\.[A-Za-z0-9]{2,5})(?:\s+(\d+))?")
 
 
 def read_kuaishou(text: str) -> dict[str, Annotated]:
-    """AutoShot's ``kuaishou_v2.txt``: blocks of a header ``<video> [frames]`` and one transition ``last,first`` a line.
+    """Read AutoShot's ``kuaishou_v2.txt``.
 
-    The file was typed by hand: separators vary, and some lines are damaged. These are noted with their video; of a
-    video that occurs twice the first block counts, with a note if the second one differs. Raises ``UsageError`` if
-    there is no video.
+    It has blocks of a header ``<video> [frames]`` and one transition ``last,first`` per line. The file was typed by
+    hand: separators vary, and some lines are damaged. These are noted with their video. If a video occurs twice, the
+    first block counts, with a note if the second one differs. Raises ``UsageError`` if it has no videos.
     """
     annotations: dict[str, Annotated] = {}
     for name, frames, lines in _blocks(text):
