@@ -1,1 +1,1 @@
-"""Implementations of :class:`ops.shots.detector.Detector`, one class a file."""
+"""Implementations of :class:`ops.shots.detector.Detector`, one class per file."""

@@ -1,4 +1,4 @@
-"""PySceneDetect's AdaptiveDetector behind our interface."""
+"""PySceneDetect's AdaptiveDetector behind the detector interface."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class _Adaptive(FastContentScore, AdaptiveDetector):  # type: ignore[misc]
 
 
 class AdaptiveShotDetector:
-    """Cuts where the HSV change stands out from that of the two frames on each side. Hard cuts only."""
+    """Cuts with an HSV change that stands out from that of the two frames on each side. Hard cuts only."""
 
     def __init__(self, thresholds: AdaptiveThresholds = ADAPTIVE) -> None:
         self._detector = _Adaptive(

@@ -1,9 +1,9 @@
-"""The default detector: cheap scores propose nearly everything; what is not plain, a closer look refuses.
+"""The default detector: cheap scores propose nearly all boundaries; a closer check refuses doubtful ones.
 
-Hard cuts are changes that stand out from the changes around them and across which hardly anything is found again.
-Gradual transitions are differences between the pictures before and after that motion does not explain; of those that
-are not plain, TransNetV2 sees some frames and decides. Changes are computed on pictures of 32 x 18, on which grain and
-fine motion are gone.
+Hard cuts are changes that stand out from the changes around them, if hardly any block of the image is found again after
+them. Gradual transitions are differences between the images before and after that motion does not explain. If one of
+them is not plain, TransNetV2 gets some frames and decides. Changes are computed on images of 32 x 18, in which grain
+and fine motion disappear.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from ops.shots.detectors.transnet_model import Scores, transition_probabilities
 from ops.shots.thresholds import AUTO, AutoThresholds
 
 BLOCK = 64
-"""Frames that are judged at a time: vectors of numpy are cheap only if they are long."""
+"""Number of frames that are judged at a time: numpy vectors are cheap only if they are long."""
 NOMINAL_RATE = Fraction(25)
 
 
 class AutoDetector:
-    """Hard cuts and gradual transitions of one film at ``fps`` frames a second.
+    """Hard cuts and gradual transitions of one video at ``fps`` frames per second.
 
-    See :class:`ops.shots.thresholds.AutoThresholds` for the meaning of each number. ``network`` gives for consecutive
-    pictures the probabilities of TransNetV2, of the middle and of any part of a transition.
+    See :class:`ops.shots.thresholds.AutoThresholds` for the meaning of each number. ``network`` returns TransNetV2's
+    probabilities for consecutive images: of the middle and of any part of a transition.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class AutoDetector:
         self._early: list[Boundary] = []
         self._scores: dict[int, tuple[float, float]] = {}
         self.consulted = 0
-        """Frames that TransNetV2 has seen."""
+        """Number of frames that were passed to TransNetV2."""
 
     @property
     def decided(self) -> int:
@@ -91,7 +91,7 @@ class AutoDetector:
         return told
 
     def _judge(self, end: int) -> None:
-        """Look for hard cuts up to frame ``end``."""
+        """Search for hard cuts up to frame ``end``."""
         for frame in range(self._judged, end):
             verdict = self._hard.verdict(frame, self._frames)
             if verdict == "cut":
@@ -102,7 +102,7 @@ class AutoDetector:
         self._judged = max(self._judged, end)
 
     def _propose(self, start: int, end: int) -> None:
-        """Look for gradual transitions with their centre in ``[start, end)``, which no hard cut or flash explains."""
+        """Search for gradual transitions with their centre in ``[start, end)`` that no hard cut or flash explains."""
         found = []
         for proposal in proposals(self._frames, start, end, self._halves, self._t.gradual):
             first, last = proposal.region
@@ -118,7 +118,7 @@ class AutoDetector:
             self._confirm(proposal, first, last)
 
     def _confirm(self, proposal: Proposal, first: int, last: int) -> None:
-        """Pass a proposal on if it is plain or TransNetV2 agrees."""
+        """Add a proposal to the transitions if it is plain or TransNetV2 agrees."""
         if proposal.is_plain:
             score, middle = 1.0 + proposal.steadiness / 10, proposal.middle
         else:
@@ -138,7 +138,7 @@ class AutoDetector:
         return max(middle for middle, _ in known), max(anywhere for _, anywhere in known)
 
     def _consult(self, spans: list[tuple[int, int]], context: int) -> None:
-        """Show TransNetV2 the frames of the spans (inclusive) that it has not judged yet, neighbours in one window."""
+        """Pass the frames of the spans (inclusive) without a score to TransNetV2, neighbours in one window."""
         wanted = {
             frame for first, last in spans for frame in range(max(first, 0), min(last, self._frames.count - 1) + 1)
         }

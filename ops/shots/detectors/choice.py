@@ -1,4 +1,4 @@
-"""Which detectors there are, by name. Apart from the interface, which they all import."""
+"""The detectors by name. Separate from the interface, which they all import."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from ops.shots.devices import has_cuda
 NOMINAL_RATE = Fraction(25)
 DETECTOR_NAMES = ("auto", "adaptive", "content", "transnetv2")
 CHOICES = {"auto": ("auto", "transnetv2")}
-"""Detectors that a setting may stand for: ``auto`` is the default detector on a CPU, and TransNetV2 whole on CUDA."""
+"""Possible detectors of a setting: ``auto`` is the default detector on a CPU, and TransNetV2 alone on CUDA."""
 
 
 def choose_detector(name: str) -> str:
-    """The detector that a setting stands for on this machine. Loads no torch without a CUDA driver."""
+    """The detector of a setting on this machine. Loads no torch without a CUDA driver."""
     return "transnetv2" if name == "auto" and has_cuda() else name
 
 
 def load_detector(name: str, fps: Fraction = NOMINAL_RATE) -> Detector:
-    """A fresh detector for one film at ``fps`` frames a second. Raises ``UsageError`` for an unknown name.
+    """A new detector for one video at ``fps`` frames per second. Raises ``UsageError`` for an unknown name.
 
-    Loads no torch: TransNetV2 is loaded when it is first consulted.
+    Loads no torch: TransNetV2 is loaded when it is first used.
     """
     match name:
         case "auto":
@@ -45,9 +45,9 @@ def load_detector(name: str, fps: Fraction = NOMINAL_RATE) -> Detector:
 
 
 def detector_parameters(name: str) -> str:
-    """Everything that decides what detector ``name`` finds, as text for a version hash. Loads no third party.
+    """All parameters that determine the boundaries of detector ``name``, as text for a version hash.
 
-    Raises ``UsageError`` for an unknown name.
+    Loads no third-party package. Raises ``UsageError`` for an unknown name.
     """
     from ops.shots import thresholds
 

@@ -1,4 +1,4 @@
-"""PySceneDetect's ContentDetector behind our interface."""
+"""PySceneDetect's ContentDetector behind the detector interface."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class _Content(FastContentScore, ContentDetector):  # type: ignore[misc]
 
 
 class ContentShotDetector:
-    """Cuts where the HSV change is above a fixed threshold; bursts of them are merged into one. Hard cuts only."""
+    """Cuts with an HSV change above a fixed threshold; bursts of them are merged into one. Hard cuts only."""
 
     def __init__(self, thresholds: ContentThresholds = CONTENT) -> None:
         self._detector = _Content(threshold=thresholds.change, min_scene_len=thresholds.min_length)
@@ -30,7 +30,7 @@ class ContentShotDetector:
     def push(self, glimpse: Glimpse) -> list[Boundary]:
         cuts = self._detector.process_frame(timecode_of_frame(self._pushed), glimpse.tiny)
         self._pushed += 1
-        # A plain cut is known at once, but while cuts are being merged one before it may still come.
+        # A plain cut is reported at once, but while cuts are being merged an earlier one may still follow.
         self._early += [Boundary(cut.frame_num) for cut in cuts if cut.frame_num > 0]
         return self._settle()
 

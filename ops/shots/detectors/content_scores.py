@@ -1,7 +1,7 @@
 """PySceneDetect's frame score, computed with OpenCV's sums instead of numpy's.
 
-The same numbers (a test compares them), at a tenth of the time: the library widens each channel to 32 bits before
-it subtracts. Goes when PySceneDetect does the same.
+The same numbers (a test compares them), at a tenth of the time: the library widens each channel to 32 bits before it
+subtracts. May go when PySceneDetect does the same.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scenedetect import FrameTimecode
 from ops.shots.detector import TinyPicture
 
 NOMINAL_RATE = Fraction(25)
-"""All lengths are given in frames, so the rate of the timecodes plays no part."""
+"""All lengths are in frames, so the rate of the timecodes has no effect."""
 
 
 def timecode_of_frame(frame: int) -> FrameTimecode:

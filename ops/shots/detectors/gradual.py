@@ -1,8 +1,8 @@
-"""Where a gradual transition may be: the picture before differs from the picture after by more than motion explains.
+"""Candidates for gradual transitions: the images before and after differ by more than motion explains.
 
-For several half-lengths the mean picture before a frame is held against the mean picture behind it. A dissolve, a
-fade or a wipe makes that difference large once, and small on both sides; a pan makes it large all along. What passes
-is shown to TransNetV2, unless it is plain: both sides stand still, and every frame between is a mixture of them.
+For several half-lengths the mean image before a frame is compared with the mean image after it. A dissolve, a fade or a
+wipe makes that difference large once, and small on both sides; a pan makes it large all along. TransNetV2 judges the
+candidates, unless they are plain: both sides do not move, and every frame between is a mixture of them.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """A possible transition within ``[first, last]``. ``is_plain`` needs no second opinion.
+    """A possible transition within ``[first, last]``. If ``is_plain``, it needs no confirmation.
 
-    ``middle`` is where the picture is half way to the next. ``steadiness`` is the difference between the two sides
-    relative to the motion within each.
+    ``middle`` is the frame at which the image is half way to the next. ``steadiness`` is the difference between the two
+    sides relative to the motion within each.
     """
 
     first: int
@@ -36,19 +36,19 @@ class Proposal:
 
     @property
     def region(self) -> tuple[int, int]:
-        """First and last frame in which signs of the transition count."""
+        """First and last frame in which evidence of the transition counts."""
         return max(self.first - MARGIN, 0), self.last + MARGIN
 
 
 MARGIN = 4
 SIDE = 3
-"""Frames whose mean is the picture of one side: fewer would see noise, more would see motion."""
+"""Number of frames in the mean image of one side: fewer would include noise, more would include motion."""
 BASE = 3
-"""A side is held against itself ``BASE`` half-lengths away from the middle."""
+"""A side is compared with its own image ``BASE`` half-lengths away from the middle."""
 
 
 def reach_of(halves: tuple[int, ...]) -> int:
-    """Frames around a frame that :func:`proposals` looks at."""
+    """Number of frames around a frame that :func:`proposals` reads."""
     return BASE * max(halves) + SIDE
 
 
@@ -108,13 +108,13 @@ def _proposal(
     likeness: float,
     thresholds: GradualThresholds,
 ) -> Proposal | None:
-    """What is between the two sides; ``None`` if that is motion, or mostly one change from a frame to the next."""
+    """The transition between the two sides; ``None`` if it is motion, or mostly one change from a frame to the next."""
     low, high = max(centre - half, 0), min(centre + half, len(smalls) - 1)
     before = smalls[max(low - SIDE, 0) : low + 1].mean(axis=0)
     behind = smalls[high : high + SIDE + 1].mean(axis=0)
     way = behind - before
     between = smalls[low : high + 1]
-    # How far each pixel is on its way, 0-1, and how far off the straight line between its two colours.
+    # The progress of each pixel, 0-1, and its distance from the straight line between its two colours.
     share = np.clip(((between - before) * way).sum(-1) / ((way * way).sum(-1) + 30.0), 0, 1)
     change = float(np.abs(way).mean())
     misfit = float(np.abs(between - (before + share[..., None] * way)).mean()) / max(change, 1.0)

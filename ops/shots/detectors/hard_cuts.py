@@ -1,4 +1,4 @@
-"""Which changes from one frame to the next are hard cuts, and which are flashes, mixtures or motion."""
+"""Classify changes from one frame to the next: hard cuts, flashes, mixtures or motion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ Verdict = Literal["cut", "flash", "none"]
 
 
 class HardCuts:
-    """Judges single frames; keeps nothing. ``lookahead`` frames behind a frame must be known, or the film be over."""
+    """Judges single frames; has no state.
+
+    ``lookahead`` frames after a frame must be known, or the video must have ended.
+    """
 
     def __init__(self, thresholds: AutoThresholds, fps: Fraction) -> None:
         self._t = thresholds
@@ -28,7 +31,7 @@ class HardCuts:
         self.lookahead = max(self._fading_flash, thresholds.reach) + 2
 
     def verdict(self, frame: int, frames: RecentFrames) -> Verdict:
-        """What begins at ``frame``: a ``cut``, a ``flash`` or its end, or nothing."""
+        """The event at ``frame``: a ``cut``, a ``flash`` or its end, or ``none``."""
         if not self.is_candidate(frame, frames):
             return "none"
         if self._is_flash(frame, frames):
@@ -38,7 +41,7 @@ class HardCuts:
         return "cut" if self.evidence(frame, frames) > 0 else "none"
 
     def is_candidate(self, frame: int, frames: RecentFrames) -> bool:
-        """Whether enough of the picture changes, and more than around it."""
+        """Whether enough of the image changes, and more than around it."""
         return (
             frame > 0
             and frames.change(frame) >= self._t.min_change
@@ -52,7 +55,7 @@ class HardCuts:
         return self._t.cut_bias + sum(weight * value for weight, value in zip(self._t.cut_weights, values, strict=True))
 
     def _is_flash(self, frame: int, frames: RecentFrames) -> bool:
-        """The picture soon goes back to what it was, or has just come back: one shot with a flash in it."""
+        """Whether the image soon returns to its earlier state, or has just returned: one shot with a flash in it."""
         change = frames.change(frame)
         limit = self._t.flash_likeness * change
         rise = frames.luma(frame) - frames.luma(frame - 1)
@@ -64,7 +67,7 @@ class HardCuts:
             elif length <= self._long_flash:
                 is_flash = (goes and rise >= self._t.flash_luma) or (came and -rise >= self._t.flash_luma)
             else:
-                # A shot may grow dark as well: light that fades leaves the very picture that was there before.
+                # A shot may become dark as well: fading light leaves exactly the image from before the flash.
                 is_fading = frames.change(frame + length) <= self._t.fading_step * change
                 is_flash = back < limit / 2 and is_fading and rise >= self._t.flash_luma
                 if back < limit / 2 and not is_fading:
@@ -74,7 +77,7 @@ class HardCuts:
         return False
 
     def _is_insert(self, frame: int, frames: RecentFrames) -> bool:
-        """Both pictures show something, and surely not the same: a very short shot, not a flash over one."""
+        """Whether both images have content, and certainly not the same: a very short shot, not a flash over one."""
         return (
             self.evidence(frame, frames) >= self._t.insert_evidence
             and frames.likeness(frame - 1, frame).texture >= self._t.insert_texture
@@ -82,7 +85,7 @@ class HardCuts:
         )
 
     def _is_blend(self, frame: int, frames: RecentFrames) -> bool:
-        """The first of two changes of which the frame between is a mixture: the cut is the second."""
+        """Whether the frame is a mixture of its neighbours, and so the first of two changes: the cut is the second."""
         before, now, after = (frames.small(near) for near in (frame - 1, frame, frame + 1))
         if before is None or now is None or after is None:
             return False
@@ -96,7 +99,11 @@ class HardCuts:
 
 
 def cut_features(frame: int, frames: RecentFrames, thresholds: AutoThresholds) -> tuple[float, float, float]:
-    """What the weights of a cut are for: log contrast, likeness across, log ratio of unlikeness to that beside it."""
+    """The features for the weights of a cut.
+
+    They are log contrast, likeness across, and the log ratio of the unlikeness across to that of the neighbouring
+    frames.
+    """
     across = frames.likeness(frame - 1, frame).score
     beside = (frames.likeness(frame - 2, frame - 1).score + frames.likeness(frame, frame + 1).score) / 2
     contrast = frames.contrast(frame, thresholds.reach, thresholds.calm)

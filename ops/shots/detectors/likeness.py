@@ -1,9 +1,9 @@
-"""How much of one picture is found in another, whatever the light and however the camera moves.
+"""The share of one image that is found in another, whatever the light and the motion of the camera.
 
-Each textured block of one picture is looked for near its place in the other by normalised cross-correlation. Brighter
-or darker light leaves that alone, and so does motion within the search range; after a cut, hardly a block is found.
-Of blocks without texture only those that changed count, by the correlation of the whole pictures: those of a title card
-change otherwise than by light.
+Each textured block of one image is searched near its position in the other by normalised cross-correlation. Brighter or
+darker light does not affect that, nor does motion within the search range; after a cut, hardly a block is found. Blocks
+without texture count only if they changed, by the correlation of the whole images: those of a title card change for
+other reasons than light.
 """
 
 from __future__ import annotations
@@ -23,29 +23,32 @@ GreyPicture = npt.NDArray[np.uint8]
 WIDTH, HEIGHT = 96, 54
 BLOCK_WIDTH, BLOCK_HEIGHT = 12, 9
 SEARCH_X, SEARCH_Y = 9, 6
-"""Pixels by which a block may have moved: a tenth of the picture."""
+"""Pixels by which a block may have moved: a tenth of the image."""
 LEAST_TEXTURE = 4.0
-"""Standard deviation, 0-128, below which a block shows nothing that could be found again."""
+"""Standard deviation, 0-128, below which a block has no content that could be found again."""
 LEAST_CHANGE = 8.0
-"""Grey levels by which a block without texture must differ to have changed."""
+"""Grey levels by which a block without texture must differ to count as changed."""
 
 
 class Likeness(NamedTuple):
-    """``score``: mean over blocks of how well each is found in the other picture, 0-1; ``texture``: share of blocks
-    that have any, 0-1. Both are the smaller of the two directions."""
+    """The result of a comparison; both values are the smaller of the two directions.
+
+    ``score``: mean over blocks of the correlation of each with the other image, 0-1; ``texture``: share of blocks with
+    texture, 0-1.
+    """
 
     score: float
     texture: float
 
 
 def grey_picture(picture: TinyPicture) -> GreyPicture:
-    """The picture as :func:`compare` takes it."""
+    """The image in the input format of :func:`compare`."""
     small = cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
 def compare(one: GreyPicture, other: GreyPicture) -> Likeness:
-    """How alike two pictures are. Takes about 1 ms."""
+    """The likeness of two images. Takes about 1 ms."""
     (mean_RC, has_RC), (other_mean_RC, other_has_RC) = _blocks(one), _blocks(other)
     is_changed_RC = ~has_RC & ~other_has_RC & (np.abs(mean_RC - other_mean_RC) >= LEAST_CHANGE)
     changed = int(is_changed_RC.sum())
@@ -66,7 +69,7 @@ def _blocks(picture: GreyPicture) -> tuple[npt.NDArray[np.float32], npt.NDArray[
 
 
 def _found(one: GreyPicture, other: GreyPicture, has_RC: npt.NDArray[np.bool_]) -> list[float]:
-    """For each textured block of ``one``, its highest correlation with a block near its place in ``other``."""
+    """For each textured block of ``one``, its highest correlation with a block near its position in ``other``."""
     around = cv2.copyMakeBorder(other, SEARCH_Y, SEARCH_Y, SEARCH_X, SEARCH_X, cv2.BORDER_REPLICATE)
     found = []
     for row, column in np.argwhere(has_RC).tolist():
@@ -74,13 +77,13 @@ def _found(one: GreyPicture, other: GreyPicture, has_RC: npt.NDArray[np.bool_]) 
         field = around[y : y + BLOCK_HEIGHT + 2 * SEARCH_Y, x : x + BLOCK_WIDTH + 2 * SEARCH_X]
         block = one[y : y + BLOCK_HEIGHT, x : x + BLOCK_WIDTH]
         best = cv2.minMaxLoc(cv2.matchTemplate(field, block, cv2.TM_CCOEFF_NORMED))[1]
-        # Nothing correlates with a field of one value: not a number, or infinite by rounding.
+        # The correlation with a field of one value is NaN, or infinite by rounding.
         found.append(min(max(best, 0.0), 1.0) if math.isfinite(best) else 0.0)
     return found
 
 
 def correlation(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> float:
-    """Pearson correlation of two pictures, -1 to 1; 0 if one hardly varies (standard deviation up to 1)."""
+    """Pearson correlation of two images, -1 to 1; 0 if one hardly varies (standard deviation up to 1)."""
     first, second = one.astype(np.float32).ravel(), other.astype(np.float32).ravel()
     spread = float(first.std() * second.std())
     if min(first.std(), second.std()) <= 1:

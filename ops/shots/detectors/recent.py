@@ -1,4 +1,4 @@
-"""The frames of a video as a detector looks at them, by frame number: small pictures, their changes, their likeness."""
+"""The recent frames of a video for a detector, by frame number: small images, their changes, their likeness."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Smalls = npt.NDArray[np.float32]
 
 
 class RecentFrames:
-    """The last ``keep`` glimpses and their changes; outside the film a change is -1 and a picture ``None``.
+    """The last ``keep`` glimpses and their changes; outside the video a change is -1 and an image ``None``.
 
-    ``blank`` says of every frame so far whether it is of one colour (``blank_deviation``, 0-128).
+    ``blank`` records for every frame so far whether it has only one colour (``blank_deviation``, 0-128).
     """
 
     def __init__(self, keep: int, blank_deviation: float) -> None:
@@ -42,12 +42,12 @@ class RecentFrames:
         return place if 0 <= place < len(self._glimpses) else None
 
     def small(self, frame: int) -> TinyPicture | None:
-        """The small picture of a frame."""
+        """The small image of a frame; ``None`` if it is not kept."""
         place = self._place(frame)
         return None if place is None else self._glimpses[place].small
 
     def smalls(self, start: int, end: int) -> Smalls:
-        """Small pictures of ``[start, end)``; beyond the film its first or last picture repeats."""
+        """Small images of ``[start, end)``; beyond the video its first or last image repeats."""
         return np.stack([glimpse.small for glimpse in self._held(start, end)]).astype(np.float32)
 
     def change(self, frame: int) -> float:
@@ -62,7 +62,7 @@ class RecentFrames:
         return self.change(frame) / ((sum(known) / len(known) if known else 0.0) + calm)
 
     def difference(self, one: int, other: int) -> float:
-        """Mean absolute difference of two frames, 0-255; infinite where one is not in the film."""
+        """Mean absolute difference of two frames, 0-255; infinite if one is not in the video."""
         first, second = self.small(one), self.small(other)
         return float("inf") if first is None or second is None else difference(first, second)
 
@@ -72,14 +72,14 @@ class RecentFrames:
         return 0.0 if first is None or second is None else correlation(first, second)
 
     def changed_share(self, frame: int, least: int) -> float:
-        """Share of the picture, 0-1, in which any channel differs from the frame before by more than ``least``."""
+        """Share of the image, 0-1, in which any channel differs from the frame before by more than ``least``."""
         before, now = self.small(frame - 1), self.small(frame)
         if before is None or now is None:
             return 0.0
         return float((cv2.absdiff(before, now).max(axis=2) > least).mean())
 
     def likeness(self, one: int, other: int) -> Likeness:
-        """How much of one frame is found in another; everything, without texture, if one is not in the film."""
+        """The likeness of one frame to another; 1 without texture if one is not in the video."""
         if self._place(one) is None or self._place(other) is None:
             return Likeness(1.0, 0.0)
         if (one, other) not in self._likenesses:
@@ -95,12 +95,12 @@ class RecentFrames:
         return self._greys[frame]
 
     def luma(self, frame: int) -> float:
-        """Mean of a frame over pixels and channels, 0-255; 0 outside the film."""
+        """Mean of a frame over pixels and channels, 0-255; 0 outside the video."""
         small = self.small(frame)
         return 0.0 if small is None else float(small.mean())
 
     def window(self, start: int, end: int) -> list[TinyPicture]:
-        """Tiny pictures of ``[start, end)``; beyond the film its first or last picture repeats."""
+        """Tiny images of ``[start, end)``; beyond the video its first or last image repeats."""
         return [glimpse.tiny for glimpse in self._held(start, end)]
 
     def _held(self, start: int, end: int) -> list[Glimpse]:
@@ -109,5 +109,5 @@ class RecentFrames:
 
 
 def difference(one: TinyPicture, other: TinyPicture) -> float:
-    """Mean absolute difference of two pictures of one size, 0-255."""
+    """Mean absolute difference of two images of one size, 0-255."""
     return float(cv2.norm(one, other, cv2.NORM_L1) / one.size)

@@ -1,4 +1,4 @@
-"""From confirmed proposals to boundaries: one for each gradual transition, in its middle, none beside a hard cut."""
+"""From confirmed proposals to boundaries: one for each gradual transition, in its middle, none near a hard cut."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Confirmed:
 
 
 class Transitions:
-    """Collects confirmed transitions until nothing later can change them.
+    """Collects confirmed transitions until no later one can change them.
 
-    ``distance`` is how far apart, in frames, the middles of two transitions must be; ``longest_black`` how many frames
-    of one colour between two fades make one transition of them.
+    If the middles of two transitions are more than ``distance`` frames apart, both stay; if they are closer, they may
+    be one. ``longest_black``: two fades with at most this many frames of one colour between them are one transition.
     """
 
     def __init__(self, distance: int, longest_black: int) -> None:
@@ -32,14 +32,14 @@ class Transitions:
         self.max_delay = 4 * distance + longest_black
 
     def add(self, confirmed: Confirmed) -> None:
-        """One more; a later one may have an earlier middle."""
+        """Add a confirmed transition; a later one may have an earlier middle."""
         self._open.append(confirmed)
 
     def settle(self, safe: int, known: int, blank: Sequence[bool], cuts: Sequence[int], *, is_last: bool) -> list[int]:
         """Boundaries that are final, ascending.
 
-        No transition to come has its middle before ``safe``. ``blank`` says of each frame so far whether it is of one
-        colour, ``cuts`` are the hard cuts before ``known``, ascending.
+        No later transition has its middle before ``safe``. ``blank`` records for each frame so far whether it has only
+        one colour; ``cuts`` are the hard cuts before ``known``, ascending.
         """
         self._close_clusters(safe, is_last)
         final = []
@@ -52,13 +52,13 @@ class Transitions:
         return sorted(set(final))
 
     def undecided_from(self, safe: int, blank: Sequence[bool]) -> int:
-        """The first frame at which a boundary may yet be placed."""
+        """The first frame at which a boundary may still be placed."""
         held = [*self._open, *self._kept]
         blacks = [self._start_of_black(each.first, each.last, blank) for each in held]
         return min([safe, self._start_of_black(safe - self._distance, safe, blank), *blacks, *(e.middle for e in held)])
 
     def _start_of_black(self, first: int, last: int, blank: Sequence[bool]) -> int:
-        """Where the run of one colour beside ``[first, last]`` begins, if it may be a transition; else ``last``."""
+        """Start of the run of one colour near ``[first, last]``, if it may be a transition; else ``last``."""
         near = range(max(first - self._distance, 0), min(last + self._distance + 1, len(blank)))
         at = next((frame for frame in near if blank[frame]), None)
         if at is None:
@@ -69,7 +69,7 @@ class Transitions:
         return min(start, last)
 
     def _close_clusters(self, safe: int, is_last: bool) -> None:
-        """Of transitions too near to each other keep the best, once no other can come near."""
+        """Of transitions too near to each other keep the best, if no later one can come near."""
         self._open.sort(key=lambda each: each.middle)
         while self._open:
             size = 1
@@ -93,7 +93,7 @@ class Transitions:
     def _placed(
         self, each: Confirmed, known: int, blank: Sequence[bool], cuts: Sequence[int], is_last: bool
     ) -> list[int] | None:
-        """The boundary of one transition, or none; ``None`` if frames that follow must be seen first."""
+        """The boundary of one transition, or an empty list; ``None`` if the decision needs later frames."""
         run = self._run_beside(each, blank)
         if run is None:
             return [each.middle]
@@ -104,7 +104,7 @@ class Transitions:
         if self._last_run is not None and start == self._last_run[0]:
             return []
         self._last_run = run
-        # One colour at either end of the film or beside a hard cut divides nothing that the cut does not divide.
+        # If one colour is at either end of the video or next to a hard cut, it divides no more than the cut does.
         if start == 0 or (is_last and end >= len(blank)):
             return []
         if has_between(cuts, start - 1, start + 1) or has_between(cuts, end, end + 2):

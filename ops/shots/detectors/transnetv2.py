@@ -1,4 +1,4 @@
-"""TransNetV2 over the whole film: the most thorough detector, at several times the cost of decoding."""
+"""TransNetV2 over the whole video: the most thorough detector, at several times the cost of decoding."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ops.shots.thresholds import TRANSNETV2, TransNetThresholds
 
 
 class TransNetDetector:
-    """Windows of 100 frames of which the middle 50 count, as the authors do it (Soucek and Lokoc 2020).
+    """Windows of 100 frames of which the middle 50 count, as in the paper (Soucek and Lokoc 2020).
 
-    The first and the last picture are repeated where a window reaches beyond the film. A run of frames above the
-    threshold is one transition: the new shot begins after a short run, and in the middle of a long one.
-    ``windows`` go to the network in one call, by default as many as suit the device; boundaries do not depend on it.
+    If a window extends beyond the video, the first or the last image is repeated. A run of frames above the threshold
+    is one transition: the new shot begins after a short run, and in the middle of a long one. ``windows`` go to the
+    network in one call, by default as many as suit the device; boundaries do not depend on it.
     """
 
     def __init__(self, thresholds: TransNetThresholds = TRANSNETV2, windows: int | None = None) -> None:
@@ -36,7 +36,7 @@ class TransNetDetector:
     def decided(self) -> int:
         if self._finished:
             return self._pushed
-        # A run that goes on may yet place its boundary anywhere after its first frame; a very long one is cut off.
+        # A run that goes on may still place its boundary anywhere after its first frame; a very long one is cut off.
         return self._run[0] + 1 if self._run else self._scored
 
     def push(self, glimpse: Glimpse) -> list[Boundary]:
@@ -59,7 +59,7 @@ class TransNetDetector:
         return [boundary for boundary in found if boundary.frame < self._pushed]
 
     def _score(self, windows: int) -> list[Boundary]:
-        """Show the network the next windows, and take the middle of each."""
+        """Run the network on the next windows, and process the middle of each."""
         starts = range(0, windows * self._thresholds.kept, self._thresholds.kept)
         pictures = [self._window[start : start + self._thresholds.window] for start in starts]
         self._window = self._window[windows * self._thresholds.kept :]
