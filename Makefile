@@ -32,9 +32,10 @@ unit: setup ## the quick tests only
 
 check: lint types arch ## lint, types and architecture
 
-lint: setup ## ruff, notebooks included
+lint: setup ## ruff, notebooks included, and the language of docstrings and comments
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m tests.house.plain_english
 
 format: setup ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
