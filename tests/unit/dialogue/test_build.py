@@ -297,9 +297,8 @@ def test_no_subtitle_file_that_a_scan_meets_is_passed_over_in_silence(settings: 
     build(settings)
     unread, unclear = unread_subtitles(settings, {PARTITION}, found.subtitles)
     named = {Path(row["path"]).name for row in unread} | {Path(path).name for path in unclear}
-    assert named == {f"{stem}.{ending}" for stem in ("a", "elsewhere") for ending in ENDINGS} | {*used[1:3]} - {
-        "elsewhere.sub"  # the pictures of elsewhere.idx
-    }
+    everywhere = {f"{stem}.{ending}" for stem in ("a", "elsewhere") for ending in ENDINGS}
+    assert named == (everywhere | {*used[1:3]}) - {"elsewhere.sub"}  # that file has the pictures of elsewhere.idx
     assert {suffix_of(path) for path in unclear} == {"lrc", "mpl", "pac", "stl", "sub"}
 
 
