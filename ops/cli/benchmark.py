@@ -109,6 +109,9 @@ def _wrap(text: str) -> list[str]:
 
 def _result(title: str, own: dict[str, Any]) -> Iterator[str]:
     """Format F1, precision and recall in percent with their intervals, and counts."""
+    if not own["right"] + own["false"] + own["missed"]:  # of nothing there is no share
+        yield f"  {title:<12} none annotated, none detected"
+        return
     shares = [(100 * own[name], own[f"{name}_interval"]) for name in ("f1", "precision", "recall")]
     cells = [
         f"{name} {share:.1f}" + (f" [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]" if interval else "")

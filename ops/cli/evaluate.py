@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,23 @@ def _footage(
         )
         if report is not None:
             write_report(report, found.cuts, bars)
+        for note in _gaps(folder, found.document, cuts_only=cuts_only):
+            bars.note("clips", note)
     return _print(found.document, as_json, bars)
+
+
+def _gaps(folder: Path, document: dict[str, Any], *, cuts_only: bool) -> Iterator[str]:
+    """Notes on films without an annotation, and on a folder without captions."""
+    from ops.evaluation.clip_cuts import clip_name
+    from ops.videos.file_kinds import FOOTAGE
+
+    files = [path for path in folder.rglob("*") if path.suffix.lower().lstrip(".") in FOOTAGE and path.is_file()]
+    known = {*document["films"], *(each["clip"] for each in document["set_aside"])}
+    if names := sorted({clip_name(path, folder) for path in files if not path.name.startswith(".")} - known):
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        yield f"no annotation beside {', '.join(names[:3])}{more}: not measured"
+    if not cuts_only and not any("queries" in own or "captions" in own for own in document["films"].values()):
+        yield "no clip has <file>.captions.jsonl beside it: no retrieval is measured"
 
 
 def _encoders(against: str, options: dict[str, Any]) -> tuple[Settings, str, str]:

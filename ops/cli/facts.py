@@ -10,7 +10,7 @@ import click
 
 from ops.cli.main import printable
 from ops.cli.options import print_json
-from ops.core.errors import MediaError
+from ops.core.errors import MediaError, NotFoundError
 from ops.core.media import MediaInfo
 from ops.core.settings import Settings
 from ops.videos.catalogue import find_video
@@ -28,7 +28,7 @@ def print_facts(settings: Settings, text: str, *, as_json: bool) -> None:
     row: dict[str, Any] = {}
     path = text
     if not os.path.exists(text):
-        row = find_video(settings.lake, text)
+        row = _find(settings, text)
         path = row["path"]
     info = _read(settings, path, row)
     document = {"path": path, "video_id": row.get("video_id"), **json.loads(info.to_json())}
@@ -47,6 +47,13 @@ def print_facts(settings: Settings, text: str, *, as_json: bool) -> None:
     click.echo("notes" if info.notes else "no notes: nothing is unusual")
     for note in info.notes:
         click.echo(f"  {printable(note)}")
+
+
+def _find(settings: Settings, text: str) -> dict[str, Any]:
+    try:
+        return find_video(settings.lake, text)
+    except NotFoundError as error:
+        raise NotFoundError(f"there is no file {text!r}, and {error}") from error
 
 
 def _read(settings: Settings, path: str, row: dict[str, Any]) -> MediaInfo:

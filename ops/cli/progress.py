@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from types import TracebackType
@@ -11,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ops.cli.main import printable
+from ops.core.plural import plural
 
 TITLES = {
     "videos": "Opening videos",
@@ -98,4 +100,10 @@ class Bars:
         self.bars.update(task.id, completed=total, total=total)
         if self.bars.disable:
             seconds = time.monotonic() - self.began[stage]
-            self.console.print(f"{task.description}: {total:.0f} {task.fields['unit']} in {seconds:.1f} s")
+            self.console.print(f"{task.description}: {_count(total, task.fields['unit'])} in {seconds:.1f} s")
+
+
+def _count(total: float, unit: str) -> str:
+    """The total with its unit, which is a plural: "1 shot", "2 graded queries", "1 s of footage"."""
+    one = unit if unit.startswith("s ") else re.sub(r"s$", "", re.sub(r"ies$", "y", unit))
+    return plural(round(total), one, unit)

@@ -64,7 +64,9 @@ def print_hits(answer: SearchResult) -> None:
         click.echo("nothing clearly matches: these are the nearest, try other words", err=True)
     elif len(shown) < len(hits):
         click.echo(
-            f"{len(hits) - len(shown)} more under relevance {cutoff:.2f} are hidden: --min-relevance 0 shows them",
+            f"{len(hits) - len(shown)} more under relevance {cutoff:.2f} "
+            f"{'is' if len(hits) - len(shown) == 1 else 'are'} hidden: --min-relevance 0 shows "
+            f"{'it' if len(hits) - len(shown) == 1 else 'them'}",
             err=True,
         )
     click.echo(f"{plural(len(shown), 'shot')} in {answer.took_ms:.0f} ms ({answer.encoder_id})", err=True)

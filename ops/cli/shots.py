@@ -27,8 +27,8 @@ FRAME = click.IntRange(min=0)
 @click.option("--facts", "with_facts", is_flag=True, help="Print the record of facts about VIDEO instead.")
 @click.option("--merge", multiple=True, type=FRAME, metavar="FRAME", help="No shot begins at this frame (repeatable).")
 @click.option("--split", multiple=True, type=FRAME, metavar="FRAME", help="A shot begins at this frame (repeatable).")
-@click.option("--undo", multiple=True, type=FRAME, metavar="FRAME", help="Take back what was said of this frame.")
-@click.option("--author", default="me", show_default=True, metavar="NAME", help="Who says so.")
+@click.option("--undo", multiple=True, type=FRAME, metavar="FRAME", help="Withdraw a correction (repeatable).")
+@click.option("--author", default="me", show_default=True, metavar="NAME", help="Who corrects.")
 @click.option("--note", default="", metavar="TEXT", help="Why, kept with the correction.")
 @click.option(
     "--corrections", "with_corrections", is_flag=True, help="Print all corrections of VIDEO, or of all videos."
@@ -133,7 +133,7 @@ def _correct(settings: Settings, video: str, statements: list[Any], author: str,
     if state.to_cut or state.to_merge:
         click.echo(f"next: needle ingest {printable(row['path'])}", err=True)
     else:
-        click.echo("written; the shots are so already", err=True)
+        click.echo("saved; the shots agree with it already, so nothing has to be cut", err=True)
 
 
 def _list_corrections(settings: Settings, video: str | None, as_json: bool) -> None:

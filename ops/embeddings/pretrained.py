@@ -33,7 +33,7 @@ def choose_auto(*, endpoint: str | None = None, seconds: float = _SECONDS) -> tu
     refusal = answer[0] if answer else f"no answer in {seconds:g} s"
     if not refusal:
         return AUTO_MODEL, f"the weights of {AUTO_MODEL} can be downloaded"
-    return "starter", f"the weights of {AUTO_MODEL} are neither cached nor to be had ({refusal})"
+    return "starter", f"the weights of {AUTO_MODEL} are not cached and cannot be downloaded ({refusal})"
 
 
 def _is_cached() -> bool:

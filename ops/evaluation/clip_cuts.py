@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ops.core.plural import plural
 from ops.evaluation.cuts import BoundaryMatch, BoundaryScore, CutScore, Fault, ShotAnnotation, match_boundaries
 
 TOLERANCE = 2
@@ -139,7 +140,17 @@ def _notes(annotation: ShotAnnotation, frames: int) -> Iterable[str]:
         yield f"the annotation is of {annotated} frames, the clip has {frames}"
     beyond = [last for _, last in annotation.gradual if last >= frames] + [at for at in annotation.hard if at >= frames]
     if beyond:
-        yield f"{len(beyond)} annotated boundaries come after the last of the {frames} frames and count as missed"
+        boundaries = plural(len(beyond), "annotated boundary comes", "annotated boundaries come")
+        count = "counts" if len(beyond) == 1 else "count"
+        yield f"{boundaries} after the last of the {frames} frames and {count} as missed"
+    if annotated is not None and (late := sum(at >= annotated for at in _first_frames(annotation))):
+        boundaries = plural(late, "boundary is", "boundaries are")
+        yield f"{boundaries} annotated at or after frame {annotated}, the annotation's end: missed"
+
+
+def _first_frames(annotation: ShotAnnotation) -> Iterable[int]:
+    yield from annotation.hard
+    yield from (first for first, _ in annotation.gradual)
 
 
 def _middle(frames: tuple[int, int]) -> int:

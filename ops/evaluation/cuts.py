@@ -57,11 +57,13 @@ class ShotAnnotation:
     frames: int | None = None
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> ShotAnnotation:
+    def from_document(cls, document: Any) -> ShotAnnotation:
         """Read a ``.shots.json``. If it has ``shot_starts``, only ranges that hold one of them begin a shot.
 
         Raises ``KeyError``, ``TypeError`` or ``ValueError`` for a document of another form.
         """
+        if not isinstance(document, Mapping):
+            raise TypeError(f"it is a {type(document).__name__}, not an object")
         ranges = [_frame_range(first, last) for first, last, *_ in document["gradual"]]
         starts = document.get("shot_starts")
         counted = [

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from ops.core.errors import UsageError
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.shots.build import shots_of
 from ops.shots.corrections import (
@@ -178,9 +179,10 @@ def _require(state: CutState, verb: Verb, frame: int) -> None:
         shot = next(each for each in state.planned if each.start_frame < frame < each.end_frame)
         edge = min(shot.span, key=lambda each: abs(each - frame))
         if abs(edge - frame) < LEAST_FRAMES:
+            length = plural(abs(edge - frame), "frame")
             raise UsageError(
-                f"a cut at frame {frame} of {name} would leave a shot of {abs(edge - frame)} frames, and the shortest "
-                f"has {LEAST_FRAMES}: " + _advice(edge, state.frames)
+                f"a cut at frame {frame} of {name} would leave a shot of {length}, and the shortest has "
+                f"{LEAST_FRAMES}: " + _advice(edge, state.frames)
             )
 
 
@@ -202,7 +204,7 @@ def _nearest(state: CutState, frame: int) -> str:
     starts = sorted((each.start_frame for each in state.planned if each.start_frame), key=lambda at: abs(at - frame))
     merged = next((each for each in state.current if each.frame == frame and each.action == "no_cut"), None)
     if merged:
-        return f"{merged.author} merged there; `--undo {frame}` takes it back"
+        return f"a correction by {merged.author} merged it; `--undo {frame}` takes that back"
     return f"the nearest begin at {', '.join(map(str, sorted(starts[:NEAREST])))}" if starts else "it is one shot"
 
 

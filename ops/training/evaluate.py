@@ -234,7 +234,9 @@ def _report_annotation_errors(path: Path) -> Iterator[None]:
     """Raise ``UsageError`` for the errors of an annotation in another form."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+    except KeyError as error:
+        raise UsageError(f"an annotation beside {path} is broken: it has no {error.args[0]!r}") from error
+    except (TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise UsageError(f"an annotation beside {path} is broken: {type(error).__name__}: {error}") from error
     except UsageError as error:
         raise UsageError(f"an annotation beside {path} is broken: {error}") from error
@@ -376,7 +378,7 @@ def _read_annotation(path: Path, ending: str) -> list[dict[str, Any]]:
     if not file.exists() and not file.is_symlink():
         return []
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UsageError(f"{file.name} cannot be read: {error.strerror or error}") from error
     pieces = [text] if ending.endswith(".json") else [line for line in text.splitlines() if line.strip()]

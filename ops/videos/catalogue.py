@@ -60,7 +60,10 @@ def find_video(lake: Lake, text: str) -> dict[str, Any]:
             paths = ", ".join(sorted(f"{row['path']} = {row['video_id']}" for row in matches))
             way = "the path or " if len({row["path"] for row in matches}) > 1 else ""
             raise NotFoundError(f"{text!r} names {plural(len(matches), 'video')} ({paths}): give {way}the video id")
-    raise NotFoundError(f"no video {text!r} in the catalogue: `needle status` lists them, `needle ingest` adds one")
+    raise NotFoundError(
+        f"no video {text!r} in the catalogue: give a path, a file name or a video id; `needle status` lists them, "
+        "`needle ingest` adds one"
+    )
 
 
 def footage_seconds(row: dict[str, Any]) -> float:

@@ -39,8 +39,10 @@ MAX_CHANNELS, MAX_SAMPLE_RATE = 64, 768_000
 
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
+JPEG = b"\xff\xd8\xff"
+MOTION_JPEG = (".mjpg", ".mjpeg")
 OTHER_KINDS = {
-    (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"8BPS"): "a still picture",
+    (JPEG, b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"8BPS"): "a still picture",
     (b"RIFF", b"ID3", b"fLaC", b"\xff\xfb", b"\xff\xf1", b"FORM"): "a sound file or a picture",
     (b"PK\3\4", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"\xfd7zXZ"): "an archive",
     (b"%PDF",): "a document",
@@ -60,10 +62,12 @@ def open_container(path: Path) -> Iterator[InputContainer]:
     try:
         container = av.open(name, options=dict(OPTIONS), metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError, UnicodeError) as error:
-        if not _holds_packets(path):
+        named = _format_not_recognised(path)
+        if not named:
             raise MediaError(_reason_not_opened(path)) from error
+        options = {**OPTIONS, "format_whitelist": f"{FORMATS},{named}"}
         try:
-            container = av.open(name, format="mpegts", options=dict(OPTIONS), metadata_errors="replace")
+            container = av.open(name, format=named, options=options, metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError, UnicodeError) as error:
             raise MediaError(_reason_not_opened(path)) from error
     try:
@@ -72,14 +76,20 @@ def open_container(path: Path) -> Iterator[InputContainer]:
         container.close()
 
 
-def _holds_packets(path: Path) -> bool:
-    """Return whether a file of unknown format has transport stream packets behind other bytes, or only a few."""
+def _format_not_recognised(path: Path) -> str:
+    """The format of a file that FFmpeg takes for none or for another one; empty if it is not footage.
+
+    ``mpegts`` for packets of a transport stream behind other bytes, or only a few. ``mjpeg`` for several JPEG pictures
+    if the ending is that of motion JPEG: FFmpeg takes them for one picture.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(1 << 20)
     except OSError:
-        return False
-    return any(packet_grid(data[at : at + 8192])[0] for at in range(0, len(data), 4096))
+        return ""
+    if data.startswith(JPEG) and path.suffix.lower() in MOTION_JPEG:
+        return "mjpeg"
+    return "mpegts" if any(packet_grid(data[at : at + 8192])[0] for at in range(0, len(data), 4096)) else ""
 
 
 def demux(

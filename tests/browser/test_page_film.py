@@ -103,7 +103,7 @@ def test_a_shot_is_split_at_the_very_frame_that_is_shown(open_desk: OpenDesk, cl
     tile(desk, 70).locator(".split").click()
     desk.page.locator("#splitter-frame").fill("121")
     desk.keys("Enter")
-    dialog.get_by_text("would leave a shot of 1 frames").wait_for()
+    dialog.get_by_text("would leave a shot of 1 frame,").wait_for()
     desk.keys("Escape")
     assert len(said(clean, video)) == 1
 

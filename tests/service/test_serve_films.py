@@ -69,7 +69,7 @@ def test_what_is_said_waits_and_is_taken_back(client: TestClient, settings: Sett
     [
         ("no_cut", 25, "no shot of film 0.mp4 begins at frame 25"),
         ("cut", 24, "already"),
-        ("cut", 25, "would leave a shot of 1 frames"),
+        ("cut", 25, "would leave a shot of 1 frame,"),
         ("cut", 96, "its frames are 0 to 95"),
         ("cut", 0, "frame 0 begins"),
         ("withdrawn", 50, "no correction at frame 50"),

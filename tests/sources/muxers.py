@@ -73,6 +73,12 @@ H264, HEVC = ("-bsf:v", "h264_mp4toannexb", "-f", "h264"), ("-bsf:v", "hevc_mp4t
 FRAGMENTS = "frag_keyframe+empty_moov+default_base_moof"
 KINDS = [
     _exact("muxed: elementary h264 at 25", lambda folder: copied(folder, "film.h264", *H264, fps=25), 25, codec="h264"),
+    _exact(
+        "muxed: motion jpeg without a container",
+        lambda folder: film(folder, "film.mjpeg", codec="mjpeg", fps=25),
+        25,
+        codec="mjpeg",
+    ),
     _exact("muxed: elementary h264 at 50", lambda folder: copied(folder, "film.264", *H264, fps=50), 50),
     _exact(
         "muxed: elementary hevc at 29.97",

@@ -68,6 +68,7 @@ class _TextForm:
     remark: str = ""
 
 
+_RAI = "*_gt.txt"
 _BBC_FORMS = (
     _TextForm(pattern="fixed/*.txt", remark="corrected annotation, zenodo.org/records/14873790"),
     _TextForm(
@@ -78,7 +79,7 @@ _BBC_FORMS = (
     _TextForm(pattern="[0-9]*.txt", remark="as written by TransNet V2's consolidate_datasets.py"),
 )
 _RAI_FORMS = (
-    _TextForm(pattern="*_gt.txt"),
+    _TextForm(pattern=_RAI),
     _TextForm(pattern="[0-9]*.txt", remark="as written by TransNet V2's consolidate_datasets.py"),
 )
 
@@ -102,11 +103,17 @@ def _numbered_files(forms: tuple[_TextForm, ...], wanted: str) -> Callable[[Path
 
     def load(folder: Path) -> CutSetData:
         for form in forms:
-            if files := sorted(path for path in folder.rglob(form.pattern) if _is_plain(path) and not _is_scene(path)):
+            if files := sorted(path for path in folder.rglob(form.pattern) if _is_of(form, path)):
                 return _load_numbered(folder, form, files)
         raise UsageError(f"{folder} holds no annotation of this set: {wanted}")
 
     return load
+
+
+def _is_of(form: _TextForm, path: Path) -> bool:
+    """Whether a file that fits the pattern has that form; ``1_gt.txt`` fits that of plain numbers, and is RAI's."""
+    is_other = path.stem.endswith("_gt") and form.pattern != _RAI
+    return _is_plain(path) and not _is_scene(path) and not is_other
 
 
 def _load_numbered(folder: Path, form: _TextForm, files: list[Path]) -> CutSetData:

@@ -195,7 +195,7 @@ def test_autoshot_in_each_of_its_forms(tmp_path: Path, films: dict[str, Path], r
     done = ran("autoshot", "--data", str(tmp_path), "--json", "--report", str(report))
     assert done.status == 0 and "200 test videos" in done.document["form"]
     assert counts(done.document, 2) == (2, 1, 3)
-    assert any("two: 1 transitions are behind its last frame (59)" in note for note in done.document["notes"])
+    assert any("two: 1 transition is behind its last frame (59)" in note for note in done.document["notes"])
     page = report.read_text()
     assert page.count('<article class="fault') == 4 and "the clip ends before it" in page
     pickled.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
