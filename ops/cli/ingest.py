@@ -132,10 +132,7 @@ def _summary(
     seconds: float,
     set_aside: set[tuple[str, str]],
 ) -> dict[str, Any]:
-    """Return the summary as JSON.
-
-    ``set_aside`` contains everything that the run set aside, also of videos not named.
-    """
+    """Return the summary as JSON. ``set_aside`` is everything that the run set aside, also of videos not named."""
     status = catalogue_status(settings, resolve_encoder(settings).encoder_id)
     refused = {path for path, _ in set_aside}
     seen = {*registration.seen, *(video["video_id"] for video in status["videos"] if video["path"] in refused)}
