@@ -82,6 +82,7 @@ class HardCuts:
             self.evidence(frame, frames) >= self._t.insert_evidence
             and frames.likeness(frame - 1, frame).texture >= self._t.insert_texture
             and frames.correlation(frame - 1, frame) <= self._t.insert_correlation
+            and frames.relit_share(frame - 1, frame) <= self._t.insert_relit
         )
 
     def _is_blend(self, frame: int, frames: RecentFrames) -> bool:

@@ -82,6 +82,17 @@ def _found(one: GreyPicture, other: GreyPicture, has_RC: npt.NDArray[np.bool_]) 
     return found
 
 
+def explained_share(one: GreyPicture, other: GreyPicture) -> float:
+    """Share of the variance of ``other`` that the grey levels of ``one`` explain, 0-1: the correlation ratio over 16
+    levels. Any change of light gives a high share, also one that saturates; other content gives a low one. 1 for a
+    picture of one value."""
+    levels_N, values_N = one.ravel() >> 4, other.ravel().astype(np.float64)
+    counts_L = np.bincount(levels_N, minlength=16)
+    means_L = np.bincount(levels_N, weights=values_N, minlength=16) / np.maximum(counts_L, 1)
+    total = float(((values_N - values_N.mean()) ** 2).sum())
+    return float((counts_L * (means_L - values_N.mean()) ** 2).sum()) / total if total else 1.0
+
+
 def correlation(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> float:
     """Pearson correlation of two images, -1 to 1; 0 if one hardly varies (standard deviation up to 1)."""
     first, second = one.astype(np.float32).ravel(), other.astype(np.float32).ravel()

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ops.shots.detector import Glimpse, TinyPicture
-from ops.shots.detectors.likeness import GreyPicture, Likeness, compare, correlation, grey_picture
+from ops.shots.detectors.likeness import GreyPicture, Likeness, compare, correlation, explained_share, grey_picture
 
 Smalls = npt.NDArray[np.float32]
 """float32 BGR (N, 18, 32, 3), 0-255."""
@@ -85,6 +85,13 @@ class RecentFrames:
         if (one, other) not in self._likenesses:
             self._likenesses[one, other] = compare(self._grey(one), self._grey(other))
         return self._likenesses[one, other]
+
+    def relit_share(self, one: int, other: int) -> float:
+        """How much of the brighter of two frames is the darker one in another light, 0-1; 0 if one is missing."""
+        if self._place(one) is None or self._place(other) is None:
+            return 0.0
+        dark, bright = sorted((self._grey(one), self._grey(other)), key=lambda picture: float(picture.mean()))
+        return explained_share(dark, bright)
 
     def _grey(self, frame: int) -> GreyPicture:
         if frame not in self._greys:

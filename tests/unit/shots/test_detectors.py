@@ -255,6 +255,19 @@ def test_a_caption_is_no_cut() -> None:
     assert cuts_of(pictures) == []
 
 
+@pytest.mark.parametrize("fps", [25, 60])
+@pytest.mark.parametrize("light", [115, 130, 145])
+def test_a_flash_that_saturates_a_part_of_the_image_is_no_cut(fps: int, light: int) -> None:
+    """Highlights are white, shadows still show something: half of the image is other than before."""
+    random = np.random.default_rng(fps)
+    small = random.integers(100, 256, (9, 16)).astype(np.uint8)
+    scene = cv2.cvtColor(cv2.resize(small, (256, 144), interpolation=cv2.INTER_CUBIC), cv2.COLOR_GRAY2BGR)
+    pictures = [np.clip(scene + random.normal(0, 3, scene.shape), 0, 255).astype(np.uint8) for _ in range(120)]
+    for number in range(60, 60 + fps // 6):
+        pictures[number] = np.clip(pictures[number].astype(np.int16) + light, 0, 255).astype(np.uint8)
+    assert boundaries_of(AutoDetector(fps=Fraction(fps)), pictures) == []
+
+
 @pytest.mark.parametrize("fps", [24, 30, 60])
 def test_a_flash_lasts_a_fifth_of_a_second_at_any_rate(fps: int) -> None:
     pictures = plain((), 160)
