@@ -107,7 +107,7 @@ class AutoThresholds:
     most 0.4 between other shots).
     """
 
-    revision: int = 3
+    revision: int = 4
     reach: int = 3
     calm: float = 1.0
     min_change: float = 6.0

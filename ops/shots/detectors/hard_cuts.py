@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from fractions import Fraction
+from statistics import fmean
 from typing import Literal
 
 import cv2
@@ -38,7 +40,7 @@ class HardCuts:
             return "flash"
         if self._is_blend(frame, frames):
             return "none"
-        return "cut" if self.evidence(frame, frames) > 0 else "none"
+        return "cut" if self._evidence_of_cut(frame, frames) > 0 else "none"
 
     def is_candidate(self, frame: int, frames: RecentFrames) -> bool:
         """Whether enough of the image changes, and more than around it."""
@@ -51,7 +53,15 @@ class HardCuts:
 
     def evidence(self, frame: int, frames: RecentFrames) -> float:
         """Logarithm of the odds that a cut begins at ``frame``, by the fitted weights."""
-        values = cut_features(frame, frames, self._t)
+        return self._weigh(cut_features(frame, frames, self._t))
+
+    def _evidence_of_cut(self, frame: int, frames: RecentFrames) -> float:
+        """The evidence, from the calmer side alone if a shot of a single frame lies on the other side."""
+        if self.is_candidate(frame - 1, frames) != self.is_candidate(frame + 1, frames):
+            return self._weigh(cut_features(frame, frames, self._t, of_sides=max))
+        return self.evidence(frame, frames)
+
+    def _weigh(self, values: Iterable[float]) -> float:
         return self._t.cut_bias + sum(weight * value for weight, value in zip(self._t.cut_weights, values, strict=True))
 
     def _is_flash(self, frame: int, frames: RecentFrames) -> bool:
@@ -99,13 +109,19 @@ class HardCuts:
         return difference(mixture, now) < self._t.blend_likeness * across
 
 
-def cut_features(frame: int, frames: RecentFrames, thresholds: AutoThresholds) -> tuple[float, float, float]:
+def cut_features(
+    frame: int,
+    frames: RecentFrames,
+    thresholds: AutoThresholds,
+    *,
+    of_sides: Callable[[tuple[float, float]], float] = fmean,
+) -> tuple[float, float, float]:
     """The features for the weights of a cut.
 
     They are log contrast, likeness across, and the log ratio of the unlikeness across to that of the neighbouring
-    frames.
+    frames. ``of_sides`` makes one number of the likenesses before and after.
     """
     across = frames.likeness(frame - 1, frame).score
-    beside = (frames.likeness(frame - 2, frame - 1).score + frames.likeness(frame, frame + 1).score) / 2
+    beside = of_sides((frames.likeness(frame - 2, frame - 1).score, frames.likeness(frame, frame + 1).score))
     contrast = frames.contrast(frame, thresholds.reach, thresholds.calm)
     return math.log(max(contrast, 0.01)), across, math.log((1.1 - across) / (1.1 - beside))
