@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ops.core.settings import Settings, load_settings
 from ops.index.index import IndexRow, VectorIndex, open_index, publish
-from tests.vectors import SHOWS, clustered, row_of
+from tests.builders.vectors import SHOWS, clustered, row_of
 
 ENCODER = "bench"
 TOP = 10

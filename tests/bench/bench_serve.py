@@ -35,8 +35,8 @@ from ops.embeddings.build import table_of
 from ops.embeddings.encoder import Encoder, load_encoder, resolve_encoder
 from ops.index.build import build_index
 from ops.index.index import VectorIndex, open_index
-from tests.lakes import COMPUTED, FILMED, shot_rows, video_id, video_row
-from tests.vectors import clustered
+from tests.builders.lakes import COMPUTED, FILMED, shot_rows, video_id, video_row
+from tests.builders.vectors import clustered
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SHOTS_A_FILM = 150

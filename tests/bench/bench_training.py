@@ -35,8 +35,8 @@ from ops.training.model import DualEncoder
 from ops.training.pair_reader import PairReader
 from ops.training.pairs import CaptionPair
 from ops.training.recipes import Recipe
-from tests.films import make_film
-from tests.lakes import shot_rows, video_id, video_row
+from tests.builders.films import make_film
+from tests.builders.lakes import shot_rows, video_id, video_row
 
 PAIRS, BATCH, FRAMES = 48, 16, 4
 ROUNDS, LONGEST_S = 5, 210.0

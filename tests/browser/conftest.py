@@ -22,8 +22,8 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 
-from tests.films import Film, Picture, make_film
-from tests.pipeline.conftest import CHECKOUT, Home
+from tests.builders.films import Film, Picture, make_film
+from tests.builders.homes import CHECKOUT, Home
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = '<img src=x onerror="window.hacked=1">'

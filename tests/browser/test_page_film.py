@@ -10,11 +10,11 @@ import pytest
 from ops.core.settings import load_settings
 from ops.shots.corrections import read_history
 from tests.browser.conftest import NARROW, Desk, OpenDesk, Served, serving
-from tests.colours import index_lake, lean, write_video
-from tests.films import make_film, read_barcode
-from tests.lakes import video_id
-from tests.pipeline.conftest import Home
-from tests.served import served as served_lake
+from tests.builders.colours import index_lake, lean, write_video
+from tests.builders.films import make_film, read_barcode
+from tests.builders.homes import Home
+from tests.builders.lakes import video_id
+from tests.builders.served import served as served_lake
 
 TILES = ".storyboard > li"
 MANY = 4_000

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import Desk, OpenDesk, Served, serving
-from tests.pipeline.conftest import Home
+from tests.builders.homes import Home
 
 pytestmark = pytest.mark.shared
 FILM = "sintel_trailer_204p.mp4"

@@ -17,7 +17,7 @@ import pytest
 from ops.core.settings import load_settings
 from ops.probes.state import change_state, read_state
 from tests.browser.conftest import HOSTILE, NARROW, QUERY, Desk, OpenDesk, Served, serving
-from tests.pipeline.conftest import Home, wait_until
+from tests.builders.homes import Home, wait_until
 
 FITTED_S = 120_000  # a fit starts Dagster in a process of its own
 

@@ -12,8 +12,8 @@ import pytest
 
 from ops.core.time import timecode_of
 from tests.browser.conftest import HOSTILE, Desk, OpenDesk, Served, serving
-from tests.films import make_film, read_barcode
-from tests.pipeline.conftest import Home, wait_until
+from tests.builders.films import make_film, read_barcode
+from tests.builders.homes import Home, wait_until
 
 VIDEO = ".stage-video"
 

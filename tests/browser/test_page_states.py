@@ -16,7 +16,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.browser.conftest import HOSTILE, NARROW, QUERY, WIDE, Desk, OpenDesk, Served, serving
-from tests.pipeline.conftest import Home
+from tests.builders.homes import Home
 
 TOKEN = "a-token-for-the-page-0123456789"
 

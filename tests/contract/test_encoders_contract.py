@@ -22,8 +22,8 @@ from ops.embeddings.embed import ShotToEmbed, ShotVector, embed_shots
 from ops.embeddings.encoder import Encoder, encode_images, encoder_kinds, find_kind, load_encoder, resolve_spec
 from ops.embeddings.frames import read_frames
 from ops.search.query_encoding import QueryEncoder
+from tests.builders.films import make_film
 from tests.contract.encoder_cases import CASES, Case
-from tests.films import make_film
 
 TEXTS = {
     "empty": "",

@@ -20,7 +20,7 @@ import pytest
 from ops import features
 from ops.core.schemas import key_of, schema_of
 from ops.core.settings import CHECKOUT, Settings, load_settings
-from tests.lakes import DIM, ENCODER, fill, shot_rows
+from tests.builders.lakes import DIM, ENCODER, fill, shot_rows
 
 REPO = CHECKOUT / "feature_repo"
 FEAST = Path(sys.executable).with_name("feast")

@@ -18,7 +18,7 @@ from ops.index.backends.edge import EdgeVersions
 from ops.index.backends.server import ServerVersions
 from ops.index.index import IndexRow, VectorIndex, open_versions, publish_to
 from ops.index.points import Versions
-from tests.vectors import SHOWS, clustered, exact_ranking, rows_of
+from tests.builders.vectors import SHOWS, clustered, exact_ranking, rows_of
 
 # What the client says of its in-memory mode, which only stands for a server here.
 pytestmark = [

@@ -26,9 +26,9 @@ from ops.index.lines import (
     version_of_lines,
 )
 from ops.index.utterances import with_sentences
-from tests.lakes import video_id
-from tests.spoken_pairs import LINES
-from tests.subtitles import line_row
+from tests.builders.lakes import video_id
+from tests.builders.spoken_pairs import LINES
+from tests.builders.subtitles import line_row
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
 
@@ -216,7 +216,7 @@ def test_a_server_gets_stems_and_does_not_stem(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module", params=["edge", "server"])
 def spoken(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LineIndex]:
-    """All lines of ``tests/spoken_pairs.py`` in one index."""
+    """All lines of ``tests/builders/spoken_pairs.py`` in one index."""
     from qdrant_client import QdrantClient
 
     client = QdrantClient(":memory:")

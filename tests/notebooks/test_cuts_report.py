@@ -15,7 +15,7 @@ from assets.resources import Needle
 from ops.core.settings import Settings, load_settings
 from ops.notebooks import NotebookRun, build_cuts_report
 from ops.training.evaluate import evaluate_clips
-from tests.films import make_film
+from tests.builders.films import make_film
 
 HOSTILE = "a<img src=x onerror=alert(1)>.mp4"
 

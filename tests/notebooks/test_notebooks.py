@@ -19,7 +19,7 @@ from ops.core.errors import NeedleError, NotFoundError, UsageError
 from ops.core.settings import CHECKOUT, Settings, load_settings
 from ops.notebooks import FOLDER, NotebookRun, build_catalogue_report, run_notebook
 from ops.shots.segment import poster_key
-from tests.lakes import ENCODER, fill, picture_of, shot_rows, vector_rows, video_id, video_row
+from tests.builders.lakes import ENCODER, fill, picture_of, shot_rows, vector_rows, video_id, video_row
 
 
 @pytest.fixture(scope="module")

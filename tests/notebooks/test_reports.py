@@ -25,9 +25,9 @@ from ops.notebooks.reports import few_shot_is_current
 from ops.probes.documents import find_examples
 from ops.probes.state import promoted_version
 from ops.shots.segment import poster_key
-from tests.annotator_data import write_annotator_data
-from tests.labelled import fill_told_apart, fit_and_score, judge, shot_ids, usable_labels
-from tests.lakes import picture_of, shot_rows
+from tests.builders.annotator_data import write_annotator_data
+from tests.builders.labelled import fill_told_apart, fit_and_score, judge, shot_ids, usable_labels
+from tests.builders.lakes import picture_of, shot_rows
 
 QUERY = "closeup"
 

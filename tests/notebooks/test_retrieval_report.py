@@ -25,8 +25,8 @@ from ops.training.evaluate_catalogue import (
 )
 from ops.training.pair_table import build_pairs
 from ops.upgrade.compare import Comparison
-from tests.lakes import video_id
-from tests.unit.training.conftest import NOW, captioned_home, fine_tuned, jpeg, shot_id
+from tests.builders.lakes import video_id
+from tests.builders.training import NOW, captioned_home, fine_tuned, jpeg, shot_id
 
 HOSTILE = "the end <script>alert(1)</script>"
 

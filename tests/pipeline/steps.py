@@ -29,7 +29,7 @@ from ops.videos.damaged_tables import without_damage
 from ops.videos.describe import describe_videos
 from ops.videos.library import HashCache, scan
 from ops.videos.register import register
-from tests.films import Film, make_film
+from tests.builders.films import Film, make_film
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PROBE = "closeup"

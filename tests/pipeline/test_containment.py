@@ -13,8 +13,8 @@ from assets.resources import Needle
 from ops.core.types import SilentProgress
 from ops.dialogue.build import build_dialogue
 from ops.dialogue.report import unusable_subtitles
+from tests.builders.homes import Home
 from tests.conftest import SHARED
-from tests.pipeline.conftest import Home
 from tests.pipeline.steps import NOW, Steps, make_three
 
 

@@ -14,8 +14,8 @@ import pytest
 from assets.definitions import build_definitions
 from assets.resources import Needle
 from ops.core.settings import load_settings
-from tests.films import Film, make_film
-from tests.pipeline.conftest import Home
+from tests.builders.films import Film, make_film
+from tests.builders.homes import Home
 
 PLAIN, OTHER = ("--detector", "adaptive"), ("--detector", "content")  # neither needs torch
 

@@ -11,7 +11,7 @@ import pytest
 
 from ops.cli.catalogue_status import due_partitions
 from ops.dialogue.report import unusable_subtitles
-from tests.pipeline.conftest import Home
+from tests.builders.homes import Home
 from tests.pipeline.steps import PROBE, Steps, make_three
 
 

@@ -12,9 +12,9 @@ import pytest
 from ops.core.settings import Settings, load_settings
 from ops.features import online_features
 from ops.index.lines import LineHit, open_lines
-from tests.films import make_film, run_ffmpeg
-from tests.pipeline.conftest import Home
-from tests.subtitles import srt
+from tests.builders.films import make_film, run_ffmpeg
+from tests.builders.homes import Home
+from tests.builders.subtitles import srt
 
 
 @pytest.fixture(scope="module")

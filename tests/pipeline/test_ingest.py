@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from ops.core.settings import load_settings
-from tests.films import Film, make_film
-from tests.pipeline.conftest import Home
+from tests.builders.films import Film, make_film
+from tests.builders.homes import Home
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.films import make_film
-from tests.pipeline.conftest import Home
+from tests.builders.films import make_film
+from tests.builders.homes import Home
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'needle[ray]'")
 

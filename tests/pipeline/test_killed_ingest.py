@@ -13,8 +13,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.films import Film, make_film
-from tests.pipeline.conftest import CHECKOUT, Home, wait_until
+from tests.builders.films import Film, make_film
+from tests.builders.homes import CHECKOUT, Home, wait_until
 
 KILLS = 10
 LATEST_S = 20

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.films import Film, make_film
-from tests.pipeline.conftest import Home
+from tests.builders.films import Film, make_film
+from tests.builders.homes import Home
 
 GOOD: dict[str, dict[str, Any]] = {
     "open gop.mp4": {"open_gop": True},

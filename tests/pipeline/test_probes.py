@@ -13,8 +13,8 @@ import pytest
 from ops.core.settings import load_settings
 from ops.features import online_features
 from ops.features.store import database_path
-from tests.films import Picture, run_ffmpeg
-from tests.pipeline.conftest import Home
+from tests.builders.films import Picture, run_ffmpeg
+from tests.builders.homes import Home
 
 FRAMES, SHOTS = 24, 16
 

@@ -16,7 +16,7 @@ from ops.core.settings import Settings, load_settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.probes.definitions import define
 from ops.probes.state import promoted_version, read_state
-from tests.labelled import fill_told_apart, judge, shot_ids
+from tests.builders.labelled import fill_told_apart, judge, shot_ids
 
 LABEL = "closeup"
 

@@ -9,7 +9,7 @@ import pytest
 
 from ops.cli.demo import QUERIES, fetch_clips
 from ops.core.errors import NeedleError
-from tests.pipeline.conftest import CHECKOUT, Home
+from tests.builders.homes import CHECKOUT, Home
 
 README = (CHECKOUT / "README.md").read_text()
 NEAR_TIE = 0.005

@@ -10,8 +10,8 @@ import pytest
 from ops.cli.main import cli
 from ops.core.settings import load_settings
 from ops.index.index import current_version
-from tests.films import make_film
-from tests.pipeline.conftest import Home
+from tests.builders.films import make_film
+from tests.builders.homes import Home
 
 
 def test_a_new_encoder_recomputes_vectors_and_index_but_no_shot(

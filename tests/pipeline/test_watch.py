@@ -20,7 +20,7 @@ from ops.videos.forgotten import leave_tombstone
 from ops.videos.library import HashCache, Scan, scan
 from ops.videos.register import Registration, register
 from ops.videos.watch import watch_library
-from tests.films import make_film
+from tests.builders.films import make_film
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from tests.films import make_film
-from tests.pipeline.conftest import CHECKOUT, Home, wait_until
+from tests.builders.films import make_film
+from tests.builders.homes import CHECKOUT, Home, wait_until
 
 pytestmark = pytest.mark.slow
 

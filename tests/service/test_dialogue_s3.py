@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.films import make_film, run_ffmpeg
-from tests.pipeline.conftest import Home
+from tests.builders.films import make_film, run_ffmpeg
+from tests.builders.homes import Home
+from tests.builders.subtitles import srt
 from tests.service.test_ingest_s3 import s3  # noqa: F401 - a fixture
-from tests.subtitles import srt
 
 
 def test_dialogue_of_films_in_s3(s3: tuple[Any, dict[str, str]], tmp_path: Path) -> None:  # noqa: F811

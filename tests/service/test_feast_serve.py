@@ -21,8 +21,8 @@ from ops.core.settings import CHECKOUT, Settings, load_settings
 from ops.features import online_features, publish_scores, served_features, write_online
 from ops.probes.scores import scores_table
 from ops.probes.state import read_state
-from tests.labelled import fill_told_apart, fit_and_score, judge, shot_ids
-from tests.lakes import ENCODER
+from tests.builders.labelled import fill_told_apart, fit_and_score, judge, shot_ids
+from tests.builders.lakes import ENCODER
 
 STARTS_WITHIN_S = 90
 PROBES = ("closeup", "wide")

@@ -7,7 +7,7 @@ import pytest
 
 from ops import features
 from ops.core.settings import Settings, load_settings
-from tests.lakes import COMPUTED, DIM, ENCODER, fill, shot_rows, vector_rows, video_id
+from tests.builders.lakes import COMPUTED, DIM, ENCODER, fill, shot_rows, vector_rows, video_id
 
 
 def test_a_lake_on_s3_answers_as_one_on_disk(tmp_path: pytest.TempPathFactory, bucket: str) -> None:

@@ -10,8 +10,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.films import make_film
-from tests.pipeline.conftest import Home
+from tests.builders.films import make_film
+from tests.builders.homes import Home
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from ops.core.errors import MediaError
 from ops.videos.library import HashCache, local_source, scan
 from ops.videos.probe import probe
-from tests.films import make_film
+from tests.builders.films import make_film
 
 
 def upload(source: Path, uri: str) -> None:

@@ -16,9 +16,9 @@ from starlette.testclient import TestClient
 from ops.core.settings import Settings, load_settings
 from ops.exports.registry import export_formats, find_format
 from ops.index.index import open_index
-from tests.colours import index_lake, lean, shot, write_video
-from tests.lakes import ENCODER, video_id
-from tests.served import client_of, desk_home, jpeg
+from tests.builders.colours import index_lake, lean, shot, write_video
+from tests.builders.lakes import ENCODER, video_id
+from tests.builders.served import client_of, desk_home, jpeg
 
 PROBLEM = "application/problem+json"
 

@@ -16,12 +16,12 @@ from ops.exports.registry import export_formats
 from ops.index.lines import publish_lines
 from ops.serve.app import create_app
 from ops.serve.work import Lane
-from tests.colours import ColourEncoder, shot
-from tests.films import make_film
-from tests.lakes import COMPUTED, FILMED, video_id
-from tests.served import client_of, desk_home, listening
-from tests.subtitles import line_row
-from tests.timelines import film_rows
+from tests.builders.colours import ColourEncoder, shot
+from tests.builders.films import make_film
+from tests.builders.lakes import COMPUTED, FILMED, video_id
+from tests.builders.served import client_of, desk_home, listening
+from tests.builders.subtitles import line_row
+from tests.builders.timelines import film_rows
 
 FORGOTTEN = "0123456789abcdef:116"
 

@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 from ops.core.settings import Settings
 from ops.shots.corrections import read_history
 from ops.videos.forgotten import leave_tombstone
-from tests.lakes import FILMED, video_id
-from tests.served import client_of, desk_home
+from tests.builders.lakes import FILMED, video_id
+from tests.builders.served import client_of, desk_home
 
 FILM = f"/api/videos/{video_id(0)}"
 SAID = f"{FILM}/corrections"

@@ -27,8 +27,8 @@ from ops.serve import guard, server
 from ops.serve.exported import ExportFolder
 from ops.serve.server import listen, require_safe_address
 from ops.serve.tokens import COOKIE, SESSION_S, Tokens, session_secret
-from tests.colours import index_lake, lean, shot, write_video
-from tests.served import FILM, desk_home, served
+from tests.builders.colours import index_lake, lean, shot, write_video
+from tests.builders.served import FILM, desk_home, served
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROXY = f"/media/shots/{shot(0, 0)}/proxy.mp4"
@@ -101,7 +101,7 @@ def test_caches_ask_again_only_when_they_must(client: httpx.Client) -> None:
 
 def test_a_proxy_that_was_made_anew_has_another_tag(tmp_path: Path) -> None:
     from ops.shots.segment import proxy_key
-    from tests.lakes import video_id
+    from tests.builders.lakes import video_id
 
     settings = desk_home(tmp_path / "home")
     with served(settings) as client:

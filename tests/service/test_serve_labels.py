@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from ops.core.settings import Settings
 from ops.probes.labels import read_annotations
-from tests.served import client_of, desk_home
+from tests.builders.served import client_of, desk_home
 
 
 @pytest.fixture(scope="module")

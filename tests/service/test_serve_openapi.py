@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.colours import shot
-from tests.lakes import video_id
-from tests.served import desk_home, served
+from tests.builders.colours import shot
+from tests.builders.lakes import video_id
+from tests.builders.served import desk_home, served
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of its own imports

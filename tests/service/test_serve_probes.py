@@ -21,10 +21,10 @@ from ops.probes.definitions import define
 from ops.probes.labels import read_annotations
 from ops.probes.scores import build_scores
 from ops.videos.forgotten import leave_tombstone
-from tests.colours import shot
-from tests.labelled import direction, fill_told_apart, judge, shot_ids
-from tests.lakes import COMPUTED, ENCODER, video_id
-from tests.served import client_of, desk_home
+from tests.builders.colours import shot
+from tests.builders.labelled import direction, fill_told_apart, judge, shot_ids
+from tests.builders.lakes import COMPUTED, ENCODER, video_id
+from tests.builders.served import client_of, desk_home
 
 # What `needle probe fit LABEL` does, for a home whose encoder knows colours only.
 FITTER = f"""
@@ -35,8 +35,8 @@ from ops.core.settings import load_settings
 from ops.core.types import SilentProgress
 from ops.probes.build import build_probe
 from ops.probes.scores import build_scores
-from tests.colours import ColourEncoder
-from tests.lakes import ENCODER
+from tests.builders.colours import ColourEncoder
+from tests.builders.lakes import ENCODER
 
 home, label = sys.argv[1:]
 settings = load_settings(home=home)

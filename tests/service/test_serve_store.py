@@ -21,9 +21,9 @@ from ops.search.searcher import Searcher
 from ops.search.shot_details import ShotDetails
 from ops.serve.app import create_app
 from ops.serve.since import SearchableSince
-from tests.colours import ColourEncoder, index_lake, lean, shot, write_video
-from tests.lakes import ENCODER, fill, shot_rows, vector_rows, video_id, video_row
-from tests.served import FILM, client_of, desk_home, served
+from tests.builders.colours import ColourEncoder, index_lake, lean, shot, write_video
+from tests.builders.lakes import ENCODER, fill, shot_rows, vector_rows, video_id, video_row
+from tests.builders.served import FILM, client_of, desk_home, served
 
 
 @pytest.fixture

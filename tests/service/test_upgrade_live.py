@@ -21,7 +21,7 @@ import httpx
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder, resolve_spec
 from ops.embeddings.pins import EncoderPins
-from tests.upgrades import SHOTS, add_film, captioned_home, make_head, place
+from tests.builders.upgrades import SHOTS, add_film, captioned_home, make_head, place
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAUSE_S = 0.1

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.films import copy_streams, encode_source
+from tests.builders.films import copy_streams, encode_source
 from tests.sources.kind import Kind
 
 WIDTH, HEIGHT, FRAMES = 160, 90, 8

@@ -12,7 +12,7 @@ from typing import Any
 
 import av
 
-from tests.films import make_film, run_ffmpeg
+from tests.builders.films import make_film, run_ffmpeg
 from tests.sources.kind import Kind
 
 FRAMES = 36

@@ -15,7 +15,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from tests.films import draw_frames, run_ffmpeg
+from tests.builders.films import draw_frames, run_ffmpeg
 from tests.sources.kind import Kind
 
 WIDTH, HEIGHT, FRAMES = 160, 96, 30

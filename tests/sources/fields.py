@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tests.films import encode_source
+from tests.builders.films import encode_source
 from tests.sources.kind import Kind
 
 WIDTH, HEIGHT, FRAMES = 160, 90, 8

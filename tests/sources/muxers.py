@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.films import copy_streams, encode_source, make_film, run_ffmpeg
+from tests.builders.films import copy_streams, encode_source, make_film, run_ffmpeg
 from tests.sources.kind import Kind, Make
 
 FRAMES, NTSC = 40, Fraction(30000, 1001)

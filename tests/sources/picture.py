@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.core.media import Crop, Orientation
-from tests.films import copy_streams, make_numbered, run_ffmpeg
+from tests.builders.films import copy_streams, make_numbered, run_ffmpeg
 from tests.sources.kind import Kind
 
 WIDTH, HEIGHT, FRAMES = 160, 90, 8

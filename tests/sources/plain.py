@@ -6,7 +6,7 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
-from tests.films import make_film
+from tests.builders.films import make_film
 from tests.sources.kind import Kind
 
 FRAMES = 24

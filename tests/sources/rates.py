@@ -11,7 +11,7 @@ from typing import Any
 
 import av
 
-from tests.films import draw_frames, make_film, run_ffmpeg
+from tests.builders.films import draw_frames, make_film, run_ffmpeg
 from tests.sources.kind import Kind
 
 FILM, NTSC, NTSC60 = (Fraction(base * 1000, 1001) for base in (24, 30, 60))

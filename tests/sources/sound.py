@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.films import run_ffmpeg
+from tests.builders.films import run_ffmpeg
 from tests.sources.kind import Kind
 
 RATE = 48_000

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from ops.core.media import StartTimecode
-from tests.films import draw_frames, make_film, run_ffmpeg
+from tests.builders.films import draw_frames, make_film, run_ffmpeg
 from tests.sources.kind import Kind, Make
 
 FRAMES = 12

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.films import make_film, run_ffmpeg
+from tests.builders.films import make_film, run_ffmpeg
 from tests.sources.kind import Kind
 
 FRAMES = 24

@@ -15,7 +15,7 @@ from ops.core.settings import load_settings
 from ops.embeddings.encoder import resolve_encoder
 from ops.index.build import wanted_rows
 from ops.index.index import publish
-from tests.lakes import shot_rows, vector_rows, video_id, video_row
+from tests.builders.lakes import shot_rows, vector_rows, video_id, video_row
 
 
 def doctor(home: Path, *options: str) -> tuple[dict[str, Any], int]:

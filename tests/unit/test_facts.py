@@ -14,8 +14,8 @@ from ops.core.errors import MediaError, NotFoundError
 from ops.core.settings import load_settings
 from ops.core.types import SilentProgress
 from ops.videos.describe import describe_videos
-from tests.films import make_film, run_ffmpeg
-from tests.lakes import video_id, video_row
+from tests.builders.films import make_film, run_ffmpeg
+from tests.builders.lakes import video_id, video_row
 
 
 class Notes(SilentProgress):

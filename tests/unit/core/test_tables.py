@@ -14,7 +14,7 @@ from ops.core.errors import DamagedTableError, LakeError
 from ops.core.schemas import schema_of
 from ops.core.storage import ObjectStore
 from ops.core.tables import Lake, bucket_keys, digest_of, key_ranges, partition_of
-from tests.lakes import shot_rows, video_row
+from tests.builders.lakes import shot_rows, video_row
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 VIDEO, OTHER = "0" * 16, "f" * 16

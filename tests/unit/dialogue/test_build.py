@@ -25,9 +25,9 @@ from ops.videos.hashes import HashCache
 from ops.videos.library import scan
 from ops.videos.sidecar_names import ENDINGS, suffix_of
 from ops.videos.subtitles import Track
-from tests.films import make_film
-from tests.lakes import shot_rows, video_id, video_row
-from tests.subtitles import ass, srt, vtt
+from tests.builders.films import make_film
+from tests.builders.lakes import shot_rows, video_id, video_row
+from tests.builders.subtitles import ass, srt, vtt
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LATER = datetime(2026, 3, 2, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 
 from ops.core.errors import MediaError
 from ops.dialogue.parse import parse
-from tests.subtitles import srt, stamp
+from tests.builders.subtitles import srt, stamp
 
 Read = list[tuple[float, float, str]]
 

@@ -14,8 +14,8 @@ from ops.dialogue.checks import check_dialogue
 from ops.dialogue.lines import Line, joined, lines_of
 from ops.dialogue.parse import parse
 from ops.dialogue.ties import Clock
-from tests.lakes import shot_rows, video_id
-from tests.subtitles import srt
+from tests.builders.lakes import shot_rows, video_id
+from tests.builders.subtitles import srt
 
 NTSC = Fraction(24000, 1001)
 

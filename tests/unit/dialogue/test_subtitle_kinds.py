@@ -10,8 +10,8 @@ import pytest
 
 from ops.dialogue.decode import decode
 from ops.dialogue.parse import parse
-from tests.subtitle_texts import HELD_BACK, TUNED, Texts, encode
-from tests.subtitles import Cues, ass, microdvd, sami, sbv, srt, ttml, vtt
+from tests.builders.subtitle_texts import HELD_BACK, TUNED, Texts, encode
+from tests.builders.subtitles import Cues, ass, microdvd, sami, sbv, srt, ttml, vtt
 
 FORMS: dict[str, Callable[[Cues], str]] = {
     "srt": srt, "vtt": vtt, "ass": ass, "sbv": sbv, "ttml": ttml, "smi": sami, "sub": microdvd,

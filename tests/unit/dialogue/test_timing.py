@@ -20,9 +20,9 @@ from ops.dialogue.report import dialogue_of_video
 from ops.dialogue.timing import SubtitleTiming, propose_timing, set_timing, timing_of
 from ops.index.dialogue import build_lines, lines_are_current
 from ops.index.lines import open_lines
-from tests.films import make_film
-from tests.lakes import shot_rows, video_id, video_row
-from tests.subtitles import srt
+from tests.builders.films import make_film
+from tests.builders.lakes import shot_rows, video_id, video_row
+from tests.builders.subtitles import srt
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 PARTITION = video_id(0)

@@ -9,7 +9,7 @@ import pytest
 from ops.core.storage import ObjectStore
 from ops.embeddings.embed import ShotToEmbed
 from ops.embeddings.encoders.starter import StarterEncoder
-from tests.films import make_film
+from tests.builders.films import make_film
 
 FRAMES = (1, 3, 24, 40, 8, 60, 17, 30, 12)
 """Lengths of the generated proxies."""

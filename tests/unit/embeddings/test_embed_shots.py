@@ -23,7 +23,7 @@ from ops.embeddings.embed import ShotToEmbed, ShotVector, UnusableShot, embed_sh
 from ops.embeddings.encoders.starter import StarterEncoder
 from ops.embeddings.frames import read_frames, sample_positions
 from ops.shots.proxies import ProxyFormat, ProxyWriter, read_proxy
-from tests.films import make_film, read_barcode
+from tests.builders.films import make_film, read_barcode
 
 SOON_S = 5
 

@@ -16,7 +16,7 @@ from ops.embeddings.pooling import pooled_vector
 from ops.embeddings.starter import image_tower
 from ops.embeddings.starter.head import load_head
 from ops.embeddings.starter.openvino_tower import Features, openvino_runner
-from tests.films import draw_frames
+from tests.builders.films import draw_frames
 
 LEAST_SHOT, LEAST_FRAME = 0.999, 0.99
 """Cosines to float32 that bfloat16 keeps: of shots of eight frames, and of single frames."""

@@ -20,7 +20,7 @@ from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.encoders.starter import StarterEncoder
 from ops.embeddings.set_aside import retry_shots, set_aside_shots
 from ops.shots.build import build_shots
-from tests.films import make_film
+from tests.builders.films import make_film
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -18,7 +18,7 @@ from ops.cli.benchmark import NAMES
 from ops.cli.main import main
 from ops.evaluation.cut_sets.layouts import SETS
 from ops.evaluation.cut_sets.published import PUBLISHED, REMARKS
-from tests.films import make_film
+from tests.builders.films import make_film
 
 FRAMES = 60
 CUTS = {"one": (20, 40), "two": (25,), "three": ()}

@@ -19,7 +19,7 @@ from ops.evaluation.fault_page import fault_page
 from ops.evaluation.strips import COLUMNS, SEPARATOR, Strips, choose_faults, make_strips, strip_frames
 from ops.shots.detector import TinyPicture
 from ops.videos.probe import probe
-from tests.films import make_film, read_barcode
+from tests.builders.films import make_film, read_barcode
 
 FRAMES = 120
 HOSTILE = "a\x1b[31m<img src=x onerror=alert(1)>\u202egpj.mp4"

@@ -18,9 +18,9 @@ from ops.exports.film import TIMELINE_RATES, Film
 from ops.exports.format import collect_warnings
 from ops.shots.segment import segment_video
 from ops.videos.probe import probe
-from tests.films import make_film
-from tests.lakes import FILMED, shot_rows, video_id, video_row
-from tests.timelines import fill_lake, film_rows, frames_of
+from tests.builders.films import make_film
+from tests.builders.lakes import FILMED, shot_rows, video_id, video_row
+from tests.builders.timelines import fill_lake, film_rows, frames_of
 
 DROP = [Fraction(30000, 1001), Fraction(60000, 1001)]
 

@@ -21,10 +21,10 @@ from ops.index.build import wanted_rows
 from ops.index.index import publish
 from ops.index.lines import publish_lines
 from ops.videos.clips import CLIP_SUFFIX
-from tests.films import make_film, read_barcode
-from tests.lakes import vector_rows, video_id
-from tests.subtitles import line_row
-from tests.timelines import fill_lake, film_rows, read_edl
+from tests.builders.films import make_film, read_barcode
+from tests.builders.lakes import vector_rows, video_id
+from tests.builders.subtitles import line_row
+from tests.builders.timelines import fill_lake, film_rows, read_edl
 
 
 def needle(capsys: pytest.CaptureFixture[str], settings: Settings, *arguments: str) -> tuple[int, str, str]:

@@ -18,9 +18,9 @@ from ops.core.settings import Settings
 from ops.exports.clip import Clip, Pick, select_clips
 from ops.exports.export import export
 from ops.exports.registry import find_format
-from tests.films import Film
+from tests.builders.films import Film
+from tests.builders.timelines import film_rows, read_edl, read_fcpxml, read_xmeml
 from tests.sources.sound import MONO_SILENCE, SILENCE, Track, tone, write
-from tests.timelines import film_rows, read_edl, read_fcpxml, read_xmeml
 
 STEREO, SURROUND = tone(440, channels=2), tone(440, channels=6)
 

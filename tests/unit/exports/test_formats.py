@@ -29,9 +29,9 @@ from ops.exports.export import choose_format, export
 from ops.exports.names import cell, file_stem, file_url, one_line, reel_name, reel_names, xml_text
 from ops.exports.registry import export_formats, find_format
 from ops.shots.segment import poster_key
-from tests.films import make_film, read_barcode
-from tests.lakes import video_id
-from tests.timelines import fill_lake, film_rows, read_edl, read_fcpxml, read_xmeml
+from tests.builders.films import make_film, read_barcode
+from tests.builders.lakes import video_id
+from tests.builders.timelines import fill_lake, film_rows, read_edl, read_fcpxml, read_xmeml
 
 HOSTILE = (
     "\"quotes\" 'and' <script>alert(1)</script> & ]]> %00 ../../etc/passwd\n002  EVIL     V     C  "

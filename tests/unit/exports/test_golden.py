@@ -14,7 +14,7 @@ from ops.core.settings import Settings
 from ops.exports.clip import Pick, select_clips
 from ops.exports.export import export
 from ops.exports.registry import find_format
-from tests.timelines import fill_lake
+from tests.builders.timelines import fill_lake
 
 GOLDEN = Path(__file__).parent / "golden"
 TOLD = {"query": "a car & <b>", "score": 0.25, "relevance": 0.875, "encoder_id": "enc.v1", "index_version": "v1-8-ab"}

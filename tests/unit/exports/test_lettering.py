@@ -14,7 +14,7 @@ from ops.core.settings import Settings
 from ops.exports.clip import Pick, select_clips
 from ops.exports.export import export
 from ops.exports.lettering import Lettering, cjk_face
-from tests.timelines import fill_lake
+from tests.builders.timelines import fill_lake
 
 TITLES = {
     "Latin": ("Zürich", "Zörich"),

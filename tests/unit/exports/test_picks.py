@@ -6,7 +6,7 @@ import pytest
 
 from ops.exports.picks import MAX_TOLD, describe_query, select_picks
 from ops.search.schema import DialogueCondition, Hit, ProbeCondition, Query, SearchResult, Span, TextCondition, Then
-from tests.answers import make_hit, make_line, make_result
+from tests.builders.answers import make_hit, make_line, make_result
 
 SHOT = "0123456789abcdef:"
 

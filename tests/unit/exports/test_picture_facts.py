@@ -17,9 +17,9 @@ from ops.exports.clip import Clip, Pick, select_clips
 from ops.exports.export import export
 from ops.exports.registry import find_format
 from ops.videos.probe import probe
-from tests.films import Film
+from tests.builders.films import Film
+from tests.builders.timelines import film_rows
 from tests.sources import colours, fields
-from tests.timelines import film_rows
 
 KINDS = {kind.name: kind for kind in (*fields.KINDS, *colours.KINDS)}
 

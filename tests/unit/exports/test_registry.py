@@ -17,7 +17,7 @@ import pytest
 from ops.core.settings import Settings
 from ops.exports.formats.json import JsonFormat
 from ops.exports.registry import collect_formats, export_formats
-from tests.timelines import fill_lake
+from tests.builders.timelines import fill_lake
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 TOY = '''

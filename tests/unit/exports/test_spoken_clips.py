@@ -22,10 +22,10 @@ from ops.index.build import wanted_rows
 from ops.index.dialogue import build_lines
 from ops.index.index import publish
 from ops.search.schema import Hit, Query, Span
-from tests.answers import make_hit, make_line, make_result
-from tests.films import Film, make_film
-from tests.subtitles import srt
-from tests.timelines import film_rows, read_edl
+from tests.builders.answers import make_hit, make_line, make_result
+from tests.builders.films import Film, make_film
+from tests.builders.subtitles import srt
+from tests.builders.timelines import film_rows, read_edl
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -13,9 +13,9 @@ from ops.core.settings import Settings
 from ops.exports.clip import Clip, Pick, select_clips
 from ops.exports.export import export
 from ops.videos.probe import probe
-from tests.films import Film
+from tests.builders.films import Film
+from tests.builders.timelines import film_rows, read_edl
 from tests.sources import timecode
-from tests.timelines import film_rows, read_edl
 
 CASES = [
     # file, first frame of the second shot, frames, start in seconds, its label in an EDL, rate of the format

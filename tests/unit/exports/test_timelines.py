@@ -17,10 +17,10 @@ from ops.exports.clip import Clip, Pick, select_clips
 from ops.exports.export import export
 from ops.exports.registry import find_format
 from ops.videos.hashes import HashCache, key_of
-from tests.films import Film
+from tests.builders.films import Film
+from tests.builders.timelines import ReadClip, fill_lake, film_rows, frames_of, read_edl, read_fcpxml, read_xmeml
 from tests.sources import timecode
 from tests.sources.kind import Kind
-from tests.timelines import ReadClip, fill_lake, film_rows, frames_of, read_edl, read_fcpxml, read_xmeml
 
 TIMELINES = ("edl", "otio", "fcpxml", "xmeml")
 RATES = {

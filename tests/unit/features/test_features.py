@@ -28,7 +28,7 @@ from ops.core.schemas import schema_of
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.features import online
-from tests.lakes import COMPUTED, DIM, ENCODER, FILMED, fill, shot_rows, vector_rows, video_id, video_row
+from tests.builders.lakes import COMPUTED, DIM, ENCODER, FILMED, fill, shot_rows, vector_rows, video_id, video_row
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -12,7 +12,7 @@ from ops import features
 from ops.core.errors import FeatureStoreError
 from ops.core.settings import Settings, load_settings
 from ops.features.store import open_store
-from tests.lakes import COMPUTED, DIM, ENCODER, FILMED, fill, shot_rows, video_id
+from tests.builders.lakes import COMPUTED, DIM, ENCODER, FILMED, fill, shot_rows, video_id
 
 SCORED = datetime(2026, 2, 1, tzinfo=UTC)
 SHOTS = [row["shot_id"] for row in shot_rows(0)]

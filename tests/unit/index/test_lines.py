@@ -17,7 +17,7 @@ from ops.core.errors import VectorIndexError
 from ops.core.settings import CHECKOUT, Settings, load_settings
 from ops.index.lines import LineIndex, LineRow, current_lines, drop_old_lines, open_lines, publish_lines
 from ops.index.words import STEMMERS, stemmer_of, terms_of, words_of
-from tests.subtitles import line_row
+from tests.builders.subtitles import line_row
 
 ROWS = [
     line_row(0, "I have nightmares about robots chasing me", second=1),
@@ -150,7 +150,7 @@ def test_a_kill_while_publishing_leaves_the_old_version(settings: Settings) -> N
 import time
 from ops.core.settings import load_settings
 from ops.index import lines
-from tests.subtitles import line_row
+from tests.builders.subtitles import line_row
 point_of, built = lines.point_of, []
 
 def slowly(row):

@@ -22,7 +22,7 @@ from ops.index import tuning
 from ops.index.backends.server import ServerVersions, connect
 from ops.index.index import IndexRow, current_version, open_index, publish
 from ops.index.points import point_id_of, shot_id_at
-from tests.vectors import clustered, rows_of
+from tests.builders.vectors import clustered, rows_of
 
 DIM = 16
 ROWS = rows_of(clustered(200, DIM, per_cluster=20))

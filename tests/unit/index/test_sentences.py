@@ -15,7 +15,7 @@ from ops.index.sentences import goes_on, joined_text
 from ops.index.utterances import with_sentences
 from ops.search.interpretation import find_lines, interpret, parse_words
 from ops.search.schema import Query
-from tests.subtitles import line_row
+from tests.builders.subtitles import line_row
 
 Cue = tuple[float, float, str]
 

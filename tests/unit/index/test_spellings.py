@@ -13,8 +13,8 @@ from ops.index.letters import folded, normalised, with_marks
 from ops.index.line_points import point_of
 from ops.index.stems import stems_of, stems_of_words
 from ops.index.words import exact_words_of, line_spellings_of, phrase_spellings_of, spellings_of, terms_of, words_of
-from tests.spoken_pairs import LANGUAGES, LINES, Pairs
-from tests.subtitles import line_row
+from tests.builders.spoken_pairs import LANGUAGES, LINES, Pairs
+from tests.builders.subtitles import line_row
 
 
 def is_said(line: str, text: str) -> bool:

@@ -14,8 +14,8 @@ from ops.core.settings import CHECKOUT, Settings, load_settings
 from ops.probes.promotion import promote
 from ops.probes.state import promoted_version, read_state
 from ops.probes.versions import write_version
-from tests.labelled import NOW, fill_told_apart, fit_and_score, judge, shot_ids
-from tests.lakes import ENCODER
+from tests.builders.labelled import NOW, fill_told_apart, fit_and_score, judge, shot_ids
+from tests.builders.lakes import ENCODER
 
 LABEL = "closeup"
 

@@ -16,8 +16,8 @@ from ops.notebooks.landscape import (
     measure_isolation,
     sample_shots,
 )
-from tests.lakes import ENCODER, fill, vector_rows
-from tests.vectors import clustered
+from tests.builders.lakes import ENCODER, fill, vector_rows
+from tests.builders.vectors import clustered
 
 
 def four_groups() -> tuple[np.ndarray, np.ndarray]:

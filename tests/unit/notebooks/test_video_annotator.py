@@ -11,7 +11,7 @@ import pytest
 
 from ops.core.errors import UsageError
 from ops.notebooks.video_annotator import AnnotatorData, benchmark, is_held_out
-from tests.annotator_data import DIM, write_annotator_data
+from tests.builders.annotator_data import DIM, write_annotator_data
 
 
 def test_labels_are_measured_and_what_cannot_be_is_told(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from ops.core.settings import Settings, load_settings
 from ops.probes.documents import find_examples
 from ops.probes.state import promoted_version
 from ops.probes.versions import ProbeVersion
-from tests.labelled import fill_told_apart, fit_and_score, judge, shot_ids
-from tests.lakes import shot_rows, video_id
+from tests.builders.labelled import fill_told_apart, fit_and_score, judge, shot_ids
+from tests.builders.lakes import shot_rows, video_id
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from ops.probes.label_files import export_labels, import_labels
 from ops.probes.labels import append_annotations, digest_labels, list_labels, read_annotations, resolve_labels
 from ops.probes.suggestions import find_annotated_shots
 from ops.videos.forgotten import leave_tombstone
-from tests.labelled import NOW, fill_told_apart, judge, usable_labels
-from tests.lakes import video_id
+from tests.builders.labelled import NOW, fill_told_apart, judge, usable_labels
+from tests.builders.lakes import video_id
 
 SHOT, OTHER = f"{video_id(0)}:0", f"{video_id(0)}:24"
 

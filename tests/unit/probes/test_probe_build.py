@@ -42,8 +42,8 @@ from ops.probes.versions import list_fitted_probes, list_versions, read_version,
 from ops.search.probe_filters import ProbeScores
 from ops.search.schema import parse_filter
 from ops.videos.forgotten import leave_tombstone
-from tests.labelled import NOW, direction, fill_told_apart, judge, said, shot_ids
-from tests.lakes import ENCODER, video_id
+from tests.builders.labelled import NOW, direction, fill_told_apart, judge, said, shot_ids
+from tests.builders.lakes import ENCODER, video_id
 
 LABEL = "closeup"
 

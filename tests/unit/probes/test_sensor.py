@@ -9,7 +9,7 @@ import dagster as dg
 from assets.automation import labels_sensor
 from ops.core.settings import load_settings
 from ops.probes.labels import digest_labels
-from tests.labelled import fill_told_apart, judge, shot_ids
+from tests.builders.labelled import fill_told_apart, judge, shot_ids
 
 
 def test_new_labels_are_asked_for_once(tmp_path: Path) -> None:

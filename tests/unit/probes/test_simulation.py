@@ -8,8 +8,8 @@ import pytest
 from ops.core.errors import UsageError
 from ops.core.settings import Settings, load_settings
 from ops.probes.simulation import CHOICES, LearningCurves, learning_curves, load_replay
-from tests.labelled import fill_told_apart, judge, said, shot_ids
-from tests.lakes import ENCODER
+from tests.builders.labelled import fill_told_apart, judge, said, shot_ids
+from tests.builders.lakes import ENCODER
 
 
 @pytest.fixture(scope="module")

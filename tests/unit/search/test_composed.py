@@ -29,9 +29,9 @@ from ops.search.schema import (
     Then,
 )
 from ops.search.searcher import Searcher
-from tests.colours import ColourEncoder, lean, shot
-from tests.lakes import ENCODER, shot_rows, vector_rows, video_id, video_row
-from tests.subtitles import line_row
+from tests.builders.colours import ColourEncoder, lean, shot
+from tests.builders.lakes import ENCODER, shot_rows, vector_rows, video_id, video_row
+from tests.builders.subtitles import line_row
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RED, GREEN, BLUE = np.eye(3)

@@ -19,8 +19,8 @@ from ops.search.english import foreign_language, is_english, nearest_word, sugge
 from ops.search.hints import corrected, hints_for, shows_named
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
-from tests.colours import ColourEncoder, index_lake, lean, write_video
-from tests.subtitles import line_row
+from tests.builders.colours import ColourEncoder, index_lake, lean, write_video
+from tests.builders.subtitles import line_row
 
 
 class Reader:
@@ -158,7 +158,7 @@ def test_every_text_but_the_wrong_word_stays_as_it_was() -> None:
 
 
 def test_ordinary_descriptions_get_no_hint() -> None:
-    texts = [*GENERIC_TEXTS, *lines_of(Path(__file__).parents[2] / "ordinary_queries.txt")]
+    texts = [*GENERIC_TEXTS, *lines_of(Path(__file__).parents[2] / "builders" / "ordinary_queries.txt")]
     assert len(texts) >= 300
     assert {text: found for text in texts if (found := hints(text))} == {}
 

@@ -19,8 +19,8 @@ from ops.core.settings import load_settings
 from ops.search.schema import Hit, Query, SearchFields, SearchResult, Then, is_strong
 from ops.serve.app import create_app
 from ops.serve.search_body import SearchBody, ThenBody
-from tests.answers import make_hit, make_result
-from tests.colours import ColourEncoder
+from tests.builders.answers import make_hit, make_result
+from tests.builders.colours import ColourEncoder
 
 SHOT = "0123456789abcdef:0"
 

@@ -18,8 +18,8 @@ from ops.core.types import shot_id_of
 from ops.index.build import wanted_rows
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
-from tests.colours import ColourEncoder, index_lake, lean, shot, write_video
-from tests.lakes import ENCODER, shot_rows, video_id
+from tests.builders.colours import ColourEncoder, index_lake, lean, shot, write_video
+from tests.builders.lakes import ENCODER, shot_rows, video_id
 
 HIT_KEYS = [
     "rank", "score", "relevance", "shot_id", "video_id", "show", "title", "path", "start_frame", "end_frame",

@@ -15,8 +15,8 @@ from ops.index.index import publish
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
 from ops.search.titles import LEAST_GAP, TitleDirection, asks_for_titles, draw_cards
-from tests.colours import ColourEncoder, lean, shot, write_video
-from tests.lakes import ENCODER
+from tests.builders.colours import ColourEncoder, lean, shot, write_video
+from tests.builders.lakes import ENCODER
 
 
 class WritingEncoder(ColourEncoder):

@@ -27,7 +27,7 @@ from ops.videos import catalogue
 from ops.videos.describe import describe_videos
 from ops.videos.library import HashCache, scan
 from ops.videos.register import register
-from tests.films import make_film
+from tests.builders.films import make_film
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 

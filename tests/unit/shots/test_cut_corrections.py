@@ -19,7 +19,7 @@ from ops.shots.detector import Boundary, Glimpse
 from ops.shots.planning import LEAST_FRAMES, TOLERANCE, PlannedShot, Recut, plan_cuts
 from ops.shots.segment import poster_key, proxy_key, recut_video, segment_video
 from ops.videos.probe import probe
-from tests.films import Film, make_film
+from tests.builders.films import Film, make_film
 
 VIDEO = "00112233aabbccdd"
 SAID = datetime(2026, 11, 28, 12, tzinfo=UTC)

@@ -16,7 +16,7 @@ from ops.shots.build import shots_of
 from ops.shots.detectors.choice import choose_detector
 from ops.shots.due import detector_for
 from ops.shots.segment import detector_version
-from tests.films import make_film
+from tests.builders.films import make_film
 from tests.unit.shots.test_correcting import NOW, Films
 
 

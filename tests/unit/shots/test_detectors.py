@@ -23,7 +23,7 @@ from ops.shots.detectors.content import ContentShotDetector
 from ops.shots.detectors.hard_cuts import HardCuts
 from ops.shots.detectors.recent import RecentFrames
 from ops.shots.thresholds import AUTO, AdaptiveThresholds, AutoThresholds, ContentThresholds
-from tests.films import draw_frames, shot_background
+from tests.builders.films import draw_frames, shot_background
 
 Picture = npt.NDArray[np.uint8]
 

@@ -16,8 +16,8 @@ from ops.shots.processes import Segmentation, SegmentJob, segment_videos
 from ops.shots.scratch import LOCK, was_left_behind, working_folder
 from ops.shots.segment import proxy_key
 from ops.videos.probe import probe
-from tests.crashes import CrashingStore
-from tests.films import Film, make_film
+from tests.builders.crashes import CrashingStore
+from tests.builders.films import Film, make_film
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from ops.core.storage import ObjectStore
 from ops.shots.proxy_times import proxy_times
 from ops.shots.segment import proxy_key, segment_video
 from ops.videos.probe import probe
-from tests.films import make_film
+from tests.builders.films import make_film
 
 VIDEO = "0123456789abcdef"
 

@@ -27,7 +27,7 @@ from ops.videos.clips import ClipSpan, cut_clips
 from ops.videos.container import ALPHA_DECODERS
 from ops.videos.probe import probe
 from ops.videos.reader import Picture, read_media
-from tests.films import encode_source, run_ffmpeg
+from tests.builders.films import encode_source, run_ffmpeg
 from tests.sources import colours, fields, formats, picture
 from tests.sources.formats import OVER_BLACK
 from tests.sources.kind import Kind

@@ -29,7 +29,7 @@ from ops.shots.segment import (
     segment_video,
 )
 from ops.videos.probe import probe
-from tests.films import Film, make_film, read_barcode
+from tests.builders.films import Film, make_film, read_barcode
 
 VIDEO = "00112233aabbccdd"
 

@@ -19,7 +19,7 @@ from ops.shots.proxies import RATE
 from ops.shots.segment import proxy_key, segment_video
 from ops.videos.probe import probe
 from ops.videos.sound_line import SoundLine, StereoConverter
-from tests.films import make_film
+from tests.builders.films import make_film
 
 VIDEO = "00112233aabbccdd"
 Samples = npt.NDArray[np.float32]

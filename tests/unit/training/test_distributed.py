@@ -26,7 +26,7 @@ from ops.training.pair_reader import PairReader
 from ops.training.pairs import CaptionPair, image_pair
 from ops.training.ray_fit import plan_ray_fit
 from ops.training.recipes import Recipe
-from tests.unit.training.conftest import examples, jpeg, model
+from tests.builders.training import examples, jpeg, model
 from tests.unit.training.test_loss import spawned
 
 RECIPE = Recipe(name="test", epochs=3, batch=8, learning_rate=1e-2, checkpoint_steps=4)

@@ -15,7 +15,7 @@ from ops.cli.main import cli
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings
 from ops.training.definitions import EncoderDefinition, define, find_definition, load_definitions, undefine
-from tests.unit.training.conftest import write_captions
+from tests.builders.training import write_captions
 
 
 def train(settings: Settings, *arguments: str) -> Any:

@@ -19,7 +19,7 @@ from ops.embeddings.encoders.starter import StarterEncoder
 from ops.embeddings.frames import sample_positions
 from ops.embeddings.pooling import pooled_vector
 from ops.training.evaluate import evaluate_captions, evaluate_clips, evaluate_footage
-from tests.films import make_film
+from tests.builders.films import make_film
 
 
 @pytest.fixture(scope="session")

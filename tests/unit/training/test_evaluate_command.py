@@ -16,9 +16,9 @@ import pytest
 from ops.cli.main import main
 from ops.core.settings import Settings
 from ops.videos.forgotten import leave_tombstone
-from tests.films import make_film
-from tests.lakes import video_id
-from tests.unit.training.conftest import NOW, captioned_home, fine_tuned, jpeg, write_captions
+from tests.builders.films import make_film
+from tests.builders.lakes import video_id
+from tests.builders.training import NOW, captioned_home, fine_tuned, jpeg, write_captions
 
 
 @dataclass

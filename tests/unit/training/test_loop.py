@@ -12,7 +12,7 @@ import torch
 from ops.core.errors import TrainingError
 from ops.training.loop import Checkpoint, fit
 from ops.training.recipes import Recipe
-from tests.unit.training.conftest import examples, model
+from tests.builders.training import examples, model
 from tests.unit.training.test_loss import spawned
 
 RECIPE = Recipe(name="test", epochs=6, batch=8, learning_rate=1e-2, checkpoint_steps=2)

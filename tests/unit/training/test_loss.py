@@ -17,7 +17,7 @@ from ops.training.distributed import sum_gradients
 from ops.training.examples import Batch
 from ops.training.loss import backward_loss, symmetric_infonce
 from ops.training.model import DualEncoder
-from tests.unit.training.conftest import examples, model
+from tests.builders.training import examples, model
 
 
 def test_the_loss_is_the_mean_of_both_cross_entropies() -> None:

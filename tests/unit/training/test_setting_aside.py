@@ -21,8 +21,8 @@ from ops.shots.segment import proxy_key
 from ops.training.evaluate import evaluate_captions
 from ops.training.recipes import build_recipe
 from ops.training.train import TrainedEncoder, train
-from tests.lakes import video_id
-from tests.unit.training.conftest import NOW, jpeg, shot_id
+from tests.builders.lakes import video_id
+from tests.builders.training import NOW, jpeg, shot_id
 
 PROXIES = [proxy_key(video_id(0), 24 * shot, 24 * shot + 24) for shot in range(5)]
 

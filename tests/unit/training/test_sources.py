@@ -23,8 +23,8 @@ from ops.training.pairs import CaptionPair, digest_pairs, drop_similar, image_pa
 from ops.training.sources import collect_pairs
 from ops.videos.catalogue import find_video
 from ops.videos.forgotten import leave_tombstone
-from tests.lakes import video_id
-from tests.unit.training.conftest import jpeg, shot_id, write_captions
+from tests.builders.lakes import video_id
+from tests.builders.training import jpeg, shot_id, write_captions
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 BOTH = [video_id(0), video_id(1)]

@@ -24,7 +24,7 @@ from ops.embeddings.encoders.starter import starter_id
 from ops.training.bases import identify_base
 from ops.training.recipes import RECIPES, build_recipe
 from ops.training.train import TrainedEncoder, default_name, train
-from tests.unit.training.conftest import jpeg
+from tests.builders.training import jpeg
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 

@@ -24,8 +24,8 @@ from ops.training.pair_table import build_pairs
 from ops.upgrade.candidate import name_candidate
 from ops.upgrade.compare import compare, last_comparison
 from ops.upgrade.switch import describe_upgrade, discard
-from tests.lakes import video_id
-from tests.upgrades import captioned_home, make_head, place
+from tests.builders.lakes import video_id
+from tests.builders.upgrades import captioned_home, make_head, place
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 JUNK = 50.0

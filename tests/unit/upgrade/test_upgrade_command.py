@@ -28,8 +28,8 @@ from ops.search.schema import Query
 from ops.search.searcher import Searcher
 from ops.upgrade.candidate import name_candidate
 from ops.upgrade.switch import switch
-from tests.lakes import shot_rows, video_id
-from tests.upgrades import SHOTS, add_film, caption, captioned_home, make_head, place
+from tests.builders.lakes import shot_rows, video_id
+from tests.builders.upgrades import SHOTS, add_film, caption, captioned_home, make_head, place
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 

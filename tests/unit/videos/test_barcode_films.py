@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.films import PREROLL_NUMBER, cells_of, draw_frames, make_film, read_barcode
+from tests.builders.films import PREROLL_NUMBER, cells_of, draw_frames, make_film, read_barcode
 
 
 @pytest.mark.parametrize("size", [(64, 64), (114, 64), (64, 114), (427, 180), (1920, 1080)])

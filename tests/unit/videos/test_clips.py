@@ -18,7 +18,7 @@ from ops.videos.clips import ClipSpan, cut_clips, unchanged_source
 from ops.videos.hashes import HashCache
 from ops.videos.probe import probe
 from ops.videos.seeking import picture_table
-from tests.films import Film, make_film, read_barcode
+from tests.builders.films import Film, make_film, read_barcode
 from tests.sources.rates import DROPPED
 
 KINDS: dict[str, dict[str, Any]] = {

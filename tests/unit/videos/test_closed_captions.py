@@ -11,7 +11,7 @@ import pytest
 from ops.core.errors import MediaError
 from ops.videos.closed_captions import CODEC, read_scc
 from ops.videos.subtitles import look_inside, read_track
-from tests.films import make_film, run_ffmpeg
+from tests.builders.films import make_film, run_ffmpeg
 
 RATE = Fraction(30000, 1001)
 POP_ON, BOTTOM_ROW, ERASE, SHOW = b"\x14\x20", b"\x14\x70", b"\x14\x2c", b"\x14\x2f"

@@ -13,7 +13,7 @@ from ops.videos.hashes import HashCache
 from ops.videos.library import Scan, scan
 from ops.videos.probe import probe
 from ops.videos.recordings import camera_proxies, recordings_of
-from tests.films import make_film, run_ffmpeg
+from tests.builders.films import make_film, run_ffmpeg
 
 CONTAINERS = {
     "mp4": ["-c:v", "libx264"],

@@ -14,7 +14,7 @@ import pytest
 from ops.core.errors import MediaError
 from ops.videos.probe import probe
 from ops.videos.reader import read_media
-from tests.films import Film, make_film, run_ffmpeg
+from tests.builders.films import Film, make_film, run_ffmpeg
 
 JARGON = ("libav", "ffmpeg", "av.error", "errno", "traceback", "invaliddata", "avcodec", "pyav")
 

@@ -15,8 +15,8 @@ from ops.videos.clips import ClipSpan, cut_clips
 from ops.videos.damage import Damage
 from ops.videos.probe import probe
 from ops.videos.reader import Picture, read_media
+from tests.builders.films import make_film, read_barcode
 from tests.conftest import SHARED
-from tests.films import make_film, read_barcode
 
 SHORT: dict[str, Any] = {"frames": 64, "cuts": (21, 40), "gop": 12, "width": 192, "height": 108}
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ops.core.media import MediaInfo
 from ops.videos.probe import probe
 from ops.videos.timing import STANDARD_RATES, RateClaim, find_rate
-from tests.films import make_film
+from tests.builders.films import make_film
 
 SHORT: dict[str, Any] = {"frames": 60, "cuts": (30,), "width": 160, "height": 90}
 

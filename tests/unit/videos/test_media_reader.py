@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ops.videos.reader import Picture, Sound, read_media
-from tests.films import Film, make_film, read_barcode, run_ffmpeg
+from tests.builders.films import Film, make_film, read_barcode, run_ffmpeg
 
 SHORT: dict[str, Any] = {"frames": 64, "cuts": (21, 40), "gop": 12, "width": 192, "height": 108}
 

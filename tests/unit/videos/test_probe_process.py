@@ -18,8 +18,8 @@ from ops.videos.library import HashCache, scan
 from ops.videos.probe import probe
 from ops.videos.probe_process import OpenFilm, ProbeProcess
 from ops.videos.register import register
-from tests.crashes import crash_in_b, fail_in_b, hang_in_b, kill_once_in_b
-from tests.films import make_film
+from tests.builders.crashes import crash_in_b, fail_in_b, hang_in_b, kill_once_in_b
+from tests.builders.films import make_film
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -19,7 +19,7 @@ from ops.videos.probe import probe
 from ops.videos.sound_tracks import pick
 from ops.videos.speech_sound import RATE as SPEECH_RATE
 from ops.videos.speech_sound import sound_for_speech
-from tests.films import run_ffmpeg
+from tests.builders.films import run_ffmpeg
 from tests.sources.sound import MONO_SILENCE, RATE, SILENCE, Track, click, tone, write
 
 Channels = npt.NDArray[np.float64]

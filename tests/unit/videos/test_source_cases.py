@@ -9,8 +9,8 @@ import pytest
 
 from ops.videos.probe import probe
 from ops.videos.reader import Picture, read_media
+from tests.builders.films import read_barcode
 from tests.conftest import SHARED
-from tests.films import read_barcode
 
 CASES = SHARED / "cases"
 

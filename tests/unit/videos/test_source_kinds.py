@@ -13,7 +13,7 @@ from ops.core.errors import MediaError
 from ops.videos.damage import Damage
 from ops.videos.probe import probe
 from ops.videos.reader import Picture, read_media
-from tests.films import read_barcode
+from tests.builders.films import read_barcode
 from tests.sources.kind import Kind
 
 MODULES = [module.name for module in pkgutil.iter_modules(tests.sources.__path__) if module.name != "kind"]

@@ -15,8 +15,8 @@ from ops.core.settings import Settings, load_settings
 from ops.videos.languages import language_of, language_of_suffix
 from ops.videos.speech_sound import RATE, sound_for_speech
 from ops.videos.subtitles import look_inside, read_sidecar, read_track, sidecars_of, unowned_subtitles
-from tests.films import make_film, run_ffmpeg
-from tests.subtitles import srt
+from tests.builders.films import make_film, run_ffmpeg
+from tests.builders.subtitles import srt
 
 CUES = [(0.5, 2.0, "<i>Hello</i> there"), (3.0, 4.0, "Bye, café")]
 

@@ -11,7 +11,7 @@ import pytest
 from ops.videos.mxf import MxfHeader, read_mxf_header
 from ops.videos.probe import probe
 from ops.videos.timecode_track import read_camera_timecode, read_timecode_tracks
-from tests.films import make_film
+from tests.builders.films import make_film
 
 
 @pytest.mark.parametrize("container", ["mov", "mkv"])

@@ -13,7 +13,7 @@ from ops.core.types import shot_id_of
 from ops.embeddings.pooling import pooled_vector
 from ops.index.build import wanted_rows
 from ops.index.index import publish
-from tests.lakes import DIM, ENCODER, shot_rows, vector_rows, video_id, video_row
+from tests.builders.lakes import DIM, ENCODER, shot_rows, vector_rows, video_id, video_row
 
 COLOURS = ("red", "green", "blue")
 
@@ -53,7 +53,7 @@ def lean(colour: Sequence[float] | NDArray[np.float32], detail: float = 0.0) -> 
 
 
 def write_video(settings: Settings, number: int, vectors: list[NDArray[np.float32]], **changes: Any) -> None:
-    """A film whose shots have the given vectors; shot 2 is blank (tests.lakes)."""
+    """A film whose shots have the given vectors; shot 2 is blank (tests.builders.lakes)."""
     partition = settings.partition_of(video_id(number))
     video = video_row(number, **changes)
     show = {"show": video["show"]}

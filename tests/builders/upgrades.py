@@ -18,8 +18,8 @@ from ops.embeddings.starter.head import load_head
 from ops.index.build import wanted_rows
 from ops.index.index import publish
 from ops.shots.segment import proxy_key
-from tests.films import make_film
-from tests.lakes import shot_rows, vector_rows, video_id, video_row
+from tests.builders.films import make_film
+from tests.builders.lakes import shot_rows, vector_rows, video_id, video_row
 
 SHOTS = 14
 _WHO = ("a man", "a woman", "a child", "an old sailor", "a soldier", "a nurse", "a baker")

@@ -16,7 +16,7 @@ from ops.probes.definitions import define
 from ops.probes.labels import append_annotations, resolve_labels
 from ops.probes.scores import build_scores
 from ops.probes.zero_shot import TextEncoder
-from tests.lakes import ENCODER, shot_rows, vector_rows, video_id, video_row
+from tests.builders.lakes import ENCODER, shot_rows, vector_rows, video_id, video_row
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 DIM = 16

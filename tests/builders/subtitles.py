@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ops.core.types import shot_id_of
 from ops.index.lines import LineRow
-from tests.lakes import video_id
+from tests.builders.lakes import video_id
 
 Cues = Sequence[tuple[float, float, str]]
 

@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 from ops.core.settings import Settings
 from ops.core.types import video_id_of
 from ops.videos.probe import probe
-from tests.films import Film
-from tests.lakes import shot_rows, video_id, video_row
+from tests.builders.films import Film
+from tests.builders.lakes import shot_rows, video_id, video_row
 
 EVENT = re.compile(
     r"^(\d{3,})  ([A-Z0-9_]{1,8}) {1,8} ?(V|B|AA/V) +C {8}"

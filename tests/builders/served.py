@@ -19,8 +19,8 @@ from ops.core.settings import Settings, load_settings
 from ops.serve.app import create_app
 from ops.serve.server import listen, run, stop
 from ops.shots.segment import poster_key, proxy_key
-from tests.colours import ColourEncoder, index_lake, lean, write_video
-from tests.lakes import video_id
+from tests.builders.colours import ColourEncoder, index_lake, lean, write_video
+from tests.builders.lakes import video_id
 
 FILM = np.random.default_rng(0).bytes(700_000)
 """What the proxy of the first shot holds: more than two pieces of a stream."""

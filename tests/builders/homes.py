@@ -1,0 +1,116 @@
+"""A home, a library of generated films, and the command line as a person calls it."""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from ops.cli.main import main
+from tests.builders.films import Film, make_film
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+LOOKS = ("shots", "status")
+"""Commands that run in the tests' own process, for they leave nothing open: a new one takes a second to start."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """One ``NEEDLE_HOME`` and the command line on it."""
+
+    path: Path
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("NEEDLE_", "DAGSTER_"))}
+        return {**clean, "NEEDLE_HOME": str(self.path), "NEEDLE_ENCODER": "starter", **extra}
+
+    def run(self, *arguments: str, expect: int = 0, **extra: str) -> subprocess.CompletedProcess[str]:
+        if arguments[0] in LOOKS and not extra:
+            done = self._run_here(arguments)
+        else:
+            done = subprocess.run(
+                [sys.executable, "-m", "ops.cli", *arguments],
+                cwd=CHECKOUT,
+                env=self.environment(**extra),
+                capture_output=True,
+                text=True,
+                timeout=600,
+                check=False,
+            )
+        assert done.returncode == expect, f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def _run_here(self, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        out, err = io.StringIO(), io.StringIO()
+        with patch.dict(os.environ, self.environment(), clear=True), redirect_stdout(out), redirect_stderr(err):
+            try:
+                main(list(arguments))
+            except SystemExit as ended:
+                return subprocess.CompletedProcess(arguments, int(ended.code or 0), out.getvalue(), err.getvalue())
+            finally:
+                gc.unfreeze()  # a command freezes what it leaves; later tests want their warnings of open files
+        raise AssertionError("a command ends with its exit status")
+
+    def json(self, *arguments: str, expect: int = 0, **extra: str) -> Any:
+        return json.loads(self.run(*arguments, "--json", expect=expect, **extra).stdout)
+
+    def killed(self, *arguments: str, after: float) -> int:
+        """Start a command and ``kill -9`` it and all its children after some seconds; its exit status."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ops.cli", *arguments],
+            cwd=CHECKOUT,
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            return process.wait(timeout=after)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return process.wait()
+
+    def files(self) -> dict[str, tuple[int, int]]:
+        """Every file of the home with its size and time of change, as a record of what was written."""
+        found = {}
+        for path in sorted(self.path.rglob("*")):
+            if path.is_file():
+                status = path.stat()
+                found[str(path.relative_to(self.path))] = (status.st_size, status.st_mtime_ns)
+        return found
+
+
+def make_library(folder: Path) -> dict[str, Film]:
+    """Two shows, sound, an NTSC rate, a name with a quote and a space; and footage that cannot be used."""
+    series = folder / "A Series"
+    series.mkdir(parents=True)
+    films = {
+        "one": make_film(series / "it's one.mp4", cuts=(40, 90), frames=130, audio=True),
+        "two": make_film(series / "two.mkv", cuts=(30, 70, 100), frames=140, fps=25, seed=1),
+        "film": make_film(folder / "Füm.mov", cuts=(48,), frames=96, codec="libx264", seed=2),
+    }
+    (folder / "text.mp4").write_text("this is no film")
+    (folder / "empty.mp4").write_bytes(b"")
+    whole = films["one"].path.read_bytes()
+    (folder / "truncated.mp4").write_bytes(whole[: len(whole) // 2])
+    (folder / "notes.txt").write_text("not footage, and not asked about")
+    return films
+
+
+def wait_until(condition: Any, seconds: float, what: str, pause_s: float = 0.5) -> None:
+    """Wait for a condition with a bound; fails with ``what`` was waited for."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        time.sleep(pause_s)
