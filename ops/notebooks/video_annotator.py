@@ -13,6 +13,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from ops.probes.linear import fit_linear
 
 Vector = NDArray[np.float32]
 
+PACKAGES = ("h5py", "mmh3")
+INSTALL = "install them with `pip install 'needle[annotator]'`"
 NEEDED = ("embeddings.h5", "shot-data.csv", "agg")
 _WAY_OUT = "unpack the data file of github.com/Netflix/videoannotator (section Data of its README) again"
 # Both from the abstract: labels of the data set, and the median gain in average precision over the strongest
@@ -64,9 +67,11 @@ class LabelResult:
 
 
 class AnnotatorData:
-    """The unpacked folder. Raises ``UsageError`` naming missing and invalid files."""
+    """The unpacked folder. Raises ``UsageError`` naming missing packages, and missing and invalid files."""
 
     def __init__(self, folder: Path) -> None:
+        if packages := [name for name in PACKAGES if find_spec(name) is None]:
+            raise UsageError(f"this benchmark needs {' and '.join(packages)}: {INSTALL}")
         missing = [name for name in NEEDED if not (folder / name).exists()]
         if missing:
             raise UsageError(f"{folder} has no {', '.join(missing)}: {_WAY_OUT}, and name the folder")

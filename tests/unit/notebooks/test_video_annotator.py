@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ops.core.errors import UsageError
+from ops.notebooks import video_annotator
 from ops.notebooks.video_annotator import AnnotatorData, benchmark, is_held_out
 from tests.builders.annotator_data import DIM, write_annotator_data
 
@@ -27,6 +28,13 @@ def test_labels_are_measured_and_what_cannot_be_is_told(tmp_path: Path) -> None:
     assert rare.ap is None and rare.skipped.startswith("a fit needs 3 of each answer")
     assert (rare.yes, rare.no) == (1, 399)
     assert 50 < told.held_out < 110
+
+
+def test_missing_packages_are_named_with_their_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_annotator_data(tmp_path)
+    monkeypatch.setattr(video_annotator, "PACKAGES", ("numpy", "not_installed_here"))
+    with pytest.raises(UsageError, match=r"needs not_installed_here: install them with .*needle\[annotator\]"):
+        AnnotatorData(tmp_path)
 
 
 def test_the_split_is_the_paper_s() -> None:
