@@ -92,8 +92,8 @@ class AutoThresholds:
     caption is less); and ``min_contrast``, the ratio of the change to the mean of its ``reach`` neighbours on each side
     plus ``calm``.
 
-    It is a cut if three features make the logarithm of the odds positive (``cut_weights`` and ``cut_bias``;
-    :func:`ops.shots.detectors.hard_cuts.cut_features`). Both are fitted: ``make bench BENCH=cuts``.
+    It is a cut if four features make the logarithm of the odds positive (``cut_weights`` and ``cut_bias``;
+    :class:`ops.shots.detectors.hard_cuts.CutFeatures`). Both are fitted: ``make bench BENCH=cuts``.
 
     A candidate is a flash if the image comes back within ``few_frames``; or within ``flash_s`` seconds, if brightness
     changed by ``flash_luma``; or within ``long_flash_s``, if it became brighter; or within ``fading_flash_s``, if it
@@ -107,15 +107,15 @@ class AutoThresholds:
     most 0.4 between other shots).
     """
 
-    revision: int = 4
+    revision: int = 5
     reach: int = 3
     calm: float = 1.0
     min_change: float = 6.0
     min_contrast: float = 1.5
     min_share: float = 0.25
     moved: int = 12
-    cut_weights: tuple[float, float, float] = (1.016, -10.556, 3.572)
-    cut_bias: float = 2.58
+    cut_weights: tuple[float, float, float, float] = (1.107, -10.145, 3.432, -2.68)
+    cut_bias: float = 4.407
     few_frames: int = 3
     flash_s: float = 0.2
     long_flash_s: float = 0.5

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ops.evaluation.cuts import BoundaryScore, ShotAnnotation, score_boundaries
 from ops.shots.detector import Boundary, Glimpse, TinyPicture
 from ops.shots.detectors.auto import AutoDetector
-from ops.shots.detectors.hard_cuts import HardCuts, cut_features
+from ops.shots.detectors.hard_cuts import CutFeatures, HardCuts
 from ops.shots.detectors.likeness import HEIGHT, WIDTH
 from ops.shots.detectors.recent import RecentFrames
 from ops.shots.detectors.transnet_model import Scores, transition_probabilities
@@ -68,7 +68,7 @@ class Clip:
         )
 
     def candidates(self, thresholds: AutoThresholds = AUTO) -> tuple[Features, Truths]:
-        """Features (N, 3) of the candidates for a hard cut, and whether each is one (N,), 0 or 1.
+        """Features (N, 4) of the candidates for a hard cut, and whether each is one (N,), 0 or 1.
 
         Candidates beside an annotated cut or in a gradual transition are neither.
         """
@@ -78,8 +78,10 @@ class Clip:
         judge = HardCuts(thresholds, self.fps)
         end = min(frames.count, self.annotation.frames or frames.count)
         kept = [at for at in range(1, end) if judge.is_candidate(at, frames) and not self._is_unclear(at)]
-        features = [cut_features(at, frames, thresholds) for at in kept]
-        return np.array(features).reshape(-1, 3), np.array([at in self.annotation.hard for at in kept], np.float64)
+        features = [judge.features(at, frames) for at in kept]
+        return np.array(features).reshape(-1, len(CutFeatures._fields)), np.array(
+            [at in self.annotation.hard for at in kept], np.float64
+        )
 
     def _is_unclear(self, frame: int) -> bool:
         if frame in self.annotation.hard:
@@ -120,22 +122,22 @@ def pooled(scores: Iterable[BoundaryScore]) -> BoundaryScore:
     return reduce(add, scores)
 
 
-def fit_weights(candidates: Sequence[tuple[Features, Truths]]) -> tuple[tuple[float, float, float], float]:
+def fit_weights(candidates: Sequence[tuple[Features, Truths]]) -> tuple[tuple[float, float, float, float], float]:
     """Weights and bias of a hard cut: logistic regression on standardised features, by Newton's method."""
     features_NF = np.concatenate([features for features, _ in candidates])
     truths_N = np.concatenate([truths for _, truths in candidates])
     mean_F, spread_F = features_NF.mean(axis=0), features_NF.std(axis=0)
     inputs_NG = np.column_stack([(features_NF - mean_F) / spread_F, np.ones(len(truths_N))])
-    penalty_GG = np.diag([RIDGE, RIDGE, RIDGE, 0.0])
-    weights_G = np.zeros(4)
+    penalty_GG = np.diag([RIDGE] * features_NF.shape[1] + [0.0])
+    weights_G = np.zeros(inputs_NG.shape[1])
     for _ in range(STEPS):
         odds_N = 1 / (1 + np.exp(-np.clip(inputs_NG @ weights_G, -30, 30)))
         slope_G = inputs_NG.T @ (odds_N - truths_N) + penalty_GG @ weights_G
         curve_GG = (inputs_NG.T * (odds_N * (1 - odds_N))) @ inputs_NG + penalty_GG
         weights_G -= np.linalg.solve(curve_GG, slope_G)
-    contrast, likeness, step = (weights_G[:3] / spread_F).round(3).tolist()
-    bias = float(weights_G[3] - (weights_G[:3] * mean_F / spread_F).sum())
-    return (contrast, likeness, step), round(bias, 3)
+    contrast, likeness, step, texture = (weights_G[:-1] / spread_F).round(3).tolist()
+    bias = float(weights_G[-1] - (weights_G[:-1] * mean_F / spread_F).sum())
+    return (contrast, likeness, step, texture), round(bias, 3)
 
 
 def fit_thresholds(candidates: Sequence[tuple[Features, Truths]]) -> AutoThresholds:

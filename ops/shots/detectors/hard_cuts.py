@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
 from fractions import Fraction
 from statistics import fmean
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -15,6 +14,20 @@ from ops.shots.detectors.recent import RecentFrames, difference
 from ops.shots.thresholds import AutoThresholds
 
 Verdict = Literal["cut", "flash", "none"]
+
+
+class CutFeatures(NamedTuple):
+    """The values that the weights of a hard cut belong to.
+
+    ``contrast``: logarithm of the ratio of the change to that of the neighbouring frames; ``likeness`` and ``texture``:
+    those of the frames before and after (:class:`ops.shots.detectors.likeness.Likeness`), 0-1; ``step``: logarithm of
+    the ratio of the unlikeness across the cut to that beside it.
+    """
+
+    contrast: float
+    likeness: float
+    step: float
+    texture: float
 
 
 class HardCuts:
@@ -40,7 +53,7 @@ class HardCuts:
             return "flash"
         if self._is_blend(frame, frames):
             return "none"
-        return "cut" if self._evidence_of_cut(frame, frames) > 0 else "none"
+        return "cut" if self.evidence(frame, frames) > 0 else "none"
 
     def is_candidate(self, frame: int, frames: RecentFrames) -> bool:
         """Whether enough of the image changes, and more than around it."""
@@ -53,16 +66,28 @@ class HardCuts:
 
     def evidence(self, frame: int, frames: RecentFrames) -> float:
         """Logarithm of the odds that a cut begins at ``frame``, by the fitted weights."""
-        return self._weigh(cut_features(frame, frames, self._t))
+        values = zip(self._t.cut_weights, self.features(frame, frames), strict=True)
+        return self._t.cut_bias + sum(weight * value for weight, value in values)
 
-    def _evidence_of_cut(self, frame: int, frames: RecentFrames) -> float:
-        """The evidence, from the calmer side alone if a shot of a single frame lies on the other side."""
-        if self.is_candidate(frame - 1, frames) != self.is_candidate(frame + 1, frames):
-            return self._weigh(cut_features(frame, frames, self._t, of_sides=max))
-        return self.evidence(frame, frames)
+    def features(self, frame: int, frames: RecentFrames) -> CutFeatures:
+        """The features for the weights of a cut.
 
-    def _weigh(self, values: Iterable[float]) -> float:
-        return self._t.cut_bias + sum(weight * value for weight, value in zip(self._t.cut_weights, values, strict=True))
+        The frames before and after are compared with their own neighbours to see how much moves without a cut. A side
+        with another candidate does not count: a shot of a single frame has a cut on each side.
+        """
+        across = frames.likeness(frame - 1, frame)
+        sides = [
+            frames.likeness(near - 1, near).score
+            for near in (frame - 1, frame + 1)
+            if not self.is_candidate(near, frames)
+        ]
+        beside = fmean(sides or [frames.likeness(near - 1, near).score for near in (frame - 1, frame + 1)])
+        return CutFeatures(
+            contrast=math.log(max(frames.contrast(frame, self._t.reach, self._t.calm), 0.01)),
+            likeness=across.score,
+            step=math.log((1.1 - across.score) / (1.1 - beside)),
+            texture=across.texture,
+        )
 
     def _is_flash(self, frame: int, frames: RecentFrames) -> bool:
         """Whether the image soon returns to its earlier state, or has just returned: one shot with a flash in it."""
@@ -107,21 +132,3 @@ class HardCuts:
             return False
         mixture = np.asarray(cv2.addWeighted(before, 0.5, after, 0.5, 0.0), np.uint8)
         return difference(mixture, now) < self._t.blend_likeness * across
-
-
-def cut_features(
-    frame: int,
-    frames: RecentFrames,
-    thresholds: AutoThresholds,
-    *,
-    of_sides: Callable[[tuple[float, float]], float] = fmean,
-) -> tuple[float, float, float]:
-    """The features for the weights of a cut.
-
-    They are log contrast, likeness across, and the log ratio of the unlikeness across to that of the neighbouring
-    frames. ``of_sides`` makes one number of the likenesses before and after.
-    """
-    across = frames.likeness(frame - 1, frame).score
-    beside = of_sides((frames.likeness(frame - 2, frame - 1).score, frames.likeness(frame, frame + 1).score))
-    contrast = frames.contrast(frame, thresholds.reach, thresholds.calm)
-    return math.log(max(contrast, 0.01)), across, math.log((1.1 - across) / (1.1 - beside))
