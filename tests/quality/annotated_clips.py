@@ -79,9 +79,8 @@ class Clip:
         end = min(frames.count, self.annotation.frames or frames.count)
         kept = [at for at in range(1, end) if judge.is_candidate(at, frames) and not self._is_unclear(at)]
         features = [judge.features(at, frames) for at in kept]
-        return np.array(features).reshape(-1, len(CutFeatures._fields)), np.array(
-            [at in self.annotation.hard for at in kept], np.float64
-        )
+        features_NF = np.array(features, np.float64).reshape(-1, len(CutFeatures._fields))
+        return features_NF, np.array([at in self.annotation.hard for at in kept], np.float64)
 
     def _is_unclear(self, frame: int) -> bool:
         if frame in self.annotation.hard:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
 from functools import reduce
 from operator import add
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from ops.evaluation.cuts import BoundaryScore, ShotAnnotation
+from ops.evaluation.cuts import BoundaryScore, CutScore, ShotAnnotation
 from ops.shots.thresholds import AUTO
+from tests.builders.homes import CHECKOUT
 from tests.quality.annotated_clips import Clip, decode_clip, decode_clips, fit_thresholds, fit_weights, pooled
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
@@ -35,8 +40,30 @@ def clips(footage: Path) -> dict[str, Clip]:
 
 
 @pytest.fixture(scope="module")
-def scores(clips: dict[str, Clip]) -> dict[str, BoundaryScore]:
-    return {name: clip.score() for name, clip in clips.items()}
+def evaluation(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The document that ``needle evaluate --footage`` prints."""
+    command = [sys.executable, "-m", "ops.cli", "evaluate", "--footage", str(footage), "--cuts-only", "--json"]
+    home = str(tmp_path_factory.mktemp("home"))
+    done = subprocess.run([*command, "--home", home], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def scores(evaluation: dict[str, Any]) -> dict[str, BoundaryScore]:
+    def score(film: dict[str, Any], prefix: str) -> CutScore:
+        return CutScore(right=film[f"{prefix}_right"], false=film[f"{prefix}_false"], missed=film[f"{prefix}_missed"])
+
+    return {
+        name: BoundaryScore(hard=score(film, "cuts"), gradual=score(film, "gradual"))
+        for name, film in evaluation["films"].items()
+    }
+
+
+def test_the_command_pools_all_clips(evaluation: dict[str, Any], scores: dict[str, BoundaryScore]) -> None:
+    assert len(scores) == 15
+    assert not evaluation["set_aside"]
+    assert evaluation["shot_f1"] == pytest.approx(pooled(scores.values()).hard.f1)
+    assert evaluation["gradual_f1"] == pytest.approx(pooled(scores.values()).gradual.f1)
 
 
 def test_hard_cuts_are_found_on_clips_of_every_kind(scores: dict[str, BoundaryScore]) -> None:
