@@ -54,12 +54,11 @@ def command(name: str, data: Path, report: Path | None, as_json: bool, **options
     Example: needle benchmark bbc --data ~/BBC
     """
     from ops.evaluation.cut_sets.run import run_cut_set
-    from ops.shots.detectors.choice import choose_detector
 
     settings = settings_from(options)
     check_report(report)
     with Bars() as bars:
-        found = run_cut_set(name, data, choose_detector(settings.detector), bars)
+        found = run_cut_set(name, data, settings.detector, bars)
         if report is not None:
             write_report(report, found.cuts, bars)
     if as_json:

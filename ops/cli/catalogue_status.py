@@ -23,7 +23,7 @@ from ops.index.build import wanted_rows
 from ops.index.index import IndexRow, current_version, open_index, version_of
 from ops.index.lines import current_lines
 from ops.shots.corrections import CurrentCorrections
-from ops.shots.due import detector_for, shots_are_current
+from ops.shots.due import shots_are_current
 from ops.shots.segment import detector_version
 from ops.videos import catalogue
 from ops.videos.describe import facts_are_current
@@ -45,7 +45,7 @@ def due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]
             if video["video_id"] not in wanted or video["state"] in ("set_aside", "removed"):
                 continue
             own = [row for row in shots if row["video_id"] == video["video_id"]]
-            version = detector_version(detector_for(settings.detector, own))
+            version = detector_version(settings.detector)
             stored = [row for row in vectors if row["video_id"] == video["video_id"]]
             if (
                 video["state"] == "pending"

@@ -79,7 +79,6 @@ def _footage(
     folder: Path, against: str, options: dict[str, Any], *, cuts_only: bool, report: Path | None, as_json: bool
 ) -> int | None:
     """Evaluate the clips of a folder: their boundaries and, unless only these are requested, retrieval."""
-    from ops.shots.detectors.choice import choose_detector
     from ops.training.evaluate import evaluate_clips
     from ops.training.evaluate_catalogue import find_training_shows
 
@@ -93,7 +92,7 @@ def _footage(
         found = evaluate_clips(
             folder,
             [load_encoder(own, settings.home) for own in ids],
-            detector=choose_detector(settings.detector),
+            detector=settings.detector,
             frames_per_shot=settings.frames_per_shot,
             learned_by=find_training_shows(settings, ids),
             progress=bars,

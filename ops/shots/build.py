@@ -19,7 +19,7 @@ from ops.core.tables import digest_of
 from ops.core.types import Progress, Shot, StepReport
 from ops.shots.checks import check_shots, gapless
 from ops.shots.corrections import CurrentCorrections, CutCorrection
-from ops.shots.due import detected_boundaries, detector_for, plan_recut, put_detected, shots_are_current
+from ops.shots.due import detected_boundaries, plan_recut, put_detected, shots_are_current
 from ops.shots.not_applied import FAILED, NOTE, correction_notes
 from ops.shots.planning import Recut, plan_cuts
 from ops.shots.processes import Segmentation, SegmentJob, segment_videos
@@ -52,13 +52,11 @@ def _build(settings: Settings, partitions: Sequence[str], now: datetime, progres
     jobs, changed = [], 0
     for partition in partitions:
         changed += settings.lake.ensure(TABLE, partition)
-    corrections = CurrentCorrections(settings)
+    corrections, version = CurrentCorrections(settings), detector_version(settings.detector)
     for video_id, row in videos.items():
         stored = shots_of(settings, video_id)
         _require_intact(settings, video_id, stored)
         said = corrections.of(video_id)
-        detector = detector_for(settings.detector, stored)
-        version = detector_version(detector)
         if shots_are_current(settings, video_id, stored, version, said):
             changed += catalogue.set_frames(settings, row, stored[-1]["end_frame"])
             changed += settings.lake.update(
@@ -66,12 +64,11 @@ def _build(settings: Settings, partitions: Sequence[str], now: datetime, progres
             )
         else:
             recut = plan_recut(settings, video_id, stored, version, said)
-            jobs.append(_job(settings, row, detector, said, recut))
+            jobs.append(_job(settings, row, said, recut))
     progress.start("shots", sum(catalogue.footage_seconds(videos[job.video_id]) for job in jobs), "s of footage")
     began = time.monotonic()
     for job, outcome in segment_videos(jobs, settings.workers, on_progress=_footage_told(progress, videos)):
         settle = _settle_recut if job.recut else _settle
-        version = detector_version(job.detector)
         changed += settle(settings, videos[job.video_id], job, outcome, version, now, progress)
     progress.finish("shots")
     return _report(settings, partitions, changed, [job.video_id for job in jobs], time.monotonic() - began)
@@ -88,7 +85,6 @@ def _require_intact(settings: Settings, video_id: str, stored: list[dict[str, An
 def _job(
     settings: Settings,
     row: dict[str, Any],
-    detector: str,
     corrections: Sequence[CutCorrection],
     recut: Recut | None,
 ) -> SegmentJob:
@@ -97,7 +93,7 @@ def _job(
         video_id=row["video_id"],
         frames=row["frames"],
         store=settings.store,
-        detector=detector,
+        detector=settings.detector,
         scratch=settings.scratch,
         info=MediaInfo.from_json(row["facts"]) if row["facts"] and facts_are_current(row) else None,
         corrections=tuple(corrections),

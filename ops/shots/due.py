@@ -12,26 +12,13 @@ from typing import Any
 from ops.core.settings import Settings
 from ops.shots.corrections import CutCorrection
 from ops.shots.detector import Boundary
-from ops.shots.detectors.choice import CHOICES, choose_detector
 from ops.shots.planning import PlannedShot, Recut, plan_cuts
-from ops.shots.segment import detector_version, poster_key, proxy_key
+from ops.shots.segment import poster_key, proxy_key
 
 DETECTED = "detected_cuts"
 """Table of boundaries as detected, for videos with corrected shots."""
 
 Row = dict[str, Any]
-
-
-def detector_for(setting: str, rows: Sequence[Row]) -> str:
-    """Name of the detector for a video, from the setting and the stored rows of its shots.
-
-    The choice of ``auto`` depends on the machine. Shots by the present version of any of its choices are kept. So if
-    machines with and without a GPU share a catalogue, they do not cut each other's videos again. If a video lost its
-    proxies, the same detector cuts it again, and it keeps its shot ids.
-    """
-    versions = {version_of(row) for row in rows}
-    made = (name for name in CHOICES.get(setting, ()) if versions == {detector_version(name)})
-    return next(made, None) or choose_detector(setting)
 
 
 def shots_are_current(

@@ -6,17 +6,9 @@ from fractions import Fraction
 
 from ops.core.errors import UsageError
 from ops.shots.detector import Detector
-from ops.shots.devices import has_cuda
 
 NOMINAL_RATE = Fraction(25)
 DETECTOR_NAMES = ("auto", "adaptive", "content", "transnetv2")
-CHOICES = {"auto": ("auto", "transnetv2")}
-"""Possible detectors of a setting: ``auto`` is the default detector on a CPU, and TransNetV2 alone on CUDA."""
-
-
-def choose_detector(name: str) -> str:
-    """The detector of a setting on this machine. Loads no torch without a CUDA driver."""
-    return "transnetv2" if name == "auto" and has_cuda() else name
 
 
 def load_detector(name: str, fps: Fraction = NOMINAL_RATE) -> Detector:
