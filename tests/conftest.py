@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import settings as hypothesis_settings
+
+from ops.core.settings import Settings, load_settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 # A slow example on a busy machine says nothing of the code, and a run of the suite is to say the same each time.
 # `pytest --hypothesis-profile search` looks for new examples.
-settings.register_profile("needle", deadline=None, derandomize=True, database=None)
-settings.register_profile("search", deadline=None)
-settings.load_profile("needle")
+hypothesis_settings.register_profile("needle", deadline=None, derandomize=True, database=None)
+hypothesis_settings.register_profile("search", deadline=None)
+hypothesis_settings.load_profile("needle")
 
 
 # Read when torch is loaded, which conftests of rooms do. Where several processes want the cores, threads of OpenMP
@@ -65,6 +67,29 @@ def cases() -> Path:
 def captions() -> Path:
     """Folder of captioned photographs; use with ``@pytest.mark.shared``."""
     return SHARED / "captions"
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """Settings for a home of the test's own, filled as the mark ``home`` says."""
+    return _make_home(request.node.get_closest_marker("home"), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings for a home that the tests of the module share, filled as the module's mark ``home`` says."""
+    return _make_home(request.node.get_closest_marker("home"), tmp_path_factory.mktemp("module"))
+
+
+def _make_home(mark: pytest.Mark | None, folder: Path) -> Settings:
+    """``fill`` of the mark is called with the settings. An option of the mark that is a ``Path`` is beside the home."""
+    options = dict(mark.kwargs) if mark else {}
+    fill = options.pop("fill", None)
+    options = {name: str(folder / value) if isinstance(value, Path) else value for name, value in options.items()}
+    settings = load_settings(home=folder / "home", **options)
+    if fill:
+        fill(settings)
+    return settings
 
 
 OURS = ("NEEDLE_", "DAGSTER_")

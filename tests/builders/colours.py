@@ -16,6 +16,7 @@ from ops.index.index import publish
 from tests.builders.lakes import DIM, ENCODER, shot_rows, vector_rows, video_id, video_row
 
 COLOURS = ("red", "green", "blue")
+SHOWS = ("Red Dawn", "Ünder <the> Sea", "Bikes")
 
 
 class ColourEncoder:
@@ -64,6 +65,20 @@ def write_video(settings: Settings, number: int, vectors: list[NDArray[np.float3
     settings.lake.write("videos", partition, [video])
     settings.lake.write("shots", partition, shot_rows(number, len(vectors), **show))
     settings.lake.write(f"shot_embeddings/{ENCODER}", partition, rows)
+
+
+def fill_with_colours(settings: Settings) -> None:
+    """The toy catalogue: three films with red, green, black (blank) and blue shots, a grey one with thirty, an index.
+
+    The colours of each film differ a little from those of the others.
+    """
+    for number, show in enumerate(SHOWS):
+        vectors = [lean(axis, 0.1 * number) for axis in ((1, 0, 0), (0, 1, 0), (0, 0, 0), (0, 0, 1))]
+        write_video(settings, number, vectors, show=show)
+    generator = np.random.default_rng(1)
+    grey = [lean(0.3 + 0.03 * generator.standard_normal(3), 0.2 * generator.standard_normal()) for _ in range(30)]
+    write_video(settings, len(SHOWS), grey, show="Grey")
+    index_lake(settings)
 
 
 def index_lake(settings: Settings) -> str:

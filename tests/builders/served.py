@@ -19,7 +19,7 @@ from ops.core.settings import Settings, load_settings
 from ops.serve.app import create_app
 from ops.serve.server import listen, run, stop
 from ops.shots.segment import poster_key, proxy_key
-from tests.builders.colours import ColourEncoder, index_lake, lean, write_video
+from tests.builders.colours import ColourEncoder, fill_with_colours
 from tests.builders.lakes import video_id
 
 FILM = np.random.default_rng(0).bytes(700_000)
@@ -27,18 +27,17 @@ FILM = np.random.default_rng(0).bytes(700_000)
 
 
 def desk_home(home: Any, **changes: Any) -> Settings:
-    """Three films with red, green, black (blank) and blue shots, and a grey one with thirty."""
+    """A home with :func:`fill_desk`."""
     settings = load_settings(home=home, **changes)
-    for number in range(3):
-        vectors = [lean(axis, 0.1 * number) for axis in ((1, 0, 0), (0, 1, 0), (0, 0, 0), (0, 0, 1))]
-        write_video(settings, number, vectors, show=("Red Dawn", "Ünder <the> Sea", "Bikes")[number])
-    generator = np.random.default_rng(1)
-    grey = [lean(0.3 + 0.03 * generator.standard_normal(3), 0.2 * generator.standard_normal()) for _ in range(30)]
-    write_video(settings, 3, grey, show="Grey")
+    fill_desk(settings)
+    return settings
+
+
+def fill_desk(settings: Settings) -> None:
+    """The toy catalogue, and the media of its first shot."""
+    fill_with_colours(settings)
     settings.store.write_bytes(proxy_key(video_id(0), 0, 24), FILM)
     settings.store.write_bytes(poster_key(video_id(0), 0, 24), jpeg("red"))
-    index_lake(settings)
-    return settings
 
 
 def jpeg(colour: str = "blue", size: tuple[int, int] = (64, 36)) -> bytes:

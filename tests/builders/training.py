@@ -49,8 +49,15 @@ def jpeg(colour: tuple[int, int, int]) -> bytes:
 
 
 def captioned_home(folder: Path) -> Settings:
-    """Two films, of one show each, with five shots of 24 frames and captions beside them."""
+    """A home with :func:`fill_captioned`; its videos are in ``folder``."""
     settings = load_settings(home=folder / "home", encoder="starter")
+    fill_captioned(settings)
+    return settings
+
+
+def fill_captioned(settings: Settings) -> None:
+    """Two films, of one show each, with five shots of 24 frames; the films, with captions, are beside the home."""
+    folder = settings.home.parent
     proxy = make_film(folder / "proxy.mp4", cuts=(), frames=24).path.read_bytes()
     for number in (0, 1):
         film = folder / f"film{number}.mp4"
@@ -60,7 +67,6 @@ def captioned_home(folder: Path) -> Settings:
         for shot in range(5):
             settings.store.write_bytes(proxy_key(video_id(number), 24 * shot, 24 * shot + 24), proxy)
         write_captions(film, 5)
-    return settings
 
 
 def fine_tuned(settings: Settings, data: list[Path], name: str) -> Settings:

@@ -12,7 +12,7 @@ import pytest
 from assets.definitions import build_definitions
 from assets.reports import CutsReportConfig, cuts_report
 from assets.resources import Needle
-from ops.core.settings import Settings, load_settings
+from ops.core.settings import Settings
 from ops.notebooks import NotebookRun, build_cuts_report
 from ops.training.evaluate import evaluate_clips
 from tests.builders.films import make_film
@@ -20,9 +20,7 @@ from tests.builders.films import make_film
 HOSTILE = "a<img src=x onerror=alert(1)>.mp4"
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return load_settings(home=tmp_path_factory.mktemp("home"), encoder="starter", detector="content")
+pytestmark = pytest.mark.home(encoder="starter", detector="content")
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +35,8 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(settings: Settings, clips: Path) -> NotebookRun:
-    return build_cuts_report(settings, str(clips), "run-1")
+def report(module_settings: Settings, clips: Path) -> NotebookRun:
+    return build_cuts_report(module_settings, str(clips), "run-1")
 
 
 def test_figures_are_those_of_the_evaluation(report: NotebookRun, clips: Path) -> None:
@@ -62,14 +60,16 @@ def test_the_page_shows_each_fault_and_names_as_text(report: NotebookRun) -> Non
 
 
 @pytest.mark.parametrize(("footage", "words"), [("", "No clips were named"), ("nowhere", "nowhere holds no film")])
-def test_without_clips_it_says_what_to_name(settings: Settings, tmp_path: Path, footage: str, words: str) -> None:
+def test_without_clips_it_says_what_to_name(
+    module_settings: Settings, tmp_path: Path, footage: str, words: str
+) -> None:
     named = str(tmp_path / footage) if footage else ""
-    run = build_cuts_report(settings, named, f"run-{footage}")
+    run = build_cuts_report(module_settings, named, f"run-{footage}")
     assert words in run.html.read_text() and run.results == {"clips": 0, "set_aside": 0}
 
 
-def test_it_is_an_asset_that_nothing_starts_by_itself(settings: Settings, clips: Path) -> None:
-    definitions = build_definitions(settings, Needle())
+def test_it_is_an_asset_that_nothing_starts_by_itself(module_settings: Settings, clips: Path) -> None:
+    definitions = build_definitions(module_settings, Needle())
     node = definitions.resolve_asset_graph().get(cuts_report.key)
     assert not node.parent_keys and node.automation_condition is None
     assert CutsReportConfig(footage=str(clips)).footage == str(clips)

@@ -17,7 +17,7 @@ import pytest
 
 from assets.definitions import build_definitions
 from assets.resources import Needle
-from ops.core.settings import CHECKOUT, Settings, load_settings
+from ops.core.settings import CHECKOUT, Settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.features import publish_scores, write_online
 from ops.notebooks import NotebookRun, build_few_shot_report, build_report, few_shot_page, run_notebook
@@ -32,14 +32,12 @@ from tests.builders.lakes import picture_of, shot_rows
 QUERY = "closeup"
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def fill_with_labels(settings: Settings) -> None:
     """Six films of twenty shots with posters, embedded by the starter encoder as far as anybody can tell.
 
     Shots of the label lie the way of the label's words. ``closeup`` has 70 labels and a probe, ``wide`` 30, and
     ``always`` only knows yes.
     """
-    settings = load_settings(home=tmp_path_factory.mktemp("home"), encoder="starter")
     encoder_id = resolve_encoder(settings).encoder_id
     way = load_encoder(encoder_id, settings.home, part="text").encode_text([QUERY])[0]
     fill_told_apart(settings, gap=14.0, encoder=encoder_id, way=way)
@@ -57,14 +55,16 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         fit_and_score(settings, label=probe, later_s=60, **told)
         publish_scores(settings, encoder_id, probe)
     write_online(settings, "shot_metadata", settings.lake.read("shots"))
-    return settings
 
 
-def test_few_shot_shows_the_probe_and_is_not_made_twice(settings: Settings) -> None:
-    run = build_few_shot_report(settings, "closeup")
-    version = promoted_version(settings, "closeup")
-    assert version and run.html == few_shot_page(settings, "closeup")
-    hits, ap = find_examples(settings, version, 12), version.metrics["average_precision"]
+pytestmark = pytest.mark.home(fill=fill_with_labels, encoder="starter")
+
+
+def test_few_shot_shows_the_probe_and_is_not_made_twice(module_settings: Settings) -> None:
+    run = build_few_shot_report(module_settings, "closeup")
+    version = promoted_version(module_settings, "closeup")
+    assert version and run.html == few_shot_page(module_settings, "closeup")
+    hits, ap = find_examples(module_settings, version, 12), version.metrics["average_precision"]
     shown = sum(map(len, (hits.top, hits.borderline, hits.false_yes, hits.missed)))
     figures = {name: run.results[name] for name in ("version", "kind", "scored", "said_yes", "posters_shown")}
     assert figures == {
@@ -82,29 +82,29 @@ def test_few_shot_shows_the_probe_and_is_not_made_twice(settings: Settings) -> N
     assert all(words.count(";") == 2 for words in plots)  # a title, and words at both axes
     assert page.count("data:image/jpeg;base64,") == shown
     before = run.notebook.stat().st_mtime_ns
-    assert build_few_shot_report(settings, "closeup").results == run.results
+    assert build_few_shot_report(module_settings, "closeup").results == run.results
     assert run.notebook.stat().st_mtime_ns == before
     _require_clean(run)
 
 
-def test_one_answer_only_gives_a_report_without_figures(settings: Settings) -> None:
-    run = build_few_shot_report(settings, "always")
+def test_one_answer_only_gives_a_report_without_figures(module_settings: Settings) -> None:
+    run = build_few_shot_report(module_settings, "always")
     assert (run.results["kind"], run.results["yes"], run.results["no"]) == ("zero_shot", 5, 0)
     assert run.results["average_precision"] == "none yet"
     assert "No figures yet: this is the text score of the probe's queries; 5 yes, 0 no by now." in run.html.read_text()
-    assert few_shot_is_current(settings, "always")
-    shot = next(iter(usable_labels(settings, "always")))
-    judge(settings, [(shot, False)], label="always", annotator="bob", later_s=1)
-    assert not few_shot_is_current(settings, "always")  # it would not tell of the conflict
-    judge(settings, [(shot, None)], label="always", annotator="bob", later_s=2)
-    assert few_shot_is_current(settings, "always")
+    assert few_shot_is_current(module_settings, "always")
+    shot = next(iter(usable_labels(module_settings, "always")))
+    judge(module_settings, [(shot, False)], label="always", annotator="bob", later_s=1)
+    assert not few_shot_is_current(module_settings, "always")  # it would not tell of the conflict
+    judge(module_settings, [(shot, None)], label="always", annotator="bob", later_s=2)
+    assert few_shot_is_current(module_settings, "always")
     assert run.results["posters_shown"] == 24  # top and borderline ones are there all the same
     _require_clean(run)
 
 
-def test_active_learning_replays_labels(settings: Settings) -> None:
-    encoder_id = resolve_encoder(settings).encoder_id
-    run = build_report(settings, "active_learning", "run", encoder_id=encoder_id, seeds=2, rounds=2)
+def test_active_learning_replays_labels(module_settings: Settings) -> None:
+    encoder_id = resolve_encoder(module_settings).encoder_id
+    run = build_report(module_settings, "active_learning", "run", encoder_id=encoder_id, seeds=2, rounds=2)
     assert (run.results["labels"], run.results["left_out"]) == (1, 2)
     curve = [run.results[f"{name} at {count}"] for name in ("four feeds", "random choice") for count in (8, 16)]
     assert all(0.5 < value <= 1 for value in [*curve, run.results["words_alone"]])
@@ -114,9 +114,9 @@ def test_active_learning_replays_labels(settings: Settings) -> None:
     _require_clean(run)
 
 
-def test_the_map_has_every_shot_that_is_not_blank(settings: Settings) -> None:
-    encoder_id = resolve_encoder(settings).encoder_id
-    run = build_report(settings, "embedding_map", "run", encoder_id=encoder_id, probe="closeup")
+def test_the_map_has_every_shot_that_is_not_blank(module_settings: Settings) -> None:
+    encoder_id = resolve_encoder(module_settings).encoder_id
+    run = build_report(module_settings, "embedding_map", "run", encoder_id=encoder_id, probe="closeup")
     assert (run.results["shots"], run.results["mapped"], run.results["clusters"]) == (120, 114, 8)
     assert run.results["coloured_by"] == "score of closeup"
     assert run.results["posters_on_map"] >= 8
@@ -124,14 +124,16 @@ def test_the_map_has_every_shot_that_is_not_blank(settings: Settings) -> None:
     _require_clean(run)
 
 
-def test_reports_are_assets_with_links(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_are_assets_with_links(
+    module_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The two that take a configuration of their own: Video Annotator's folder, and what to predict."""
     write_annotator_data(tmp_path / "annotator")
-    monkeypatch.setenv("NEEDLE_HOME", str(settings.home))
+    monkeypatch.setenv("NEEDLE_HOME", str(module_settings.home))
     monkeypatch.setenv("NEEDLE_ENCODER", "starter")
     names = {"video_annotator_benchmark": {"data": str(tmp_path / "annotator")}, "downstream": {"label": "wide"}}
     with dg.DagsterInstance.ephemeral() as instance:
-        job = build_definitions(settings, Needle()).resolve_implicit_global_asset_job_def()
+        job = build_definitions(module_settings, Needle()).resolve_implicit_global_asset_job_def()
         result = job.execute_in_process(
             instance=instance,
             asset_selection=[dg.AssetKey(name) for name in names],
@@ -143,7 +145,7 @@ def test_reports_are_assets_with_links(settings: Settings, tmp_path: Path, monke
             for name in names
         }
     for name, metadata in told.items():
-        assert Path(metadata["html"]) == settings.home / "reports" / result.run_id / f"{name}.html"
+        assert Path(metadata["html"]) == module_settings.home / "reports" / result.run_id / f"{name}.html"
         assert Path(metadata["html"]).exists() and Path(metadata["notebook"]).exists()
     assert told["video_annotator_benchmark"]["measured"] == 2
     assert told["video_annotator_benchmark"]["median_gain_points"] > 0
@@ -186,9 +188,9 @@ def program() -> Any:
 
 
 def test_the_downstream_program_trains_and_serves(
-    settings: Settings, program: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    module_settings: Settings, program: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    home = ["--home", str(settings.home)]
+    home = ["--home", str(module_settings.home)]
     command = [sys.executable, "notebooks/downstream.py", *home, "--label", "closeup", "--json", "--out"]
     done = subprocess.run(
         [*command, str(tmp_path / "m.json")], cwd=CHECKOUT, capture_output=True, text=True, timeout=300, check=True
@@ -220,14 +222,14 @@ def test_the_downstream_program_trains_and_serves(
     ],
 )
 def test_the_downstream_program_says_what_is_wrong(
-    settings: Settings,
+    module_settings: Settings,
     program: Any,
     arguments: list[str],
     status: int,
     reason: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert program.main(["--home", str(settings.home), *arguments]) == status
+    assert program.main(["--home", str(module_settings.home), *arguments]) == status
     assert reason in capsys.readouterr().err
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import dagster as dg
 import numpy as np
 import pytest
@@ -12,7 +10,7 @@ from assets.definitions import build_definitions
 from assets.resources import Needle
 from ops.cli.probe_runs import bring_up_to_date
 from ops.core.errors import NeedleError
-from ops.core.settings import Settings, load_settings
+from ops.core.settings import Settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.probes.definitions import define
 from ops.probes.state import promoted_version, read_state
@@ -21,19 +19,23 @@ from tests.builders.labelled import fill_told_apart, judge, shot_ids
 LABEL = "closeup"
 
 
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def fill_with_labels(settings: Settings) -> None:
     """A label whose first fit is refused."""
-    monkeypatch.setenv("NEEDLE_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("NEEDLE_ENCODER", "starter")
-    settings = load_settings(home=str(tmp_path / "home"), encoder="starter")
     encoder_id = resolve_encoder(settings).encoder_id
     way = load_encoder(encoder_id, settings.home, part="text").encode_text([LABEL])[0]
     fill_told_apart(settings, gap=14.0, encoder=encoder_id, way=way)
     define(settings, LABEL, "", (), "")
     answers = np.random.default_rng(2).permutation([True, False] * 10).tolist()
     judge(settings, [(shot, answer) for (shot, _), answer in zip(shot_ids(), answers, strict=False)])
-    return settings
+
+
+pytestmark = pytest.mark.home(fill=fill_with_labels, encoder="starter")
+
+
+@pytest.fixture(autouse=True)
+def _environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEEDLE_HOME", str(settings.home))
+    monkeypatch.setenv("NEEDLE_ENCODER", "starter")
 
 
 def test_a_first_fit_that_is_refused_leaves_the_words_which_score(settings: Settings) -> None:

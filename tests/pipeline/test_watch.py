@@ -25,14 +25,19 @@ from tests.builders.films import make_film
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def fill_library(settings: Settings) -> None:
+    show = Path(settings.library) / "Show"
+    show.mkdir(parents=True)
+    make_film(show / "a.mp4", frames=30, cuts=(15,))
+    make_film(show / "b.mp4", frames=30, cuts=(15,), seed=1)
+
+
+pytestmark = pytest.mark.home(fill=fill_library, library=Path("library"), encoder="starter")
+
+
+@pytest.fixture(autouse=True)
+def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "SETTLED_SECONDS", 0)
-    library = tmp_path / "library"
-    (library / "Show").mkdir(parents=True)
-    make_film(library / "Show" / "a.mp4", frames=30, cuts=(15,))
-    make_film(library / "Show" / "b.mp4", frames=30, cuts=(15,), seed=1)
-    return load_settings(home=str(tmp_path / "home"), library=str(library), encoder="starter")
 
 
 def open_all(settings: Settings, now: datetime = NOW) -> None:

@@ -1,4 +1,4 @@
-"""A bucket of an S3 server on loopback that every client of this process finds."""
+"""A bucket of an S3 server on loopback that every client of this process finds, and a client of the module's home."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from starlette.testclient import TestClient
+
+from ops.core.settings import Settings
+from tests.builders.served import client_of
+
+
+@pytest.fixture(scope="module")
+def client(module_settings: Settings) -> Iterator[TestClient]:
+    """The service on the home that the tests of the module share."""
+    with client_of(module_settings) as client:
+        yield client
 
 
 @pytest.fixture

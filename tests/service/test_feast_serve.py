@@ -17,7 +17,7 @@ from urllib.request import urlopen
 import pytest
 
 from ops.core.errors import FeatureStoreError, UsageError
-from ops.core.settings import CHECKOUT, Settings, load_settings
+from ops.core.settings import CHECKOUT, Settings
 from ops.features import online_features, publish_scores, served_features, write_online
 from ops.probes.scores import scores_table
 from ops.probes.state import read_state
@@ -28,10 +28,8 @@ STARTS_WITHIN_S = 90
 PROBES = ("closeup", "wide")
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def fill_with_probes(settings: Settings) -> None:
     """Six films, two probes fitted on 30 labels each, their scores in the lake and online."""
-    settings = load_settings(home=tmp_path_factory.mktemp("home"))
     fill_told_apart(settings)
     shots = shot_ids()[:30]
     judge(settings, shots)
@@ -40,7 +38,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         fit_and_score(settings, label=probe)
         assert publish_scores(settings, ENCODER, probe) == 120
     write_online(settings, "shot_metadata", settings.lake.read("shots"))
-    return settings
+
+
+pytestmark = pytest.mark.home(fill=fill_with_probes)
 
 
 @contextmanager
@@ -79,22 +79,26 @@ def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"feast serve did not answer within {STARTS_WITHIN_S} s:\n{log.read_text()[-2000:]}")
 
 
-def test_scores_over_http_are_those_of_the_lake(settings: Settings, tmp_path: Path) -> None:
-    with feast_serve(settings, tmp_path / "feast.log") as address:
+def test_scores_over_http_are_those_of_the_lake(module_settings: Settings, tmp_path: Path) -> None:
+    with feast_serve(module_settings, tmp_path / "feast.log") as address:
         shots = [shot for shot, _ in shot_ids()]
         rows = served_features(address, [*shots, "0123456789abcdef:0"], "shot_probes_v1", full_names=True)
         assert [row["shot_id"] for row in rows] == [*shots, "0123456789abcdef:0"]
         for probe in PROBES:
             view = f"probe_score__{probe}__"
-            lake = {row["shot_id"]: row for row in settings.lake.read(scores_table(probe)).to_pylist()}
+            lake = {row["shot_id"]: row for row in module_settings.lake.read(scores_table(probe)).to_pylist()}
             served = {row["shot_id"]: row[f"{view}score"] for row in rows[:-1]}
             assert served == {shot: lake[shot]["score"] for shot in shots}
-            assert {row[f"{view}probe_version"] for row in rows[:-1]} == {read_state(settings, probe).promoted}
+            assert {row[f"{view}probe_version"] for row in rows[:-1]} == {read_state(module_settings, probe).promoted}
             assert rows[-1][f"{view}score"] is None  # a shot that nobody knows
 
-        assert rows == online_features(settings, [*shots, "0123456789abcdef:0"], "shot_probes_v1", full_names=True)
+        assert rows == online_features(
+            module_settings, [*shots, "0123456789abcdef:0"], "shot_probes_v1", full_names=True
+        )
         facets = served_features(address, shots[:3], ["shot_metadata:mean_luma", "probe_score__wide:score"])
-        assert facets == online_features(settings, shots[:3], ["shot_metadata:mean_luma", "probe_score__wide:score"])
+        assert facets == online_features(
+            module_settings, shots[:3], ["shot_metadata:mean_luma", "probe_score__wide:score"]
+        )
 
         with pytest.raises(FeatureStoreError, match=r"refused with \d+: Duplicate features.*full_names=True"):
             served_features(address, shots[:1], "shot_probes_v1")

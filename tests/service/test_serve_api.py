@@ -6,7 +6,6 @@ import base64
 import json
 import struct
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +17,12 @@ from ops.exports.registry import export_formats, find_format
 from ops.index.index import open_index
 from tests.builders.colours import index_lake, lean, shot, write_video
 from tests.builders.lakes import ENCODER, video_id
-from tests.builders.served import client_of, desk_home, jpeg
+from tests.builders.served import client_of, desk_home, fill_desk, jpeg
 
 PROBLEM = "application/problem+json"
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return desk_home(tmp_path_factory.mktemp("desk") / "home")
-
-
-@pytest.fixture(scope="module")
-def client(settings: Settings) -> Iterator[TestClient]:
-    with client_of(settings) as client:
-        yield client
+pytestmark = pytest.mark.home(fill=fill_desk)
 
 
 def search(client: TestClient, expect: int = 200, **body: Any) -> dict[str, Any]:
@@ -122,14 +113,14 @@ def test_similar_shots_leave_out_the_shot_itself(client: TestClient) -> None:
     assert len(following["hits"]) == 2 and not set(ids(following)) & set(ids(answer))
 
 
-def test_where_a_shot_came_from(settings: Settings) -> None:
+def test_where_a_shot_came_from(module_settings: Settings) -> None:
     asked: list[Any] = []
 
     def runs(made: Any) -> list[dict[str, Any]]:
         asked.extend(made)
         return [{"asset": "search_index", "partition": None, "run_id": "r-1", "at": "2026-01-02T12:00:01+00:00"}]
 
-    with client_of(settings, runs=runs) as client:
+    with client_of(module_settings, runs=runs) as client:
         answer = client.get(f"/api/shots/{shot(1, 1)}").json()
     assert (answer["previous"], answer["next"]) == (shot(1, 0), shot(1, 2))
     assert answer["video"]["frames"] == 240 and answer["video"]["codec"] == "h264"
@@ -141,7 +132,7 @@ def test_where_a_shot_came_from(settings: Settings) -> None:
     }
     assert told["source"]["content_hash"].startswith(video_id(1))
     assert told["detector"] == "test" and told["encoder_id"] == ENCODER and told["frames_used"] == 8
-    with open_index(settings, ENCODER) as index:
+    with open_index(module_settings, ENCODER) as index:
         assert (told["index_version"], told["indexed_at"]) == (index.version, index.created)
     assert told["feature_views"][:3] == ["video_metadata", "shot_metadata", "shot_embedding__test_encoder_v1"]
     assert told["searchable_since"] == "2026-01-02T12:00:01+00:00" and told["runs"][0]["run_id"] == "r-1"
@@ -409,7 +400,7 @@ def test_names_that_resolve_to_this_machine_and_pages_of_others_are_refused(clie
     assert client.post("/api/search", json=body, headers=own).status_code == 200
 
 
-def test_exports_come_as_attachments(client: TestClient, settings: Settings) -> None:
+def test_exports_come_as_attachments(client: TestClient, module_settings: Settings) -> None:
     for name in ("edl", "csv", "json", "otio"):
         picks = [{"shot_id": shot(0, 1)}, {"shot_id": shot(1, 0), "in_frame": 3, "out_frame": 20}]
         answer = client.post("/api/export", json={"format": name, "title": "Häse/1", "picks": picks})
@@ -420,7 +411,7 @@ def test_exports_come_as_attachments(client: TestClient, settings: Settings) -> 
         assert answer.content
     found = client.post("/api/export", json={"format": "json", "search": {"text": "green", "limit": 2}})
     assert found.status_code == 200 and shot(0, 1) in found.text and "green" in found.text
-    assert list((settings.home / "serve" / "exports").iterdir()) == []
+    assert list((module_settings.home / "serve" / "exports").iterdir()) == []
 
 
 def exported(client: TestClient, **body: Any) -> list[dict[str, Any]]:
@@ -516,12 +507,12 @@ def test_metrics_count_requests_by_route(client: TestClient) -> None:
 
 
 def test_an_error_that_nobody_foresaw_tells_an_id_only(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    module_settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*arguments: Any) -> Any:
         raise RuntimeError("secret inside")
 
-    with client_of(settings) as client:
+    with client_of(module_settings) as client:
         monkeypatch.setattr(client.app.state.service.details, "neighbours", broken)  # type: ignore[attr-defined]
         answer = client.get(f"/api/shots/{shot(0, 0)}")
         assert answer.status_code == 500 and "secret" not in answer.text

@@ -19,7 +19,7 @@ from ops.serve.work import Lane
 from tests.builders.colours import ColourEncoder, shot
 from tests.builders.films import make_film
 from tests.builders.lakes import COMPUTED, FILMED, video_id
-from tests.builders.served import client_of, desk_home, listening
+from tests.builders.served import client_of, desk_home, fill_desk, listening
 from tests.builders.subtitles import line_row
 from tests.builders.timelines import film_rows
 
@@ -68,16 +68,14 @@ def test_an_export_whose_client_went_away_stops_and_blocks_nobody(tmp_path: Path
         assert client.post("/api/export", json=short).status_code == 200
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return desk_home(tmp_path_factory.mktemp("desk") / "home")
+pytestmark = pytest.mark.home(fill=fill_desk)
 
 
 @pytest.mark.parametrize("name", [name for name in export_formats() if name != "zip"])
-def test_picks_that_are_gone_are_named_and_the_rest_is_exported(settings: Settings, name: str) -> None:
+def test_picks_that_are_gone_are_named_and_the_rest_is_exported(module_settings: Settings, name: str) -> None:
     picks: list[dict[str, Any]] = [{"shot_id": FORGOTTEN}, {"shot_id": shot(0, 1)}]
     picks += [{"shot_id": shot(1, 0), "out_frame": 450_097}, {"shot_id": shot(0, 0)}]
-    with client_of(settings) as client:
+    with client_of(module_settings) as client:
         answer = client.post("/api/export", json={"format": name, "picks": picks})
         assert answer.status_code == 200, answer.text
         told = json.loads(answer.headers["needle-export"])

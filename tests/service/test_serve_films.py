@@ -12,15 +12,13 @@ from ops.core.settings import Settings
 from ops.shots.corrections import read_history
 from ops.videos.forgotten import leave_tombstone
 from tests.builders.lakes import FILMED, video_id
-from tests.builders.served import client_of, desk_home
+from tests.builders.served import client_of, desk_home, fill_desk
 
 FILM = f"/api/videos/{video_id(0)}"
 SAID = f"{FILM}/corrections"
 
 
-@pytest.fixture
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return desk_home(tmp_path_factory.mktemp("desk") / "home")
+pytestmark = pytest.mark.home(fill=fill_desk)
 
 
 @pytest.fixture

@@ -28,20 +28,18 @@ from ops.serve.exported import ExportFolder
 from ops.serve.server import listen, require_safe_address
 from ops.serve.tokens import COOKIE, SESSION_S, Tokens, session_secret
 from tests.builders.colours import index_lake, lean, shot, write_video
-from tests.builders.served import FILM, desk_home, served
+from tests.builders.served import FILM, desk_home, fill_desk, served
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROXY = f"/media/shots/{shot(0, 0)}/proxy.mp4"
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return desk_home(tmp_path_factory.mktemp("desk") / "home")
+pytestmark = pytest.mark.home(fill=fill_desk)
 
 
 @pytest.fixture(scope="module")
-def client(settings: Settings) -> Iterator[httpx.Client]:
-    with served(settings) as client:
+def client(module_settings: Settings) -> Iterator[httpx.Client]:
+    with served(module_settings) as client:
         yield client
 
 
@@ -357,9 +355,9 @@ def test_what_is_no_good_http_gets_a_4xx(client: httpx.Client, sent: bytes) -> N
     assert client.get("/healthz").status_code == 200
 
 
-def test_slow_clients_are_let_go(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_clients_are_let_go(module_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "PIECE_S", 0.5)
-    with served(settings) as client:
+    with served(module_settings) as client:
         with monkeypatch.context() as hasty:
             hasty.setattr(server, "HEAD_S", 0.5)
             with raw(client) as connection:  # a head that never ends

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,18 +9,9 @@ from starlette.testclient import TestClient
 
 from ops.core.settings import Settings
 from ops.probes.labels import read_annotations
-from tests.builders.served import client_of, desk_home
+from tests.builders.served import fill_desk
 
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return desk_home(tmp_path_factory.mktemp("desk") / "home")
-
-
-@pytest.fixture(scope="module")
-def client(settings: Settings) -> Iterator[TestClient]:
-    with client_of(settings) as client:
-        yield client
+pytestmark = pytest.mark.home(fill=fill_desk)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +28,9 @@ def label(client: TestClient, expect: int = 200, **body: Any) -> dict[str, Any]:
     return document
 
 
-def test_labels_are_appended_and_the_latest_counts(client: TestClient, settings: Settings, shots: list[str]) -> None:
+def test_labels_are_appended_and_the_latest_counts(
+    client: TestClient, module_settings: Settings, shots: list[str]
+) -> None:
     assert client.get("/api/labels").json() == {"labels": []}
     first = label(client, label="closeup", shots=shots[:2], value=True, annotator="ann")
     assert (first["written"], first["yes"], first["no"]) == (2, 2, 0)
@@ -48,7 +40,7 @@ def test_labels_are_appended_and_the_latest_counts(client: TestClient, settings:
     assert client.get("/api/labels").json()["labels"] == [
         {"label": "closeup", "yes": 1, "no": 1, "conflicts": 1, "gone": 0}
     ]
-    said = [(each.shot_id, each.value, each.annotator, each.origin) for each in read_annotations(settings)]
+    said = [(each.shot_id, each.value, each.annotator, each.origin) for each in read_annotations(module_settings)]
     assert said == [
         (shots[0], True, "ann", "page"),
         (shots[1], True, "ann", "page"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from ops.videos.forgotten import leave_tombstone
 from tests.builders.colours import shot
 from tests.builders.labelled import direction, fill_told_apart, judge, shot_ids
 from tests.builders.lakes import COMPUTED, ENCODER, video_id
-from tests.builders.served import client_of, desk_home
+from tests.builders.served import client_of, fill_desk
 
 # What `needle probe fit LABEL` does, for a home whose encoder knows colours only.
 FITTER = f"""
@@ -53,15 +52,7 @@ RED = [shot(number, 0) for number in range(3)]
 OTHERS = [shot(number, index) for number in range(3) for index in (1, 3)]
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return desk_home(tmp_path_factory.mktemp("desk") / "home").home
-
-
-@pytest.fixture
-def settings(template: Path, tmp_path: Path) -> Settings:
-    shutil.copytree(template, tmp_path / "home", symlinks=True)
-    return load_settings(home=str(tmp_path / "home"))
+pytestmark = pytest.mark.home(fill=fill_desk)
 
 
 @pytest.fixture

@@ -25,12 +25,7 @@ from tests.builders.colours import ColourEncoder, index_lake, lean, shot, write_
 from tests.builders.lakes import ENCODER, fill, shot_rows, vector_rows, video_id, video_row
 from tests.builders.served import FILM, client_of, desk_home, served
 
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    settings = load_settings(home=tmp_path / "home")
-    fill(settings)
-    return settings
+pytestmark = pytest.mark.home(fill=fill)
 
 
 @pytest.fixture

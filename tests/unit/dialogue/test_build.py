@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ops.core.settings import Settings, load_settings
+from ops.core.settings import Settings
 from ops.core.types import SilentProgress, StepReport
 from ops.dialogue import speech
 from ops.dialogue.build import build_dialogue, due_dialogue
@@ -48,23 +48,17 @@ class Told(SilentProgress):
         self.notes.append(text)
 
 
-@pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """130 frames at 24000/1001, without sound: as the rows of the lake say."""
-    return make_film(tmp_path_factory.mktemp("film") / "film.mkv", frames=96, cuts=(24, 48, 72)).path
-
-
-@pytest.fixture
-def settings(tmp_path: Path, film: Path) -> Settings:
-    """A lake with one film, cut into four shots of 24 frames at 24000/1001; the film lies in ``library``."""
-    library = tmp_path / "library"
+def fill_with_film(settings: Settings) -> None:
+    """A lake with one film without sound, in four shots of 24 frames at 24000/1001; the film is in ``library``."""
+    library = Path(settings.library)
     library.mkdir()
-    (library / "film.mkv").write_bytes(film.read_bytes())
-    settings = load_settings(home=tmp_path / "home", library=str(library))
+    make_film(library / "film.mkv", frames=96, cuts=(24, 48, 72))
     row = video_row(0, path=str(library / "film.mkv"), has_audio=False, frames=96)
     settings.lake.write("videos", PARTITION, [row])
     settings.lake.write("shots", PARTITION, shot_rows(0))
-    return settings
+
+
+pytestmark = pytest.mark.home(fill=fill_with_film, library=Path("library"))
 
 
 def build(settings: Settings, now: datetime = NOW) -> tuple[StepReport, Told]:

@@ -12,7 +12,7 @@ import pytest
 
 from ops.cli.dialogue import _ratio, _wanted
 from ops.core.errors import UsageError
-from ops.core.settings import Settings, load_settings
+from ops.core.settings import Settings
 from ops.core.types import SilentProgress
 from ops.dialogue.build import build_dialogue, due_dialogue
 from ops.dialogue.lines import Line
@@ -109,26 +109,21 @@ def test_what_is_given_is_set_and_the_rest_stays() -> None:
             SubtitleTiming(**values)
 
 
-@pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_film(tmp_path_factory.mktemp("film") / "film.mkv", frames=96, cuts=(24, 48, 72)).path
-
-
-@pytest.fixture
-def settings(tmp_path: Path, film: Path) -> Settings:
+def fill_with_subtitles(settings: Settings) -> None:
     """Two films of one catalogue, each in four shots of 24 frames at 24000/1001, with subtitles."""
-    library = tmp_path / "library"
+    library = Path(settings.library)
     library.mkdir()
-    settings = load_settings(home=tmp_path / "home", library=str(library))
     for number in range(2):
         path = library / f"film{number}.mkv"
-        path.write_bytes(film.read_bytes())
+        make_film(path, frames=96, cuts=(24, 48, 72))
         row = video_row(number, path=str(path), has_audio=False, frames=96)
         settings.lake.write("videos", video_id(number), [row])
         settings.lake.write("shots", video_id(number), shot_rows(number))
         cues = [(0.2, 0.8, "Good morning, captain."), (1.2, 1.8, "The ferry is late."), (3.2, 3.8, "Farewell.")]
         (library / f"film{number}.en.srt").write_text(srt(cues))
-    return settings
+
+
+pytestmark = pytest.mark.home(fill=fill_with_subtitles, library=Path("library"))
 
 
 def build(settings: Settings) -> int:

@@ -33,16 +33,16 @@ def put_scores(settings: Settings, probe: str, scores: list[float], version: str
     settings.lake.write(f"probe_scores/{probe}", settings.partition_of(video_id(0)), rows)
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def fill_with_scores(settings: Settings) -> None:
     """A catalogue in which two probes have scored the first film."""
-    settings = load_settings(home=tmp_path_factory.mktemp("home"))
     fill(settings)
     assert features.apply_features(settings, ENCODER, DIM)
     for probe, scores in (("closeup", [0.9, 0.1, 0.5, 0.25]), ("wide", [0.0, 1.0, 0.5, 0.75])):
         put_scores(settings, probe, scores)
         assert features.publish_scores(settings, ENCODER, probe) == 4
-    return settings
+
+
+pytestmark = pytest.mark.home(fill=fill_with_scores)
 
 
 def asked(moment: datetime) -> pd.DataFrame:
@@ -50,8 +50,8 @@ def asked(moment: datetime) -> pd.DataFrame:
     return frame.astype({"event_timestamp": "datetime64[us, UTC]"})
 
 
-def test_every_probe_has_its_view_and_the_services_hold_them_all(settings: Settings) -> None:
-    store = open_store(settings)
+def test_every_probe_has_its_view_and_the_services_hold_them_all(module_settings: Settings) -> None:
+    store = open_store(module_settings)
     views = {view.name: view for view in store.list_feature_views()}
     assert {name for name in views if name.startswith("probe_score__")} == {"probe_score__closeup", "probe_score__wide"}
     assert views["probe_score__closeup"].online
@@ -65,57 +65,57 @@ def test_every_probe_has_its_view_and_the_services_hold_them_all(settings: Setti
     assert not both & names["shot_classifier_v1"]
 
 
-def test_scores_are_online(settings: Settings) -> None:
-    rows = features.online_features(settings, [*SHOTS, "0123456789abcdef:0"], ["probe_score__closeup:score"])
+def test_scores_are_online(module_settings: Settings) -> None:
+    rows = features.online_features(module_settings, [*SHOTS, "0123456789abcdef:0"], ["probe_score__closeup:score"])
     assert [row["score"] for row in rows[:4]] == pytest.approx([0.9, 0.1, 0.5, 0.25])
     assert rows[4]["score"] is None
-    several = features.online_features(settings, SHOTS[:1], ["probe_score__closeup:probe_version"])
+    several = features.online_features(module_settings, SHOTS[:1], ["probe_score__closeup:probe_version"])
     assert several[0]["probe_version"] == "v1"
 
 
-def test_a_training_set_has_vectors_facts_and_scores_as_they_were_known(settings: Settings) -> None:
+def test_a_training_set_has_vectors_facts_and_scores_as_they_were_known(module_settings: Settings) -> None:
     later = features.historical_features(
-        settings,
+        module_settings,
         asked(SCORED + timedelta(days=1)),
         ["probe_score__closeup:score", "probe_score__wide:probe_version", "shot_metadata:mean_luma"],
     )
     assert later["score"].tolist() == pytest.approx([0.9, 0.1, 0.5, 0.25])
     assert later["mean_luma"].notna().all() and set(later["probe_version"]) == {"v1"}
     before = features.historical_features(
-        settings, asked(COMPUTED + timedelta(days=1)), ["probe_score__closeup:score", "shot_metadata:mean_luma"]
+        module_settings, asked(COMPUTED + timedelta(days=1)), ["probe_score__closeup:score", "shot_metadata:mean_luma"]
     )
     assert before["score"].isna().all()  # nobody had scored yet: nothing leaks into the past
     assert before["mean_luma"].notna().all()
 
 
-def test_a_service_of_several_probes_is_read_by_full_names(settings: Settings) -> None:
-    rows = features.online_features(settings, SHOTS, "shot_probes_v1", full_names=True)
+def test_a_service_of_several_probes_is_read_by_full_names(module_settings: Settings) -> None:
+    rows = features.online_features(module_settings, SHOTS, "shot_probes_v1", full_names=True)
     assert [row["probe_score__wide__score"] for row in rows] == pytest.approx([0.0, 1.0, 0.5, 0.75])
     frame = features.historical_features(
-        settings, asked(SCORED + timedelta(days=1)), "shot_classifier_v2", full_names=True
+        module_settings, asked(SCORED + timedelta(days=1)), "shot_classifier_v2", full_names=True
     )
     assert frame["probe_score__closeup__score"].tolist() == pytest.approx([0.9, 0.1, 0.5, 0.25])
     assert frame["shot_metadata__mean_luma"].notna().all()
     with pytest.raises(FeatureStoreError, match="full_names=True"):
-        features.historical_features(settings, asked(SCORED), "shot_classifier_v2")
+        features.historical_features(module_settings, asked(SCORED), "shot_classifier_v2")
     with pytest.raises(FeatureStoreError, match="full_names=True"):
-        features.online_features(settings, SHOTS, "shot_probes_v1")
+        features.online_features(module_settings, SHOTS, "shot_probes_v1")
 
 
-def test_publishing_again_writes_nothing_and_a_new_version_replaces(settings: Settings) -> None:
-    assert features.publish_scores(settings, ENCODER, "closeup") == 0
-    put_scores(settings, "wide", [0.5, 1.0, 0.5, 0.75], version="v1", at=SCORED + timedelta(minutes=1))
-    assert not features.scores_are_published(settings, "wide")
-    assert features.publish_scores(settings, ENCODER, "wide") == 1
-    assert features.scores_are_published(settings, "wide")
-    row = features.online_features(settings, SHOTS[:1], ["probe_score__wide:score"])[0]
+def test_publishing_again_writes_nothing_and_a_new_version_replaces(module_settings: Settings) -> None:
+    assert features.publish_scores(module_settings, ENCODER, "closeup") == 0
+    put_scores(module_settings, "wide", [0.5, 1.0, 0.5, 0.75], version="v1", at=SCORED + timedelta(minutes=1))
+    assert not features.scores_are_published(module_settings, "wide")
+    assert features.publish_scores(module_settings, ENCODER, "wide") == 1
+    assert features.scores_are_published(module_settings, "wide")
+    row = features.online_features(module_settings, SHOTS[:1], ["probe_score__wide:score"])[0]
     assert row["score"] == 0.5
 
 
-def test_a_probe_without_scores_is_left_out(settings: Settings) -> None:
-    assert features.publish_scores(settings, ENCODER, "nothing") == 0
+def test_a_probe_without_scores_is_left_out(module_settings: Settings) -> None:
+    assert features.publish_scores(module_settings, ENCODER, "nothing") == 0
     with pytest.raises(FeatureStoreError):
-        features.online_features(settings, SHOTS, ["probe_score__nothing:score"])
+        features.online_features(module_settings, SHOTS, ["probe_score__nothing:score"])
 
 
 def test_a_forgotten_film_leaves_no_score_online(tmp_path: Path) -> None:

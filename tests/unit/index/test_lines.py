@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -28,11 +27,6 @@ ROWS = [
     line_row(5, "The houses of the holy", language="", video=2, second=1),
     line_row(6, "Дома горели всю ночь", language="ru", video=3, second=1),
 ]
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return load_settings(home=tmp_path / "home")
 
 
 @pytest.fixture

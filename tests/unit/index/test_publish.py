@@ -30,11 +30,6 @@ ENCODER = "unit-encoder"
 SPAWN = multiprocessing.get_context("spawn")
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return load_settings(home=tmp_path / "home")
-
-
 def state_of(folder: Path) -> dict[str, tuple[int, int, int]]:
     """(inode, size, time of last change) of everything below a folder."""
     return {

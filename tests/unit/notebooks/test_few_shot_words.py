@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ops.core.settings import CHECKOUT, Settings, load_settings
+from ops.core.settings import CHECKOUT, Settings
 from ops.probes.promotion import promote
 from ops.probes.state import promoted_version, read_state
 from ops.probes.versions import write_version
@@ -20,11 +19,7 @@ from tests.builders.lakes import ENCODER
 LABEL = "closeup"
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    settings = load_settings(home=str(tmp_path / "home"))
-    fill_told_apart(settings)
-    return settings
+pytestmark = pytest.mark.home(fill=fill_told_apart)
 
 
 def without_figures(settings: Settings) -> str:

@@ -7,18 +7,13 @@ from pathlib import Path
 import pytest
 
 from ops.core.errors import NotFoundError, UsageError
-from ops.core.settings import Settings, load_settings
+from ops.core.settings import Settings
 from ops.probes import definitions
 from ops.probes.definitions import define, find_definition, load_definitions
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    (tmp_path / "home").mkdir()
-    return load_settings(home=str(tmp_path / "home"))
-
-
 def write(settings: Settings, text: str) -> None:
+    settings.home.mkdir(exist_ok=True)
     (settings.home / "probes.yaml").write_text(text)
 
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,7 @@ from tests.builders.lakes import video_id
 SHOT, OTHER = f"{video_id(0)}:0", f"{video_id(0)}:24"
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    settings = load_settings(home=str(tmp_path / "home"))
-    fill_told_apart(settings, videos=2, shots=4)
-    return settings
+pytestmark = pytest.mark.home(fill=partial(fill_told_apart, videos=2, shots=4))
 
 
 def test_the_latest_counts_and_every_judgement_is_kept(settings: Settings) -> None:

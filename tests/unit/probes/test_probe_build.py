@@ -6,14 +6,13 @@ import json
 import os
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from ops.core.errors import NeedleError, NotFoundError, UsageError
-from ops.core.settings import Settings, load_settings
+from ops.core.settings import Settings
 from ops.core.types import SilentProgress, StepReport
 from ops.embeddings.build import table_of as embeddings_table
 from ops.embeddings.pins import Candidate, EncoderPins, Reign, Succession
@@ -48,12 +47,12 @@ from tests.builders.lakes import ENCODER, video_id
 LABEL = "closeup"
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    settings = load_settings(home=str(tmp_path / "home"))
+def fill_with_probe(settings: Settings) -> None:
     fill_told_apart(settings)
     define(settings, LABEL, "", (), "")
-    return settings
+
+
+pytestmark = pytest.mark.home(fill=fill_with_probe)
 
 
 def fit(settings: Settings, *, later_s: float = 0, encoder: str = ENCODER, label: str = LABEL) -> StepReport:

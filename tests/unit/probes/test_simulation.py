@@ -6,24 +6,24 @@ import numpy as np
 import pytest
 
 from ops.core.errors import UsageError
-from ops.core.settings import Settings, load_settings
+from ops.core.settings import Settings
 from ops.probes.simulation import CHOICES, LearningCurves, learning_curves, load_replay
 from tests.builders.labelled import fill_told_apart, judge, said, shot_ids
 from tests.builders.lakes import ENCODER
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = load_settings(home=tmp_path_factory.mktemp("home"))
+def fill_with_labels(settings: Settings) -> None:
     fill_told_apart(settings)
     judge(settings, shot_ids())
     judge(settings, [(shot, True) for shot, _ in shot_ids()[:100]], label="always")
-    return settings
+
+
+pytestmark = pytest.mark.home(fill=fill_with_labels)
 
 
 @pytest.fixture(scope="module")
-def curves(settings: Settings) -> LearningCurves:
-    replay = load_replay(settings, ENCODER, "closeup", said, ["a close-up"], least=40)
+def curves(module_settings: Settings) -> LearningCurves:
+    replay = load_replay(module_settings, ENCODER, "closeup", said, ["a close-up"], least=40)
     return learning_curves(replay, seeds=3, batch=10, rounds=3)
 
 
@@ -37,8 +37,8 @@ def test_labels_help_and_the_words_begin(curves: LearningCurves) -> None:
     assert len(set(curves.words)) > 1  # each seed holds out other film
 
 
-def test_a_replay_is_repeatable_and_in_film_order(settings: Settings, curves: LearningCurves) -> None:
-    replay = load_replay(settings, ENCODER, "closeup", said, ["a close-up"], least=40)
+def test_a_replay_is_repeatable_and_in_film_order(module_settings: Settings, curves: LearningCurves) -> None:
+    replay = load_replay(module_settings, ENCODER, "closeup", said, ["a close-up"], least=40)
     places = [(place.show, place.video_id, place.start_frame) for place in replay.places]
     assert places == sorted(places) and len(places) == 120
     again = learning_curves(replay, seeds=1, batch=10, rounds=3)
@@ -49,6 +49,6 @@ def test_a_replay_is_repeatable_and_in_film_order(settings: Settings, curves: Le
     ("label", "told"),
     [("always", "always: 100 yes and 0 no"), ("nobody", "nobody: 0 yes and 0 no; a replay needs 40")],
 )
-def test_too_few_labels_are_told_with_the_way_out(settings: Settings, label: str, told: str) -> None:
+def test_too_few_labels_are_told_with_the_way_out(module_settings: Settings, label: str, told: str) -> None:
     with pytest.raises(UsageError, match=f"{told}.*needle probe suggest"):
-        load_replay(settings, ENCODER, label, said, ["x"], least=40)
+        load_replay(module_settings, ENCODER, label, said, ["x"], least=40)

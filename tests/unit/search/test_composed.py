@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from ops.cli.options import condition_from
 from ops.cli.search import print_hits
 from ops.core.errors import NotFoundError, UsageError
-from ops.core.settings import Settings, load_settings
+from ops.core.settings import Settings
 from ops.index.build import wanted_rows
 from ops.index.index import publish
 from ops.index.lines import LineRow, publish_lines
@@ -69,9 +68,8 @@ def write_probe(settings: Settings, probe: str, scores: dict[str, float]) -> Non
     settings.lake.write(f"probe_scores/{probe}", "all", rows)
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    settings = load_settings(home=tmp_path)
+def fill_with_script(settings: Settings) -> None:
+    """The films of ``SCRIPT`` with the lines of ``LINES`` and a probe."""
     for number, colours in SCRIPT.items():
         write_film(settings, number, [lean(colour, 0.1 * number + 0.02 * at) for at, colour in enumerate(colours)])
     publish(settings, ENCODER, lambda: wanted_rows(settings, ENCODER))
@@ -85,7 +83,9 @@ def settings(tmp_path: Path) -> Settings:
         for number, (text, film, start, end) in enumerate(LINES)
     ])  # fmt: skip
     write_probe(settings, "closeup", {shot(0, 0): 0.9, shot(1, 1): 0.7, shot(1, 2): 0.2})
-    return settings
+
+
+pytestmark = pytest.mark.home(fill=fill_with_script)
 
 
 @pytest.fixture

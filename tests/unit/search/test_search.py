@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -18,7 +17,7 @@ from ops.core.types import shot_id_of
 from ops.index.build import wanted_rows
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
-from tests.builders.colours import ColourEncoder, index_lake, lean, shot, write_video
+from tests.builders.colours import ColourEncoder, fill_with_colours, index_lake, lean, shot, write_video
 from tests.builders.lakes import ENCODER, shot_rows, video_id
 
 HIT_KEYS = [
@@ -28,18 +27,7 @@ HIT_KEYS = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """Films 0, 1, 2 with shots red, green, black (blank), blue, each a little different, and one grey film."""
-    settings = load_settings(home=tmp_path / "home")
-    for number in range(3):
-        vectors = [lean(axis, 0.1 * number) for axis in ((1, 0, 0), (0, 1, 0), (0, 0, 0), (0, 0, 1))]
-        write_video(settings, number, vectors, show=("Red Dawn", "Ünder the Sea", "Bikes")[number])
-    generator = np.random.default_rng(1)
-    grey = [lean(0.3 + 0.03 * generator.standard_normal(3), 0.2 * generator.standard_normal()) for _ in range(30)]
-    write_video(settings, 3, grey, show="Grey")
-    index_lake(settings)
-    return settings
+pytestmark = pytest.mark.home(fill=fill_with_colours)
 
 
 @pytest.fixture
@@ -116,17 +104,17 @@ def test_blank_shots_are_left_out_of_a_search_by_words_only(searcher: Searcher) 
 
 
 def test_shows_limit_the_search(searcher: Searcher) -> None:
-    hits = searcher.search(Query(text="red", shows=("Ünder the Sea", "Bikes"), limit=100)).document()["hits"]
-    assert {hit["show"] for hit in hits} == {"Ünder the Sea", "Bikes"} and len(hits) == 6
+    hits = searcher.search(Query(text="red", shows=("Ünder <the> Sea", "Bikes"), limit=100)).document()["hits"]
+    assert {hit["show"] for hit in hits} == {"Ünder <the> Sea", "Bikes"} and len(hits) == 6
 
 
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("ünder the see", "did you mean 'Ünder the Sea'"),
+        ("ünder the see", "did you mean 'Ünder <the> Sea'"),
         ("bikes", "did you mean 'Bikes'"),
         ("dawn", "did you mean 'Red Dawn'"),
-        ("zzzz", "it has 'Bikes', 'Grey', 'Red Dawn', 'Ünder the Sea'"),
+        ("zzzz", "it has 'Bikes', 'Grey', 'Red Dawn', 'Ünder <the> Sea'"),
     ],
 )
 def test_an_unknown_show_is_told_with_its_neighbours(searcher: Searcher, name: str, hint: str) -> None:

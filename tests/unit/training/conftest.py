@@ -1,15 +1,11 @@
-"""A tiny open_clip model, and the home with captions as the room's ``settings``."""
+"""A tiny open_clip model, for the tests of training and upgrade."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
-
-from ops.core.settings import Settings
-from tests.builders.training import captioned_home
 
 TINY = {
     "embed_dim": 32,
@@ -29,8 +25,3 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> str:
     torch.manual_seed(3)
     torch.save(open_clip.create_model("needle-trained").state_dict(), folder / "tiny.pt")
     return f"open_clip:needle-trained/{folder}/tiny.pt"
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return captioned_home(tmp_path)

@@ -26,8 +26,10 @@ from ops.training.pair_reader import PairReader
 from ops.training.pairs import CaptionPair, image_pair
 from ops.training.ray_fit import plan_ray_fit
 from ops.training.recipes import Recipe
-from tests.builders.training import examples, jpeg, model
+from tests.builders.training import examples, fill_captioned, jpeg, model
 from tests.unit.training.test_loss import spawned
+
+pytestmark = pytest.mark.home(fill=fill_captioned, encoder="starter")
 
 RECIPE = Recipe(name="test", epochs=3, batch=8, learning_rate=1e-2, checkpoint_steps=4)
 CLOSE = {"atol": 2e-5, "rtol": 1e-4}

@@ -15,7 +15,9 @@ from ops.cli.main import cli
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings
 from ops.training.definitions import EncoderDefinition, define, find_definition, load_definitions, undefine
-from tests.builders.training import write_captions
+from tests.builders.training import fill_captioned, write_captions
+
+pytestmark = pytest.mark.home(fill=fill_captioned, encoder="starter")
 
 
 def train(settings: Settings, *arguments: str) -> Any:

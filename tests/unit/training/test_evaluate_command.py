@@ -18,7 +18,9 @@ from ops.core.settings import Settings
 from ops.videos.forgotten import leave_tombstone
 from tests.builders.films import make_film
 from tests.builders.lakes import video_id
-from tests.builders.training import NOW, captioned_home, fine_tuned, jpeg, write_captions
+from tests.builders.training import NOW, captioned_home, fill_captioned, fine_tuned, jpeg, write_captions
+
+pytestmark = pytest.mark.home(fill=fill_captioned, encoder="starter")
 
 
 @dataclass

@@ -22,7 +22,9 @@ from ops.training.evaluate import evaluate_captions
 from ops.training.recipes import build_recipe
 from ops.training.train import TrainedEncoder, train
 from tests.builders.lakes import video_id
-from tests.builders.training import NOW, jpeg, shot_id
+from tests.builders.training import NOW, fill_captioned, jpeg, shot_id
+
+pytestmark = pytest.mark.home(fill=fill_captioned, encoder="starter")
 
 PROXIES = [proxy_key(video_id(0), 24 * shot, 24 * shot + 24) for shot in range(5)]
 

@@ -24,7 +24,9 @@ from ops.training.sources import collect_pairs
 from ops.videos.catalogue import find_video
 from ops.videos.forgotten import leave_tombstone
 from tests.builders.lakes import video_id
-from tests.builders.training import jpeg, shot_id, write_captions
+from tests.builders.training import fill_captioned, jpeg, shot_id, write_captions
+
+pytestmark = pytest.mark.home(fill=fill_captioned, encoder="starter")
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 BOTH = [video_id(0), video_id(1)]

@@ -24,7 +24,9 @@ from ops.embeddings.encoders.starter import starter_id
 from ops.training.bases import identify_base
 from ops.training.recipes import RECIPES, build_recipe
 from ops.training.train import TrainedEncoder, default_name, train
-from tests.builders.training import jpeg
+from tests.builders.training import fill_captioned, jpeg
+
+pytestmark = pytest.mark.home(fill=fill_captioned, encoder="starter")
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 

@@ -18,6 +18,9 @@ import pytest
 import torch
 
 from ops.core.settings import Settings
+from tests.builders.training import fill_captioned
+
+pytestmark = pytest.mark.home(fill=fill_captioned, encoder="starter")
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'needle[ray]'")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ops.core.errors import MediaError
-from ops.core.settings import Settings, load_settings
+from ops.core.settings import Settings
 from ops.videos.languages import language_of, language_of_suffix
 from ops.videos.speech_sound import RATE, sound_for_speech
 from ops.videos.subtitles import look_inside, read_sidecar, read_track, sidecars_of, unowned_subtitles
@@ -19,11 +19,6 @@ from tests.builders.films import make_film, run_ffmpeg
 from tests.builders.subtitles import srt
 
 CUES = [(0.5, 2.0, "<i>Hello</i> there"), (3.0, 4.0, "Bye, café")]
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return load_settings(home=tmp_path / "home")
 
 
 def rows(folder: Path, *names: str) -> list[dict[str, Any]]:
