@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -102,37 +103,43 @@ def library_sensor(settings: Settings, partitions: dg.PartitionsDefinition[str])
 def labels_sensor(settings: Settings) -> dg.SensorDefinition:
     """Watch the labels that people write: new ones start a run of ``labels``, and so new fits."""
 
-    @dg.sensor(
-        name="labels",
-        target=dg.AssetSelection.assets("labels"),
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=15,
-        description="Watches what people label",
-    )
-    def labels(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        digest = digest_labels(settings)
-        if not list_labels(settings) or digest == context.cursor:
-            return dg.SkipReason("no new labels")
-        request = dg.RunRequest(run_key=f"labels-{digest}", asset_selection=[dg.AssetKey("labels")])
-        return dg.SensorResult(run_requests=[request], cursor=digest)
+    def request(context: dg.SensorEvaluationContext, digest: str) -> dg.SensorResult:
+        run = dg.RunRequest(run_key=f"labels-{digest}", asset_selection=[dg.AssetKey("labels")])
+        return dg.SensorResult(run_requests=[run] if list_labels(settings) else [], cursor=digest)
 
-    return labels
+    return _digest_sensor("labels", "labels", "Watches what people label", lambda: digest_labels(settings), request)
 
 
 def corrections_sensor(settings: Settings, partitions: dg.PartitionsDefinition[str]) -> dg.SensorDefinition:
     """Watch the cuts that people correct: new corrections start a run of ``shot_corrections``, and so new shots."""
 
-    @dg.sensor(
-        name="corrections",
-        target=dg.AssetSelection.assets("shot_corrections"),
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=15,
-        description="Watches the cuts that people correct",
-    )
-    def corrections(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        digest = corrections_digest(settings)
-        if digest == context.cursor:
-            return dg.SkipReason("no new corrections")
+    def request(context: dg.SensorEvaluationContext, digest: str) -> dg.SensorResult:
         return request_corrections(context.instance, partitions, find_waiting(settings), digest)
 
-    return corrections
+    about = "Watches the cuts that people correct"
+    return _digest_sensor("corrections", "shot_corrections", about, lambda: corrections_digest(settings), request)
+
+
+def _digest_sensor(
+    name: str,
+    asset: str,
+    description: str,
+    compute_digest: Callable[[], str],
+    request: Callable[[dg.SensorEvaluationContext, str], dg.SensorResult],
+) -> dg.SensorDefinition:
+    """A sensor that calls ``request`` with the digest of what people wrote, each time that it has changed."""
+
+    @dg.sensor(
+        name=name,
+        target=dg.AssetSelection.assets(asset),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=15,
+        description=description,
+    )
+    def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        digest = compute_digest()
+        if digest == context.cursor:
+            return dg.SkipReason(f"no new {name}")
+        return request(context, digest)
+
+    return watch

@@ -8,10 +8,7 @@ from __future__ import annotations
 import dagster as dg
 
 from assets.automation import automation_sensor, corrections_sensor, labels_sensor, library_sensor
-from assets.corrections import shot_corrections_asset
-from assets.dialogue import dialogue_asset, dialogue_index, same_lines_as_lake
-from assets.embeddings import shot_embeddings_asset
-from assets.features import media_features_asset
+from assets.dialogue import dialogue_index, same_lines_as_lake
 from assets.index import same_rows_as_lake, search_index_asset
 from assets.partitions import choose_partitions
 from assets.probes import labels, probe_assets
@@ -26,7 +23,7 @@ from assets.reports import (
     video_annotator_benchmark,
 )
 from assets.resources import Needle
-from assets.shots import shots_asset
+from assets.steps import step_assets
 from assets.training import caption_pairs_asset, encoder_asset
 from assets.upgrade import (
     candidate_embeddings_asset,
@@ -35,13 +32,10 @@ from assets.upgrade import (
     encoder_comparison,
     live_encoder,
 )
-from assets.videos import videos_asset
 from ops.core.settings import Settings, load_settings
-from ops.dialogue.recipe import dialogue_recipe
 from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.pins import EncoderPins
 from ops.probes.definitions import load_definitions
-from ops.shots.segment import detector_version
 from ops.training.definitions import load_definitions as load_encoder_definitions
 from ops.training.version import code_version
 
@@ -58,12 +52,7 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
     ]
     return dg.Definitions(
         assets=[
-            videos_asset(partitions),
-            shot_corrections_asset(partitions),
-            shots_asset(partitions, detector_version(settings.detector)),
-            shot_embeddings_asset(partitions, encoder_id),
-            dialogue_asset(partitions, dialogue_recipe(settings.speech)),
-            media_features_asset(partitions, encoder_id),
+            *step_assets(settings, encoder_id, partitions),
             search_index_asset(encoder_id),
             dialogue_index,
             catalogue_report,

@@ -2,41 +2,23 @@
 
 import dagster as dg
 
-from assets.automation import PER_VIDEO, WHOLE_CATALOGUE
+from assets.automation import WHOLE_CATALOGUE
 from assets.resources import Needle, convert_check
+from assets.steps import StepAsset
+from ops.dialogue.recipe import dialogue_recipe
 
-
-def dialogue_asset(partitions: dg.PartitionsDefinition[str], recipe: str) -> dg.AssetsDefinition:
-    @dg.asset(
-        partitions_def=partitions,
-        deps=["videos", "shots"],
-        group_name="footage",
-        code_version=recipe,
-        kinds={"parquet"},
-        check_specs=[
-            dg.AssetCheckSpec(
-                "lines_in_shots",
-                asset="dialogue",
-                blocking=True,
-                description="each line names the shots it is spoken in",
-            ),
-            dg.AssetCheckSpec("complete", asset="dialogue", description="every shot has its row in shot_dialogue"),
-        ],
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        automation_condition=PER_VIDEO,
-    )
-    def dialogue(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
-        """Lines of subtitle files beside the video, of its text tracks, or of its recognised speech."""
-        from ops.dialogue.build import build_dialogue
-
-        return needle.record(
-            context,
-            needle.contain(
-                lambda: build_dialogue(needle.settings, context.partition_keys, needle.now(), needle.progress)
-            ),
-        )
-
-    return dialogue
+ASSET = StepAsset(
+    step="dialogue",
+    description="Lines of subtitle files beside the video, of its text tracks, or of its recognised speech.",
+    group="footage",
+    code_version=lambda settings, encoder_id: dialogue_recipe(settings.speech),
+    checks=(
+        dg.AssetCheckSpec(
+            "lines_in_shots", asset="dialogue", blocking=True, description="each line names the shots it is spoken in"
+        ),
+        dg.AssetCheckSpec("complete", asset="dialogue", description="every shot has its row in shot_dialogue"),
+    ),
+)
 
 
 @dg.asset(

@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 EMBEDDING_PREFIX = "shot_embedding__"
 PROBE_PREFIX = "probe_score__"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedTable:
+    """A table of the lake that Feast serves as it is, with a row for each shot or video.
+
+    ``key`` is ``shot_id`` or ``video_id``. ``columns`` are the features: names with Arrow types, as ``int32``.
+    """
+
+    view: str
+    table: str
+    key: str
+    description: str
+    columns: tuple[tuple[str, str], ...]
 
 
 def embedding_view(encoder_id: str) -> str:

@@ -10,58 +10,36 @@ from __future__ import annotations
 from datetime import timedelta
 
 from feast import Entity, FeatureView, Field, FileSource
-from feast.types import Array, Bool, Float32, Float64, Int32, Int64, PrimitiveFeastType, String, UnixTimestamp
+from feast.types import (
+    Array,
+    Bool,
+    FeastType,
+    Float32,
+    Float64,
+    Int32,
+    Int64,
+    PrimitiveFeastType,
+    String,
+    UnixTimestamp,
+)
 
 from feature_repo.entities import shot_entity, video_entity
-from feature_repo.names import embedding_view, probe_view
+from feature_repo.names import ServedTable, embedding_view, probe_view
 from feature_repo.sources import table_source
 
 FOREVER = timedelta(0)
 
-VIDEO_FIELDS = {
-    "path": String,
-    "show": String,
-    "title": String,
-    "season": Int32,
-    "episode": Int32,
-    "content_hash": String,
-    "bytes": Int64,
-    "fps_num": Int64,
-    "fps_den": Int64,
-    "frames": Int64,
-    "width": Int32,
-    "height": Int32,
-    "codec": String,
-    "has_audio": Bool,
-    "start_timecode": String,
-    "state": String,
-    "reason": String,
-    "available_at": UnixTimestamp,
+TYPES: dict[str, PrimitiveFeastType] = {
+    "string": String,
+    "bool": Bool,
+    "int32": Int32,
+    "int64": Int64,
+    "float": Float32,
+    "double": Float64,
+    "timestamp[us, tz=UTC]": UnixTimestamp,
 }
-SHOT_FIELDS = {
-    "video_id": String,
-    "show": String,
-    "index": Int32,
-    "start_frame": Int64,
-    "end_frame": Int64,
-    "start_s": Float64,
-    "end_s": Float64,
-    "transition": String,
-    "proxy_uri": String,
-    "poster_uri": String,
-    "mean_luma": Float32,
-    "is_blank": Bool,
-    "detector": String,
-}
-SHOT_DIALOGUE_FIELDS = {
-    "video_id": String,
-    "show": String,
-    "index": Int32,
-    "lines": Int32,
-    "text": String,
-    "language": String,
-    "source": String,
-}
+"""Feast's type of a column of the lake, by its Arrow type."""
+
 PROBE_SCORE_FIELDS = {
     "video_id": String,
     "score": Float32,
@@ -69,22 +47,29 @@ PROBE_SCORE_FIELDS = {
 }
 
 
-def video_metadata(lake: str) -> FeatureView:
-    """Facts about a media file, from the file and from the library; online and offline."""
-    about = "a media file: show, title, exact frame rate, size, state"
-    return _online("video_metadata", about, video_entity(), VIDEO_FIELDS, table_source(lake, "videos"))
+def table_view(lake: str, served: ServedTable) -> FeatureView:
+    """Rows of a table of the lake, with a row for each shot or video; online and offline.
+
+    Raises ``ValueError`` for a column whose type Feast cannot store online.
+    """
+    if unknown := [f"{name} ({kind})" for name, kind in served.columns if kind not in TYPES]:
+        raise ValueError(f"{served.view} cannot serve {', '.join(unknown)}: leave it out of the view of {served.table}")
+    entity = {"shot_id": shot_entity, "video_id": video_entity}[served.key]()
+    fields = {name: TYPES[kind] for name, kind in served.columns}
+    return _online(served.view, served.description, entity, fields, table_source(lake, served.table))
 
 
-def shot_metadata(lake: str) -> FeatureView:
-    """Start, end, show and brightness of a shot; online and offline."""
-    about = "a shot: show, exact frames, brightness, proxy and poster"
-    return _online("shot_metadata", about, shot_entity(), SHOT_FIELDS, table_source(lake, "shots"))
-
-
-def shot_dialogue(lake: str) -> FeatureView:
-    """Spoken lines in a shot: their number, their joined text, languages, sources; online and offline."""
-    about = "what is said in a shot; languages and sources are separated by commas"
-    return _online("shot_dialogue", about, shot_entity(), SHOT_DIALOGUE_FIELDS, table_source(lake, "shot_dialogue"))
+def read_served(view: FeatureView) -> ServedTable:
+    """The inverse of :func:`table_view`, for a registered view."""
+    names: dict[FeastType, str] = {dtype: name for name, dtype in TYPES.items()}
+    assert isinstance(view.batch_source, FileSource)
+    return ServedTable(
+        view=view.name,
+        table=view.batch_source.name,
+        key=view.entity_columns[0].name,
+        description=view.description,
+        columns=tuple((field.name, names[field.dtype]) for field in view.features),
+    )
 
 
 def shot_embedding(lake: str, encoder_id: str, dim: int) -> FeatureView:

@@ -13,50 +13,26 @@ from typing import Any
 
 from ops.core.errors import DamagedTableError
 from ops.core.plural import plural
+from ops.core.schemas import TABLES
 from ops.core.settings import Settings
 from ops.core.types import parse_shot_id
-from ops.dialogue.build import due_dialogue
-from ops.embeddings.build import compare_vectors, table_of
 from ops.embeddings.set_aside import set_aside_shots
-from ops.features import features_are_current
 from ops.index.build import wanted_rows
 from ops.index.index import IndexRow, current_version, open_index, version_of
 from ops.index.lines import current_lines
-from ops.shots.corrections import CurrentCorrections
-from ops.shots.due import shots_are_current
-from ops.shots.segment import detector_version
+from ops.pipeline import pipeline_steps
 from ops.videos import catalogue
-from ops.videos.describe import facts_are_current
 
 logger = logging.getLogger(__name__)
 
+SEARCHED = ("shots", "embedded", "indexed")
+"""Counts of a video that decide whether all its shots are searchable."""
+
 
 def due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -> set[str]:
-    """Return partitions of those of the videos whose shots, vectors or lines are missing or out of date."""
-    wanted = set(video_ids)
-    corrections = CurrentCorrections(settings)
-    partitions = {settings.partition_of(video_id) for video_id in wanted}
-    unread = (video["video_id"] for video, _, _ in due_dialogue(settings, partitions))
-    due = {settings.partition_of(video_id) for video_id in unread if video_id in wanted}
-    for partition in partitions:
-        shots = settings.lake.read("shots", [partition]).to_pylist()
-        vectors = settings.lake.read(table_of(encoder_id), [partition], None).to_pylist()
-        for video in catalogue.videos_of(settings.lake, [partition]):
-            if video["video_id"] not in wanted or video["state"] in ("set_aside", "removed"):
-                continue
-            own = [row for row in shots if row["video_id"] == video["video_id"]]
-            version = detector_version(settings.detector)
-            stored = [row for row in vectors if row["video_id"] == video["video_id"]]
-            if (
-                video["state"] == "pending"
-                or not facts_are_current(video)
-                or not shots_are_current(settings, video["video_id"], own, version, corrections.of(video["video_id"]))
-                or not compare_vectors(settings, encoder_id, video["video_id"], own, stored).is_current
-            ):
-                due.add(partition)
-        if not features_are_current(settings, [partition]):
-            due.add(partition)
-    return due
+    """Return partitions of those of the videos for which a step of the pipeline is due."""
+    wanted = frozenset(video_ids)
+    return set[str]().union(*(step.is_due(settings, encoder_id, wanted) for step in pipeline_steps()))
 
 
 def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
@@ -64,18 +40,21 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
     lake = settings.lake
     version, indexed = _indexed(settings, encoder_id)
     damage: list[DamagedTableError] = []
-    shots, embedded, lines = (
-        Counter(lake.read(table, columns=["video_id"], damage=damage)["video_id"].to_pylist())
-        for table in ("shots", table_of(encoder_id), "dialogue")
-    )
+    counts = {
+        table.counted_as: Counter(
+            lake.read(table.of_encoder(encoder_id), columns=["video_id"], damage=damage)["video_id"].to_pylist()
+        )
+        for table in TABLES.values()
+        if table.counted_as
+    } | {"indexed": indexed}
+    others = [name for name in counts if name not in SEARCHED]
     damaged = {error.partition: str(error) for error in damage}
     refused: dict[str, list[dict[str, Any]]] = {}
     for row in set_aside_shots(settings, encoder_id):
         refused.setdefault(row["video_id"], []).append(row)
     videos = []
     for row in sorted(catalogue.videos_of(lake), key=lambda row: (row["path"], row["video_id"])):
-        counts = {"shots": shots, "embedded": embedded, "indexed": indexed}
-        figures = {name: count[row["video_id"]] for name, count in counts.items()}
+        figures = {name: counts[name][row["video_id"]] for name in SEARCHED}
         own = sorted(refused.get(row["video_id"], []), key=lambda shot: parse_shot_id(shot["shot_id"]) or ("", 0))
         state, reason = _state(row, figures, own)
         reason = reason or damaged.get(settings.partition_of(row["video_id"]))
@@ -84,9 +63,11 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
             | {"state": state, "reason": reason}
             | figures
             | {"shots_set_aside": [{name: shot[name] for name in ("shot_id", "reason")} for shot in own]}
-            | {"lines": lines[row["video_id"]], "notes": row["notes"] or []}
+            | {name: counts[name][row["video_id"]] for name in others}
+            | {"notes": row["notes"] or []}
             | {"footage_s": round(catalogue.footage_seconds(row), 3)}
         )
+    current = [video for video in videos if video["state"] in ("ready", "pending")]
     return {
         "home": str(settings.home),
         "storage": settings.storage_uri,
@@ -97,12 +78,10 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
         "totals": {
             "videos": len(videos),
             "set_aside": sum(video["state"] == "set_aside" for video in videos),
-            "shots": sum(video["shots"] for video in videos if video["state"] in ("ready", "pending")),
+            "shots": sum(video["shots"] for video in current),
             "shots_set_aside": sum(len(video["shots_set_aside"]) for video in videos if video["state"] != "removed"),
-            "lines": sum(video["lines"] for video in videos if video["state"] in ("ready", "pending")),
-            "footage_s": round(
-                sum(video["footage_s"] for video in videos if video["state"] in ("ready", "pending")), 3
-            ),
+            **{name: sum(video[name] for video in current) for name in others},
+            "footage_s": round(sum(video["footage_s"] for video in current), 3),
         },
     }
 

@@ -15,6 +15,7 @@ from ops.cli.runs import dagster_home
 from ops.core.errors import DamagedTableError
 from ops.core.locks import exclusive
 from ops.core.plural import plural
+from ops.core.schemas import family_of
 from ops.core.settings import Settings
 from ops.core.tables import DAMAGED
 from ops.core.types import SilentProgress
@@ -25,7 +26,7 @@ from ops.index.build import build_index
 from ops.index.dialogue import build_lines
 from ops.index.index import current_version, drop_old_versions
 from ops.index.lines import drop_old_lines
-from ops.probes.labels import TABLE as LABELS
+from ops.pipeline import pipeline_steps
 from ops.shots.build import shots_of
 from ops.shots.sheet import sheet_key
 from ops.videos import catalogue
@@ -81,7 +82,9 @@ def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
         encoders = {table.split("/")[1] for table in settings.lake.tables() if table.startswith("shot_embeddings/")}
         encoders |= set(EncoderPins(settings.home).ids())
         for table in settings.lake.tables():
-            if table not in (catalogue.TABLE, LABELS):  # labels stay: they are people's work, and only name the shot
+            family = family_of(table)
+            # Labels, which are not per video, stay: they are people's work, and only name the shot.
+            if table != catalogue.TABLE and (family is None or family.per_video):
                 catalogue.drop_rows(settings, table, video_id)
         for encoder_id in encoders:
             if current_version(settings, encoder_id):
@@ -94,7 +97,7 @@ def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
         for key in settings.store.list(DAMAGED):  # damaged files of the lake may hold rows of it
             if key.endswith(f"/{settings.partition_of(video_id)}.parquet"):
                 settings.store.delete(key)
-        for folder in ("proxies", "posters"):
+        for folder in (folder for step in pipeline_steps() for folder in step.folders):
             settings.store.delete_tree(f"{folder}/{video_id}")
         shutil.rmtree(settings.home / "reports", ignore_errors=True)  # they show posters; the next run creates new ones
         shutil.rmtree(settings.home / "cache" / "training", ignore_errors=True)  # holds features of its frames

@@ -19,12 +19,11 @@ from ops.cli.progress import Bars
 from ops.core.errors import UsageError
 from ops.core.plural import plural
 from ops.core.settings import Settings
-from ops.dialogue.build import retry_dialogue
 from ops.dialogue.report import unread_subtitles, unusable_subtitles
 from ops.embeddings.encoder import resolve_encoder
-from ops.embeddings.set_aside import retry_shots
 from ops.index.build import index_is_current
 from ops.index.dialogue import lines_are_current
+from ops.pipeline import pipeline_steps
 from ops.probes.definitions import load_definitions
 from ops.shots.not_applied import FAILED
 from ops.videos import catalogue
@@ -119,9 +118,9 @@ def _bring_up_to_date(
 
 
 def _retry(settings: Settings, seen: list[str], encoder_id: str) -> None:
-    catalogue.retry_set_aside(settings, seen, datetime.now(UTC))
-    retry_shots(settings, encoder_id, seen)
-    retry_dialogue(settings, seen)
+    for step in pipeline_steps():
+        if step.retry:
+            step.retry(settings, encoder_id, seen, datetime.now(UTC))
 
 
 def _summary(

@@ -13,13 +13,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from ops.cli.main import printable
 from ops.core.plural import plural
+from ops.pipeline import pipeline_steps
 
 TITLES = {
-    "videos": "Opening videos",
-    "shots": "Cutting shots",
-    "dialogue": "Reading dialogue",
-    "embeddings": "Embedding shots",
-    "features": "Feature store",
     "index": "Search index",
     "pairs": "Captioned pairs",
     "training_features": "Frozen features",
@@ -33,6 +29,7 @@ TITLES = {
     "clips": "Watching clips",
     "strips": "Strips of frames",
 }
+"""Titles of work that is not a step of the pipeline."""
 
 
 class Bars:
@@ -59,6 +56,7 @@ class Bars:
         self.began: dict[str, float] = {}
         self.aside: list[tuple[str, str]] = []
         self.noted: set[str] = set()
+        self.titles = TITLES | {step.stage or step.name: step.title for step in pipeline_steps()}
 
     def __enter__(self) -> Bars:
         self.bars.start()
@@ -70,7 +68,7 @@ class Bars:
         self.bars.stop()
 
     def start(self, stage: str, total: float, unit: str) -> None:
-        title = TITLES.get(stage, stage)
+        title = self.titles.get(stage, stage)
         of = f"/{total:.0f}" if total else ""  # rich cannot format an unknown total
         self.tasks[stage] = self.bars.add_task(title, total=total or None, unit=unit, of=of, rate="", aside="")
         self.began[stage] = time.monotonic()

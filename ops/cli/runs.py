@@ -30,11 +30,11 @@ from ops.core.errors import ChecksFailedError, NeedleError, UsageError
 from ops.core.locks import if_free
 from ops.core.settings import CHECKOUT, Settings
 from ops.core.storage import atomic_path
+from ops.pipeline import pipeline_steps
 
 if TYPE_CHECKING:
     import dagster as dg
 
-PARTITIONED = ("videos", "shot_corrections", "shots", "shot_embeddings", "dialogue", "media_features")
 INDEXES = ("search_index", "dialogue_index")
 
 _BY_HAND = "by_hand.yaml"
@@ -117,12 +117,13 @@ def run_pipeline(
     bars: Bars,
     last: Sequence[str] = (),
     *,
-    partitioned: Sequence[str] = PARTITIONED,
+    partitioned: Sequence[str] | None = None,
     indexes: Sequence[str] = INDEXES,
     started_by: str = "needle ingest",
 ) -> str:
     """Materialise ``partitioned`` for exactly these partitions, then ``indexes`` and the assets named in ``last``.
 
+    ``partitioned`` are all steps of the pipeline by default.
     Returns the id of the last run.
     Raises ``NeedleError`` if a step failed; the message is the step's own.
     """
@@ -133,6 +134,7 @@ def run_pipeline(
     from assets.resources import Needle
     from ops.core.tables import key_ranges
 
+    steps = tuple(step.name for step in pipeline_steps()) if partitioned is None else tuple(partitioned)
     with opened_by_hand(settings) as instance:
         close_dead_runs(instance, interrupted)
         definitions = build_definitions(settings, Needle(bars))
@@ -140,11 +142,11 @@ def run_pipeline(
         ranges = key_ranges(partitions, ordered)
         by = {"needle/started_by": started_by}
         # An upgrade leaves nothing for the next ingest to finish: the next upgrade does it.
-        with marked(settings, partitions if partitioned is PARTITIONED else ()) as note, keep_open():
+        with marked(settings, partitions if partitioned is None else ()) as note, keep_open():
             for start, end in ranges[:-1]:
-                execute(definitions, instance, partitioned, {**by, **range_tags(start, end)}, note)
+                execute(definitions, instance, steps, {**by, **range_tags(start, end)}, note)
             tags = {**by, **(range_tags(*ranges[-1]) if ranges else {})}
-            run_id = execute(definitions, instance, (*(partitioned if ranges else ()), *indexes, *last), tags, note)
+            run_id = execute(definitions, instance, (*(steps if ranges else ()), *indexes, *last), tags, note)
     for ingest in interrupted:
         ingest.marker.unlink(missing_ok=True)
     clear_scratch(settings)

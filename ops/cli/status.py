@@ -13,6 +13,7 @@ from ops.cli.catalogue_status import catalogue_status
 from ops.cli.main import printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.core.plural import plural
+from ops.core.schemas import TABLES
 from ops.embeddings.encoder import resolve_encoder
 
 
@@ -30,16 +31,17 @@ def command(as_json: bool, **options: Any) -> None:
     if as_json:
         print_json(status)
         return
-    table = Table(box=None, pad_edge=False)
-    for name in ("video", "show", "state", "shots", "indexed", "path"):
-        table.add_column(name, justify="right" if name in ("shots", "indexed") else "left", overflow="fold")
+    listing = Table(box=None, pad_edge=False)
+    counts = ("shots", "indexed", *(table.counted_as for table in TABLES.values() if table.listed))
+    for name in ("video", "show", "state", *counts, "path"):
+        listing.add_column(name, justify="right" if name in counts else "left", overflow="fold")
     for video in status["videos"]:
         state = video["state"] if not video["reason"] else f"{video['state']}: {video['reason']}"
-        texts = (video["video_id"], video["show"], state, video["shots"], video["indexed"], video["path"])
-        table.add_row(*(printable(str(text)) for text in texts))
+        texts = (video["video_id"], video["show"], state, *(video[name] for name in counts), video["path"])
+        listing.add_row(*(printable(str(text)) for text in texts))
     console = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
     if status["videos"]:
-        console.print(table)
+        console.print(listing)
     for video in status["videos"]:
         for note in video["notes"] if video["state"] in ("ready", "pending") else ():
             console.print(printable(f"note: {video['path']}: {note}"))

@@ -1,6 +1,13 @@
-"""Columns and keys of every table of the lake; ARCHITECTURE.md describes the purpose of each table."""
+"""Every table of the lake: columns, key, Feast view and more; ARCHITECTURE.md describes the purpose of each table.
+
+``needle status``, ``needle forget``, the feature store and the rule for damaged files follow from the declarations.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
 
 import pyarrow as pa
 
@@ -168,52 +175,137 @@ SCORES = "probe_scores"
 KEPT_SCORES = "kept_scores"
 """Family of the scores of encoders that are not live, ``kept_scores/<encoder_id>/<probe>``: the next and the last."""
 
-_KEYS = {
-    "videos": "video_id",
-    "shots": "shot_id",
-    "shot_corrections": "correction_id",
-    "detected_cuts": "cut_id",
-    "shot_embeddings": "shot_id",
-    "shots_set_aside": "shot_id",
-    "dialogue": "line_id",
-    "shot_dialogue": "shot_id",
-    "subtitles": "subtitle_id",
-    "subtitle_timings": "video_id",
-    "labels": "label_id",
-    "probe_scores": "shot_id",
-    "kept_scores": "shot_id",
-    "caption_pairs": "pair_id",
-}
-_SCHEMAS = {
-    "videos": VIDEOS,
-    "shots": SHOTS,
-    "shot_corrections": SHOT_CORRECTIONS,
-    "detected_cuts": DETECTED_CUTS,
-    "shot_embeddings": SHOT_EMBEDDINGS,
-    "shots_set_aside": SHOTS_SET_ASIDE,
-    "dialogue": DIALOGUE,
-    "shot_dialogue": SHOT_DIALOGUE,
-    "subtitles": SUBTITLES,
-    "subtitle_timings": SUBTITLE_TIMINGS,
-    "labels": LABELS,
-    "probe_scores": PROBE_SCORES,
-    "kept_scores": PROBE_SCORES,
-    "caption_pairs": CAPTION_PAIRS,
-}
+IfDamaged = Literal["set_aside", "set_aside_dialogue", "compute_again", "refuse"]
+"""The consequence of a damaged file of a table: its videos, or only their dialogue, are set aside; its rows are
+computed again at once; or the run ends, because people wrote it. See ``ops/videos/damaged_tables.py``."""
 
 
-TABLES = frozenset(_SCHEMAS)
-"""Families of tables of the lake."""
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """The Feast view of a table, online and offline. It has all columns of the table except those ``left_out``."""
 
-ADDED = {"videos": ("facts", "notes"), "dialogue": ("language_tag",), "subtitles": ("language_tag",)}
-"""Columns that files of earlier versions lack; they are read as null until the rows are written again."""
+    name: str
+    description: str
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One table of the lake, or a family of tables with the same columns (``shot_embeddings/<encoder_id>``).
+
+    ``key`` is the column that identifies a row. A ``per_video`` table has a ``video_id`` column and the partitions of
+    the videos, and ``needle forget`` deletes a video's rows from it. A table with a ``feature_view`` is keyed by
+    ``shot_id`` or ``video_id``, and Feast serves it. ``per_encoder`` families have a table for each encoder.
+    ``counted_as`` is the field of ``needle status --json`` with the number of a video's rows; if ``listed``, it is also
+    a column of ``needle status``. Files of earlier versions lack the columns ``added``, which are read as null.
+    """
+
+    name: str
+    key: str
+    schema: pa.Schema
+    feature_view: View | None = None
+    per_video: bool = True
+    per_encoder: bool = False
+    counted_as: str = ""
+    listed: bool = False
+    if_damaged: IfDamaged = "set_aside"
+    added: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.feature_view and self.key not in ("shot_id", "video_id"):
+            raise ValueError(f"the table {self.name} is keyed by {self.key}: Feast serves rows of shots and videos")
+        if self.per_video and "video_id" not in self.schema.names:
+            raise ValueError(f"the table {self.name} has no video_id: add the column, or set per_video=False")
+
+    def of_encoder(self, encoder_id: str) -> str:
+        """The name of the table, or of the family's table of this encoder."""
+        return f"{self.name}/{encoder_id}" if self.per_encoder else self.name
+
+    @property
+    def served_columns(self) -> dict[str, str]:
+        """The features of the view, each with its Arrow type; empty without a view."""
+        if self.feature_view is None:
+            return {}
+        unserved = {self.key, "event_timestamp", CREATED, *self.feature_view.left_out}
+        return {field.name: str(field.type) for field in self.schema if field.name not in unserved}
+
+
+_DECLARED = (
+    Table(
+        name="videos",
+        key="video_id",
+        schema=VIDEOS,
+        # a record for programs and people, no feature
+        feature_view=View(
+            name="video_metadata",
+            description="a media file: show, title, exact frame rate, size, state",
+            left_out=("facts", "notes"),
+        ),
+        added=("facts", "notes"),
+    ),
+    Table(
+        name="shots",
+        key="shot_id",
+        schema=SHOTS,
+        feature_view=View(name="shot_metadata", description="a shot: show, exact frames, brightness, proxy and poster"),
+        counted_as="shots",
+    ),
+    Table(name="shot_corrections", key="correction_id", schema=SHOT_CORRECTIONS),
+    Table(name="detected_cuts", key="cut_id", schema=DETECTED_CUTS, if_damaged="compute_again"),
+    Table(name="shot_embeddings", key="shot_id", schema=SHOT_EMBEDDINGS, per_encoder=True, counted_as="embedded"),
+    Table(name="shots_set_aside", key="shot_id", schema=SHOTS_SET_ASIDE, per_encoder=True),
+    Table(
+        name="dialogue",
+        key="line_id",
+        schema=DIALOGUE,
+        counted_as="lines",
+        if_damaged="set_aside_dialogue",
+        added=("language_tag",),
+    ),
+    Table(
+        name="shot_dialogue",
+        key="shot_id",
+        schema=SHOT_DIALOGUE,
+        feature_view=View(
+            name="shot_dialogue",
+            description="what is said in a shot; languages and sources are separated by commas",
+            left_out=("input_hash",),
+        ),
+        if_damaged="set_aside_dialogue",
+    ),
+    Table(
+        name="subtitles",
+        key="subtitle_id",
+        schema=SUBTITLES,
+        if_damaged="set_aside_dialogue",
+        added=("language_tag",),
+    ),
+    Table(name="subtitle_timings", key="video_id", schema=SUBTITLE_TIMINGS, if_damaged="set_aside_dialogue"),
+    Table(name="labels", key="label_id", schema=LABELS, per_video=False, if_damaged="refuse"),
+    Table(name=SCORES, key="shot_id", schema=PROBE_SCORES, if_damaged="compute_again"),
+    Table(name=KEPT_SCORES, key="shot_id", schema=PROBE_SCORES, if_damaged="compute_again"),
+    Table(name="caption_pairs", key="pair_id", schema=CAPTION_PAIRS, if_damaged="compute_again"),
+)
+
+TABLES = MappingProxyType({table.name: table for table in _DECLARED})
+"""Every table of the lake by its name, or by the name of its family. A new table is one entry of ``_DECLARED``."""
+
+
+def served_tables() -> dict[str, Table]:
+    """The tables that Feast serves, by the name of their view."""
+    return {table.feature_view.name: table for table in TABLES.values() if table.feature_view}
+
+
+def family_of(table: str) -> Table | None:
+    """The declaration of a table such as ``shots`` or ``shot_embeddings/<encoder>``; ``None`` if it is unknown."""
+    return TABLES.get(table.split("/")[0])
 
 
 def schema_of(table: str) -> pa.Schema:
     """Schema of a table such as ``shots`` or ``shot_embeddings/<encoder>``."""
-    return _SCHEMAS[table.split("/")[0]]
+    return TABLES[table.split("/")[0]].schema
 
 
 def key_of(table: str) -> str:
     """Name of the column that identifies a row."""
-    return _KEYS[table.split("/")[0]]
+    return TABLES[table.split("/")[0]].key

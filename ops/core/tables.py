@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from ops.core.errors import DamagedTableError, LakeError, first_sentence
 from ops.core.locks import exclusive
 from ops.core.row_rules import find_fault, find_stored_fault
-from ops.core.schemas import ADDED, CREATED, TABLES, TIMESTAMP, key_of, schema_of
+from ops.core.schemas import CREATED, TABLES, TIMESTAMP, family_of, key_of, schema_of
 from ops.core.storage import ObjectStore
 
 logger = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class Lake:
         """Each damaged file of the lake, as the error that reading it raises. Reads every file."""
         found = []
         for table in self.tables():
-            for partition in self.partitions(table) if table.split("/")[0] in TABLES else ():
+            for partition in self.partitions(table) if family_of(table) else ():
                 try:
                     self._read(table, partition, None)
                 except DamagedTableError as error:
@@ -242,7 +242,7 @@ class Lake:
 
 
 def _with_added(part: pa.Table, table: str, schema: pa.Schema) -> pa.Table:
-    for name in ADDED.get(table.split("/")[0], ()):
+    for name in TABLES[table.split("/")[0]].added:
         if name in schema.names and name not in part.schema.names:
             part = part.append_column(schema.field(name), pa.nulls(len(part), schema.field(name).type))
     return part

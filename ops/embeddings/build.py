@@ -112,6 +112,14 @@ def load_vectors(settings: Settings, encoder_id: str, video_id: str) -> VideoVec
     return compare_vectors(settings, encoder_id, video_id, shots_of(settings, video_id), rows)
 
 
+def vectors_are_current(settings: Settings, encoder_id: str, video_id: str) -> bool:
+    """Whether every shot of a video has its vector or the reason for its absence. Does not read the vectors."""
+    columns = ("shot_id", "video_id", "input_hash")
+    rows = settings.lake.read(table_of(encoder_id), [settings.partition_of(video_id)], columns).to_pylist()
+    own = [row for row in rows if row["video_id"] == video_id]
+    return compare_vectors(settings, encoder_id, video_id, shots_of(settings, video_id), own).is_current
+
+
 def compare_vectors(
     settings: Settings, encoder_id: str, video_id: str, shots: list[dict[str, Any]], rows: Sequence[dict[str, Any]]
 ) -> VideoVectors:

@@ -13,15 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feature_repo.names import probe_view
-from ops.core.schemas import SCORES
+from ops.core.schemas import SCORES, served_tables
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
 from ops.embeddings.build import table_of as vectors_table
 from ops.features.online import count_online, forget_features, is_online, list_online_shots, write_online
 from ops.features.store import apply_features
-
-VIEWS = {"videos": "video_metadata", "shots": "shot_metadata", "shot_dialogue": "shot_dialogue"}
 
 
 def build_features(settings: Settings, encoder_id: str, partitions: Sequence[str], progress: Progress) -> StepReport:
@@ -34,29 +32,35 @@ def build_features(settings: Settings, encoder_id: str, partitions: Sequence[str
 
 
 def _build(settings: Settings, encoder_id: str, partitions: Sequence[str], progress: Progress) -> StepReport:
-    tables = {table: settings.lake.read(table, partitions) for table in VIEWS}
+    tables = _read_served(settings, partitions)
     progress.start("features", sum(map(len, tables.values())), "rows")
     apply_features(settings, encoder_id, read_dimension(settings, encoder_id, partitions))
     written = 0
-    for table, view in VIEWS.items():
-        written += write_online(settings, view, tables[table])
-        progress.advance("features", len(tables[table]))
-    stale = _stale_shots(settings, tables["videos"], tables["shots"])
+    for view, rows in tables.items():
+        written += write_online(settings, view, rows)
+        progress.advance("features", len(rows))
+    videos, shots = tables["video_metadata"], tables["shot_metadata"]
+    stale = _stale_shots(settings, videos, shots)
     if stale:
         forget_features(settings, None, stale)
     progress.finish("features")
     return StepReport(
         changed=int(bool(written or stale)),
         data_version=_digest(tables),
-        details={"videos": len(tables["videos"]), "shots": len(tables["shots"]), "rows_written_online": written},
+        details={"videos": len(videos), "shots": len(shots), "rows_written_online": written},
     )
 
 
 def features_are_current(settings: Settings, partitions: Sequence[str]) -> bool:
     """Whether the online store has exactly the lake's rows of these partitions."""
-    tables = {table: settings.lake.read(table, partitions) for table in VIEWS}
-    rows_are = all(not len(tables[table]) or is_online(settings, view, tables[table]) for table, view in VIEWS.items())
-    return rows_are and not _stale_shots(settings, tables["videos"], tables["shots"])
+    tables = _read_served(settings, partitions)
+    rows_are = all(not len(rows) or is_online(settings, view, rows) for view, rows in tables.items())
+    return rows_are and not _stale_shots(settings, tables["video_metadata"], tables["shot_metadata"])
+
+
+def _read_served(settings: Settings, partitions: Sequence[str]) -> dict[str, pa.Table]:
+    """Read the rows that Feast serves, by the name of their view."""
+    return {view: settings.lake.read(table.name, partitions) for view, table in served_tables().items()}
 
 
 def read_dimension(settings: Settings, encoder_id: str, partitions: Sequence[str]) -> int:

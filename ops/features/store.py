@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from feature_repo.names import embedding_view
+from feature_repo.names import ServedTable, embedding_view
 from ops.core.errors import FeatureStoreError, NeedleError
 from ops.core.locks import exclusive
-from ops.core.schemas import SCORES
+from ops.core.schemas import SCORES, served_tables
 from ops.core.settings import CHECKOUT, Settings
 from ops.core.storage import atomic_path
 
@@ -63,16 +63,23 @@ def apply_features(settings: Settings, encoder_id: str, dim: int) -> bool:
     if _is_applied(settings, encoder_id, dim):
         return False
     with map_errors(f"register features of {encoder_id}"), exclusive(lock_path(settings)):
-        from feature_repo.catalogue import build_definitions, read_registry
+        from feature_repo.catalogue import Content, build_definitions, read_registry
 
         config = _load_config(settings)
         registry = Path(config.registry.path)
         before = read_registry(_open(config)) if registry.exists() else None
-        encoders = (before[1] if before else {}) | {encoder_id: dim}
-        probes = sorted({*(before[3] if before else ()), *scored_probes(settings)})
+        encoders = (dict(before.encoders) if before else {}) | {encoder_id: dim}
         if len({embedding_view(encoder) for encoder in encoders}) < len(encoders):
             raise FeatureStoreError(f"another encoder has the view {embedding_view(encoder_id)} already: rename one")
-        desired = build_definitions(settings.lake.path("").rstrip("/"), encoders, encoder_id, probes)
+        desired = build_definitions(
+            Content(
+                lake=settings.lake.path("").rstrip("/"),
+                encoders=encoders,
+                current=encoder_id,
+                served=describe_served(),
+                probes=sorted({*(before.probes if before else ()), *scored_probes(settings)}),
+            )
+        )
         changed = not (before and _is_registered(config, desired) and _has_tables(config, desired))
         if changed:
             with atomic_path(registry) as copy:
@@ -88,6 +95,20 @@ def apply_features(settings: Settings, encoder_id: str, dim: int) -> bool:
 def scored_probes(settings: Settings) -> list[str]:
     """Return the names of the probes that have scores in the lake, sorted."""
     return settings.lake.tables_below(SCORES)
+
+
+def describe_served() -> list[ServedTable]:
+    """Describe the tables of the lake that Feast serves, for ``feature_repo/``, which imports nothing of ours."""
+    return [
+        ServedTable(
+            view=view,
+            table=table.name,
+            key=table.key,
+            description=table.feature_view.description if table.feature_view else "",
+            columns=tuple(table.served_columns.items()),
+        )
+        for view, table in served_tables().items()
+    ]
 
 
 def open_store(settings: Settings) -> FeatureStore:
@@ -234,7 +255,8 @@ def _fingerprint(settings: Settings, encoder_id: str, dim: int) -> str:
     content = hashlib.blake2b(digest_size=16)
     for path in [*sorted(REPO.glob("*.py")), REPO / "feature_store.yaml", registry]:
         content.update(path.read_bytes() if path.exists() else b"missing")
-    content.update(repr((version("feast"), settings.lake.path(""), encoder_id, dim, scored_probes(settings))).encode())
+    known = (version("feast"), settings.lake.path(""), encoder_id, dim, scored_probes(settings), describe_served())
+    content.update(repr(known).encode())
     return content.hexdigest()
 
 

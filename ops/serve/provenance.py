@@ -9,14 +9,17 @@ from typing import Any
 import pyarrow.compute as pc
 
 from feature_repo.names import embedding_view
-from ops.core.schemas import SCORES, schema_of
+from ops.core.schemas import SCORES, TABLES, key_of, schema_of
+from ops.core.steps import Step
 from ops.embeddings.build import table_of
+from ops.pipeline import pipeline_steps, tables_of
 from ops.search.shot_details import VideoRow
 from ops.serve.problems import ProblemError
 from ops.serve.said import dialogue_of
 from ops.serve.service import Service
 from ops.shots.proxy_times import proxy_times
 
+VECTORS = "shot_embeddings"
 VIDEO_FACTS = ("frames", "width", "height", "codec", "has_audio", "start_timecode", "bytes", "season", "episode")
 
 
@@ -75,15 +78,7 @@ def _provenance(service: Service, shot_id: str, video: VideoRow) -> dict[str, An
     vector = _row(service, table_of(encoder_id), partition, shot_id)
     index = retriever.index() if service.index_version() is not None else None
     is_indexed = index is not None and shot_id in index.vectors([shot_id])
-    stamps = [("shots", shot), ("shot_embeddings", vector or {})]
-    made = [("videos", partition, video.created_timestamp.timestamp())]
-    made += [(asset, partition, row["created_timestamp"].timestamp()) for asset, row in stamps if row]
-    if vector:
-        made += [("media_features", partition, made[-1][2]), ("search_index", "", made[-1][2])]
-    dialogue, read_at = dialogue_of(service, video.video_id, shot_id)
-    if read_at:
-        made += [("dialogue", partition, read_at.timestamp()), ("dialogue_index", "", read_at.timestamp())]
-    runs = service.runs(made) if service.runs else []
+    runs = service.runs(_computed(service, shot_id, video, encoder_id, partition)) if service.runs else []
     since = service.since.of_video(video.video_id, encoder_id) if is_indexed else None
     return {
         "source": {name: getattr(video, name) for name in ("path", "content_hash", "bytes")},
@@ -95,26 +90,61 @@ def _provenance(service: Service, shot_id: str, video: VideoRow) -> dict[str, An
         "frames_used": vector["frames_used"] if vector else None,
         "index_version": index.version if index and is_indexed else None,
         "indexed_at": index.created if index and is_indexed else None,
-        "dialogue": dialogue,
+        "dialogue": dialogue_of(service, video.video_id, shot_id),
         "feature_views": _feature_views(service, encoder_id, partition),
         "searchable_since": _iso(since) if since else None,
         "runs": runs,
     }
 
 
+def _computed(
+    service: Service, shot_id: str, video: VideoRow, encoder_id: str, partition: str
+) -> list[tuple[str, str, float]]:
+    """Return the assets that the shot is in, with its partition or "" and the Unix time of the computation."""
+    made = []
+    for step in pipeline_steps():
+        computed = _computed_at(service, step, shot_id, video, encoder_id, partition)
+        if computed:
+            at = computed.timestamp()
+            made += [(step.name, partition, at)]
+            made += [(asset, partition if has_partitions else "", at) for asset, has_partitions in _copies(step)]
+    return made
+
+
+def _copies(step: Step) -> tuple[tuple[str, bool], ...]:
+    """Return the assets that copy the rows of a step, and whether they have partitions."""
+    copies = {VECTORS: (("media_features", True), ("search_index", False)), "dialogue": (("dialogue_index", False),)}
+    return copies.get(step.name, ())
+
+
+def _computed_at(
+    service: Service, step: Step, shot_id: str, video: VideoRow, encoder_id: str, partition: str
+) -> datetime | None:
+    """Return the time of the step's row of the shot, or of its video; ``None`` if it has no such row."""
+    for table in tables_of(step):
+        identifier = {"shot_id": shot_id, "video_id": video.video_id}.get(table.key)
+        if identifier:
+            row = _row(service, table.of_encoder(encoder_id), partition, identifier)
+            return row["created_timestamp"] if row else None
+    return None
+
+
 def _feature_views(service: Service, encoder_id: str, partition: str) -> list[str]:
     """Return the names of the Feast views that serve features of the shot."""
-    views = ["video_metadata", "shot_metadata", embedding_view(encoder_id)]
-    if service.settings.store.exists(f"{service.settings.lake.folder('dialogue')}/{partition}.parquet"):
-        views.append("shot_dialogue")
+    views = []
+    for table in TABLES.values():
+        if table.name == VECTORS:
+            views.append(embedding_view(encoder_id))
+        elif table.feature_view and service.settings.lake.exists(table.name, partition):
+            views.append(table.feature_view.name)
     return views + [f"probe_score__{probe}" for probe in service.probes()]
 
 
-def _row(service: Service, table: str, partition: str, shot_id: str) -> dict[str, Any] | None:
-    """Return the shot's row of a table, without the vector itself."""
+def _row(service: Service, table: str, partition: str, identifier: str) -> dict[str, Any] | None:
+    """Return the shot's or the video's row of a table, without the vector itself."""
     names = [name for name in schema_of(table).names if name != "embedding"]
     rows = service.settings.lake.read(table, [partition], names)
-    own: list[dict[str, Any]] = rows.filter(pc.equal(rows["shot_id"], shot_id)).to_pylist()
+    own: list[dict[str, Any]] = rows.filter(pc.equal(rows[key_of(table)], identifier)).to_pylist()
     return own[0] if own else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import pyarrow.compute as pc
@@ -12,8 +11,8 @@ from ops.serve.service import Service
 _SOURCE = ("path", "source", "language", "language_tag", "content_hash", "lines", "reason")
 
 
-def dialogue_of(service: Service, video_id: str, shot_id: str) -> tuple[dict[str, Any], datetime | None]:
-    """Return the document, and the time at which the dialogue was read; ``None`` if it was not read yet.
+def dialogue_of(service: Service, video_id: str, shot_id: str) -> dict[str, Any]:
+    """Return the dialogue of a shot in the answer of ``GET /api/shots/{id}``.
 
     ``sources`` are those of the video, usable or not. ``content_hash`` is the SHA-256 of a subtitle file, the SHA-256
     of the video file for a track in it, or the model's name for recognised speech.
@@ -24,9 +23,8 @@ def dialogue_of(service: Service, video_id: str, shot_id: str) -> tuple[dict[str
     shots = lake.read("shot_dialogue", [partition], ("shot_id", "created_timestamp"))
     read = shots.filter(pc.equal(shots["shot_id"], shot_id))["created_timestamp"].to_pylist()
     lines = service.searcher.lines()
-    document = {
+    return {
         "dialogue_version": lines.version if lines else None,
         "read_at": read[0].isoformat(timespec="seconds") if read else None,
         "sources": [{name: row[name] for name in _SOURCE} for row in own],
     }
-    return document, read[0] if read else None

@@ -9,7 +9,7 @@ with nothing but its id.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -38,6 +38,14 @@ def videos_of(
         return rows
     gone = forgotten_ids(lake.store)
     return [row for row in rows if row["video_id"] not in gone]
+
+
+def usable_videos(settings: Settings, video_ids: Collection[str]) -> list[dict[str, Any]]:
+    """Return the rows of those of these videos that are ``ready`` or ``pending``."""
+    wanted = set(video_ids)
+    partitions = sorted({settings.partition_of(video_id) for video_id in wanted})
+    rows = videos_of(settings.lake, partitions)
+    return [row for row in rows if row["video_id"] in wanted and row["state"] in ("ready", "pending")]
 
 
 def find_video(lake: Lake, text: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A damaged file of the lake becomes a reason of the videos whose rows it held, and never stops the others.
 
-The rule, by the family of the table:
+The rule, by the ``if_damaged`` of the table (``ops/core/schemas.py``):
 
 =====================================================  ===============================================================
 ``videos``, ``shots``, ``shots_set_aside``, vectors    its videos are set aside; ``needle ingest --retry`` computes
@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from ops.core.errors import DamagedTableError
-from ops.core.schemas import KEPT_SCORES, SCORES
+from ops.core.schemas import TABLES, Table
 from ops.core.settings import Settings
 from ops.core.types import Progress
 from ops.videos import catalogue
@@ -36,8 +36,6 @@ T = TypeVar("T")
 Row = dict[str, Any]
 
 VECTORS = "shot_embeddings"
-DIALOGUE = frozenset({"dialogue", "subtitles", "shot_dialogue", "subtitle_timings"})
-DERIVED = frozenset({SCORES, KEPT_SCORES, "caption_pairs", "detected_cuts"})
 CORRECTIONS = "shot_corrections"
 LOST_DIALOGUE = "damaged table"
 """``content_hash`` of a row of ``subtitles`` that stands for dialogue whose table was damaged."""
@@ -58,7 +56,7 @@ def without_damage(
     met = set[str]()
 
     def put_away(error: DamagedTableError) -> None:
-        if error.path in met or error.table.split("/")[0] == "labels":
+        if error.path in met or _family(error).if_damaged == "refuse":
             raise error
         met.add(error.path)
         logger.warning("%s", error)
@@ -81,7 +79,7 @@ def put_away_all(settings: Settings, live_encoder: str, progress: Progress) -> N
 
     def require_intact() -> None:
         for error in settings.lake.find_damage():
-            if error.table.split("/")[0] != "labels":
+            if _family(error).if_damaged != "refuse":
                 raise error
 
     without_damage(settings, live_encoder, progress, require_intact)
@@ -91,24 +89,29 @@ def set_aside_damaged(
     settings: Settings, error: DamagedTableError, live_encoder: str, now: datetime, progress: Progress
 ) -> None:
     """Put one damaged file away and note why by the rule of this module."""
-    family = error.table.split("/")[0]
+    family = _family(error)
     moved = settings.lake.put_away(error.table, error.partition)
     fault = f"its table {error.table} was damaged ({error.fault}; the file is now {moved})"
-    if family in DERIVED or (family == VECTORS and error.table != f"{VECTORS}/{live_encoder}"):
+    is_of_another_encoder = family.name == VECTORS and error.table != family.of_encoder(live_encoder)
+    if family.if_damaged == "compute_again" or is_of_another_encoder:
         progress.note(STAGE, f"{error.partition}: {fault}; it is computed again")
         return
     again = "`needle ingest --retry PATH` computes it again, `needle forget VIDEO --yes` removes the video"
-    if family == CORRECTIONS:
+    if family.name == CORRECTIONS:
         again = f"put the file back from a backup, or its cuts are those of the detector after {again}"
     for video in _videos_in(settings, error.partition, moved, now):
         reason = f"{fault}: {again}"
-        if family in DIALOGUE:
-            if family == "subtitle_timings":
+        if family.if_damaged == "set_aside_dialogue":
+            if family.name == "subtitle_timings":
                 reason += "; set its shift again by `needle dialogue --shift`"
             _lose_dialogue(settings, video, reason, now)
         elif video["state"] != "removed":
             catalogue.set_aside(settings, video, reason, now)
         progress.set_aside(STAGE, video["path"], reason)
+
+
+def _family(error: DamagedTableError) -> Table:
+    return TABLES[error.table.split("/")[0]]
 
 
 def _videos_in(settings: Settings, partition: str, moved: str, now: datetime) -> list[Row]:

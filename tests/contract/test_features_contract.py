@@ -13,13 +13,19 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
 
+if TYPE_CHECKING:
+    from feature_repo.catalogue import Content
+
+from feature_repo.names import embedding_view
 from ops import features
 from ops.core.schemas import key_of, schema_of
 from ops.core.settings import CHECKOUT, Settings, load_settings
+from ops.features.store import describe_served
 from tests.builders.lakes import DIM, ENCODER, fill, shot_rows
 
 REPO = CHECKOUT / "feature_repo"
@@ -36,17 +42,28 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return settings
 
 
+def content(encoders: dict[str, int]) -> Content:
+    """The content of a catalogue with these encoders, of which the last is the current one."""
+    from feature_repo.catalogue import Content
+
+    return Content(lake="/lake", encoders=encoders, current=list(encoders)[-1], served=describe_served())
+
+
 def test_views_carry_every_column_of_their_table_with_its_type() -> None:
     from feast.types import from_feast_to_pyarrow_type
 
-    from feature_repo import views
+    from feature_repo.catalogue import build_definitions
 
-    for table, view, left_out in (
-        ("videos", views.video_metadata("/lake"), {"facts", "notes"}),  # a record for programs and people, no feature
-        ("shots", views.shot_metadata("/lake"), set()),
-        ("shot_dialogue", views.shot_dialogue("/lake"), {"input_hash"}),
-        (f"shot_embeddings/{ENCODER}", views.shot_embedding("/lake", ENCODER, DIM), {"video_id", "show", "input_hash"}),
-    ):
+    views = {thing.name: thing for thing in build_definitions(content({ENCODER: DIM})) if hasattr(thing, "ttl")}
+    left_out_of = {
+        "videos": ("video_metadata", {"facts", "notes"}),  # a record for programs and people, no feature
+        "shots": ("shot_metadata", set()),
+        "shot_dialogue": ("shot_dialogue", {"input_hash"}),
+        f"shot_embeddings/{ENCODER}": (embedding_view(ENCODER), {"video_id", "show", "input_hash"}),
+    }
+    assert {name for name, _ in left_out_of.values()} == set(views)
+    for table, (name, left_out) in left_out_of.items():
+        view = views[name]
         lake = {field.name: field.type for field in schema_of(table)}
         ours = {field.name: from_feast_to_pyarrow_type(field.dtype) for field in view.schema}
         assert set(lake) - set(ours) == left_out | {"event_timestamp", "created_timestamp"}
@@ -59,7 +76,7 @@ def test_names_are_those_of_the_contract() -> None:
     from feature_repo.catalogue import build_definitions
 
     named: dict[str, set[str]] = {}
-    for thing in build_definitions("/lake", {"one": 4, "two": 8}, "two"):
+    for thing in build_definitions(content({"one": 4, "two": 8})):
         named.setdefault(type(thing).__name__, set()).add(thing.name)
     assert named == {
         "Entity": {"video", "shot"},
@@ -77,7 +94,7 @@ def test_names_are_those_of_the_contract() -> None:
 def test_vectors_are_offline_only_and_no_feature_expires() -> None:
     from feature_repo.catalogue import build_definitions
 
-    views = [thing for thing in build_definitions("/lake", {"one": 4}, "one") if hasattr(thing, "ttl")]
+    views = [thing for thing in build_definitions(content({"one": 4})) if hasattr(thing, "ttl")]
     assert {view.name: view.online for view in views} == {
         "video_metadata": True,
         "shot_metadata": True,

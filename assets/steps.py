@@ -1,0 +1,87 @@
+"""The assets of the pipeline's steps: each is declared in a module here that ends in ``ASSET = StepAsset(...)``."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import dagster as dg
+
+import assets
+from assets.automation import PER_VIDEO
+from assets.resources import Needle
+from ops.core.settings import Settings
+from ops.core.steps import Step, StepRun
+from ops.core.types import StepReport
+from ops.pipeline import pipeline_steps
+
+
+def first_version(settings: Settings, encoder_id: str) -> str:
+    return "1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepAsset:
+    """The asset of the step called ``step``: what Dagster needs to know beyond the step itself.
+
+    Its upstreams are the steps that the step reads. ``code_version`` changes when all partitions must be computed
+    again. ``checks`` are those of the step's report.
+    """
+
+    step: str
+    description: str
+    group: str
+    kinds: frozenset[str] = frozenset({"parquet"})
+    code_version: Callable[[Settings, str], str] = first_version
+    checks: tuple[dg.AssetCheckSpec, ...] = ()
+    automation: dg.AutomationCondition[dg.AssetKey] | None = PER_VIDEO
+
+
+def step_assets(
+    settings: Settings, encoder_id: str, partitions: dg.PartitionsDefinition[str]
+) -> list[dg.AssetsDefinition]:
+    """The asset of every step. Raises ``ValueError`` if a step has no asset, or an asset has no step."""
+    modules = [importlib.import_module(f"assets.{module.name}") for module in pkgutil.iter_modules(assets.__path__)]
+    declared = {module.ASSET.step: module.ASSET for module in modules if hasattr(module, "ASSET")}
+    steps = {step.name: step for step in pipeline_steps()}
+    if missing := steps.keys() - declared.keys():
+        raise ValueError(f"no asset of {', '.join(sorted(missing))}: end a module of assets/ in ASSET = StepAsset(...)")
+    if unknown := declared.keys() - steps.keys():
+        raise ValueError(f"no step {', '.join(sorted(unknown))}: end ops/<package>/step.py in STEPS = (a Step, ...)")
+    return [_build_asset(declared[name], step, settings, encoder_id, partitions) for name, step in steps.items()]
+
+
+def _build_asset(
+    declared: StepAsset,
+    step: Step,
+    settings: Settings,
+    encoder_id: str,
+    partitions: dg.PartitionsDefinition[str],
+) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=step.name,
+        description=declared.description,
+        partitions_def=partitions,
+        deps=list(step.reads),
+        group_name=declared.group,
+        code_version=declared.code_version(settings, encoder_id),
+        kinds=set(declared.kinds),
+        check_specs=declared.checks,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        automation_condition=declared.automation,
+    )
+    def step_asset(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
+        def run() -> StepReport:
+            return step.build(
+                StepRun(
+                    settings=needle.settings,
+                    encoder_id=needle.encoder_id,
+                    partitions=context.partition_keys,
+                    now=needle.now(),
+                    progress=needle.progress,
+                )
+            )
+
+        return needle.record(context, needle.contain(run))
+
+    return step_asset

@@ -1,0 +1,57 @@
+"""What one step of the pipeline is: an asset with partitions of videos, as plain functions.
+
+``ops/pipeline.py`` finds the steps. Ingest, its progress bars, ``--retry``, ``needle forget``, the provenance of a shot
+and the assets in ``assets/`` follow from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ops.core.settings import Settings
+from ops.core.types import Progress, StepReport
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRun:
+    """One run of a step: ``now`` becomes the ``created_timestamp`` of its new rows."""
+
+    settings: Settings
+    encoder_id: str
+    partitions: Sequence[str]
+    now: datetime
+    progress: Progress
+
+
+IsDue = Callable[[Settings, str, Collection[str]], set[str]]
+"""``(settings, encoder_id, video_ids)``: partitions of those of the videos whose rows are missing or out of date."""
+
+
+def never_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> set[str]:
+    """For a step whose rows people write."""
+    return set()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A step of the pipeline, run for partitions of videos.
+
+    ``name`` is that of its asset. ``title`` is the text of its progress bar, and ``stage`` the name under which
+    ``build`` reports progress (default: ``name``). ``reads`` names the steps that come before it;
+    ``reads_features``: also every step with a table that Feast serves. ``build`` brings ``tables`` up to date for some
+    partitions, and writes nothing if ``is_due`` finds nothing. ``retry`` deletes the reasons for which these videos
+    were set aside. ``folders`` of the object store have a folder for each video.
+    """
+
+    name: str
+    title: str
+    is_due: IsDue
+    build: Callable[[StepRun], StepReport]
+    tables: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    reads_features: bool = False
+    stage: str = ""
+    retry: Callable[[Settings, str, Collection[str], datetime], None] | None = None
+    folders: tuple[str, ...] = ()

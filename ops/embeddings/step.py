@@ -1,0 +1,43 @@
+"""The step ``shot_embeddings``: one vector per shot, from the live encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from ops.core.settings import Settings
+from ops.core.steps import Step, StepRun
+from ops.core.types import StepReport
+from ops.embeddings.build import build_embeddings, vectors_are_current
+from ops.embeddings.set_aside import retry_shots
+from ops.videos import catalogue
+
+
+def _build(run: StepRun) -> StepReport:
+    return build_embeddings(run.settings, run.encoder_id, run.partitions, run.now, run.progress)
+
+
+def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> set[str]:
+    return {
+        settings.partition_of(video["video_id"])
+        for video in catalogue.usable_videos(settings, video_ids)
+        if not vectors_are_current(settings, encoder_id, video["video_id"])
+    }
+
+
+def _retry(settings: Settings, encoder_id: str, video_ids: Collection[str], now: datetime) -> None:
+    retry_shots(settings, encoder_id, video_ids)
+
+
+STEPS = (
+    Step(
+        name="shot_embeddings",
+        title="Embedding shots",
+        stage="embeddings",
+        tables=("shot_embeddings", "shots_set_aside"),
+        reads=("shots",),
+        is_due=_is_due,
+        build=_build,
+        retry=_retry,
+    ),
+)

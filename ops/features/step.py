@@ -1,0 +1,32 @@
+"""The step ``media_features``: the rows of every table that Feast serves, written online."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ops.core.settings import Settings
+from ops.core.steps import Step, StepRun
+from ops.core.types import StepReport
+from ops.features.build import build_features, features_are_current
+
+
+def _build(run: StepRun) -> StepReport:
+    return build_features(run.settings, run.encoder_id, run.partitions, run.progress)
+
+
+def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> set[str]:
+    partitions = {settings.partition_of(video_id) for video_id in video_ids}
+    return {partition for partition in partitions if not features_are_current(settings, [partition])}
+
+
+STEPS = (
+    Step(
+        name="media_features",
+        title="Feature store",
+        stage="features",
+        reads=("shot_embeddings",),
+        reads_features=True,
+        is_due=_is_due,
+        build=_build,
+    ),
+)

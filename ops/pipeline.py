@@ -1,0 +1,83 @@
+"""The steps of the pipeline: those of every module ``ops/<package>/step.py``.
+
+Stands alone because all lists of steps come from here, so a new step needs only its module: no list can omit it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from types import ModuleType
+
+from ops.core.schemas import TABLES, Table, served_tables
+from ops.core.steps import Step
+
+
+@cache
+def pipeline_steps() -> tuple[Step, ...]:
+    """Every step, each one after the steps that it reads."""
+    packages = sorted(path.parent.name for path in Path(__file__).parent.glob("*/step.py"))
+    return collect_steps(importlib.import_module(f"ops.{package}.step") for package in packages)
+
+
+def find_step(name: str) -> Step:
+    """The step of this name. Raises ``KeyError`` if it is unknown."""
+    return {step.name: step for step in pipeline_steps()}[name]
+
+
+def collect_steps(modules: Iterable[ModuleType]) -> tuple[Step, ...]:
+    """The ``STEPS`` of these modules in the order of the pipeline, with all the steps that they read.
+
+    Raises ``TypeError`` for a module without ``STEPS``. Raises ``ValueError`` if two steps have one name or one table,
+    if a step reads an unknown step or writes an unknown table, if steps read each other, or if no step writes a table
+    that Feast serves.
+    """
+    found: dict[str, Step] = {}
+    for module in modules:
+        steps = getattr(module, "STEPS", None)
+        if not isinstance(steps, tuple) or not all(isinstance(step, Step) for step in steps):
+            raise TypeError(f"{module.__name__}: end it in STEPS = (a Step, ...)")
+        for step in steps:
+            if step.name in found:
+                raise ValueError(f"two steps are called {step.name}: rename the one in {module.__name__}")
+            found[step.name] = step
+    writers = _find_writers(found.values())
+    # In the order of the lake's tables, so that the order does not depend on the names of packages.
+    names = list(TABLES)
+    ordered = sorted(found.values(), key=lambda step: min(map(names.index, step.tables), default=len(names)))
+    readers = {step.name: replace(step, reads=_reads(step, writers)) for step in ordered}
+    if unknown := sorted({read for step in readers.values() for read in step.reads} - found.keys()):
+        raise ValueError(f"a step reads {', '.join(unknown)}, but no step has this name: there are {', '.join(found)}")
+    try:
+        order = TopologicalSorter({step.name: step.reads for step in readers.values()}).static_order()
+        return tuple(readers[name] for name in order)
+    except CycleError as error:
+        raise ValueError(f"steps read each other: {' -> '.join(error.args[1])}") from error
+
+
+def tables_of(step: Step) -> list[Table]:
+    """The declarations of the tables that a step writes."""
+    return [TABLES[name] for name in step.tables]
+
+
+def _find_writers(steps: Iterable[Step]) -> dict[str, str]:
+    """The name of the step that writes each table."""
+    writers: dict[str, str] = {}
+    for step in steps:
+        for table in step.tables:
+            if table not in TABLES:
+                raise ValueError(f"{step.name} writes the table {table}: declare it in ops/core/schemas.py")
+            if writers.setdefault(table, step.name) != step.name:
+                raise ValueError(f"{step.name} and {writers[table]} both write the table {table}")
+    if missing := [table.name for table in served_tables().values() if table.name not in writers]:
+        raise ValueError(f"Feast serves {', '.join(missing)}, but no step writes it: name it in the tables of a Step")
+    return writers
+
+
+def _reads(step: Step, writers: dict[str, str]) -> tuple[str, ...]:
+    served = [writers[table.name] for table in served_tables().values()] if step.reads_features else []
+    return tuple(dict.fromkeys((*step.reads, *served)))

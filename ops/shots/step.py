@@ -1,0 +1,50 @@
+"""The steps ``shot_corrections``, which people write, and ``shots``, which cuts videos."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ops.core.settings import Settings
+from ops.core.steps import Step, StepRun, never_due
+from ops.core.types import StepReport
+from ops.shots.build import build_shots, shots_of
+from ops.shots.corrections import CurrentCorrections
+from ops.shots.due import shots_are_current
+from ops.shots.segment import detector_version
+from ops.shots.waiting import build_corrections
+from ops.videos import catalogue
+
+
+def _build(run: StepRun) -> StepReport:
+    return build_shots(run.settings, run.partitions, run.now, run.progress)
+
+
+def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> set[str]:
+    corrections, version = CurrentCorrections(settings), detector_version(settings.detector)
+    due = set[str]()
+    for video in catalogue.usable_videos(settings, video_ids):
+        video_id = video["video_id"]
+        stored = shots_of(settings, video_id)
+        if not shots_are_current(settings, video_id, stored, version, corrections.of(video_id)):
+            due.add(settings.partition_of(video_id))
+    return due
+
+
+STEPS = (
+    Step(
+        name="shot_corrections",
+        title="Corrected cuts",
+        tables=("shot_corrections",),
+        is_due=never_due,
+        build=lambda run: build_corrections(run.settings, run.partitions),
+    ),
+    Step(
+        name="shots",
+        title="Cutting shots",
+        tables=("shots", "detected_cuts"),
+        reads=("videos", "shot_corrections"),
+        is_due=_is_due,
+        build=_build,
+        folders=("proxies", "posters"),
+    ),
+)
