@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-if TYPE_CHECKING:
-    from feature_repo.catalogue import Content
-
 from feature_repo.names import embedding_view
 from ops import features
 from ops.core.schemas import key_of, schema_of
 from ops.core.settings import CHECKOUT, Settings, load_settings
 from ops.features.store import describe_served
 from tests.builders.lakes import DIM, ENCODER, fill, shot_rows
+
+if TYPE_CHECKING:
+    from feature_repo.catalogue import Content
 
 REPO = CHECKOUT / "feature_repo"
 FEAST = Path(sys.executable).with_name("feast")
