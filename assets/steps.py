@@ -72,7 +72,7 @@ def _build_asset(
     )
     def step_asset(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
         def run() -> StepReport:
-            return step.build(
+            return step.run(
                 StepRun(
                     settings=needle.settings,
                     encoder_id=needle.encoder_id,

