@@ -79,7 +79,7 @@ def test_a_new_format_is_one_file(settings: Settings, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert re.search(r"^ +slate +Slates & <lists> \(\.slate\)$", told["help"], re.MULTILINE)
-    assert "|sheet|slate]" in re.sub(r"\s", "", told["help"]), "a choice of --format"
+    assert re.search(r"\|sheet\|[a-z|]*\bslate\b", re.sub(r"\s", "", told["help"])), "a choice of --format"
     assert told["exit"] == 0, told["output"]
     assert "slates are toys" in told["output"]
     assert (tmp_path / "x.SLATE").read_text() == f"T: {shot}\n"
@@ -113,7 +113,8 @@ def test_the_order_of_lists_is_by_position_and_then_by_name() -> None:
         module("a", suffix=".a", position=2),
     ]
     assert list(collect_formats(modules)) == ["c", "a", "b"]
-    assert list(export_formats()) == ["edl", "otio", "fcpxml", "xmeml", "csv", "json", "zip", "sheet"]
+    shipped = ["edl", "otio", "fcpxml", "xmeml", "csv", "json", "zip", "sheet"]
+    assert [name for name in export_formats() if name in shipped] == shipped
 
 
 def test_a_module_that_is_not_a_format_is_named() -> None:
