@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -111,6 +112,7 @@ def _clean_environment() -> Iterator[None]:
     _forget_settings()
     yield
     _forget_settings()  # commands that run in this process leave their options to those that they start
+    gc.unfreeze()  # and freeze what they leave: indexes and open files would never be collected
 
 
 def _forget_settings() -> None:

@@ -52,7 +52,7 @@ class Searcher:
         self.details = ShotDetails(settings, addresses)
         # The retriever that answers, and the previous one for clients that page through its index.
         self._retrievers: tuple[Retriever, ...] = (self._new_retriever(),)
-        self._lines: PublishedVersions[LineIndex] = PublishedVersions("dialogue", lambda: open_lines(settings))
+        self._lines = self._new_lines()
 
     @property
     def retriever(self) -> Retriever:
@@ -88,6 +88,11 @@ class Searcher:
             retriever.warm()
             self._retrievers = (retriever, self._retrievers[0])
             return True
+
+    def close(self) -> None:
+        """Let go of the encoder and the opened indexes; running queries keep theirs, and a new one opens them."""
+        self._retrievers = (self._new_retriever(),)
+        self._lines = self._new_lines()
 
     def warm(self) -> None:
         """Load text encoder, indexes and the values computed from them once, so that the first query is fast.
@@ -164,6 +169,9 @@ class Searcher:
 
     def _new_retriever(self) -> Retriever:
         return Retriever(self._settings, self._given, self._pictures, self.details.forget)
+
+    def _new_lines(self) -> PublishedVersions[LineIndex]:
+        return PublishedVersions("dialogue", lambda: open_lines(self._settings))
 
     def _retriever_of(self, version: str | None) -> tuple[Retriever, IndexSnapshot]:
         """Return the retriever and the snapshot of the version (default: the newest of the answering retriever)."""

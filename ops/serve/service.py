@@ -73,9 +73,13 @@ class Service:
         self._warmth.start()
 
     def stop(self) -> None:
-        """Stop to check for new versions, and terminate a running fit."""
+        """Stop to check for new versions, terminate a running fit, close the indexes.
+
+        FastAPI's caches of endpoints keep every service of the process alive (FastAPI 0.165).
+        """
         self.fits.stop()
         self._warmth.stop()
+        self.searcher.close()
 
     def _published(self) -> str | None:
         """Return the published state to answer from: the live encoder, and the version of its index."""

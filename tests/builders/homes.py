@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import json
 import os
@@ -58,8 +57,6 @@ class Home:
                 main(list(arguments))
             except SystemExit as ended:
                 return subprocess.CompletedProcess(arguments, int(ended.code or 0), out.getvalue(), err.getvalue())
-            finally:
-                gc.unfreeze()  # a command freezes what it leaves; later tests want their warnings of open files
         raise AssertionError("a command ends with its exit status")
 
     def json(self, *arguments: str, expect: int = 0, **extra: str) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -160,6 +162,15 @@ def test_the_first_version_is_warmed_before_anybody_asks(tmp_path: Path) -> None
             newer = index_lake(settings)
             until(lambda: newer in warmed)
         assert client.get("/healthz").json()["index_version"] == newer
+
+
+def test_a_service_that_stopped_holds_no_index(tmp_path: Path) -> None:
+    with client_of(desk_home(tmp_path / "home")) as client:
+        app: Any = client.app
+        index = weakref.ref(app.state.service.index())
+        assert client.post("/api/search", json={"text": "red"}).json()["hits"] and index()
+    gc.collect()
+    assert not index(), "the application still exists, its index does not"
 
 
 class Stumbling(ColourEncoder):
