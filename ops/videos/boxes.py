@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 MAX_BOXES = 1_000_000
@@ -50,3 +52,11 @@ def find_boxes(file: BinaryIO, at: int, end: int, *path: bytes) -> Iterator[Box]
                 yield box
             else:
                 yield from find_boxes(file, box.start, box.end, *path[1:])
+
+
+def is_encrypted(path: Path) -> bool:
+    """Return whether a video track of an mp4 is encrypted (ISO/IEC 23001-7: its samples are of the type ``encv``)."""
+    with path.open("rb") as file:
+        tables = find_boxes(file, 0, os.path.getsize(path), b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+        # Version, flags and the number of entries come before the entries, which are boxes.
+        return any(entry.kind == b"encv" for table in tables for entry in boxes_in(file, table.start + 8, table.end))

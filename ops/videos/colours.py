@@ -28,6 +28,7 @@ MATRICES = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt20
 """SMPTE 240M (7) is BT.709 but for 1 % of its coefficients; frames keep their exact tag."""
 MATRIX_CODES = {"bt709": 1, "bt601": 6, "bt2020": 9}
 PRIMARIES = {1: "bt709", 5: "bt601", 6: "bt601", 7: "bt601", 9: "bt2020", 11: "p3", 12: "p3", 22: "bt601"}
+BT2020_SDR = frozenset({14, 15})
 TRANSFERS: dict[int, Transfer] = {16: "pq", 18: "hlg"}
 TRANSFER_NAMES: dict[Transfer, str] = {"sdr": "standard range", "pq": "HDR (PQ)", "hlg": "HDR (HLG)"}
 HD_LINES, HD_COLUMNS = 720, 1_024
@@ -92,7 +93,11 @@ def _decide_transfer(container: ColourTags, codec: ColourTags, frame: av.VideoFr
     against = []
     if _known(container.transfer):
         code, evidence = container.transfer, "container"
-        if _known(codec.transfer) and TRANSFERS.get(codec.transfer, "sdr") != TRANSFERS.get(code, "sdr"):
+        if code in BT2020_SDR and TRANSFERS.get(codec.transfer) == "hlg":
+            # HLG that older players take for standard range (ETSI TS 101 154): writers of containers copy that tag.
+            against.append("container: standard range")
+            code, evidence = codec.transfer, "codec header (alternative transfer)"
+        elif _known(codec.transfer) and TRANSFERS.get(codec.transfer, "sdr") != TRANSFERS.get(code, "sdr"):
             against.append(f"codec header: {TRANSFER_NAMES[TRANSFERS.get(codec.transfer, 'sdr')]}")
     elif _known(codec.transfer):
         code, evidence = codec.transfer, "codec header"

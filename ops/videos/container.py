@@ -28,7 +28,7 @@ from ops.videos.integrity import packet_grid, reason_of_broken_structure
 
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegtsraw,mxf,mxf_opatom,flv,asf,ogg,dv,gxf,nut,wtv,rm,ivf,lxf,"
-    "dhav,swf,dirac,vc1,vc1test,nsv,tivo,ty,mpegvideo,h264,hevc"
+    "dhav,swf,dirac,vc1,vc1test,nsv,tivo,ty,mpegvideo,h264,hevc,vvc,obu,yuv4mpegpipe"
 )
 """Container formats that hold footage and cannot refer to anything outside the file."""
 

@@ -44,10 +44,18 @@ class DecodeTimes:
             frame.pts = self._times.popleft()
 
 
+def has_no_clock(video: VideoStream) -> bool:
+    """Return whether a track is an MPEG-1 elementary stream: it stores a rate, no times, and repeats no field.
+
+    FFmpeg gives its second frame the time of the third (seen 2026-11-28), and all later ones follow.
+    """
+    return video.container.format.name == "mpegvideo" and video.codec_context.codec.canonical_name == "mpeg1video"
+
+
 def usual_step(video: VideoStream) -> Fraction:
     """Return seconds between two frames without times: by the codec if packets are fields, else by the file."""
     coded = video.codec_context.framerate
-    if coded and video.container.format.name in RAW_STREAMS:
+    if coded and (video.container.format.name in RAW_STREAMS or has_no_clock(video)):
         return 1 / Fraction(coded)  # an elementary stream has no container, and its rate of 25 is FFmpeg's guess
     rate = video.average_rate or video.guessed_rate or coded
     if coded and rate and rate > coded * 3 / 2:

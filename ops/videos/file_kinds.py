@@ -18,8 +18,8 @@ HEAD_BYTES = 4096
 
 FOOTAGE = frozenset(
     """mp4 m4v mov 3gp 3g2 f4v mkv mk3d webm avi divx mxf gxf nut dv mts m2ts m2t mpg mpeg mpe vob evo wmv asf flv ogv
-    ogm rm rmvb qt lrv lrf insv m2v m1v mp2v m2p mjpg mjpeg h264 264 h265 265 hevc hdmov mqv amv wtv dvr-ms
-    ismv""".split()  # noqa: SIM905
+    ogm rm rmvb qt lrv lrf insv m2v m1v mp2v m2p mjpg mjpeg h264 264 h265 265 hevc h266 266 vvc ivf obu y4m hdmov mqv
+    amv wtv dvr-ms ismv""".split()  # noqa: SIM905
 )
 """Endings that only footage has."""
 AMBIGUOUS = frozenset(["ts", "mod", "tod", "vro", "trp", "tp", "360", "dat", "rec", "vdr", "vid", "osv"])
@@ -70,6 +70,7 @@ _MAGICS = (
     b".RMF",
     b"DKIF",
     b"nut/multimedia container",
+    b"YUV4MPEG2 ",
     bytes.fromhex("0000000167"),  # H.264 and HEVC elementary streams (Annex B): parameter sets come first
     bytes.fromhex("0000000127"),
     bytes.fromhex("000000014001"),
@@ -120,7 +121,7 @@ def looks_like_footage(head: bytes) -> bool:
     """Return whether a file with these first bytes is in a container of footage.
 
     By the signatures of ISO/IEC 14496-12, Matroska (RFC 9559), RIFF AVI, ASF, Ogg, MPEG-1/2 systems and video (ISO/IEC
-    13818), MXF (SMPTE ST 377-1), FLV, RealMedia, IVF, NUT, DV (IEC 61834) and WTV.
+    13818), MXF (SMPTE ST 377-1), FLV, RealMedia, IVF, NUT, YUV4MPEG2, DV (IEC 61834) and WTV.
     """
     if head.startswith(_MAGICS) or (head[:4] == b"RIFF" and head[8:12] == b"AVI "):
         return True

@@ -17,8 +17,10 @@ from pathlib import Path
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from ops.core.errors import MediaError
 from ops.core.media import MediaInfo
 from ops.core.plural import plural
+from ops.videos.boxes import is_encrypted
 from ops.videos.container import open_container, prepare_decoder, require_file
 from ops.videos.fact_log import FactLog
 from ops.videos.length import IndexTable, find_length, read_table
@@ -40,6 +42,8 @@ def probe(path: Path) -> MediaInfo:
     require_file(path)
     log = FactLog()
     with open_container(path) as container:
+        if "mov" in container.format.name and is_encrypted(path):  # decoders make pictures of noise from it
+            raise MediaError("it is encrypted (DRM), and needs a player that has its key: ingest a copy that is not")
         stream = choose_video_track(container, log)
         prepare_decoder(stream)
         table = read_table(stream, container.format.name)
@@ -116,7 +120,9 @@ def _rate_note(rate: FrameRate) -> str:
     return ""
 
 
-WRITES_RATE = frozenset({"matroska", "avi", "flv", "mxf", "mxf_opatom", "gxf", "dv", "nut", "swf", "ivf"})
+WRITES_RATE = frozenset(
+    {"matroska", "avi", "flv", "mxf", "mxf_opatom", "gxf", "dv", "nut", "swf", "ivf", "yuv4mpegpipe"}
+)
 """Containers whose header names a rate; for the others FFmpeg computes one from times."""
 
 

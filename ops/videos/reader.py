@@ -39,7 +39,7 @@ from ops.videos.container import (
     require_size,
 )
 from ops.videos.damage import SEAM, Damage, Place
-from ops.videos.decode_times import DecodeTimes, usual_step
+from ops.videos.decode_times import DecodeTimes, has_no_clock, usual_step
 from ops.videos.integrity import reason_of_broken_structure
 from ops.videos.matroska import CUT_SHORT, announced_pictures
 from ops.videos.seams import Seams
@@ -176,6 +176,7 @@ class _Pass:
         self.announced: list[int] = []
         self.index = 0
         self.decoder = video.codec_context
+        self.has_no_clock = has_no_clock(video)
         self.decode_times = DecodeTimes(video, container.format.name)
         self.clock = Clock(usual_step(video), may_jump=self.is_broadcast)
         self.orphans = 0
@@ -314,7 +315,7 @@ class _Pass:
         """Set the clock to ``frame``."""
         before_s = self.clock.time_s
         tick = frame.time_base or self.video.time_base
-        at = None if frame.pts is None or tick is None else frame.pts * Fraction(tick)
+        at = None if frame.pts is None or tick is None or self.has_no_clock else frame.pts * Fraction(tick)
         step = self.clock.show(at, is_other=self.is_other_clock)
         self.is_other_clock = False
         if step == "join":

@@ -19,6 +19,7 @@ from ops.core.errors import MediaError
 from ops.videos.clock import MAX_BACK_S, MAX_PAUSE_S
 from ops.videos.container import demux, require_size
 from ops.videos.damage import NOT_ONE_PICTURE
+from ops.videos.decode_times import has_no_clock
 
 MAX_PICTURES = 400
 MAX_BYTES = 64 << 20
@@ -66,6 +67,7 @@ class _Reading:
         tick = stream.time_base or 1
         self._longest, self._furthest_back = MAX_PAUSE_S / tick, MAX_BACK_S / tick
         self._may_jump = stream.container.format.name in ("mpegts", "mpeg")
+        self._has_no_clock = has_no_clock(stream)
         self._is_avi = stream.container.format.name == "avi"  # stores no presentation times
         self._runs: list[list[int]] = [[]]
         self._decode_time: int | None = None
@@ -101,7 +103,7 @@ class _Reading:
             if step < -self._furthest_back or (self._may_jump and step > self._longest):
                 self._runs.append([])
             self._decode_time = packet.dts
-        time = packet.dts if self._is_avi else packet.pts
+        time = packet.dts if self._is_avi else None if self._has_no_clock else packet.pts
         self._counted += 1
         if time is not None:
             self._runs[-1].append(time)

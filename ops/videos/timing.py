@@ -37,6 +37,8 @@ STANDARD_RATES = (
 """SMPTE and EBU production rates, then the common low ones of screens and cameras."""
 
 IRREGULAR_SHARE, IRREGULAR_SHARE_AVI = 0.1, 0.5
+SHORT_END = 8
+"""Steps that must come before a last one that is left out."""
 COARSE_FRAMES = 0.25
 """Rounding explains no more than this part of a frame: an AVI has one tick a frame, and rounds nothing."""
 FINE_FRAMES = 0.02
@@ -96,6 +98,7 @@ def find_rate(
     usable = [claim for claim in claims if MIN_RATE <= claim.rate <= MAX_RATE]
     if len(times) < 3 or times[-1] <= times[0]:
         return _rate_of_few(times, tick, usable)
+    times = _without_short_end(times)
     ticks_N = np.asarray(times, np.float64) - times[0]
     mean = 1 / (Fraction(times[-1] - times[0], len(times) - 1) * tick)
     step = float(np.median(np.diff(ticks_N)))  # zero if most frames share their time with the one before
@@ -132,6 +135,12 @@ def find_rate(
         is_telecined=found.is_telecined,
         contradictions=tuple(f"{claim.source}: {rate_text(claim.rate)}" for claim in refuted),
     )
+
+
+def _without_short_end(times: Sequence[int]) -> Sequence[int]:
+    """Return the times without the last one if it comes early: at its end FFmpeg gives a GXF the time of a field."""
+    steps = np.diff(times)
+    return times[:-1] if len(steps) > SHORT_END and steps[-1] < 0.75 * float(np.median(steps)) else times
 
 
 def rate_text(rate: Fraction) -> str:

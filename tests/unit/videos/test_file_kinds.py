@@ -33,6 +33,7 @@ CONTAINERS = {
     "ogv": ["-c:v", "libtheora"],
     "3gp": ["-c:v", "mpeg4", "-s", "176x144"],
     "ivf": ["-c:v", "libvpx-vp9", "-cpu-used", "8"],
+    "y4m": ["-c:v", "wrapped_avframe"],
     "nut": ["-c:v", "mpeg4"],
     "dv": ["-c:v", "dvvideo", "-s", "720x576", "-pix_fmt", "yuv420p"],
 }
