@@ -1,8 +1,9 @@
 """Decode the bytes of a subtitle file as text, whatever encoding they were written in.
 
-The order of evidence: a byte order mark; zeros of UTF-16 and UTF-32; escapes of ISO-2022; UTF-8, with a few broken
-bytes at most. Last is the encoding under which most of the file fits a language, first of all the language in the
-file's name. If the file mixes UTF-8 with another encoding, each line decides for itself.
+The order of evidence: a byte order mark, unless most of the text after the mark of UTF-8 is not UTF-8; zeros of UTF-16
+and UTF-32; escapes of ISO-2022; UTF-8, with a few broken bytes at most. Last is the encoding under which most of the
+file fits a language, first of all the language in the file's name. If the file mixes UTF-8 with another encoding, each
+line decides for itself.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from ops.dialogue.alphabets import ALPHABETS, Alphabet, alphabets_of
 from ops.dialogue.fit import WIDE, Fit, fit_of
 
 _MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -84,6 +84,8 @@ def decode(data: bytes, language: str = "") -> Decoded:
     A wrong guess can cost accents but not a line: an encoding under which lines would vanish is not taken. Bytes that
     it cannot decode become replacement characters. Raises ``MediaError`` if the bytes are not text.
     """
+    if data.startswith(codecs.BOM_UTF8):
+        return _marked_utf8(data[len(codecs.BOM_UTF8) :], language)
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return _replaced(data[len(mark) :], encoding)
@@ -97,6 +99,16 @@ def decode(data: bytes, language: str = "") -> Decoded:
     except UnicodeDecodeError:
         return _of_xml(data) or _by_lines(data, language or _language_inside(data))
     return _legacy(data, language) if _is_wide_by_name(text, language) else Decoded(text=text)
+
+
+def _marked_utf8(data: bytes, language: str) -> Decoded:
+    """Return text after the mark of UTF-8: some editors put it in front of a file and keep its other encoding."""
+    try:
+        return Decoded(text=data.decode())
+    except UnicodeDecodeError:
+        if _broken_share(data) <= MOST_BROKEN:
+            return _replaced(data, "utf-8")
+        return _by_lines(data, language or _language_inside(data))
 
 
 def _language_inside(data: bytes) -> str:

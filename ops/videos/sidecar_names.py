@@ -114,10 +114,22 @@ def _by_name(stem: str, videos: FolderVideos) -> Owner | None:
         # More than one character may divide the name from the words: "film - en", "film_[en]".
         for before in (stem[:cut], stem[:cut].rstrip(" ._-")):
             if before in videos.names or before in videos.stems:
-                language = language_of_suffix(words_of(stem[cut:]))
+                language = _language_after(stem[cut:])
                 if language is not None:
                     return Owner(video=before, language=language)
     return None
+
+
+def _language_after(suffix: str) -> str | None:
+    """Return the language in the rest of a name after that of its video; ``None`` if the rest has other words.
+
+    A number counts if a language follows, as tracks are numbered: ``.2.en``. After a blank it is a part or a sequel.
+    """
+    words = words_of(suffix)
+    language = language_of_suffix(words)
+    if language is None and suffix[0] in "._" and words[0].isdecimal() and len(words[0]) <= 2:
+        return language_of_suffix(words[1:]) or None
+    return language
 
 
 def _in_named_folder(folder: str, stem: str, videos: FolderVideos) -> Owner | None:

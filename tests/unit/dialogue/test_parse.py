@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import time
 
 import pytest
@@ -178,6 +179,21 @@ SAID = {
     ("ru", "koi8-r"): ["Ёлка горела всю ночь", "Что же мы будем делать завтра?"],
     ("el", "cp1253"): ["Καλημέρα, τι κάνεις σήμερα;"],
 }
+
+
+@pytest.mark.parametrize("language", ["", "fr"])
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
+def test_a_mark_of_utf8_before_another_encoding_costs_no_accents(encoding: str, language: str) -> None:
+    text = srt([(1, 2, "L'été à la mer"), (3, 4, "Où êtes-vous, garçon ?"), (5, 6, "Noël, déjà")])
+    assert decode(codecs.BOM_UTF8 + text.encode(encoding), language).text == text
+
+
+def test_a_bad_byte_after_a_mark_of_utf8_costs_one_character() -> None:
+    text = srt([(1, 2, "капитан корабля"), (3, 4, "L'été à la mer")])
+    data = (codecs.BOM_UTF8 + text.encode()).replace("ё".encode(), b"").replace("б".encode(), b"\xff")
+    assert decode(data).text == text.replace("б", "\ufffd") and decode(data).broken == 1
+    one = srt([(1, 2, "ordinary words")]).encode().replace(b"words", b"w\xffrds")
+    assert "ordinary w" in decode(codecs.BOM_UTF8 + one).text and "rds" in decode(codecs.BOM_UTF8 + one).text
 
 
 @pytest.mark.parametrize("cues", [1, 12])

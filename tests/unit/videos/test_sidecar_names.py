@@ -36,6 +36,7 @@ SEVERAL = FolderVideos(["film.mp4", "film 2.mkv", "film.en.mp4", "The.Show.S01E0
         ("film.en_US.UTF-8.srt", "en-US"), ("Subs/Brazilian.por.srt", "pt-BR"), ("film.cmn-Hans.srt", "zh-Hans"),
         ("film.sr_Latn_RS.srt", "sr-Latn-RS"), ("film.en-orig.vtt", "en"), ("Subs/3_eng,English [CC].srt", "en"),
         ("subtitles.en.srt", "en"), ("film.de-en.vtt", "de"), ("SUBS/2_English.SRT", "en"),
+        ("film.1.en.srt", "en"), ("film.2.en.sdh.srt", "en"), ("film_3_English.srt", "en"), ("film.mp4.2.de.srt", "de"),
         ("film.vn.srt", "vi"), ("film.ai.en.srt", "en"), ("film.en.machine translated.srt", "en"),
     ],
 )  # fmt: skip
@@ -49,6 +50,7 @@ def test_the_only_film_has_files_of_every_usual_name(name: str, language: str) -
     [
         "filmed.srt", "film.part2.srt", "film 2.en.srt", "film.the.end.srt", "other.srt", "other.en.srt", "1.srt",
         "fi1m.srt", "film.cut.srt", "Subs/other.en.srt", "Subs/other/2_English.srt", "film.2.srt", "film.1080p.en.srt",
+        "film.2.sdh.srt", "film.2 en.cut.srt",
     ],
 )  # fmt: skip
 def test_a_name_with_other_words_belongs_to_no_film(name: str) -> None:
@@ -60,6 +62,7 @@ def test_a_name_with_other_words_belongs_to_no_film(name: str) -> None:
     [
         ("film.en.srt", "film.en", ""), ("film.en.de.srt", "film.en", "de"), ("film.fr.srt", "film", "fr"),
         ("film 2.en.srt", "film 2", "en"), ("film 2.srt", "film 2", ""), ("a.b.srt", "a.b", ""),
+        ("film.2.fr.srt", "film", "fr"),
         ("a.fr.srt", "a", "fr"), ("a.mov.fr.srt", "a.mov", "fr"), ("film.mp4.fr.srt", "film.mp4", "fr"),
         ("The.Show.S01E01.1080p.eng.srt", "the.show.s01e01.1080p", "en"),
         ("Subs/The.Show.S01E01.1080p/2_English.srt", "the.show.s01e01.1080p", "en"),
