@@ -8,17 +8,35 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ops.core.schemas import CREATED, key_of
+from ops.core.types import VideoState, parse_shot_id
 
 LENGTH_TOLERANCE = 1e-2
 """Maximum deviation of a stored vector's length from 1; a damaged vector deviates far more."""
 
 _VIDEO_ID = re.compile(r"[0-9a-f]{16}")
+_NEVER_NULL = {
+    "videos": ("path", "show", "title", "state", "available_at"),
+    "shots": ("video_id", "show", "index", "start_frame", "end_frame", "start_s", "end_s", "is_blank", "detector"),
+    "shot_embeddings": ("video_id", "show", "embedding", "vector_hash", "input_hash"),
+    "shots_set_aside": ("video_id", "reason", "input_hash"),
+    "dialogue": ("video_id", "show", "shot_ids", "start_frame", "end_frame", "start_s", "end_s", "text", "language"),
+    "shot_dialogue": ("video_id", "show", "index", "text"),
+    "subtitles": ("video_id", "path", "source", "language"),
+    "shot_corrections": ("video_id", "frame", "action"),
+}
+"""Columns that every later step relies on, besides key and timestamps."""
+_KEYS_BEGIN_WITH_VIDEO = frozenset(("shots", "shot_embeddings", "dialogue", "shot_dialogue"))
+"""Tables whose rows meet those of all other files, in an index or in the feature store."""
+_STATES = frozenset(get_args(VideoState))
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
+"""pandas, which Feast uses, has no timestamps outside 1677 to 2262."""
 
 
 def find_fault(rows: pa.Table, table: str) -> str:
@@ -50,16 +68,62 @@ def _float_columns(schema: pa.Schema) -> list[str]:
 def find_stored_fault(rows: pa.Table, table: str, partition: str) -> str:
     """As :func:`find_fault`, with rules for stored rows that Needle itself never breaks.
 
-    They find rows of another video, spans that end before they begin, and an invalid frame rate or frame count. They
-    also find vectors of several sizes or not of unit length.
+    They find text that is not UTF-8, missing values, keys and rows of another video, spans that end before they begin,
+    timestamps of no footage, and an invalid state, frame rate or frame count. They also find vectors of several sizes
+    or not of unit length. Raises ``pa.ArrowInvalid`` for invalid UTF-8.
     """
+    if _has_text(rows.schema):
+        rows.validate(full=True)  # reading a file does not check this
     if fault := find_fault(rows, table):
         return fault
-    names = rows.column_names
-    if _VIDEO_ID.fullmatch(partition) and "video_id" in names:
+    family = table.split("/")[0]
+    return (
+        _find_missing(rows, family)
+        or _find_foreign_row(rows, partition)
+        or _find_odd_value(rows)
+        or _find_stray_key(rows, key_of(table), family)
+        or (_find_vector_fault(rows["embedding"]) if "embedding" in rows.column_names and len(rows) else "")
+    )
+
+
+@lru_cache(maxsize=64)
+def _has_text(schema: pa.Schema) -> bool:
+    kinds = (field.type.value_type if pa.types.is_list(field.type) else field.type for field in schema)
+    return any(map(pa.types.is_string, kinds))
+
+
+def _find_missing(rows: pa.Table, family: str) -> str:
+    for name in _NEVER_NULL.get(family, ()):
+        if name in rows.column_names and rows[name].null_count:
+            return f"{rows[name].null_count} rows have no {name}"
+    return ""
+
+
+def _find_foreign_row(rows: pa.Table, partition: str) -> str:
+    if _VIDEO_ID.fullmatch(partition) and "video_id" in rows.column_names:
         others = set(rows["video_id"].unique().to_pylist()) - {partition, None}
         if others:
             return f"it holds rows of another video ({min(others)})"
+    return ""
+
+
+def _find_stray_key(rows: pa.Table, key: str, family: str) -> str:
+    """Find a key that does not name the video of its row: the indexes hold the rows of all files, by key."""
+    if family not in _KEYS_BEGIN_WITH_VIDEO or not {key, "video_id"} <= set(rows.column_names):
+        return ""
+    pairs = list(zip(rows[key].to_pylist(), rows["video_id"].to_pylist(), strict=True))
+    stray = [
+        name
+        for name, video_id in pairs
+        if not name.startswith(f"{video_id}:") and (key == "shot_id" or _VIDEO_ID.fullmatch(name.partition(":")[0]))
+    ]
+    if not stray and key == "shot_id":
+        stray = [name for name, _ in pairs if parse_shot_id(name) is None]
+    return f"the {key} {stray[0]!r} is not one of its video" if stray else ""
+
+
+def _find_odd_value(rows: pa.Table) -> str:
+    names = rows.column_names
     if {"start_frame", "end_frame"} <= set(names) and not (
         pc.all(pc.less(rows["start_frame"], rows["end_frame"])).as_py() is not False
         and (_least(rows["start_frame"]) or 0) >= 0
@@ -68,7 +132,16 @@ def find_stored_fault(rows: pa.Table, table: str, partition: str) -> str:
     for name, allowed in (("fps_num", 1), ("fps_den", 1), ("frames", 0)):
         if name in names and (least := _least(rows[name])) is not None and least < allowed:
             return f"{name} is {least}"
-    return _find_vector_fault(rows["embedding"]) if "embedding" in names and len(rows) else ""
+    if "state" in names and (odd := set(rows["state"].unique().to_pylist()) - _STATES):
+        return f"{min(odd)!r} is not a state of a video"
+    if "path" in names and pc.any(pc.match_substring(rows["path"], "\0")).as_py():
+        return "a path has a NUL character"
+    for name in ("event_timestamp", CREATED):
+        if name in names and len(rows):
+            years = pc.min_max(pc.year(rows[name])).as_py()
+            if years["min"] < _FIRST_YEAR or years["max"] > _LAST_YEAR:
+                return f"{name} is in the year {years['min'] if years['min'] < _FIRST_YEAR else years['max']}"
+    return ""
 
 
 def _find_vector_fault(vectors: pa.ChunkedArray) -> str:

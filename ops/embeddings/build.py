@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ops.core.errors import DamagedTableError
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
@@ -205,9 +206,38 @@ def _row(settings: Settings, shot: dict[str, Any], vector: ShotVector, now: date
     }
 
 
+def require_dimension(settings: Settings, encoder_id: str, partition: str, dim: int, known: int) -> int:
+    """Return the length of the vectors read so far: ``known``, or ``dim`` of this partition if that is 0.
+
+    A file fits only its encoder if another one disagrees, so the encoder is loaded only then. Raises
+    ``DamagedTableError`` if the partition, or one read before it, has vectors of another length than the encoder.
+    """
+    if not dim or dim == (known or dim):
+        return known or dim
+    wanted = load_encoder(encoder_id, settings.home, part="text").dim
+    table = table_of(encoder_id)
+    for name in [partition] if dim != wanted else settings.lake.partitions(table):
+        vectors = settings.lake.read(table, [name], ["embedding"])["embedding"]
+        if len(vectors) and len(vectors[0]) != wanted:
+            path = settings.lake.path(f"{table}/{name}.parquet")
+            fault = f"its vectors have {len(vectors[0])} dimensions, those of {encoder_id} {wanted}"
+            raise DamagedTableError(path, table, name, fault)
+    return dim
+
+
+def _read_vectors(settings: Settings, encoder_id: str, partitions: Sequence[str]) -> pa.Table:
+    """Rows of the partitions. Raises ``DamagedTableError`` if one has vectors of another length than the encoder."""
+    parts, known = [], 0
+    for name in partitions:
+        part = settings.lake.read(table_of(encoder_id), [name])
+        known = require_dimension(settings, encoder_id, name, len(part["embedding"][0]) if len(part) else 0, known)
+        parts.append(part)
+    return pa.concat_tables(parts) if parts else settings.lake.read(table_of(encoder_id), [])
+
+
 def _report(settings: Settings, encoder_id: str, partitions: Sequence[str], changed: int) -> StepReport:
     by_partition: dict[str, dict[str, Any]] = {name: {"embedded": 0, "set_aside": 0} for name in partitions}
-    stored = settings.lake.read(table_of(encoder_id), partitions)
+    stored = _read_vectors(settings, encoder_id, partitions)
     rows = stored.select(["shot_id", "video_id", "vector_hash", "frames_used"]).to_pylist()
     for row in rows:
         by_partition[settings.partition_of(row["video_id"])]["embedded"] += 1

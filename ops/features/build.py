@@ -7,48 +7,119 @@ lake. Shots of an earlier cut are deleted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from feature_repo.names import probe_view
+from ops.core.errors import FeatureStoreError
 from ops.core.schemas import SCORES, served_tables
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
 from ops.embeddings.build import table_of as vectors_table
 from ops.features.online import count_online, forget_features, is_online, list_online_shots, write_online
-from ops.features.store import apply_features
+from ops.features.store import apply_features, is_about_rows
+from ops.videos import catalogue
+
+REFUSED = "its features cannot be written: "
+"""Begin of the reason of a video that was set aside because the feature store refuses its rows."""
 
 
-def build_features(settings: Settings, encoder_id: str, partitions: Sequence[str], progress: Progress) -> StepReport:
+def build_features(
+    settings: Settings, encoder_id: str, partitions: Sequence[str], progress: Progress, *, now: datetime | None = None
+) -> StepReport:
     """Register the features of the encoder, and write the partitions' changed rows online.
 
-    Vectors need no writing: offline features are the lake's files. Raises ``FeatureStoreError``.
+    Vectors need no writing: offline features are the lake's files. A video whose rows are refused, while those of
+    others are accepted, is set aside. ``now`` defaults to the clock. Raises ``FeatureStoreError``.
     """
     with settings.working():
-        return _build(settings, encoder_id, partitions, progress)
+        return _build(settings, encoder_id, partitions, progress, now or datetime.now(UTC))
 
 
-def _build(settings: Settings, encoder_id: str, partitions: Sequence[str], progress: Progress) -> StepReport:
+def _build(
+    settings: Settings, encoder_id: str, partitions: Sequence[str], progress: Progress, now: datetime
+) -> StepReport:
     tables = _read_served(settings, partitions)
     progress.start("features", sum(map(len, tables.values())), "rows")
     apply_features(settings, encoder_id, read_dimension(settings, encoder_id, partitions))
-    written = 0
+    written, refused = 0, dict[str, str]()
     for view, rows in tables.items():
-        written += write_online(settings, view, rows)
+        written += _write(settings, view, rows, refused)
         progress.advance("features", len(rows))
+    for video_id, reason in refused.items():
+        _set_aside(settings, video_id, reason, now, progress)
+    if refused:
+        tables = _read_served(settings, partitions)
     videos, shots = tables["video_metadata"], tables["shot_metadata"]
     stale = _stale_shots(settings, videos, shots)
     if stale:
         forget_features(settings, None, stale)
     progress.finish("features")
     return StepReport(
-        changed=int(bool(written or stale)),
+        changed=int(bool(written or stale or refused)),
         data_version=_digest(tables),
         details={"videos": len(videos), "shots": len(shots), "rows_written_online": written},
     )
+
+
+def _read_served(settings: Settings, partitions: Sequence[str]) -> dict[str, pa.Table]:
+    """Read the rows that Feast serves, by the name of their view.
+
+    Rows of videos that were set aside because the store refuses them are left out.
+    """
+    tables = {view: settings.lake.read(table.name, partitions) for view, table in served_tables().items()}
+    refused = [
+        row["video_id"]
+        for row in tables["video_metadata"].select(["video_id", "state", "reason"]).to_pylist()
+        if row["state"] == "set_aside" and (row["reason"] or "").startswith(REFUSED)
+    ]
+    return {view: _without(rows, refused) for view, rows in tables.items()} if refused else tables
+
+
+def _write(settings: Settings, view: str, rows: pa.Table, refused: dict[str, str]) -> int:
+    """Write rows online, and return how many; add the videos whose rows are refused to ``refused``, with the reason."""
+    rows = _without(rows, refused)
+    try:
+        return write_online(settings, view, rows)
+    except FeatureStoreError as error:
+        if not is_about_rows(error):
+            raise
+        return _write_each_video(settings, view, rows, refused, error)
+
+
+def _write_each_video(
+    settings: Settings, view: str, rows: pa.Table, refused: dict[str, str], error: FeatureStoreError
+) -> int:
+    """Write the rows of one video after another. Raises ``error`` if no video is accepted: the store is at fault."""
+    written = accepted = 0
+    for video_id in rows["video_id"].unique().to_pylist():
+        try:
+            written += write_online(settings, view, rows.filter(pc.equal(rows["video_id"], video_id)))
+            accepted += 1
+        except FeatureStoreError as own:
+            if not is_about_rows(own):
+                raise
+            refused[video_id] = f"{REFUSED}{own}"
+    if not accepted and not count_online(settings, view):
+        raise error
+    return written
+
+
+def _set_aside(settings: Settings, video_id: str, reason: str, now: datetime, progress: Progress) -> None:
+    forget_features(settings, video_id)
+    for row in catalogue.videos_of(settings.lake, [settings.partition_of(video_id)]):
+        if row["video_id"] == video_id and row["state"] != "removed":
+            catalogue.set_aside(settings, row, reason, now)
+            progress.set_aside("features", row["path"], reason)
+
+
+def _without(rows: pa.Table, video_ids: Iterable[str]) -> pa.Table:
+    left_out = pc.is_in(rows["video_id"], value_set=pa.array(list(video_ids), pa.string()))
+    return rows.filter(pc.invert(left_out))
 
 
 def features_are_current(settings: Settings, partitions: Sequence[str]) -> bool:
@@ -56,11 +127,6 @@ def features_are_current(settings: Settings, partitions: Sequence[str]) -> bool:
     tables = _read_served(settings, partitions)
     rows_are = all(not len(rows) or is_online(settings, view, rows) for view, rows in tables.items())
     return rows_are and not _stale_shots(settings, tables["video_metadata"], tables["shot_metadata"])
-
-
-def _read_served(settings: Settings, partitions: Sequence[str]) -> dict[str, pa.Table]:
-    """Read the rows that Feast serves, by the name of their view."""
-    return {view: settings.lake.read(table.name, partitions) for view, table in served_tables().items()}
 
 
 def read_dimension(settings: Settings, encoder_id: str, partitions: Sequence[str]) -> int:

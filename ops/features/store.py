@@ -145,6 +145,15 @@ def map_errors(doing: str) -> Iterator[None]:
         raise FeatureStoreError(f"could not {doing}: {message}") from error
 
 
+def is_about_rows(error: FeatureStoreError) -> bool:
+    """Return whether the store refused the rows that it was given; false if it cannot be used, whatever the rows.
+
+    A full disk, a lock, a damaged file and our own messages are not about rows.
+    """
+    cause = error.__cause__
+    return isinstance(cause, (sqlite3.IntegrityError, sqlite3.DataError, pa.ArrowException, ValueError, KeyError))
+
+
 def lock_path(settings: Settings) -> Path:
     """Return the lock file of all writers of the home's registry and online rows."""
     return settings.home / "feast" / ".lock"

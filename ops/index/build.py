@@ -12,7 +12,7 @@ from typing import Any
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import CheckOutcome, Progress, StepReport
-from ops.embeddings.build import matrix_of, table_of
+from ops.embeddings.build import matrix_of, require_dimension, table_of
 from ops.index.index import IndexRow, current_version, open_index, publish, version_of
 from ops.videos import catalogue
 
@@ -22,7 +22,11 @@ SHOT_COLUMNS = ("shot_id", "video_id", "show", "start_frame", "end_frame", "is_b
 
 
 def wanted_rows(settings: Settings, encoder_id: str) -> Iterator[IndexRow]:
-    """Yield every row that belongs in the index, partition by partition (constant memory)."""
+    """Yield every row that belongs in the index, partition by partition (constant memory).
+
+    Raises ``DamagedTableError`` for a partition that is damaged, or whose vectors are not of the encoder's length.
+    """
+    dim = 0
     for partition in settings.lake.partitions(table_of(encoder_id)):
         rows = catalogue.videos_of(settings.lake, [partition])
         # A video that was only moved is pending until its file is checked again; it stays searchable meanwhile.
@@ -32,6 +36,7 @@ def wanted_rows(settings: Settings, encoder_id: str) -> Iterator[IndexRow]:
         shots = {row["shot_id"]: row for row in settings.lake.read("shots", [partition], SHOT_COLUMNS).to_pylist()}
         table = settings.lake.read(table_of(encoder_id), [partition], EMBEDDING_COLUMNS)
         vectors = matrix_of(table["embedding"])
+        dim = require_dimension(settings, encoder_id, partition, vectors.shape[1], dim)
         for row, vector in zip(table.drop_columns(["embedding"]).to_pylist(), vectors, strict=True):
             if row["video_id"] in ready and row["shot_id"] in shots:
                 payload: dict[str, Any] = dict(shots[row["shot_id"]])

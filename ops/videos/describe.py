@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from ops.core.errors import MediaError, StorageError
 from ops.core.media import FACTS_REVISION, MediaInfo
 from ops.core.settings import Settings
@@ -33,11 +35,15 @@ def describe_videos(
 def facts_are_current(row: dict[str, Any]) -> bool:
     """Return whether the facts about a registered video are up to date, so that its file need not be opened.
 
-    True if they have the present revision, and for a video that was not opened yet, which has none.
+    True if they have the present revision, and for a video that was not opened yet, which has none. False if they are
+    not a record, because a disk or a person changed them.
     """
     if not row["frames"]:
         return True
-    return bool(row["facts"]) and MediaInfo.from_json(row["facts"]).revision == FACTS_REVISION
+    try:
+        return bool(row["facts"]) and MediaInfo.from_json(row["facts"]).revision == FACTS_REVISION
+    except ValidationError:
+        return False
 
 
 def _describe_all(

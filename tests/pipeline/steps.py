@@ -121,6 +121,10 @@ class Steps:
         retry_shots(self.settings, self.encoder_id, self.ids.values())
         retry_dialogue(self.settings, self.ids.values())
 
+    def table(self, name: str) -> str:
+        """The lake's name of a table, of which ``vectors`` and ``scores`` are short for the longer ones."""
+        return {"vectors": f"shot_embeddings/{self.encoder_id}", "scores": f"probe_scores/{PROBE}"}.get(name, name)
+
     def video(self, name: str) -> dict[str, Any]:
         videos = catalogue_status(self.settings, self.encoder_id)["videos"]
         (found,) = [video for video in videos if Path(video["path"]).stem == name and video["state"] != "removed"]

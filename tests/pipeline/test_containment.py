@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
@@ -10,11 +14,17 @@ import pytest
 from assets.definitions import build_definitions
 from assets.partitions import range_tags
 from assets.resources import Needle
-from ops.core.types import SilentProgress
+from ops.cli.doctor import CHECKS
+from ops.core.settings import load_settings
+from ops.core.types import SilentProgress, video_id_of
 from ops.dialogue.build import build_dialogue
 from ops.dialogue.report import unusable_subtitles
+from ops.features.store import database_path, project_name
+from ops.index.index import open_index
+from ops.index.lines import open_lines
 from tests.builders.homes import Home
 from tests.conftest import SHARED
+from tests.pipeline.damages import Damage, set_first, shorten_vectors, truncate
 from tests.pipeline.steps import NOW, Steps, make_three
 
 
@@ -98,6 +108,93 @@ def require_reason(steps: Steps, step: str) -> None:
         assert refused == ["b.mp4" if step == "dialogue" else "b.en.srt"]
     else:
         assert video["state"] == "set_aside" and video["reason"]
+
+
+# The step before which a file of the lake is damaged, the table of that file, and what the damage takes away.
+BETWEEN = [
+    ("features", "shots", set_first("detector", None), "video"),
+    ("features", "shot_dialogue", truncate, "dialogue"),
+    ("index", "vectors", shorten_vectors, "video"),
+    ("index", "vectors", set_first("embedding", [math.nan]), "video"),
+    ("lines", "dialogue", set_first("line_id", f"{'0' * 16}:en:0"), "dialogue"),
+]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Steps:
+    """Three films that are searchable; each damage is undone by the retry of its test."""
+    steps = Steps(tmp_path_factory.mktemp("whole"), cache)
+    steps.run()
+    return steps
+
+
+@pytest.mark.parametrize(("step", "table", "damage", "lost"), BETWEEN)
+def test_damage_that_a_later_step_meets_first_leaves_the_others_searchable(
+    whole: Steps, step: str, table: str, damage: Damage, lost: str
+) -> None:
+    """As the step itself meets it: everything before read the file while it was whole."""
+    steps = whole
+    steps.progress.refused.clear()
+    folder = Path(steps.settings.lake.path(steps.table(table)))
+    steps.run(lambda name: damage(folder / f"{steps.ids['b']}.parquet") if name == step else None)
+    require_found(steps, "ac")
+    (reason,) = {reason for _, reason in steps.progress.refused}
+    assert f"its table {steps.table(table)} was damaged" in reason and "needle ingest --retry" in reason
+    assert reason in CHECKS["footage"](steps.settings)
+    assert steps.video("b")["state"] == ("set_aside" if lost == "video" else "ready")
+    steps.run()  # the earlier steps follow
+    assert steps.run() == 0
+    steps.retry()
+    steps.run()
+    require_found(steps, "abc")
+    assert "nothing is set aside" in CHECKS["footage"](steps.settings)
+
+
+def require_found(steps: Steps, names: str) -> None:
+    """Exactly these films are ready and found, by each of their vectors and by what is spoken in them."""
+    found = {name: steps.ids[name] for name in names}
+    for name in names:
+        video = steps.video(name)
+        assert (video["state"], video["reason"], video["indexed"], video["lines"]) == ("ready", None, 3, 1), name
+    with open_index(steps.settings, steps.encoder_id) as index:
+        for name, video_id in found.items():
+            vectors = index.vectors([f"{video_id}:{start}" for start in (0, 20, 40)])
+            assert [index.search(vector, limit=1)[0].shot_id for vector in vectors.values()] == list(vectors), name
+    lines = open_lines(steps.settings)
+    assert lines is not None
+    with lines:
+        for name, video_id in found.items():
+            assert lines.search("", phrases=[f"spoken in {name}"], limit=9)[0].video_id == video_id
+
+
+def test_the_command_goes_on_if_the_feature_store_refuses_a_film(tmp_path: Path) -> None:
+    """A trigger of the database refuses the rows of one film, as a constraint that its values break does."""
+    home = Home(tmp_path / "home")
+    films = make_three(tmp_path / "films")
+    folder = str(tmp_path / "films")
+    home.run("ingest", str(films["a"].path))  # so that the tables exist
+    settings = load_settings(home=str(home.path))
+    b = video_id_of(hashlib.sha256(films["b"].path.read_bytes()).hexdigest())
+    with closing(sqlite3.connect(database_path(settings))) as database, database:
+        database.execute(
+            f"CREATE TRIGGER no_b BEFORE INSERT ON {project_name(settings)}_shot_metadata "
+            f"WHEN instr(CAST(NEW.entity_key AS BLOB), CAST('{b}' AS BLOB)) BEGIN SELECT RAISE(ABORT, 'no b'); END"
+        )
+    summary = home.json("ingest", folder, expect=3)
+    assert [(entry["path"], "no b" in entry["reason"]) for entry in summary["set_aside"]] == [
+        (str(films["b"].path), True)
+    ]
+    others = {video["video_id"] for video in home.json("status")["videos"]} - {b}
+    assert {hit["video_id"] for hit in home.json("search", "coloured stripes")["hits"]} == others
+    spoken = home.json("search", '"spoken in"', "--dialogue", "only")["hits"]
+    assert {hit["video_id"] for hit in spoken} == others and len(others) == 2
+    doctor = home.run("doctor").stdout
+    assert f"{films['b'].path}: its features cannot be written" in doctor and "needle ingest --retry" in doctor
+    assert home.json("ingest", folder, expect=3)["up_to_date"]
+    with closing(sqlite3.connect(database_path(settings))) as database, database:
+        database.execute("DROP TRIGGER no_b")
+    assert not home.json("ingest", "--retry", folder)["set_aside"]
+    assert {video["state"] for video in home.json("status")["videos"]} == {"ready"}
 
 
 def test_the_command_names_a_shot_that_is_set_aside_and_makes_it_whole(tmp_path: Path) -> None:

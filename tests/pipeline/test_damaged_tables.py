@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from ops.cli.catalogue_status import due_partitions
 from ops.dialogue.report import unusable_subtitles
 from tests.builders.homes import Home
+from tests.pipeline.damages import drop_column, empty, set_bytes, set_first, shorten_vectors, truncate, write_text
 from tests.pipeline.steps import PROBE, Steps, make_three
 
 
@@ -21,48 +20,23 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("encoders")
 
 
-def _truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def _write_text(path: Path) -> None:
-    path.write_bytes(b"no parquet, but a text")
-
-
-def _empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def _set_first(column: str, value: object) -> Callable[[Path], None]:
-    """Change a value of the first row, in a file that is well otherwise."""
-
-    def change(path: Path) -> None:
-        table = pq.read_table(path)
-        rows = table.to_pylist()
-        rows[0][column] = value
-        pq.write_table(pa.Table.from_pylist(rows, table.schema), path)
-
-    return change
-
-
-def _drop_column(path: Path) -> None:
-    table = pq.read_table(path)
-    pq.write_table(table.drop_columns(table.column_names[0]), path)
-
-
 # table, damage, and what it takes away: the whole video, its dialogue, or nothing, for its source is there
 DAMAGES = [
-    ("videos", _truncate, "video"),
-    ("videos", _set_first("fps_den", 0), "video"),
-    ("shots", _write_text, "video"),
-    ("shots", _set_first("end_frame", 10), "video"),
-    ("vectors", _set_first("embedding", [9.0, 9.0]), "video"),
-    ("dialogue", _empty, "dialogue"),
-    ("dialogue", _set_first("shot_ids", ["nonsense"]), "dialogue"),
-    ("subtitles", _truncate, "dialogue"),
-    ("shot_dialogue", _drop_column, "dialogue"),
-    ("scores", _truncate, "nothing"),
-    ("scores", _set_first("score", float("nan")), "nothing"),
+    ("videos", truncate, "video"),
+    ("videos", set_first("fps_den", 0), "video"),
+    ("videos", set_bytes("path", b"/films/\xff.mp4"), "video"),
+    ("shots", write_text, "video"),
+    ("shots", set_first("is_blank", None), "video"),
+    ("shots", set_first("end_frame", 10), "video"),
+    ("vectors", set_first("embedding", [9.0, 9.0]), "video"),
+    ("vectors", shorten_vectors, "video"),
+    ("dialogue", empty, "dialogue"),
+    ("dialogue", set_first("line_id", f"{'0' * 16}:en:0"), "dialogue"),
+    ("dialogue", set_first("shot_ids", ["nonsense"]), "dialogue"),
+    ("subtitles", truncate, "dialogue"),
+    ("shot_dialogue", drop_column, "dialogue"),
+    ("scores", truncate, "nothing"),
+    ("scores", set_first("score", float("nan")), "nothing"),
 ]
 
 
@@ -80,11 +54,11 @@ def test_a_damaged_table_of_one_of_three_leaves_the_others_searchable(
     whole: Steps, table: str, damage: Callable[[Path], None], lost: str
 ) -> None:
     steps, video_id = whole, whole.ids["b"]
-    name = {"vectors": f"shot_embeddings/{steps.encoder_id}", "scores": f"probe_scores/{PROBE}"}.get(table, table)
+    name = steps.table(table)
     path = Path(steps.settings.lake.path(name)) / f"{video_id}.parquet"
     before = _stored(steps)
     damage(path)
-    if damage.__name__ != "change":
+    if damage.__name__ not in ("change", "shorten_vectors"):
         assert [error.path for error in steps.settings.lake.find_damage()] == [str(path)]  # as `needle doctor` does
     steps.progress.refused.clear()
     steps.progress.notes.clear()
@@ -143,7 +117,7 @@ def test_the_command_names_a_damaged_table_and_the_report_is_made(tmp_path: Path
     ids = {Path(video["path"]).stem: video["video_id"] for video in status["videos"]}
     lake = home.path / "media" / "lake"
     vectors = lake / "shot_embeddings" / status["encoder_id"] / f"{ids['b']}.parquet"
-    _truncate(vectors)
+    truncate(vectors)
     doctor = home.run("doctor", expect=1).stdout
     assert f"{vectors} is damaged" in doctor and "needle ingest" in doctor
     damaged = {video["video_id"]: video["reason"] for video in home.json("status")["videos"] if video["reason"]}
@@ -156,6 +130,6 @@ def test_the_command_names_a_damaged_table_and_the_report_is_made(tmp_path: Path
     assert {hit["video_id"] for hit in found} == {ids["a"], ids["c"]}
     assert not home.json("ingest", "--retry", folder)["set_aside"]
     assert {video["state"] for video in home.json("status")["videos"]} == {"ready"}
-    _write_text(lake / "shots" / f"{ids['c']}.parquet")
+    write_text(lake / "shots" / f"{ids['c']}.parquet")
     home.run("forget", ids["c"], "--yes")
     assert not [path for path in home.path.rglob("*.parquet") if ids["c"] in path.name]

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,6 +122,13 @@ def test_a_damaged_file_is_named_and_left_out_of_the_whole_table(
         (TABLE, [embedding(f"{OTHER}:0", video_id=OTHER)], "rows of another video"),
         ("shots", shot_rows(0, 2, video_id=VIDEO, end_frame=0), "ends before it begins"),
         ("videos", [video_row(0, video_id=VIDEO, fps_den=0)], "fps_den is 0"),
+        ("videos", [video_row(0, video_id=VIDEO, path=None)], "no path"),
+        ("videos", [video_row(0, video_id=VIDEO, path="a\0b")], "NUL"),
+        ("videos", [video_row(0, video_id=VIDEO, state="lost")], "'lost' is not a state"),
+        ("videos", [video_row(0, video_id=VIDEO, event_timestamp=datetime(1, 1, 1, tzinfo=UTC))], "in the year 1"),
+        (TABLE, [embedding(f"{OTHER}:0", video_id=VIDEO)], "is not one of its video"),
+        (TABLE, [embedding(f"{VIDEO}:one")], "is not one of its video"),
+        ("shots", shot_rows(0, 1, shot_id=f"{VIDEO}:0", video_id=VIDEO, is_blank=None), "no is_blank"),
     ],
 )
 def test_rows_that_nobody_could_have_stored_are_damage(
@@ -128,6 +137,17 @@ def test_rows_that_nobody_could_have_stored_are_damage(
     lake.write(table, VIDEO, rows)
     with pytest.raises(DamagedTableError, match=fault):
         lake.read(table, [VIDEO])
+
+
+def test_text_that_is_not_utf8_is_damage(lake: Lake) -> None:
+    lake.write("videos", VIDEO, [video_row(0, video_id=VIDEO, title="title")])
+    path = Path(lake.path("videos")) / f"{VIDEO}.parquet"
+    whole = pq.read_table(path)
+    column = pa.array([b"\xff\xfe"], pa.binary())
+    broken = pa.Array.from_buffers(pa.string(), 1, column.buffers())
+    pq.write_table(whole.set_column(whole.schema.get_field_index("title"), "title", broken), path)
+    with pytest.raises(DamagedTableError, match="UTF8"):
+        lake.read("videos", [VIDEO])
 
 
 @given(st.lists(st.tuples(st.text(max_size=4), st.text(max_size=4)), max_size=20, unique=True), st.randoms())
