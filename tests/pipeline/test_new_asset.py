@@ -102,6 +102,19 @@ REGISTRATION = f"""    Table(
 
 TABLES = """
 
+PROVENANCE = """
+import json, sys
+from functools import partial
+from fastapi.testclient import TestClient
+from ops.cli.runs import runs_behind
+from ops.core.settings import load_settings
+from ops.serve.app import create_app
+
+settings = load_settings()
+client = TestClient(create_app(settings, runs=partial(runs_behind, settings)), base_url="http://localhost")
+print(json.dumps(client.get(f"/api/shots/{sys.argv[1]}").json()["provenance"]))
+"""
+
 
 @dataclass(frozen=True)
 class Project(Home):
@@ -120,6 +133,10 @@ class Project(Home):
         )
         assert done.returncode == expect, f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
+
+    def provenance(self, shot_id: str) -> Any:
+        """The provenance of a shot, as the service answers it."""
+        return json.loads(self.python("-c", PROVENANCE, shot_id).stdout)
 
     def evaluate(self, expression: str) -> Any:
         """The value of an expression in which ``settings`` are those of the home, from JSON."""
@@ -164,6 +181,10 @@ def test_a_new_asset_is_ingested_shown_served_and_forgotten(project: Project, tm
     read_online = f"features.online_features(settings, {shot_ids}, ['shot_pace:per_minute'])"
     online = project.evaluate(read_online)
     assert [row["per_minute"] for row in online] == pytest.approx([60 / 1.2, 60 / 1.8, 60 / 1.0])
+
+    provenance = project.provenance(shot_ids[0])
+    assert "shot_pace" in provenance["feature_views"]
+    assert "shot_pace" in [run["asset"] for run in provenance["runs"]]
 
     (partition,) = (project.path / "media" / "lake" / "shot_pace").glob("*.parquet")
     partition.unlink()
