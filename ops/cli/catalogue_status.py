@@ -13,6 +13,7 @@ from typing import Any
 
 from ops.core.errors import DamagedTableError
 from ops.core.plural import plural
+from ops.core.rows import LakeSkippedShot, LakeVideo
 from ops.core.schemas import TABLES
 from ops.core.settings import Settings
 from ops.core.types import parse_shot_id
@@ -49,10 +50,10 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
     } | {"indexed": indexed}
     others = [name for name in counts if name not in SEARCHED]
     damaged = {error.partition: str(error) for error in damage}
-    refused: dict[str, list[dict[str, Any]]] = {}
-    for row in set_aside_shots(settings, encoder_id):
-        refused.setdefault(row["video_id"], []).append(row)
-    videos = []
+    refused: dict[str, list[LakeSkippedShot]] = {}
+    for shot in set_aside_shots(settings, encoder_id):
+        refused.setdefault(shot["video_id"], []).append(shot)
+    videos: list[dict[str, Any]] = []
     for row in sorted(catalogue.videos_of(lake), key=lambda row: (row["path"], row["video_id"])):
         figures = {name: counts[name][row["video_id"]] for name in SEARCHED}
         own = sorted(refused.get(row["video_id"], []), key=lambda shot: parse_shot_id(shot["shot_id"]) or ("", 0))
@@ -86,7 +87,7 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
     }
 
 
-def _state(row: dict[str, Any], figures: dict[str, int], refused: list[dict[str, Any]]) -> tuple[str, str | None]:
+def _state(row: LakeVideo, figures: dict[str, int], refused: list[LakeSkippedShot]) -> tuple[str, str | None]:
     """Return state and reason of a video.
 
     ``ready`` if all its shots are searchable except those set aside, which the reason then names; ``set_aside`` if no

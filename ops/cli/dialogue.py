@@ -12,6 +12,7 @@ from ops.cli.main import printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.core.errors import UsageError
 from ops.core.plural import plural
+from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
 from ops.dialogue.report import dialogue_of_video
 from ops.dialogue.timing import SubtitleTiming, set_timing, timing_of
@@ -96,15 +97,15 @@ def _bring_up_to_date(settings: Settings, partition: str) -> None:
         )
 
 
-def _show(settings: Settings, row: dict[str, Any], as_json: bool) -> None:
+def _show(settings: Settings, row: LakeVideo, as_json: bool) -> None:
     timing = timing_of(settings, row["video_id"])
     lines, sources = dialogue_of_video(settings, row["video_id"])
     video = VideoRow.of(row)
     for line in lines:
         line["start_timecode"] = video.timecode_at(line["start_frame"], line["start_s"])
     if as_json:
-        names = ("video_id", "path", "show")
-        print_json({name: row[name] for name in names} | {"timing": vars(timing), "sources": sources, "lines": lines})
+        known = {name: row[name] for name in ("video_id", "path", "show")}
+        print_json(known | {"timing": vars(timing), "sources": sources, "lines": lines})
         return
     for line in lines:
         origin = ", ".join(filter(None, (line["source"], line["language"])))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
 
 import click
 
@@ -12,6 +11,7 @@ from ops.cli.main import printable
 from ops.cli.options import print_json
 from ops.core.errors import MediaError, NotFoundError
 from ops.core.media import MediaInfo
+from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
 from ops.videos.catalogue import find_video
 from ops.videos.describe import facts_are_current
@@ -25,13 +25,13 @@ def print_facts(settings: Settings, text: str, *, as_json: bool) -> None:
     An existing file is opened now. If the file of a registered video is missing, the record from its ingest is printed.
     Raises ``NotFoundError`` if there is neither, ``MediaError`` with the path if the file cannot be used.
     """
-    row: dict[str, Any] = {}
+    row: LakeVideo | None = None
     path = text
     if not os.path.exists(text):
         row = _find(settings, text)
         path = row["path"]
     info = _read(settings, path, row)
-    document = {"path": path, "video_id": row.get("video_id"), **json.loads(info.to_json())}
+    document = {"path": path, "video_id": row["video_id"] if row else None, **json.loads(info.to_json())}
     if as_json:
         print_json(document)
         return
@@ -49,19 +49,19 @@ def print_facts(settings: Settings, text: str, *, as_json: bool) -> None:
         click.echo(f"  {printable(note)}")
 
 
-def _find(settings: Settings, text: str) -> dict[str, Any]:
+def _find(settings: Settings, text: str) -> LakeVideo:
     try:
         return find_video(settings.lake, text)
     except NotFoundError as error:
         raise NotFoundError(f"there is no file {text!r}, and {error}") from error
 
 
-def _read(settings: Settings, path: str, row: dict[str, Any]) -> MediaInfo:
+def _read(settings: Settings, path: str, row: LakeVideo | None) -> MediaInfo:
     try:
         with local_source(path, settings.scratch) as local, ProbeProcess(settings.open_seconds) as prober:
             return prober.probe(local, path)
     except MediaError as error:
-        if row.get("facts") and facts_are_current(row):
+        if row and row["facts"] and facts_are_current(row):
             click.echo(f"{printable(path)}: {printable(str(error))}; this is the record from its ingest", err=True)
             return MediaInfo.from_json(row["facts"])
         raise MediaError(f"{path}: {error}") from error

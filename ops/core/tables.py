@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +24,9 @@ from ops.core.schemas import CREATED, TABLES, TIMESTAMP, family_of, key_of, sche
 from ops.core.storage import ObjectStore
 
 logger = logging.getLogger(__name__)
+
+Rows = Sequence[Mapping[str, object]]
+"""Rows to be written, such as those of `ops.core.rows`; missing columns are null."""
 
 DAMAGED = "damaged"
 """Folder of the store for damaged files of the lake, next to the lake; ``needle forget`` deletes them."""
@@ -150,9 +152,7 @@ class Lake:
                     damage.append(error)
         return parts
 
-    def write(
-        self, table: str, partition: str, rows: pa.Table | list[dict[str, Any]], *, keep_created: bool = True
-    ) -> bool:
+    def write(self, table: str, partition: str, rows: pa.Table | Rows, *, keep_created: bool = True) -> bool:
         """Replace one partition atomically; return true if it changed.
 
         If rows differ from the stored ones only in ``created_timestamp``, they keep the stored stamp, so a re-run
@@ -166,7 +166,7 @@ class Lake:
             new = (
                 rows.select(schema.names).cast(schema)
                 if isinstance(rows, pa.Table)
-                else pa.Table.from_pylist(rows, schema)
+                else pa.Table.from_pylist(list(rows), schema)
             )
         except (KeyError, ValueError, pa.ArrowException) as error:
             raise LakeError(f"{table}/{partition}: rows do not fit the table: {error}") from error
@@ -183,10 +183,10 @@ class Lake:
         self.store.write_bytes(f"{self.folder(table)}/{partition}.parquet", sink.getvalue())
         return True
 
-    def update(self, table: str, partition: str, video_id: str, rows: list[dict[str, Any]] | pa.Table) -> bool:
+    def update(self, table: str, partition: str, video_id: str, rows: Rows | pa.Table) -> bool:
         """Replace the rows of one video within a partition, which may hold other videos; return true if it changed."""
         schema = schema_of(table)
-        new = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, schema)
+        new = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema)
         with self.locked(f"{table}-{partition}"):
             kept = self.read(table, [partition])
             kept = kept.filter(pc.not_equal(kept["video_id"], video_id))

@@ -17,6 +17,7 @@ from typing import Any
 
 from ops.core.errors import DamagedTableError, MediaError, UsageError, home_error
 from ops.core.plural import plural
+from ops.core.rows import LakeLine, LakeShot, LakeShotDialogue, LakeSubtitle, LakeVideo
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
@@ -39,10 +40,7 @@ STAGE = "dialogue"
 TOLD = 3
 """Notes of one source that are reported while it is read; all are in the table ``subtitles``."""
 
-LINE = ("start_s", "end_s", "text", "language", "source")
-"""Columns that make a line."""
-
-Row = dict[str, Any]
+Due = tuple[LakeVideo, list[LakeShot], list[Sidecar]]
 
 
 def build_dialogue(settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress) -> StepReport:
@@ -63,13 +61,13 @@ def build_dialogue(settings: Settings, partitions: Sequence[str], now: datetime,
         return _report(settings, partitions, changed, reading)
 
 
-def due_dialogue(settings: Settings, partitions: Iterable[str]) -> list[tuple[Row, list[Row], list[Sidecar]]]:
+def due_dialogue(settings: Settings, partitions: Iterable[str]) -> list[Due]:
     """Return ``(video, shots, subtitle files)`` of each cut, ready video of the partitions with outdated dialogue."""
     due = []
     hears = not speech_problem(settings.speech)
     videos = [row for row in catalogue.videos_of(settings.lake, list(partitions)) if row["state"] == "ready"]
     sidecars = sidecars_of(settings, videos)  # of all at once: each folder is listed once
-    grouped: dict[str, list[Row]] = {}
+    grouped: dict[str, list[LakeVideo]] = {}
     for row in videos:
         grouped.setdefault(settings.partition_of(row["video_id"]), []).append(row)
     for partition, members in sorted(grouped.items()):
@@ -91,7 +89,7 @@ def due_dialogue(settings: Settings, partitions: Iterable[str]) -> list[tuple[Ro
     return due
 
 
-def input_hash(shots: Sequence[Row], sidecars: Sequence[Sidecar], timing: SubtitleTiming) -> str:
+def input_hash(shots: Sequence[LakeShot], sidecars: Sequence[Sidecar], timing: SubtitleTiming) -> str:
     """Return the hash of all inputs of a video's lines and ties; its id stands for the subtitles inside it."""
     spans = [(shot["shot_id"], shot["end_frame"], shot["start_s"], shot["end_s"]) for shot in shots]
     files = sorted((file.path, file.content_hash, file.language) for file in sidecars)
@@ -100,7 +98,7 @@ def input_hash(shots: Sequence[Row], sidecars: Sequence[Sidecar], timing: Subtit
     return hashlib.blake2b(json.dumps([RECIPE, spans, files, *timings]).encode(), digest_size=8).hexdigest()
 
 
-def _wants_hearing(settings: Settings, video: Row, sources: Sequence[Row]) -> bool:
+def _wants_hearing(settings: Settings, video: LakeVideo, sources: Sequence[LakeSubtitle]) -> bool:
     """Return whether the video has sound and no subtitles, and the model of the settings did not process it yet."""
     heard = any(row["source"] == "asr" and row["content_hash"] == settings.speech for row in sources)
     return bool(video["has_audio"]) and not heard and not any(row["lines"] for row in sources if row["source"] != "asr")
@@ -115,7 +113,7 @@ class _Reading:
         self.refused: dict[str, str] = {}
         self.problem = speech_problem(settings.speech)
 
-    def bring_up_to_date(self, due: tuple[Row, list[Row], list[Sidecar]]) -> int:
+    def bring_up_to_date(self, due: Due) -> int:
         """Read one video and write its rows; return the number of tables that changed."""
         video, shots, sidecars = due
         clock = self._clock_of(video, shots)
@@ -138,17 +136,17 @@ class _Reading:
         lines = joined(source.lines for source in sources)
         return self._write(video, clock, lines, sources, inputs)
 
-    def _clock_of(self, video: Row, shots: list[Row]) -> Clock:
+    def _clock_of(self, video: LakeVideo, shots: list[LakeShot]) -> Clock:
         """Return the clock of a video; if a shot's frames do not follow the rate, it uses the times in its proxy."""
         fps = Fraction(video["fps_num"], video["fps_den"])
 
-        def times_of(shot: Row) -> list[float] | None:
+        def times_of(shot: LakeShot) -> list[float] | None:
             span = (shot["start_frame"], shot["end_frame"])
             return proxy_times(self.settings.store, video["video_id"], *span, fps)
 
         return Clock(fps, shots, times_of)
 
-    def _compared(self, video: Row, sources: list[Source], timing: SubtitleTiming) -> list[Source]:
+    def _compared(self, video: LakeVideo, sources: list[Source], timing: SubtitleTiming) -> list[Source]:
         """Return the sources, with a note on subtitles that disagree with speech recognised earlier."""
         heard = _heard_before(self.settings, video) if any(source.source != SPEECH for source in sources) else None
         if heard is None:
@@ -161,7 +159,7 @@ class _Reading:
             for source, proposal in zip(sources, proposals, strict=True)
         ]
 
-    def _heard(self, video: Row, clock: Clock) -> list[Source]:
+    def _heard(self, video: LakeVideo, clock: Clock) -> list[Source]:
         """Return the speech of a video without subtitles, stored or recognised now; empty if that is impossible."""
         self.silent.append(video["path"])
         if stored := _heard_before(self.settings, video):
@@ -174,7 +172,7 @@ class _Reading:
             self.problem = str(error)
             return []
 
-    def _set_aside(self, video: Row, clock: Clock, reason: str, inputs: str, content_hash: str) -> int:
+    def _set_aside(self, video: LakeVideo, clock: Clock, reason: str, inputs: str, content_hash: str) -> int:
         """Note why a video's dialogue cannot be read, and keep the lines that were read before."""
         self.refused[video["path"]] = reason
         self.progress.set_aside(STAGE, video["path"], reason)
@@ -187,12 +185,14 @@ class _Reading:
         said = line_rows(video, clock, list(map(_stored_line, kept)), self.now)
         return self._put(video, said, sources, shot_rows(video, clock, said, inputs, self.now))
 
-    def _write(self, video: Row, clock: Clock, lines: list[Line], sources: list[Source], inputs: str) -> int:
+    def _write(self, video: LakeVideo, clock: Clock, lines: list[Line], sources: list[Source], inputs: str) -> int:
         said = line_rows(video, clock, lines, self.now)
         sourced = subtitle_rows(video, sources, self.now)
         return self._put(video, said, sourced, shot_rows(video, clock, said, inputs, self.now))
 
-    def _put(self, video: Row, said: list[Row], sources: list[Row], shots: list[Row]) -> int:
+    def _put(
+        self, video: LakeVideo, said: list[LakeLine], sources: list[LakeSubtitle], shots: list[LakeShotDialogue]
+    ) -> int:
         lake, video_id = self.settings.lake, video["video_id"]
         partition = self.settings.partition_of(video_id)
         # The last table marks the video as done.
@@ -201,7 +201,7 @@ class _Reading:
         self.progress.advance(STAGE, len(said))
         return changed
 
-    def _tell(self, video: Row, sources: Iterable[Source]) -> None:
+    def _tell(self, video: LakeVideo, sources: Iterable[Source]) -> None:
         for source in sources:
             name = source.path if source.source == "sidecar" else f"{video['path']}, {source.path}"
             if source.is_refused:
@@ -221,7 +221,7 @@ class _Reading:
             self.progress.note(STAGE, f"films with sound and no subtitles: {len(self.silent)}; {self.problem}")
 
 
-def _lost_before(settings: Settings, video: Row) -> str:
+def _lost_before(settings: Settings, video: LakeVideo) -> str:
     """Return why a video's dialogue is set aside until a retry because a table of it was damaged; else empty."""
     rows = _by_video(settings, "subtitles", settings.partition_of(video["video_id"])).get(video["video_id"], [])
     return next((str(row["reason"]) for row in rows if row["content_hash"] == LOST_DIALOGUE), "")
@@ -239,7 +239,7 @@ def retry_dialogue(settings: Settings, video_ids: Iterable[str]) -> None:
                 settings.lake.update("shot_dialogue", partition, video_id, [])
 
 
-def _heard_before(settings: Settings, video: Row) -> Source | None:
+def _heard_before(settings: Settings, video: LakeVideo) -> Source | None:
     """Return the speech that the same model recognised in this video before: new shots need no second recognition."""
     partition = settings.partition_of(video["video_id"])
     rows = _by_video(settings, "subtitles", partition).get(video["video_id"], [])
@@ -253,13 +253,15 @@ def _heard_before(settings: Settings, video: Row) -> Source | None:
     )
 
 
-def _stored_line(row: Row) -> Line:
+def _stored_line(row: LakeLine) -> Line:
     """Return the line of a row of ``dialogue``; rows of earlier versions have the tag as their language."""
-    return Line(**{name: row[name] for name in LINE} | {"language": row["language_tag"] or row["language"]})
+    language = row["language_tag"] or row["language"]
+    return Line(start_s=row["start_s"], end_s=row["end_s"], text=row["text"], language=language, source=row["source"])
 
 
-def _by_video(settings: Settings, table: str, partition: str) -> dict[str, list[Row]]:
-    rows: dict[str, list[Row]] = {}
+def _by_video(settings: Settings, table: str, partition: str) -> dict[str, list[Any]]:
+    """Return the rows of a table by video."""
+    rows: dict[str, list[Any]] = {}
     for row in settings.lake.read(table, [partition]).to_pylist():
         rows.setdefault(row["video_id"], []).append(row)
     return rows

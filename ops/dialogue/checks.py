@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
+from ops.core.rows import LakeLine, LakeShot, LakeShotDialogue
 from ops.core.types import CheckOutcome
 
-Rows = Sequence[dict[str, Any]]
 
-
-def check_dialogue(lines: Rows, shots: Rows, shot_dialogue: Rows) -> list[CheckOutcome]:
+def check_dialogue(
+    lines: Sequence[LakeLine], shots: Sequence[LakeShot], shot_dialogue: Sequence[LakeShotDialogue]
+) -> list[CheckOutcome]:
     """Run ``lines_in_shots`` and ``complete`` over the rows of some partitions."""
     return [lines_in_shots(lines, shots), complete(lines, shots, shot_dialogue)]
 
 
-def lines_in_shots(lines: Rows, shots: Rows) -> CheckOutcome:
+def lines_in_shots(lines: Sequence[LakeLine], shots: Sequence[LakeShot]) -> CheckOutcome:
     """Check that each line names exactly the shots whose frames it shares; only a line past the end has none."""
-    by_video: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    by_video: dict[str, list[LakeShot]] = defaultdict(list)
     for shot in sorted(shots, key=lambda shot: shot["start_frame"]):
         by_video[shot["video_id"]].append(shot)
     broken = []
@@ -37,7 +37,9 @@ def lines_in_shots(lines: Rows, shots: Rows) -> CheckOutcome:
     )
 
 
-def complete(lines: Rows, shots: Rows, shot_dialogue: Rows) -> CheckOutcome:
+def complete(
+    lines: Sequence[LakeLine], shots: Sequence[LakeShot], shot_dialogue: Sequence[LakeShotDialogue]
+) -> CheckOutcome:
     """Check that every shot has its row in ``shot_dialogue``, and that these count each tied line once per tie."""
     rows = {row["shot_id"]: row for row in shot_dialogue}
     known = {shot["shot_id"] for shot in shots}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
+from ops.core.rows import LakeLine, LakeShotDialogue, LakeSubtitle, LakeVideo
 from ops.dialogue.lines import Line, bounded_notes
 from ops.dialogue.sources import Source
 from ops.dialogue.ties import Clock
@@ -14,12 +14,10 @@ from ops.videos.languages import primary_language
 MOST_TEXT = 10_000
 """Length of the joined text of one shot; it is a feature, the lines themselves are in ``dialogue``."""
 
-Row = dict[str, Any]
 
-
-def line_rows(video: Row, clock: Clock, lines: Sequence[Line], now: datetime) -> list[Row]:
+def line_rows(video: LakeVideo, clock: Clock, lines: Sequence[Line], now: datetime) -> list[LakeLine]:
     """Return rows of ``dialogue``, in the order of time; a line past the end of the video has no shot."""
-    rows = []
+    rows: list[LakeLine] = []
     for index, line in enumerate(lines):
         start, end = clock.frames_of(line.start_s, line.end_s)
         rows.append(
@@ -37,15 +35,18 @@ def line_rows(video: Row, clock: Clock, lines: Sequence[Line], now: datetime) ->
                 "language": _primary(line.language),
                 "language_tag": line.language,
                 "source": line.source,
+                "event_timestamp": video["available_at"],
+                "created_timestamp": now,
             }
-            | _stamps(video, now)
         )
     return rows
 
 
-def shot_rows(video: Row, clock: Clock, lines: Sequence[Row], inputs: str, now: datetime) -> list[Row]:
+def shot_rows(
+    video: LakeVideo, clock: Clock, lines: Sequence[LakeLine], inputs: str, now: datetime
+) -> list[LakeShotDialogue]:
     """Return rows of ``shot_dialogue``: one a shot, also for shots without speech."""
-    said: dict[str, list[Row]] = {}
+    said: dict[str, list[LakeLine]] = {}
     for line in lines:
         for shot_id in line["shot_ids"]:
             said.setdefault(shot_id, []).append(line)
@@ -57,17 +58,18 @@ def shot_rows(video: Row, clock: Clock, lines: Sequence[Row], inputs: str, now: 
             "index": shot["index"],
             "lines": len(own),
             "text": " ".join(line["text"] for line in own)[:MOST_TEXT],
-            "language": _names(own, "language"),
-            "source": _names(own, "source"),
+            "language": _names(line["language"] for line in own),
+            "source": _names(line["source"] for line in own),
             "input_hash": inputs,
+            "event_timestamp": video["available_at"],
+            "created_timestamp": now,
         }
-        | _stamps(video, now)
         for shot in clock.shots
         for own in [said.get(shot["shot_id"], [])]
     ]
 
 
-def subtitle_rows(video: Row, sources: Sequence[Source], now: datetime) -> list[Row]:
+def subtitle_rows(video: LakeVideo, sources: Sequence[Source], now: datetime) -> list[LakeSubtitle]:
     """Return rows of ``subtitles``: one for each source, usable or not, with its faults."""
     return [
         {
@@ -81,13 +83,14 @@ def subtitle_rows(video: Row, sources: Sequence[Source], now: datetime) -> list[
             "lines": len(source.lines),
             "reason": source.reason,
             "notes": bounded_notes(source.notes),
+            "event_timestamp": video["available_at"],
+            "created_timestamp": now,
         }
-        | _stamps(video, now)
         for source in sources
     ]
 
 
-def renewed_subtitle_row(row: Row) -> Row:
+def renewed_subtitle_row(row: LakeSubtitle) -> LakeSubtitle:
     """Return a stored row of ``subtitles`` with both columns of its language; earlier versions had the tag only."""
     tag = row["language_tag"] or row["language"]
     return row | {"language": _primary(row["language"]), "language_tag": tag}
@@ -97,9 +100,5 @@ def _primary(tags: str) -> str:
     return ",".join(sorted(set(map(primary_language, tags.split(",")))))
 
 
-def _names(lines: Sequence[Row], column: str) -> str:
-    return ",".join(sorted({line[column] for line in lines} - {""}))
-
-
-def _stamps(video: Row, now: datetime) -> Row:
-    return {"event_timestamp": video["available_at"], "created_timestamp": now}
+def _names(names: Iterable[str]) -> str:
+    return ",".join(sorted(set(names) - {""}))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
 
 from ops.core.errors import MediaError
 from ops.core.media import MediaInfo
+from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
 from ops.dialogue.cues import Parsed, languages_of
 from ops.dialogue.decode import decode
@@ -58,7 +58,7 @@ class Source:
 
 def sources_of(
     settings: Settings,
-    video: dict[str, Any],
+    video: LakeVideo,
     sidecars: Sequence[Sidecar],
     length_s: float,
     timing: SubtitleTiming = PLAIN,
@@ -75,12 +75,12 @@ def sources_of(
     return found + [_of_track(settings, video, track, length_s, timing) for track in inside.tracks]
 
 
-def speech_of(settings: Settings, video: dict[str, Any], hear: Hear, length_s: float) -> Source:
+def speech_of(settings: Settings, video: LakeVideo, hear: Hear, length_s: float) -> Source:
     """Return the recognised speech of a video. Raises ``StorageError`` if it cannot be fetched."""
     model = settings.speech
     try:
         with local_source(video["path"], settings.scratch) as local:
-            tracks = MediaInfo.from_json(video["facts"]).heard_tracks if video.get("facts") else ()
+            tracks = MediaInfo.from_json(video["facts"]).heard_tracks if video["facts"] else ()
             lines, language = heard_lines(sound_for_speech(local, tracks), hear, length_s)
     except MediaError as error:
         return Source(path=model, source="asr", language="", content_hash=model, reason=str(error))
@@ -132,10 +132,10 @@ def _events(packets: Iterable[Packet]) -> Parsed:
 
 
 def _of_track(
-    settings: Settings, video: dict[str, Any], track: Track, length_s: float, timing: SubtitleTiming = PLAIN
+    settings: Settings, video: LakeVideo, track: Track, length_s: float, timing: SubtitleTiming = PLAIN
 ) -> Source:
     name = f"track {track.index} ({track.codec})"
-    bare = Source(path=name, source="embedded", language=track.language, content_hash=video["content_hash"])
+    bare = Source(path=name, source="embedded", language=track.language, content_hash=video["content_hash"] or "")
     if not track.kind:
         what = "pictures of text" if track.codec in PICTURE_CODECS else track.codec
         return replace(bare, reason=f"its subtitles are {what}, which cannot be read")

@@ -7,18 +7,17 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cache
 from itertools import takewhile
-from typing import Any
 
+from ops.core.rows import LakeShot
 from ops.core.time import seconds_of
 
 _TOLERANCE_S = 0.002
 
 
-Row = dict[str, Any]
-TimesOf = Callable[[Row], Sequence[float] | None]
+TimesOf = Callable[[LakeShot], Sequence[float] | None]
 
 
-def _unknown_times(shot: Row) -> None:
+def _unknown_times(shot: LakeShot) -> None:
     return None
 
 
@@ -30,13 +29,13 @@ class Clock:
     ``None`` if they are not known or follow the rate. Then time runs evenly within the shot.
     """
 
-    def __init__(self, fps: Fraction, shots: Sequence[Row], times_of: TimesOf = _unknown_times) -> None:
+    def __init__(self, fps: Fraction, shots: Sequence[LakeShot], times_of: TimesOf = _unknown_times) -> None:
         self.fps = fps
         self.shots = shots
         self.is_constant = all(
-            abs(seconds_of(shot[f"{edge}_frame"], fps) - shot[f"{edge}_s"]) <= _TOLERANCE_S
+            abs(seconds_of(frame, fps) - seconds) <= _TOLERANCE_S
             for shot in shots
-            for edge in ("start", "end")
+            for frame, seconds in ((shot["start_frame"], shot["start_s"]), (shot["end_frame"], shot["end_s"]))
         )
         self._times_of = cache(lambda number: times_of(shots[number]))
         self._starts = [shot["start_s"] for shot in shots]

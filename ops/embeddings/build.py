@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ops.core.errors import DamagedTableError
+from ops.core.rows import LakeShot, LakeSkippedShot, LakeVector
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
@@ -41,13 +42,13 @@ def table_of(encoder_id: str) -> str:
     return f"shot_embeddings/{encoder_id}"
 
 
-def embeddings_of(settings: Settings, encoder_id: str, video_id: str) -> list[dict[str, Any]]:
+def embeddings_of(settings: Settings, encoder_id: str, video_id: str) -> list[LakeVector]:
     """Rows of one video's vectors."""
-    rows: list[dict[str, Any]] = settings.lake.read(table_of(encoder_id), [settings.partition_of(video_id)]).to_pylist()
+    rows: list[LakeVector] = settings.lake.read(table_of(encoder_id), [settings.partition_of(video_id)]).to_pylist()
     return [row for row in rows if row["video_id"] == video_id]
 
 
-def input_hash(shot: dict[str, Any], frames_per_shot: int) -> str:
+def input_hash(shot: LakeShot, frames_per_shot: int) -> str:
     """Hash of all inputs of a shot's vector except the encoder: 16 hex digits of BLAKE2b."""
     text = f"{shot['shot_id']}-{shot['end_frame']} {shot['detector']} {frames_per_shot}"
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
@@ -89,13 +90,13 @@ class VideoVectors:
     """
 
     video_id: str
-    shots: list[dict[str, Any]]
-    vectors: dict[str, dict[str, Any]]
-    set_aside: dict[str, dict[str, Any]]
+    shots: list[LakeShot]
+    vectors: dict[str, LakeVector]
+    set_aside: dict[str, LakeSkippedShot]
     stored: int
 
     @property
-    def to_embed(self) -> list[dict[str, Any]]:
+    def to_embed(self) -> list[LakeShot]:
         """Shots that have neither a vector nor a reason for its absence."""
         return [
             shot for shot in self.shots if shot["shot_id"] not in self.vectors and shot["shot_id"] not in self.set_aside
@@ -122,7 +123,7 @@ def vectors_are_current(settings: Settings, encoder_id: str, video_id: str) -> b
 
 
 def compare_vectors(
-    settings: Settings, encoder_id: str, video_id: str, shots: list[dict[str, Any]], rows: Sequence[dict[str, Any]]
+    settings: Settings, encoder_id: str, video_id: str, shots: list[LakeShot], rows: Sequence[LakeVector]
 ) -> VideoVectors:
     """As :func:`load_vectors`, from rows that are already read; ``shots`` in order."""
     inputs = {shot["shot_id"]: input_hash(shot, settings.frames_per_shot) for shot in shots}
@@ -136,8 +137,8 @@ def _write(
     settings: Settings,
     encoder_id: str,
     video: VideoVectors,
-    embedded: list[dict[str, Any]],
-    refused: list[dict[str, Any]],
+    embedded: list[LakeVector],
+    refused: list[LakeSkippedShot],
     now: datetime,
 ) -> int:
     """Write the current and the new rows of one video; return the number of changed tables."""
@@ -192,7 +193,7 @@ def _embed_here(
     yield from embed_shots(shots, settings.store, encoder, frames_per_shot=settings.frames_per_shot)
 
 
-def _row(settings: Settings, shot: dict[str, Any], vector: ShotVector, now: datetime) -> dict[str, Any]:
+def _row(settings: Settings, shot: LakeShot, vector: ShotVector, now: datetime) -> LakeVector:
     return {
         "shot_id": shot["shot_id"],
         "video_id": shot["video_id"],

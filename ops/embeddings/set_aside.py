@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
+from ops.core.rows import LakeShot, LakeSkippedShot
 from ops.core.settings import Settings
 from ops.embeddings.embed import UnusableShot
 from ops.shots.segment import proxy_key
@@ -26,12 +26,12 @@ def set_aside_table(encoder_id: str) -> str:
 
 def set_aside_shots(
     settings: Settings, encoder_id: str, video_ids: Iterable[str] | None = None
-) -> list[dict[str, Any]]:
+) -> list[LakeSkippedShot]:
     """Rows of the skipped shots of these videos, or of all."""
     table = set_aside_table(encoder_id)
     there = settings.lake.partitions(table)
     if video_ids is None:
-        rows: list[dict[str, Any]] = settings.lake.read(table, there).to_pylist()
+        rows: list[LakeSkippedShot] = settings.lake.read(table, there).to_pylist()
         return rows
     wanted = set(video_ids)
     partitions = {settings.partition_of(video_id) for video_id in wanted} & set(there)
@@ -39,8 +39,8 @@ def set_aside_shots(
 
 
 def valid_rows(
-    settings: Settings, encoder_id: str, video_id: str, inputs: dict[str, str], shots: Sequence[dict[str, Any]]
-) -> dict[str, dict[str, Any]]:
+    settings: Settings, encoder_id: str, video_id: str, inputs: dict[str, str], shots: Sequence[LakeShot]
+) -> dict[str, LakeSkippedShot]:
     """The rows that are still valid for these shots of a video, by shot id; ``inputs`` are input hashes by shot id."""
     if not shots:
         return {}
@@ -53,7 +53,7 @@ def valid_rows(
     }
 
 
-def put_set_aside(settings: Settings, encoder_id: str, video_id: str, rows: Sequence[dict[str, Any]]) -> bool:
+def put_set_aside(settings: Settings, encoder_id: str, video_id: str, rows: Sequence[LakeSkippedShot]) -> bool:
     """Replace the rows of one video; return true if the table changed. Without rows no file is created."""
     table, partition = set_aside_table(encoder_id), settings.partition_of(video_id)
     if not rows and not settings.lake.exists(table, partition):
@@ -61,9 +61,7 @@ def put_set_aside(settings: Settings, encoder_id: str, video_id: str, rows: Sequ
     return settings.lake.update(table, partition, video_id, list(rows))
 
 
-def make_row(
-    settings: Settings, shot: dict[str, Any], unusable: UnusableShot, inputs: str, now: datetime
-) -> dict[str, Any]:
+def make_row(settings: Settings, shot: LakeShot, unusable: UnusableShot, inputs: str, now: datetime) -> LakeSkippedShot:
     """The row of a shot that could not be read or embedded."""
     return {
         "shot_id": shot["shot_id"],
@@ -81,7 +79,7 @@ def retry_shots(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -
 
     An unusable proxy is deleted, so that it is cut from its video again.
     """
-    by_video: dict[str, list[dict[str, Any]]] = {}
+    by_video: dict[str, list[LakeSkippedShot]] = {}
     for row in set_aside_shots(settings, encoder_id, video_ids):
         by_video.setdefault(row["video_id"], []).append(row)
     for video_id, rows in by_video.items():
@@ -92,10 +90,10 @@ def retry_shots(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -
         put_set_aside(settings, encoder_id, video_id, [])
 
 
-def _state_of(settings: Settings, shot: dict[str, Any], inputs: str) -> str:
+def _state_of(settings: Settings, shot: LakeShot, inputs: str) -> str:
     stat = settings.store.stat(_proxy_of(shot))
     return f"{inputs} {stat.stamp if stat else 'no proxy'}"
 
 
-def _proxy_of(shot: dict[str, Any]) -> str:
+def _proxy_of(shot: LakeShot) -> str:
     return proxy_key(shot["video_id"], shot["start_frame"], shot["end_frame"])

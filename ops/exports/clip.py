@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from ops.core.errors import NeedleError, NotFoundError, UsageError
 from ops.core.media import MediaInfo
+from ops.core.rows import LakeShot, LakeVideo
 from ops.core.settings import Settings
 from ops.core.types import parse_shot_id
 from ops.exports.dialogue_lines import format_line, read_lines
@@ -205,7 +206,7 @@ def _clips(
     return found
 
 
-def _clip(pick: Pick, shot: dict[str, Any], film: Film, handles: int, told: dict[str, Any]) -> Clip:
+def _clip(pick: Pick, shot: LakeShot, film: Film, handles: int, told: dict[str, Any]) -> Clip:
     first = shot["start_frame"] if pick.in_frame is None else pick.in_frame
     last = shot["end_frame"] if pick.out_frame is None else pick.out_frame
     if pick.is_spoken:
@@ -227,7 +228,7 @@ def _clip(pick: Pick, shot: dict[str, Any], film: Film, handles: int, told: dict
     )
 
 
-def _read(settings: Settings, picks: Sequence[Pick]) -> tuple[dict[str, dict[str, Any]], dict[str, Film]]:
+def _read(settings: Settings, picks: Sequence[Pick]) -> tuple[dict[str, LakeShot], dict[str, Film]]:
     """The row of the shot of each pick, by the pick's id, and the videos of these shots by id.
 
     Marks are source frames: if a pick's shot was merged away, its shot is the one that holds its first frame.
@@ -238,7 +239,7 @@ def _read(settings: Settings, picks: Sequence[Pick]) -> tuple[dict[str, dict[str
     partitions = sorted({settings.partition_of(video_id) for video_id in wanted})
     table = settings.lake.read("shots", partitions)
     rows = table.filter(pc.is_in(table["video_id"], pa.array(sorted(wanted), pa.string()))).to_pylist()
-    by_film: dict[str, list[dict[str, Any]]] = {}
+    by_film: dict[str, list[LakeShot]] = {}
     for row in sorted(rows, key=lambda row: (row["video_id"], row["start_frame"])):
         by_film.setdefault(row["video_id"], []).append(row)
     shots = {row["shot_id"]: row for row in rows}
@@ -256,18 +257,27 @@ def _read(settings: Settings, picks: Sequence[Pick]) -> tuple[dict[str, dict[str
     return shots, films
 
 
-def _film(settings: Settings, video: dict[str, Any], shots: list[dict[str, Any]], wanted: set[str]) -> Film:
+def _film(settings: Settings, video: LakeVideo, shots: list[LakeShot], wanted: set[str]) -> Film:
     fps = Fraction(video["fps_num"], video["fps_den"])
     known = {row["start_frame"]: row["start_s"] for row in shots} | {shots[-1]["end_frame"]: shots[-1]["end_s"]}
     known |= _frame_times(settings, fps, [row for row in shots if row["shot_id"] in wanted], known)
     knots = tuple(sorted(known.items()))
     # Frames get their times in a player: at a constant rate that is frame / rate, to the last digit.
     is_timed = _varies(known, fps)
-    media = MediaInfo.from_json(video["facts"]) if video.get("facts") else None
+    media = MediaInfo.from_json(video["facts"]) if video["facts"] else None
+    assert video["content_hash"] is not None and video["bytes"] is not None, "the file was opened"
     is_constant = media is not None and not media.variable_rate
-    names = ("video_id", "path", "show", "title", "content_hash", "bytes", "frames", "width", "height", "codec")
     return Film(
-        **{name: video[name] for name in names},
+        video_id=video["video_id"],
+        path=video["path"],
+        show=video["show"],
+        title=video["title"],
+        content_hash=video["content_hash"],
+        bytes=video["bytes"],
+        frames=video["frames"],
+        width=video["width"],
+        height=video["height"],
+        codec=video["codec"],
         fps=fps,
         has_audio=bool(video["has_audio"]),
         start_timecode=video["start_timecode"] or NO_TIMECODE,
@@ -284,7 +294,7 @@ def _varies(known: Mapping[int, float], fps: Fraction) -> bool:
 
 
 def _frame_times(
-    settings: Settings, fps: Fraction, shots: Sequence[dict[str, Any]], cuts: Mapping[int, float]
+    settings: Settings, fps: Fraction, shots: Sequence[LakeShot], cuts: Mapping[int, float]
 ) -> dict[int, float]:
     """Times of the frames of the exported shots, if the rate of their video varies; otherwise empty.
 
@@ -298,7 +308,7 @@ def _frame_times(
     return times | _times_within(settings, fps, longest[SAMPLED:])
 
 
-def _times_within(settings: Settings, fps: Fraction, shots: Sequence[dict[str, Any]]) -> dict[int, float]:
+def _times_within(settings: Settings, fps: Fraction, shots: Sequence[LakeShot]) -> dict[int, float]:
     from ops.shots.proxy_times import proxy_times
 
     found: dict[int, float] = {}

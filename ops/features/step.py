@@ -11,7 +11,7 @@ from ops.features.build import build_features, features_are_current
 
 
 def _build(run: StepRun) -> StepReport:
-    return build_features(run.settings, run.encoder_id, run.partitions, run.progress)
+    return build_features(run.settings, run.encoder_id, run.partitions, run.progress, now=run.now)
 
 
 def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> set[str]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
+from ops.core.rows import LakeShot, LakeVideo
 from ops.probes.changed_labels import find_changed_labels
 from ops.search.shot_details import VideoRow
 from ops.serve.answers import CorrectedAnswer, CorrectionsAnswer, FilmAnswer
@@ -75,12 +76,17 @@ def _film(service: Service, video_id: str) -> dict[str, Any]:
     }
 
 
-def _shot(row: dict[str, Any], video: VideoRow, version: str) -> dict[str, Any]:
-    names = ("shot_id", "start_frame", "end_frame", "start_s", "end_s", "transition", "is_blank")
+def _shot(row: LakeShot, video: VideoRow, version: str) -> dict[str, Any]:
     corrections = row["detector"].partition("+")[2]
     poster, proxy = addresses(row["shot_id"], version)
     return {
-        **{name: row[name] for name in names},
+        "shot_id": row["shot_id"],
+        "start_frame": row["start_frame"],
+        "end_frame": row["end_frame"],
+        "start_s": row["start_s"],
+        "end_s": row["end_s"],
+        "transition": row["transition"],
+        "is_blank": row["is_blank"],
         "start_timecode": video.timecode_at(row["start_frame"], row["start_s"]),
         "corrections": corrections.split("+") if corrections else [],
         "poster": poster,
@@ -127,7 +133,7 @@ def _state(service: Service, video_id: str) -> CutState:
     return read_cut_state(service.settings, _video(service, video_id))
 
 
-def _video(service: Service, video_id: str) -> dict[str, Any]:
+def _video(service: Service, video_id: str) -> LakeVideo:
     settings = service.settings
     rows = videos_of(settings.lake, [settings.partition_of(video_id)])
     video = next((row for row in rows if row["video_id"] == video_id), None)

@@ -14,6 +14,7 @@ from typing import Any
 
 from ops.core.errors import DamagedTableError, MediaError
 from ops.core.media import MediaInfo
+from ops.core.rows import LakeShot, LakeVideo
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, Shot, StepReport
@@ -31,9 +32,9 @@ from ops.videos.describe import facts_are_current
 TABLE = "shots"
 
 
-def shots_of(settings: Settings, video_id: str) -> list[dict[str, Any]]:
+def shots_of(settings: Settings, video_id: str) -> list[LakeShot]:
     """Rows of one video's shots, in order."""
-    rows: list[dict[str, Any]] = settings.lake.read(TABLE, [settings.partition_of(video_id)]).to_pylist()
+    rows: list[LakeShot] = settings.lake.read(TABLE, [settings.partition_of(video_id)]).to_pylist()
     return sorted((row for row in rows if row["video_id"] == video_id), key=lambda row: row["index"])
 
 
@@ -74,7 +75,7 @@ def _build(settings: Settings, partitions: Sequence[str], now: datetime, progres
     return _report(settings, partitions, changed, [job.video_id for job in jobs], time.monotonic() - began)
 
 
-def _require_intact(settings: Settings, video_id: str, stored: list[dict[str, Any]]) -> None:
+def _require_intact(settings: Settings, video_id: str, stored: list[LakeShot]) -> None:
     """Raise ``DamagedTableError`` if the stored shots have a gap, which no detector leaves."""
     if not gapless(stored).passed:
         partition = settings.partition_of(video_id)
@@ -84,7 +85,7 @@ def _require_intact(settings: Settings, video_id: str, stored: list[dict[str, An
 
 def _job(
     settings: Settings,
-    row: dict[str, Any],
+    row: LakeVideo,
     corrections: Sequence[CutCorrection],
     recut: Recut | None,
 ) -> SegmentJob:
@@ -101,7 +102,7 @@ def _job(
     )
 
 
-def _footage_told(progress: Progress, videos: dict[str, dict[str, Any]]) -> Callable[[str, int], None]:
+def _footage_told(progress: Progress, videos: dict[str, LakeVideo]) -> Callable[[str, int], None]:
     """Convert counts of frames read of each video to seconds of finished footage."""
     told: dict[str, int] = {}
 
@@ -115,7 +116,7 @@ def _footage_told(progress: Progress, videos: dict[str, dict[str, Any]]) -> Call
 
 def _settle(
     settings: Settings,
-    video: dict[str, Any],
+    video: LakeVideo,
     job: SegmentJob,
     outcome: Segmentation | MediaError,
     version: str,
@@ -142,7 +143,7 @@ def _settle(
 
 def _settle_recut(
     settings: Settings,
-    video: dict[str, Any],
+    video: LakeVideo,
     job: SegmentJob,
     outcome: Segmentation | MediaError,
     version: str,
@@ -178,11 +179,11 @@ def _settle_recut(
     return int(changed)
 
 
-def _put_shots(settings: Settings, video: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
+def _put_shots(settings: Settings, video: LakeVideo, rows: list[LakeShot]) -> bool:
     return settings.lake.update(TABLE, settings.partition_of(video["video_id"]), video["video_id"], rows)
 
 
-def _row(settings: Settings, video: dict[str, Any], shot: Shot, detector: str, now: datetime) -> dict[str, Any]:
+def _row(settings: Settings, video: LakeVideo, shot: Shot, detector: str, now: datetime) -> LakeShot:
     span = (shot.video_id, shot.start_frame, shot.end_frame)
     return {
         "shot_id": shot.shot_id,
@@ -204,7 +205,7 @@ def _row(settings: Settings, video: dict[str, Any], shot: Shot, detector: str, n
     }
 
 
-def _renamed(shot: dict[str, Any], video: dict[str, Any], now: datetime) -> dict[str, Any]:
+def _renamed(shot: LakeShot, video: LakeVideo, now: datetime) -> LakeShot:
     return shot | {"show": video["show"], "created_timestamp": now}
 
 

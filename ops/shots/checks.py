@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any
 
+from ops.core.rows import LakeShot, LakeVideo
 from ops.core.types import CheckOutcome
 
 
-def check_shots(shots: Sequence[dict[str, Any]], videos: Iterable[dict[str, Any]]) -> list[CheckOutcome]:
+def check_shots(shots: Sequence[LakeShot], videos: Iterable[LakeVideo]) -> list[CheckOutcome]:
     """``gapless``, ``unique_ids`` and ``complete``, over shot rows and the rows of the ready videos."""
     return [gapless(shots), unique_ids(shots), complete(shots, videos)]
 
 
-def gapless(shots: Sequence[dict[str, Any]]) -> CheckOutcome:
+def gapless(shots: Sequence[LakeShot]) -> CheckOutcome:
     """Shots of a video start at frame 0, follow each other without gap or overlap, and are never empty."""
     broken = []
     ordered = sorted(shots, key=lambda shot: (shot["video_id"], shot["index"]))
@@ -34,14 +34,14 @@ def gapless(shots: Sequence[dict[str, Any]]) -> CheckOutcome:
     return CheckOutcome(name="gapless", passed=not broken, details={"videos_with_gaps": broken})
 
 
-def unique_ids(shots: Sequence[dict[str, Any]]) -> CheckOutcome:
+def unique_ids(shots: Sequence[LakeShot]) -> CheckOutcome:
     """No two shots share an id."""
     counts = Counter(shot["shot_id"] for shot in shots)
     twice = [shot_id for shot_id, count in counts.items() if count > 1]
     return CheckOutcome(name="unique_ids", passed=not twice, details={"shots": len(counts), "repeated": twice[:20]})
 
 
-def complete(shots: Sequence[dict[str, Any]], videos: Iterable[dict[str, Any]]) -> CheckOutcome:
+def complete(shots: Sequence[LakeShot], videos: Iterable[LakeVideo]) -> CheckOutcome:
     """Every ready video has shots, and the last one ends with its last frame."""
     ends: dict[str, int] = {}
     for shot in shots:

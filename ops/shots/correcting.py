@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from ops.core.errors import UsageError
 from ops.core.plural import plural
+from ops.core.rows import LakeShot, LakeVideo
 from ops.core.settings import Settings
 from ops.shots.build import shots_of
 from ops.shots.corrections import (
@@ -42,8 +43,8 @@ class CutState:
     ``rows`` are the shots of the lake in order, ``planned`` those of the next ingest.
     """
 
-    video: dict[str, Any]
-    rows: list[dict[str, Any]]
+    video: LakeVideo
+    rows: list[LakeShot]
     history: list[CutCorrection]
     planned: list[PlannedShot]
     plan: CutPlan
@@ -91,7 +92,7 @@ class CutState:
         return {row["start_frame"] for row in self.rows}
 
 
-def read_cut_state(settings: Settings, video: dict[str, Any]) -> CutState:
+def read_cut_state(settings: Settings, video: LakeVideo) -> CutState:
     """The state of one video, a row of the register. Raises ``UsageError`` if it has no shots yet."""
     rows = shots_of(settings, video["video_id"])
     if not rows:
@@ -99,9 +100,7 @@ def read_cut_state(settings: Settings, video: dict[str, Any]) -> CutState:
     return _state_of(settings, video, rows, read_history(settings, video["video_id"]))
 
 
-def _state_of(
-    settings: Settings, video: dict[str, Any], rows: list[dict[str, Any]], history: list[CutCorrection]
-) -> CutState:
+def _state_of(settings: Settings, video: LakeVideo, rows: list[LakeShot], history: list[CutCorrection]) -> CutState:
     current = select_current(history)
     planned = plan_shots(settings, video["video_id"], rows, current)
     if planned is None:  # the next ingest detects again; until then only the shots are known
@@ -115,7 +114,7 @@ def _state_of(
 
 def correct_cuts(
     settings: Settings,
-    video: dict[str, Any],
+    video: LakeVideo,
     statements: Sequence[tuple[Verb, int]],
     *,
     author: str,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
+from ops.core.rows import LakeShot, LakeVideo
 from ops.core.settings import Settings
 from ops.shots.corrections import CutCorrection
 from ops.shots.detector import Boundary
@@ -18,11 +18,9 @@ from ops.shots.segment import poster_key, proxy_key
 DETECTED = "detected_cuts"
 """Table of boundaries as detected, for videos with corrected shots."""
 
-Row = dict[str, Any]
-
 
 def shots_are_current(
-    settings: Settings, video_id: str, rows: Sequence[Row], version: str, corrections: Sequence[CutCorrection] = ()
+    settings: Settings, video_id: str, rows: Sequence[LakeShot], version: str, corrections: Sequence[CutCorrection] = ()
 ) -> bool:
     """Whether nothing is to be cut: same detector version, all ``corrections`` applied, every object present."""
     if not is_cut(settings, video_id, rows, version):
@@ -31,7 +29,7 @@ def shots_are_current(
     return planned is not None and _is_done(planned, rows)
 
 
-def is_cut(settings: Settings, video_id: str, rows: Sequence[Row], version: str) -> bool:
+def is_cut(settings: Settings, video_id: str, rows: Sequence[LakeShot], version: str) -> bool:
     """Whether this detector version cut a video and every object is present, whatever its later corrections."""
     if not rows or any(version_of(row) != version for row in rows):
         return False
@@ -40,13 +38,13 @@ def is_cut(settings: Settings, video_id: str, rows: Sequence[Row], version: str)
     return all(proxy_key(*span) in there and poster_key(*span) in there for span in spans)
 
 
-def version_of(row: Row) -> str:
+def version_of(row: LakeShot) -> str:
     """The detector's version in a row of a shot, without the corrections that follow it."""
     return str(row["detector"]).partition("+")[0]
 
 
 def plan_shots(
-    settings: Settings, video_id: str, rows: Sequence[Row], corrections: Sequence[CutCorrection]
+    settings: Settings, video_id: str, rows: Sequence[LakeShot], corrections: Sequence[CutCorrection]
 ) -> list[PlannedShot] | None:
     """The shots that a cut video should have; ``None`` if that requires a new detection."""
     if not corrections and not any("+" in row["detector"] for row in rows):
@@ -56,7 +54,7 @@ def plan_shots(
 
 
 def plan_recut(
-    settings: Settings, video_id: str, rows: Sequence[Row], version: str, corrections: Sequence[CutCorrection]
+    settings: Settings, video_id: str, rows: Sequence[LakeShot], version: str, corrections: Sequence[CutCorrection]
 ) -> Recut | None:
     """The shots to cut again of a video that this detector cut; ``None`` if the whole video must be cut."""
     planned = plan_shots(settings, video_id, rows, corrections) if is_cut(settings, video_id, rows, version) else None
@@ -68,7 +66,7 @@ def plan_recut(
     )
 
 
-def detected_boundaries(settings: Settings, video_id: str, rows: Sequence[Row]) -> list[Boundary] | None:
+def detected_boundaries(settings: Settings, video_id: str, rows: Sequence[LakeShot]) -> list[Boundary] | None:
     """The detector's boundaries of a video, without corrections; ``None`` if they are not stored any more."""
     partition = settings.partition_of(video_id)
     stored = settings.lake.read(DETECTED, [partition]).to_pylist()
@@ -81,7 +79,9 @@ def detected_boundaries(settings: Settings, video_id: str, rows: Sequence[Row]) 
     return [Boundary(frame, transition) for frame, transition in sorted(found) if frame]
 
 
-def put_detected(settings: Settings, video: Row, boundaries: Sequence[Boundary], version: str, now: datetime) -> bool:
+def put_detected(
+    settings: Settings, video: LakeVideo, boundaries: Sequence[Boundary], version: str, now: datetime
+) -> bool:
     """Store the detector's boundaries of a video; return true if the table changed."""
     found = [(0, "start"), *((each.frame, each.transition) for each in boundaries)]
     rows = [
@@ -99,10 +99,10 @@ def put_detected(settings: Settings, video: Row, boundaries: Sequence[Boundary],
     return settings.lake.update(DETECTED, settings.partition_of(video["video_id"]), video["video_id"], rows)
 
 
-def _as_stored(row: Row) -> PlannedShot:
+def _as_stored(row: LakeShot) -> PlannedShot:
     return PlannedShot(start_frame=row["start_frame"], end_frame=row["end_frame"], transition=row["transition"])
 
 
-def _is_done(planned: Sequence[PlannedShot], rows: Sequence[Row]) -> bool:
+def _is_done(planned: Sequence[PlannedShot], rows: Sequence[LakeShot]) -> bool:
     wanted = [(*each.span, each.transition, each.detector(version_of(rows[0]))) for each in planned]
     return wanted == [(row["start_frame"], row["end_frame"], row["transition"], row["detector"]) for row in rows]

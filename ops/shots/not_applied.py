@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
 from ops.shots.corrections import CurrentCorrections, CutCorrection
 from ops.videos import catalogue
@@ -15,7 +15,7 @@ FAILED = f"{NOTE} not applied yet, the next ingest tries again"
 
 
 def correction_notes(
-    settings: Settings, video: dict[str, Any], corrections: Sequence[CutCorrection], frames: int
+    settings: Settings, video: LakeVideo, corrections: Sequence[CutCorrection], frames: int
 ) -> list[str]:
     """Notes on corrections of this video past its end, and on those of earlier content at its path."""
     notes = [
@@ -31,7 +31,7 @@ def correction_notes(
     ]
 
 
-def _of_other_content(settings: Settings, video: dict[str, Any]) -> list[tuple[str, int]]:
+def _of_other_content(settings: Settings, video: LakeVideo) -> list[tuple[str, int]]:
     """Replaced videos at the path of a video, with their number of corrections."""
     current = CurrentCorrections(settings)
     counts = {video_id: len(current.of(video_id)) for video_id in current.video_ids()}

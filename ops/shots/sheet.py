@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ops.core.rows import LakeShot
 from ops.core.storage import ObjectStore
 from ops.shots.segment import poster_key
 
@@ -25,7 +25,7 @@ def sheet_key(video_id: str) -> str:
     return f"sheets/{video_id}.jpg"
 
 
-def write_sheet(store: ObjectStore, shots: Sequence[dict[str, Any]]) -> str:
+def write_sheet(store: ObjectStore, shots: Sequence[LakeShot]) -> str:
     """Write the sheet of one video's ``shots`` (rows of the table), at most 24 spread evenly; return its URI.
 
     A missing or damaged poster leaves its tile empty and is logged; the next ingest writes a missing one.
@@ -48,7 +48,7 @@ def write_sheet(store: ObjectStore, shots: Sequence[dict[str, Any]]) -> str:
     return store.uri(key)
 
 
-def _read_poster(store: ObjectStore, shot: dict[str, Any]) -> NDArray[np.uint8] | None:
+def _read_poster(store: ObjectStore, shot: LakeShot) -> NDArray[np.uint8] | None:
     try:
         data = store.read_bytes(poster_key(shot["video_id"], shot["start_frame"], shot["end_frame"]))
     except FileNotFoundError:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError, StorageError
+from ops.core.rows import LakeShot, LakeVideo
 from ops.core.settings import Settings
 from ops.core.types import Progress
 from ops.embeddings.build import input_hash, matrix_of, table_of
@@ -142,7 +142,7 @@ def answer_both(
 
 
 def _read_queries(
-    settings: Settings, video: dict[str, Any], captioned: Collection[str], progress: Progress
+    settings: Settings, video: LakeVideo, captioned: Collection[str], progress: Progress
 ) -> list[tuple[str, dict[str, float]]]:
     """Return graded queries beside a video, with the catalogue's shots instead of the annotated numbers."""
     rows = read_annotations(video["path"], QUERIES)
@@ -177,10 +177,10 @@ def _read_vectors(settings: Settings, encoder_id: str, shot_ids: Sequence[str]) 
     return {ids[row]: vector for row, vector in zip(rows, vectors_ND, strict=True)}
 
 
-def _read_shots(settings: Settings, shot_ids: Sequence[str]) -> list[dict[str, Any]]:
+def _read_shots(settings: Settings, shot_ids: Sequence[str]) -> list[LakeShot]:
     ids = set(shot_ids)
     partitions = sorted({settings.partition_of(shot_id.partition(":")[0]) for shot_id in ids})
-    rows: list[dict[str, Any]] = settings.lake.read("shots", partitions).to_pylist()
+    rows: list[LakeShot] = settings.lake.read("shots", partitions).to_pylist()
     return [row for row in rows if row["shot_id"] in ids]
 
 

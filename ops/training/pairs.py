@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ops.core.errors import UsageError
+from ops.core.rows import LakeShot
 from ops.core.tables import digest_of
 
 
@@ -69,7 +70,7 @@ def image_pair(source: str, member: str, show: str, data: bytes, captions: Itera
     )
 
 
-def shot_pair(shot: dict[str, Any], captions: Iterable[Any], source: str) -> CaptionPair | str:
+def shot_pair(shot: LakeShot, captions: Iterable[Any], source: str) -> CaptionPair | str:
     """Return the pair of a row of the table ``shots``, or the reason why it cannot be used."""
     texts = clean_captions(captions)
     if not texts:

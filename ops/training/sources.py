@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ops.core.errors import NotFoundError, StorageError, UsageError
+from ops.core.rows import LakeShot, LakeVideo
 from ops.core.settings import Settings
 from ops.core.storage import ObjectStore, local_path_of
 from ops.training.pairs import CaptionPair, PairCollection, image_pair, shot_pair
@@ -79,7 +80,7 @@ def read_annotations(path: str, ending: str) -> list[dict[str, Any]] | str | Non
     return rows
 
 
-def map_shot_numbers(settings: Settings, video: dict[str, Any]) -> dict[int, str]:
+def map_shot_numbers(settings: Settings, video: LakeVideo) -> dict[int, str]:
     """Map each annotated ``shot`` number of a video's captions to a shot id of the catalogue, if it has one."""
     rows = read_captions(video["path"])
     shots = _load_shots(settings, video)
@@ -95,7 +96,7 @@ def map_shot_numbers(settings: Settings, video: dict[str, Any]) -> dict[int, str
 
 
 def add_shot_pairs(
-    settings: Settings, video: dict[str, Any], rows: list[dict[str, Any]] | str | None, into: PairCollection
+    settings: Settings, video: LakeVideo, rows: list[dict[str, Any]] | str | None, into: PairCollection
 ) -> None:
     """Add the pairs of annotated frame ranges, each with the shot of the catalogue that overlaps it most."""
     if isinstance(rows, str):
@@ -116,18 +117,18 @@ def add_shot_pairs(
         _take(shot_pair(best, row.get("captions") or (), video["path"]), thing, into)
 
 
-def _load_shots(settings: Settings, video: dict[str, Any]) -> list[dict[str, Any]]:
+def _load_shots(settings: Settings, video: LakeVideo) -> list[LakeShot]:
     rows = settings.lake.read("shots", [settings.partition_of(video["video_id"])]).to_pylist()
     return [shot for shot in rows if shot["video_id"] == video["video_id"]]
 
 
-def _find_shot(shots: Sequence[dict[str, Any]], start: int, end: int) -> dict[str, Any] | None:
+def _find_shot(shots: Sequence[LakeShot], start: int, end: int) -> LakeShot | None:
     """Return the shot of an annotated range, or ``None``."""
     best = max(shots, key=lambda shot: _overlap(shot, start, end), default=None)
     return best if best is not None and _overlap(best, start, end) >= LEAST_OVERLAP else None
 
 
-def _overlap(shot: dict[str, Any], start: int, end: int) -> float:
+def _overlap(shot: LakeShot, start: int, end: int) -> float:
     shared = min(end, shot["end_frame"]) - max(start, shot["start_frame"])
     either = max(end, shot["end_frame"]) - min(start, shot["start_frame"])
     return shared / either if either > 0 else 0.0
@@ -188,7 +189,7 @@ def _read_parquet(settings: Settings, file: Path, into: PairCollection) -> None:
         ) from error
 
 
-def _parquet_pair(file: Path, number: int, row: dict[str, Any], known: dict[str, dict[str, Any]]) -> CaptionPair | str:
+def _parquet_pair(file: Path, number: int, row: dict[str, Any], known: dict[str, LakeShot]) -> CaptionPair | str:
     if row.get("shot_id"):
         shot = known.get(row["shot_id"])
         return shot_pair(shot, row["captions"], str(file)) if shot else f"shot {row['shot_id']} is not in the catalogue"
@@ -196,7 +197,7 @@ def _parquet_pair(file: Path, number: int, row: dict[str, Any], known: dict[str,
     return image_pair(str(file), str(number), show, row.get("image") or b"", row["captions"])
 
 
-def _read_shots_by_id(settings: Settings) -> dict[str, dict[str, Any]]:
+def _read_shots_by_id(settings: Settings) -> dict[str, LakeShot]:
     forgotten = forgotten_ids(settings.store)
     rows = settings.lake.read("shots").to_pylist()
     return {row["shot_id"]: row for row in rows if row["video_id"] not in forgotten}

@@ -9,13 +9,13 @@ with nothing but its id.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any
 
 from ops.core.errors import NotFoundError, SettingsError
 from ops.core.media import MediaInfo
 from ops.core.plural import plural
+from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
 from ops.core.storage import local_path_of
 from ops.core.tables import Lake
@@ -25,22 +25,20 @@ TABLE = "videos"
 _LAYOUT = "lake/layout.json"
 
 
-def videos_of(
-    lake: Lake, partitions: Iterable[str] | None = None, *, with_forgotten: bool = False
-) -> list[dict[str, Any]]:
+def videos_of(lake: Lake, partitions: Iterable[str] | None = None, *, with_forgotten: bool = False) -> list[LakeVideo]:
     """Return rows of the register, as dicts by column name.
 
     A video with a tombstone is left out even if its row is still there, because a ``forget`` was killed half way:
     nothing may be computed for it again.
     """
-    rows: list[dict[str, Any]] = lake.read(TABLE, partitions).to_pylist()
+    rows: list[LakeVideo] = lake.read(TABLE, partitions).to_pylist()
     if with_forgotten or not rows:
         return rows
     gone = forgotten_ids(lake.store)
     return [row for row in rows if row["video_id"] not in gone]
 
 
-def usable_videos(settings: Settings, video_ids: Collection[str]) -> list[dict[str, Any]]:
+def usable_videos(settings: Settings, video_ids: Collection[str]) -> list[LakeVideo]:
     """Return the rows of those of these videos that are ``ready`` or ``pending``."""
     wanted = set(video_ids)
     partitions = sorted({settings.partition_of(video_id) for video_id in wanted})
@@ -48,7 +46,7 @@ def usable_videos(settings: Settings, video_ids: Collection[str]) -> list[dict[s
     return [row for row in rows if row["video_id"] in wanted and row["state"] in ("ready", "pending")]
 
 
-def find_video(lake: Lake, text: str) -> dict[str, Any]:
+def find_video(lake: Lake, text: str) -> LakeVideo:
     """Return the row of a video named by id, path or file name, also of one that is half forgotten.
 
     A removed video is found by its path only if no other has that path. Raises ``NotFoundError`` if no video or more
@@ -74,12 +72,12 @@ def find_video(lake: Lake, text: str) -> dict[str, Any]:
     )
 
 
-def footage_seconds(row: dict[str, Any]) -> float:
+def footage_seconds(row: LakeVideo) -> float:
     """Return the length of a registered video in seconds; 0 if it was not opened."""
     return row["frames"] * row["fps_den"] / row["fps_num"] if row["frames"] else 0.0
 
 
-def set_aside(settings: Settings, row: dict[str, Any], reason: str, now: datetime) -> None:
+def set_aside(settings: Settings, row: LakeVideo, reason: str, now: datetime) -> None:
     """Note that a video cannot be used, although it could be opened."""
     put_video(settings, row | {"state": "set_aside", "reason": reason, "created_timestamp": now})
 
@@ -92,12 +90,12 @@ def retry_set_aside(settings: Settings, video_ids: Iterable[str], now: datetime)
             put_video(settings, row | {"state": "pending", "reason": None, "frames": None, "created_timestamp": now})
 
 
-def set_frames(settings: Settings, row: dict[str, Any], frames: int) -> bool:
+def set_frames(settings: Settings, row: LakeVideo, frames: int) -> bool:
     """Replace the container's frame count by the decoded one; return true if it differed."""
     return row["frames"] != frames and put_video(settings, row | {"frames": frames})
 
 
-def set_decoded(settings: Settings, row: dict[str, Any], frames: int, notes: list[str]) -> bool:
+def set_decoded(settings: Settings, row: LakeVideo, frames: int, notes: list[str]) -> bool:
     """Write the results of decoding the whole video: its frame count, and notes behind those of its facts.
 
     Replaces the notes of an earlier decoding. Returns true if the row changed.
@@ -107,15 +105,16 @@ def set_decoded(settings: Settings, row: dict[str, Any], frames: int, notes: lis
     return fresh != row and put_video(settings, fresh)
 
 
-def replace_notes(settings: Settings, row: dict[str, Any], prefix: str, notes: list[str]) -> bool:
+def replace_notes(settings: Settings, row: LakeVideo, prefix: str, notes: list[str]) -> bool:
     """Put ``notes`` in the place of those that begin with ``prefix``; return true if the row changed."""
     kept = [note for note in row["notes"] or [] if not note.startswith(prefix)]
     return [*kept, *notes] != (row["notes"] or []) and put_video(settings, row | {"notes": [*kept, *notes]})
 
 
-def put_video(settings: Settings, row: dict[str, Any]) -> bool:
-    """Write the row of one video; return true if it changed."""
-    return settings.lake.update(TABLE, settings.partition_of(row["video_id"]), row["video_id"], [row])
+def put_video(settings: Settings, row: Mapping[str, object]) -> bool:
+    """Write the row of one video, in which missing columns are null; return true if it changed."""
+    video_id = str(row["video_id"])
+    return settings.lake.update(TABLE, settings.partition_of(video_id), video_id, [dict(row)])
 
 
 def drop_rows(settings: Settings, table: str, video_id: str) -> None:

@@ -22,9 +22,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ops.core.errors import DamagedTableError
+from ops.core.rows import LakeVideo, new_video
 from ops.core.schemas import TABLES, Table
 from ops.core.settings import Settings
 from ops.core.types import Progress
@@ -33,7 +34,7 @@ from ops.videos import catalogue
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Row = dict[str, Any]
+Row = LakeVideo
 
 VECTORS = "shot_embeddings"
 CORRECTIONS = "shot_corrections"
@@ -132,9 +133,10 @@ def _videos_in(settings: Settings, partition: str, moved: str, now: datetime) ->
     ids = {*since, *([partition] if settings.partitions == "video" else [])} - known
     for video_id in sorted(ids):
         at = since.get(video_id, now)
-        stamps = {"available_at": at, "event_timestamp": at, "created_timestamp": now}
         show = shows.get(video_id, video_id)
-        rows.append({"video_id": video_id, "path": moved, "show": show, "title": show, "state": "set_aside", **stamps})
+        names = {"video_id": video_id, "path": moved, "show": show, "title": show, "state": "set_aside"}
+        stamps = {"available_at": at, "event_timestamp": at, "created_timestamp": now}
+        rows.append(new_video({**names, **stamps}))
     return rows
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from ops.core.errors import MediaError, StorageError
 from ops.core.media import FACTS_REVISION, MediaInfo
+from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
@@ -32,7 +33,7 @@ def describe_videos(
         return _describe_all(settings, videos_of(settings.lake, partitions), prober, now, progress)
 
 
-def facts_are_current(row: dict[str, Any]) -> bool:
+def facts_are_current(row: LakeVideo) -> bool:
     """Return whether the facts about a registered video are up to date, so that its file need not be opened.
 
     True if they have the present revision, and for a video that was not opened yet, which has none. False if they are
@@ -41,13 +42,13 @@ def facts_are_current(row: dict[str, Any]) -> bool:
     if not row["frames"]:
         return True
     try:
-        return bool(row["facts"]) and MediaInfo.from_json(row["facts"]).revision == FACTS_REVISION
+        return row["facts"] is not None and MediaInfo.from_json(row["facts"]).revision == FACTS_REVISION
     except ValidationError:
         return False
 
 
 def _describe_all(
-    settings: Settings, rows: list[dict[str, Any]], prober: Prober, now: datetime, progress: Progress
+    settings: Settings, rows: list[LakeVideo], prober: Prober, now: datetime, progress: Progress
 ) -> StepReport:
     progress.start("videos", len(rows), "videos")
     changed = 0
@@ -57,16 +58,14 @@ def _describe_all(
         fresh = _describe(settings, row, prober, now, progress) if is_due else row
         changed += put_video(settings, fresh) if fresh is not row else 0
         if fresh["state"] == "set_aside":
-            progress.set_aside("videos", fresh["path"], fresh["reason"])
+            progress.set_aside("videos", fresh["path"], fresh["reason"] or "")
         described.append(fresh)
         progress.advance("videos")
     progress.finish("videos")
     return _report(settings, described, changed)
 
 
-def _describe(
-    settings: Settings, row: dict[str, Any], prober: Prober, now: datetime, progress: Progress
-) -> dict[str, Any]:
+def _describe(settings: Settings, row: LakeVideo, prober: Prober, now: datetime, progress: Progress) -> LakeVideo:
     # Opened before, and its content is its id: it was only moved or is back.
     if row["frames"] and facts_are_current(row):
         return row | {"state": "ready", "created_timestamp": now}
@@ -98,7 +97,7 @@ def _describe(
     }
 
 
-def _report(settings: Settings, rows: list[dict[str, Any]], changed: int) -> StepReport:
+def _report(settings: Settings, rows: list[LakeVideo], changed: int) -> StepReport:
     aside = [row for row in rows if row["state"] == "set_aside"]
     by_partition: dict[str, dict[str, Any]] = {}
     for row in rows:
@@ -106,7 +105,7 @@ def _report(settings: Settings, rows: list[dict[str, Any]], changed: int) -> Ste
         figures["videos"] += 1
         figures["set_aside"] += row["state"] == "set_aside"
         figures["path"] = row["path"]
-    content = ((row["video_id"], json.dumps([row[name] for name in (*DESCRIPTIVE, "state")])) for row in rows)
+    content = ((row["video_id"], json.dumps([row.get(name) for name in (*DESCRIPTIVE, "state")])) for row in rows)
     return StepReport(
         changed=changed,
         data_version=digest_of(content),

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from ops.core.errors import StorageError
+from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
 from ops.core.types import video_id_of
 from ops.videos.catalogue import TABLE, drop_rows, put_video, require_layout, videos_of
@@ -74,7 +74,7 @@ def register(settings: Settings, scan: Scan, now: datetime, *, whole_library: st
 def _register_file(
     settings: Settings,
     source: SourceFile,
-    row: dict[str, Any] | None,
+    row: LakeVideo | None,
     tombstones: set[str],
     now: datetime,
     result: Registration,
@@ -100,7 +100,7 @@ def _register_file(
         put_video(settings, fresh | described)
         return
     returned = row["state"] == "removed"
-    if not returned and all(row[name] == value for name, value in described.items()):
+    if not returned and all(row.get(name) == value for name, value in described.items()):
         return
     (result.returned if returned else result.moved).append(source.video_id)
     # Pending marks a change that has not travelled downstream yet.
@@ -108,7 +108,7 @@ def _register_file(
     put_video(settings, row | described | {"state": state, "created_timestamp": now})
 
 
-def _is_copy(settings: Settings, source: SourceFile, row: dict[str, Any], found: set[str]) -> bool:
+def _is_copy(settings: Settings, source: SourceFile, row: LakeVideo, found: set[str]) -> bool:
     """Return whether the content of ``source`` is still at the path of ``row``, so that the file was not moved.
 
     The scan chooses between two paths of its own, and the library comes before other places. Objects in a store are not
@@ -139,7 +139,7 @@ def _register_unreadable(
     settings: Settings,
     path: str,
     reason: str,
-    rows: dict[str, dict[str, Any]],
+    rows: dict[str, LakeVideo],
     tombstones: set[str],
     now: datetime,
 ) -> None:
@@ -167,7 +167,7 @@ def _register_unreadable(
     )
 
 
-def _drop_readable(settings: Settings, rows: dict[str, dict[str, Any]], readable: set[str]) -> None:
+def _drop_readable(settings: Settings, rows: dict[str, LakeVideo], readable: set[str]) -> None:
     """Drop the rows of unreadable files that are readable now or no longer exist."""
     for row in rows.values():
         is_gone = "://" not in row["path"] and not os.path.lexists(row["path"])
@@ -176,7 +176,7 @@ def _drop_readable(settings: Settings, rows: dict[str, dict[str, Any]], readable
 
 
 def _mark_replaced(
-    settings: Settings, scan: Scan, rows: dict[str, dict[str, Any]], now: datetime, result: Registration
+    settings: Settings, scan: Scan, rows: dict[str, LakeVideo], now: datetime, result: Registration
 ) -> None:
     here, found = {source.video_id for source in scan.files}, scan.found
     for row in rows.values():
@@ -191,7 +191,7 @@ def _mark_replaced(
 def _mark_gone(
     settings: Settings,
     scan: Scan,
-    rows: dict[str, dict[str, Any]],
+    rows: dict[str, LakeVideo],
     library: str,
     now: datetime,
     result: Registration,

@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import av
 from av.container import InputContainer
@@ -17,6 +16,7 @@ from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
 from ops.core.errors import MediaError
+from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
 from ops.videos.closed_captions import CODEC as CAPTIONS
 from ops.videos.closed_captions import Packet, carries_captions, read_caption_track, read_carried_captions
@@ -92,7 +92,7 @@ class _Folder:
         return sorted(entry for key in names for entry in self.by_video.get(key, []))
 
 
-def sidecars_of(settings: Settings, videos: Iterable[dict[str, Any]]) -> dict[str, list[Sidecar]]:
+def sidecars_of(settings: Settings, videos: Iterable[LakeVideo]) -> dict[str, list[Sidecar]]:
     """Return the subtitle files of each of the videos (register rows), by video id, in the order of their paths.
 
     Reads each folder once, and each new or changed file once. A folder that cannot be read has no entry for its videos,
@@ -117,7 +117,7 @@ def sidecars_of(settings: Settings, videos: Iterable[dict[str, Any]]) -> dict[st
     }
 
 
-def unowned_subtitles(videos: Iterable[dict[str, Any]]) -> list[str]:
+def unowned_subtitles(videos: Iterable[LakeVideo]) -> list[str]:
     """Return the paths of subtitle files in the folders of these videos (register rows) that belong to no video,
     sorted.
 
@@ -127,7 +127,7 @@ def unowned_subtitles(videos: Iterable[dict[str, Any]]) -> list[str]:
     return sorted({path for folder in folders if folder for path in folder.unowned})
 
 
-def ownerless_subtitles(paths: Iterable[str], videos: Iterable[dict[str, Any]]) -> list[str]:
+def ownerless_subtitles(paths: Iterable[str], videos: Iterable[LakeVideo]) -> list[str]:
     """Return those of the subtitle files ``paths`` that no folder of these videos (register rows) accounts for, sorted.
 
     They are in folders without a video, or have an ending that other kinds of files have too. Raises ``StorageError``
@@ -141,7 +141,7 @@ def ownerless_subtitles(paths: Iterable[str], videos: Iterable[dict[str, Any]]) 
     return sorted(set(paths) - known)
 
 
-def changed_sidecars(settings: Settings, videos: Iterable[dict[str, Any]]) -> dict[str, list[Sidecar]]:
+def changed_sidecars(settings: Settings, videos: Iterable[LakeVideo]) -> dict[str, list[Sidecar]]:
     """Return the videos whose subtitle files changed since their dialogue was read; skips videos never read."""
     rows = list(videos)
     partitions = sorted({settings.partition_of(row["video_id"]) for row in rows})
@@ -246,7 +246,7 @@ def _first_picture_s(container: InputContainer) -> float:
     return float(video.start_time * video.time_base)
 
 
-def _read_folders(videos: list[dict[str, Any]]) -> dict[str, _Folder | None]:
+def _read_folders(videos: list[LakeVideo]) -> dict[str, _Folder | None]:
     """Read the folders of the videos by their paths, each once; ``None`` for one that cannot be read."""
     names: dict[str, list[str]] = {}
     for row in videos:
