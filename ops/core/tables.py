@@ -230,7 +230,8 @@ class Lake:
             # Not pq.read_table: its dataset scanner leaves threads behind that occasionally abort the process at exit
             # (apache/arrow issue 34314). Files are small, so one thread loses nothing.
             file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
-            there = [name for name in schema.names if name in file.schema_arrow.names]
+            stored = set(file.schema_arrow.names)  # read once: it is parsed again at each call
+            there = [name for name in schema.names if name in stored]
             rows = _with_added(file.read(columns=there, use_threads=False), table, schema)
             rows = rows.select(schema.names).cast(schema)
             fault = find_stored_fault(rows, table, partition)
