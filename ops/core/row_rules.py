@@ -14,26 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ops.core.schemas import CREATED, key_of
+from ops.core.schemas import CREATED, TABLES, Table, key_of
 from ops.core.types import VideoState, parse_shot_id
 
 LENGTH_TOLERANCE = 1e-2
 """Maximum deviation of a stored vector's length from 1; a damaged vector deviates far more."""
 
 _VIDEO_ID = re.compile(r"[0-9a-f]{16}")
-_NEVER_NULL = {
-    "videos": ("path", "show", "title", "state", "available_at"),
-    "shots": ("video_id", "show", "index", "start_frame", "end_frame", "start_s", "end_s", "is_blank", "detector"),
-    "shot_embeddings": ("video_id", "show", "embedding", "vector_hash", "input_hash"),
-    "shots_set_aside": ("video_id", "reason", "input_hash"),
-    "dialogue": ("video_id", "show", "shot_ids", "start_frame", "end_frame", "start_s", "end_s", "text", "language"),
-    "shot_dialogue": ("video_id", "show", "index", "text"),
-    "subtitles": ("video_id", "path", "source", "language"),
-    "shot_corrections": ("video_id", "frame", "action"),
-}
-"""Columns that every later step relies on, besides key and timestamps."""
-_KEYS_BEGIN_WITH_VIDEO = frozenset(("shots", "shot_embeddings", "dialogue", "shot_dialogue"))
-"""Tables whose rows meet those of all other files, in an index or in the feature store."""
 _STATES = frozenset(get_args(VideoState))
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
 """pandas, which Feast uses, has no timestamps outside 1677 to 2262."""
@@ -76,12 +63,12 @@ def find_stored_fault(rows: pa.Table, table: str, partition: str) -> str:
         rows.validate(full=True)  # reading a file does not check this
     if fault := find_fault(rows, table):
         return fault
-    family = table.split("/")[0]
+    declared = TABLES[table.split("/")[0]]
     return (
-        _find_missing(rows, family)
+        _find_missing(rows, declared.never_null)
         or _find_foreign_row(rows, partition)
         or _find_odd_value(rows)
-        or _find_stray_key(rows, key_of(table), family)
+        or _find_stray_key(rows, declared)
         or (_find_vector_fault(rows["embedding"]) if "embedding" in rows.column_names and len(rows) else "")
     )
 
@@ -92,8 +79,8 @@ def _has_text(schema: pa.Schema) -> bool:
     return any(map(pa.types.is_string, kinds))
 
 
-def _find_missing(rows: pa.Table, family: str) -> str:
-    for name in _NEVER_NULL.get(family, ()):
+def _find_missing(rows: pa.Table, never_null: tuple[str, ...]) -> str:
+    for name in never_null:
         if name in rows.column_names and rows[name].null_count:
             return f"{rows[name].null_count} rows have no {name}"
     return ""
@@ -107,9 +94,10 @@ def _find_foreign_row(rows: pa.Table, partition: str) -> str:
     return ""
 
 
-def _find_stray_key(rows: pa.Table, key: str, family: str) -> str:
+def _find_stray_key(rows: pa.Table, table: Table) -> str:
     """Find a key that does not name the video of its row: the indexes hold the rows of all files, by key."""
-    if family not in _KEYS_BEGIN_WITH_VIDEO or not {key, "video_id"} <= set(rows.column_names):
+    key = table.key
+    if not table.key_names_video or not {key, "video_id"} <= set(rows.column_names):
         return ""
     pairs = list(zip(rows[key].to_pylist(), rows["video_id"].to_pylist(), strict=True))
     stray = [

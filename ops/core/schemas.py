@@ -198,6 +198,10 @@ class Table:
     ``shot_id`` or ``video_id``, and Feast serves it. ``per_encoder`` families have a table for each encoder.
     ``counted_as`` is the field of ``needle status --json`` with the number of a video's rows; if ``listed``, it is also
     a column of ``needle status``. Files of earlier versions lack the columns ``added``, which are read as null.
+
+    The rest are rules for stored rows (``ops/core/row_rules.py``). Later steps rely on the columns ``never_null``,
+    besides key and timestamps. ``key_names_video``: the key begins with the video's id, and the rows meet those of all
+    other files in an index or in the feature store.
     """
 
     name: str
@@ -210,6 +214,8 @@ class Table:
     listed: bool = False
     if_damaged: IfDamaged = "set_aside"
     added: tuple[str, ...] = ()
+    never_null: tuple[str, ...] = ()
+    key_names_video: bool = False
 
     def __post_init__(self) -> None:
         if self.feature_view and self.key not in ("shot_id", "video_id"):
@@ -242,6 +248,7 @@ _DECLARED = (
             left_out=("facts", "notes"),
         ),
         added=("facts", "notes"),
+        never_null=("path", "show", "title", "state", "available_at"),
     ),
     Table(
         name="shots",
@@ -249,11 +256,42 @@ _DECLARED = (
         schema=SHOTS,
         feature_view=View(name="shot_metadata", description="a shot: show, exact frames, brightness, proxy and poster"),
         counted_as="shots",
+        never_null=(
+            "video_id",
+            "show",
+            "index",
+            "start_frame",
+            "end_frame",
+            "start_s",
+            "end_s",
+            "is_blank",
+            "detector",
+        ),
+        key_names_video=True,
     ),
-    Table(name="shot_corrections", key="correction_id", schema=SHOT_CORRECTIONS),
+    Table(
+        name="shot_corrections",
+        key="correction_id",
+        schema=SHOT_CORRECTIONS,
+        never_null=("video_id", "frame", "action"),
+    ),
     Table(name="detected_cuts", key="cut_id", schema=DETECTED_CUTS, if_damaged="compute_again"),
-    Table(name="shot_embeddings", key="shot_id", schema=SHOT_EMBEDDINGS, per_encoder=True, counted_as="embedded"),
-    Table(name="shots_set_aside", key="shot_id", schema=SHOTS_SET_ASIDE, per_encoder=True),
+    Table(
+        name="shot_embeddings",
+        key="shot_id",
+        schema=SHOT_EMBEDDINGS,
+        per_encoder=True,
+        counted_as="embedded",
+        never_null=("video_id", "show", "embedding", "vector_hash", "input_hash"),
+        key_names_video=True,
+    ),
+    Table(
+        name="shots_set_aside",
+        key="shot_id",
+        schema=SHOTS_SET_ASIDE,
+        per_encoder=True,
+        never_null=("video_id", "reason", "input_hash"),
+    ),
     Table(
         name="dialogue",
         key="line_id",
@@ -261,6 +299,8 @@ _DECLARED = (
         counted_as="lines",
         if_damaged="set_aside_dialogue",
         added=("language_tag",),
+        never_null=("video_id", "show", "shot_ids", "start_frame", "end_frame", "start_s", "end_s", "text", "language"),
+        key_names_video=True,
     ),
     Table(
         name="shot_dialogue",
@@ -272,6 +312,8 @@ _DECLARED = (
             left_out=("input_hash",),
         ),
         if_damaged="set_aside_dialogue",
+        never_null=("video_id", "show", "index", "text"),
+        key_names_video=True,
     ),
     Table(
         name="subtitles",
@@ -279,6 +321,7 @@ _DECLARED = (
         schema=SUBTITLES,
         if_damaged="set_aside_dialogue",
         added=("language_tag",),
+        never_null=("video_id", "path", "source", "language"),
     ),
     Table(name="subtitle_timings", key="video_id", schema=SUBTITLE_TIMINGS, if_damaged="set_aside_dialogue"),
     Table(name="labels", key="label_id", schema=LABELS, per_video=False, if_damaged="refuse"),
