@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from ops.core.errors import DamagedTableError, MediaError, UsageError, home_error
@@ -33,26 +34,38 @@ from ops.shots.proxy_times import proxy_times
 from ops.videos import catalogue
 from ops.videos.damaged_tables import FILM, LOST_DIALOGUE
 from ops.videos.film_errors import film_errors
-from ops.videos.subtitles import Sidecar, sidecars_of, unowned_subtitles
+from ops.videos.film_process import FilmProcess, Step
+from ops.videos.subtitles import ReadInside, Sidecar, read_inside, sidecars_of, unowned_subtitles
 
 TABLES = ("dialogue", "subtitles", "shot_dialogue")
 STAGE = "dialogue"
+STEP = Step(
+    doing="reading its dialogue", did="read its dialogue", limit="NEEDLE_OPEN_SECONDS and the length of the film"
+)
 TOLD = 3
 """Notes of one source that are reported while it is read; all are in the table ``subtitles``."""
 
 Due = tuple[LakeVideo, list[LakeShot], list[Sidecar]]
 
 
-def build_dialogue(settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress) -> StepReport:
+def build_dialogue(
+    settings: Settings,
+    partitions: Sequence[str],
+    now: datetime,
+    progress: Progress,
+    *,
+    read: Callable[[tuple[str, Path]], ReadInside] = read_inside,
+) -> StepReport:
     """Read the dialogue of every ready video of the partitions that is not read yet.
 
-    An unusable source is reported with its reason, and the rest goes on. Each video's rows are written as soon as it is
+    An unusable source is reported with its reason, and the rest goes on. Films are read by ``read`` in another process,
+    so that one that crashes its decoder costs its own dialogue only. Each video's rows are written as soon as it is
     done.
     """
-    with settings.working():
+    with settings.working(), FilmProcess(read, STEP) as process:
         progress.start(STAGE, 0, "lines")
         changed = sum(settings.lake.ensure(table, partition) for partition in partitions for table in TABLES)
-        reading = _Reading(settings, now, progress)
+        reading = _Reading(settings, now, progress, process)
         changed += sum(map(reading.bring_up_to_date, due_dialogue(settings, partitions)))
         changed += _rename(settings, partitions, now)
         _require_intact(settings, partitions)
@@ -107,8 +120,14 @@ def _wants_hearing(settings: Settings, video: LakeVideo, sources: Sequence[LakeS
 class _Reading:
     """The state of one run: its counts and reports, and the reason if speech cannot be recognised."""
 
-    def __init__(self, settings: Settings, now: datetime, progress: Progress) -> None:
-        self.settings, self.now, self.progress = settings, now, progress
+    def __init__(
+        self,
+        settings: Settings,
+        now: datetime,
+        progress: Progress,
+        process: FilmProcess[tuple[str, Path], ReadInside],
+    ) -> None:
+        self.settings, self.now, self.progress, self.process = settings, now, progress, process
         self.silent: list[str] = []
         self.refused: dict[str, str] = {}
         self.problem = speech_problem(settings.speech)
@@ -123,7 +142,10 @@ class _Reading:
             return self._set_aside(video, clock, reason, inputs, LOST_DIALOGUE)
         try:
             with film_errors(video["path"], "reading its dialogue"):
-                sources = sources_of(self.settings, video, sidecars, clock.length_s, timing)
+                # Reading the subtitles is faster than watching the film.
+                limit_s = self.settings.open_seconds + clock.length_s
+                inside = self.process.ask((video["path"], self.settings.scratch), video["path"], limit_s)
+                sources = sources_of(self.settings, video, sidecars, clock.length_s, timing, inside=inside)
                 if video["has_audio"] and not any(source.lines for source in sources):
                     sources += self._heard(video, clock)
         except MediaError as error:  # an error of the store does not concern the video, and ends the run

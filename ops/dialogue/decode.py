@@ -25,6 +25,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _WITHOUT_MARK = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
+_HZ = re.compile(rb"~\{(?:[!-w][!-~])+~\}")
+"""Chinese between escapes of ASCII (RFC 1843)."""
 _ESCAPES = ((b"\x1b$B", "iso2022_jp_ext"), (b"\x1b$@", "iso2022_jp_ext"), (b"\x1b$)C", "iso2022_kr"))
 _SIGNS_OF_LINES = ("-->", "Dialogue:")
 # Of files of other formats: MicroDVD, SAMI, TTML, SubViewer, Scenarist.
@@ -48,7 +50,7 @@ _XML_ENCODING = re.compile(rb"<\?xml[^>]*\bencoding=[\"']([A-Za-z0-9._-]+)[\"']"
 _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _LAST_RESORT = "cp1252"
-_DOS_AND_MAC = ("cp4", "cp7", "cp85", "cp86", "mac_", "johab")
+_DOS_AND_MAC = ("cp4", "cp7", "cp85", "cp86", "mac_", "johab", "kz1048")
 """Encodings that few files were ever written in: between equals they come last."""
 
 
@@ -94,6 +96,8 @@ def decode(data: bytes, language: str = "") -> Decoded:
     for escape, encoding in _ESCAPES:
         if escape in data and data.isascii():
             return _replaced(data, encoding, guess=encoding)
+    if data.isascii() and _HZ.search(data):
+        return _replaced(data, "hz", guess="hz")
     try:
         text = data.decode()
     except UnicodeDecodeError:

@@ -103,10 +103,12 @@ def parse_sami(text: str, lines: list[str], result: Parsed) -> None:
     for line, start, name, raw in _sami_texts(text):
         if result.is_full(line):
             return
-        if name in shown:
-            began_line, began, before = shown.pop(name)
-            result.add(began_line, began, start, before, "sami", languages.get(name, ""))
-        if raw.replace("&nbsp;", " ").strip():
+        is_blank = not raw.replace("&nbsp;", " ").strip()
+        # A blank text of no class ends the texts of all classes.
+        for ended in list(shown) if is_blank and not name else [name] if name in shown else []:
+            began_line, began, before = shown.pop(ended)
+            result.add(began_line, began, start, before, "sami", languages.get(ended, ""))
+        if not is_blank:
             shown[name] = (line, start, raw)
     for name, (line, start, raw) in shown.items():
         result.add(line, start, start + _DEFAULT_S, raw, "sami", languages.get(name, ""))

@@ -22,7 +22,7 @@ from ops.videos.film_errors import film_errors
 from ops.videos.library import local_source
 from ops.videos.sidecar_names import NOT_READ
 from ops.videos.speech_sound import sound_for_speech
-from ops.videos.subtitles import PICTURE_CODECS, Sidecar, Track, look_inside, read_sidecar, read_track
+from ops.videos.subtitles import PICTURE_CODECS, ReadInside, ReadTrack, Sidecar, Track, read_inside, read_sidecar
 
 MOST_BYTES = 32 << 20
 """Largest subtitle file that is read; fonts inside an .ass file make it large, dialogue never does."""
@@ -62,17 +62,20 @@ def sources_of(
     sidecars: Sequence[Sidecar],
     length_s: float,
     timing: SubtitleTiming = PLAIN,
+    *,
+    inside: ReadInside | None = None,
 ) -> list[Source]:
     """Return sidecars first, then tracks, in the order of paths and of the file, at their times by ``timing``.
 
-    Raises ``MediaError`` or ``StorageError`` if the video itself cannot be opened, because it may be back later.
+    ``inside`` are the subtitles inside the video if they are read already. Raises ``MediaError`` or ``StorageError`` if
+    the video itself cannot be opened, because it may be back later.
     """
-    inside = look_inside(video["path"])
+    inside = inside or read_inside((video["path"], settings.scratch))
     # A known language comes before an unknown one, so that an equal line keeps it.
     ordered = sorted(sidecars, key=lambda sidecar: (not sidecar.language, sidecar.path))
     fps = Fraction(video["fps_num"], video["fps_den"]) if video["fps_num"] else None
     found = [_of_sidecar(sidecar, fps, length_s, inside.delay_s, timing) for sidecar in ordered]
-    return found + [_of_track(settings, video, track, length_s, timing) for track in inside.tracks]
+    return found + [_of_track(video, read, length_s, timing) for read in inside.tracks]
 
 
 def speech_of(settings: Settings, video: LakeVideo, hear: Hear, length_s: float) -> Source:
@@ -131,19 +134,16 @@ def _events(packets: Iterable[Packet]) -> Parsed:
     return parsed
 
 
-def _of_track(
-    settings: Settings, video: LakeVideo, track: Track, length_s: float, timing: SubtitleTiming = PLAIN
-) -> Source:
+def _of_track(video: LakeVideo, read: ReadTrack, length_s: float, timing: SubtitleTiming = PLAIN) -> Source:
+    track = read.track
     name = f"track {track.index} ({track.codec})"
     bare = Source(path=name, source="embedded", language=track.language, content_hash=video["content_hash"] or "")
     if not track.kind:
         what = "pictures of text" if track.codec in PICTURE_CODECS else track.codec
         return replace(bare, reason=f"its subtitles are {what}, which cannot be read")
-    try:
-        packets = list(read_track(video["path"], track, settings.scratch))
-    except MediaError as error:
-        return replace(bare, reason=str(error))
-    parsed = _events(packets) if track.codec == CODEC else _of_packets(packets, track)
+    if read.reason:
+        return replace(bare, reason=read.reason)
+    parsed = _events(read.packets) if track.codec == CODEC else _of_packets(read.packets, track)
     parsed.cues = timing.retimed(parsed.cues)
     lines, notes = lines_of(parsed, length_s=length_s, language=track.language, source="embedded")
     return replace(bare, lines=lines, notes=notes)

@@ -207,6 +207,44 @@ def read_track(path: str, track: Track, scratch: Path) -> Iterator[Packet]:
             raise MediaError(f"track {track.index} cannot be read to its end: {error}") from error
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReadTrack:
+    """A subtitle track and its packets; ``reason`` is set if it cannot be read."""
+
+    track: Track
+    packets: tuple[Packet, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadInside:
+    """The subtitles inside a video, read. ``delay_s`` as in :class:`Inside`."""
+
+    tracks: tuple[ReadTrack, ...]
+    delay_s: float
+
+
+def read_inside(request: tuple[str, Path]) -> ReadInside:
+    """Read the subtitles inside the video at a path or URI, with a folder for what is downloaded.
+
+    Raises ``MediaError`` if it is not a video, ``StorageError`` if the store cannot be read.
+    """
+    path, scratch = request
+    inside = look_inside(path)
+    return ReadInside(
+        tracks=tuple(_read_whole(path, track, scratch) for track in inside.tracks), delay_s=inside.delay_s
+    )
+
+
+def _read_whole(path: str, track: Track, scratch: Path) -> ReadTrack:
+    if not track.kind:
+        return ReadTrack(track=track)
+    try:
+        return ReadTrack(track=track, packets=tuple(read_track(path, track, scratch)))
+    except MediaError as error:
+        return ReadTrack(track=track, reason=str(error))
+
+
 def _inside(container: InputContainer) -> Inside:
     tracks = []
     for stream in container.streams.subtitles:

@@ -10,6 +10,7 @@ from typing import Any
 from ops.core.media import MediaInfo
 from ops.core.storage import ObjectStore
 from ops.videos.probe import probe
+from ops.videos.subtitles import ReadInside
 
 
 class CrashingStore(ObjectStore):
@@ -62,3 +63,10 @@ def fail_in_b(path: Path) -> MediaInfo:
     if path.stem == "b":
         raise KeyError("prop")
     return probe(path)
+
+
+def crash_while_reading(request: tuple[str, Path]) -> ReadInside:
+    """Reads the subtitles inside a film; it ends the process by SIGSEGV."""
+    os.kill(os.getpid(), signal.SIGSEGV)
+    signal.pause()
+    raise AssertionError(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import multiprocessing
 import sys
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -15,7 +16,7 @@ import pytest
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress, StepReport
 from ops.dialogue import speech
-from ops.dialogue.build import build_dialogue, due_dialogue
+from ops.dialogue.build import build_dialogue, due_dialogue, retry_dialogue
 from ops.dialogue.report import unread_subtitles, unusable_subtitles
 from ops.dialogue.sources import _of_track
 from ops.index.dialogue import build_lines, check_lines, lines_are_current
@@ -24,7 +25,8 @@ from ops.videos import watch
 from ops.videos.hashes import HashCache
 from ops.videos.library import scan
 from ops.videos.sidecar_names import ENDINGS, suffix_of
-from ops.videos.subtitles import Track
+from ops.videos.subtitles import ReadTrack, Track
+from tests.builders.crashes import crash_while_reading
 from tests.builders.films import make_film
 from tests.builders.lakes import shot_rows, video_id, video_row
 from tests.builders.subtitles import ass, srt, vtt
@@ -243,13 +245,26 @@ def test_the_watched_library_sees_new_changed_and_removed_subtitles(
     assert look() == [source.video_id]
 
 
+def test_a_film_that_crashes_the_reader_of_its_subtitles_costs_its_dialogue_only(settings: Settings) -> None:
+    sidecar(settings, "film.srt", srt([(0.2, 0.8, "one")]))
+    told = Told()
+    report = build_dialogue(settings, [PARTITION], NOW, told, read=crash_while_reading)
+    assert "the process that read its dialogue crashed (SIGSEGV), twice" in told.refused["film.mkv"]
+    assert all(check.passed for check in report.checks) and not said(settings)
+    assert not build_dialogue(settings, [PARTITION], NOW, told, read=crash_while_reading).changed
+    retry_dialogue(settings, [video_id(0)])
+    build(settings)
+    assert [row["text"] for row in said(settings)] == ["one"]
+    assert not multiprocessing.active_children()
+
+
 @pytest.mark.parametrize(
     ("codec", "words"),
     [("hdmv_pgs_subtitle", "pictures of text"), ("eia_608", "eia_608")],
 )
 def test_tracks_that_hold_no_text_are_named(settings: Settings, codec: str, words: str) -> None:
     track = Track(index=2, codec=codec, language="en", kind="")
-    source = _of_track(settings, settings.lake.read("videos").to_pylist()[0], track, 4.0)
+    source = _of_track(settings.lake.read("videos").to_pylist()[0], ReadTrack(track=track), 4.0)
     assert source.lines == () and not source.is_refused
     assert words in str(source.reason) and codec in source.path
 

@@ -196,6 +196,17 @@ def test_a_bad_byte_after_a_mark_of_utf8_costs_one_character() -> None:
     assert "ordinary w" in decode(codecs.BOM_UTF8 + one).text and "rds" in decode(codecs.BOM_UTF8 + one).text
 
 
+def test_chinese_between_escapes_is_read() -> None:
+    text = srt([(1, 2, "他们已经走了"), (3, 4, "home ~ now"), (5, 6, "没关系")])
+    assert decode(text.encode("hz")).text == text
+    assert decode(b"a ~{ b ~} c").text == "a ~{ b ~} c"
+
+
+def test_a_blank_text_without_a_class_ends_those_of_all_classes() -> None:
+    body = "<SYNC Start=1500><P Class=ENCC>hello<SYNC Start=2500><P>&nbsp;"
+    assert read(f"<SAMI><BODY>{body}</BODY></SAMI>", "smi") == [(1.5, 2.5, "hello")]
+
+
 @pytest.mark.parametrize("cues", [1, 12])
 @pytest.mark.parametrize("is_named", [True, False])
 @pytest.mark.parametrize(
