@@ -9,6 +9,7 @@ Formats: ISO/IEC 14496-12 (boxes), Microsoft RIFF (AVI). Matroska: ``matroska.py
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +23,9 @@ MEDIA_BOXES = {b"mdat", b"moof", b"imda"}
 ASF_HEADER, ASF_PROPERTIES = bytes.fromhex("3026b275"), bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 MXF_KEY, MXF_PARTITION = bytes.fromhex("060e2b34"), bytes.fromhex("060e2b34020501010d010201010204")
 TAIL = 1 << 16
+Y4M = b"YUV4MPEG2 "
+Y4M_CHROMA = {"420": (2, 2, 2), "422": (2, 1, 2), "411": (4, 1, 2), "444": (1, 1, 2), "mono": (1, 1, 0)}
+"""Columns and rows that share one sample of chroma, and the number of planes of it, by the begin of the layout."""
 SYNC = 0x47
 PACKET_SIZES = (188, 192, 204)
 """Of transport streams: plain, with a time stamp in front (camcorders, Blu-ray), with error correction behind."""
@@ -57,7 +61,7 @@ def reason_of_broken_structure(path: Path) -> str:
 
 
 def _announced_size(head: bytes, file: BinaryIO) -> int:
-    """Return the least size in bytes that an ASF or an MXF announces in its header; 0 if it does not.
+    """Return the least size in bytes that an ASF, an MXF or a Y4M announces in its header; 0 if it does not.
 
     ASF 3.2 (file properties object); SMPTE ST 377-1, 7.1 (a partition pack names the offset of the footer).
     """
@@ -68,7 +72,24 @@ def _announced_size(head: bytes, file: BinaryIO) -> int:
     if head[:4] == MXF_KEY and (at := data.find(MXF_PARTITION)) >= 0:
         length = data[at + 16] & 0x7F if data[at + 16] & 0x80 else 0
         return int.from_bytes(data[at + 17 + length + 24 : at + 17 + length + 32], "big")
-    return 0
+    return _size_of_whole_frames(data, os.fstat(file.fileno()).st_size) if data.startswith(Y4M) else 0
+
+
+def _size_of_whole_frames(data: bytes, size: int) -> int:
+    """Return the size of a Y4M with its last frame whole; 0 if frames have parameters of their own (yuv4mpeg(5))."""
+    header, _, rest = data.partition(b"\n")
+    words = {word[:1]: word[1:].decode("latin-1") for word in header.split()[1:]}
+    width, height, layout = words.get(b"W", ""), words.get(b"H", ""), words.get(b"C", "420")
+    part = next((part for name, part in Y4M_CHROMA.items() if layout.startswith(name)), None)
+    if part is None or not (width.isdecimal() and height.isdecimal()) or not rest.startswith(b"FRAME\n"):
+        return 0
+    across, down, planes = part
+    samples = int(width) * int(height) * (1 + layout.endswith("alpha"))
+    samples += planes * -(-int(width) // across) * -(-int(height) // down)
+    depth = re.search(r"(?:p|mono)(\d+)$", layout)
+    frame = samples * (2 if depth and int(depth[1]) > 8 else 1) + len(b"FRAME\n")
+    first = len(header) + 1
+    return first + -(-(size - first) // frame) * frame
 
 
 def _ends_in_the_middle(head: bytes, tail: bytes, size: int) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.films import make_film
+from tests.builders.films import make_film
 from tests.sources.kind import Kind
 
 FRAMES, NTSC, NTSC_FILM = 24, Fraction(30000, 1001), Fraction(24000, 1001)
@@ -28,6 +29,12 @@ def _kind(
         facts={"fps": Fraction(fps), "frames": frames, "variable_rate": False},
         numbers=range(frames),
     )
+
+
+def cut_y4m(folder: Path, pix_fmt: str) -> Path:
+    path = film(folder, "film.y4m", Y4M, 25, ("-strict", "-1"), pix_fmt=pix_fmt)
+    path.write_bytes(path.read_bytes()[:-1000])
+    return path
 
 
 def encrypted(folder: Path) -> Path:
@@ -57,6 +64,16 @@ KINDS = [
     _kind("vvc without a container", "film.vvc", "libvvenc", 25, "-preset", "faster", pix_fmt="yuv420p10le"),
     _kind("mpeg1 without a container", "film.m1v", "mpeg1video", 25, "-q:v", "3"),
     _kind("mpeg1 without a container at 29.97", "film.m1v", "mpeg1video", NTSC, "-q:v", "3"),
+    *(
+        Kind(
+            name=f"raw: y4m that ends within a picture ({pix_fmt})",
+            make=partial(cut_y4m, pix_fmt=pix_fmt),
+            facts={"fps": Fraction(25)},
+            numbers=range(FRAMES - 1),
+            notes=("the file is cut short",),
+        )
+        for pix_fmt in ("yuv420p", "yuv422p10le", "gray", "yuv444p")
+    ),
     Kind(
         name="raw: gxf whose last picture has the time of a field",
         make=lambda folder: film(folder, "film.gxf", "mpeg2video", 25, (), width=720, height=576),
