@@ -104,8 +104,10 @@ def labels_sensor(settings: Settings) -> dg.SensorDefinition:
     """Watch the labels that people write: new ones start a run of ``labels``, and so new fits."""
 
     def request(context: dg.SensorEvaluationContext, digest: str) -> dg.SensorResult:
+        if not list_labels(settings):
+            return dg.SensorResult(skip_reason="no new labels", cursor=digest)
         run = dg.RunRequest(run_key=f"labels-{digest}", asset_selection=[dg.AssetKey("labels")])
-        return dg.SensorResult(run_requests=[run] if list_labels(settings) else [], cursor=digest)
+        return dg.SensorResult(run_requests=[run], cursor=digest)
 
     return _digest_sensor("labels", "labels", "Watches what people label", lambda: digest_labels(settings), request)
 
