@@ -32,17 +32,20 @@ unit: setup ## the quick tests only
 
 check: lint types arch ## lint, types and architecture
 
-lint: setup ## ruff, notebooks included, and the language of docstrings and comments
+lint: setup ## ruff, notebooks included; oxlint for the page; the language of docstrings and comments
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/oxlint ops/serve/page
 	$(BIN)/python -m tests.house.plain_english
 
-format: setup ## let ruff mend what it can
+format: setup ## let ruff mend what it can; write the page's types of the API
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python -m tests.house.service_types
 
-types: setup ## mypy, strict
+types: setup ## mypy, strict; TypeScript, strict, for the page (the compiler is part of deno)
 	$(BIN)/mypy
+	DENO_NO_UPDATE_CHECK=1 $(BIN)/deno check --quiet --no-remote --no-npm -c tsconfig.json ops/serve/page
 
 arch: setup ## who may import whom
 	$(BIN)/lint-imports --no-cache

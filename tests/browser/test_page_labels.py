@@ -74,7 +74,7 @@ def test_from_first_examples_to_a_filter_by_keyboard(open_desk: OpenDesk, servic
     page.keyboard.type("Big Squares!")
     assert page.inner_text("#new-label-told") == "kept as big_squares"
     desk.keys("Enter")
-    page.wait_for_selector("text=Nobody has said yet which shots are big_squares")
+    page.wait_for_selector("text=No shot is labelled big_squares yet")
     desk.keys("/")
     page.keyboard.type(QUERY)
     desk.keys("Enter")
@@ -355,12 +355,12 @@ def test_two_people_differ_and_one_settles_it(open_desk: OpenDesk, service: Serv
     bob.page.wait_for_selector("#cards .in-conflict")
     assert bob.cards().first.locator(".votes").inner_text() == f"Ann yes, {HOSTILE} no"
     ann.page.get_by_role("button", name="Feeds").click()
-    ann.page.wait_for_selector("#labelling >> text=1 shot of which people differ")
+    ann.page.wait_for_selector("#labelling >> text=1 shot on which people differ")
     ann.page.fill("#q", QUERY)
     ann.keys("Enter")
     ann.page.wait_for_selector("#cards .card", state="attached")
     ann.page.get_by_role("button", name="Feeds").click()
-    ann.page.wait_for_selector("#labelling >> text=1 shot of which people differ")
+    ann.page.wait_for_selector("#labelling >> text=1 shot on which people differ")
     card = ann.page.locator("#labelling .in-conflict").first
     assert card.get_attribute("data-shot") == shot
     card.locator(".thumb.yes").click()

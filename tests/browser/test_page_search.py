@@ -249,6 +249,20 @@ def test_recent_searches_are_offered_and_forgotten(desk: Desk) -> None:
     assert desk.page.evaluate("localStorage.getItem('needle.recent')") == "[]"
 
 
+@pytest.mark.parametrize("stored", ["{not json", "null", "7", '"text"', '{"a": 1}', '[null, 5, {"address": "x"}]'])
+def test_damaged_values_in_the_browser_s_storage_are_left_out(desk: Desk, stored: str) -> None:
+    names = ["needle.recent", "needle.tray", "needle.sound", "needle.annotator", "needle.theme"]
+    desk.page.evaluate(
+        "([names, value]) => names.forEach((name) => localStorage.setItem(name, value))", [names, stored]
+    )
+    desk.search()
+    assert desk.cards().count() > 0
+    desk.page.wait_for_selector("#status:not(:empty)")
+    desk.keys("t")
+    assert desk.page.locator("#tray .pick").count() == 0
+    assert QUERY in desk.page.evaluate("localStorage.getItem('needle.recent')")
+
+
 def test_refine_makes_a_composed_query(desk: Desk) -> None:
     desk.search()
     desk.keys("r")

@@ -1,7 +1,9 @@
-// The query and its address: everything that makes up a view is in the URL, so that a link, "back" and a reload
-// restore it. Pure functions, no page.
+// The query and its address: the URL holds everything that makes up a view, so that a link, "back" and a reload
+// restore it. Pure functions, without the page.
+/** @import {DialogueCondition, ProbeCondition, SearchBody, TextCondition} from "./service.d.ts" */
 
-/** @typedef {{kind: "look"|"say"|"probe", value: string, relevance: number}} Condition */
+/** @typedef {"look"|"say"|"probe"} Kind */
+/** @typedef {{kind: Kind, value: string, relevance: number}} Condition */
 /**
  * @typedef {object} Query
  * @property {string} text
@@ -14,20 +16,19 @@
  * @property {boolean} blank      black and blank shots too
  * @property {boolean} titles     title cards too
  * @property {boolean} exact      scan every vector instead of the graph
- * @property {number|null} min    relevance from which on hits are shown; null: the answer's cutoff
+ * @property {number|null} min    least relevance of the hits that are shown; null: the answer's cutoff
  * @property {boolean} group      one section for each show
  * @property {{text: string, within: number}|null} then
  * @property {Condition[]} all
  * @property {Condition[]} any
  * @property {string} shot        the shot that is open in the player
  * @property {string} film        the video that is shown as a whole; "" for none
- * @property {number|null} frame  where in the film to begin
- * @property {string} label       what shots are being labelled as; "" for nothing
+ * @property {number|null} frame  where in the video to begin
+ * @property {string} label       the label that is given to shots; "" for none
  */
 
 export const PAGE = 60;
 export const MAX_WITHIN = 100;  // as in ops/search/schema.py
-const KINDS = ["look", "say", "probe"];
 
 /** @returns {Query} the empty query */
 export function emptyQuery() {
@@ -43,12 +44,12 @@ export function isSearch(query) {
   return Boolean(isDescribed(query) || query.where.length);
 }
 
-/** Whether it says what to look for, and not only what probes must say of it. @param {Query} query */
+/** Whether it describes shots, and does not only filter them by probes. @param {Query} query */
 export function isDescribed(query) {
   return Boolean(query.text.trim() || query.like.length || query.all.length || query.any.length);
 }
 
-/** @param {string} search such as "?q=rain&show=Sintel" @returns {Query} what cannot be read is left at its default */
+/** @param {string} search such as "?q=rain&show=Sintel" @returns {Query} invalid parameters are left at their default */
 export function readAddress(search) {
   const given = new URLSearchParams(search);
   const query = emptyQuery();
@@ -71,22 +72,20 @@ export function readAddress(search) {
   query.any = given.getAll("any").map(readCondition).filter((one) => one !== null);
   query.shot = given.get("shot") ?? "";
   query.label = given.get("label") ?? "";
-  query.film = /^[0-9a-f]{16}$/.test(given.get("film") ?? "") ? given.get("film") : "";
+  query.film = /^[0-9a-f]{16}$/.exec(given.get("film") ?? "")?.[0] ?? "";
   query.frame = query.film && /^\d{1,12}$/.test(given.get("frame") ?? "") ? Number(given.get("frame")) : null;
   return query;
 }
 
-/** @param {Query} query @returns {string} "" or "?..." with what differs from the empty query, in a fixed order */
+/** @param {Query} query @returns {string} "" or "?..." with the values that differ from the empty query, in a fixed order */
 export function writeAddress(query) {
   const made = new URLSearchParams();
   if (query.text) made.set("q", query.text);
-  for (const [name, values] of [["like", query.like], ["unlike", query.unlike], ["show", query.shows],
-    ["where", query.where]]) {
-    for (const value of values) made.append(name, value);
-  }
+  const lists = { like: query.like, unlike: query.unlike, show: query.shows, where: query.where };
+  for (const [name, values] of Object.entries(lists)) for (const value of values) made.append(name, value);
   if (query.dialogue !== "auto") made.set("dialogue", query.dialogue);
   if (!query.fold) made.set("fold", "0");
-  for (const name of ["blank", "titles", "exact", "group"]) if (query[name]) made.set(name, "1");
+  for (const name of /** @type {const} */ (["blank", "titles", "exact", "group"])) if (query[name]) made.set(name, "1");
   if (query.min !== null) made.set("min", String(Math.round(query.min * 100) / 100));
   if (query.then) {
     made.set("then", query.then.text);
@@ -102,10 +101,15 @@ export function writeAddress(query) {
   return text ? `?${text}` : "";
 }
 
-/** The body of POST /api/search. @param {Query} query @param {string|null} cursor @param {number} limit */
+/**
+ * The body of POST /api/search.
+ * @param {Query} query @param {string|null} cursor @param {number} limit @returns {SearchBody}
+ */
 export function bodyOf(query, cursor = null, limit = PAGE) {
-  // A filter narrows a question; alone it is the question: the shots that the probe is surest of come first.
-  const [where, asked] = isDescribed(query) ? [query.where, []] : [[], query.where.map((probe) => ({ probe }))];
+  // A filter narrows a query; without one it is the query: the shots with the highest scores come first.
+  const alone = !isDescribed(query);
+  const where = alone ? [] : query.where;
+  const asked = alone ? query.where.map((probe) => ({ probe })) : [];
   return {
     text: query.text.trim(), like: query.like, unlike: query.unlike, shows: query.shows, where,
     limit, cursor, exact: query.exact, dialogue: query.dialogue, fold: query.fold, include_blank: query.blank,
@@ -115,7 +119,7 @@ export function bodyOf(query, cursor = null, limit = PAGE) {
   };
 }
 
-/** One line for people: for recent searches and file names. @param {Query} query */
+/** The query in one line, for recent searches and file names. @param {Query} query */
 export function describe(query) {
   const parts = [query.text.trim()];
   if (query.like.length) parts.push(`like ${query.like.length === 1 ? "a picture" : `${query.like.length} pictures`}`);
@@ -127,30 +131,34 @@ export function describe(query) {
   return parts.filter(Boolean).join(" · ");
 }
 
+/** @param {Condition} condition @returns {TextCondition|DialogueCondition|ProbeCondition} */
 function conditionBody(condition) {
   if (condition.kind === "say") return { dialogue: condition.value };
   if (condition.kind === "probe") return { probe: condition.value };
   return { text: condition.value, relevance: condition.relevance };
 }
 
+/** @param {Condition} condition */
 function writeCondition(condition) {
   const limit = condition.kind === "look" ? `${Math.round(condition.relevance * 100)}:` : "";
   return `${condition.kind}:${limit}${condition.value}`;
 }
 
+/** @param {string} text such as "look:50:a face" @returns {Condition|null} */
 function readCondition(text) {
-  const found = /^(look|say|probe):(.*)$/s.exec(text);
-  if (!found || !KINDS.includes(found[1])) return null;
-  if (found[1] !== "look") return found[2] ? { kind: found[1], value: found[2], relevance: 0.5 } : null;
-  const look = /^(?:(\d{1,3}):)?(.+)$/s.exec(found[2]);
-  return look && { kind: "look", value: look[2], relevance: whole(look[1], 0, 100, 50) / 100 };
+  const [, kind, value] = /^(look|say|probe):(.+)$/s.exec(text) ?? [];
+  if (kind === "say" || kind === "probe") return { kind, value, relevance: 0.5 };
+  const look = kind && /^(?:(\d{1,3}):)?(.+)$/s.exec(value);
+  return look ? { kind: "look", value: look[2], relevance: whole(look[1], 0, 100, 50) / 100 } : null;
 }
 
+/** @param {string|null} text */
 function fraction(text) {
   const number = text === null || text === "" ? NaN : Number(text);
   return number >= 0 && number <= 1 ? number : null;
 }
 
+/** @param {string|null|undefined} text @param {number} least @param {number} most @param {number} otherwise */
 function whole(text, least, most, otherwise) {
   const number = Number.parseInt(text ?? "", 10);
   return number >= least && number <= most ? number : otherwise;

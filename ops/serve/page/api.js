@@ -1,6 +1,13 @@
-// The service's HTTP interface. Failures become a Problem with the server's own words.
+// The service's HTTP API. Failures become a Problem with the message of the service. Types of answers and bodies are
+// written from the service's OpenAPI document (service.d.ts).
+/**
+ * @import {CorrectedAnswer, CorrectionBody, CorrectionsAnswer, ExportBody, ExportFormatEntry, ExportFormatsAnswer,
+ *   ExportProgressAnswer, FeedsAnswer, FilmAnswer, FitBody, ImageAnswer, JudgedAnswer, LabelAnswer, LabelBody,
+ *   ProbeAnswer, ProbesAnswer, SearchAnswer, SearchBody, ShotAnswer, ShowsAnswer} from "./service.d.ts"
+ */
+import { isAbort } from "./dom.js";
 
-/** What the server said went wrong (application/problem+json), or that it could not be reached. */
+/** The error that the service answered (application/problem+json), or that it could not be reached. */
 export class Problem extends Error {
   /** @param {number} status 0: no answer came @param {string} title @param {string} detail */
   constructor(status, title, detail) {
@@ -12,44 +19,50 @@ export class Problem extends Error {
   }
 }
 
-/** @returns {Promise<any>} a search answer @param {object} body @param {AbortSignal} [signal] */
+/** @param {SearchBody} body @param {AbortSignal} [signal] @returns {Promise<SearchAnswer>} */
 export const search = (body, signal) => postJson("/api/search", body, signal);
 
-/** @returns {Promise<any>} the catalogue: shows, totals, versions, probes */
+/** @returns {Promise<ShowsAnswer>} the catalogue: shows, totals, versions, probes */
 export const shows = () => json("/api/shows");
 
-/** @returns {Promise<any>} one shot and where it came from @param {string} id */
+/** One shot and where it came from. @param {string} id @param {AbortSignal} [signal] @returns {Promise<ShotAnswer>} */
 export const shot = (id, signal) => json(`/api/shots/${encodeURIComponent(id)}`, { signal });
 
-/** @returns {Promise<any>} a whole film: its shots in order, and the corrections of its cuts @param {string} id of the video */
+/** A whole video: its shots in order, and the corrections of its cuts. @param {string} id @returns {Promise<FilmAnswer>} */
 export const film = (id) => json(`/api/videos/${encodeURIComponent(id)}`);
 
-/** @returns {Promise<any>} corrections of a film's cuts, and what the next ingest changes @param {string} id */
+/** Corrections of a video's cuts, and the changes of the next ingest. @param {string} id @returns {Promise<CorrectionsAnswer>} */
 export const filmCorrections = (id) => json(`/api/videos/${encodeURIComponent(id)}/corrections`);
 
-/** @returns {Promise<any>} the same after another one, and labels that it concerns @param {string} id @param {object} body */
+/**
+ * Add a correction.
+ * @param {string} id @param {CorrectionBody} body @returns {Promise<CorrectedAnswer>} all of them, and the labels that it concerns
+ */
 export const correct = (id, body) => postJson(`/api/videos/${encodeURIComponent(id)}/corrections`, body);
 
-/** @returns {Promise<{probes: any[]}>} every label, and the probe that was made of it */
+/** @returns {Promise<ProbesAnswer>} every label with its probe */
 export const probes = () => json("/api/probes");
 
-/** @returns {Promise<any>} one label and its probe @param {string} label */
+/** One label and its probe. @param {string} label @returns {Promise<ProbeAnswer>} */
 export const probe = (label) => json(`/api/probes/${encodeURIComponent(label)}`);
 
-/** @returns {Promise<any>} what to label next @param {string} label @param {{count: number, seed: number, skip: string[]}} asked */
+/**
+ * Shots to label next.
+ * @param {string} label @param {{count: number, seed: number, skip: string[]}} asked @returns {Promise<FeedsAnswer>}
+ */
 export function feeds(label, { count, seed, skip }) {
   const given = new URLSearchParams({ count: String(count), seed: String(seed) });
   for (const id of skip) given.append("skip", id);
   return json(`/api/probes/${encodeURIComponent(label)}/feeds?${given}`);
 }
 
-/** Begin to fit. @param {string} label @param {{queries?: string[], description?: string}} body for a new probe */
+/** Begin to fit. @param {string} label @param {FitBody} body for a new probe @returns {Promise<ProbeAnswer>} */
 export const fit = (label, body) => postJson(`/api/probes/${encodeURIComponent(label)}/fit`, body);
 
-/** @returns {Promise<any>} how the label stands now @param {object} body of POST /api/labels */
+/** @param {LabelBody} body @returns {Promise<LabelAnswer>} the counts of the label now, and these shots */
 export const saveLabel = (body) => postJson("/api/labels", body);
 
-/** @returns {Promise<any>} what people said of shots @param {string} label @param {Record<string, string|string[]>} asked */
+/** People's answers for shots. @param {string} label @param {Record<string, string|string[]>} asked @returns {Promise<JudgedAnswer>} */
 export function judged(label, asked) {
   const given = new URLSearchParams();
   for (const [name, values] of Object.entries(asked)) for (const value of [values].flat()) given.append(name, value);
@@ -60,19 +73,21 @@ export function judged(label, asked) {
 export async function keepImage(picture) {
   const form = new FormData();
   form.append("file", picture, "picture");
-  return (await json("/api/images", { method: "POST", body: form })).image;
+  /** @type {ImageAnswer} */
+  const kept = await json("/api/images", { method: "POST", body: form });
+  return kept.image;
 }
 
 /**
- * @typedef {object} ExportReport what is in an exported file, and what is not
+ * @typedef {object} ExportReport the contents of an exported file, and the shots that are missing in it
  * @property {number} clips
  * @property {{shot_id: string, path: string, reason: string}[]} missing  the first few of them
  * @property {number} missing_count
  * @property {string[]} warnings
  */
 /**
- * @param {object} body @param {AbortSignal} [signal]
- * @returns {Promise<{file: Blob, name: string, report: ExportReport|null}>} the exported file, and what the service says of it
+ * @param {Omit<ExportBody, "format"> & {format: string}} body @param {AbortSignal} [signal]
+ * @returns {Promise<{file: Blob, name: string, report: ExportReport|null}>} the exported file, and the service's report
  */
 export async function exportFile(body, signal) {
   const response = await call("/api/export", jsonBody(body, signal));
@@ -80,39 +95,42 @@ export async function exportFile(body, signal) {
   try {
     return { file: await response.blob(), name: fileName(headers.get("content-disposition")), report: reportOf(headers.get("needle-export")) };
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (isAbort(error)) throw error;
     throw new Problem(0, "The file did not arrive", "The connection broke before the whole file was here. Try again.");
   }
 }
 
-/**
- * @typedef {object} ExportFormat
- * @property {string} format
- * @property {string} label
- * @property {string} suffix
- * @property {string} media_type
- * @property {string} handles_note what handles do in its files
- */
-/** @returns {Promise<ExportFormat[]>} the formats that files can be exported in */
-export const exportFormats = async () => (await json("/api/export/formats")).formats;
+/** @returns {Promise<ExportFormatEntry[]>} the formats in which files can be exported */
+export async function exportFormats() {
+  /** @type {ExportFormatsAnswer} */
+  const answer = await json("/api/export/formats");
+  return answer.formats;
+}
 
-/** @returns {Promise<{running: boolean, done: number, total: number}>} how far an export is @param {string} key @param {AbortSignal} signal */
+/** The progress of an export. @param {string} key @param {AbortSignal} signal @returns {Promise<ExportProgressAnswer>} */
 export const exportProgress = (key, signal) => json(`/api/exports/${key}`, { signal });
 
+/** @param {string|null} header @returns {ExportReport|null} */
 function reportOf(header) {
   try {
-    return { missing: [], missing_count: 0, warnings: [], ...JSON.parse(header) };
+    return { clips: 0, missing: [], missing_count: 0, warnings: [], ...JSON.parse(header ?? "") };
   } catch {
     return null;
   }
 }
 
-let signedIn = 0; // how often: a call refused with what it was sent before is not asked about again
+let signIns = 0; // a call that was refused before the last of these is sent again without asking
 
-/** Exchange a token for the page's cookie. @param {string} token */
-export async function signIn(token) {
-  await answerOf("/api/session", jsonBody({ token }));
-  signedIn += 1;
+/** Exchange a token for the page's cookie. @param {string} token @returns {Promise<string>} why it did not work, "" if it did */
+async function signIn(token) {
+  try {
+    await answerOf("/api/session", jsonBody({ token }));
+    signIns += 1;
+    return "";
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    return error.status === 401 || error.status === 403 ? "The service does not know this token." : error.message;
+  }
 }
 
 /** Address of the picture of an example in a query. @param {string} example shot id or image:<hash> */
@@ -121,58 +139,64 @@ export function examplePicture(example) {
   return image ? `/media/images/${image[1]}.jpg` : `/media/shots/${encodeURIComponent(example)}/poster.jpg`;
 }
 
+/** @param {unknown} body @param {AbortSignal} [signal] @returns {RequestInit} */
 function jsonBody(body, signal) {
-  return { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body), signal };
+  return { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body), signal: signal ?? null };
 }
 
+/** @param {string} path @param {unknown} body @param {AbortSignal} [signal] */
 const postJson = (path, body, signal) => json(path, jsonBody(body, signal));
 
+/** @param {string} path @param {RequestInit} [options] */
 async function json(path, options) {
   const response = await call(path, options);
   try {
     return await response.json();
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Problem(response.status, "The answer cannot be read", `${path}: ${error.message}`);
+    if (isAbort(error)) throw error;
+    throw new Problem(response.status, "The answer cannot be read", `${path}: ${error instanceof Error ? error.message : error}`);
   }
 }
 
-/** Answers 401 by asking for the token, as often as the person tries. */
+/** Asks for a token after every 401. @param {string} path @param {RequestInit} [options] */
 async function call(path, options) {
   for (;;) {
-    const before = signedIn;
+    const before = signIns;
     try {
       return await answerOf(path, options);
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 401) throw error;
-      if (signedIn !== before) continue;
+      if (signIns !== before) continue;
       const { askForToken } = await import("./session.js");
-      await askForToken();
+      await askForToken(signIn);
     }
   }
 }
 
+/** @param {string} path @param {RequestInit} [options] */
 async function answerOf(path, options) {
   let response;
   try {
     response = await fetch(path, { credentials: "same-origin", ...options });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (isAbort(error)) throw error;
     throw new Problem(0, "Needle does not answer", "Is Needle still running? Start it with `needle serve`, then try again.");
   }
   if (response.ok) return response;
   throw await problemOf(response);
 }
 
+/** @param {Response} response */
 async function problemOf(response) {
   try {
-    const told = await response.json();
-    return new Problem(response.status, String(told.title ?? response.statusText), String(told.detail ?? ""));
+    const { title, detail } = await response.json();
+    return new Problem(response.status, String(title ?? response.statusText), String(detail ?? ""));
   } catch {
     return new Problem(response.status, response.statusText || `Status ${response.status}`, "");
   }
 }
 
+/** @param {string|null} disposition */
 function fileName(disposition) {
   const encoded = /filename\*=utf-8''([^;]+)/i.exec(disposition ?? "");
   if (encoded) return decodeURIComponent(encoded[1]);

@@ -1,30 +1,42 @@
-// The page: holds the query, sends it, shows the answer, keeps address and history. What the first results do not
-// need (desk.js and what it brings) is loaded after they are painted.
+// The page: holds the query, sends it, shows the answer, keeps address and history. Modules that the first results do
+// not need (desk.js and its imports) are loaded after they are painted.
 import { bodyOf, isDescribed, isSearch, readAddress, writeAddress } from "./address.js";
 import { Problem, search, shows } from "./api.js";
-import { calm, holdKeys } from "./dom.js";
+import { byId, calm, cardOf, Emitter, holdKeys, isAbort } from "./dom.js";
 import { firstAnswer } from "./first.js";
 import { Grid } from "./grid.js";
 import { originOf, Selection } from "./selection.js";
 
-const LATER = ["desk", "querybar", "filters", "popup", "states", "keys", "traypanel", "exporting", "refine", "timecode", "facets"];
+const LATER = ["querybar", "filters", "popup", "states", "keys", "traypanel", "exporting", "refine", "timecode", "facets"];
 
-/** What makes it another question, for which another relevance is enough. */
-const MEANING = ["text", "like", "unlike"];
+/** A change of these makes another query, for which another relevance may be enough. */
+const MEANING = /** @type {const} */ (["text", "like", "unlike"]);
 
-/** Tells "query", "answer", "catalogue" and "shot" when these have changed. */
-class Page extends EventTarget {
+/**
+ * @import {SearchAnswer} from "./service.d.ts"
+ * @import {Catalogue, Changes, Message, PageShot, ShotList} from "./types.d.ts"
+ * @import {Query} from "./address.js"
+ */
+/** @typedef {{hit: PageShot|null, frame?: number}} Opened the shot that was opened, if it is known, and a frame in it */
+/** @typedef {{query: null, answer: null, catalogue: null, played: null, shot: Opened|null, tell: Message}} PageEvents */
+
+/**
+ * Fires "query", "answer", "catalogue", "shot" (in the player) and "played" when these have changed, and "tell".
+ * @extends {Emitter<PageEvents>}
+ */
+export class Page extends Emitter {
   query = readAddress(location.search);
   selection = new Selection();
-  /** the first page of the answer in force, or null */
+  /** the first page of the current answer @type {SearchAnswer|null} */
   answer = null;
-  /** answer of /api/shows, or null while it is not here */
+  /** null until it is loaded @type {Catalogue|null} */
   catalogue = null;
-  /** a Problem where the last search failed */
+  /** why the last search failed @type {Problem|null} */
   problem = null;
   busy = false;
-  /** what the player shows, and the place in it for who labels: {shot, place}; null while it is closed */
+  /** the shot in the player, and the place in it for labels; null while it is closed @type {{shot: PageShot, place: HTMLElement}|null} */
   played = null;
+  /** @type {string|null} */
   #cursor = null;
   #fetching = false;
   #stop = new AbortController();
@@ -32,9 +44,8 @@ class Page extends EventTarget {
 
   constructor() {
     super();
-    this.results = document.getElementById("results");
-    this.status = document.getElementById("status");
-    this.grid = new Grid(document.getElementById("cards"), {
+    this.results = byId("results", HTMLElement);
+    this.grid = new Grid(byId("cards", HTMLElement), {
       open: (hit, frame) => this.openShot(hit, frame),
       more: (hit) => this.example("like", hit.shot_id),
       less: (hit) => this.example("unlike", hit.shot_id),
@@ -42,7 +53,7 @@ class Page extends EventTarget {
       selected: (shotId) => this.selection.has(shotId),
       tell: (text) => this.tell(text, true),
     }, () => this.fetchMore());
-    /** where the shots stand that the person looks at: the results, or the feeds of a label */
+    /** the list of shots on the screen: the results, the feeds of a label, or a video @type {ShotList} */
     this.list = this.grid;
     this.selection.addEventListener("change", () => this.grid.markSelected((shotId) => this.selection.has(shotId)));
     addEventListener("popstate", () => this.restore());
@@ -51,7 +62,7 @@ class Page extends EventTarget {
   /** The words in the search box, whether they were searched for or not. */
   typed = () => this.query.text;
 
-  /** A new search: into the history, and to the service. @param {Partial<import("./address.js").Query>} given */
+  /** A new search: into the history, and to the service. @param {Changes} given */
   change(given) {
     const changes = { text: this.typed(), ...given };
     const asksElse = MEANING.some((name) => name in changes && String(changes[name]) !== String(this.query[name]));
@@ -61,7 +72,7 @@ class Page extends EventTarget {
     this.run();
   }
 
-  /** Change how the answer is shown. @param {Partial<import("./address.js").Query>} changes min, group */
+  /** Change how the answer is shown. @param {Changes} changes min, group */
   adjust(changes) {
     this.query = { ...this.query, ...changes };
     history.replaceState(history.state, "", writeAddress(this.query) || "/");
@@ -75,7 +86,7 @@ class Page extends EventTarget {
     this.say("answer");
   }
 
-  /** Choose what shots are labelled as; "" ends it. @param {string} label */
+  /** Choose the label that is given to shots; "" ends it. @param {string} label */
   choose(label) {
     if (label === this.query.label) return;
     this.query = { ...this.query, label, film: "", frame: null };
@@ -89,7 +100,7 @@ class Page extends EventTarget {
     this.restore();
   }
 
-  /** Show what the address says. */
+  /** Show the view of the address. */
   restore() {
     const query = readAddress(location.search);
     const other = this.isOther(query);
@@ -109,13 +120,13 @@ class Page extends EventTarget {
     scrollTo({ top: 0, behavior: calm() ? "auto" : "smooth" });
   }
 
-  /** Relevance from which on hits are shown. */
+  /** Least relevance of the hits that are shown. */
   limit() {
     if (!isDescribed(this.query)) return this.query.min ?? 0; // the filter itself is the limit
     return this.query.min ?? this.answer?.cutoff ?? 0;
   }
 
-  /** Where a shot comes from if it is among the results; otherwise null. @param {{shot_id: string}} hit */
+  /** The search of a shot if it is among the results; otherwise null. @param {{shot_id: string}} hit */
   originOf(hit) {
     const found = [...this.grid.hits.values()].find((one) => one.shot_id === hit.shot_id);
     return this.answer && found ? originOf(this.answer, found) : null;
@@ -125,7 +136,7 @@ class Page extends EventTarget {
     return this.#cursor !== null;
   }
 
-  /** Search for the query in force. @param {Promise<any>|null} sent the answer where the search was sent already */
+  /** Search for the current query. @param {Promise<SearchAnswer>|null} sent the answer if the search was sent already */
   async run(sent = null) {
     this.#stop.abort();
     this.#stop = new AbortController();
@@ -146,7 +157,7 @@ class Page extends EventTarget {
       const answer = await (sent ?? search(bodyOf(this.query), signal));
       if (!signal.aborted) this.show(answer);
     } catch (error) {
-      if (signal.aborted || error.name === "AbortError") return undefined;
+      if (signal.aborted || isAbort(error)) return undefined;
       if (!(error instanceof Problem)) throw error;
       this.problem = error;
       this.answer = null;
@@ -156,13 +167,14 @@ class Page extends EventTarget {
     return undefined;
   }
 
+  /** @param {SearchAnswer} answer */
   show(answer) {
-    const focused = this.grid.place.contains(document.activeElement) && document.activeElement.closest(".card");
+    const focused = this.grid.place.contains(document.activeElement) ? cardOf(document.activeElement) : null;
     this.answer = answer;
     this.#cursor = answer.next_cursor ?? null;
     this.grid.begin({ limit: this.limit(), group: this.query.group, words: wordsOf(this.query) });
     this.grid.append(answer.hits);
-    if (focused && this.grid.items().length) this.grid.focusShot(focused.dataset.shot);
+    if (focused && this.grid.items().length) this.grid.focusShot(focused.dataset.shot ?? "");
     else if (focused) this.results.focus();
     this.settle();
   }
@@ -173,7 +185,7 @@ class Page extends EventTarget {
     this.say("answer");
   }
 
-  /** The next page of the answer; stops where everything that still comes lies under the limit. */
+  /** The next page of the answer; none if all further hits are under the limit. */
   async fetchMore() {
     const { shown, hidden } = this.grid.counts();
     if (!this.#cursor || this.#fetching || (hidden && this.#lastHidden())) return;
@@ -188,14 +200,14 @@ class Page extends EventTarget {
       this.grid.append(answer.hits);
       this.say("answer");
     } catch (error) {
-      if (signal.aborted || error.name === "AbortError") return;
+      if (signal.aborted || isAbort(error)) return;
       if (!(error instanceof Problem)) throw error;
       if (error.status === 410) {
-        this.run(); // the index moved on while the person was scrolling
+        this.run(); // the index changed while the person was scrolling
         return;
       }
       const again = () => { this.#fetching = false; this.fetchMore(); };
-      this.tell(error.message, true, again); // and no other try by itself
+      this.tell(error.message, true, again); // without another automatic try
     }
   }
 
@@ -204,12 +216,12 @@ class Page extends EventTarget {
     return !this.#cursor || this.#lastHidden();
   }
 
-  /** Hits come by rank: when the last ones are all under the limit, what follows is too. */
+  /** Hits come by rank: if the last ones are all under the limit, the following ones are too. */
   #lastHidden() {
     return [...this.grid.hits.values()].slice(-20).every((hit) => !this.grid.isShown(hit));
   }
 
-  /** Open a shot in the player. @param {object|string} hit or a shot id @param {number} [frame] to stand at */
+  /** Open a shot in the player. @param {PageShot|string} hit or a shot id @param {number} [frame] to stand at */
   openShot(hit, frame) {
     const shotId = typeof hit === "string" ? hit : hit.shot_id;
     const write = this.query.shot ? "replaceState" : "pushState";
@@ -230,7 +242,7 @@ class Page extends EventTarget {
     this.say("shot");
   }
 
-  /** Show a whole film. @param {string} videoId @param {number|null} [frame] where to begin */
+  /** Show a whole video. @param {string} videoId @param {number|null} [frame] where to begin */
   openFilm(videoId, frame = null) {
     this.query = { ...this.query, shot: "", film: videoId, frame };
     history.pushState({ film: true }, "", writeAddress(this.query));
@@ -250,7 +262,7 @@ class Page extends EventTarget {
   }
 
   /**
-   * Say something in the line above the results.
+   * Show a message in the line above the results.
    * @param {string} text @param {boolean} bad @param {() => void} [again] @param {() => void} [dropped] when it is dismissed
    */
   tell(text, bad = false, again = undefined, dropped = undefined) {
@@ -270,16 +282,13 @@ class Page extends EventTarget {
     }
   }
 
+  /** @param {Query} query */
   isOther(query) {
     return JSON.stringify(bodyOf(query)) !== this.#asked;
   }
-
-  say(what, detail = null) {
-    this.dispatchEvent(new CustomEvent(what, { detail }));
-  }
 }
 
-/** Words of the query that may be marked in lines of dialogue. @param {import("./address.js").Query} query */
+/** Words of the query that may be marked in lines of dialogue. @param {Query} query */
 function wordsOf(query) {
   const said = [...query.all, ...query.any].filter((one) => one.kind === "say").map((one) => one.value);
   return [query.text, ...said].join(" ").match(/[\p{L}\p{N}\p{M}'’‘\u2010\u2011-]+/gu) ?? [];
@@ -291,13 +300,14 @@ const first = page.run(firstAnswer);
 if (firstAnswer) await Promise.race([first, new Promise((done) => { setTimeout(done, 250); })]);
 await new Promise((done) => { requestAnimationFrame(() => setTimeout(done)); }); // after the first paint
 document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/page/panels.css" }));
-const parts = LATER.map((name) => import(`./${name}.js`));
+for (const name of LATER) import(`./${name}.js`); // all at once, instead of one level of imports after the other
 try {
-  (await parts[0]).furnish(page);
-} finally { // what could be loaded works
+  const { furnish } = await import("./desk.js");
+  furnish(page);
+} finally { // the modules that could be loaded work
   letGo();
   page.loadCatalogue();
-  document.addEventListener("visibilitychange", () => { // while the person was elsewhere, footage may have come
+  document.addEventListener("visibilitychange", () => { // footage may have been added meanwhile
     if (!document.hidden) page.loadCatalogue();
   });
 }

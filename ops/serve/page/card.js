@@ -1,18 +1,19 @@
-// One hit: its poster, where it is, how well it fits, what was said in it, and what can be done with it.
-import { counted, el, icon, iconButton, lengthOf, ownTitle } from "./dom.js";
+// The card of one hit: poster, place, relevance, dialogue, and buttons.
+import { counted, el, icon, iconButton, inside, lengthOf, ownTitle } from "./dom.js";
 import { addPreview } from "./preview.js";
+/** @import {PageShot} from "./types.d.ts" */
 
 /**
- * @typedef {object} CardActions what a card can ask the page to do
- * @property {(hit: object, frame?: number) => void} open
- * @property {(hit: object) => void} more
- * @property {(hit: object) => void} less
- * @property {(hit: object) => void} toggle  into the tray, or out of it
+ * @typedef {object} CardActions actions of the page that a card offers
+ * @property {(hit: PageShot, frame?: number) => void} open
+ * @property {(hit: PageShot) => void} more
+ * @property {(hit: PageShot) => void} less
+ * @property {(hit: PageShot) => void} toggle  into the tray, or out of it
  * @property {(shotId: string) => boolean} selected
- * @property {(item: HTMLElement, hit: object) => void} unfold
+ * @property {(item: HTMLElement, hit: PageShot) => void} unfold
  */
 
-/** @param {object} hit @param {CardActions} actions @param {string[]} words to mark in dialogue @param {boolean} twin */
+/** @param {PageShot} hit @param {CardActions} actions @param {string[]} words to mark in dialogue @param {boolean} twin */
 export function card(hit, actions, words = [], twin = false) {
   const item = el("li", { class: twin ? "card twin" : "card", "data-shot": hit.shot_id });
   item.append(
@@ -23,10 +24,10 @@ export function card(hit, actions, words = [], twin = false) {
       selectButton(hit, actions)),
     facts(hit),
   );
-  if (hit.lines?.length) item.append(lines(hit, actions, words));
-  if (hit.then) item.append(thenPart(hit, actions));
+  if (hit.lines?.length) item.append(lines(hit.lines, hit, actions, words));
+  if (hit.then) item.append(thenPart(hit.then, actions));
   if (hit.folded?.length) {
-    item.querySelector(".poster").append(el("button", { type: "button", class: "folded", "aria-expanded": "false",
+    inside(item, ".poster", HTMLElement).append(el("button", { type: "button", class: "folded", "aria-expanded": "false",
       title: "Near-duplicates of this shot (f)", onclick: () => actions.unfold(item, hit) }, icon("stack"), `+${hit.folded.length} similar`));
   }
   const marks = labels(hit);
@@ -41,12 +42,12 @@ export function markSelected(item, selected) {
   item.querySelector(".select")?.setAttribute("aria-pressed", String(selected));
 }
 
-/** Only the active card's controls are tab stops; the rest is reached with the arrow keys. */
+/** Only the active card's controls are tab stops; arrow keys reach the others. @param {HTMLElement} item @param {boolean} active */
 export function setTabStops(item, active) {
   for (const button of item.querySelectorAll("button")) button.tabIndex = active ? 0 : -1;
 }
 
-/** A word as it is compared for marking: no case, no accents, no vowel points, no apostrophes or hyphens. */
+/** A word as it is compared for marking: without case, accents, vowel points, apostrophes and hyphens. @param {string} word */
 function plain(word) {
   return word.normalize("NFKD").toLowerCase().replace(/[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670\u0640'’‘`\u2010\u2011-]/g, "").normalize("NFC");
 }
@@ -62,12 +63,12 @@ export function marked(text, words) {
   });
 }
 
-/** The poster that moves under the pointer and opens the player. @param {object} hit @param {{open: (hit: object) => void}} actions */
+/** The poster that moves under the pointer and opens the player. @param {PageShot} hit @param {{open: (hit: PageShot) => void}} actions */
 export function posterBox(hit, actions) {
   const name = [hit.show, hit.start_timecode, percent(hit)].filter(Boolean).join(", ");
   const box = el("div", { class: "poster" },
     el("img", { src: hit.poster, alt: "", loading: "lazy", decoding: "async", width: 320, height: 180,
-      onerror: (event) => event.currentTarget.closest(".poster").classList.add("no-picture") }),
+      onerror: () => { box.classList.add("no-picture"); } }),
     el("span", { class: "length" }, lengthOf(hit.end_s - hit.start_s)),
     el("button", { type: "button", class: "open", "aria-label": `Open ${name}`,
       onclick: () => actions.open(hit) }));
@@ -75,6 +76,7 @@ export function posterBox(hit, actions) {
   return box;
 }
 
+/** @param {PageShot} hit @param {CardActions} actions */
 function selectButton(hit, actions) {
   const button = iconButton("check", "Select for the tray", { key: "x", class: "icon-button select",
     onclick: () => actions.toggle(hit) });
@@ -82,7 +84,7 @@ function selectButton(hit, actions) {
   return button;
 }
 
-/** Where a shot is, and how well it fits. @param {object} hit */
+/** Show, title, timecode and relevance of a shot. @param {PageShot} hit */
 export function facts(hit) {
   const own = ownTitle(hit);
   const title = own ? `${hit.show} · ${own}` : hit.show;
@@ -92,6 +94,7 @@ export function facts(hit) {
     relevance(hit));
 }
 
+/** @param {PageShot} hit */
 function relevance(hit) {
   if (typeof hit.relevance !== "number") return null;
   const bar = el("span", { class: "relevance-bar", "aria-hidden": "true" });
@@ -100,13 +103,15 @@ function relevance(hit) {
   return el("span", { class: "relevance", title: exact }, bar, String(Math.round(hit.relevance * 100)));
 }
 
+/** @param {PageShot} hit */
 function percent(hit) {
   return typeof hit.relevance === "number" ? `${Math.round(hit.relevance * 100)} %` : "";
 }
 
-function lines(hit, actions, words) {
-  const shown = hit.lines.slice(0, 2);
-  const rest = hit.lines.length - shown.length;
+/** @param {NonNullable<PageShot["lines"]>} all @param {PageShot} hit @param {CardActions} actions @param {string[]} words */
+function lines(all, hit, actions, words) {
+  const shown = all.slice(0, 2);
+  const rest = all.length - shown.length;
   return el("ul", { class: "lines" },
     ...shown.map((line) => el("li", {},
       el("button", { type: "button", class: "line", title: `${line.start_timecode} · ${line.source}`,
@@ -116,14 +121,15 @@ function lines(hit, actions, words) {
     rest > 0 && el("li", { class: "rest" }, `and ${counted(rest, "more line")}`));
 }
 
-function thenPart(hit, actions) {
-  const then = hit.then;
+/** @param {PageShot} then @param {CardActions} actions */
+function thenPart(then, actions) {
   return el("button", { type: "button", class: "then", "aria-label": `Open what follows, ${then.start_timecode}`,
     onclick: () => actions.open(then) },
   el("img", { src: then.poster, alt: "", loading: "lazy", width: 80, height: 45 }),
   el("span", {}, "then ", el("span", { class: "timecode" }, then.start_timecode)));
 }
 
+/** @param {PageShot} hit */
 function labels(hit) {
   const row = el("div", { class: "labels" });
   if (hit.is_title) row.append(el("span", { class: "label" }, "title card"));

@@ -1,6 +1,6 @@
-// Everything around the results: wires the search box, filters, refine panel, tray, player and keys to the page.
+// Everything around the results: connects the search box, filters, refine panel, tray, player and keys to the page.
 import { isSearch } from "./address.js";
-import { counted, el, holdKeys, icon } from "./dom.js";
+import { byId, counted, el, holdKeys, icon, present } from "./dom.js";
 import { Facets } from "./facets.js";
 import { Filters } from "./filters.js";
 import { listenToKeys } from "./keys.js";
@@ -9,16 +9,26 @@ import { Refine } from "./refine.js";
 import { allHidden, failed, loading, noFootage, nothing, start, unsaid } from "./states.js";
 import { TrayPanel } from "./traypanel.js";
 
-const SLOW_MS = 120; // an answer that comes sooner replaces the old one without a flicker
+/**
+ * @import {Opened, Page} from "./app.js"
+ * @import {Query} from "./address.js"
+ * @import {SearchAnswer} from "./service.d.ts"
+ * @import {Changes, Message, PageActions} from "./types.d.ts"
+ */
 
-/** @param {any} page the Page of app.js */
+const SLOW_MS = 120; // an answer that comes sooner replaces the old one without a flicker
+const THEMES = /** @type {const} */ ({
+  auto: { label: "Theme: as the system", sign: "auto" }, light: { label: "Theme: light", sign: "sun" }, dark: { label: "Theme: dark", sign: "moon" },
+});
+
+/** Build the page around its results. @param {Page} page */
 export function furnish(page) {
   const desk = new Desk(page);
-  page.addEventListener("query", () => desk.showQuery());
-  page.addEventListener("answer", () => desk.showAnswer());
-  page.addEventListener("catalogue", () => desk.showCatalogue());
-  page.addEventListener("shot", (event) => desk.showShot(event.detail));
-  page.addEventListener("tell", (event) => desk.tell(event.detail));
+  page.on("query", () => desk.showQuery());
+  page.on("answer", () => desk.showAnswer());
+  page.on("catalogue", () => desk.showCatalogue());
+  page.on("shot", (opened) => desk.showShot(opened));
+  page.on("tell", (message) => desk.tell(message));
   desk.showQuery();
   page.typed = () => desk.bar.input.value;
   if (!page.busy) desk.showAnswer();
@@ -27,31 +37,43 @@ export function furnish(page) {
   document.body.classList.add("ready");
 }
 
-class Desk {
+export class Desk {
+  state = byId("state", HTMLElement);
+  notice = byId("notice", HTMLElement);
+  status = byId("status", HTMLElement);
+  why = byId("why", HTMLElement);
+  /** loaded with the first label, film and shot @type {import("./labelling.js").Labelling|null} */
+  labelling = null;
+  /** @type {import("./film.js").FilmView|null} */
+  film = null;
+  /** @type {import("./player.js").Player|null} */
+  player = null;
+  /** @type {SearchAnswer|null} */
+  rememberedAnswer = null;
+  slow = 0;
+
+  /** @param {Page} page */
   constructor(page) {
     this.page = page;
-    this.state = document.getElementById("state");
-    this.notice = document.getElementById("notice");
-    this.status = document.getElementById("status");
-    this.why = document.getElementById("why");
+    /** @type {PageActions} */
     const acts = { change: (changes) => page.change(changes), adjust: (changes) => page.adjust(changes),
       open: (address) => page.open(address), tell: (text, bad) => page.tell(text, bad) };
     this.acts = acts;
-    this.bar = new QueryBar(document.getElementById("search"), acts);
-    this.filters = new Filters(document.getElementById("filters"), acts);
+    this.bar = new QueryBar(byId("search", HTMLFormElement), acts);
+    this.filters = new Filters(acts);
     this.refine = new Refine(page);
     this.facets = new Facets(page);
     this.tray = new TrayPanel(page);
     this.theme();
-    const top = document.getElementById("top");
+    const top = byId("top", HTMLElement);
     new ResizeObserver(() => document.body.style.setProperty("--top", `${top.offsetHeight}px`)).observe(top);
   }
 
   theme() {
-    const button = document.getElementById("theme");
-    const show = (theme) => {
-      const label = { auto: "Theme: as the system", light: "Theme: light", dark: "Theme: dark" }[theme];
-      button.replaceChildren(icon({ auto: "auto", light: "sun", dark: "moon" }[theme]));
+    const button = byId("theme", HTMLButtonElement);
+    const show = (/** @type {string} */ theme) => {
+      const { label, sign } = theme === "light" || theme === "dark" ? THEMES[theme] : THEMES.auto;
+      button.replaceChildren(icon(sign));
       button.setAttribute("aria-label", label);
       button.title = label;
     };
@@ -67,18 +89,18 @@ class Desk {
     this.refine.show(page.query);
     this.facets.show(page.query);
     this.tell(null);
-    this.showLabelling(); // which may have something to tell still
+    this.showLabelling(); // which may have a message, too
     this.showFilm();
     if (!page.query.shot) this.player?.close();
     clearTimeout(this.slow);
     if (page.busy) this.slow = setTimeout(() => this.showWaiting(), SLOW_MS);
   }
 
-  /** The labelling view, or the thumbs on results; loaded when somebody labels. */
+  /** The labelling view, or the thumbs on results; loaded with the first label. */
   async showLabelling() {
     if (this.labelling) return void this.labelling.show(this.page.query);
     if (!this.page.query.label) return undefined;
-    const letGo = holdKeys(); // there, n is no, and not "less like this"
+    const letGo = holdKeys(); // while labelling, n means no, and not "less like this"
     try {
       const { Labelling } = await import("./labelling.js");
       this.labelling ??= new Labelling(this.page);
@@ -92,7 +114,7 @@ class Desk {
     return undefined;
   }
 
-  /** The storyboard of a film; loaded when somebody opens one. */
+  /** The storyboard of a film; loaded with the first one. */
   async showFilm() {
     const { page } = this;
     if (!this.film && !page.query.film) return;
@@ -113,7 +135,7 @@ class Desk {
     const { page } = this;
     clearTimeout(this.slow);
     this.filters.setActive(Boolean(page.answer?.hits.length));
-    this.state.replaceChildren(...this.stateOf().filter(Boolean));
+    this.state.replaceChildren(...this.stateOf());
     this.showStatus();
     if (page.answer?.hits.length && this.rememberedAnswer !== page.answer) {
       this.rememberedAnswer = page.answer;
@@ -121,11 +143,11 @@ class Desk {
     }
   }
 
-  /** What stands where results would, or above them. */
+  /** The message in place of results, or above them. */
   stateOf() {
     const { page } = this;
-    const empty = page.catalogue && !page.catalogue.totals?.shots;
-    if (empty && !page.answer?.hits.length && (!page.problem || page.problem.status === 409)) return [noFootage(page.catalogue.hint ?? "")];
+    const isEmpty = page.catalogue?.totals.shots === 0;
+    if (isEmpty && !page.answer?.hits.length && (!page.problem || page.problem.status === 409)) return [noFootage(page.catalogue?.hint ?? "")];
     if (page.problem) return [failed(page.problem, () => { page.run(); page.loadCatalogue(); }, page.query, this.acts.change)];
     if (!isSearch(page.query) && page.query.label) return [];
     if (!isSearch(page.query) && narrows(page.query)) return [unsaid(() => this.bar.focus(), this.acts.change)];
@@ -147,28 +169,29 @@ class Desk {
     const counts = page.grid.counts();
     const open = page.hasMore() && !counts.hidden;
     this.status.textContent = `${counts.shown.toLocaleString("en")}${open ? "+" : ""} ${counts.shown === 1 ? "shot" : "shots"}`;
-    this.status.title = `${answer.took_ms?.toFixed?.(0) ?? "?"} ms in the service`;
+    this.status.title = `${answer.took_ms.toFixed(0)} ms in the service`;
     this.why.replaceChildren(...readingOf(answer, page.query, this.acts.change));
     this.filters.showRelevance(page.limit(), counts, page.hasMore());
   }
 
   showCatalogue() {
     const { catalogue } = this.page;
-    this.filters.setShows(catalogue.shows ?? []);
-    this.refine.setProbes(catalogue.probes ?? []);
-    this.facets.setProbes(catalogue.probes ?? []);
-    const { totals = {} } = catalogue;
-    const parts = [counted(totals.shots ?? 0, "shot"), counted(totals.videos ?? 0, "video")];
+    if (!catalogue) return;
+    this.filters.setShows(catalogue.shows);
+    this.refine.setProbes(catalogue.probes);
+    this.facets.setProbes(catalogue.probes);
+    const { totals } = catalogue;
+    const parts = [counted(totals.shots, "shot"), counted(totals.videos, "video")];
     if (totals.pending) parts.push(`${counted(totals.pending, "video")} still being processed`);
     if (totals.set_aside) parts.push(`${totals.set_aside} set aside`);
-    const foot = document.getElementById("foot");
-    foot.replaceChildren(el("span", {}, parts.join(" · ")),
+    byId("foot", HTMLElement).replaceChildren(...present([el("span", {}, parts.join(" · ")),
       catalogue.encoder_id && el("span", { title: "encoder" }, catalogue.encoder_id),
-      catalogue.index_version && el("span", { title: "index version" }, `index ${catalogue.index_version}`));
+      catalogue.index_version && el("span", { title: "index version" }, `index ${catalogue.index_version}`)]));
     if (!this.page.busy) this.showAnswer();
   }
 
-  async showShot(given) {
+  /** Open the player with the shot of the query, or close it. @param {Opened|null} opened */
+  async showShot(opened) {
     const shotId = this.page.query.shot;
     if (!shotId) {
       const last = this.player?.shot?.shot_id;
@@ -181,24 +204,26 @@ class Desk {
     stopPreview();
     this.player ??= new Player(this.page);
     if (this.page.query.shot !== shotId) return;
-    const known = given?.hit ?? this.page.list.shownHits().find((hit) => hit.shot_id === shotId) ?? null;
-    this.player.open(shotId, known, given?.frame);
+    const known = opened?.hit ?? this.page.list.shownHits().find((hit) => hit.shot_id === shotId) ?? null;
+    this.player.open(shotId, known, opened?.frame);
   }
 
-  /** @param {{text: string, bad?: boolean, again?: () => void, dropped?: () => void}|null} said */
-  tell(said) {
-    if (said && this.player?.dialog.open) this.player.note.textContent = said.text; // the line lies under the dialog
-    this.notice.hidden = !said?.text;
-    this.notice.classList.toggle("bad", Boolean(said?.bad));
-    this.notice.replaceChildren(...(said?.text ? [el("span", { class: "grow" }, said.text)] : []),
-      ...(said?.again ? [el("button", { type: "button", onclick: () => { this.tell(null); said.again(); } }, "Try again")] : []),
-      ...(said?.text ? [el("button", { type: "button", class: "icon-button", "aria-label": "Dismiss", onclick: () => { this.tell(null); said.dropped?.(); } }, icon("close"))] : []));
+  /** Show a message above the results, or none. @param {Message|null} message */
+  tell(message) {
+    const { text, bad = false, again, dropped } = message ?? { text: "" };
+    if (message && this.player?.dialog.open) this.player.note.textContent = text; // the line is under the dialog
+    this.notice.hidden = !text;
+    this.notice.classList.toggle("bad", bad);
+    this.notice.replaceChildren(...(text ? [el("span", { class: "grow" }, text)] : []),
+      ...(again ? [el("button", { type: "button", onclick: () => { this.tell(null); again(); } }, "Try again")] : []),
+      ...(text ? [el("button", { type: "button", class: "icon-button", "aria-label": "Dismiss", onclick: () => { this.tell(null); dropped?.(); } }, icon("close"))] : []));
   }
 }
 
 /**
- * How the query was understood, in words; that a plain description was looked for in pictures goes without saying.
- * Where its words are said too, a button that asks for them as spoken words: in quotes.
+ * How the query was interpreted, in words, unless it is a plain description that was searched in pictures. If its words
+ * are spoken too, a button that searches for them as spoken words: in quotes.
+ * @param {SearchAnswer} answer @param {Query} query @param {(changes: Changes) => void} change
  */
 function readingOf(answer, query, change) {
   const { visual, dialogue, why, said_in: lines, notes } = answer.reading;
@@ -213,7 +238,7 @@ function readingOf(answer, query, change) {
   return [[[how && `by ${how}`, why].filter(Boolean).join(": "), ...notes].join(". ")];
 }
 
-/** Whether there is something that would narrow a search. @param {import("./address.js").Query} query */
+/** Whether the query has parts that would narrow a search. @param {Query} query */
 function narrows(query) {
   return Boolean(query.unlike.length || query.then || query.where.length);
 }

@@ -1,17 +1,17 @@
 // "Where this came from": the way of a hit from the source file to the index, and how much of its show is searchable.
 import { counted, el, lengthOf } from "./dom.js";
+/** @import {Dialogue, Run, ShotAnswer} from "./service.d.ts" */
+/** @import {Catalogue} from "./types.d.ts" */
 
-/**
- * @param {any} shot answer of /api/shots/{id}
- * @param {any} catalogue answer of /api/shows, or null
- * @param {string[]} chosen shows that the search is limited to
- */
+/** @typedef {Node|string|number|null|undefined} Value of a row; rows without a value are left out */
+
+/** @param {ShotAnswer} shot @param {Catalogue|null} catalogue @param {string[]} chosen shows that the search is limited to */
 export function details(shot, catalogue, chosen) {
-  const { provenance: from = {}, video = {} } = shot;
-  const source = from.source ?? {};
+  const { provenance: from, video } = shot;
+  const { source } = from;
   return el("div", { class: "details" },
     group("Source", [
-      ["file", path(source.path ?? shot.path)],
+      ["file", path(source.path)],
       ["content", source.content_hash && code(`${source.content_hash.slice(0, 20)}…`, source.content_hash)],
       ["size", source.bytes && size(source.bytes)],
       ["picture", video.width && `${video.width} × ${video.height}, ${video.codec}${video.has_audio ? ", with sound" : ", no sound"}`],
@@ -32,35 +32,39 @@ export function details(shot, catalogue, chosen) {
       ["indexed", when(from.indexed_at)],
       ["searchable since", when(from.searchable_since)],
     ]),
-    dialogue(from.dialogue ?? {}),
-    runs(from.runs ?? []),
-    from.feature_views?.length > 0 && group("Feature views", [["in Feast", from.feature_views.join(", ")]]),
+    dialogue(from.dialogue),
+    runs(from.runs),
+    from.feature_views.length > 0 && group("Feature views", [["in Feast", from.feature_views.join(", ")]]),
     coverage(catalogue, chosen.length ? chosen : [shot.show]));
 }
 
-/** Each file or track, what it holds or why it cannot be used, and the hash of the file. */
-function dialogue({ sources = [], dialogue_version, read_at }) {
+/** Each file or track with its lines, or why it cannot be used, and the hash of the file. @param {Dialogue} of */
+function dialogue({ sources, dialogue_version, read_at }) {
+  /** @type {[string, Value][]} */
   const rows = sources.map((one) => [one.source === "asr" ? "speech" : one.source, el("span", {}, path(one.path), " · ",
     [one.language_tag ?? one.language, one.reason ?? counted(one.lines, "line")].filter(Boolean).join(" · "), " ",
     one.source === "sidecar" && code(`${one.content_hash.slice(0, 12)}…`, one.content_hash))]);
   return rows.length > 0 && group("Dialogue", [...rows, ["read", when(read_at)], ["index of lines", code(dialogue_version)]]);
 }
 
+/** @param {Run[]} all */
 function runs(all) {
   return all.length > 0 && group("Dagster", all.map((run) => [run.asset,
-    el("span", {}, code(run.run_id?.slice(0, 8) ?? "", run.run_id), run.at ? ` ${stamp(run.at)}` : "")]));
+    el("span", {}, code(run.run_id.slice(0, 8), run.run_id), run.at ? ` ${stamp(run.at)}` : "")]));
 }
 
+/** @param {Catalogue|null} catalogue @param {string[]} chosen */
 function coverage(catalogue, chosen) {
   const rows = (catalogue?.shows ?? []).filter((one) => chosen.includes(one.show));
   return rows.length > 0 && group("Coverage", rows.map((one) => [one.show, el("span", {}, [
-    `${counted(one.ready ?? one.videos, "video")} searchable`, lengthOf(one.footage_s ?? 0),
+    `${counted(one.ready, "video")} searchable`, lengthOf(one.footage_s),
     one.pending ? `${one.pending} still being processed` : "nothing waiting",
     one.set_aside ? `${one.set_aside} set aside` : "",
     one.searchable_since ? "since " : "",
   ].filter(Boolean).join(" · "), when(one.searchable_since))]));
 }
 
+/** @param {string} title @param {[name: string, value: Value][]} rows */
 function group(title, rows) {
   const filled = rows.filter(([, value]) => value !== undefined && value !== null && value !== "" && value !== 0);
   return filled.length > 0 && el("section", {}, el("h3", {}, title),
@@ -68,29 +72,34 @@ function group(title, rows) {
       el("dd", {}, ...(value instanceof Node ? [value] : breakable(String(value))))])));
 }
 
-/** Text whose words go into the next line whole; one longer than a line goes on there after a `_` or `/`. @param {string} text */
-const breakable = (text) => String(text).split(/(\s+)/).map((word) => (/[_/]./.test(word) ? el("span", { class: "word" },
+/** Text that breaks between words; a word longer than a line breaks after a `_` or `/`. @param {string} text */
+const breakable = (text) => text.split(/(\s+)/).map((word) => (/[_/]./.test(word) ? el("span", { class: "word" },
   ...word.split(/(?<=[_/])/).flatMap((part) => [part, el("wbr")]).slice(0, -1)) : word));
 
+/** @param {string|null} text @param {string|null} title */
 const code = (text, title = text) => text && el("code", { title }, ...breakable(text));
+/** @param {string} text */
 const path = (text) => text && el("span", { class: "path" }, ...breakable(text));
 
-/** "2026-11-22 16:42" in the person's own time zone. @param {string} time with its zone */
+/** "2026-11-22 16:42" in the browser's time zone. @param {string} time with its zone */
 export function stamp(time) {
   const [year, month, day, hour, minute] = ((at) => [at.getFullYear(), at.getMonth() + 1, at.getDate(), at.getHours(),
     at.getMinutes()])(new Date(time)).map((part) => String(part).padStart(2, "0"));
   return `${year}-${month}-${day} ${hour}:${minute}`;
 }
 
+/** @param {string|null} time */
 const when = (time) => time && el("time", { datetime: time }, stamp(time));
 
+/** @param {number} bytes */
 function size(bytes) {
   const steps = ["B", "KB", "MB", "GB", "TB"];
   const step = Math.min(Math.floor(Math.log10(bytes) / 3), 4);
   return `${(bytes / 1000 ** step).toFixed(step ? 1 : 0)} ${steps[step]}`;
 }
 
+/** @param {string} fps */
 function rate(fps) {
-  const [num, den = "1"] = String(fps).split("/");
-  return den === "1" ? `${num} fps` : `${(num / den).toFixed(3)} fps (${fps})`;
+  const [num, den = "1"] = fps.split("/");
+  return den === "1" ? `${num} fps` : `${(Number(num) / Number(den)).toFixed(3)} fps (${fps})`;
 }

@@ -1,27 +1,110 @@
-// Building elements, and wording. Whatever comes from the server goes in as text; there is no way in for HTML.
+// Elements and wording. Text from the service is set as text, never as HTML.
+/** @import {Attributes, Child} from "./types.d.ts" */
+
+const PROPERTIES = new Set(["value", "checked", "hidden", "disabled", "muted", "loop"]);
 
 /**
- * @param {string} tag
- * @param {Record<string, any>} [given] attributes; `on*` functions listen, `class`, `data-*`, `aria-*` as in HTML,
+ * Make an element.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Attributes} [given] attributes; `on*` functions listen, `class`, `data-*`, `aria-*` as in HTML,
  *   true and false switch an attribute, properties `value`, `checked`, `hidden`, `disabled` are set as such
- * @param {...(Node|string|null|undefined|false)} children
+ * @param {...Child} children
+ * @returns {HTMLElementTagNameMap[Tag]}
  */
 export function el(tag, given = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(given)) setOne(element, name, value);
-  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...present(children));
   return element;
 }
 
+/** The children that are there. @param {Child[]} children @returns {(Node|string)[]} */
+export function present(children) {
+  return children.filter((child) => child !== null && child !== undefined && child !== false && child !== 0);
+}
+
+/** @param {HTMLElement} element @param {string} name @param {unknown} value */
 function setOne(element, name, value) {
   if (value === undefined || value === null) return;
-  if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-  else if (["value", "checked", "hidden", "disabled", "muted", "loop"].includes(name)) element[name] = value;
+  if (typeof value === "function") element.addEventListener(name.slice(2), (event) => value(event));
+  else if (PROPERTIES.has(name)) Object.assign(element, { [name]: value });
   else if (value === true) element.setAttribute(name, "");
   else if (value !== false) element.setAttribute(name, String(value));
 }
 
-/** A push button with an icon, named for those who do not see it. @param {string} name icon @param {string} label */
+/**
+ * The element of index.html with this id.
+ * @template {Element} Kind
+ * @param {string} id @param {new () => Kind} kind its class @returns {Kind} @throws {TypeError} if there is none
+ */
+export function byId(id, kind) {
+  return required(document.getElementById(id), kind, `#${id}`);
+}
+
+/**
+ * The first element inside another that matches.
+ * @template {Element} Kind
+ * @param {ParentNode} parent @param {string} selector @param {new () => Kind} kind its class
+ * @returns {Kind} @throws {TypeError} if there is none
+ */
+export function inside(parent, selector, kind) {
+  return required(parent.querySelector(selector), kind, selector);
+}
+
+/**
+ * @template {Element} Kind
+ * @param {Element|null} element @param {new () => Kind} kind @param {string} name @returns {Kind}
+ */
+function required(element, kind, name) {
+  if (element instanceof kind) return element;
+  throw new TypeError(`the page has no ${kind.name} ${name}`);
+}
+
+/**
+ * Focus the first element inside another that matches, if there is one.
+ * @param {ParentNode} parent @param {string} selector @returns {boolean} whether there is one
+ */
+export function focusIn(parent, selector) {
+  const element = parent.querySelector(selector);
+  if (!(element instanceof HTMLElement)) return false;
+  element.focus();
+  return true;
+}
+
+/** All elements inside another that match. @param {ParentNode} parent @param {string} selector @returns {HTMLElement[]} */
+export function allInside(parent, selector) {
+  return [...parent.querySelectorAll(selector)].filter((element) => element instanceof HTMLElement);
+}
+
+/** The card that an element is in. @param {EventTarget|null} target @returns {HTMLElement|null} */
+export function cardOf(target) {
+  return target instanceof Element ? target.closest("li.card") : null;
+}
+
+/**
+ * An event target whose events carry details of known types.
+ * @template {Record<string, unknown>} Events
+ */
+export class Emitter extends EventTarget {
+  /** @template {keyof Events & string} Name @param {Name} name @param {(detail: Events[Name]) => void} listener */
+  on(name, listener) {
+    this.addEventListener(name, (event) => { if (event instanceof CustomEvent) listener(event.detail); });
+  }
+
+  /** @template {keyof Events & string} Name @param {Name} name @param {Events[Name]|null} [detail] */
+  say(name, detail = null) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
+
+/** Whether a request was cancelled. @param {unknown} error */
+export const isAbort = (error) => error instanceof Error && error.name === "AbortError";
+
+/**
+ * A push button with an icon; its label is for assistive technology and the tooltip.
+ * @param {IconName} name @param {string} label @param {Attributes & {key?: string}} [given] `key` is shown in the tooltip
+ */
 export function iconButton(name, label, given = {}) {
   const title = given.key ? `${label} (${given.key})` : label;
   const { key, ...rest } = given;
@@ -29,7 +112,9 @@ export function iconButton(name, label, given = {}) {
     "aria-keyshortcuts": /^[a-z[\]]$/.test(key ?? "") ? key : undefined, ...rest }, icon(name));
 }
 
-/** @param {keyof typeof PATHS} name @returns {SVGElement} drawn in a box of 16 by 16 */
+/** @typedef {keyof typeof PATHS} IconName */
+
+/** @param {IconName} name @returns {SVGElement} drawn in a box of 16 by 16 */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 16 16");
@@ -55,60 +140,68 @@ export function lengthOf(seconds) {
   return `${hours ? `${hours}:` : ""}${minutes}:${String(whole % 60).padStart(2, "0")}`;
 }
 
-/** The title where it says more than the show's name does: files without a catalogue have both from their name. */
+/** The title if it differs from the show's name: files without a catalogue have both from their name. @param {{show: string, title: string}} shot */
 export function ownTitle({ show, title }) {
-  const plain = (text) => (text ?? "").toLowerCase().replace(/[^\p{L}\p{N}]+/gu, " ").trim();
+  const plain = (/** @type {string} */ text) => (text ?? "").toLowerCase().replace(/[^\p{L}\p{N}]+/gu, " ").trim();
   return plain(title) === plain(show) ? "" : title;
 }
 
-/** Whether the person asked for less motion. */
+/** Whether the system asks for less motion. */
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 const HELD = /^[a-z/?]$/;
-const HELD_AFTER = /^(Arrow|Home|End|[[\]])/; // what moves on from where the first was pressed
+const HELD_AFTER = /^(Arrow|Home|End|[[\]])/; // these move on from the place of the first key
 
 /**
- * Hold keys back while there is nobody yet to listen to them. A slash goes to the search box at once: what is typed
- * next goes into it.
- * @returns {() => void} ends it, and presses them again, unless the focus went elsewhere meanwhile
+ * Hold keys back while nothing listens to them yet. A slash goes to the search box at once: the next characters go
+ * into it.
+ * @returns {() => void} ends it, and presses them again, unless the focus moved meanwhile
  */
 export function holdKeys() {
+  /** @type {KeyboardEvent[]} */
   const pressed = [];
+  /** @type {EventTarget|null} */
   let place = null;
-  const hold = (event) => {
+  const hold = (/** @type {KeyboardEvent} */ event) => {
     const { key, target } = event;
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(target)) return;
     if (!HELD.test(key) && !(pressed.length && HELD_AFTER.test(key))) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    if (key === "/") document.getElementById("q").focus();
+    if (key === "/") byId("q", HTMLInputElement).focus();
     else pressed.push(new KeyboardEvent("keydown", { key, shiftKey: event.shiftKey, bubbles: true, cancelable: true }));
     place = target;
   };
   document.addEventListener("keydown", hold, true);
   return () => {
     document.removeEventListener("keydown", hold, true);
-    if (document.activeElement === place) pressed.forEach((again) => document.activeElement.dispatchEvent(again));
+    if (document.activeElement === place) pressed.forEach((again) => document.activeElement?.dispatchEvent(again));
   };
 }
 
-/** Whether keys belong to a text field now. @param {EventTarget|null} target */
+/** Whether keys go into a text field now. @param {EventTarget|null} target */
 export function isTyping(target) {
   if (!(target instanceof HTMLElement)) return false;
   if (target instanceof HTMLInputElement) return !["checkbox", "radio", "button", "range"].includes(target.type);
   return target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement || target.isContentEditable;
 }
 
-/** Read what was kept in this browser. @param {string} key @param {any} otherwise where nothing usable is kept */
-export function recall(key, otherwise) {
+/** A value that was stored in this browser; null if there is none, or it is not JSON. @param {string} key @returns {unknown} */
+export function recall(key) {
   try {
-    return JSON.parse(localStorage.getItem(key) ?? "null") ?? otherwise;
+    return JSON.parse(localStorage.getItem(key) ?? "null");
   } catch {
-    return otherwise;
+    return null;
   }
 }
 
-/** Keep something in this browser. @returns {boolean} false where it refuses @param {string} key @param {any} value */
+/** The fields of an object that was stored in this browser; none if it is not an object. @param {string} key @returns {Record<string, unknown>} */
+export function recallFields(key) {
+  const kept = recall(key);
+  return typeof kept === "object" && kept !== null ? { ...kept } : {};
+}
+
+/** Store a value in this browser. @returns {boolean} false if storage is off or full @param {string} key @param {unknown} value */
 export function keep(key, value) {
   try {
     localStorage.setItem(key, JSON.stringify(value));

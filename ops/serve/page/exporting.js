@@ -1,13 +1,20 @@
-// Taking the selection, or what a search found, into an editing system; what handles do there, and what came of it.
+// Export of the selection or of the results of a search to an editing system, with handles and a report.
 import { bodyOf, describe } from "./address.js";
 import { exportFile, exportProgress, Problem, search } from "./api.js";
 import { counted } from "./dom.js";
 import { whyMissing } from "./refused.js";
 import { originOf, rangeOf } from "./selection.js";
+/**
+ * @import {ExportReport} from "./api.js"
+ * @import {Page} from "./app.js"
+ * @import {Origin, Selection} from "./selection.js"
+ * @import {ExportBody, PickBody} from "./service.d.ts"
+ * @import {PageShot} from "./types.d.ts"
+ */
 
 export const MOST_HITS = 500;
 const LOOK_MS = 500;
-const REFUSED = [401, 403, 404];
+const REFUSED = new Set([401, 403, 404]);
 export const MOST_HANDLES = 1000; // as many as POST /api/export takes
 
 /** @param {string} text as typed @returns {number} frames, 0 to MOST_HANDLES */
@@ -15,15 +22,17 @@ export function handlesOf(text) {
   return Math.min(Math.max(Math.trunc(Number(text)) || 0, 0), MOST_HANDLES);
 }
 
-/** Marks with their handles, within the film. @param {{in_frame: number, out_frame: number}} marks @param {number|null} [frames] of the film */
+/**
+ * Marks with their handles, within the video.
+ * @param {{in_frame: number, out_frame: number}} marks @param {number} handles @param {number|null} [frames] of the video
+ */
 export function withHandles({ in_frame, out_frame }, handles, frames = null) {
   return { head: Math.max(in_frame - handles, 0), tail: Math.min(out_frame + handles, Math.max(frames ?? Infinity, out_frame)) };
 }
 
-/**
- * @typedef {(done: number, total: number) => void} Tell how far an export is, while it is made
- * @param {import("./selection.js").Selection} selection @param {AbortSignal} signal @param {Tell} tell
- */
+/** @typedef {(done: number, total: number) => void} Tell reports the progress of an export */
+
+/** @param {Selection} selection @param {AbortSignal} signal @param {Tell} tell */
 export function exportSelection(selection, signal, tell) {
   const { picks, format, handles, title } = selection;
   return download({
@@ -32,12 +41,16 @@ export function exportSelection(selection, signal, tell) {
   }, signal, tell);
 }
 
-/** The hits that the page shows, or would show after scrolling on, up to 500, in the order of their rank. @param {Tell} tell */
+/**
+ * Export the hits that the page shows, or would show after scrolling on, up to 500, in the order of their rank.
+ * @param {Page} page @param {AbortSignal} signal @param {Tell} tell
+ */
 export async function exportResults(page, signal, tell) {
   const { format, handles } = page.selection;
-  const whole = page.isWhole();
-  const answer = whole ? page.answer : await search(bodyOf(page.query, null, MOST_HITS), signal);
-  const hits = whole ? page.grid.results() : answer.hits.filter((hit) => page.grid.isShown(hit));
+  const shown = page.isWhole() ? page.answer : null;
+  const answer = shown ?? await search(bodyOf(page.query, null, MOST_HITS), signal);
+  /** @type {PageShot[]} */
+  const hits = shown ? page.grid.results() : answer.hits.filter((hit) => page.grid.isShown(hit));
   return download({
     format, handles, title: describe(page.query).slice(0, 120) || "Needle search",
     picks: hits.slice(0, MOST_HITS).filter(isNew()).map((hit) => {
@@ -48,11 +61,11 @@ export async function exportResults(page, signal, tell) {
 }
 
 /**
- * What came of an export, in words.
- * @param {import("./api.js").ExportReport|null} report @param {(shotId: string) => string} nameOf a shot, "" where it is not known
- * @returns {{text: string, bad: boolean, more: string[]}} `more`: what is missing and why, and what to know
+ * The report of an export, in words.
+ * @param {ExportReport|null} report @param {(shotId: string) => string} nameOf a shot, "" if it is not known
+ * @returns {{text: string, bad: boolean, more: string[]}} `more`: missing shots with reasons, and warnings
  */
-export function toldOf(report, nameOf) {
+export function textOf(report, nameOf) {
   if (!report) return { text: "Exported.", bad: false, more: [] };
   const { clips, missing, missing_count: lost, warnings } = report;
   const text = lost ? `Exported ${clips} of ${counted(clips + lost, "shot")}. Missing:` : `Exported ${counted(clips, "shot")}.`;
@@ -60,11 +73,12 @@ export function toldOf(report, nameOf) {
   return { text, bad: lost > 0, more: [...missing.map((one) => named(one, nameOf)), ...(unsaid > 0 ? [`and ${unsaid} more`] : []), ...warnings] };
 }
 
+/** @param {ExportReport["missing"][number]} missing @param {(shotId: string) => string} nameOf */
 function named(missing, nameOf) {
   return `${nameOf(missing.shot_id) || missing.path.split("/").at(-1) || missing.shot_id}: ${whyMissing(missing)}`;
 }
 
-/** Tells hits apart whose frames are others: a line over a cut is a hit in two shots, and one clip. @returns {(hit: object) => boolean} */
+/** A filter of hits with the same frames: a line over a cut is a hit in two shots, and one clip. @returns {(hit: PageShot) => boolean} */
 function isNew() {
   const taken = new Set();
   return (hit) => {
@@ -74,12 +88,17 @@ function isNew() {
   };
 }
 
-/** A pick of POST /api/export. @param {import("./selection.js").Origin|null} origin */
+/**
+ * A pick of POST /api/export.
+ * @param {string} shot_id @param {number} in_frame @param {number} out_frame @param {Origin|null} origin @returns {PickBody}
+ */
 function pickOf(shot_id, in_frame, out_frame, origin) {
-  const { query, score, relevance, encoder_id, index_version, matched, dialogue_version, line_ids } = origin ?? {};
+  if (!origin) return { shot_id, in_frame, out_frame };
+  const { query, score, relevance, encoder_id, index_version, matched, dialogue_version, line_ids } = origin;
   return { shot_id, in_frame, out_frame, query, score, relevance, encoder_id, index_version, matched, dialogue_version, line_ids };
 }
 
+/** @param {Omit<ExportBody, "format"> & {format: string}} body @param {AbortSignal} signal @param {Tell} tell */
 async function download(body, signal, tell) {
   const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   const over = new AbortController();
@@ -96,7 +115,10 @@ async function download(body, signal, tell) {
   return report;
 }
 
-/** Tell how far the export is until the signal says that it is over. One look that fails ends neither it nor the looking. */
+/**
+ * Report the progress of an export until the signal; one failed request ends neither the export nor the reports.
+ * @param {string} key @param {AbortSignal} signal @param {Tell} tell
+ */
 async function watch(key, signal, tell) {
   for (;;) {
     await new Promise((done) => { setTimeout(done, LOOK_MS); });
@@ -107,7 +129,7 @@ async function watch(key, signal, tell) {
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof Problem)) throw error;
-      if (REFUSED.includes(error.status)) return;
+      if (REFUSED.has(error.status)) return;
     }
   }
 }

@@ -1,37 +1,44 @@
 // The Labels panel: each probe that has scored the catalogue is a facet with a count and a slider, and each label,
 // known or new, a way to label shots.
 import { Problem, probes } from "./api.js";
-import { counted, el } from "./dom.js";
+import { byId, counted, el } from "./dom.js";
 import { popup } from "./popup.js";
+/** @import {Page} from "./app.js" */
+/** @import {Query} from "./address.js" */
+/** @import {ProbeAnswer} from "./service.d.ts" */
 
 const WHERE = /^\s*([a-z][a-z0-9_]*)\s*>=\s*(\d*\.?\d+)\s*$/;
 
-/** The name that a text can have as a label: small letters, digits and _. @param {string} text */
+/** The label of a text: small letters, digits and _. @param {string} text */
 export function labelName(text) {
   return text.toLowerCase().normalize("NFKD").replace(/[^a-z0-9]+/g, "_").replace(/^[0-9_]+|_+$/g, "").slice(0, 63);
 }
 
-/** From which score on a filter begins where nobody chose one. @param {any} probe of /api/probes */
+/** The least score of a filter until one is chosen. @param {ProbeAnswer} probe */
 export function usualBound(probe) {
   return Math.floor((probe.threshold ?? 0.5) * 100) / 100;
 }
 
-/** The conditions with one probe's bound set, or without it (null). @param {string[]} where */
+/** The conditions with one probe's least score set, or without it (null). @param {string[]} where @param {string} label @param {number|null} bound */
 export function bounded(where, label, bound) {
   const others = where.filter((one) => WHERE.exec(one)?.[1] !== label);
   return bound === null ? others : [...others, `${label}>=${bound}`];
 }
 
+/** @typedef {{whole: HTMLElement, show: (query: Query) => void}} Row the facet of one label */
+
 export class Facets {
-  /** @param {any} page */
+  button = byId("labels", HTMLButtonElement);
+  panel = byId("labels-panel", HTMLElement);
+  list = el("div", { class: "menu-list" });
+  status = el("p", { class: "muted", role: "status" });
+  /** by label @type {Map<string, Row>} */
+  rows = new Map();
+
+  /** @param {Page} page */
   constructor(page) {
     this.page = page;
-    this.button = document.getElementById("labels");
-    this.panel = document.getElementById("labels-panel");
-    this.list = el("div", { class: "menu-list" });
-    this.told = el("p", { class: "muted", role: "status" });
-    this.rows = new Map();
-    this.panel.append(this.list, this.told, this.newLabel());
+    this.panel.append(this.list, this.status, this.newLabel());
     this.popup = popup(this.button, this.panel, () => this.load());
   }
 
@@ -39,12 +46,12 @@ export class Facets {
     this.button.click();
   }
 
-  /** @param {string[]} names of the probes that have scored shots: others may have come */
+  /** @param {string[]} names of the probes that have scored shots: there may be new ones */
   setProbes(names) {
     if (!this.panel.hidden && names.some((name) => !this.rows.has(name))) this.load();
   }
 
-  /** @param {import("./address.js").Query} query */
+  /** @param {Query} query */
   show(query) {
     this.button.classList.toggle("on", query.where.length > 0 || Boolean(query.label));
     for (const row of this.rows.values()) row.show(query);
@@ -55,14 +62,15 @@ export class Facets {
       const found = (await probes()).probes;
       this.rows = new Map(found.map((one) => [one.label, this.row(one)]));
       this.list.replaceChildren(...[...this.rows.values()].map((row) => row.whole));
-      this.told.textContent = found.length ? "" : "No label yet. Name one, search for first examples, and say yes or no.";
+      this.status.textContent = found.length ? "" : "No label yet. Name one, search for first examples, and answer yes or no.";
       this.show(this.page.query);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      this.told.textContent = error.message;
+      this.status.textContent = error.message;
     }
   }
 
+  /** @param {ProbeAnswer} probe @returns {Row} */
   row(probe) {
     const label = el("button", { type: "button", class: "quiet", "aria-label": `Label shots as ${probe.label}`,
       onclick: () => this.begin(probe.label) }, "Label");
@@ -74,21 +82,22 @@ export class Facets {
       return { whole, show: () => {} };
     }
     const bound = () => Number(slider.value) / 100;
-    const apply = (on) => this.page.change({ text: document.getElementById("q").value,
-      where: bounded(this.page.query.where, probe.label, on ? bound() : null) });
-    const box = el("input", { type: "checkbox", onchange: () => apply(box.checked) });
+    const apply = (/** @type {boolean} */ on) => {
+      this.page.change({ text: this.page.typed(), where: bounded(this.page.query.where, probe.label, on ? bound() : null) });
+    };
+    const box = el("input", { type: "checkbox", onchange: () => { apply(box.checked); } });
     const slider = el("input", { type: "range", class: "slider", min: 0, max: 100, step: 1, value: String(Math.round(usualBound(probe) * 100)),
-      "aria-label": `${probe.label}: score at least`, oninput: () => tell(), onchange: () => apply(true) });
+      "aria-label": `${probe.label}: score at least`, oninput: () => { showBound(); }, onchange: () => { apply(true); } });
     const count = el("span", { class: "count" });
     const output = el("output", {});
-    const tell = () => {
+    const showBound = () => {
       count.textContent = (probe.at_least[Number(slider.value)] ?? 0).toLocaleString("en");
-      count.title = `${counted(probe.at_least[Number(slider.value)] ?? 0, "shot")} of the catalogue score at least so much`;
+      count.title = `${counted(probe.at_least[Number(slider.value)] ?? 0, "shot")} of the catalogue with at least this score`;
       output.textContent = `≥ ${bound().toFixed(2)}`;
       slider.style.setProperty("--part", String(bound()));
       slider.setAttribute("aria-valuetext", `${bound().toFixed(2)}, ${count.textContent} shots`);
     };
-    tell();
+    showBound();
     const whole = el("div", { class: "facet" },
       el("div", { class: "row" }, el("label", { class: "menu-check grow", title }, box, el("span", { class: "grow name" }, probe.label), count), label),
       el("div", { class: "row facet-slider" }, slider, output));
@@ -97,7 +106,7 @@ export class Facets {
       box.checked = Boolean(mine);
       if (mine && document.activeElement !== slider) slider.value = String(Math.round(Number(mine[2]) * 100));
       whole.classList.toggle("on", Boolean(mine));
-      tell();
+      showBound();
     } };
   }
 
@@ -125,6 +134,7 @@ export class Facets {
     return form;
   }
 
+  /** Label shots. @param {string} label */
   begin(label) {
     this.popup.close();
     this.page.choose(label);

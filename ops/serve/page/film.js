@@ -1,48 +1,60 @@
 // A whole film: every shot in order as a storyboard, and its cuts corrected by hand: two shots merged, one split.
-// What is said waits for the next ingest; until then the storyboard shows the shots as they are, and what will change.
+// The next ingest applies the corrections; until then the storyboard shows the current shots and the coming changes.
 import { correct, film as readFilm, filmCorrections, Problem } from "./api.js";
-import { counted, el, icon, isTyping, lengthOf, ownTitle } from "./dom.js";
+import { byId, counted, el, icon, isTyping, lengthOf, ownTitle } from "./dom.js";
 import { filmTile } from "./filmtile.js";
 import { Splitter } from "./splitter.js";
 import { Storyboard } from "./storyboard.js";
 import { setWho, who } from "./who.js";
 
+/**
+ * @import {Page} from "./app.js"
+ * @import {Query} from "./address.js"
+ * @import {Mark} from "./filmtile.js"
+ * @import {CorrectedAnswer, Correction, CorrectionBody, FilmAnswer} from "./service.d.ts"
+ * @import {PageShot} from "./types.d.ts"
+ */
+
 const WATCH_MS = 5000; // while corrections wait
 
 export class FilmView {
-  /** @param {any} page */
+  id = "";
+  /** @type {FilmAnswer|null} */
+  film = null;
+  /** the shots as the player needs them @type {PageShot[]} */
+  hits = [];
+  /** corrections, by index of the shot @type {Map<number, Mark[]>} */
+  marks = new Map();
+  timer = 0;
+  title = el("h1", { id: "film-title" });
+  facts = el("p", { class: "muted" });
+  waiting = el("p", { class: "film-waiting", hidden: true });
+  news = el("p", { class: "film-news", role: "status" });
+  wrong = el("p", { class: "wrong", role: "alert" });
+  who = el("input", { type: "text", id: "film-author", maxlength: 100, autocomplete: "off", placeholder: "your name",
+    onchange: () => { setWho(this.who.value); } });
+  goto = el("input", { type: "number", id: "film-goto", min: 0, step: 1 });
+  board = new Storyboard((index) => filmTile(this.hits[index], this.marks.get(index) ?? [], {
+    open: (hit) => this.page.openShot(hit), merge: (hit) => this.merge(hit), split: (hit) => this.split(hit),
+    undo: (mark) => this.say(mark.undo.action, mark.undo.frame) }));
+  splitter = new Splitter({ split: (_hit, frame, note) => this.say("cut", frame, note),
+    undo: (mark) => this.say(mark.undo.action, mark.undo.frame) });
+  whole = this.build();
+
+  /** @param {Page} page */
   constructor(page) {
     this.page = page;
-    this.id = "";
-    this.film = null;
-    /** the shots as the player takes them @type {any[]} */
-    this.hits = [];
-    /** what was said, by index of the shot @type {Map<number, import("./filmtile.js").Mark[]>} */
-    this.marks = new Map();
-    this.board = new Storyboard((index) => filmTile(this.hits[index], this.marks.get(index) ?? [], {
-      open: (hit) => page.openShot(hit), merge: (hit) => this.merge(hit), split: (hit) => this.split(hit),
-      undo: (mark) => this.say(mark.undo.action, mark.undo.frame) }));
-    this.splitter = new Splitter({ split: (_hit, frame, note) => this.say("cut", frame, note),
-      undo: (mark) => this.say(mark.undo.action, mark.undo.frame) });
-    this.build();
-    document.getElementById("state").before(this.whole);
+    byId("state", HTMLElement).before(this.whole);
     document.head.append(el("link", { rel: "stylesheet", href: "/page/film.css" }));
     document.addEventListener("keydown", (event) => this.key(event));
     document.addEventListener("visibilitychange", () => { if (!document.hidden && this.id) this.look(); });
   }
 
+  /** @returns {HTMLElement} */
   build() {
-    this.title = el("h1", { id: "film-title" });
-    this.facts = el("p", { class: "muted" });
-    this.waiting = el("p", { class: "film-waiting", hidden: true });
-    this.news = el("p", { class: "film-news", role: "status" });
-    this.wrong = el("p", { class: "wrong", role: "alert" });
-    this.who = el("input", { type: "text", id: "film-author", maxlength: 100, autocomplete: "off", placeholder: "your name",
-      onchange: () => setWho(this.who.value) });
-    this.goto = el("input", { type: "number", id: "film-goto", min: 0, step: 1 });
     const jump = el("form", { class: "narrow", onsubmit: (event) => { event.preventDefault(); this.board.focus(this.indexAt(Number(this.goto.value))); } },
       el("label", { for: "film-goto" }, "Go to frame"), this.goto, el("button", { type: "submit" }, "Go"));
-    this.whole = el("section", { id: "film", class: "film", hidden: true, "aria-labelledby": "film-title" },
+    return el("section", { id: "film", class: "film", hidden: true, "aria-labelledby": "film-title" },
       el("header", { class: "film-head" },
         el("button", { type: "button", title: "Esc", onclick: () => this.page.closeFilm() }, icon("stepback"), "Back"),
         el("div", { class: "grow" }, this.title, this.facts),
@@ -50,7 +62,7 @@ export class FilmView {
       this.waiting, this.news, this.wrong, this.board.place);
   }
 
-  /** Show the film of the address, or nothing. @param {import("./address.js").Query} query */
+  /** Show the film of the address, or nothing. @param {Query} query */
   show(query) {
     document.body.classList.toggle("film-open", Boolean(query.film));
     this.whole.hidden = !query.film;
@@ -94,6 +106,7 @@ export class FilmView {
     this.watch();
   }
 
+  /** @param {FilmAnswer} film */
   take(film) {
     this.film = film;
     const { show, title, path, fps, video_id } = film;
@@ -101,12 +114,13 @@ export class FilmView {
     this.title.textContent = [show, ownTitle(film)].filter(Boolean).join(" · ");
     this.title.title = path;
     this.goto.max = String(film.frames - 1);
-    this.showSaid();
+    this.showCorrections();
   }
 
-  /** What the answer says of corrections, beside the shots. */
-  showSaid() {
+  /** Show the corrections of the answer. */
+  showCorrections() {
     const { film } = this;
+    if (!film) return;
     this.marks = marksOf(film, (frame) => this.indexAt(frame));
     const current = currentOf(film).size;
     this.facts.textContent = [counted(film.shots, "shot"), lengthOf(this.hits.at(-1)?.end_s ?? 0), `${film.frames} frames`,
@@ -117,15 +131,17 @@ export class FilmView {
       el("code", {}, "needle ingest"), ", or the daemon by itself.");
   }
 
+  /** @param {PageShot} hit */
   merge(hit) {
     if (hit.start_frame > 0) this.say("no_cut", hit.start_frame);
   }
 
+  /** @param {PageShot} hit */
   split(hit) {
     this.splitter.open(hit, this.marks.get(this.indexAt(hit.start_frame)) ?? []);
   }
 
-  /** @param {"cut"|"no_cut"|"withdrawn"} action @param {number} frame @returns {Promise<boolean>} whether it was written */
+  /** @param {CorrectionBody["action"]} action @param {number} frame @returns {Promise<boolean>} whether it was written */
   async say(action, frame, note = "") {
     const { id } = this;
     this.wrong.textContent = "";
@@ -135,9 +151,9 @@ export class FilmView {
       if (this.id !== id || !this.film) return true;
       if (answer.shots !== this.film.shots) this.load(id, null); // an ingest came between
       Object.assign(this.film, answer);
-      this.showSaid();
+      this.showCorrections();
       this.board.redraw();
-      this.news.textContent = [told(answer, action, frame), ...answer.labels.map((one) => `Label ${one.label} (${one.value ? "yes" : "no"}): ${one.why}.`)].join(" ");
+      this.news.textContent = [effectOf(answer, action, frame), ...answer.labels.map((one) => `Label ${one.label} (${one.value ? "yes" : "no"}): ${one.why}.`)].join(" ");
       this.watch();
       return true;
     } catch (error) {
@@ -146,6 +162,7 @@ export class FilmView {
     }
   }
 
+  /** @param {unknown} error */
   fail(error) {
     if (!(error instanceof Problem)) throw error;
     const place = this.splitter.dialog.open ? this.splitter.wrong : this.wrong;
@@ -195,6 +212,7 @@ export class FilmView {
     if (index >= 0) this.board.focus(index);
   }
 
+  /** @param {KeyboardEvent} event */
   key(event) {
     const { key, target } = event;
     if (!this.id || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
@@ -207,14 +225,18 @@ export class FilmView {
     act();
   }
 
+  /** @param {string} key @param {number} index of the shot */
   actionOf(key, index) {
     const hit = this.hits[index];
-    const [mark] = this.marks.get(index) ?? [];
+    const mark = this.marks.get(index)?.[0];
     if (/^(Arrow|Home|End|Page)/.test(key)) return () => this.board.move(key);
-    return { m: () => this.merge(hit), s: () => this.split(hit), u: mark && (() => this.say(mark.undo.action, mark.undo.frame)),
-      Escape: () => this.page.closeFilm() }[key] ?? null;
+    /** @type {Record<string, (() => unknown)|undefined>} */
+    const actions = { m: () => this.merge(hit), s: () => this.split(hit), u: mark && (() => this.say(mark.undo.action, mark.undo.frame)),
+      Escape: () => this.page.closeFilm() };
+    return actions[key];
   }
 
+  /** The action of a key outside the storyboard. @param {string} key @param {EventTarget|null} target */
   idleAction(key, target) {
     const elsewhere = target instanceof Element && target.closest("#tray, #top"); // which close themselves
     if (key === "Escape" && !elsewhere && !document.querySelector(".menu:not([hidden])")) return () => this.page.closeFilm();
@@ -223,8 +245,9 @@ export class FilmView {
   }
 }
 
-/** What counts of each frame. @param {any} film @returns {Map<number, any>} */
+/** The correction in force of each frame. @param {FilmAnswer} film @returns {Map<number, Correction>} */
 function currentOf(film) {
+  /** @type {Map<number, Correction>} */
   const current = new Map();
   for (const one of film.corrections) {
     if (one.action === "withdrawn") current.delete(one.frame);
@@ -233,16 +256,16 @@ function currentOf(film) {
   return current;
 }
 
-/** What people said, at the shots where it shows. @param {any} film @param {(frame: number) => number} indexAt */
+/** The corrections, by the index of their shot. @param {FilmAnswer} film @param {(frame: number) => number} indexAt */
 function marksOf(film, indexAt) {
+  /** @type {Map<number, Mark[]>} */
   const marks = new Map();
   const current = currentOf(film);
-  const add = (frame, mark) => {
+  const add = (/** @type {number} */ frame, /** @type {Mark} */ mark) => {
     const index = indexAt(frame);
-    if (!marks.has(index)) marks.set(index, []);
-    marks.get(index).push(mark);
+    marks.set(index, [...marks.get(index) ?? [], mark]);
   };
-  const by = (one) => (one ? `${one.author}${one.note ? `: ${one.note}` : ""}` : "");
+  const by = (/** @type {Correction|undefined} */ one) => (one ? `${one.author}${one.note ? `: ${one.note}` : ""}` : "");
   for (const frame of film.to_merge) {
     const said = current.get(frame);
     add(frame, { text: "will be merged", title: `with the shot before${by(said) && ` · ${by(said)}`}`, waits: true, undo: { action: said ? "withdrawn" : "cut", frame } });
@@ -252,7 +275,7 @@ function marksOf(film, indexAt) {
     add(frame, { text: `will split at ${frame}`, title: by(said), waits: true, undo: { action: said ? "withdrawn" : "no_cut", frame } });
   }
   const waiting = new Set([...film.to_merge, ...film.to_cut]);
-  for (const [frame, said] of [...current].sort(([one], [other]) => one - other)) {
+  for (const [frame, said] of [...current].toSorted(([one], [other]) => one - other)) {
     if (waiting.has(frame) || said.state === "past_end") continue;
     const text = said.action === "cut" ? `cut at ${frame}, ${said.author}` : `no cut at ${frame}, ${said.author}`;
     add(frame, { text, title: by(said), waits: said.state === "waiting", undo: { action: "withdrawn", frame } });
@@ -260,9 +283,9 @@ function marksOf(film, indexAt) {
   return marks;
 }
 
-/** @param {any} answer @param {string} action @param {number} frame */
-function told(answer, action, frame) {
+/** The effect of a correction, in a sentence. @param {CorrectedAnswer} answer @param {string} action @param {number} frame */
+function effectOf(answer, action, frame) {
   if (answer.to_merge.includes(frame)) return `No shot will begin at frame ${frame} after the next ingest.`;
   if (answer.to_cut.includes(frame)) return `A shot will begin at frame ${frame} after the next ingest.`;
-  return action === "withdrawn" ? `What was said of frame ${frame} is taken back.` : `Noted: ${action === "cut" ? "a cut" : "no cut"} at frame ${frame}.`;
+  return action === "withdrawn" ? `The correction of frame ${frame} is withdrawn.` : `Noted: ${action === "cut" ? "a cut" : "no cut"} at frame ${frame}.`;
 }

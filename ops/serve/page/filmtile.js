@@ -1,18 +1,20 @@
-// One shot of a film in its storyboard: its picture, where it is, what people said of its cuts, and how to correct them.
+// One shot of a film in its storyboard: its picture, its place, the corrections of its cuts, and buttons to correct them.
 import { posterBox } from "./card.js";
 import { el, icon } from "./dom.js";
+/** @import {CorrectionBody} from "./service.d.ts" */
+/** @import {PageShot} from "./types.d.ts" */
 
 /**
- * @typedef {object} Mark   something that people said of a frame
+ * @typedef {object} Mark   the corrections of a frame
  * @property {string} text
  * @property {string} title
  * @property {boolean} waits  for the next ingest
- * @property {{action: "cut"|"no_cut"|"withdrawn", frame: number}} undo  what takes it back
+ * @property {Pick<CorrectionBody, "action"|"frame">} undo  the correction that takes it back
  */
 
 /**
- * @param {any} hit the shot, as the player takes it @param {Mark[]} marks
- * @param {{open: (hit: any) => void, merge: (hit: any) => void, split: (hit: any) => void, undo: (mark: Mark) => void}} acts
+ * @param {PageShot} hit @param {Mark[]} marks
+ * @param {{open: (hit: PageShot) => void, merge: (hit: PageShot) => void, split: (hit: PageShot) => void, undo: (mark: Mark) => void}} acts
  */
 export function filmTile(hit, marks, acts) {
   const merges = marks.some((mark) => mark.waits && mark.undo.frame === hit.start_frame);
@@ -30,7 +32,11 @@ export function filmTile(hit, marks, acts) {
   return tile;
 }
 
-/** What was said, and a button that takes it back. @param {Mark} mark @param {(mark: Mark) => void} undo */
+/**
+ * A correction, and a button that takes it back.
+ * @param {Mark} mark @param {(mark: Mark) => void} undo @param {number} more corrections that are not shown
+ * @param {() => void} [all] shows them
+ */
 export function markRow(mark, undo, more = 0, all = undefined) {
   return el("div", { class: mark.waits ? "cut-mark waits" : "cut-mark" }, el("span", { class: "grow", title: mark.title }, mark.text),
     more > 0 && el("button", { type: "button", class: "quiet", title: "All corrections of this shot", onclick: all }, `+${more}`),

@@ -1,38 +1,51 @@
-// The results: cards in a grid, in sections by show where asked; what lies under the relevance limit is hidden;
-// more is fetched before the end of the page is reached. Arrow keys move between cards.
+// The results: cards in a grid, by show if the person wants that. Cards under the relevance limit are hidden; the next
+// hits are fetched before the end is reached. Arrow keys move between cards.
 import { shot } from "./api.js";
 import { card, markSelected, setTabStops } from "./card.js";
-import { el } from "./dom.js";
+import { allInside, cardOf, counted, el, inside } from "./dom.js";
 import { stopPreview } from "./preview.js";
+/** @import {PageShot} from "./types.d.ts" */
 
-const AHEAD = "1400px"; // about two screens: the next page is there before the person is
+const AHEAD = "1400px"; // about two screens, so that the next hits are there in time
 const UNFOLD_LIMIT = 24;
 
+/** @typedef {"left"|"right"|"up"|"down"|"first"|"last"} Way */
+
 export class Grid {
+  /** the hit of each card @type {Map<HTMLElement, PageShot>} */
+  hits = new Map();
+  /** cards of unfolded near-duplicates, by the card of their hit @type {Map<HTMLElement, HTMLElement[]>} */
+  twins = new Map();
+  /** the card that arrow keys start from @type {HTMLElement|null} */
+  active = null;
+  /** by show; "" if the list is not grouped @type {Map<string, {list: HTMLElement, count: HTMLElement, whole: HTMLElement}>} */
+  sections = new Map();
+  view = { limit: 0, group: false, words: /** @type {string[]} */ ([]) };
+  /** adds more to each card than a search needs @type {((item: HTMLElement, hit: PageShot) => void)|null} */
+  dress = null;
+
   /**
    * @param {HTMLElement} place
-   * @param {import("./card.js").CardActions} actions
-   * @param {() => void} fetchMore asked when the end comes near
+   * @param {Omit<import("./card.js").CardActions, "unfold"> & {tell: (text: string) => void}} actions
+   * @param {() => void} fetchMore called near the end of the list
    */
   constructor(place, actions, fetchMore) {
     this.place = place;
-    this.actions = { ...actions, unfold: (item, hit) => this.unfold(item, hit) };
+    this.actions = { ...actions, unfold: (/** @type {HTMLElement} */ item, /** @type {PageShot} */ hit) => this.unfold(item, hit) };
     this.fetchMore = fetchMore;
-    /** puts more onto each card than a search needs @type {((item: HTMLElement, hit: object) => void)|null} */
-    this.dress = null;
     this.end = el("div", { class: "end", "aria-hidden": "true" });
     this.watcher = new IntersectionObserver((seen) => {
       if (seen.some((one) => one.isIntersecting)) this.fetchMore();
     }, { rootMargin: `0px 0px ${AHEAD} 0px` });
-    place.addEventListener("focusin", (event) => this.focused(event.target.closest(".card")));
+    place.addEventListener("focusin", (event) => this.focused(cardOf(event.target)));
     this.clear();
   }
 
   clear() {
     stopPreview();
     this.watcher.disconnect();
-    /** @type {Map<HTMLElement, object>} */
     this.hits = new Map();
+    this.twins = new Map();
     this.active = null;
     this.sections = new Map();
     this.place.replaceChildren();
@@ -46,8 +59,9 @@ export class Grid {
     this.watcher.observe(this.end);
   }
 
-  /** @param {object[]} hits in the order of their rank */
+  /** @param {PageShot[]} hits in the order of their rank */
   append(hits) {
+    /** @type {Map<HTMLElement, HTMLElement[]>} */
     const fresh = new Map();
     for (const hit of hits) {
       const item = card(hit, this.actions, this.view.words);
@@ -56,33 +70,32 @@ export class Grid {
       markSelected(item, this.actions.selected(hit.shot_id));
       this.dress?.(item, hit);
       const list = this.listOf(hit.show);
-      if (!fresh.has(list)) fresh.set(list, document.createDocumentFragment());
-      fresh.get(list).append(item);
+      fresh.set(list, [...fresh.get(list) ?? [], item]);
     }
-    for (const [list, items] of fresh) list.append(items);
+    for (const [list, items] of fresh) list.append(...items);
     this.afterChange();
   }
 
-  /** Ask again whether the end is near: after a page was added or cards were shown or hidden. */
+  /** Check again if the end is near: after hits were added or cards were shown or hidden. */
   look() {
     this.watcher.unobserve(this.end);
     this.watcher.observe(this.end);
   }
 
-  /** @param {number} limit relevance from which on hits are shown */
+  /** @param {number} limit least relevance of the hits that are shown */
   setLimit(limit) {
     this.view.limit = limit;
     for (const [item, hit] of this.hits) item.hidden = !this.isShown(hit);
     this.afterChange();
   }
 
-  /** Hits that were asked for by their words are shown whatever they look like. */
+  /** Hits of dialogue are shown whatever their relevance. @param {PageShot} hit @returns {boolean} */
   isShown(hit) {
     if (hit.twinOf) return this.isShown(hit.twinOf);
-    return hit.relevance >= this.view.limit || Boolean(hit.matched?.includes("dialogue"));
+    return (hit.relevance ?? 0) >= this.view.limit || Boolean(hit.matched?.includes("dialogue"));
   }
 
-  /** @returns {object[]} hits that are shown, by rank, without unfolded near-duplicates */
+  /** @returns {PageShot[]} hits that are shown, by rank, without unfolded near-duplicates */
   results() {
     return [...this.hits.values()].filter((hit) => !hit.twinOf && this.isShown(hit));
   }
@@ -104,6 +117,7 @@ export class Grid {
     if (focus) this.focusShot(focus);
   }
 
+  /** @param {string} show */
   listOf(show) {
     const key = this.view.group ? show : "";
     let section = this.sections.get(key);
@@ -121,7 +135,7 @@ export class Grid {
 
   afterChange() {
     for (const { list, count, whole } of this.sections.values()) {
-      const shown = [...list.children].filter((item) => !item.hidden).length;
+      const shown = allInside(list, ":scope > :not([hidden])").length;
       count.textContent = String(shown);
       if (whole !== list) whole.hidden = !shown;
     }
@@ -129,22 +143,24 @@ export class Grid {
     this.look();
   }
 
-  /** @returns {HTMLElement[]} cards that are shown, as they stand */
+  /** @returns {HTMLElement[]} cards that are shown, in their order on the page */
   items() {
-    return [...this.place.querySelectorAll(".card")].filter((item) => !item.hidden);
+    return allInside(this.place, ".card").filter((item) => !item.hidden);
   }
 
-  /** @returns {object[]} hits that are shown, as they stand */
+  /** @returns {PageShot[]} hits that are shown, in their order on the page */
   shownHits() {
-    return this.items().map((item) => this.hits.get(item)).filter(Boolean);
+    return this.items().map((item) => this.hits.get(item)).filter((hit) => hit !== undefined);
   }
 
+  /** @param {HTMLElement|null} item */
   setActive(item) {
     if (this.active) setTabStops(this.active, false);
     this.active = item;
     if (item) setTabStops(item, true);
   }
 
+  /** @param {HTMLElement|null} item */
   focused(item) {
     if (item && item !== this.active) this.setActive(item);
   }
@@ -153,7 +169,7 @@ export class Grid {
   focus(item = this.active ?? this.items()[0]) {
     if (!item) return;
     this.setActive(item);
-    item.querySelector(".open").focus({ preventScroll: true });
+    inside(item, ".open", HTMLElement).focus({ preventScroll: true });
     item.scrollIntoView({ block: "nearest" });
   }
 
@@ -164,13 +180,13 @@ export class Grid {
 
   /** The hit whose card has the focus. */
   current() {
-    return document.activeElement?.closest?.(".card") === this.active ? this.hits.get(this.active) : undefined;
+    return this.active && cardOf(document.activeElement) === this.active ? this.hits.get(this.active) : undefined;
   }
 
-  /** Move the focus. @param {"left"|"right"|"up"|"down"|"first"|"last"} way */
+  /** Move the focus. @param {Way} way */
   move(way) {
     const items = this.items();
-    const at = items.indexOf(this.active);
+    const at = this.active ? items.indexOf(this.active) : -1;
     if (at < 0) return this.focus(items[0]);
     if (way === "first" || way === "last") return this.focus(items.at(way === "first" ? 0 : -1));
     if (way === "left" || way === "right") return this.focus(items[at + (way === "left" ? -1 : 1)] ?? items[at]);
@@ -182,22 +198,24 @@ export class Grid {
     for (const [item, hit] of this.hits) markSelected(item, selected(hit.shot_id));
   }
 
+  /** @param {HTMLElement} item @param {PageShot} hit */
   async unfold(item, hit) {
-    const button = item.querySelector(".folded");
+    const button = inside(item, ".folded", HTMLElement);
     if (button.getAttribute("aria-expanded") === "true") {
-      for (const twin of item.twins ?? []) {
+      for (const twin of this.twins.get(item) ?? []) {
         this.hits.delete(twin);
         twin.remove();
       }
-      item.twins = [];
+      this.twins.delete(item);
       button.setAttribute("aria-expanded", "false");
       return;
     }
     button.setAttribute("aria-expanded", "true");
-    const found = await Promise.allSettled(hit.folded.slice(0, UNFOLD_LIMIT).map((id) => shot(id)));
+    const found = await Promise.allSettled((hit.folded ?? []).slice(0, UNFOLD_LIMIT).map((id) => shot(id)));
     if (!item.isConnected || button.getAttribute("aria-expanded") !== "true") return;
     const similar = found.filter((one) => one.status === "fulfilled").map((one) => one.value);
-    item.twins = similar.map((one) => {
+    const twins = similar.map((one) => {
+      /** @type {PageShot} */
       const twin = { ...one, lines: [], folded: [], twinOf: hit };
       const made = card(twin, this.actions, [], true);
       this.hits.set(made, twin);
@@ -205,15 +223,19 @@ export class Grid {
       this.dress?.(made, twin);
       return made;
     });
-    item.after(...item.twins);
-    if (similar.length < found.length) this.actions.tell?.(`${found.length - similar.length} similar shots could not be read.`);
+    this.twins.set(item, twins);
+    item.after(...twins);
+    const unread = found.length - similar.length;
+    if (unread) this.actions.tell(`${counted(unread, "similar shot")} could not be read.`);
   }
 }
 
-/** The card above or below that lies nearest in x. @param {HTMLElement[]} items @param {number} at @param {boolean} below */
+/** The nearest card in the row above or below. @param {HTMLElement[]} items @param {number} at @param {boolean} below */
 export function neighbour(items, at, below) {
   const here = items[at].getBoundingClientRect();
+  /** @type {{item: HTMLElement, far: number}|null} */
   let best = null;
+  /** @type {number|null} */
   let row = null;
   for (let i = at + (below ? 1 : -1); items[i]; i += below ? 1 : -1) {
     const there = items[i].getBoundingClientRect();

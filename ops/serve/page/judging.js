@@ -1,46 +1,54 @@
-// What is said of shots under one label: by this person, now, and by everybody before. Answers go to the service in
-// the order in which they were given; each can be taken back, and those that did not arrive can be sent again.
+// Yes and no for shots under one label: from this person now, and from everybody before. Answers go to the service in
+// the order in which they were given; each can be undone, and those that did not arrive can be sent again.
 import { feeds, fit, judged, Problem, probe, probes, saveLabel } from "./api.js";
-import { counted } from "./dom.js";
+import { counted, Emitter } from "./dom.js";
 import { setWho, who } from "./who.js";
+/** @import {FitBody, LabelAnswer, ProbeAnswer, Vote} from "./service.d.ts" */
+/** @import {Message} from "./types.d.ts" */
 
-const LOOK = 100; // shots asked about at once
+const LOOK = 100; // shots in one request
 const SOON_MS = 400; // after an answer, for the figures
 const WATCH_MS = { running: 1500, idle: 10_000 };
 
 /**
- * @typedef {object} Mark            how a shot stands
+ * @typedef {object} Mark            the label of a shot
  * @property {boolean|null} value    the latest answer of anybody
  * @property {boolean} conflict      people differ
- * @property {{annotator: string, value: boolean, origin: string, created_at: string}[]} votes
- * @property {Mark} [kept]           how it stands at the service, while an answer is on its way
+ * @property {Pick<Vote, "annotator"|"value">[]} votes
+ * @property {Mark} [kept]           its label at the service, while an answer is being sent
  *
- * @typedef {object} Said            one answer, whatever is labelled and by whom when it arrives or is taken back
+ * @typedef {object} Said            one answer, independent of the current label and person
  * @property {string} label
  * @property {string} who
  * @property {string} shotId
  * @property {boolean|null} value
  * @property {boolean|null} before   this person's own answer until then
  * @property {string} origin
+ *
+ * @typedef {{marks: null, probe: null, version: null, trouble: Message}} JudgingEvents
  */
 
-/** Tells "marks", "probe" (its figures), "version" (another one scores now), "trouble" (detail: text, again, dropped). */
-export class Judging extends EventTarget {
+/**
+ * Fires "marks", "probe" (new figures), "version" (another one scores now) and "trouble".
+ * @extends {Emitter<JudgingEvents>}
+ */
+export class Judging extends Emitter {
   label = "";
-  /** answer of /api/probes/{label}; null while it is not here, or for a label that nobody gave */
+  /** null until it is loaded, and for a label that no shot has @type {ProbeAnswer|null} */
   probe = null;
   isLoaded = false;
   /** @type {Map<string, Mark>} by shot id */
   marks = new Map();
-  /** shots that this person does not want to be asked about now @type {Set<string>} */
+  /** shots that this person skipped @type {Set<string>} */
   skipped = new Set();
-  /** what can be taken back @type {Said[]} */
+  /** answers that can be undone @type {Said[]} */
   #done = [];
-  /** what the service did not keep, also of labels that are labelled no more @type {Said[]} */
+  /** answers that the service did not store, also of other labels @type {Said[]} */
   #unsaved = [];
-  #why = ""; // the last of them was not kept
-  #again = undefined; // what else is to be tried again, of the rest of the page
-  /** what is not sent yet, as it was given @type {Said[]} */
+  #why = ""; // the last of them was not stored
+  /** another action of the page to try again @type {(() => void)|undefined} */
+  #again = undefined;
+  /** answers that are not sent yet, in their order @type {Said[]} */
   #waiting = [];
   #line = Promise.resolve();
   #timer = 0;
@@ -50,7 +58,7 @@ export class Judging extends EventTarget {
     document.addEventListener("visibilitychange", () => { if (!document.hidden && this.label) this.refresh(); });
   }
 
-  /** Who says it. */
+  /** The name of this person. */
   get who() {
     return who();
   }
@@ -69,7 +77,7 @@ export class Judging extends EventTarget {
     if (label) await this.refresh();
   }
 
-  /** Read the figures again, and go on looking for what changes. */
+  /** Read the figures again, and go on watching for changes. */
   async refresh() {
     clearTimeout(this.#timer);
     const { label, probe: before } = this;
@@ -78,7 +86,7 @@ export class Judging extends EventTarget {
       if (label !== this.label) return;
       Object.assign(this, { probe: found, isLoaded: true });
       this.say("probe");
-      if (before && found.scored_by && found.scored_by !== before.scored_by) this.say("version");
+      if (before && found?.scored_by && found.scored_by !== before.scored_by) this.say("version");
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (label !== this.label) return;
@@ -88,13 +96,14 @@ export class Judging extends EventTarget {
     this.watch(WATCH_MS[this.probe?.fit.state === "running" ? "running" : "idle"]);
   }
 
+  /** @param {number} wait in milliseconds */
   watch(wait) {
     clearTimeout(this.#timer);
     if (document.hidden || !this.label) return;
     this.#timer = setTimeout(() => this.refresh(), wait);
   }
 
-  /** Ask how shots stand that are not known yet. @param {string[]} shotIds */
+  /** Load the labels of shots that are not known yet. @param {string[]} shotIds */
   async look(shotIds) {
     const { label } = this;
     const wanted = [...new Set(shotIds)].filter((id) => !this.marks.has(id));
@@ -111,23 +120,23 @@ export class Judging extends EventTarget {
     }
   }
 
-  /** @param {string} shotId @returns {boolean|null} what counts */
-  valueOf(shotId) {
+  /** @param {string} shotId @returns {boolean|null} the answer that counts */
+  currentAnswer(shotId) {
     return this.marks.get(shotId)?.value ?? null;
   }
 
-  /** Say yes or no of a shot. @param {string} shotId @param {boolean} value @param {string} origin where it was asked */
+  /** Answer yes or no for a shot. @param {string} shotId @param {boolean} value @param {string} origin where it was asked */
   answer(shotId, value, origin) {
-    const { label, who } = this;
-    const own = this.marks.get(shotId)?.votes?.find((vote) => vote.annotator === who);
-    return this.#give({ label, who, shotId, value, before: own?.value ?? null, origin });
+    const { label, who: name } = this;
+    const own = this.marks.get(shotId)?.votes.find((vote) => vote.annotator === name);
+    return this.#give({ label, who: name, shotId, value, before: own?.value ?? null, origin });
   }
 
   get canUndo() {
     return this.#done.length > 0;
   }
 
-  /** Take the last answer back, as whoever gave it. @returns {string|null} the shot of which it was */
+  /** Undo the last answer, in the name of the person who gave it. @returns {string|null} its shot */
   undo() {
     const last = this.#done.pop();
     if (!last) return null;
@@ -143,21 +152,21 @@ export class Judging extends EventTarget {
 
   /** @param {Said} said */
   #send(said) {
-    const { marks } = this; // of this label: another one has others
+    const { marks } = this; // of this label
     this.#letGo(said);
     if (said.label === this.label) this.#showAtOnce(said);
     this.#waiting.push(said);
     this.#line = this.#line.then(async () => {
       this.#waiting.shift();
-      this.#letGo(said); // also what was not kept while this one waited
+      this.#letGo(said); // also an answer that failed while this one waited
       try {
         this.#arrived(said, await saveLabel({ label: said.label, shots: [said.shotId], value: said.value, annotator: said.who, origin: said.origin }));
       } catch (error) {
-        const mark = marks.get(said.shotId); // whatever went wrong: those that wait are sent
+        const mark = marks.get(said.shotId); // whatever failed: the waiting answers are sent
         if (mark?.kept && !this.#isWaiting(said)) marks.set(said.shotId, mark.kept);
         this.#forget(said);
         this.#unsaved.push(said);
-        this.#why = error.message;
+        this.#why = error instanceof Error ? error.message : String(error);
         this.remind();
       }
       this.say("marks");
@@ -166,14 +175,16 @@ export class Judging extends EventTarget {
     return this.#line;
   }
 
-  /** Until the service has answered. @param {Said} said */
-  #showAtOnce({ shotId, who, value, origin }) {
+  /** Show an answer before the service has stored it. @param {Said} said */
+  #showAtOnce({ shotId, who: annotator, value }) {
+    /** @type {Mark} */
     const mark = this.marks.get(shotId) ?? { value: null, conflict: false, votes: [] };
-    const votes = [...mark.votes.filter((vote) => vote.annotator !== who), ...(value === null ? [] : [{ annotator: who, value, origin }])];
+    const votes = [...mark.votes.filter((vote) => vote.annotator !== annotator), ...(value === null ? [] : [{ annotator, value }])];
     this.marks.set(shotId, { ...mark, value: votes.at(-1)?.value ?? null, votes, kept: mark.kept ?? mark });
     this.say("marks");
   }
 
+  /** @param {Said} said @param {LabelAnswer} answer */
   #arrived(said, answer) {
     if (said.label !== this.label) return;
     for (const one of answer.shots) {
@@ -184,38 +195,38 @@ export class Judging extends EventTarget {
     this.watch(SOON_MS);
   }
 
-  /** Whether more is to be sent of a shot: what is shown is that. @param {Said} said */
+  /** Whether another answer for a shot is waiting: the page shows that one. @param {Said} said */
   #isWaiting({ label, shotId }) {
     return this.#waiting.some((one) => one.label === label && one.shotId === shotId);
   }
 
-  /** There is nothing to take back of an answer that was not kept: the next one follows what was before. @param {Said} said */
+  /** An answer that was not stored cannot be undone: the next one replaces the answer before it. @param {Said} said */
   #forget(said) {
     const at = this.#done.indexOf(said);
     if (at < 0) return;
-    const next = this.#done.slice(at + 1).find((one) => ["label", "who", "shotId"].every((name) => one[name] === said[name]));
+    const next = this.#done.slice(at + 1).find((one) => isSameQuestion(one, said));
     if (next) next.before = said.before;
     this.#done.splice(at, 1);
   }
 
-  /** What was not kept of a shot counts no more once its person says something else of it. @param {Said} said */
+  /** Drop an unsaved answer when its person gives another one for the shot. @param {Said} said */
   #letGo(said) {
-    const others = this.#unsaved.filter((one) => ["label", "who", "shotId"].some((name) => one[name] !== said[name]));
+    const others = this.#unsaved.filter((one) => !isSameQuestion(one, said));
     if (others.length === this.#unsaved.length) return;
     this.#unsaved = others;
     this.trouble(others.length ? this.#why : "");
   }
 
   /**
-   * Tell once more what was not kept, where something was not: a new search clears what was told, other news replace it.
-   * @param {string} [text] what else there is to tell @param {() => void} [again]
+   * Report unsaved answers once more, if there are any: a new search clears the message, others replace it.
+   * @param {string} [text] another message @param {() => void} [again]
    */
   remind(text, again = this.#again) {
     this.#again = again;
     if (this.#unsaved.length) this.trouble(text || this.#why, again);
   }
 
-  /** Tell what went wrong, and with it what was not kept until now. @param {string} text @param {() => void} [again] */
+  /** Report an error, with the answers that are unsaved until now. @param {string} text @param {() => void} [again] */
   trouble(text, again) {
     const lost = this.#unsaved;
     const labels = [...new Set(lost.map((one) => `“${one.label}”`))].join(", ");
@@ -226,13 +237,14 @@ export class Judging extends EventTarget {
     });
   }
 
+  /** @param {Said} said */
   #resend(said) {
     return said.origin === "undo" ? this.#send(said) : this.#give(said);
   }
 
-  /** What to label next. @param {number} count in each feed @param {number} seed */
+  /** Shots to label next. @param {number} count in each feed @param {number} seed */
   async next(count, seed) {
-    await this.#line; // so that what was just said is not offered again
+    await this.#line; // so that shots that were just answered are not offered again
     return feeds(this.label, { count, seed, skip: [...this.skipped].slice(-400) });
   }
 
@@ -244,7 +256,7 @@ export class Judging extends EventTarget {
     return found;
   }
 
-  /** Begin a fit. @param {{queries?: string[], description?: string}} body for a new probe */
+  /** Begin a fit. @param {FitBody} body for a new probe */
   async fit(body) {
     await this.#line;
     const { label } = this;
@@ -254,8 +266,9 @@ export class Judging extends EventTarget {
     this.say("probe");
     this.watch(WATCH_MS.running);
   }
+}
 
-  say(what, detail = null) {
-    this.dispatchEvent(new CustomEvent(what, { detail }));
-  }
+/** Whether two answers are of one person for one shot under one label. @param {Said} one @param {Said} other */
+function isSameQuestion(one, other) {
+  return one.label === other.label && one.who === other.who && one.shotId === other.shotId;
 }

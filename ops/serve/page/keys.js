@@ -1,7 +1,11 @@
-// The keyboard: one table of keys for the page, and the overlay that tells them.
-import { el, iconButton, isTyping } from "./dom.js";
+// The keyboard: one table of keys for the page, and the overlay that lists them.
+import { byId, el, iconButton, inside, isTyping } from "./dom.js";
+/** @import {Page} from "./app.js" */
+/** @import {Desk} from "./desk.js" */
+/** @import {PageShot} from "./types.d.ts" */
 
-const TOLD = [
+/** @type {[title: string, rows: [keys: string, meaning: string][]][]} */
+const LISTED = [
   ["Anywhere", [["/", "search"], ["t", "tray"], ["r", "refine"], ["g", "group by show"], ["l", "labels"], ["?", "these keys"], ["Esc", "close, leave the box"]]],
   ["In the results", [["← → ↑ ↓", "move"], ["Enter", "open"], ["Space", "play the preview"], ["x", "select for the tray"],
     ["m", "more like this"], ["n", "less like this"], ["s", "only this show"], ["f", "unfold similar shots"], ["Home End", "first, last"]]],
@@ -9,16 +13,16 @@ const TOLD = [
     ["Home End", "first, last frame"], ["i o", "mark in, out"], ["Shift i o", "go to in, out"], ["c", "whole shot"],
     ["m n", "more, less like this"], ["v", "sound on, off"], ["- +", "quieter, louder"], ["f", "full screen"],
     ["w", "the whole film"], ["x", "into the tray with its marks"], ["[ ]", "previous, next shot of the film"], ["↑ ↓", "previous, next result"]]],
-  ["In a film", [["← → ↑ ↓", "move"], ["Enter", "open"], ["m", "merge with the shot before"], ["s", "split"], ["u", "undo what was said of it"],
+  ["In a film", [["← → ↑ ↓", "move"], ["Enter", "open"], ["m", "merge with the shot before"], ["s", "split"], ["u", "undo its correction"],
     ["Home End", "first, last"], ["Esc", "back"]]],
   ["While labelling", [["y n", "yes, no"], ["s", "skip, among the feeds"], ["u", "undo"], ["b", "next shots"]]],
   ["In the tray", [["↑ ↓", "on the handle: move the shot"], ["Delete", "on the handle: take it out"]]],
 ];
 
-/** @param {any} page @param {any} desk */
+/** @param {Page} page @param {Desk} desk */
 export function listenToKeys(page, desk) {
   const overlay = overlayOf();
-  document.getElementById("help").addEventListener("click", () => overlay.showModal());
+  byId("help", HTMLButtonElement).addEventListener("click", () => overlay.showModal());
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
@@ -29,44 +33,55 @@ export function listenToKeys(page, desk) {
   });
 }
 
+/** @typedef {Record<string, (() => void)|undefined>} Actions by key */
+/** @type {Record<string, import("./grid.js").Way>} */
+const WAYS = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down", Home: "first", End: "last" };
+
+/** @param {string} key @param {Desk} desk @param {Page} page @param {HTMLDialogElement} overlay */
 function globalAction(key, desk, page, overlay) {
-  return {
+  /** @type {Actions} */
+  const actions = {
     "/": () => desk.bar.focus(), "?": () => overlay.showModal(), t: () => desk.tray.toggle(), r: () => desk.refine.toggle(),
     l: () => desk.facets.toggle(), g: () => page.adjust({ group: !page.query.group }),
-  }[key];
+  };
+  return actions[key];
 }
 
+/** @param {KeyboardEvent} event @param {Page} page */
 function gridAction(event, page) {
   const { grid } = page;
   const { key, target } = event;
   if (page.query.film) return null;
-  const inside = target instanceof Element && target.closest("#cards");
-  const idle = target === document.body;
-  if (!inside && !idle) return null;
-  const way = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down", Home: "first", End: "last" }[key];
-  if (way && (inside || key === "ArrowDown" || key === "ArrowRight")) return grid.items().length ? () => (inside ? grid.move(way) : grid.focus()) : null;
-  const hit = inside && grid.current();
-  if (!hit) return null;
+  const isInside = target instanceof Element && target.closest("#cards") !== null;
+  const isIdle = target === document.body;
+  if (!isInside && !isIdle) return null;
+  const way = WAYS[key];
+  if (way && (isInside || key === "ArrowDown" || key === "ArrowRight")) return grid.items().length ? () => (isInside ? grid.move(way) : grid.focus()) : null;
   const { active, actions } = grid;
-  if (key === " ") return target.matches(".open") ? () => togglePreview(active, hit) : null;
-  return {
+  const hit = isInside ? grid.current() : null;
+  if (!hit || !active) return null;
+  if (key === " ") return target instanceof Element && target.matches(".open") ? () => togglePreview(active, hit) : null;
+  /** @type {Actions} */
+  const act = {
     x: () => actions.toggle(hit), m: () => actions.more(hit), n: () => actions.less(hit),
-    s: () => page.change({ shows: [hit.show] }), f: () => active.querySelector(".folded")?.click(),
-  }[key];
+    s: () => page.change({ shows: [hit.show] }), f: () => hit.folded?.length && actions.unfold(active, hit),
+  };
+  return act[key];
 }
 
+/** @param {HTMLElement} item @param {PageShot} hit */
 async function togglePreview(item, hit) {
   const preview = await import("./preview.js");
-  preview.togglePreview(item.querySelector(".poster"), hit.proxy);
+  preview.togglePreview(inside(item, ".poster", HTMLElement), hit.proxy);
 }
 
 function overlayOf() {
   const dialog = el("dialog", { class: "keys", "aria-labelledby": "keys-title" },
     el("header", {}, el("h2", { id: "keys-title", class: "grow" }, "Keys"),
-      iconButton("close", "Close", { key: "Esc", onclick: () => dialog.close() })),
-    el("div", { class: "keys-groups" }, ...TOLD.map(([title, rows]) => el("section", {}, el("h3", {}, title),
-      el("dl", {}, ...rows.flatMap(([keys, what]) => [
-        el("dt", {}, ...keys.split(" ").map((one) => el("kbd", {}, one))), el("dd", {}, what)]))))));
+      iconButton("close", "Close", { key: "Esc", onclick: () => { dialog.close(); } })),
+    el("div", { class: "keys-groups" }, ...LISTED.map(([title, rows]) => el("section", {}, el("h3", {}, title),
+      el("dl", {}, ...rows.flatMap(([keys, meaning]) => [
+        el("dt", {}, ...keys.split(" ").map((one) => el("kbd", {}, one))), el("dd", {}, meaning)]))))));
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   document.body.append(dialog);
   return dialog;

@@ -1,38 +1,45 @@
-// Labelling: a bar that says what is being labelled and by whom; under it the feeds (labelview.js), or, where there is
-// a search, its results with thumbs. Loaded when somebody labels.
+// Labelling: a bar with the label and the person; under it the feeds (labelview.js), or the results of a search with
+// thumbs. Loaded with the first label.
 import { isSearch } from "./address.js";
-import { el, isTyping } from "./dom.js";
+import { allInside, byId, el, isTyping } from "./dom.js";
 import { Judging } from "./judging.js";
 import { LabelView } from "./labelview.js";
 import { togglePreview } from "./preview.js";
-import { tellMark, thumbs } from "./thumbs.js";
+import { showMark, thumbs } from "./thumbs.js";
+
+/** @import {Page} from "./app.js" */
+/** @import {Query} from "./address.js" */
+/** @import {PageShot} from "./types.d.ts" */
 
 const NAME = /^[a-z][a-z0-9_]{0,62}$/;
 
 export class Labelling {
-  /** @param {any} page */
+  judging = new Judging();
+  /** whether the feeds are shown, and not a search */
+  inView = false;
+  bar = el("div", { class: "labelbar", hidden: true, role: "group", "aria-label": "Labelling" });
+  name = el("h1");
+  counts = el("span", { class: "muted", role: "status" });
+  feeds = el("button", { type: "button", onclick: () => { this.page.change({ text: "", like: [], unlike: [], where: [], all: [], any: [], then: null, shows: [] }); } }, "Feeds");
+  undoButton = el("button", { type: "button", title: "Take the last answer back (u)", "aria-keyshortcuts": "u", onclick: () => { this.undo(); } }, "Undo");
+
+  /** @param {Page} page */
   constructor(page) {
     this.page = page;
-    this.judging = new Judging();
-    this.bar = el("div", { class: "labelbar", hidden: true, role: "group", "aria-label": "Labelling" });
     this.view = new LabelView(page, this.judging);
-    document.getElementById("state").before(this.bar, this.view.whole);
+    byId("state", HTMLElement).before(this.bar, this.view.whole);
     document.head.append(el("link", { rel: "stylesheet", href: "/page/labels.css" }));
     this.build();
-    this.judging.addEventListener("marks", () => this.showMarks());
-    this.judging.addEventListener("probe", () => this.showCounts());
-    this.judging.addEventListener("trouble", ({ detail }) => page.tell(detail.text, true, detail.again, detail.dropped));
-    page.addEventListener("tell", ({ detail }) => { if (!detail.dropped) this.judging.remind(detail.text, detail.again); });
-    page.addEventListener("answer", () => this.lookAtResults());
-    page.addEventListener("played", () => this.dressPlayer());
+    this.judging.on("marks", () => this.showMarks());
+    this.judging.on("probe", () => this.showCounts());
+    this.judging.on("trouble", ({ text, again, dropped }) => page.tell(text, true, again, dropped));
+    page.on("tell", ({ text, again, dropped }) => { if (!dropped) this.judging.remind(text, again); });
+    page.on("answer", () => this.lookAtResults());
+    page.on("played", () => this.dressPlayer());
     document.addEventListener("keydown", (event) => this.key(event), true); // before the keys of grid and player
   }
 
   build() {
-    this.name = el("h1");
-    this.counts = el("span", { class: "muted", role: "status" });
-    this.feeds = el("button", { type: "button", onclick: () => this.page.change({ text: "", like: [], unlike: [], where: [], all: [], any: [], then: null, shows: [] }) }, "Feeds");
-    this.undoButton = el("button", { type: "button", title: "Take the last answer back (u)", "aria-keyshortcuts": "u", onclick: () => this.undo() }, "Undo");
     const who = el("input", { type: "text", id: "annotator", maxlength: 100, autocomplete: "off", placeholder: "your name",
       value: this.judging.who === "page" ? "" : this.judging.who, onchange: () => { this.judging.who = who.value; } });
     this.bar.append(el("span", { class: "labelbar-what" }, el("span", { class: "muted" }, "Labelling "), this.name), this.counts,
@@ -40,7 +47,7 @@ export class Labelling {
         el("button", { type: "button", onclick: () => this.page.choose("") }, "Stop")));
   }
 
-  /** @param {import("./address.js").Query} query */
+  /** @param {Query} query */
   show(query) {
     const { label } = query;
     const good = NAME.test(label);
@@ -48,7 +55,7 @@ export class Labelling {
     if (label && !good) this.page.tell(`“${label}” cannot be a label: use small letters, digits and _, a letter first.`, true);
     this.inView = good && !isSearch(query);
     this.feeds.hidden = this.inView;
-    this.counts.hidden = this.inView; // they stand below
+    this.counts.hidden = this.inView; // the view has them
     this.bar.classList.toggle("plain", this.inView);
     this.name.textContent = label;
     this.judging.choose(good ? label : "");
@@ -65,16 +72,18 @@ export class Labelling {
     this.dressPlayer();
   }
 
+  /** Add thumbs to a card. @param {HTMLElement} item @param {PageShot} hit */
   dress(item, hit) {
     const there = item.querySelector(".thumbs");
-    if (there?.dataset.label === this.judging.label) return; // the query changed, not what is asked
+    if (there?.getAttribute("data-label") === this.judging.label) return; // the query changed, but not the label
     there?.remove();
     item.append(thumbs(this.judging.label, (value) => this.judging.answer(hit.shot_id, value, "search")));
-    tellMark(item, this.judging, hit.shot_id);
+    showMark(item, this.judging, hit.shot_id);
     const active = this.page.grid.active === item;
-    for (const button of item.querySelectorAll(".thumbs button")) button.tabIndex = active ? 0 : -1;
+    for (const button of allInside(item, ".thumbs button")) button.tabIndex = active ? 0 : -1;
   }
 
+  /** Remove the thumbs of a card. @param {HTMLElement} item */
   undress(item) {
     item.querySelector(".thumbs")?.remove();
     item.classList.remove("said-yes", "said-no", "in-conflict", "skipped");
@@ -87,13 +96,14 @@ export class Labelling {
     if (!this.judging.label) return;
     const buttons = thumbs(this.judging.label, (value) => this.answerPlayed(value));
     played.place.replaceChildren(el("span", { class: "muted" }, this.judging.label), buttons);
-    tellMark(played.place, this.judging, played.shot.shot_id);
+    showMark(played.place, this.judging, played.shot.shot_id);
     this.judging.look([played.shot.shot_id]);
   }
 
+  /** Answer for the shot in the player. @param {boolean} value */
   answerPlayed(value) {
-    const { shot } = this.page.played;
-    this.judging.answer(shot.shot_id, value, this.view.originOf(shot.shot_id) ?? "search");
+    const shotId = this.page.played?.shot.shot_id;
+    if (shotId) this.judging.answer(shotId, value, this.view.originOf(shotId) ?? "search");
   }
 
   lookAtResults() {
@@ -102,14 +112,14 @@ export class Labelling {
   }
 
   showMarks() {
-    for (const [item, hit] of this.page.grid.hits) tellMark(item, this.judging, hit.shot_id);
-    if (this.page.played) tellMark(this.page.played.place, this.judging, this.page.played.shot.shot_id);
+    for (const [item, hit] of this.page.grid.hits) showMark(item, this.judging, hit.shot_id);
+    if (this.page.played) showMark(this.page.played.place, this.judging, this.page.played.shot.shot_id);
     this.undoButton.disabled = !this.judging.canUndo;
   }
 
   showCounts() {
     const labels = this.judging.probe?.labels;
-    const parts = labels ? [`${labels.yes} yes`, `${labels.no} no`] : this.judging.isLoaded ? ["nothing said yet"] : [];
+    const parts = labels ? [`${labels.yes} yes`, `${labels.no} no`] : this.judging.isLoaded ? ["no answer yet"] : [];
     if (labels?.conflicts) parts.push(`${labels.conflicts} in conflict`);
     this.counts.textContent = parts.join(" · ");
     this.undoButton.disabled = !this.judging.canUndo;
@@ -120,6 +130,7 @@ export class Labelling {
     if (shotId && !this.page.played) this.page.list.focusShot(shotId);
   }
 
+  /** @param {KeyboardEvent} event */
   key(event) {
     if (!this.judging.label || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
     const act = this.actionOf(event);
@@ -129,9 +140,10 @@ export class Labelling {
     act();
   }
 
+  /** @param {KeyboardEvent} event @returns {(() => void)|null} */
   actionOf({ key, target }) {
     const { page, judging } = this;
-    const value = { y: true, n: false }[key];
+    const value = key === "y" ? true : key === "n" ? false : undefined;
     const dialog = document.querySelector("dialog[open]");
     if (dialog && !(page.played && dialog.matches(".player"))) return null;
     if (key === "u") return () => this.undo();

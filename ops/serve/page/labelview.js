@@ -1,15 +1,32 @@
-// The labelling view: what the probe of a label is worth now, the four feeds of shots to say yes or no of, where
-// people differ, and what was said. One focus walks over all of its cards.
+// The labelling view: the figures of the label's probe, the four feeds of shots to label, the shots on which people
+// differ, and the answers. One focus moves over all of its cards.
 import { facts, posterBox } from "./card.js";
-import { calm, counted, el } from "./dom.js";
+import { allInside, calm, cardOf, counted, el, inside, present } from "./dom.js";
 import { neighbour } from "./grid.js";
 import { ProbeFacts } from "./probefacts.js";
 import { stopPreview } from "./preview.js";
-import { tellMark, thumbs } from "./thumbs.js";
+import { showMark, thumbs } from "./thumbs.js";
 import { Problem } from "./api.js";
+
+/**
+ * @import {Page} from "./app.js"
+ * @import {Judging} from "./judging.js"
+ * @import {FeedsAnswer, JudgedAnswer, OfferedShot, Shot} from "./service.d.ts"
+ * @import {PageShot} from "./types.d.ts"
+ */
+
+/**
+ * @typedef {object} LabelCard
+ * @property {HTMLElement} item
+ * @property {HTMLElement} box    its poster
+ * @property {PageShot} shot
+ * @property {string} [feed]      the feed that offers it
+ * @property {string} origin      the origin of an answer to it
+ */
 
 const PER_FEED = 6;
 const SHOWN = 60;
+const MOVES = /^(Arrow(Left|Right|Up|Down)|Home|End)$/;
 const FEEDS = [
   ["top_positive", "Top positive", "the surest yes: mistakes among them cost most"],
   ["top_negative", "Top negative", "the surest no"],
@@ -18,23 +35,34 @@ const FEEDS = [
 ];
 
 export class LabelView {
-  /** @param {any} page @param {import("./judging.js").Judging} judging */
+  label = "";
+  /** the card that keys act on @type {HTMLElement|null} */
+  active = null;
+  /** the version that scored the feeds; null before the first feeds @type {string|null} */
+  version = null;
+  /** of the last answer @type {number|null} */
+  conflictCount = null;
+  /** @type {string|null} */
+  reviewedTally = null;
+  /** cards by their element @type {Map<HTMLElement, LabelCard>} */
+  of = new Map();
+  conflicts = el("div", {});
+  feeds = el("div", { class: "feeds" });
+  news = el("p", { class: "label-news", role: "status" });
+  reviewed = el("div", {});
+  review = el("details", { class: "review", ontoggle: () => { this.showReview(); } }, el("summary", {}, "Answers until now"), this.reviewed);
+  seed = Math.floor(Math.random() * 2 ** 31); // two people at once get different random shots
+
+  /** @param {Page} page @param {Judging} judging */
   constructor(page, judging) {
     this.page = page;
     this.judging = judging;
     this.facts = new ProbeFacts(page, judging);
-    this.conflicts = el("div", {});
-    this.feeds = el("div", { class: "feeds" });
-    this.news = el("p", { class: "label-news", role: "status" });
-    this.reviewed = el("div", {});
-    this.review = el("details", { class: "review", ontoggle: () => this.showReview() }, el("summary", {}, "What was said"), this.reviewed);
     this.whole = el("div", { id: "labelling", hidden: true }, this.facts.whole, this.news, this.conflicts, this.feeds, this.review);
-    this.whole.addEventListener("focusin", (event) => this.setActive(this.cardOf(event.target)));
-    this.seed = Math.floor(Math.random() * 2 ** 31); // two people at once get different random shots
-    this.clear();
-    judging.addEventListener("marks", () => this.showMarks());
-    judging.addEventListener("probe", () => this.showProbe());
-    judging.addEventListener("version", () => this.showVersion());
+    this.whole.addEventListener("focusin", (event) => this.setActive(this.itemOf(event.target)));
+    judging.on("marks", () => this.showMarks());
+    judging.on("probe", () => this.showProbe());
+    judging.on("version", () => this.showVersion());
   }
 
   clear() {
@@ -44,7 +72,7 @@ export class LabelView {
     this.version = null;
     this.conflictCount = null;
     this.reviewedTally = null;
-    this.of = new Map(); // cards by their element
+    this.of = new Map();
     for (const place of [this.feeds, this.conflicts, this.reviewed]) place.replaceChildren();
     this.news.replaceChildren();
     this.review.open = false;
@@ -67,14 +95,14 @@ export class LabelView {
     if (isLoaded && probe && this.version === null) this.load();
     if (probe && this.conflictCount !== probe.labels.conflicts) this.showConflicts(probe.labels.conflicts);
     const tally = probe && `${probe.labels.yes} ${probe.labels.no}`;
-    if (this.reviewedTally === tally || this.review.contains(document.activeElement)) return; // nothing moves under a hand
+    if (this.reviewedTally === tally || this.review.contains(document.activeElement)) return; // nothing moves while it has the focus
     this.reviewedTally = tally;
     this.showReview();
   }
 
-  /** Another version scores now: its feeds come by themselves where nobody is in the middle of these. */
+  /** Another version scores now: load its feeds, unless some shots of these are answered. */
   showVersion() {
-    if (this.whole.hidden || this.judging.probe.scored_by === this.version) return;
+    if (this.whole.hidden || this.judging.probe?.scored_by === this.version) return;
     if (this.facts.isAwaited || !this.answered()) {
       this.load();
       return;
@@ -86,8 +114,9 @@ export class LabelView {
     return this.cards().some((card) => card.feed && this.isDone(card));
   }
 
+  /** @param {LabelCard} card */
   isDone(card) {
-    return this.judging.valueOf(card.shot.shot_id) !== null || this.judging.skipped.has(card.shot.shot_id);
+    return this.judging.currentAnswer(card.shot.shot_id) !== null || this.judging.skipped.has(card.shot.shot_id);
   }
 
   /** New feeds. @param {boolean} focus whether the first of them gets the focus */
@@ -108,9 +137,10 @@ export class LabelView {
     }
   }
 
+  /** @param {FeedsAnswer} found */
   drawFeeds(found) {
     stopPreview();
-    this.drop((card) => card.feed);
+    this.drop((card) => card.feed !== undefined);
     const sections = FEEDS.filter(([name]) => found.feeds[name]?.length).map(([name, title, why]) =>
       this.section(title, why, found.feeds[name].map((shot) => this.card(shot, { feed: name, origin: name }))));
     const more = sections.length
@@ -121,34 +151,37 @@ export class LabelView {
     this.judging.look(this.cards().map((card) => card.shot.shot_id));
   }
 
+  /** @param {string} title @param {string} why @param {HTMLElement[]} cards */
   section(title, why, cards) {
     return el("section", { class: "feed", "aria-label": title }, el("h2", {}, title, el("span", { class: "muted" }, why)),
       el("ul", { class: "cards" }, ...cards));
   }
 
-  /** @param {object} shot @param {{feed?: string, origin: string}} given @returns {HTMLElement} */
+  /** @param {Shot & Partial<OfferedShot>} shot @param {{feed?: string, origin: string}} given @returns {HTMLElement} */
   card(shot, given) {
-    const hit = { ...shot, relevance: undefined, score: undefined };
+    /** @type {PageShot} */
+    const hit = { ...shot, score: undefined };
     const box = posterBox(hit, { open: () => this.page.openShot(hit) });
-    const skip = given.feed ? () => this.skip(item) : null;
-    const told = facts(hit);
-    if (typeof shot.score === "number") told.append(el("span", { class: "relevance", title: "score of the probe" }, shot.score.toFixed(2)));
-    const item = el("li", { class: "card judged", "data-shot": shot.shot_id }, box, told, thumbs(this.label, (value) => this.say(item, value), skip));
+    const place = facts(hit);
+    if (typeof shot.score === "number") place.append(el("span", { class: "relevance", title: "score of the probe" }, shot.score.toFixed(2)));
+    const item = el("li", { class: "card judged", "data-shot": shot.shot_id }, box, place);
+    item.append(thumbs(this.label, (value) => this.say(item, value), given.feed ? () => this.skip(item) : null));
     for (const button of item.querySelectorAll("button")) button.tabIndex = -1;
     this.of.set(item, { item, box, shot: hit, ...given });
-    tellMark(item, this.judging, shot.shot_id);
+    showMark(item, this.judging, shot.shot_id);
     return item;
   }
 
+  /** @param {number} count of conflicts */
   async showConflicts(count) {
     this.conflictCount = count;
     const { label } = this;
-    const found = count ? await this.read("conflicts") : { shots: [] };
-    if (!found || label !== this.label) return;
+    const found = count ? await this.read("conflicts") : null;
+    if ((count && !found) || label !== this.label) return;
     this.drop((card) => card.origin === "settled");
-    const there = found.shots.filter((one) => one.shot);
-    this.conflicts.replaceChildren(...(there.length ? [this.section(`${counted(count, "shot")} of which people differ`,
-      "the latest answer counts; yours settles it", there.map((one) => this.card(one.shot, { origin: "settled" })))] : []));
+    const shots = found ? shotsOf(found) : [];
+    this.conflicts.replaceChildren(...(shots.length ? [this.section(`${counted(count, "shot")} on which people differ`,
+      "the latest answer counts; yours settles it", shots.map((shot) => this.card(shot, { origin: "settled" })))] : []));
     this.afterChange();
   }
 
@@ -158,15 +191,16 @@ export class LabelView {
     const [yes, no] = await Promise.all([this.read("yes"), this.read("no")]);
     if (!yes || !no || label !== this.label) return;
     this.drop((card) => card.origin === "review");
-    const part = (word, found) => {
-      const there = found.shots.filter((one) => one.shot);
-      return there.length > 0 && this.section(`${found.total} ${word}`, found.total > there.length ? `the last ${there.length} of them` : "",
-        there.map((one) => this.card(one.shot, { origin: "review" })));
+    const part = (/** @type {string} */ word, /** @type {JudgedAnswer} */ found) => {
+      const shots = shotsOf(found);
+      return shots.length > 0 && this.section(`${found.total} ${word}`, found.total > shots.length ? `the last ${shots.length} of them` : "",
+        shots.map((shot) => this.card(shot, { origin: "review" })));
     };
-    this.reviewed.replaceChildren(...[part("yes", yes), part("no", no)].filter(Boolean));
+    this.reviewed.replaceChildren(...present([part("yes", yes), part("no", no)]));
     this.afterChange();
   }
 
+  /** @param {"yes"|"no"|"conflicts"} which */
   async read(which) {
     try {
       return await this.judging.said(which, SHOWN);
@@ -177,6 +211,7 @@ export class LabelView {
     }
   }
 
+  /** Forget the cards that match. @param {(card: LabelCard) => boolean} which */
   drop(which) {
     for (const [item, card] of this.of) if (which(card)) this.of.delete(item);
   }
@@ -187,49 +222,57 @@ export class LabelView {
 
   showMarks() {
     if (this.whole.hidden) return;
-    for (const [item, card] of this.of) tellMark(item, this.judging, card.shot.shot_id);
+    for (const [item, card] of this.of) showMark(item, this.judging, card.shot.shot_id);
   }
 
+  /** @param {HTMLElement} item @param {boolean} value */
   say(item, value) {
     const card = this.of.get(item);
+    if (!card) return;
     this.judging.answer(card.shot.shot_id, value, card.origin);
     this.goOn(item);
   }
 
+  /** @param {HTMLElement} item */
   skip(item) {
-    this.judging.skipped.add(this.of.get(item).shot.shot_id);
+    const card = this.of.get(item);
+    if (!card) return;
+    this.judging.skipped.add(card.shot.shot_id);
     this.showMarks();
     this.goOn(item);
   }
 
-  /** To the next shot without an answer; to new feeds where all of these have one. */
+  /** To the next shot without an answer; to new feeds if all of these have one. @param {HTMLElement} item */
   goOn(item) {
-    const card = this.of.get(item);
     const items = this.items();
-    if (!card.feed) return this.focus(items[items.indexOf(item) + 1] ?? item);
-    const open = items.filter((one) => this.of.get(one).feed && !this.isDone(this.of.get(one)));
+    if (!this.of.get(item)?.feed) return this.focus(items[items.indexOf(item) + 1] ?? item);
+    const open = items.filter((one) => {
+      const card = this.of.get(one);
+      return card?.feed && !this.isDone(card);
+    });
     const next = open.find((one) => items.indexOf(one) > items.indexOf(item)) ?? open[0];
     if (next) return this.focus(next);
     return this.load(true);
   }
 
-  /** @returns {HTMLElement[]} cards as they stand */
+  /** @returns {HTMLElement[]} visible cards, in their order on the page */
   items() {
-    return [...this.whole.querySelectorAll(".card")].filter((item) => this.of.has(item) && item.checkVisibility());
+    return allInside(this.whole, ".card").filter((item) => this.of.has(item) && item.checkVisibility());
   }
 
   cards() {
     return [...this.of.values()];
   }
 
-  cardOf(target) {
-    const item = target instanceof Element ? target.closest(".card") : null;
+  /** The card of this view that an element is in. @param {EventTarget|null} target */
+  itemOf(target) {
+    const item = cardOf(target);
     return item && this.of.has(item) ? item : null;
   }
 
-  /** The player walks through these. */
+  /** The shots that the player goes through. */
   shownHits() {
-    return this.items().map((item) => this.of.get(item).shot);
+    return this.items().map((item) => this.of.get(item)?.shot).filter((shot) => shot !== undefined);
   }
 
   /** @param {string} shotId */
@@ -237,11 +280,12 @@ export class LabelView {
     this.focus(this.items().find((item) => item.dataset.shot === shotId));
   }
 
-  /** Which feed offers a shot, if any does. @param {string} shotId */
+  /** The feed that offers a shot, if one does. @param {string} shotId */
   originOf(shotId) {
     return this.cards().find((card) => card.shot.shot_id === shotId)?.origin;
   }
 
+  /** @param {HTMLElement|null} item */
   setActive(item) {
     if (!item || item === this.active) return;
     for (const button of this.active?.querySelectorAll("button") ?? []) button.tabIndex = -1;
@@ -249,31 +293,42 @@ export class LabelView {
     for (const button of item.querySelectorAll("button")) button.tabIndex = 0;
   }
 
+  /** @param {HTMLElement|undefined} item */
   focus(item) {
     if (!item) return;
     this.setActive(item);
-    item.querySelector(".open").focus({ preventScroll: true });
+    inside(item, ".open", HTMLElement).focus({ preventScroll: true });
     item.scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
   }
 
-  /** What a key does here, or null. @param {string} key @param {EventTarget} target @param {(card: any) => void} play */
+  /**
+   * The action of a key in this view, or null.
+   * @param {string} key @param {EventTarget|null} target @param {(card: LabelCard) => void} play @returns {(() => void)|null}
+   */
   actionOf(key, target, play) {
-    const item = this.cardOf(target);
-    const idle = target === document.body || target === this.page.results;
-    if (!item && !idle) return null;
+    const item = this.itemOf(target);
+    const isIdle = target === document.body || target === this.page.results;
+    if (!item && !isIdle) return null;
     if (key === "b") return () => this.load(true);
-    const way = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: "up", ArrowDown: "down", Home: "first", End: "last" }[key];
-    if (!item) return way || "yns".includes(key) ? () => this.focus(this.active ?? this.items()[0]) : null;
-    if (way) return () => this.move(item, way);
-    if (key === " " && target.matches(".open")) return () => play(this.of.get(item));
-    return { y: () => this.say(item, true), n: () => this.say(item, false), s: () => this.of.get(item).feed && this.skip(item) }[key] ?? null;
+    const isMove = MOVES.test(key);
+    if (!item) return isMove || "yns".includes(key) ? () => this.focus(this.active ?? this.items()[0]) : null;
+    if (isMove) return () => this.move(item, key);
+    const card = this.of.get(item);
+    if (key === " " && target instanceof Element && target.matches(".open")) return card ? () => play(card) : null;
+    /** @type {Record<string, (() => void)|undefined>} */
+    const actions = { y: () => this.say(item, true), n: () => this.say(item, false), s: () => card?.feed && this.skip(item) };
+    return actions[key] ?? null;
   }
 
-  move(item, way) {
+  /** Move the focus. @param {HTMLElement} item @param {string} key an arrow, Home or End */
+  move(item, key) {
     const items = this.items();
     const at = items.indexOf(item);
-    if (way === "first" || way === "last") return this.focus(items.at(way === "first" ? 0 : -1));
-    if (typeof way === "number") return this.focus(items[at + way]);
-    return this.focus(neighbour(items, at, way === "down"));
+    if (key === "Home" || key === "End") return this.focus(items.at(key === "Home" ? 0 : -1));
+    if (key === "ArrowLeft" || key === "ArrowRight") return this.focus(items[at + (key === "ArrowLeft" ? -1 : 1)]);
+    return this.focus(neighbour(items, at, key === "ArrowDown"));
   }
 }
+
+/** The shots of an answer that are in the catalogue. @param {JudgedAnswer} found */
+const shotsOf = (found) => found.shots.map((one) => one.shot).filter((shot) => shot !== null);

@@ -1,7 +1,7 @@
 // The player: one shot, frame by frame, with marks, its lines, its neighbours, and where it came from.
 import { Problem, shot as readShot } from "./api.js";
 import { details } from "./details.js";
-import { calm, el, icon, iconButton, isTyping, lengthOf, ownTitle } from "./dom.js";
+import { calm, el, icon, iconButton, inside, isTyping, lengthOf, ownTitle } from "./dom.js";
 import { handlesOf, MOST_HANDLES, withHandles } from "./exporting.js";
 import { GONE } from "./refused.js";
 import { rangeOf } from "./selection.js";
@@ -9,55 +9,72 @@ import { Shuttle } from "./shuttle.js";
 import { fullScreenButton, Sound, toggleFullScreen } from "./stage.js";
 import { rateOf, timecodeIn } from "./timecode.js";
 import { Timeline } from "./timeline.js";
+/**
+ * @import {Page} from "./app.js"
+ * @import {IconName} from "./dom.js"
+ * @import {ShotAnswer} from "./service.d.ts"
+ * @import {PageShot} from "./types.d.ts"
+ */
 
 export class Player {
-  /** @param {any} page */
+  /** @type {PageShot|null} */
+  shot = null;
+  /** the service's answer for the shot; null until it is here @type {ShotAnswer|null} */
+  full = null;
+  /** id of the shot to show */
+  wanted = "";
+  marks = { in_frame: 0, out_frame: 1 };
+  video = el("video", { class: "stage-video", playsinline: true, preload: "auto", tabindex: -1 });
+  shuttle = new Shuttle(this.video);
+  timeline = new Timeline((frame) => { this.shuttle.pause(); this.standAt(frame); });
+  title = el("h2", { id: "player-title" });
+  place = el("p", { class: "muted" });
+  note = el("p", { class: "wrong", role: "alert" });
+  now = el("output", { class: "now", "aria-label": "Timecode" });
+  number = el("span", { class: "muted number" });
+  speed = el("span", { class: "speed", role: "status" });
+  span = el("div", { class: "span" });
+  lines = el("div", { class: "player-lines" });
+  from = el("div", {});
+  handles = el("input", { type: "number", id: "player-handles", min: 0, max: MOST_HANDLES, step: 1,
+    onchange: () => { this.page.selection.set({ handles: handlesOf(this.handles.value) }); } });
+  handlesLabel = el("label", { class: "handles", for: "player-handles",
+    title: "Frames more on each side of a clip. Only a zip has them cut; the tray shows what each format does." }, "Handles", this.handles);
+  take = el("button", { type: "button", class: "primary", title: "x", onclick: () => { this.putIntoTray(); } });
+  extra = el("div", { class: "keys-group", hidden: true }); // for labels
+  playButton = iconButton("play", "Play", { key: "Space", onclick: () => { this.shuttle.toggle(); } });
+  previous = iconButton("previous", "Previous shot of the film", { key: "[", onclick: () => { this.neighbour("previous"); } });
+  next = iconButton("next", "Next shot of the film", { key: "]", onclick: () => { this.neighbour("next"); } });
+  sound = new Sound(this.video);
+  main = el("div", { class: "player-main" },
+    el("div", { class: "stage" }, this.video, this.speed),
+    this.timeline.bar,
+    el("div", { class: "readout" }, this.now, this.number, this.span),
+    this.transport(), this.note);
+  closeButton = iconButton("close", "Close", { key: "Esc", onclick: () => { this.page.closeShot(); } });
+  dialog = this.build();
+
+  /** @param {Page} page */
   constructor(page) {
     this.page = page;
-    this.shot = null;
-    this.full = null;
-    this.marks = { in_frame: 0, out_frame: 1 };
-    this.build();
-    this.shuttle = new Shuttle(this.video);
     this.shuttle.addEventListener("frame", () => this.showFrame());
     this.shuttle.addEventListener("speed", () => this.showSpeed());
-    page.selection.addEventListener("change", () => this.shot && this.showMarks());
-    page.addEventListener("catalogue", () => this.full && this.showDetails());
-    document.body.append(this.dialog);
-  }
-
-  build() {
-    this.video = el("video", { class: "stage-video", playsinline: true, preload: "auto", tabindex: -1 });
     this.video.addEventListener("click", () => this.shuttle.toggle());
     this.video.addEventListener("error", () => {
       if (this.video.hasAttribute("src")) this.note.textContent = "This preview cannot be played. Was its video forgotten?";
     });
-    this.timeline = new Timeline((frame) => { this.shuttle.pause(); this.standAt(frame); });
-    this.title = el("h2", { id: "player-title" });
-    this.place = el("p", { class: "muted" });
-    this.note = el("p", { class: "wrong", role: "alert" });
-    this.now = el("output", { class: "now", "aria-label": "Timecode" });
-    this.number = el("span", { class: "muted number" });
-    this.speed = el("span", { class: "speed", role: "status" });
-    this.span = el("div", { class: "span" });
-    this.lines = el("div", { class: "player-lines" });
-    this.from = el("div", {});
-    this.handles = el("input", { type: "number", id: "player-handles", min: 0, max: MOST_HANDLES, step: 1,
-      onchange: () => this.page.selection.set({ handles: handlesOf(this.handles.value) }) });
-    this.take = el("button", { type: "button", class: "primary", title: "x", onclick: () => this.putIntoTray() });
-    this.extra = el("div", { class: "keys-group", hidden: true }); // for who labels
-    this.playButton = iconButton("play", "Play", { key: "Space", onclick: () => this.shuttle.toggle() });
-    this.playButton.firstChild.classList.add("play");
-    this.playButton.append(icon("pause"));
-    this.playButton.lastChild.classList.add("pause");
-    this.sound = new Sound(this.video);
-    this.main = el("div", { class: "player-main" },
-      el("div", { class: "stage" }, this.video, this.speed),
-      this.timeline.bar,
-      el("div", { class: "readout" }, this.now, this.number, this.span),
-      this.transport(), this.note);
-    this.closeButton = iconButton("close", "Close", { key: "Esc", onclick: () => this.page.closeShot() });
-    this.dialog = el("dialog", { class: "player", "aria-labelledby": "player-title" },
+    page.selection.addEventListener("change", () => this.shot && this.showMarks());
+    page.on("catalogue", () => this.full && this.showDetails());
+    document.body.append(this.dialog);
+  }
+
+  /** @returns {HTMLDialogElement} */
+  build() {
+    inside(this.playButton, "svg", SVGElement).classList.add("play");
+    const pause = icon("pause");
+    pause.classList.add("pause");
+    this.playButton.append(pause);
+    const dialog = el("dialog", { class: "player", "aria-labelledby": "player-title" },
       el("header", {}, el("div", { class: "grow" }, this.title, this.place),
         el("div", { class: "stage-tools" }, this.sound.button, this.sound.slider, fullScreenButton(this.main, "f"),
           iconButton("film", "The whole film", { key: "w", onclick: () => this.openFilm() }),
@@ -65,19 +82,21 @@ export class Player {
         this.closeButton),
       this.main,
       el("aside", { "aria-label": "About this shot", tabindex: 0 }, this.lines, this.from));
-    this.dialog.addEventListener("cancel", (event) => {
+    dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
       if (document.fullscreenElement) document.exitFullscreen();
       else this.page.closeShot();
     });
-    this.dialog.addEventListener("keydown", (event) => this.key(event));
+    dialog.addEventListener("keydown", (event) => this.key(event));
+    return dialog;
   }
 
+  /** @returns {HTMLElement} */
   transport() {
-    const button = (sign, label, key, act) => iconButton(sign, label, { key, onclick: act });
-    const text = (label, title, key, act) => el("button", { type: "button", title: `${title} (${key})`, onclick: act }, label);
-    this.previous = button("previous", "Previous shot of the film", "[", () => this.neighbour("previous"));
-    this.next = button("next", "Next shot of the film", "]", () => this.neighbour("next"));
+    const button = (/** @type {IconName} */ sign, /** @type {string} */ label, /** @type {string} */ key, /** @type {() => void} */ act) =>
+      iconButton(sign, label, { key, onclick: act });
+    const text = (/** @type {string} */ label, /** @type {string} */ title, /** @type {string} */ key, /** @type {() => void} */ act) =>
+      el("button", { type: "button", title: `${title} (${key})`, onclick: act }, label);
     return el("div", { class: "transport" },
       el("div", { class: "keys-group" }, this.previous,
         button("stepback", "One frame back", "←", () => this.shuttle.step(-1)),
@@ -89,14 +108,14 @@ export class Player {
       el("div", { class: "keys-group" },
         text("In", "Mark in", "i", () => this.mark("in")), text("Out", "Mark out", "o", () => this.mark("out")),
         text("Clear", "Whole shot", "c", () => this.mark("clear")),
-        this.handlesLabel = el("label", { class: "handles", for: "player-handles" }, "Handles", this.handles)),
+        this.handlesLabel),
       el("div", { class: "keys-group end-group" },
         el("button", { type: "button", title: "m", onclick: () => this.example("like") }, "More like this"),
         el("button", { type: "button", title: "n", onclick: () => this.example("unlike") }, "Less"),
         this.take), this.extra);
   }
 
-  /** @param {string} shotId @param {object|null} hit what is known of it already @param {number} [frame] source frame */
+  /** @param {string} shotId @param {PageShot|null} hit the shot if it is known already @param {number} [frame] source frame */
   async open(shotId, hit, frame) {
     if (this.shot?.shot_id === shotId && this.dialog.open) return;
     this.wanted = shotId;
@@ -122,7 +141,7 @@ export class Player {
     }
   }
 
-  /** No shot: nothing that keys and buttons could act on. What stood there stays until it is known what comes. */
+  /** Without a shot, keys and buttons do nothing. The last shot stays on the screen until the next one is known. */
   disarm() {
     this.shot = null;
     this.page.played = null;
@@ -155,14 +174,13 @@ export class Player {
     if (this.dialog.open) this.dialog.close();
   }
 
+  /** @param {PageShot} hit @param {number} frame */
   showShot(hit, frame = hit.match?.start_frame ?? hit.start_frame) {
     this.shot = hit;
     this.dialog.classList.remove("waiting", "no-shot");
-    const pick = this.page.selection.find(hit.shot_id) ?? {};
-    this.marks = {
-      in_frame: pick.in_frame ?? rangeOf(hit).start_frame,
-      out_frame: pick.out_frame ?? rangeOf(hit).end_frame,
-    };
+    const pick = this.page.selection.find(hit.shot_id);
+    const { start_frame, end_frame } = rangeOf(hit);
+    this.marks = { in_frame: pick?.in_frame ?? start_frame, out_frame: pick?.out_frame ?? end_frame };
     this.title.textContent = hit.show;
     this.place.textContent = [ownTitle(hit), `shot of ${lengthOf(hit.end_s - hit.start_s)}`,
       typeof hit.relevance === "number" ? `relevance ${Math.round(hit.relevance * 100)} %` : ""].filter(Boolean).join(" · ");
@@ -174,17 +192,17 @@ export class Player {
     this.page.say("played");
   }
 
-  /** What depends on the full answer: neighbours, and all lines. */
+  /** Show the parts that depend on the full answer: neighbours, and all lines. */
   refresh() {
     this.sound.setPresent(this.full?.video?.has_audio !== false);
     this.previous.disabled = !this.full?.previous;
     this.next.disabled = !this.full?.next;
-    const lines = (this.full ?? this.shot).lines ?? [];
+    const lines = (this.full ?? this.shot)?.lines ?? [];
     this.lines.replaceChildren(...(lines.length ? [el("h3", {}, "Dialogue")] : []), ...lines.map((line) =>
       el("button", { type: "button", class: "line", onclick: () => this.standAt(line.start_frame) },
         el("span", { class: "said" }, line.text),
         el("span", { class: "timecode" }, `${line.start_timecode} · ${line.source}`))));
-    const probes = (this.full ?? this.shot).probes ?? [];
+    const probes = (this.full ?? this.shot)?.probes ?? [];
     if (probes.length) {
       this.lines.append(el("h3", {}, "Probes"), el("div", { class: "labels" }, ...probes.map((one) =>
         el("span", { class: "label" }, `${one.probe} ${Math.round(one.score * 100)}`))));
@@ -193,6 +211,7 @@ export class Player {
   }
 
   showDetails() {
+    if (!this.full) return;
     this.dialog.dataset.shot = this.full.shot_id;
     this.from.replaceChildren(el("h3", { class: "details-title" }, "Where this came from"),
       details(this.full, this.page.catalogue, this.page.query.shows));
@@ -214,38 +233,41 @@ export class Player {
   }
 
   showMarks() {
+    const { shot } = this;
+    if (!shot) return;
     const { in_frame, out_frame } = this.marks;
     const { handles, format } = this.page.selection;
     const ends = withHandles(this.marks, handles, this.filmFrames());
     this.handles.value = String(handles);
-    this.handlesLabel.title = "Frames more on each side of a clip. Only a zip has them cut; the tray tells what each format does.";
-    this.timeline.show({ ...this.shot, lines: (this.full ?? this.shot).lines }, this.marks, ends);
-    const rate = rateOf(this.shot.fps);
+    this.timeline.show({ ...shot, lines: (this.full ?? shot).lines }, this.marks, ends);
+    const rate = rateOf(shot.fps);
     const { edges } = this.shuttle;
-    const [first, last] = [in_frame, out_frame].map((frame) => edges?.[frame - this.shot.start_frame]);
+    const [first, last] = [in_frame, out_frame].map((frame) => edges?.[frame - shot.start_frame] ?? NaN);
     const seconds = last - first || ((out_frame - in_frame) * rate.den) / rate.num;
-    const part = (name, value) => el("span", {}, el("span", { class: "muted" }, `${name} `), value);
-    this.span.replaceChildren(part("in", timecodeIn(this.shot, in_frame, edges)),
-      part("out", timecodeIn(this.shot, out_frame - 1, edges)),
+    const part = (/** @type {string} */ name, /** @type {string} */ value) => el("span", {}, el("span", { class: "muted" }, `${name} `), value);
+    this.span.replaceChildren(part("in", timecodeIn(shot, in_frame, edges)),
+      part("out", timecodeIn(shot, out_frame - 1, edges)),
       part("length", `${lengthOf(seconds)} · ${out_frame - in_frame} f`),
       ...(handles ? [part(format === "zip" ? "with handles" : "with handles (zip only)", `${ends.tail - ends.head} f`)] : []));
-    const pick = this.page.selection.find(this.shot.shot_id);
+    const pick = this.page.selection.find(shot.shot_id);
     const same = pick && pick.in_frame === in_frame && pick.out_frame === out_frame;
     this.take.textContent = !pick ? "Add to tray" : same ? "In the tray" : "Update in tray";
     this.take.disabled = Boolean(same);
     this.showFrame();
   }
 
+  /** @param {number} frame source frame */
   standAt(frame) {
     if (this.shot) this.shuttle.seek(frame - this.shot.start_frame);
   }
 
-  /** Length of the shot's film, once it is known. */
+  /** Length of the shot's video, if it is known. */
   filmFrames() {
-    return this.full?.video?.frames ?? this.page.selection.find(this.shot.shot_id)?.hit.film_frames ?? null;
+    const pick = this.shot && this.page.selection.find(this.shot.shot_id);
+    return this.full?.video.frames ?? pick?.hit.film_frames ?? null;
   }
 
-  /** @param {"in"|"out"|"clear"} which the out mark takes in the frame that is shown */
+  /** @param {"in"|"out"|"clear"} which the out mark includes the current frame */
   mark(which) {
     if (!this.shot) return;
     const frame = this.shot.start_frame + this.shuttle.frame;
@@ -262,12 +284,15 @@ export class Player {
     this.page.selection.put({ ...this.shot, film_frames: this.filmFrames() ?? undefined }, this.page.originOf(this.shot), in_frame, out_frame);
   }
 
+  /** @param {"like"|"unlike"} side */
   example(side) {
     if (this.shot) this.page.example(side, this.shot.shot_id);
   }
 
+  /** @param {"previous"|"next"} which */
   neighbour(which) {
-    if (this.full?.[which]) this.page.openShot(this.full[which]);
+    const shotId = this.full?.[which];
+    if (shotId) this.page.openShot(shotId);
   }
 
   openFilm() {
@@ -287,14 +312,16 @@ export class Player {
       await navigator.clipboard.writeText(location.href);
       this.speed.textContent = "link copied";
     } catch {
-      this.note.textContent = `The browser does not let us copy. The link: ${location.href}`;
+      this.note.textContent = `The browser does not allow copying. The link: ${location.href}`;
     }
   }
 
+  /** @param {KeyboardEvent} event */
   key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || !this.shot) return;
-    if (event.key === " " && event.target.matches("button:focus-visible")) return;
-    if (event.target.matches("input[type=range]") && /^(Arrow|Home|End|Page)/.test(event.key)) return;
+    const { key, target } = event;
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(target) || !this.shot) return;
+    if (key === " " && target instanceof Element && target.matches("button:focus-visible")) return;
+    if (target instanceof HTMLInputElement && target.type === "range" && /^(Arrow|Home|End|Page)/.test(key)) return;
     const act = this.actionOf(event);
     if (!act) return;
     event.preventDefault();
@@ -302,10 +329,12 @@ export class Player {
     act();
   }
 
+  /** @param {KeyboardEvent} event */
   actionOf({ key, shiftKey }) {
     const many = shiftKey ? 10 : 1;
     const { shuttle } = this;
-    return {
+    /** @type {Record<string, (() => void)|undefined>} */
+    const actions = {
       " ": () => shuttle.toggle(), k: () => shuttle.pause(), j: () => shuttle.shuttle(-1), l: () => shuttle.shuttle(1),
       ArrowLeft: () => shuttle.step(-many), ArrowRight: () => shuttle.step(many),
       Home: () => shuttle.step(-shuttle.frame), End: () => shuttle.step(shuttle.frames),
@@ -316,6 +345,7 @@ export class Player {
       f: () => toggleFullScreen(this.main), w: () => this.openFilm(),
       x: () => this.putIntoTray(), m: () => this.example("like"), n: () => this.example("unlike"),
       "[": () => this.neighbour("previous"), "]": () => this.neighbour("next"),
-    }[key];
+    };
+    return actions[key];
   }
 }

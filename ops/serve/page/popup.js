@@ -1,15 +1,18 @@
 // A panel under a button: opens at a click, closes at Escape, at a click elsewhere, and when the focus leaves it.
 
+import { focusIn } from "./dom.js";
+
 /** @param {HTMLButtonElement} button @param {HTMLElement} panel @param {() => void} [opened] */
 export function popup(button, panel, opened) {
   button.setAttribute("aria-expanded", "false");
   button.setAttribute("aria-controls", panel.id);
   panel.hidden = true;
 
-  const outside = (event) => {
-    if (!panel.contains(event.target) && !button.contains(event.target)) close();
+  const contains = (/** @type {EventTarget|null} */ target) => target instanceof Node && (panel.contains(target) || button.contains(target));
+  const outside = (/** @type {PointerEvent} */ event) => {
+    if (!contains(event.target)) close();
   };
-  const escape = (event) => { // also where the focus is nowhere
+  const escape = (/** @type {KeyboardEvent} */ event) => { // also if nothing has the focus
     if (event.key === "Escape") close();
   };
   function open() {
@@ -18,7 +21,7 @@ export function popup(button, panel, opened) {
     document.addEventListener("pointerdown", outside);
     document.addEventListener("keydown", escape);
     opened?.();
-    panel.querySelector("input, button, select")?.focus();
+    focusIn(panel, "input, button, select");
   }
   function close() {
     if (panel.hidden) return;
@@ -36,7 +39,7 @@ export function popup(button, panel, opened) {
     close();
   });
   panel.addEventListener("focusout", (event) => {
-    if (event.relatedTarget && !panel.contains(event.relatedTarget) && event.relatedTarget !== button) close();
+    if (event.relatedTarget && !contains(event.relatedTarget)) close();
   });
   return { open, close };
 }

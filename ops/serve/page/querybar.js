@@ -1,24 +1,27 @@
 // The search box: words, and pictures as chips in front of them. Pictures come by "more like this", by the picture
 // button, by dropping them anywhere on the page, or by pasting.
-import { bodyOf, describe, writeAddress } from "./address.js";
+import { bodyOf, describe, emptyQuery, writeAddress } from "./address.js";
 import { examplePicture, keepImage } from "./api.js";
-import { el, icon, keep, recall } from "./dom.js";
+import { allInside, byId, el, focusIn, icon, keep, recall } from "./dom.js";
+/** @import {Query} from "./address.js" */
+/** @import {PageActions} from "./types.d.ts" */
 
 const RECENT_KEY = "needle.recent";
 const RECENT_COUNT = 12;
 
+/** @typedef {{address: string, label: string}} Recent a search that was answered */
+
 export class QueryBar {
-  /**
-   * @param {HTMLFormElement} form
-   * @param {{change: (changes: object) => void, open: (address: string) => void, tell: (text: string, bad?: boolean) => void}} page
-   */
+  input = byId("q", HTMLInputElement);
+  chips = byId("chips", HTMLElement);
+  recent = byId("recent", HTMLElement);
+  query = emptyQuery();
+  question = "";
+
+  /** @param {HTMLFormElement} form @param {PageActions} page */
   constructor(form, page) {
     this.form = form;
     this.page = page;
-    this.input = form.querySelector("#q");
-    this.chips = form.querySelector("#chips");
-    this.recent = form.querySelector("#recent");
-    this.query = null;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.hideRecent();
@@ -29,11 +32,11 @@ export class QueryBar {
     this.offerRecent();
   }
 
-  /** @param {import("./address.js").Query} query */
+  /** @param {Query} query */
   show(query) {
     this.query = query;
     const question = JSON.stringify(bodyOf(query));
-    const isAsked = question !== this.question; // where only the view is another, words that are being typed stay
+    const isAsked = question !== this.question; // if only the view changed, words that are being typed stay
     this.question = question;
     if (isAsked && (document.activeElement !== this.input || !this.input.value)) this.input.value = query.text;
     const chips = [...query.like.map((one) => this.chip(one, "like")), ...query.unlike.map((one) => this.chip(one, "unlike"))];
@@ -47,18 +50,18 @@ export class QueryBar {
     this.input.select();
   }
 
-  /** Remember a search that was answered. @param {import("./address.js").Query} query */
+  /** Remember a search that was answered. @param {Query} query */
   remember(query) {
     const address = writeAddress({ ...query, shot: "", min: null });
-    const kept = recall(RECENT_KEY, []).filter((one) => one.address !== address);
-    keep(RECENT_KEY, [{ address, label: describe(query) }, ...kept].slice(0, RECENT_COUNT));
+    const others = this.remembered().filter((one) => one.address !== address);
+    keep(RECENT_KEY, [{ address, label: describe(query) }, ...others].slice(0, RECENT_COUNT));
   }
 
-  /** @returns {{address: string, label: string}[]} newest first */
+  /** @returns {Recent[]} newest first */
   remembered() {
-    const kept = recall(RECENT_KEY, []);
-    const usable = (one) => typeof one?.address === "string" && one.address.startsWith("?") && one.label;
-    return Array.isArray(kept) ? kept.filter(usable) : [];
+    const kept = recall(RECENT_KEY);
+    const isUsable = (/** @type {Partial<Recent>|null} */ one) => typeof one?.address === "string" && one.address.startsWith("?") && one.label;
+    return Array.isArray(kept) ? kept.filter(isUsable) : [];
   }
 
   forget() {
@@ -83,20 +86,21 @@ export class QueryBar {
     this.page.change({ text: this.input.value, like: [...new Set([...this.query.like, ...images])] });
   }
 
+  /** @param {string} example shot id or image @param {"like"|"unlike"} side */
   chip(example, side) {
     const what = `${side === "like" ? "More like" : "Less like"} ${example.startsWith("image:") ? "your picture" : "this shot"}`;
     const remove = () => this.page.change({ [side]: this.query[side].filter((one) => one !== example) });
     return el("li", {}, el("button", { type: "button", class: `chip ${side}`, title: `${what}: click to remove`,
       "aria-label": `${what}: remove`, onclick: remove },
     el("img", { src: examplePicture(example), alt: "", width: 48, height: 27,
-      onerror: (event) => event.currentTarget.classList.add("gone") }), icon(side === "like" ? "more" : "less")));
+      onerror: ({ currentTarget }) => currentTarget instanceof Element && currentTarget.classList.add("gone") }), icon(side === "like" ? "more" : "less")));
   }
 
   takePictures() {
-    const files = this.form.querySelector("#picture-file");
-    this.form.querySelector("#picture").addEventListener("click", () => files.click());
+    const files = byId("picture-file", HTMLInputElement);
+    byId("picture", HTMLButtonElement).addEventListener("click", () => files.click());
     files.addEventListener("change", () => {
-      this.addPictures(files.files);
+      this.addPictures([...files.files ?? []]);
       files.value = "";
     });
     document.addEventListener("paste", (event) => {
@@ -105,9 +109,9 @@ export class QueryBar {
       event.preventDefault();
       this.addPictures(pictures);
     });
-    const has = (event) => event.dataTransfer?.types.includes("Files");
+    const has = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes("Files");
     let depth = 0;
-    const over = (change) => {
+    const over = (/** @type {number} */ change) => {
       depth = Math.max(0, depth + change);
       document.body.classList.toggle("dropping", depth > 0);
     };
@@ -118,7 +122,7 @@ export class QueryBar {
       if (!has(event)) return;
       event.preventDefault();
       over(-depth);
-      this.addPictures(event.dataTransfer.files);
+      this.addPictures(event.dataTransfer?.files ?? []);
     });
   }
 
@@ -130,24 +134,25 @@ export class QueryBar {
       if (event.key === "ArrowDown") {
         event.preventDefault();
         this.showRecent();
-        this.recent.querySelector(".menu-item")?.focus();
+        focusIn(this.recent, ".menu-item");
       } else if (event.key === "Escape") {
         if (this.recent.hidden) this.input.blur();
         this.hideRecent();
-      } else if (event.key === "Backspace" && !this.input.value && this.query) {
+      } else if (event.key === "Backspace" && !this.input.value) {
         const side = this.query.unlike.length ? "unlike" : "like";
         if (this.query[side].length) this.page.change({ [side]: this.query[side].slice(0, -1) });
       }
     });
     this.recent.addEventListener("keydown", (event) => this.walkRecent(event));
     this.form.addEventListener("focusout", (event) => {
-      if (!this.form.contains(event.relatedTarget)) this.hideRecent();
+      if (!(event.relatedTarget instanceof Node && this.form.contains(event.relatedTarget))) this.hideRecent();
     });
   }
 
+  /** @param {KeyboardEvent} event */
   walkRecent(event) {
-    const buttons = [...this.recent.querySelectorAll(".menu-item")];
-    const at = buttons.indexOf(document.activeElement);
+    const buttons = allInside(this.recent, ".menu-item");
+    const at = buttons.findIndex((button) => button === document.activeElement);
     if (event.key === "Escape" || (event.key === "ArrowUp" && at === 0)) {
       this.input.focus();
       if (event.key === "Escape") this.hideRecent();

@@ -1,20 +1,35 @@
-// Composed queries: what comes after, and conditions of which all or any must hold. The panel edits a draft; what is
-// in force stands as chips under the search box.
+// Composed queries: a second shot after the first, and conditions of which all or any must hold. The panel edits a
+// draft; chips under the search box show the current conditions.
 import { MAX_WITHIN } from "./address.js";
-import { el, icon, iconButton } from "./dom.js";
+import { byId, el, focusIn, icon, iconButton } from "./dom.js";
 import { popup } from "./popup.js";
+/** @import {Page} from "./app.js" */
+/** @import {Condition, Kind, Query} from "./address.js" */
+/** @import {Changes} from "./types.d.ts" */
 
-const KINDS = { look: "looks like", say: "says", probe: "probe" };
-const HINTS = { look: "a close-up of a face", say: "words, or \"exact words\"", probe: "closeup>=0.5" };
+/** @type {{kind: Kind, name: string, hint: string}[]} */
+const KINDS = [
+  { kind: "look", name: "looks like", hint: "a close-up of a face" },
+  { kind: "say", name: "says", hint: "words, or \"exact words\"" },
+  { kind: "probe", name: "probe", hint: "closeup>=0.5" },
+];
+
+/** @param {Kind} kind */
+const textsOf = (kind) => KINDS.find((one) => one.kind === kind) ?? KINDS[0];
+
+/** @typedef {"all"|"any"} Side */
 
 export class Refine {
-  /** @param {any} page */
+  panel = byId("refine-panel", HTMLElement);
+  button = byId("refine", HTMLButtonElement);
+  chips = byId("conditions", HTMLElement);
+  probes = el("datalist", { id: "probe-names" });
+  /** @type {{all: Condition[], any: Condition[], next: {text: string, within: number}}} */
+  draft = { all: [], any: [], next: { text: "", within: 3 } };
+
+  /** @param {Page} page */
   constructor(page) {
     this.page = page;
-    this.panel = document.getElementById("refine-panel");
-    this.button = document.getElementById("refine");
-    this.chips = document.getElementById("conditions");
-    this.probes = el("datalist", { id: "probe-names" });
     this.popup = popup(this.button, this.panel, () => this.begin());
     document.body.append(this.probes);
   }
@@ -28,7 +43,7 @@ export class Refine {
     this.probes.replaceChildren(...names.map((name) => el("option", { value: `${name}>=0.5` })));
   }
 
-  /** @param {import("./address.js").Query} query */
+  /** @param {Query} query */
   show(query) {
     const chips = [
       ...(query.then ? [this.chip("then", `${query.then.text} within ${query.then.within}`, { then: null })] : []),
@@ -40,13 +55,15 @@ export class Refine {
     this.button.classList.toggle("on", chips.length > 0);
   }
 
+  /** @param {Side} side @param {string} word @param {Condition[]} conditions */
   conditionChips(side, word, conditions) {
     return conditions.map((one) => {
       const value = one.kind === "look" ? `${one.value} ≥ ${Math.round(one.relevance * 100)} %` : one.value;
-      return this.chip(`${word} ${KINDS[one.kind]}`, value, { [side]: conditions.filter((other) => other !== one) });
+      return this.chip(`${word} ${textsOf(one.kind).name}`, value, { [side]: conditions.filter((other) => other !== one) });
     });
   }
 
+  /** @param {string} word @param {string} value @param {Changes} without the changes that remove it */
   chip(word, value, without) {
     return el("li", {}, el("button", { type: "button", class: "chip", "aria-label": `${word} ${value}: remove`, title: "Remove",
       onclick: () => this.page.change(without) }, el("span", { class: "muted" }, word), value, icon("close")));
@@ -55,64 +72,74 @@ export class Refine {
   begin() {
     const { query } = this.page;
     this.draft = { all: query.all.map((one) => ({ ...one })), any: query.any.map((one) => ({ ...one })),
-      then: query.then ? { ...query.then } : { text: "", within: 3 } };
+      next: query.then ? { ...query.then } : { text: "", within: 3 } };
     this.draw();
   }
 
   draw() {
-    const { then } = this.draft;
+    const { next } = this.draft;
     const form = el("form", {},
       this.conditions("all", "All of these must hold"),
       this.conditions("any", "Any one of these is enough"),
       el("fieldset", {}, el("legend", {}, "Then, soon after"),
         el("div", { class: "row" },
-          el("input", { type: "text", value: then.text, placeholder: "a horse rides away", "aria-label": "What comes then", maxlength: 2000,
-            oninput: (event) => { then.text = event.target.value; } }),
-          el("label", { class: "narrow" }, "within", el("input", { type: "number", min: 1, max: MAX_WITHIN, value: String(then.within), "aria-label": "Within how many shots",
-            oninput: (event) => { then.within = Math.min(Math.max(Math.trunc(Number(event.target.value)) || 3, 1), MAX_WITHIN); } }), "shots"))),
+          el("input", { type: "text", value: next.text, placeholder: "a horse rides away", "aria-label": "What comes then", maxlength: 2000,
+            oninput: (event) => { next.text = typed(event); } }),
+          el("label", { class: "narrow" }, "within", el("input", { type: "number", min: 1, max: MAX_WITHIN, value: String(next.within), "aria-label": "Within how many shots",
+            oninput: (event) => { next.within = Math.min(Math.max(Math.trunc(Number(typed(event))) || 3, 1), MAX_WITHIN); } }), "shots"))),
       el("div", { class: "row end-row" },
         el("button", { type: "button", class: "quiet", onclick: () => this.apply({ all: [], any: [], then: null, where: [] }) }, "Clear all"),
         el("button", { class: "primary" }, "Search")));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      const filled = (list) => list.filter((one) => one.value.trim()).map((one) => ({ ...one, value: one.value.trim() }));
-      this.apply({ all: filled(this.draft.all), any: filled(this.draft.any),
-        then: then.text.trim() ? { text: then.text.trim(), within: then.within } : null });
+      const text = next.text.trim();
+      this.apply({ all: filled(this.draft.all), any: filled(this.draft.any), then: text ? { text, within: next.within } : null });
     });
     this.panel.replaceChildren(form);
   }
 
+  /** @param {Changes} changes */
   apply(changes) {
-    const text = document.getElementById("q").value;
     this.popup.close();
-    this.page.change({ text, ...changes });
+    this.page.change({ text: this.page.typed(), ...changes });
   }
 
+  /** @param {Side} side @param {string} title */
   conditions(side, title) {
     const list = this.draft[side];
-    const add = (kind) => {
+    const add = (/** @type {Kind} */ kind) => {
       list.push({ kind, value: "", relevance: 0.5 });
       this.draw();
-      this.panel.querySelector(`[data-row="${side}-${list.length - 1}"] input`).focus();
+      focusIn(this.panel, `[data-row="${side}-${list.length - 1}"] input`);
     };
     return el("fieldset", {}, el("legend", {}, title),
       ...list.map((one, at) => this.row(side, one, at)),
-      el("div", { class: "row adders" }, ...Object.entries(KINDS).map(([kind, name]) =>
+      el("div", { class: "row adders" }, ...KINDS.map(({ kind, name }) =>
         el("button", { type: "button", class: "quiet", onclick: () => add(kind) }, icon("add"), name))));
   }
 
+  /** @param {Side} side @param {Condition} one @param {number} at */
   row(side, one, at) {
     const remove = () => {
       this.draft[side].splice(at, 1);
       this.draw();
-      this.panel.querySelector("input, button").focus();
+      focusIn(this.panel, "input, button");
     };
-    return el("div", { class: "row", "data-row": `${side}-${at}` }, el("span", { class: "kind" }, KINDS[one.kind]),
-      el("input", { type: "text", value: one.value, placeholder: HINTS[one.kind], "aria-label": KINDS[one.kind], maxlength: 2000,
-        list: one.kind === "probe" ? "probe-names" : undefined, oninput: (event) => { one.value = event.target.value; } }),
+    const { name, hint } = textsOf(one.kind);
+    return el("div", { class: "row", "data-row": `${side}-${at}` }, el("span", { class: "kind" }, name),
+      el("input", { type: "text", value: one.value, placeholder: hint, "aria-label": name, maxlength: 2000,
+        list: one.kind === "probe" ? "probe-names" : undefined, oninput: (event) => { one.value = typed(event); } }),
       one.kind === "look" && el("label", { class: "narrow" }, "≥", el("input", { type: "number", min: 0, max: 100, step: 1,
         value: String(Math.round(one.relevance * 100)), "aria-label": "Relevance at least, percent",
-        oninput: (event) => { one.relevance = Math.min(Math.max(Number(event.target.value) || 0, 0), 100) / 100; } }), "%"),
+        oninput: (event) => { one.relevance = Math.min(Math.max(Number(typed(event)) || 0, 0), 100) / 100; } }), "%"),
       iconButton("close", "Remove this condition", { onclick: remove }));
   }
+}
+
+/** The text of the field that an event is from. @param {Event} event */
+const typed = ({ target }) => (target instanceof HTMLInputElement ? target.value : "");
+
+/** The conditions that have a value. @param {Condition[]} conditions */
+function filled(conditions) {
+  return conditions.map((one) => ({ ...one, value: one.value.trim() })).filter((one) => one.value);
 }

@@ -1,5 +1,7 @@
-// The tray's contents: shots in the editor's order, each with its in and out. Kept in this browser, shared by its tabs.
-import { keep, recall } from "./dom.js";
+// The tray's contents: shots in the editor's order, each with its in and out. Stored in this browser, shared by its tabs.
+import { keep, recallFields } from "./dom.js";
+/** @import {PickBody, Query, SearchAnswer} from "./service.d.ts" */
+/** @import {PageShot} from "./types.d.ts" */
 
 const KEY = "needle.tray";
 const MOST = 2000;
@@ -7,41 +9,44 @@ const MOST_LINES = 50; // of one shot, as many as POST /api/export takes
 
 /**
  * @typedef {object} Pick
- * @property {object} hit         the shot as it was found: ids, frames, rate, timecode, poster, proxy; film_frames where known
+ * @property {PageShot} hit       the shot: ids, frames, rate, timecode, poster, proxy; film_frames if it is known
  * @property {number} in_frame    first source frame
  * @property {number} out_frame   source frame after the last
- * @property {Origin|null} origin what found it; null where nobody searched for it
+ * @property {Origin|null} origin the search that found it; null if it was not searched for
  */
 /**
- * @typedef {object} Origin       what an export tells of where a shot comes from
- * @property {object} query       the search, without what it leaves at its default
+ * @typedef {object} Origin       the part of an export that reports the search of a shot
+ * @property {Query} query        the search, without values that are at their default
  * @property {number} [score]
  * @property {number} [relevance]
  * @property {string} [encoder_id]
  * @property {string} [index_version]
- * @property {string[]} [matched] by pictures, by dialogue
+ * @property {PickBody["matched"]} [matched] by pictures, by dialogue
  * @property {string|null} [dialogue_version]
  * @property {string[]} [line_ids] lines that were found
  */
 
-const KEPT = ["shot_id", "video_id", "show", "title", "start_frame", "end_frame", "fps", "start_s", "end_s",
-  "start_timecode", "poster", "proxy", "film_frames"];
-
-/** Where a hit of an answer comes from. @param {object} answer @param {object} hit @returns {Origin} */
+/** Where a hit of an answer comes from. @param {SearchAnswer} answer @param {PageShot} hit @returns {Origin} */
 export function originOf(answer, hit) {
-  const { limit, offset, ...asked } = answer.query;
-  const query = Object.fromEntries(Object.entries(asked).filter(([, value]) => (Array.isArray(value) ? value.length : value)));
+  const asked = Object.entries(answer.query).filter(([name]) => name !== "limit" && name !== "offset");
+  const query = Object.fromEntries(asked.filter(([, value]) => (Array.isArray(value) ? value.length : value)));
   return {
-    query, score: hit.score, relevance: hit.relevance, encoder_id: answer.encoder_id, index_version: answer.index_version,
-    matched: hit.matched, dialogue_version: answer.dialogue_version, line_ids: hit.lines.flatMap((line) => line.line_ids ?? [line.line_id]).slice(0, MOST_LINES),
+    query, score: hit.score ?? undefined, relevance: hit.relevance, encoder_id: answer.encoder_id, index_version: answer.index_version,
+    matched: hit.matched, dialogue_version: answer.dialogue_version, line_ids: (hit.lines ?? []).flatMap((line) => line.line_ids ?? [line.line_id]).slice(0, MOST_LINES),
   };
 }
 
-/** The frames of a hit that are meant: what is said, those that fulfil the conditions, or the whole shot. @param {object} hit */
+/** The frames of a shot to export: the spoken range, those that fulfil the conditions, or the whole shot. @param {PageShot} hit */
 export const rangeOf = (hit) => hit.spoken ?? hit.match ?? hit;
 
-/** Tells "change" whenever the picks, their order or the export's settings have changed. */
+/** Fires "change" when the picks, their order or the export's settings have changed. */
 export class Selection extends EventTarget {
+  /** @type {Pick[]} */
+  picks = [];
+  handles = 0;
+  title = "Needle selection";
+  format = "edl";
+
   constructor() {
     super();
     this.read();
@@ -53,12 +58,11 @@ export class Selection extends EventTarget {
   }
 
   read() {
-    const kept = recall(KEY, {});
-    /** @type {Pick[]} */
-    this.picks = Array.isArray(kept.picks) ? kept.picks.filter(isPick).map(withOrigin) : [];
-    this.handles = Number.isInteger(kept.handles) && kept.handles >= 0 ? kept.handles : 0;
-    this.title = typeof kept.title === "string" ? kept.title : "Needle selection";
-    this.format = typeof kept.format === "string" ? kept.format : "edl";
+    const { picks, handles, title, format } = recallFields(KEY);
+    this.picks = Array.isArray(picks) ? picks.filter(isPick).map(withOrigin) : [];
+    this.handles = typeof handles === "number" && Number.isInteger(handles) && handles >= 0 ? handles : 0;
+    this.title = typeof title === "string" ? title : "Needle selection";
+    this.format = typeof format === "string" ? format : "edl";
   }
 
   /** @param {string} shotId */
@@ -71,18 +75,15 @@ export class Selection extends EventTarget {
     return this.picks.find((pick) => pick.hit.shot_id === shotId);
   }
 
-  /** Add a shot, or give the one that is there new marks. @param {object} hit @param {Origin|null} origin */
+  /** Add a shot, or give the one in the tray new marks. @param {PageShot} hit @param {Origin|null} origin */
   put(hit, origin, in_frame = rangeOf(hit).start_frame, out_frame = rangeOf(hit).end_frame) {
     const found = this.find(hit.shot_id);
     if (found) Object.assign(found, { in_frame, out_frame });
-    else if (this.picks.length < MOST) {
-      const kept = Object.fromEntries(KEPT.map((name) => [name, hit[name]]));
-      this.picks.push({ hit: kept, in_frame, out_frame, origin });
-    }
+    else if (this.picks.length < MOST) this.picks.push({ hit: stored(hit), in_frame, out_frame, origin });
     this.changed();
   }
 
-  /** Into the tray, or out of it. @returns {boolean} whether it is in now */
+  /** Into the tray, or out of it. @param {PageShot} hit @param {Origin|null} origin @returns {boolean} whether it is in now */
   toggle(hit, origin) {
     if (this.has(hit.shot_id)) this.remove(hit.shot_id);
     else this.put(hit, origin);
@@ -100,7 +101,7 @@ export class Selection extends EventTarget {
     this.changed();
   }
 
-  /** Take back a clearing; what was added since comes after. @param {Pick[]} picks */
+  /** Undo a clearing; picks that were added since come after. @param {Pick[]} picks */
   restore(picks) {
     this.picks = [...picks, ...this.picks.filter((pick) => !picks.some((one) => one.hit.shot_id === pick.hit.shot_id))];
     this.changed();
@@ -132,11 +133,17 @@ export class Selection extends EventTarget {
   }
 }
 
-/** Trays of earlier versions kept the search alone. */
+/** The fields of a shot that the tray needs. @param {PageShot} hit @returns {PageShot} */
+function stored({ shot_id, video_id, show, title, start_frame, end_frame, fps, start_s, end_s, start_timecode, poster, proxy, film_frames }) {
+  return { shot_id, video_id, show, title, start_frame, end_frame, fps, start_s, end_s, start_timecode, poster, proxy, film_frames };
+}
+
+/** Trays of earlier versions stored the search alone. @param {Pick & {search?: Query}} kept @returns {Pick} */
 function withOrigin({ search, ...pick }) {
   return { ...pick, origin: pick.origin ?? (search ? { query: search } : null) };
 }
 
-function isPick(pick) {
-  return typeof pick?.hit?.shot_id === "string" && Number.isInteger(pick.in_frame) && pick.out_frame > pick.in_frame;
+/** Whether a stored value is a pick. @param {Pick|null|undefined} kept */
+function isPick(kept) {
+  return typeof kept?.hit?.shot_id === "string" && Number.isInteger(kept.in_frame) && kept.out_frame > kept.in_frame;
 }

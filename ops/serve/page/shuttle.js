@@ -2,7 +2,7 @@
 // The proxy holds exactly the shot's frames from time 0, so its n-th frame is the source's start_frame + n.
 
 const FASTEST = 8;
-const CLOSE_S = 0.001; // what a browser tells of a frame's time may be rounded
+const CLOSE_S = 0.001; // a browser may round a frame's time
 
 /** @typedef {number[]|null} Edges  seconds at which the frames of a shot of varying rate begin, and its end */
 
@@ -11,7 +11,7 @@ export function middleOf(frame, rate, edges) {
   return edges ? (edges[frame] + edges[frame + 1]) / 2 : ((frame + 0.5) * rate.den) / rate.num;
 }
 
-/** The frame whose time this is, as a browser tells it. @param {number} seconds @param {Edges} edges */
+/** The frame at a time that a browser reports. @param {number} seconds @param {import("./timecode.js").Rate} rate @param {Edges} edges */
 export function frameAt(seconds, rate, edges) {
   if (!edges) return Math.floor((seconds * rate.num) / rate.den + 0.5);
   let [low, high] = [0, edges.length - 2];
@@ -23,7 +23,7 @@ export function frameAt(seconds, rate, edges) {
   return low;
 }
 
-/** Tells "frame" when another frame is on screen and "speed" when the speed changes. */
+/** Fires "frame" when another frame is on screen and "speed" when the speed changes. */
 export class Shuttle extends EventTarget {
   /** @param {HTMLVideoElement} video */
   constructor(video) {
@@ -37,7 +37,7 @@ export class Shuttle extends EventTarget {
     this.speed = 0;
     this.loaded = 0;
     video.addEventListener("ended", () => this.stopped());
-    if ("requestVideoFrameCallback" in video) this.watchFrames();
+    if ("requestVideoFrameCallback" in HTMLVideoElement.prototype) this.watchFrames();
     else video.addEventListener("timeupdate", () => this.presented(video.currentTime));
   }
 
@@ -64,7 +64,7 @@ export class Shuttle extends EventTarget {
   /** Count by these times from now on: those of the shot's frames, and its length. @param {number[]} times @param {number} length */
   setTimes(times, length) {
     if (times.length !== this.frames) return;
-    this.edges = [...times, Math.max(length, times.at(-1) + CLOSE_S)];
+    this.edges = [...times, Math.max(length, (times.at(-1) ?? 0) + CLOSE_S)];
     if (this.speed <= 0) this.seek(this.frame);
   }
 
@@ -75,7 +75,7 @@ export class Shuttle extends EventTarget {
     this.video.load();
   }
 
-  /** Stand at a frame of the shot; the middle of its time, so that rounding cannot show its neighbour. */
+  /** Show a frame of the shot: the middle of its time, so that rounding cannot show its neighbour. @param {number} frame */
   seek(frame) {
     this.setFrame(Math.min(Math.max(Math.round(frame), 0), this.frames - 1));
     if (this.video.readyState > 0) this.video.currentTime = middleOf(this.frame, this.rate, this.edges);
@@ -110,7 +110,7 @@ export class Shuttle extends EventTarget {
     }
   }
 
-  /** Stop at the frame that is told; a browser that is busy may be a frame or two ahead of what it has told us. */
+  /** Stop at the reported frame; a busy browser may be a frame or two ahead of its last report. */
   pause() {
     const ran = this.speed > 0;
     this.video.pause();
@@ -140,6 +140,7 @@ export class Shuttle extends EventTarget {
   }
 
   watchFrames() {
+    /** @type {VideoFrameRequestCallback} */
     const seen = (_now, { mediaTime }) => {
       if (this.speed > 0) this.presented(mediaTime);
       this.video.requestVideoFrameCallback(seen);
@@ -147,16 +148,19 @@ export class Shuttle extends EventTarget {
     this.video.requestVideoFrameCallback(seen);
   }
 
+  /** @param {number} mediaTime */
   presented(mediaTime) {
     const frame = frameAt(mediaTime, this.rate, this.edges);
     this.setFrame(Math.min(Math.max(frame, 0), this.frames - 1));
   }
 
+  /** @param {number} frame */
   setFrame(frame) {
     this.frame = frame;
     this.dispatchEvent(new Event("frame"));
   }
 
+  /** @param {number} speed */
   setSpeed(speed) {
     if (speed === this.speed) return;
     this.speed = speed;

@@ -1,20 +1,22 @@
-// What belongs to the player's picture: its sound, on or off and how loud, and the whole screen for it.
-import { el, icon, iconButton, keep, recall } from "./dom.js";
+// Sound and full screen of the player's picture.
+import { el, icon, iconButton, keep, recallFields } from "./dom.js";
 
 const KEY = "needle.sound";
 const STEP = 0.1;
 
-/** Sound of a video; how it was left is kept in this browser. */
+/** Sound of a video; its state is stored in this browser. */
 export class Sound {
+  silent = false;
+  button = iconButton("sound", "Sound off", { key: "v", onclick: () => { this.toggle(); } });
+  slider = el("input", { type: "range", class: "volume", min: 0, max: 100, step: 5, "aria-label": "Volume", title: "Volume (- +)",
+    oninput: () => { this.set(Number(this.slider.value) / 100); } });
+
   /** @param {HTMLVideoElement} video */
   constructor(video) {
     this.video = video;
-    const kept = recall(KEY, {});
-    video.muted = kept.muted === true;
-    video.volume = kept.volume >= 0 && kept.volume <= 1 ? kept.volume : 1;
-    this.button = iconButton("sound", "Sound off", { key: "v", onclick: () => this.toggle() });
-    this.slider = el("input", { type: "range", class: "volume", min: 0, max: 100, step: 5, "aria-label": "Volume", title: "Volume (- +)",
-      oninput: () => this.set(Number(this.slider.value) / 100) });
+    const { muted, volume } = recallFields(KEY);
+    video.muted = muted === true;
+    video.volume = typeof volume === "number" && volume >= 0 && volume <= 1 ? volume : 1;
     video.addEventListener("volumechange", () => {
       keep(KEY, { muted: video.muted, volume: video.volume });
       this.show();
@@ -44,7 +46,7 @@ export class Sound {
     this.video.muted = this.video.volume === 0;
   }
 
-  /** @param {boolean} has whether the film has a sound track */
+  /** @param {boolean} has whether the video has a sound track */
   setPresent(has) {
     this.silent = !has;
     this.show();
@@ -56,7 +58,7 @@ export class Sound {
     this.button.replaceChildren(icon(off ? "mute" : "sound"));
     this.button.setAttribute("aria-label", label);
     this.button.title = this.silent ? label : `${label} (v)`;
-    for (const control of [this.button, this.slider]) control.disabled = Boolean(this.silent);
+    for (const control of [this.button, this.slider]) control.disabled = this.silent;
     this.slider.value = String(off ? 0 : Math.round(this.video.volume * 100));
   }
 }
@@ -68,8 +70,9 @@ export function fullScreenButton(part, key) {
   return button;
 }
 
-/** @param {HTMLElement} part no dialog: browsers refuse those */
+/** @param {HTMLElement} part not a dialog: browsers refuse those */
 export function toggleFullScreen(part) {
-  const done = document.fullscreenElement ? document.exitFullscreen() : part.requestFullscreen?.();
-  done?.catch(() => {}); // refused by the browser or the person: the picture stays as it is
+  if (!document.fullscreenEnabled) return;
+  const done = document.fullscreenElement ? document.exitFullscreen() : part.requestFullscreen();
+  done.catch(() => {}); // refused by the browser or the person: the picture stays as it is
 }

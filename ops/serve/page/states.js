@@ -1,7 +1,12 @@
-// What the page shows where there are no results to show: a start, waiting, nothing found, nothing there, failure.
+// The views without results: start, waiting, nothing found, no footage, failure.
 import { counted, el, icon, lengthOf } from "./dom.js";
+/**
+ * @import {Query} from "./address.js"
+ * @import {Show} from "./service.d.ts"
+ * @import {Catalogue, Changes, Child} from "./types.d.ts"
+ */
 
-/** Grey cards of the size of what is to come. */
+/** Grey cards of the size of results. */
 export function loading(count = 15) {
   const cards = Array.from({ length: count }, () => el("li", { class: "card skeleton", "aria-hidden": "true" },
     el("div", { class: "poster" }), el("div", { class: "facts" }, el("span", { class: "bone" }))));
@@ -10,7 +15,7 @@ export function loading(count = 15) {
 
 /**
  * @param {import("./api.js").Problem} problem @param {() => void} retry
- * @param {import("./address.js").Query} query @param {(changes: object) => void} change
+ * @param {Query} query @param {(changes: Changes) => void} change
  */
 export function failed(problem, retry, query, change) {
   const wrong = [400, 404, 413, 422].includes(problem.status);
@@ -19,7 +24,7 @@ export function failed(problem, retry, query, change) {
     wrong && query.shows.length > 0 && offer("Search all shows", () => change({ shows: [] })));
 }
 
-/** @param {import("./address.js").Query} query @param {(changes: object) => void} change */
+/** @param {Query} query @param {(changes: Changes) => void} change */
 export function nothing(query, change) {
   const offers = [];
   if (query.shows.length) offers.push(offer("Search all shows", () => change({ shows: [] })));
@@ -34,20 +39,20 @@ export function nothing(query, change) {
     ? "No line of dialogue has these words." : "No shot fulfils all of this.", ...offers);
 }
 
-/** There is something to narrow a search by, and no search. @param {() => void} write @param {(changes: object) => void} change */
+/** The query has parts that narrow a search, and no search. @param {() => void} write @param {(changes: Changes) => void} change */
 export function unsaid(write, change) {
   return message("Say what to look for", "“Less like this”, “then” and probe filters narrow a search down. Add words or a picture.",
     el("button", { type: "button", class: "primary", onclick: write }, "Write words"),
     offer("Start over", () => change({ text: "", unlike: [], then: null, where: [] })));
 }
 
-/** Everything that was found lies under the limit. @param {number} hidden @param {() => void} show */
+/** All hits are under the limit. @param {number} hidden @param {() => void} show */
 export function allHidden(hidden, show) {
   return message("Nothing looks like that", `${counted(hidden, "shot")} came nearest, but most likely none is what you mean.`,
     el("button", { type: "button", class: "primary", onclick: show }, "Show the nearest shots"));
 }
 
-/** Nothing was ingested yet. @param {string} hint what to run, from the service */
+/** Nothing was ingested yet. @param {string} hint the command to run, from the service */
 export function noFootage(hint) {
   return message("No footage yet", "Needle finds moments in footage that it has seen. Show it some:",
     el("pre", { class: "command" }, "needle ingest /path/to/your/footage"),
@@ -56,16 +61,16 @@ export function noFootage(hint) {
 
 /**
  * Before the first search.
- * @param {any} catalogue answer of /api/shows, or null while it is not here yet
+ * @param {Catalogue|null} catalogue null until it is loaded
  * @param {{address: string, label: string}[]} recent
- * @param {{open: (address: string) => void, change: (changes: object) => void}} page
+ * @param {{open: (address: string) => void, change: (changes: Changes) => void}} page
  */
 export function start(catalogue, recent, page) {
   const totals = catalogue?.totals;
   return el("div", { class: "start" },
     el("div", {}, el("h1", {}, "Find any moment in your footage"),
-      el("p", { class: "start-size" }, totals ? [lengthOf(totals.footage_s ?? 0), counted(totals.shots ?? 0, "shot"),
-        counted(totals.videos ?? 0, "video")].join(" · ") : "\u00a0")),
+      el("p", { class: "start-size" }, totals ? [lengthOf(totals.footage_s), counted(totals.shots, "shot"),
+        counted(totals.videos, "video")].join(" · ") : "\u00a0")),
     el("dl", { class: "ways" },
       way("search", "Describe it", "a rabbit in a meadow"),
       way("sound", "Quote it", catalogue && !catalogue.lines ? "no dialogue is indexed yet" : "“words that are said”"),
@@ -73,31 +78,34 @@ export function start(catalogue, recent, page) {
     recent.length > 0 && el("section", {}, el("h2", {}, "Recent searches"),
       el("ul", { class: "plain" }, ...recent.slice(0, 6).map((one) => el("li", {},
         el("a", { href: one.address, onclick: (event) => { event.preventDefault(); page.open(one.address); } }, one.label))))),
-    catalogue?.shows?.length > 0 && el("section", {}, el("h2", {}, "Shows"),
+    catalogue && catalogue.shows.length > 0 && el("section", {}, el("h2", {}, "Shows"),
       el("ul", { class: "plain shows-list" }, ...catalogue.shows.map((one) => showRow(one, page)))));
 }
 
+/** @param {Show} one @param {{change: (changes: Changes) => void}} page */
 function showRow(one, page) {
   const since = one.searchable_since ? `since ${dayOf(one.searchable_since)}` : "";
   const waiting = one.pending ? `${counted(one.pending, "video")} still being processed` : "";
   const aside = one.set_aside ? `${counted(one.set_aside, "video")} set aside` : "";
   return el("li", {}, el("button", { type: "button", class: "show-row", onclick: () => page.change({ shows: [one.show] }) },
-    one.poster && el("img", { src: one.poster, alt: "", loading: "lazy", width: 80, height: 45 }),
     el("span", { class: "title" }, one.show),
-    el("span", { class: "muted" }, [counted(one.shots, "shot"), lengthOf(one.footage_s ?? 0), waiting, aside, since].filter(Boolean).join(" · "))));
+    el("span", { class: "muted" }, [counted(one.shots, "shot"), lengthOf(one.footage_s), waiting, aside, since].filter(Boolean).join(" · "))));
 }
 
-/** "2026-11-22" in the person's own time zone: Swedish dates are ISO dates. */
+/** "2026-11-22" in the browser's time zone: Swedish dates are ISO dates. @param {string} time */
 const dayOf = (time) => new Date(time).toLocaleDateString("sv-SE");
 
+/** @param {import("./dom.js").IconName} sign @param {string} title @param {string} example */
 function way(sign, title, example) {
   return el("div", {}, el("dt", {}, icon(sign), title), el("dd", {}, example));
 }
 
+/** @param {string} text @param {() => void} act */
 function offer(text, act) {
   return el("button", { type: "button", onclick: act }, text);
 }
 
+/** @param {string} title @param {string} text @param {...Child} more */
 function message(title, text, ...more) {
   return el("div", { class: "message", role: "status" }, el("h2", {}, title), el("p", {}, text), ...more);
 }

@@ -1,25 +1,26 @@
-// Tiles in rows of equal height, in order; only those near the screen are in the page, so thousands stay smooth.
-// Arrow keys move between tiles, and the buttons of the active tile alone are tab stops.
+// Tiles in rows of equal height, in order; only those near the screen are in the page, so thousands scroll smoothly.
+// Arrow keys move between tiles, and only the buttons of the active tile are tab stops.
 import { setTabStops } from "./card.js";
-import { calm, el } from "./dom.js";
+import { byId, calm, el, inside } from "./dom.js";
 
 const GAP = 14;
-const WIDE = { least: 218, below: 106 }; // least width of a tile, and height of what stands under its picture
+const WIDE = { least: 218, below: 106 }; // least width of a tile, and height of the part under its picture
 const NARROW = { least: 150, below: 112 };
 const NARROW_PAGE = 760;
 const AHEAD = 1; // screens above and below
 
 export class Storyboard {
+  count = 0;
+  active = 0;
+  /** by index @type {Map<number, HTMLElement>} */
+  tiles = new Map();
+  place = el("ul", { class: "storyboard" });
+  waiting = false;
+
   /** @param {(index: number) => HTMLElement} draw a tile: an `li` with buttons, the first of class "open" */
   constructor(draw) {
     this.draw = draw;
-    this.count = 0;
-    this.active = 0;
-    /** @type {Map<number, HTMLElement>} */
-    this.tiles = new Map();
-    this.place = el("ul", { class: "storyboard" });
     this.place.addEventListener("focusin", (event) => this.setActive(this.indexOf(event.target)));
-    this.waiting = false;
     const later = () => {
       if (this.waiting) return;
       this.waiting = true;
@@ -37,21 +38,21 @@ export class Storyboard {
     this.redraw();
   }
 
-  /** Draw the tiles again that are in the page; the focus stays where it is. */
+  /** Draw the tiles in the page again; the focus stays. */
   redraw() {
-    const focused = this.place.contains(document.activeElement) ? document.activeElement : null;
-    const index = focused ? this.indexOf(focused) : -1;
-    const at = focused ? [...this.tiles.get(index).querySelectorAll("button")].indexOf(focused) : -1;
+    const index = this.indexOf(document.activeElement);
+    const before = this.tiles.get(index);
+    const at = before ? [...before.querySelectorAll("button")].findIndex((button) => button === document.activeElement) : -1;
     for (const tile of this.tiles.values()) tile.remove();
     this.tiles.clear();
     this.render();
     if (index < 0 || index >= this.count) return;
-    if (!this.tiles.has(index)) this.add(index);
-    const buttons = [...this.tiles.get(index).querySelectorAll("button:not(:disabled)")];
-    (buttons[at] ?? buttons[0])?.focus({ preventScroll: true });
+    const buttons = [...this.tileAt(index).querySelectorAll("button")];
+    const free = [...buttons.slice(Math.max(at, 0)), ...buttons].find((button) => !button.disabled);
+    free?.focus({ preventScroll: true });
   }
 
-  /** Columns, width of a tile and height of a row, by the width that there is. */
+  /** Columns, width of a tile and height of a row, by the available width. */
   layout() {
     const width = this.place.clientWidth;
     const { least, below } = innerWidth <= NARROW_PAGE ? NARROW : WIDE;
@@ -74,7 +75,7 @@ export class Storyboard {
         this.tiles.delete(index);
       }
     }
-    for (let index = first; index < last; index += 1) if (!this.tiles.has(index)) this.add(index);
+    for (let index = first; index < last; index += 1) this.tileAt(index);
     for (const [index, made] of this.tiles) {
       made.style.width = `${tile}px`;
       made.style.transform = `translate(${(index % columns) * (tile + GAP)}px, ${Math.floor(index / columns) * row}px)`;
@@ -82,36 +83,41 @@ export class Storyboard {
     if (!this.tiles.has(this.active)) this.setActive(Math.min(first, this.count - 1));
   }
 
-  add(index) {
+  /** The tile of an index; a new one if it is not in the page. @param {number} index */
+  tileAt(index) {
+    const tile = this.tiles.get(index);
+    if (tile) return tile;
     const made = this.draw(index);
     made.dataset.index = String(index);
     made.setAttribute("aria-posinset", String(index + 1));
     made.setAttribute("aria-setsize", String(this.count));
     setTabStops(made, index === this.active);
-    let next = null; // in the page tiles stand in their order, also for those who hear them
-    for (const [other, there] of this.tiles) if (other > index && (!next || other < next.other)) next = { other, there };
-    this.place.insertBefore(made, next?.there ?? null);
+    const next = Math.min(...[...this.tiles.keys()].filter((other) => other > index)); // tiles keep their order in the page, for screen readers
+    this.place.insertBefore(made, this.tiles.get(next) ?? null);
     this.tiles.set(index, made);
+    return made;
   }
 
-  /** The tile in which an element stands; -1 outside. @param {EventTarget|null} target */
+  /** The index of the tile that an element is in; -1 outside. @param {EventTarget|null} target */
   indexOf(target) {
     const tile = target instanceof Element ? target.closest(".storyboard > li") : null;
-    return tile && this.place.contains(tile) ? Number(tile.dataset.index) : -1;
+    return tile instanceof HTMLElement && this.place.contains(tile) ? Number(tile.dataset.index) : -1;
   }
 
+  /** @param {number} index */
   setActive(index) {
     if (index < 0 || index >= this.count) return;
     const before = this.tiles.get(this.active);
     if (before && index !== this.active) setTabStops(before, false);
     this.active = index;
-    if (this.tiles.has(index)) setTabStops(this.tiles.get(index), true);
+    const tile = this.tiles.get(index);
+    if (tile) setTabStops(tile, true);
   }
 
   /** The first tile that is on screen, wholly or nearly. */
   firstShown() {
     const { columns, row } = this.layout();
-    const under = document.getElementById("top").offsetHeight - this.place.getBoundingClientRect().top;
+    const under = byId("top", HTMLElement).offsetHeight - this.place.getBoundingClientRect().top;
     return Math.min(Math.max(Math.ceil((under - row / 3) / row), 0) * columns, Math.max(this.count - 1, 0));
   }
 
@@ -119,7 +125,7 @@ export class Storyboard {
   reveal(index, calmly = calm()) {
     const { columns, row } = this.layout();
     const top = this.place.getBoundingClientRect().top + Math.floor(index / columns) * row;
-    const under = document.getElementById("top").offsetHeight + GAP;
+    const under = byId("top", HTMLElement).offsetHeight + GAP;
     const behavior = calmly ? "auto" : "smooth";
     if (top < under) scrollBy({ top: top - under, behavior });
     else if (top + row > innerHeight) scrollBy({ top: Math.min(top + row - innerHeight, top - under), behavior });
@@ -129,9 +135,9 @@ export class Storyboard {
   focus(index) {
     if (!this.count) return;
     const wanted = Math.min(Math.max(index, 0), this.count - 1);
-    if (!this.tiles.has(wanted)) this.add(wanted);
+    const tile = this.tileAt(wanted);
     this.setActive(wanted);
-    this.tiles.get(wanted).querySelector(".open").focus({ preventScroll: true });
+    inside(tile, ".open", HTMLElement).focus({ preventScroll: true });
     this.reveal(wanted, true);
     this.render();
   }
@@ -140,11 +146,13 @@ export class Storyboard {
   move(key) {
     const { columns, row } = this.layout();
     const page = columns * Math.max(Math.floor(innerHeight / row) - 1, 1);
+    /** @type {Record<string, number|undefined>} */
     const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, PageUp: -page, PageDown: page,
       Home: -this.count, End: this.count };
-    if (!(key in steps)) return false;
-    const wanted = this.active + steps[key];
-    if (Math.abs(steps[key]) === columns && (wanted < 0 || wanted >= this.count)) return true;
+    const step = steps[key];
+    if (step === undefined) return false;
+    const wanted = this.active + step;
+    if (Math.abs(step) === columns && (wanted < 0 || wanted >= this.count)) return true;
     this.focus(wanted);
     return true;
   }

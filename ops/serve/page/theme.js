@@ -1,4 +1,4 @@
-// Light, dark, or as the system says. A classic script in the head, so that the first paint has the right colours.
+// Light, dark, or the theme of the system. A classic script in the head, so that the first paint has the right colours.
 (() => {
   const KEY = "needle.theme";
   const ORDER = ["auto", "light", "dark"];
@@ -6,12 +6,13 @@
   function remembered() {
     try {
       const theme = localStorage.getItem(KEY);
-      return ORDER.includes(theme) ? theme : "auto";
+      return theme !== null && ORDER.includes(theme) ? theme : "auto";
     } catch {
       return "auto"; // storage is switched off in this browser
     }
   }
 
+  /** @param {string} theme */
   function apply(theme) {
     document.documentElement.dataset.theme = theme;
   }
@@ -20,7 +21,7 @@
     current: remembered,
     /** Switch to the next theme and remember it. @returns {string} its name */
     next() {
-      const theme = ORDER[(ORDER.indexOf(document.documentElement.dataset.theme) + 1) % ORDER.length];
+      const theme = ORDER[(ORDER.indexOf(document.documentElement.dataset.theme ?? "auto") + 1) % ORDER.length];
       apply(theme);
       try {
         localStorage.setItem(KEY, theme);

@@ -14,8 +14,6 @@ export function rateOf(text) {
   return { num: num / common, den: den / common };
 }
 
-/** Start of a frame in seconds. @param {number} frame @param {Rate} rate */
-
 /** Frame labels a second: the rate rounded, halves to the even number as Python does. @param {Rate} rate */
 export function labelsPerSecond(rate) {
   const floor = Math.floor(rate.num / rate.den);
@@ -30,7 +28,7 @@ export function isDropFrameRate(rate) {
 }
 
 /**
- * Timecode of a frame counted from a start; drop-frame (`;`) only where the start is written so and the rate has it.
+ * Timecode of a frame counted from a start; drop-frame (`;`) only if the start is written so and the rate has it.
  * @param {number} frame may be negative @param {Rate} rate @param {string} start @returns {string}
  */
 export function timecodeOf(frame, rate, start = "00:00:00:00") {
@@ -83,19 +81,25 @@ export function timecodeIn(shot, frame, times = null) {
 }
 
 /** As `frame_at` in ops/core/time.py: timecode follows the clock if pictures are missing or the rate varies. */
+/** @param {number} count @param {number|undefined} time @param {Rate} rate */
 function frameAt(count, time, rate) {
   const seen = time === undefined ? count : (time * rate.num) / rate.den;
   return Math.abs(seen - count) <= 0.501 ? count : Math.round(seen);
 }
 
-/** Source frame of a timecode that lies in the same video as the shot. @throws {RangeError} */
+/**
+ * Source frame of a timecode in the same video as the shot.
+ * @param {{start_frame: number, start_timecode: string, fps: string}} shot @param {string} timecode @throws {RangeError}
+ */
 export function frameIn(shot, timecode) {
   const rate = rateOf(shot.fps);
   return shot.start_frame + frameOf(timecode, rate) - frameOf(shot.start_timecode, rate);
 }
 
+/** @param {number} number */
 const two = (number) => String(number).padStart(2, "0");
 
+/** @param {number} a @param {number} b @returns {number} */
 function divisor(a, b) {
   return b ? divisor(b, a % b) : a;
 }

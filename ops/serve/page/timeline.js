@@ -1,18 +1,24 @@
-// The bar under the picture: the shot, its handles, the marks, the lines that are said, and where we stand.
+// The bar under the picture: the shot, its handles, the marks, its lines of dialogue, and the current frame.
 import { el } from "./dom.js";
 import { timecodeIn } from "./timecode.js";
+/** @import {PageShot} from "./types.d.ts" */
 
 export class Timeline {
+  shotPart = el("span", { class: "bar-shot" });
+  marksPart = el("span", { class: "bar-marks" });
+  linesPart = el("span", { class: "bar-lines" });
+  head = el("span", { class: "bar-head" });
+  bar = el("div", { class: "bar", role: "slider", tabindex: 0, autofocus: true, "aria-label": "Position in the shot" },
+    this.shotPart, this.marksPart, this.linesPart, this.head);
+  /** @type {PageShot|null} */
+  shot = null;
+  from = 0;
+  to = 1;
+
   /** @param {(frame: number) => void} seek called with a source frame */
   constructor(seek) {
     this.seek = seek;
-    this.shotPart = el("span", { class: "bar-shot" });
-    this.marksPart = el("span", { class: "bar-marks" });
-    this.linesPart = el("span", { class: "bar-lines" });
-    this.head = el("span", { class: "bar-head" });
-    this.bar = el("div", { class: "bar", role: "slider", tabindex: 0, autofocus: true, "aria-label": "Position in the shot" },
-      this.shotPart, this.marksPart, this.linesPart, this.head);
-    const at = (event) => {
+    const at = (/** @type {PointerEvent} */ event) => {
       const box = this.bar.getBoundingClientRect();
       const part = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1);
       this.seek(Math.floor(this.from + part * (this.to - this.from)));
@@ -27,7 +33,7 @@ export class Timeline {
   }
 
   /**
-   * @param {object} shot @param {{in_frame: number, out_frame: number}} marks
+   * @param {PageShot} shot @param {{in_frame: number, out_frame: number}} marks
    * @param {{head: number, tail: number}} ends the marks with their handles: source frames
    */
   show(shot, marks, ends) {
@@ -55,6 +61,7 @@ export class Timeline {
     this.bar.setAttribute("aria-valuetext", timecodeIn(this.shot, frame));
   }
 
+  /** @param {HTMLElement} part @param {number} first @param {number} last */
   place(part, first, last) {
     const whole = Math.max(this.to - this.from, 1);
     part.style.left = `${((first - this.from) / whole) * 100}%`;

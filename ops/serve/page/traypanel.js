@@ -1,26 +1,56 @@
-// The tray: the selected shots in the editor's order, their ins and outs, how long it all is, and the way out.
+// The tray: the selected shots in the editor's order, with ins, outs and total length, and their export.
 import { exportFormats, Problem, shot as readShot } from "./api.js";
-import { counted, el, iconButton, lengthOf } from "./dom.js";
-import { exportResults, exportSelection, handlesOf, MOST_HANDLES, MOST_HITS, toldOf } from "./exporting.js";
+import { allInside, byId, counted, el, focusIn, iconButton, inside, isAbort, lengthOf } from "./dom.js";
+import { exportResults, exportSelection, handlesOf, MOST_HANDLES, MOST_HITS, textOf } from "./exporting.js";
 import { outside, refusedPick, whyMissing } from "./refused.js";
 import { frameIn, rateOf, timecodeIn } from "./timecode.js";
+/**
+ * @import {ExportReport} from "./api.js"
+ * @import {Page} from "./app.js"
+ * @import {Tell} from "./exporting.js"
+ * @import {Pick} from "./selection.js"
+ * @import {ExportFormatEntry} from "./service.d.ts"
+ * @import {PageShot} from "./types.d.ts"
+ */
 
 export class TrayPanel {
-  /** @param {any} page */
+  /** why shots are not in the last export, by shot id @type {Map<string, string>} */
+  refused = new Map();
+  /** from the service; empty until they are loaded @type {ExportFormatEntry[]} */
+  formats = [];
+  listed = "";
+  isLoading = false;
+  busy = false;
+  stop = new AbortController();
+  button = byId("tray-button", HTMLButtonElement);
+  panel = byId("tray", HTMLElement);
+  summary = el("p", { class: "tray-summary" });
+  list = el("ol", { class: "picks" });
+  empty = el("p", { class: "muted tray-empty" }, "Nothing selected yet. Press ", el("kbd", {}, "x"),
+    " on a shot, or its tick. The order here is the order in the timeline.");
+  progress = el("p", { class: "progress", role: "status" });
+  report = el("div", { class: "told", role: "status" });
+  undo = el("div", { class: "row" });
+  format = el("select", { id: "export-format", onchange: () => { this.selection.set({ format: this.format.value }); } });
+  title = el("input", { type: "text", id: "export-title", maxlength: 120, onchange: () => { this.selection.set({ title: this.title.value }); } });
+  handles = el("input", { type: "number", id: "export-handles", min: 0, max: MOST_HANDLES, "aria-describedby": "handles-note",
+    onchange: () => { this.selection.set({ handles: handlesOf(this.handles.value) }); } });
+  handlesNote = el("p", { class: "muted handles-note", id: "handles-note" });
+  send = el("button", { type: "button", class: "primary", onclick: () => { this.export((signal, tell) => exportSelection(this.selection, signal, tell)); } }, "Export");
+  takeOut = el("button", { type: "button", onclick: () => { this.removeRefused(); } });
+  whole = el("button", { type: "button", class: "quiet", onclick: () => { this.export((signal, tell) => exportResults(this.page, signal, tell)); } });
+  cancel = el("button", { type: "button", hidden: true, onclick: () => { this.stop.abort(); } }, "Cancel");
+  clear = el("button", { type: "button", class: "quiet", onclick: () => { this.clearAll(); } }, "Clear");
+
+  /** @param {Page} page */
   constructor(page) {
     this.page = page;
     this.selection = page.selection;
-    /** why shots are not in the last export, by shot id @type {Map<string, string>} */
-    this.refused = new Map();
-    /** as the service lists them; empty until then @type {import("./api.js").ExportFormat[]} */
-    this.formats = [];
-    this.button = document.getElementById("tray-button");
-    this.panel = document.getElementById("tray");
     this.build();
     this.button.addEventListener("click", () => this.toggle());
     this.selection.addEventListener("change", () => this.draw());
-    page.addEventListener("answer", () => this.showWhole());
-    page.addEventListener("catalogue", () => this.loadFormats());
+    page.on("answer", () => this.showWhole());
+    page.on("catalogue", () => this.loadFormats());
     this.panel.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.toggle(false);
     });
@@ -28,23 +58,6 @@ export class TrayPanel {
   }
 
   build() {
-    this.summary = el("p", { class: "tray-summary" });
-    this.list = el("ol", { class: "picks" });
-    this.empty = el("p", { class: "muted tray-empty" }, "Nothing selected yet. Press ", el("kbd", {}, "x"),
-      " on a shot, or its tick. The order here is the order in the timeline.");
-    this.progress = el("p", { class: "progress", role: "status" });
-    this.told = el("div", { class: "told", role: "status" });
-    this.undo = el("div", { class: "row" });
-    this.format = el("select", { id: "export-format", onchange: () => this.selection.set({ format: this.format.value }) });
-    this.title = el("input", { type: "text", id: "export-title", maxlength: 120, onchange: () => this.selection.set({ title: this.title.value }) });
-    this.handles = el("input", { type: "number", id: "export-handles", min: 0, max: MOST_HANDLES, "aria-describedby": "handles-note",
-      onchange: () => this.selection.set({ handles: handlesOf(this.handles.value) }) });
-    this.handlesNote = el("p", { class: "muted handles-note", id: "handles-note" });
-    this.send = el("button", { type: "button", class: "primary", onclick: () => this.export((signal, tell) => exportSelection(this.selection, signal, tell)) }, "Export");
-    this.takeOut = el("button", { type: "button", onclick: () => this.removeRefused() });
-    this.whole = el("button", { type: "button", class: "quiet", onclick: () => this.export((signal, tell) => exportResults(this.page, signal, tell)) });
-    this.cancel = el("button", { type: "button", hidden: true, onclick: () => this.stop.abort() }, "Cancel");
-    this.clear = el("button", { type: "button", class: "quiet", onclick: () => this.clearAll() }, "Clear");
     this.panel.append(
       el("header", {}, el("h2", { class: "grow" }, "Tray"), this.clear, iconButton("close", "Close the tray", { key: "t", onclick: () => this.toggle(false) })),
       this.empty, this.list,
@@ -54,37 +67,43 @@ export class TrayPanel {
           el("label", { for: "export-format" }, "Format"), this.format,
           el("label", { for: "export-handles" }, "Handles"), el("span", { class: "row" }, this.handles, el("span", { class: "muted" }, "frames each side"))),
         this.handlesNote,
-        el("div", { class: "row acts" }, this.send, this.cancel, this.takeOut, this.whole), this.progress, this.told, this.undo));
+        el("div", { class: "row acts" }, this.send, this.cancel, this.takeOut, this.whole), this.progress, this.report, this.undo));
   }
 
   /** @param {boolean} [open] */
-  toggle(open = this.panel.hidden) {
+  toggle(open = Boolean(this.panel.hidden)) {
     const focused = this.panel.contains(document.activeElement);
     this.panel.hidden = !open;
     document.body.classList.toggle("with-tray", open);
     this.button.setAttribute("aria-expanded", String(open));
     if (open) this.loadFormats();
-    if (open) (this.list.querySelector(".grip") ?? this.format).focus();
+    if (open) this.focusList();
     else if (focused) this.button.focus();
+  }
+
+  /** Focus the first shot, or, without shots, the format. */
+  focusList() {
+    if (!focusIn(this.list, ".grip")) this.format.focus();
   }
 
   draw() {
     const { picks } = this.selection;
-    const focus = document.activeElement?.closest?.(".pick")?.dataset.shot;
-    const control = document.activeElement?.dataset?.control;
+    const focused = this.list.contains(document.activeElement) ? document.activeElement : null;
+    const shotId = focused?.closest(".pick")?.getAttribute("data-shot");
+    const control = focused?.getAttribute("data-control");
     this.list.replaceChildren(...picks.map((pick, at) => this.row(pick, at)));
-    if (focus && control) this.list.querySelector(`[data-shot="${CSS.escape(focus)}"] [data-control=${control}]`)?.focus();
+    if (shotId && control) focusIn(this.list, `[data-shot="${CSS.escape(shotId)}"] [data-control=${control}]`);
     const seconds = picks.reduce((sum, pick) => sum + secondsOfPick(pick), 0);
     const { handles } = this.selection;
     this.summary.textContent = picks.length ? `${counted(picks.length, "shot")}, ${exactLength(picks, seconds)}` : "";
-    this.button.querySelector(".count").textContent = picks.length ? String(picks.length) : "";
+    inside(this.button, ".count", HTMLElement).textContent = picks.length ? String(picks.length) : "";
     this.button.setAttribute("aria-label", picks.length ? `Tray, ${counted(picks.length, "shot")}, ${lengthOf(seconds)}` : "Tray");
     this.empty.hidden = picks.length > 0;
     this.clear.hidden = !picks.length;
-    this.send.disabled = !picks.length || Boolean(this.busy);
+    this.send.disabled = !picks.length || this.busy;
     this.cancel.hidden = !this.busy;
     const { length } = this.refusedPicks();
-    this.takeOut.hidden = Boolean(this.busy) || !length;
+    this.takeOut.hidden = this.busy || !length;
     this.takeOut.textContent = length === 1 ? "Take out the one marked" : `Take out the ${length} marked`;
     this.showFormats();
     this.title.value = this.selection.title;
@@ -94,7 +113,7 @@ export class TrayPanel {
     this.showWhole();
   }
 
-  /** Until the list is here, the format that was chosen last is the only one. A format that is gone gives way to the first. */
+  /** Until the list is loaded, the last chosen format is the only one. The first replaces a format that does not exist any more. */
   showFormats() {
     const listed = this.formats.length ? this.formats : [{ format: this.selection.format, label: this.selection.format }];
     if (this.listed !== JSON.stringify(listed)) {
@@ -105,10 +124,10 @@ export class TrayPanel {
     if (!this.format.value) this.format.value = listed[0].format;
   }
 
-  /** Ask for the list of formats, unless it is here or on its way; a failure is reported and the next call asks again. */
+  /** Load the list of formats, once; a failure is reported and the next call tries again. */
   async loadFormats() {
-    if (this.formats.length || this.asking) return;
-    this.asking = true;
+    if (this.formats.length || this.isLoading) return;
+    this.isLoading = true;
     try {
       this.formats = await exportFormats();
       this.draw();
@@ -116,17 +135,18 @@ export class TrayPanel {
       if (!(error instanceof Problem)) throw error;
       this.tell(`The list of formats did not load: ${error.message}`, true);
     } finally {
-      this.asking = false;
+      this.isLoading = false;
     }
   }
 
   showWhole() {
     const { shown } = this.page.answer ? this.page.grid.counts() : { shown: 0 };
-    this.whole.hidden = !shown || Boolean(this.busy);
+    this.whole.hidden = !shown || this.busy;
     const isAll = shown <= MOST_HITS && this.page.answer && this.page.isWhole();
     this.whole.textContent = isAll ? `Export the ${counted(shown, "result")}` : `Export up to ${MOST_HITS} results`;
   }
 
+  /** @param {Pick} pick @param {number} at its index */
   row(pick, at) {
     const { hit } = pick;
     const name = `${hit.show}, ${hit.start_timecode}`;
@@ -145,7 +165,7 @@ export class TrayPanel {
     return item;
   }
 
-  /** A timecode to type into; out is the last frame that is in. @param {"in"|"out"} which */
+  /** A field with a timecode; out is the last frame of the clip. @param {Pick} pick @param {"in"|"out"} which */
   mark(pick, which) {
     const { hit } = pick;
     const shown = which === "in" ? pick.in_frame : pick.out_frame - 1;
@@ -154,12 +174,12 @@ export class TrayPanel {
     field.addEventListener("change", async () => {
       try {
         const frame = frameIn(hit, field.value.trim());
-        const marks = which === "in" ? [frame, pick.out_frame] : [pick.in_frame, frame + 1];
-        const wrong = outside(hit, ...marks, await this.filmFrames(hit, marks[1]));
+        const [first, end] = which === "in" ? [frame, pick.out_frame] : [pick.in_frame, frame + 1];
+        const wrong = outside(hit, first, end, await this.filmFrames(hit, end));
         if (wrong) throw new RangeError(wrong);
         this.tell("");
         this.refused.delete(hit.shot_id);
-        this.selection.put(hit, pick.origin, ...marks);
+        this.selection.put(hit, pick.origin, first, end);
       } catch (error) {
         if (!(error instanceof RangeError || error instanceof Problem)) throw error;
         this.tell(error.message, true);
@@ -169,37 +189,43 @@ export class TrayPanel {
     return field;
   }
 
-  /** How long a shot's film is; asked for only where a frame lies behind the shot. @param {object} hit @param {number} frame */
+  /** Frames of a shot's video; requested only for a frame after the shot. @param {PageShot} hit @param {number} frame */
   async filmFrames(hit, frame) {
     if (frame <= hit.end_frame || hit.film_frames) return hit.film_frames ?? null;
     const { video } = await readShot(hit.shot_id);
-    this.selection.learn(hit.video_id, video.frames);
+    if (video.frames !== null) this.selection.learn(hit.video_id, video.frames);
     return video.frames;
   }
 
+  /** @param {KeyboardEvent} event @param {string} shotId */
   gripKey(event, shotId) {
     const at = this.selection.picks.findIndex((pick) => pick.hit.shot_id === shotId);
     if (event.key === "ArrowUp") this.selection.move(at, at - 1);
     else if (event.key === "ArrowDown") this.selection.move(at, at + 1);
     else if (event.key === "Delete" || event.key === "Backspace") {
       this.selection.remove(shotId);
-      (this.list.children[Math.min(at, this.list.children.length - 1)]?.querySelector(".grip") ?? this.format).focus();
+      const row = this.list.children[Math.min(at, this.list.children.length - 1)];
+      if (!row || !focusIn(row, ".grip")) this.format.focus();
     } else return;
     event.preventDefault();
     const now = this.selection.picks.findIndex((pick) => pick.hit.shot_id === shotId);
     if (now >= 0) this.tell(`Number ${now + 1} of ${this.selection.picks.length}`);
   }
 
-  /** Pointer events, because a touch drags nothing else. Rows stay where they are until the drop. */
+  /**
+   * Drag a row. Pointer events, because touch has no others for that. Rows stay in their places until the drop.
+   * @param {PointerEvent} event @param {string} shotId
+   */
   drag(event, shotId) {
     const grip = event.currentTarget;
-    const item = grip.closest(".pick");
-    const others = [...this.list.children].filter((other) => other !== item);
+    const item = grip instanceof HTMLElement ? grip.closest(".pick") : null;
+    if (!(grip instanceof HTMLElement) || !item) return;
+    const others = allInside(this.list, ":scope > .pick").filter((other) => other !== item);
     let to = -1;
     grip.setPointerCapture(event.pointerId);
     item.classList.add("dragged");
     const clear = () => others.forEach((other) => other.classList.remove("drop-before", "drop-after"));
-    const move = ({ clientY }) => {
+    const move = (/** @type {PointerEvent} */ { clientY }) => {
       const middles = others.map((other) => other.getBoundingClientRect().top + other.offsetHeight / 2);
       to = middles.filter((middle) => middle < clientY).length;
       clear();
@@ -224,15 +250,16 @@ export class TrayPanel {
     this.refused.clear();
     for (const { hit } of picks) this.selection.remove(hit.shot_id);
     this.tell(`Took out ${counted(picks.length, "shot")}.`);
-    (this.list.querySelector(".grip") ?? this.format).focus();
+    this.focusList();
   }
 
+  /** @param {string} shotId */
   nameOf(shotId) {
     const hit = this.selection.find(shotId)?.hit;
     return hit ? `${hit.show}, ${hit.start_timecode}` : "";
   }
 
-  /** @param {(signal: AbortSignal, tell: import("./exporting.js").Tell) => Promise<any>} make gives what the service says of the file */
+  /** @param {(signal: AbortSignal, tell: Tell) => Promise<ExportReport|null>} make returns the service's report */
   async export(make) {
     if (this.busy) return;
     const focused = this.panel.contains(document.activeElement);
@@ -246,7 +273,7 @@ export class TrayPanel {
     try {
       const report = await make(this.stop.signal, (done, total) => this.tellProgress(`Exporting: ${done.toLocaleString("en")} of ${counted(total, "shot")}…`));
       for (const one of report?.missing ?? []) this.refused.set(one.shot_id, whyMissing(one));
-      const { text, bad, more } = toldOf(report, (shotId) => this.nameOf(shotId));
+      const { text, bad, more } = textOf(report, (shotId) => this.nameOf(shotId));
       this.tell(text, bad, more);
     } catch (error) {
       this.failed(error);
@@ -259,9 +286,9 @@ export class TrayPanel {
     }
   }
 
-  /** Nothing was exported. */
+  /** Report that nothing was exported. @param {unknown} error */
   failed(error) {
-    if (error.name === "AbortError") return this.tell("Export cancelled.");
+    if (isAbort(error)) return this.tell("Export cancelled.");
     if (!(error instanceof Problem)) throw error;
     const pick = refusedPick(this.selection.picks, error.message);
     if (!pick) return this.tell(error.message, true);
@@ -279,30 +306,31 @@ export class TrayPanel {
       this.tell("");
       this.undo.replaceChildren();
       this.selection.restore(picks);
-      (this.list.querySelector(".grip") ?? this.format).focus();
+      this.focusList();
     } }, `Bring back ${counted(picks.length, "shot")}`));
-    this.undo.firstChild.focus();
+    focusIn(this.undo, "button");
   }
 
-  /** Beside what is told, which it leaves alone; only what changed is said again. @param {string} text */
+  /** Show the progress; an unchanged text is not announced again. @param {string} text */
   tellProgress(text) {
     if (this.progress.textContent !== text) this.progress.textContent = text;
   }
 
-  /** @param {string} text @param {boolean} bad @param {string[]} more said below it, point by point */
+  /** @param {string} text @param {boolean} bad @param {string[]} more points of a list below it */
   tell(text, bad = false, more = []) {
-    if (this.selection.picks.length) this.undo.replaceChildren(); // an emptied tray can be brought back, whatever is said
-    this.told.replaceChildren(...(text ? [text] : []), ...(more.length ? [el("ul", {}, ...more.map((one) => el("li", {}, one)))] : []));
-    this.told.classList.toggle("wrong", bad);
+    if (this.selection.picks.length) this.undo.replaceChildren(); // the undo of an emptied tray stays with every message
+    this.report.replaceChildren(...(text ? [text] : []), ...(more.length ? [el("ul", {}, ...more.map((one) => el("li", {}, one)))] : []));
+    this.report.classList.toggle("wrong", bad);
   }
 }
 
+/** @param {Pick} pick */
 function secondsOfPick({ hit, in_frame, out_frame }) {
   const rate = rateOf(hit.fps);
   return ((out_frame - in_frame) * rate.den) / rate.num;
 }
 
-/** Frames too where all picks have one rate; mixed rates have only seconds in common. */
+/** Length with frames if all picks have one rate; mixed rates have only seconds in common. @param {Pick[]} picks @param {number} seconds */
 function exactLength(picks, seconds) {
   const rates = new Set(picks.map((pick) => pick.hit.fps));
   if (rates.size > 1) return `${lengthOf(seconds)} (several rates)`;

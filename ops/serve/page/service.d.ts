@@ -1,0 +1,706 @@
+// Written by `make format` from the OpenAPI document of the service: do not edit.
+
+export type ChangedLabel = {
+  label: string;
+  shot_id: string;
+  value: boolean;
+  effect: "unused" | "longer" | "shorter";
+  why: string;
+};
+
+export type CorrectedAnswer = {
+  video_id: string;
+  corrections: Correction[];
+  /** frames at which shots begin after the next ingest, and not now */
+  to_cut: number[];
+  /** frames at which shots begin now, and not after the next ingest */
+  to_merge: number[];
+  shots: number;
+  /** version of the detector */
+  detected_by: string;
+  labels: ChangedLabel[];
+};
+
+export type Correction = {
+  frame: number;
+  action: "cut" | "no_cut" | "withdrawn";
+  author: string;
+  created_at: string;
+  note: string;
+  /** `waiting`: the next ingest applies it; `agrees`: the detector finds the same; `superseded`: a later one of the same frame counts */
+  state: "applied" | "agrees" | "waiting" | "past_end" | "withdrawn" | "superseded";
+};
+
+export type CorrectionBody = {
+  action: "cut" | "no_cut" | "withdrawn";
+  /** source frame number */
+  frame: number;
+  author?: string;
+  /** why */
+  note?: string;
+};
+
+export type CorrectionsAnswer = {
+  video_id: string;
+  corrections: Correction[];
+  /** frames at which shots begin after the next ingest, and not now */
+  to_cut: number[];
+  /** frames at which shots begin now, and not after the next ingest */
+  to_merge: number[];
+  shots: number;
+  /** version of the detector */
+  detected_by: string;
+};
+
+export type Dialogue = {
+  /** version of the index of lines */
+  dialogue_version: string | null;
+  read_at: string | null;
+  /** of the whole film */
+  sources: DialogueSource[];
+};
+
+export type DialogueCondition = {
+  dialogue: string;
+};
+
+export type DialogueSource = {
+  path: string;
+  /** sidecar, embedded or asr */
+  source: string;
+  language: string;
+  /** language with script and region; null until it is read again */
+  language_tag: string | null;
+  /** of the file; for a track, of the film; for speech, the model */
+  content_hash: string;
+  lines: number;
+  reason: string | null;
+};
+
+export type ExportBody = {
+  /** `zip` holds clips cut from the source, `sheet` is a picture of posters */
+  format: "edl" | "otio" | "fcpxml" | "xmeml" | "csv" | "json" | "zip" | "sheet";
+  title?: string;
+  /** frames before and after each clip: a zip's clips are longer by them; a timeline keeps its ranges, notes them, and refers to the whole film, so that an editing system has any handles anyway */
+  handles?: number;
+  /** seconds before and after the lines that `search` finds in dialogue, of which the spoken range is exported and not whole shots; picks have their own marks */
+  padding?: number;
+  picks?: PickBody[];
+  /** not run where there are picks */
+  search?: SearchBody | null;
+  /** any that no other export has: `GET /api/exports/{key}` tells how far this one is */
+  key?: string | null;
+};
+
+export type ExportFormatEntry = {
+  /** as `format` of `POST /api/export` */
+  format: string;
+  label: string;
+  suffix: string;
+  media_type: string;
+  /** what handles do in its files, in a sentence */
+  handles_note: string;
+};
+
+export type ExportFormatsAnswer = {
+  formats: ExportFormatEntry[];
+};
+
+export type ExportProgressAnswer = {
+  /** false where none has this key, or not any more */
+  running: boolean;
+  /** clips, or posters of a sheet, that it is done with, in it or missing */
+  done: number;
+  /** of how many; 0 while it waits for its turn, and for formats that take no time */
+  total: number;
+};
+
+export type FeedsAnswer = {
+  label: string;
+  version: string;
+  threshold: number | null;
+  feeds: Record<string, OfferedShot[]>;
+};
+
+export type Figure = {
+  value: number;
+  low: number;
+  high: number;
+};
+
+export type FilmAnswer = {
+  video_id: string;
+  corrections: Correction[];
+  /** frames at which shots begin after the next ingest, and not now */
+  to_cut: number[];
+  /** frames at which shots begin now, and not after the next ingest */
+  to_merge: number[];
+  shots: number;
+  /** version of the detector */
+  detected_by: string;
+  show: string;
+  title: string;
+  path: string;
+  /** frames a second */
+  fps: string;
+  frames: number;
+  start_timecode: string | null;
+  has_audio: boolean | null;
+  film_shots: FilmShot[];
+};
+
+export type FilmShot = {
+  start_frame: number;
+  end_frame: number;
+  shot_id: string;
+  start_s: number;
+  end_s: number;
+  start_timecode: string;
+  /** how it begins: start, cut or gradual */
+  transition: string;
+  is_blank: boolean;
+  /** what people said that made the shot, such as `no_cut@489` */
+  corrections: string[];
+  /** an address of this service */
+  poster: string;
+  /** an address of this service */
+  proxy: string;
+};
+
+export type FitBody = {
+  /** without any, the label's own words */
+  queries?: string[];
+  description?: string;
+};
+
+export type FitState = {
+  state: "off" | "idle" | "running" | "failed";
+  since: string | null;
+  /** what a failed fit said; else empty */
+  told: string;
+};
+
+export type Health = {
+  /** ok, empty (nothing was ingested yet), warming, or failed */
+  status: string;
+  encoder_id: string | null;
+  index_version: string | null;
+  shots: number;
+};
+
+export type Hit = {
+  rank: number;
+  /** cosine of query and pictures, also where only dialogue found the shot */
+  score: number;
+  /** calibrated per query; comparable between queries */
+  relevance: number;
+  shot_id: string;
+  video_id: string;
+  show: string;
+  title: string;
+  path: string;
+  start_frame: number;
+  end_frame: number;
+  /** frames a second */
+  fps: string;
+  start_s: number;
+  end_s: number;
+  start_timecode: string;
+  /** its still: an address of this service, or on the command line a storage URI */
+  poster: string;
+  /** its video: an address of this service, or on the command line a storage URI */
+  proxy: string;
+  matched: ("visual" | "dialogue")[];
+  lines: HitLine[];
+  probes: ProbeScore[];
+  /** near-duplicates of this shot that were found, too */
+  folded: string[];
+  is_blank: boolean;
+  is_title: boolean;
+  match: Span;
+  /** frames from the first to the last of `lines` with 0.3 s on both sides, in whatever shots; null if no line was found, or other conditions decide which frames count */
+  spoken: Span | null;
+  /** the shot that follows, for a search that asks what must follow */
+  then: Hit | null;
+};
+
+export type HitLine = {
+  line_id: string;
+  text: string;
+  start_s: number;
+  end_s: number;
+  start_frame: number;
+  end_frame: number;
+  start_timecode: string;
+  language: string | null;
+  source: string;
+  /** the lines of the sentence; `line_id` is the first */
+  line_ids: string[];
+};
+
+export type ImageAnswer = {
+  image: string;
+};
+
+export type Judged = {
+  shot_id: string;
+  /** the latest judgement; null where nobody said anything */
+  value: boolean | null;
+  conflict: boolean;
+  /** why the shot is not in the catalogue any more; else empty */
+  gone: string;
+  /** the latest of each person, the newest last */
+  votes: Vote[];
+};
+
+export type JudgedAnswer = {
+  label: string;
+  yes: number;
+  no: number;
+  conflicts: number;
+  gone: number;
+  total: number;
+  shots: JudgedShot[];
+};
+
+export type JudgedShot = {
+  shot_id: string;
+  /** the latest judgement; null where nobody said anything */
+  value: boolean | null;
+  conflict: boolean;
+  /** why the shot is not in the catalogue any more; else empty */
+  gone: string;
+  /** the latest of each person, the newest last */
+  votes: Vote[];
+  /** null where it is gone */
+  shot: Shot | null;
+};
+
+export type LabelAnswer = {
+  label: string;
+  yes: number;
+  no: number;
+  conflicts: number;
+  gone: number;
+  written: number;
+  unchanged: number;
+  set_aside: Refused[];
+  /** those that were named and taken */
+  shots: Judged[];
+};
+
+export type LabelBody = {
+  /** small letters, digits and _ */
+  label: string;
+  shots: string[];
+  value: boolean | null;
+  annotator?: string;
+  /** where it was asked, such as `borderline`; `settled` ends a conflict, whatever others said */
+  origin?: string;
+};
+
+export type LabelCounts = {
+  label: string;
+  yes: number;
+  no: number;
+  conflicts: number;
+  gone: number;
+};
+
+export type Labelled = {
+  label: string;
+  yes: number;
+  no: number;
+  conflicts: number;
+  gone: number;
+  /** shots whose label the version that scores has not learnt as it is now */
+  since: number;
+  /** the same for the last fit, whether its version scores or was refused */
+  since_fit: number;
+  people: Person[];
+};
+
+export type LabelsAnswer = {
+  labels: LabelCounts[];
+};
+
+export type Line = {
+  line_id: string;
+  text: string;
+  start_s: number;
+  end_s: number;
+  start_frame: number;
+  end_frame: number;
+  start_timecode: string;
+  language: string | null;
+  source: string;
+};
+
+export type OfferedShot = {
+  shot_id: string;
+  video_id: string;
+  show: string;
+  title: string;
+  path: string;
+  start_frame: number;
+  end_frame: number;
+  /** frames a second */
+  fps: string;
+  start_s: number;
+  end_s: number;
+  start_timecode: string;
+  /** its still: an address of this service, or on the command line a storage URI */
+  poster: string;
+  /** its video: an address of this service, or on the command line a storage URI */
+  proxy: string;
+  /** 0 to 1; null where nothing scores yet */
+  score: number | null;
+};
+
+export type Person = {
+  annotator: string;
+  yes: number;
+  no: number;
+};
+
+export type PickBody = {
+  shot_id: string;
+  in_frame?: number | null;
+  out_frame?: number | null;
+  /** what found it: in words, or the search itself, which is told and not run */
+  query?: string | SearchBody | null;
+  score?: number | null;
+  relevance?: number | null;
+  encoder_id?: string | null;
+  index_version?: string | null;
+  /** `matched` of the hit; one that only dialogue found has no score */
+  matched?: ("visual" | "dialogue")[];
+  dialogue_version?: string | null;
+  /** `line_id` of the hit's `lines`, which are told with their timecodes */
+  line_ids?: string[];
+};
+
+export type ProbeAnswer = {
+  label: string;
+  description: string;
+  queries: string[];
+  /** `f1`, `precision>=0.9` or a number; empty where the probe is not defined */
+  policy: string;
+  /** the version that scores the catalogue; empty where there is none */
+  promoted: string;
+  /** the last fit */
+  latest: string;
+  /** `logistic`, `zero_shot` (the words alone), or empty */
+  kind: string;
+  fitted_at: string | null;
+  /** labels that the version learnt from */
+  yes: number;
+  no: number;
+  /** the score from which on it says yes */
+  threshold: number | null;
+  metrics: Record<string, Figure>;
+  notes: string[];
+  /** why the last fit does not score the catalogue; else empty */
+  refused: string;
+  /** queries or threshold are not those of the last fit */
+  redefined: boolean;
+  labels: Labelled;
+  /** shots that have a score: more than none can be searched by it */
+  scored: number;
+  /** the version of all these scores; empty while they are being made anew */
+  scored_by: string;
+  /** shots that score at least 0.00, 0.01, and so on to 1.00; or nothing */
+  at_least: number[];
+  fit: FitState;
+};
+
+export type ProbeCondition = {
+  /** such as `closeup>=0.5` */
+  probe: string;
+};
+
+export type ProbeScore = {
+  probe: string;
+  score: number;
+};
+
+export type ProbesAnswer = {
+  probes: ProbeAnswer[];
+};
+
+export type Problem = {
+  type: string;
+  /** The name of the status. */
+  title: string;
+  status: number;
+  /** What happened, to which thing, and what to do next. */
+  detail: string;
+};
+
+export type Provenance = {
+  source: Source;
+  detector: string;
+  shot_computed_at: string | null;
+  encoder_id: string | null;
+  embedding_computed_at: string | null;
+  vector_hash: string | null;
+  frames_used: number | null;
+  index_version: string | null;
+  indexed_at: string | null;
+  dialogue: Dialogue;
+  feature_views: string[];
+  /** when the index was first published with the video */
+  searchable_since: string | null;
+  runs: Run[];
+};
+
+export type Query = {
+  /** What to look for; quotes mean words that are said. */
+  text?: string;
+  /** More like this shot or image. */
+  like?: string[];
+  /** Less like this shot or image. */
+  unlike?: string[];
+  /** Only this show. */
+  shows?: string[];
+  /** Only shots that a probe scores so. */
+  where?: string[];
+  /** Hits at the most. */
+  limit?: number;
+  /** Compare with every shot instead of using the index's graph. */
+  exact?: boolean;
+  /** Look for the text in the spoken lines too, never, or only there. */
+  dialogue?: "auto" | "off" | "only";
+  /** Put near-duplicates under the best of them. */
+  fold?: boolean;
+  /** Black and empty shots too. */
+  include_blank?: boolean;
+  /** Title cards and credits too. */
+  include_titles?: boolean;
+  /** Leave out what is less relevant (0-1). */
+  min_relevance?: number | null;
+  /** This must follow soon in the same video. */
+  then?: Then | null;
+  /** Only frames that fulfil every such condition. */
+  all?: (TextCondition | DialogueCondition | ProbeCondition)[];
+  /** Only frames that fulfil one of these conditions. */
+  any?: (TextCondition | DialogueCondition | ProbeCondition)[];
+  /** hits before the first one */
+  offset?: number;
+};
+
+export type Reading = {
+  visual: boolean;
+  dialogue: boolean;
+  why: string;
+  /** lines, up to 20, that have the words although only pictures were searched: quotes find them */
+  said_in: number;
+  /** what the search could not do, and what may have been meant, in sentences */
+  notes: string[];
+};
+
+export type Refused = {
+  shot_id: string;
+  reason: string;
+};
+
+export type Run = {
+  asset: string;
+  partition: string | null;
+  run_id: string;
+  at: string;
+};
+
+export type SearchAnswer = {
+  query: Query;
+  encoder_id: string;
+  index_version: string;
+  dialogue_version: string | null;
+  took_ms: number;
+  /** relevance under which, for this query, hits are most likely not meant */
+  cutoff: number;
+  reading: Reading;
+  hits: Hit[];
+  next_cursor: string | null;
+};
+
+export type SearchBody = {
+  /** What to look for; quotes mean words that are said. */
+  text?: string;
+  /** More like this shot or image. */
+  like?: string[];
+  /** Less like this shot or image. */
+  unlike?: string[];
+  /** Only this show. */
+  shows?: string[];
+  /** Only shots that a probe scores so. */
+  where?: string[];
+  /** Hits of one page. */
+  limit?: number;
+  /** Compare with every shot instead of using the index's graph. */
+  exact?: boolean;
+  /** Look for the text in the spoken lines too, never, or only there. */
+  dialogue?: "auto" | "off" | "only";
+  /** Put near-duplicates under the best of them. */
+  fold?: boolean;
+  /** Black and empty shots too. */
+  include_blank?: boolean;
+  /** Title cards and credits too. */
+  include_titles?: boolean;
+  /** Leave out what is less relevant (0-1). */
+  min_relevance?: number | null;
+  /** This must follow soon in the same video. */
+  then?: ThenBody | null;
+  /** Only frames that fulfil every such condition. */
+  all?: (TextCondition | DialogueCondition | ProbeCondition)[];
+  /** Only frames that fulfil one of these conditions. */
+  any?: (TextCondition | DialogueCondition | ProbeCondition)[];
+  cursor?: string | null;
+};
+
+export type SessionAnswer = {
+  signed_in: boolean;
+};
+
+export type SessionBody = {
+  token: string;
+};
+
+export type Shot = {
+  shot_id: string;
+  video_id: string;
+  show: string;
+  title: string;
+  path: string;
+  start_frame: number;
+  end_frame: number;
+  /** frames a second */
+  fps: string;
+  start_s: number;
+  end_s: number;
+  start_timecode: string;
+  /** its still: an address of this service, or on the command line a storage URI */
+  poster: string;
+  /** its video: an address of this service, or on the command line a storage URI */
+  proxy: string;
+};
+
+export type ShotAnswer = {
+  shot_id: string;
+  video_id: string;
+  show: string;
+  title: string;
+  path: string;
+  start_frame: number;
+  end_frame: number;
+  /** frames a second */
+  fps: string;
+  start_s: number;
+  end_s: number;
+  start_timecode: string;
+  /** its still: an address of this service, or on the command line a storage URI */
+  poster: string;
+  /** its video: an address of this service, or on the command line a storage URI */
+  proxy: string;
+  previous: string | null;
+  next: string | null;
+  /** seconds from the shot's start at which each frame begins, where the rate is not constant */
+  frame_times: number[] | null;
+  lines: Line[];
+  probes: ProbeScore[];
+  is_blank: boolean;
+  is_title: boolean;
+  video: VideoFacts;
+  provenance: Provenance;
+};
+
+export type Show = {
+  videos: number;
+  ready: number;
+  pending: number;
+  set_aside: number;
+  shots: number;
+  footage_s: number;
+  show: string;
+  /** when the last of the show's videos became searchable */
+  searchable_since: string | null;
+};
+
+export type ShowsAnswer = {
+  shows: Show[];
+  totals: Totals;
+  encoder_id: string | null;
+  index_version: string | null;
+  dialogue_version: string | null;
+  lines: number;
+  probes: string[];
+  /** what to do where there is nothing to search yet; else empty */
+  hint: string;
+};
+
+export type Source = {
+  path: string;
+  content_hash: string;
+  bytes: number;
+};
+
+export type Span = {
+  start_frame: number;
+  end_frame: number;
+};
+
+export type TextCondition = {
+  text: string;
+  relevance?: number;
+};
+
+export type Then = {
+  /** This must follow soon in the same video. */
+  text?: string;
+  /** What follows looks like this shot or image. */
+  like?: string[];
+  /** What follows does not look like this shot or image. */
+  unlike?: string[];
+  /** Shots until what follows. */
+  within?: number;
+};
+
+export type ThenBody = {
+  /** This must follow soon in the same video. */
+  text?: string;
+  /** What follows looks like this shot or image. */
+  like?: string[];
+  /** What follows does not look like this shot or image. */
+  unlike?: string[];
+  /** Shots until what follows. */
+  within?: number;
+};
+
+export type Totals = {
+  videos: number;
+  ready: number;
+  pending: number;
+  set_aside: number;
+  shots: number;
+  footage_s: number;
+  shows: number;
+};
+
+export type VideoFacts = {
+  frames: number | null;
+  width: number | null;
+  height: number | null;
+  codec: string | null;
+  has_audio: boolean | null;
+  start_timecode: string | null;
+  bytes: number;
+  season: number | null;
+  episode: number | null;
+};
+
+export type Vote = {
+  annotator: string;
+  value: boolean;
+  created_at: string;
+  origin: string;
+};
