@@ -52,7 +52,7 @@ def _verdict(verdict: dict[str, Any]) -> Iterator[str]:
     """
     against = [f"against it: {reason}" for reason in (*verdict["worse"], *verdict["too_little"])]
     yield ""
-    yield "what its captions and queries say to `needle upgrade`:"
+    yield "its captions and queries, as `needle upgrade` compares them:"
     for told in against or [f"a loss above {verdict['margin']:.2g} nDCG@10 is excluded"]:
         yield from textwrap.wrap(told, 100, initial_indent="  ", subsequent_indent="    ")
 

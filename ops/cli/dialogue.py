@@ -30,7 +30,7 @@ NTSC = {"23.976": "24000/1001", "23.98": "24000/1001", "29.97": "30000/1001", "5
     "--stretch", type=float, metavar="FACTOR", help="Multiply the times of subtitles by this, before a shift."
 )
 @click.option("--fps", metavar="FROM:TO", help="Stretch by frame rates: subtitles of a FROM version, a film at TO.")
-@click.option("--reset", is_flag=True, help="Take subtitles as they are again.")
+@click.option("--reset", is_flag=True, help="Remove the correction of subtitle times.")
 @setting_options("encoder", "speech")
 @json_option
 def command(
@@ -45,7 +45,7 @@ def command(
     """List the spoken lines of VIDEO (a path, a file name or a video id), or set the timing of its subtitles.
 
     A timing counts from the times in the subtitle files and tracks, stays with the video, and changes its lines and
-    their index at once; what is not given stays as it was set. Speech that was recognised is in step anyway: if a
+    their index at once; values that are not given stay as they are. Recognised speech is always in step: if a
     model heard the video before it got subtitles, a note proposes the timing that agrees with it.
 
     \b

@@ -31,10 +31,10 @@ from ops.videos.objects import is_remote, list_objects
 @setting_options("library", "encoder", "detector", "workers", "partitions", "engine", "ray_address")
 @json_option
 def command(file: str, as_json: bool, **options: Any) -> int:
-    """Show every setting with where it comes from, and check what it points to.
+    """Show every setting and its source, and check that it works.
 
-    With FILE (a path, or the name or id of a video): the record of facts about it, with the evidence for each,
-    what contradicted it, and notes. The file is opened, not ingested.
+    With FILE (a path, or the name or id of a video): the record of facts about it, with the evidence for
+    each, contradictions, and notes. The file is opened, not ingested.
 
     \b
     Example: needle doctor
@@ -104,7 +104,7 @@ def _index(settings: Settings) -> str:
     if next(wanted_rows(settings, encoder_id), None):
         open_index(settings, encoder_id).close()  # if this fails, every search fails too
     current = index_is_current(settings, encoder_id)
-    return "holds what the lake holds" if current else "is not what the lake holds: run `needle ingest`"
+    return "matches the lake" if current else "is older than the lake: run `needle ingest`"
 
 
 def _library(settings: Settings) -> str:
@@ -113,7 +113,7 @@ def _library(settings: Settings) -> str:
     if is_remote(settings.library):
         return f"{settings.library}, {plural(len(list_objects(settings.library)), 'object')}"
     if not Path(settings.library).is_dir():
-        raise NotFoundError(f"{settings.library} is no folder: mend NEEDLE_LIBRARY, or mount the disk")
+        raise NotFoundError(f"{settings.library} is not a folder: correct NEEDLE_LIBRARY, or mount the disk")
     return settings.library
 
 

@@ -115,7 +115,7 @@ def _gaps(folder: Path, document: dict[str, Any], *, cuts_only: bool) -> Iterato
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         yield f"no annotation beside {', '.join(names[:3])}{more}: not measured"
     if not cuts_only and not any("queries" in own or "captions" in own for own in document["films"].values()):
-        yield "no clip has <file>.captions.jsonl beside it: no retrieval is measured"
+        yield "no clip has <file>.captions.jsonl next to it: no retrieval is measured"
 
 
 def _encoders(against: str, options: dict[str, Any]) -> tuple[Settings, str, str]:
@@ -158,7 +158,7 @@ def _of_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -
     tasks = build_tasks(settings, bars)
     if not tasks:
         raise NotFoundError(
-            "no shot of the catalogue has a caption: put <film>.captions.jsonl beside ingested films, or name data "
+            "no shot of the catalogue has a caption: put <film>.captions.jsonl next to ingested films, or name data "
             "with --captions FILE.parquet or --footage DIR"
         )
     answered = answer_both(settings, ComparedEncoders(encoder_id=encoder_id, against_id=other), tasks, bars)

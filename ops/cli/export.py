@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 SEARCHES = ("shows", "like", "unlike", "where", "all", "any", "then", "then_like")
 """Options of a search; with one of them, a search needs no text."""
-QUERY_HELP = "What a search for TEXT finds, best first; narrowed as below, where some options do without TEXT."
+QUERY_HELP = (
+    "The hits of a search for TEXT, best first; the options below narrow it, and some of them work without TEXT."
+)
 HANDLES_HELP = "Frames before and after: cut into clips of a zip, noted in timelines, which have the whole film anyway."
 PADDING_HELP = "Before and after spoken words: of a hit in dialogue these are exported, not whole shots."
 
@@ -110,7 +112,7 @@ def command(
     is_search = query is not None or any(options[each] for each in SEARCHES)
     if bool(chosen) == is_search:
         raise UsageError(
-            "say what to export: --shots SHOT..., or a search (--query TEXT, --like, --all, --any), not both"
+            "name what to export: --shots SHOT..., or a search (--query TEXT, --like, --all, --any), not both"
         )
     _require_free(target, force)
     picks = [Pick(shot_id=shot) for shot in chosen]

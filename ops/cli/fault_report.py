@@ -39,7 +39,7 @@ def write_report(target: Path, cuts: CutEvaluation, bars: Bars) -> None:
     from ops.evaluation.strips import make_strips
 
     if not cuts.clips:
-        raise UsageError("--report shows shot boundaries, and no clip has a <file>.shots.json beside it")
+        raise UsageError("--report shows shot boundaries, and no clip has a <file>.shots.json next to it")
     page = fault_page(cuts, make_strips(cuts, progress=bars), measured_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
     with atomic_path(target) as temporary:
         temporary.write_text(page, encoding="utf-8")

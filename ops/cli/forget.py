@@ -36,7 +36,7 @@ from ops.videos.forgotten import leave_tombstone
 
 @click.command(name="forget")
 @click.argument("video", metavar="VIDEO")
-@click.option("--yes", is_flag=True, help="Do it; without this, only tell what would go.")
+@click.option("--yes", is_flag=True, help="Remove it; without this, only list what would be removed.")
 @setting_options("encoder")
 def command(video: str, yes: bool, **options: Any) -> int:
     """Remove VIDEO (path, file name or id) from storage, lake, features and index; never the source file.

@@ -44,15 +44,14 @@ MOST_NAMED = 5
 @setting_options(
     "library", "encoder", "detector", "speech", "workers", "frames_per_shot", "partitions", "engine", "ray_address"
 )
-@click.option("--retry", is_flag=True, help="Try again what was set aside before.")
+@click.option("--retry", is_flag=True, help="Try videos again that were set aside.")
 @click.option("--report", is_flag=True, help="Also run the catalogue_report notebook.")
 @json_option
 def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **options: Any) -> int:
     """Make footage searchable: files, folders or s3:// prefixes (default: the library).
 
-    Cuts it into shots, embeds them, reads its dialogue, writes the features and publishes the indexes.
-    What is done already is not done again; what cannot be used is set aside with its reason, and the rest
-    goes on.
+    Cuts it into shots, embeds them, reads its dialogue, writes the features and publishes the indexes. Finished
+    steps are not repeated. A video that cannot be used is set aside with the reason, and the others continue.
 
     \b
     Example: needle ingest ~/footage
@@ -225,7 +224,7 @@ def _tell(summary: dict[str, Any], paths: dict[str, str], noted: set[str]) -> No
         lines.append(f"report: {printable(summary['report'])}")
     click.echo("\n".join(lines), file=sys.stderr)
     if not summary["up_to_date"] and summary["shots"]:
-        click.echo('next: needle search "what you are looking for"', file=sys.stderr)
+        click.echo('next: needle search "a description of a shot"', file=sys.stderr)
 
 
 def _left_out_line(kind: str, count: int, paths: list[str]) -> str:

@@ -27,10 +27,10 @@ VALUES: dict[str, bool | None] = {"yes": True, "no": False, "withdrawn": None}
 @click.argument("label", required=False, metavar="[LABEL]")
 @click.argument("shots", nargs=-1, metavar="[SHOT]...")
 @click.option(
-    "--value", type=click.Choice(list(VALUES)), help="Whether the label applies; withdrawn: take back what you said."
+    "--value", type=click.Choice(list(VALUES)), help="Whether the label applies; withdrawn: take your answer back."
 )
-@click.option("--annotator", default="me", show_default=True, metavar="NAME", help="Who says so.")
-@click.option("--origin", default="command line", show_default=True, metavar="TEXT", help="Where it was asked.")
+@click.option("--annotator", default="me", show_default=True, metavar="NAME", help="Who labels.")
+@click.option("--origin", default="command line", show_default=True, metavar="TEXT", help="The context of the answer.")
 @click.option("--import", "import_", metavar="FILE.csv", help="Append the labels of a CSV file.")
 @click.option("--export", "export_", metavar="FILE.csv", help="Write all labels, or those of LABEL, to a CSV file.")
 @setting_options()
@@ -46,10 +46,10 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Say that SHOTs are LABEL or are not; without shots, list what was said and where people differ.
+    """Label SHOTs as LABEL or as not LABEL; without shots, list the labels and the shots on which people differ.
 
-    Nothing is ever overwritten: of several judgements of a shot the latest counts, and all are kept. Where people
-    differ, --origin settled ends it. CSV files have the columns label,shot_id,value,annotator (and, if known,
+    Nothing is overwritten: the latest answer for a shot counts, and all answers are kept. --origin settled ends a
+    conflict between people. CSV files have the columns label,shot_id,value,annotator (and, if known,
     created_at,origin).
 
     \b
@@ -59,7 +59,7 @@ def command(
     if sum(map(bool, (shots, import_, export_))) > 1 or (import_ and label):
         raise UsageError("choose one: LABEL SHOT... --value yes|no, --import FILE.csv, or [LABEL] --export FILE.csv")
     if bool(shots) != (value is not None):
-        raise UsageError("say which shots and what: needle label LABEL SHOT... --value yes|no")
+        raise UsageError("name the shots and the value: needle label LABEL SHOT... --value yes|no")
     if import_:
         return _import(settings, Path(import_).expanduser(), annotator, origin, as_json)
     if export_:

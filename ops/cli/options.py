@@ -125,7 +125,7 @@ def query_from(text: str, options: Mapping[str, Any]) -> Query:
     if options["then"] or options["then_like"]:
         then = {name: options[key] for name, key in _THEN.items() if options[key] is not None}
     elif options["within"] is not None:
-        raise UsageError("--within says how soon something must follow: add --then")
+        raise UsageError("--within limits how soon the next shot must follow: add --then")
     written = {name: tuple(map(condition_from, options[name])) for name in ("all", "any")}
     plain = {name: value for name, value in options.items() if name in Query.model_fields}
     return Query.model_validate(plain | written | {"text": text, "then": then})

@@ -25,10 +25,10 @@ def command() -> None:
 
 @command.command(name="fit")
 @click.argument("label", metavar="LABEL")
-@click.option("--query", "queries", multiple=True, metavar="TEXT", help="For a new probe: what to start from.")
-@click.option("--description", default="", metavar="TEXT", help="For a new probe: what it means.")
+@click.option("--query", "queries", multiple=True, metavar="TEXT", help="For a new probe: the words to start from.")
+@click.option("--description", default="", metavar="TEXT", help="For a new probe: its meaning.")
 @click.option("--threshold", default="", metavar="POLICY", help="For a new probe: f1, precision>=0.9 or a number.")
-@click.option("--report", is_flag=True, help="Also run the few_shot notebook on it, and tell where its page is.")
+@click.option("--report", is_flag=True, help="Also run the few_shot notebook on it, and print the path of its page.")
 @setting_options("encoder")
 @json_option
 def fit(
@@ -42,7 +42,7 @@ def fit(
 ) -> int:
     """Fit the probe on the labels, score the catalogue with it, and serve the scores, as a Dagster run.
 
-    A label that has no probe yet gets one in probes.yaml of the home. What is up to date is not done again. A fit
+    A label that has no probe yet gets one in probes.yaml of the home. Finished steps are not repeated. A fit
     that is worse than its predecessor does not replace it (exit status 3).
 
     \b
@@ -72,7 +72,7 @@ def fit(
 @setting_options("encoder")
 @json_option
 def score(label: str, as_json: bool, **options: Any) -> None:
-    """Score what is not scored yet by the probe's promoted version.
+    """Score the shots that have no score of the probe's promoted version yet.
 
     \b
     Example: needle probe score closeup
@@ -140,7 +140,7 @@ def show(label: str, as_json: bool, **options: Any) -> None:
 @setting_options("encoder")
 @json_option
 def promote(label: str, version: str | None, as_json: bool, **options: Any) -> None:
-    """Let VERSION (default: the last fit) score the catalogue, whatever the rule says.
+    """Let VERSION (default: the last fit) score the catalogue, even if it is worse than its predecessor.
 
     A version of another encoder than the live one cannot: it would leave new footage without scores.
 
@@ -226,7 +226,7 @@ def _tell(settings: Settings, label: str) -> None:
         click.echo(f"  {name.replace('_', ' ')}: {figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})")
     if each["metrics"]:
         click.echo(f"  measured on held-out labels, by {each['held_out_by']}; 95 % intervals")
-    click.echo(f"  says yes from {each['threshold']:.3f} on ({each['policy'] or 'f1'})")
+    click.echo(f"  means yes from {each['threshold']:.3f} ({each['policy'] or 'f1'})")
     if each["report"]:
         click.echo(printable(f"  report: {each['report']}"))
     for verdict in each["verdicts"][-3:]:

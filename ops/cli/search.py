@@ -29,12 +29,12 @@ from ops.search.searcher import Searcher
 @setting_options("encoder")
 @json_option
 def command(text: str, as_json: bool, **options: Any) -> None:
-    """Find shots by describing them, by what is said, or by examples.
+    """Find shots by a description, by spoken words, or by examples.
 
-    Words in quotes are looked for in the dialogue, exactly; other words in the pictures, and in the dialogue
-    where a line has most of them. Score is the cosine between query and shot; relevance (0-1) says how far
-    it lies above what other questions score. Hits that are most likely not meant are not shown; --json and
-    --min-relevance 0 give them too.
+    Words in quotes are searched in the dialogue, exactly; other words in the pictures, and in the dialogue if a
+    line has most of them. Score is the cosine between query and shot; relevance (0-1) compares it with the scores
+    of other queries. Hits that are most likely not meant are not shown; --json and --min-relevance 0 include
+    them.
 
     \b
     Example: needle search "a rabbit in a meadow" --show "Big Buck Bunny" --limit 5
@@ -112,7 +112,7 @@ def _nothing(answer: SearchResult) -> str:
     ways = ["quotes"] if parse_words(query.text).phrases else []
     ways += ["`--dialogue only`"] if query.dialogue == "only" else []
     if ways and answer.reading.dialogue and not answer.reading.visual:
-        return f"no shots: nobody says that; without {' and '.join(ways)} the pictures are searched"
+        return f"no shots: no line has these words; without {' and '.join(ways)} the pictures are searched"
     if narrow:
         return f"no shots: take something away ({', '.join(narrow)})"
-    return "no shots: is there footage in the catalogue? `needle status` tells"
+    return "no shots: is there footage in the catalogue? `needle status` lists it"

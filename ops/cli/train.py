@@ -19,7 +19,7 @@ CHANGES = ("base", "epochs", "batch", "micro_batch", "learning_rate", "pooling",
 
 
 @click.command(name="train")
-@click.option("--recipe", type=click.Choice(list(RECIPES)), required=True, help="What decides the fit.")
+@click.option("--recipe", type=click.Choice(list(RECIPES)), required=True, help="The method of the fit.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -37,7 +37,7 @@ CHANGES = ("base", "epochs", "batch", "micro_batch", "learning_rate", "pooling",
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default=None, help="Of the towers.")
 @click.option("--hold-out", type=float, default=None, help="Share (0-1) of the shows to validate on.")
 @click.option("--seed", type=int, default=None, help="Of all that is random.")
-@click.option("--threads", type=int, default=None, help="CPU threads; part of what makes a fit repeatable.")
+@click.option("--threads", type=int, default=None, help="CPU threads; a fit is repeatable only with the same number.")
 @click.option(
     "--workers", type=click.IntRange(1), default=None, help="With --engine ray [default: a GPU or node each]."
 )

@@ -27,17 +27,21 @@ if TYPE_CHECKING:
     help="The new one, as in NEEDLE_ENCODER: finetuned:NAME, open_clip:..., starter, ...; or an id.",
 )
 @click.option("--rollback", "goes_back", is_flag=True, help="Back to the encoder before, with its index and probes.")
-@click.option("--discard", "withdraws", is_flag=True, help="Delete what was computed for a candidate that was refused.")
-@click.option("--status", "asks", is_flag=True, help="Tell which encoder is live, and which can be rolled back to.")
-@click.option("--force", default="", metavar="REASON", help="Switch though the check fails; the reason is kept.")
+@click.option(
+    "--discard", "withdraws", is_flag=True, help="Delete the vectors, index and probes of a rejected candidate."
+)
+@click.option(
+    "--status", "asks", is_flag=True, help="Show the live encoder, and the one that a rollback would bring back."
+)
+@click.option("--force", default="", metavar="REASON", help="Switch even if the check fails; the reason is stored.")
 @setting_options()
 @json_option
 def command(spec: str, goes_back: bool, withdraws: bool, asks: bool, force: str, as_json: bool, **options: Any) -> int:
-    """Make another encoder live: embed everything beside, compare, and switch at once if it is shown to be not worse.
+    """Make another encoder live: embed everything again, compare, and switch if it is not worse.
 
-    Search goes on all the time, with the old encoder until the switch and the new one after it. Probes are fitted
-    on the new vectors before. The old encoder is kept for --rollback, those before it go. Ended early, the same
-    command again does the rest. Exit status 1 where the comparison speaks against the new one.
+    Search works all the time, with the old encoder until the switch and the new one after it. Probes are fitted
+    on the new vectors before. The old encoder is kept for --rollback, earlier ones are deleted. After an
+    interruption, the same command continues. Exit status 1 if the comparison rejects the new encoder.
 
     \b
     Example: needle upgrade --encoder finetuned:mine
@@ -45,7 +49,9 @@ def command(spec: str, goes_back: bool, withdraws: bool, asks: bool, force: str,
     if bool(spec) + goes_back + withdraws + asks != 1:
         raise UsageError("say one of --encoder SPEC, --rollback, --discard and --status")
     if force and not (spec and force.strip()):
-        raise UsageError("--force gives the reason for taking an --encoder all the same: --force 'night scenes matter'")
+        raise UsageError(
+            "--force gives the reason for an --encoder that fails the check: --force 'night scenes matter'"
+        )
     if spec == "auto":
         raise UsageError(
             "--encoder auto: name the encoder, such as open_clip:<model>/<tag or file> or finetuned:<name>"
@@ -82,7 +88,7 @@ def _show(settings: Settings, as_json: bool) -> None:
     for reason in document["refused_because"]:
         click.echo(f"refused: {printable(reason)}")
     if document["refused_because"]:
-        click.echo("--discard deletes what was computed for it")
+        click.echo("--discard deletes its vectors, index and probes")
     if not document["settled"]:
         click.echo("the last switch is not complete: the same upgrade again completes it")
 
@@ -108,7 +114,7 @@ def _tell(settings: Settings, outcome: Outcome, as_json: bool) -> int:
         click.echo(f"needle: not switched: {printable(reason)}", err=True)
     if refused:
         click.echo("needle: nothing that is live was changed; --force 'why' takes it all the same", err=True)
-        click.echo("needle: `needle upgrade --discard` deletes what was computed for it", err=True)
+        click.echo("needle: `needle upgrade --discard` deletes its vectors, index and probes", err=True)
     return EXIT_FAILED if refused else 0
 
 
@@ -122,10 +128,14 @@ def _tell_discarded(settings: Settings, candidate: Candidate, as_json: bool) -> 
         print_json({"switched": False, **document, "discarded": asdict(candidate)})
     else:
         kept = [each["encoder_id"] for each in (document["live"], document["previous"], document["undone"]) if each]
-        fate = "stays, for the way back or forward" if candidate.encoder_id in kept else "is deleted, itself is not"
+        fate = (
+            "stays, for a rollback or another upgrade"
+            if candidate.encoder_id in kept
+            else "is deleted, its weights are not"
+        )
         if candidate.was_indexed:
-            fate = "stays: footage was indexed by it before, and something may search that"
-        click.echo(f"{candidate.spec} is no candidate any more: what was computed for it {fate}")
+            fate = "stays: footage was indexed with it before, and may still be searched"
+        click.echo(f"{candidate.spec} is not a candidate any more: its data {fate}")
         click.echo(f"{document['live']['spec']} stays live ({document['live']['encoder_id']})")
     return 0
 

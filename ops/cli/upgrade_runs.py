@@ -84,7 +84,7 @@ def _attempted(settings: Settings, candidate: Candidate, last: Sequence[str], ba
                 return False  # the blocking check stopped the run: that is its purpose
             if attempt == ATTEMPTS - 1 or not find_missing(settings, candidate.encoder_id):
                 raise
-            bars.note("comparison", "the catalogue went on meanwhile: computing what came since")
+            bars.note("comparison", "the catalogue changed meanwhile: computing the new part")
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -125,9 +125,7 @@ def _alone(settings: Settings, bars: Bars) -> Iterator[None]:
             raise NeedleError(f"another `needle upgrade` runs on {settings.home}: wait until it ends")
         catalogue.require_layout(settings)
         if runs.ingests_at_work(settings):
-            bars.note(
-                "comparison", "an ingest runs: the switch waits for it, and what it brings is embedded by both encoders"
-            )
+            bars.note("comparison", "an ingest runs: the switch waits for it, and both encoders embed its shots")
         if not EncoderPins(settings.home).succession().settled:
             _follow_up(settings, bars)
         yield

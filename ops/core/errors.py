@@ -75,7 +75,7 @@ class DamagedTableError(LakeError):
 def _way_out(table: str) -> str:
     if table == "labels":
         return ": people's labels cannot be computed again; restore the file from a backup, or import an export of them"
-    return ": `needle ingest PATH` names what it was of, and with `--retry` computes it again"
+    return ": `needle ingest PATH` names its video, and with `--retry` computes it again"
 
 
 class EncoderError(NeedleError):

@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="NEEDLE_", frozen=True, extra="ignore")
 
     home: Annotated[Path, AfterValidator(_absolute)] = Field(
-        default=CHECKOUT / ".needle", description="where everything that Needle writes lives"
+        default=CHECKOUT / ".needle", description="the folder of everything that Needle writes"
     )
     storage: Annotated[str, AfterValidator(_address)] = Field(
         default="", description="object store: a folder or s3://bucket/prefix (default: media in the home)"

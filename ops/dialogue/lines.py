@@ -135,7 +135,7 @@ def _mended(start: float, end: float, length_s: float) -> tuple[float, float, st
     if end < start:
         start, end, what = end, start, "it ended before it started, so its times were swapped"
     if end <= 0 and start < 0:
-        return start, end, "it lies before the film begins and is left out"
+        return start, end, "it is before the start of the film and is left out"
     if start < 0:
         start, what = 0.0, "it starts before the film does, and was cut there"
     if end - start > LONGEST_S:

@@ -59,13 +59,15 @@ def parse(text: str, suffix: str, fps: Fraction | None = None) -> Parsed:
     # Files that were put together have byte order marks inside.
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "")
     if (count := text.count("\n") + 1) > MOST_LINES:
-        raise MediaError(f"it has {count:,} lines, and at most {MOST_LINES:,} are read: it is no film's subtitles")
+        raise MediaError(
+            f"it has {count:,} lines, and at most {MOST_LINES:,} are read: these are not the subtitles of a film"
+        )
     lines = text.split("\n")
     _reader_of(text[:_HEAD], suffix, fps)(text, lines, result)
     if not (result.cues or result.problems):
         _parse_cues(text, lines, result)
     if not result.cues and not result.problems:
-        nothing = "its cues hold no text" if result.empty else "no line of it tells a time"
+        nothing = "its cues hold no text" if result.empty else "no line of it has a time"
         raise MediaError(f"it holds no subtitles: {nothing}")
     result.cues = unroll(result.cues)
     return result

@@ -33,7 +33,7 @@ def speech_problem(model: str) -> str:
     if find_spec("faster_whisper") is None:
         return f"NEEDLE_SPEECH = {model!r}, but the package faster-whisper is not there: {INSTALL}"
     if _is_path(model) and not (Path(model).expanduser() / "model.bin").exists():
-        return f"NEEDLE_SPEECH = {model!r} is no folder of a faster-whisper model: it has no model.bin"
+        return f"NEEDLE_SPEECH = {model!r} is not the folder of a faster-whisper model: it has no model.bin"
     return ""
 
 

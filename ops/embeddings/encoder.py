@@ -185,7 +185,7 @@ def setting_against_live(settings: Settings) -> str:
         return ""
     told = f"NEEDLE_ENCODER = {settings.encoder!r}, but {live.spec} is live in {settings.home} since {live.since}"
     if settings.encoder in succession.superseded:
-        return f"{told}, and counts: unset NEEDLE_ENCODER; `needle upgrade` changes what is live"
+        return f"{told}, and is used: unset NEEDLE_ENCODER; `needle upgrade` changes the live encoder"
     raise SettingsError(
         f"{told}: unset NEEDLE_ENCODER, or make it live with `needle upgrade --encoder {settings.encoder}`"
     )
@@ -233,7 +233,7 @@ def find_kind(spec: str) -> tuple[EncoderKind, str]:
         if rest if ":" in kind.form else spec == name:
             return kind, rest
     *forms, last = [kind.form for kind in encoder_kinds().values()]
-    raise EncoderError(f"{spec!r} is no encoder of this home: write {', '.join(forms)} or {last}")
+    raise EncoderError(f"{spec!r} is not an encoder of this home: write {', '.join(forms)} or {last}")
 
 
 def _kind_names() -> list[str]:

@@ -144,7 +144,7 @@ class EncoderPins:
             raise home_error(self.path, error) from error
         except (ValueError, KeyError, TypeError) as error:
             raise EncoderError(
-                f"{self.path} cannot be read ({error}): delete it, and the encoder is chosen anew"
+                f"{self.path} cannot be read ({error}): delete it, and the encoder is chosen again"
             ) from error
 
     def _write(self, content: dict[str, Any]) -> None:

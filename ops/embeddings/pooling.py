@@ -96,13 +96,13 @@ def load_temporal(path: Path, dim: int) -> TemporalHead:
         heads = int(values.pop("heads"))
         weights = {name: np.asarray(value, np.float32) for name, value in values.items()}
     except (EncoderError, KeyError, ValueError, TypeError) as error:
-        raise EncoderError(f"{path} is no temporal head: {first_sentence(error)}; train it again") from error
+        raise EncoderError(f"{path} is not a temporal head: {first_sentence(error)}; train it again") from error
     head = TemporalHead(weights=weights, heads=heads)
     narrow = weights.get("narrow.weight")
     width = len(narrow) if narrow is not None and narrow.ndim else 0
     shapes = {name: value.shape for name, value in weights.items()}
     if shapes != _shapes(dim, width, head.layers) or heads < 1 or not width or width % heads:
-        raise EncoderError(f"{path} is no temporal head for vectors of {dim} dimensions: train it again")
+        raise EncoderError(f"{path} is not a temporal head for vectors of {dim} dimensions: train it again")
     if not all(np.isfinite(value).all() for value in head.weights.values()):
         raise EncoderError(f"{path} holds NaN or infinity: train it again")
     return head

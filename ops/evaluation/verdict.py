@@ -68,7 +68,7 @@ def verdict_of(
     left_out = sorted({pair[0].task.show for pair in known})
     worse = [
         *_losses(decided, "it finds less than the live one"),
-        *(_losses(again, "it finds less even where it was fitted") if again else ()),
+        *(_losses(again, "it finds less even on the shows that it was fitted on") if again else ()),
     ]
     return {
         **decided,
@@ -123,14 +123,14 @@ def _too_little(decided: dict[str, Any], margin: float, is_chosen: bool) -> list
     shots, overall = decided["shots"], decided["parts"].get(ALL)
     which = "captioned shots" + (" of shows that neither encoder was fitted on" if is_chosen else "")
     if not overall:
-        return [f"there are no {which} to judge by"]
+        return [f"there are no {which} to compare by"]
     missed = f"cannot exclude a loss of up to {-overall['low']:.2g} nDCG@10 ({_interval(overall)})"
     if shots < LEAST_SHOTS:
         also = f", and these {missed}" if overall["low"] < 0 else ""
         return [f"there are only {shots} {which}: fewer than {LEAST_SHOTS} decide nothing{also}"]
     if overall["high"] < 0 or overall["low"] >= -margin:
         return []
-    accepted = f"{margin:.2g} is accepted, a tenth of what the live encoder achieves beyond chance"
+    accepted = f"{margin:.2g} is accepted, a tenth of the live encoder's lead over chance"
     return [f"these {shots} {which} {missed}; {accepted}"]
 
 

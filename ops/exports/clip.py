@@ -213,8 +213,8 @@ def _clip(pick: Pick, shot: LakeShot, film: Film, handles: int, told: dict[str, 
         last = min(last, film.frames)
     if not 0 <= first < last <= film.frames:
         raise UsageError(
-            f"shot {pick.shot_id}: frames {first} to {last} are no clip of {film.name!r}: in must lie before out, and "
-            f"both within 0 to {film.frames}"
+            f"shot {pick.shot_id}: frames {first} to {last} are not a clip of {film.name!r}: in must be before out, "
+            f"and both within 0 to {film.frames}"
         )
     return Clip(
         shot_id=shot["shot_id"],

@@ -54,7 +54,7 @@ def choose_format(path: Path, named: str | None = None) -> str:
         return named
     if suffix in names:
         return names[suffix]
-    raise UsageError(f"{path.name!r} does not tell the format: end it in one of {', '.join(names)}, or say --format")
+    raise UsageError(f"{path.name!r} does not name a format: end it in one of {', '.join(names)}, or say --format")
 
 
 def export(

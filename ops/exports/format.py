@@ -70,8 +70,7 @@ class ExportFormat(ABC):
     summary: ClassVar[str] = ""
     """More than name and label, for the API's documentation: "`NAME` " and this form a sentence."""
     handles_note: ClassVar[str] = (
-        "Timelines keep in and out as marked. To trim, the whole film lies behind each clip; "
-        "only a zip has handles cut."
+        "Timelines keep in and out as marked. To trim, each clip refers to the whole film; only a zip has handles cut."
     )
     """The effect of handles in its files, in a sentence on the page."""
     is_slow: ClassVar[bool] = False
@@ -119,13 +118,13 @@ def collect_warnings(settings: Settings, clips: Sequence[Clip]) -> tuple[str, ..
     for film in films:
         told += [f"{film.path}: {text}" for text in (_rate_warning(film), _start_warning(film)) if text]
         if "://" in film.path:
-            told.append(f"{film.path}: lies in an object store; relink it by name after importing")
+            told.append(f"{film.path}: is in an object store; relink it by name after importing")
         elif not Path(film.path).exists():
-            told.append(f"{film.path}: is not there any more; relink it by name, or ingest it where it is")
+            told.append(f"{film.path}: is not there any more; relink it by name, or ingest it at its new place")
         elif film.path in others:
             told.append(
                 f"{film.path}: is not the file that was ingested, so its clips may show other pictures; "
-                "put that file back, or ingest again and search anew"
+                "put that file back, or ingest and search again"
             )
     return tuple(told)
 

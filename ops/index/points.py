@@ -149,7 +149,7 @@ def point_id_of(shot_id: str) -> uuid.UUID:
     """
     parsed = parse_shot_id(shot_id)
     if parsed is None or parsed[1] >= 1 << _FRAME_BITS:
-        raise VectorIndexError(f"{shot_id!r} is no shot id (<video id>:<start frame>) and cannot be indexed")
+        raise VectorIndexError(f"{shot_id!r} is not a shot id (<video id>:<start frame>) and cannot be indexed")
     return uuid.UUID(int=(int(parsed[0], 16) << _FRAME_BITS) | parsed[1])
 
 

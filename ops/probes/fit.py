@@ -67,7 +67,7 @@ class LabelCoverage:
         notes = []
         if min(self.yes, self.no) < LEAST:
             words = f", and with fewer it is the text score of {', '.join(map(repr, queries))}" if queries else ""
-            more = f"`needle probe suggest {label}` shows what to label"
+            more = f"`needle probe suggest {label}` lists shots to label"
             notes.append(f"{self.yes} yes and {self.no} no: a fit needs {LEAST} of each{words}; {more}")
         if self.conflicts:
             rule = f"the latest counts: `needle label {label}` shows them"
@@ -77,7 +77,7 @@ class LabelCoverage:
             notes.append(f"{labels} gone; kept and not used")
         if self.missing:
             shots = plural(self.missing, "labelled shot is", "labelled shots are")
-            notes.append(f"{shots} not embedded by {encoder_id} yet: `needle ingest` embeds what is missing")
+            notes.append(f"{shots} not embedded by {encoder_id} yet: `needle ingest` embeds them")
         return notes
 
 

@@ -135,7 +135,7 @@ def load_replay(
     if len(shots) < least or min(yes, len(shots) - yes) < 2 * LEAST:
         raise UsageError(
             f"{label}: {yes} yes and {len(shots) - yes} no; a replay needs {least} labelled shots, {2 * LEAST} of each "
-            f"kind: `needle probe suggest {label}` shows what to label"
+            f"kind: `needle probe suggest {label}` lists shots to label"
         )
     shots = sorted(shots, key=lambda shot: (shot.place.show, shot.place.video_id, shot.place.start_frame))
     return Replay(

@@ -51,7 +51,7 @@ def load_baselines(home: Path, encoder: QueryEncoder) -> ScoreBaselines:
     try:
         titles = TitleDirection.of(encoder.frames(draw_cards()))
     except EncoderError as error:
-        log.warning("title cards cannot be told from other shots: %s", error)
+        log.warning("title cards cannot be distinguished from other shots: %s", error)
         return ScoreBaselines(texts=texts, titles=None)
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as handle:

@@ -170,8 +170,8 @@ def _negation_hint(text: str) -> list[str]:
         return []
     what = " ".join(text[found.start() :].split()[:3])
     return [
-        f"{_quoted(what)} is not understood as a negation: the encoder looks for what it names. Leave it out, and give "
-        'a hit that shows it as an example of what is not wanted: --unlike SHOT_ID ("less like this" on the page)'
+        f"{_quoted(what)} is not understood as a negation: the encoder searches for the thing itself. Leave it out, "
+        'and give a hit that shows it as a negative example: --unlike SHOT_ID ("less like this" on the page)'
     ]
 
 

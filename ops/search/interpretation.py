@@ -19,7 +19,7 @@ from ops.search.english import LEAST_LETTERS, nearest_word
 from ops.search.hints import corrected
 from ops.search.schema import DialogueCondition, Query, Reading
 
-NO_DIALOGUE = "no dialogue is indexed: put subtitles (.srt, .vtt, .ass) beside the films and run `needle ingest`"
+NO_DIALOGUE = "no dialogue is indexed: put subtitles (.srt, .vtt, .ass) next to the films and run `needle ingest`"
 # Lines that are read to decide if a query means spoken words.
 GLANCE = 20
 # Maximum number of lines that answer one query.
@@ -103,7 +103,9 @@ def interpret(query: Query, lines: LineIndex | None) -> QueryInterpretation:
     if query.text.strip():
         found = _read_text(query, lines)
     elif query.like:
-        found = QueryInterpretation(visual=True, dialogue=False, why="what looks like the examples was searched")
+        found = QueryInterpretation(
+            visual=True, dialogue=False, why="the pictures were searched for shots like the examples"
+        )
     else:
         are_spoken = [isinstance(each, DialogueCondition) for each in query.conditions]
         why = "frames that fulfil the conditions were searched; relevance is that of the weakest"
@@ -121,11 +123,11 @@ def interpret(query: Query, lines: LineIndex | None) -> QueryInterpretation:
 def _read_text(query: Query, lines: LineIndex | None) -> QueryInterpretation:
     words, shows = parse_words(query.text), query.shows
     if query.dialogue == "off":
-        return _seen(words.plain, "dialogue is off: only what is seen was searched")
+        return _seen(words.plain, "dialogue is off: only the pictures were searched")
     if lines is None:
         if query.dialogue == "only":
             raise NotFoundError(NO_DIALOGUE)
-        return _seen(words.plain, "no dialogue is indexed: only what is seen was searched")
+        return _seen(words.plain, "no dialogue is indexed: only the pictures were searched")
     if query.dialogue == "only":
         found = find_lines(words, lines, shows)
         notes = () if found else _meant(words, lines, shows)
@@ -134,7 +136,7 @@ def _read_text(query: Query, lines: LineIndex | None) -> QueryInterpretation:
     if words.phrases:
         found = find_lines(replace(words, rest=""), lines, shows)
         visual = bool(words.rest or query.like or query.unlike)
-        why = _said(words, found, lines) + ("; what is seen was searched too" if visual else "")
+        why = _said(words, found, lines) + ("; the pictures were searched too" if visual else "")
         notes = () if found else _meant(replace(words, rest=""), lines, shows)
         return QueryInterpretation(
             visual=visual, dialogue=True, why=why, seen_text=words.rest, notes=notes, lines=found
@@ -232,8 +234,8 @@ def _guessed(words: Words, lines: LineIndex, shows: Sequence[str]) -> QueryInter
         count = f"at least {GLANCE}" if len(together) == GLANCE else str(len(together))
         plural = "" if len(together) == 1 else "s"
         hint = f"; said in {count} line{plural} too: put it in quotes to find {'it' if not plural else 'them'}"
-        return replace(_seen(words.rest, f"what is seen was searched{hint}"), said_in=len(together))
-    return _seen(words.rest, "what is seen was searched: no line has these words together")
+        return replace(_seen(words.rest, f"the pictures were searched{hint}"), said_in=len(together))
+    return _seen(words.rest, "the pictures were searched: no line has these words together")
 
 
 def _quoted(words: Words) -> Words:
@@ -241,7 +243,7 @@ def _quoted(words: Words) -> Words:
 
 
 def _both(text: str, found: list[tuple[LineHit, float]]) -> QueryInterpretation:
-    why = f"{_in_lines(text, len(found))}; what is seen was searched too"
+    why = f"{_in_lines(text, len(found))}; the pictures were searched too"
     return QueryInterpretation(visual=True, dialogue=True, why=why, seen_text=text, lines=found)
 
 

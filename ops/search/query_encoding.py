@@ -142,7 +142,7 @@ def combine(
     Raises ``UsageError`` without text and ``like``, and if the parts cancel out.
     """
     if text is None and not like:
-        raise UsageError("say what to look for: a text, or an example of it; what is not wanted is not enough")
+        raise UsageError("describe what to search for: a text, or an example; negative examples alone are not enough")
     parts = [] if text is None else [TEXT_WEIGHT * text.astype(np.float64)]
     if like:
         parts.append(LIKE_WEIGHT * np.mean(np.asarray(like, np.float64), axis=0))
@@ -174,7 +174,7 @@ def read_image_bytes(data: bytes) -> NDArray[np.uint8]:
     """Apply :func:`read_image` to the content of an untrusted file. Raises ``UsageError``."""
     if len(data) > MAX_BYTES:
         raise UsageError(f"the picture has {len(data) >> 20} MB; it may have {MAX_BYTES >> 20}")
-    return _decoded(io.BytesIO(data), "what was sent")
+    return _decoded(io.BytesIO(data), "the uploaded file")
 
 
 def _decoded(source: Path | io.BytesIO, name: str) -> NDArray[np.uint8]:

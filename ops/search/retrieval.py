@@ -24,7 +24,7 @@ from ops.search.titles import asks_for_titles
 
 Vector = NDArray[np.float32]
 
-NO_TITLES = "title cards are not hidden: among these shots they cannot be told from the others"
+NO_TITLES = "title cards are not hidden: among these shots they cannot be distinguished from the others"
 # Cosine from which two shots count as the same images (a copy, another encode of the same film).
 DUPLICATE = 0.995
 

@@ -179,7 +179,7 @@ class Retriever:
         Raises ``VectorIndexError`` if nothing was indexed yet, ``NotFoundError`` if that version is deleted.
         """
         snapshot = self._snapshots.get(version)
-        assert snapshot is not None, "open_index raises where there is none"
+        assert snapshot is not None, "open_index raises if there is none"
         return snapshot
 
     def index(self) -> VectorIndex:

@@ -104,15 +104,15 @@ class Then(Asked):
     """What must follow within a few shots of the same video; ``text`` or ``like`` is needed."""
 
     text: Text = Field(default="", description="This must follow soon in the same video.")
-    like: Strings = Field(default=(), description="What follows looks like this shot or image.")
-    unlike: Strings = Field(default=(), description="What follows does not look like this shot or image.")
-    within: int = Field(default=3, ge=1, le=MAX_WITHIN, description="Shots until what follows.")
+    like: Strings = Field(default=(), description="The following shot looks like this shot or image.")
+    unlike: Strings = Field(default=(), description="The following shot does not look like this shot or image.")
+    within: int = Field(default=3, ge=1, le=MAX_WITHIN, description="Shots until the following one, at the most.")
 
 
 class SearchFields(Asked):
     """The fields of a search, whoever sends it. See :class:`Query` for what they mean together."""
 
-    text: Text = Field(default="", description="What to look for; quotes mean words that are said.")
+    text: Text = Field(default="", description="Description; words in quotes are spoken words.")
     like: Strings = Field(default=(), description="More like this shot or image.")
     unlike: Strings = Field(default=(), description="Less like this shot or image.")
     shows: Strings = Field(default=(), description="Only this show.")
@@ -125,7 +125,7 @@ class SearchFields(Asked):
     fold: bool = Field(default=False, description="Put near-duplicates under the best of them.")
     include_blank: bool = Field(default=False, description="Black and empty shots too.")
     include_titles: bool = Field(default=False, description="Title cards and credits too.")
-    min_relevance: Share | None = Field(default=None, description="Leave out what is less relevant (0-1).")
+    min_relevance: Share | None = Field(default=None, description="Leave out less relevant hits (0-1).")
     then: Then | None = Field(default=None, description="This must follow soon in the same video.")
     all: Conditions = Field(default=(), description="Only frames that fulfil every such condition.")
     any: Conditions = Field(default=(), description="Only frames that fulfil one of these conditions.")
@@ -196,7 +196,7 @@ class Query(SearchFields):
 
     def _require_something(self) -> None:
         if not self.is_described and not self.conditions:
-            raise UsageError("the query is empty: describe what to look for, or give a shot or a picture as an example")
+            raise UsageError("the query is empty: describe a shot, or give a shot or a picture as an example")
         _require_examples(self.like, self.unlike)
         if max(len(self.conditions), len(self.where)) > MAX_CONDITIONS or len(self.shows) > MAX_SHOWS:
             raise UsageError(f"a query takes at most {MAX_CONDITIONS} conditions and {MAX_SHOWS} shows")
@@ -208,7 +208,7 @@ class Query(SearchFields):
             parse_filter(probe)
         for each in self.conditions:
             if not next(iter(dict(each).values())).strip():
-                raise UsageError("a condition is empty: say what to look for")
+                raise UsageError("a condition is empty: describe what to search for")
 
     def _refuse_contradictions(self) -> None:
         has_text = bool(self.text.strip())
@@ -220,7 +220,7 @@ class Query(SearchFields):
             if self.then:
                 raise UsageError("'then' follows pictures: it cannot be combined with dialogue 'only'")
         if self.unlike and not self.is_described:
-            raise UsageError("'unlike' alone says nothing of what to look for: add a text or an example of it")
+            raise UsageError("'unlike' alone does not describe anything: add a text or an example")
         if self.then and not self.is_described:
             raise UsageError("'then' needs something to come first: add a text or an example of it")
 
@@ -303,7 +303,7 @@ class Hit(Shot, Ranked):
         description="frames from the first to the last of `lines` with 0.3 s on both sides, in whatever shots; null if "
         "no line was found, or other conditions decide which frames count"
     )
-    then: Hit | None = Field(description="the shot that follows, for a search that asks what must follow")
+    then: Hit | None = Field(description="the shot that follows, for a search with `then`")
 
     def is_strong(self, least: float) -> bool:
         """Return True if the hit counts as a match for the requested relevance ``least``; see :func:`is_strong`."""
@@ -320,7 +320,7 @@ class Reading(Answered):
         description="lines, up to 20, that have the words although only pictures were searched: quotes find them"
     )
     notes: tuple[str, ...] = Field(
-        description="what the search could not do, and what may have been meant, in sentences"
+        description="parts that the search could not do, and possible corrections, in sentences"
     )
 
 
@@ -373,7 +373,7 @@ def parse_filter(text: str) -> ProbeFilter:
     """Parse ``closeup>=0.5`` as a filter. Raises ``UsageError`` if it is not one."""
     found = _FILTER.fullmatch(text)
     if not found or not 0 <= float(found[3]) <= 1:
-        raise UsageError(f"{text!r} is no condition on a probe: write NAME>=0.5 (>=, <=, > or <, and 0 to 1)")
+        raise UsageError(f"{text!r} is not a condition on a probe: write NAME>=0.5 (>=, <=, > or <, and 0 to 1)")
     return ProbeFilter(probe=found[1], comparison=found[2], bound=float(found[3]))
 
 
@@ -396,7 +396,7 @@ def describe_errors(error: ValidationError) -> str:
 
 
 _MESSAGES = {
-    "string_too_short": "Input should say what to look for",
+    "string_too_short": "Input should have a text",
     "string_unicode": "Input should be readable text",
     "condition": "a condition has exactly one of text, dialogue and probe",
 }

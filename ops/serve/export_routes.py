@@ -51,7 +51,7 @@ PICTURE: dict[str, Any] = {
 MEDIA_TYPES = tuple(dict.fromkeys(each.media_type.partition(";")[0] for each in export_formats().values()))
 FILE: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The file, as an attachment; the header `needle-export` tells clips, missing ones and warnings",
+        "description": "The file, as an attachment; the header `needle-export` lists missing shots and warnings",
         "content": {
             kind: {"schema": {} if "json" in kind else {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES
         },
@@ -201,7 +201,7 @@ def _export(
         raise ProblemError(
             422,
             "there is nothing to export: give picks, or a search that finds something; with `min_relevance` 0 it also "
-            "gives what most likely was not meant",
+            "includes hits that are most likely not meant",
         )
     with service.exports.writing() as folder:
         target = folder / f"selection{find_format(body.format).suffix}"

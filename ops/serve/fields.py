@@ -44,7 +44,7 @@ CursorText = Annotated[str, Field(max_length=400, description="`next_cursor` of 
 
 
 class Body(BaseModel):
-    """What is sent as JSON: unknown fields are refused, nothing is converted in silence."""
+    """A JSON body: unknown fields are refused, no value is converted silently."""
 
     # strict: "50" is not a number and 1 is not a boolean, as in the OpenAPI document
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

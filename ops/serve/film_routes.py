@@ -41,7 +41,7 @@ def film_routes(service: Service) -> APIRouter:
         "/api/videos/{video_id}/corrections",
         response_model=None,
         responses={200: {"model": CorrectionsAnswer}, **problems(404)},
-        summary="What people said of the cuts of a film, and what the next ingest makes of it",
+        summary="Corrections of the cuts of a film, and the changes of the next ingest",
     )
     async def corrections(request: Request, video_id: VideoPath) -> Response:
         return json_answer(request, await service.lanes.lookup.run(_corrections, service, video_id))

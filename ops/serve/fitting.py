@@ -116,7 +116,7 @@ class Fits:
             _, errors = process.communicate(timeout=LONGEST_S)
         except subprocess.TimeoutExpired:
             _kill(process)
-            return f"the fit was ended after {LONGEST_S:.0f} s: run `needle probe fit {label}` and see where it stays"
+            return f"the fit was ended after {LONGEST_S:.0f} s: run `needle probe fit {label}` and watch its progress"
         if process.returncode in (DONE, REFUSED):  # the probe's own state reports a refusal
             return ""
         log.warning("fit of %s ended with status %d: %s", label, process.returncode, errors[-2000:])

@@ -172,7 +172,7 @@ class _Body:
     def require_length(self, headers: Headers) -> None:
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()) or len(length) > 18:
-            raise ProblemError(400, "the header Content-Length is no number")
+            raise ProblemError(400, "the header Content-Length is not a number")
         self._require(int(length))
 
     async def receive(self) -> Message:

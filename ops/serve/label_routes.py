@@ -32,7 +32,7 @@ def label_routes(service: Service) -> APIRouter:
         "/api/labels",
         response_model=None,
         responses={200: {"model": LabelAnswer}, **problems(404)},
-        summary="Say that shots are what a label names, or are not; nothing is ever overwritten",
+        summary="Label shots with yes or no; nothing is overwritten",
     )
     async def label(request: Request, body: LabelBody) -> Response:
         return json_answer(request, await service.lanes.lookup.run(_append, service, body))
@@ -50,7 +50,7 @@ def label_routes(service: Service) -> APIRouter:
         "/api/labels/{label}",
         response_model=None,
         responses={200: {"model": JudgedAnswer}, **problems()},
-        summary="What people said of which shots; or of the shots that are asked for",
+        summary="People's answers for shots: all, or those of the named shots",
     )
     async def judged(
         request: Request,

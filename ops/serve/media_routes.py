@@ -17,7 +17,7 @@ from ops.shots.segment import poster_key, proxy_key
 
 ShotPath = Annotated[str, Path(pattern=SHOT_ID)]
 Version = Annotated[
-    str | None, Query(max_length=40, description="as in the address that a hit has; then cached for ever")
+    str | None, Query(max_length=40, description="as in the address that a hit has; then cached permanently")
 ]
 
 

@@ -45,7 +45,7 @@ def _add_standing(router: APIRouter, service: Service) -> None:
         "/api/probes",
         response_model=None,
         responses={200: {"model": ProbesAnswer}, **problems()},
-        summary="Every label, its probe, how good that is, and what came since",
+        summary="Every label, its probe with figures, and the labels since its fit",
     )
     async def probes(request: Request) -> Response:
         return json_answer(request, await run(_probes, service))
@@ -84,7 +84,7 @@ def _add_work(router: APIRouter, service: Service) -> None:
         status_code=202,
         response_model=None,
         responses={202: {"model": ProbeAnswer}, **problems(409)},
-        summary="Begin to fit a probe on its labels, as `needle probe fit` does; defines it where it is new",
+        summary="Begin to fit a probe on its labels, as `needle probe fit` does; defines it if it is new",
     )
     async def fit(request: Request, label: Annotated[str, Path(pattern=LABEL)], body: FitBody) -> Response:
         answer = json_answer(request, await run(_fit, service, label, body))

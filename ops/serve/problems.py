@@ -47,7 +47,7 @@ STATUS_OF: tuple[tuple[type[NeedleError], int], ...] = (
 )
 # Descriptions that replace a regular expression in messages.
 FORMS = {
-    SHOT_ID: "is no shot id: 16 hexadecimal digits, a colon and a frame number",
+    SHOT_ID: "is not a shot id: 16 hexadecimal digits, a colon and a frame number",
     VIDEO_ID: "is not a video id: 16 hexadecimal digits",
     LABEL: "cannot be a label: use small letters, digits and _, a letter first",
     WORDS: "must be one line that is not blank, without control characters",
@@ -59,7 +59,7 @@ LONGEST_DETAIL = 2_000
 
 
 class Problem(BaseModel):
-    """What went wrong, as RFC 9457 writes it."""
+    """An error in the form of RFC 9457."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -145,9 +145,9 @@ async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = str(error.detail)
     if error.status_code == 404:
-        detail = "there is nothing at this address: /docs lists what there is"
+        detail = "there is nothing at this address: /docs lists the addresses"
     if error.status_code == 405:
-        detail = f"{request.method} is not possible here: /docs lists what is"
+        detail = f"{request.method} is not possible here: /docs lists what is possible"
     return problem_response(error.status_code, detail, error.headers)
 
 
@@ -163,9 +163,9 @@ def _sentences(errors: Sequence[Any]) -> list[str]:
         where = ".".join(str(part) for part in found["loc"][1:])
         what = plain_message(found)
         if found["type"] == "json_invalid":  # the location is that of a character, not of a field
-            where, what = "", f"the body is no JSON (at character {where}: {found['ctx']['error']})"
+            where, what = "", f"the body is not JSON (at character {where}: {found['ctx']['error']})"
         if found["type"] == "string_pattern_mismatch":
-            what = FORMS.get(found["ctx"]["pattern"], "is not written as /docs says")
+            what = FORMS.get(found["ctx"]["pattern"], "does not have the form that /docs describes")
         told.append(f"{where}: {what}" if where else str(what))
     if len(errors) > SHOWN_ERRORS:
         told.append(f"and {len(errors) - SHOWN_ERRORS} more")

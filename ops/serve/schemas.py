@@ -35,13 +35,14 @@ else:  # the OpenAPI document lists the names
 
 
 class PickBody(Body):
-    """A shot, or a run of source frames ``[in_frame, out_frame)`` that may reach beyond it, and what found it."""
+    """A shot, or a run of source frames ``[in_frame, out_frame)`` that may reach beyond it, and its search."""
 
     shot_id: ShotId
     in_frame: Frame | None = None
     out_frame: Frame | None = None
     query: Annotated[str, Field(max_length=MAX_TOLD)] | SearchBody | None = Field(
-        default=None, description="what found it: in words, or the search itself, which is told and not run"
+        default=None,
+        description="the search that found it: in words, or the search itself, which is reported and not run",
     )
     score: Score | None = None
     relevance: Share | None = None
@@ -52,12 +53,12 @@ class PickBody(Body):
     )
     dialogue_version: VersionName | None = None
     line_ids: list[Annotated[str, Field(max_length=200)]] = Field(
-        default=[], max_length=50, description="`line_id` of the hit's `lines`, which are told with their timecodes"
+        default=[], max_length=50, description="`line_id` of the hit's `lines`, which are reported with their timecodes"
     )
 
 
 class ExportBody(Body):
-    """What to export: `picks`, each with where it came from; or, without picks, the hits of `search`.
+    """Shots to export: `picks`, each with its search; or, without picks, the hits of `search`.
 
     Of a search, hits under the answer's `cutoff` are left out unless `min_relevance` is given or they are said.
     Picks that are not there any more, or whose marks hold no frame of their film, are named in the answer's header
@@ -89,14 +90,15 @@ class ExportBody(Body):
         "exported and not whole shots; picks have their own marks",
     )
     picks: list[PickBody] = Field(default=[], max_length=MAX_PICKS)
-    search: SearchBody | None = Field(default=None, description="not run where there are picks")
+    search: SearchBody | None = Field(default=None, description="not run if there are picks")
     key: ExportKey | None = Field(
-        default=None, description="any that no other export has: `GET /api/exports/{key}` tells how far this one is"
+        default=None,
+        description="any that no other export has: `GET /api/exports/{key}` reports the progress of this one",
     )
 
 
 class LabelBody(Body):
-    """One person's yes (true) or no of some shots; null takes back what they said."""
+    """One person's yes (true) or no for some shots; null takes the answer back."""
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"label": "closeup", "shots": ["0123456789abcdef:489"], "value": True}}
@@ -111,13 +113,13 @@ class LabelBody(Body):
         Field(
             min_length=1,
             max_length=100,
-            description="where it was asked, such as `borderline`; `settled` ends a conflict, whatever others said",
+            description="where it was asked, such as `borderline`; `settled` ends a conflict, whatever others answered",
         ),
     ] = "page"
 
 
 class CorrectionBody(Body):
-    """What one person says of a frame: a shot begins there (`cut`), none does (`no_cut`), or `withdrawn`."""
+    """One person's correction of a frame: a shot begins there (`cut`), none does (`no_cut`), or `withdrawn`."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"action": "no_cut", "frame": 489, "author": "ann"}})
 
@@ -128,7 +130,7 @@ class CorrectionBody(Body):
 
 
 class FitBody(Body):
-    """For a label that has no probe yet: what it means, and the words to start from."""
+    """For a label that has no probe yet: its meaning, and the words to start from."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"queries": ["a close-up of a face"]}})
 

@@ -53,7 +53,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise NeedleError(
             f"cannot listen on {host} port {port}: {error.strerror or error}; choose another --port, "
-            "or stop what listens there"
+            "or stop the program that listens there"
         ) from error
 
 

@@ -24,7 +24,7 @@ def shot_routes(service: Service) -> APIRouter:
         "/api/shows",
         response_model=None,
         responses={200: {"model": ShowsAnswer}, **problems()},
-        summary="Every show: what can be searched, since when, and what is still being processed",
+        summary="Every show: its searchable videos, since when, and those that are still being processed",
     )
     async def shows(request: Request) -> Response:
         return json_answer(request, await service.lanes.lookup.run(coverage.document))

@@ -39,7 +39,7 @@ def write_annotation(state: CutState, path: Path) -> None:
     """Write the annotation to a file whose name ends in ``.shots.json``. Raises ``UsageError`` for another name."""
     if not path.name.endswith(SUFFIX):
         raise UsageError(
-            f"{path.name!r}: end the name in {SUFFIX}, as `needle evaluate --footage` expects beside a film"
+            f"{path.name!r}: end the name in {SUFFIX}, as `needle evaluate --footage` expects it next to a film"
         )
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(make_annotation(state), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

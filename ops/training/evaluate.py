@@ -113,7 +113,7 @@ def evaluate_clips(
     endings = _ANNOTATIONS if encoders else _ANNOTATIONS[:1]
     paths, lonely = _annotated_clips(folder, endings)
     if not paths and not lonely:
-        raise UsageError(f"{folder} holds no film with {', '.join(f'<file>{ending}' for ending in endings)} beside it")
+        raise UsageError(f"{folder} has no film with {', '.join(f'<file>{ending}' for ending in endings)} next to it")
     results: list[_ClipResult] = []
     skipped: list[SetAsideClip] = []
     progress.start("clips", len(paths), "clips")
@@ -146,7 +146,7 @@ def _annotated_clips(folder: Path, endings: Sequence[str]) -> tuple[list[Path], 
         if path.name.endswith(end) and path.name != end and not path.name.startswith("._")  # those are macOS's
     }
     lonely = [
-        (clip, "its annotation is there, the clip is not: put it beside the annotation, or remove both")
+        (clip, "its annotation is there, the clip is not: put it next to the annotation, or remove both")
         for clip in sorted(clips)
         if not clip.is_file()
     ]
@@ -235,11 +235,11 @@ def _report_annotation_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except KeyError as error:
-        raise UsageError(f"an annotation beside {path} is broken: it has no {error.args[0]!r}") from error
+        raise UsageError(f"an annotation of {path} is broken: it has no {error.args[0]!r}") from error
     except (TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
-        raise UsageError(f"an annotation beside {path} is broken: {type(error).__name__}: {error}") from error
+        raise UsageError(f"an annotation of {path} is broken: {type(error).__name__}: {error}") from error
     except UsageError as error:
-        raise UsageError(f"an annotation beside {path} is broken: {error}") from error
+        raise UsageError(f"an annotation of {path} is broken: {error}") from error
 
 
 def _compare(path: Path, name: str, fps: Fraction, watched: _DecodedClip, annotation: ShotAnnotation) -> ClipCuts:
@@ -302,7 +302,7 @@ def _decode_clip(
         cuts += [(each.frame, each.transition == "gradual") for each in cutter.finish()]
     for shot, shot_vectors in enumerate(vectors[0] if vectors else []):
         if not shot_vectors:
-            raise UsageError(f"{path} has no frames {ranges[shot]}: the annotation beside it is of another file")
+            raise UsageError(f"{path} has no frames {ranges[shot]}: its annotation is of another file")
     watched.vectors = [_pool_shots(each, encoder) for each, encoder in zip(vectors, encoders, strict=True)]
     return watched
 

@@ -143,7 +143,7 @@ def require_pairs(pairs: Sequence[CaptionPair], batch: int) -> None:
     if len(pairs) < 2:
         raise UsageError(
             f"there {'is one captioned pair' if pairs else 'are no captioned pairs'} to train on, and contrast "
-            "needs at least two: name captioned data with --data, or put <film>.captions.jsonl beside the videos"
+            "needs at least two: name captioned data with --data, or put <film>.captions.jsonl next to the videos"
         )
     if batch > len(pairs):
         raise UsageError(f"a batch of {batch} is larger than the data, {len(pairs)} pairs: lower it with --batch")

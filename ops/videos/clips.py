@@ -72,7 +72,7 @@ def _require_same(local: Path, content_hash: str, size: int, hashes: HashCache |
     if status.st_size != size:
         raise MediaError(
             f"it changed since it was ingested: it had {size:,} bytes and has {status.st_size:,}; "
-            "ingest it again and search anew"
+            "ingest it and search again"
         )
     key = (str(local), status.st_size, str(status.st_mtime_ns))
     known = hashes.known([key]).get(key) if hashes else None
@@ -83,7 +83,7 @@ def _require_same(local: Path, content_hash: str, size: int, hashes: HashCache |
             hashes.remember(key, known)
     if known != content_hash:
         raise MediaError(
-            "it changed since it was ingested: it has the same size and other content; ingest it again and search anew"
+            "it changed since it was ingested: it has the same size and other content; ingest it and search again"
         )
 
 
@@ -107,7 +107,9 @@ def cut_clips(
     """
     for span in spans:
         if not 0 <= span.start_frame < span.end_frame:
-            raise UsageError(f"frames {span.start_frame} to {span.end_frame} are no clip: it must end after its start")
+            raise UsageError(
+                f"frames {span.start_frame} to {span.end_frame} are not a clip: it must end after its start"
+            )
     stop = stop or Stop()
     info = info or probe(source)
     left = sorted(spans, key=lambda span: (span.start_frame, span.end_frame))

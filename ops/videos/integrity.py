@@ -133,7 +133,7 @@ def _reason_boxes(file: BinaryIO, size: int) -> str:
         if end > size and kind in MEDIA_BOXES and b"moov" in seen:
             return cut_short(size, end)
     if b"moov" in seen and b"moof" in seen and _holds_fragment(file, end):
-        return f"the file is damaged at byte {end:,} of {size:,}: what follows there is not read; copy it again"
+        return f"the file is damaged at byte {end:,} of {size:,}: the rest is not read; copy it again"
     return "" if b"moov" in seen else NO_INDEX
 
 

@@ -359,7 +359,7 @@ def _level(track: SoundTrack) -> str:
 def _note(tracks: Sequence[SoundTrack], chosen: SoundTrack, mixed: Sequence[SoundTrack]) -> str:
     silent = [track for track in tracks if track.is_silent]
     if len(silent) == len(tracks):
-        return f"all {len(tracks)} sound tracks are silent where they were listened to"
+        return f"all {len(tracks)} sound tracks are silent in the parts that were analysed"
     heard = f"a mix of the mono tracks {_numbers(mixed)}" if mixed else f"track {_named(chosen)}"
     note = f"{len(tracks)} sound tracks: proxies and speech recognition use {heard}"
     if not silent:

@@ -372,4 +372,4 @@ def test_a_new_kind_is_one_module(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     first, error = done.stdout.splitlines()
     assert re.fullmatch(r"toy:weights toy_w[0-9a-f]{8}_p[0-9a-f]{6}", first)
-    assert "'toys:weights' is no encoder" in error and "toy:<file>" in error and "starter" in error
+    assert "'toys:weights' is not an encoder" in error and "toy:<file>" in error and "starter" in error

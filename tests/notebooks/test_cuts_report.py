@@ -59,7 +59,7 @@ def test_the_page_shows_each_fault_and_names_as_text(report: NotebookRun) -> Non
     assert not [out for cell in cells for out in cell.get("outputs", []) if out.output_type in ("error", "stream")]
 
 
-@pytest.mark.parametrize(("footage", "words"), [("", "No clips were named"), ("nowhere", "nowhere holds no film")])
+@pytest.mark.parametrize(("footage", "words"), [("", "No clips were named"), ("nowhere", "nowhere has no film")])
 def test_without_clips_it_says_what_to_name(
     module_settings: Settings, tmp_path: Path, footage: str, words: str
 ) -> None:

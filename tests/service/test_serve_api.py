@@ -308,7 +308,7 @@ def test_a_body_that_is_no_json_is_refused(client: TestClient, content: bytes) -
     answer = client.post("/api/search", content=content, headers={"content-type": "application/json"})
     assert answer.status_code in (400, 422), answer.text
     told = require_problem(answer)
-    assert content != b"{" or told.startswith("the body is no JSON (at character 1: ")
+    assert content != b"{" or told.startswith("the body is not JSON (at character 1: ")
     plain = client.post("/api/search", content=b'{"text": "red"}', headers={"content-type": "text/plain"})
     assert plain.status_code == 422  # what a form of another page could send
 

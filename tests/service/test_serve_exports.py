@@ -81,7 +81,7 @@ def test_picks_that_are_gone_are_named_and_the_rest_is_exported(module_settings:
         told = json.loads(answer.headers["needle-export"])
         lost = {each["shot_id"]: each["reason"] for each in told["missing"]}
         assert f"no shot '{FORGOTTEN}' in the catalogue" in lost[FORGOTTEN]
-        assert "450097 are no clip of" in lost[shot(1, 0)]
+        assert "450097 are not a clip of" in lost[shot(1, 0)]
         if name == "json":
             assert [clip["shot_id"] for clip in answer.json()["clips"]] == [shot(0, 1), shot(0, 0)]
             assert told["clips"] == 2 and told["missing_count"] == 2

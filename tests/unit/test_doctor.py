@@ -36,7 +36,7 @@ def test_an_index_that_no_search_can_use_is_a_failure(tmp_path: Path) -> None:
     settings.lake.write("shots", partition, shot_rows(0))
     settings.lake.write(f"shot_embeddings/{encoder_id}", partition, vector_rows(0))
     publish(settings, encoder_id, lambda: wanted_rows(settings, encoder_id))
-    assert doctor(tmp_path)[0]["index"] == {"ok": True, "note": "holds what the lake holds"}
+    assert doctor(tmp_path)[0]["index"] == {"ok": True, "note": "matches the lake"}
 
     shutil.rmtree(tmp_path / "index")
     checks, status = doctor(tmp_path)

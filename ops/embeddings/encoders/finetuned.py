@@ -139,10 +139,10 @@ def _manifest(path: Path, *, needed: bool) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if needed and not (isinstance(manifest["model"], str) and isinstance(manifest["preprocessing"], dict)):
-            raise TypeError("model and preprocessing are not what they should be")
+            raise TypeError("model and preprocessing do not match")
         return dict(manifest)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EncoderError(f"{path} does not tell what model the weights beside it are of: {error}") from error
+        raise EncoderError(f"{path} does not name the model of the weights next to it: {error}") from error
 
 
 class FinetunedKind(EncoderKind):

@@ -166,7 +166,7 @@ def _built(model: str, pretrained: str, weights: Path) -> Any:
         return open_clip.create_model(model, pretrained=pretrained, weights_only=True, require_pretrained=True)
     except pickle.UnpicklingError as error:
         raise EncoderError(
-            f"{weights} is no checkpoint that can be read safely (tensors only): {first_sentence(error)}"
+            f"{weights} is not a checkpoint that can be read safely (tensors only): {first_sentence(error)}"
         ) from error
     except Exception as error:  # for bytes that are not a checkpoint, the unpickler may raise anything
         raise EncoderError(f"{weights} does not hold the weights of {model}: {first_sentence(error)}") from error

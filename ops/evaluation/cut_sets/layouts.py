@@ -172,7 +172,9 @@ def _load_autoshot(folder: Path) -> CutSetData:
             except UsageError as error:
                 reasons[path.stem] = str(error)
     elif lists := sorted(folder.rglob("kuaishou_v2.txt")):
-        data = CutSetData(form="kuaishou_v2.txt (training and test videos: not what the published figures are of)")
+        data = CutSetData(
+            form="kuaishou_v2.txt (training and test videos: the published figures are of the test videos only)"
+        )
         annotations, reasons = _read_whole(lists[0], lambda path: (read_kuaishou(read_text(path)), {}))
     else:
         raise UsageError(

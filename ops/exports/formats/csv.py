@@ -23,7 +23,7 @@ class CsvFormat(ExportFormat):
     suffix = ".csv"
     media_type = "text/csv; charset=utf-8"
     position = 50
-    handles_note = "Listed beside in and out, which stay as marked."
+    handles_note = "Listed next to in and out, which stay as marked."
 
     def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
         rows = [{"number": at, **clip.facts()} for at, clip in enumerate(clips, start=1)]

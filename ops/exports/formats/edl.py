@@ -134,7 +134,7 @@ def _ambiguous(clips: Sequence[Clip]) -> tuple[str, ...]:
             more = f" and {len(mixed) - TOLD} more" if len(mixed) > TOLD else ""
             why = f"all are of reel {reel}" if reel else "the files have no reel name"
             warnings.append(
-                f"{names}{more}: cannot be told apart by timecode, and {why}; relink them by the file names in the "
+                f"{names}{more}: cannot be distinguished by timecode, and {why}; relink them by the file names in the "
                 "EDL's comments, or export as otio, fcpxml or xmeml"
             )
     return tuple(warnings)

@@ -19,7 +19,7 @@ class JsonFormat(ExportFormat):
     suffix = ".json"
     media_type = "application/json"
     position = 60
-    handles_note = "Listed beside in and out, which stay as marked."
+    handles_note = "Listed next to in and out, which stay as marked."
 
     def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
         document = {

@@ -8,11 +8,11 @@ from ops.serve.answers.shots import Answer, Shot
 
 
 class OfferedShot(Shot):
-    score: float | None = Field(description="0 to 1; null where nothing scores yet")
+    score: float | None = Field(description="0 to 1; null if no version scores yet")
 
 
 class FeedsAnswer(Answer):
-    """What to label next; without a version there are random shots only."""
+    """Shots to label next; without a version only random ones."""
 
     label: str
     version: str

@@ -18,13 +18,13 @@ class FilmShot(Span):
     start_timecode: str
     transition: str = Field(description="how it begins: start, cut or gradual")
     is_blank: bool
-    corrections: list[str] = Field(description="what people said that made the shot, such as `no_cut@489`")
+    corrections: list[str] = Field(description="the corrections that made the shot, such as `no_cut@489`")
     poster: Url
     proxy: Url
 
 
 class Correction(Answer):
-    """What somebody said of a frame, and what has become of it."""
+    """A correction of a frame, and its state."""
 
     frame: int
     action: Literal["cut", "no_cut", "withdrawn"]
@@ -38,7 +38,7 @@ class Correction(Answer):
 
 
 class CorrectionsAnswer(Answer):
-    """Corrections of one film, the oldest first, and what the next ingest changes."""
+    """Corrections of one film, the oldest first, and the changes of the next ingest."""
 
     video_id: str
     corrections: list[Correction]

@@ -11,7 +11,7 @@ from ops.serve.answers.shots import Answer
 
 
 class Person(Answer):
-    """What one person said, as it stands."""
+    """The current answer of one person."""
 
     annotator: str
     yes: int
@@ -37,7 +37,7 @@ class FitState(Answer):
 
     state: Literal["off", "idle", "running", "failed"]
     since: str | None
-    told: str = Field(description="what a failed fit said; else empty")
+    told: str = Field(description="the message of a failed fit; else empty")
 
 
 class ProbeAnswer(Answer):
@@ -47,20 +47,20 @@ class ProbeAnswer(Answer):
     description: str
     queries: list[str]
     policy: str = Field(description="`f1`, `precision>=0.9` or a number; empty where the probe is not defined")
-    promoted: str = Field(description="the version that scores the catalogue; empty where there is none")
+    promoted: str = Field(description="the version that scores the catalogue; empty if there is none")
     latest: str = Field(description="the last fit")
     kind: str = Field(description="`logistic`, `zero_shot` (the words alone), or empty")
     fitted_at: str | None
     yes: int = Field(description="labels that the version learnt from")
     no: int
-    threshold: float | None = Field(description="the score from which on it says yes")
+    threshold: float | None = Field(description="the least score that means yes")
     metrics: dict[str, Figure]
     notes: list[str]
     refused: str = Field(description="why the last fit does not score the catalogue; else empty")
     redefined: bool = Field(description="queries or threshold are not those of the last fit")
     labels: Labelled
     scored: int = Field(description="shots that have a score: more than none can be searched by it")
-    scored_by: str = Field(description="the version of all these scores; empty while they are being made anew")
+    scored_by: str = Field(description="the version of all these scores; empty while they are being computed")
     at_least: list[int] = Field(description="shots that score at least 0.00, 0.01, and so on to 1.00; or nothing")
     fit: FitState
 

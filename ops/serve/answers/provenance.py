@@ -14,7 +14,7 @@ class Source(Answer):
 
 
 class Run(Answer):
-    """The Dagster run that made a partition of an asset what it is."""
+    """The Dagster run that wrote the current partition of an asset."""
 
     asset: str
     partition: str | None
@@ -23,7 +23,7 @@ class Run(Answer):
 
 
 class DialogueSource(Answer):
-    """A subtitle file, a track of the film, or what was heard; usable, or with the ``reason`` why not."""
+    """A subtitle file, a track of the film, or recognised speech; usable, or with the ``reason`` why not."""
 
     path: str
     source: str = Field(description="sidecar, embedded or asr")
@@ -35,7 +35,7 @@ class DialogueSource(Answer):
 
 
 class Dialogue(Answer):
-    """Where what is said in the shot came from."""
+    """The sources of the shot's dialogue."""
 
     dialogue_version: str | None = Field(description="version of the index of lines")
     read_at: str | None

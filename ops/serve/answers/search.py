@@ -19,7 +19,7 @@ class ExportFormatEntry(Answer):
     label: str
     suffix: str
     media_type: str
-    handles_note: str = Field(description="what handles do in its files, in a sentence")
+    handles_note: str = Field(description="the effect of handles in its files, in a sentence")
 
 
 class ExportFormatsAnswer(Answer):
@@ -27,7 +27,7 @@ class ExportFormatsAnswer(Answer):
 
 
 class ExportProgressAnswer(Answer):
-    running: bool = Field(description="false where none has this key, or not any more")
+    running: bool = Field(description="false if no export has this key, or it has ended")
     done: int = Field(description="clips, or posters of a sheet, that it is done with, in it or missing")
     total: int = Field(description="of how many; 0 while it waits for its turn, and for formats that take no time")
 

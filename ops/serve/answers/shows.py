@@ -35,4 +35,4 @@ class ShowsAnswer(Answer):
     dialogue_version: str | None
     lines: int
     probes: list[str]
-    hint: str = Field(description="what to do where there is nothing to search yet; else empty")
+    hint: str = Field(description="what to do if there is nothing to search yet; else empty")

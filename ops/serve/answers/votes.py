@@ -27,4 +27,4 @@ class Judged(Answer):
 
 
 class JudgedShot(Judged):
-    shot: Shot | None = Field(description="null where it is gone")
+    shot: Shot | None = Field(description="null if it is gone")

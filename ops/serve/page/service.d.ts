@@ -86,9 +86,9 @@ export type ExportBody = {
   /** seconds before and after the lines that `search` finds in dialogue, of which the spoken range is exported and not whole shots; picks have their own marks */
   padding?: number;
   picks?: PickBody[];
-  /** not run where there are picks */
+  /** not run if there are picks */
   search?: SearchBody | null;
-  /** any that no other export has: `GET /api/exports/{key}` tells how far this one is */
+  /** any that no other export has: `GET /api/exports/{key}` reports the progress of this one */
   key?: string | null;
 };
 
@@ -98,7 +98,7 @@ export type ExportFormatEntry = {
   label: string;
   suffix: string;
   media_type: string;
-  /** what handles do in its files, in a sentence */
+  /** the effect of handles in its files, in a sentence */
   handles_note: string;
 };
 
@@ -107,7 +107,7 @@ export type ExportFormatsAnswer = {
 };
 
 export type ExportProgressAnswer = {
-  /** false where none has this key, or not any more */
+  /** false if no export has this key, or it has ended */
   running: boolean;
   /** clips, or posters of a sheet, that it is done with, in it or missing */
   done: number;
@@ -159,7 +159,7 @@ export type FilmShot = {
   /** how it begins: start, cut or gradual */
   transition: string;
   is_blank: boolean;
-  /** what people said that made the shot, such as `no_cut@489` */
+  /** the corrections that made the shot, such as `no_cut@489` */
   corrections: string[];
   /** an address of this service */
   poster: string;
@@ -176,7 +176,7 @@ export type FitBody = {
 export type FitState = {
   state: "off" | "idle" | "running" | "failed";
   since: string | null;
-  /** what a failed fit said; else empty */
+  /** the message of a failed fit; else empty */
   told: string;
 };
 
@@ -220,7 +220,7 @@ export type Hit = {
   match: Span;
   /** frames from the first to the last of `lines` with 0.3 s on both sides, in whatever shots; null if no line was found, or other conditions decide which frames count */
   spoken: Span | null;
-  /** the shot that follows, for a search that asks what must follow */
+  /** the shot that follows, for a search with `then` */
   then: Hit | null;
 };
 
@@ -272,7 +272,7 @@ export type JudgedShot = {
   gone: string;
   /** the latest of each person, the newest last */
   votes: Vote[];
-  /** null where it is gone */
+  /** null if it is gone */
   shot: Shot | null;
 };
 
@@ -295,7 +295,7 @@ export type LabelBody = {
   shots: string[];
   value: boolean | null;
   annotator?: string;
-  /** where it was asked, such as `borderline`; `settled` ends a conflict, whatever others said */
+  /** where it was asked, such as `borderline`; `settled` ends a conflict, whatever others answered */
   origin?: string;
 };
 
@@ -353,7 +353,7 @@ export type OfferedShot = {
   poster: string;
   /** its video: an address of this service, or on the command line a storage URI */
   proxy: string;
-  /** 0 to 1; null where nothing scores yet */
+  /** 0 to 1; null if no version scores yet */
   score: number | null;
 };
 
@@ -367,7 +367,7 @@ export type PickBody = {
   shot_id: string;
   in_frame?: number | null;
   out_frame?: number | null;
-  /** what found it: in words, or the search itself, which is told and not run */
+  /** the search that found it: in words, or the search itself, which is reported and not run */
   query?: string | SearchBody | null;
   score?: number | null;
   relevance?: number | null;
@@ -376,7 +376,7 @@ export type PickBody = {
   /** `matched` of the hit; one that only dialogue found has no score */
   matched?: ("visual" | "dialogue")[];
   dialogue_version?: string | null;
-  /** `line_id` of the hit's `lines`, which are told with their timecodes */
+  /** `line_id` of the hit's `lines`, which are reported with their timecodes */
   line_ids?: string[];
 };
 
@@ -386,7 +386,7 @@ export type ProbeAnswer = {
   queries: string[];
   /** `f1`, `precision>=0.9` or a number; empty where the probe is not defined */
   policy: string;
-  /** the version that scores the catalogue; empty where there is none */
+  /** the version that scores the catalogue; empty if there is none */
   promoted: string;
   /** the last fit */
   latest: string;
@@ -396,7 +396,7 @@ export type ProbeAnswer = {
   /** labels that the version learnt from */
   yes: number;
   no: number;
-  /** the score from which on it says yes */
+  /** the least score that means yes */
   threshold: number | null;
   metrics: Record<string, Figure>;
   notes: string[];
@@ -407,7 +407,7 @@ export type ProbeAnswer = {
   labels: Labelled;
   /** shots that have a score: more than none can be searched by it */
   scored: number;
-  /** the version of all these scores; empty while they are being made anew */
+  /** the version of all these scores; empty while they are being computed */
   scored_by: string;
   /** shots that score at least 0.00, 0.01, and so on to 1.00; or nothing */
   at_least: number[];
@@ -455,7 +455,7 @@ export type Provenance = {
 };
 
 export type Query = {
-  /** What to look for; quotes mean words that are said. */
+  /** Description; words in quotes are spoken words. */
   text?: string;
   /** More like this shot or image. */
   like?: string[];
@@ -477,7 +477,7 @@ export type Query = {
   include_blank?: boolean;
   /** Title cards and credits too. */
   include_titles?: boolean;
-  /** Leave out what is less relevant (0-1). */
+  /** Leave out less relevant hits (0-1). */
   min_relevance?: number | null;
   /** This must follow soon in the same video. */
   then?: Then | null;
@@ -495,7 +495,7 @@ export type Reading = {
   why: string;
   /** lines, up to 20, that have the words although only pictures were searched: quotes find them */
   said_in: number;
-  /** what the search could not do, and what may have been meant, in sentences */
+  /** parts that the search could not do, and possible corrections, in sentences */
   notes: string[];
 };
 
@@ -525,7 +525,7 @@ export type SearchAnswer = {
 };
 
 export type SearchBody = {
-  /** What to look for; quotes mean words that are said. */
+  /** Description; words in quotes are spoken words. */
   text?: string;
   /** More like this shot or image. */
   like?: string[];
@@ -547,7 +547,7 @@ export type SearchBody = {
   include_blank?: boolean;
   /** Title cards and credits too. */
   include_titles?: boolean;
-  /** Leave out what is less relevant (0-1). */
+  /** Leave out less relevant hits (0-1). */
   min_relevance?: number | null;
   /** This must follow soon in the same video. */
   then?: ThenBody | null;
@@ -634,7 +634,7 @@ export type ShowsAnswer = {
   dialogue_version: string | null;
   lines: number;
   probes: string[];
-  /** what to do where there is nothing to search yet; else empty */
+  /** what to do if there is nothing to search yet; else empty */
   hint: string;
 };
 
@@ -657,22 +657,22 @@ export type TextCondition = {
 export type Then = {
   /** This must follow soon in the same video. */
   text?: string;
-  /** What follows looks like this shot or image. */
+  /** The following shot looks like this shot or image. */
   like?: string[];
-  /** What follows does not look like this shot or image. */
+  /** The following shot does not look like this shot or image. */
   unlike?: string[];
-  /** Shots until what follows. */
+  /** Shots until the following one, at the most. */
   within?: number;
 };
 
 export type ThenBody = {
   /** This must follow soon in the same video. */
   text?: string;
-  /** What follows looks like this shot or image. */
+  /** The following shot looks like this shot or image. */
   like?: string[];
-  /** What follows does not look like this shot or image. */
+  /** The following shot does not look like this shot or image. */
   unlike?: string[];
-  /** Shots until what follows. */
+  /** Shots until the following one, at the most. */
   within?: number;
 };
 

@@ -162,7 +162,7 @@ def test_odd_files_are_named_and_cost_no_other(settings: Settings) -> None:
     assert "MB" in told.refused["film.it.srt"] and "empty" in told.refused["film.fr.srt"]
     assert [(row["text"], bool(row["shot_ids"])) for row in said(settings)] == [("kept", True), ("after", False)]
     assert all(check.passed for check in report.checks)
-    assert any("film.srt: line 6" in note and "before the film" in note for note in told.notes)
+    assert any("film.srt: line 6" in note and "before the start of the film" in note for note in told.notes)
     assert any("film.srt: line 10" in note and "after the end of the film" in note for note in told.notes)
     aside = unusable_subtitles(settings, {video_id(0)})
     assert [Path(entry["path"]).name for entry in aside] == sorted(told.refused)

@@ -43,7 +43,7 @@ def test_overlapping_lines_are_kept() -> None:
     ("cue", "mended", "told"),
     [
         ((-1.0, 2.0, "x"), (0.0, 2.0), "line 2: it starts before the film does"),
-        ((-3.0, -1.0, "x"), None, "line 2: it lies before the film begins and is left out: 'x'"),
+        ((-3.0, -1.0, "x"), None, "line 2: it is before the start of the film and is left out: 'x'"),
         ((5.0, 3.0, "x"), (3.0, 5.0), "line 2: it ended before it started"),
         ((5.0, 5.0, "x"), (5.0, 5.1), ""),
         ((5.0, 900.0, "x"), (5.0, 125.0), "line 2: it lasts longer than 120 seconds"),

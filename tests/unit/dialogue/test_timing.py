@@ -163,7 +163,7 @@ def test_a_stretch_comes_before_the_shift_and_what_starts_before_the_film_is_cut
     set_timing(settings, video_id(0), SubtitleTiming(shift_s=-1.0, stretch=1.25), NOW)
     build(settings)
     assert times(settings) == [(0.5, 1.25), (3.0, 3.75)]
-    assert "lies before the film" in str(dialogue_of_video(settings, video_id(0))[1])
+    assert "before the start of the film" in str(dialogue_of_video(settings, video_id(0))[1])
     assert timing_of(settings, video_id(0)).stretch == 1.25
 
 

@@ -139,7 +139,7 @@ def test_an_explicit_encoder_is_taken_and_pins_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("spec", ["", "clip", "open_clip:", "finetuned:", "starter:x", "0123456789abcdef"])
 def test_what_names_no_encoder_is_refused(tmp_path: Path, spec: str) -> None:
-    with pytest.raises(EncoderError, match="no encoder of this home"):
+    with pytest.raises(EncoderError, match="not an encoder of this home"):
         load_encoder(spec, tmp_path)
 
 

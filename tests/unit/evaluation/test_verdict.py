@@ -107,7 +107,7 @@ def test_fewer_than_ten_shots_decide_nothing_however_many_captions() -> None:
     assert nine["too_little"][0].startswith("there are only 9 captioned shots: fewer than 10 decide nothing")
     alone = judged([asked("a", 9), asked("b", 1)], 1.6, 0.2)
     assert alone["shots"] == 9, "one shot alone is always first"
-    assert judged([], 1, 1)["too_little"] == ["there are no captioned shots to judge by"]
+    assert judged([], 1, 1)["too_little"] == ["there are no captioned shots to compare by"]
 
 
 def test_a_part_of_a_few_questions_decides_nothing() -> None:
@@ -134,14 +134,14 @@ def test_a_loss_where_it_was_fitted_counts_and_a_gain_there_proves_nothing() -> 
     worse = found(0.3, JUNK, learned=["old"])
     assert len(worse["worse"]) == 1 and not worse["too_little"]
     assert (
-        "it finds less even where it was fitted: nDCG@10 on 40 captioned shots of old, all questions 0."
+        "it finds less even on the shows that it was fitted on: nDCG@10 on 40 captioned shots of old, all questions 0."
         in worse["worse"][0]
     )
     gained = found(JUNK, 0.1, learned=["old"])
     assert gained["worse"] and "of new" in gained["worse"][0] and gained["learned"]["parts"]["all"]["low"] > 0
     only = found(0.1, 0.1, learned=["old", "new"])
     assert only["too_little"] == [
-        "there are no captioned shots of shows that neither encoder was fitted on to judge by"
+        "there are no captioned shots of shows that neither encoder was fitted on to compare by"
     ]
     left = found(0.3, JUNK, live_learned=["old"])
     assert passes(left) and left["left_out"] == ["old"] and left["shows"] == ["new"], "no fair fight where live learned"

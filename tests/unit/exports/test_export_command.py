@@ -80,10 +80,10 @@ def test_nothing_is_replaced_without_force(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["-o", "x.edl"], "say what to export"),
+        (["-o", "x.edl"], "name what to export"),
         (["-o", "x.edl", "--query", "a", "--shots", "0123456789abcdef:0"], "not both"),
         (["-o", "x.edl", "--like", "0123456789abcdef:1", "--shots", "0123456789abcdef:0"], "not both"),
-        (["-o", "x.edl", "--then", "a door"], "the query is empty: describe what to look for"),
+        (["-o", "x.edl", "--then", "a door"], "the query is empty: describe a shot"),
         (["-o", "x.edl", "--format", "csv", "--shots", "0123456789abcdef:0"], "csv is written: end it in .csv"),
         (["-o", "x.webp", "--format", "sheet", "--shots", "0123456789abcdef:0"], "end it in .jpg or .jpeg or .png"),
         (["-o", "-", "--format", "edl", "--shots", "0123456789abcdef:0"], "standard output"),
@@ -206,10 +206,10 @@ def test_an_export_tells_what_its_search_could_not_do(
     settings, shots, _, _ = searchable
     target, options = tmp_path / "x.json", ("--encoder", "starter", "--force")
     status, _, err = needle(capsys, settings, "-o", str(target), "--query", "“a car at night”", *options)
-    assert (status, "no dialogue is indexed: only what is seen was searched" in err) == (0, True)
+    assert (status, "no dialogue is indexed: only the pictures were searched" in err) == (0, True)
     publish_lines(settings, [line_row(0, "Good morning")])
     status, _, err = needle(capsys, settings, "-o", str(target), "--query", '"zzz" a car at night', *options)
-    assert (status, "nobody says 'zzz' in 1 line; what is seen was searched too" in err) == (0, True)
+    assert (status, "nobody says 'zzz' in 1 line; the pictures were searched too" in err) == (0, True)
     assert [clip["shot_id"] for clip in json.loads(target.read_text())["clips"]] == [shots[1]]
 
 

@@ -66,7 +66,7 @@ def test_a_rate_and_films_that_an_edl_cannot_hold_are_reported(settings: Setting
     both = clips_of_file(settings, cases / "exports/mirror.mp4", 30, 60)
     both += clips_of_file(settings, cases / "exports/soundbite.mp4", 75, 200)
     report = export(settings, both, "edl", tmp_path / "y.edl", title="x")
-    assert len(report.warnings) == 1 and "cannot be told apart by timecode" in report.warnings[0]
+    assert len(report.warnings) == 1 and "cannot be distinguished by timecode" in report.warnings[0]
     assert len(read_edl(tmp_path / "y.edl", Fraction(25))) == 4
 
 

@@ -315,7 +315,7 @@ def test_what_an_editor_must_know_is_said(settings: Settings, tmp_path: Path) ->
     clips = select_clips(settings, [Pick(shot_id=shot), Pick(shot_id=gone)])
     report = export(settings, clips, "otio", tmp_path / "x.otio", title="x")
     told = "\n".join(report.warnings)
-    assert "s3://bucket/a b/film.mov: lies in an object store" in told
+    assert "s3://bucket/a b/film.mov: is in an object store" in told
     assert "film 2.mp4: is not there any more" in told
     assert "film 2.mp4: no editing system runs 12.5" in told
     assert "s3://bucket/a%20b/film.mov" in (tmp_path / "x.otio").read_text()
@@ -470,7 +470,7 @@ def test_an_edl_has_the_reel_of_the_file(settings: Settings, tmp_path: Path, ree
 def test_long_reels_that_begin_alike_stay_different(settings: Settings, tmp_path: Path) -> None:
     shots = [with_reel(settings, at, f"A001C003_{at}", f"1{at}:00:00:00") for at in (1, 2, 3)]
     reels, _, warnings = reels_in(settings, tmp_path, shots)
-    assert len(set(reels)) == 3 and "told apart" not in warnings
+    assert len(set(reels)) == 3 and "distinguished" not in warnings
     assert reels == reels_in(settings, tmp_path, shots)[0]
 
 
@@ -492,7 +492,7 @@ def test_films_that_an_edl_cannot_tell_apart_are_reported(
 ) -> None:
     shots = [with_reel(settings, at, *film) for at, film in enumerate(films, start=1)]
     _, _, warnings = reels_in(settings, tmp_path, [*shots, shots[0]])
-    assert ("cannot be told apart by timecode" in warnings) == bool(mixed)
+    assert ("cannot be distinguished by timecode" in warnings) == bool(mixed)
     assert mixed in warnings
 
 

@@ -215,10 +215,10 @@ def test_dialogue_can_be_off_or_alone(searcher: Searcher) -> None:
     [
         (
             Query(text="dragon", dialogue="only"),
-            "nobody says that; without `--dialogue only` the pictures are searched",
+            "no line has these words; without `--dialogue only` the pictures are searched",
         ),
         (Query(text='"dragon"', dialogue="only"), "without quotes and `--dialogue only` the pictures are searched"),
-        (Query(text="“dragon”"), "nobody says that; without quotes the pictures are searched"),
+        (Query(text="“dragon”"), "no line has these words; without quotes the pictures are searched"),
         (Query(all=(DialogueCondition(dialogue="dragon"),)), "no shots: take something away (all)"),
     ],
 )
@@ -317,7 +317,7 @@ def test_the_least_relevance_cuts_and_the_cutoff_does_not_move(searcher: Searche
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"text": "x", "where": ("closeup",)}, "no condition on a probe"),
+        ({"text": "x", "where": ("closeup",)}, "not a condition on a probe"),
         ({"text": "x", "where": ("closeup>=1.5",)}, "0 to 1"),
         ({"text": "x", "dialogue": "maybe"}, "'auto', 'off' or 'only'"),
         ({"text": "x", "like": ("a",), "dialogue": "only"}, "lines alone"),

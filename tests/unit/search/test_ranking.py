@@ -35,7 +35,7 @@ def test_an_unwanted_example_loses() -> None:
 
 
 def test_nothing_to_look_for_is_refused() -> None:
-    with pytest.raises(UsageError, match="say what to look for"):
+    with pytest.raises(UsageError, match="describe what to search for"):
         combine(None, [], [AXES[0]])
     with pytest.raises(UsageError, match="cancel each other out"):
         combine(None, [AXES[0], -AXES[0]], [])

@@ -98,13 +98,13 @@ def test_the_page_has_the_limits_of_the_fields() -> None:
     [
         ({"all": [{"text": "a", "dialogue": "b"}]}, "all.0 = .*: a condition has exactly one of text"),
         ({"all": [{}]}, "exactly one of text, dialogue and probe"),
-        ({"any": [{"text": ""}]}, "any.0.text = '': Input should say what to look for"),
+        ({"any": [{"text": ""}]}, "any.0.text = '': Input should have a text"),
         ({"any": [{"text": " "}]}, "a condition is empty"),
         ({"all": [{"text": "a"}] * 11, "any": [{"text": "a"}] * 10}, "at most 20 conditions"),
         ({"text": "a", "then": {"text": " "}}, "'then' is empty"),
         ({"text": "a", "then": {"text": "b", "within": 0}}, "then.within = 0"),
         ({"text": "a", "like": "b"}, "like = 'b': Input should be a valid list"),
-        ({"text": "a", "all": [{"probe": "closeup"}]}, "no condition on a probe"),
+        ({"text": "a", "all": [{"probe": "closeup"}]}, "not a condition on a probe"),
         ({"text": "a" * 3000}, "text = 'a{58}…: String should have at most 2000"),
     ],
 )

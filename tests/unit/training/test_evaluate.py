@@ -194,5 +194,5 @@ def test_a_broken_annotation_is_named(tmp_path: Path, encoder: StarterEncoder, e
 def test_a_folder_without_annotations_is_refused(tmp_path: Path, encoder: StarterEncoder) -> None:
     make_film(tmp_path / "film.mp4", cuts=(), frames=20)
     for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(UsageError, match="holds no film"):
+        with pytest.raises(UsageError, match="has no film"):
             evaluate_footage(folder, encoder)

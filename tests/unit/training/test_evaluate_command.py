@@ -74,7 +74,7 @@ def test_the_table_fits_a_terminal_and_says_what_was_learned_from(ran: Run) -> N
     done = ran("--against", "starter")
     assert done.status == 3 and max(map(len, done.stdout.splitlines())) <= 100
     assert "learned from show 0: left out of pooled figures" in done.stdout and "show 0 (learned from)" in done.stdout
-    assert "what its captions and queries say to `needle upgrade`:\n  against it: there" in done.stdout
+    assert "its captions and queries, as `needle upgrade` compares them:\n  against it: there" in done.stdout
     assert "there are only 5 captioned shots of shows that neither" in done.stdout
     assert "≈ within noise" in done.stdout and "caption → shot: 10 captions of 5 shots" in done.stdout
 
@@ -119,12 +119,12 @@ def test_cuts_are_listed_with_their_faults_and_names_drive_no_terminal(tmp_path:
     [
         (["--against", "finetuned:mine"], "the very encoder that is measured"),
         (["--against", "finetuned:none"], "no fine-tuned encoder 'none'"),
-        (["--against", "nonsense"], "'nonsense' is no encoder"),
+        (["--against", "nonsense"], "'nonsense' is not an encoder"),
         (["--captions", "a.parquet", "--footage", "b"], "give one of --captions"),
         (["--captions", "a.parquet"], "a.parquet"),
         (["--cuts-only"], "add --footage DIR"),
         (["--footage", "b", "--cuts-only", "--against", "starter"], "measures no encoder"),
-        (["--footage", "b", "--cuts-only"], "b holds no film with"),
+        (["--footage", "b", "--cuts-only"], "b has no film with"),
         (["--report", "a.html"], "add --footage DIR"),
     ],
 )

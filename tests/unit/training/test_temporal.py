@@ -77,8 +77,8 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="NaN"):
         load_temporal(path, 12)
     np.savez(path, heads=np.asarray(1), other=np.zeros(3))
-    with pytest.raises(EncoderError, match="no temporal head"):
+    with pytest.raises(EncoderError, match="not a temporal head"):
         load_temporal(path, 12)
     path.write_bytes(b"PK no archive")
-    with pytest.raises(EncoderError, match="no temporal head"):
+    with pytest.raises(EncoderError, match="not a temporal head"):
         load_temporal(path, 12)

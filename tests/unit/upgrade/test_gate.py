@@ -66,7 +66,9 @@ def test_one_that_is_worse_where_it_was_fitted_is_refused(tmp_path: Path) -> Non
     place(settings, spec, range(1, 2), noise=0.1)
     passed, reasons = compared(settings, spec, films=2)
     assert not passed and len(reasons) == 1
-    assert reasons[0].startswith("it finds less even where it was fitted: nDCG@10 on 14 captioned shots of show 0")
+    assert reasons[0].startswith(
+        "it finds less even on the shows that it was fitted on: nDCG@10 on 14 captioned shots of show 0"
+    )
 
 
 def test_nine_captioned_shots_need_a_persons_word(tmp_path: Path) -> None:

@@ -142,8 +142,8 @@ def test_a_worse_encoder_is_refused_with_the_figures_and_taken_when_a_person_say
     assert promoted_version(settings, "man").encoder_id == before[0]  # type: ignore[union-attr]
     done = run(settings, "upgrade", "--encoder", tiny_clip)
     assert done.return_value == 1 and "not switched" in done.stderr and "starter stays live" in done.stdout
-    assert "`needle upgrade --discard` deletes what was computed for it" in done.stderr
-    assert "--discard deletes what" in run(settings, "upgrade", "--status").stdout
+    assert "`needle upgrade --discard` deletes its vectors, index and probes" in done.stderr
+    assert "--discard deletes its" in run(settings, "upgrade", "--status").stdout
     gone = told(settings, "upgrade", "--discard")
     assert not gone["switched"] and gone["candidate"] is None and gone["discarded"]["spec"] == tiny_clip
     assert found(settings) == before and not settings.lake.partitions(table_of(gone["discarded"]["encoder_id"]))
@@ -243,7 +243,7 @@ def test_the_setting_and_the_live_encoder(tmp_path: Path, monkeypatch: pytest.Mo
 def test_what_makes_no_sense_is_said(tmp_path: Path) -> None:
     settings = captioned_home(tmp_path)
     for arguments, kind, message in (
-        (("--encoder", "clipp"), EncoderError, "'clipp' is no encoder"),
+        (("--encoder", "clipp"), EncoderError, "'clipp' is not an encoder"),
         (("--encoder", "finetuned:nobody"), EncoderError, "no fine-tuned encoder 'nobody'"),
         (("--encoder", "auto"), UsageError, "name the encoder"),
         (("--rollback",), NotFoundError, "nothing to roll back to: never upgraded"),

@@ -231,7 +231,7 @@ def test_a_hole_among_fragments_is_noted(tmp_path: Path) -> None:
     _, numbers, damage = read(path)
     assert numbers == list(range(len(numbers)))
     assert damage.notes() == [
-        f"the file is damaged at byte {second:,} of {len(data):,}: what follows there is not read; copy it again"
+        f"the file is damaged at byte {second:,} of {len(data):,}: the rest is not read; copy it again"
     ]
 
 
