@@ -56,7 +56,7 @@ async def media_answer(
         "cache-control": f"{scope}, {FOR_EVER}" if version_is_right else "no-cache",
         "content-disposition": "inline",
     }
-    if _matches(request.headers.get("if-none-match"), stored.etag):
+    if matches_etag(request.headers.get("if-none-match"), stored.etag):
         return Response(status_code=304, headers=headers)
     span = _span_of(request, stored)
     if span is None:
@@ -101,7 +101,7 @@ def _pieces(store: ObjectStore, key: str, start: int, end: int) -> Iterator[byte
             yield piece
 
 
-def _matches(header: str | None, etag: str) -> bool:
+def matches_etag(header: str | None, etag: str) -> bool:
     """Compare ``If-None-Match``, by weak comparison."""
     if header is None:
         return False

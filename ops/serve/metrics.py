@@ -1,7 +1,9 @@
 """Metrics of the service, for Prometheus.
 
-They are counted here, in the memory of this process, and ``prometheus_client`` only formats them. Its own counters
-write to files as soon as PROMETHEUS_MULTIPROCESS_DIR is set, and an import of Feast sets it.
+They are counted here, in the memory of this process, and ``prometheus_client`` only formats them. Its own counters and
+histograms write to files if PROMETHEUS_MULTIPROC_DIR is set when it is imported, and an import of Feast (0.67,
+``feast/metrics.py``) sets it: the order of the two imports would decide. Its own histogram may replace this one when
+Feast leaves the environment alone.
 """
 
 from __future__ import annotations

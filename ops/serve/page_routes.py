@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse
 from ops.serve.answers import Health, SessionAnswer
 from ops.serve.docs import docs_page, docs_style
 from ops.serve.documents import json_answer
+from ops.serve.media import matches_etag
 from ops.serve.problems import ProblemError, problems
 from ops.serve.schemas import SessionBody
 from ops.serve.service import Service
@@ -120,14 +121,19 @@ def health_of(service: Service) -> dict[str, Any]:
 
 
 def _file(request: Request, name: str) -> Response:
-    """Return a file of the page's folder, which is flat: a name cannot escape from it."""
+    """Return a file of the page's folder, which is flat: a name cannot escape from it.
+
+    Its tag is of its content. Starlette's ``StaticFiles`` makes one of date and size, and an installed package may give
+    every file of every version the same date; its overrides for tag, caching, types and hidden names are longer than
+    this function (16 lines to 15, measured in November 2026).
+    """
     path = PAGE / name
     if not _FILE.fullmatch(name) or not path.is_file():
         raise ProblemError(404, "the page has no such file")
     data = path.read_bytes()
     etag = f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'
     headers = {"etag": etag, "cache-control": "no-cache", "vary": "accept-encoding"}
-    if request.headers.get("if-none-match", "").removeprefix("W/") == etag:
+    if matches_etag(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     kind = TYPES.get(path.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     if kind.startswith(COMPRESSED) and "gzip" in request.headers.get("accept-encoding", ""):

@@ -118,6 +118,26 @@ def test_answers_are_compressed_for_those_who_can_read_that(client: httpx.Client
     assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 3
 
 
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/", "text/html"), ("/page/app.js", "text/javascript"), ("/page/page.css", "text/css")]
+)
+def test_files_of_the_page_are_compressed_checked_again_and_guarded(client: httpx.Client, path: str, kind: str) -> None:
+    """The tag is the same for both encodings, so ``vary`` keeps caches from mixing them."""
+    packed = client.get(path, headers={"accept-encoding": "gzip"})
+    plain = client.get(path, headers={"accept-encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip" and "content-encoding" not in plain.headers
+    assert packed.content == plain.content and plain.headers["content-type"].startswith(kind)
+    for answer in (packed, plain):
+        assert answer.headers["cache-control"] == "no-cache" and answer.headers["vary"] == "accept-encoding"
+        assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    etag = plain.headers["etag"]
+    for known in (etag, f"W/{etag}", f'"x", {etag}', "*"):
+        unchanged = client.get(path, headers={"if-none-match": known})
+        assert unchanged.status_code == 304 and unchanged.content == b"" and unchanged.headers["etag"] == etag
+    assert client.get(path, headers={"if-none-match": '"x"'}).status_code == 200
+
+
 def test_only_who_has_a_token_comes_in(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     settings = desk_home(tmp_path / "home", tokens="first-token, zweites-tökén")
     with served(settings) as client:
