@@ -208,9 +208,9 @@ def test_answers_that_did_not_arrive_are_told_and_sent_again_after_stop(open_des
     page.get_by_role("button", name="Stop").click()
     page.locator("#cards .thumbs").first.wait_for(state="detached")
     waiting[0].abort()
-    page.wait_for_selector("#notice >> text=Not kept: 3 answers for “lost”. Is Needle still running?")
+    page.wait_for_selector("#notice >> text=Not saved: 3 answers for “lost”. Is Needle still running?")
     page.get_by_role("button", name="By show").click()
-    page.wait_for_selector("#notice >> text=Not kept: 3 answers for “lost”")  # whatever else is done
+    page.wait_for_selector("#notice >> text=Not saved: 3 answers for “lost”")  # whatever else is done
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     desk.until("scrollY > 200 && document.getElementById('notice').getBoundingClientRect().top > 0")
     page.unroute("**/api/labels")
@@ -226,7 +226,7 @@ def test_what_was_not_kept_counts_no_more_after_another_answer(open_desk: OpenDe
     card, shot = desk.cards().first, desk.shot_ids()[0]
     desk.answer("/api/labels", lambda route: route.abort(), times=1)
     card.locator(".thumb.yes").click()
-    desk.page.wait_for_selector("#notice >> text=Not kept: 1 answer for “twice”")
+    desk.page.wait_for_selector("#notice >> text=Not saved: 1 answer for “twice”")
     assert card.locator(".thumb.yes").get_attribute("aria-pressed") == "false"
     card.locator(".thumb.no").click()
     desk.page.wait_for_selector(".labelbar >> text=0 yes · 1 no")
@@ -244,7 +244,7 @@ def test_an_answer_that_failed_leaves_what_can_be_taken_back(open_desk: OpenDesk
     page.wait_for_selector(".labelbar >> text=2 yes · 0 no")
     desk.answer("/api/labels", lambda route: route.abort(), times=1)
     desk.cards().first.locator(".thumb.no").click()
-    page.wait_for_selector("#notice >> text=Not kept: 1 answer")
+    page.wait_for_selector("#notice >> text=Not saved: 1 answer")
     page.get_by_role("button", name="Dismiss").click()
     page.get_by_role("button", name="Undo").click()
     page.wait_for_selector(".labelbar >> text=1 yes · 0 no")
@@ -273,7 +273,7 @@ def test_what_was_said_last_of_a_shot_is_shown_whatever_becomes_of_the_rest(
     sent[0].abort()
     assert pressed_while_on_its_way(1) == ["false", "true"]
     sent[1].abort()
-    desk.page.wait_for_selector("#notice >> text=Not kept: 1 answer")
+    desk.page.wait_for_selector("#notice >> text=Not saved: 1 answer")
     assert card.locator('.thumb[aria-pressed="true"]').count() == 0, "what the service has is shown again"
     for word in ("yes", "no"):
         card.locator(f".thumb.{word}").click()
@@ -291,7 +291,7 @@ def test_an_answer_that_cannot_be_read_does_not_hold_up_the_others(open_desk: Op
     desk.answer("/api/labels", lambda route: route.fulfill(body="null"), times=1)
     for card in range(2):
         desk.cards().nth(card).locator(".thumb.yes").click()
-    desk.page.wait_for_selector("#notice >> text=Not kept: 1 answer for “garbled”")
+    desk.page.wait_for_selector("#notice >> text=Not saved: 1 answer for “garbled”")
     desk.page.wait_for_selector(".labelbar >> text=1 yes · 0 no")
     desk.page.get_by_role("button", name="Try again").click()
     desk.page.wait_for_selector(".labelbar >> text=2 yes · 0 no")
@@ -306,11 +306,11 @@ def test_what_else_fails_does_not_hide_what_was_not_kept(open_desk: OpenDesk, se
     for path in ("labels", "search"):
         desk.answer(f"/api/{path}", lambda route: route.abort())
     desk.cards().first.locator(".thumb.yes").click()
-    page.wait_for_selector("#notice >> text=Not kept: 1 answer")
+    page.wait_for_selector("#notice >> text=Not saved: 1 answer")
     with page.expect_event("requestfailed", lambda request: request.url.endswith("/api/search")):
         page.evaluate("scrollTo(0, document.body.scrollHeight)")
     page.wait_for_timeout(100)
-    assert "Not kept: 1 answer for “scrolled”" in page.inner_text("#notice")
+    assert "Not saved: 1 answer for “scrolled”" in page.inner_text("#notice")
     page.unroute_all()
     page.get_by_role("button", name="Try again").click()
     desk.until(f"document.querySelectorAll('#cards .card').length > {there}")
@@ -396,7 +396,7 @@ def test_the_player_tells_what_was_not_kept(open_desk: OpenDesk, service: Served
     dialog = desk.player(0)
     desk.answer("/api/labels", lambda route: route.abort(), times=1)
     desk.keys("y")
-    dialog.get_by_role("alert").filter(has_text="Not kept: 1 answer").wait_for()
+    dialog.get_by_role("alert").filter(has_text="Not saved: 1 answer").wait_for()
     desk.keys("y")
     desk.page.wait_for_selector(".labelbar >> text=1 yes · 0 no")
     assert dialog.locator(".player-main > .wrong").text_content() == ""

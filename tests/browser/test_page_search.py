@@ -269,7 +269,7 @@ def test_refine_makes_a_composed_query(desk: Desk) -> None:
     panel = desk.page.locator("#refine-panel")
     panel.get_by_role("button", name="looks like").first.click()
     desk.page.keyboard.type("squares")
-    panel.get_by_label("What comes then").fill("stripes")
+    panel.get_by_label("The shot that follows").fill("stripes")
     panel.get_by_label("Relevance at least, percent").fill("1")
     panel.get_by_role("button", name="Search").click()
     desk.page.wait_for_selector("#conditions .chip")
@@ -299,7 +299,7 @@ def test_words_that_are_only_seen_can_be_asked_for_as_spoken(desk: Desk) -> None
     desk.open("/?q=christmas")
     hint = desk.page.locator("#why button")
     hint.wait_for()
-    assert hint.inner_text() == "Said in 1 line too: find it"
+    assert hint.inner_text() == "Spoken in 1 line too: show it"
     hint.click()
     desk.page.locator(".card .line").first.wait_for()
     assert query_of(desk)["q"] == ['"christmas"']

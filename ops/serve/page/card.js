@@ -123,7 +123,7 @@ function lines(all, hit, actions, words) {
 
 /** @param {PageShot} then @param {CardActions} actions */
 function thenPart(then, actions) {
-  return el("button", { type: "button", class: "then", "aria-label": `Open what follows, ${then.start_timecode}`,
+  return el("button", { type: "button", class: "then", "aria-label": `Open the shot that follows, ${then.start_timecode}`,
     onclick: () => actions.open(then) },
   el("img", { src: then.poster, alt: "", loading: "lazy", width: 80, height: 45 }),
   el("span", {}, "then ", el("span", { class: "timecode" }, then.start_timecode)));

@@ -18,7 +18,7 @@ import { TrayPanel } from "./traypanel.js";
 
 const SLOW_MS = 120; // an answer that comes sooner replaces the old one without a flicker
 const THEMES = /** @type {const} */ ({
-  auto: { label: "Theme: as the system", sign: "auto" }, light: { label: "Theme: light", sign: "sun" }, dark: { label: "Theme: dark", sign: "moon" },
+  auto: { label: "Theme: same as the system", sign: "auto" }, light: { label: "Theme: light", sign: "sun" }, dark: { label: "Theme: dark", sign: "moon" },
 });
 
 /** Build the page around its results. @param {Page} page */
@@ -229,7 +229,7 @@ function readingOf(answer, query, change) {
   const { visual, dialogue, why, said_in: lines, notes } = answer.reading;
   if (lines && query.text) {
     return [el("button", { type: "button", class: "quiet hint", title: why,
-      onclick: () => change({ text: `"${query.text.trim()}"` }) }, lines === 1 ? "Said in 1 line too: find it" : `Said in ${lines} lines too: find them`),
+      onclick: () => change({ text: `"${query.text.trim()}"` }) }, lines === 1 ? "Spoken in 1 line too: show it" : `Spoken in ${lines} lines too: show them`),
     notes.length ? ` ${notes.join(". ")}` : ""];
   }
   const composed = query.then || query.all.length || query.any.length;

@@ -231,7 +231,7 @@ export class Judging extends Emitter {
     const lost = this.#unsaved;
     const labels = [...new Set(lost.map((one) => `“${one.label}”`))].join(", ");
     this.say("trouble", {
-      text: lost.length ? `Not kept: ${counted(lost.length, "answer")} for ${labels}. ${text}` : text,
+      text: lost.length ? `Not saved: ${counted(lost.length, "answer")} for ${labels}. ${text}` : text,
       again: lost.length || again ? () => { this.#again = undefined; for (const said of this.#unsaved.splice(0)) this.#resend(said); again?.(); } : undefined,
       dropped: () => { this.#again = undefined; this.#unsaved = []; },
     });

@@ -28,10 +28,10 @@ const PER_FEED = 6;
 const SHOWN = 60;
 const MOVES = /^(Arrow(Left|Right|Up|Down)|Home|End)$/;
 const FEEDS = [
-  ["top_positive", "Top positive", "the surest yes: mistakes among them cost most"],
-  ["top_negative", "Top negative", "the surest no"],
-  ["borderline", "Borderline", "where the probe cannot tell: these teach it most"],
-  ["random", "Random", "keep it honest: they say how common the label is"],
+  ["top_positive", "Top positive", "the highest scores: mistakes among them cost most"],
+  ["top_negative", "Top negative", "the lowest scores"],
+  ["borderline", "Borderline", "scores near the threshold: these teach the probe most"],
+  ["random", "Random", "they show how common the label is"],
 ];
 
 export class LabelView {

@@ -39,7 +39,7 @@ export class Player {
   handles = el("input", { type: "number", id: "player-handles", min: 0, max: MOST_HANDLES, step: 1,
     onchange: () => { this.page.selection.set({ handles: handlesOf(this.handles.value) }); } });
   handlesLabel = el("label", { class: "handles", for: "player-handles",
-    title: "Frames more on each side of a clip. Only a zip has them cut; the tray shows what each format does." }, "Handles", this.handles);
+    title: "Extra frames on each side of a clip. Only a zip has them cut; the tray shows the effect in each format." }, "Handles", this.handles);
   take = el("button", { type: "button", class: "primary", title: "x", onclick: () => { this.putIntoTray(); } });
   extra = el("div", { class: "keys-group", hidden: true }); // for labels
   playButton = iconButton("play", "Play", { key: "Space", onclick: () => { this.shuttle.toggle(); } });

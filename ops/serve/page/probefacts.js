@@ -75,7 +75,7 @@ export class ProbeFacts {
         labels.gone > 0 && el("span", { class: "muted" }, `${labels.gone} of shots that are gone`)),
       people && el("p", { class: "muted" }, labels.people.slice(0, 6).map((one) => `${one.annotator} ${one.yes} yes, ${one.no} no`).join(" · ")),
       el("p", {}, ...this.versionOf(probe)),
-      probe.refused && el("p", { class: "wrong" }, `The last fit does not score: ${probe.refused}. To use it anyway: `,
+      probe.refused && el("p", { class: "wrong" }, `The last fit is not in use: ${probe.refused}. To use it anyway: `,
         el("code", {}, `needle probe promote ${probe.label} ${probe.latest}`)),
     ];
   }

@@ -83,7 +83,7 @@ export class Refine {
       this.conditions("any", "Any one of these is enough"),
       el("fieldset", {}, el("legend", {}, "Then, soon after"),
         el("div", { class: "row" },
-          el("input", { type: "text", value: next.text, placeholder: "a horse rides away", "aria-label": "What comes then", maxlength: 2000,
+          el("input", { type: "text", value: next.text, placeholder: "a horse rides away", "aria-label": "The shot that follows", maxlength: 2000,
             oninput: (event) => { next.text = typed(event); } }),
           el("label", { class: "narrow" }, "within", el("input", { type: "number", min: 1, max: MAX_WITHIN, value: String(next.within), "aria-label": "Within how many shots",
             oninput: (event) => { next.within = Math.min(Math.max(Math.trunc(Number(typed(event))) || 3, 1), MAX_WITHIN); } }), "shots"))),

@@ -41,20 +41,20 @@ export function nothing(query, change) {
 
 /** The query has parts that narrow a search, and no search. @param {() => void} write @param {(changes: Changes) => void} change */
 export function unsaid(write, change) {
-  return message("Say what to look for", "“Less like this”, “then” and probe filters narrow a search down. Add words or a picture.",
+  return message("Describe a shot", "“Less like this”, “then” and probe filters narrow a search down. Add words or a picture.",
     el("button", { type: "button", class: "primary", onclick: write }, "Write words"),
     offer("Start over", () => change({ text: "", unlike: [], then: null, where: [] })));
 }
 
 /** All hits are under the limit. @param {number} hidden @param {() => void} show */
 export function allHidden(hidden, show) {
-  return message("Nothing looks like that", `${counted(hidden, "shot")} came nearest, but most likely none is what you mean.`,
+  return message("Nothing looks like that", `${counted(hidden, "shot")} came nearest, but most likely none is meant.`,
     el("button", { type: "button", class: "primary", onclick: show }, "Show the nearest shots"));
 }
 
 /** Nothing was ingested yet. @param {string} hint the command to run, from the service */
 export function noFootage(hint) {
-  return message("No footage yet", "Needle finds moments in footage that it has seen. Show it some:",
+  return message("No footage yet", "Needle searches footage that was ingested. Ingest some:",
     el("pre", { class: "command" }, "needle ingest /path/to/your/footage"),
     hint && el("p", { class: "muted" }, hint));
 }
@@ -73,7 +73,7 @@ export function start(catalogue, recent, page) {
         counted(totals.videos, "video")].join(" · ") : "\u00a0")),
     el("dl", { class: "ways" },
       way("search", "Describe it", "a rabbit in a meadow"),
-      way("sound", "Quote it", catalogue && !catalogue.lines ? "no dialogue is indexed yet" : "“words that are said”"),
+      way("sound", "Quote it", catalogue && !catalogue.lines ? "no dialogue is indexed yet" : "“spoken words”"),
       way("image", "Show it", "drop or paste a picture anywhere")),
     recent.length > 0 && el("section", {}, el("h2", {}, "Recent searches"),
       el("ul", { class: "plain" }, ...recent.slice(0, 6).map((one) => el("li", {},
