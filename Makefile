@@ -4,8 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 NEEDLE := $(BIN)/needle
 DEMO   := .demo
-# xdist: two workers by default; the heavy tests start processes of their own. Who gets what: tests/workers.py.
-JOBS   ?= 2
+# xdist: one worker more than the two cores of CI, because many tests wait: for a browser, a sensor, a disk. Each takes
+# up to 2 GB. Who gets what: tests/workers.py.
+JOBS   ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test unit check lint format types arch bench serve dagster clean

@@ -209,7 +209,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("browser")
     films = make_footage(folder / "footage")
     home = Home(folder / "home")
-    home.run("ingest", str(folder / "footage"))
+    home.start("ingest", str(folder / "footage"))
     with serving(home, films=films) as service:
         yield service
 

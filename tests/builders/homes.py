@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +23,7 @@ from ops.cli.main import main
 from tests.builders.films import Film, make_film
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-LOOKS = ("shots", "status")
-"""Commands that run in the tests' own process, for they leave nothing open: a new one takes a second to start."""
+Done = subprocess.CompletedProcess[str]
 
 
 @dataclass(frozen=True)
@@ -33,33 +36,46 @@ class Home:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("NEEDLE_", "DAGSTER_"))}
         return {**clean, "NEEDLE_HOME": str(self.path), "NEEDLE_ENCODER": "starter", **extra}
 
-    def run(self, *arguments: str, expect: int = 0, **extra: str) -> subprocess.CompletedProcess[str]:
-        if arguments[0] in LOOKS and not extra:
-            done = self._run_here(arguments)
-        else:
-            done = subprocess.run(
-                [sys.executable, "-m", "ops.cli", *arguments],
-                cwd=CHECKOUT,
-                env=self.environment(**extra),
-                capture_output=True,
-                text=True,
-                timeout=600,
-                check=False,
-            )
-        assert done.returncode == expect, f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
+    def run(self, *arguments: str, expect: int = 0, **extra: str) -> Done:
+        """Run a command in this process: a new one takes two to four seconds to import what an ingest needs.
 
-    def _run_here(self, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        With ``extra`` environment it is a process of its own: caches of this one may hold what it changes.
+        """
+        if extra:
+            return self.start(*arguments, expect=expect, **extra)
+        return _checked(self._run_here(arguments, self.environment()), expect)
+
+    def start(self, *arguments: str, expect: int = 0, **extra: str) -> Done:
+        """Run a command as a process of its own, as a person does."""
+        command = [sys.executable, "-m", "ops.cli", *arguments]
+        environment = self.environment(**extra)
+        done = subprocess.run(
+            command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=600, check=False
+        )
+        return _checked(done, expect)
+
+    def _run_here(self, arguments: tuple[str, ...], environment: dict[str, str]) -> Done:
         out, err = io.StringIO(), io.StringIO()
-        with patch.dict(os.environ, self.environment(), clear=True), redirect_stdout(out), redirect_stderr(err):
+        with ExitStack() as stack:
+            stack.enter_context(patch.dict(os.environ, environment, clear=True))
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")  # as a process of its own has it
+            stack.enter_context(_kept_level("dagster"))
+            stack.enter_context(redirect_stdout(out))
+            stack.enter_context(redirect_stderr(err))
+            # What the command leaves is collected, which closes its indexes; what was there before is not looked at.
+            gc.freeze()
+            stack.callback(gc.unfreeze)
+            stack.callback(gc.collect)
+            stack.enter_context(patch.object(gc, "freeze"))  # the last act of a command: the system frees its memory
             try:
                 main(list(arguments))
             except SystemExit as ended:
-                return subprocess.CompletedProcess(arguments, int(ended.code or 0), out.getvalue(), err.getvalue())
+                return Done(arguments, int(ended.code or 0), out.getvalue(), err.getvalue())
         raise AssertionError("a command ends with its exit status")
 
     def json(self, *arguments: str, expect: int = 0, **extra: str) -> Any:
+        """Run a command with ``--json``; the document that it prints."""
         return json.loads(self.run(*arguments, "--json", expect=expect, **extra).stdout)
 
     def killed(self, *arguments: str, after: float) -> int:
@@ -86,6 +102,23 @@ class Home:
                 status = path.stat()
                 found[str(path.relative_to(self.path))] = (status.st_size, status.st_mtime_ns)
         return found
+
+
+def _checked(done: Done, expect: int) -> Done:
+    assert done.returncode == expect, f"{done.args} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+@contextmanager
+def _kept_level(name: str) -> Iterator[None]:
+    """Give a logger back the level that it had: commands silence Dagster's for the rest of their process."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def make_library(folder: Path) -> dict[str, Film]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tests.builders.homes import Home
 @pytest.fixture(scope="module")
 def ingested(library: tuple[Path, dict[str, Film]], tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Any]:
     home = Home(tmp_path_factory.mktemp("home"))
-    summary = home.json("ingest", str(library[0]), expect=3)
+    summary = json.loads(home.start("ingest", str(library[0]), "--json", expect=3).stdout)
     return home, summary
 
 

@@ -67,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Fi
 @pytest.fixture(scope="module")
 def ingested(folder: tuple[Path, dict[str, Film]], tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Any, str]:
     home = Home(tmp_path_factory.mktemp("home"))
-    done = home.run("ingest", str(folder[0]), expect=3)
+    done = home.start("ingest", str(folder[0]), expect=3)
     return home, home.json("ingest", str(folder[0]), expect=3), done.stderr
 
 

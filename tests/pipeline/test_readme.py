@@ -34,7 +34,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Home:
     except NeedleError as error:
         pytest.skip(f"the package registry cannot be reached: {error}")
     home = Home(tmp_path_factory.mktemp("home"))
-    home.run("ingest", str(clips))
+    home.start("ingest", str(clips))
     return home
 
 
@@ -42,7 +42,7 @@ def test_the_pasted_hits_are_the_hits(demo: Home) -> None:
     told = block("demo-output")
     pasted = HIT.findall(told)
     assert len(pasted) >= 2 * len(QUERIES), "hits that most likely are not meant are hidden, but not most of them"
-    ours = [hit for query in QUERIES for hit in HIT.findall(demo.run("search", query, "--limit", "3").stdout)]
+    ours = [hit for query in QUERIES for hit in HIT.findall(demo.start("search", query, "--limit", "3").stdout)]
     assert len(ours) == len(pasted)
     for (score, *hit), (pasted_score, *pasted_hit) in zip(ours, pasted, strict=True):
         assert hit == pasted_hit or abs(float(score) - float(pasted_score)) <= NEAR_TIE

@@ -75,7 +75,7 @@ def test_the_library_is_followed(watched: tuple[Home, Path, int], tmp_path: Path
 
     # An ingest by hand while the daemon runs is safe.
     other = make_film(tmp_path / "second.mp4", cuts=(20,), frames=50, seed=3)
-    home.run("ingest", str(other.path))
+    home.start("ingest", str(other.path))
     assert states(home) == {"first.mp4": "ready", "second.mp4": "ready"}
     assert len(home.json("search", "anything")["hits"]) == 4
 
