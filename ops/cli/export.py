@@ -148,7 +148,9 @@ def _found(settings: Settings, query: Query, padding_s: float) -> list[Pick]:
         raise UsageError(f"nothing matches {asked}: nothing was written")
     picks = select_picks(answer, padding_s=padding_s)
     if not picks:
-        raise UsageError(f"nothing clearly matches {asked}: nothing was written; --min-relevance 0 exports the nearest")
+        raise UsageError(f"only title cards match {asked}: nothing was written; --titles exports them")
+    if not answer.stands_out:
+        click.echo(f"nothing clearly matches {asked}: these are the nearest", err=True)
     return picks
 
 

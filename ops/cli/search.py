@@ -32,9 +32,9 @@ def command(text: str, as_json: bool, **options: Any) -> None:
     """Find shots by a description, by spoken words, or by examples.
 
     Words in quotes are searched in the dialogue, exactly; other words in the pictures, and in the dialogue if a
-    line has most of them. Score is the cosine between query and shot; relevance (0-1) compares it with the scores
-    of other queries. Hits that are most likely not meant are not shown; --json and --min-relevance 0 include
-    them.
+    line has most of them. Score is the cosine between query and shot. Relevance (0-1) is the share of hits like
+    this one that are right. Nothing is left out: a line says where weak matches begin, and --min-relevance drops
+    hits below a bound.
 
     \b
     Example: needle search "a rabbit in a meadow" --show "Big Buck Bunny" --limit 5
@@ -50,26 +50,20 @@ def command(text: str, as_json: bool, **options: Any) -> None:
 def print_hits(answer: SearchResult) -> None:
     """Print one line per hit (rank, relevance, score, show, timecode, frames, shot id) and its other matches.
 
-    Hits under the cutoff are left out, unless their lines match, a minimum relevance was requested, or no hit is above
-    it.
+    A line above the first weak hit says where weak matches begin; hits with matching lines are never weak.
     """
     print_reading(answer)
-    hits, cutoff = answer.hits, answer.cutoff
-    shown = answer.strong_hits() or hits
-    for hit in shown:
-        _print_hit(hit)
-    if not hits:
+    if not answer.hits:
         click.echo(_nothing(answer), err=True)
-    elif not any(hit.is_strong(cutoff) for hit in hits):
+    elif not answer.stands_out:
         click.echo("nothing clearly matches: these are the nearest, try other words", err=True)
-    elif len(shown) < len(hits):
-        click.echo(
-            f"{len(hits) - len(shown)} more under relevance {cutoff:.2f} "
-            f"{'is' if len(hits) - len(shown) == 1 else 'are'} hidden: --min-relevance 0 shows "
-            f"{'it' if len(hits) - len(shown) == 1 else 'them'}",
-            err=True,
-        )
-    click.echo(f"{plural(len(shown), 'shot')} in {answer.took_ms:.0f} ms ({answer.encoder_id})", err=True)
+    is_divided = False
+    for hit in answer.hits:
+        if hit.is_weak and not is_divided:
+            is_divided = True
+            click.echo(f"{'':5}---- weaker matches ----")
+        _print_hit(hit)
+    click.echo(f"{plural(len(answer.hits), 'shot')} in {answer.took_ms:.0f} ms ({answer.encoder_id})", err=True)
 
 
 def print_reading(answer: SearchResult) -> None:

@@ -27,8 +27,8 @@ MAX_TOLD = 4_000
 def select_picks(answer: SearchResult, *, padding_s: float = SPOKEN_PADDING_S) -> list[Pick]:
     """The hits of an answer that are worth exporting, best first, each with its provenance.
 
-    Hits under the answer's cutoff, which are most likely irrelevant, are excluded unless the query itself sets a
-    minimum relevance. Hits of spoken lines always stay. Their lines are exported with ``padding_s`` on both sides,
+    Hits under the divider, and all hits if none stands out, are excluded unless the query itself sets a minimum
+    relevance. Hits of spoken lines always stay. Their lines are exported with ``padding_s`` on both sides,
     whatever shots they are in. A line over a cut is one clip, and so are lines whose clips overlap.
     """
     source = {
@@ -137,4 +137,4 @@ def _condition(condition: Condition) -> str:
         return f"said {condition.dialogue}"
     if isinstance(condition, ProbeCondition):
         return condition.probe
-    return f"{condition.text} (relevance >= {condition.relevance:g})"
+    return condition.text if condition.relevance is None else f"{condition.text} (relevance >= {condition.relevance:g})"

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError
+from ops.search.calibration import Scale, scale_of
 from ops.search.query_encoding import QueryEncoder
 from ops.search.titles import CARDS_RECIPE, TitleDirection, draw_cards
 
@@ -25,10 +26,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreBaselines:
-    """``texts`` are unit vectors, float32 (G, D), of generic texts; ``titles`` recognises title cards, if possible."""
+    """``texts`` are unit vectors, float32 (G, D), of generic texts; ``titles`` recognises title cards, if possible.
+
+    ``scale`` is the encoder's fitted one, if there is one.
+    """
 
     texts: NDArray[np.float32]
     titles: TitleDirection | None
+    scale: Scale | None
 
 
 def load_baselines(home: Path, encoder: QueryEncoder) -> ScoreBaselines:
@@ -38,11 +43,11 @@ def load_baselines(home: Path, encoder: QueryEncoder) -> ScoreBaselines:
     """
     recipe = hashlib.sha256("\n".join((CARDS_RECIPE, *GENERIC_TEXTS)).encode()).hexdigest()[:8]
     path = home / "cache" / "search" / f"{encoder.encoder_id}-{recipe}.npz"
+    scale = scale_of(encoder.encoder_id)
     try:
         with np.load(path) as kept:
-            return ScoreBaselines(
-                texts=kept["texts"], titles=TitleDirection(vector=kept["titles"], own=float(kept["own"]))
-            )
+            titles = TitleDirection(vector=kept["titles"], own=float(kept["own"]))
+            return ScoreBaselines(texts=kept["texts"], titles=titles, scale=scale)
     except FileNotFoundError:
         pass
     except (OSError, ValueError, KeyError, BadZipFile) as error:
@@ -52,12 +57,12 @@ def load_baselines(home: Path, encoder: QueryEncoder) -> ScoreBaselines:
         titles = TitleDirection.of(encoder.frames(draw_cards()))
     except EncoderError as error:
         log.warning("title cards cannot be distinguished from other shots: %s", error)
-        return ScoreBaselines(texts=texts, titles=None)
+        return ScoreBaselines(texts=texts, titles=None, scale=scale)
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as handle:
         np.savez(handle, texts=texts, titles=titles.vector, own=titles.own)
     Path(handle.name).replace(path)
-    return ScoreBaselines(texts=texts, titles=titles)
+    return ScoreBaselines(texts=texts, titles=titles, scale=scale)
 
 
 GENERIC_TEXTS = (

@@ -1,30 +1,33 @@
-"""Convert a cosine to a relevance that users can compare, and compute the relevance below which hits are hidden.
+"""Convert a cosine to a relevance: the probability that a shot is right.
 
 A query's score for a shot is compared with the scores of *other* queries of the same kind on the same catalogue. These
-are a hundred everyday texts, random shots of the catalogue as examples, or both combined. Measured with the starter
-encoder on 22 November 2026 (``tests/quality/test_relevance_quality.py`` checks it):
+are a hundred everyday texts, random shots of the catalogue as examples, or both combined. The result is a number of
+sigmas of this background. How relevance rises with it is fitted on annotated queries, per encoder (``SCALES``); other
+encoders and queries with examples use a slope of one, and one half at what chance hardly reaches.
+
+Measured with the starter encoder:
 
 * How far a score stands out from the query's own scores does not show if the subject is in the catalogue at all. On Big
   Buck Bunny, queries for absent subjects stood out more (AUC of the best z-score 0.31) than queries for present ones,
   which fit half of the film. The best score in units of the background separated them (AUC 0.94; Sintel 0.62,
-  photographs 0.70).
-* A logistic regression on Big Buck Bunny and 1,000 photographs gave the score in background sigmas a slope of 0.98.
-  Everything else that was tried got no weight: the query's own median and spread, its best score, how often any query
-  finds its best shots, the false discovery rate. So relevance has slope one.
-* Matching shots are at 3.5 sigmas on photographs (middle half 2.8 to 4.2), but at 1.6 in the animated film.
+  photographs 0.70; five films together 0.63). So this alone decides whether anything clearly matches, and only a note
+  comes of it (``tests/quality/test_relevance_quality.py``).
+* In a logistic regression on annotated queries nothing else made relevance more honest: not the query's best score, its
+  own median and spread, nor the false discovery rate (``make bench BENCH=relevance``).
+* Right shots are spread over the ranking. A bound on relevance hides most of them for one query and none for another; a
+  distance from the query's best score does so evenly, in a film and in the whole catalogue.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ops.search.query_encoding import combine
-from ops.search.schema import DEFAULT_CUTOFF
 
 Matrix = NDArray[np.float32]
 
@@ -37,15 +40,14 @@ PRIOR_CENTRE = 0.5
 PRIOR_SIGMA = 0.05
 PRIOR_WEIGHT = 10
 
-# Relevance 0.5 is the score that CHANCE_HITS shots of the catalogue reach by chance: the larger the catalogue, the
-# further a shot must stand out. But never beyond LATEST sigmas, which 83 % of the photographs' own captions still
-# exceed: a large catalogue also has more shots that truly match.
+# CHANCE_HITS shots of the catalogue stand out so far by chance: the larger the catalogue, the further. But never beyond
+# LATEST sigmas, which 83 % of the photographs' own captions still exceed: a large catalogue also has more shots that
+# truly match.
 CHANCE_HITS = 3.0
 EARLIEST = 0.5
 LATEST = 2.5
 
-# A hit this many sigmas below the best one is hidden too. This costs at most 0.02 of the recall on photographs, and
-# hides a tenth to a third of the hits.
+# Without a fitted scale, the divider is at 0.5, or this many sigmas below the best hit if that is higher.
 BELOW_BEST = 2.0
 
 # Examples of a query that a background imitates one by one; with more, their mean hardly changes.
@@ -53,45 +55,103 @@ MOST_EXAMPLES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """The scale for the hits of one query.
+class Scale:
+    """How the relevance of one encoder's scores rises, in sigmas of the background, for queries by words alone.
 
-    ``relevance(score) = 1 / (1 + exp(half - z))`` with ``z = (score - centre) / sigma``. It rises with the score, and
-    0.5 has the same meaning for every query, whatever the distribution of its scores.
+    Relevance is ``1 / (1 + exp(slope * (half - z)))``. The divider lies ``below_best`` sigmas below the best hit.
+    """
+
+    slope: float
+    half: float
+    below_best: float
+
+
+# By the first part of an encoder's id. Fitted by ``make bench BENCH=relevance`` on five annotated films.
+SCALES = {"starter": Scale(slope=0.796, half=5.34, below_best=1.65)}
+
+
+def scale_of(encoder_id: str) -> Scale | None:
+    """Return the fitted scale of an encoder, ``None`` if its scores were never compared with annotations."""
+    return SCALES.get(encoder_id.partition("_")[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """The relevance of the hits of one query.
+
+    ``relevance(score) = 1 / (1 + exp(slope * (half - z)))`` with ``z = (score - centre) / sigma``. It rises with the
+    score. ``chance`` is the z that hardly a shot of this catalogue reaches by chance, ``clear`` the one that the best
+    shot reaches for half of all descriptions. ``below_best`` is that of a fitted :class:`Scale`, ``None`` without one.
     """
 
     centre: float
     sigma: float
     half: float
+    slope: float = 1.0
+    chance: float = 0.0
+    clear: float = 0.0
+    below_best: float | None = None
 
     @classmethod
-    def of(cls, background: NDArray[np.float32], shots: int) -> Calibration:
+    def of(cls, background: NDArray[np.float32], shots: int, scale: Scale | None = None) -> Calibration:
         """Calibrate on a background, float (questions, S), NaN for a missing score, for a catalogue of ``shots``."""
         known = background[np.isfinite(background)].astype(np.float64)
         if not len(known):
-            return cls(centre=PRIOR_CENTRE, sigma=PRIOR_SIGMA, half=half_relevant(shots))
+            least = sigmas_by_chance(shots)
+            return _scaled(scale, centre=PRIOR_CENTRE, sigma=PRIOR_SIGMA, chance=least, clear=least)
         centre = float(np.median(known))
         seen = MAD_TO_SIGMA * float(np.median(np.abs(known - centre)))
         sample = background.shape[-1]
         variance = (sample * seen**2 + PRIOR_WEIGHT * PRIOR_SIGMA**2) / (sample + PRIOR_WEIGHT)
         sigma = math.sqrt(variance)
         # Cosines between shots are spread widely and end early: chance hits end sooner than in a normal distribution.
-        tail = float(np.quantile(known, NormalDist().cdf(half_relevant(shots))))
-        half = min(half_relevant(shots), max(EARLIEST, (tail - centre) / sigma))
-        return cls(centre=centre, sigma=sigma, half=half)
+        tail = float(np.quantile(known, NormalDist().cdf(sigmas_by_chance(shots))))
+        chance = min(sigmas_by_chance(shots), max(EARLIEST, (tail - centre) / sigma))
+        bests = [float(np.nanmax(row)) for row in background if np.isfinite(row).any()]
+        clear = (float(np.median(bests)) - centre) / sigma + _rise_of_best(sample, shots)
+        return _scaled(scale, centre=centre, sigma=sigma, chance=chance, clear=clear)
 
     def relevance(self, score: float) -> float:
         """Return 0 to 1; it never falls while ``score`` rises."""
-        z = (score - self.centre) / self.sigma
-        return 0.5 * (1 + math.tanh((z - self.half) / 2))  # the logistic function, without overflow
+        return self._relevance_at((score - self.centre) / self.sigma)
+
+    def stands_out(self, score: float) -> bool:
+        """Return True if the best shot has a lower score for half of all descriptions."""
+        return (score - self.centre) / self.sigma >= self.clear
+
+    @property
+    def by_chance(self) -> float:
+        """Return the relevance that hardly a shot of this catalogue reaches by chance."""
+        return self._relevance_at(self.chance)
 
     def cutoff(self, best: float | None) -> float:
-        """Return the relevance below which hits are most likely wrong; ``best`` is the query's best score."""
-        return DEFAULT_CUTOFF if best is None else max(DEFAULT_CUTOFF, self.relevance(best - BELOW_BEST * self.sigma))
+        """Return the relevance of the divider between likely and weak hits; ``best`` is the query's best score."""
+        if best is None:
+            return self.by_chance
+        if self.below_best is None:
+            return max(self.by_chance, self.relevance(best - BELOW_BEST * self.sigma))
+        return self.relevance(best - self.below_best * self.sigma)
+
+    def _relevance_at(self, z: float) -> float:
+        return 0.5 * (1 + math.tanh(self.slope * (z - self.half) / 2))  # the logistic function, without overflow
 
 
-def half_relevant(shots: int) -> float:
-    """Return the sigmas of the background at which a shot in a catalogue of ``shots`` is half relevant."""
+def _scaled(scale: Scale | None, *, centre: float, sigma: float, chance: float, clear: float) -> Calibration:
+    known = Calibration(centre=centre, sigma=sigma, half=chance, chance=chance, clear=clear)
+    if scale is None:
+        return known
+    return replace(known, half=scale.half, slope=scale.slope, below_best=scale.below_best)
+
+
+def _rise_of_best(sample: int, shots: int) -> float:
+    """Return how much higher the best of ``shots`` lies than the best of a ``sample`` of them, in sigmas."""
+    if shots <= sample or sample < 2:
+        return 0.0
+    return NormalDist().inv_cdf(1 - 1 / shots) - NormalDist().inv_cdf(1 - 1 / sample)
+
+
+def sigmas_by_chance(shots: int) -> float:
+    """Return the sigmas of the background that CHANCE_HITS shots of a catalogue of ``shots`` reach by chance."""
     chance = min(0.5, CHANCE_HITS / max(shots, 1))
     return min(LATEST, max(EARLIEST, NormalDist().inv_cdf(1 - chance)))
 

@@ -125,11 +125,12 @@ class ConditionReader:
             {shot: score if is_least else 1 - score for shot, score in scores.items() if wanted.holds(score)}
         )
 
-    def _seen(self, text: str, relevance: float) -> dict[str, float]:
-        """Return shots with at least that relevance for the text."""
-        ranking = self._retrieval.look_like(text.strip()).filtered()
-        found = fetch_until(ranking.best, 255, lambda shots: bool(shots) and shots[-1].relevance < relevance)
-        return {each.shot_id: each.relevance for each in found.items if each.relevance >= relevance}
+    def _seen(self, text: str, relevance: float | None) -> dict[str, float]:
+        """Return shots with at least that relevance for the text, by default that of :attr:`Calibration.by_chance`."""
+        part = self._retrieval.look_like(text.strip())
+        ranking, least = part.filtered(), part.calibration.by_chance if relevance is None else relevance
+        found = fetch_until(ranking.best, 255, lambda shots: bool(shots) and shots[-1].relevance < least)
+        return {each.shot_id: each.relevance for each in found.items if each.relevance >= least}
 
     def _shots(self, strengths: dict[str, float]) -> Fulfilled:
         details = self._details.of(list(strengths))

@@ -68,6 +68,7 @@ class HitWriter:
             "lines": lines,
             "probes": scores.get(candidate.shot_id, ()),
             "folded": candidate.folded,
+            "is_weak": candidate.is_weak,
             "is_blank": shot.is_blank,
             "is_title": candidate.shot_id in self._titles,
             "match": Span(start_frame=match[0], end_frame=match[1]) if match else shot.frames,

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ops.index.fetching import Fetched, fetch_until
 from ops.index.lines import LineHit
 from ops.search.calibration import Calibration
-from ops.search.retrieval import Candidate, Filter, Filtered, FixedRanking, Ranking, VisualPart
-from ops.search.schema import DEFAULT_CUTOFF, Query, is_strong
+from ops.search.retrieval import Candidate, Filter, Filtered, FixedRanking, Ranking, VisualPart, without
+from ops.search.schema import Query, is_strong
 
 Vector = NDArray[np.float32]
 
@@ -27,29 +27,33 @@ FUSED = 1000
 class Selection:
     """The source of pages: a ranking, filters, and the matching lines by id.
 
-    ``vector``, unit (D,), and ``calibration`` are set if images are compared with it.
+    ``vector``, unit (D,), and ``calibration`` are set if images are compared with it. ``titles`` are title cards that
+    nobody asked for.
     """
 
     ranking: Ranking
     filters: tuple[Filter, ...] = ()
     vector: Vector | None = None
     calibration: Calibration | None = None
+    titles: frozenset[str] = frozenset()
     lines: dict[str, LineHit] = field(default_factory=dict)
 
     def filtered(self) -> Ranking:
-        """Return the ranking without the shots that the filters drop."""
-        return Filtered(self.ranking, self.filters)
+        """Return the ranking without the shots that the filters drop, and without ``titles``."""
+        return Filtered(self.ranking, (*self.filters, without(self.titles)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """The candidates of one page, and the relevance below which hits are most likely wrong.
+    """The candidates of one page, and what the whole answer says of them.
 
-    ``is_last``: no candidate follows.
+    ``cutoff``: relevance of the divider between likely and weak hits, 0 if images are not compared. ``stands_out``: the
+    best hit clearly matches, or lines do. ``is_last``: no candidate follows.
     """
 
     candidates: Sequence[Candidate]
     cutoff: float
+    stands_out: bool
     is_last: bool
 
 
@@ -64,6 +68,7 @@ def rank(part: VisualPart | None, lines: Sequence[tuple[LineHit, float]]) -> Sel
         filters=part.filters,
         vector=part.vector,
         calibration=part.calibration,
+        titles=part.titles,
         lines=by_id,
     )
 
@@ -71,6 +76,7 @@ def rank(part: VisualPart | None, lines: Sequence[tuple[LineHit, float]]) -> Sel
 def take_page(selection: Selection, query: Query, fold_together: Filter) -> Page:
     """Return up to ``limit`` candidates from ``offset`` on that pass every filter and are relevant enough.
 
+    Title cards that nobody asked for come last on their page: they are near to many queries, but nothing is hidden.
     Candidates with matching lines are kept whatever their relevance. The ranking is read further until the page is
     full. ``fold_together`` folds near-duplicates into the best of them over all pages, so that pages stay full and
     never overlap.
@@ -93,9 +99,16 @@ def take_page(selection: Selection, query: Query, fold_together: Filter) -> Page
         return Fetched(items=fold_together(kept) if query.fold else kept, is_all=is_all, looked_at=found.looked_at)
 
     found = fetch_until(fetch, needed, lambda kept: len(kept) >= needed)
+    scale, page = selection.calibration, found.items[query.offset : needed]
+    cutoff = round(scale.cutoff(best), 6) if scale else 0.0
+    stands_out = bool(selection.lines) or scale is None or (best is not None and scale.stands_out(best))
+    for each in page:
+        least = math.inf if each.shot_id in selection.titles else cutoff
+        each.is_weak = not is_strong(round(each.relevance, 6), each.matched, least)
     return Page(
-        candidates=found.items[query.offset : needed],
-        cutoff=round(selection.calibration.cutoff(best), 6) if selection.calibration else DEFAULT_CUTOFF,
+        candidates=sorted(page, key=lambda each: each.is_weak and each.shot_id in selection.titles),
+        cutoff=cutoff,
+        stands_out=stands_out,
         is_last=found.is_all and len(found.items) <= needed,
     )
 

@@ -24,7 +24,7 @@ from ops.search.titles import asks_for_titles
 
 Vector = NDArray[np.float32]
 
-NO_TITLES = "title cards are not hidden: among these shots they cannot be distinguished from the others"
+NO_TITLES = "title cards stand among the other shots: in this catalogue they cannot be distinguished from them"
 # Cosine from which two shots count as the same images (a copy, another encode of the same film).
 DUPLICATE = 0.995
 
@@ -37,6 +37,7 @@ class Candidate:
     * ``match`` are the half-open frames that fulfil the conditions, ``None`` for the whole shot.
     * ``then`` is the shot that follows.
     * ``folded`` are later shots with the same images.
+    * ``is_weak``: it lies under the divider.
     """
 
     shot_id: str
@@ -47,6 +48,7 @@ class Candidate:
     match: tuple[int, int] | None = None
     then: Candidate | None = None
     folded: tuple[str, ...] = ()
+    is_weak: bool = False
 
 
 Filter = Callable[[Sequence[Candidate]], Sequence[Candidate]]
@@ -140,18 +142,20 @@ class Filtered:
 class VisualPart:
     """One visual part of a query: its ranking before ``filters``, its unit ``vector`` (D,), and its scale.
 
-    ``notes`` report limits of the search for this part.
+    ``titles`` are the title cards in the catalogue, unless the query asks for some. ``notes`` report limits of the
+    search for this part.
     """
 
     ranking: VisualRanking
     filters: tuple[Filter, ...]
     vector: Vector
     calibration: Calibration
+    titles: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
     def filtered(self) -> Ranking:
-        """Return the ranking without the shots that the filters drop."""
-        return Filtered(self.ranking, self.filters)
+        """Return the ranking without the shots that the filters drop, and without ``titles``."""
+        return Filtered(self.ranking, (*self.filters, without(self.titles)))
 
 
 class Retrieval:
@@ -172,8 +176,7 @@ class Retrieval:
     def look_like(self, text: str, like: Sequence[str] = (), unlike: Sequence[str] = ()) -> VisualPart:
         """Return the shots that look like a text and examples.
 
-        The filters drop shots given as examples and copies of the wanted ones. They drop title cards too, unless the
-        text requests them.
+        The filters drop shots given as examples and copies of the wanted ones.
         Raises ``NotFoundError`` for an unknown example.
         """
         query, snapshot, has_text = self._query, self._snapshot, bool(text.strip())
@@ -188,9 +191,7 @@ class Retrieval:
             filters.append(without(shots))
             if wanted := [examples[name] for name in like if name in shots]:
                 filters.append(lambda found: _without_copies(snapshot.index, found, wanted))
-        hides_titles = has_text and not query.include_titles and not asks_for_titles(text)
-        if hides_titles:
-            filters.append(lambda found: _without_titles(snapshot.titles, found))
+        demotes_titles = has_text and not query.include_titles and not asks_for_titles(text)
         ranking = VisualRanking(
             snapshot.index,
             vector,
@@ -204,7 +205,8 @@ class Retrieval:
             filters=tuple(filters),
             vector=vector,
             calibration=calibration,
-            notes=(NO_TITLES,) if hides_titles and not snapshot.tells_titles else (),
+            titles=snapshot.titles if demotes_titles else frozenset(),
+            notes=(NO_TITLES,) if demotes_titles and not snapshot.tells_titles else (),
         )
 
     def middle_of(self, texts: Sequence[str]) -> Vector | None:
@@ -231,11 +233,6 @@ def duplicates(vectors: NDArray[np.float32], examples: Sequence[NDArray[np.float
         return np.zeros(len(vectors), np.bool_)
     same: NDArray[np.bool_] = (vectors @ np.stack(list(examples)).T).max(axis=1) >= DUPLICATE
     return same
-
-
-def _without_titles(titles: frozenset[str], found: Sequence[Candidate]) -> list[Candidate]:
-    """Drop title cards, except those with matching lines."""
-    return [each for each in found if each.shot_id not in titles or "dialogue" in each.matched]
 
 
 def _without_copies(index: VectorIndex, found: Sequence[Candidate], wanted: Sequence[Vector]) -> list[Candidate]:

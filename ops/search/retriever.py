@@ -144,7 +144,8 @@ class IndexSnapshot:
                 texts = self._baselines().texts if has_text else None
                 sample = self.index.sample
                 scores = background(sample, texts, likes, unlikes) if len(sample) else np.zeros(0, np.float32)
-                self._calibrations[kind] = Calibration.of(scores, self.index.count())
+                scale = self._baselines().scale if has_text and not likes and not unlikes else None
+                self._calibrations[kind] = Calibration.of(scores, self.index.count(), scale)
             return self._calibrations[kind]
 
 

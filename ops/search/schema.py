@@ -33,8 +33,6 @@ MAX_EXAMPLES = 100
 MAX_SHOWS = 1_000
 MAX_CONDITIONS = 20
 MAX_WITHIN = 100
-DEFAULT_CUTOFF = 0.5
-"""Relevance at which a hit is as likely right as wrong; see :mod:`ops.search.calibration`."""
 SHOWN_INPUT = 60
 """Characters of a rejected value that a message repeats."""
 
@@ -65,7 +63,9 @@ class TextCondition(Asked):
     """Shots that look like this."""
 
     text: ConditionText
-    relevance: Share = DEFAULT_CUTOFF
+    relevance: Share | None = Field(
+        default=None, description="At least so relevant (0-1); by default, more than hardly a shot is by chance."
+    )
 
 
 class DialogueCondition(Asked):
@@ -124,7 +124,7 @@ class SearchFields(Asked):
     )
     fold: bool = Field(default=False, description="Put near-duplicates under the best of them.")
     include_blank: bool = Field(default=False, description="Black and empty shots too.")
-    include_titles: bool = Field(default=False, description="Title cards and credits too.")
+    include_titles: bool = Field(default=False, description="Title cards and credits among the others, not after them.")
     min_relevance: Share | None = Field(default=None, description="Leave out less relevant hits (0-1).")
     then: Then | None = Field(default=None, description="This must follow soon in the same video.")
     all: Conditions = Field(default=(), description="Only frames that fulfil every such condition.")
@@ -296,6 +296,7 @@ class Hit(Shot, Ranked):
     lines: tuple[HitLine, ...]
     probes: tuple[ProbeScore, ...]
     folded: tuple[str, ...] = Field(description="near-duplicates of this shot that were found, too")
+    is_weak: bool = Field(description="it lies under the divider: it is less likely meant than those above it")
     is_blank: bool
     is_title: bool
     match: Span
@@ -304,10 +305,6 @@ class Hit(Shot, Ranked):
         "no line was found, or other conditions decide which frames count"
     )
     then: Hit | None = Field(description="the shot that follows, for a search with `then`")
-
-    def is_strong(self, least: float) -> bool:
-        """Return True if the hit counts as a match for the requested relevance ``least``; see :func:`is_strong`."""
-        return is_strong(self.relevance, self.matched, least)
 
 
 class Reading(Answered):
@@ -332,15 +329,18 @@ class SearchResult(Answered):
     index_version: str
     dialogue_version: str | None
     took_ms: float
-    cutoff: float = Field(description="relevance under which, for this query, hits are most likely not meant")
+    cutoff: float = Field(description="relevance of the divider between likely and weak hits of this query")
+    stands_out: bool = Field(
+        description="false if nothing clearly matches: the best shot scores higher for half of all descriptions"
+    )
     reading: Reading
     hits: tuple[Hit, ...]
 
     def strong_hits(self) -> tuple[Hit, ...]:
-        """Return the hits that were most likely meant; all of them if the query itself sets a minimum relevance."""
+        """Return the hits above the divider; all hits if the query sets a minimum relevance."""
         if self.query.min_relevance is not None:
             return self.hits
-        return tuple(hit for hit in self.hits if hit.is_strong(self.cutoff))
+        return tuple(hit for hit in self.hits if not hit.is_weak)
 
     def document(self) -> dict[str, Any]:
         """Return the answer as JSON values."""

@@ -162,6 +162,7 @@ class Searcher:
             dialogue_version=lines.version if lines else None,
             took_ms=round(1e3 * (time.perf_counter() - started), 3),
             cutoff=page.cutoff,
+            stands_out=page.stands_out,
             reading=meaning.reading((*part.notes, *hints) if part else hints, found_lines=bool(selection.lines)),
             hits=hits,
         )

@@ -60,7 +60,8 @@ class PickBody(Body):
 class ExportBody(Body):
     """Shots to export: `picks`, each with its search; or, without picks, the hits of `search`.
 
-    Of a search, hits under the answer's `cutoff` are left out unless `min_relevance` is given or they are said.
+    Of a search, hits under the answer's `cutoff`, and all if none `stands_out`, are left out unless `min_relevance` is
+    given or they are said.
     Picks that are not there any more, or whose marks hold no frame of their film, are named in the answer's header
     `needle-export`, and the rest is exported; the answer is an error only where nothing is left.
     """

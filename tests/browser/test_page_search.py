@@ -67,8 +67,6 @@ def test_more_like_this_and_less_like_this_become_chips_that_can_be_removed(desk
     desk.cards().nth(0).locator(".more").click()
     desk.page.wait_for_selector(".chip.like")
     desk.until(f"!document.querySelector('[data-shot=\"{first}\"]')")
-    if desk.page.is_enabled("#show-hidden"):
-        desk.page.click("#show-hidden")
     assert query_of(desk)["like"] == [first]
     desk.page.locator(f'[data-shot="{second}"]').hover()
     desk.page.locator(f'[data-shot="{second}"] .less').click()
@@ -151,28 +149,59 @@ def test_back_and_forward_go_through_searches(desk: Desk) -> None:
     desk.until("document.querySelector('#q').value === 'a dark wall'")
 
 
-def test_the_relevance_slider_starts_at_the_cutoff_and_one_click_shows_the_rest(desk: Desk) -> None:
+def test_every_hit_is_shown_and_a_line_stands_before_the_weak_ones(desk: Desk) -> None:
+    desk.search()
     with desk.page.expect_response("**/api/search") as answer:
-        desk.open(f"/?q={QUERY}")
-    cutoff = answer.value.json()["cutoff"]
-    assert abs(int(desk.page.input_value("#relevance")) / 100 - cutoff) <= 0.006
+        desk.open(f"/?like={desk.shot_ids()[0]}")
     hits = answer.value.json()["hits"]
-    above = [hit for hit in hits if hit["relevance"] >= cutoff or "dialogue" in hit["matched"]]
-    assert len(desk.shot_ids()) == len(above)
-    assert desk.page.inner_text("#show-hidden").startswith(str(len(hits) - len(above)) if above != hits else "none")
-    desk.page.locator("#relevance").fill("100")
-    assert len(desk.shot_ids()) <= len(above)
+    assert desk.page.input_value("#relevance") == "0"
+    assert desk.shot_ids() == [hit["shot_id"] for hit in hits]
+    assert desk.page.inner_text("#show-hidden") == "none hidden"
+    above = desk.page.evaluate(
+        "[...document.querySelectorAll('#cards .cards > *')].findIndex((one) => one.matches('.divider'))"
+    )
+    assert above == sum(not hit["is_weak"] for hit in hits)
+    assert 0 < above < len(hits)
+    desk.keys("t")
+    assert desk.page.get_by_role("button", name=f"Export the {above} likely result").is_visible()
+
+
+def test_the_relevance_slider_hides_and_one_click_shows_all_again(desk: Desk) -> None:
+    desk.open(f"/?q={QUERY}")
+    whole = desk.shot_ids()
+    least = int(desk.cards().nth(2).locator(".relevance").inner_text())
+    desk.page.locator("#relevance").fill(str(least))
+    shown = desk.shot_ids()
+    assert 0 < len(shown) < len(whole)
+    assert desk.page.inner_text("#show-hidden").startswith(f"{len(whole) - len(shown)}")
     desk.page.click("#show-hidden")
-    desk.until(f"document.querySelectorAll('#cards .card:not([hidden])').length >= {len(hits)}")
-    assert query_of(desk)["min"] == ["0"]
-    desk.page.click("#relevance-auto")
+    assert desk.shot_ids() == whole
     assert "min" not in query_of(desk)
 
 
-def test_nothing_above_the_cutoff_says_so_and_offers_the_nearest(desk: Desk) -> None:
+def test_a_limit_above_every_hit_says_so_and_offers_all(desk: Desk) -> None:
     desk.open(f"/?q={QUERY}&min=1")
-    assert "Nothing looks like that" in desk.page.inner_text("#state")
-    desk.page.get_by_role("button", name="Show the nearest shots").click()
+    assert "Nothing is so relevant" in desk.page.inner_text("#state")
+    desk.page.get_by_role("button", name="Show all shots").click()
+    assert desk.cards().count() > 0
+
+
+def test_what_is_absent_is_said_above_the_nearest_shots(desk: Desk) -> None:
+    for text in (
+        "a submarine",
+        "a wedding",
+        "penguins on ice",
+        "a chef in a kitchen",
+        "a courtroom",
+        "a football match",
+    ):
+        with desk.page.expect_response("**/api/search") as answer:
+            desk.open(f"/?q={text}")
+        if not answer.value.json()["stands_out"]:
+            break
+    else:
+        pytest.fail("every text stands out")
+    assert desk.page.inner_text("#why").startswith("Nothing clearly matches")
     assert desk.cards().count() > 0
 
 
@@ -252,6 +281,7 @@ def test_recent_searches_are_offered_and_forgotten(desk: Desk) -> None:
 @pytest.mark.parametrize("stored", ["{not json", "null", "7", '"text"', '{"a": 1}', '[null, 5, {"address": "x"}]'])
 def test_damaged_values_in_the_browser_s_storage_are_left_out(desk: Desk, stored: str) -> None:
     names = ["needle.recent", "needle.tray", "needle.sound", "needle.annotator", "needle.theme"]
+    desk.open()
     desk.page.evaluate(
         "([names, value]) => names.forEach((name) => localStorage.setItem(name, value))", [names, stored]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ops.search.schema import Hit, HitLine, Query, Reading, SearchResult, Span
+from ops.search.schema import Hit, HitLine, Query, Reading, SearchResult, Span, is_strong
 
 
 def make_line(line_id: str, start_frame: int = 0, end_frame: int = 10) -> HitLine:
@@ -24,16 +24,17 @@ def make_hit(shot_id: str, end_frame: int, *, lines: Sequence[HitLine] = (), **c
         "rank": 1, "score": 0.5, "relevance": 0.9, "shot_id": shot_id, "video_id": video_id, "show": "show",
         "title": "title", "path": "film.mp4", "start_frame": int(start), "end_frame": end_frame, "fps": "25/1",
         "start_s": 0.0, "end_s": 1.0, "start_timecode": "00:00:00:00", "poster": "", "proxy": "",
-        "matched": ("visual",), "lines": tuple(lines), "probes": (), "folded": (), "is_blank": False,
-        "is_title": False, "match": frames, "spoken": None, "then": None,
+        "matched": ("visual",), "lines": tuple(lines), "probes": (), "folded": (), "is_weak": False,
+        "is_blank": False, "is_title": False, "match": frames, "spoken": None, "then": None,
     }  # fmt: skip
     return Hit(**(values | changes))
 
 
 def make_result(query: Query, hits: Iterable[Hit], *, cutoff: float) -> SearchResult:
-    """The answer that has these hits."""
+    """The answer that has these hits; they are weak under the cutoff, unless their lines match."""
+    marked = (hit.model_copy(update={"is_weak": not is_strong(hit.relevance, hit.matched, cutoff)}) for hit in hits)
     reading = Reading(visual=True, dialogue=False, why="", said_in=0, notes=())
     return SearchResult(
         query=query, encoder_id="starter", index_version="v7", dialogue_version="v1-3", took_ms=1.0, cutoff=cutoff,
-        reading=reading, hits=tuple(hits),
+        stands_out=True, reading=reading, hits=tuple(marked),
     )  # fmt: skip

@@ -27,12 +27,10 @@ from ops.shots.scaling import FrameScaler
 from ops.shots.thresholds import AUTO, AutoThresholds
 from ops.videos.probe import probe
 from ops.videos.reader import Picture, read_media
+from tests.quality.logistic import fit_logistic
 
 NEAR = 2
 """Frames beside an annotated boundary that the fit leaves out."""
-RIDGE = 1.0
-"""Strength of the penalty on the standardised weights."""
-STEPS = 40
 
 Features = npt.NDArray[np.float64]
 Truths = npt.NDArray[np.float64]
@@ -122,20 +120,10 @@ def pooled(scores: Iterable[BoundaryScore]) -> BoundaryScore:
 
 
 def fit_weights(candidates: Sequence[tuple[Features, Truths]]) -> tuple[tuple[float, float, float, float], float]:
-    """Weights and bias of a hard cut: logistic regression on standardised features, by Newton's method."""
+    """Weights and bias of a hard cut: logistic regression."""
     features_NF = np.concatenate([features for features, _ in candidates])
-    truths_N = np.concatenate([truths for _, truths in candidates])
-    mean_F, spread_F = features_NF.mean(axis=0), features_NF.std(axis=0)
-    inputs_NG = np.column_stack([(features_NF - mean_F) / spread_F, np.ones(len(truths_N))])
-    penalty_GG = np.diag([RIDGE] * features_NF.shape[1] + [0.0])
-    weights_G = np.zeros(inputs_NG.shape[1])
-    for _ in range(STEPS):
-        odds_N = 1 / (1 + np.exp(-np.clip(inputs_NG @ weights_G, -30, 30)))
-        slope_G = inputs_NG.T @ (odds_N - truths_N) + penalty_GG @ weights_G
-        curve_GG = (inputs_NG.T * (odds_N * (1 - odds_N))) @ inputs_NG + penalty_GG
-        weights_G -= np.linalg.solve(curve_GG, slope_G)
-    contrast, likeness, step, texture = (weights_G[:-1] / spread_F).round(3).tolist()
-    bias = float(weights_G[-1] - (weights_G[:-1] * mean_F / spread_F).sum())
+    weights_F, bias = fit_logistic(features_NF, np.concatenate([truths for _, truths in candidates]))
+    contrast, likeness, step, texture = weights_F.round(3).tolist()
     return (contrast, likeness, step, texture), round(bias, 3)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -42,17 +43,18 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Noting:
 
 
 @pytest.fixture(scope="session")
-def watched(footage: Path, encoder: Noting, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Watched]:
+def watched(footage: Path, encoder: Noting) -> Callable[[str], Watched]:
     """Watches a film of ``../shared/footage`` when it is first asked for."""
 
-    @cache
-    def watch(name: str) -> Watched:
-        folder = tmp_path_factory.mktemp("film")
+    return cache(lambda name: watch_film(footage, name, encoder))
+
+
+def watch_film(footage: Path, name: str, encoder: Noting) -> Watched:
+    """Decode and embed the annotated shots of one film."""
+    with tempfile.TemporaryDirectory() as folder:
         for file in footage.glob(f"{name}*"):
             if not file.name.endswith(".shots.json"):  # detection has its own quality test
-                (folder / file.name).symlink_to(file)
+                Path(folder, file.name).symlink_to(file.absolute())
         encoder.pooled.clear()
-        figures = evaluate_footage(folder, encoder)
-        return Watched(figures, np.stack(encoder.pooled))
-
-    return watch
+        figures = evaluate_footage(Path(folder), encoder)
+    return Watched(figures, np.stack(encoder.pooled))

@@ -3,7 +3,7 @@
 /** @import {DialogueCondition, ProbeCondition, SearchBody, TextCondition} from "./service.d.ts" */
 
 /** @typedef {"look"|"say"|"probe"} Kind */
-/** @typedef {{kind: Kind, value: string, relevance: number}} Condition */
+/** @typedef {{kind: Kind, value: string, relevance: number|null}} Condition */
 /**
  * @typedef {object} Query
  * @property {string} text
@@ -16,7 +16,7 @@
  * @property {boolean} blank      black and blank shots too
  * @property {boolean} titles     title cards too
  * @property {boolean} exact      scan every vector instead of the graph
- * @property {number|null} min    least relevance of the hits that are shown; null: the answer's cutoff
+ * @property {number|null} min    least relevance of the hits that are shown; null: all are shown
  * @property {boolean} group      one section for each show
  * @property {{text: string, within: number}|null} then
  * @property {Condition[]} all
@@ -140,16 +140,16 @@ function conditionBody(condition) {
 
 /** @param {Condition} condition */
 function writeCondition(condition) {
-  const limit = condition.kind === "look" ? `${Math.round(condition.relevance * 100)}:` : "";
+  const limit = condition.relevance === null ? "" : `${Math.round(condition.relevance * 100)}:`;
   return `${condition.kind}:${limit}${condition.value}`;
 }
 
 /** @param {string} text such as "look:50:a face" @returns {Condition|null} */
 function readCondition(text) {
   const [, kind, value] = /^(look|say|probe):(.+)$/s.exec(text) ?? [];
-  if (kind === "say" || kind === "probe") return { kind, value, relevance: 0.5 };
+  if (kind === "say" || kind === "probe") return { kind, value, relevance: null };
   const look = kind && /^(?:(\d{1,3}):)?(.+)$/s.exec(value);
-  return look ? { kind: "look", value: look[2], relevance: whole(look[1], 0, 100, 50) / 100 } : null;
+  return look ? { kind: "look", value: look[2], relevance: look[1] ? whole(look[1], 0, 100, 0) / 100 : null } : null;
 }
 
 /** @param {string|null} text */

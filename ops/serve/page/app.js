@@ -1,6 +1,6 @@
 // The page: holds the query, sends it, shows the answer, keeps address and history. Modules that the first results do
 // not need (desk.js and its imports) are loaded after they are painted.
-import { bodyOf, isDescribed, isSearch, readAddress, writeAddress } from "./address.js";
+import { bodyOf, isSearch, readAddress, writeAddress } from "./address.js";
 import { Problem, search, shows } from "./api.js";
 import { byId, calm, cardOf, Emitter, holdKeys, isAbort } from "./dom.js";
 import { firstAnswer } from "./first.js";
@@ -122,8 +122,7 @@ export class Page extends Emitter {
 
   /** Least relevance of the hits that are shown. */
   limit() {
-    if (!isDescribed(this.query)) return this.query.min ?? 0; // the filter itself is the limit
-    return this.query.min ?? this.answer?.cutoff ?? 0;
+    return this.query.min ?? 0;
   }
 
   /** The search of a shot if it is among the results; otherwise null. @param {{shot_id: string}} hit */
@@ -211,14 +210,18 @@ export class Page extends Emitter {
     }
   }
 
-  /** Whether all results that can be shown are here. */
+  /** Whether all results to export are here. */
   isWhole() {
-    return !this.#cursor || this.#lastHidden();
+    return !this.#cursor || this.#last().every((hit) => !this.grid.isWanted(hit));
   }
 
   /** Hits come by rank: if the last ones are all under the limit, the following ones are too. */
   #lastHidden() {
-    return [...this.grid.hits.values()].slice(-20).every((hit) => !this.grid.isShown(hit));
+    return this.#last().every((hit) => !this.grid.isShown(hit));
+  }
+
+  #last() {
+    return [...this.grid.hits.values()].slice(-20);
   }
 
   /** Open a shot in the player. @param {PageShot|string} hit or a shot id @param {number} [frame] to stand at */

@@ -155,7 +155,7 @@ export class Desk {
     if (!page.answer) return [];
     if (!page.answer.hits.length) return [nothing(page.query, this.acts.change)];
     const { shown, hidden } = page.grid.counts();
-    return shown ? [] : [allHidden(hidden, () => page.adjust({ min: 0 }))];
+    return shown ? [] : [allHidden(hidden, () => page.adjust({ min: null }))];
   }
 
   showStatus() {
@@ -170,7 +170,8 @@ export class Desk {
     const open = page.hasMore() && !counts.hidden;
     this.status.textContent = `${counts.shown.toLocaleString("en")}${open ? "+" : ""} ${counts.shown === 1 ? "shot" : "shots"}`;
     this.status.title = `${answer.took_ms.toFixed(0)} ms in the service`;
-    this.why.replaceChildren(...readingOf(answer, page.query, this.acts.change));
+    const unclear = answer.stands_out || !counts.shown ? [] : [el("strong", {}, "Nothing clearly matches: these shots are the nearest."), " "];
+    this.why.replaceChildren(...unclear, ...readingOf(answer, page.query, this.acts.change));
     this.filters.showRelevance(page.limit(), counts, page.hasMore());
   }
 

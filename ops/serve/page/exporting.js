@@ -50,7 +50,7 @@ export async function exportResults(page, signal, tell) {
   const shown = page.isWhole() ? page.answer : null;
   const answer = shown ?? await search(bodyOf(page.query, null, MOST_HITS), signal);
   /** @type {PageShot[]} */
-  const hits = shown ? page.grid.results() : answer.hits.filter((hit) => page.grid.isShown(hit));
+  const hits = shown ? page.grid.results() : answer.hits.filter((hit) => page.grid.isWanted(hit));
   return download({
     format, handles, title: describe(page.query).slice(0, 120) || "Needle search",
     picks: hits.slice(0, MOST_HITS).filter(isNew()).map((hit) => {

@@ -23,7 +23,6 @@ export class Filters {
   group = byId("group", HTMLButtonElement);
   slider = byId("relevance", HTMLInputElement);
   showHidden = byId("show-hidden", HTMLButtonElement);
-  auto = byId("relevance-auto", HTMLButtonElement);
 
   /** @param {PageActions} page */
   constructor(page) {
@@ -41,8 +40,7 @@ export class Filters {
     this.showsNone.addEventListener("click", () => page.change({ shows: [] }));
     this.group.addEventListener("click", () => page.adjust({ group: !this.query.group }));
     this.slider.addEventListener("input", () => page.adjust({ min: Number(this.slider.value) / 100 }));
-    this.showHidden.addEventListener("click", () => page.adjust({ min: 0 }));
-    this.auto.addEventListener("click", () => page.adjust({ min: null }));
+    this.showHidden.addEventListener("click", () => page.adjust({ min: null }));
   }
 
   /** @param {Query} query */
@@ -69,7 +67,6 @@ export class Filters {
     this.showHidden.textContent = counts.hidden ? `${counts.hidden}${more ? "+" : ""} hidden` : "none hidden";
     this.showHidden.disabled = !counts.hidden;
     this.showHidden.title = counts.hidden ? "Show them" : "";
-    this.auto.hidden = this.query.min === null;
   }
 
   /** @param {boolean} there whether there are results to narrow */

@@ -1,4 +1,5 @@
-// The results: cards in a grid, by show if the person wants that. Cards under the relevance limit are hidden; the next
+// The results: cards in a grid, by show if the person wants that. A line stands before the first weak match. Cards
+// under the relevance limit are hidden, if there is one; the next
 // hits are fetched before the end is reached. Arrow keys move between cards.
 import { shot } from "./api.js";
 import { card, markSelected, setTabStops } from "./card.js";
@@ -18,7 +19,7 @@ export class Grid {
   twins = new Map();
   /** the card that arrow keys start from @type {HTMLElement|null} */
   active = null;
-  /** by show; "" if the list is not grouped @type {Map<string, {list: HTMLElement, count: HTMLElement, whole: HTMLElement}>} */
+  /** by show; "" if the list is not grouped @type {Map<string, {list: HTMLElement, count: HTMLElement, whole: HTMLElement, divider: HTMLElement}>} */
   sections = new Map();
   view = { limit: 0, group: false, words: /** @type {string[]} */ ([]) };
   /** adds more to each card than a search needs @type {((item: HTMLElement, hit: PageShot) => void)|null} */
@@ -69,8 +70,10 @@ export class Grid {
       item.hidden = !this.isShown(hit);
       markSelected(item, this.actions.selected(hit.shot_id));
       this.dress?.(item, hit);
-      const list = this.listOf(hit.show);
-      fresh.set(list, [...fresh.get(list) ?? [], item]);
+      const { list, divider } = this.sectionOf(hit.show);
+      const items = fresh.get(list) ?? [];
+      if (hit.is_weak && !divider.isConnected && !items.includes(divider)) items.push(divider);
+      fresh.set(list, [...items, item]);
     }
     for (const [list, items] of fresh) list.append(...items);
     this.afterChange();
@@ -95,16 +98,21 @@ export class Grid {
     return (hit.relevance ?? 0) >= this.view.limit || Boolean(hit.matched?.includes("dialogue"));
   }
 
-  /** @returns {PageShot[]} hits that are shown, by rank, without unfolded near-duplicates */
+  /** Whether a hit is exported as a result: without a limit, weak matches are not. @param {PageShot} hit */
+  isWanted(hit) {
+    return this.isShown(hit) && (this.view.limit > 0 || !hit.is_weak);
+  }
+
+  /** @returns {PageShot[]} hits to export, by rank, without unfolded near-duplicates */
   results() {
-    return [...this.hits.values()].filter((hit) => !hit.twinOf && this.isShown(hit));
+    return [...this.hits.values()].filter((hit) => !hit.twinOf && this.isWanted(hit));
   }
 
   /** @returns {{shown: number, hidden: number}} */
   counts() {
-    const all = [...this.hits.values()].filter((hit) => !hit.twinOf).length;
-    const shown = this.results().length;
-    return { shown, hidden: all - shown };
+    const all = [...this.hits.values()].filter((hit) => !hit.twinOf);
+    const shown = all.filter((hit) => this.isShown(hit)).length;
+    return { shown, hidden: all.length - shown };
   }
 
   /** Sections by show, or one list. @param {boolean} group */
@@ -118,7 +126,7 @@ export class Grid {
   }
 
   /** @param {string} show */
-  listOf(show) {
+  sectionOf(show) {
     const key = this.view.group ? show : "";
     let section = this.sections.get(key);
     if (!section) {
@@ -126,16 +134,18 @@ export class Grid {
       const count = el("span", { class: "count" });
       const whole = this.view.group
         ? el("section", { class: "show", "aria-label": show }, el("h2", {}, el("span", {}, show), count), list) : list;
-      section = { list, count, whole };
+      const divider = el("li", { class: "divider" }, "Weaker matches");
+      section = { list, count, whole, divider };
       this.sections.set(key, section);
       this.end.before(whole);
     }
-    return section.list;
+    return section;
   }
 
   afterChange() {
-    for (const { list, count, whole } of this.sections.values()) {
-      const shown = allInside(list, ":scope > :not([hidden])").length;
+    for (const { list, count, whole, divider } of this.sections.values()) {
+      const shown = allInside(list, ":scope > .card:not([hidden])").length;
+      divider.hidden = !list.querySelector(":scope > .divider ~ .card:not([hidden])");
       count.textContent = String(shown);
       if (whole !== list) whole.hidden = !shown;
     }

@@ -58,7 +58,7 @@ export class Refine {
   /** @param {Side} side @param {string} word @param {Condition[]} conditions */
   conditionChips(side, word, conditions) {
     return conditions.map((one) => {
-      const value = one.kind === "look" ? `${one.value} ≥ ${Math.round(one.relevance * 100)} %` : one.value;
+      const value = one.relevance === null ? one.value : `${one.value} ≥ ${Math.round(one.relevance * 100)} %`;
       return this.chip(`${word} ${textsOf(one.kind).name}`, value, { [side]: conditions.filter((other) => other !== one) });
     });
   }
@@ -108,7 +108,7 @@ export class Refine {
   conditions(side, title) {
     const list = this.draft[side];
     const add = (/** @type {Kind} */ kind) => {
-      list.push({ kind, value: "", relevance: 0.5 });
+      list.push({ kind, value: "", relevance: null });
       this.draw();
       focusIn(this.panel, `[data-row="${side}-${list.length - 1}"] input`);
     };
@@ -130,8 +130,9 @@ export class Refine {
       el("input", { type: "text", value: one.value, placeholder: hint, "aria-label": name, maxlength: 2000,
         list: one.kind === "probe" ? "probe-names" : undefined, oninput: (event) => { one.value = typed(event); } }),
       one.kind === "look" && el("label", { class: "narrow" }, "≥", el("input", { type: "number", min: 0, max: 100, step: 1,
-        value: String(Math.round(one.relevance * 100)), "aria-label": "Relevance at least, percent",
-        oninput: (event) => { one.relevance = Math.min(Math.max(Number(typed(event)) || 0, 0), 100) / 100; } }), "%"),
+        value: one.relevance === null ? "" : String(Math.round(one.relevance * 100)), placeholder: "auto",
+        title: "Empty: more than shots are by chance", "aria-label": "Relevance at least, percent",
+        oninput: (event) => { one.relevance = percent(typed(event)); } }), "%"),
       iconButton("close", "Remove this condition", { onclick: remove }));
   }
 }
@@ -142,4 +143,9 @@ const typed = ({ target }) => (target instanceof HTMLInputElement ? target.value
 /** The conditions that have a value. @param {Condition[]} conditions */
 function filled(conditions) {
   return conditions.map((one) => ({ ...one, value: one.value.trim() })).filter((one) => one.value);
+}
+
+/** @param {string} text @returns {number|null} 0 to 1; null for an empty field */
+function percent(text) {
+  return text.trim() === "" ? null : Math.min(Math.max(Number(text) || 0, 0), 100) / 100;
 }

@@ -215,6 +215,8 @@ export type Hit = {
   probes: ProbeScore[];
   /** near-duplicates of this shot that were found, too */
   folded: string[];
+  /** it lies under the divider: it is less likely meant than those above it */
+  is_weak: boolean;
   is_blank: boolean;
   is_title: boolean;
   match: Span;
@@ -475,7 +477,7 @@ export type Query = {
   fold?: boolean;
   /** Black and empty shots too. */
   include_blank?: boolean;
-  /** Title cards and credits too. */
+  /** Title cards and credits among the others, not after them. */
   include_titles?: boolean;
   /** Leave out less relevant hits (0-1). */
   min_relevance?: number | null;
@@ -517,8 +519,10 @@ export type SearchAnswer = {
   index_version: string;
   dialogue_version: string | null;
   took_ms: number;
-  /** relevance under which, for this query, hits are most likely not meant */
+  /** relevance of the divider between likely and weak hits of this query */
   cutoff: number;
+  /** false if nothing clearly matches: the best shot scores higher for half of all descriptions */
+  stands_out: boolean;
   reading: Reading;
   hits: Hit[];
   next_cursor: string | null;
@@ -545,7 +549,7 @@ export type SearchBody = {
   fold?: boolean;
   /** Black and empty shots too. */
   include_blank?: boolean;
-  /** Title cards and credits too. */
+  /** Title cards and credits among the others, not after them. */
   include_titles?: boolean;
   /** Leave out less relevant hits (0-1). */
   min_relevance?: number | null;
@@ -651,7 +655,8 @@ export type Span = {
 
 export type TextCondition = {
   text: string;
-  relevance?: number;
+  /** At least so relevant (0-1); by default, more than hardly a shot is by chance. */
+  relevance?: number | null;
 };
 
 export type Then = {

@@ -48,8 +48,8 @@ export function unsaid(write, change) {
 
 /** All hits are under the limit. @param {number} hidden @param {() => void} show */
 export function allHidden(hidden, show) {
-  return message("Nothing looks like that", `${counted(hidden, "shot")} came nearest, but most likely none is meant.`,
-    el("button", { type: "button", class: "primary", onclick: show }, "Show the nearest shots"));
+  return message("Nothing is so relevant", `${counted(hidden, "shot")} ${hidden === 1 ? "is" : "are"} under the limit.`,
+    el("button", { type: "button", class: "primary", onclick: show }, "Show all shots"));
 }
 
 /** Nothing was ingested yet. @param {string} hint the command to run, from the service */

@@ -140,10 +140,11 @@ export class TrayPanel {
   }
 
   showWhole() {
-    const { shown } = this.page.answer ? this.page.grid.counts() : { shown: 0 };
-    this.whole.hidden = !shown || this.busy;
-    const isAll = shown <= MOST_HITS && this.page.answer && this.page.isWhole();
-    this.whole.textContent = isAll ? `Export the ${counted(shown, "result")}` : `Export up to ${MOST_HITS} results`;
+    const wanted = this.page.answer ? this.page.grid.results().length : 0;
+    this.whole.hidden = !wanted || this.busy;
+    const isAll = wanted <= MOST_HITS && this.page.answer && this.page.isWhole();
+    const { shown } = this.page.grid.counts();
+    this.whole.textContent = isAll ? `Export the ${counted(wanted, wanted < shown ? "likely result" : "result")}` : `Export up to ${MOST_HITS} results`;
   }
 
   /** @param {Pick} pick @param {number} at its index */

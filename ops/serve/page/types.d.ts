@@ -13,6 +13,7 @@ export type PageShot = Omit<OfferedShot, "path" | "score"> & {
   /** ids of near-duplicates */
   folded?: string[];
   is_blank?: boolean;
+  is_weak?: boolean;
   is_title?: boolean;
   match?: Span;
   spoken?: Span | null;

@@ -152,15 +152,23 @@ def test_a_line_that_was_found_is_never_hidden(searcher: Searcher) -> None:
     assert only["hits"] and {hit["relevance"] for hit in only["hits"]} == {0.5}
 
 
-def test_the_printed_list_keeps_lines_that_were_found(capsys: pytest.CaptureFixture[str], searcher: Searcher) -> None:
-    answer = searcher.search(Query(text="merry robot", dialogue="only"))
-    weak = searcher.search(Query(text="red", limit=100))
-    hits = tuple(hit.model_copy(update={"relevance": 0.1}) for hit in (*answer.hits, *weak.hits))
-    mixed = weak.model_copy(update={"cutoff": 0.95, "hits": hits})
+def test_the_printed_list_has_every_hit_and_says_where_the_weak_ones_begin(
+    capsys: pytest.CaptureFixture[str], searcher: Searcher
+) -> None:
+    said = searcher.search(Query(text="merry robot", dialogue="only"))
+    seen = searcher.search(Query(text="red", limit=100))
+    assert said.hits and not any(hit.is_weak for hit in said.hits)
+    weak = tuple(hit.model_copy(update={"is_weak": True}) for hit in seen.hits)
+    mixed = seen.model_copy(update={"hits": (*said.hits, *weak)})
     print_hits(mixed)
     out, err = capsys.readouterr()
-    assert sum("  0.10  " in line for line in out.splitlines()) == len(answer.hits) > 0
-    assert "nothing clearly matches" not in err and f"{len(weak.hits)} more under relevance" in err
+    numbered = [line.split()[0] for line in out.splitlines() if line.split()[0].isdigit() or "weaker" in line]
+    assert numbered.index("----") == len(said.hits)
+    assert len(numbered) == len(mixed.hits) + 1
+    assert "nothing clearly matches" not in err
+    print_hits(mixed.model_copy(update={"stands_out": False}))
+    out, err = capsys.readouterr()
+    assert "nothing clearly matches" in err
 
 
 def test_one_word_stays_visual_and_tells_of_the_lines(searcher: Searcher) -> None:

@@ -15,9 +15,12 @@ from ops.search.calibration import (
     CHANCE_HITS,
     EARLIEST,
     LATEST,
+    SCALES,
     Calibration,
+    Scale,
     background,
-    half_relevant,
+    scale_of,
+    sigmas_by_chance,
 )
 
 
@@ -29,19 +32,19 @@ def test_relevance_is_the_logistic_of_background_sigmas() -> None:
     calibration = Calibration.of(normal(100, 2000, 0.02, 0.09), 500)
     assert calibration.centre == pytest.approx(0.02, abs=0.002)
     assert calibration.sigma == pytest.approx(0.09, abs=0.001)
-    assert calibration.half == pytest.approx(half_relevant(500), abs=0.05)
+    assert calibration.half == pytest.approx(sigmas_by_chance(500), abs=0.05)
     for z in (-4.0, 0.0, 1.0, 3.0, 12.0):
         score = calibration.centre + z * calibration.sigma
         assert calibration.relevance(score) == pytest.approx(1 / (1 + math.exp(calibration.half - z)))
 
 
-def test_half_relevant_is_where_chance_puts_three_shots_until_it_stays() -> None:
-    assert half_relevant(0) == half_relevant(1) == EARLIEST
-    assert half_relevant(132) == pytest.approx(2.0, abs=0.01)
+def test_sigmas_by_chance_is_where_chance_puts_three_shots_until_it_stays() -> None:
+    assert sigmas_by_chance(0) == sigmas_by_chance(1) == EARLIEST
+    assert sigmas_by_chance(132) == pytest.approx(2.0, abs=0.01)
     chances = np.random.default_rng(5).standard_normal((2000, 132))
-    assert (chances > half_relevant(132)).sum(axis=1).mean() == pytest.approx(CHANCE_HITS, rel=0.1)
-    assert half_relevant(10_000) == half_relevant(10**8) == LATEST
-    sizes = [half_relevant(shots) for shots in range(1, 2000)]
+    assert (chances > sigmas_by_chance(132)).sum(axis=1).mean() == pytest.approx(CHANCE_HITS, rel=0.1)
+    assert sigmas_by_chance(10_000) == sigmas_by_chance(10**8) == LATEST
+    sizes = [sigmas_by_chance(shots) for shots in range(1, 2000)]
     assert sizes == sorted(sizes)
 
 
@@ -79,11 +82,40 @@ def test_relevance_never_falls_while_the_score_rises(asked: list[float], sigma: 
     assert values == sorted(values) and 0 <= values[0] <= values[-1] <= 1
 
 
-def test_the_cutoff_follows_the_best_hit() -> None:
-    calibration = Calibration(centre=0.0, sigma=0.1, half=2.0)
+def test_the_divider_follows_the_best_hit() -> None:
+    calibration = Calibration(centre=0.0, sigma=0.1, half=2.0, chance=2.0)
     assert calibration.cutoff(None) == calibration.cutoff(0.0) == calibration.cutoff(0.39) == 0.5
     assert calibration.cutoff(0.6) == pytest.approx(calibration.relevance(0.6 - BELOW_BEST * 0.1))
     assert calibration.cutoff(0.6) > 0.5
+    scale = Scale(slope=0.5, half=5.0, below_best=1.5)
+    fitted = Calibration.of(normal(100, 2000, 0.02, 0.09), 500, scale)
+    for best in (0.1, 0.3, 0.6):
+        assert fitted.cutoff(best) == pytest.approx(fitted.relevance(best - 1.5 * fitted.sigma))
+        assert fitted.cutoff(best) < fitted.relevance(best)
+    assert fitted.relevance(fitted.centre + 5 * fitted.sigma) == pytest.approx(0.5)
+    assert fitted.cutoff(None) == fitted.by_chance < 0.5
+
+
+def test_a_score_stands_out_if_it_is_above_the_best_of_half_of_the_background() -> None:
+    background = normal(100, 2000, 0.02, 0.09)
+    middle = float(np.median(background.max(axis=1)))
+    for scale in (None, Scale(slope=0.5, half=5.0, below_best=1.5)):
+        calibration = Calibration.of(background, 2000, scale)
+        assert calibration.stands_out(middle + 1e-4) and not calibration.stands_out(middle - 1e-4)
+        bound = calibration.centre + calibration.chance * calibration.sigma
+        assert calibration.relevance(bound) == pytest.approx(calibration.by_chance)
+
+
+def test_the_best_of_a_catalogue_is_expected_above_the_best_of_a_sample() -> None:
+    whole = normal(100, 20_000, 0.0, 0.1)
+    known, estimated = Calibration.of(whole, 20_000), Calibration.of(whole[:, :500], 20_000)
+    assert estimated.clear == pytest.approx(known.clear, abs=0.2)
+    assert Calibration.of(whole[:, :500], 500).clear < estimated.clear - 0.5
+
+
+def test_the_scale_belongs_to_one_kind_of_encoder() -> None:
+    assert scale_of("starter_lite2_minilm_w2b4a3fbe") == SCALES["starter"]
+    assert scale_of("open_clip_vit_b_32") is scale_of("finetuned_mine") is None
 
 
 def test_backgrounds_ask_the_same_kind_of_question() -> None:

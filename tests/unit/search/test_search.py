@@ -23,7 +23,7 @@ from tests.builders.lakes import ENCODER, shot_rows, video_id
 HIT_KEYS = [
     "rank", "score", "relevance", "shot_id", "video_id", "show", "title", "path", "start_frame", "end_frame",
     "fps", "start_s", "end_s", "start_timecode", "poster", "proxy",
-    "matched", "lines", "probes", "folded", "is_blank", "is_title", "match", "spoken", "then",
+    "matched", "lines", "probes", "folded", "is_weak", "is_blank", "is_title", "match", "spoken", "then",
 ]  # fmt: skip
 
 
@@ -42,7 +42,8 @@ def ids(answer: dict[str, Any]) -> list[str]:
 def test_the_answer_is_the_contracts(searcher: Searcher, settings: Settings) -> None:
     answer = searcher.search(Query(text="something red", limit=3)).document()
     assert list(answer) == [
-        "query", "encoder_id", "index_version", "dialogue_version", "took_ms", "cutoff", "reading", "hits",
+        "query", "encoder_id", "index_version", "dialogue_version", "took_ms", "cutoff", "stands_out", "reading",
+        "hits",
     ]  # fmt: skip
     assert answer["encoder_id"] == ENCODER and answer["took_ms"] > 0
     assert answer["index_version"] == index_lake(settings)
@@ -73,6 +74,7 @@ def test_the_answer_is_the_contracts(searcher: Searcher, settings: Settings) -> 
         "lines": [],
         "probes": [],
         "folded": [],
+        "is_weak": False,
         "is_blank": False,
         "is_title": False,
         "match": {"start_frame": 0, "end_frame": 24},

@@ -61,7 +61,7 @@ def test_who_asks_for_writing_gets_it(text: str) -> None:
     assert not asks_for_titles("a rabbit in a meadow")
 
 
-def test_titles_are_out_of_searches_by_words_unless_asked(tmp_path: Path) -> None:
+def test_titles_come_after_the_other_shots_of_their_page_unless_asked(tmp_path: Path) -> None:
     settings = load_settings(home=tmp_path)
     card = np.zeros(8, np.float32)
     card[7], card[0] = 0.95, 0.3122499
@@ -70,29 +70,32 @@ def test_titles_are_out_of_searches_by_words_unless_asked(tmp_path: Path) -> Non
     searcher = Searcher(settings, encoder=WritingEncoder())
     titles = {shot(0, 0), shot(0, 4)}
 
-    def found(**query: object) -> set[str]:
-        return {hit["shot_id"] for hit in searcher.search(Query(**query)).document()["hits"]}  # type: ignore[arg-type]
+    def found(**query: object) -> list[str]:
+        return [hit["shot_id"] for hit in searcher.search(Query(**query)).document()["hits"]]  # type: ignore[arg-type]
 
-    assert not found(text="red") & titles
+    assert set(found(text="red")[-2:]) == titles
     assert not searcher.search(Query(text="red")).document()["reading"]["notes"]
-    assert titles <= found(text="red", include_titles=True) and titles <= found(text="red logo")
-    assert titles - {shot(0, 0)} <= found(like=(shot(0, 1),))
+    assert [hit.is_weak for hit in searcher.search(Query(text="red")).hits if hit.is_title] == [True, True]
+    nearest = found(text="red", include_titles=True)
+    assert nearest[-1] not in titles and set(nearest) == set(found(text="red"))
+    assert found(text="red logo").index(shot(0, 0)) < len(nearest) - 2
+    assert set(found(text="red", limit=3)) == set(nearest[:3]), "a page has the nearest shots, titles too"
+    assert shot(0, 4) in found(like=(shot(0, 1),))
+    assert not set(found(all=({"text": "red"},))) & titles, "a condition is about what a shot shows"
     marks = {hit["shot_id"]: hit["is_title"] for hit in searcher.search(Query(text="red logo")).document()["hits"]}
     assert marks == {shot(0, 0): True, shot(0, 1): False, shot(0, 3): False, shot(0, 4): True}
     assert list((tmp_path / "cache" / "search").iterdir()), "kept for the next process"
 
 
-def test_an_encoder_that_sees_no_writing_hides_nothing_and_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_encoder_that_sees_no_writing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = load_settings(home=tmp_path)
     write_video(settings, 0, [lean(colour) for colour in ((1, 0, 0), (0.3, 0.3, 0.3), (0, 0, 0), (0.5, 0.5, 0.4))])
     publish(settings, ENCODER, lambda: wanted_rows(settings, ENCODER))
     searcher = Searcher(settings, encoder=ColourEncoder())
     answer = searcher.search(Query(text="red"))
     assert len(answer.hits) == 3, "all but the blank one"
-    assert [note[:27] for note in answer.reading.notes] == ["title cards are not hidden:"]
+    assert [note[:27] for note in answer.reading.notes] == ["title cards stand among the"]
     print_hits(answer)
-    assert "note: title cards are not hidden" in capsys.readouterr().err
+    assert "note: title cards stand among" in capsys.readouterr().err
     for asked in (Query(text="red", include_titles=True), Query(text="red logo"), Query(like=(shot(0, 0),))):
         assert not searcher.search(asked).document()["reading"]["notes"]
