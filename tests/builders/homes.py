@@ -46,11 +46,12 @@ class Home:
     def run(self, *arguments: str, expect: int = 0, **extra: str) -> Done:
         """Run a command in this process: a new one takes two to four seconds to import what an ingest needs.
 
-        With ``extra`` environment it is a process of its own: caches of this one may hold what it changes.
+        With another engine, or with ``extra`` environment of others, it is a process of its own: this one would keep
+        their clients.
         """
-        if extra:
+        if "NEEDLE_ENGINE" in extra or not all(name.startswith("NEEDLE_") for name in extra):
             return self.start(*arguments, expect=expect, **extra)
-        return _checked(self._run_here(arguments, self.environment()), expect)
+        return _checked(self._run_here(arguments, self.environment(**extra)), expect)
 
     def start(self, *arguments: str, expect: int = 0, **extra: str) -> Done:
         """Run a command as a process of its own, as a person does."""

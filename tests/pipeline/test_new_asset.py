@@ -116,7 +116,7 @@ print(json.dumps(client.get(f"/api/shots/{sys.argv[1]}").json()["provenance"]))
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Project(Home):
     """A home and the command line of a copy of the packages."""
 
