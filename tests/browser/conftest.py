@@ -208,7 +208,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The generated footage, ingested and served."""
     folder = tmp_path_factory.mktemp("browser")
     films = make_footage(folder / "footage")
-    home = Home(folder / "home")
+    home = Home(folder / "home", frames=None)
     home.start("ingest", str(folder / "footage"))
     with serving(home, films=films) as service:
         yield service

@@ -208,7 +208,7 @@ def test_of_thousands_of_shots_only_those_near_the_screen_are_drawn(
 def test_an_ingest_shows_by_itself(open_desk: OpenDesk, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("corrected")
     film = make_film(folder / "film.mp4", cuts=(30, 60), frames=90, width=160, height=90)
-    home = Home(folder / "home")
+    home = Home(folder / "home", frames=None)
     home.start("ingest", str(film.path), "--detector", "adaptive")
     with serving(home, films={"film": film}, NEEDLE_DETECTOR="adaptive") as service:
         desk = open_desk(service.url)

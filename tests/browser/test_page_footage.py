@@ -23,7 +23,7 @@ def library(tmp_path_factory: pytest.TempPathFactory, footage: Path) -> Iterator
     for name in (FILM, "bikes_272p.mp4", "cityCC0.mkv", "nasa_13013.mp4"):
         shutil.copy(footage / name, folder / name)
     shutil.copy(footage / "TOS-en.srt", folder / FILM.replace(".mp4", ".srt"))
-    home = Home(folder.parent / f"{folder.name}-home")
+    home = Home(folder.parent / f"{folder.name}-home", frames=None)
     home.start("ingest", str(folder))
     with serving(home) as service:
         yield service
