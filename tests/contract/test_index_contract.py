@@ -262,7 +262,7 @@ def test_an_empty_catalogue_is_a_version_like_any_other(versions: Versions) -> N
         ({"vector": ROWS[0].vector[:-1].copy()}, "vector of shape"),
         ({"vector": ROWS[0].vector * np.float32(2)}, "unit length"),
         ({"vector": ROWS[0].vector * np.float32("nan")}, "unit length"),
-        ({"shot_id": "not a shot"}, "is no shot id"),
+        ({"shot_id": "not a shot"}, "is not a shot id"),
         ({"shot_id": ROWS[1].shot_id}, "appears twice"),
     ],
 )

@@ -195,7 +195,7 @@ def test_point_ids_are_reversible_and_ordered_like_the_footage() -> None:
     assert ids == sorted(ids) and len(set(ids)) == 6
     assert [shot_id_at(str(point_id)) for point_id in ids[-2:]] == ["ffffffffffffffff:9", "ffffffffffffffff:10"]
     for text in ("", "film.mp4", "0123456789ABCDEF:1", "0123456789abcdef:-1", "0123456789abcdef:" + "9" * 30):
-        with pytest.raises(VectorIndexError, match="is no shot id"):
+        with pytest.raises(VectorIndexError, match="is not a shot id"):
             point_id_of(text)
 
 
