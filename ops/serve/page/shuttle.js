@@ -36,6 +36,9 @@ export class Shuttle extends EventTarget {
     this.frame = 0;
     this.speed = 0;
     this.loaded = 0;
+    /** whether a seek waits for the end of another */
+    this.waits = false;
+    video.addEventListener("seeked", () => { if (this.waits) this.showFrame(); });
     video.addEventListener("ended", () => this.stopped());
     if ("requestVideoFrameCallback" in HTMLVideoElement.prototype) this.watchFrames();
     else video.addEventListener("timeupdate", () => this.presented(video.currentTime));
@@ -51,6 +54,7 @@ export class Shuttle extends EventTarget {
     this.edges = null;
     this.frames = Math.max(frames, 1);
     this.loaded += 1;
+    this.waits = false;
     const mine = this.loaded;
     this.setFrame(Math.min(Math.max(at, 0), this.frames - 1));
     this.video.src = proxy;
@@ -78,6 +82,13 @@ export class Shuttle extends EventTarget {
   /** Show a frame of the shot: the middle of its time, so that rounding cannot show its neighbour. @param {number} frame */
   seek(frame) {
     this.setFrame(Math.min(Math.max(Math.round(frame), 0), this.frames - 1));
+    this.waits = this.video.seeking;
+    if (!this.waits) this.showFrame();
+  }
+
+  /** Let the video show the frame. One seek at a time: Chromium may never end one that begins during another. */
+  showFrame() {
+    this.waits = false;
     if (this.video.readyState > 0) this.video.currentTime = middleOf(this.frame, this.rate, this.edges);
   }
 
