@@ -10,7 +10,7 @@ Measured with the starter encoder:
 * How far a score stands out from the query's own scores does not show if the subject is in the catalogue at all. On Big
   Buck Bunny, queries for absent subjects stood out more (AUC of the best z-score 0.31) than queries for present ones,
   which fit half of the film. The best score in units of the background separated them (AUC 0.94; Sintel 0.62,
-  photographs 0.70; five films together 0.63). So this alone decides whether anything clearly matches, and only a note
+  photographs 0.70; five films together 0.58). So this alone decides whether anything clearly matches, and only a note
   comes of it (``tests/quality/test_relevance_quality.py``).
 * In a logistic regression on annotated queries nothing else made relevance more honest: not the query's best score, its
   own median and spread, nor the false discovery rate (``make bench BENCH=relevance``).
