@@ -108,7 +108,7 @@ def _wrap(text: str) -> list[str]:
 
 def _result(title: str, own: dict[str, Any]) -> Iterator[str]:
     """Format F1, precision and recall in percent with their intervals, and counts."""
-    if not own["right"] + own["false"] + own["missed"]:  # of nothing there is no share
+    if not own["right"] + own["false"] + own["missed"]:  # a share of nothing is undefined
         yield f"  {title:<12} none annotated, none detected"
         return
     shares = [(100 * own[name], own[f"{name}_interval"]) for name in ("f1", "precision", "recall")]

@@ -183,11 +183,11 @@ def setting_against_live(settings: Settings) -> str:
     live = succession.live
     if live is None or settings.encoder in ("auto", live.spec):
         return ""
-    told = f"NEEDLE_ENCODER = {settings.encoder!r}, but {live.spec} is live in {settings.home} since {live.since}"
+    conflict = f"NEEDLE_ENCODER = {settings.encoder!r}, but {live.spec} is live in {settings.home} since {live.since}"
     if settings.encoder in succession.superseded:
-        return f"{told}, and is used: unset NEEDLE_ENCODER; `needle upgrade` changes the live encoder"
+        return f"{conflict}, and is used: unset NEEDLE_ENCODER; `needle upgrade` changes the live encoder"
     raise SettingsError(
-        f"{told}: unset NEEDLE_ENCODER, or make it live with `needle upgrade --encoder {settings.encoder}`"
+        f"{conflict}: unset NEEDLE_ENCODER, or make it live with `needle upgrade --encoder {settings.encoder}`"
     )
 
 

@@ -194,19 +194,19 @@ def _clips(
             )
             continue
         own = pick.provenance if pick.provenance is not None else provenance.get(pick.shot_id)
-        told = {"detector": shot["detector"], **(own or {})}
+        facts = {"detector": shot["detector"], **(own or {})}
         if shot["shot_id"] != pick.shot_id:
-            told["picked_as"] = pick.shot_id
+            facts["picked_as"] = pick.shot_id
         if said := [format_line(lines[name], film.timecode) for name in pick.line_ids if name in lines]:
-            told["dialogue"] = "; ".join(said)
+            facts["dialogue"] = "; ".join(said)
         try:
-            found.append(_clip(pick, shot, film, handles, told))
+            found.append(_clip(pick, shot, film, handles, facts))
         except UsageError as error:
             found.append(error)
     return found
 
 
-def _clip(pick: Pick, shot: LakeShot, film: Film, handles: int, told: dict[str, Any]) -> Clip:
+def _clip(pick: Pick, shot: LakeShot, film: Film, handles: int, facts: dict[str, Any]) -> Clip:
     first = shot["start_frame"] if pick.in_frame is None else pick.in_frame
     last = shot["end_frame"] if pick.out_frame is None else pick.out_frame
     if pick.is_spoken:
@@ -224,7 +224,7 @@ def _clip(pick: Pick, shot: LakeShot, film: Film, handles: int, told: dict[str, 
         in_frame=first,
         out_frame=last,
         handles=handles,
-        provenance=told,
+        provenance=facts,
     )
 
 

@@ -114,19 +114,19 @@ def collect_warnings(settings: Settings, clips: Sequence[Clip]) -> tuple[str, ..
     """
     films = {clip.film.video_id: clip.film for clip in clips}.values()
     others = _others(settings, films)
-    told = []
+    warnings = []
     for film in films:
-        told += [f"{film.path}: {text}" for text in (_rate_warning(film), _start_warning(film)) if text]
+        warnings += [f"{film.path}: {text}" for text in (_rate_warning(film), _start_warning(film)) if text]
         if "://" in film.path:
-            told.append(f"{film.path}: is in an object store; relink it by name after importing")
+            warnings.append(f"{film.path}: is in an object store; relink it by name after importing")
         elif not Path(film.path).exists():
-            told.append(f"{film.path}: is not there any more; relink it by name, or ingest it at its new place")
+            warnings.append(f"{film.path}: is not there any more; relink it by name, or ingest it at its new place")
         elif film.path in others:
-            told.append(
+            warnings.append(
                 f"{film.path}: is not the file that was ingested, so its clips may show other pictures; "
                 "put that file back, or ingest and search again"
             )
-    return tuple(told)
+    return tuple(warnings)
 
 
 def _rate_warning(film: Film) -> str:
