@@ -100,7 +100,7 @@ def _bring_up_to_date(settings: Settings, partition: str) -> None:
 def _show(settings: Settings, row: LakeVideo, as_json: bool) -> None:
     timing = timing_of(settings, row["video_id"])
     lines, sources = dialogue_of_video(settings, row["video_id"])
-    video = VideoRow.of(row)
+    video = VideoRow.build(row)
     for line in lines:
         line["start_timecode"] = video.timecode_at(line["start_frame"], line["start_s"])
     if as_json:

@@ -80,7 +80,7 @@ def command(
 
 def _list(settings: Settings, video: str, as_json: bool) -> None:
     row = find_video(settings.lake, video)
-    clock = VideoRow.of(row)
+    clock = VideoRow.build(row)
     shots: list[dict[str, Any]] = [
         {name: shot[name] for name in ("shot_id", "index", "start_frame", "end_frame", "start_s", "end_s")}
         | {

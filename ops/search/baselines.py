@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError
-from ops.search.calibration import Scale, scale_of
+from ops.search.calibration import Scale, find_scale
 from ops.search.query_encoding import QueryEncoder
 from ops.search.titles import CARDS_RECIPE, TitleDirection, draw_cards
 
@@ -43,7 +43,7 @@ def load_baselines(home: Path, encoder: QueryEncoder) -> ScoreBaselines:
     """
     recipe = hashlib.sha256("\n".join((CARDS_RECIPE, *GENERIC_TEXTS)).encode()).hexdigest()[:8]
     path = home / "cache" / "search" / f"{encoder.encoder_id}-{recipe}.npz"
-    scale = scale_of(encoder.encoder_id)
+    scale = find_scale(encoder.encoder_id)
     try:
         with np.load(path) as kept:
             titles = TitleDirection(vector=kept["titles"], own=float(kept["own"]))
@@ -52,9 +52,9 @@ def load_baselines(home: Path, encoder: QueryEncoder) -> ScoreBaselines:
         pass
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         log.info("%s cannot be read (%s): made again", path, error)
-    texts = encoder.texts(GENERIC_TEXTS)
+    texts = encoder.encode_texts(GENERIC_TEXTS)
     try:
-        titles = TitleDirection.of(encoder.frames(draw_cards()))
+        titles = TitleDirection.fit(encoder.encode_frames(draw_cards()))
     except EncoderError as error:
         log.warning("title cards cannot be distinguished from other shots: %s", error)
         return ScoreBaselines(texts=texts, titles=None, scale=scale)

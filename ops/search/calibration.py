@@ -70,7 +70,7 @@ class Scale:
 SCALES = {"starter": Scale(slope=0.796, half=5.34, below_best=1.65)}
 
 
-def scale_of(encoder_id: str) -> Scale | None:
+def find_scale(encoder_id: str) -> Scale | None:
     """Return the fitted scale of an encoder, ``None`` if its scores were never compared with annotations."""
     return SCALES.get(encoder_id.partition("_")[0])
 
@@ -93,29 +93,29 @@ class Calibration:
     below_best: float | None = None
 
     @classmethod
-    def of(cls, background: NDArray[np.float32], shots: int, scale: Scale | None = None) -> Calibration:
+    def fit(cls, background: NDArray[np.float32], shots: int, scale: Scale | None = None) -> Calibration:
         """Calibrate on a background, float (questions, S), NaN for a missing score, for a catalogue of ``shots``."""
         known = background[np.isfinite(background)].astype(np.float64)
         if not len(known):
-            least = sigmas_by_chance(shots)
-            return _scaled(scale, centre=PRIOR_CENTRE, sigma=PRIOR_SIGMA, chance=least, clear=least)
+            least = expect_sigmas(shots)
+            return _build_calibration(scale, centre=PRIOR_CENTRE, sigma=PRIOR_SIGMA, chance=least, clear=least)
         centre = float(np.median(known))
         seen = MAD_TO_SIGMA * float(np.median(np.abs(known - centre)))
         sample = background.shape[-1]
         variance = (sample * seen**2 + PRIOR_WEIGHT * PRIOR_SIGMA**2) / (sample + PRIOR_WEIGHT)
         sigma = math.sqrt(variance)
         # Cosines between shots are spread widely and end early: chance hits end sooner than in a normal distribution.
-        tail = float(np.quantile(known, NormalDist().cdf(sigmas_by_chance(shots))))
-        chance = min(sigmas_by_chance(shots), max(EARLIEST, (tail - centre) / sigma))
+        tail = float(np.quantile(known, NormalDist().cdf(expect_sigmas(shots))))
+        chance = min(expect_sigmas(shots), max(EARLIEST, (tail - centre) / sigma))
         bests = [float(np.nanmax(row)) for row in background if np.isfinite(row).any()]
-        clear = (float(np.median(bests)) - centre) / sigma + _rise_of_best(sample, shots)
-        return _scaled(scale, centre=centre, sigma=sigma, chance=chance, clear=clear)
+        clear = (float(np.median(bests)) - centre) / sigma + _expect_rise(sample, shots)
+        return _build_calibration(scale, centre=centre, sigma=sigma, chance=chance, clear=clear)
 
     def relevance(self, score: float) -> float:
         """Return 0 to 1; it never falls while ``score`` rises."""
         return self._relevance_at((score - self.centre) / self.sigma)
 
-    def stands_out(self, score: float) -> bool:
+    def is_strong(self, score: float) -> bool:
         """Return True if the best shot has a lower score for half of all descriptions."""
         return (score - self.centre) / self.sigma >= self.clear
 
@@ -136,27 +136,27 @@ class Calibration:
         return 0.5 * (1 + math.tanh(self.slope * (z - self.half) / 2))  # the logistic function, without overflow
 
 
-def _scaled(scale: Scale | None, *, centre: float, sigma: float, chance: float, clear: float) -> Calibration:
+def _build_calibration(scale: Scale | None, *, centre: float, sigma: float, chance: float, clear: float) -> Calibration:
     known = Calibration(centre=centre, sigma=sigma, half=chance, chance=chance, clear=clear)
     if scale is None:
         return known
     return replace(known, half=scale.half, slope=scale.slope, below_best=scale.below_best)
 
 
-def _rise_of_best(sample: int, shots: int) -> float:
+def _expect_rise(sample: int, shots: int) -> float:
     """Return how much higher the best of ``shots`` lies than the best of a ``sample`` of them, in sigmas."""
     if shots <= sample or sample < 2:
         return 0.0
     return NormalDist().inv_cdf(1 - 1 / shots) - NormalDist().inv_cdf(1 - 1 / sample)
 
 
-def sigmas_by_chance(shots: int) -> float:
+def expect_sigmas(shots: int) -> float:
     """Return the sigmas of the background that CHANCE_HITS shots of a catalogue of ``shots`` reach by chance."""
     chance = min(0.5, CHANCE_HITS / max(shots, 1))
     return min(LATEST, max(EARLIEST, NormalDist().inv_cdf(1 - chance)))
 
 
-def background(sample: Matrix, texts: Matrix | None, likes: int, unlikes: int, questions: int = 100) -> Matrix:
+def score_background(sample: Matrix, texts: Matrix | None, likes: int, unlikes: int, questions: int = 100) -> Matrix:
     """Return the scores of other queries of one kind on a catalogue: float32 (questions, S), NaN if unusable.
 
     ``sample`` (S, D) are shots of the catalogue. ``texts`` (G, D) are vectors of generic texts, ``None`` for a query

@@ -18,7 +18,7 @@ from ops.index.lines import LineHit, LineIndex
 from ops.search.interpretation import NO_DIALOGUE, find_said
 from ops.search.probe_filters import ProbeScores
 from ops.search.ranking import Selection
-from ops.search.retrieval import Candidate, FixedRanking, Ranking, Retrieval, among
+from ops.search.retrieval import Candidate, FixedRanking, Ranking, Retrieval, keep_only
 from ops.search.schema import Condition, DialogueCondition, Kind, Query, TextCondition, parse_filter
 from ops.search.shot_details import ShotDetails
 
@@ -43,29 +43,31 @@ def compose(
     """
     if query.then:
         part = retrieval.look_like(query.then.text.strip(), query.then.like, query.then.unlike)
-        pairs = sequences(selection.filtered(), part.filtered(), details.starts_of, query.then.within)
+        pairs = find_sequences(selection.apply_filters(), part.apply_filters(), details.list_starts, query.then.within)
         selection = Selection(ranking=FixedRanking(pairs), vector=selection.vector, lines=selection.lines)
     if query.all or query.any:
         reader = ConditionReader(query.shows, retrieval, details, lines, probes)
         all_of, any_of = ([reader.read(each) for each in part] for part in (query.all, query.any))
-        found = matching_shots(all_of, any_of, details)
+        found = find_matching_shots(all_of, any_of, details)
         if query.is_described:
             matching = {each.shot_id: each for each in found}
             selection = replace(
                 selection,
-                filters=(*selection.filters, lambda shots: _matched(shots, matching)),
+                filters=(*selection.filters, lambda shots: _select_matching(shots, matching)),
                 lines=selection.lines | reader.lines,
             )
         else:
             texts = [each.text for each in query.conditions if isinstance(each, TextCondition)]
-            selection = Selection(ranking=FixedRanking(found), vector=retrieval.middle_of(texts), lines=reader.lines)
+            selection = Selection(
+                ranking=FixedRanking(found), vector=retrieval.compute_middle(texts), lines=reader.lines
+            )
     if query.where:
-        scored = probes.fulfilling([parse_filter(each) for each in query.where])
-        selection = replace(selection, filters=(*selection.filters, among(scored)))
+        scored = probes.find_fulfilling([parse_filter(each) for each in query.where])
+        selection = replace(selection, filters=(*selection.filters, keep_only(scored)))
     return selection
 
 
-def _matched(shots: Sequence[Candidate], matching: Mapping[str, Candidate]) -> list[Candidate]:
+def _select_matching(shots: Sequence[Candidate], matching: Mapping[str, Candidate]) -> list[Candidate]:
     """Return the shots that fulfil the conditions, with the matching frames and lines."""
     kept = [each for each in shots if each.shot_id in matching]
     for each in kept:
@@ -115,32 +117,32 @@ class ConditionReader:
         Raises ``NotFoundError`` for an unknown probe, or if no dialogue is indexed.
         """
         if isinstance(condition, TextCondition):
-            return self._shots(self._seen(condition.text, condition.relevance))
+            return self._convert_strengths(self._find_seen(condition.text, condition.relevance))
         if isinstance(condition, DialogueCondition):
-            return self._said(condition.dialogue)
+            return self._find_spoken(condition.dialogue)
         wanted = parse_filter(condition.probe)
-        scores = self._probes.of(wanted.probe)
+        scores = self._probes.read(wanted.probe)
         is_least = wanted.comparison[0] == ">"
-        return self._shots(
-            {shot: score if is_least else 1 - score for shot, score in scores.items() if wanted.holds(score)}
+        return self._convert_strengths(
+            {shot: score if is_least else 1 - score for shot, score in scores.items() if wanted.accept(score)}
         )
 
-    def _seen(self, text: str, relevance: float | None) -> dict[str, float]:
+    def _find_seen(self, text: str, relevance: float | None) -> dict[str, float]:
         """Return shots with at least that relevance for the text, by default that of :attr:`Calibration.by_chance`."""
         part = self._retrieval.look_like(text.strip())
-        ranking, least = part.filtered(), part.calibration.by_chance if relevance is None else relevance
+        ranking, least = part.apply_filters(), part.calibration.by_chance if relevance is None else relevance
         found = fetch_until(ranking.best, 255, lambda shots: bool(shots) and shots[-1].relevance < least)
         return {each.shot_id: each.relevance for each in found.items if each.relevance >= least}
 
-    def _shots(self, strengths: dict[str, float]) -> Fulfilled:
-        details = self._details.of(list(strengths))
+    def _convert_strengths(self, strengths: dict[str, float]) -> Fulfilled:
+        details = self._details.read(list(strengths))
         ranges: dict[str, list[Range]] = {}
         for shot in details.values():
             if not self._shows or shot.show in self._shows:
                 ranges.setdefault(shot.video_id, []).append((shot.start_frame, shot.end_frame))
         return Fulfilled(kind="visual", ranges=ranges, strengths=strengths, line_ids={})
 
-    def _said(self, text: str) -> Fulfilled:
+    def _find_spoken(self, text: str) -> Fulfilled:
         if self._lines is None:
             raise NotFoundError(NO_DIALOGUE)
         ranges: dict[str, list[Range]] = {}
@@ -155,7 +157,7 @@ class ConditionReader:
         return Fulfilled(kind="dialogue", ranges=ranges, strengths=strengths, line_ids=line_ids)
 
 
-def matching_shots(
+def find_matching_shots(
     all_of: Sequence[Fulfilled],
     any_of: Sequence[Fulfilled],
     details: ShotDetails,
@@ -168,14 +170,16 @@ def matching_shots(
     """
     parts = [each.ranges for each in all_of]
     if any_of:
-        parts.append(union_of(each.ranges for each in any_of))
-    matching = intersection_of(parts)
+        parts.append(unite_all(each.ranges for each in any_of))
+    matching = intersect_all(parts)
     touched = [
-        shot_id for video_id, ranges in matching.items() for shot_id in _shots_in(video_id, ranges, details.starts_of)
+        shot_id
+        for video_id, ranges in matching.items()
+        for shot_id in _find_shots(video_id, ranges, details.list_starts)
     ]
     found = []
-    for shot_id, shot in details.of(touched).items():
-        inside = intersection(matching[shot.video_id], [(shot.start_frame, shot.end_frame)])
+    for shot_id, shot in details.read(touched).items():
+        inside = intersect(matching[shot.video_id], [(shot.start_frame, shot.end_frame)])
         if not inside:
             continue
         longest = max(inside, key=lambda run: (run[1] - run[0], -run[0]))
@@ -185,7 +189,7 @@ def matching_shots(
             Candidate(
                 shot_id=shot_id,
                 score=math.nan,
-                relevance=_strength(shot_id, all_of, any_of),
+                relevance=_combine_strengths(shot_id, all_of, any_of),
                 matched=tuple(sorted({each.kind for each in holding}, reverse=True)),
                 line_ids=tuple(dict.fromkeys(line_ids)),
                 match=longest,
@@ -194,13 +198,13 @@ def matching_shots(
     return sorted(found, key=lambda each: (-each.relevance, each.shot_id))
 
 
-def _strength(shot_id: str, all_of: Iterable[Fulfilled], any_of: Iterable[Fulfilled]) -> float:
+def _combine_strengths(shot_id: str, all_of: Iterable[Fulfilled], any_of: Iterable[Fulfilled]) -> float:
     least = [each.strengths.get(shot_id, 0.0) for each in all_of]
     greatest = [each.strengths.get(shot_id, 0.0) for each in any_of]
     return min([*least, max(greatest)] if greatest else least)
 
 
-def _shots_in(video_id: str, ranges: Sequence[Range], starts_of: Callable[[str], Sequence[int]]) -> list[str]:
+def _find_shots(video_id: str, ranges: Sequence[Range], starts_of: Callable[[str], Sequence[int]]) -> list[str]:
     """Return the shots of the video that share a frame with the ranges."""
     starts = starts_of(video_id)
     touched: dict[int, None] = {}
@@ -210,7 +214,7 @@ def _shots_in(video_id: str, ranges: Sequence[Range], starts_of: Callable[[str],
     return [shot_id_of(video_id, start) for start in touched]
 
 
-def sequences(
+def find_sequences(
     first: Ranking, second: Ranking, starts_of: Callable[[str], Sequence[int]], within: int
 ) -> list[Candidate]:
     """Return the shots of ``first`` that are followed by one of ``second``, each with its best follower.
@@ -223,7 +227,7 @@ def sequences(
     found = []
     for leader in first.best(DEEPEST).items[:DEEPEST]:
         after = [
-            followers[shot_id] for shot_id in _following(leader.shot_id, starts_of, within) if shot_id in followers
+            followers[shot_id] for shot_id in _list_followers(leader.shot_id, starts_of, within) if shot_id in followers
         ]
         if after:
             best = max(after, key=lambda each: each.relevance)
@@ -232,7 +236,7 @@ def sequences(
     return sorted(found, key=lambda each: (-each.relevance, each.shot_id))
 
 
-def _following(shot_id: str, starts_of: Callable[[str], Sequence[int]], within: int) -> list[str]:
+def _list_followers(shot_id: str, starts_of: Callable[[str], Sequence[int]], within: int) -> list[str]:
     """Return the next ``within`` shots of the video."""
     parsed = parse_shot_id(shot_id)
     if parsed is None:
@@ -243,7 +247,7 @@ def _following(shot_id: str, starts_of: Callable[[str], Sequence[int]], within: 
     return [shot_id_of(video_id, frame) for frame in starts[after : after + within]]
 
 
-def normalised(ranges: Iterable[Range]) -> list[Range]:
+def normalise(ranges: Iterable[Range]) -> list[Range]:
     """Sort ranges and make them disjoint: drop empty ones, merge those that overlap or touch."""
     joined: list[Range] = []
     for start, end in sorted(each for each in ranges if each[0] < each[1]):
@@ -256,10 +260,10 @@ def normalised(ranges: Iterable[Range]) -> list[Range]:
 
 def union(left: Sequence[Range], right: Sequence[Range]) -> list[Range]:
     """Return the frames in either."""
-    return normalised([*left, *right])
+    return normalise([*left, *right])
 
 
-def intersection(left: Sequence[Range], right: Sequence[Range]) -> list[Range]:
+def intersect(left: Sequence[Range], right: Sequence[Range]) -> list[Range]:
     """Return the frames in both; both are sorted and disjoint. Linear in their lengths."""
     common: list[Range] = []
     at, other = 0, 0
@@ -272,25 +276,25 @@ def intersection(left: Sequence[Range], right: Sequence[Range]) -> list[Range]:
             at += 1
         else:
             other += 1
-    return normalised(common)
+    return normalise(common)
 
 
-def union_of(parts: Iterable[VideoRanges]) -> dict[str, list[Range]]:
+def unite_all(parts: Iterable[VideoRanges]) -> dict[str, list[Range]]:
     """Apply :func:`union` to each video; empty if there are no parts."""
     gathered: dict[str, list[Range]] = {}
     for part in parts:
         for video_id, ranges in part.items():
             gathered.setdefault(video_id, []).extend(ranges)
-    joined = {video_id: normalised(ranges) for video_id, ranges in gathered.items()}
+    joined = {video_id: normalise(ranges) for video_id, ranges in gathered.items()}
     return {video_id: ranges for video_id, ranges in joined.items() if ranges}
 
 
-def intersection_of(parts: Sequence[VideoRanges]) -> dict[str, list[Range]]:
-    """Apply :func:`intersection` to each video, for at least one part; videos without a common frame are left out."""
-    common = {video_id: normalised(ranges) for video_id, ranges in parts[0].items()}
+def intersect_all(parts: Sequence[VideoRanges]) -> dict[str, list[Range]]:
+    """Apply :func:`intersect` to each video, for at least one part; videos without a common frame are left out."""
+    common = {video_id: normalise(ranges) for video_id, ranges in parts[0].items()}
     for part in parts[1:]:
         common = {
-            video_id: intersection(ranges, normalised(part[video_id]))
+            video_id: intersect(ranges, normalise(part[video_id]))
             for video_id, ranges in common.items()
             if video_id in part
         }

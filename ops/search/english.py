@@ -70,7 +70,7 @@ _MOST = 3.0
 """Maximum that one word contributes: names are in no list, or in one by chance."""
 
 
-def unknown_words(text: str) -> list[str]:
+def list_unknown_words(text: str) -> list[str]:
     """Return each word of the text that no English list has, once; words with digits and single letters are known."""
     known = tokenizer_words()
     rare = [word for word in dict.fromkeys(words_of(text)) if len(word) > 1 and word.isalpha() and word not in known]
@@ -79,26 +79,26 @@ def unknown_words(text: str) -> list[str]:
 
 def is_english(word: str) -> bool:
     """Return True if a word (folded), or the base of an inflected form, is frequent enough in English texts."""
-    english = _english()
+    english = _load_english()
     if english.get(word, 0.0) >= _KNOWN:
         return True
     bases = [word.removesuffix(ending) + base for ending, base in _FORMS if word.endswith(ending)]
     return any(len(each) >= LEAST_LETTERS and english.get(each, 0.0) >= _KNOWN for each in bases)
 
 
-def suggestion(word: str) -> str | None:
+def suggest_word(word: str) -> str | None:
     """Return the intended word for one that is not English, if one is clearly nearest, else ``None``.
 
     A compound of two words ("firelit") is kept, unless a single edit corrects a compound of short parts.
     """
     if len(word) < LEAST_LETTERS or not word.isascii() or _is_compound(word, _SURE_PART):
         return None
-    best = nearest_word(word, _common_words(), most_edits=1 if _is_compound(word, _LEAST_PART) else 2)
-    english = _english()
+    best = find_nearest_word(word, _load_common_words(), most_edits=1 if _is_compound(word, _LEAST_PART) else 2)
+    english = _load_english()
     return best if best and english[best] >= english.get(word, 0.0) + _MORE_FREQUENT else None
 
 
-def nearest_word(word: str, counts: Mapping[str, float], *, most_edits: int = 2) -> str | None:
+def find_nearest_word(word: str, counts: Mapping[str, float], *, most_edits: int = 2) -> str | None:
     """Return the clearly nearest of the words, by letters dropped, added, changed or swapped, else ``None``.
 
     ``counts`` gives the occurrences of each word, which decide between equally near ones. The rules were set on
@@ -108,14 +108,16 @@ def nearest_word(word: str, counts: Mapping[str, float], *, most_edits: int = 2)
     from rapidfuzz.process import extract
 
     allowed = min(most_edits, 2 if len(word) >= _TWO_EDITS_FROM else 1)
-    sound = _sound(word)
+    sound = _encode_sound(word)
     alike = [other for other in counts if other[0] == word[0] and abs(len(other) - len(word)) <= 2]
     found = extract(word, alike, scorer=OSA.distance, score_cutoff=allowed, limit=None)
     near = [
-        (_weight(word, other, int(count)), other) for other, count, _ in found if _is_likely(word, other, int(count))
+        (_weigh_edits(word, other, int(count)), other)
+        for other, count, _ in found
+        if _is_likely(word, other, int(count))
     ]
     if most_edits > 1 or len(word) < _TWO_EDITS_FROM:
-        near += [(0.0, other) for other in counts if _may_sound_alike(word, other) and _sound(other) == sound]
+        near += [(0.0, other) for other in counts if _can_sound_alike(word, other) and _encode_sound(other) == sound]
     if not near:
         return None
     least = min(near)[0]
@@ -124,7 +126,7 @@ def nearest_word(word: str, counts: Mapping[str, float], *, most_edits: int = 2)
     return best[1] if len(rivals) == 1 or best[0] >= _CLEARLY * rivals[1][0] else None
 
 
-def foreign_language(text: str) -> str | None:
+def detect_foreign_language(text: str) -> str | None:
     """Return the language of a text that is hardly English ("French"), or ``None`` if it may be English.
 
     Letters of another script decide alone ("another language"). In Latin letters, the words must be much more frequent
@@ -136,12 +138,12 @@ def foreign_language(text: str) -> str | None:
     words = re.findall(r"[^\W\d_]+", unicodedata.normalize("NFC", text).casefold())
     if not words or (text.isascii() and _FUNCTION_WORDS.isdisjoint(words) and tokenizer_words().issuperset(words)):
         return None
-    english = _english()
-    excess, code = max((_excess(words, word_frequencies(f"small_{code}"), english), code) for code in LANGUAGES)
+    english = _load_english()
+    excess, code = max((_compute_excess(words, word_frequencies(f"small_{code}"), english), code) for code in LANGUAGES)
     return LANGUAGES[code] if excess >= _FOREIGN_FROM.get(len(words), _FOREIGN) else None
 
 
-def _excess(words: Sequence[str], other: Mapping[str, float], english: Mapping[str, float]) -> float:
+def _compute_excess(words: Sequence[str], other: Mapping[str, float], english: Mapping[str, float]) -> float:
     """Return how much more frequent the words are in the other language, as a mean, Zipf."""
     each = [max(-_MOST, min(_MOST, other.get(word, 0.0) - english.get(word, 0.0))) for word in words]
     return sum(each) / len(each)
@@ -149,7 +151,7 @@ def _excess(words: Sequence[str], other: Mapping[str, float], english: Mapping[s
 
 def _is_compound(word: str, least: int) -> bool:
     """Return True if a word is made of two common ones with at least ``least`` letters each."""
-    words = _common_words()
+    words = _load_common_words()
     return any(word[:at] in words and word[at:] in words for at in range(least, len(word) - least + 1))
 
 
@@ -167,16 +169,16 @@ def _is_likely(word: str, other: str, edits: int) -> bool:
     return set(changed[0]) <= _VOWELS or set(changed[0]) == {"m", "n"}
 
 
-def _may_sound_alike(word: str, other: str) -> bool:
+def _can_sound_alike(word: str, other: str) -> bool:
     return abs(len(other) - len(word)) <= 2 and (other[0] == word[0] or {other[0], word[0]} in ({"f", "p"}, {"c", "k"}))
 
 
-def _weight(word: str, other: str, edits: int) -> float:
+def _weigh_edits(word: str, other: str, edits: int) -> float:
     """Return the number of edits; a swap of two letters counts half."""
     return edits / 2 if edits == 1 and len(word) == len(other) and sorted(word) == sorted(other) else float(edits)
 
 
-def _sound(word: str) -> str:
+def _encode_sound(word: str) -> str:
     for letters, sound in _SOUNDS:
         word = word.replace(letters, sound)
     return re.sub(r"(.)\1", r"\1", word)
@@ -186,11 +188,11 @@ def _is_latin(sign: str) -> bool:
     return sign < "\u0250" or "\u1e00" <= sign <= "\u1eff"
 
 
-def _english() -> Mapping[str, float]:
+def _load_english() -> Mapping[str, float]:
     return word_frequencies("large_en")
 
 
 @lru_cache(maxsize=1)
-def _common_words() -> Mapping[str, float]:
+def _load_common_words() -> Mapping[str, float]:
     """Return the occurrences of each common English word in a billion words."""
-    return {word: 10**zipf for word, zipf in _english().items() if zipf >= _COMMON and word.isalpha()}
+    return {word: 10**zipf for word, zipf in _load_english().items() if zipf >= _COMMON and word.isalpha()}

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ops.index.letters import with_marks
 from ops.index.words import words_of
-from ops.search.english import foreign_language, suggestion, unknown_words
+from ops.search.english import detect_foreign_language, list_unknown_words, suggest_word
 from ops.search.schema import Query, TextCondition
 from ops.search.shot_details import ShotDetails
 
@@ -60,7 +60,7 @@ class Names(Protocol):
         """Return ``(name, show)``: title and file name without its ending, of every file. May read the register."""
 
 
-def notes_on(
+def collect_notes(
     query: Query,
     seen_text: str,
     encoder: TextReader,
@@ -72,11 +72,11 @@ def notes_on(
     texts += [query.then.text] if query.then and query.then.text.strip() else []
     texts += [each.text for each in query.conditions if isinstance(each, TextCondition)]
     knows_show = bool(query.shows)
-    hints = (hint for text in texts for hint in hints_for(text, encoder, names, is_spoken, knows_show=knows_show))
+    hints = (hint for text in texts for hint in collect_hints(text, encoder, names, is_spoken, knows_show=knows_show))
     return tuple(dict.fromkeys(hints))
 
 
-def hints_for(
+def collect_hints(
     text: str, encoder: TextReader, names: Names, is_spoken: Callable[[str], bool], *, knows_show: bool = False
 ) -> list[str]:
     """Return sentences on the text of a visual search, most important first; usually none.
@@ -85,32 +85,32 @@ def hints_for(
     limited to shows.
     """
     text = " ".join(text.split())
-    shows = [] if knows_show else shows_named(text, names)
+    shows = [] if knows_show else find_named_shows(text, names)
     hints = [_show_hint(text, shows)] if shows else []
-    hints += _length_hint(text, encoder.read_length(text))
+    hints += _check_length(text, encoder.read_length(text))
     is_english_only = encoder.languages() == (ENGLISH,)
     if is_english_only and not shows:
-        rare = unknown_words(text)
-        unknown = _unnamed(rare, names, is_spoken)
-        plain = _without(text, set(rare).difference(unknown))
-        if not is_named(text, names) and (language := foreign_language(plain)):
-            what = f"{_quoted(text)} looks like {language}, not like English: the encoder knows English only"
+        rare = list_unknown_words(text)
+        unknown = _select_unnamed(rare, names, is_spoken)
+        plain = _remove_words(text, set(rare).difference(unknown))
+        if not is_named(text, names) and (language := detect_foreign_language(plain)):
+            what = f"{_quote(text)} looks like {language}, not like English: the encoder knows English only"
             return [*hints, f"{what}, so describe it in English"]
-        if meant := {word: other for word in unknown if (other := suggestion(word))}:
-            hints.append(f"did you mean {_quoted(corrected(text, meant))}?")
-    return [*hints, *_negation_hint(text)]
+        if meant := {word: other for word in unknown if (other := suggest_word(word))}:
+            hints.append(f"did you mean {_quote(correct_words(text, meant))}?")
+    return [*hints, *_check_negation(text)]
 
 
-def shows_named(text: str, names: Names) -> list[str]:
+def find_named_shows(text: str, names: Names) -> list[str]:
     """Return shows that a text names: by the beginning of a name, or by a whole name of several words within it."""
     words = words_of(text)
     whole = "".join(words)
     if len(whole) < _LEAST_NAME:
         return []
     is_file_name = bool(_FILE_NAME.search(text))
-    found = [show for show in names.shows() if _names(words, show, is_file_name)]
+    found = [show for show in names.shows() if _is_name(words, show, is_file_name)]
     if not found and is_file_name:
-        found = [show for name, show in names.files() if _names(words, name, is_file_name)]
+        found = [show for name, show in names.files() if _is_name(words, name, is_file_name)]
     return list(dict.fromkeys(found))
 
 
@@ -120,17 +120,17 @@ def is_named(text: str, names: Names) -> bool:
     return any(words.issubset(_name_words(show)) for show in names.shows())
 
 
-def corrected(text: str, meant: Mapping[str, str]) -> str:
+def correct_words(text: str, meant: Mapping[str, str]) -> str:
     """Return the text with the words (folded) replaced that are keys of ``meant``."""
-    return " ".join(_corrected(part, meant) for part in text.split())
+    return " ".join(_correct_part(part, meant) for part in text.split())
 
 
-def _corrected(part: str, meant: Mapping[str, str]) -> str:
+def _correct_part(part: str, meant: Mapping[str, str]) -> str:
     words = words_of(part)
     return with_marks(" ".join(meant.get(word, word) for word in words)) if meant.keys() & set(words) else part
 
 
-def _names(words: list[str], name: str, is_file_name: bool) -> bool:
+def _is_name(words: list[str], name: str, is_file_name: bool) -> bool:
     """Return True if the words are the first words of a name, or contain all of a name of several words."""
     own = _name_words(name)
     if own[: len(words)] == words:
@@ -151,36 +151,36 @@ def _name_words(name: str) -> list[str]:
 def _show_hint(text: str, shows: Sequence[str]) -> str:
     options = " or ".join(f'--show "{show}"' for show in shows[:TOLD_NAMES])
     more = f" and {len(shows) - TOLD_NAMES} more" if len(shows) > TOLD_NAMES else ""
-    return f"{_quoted(text)} names {'a show' if len(shows) == 1 else 'shows'}: {options}{more} finds shots of it alone"
+    return f"{_quote(text)} names {'a show' if len(shows) == 1 else 'shows'}: {options}{more} finds shots of it alone"
 
 
-def _length_hint(text: str, length: int) -> list[str]:
+def _check_length(text: str, length: int) -> list[str]:
     unread = text[length:].strip()
     if not words_of(unread):
         return []
     return [
         f"the text is too long: only the first {len(text[:length].split())} words are read, the end is not read "
-        f"({_quoted(unread)})"
+        f"({_quote(unread)})"
     ]
 
 
-def _negation_hint(text: str) -> list[str]:
+def _check_negation(text: str) -> list[str]:
     found = _NEGATION.search(_NO_NEGATION.sub(lambda match: "-" * len(match.group()), text))
     if not found:
         return []
     what = " ".join(text[found.start() :].split()[:3])
     return [
-        f"{_quoted(what)} is not understood as a negation: the encoder searches for the thing itself. Leave it out, "
+        f"{_quote(what)} is not understood as a negation: the encoder searches for the thing itself. Leave it out, "
         'and give a hit that shows it as a negative example: --unlike SHOT_ID ("less like this" on the page)'
     ]
 
 
-def _without(text: str, words: Collection[str]) -> str:
+def _remove_words(text: str, words: Collection[str]) -> str:
     """Return the text without those words (folded)."""
     return " ".join(part for part in text.split() if not words or set(words_of(part)).isdisjoint(words))
 
 
-def _unnamed(unknown: list[str], names: Names, is_spoken: Callable[[str], bool]) -> list[str]:
+def _select_unnamed(unknown: list[str], names: Names, is_spoken: Callable[[str], bool]) -> list[str]:
     """Return those of the words that are in no name of the catalogue and in no line."""
     if not unknown:
         return []
@@ -190,7 +190,7 @@ def _unnamed(unknown: list[str], names: Names, is_spoken: Callable[[str], bool])
     return [word for word in unknown if word not in known and not is_spoken(word)]
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     short = text if len(text) <= TOLD_LETTERS else f"{text[: TOLD_LETTERS - 1]}\u2026"
     return f"'{short}'"
 
@@ -209,6 +209,6 @@ class CatalogueNames:
     def files(self) -> list[tuple[str, str]]:
         """Return titles and file names without their endings, each with its show, for indexed shows."""
         indexed = set(self._shows)
-        rows = [row for row, _ in self._details.videos() if row.show in indexed]
+        rows = [row for row, _ in self._details.list_videos() if row.show in indexed]
         names = [(name, row.show) for row in rows for name in (row.title, PurePosixPath(row.path).stem)]
         return [(name, show) for name, show in names if name]

@@ -33,21 +33,21 @@ class HitWriter:
         self._titles = titles
         self._lines = lines
 
-    def hits(self, page: Sequence[Candidate], offset: int) -> tuple[Hit, ...]:
+    def write(self, page: Sequence[Candidate], offset: int) -> tuple[Hit, ...]:
         """Return one hit per candidate, ranked from ``offset + 1``; shots missing from the lake are left out."""
         shot_ids = [each.shot_id for each in page] + [each.then.shot_id for each in page if each.then]
-        details = self._details.of(shot_ids)
+        details = self._details.read(shot_ids)
         scores = {
             shot_id: tuple(ProbeScore(probe=name, score=round(score, 6)) for name, score in pairs)
-            for shot_id, pairs in self._probes.matching(shot_ids).items()
+            for shot_id, pairs in self._probes.find_matching(shot_ids).items()
         }
         if gone := [shot_id for shot_id in shot_ids if shot_id not in details]:
             # Not an error if a client pages through a version from before `needle forget`.
             log.warning("%d shots are indexed but not in the lake (%s): left out", len(gone), gone[0])
         known = [each for each in page if each.shot_id in details and (not each.then or each.then.shot_id in details)]
-        return tuple(self._hit(each, rank, details, scores) for rank, each in enumerate(known, start=offset + 1))
+        return tuple(self._build_hit(each, rank, details, scores) for rank, each in enumerate(known, start=offset + 1))
 
-    def _hit(
+    def _build_hit(
         self,
         candidate: Candidate,
         rank: int,
@@ -56,7 +56,7 @@ class HitWriter:
     ) -> Hit:
         shot = details[candidate.shot_id]
         match = candidate.match
-        lines = tuple([self._line(self._lines[name]) for name in candidate.line_ids])
+        lines = tuple([self._build_line(self._lines[name]) for name in candidate.line_ids])
         # If the frames must fulfil other conditions too, the lines are only a part of the match.
         is_spoken = bool(lines) and (candidate.match is None or candidate.matched == ("dialogue",))
         values = {
@@ -72,21 +72,21 @@ class HitWriter:
             "is_blank": shot.is_blank,
             "is_title": candidate.shot_id in self._titles,
             "match": Span(start_frame=match[0], end_frame=match[1]) if match else shot.frames,
-            "spoken": self._spoken(lines, shot) if is_spoken else None,
-            "then": self._hit(candidate.then, rank, details, scores) if candidate.then else None,
+            "spoken": self._compute_spoken_span(lines, shot) if is_spoken else None,
+            "then": self._build_hit(candidate.then, rank, details, scores) if candidate.then else None,
         }
-        return _hit_of(values)
+        return _construct_hit(values)
 
-    def _spoken(self, lines: Sequence[HitLine], shot: ShotDetail) -> Span:
+    def _compute_spoken_span(self, lines: Sequence[HitLine], shot: ShotDetail) -> Span:
         """Return the frames from the first to the last of the lines with the usual padding, within the video."""
-        video = self._details.video(shot.video_id)
+        video = self._details.find_video(shot.video_id)
         first, last = min(line.start_frame for line in lines), max(line.end_frame for line in lines)
         start, end = padded_frames(first, last, Fraction(shot.fps), SPOKEN_PADDING_S)
         frames = video.frames if video else None
         return Span(start_frame=start, end_frame=min(end, max(frames or end, start + 1)))
 
-    def _line(self, line: LineHit) -> HitLine:
-        video = self._details.video(line.video_id)
+    def _build_line(self, line: LineHit) -> HitLine:
+        video = self._details.find_video(line.video_id)
         return HitLine(
             line_id=line.line_id,
             line_ids=line.line_ids,
@@ -110,7 +110,7 @@ def fill_scores(index: VectorIndex, page: Sequence[Candidate], vector: NDArray[n
         each.score = float(own @ vector) if own is not None and vector is not None else 0.0
 
 
-def _hit_of(values: dict[str, Any]) -> Hit:
+def _construct_hit(values: dict[str, Any]) -> Hit:
     """Return the hit, not validated: ``Hit.model_construct`` with a value for each field takes a tenth of the time.
 
     A page has hundreds of hits, and validating them took a fifth of a query's time (28 November 2026).

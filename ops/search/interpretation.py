@@ -15,8 +15,8 @@ from ops.index.lines import LineHit, LineIndex
 from ops.index.stems import is_in, stems_of, stems_of_words
 from ops.index.utterances import extended
 from ops.index.words import spellings_of, words_of
-from ops.search.english import LEAST_LETTERS, nearest_word
-from ops.search.hints import corrected
+from ops.search.english import LEAST_LETTERS, find_nearest_word
+from ops.search.hints import correct_words
 from ops.search.schema import DialogueCondition, Query, Reading
 
 NO_DIALOGUE = "no dialogue is indexed: put subtitles (.srt, .vtt, .ass) next to the films and run `needle ingest`"
@@ -84,7 +84,7 @@ class QueryInterpretation:
     notes: tuple[str, ...] = ()
     lines: list[tuple[LineHit, float]] = field(default_factory=list)
 
-    def reading(self, more_notes: Sequence[str], *, found_lines: bool) -> Reading:
+    def report(self, more_notes: Sequence[str], *, found_lines: bool) -> Reading:
         """Return the part that an answer reports, with the results of later steps."""
         return Reading(
             visual=self.visual,
@@ -123,50 +123,50 @@ def interpret(query: Query, lines: LineIndex | None) -> QueryInterpretation:
 def _read_text(query: Query, lines: LineIndex | None) -> QueryInterpretation:
     words, shows = parse_words(query.text), query.shows
     if query.dialogue == "off":
-        return _seen(words.plain, "dialogue is off: only the pictures were searched")
+        return _interpret_seen(words.plain, "dialogue is off: only the pictures were searched")
     if lines is None:
         if query.dialogue == "only":
             raise NotFoundError(NO_DIALOGUE)
-        return _seen(words.plain, "no dialogue is indexed: only the pictures were searched")
+        return _interpret_seen(words.plain, "no dialogue is indexed: only the pictures were searched")
     if query.dialogue == "only":
         found = find_lines(words, lines, shows)
-        notes = () if found else _meant(words, lines, shows)
-        why = _said(words, found, lines)
+        notes = () if found else _suggest_spoken(words, lines, shows)
+        why = _describe_lines(words, found, lines)
         return QueryInterpretation(visual=False, dialogue=True, why=why, notes=notes, lines=found)
     if words.phrases:
         found = find_lines(replace(words, rest=""), lines, shows)
         visual = bool(words.rest or query.like or query.unlike)
-        why = _said(words, found, lines) + ("; the pictures were searched too" if visual else "")
-        notes = () if found else _meant(replace(words, rest=""), lines, shows)
+        why = _describe_lines(words, found, lines) + ("; the pictures were searched too" if visual else "")
+        notes = () if found else _suggest_spoken(replace(words, rest=""), lines, shows)
         return QueryInterpretation(
             visual=visual, dialogue=True, why=why, seen_text=words.rest, notes=notes, lines=found
         )
-    return _guessed(words, lines, shows)
+    return _guess(words, lines, shows)
 
 
 def find_lines(
     words: Words, lines: LineIndex, shows: Sequence[str], limit: int = MOST_LINES
 ) -> list[tuple[LineHit, float]]:
     """Return lines with every phrase and any of the other words, best first, with their share of those words."""
-    spelled = content_spellings(words.rest)
+    spelled = list_content_spellings(words.rest)
     found = lines.search(words.rest, phrases=words.phrases, shows=shows, limit=limit)
     shared = [(line, _share(spelled, line)) for line in found]
-    return shared if words.phrases else _in_sentences(spelled, shared)
+    return shared if words.phrases else _merge_sentences(spelled, shared)
 
 
 def _share(spelled: Sequence[Sequence[str]], line: LineHit) -> float:
     """Return the line's share of the words, for the spelling with the greatest share; 1 if there are no words."""
-    return max((coverage(wanted, line.text, line.language) for wanted in spelled), default=1.0)
+    return max((measure_coverage(wanted, line.text, line.language) for wanted in spelled), default=1.0)
 
 
-def _in_sentences(
+def _merge_sentences(
     spelled: Sequence[Sequence[str]], found: Sequence[tuple[LineHit, float]]
 ) -> list[tuple[LineHit, float]]:
     """Merge the lines of one sentence into one hit if most of the words are in them together.
 
     The hit begins with the first line that has any of the words, has the scores of its lines, and replaces them.
     """
-    spans = {line.line_id: _widest(spelled, line, share) for line, share in found}
+    spans = {line.line_id: _widen(spelled, line, share) for line, share in found}
     kept: list[tuple[LineHit, float]] = []
     covered: set[str] = set()
     for line, share in found:
@@ -184,7 +184,7 @@ def _in_sentences(
     return sorted(whole, key=lambda each: (-each[0].score, each[0].video_id, each[0].start_frame, each[0].line_id))
 
 
-def _widest(spelled: Sequence[Sequence[str]], line: LineHit, share: float) -> tuple[LineHit, float]:
+def _widen(spelled: Sequence[Sequence[str]], line: LineHit, share: float) -> tuple[LineHit, float]:
     """Return the line with as many lines of its sentence as have most of the words together, else the line alone."""
     best = (line, share)
     for count in range(1, len(line.following) + 1 if share < TOGETHER else 0):
@@ -200,25 +200,25 @@ def find_said(text: str, lines: LineIndex, shows: Sequence[str]) -> list[tuple[L
     return [each for each in find_lines(words, lines, shows) if each[1] >= TOGETHER]
 
 
-def _meant(words: Words, lines: LineIndex, shows: Sequence[str]) -> tuple[str, ...]:
+def _suggest_spoken(words: Words, lines: LineIndex, shows: Sequence[str]) -> tuple[str, ...]:
     """Return a note with spoken words close to those that are in no line; empty if these match no line either."""
     spoken = lines.vocabulary
     parts = [*words.phrases, words.rest] if words.rest else list(words.phrases)
     unknown = {word for part in parts for word in words_of(part) if len(word) >= LEAST_LETTERS and word not in spoken}
-    meant = {word: other for word in unknown if (other := nearest_word(word, spoken))}
+    meant = {word: other for word in unknown if (other := find_nearest_word(word, spoken))}
     if not meant:
         return ()
-    phrases = tuple(corrected(phrase, meant) for phrase in words.phrases)
-    rest = corrected(words.rest, meant)
+    phrases = tuple(correct_words(phrase, meant) for phrase in words.phrases)
+    rest = correct_words(words.rest, meant)
     if not find_lines(Words(phrases=phrases, rest=rest, plain=""), lines, shows, 1):
         return ()
     meant_text = " ".join([*(f'"{phrase}"' for phrase in phrases), *([f"'{rest}'"] if rest else [])])
     return (f"did you mean {meant_text}?",)
 
 
-def _guessed(words: Words, lines: LineIndex, shows: Sequence[str]) -> QueryInterpretation:
+def _guess(words: Words, lines: LineIndex, shows: Sequence[str]) -> QueryInterpretation:
     """Interpret a text without quotes: as spoken words only if they occur together in a line, or in sequence."""
-    wanted = content_words(words.rest)
+    wanted = select_content_words(words.rest)
     glance = find_lines(words, lines, shows, GLANCE) if wanted else []
     together = [each for each in glance if each[1] >= TOGETHER]
     # Forms of one word are one word, by the language of the best line.
@@ -226,47 +226,49 @@ def _guessed(words: Words, lines: LineIndex, shows: Sequence[str]) -> QueryInter
     if asked > 1:
         if len(together) == GLANCE:
             together = [each for each in find_lines(words, lines, shows) if each[1] >= TOGETHER]
-        return _both(words.rest, together)
+        return _interpret_both(words.rest, together)
     # With fewer content words a line must have all of the words as typed, and they must be a sentence.
-    if sounds_spoken(words.rest) and (said := find_lines(_quoted(words), lines, shows)):
-        return _both(words.rest, said)
+    if is_speech(words.rest) and (said := find_lines(_quote(words), lines, shows)):
+        return _interpret_both(words.rest, said)
     if asked == 1:
         count = f"at least {GLANCE}" if len(together) == GLANCE else str(len(together))
         plural = "" if len(together) == 1 else "s"
         hint = f"; said in {count} line{plural} too: put it in quotes to find {'it' if not plural else 'them'}"
-        return replace(_seen(words.rest, f"the pictures were searched{hint}"), said_in=len(together))
-    return _seen(words.rest, "the pictures were searched: no line has these words together")
+        return replace(_interpret_seen(words.rest, f"the pictures were searched{hint}"), said_in=len(together))
+    return _interpret_seen(words.rest, "the pictures were searched: no line has these words together")
 
 
-def _quoted(words: Words) -> Words:
+def _quote(words: Words) -> Words:
     return Words(phrases=(words.rest,), rest="", plain=words.plain)
 
 
-def _both(text: str, found: list[tuple[LineHit, float]]) -> QueryInterpretation:
-    why = f"{_in_lines(text, len(found))}; the pictures were searched too"
+def _interpret_both(text: str, found: list[tuple[LineHit, float]]) -> QueryInterpretation:
+    why = f"{_count_in_lines(text, len(found))}; the pictures were searched too"
     return QueryInterpretation(visual=True, dialogue=True, why=why, seen_text=text, lines=found)
 
 
-def _seen(text: str, why: str) -> QueryInterpretation:
+def _interpret_seen(text: str, why: str) -> QueryInterpretation:
     return QueryInterpretation(visual=True, dialogue=False, why=why, seen_text=text)
 
 
-def _said(words: Words, found: Sequence[object], lines: LineIndex) -> str:
+def _describe_lines(words: Words, found: Sequence[object], lines: LineIndex) -> str:
     said = " and ".join(f"'{phrase}'" for phrase in words.phrases) or f"'{words.rest}'"
     if not found:
         return f"nobody says {said} in {lines.count()} line{'' if lines.count() == 1 else 's'}"
-    return _in_lines(said.strip("'"), len(found)) if words.phrases else f"{_in_words(words.rest, len(found))}"
+    return (
+        _count_in_lines(said.strip("'"), len(found)) if words.phrases else f"{_count_in_words(words.rest, len(found))}"
+    )
 
 
-def _in_lines(text: str, count: int) -> str:
-    return f"'{text}' is said in {_lines(count)}"
+def _count_in_lines(text: str, count: int) -> str:
+    return f"'{text}' is said in {_count_lines(count)}"
 
 
-def _in_words(text: str, count: int) -> str:
-    return f"{_lines(count)} {'has' if count == 1 else 'have'} words of '{text}'"
+def _count_in_words(text: str, count: int) -> str:
+    return f"{_count_lines(count)} {'has' if count == 1 else 'have'} words of '{text}'"
 
 
-def _lines(count: int) -> str:
+def _count_lines(count: int) -> str:
     return f"{count} line{'' if count == 1 else 's'}" if count < MOST_LINES else f"{MOST_LINES} lines or more"
 
 
@@ -289,17 +291,17 @@ def parse_words(text: str) -> Words:
     return Words(phrases=phrases, rest=rest, plain=" ".join(_QUOTES.sub(" ", text).split()))
 
 
-def content_words(text: str) -> list[str]:
+def select_content_words(text: str) -> list[str]:
     """Return the words with content, each once, in order."""
-    return _with_content(words_of(text))
+    return _select_content(words_of(text))
 
 
-def content_spellings(text: str) -> list[list[str]]:
+def list_content_spellings(text: str) -> list[list[str]]:
     """Return the words to search in a line, for each spelling of the text; all its words if none has content."""
-    return [_with_content(words) or list(words) for words in spellings_of(text)]
+    return [_select_content(words) or list(words) for words in spellings_of(text)]
 
 
-def sounds_spoken(text: str) -> bool:
+def is_speech(text: str) -> bool:
     """Return True if three or more words could be spoken, and do not only describe an image.
 
     Lines of a film also contain many descriptions ("in the car"), and these queries do not mean the lines.
@@ -308,12 +310,12 @@ def sounds_spoken(text: str) -> bool:
     return len(words) > 2 and (words[0] not in _DESCRIBING or not _SPEAKING.isdisjoint(words))
 
 
-def coverage(wanted: Sequence[str], line: str, language: str = "") -> float:
+def measure_coverage(wanted: Sequence[str], line: str, language: str = "") -> float:
     """Return the share of the words ``wanted`` that the line has in any form of its language, 0 to 1; 0 if none is."""
     words = dict(zip(stems_of_words(wanted, language), wanted, strict=True))
     stems = stems_of(line, language)
     return sum(is_in(word, stems, language) for word in words.values()) / len(words) if words else 0.0
 
 
-def _with_content(words: Iterable[str]) -> list[str]:
+def _select_content(words: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(word for word in words if word not in _EMPTY))

@@ -54,12 +54,12 @@ class ProbeScores:
         self._names: list[str] = []
         self._list_again_at = 0.0
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """Return the names of the probes that have scored shots, sorted."""
         with self._lock:
-            return list(self._listed())
+            return list(self._list_names())
 
-    def _listed(self) -> list[str]:
+    def _list_names(self) -> list[str]:
         if time.monotonic() >= self._list_again_at:
             self._names = self._settings.lake.tables_below(SCORES)
             self._list_again_at = time.monotonic() + REREAD_AFTER_S
@@ -71,15 +71,15 @@ class ProbeScores:
             self._known.clear()
             self._list_again_at = 0.0
 
-    def of(self, probe: str) -> dict[str, float]:
+    def read(self, probe: str) -> dict[str, float]:
         """Return scores, 0 to 1, by shot id.
 
         Raises ``NotFoundError``, which names the existing probes, if there is none of this name.
         """
         return self._compute(probe).scores
 
-    def versions_of(self, probe: str) -> frozenset[str]:
-        """Return the versions of the probe's scores. Raises as :meth:`of`."""
+    def read_versions(self, probe: str) -> frozenset[str]:
+        """Return the versions of the probe's scores. Raises as :meth:`read`."""
         return self._compute(probe).versions
 
     def _compute(self, probe: str) -> _Scored:
@@ -87,11 +87,11 @@ class ProbeScores:
             before = self._known.get(probe)
             if before and before.scores and time.monotonic() - before.read_at < REREAD_AFTER_S:
                 return before
-            known = self._listed()
+            known = self._list_names()
             if probe not in known:
-                raise _no_probe(probe, known)
+                raise _report_unknown_probe(probe, known)
             version = promoted_version(self._settings, probe, self._encoder_id())
-            table = self._table(probe, version)
+            table = self._read_table(probe, version)
             self._known[probe] = _Scored(
                 read_at=time.monotonic(),
                 scores=dict(zip(table["shot_id"].to_pylist(), table["score"].to_pylist(), strict=True)),
@@ -100,7 +100,7 @@ class ProbeScores:
             )
             return self._known[probe]
 
-    def _table(self, probe: str, version: ProbeVersion | None) -> pa.Table:
+    def _read_table(self, probe: str, version: ProbeVersion | None) -> pa.Table:
         """Return the scores of ``version`` or, if they are not computed yet, the existing ones."""
         lake, columns = self._settings.lake, ("shot_id", "score", "probe_version")
         rows = lake.read(f"{SCORES}/{probe}", columns=columns)
@@ -109,10 +109,10 @@ class ProbeScores:
         kept = lake.read(kept_scores_table(self._encoder_id(), probe), columns=columns)
         return kept if set(pc.unique(kept["probe_version"]).to_pylist()) == {version.version} else rows
 
-    def matching(self, shot_ids: Sequence[str]) -> dict[str, list[tuple[str, float]]]:
+    def find_matching(self, shot_ids: Sequence[str]) -> dict[str, list[tuple[str, float]]]:
         """Return the probes that score each of the shots at or above their threshold, best first."""
         found: dict[str, list[tuple[str, float]]] = {}
-        for name in self.names():
+        for name in self.list_names():
             scored = self._compute(name)
             for shot_id in shot_ids:
                 score = scored.scores.get(shot_id)
@@ -120,13 +120,13 @@ class ProbeScores:
                     found.setdefault(shot_id, []).append((name, score))
         return {shot_id: sorted(pairs, key=lambda pair: (-pair[1], pair[0])) for shot_id, pairs in found.items()}
 
-    def fulfilling(self, filters: Sequence[ProbeFilter]) -> set[str]:
+    def find_fulfilling(self, filters: Sequence[ProbeFilter]) -> set[str]:
         """Return shots that fulfil every filter (at least one is given); a shot without a score fulfils none."""
-        kept = [{shot_id for shot_id, score in self.of(each.probe).items() if each.holds(score)} for each in filters]
+        kept = [{shot_id for shot_id, score in self.read(each.probe).items() if each.accept(score)} for each in filters]
         return set.intersection(*kept)
 
 
-def _no_probe(probe: str, known: Sequence[str]) -> NotFoundError:
+def _report_unknown_probe(probe: str, known: Sequence[str]) -> NotFoundError:
     if not known:
         return NotFoundError(f"no probe {probe!r}: this catalogue has none yet")
     near = get_close_matches(probe, known, n=1)

@@ -64,15 +64,15 @@ class QueryEncoder:
         """Return the id of the encoder; resolved at first use, without loading the encoder."""
         return self._given.encoder_id if self._given else resolve_encoder(self._settings).encoder_id
 
-    def texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return unit vectors, float32 (B, D)."""
         with self._lock:  # loads once, also if several threads call at first
             encoder = self._text_encoder
         return encoder.encode_text([text.strip() for text in texts])
 
-    def text(self, text: str) -> Vector | None:
+    def encode_text(self, text: str) -> Vector | None:
         """Return a unit vector, float32 (D,), or ``None`` if the text is blank."""
-        return np.asarray(self.texts([text])[0], np.float32) if text.strip() else None
+        return np.asarray(self.encode_texts([text])[0], np.float32) if text.strip() else None
 
     def languages(self) -> tuple[str, ...]:
         """Return languages of the texts that it reads, ISO 639-1; empty for any."""
@@ -85,7 +85,7 @@ class QueryEncoder:
             encoder = self._text_encoder
         return encoder.read_length(text)
 
-    def frames(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def encode_frames(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return unit vectors, float32 (N, D), of RGB images of one size, encoded as shots of one frame.
 
         Raises ``EncoderError``.
@@ -94,7 +94,7 @@ class QueryEncoder:
             encoder = self._whole_encoder
         return encode_images(encoder, frames_NHWC)
 
-    def examples(
+    def encode_examples(
         self, index: VectorIndex, names: Sequence[str], starts_of: Callable[[str], list[int]]
     ) -> dict[str, Vector]:
         """Return unit vectors, float32 (D,), by example: a shot id of the index, or an image.
@@ -108,8 +108,8 @@ class QueryEncoder:
         for name in names:
             if name not in vectors:
                 if parsed := parse_shot_id(name):
-                    raise _unknown_shot(name, parsed[1], starts_of(parsed[0]))
-                vectors[name] = np.asarray(self.frames(self._pictures(name)[np.newaxis])[0], np.float32)
+                    raise _report_unknown_shot(name, parsed[1], starts_of(parsed[0]))
+                vectors[name] = np.asarray(self.encode_frames(self._pictures(name)[np.newaxis])[0], np.float32)
         return vectors
 
     @cached_property
@@ -121,7 +121,7 @@ class QueryEncoder:
         return self._given or load_encoder(self.encoder_id, self._settings.home, part="both")
 
 
-def _unknown_shot(shot_id: str, frame: int, starts: Sequence[int]) -> NotFoundError:
+def _report_unknown_shot(shot_id: str, frame: int, starts: Sequence[int]) -> NotFoundError:
     video_id = shot_id.rpartition(":")[0]
     if not starts:
         return NotFoundError(f"no shot {shot_id!r}: the catalogue has no video {video_id}")
@@ -155,7 +155,7 @@ def combine(
     return np.asarray(total / length, np.float32)
 
 
-def picture_file(name: str) -> NDArray[np.uint8]:
+def read_image_file(name: str) -> NDArray[np.uint8]:
     """Read the image in a local file as RGB uint8 (H, W, 3); errors as :func:`read_image`."""
     return read_image(Path(name).expanduser())
 
@@ -167,29 +167,29 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     to open safely.
     """
     _refuse_unusual(path)
-    return _decoded(path, repr(str(path)))
+    return _decode(path, repr(str(path)))
 
 
 def read_image_bytes(data: bytes) -> NDArray[np.uint8]:
     """Apply :func:`read_image` to the content of an untrusted file. Raises ``UsageError``."""
     if len(data) > MAX_BYTES:
         raise UsageError(f"the picture has {len(data) >> 20} MB; it may have {MAX_BYTES >> 20}")
-    return _decoded(io.BytesIO(data), "the uploaded file")
+    return _decode(io.BytesIO(data), "the uploaded file")
 
 
-def _decoded(source: Path | io.BytesIO, name: str) -> NDArray[np.uint8]:
+def _decode(source: Path | io.BytesIO, name: str) -> NDArray[np.uint8]:
     from PIL import Image, ImageOps
 
     try:
         with Image.open(source, formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
-                raise _too_large(name)
+                raise _report_too_large(name)
             picture.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG only: decode at a fraction of the size
             upright = ImageOps.exif_transpose(picture)
             upright.thumbnail((MAX_SIDE, MAX_SIDE))
-            return np.asarray(_flat(upright), np.uint8).copy()
+            return np.asarray(_flatten(upright), np.uint8).copy()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(name) from error
+        raise _report_too_large(name) from error
     # Errors that Pillow's decoders raise on damaged files.
     except (OSError, SyntaxError, ValueError, TypeError, IndexError, OverflowError, struct.error, zlib.error) as error:
         raise UsageError(
@@ -210,11 +210,11 @@ def _refuse_unusual(path: Path) -> None:
         raise UsageError(f"{str(path)!r} has {found.st_size >> 20} MB; a picture may have {MAX_BYTES >> 20}")
 
 
-def _too_large(name: str) -> UsageError:
+def _report_too_large(name: str) -> UsageError:
     return UsageError(f"{name} has more than {MAX_PIXELS // 1_000_000} million pixels: scale it down")
 
 
-def _flat(picture: object) -> object:
+def _flatten(picture: object) -> object:
     """Convert to RGB; transparent areas become white, as on a page."""
     from PIL import Image
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ops.index.fetching import Fetched, fetch_until
 from ops.index.lines import LineHit
 from ops.search.calibration import Calibration
-from ops.search.retrieval import Candidate, Filter, Filtered, FixedRanking, Ranking, VisualPart, without
+from ops.search.retrieval import Candidate, Filter, Filtered, FixedRanking, Ranking, VisualPart, exclude
 from ops.search.schema import Query, is_strong
 
 Vector = NDArray[np.float32]
@@ -38,9 +38,9 @@ class Selection:
     titles: frozenset[str] = frozenset()
     lines: dict[str, LineHit] = field(default_factory=dict)
 
-    def filtered(self) -> Ranking:
+    def apply_filters(self) -> Ranking:
         """Return the ranking without the shots that the filters drop, and without ``titles``."""
-        return Filtered(self.ranking, (*self.filters, without(self.titles)))
+        return Filtered(self.ranking, (*self.filters, exclude(self.titles)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class Page:
 
 def rank(part: VisualPart | None, lines: Sequence[tuple[LineHit, float]]) -> Selection:
     """Rank the shots that look like a query, or in which its words are spoken, or both, fused."""
-    spoken = spoken_candidates(lines)
+    spoken = rank_spoken(lines)
     by_id = {line.line_id: line for line, _ in lines}
     if part is None:
         return Selection(ranking=FixedRanking([each for _, each in spoken]), lines=by_id)
@@ -101,7 +101,7 @@ def take_page(selection: Selection, query: Query, fold_together: Filter) -> Page
     found = fetch_until(fetch, needed, lambda kept: len(kept) >= needed)
     scale, page = selection.calibration, found.items[query.offset : needed]
     cutoff = round(scale.cutoff(best), 6) if scale else 0.0
-    stands_out = bool(selection.lines) or scale is None or (best is not None and scale.stands_out(best))
+    stands_out = bool(selection.lines) or scale is None or (best is not None and scale.is_strong(best))
     for each in page:
         least = math.inf if each.shot_id in selection.titles else cutoff
         each.is_weak = not is_strong(round(each.relevance, 6), each.matched, least)
@@ -119,7 +119,7 @@ class FusedRanking:
     A shot has the sum of 1 / (RRF_K + its rank) of both lists (G. V. Cormack, C. L. A. Clarke, S. Buettcher,
     "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods", SIGIR 2009). The first FUSED of
     the visual list take part; those after them follow in their own order. ``spoken`` comes from
-    :func:`spoken_candidates`.
+    :func:`rank_spoken`.
     """
 
     falls = False
@@ -138,14 +138,14 @@ class FusedRanking:
         for rank, each in enumerate(seen[:FUSED], start=1):
             share = 1 / (RRF_K + rank)
             said = fused.get(each.shot_id)
-            fused[each.shot_id] = (share + said[0], _both(each, said[1])) if said else (share, each)
+            fused[each.shot_id] = (share + said[0], _merge(each, said[1])) if said else (share, each)
         order = sorted(fused.values(), key=lambda pair: (-pair[0], pair[1].shot_id))
         rest = [each for each in seen[FUSED:] if each.shot_id not in fused]
         candidates = [each for _, each in order] + rest
         return Fetched(items=candidates, is_all=fetched.is_all, looked_at=len(candidates))
 
 
-def spoken_candidates(lines: Iterable[tuple[LineHit, float]]) -> list[tuple[int, Candidate]]:
+def rank_spoken(lines: Iterable[tuple[LineHit, float]]) -> list[tuple[int, Candidate]]:
     """Return shots in which the lines are spoken, with the rank (from 1) of the best of their lines.
 
     ``lines`` are best first, each with its relevance. Scores are NaN: no images were compared.
@@ -169,7 +169,7 @@ def spoken_candidates(lines: Iterable[tuple[LineHit, float]]) -> list[tuple[int,
     return list(found.values())
 
 
-def _both(seen: Candidate, said: Candidate) -> Candidate:
+def _merge(seen: Candidate, said: Candidate) -> Candidate:
     return Candidate(
         shot_id=seen.shot_id,
         score=seen.score,
@@ -205,14 +205,14 @@ def fold(
                 leader = leaders[int(same[0])]
                 leader.folded += (candidate.shot_id,)
                 continue
-        shown = _with(shown, len(leaders), vector)
+        shown = _write_row(shown, len(leaders), vector)
         candidate.folded = ()
         leaders.append(candidate)
         kept.append(candidate)
     return kept
 
 
-def _with(rows: NDArray[np.float32], count: int, vector: Vector) -> NDArray[np.float32]:
+def _write_row(rows: NDArray[np.float32], count: int, vector: Vector) -> NDArray[np.float32]:
     """Write ``vector`` into ``rows`` (N, D) at ``count``; the array grows by doubling."""
     if count >= len(rows):
         grown = np.zeros((max(64, 2 * len(rows)), len(vector)), np.float32)

@@ -20,7 +20,7 @@ from ops.search.calibration import Calibration
 from ops.search.query_encoding import QueryEncoder, combine
 from ops.search.retriever import IndexSnapshot
 from ops.search.schema import Kind, Query
-from ops.search.titles import asks_for_titles
+from ops.search.titles import is_about_writing
 
 Vector = NDArray[np.float32]
 
@@ -153,9 +153,9 @@ class VisualPart:
     titles: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
-    def filtered(self) -> Ranking:
+    def apply_filters(self) -> Ranking:
         """Return the ranking without the shots that the filters drop, and without ``titles``."""
-        return Filtered(self.ranking, (*self.filters, without(self.titles)))
+        return Filtered(self.ranking, (*self.filters, exclude(self.titles)))
 
 
 class Retrieval:
@@ -181,17 +181,17 @@ class Retrieval:
         """
         query, snapshot, has_text = self._query, self._snapshot, bool(text.strip())
         names = [*like, *unlike]
-        examples = self._encoder.examples(snapshot.index, names, self._starts_of) if names else {}
+        examples = self._encoder.encode_examples(snapshot.index, names, self._starts_of) if names else {}
         vector = combine(
-            self._encoder.text(text), [examples[name] for name in like], [examples[name] for name in unlike]
+            self._encoder.encode_text(text), [examples[name] for name in like], [examples[name] for name in unlike]
         )
         calibration = snapshot.calibration(has_text, len(like), len(unlike))
         filters: list[Filter] = []
         if shots := {name for name in examples if parse_shot_id(name)}:
-            filters.append(without(shots))
+            filters.append(exclude(shots))
             if wanted := [examples[name] for name in like if name in shots]:
-                filters.append(lambda found: _without_copies(snapshot.index, found, wanted))
-        demotes_titles = has_text and not query.include_titles and not asks_for_titles(text)
+                filters.append(lambda found: _drop_copies(snapshot.index, found, wanted))
+        demotes_titles = has_text and not query.include_titles and not is_about_writing(text)
         ranking = VisualRanking(
             snapshot.index,
             vector,
@@ -209,25 +209,25 @@ class Retrieval:
             notes=(NO_TITLES,) if demotes_titles and not snapshot.tells_titles else (),
         )
 
-    def middle_of(self, texts: Sequence[str]) -> Vector | None:
+    def compute_middle(self, texts: Sequence[str]) -> Vector | None:
         """Return the mean direction of texts, unit (D,), for the scores of hits by conditions only.
 
         ``None`` without texts.
         """
-        return combine(None, list(self._encoder.texts(texts)), []) if texts else None
+        return combine(None, list(self._encoder.encode_texts(texts)), []) if texts else None
 
 
-def without(shot_ids: frozenset[str] | set[str]) -> Filter:
+def exclude(shot_ids: frozenset[str] | set[str]) -> Filter:
     """Return a filter that drops these shots."""
     return lambda found: [each for each in found if each.shot_id not in shot_ids]
 
 
-def among(shot_ids: frozenset[str] | set[str]) -> Filter:
+def keep_only(shot_ids: frozenset[str] | set[str]) -> Filter:
     """Return a filter that keeps only these shots."""
     return lambda found: [each for each in found if each.shot_id in shot_ids]
 
 
-def duplicates(vectors: NDArray[np.float32], examples: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
+def mark_duplicates(vectors: NDArray[np.float32], examples: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
     """Mark the unit vectors (N, D) that show the same images as any of the examples (D,): bool (N,)."""
     if not len(vectors) or not examples:
         return np.zeros(len(vectors), np.bool_)
@@ -235,8 +235,8 @@ def duplicates(vectors: NDArray[np.float32], examples: Sequence[NDArray[np.float
     return same
 
 
-def _without_copies(index: VectorIndex, found: Sequence[Candidate], wanted: Sequence[Vector]) -> list[Candidate]:
+def _drop_copies(index: VectorIndex, found: Sequence[Candidate], wanted: Sequence[Vector]) -> list[Candidate]:
     vectors = index.vectors([each.shot_id for each in found])
     known = [each for each in found if each.shot_id in vectors]
-    same = duplicates(np.asarray([vectors[each.shot_id] for each in known], np.float32), wanted)
+    same = mark_duplicates(np.asarray([vectors[each.shot_id] for each in known], np.float32), wanted)
     return [each for each, is_copy in zip(known, same, strict=True) if not is_copy]

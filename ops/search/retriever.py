@@ -19,7 +19,7 @@ from ops.core.settings import Settings
 from ops.embeddings.encoder import Encoder
 from ops.index.index import VectorIndex, open_index
 from ops.search.baselines import ScoreBaselines, load_baselines
-from ops.search.calibration import Calibration, background
+from ops.search.calibration import Calibration, score_background
 from ops.search.probe_filters import ProbeScores
 from ops.search.query_encoding import Pictures, QueryEncoder
 
@@ -111,7 +111,7 @@ class IndexSnapshot:
         direction = self._baselines().titles
         if not self.index.count():
             return frozenset()
-        return direction.titles_of(self.index) if direction else None
+        return direction.find_titles(self.index) if direction else None
 
     @cached_property
     def shows(self) -> tuple[str, ...]:
@@ -133,7 +133,7 @@ class IndexSnapshot:
             parts = [name for name in folded if show.casefold() in name] if show.strip() else []
             close = get_close_matches(show.casefold(), list(folded), n=3, cutoff=0.5)
             near = [folded[name] for name in dict.fromkeys([*parts, *close])][:3]
-            hint = f"did you mean {' or '.join(map(repr, near))}?" if near else _some(known)
+            hint = f"did you mean {' or '.join(map(repr, near))}?" if near else _list_some(known)
             raise NotFoundError(f"no show {show!r} in the catalogue: {hint}")
 
     def calibration(self, has_text: bool, likes: int = 0, unlikes: int = 0) -> Calibration:
@@ -143,9 +143,9 @@ class IndexSnapshot:
             if kind not in self._calibrations:
                 texts = self._baselines().texts if has_text else None
                 sample = self.index.sample
-                scores = background(sample, texts, likes, unlikes) if len(sample) else np.zeros(0, np.float32)
+                scores = score_background(sample, texts, likes, unlikes) if len(sample) else np.zeros(0, np.float32)
                 scale = self._baselines().scale if has_text and not likes and not unlikes else None
-                self._calibrations[kind] = Calibration.of(scores, self.index.count(), scale)
+                self._calibrations[kind] = Calibration.fit(scores, self.index.count(), scale)
             return self._calibrations[kind]
 
 
@@ -166,7 +166,7 @@ class Retriever:
         self.encoder = QueryEncoder(settings, given, pictures)
         self.probes = ProbeScores(settings, lambda: self.encoder_id)
         self._snapshots: PublishedVersions[IndexSnapshot] = PublishedVersions(
-            "index", lambda: IndexSnapshot(open_index(settings, self.encoder_id), self._measured), self._forget
+            "index", lambda: IndexSnapshot(open_index(settings, self.encoder_id), self._measure_baselines), self._forget
         )
 
     @property
@@ -189,14 +189,14 @@ class Retriever:
 
     def warm(self) -> None:
         """Load text encoder, index and the values computed from them once; errors as :meth:`snapshot`."""
-        self.encoder.texts(["warm"])
-        self._measured()
+        self.encoder.encode_texts(["warm"])
+        self._measure_baselines()
         snapshot = self.snapshot()
         snapshot.calibration(True)
         snapshot.calibration(False, 1)
         _ = snapshot.titles
 
-    def _measured(self) -> ScoreBaselines:
+    def _measure_baselines(self) -> ScoreBaselines:
         with self._lock:
             if self._baselines is None:
                 self._baselines = load_baselines(self._home, self.encoder)
@@ -207,6 +207,6 @@ class Retriever:
         self._switched()
 
 
-def _some(shows: Sequence[str]) -> str:
+def _list_some(shows: Sequence[str]) -> str:
     more = f" and {len(shows) - NAMED_SHOWS} more" if len(shows) > NAMED_SHOWS else ""
     return f"it has {', '.join(map(repr, shows[:NAMED_SHOWS]))}{more}" if shows else "it has none yet"

@@ -80,7 +80,7 @@ class ProbeCondition(Asked):
     probe: ProbeFilterText
 
 
-def _kind_of(condition: object) -> str | None:
+def _find_kind(condition: object) -> str | None:
     """Return the tag of a condition, ``None`` unless it has exactly one of the three kinds."""
     fields = condition if isinstance(condition, Mapping) else getattr(type(condition), "model_fields", {})
     kinds = [kind for kind in ("text", "dialogue", "probe") if kind in fields]
@@ -92,7 +92,7 @@ Condition = Annotated[
     | Annotated[DialogueCondition, Tag("dialogue")]
     | Annotated[ProbeCondition, Tag("probe")],
     Discriminator(
-        _kind_of,
+        _find_kind,
         custom_error_type="condition",
         custom_error_message="a condition has exactly one of text, dialogue and probe",
     ),
@@ -140,17 +140,17 @@ class SearchFields(Asked):
         """Return True if a text or an example describes the search, and not only conditions."""
         return bool(self.text.strip() or self.like)
 
-    def examples(self) -> Iterator[str]:
+    def list_examples(self) -> Iterator[str]:
         """Return every example, wanted or not, of the query and of ``then``."""
         yield from (*self.like, *self.unlike)
         if self.then:
             yield from (*self.then.like, *self.then.unlike)
 
-    def with_examples(self, names: Mapping[str, str]) -> Self:
+    def rename_examples(self, names: Mapping[str, str]) -> Self:
         """Return the same search with every example that is a key of ``names`` under its other name."""
-        changes: dict[str, Any] = _renamed(self, names)
+        changes: dict[str, Any] = _rename(self, names)
         if self.then:
-            changes["then"] = self.then.model_copy(update=_renamed(self.then, names))
+            changes["then"] = self.then.model_copy(update=_rename(self.then, names))
         return self.model_copy(update=changes)
 
 
@@ -171,7 +171,7 @@ class Query(SearchFields):
     offset: int = Field(default=0, ge=0, le=MAX_OFFSET, description="hits before the first one")
 
     @classmethod
-    def of(cls, fields: SearchFields) -> Query:
+    def build(cls, fields: SearchFields) -> Query:
         """Build the query from the fields of an external search. Raises ``UsageError``."""
         if isinstance(fields, Query):
             return fields
@@ -355,7 +355,7 @@ class ProbeFilter:
     comparison: str
     bound: float
 
-    def holds(self, score: float) -> bool:
+    def accept(self, score: float) -> bool:
         """Return True if a shot with that score fulfils the filter."""
         return _COMPARISONS[self.comparison](round(score, 6), self.bound)  # scores are float32
 
@@ -387,7 +387,7 @@ def describe_errors(error: ValidationError) -> str:
     first = error.errors()[0]
     # The tag of a condition and its field have the same name.
     names = [str(name) for at, name in enumerate(first["loc"]) if not at or name != first["loc"][at - 1]]
-    message = _MESSAGES.get(first["type"]) or plain_message(first)
+    message = _MESSAGES.get(first["type"]) or simplify_message(first)
     if not names:
         return message
     value = repr(first["input"])
@@ -403,7 +403,7 @@ _MESSAGES = {
 """Messages for errors that pydantic describes in its own terms."""
 
 
-def plain_message(error: Mapping[str, Any]) -> str:
+def simplify_message(error: Mapping[str, Any]) -> str:
     """Return pydantic's message of an error, with "list", as JSON has it, in place of "tuple"."""
     return str(error["msg"]).replace("valid tuple", "valid list").replace("Tuple should", "List should")
 
@@ -415,5 +415,5 @@ def _require_examples(like: Sequence[str], unlike: Sequence[str]) -> None:
         raise UsageError(f"{both[0]!r} is wanted and unwanted at once: take it out of one of them")
 
 
-def _renamed(part: SearchFields | Then, names: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+def _rename(part: SearchFields | Then, names: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     return {side: tuple(names.get(each, each) for each in getattr(part, side)) for side in ("like", "unlike")}

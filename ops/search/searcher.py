@@ -16,11 +16,11 @@ from ops.embeddings.encoder import Encoder, resolve_encoder
 from ops.index.index import VectorIndex
 from ops.index.lines import LineIndex, open_lines
 from ops.search.composition import compose
-from ops.search.hints import CatalogueNames, notes_on
+from ops.search.hints import CatalogueNames, collect_notes
 from ops.search.hits import HitWriter, fill_scores
 from ops.search.interpretation import interpret
 from ops.search.probe_filters import ProbeScores
-from ops.search.query_encoding import Pictures, picture_file
+from ops.search.query_encoding import Pictures, read_image_file
 from ops.search.ranking import fold, rank, take_page
 from ops.search.retrieval import Retrieval
 from ops.search.retriever import IndexSnapshot, PublishedVersions, Retriever
@@ -42,7 +42,7 @@ class Searcher:
         settings: Settings,
         encoder: Encoder | None = None,
         *,
-        pictures: Pictures = picture_file,
+        pictures: Pictures = read_image_file,
         addresses: Addresses | None = None,
     ) -> None:
         self._settings = settings
@@ -51,8 +51,8 @@ class Searcher:
         self._following = Lock()
         self.details = ShotDetails(settings, addresses)
         # The retriever that answers, and the previous one for clients that page through its index.
-        self._retrievers: tuple[Retriever, ...] = (self._new_retriever(),)
-        self._lines = self._new_lines()
+        self._retrievers: tuple[Retriever, ...] = (self._build_retriever(),)
+        self._lines = self._build_lines()
 
     @property
     def retriever(self) -> Retriever:
@@ -84,15 +84,15 @@ class Searcher:
             if live == self.encoder_id:
                 return False
             kept = [each for each in self._retrievers[1:] if each.encoder_id == live]
-            retriever = kept[0] if kept else self._new_retriever()
+            retriever = kept[0] if kept else self._build_retriever()
             retriever.warm()
             self._retrievers = (retriever, self._retrievers[0])
             return True
 
     def close(self) -> None:
         """Let go of the encoder and the opened indexes; running queries keep theirs, and a new one opens them."""
-        self._retrievers = (self._new_retriever(),)
-        self._lines = self._new_lines()
+        self._retrievers = (self._build_retriever(),)
+        self._lines = self._build_lines()
 
     def warm(self) -> None:
         """Load text encoder, indexes and the values computed from them once, so that the first query is fast.
@@ -107,9 +107,9 @@ class Searcher:
 
         Raises ``VectorIndexError`` if nothing was indexed yet, ``NotFoundError`` if that version is deleted.
         """
-        return self._retriever_of(version)[1].index
+        return self._find_retriever(version)[1].index
 
-    def lines(self, version: str | None = None) -> LineIndex | None:
+    def open_lines(self, version: str | None = None) -> LineIndex | None:
         """Return the newest index of lines, or the one called ``version``; ``None`` if no dialogue is indexed."""
         return self._lines.get(version)
 
@@ -132,16 +132,16 @@ class Searcher:
         query, ``VectorIndexError`` if nothing was indexed yet.
         """
         started = time.perf_counter()
-        retriever, snapshot = self._retriever_of(version)
+        retriever, snapshot = self._find_retriever(version)
         lines, details = self._lines.get(dialogue_version), self.details
         snapshot.require_shows(query.shows)
         meaning = interpret(query, lines)
-        retrieval = Retrieval(query, snapshot, retriever.encoder, details.starts_of)
+        retrieval = Retrieval(query, snapshot, retriever.encoder, details.list_starts)
         is_seen = meaning.visual and query.is_described
         part = retrieval.look_like(meaning.seen_text, query.like, query.unlike) if is_seen else None
         selection = rank(part, meaning.lines)
         selection = compose(query, selection, retrieval, details, lines, retriever.probes)
-        hints = notes_on(
+        hints = collect_notes(
             query,
             "" if meaning.lines else meaning.seen_text,
             retriever.encoder,
@@ -150,9 +150,9 @@ class Searcher:
         )
         page = take_page(selection, query, lambda found: fold(found, snapshot.index.vectors, snapshot.same_pictures))
         # The words searched the lines, but a score is a cosine if there is a vector.
-        vector = retriever.encoder.text(query.text) if selection.vector is None else selection.vector
+        vector = retriever.encoder.encode_text(query.text) if selection.vector is None else selection.vector
         fill_scores(snapshot.index, page.candidates, vector)
-        hits = HitWriter(details, retriever.probes, snapshot.titles, selection.lines).hits(
+        hits = HitWriter(details, retriever.probes, snapshot.titles, selection.lines).write(
             page.candidates, query.offset
         )
         result = SearchResult(
@@ -163,18 +163,18 @@ class Searcher:
             took_ms=round(1e3 * (time.perf_counter() - started), 3),
             cutoff=page.cutoff,
             stands_out=page.stands_out,
-            reading=meaning.reading((*part.notes, *hints) if part else hints, found_lines=bool(selection.lines)),
+            reading=meaning.report((*part.notes, *hints) if part else hints, found_lines=bool(selection.lines)),
             hits=hits,
         )
         return result, page.is_last
 
-    def _new_retriever(self) -> Retriever:
+    def _build_retriever(self) -> Retriever:
         return Retriever(self._settings, self._given, self._pictures, self.details.forget)
 
-    def _new_lines(self) -> PublishedVersions[LineIndex]:
+    def _build_lines(self) -> PublishedVersions[LineIndex]:
         return PublishedVersions("dialogue", lambda: open_lines(self._settings))
 
-    def _retriever_of(self, version: str | None) -> tuple[Retriever, IndexSnapshot]:
+    def _find_retriever(self, version: str | None) -> tuple[Retriever, IndexSnapshot]:
         """Return the retriever and the snapshot of the version (default: the newest of the answering retriever)."""
         retrievers = self._retrievers
         for each in retrievers[1:] if version is not None else ():

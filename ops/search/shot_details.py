@@ -90,7 +90,7 @@ class VideoRow:
     created_timestamp: datetime
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> VideoRow:
+    def build(cls, row: Mapping[str, Any]) -> VideoRow:
         """Build from a row as the lake reads it."""
         return cls(**{each.name: row[each.name] for each in fields(cls)})
 
@@ -146,50 +146,50 @@ class ShotDetails:
 
     def warm(self) -> int:
         """Read every partition that is not cached yet, and return the number of shots."""
-        return sum(len(part.rows) for part in self._all())
+        return sum(len(part.rows) for part in self._read_all())
 
-    def of(self, shot_ids: Sequence[str]) -> dict[str, ShotDetail]:
+    def read(self, shot_ids: Sequence[str]) -> dict[str, ShotDetail]:
         """Return details by shot id, shared by all callers.
 
         Shots that the lake does not have (any more) are left out.
         """
-        return {shot_id: self._detail(part, row) for shot_id, part, row in self._located(shot_ids)}
+        return {shot_id: self._build_detail(part, row) for shot_id, part, row in self._locate(shot_ids)}
 
-    def media_versions(self, shot_ids: Sequence[str]) -> dict[str, str]:
+    def compute_media_versions(self, shot_ids: Sequence[str]) -> dict[str, str]:
         """Return a short text for each shot that changes when its proxy or its poster does."""
-        return {shot_id: _media_version(part, row) for shot_id, part, row in self._located(shot_ids)}
+        return {shot_id: _compute_media_version(part, row) for shot_id, part, row in self._locate(shot_ids)}
 
-    def starts_of(self, video_id: str) -> list[int]:
+    def list_starts(self, video_id: str) -> list[int]:
         """Return start frames of a video's shots, ascending; empty if the video is unknown."""
-        part = self._partition_with(video_id)
+        part = self._find_partition(video_id)
         starts = part.columns["start_frame"]
         return [starts[row] for row in part.spans.get(video_id, ())]
 
-    def neighbours(self, shot_id: str) -> tuple[str | None, str | None]:
+    def find_neighbours(self, shot_id: str) -> tuple[str | None, str | None]:
         """Return the shots before and after, in the same video."""
-        for _, part, row in self._located([shot_id]):
+        for _, part, row in self._locate([shot_id]):
             span = part.spans[part.columns["video_id"][row]]
             ids = part.columns["shot_id"]
             return (ids[row - 1] if row - 1 in span else None, ids[row + 1] if row + 1 in span else None)
         return None, None
 
-    def video(self, video_id: str) -> VideoRow | None:
+    def find_video(self, video_id: str) -> VideoRow | None:
         """Return the row of the register of one video, or ``None``."""
-        return self._partition_with(video_id).videos.get(video_id)
+        return self._find_partition(video_id).videos.get(video_id)
 
-    def videos(self) -> list[tuple[VideoRow, int]]:
+    def list_videos(self) -> list[tuple[VideoRow, int]]:
         """Return every registered video with the number of its shots; forgotten ones are left out."""
-        found = [(row, len(part.spans.get(name, ()))) for part in self._all() for name, row in part.videos.items()]
+        found = [(row, len(part.spans.get(name, ()))) for part in self._read_all() for name, row in part.videos.items()]
         gone = forgotten_ids(self._lake.store) if found else set()
         return [(row, shots) for row, shots in found if row.video_id not in gone]
 
-    def _detail(self, part: _Partition, row: int) -> ShotDetail:
+    def _build_detail(self, part: _Partition, row: int) -> ShotDetail:
         if row not in part.details:
             shot = {name: values[row] for name, values in part.columns.items()}
             video = part.videos[shot["video_id"]]
             poster, proxy = shot["poster_uri"], shot["proxy_uri"]
             if self._addresses:
-                poster, proxy = self._addresses(shot["shot_id"], _media_version(part, row))
+                poster, proxy = self._addresses(shot["shot_id"], _compute_media_version(part, row))
             part.details[row] = ShotDetail(
                 shot_id=shot["shot_id"],
                 video_id=shot["video_id"],
@@ -209,7 +209,7 @@ class ShotDetails:
             )
         return part.details[row]
 
-    def _located(self, shot_ids: Iterable[str]) -> list[tuple[str, _Partition, int]]:
+    def _locate(self, shot_ids: Iterable[str]) -> list[tuple[str, _Partition, int]]:
         """Return ``(shot id, its partition, its row there)`` of the shots that exist."""
         wanted: dict[str, list[str]] = {}
         for shot_id in shot_ids:
@@ -229,7 +229,7 @@ class ShotDetails:
             if shot_id in parts[name].rows
         ]
 
-    def _partition_with(self, video_id: str) -> _Partition:
+    def _find_partition(self, video_id: str) -> _Partition:
         name = self._settings.partition_of(video_id)
         part = self._read([name])[name]
         if video_id in part.videos:
@@ -238,7 +238,7 @@ class ShotDetails:
             self._believed.discard(name)
         return self._read([name])[name]
 
-    def _all(self) -> list[_Partition]:
+    def _read_all(self) -> list[_Partition]:
         """Return every partition; one listing of the files shows which have to be read."""
         found = {
             key: stat.stamp
@@ -250,12 +250,12 @@ class ShotDetails:
             unchanged = {
                 name
                 for name in names & self._partitions.keys()
-                if self._partitions[name].stamps == tuple(map(found.get, self._keys(name)))
+                if self._partitions[name].stamps == tuple(map(found.get, self._list_keys(name)))
             }
             self._believed = unchanged
         return list(self._read(sorted(names)).values())
 
-    def _keys(self, name: str) -> list[str]:
+    def _list_keys(self, name: str) -> list[str]:
         return [f"{self._lake.folder(table)}/{name}.parquet" for table in TABLES]
 
     def _read(self, names: Iterable[str]) -> dict[str, _Partition]:
@@ -281,7 +281,7 @@ class ShotDetails:
 
     def _read_partition(self, name: str) -> _Partition:
         # Stamps first: a file that is replaced between the two is read again the next time.
-        stats = [self._lake.store.stat(key) for key in self._keys(name)]
+        stats = [self._lake.store.stat(key) for key in self._list_keys(name)]
         stamps = tuple(each.stamp if each else None for each in stats)
         known = self._partitions.get(name)
         if known and known.stamps == stamps:
@@ -290,7 +290,7 @@ class ShotDetails:
             return _Partition(stamps=stamps, columns={name: [] for name in SHOT_COLUMNS}, rows={}, videos={})
         try:
             shots = self._lake.read("shots", [name], SHOT_COLUMNS)
-            videos = {row["video_id"]: VideoRow.of(row) for row in self._lake.read("videos", [name]).to_pylist()}
+            videos = {row["video_id"]: VideoRow.build(row) for row in self._lake.read("videos", [name]).to_pylist()}
         except DamagedTableError as error:  # the next ingest sets its videos aside; until then the others are found
             logger.warning("%s", error)
             shots, videos = schema_of("shots").empty_table(), {}
@@ -306,11 +306,11 @@ class ShotDetails:
                 if video_id in videos
             },
             videos=videos,
-            spans=_spans(columns["video_id"]),
+            spans=_group_rows(columns["video_id"]),
         )
 
 
-def _spans(video_ids: Sequence[str]) -> dict[str, range]:
+def _group_rows(video_ids: Sequence[str]) -> dict[str, range]:
     """Return the row numbers of each video, whose rows are contiguous."""
     spans: dict[str, range] = {}
     for row, video_id in enumerate(video_ids):
@@ -318,7 +318,7 @@ def _spans(video_ids: Sequence[str]) -> dict[str, range]:
     return spans
 
 
-def _media_version(part: _Partition, row: int) -> str:
+def _compute_media_version(part: _Partition, row: int) -> str:
     if row not in part.media:
         part.media[row] = f"{round(part.columns['created_timestamp'][row].timestamp() * 1e6):x}"
     return part.media[row]
@@ -330,15 +330,15 @@ def start_timecode(
     """Return the timecode of a frame that is shown at ``start_s``, in a video that begins at ``start``."""
     fps = Fraction(fps_num or 0, fps_den or 1)
     frame = frame_at(start_frame, start_s, fps)
-    return _timecode(frame, fps.numerator, fps.denominator, start or "")
+    return _format_timecode(frame, fps.numerator, fps.denominator, start or "")
 
 
 @lru_cache(maxsize=TIMECODES)
-def _timecode(frame: int, fps_num: int, fps_den: int, start: str) -> str:
-    return timecode_or_blank(frame, Fraction(fps_num, fps_den), start)
+def _format_timecode(frame: int, fps_num: int, fps_den: int, start: str) -> str:
+    return format_timecode(frame, Fraction(fps_num, fps_den), start)
 
 
-def timecode_or_blank(frame: int, fps: Fraction, start: str | None) -> str:
+def format_timecode(frame: int, fps: Fraction, start: str | None) -> str:
     """Return the timecode in the video, counted from zero if its own start is unusable.
 
     One file with a damaged timecode track must not stop every search that finds it. Below one frame in two seconds

@@ -57,14 +57,14 @@ class TitleDirection:
     own: float
 
     @classmethod
-    def of(cls, cards: NDArray[np.float32]) -> TitleDirection:
+    def fit(cls, cards: NDArray[np.float32]) -> TitleDirection:
         """Build from unit vectors (N, D) of at least two cards; each is compared with the mean of the others."""
         total = cards.sum(axis=0)
         others = total - cards
         own = np.median(np.sum(others * cards, axis=1) / np.linalg.norm(others, axis=1))
         return cls(vector=np.asarray(total / np.linalg.norm(total), np.float32), own=float(own))
 
-    def threshold(self, sample_scores: NDArray[np.float32]) -> float | None:
+    def compute_threshold(self, sample_scores: NDArray[np.float32]) -> float | None:
         """Return the minimum cosine of a title, for a sample of the catalogue.
 
         ``None`` if titles cannot be distinguished.
@@ -74,14 +74,14 @@ class TitleDirection:
             return None
         return max(OWN_SHARE * self.own, middle + GAP_SHARE * (self.own - middle))
 
-    def titles_of(self, index: VectorIndex) -> frozenset[str] | None:
+    def find_titles(self, index: VectorIndex) -> frozenset[str] | None:
         """Return ids of all title cards of the index, by one exact search, or a few if there are many.
 
         ``None`` if they cannot be distinguished.
 
         Blank shots are never titles: an empty black frame is as close to the cards as one with writing.
         """
-        threshold = self.threshold(index.sample_scores(self.vector))
+        threshold = self.compute_threshold(index.sample_scores(self.vector))
         if threshold is None:
             return None
 
@@ -93,7 +93,7 @@ class TitleDirection:
         return frozenset(hit.shot_id for hit in found.items if hit.score >= threshold)
 
 
-def asks_for_titles(text: str) -> bool:
+def is_about_writing(text: str) -> bool:
     """Return True if a query is about writing in the image, so that titles must not be hidden from it."""
     return not _ASKING.isdisjoint(words_of(text))
 
@@ -101,15 +101,15 @@ def asks_for_titles(text: str) -> bool:
 def draw_cards() -> NDArray[np.uint8]:
     """Draw title cards as in films, uint8 (N, H, W, 3), always the same: dark and light, one line to a roll."""
     generator = np.random.default_rng(0)
-    return np.stack([_card(number, generator) for number in range(CARDS)])
+    return np.stack([_draw_card(number, generator) for number in range(CARDS)])
 
 
-def _card(number: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+def _draw_card(number: int, generator: np.random.Generator) -> NDArray[np.uint8]:
     from PIL import Image, ImageDraw, ImageFont
 
     is_light = number % 3 == 2
-    paper = _colour(generator, (215, 256) if is_light else (0, 25))
-    ink = _colour(generator, (0, 120) if is_light else (200, 256))
+    paper = _choose_colour(generator, (215, 256) if is_light else (0, 25))
+    ink = _choose_colour(generator, (0, 120) if is_light else (200, 256))
     lines, size = ((1, 58), (12, 16), (2, 36), (12, 16), (3, 32), (12, 16))[number % 6]
     picture = Image.new("RGB", (WIDTH, HEIGHT), paper)
     draw = ImageDraw.Draw(picture)
@@ -117,16 +117,16 @@ def _card(number: int, generator: np.random.Generator) -> NDArray[np.uint8]:
     top = HEIGHT * 0.05 if lines > 3 else HEIGHT / 2 - lines * size * 0.75
     for line in range(lines):
         words = generator.choice(_WORDS.split(), 4 if lines > 3 else int(generator.integers(1, 4)))
-        text = _cased(" ".join(words), number)
+        text = _change_case(" ".join(words), number)
         left = (WIDTH - draw.textlength(text, font=font)) / 2
         draw.text((left, top + line * size * 1.5), text, fill=ink, font=font)
     return np.asarray(picture, np.uint8)
 
 
-def _cased(text: str, number: int) -> str:
+def _change_case(text: str, number: int) -> str:
     return (text.title(), text.upper(), text)[number % 3]
 
 
-def _colour(generator: np.random.Generator, bounds: Sequence[int]) -> tuple[int, int, int]:
+def _choose_colour(generator: np.random.Generator, bounds: Sequence[int]) -> tuple[int, int, int]:
     red, green, blue = generator.integers(bounds[0], bounds[1], 3).tolist()
     return red, green, blue

@@ -47,14 +47,14 @@ class Coverage:
         since = service.since.of_all(retriever.encoder_id)
         refused = Counter(row["video_id"] for row in set_aside_shots(service.settings, retriever.encoder_id))
         by_show: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for row, shots in service.details.videos():
+        for row, shots in service.details.list_videos():
             if row.state != "removed":
                 wanted = shots - refused[row.video_id]
                 by_show[row.show].append(_of_video(row, wanted, indexed[row.video_id], since))
         shows = [{"show": show, **_sums(videos)} for show, videos in sorted(by_show.items())]
         totals = _sums(video for videos in by_show.values() for video in videos)
         del totals["searchable_since"]
-        lines = service.searcher.lines()
+        lines = service.searcher.open_lines()
         return {
             "shows": shows,
             "totals": {"shows": len(shows), **totals},

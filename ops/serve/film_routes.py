@@ -61,8 +61,8 @@ def film_routes(service: Service) -> APIRouter:
 def _film(service: Service, video_id: str) -> dict[str, Any]:
     state = _state(service, video_id)
     video = state.video
-    versions = service.details.media_versions([row["shot_id"] for row in state.rows])
-    clock = VideoRow.of(video)
+    versions = service.details.compute_media_versions([row["shot_id"] for row in state.rows])
+    clock = VideoRow.build(video)
     return {
         "show": video["show"],
         "title": video["title"],

@@ -116,7 +116,7 @@ def _judged(
         newest = sorted(standing, key=lambda each: each.latest.created_at, reverse=True)
         chosen = [(each.latest.shot_id, each) for each in newest if _is_one_of(which, each)]
     page = chosen[offset : offset + limit]
-    known = service.details.of([shot_id for shot_id, _ in page])
+    known = service.details.read([shot_id for shot_id, _ in page])
     return {
         "label": label,
         **asdict(LabelCounts.count(standing)),

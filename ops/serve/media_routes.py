@@ -65,10 +65,10 @@ def media_routes(service: Service, *, is_private: bool) -> APIRouter:
 
 
 def _shot(service: Service, shot_id: str) -> tuple[ShotDetail, str]:
-    found = service.details.of([shot_id])
+    found = service.details.read([shot_id])
     if not found:
         raise ProblemError(404, f"no shot {shot_id!r} in the catalogue")
-    return found[shot_id], service.details.media_versions([shot_id])[shot_id]
+    return found[shot_id], service.details.compute_media_versions([shot_id])[shot_id]
 
 
 def _responses(media_type: str | None) -> dict[int | str, dict[str, Any]]:

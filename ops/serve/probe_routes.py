@@ -122,12 +122,12 @@ def _document(
     settings = service.settings
     # A shot with a score has a vector: if every labelled shot has a score, the page's polling of its label reads no
     # file of the catalogue. A shot without a score may nevertheless have a vector.
-    scored = service.searcher.probes.of(label) if label in service.probes() else {}
+    scored = service.searcher.probes.read(label) if label in service.probes() else {}
     knows_all = all(each.missing_reason or each.latest.shot_id in scored for each in standing)
     document = probe_document(settings, label, defined, standing, scored if knows_all else None)
     state = read_state(settings, label)
     counts = _at_least(service, label)
-    versions = service.searcher.probes.versions_of(label) if counts else frozenset()
+    versions = service.searcher.probes.read_versions(label) if counts else frozenset()
     return {
         **document,
         "refused": state.refused.reason if state.refused else "",
@@ -159,7 +159,7 @@ def _at_least(service: Service, label: Label) -> list[int]:
     """Return how many shots score at least 0.00, 0.01, ... 1.00; empty if the label has no scores."""
     if label not in service.probes():
         return []
-    scores = service.searcher.probes.of(label)
+    scores = service.searcher.probes.read(label)
     steps = np.fromiter(scores.values(), np.float64, len(scores))
     steps = np.floor(np.round(steps, 6) * STEPS + 1e-9).astype(np.int64)
     found = np.bincount(np.clip(steps, 0, STEPS), minlength=STEPS + 1)
@@ -172,7 +172,7 @@ def _feeds(service: Service, label: Label, count: int, seed: int, skipped: list[
     found = suggest(service.settings, label, count=count, seed=seed, skipped=skipped, read_vectors=read_vectors)
     offered = [offer for offers in found.feeds.values() for offer in offers]
     scores = {offer.shot_id: offer.score and round(offer.score, 6) for offer in offered}
-    shots = service.details.of(list(scores))
+    shots = service.details.read(list(scores))
     known = {name: {**shot.model_dump(), "score": scores[name]} for name, shot in shots.items()}
     return {
         "label": label,

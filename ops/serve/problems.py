@@ -28,7 +28,7 @@ from ops.core.errors import (
     UsageError,
     VectorIndexError,
 )
-from ops.search.schema import plain_message
+from ops.search.schema import simplify_message
 from ops.serve.fields import EXAMPLE, LABEL, ONE_LINE, SHOT_ID, VIDEO_ID, WORDS
 
 log = logging.getLogger(__name__)
@@ -161,7 +161,7 @@ def _sentences(errors: Sequence[Any]) -> list[str]:
     told = []
     for found in errors[:SHOWN_ERRORS]:
         where = ".".join(str(part) for part in found["loc"][1:])
-        what = plain_message(found)
+        what = simplify_message(found)
         if found["type"] == "json_invalid":  # the location is that of a character, not of a field
             where, what = "", f"the body is not JSON (at character {where}: {found['ctx']['error']})"
         if found["type"] == "string_pattern_mismatch":

@@ -25,11 +25,11 @@ VIDEO_FACTS = ("frames", "width", "height", "codec", "has_audio", "start_timecod
 
 def shot_document(service: Service, shot_id: str) -> dict[str, Any]:
     """Return the document of ``GET /api/shots/{id}``. Raises ``ProblemError`` 404."""
-    found = service.details.of([shot_id])
-    video = service.details.video(shot_id.partition(":")[0])
+    found = service.details.read([shot_id])
+    video = service.details.find_video(shot_id.partition(":")[0])
     if not found or video is None:
         raise ProblemError(404, f"no shot {shot_id!r} in the catalogue: search, or list those of a video")
-    previous, following = service.details.neighbours(shot_id)
+    previous, following = service.details.find_neighbours(shot_id)
     shot = found[shot_id]
     is_indexed = service.index_version() is not None
     return {

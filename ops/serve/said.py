@@ -22,7 +22,7 @@ def dialogue_of(service: Service, video_id: str, shot_id: str) -> dict[str, Any]
     own = sources.filter(pc.equal(sources["video_id"], video_id)).to_pylist()
     shots = lake.read("shot_dialogue", [partition], ("shot_id", "created_timestamp"))
     read = shots.filter(pc.equal(shots["shot_id"], shot_id))["created_timestamp"].to_pylist()
-    lines = service.searcher.lines()
+    lines = service.searcher.open_lines()
     return {
         "dialogue_version": lines.version if lines else None,
         "read_at": read[0].isoformat(timespec="seconds") if read else None,

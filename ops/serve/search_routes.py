@@ -55,9 +55,9 @@ def search_routes(service: Service) -> APIRouter:
 
 async def with_stored_pictures(service: Service, body: SearchBody) -> SearchBody:
     """Store every inline image of the search and replace it by its name: answers and cursors stay short."""
-    sent = [example for example in body.examples() if example.startswith("data:")]
+    sent = [example for example in body.list_examples() if example.startswith("data:")]
     names = {each: await service.lanes.pictures.run(service.uploads.keep_data_uri, each) for each in sent}
-    return body.with_examples(names) if names else body
+    return body.rename_examples(names) if names else body
 
 
 def page_of_hits(service: Service, asked: SearchFields, cursor: str | None) -> SearchAnswer:
@@ -67,7 +67,7 @@ def page_of_hits(service: Service, asked: SearchFields, cursor: str | None) -> S
     ``Searcher.search``.
     """
     service.require_footage()
-    query = SearchQuery.of(asked)
+    query = SearchQuery.build(asked)
     name = hash_of_query(query)
     here = read_cursor(cursor, name) if cursor else None
     if here:
@@ -97,7 +97,7 @@ def _answer(service: Service, request: Request, asked: SearchFields, cursor: str
 def _require_versions(service: Service, cursor: Cursor) -> None:
     try:
         service.searcher.index(cursor.index_version)
-        service.searcher.lines(cursor.dialogue_version)
+        service.searcher.open_lines(cursor.dialogue_version)
     except NotFoundError as error:
         raise _gone() from error
 

@@ -134,4 +134,4 @@ class Service:
 
     def probes(self) -> list[str]:
         """Return the names of the probes that have scored shots."""
-        return self.searcher.probes.names()
+        return self.searcher.probes.list_names()

@@ -38,4 +38,4 @@ class _ServedShots:
         """Return the reason why a shot is missing; empty if it exists."""
         if shot_id.partition(":")[0] in self._forgotten:
             return FORGOTTEN
-        return "" if self._details.of([shot_id]) else reason_for_missing(self._corrections, shot_id)
+        return "" if self._details.read([shot_id]) else reason_for_missing(self._corrections, shot_id)

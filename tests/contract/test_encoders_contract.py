@@ -192,7 +192,7 @@ def test_a_picture_query_is_the_vector_of_the_shot_of_this_one_frame(
     (shot,) = embed_shots([ShotToEmbed(shot_id="0123456789abcdef:0", proxy_key="one.mp4", frames=1)], store, encoder)
     assert isinstance(shot, ShotVector)
     frames = read_frames(store, "one.mp4", [0], 1)
-    query = QueryEncoder(load_settings(home=case.home), encoder, lambda _: frames[0]).frames(frames)
+    query = QueryEncoder(load_settings(home=case.home), encoder, lambda _: frames[0]).encode_frames(frames)
     np.testing.assert_allclose(query[0], shot.embedding, atol=1e-6)
     require_vectors(encode_images(encoder, pictures(3)), 3, encoder)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.search.calibration import Calibration, Scale, background
+from ops.search.calibration import Calibration, Scale, score_background
 from tests.quality.logistic import fit_logistic
 
 Matrix = NDArray[np.float32]
@@ -51,7 +51,7 @@ class Asked:
 def ask(films: Mapping[str, Film], encode: Callable[[Sequence[str]], Matrix], texts: Sequence[str]) -> list[Asked]:
     """Ask every query of every film. ``texts`` are the generic ones of the background."""
     everything = np.concatenate([film.shots for film in films.values()])
-    calibration = Calibration.of(background(everything, encode(texts), 0, 0), len(everything))
+    calibration = Calibration.fit(score_background(everything, encode(texts), 0, 0), len(everything))
     asked, start = [], 0
     for name, film in films.items():
         grades = np.zeros((len(film.queries), len(everything)), np.int64)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ops.embeddings.encoders.starter import StarterEncoder
 from ops.search.baselines import GENERIC_TEXTS
-from ops.search.calibration import SCALES, Calibration, background
+from ops.search.calibration import SCALES, Calibration, score_background
 from ops.search.titles import TitleDirection, draw_cards
 from tests.quality.annotated_queries import Asked, Film, ask, calibration_error, fit_scale, kept_and_cut, relevances
 from tests.quality.conftest import Watched
@@ -67,7 +67,9 @@ def annotated(path: Path, watched: Watched) -> Film:
 
 def best_sigmas(film: Film, encoder: StarterEncoder, queries: Sequence[str]) -> tuple[NDArray[np.float64], float]:
     """The best score of each query (Q,) in sigmas of the film's background, and the one that clearly matches."""
-    calibration = Calibration.of(background(film.shots, encoder.encode_text(GENERIC_TEXTS), 0, 0), len(film.shots))
+    calibration = Calibration.fit(
+        score_background(film.shots, encoder.encode_text(GENERIC_TEXTS), 0, 0), len(film.shots)
+    )
     scores = (encoder.encode_text(list(queries)) @ film.shots.T).max(axis=1).astype(np.float64)
     return (scores - calibration.centre) / calibration.sigma, calibration.clear
 
@@ -127,9 +129,9 @@ def test_title_cards_are_told_from_other_shots(
     labels = [row["labels"] for row in annotation(footage / name, ".captions.jsonl")]
     titles = np.array([each["title_or_credits"] for each in labels])
     empty = np.array([each["shot_size"] == "none" and not each["title_or_credits"] for each in labels])
-    direction = TitleDirection.of(encoder.encode_frames(draw_cards()))
+    direction = TitleDirection.fit(encoder.encode_frames(draw_cards()))
     everything = np.concatenate([films[each].shots for each in (BUNNY, SINTEL)])
-    threshold = direction.threshold(everything @ direction.vector)
+    threshold = direction.compute_threshold(everything @ direction.vector)
     assert threshold is not None
     found = films[name].shots @ direction.vector >= threshold
     assert not (found & ~titles & ~empty).any(), "no picture is taken for a title"

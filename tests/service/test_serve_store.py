@@ -47,26 +47,26 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_partition_is_read_once_until_it_changes(settings: Settings, read: list[str]) -> None:
     details = ShotDetails(settings)
     wanted = [shot(number, index) for number in range(3) for index in range(4)]
-    first = details.of(wanted)
+    first = details.read(wanted)
     assert list(first) == wanted and sorted(read) == sorted(video_id(number) for number in range(3))
-    assert details.of(wanted) == first and len(read) == 3
+    assert details.read(wanted) == first and len(read) == 3
     details.forget()
-    assert details.of(wanted) == first and len(read) == 3  # nothing has changed
+    assert details.read(wanted) == first and len(read) == 3  # nothing has changed
     settings.lake.write("shots", video_id(1), shot_rows(1, 4, detector="other", end_frame=99))
-    assert details.of(wanted) == first  # believed until told otherwise
+    assert details.read(wanted) == first  # believed until told otherwise
     details.forget()
-    assert details.of([shot(1, 0)])[shot(1, 0)].end_frame == 99
-    assert details.of(wanted)[shot(2, 0)] == first[shot(2, 0)] and read[3:] == [video_id(1)]
+    assert details.read([shot(1, 0)])[shot(1, 0)].end_frame == 99
+    assert details.read(wanted)[shot(2, 0)] == first[shot(2, 0)] and read[3:] == [video_id(1)]
 
 
 def test_what_was_computed_meanwhile_is_found_without_being_told(settings: Settings) -> None:
     details = ShotDetails(settings)
-    assert details.warm() == 12 and details.of([shot(7, 0), shot(0, 9)]) == {}
+    assert details.warm() == 12 and details.read([shot(7, 0), shot(0, 9)]) == {}
     settings.lake.write("videos", video_id(7), [video_row(7)])
     settings.lake.write("shots", video_id(7), shot_rows(7, 2))
     settings.lake.write("shots", video_id(0), shot_rows(0, 10))
-    assert set(details.of([shot(7, 0), shot(0, 9)])) == {shot(7, 0), shot(0, 9)}
-    assert {row.video_id: shots for row, shots in details.videos()} == {
+    assert set(details.read([shot(7, 0), shot(0, 9)])) == {shot(7, 0), shot(0, 9)}
+    assert {row.video_id: shots for row, shots in details.list_videos()} == {
         video_id(0): 10,
         video_id(1): 4,
         video_id(2): 4,
@@ -81,9 +81,11 @@ def test_what_is_gone_is_left_out(settings: Settings) -> None:
     settings.lake.delete("videos", video_id(0))
     details.forget()
     assert (
-        details.of([shot(0, 0)]) == {} and details.starts_of(video_id(0)) == [] and details.video(video_id(0)) is None
+        details.read([shot(0, 0)]) == {}
+        and details.list_starts(video_id(0)) == []
+        and details.find_video(video_id(0)) is None
     )
-    assert len(details.videos()) == 2
+    assert len(details.list_videos()) == 2
 
 
 def test_buckets_hold_several_videos(tmp_path: Path) -> None:
@@ -92,19 +94,22 @@ def test_buckets_hold_several_videos(tmp_path: Path) -> None:
     settings.lake.write("videos", "bucket-00000", [video_row(number) for number in range(3)])
     settings.lake.write("shots", "bucket-00000", rows[::-1])  # in no order that helps
     details = ShotDetails(settings)
-    assert details.starts_of(video_id(1)) == [0, 24, 48, 72]
-    assert details.neighbours(shot(1, 0)) == (None, shot(1, 1)) and details.neighbours(shot(1, 3)) == (shot(1, 2), None)
-    assert len(details.of([row["shot_id"] for row in rows])) == 12
+    assert details.list_starts(video_id(1)) == [0, 24, 48, 72]
+    assert details.find_neighbours(shot(1, 0)) == (None, shot(1, 1)) and details.find_neighbours(shot(1, 3)) == (
+        shot(1, 2),
+        None,
+    )
+    assert len(details.read([row["shot_id"] for row in rows])) == 12
 
 
 def test_a_media_address_changes_with_the_shot_only(settings: Settings) -> None:
     details = ShotDetails(settings)
-    before = details.media_versions([shot(0, 0), shot(1, 0)])
+    before = details.compute_media_versions([shot(0, 0), shot(1, 0)])
     later = datetime(2026, 3, 1, tzinfo=UTC)
     settings.lake.write("shots", video_id(0), shot_rows(0, 4, detector="newer", created_timestamp=later))
     settings.lake.write("shots", video_id(1), shot_rows(1, 4, created_timestamp=later))  # the same once more
     details.forget()
-    after = details.media_versions([shot(0, 0), shot(1, 0)])
+    after = details.compute_media_versions([shot(0, 0), shot(1, 0)])
     assert after[shot(0, 0)] != before[shot(0, 0)] and after[shot(1, 0)] == before[shot(1, 0)]
 
 

@@ -341,7 +341,7 @@ def test_vectors_that_changed_are_scored_again_and_gone_ones_leave(settings: Set
 def test_search_filters_by_the_scores(settings: Settings) -> None:
     judge(settings, shot_ids()[:90])
     fit(settings)
-    found = ProbeScores(settings).fulfilling([parse_filter(f"{LABEL}>=0.5")])
+    found = ProbeScores(settings).find_fulfilling([parse_filter(f"{LABEL}>=0.5")])
     truths = dict(shot_ids())
     assert 20 < len(found) < 60
     assert sum(truths[shot] for shot in found) / len(found) > 0.8
@@ -353,9 +353,9 @@ def test_a_hit_is_told_what_probes_say_from_their_own_threshold_on(settings: Set
     fit(settings)
     version = promoted_version(settings, LABEL)
     assert version and version.threshold == 0.9
-    told = ProbeScores(settings).matching([shot for shot, _ in shot_ids()])
+    told = ProbeScores(settings).find_matching([shot for shot, _ in shot_ids()])
     assert set(told) == {shot for shot, score in scores(settings).items() if score >= 0.9}
-    assert 0 < len(told) < len(ProbeScores(settings).fulfilling([parse_filter(f"{LABEL}>=0.5")]))
+    assert 0 < len(told) < len(ProbeScores(settings).find_fulfilling([parse_filter(f"{LABEL}>=0.5")]))
 
 
 def test_contradictions_and_what_is_gone_are_told(settings: Settings) -> None:

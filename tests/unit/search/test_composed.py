@@ -354,7 +354,7 @@ def test_a_document_and_its_query_are_the_same() -> None:
         text="a", like=("b",), then=Then(text="c", within=2), all=(TextCondition(text="d", relevance=0.7),),
         any=(DialogueCondition(dialogue="e"), ProbeCondition(probe="f>0.1")), min_relevance=0.25, fold=True,
     )  # fmt: skip
-    assert Query.model_validate(query.document()) == query == Query.of(query)
+    assert Query.model_validate(query.document()) == query == Query.build(query)
     for wrong in ({"text": 5}, {"txt": "a"}, {"text": "a", "like": "b"}, {"text": "a", "limit": True},
                   {"text": "a", "limit": 1.5}, {"text": "a", "all": [{"textt": "b"}]}, {"text": "a", "then": "b"},
                   {"text": "a", "shows": [1]}, {"text": "a", "fold": 1}, {"text": None}):  # fmt: skip

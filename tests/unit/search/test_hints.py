@@ -15,8 +15,8 @@ from ops.embeddings.encoders.starter import StarterEncoder
 from ops.embeddings.reading import read_length
 from ops.index.lines import publish_lines
 from ops.search.baselines import GENERIC_TEXTS
-from ops.search.english import foreign_language, is_english, nearest_word, suggestion, unknown_words
-from ops.search.hints import corrected, hints_for, shows_named
+from ops.search.english import detect_foreign_language, find_nearest_word, is_english, list_unknown_words, suggest_word
+from ops.search.hints import collect_hints, correct_words, find_named_shows
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
 from tests.builders.colours import ColourEncoder, index_lake, lean, write_video
@@ -55,7 +55,7 @@ NAMES = Called(
 
 
 def hints(text: str, reader: Reader | None = None, spoken: Sequence[str] = (), **options: Any) -> list[str]:
-    return hints_for(text, reader or Reader(), NAMES, lambda word: word in spoken, **options)
+    return collect_hints(text, reader or Reader(), NAMES, lambda word: word in spoken, **options)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_rare_words_and_names_are_not_taken_for_others(text: str) -> None:
 
 
 def test_names_of_the_catalogue_and_of_its_dialogue_are_words() -> None:
-    assert suggestion("elefant") == "elephant"
-    assert hints_for("elefant", Reader(), Called(("Der Elefant", "x")), lambda word: False) == []
+    assert suggest_word("elefant") == "elephant"
+    assert collect_hints("elefant", Reader(), Called(("Der Elefant", "x")), lambda word: False) == []
     assert hints("elefant", spoken=["elefant"]) == []
 
 
@@ -148,13 +148,13 @@ def test_the_beginning_of_a_name_is_told_with_its_show() -> None:
         (hint,) = hints(text) if not text.endswith(".mp4") else hints("sintel_trailer_204p")
         assert '--show "sintel_trailer_204p"' in hint
     assert "Big Buck Bunny" in hints("big buck bunny")[0] and "Big Buck Bunny" in hints("a fox in Big Buck Bunny")[0]
-    assert shows_named("A001_C003", NAMES) == ["Card one"]
+    assert find_named_shows("A001_C003", NAMES) == ["Card one"]
     assert hints("sintel_trailer", knows_show=True) == []
     assert hints("a big bunny") == hints("the opening of a door") == hints("bigger") == hints("car") == []
 
 
 def test_every_text_but_the_wrong_word_stays_as_it_was() -> None:
-    assert corrected("A  Bycicle, 'red' & naïve", {"bycicle": "bicycle"}) == "A bicycle 'red' & naïve"
+    assert correct_words("A  Bycicle, 'red' & naïve", {"bycicle": "bicycle"}) == "A bicycle 'red' & naïve"
 
 
 def test_ordinary_descriptions_get_no_hint() -> None:
@@ -175,15 +175,15 @@ def test_queries_and_captions_of_footage_get_no_false_hint(footage: Path) -> Non
     assert set(told) == {text for text in texts if {"nobody", "not"} & set(text.split())}  # negations
     for path in footage.glob("*.captions.jsonl"):
         for caption in (text for line in lines_of(path) for text in json.loads(line).get("captions", [])):
-            assert not foreign_language(caption), caption
+            assert not detect_foreign_language(caption), caption
 
 
 def test_words_are_english_in_both_spellings_and_derived() -> None:
     assert all(map(is_english, ["color", "colour", "centre", "organise", "texting", "traveller", "paediatric"]))
-    assert unknown_words("a bycicle in 4k with x") == ["bycicle"]
-    assert nearest_word("compas", {"compass": 1, "wreck": 9}) == "compass"
-    assert nearest_word("bento", {"bent": 100}) is None and nearest_word("abcd", {}) is None
-    assert nearest_word("house", {"horse": 10, "mouse": 10, "hours": 10}) is None
+    assert list_unknown_words("a bycicle in 4k with x") == ["bycicle"]
+    assert find_nearest_word("compas", {"compass": 1, "wreck": 9}) == "compass"
+    assert find_nearest_word("bento", {"bent": 100}) is None and find_nearest_word("abcd", {}) is None
+    assert find_nearest_word("house", {"horse": 10, "mouse": 10, "hours": 10}) is None
 
 
 def test_encoders_tell_what_they_read(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.search.composition import Range, intersection, intersection_of, normalised, union, union_of
+from ops.search.composition import Range, intersect, intersect_all, normalise, union, unite_all
 
 RANGES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=8)
 BY_VIDEO = st.dictionaries(st.sampled_from("abc"), RANGES, max_size=3)
@@ -25,28 +25,28 @@ def is_normal(ranges: list[Range]) -> bool:
 
 @given(RANGES)
 def test_normalised_keeps_the_frames(ranges: list[Range]) -> None:
-    assert frames(normalised(ranges)) == frames(ranges)
-    assert is_normal(normalised(ranges))
+    assert frames(normalise(ranges)) == frames(ranges)
+    assert is_normal(normalise(ranges))
 
 
 @given(RANGES, RANGES)
 def test_union_and_intersection_are_those_of_the_frames(left: list[Range], right: list[Range]) -> None:
-    left, right = normalised(left), normalised(right)
+    left, right = normalise(left), normalise(right)
     assert frames(union(left, right)) == frames(left) | frames(right)
-    assert frames(intersection(left, right)) == frames(left) & frames(right)
-    assert is_normal(union(left, right)) and is_normal(intersection(left, right))
+    assert frames(intersect(left, right)) == frames(left) & frames(right)
+    assert is_normal(union(left, right)) and is_normal(intersect(left, right))
 
 
 @given(st.lists(BY_VIDEO, min_size=1, max_size=4))
 def test_videos_do_not_mix(parts: list[dict[str, list[Range]]]) -> None:
     for video in "abc":
         sets = [frames(part.get(video, [])) for part in parts]
-        assert frames(union_of(parts).get(video, [])) == set.union(*sets)
-        assert frames(intersection_of(parts).get(video, [])) == set.intersection(*sets)
-    assert all(union_of(parts).values()) and all(intersection_of(parts).values()), "no video without frames is named"
+        assert frames(unite_all(parts).get(video, [])) == set.union(*sets)
+        assert frames(intersect_all(parts).get(video, [])) == set.intersection(*sets)
+    assert all(unite_all(parts).values()) and all(intersect_all(parts).values()), "no video without frames is named"
 
 
 def test_ends_are_exclusive() -> None:
-    assert intersection([(0, 10)], [(10, 20)]) == []
+    assert intersect([(0, 10)], [(10, 20)]) == []
     assert union([(0, 10)], [(10, 20)]) == [(0, 20)]
-    assert intersection([(0, 10)], [(9, 20)]) == [(9, 10)]
+    assert intersect([(0, 10)], [(9, 20)]) == [(9, 10)]

@@ -7,7 +7,7 @@ import pytest
 
 from ops.core.errors import UsageError
 from ops.search.query_encoding import LIKE_WEIGHT, TEXT_WEIGHT, UNLIKE_WEIGHT, combine
-from ops.search.retrieval import duplicates
+from ops.search.retrieval import mark_duplicates
 
 AXES = np.eye(4, dtype=np.float32)
 
@@ -45,6 +45,6 @@ def test_duplicates_are_near_any_example() -> None:
     near = AXES[0] + np.float32(0.01) * AXES[1]
     near /= np.linalg.norm(near)
     vectors = np.stack([AXES[0], near, AXES[1], AXES[2]])
-    assert duplicates(vectors, [AXES[0], AXES[2]]).tolist() == [True, True, False, True]
-    assert duplicates(vectors, []).tolist() == [False] * 4
-    assert duplicates(np.zeros((0,), np.float32), [AXES[0]]).tolist() == []
+    assert mark_duplicates(vectors, [AXES[0], AXES[2]]).tolist() == [True, True, False, True]
+    assert mark_duplicates(vectors, []).tolist() == [False] * 4
+    assert mark_duplicates(np.zeros((0,), np.float32), [AXES[0]]).tolist() == []

@@ -18,9 +18,9 @@ from ops.search.calibration import (
     SCALES,
     Calibration,
     Scale,
-    background,
-    scale_of,
-    sigmas_by_chance,
+    expect_sigmas,
+    find_scale,
+    score_background,
 )
 
 
@@ -29,22 +29,22 @@ def normal(rows: int, columns: int, centre: float, sigma: float) -> NDArray[np.f
 
 
 def test_relevance_is_the_logistic_of_background_sigmas() -> None:
-    calibration = Calibration.of(normal(100, 2000, 0.02, 0.09), 500)
+    calibration = Calibration.fit(normal(100, 2000, 0.02, 0.09), 500)
     assert calibration.centre == pytest.approx(0.02, abs=0.002)
     assert calibration.sigma == pytest.approx(0.09, abs=0.001)
-    assert calibration.half == pytest.approx(sigmas_by_chance(500), abs=0.05)
+    assert calibration.half == pytest.approx(expect_sigmas(500), abs=0.05)
     for z in (-4.0, 0.0, 1.0, 3.0, 12.0):
         score = calibration.centre + z * calibration.sigma
         assert calibration.relevance(score) == pytest.approx(1 / (1 + math.exp(calibration.half - z)))
 
 
 def test_sigmas_by_chance_is_where_chance_puts_three_shots_until_it_stays() -> None:
-    assert sigmas_by_chance(0) == sigmas_by_chance(1) == EARLIEST
-    assert sigmas_by_chance(132) == pytest.approx(2.0, abs=0.01)
+    assert expect_sigmas(0) == expect_sigmas(1) == EARLIEST
+    assert expect_sigmas(132) == pytest.approx(2.0, abs=0.01)
     chances = np.random.default_rng(5).standard_normal((2000, 132))
-    assert (chances > sigmas_by_chance(132)).sum(axis=1).mean() == pytest.approx(CHANCE_HITS, rel=0.1)
-    assert sigmas_by_chance(10_000) == sigmas_by_chance(10**8) == LATEST
-    sizes = [sigmas_by_chance(shots) for shots in range(1, 2000)]
+    assert (chances > expect_sigmas(132)).sum(axis=1).mean() == pytest.approx(CHANCE_HITS, rel=0.1)
+    assert expect_sigmas(10_000) == expect_sigmas(10**8) == LATEST
+    sizes = [expect_sigmas(shots) for shots in range(1, 2000)]
     assert sizes == sorted(sizes)
 
 
@@ -53,22 +53,22 @@ def test_true_matches_in_the_background_do_not_move_the_scale() -> None:
     mixed = plain.copy()
     mixed[:, :15] += 0.5
     for score in (0.1, 0.3):
-        assert Calibration.of(mixed, 500).relevance(score) == pytest.approx(
-            Calibration.of(plain, 500).relevance(score), abs=0.05
+        assert Calibration.fit(mixed, 500).relevance(score) == pytest.approx(
+            Calibration.fit(plain, 500).relevance(score), abs=0.05
         )
 
 
 def test_scores_that_end_early_have_an_earlier_half() -> None:
     """Shots against shots: a wide, flat distribution, of which nothing lies 2.5 sigmas out."""
     flat = np.random.default_rng(1).uniform(-0.2, 0.8, (100, 1000)).astype(np.float32)
-    calibration = Calibration.of(flat, 1000)
+    calibration = Calibration.fit(flat, 1000)
     assert calibration.half < LATEST
     assert calibration.relevance(0.799) >= 0.5 > calibration.relevance(0.75)
 
 
 @pytest.mark.parametrize("values", [[], [[0.3]], [[0.3, 0.1]], [[0.3] * 5], [[0.3] * 2000], [[math.nan, 0.2]]])
 def test_tiny_and_constant_backgrounds_give_sane_values(values: list[list[float]]) -> None:
-    calibration = Calibration.of(np.array(values, np.float32), 1)
+    calibration = Calibration.fit(np.array(values, np.float32), 1)
     assert 0 < calibration.sigma < 1
     relevances = [calibration.relevance(score) for score in (-1.0, 0.0, 0.1, 0.3, 1.0)]
     assert all(0 <= value <= 1 for value in relevances) and relevances == sorted(relevances)
@@ -88,7 +88,7 @@ def test_the_divider_follows_the_best_hit() -> None:
     assert calibration.cutoff(0.6) == pytest.approx(calibration.relevance(0.6 - BELOW_BEST * 0.1))
     assert calibration.cutoff(0.6) > 0.5
     scale = Scale(slope=0.5, half=5.0, below_best=1.5)
-    fitted = Calibration.of(normal(100, 2000, 0.02, 0.09), 500, scale)
+    fitted = Calibration.fit(normal(100, 2000, 0.02, 0.09), 500, scale)
     for best in (0.1, 0.3, 0.6):
         assert fitted.cutoff(best) == pytest.approx(fitted.relevance(best - 1.5 * fitted.sigma))
         assert fitted.cutoff(best) < fitted.relevance(best)
@@ -100,22 +100,22 @@ def test_a_score_stands_out_if_it_is_above_the_best_of_half_of_the_background() 
     background = normal(100, 2000, 0.02, 0.09)
     middle = float(np.median(background.max(axis=1)))
     for scale in (None, Scale(slope=0.5, half=5.0, below_best=1.5)):
-        calibration = Calibration.of(background, 2000, scale)
-        assert calibration.stands_out(middle + 1e-4) and not calibration.stands_out(middle - 1e-4)
+        calibration = Calibration.fit(background, 2000, scale)
+        assert calibration.is_strong(middle + 1e-4) and not calibration.is_strong(middle - 1e-4)
         bound = calibration.centre + calibration.chance * calibration.sigma
         assert calibration.relevance(bound) == pytest.approx(calibration.by_chance)
 
 
 def test_the_best_of_a_catalogue_is_expected_above_the_best_of_a_sample() -> None:
     whole = normal(100, 20_000, 0.0, 0.1)
-    known, estimated = Calibration.of(whole, 20_000), Calibration.of(whole[:, :500], 20_000)
+    known, estimated = Calibration.fit(whole, 20_000), Calibration.fit(whole[:, :500], 20_000)
     assert estimated.clear == pytest.approx(known.clear, abs=0.2)
-    assert Calibration.of(whole[:, :500], 500).clear < estimated.clear - 0.5
+    assert Calibration.fit(whole[:, :500], 500).clear < estimated.clear - 0.5
 
 
 def test_the_scale_belongs_to_one_kind_of_encoder() -> None:
-    assert scale_of("starter_lite2_minilm_w2b4a3fbe") == SCALES["starter"]
-    assert scale_of("open_clip_vit_b_32") is scale_of("finetuned_mine") is None
+    assert find_scale("starter_lite2_minilm_w2b4a3fbe") == SCALES["starter"]
+    assert find_scale("open_clip_vit_b_32") is find_scale("finetuned_mine") is None
 
 
 def test_backgrounds_ask_the_same_kind_of_question() -> None:
@@ -123,11 +123,11 @@ def test_backgrounds_ask_the_same_kind_of_question() -> None:
     sample = generator.standard_normal((40, 16)).astype(np.float32)
     sample /= np.linalg.norm(sample, axis=1, keepdims=True)
     texts = sample[:5] * np.float32(-1)
-    np.testing.assert_allclose(background(sample, texts, 0, 0), texts @ sample.T, atol=1e-6)
-    alone = background(sample, None, 1, 0, questions=30)
+    np.testing.assert_allclose(score_background(sample, texts, 0, 0), texts @ sample.T, atol=1e-6)
+    alone = score_background(sample, None, 1, 0, questions=30)
     assert alone.shape == (30, 40) and (np.isnan(alone).sum(axis=1) == 1).all(), "a shot does not judge itself"
     assert np.nanmax(alone) < 0.999
-    both = background(sample, texts, 2, 1, questions=30)
+    both = score_background(sample, texts, 2, 1, questions=30)
     assert (np.isnan(both).sum(axis=1) == 3).all()
-    np.testing.assert_array_equal(both, background(sample, texts, 2, 1, questions=30))
-    assert background(sample[:1], None, 1, 0).shape == (0, 1), "no other shot to ask about"
+    np.testing.assert_array_equal(both, score_background(sample, texts, 2, 1, questions=30))
+    assert score_background(sample[:1], None, 1, 0).shape == (0, 1), "no other shot to ask about"

@@ -44,13 +44,15 @@ def test_the_body_has_every_field_in_a_form_that_is_as_strict_or_stricter() -> N
             assert narrow[name].get("type") == field.get("type")
     for example in ({"text": "a", "like": [SHOT]}, {"text": "a", "then": {"text": "b"}, "all": [{"text": "c"}]}):
         body = SearchBody.model_validate(example)
-        assert Query.of(body).document() == Query.model_validate({**example, "limit": 50}).document()
+        assert Query.build(body).document() == Query.model_validate({**example, "limit": 50}).document()
 
 
 @pytest.mark.parametrize("place", ["like", "unlike"])
 def test_a_client_cannot_name_a_file_of_the_server(place: str, tmp_path: Path) -> None:
     file = str(tmp_path / "a.png")
-    assert file in set(Query.model_validate({"text": "a", "like": [SHOT], "unlike": []} | {place: [file]}).examples())
+    assert file in set(
+        Query.model_validate({"text": "a", "like": [SHOT], "unlike": []} | {place: [file]}).list_examples()
+    )
     for body in ({"text": "a", place: [file]}, {"text": "a", "then": {"text": "b", place: [file]}}):
         with pytest.raises(ValidationError, match="should match pattern"):
             SearchBody.model_validate(body)
@@ -115,9 +117,9 @@ def test_what_is_wrong_is_reported_with_its_place(document: dict[str, Any], mess
 
 def test_pictures_that_were_sent_get_their_names_everywhere() -> None:
     query = Query(text="a", like=("x", "y"), then=Then(unlike=("x",), text="b"))
-    renamed = query.with_examples({"x": "image:1"})
+    renamed = query.rename_examples({"x": "image:1"})
     assert renamed.like == ("image:1", "y") and renamed.then and renamed.then.unlike == ("image:1",)
-    assert list(query.examples()) == ["x", "y", "x"] and renamed.text == "a"
+    assert list(query.list_examples()) == ["x", "y", "x"] and renamed.text == "a"
 
 
 def test_one_rule_says_which_hits_are_strong() -> None:

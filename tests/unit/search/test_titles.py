@@ -14,7 +14,7 @@ from ops.index.build import wanted_rows
 from ops.index.index import publish
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
-from ops.search.titles import LEAST_GAP, TitleDirection, asks_for_titles, draw_cards
+from ops.search.titles import LEAST_GAP, TitleDirection, draw_cards, is_about_writing
 from tests.builders.colours import ColourEncoder, lean, shot, write_video
 from tests.builders.lakes import ENCODER
 
@@ -48,17 +48,17 @@ def test_a_direction_needs_cards_that_stand_apart_from_the_catalogue() -> None:
     generator = np.random.default_rng(0)
     cards = np.eye(8, dtype=np.float32)[[7]] + np.float32(0.1) * generator.standard_normal((12, 8)).astype(np.float32)
     cards /= np.linalg.norm(cards, axis=1, keepdims=True)
-    direction = TitleDirection.of(cards)
+    direction = TitleDirection.fit(cards)
     assert direction.own > 0.9 and np.linalg.norm(direction.vector) == pytest.approx(1)
-    threshold = direction.threshold(np.zeros(50, np.float32))
+    threshold = direction.compute_threshold(np.zeros(50, np.float32))
     assert threshold is not None and 0.7 < threshold < direction.own
-    assert direction.threshold(np.full(50, direction.own - LEAST_GAP / 2, np.float32)) is None
+    assert direction.compute_threshold(np.full(50, direction.own - LEAST_GAP / 2, np.float32)) is None
 
 
 @pytest.mark.parametrize("text", ["end credits", "a title card", "white TEXT on black", "film logo with a tree"])
 def test_who_asks_for_writing_gets_it(text: str) -> None:
-    assert asks_for_titles(text)
-    assert not asks_for_titles("a rabbit in a meadow")
+    assert is_about_writing(text)
+    assert not is_about_writing("a rabbit in a meadow")
 
 
 def test_titles_come_after_the_other_shots_of_their_page_unless_asked(tmp_path: Path) -> None:

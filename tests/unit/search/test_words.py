@@ -10,7 +10,7 @@ from ops.core.settings import load_settings
 from ops.index.lines import LineRow, open_lines, publish_lines
 from ops.index.stems import stems_of
 from ops.index.words import STEMMERS
-from ops.search.interpretation import content_words, coverage, parse_words
+from ops.search.interpretation import measure_coverage, parse_words, select_content_words
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,9 @@ def test_quotes_make_phrases(text: str, phrases: tuple[str, ...], rest: str, pla
 
 
 def test_content_words_leave_out_what_says_nothing() -> None:
-    assert content_words("What is it that you're doing with the ROBOT hands?") == ["robot", "hands"]
-    assert content_words("Is it you?") == []
-    assert content_words("Robot ROBOT robot's") == ["robot"]
+    assert select_content_words("What is it that you're doing with the ROBOT hands?") == ["robot", "hands"]
+    assert select_content_words("Is it you?") == []
+    assert select_content_words("Robot ROBOT robot's") == ["robot"]
 
 
 SAID = {
@@ -68,7 +68,8 @@ def test_a_word_covers_a_line_exactly_where_the_index_finds_it(tmp_path: Path) -
     with lines:
         agreed = {word: {line.line_id for line in lines.search(word, limit=100)} for word in ASKED.split()}
     assert agreed == {
-        word: {row.line_id for row in rows if coverage([word], row.text, row.language)} for word in ASKED.split()
+        word: {row.line_id for row in rows if measure_coverage([word], row.text, row.language)}
+        for word in ASKED.split()
     }
     assert agreed["robotics"] == {"en-0", "-0"} and agreed["häuser"] >= {"de-0"} and agreed["kot"] == set()
 
@@ -79,7 +80,7 @@ def test_every_stemmer_of_the_index_is_there(language: str) -> None:
 
 
 def test_coverage_is_the_share_of_words_that_a_line_has() -> None:
-    assert coverage(["robotics", "hand", "cars"], "My robotic HANDS! The robots...") == pytest.approx(2 / 3)
-    assert coverage(["robot", "robots", "car"], "robot") == 0.5  # forms of one word are asked for once
-    assert coverage(["haus"], "Die Hause", "de") == 1.0 and coverage(["haus"], "Die Hause", "pl") == 0.0
-    assert coverage([], "anything") == 0.0
+    assert measure_coverage(["robotics", "hand", "cars"], "My robotic HANDS! The robots...") == pytest.approx(2 / 3)
+    assert measure_coverage(["robot", "robots", "car"], "robot") == 0.5  # forms of one word are asked for once
+    assert measure_coverage(["haus"], "Die Hause", "de") == 1.0 and measure_coverage(["haus"], "Die Hause", "pl") == 0.0
+    assert measure_coverage([], "anything") == 0.0
