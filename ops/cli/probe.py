@@ -79,10 +79,10 @@ def score(label: str, as_json: bool, **options: Any) -> None:
     """
     from ops.cli.probe_runs import score_catalogue
     from ops.probes.scores import scores_table
-    from ops.probes.state import promoted_version
+    from ops.probes.state import read_promoted_version
 
     settings = settings_from(options)
-    version = promoted_version(settings, label)
+    version = read_promoted_version(settings, label)
     if version is None:
         raise NotFoundError(f"probe {label!r} was not fitted yet: run `needle probe fit {label}`")
     ran = score_catalogue(settings, label)

@@ -13,7 +13,7 @@ from ops.features import scores_are_published
 from ops.notebooks.reports import few_shot_is_current, few_shot_page
 from ops.probes.build import probe_is_current
 from ops.probes.definitions import load_definitions
-from ops.probes.scores import scores_are_current
+from ops.probes.scores import has_current_scores
 from ops.probes.state import read_state
 from ops.probes.vectors import require_embedded
 
@@ -48,7 +48,7 @@ def make_report(settings: Settings, label: str) -> Path:
 
 def is_scored(settings: Settings, label: str) -> bool:
     """Return True if the promoted version scores every shot, and the feature store has these scores."""
-    return scores_are_current(settings, label) and scores_are_published(settings, label)
+    return has_current_scores(settings, label) and scores_are_published(settings, label)
 
 
 def score_catalogue(settings: Settings, label: str) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ops.core.settings import Settings
 from ops.embeddings.build import matrix_of, table_of
-from ops.probes.folds import near_duplicate_cosine
+from ops.probes.folds import find_near_duplicate_cosine
 from ops.probes.vectors import iterate_embeddings
 from ops.shots.build import TABLE as SHOTS
 
@@ -123,7 +123,7 @@ def group_near_duplicates(vectors_ND: Vectors) -> list[list[int]]:
     if len(vectors_ND) < 3:
         return []
     cosines = vectors_ND @ vectors_ND.T
-    same = cosines >= near_duplicate_cosine(cosines)
+    same = cosines >= find_near_duplicate_cosine(cosines)
     count, group_N = connected_components(csr_matrix(same), directed=False)
     groups = [np.flatnonzero(group_N == number) for number in range(count)]
     several = sorted((rows for rows in groups if len(rows) > 1), key=lambda rows: (-len(rows), int(rows[0])))

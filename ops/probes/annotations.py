@@ -131,7 +131,7 @@ def resolve_annotations(annotations: Iterable[Annotation]) -> dict[tuple[str, st
     return {key: ResolvedLabel(latest=list(votes.values())[-1], by_annotator=votes) for key, votes in valid.items()}
 
 
-def reason_for_missing(corrections: CurrentCorrections, shot_id: str) -> str:
+def explain_missing(corrections: CurrentCorrections, shot_id: str) -> str:
     """Explain why the catalogue of a video has no such shot: a person merged it, or no reason is recorded."""
     parsed = parse_shot_id(shot_id)
     merge = corrections.merge_at(*parsed) if parsed else None
@@ -169,7 +169,7 @@ class CatalogueShots:
             return FORGOTTEN
         if parsed and self._has(shot_id, parsed[0]):
             return ""
-        return reason_for_missing(self._corrections, shot_id)
+        return explain_missing(self._corrections, shot_id)
 
     def rejection_reason(self, shot_id: str) -> str:
         """Explain why the shot cannot be annotated; empty if it can. Annotations of a forgotten video are kept."""

@@ -22,8 +22,8 @@ from ops.probes.fit import LEAST, LabelCoverage, LabelledShot, fit_version, name
 from ops.probes.folds import group_shots
 from ops.probes.labels import digest_labels, list_labels, resolve_labels
 from ops.probes.promotion import compare_on_same_labels, find_reason_against, score_unseen
-from ops.probes.scores import scores_are_current
-from ops.probes.state import ProbeState, Verdict, change_state, promoted_version, read_state
+from ops.probes.scores import has_current_scores
+from ops.probes.state import ProbeState, Verdict, change_state, read_promoted_version, read_state
 from ops.probes.vectors import digest_vectors, measure_text_scores, read_labelled_shots
 from ops.probes.versions import ProbeVersion, has_version, read_version, write_version
 from ops.probes.zero_shot import TextEncoder, build_zero_shot, encode_queries, name_zero_shot
@@ -105,7 +105,7 @@ def build_probe(
         progress.finish(f"probe {label}")
     report = _build_report(version, state, notes, changed=int(is_new))
     # A refusal stops later steps only if it is new, and only if the version that stays has scored everything.
-    stops = state.latest != previous.latest and scores_are_current(settings, label)
+    stops = state.latest != previous.latest and has_current_scores(settings, label)
     return replace(report, checks=[replace(check, blocking=stops) for check in report.checks])
 
 
@@ -205,7 +205,7 @@ def refit_probe(
         inputs = _load_input(settings, encoder_id, label)
         progress.start(f"probe {label}", 1, "fits")
         version, is_new = _ensure_version(settings, inputs, now, encode)
-        live, zero_shot = promoted_version(settings, label), None
+        live, zero_shot = read_promoted_version(settings, label), None
         if version.kind != "zero_shot" and (live is None or live.kind == "zero_shot"):
             zero_shot, _ = _ensure_version(settings, replace(inputs, shots=[]), now, encode)
 
@@ -227,7 +227,7 @@ def refit_probe(
     return replace(report, checks=[check])
 
 
-def refit_is_current(settings: Settings, encoder_id: str, label: str) -> bool:
+def has_current_refit(settings: Settings, encoder_id: str, label: str) -> bool:
     """Whether the state of this encoder has a fit of the present labels, vectors and definition."""
     name = _name_input(settings, _load_input(settings, encoder_id, label))
     return _is_fitted(settings, read_state(settings, label, encoder_id), name, label, encoder_id)
@@ -241,7 +241,7 @@ def _is_fitted(settings: Settings, state: ProbeState, name: str, label: str, enc
 
 def find_reason_against_refit(settings: Settings, label: str, new: ProbeVersion) -> str:
     """Return why a probe on another encoder's vectors is worse than the live one on the same labels; empty if not."""
-    old = promoted_version(settings, label)
+    old = read_promoted_version(settings, label)
     if old is None or old.version == new.version:
         return ""
     shots = _load_input(settings, new.encoder_id, label).shots

@@ -40,7 +40,7 @@ class ProbeDefinition(BaseModel):
 
     @field_validator("threshold", mode="before")
     @classmethod
-    def _known_policy(cls, value: Any) -> str:
+    def _check_policy(cls, value: Any) -> str:
         text = str(value).replace(" ", "")
         is_share = re.fullmatch(r"\d*\.?\d+", text) and 0 <= float(text) <= 1
         if text != "f1" and not is_share and not _PRECISION.fullmatch(text):
@@ -49,13 +49,13 @@ class ProbeDefinition(BaseModel):
 
     @field_validator("queries")
     @classmethod
-    def _with_words(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_words(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(text.strip() for text in value):
             raise ValueError("a query has no words")
         return value
 
 
-def definition_files(settings: Settings) -> list[Path]:
+def list_definition_files(settings: Settings) -> list[Path]:
     """Return the files with definitions; a later file overrides an earlier one."""
     return [CHECKOUT / FILE, settings.home / FILE]
 
@@ -63,7 +63,7 @@ def definition_files(settings: Settings) -> list[Path]:
 def load_definitions(settings: Settings) -> dict[str, ProbeDefinition]:
     """Return every defined probe by label, sorted. Raises ``UsageError`` with the file, the probe and the fault."""
     definitions: dict[str, ProbeDefinition] = {}
-    for path in definition_files(settings):
+    for path in list_definition_files(settings):
         definitions |= _read(path)
     return dict(sorted(definitions.items()))
 
@@ -107,7 +107,7 @@ def _require_same(
 ) -> None:
     differs = (description and description != known.description) or (queries and queries != known.queries)
     if differs or (threshold and threshold != known.threshold):
-        place = next(path for path in reversed(definition_files(settings)) if known.label in _read(path))
+        place = next(path for path in reversed(list_definition_files(settings)) if known.label in _read(path))
         raise UsageError(f"{known.label} is defined in {place} already: change it there")
 
 

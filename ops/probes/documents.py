@@ -16,7 +16,7 @@ from ops.probes.definitions import ProbeDefinition, load_definitions
 from ops.probes.fit import LabelCoverage
 from ops.probes.labels import list_labels, resolve_labels
 from ops.probes.scores import scores_table
-from ops.probes.state import promoted_version, read_state
+from ops.probes.state import read_promoted_version, read_state
 from ops.probes.vectors import find_embedded
 from ops.probes.versions import ProbeVersion, list_versions, read_version
 from ops.shots.build import TABLE as SHOTS
@@ -36,7 +36,7 @@ def probe_document(
     them again.
     """
     definition = (load_definitions(settings) if definitions is None else definitions).get(label)
-    state, version = read_state(settings, label), promoted_version(settings, label)
+    state, version = read_state(settings, label), read_promoted_version(settings, label)
     latest = version if state.latest in ("", state.promoted) else read_version(settings, label, state.latest)
     if resolved is None:
         resolved = resolve_labels(settings, [label]) if label in list_labels(settings) else []
@@ -49,13 +49,13 @@ def probe_document(
         "promoted": state.promoted,
         "latest": state.latest,
         "versions": list_versions(settings, label),
-        **_figures(version),
+        **_collect_figures(version),
         **_label_figures(settings, label, queries, version, latest, resolved, embedded),
         "verdicts": [asdict(verdict) for verdict in state.verdicts],
     }
 
 
-def _figures(version: ProbeVersion | None) -> dict[str, Any]:
+def _collect_figures(version: ProbeVersion | None) -> dict[str, Any]:
     if version is None:
         return {"kind": "", "fitted_at": None, "yes": 0, "no": 0, "threshold": None, "metrics": {}}
     names = ("kind", "encoder_id", "yes", "no", "threshold", "strength", "text_weight")

@@ -73,10 +73,10 @@ class _Seen:
         self._names = [shot for shot in candidates if shot in self._vectors]
         self._place = {shot: at for at, shot in enumerate(self._names)}
         self._matrix = np.array([self._vectors[shot] for shot in self._names], np.float32)
-        self._limit = _similarity_limit(self._names, self._matrix)
+        self._limit = _find_similarity_limit(self._names, self._matrix)
         self._nearest = np.full(len(self._names), -np.inf)
         for shot in labelled:
-            self._see(shot)
+            self._mark_near(shot)
 
     def take_next(self, top: Sequence[str], *, alike_too: bool) -> str | None:
         """Return the first shot that was not offered and, unless ``alike_too``, is not similar; else the first left."""
@@ -84,10 +84,10 @@ class _Seen:
         shot = next((shot for shot in left if alike_too or not self._is_alike(shot)), left[0] if left else None)
         if shot is not None:
             self._offered.add(shot)
-            self._see(shot)
+            self._mark_near(shot)
         return shot
 
-    def _see(self, shot: str) -> None:
+    def _mark_near(self, shot: str) -> None:
         if shot in self._vectors and self._names:
             self._nearest = np.maximum(self._nearest, self._matrix @ self._vectors[shot])
 
@@ -96,7 +96,7 @@ class _Seen:
         return at is not None and bool(self._nearest[at] >= self._limit)
 
 
-def _similarity_limit(shot_ids: Sequence[str], vectors_ND: Vectors) -> float:
+def _find_similarity_limit(shot_ids: Sequence[str], vectors_ND: Vectors) -> float:
     """Return the cosine from which two shots are similar: the nearest tenth of the pairs within one video reach it.
 
     So it follows each encoder's own scale. Infinite if there are too few pairs.

@@ -67,14 +67,14 @@ def split_folds(vectors_ND: Vectors, truths_N: Truths, groups_N: Groups) -> Iter
     if folds < 2:
         return
     cosines = vectors_ND @ vectors_ND.T
-    same = cosines >= near_duplicate_cosine(cosines)
+    same = cosines >= find_near_duplicate_cosine(cosines)
     for train, test in StratifiedGroupKFold(folds).split(vectors_ND, truths_N, groups_N):
         kept = train[~same[np.ix_(train, test)].any(axis=1)]
         if len(np.unique(truths_N[kept])) == 2:
             yield kept, test
 
 
-def near_duplicate_cosine(cosines_NN: NDArray[np.float32]) -> float:
+def find_near_duplicate_cosine(cosines_NN: NDArray[np.float32]) -> float:
     """Return the least cosine of two near-duplicate shots, relative to that of two random labelled ones."""
     others = cosines_NN[np.triu_indices(len(cosines_NN), 1)]
     return float(1 - SAME_SHARE * (1 - np.median(others)))

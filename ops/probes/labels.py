@@ -80,7 +80,7 @@ def _append(lake: Lake, label: str, annotations: Sequence[Annotation], now: date
                 votes.append(each)
             resolved.update(resolve_annotations(votes))
         if new:
-            rows = pa.Table.from_pylist([_row(each, now) for each in new], LABELS)
+            rows = pa.Table.from_pylist([_build_row(each, now) for each in new], LABELS)
             lake.write(TABLE, label, pa.concat_tables([stored, rows]))
     return len(new)
 
@@ -139,7 +139,7 @@ def _parse_rows(table: pa.Table) -> list[Annotation]:
     return [Annotation(**{name: row[name] for name in names}) for row in table.select(names).to_pylist()]
 
 
-def _row(annotation: Annotation, now: datetime) -> dict[str, Any]:
+def _build_row(annotation: Annotation, now: datetime) -> dict[str, Any]:
     return {
         "label_id": annotation.label_id,
         "label": annotation.label,

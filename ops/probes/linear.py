@@ -62,13 +62,15 @@ def fit_linear(vectors_ND: Vectors, truths_N: Truths, groups_N: Groups, text_D: 
                 w, b = _fit(vectors_ND[train], truths_N[train], text_D, strength, weight)
                 margins[strength][test] = vectors_ND[test] @ w + b
         seen = np.concatenate([test for _, test in folds])
-        best = max(STRENGTHS, key=lambda strength: _ranking(margins[strength], truths_N, folds))
+        best = max(STRENGTHS, key=lambda strength: _measure_ranking(margins[strength], truths_N, folds))
         slope, offset = fit_calibration(margins[best][seen], truths_N[seen])
     w, b = _fit(vectors_ND, truths_N, text_D, best, weight)
     return LinearProbe(weights=slope * w, bias=slope * b + offset, strength=best, text_weight=weight)
 
 
-def _ranking(margins_N: Margins, truths_N: Truths, folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]]) -> float:
+def _measure_ranking(
+    margins_N: Margins, truths_N: Truths, folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]]
+) -> float:
     """Return the mean area under the ROC curve over the folds: margins of different folds have no common scale."""
     from ops.evaluation.classification import roc_auc
 

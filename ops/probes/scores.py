@@ -21,7 +21,7 @@ from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
 from ops.embeddings.build import matrix_of
 from ops.embeddings.build import table_of as vectors_table
-from ops.probes.state import promoted_version
+from ops.probes.state import read_promoted_version
 from ops.probes.versions import ProbeVersion
 
 # Rounded, so that the last bits of another machine's arithmetic do not rewrite the table.
@@ -64,7 +64,7 @@ def build_scores(settings: Settings, label: str, now: datetime, progress: Progre
     """
     table = kept_scores_table(kept_for, label) if kept_for else scores_table(label)
     with settings.working():
-        return _build(settings, label, promoted_version(settings, label, kept_for), table, now, progress)
+        return _build(settings, label, read_promoted_version(settings, label, kept_for), table, now, progress)
 
 
 def _build(
@@ -87,12 +87,12 @@ def _build(
     return _build_report(settings, version, table, changed)
 
 
-def scores_are_current(settings: Settings, label: str, kept_for: str = "") -> bool:
+def has_current_scores(settings: Settings, label: str, kept_for: str = "") -> bool:
     """Whether the probe's promoted version has scored every vector; true for a probe without one.
 
     ``kept_for`` checks the scores for an encoder that is not live.
     """
-    version = promoted_version(settings, label, kept_for)
+    version = read_promoted_version(settings, label, kept_for)
     if version is None:
         return True
     table = kept_scores_table(kept_for, label) if kept_for else scores_table(label)

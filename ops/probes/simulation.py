@@ -59,10 +59,10 @@ class Replay:
         for number in range(rounds + 1):
             scores = self.scores(labelled)
             steps.append((len(labelled), average_precision(scores[list(test)], self.truths[list(test)])))
-            labelled += self._next(choice, scores, pool, labelled, batch, seed + number)
+            labelled += self._choose_next(choice, scores, pool, labelled, batch, seed + number)
         return steps
 
-    def _next(
+    def _choose_next(
         self,
         choice: Choice,
         scores: NDArray[np.float64],
@@ -104,7 +104,7 @@ class LearningCurves:
         return self.precision["random"][:, 0]
 
 
-def learning_curves(replay: Replay, *, seeds: int, batch: int, rounds: int) -> LearningCurves:
+def compute_learning_curves(replay: Replay, *, seeds: int, batch: int, rounds: int) -> LearningCurves:
     """Replay both choices; each seed holds out other stretches, the same for both choices."""
     stretches = np.array_split(np.arange(len(replay.truths)), STRETCHES)
     precision: dict[Choice, list[list[float]]] = {choice: [] for choice in CHOICES}

@@ -42,7 +42,7 @@ class ProbeState:
         return last if last and not last.promoted and last.version == self.latest else None
 
 
-def promoted_version(settings: Settings, label: str, encoder_id: str = "") -> ProbeVersion | None:
+def read_promoted_version(settings: Settings, label: str, encoder_id: str = "") -> ProbeVersion | None:
     """Return the version that scores the catalogue, ``None`` if the probe was never fitted; as :func:`read_state`."""
     state = read_state(settings, label, encoder_id)
     return read_version(settings, label, state.promoted) if state.promoted else None
@@ -53,7 +53,7 @@ def read_state(settings: Settings, label: str, encoder_id: str = "") -> ProbeSta
 
     An encoder without its own state has the one from before the first upgrade.
     """
-    content = read_document(settings, _key(settings, label, encoder_id))
+    content = read_document(settings, _choose_key(settings, label, encoder_id))
     if content is None:
         content = read_document(settings, state_key(label))
     if content is None:
@@ -69,14 +69,14 @@ def change_state(
     with settings.lake.locked(f"probe-{label}"):
         before = read_state(settings, label, encoder_id)
         after = change(before)
-        key = _key(settings, label, encoder_id)
+        key = _choose_key(settings, label, encoder_id)
         if after != before or (encoder_id and not settings.store.exists(key)):
             content = json.dumps(asdict(after), ensure_ascii=False, indent=1)
             settings.store.write_bytes(key, content.encode())
     return after
 
 
-def _key(settings: Settings, label: str, encoder_id: str) -> str:
+def _choose_key(settings: Settings, label: str, encoder_id: str) -> str:
     """Return the key of the state. Before the first upgrade there is one state, and that of the candidate."""
     succession = EncoderPins(settings.home).succession()
     if succession.live:

@@ -14,7 +14,7 @@ from ops.probes.annotations import resolve_annotations
 from ops.probes.feeds import FEEDS, Feed, VectorReader, build_feeds
 from ops.probes.labels import list_labels, read_annotations
 from ops.probes.scores import scores_table
-from ops.probes.state import promoted_version
+from ops.probes.state import read_promoted_version
 from ops.probes.versions import ProbeVersion
 from ops.shots.build import TABLE as SHOTS
 
@@ -49,7 +49,7 @@ def suggest(
 
     ``read_vectors`` as of ``build_feeds``. A label without scores has only the random feed.
     """
-    version = promoted_version(settings, label)
+    version = read_promoted_version(settings, label)
     rows = settings.lake.read(scores_table(label), columns=["shot_id", "score"]) if version else None
     shots = settings.lake.read(SHOTS, columns=["shot_id", "poster_uri", "is_blank"])
     columns = (shots[name].to_pylist() for name in ("shot_id", "poster_uri", "is_blank"))

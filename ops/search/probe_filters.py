@@ -15,7 +15,7 @@ from ops.core.errors import NotFoundError
 from ops.core.schemas import SCORES
 from ops.core.settings import Settings
 from ops.probes.scores import kept_scores_table
-from ops.probes.state import promoted_version
+from ops.probes.state import read_promoted_version
 from ops.probes.versions import ProbeVersion
 from ops.search.schema import ProbeFilter
 
@@ -90,7 +90,7 @@ class ProbeScores:
             known = self._list_names()
             if probe not in known:
                 raise _report_unknown_probe(probe, known)
-            version = promoted_version(self._settings, probe, self._encoder_id())
+            version = read_promoted_version(self._settings, probe, self._encoder_id())
             table = self._read_table(probe, version)
             self._known[probe] = _Scored(
                 read_at=time.monotonic(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from ops.probes.annotations import FORGOTTEN, ResolvedLabel, reason_for_missing
+from ops.probes.annotations import FORGOTTEN, ResolvedLabel, explain_missing
 from ops.probes.labels import list_labels, resolve_labels
 from ops.serve.service import Service
 from ops.shots.corrections import CurrentCorrections
@@ -38,4 +38,4 @@ class _ServedShots:
         """Return the reason why a shot is missing; empty if it exists."""
         if shot_id.partition(":")[0] in self._forgotten:
             return FORGOTTEN
-        return "" if self._details.read([shot_id]) else reason_for_missing(self._corrections, shot_id)
+        return "" if self._details.read([shot_id]) else explain_missing(self._corrections, shot_id)

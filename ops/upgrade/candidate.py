@@ -20,9 +20,9 @@ from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder, resolve_spe
 from ops.embeddings.pins import Candidate, EncoderPins, Succession
 from ops.index.build import build_index, index_is_current
 from ops.index.index import current_version
-from ops.probes.build import refit_is_current, refit_probe
+from ops.probes.build import has_current_refit, refit_probe
 from ops.probes.definitions import load_definitions
-from ops.probes.scores import build_scores, scores_are_current
+from ops.probes.scores import build_scores, has_current_scores
 from ops.probes.state import read_state
 from ops.shots.build import TABLE as SHOTS
 from ops.videos import catalogue
@@ -122,9 +122,9 @@ def find_missing(settings: Settings, encoder_id: str) -> str:
     if not index_is_current(settings, encoder_id):
         return "its index does not have the rows of the lake"
     for label in probes_to_refit(settings):
-        if not refit_is_current(settings, encoder_id, label):
+        if not has_current_refit(settings, encoder_id, label):
             return f"the probe {label} is not fitted on its vectors"
-        if not scores_are_current(settings, label, kept_for=encoder_id):
+        if not has_current_scores(settings, label, kept_for=encoder_id):
             return f"the catalogue is not scored by its probe {label}"
     return ""
 

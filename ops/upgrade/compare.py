@@ -28,7 +28,7 @@ from ops.evaluation.verdict import LEAST_SHOTS, MARGIN
 from ops.index.index import current_version, open_index
 from ops.probes.build import find_reason_against_refit
 from ops.probes.definitions import load_definitions
-from ops.probes.state import promoted_version
+from ops.probes.state import read_promoted_version
 from ops.search.baselines import GENERIC_TEXTS
 from ops.training.evaluate_catalogue import ComparedEncoders, answer_both, build_tasks, find_training_shows
 from ops.training.pair_table import load_pairs
@@ -128,7 +128,7 @@ def digest_inputs(settings: Settings, candidate: Candidate, live: ResolvedEncode
     versions = [(each, str(current_version(settings, each))) for each in (live.encoder_id, candidate.encoder_id)]
     probes = []
     for label in probes_to_refit(settings):
-        both = [promoted_version(settings, label, each) for each in ("", candidate.encoder_id)]
+        both = [read_promoted_version(settings, label, each) for each in ("", candidate.encoder_id)]
         probes.append((f"probe {label}", " ".join(each.version if each else "" for each in both)))
     pairs = ("captions", digest_pairs(load_pairs(settings)))
     queries = [(f"queries {task.show}", repr(task.queries)) for task in build_tasks(settings, SilentProgress())]
@@ -187,7 +187,7 @@ def _compare_searches(settings: Settings, encoders: Sequence[Encoder]) -> dict[s
 
 
 def _compare_probe(settings: Settings, label: str, encoder_id: str) -> dict[str, Any]:
-    old, new = promoted_version(settings, label), promoted_version(settings, label, encoder_id)
+    old, new = read_promoted_version(settings, label), read_promoted_version(settings, label, encoder_id)
     figures = [each.metrics.get("average_precision") if each else None for each in (old, new)]
     return {
         "probe": label,

@@ -37,7 +37,7 @@ from ops.probes.folds import Place, group_shots
 from ops.probes.linear import fit_linear
 from ops.probes.promotion import promote
 from ops.probes.scores import BLOCK, build_scores, score_blocks
-from ops.probes.simulation import CHOICES, Replay, learning_curves
+from ops.probes.simulation import CHOICES, Replay, compute_learning_curves
 from ops.probes.versions import ProbeVersion, write_version
 from ops.probes.zero_shot import encode_queries
 from ops.shots.build import shots_of
@@ -195,7 +195,7 @@ def _gain(values: list[Any]) -> dict[str, float]:
 def active(film: Film, seeds: int) -> dict[str, Any]:
     """Feeds against random: AP on a third of the film, in whole stretches, that nobody labels, after each batch."""
     by_label = [
-        learning_curves(
+        compute_learning_curves(
             Replay(vectors=film.features["embedding"], truths=truths, places=film.places, text=film.texts[label]),
             seeds=seeds,
             batch=BATCH,

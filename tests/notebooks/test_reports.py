@@ -23,7 +23,7 @@ from ops.features import publish_scores, write_online
 from ops.notebooks import NotebookRun, build_few_shot_report, build_report, few_shot_page, run_notebook
 from ops.notebooks.reports import few_shot_is_current
 from ops.probes.documents import find_examples
-from ops.probes.state import promoted_version
+from ops.probes.state import read_promoted_version
 from ops.shots.segment import poster_key
 from tests.builders.annotator_data import write_annotator_data
 from tests.builders.labelled import fill_told_apart, fit_and_score, judge, shot_ids, usable_labels
@@ -62,7 +62,7 @@ pytestmark = pytest.mark.home(fill=fill_with_labels, encoder="starter")
 
 def test_few_shot_shows_the_probe_and_is_not_made_twice(module_settings: Settings) -> None:
     run = build_few_shot_report(module_settings, "closeup")
-    version = promoted_version(module_settings, "closeup")
+    version = read_promoted_version(module_settings, "closeup")
     assert version and run.html == few_shot_page(module_settings, "closeup")
     hits, ap = find_examples(module_settings, version, 12), version.metrics["average_precision"]
     shown = sum(map(len, (hits.top, hits.borderline, hits.false_yes, hits.missed)))

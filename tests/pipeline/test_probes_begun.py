@@ -13,7 +13,7 @@ from ops.core.errors import NeedleError
 from ops.core.settings import Settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.probes.definitions import define
-from ops.probes.state import promoted_version, read_state
+from ops.probes.state import read_promoted_version, read_state
 from tests.builders.labelled import fill_told_apart, judge, shot_ids
 
 LABEL = "closeup"
@@ -46,7 +46,7 @@ def test_a_first_fit_that_is_refused_leaves_the_words_which_score(settings: Sett
         done = job.execute_in_process(instance=instance, asset_selection=keys)
     (check,) = done.get_asset_check_evaluations()
     assert done.success and not check.passed and check.severity is dg.AssetCheckSeverity.WARN
-    taken, state = promoted_version(settings, LABEL), read_state(settings, LABEL)
+    taken, state = read_promoted_version(settings, LABEL), read_state(settings, LABEL)
     assert taken and taken.kind == "zero_shot" and state.refused and state.latest != taken.version
     scores = settings.lake.read(f"probe_scores/{LABEL}")
     assert len(scores) == 120 and set(scores["probe_version"].to_pylist()) == {taken.version}

@@ -11,7 +11,7 @@ import pytest
 
 from ops.core.settings import CHECKOUT, Settings
 from ops.probes.promotion import promote
-from ops.probes.state import promoted_version, read_state
+from ops.probes.state import read_promoted_version, read_state
 from ops.probes.versions import write_version
 from tests.builders.labelled import NOW, fill_told_apart, fit_and_score, judge, shot_ids
 from tests.builders.lakes import ENCODER
@@ -44,7 +44,7 @@ def test_after_a_refused_first_fit_it_names_the_fit(settings: Settings) -> None:
 def test_a_fit_without_figures_is_not_called_words(settings: Settings) -> None:
     judge(settings, shot_ids()[:40])
     fit_and_score(settings)
-    version = promoted_version(settings, LABEL)
+    version = read_promoted_version(settings, LABEL)
     assert version and version.kind == "logistic"
     write_version(settings, replace(version, version="0cc000000000", metrics={}, held_out={}))
     promote(settings, ENCODER, LABEL, "0cc000000000", NOW)

@@ -8,7 +8,7 @@ import pytest
 
 from ops.core.settings import Settings, load_settings
 from ops.probes.documents import find_examples
-from ops.probes.state import promoted_version
+from ops.probes.state import read_promoted_version
 from ops.probes.versions import ProbeVersion
 from tests.builders.labelled import fill_told_apart, fit_and_score, judge, shot_ids
 from tests.builders.lakes import shot_rows, video_id
@@ -23,7 +23,7 @@ def probe(tmp_path: Path) -> tuple[Settings, ProbeVersion]:
     wrong = {next(shot for shot, truth in shots if truth), next(shot for shot, truth in shots if not truth)}
     judge(settings, [(shot, truth != (shot in wrong)) for shot, truth in shots])
     fit_and_score(settings)
-    version = promoted_version(settings, "closeup")
+    version = read_promoted_version(settings, "closeup")
     assert version and version.kind == "logistic"
     return settings, version
 

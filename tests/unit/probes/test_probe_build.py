@@ -21,8 +21,8 @@ from ops.probes.build import (
     build_labels,
     build_probe,
     find_reason_against_refit,
+    has_current_refit,
     probe_is_current,
-    refit_is_current,
     refit_probe,
 )
 from ops.probes.definitions import define
@@ -30,11 +30,11 @@ from ops.probes.documents import probe_document
 from ops.probes.promotion import promote, score_unseen
 from ops.probes.scores import (
     build_scores,
+    has_current_scores,
     score_blocks,
-    scores_are_current,
     scores_table,
 )
-from ops.probes.state import change_state, promoted_version, read_state
+from ops.probes.state import change_state, read_promoted_version, read_state
 from ops.probes.suggestions import list_suggestions
 from ops.probes.vectors import read_labelled_shots
 from ops.probes.versions import list_fitted_probes, list_versions, read_version, write_version
@@ -108,7 +108,7 @@ def test_a_second_run_writes_nothing(settings: Settings) -> None:
     fit(settings)
     before = written(settings)
     assert probe_is_current(settings, ENCODER, LABEL)
-    assert scores_are_current(settings, LABEL)
+    assert has_current_scores(settings, LABEL)
     report = fit(settings, later_s=60)
     assert report.changed == 0
     assert written(settings) == before
@@ -120,9 +120,9 @@ def test_vectors_that_were_written_anew_are_scored_once(settings: Settings) -> N
     for partition in settings.lake.partitions(table):
         rows = [row | {"created_timestamp": NOW + timedelta(hours=1)} for row in lake_rows(settings, table, partition)]
         settings.lake.write(table, partition, rows, keep_created=False)  # as where a film went to another show
-    assert not scores_are_current(settings, LABEL)
+    assert not has_current_scores(settings, LABEL)
     build_scores(settings, LABEL, NOW + timedelta(hours=2), SilentProgress())
-    assert scores_are_current(settings, LABEL)
+    assert has_current_scores(settings, LABEL)
 
 
 @pytest.mark.parametrize("yes,no", [(0, 5), (5, 0), (2, 2), (1, 1)])
@@ -175,7 +175,7 @@ def test_a_fit_that_tells_nothing_does_not_replace_the_words(
     judge(settings, [(shot, answer) for (shot, _), answer in zip(shot_ids(), answers, strict=False)])
     report = fit(settings, later_s=1)
     assert read_version(settings, LABEL, report.details["version"]).metrics["roc_auc"].value <= 0.5
-    taken = promoted_version(settings, LABEL)
+    taken = read_promoted_version(settings, LABEL)
     assert taken and taken.kind == "zero_shot" and taken.version == report.details["promoted"]
     assert set(settings.lake.read(scores_table(LABEL))["probe_version"].to_pylist()) == {taken.version}
     refused = read_state(settings, LABEL).refused
@@ -217,12 +217,12 @@ def beside(settings: Settings) -> Settings:
 def test_an_upgrade_does_not_go_round_the_rule_for_first_fits(beside: Settings) -> None:
     judge(beside, random_answers())
     assert not fit(beside).checks[0].passed
-    assert not refit_is_current(beside, "next", LABEL)
+    assert not has_current_refit(beside, "next", LABEL)
     report = refit_probe(beside, "next", LABEL, NOW, SilentProgress(), said)
     assert report.checks[0].passed  # words score before and after
-    state, taken = read_state(beside, LABEL, "next"), promoted_version(beside, LABEL, "next")
+    state, taken = read_state(beside, LABEL, "next"), read_promoted_version(beside, LABEL, "next")
     assert taken and (taken.kind, taken.encoder_id) == ("zero_shot", "next") and state.refused
-    assert refit_is_current(beside, "next", LABEL)
+    assert has_current_refit(beside, "next", LABEL)
 
 
 def test_what_a_person_chose_for_an_encoder_stays_when_it_is_live_again(beside: Settings) -> None:
@@ -233,7 +233,7 @@ def test_what_a_person_chose_for_an_encoder_stays_when_it_is_live_again(beside: 
     chosen = replace(read_version(beside, LABEL, fitted.promoted), version="0cc000000000")
     write_version(beside, chosen)
     state = change_state(beside, LABEL, lambda state: replace(state, promoted=chosen.version), "next")
-    assert refit_is_current(beside, "next", LABEL)
+    assert has_current_refit(beside, "next", LABEL)
     refit_probe(beside, "next", LABEL, NOW, SilentProgress(), said)
     assert read_state(beside, LABEL, "next") == state and state.promoted == chosen.version
 
@@ -257,7 +257,7 @@ def test_a_fit_that_ranks_the_same_labels_worse_is_refused(settings: Settings) -
     assert not report.checks[0].passed
     refused = read_state(settings, LABEL).refused
     assert refused and "average precision on the same 120 labels changes by -" in refused.reason
-    assert promoted_version(settings, LABEL) == read_version(settings, LABEL, good)
+    assert read_promoted_version(settings, LABEL) == read_version(settings, LABEL, good)
 
 
 def test_a_new_encoder_that_tells_more_refits_and_takes_over(settings: Settings) -> None:
@@ -288,7 +288,7 @@ def test_labels_that_were_taken_back_lead_to_the_version_of_before(settings: Set
 def test_vectors_of_another_encoder_are_not_scored_by_a_version(settings: Settings) -> None:
     judge(settings, shot_ids()[:40])
     fit(settings)
-    version = promoted_version(settings, LABEL)
+    version = read_promoted_version(settings, LABEL)
     assert version
     shots = read_labelled_shots(settings, ENCODER, dict(shot_ids()[:60]))
     assert set(score_unseen(version, ENCODER, shots)) == {shot for shot, _ in shot_ids()[:60]}
@@ -312,7 +312,7 @@ def test_new_footage_is_scored_and_old_scores_are_not_touched(settings: Settings
     fit(settings)
     before = written(settings)
     fill_told_apart(settings, videos=7)
-    assert not scores_are_current(settings, LABEL)
+    assert not has_current_scores(settings, LABEL)
     report = build_scores(settings, LABEL, NOW + timedelta(hours=1), SilentProgress())
     assert report.changed == 1 and report.details["scored"] == 140
     after = written(settings)
@@ -330,12 +330,12 @@ def test_vectors_that_changed_are_scored_again_and_gone_ones_leave(settings: Set
     settings.lake.write(table, partition, [changed, *rows[1:]])
     settings.lake.delete(table, settings.partition_of(video_id(1)))
     before = scores(settings)
-    assert not scores_are_current(settings, LABEL)
+    assert not has_current_scores(settings, LABEL)
     build_scores(settings, LABEL, later, SilentProgress())
     after = scores(settings)
     assert after[rows[0]["shot_id"]] > before[rows[0]["shot_id"]]
     assert len(after) == 100
-    assert scores_are_current(settings, LABEL)
+    assert has_current_scores(settings, LABEL)
 
 
 def test_search_filters_by_the_scores(settings: Settings) -> None:
@@ -351,7 +351,7 @@ def test_a_hit_is_told_what_probes_say_from_their_own_threshold_on(settings: Set
     judge(settings, shot_ids()[:90])
     (settings.home / "probes.yaml").write_text(f"{LABEL}:\n  threshold: 0.9\n")
     fit(settings)
-    version = promoted_version(settings, LABEL)
+    version = read_promoted_version(settings, LABEL)
     assert version and version.threshold == 0.9
     told = ProbeScores(settings).find_matching([shot for shot, _ in shot_ids()])
     assert set(told) == {shot for shot, score in scores(settings).items() if score >= 0.9}
@@ -445,7 +445,7 @@ def test_an_unknown_probe_is_told(settings: Settings) -> None:
 
 def test_a_version_of_other_vectors_is_refused_in_words(settings: Settings) -> None:
     fit(settings)
-    version = promoted_version(settings, LABEL)
+    version = read_promoted_version(settings, LABEL)
     assert version
     write_version(settings, replace(version, version="short", weights=version.weights[:3]))
     promote(settings, ENCODER, LABEL, "short", NOW)
@@ -482,7 +482,7 @@ def test_a_version_that_cannot_be_read_is_named(settings: Settings) -> None:
     name = fit(settings).details["version"]
     settings.store.write_bytes(f"probes/{LABEL}/{name}.json", b"{")
     with pytest.raises(NeedleError, match=r"cannot be read.*fit again"):
-        promoted_version(settings, LABEL)
+        read_promoted_version(settings, LABEL)
     with pytest.raises(NotFoundError, match="has no version 'nine'"):
         promote(settings, ENCODER, LABEL, "nine", NOW)
     assert list_fitted_probes(settings) == [LABEL]
@@ -490,7 +490,7 @@ def test_a_version_that_cannot_be_read_is_named(settings: Settings) -> None:
 
 def test_weights_that_are_no_numbers_never_reach_the_lake(settings: Settings) -> None:
     fit(settings)
-    version = promoted_version(settings, LABEL)
+    version = read_promoted_version(settings, LABEL)
     assert version
     with pytest.raises(ValueError, match="Out of range float"):
         write_version(settings, replace(version, version="nan", bias=float("nan")))

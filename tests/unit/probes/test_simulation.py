@@ -7,7 +7,7 @@ import pytest
 
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
-from ops.probes.simulation import CHOICES, LearningCurves, learning_curves, load_replay
+from ops.probes.simulation import CHOICES, LearningCurves, compute_learning_curves, load_replay
 from tests.builders.labelled import fill_told_apart, judge, said, shot_ids
 from tests.builders.lakes import ENCODER
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.home(fill=fill_with_labels)
 @pytest.fixture(scope="module")
 def curves(module_settings: Settings) -> LearningCurves:
     replay = load_replay(module_settings, ENCODER, "closeup", said, ["a close-up"], least=40)
-    return learning_curves(replay, seeds=3, batch=10, rounds=3)
+    return compute_learning_curves(replay, seeds=3, batch=10, rounds=3)
 
 
 def test_labels_help_and_the_words_begin(curves: LearningCurves) -> None:
@@ -41,7 +41,7 @@ def test_a_replay_is_repeatable_and_in_film_order(module_settings: Settings, cur
     replay = load_replay(module_settings, ENCODER, "closeup", said, ["a close-up"], least=40)
     places = [(place.show, place.video_id, place.start_frame) for place in replay.places]
     assert places == sorted(places) and len(places) == 120
-    again = learning_curves(replay, seeds=1, batch=10, rounds=3)
+    again = compute_learning_curves(replay, seeds=1, batch=10, rounds=3)
     assert np.array_equal(again.precision["feeds"][0], curves.precision["feeds"][0])
 
 

@@ -23,7 +23,7 @@ from ops.embeddings.pins import EncoderPins
 from ops.index.index import current_version
 from ops.probes.annotations import Annotation
 from ops.probes.labels import append_annotations
-from ops.probes.state import promoted_version
+from ops.probes.state import read_promoted_version
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
 from ops.upgrade.candidate import name_candidate
@@ -76,7 +76,7 @@ def test_there_and_back_with_index_and_probes(tmp_path: Path) -> None:
     spec = make_head(settings.home, "mine", 0.25)
     place(settings, spec, range(2), noise=0.3)
     old, before = resolve_encoder(settings), found(settings, where=("man>=0.1",))
-    old_probe = promoted_version(settings, "man")
+    old_probe = read_promoted_version(settings, "man")
     man = Query(text="a woman opens a door", limit=5, where=("man>=0.1",))
     waiting = Searcher(settings)  # as a service is that has not loaded the new encoder yet
     seen = [(hit["shot_id"], hit["probes"]) for hit in waiting.search(man).document()["hits"]]
@@ -86,7 +86,7 @@ def test_there_and_back_with_index_and_probes(tmp_path: Path) -> None:
     assert done["previous"]["encoder_id"] == old.encoder_id and done["comparison"]["reasons"] == []
     evaluation = done["comparison"]["evaluation"]
     assert evaluation["shots"] == 2 * SHOTS and not evaluation["learned"]
-    after, new_probe = found(settings, where=("man>=0.1",)), promoted_version(settings, "man")
+    after, new_probe = found(settings, where=("man>=0.1",)), read_promoted_version(settings, "man")
     assert after[0] == done["live"]["encoder_id"] != before[0] == old.encoder_id and after[1] != before[1]
     assert old_probe and new_probe and new_probe.encoder_id == after[0] and old_probe.encoder_id == before[0]
     scores = settings.lake.read("probe_scores/man", columns=["probe_version"])["probe_version"].to_pylist()
@@ -103,7 +103,7 @@ def test_there_and_back_with_index_and_probes(tmp_path: Path) -> None:
 
     back = told(settings, "upgrade", "--rollback")
     assert back["live"]["encoder_id"] == old.encoder_id and back["previous"] is None
-    assert promoted_version(settings, "man") == old_probe and found(settings, where=("man>=0.1",)) == before
+    assert read_promoted_version(settings, "man") == old_probe and found(settings, where=("man>=0.1",)) == before
     with pytest.raises(NotFoundError, match=r"nothing to roll back to: starter is live .* --encoder finetuned:mine"):
         run(settings, "upgrade", "--rollback")
     assert told(settings, "upgrade", "--encoder", after[0])["live"]["spec"] == spec, "an id will do"
@@ -139,7 +139,7 @@ def test_a_worse_encoder_is_refused_with_the_figures_and_taken_when_a_person_say
     assert not refused["switched"] and refused["live"]["spec"] == "starter" and found(settings) == before
     assert "nDCG@10 on 28 captioned shots of show 0, show 1, all questions" in refused["comparison"]["reasons"][0]
     assert refused["refused_because"] == refused["comparison"]["reasons"]
-    assert promoted_version(settings, "man").encoder_id == before[0]  # type: ignore[union-attr]
+    assert read_promoted_version(settings, "man").encoder_id == before[0]  # type: ignore[union-attr]
     done = run(settings, "upgrade", "--encoder", tiny_clip)
     assert done.return_value == 1 and "not switched" in done.stderr and "starter stays live" in done.stdout
     assert "`needle upgrade --discard` deletes its vectors, index and probes" in done.stderr
