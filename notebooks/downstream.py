@@ -46,7 +46,7 @@ def run(settings: Settings, label: str, at: datetime | None, address: str, top: 
     """Everything that the program tells, the model included."""
     data = load_training_set(settings, resolve_encoder(settings).encoder_id, label, at)
     model = downstream.fit_model(data)
-    figures = {" + ".join(step): downstream.held_out_precision(data, step) for step in data.steps}
+    figures = {" + ".join(step): downstream.measure_held_out_precision(data, step) for step in data.steps}
     return {
         "label": label,
         "yes": int(data.truths.sum()),

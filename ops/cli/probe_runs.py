@@ -10,7 +10,7 @@ from ops.core.errors import ChecksFailedError, NeedleError
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder
 from ops.features import scores_are_published
-from ops.notebooks.reports import few_shot_is_current, few_shot_page
+from ops.notebooks.reports import few_shot_page, has_current_few_shot
 from ops.probes.build import probe_is_current
 from ops.probes.definitions import load_definitions
 from ops.probes.scores import has_current_scores
@@ -40,7 +40,7 @@ def bring_up_to_date(settings: Settings, label: str) -> bool:
 def make_report(settings: Settings, label: str) -> Path:
     """Return the page of the probe's report, rewritten if it does not show the current state and scores."""
     page = few_shot_page(settings, label)
-    if not few_shot_is_current(settings, label):
+    if not has_current_few_shot(settings, label):
         with Bars() as bars:
             runs.run_assets(settings, (f"few_shot_report/{label}",), bars, "needle probe")
     return page

@@ -40,7 +40,7 @@ class Model:
         return np.asarray(0.5 * (1 + np.tanh(0.5 * ((known - means) @ np.asarray(self.weights) + self.bias))))
 
 
-def held_out_precision(data: TrainingSet, blocks: Sequence[str]) -> Interval | None:
+def measure_held_out_precision(data: TrainingSet, blocks: Sequence[str]) -> Interval | None:
     """Return average precision on held-out shows or stretches, with models on these blocks; ``None`` without data."""
     features, scores = data.columns(blocks), np.full(len(data.truths), np.nan)
     vectors = data.blocks["embedding"].astype(np.float32)

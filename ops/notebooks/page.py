@@ -11,29 +11,29 @@ from IPython.display import HTML, Markdown, display
 _PADDED = "padding:3px 14px 3px 0"
 
 
-def nothing(reason: str) -> None:
+def explain_empty(reason: str) -> None:
     """Put a sentence on the page: why there is nothing to show, and what to do about it."""
-    say(f"*{reason}*")
+    put_text(f"*{reason}*")
 
 
-def plain(text: str) -> str:
-    """Escape text from people for :func:`say`: tags in it are shown, not interpreted."""
+def escape_text(text: str) -> str:
+    """Escape text from people for :func:`put_text`: tags in it are shown, not interpreted."""
     return html.escape(text, quote=False)
 
 
-def say(text: str) -> None:
-    """Put a paragraph of Markdown; text from people must go through :func:`plain` first."""
+def put_text(text: str) -> None:
+    """Put a paragraph of Markdown; text from people must go through :func:`escape_text` first."""
     _put(Markdown(text))  # type: ignore[no-untyped-call]
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> None:
+def put_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """Put rows with the same columns as a table; numbers are right-aligned."""
     head = "".join(f'<th style="text-align:left;{_PADDED}">{html.escape(str(name))}</th>' for name in rows[0])
-    body = "".join(f"<tr>{''.join(map(_entry, row.values()))}</tr>" for row in rows)
+    body = "".join(f"<tr>{''.join(map(_render_entry, row.values()))}</tr>" for row in rows)
     put_html(f'<table style="border-collapse:collapse;font-size:13px"><tr>{head}</tr>{body}</table>')
 
 
-def results(figures: Mapping[str, Any]) -> None:
+def put_results(figures: Mapping[str, Any]) -> None:
     """Return figures from the notebook; for its cell tagged ``results``."""
     _put({"application/json": dict(figures)}, raw=True)
 
@@ -43,7 +43,7 @@ def put_html(text: str) -> None:
     _put(HTML(text))  # type: ignore[no-untyped-call]
 
 
-def _entry(value: Any) -> str:
+def _render_entry(value: Any) -> str:
     side = "right" if isinstance(value, int | float) else "left"
     text = f"{value:,.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
     return f'<td style="text-align:{side};{_PADDED}">{html.escape(text)}</td>'

@@ -35,7 +35,7 @@ _STYLE: dict[str, Any] = {
 }
 
 
-def plot(width: float = 8.0, height: float = 4.0) -> tuple[Figure, Axes]:
+def create_plot(width: float = 8.0, height: float = 4.0) -> tuple[Figure, Axes]:
     """Return an empty plot of this size in inches, in the style of all notebooks."""
     plt.style.use(_STYLE)
     return plt.subplots(figsize=(width, height), layout="constrained")
@@ -48,15 +48,15 @@ def show(figure: Figure, axes: Axes) -> None:
     figure.savefig(buffer, dpi=180)
     plt.close(figure)
     width_px = round(figure.get_figwidth() * PX_AN_INCH)
-    put_html(image("png", buffer.getvalue(), words, f"width:min(100%, {width_px}px)"))
+    put_html(render_image("png", buffer.getvalue(), words, f"width:min(100%, {width_px}px)"))
 
 
-def image(kind: str, data: bytes, words: str, style: str) -> str:
+def render_image(kind: str, data: bytes, words: str, style: str) -> str:
     """Return an image as self-contained HTML, with its alternative text."""
     address = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     return f'<img alt="{html.escape(words)}" style="{style}" src="{address}">'
 
 
-def short(name: str, length: int = 30) -> str:
+def shorten(name: str, length: int = 30) -> str:
     """Return the name, shortened to ``length`` characters."""
     return name if len(name) <= length else name[: length - 1] + "…"

@@ -13,7 +13,7 @@ from ops.core.settings import Settings
 from ops.core.time import frame_at, timecode_of
 from ops.core.types import parse_shot_id
 from ops.notebooks.page import put_html
-from ops.notebooks.plots import image, short
+from ops.notebooks.plots import render_image, shorten
 from ops.shots.segment import poster_key
 from ops.videos import catalogue
 
@@ -40,7 +40,9 @@ class Posters:
 
         Shots whose ids are ``framed`` have a green frame.
         """
-        cells = "".join(self._cell(shot_id, words, _FRAME if shot_id in framed else "") for shot_id, words in shots)
+        cells = "".join(
+            self._render_cell(shot_id, words, _FRAME if shot_id in framed else "") for shot_id, words in shots
+        )
         put_html(f'<div style="{_GRID}">{cells}</div>')
 
     def picture(self, shot_id: str) -> Image.Image | None:
@@ -66,7 +68,7 @@ class Posters:
         rate = Fraction(video["fps_num"], video["fps_den"])
         _, start_s = self._read_shots(video_id).get(start, (0, start / rate))
         frame = frame_at(start, start_s, rate)
-        return f"{short(video['show'])} · {timecode_of(frame, rate, video['start_timecode'] or '00:00:00:00')}"
+        return f"{shorten(video['show'])} · {timecode_of(frame, rate, video['start_timecode'] or '00:00:00:00')}"
 
     def _read_shots(self, video_id: str) -> dict[int, tuple[int, float]]:
         """Return end frame and start time of each shot of a video, by its start frame."""
@@ -78,7 +80,7 @@ class Posters:
             self._shots[video_id] = {row["start_frame"]: (row["end_frame"], row["start_s"]) for row in of_video}
         return self._shots.get(video_id, {})
 
-    def _cell(self, shot_id: str, words: str, frame: str) -> str:
+    def _render_cell(self, shot_id: str, words: str, frame: str) -> str:
         poster = self.picture(shot_id)
         text = f"{self.name(shot_id)} · {words}" if words else self.name(shot_id)
         caption = html.escape(text)
@@ -88,5 +90,5 @@ class Posters:
         self.shown += 1
         buffer = io.BytesIO()
         poster.save(buffer, "JPEG", quality=82)
-        element = image("jpeg", buffer.getvalue(), text, f"width:100%;display:block;{frame}")
+        element = render_image("jpeg", buffer.getvalue(), text, f"width:100%;display:block;{frame}")
         return f'<figure style="{_CELL}">{element}{caption}</figure>'

@@ -8,7 +8,7 @@ from typing import Any
 
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
-from ops.notebooks.run import FOLDER, NotebookRun, kept_run, run_notebook
+from ops.notebooks.run import FOLDER, NotebookRun, open_kept_run, run_notebook
 from ops.probes.documents import probe_document
 from ops.probes.scores import scores_table
 from ops.probes.state import read_state
@@ -64,18 +64,18 @@ def build_few_shot_report(settings: Settings, label: str) -> NotebookRun:
     Each version keeps its own report. Raises ``NeedleError`` with the cell that failed.
     """
     page = few_shot_page(settings, label)
-    if few_shot_is_current(settings, label):
-        return kept_run(page.with_suffix(".ipynb"))
+    if has_current_few_shot(settings, label):
+        return open_kept_run(page.with_suffix(".ipynb"))
     return _run(settings, FEW_SHOT, page.parent, {"label": label, "made_of": _digest_few_shot(settings, label)})
 
 
-def few_shot_is_current(settings: Settings, label: str) -> bool:
+def has_current_few_shot(settings: Settings, label: str) -> bool:
     """Whether the report of the probe exists and shows its present state and scores."""
     page = few_shot_page(settings, label)
     executed = page.with_suffix(".ipynb")
     if not (executed.exists() and page.exists()):
         return False
-    return bool(kept_run(executed).results.get("made_of") == _digest_few_shot(settings, label))
+    return bool(open_kept_run(executed).results.get("made_of") == _digest_few_shot(settings, label))
 
 
 def _digest_few_shot(settings: Settings, label: str) -> str:

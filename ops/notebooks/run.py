@@ -74,16 +74,16 @@ def run_notebook(
     with tempfile.TemporaryDirectory(dir=out_dir, prefix=".tmp-") as scratch:
         executed = Path(scratch) / source.name
         failure = _execute(
-            source, executed, parameters, _kernel_manager(Path(scratch), cache or out_dir / ".cache"), timeout_s
+            source, executed, parameters, _build_kernel_manager(Path(scratch), cache or out_dir / ".cache"), timeout_s
         )
         if executed.exists():
             _keep(executed, target, page)
     if failure:
         raise NeedleError(f"notebook {name}: {failure}; the cells up to it are in {target}")
-    return kept_run(target)
+    return open_kept_run(target)
 
 
-def kept_run(executed: Path) -> NotebookRun:
+def open_kept_run(executed: Path) -> NotebookRun:
     """Return a notebook that was executed before, with its page."""
     return NotebookRun(notebook=executed, html=executed.with_suffix(".html"), results=_read_results(executed))
 
@@ -91,12 +91,12 @@ def kept_run(executed: Path) -> NotebookRun:
 def _check_parameters(source: Path, parameters: Mapping[str, Any]) -> None:
     import papermill
 
-    known = papermill.inspect_notebook(_literal(source))
+    known = papermill.inspect_notebook(_escape_path(source))
     if unknown := sorted(set(parameters) - set(known)):
         raise UsageError(f"notebook {source.stem} has no parameter {', '.join(unknown)} (it has: {', '.join(known)})")
 
 
-def _literal(path: Path) -> str:
+def _escape_path(path: Path) -> str:
     """Escape a path for papermill, which reads braces in it as fields to fill in."""
     return str(path).replace("{", "{{").replace("}", "}}")
 
@@ -114,8 +114,8 @@ def _execute(
 
     try:
         papermill.execute_notebook(
-            _literal(source),
-            _literal(executed),
+            _escape_path(source),
+            _escape_path(executed),
             parameters=dict(parameters),
             kernel_name="python3",
             language="python",
@@ -127,7 +127,7 @@ def _execute(
         )
     except papermill.PapermillExecutionError as error:
         cell = error.cell_index
-        return f"cell {cell} failed with {error.ename}: {error.evalue} (it begins: {_first_line(error.source)!r})"
+        return f"cell {cell} failed with {error.ename}: {error.evalue} (it begins: {_find_first_line(error.source)!r})"
     except CellTimeoutError:
         return f"a cell took longer than {timeout_s} seconds"
     except (DeadKernelError, CellControlSignal) as error:
@@ -135,11 +135,11 @@ def _execute(
     return None
 
 
-def _first_line(source: str) -> str:
+def _find_first_line(source: str) -> str:
     return next((line for line in source.splitlines() if line.strip()), "")
 
 
-def _kernel_manager(scratch: Path, cache: Path) -> type[AsyncKernelManager]:
+def _build_kernel_manager(scratch: Path, cache: Path) -> type[AsyncKernelManager]:
     """Return a kernel manager that starts this interpreter and keeps all its files in ``scratch``.
 
     An installed kernel called ``python3`` may be any Python: the first one on Jupyter's path is used, and a person's

@@ -83,12 +83,12 @@ class AnnotatorData:
         if not isinstance(self._texts, dict):
             raise UsageError(f"{texts}: expected an object with a vector for each label")
 
-    def votes(self, label: str) -> dict[str, bool]:
+    def read_votes(self, label: str) -> dict[str, bool]:
         """Return the answers that the editors agreed on, by key."""
         path = self._folder / "agg" / f"{label}.json"
         return _parse_answers(_read_json(path), "data", "agg", path)
 
-    def baseline(self, label: str) -> dict[str, bool]:
+    def read_baseline(self, label: str) -> dict[str, bool]:
         """Return labels of the strongest baseline: half by text score, half random; empty without ``cmp``."""
         path = self._folder / "cmp" / f"{label}.json"
         if not path.exists():
@@ -99,7 +99,7 @@ class AnnotatorData:
         )
         return {key: value for part in parts for key, value in part.items()}
 
-    def text(self, label: str, size: int) -> Vector | None:
+    def read_text_vector(self, label: str, size: int) -> Vector | None:
         """Return the label's unit text vector (D,) of ``size`` numbers, as the shots' vectors; ``None`` if missing."""
         if label not in self._texts:
             return None
@@ -111,7 +111,7 @@ class AnnotatorData:
             raise UsageError(f"{self._folder / 'text-embeddings.json'}: {label} is not a vector of {size} numbers")
         return vector / max(float(np.linalg.norm(vector)), 1e-9)
 
-    def vectors(self, keys: Iterable[str]) -> dict[str, Vector]:
+    def read_vectors(self, keys: Iterable[str]) -> dict[str, Vector]:
         """Return unit vectors (D,) by key; reads the file in blocks, and keeps only these rows.
 
         Keys that are not in ``shot-data.csv`` and vectors of length zero are left out.
@@ -132,7 +132,7 @@ class AnnotatorData:
         except (OSError, RuntimeError) as error:  # h5py raises these for damaged files and parts of files
             raise UsageError(f"{path} cannot be read ({error}): it is damaged or incomplete, {_WAY_OUT}") from error
 
-    def film(self, key: str) -> str:
+    def find_clip(self, key: str) -> str:
         """Return the clip of a shot; shots of one clip are held out together in a fit."""
         return self._films[key]
 
@@ -144,7 +144,7 @@ def is_held_out(key: str) -> bool:
     return mmh3.hash(key, 0) % _ONE_IN == 0
 
 
-def benchmark(data: AnnotatorData) -> Iterator[LabelResult]:
+def run_benchmark(data: AnnotatorData) -> Iterator[LabelResult]:
     """Yield every label's result; the labelled shots' vectors are read once (2 KB a shot).
 
     A label whose files cannot be read is skipped with the reason. Raises ``UsageError`` if vectors cannot be read.
@@ -153,10 +153,10 @@ def benchmark(data: AnnotatorData) -> Iterator[LabelResult]:
     unread: dict[str, str] = {}
     for label in data.labels:
         try:
-            answers[label] = data.votes(label), data.baseline(label)
+            answers[label] = data.read_votes(label), data.read_baseline(label)
         except UsageError as error:
             unread[label] = str(error)
-    vectors = data.vectors({key for pair in answers.values() for part in pair for key in part})
+    vectors = data.read_vectors({key for pair in answers.values() for part in pair for key in part})
     for label in data.labels:
         if label in unread:
             yield LabelResult(label=label, skipped=unread[label])
@@ -180,11 +180,11 @@ def _measure(
         return replace(counted, skipped=reason)
     test_ND = np.stack([vectors[key] for key in test])
     try:
-        text = data.text(label, test_ND.shape[1])
+        text = data.read_text_vector(label, test_ND.shape[1])
     except UsageError as error:
         return replace(counted, skipped=str(error))
     scores = _fit(data, train, vectors, text, test_ND)
-    films = np.unique([data.film(key) for key in test], return_inverse=True)[1]
+    films = np.unique([data.find_clip(key) for key in test], return_inverse=True)[1]
     metrics = {"ap": average_precision}
     return replace(
         counted,
@@ -209,7 +209,7 @@ def _fit(
     keys = sorted(answers)
     rows = np.stack([vectors[key] for key in keys])
     truths = np.array([answers[key] for key in keys], bool)
-    films = np.unique([data.film(key) for key in keys], return_inverse=True)[1].astype(np.int64)
+    films = np.unique([data.find_clip(key) for key in keys], return_inverse=True)[1].astype(np.int64)
     return fit_linear(rows, truths, films, np.zeros(rows.shape[1], np.float32) if text is None else text).margins(
         test_ND
     )

@@ -21,7 +21,7 @@ from ops.core.settings import CHECKOUT, Settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.features import publish_scores, write_online
 from ops.notebooks import NotebookRun, build_few_shot_report, build_report, few_shot_page, run_notebook
-from ops.notebooks.reports import few_shot_is_current
+from ops.notebooks.reports import has_current_few_shot
 from ops.probes.documents import find_examples
 from ops.probes.state import read_promoted_version
 from ops.shots.segment import poster_key
@@ -92,12 +92,12 @@ def test_one_answer_only_gives_a_report_without_figures(module_settings: Setting
     assert (run.results["kind"], run.results["yes"], run.results["no"]) == ("zero_shot", 5, 0)
     assert run.results["average_precision"] == "none yet"
     assert "No figures yet: this is the text score of the probe's queries; 5 yes, 0 no by now." in run.html.read_text()
-    assert few_shot_is_current(module_settings, "always")
+    assert has_current_few_shot(module_settings, "always")
     shot = next(iter(usable_labels(module_settings, "always")))
     judge(module_settings, [(shot, False)], label="always", annotator="bob", later_s=1)
-    assert not few_shot_is_current(module_settings, "always")  # it would not tell of the conflict
+    assert not has_current_few_shot(module_settings, "always")  # it would not tell of the conflict
     judge(module_settings, [(shot, None)], label="always", annotator="bob", later_s=2)
-    assert few_shot_is_current(module_settings, "always")
+    assert has_current_few_shot(module_settings, "always")
     assert run.results["posters_shown"] == 24  # top and borderline ones are there all the same
     _require_clean(run)
 

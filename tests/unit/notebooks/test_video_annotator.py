@@ -11,13 +11,13 @@ import pytest
 
 from ops.core.errors import UsageError
 from ops.notebooks import video_annotator
-from ops.notebooks.video_annotator import AnnotatorData, benchmark, is_held_out
+from ops.notebooks.video_annotator import AnnotatorData, is_held_out, run_benchmark
 from tests.builders.annotator_data import DIM, write_annotator_data
 
 
 def test_labels_are_measured_and_what_cannot_be_is_told(tmp_path: Path) -> None:
     write_annotator_data(tmp_path)
-    found = {each.label: each for each in benchmark(AnnotatorData(tmp_path))}
+    found = {each.label: each for each in run_benchmark(AnnotatorData(tmp_path))}
     told, mood, rare = found["closeup"], found["mood"], found["timelapse"]
     assert told.ap and told.ap.value > 0.85 and told.ap.low < told.ap.value < told.ap.high
     assert told.words is not None and 0.5 < told.words < told.ap.value
@@ -50,25 +50,25 @@ def test_the_split_is_the_paper_s() -> None:
 def test_vectors_are_of_their_keys_and_of_unit_length(tmp_path: Path) -> None:
     write_annotator_data(tmp_path)
     data = AnnotatorData(tmp_path)
-    found = data.vectors(["clip0003|80", "clip0000|0", "nobody|0"])
+    found = data.read_vectors(["clip0003|80", "clip0000|0", "nobody|0"])
     assert set(found) == {"clip0003|80", "clip0000|0"}
     with h5py.File(tmp_path / "embeddings.h5") as file:
         stored = file["embeddings"][20]
     assert found["clip0003|80"] == pytest.approx(stored / np.linalg.norm(stored), abs=1e-6)
     assert found["clip0003|80"].shape == (DIM,)
-    assert data.film("clip0003|80") == "clip0003"
+    assert data.find_clip("clip0003|80") == "clip0003"
 
 
 def test_a_folder_without_baselines_is_enough(tmp_path: Path) -> None:
     write_annotator_data(tmp_path, with_baselines=False)
-    found = {each.label: each for each in benchmark(AnnotatorData(tmp_path))}
+    found = {each.label: each for each in run_benchmark(AnnotatorData(tmp_path))}
     assert found["closeup"].ap and found["closeup"].gain is None and found["closeup"].words is None
 
 
 def test_a_text_vector_that_is_none_costs_its_label_only(tmp_path: Path) -> None:
     write_annotator_data(tmp_path)
     (tmp_path / "text-embeddings.json").write_text(json.dumps({"closeup": ["x"]}))
-    found = {each.label: each for each in benchmark(AnnotatorData(tmp_path))}
+    found = {each.label: each for each in run_benchmark(AnnotatorData(tmp_path))}
     assert found["closeup"].ap is None and "closeup is not a vector of" in found["closeup"].skipped
     assert found["mood"].ap
 
@@ -80,7 +80,7 @@ def test_folders_of_another_form_are_refused_by_name(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "embeddings.h5", "w") as file:
         file["embeddings"] = np.zeros((3, DIM), np.float32)
     with pytest.raises(UsageError, match="one vector for each of the 900 keys"):
-        list(benchmark(AnnotatorData(tmp_path)))
+        list(run_benchmark(AnnotatorData(tmp_path)))
     (tmp_path / "text-embeddings.json").write_text(json.dumps({"closeup": [1, 2]}))
     with pytest.raises(UsageError, match=rf"text-embeddings.json: closeup is not a vector of {DIM} numbers"):
         AnnotatorData(tmp_path).text("closeup", DIM)
@@ -101,7 +101,7 @@ def test_damaged_vectors_are_told_with_the_way_out(tmp_path: Path, size: int) ->
     path = tmp_path / "embeddings.h5"
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(UsageError, match=r"embeddings.h5 cannot be read .*damaged or incomplete, unpack the data file"):
-        list(benchmark(AnnotatorData(tmp_path)))
+        list(run_benchmark(AnnotatorData(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -115,20 +115,20 @@ def test_damaged_vectors_are_told_with_the_way_out(tmp_path: Path, size: int) ->
 def test_a_label_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path, content: str, reason: str) -> None:
     write_annotator_data(tmp_path)
     (tmp_path / "agg" / "mood.json").write_text(content)
-    found = {each.label: each for each in benchmark(AnnotatorData(tmp_path))}
+    found = {each.label: each for each in run_benchmark(AnnotatorData(tmp_path))}
     assert found["closeup"].ap
     assert found["mood"].ap is None and "mood.json" in found["mood"].skipped and reason in found["mood"].skipped
 
 
 def test_votes_of_shots_without_a_vector_are_left_out_and_counted(tmp_path: Path) -> None:
     write_annotator_data(tmp_path)
-    whole = next(each for each in benchmark(AnnotatorData(tmp_path)) if each.label == "closeup")
+    whole = next(each for each in run_benchmark(AnnotatorData(tmp_path)) if each.label == "closeup")
     path = tmp_path / "agg" / "closeup.json"
     votes = json.loads(path.read_text())
     votes["data"] += [{"key": f"nowhere|{number}", "agg": True} for number in range(7)]
     path.write_text(json.dumps(votes))
     with h5py.File(tmp_path / "embeddings.h5", "r+") as file:
         file["embeddings"][:2] = [[np.nan] * DIM, [0] * DIM]
-    found = next(each for each in benchmark(AnnotatorData(tmp_path)) if each.label == "closeup")
+    found = next(each for each in run_benchmark(AnnotatorData(tmp_path)) if each.label == "closeup")
     assert found.without_vector == 9 and found.yes + found.no == whole.yes + whole.no - 2
     assert found.ap and whole.ap and found.ap.value == pytest.approx(whole.ap.value, abs=0.05)
