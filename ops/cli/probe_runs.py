@@ -9,7 +9,7 @@ from ops.cli.progress import Bars
 from ops.core.errors import ChecksFailedError, NeedleError
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder
-from ops.features import scores_are_published
+from ops.features import has_published_scores
 from ops.notebooks.reports import few_shot_page, has_current_few_shot
 from ops.probes.build import probe_is_current
 from ops.probes.definitions import load_definitions
@@ -48,7 +48,7 @@ def make_report(settings: Settings, label: str) -> Path:
 
 def is_scored(settings: Settings, label: str) -> bool:
     """Return True if the promoted version scores every shot, and the feature store has these scores."""
-    return has_current_scores(settings, label) and scores_are_published(settings, label)
+    return has_current_scores(settings, label) and has_published_scores(settings, label)
 
 
 def score_catalogue(settings: Settings, label: str) -> bool:

@@ -4,7 +4,7 @@ Offline rows are the lake's own files, which this package never writes. Online, 
 below ``<home>/feast/``. The definitions are in ``feature_repo/``.
 """
 
-from ops.features.build import build_features, features_are_current, publish_scores, scores_are_published
+from ops.features.build import build_features, has_current_features, has_published_scores, publish_scores
 from ops.features.historical import historical_features
 from ops.features.online import forget_features, online_features, served_features, write_online
 from ops.features.store import apply_features
@@ -12,12 +12,12 @@ from ops.features.store import apply_features
 __all__ = [
     "apply_features",
     "build_features",
-    "features_are_current",
     "forget_features",
+    "has_current_features",
+    "has_published_scores",
     "historical_features",
     "online_features",
     "publish_scores",
-    "scores_are_published",
     "served_features",
     "write_online",
 ]

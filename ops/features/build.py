@@ -55,7 +55,7 @@ def _build(
     if refused:
         tables = _read_served(settings, partitions)
     videos, shots = tables["video_metadata"], tables["shot_metadata"]
-    stale = _stale_shots(settings, videos, shots)
+    stale = _find_stale_shots(settings, videos, shots)
     if stale:
         forget_features(settings, None, stale)
     progress.finish("features")
@@ -77,12 +77,12 @@ def _read_served(settings: Settings, partitions: Sequence[str]) -> dict[str, pa.
         for row in tables["video_metadata"].select(["video_id", "state", "reason"]).to_pylist()
         if row["state"] == "set_aside" and (row["reason"] or "").startswith(REFUSED)
     ]
-    return {view: _without(rows, refused) for view, rows in tables.items()} if refused else tables
+    return {view: _exclude_videos(rows, refused) for view, rows in tables.items()} if refused else tables
 
 
 def _write(settings: Settings, view: str, rows: pa.Table, refused: dict[str, str]) -> int:
     """Write rows online, and return how many; add the videos whose rows are refused to ``refused``, with the reason."""
-    rows = _without(rows, refused)
+    rows = _exclude_videos(rows, refused)
     try:
         return write_online(settings, view, rows)
     except FeatureStoreError as error:
@@ -117,16 +117,16 @@ def _set_aside(settings: Settings, video_id: str, reason: str, now: datetime, pr
             progress.set_aside("features", row["path"], reason)
 
 
-def _without(rows: pa.Table, video_ids: Iterable[str]) -> pa.Table:
+def _exclude_videos(rows: pa.Table, video_ids: Iterable[str]) -> pa.Table:
     left_out = pc.is_in(rows["video_id"], value_set=pa.array(list(video_ids), pa.string()))
     return rows.filter(pc.invert(left_out))
 
 
-def features_are_current(settings: Settings, partitions: Sequence[str]) -> bool:
+def has_current_features(settings: Settings, partitions: Sequence[str]) -> bool:
     """Whether the online store has exactly the lake's rows of these partitions."""
     tables = _read_served(settings, partitions)
     rows_are = all(not len(rows) or is_online(settings, view, rows) for view, rows in tables.items())
-    return rows_are and not _stale_shots(settings, tables["video_metadata"], tables["shot_metadata"])
+    return rows_are and not _find_stale_shots(settings, tables["video_metadata"], tables["shot_metadata"])
 
 
 def read_dimension(settings: Settings, encoder_id: str, partitions: Sequence[str]) -> int:
@@ -139,7 +139,7 @@ def read_dimension(settings: Settings, encoder_id: str, partitions: Sequence[str
     return 0
 
 
-def _stale_shots(settings: Settings, videos: pa.Table, shots: pa.Table) -> list[str]:
+def _find_stale_shots(settings: Settings, videos: pa.Table, shots: pa.Table) -> list[str]:
     """Return online shots that are no longer in the lake, because the video was cut again."""
     known = set(shots["shot_id"].to_pylist())
     return [shot_id for shot_id in list_online_shots(settings, videos["video_id"].to_pylist()) if shot_id not in known]
@@ -170,7 +170,7 @@ def publish_scores(settings: Settings, encoder_id: str, probe: str) -> int:
         return sum(write_online(settings, view, settings.lake.read(table, [part])) for part in partitions)
 
 
-def scores_are_published(settings: Settings, probe: str) -> bool:
+def has_published_scores(settings: Settings, probe: str) -> bool:
     """Whether the lake's scores of a probe are online, compared by the time of computation. Needs no Feast.
 
     Runs before every ingest, for every probe: compares counts, not rows.

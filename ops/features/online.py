@@ -25,11 +25,11 @@ from ops.core.locks import exclusive
 from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.features.store import (
-    database_path,
     list_tables,
+    locate_database,
     lock_path,
     map_errors,
-    online_table,
+    name_online_table,
     open_database,
     open_store,
     project_name,
@@ -53,7 +53,7 @@ def write_online(settings: Settings, view: str, rows: pa.Table) -> int:
         return 0
     with map_errors(f"write {view} online"):
         store = open_store(settings)
-        feature_view = _online_view(store, view)
+        feature_view = _find_online_view(store, view)
         key = feature_view.entity_columns[0].name
         names = [key, *(feature.name for feature in feature_view.features), "event_timestamp", "created_timestamp"]
         if missing := [name for name in names if name not in rows.column_names]:
@@ -85,7 +85,7 @@ def online_features(
         if isinstance(features, str):
             references = store.get_feature_service(features)
             views = {projection.name for projection in references.feature_view_projections}
-        keys = {_online_view(store, view).entity_columns[0].name for view in views}
+        keys = {_find_online_view(store, view).entity_columns[0].name for view in views}
         if len(keys) != 1:
             raise FeatureStoreError(f"features of {', '.join(sorted(views))} have no common key: read them separately")
         if not ids:
@@ -104,13 +104,14 @@ def forget_features(settings: Settings, video_id: str | None, shot_ids: Sequence
     nothing is written.
     """
     with map_errors(f"forget {video_id or plural(len(shot_ids), 'shot')}"):
-        if not database_path(settings).exists():
+        if not locate_database(settings).exists():
             return 0
         with exclusive(lock_path(settings)), open_database(settings) as database:
             database.execute("PRAGMA secure_delete = ON")
             with database:
                 removed = sum(
-                    _delete_rows(database, table, column, video_id, shot_ids) for table, column in _row_tables(database)
+                    _delete_rows(database, table, column, video_id, shot_ids)
+                    for table, column in _list_row_tables(database)
                 )
             if removed:
                 # Old versions of a row remain in the free space of pages; a rewrite drops them.
@@ -120,7 +121,7 @@ def forget_features(settings: Settings, video_id: str | None, shot_ids: Sequence
 
 def list_online_shots(settings: Settings, video_ids: Sequence[str]) -> list[str]:
     """Return the ids of online shots of the videos."""
-    if not database_path(settings).exists():
+    if not locate_database(settings).exists():
         return []
     query = "SELECT entity_id FROM row_stamps WHERE view = 'shot_metadata' AND entity_id > ? AND entity_id < ?"
     with open_database(settings) as database:
@@ -131,7 +132,7 @@ def list_online_shots(settings: Settings, video_ids: Sequence[str]) -> list[str]
     return [shot_id for rows in results for (shot_id,) in rows]
 
 
-def _online_view(store: FeatureStore, name: str) -> FeatureView:
+def _find_online_view(store: FeatureStore, name: str) -> FeatureView:
     view = store.get_feature_view(name)
     if not view.online:
         raise FeatureStoreError(
@@ -143,18 +144,18 @@ def _online_view(store: FeatureStore, name: str) -> FeatureView:
 def is_online(settings: Settings, view: str, rows: pa.Table) -> bool:
     """Whether exactly these lake ``rows`` of a view were the last ones written online. Needs no Feast."""
     key = "shot_id" if "shot_id" in rows.column_names else "video_id"
-    if key not in rows.column_names or not database_path(settings).exists():
+    if key not in rows.column_names or not locate_database(settings).exists():
         return False
     with open_database(settings) as database:
         if not {f"{project_name(settings)}_{view}", "row_stamps"} <= list_tables(database):
             return False
-        stored = _stored_stamps(database, view, rows[key].to_pylist())
+        stored = _read_stamps(database, view, rows[key].to_pylist())
     return all(stored.get(id_) == (*stamp, content) for id_, stamp, content in _stamp_rows(rows, key))
 
 
 def count_online(settings: Settings, view: str) -> dict[int, int]:
     """Count the online rows of a view by the time of their computation, microseconds UTC. Needs no Feast."""
-    if not database_path(settings).exists():
+    if not locate_database(settings).exists():
         return {}
     with open_database(settings) as database:
         if not {f"{project_name(settings)}_{view}", "row_stamps"} <= list_tables(database):
@@ -170,7 +171,7 @@ def _select_current(database: sqlite3.Connection, view: str, key: str, rows: pa.
     Stamps are stored first, without the content. After a kill in between, new stamps have old values, and the next run,
     with equal stamps and no known content, writes. In the other order an older row could replace a newer one.
     """
-    stored = _stored_stamps(database, view, rows[key].to_pylist())
+    stored = _read_stamps(database, view, rows[key].to_pylist())
     stamped = list(enumerate(_stamp_rows(rows, key)))
     current = [(place, id_, stamp) for place, (id_, stamp, _) in stamped if stamp >= stored.get(id_, stamp)[:2]]
     newer = [(view, id_, *stamp) for _, id_, stamp in current if id_ not in stored or stamp != stored[id_][:2]]
@@ -184,12 +185,12 @@ def _select_changed(store: FeatureStore, view: FeatureView, database: sqlite3.Co
     """Return positions of rows whose values differ from those that Feast has stored."""
     ids = rows[view.entity_columns[0].name].to_pylist()
     values = _serialize_values(view, rows)
-    online = _stored_values(store.config, view, database, ids)
+    online = _read_values(store.config, view, database, ids)
     return pa.array([place for place, id_ in enumerate(ids) if online.get(id_) != values[place]], pa.int64())
 
 
 def _remember_written(database: sqlite3.Connection, view: str, key: str, rows: pa.Table) -> None:
-    stored = _stored_stamps(database, view, rows[key].to_pylist())
+    stored = _read_stamps(database, view, rows[key].to_pylist())
     new = [(content, view, id_) for id_, _, content in _stamp_rows(rows, key) if stored[id_][2] != content]
     if new:
         with database:
@@ -198,13 +199,15 @@ def _remember_written(database: sqlite3.Connection, view: str, key: str, rows: p
 
 def _stamp_rows(rows: pa.Table, key: str) -> Iterator[tuple[str, tuple[int, int], str]]:
     """Yield ``(id, (event, created) in microseconds, hash of the other columns)`` of each row."""
-    stamps = zip(*(_microseconds(rows[name]) for name in ("event_timestamp", "created_timestamp")), strict=True)
+    stamps = zip(
+        *(_convert_to_microseconds(rows[name]) for name in ("event_timestamp", "created_timestamp")), strict=True
+    )
     rest = rows.select(sorted(set(rows.column_names) - {key, "event_timestamp", "created_timestamp"})).to_pylist()
     for id_, stamp, row in zip(rows[key].to_pylist(), stamps, rest, strict=True):
         yield id_, stamp, hashlib.blake2b(repr(row).encode(), digest_size=16).hexdigest()
 
 
-def _microseconds(stamps: pa.ChunkedArray) -> list[int]:
+def _convert_to_microseconds(stamps: pa.ChunkedArray) -> list[int]:
     if stamps.null_count:
         raise FeatureStoreError("rows without a timestamp cannot be ordered: write them through the lake first")
     microseconds: list[int] = stamps.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
@@ -225,18 +228,16 @@ def _serialize_values(view: FeatureView, rows: pa.Table) -> list[dict[str, bytes
     return [{name: values[number] for name, values in columns.items()} for number in range(len(rows))]
 
 
-def _stored_stamps(
-    database: sqlite3.Connection, view: str, ids: Sequence[str]
-) -> dict[str, tuple[int, int, str | None]]:
+def _read_stamps(database: sqlite3.Connection, view: str, ids: Sequence[str]) -> dict[str, tuple[int, int, str | None]]:
     query = "SELECT entity_id, event_us, created_us, content FROM row_stamps WHERE view = ? AND entity_id"
     return {id_: (event, created, content) for id_, event, created, content in _select(database, query, [view], ids)}
 
 
-def _stored_values(
+def _read_values(
     config: RepoConfig, view: FeatureView, database: sqlite3.Connection, ids: Sequence[str]
 ) -> dict[str, dict[str, bytes]]:
-    encoded = {_entity_key(view.entity_columns[0].name, id_): id_ for id_ in ids}
-    query = f'SELECT entity_key, feature_name, value FROM "{online_table(config, view)}" WHERE entity_key'
+    encoded = {_encode_entity(view.entity_columns[0].name, id_): id_ for id_ in ids}
+    query = f'SELECT entity_key, feature_name, value FROM "{name_online_table(config, view)}" WHERE entity_key'
     stored: dict[str, dict[str, bytes]] = {}
     for entity_key, feature, value in _select(database, query, [], list(encoded)):
         stored.setdefault(encoded[entity_key], {})[feature] = value
@@ -252,7 +253,7 @@ def _select(
         yield from database.execute(f"{query} IN ({','.join('?' * len(part))})", [*first, *part])
 
 
-def _row_tables(database: sqlite3.Connection) -> list[tuple[str, str]]:
+def _list_row_tables(database: sqlite3.Connection) -> list[tuple[str, str]]:
     """Return the tables with a row per entity, and the column of its id: Feast's, for every view, and the stamps."""
     tables = []
     for table in sorted(list_tables(database)):
@@ -273,12 +274,12 @@ def _delete_rows(
     if video_id:
         inside = f'DELETE FROM "{table}" WHERE instr(CAST("{column}" AS BLOB), CAST(? AS BLOB)) > 0'
         removed += database.execute(inside, [video_id]).rowcount
-    keys = [_entity_key("shot_id", shot_id) for shot_id in shot_ids] if column == "entity_key" else list(shot_ids)
+    keys = [_encode_entity("shot_id", shot_id) for shot_id in shot_ids] if column == "entity_key" else list(shot_ids)
     exactly = f'DELETE FROM "{table}" WHERE "{column}" = ?'
     return removed + sum(database.execute(exactly, [key]).rowcount for key in keys)
 
 
-def _entity_key(name: str, value: str) -> bytes:
+def _encode_entity(name: str, value: str) -> bytes:
     """Return the blob of an entity in Feast's online tables (serialisation version 3)."""
     from feast.infra.key_encoding_utils import serialize_entity_key
     from feast.protos.feast.types.EntityKey_pb2 import EntityKey

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from ops.core.settings import Settings
 from ops.core.steps import Step, StepRun
 from ops.core.types import StepReport
-from ops.features.build import build_features, features_are_current
+from ops.features.build import build_features, has_current_features
 
 
 def _build(run: StepRun) -> StepReport:
@@ -16,7 +16,7 @@ def _build(run: StepRun) -> StepReport:
 
 def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> set[str]:
     partitions = {settings.partition_of(video_id) for video_id in video_ids}
-    return {partition for partition in partitions if not features_are_current(settings, [partition])}
+    return {partition for partition in partitions if not has_current_features(settings, [partition])}
 
 
 STEPS = (

@@ -78,7 +78,7 @@ def apply_features(settings: Settings, encoder_id: str, dim: int) -> bool:
                 encoders=encoders,
                 current=encoder_id,
                 served=describe_served(),
-                probes=sorted({*(before.probes if before else ()), *scored_probes(settings)}),
+                probes=sorted({*(before.probes if before else ()), *list_scored_probes(settings)}),
             )
         )
         changed = not (before and _is_registered(config, desired) and _has_tables(config, desired))
@@ -86,14 +86,14 @@ def apply_features(settings: Settings, encoder_id: str, dim: int) -> bool:
             with atomic_path(registry) as copy:
                 if registry.exists():
                     shutil.copyfile(registry, copy)
-                _apply(_with_registry(config, copy), desired)
+                _apply(_replace_registry(config, copy), desired)
         _remember_applied(settings, encoder_id, dim)
     if changed:
         log.info("registered features of encoder %s (%d dimensions)", encoder_id, dim)
     return changed
 
 
-def scored_probes(settings: Settings) -> list[str]:
+def list_scored_probes(settings: Settings) -> list[str]:
     """Return the names of the probes that have scores in the lake, sorted."""
     return settings.lake.tables_below(SCORES)
 
@@ -160,15 +160,15 @@ def lock_path(settings: Settings) -> Path:
     return settings.home / "feast" / ".lock"
 
 
-def database_path(settings: Settings) -> Path:
+def locate_database(settings: Settings) -> Path:
     """Return the file of the online rows."""
-    return Path(_config_dict(settings)["online_store"]["path"])
+    return Path(_read_config(settings)["online_store"]["path"])
 
 
 @contextmanager
 def open_database(settings: Settings) -> Iterator[sqlite3.Connection]:
     """Open a connection to the online rows. Raises ``FeatureStoreError`` for every error of it."""
-    with report_database_errors(settings), closing(sqlite3.connect(database_path(settings), timeout=60)) as database:
+    with report_database_errors(settings), closing(sqlite3.connect(locate_database(settings), timeout=60)) as database:
         yield database
 
 
@@ -179,7 +179,7 @@ def report_database_errors(settings: Settings) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise FeatureStoreError(
-            f"the online features cannot be used: {error}; if {database_path(settings)} is damaged, delete it and "
+            f"the online features cannot be used: {error}; if {locate_database(settings)} is damaged, delete it and "
             "`needle ingest` all your footage again: this only writes its features"
         ) from error
 
@@ -191,10 +191,10 @@ def list_tables(database: sqlite3.Connection) -> set[str]:
 
 def project_name(settings: Settings) -> str:
     """Return Feast's name of the project, with which its table names begin."""
-    return str(_config_dict(settings)["project"])
+    return str(_read_config(settings)["project"])
 
 
-def _config_dict(settings: Settings) -> dict[str, Any]:
+def _read_config(settings: Settings) -> dict[str, Any]:
     """Read ``feature_store.yaml`` and fill in the home after parsing, so that no character in a path can break it."""
 
     def fill(value: Any) -> Any:
@@ -219,19 +219,19 @@ def _load_config(settings: Settings) -> RepoConfig:
     load_feast()
     from feast import RepoConfig
 
-    config = RepoConfig(**_config_dict(settings))
+    config = RepoConfig(**_read_config(settings))
     config.repo_path = REPO
     return config
 
 
-def online_table(config: RepoConfig, view: FeatureView) -> str:
+def name_online_table(config: RepoConfig, view: FeatureView) -> str:
     """Return the name of Feast's table of a view's online rows."""
     from feast.infra.online_stores.helpers import compute_table_id
 
     return str(compute_table_id(config.project, view, config.registry.enable_online_feature_view_versioning))
 
 
-def _with_registry(config: RepoConfig, registry: Path) -> RepoConfig:
+def _replace_registry(config: RepoConfig, registry: Path) -> RepoConfig:
     copy = config.model_copy(deep=True)
     copy.registry.path = str(registry)
     return copy
@@ -258,22 +258,22 @@ def _open(config: RepoConfig) -> FeatureStore:
 
 def _is_applied(settings: Settings, encoder_id: str, dim: int) -> bool:
     """Whether exactly this was applied last, and the registry has not changed since. Needs no Feast."""
-    if not database_path(settings).exists():
+    if not locate_database(settings).exists():
         return False
     with open_database(settings) as database:
         if "applied" not in list_tables(database):
             return False
         known = database.execute("SELECT fingerprint FROM applied").fetchall()
-    return known == [(_fingerprint(settings, encoder_id, dim),)]
+    return known == [(_compute_fingerprint(settings, encoder_id, dim),)]
 
 
-def _fingerprint(settings: Settings, encoder_id: str, dim: int) -> str:
+def _compute_fingerprint(settings: Settings, encoder_id: str, dim: int) -> str:
     """Return a hash of everything that decides the definitions: code, Feast, lake, encoder, and the registry itself."""
-    registry = Path(_config_dict(settings)["registry"]["path"])
+    registry = Path(_read_config(settings)["registry"]["path"])
     content = hashlib.blake2b(digest_size=16)
     for path in [*sorted(REPO.glob("*.py")), REPO / "feature_store.yaml", registry]:
         content.update(path.read_bytes() if path.exists() else b"missing")
-    known = (version("feast"), settings.lake.path(""), encoder_id, dim, scored_probes(settings), describe_served())
+    known = (version("feast"), settings.lake.path(""), encoder_id, dim, list_scored_probes(settings), describe_served())
     content.update(repr(known).encode())
     return content.hexdigest()
 
@@ -283,7 +283,7 @@ def _remember_applied(settings: Settings, encoder_id: str, dim: int) -> None:
         database.executescript(_OUR_TABLES)
         with database:
             database.execute("DELETE FROM applied")
-            database.execute("INSERT INTO applied VALUES (?)", [_fingerprint(settings, encoder_id, dim)])
+            database.execute("INSERT INTO applied VALUES (?)", [_compute_fingerprint(settings, encoder_id, dim)])
 
 
 def _is_registered(config: RepoConfig, desired: Sequence[Any]) -> bool:
@@ -297,7 +297,7 @@ def _has_tables(config: RepoConfig, desired: Sequence[Any]) -> bool:
     from feast import FeatureView
 
     views = (definition for definition in desired if isinstance(definition, FeatureView) and definition.online)
-    needed = {online_table(config, view) for view in views}
+    needed = {name_online_table(config, view) for view in views}
     with closing(sqlite3.connect(config.online_store.path)) as database:
         return needed <= list_tables(database)
 
@@ -316,7 +316,7 @@ def load_feast() -> None:
         import typeguard
 
         original = typeguard.typechecked
-        typeguard.typechecked = _unchecked
+        typeguard.typechecked = _skip_check
         hides_torch = "torch" not in sys.modules
         if hides_torch:
             sys.modules["torch"] = None  # type: ignore[assignment]  # makes the import fail
@@ -328,6 +328,6 @@ def load_feast() -> None:
                 del sys.modules["torch"]
 
 
-def _unchecked(target: Any = None, **_: Any) -> Any:
+def _skip_check(target: Any = None, **_: Any) -> Any:
     """Replace the decorator, which is used with or without arguments."""
-    return _unchecked if target is None else target
+    return _skip_check if target is None else target

@@ -21,7 +21,7 @@ from ops.core.errors import UsageError
 from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.features import historical_features, online_features, served_features
-from ops.features.store import scored_probes
+from ops.features.store import list_scored_probes
 from ops.probes.fit import LEAST
 from ops.probes.folds import Groups, Place, group_shots
 from ops.probes.labels import list_labels, read_annotations, resolve_labels
@@ -65,8 +65,8 @@ def load_training_set(settings: Settings, encoder_id: str, label: str, at: datet
     Raises ``UsageError``, with advice, if there are too few to fit on.
     """
     shots = _read_labelled(settings, label, at)
-    probes = tuple(probe for probe in scored_probes(settings) if probe != label)
-    service = "shot_classifier_v2" if scored_probes(settings) else "shot_classifier_v1"
+    probes = tuple(probe for probe in list_scored_probes(settings) if probe != label)
+    service = "shot_classifier_v2" if list_scored_probes(settings) else "shot_classifier_v1"
     frame = historical_features(settings, shots, service, full_names=True)
     notes, when = [], f"as of {at.isoformat(timespec='minutes')}" if at else "when they were labelled"
     known = frame[f"{embedding_view(encoder_id)}__embedding"].notna()

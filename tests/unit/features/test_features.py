@@ -142,7 +142,7 @@ def test_a_damaged_online_database_is_named_with_the_way_out(home: Settings) -> 
     online = home.home / "feast" / "online.db"
     online.write_bytes(b"no database" * 1000)
     for act in (
-        lambda: features.features_are_current(home, [video_id(0)]),
+        lambda: features.has_current_features(home, [video_id(0)]),
         lambda: features.apply_features(home, ENCODER, DIM),
         lambda: features.write_online(home, "shot_metadata", table(shot_rows(0))),
         lambda: features.online_features(home, ["x"], "shot_facets_v1"),

@@ -105,9 +105,9 @@ def test_a_service_of_several_probes_is_read_by_full_names(module_settings: Sett
 def test_publishing_again_writes_nothing_and_a_new_version_replaces(module_settings: Settings) -> None:
     assert features.publish_scores(module_settings, ENCODER, "closeup") == 0
     put_scores(module_settings, "wide", [0.5, 1.0, 0.5, 0.75], version="v1", at=SCORED + timedelta(minutes=1))
-    assert not features.scores_are_published(module_settings, "wide")
+    assert not features.has_published_scores(module_settings, "wide")
     assert features.publish_scores(module_settings, ENCODER, "wide") == 1
-    assert features.scores_are_published(module_settings, "wide")
+    assert features.has_published_scores(module_settings, "wide")
     row = features.online_features(module_settings, SHOTS[:1], ["probe_score__wide:score"])[0]
     assert row["score"] == 0.5
 
