@@ -18,9 +18,9 @@ from ops.core.schemas import TABLES
 from ops.core.settings import Settings
 from ops.core.types import parse_shot_id
 from ops.embeddings.set_aside import set_aside_shots
-from ops.index.build import wanted_rows
-from ops.index.index import IndexRow, current_version, open_index, version_of
-from ops.index.lines import current_lines
+from ops.index.build import read_wanted_rows
+from ops.index.index import IndexRow, compute_version, open_index, read_current_version
+from ops.index.lines import read_current_line_version
 from ops.pipeline import pipeline_steps
 from ops.videos import catalogue
 
@@ -74,7 +74,7 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
         "storage": settings.storage_uri,
         "encoder_id": encoder_id,
         "index_version": version,
-        "dialogue_version": current_lines(settings),
+        "dialogue_version": read_current_line_version(settings),
         "videos": videos,
         "totals": {
             "videos": len(videos),
@@ -112,18 +112,18 @@ def _indexed(settings: Settings, encoder_id: str) -> tuple[str | None, Counter[s
     A version's name depends on its content. If the lake's rows give the same name, they are counted instead: opening an
     index makes the engine touch its files, and a status command should write nothing.
     """
-    version = current_version(settings, encoder_id)
+    version = read_current_version(settings, encoder_id)
     if version is None:
         return None, Counter()
     rows = Counter[str]()
 
     def counted() -> Iterator[IndexRow]:
-        for row in wanted_rows(settings, encoder_id):
+        for row in read_wanted_rows(settings, encoder_id):
             rows[row.payload["video_id"]] += 1
             yield row
 
     try:
-        if version_of(encoder_id, counted()) == version:
+        if compute_version(encoder_id, counted()) == version:
             return version, rows
     except DamagedTableError as error:
         logger.warning("%s", error)

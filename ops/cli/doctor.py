@@ -21,7 +21,7 @@ from ops.core.settings import Settings, describe_settings
 from ops.dialogue.report import unusable_subtitles
 from ops.dialogue.speech import speech_problem
 from ops.embeddings.encoder import resolve_encoder, setting_against_live
-from ops.index.build import index_is_current, wanted_rows
+from ops.index.build import index_is_current, read_wanted_rows
 from ops.index.index import open_index
 from ops.videos.objects import is_remote, list_objects
 
@@ -101,7 +101,7 @@ def _encoder(settings: Settings) -> str:
 
 def _index(settings: Settings) -> str:
     encoder_id = resolve_encoder(settings).encoder_id
-    if next(wanted_rows(settings, encoder_id), None):
+    if next(read_wanted_rows(settings, encoder_id), None):
         open_index(settings, encoder_id).close()  # if this fails, every search fails too
     current = index_is_current(settings, encoder_id)
     return "matches the lake" if current else "is older than the lake: run `needle ingest`"

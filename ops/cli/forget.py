@@ -24,7 +24,7 @@ from ops.embeddings.pins import EncoderPins
 from ops.features import forget_features
 from ops.index.build import build_index
 from ops.index.dialogue import build_lines
-from ops.index.index import current_version, drop_old_versions
+from ops.index.index import drop_old_versions, read_current_version
 from ops.index.lines import drop_old_lines
 from ops.pipeline import pipeline_steps
 from ops.shots.build import shots_of
@@ -87,7 +87,7 @@ def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
             if table != catalogue.TABLE and (family is None or family.per_video):
                 catalogue.drop_rows(settings, table, video_id)
         for encoder_id in encoders:
-            if current_version(settings, encoder_id):
+            if read_current_version(settings, encoder_id):
                 build_index(settings, encoder_id, SilentProgress())
                 drop_old_versions(settings, encoder_id)
         build_lines(settings, SilentProgress())

@@ -22,7 +22,7 @@ from ops.core.settings import Settings
 from ops.dialogue.report import unread_subtitles, unusable_subtitles
 from ops.embeddings.encoder import resolve_encoder
 from ops.index.build import index_is_current
-from ops.index.dialogue import lines_are_current
+from ops.index.dialogue import has_current_lines
 from ops.pipeline import pipeline_steps
 from ops.probes.definitions import load_definitions
 from ops.shots.not_applied import FAILED
@@ -97,7 +97,7 @@ def _bring_up_to_date(
         if retry:
             _retry(settings, registration.seen, encoder.encoder_id)
         due = due_partitions(settings, encoder.encoder_id, [*registration.seen, *registration.replaced])
-        indexed = index_is_current(settings, encoder.encoder_id) and lines_are_current(settings)
+        indexed = index_is_current(settings, encoder.encoder_id) and has_current_lines(settings)
         return due, indexed and all(is_scored(settings, label) for label in probes)
 
     due, is_current = without_damage(settings, encoder.encoder_id, bars, look)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import accumulate
 
 from ops.index.letters import SEPARATOR
-from ops.index.prefixes import hebrew_parts
+from ops.index.prefixes import split_hebrew
 
 _FIRST_SYLLABLE, _LAST_SYLLABLE = "\uac00", "\ud7a3"
 _FINALS = 28
@@ -44,7 +44,7 @@ _NOT_ARTICLE = frozenset(("الله", "والله", "بالله", "اللهم"))
 
 
 @lru_cache(maxsize=65_536)
-def parts_of(word: str) -> tuple[str, ...]:
+def split_affixes(word: str) -> tuple[str, ...]:
     """Split a folded word from its particle, article or prefixes; the word alone if it has no known one.
 
     Prefixes end in :data:`SEPARATOR`, so that a search for the single letter does not match them.
@@ -52,23 +52,23 @@ def parts_of(word: str) -> tuple[str, ...]:
     if len(word) < 2 or word.isascii():
         return (word,)
     if all(_FIRST_SYLLABLE <= sign <= _LAST_SYLLABLE for sign in word):
-        noun = next(_korean_nouns(word), word)
+        noun = next(_find_korean_nouns(word), word)
         return (noun, word[len(noun) :]) if noun != word else (word,)
-    *prefixes, rest = _arabic_parts(word) or hebrew_parts(word)
+    *prefixes, rest = _split_arabic(word) or split_hebrew(word)
     return (*(prefix + SEPARATOR for prefix in prefixes), rest)
 
 
 @lru_cache(maxsize=65_536)
-def nouns_of(word: str) -> tuple[str, ...]:
+def find_nouns(word: str) -> tuple[str, ...]:
     """Return the nouns in a folded word, the longest first: והבית has הבית and בית, والبيت has البيت and بيت."""
-    first, *others = parts_of(word)
+    first, *others = split_affixes(word)
     if not others or not first.endswith(SEPARATOR):
         return (first,) if others else ()
     tails = accumulate(reversed(others), lambda tail, prefix: prefix.removesuffix(SEPARATOR) + tail)
     return tuple(tail.replace(_TO + _THE, _TO_THE, 1) if tail.startswith(_TO + _THE) else tail for tail in tails)[::-1]
 
 
-def _arabic_parts(word: str) -> tuple[str, ...]:
+def _split_arabic(word: str) -> tuple[str, ...]:
     found = _ARTICLE.match(word)
     if not found or word in _NOT_ARTICLE:
         return ()
@@ -77,7 +77,7 @@ def _arabic_parts(word: str) -> tuple[str, ...]:
     return (*filter(None, prefixes), word[found.end() :])
 
 
-def _korean_nouns(word: str) -> Iterator[str]:
+def _find_korean_nouns(word: str) -> Iterator[str]:
     """Yield the nouns before a particle, for the longest particle first.
 
     A plural suffix is removed with its particle.
@@ -86,22 +86,22 @@ def _korean_nouns(word: str) -> Iterator[str]:
         noun, particle = word[:start], word[start:]
         is_long = len(noun) > 1
         if is_long and particle[0] == _PLURAL:
-            if len(particle) == 1 or _follows(_PLURAL, particle[1:]):
+            if len(particle) == 1 or _can_follow(_PLURAL, particle[1:]):
                 yield noun
-        elif (is_long or particle not in _TOO_SHORT_FOR_ONE_SYLLABLE) and _follows(noun[-1], particle):
+        elif (is_long or particle not in _TOO_SHORT_FOR_ONE_SYLLABLE) and _can_follow(noun[-1], particle):
             yield noun
 
 
-def _follows(syllable: str, particle: str) -> bool:
+def _can_follow(syllable: str, particle: str) -> bool:
     """Return True if a noun that ends in the syllable can have the particle."""
     final = (ord(syllable) - ord(_FIRST_SYLLABLE)) % _FINALS
-    if particle in _particles(bool(final)):
+    if particle in _list_particles(bool(final)):
         return True
     return final == _FINAL_RIEUL and particle in ("로", "로는", "로도", "로만")
 
 
 @lru_cache(maxsize=2)
-def _particles(after_consonant: bool) -> frozenset[str]:
+def _list_particles(after_consonant: bool) -> frozenset[str]:
     own = (_AFTER_CONSONANT if after_consonant else _AFTER_VOWEL).split()
     doubled = [first + tail for first in _AFTER_ANY.split() if len(first) > 1 for tail in _TAILS]
     doubled += ["에는", "에도", "에만", "에요"]

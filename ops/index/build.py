@@ -13,7 +13,7 @@ from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.embeddings.build import matrix_of, require_dimension, table_of
-from ops.index.index import IndexRow, current_version, open_index, publish, version_of
+from ops.index.index import IndexRow, compute_version, open_index, publish, read_current_version
 from ops.videos import catalogue
 
 EMBEDDING_COLUMNS = ("shot_id", "video_id", "embedding", "vector_hash")
@@ -21,7 +21,7 @@ ATTEMPTS = 3
 SHOT_COLUMNS = ("shot_id", "video_id", "show", "start_frame", "end_frame", "is_blank")
 
 
-def wanted_rows(settings: Settings, encoder_id: str) -> Iterator[IndexRow]:
+def read_wanted_rows(settings: Settings, encoder_id: str) -> Iterator[IndexRow]:
     """Yield every row that belongs in the index, partition by partition (constant memory).
 
     Raises ``DamagedTableError`` for a partition that is damaged, or whose vectors are not of the encoder's length.
@@ -45,32 +45,32 @@ def wanted_rows(settings: Settings, encoder_id: str) -> Iterator[IndexRow]:
                 )
 
 
-def wanted_digest(settings: Settings, encoder_id: str) -> str:
+def compute_wanted_digest(settings: Settings, encoder_id: str) -> str:
     """Return the digest of the (shot, vector) rows that belong in the index, read from the lake."""
-    return digest_of((row.shot_id, row.vector_hash) for row in wanted_rows(settings, encoder_id))
+    return digest_of((row.shot_id, row.vector_hash) for row in read_wanted_rows(settings, encoder_id))
 
 
 def index_is_current(settings: Settings, encoder_id: str) -> bool:
     """Return True if the lake's rows would give the current version of the index."""
-    current = current_version(settings, encoder_id)
-    return current is not None and current == version_of(encoder_id, wanted_rows(settings, encoder_id))
+    current = read_current_version(settings, encoder_id)
+    return current is not None and current == compute_version(encoder_id, read_wanted_rows(settings, encoder_id))
 
 
 def build_index(settings: Settings, encoder_id: str, progress: Progress) -> StepReport:
     """Publish the lake's rows as the current version of the index; a no-op if they already are."""
     progress.start("index", 0, "vectors")
-    before = current_version(settings, encoder_id)
+    before = read_current_version(settings, encoder_id)
     version = publish(
         settings,
         encoder_id,
-        lambda: wanted_rows(settings, encoder_id),
+        lambda: read_wanted_rows(settings, encoder_id),
         on_progress=lambda rows: progress.advance("index", rows),
     )
     progress.finish("index")
     return StepReport(
         changed=int(version != before),
         data_version=version,
-        details={"index_version": version, "digest": wanted_digest(settings, encoder_id)},
+        details={"index_version": version, "digest": compute_wanted_digest(settings, encoder_id)},
     )
 
 
@@ -78,14 +78,14 @@ def check_index(settings: Settings, encoder_id: str) -> CheckOutcome:
     """Compare the published index with the lake: digest of all rows, and some vectors read back."""
     for _ in range(ATTEMPTS):
         with open_index(settings, encoder_id) as index:
-            wanted = wanted_digest(settings, encoder_id)
-            result = index.check(wanted, wanted_rows(settings, encoder_id))
+            wanted = compute_wanted_digest(settings, encoder_id)
+            result = index.check(wanted, read_wanted_rows(settings, encoder_id))
             published = index.manifest_digest
-        if result.passed or wanted == wanted_digest(settings, encoder_id) == published:
+        if result.passed or wanted == compute_wanted_digest(settings, encoder_id) == published:
             break
         # The lake may have changed, because another ingest writes to it: compare the published version with its current
         # rows.
-        publish(settings, encoder_id, lambda: wanted_rows(settings, encoder_id))
+        publish(settings, encoder_id, lambda: read_wanted_rows(settings, encoder_id))
     return CheckOutcome(
         name="same_rows_as_lake",
         passed=result.passed,

@@ -13,13 +13,13 @@ from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.index.line_points import FOLLOWING_KEY
 from ops.index.lines import (
     LineRow,
-    current_lines,
-    digest_of_lines,
+    compute_line_digest,
+    compute_line_version,
     open_lines,
     publish_lines,
-    version_of_lines,
+    read_current_line_version,
 )
-from ops.index.utterances import with_sentences
+from ops.index.utterances import add_sentences
 from ops.videos import catalogue
 
 COLUMNS = tuple(name for name in LineRow.__dataclass_fields__ if name != FOLLOWING_KEY)
@@ -28,7 +28,7 @@ STAGE = "dialogue_index"
 ATTEMPTS = 3
 
 
-def wanted_lines(settings: Settings) -> Iterator[LineRow]:
+def read_wanted_lines(settings: Settings) -> Iterator[LineRow]:
     """Yield every line that belongs in the index, partition by partition."""
     for partition in settings.lake.partitions("dialogue"):
         rows = settings.lake.read("dialogue", [partition], (*COLUMNS, TAG)).to_pylist()
@@ -48,46 +48,50 @@ def wanted_lines(settings: Settings) -> Iterator[LineRow]:
                 line = LineRow(**row | {"shot_ids": tuple(row["shot_ids"])})
                 groups.setdefault((line.video_id, tag), []).append(line)
         for lines in groups.values():
-            yield from with_sentences(lines)
+            yield from add_sentences(lines)
 
 
-def lines_are_current(settings: Settings) -> bool:
+def has_current_lines(settings: Settings) -> bool:
     """Return True if the index is built from the lake's current lines."""
-    current = current_lines(settings)
-    rows = list(wanted_lines(settings))
-    return current == version_of_lines(rows) if current or rows else True
+    current = read_current_line_version(settings)
+    rows = list(read_wanted_lines(settings))
+    return current == compute_line_version(rows) if current or rows else True
 
 
 def build_lines(settings: Settings, progress: Progress) -> StepReport:
     """Publish the lake's lines as the current version of their index; a no-op if they already are."""
     progress.start(STAGE, 0, "lines")
-    before = current_lines(settings)
-    rows = list(wanted_lines(settings))
+    before = read_current_line_version(settings)
+    rows = list(read_wanted_lines(settings))
     version = publish_lines(settings, rows)
     progress.advance(STAGE, len(rows))
     progress.finish(STAGE)
     return StepReport(
         changed=int(version != before),
         data_version=version or "none",
-        details={"dialogue_version": version or "", "lines": len(rows), "digest": digest_of_lines(rows)},
+        details={"dialogue_version": version or "", "lines": len(rows), "digest": compute_line_digest(rows)},
     )
 
 
 def check_lines(settings: Settings) -> CheckOutcome:
     """Compare the published lines, read back one by one, with the lake's."""
     for _ in range(ATTEMPTS):
-        wanted = digest_of_lines(wanted_lines(settings))
+        wanted = compute_line_digest(read_wanted_lines(settings))
         index = open_lines(settings)
-        published = digest_of_lines([]) if index is None else index.digest()
+        published = compute_line_digest([]) if index is None else index.digest()
         if index is not None:
             index.close()
         if published == wanted:
             break
         # The lake may have changed, because another ingest writes to it: compare the published version with its current
         # rows.
-        publish_lines(settings, list(wanted_lines(settings)))
+        publish_lines(settings, list(read_wanted_lines(settings)))
     return CheckOutcome(
         name="same_lines_as_lake",
         passed=published == wanted,
-        details={"dialogue_version": current_lines(settings) or "", "digest": published, "expected_digest": wanted},
+        details={
+            "dialogue_version": read_current_line_version(settings) or "",
+            "digest": published,
+            "expected_digest": wanted,
+        },
     )

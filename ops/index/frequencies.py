@@ -14,7 +14,7 @@ from ops.embeddings.weights import installed_file
 
 
 @lru_cache(maxsize=32)
-def word_frequencies(name: str, least: float = 0.0) -> Mapping[str, float]:
+def load_word_frequencies(name: str, least: float = 0.0) -> Mapping[str, float]:
     """Return Zipf frequencies by word of the list ``name`` (``large_en``), without words rarer than ``least``.
 
     The file is read without an import of its package, which takes three times as long. The file is a header, then the

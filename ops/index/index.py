@@ -26,9 +26,9 @@ from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.index import tuning
 from ops.index.backends.edge import EdgeVersions
-from ops.index.backends.server import ServerVersions, shared_client
+from ops.index.backends.server import ServerVersions, reuse_client
 from ops.index.fetching import Fetched, fetch_until
-from ops.index.plan import RowsChangedError, hash_of, make_plan, planned_points
+from ops.index.plan import RowsChangedError, build_planned_points, hash_text, make_plan
 from ops.index.points import (
     HASH_KEY,
     MARKS_KEY,
@@ -44,12 +44,12 @@ __all__ = [
     "IndexHit",
     "IndexRow",
     "VectorIndex",
-    "current_version",
+    "compute_version",
     "drop_index",
     "drop_old_versions",
     "open_index",
     "publish",
-    "version_of",
+    "read_current_version",
 ]
 
 log = logging.getLogger(__name__)
@@ -149,19 +149,19 @@ class VectorIndex:
             raise VectorIndexError(f"cannot return {limit} hits after the first {offset}: limit is at least 1")
         if not self._rows:
             return []
-        query = _unit(vector).tolist()
+        query = _scale_to_unit(vector).tolist()
         wanted = Wanted(shows=tuple(shows), videos=tuple(videos), exclude_blank=exclude_blank)
-        ranked = self._ranked(query, limit + offset, wanted, exact)[offset : offset + limit]
+        ranked = self._rank_points(query, limit + offset, wanted, exact)[offset : offset + limit]
         payloads: dict[str, dict[str, Any]] = {}
         if with_payload:
             points = self._points.fetch([shot_id for shot_id, _ in ranked], vectors=False)
-            payloads = {point.shot_id: _public(point.payload) for point in points}
+            payloads = {point.shot_id: _select_public(point.payload) for point in points}
         return [
             IndexHit(shot_id=shot_id, score=score, payload=payloads[shot_id] if with_payload else {})
             for shot_id, score in ranked
         ]
 
-    def _ranked(self, query: list[float], needed: int, wanted: Wanted, exact: bool) -> list[tuple[str, float]]:
+    def _rank_points(self, query: list[float], needed: int, wanted: Wanted, exact: bool) -> list[tuple[str, float]]:
         """Return at least ``needed`` of the best, if there are enough, without splitting a group of ties at the end."""
 
         def fetch(depth: int) -> Fetched[tuple[str, float]]:
@@ -197,7 +197,7 @@ class VectorIndex:
         """Return the cosine of ``vector``, float (D,), with each vector of :attr:`sample`: float32 (S,)."""
         if not len(self.sample):
             return np.zeros(0, np.float32)
-        scores: NDArray[np.float32] = self.sample @ _unit(vector)
+        scores: NDArray[np.float32] = self.sample @ _scale_to_unit(vector)
         return scores
 
     def check(self, expected_digest: str, rows: Iterable[IndexRow]) -> IndexCheck:
@@ -206,7 +206,7 @@ class VectorIndex:
         ``rows`` are the lake's, streamed once; the compared shots are chosen by a hash of their ids.
         """
         digest = self.digest()
-        chosen = heapq.nsmallest(COMPARED, rows, key=lambda row: hash_of(row.shot_id))
+        chosen = heapq.nsmallest(COMPARED, rows, key=lambda row: hash_text(row.shot_id))
         stored = self.vectors([row.shot_id for row in chosen])
         problems = []
         if digest != expected_digest:
@@ -217,7 +217,8 @@ class VectorIndex:
                 f"{len(missing)} of {len(chosen)} shots read back are not in the index, such as {missing[0]}"
             )
         worst = max(
-            (_difference(row.vector, stored[row.shot_id]) for row in chosen if row.shot_id in stored), default=0.0
+            (_measure_difference(row.vector, stored[row.shot_id]) for row in chosen if row.shot_id in stored),
+            default=0.0,
         )
         if not worst <= VECTOR_TOLERANCE:
             problems.append(f"vectors read back differ from the lake's by up to {worst:.3g}")
@@ -248,8 +249,8 @@ def publish(
     ``on_progress`` is called with the number of rows just written.
     Raises ``VectorIndexError`` on rows that do not fit together and on an engine that refuses.
     """
-    versions = _versions_of(settings, encoder_id)
-    with exclusive(_lock_of(settings, encoder_id)):
+    versions = _choose_engine(settings, encoder_id)
+    with exclusive(_locate_lock(settings, encoder_id)):
         return publish_to(versions, encoder_id, rows, now=now, on_progress=on_progress)
 
 
@@ -262,14 +263,14 @@ def publish_to(
     on_progress: Callable[[int], None] | None = None,
 ) -> str:
     """Apply :func:`publish` to given versions; the caller ensures that it is the only publisher there."""
-    replay = _replayable(rows)
+    replay = _make_replayable(rows)
     for _ in range(ATTEMPTS):
         plan = make_plan(encoder_id, replay(), now or datetime.now(UTC))
         if versions.current() == plan.version:
             return plan.version
         try:
             if not versions.has(plan.version):
-                versions.build(plan.manifest, planned_points(plan, replay(), on_progress))
+                versions.build(plan.manifest, build_planned_points(plan, replay(), on_progress))
         except RowsChangedError:
             log.info("the rows changed while version %s of the index was built: building again", plan.version)
             continue
@@ -287,7 +288,7 @@ def open_index(settings: Settings, encoder_id: str) -> VectorIndex:
 
     Raises ``VectorIndexError`` if there is none yet, if it is broken, or if it cannot be reached.
     """
-    return open_versions(_versions_of(settings, encoder_id), encoder_id)
+    return open_versions(_choose_engine(settings, encoder_id), encoder_id)
 
 
 def open_versions(versions: Versions, encoder_id: str) -> VectorIndex:
@@ -305,12 +306,12 @@ def open_versions(versions: Versions, encoder_id: str) -> VectorIndex:
     raise VectorIndexError(f"there is no index for the encoder {encoder_id} yet: run `needle ingest PATH`")
 
 
-def current_version(settings: Settings, encoder_id: str) -> str | None:
+def read_current_version(settings: Settings, encoder_id: str) -> str | None:
     """Return the name of the current version, or ``None`` before the first; opens and writes nothing."""
-    return _versions_of(settings, encoder_id).current()
+    return _choose_engine(settings, encoder_id).current()
 
 
-def version_of(encoder_id: str, rows: Iterable[IndexRow]) -> str:
+def compute_version(encoder_id: str, rows: Iterable[IndexRow]) -> str:
     """Return the name of the version that :func:`publish` would make of ``rows``; writes nothing."""
     return make_plan(encoder_id, rows, datetime.now(UTC)).version
 
@@ -320,48 +321,48 @@ def drop_old_versions(settings: Settings, encoder_id: str) -> None:
 
     On disk, a version that another process reads is deleted by the next call after it is closed.
     """
-    versions = _versions_of(settings, encoder_id)
-    with exclusive(_lock_of(settings, encoder_id)):
+    versions = _choose_engine(settings, encoder_id)
+    with exclusive(_locate_lock(settings, encoder_id)):
         versions.drop_old()
 
 
 def drop_index(settings: Settings, encoder_id: str) -> None:
     """Delete every version of the index of an encoder that is not used any more."""
-    versions = _versions_of(settings, encoder_id)
-    with exclusive(_lock_of(settings, encoder_id)):
+    versions = _choose_engine(settings, encoder_id)
+    with exclusive(_locate_lock(settings, encoder_id)):
         versions.drop_all()
 
 
-def _lock_of(settings: Settings, encoder_id: str) -> Path:
+def _locate_lock(settings: Settings, encoder_id: str) -> Path:
     return settings.home / "locks" / f"index-{encoder_id}.lock"
 
 
-def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+def _scale_to_unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
     length = float(np.linalg.norm(vector))
     if vector.ndim != 1 or not 0 < length < np.inf:
         raise VectorIndexError(f"cannot search with a vector of shape {vector.shape} and length {length}")
     return np.asarray(vector / length, np.float32)
 
 
-def _replayable(rows: Rows) -> Callable[[], Iterable[IndexRow]]:
+def _make_replayable(rows: Rows) -> Callable[[], Iterable[IndexRow]]:
     if callable(rows):
         return rows
     held = list(rows) if isinstance(rows, Iterator) else rows
     return lambda: held
 
 
-def _versions_of(settings: Settings, encoder_id: str) -> Versions:
+def _choose_engine(settings: Settings, encoder_id: str) -> Versions:
     if settings.qdrant_url:
-        client = shared_client(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
+        client = reuse_client(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
         return ServerVersions(client, encoder_id, settings.qdrant_url)
     if "/" in encoder_id or "\x00" in encoder_id or encoder_id.startswith("."):
         raise VectorIndexError(f"{encoder_id!r} cannot name an index folder: it has a slash or starts with a dot")
     return EdgeVersions(settings.home / "index" / encoder_id)
 
 
-def _public(payload: dict[str, Any]) -> dict[str, Any]:
+def _select_public(payload: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in payload.items() if key not in (HASH_KEY, MARKS_KEY)}
 
 
-def _difference(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
+def _measure_difference(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
     return float(np.abs(left - right).max()) if left.shape == right.shape else float("inf")

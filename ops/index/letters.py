@@ -36,7 +36,7 @@ _SIGNS = str.maketrans(dict.fromkeys(_APOSTROPHES, APOSTROPHE) | dict.fromkeys(_
 _TYPED_GERSHAYIM = re.compile('(?<=[\u05d0-\u05ea])"(?=[\u05d0-\u05ea])')
 
 SEPARATOR = "\u318d"
-"""A letter for every engine that does not occur in :func:`normalised` text."""
+"""A letter for every engine that does not occur in :func:`normalise` text."""
 
 # Letters that are not an ASCII letter with a mark, but are often typed as ASCII.
 _LATIN = {"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "ħ": "h", "ŧ": "t"}
@@ -64,48 +64,48 @@ _DEVANAGARI_NASAL = re.compile("ङ्(?=[क-घ])|ञ्(?=[च-झ])|ण्(?
 _BORROWED_SOUND = re.compile("([कखगजफ])\u093c")
 
 
-def normalised(text: str) -> str:
+def normalise(text: str) -> str:
     """Return the text in form NFKC, with one apostrophe and one hyphen, without invisible characters."""
     if text.isascii():
         return text.replace("`", APOSTROPHE)
     text = _TYPED_GERSHAYIM.sub(APOSTROPHE, _HALF_SPACE.sub(HYPHEN, text.translate(_SIGNS)))
     text = "".join(sign for sign in text if not _is_invisible(sign))
-    return _AM.sub(_am, unicodedata.normalize("NFKC", text))
+    return _AM.sub(_order_am, unicodedata.normalize("NFKC", text))
 
 
-def folded(text: str) -> str:
-    """Fold a :func:`normalised` text for comparison: without case, with one form for each letter."""
+def fold_letters(text: str) -> str:
+    """Fold a :func:`normalise` text for comparison: without case, with one form for each letter."""
     if text.isascii():
         return text.lower()
     text = _BORROWED_SOUND.sub(r"\1", _DEVANAGARI_NASAL.sub("\u0902", text))
-    return "".join(map(_folded, text))
+    return "".join(map(_fold_letter, text))
 
 
-def with_marks(word: str) -> str:
-    """Return a :func:`folded` word in normal spelling: letters that stand for marks become marks again."""
+def restore_marks(word: str) -> str:
+    """Return a :func:`fold_letters` word in normal spelling: letters that stand for marks become marks again."""
     if word.isascii():
         return word
-    return "".join(_mark(sign) for sign in word)
+    return "".join(_restore_mark(sign) for sign in word)
 
 
-def cased(text: str) -> str:
-    """Return a :func:`normalised` text without case, but with every typed mark; marks are letters here too."""
+def fold_case(text: str) -> str:
+    """Return a :func:`normalise` text without case, but with every typed mark; marks are letters here too."""
     if text.isascii():
         return text.lower()
-    return "".join(_kept(each) for each in text.casefold())
+    return "".join(_replace_mark(each) for each in text.casefold())
 
 
 @lru_cache(maxsize=65_536)
-def _folded(sign: str) -> str:
+def _fold_letter(sign: str) -> str:
     if _OPTIONAL_MARKS.match(sign):
         return ""
     base = unicodedata.normalize("NFD", sign)[0]
     is_bare = base.isascii() or "\u0370" <= base <= "\u03ff" or "\u1f00" <= base <= "\u1fff"
     letters = (base if is_bare else sign).casefold()
-    return "".join(_kept(_LETTERS.get(each, each)) for each in letters if not _OPTIONAL_MARKS.match(each))
+    return "".join(_replace_mark(_LETTERS.get(each, each)) for each in letters if not _OPTIONAL_MARKS.match(each))
 
 
-def _kept(sign: str) -> str:
+def _replace_mark(sign: str) -> str:
     """Convert a mark to a letter and a digit of any script to 0 to 9; keep every other character."""
     kind = unicodedata.category(sign) if len(sign) == 1 else ""
     if kind.startswith("M") and ord(sign) <= _LAST_MARK:
@@ -113,7 +113,7 @@ def _kept(sign: str) -> str:
     return str(unicodedata.digit(sign)) if kind == "Nd" else sign
 
 
-def _mark(sign: str) -> str:
+def _restore_mark(sign: str) -> str:
     mark = chr(ord(sign) - MARK_OFFSET) if ord(sign) >= MARK_OFFSET else ""
     return mark if mark and unicodedata.category(mark).startswith("M") else sign
 
@@ -124,7 +124,7 @@ def _is_invisible(sign: str) -> bool:
     return unicodedata.category(sign) == "Cf" or "\ufe00" <= sign <= "\ufe0f" or "\U000e0100" <= sign <= "\U000e01ef"
 
 
-def _am(found: re.Match[str]) -> str:
+def _order_am(found: re.Match[str]) -> str:
     thai_before, thai_after, lao_before, lao_after = found.groups(default="")
     is_thai = "\u0e32" in found.group()
     return f"{thai_before}{thai_after}\u0e33" if is_thai else f"{lao_before}{lao_after}\u0eb3"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ops.index.letters import SEPARATOR
-from ops.index.sentences import is_unspaced, joined_text
-from ops.index.stems import stems_by
-from ops.index.words import line_spellings_of, pairs_of, phrase_spellings_of, stemmer_of, terms_of
+from ops.index.sentences import is_unspaced, join_text
+from ops.index.stems import stem_words_with
+from ops.index.words import choose_stemmer, list_line_spellings, list_pairs, list_phrase_spellings, list_terms
 
 WORDS_KEY = "words"
 """Payload field whose text index answers for phrases."""
@@ -82,7 +82,7 @@ class LinePoint:
 class WantedLines:
     """The filter for lines; applied by the engine during the search. Empty means all.
 
-    ``phrases`` are spellings from :func:`phrases_of`; a line must contain one of each.
+    ``phrases`` are spellings from :func:`spell_phrase`; a line must contain one of each.
     """
 
     shows: tuple[str, ...] = ()
@@ -106,53 +106,57 @@ class LineStore(Protocol):
         """Release files and connections."""
 
 
-def field_of(stemmer: str) -> str:
+def name_terms_field(stemmer: str) -> str:
     """Return the payload field, with a text index that scores, of the lines that share a stemmer."""
     return _TERMS_PREFIX + stemmer
 
 
-def words_field(text: str) -> str:
+def build_words_field(text: str) -> str:
     """Return all spellings of a text in one string, in which phrases are searched."""
-    return f" {SEPARATOR} ".join(map(" ".join, line_spellings_of(text)))
+    return f" {SEPARATOR} ".join(map(" ".join, list_line_spellings(text)))
 
 
-def holds(field: str, phrases: Sequence[Sequence[str]]) -> bool:
-    """Return True if a :func:`words_field` has one spelling of each phrase, by the rule of the engines."""
+def has_phrases(field: str, phrases: Sequence[Sequence[str]]) -> bool:
+    """Return True if a :func:`build_words_field` has one spelling of each phrase, by the rule of the engines."""
     return all(any(f" {each} " in f" {field} " for each in spelled) for spelled in phrases)
 
 
-def point_of(row: LineRow) -> LinePoint:
+def build_point(row: LineRow) -> LinePoint:
     """Return the row for storage: its own columns, its words for phrases, its terms for ranking.
 
     Phrases are searched in its whole sentence. Ranking counts its own words, and words that only the border between two
     of its lines makes, as in scripts without blanks.
     """
-    stemmer = stemmer_of(row.language)
+    stemmer = choose_stemmer(row.language)
     texts = [row.text, *(each.text for each in row.following)]
-    terms = _ranked_terms(row.text)
-    words = words_field(joined_text(texts))
+    terms = _list_ranked_terms(row.text)
+    words = build_words_field(join_text(texts))
     if any(is_unspaced(before, after) for before, after in itertools.pairwise(texts)):
-        known = {term for text in texts for term in _ranked_terms(text)}
-        terms += [term for term in _ranked_terms(joined_text(texts)) if term not in known]
-        words = f"{words_field(row.text)} {SEPARATOR} {words}"
-    payload = {**vars(row), "shot_ids": list(row.shot_ids), FOLLOWING_KEY: [_stored(each) for each in row.following]}
-    ranked = {field_of(stemmer): " ".join(stems_by(stemmer, terms))}
+        known = {term for text in texts for term in _list_ranked_terms(text)}
+        terms += [term for term in _list_ranked_terms(join_text(texts)) if term not in known]
+        words = f"{build_words_field(row.text)} {SEPARATOR} {words}"
+    payload = {
+        **vars(row),
+        "shot_ids": list(row.shot_ids),
+        FOLLOWING_KEY: [_store_following(each) for each in row.following],
+    }
+    ranked = {name_terms_field(stemmer): " ".join(stem_words_with(stemmer, terms))}
     return LinePoint(line_id=row.line_id, payload={**payload, WORDS_KEY: words, **ranked})
 
 
-def row_of(payload: dict[str, Any]) -> LineRow:
-    """Return the stored row; the inverse of :func:`point_of`."""
-    return LineRow(**_columns(payload))
+def parse_row(payload: dict[str, Any]) -> LineRow:
+    """Return the stored row; the inverse of :func:`build_point`."""
+    return LineRow(**_parse_columns(payload))
 
 
-def hit_of(payload: dict[str, Any], score: float) -> LineHit:
+def parse_hit(payload: dict[str, Any], score: float) -> LineHit:
     """Return the stored row as a hit."""
-    return LineHit(**_columns(payload), score=score)
+    return LineHit(**_parse_columns(payload), score=score)
 
 
-def phrases_of(text: str) -> tuple[str, ...]:
+def spell_phrase(text: str) -> tuple[str, ...]:
     """Return the spellings of a phrase, each as one string; empty if it has no word."""
-    return tuple(map(" ".join, phrase_spellings_of(text)))
+    return tuple(map(" ".join, list_phrase_spellings(text)))
 
 
 def line_point_id(line_id: str) -> uuid.UUID:
@@ -160,25 +164,25 @@ def line_point_id(line_id: str) -> uuid.UUID:
     return uuid.UUID(bytes=hashlib.blake2b(line_id.encode(), digest_size=16).digest())
 
 
-def values_of(row: LineRow) -> list[Any]:
+def list_values(row: LineRow) -> list[Any]:
     """Return all values of a row as JSON values."""
     return [*list(vars(row).values())[:-1], [list(vars(each).values()) for each in row.following]]
 
 
-def _ranked_terms(text: str) -> list[str]:
-    return [*terms_of(text), *pairs_of(text)]
+def _list_ranked_terms(text: str) -> list[str]:
+    return [*list_terms(text), *list_pairs(text)]
 
 
-def _stored(line: Following) -> dict[str, Any]:
+def _store_following(line: Following) -> dict[str, Any]:
     return {**vars(line), "shot_ids": list(line.shot_ids)}
 
 
-def _columns(payload: dict[str, Any]) -> dict[str, Any]:
+def _parse_columns(payload: dict[str, Any]) -> dict[str, Any]:
     columns = {name: payload[name] for name in LineRow.__dataclass_fields__}
     following = tuple(Following(**each | {"shot_ids": tuple(each["shot_ids"])}) for each in columns[FOLLOWING_KEY])
     return columns | {"shot_ids": tuple(columns["shot_ids"]), FOLLOWING_KEY: following}
 
 
-def distinct(words: Sequence[str], most: int) -> list[str]:
+def take_distinct(words: Sequence[str], most: int) -> list[str]:
     """Return the first ``most`` different words: this bounds the cost of a query of any length."""
     return list(dict.fromkeys(words))[:most]

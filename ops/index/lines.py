@@ -22,9 +22,9 @@ from ops.core.errors import VectorIndexError
 from ops.core.locks import exclusive
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
-from ops.index.affixes import nouns_of
+from ops.index.affixes import find_nouns
 from ops.index.backends.edge_lines import EdgeLineVersions
-from ops.index.backends.server import shared_client
+from ops.index.backends.server import reuse_client
 from ops.index.backends.server_lines import ServerLineVersions
 from ops.index.fetching import Fetched, fetch_until
 from ops.index.line_points import (
@@ -32,19 +32,19 @@ from ops.index.line_points import (
     LineRow,
     LineStore,
     WantedLines,
-    distinct,
-    field_of,
-    hit_of,
-    phrases_of,
-    point_of,
-    row_of,
-    values_of,
+    build_point,
+    list_values,
+    name_terms_field,
+    parse_hit,
+    parse_row,
+    spell_phrase,
+    take_distinct,
 )
-from ops.index.stems import stems_by
-from ops.index.utterances import spoken_from
-from ops.index.words import exact_words_of, pairs_of, stemmer_of, terms_of, words_of
+from ops.index.stems import stem_words_with
+from ops.index.utterances import extend_to_phrases
+from ops.index.words import choose_stemmer, list_pairs, list_terms, split_exact_words, split_words
 
-__all__ = ["LineHit", "LineIndex", "LineRow", "current_lines", "open_lines", "publish_lines"]
+__all__ = ["LineHit", "LineIndex", "LineRow", "open_lines", "publish_lines", "read_current_line_version"]
 
 log = logging.getLogger(__name__)
 
@@ -93,32 +93,43 @@ class LineIndex:
         """
         if limit < 1:
             raise VectorIndexError(f"cannot return {limit} lines: limit is at least 1")
-        spelled = tuple(filter(None, map(phrases_of, phrases)))
-        asked = [term for part in (text, *phrases) for term in terms_of(part)]
-        terms = distinct([*asked, *(pair for phrase in phrases for pair in pairs_of(phrase))], MOST_TERMS)
+        spelled = tuple(filter(None, map(spell_phrase, phrases)))
+        asked = [term for part in (text, *phrases) for term in list_terms(part)]
+        terms = take_distinct([*asked, *(pair for phrase in phrases for pair in list_pairs(phrase))], MOST_TERMS)
         if not terms or not self.count():
             return []
         wanted = WantedLines(shows=tuple(shows), videos=tuple(videos), phrases=spelled)
-        found = self._found(terms, limit, wanted, _typed(" ".join((text, *phrases))))
+        found = self._find_hits(terms, limit, wanted, _map_typed_words(" ".join((text, *phrases))))
         found.sort(key=lambda hit: (-hit.score, hit.video_id, hit.start_frame, hit.line_id))
         return found[:limit]
 
-    def _found(self, terms: Sequence[str], limit: int, wanted: WantedLines, typed: Mapping[str, str]) -> list[LineHit]:
+    def _find_hits(
+        self, terms: Sequence[str], limit: int, wanted: WantedLines, typed: Mapping[str, str]
+    ) -> list[LineHit]:
         """Return at least the ``limit`` best hits, if there are enough."""
 
         def fetch(asked: int) -> Fetched[LineHit]:
             ranked = [
-                self._ranked(field_of(stemmer), " ".join(distinct(stems_by(stemmer, terms), MOST_TERMS)), asked, wanted)
+                self._rank_lines(
+                    name_terms_field(stemmer),
+                    " ".join(take_distinct(stem_words_with(stemmer, terms), MOST_TERMS)),
+                    asked,
+                    wanted,
+                )
                 for stemmer in self._lines.manifest()["stemmers"]
             ]
-            hits = [spoken_from(hit_of(payload, score), wanted.phrases) for each in ranked for score, payload in each]
-            found = [replace(hit, score=hit.score * _exactness(typed, hit.text)) for hit in hits if hit]
+            hits = [
+                extend_to_phrases(parse_hit(payload, score), wanted.phrases)
+                for each in ranked
+                for score, payload in each
+            ]
+            found = [replace(hit, score=hit.score * _measure_exactness(typed, hit.text)) for hit in hits if hit]
             # Phrases that begin in a later line of the sentence are left to the hit of that line.
             return Fetched(items=found, is_all=all(len(each) <= asked for each in ranked))
 
         return list(fetch_until(fetch, limit, lambda found: len(found) >= limit).items)
 
-    def _ranked(
+    def _rank_lines(
         self, field: str, terms: str, limit: int, wanted: WantedLines
     ) -> Sequence[tuple[float, dict[str, Any]]]:
         """Return at least ``limit`` of the best, if there are enough, without splitting a group of ties at the end."""
@@ -132,7 +143,7 @@ class LineIndex:
     @cached_property
     def vocabulary(self) -> Counter[str]:
         """Return how often each word is spoken. Reads every line once, which takes seconds for a million of them."""
-        return Counter(word for payload in self._lines.scroll() for word in words_of(payload["text"]))
+        return Counter(word for payload in self._lines.scroll() for word in split_words(payload["text"]))
 
     def is_current(self) -> bool:
         """Return True if no newer version was published."""
@@ -145,9 +156,9 @@ class LineIndex:
     def digest(self) -> str:
         """Return the digest of all lines, read back from the engine.
 
-        Equal to :func:`digest_of_lines` of the published rows.
+        Equal to :func:`compute_line_digest` of the published rows.
         """
-        return digest_of_lines(map(row_of, self._lines.scroll()))
+        return compute_line_digest(map(parse_row, self._lines.scroll()))
 
     def close(self) -> None:
         """Close the version; it may then be deleted."""
@@ -165,7 +176,7 @@ def open_lines(settings: Settings) -> LineIndex | None:
 
     Raises ``VectorIndexError`` if the index is broken or cannot be reached.
     """
-    return open_line_versions(versions_of(settings))
+    return open_line_versions(choose_line_engine(settings))
 
 
 def open_line_versions(versions: LineVersions) -> LineIndex | None:
@@ -195,16 +206,16 @@ def publish_lines(settings: Settings, rows: Sequence[LineRow], *, now: datetime 
     time: others wait.
     Raises ``VectorIndexError`` if two rows share a line id or an engine refuses.
     """
-    versions = versions_of(settings)
+    versions = choose_line_engine(settings)
     if not rows and versions.current() is None:
         return None
-    with exclusive(_lock_of(settings)):
+    with exclusive(_locate_lock(settings)):
         return publish_lines_to(versions, rows, now=now)
 
 
 def publish_lines_to(versions: LineVersions, rows: Sequence[LineRow], *, now: datetime | None = None) -> str:
     """Apply :func:`publish_lines` to given versions; the caller ensures that it is the only publisher there."""
-    version = version_of_lines(rows)
+    version = compute_line_version(rows)
     if versions.current() == version:
         return version
     if not versions.has(version):
@@ -212,11 +223,11 @@ def publish_lines_to(versions: LineVersions, rows: Sequence[LineRow], *, now: da
             "schema": RECIPE,
             "version": version,
             "rows": len(rows),
-            "stemmers": sorted({stemmer_of(row.language) for row in rows}),
-            "digest": digest_of_lines(rows),
+            "stemmers": sorted({choose_stemmer(row.language) for row in rows}),
+            "digest": compute_line_digest(rows),
             "created": (now or datetime.now(UTC)).isoformat(timespec="seconds"),
         }
-        versions.build(manifest, map(point_of, rows))
+        versions.build(manifest, map(build_point, rows))
     versions.switch(version)
     log.info("index of dialogue: version %s is current", version)
     return version
@@ -224,57 +235,57 @@ def publish_lines_to(versions: LineVersions, rows: Sequence[LineRow], *, now: da
 
 def drop_old_lines(settings: Settings) -> None:
     """Delete every version but the current one, because forgotten lines must not stay in older ones."""
-    versions = versions_of(settings)
+    versions = choose_line_engine(settings)
     if versions.current() is not None:
-        with exclusive(_lock_of(settings)):
+        with exclusive(_locate_lock(settings)):
             versions.drop_old()
 
 
-def version_of_lines(rows: Iterable[LineRow]) -> str:
+def compute_line_version(rows: Iterable[LineRow]) -> str:
     """Return the name of the version that :func:`publish_lines` would make of ``rows``; writes nothing."""
-    digest = digest_of_lines(rows)
+    digest = compute_line_digest(rows)
     content = hashlib.blake2b(f"{RECIPE} {digest}".encode(), digest_size=8).hexdigest()
     return f"v{RECIPE}-{digest.split('-')[0]}-{content}"
 
 
-def digest_of_lines(rows: Iterable[LineRow]) -> str:
+def compute_line_digest(rows: Iterable[LineRow]) -> str:
     """Return an order-independent digest of all stored values of the rows."""
-    return digest_of((row.line_id, json.dumps(values_of(row))) for row in rows)
+    return digest_of((row.line_id, json.dumps(list_values(row))) for row in rows)
 
 
-def current_lines(settings: Settings) -> str | None:
+def read_current_line_version(settings: Settings) -> str | None:
     """Return the name of the current version, or ``None`` before the first; opens and writes nothing."""
-    return versions_of(settings).current()
+    return choose_line_engine(settings).current()
 
 
-def versions_of(settings: Settings) -> LineVersions:
+def choose_line_engine(settings: Settings) -> LineVersions:
     """Return the versions of the lines in the engine that the settings name."""
     if settings.qdrant_url:
-        client = shared_client(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
+        client = reuse_client(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
         return ServerLineVersions(client, SERVER_NAME, settings.qdrant_url)
     return EdgeLineVersions(settings.home / "index" / NAME)
 
 
-def _typed(text: str) -> dict[str, str]:
+def _map_typed_words(text: str) -> dict[str, str]:
     """Return the words of a query as typed, by their folded form."""
-    return dict(zip(words_of(text), exact_words_of(text), strict=False))
+    return dict(zip(split_words(text), split_exact_words(text), strict=False))
 
 
-def _exactness(typed: Mapping[str, str], line: str) -> float:
+def _measure_exactness(typed: Mapping[str, str], line: str) -> float:
     """Return 1 if the line has every word that it shares with the query exactly as typed, else less.
 
     A word with other accents and marks, or a noun within a longer word, is not exact.
     """
     if line.isascii() and all(word == exact for word, exact in typed.items()):
         return 1.0
-    words = _typed(line)
-    nouns = {noun for word in words for noun in nouns_of(word)}
+    words = _map_typed_words(line)
+    nouns = {noun for word in words for noun in find_nouns(word)}
     shared = [word for word in typed if word in words or word in nouns]
     if not shared:
         return 1.0
-    exact = set(exact_words_of(line))
+    exact = set(split_exact_words(line))
     return float(OTHER_MARKS ** (sum(typed[word] not in exact for word in shared) / len(shared)))
 
 
-def _lock_of(settings: Settings) -> Path:
+def _locate_lock(settings: Settings) -> Path:
     return settings.home / "locks" / f"index-{NAME}.lock"

@@ -19,7 +19,7 @@ import numpy as np
 from ops.core.errors import VectorIndexError
 from ops.core.tables import digest_of
 from ops.index import tuning
-from ops.index.points import BLANK, HASH_KEY, MARKS_KEY, SAMPLED, IndexRow, StoredPoint, point_id_of
+from ops.index.points import BLANK, HASH_KEY, MARKS_KEY, SAMPLED, IndexRow, StoredPoint, encode_point_id
 
 # float32 rounding of a 4,096-d vector stays well below; a vector that was never normalised does not.
 UNIT_TOLERANCE = 1e-3
@@ -42,14 +42,14 @@ class _Fold:
         _validate(row, self.dim)
         text = json.dumps([row.shot_id, row.vector_hash, row.payload], sort_keys=True)
         self.rows += 1
-        self.content = (self.content + hash_of(text)) % (1 << 128)
+        self.content = (self.content + hash_text(text)) % (1 << 128)
         return row
 
     @property
     def version(self) -> str:
         """Return ``v<recipe>-<rows>-<hash of the content>``."""
         text = f"{tuning.RECIPE} {self.dim} {self.rows} {self.content}"
-        return f"v{tuning.RECIPE}-{self.rows}-{hash_of(text) >> 64:016x}"
+        return f"v{tuning.RECIPE}-{self.rows}-{hash_text(text) >> 64:016x}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ def make_plan(encoder_id: str, rows: Iterable[IndexRow], now: datetime) -> Plan:
     def observed() -> Iterator[tuple[str, str]]:
         for row in map(fold.add, rows):
             push = heapq.heappush if len(lots) < tuning.SAMPLE else heapq.heappushpop
-            push(lots, (-hash_of(row.shot_id), row.shot_id))
+            push(lots, (-hash_text(row.shot_id), row.shot_id))
             yield row.shot_id, row.vector_hash
 
     digest = digest_of(observed())
@@ -86,7 +86,7 @@ def make_plan(encoder_id: str, rows: Iterable[IndexRow], now: datetime) -> Plan:
     return Plan(version=fold.version, manifest=manifest, sample=frozenset(shot_id for _, shot_id in lots))
 
 
-def planned_points(
+def build_planned_points(
     plan: Plan, rows: Iterable[IndexRow], on_progress: Callable[[int], None] | None
 ) -> Iterator[StoredPoint]:
     """Yield the rows as the engines store them.
@@ -105,7 +105,7 @@ def planned_points(
 
 
 def _validate(row: IndexRow, dim: int) -> None:
-    point_id_of(row.shot_id)
+    encode_point_id(row.shot_id)
     vector = row.vector
     if vector.shape != (dim,):
         raise VectorIndexError(f"shot {row.shot_id}: vector of shape {vector.shape}, the others have ({dim},)")
@@ -114,6 +114,6 @@ def _validate(row: IndexRow, dim: int) -> None:
         raise VectorIndexError(f"shot {row.shot_id}: vector is not of unit length: embed it again")
 
 
-def hash_of(text: str) -> int:
+def hash_text(text: str) -> int:
     """Return 128 bits of BLAKE2b."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")

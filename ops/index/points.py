@@ -124,7 +124,7 @@ class Versions(Protocol):
         """Open a complete version. Raises ``VectorIndexError`` if it is missing or broken."""
 
 
-def in_batches(points: Iterable[Item], size: int) -> Iterator[list[Item]]:
+def split_into_batches(points: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """Yield the points in lists of at most ``size``, read on demand."""
     source = iter(points)
     while batch := list(islice(source, size)):
@@ -140,7 +140,7 @@ def require_rows(manifest: Mapping[str, Any], counted: int) -> None:
         )
 
 
-def point_id_of(shot_id: str) -> uuid.UUID:
+def encode_point_id(shot_id: str) -> uuid.UUID:
     """Return the point id of a shot: video id in the upper 64 bits, start frame in the lower.
 
     Deterministic, so writing a shot twice cannot duplicate it, and reversible, so that a search needs no payload to
@@ -153,7 +153,7 @@ def point_id_of(shot_id: str) -> uuid.UUID:
     return uuid.UUID(int=(int(parsed[0], 16) << _FRAME_BITS) | parsed[1])
 
 
-def shot_id_at(point_id: uuid.UUID | str) -> str:
-    """Return the shot of this point id; the inverse of :func:`point_id_of`."""
+def decode_point_id(point_id: uuid.UUID | str) -> str:
+    """Return the shot of this point id; the inverse of :func:`encode_point_id`."""
     number = (point_id if isinstance(point_id, uuid.UUID) else uuid.UUID(point_id)).int
     return shot_id_of(f"{number >> _FRAME_BITS:016x}", number & ((1 << _FRAME_BITS) - 1))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from ops.index.frequencies import word_frequencies
+from ops.index.frequencies import load_word_frequencies
 
 _HEBREW_WORD = re.compile("[א-ת]{3,}")
 _LETTERS = "ובכלמשה"
@@ -46,19 +46,19 @@ _WHOLE = frozenset(_WHOLE_TEXT.split())
 
 
 @lru_cache(maxsize=65_536)
-def hebrew_parts(word: str) -> tuple[str, ...]:
+def split_hebrew(word: str) -> tuple[str, ...]:
     """Return the prefixes of a folded word, one by one, and the rest; the word alone if it has none."""
     if not _HEBREW_WORD.fullmatch(word) or word in _WHOLE:
         return (word,)
     for prefix in (_WHEN, word[0]):
         rest = word.removeprefix(prefix)
         if prefix in _MOST_RATIO and rest != word and len(rest) >= _SHORT and _is_prefixed(word, prefix, rest):
-            return (prefix, *hebrew_parts(rest))
+            return (prefix, *split_hebrew(rest))
     return (word,)
 
 
 def _is_prefixed(word: str, prefix: str, rest: str) -> bool:
-    counted = word_frequencies("large_he", _LEAST_ZIPF)
+    counted = load_word_frequencies("large_he", _LEAST_ZIPF)
     whole, bare = counted.get(word, 0.0), counted.get(rest, 0.0)
     if not bare:
         return not whole and len(rest) > _SHORT

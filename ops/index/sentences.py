@@ -27,7 +27,7 @@ _UNSPACED = re.compile(
 )
 
 
-def joined_text(texts: Sequence[str]) -> str:
+def join_text(texts: Sequence[str]) -> str:
     """Join texts of consecutive lines, without a blank between scripts that have none."""
     whole = " ".join(texts[0].split()) if texts else ""
     for text in texts[1:]:
@@ -42,7 +42,7 @@ def is_unspaced(before: str, after: str) -> bool:
     return bool(_UNSPACED.fullmatch(before[-1:]) and _UNSPACED.fullmatch(after[:1]))
 
 
-def goes_on(before: str, after: str) -> bool:
+def is_continued(before: str, after: str) -> bool:
     """Return True if ``after`` continues the sentence of ``before``: no end between them, and the same speaker."""
     before, after = before.strip(), after.strip()
     if _DASH_ENDS.search(before) and (dash := _DASH_STARTS.match(after)) and after[dash.end()].islower():

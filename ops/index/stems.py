@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from ops.index.letters import folded, with_marks
-from ops.index.words import NO_STEMMER, forms_of, stemmer_of, terms_of
+from ops.index.letters import fold_letters, restore_marks
+from ops.index.words import NO_STEMMER, choose_stemmer, list_forms, list_terms
 
 KEPT = 65_536
 
@@ -20,22 +20,22 @@ _local = threading.local()
 
 
 @lru_cache(maxsize=KEPT // 4)
-def stems_of(text: str, language: str = "") -> frozenset[str]:
+def list_stems(text: str, language: str = "") -> frozenset[str]:
     """Return the stems of all terms of the text, in the language of the line in the index (empty if unknown)."""
-    return frozenset(stems_by(stemmer_of(language), terms_of(text)))
+    return frozenset(stem_words_with(choose_stemmer(language), list_terms(text)))
 
 
-def stems_of_words(words: Iterable[str], language: str = "") -> list[str]:
+def stem_words(words: Iterable[str], language: str = "") -> list[str]:
     """Return the stem of each word from ``words_of``."""
-    return stems_by(stemmer_of(language), words)
+    return stem_words_with(choose_stemmer(language), words)
 
 
 def is_in(word: str, stems: frozenset[str], language: str = "") -> bool:
     """Return True if the stem of a word, or of the noun in it, is among those of a line in that language."""
-    return not stems.isdisjoint(stems_of_words(forms_of(word), language))
+    return not stems.isdisjoint(stem_words(list_forms(word), language))
 
 
-def stems_by(stemmer: str, words: Iterable[str]) -> list[str]:
+def stem_words_with(stemmer: str, words: Iterable[str]) -> list[str]:
     """Return the stem of each word by the named stemmer; the word itself by ``none``."""
     return list(words) if stemmer == NO_STEMMER else [_stem(word, stemmer) for word in words]
 
@@ -43,10 +43,10 @@ def stems_by(stemmer: str, words: Iterable[str]) -> list[str]:
 @lru_cache(maxsize=KEPT)
 def _stem(word: str, stemmer: str) -> str:
     # Stemmers treat marks as marks (Tamil), and may return a letter in a form that is folded here.
-    return folded(_algorithm(stemmer).stemWord(with_marks(word)))
+    return fold_letters(_load_stemmer(stemmer).stemWord(restore_marks(word)))
 
 
-def _algorithm(stemmer: str) -> Any:
+def _load_stemmer(stemmer: str) -> Any:
     """Return the stemmer, one for each thread: it must not be shared."""
     import Stemmer
 

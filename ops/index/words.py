@@ -18,8 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ops.index.affixes import nouns_of, parts_of
-from ops.index.letters import APOSTROPHE, HYPHEN, SEPARATOR, cased, folded, normalised
+from ops.index.affixes import find_nouns, split_affixes
+from ops.index.letters import APOSTROPHE, HYPHEN, SEPARATOR, fold_case, fold_letters, normalise
 
 STEMMERS = {
     "ar": "arabic",
@@ -75,59 +75,59 @@ _FIRST_PARTS = frozenset(_FIRST_PARTS_TEXT.split())
 Words = tuple[str, ...]
 
 
-def words_of(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """Return the words of a text in order, without case, accents and punctuation: "You’re" is "you", "re"."""
-    return list(_split(_groups(folded(_segmented(normalised(text))))))
+    return list(_split(_find_groups(fold_letters(_segment(normalise(text))))))
 
 
-def exact_words_of(text: str) -> list[str]:
-    """Return the words as :func:`words_of`, with every accent and mark as typed: to rank exact lines first."""
-    return list(_split(_groups(cased(_segmented(normalised(text))))))
+def split_exact_words(text: str) -> list[str]:
+    """Return the words as :func:`split_words`, with every accent and mark as typed: to rank exact lines first."""
+    return list(_split(_find_groups(fold_case(_segment(normalise(text))))))
 
 
-def spellings_of(text: str) -> list[Words]:
-    """Return the spellings of a query's text, each once; the first is :func:`words_of`, and none is empty."""
-    plain = normalised(text)
+def list_spellings(text: str) -> list[Words]:
+    """Return the spellings of a query's text, each once; the first is :func:`split_words`, and none is empty."""
+    plain = normalise(text)
     # A name that no dictionary has is split differently alone and within a sentence: 王小明 in 王小明天来.
     is_cut = any(_is_cut(found.group()) for found in _IDEOGRAPH_RUN.finditer(plain))
-    return list(dict.fromkeys([*_spelled(plain), *(_paired(plain) if is_cut else [])]))
+    return list(dict.fromkeys([*_list_plain_spellings(plain), *(_split_into_pairs(plain) if is_cut else [])]))
 
 
-def phrase_spellings_of(text: str) -> list[Words]:
-    """Return :func:`spellings_of` a phrase, which also matches a line with its prefixes and nouns: הבית in והבית."""
-    spelled = spellings_of(text)
-    apart = [_apart(words) for words in spelled if any(map(_has_prefix, words))]
+def list_phrase_spellings(text: str) -> list[Words]:
+    """Return :func:`list_spellings` a phrase, which also matches a line with its prefixes and nouns: הבית in והבית."""
+    spelled = list_spellings(text)
+    apart = [_split_all_affixes(words) for words in spelled if any(map(_has_prefix, words))]
     return list(dict.fromkeys([*spelled, *apart]))
 
 
-def line_spellings_of(text: str) -> list[Words]:
-    """Return :func:`spellings_of` a line, and those with its nouns separated from their particles and prefixes.
+def list_line_spellings(text: str) -> list[Words]:
+    """Return :func:`list_spellings` a line, and those with its nouns separated from their particles and prefixes.
 
     Only lines are split before particles: a search for 고양이 (cat) does not mean 고양 (a city) with a particle.
     """
-    plain = normalised(text)
-    spelled = _spelled(plain)
-    return list(dict.fromkeys([*spelled, *map(_apart, spelled), *_paired(plain)]))
+    plain = normalise(text)
+    spelled = _list_plain_spellings(plain)
+    return list(dict.fromkeys([*spelled, *map(_split_all_affixes, spelled), *_split_into_pairs(plain)]))
 
 
-def terms_of(text: str) -> list[str]:
+def list_terms(text: str) -> list[str]:
     """Return the terms for ranking: the words, and once each the new words of other spellings and their nouns."""
-    spelled = _spelled(normalised(text))
+    spelled = _list_plain_spellings(normalise(text))
     words = list(spelled[0]) if spelled else []
     more = [word for other in spelled[1:] for word in other]
-    more += [form for word in [*words, *more] for form in forms_of(word)]
+    more += [form for word in [*words, *more] for form in list_forms(word)]
     known = set(words)
     return words + [word for word in dict.fromkeys(more) if word not in known]
 
 
-def pairs_of(text: str) -> list[str]:
+def list_pairs(text: str) -> list[str]:
     """Return pairs of neighbouring ideographs, which rank a phrase that shares no word with the line."""
-    return [word for words in _paired(normalised(text)) for word in words if word.endswith(SEPARATOR)]
+    return [word for words in _split_into_pairs(normalise(text)) for word in words if word.endswith(SEPARATOR)]
 
 
-def forms_of(word: str) -> Words:
+def list_forms(word: str) -> Words:
     """Return a word, and the nouns in it if it is written together with a particle, an article or prefixes."""
-    return (word, *nouns_of(word))
+    return (word, *find_nouns(word))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +138,7 @@ class _Group:
     signs: str
     follows_blank: bool
 
-    def spelled(self, joining: str) -> Words:
+    def join_parts(self, joining: str) -> Words:
         """Return the parts, joined at every character that is in ``joining``, unless that makes another word."""
         words = [self.parts[0]]
         for at, (sign, part) in enumerate(zip(self.signs, self.parts[1:], strict=True)):
@@ -151,7 +151,7 @@ class _Group:
         return tuple(words) if _OTHER_WORDS.isdisjoint(words) or not joining else self.parts
 
 
-def _groups(text: str) -> list[_Group]:
+def _find_groups(text: str) -> list[_Group]:
     """Return the groups of a folded text."""
     text = _INITIALS.sub(lambda found: found.group().rstrip(".").replace(".", HYPHEN), text)
     text = _THOUSANDS.sub(lambda found: re.sub(r"\D", HYPHEN, found.group()), text)
@@ -168,24 +168,24 @@ def _split(groups: Sequence[_Group]) -> Words:
     return tuple(part for group in groups for part in group.parts)
 
 
-def _spelled(plain: str) -> list[Words]:
+def _list_plain_spellings(plain: str) -> list[Words]:
     """Return the spellings of a normalised text: split at every mark, then joined at apostrophes, hyphens, both."""
-    groups = _groups(folded(_segmented(plain)))
+    groups = _find_groups(fold_letters(_segment(plain)))
     if not groups:
         return []
     spelled = [_split(groups)]
     signs = set("".join(group.signs for group in groups))
     for joining in (APOSTROPHE, HYPHEN, APOSTROPHE + HYPHEN):
         if signs.intersection(joining) or (HYPHEN in joining and not _FIRST_PARTS.isdisjoint(spelled[0])):
-            spelled.append(tuple(_joined(groups, joining)))
+            spelled.append(tuple(_join_groups(groups, joining)))
     return list(dict.fromkeys(spelled))
 
 
-def _joined(groups: Sequence[_Group], joining: str) -> list[str]:
+def _join_groups(groups: Sequence[_Group], joining: str) -> list[str]:
     words: list[str] = []
     before: _Group | None = None
     for group in groups:
-        own = group.spelled(joining)
+        own = group.join_parts(joining)
         if HYPHEN in joining and before and len(before.parts) == 1 and before.parts[0] in _FIRST_PARTS:
             is_one = group.follows_blank and own[0].isalpha() and len(own[0]) > 2
             words[-1:] = [words[-1] + own[0]] if is_one else [words[-1], own[0]]
@@ -196,20 +196,20 @@ def _joined(groups: Sequence[_Group], joining: str) -> list[str]:
     return words
 
 
-def _apart(words: Words) -> Words:
-    return tuple(itertools.chain.from_iterable(map(parts_of, words)))
+def _split_all_affixes(words: Words) -> Words:
+    return tuple(itertools.chain.from_iterable(map(split_affixes, words)))
 
 
 def _has_prefix(word: str) -> bool:
-    return parts_of(word)[0].endswith(SEPARATOR)
+    return split_affixes(word)[0].endswith(SEPARATOR)
 
 
-def _segmented(plain: str) -> str:
+def _segment(plain: str) -> str:
     """Return the text with blanks between words also if its script has none."""
-    return plain if plain.isascii() else _UNSPACED_RUN.sub(_with_blanks, plain)
+    return plain if plain.isascii() else _UNSPACED_RUN.sub(_insert_blanks, plain)
 
 
-def _with_blanks(run: re.Match[str]) -> str:
+def _insert_blanks(run: re.Match[str]) -> str:
     left, right = run.string[run.start() - 1 : run.start()], run.string[run.end() : run.end() + 1]
     words = " ".join(_cut(run.group()))
     return f"{'' if left == HYPHEN else ' '}{words}{'' if right == HYPHEN else ' '}"
@@ -227,15 +227,15 @@ def _is_cut(run: str) -> bool:
     return len(run) >= LEAST_PAIRED and len(_cut(run)) > 1
 
 
-def _paired(plain: str) -> list[Words]:
+def _split_into_pairs(plain: str) -> list[Words]:
     """Return the text with each run of ideographs as its overlapping pairs; empty if it has no such run."""
     if plain.isascii() or not _IDEOGRAPH_RUN.search(plain):
         return []
-    text = _UNSPACED_RUN.sub(lambda found: f" {' '.join(_pairs(found.group()))} ", plain)
-    return [_split(_groups(folded(text)))]
+    text = _UNSPACED_RUN.sub(lambda found: f" {' '.join(_find_pairs(found.group()))} ", plain)
+    return [_split(_find_groups(fold_letters(text)))]
 
 
-def _pairs(run: str) -> Iterator[str]:
+def _find_pairs(run: str) -> Iterator[str]:
     """Yield overlapping pairs of the ideographs of a run.
 
     Its other parts as words. A pair ends in a special character.
@@ -248,7 +248,7 @@ def _pairs(run: str) -> Iterator[str]:
     yield from _cut(run[end:])
 
 
-def stemmer_of(language: str) -> str:
+def choose_stemmer(language: str) -> str:
     """Return the stemmer for a language code (``en``, ``pt-BR``); ``none`` if none exists, English if unknown."""
     code = language.lower().replace("_", "-").split("-")[0]
     return STEMMERS.get(code, NO_STEMMER) if code not in ("", "und") else UNKNOWN_LANGUAGE

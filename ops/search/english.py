@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from ops.embeddings.starter.text_tower import tokenizer_words
-from ops.index.frequencies import word_frequencies
-from ops.index.words import words_of
+from ops.index.frequencies import load_word_frequencies
+from ops.index.words import split_words
 
 LEAST_LETTERS = 4
 """Shorter words are near to too many others."""
@@ -73,7 +73,7 @@ _MOST = 3.0
 def list_unknown_words(text: str) -> list[str]:
     """Return each word of the text that no English list has, once; words with digits and single letters are known."""
     known = tokenizer_words()
-    rare = [word for word in dict.fromkeys(words_of(text)) if len(word) > 1 and word.isalpha() and word not in known]
+    rare = [word for word in dict.fromkeys(split_words(text)) if len(word) > 1 and word.isalpha() and word not in known]
     return [word for word in rare if not is_english(word)]
 
 
@@ -139,7 +139,9 @@ def detect_foreign_language(text: str) -> str | None:
     if not words or (text.isascii() and _FUNCTION_WORDS.isdisjoint(words) and tokenizer_words().issuperset(words)):
         return None
     english = _load_english()
-    excess, code = max((_compute_excess(words, word_frequencies(f"small_{code}"), english), code) for code in LANGUAGES)
+    excess, code = max(
+        (_compute_excess(words, load_word_frequencies(f"small_{code}"), english), code) for code in LANGUAGES
+    )
     return LANGUAGES[code] if excess >= _FOREIGN_FROM.get(len(words), _FOREIGN) else None
 
 
@@ -189,7 +191,7 @@ def _is_latin(sign: str) -> bool:
 
 
 def _load_english() -> Mapping[str, float]:
-    return word_frequencies("large_en")
+    return load_word_frequencies("large_en")
 
 
 @lru_cache(maxsize=1)

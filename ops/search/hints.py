@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Protocol
 
-from ops.index.letters import with_marks
-from ops.index.words import words_of
+from ops.index.letters import restore_marks
+from ops.index.words import split_words
 from ops.search.english import detect_foreign_language, list_unknown_words, suggest_word
 from ops.search.schema import Query, TextCondition
 from ops.search.shot_details import ShotDetails
@@ -103,7 +103,7 @@ def collect_hints(
 
 def find_named_shows(text: str, names: Names) -> list[str]:
     """Return shows that a text names: by the beginning of a name, or by a whole name of several words within it."""
-    words = words_of(text)
+    words = split_words(text)
     whole = "".join(words)
     if len(whole) < _LEAST_NAME:
         return []
@@ -116,7 +116,7 @@ def find_named_shows(text: str, names: Names) -> list[str]:
 
 def is_named(text: str, names: Names) -> bool:
     """Return True if the name of a show has all the words of the text: titles may be in any language."""
-    words = set(words_of(text))
+    words = set(split_words(text))
     return any(words.issubset(_name_words(show)) for show in names.shows())
 
 
@@ -126,8 +126,8 @@ def correct_words(text: str, meant: Mapping[str, str]) -> str:
 
 
 def _correct_part(part: str, meant: Mapping[str, str]) -> str:
-    words = words_of(part)
-    return with_marks(" ".join(meant.get(word, word) for word in words)) if meant.keys() & set(words) else part
+    words = split_words(part)
+    return restore_marks(" ".join(meant.get(word, word) for word in words)) if meant.keys() & set(words) else part
 
 
 def _is_name(words: list[str], name: str, is_file_name: bool) -> bool:
@@ -145,7 +145,7 @@ def _is_name(words: list[str], name: str, is_file_name: bool) -> bool:
 @lru_cache(maxsize=65_536)
 def _name_words(name: str) -> list[str]:
     """Return the words of a name; cached, because every search reads the catalogue's names."""
-    return words_of(name)
+    return split_words(name)
 
 
 def _show_hint(text: str, shows: Sequence[str]) -> str:
@@ -156,7 +156,7 @@ def _show_hint(text: str, shows: Sequence[str]) -> str:
 
 def _check_length(text: str, length: int) -> list[str]:
     unread = text[length:].strip()
-    if not words_of(unread):
+    if not split_words(unread):
         return []
     return [
         f"the text is too long: only the first {len(text[:length].split())} words are read, the end is not read "
@@ -177,16 +177,16 @@ def _check_negation(text: str) -> list[str]:
 
 def _remove_words(text: str, words: Collection[str]) -> str:
     """Return the text without those words (folded)."""
-    return " ".join(part for part in text.split() if not words or set(words_of(part)).isdisjoint(words))
+    return " ".join(part for part in text.split() if not words or set(split_words(part)).isdisjoint(words))
 
 
 def _select_unnamed(unknown: list[str], names: Names, is_spoken: Callable[[str], bool]) -> list[str]:
     """Return those of the words that are in no name of the catalogue and in no line."""
     if not unknown:
         return []
-    known = {word for show in names.shows() for word in words_of(show)}
+    known = {word for show in names.shows() for word in split_words(show)}
     unknown = [word for word in unknown if word not in known]
-    known = {word for name, _ in names.files() for word in words_of(name)} if unknown else set()
+    known = {word for name, _ in names.files() for word in split_words(name)} if unknown else set()
     return [word for word in unknown if word not in known and not is_spoken(word)]
 
 

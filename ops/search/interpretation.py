@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from ops.core.errors import NotFoundError
 from ops.index.lines import LineHit, LineIndex
-from ops.index.stems import is_in, stems_of, stems_of_words
-from ops.index.utterances import extended
-from ops.index.words import spellings_of, words_of
+from ops.index.stems import is_in, list_stems, stem_words
+from ops.index.utterances import extend_hit
+from ops.index.words import list_spellings, split_words
 from ops.search.english import LEAST_LETTERS, find_nearest_word
 from ops.search.hints import correct_words
 from ops.search.schema import DialogueCondition, Query, Reading
@@ -188,7 +188,7 @@ def _widen(spelled: Sequence[Sequence[str]], line: LineHit, share: float) -> tup
     """Return the line with as many lines of its sentence as have most of the words together, else the line alone."""
     best = (line, share)
     for count in range(1, len(line.following) + 1 if share < TOGETHER else 0):
-        longer = extended(line, count)
+        longer = extend_hit(line, count)
         if (wider := _share(spelled, longer)) >= TOGETHER and wider > best[1]:
             best = (longer, wider)
     return best
@@ -204,7 +204,9 @@ def _suggest_spoken(words: Words, lines: LineIndex, shows: Sequence[str]) -> tup
     """Return a note with spoken words close to those that are in no line; empty if these match no line either."""
     spoken = lines.vocabulary
     parts = [*words.phrases, words.rest] if words.rest else list(words.phrases)
-    unknown = {word for part in parts for word in words_of(part) if len(word) >= LEAST_LETTERS and word not in spoken}
+    unknown = {
+        word for part in parts for word in split_words(part) if len(word) >= LEAST_LETTERS and word not in spoken
+    }
     meant = {word: other for word in unknown if (other := find_nearest_word(word, spoken))}
     if not meant:
         return ()
@@ -222,7 +224,7 @@ def _guess(words: Words, lines: LineIndex, shows: Sequence[str]) -> QueryInterpr
     glance = find_lines(words, lines, shows, GLANCE) if wanted else []
     together = [each for each in glance if each[1] >= TOGETHER]
     # Forms of one word are one word, by the language of the best line.
-    asked = len(set(stems_of_words(wanted, together[0][0].language))) if together else 0
+    asked = len(set(stem_words(wanted, together[0][0].language))) if together else 0
     if asked > 1:
         if len(together) == GLANCE:
             together = [each for each in find_lines(words, lines, shows) if each[1] >= TOGETHER]
@@ -286,19 +288,19 @@ def parse_words(text: str) -> Words:
 
     A phrase without any letter or digit is ignored.
     """
-    phrases = tuple(" ".join(found.split()) for found in _PHRASE.findall(text) if words_of(found))
+    phrases = tuple(" ".join(found.split()) for found in _PHRASE.findall(text) if split_words(found))
     rest = " ".join(_QUOTES.sub(" ", _PHRASE.sub(" ", text)).split())
     return Words(phrases=phrases, rest=rest, plain=" ".join(_QUOTES.sub(" ", text).split()))
 
 
 def select_content_words(text: str) -> list[str]:
     """Return the words with content, each once, in order."""
-    return _select_content(words_of(text))
+    return _select_content(split_words(text))
 
 
 def list_content_spellings(text: str) -> list[list[str]]:
     """Return the words to search in a line, for each spelling of the text; all its words if none has content."""
-    return [_select_content(words) or list(words) for words in spellings_of(text)]
+    return [_select_content(words) or list(words) for words in list_spellings(text)]
 
 
 def is_speech(text: str) -> bool:
@@ -306,14 +308,14 @@ def is_speech(text: str) -> bool:
 
     Lines of a film also contain many descriptions ("in the car"), and these queries do not mean the lines.
     """
-    words = words_of(text)
+    words = split_words(text)
     return len(words) > 2 and (words[0] not in _DESCRIBING or not _SPEAKING.isdisjoint(words))
 
 
 def measure_coverage(wanted: Sequence[str], line: str, language: str = "") -> float:
     """Return the share of the words ``wanted`` that the line has in any form of its language, 0 to 1; 0 if none is."""
-    words = dict(zip(stems_of_words(wanted, language), wanted, strict=True))
-    stems = stems_of(line, language)
+    words = dict(zip(stem_words(wanted, language), wanted, strict=True))
+    stems = list_stems(line, language)
     return sum(is_in(word, stems, language) for word in words.values()) / len(words) if words else 0.0
 
 

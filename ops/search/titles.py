@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ops.index.fetching import Fetched, fetch_until
 from ops.index.index import IndexHit, VectorIndex
-from ops.index.words import words_of
+from ops.index.words import split_words
 
 Vector = NDArray[np.float32]
 
@@ -95,7 +95,7 @@ class TitleDirection:
 
 def is_about_writing(text: str) -> bool:
     """Return True if a query is about writing in the image, so that titles must not be hidden from it."""
-    return not _ASKING.isdisjoint(words_of(text))
+    return not _ASKING.isdisjoint(split_words(text))
 
 
 def draw_cards() -> NDArray[np.uint8]:

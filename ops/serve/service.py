@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ops.core.errors import VectorIndexError
 from ops.core.settings import Settings
 from ops.embeddings.encoder import Encoder
-from ops.index.index import VectorIndex, current_version
+from ops.index.index import VectorIndex, read_current_version
 from ops.search.searcher import Searcher
 from ops.search.shot_details import ShotDetails
 from ops.serve.documents import addresses
@@ -84,7 +84,7 @@ class Service:
     def _published(self) -> str | None:
         """Return the published state to answer from: the live encoder, and the version of its index."""
         encoder_id = self.searcher.live_encoder_id()
-        version = current_version(self.settings, encoder_id)
+        version = read_current_version(self.settings, encoder_id)
         return None if version is None else f"{encoder_id} {version}"
 
     def _warm_up(self) -> None:
@@ -115,7 +115,7 @@ class Service:
 
     def index_version(self) -> str | None:
         """Return the version that is published now; opens nothing."""
-        return current_version(self.settings, self.searcher.encoder_id)
+        return read_current_version(self.settings, self.searcher.encoder_id)
 
     def index(self) -> VectorIndex:
         """Return the current index. Raises ``ProblemError`` 409 if nothing was ingested yet."""

@@ -19,7 +19,7 @@ from ops.embeddings.build import build_embeddings, load_vectors
 from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder, resolve_spec
 from ops.embeddings.pins import Candidate, EncoderPins, Succession
 from ops.index.build import build_index, index_is_current
-from ops.index.index import current_version
+from ops.index.index import read_current_version
 from ops.probes.build import has_current_refit, refit_probe
 from ops.probes.definitions import load_definitions
 from ops.probes.scores import build_scores, has_current_scores
@@ -41,7 +41,7 @@ def name_candidate(settings: Settings, spec: str, force: str = "") -> Candidate 
     if resolved.encoder_id == live.encoder_id:
         return None
     candidate = Candidate(spec=spec, encoder_id=resolved.encoder_id, force=force)
-    is_indexed = current_version(settings, resolved.encoder_id) is not None
+    is_indexed = read_current_version(settings, resolved.encoder_id) is not None
     changed = EncoderPins(settings.home).change_succession(
         lambda before: _with(before, replace(candidate, was_indexed=is_indexed and _is_foreign(before, candidate)))
     )
@@ -130,7 +130,7 @@ def find_missing(settings: Settings, encoder_id: str) -> str:
 
 
 def _require_indexed(settings: Settings, live: ResolvedEncoder) -> None:
-    if current_version(settings, live.encoder_id) is None:
+    if read_current_version(settings, live.encoder_id) is None:
         raise NotFoundError(
             f"nothing is indexed by {live.spec} ({live.reason}), so there is nothing to upgrade: set NEEDLE_ENCODER to "
             "its value during `needle ingest`, or ingest with the new encoder from the start"

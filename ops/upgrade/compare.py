@@ -25,7 +25,7 @@ from ops.embeddings.pins import Candidate
 from ops.evaluation.comparison import comparison_of as compared
 from ops.evaluation.retrieval import bootstrap_interval
 from ops.evaluation.verdict import LEAST_SHOTS, MARGIN
-from ops.index.index import current_version, open_index
+from ops.index.index import open_index, read_current_version
 from ops.probes.build import find_reason_against_refit
 from ops.probes.definitions import load_definitions
 from ops.probes.state import read_promoted_version
@@ -125,7 +125,7 @@ def last_comparison(settings: Settings, encoder_id: str) -> Comparison | None:
 
 def digest_inputs(settings: Settings, candidate: Candidate, live: ResolvedEncoder) -> str:
     """Digest all inputs of a comparison: both indexes, captions, queries, probes, the rule, a person's decision."""
-    versions = [(each, str(current_version(settings, each))) for each in (live.encoder_id, candidate.encoder_id)]
+    versions = [(each, str(read_current_version(settings, each))) for each in (live.encoder_id, candidate.encoder_id)]
     probes = []
     for label in probes_to_refit(settings):
         both = [read_promoted_version(settings, label, each) for each in ("", candidate.encoder_id)]

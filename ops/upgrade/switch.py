@@ -20,7 +20,7 @@ from ops.embeddings.build import table_of
 from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder
 from ops.embeddings.pins import Candidate, EncoderPins, Reign, Succession
 from ops.embeddings.set_aside import set_aside_table
-from ops.index.index import current_version, drop_index
+from ops.index.index import drop_index, read_current_version
 from ops.probes.promotion import drop_states, keep_scores, keep_state
 from ops.probes.versions import list_fitted_probes
 from ops.upgrade.candidate import find_missing, require_candidate
@@ -56,7 +56,7 @@ def switch(settings: Settings, now: datetime) -> StepReport:
         details={
             "live": new.spec,
             "encoder_id": new.encoder_id,
-            "index_version": current_version(settings, new.encoder_id),
+            "index_version": read_current_version(settings, new.encoder_id),
             "reason": reason,
             "previous": succession.previous.spec if succession.previous else None,
             "came_from": before.spec,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ops.core.settings import Settings
 from ops.core.types import shot_id_of
 from ops.embeddings.pooling import pooled_vector
-from ops.index.build import wanted_rows
+from ops.index.build import read_wanted_rows
 from ops.index.index import publish
 from tests.builders.lakes import DIM, ENCODER, shot_rows, vector_rows, video_id, video_row
 
@@ -83,7 +83,7 @@ def fill_with_colours(settings: Settings) -> None:
 
 def index_lake(settings: Settings) -> str:
     """Publish what the lake holds."""
-    return publish(settings, ENCODER, lambda: wanted_rows(settings, ENCODER))
+    return publish(settings, ENCODER, lambda: read_wanted_rows(settings, ENCODER))
 
 
 def shot(number: int, index: int) -> str:

@@ -15,7 +15,7 @@ from ops.embeddings.build import input_hash, table_of
 from ops.embeddings.encoder import load_encoder, resolve_spec
 from ops.embeddings.pins import EncoderPins
 from ops.embeddings.starter.head import load_head
-from ops.index.build import wanted_rows
+from ops.index.build import read_wanted_rows
 from ops.index.index import publish
 from ops.shots.segment import proxy_key
 from tests.builders.films import make_film
@@ -47,7 +47,7 @@ def captioned_home(folder: Path, films: int = 2, encoder: str = "starter", *, ca
         add_film(settings, folder, number, captions=captions)
     place(settings, encoder, range(films), noise=0.5)
     encoder_id = resolve_spec(encoder, settings.home).encoder_id
-    publish(settings, encoder_id, lambda: wanted_rows(settings, encoder_id))
+    publish(settings, encoder_id, lambda: read_wanted_rows(settings, encoder_id))
     return settings
 
 

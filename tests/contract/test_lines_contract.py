@@ -20,12 +20,12 @@ from ops.index.lines import (
     SERVER_NAME,
     LineIndex,
     LineVersions,
-    digest_of_lines,
+    compute_line_digest,
+    compute_line_version,
     open_line_versions,
     publish_lines_to,
-    version_of_lines,
 )
-from ops.index.utterances import with_sentences
+from ops.index.utterances import add_sentences
 from tests.builders.lakes import video_id
 from tests.builders.spoken_pairs import LINES
 from tests.builders.subtitles import line_row
@@ -162,7 +162,7 @@ def test_ties_are_in_the_order_of_video_and_time_at_every_limit(versions: LineVe
 
 
 def test_the_digest_is_read_back(index: LineIndex) -> None:
-    assert index.digest() == digest_of_lines(ROWS)
+    assert index.digest() == compute_line_digest(ROWS)
     assert index.count() == len(ROWS)
 
 
@@ -172,7 +172,7 @@ def test_a_limit_below_one_is_refused(index: LineIndex) -> None:
 
 
 def test_a_version_is_named_by_its_content_and_replaces_the_last(versions: LineVersions, index: LineIndex) -> None:
-    assert index.version == version_of_lines(reversed(ROWS)) == publish_lines_to(versions, ROWS)
+    assert index.version == compute_line_version(reversed(ROWS)) == publish_lines_to(versions, ROWS)
     assert index.is_current()
     newer = publish_lines_to(versions, ROWS[:3])
     assert newer != index.version
@@ -190,7 +190,7 @@ def test_no_lines_are_no_index_and_dropped_versions_are_gone(versions: LineVersi
     assert open_line_versions(versions) is None
     versions.drop_old()
     assert versions.has(empty)
-    assert not versions.has(version_of_lines(ROWS))
+    assert not versions.has(compute_line_version(ROWS))
 
 
 def test_a_line_that_comes_twice_is_refused(versions: LineVersions) -> None:
@@ -205,7 +205,7 @@ def test_a_server_gets_stems_and_does_not_stem(tmp_path: Path) -> None:
     client = QdrantClient(":memory:")
     server = ServerLineVersions(client, SERVER_NAME)
     publish_lines_to(server, [line_row(0, "robots", language="de"), line_row(1, "die Häuser", language="de")])
-    schemas = dict(server._payload_indexes({"stemmers": ["german", "none"]}))
+    schemas = dict(server._build_payload_indexes({"stemmers": ["german", "none"]}))
     assert schemas["terms_german"].scoring and schemas["words"].phrase_matching
     assert all(schemas[name].stemmer is None for name in ("terms_german", "terms_none", "words"))
     index = open_line_versions(server)
@@ -278,11 +278,11 @@ def test_lines_with_the_accents_that_were_typed_come_first(versions: LineVersion
 def test_a_phrase_over_several_lines_is_one_hit(versions: LineVersions) -> None:
     texts = ("Tell them that the harvest moon", "will rise over", "the mill tonight.", "The mill will rise over us.")
     rows = [line_row(n, text, second=n) for n, text in enumerate(texts)]
-    publish_lines_to(versions, list(with_sentences(rows)))
+    publish_lines_to(versions, list(add_sentences(rows)))
     opened = open_line_versions(versions)
     assert opened is not None
     with opened:
-        assert opened.digest() == digest_of_lines(with_sentences(rows))
+        assert opened.digest() == compute_line_digest(add_sentences(rows))
         (whole,) = opened.search("", phrases=["moon will rise over the mill"], limit=1)
         (part,) = opened.search("", phrases=["over the mill will"], limit=1) or (None,)
         twice = opened.search("", phrases=["will rise over"], limit=1)

@@ -9,7 +9,7 @@ import pytest
 
 from ops.cli.main import cli
 from ops.core.settings import load_settings
-from ops.index.index import current_version
+from ops.index.index import read_current_version
 from tests.builders.films import make_film
 from tests.builders.homes import Home
 
@@ -37,8 +37,8 @@ def test_a_new_encoder_recomputes_vectors_and_index_but_no_shot(
     assert new[0].startswith("open_clip_needle_tiny")
     settings = load_settings()
     assert settings.lake.read(f"shot_embeddings/{new[0]}").num_rows == 3
-    assert current_version(settings, new[0]) is not None
-    assert current_version(settings, old[0]) is not None
+    assert read_current_version(settings, new[0]) is not None
+    assert read_current_version(settings, old[0]) is not None
 
     before = home.files()
     assert cli.main(["ingest", str(film.path)], standalone_mode=False) == 0

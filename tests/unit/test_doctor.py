@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from ops.cli.main import cli
 from ops.core.settings import load_settings
 from ops.embeddings.encoder import resolve_encoder
-from ops.index.build import wanted_rows
+from ops.index.build import read_wanted_rows
 from ops.index.index import publish
 from tests.builders.lakes import shot_rows, vector_rows, video_id, video_row
 
@@ -35,7 +35,7 @@ def test_an_index_that_no_search_can_use_is_a_failure(tmp_path: Path) -> None:
     settings.lake.write("videos", partition, [video_row(0)])
     settings.lake.write("shots", partition, shot_rows(0))
     settings.lake.write(f"shot_embeddings/{encoder_id}", partition, vector_rows(0))
-    publish(settings, encoder_id, lambda: wanted_rows(settings, encoder_id))
+    publish(settings, encoder_id, lambda: read_wanted_rows(settings, encoder_id))
     assert doctor(tmp_path)[0]["index"] == {"ok": True, "note": "matches the lake"}
 
     shutil.rmtree(tmp_path / "index")

@@ -19,9 +19,9 @@ from ops.index.points import (
     SAMPLED,
     StoredPoint,
     Wanted,
-    in_batches,
-    point_id_of,
-    shot_id_at,
+    decode_point_id,
+    encode_point_id,
+    split_into_batches,
 )
 
 
@@ -32,7 +32,7 @@ class EdgeStore(OpenShard):
         import qdrant_edge
 
         request = qdrant_edge.FacetRequest(key=key, limit=max(1, self._manifest["rows"]), exact=True)
-        with self._mapped():
+        with self._map_errors():
             return {str(hit.value): int(hit.count) for hit in self._shard.facet(request)}
 
     def query(self, vector: Sequence[float], depth: int, wanted: Wanted, *, exact: bool) -> list[tuple[str, float]]:
@@ -44,20 +44,20 @@ class EdgeStore(OpenShard):
         request = qdrant_edge.QueryRequest(
             query=qdrant_edge.Query.Nearest(list(vector)),
             limit=depth,
-            filter=_filter_of(wanted),
+            filter=_build_filter(wanted),
             params=qdrant_edge.SearchParams(hnsw_ef=max(tuning.HNSW_EF, depth), exact=exact, quantization=codes),
             with_payload=False,
             with_vector=False,
         )
-        with self._mapped():
-            return [(shot_id_at(point.id), float(point.score)) for point in self._shard.query(request)]
+        with self._map_errors():
+            return [(decode_point_id(point.id), float(point.score)) for point in self._shard.query(request)]
 
     def fetch(self, shot_ids: Sequence[str], *, vectors: bool) -> list[StoredPoint]:
         found: list[StoredPoint] = []
         for start in range(0, len(shot_ids), tuning.BATCH):
-            ids = [point_id_of(shot_id) for shot_id in shot_ids[start : start + tuning.BATCH]]
-            with self._mapped():
-                found.extend(map(_stored, self._shard.retrieve(ids, with_payload=True, with_vector=vectors)))
+            ids = [encode_point_id(shot_id) for shot_id in shot_ids[start : start + tuning.BATCH]]
+            with self._map_errors():
+                found.extend(map(_parse_record, self._shard.retrieve(ids, with_payload=True, with_vector=vectors)))
         return found
 
     def scroll(self, wanted: Wanted, *, vectors: bool) -> Iterator[StoredPoint]:
@@ -66,11 +66,11 @@ class EdgeStore(OpenShard):
         offset = None
         while True:
             request = qdrant_edge.ScrollRequest(
-                offset=offset, limit=tuning.BATCH, filter=_filter_of(wanted), with_payload=True, with_vector=vectors
+                offset=offset, limit=tuning.BATCH, filter=_build_filter(wanted), with_payload=True, with_vector=vectors
             )
-            with self._mapped():
+            with self._map_errors():
                 points, offset = self._shard.scroll(request)
-            yield from map(_stored, points)
+            yield from map(_parse_record, points)
             if offset is None:
                 return
 
@@ -91,12 +91,12 @@ def _write_shard(path: Path, dim: int, points: Iterable[StoredPoint]) -> int:
 
     path.mkdir()
     with mapped(f"the index cannot be written to {path}"):
-        shard = qdrant_edge.EdgeShard.create(str(path), _config(dim))
-        for name, schema in _payload_indexes():
+        shard = qdrant_edge.EdgeShard.create(str(path), _build_config(dim))
+        for name, schema in _build_payload_indexes():
             shard.update(qdrant_edge.UpdateOperation.create_field_index(name, schema))
-    for batch in in_batches(points, tuning.BATCH):
+    for batch in split_into_batches(points, tuning.BATCH):
         with mapped(f"the index cannot be written to {path}"):
-            shard.update(qdrant_edge.UpdateOperation.upsert_points([_point(point) for point in batch]))
+            shard.update(qdrant_edge.UpdateOperation.upsert_points([_build_point(point) for point in batch]))
     with mapped(f"the index cannot be optimised in {path}"):
         shard.optimize()
         shard.flush()
@@ -105,7 +105,7 @@ def _write_shard(path: Path, dim: int, points: Iterable[StoredPoint]) -> int:
     return counted
 
 
-def _config(dim: int) -> Any:
+def _build_config(dim: int) -> Any:
     import qdrant_edge
 
     return qdrant_edge.EdgeConfig(
@@ -130,7 +130,7 @@ def _config(dim: int) -> Any:
     )
 
 
-def _payload_indexes() -> list[tuple[str, Any]]:
+def _build_payload_indexes() -> list[tuple[str, Any]]:
     import qdrant_edge
 
     # Only shows get graph edges of their own: for other fields they would cost a second graph and gain nothing.
@@ -141,19 +141,19 @@ def _payload_indexes() -> list[tuple[str, Any]]:
     ]
 
 
-def _point(point: StoredPoint) -> Any:
+def _build_point(point: StoredPoint) -> Any:
     import qdrant_edge
 
     vector = point.vector.tolist() if point.vector is not None else []
-    return qdrant_edge.Point(id=point_id_of(point.shot_id), vector=vector, payload=point.payload)
+    return qdrant_edge.Point(id=encode_point_id(point.shot_id), vector=vector, payload=point.payload)
 
 
-def _stored(record: Any) -> StoredPoint:
+def _parse_record(record: Any) -> StoredPoint:
     vector = None if record.vector is None else np.asarray(record.vector, np.float32)
-    return StoredPoint(shot_id=shot_id_at(record.id), payload=dict(record.payload or {}), vector=vector)
+    return StoredPoint(shot_id=decode_point_id(record.id), payload=dict(record.payload or {}), vector=vector)
 
 
-def _filter_of(wanted: Wanted) -> Any:
+def _build_filter(wanted: Wanted) -> Any:
     import qdrant_edge as edge
 
     must: list[Any] = [

@@ -8,8 +8,8 @@ from typing import Any
 
 from ops.index import tuning
 from ops.index.backends.shards import OpenShard, ShardVersions, mapped
-from ops.index.line_points import WORDS_KEY, LinePoint, WantedLines, field_of, line_point_id
-from ops.index.points import in_batches
+from ops.index.line_points import WORDS_KEY, LinePoint, WantedLines, line_point_id, name_terms_field
+from ops.index.points import split_into_batches
 
 _UNUSED_VECTOR = "none"
 """A shard must have a vector; a sparse one that no point has uses no space."""
@@ -22,7 +22,7 @@ class EdgeLines(OpenShard):
         import qdrant_edge
 
         request = qdrant_edge.QueryRequest(
-            query=qdrant_edge.TextQuery(field, terms), limit=depth, filter=_filter_of(wanted), with_payload=True
+            query=qdrant_edge.TextQuery(field, terms), limit=depth, filter=_build_filter(wanted), with_payload=True
         )
         with self._mapped():
             return [(float(point.score), dict(point.payload)) for point in self._shard.query(request)]
@@ -48,10 +48,10 @@ class EdgeLineVersions(ShardVersions[LinePoint, EdgeLines]):
 
         path.mkdir()
         with mapped(f"the index of lines cannot be written to {path}"):
-            shard = qdrant_edge.EdgeShard.create(str(path), _config())
-            for name, schema in _payload_indexes(manifest["stemmers"]):
+            shard = qdrant_edge.EdgeShard.create(str(path), _build_config())
+            for name, schema in _build_payload_indexes(manifest["stemmers"]):
                 shard.update(qdrant_edge.UpdateOperation.create_field_index(name, schema))
-        for batch in in_batches(points, tuning.BATCH):
+        for batch in split_into_batches(points, tuning.BATCH):
             upsert = [
                 qdrant_edge.Point(id=line_point_id(point.line_id), vector={}, payload=point.payload) for point in batch
             ]
@@ -68,7 +68,7 @@ class EdgeLineVersions(ShardVersions[LinePoint, EdgeLines]):
         return EdgeLines(path, held, opening)
 
 
-def _config() -> Any:
+def _build_config() -> Any:
     import qdrant_edge
 
     return qdrant_edge.EdgeConfig(
@@ -81,7 +81,7 @@ def _config() -> Any:
     )
 
 
-def _payload_indexes(stemmers: Iterable[str]) -> list[tuple[str, Any]]:
+def _build_payload_indexes(stemmers: Iterable[str]) -> list[tuple[str, Any]]:
     import qdrant_edge as edge
 
     terms = edge.TextIndexParams(tokenizer=edge.TokenizerType.Word, lowercase=True, scoring=True, enable_hnsw=False)
@@ -89,10 +89,10 @@ def _payload_indexes(stemmers: Iterable[str]) -> list[tuple[str, Any]]:
         tokenizer=edge.TokenizerType.Word, lowercase=True, phrase_matching=True, enable_hnsw=False
     )
     keywords = [(name, edge.KeywordIndexParams(enable_hnsw=False)) for name in ("show", "video_id")]
-    return [*keywords, (WORDS_KEY, words), *((field_of(stemmer), terms) for stemmer in stemmers)]
+    return [*keywords, (WORDS_KEY, words), *((name_terms_field(stemmer), terms) for stemmer in stemmers)]
 
 
-def _filter_of(wanted: WantedLines) -> Any:
+def _build_filter(wanted: WantedLines) -> Any:
     import qdrant_edge as edge
 
     must: list[Any] = [

@@ -26,10 +26,10 @@ from ops.index.points import (
     SAMPLED,
     StoredPoint,
     Wanted,
-    in_batches,
-    point_id_of,
+    decode_point_id,
+    encode_point_id,
     require_rows,
-    shot_id_at,
+    split_into_batches,
 )
 
 if TYPE_CHECKING:
@@ -42,14 +42,14 @@ def connect(url: str, api_key: str) -> QdrantClient:
     """Create a client of the server at ``url``, without a request. The key appears in no message."""
     from qdrant_client import QdrantClient
 
-    with _mapped(f"{url!r} is not the address of a Qdrant server"), warnings.catch_warnings():
+    with _map_errors(f"{url!r} is not the address of a Qdrant server"), warnings.catch_warnings():
         # `needle doctor` reports it once; a warning at each start would hide others.
         warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
         return QdrantClient(url=url, api_key=api_key or None, timeout=TIMEOUT_S, check_compatibility=False)
 
 
 @lru_cache(maxsize=4)
-def shared_client(url: str, api_key: str) -> QdrantClient:
+def reuse_client(url: str, api_key: str) -> QdrantClient:
     """Return one client for each server: it holds the connections."""
     return connect(url, api_key)
 
@@ -64,121 +64,122 @@ class CollectionVersions(ABC, Generic[Item, Store]):
     def __init__(self, client: QdrantClient, name: str, address: str = "the Qdrant server") -> None:
         self.client = client
         self.address = address
-        self.alias = f"needle-{_name_of(name)}"
+        self.alias = f"needle-{_build_name(name)}"
 
     def current(self) -> str | None:
-        return self._aliased().get(self.alias)
+        return self._read_aliases().get(self.alias)
 
     def has(self, version: str) -> bool:
-        return version in self._aliased().values()
+        return version in self._read_aliases().values()
 
     def build(self, manifest: Mapping[str, Any], points: Iterable[Item]) -> None:
         self._drop_unaliased()
-        name = self._collection(manifest["version"])
-        with self.mapped():
-            self.client.create_collection(name, **self._config(manifest), metadata=dict(manifest))
-            for field, schema in self._payload_indexes(manifest):
+        name = self._name_collection(manifest["version"])
+        with self.map_errors():
+            self.client.create_collection(name, **self._build_config(manifest), metadata=dict(manifest))
+            for field, schema in self._build_payload_indexes(manifest):
                 self.client.create_payload_index(name, field, schema, wait=True)
-        for batch in in_batches(points, tuning.BATCH):
-            structs = [self._struct(point) for point in batch]
-            with self.mapped():
+        for batch in split_into_batches(points, tuning.BATCH):
+            structs = [self._build_struct(point) for point in batch]
+            with self.map_errors():
                 self.client.upsert(name, structs, wait=True)
-        with self.mapped():
+        with self.map_errors():
             counted = self.client.count(name, exact=True).count
         require_rows(manifest, counted)
 
     def switch(self, version: str) -> None:
         if self.current() != version:
-            self._realias([version, *(name for name in self._ordered() if name != version)])
+            self._replace_aliases([version, *(name for name in self._list_versions() if name != version)])
         self._drop_unaliased()
 
     def drop_old(self) -> None:
         if current := self.current():
-            self._realias([current])
+            self._replace_aliases([current])
         self._drop_unaliased()
 
     def drop_all(self) -> None:
-        if self._aliased():
-            self._realias([])
+        if self._read_aliases():
+            self._replace_aliases([])
         self._drop_unaliased()
 
     def open(self, version: str) -> Store:
-        with self.mapped():
-            if not self.client.collection_exists(self._collection(version)):
+        with self.map_errors():
+            if not self.client.collection_exists(self._name_collection(version)):
                 gone = f"version {version} of the index on {self.address} is gone: open the current one"
                 raise VectorIndexError(gone)
-            manifest = self.client.get_collection(self._collection(version)).config.metadata
-        return self._store(self._collection(version), dict(manifest or {}))
+            manifest = self.client.get_collection(self._name_collection(version)).config.metadata
+        return self._store(self._name_collection(version), dict(manifest or {}))
 
     @abstractmethod
-    def _config(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    def _build_config(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of ``create_collection`` for vectors and optimisation."""
 
     @abstractmethod
-    def _payload_indexes(self, manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    def _build_payload_indexes(self, manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:
         """Return ``(field, schema)`` of each payload index."""
 
     @abstractmethod
-    def _struct(self, point: Item) -> models.PointStruct:
+    def _build_struct(self, point: Item) -> models.PointStruct:
         """Convert the point to the client's type."""
 
     @abstractmethod
     def _store(self, collection: str, manifest: dict[str, Any]) -> Store:
         """Open the version."""
 
-    def _collection(self, version: str) -> str:
+    def _name_collection(self, version: str) -> str:
         return f"{self.alias}-{version}"
 
-    def _slots(self) -> list[str]:
+    def _list_slots(self) -> list[str]:
         return [self.alias, *(f"{self.alias}--previous-{number}" for number in range(1, tuning.KEPT + 1))]
 
-    def _aliased(self) -> dict[str, str]:
+    def _read_aliases(self) -> dict[str, str]:
         """Return the version by alias, for the aliases of this index."""
-        with self.mapped():
+        with self.map_errors():
             found = self.client.get_aliases().aliases
         prefix = f"{self.alias}-"
-        slots = self._slots()
+        slots = self._list_slots()
         return {
             item.alias_name: item.collection_name.removeprefix(prefix) for item in found if item.alias_name in slots
         }
 
-    def _ordered(self) -> list[str]:
-        aliased = self._aliased()
-        return [aliased[slot] for slot in self._slots() if slot in aliased]
+    def _list_versions(self) -> list[str]:
+        aliased = self._read_aliases()
+        return [aliased[slot] for slot in self._list_slots() if slot in aliased]
 
-    def _realias(self, versions: Sequence[str]) -> None:
+    def _replace_aliases(self, versions: Sequence[str]) -> None:
         from qdrant_client import models
 
         operations: list[Any] = [
-            models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=name)) for name in self._aliased()
+            models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=name))
+            for name in self._read_aliases()
         ]
-        for slot, version in zip(self._slots(), versions, strict=False):
-            create = models.CreateAlias(alias_name=slot, collection_name=self._collection(version))
+        for slot, version in zip(self._list_slots(), versions, strict=False):
+            create = models.CreateAlias(alias_name=slot, collection_name=self._name_collection(version))
             operations.append(models.CreateAliasOperation(create_alias=create))
-        with self.mapped():
+        with self.map_errors():
             self.client.update_collection_aliases(operations)  # one request: the server applies all or none
 
     def _drop_unaliased(self) -> None:
-        kept = {self._collection(version) for version in self._aliased().values()}
+        kept = {self._name_collection(version) for version in self._read_aliases().values()}
         pattern = re.compile(rf"{re.escape(self.alias)}-{VERSION_PATTERN}")
-        with self.mapped():
+        with self.map_errors():
             for item in self.client.get_collections().collections:
                 if pattern.fullmatch(item.name) and item.name not in kept:
                     self.client.delete_collection(item.name)
 
     @contextmanager
-    def mapped(self) -> Iterator[None]:
-        with _mapped(f"the index on {self.address} cannot be used"):
+    def map_errors(self) -> Iterator[None]:
+        with _map_errors(f"the index on {self.address} cannot be used"):
             yield
 
 
 class ServerVersions(CollectionVersions[StoredPoint, "ServerStore"]):
     """Versions of one encoder's index on a server."""
 
-    def _config(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        return _config(manifest["dim"])
+    def _build_config(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        return _build_config(manifest["dim"])
 
-    def _payload_indexes(self, manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    def _build_payload_indexes(self, manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:
         from qdrant_client import models
 
         keyword = models.KeywordIndexType.KEYWORD
@@ -188,10 +189,12 @@ class ServerVersions(CollectionVersions[StoredPoint, "ServerStore"]):
             for name in ("show", "video_id", MARKS_KEY)
         ]
 
-    def _struct(self, point: StoredPoint) -> models.PointStruct:
+    def _build_struct(self, point: StoredPoint) -> models.PointStruct:
         from qdrant_client import models
 
-        return models.PointStruct(id=str(point_id_of(point.shot_id)), vector=_list_of(point), payload=point.payload)
+        return models.PointStruct(
+            id=str(encode_point_id(point.shot_id)), vector=_list_vector(point), payload=point.payload
+        )
 
     def _store(self, collection: str, manifest: dict[str, Any]) -> ServerStore:
         return ServerStore(self, collection, manifest)
@@ -203,54 +206,54 @@ class ServerStore:
     def __init__(self, versions: ServerVersions, collection: str, manifest: dict[str, Any]) -> None:
         self._versions = versions
         self._client = versions.client
-        self._collection = collection
+        self._name_collection = collection
         self._manifest = manifest
 
     def manifest(self) -> dict[str, Any]:
         return self._manifest
 
     def counts(self, key: str) -> dict[str, int]:
-        with self._versions.mapped():
-            answer = self._client.facet(self._collection, key, limit=max(1, self._manifest["rows"]), exact=True)
+        with self._versions.map_errors():
+            answer = self._client.facet(self._name_collection, key, limit=max(1, self._manifest["rows"]), exact=True)
         return {str(hit.value): hit.count for hit in answer.hits}
 
     def query(self, vector: Sequence[float], depth: int, wanted: Wanted, *, exact: bool) -> list[tuple[str, float]]:
         from qdrant_client import models
 
         codes = models.QuantizationSearchParams(ignore=exact, rescore=True, oversampling=tuning.oversampling(depth))
-        with self._versions.mapped():
+        with self._versions.map_errors():
             answer = self._client.query_points(
-                self._collection,
+                self._name_collection,
                 query=list(vector),
                 limit=depth,
-                query_filter=_filter_of(wanted),
+                query_filter=_build_filter(wanted),
                 search_params=models.SearchParams(hnsw_ef=max(tuning.HNSW_EF, depth), exact=exact, quantization=codes),
                 with_payload=False,
             )
-        return [(shot_id_at(str(point.id)), float(point.score)) for point in answer.points]
+        return [(decode_point_id(str(point.id)), float(point.score)) for point in answer.points]
 
     def fetch(self, shot_ids: Sequence[str], *, vectors: bool) -> list[StoredPoint]:
         found: list[StoredPoint] = []
         for start in range(0, len(shot_ids), tuning.BATCH):
-            ids = [str(point_id_of(shot_id)) for shot_id in shot_ids[start : start + tuning.BATCH]]
-            with self._versions.mapped():
-                records = self._client.retrieve(self._collection, ids, with_payload=True, with_vectors=vectors)
-            found.extend(map(_stored, records))
+            ids = [str(encode_point_id(shot_id)) for shot_id in shot_ids[start : start + tuning.BATCH]]
+            with self._versions.map_errors():
+                records = self._client.retrieve(self._name_collection, ids, with_payload=True, with_vectors=vectors)
+            found.extend(map(_parse_record, records))
         return found
 
     def scroll(self, wanted: Wanted, *, vectors: bool) -> Iterator[StoredPoint]:
         offset: Any = None
         while True:
-            with self._versions.mapped():
+            with self._versions.map_errors():
                 records, offset = self._client.scroll(
-                    self._collection,
-                    scroll_filter=_filter_of(wanted),
+                    self._name_collection,
+                    scroll_filter=_build_filter(wanted),
                     limit=tuning.BATCH,
                     offset=offset,
                     with_payload=True,
                     with_vectors=vectors,
                 )
-            yield from map(_stored, records)
+            yield from map(_parse_record, records)
             if offset is None:
                 return
 
@@ -261,7 +264,7 @@ class ServerStore:
 VERSION_PATTERN = r"v\d+-\d+-[0-9a-f]{16}"
 
 
-def _config(dim: int) -> dict[str, Any]:
+def _build_config(dim: int) -> dict[str, Any]:
     from qdrant_client import models
 
     return {
@@ -282,23 +285,23 @@ def _config(dim: int) -> dict[str, Any]:
     }
 
 
-def _name_of(encoder_id: str) -> str:
+def _build_name(encoder_id: str) -> str:
     """Return a valid collection name for the encoder's id; a hash keeps it unique if characters were replaced."""
     plain = re.sub(r"[^A-Za-z0-9._-]", "-", encoder_id)
     return plain if plain == encoder_id else f"{plain}-{hashlib.sha256(encoder_id.encode()).hexdigest()[:8]}"
 
 
-def _list_of(point: StoredPoint) -> list[float]:
+def _list_vector(point: StoredPoint) -> list[float]:
     values: list[float] = [] if point.vector is None else point.vector.tolist()
     return values
 
 
-def _stored(record: Any) -> StoredPoint:
+def _parse_record(record: Any) -> StoredPoint:
     vector = None if record.vector is None else np.asarray(record.vector, np.float32)
-    return StoredPoint(shot_id=shot_id_at(str(record.id)), payload=dict(record.payload or {}), vector=vector)
+    return StoredPoint(shot_id=decode_point_id(str(record.id)), payload=dict(record.payload or {}), vector=vector)
 
 
-def _filter_of(wanted: Wanted) -> Any:
+def _build_filter(wanted: Wanted) -> Any:
     from qdrant_client import models
 
     must: list[Any] = [
@@ -315,7 +318,7 @@ def _filter_of(wanted: Wanted) -> Any:
 
 
 @contextmanager
-def _mapped(trouble: str) -> Iterator[None]:
+def _map_errors(trouble: str) -> Iterator[None]:
     """Map the client's errors to the project's. Its in-memory mode raises ValueError for a missing collection."""
     from qdrant_client.common.client_exceptions import QdrantException
     from qdrant_client.http.exceptions import ApiException

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ops.index import tuning
 from ops.index.backends.server import CollectionVersions
-from ops.index.line_points import WORDS_KEY, LinePoint, WantedLines, field_of, line_point_id
+from ops.index.line_points import WORDS_KEY, LinePoint, WantedLines, line_point_id, name_terms_field
 
 if TYPE_CHECKING:
     from qdrant_client import models
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class ServerLineVersions(CollectionVersions[LinePoint, "ServerLines"]):
     """Versions of the lines on a server."""
 
-    def _config(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    def _build_config(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
         return {"vectors_config": {}}
 
-    def _payload_indexes(self, manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    def _build_payload_indexes(self, manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:
         from qdrant_client import models
 
         def text(**options: Any) -> models.TextIndexParams:
@@ -36,10 +36,10 @@ class ServerLineVersions(CollectionVersions[LinePoint, "ServerLines"]):
             )
 
         keyword = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, enable_hnsw=False)
-        terms = [(field_of(name), text(scoring=True)) for name in manifest["stemmers"]]
+        terms = [(name_terms_field(name), text(scoring=True)) for name in manifest["stemmers"]]
         return [("show", keyword), ("video_id", keyword), (WORDS_KEY, text(phrase_matching=True)), *terms]
 
-    def _struct(self, point: LinePoint) -> models.PointStruct:
+    def _build_struct(self, point: LinePoint) -> models.PointStruct:
         from qdrant_client import models
 
         return models.PointStruct(id=str(line_point_id(point.line_id)), vector={}, payload=point.payload)
@@ -53,7 +53,7 @@ class ServerLines:
 
     def __init__(self, versions: ServerLineVersions, collection: str, manifest: dict[str, Any]) -> None:
         self._versions = versions
-        self._collection = collection
+        self._name_collection = collection
         self._manifest = manifest
 
     def manifest(self) -> dict[str, Any]:
@@ -62,13 +62,13 @@ class ServerLines:
     def rank(self, field: str, terms: str, depth: int, wanted: WantedLines) -> list[tuple[float, dict[str, Any]]]:
         from qdrant_client import models
 
-        with self._versions.mapped():
+        with self._versions.map_errors():
             answer = self._versions.client.query_points(
-                self._collection,
+                self._name_collection,
                 query=models.TextQuery(text=terms),
                 using=field,
                 limit=depth,
-                query_filter=_filter_of(wanted),
+                query_filter=_build_filter(wanted),
                 with_payload=True,
             )
         return [(float(point.score), dict(point.payload or {})) for point in answer.points]
@@ -76,9 +76,9 @@ class ServerLines:
     def scroll(self) -> Iterator[dict[str, Any]]:
         offset: Any = None
         while True:
-            with self._versions.mapped():
+            with self._versions.map_errors():
                 records, offset = self._versions.client.scroll(
-                    self._collection, limit=tuning.BATCH, offset=offset, with_payload=True
+                    self._name_collection, limit=tuning.BATCH, offset=offset, with_payload=True
                 )
             yield from (dict(record.payload or {}) for record in records)
             if offset is None:
@@ -88,7 +88,7 @@ class ServerLines:
         """Do nothing: the client belongs to its creator."""
 
 
-def _filter_of(wanted: WantedLines) -> Any:
+def _build_filter(wanted: WantedLines) -> Any:
     from qdrant_client import models
 
     must: list[Any] = [

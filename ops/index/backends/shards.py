@@ -173,7 +173,7 @@ class OpenShard:
         self.__dict__.pop("_shard", None)
         self._release()
 
-    def _mapped(self) -> mapped:
+    def _map_errors(self) -> mapped:
         return mapped(f"the index {self._path} cannot be read")
 
 

@@ -19,7 +19,7 @@ from ops.dialogue import speech
 from ops.dialogue.build import build_dialogue, due_dialogue, retry_dialogue
 from ops.dialogue.report import unread_subtitles, unusable_subtitles
 from ops.dialogue.sources import _of_track
-from ops.index.dialogue import build_lines, check_lines, lines_are_current
+from ops.index.dialogue import build_lines, check_lines, has_current_lines
 from ops.index.lines import open_lines
 from ops.videos import watch
 from ops.videos.hashes import HashCache
@@ -90,7 +90,7 @@ def test_a_film_without_dialogue_is_read_once(settings: Settings) -> None:
     assert (said(settings), told.notes, told.refused) == ([], [], {})
     assert [row["lines"] for row in settings.lake.read("shot_dialogue").to_pylist()] == [0] * 4
     assert due_dialogue(settings, [PARTITION]) == []
-    assert lines_are_current(settings)
+    assert has_current_lines(settings)
     assert build_lines(settings, SilentProgress()).changed == 0
     assert not (settings.home / "index").exists()
     before = files(settings)
@@ -112,9 +112,9 @@ def test_lines_are_read_tied_and_found(settings: Settings) -> None:
     assert [per_shot[shot]["lines"] for shot in ids] == [2, 1, 0, 1]
     assert per_shot[ids[0]]["text"] == "Hello over the cut"
     assert (per_shot[ids[0]]["language"], per_shot[ids[0]]["source"]) == ("en", "sidecar")
-    assert not lines_are_current(settings)
+    assert not has_current_lines(settings)
     assert build_lines(settings, SilentProgress()).changed == 1
-    assert lines_are_current(settings) and check_lines(settings).passed
+    assert has_current_lines(settings) and check_lines(settings).passed
     index = open_lines(settings)
     assert index is not None
     with index:

@@ -18,7 +18,7 @@ from ops.dialogue.build import build_dialogue, due_dialogue
 from ops.dialogue.lines import Line
 from ops.dialogue.report import dialogue_of_video
 from ops.dialogue.timing import SubtitleTiming, propose_timing, set_timing, timing_of
-from ops.index.dialogue import build_lines, lines_are_current
+from ops.index.dialogue import build_lines, has_current_lines
 from ops.index.lines import open_lines
 from tests.builders.films import make_film
 from tests.builders.lakes import shot_rows, video_id, video_row
@@ -148,7 +148,7 @@ def test_a_timing_moves_the_lines_of_its_video_only_and_stays(settings: Settings
     assert times(settings, 1) == [(0.2, 0.8), (1.2, 1.8), (3.2, 3.8)]
     shots = [each["shot_ids"] for each in dialogue_of_video(settings, video_id(0))[0]]
     assert [len(each) for each in shots] == [1, 1, 0] and shots[0] == [shot_rows(0)[1]["shot_id"]]
-    assert lines_are_current(settings) and build(settings) == 0
+    assert has_current_lines(settings) and build(settings) == 0
     index = open_lines(settings)
     assert index is not None
     with index:

@@ -17,7 +17,7 @@ import pytest
 from ops.cli.main import main
 from ops.core.settings import Settings, load_settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
-from ops.index.build import wanted_rows
+from ops.index.build import read_wanted_rows
 from ops.index.index import publish
 from ops.index.lines import publish_lines
 from ops.videos.clips import CLIP_SUFFIX
@@ -170,7 +170,7 @@ def searchable(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, list
     for row, shot, vector in zip(rows, shots, encoder.encode_text(texts), strict=True):
         row |= {"shot_id": shot, "embedding": vector, "vector_hash": vector.tobytes().hex()[:32]}
     settings.lake.write(f"shot_embeddings/{encoder_id}", video_id(1), rows)
-    version = publish(settings, encoder_id, lambda: wanted_rows(settings, encoder_id))
+    version = publish(settings, encoder_id, lambda: read_wanted_rows(settings, encoder_id))
     assert version
     return settings, shots, encoder_id, version
 

@@ -18,7 +18,7 @@ from ops.core.types import SilentProgress
 from ops.dialogue.build import build_dialogue
 from ops.embeddings.encoder import resolve_encoder
 from ops.exports.picks import select_picks
-from ops.index.build import wanted_rows
+from ops.index.build import read_wanted_rows
 from ops.index.dialogue import build_lines
 from ops.index.index import publish
 from ops.search.schema import Hit, Query, Span
@@ -44,7 +44,7 @@ def searchable(settings: Settings, *films: Film) -> Settings:
         ]  # fmt: skip
         settings.lake.write(f"shot_embeddings/{encoder_id}", video_id, rows)
         build_dialogue(settings, [settings.partition_of(video_id)], NOW, SilentProgress())
-    publish(settings, encoder_id, lambda: wanted_rows(settings, encoder_id))
+    publish(settings, encoder_id, lambda: read_wanted_rows(settings, encoder_id))
     build_lines(settings, SilentProgress())
     return settings
 

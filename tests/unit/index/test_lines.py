@@ -14,8 +14,8 @@ import pytest
 
 from ops.core.errors import VectorIndexError
 from ops.core.settings import CHECKOUT, Settings, load_settings
-from ops.index.lines import LineIndex, LineRow, current_lines, drop_old_lines, open_lines, publish_lines
-from ops.index.words import STEMMERS, stemmer_of, terms_of, words_of
+from ops.index.lines import LineIndex, LineRow, drop_old_lines, open_lines, publish_lines, read_current_line_version
+from ops.index.words import STEMMERS, choose_stemmer, list_terms, split_words
 from tests.builders.subtitles import line_row
 
 ROWS = [
@@ -73,7 +73,7 @@ def test_more_of_the_words_and_rarer_ones_rank_higher(index: LineIndex) -> None:
 def test_a_home_without_dialogue_has_no_index_and_gets_no_file(settings: Settings) -> None:
     assert open_lines(settings) is None
     assert publish_lines(settings, []) is None
-    assert current_lines(settings) is None
+    assert read_current_line_version(settings) is None
     assert not settings.home.exists()
 
 
@@ -166,19 +166,19 @@ lines.publish_lines(load_settings(home={str(settings.home)!r}), rows)
     process.wait(30)
     process.stdout.close()
     assert list(folder.glob("building-*"))
-    assert current_lines(settings) == version
+    assert read_current_line_version(settings) == version
     publish_lines(settings, ROWS[:2])
     assert not list(folder.glob("building-*"))
 
 
 def test_words_fold_case_accents_and_punctuation() -> None:
-    assert words_of("You’re — “FÜR” Ærø’s 1,000 straße!") == ["you", "re", "fur", "aero", "s", "1", "000", "strasse"]
-    assert words_of("e\u0301te\u0301 ＡＢＣ İstanbul ﬁn") == ["ete", "abc", "istanbul", "fin"]
-    assert terms_of("犬が hi don't") == ["犬", "が", "hi", "don", "t", "dont"]
+    assert split_words("You’re — “FÜR” Ærø’s 1,000 straße!") == ["you", "re", "fur", "aero", "s", "1", "000", "strasse"]
+    assert split_words("e\u0301te\u0301 ＡＢＣ İstanbul ﬁn") == ["ete", "abc", "istanbul", "fin"]
+    assert list_terms("犬が hi don't") == ["犬", "が", "hi", "don", "t", "dont"]
 
 
 def test_languages_have_stemmers() -> None:
-    assert [stemmer_of(code) for code in ("en", "en-US", "", "und", "pt-BR", "nb", "ja", "pl")] == [
+    assert [choose_stemmer(code) for code in ("en", "en-US", "", "und", "pt-BR", "nb", "ja", "pl")] == [
         "english", "english", "english", "english", "portuguese", "norwegian", "none", "none",
     ]  # fmt: skip
     import Stemmer

@@ -20,8 +20,8 @@ from ops.core.settings import Settings, load_settings
 from ops.core.tables import digest_of
 from ops.index import tuning
 from ops.index.backends.server import ServerVersions, connect
-from ops.index.index import IndexRow, current_version, open_index, publish
-from ops.index.points import point_id_of, shot_id_at
+from ops.index.index import IndexRow, open_index, publish, read_current_version
+from ops.index.points import decode_point_id, encode_point_id
 from tests.builders.vectors import clustered, rows_of
 
 DIM = 16
@@ -42,14 +42,14 @@ def state_of(folder: Path) -> dict[str, tuple[int, int, int]]:
 def test_a_second_publication_writes_nothing(settings: Settings) -> None:
     version = publish(settings, ENCODER, lambda: iter(ROWS))
     before = state_of(settings.home)
-    assert publish(settings, ENCODER, lambda: iter(ROWS)) == version == current_version(settings, ENCODER)
+    assert publish(settings, ENCODER, lambda: iter(ROWS)) == version == read_current_version(settings, ENCODER)
     assert state_of(settings.home) == before
 
 
 def test_the_name_depends_on_content_alone(settings: Settings, tmp_path: Path) -> None:
     other = load_settings(home=tmp_path / "other")
     assert publish(settings, ENCODER, ROWS) == publish(other, ENCODER, ROWS[::-1])
-    assert current_version(other, "another-encoder") is None
+    assert read_current_version(other, "another-encoder") is None
 
 
 def test_the_manifest_tells_what_the_version_is(settings: Settings) -> None:
@@ -158,9 +158,9 @@ def test_a_kill_costs_only_the_building_folder(settings: Settings, tmp_path: Pat
     publisher.join(60)
     folder = settings.home / "index" / ENCODER
     assert list(folder.glob("building-*")), "it was killed while it built"
-    assert current_version(settings, ENCODER) == first
+    assert read_current_version(settings, ENCODER) == first
     second = publish(settings, ENCODER, ROWS)
-    assert current_version(settings, ENCODER) == second != first
+    assert read_current_version(settings, ENCODER) == second != first
     assert not list(folder.glob("building-*"))
 
 
@@ -190,13 +190,15 @@ def test_asking_what_is_current_writes_nothing(settings: Settings) -> None:
 
 def test_point_ids_are_reversible_and_ordered_like_the_footage() -> None:
     ids = [
-        point_id_of(f"{video}:{frame}") for video in ("0000000000000001", "ffffffffffffffff") for frame in (0, 9, 10)
+        encode_point_id(f"{video}:{frame}")
+        for video in ("0000000000000001", "ffffffffffffffff")
+        for frame in (0, 9, 10)
     ]
     assert ids == sorted(ids) and len(set(ids)) == 6
-    assert [shot_id_at(str(point_id)) for point_id in ids[-2:]] == ["ffffffffffffffff:9", "ffffffffffffffff:10"]
+    assert [decode_point_id(str(point_id)) for point_id in ids[-2:]] == ["ffffffffffffffff:9", "ffffffffffffffff:10"]
     for text in ("", "film.mp4", "0123456789ABCDEF:1", "0123456789abcdef:-1", "0123456789abcdef:" + "9" * 30):
         with pytest.raises(VectorIndexError, match="is not a shot id"):
-            point_id_of(text)
+            encode_point_id(text)
 
 
 @pytest.mark.parametrize("encoder_id", ["../escape", "a/b", ".hidden", "a\x00b"])

@@ -11,8 +11,8 @@ import pytest
 
 from ops.core.settings import load_settings
 from ops.index.lines import LineIndex, LineRow, open_lines, publish_lines
-from ops.index.sentences import goes_on, joined_text
-from ops.index.utterances import with_sentences
+from ops.index.sentences import is_continued, join_text
+from ops.index.utterances import add_sentences
 from ops.search.interpretation import find_lines, interpret, parse_words
 from ops.search.schema import Query
 from tests.builders.subtitles import line_row
@@ -33,7 +33,7 @@ def rows_of(cues: Sequence[Cue], language: str = "en", first: int = 0) -> list[L
 @contextmanager
 def indexed(home: Path, rows: Sequence[LineRow]) -> Iterator[LineIndex]:
     settings = load_settings(home=home)
-    publish_lines(settings, list(with_sentences(rows)))
+    publish_lines(settings, list(add_sentences(rows)))
     index = open_lines(settings)
     assert index is not None
     with index:
@@ -61,7 +61,7 @@ def said(index: LineIndex, text: str) -> list[tuple[float, float, str]]:
     ],
 )
 def test_a_sentence_goes_on(before: str, after: str) -> None:
-    assert goes_on(before, after)
+    assert is_continued(before, after)
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ def test_a_sentence_goes_on(before: str, after: str) -> None:
     ],
 )
 def test_another_sentence_or_speaker_does_not(before: str, after: str) -> None:
-    assert not goes_on(before, after)
+    assert not is_continued(before, after)
 
 
 def test_texts_are_joined_as_they_are_written() -> None:
-    assert joined_text(["the harvest\nmoon", " will rise"]) == "the harvest moon will rise"
-    assert joined_text(["\u6771", "\u4eac\u3078"]) == "\u6771\u4eac\u3078"
-    assert joined_text(["the har-", "vest moon"]) == "the har-vest moon"
+    assert join_text(["the harvest\nmoon", " will rise"]) == "the harvest moon will rise"
+    assert join_text(["\u6771", "\u4eac\u3078"]) == "\u6771\u4eac\u3078"
+    assert join_text(["the har-", "vest moon"]) == "the har-vest moon"
 
 
 THREE = [(1.0, 2.5, "Tell them that the"), (2.6, 4.0, "harvest moon will"), (4.1, 6.0, "rise over the mill tonight.")]

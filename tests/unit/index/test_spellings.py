@@ -8,18 +8,25 @@ from collections.abc import Sequence
 
 import pytest
 
-from ops.index.affixes import nouns_of
-from ops.index.letters import folded, normalised, with_marks
-from ops.index.line_points import point_of
-from ops.index.stems import stems_of, stems_of_words
-from ops.index.words import exact_words_of, line_spellings_of, phrase_spellings_of, spellings_of, terms_of, words_of
+from ops.index.affixes import find_nouns
+from ops.index.letters import fold_letters, normalise, restore_marks
+from ops.index.line_points import build_point
+from ops.index.stems import list_stems, stem_words
+from ops.index.words import (
+    list_line_spellings,
+    list_phrase_spellings,
+    list_spellings,
+    list_terms,
+    split_exact_words,
+    split_words,
+)
 from tests.builders.spoken_pairs import LANGUAGES, LINES, Pairs
 from tests.builders.subtitles import line_row
 
 
 def is_said(line: str, text: str) -> bool:
     """Whether a spelling of the text is a run of words in a spelling of the line."""
-    return any(holds(words, asked) for words in line_spellings_of(line) for asked in phrase_spellings_of(text))
+    return any(holds(words, asked) for words in list_line_spellings(line) for asked in list_phrase_spellings(text))
 
 
 def holds(words: Sequence[str], asked: Sequence[str]) -> bool:
@@ -46,7 +53,7 @@ def test_many_languages_are_tried_with_true_and_false_pairs() -> None:
 
 @pytest.mark.parametrize("pairs", LINES, ids=named)
 def test_engines_get_nothing_but_letters_digits_and_blanks(pairs: Pairs) -> None:
-    payload = point_of(line_row(0, pairs.line, language=pairs.language)).payload
+    payload = build_point(line_row(0, pairs.line, language=pairs.language)).payload
     for name, text in payload.items():
         if name == "words" or name.startswith("terms_"):
             assert re.findall(r"[^\W_]+", text) == text.split(" ") and text == text.lower(), name
@@ -55,34 +62,34 @@ def test_engines_get_nothing_but_letters_digits_and_blanks(pairs: Pairs) -> None
 @pytest.mark.parametrize("pairs", LINES, ids=named)
 def test_composed_and_decomposed_texts_have_the_same_words(pairs: Pairs) -> None:
     for form in ("NFC", "NFD", "NFKC"):
-        assert words_of(unicodedata.normalize(form, pairs.line)) == words_of(pairs.line)
+        assert split_words(unicodedata.normalize(form, pairs.line)) == split_words(pairs.line)
 
 
 def test_kept_marks_become_letters_and_marks_again() -> None:
     for word in ("दिन", "ป่า", "நான்", "ভূত", "пять", "cafe"):
-        letters = folded(normalised(word))
-        assert letters.isalnum() and with_marks(letters) == word
+        letters = fold_letters(normalise(word))
+        assert letters.isalnum() and restore_marks(letters) == word
 
 
 def test_accents_are_kept_beside_for_exactness() -> None:
-    assert words_of("Má, café!") == ["ma", "cafe"] and exact_words_of("Má, café!") == ["má", "café"]
+    assert split_words("Má, café!") == ["ma", "cafe"] and split_exact_words("Má, café!") == ["má", "café"]
     for pairs in LINES:
-        assert len(words_of(pairs.line)) == len(exact_words_of(pairs.line)), pairs.line
+        assert len(split_words(pairs.line)) == len(split_exact_words(pairs.line)), pairs.line
 
 
 def test_particles_are_known_by_the_end_of_the_noun() -> None:
-    assert [nouns_of(word) for word in ("학교에서", "서울은", "서울로", "집으로", "친구입니다", "아이들이")] == [
+    assert [find_nouns(word) for word in ("학교에서", "서울은", "서울로", "집으로", "친구입니다", "아이들이")] == [
         ("학교",), ("서울",), ("서울",), ("집",), ("친구",), ("아이",),
     ]  # fmt: skip
     # 은 and 이 follow a consonant only, 제도 (system) and 나이 (age) have no particle
-    assert [nouns_of(word) for word in ("학교은", "나이", "제도", "회의", "물건", "은", "school")] == [()] * 7
+    assert [find_nouns(word) for word in ("학교은", "나이", "제도", "회의", "물건", "은", "school")] == [()] * 7
 
 
 def test_articles_and_prefixes_come_off_one_by_one() -> None:
-    assert [nouns_of(word) for word in ("الكتاب", "والكتاب", "للبيت", "وللبيت", "الله", "الي", "كتاب")] == [
+    assert [find_nouns(word) for word in ("الكتاب", "والكتاب", "للبيت", "وللبيت", "الله", "الي", "كتاب")] == [
         ("كتاب",), ("الكتاب", "كتاب"), ("البيت", "بيت"), ("للبيت", "البيت", "بيت"), (), (), (),
     ]  # fmt: skip
-    assert [nouns_of(word) for word in ("לבית", "ומהבית", "כשהבית", "שבבית", "לילה", "הלילה", "ים")] == [
+    assert [find_nouns(word) for word in ("לבית", "ומהבית", "כשהבית", "שבבית", "לילה", "הלילה", "ים")] == [
         ("בית",), ("מהבית", "הבית", "בית"), ("הבית", "בית"), ("בבית", "בית"), (), ("לילה",), (),
     ]  # fmt: skip
 
@@ -103,20 +110,20 @@ WHOLE = """
 
 def test_hebrew_words_that_begin_with_a_letter_that_is_a_prefix_elsewhere_stay_whole() -> None:
     for word, noun in (pair.split("/") for pair in PREFIXED.split()):
-        assert noun in nouns_of(word), word
+        assert noun in find_nouns(word), word
     for word, tail in (pair.split("/") for pair in WHOLE.split()):
-        assert tail not in nouns_of(word), word
+        assert tail not in find_nouns(word), word
 
 
 def test_stems_are_of_words_with_their_marks_and_of_nouns() -> None:
-    assert stems_of("robots claw", "en") >= {"robot", "claw"}
-    assert stems_of_words(["மரங்கள்"], "ta") != stems_of_words(words_of("மரங்கள்"), "xx")
-    assert "학교" in stems_of("학교에서 만나자", "ko")
-    assert stems_of("Die Häuser", "de") == {"die", "haus"}
+    assert list_stems("robots claw", "en") >= {"robot", "claw"}
+    assert stem_words(["மரங்கள்"], "ta") != stem_words(split_words("மரங்கள்"), "xx")
+    assert "학교" in list_stems("학교에서 만나자", "ko")
+    assert list_stems("Die Häuser", "de") == {"die", "haus"}
 
 
 def test_a_long_or_odd_text_has_words_or_none() -> None:
-    assert words_of("") == words_of("\u200d\ufe0f 🚲 ♪ …") == terms_of("--'-'") == []
-    assert len(words_of("ก" * 2000)) >= 1
-    assert words_of("a" * 2000) == ["a" * 2000]
-    assert spellings_of("🚲") == [] and line_spellings_of("\x00") == []
+    assert split_words("") == split_words("\u200d\ufe0f 🚲 ♪ …") == list_terms("--'-'") == []
+    assert len(split_words("ก" * 2000)) >= 1
+    assert split_words("a" * 2000) == ["a" * 2000]
+    assert list_spellings("🚲") == [] and list_line_spellings("\x00") == []

@@ -14,7 +14,7 @@ from ops.cli.options import condition_from
 from ops.cli.search import print_hits
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings
-from ops.index.build import wanted_rows
+from ops.index.build import read_wanted_rows
 from ops.index.index import publish
 from ops.index.lines import LineRow, publish_lines
 from ops.search.schema import (
@@ -72,7 +72,7 @@ def fill_with_script(settings: Settings) -> None:
     """The films of ``SCRIPT`` with the lines of ``LINES`` and a probe."""
     for number, colours in SCRIPT.items():
         write_film(settings, number, [lean(colour, 0.1 * number + 0.02 * at) for at, colour in enumerate(colours)])
-    publish(settings, ENCODER, lambda: wanted_rows(settings, ENCODER))
+    publish(settings, ENCODER, lambda: read_wanted_rows(settings, ENCODER))
     publish_lines(settings, [
         LineRow(
             line_id=f"line{number}", video_id=video_id(film), show=f"show {film}",
@@ -300,7 +300,7 @@ def test_a_sequence_is_a_shot_and_what_follows_it(searcher: Searcher) -> None:
 
 
 def test_near_duplicates_are_folded_over_all_pages(settings: Settings) -> None:
-    publish(settings, ENCODER, lambda: wanted_rows(settings, ENCODER))
+    publish(settings, ENCODER, lambda: read_wanted_rows(settings, ENCODER))
     searcher = Searcher(settings, encoder=ColourEncoder())
     whole = searcher.search(Query(text="red", fold=True, limit=50)).document()
     plain = searcher.search(Query(text="red", limit=50)).document()

@@ -14,7 +14,7 @@ from PIL import Image
 from ops.core.errors import NotFoundError, UsageError, VectorIndexError
 from ops.core.settings import Settings, load_settings
 from ops.core.types import shot_id_of
-from ops.index.build import wanted_rows
+from ops.index.build import read_wanted_rows
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
 from tests.builders.colours import ColourEncoder, fill_with_colours, index_lake, lean, shot, write_video
@@ -86,7 +86,7 @@ def test_the_answer_is_the_contracts(searcher: Searcher, settings: Settings) -> 
 
 def test_score_is_the_cosine_and_relevance_falls_with_it(searcher: Searcher, settings: Settings) -> None:
     hits = searcher.search(Query(text="blue", limit=100, include_blank=True)).document()["hits"]
-    vectors = {row.shot_id: row.vector for row in wanted_rows(settings, ENCODER)}
+    vectors = {row.shot_id: row.vector for row in read_wanted_rows(settings, ENCODER)}
     query = ColourEncoder().encode_text(["blue"])[0]
     assert len(hits) == len(vectors) == 42
     assert [hit["score"] for hit in hits] == pytest.approx(

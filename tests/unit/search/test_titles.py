@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ops.cli.search import print_hits
 from ops.core.settings import load_settings
-from ops.index.build import wanted_rows
+from ops.index.build import read_wanted_rows
 from ops.index.index import publish
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
@@ -66,7 +66,7 @@ def test_titles_come_after_the_other_shots_of_their_page_unless_asked(tmp_path: 
     card = np.zeros(8, np.float32)
     card[7], card[0] = 0.95, 0.3122499
     write_video(settings, 0, [card, lean((1, 0, 0)), lean((0, 1, 0)), lean((0, 0, 1)), card])
-    publish(settings, ENCODER, lambda: wanted_rows(settings, ENCODER))
+    publish(settings, ENCODER, lambda: read_wanted_rows(settings, ENCODER))
     searcher = Searcher(settings, encoder=WritingEncoder())
     titles = {shot(0, 0), shot(0, 4)}
 
@@ -90,7 +90,7 @@ def test_titles_come_after_the_other_shots_of_their_page_unless_asked(tmp_path: 
 def test_an_encoder_that_sees_no_writing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = load_settings(home=tmp_path)
     write_video(settings, 0, [lean(colour) for colour in ((1, 0, 0), (0.3, 0.3, 0.3), (0, 0, 0), (0.5, 0.5, 0.4))])
-    publish(settings, ENCODER, lambda: wanted_rows(settings, ENCODER))
+    publish(settings, ENCODER, lambda: read_wanted_rows(settings, ENCODER))
     searcher = Searcher(settings, encoder=ColourEncoder())
     answer = searcher.search(Query(text="red"))
     assert len(answer.hits) == 3, "all but the blank one"

@@ -8,7 +8,7 @@ import pytest
 
 from ops.core.settings import load_settings
 from ops.index.lines import LineRow, open_lines, publish_lines
-from ops.index.stems import stems_of
+from ops.index.stems import list_stems
 from ops.index.words import STEMMERS
 from ops.search.interpretation import measure_coverage, parse_words, select_content_words
 
@@ -76,7 +76,7 @@ def test_a_word_covers_a_line_exactly_where_the_index_finds_it(tmp_path: Path) -
 
 @pytest.mark.parametrize("language", ["", "xx", *STEMMERS])
 def test_every_stemmer_of_the_index_is_there(language: str) -> None:
-    assert len(stems_of("one two 3 日本 naïve", language)) == 5
+    assert len(list_stems("one two 3 日本 naïve", language)) == 5
 
 
 def test_coverage_is_the_share_of_words_that_a_line_has() -> None:

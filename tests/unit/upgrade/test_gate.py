@@ -16,8 +16,8 @@ from ops.core.types import SilentProgress
 from ops.embeddings.build import table_of
 from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.pins import EncoderPins, Reign
-from ops.index.build import wanted_rows
-from ops.index.index import current_version, publish
+from ops.index.build import read_wanted_rows
+from ops.index.index import publish, read_current_version
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
 from ops.training.pair_table import build_pairs
@@ -35,7 +35,7 @@ def compared(settings: Settings, spec: str, films: int, force: str = "") -> tupl
     """Whether the check lets the encoder pass, and the reasons against it."""
     candidate = name_candidate(settings, spec, force)
     assert candidate
-    publish(settings, candidate.encoder_id, lambda: wanted_rows(settings, candidate.encoder_id))
+    publish(settings, candidate.encoder_id, lambda: read_wanted_rows(settings, candidate.encoder_id))
     build_pairs(settings, [video_id(number) for number in range(films)], NOW, SilentProgress())
     report = compare(settings, NOW, SilentProgress())
     found = last_comparison(settings, candidate.encoder_id)
@@ -86,7 +86,7 @@ def test_one_that_finds_the_same_needs_no_captions(tmp_path: Path) -> None:
     settings = captioned_home(tmp_path, films=1)
     only_captioned(tmp_path, 0)
     live = place(settings, "starter", range(1), noise=0.001)
-    publish(settings, live, lambda: wanted_rows(settings, live))
+    publish(settings, live, lambda: read_wanted_rows(settings, live))
     spec = make_head(settings.home, "near", 0.7001)
     place(settings, spec, range(1), noise=0.001)
     assert compared(settings, spec, films=1) == (True, ())
@@ -99,7 +99,7 @@ def test_a_refused_candidate_can_be_withdrawn(tmp_path: Path) -> None:
     assert discard(settings).spec == "finetuned:mine"
     told = describe_upgrade(settings)
     assert told["candidate"] is None and told["refused_because"] == [] and told["live"]["spec"] == "starter"
-    assert current_version(settings, encoder_id) is None and not settings.lake.partitions(table_of(encoder_id))
+    assert read_current_version(settings, encoder_id) is None and not settings.lake.partitions(table_of(encoder_id))
     assert not [name for name in settings.store.list("") if encoder_id in name]
     assert last_comparison(settings, encoder_id) is None
     assert (settings.home / "encoders" / "mine" / "head.npz").exists(), "the encoder itself is people's work"
@@ -114,15 +114,15 @@ def test_what_was_indexed_before_it_was_named_stays_and_earlier_candidates_go(tm
     settings = captioned_home(tmp_path, films=1)
     heads = {"mine": 0.25, "other": 0.3}
     mine, other = (place(settings, make_head(settings.home, *head), range(1), noise=JUNK) for head in heads.items())
-    publish(settings, mine, lambda: wanted_rows(settings, mine))
+    publish(settings, mine, lambda: read_wanted_rows(settings, mine))
     for spec in ("finetuned:mine", "finetuned:mine", "finetuned:other"):
         assert name_candidate(settings, spec)
-    publish(settings, other, lambda: wanted_rows(settings, other))
+    publish(settings, other, lambda: read_wanted_rows(settings, other))
     assert name_candidate(settings, "finetuned:mine")
     assert discard(settings).was_indexed
-    assert current_version(settings, mine) and settings.lake.partitions(table_of(mine))
-    assert current_version(settings, other) is None and not settings.lake.partitions(table_of(other))
-    assert current_version(settings, resolve_encoder(settings).encoder_id)
+    assert read_current_version(settings, mine) and settings.lake.partitions(table_of(mine))
+    assert read_current_version(settings, other) is None and not settings.lake.partitions(table_of(other))
+    assert read_current_version(settings, resolve_encoder(settings).encoder_id)
     assert not EncoderPins(settings.home).succession().retired
 
 
@@ -132,9 +132,9 @@ def test_what_is_kept_for_the_way_back_or_forward_stays(tmp_path: Path) -> None:
     mine = Reign(spec="finetuned:mine", encoder_id=encoder_id, since="then", reason="a test")
     for role in ("undone", "previous"):
         assert name_candidate(settings, "finetuned:mine")
-        publish(settings, encoder_id, lambda: wanted_rows(settings, encoder_id))
+        publish(settings, encoder_id, lambda: read_wanted_rows(settings, encoder_id))
         EncoderPins(settings.home).change_succession(lambda before, role=role: replace(before, **{role: mine}))
         discard(settings)
-        assert current_version(settings, encoder_id) and settings.lake.partitions(table_of(encoder_id))
+        assert read_current_version(settings, encoder_id) and settings.lake.partitions(table_of(encoder_id))
         told = describe_upgrade(settings)
         assert told["candidate"] is None and told[role]["encoder_id"] == encoder_id

@@ -20,7 +20,7 @@ from ops.core.settings import Settings, load_settings
 from ops.embeddings.build import table_of
 from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.pins import EncoderPins
-from ops.index.index import current_version
+from ops.index.index import read_current_version
 from ops.probes.annotations import Annotation
 from ops.probes.labels import append_annotations
 from ops.probes.state import read_promoted_version
@@ -194,7 +194,7 @@ def test_only_one_encoder_is_kept(tmp_path: Path) -> None:
     for name, weight in (("one", 0.3), ("two", 0.4)):
         ids.append(place(settings, make_head(settings.home, name, weight), range(2), noise=0.3))
         assert told(settings, "upgrade", "--encoder", f"finetuned:{name}")["switched"]
-    assert current_version(settings, ids[0]) is None and not (settings.home / "index" / ids[0]).exists()
+    assert read_current_version(settings, ids[0]) is None and not (settings.home / "index" / ids[0]).exists()
     assert [bool(settings.lake.partitions(table_of(each))) for each in ids] == [False, True, True]
     assert not [name for name in settings.store.list("") if ids[0] in name]
     assert told(settings, "upgrade", "--rollback")["live"]["spec"] == "finetuned:one"
