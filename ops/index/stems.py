@@ -26,7 +26,7 @@ def list_stems(text: str, language: str = "") -> frozenset[str]:
 
 
 def stem_words(words: Iterable[str], language: str = "") -> list[str]:
-    """Return the stem of each word from ``words_of``."""
+    """Return the stem of each word from :func:`~ops.index.words.split_words`."""
     return stem_words_with(choose_stemmer(language), words)
 
 

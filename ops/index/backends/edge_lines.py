@@ -24,7 +24,7 @@ class EdgeLines(OpenShard):
         request = qdrant_edge.QueryRequest(
             query=qdrant_edge.TextQuery(field, terms), limit=depth, filter=_build_filter(wanted), with_payload=True
         )
-        with self._mapped():
+        with self._map_errors():
             return [(float(point.score), dict(point.payload)) for point in self._shard.query(request)]
 
     def scroll(self) -> Iterator[dict[str, Any]]:
@@ -33,7 +33,7 @@ class EdgeLines(OpenShard):
         offset = None
         while True:
             request = qdrant_edge.ScrollRequest(offset=offset, limit=tuning.BATCH, with_payload=True)
-            with self._mapped():
+            with self._map_errors():
                 points, offset = self._shard.scroll(request)
             yield from (dict(point.payload) for point in points)
             if offset is None:

@@ -145,16 +145,16 @@ import time
 from ops.core.settings import load_settings
 from ops.index import lines
 from tests.builders.subtitles import line_row
-point_of, built = lines.point_of, []
+build_point, built = lines.build_point, []
 
 def slowly(row):
     built.append(row)
     if len(built) == 2000:
         print("building", flush=True)
         time.sleep(600)
-    return point_of(row)
+    return build_point(row)
 
-lines.point_of = slowly
+lines.build_point = slowly
 rows = [line_row(n, f"line {{n}} " * 20, second=n) for n in range(4000)]
 lines.publish_lines(load_settings(home={str(settings.home)!r}), rows)
 """

@@ -83,7 +83,7 @@ def test_folders_of_another_form_are_refused_by_name(tmp_path: Path) -> None:
         list(run_benchmark(AnnotatorData(tmp_path)))
     (tmp_path / "text-embeddings.json").write_text(json.dumps({"closeup": [1, 2]}))
     with pytest.raises(UsageError, match=rf"text-embeddings.json: closeup is not a vector of {DIM} numbers"):
-        AnnotatorData(tmp_path).text("closeup", DIM)
+        AnnotatorData(tmp_path).read_text_vector("closeup", DIM)
     (tmp_path / "text-embeddings.json").write_text("[1]")
     with pytest.raises(UsageError, match=r"text-embeddings.json: expected an object with a vector for each label"):
         AnnotatorData(tmp_path)
