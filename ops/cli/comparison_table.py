@@ -20,7 +20,7 @@ _COLUMN = 24
 
 
 def comparison_table(document: dict[str, Any]) -> Iterator[str]:
-    """Format :func:`ops.evaluation.comparison.comparison_of`, or the figures of photographs, with 95 % intervals.
+    """Format :func:`ops.evaluation.comparison.compare_answers`, or the figures of photographs, with 95 % intervals.
 
     A difference whose interval holds 0 is marked as within noise.
     """

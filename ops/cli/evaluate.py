@@ -106,12 +106,12 @@ def _footage(
 
 def _gaps(folder: Path, document: dict[str, Any], *, cuts_only: bool) -> Iterator[str]:
     """Notes on films without an annotation, and on a folder without captions."""
-    from ops.evaluation.clip_cuts import clip_name
+    from ops.evaluation.clip_cuts import name_clip
     from ops.videos.file_kinds import FOOTAGE
 
     files = [path for path in folder.rglob("*") if path.suffix.lower().lstrip(".") in FOOTAGE and path.is_file()]
     known = {*document["films"], *(each["clip"] for each in document["set_aside"])}
-    if names := sorted({clip_name(path, folder) for path in files if not path.name.startswith(".")} - known):
+    if names := sorted({name_clip(path, folder) for path in files if not path.name.startswith(".")} - known):
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         yield f"no annotation beside {', '.join(names[:3])}{more}: not measured"
     if not cuts_only and not any("queries" in own or "captions" in own for own in document["films"].values()):
@@ -149,7 +149,7 @@ def _document(settings: Settings, captions: Path | None, encoder_id: str, other:
 
 
 def _of_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -> dict[str, Any]:
-    from ops.evaluation.comparison import comparison_of
+    from ops.evaluation.comparison import compare_answers
     from ops.training.evaluate_catalogue import ComparedEncoders, answer_both, build_tasks, find_training_shows
     from ops.training.pair_table import build_pairs
     from ops.videos import catalogue
@@ -162,7 +162,7 @@ def _of_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -
             "with --captions FILE.parquet or --footage DIR"
         )
     answered = answer_both(settings, ComparedEncoders(encoder_id=encoder_id, against_id=other), tasks, bars)
-    return comparison_of(answered, find_training_shows(settings, [encoder_id, *([other] if other else [])]))
+    return compare_answers(answered, find_training_shows(settings, [encoder_id, *([other] if other else [])]))
 
 
 def _print(document: dict[str, Any], as_json: bool, bars: Bars) -> int | None:

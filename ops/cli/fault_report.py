@@ -35,12 +35,14 @@ def write_report(target: Path, cuts: CutEvaluation, bars: Bars) -> None:
 
     Raises ``UsageError`` if no clip has annotated boundaries.
     """
-    from ops.evaluation.fault_page import fault_page
+    from ops.evaluation.fault_page import render_fault_page
     from ops.evaluation.strips import make_strips
 
     if not cuts.clips:
         raise UsageError("--report shows shot boundaries, and no clip has a <file>.shots.json next to it")
-    page = fault_page(cuts, make_strips(cuts, progress=bars), measured_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+    page = render_fault_page(
+        cuts, make_strips(cuts, progress=bars), measured_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    )
     with atomic_path(target) as temporary:
         temporary.write_text(page, encoding="utf-8")
     click.echo(f"report: {printable(str(target))}", err=True)

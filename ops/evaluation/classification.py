@@ -26,9 +26,9 @@ class Interval:
     high: float
 
 
-def average_precision(scores_N: Scores, truths_N: Truths) -> float:
+def compute_average_precision(scores_N: Scores, truths_N: Truths) -> float:
     """0 to 1; NaN if no truth is yes."""
-    truths, last = _ranked(scores_N, truths_N)
+    truths, last = _rank(scores_N, truths_N)
     if not truths.any():
         return float("nan")
     right = np.cumsum(truths)[last]
@@ -36,7 +36,7 @@ def average_precision(scores_N: Scores, truths_N: Truths) -> float:
     return float(np.sum(np.diff(right, prepend=0) * precision) / truths.sum())
 
 
-def roc_auc(scores_N: Scores, truths_N: Truths) -> float:
+def compute_roc_auc(scores_N: Scores, truths_N: Truths) -> float:
     """Probability that a yes scores above a no, ties half: 0-1, whatever the share of yes; NaN with one class only."""
     yes, no = scores_N[truths_N], np.sort(scores_N[~truths_N])
     if not len(yes) or not len(no):
@@ -45,7 +45,7 @@ def roc_auc(scores_N: Scores, truths_N: Truths) -> float:
     return float(below.sum() / 2 / len(yes) / len(no))
 
 
-def precision_at(k: int) -> Metric:
+def build_precision_at(k: int) -> Metric:
     """Share of yes among the ``k`` best (or all, if there are fewer)."""
 
     def metric(scores_N: Scores, truths_N: Truths) -> float:
@@ -55,7 +55,7 @@ def precision_at(k: int) -> Metric:
     return metric
 
 
-def brier(scores_N: Scores, truths_N: Truths) -> float:
+def compute_brier(scores_N: Scores, truths_N: Truths) -> float:
     """Mean squared error of probabilities: 0 is perfect, 0.25 is a coin toss."""
     return float(np.mean((scores_N - truths_N) ** 2))
 
@@ -74,18 +74,18 @@ class Bin:
     count: int
 
 
-def reliability(scores_N: Scores, truths_N: Truths, bins: int = 5) -> list[Bin]:
+def bin_reliability(scores_N: Scores, truths_N: Truths, bins: int = 5) -> list[Bin]:
     """Bins of equal counts by ascending score, none empty."""
-    return [_bin(scores_N[part], truths_N[part]) for part in _parts(scores_N, bins)]
+    return [_build_bin(scores_N[part], truths_N[part]) for part in _split_rows(scores_N, bins)]
 
 
-def _parts(scores_N: Scores, bins: int) -> list[NDArray[np.intp]]:
+def _split_rows(scores_N: Scores, bins: int) -> list[NDArray[np.intp]]:
     """Row numbers by ascending score, in runs of equal counts."""
     order = np.argsort(scores_N, kind="stable")
     return [part for part in np.array_split(order, bins) if len(part)]
 
 
-def _bin(scores_N: Scores, truths_N: Truths) -> Bin:
+def _build_bin(scores_N: Scores, truths_N: Truths) -> Bin:
     count, share, z = len(truths_N), float(truths_N.mean()), 1.96
     middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     reach = z * ((share * (1 - share) + z**2 / (4 * count)) / count) ** 0.5 / (1 + z**2 / count)
@@ -93,13 +93,13 @@ def _bin(scores_N: Scores, truths_N: Truths) -> Bin:
     return Bin(promised=float(scores_N.mean()), came=share, low=low, high=high, count=count)
 
 
-def calibration_error(scores_N: Scores, truths_N: Truths, bins: int = 5) -> float:
+def compute_calibration_error(scores_N: Scores, truths_N: Truths, bins: int = 5) -> float:
     """Mean difference between predicted and true share, over ``bins`` bins of equal counts: 0 to 1."""
-    gaps = [abs(each.promised - each.came) * each.count for each in reliability(scores_N, truths_N, bins)]
+    gaps = [abs(each.promised - each.came) * each.count for each in bin_reliability(scores_N, truths_N, bins)]
     return float(sum(gaps) / len(scores_N))
 
 
-def intervals(
+def estimate_intervals(
     metrics: Mapping[str, Metric],
     scores_N: Scores,
     truths_N: Truths,
@@ -113,13 +113,13 @@ def intervals(
     Resamples in which a metric is undefined (no yes) do not count; if all are, the interval is the value.
     """
     draws: dict[str, list[float]] = {name: [] for name in metrics}
-    for rows in resamples(groups_N, seed=seed, rounds=rounds):
+    for rows in draw_resamples(groups_N, seed=seed, rounds=rounds):
         for name, metric in metrics.items():
             draws[name].append(metric(scores_N[rows], truths_N[rows]))
-    return {name: interval_of(metric(scores_N, truths_N), draws[name]) for name, metric in metrics.items()}
+    return {name: build_interval(metric(scores_N, truths_N), draws[name]) for name, metric in metrics.items()}
 
 
-def resamples(groups_N: Sequence[int] | NDArray[np.int64], *, seed: int, rounds: int) -> list[NDArray[np.intp]]:
+def draw_resamples(groups_N: Sequence[int] | NDArray[np.int64], *, seed: int, rounds: int) -> list[NDArray[np.intp]]:
     """Row numbers of ``rounds`` bootstrap samples, each with as many whole groups as the data."""
     random = np.random.default_rng(seed)
     groups = np.asarray(groups_N)
@@ -128,14 +128,14 @@ def resamples(groups_N: Sequence[int] | NDArray[np.int64], *, seed: int, rounds:
     return [np.concatenate([members[number] for number in row]) for row in drawn]
 
 
-def interval_of(value: float, draws: Sequence[float]) -> Interval:
+def build_interval(value: float, draws: Sequence[float]) -> Interval:
     """A value with the middle 95 % of its finite draws."""
     good = np.asarray([draw for draw in draws if np.isfinite(draw)])
     low, high = np.percentile(good, (2.5, 97.5)) if len(good) else (value, value)
     return Interval(value=value, low=float(low), high=float(high))
 
 
-def _ranked(scores_N: Scores, truths_N: Truths) -> tuple[Truths, NDArray[np.intp]]:
+def _rank(scores_N: Scores, truths_N: Truths) -> tuple[Truths, NDArray[np.intp]]:
     """Truths by descending score, and the last position of each run of equal scores."""
     order = np.argsort(-scores_N, kind="stable")
     last = np.flatnonzero(np.diff(scores_N[order], append=np.nan) != 0)

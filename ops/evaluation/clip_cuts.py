@@ -34,7 +34,7 @@ NEAR_S = 1
 """The nearest boundary of the other side is named if it is at most this far from a fault, in seconds."""
 
 
-def clip_name(path: Path, folder: Path) -> str:
+def name_clip(path: Path, folder: Path) -> str:
     """The printable name of a clip below its folder; bytes that are not UTF-8 are written as codes."""
     return path.relative_to(folder).as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
@@ -106,15 +106,15 @@ def compare_clip(
     found = tuple(sorted(boundaries))
     match = match_boundaries(found, annotation, tolerance=tolerance)
     detected = [frame for frame, _ in found]
-    annotated = sorted([*annotation.hard, *(middle for middle in map(_middle, annotation.gradual))])
+    annotated = sorted([*annotation.hard, *(middle for middle in map(_find_middle, annotation.gradual))])
     reach = max(round(NEAR_S * fps), 1)
     faults = [
         ClipFault(
             clip=name,
             fault=fault,
             time_s=times_s[fault.first] if fault.first < len(times_s) else None,
-            nearest=_nearest(
-                annotated if fault.kind == "false" else detected, _middle((fault.first, fault.last)), reach
+            nearest=_find_nearest(
+                annotated if fault.kind == "false" else detected, _find_middle((fault.first, fault.last)), reach
             ),
         )
         for fault in match.faults
@@ -128,11 +128,11 @@ def compare_clip(
         annotation=annotation,
         match=match,
         faults=tuple(faults),
-        notes=tuple(_notes(annotation, len(times_s))),
+        notes=tuple(_list_notes(annotation, len(times_s))),
     )
 
 
-def _notes(annotation: ShotAnnotation, frames: int) -> Iterable[str]:
+def _list_notes(annotation: ShotAnnotation, frames: int) -> Iterable[str]:
     annotated = annotation.frames
     if annotated is not None and annotated < frames:
         yield f"annotated up to frame {annotated} of {frames}: later detections are not counted"
@@ -143,21 +143,21 @@ def _notes(annotation: ShotAnnotation, frames: int) -> Iterable[str]:
         boundaries = plural(len(beyond), "annotated boundary comes", "annotated boundaries come")
         count = "counts" if len(beyond) == 1 else "count"
         yield f"{boundaries} after the last of the {frames} frames and {count} as missed"
-    if annotated is not None and (late := sum(at >= annotated for at in _first_frames(annotation))):
+    if annotated is not None and (late := sum(at >= annotated for at in _list_first_frames(annotation))):
         boundaries = plural(late, "boundary is", "boundaries are")
         yield f"{boundaries} annotated at or after frame {annotated}, the annotation's end: missed"
 
 
-def _first_frames(annotation: ShotAnnotation) -> Iterable[int]:
+def _list_first_frames(annotation: ShotAnnotation) -> Iterable[int]:
     yield from annotation.hard
     yield from (first for first, _ in annotation.gradual)
 
 
-def _middle(frames: tuple[int, int]) -> int:
+def _find_middle(frames: tuple[int, int]) -> int:
     return (frames[0] + frames[1]) // 2
 
 
-def _nearest(sorted_frames: Sequence[int], frame: int, reach: int) -> int | None:
+def _find_nearest(sorted_frames: Sequence[int], frame: int, reach: int) -> int | None:
     place = bisect_left(sorted_frames, frame)
     near = [at for at in sorted_frames[max(place - 1, 0) : place + 1] if abs(at - frame) <= reach]
     return min(near, key=lambda at: abs(at - frame)) if near else None
@@ -181,18 +181,18 @@ class CutEvaluation:
         """Every fault, by clip and frame."""
         return [fault for clip in self.clips for fault in clip.faults]
 
-    def intervals(self) -> dict[str, tuple[float, float] | None]:
+    def estimate_intervals(self) -> dict[str, tuple[float, float] | None]:
         """``hard_f1``, ``hard_precision``, ..., ``gradual_recall``: 95 % intervals over clips."""
         hard = [clip.match.score.hard for clip in self.clips]
         gradual = [clip.match.score.gradual for clip in self.clips]
         return {
-            f"{kind}_{metric}": interval_over_clips(scores, metric)
+            f"{kind}_{metric}": estimate_interval_over_clips(scores, metric)
             for kind, scores in (("hard", hard), ("gradual", gradual))
             for metric in METRICS
         }
 
 
-def interval_over_clips(
+def estimate_interval_over_clips(
     scores: Sequence[CutScore], metric: str, *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> tuple[float, float] | None:
     """95 % percentile bootstrap interval of the pooled ``f1``, ``precision`` or ``recall``, over clips.

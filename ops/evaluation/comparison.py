@@ -6,21 +6,23 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from ops.evaluation.figures import figures_of, gains_of
+from ops.evaluation.figures import compute_figures, compute_gains
 from ops.evaluation.shows import ShowAnswer
-from ops.evaluation.verdict import verdict_of
+from ops.evaluation.verdict import judge_answers
 
 Answered = tuple[str, Sequence[ShowAnswer]]
 """An encoder's id and its answers, one per show or video."""
 NOTHING: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
-def comparison_of(answered: Sequence[Answered], learned_by: Mapping[str, Collection[str]] = NOTHING) -> dict[str, Any]:
+def compare_answers(
+    answered: Sequence[Answered], learned_by: Mapping[str, Collection[str]] = NOTHING
+) -> dict[str, Any]:
     """The document of an evaluation, compared with a second encoder if there is one.
 
     It holds figures of the first encoder, pooled and under ``shows``, and of the second under ``against``. Next to each
     is ``gain``: the paired ``[difference, low, high]`` of the first minus the second. ``verdict`` reports whether the
-    first may replace the second (:func:`ops.evaluation.verdict.verdict_of`).
+    first may replace the second (:func:`ops.evaluation.verdict.judge_answers`).
 
     ``learned_by`` names, by encoder id, shows that it was fitted on. They are listed as ``learned_from`` and excluded
     from the pooled figures, unless there are no others (then ``pooled_is_fair`` is false). Shows of one item are
@@ -36,16 +38,16 @@ def comparison_of(answered: Sequence[Answered], learned_by: Mapping[str, Collect
         "encoder_id": encoder_id,
         "learned_from": [show for show in shows if show in learned],
         "pooled_is_fair": bool(fair) or not shows,
-        **_told(answered, pooled),
-        "shows": {show: _told(answered, [show]) for show in shows},
+        **_compute_figures(answered, pooled),
+        "shows": {show: _compute_figures(answered, [show]) for show in shows},
     }
     if len(answered) > 1:
         document["against"] = {
             "encoder_id": answered[1][0],
-            **figures_of(_of(answered[1], pooled)),
-            "shows": {show: figures_of(_of(answered[1], [show])) for show in shows},
+            **compute_figures(_select_answers(answered[1], pooled)),
+            "shows": {show: compute_figures(_select_answers(answered[1], [show])) for show in shows},
         }
-        document["verdict"] = verdict_of(
+        document["verdict"] = judge_answers(
             answers,
             answered[1][1],
             learned=learned_by.get(encoder_id, ()),
@@ -54,12 +56,12 @@ def comparison_of(answered: Sequence[Answered], learned_by: Mapping[str, Collect
     return document
 
 
-def _told(answered: Sequence[Answered], shows: Collection[str]) -> dict[str, Any]:
-    figures = figures_of(_of(answered[0], shows))
+def _compute_figures(answered: Sequence[Answered], shows: Collection[str]) -> dict[str, Any]:
+    figures = compute_figures(_select_answers(answered[0], shows))
     if len(answered) > 1:
-        figures["gain"] = gains_of(_of(answered[0], shows), _of(answered[1], shows))
+        figures["gain"] = compute_gains(_select_answers(answered[0], shows), _select_answers(answered[1], shows))
     return figures
 
 
-def _of(answered: Answered, shows: Collection[str]) -> list[ShowAnswer]:
+def _select_answers(answered: Answered, shows: Collection[str]) -> list[ShowAnswer]:
     return [own for own in answered[1] if own.task.show in shows]

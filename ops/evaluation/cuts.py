@@ -64,21 +64,21 @@ class ShotAnnotation:
         """
         if not isinstance(document, Mapping):
             raise TypeError(f"it is a {type(document).__name__}, not an object")
-        ranges = [_frame_range(first, last) for first, last, *_ in document["gradual"]]
+        ranges = [_parse_frame_range(first, last) for first, last, *_ in document["gradual"]]
         starts = document.get("shot_starts")
         counted = [
             (first, last) for first, last in ranges if starts is None or any(first <= at <= last for at in starts)
         ]
         return cls(
-            hard=tuple(map(_frame, document["hard_cuts"])),
+            hard=tuple(map(_parse_frame, document["hard_cuts"])),
             gradual=tuple(counted),
             neutral=tuple(each for each in ranges if each not in counted),
-            optional=tuple(map(_frame, document.get("optional_cuts", ()))),
-            frames=_frame(document["frames_annotated"]),
+            optional=tuple(map(_parse_frame, document.get("optional_cuts", ()))),
+            frames=_parse_frame(document["frames_annotated"]),
         )
 
 
-def _frame(value: Any) -> int:
+def _parse_frame(value: Any) -> int:
     """A frame number from JSON. Raises ``TypeError`` or ``ValueError`` if it is not an integer from 0 on."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{value!r} is not a frame number")
@@ -87,8 +87,8 @@ def _frame(value: Any) -> int:
     return int(value)
 
 
-def _frame_range(first: Any, last: Any) -> tuple[int, int]:
-    found = _frame(first), _frame(last)
+def _parse_frame_range(first: Any, last: Any) -> tuple[int, int]:
+    found = _parse_frame(first), _parse_frame(last)
     if found[0] > found[1]:
         raise ValueError(f"the range {first} to {last} ends before it begins")
     return found
@@ -158,7 +158,7 @@ def match_boundaries(
     gradual = _match_gradual(
         boundaries, annotation.gradual, annotation.hard, neutral, frames=annotation.frames, tolerance=tolerance
     )
-    faults = [*hard.faults("cut"), *gradual.faults("gradual")]
+    faults = [*hard.list_faults("cut"), *gradual.list_faults("gradual")]
     return BoundaryMatch(score=BoundaryScore(hard=hard.score, gradual=gradual.score), faults=tuple(sorted(faults)))
 
 
@@ -210,7 +210,7 @@ class _Matched:
     def score(self) -> CutScore:
         return CutScore(right=self.right, false=len(self.false), missed=len(self.missed))
 
-    def faults(self, transition: TransitionKind) -> list[Fault]:
+    def list_faults(self, transition: TransitionKind) -> list[Fault]:
         false = [Fault(first=frame, last=frame, kind="false", transition=transition) for frame in self.false]
         missed = [Fault(first=first, last=last, kind="missed", transition=transition) for first, last in self.missed]
         return [*false, *missed]

@@ -50,7 +50,7 @@ _STYLE = """
 """
 
 
-def fault_page(evaluation: CutEvaluation, strips: Strips, *, measured_at: str = "") -> str:
+def render_fault_page(evaluation: CutEvaluation, strips: Strips, *, measured_at: str = "") -> str:
     """The page of an evaluation, as text. ``measured_at`` is a date for people."""
     return "\n".join(
         [
@@ -61,89 +61,95 @@ def fault_page(evaluation: CutEvaluation, strips: Strips, *, measured_at: str = 
             "<title>Shot boundaries: false and missed</title>",
             f"<style>{_PAGE_STYLE}</style></head><body>",
             "<h1>Shot boundaries: false and missed</h1>",
-            evaluation_html(evaluation, strips, measured_at=measured_at),
+            render_evaluation(evaluation, strips, measured_at=measured_at),
             "</body></html>",
             "",
         ]
     )
 
 
-def evaluation_html(evaluation: CutEvaluation, strips: Strips, *, measured_at: str = "") -> str:
+def render_evaluation(evaluation: CutEvaluation, strips: Strips, *, measured_at: str = "") -> str:
     """The content of the page, for another page: figures, and each fault with its strip."""
     filters = "".join(
         f"body:has(#{kind}-{transition}:not(:checked)) .{kind}.{transition}{{display:none}}"
         for kind, transition in _KINDS
     )
-    sections = [_clip_section(clip, number, strips) for number, clip in enumerate(evaluation.clips) if clip.faults]
+    sections = [_render_clip(clip, number, strips) for number, clip in enumerate(evaluation.clips) if clip.faults]
     return "\n".join(
         [
             f'<style>{_STYLE}{filters}</style><div class="cuts">',
-            _introduction(evaluation, measured_at),
-            summary_table(evaluation),
-            _filters(evaluation),
+            _render_introduction(evaluation, measured_at),
+            render_summary_table(evaluation),
+            _render_filters(evaluation),
             *sections,
             "</div>",
         ]
     )
 
 
-def summary_table(evaluation: CutEvaluation) -> str:
+def render_summary_table(evaluation: CutEvaluation) -> str:
     """Precision, recall and F1 of each kind, pooled with intervals and by clip, as HTML tables."""
     parts = []
-    intervals = evaluation.intervals()
+    intervals = evaluation.estimate_intervals()
     for title, kind in (("Hard cuts", "hard"), ("Gradual transitions", "gradual")):
         own = {metric: intervals[f"{kind}_{metric}"] for metric in METRICS}
-        rows = [_row("all clips", _of_kind(evaluation.pooled, kind), own, "pooled")]
-        for number, clip in _by_faults(evaluation.clips):
-            name = f'<a href="#clip-{number}">{_text(clip.name)}</a>' if clip.faults else _text(clip.name)
-            rows.append(_row(name, _of_kind(clip.match.score, kind), {}))
+        rows = [_render_row("all clips", _select_kind(evaluation.pooled, kind), own, "pooled")]
+        for number, clip in _sort_by_faults(evaluation.clips):
+            name = f'<a href="#clip-{number}">{_escape_text(clip.name)}</a>' if clip.faults else _escape_text(clip.name)
+            rows.append(_render_row(name, _select_kind(clip.match.score, kind), {}))
         head = "".join(f"<th>{name}</th>" for name in ("", "F1", "precision", "recall", "right", "false", "missed"))
         parts.append(f"<h2>{title}</h2><table><tr>{head}</tr>{''.join(rows)}</table>")
     return "".join(parts)
 
 
-def _by_faults(clips: Sequence[ClipCuts]) -> list[tuple[int, ClipCuts]]:
+def _sort_by_faults(clips: Sequence[ClipCuts]) -> list[tuple[int, ClipCuts]]:
     return sorted(enumerate(clips), key=lambda each: (-len(each[1].faults), each[1].name))
 
 
-def _of_kind(score: BoundaryScore, kind: str) -> CutScore:
+def _select_kind(score: BoundaryScore, kind: str) -> CutScore:
     return score.hard if kind == "hard" else score.gradual
 
 
-def _row(name: str, score: CutScore, intervals: dict[str, tuple[float, float] | None], style: str = "") -> str:
+def _render_row(name: str, score: CutScore, intervals: dict[str, tuple[float, float] | None], style: str = "") -> str:
     cells = [f"<td>{name}</td>"]
     for metric in METRICS:
         interval = intervals.get(metric)
         beside = f" <small>[{interval[0]:.3f}, {interval[1]:.3f}]</small>" if interval else ""
-        cells.append(f"<td>{share_text(score, metric)}{beside}</td>")
+        cells.append(f"<td>{format_share(score, metric)}{beside}</td>")
     cells += [f"<td>{count:,}</td>" for count in (score.right, score.false, score.missed)]
     return f'<tr class="{style}">{"".join(cells)}</tr>'
 
 
-def share_text(score: CutScore, metric: str) -> str:
+def format_share(score: CutScore, metric: str) -> str:
     """A share with three digits; a dash if its denominator is 0."""
     whole = {"precision": score.right + score.false, "recall": score.right + score.missed}
     return f"{getattr(score, metric):.3f}" if whole.get(metric, sum(whole.values())) else "–"
 
 
-def _introduction(evaluation: CutEvaluation, measured_at: str) -> str:
+def _render_introduction(evaluation: CutEvaluation, measured_at: str) -> str:
     frames = sum(clip.frames for clip in evaluation.clips)
-    when = f" on {_text(measured_at)}" if measured_at else ""
+    when = f" on {_escape_text(measured_at)}" if measured_at else ""
     parts = [
-        f"<p>Detector <b>{_text(evaluation.detector)}</b> on {len(evaluation.clips):,} annotated clips, "
+        f"<p>Detector <b>{_escape_text(evaluation.detector)}</b> on {len(evaluation.clips):,} annotated clips, "
         f"{frames:,} frames{when}. A detection is right within ±{TOLERANCE} frames of a hard cut, or in a gradual "
-        f"transition. Intervals: {_text(INTERVALS)}.</p>"
+        f"transition. Intervals: {_escape_text(INTERVALS)}.</p>"
     ]
     if evaluation.set_aside:
-        rows = "".join(f"<li><b>{_text(own.name)}</b>: {_text(own.reason)}</li>" for own in evaluation.set_aside)
+        rows = "".join(
+            f"<li><b>{_escape_text(own.name)}</b>: {_escape_text(own.reason)}</li>" for own in evaluation.set_aside
+        )
         parts.append(f"<p>Not measured:</p><ul>{rows}</ul>")
-    noted = [f"<li><b>{_text(own.name)}</b>: {_text(note)}</li>" for own in evaluation.clips for note in own.notes]
+    noted = [
+        f"<li><b>{_escape_text(own.name)}</b>: {_escape_text(note)}</li>"
+        for own in evaluation.clips
+        for note in own.notes
+    ]
     if noted:
         parts.append(f"<p>Notes:</p><ul>{''.join(noted)}</ul>")
     return "".join(parts)
 
 
-def _filters(evaluation: CutEvaluation) -> str:
+def _render_filters(evaluation: CutEvaluation) -> str:
     faults = evaluation.faults
     if not faults:
         return "<p>No boundary is false, and none is missed.</p>"
@@ -162,27 +168,27 @@ def _filters(evaluation: CutEvaluation) -> str:
     )
 
 
-def _clip_section(clip: ClipCuts, number: int, strips: Strips) -> str:
-    cards = "".join(fault_card(fault, strips) for fault in clip.faults)
-    return f'<section><h2 id="clip-{number}">{_text(clip.name)} ({len(clip.faults):,})</h2>{cards}</section>'
+def _render_clip(clip: ClipCuts, number: int, strips: Strips) -> str:
+    cards = "".join(render_fault(fault, strips) for fault in clip.faults)
+    return f'<section><h2 id="clip-{number}">{_escape_text(clip.name)} ({len(clip.faults):,})</h2>{cards}</section>'
 
 
-def fault_card(fault: ClipFault, strips: Strips) -> str:
+def render_fault(fault: ClipFault, strips: Strips) -> str:
     """One fault as HTML: kind, frame, time, evidence and strip, or the reason why there is none."""
     own, strip = fault.fault, strips.strips.get(fault)
     frames = f"frame {own.first}" if own.first == own.last else f"frames {own.first} to {own.last}"
-    title = f"<b>{_KINDS[own.kind, own.transition]}</b> · {frames} · {_time(fault.time_s)}"
-    remarks = [*_near(fault), *(_evidence(strip.evidence) if strip else [])]
+    title = f"<b>{_KINDS[own.kind, own.transition]}</b> · {frames} · {_format_time(fault.time_s)}"
+    remarks = [*_describe_nearest(fault), *(_describe_evidence(strip.evidence) if strip else [])]
     if not strip:
-        remarks.append(f"No pictures: {_text(strips.reasons.get(fault, 'none were read'))}.")
-    body = _strip(strip, f"{_text(fault.clip)}, {frames}") if strip else ""
+        remarks.append(f"No pictures: {_escape_text(strips.reasons.get(fault, 'none were read'))}.")
+    body = _render_strip(strip, f"{_escape_text(fault.clip)}, {frames}") if strip else ""
     return (
         f'<article class="fault {own.kind} {own.transition}"><h3>{title}</h3>'
         f'<p class="evidence">{" ".join(remarks)}</p>{body}</article>'
     )
 
 
-def _near(fault: ClipFault) -> Iterable[str]:
+def _describe_nearest(fault: ClipFault) -> Iterable[str]:
     other = "annotated boundary" if fault.fault.kind == "false" else "detection"
     if fault.nearest is None:
         yield f"No {other} within a second."
@@ -190,7 +196,7 @@ def _near(fault: ClipFault) -> Iterable[str]:
         yield f"Nearest {other}: frame {fault.nearest} ({fault.nearest - fault.fault.first:+,})."
 
 
-def _evidence(evidence: Evidence) -> Iterable[str]:
+def _describe_evidence(evidence: Evidence) -> Iterable[str]:
     quiet = evidence.surroundings
     ratio = f", {evidence.change / quiet:.1f} times as much" if quiet >= LEAST_SURROUNDINGS else ""
     yield f"Change {evidence.change:.1f}{ratio} (surroundings {quiet:.1f}); across {evidence.across:.1f}."
@@ -198,7 +204,7 @@ def _evidence(evidence: Evidence) -> Iterable[str]:
         yield f"TransNetV2: {evidence.probability:.3f} last frame of a shot, {evidence.anywhere:.3f} in a transition."
 
 
-def _strip(strip: Strip, words: str) -> str:
+def _render_strip(strip: Strip, words: str) -> str:
     address = f"data:image/jpeg;base64,{base64.b64encode(strip.jpeg).decode()}"
     numbers = []
     for at, frame in enumerate(strip.frames):
@@ -214,13 +220,13 @@ def _strip(strip: Strip, words: str) -> str:
     )
 
 
-def _time(seconds: float | None) -> str:
+def _format_time(seconds: float | None) -> str:
     if seconds is None:
         return "after the end of the clip"
     minutes, rest = divmod(round(seconds * 1000), 60_000)
     return f"{minutes}:{rest // 1000:02d}.{rest % 1000:03d}"
 
 
-def _text(text: str) -> str:
+def _escape_text(text: str) -> str:
     """Foreign text as HTML: tags are shown, control and direction characters are written as codes."""
     return html.escape("".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text))

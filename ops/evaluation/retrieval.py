@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from ops.core.errors import UsageError
 
 
-def ranks_of(scores_QN: ArrayLike, relevant_QN: ArrayLike) -> NDArray[np.int64]:
+def rank_queries(scores_QN: ArrayLike, relevant_QN: ArrayLike) -> NDArray[np.int64]:
     """1-based rank of each query's best relevant item, ``(Q,)`` int64.
 
     ``scores_QN`` float, higher is better; ``relevant_QN`` bool. An irrelevant item with the same score counts as ranked
@@ -23,7 +23,7 @@ def ranks_of(scores_QN: ArrayLike, relevant_QN: ArrayLike) -> NDArray[np.int64]:
 
     Raises ``UsageError`` if a query has no relevant item, a score is NaN, or the shapes differ.
     """
-    scores, grades = _matched(scores_QN, relevant_QN)
+    scores, grades = _check_shapes(scores_QN, relevant_QN)
     relevant = grades > 0
     if not relevant.any(axis=1).all():
         missing = int(np.flatnonzero(~relevant.any(axis=1))[0])
@@ -32,30 +32,30 @@ def ranks_of(scores_QN: ArrayLike, relevant_QN: ArrayLike) -> NDArray[np.int64]:
     return np.asarray(1 + ((scores >= best) & (grades <= 0)).sum(axis=1), dtype=np.int64)
 
 
-def recall_at(ranks_Q: ArrayLike, k: int) -> float:
+def compute_recall_at(ranks_Q: ArrayLike, k: int) -> float:
     """Share of queries, 0-1, whose best relevant item is among the first ``k``."""
     return float(np.mean(np.asarray(ranks_Q) <= k))
 
 
-def ndcg_at(scores_QN: ArrayLike, grades_QN: ArrayLike, k: int = 10) -> NDArray[np.float64]:
+def compute_ndcg_at(scores_QN: ArrayLike, grades_QN: ArrayLike, k: int = 10) -> NDArray[np.float64]:
     """Normalised discounted cumulative gain of each query's first ``k`` items, ``(Q,)`` float64, 0-1.
 
     ``grades_QN`` >= 0; the gain of an item is its grade and the discount log2(rank + 1) (Järvelin and Kekäläinen,
     2002). Items with equal scores share the mean of the discounts of their ranks, which is the expected value over all
     orders of the tie. Raises ``UsageError`` if the grades of a query are all 0.
     """
-    scores, grades = _matched(scores_QN, grades_QN)
+    scores, grades = _check_shapes(scores_QN, grades_QN)
     discounts = np.zeros(scores.shape[1])
     top = min(k, scores.shape[1])
     discounts[:top] = 1.0 / np.log2(np.arange(2, top + 2))
     ideal = -np.sort(-grades, axis=1) @ discounts
     if (ideal <= 0).any():
         raise UsageError(f"query {int(np.flatnonzero(ideal <= 0)[0])} has no relevant item: leave it out")
-    gained = np.array([_tied_gain(*row, discounts) for row in zip(scores, grades, strict=True)])
+    gained = np.array([_compute_tied_gain(*row, discounts) for row in zip(scores, grades, strict=True)])
     return np.asarray(gained / ideal, dtype=np.float64)
 
 
-def bootstrap_interval(
+def estimate_interval(
     values_M: ArrayLike,
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
     *,
@@ -80,12 +80,12 @@ def bootstrap_interval(
         drawn = rng.integers(len(values), size=(resamples, len(values)))
         estimates = values[drawn].mean(axis=1) if statistic is None else statistic(values[drawn])
     else:
-        estimates = _grouped_estimates(values, np.asarray(groups_M), statistic, resamples, rng)
+        estimates = _estimate_by_groups(values, np.asarray(groups_M), statistic, resamples, rng)
     low, high = np.quantile(estimates, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 
-def _grouped_estimates(
+def _estimate_by_groups(
     values_M: NDArray[np.float64],
     groups_M: NDArray[Any],
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None,
@@ -104,13 +104,13 @@ def _grouped_estimates(
     return np.array([statistic(values_M[row][None])[0] for row in rows])
 
 
-def retrieval_summary(ranks_Q: ArrayLike) -> dict[str, float]:
+def summarise_ranks(ranks_Q: ArrayLike) -> dict[str, float]:
     """``r@1``, ``r@5``, ``r@10`` (percent, 0-100) and ``median_rank`` of 1-based ranks."""
-    recalls = {f"r@{k}": 100 * recall_at(ranks_Q, k) for k in (1, 5, 10)}
+    recalls = {f"r@{k}": 100 * compute_recall_at(ranks_Q, k) for k in (1, 5, 10)}
     return {**recalls, "median_rank": float(np.median(np.asarray(ranks_Q)))}
 
 
-def paired_interval(
+def estimate_paired_interval(
     values_M: ArrayLike,
     before_M: ArrayLike,
     *,
@@ -121,17 +121,17 @@ def paired_interval(
     """``(difference, low, high)`` of the means of two encoders' values on the same queries.
 
     Queries are drawn in pairs, so that a query that is hard for both does not blur the difference; ``groups_M`` as in
-    :func:`bootstrap_interval`. If the interval holds 0, the difference is within noise, for other queries on the same
+    :func:`estimate_interval`. If the interval holds 0, the difference is within noise, for other queries on the same
     footage. Raises ``UsageError`` if the lengths differ.
     """
     values, before = np.asarray(values_M, dtype=np.float64), np.asarray(before_M, dtype=np.float64)
     if values.shape != before.shape:
         raise UsageError(f"{values.shape} and {before.shape} values are not of the same queries")
-    interval = bootstrap_interval(values - before, groups_M=groups_M, confidence=confidence, seed=seed)
+    interval = estimate_interval(values - before, groups_M=groups_M, confidence=confidence, seed=seed)
     return float((values - before).mean()), *interval
 
 
-def caption_ranks(
+def rank_captions(
     texts_QD: ArrayLike, items_ND: ArrayLike, owner_Q: ArrayLike
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Ranks of text -> item (Q,) and item -> text (of each captioned item) among unit vectors.
@@ -142,33 +142,33 @@ def caption_ranks(
     own_QN = np.asarray(owner_Q)[:, None] == np.arange(len(items))
     scores_QN = np.asarray(texts_QD) @ items.T
     captioned = own_QN.any(axis=0)
-    return ranks_of(scores_QN, own_QN), ranks_of(scores_QN.T[captioned], own_QN.T[captioned])
+    return rank_queries(scores_QN, own_QN), rank_queries(scores_QN.T[captioned], own_QN.T[captioned])
 
 
-def ranks_figures(ranks_Q: ArrayLike, groups_Q: ArrayLike | None = None) -> dict[str, Any]:
-    """:func:`retrieval_summary` with 95 % bootstrap intervals, and nDCG@10.
+def describe_ranks(ranks_Q: ArrayLike, groups_Q: ArrayLike | None = None) -> dict[str, Any]:
+    """:func:`summarise_ranks` with 95 % bootstrap intervals, and nDCG@10.
 
     Each recall has its interval as ``r@1_interval``, and so has the median rank. ``ndcg@10`` (0-1) assumes one right
-    item per query: the discount at its rank. ``groups_Q`` groups queries, as in :func:`bootstrap_interval`.
+    item per query: the discount at its rank. ``groups_Q`` groups queries, as in :func:`estimate_interval`.
     """
     ranks = np.asarray(ranks_Q)
-    gains = single_gains(ranks)
-    figures: dict[str, Any] = {**retrieval_summary(ranks), "ndcg@10": float(gains.mean())}
+    gains = compute_single_gains(ranks)
+    figures: dict[str, Any] = {**summarise_ranks(ranks), "ndcg@10": float(gains.mean())}
     for k in (1, 5, 10):
-        figures[f"r@{k}_interval"] = list(bootstrap_interval(100.0 * (ranks <= k), groups_M=groups_Q))
-    median = bootstrap_interval(ranks, lambda drawn: np.median(drawn, axis=1), groups_M=groups_Q)
+        figures[f"r@{k}_interval"] = list(estimate_interval(100.0 * (ranks <= k), groups_M=groups_Q))
+    median = estimate_interval(ranks, lambda drawn: np.median(drawn, axis=1), groups_M=groups_Q)
     figures["median_rank_interval"] = list(median)
-    figures["ndcg@10_interval"] = list(bootstrap_interval(gains, groups_M=groups_Q))
+    figures["ndcg@10_interval"] = list(estimate_interval(gains, groups_M=groups_Q))
     return figures
 
 
-def single_gains(ranks_Q: ArrayLike) -> NDArray[np.float64]:
+def compute_single_gains(ranks_Q: ArrayLike) -> NDArray[np.float64]:
     """nDCG@10 (Q,) of queries that have one right item each, from its 1-based rank."""
     ranks = np.asarray(ranks_Q)
     return np.asarray(np.where(ranks <= 10, 1.0 / np.log2(ranks + 1.0), 0.0), dtype=np.float64)
 
 
-def _matched(scores_QN: ArrayLike, other_QN: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _check_shapes(scores_QN: ArrayLike, other_QN: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     scores, other = np.asarray(scores_QN, dtype=np.float64), np.asarray(other_QN, dtype=np.float64)
     if scores.ndim != 2 or scores.shape != other.shape:
         raise UsageError(f"scores {scores.shape} and relevance {other.shape} must both be (queries, items)")
@@ -177,7 +177,9 @@ def _matched(scores_QN: ArrayLike, other_QN: ArrayLike) -> tuple[NDArray[np.floa
     return scores, other
 
 
-def _tied_gain(scores_N: NDArray[np.float64], grades_N: NDArray[np.float64], discounts_N: NDArray[np.float64]) -> float:
+def _compute_tied_gain(
+    scores_N: NDArray[np.float64], grades_N: NDArray[np.float64], discounts_N: NDArray[np.float64]
+) -> float:
     _, group = np.unique(-scores_N, return_inverse=True)
     size = np.bincount(group)
     ends = np.cumsum(size)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import UsageError
-from ops.evaluation.retrieval import caption_ranks, ndcg_at
+from ops.evaluation.retrieval import compute_ndcg_at, rank_captions
 
 DIRECTIONS = ("text_to_video", "video_to_text")
 PARTS = (*DIRECTIONS, "graded")
@@ -81,7 +81,7 @@ def answer(
     vectors = encode_text([*texts, *queries]) if texts or queries else np.zeros((0, items_ND.shape[1]))
     texts_QD, queries_GD = vectors[: len(texts)], vectors[len(texts) :]
     none = np.zeros(0, dtype=np.int64)
-    ranks = caption_ranks(texts_QD, items_ND, task.owners) if texts else (none, none)
+    ranks = rank_captions(texts_QD, items_ND, task.owners) if texts else (none, none)
     place = {item: position for position, item in enumerate(task.items)}
     grades_GN = np.zeros((len(queries), len(task.items)))
     for row, (_, grades) in enumerate(task.queries):
@@ -92,7 +92,7 @@ def answer(
         task=task,
         caption_ranks_Q=ranks[0],
         item_ranks_N=ranks[1],
-        gains_G=ndcg_at(scores_GN, grades_GN) if queries else np.zeros(0),
+        gains_G=compute_ndcg_at(scores_GN, grades_GN) if queries else np.zeros(0),
         first_QK=np.argsort(-(texts_QD @ items_ND.T), axis=1, kind="stable")[:, :SHOWN],
         first_GK=np.argsort(-scores_GN, axis=1, kind="stable")[:, :SHOWN],
     )
@@ -113,7 +113,7 @@ class Example:
     score: float
 
 
-def examples_of(answers: Sequence[ShowAnswer]) -> list[Example]:
+def list_examples(answers: Sequence[ShowAnswer]) -> list[Example]:
     """All graded queries, or all captions if no show has queries; best first, ties in the order of the questions."""
     graded = [
         Example(

@@ -205,12 +205,12 @@ class _FrameCache:
     def add(self, frame: int, glimpse: Glimpse) -> None:
         """Add the next frame."""
         small = glimpse.small
-        self.changes.append(0.0 if self._before is None else _difference(self._before, small))
+        self.changes.append(0.0 if self._before is None else _measure_difference(self._before, small))
         self._before = small
         if frame in self._smalls_until:
             self.smalls[frame] = small
         if frame in self._tiles_until:
-            self.tiles[frame] = _tile(glimpse.tiny)
+            self.tiles[frame] = _resize_tile(glimpse.tiny)
         if frame in self._inputs_until:
             self.inputs[frame] = small_rgb(glimpse.tiny)
 
@@ -254,7 +254,7 @@ def _strip(need: _Need, cache: _FrameCache, network: Network | None) -> Strip:
     fault = need.fault.fault
     is_range = fault.last > fault.first
     begins = None if is_range else next((at for at, frame in enumerate(need.shown) if frame >= fault.first), None)
-    picture = _side_by_side([cache.tiles[frame] for frame in need.shown], begins, COLOURS[fault.kind])
+    picture = _join_tiles([cache.tiles[frame] for frame in need.shown], begins, COLOURS[fault.kind])
     done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     if not done:
         raise RuntimeError("OpenCV cannot write JPEG files")
@@ -265,18 +265,18 @@ def _strip(need: _Need, cache: _FrameCache, network: Network | None) -> Strip:
         height=picture.shape[0],
         begins=begins,
         inside=tuple(is_range and fault.first <= frame <= fault.last for frame in need.shown),
-        evidence=_evidence(need, cache, network),
+        evidence=_collect_evidence(need, cache, network),
     )
 
 
-def _tile(picture: TinyPicture) -> TinyPicture:
+def _resize_tile(picture: TinyPicture) -> TinyPicture:
     height, width = picture.shape[:2]
     scale = min(1.0, TILE_SIDE / max(height, width))
     size = max(round(width * scale), 1), max(round(height * scale), 1)
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _side_by_side(tiles: Sequence[TinyPicture], begins: int | None, colour: tuple[int, int, int]) -> TinyPicture:
+def _join_tiles(tiles: Sequence[TinyPicture], begins: int | None, colour: tuple[int, int, int]) -> TinyPicture:
     """Tiles of equal width, each after a separator; the one before the first tile of the shot is coloured."""
     parts = []
     for at, tile in enumerate(tiles):
@@ -284,7 +284,7 @@ def _side_by_side(tiles: Sequence[TinyPicture], begins: int | None, colour: tupl
     return np.concatenate(parts, axis=1)
 
 
-def _evidence(need: _Need, cache: _FrameCache, network: Network | None) -> Evidence:
+def _collect_evidence(need: _Need, cache: _FrameCache, network: Network | None) -> Evidence:
     first, last = need.fault.fault.first, need.fault.fault.last
     near = range(max(first - 1, 1), min(last + 2, len(cache.changes)))
     before = range(max(near.start - SURROUNDINGS, 1), near.start)
@@ -299,12 +299,12 @@ def _evidence(need: _Need, cache: _FrameCache, network: Network | None) -> Evide
     return Evidence(
         change=max((cache.changes[frame] for frame in near), default=0.0),
         surroundings=float(np.mean(quiet)) if quiet else 0.0,
-        across=_difference(low, high),
+        across=_measure_difference(low, high),
         probability=probability,
         anywhere=anywhere,
     )
 
 
-def _difference(one: TinyPicture, other: TinyPicture) -> float:
+def _measure_difference(one: TinyPicture, other: TinyPicture) -> float:
     """Mean absolute difference of two small images, 0-255."""
     return float(cv2.norm(one, other, cv2.NORM_L1) / one.size)

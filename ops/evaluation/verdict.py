@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ops.core.plural import plural
-from ops.evaluation.questions import chance_of, drawn_by, questions_of
-from ops.evaluation.retrieval import paired_interval
+from ops.evaluation.questions import choose_drawn_unit, compute_chance, list_questions
+from ops.evaluation.retrieval import estimate_paired_interval
 from ops.evaluation.shows import PARTS, ShowAnswer
 
 LEAST_SHOTS = 10
@@ -39,7 +39,7 @@ TITLES = {
 }
 
 
-def verdict_of(
+def judge_answers(
     candidate: Sequence[ShowAnswer],
     live: Sequence[ShowAnswer],
     *,
@@ -61,14 +61,14 @@ def verdict_of(
     both = [(now, then) for now, then in zip(candidate, live, strict=True) if len(now.task.items) > 1]
     known = [pair for pair in both if pair[0].task.show in live_learned]
     seen = [pair for pair in both if pair not in known and pair[0].task.show in learned]
-    decided = _measured([pair for pair in both if pair not in known and pair not in seen])
-    again = _measured(seen) if seen else None
+    decided = _measure([pair for pair in both if pair not in known and pair not in seen])
+    again = _measure(seen) if seen else None
     overall = decided["parts"].get(ALL)
     margin = MARGIN * max(0.0, overall["live"] - overall["chance"]) if overall else 0.0
     left_out = sorted({pair[0].task.show for pair in known})
     worse = [
-        *_losses(decided, "it finds less than the live one"),
-        *(_losses(again, "it finds less even on the shows that it was fitted on") if again else ()),
+        *_describe_losses(decided, "it finds less than the live one"),
+        *(_describe_losses(again, "it finds less even on the shows that it was fitted on") if again else ()),
     ]
     return {
         **decided,
@@ -76,23 +76,23 @@ def verdict_of(
         "learned": again,
         "left_out": left_out,
         "worse": worse,
-        "too_little": _too_little(decided, margin, bool(again or left_out)),
+        "too_little": _describe_gap(decided, margin, bool(again or left_out)),
     }
 
 
-def _measured(pairs: Sequence[tuple[ShowAnswer, ShowAnswer]]) -> dict[str, Any]:
+def _measure(pairs: Sequence[tuple[ShowAnswer, ShowAnswer]]) -> dict[str, Any]:
     candidate, live = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     found: dict[str, dict[str, Any]] = {}
     for name in TITLES:
         parts = PARTS if name == ALL else (name,)
-        after, groups = questions_of(candidate, parts)
-        before, _ = questions_of(live, parts)
+        after, groups = list_questions(candidate, parts)
+        before, _ = list_questions(live, parts)
         if len(after):
-            difference, low, high = paired_interval(after, before, groups_M=groups)
+            difference, low, high = estimate_paired_interval(after, before, groups_M=groups)
             found[name] = {
                 "live": float(before.mean()),
                 "candidate": float(after.mean()),
-                "chance": chance_of(live, parts),
+                "chance": compute_chance(live, parts),
                 "drawn": len(np.unique(groups)),
                 "difference": difference,
                 "low": low,
@@ -101,30 +101,30 @@ def _measured(pairs: Sequence[tuple[ShowAnswer, ShowAnswer]]) -> dict[str, Any]:
     return {
         "shots": sum(len(own.item_ranks_N) for own in candidate),
         "shows": sorted({own.task.show for own in candidate}),
-        "drawn_by": drawn_by(candidate, PARTS),
+        "drawn_by": choose_drawn_unit(candidate, PARTS),
         "parts": found,
     }
 
 
-def _losses(measured: dict[str, Any], told: str) -> list[str]:
+def _describe_losses(measured: dict[str, Any], told: str) -> list[str]:
     """The losses beyond chance, as one sentence; none if there are no losses."""
     lost = {name: each for name, each in measured["parts"].items() if each["high"] < 0 and each["drawn"] >= LEAST_SHOTS}
     if not lost:
         return []
     first, *others = lost
-    figures = f"{lost[first]['live']:.3f} → {lost[first]['candidate']:.3f} ({_interval(lost[first])})"
+    figures = f"{lost[first]['live']:.3f} → {lost[first]['candidate']:.3f} ({_format_interval(lost[first])})"
     also = f", also in {', '.join(TITLES[name] for name in others)}" if others else ""
     which = f"{plural(measured['shots'], 'captioned shot')} of {', '.join(measured['shows'])}"
     return [f"{told}: nDCG@10 on {which}, {TITLES[first]} {figures}{also}"]
 
 
-def _too_little(decided: dict[str, Any], margin: float, is_chosen: bool) -> list[str]:
+def _describe_gap(decided: dict[str, Any], margin: float, is_chosen: bool) -> list[str]:
     """The gap in the evidence, as one sentence; none if it is enough. ``is_chosen``: there are other shows."""
     shots, overall = decided["shots"], decided["parts"].get(ALL)
     which = "captioned shots" + (" of shows that neither encoder was fitted on" if is_chosen else "")
     if not overall:
         return [f"there are no {which} to compare by"]
-    missed = f"cannot exclude a loss of up to {-overall['low']:.2g} nDCG@10 ({_interval(overall)})"
+    missed = f"cannot exclude a loss of up to {-overall['low']:.2g} nDCG@10 ({_format_interval(overall)})"
     if shots < LEAST_SHOTS:
         also = f", and these {missed}" if overall["low"] < 0 else ""
         return [f"there are only {shots} {which}: fewer than {LEAST_SHOTS} decide nothing{also}"]
@@ -134,5 +134,5 @@ def _too_little(decided: dict[str, Any], margin: float, is_chosen: bool) -> list
     return [f"these {shots} {which} {missed}; {accepted}"]
 
 
-def _interval(each: dict[str, float]) -> str:
+def _format_interval(each: dict[str, float]) -> str:
     return f"{each['difference']:+.3f}, {each['low']:+.3f} to {each['high']:+.3f}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.evaluation.classification import Interval, average_precision, intervals
+from ops.evaluation.classification import Interval, compute_average_precision, estimate_intervals
 from ops.notebooks.downstream_features import BLOCKS, Matrix, TrainingSet
 from ops.probes.folds import split_folds
 
@@ -49,8 +49,8 @@ def measure_held_out_precision(data: TrainingSet, blocks: Sequence[str]) -> Inte
     seen = np.isfinite(scores)
     if len(np.unique(data.truths[seen])) < 2:
         return None
-    metrics = {"ap": average_precision}
-    return intervals(metrics, scores[seen], data.truths[seen], data.groups[seen], seed=_SEED)["ap"]
+    metrics = {"ap": compute_average_precision}
+    return estimate_intervals(metrics, scores[seen], data.truths[seen], data.groups[seen], seed=_SEED)["ap"]
 
 
 def fit_model(data: TrainingSet) -> Model:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import UsageError
-from ops.evaluation.classification import Interval, average_precision, intervals
+from ops.evaluation.classification import Interval, compute_average_precision, estimate_intervals
 from ops.probes.fit import LEAST
 from ops.probes.linear import fit_linear
 
@@ -185,12 +185,14 @@ def _measure(
         return replace(counted, skipped=str(error))
     scores = _fit(data, train, vectors, text, test_ND)
     films = np.unique([data.find_clip(key) for key in test], return_inverse=True)[1]
-    metrics = {"ap": average_precision}
+    metrics = {"ap": compute_average_precision}
     return replace(
         counted,
-        ap=intervals(metrics, scores, truths, films, seed=0)["ap"],
-        words=None if text is None else average_precision((test_ND @ text).astype(np.float64), truths),
-        baseline=average_precision(_fit(data, other, vectors, text, test_ND), truths) if _can_fit(other) else None,
+        ap=estimate_intervals(metrics, scores, truths, films, seed=0)["ap"],
+        words=None if text is None else compute_average_precision((test_ND @ text).astype(np.float64), truths),
+        baseline=compute_average_precision(_fit(data, other, vectors, text, test_ND), truths)
+        if _can_fit(other)
+        else None,
     )
 
 

@@ -156,13 +156,13 @@ def score_held_out(vectors_ND: Vectors, truths_N: Truths, groups_N: Groups, text
 def _measure(scores_N: Scores, text_N: NDArray[np.float32], truths_N: Truths, groups_N: Groups) -> dict[str, Interval]:
     ten = min(10, max(1, int(truths_N.sum())))
     metrics = {
-        "average_precision": classification.average_precision,
-        "roc_auc": classification.roc_auc,
-        f"precision_at_{ten}": classification.precision_at(ten),
-        "brier": classification.brier,
-        "calibration_error": classification.calibration_error,
+        "average_precision": classification.compute_average_precision,
+        "roc_auc": classification.compute_roc_auc,
+        f"precision_at_{ten}": classification.build_precision_at(ten),
+        "brier": classification.compute_brier,
+        "calibration_error": classification.compute_calibration_error,
     }
-    figures = classification.intervals(metrics, scores_N, truths_N, groups_N, seed=_SEED)
+    figures = classification.estimate_intervals(metrics, scores_N, truths_N, groups_N, seed=_SEED)
     # The text score alone on the same shots.
-    words = {"text_average_precision": classification.average_precision}
-    return figures | classification.intervals(words, text_N.astype(np.float64), truths_N, groups_N, seed=_SEED)
+    words = {"text_average_precision": classification.compute_average_precision}
+    return figures | classification.estimate_intervals(words, text_N.astype(np.float64), truths_N, groups_N, seed=_SEED)

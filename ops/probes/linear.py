@@ -72,9 +72,9 @@ def _measure_ranking(
     margins_N: Margins, truths_N: Truths, folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]]
 ) -> float:
     """Return the mean area under the ROC curve over the folds: margins of different folds have no common scale."""
-    from ops.evaluation.classification import roc_auc
+    from ops.evaluation.classification import compute_roc_auc
 
-    areas = [roc_auc(margins_N[test], truths_N[test]) for _, test in folds]
+    areas = [compute_roc_auc(margins_N[test], truths_N[test]) for _, test in folds]
     good = [area for area in areas if np.isfinite(area)]
     return float(np.round(np.mean(good), 6)) if good else 0.0
 

@@ -14,7 +14,7 @@ from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.embeddings.build import table_of as vectors_table
 from ops.embeddings.pins import EncoderPins
-from ops.evaluation.classification import Interval, average_precision, interval_of, resamples
+from ops.evaluation.classification import Interval, build_interval, compute_average_precision, draw_resamples
 from ops.probes.fit import LabelledShot
 from ops.probes.folds import Groups
 from ops.probes.scores import kept_scores_table, scores_table
@@ -96,11 +96,11 @@ def measure_gain(
 ) -> Interval:
     """Return the gain in average precision of ``new`` over ``old`` on the same shots, with its 95 % interval."""
     draws = [
-        average_precision(new_N[rows], truths_N[rows]) - average_precision(old_N[rows], truths_N[rows])
-        for rows in resamples(groups_N, seed=SEED, rounds=500)
+        compute_average_precision(new_N[rows], truths_N[rows]) - compute_average_precision(old_N[rows], truths_N[rows])
+        for rows in draw_resamples(groups_N, seed=SEED, rounds=500)
     ]
-    value = average_precision(new_N, truths_N) - average_precision(old_N, truths_N)
-    return interval_of(value, draws)
+    value = compute_average_precision(new_N, truths_N) - compute_average_precision(old_N, truths_N)
+    return build_interval(value, draws)
 
 
 def promote(settings: Settings, encoder_id: str, label: str, version: str, now: datetime) -> ProbeState:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
-from ops.evaluation.classification import average_precision
+from ops.evaluation.classification import compute_average_precision
 from ops.probes.feeds import build_feeds, mix_feeds
 from ops.probes.fit import LEAST
 from ops.probes.folds import Place, Truths, Vectors, group_shots
@@ -58,7 +58,7 @@ class Replay:
         steps = []
         for number in range(rounds + 1):
             scores = self.scores(labelled)
-            steps.append((len(labelled), average_precision(scores[list(test)], self.truths[list(test)])))
+            steps.append((len(labelled), compute_average_precision(scores[list(test)], self.truths[list(test)])))
             labelled += self._choose_next(choice, scores, pool, labelled, batch, seed + number)
         return steps
 

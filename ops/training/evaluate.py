@@ -24,10 +24,10 @@ from ops.core.errors import MediaError, UsageError
 from ops.core.types import Progress, SilentProgress
 from ops.embeddings.encoder import Encoder, pool_each
 from ops.embeddings.frames import sample_positions
-from ops.evaluation.clip_cuts import INTERVALS, METRICS, ClipCuts, CutEvaluation, SetAsideClip, clip_name, compare_clip
-from ops.evaluation.comparison import NOTHING, comparison_of
+from ops.evaluation.clip_cuts import INTERVALS, METRICS, ClipCuts, CutEvaluation, SetAsideClip, compare_clip, name_clip
+from ops.evaluation.comparison import NOTHING, compare_answers
 from ops.evaluation.cuts import ShotAnnotation
-from ops.evaluation.figures import figures_of, gains_of
+from ops.evaluation.figures import compute_figures, compute_gains
 from ops.evaluation.shows import ShowAnswer, ShowTask, answer
 from ops.shots.cutting import TimedFrame
 from ops.shots.detector import Detector
@@ -51,10 +51,10 @@ def evaluate_captions(parquet: Path, encoder: Encoder, against: Encoder | None =
     """
     encoders = [encoder, *([against] if against is not None else [])]
     answers = [[_answer_images(parquet, each)] for each in encoders]
-    document: dict[str, Any] = {"encoder_id": encoder.encoder_id, **_rename_for_images(figures_of(answers[0]))}
+    document: dict[str, Any] = {"encoder_id": encoder.encoder_id, **_rename_for_images(compute_figures(answers[0]))}
     if against is not None:
-        document["against"] = {"encoder_id": against.encoder_id, **_rename_for_images(figures_of(answers[1]))}
-        document["gain"] = _rename_for_images(gains_of(*answers))
+        document["against"] = {"encoder_id": against.encoder_id, **_rename_for_images(compute_figures(answers[1]))}
+        document["gain"] = _rename_for_images(compute_gains(*answers))
     return document
 
 
@@ -100,9 +100,9 @@ def evaluate_clips(
     - ``.queries.jsonl``: nDCG@10 (0-1) of graded queries.
 
     Figures are pooled over clips, then given for each. Intervals of cuts are over clips
-    (:func:`ops.evaluation.clip_cuts.interval_over_clips`), the other ``*_interval`` are 95 % bootstrap intervals over
+    (:func:`ops.evaluation.clip_cuts.estimate_interval_over_clips`), the other ``*_interval`` are 95 % bootstrap intervals over
     queries, with the captions of one shot drawn together. ``retrieval`` has the figures by show, with those of a second
-    encoder and the differences (:func:`comparison_of`); a clip is decoded once for both. Shows that an encoder was
+    encoder and the differences (:func:`compare_answers`); a clip is decoded once for both. Shows that an encoder was
     fitted on (``learned_by`` its id) count in the pooled figures only if there are no others. Without ``encoders`` only
     boundaries are measured, of the clips that have a ``.shots.json``.
 
@@ -123,7 +123,7 @@ def evaluate_clips(
                 raise UsageError(reason)
             results.append(_evaluate_clip(path, folder, encoders, detector, frames_per_shot))
         except (MediaError, UsageError) as error:
-            name = clip_name(path, folder)
+            name = name_clip(path, folder)
             skipped.append(SetAsideClip(name=name, reason=str(error)))
             progress.set_aside("clips", name, str(error))
         progress.advance("clips", not reason)
@@ -165,17 +165,19 @@ def _document(
         **_cut_figures(cuts.clips),
     }
     if cuts.clips:
-        document |= {_metric_name(name): interval and list(interval) for name, interval in cuts.intervals().items()}
+        document |= {
+            _metric_name(name): interval and list(interval) for name, interval in cuts.estimate_intervals().items()
+        }
         document["cut_intervals"] = INTERVALS
     learned = {show for shows in learned_by.values() for show in shows}
     fair = [result for result in results if result.show not in learned] or results
-    document |= _flatten_figures(figures_of([result.answers[0] for result in fair if result.answers]))
+    document |= _flatten_figures(compute_figures([result.answers[0] for result in fair if result.answers]))
     document["films"] = {result.name: _clip_figures(result) for result in results}
     document["faults"] = [fault.as_json() for fault in cuts.faults]
     document["set_aside"] = [{"clip": clip.name, "reason": clip.reason} for clip in cuts.set_aside]
     if encoders:
         answered = [result for result in results if result.answers]
-        document["retrieval"] = comparison_of(
+        document["retrieval"] = compare_answers(
             [
                 (encoder.encoder_id, [result.answers[number] for result in answered])
                 for number, encoder in enumerate(encoders)
@@ -189,7 +191,7 @@ def _clip_figures(result: _ClipResult) -> dict[str, Any]:
     figures = _cut_figures([result.cuts]) if result.cuts else {}
     if result.cuts and result.cuts.notes:
         figures["notes"] = list(result.cuts.notes)
-    return figures | _flatten_figures(figures_of(result.answers[:1]))
+    return figures | _flatten_figures(compute_figures(result.answers[:1]))
 
 
 _ANNOTATIONS = (".shots.json", ".captions.jsonl", ".queries.jsonl")
@@ -209,7 +211,7 @@ def _evaluate_clip(
     path: Path, folder: Path, encoders: Sequence[Encoder], detector: str, frames_per_shot: int
 ) -> _ClipResult:
     name = path.relative_to(folder)
-    result = _ClipResult(name=clip_name(path, folder), show=name.parts[0] if len(name.parts) > 1 else path.stem)
+    result = _ClipResult(name=name_clip(path, folder), show=name.parts[0] if len(name.parts) > 1 else path.stem)
     with _report_annotation_errors(path):
         shots, captions, queries = (_read_annotation(path, ending) for ending in _ANNOTATIONS)
         annotation = ShotAnnotation.from_document(shots[0]) if shots else None

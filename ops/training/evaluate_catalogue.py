@@ -136,7 +136,7 @@ def answer_catalogue(
 def answer_both(
     settings: Settings, contest: ComparedEncoders, tasks: Sequence[ShowTask], progress: Progress
 ) -> list[Answered]:
-    """Return both encoders' answers, as input of :func:`ops.evaluation.comparison.comparison_of`."""
+    """Return both encoders' answers, as input of :func:`ops.evaluation.comparison.compare_answers`."""
     ids = [encoder_id for encoder_id in (contest.encoder_id, contest.against_id) if encoder_id]
     return [(encoder_id, answer_catalogue(settings, encoder_id, tasks, progress)) for encoder_id in ids]
 

@@ -19,7 +19,7 @@ from ops.core.settings import Settings
 from ops.core.types import Progress
 from ops.embeddings.encoder import Encoder, LoadOptions, load_encoder
 from ops.embeddings.encoders.finetuned import FinetunedEncoder, files_in
-from ops.evaluation.figures import figures_of, gains_of
+from ops.evaluation.figures import compute_figures, compute_gains
 from ops.evaluation.shows import ShowTask, answer
 from ops.training.pair_reader import PairReader
 from ops.training.pairs import CaptionPair
@@ -80,9 +80,9 @@ def validate_fit(
     return {
         "pairs": sum(len(task.items) for task in tasks),
         "shows": [task.show for task in tasks],
-        "encoder": figures_of(answers[0]),
-        "base": figures_of(answers[1]),
-        "gain": gains_of(*answers),
+        "encoder": compute_figures(answers[0]),
+        "base": compute_figures(answers[1]),
+        "gain": compute_gains(*answers),
         **report,
     }
 

@@ -22,8 +22,8 @@ from ops.core.tables import digest_of
 from ops.core.types import CheckOutcome, Progress, SilentProgress, StepReport
 from ops.embeddings.encoder import Encoder, ResolvedEncoder, load_encoder, resolve_encoder
 from ops.embeddings.pins import Candidate
-from ops.evaluation.comparison import comparison_of as compared
-from ops.evaluation.retrieval import bootstrap_interval
+from ops.evaluation.comparison import compare_answers as compared
+from ops.evaluation.retrieval import estimate_interval
 from ops.evaluation.verdict import LEAST_SHOTS, MARGIN
 from ops.index.index import open_index, read_current_version
 from ops.probes.build import find_reason_against_refit
@@ -54,7 +54,7 @@ WAY_OUT = (
 class Comparison:
     """The result of a comparison. ``reasons`` are against the candidate; ``forced`` is a person's reason to accept it.
 
-    ``evaluation`` is the verdict on captions and graded queries (:func:`ops.evaluation.verdict.verdict_of`).
+    ``evaluation`` is the verdict on captions and graded queries (:func:`ops.evaluation.verdict.judge_answers`).
     ``overlap`` is the share of the first shots that both find. ``inputs`` identifies what was compared, and the rule.
     """
 
@@ -174,7 +174,7 @@ def _compare_searches(settings: Settings, encoders: Sequence[Encoder]) -> dict[s
             hits = (index.search(vector, limit=top, exact=True, with_payload=False) for vector in vectors_QD)
             results.append([{hit.shot_id for hit in each} for each in hits])
     shares = [len(one & other) / top for one, other in zip(*results, strict=True)]
-    low, high = bootstrap_interval(shares)
+    low, high = estimate_interval(shares)
     least = sorted(zip(shares, texts, strict=True))[:3]
     return {
         "queries": len(texts),

@@ -28,7 +28,7 @@ import torch
 
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
-from ops.evaluation.retrieval import bootstrap_interval, caption_ranks, paired_interval, single_gains
+from ops.evaluation.retrieval import compute_single_gains, estimate_interval, estimate_paired_interval, rank_captions
 from ops.training.bases import StarterBase
 from ops.training.examples import Choice, InMemory
 from ops.training.loop import fit
@@ -47,7 +47,7 @@ METRICS = {
     "r@1": lambda ranks: 100.0 * (ranks <= 1),
     "r@5": lambda ranks: 100.0 * (ranks <= 5),
     "r@10": lambda ranks: 100.0 * (ranks <= 10),
-    "ndcg@10": single_gains,
+    "ndcg@10": compute_single_gains,
 }
 PLAIN = build_recipe("lit_temporal", pooling="mean")
 """The shipped encoder, eight frames, mean-pooled; also what a fit on films starts from."""
@@ -99,7 +99,7 @@ class Study:
 
     def ranks(self, model: DualEncoder, name: str, recipe: Recipe) -> Ranks:
         images, texts, owners = vectors(model, self.examples(name, recipe))
-        return caption_ranks(texts, images, owners)
+        return rank_captions(texts, images, owners)
 
     def owners(self, name: str) -> Any:
         return np.repeat(np.arange(len(self.pairs[name])), [len(pair.captions) for pair in self.pairs[name]])
@@ -127,11 +127,11 @@ def report(ways: Mapping[str, Sequence[Ranks]], owners: Any, against: Mapping[st
             for name, metric in METRICS.items():
                 values = np.mean([metric(ranks) for ranks in own], axis=0)
                 single = [float(np.mean(metric(ranks))) for ranks in own]
-                rows[name] = [float(values.mean()), *bootstrap_interval(values, groups_M=groups)]
+                rows[name] = [float(values.mean()), *estimate_interval(values, groups_M=groups)]
                 rows[f"{name}_seeds"] = [min(single), max(single)]
                 for other in against.get(way, ()):
                     before = np.mean([metric(np.asarray(ranks[number])) for ranks in ways[other]], axis=0)
-                    rows[f"{name} minus {other}"] = list(paired_interval(values, before, groups_M=groups))
+                    rows[f"{name} minus {other}"] = list(estimate_paired_interval(values, before, groups_M=groups))
             told[way][direction] = rows
     return told
 
@@ -157,7 +157,7 @@ def photographs(study: Study, seeds: int) -> dict[str, Any]:
         }
         for head, mean in heads:
             images, texts, owners = vectors(build_starter_model(plain, head, mean).eval(), examples)
-            ways["starter_head"].append(caption_ranks(texts, images, owners))
+            ways["starter_head"].append(rank_captions(texts, images, owners))
         against = {"starter_head": ["no captions", "ridge"]}
         found[f"photographs -> {target}"] = report(ways, study.owners(target), against)
         log.info("photographs -> %s done", target)
@@ -170,7 +170,7 @@ def _without_captions(study: Study, examples: InMemory) -> Ranks:
     kept = examples.mask_NT.numpy()[:, :, None]
     images = _unit((examples.semantic_NTX.numpy() * kept).sum(axis=1))
     texts = _unit(examples.text_CX.numpy() - study.base(PLAIN).head.text_mean_H)
-    return caption_ranks(texts, images, _owners(examples))
+    return rank_captions(texts, images, _owners(examples))
 
 
 def _ridge(study: Study) -> Any:
@@ -188,7 +188,7 @@ def _ridge(study: Study) -> Any:
         frames_NTF = examples.frames_NVTX[:, 0].numpy()
         frames = _unit((frames_NTF.reshape(-1, x.shape[1]) - mean_x) @ weights).reshape(*frames_NTF.shape[:2], -1)
         images = _unit((frames * examples.mask_NT.numpy()[:, :, None]).sum(axis=1))
-        return caption_ranks(_unit(examples.text_CX.numpy() - mean_y), images, _owners(examples))
+        return rank_captions(_unit(examples.text_CX.numpy() - mean_y), images, _owners(examples))
 
     best: tuple[float, Any] = (-1.0, None)
     for strength in (0.3, 1, 3, 10, 30, 100, 300, 1000, 3000):

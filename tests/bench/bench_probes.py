@@ -32,7 +32,7 @@ from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.embeddings.frames import read_frames, sample_positions
 from ops.embeddings.starter.head import image_features
 from ops.embeddings.starter.image_tower import ImageTower
-from ops.evaluation.classification import average_precision
+from ops.evaluation.classification import compute_average_precision
 from ops.probes.folds import Place, group_shots
 from ops.probes.linear import fit_linear
 from ops.probes.promotion import promote
@@ -175,15 +175,17 @@ def _few_shot(film: Film, label: str, truths: NDArray[np.bool_], size: int, seed
     test = np.setdiff1d(np.arange(len(truths)), train)
     groups, _ = group_shots([film.places[at] for at in train], truths[train])
     text = film.texts[label]
-    found = {"words": average_precision((film.features["embedding"][test] @ text).astype(np.float64), truths[test])}
+    found = {
+        "words": compute_average_precision((film.features["embedding"][test] @ text).astype(np.float64), truths[test])
+    }
     for kind, features in film.features.items():
         nothing = np.zeros(features.shape[1], np.float32)
         probe = fit_linear(features[train], truths[train], groups, nothing)
         name = "embedding_without_words" if kind == "embedding" else kind
-        found[name] = average_precision(probe.margins(features[test]), truths[test])
+        found[name] = compute_average_precision(probe.margins(features[test]), truths[test])
     vectors = film.features["embedding"]
     probe = fit_linear(vectors[train], truths[train], groups, text)
-    return found | {"embedding": average_precision(probe.margins(vectors[test]), truths[test])}
+    return found | {"embedding": compute_average_precision(probe.margins(vectors[test]), truths[test])}
 
 
 def _gain(values: list[Any]) -> dict[str, float]:

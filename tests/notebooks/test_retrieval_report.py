@@ -13,7 +13,7 @@ import pytest
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.embeddings.encoder import resolve_encoder
-from ops.evaluation.comparison import comparison_of
+from ops.evaluation.comparison import compare_answers
 from ops.notebooks import NotebookRun, build_report
 from ops.shots.segment import poster_key
 from ops.training.evaluate_catalogue import (
@@ -76,7 +76,7 @@ def test_figures_are_those_of_the_evaluation(home: Settings, report: NotebookRun
     contest = choose_encoders(home, resolve_encoder(home).encoder_id)
     tasks = build_tasks(home, SilentProgress())
     learned = find_training_shows(home, [contest.encoder_id, contest.against_id])
-    told = comparison_of(answer_both(home, contest, tasks, SilentProgress()), learned)
+    told = compare_answers(answer_both(home, contest, tasks, SilentProgress()), learned)
     assert told["learned_from"] == ["show 0"] and report.results["learned_from"] == "show 0"
     assert report.results["encoder"] == contest.encoder_id and report.results["against"] == contest.against_id
     assert report.results["text_to_video r@1"] == pytest.approx(told["text_to_video"]["r@1"], abs=1e-3)

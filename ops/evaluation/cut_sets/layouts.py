@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ops.core.errors import UsageError
 from ops.core.plural import plural
-from ops.evaluation.clip_cuts import SetAsideClip, clip_name
+from ops.evaluation.clip_cuts import SetAsideClip, name_clip
 from ops.evaluation.cut_sets.pickled_scenes import read_pickled_scenes
 from ops.evaluation.cut_sets.transition_files import (
     Annotated,
@@ -98,19 +98,19 @@ def load_set(name: str, folder: Path) -> CutSetData:
     return data
 
 
-def _numbered_files(forms: tuple[_TextForm, ...], wanted: str) -> Callable[[Path], CutSetData]:
+def _read_numbered_files(forms: tuple[_TextForm, ...], wanted: str) -> Callable[[Path], CutSetData]:
     """A reader of text files that belong to videos by the first number in both names."""
 
     def load(folder: Path) -> CutSetData:
         for form in forms:
-            if files := sorted(path for path in folder.rglob(form.pattern) if _is_of(form, path)):
+            if files := sorted(path for path in folder.rglob(form.pattern) if _has_form(form, path)):
                 return _load_numbered(folder, form, files)
         raise UsageError(f"{folder} holds no annotation of this set: {wanted}")
 
     return load
 
 
-def _is_of(form: _TextForm, path: Path) -> bool:
+def _has_form(form: _TextForm, path: Path) -> bool:
     """Whether a file that fits the pattern has that form; ``1_gt.txt`` fits that of plain numbers, and is RAI's."""
     is_other = path.stem.endswith("_gt") and form.pattern != _RAI
     return _is_plain(path) and not _is_scene(path) and not is_other
@@ -119,29 +119,29 @@ def _is_of(form: _TextForm, path: Path) -> bool:
 def _load_numbered(folder: Path, form: _TextForm, files: list[Path]) -> CutSetData:
     data = CutSetData(form=f"{form.pattern}{f' ({form.remark})' if form.remark else ''}")
     videos: dict[int | None, list[Path]] = {}
-    for path in _videos_in(folder):
-        videos.setdefault(_number(path), []).append(path)
+    for path in _list_videos(folder):
+        videos.setdefault(_find_number(path), []).append(path)
     taken: set[int] = set()
     for file in files:
-        name = clip_name(file, folder)
-        number = _number(file)
+        name = name_clip(file, folder)
+        number = _find_number(file)
         try:
             if number is None:
                 raise UsageError("its name has no number")
             if number in taken:
                 raise UsageError(f"another annotation has the number {number} too")
             taken.add(number)
-            path = _only(videos.get(number, []))
+            path = _take_only(videos.get(number, []))
             annotated = read_shots(read_text(file), shift=form.shift)
         except UsageError as error:
             data.set_aside.append(SetAsideClip(name=name, reason=str(error)))
             continue
-        data.videos.append(SetVideo(name=clip_name(path, folder), path=path, annotated=annotated))
+        data.videos.append(SetVideo(name=name_clip(path, folder), path=path, annotated=annotated))
     _note_unused(data, [path for number, own in videos.items() if number not in taken for path in own])
     return data
 
 
-def _only(paths: list[Path]) -> Path:
+def _take_only(paths: list[Path]) -> Path:
     if not paths:
         raise UsageError("its video is not in the folder")
     if len(paths) > 1:
@@ -197,7 +197,7 @@ def _pair_by_name(
 ) -> None:
     """Pair each annotation with the video of its name; if ``is_stem``, of its name with or without an ending."""
     videos: dict[str, list[Path]] = {}
-    for path in _videos_in(folder):
+    for path in _list_videos(folder):
         for key in {path.name, path.stem} if is_stem else {path.name}:
             videos.setdefault(key, []).append(path)
     used: set[Path] = set()
@@ -207,7 +207,7 @@ def _pair_by_name(
         try:
             if name in reasons:
                 raise UsageError(reasons[name])
-            path = _only(paths)
+            path = _take_only(paths)
         except UsageError as error:
             data.set_aside.append(SetAsideClip(name=name, reason=str(error)))
             continue
@@ -221,7 +221,7 @@ def _note_unused(data: CutSetData, paths: Iterable[Path]) -> None:
         data.notes.append(f"videos without an annotation are not measured: {', '.join(names[:3])}{more}")
 
 
-def _videos_in(folder: Path) -> list[Path]:
+def _list_videos(folder: Path) -> list[Path]:
     return [
         path for path in sorted(folder.rglob("*")) if path.suffix.lower().lstrip(".") in FOOTAGE and _is_plain(path)
     ]
@@ -236,7 +236,7 @@ def _is_scene(path: Path) -> bool:
     return "scenes" in path.parts
 
 
-def _number(path: Path) -> int | None:
+def _find_number(path: Path) -> int | None:
     number = re.search(r"\d{1,6}", path.stem)
     return int(number[0]) if number else None
 
@@ -244,11 +244,11 @@ def _number(path: Path) -> int | None:
 SETS = {
     "bbc": CutSet(
         title="BBC Planet Earth (Baraldi et al. 2015, arXiv:1510.08893)",
-        load=_numbered_files(_BBC_FORMS, "fixed/*.txt or annotations/shots/*.txt"),
+        load=_read_numbered_files(_BBC_FORMS, "fixed/*.txt or annotations/shots/*.txt"),
     ),
     "rai": CutSet(
         title="RAI (Baraldi, Grana and Cucchiara 2015)",
-        load=_numbered_files(_RAI_FORMS, "<number>_gt.txt"),
+        load=_read_numbered_files(_RAI_FORMS, "<number>_gt.txt"),
     ),
     "clipshots": CutSet(title="ClipShots, test (Tang et al. 2018, arXiv:1808.04234)", load=_load_clipshots),
     "autoshot": CutSet(title="SHOT of AutoShot (Zhu et al. 2023, arXiv:2304.06116)", load=_load_autoshot),

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from ops.core.errors import UsageError
-from ops.evaluation.cut_sets.protocol import transitions_between
+from ops.evaluation.cut_sets.protocol import list_transitions
 from ops.evaluation.cut_sets.transition_files import LAST_FRAME, MOST_BYTES, Annotated
 
 CONVERT = (
@@ -72,7 +72,7 @@ class _Array:
         self.shape, self.numbers = tuple(shape), numbers
         self.is_fortran = is_fortran and not isinstance(content, list)  # numpy writes lists by rows, whatever this flag
 
-    def rows(self) -> list[tuple[Any, ...]]:
+    def list_rows(self) -> list[tuple[Any, ...]]:
         """Rows of two numbers. Raises ``ValueError`` for another shape."""
         if len(self.shape) != 2 or self.shape[1] != 2:
             raise ValueError(f"an array of shape {self.shape} is not a list of shots")
@@ -99,13 +99,13 @@ class _Call:
         raise pickle.UnpicklingError("it changes more than numbers")
 
 
-def _from_buffer(content: Any, kind: Any, shape: Any, order: Any) -> _Array:
+def _read_buffer(content: Any, kind: Any, shape: Any, order: Any) -> _Array:
     own = _Array()
     own.set(bytes(content), kind, shape, is_fortran=order == "F")
     return own
 
 
-def _scalar(kind: Any, content: Any) -> Any:
+def _read_scalar(kind: Any, content: Any) -> Any:
     own = _Array()
     own.set(bytes(content), kind, (1,), is_fortran=False)
     return own.numbers[0]
@@ -120,8 +120,8 @@ def _encode(text: str, encoding: str) -> bytes:
 _MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
 _NAMES = {
     "_reconstruct": _Call(_Array),
-    "_frombuffer": _Call(_from_buffer),
-    "scalar": _Call(_scalar),
+    "_frombuffer": _Call(_read_buffer),
+    "scalar": _Call(_read_scalar),
     "dtype": _Call(_Type),
     "ndarray": _Call(_Array),
 }
@@ -170,7 +170,7 @@ def read_pickled_scenes(path: Path) -> tuple[dict[str, Annotated], dict[str, str
     count = 0
     for name, own in document.items():
         try:
-            annotations[name] = _annotated(own)
+            annotations[name] = _parse_shots(own)
             count += len(annotations[name].transitions)
         except (TypeError, ValueError, OverflowError) as error:
             reasons[name] = f"its annotation is damaged: {error}"
@@ -186,18 +186,18 @@ def _check_references(data: bytes) -> None:
             raise ValueError("a reference is beyond the end of the file")
 
 
-def _annotated(own: Any) -> Annotated:
-    rows = own.rows() if isinstance(own, _Array) else [tuple(row) for row in own]
-    shots = [(_whole(first), _whole(last)) for first, last in rows]
+def _parse_shots(own: Any) -> Annotated:
+    rows = own.list_rows() if isinstance(own, _Array) else [tuple(row) for row in own]
+    shots = [(_parse_frame(first), _parse_frame(last)) for first, last in rows]
     for before, (first, last) in zip([(-1, -1), *shots], shots, strict=False):
         if not before[0] < first <= last <= LAST_FRAME:
             raise ValueError(f"shot {first} to {last} ends before it begins, or begins too early")
     if not shots:
         raise ValueError("it has no shots")
-    return Annotated(transitions=transitions_between(shots))
+    return Annotated(transitions=list_transitions(shots))
 
 
-def _whole(value: Any) -> int:
+def _parse_frame(value: Any) -> int:
     if not isinstance(value, int | float) or value != int(value):
         raise ValueError(f"{value!r} is not a frame number")
     return int(value)

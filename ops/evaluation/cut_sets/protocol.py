@@ -25,7 +25,7 @@ Transition = tuple[int, int]
 TOLERANCES = (0, 2)
 
 
-def transitions_between(shots: Sequence[tuple[int, int]]) -> list[Transition]:
+def list_transitions(shots: Sequence[tuple[int, int]]) -> list[Transition]:
     """The transitions between consecutive shots, ``(first frame, last frame)`` inclusive."""
     return [(before[1], behind[0]) for before, behind in pairwise(shots)]
 
@@ -35,7 +35,7 @@ def is_hard(transition: Transition) -> bool:
     return transition[1] - transition[0] <= 1
 
 
-def detected_transitions(boundaries: Sequence[tuple[int, bool]]) -> list[Transition]:
+def convert_boundaries(boundaries: Sequence[tuple[int, bool]]) -> list[Transition]:
     """A detector's boundaries, ``(first frame of a shot, ...)``, as transitions.
 
     A gradual one is a hard cut in its middle here, because our detectors report one frame. With tolerance 0 it matches
@@ -65,8 +65,8 @@ def match_transitions(
     right, false, missed = 0, [], []
     own = other = 0
     while own < len(detected) and other < len(annotated):
-        low, high = _widened(detected[own], tolerance)
-        first, last = _widened(annotated[other], tolerance)
+        low, high = _widen(detected[own], tolerance)
+        first, last = _widen(annotated[other], tolerance)
         if high < first:
             false.append(own)
             own += 1
@@ -80,7 +80,7 @@ def match_transitions(
     return TransitionMatch(right=right, false=tuple(false), missed=tuple(missed))
 
 
-def _widened(transition: Transition, tolerance: int) -> tuple[int, int]:
+def _widen(transition: Transition, tolerance: int) -> tuple[int, int]:
     """In half frames: a hard cut is the one position between its two frames, at tolerance 0."""
     return 2 * transition[0] + 1 - tolerance, 2 * transition[1] - 1 + tolerance
 

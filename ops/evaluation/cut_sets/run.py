@@ -20,13 +20,13 @@ from ops.evaluation.clip_cuts import (
     CutEvaluation,
     SetAsideClip,
     compare_clip,
-    interval_over_clips,
+    estimate_interval_over_clips,
 )
 from ops.evaluation.cut_sets.layouts import SETS, CutSetData, SetVideo, load_set
 from ops.evaluation.cut_sets.protocol import (
     TOLERANCES,
     Transition,
-    detected_transitions,
+    convert_boundaries,
     is_hard,
     match_transitions,
     score_kind,
@@ -124,7 +124,9 @@ def run_cut_set(name: str, folder: Path, detector: str, progress: Progress) -> B
         reasons = [f"{own.name}: {own.reason}" for own in data.set_aside[:10]]
         raise UsageError("\n".join(["no video of the set can be measured:", *reasons]))
     progress.finish("clips")
-    return Benchmark(document=_document(name, folder, detector, data, results), cuts=_faults(detector, data, results))
+    return Benchmark(
+        document=_build_document(name, folder, detector, data, results), cuts=_collect_faults(detector, data, results)
+    )
 
 
 def _measure(video: SetVideo, detector: str, *, needs_length: bool) -> _VideoResult:
@@ -135,10 +137,10 @@ def _measure(video: SetVideo, detector: str, *, needs_length: bool) -> _VideoRes
         raise UsageError(
             f"it has {frames} frames, its annotation is of {announced}: left out, as the authors of TransNet V2 do"
         )
-    return _VideoResult(video=video, clip=clip, detected=tuple(detected_transitions(clip.boundaries)))
+    return _VideoResult(video=video, clip=clip, detected=tuple(convert_boundaries(clip.boundaries)))
 
 
-def _document(
+def _build_document(
     name: str, folder: Path, detector: str, data: CutSetData, results: Sequence[_VideoResult]
 ) -> dict[str, Any]:
     transitions = [each for own in results for each in own.annotated]
@@ -156,30 +158,30 @@ def _document(
         },
         "protocol": PROTOCOL,
         "intervals": INTERVALS,
-        "results": {f"tolerance_{own}": _figures([each.score(own) for each in results]) for own in TOLERANCES},
-        "recall_by_kind": _recall_by_kind(results),
-        "published": [_published(own) for own in PUBLISHED[name]],
+        "results": {f"tolerance_{own}": _collect_figures([each.score(own) for each in results]) for own in TOLERANCES},
+        "recall_by_kind": _count_by_kind(results),
+        "published": [_describe_published(own) for own in PUBLISHED[name]],
         "published_remark": REMARKS[name],
-        "by_kind": _by_kind(results) if name == "clipshots" else {},
-        "by_video": {own.video.name: _video_figures(own) for own in results},
-        "notes": [*data.notes, *(note for own in results for note in _notes(own))],
+        "by_kind": _score_by_kind(results) if name == "clipshots" else {},
+        "by_video": {own.video.name: _describe_video(own) for own in results},
+        "notes": [*data.notes, *(note for own in results for note in _list_notes(own))],
         "set_aside": [{"clip": own.name, "reason": own.reason} for own in data.set_aside],
     }
     return document
 
 
-def _figures(scores: Sequence[CutScore]) -> dict[str, Any]:
+def _collect_figures(scores: Sequence[CutScore]) -> dict[str, Any]:
     pooled = reduce(add, scores)
     counted = [own.f1 for own in scores if own.right + own.false + own.missed]
     figures: dict[str, Any] = {metric: getattr(pooled, metric) for metric in METRICS}
     for metric in METRICS:
-        interval = interval_over_clips(scores, metric)
+        interval = estimate_interval_over_clips(scores, metric)
         figures[f"{metric}_interval"] = interval and list(interval)
     figures |= {"right": pooled.right, "false": pooled.false, "missed": pooled.missed}
     return figures | {"mean_f1": sum(counted) / len(counted) if counted else 1.0, "videos_counted": len(counted)}
 
 
-def _recall_by_kind(results: Sequence[_VideoResult]) -> dict[str, dict[str, int]]:
+def _count_by_kind(results: Sequence[_VideoResult]) -> dict[str, dict[str, int]]:
     """Number of hard and gradual transitions found, at tolerance 2: precision has no kind by this protocol."""
     counts = {kind: {"annotated": 0, "found": 0} for kind in ("hard", "gradual")}
     for own in results:
@@ -191,7 +193,7 @@ def _recall_by_kind(results: Sequence[_VideoResult]) -> dict[str, dict[str, int]
     return counts
 
 
-def _by_kind(results: Sequence[_VideoResult]) -> dict[str, Any]:
+def _score_by_kind(results: Sequence[_VideoResult]) -> dict[str, Any]:
     result: dict[str, Any] = {"protocol": KIND_PROTOCOL}
     for kind, is_cut in (("cut", True), ("gradual", False)):
         scores = [
@@ -201,15 +203,15 @@ def _by_kind(results: Sequence[_VideoResult]) -> dict[str, Any]:
             )
             for own in results
         ]
-        result[kind] = _figures(scores) | {"published": [_published(own) for own in BY_KIND[kind]]}
+        result[kind] = _collect_figures(scores) | {"published": [_describe_published(own) for own in BY_KIND[kind]]}
     return result
 
 
-def _published(own: PublishedF1) -> dict[str, Any]:
+def _describe_published(own: PublishedF1) -> dict[str, Any]:
     return {"method": own.method, "f1_percent": own.f1, "source": own.source, "remark": own.remark}
 
 
-def _video_figures(own: _VideoResult) -> dict[str, Any]:
+def _describe_video(own: _VideoResult) -> dict[str, Any]:
     return {
         f"tolerance_{tolerance}": {
             "f1": score.f1,
@@ -222,7 +224,7 @@ def _video_figures(own: _VideoResult) -> dict[str, Any]:
     }
 
 
-def _notes(own: _VideoResult) -> list[str]:
+def _list_notes(own: _VideoResult) -> list[str]:
     frames = len(own.clip.times_s)
     beyond = sum(first >= frames for _, first in own.annotated)
     notes = [f"{own.video.name}: {note}" for note in own.video.annotated.notes]
@@ -232,7 +234,7 @@ def _notes(own: _VideoResult) -> list[str]:
     return notes
 
 
-def _faults(detector: str, data: CutSetData, results: Sequence[_VideoResult]) -> CutEvaluation:
+def _collect_faults(detector: str, data: CutSetData, results: Sequence[_VideoResult]) -> CutEvaluation:
     """The set as annotated clips, for a page of faults: by kind, ±2 frames, as ``needle evaluate`` counts them."""
     clips = [
         compare_clip(

@@ -14,7 +14,7 @@ from typing import Any
 
 from ops.core.errors import UsageError
 from ops.core.plural import plural
-from ops.evaluation.cut_sets.protocol import Transition, transitions_between
+from ops.evaluation.cut_sets.protocol import Transition, list_transitions
 
 MOST_BYTES = 16 << 20
 """The largest annotation file of these sets has less than 3 MiB."""
@@ -54,7 +54,7 @@ def read_shots(text: str, *, shift: int = 0) -> Annotated:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
-        first, last = _two_frames(line, number)
+        first, last = _parse_two_frames(line, number)
         first, last = first + shift if shots or first else 0, last + shift
         if last < first or (shots and first <= shots[-1][0]):
             raise UsageError(f"line {number}: shot {first} to {last} ends before it begins, or begins too early")
@@ -63,10 +63,10 @@ def read_shots(text: str, *, shift: int = 0) -> Annotated:
     if not shots:
         raise UsageError("it has no shots")
     notes = [f"{plural(overlaps, 'shot begins', 'shots begin')} before the one before ends"] if overlaps else []
-    return Annotated(transitions=transitions_between(shots), notes=notes)
+    return Annotated(transitions=list_transitions(shots), notes=notes)
 
 
-def _two_frames(line: str, number: int) -> tuple[int, int]:
+def _parse_two_frames(line: str, number: int) -> tuple[int, int]:
     parts = [part for part in re.split(r"[\s,;]+", line.strip()) if part]
     if len(parts) != 2 or not all(re.fullmatch(r"\d{1,9}(\.0*)?", part) for part in parts):
         raise UsageError(f"line {number} is not two frame numbers: {line.strip()[:60]!r}")
@@ -92,20 +92,20 @@ def read_clipshots(text: str) -> tuple[dict[str, Annotated], dict[str, str]]:
     reasons: dict[str, str] = {}
     for name, own in document.items():
         try:
-            annotations[name] = _clipshots_video(own)
+            annotations[name] = _parse_clipshots_video(own)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             reasons[name] = f"its annotation is damaged: {type(error).__name__}: {error}"
     return annotations, reasons
 
 
-def _clipshots_video(document: Any) -> Annotated:
-    pairs = [tuple(map(_frame, pair)) for pair in document["transitions"]]
+def _parse_clipshots_video(document: Any) -> Annotated:
+    pairs = [tuple(map(_parse_frame, pair)) for pair in document["transitions"]]
     if any(len(pair) != 2 for pair in pairs):
         raise ValueError("a transition is not two frame numbers")
-    return _ascending([(pair[0], pair[1]) for pair in pairs], _frame(document["frame_num"]))
+    return _sort_transitions([(pair[0], pair[1]) for pair in pairs], _parse_frame(document["frame_num"]))
 
 
-def _frame(value: Any) -> int:
+def _parse_frame(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
         raise ValueError(f"{value!r} is not a frame number")
     if not 0 <= value <= LAST_FRAME:
@@ -113,7 +113,7 @@ def _frame(value: Any) -> int:
     return int(value)
 
 
-def _ascending(pairs: list[Transition], frames: int | None) -> Annotated:
+def _sort_transitions(pairs: list[Transition], frames: int | None) -> Annotated:
     """Transitions in order; those that end before they begin are excluded and noted."""
     own = Annotated(frames=frames)
     wrong = [f"{first} to {last}" for first, last in pairs if last <= first]
@@ -135,7 +135,7 @@ def read_kuaishou(text: str) -> dict[str, Annotated]:
     first block counts, with a note if the second one differs. Raises ``UsageError`` if it has no videos.
     """
     annotations: dict[str, Annotated] = {}
-    for name, frames, lines in _blocks(text):
+    for name, frames, lines in _split_blocks(text):
         pairs, odd = [], []
         for line in lines:
             numbers = re.fullmatch(r"\[?\s*(\d{1,9})\s*[,.\s]+\s*(\d{1,9})\s*,?\s*\]?", line)
@@ -143,7 +143,7 @@ def read_kuaishou(text: str) -> dict[str, Annotated]:
                 pairs.append((int(numbers[1]), int(numbers[2])))
             else:
                 odd.append(repr(line[:40]))
-        own = _ascending(pairs, frames)
+        own = _sort_transitions(pairs, frames)
         if odd:
             own.notes.append(f"left out, they are not two frame numbers: {', '.join(odd[:MOST_NOTES])}")
         if name not in annotations:
@@ -155,7 +155,7 @@ def read_kuaishou(text: str) -> dict[str, Annotated]:
     return annotations
 
 
-def _blocks(text: str) -> Iterator[tuple[str, int | None, list[str]]]:
+def _split_blocks(text: str) -> Iterator[tuple[str, int | None, list[str]]]:
     name, frames, lines = "", None, list[str]()
     for line in (own.strip() for own in text.splitlines()):
         header = None if re.fullmatch(r"[\d.]+", line) else _HEADER.fullmatch(line)  # some pairs are typed with a point

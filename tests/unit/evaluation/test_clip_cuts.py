@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.evaluation.clip_cuts import ClipCuts, CutEvaluation, compare_clip, interval_over_clips
+from ops.evaluation.clip_cuts import ClipCuts, CutEvaluation, compare_clip, estimate_interval_over_clips
 from ops.evaluation.cuts import CutScore, Fault, ShotAnnotation, match_boundaries
 
 
@@ -86,8 +86,8 @@ MANY = scores((20, 1, 0), (13, 0, 0), (3, 0, 5), (0, 4, 0), (9, 0, 1), (0, 0, 0)
 
 @pytest.mark.parametrize("metric", ["f1", "precision", "recall"])
 def test_intervals_are_those_of_a_plain_bootstrap_over_clips(metric: str) -> None:
-    interval = interval_over_clips(MANY, metric)
-    assert interval is not None and interval == interval_over_clips(MANY, metric)
+    interval = estimate_interval_over_clips(MANY, metric)
+    assert interval is not None and interval == estimate_interval_over_clips(MANY, metric)
     rng = np.random.default_rng(5)
     drawn = []
     for _ in range(3000):
@@ -99,10 +99,10 @@ def test_intervals_are_those_of_a_plain_bootstrap_over_clips(metric: str) -> Non
 
 
 def test_there_is_no_interval_with_fewer_than_five_clips_that_count() -> None:
-    assert interval_over_clips(MANY[:4], "f1") is None
-    assert interval_over_clips([*MANY[:4], *scores((0, 0, 0), (0, 0, 0))], "f1") is None
-    assert interval_over_clips(MANY[:5], "f1") is not None
-    assert interval_over_clips([], "f1") is None
+    assert estimate_interval_over_clips(MANY[:4], "f1") is None
+    assert estimate_interval_over_clips([*MANY[:4], *scores((0, 0, 0), (0, 0, 0))], "f1") is None
+    assert estimate_interval_over_clips(MANY[:5], "f1") is not None
+    assert estimate_interval_over_clips([], "f1") is None
 
 
 def test_clips_are_pooled_and_their_faults_listed() -> None:
@@ -113,7 +113,7 @@ def test_clips_are_pooled_and_their_faults_listed() -> None:
         Fault(first=50, last=50, kind="missed", transition="cut"),
         Fault(first=60, last=60, kind="false", transition="cut"),
     ]
-    assert set(evaluation.intervals().values()) == {None}
+    assert set(evaluation.estimate_intervals().values()) == {None}
 
 
 @pytest.mark.parametrize(

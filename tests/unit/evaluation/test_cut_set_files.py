@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from ops.core.errors import UsageError
 from ops.evaluation.cut_sets.pickled_scenes import read_pickled_scenes
 from ops.evaluation.cut_sets.protocol import (
-    detected_transitions,
+    convert_boundaries,
     is_hard,
+    list_transitions,
     match_transitions,
     score_kind,
-    transitions_between,
 )
 from ops.evaluation.cut_sets.transition_files import read_clipshots, read_kuaishou, read_shots, read_text
 
@@ -34,8 +34,8 @@ from ops.evaluation.cut_sets.transition_files import read_clipshots, read_kuaish
 )
 def test_hard_cuts_match_as_far_apart_as_the_tolerance(tolerance: int, annotated_end: int, is_found: bool) -> None:
     """The examples in the docstring of TransNet V2's evaluation."""
-    detected = transitions_between([(0, 5), (6, 9)])
-    annotated = transitions_between([(0, annotated_end), (annotated_end + 1, 9)])
+    detected = list_transitions([(0, 5), (6, 9)])
+    annotated = list_transitions([(0, annotated_end), (annotated_end + 1, 9)])
     assert match_transitions(detected, annotated, tolerance=tolerance).right == is_found
 
 
@@ -70,9 +70,9 @@ def test_matching_is_a_pass_over_widened_intervals(
 
 
 def test_transitions_and_kinds() -> None:
-    assert transitions_between([(0, 9), (10, 20), (26, 30)]) == [(9, 10), (20, 26)]
+    assert list_transitions([(0, 9), (10, 20), (26, 30)]) == [(9, 10), (20, 26)]
     assert [is_hard(own) for own in [(9, 10), (20, 26), (20, 22)]] == [True, False, False]
-    assert detected_transitions([(40, True), (10, False)]) == [(9, 10), (39, 40)]
+    assert convert_boundaries([(40, True), (10, False)]) == [(9, 10), (39, 40)]
     score = score_kind([(9, 10), (50, 51), (52, 53)], [(10, 11), (50, 60), (80, 90)])
     assert (score.right, score.false, score.missed) == (2, 1, 1)
 

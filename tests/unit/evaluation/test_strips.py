@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ops.core.media import MediaInfo
 from ops.evaluation.clip_cuts import ClipCuts, ClipFault, CutEvaluation, SetAsideClip, compare_clip
 from ops.evaluation.cuts import Fault, ShotAnnotation
-from ops.evaluation.fault_page import fault_page
+from ops.evaluation.fault_page import render_fault_page
 from ops.evaluation.strips import COLUMNS, SEPARATOR, Strips, choose_faults, make_strips, strip_frames
 from ops.shots.detector import TinyPicture
 from ops.videos.probe import probe
@@ -96,7 +96,7 @@ def test_with_more_faults_than_strips_every_clip_has_some(evaluation: CutEvaluat
     found = make_strips(both, limit=5, network=None)
     assert set(found.strips) == set(chosen) and len(found.reasons) == len(both.faults) - 5
     assert {own.evidence.probability for own in found.strips.values()} == {None}
-    page = fault_page(both, found)
+    page = render_fault_page(both, found)
     assert page.count("data:image/jpeg") == 5 and page.count("only 5 faults have pictures") == len(found.reasons)
 
 
@@ -131,7 +131,7 @@ def test_the_page_is_whole_in_itself_and_shows_names_as_text(evaluation: CutEval
     clip = evaluation.clips[0]
     named = replace(clip, name=HOSTILE, faults=tuple(replace(own, clip=HOSTILE) for own in clip.faults))
     evil = replace(evaluation, clips=(named,))
-    page = fault_page(evil, make_strips(evil, network=None), measured_at="2026-11-28")
+    page = render_fault_page(evil, make_strips(evil, network=None), measured_at="2026-11-28")
     assert "<script" not in page and "<img src=x" not in page and "\x1b" not in page and "\u202e" not in page
     assert "a\\x1b[31m&lt;img src=x onerror=alert(1)&gt;\\u202egpj.mp4" in page and "not &lt;b&gt;a film" in page
     addresses = re.findall(r"""(?:src|href)=["']?([^"'> ]*)""", page)
@@ -145,7 +145,7 @@ def test_the_page_is_whole_in_itself_and_shows_names_as_text(evaluation: CutEval
 def test_a_page_without_faults_says_so(evaluation: CutEvaluation) -> None:
     clip = evaluation.clips[0]
     fine = _clip(clip.path, probe(clip.path), [], ShotAnnotation(hard=(), gradual=(), frames=FRAMES))
-    page = fault_page(replace(evaluation, clips=(fine,)), Strips())
+    page = render_fault_page(replace(evaluation, clips=(fine,)), Strips())
     assert "No boundary is false, and none is missed." in page and "data:image" not in page
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ops.evaluation.comparison import comparison_of
-from ops.evaluation.questions import LEAST_SHOWS, chance_of, questions_of
+from ops.evaluation.comparison import compare_answers
+from ops.evaluation.questions import LEAST_SHOWS, compute_chance, list_questions
 from ops.evaluation.shows import PARTS, ShowAnswer, ShowTask, answer
-from ops.evaluation.verdict import LEAST_SHOTS, verdict_of
+from ops.evaluation.verdict import LEAST_SHOTS, judge_answers
 
 DIM = 24
 JUNK = 50.0
@@ -42,7 +42,7 @@ def encoded(
 
 
 def judged(tasks: Sequence[ShowTask], live: float, candidate: float, **more: Any) -> dict[str, Any]:
-    return verdict_of([encoded(own, candidate, 1) for own in tasks], [encoded(own, live) for own in tasks], **more)
+    return judge_answers([encoded(own, candidate, 1) for own in tasks], [encoded(own, live) for own in tasks], **more)
 
 
 def passes(verdict: dict[str, Any]) -> bool:
@@ -53,7 +53,7 @@ def passes(verdict: dict[str, Any]) -> bool:
 def test_an_encoder_that_knows_nothing_is_refused_on_few_shots_and_on_many(shots: int) -> None:
     for seed in range(6):
         task = asked("a", shots)
-        found = verdict_of([encoded(task, JUNK, seed)], [encoded(task, 0.8, seed + 50)])
+        found = judge_answers([encoded(task, JUNK, seed)], [encoded(task, 0.8, seed + 50)])
         assert not passes(found), found
         assert shots < 60 or "it finds less than the live one: nDCG@10 on " in found["worse"][0]
 
@@ -61,7 +61,7 @@ def test_an_encoder_that_knows_nothing_is_refused_on_few_shots_and_on_many(shots
 @pytest.mark.parametrize("shots", [LEAST_SHOTS, 14, 60])
 def test_a_clearly_better_one_is_taken_on_few_shots_and_on_many(shots: int) -> None:
     taken = [
-        passes(verdict_of([encoded(asked("a", shots), 0.8, seed)], [encoded(asked("a", shots), 4.0, seed + 50)]))
+        passes(judge_answers([encoded(asked("a", shots), 0.8, seed)], [encoded(asked("a", shots), 4.0, seed + 50)]))
         for seed in range(10)
     ]
     assert sum(taken) >= 9
@@ -78,16 +78,16 @@ def test_one_that_is_as_good_is_taken_where_there_is_enough_to_see_it() -> None:
 @pytest.mark.parametrize("shots", [LEAST_SHOTS, 60])
 def test_the_same_vectors_are_taken(shots: int) -> None:
     own = [encoded(asked("a", shots, 5), 1.6)]
-    assert passes(verdict_of(own, own))
+    assert passes(judge_answers(own, own))
     junk = [encoded(asked("a", shots), JUNK)]
-    assert passes(verdict_of(junk, junk)), "nothing is lost where there is nothing to lose"
+    assert passes(judge_answers(junk, junk)), "nothing is lost where there is nothing to lose"
 
 
 @pytest.mark.parametrize(("part", "lengths"), [("shot → caption", "text_lengths"), ("caption → shot", "item_lengths")])
 @pytest.mark.parametrize("shots", [14, 60])
 def test_one_that_is_worse_in_one_direction_only_is_refused(part: str, lengths: str, shots: int) -> None:
     task = asked("a", shots, 6)
-    found = verdict_of([encoded(task, 0.4, 1, **{lengths: 3.0})], [encoded(task, 0.5)])
+    found = judge_answers([encoded(task, 0.4, 1, **{lengths: 3.0})], [encoded(task, 0.5)])
     assert part in found["worse"][0]
     spared = {"shot → caption": "text_to_video", "caption → shot": "video_to_text"}[part]
     assert found["parts"][spared]["difference"] >= -0.02
@@ -97,8 +97,8 @@ def test_graded_queries_count() -> None:
     own, task = encoded(asked("a", 20), 0.3), asked("a", 20, 20)
     good, bad = encoded(task, 0.3), encoded(task, JUNK)
     mixed = ShowAnswer(**{**vars(good), "gains_G": bad.gains_G})
-    assert passes(verdict_of([own], [own]))
-    assert "graded queries" in verdict_of([mixed], [good])["worse"][0]
+    assert passes(judge_answers([own], [own]))
+    assert "graded queries" in judge_answers([mixed], [good])["worse"][0]
 
 
 def test_fewer_than_ten_shots_decide_nothing_however_many_captions() -> None:
@@ -114,12 +114,12 @@ def test_a_part_of_a_few_questions_decides_nothing() -> None:
     """One graded query that slips has an interval of no width; two shots have hardly any."""
     better, live = encoded(asked("a", 50, 1), 0.3, 1), encoded(asked("a", 50, 1), 1.6)
     slipped = ShowAnswer(**{**vars(better), "gains_G": live.gains_G - 0.2})
-    found = verdict_of([slipped], [live])
+    found = judge_answers([slipped], [live])
     assert found["parts"]["graded"]["high"] < 0 and found["parts"]["graded"]["drawn"] == 1
     assert passes(found) and found["parts"]["all"]["drawn"] == 51
     pair = asked("old", 2)
     few = ShowAnswer(**{**vars(encoded(pair, 0)), "caption_ranks_Q": np.full(4, 2), "item_ranks_N": np.full(2, 2)})
-    learned = verdict_of([better, few], [live, encoded(pair, 0)], learned=["old"])
+    learned = judge_answers([better, few], [live, encoded(pair, 0)], learned=["old"])
     assert learned["learned"]["parts"]["all"]["high"] < 0 and passes(learned)
 
 
@@ -127,7 +127,7 @@ def test_a_loss_where_it_was_fitted_counts_and_a_gain_there_proves_nothing() -> 
     new, old = asked("new", 40), asked("old", 40)
 
     def found(on_new: float, on_old: float, **learned: Collection[str]) -> dict[str, Any]:
-        return verdict_of(
+        return judge_answers(
             [encoded(new, on_new, 1), encoded(old, on_old, 1)], [encoded(new, 2.5), encoded(old, 2.5)], **learned
         )
 
@@ -156,10 +156,10 @@ def test_many_shows_are_drawn_whole() -> None:
     tasks = [asked(f"s{n}", 12) for n in range(LEAST_SHOWS)]
     live = [encoded(own, 0.8) for own in tasks]
     candidate = [encoded(own, JUNK if n < 3 else 0.4, 1) for n, own in enumerate(tasks)]
-    by_show = verdict_of(candidate, live)
+    by_show = judge_answers(candidate, live)
     assert by_show["drawn_by"] == "show"
-    assert len(set(questions_of(live, PARTS)[1])) == LEAST_SHOWS
-    by_shot = verdict_of(candidate[1:], live[1:])
+    assert len(set(list_questions(live, PARTS)[1])) == LEAST_SHOWS
+    by_shot = judge_answers(candidate[1:], live[1:])
     assert by_shot["drawn_by"] == "shot"
     widths = [each["parts"]["all"]["high"] - each["parts"]["all"]["low"] for each in (by_show, by_shot)]
     assert widths[0] > 1.5 * widths[1]
@@ -169,18 +169,18 @@ def test_chance_is_what_random_orders_give() -> None:
     task = asked("a", 15, 5)
     drawn = [encoded(task, 1e6, seed) for seed in range(300)]
     for part in PARTS:
-        mean = np.mean([questions_of([own], [part])[0].mean() for own in drawn])
-        assert chance_of(drawn[:1], [part]) == pytest.approx(mean, abs=0.02), part
-    assert chance_of(drawn[:1], PARTS) == pytest.approx(
-        np.average([chance_of(drawn[:1], [part]) for part in PARTS], weights=[30, 15, 5])
+        mean = np.mean([list_questions([own], [part])[0].mean() for own in drawn])
+        assert compute_chance(drawn[:1], [part]) == pytest.approx(mean, abs=0.02), part
+    assert compute_chance(drawn[:1], PARTS) == pytest.approx(
+        np.average([compute_chance(drawn[:1], [part]) for part in PARTS], weights=[30, 15, 5])
     )
 
 
 def test_the_comparison_of_two_encoders_holds_the_verdict() -> None:
     task = asked("a", 12)
     live = ("old", [encoded(task, 0.8)])
-    told = comparison_of([("new", [encoded(task, JUNK, 1)]), live], {"new": ["b"], "old": []})
+    told = compare_answers([("new", [encoded(task, JUNK, 1)]), live], {"new": ["b"], "old": []})
     assert not passes(told["verdict"])
     assert told["verdict"]["parts"]["text_to_video"]["difference"] == told["gain"]["text_to_video"]["ndcg@10"][0]
-    assert comparison_of([("new", live[1]), live], {"new": ["a"]})["verdict"]["learned"]["shots"] == 12
-    assert "verdict" not in comparison_of([live])
+    assert compare_answers([("new", live[1]), live], {"new": ["a"]})["verdict"]["learned"]["shots"] == 12
+    assert "verdict" not in compare_answers([live])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ops.evaluation.classification import average_precision, brier
+from ops.evaluation.classification import compute_average_precision, compute_brier
 from ops.probes import fit
 from ops.probes.definitions import ProbeDefinition
 from ops.probes.fit import LabelledShot, name_version, score_held_out
@@ -59,7 +59,7 @@ def test_it_tells_new_shots_apart_and_its_figures_say_how_well() -> None:
     version = fit_version(shots, way)
     fresh, _ = shots_of(600)
     vectors, truths, _ = arrays(fresh[90:])
-    truly = average_precision(version.linear.scores(vectors), truths)
+    truly = compute_average_precision(version.linear.scores(vectors), truths)
     told = version.metrics["average_precision"]
     assert truly > 0.8
     assert told.low - 0.05 <= truly <= told.high + 0.05
@@ -71,7 +71,7 @@ def test_probabilities_are_calibrated_on_shots_it_never_saw() -> None:
     vectors, truths, _ = arrays(shots_of(2000, gap=2.0)[0][200:])
     scores = version.linear.scores(vectors)
     assert abs(scores.mean() - truths.mean()) < 0.06
-    assert brier(scores, truths) < truths.mean() * (1 - truths.mean()) * 0.8
+    assert compute_brier(scores, truths) < truths.mean() * (1 - truths.mean()) * 0.8
 
 
 def test_labels_without_meaning_are_told_as_such() -> None:
@@ -127,8 +127,8 @@ def test_words_that_fit_help_where_labels_are_few() -> None:
         picked = np.random.default_rng(seed).permutation(300)[:15]
         vectors, truths, groups = (each[picked] for each in arrays(shots))
         wrong = np.random.default_rng(seed).normal(size=16).astype(np.float32)
-        with_words.append(average_precision(fit_linear(vectors, truths, groups, way).scores(test[0]), test[1]))
-        without.append(average_precision(fit_linear(vectors, truths, groups, wrong).scores(test[0]), test[1]))
+        with_words.append(compute_average_precision(fit_linear(vectors, truths, groups, way).scores(test[0]), test[1]))
+        without.append(compute_average_precision(fit_linear(vectors, truths, groups, wrong).scores(test[0]), test[1]))
     assert np.mean(with_words) > np.mean(without) + 0.03
 
 

@@ -16,7 +16,7 @@ from ops.core.settings import Settings
 from ops.core.types import SilentProgress, StepReport
 from ops.embeddings.build import table_of as embeddings_table
 from ops.embeddings.pins import Candidate, EncoderPins, Reign, Succession
-from ops.evaluation.classification import average_precision
+from ops.evaluation.classification import compute_average_precision
 from ops.probes.build import (
     build_labels,
     build_probe,
@@ -70,7 +70,7 @@ def scores(settings: Settings) -> dict[str, float]:
 def quality(settings: Settings) -> float:
     found = scores(settings)
     truths = dict(shot_ids())
-    return average_precision(np.array(list(found.values())), np.array([truths[shot] for shot in found]))
+    return compute_average_precision(np.array(list(found.values())), np.array([truths[shot] for shot in found]))
 
 
 def lake_rows(settings: Settings, table: str, partition: str) -> list[dict[str, Any]]:
