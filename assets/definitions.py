@@ -34,7 +34,7 @@ from assets.upgrade import (
 )
 from ops.core.settings import Settings, load_settings
 from ops.embeddings.encoder import resolve_encoder
-from ops.embeddings.pins import EncoderPins
+from ops.embeddings.pins import EncoderRegistry
 from ops.probes.definitions import load_definitions
 from ops.training.definitions import load_definitions as load_encoder_definitions
 from ops.training.version import code_version
@@ -45,7 +45,7 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
     partitions = choose_partitions(settings)
     encoder_id = resolve_encoder(settings).encoder_id
     probes = load_definitions(settings)
-    candidate = EncoderPins(settings.home).succession().candidate
+    candidate = EncoderRegistry(settings.home).read_state().candidate
     encoders, fits = load_encoder_definitions(settings), code_version()
     made_by = [
         dg.AssetKey(["encoder", name]) for name in encoders if candidate and candidate.spec == f"finetuned:{name}"

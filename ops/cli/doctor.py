@@ -20,7 +20,7 @@ from ops.core.plural import plural
 from ops.core.settings import Settings, describe_settings
 from ops.dialogue.report import unusable_subtitles
 from ops.dialogue.speech import speech_problem
-from ops.embeddings.encoder import resolve_encoder, setting_against_live
+from ops.embeddings.encoder import explain_setting_against_live, resolve_encoder
 from ops.index.build import index_is_current, read_wanted_rows
 from ops.index.index import open_index
 from ops.videos.objects import is_remote, list_objects
@@ -95,7 +95,7 @@ def _storage(settings: Settings) -> str:
 
 def _encoder(settings: Settings) -> str:
     encoder = resolve_encoder(settings)
-    told = setting_against_live(settings)
+    told = explain_setting_against_live(settings)
     return f"{encoder.encoder_id} ({encoder.reason}{'; ' if told else ''}{told})"
 
 

@@ -20,7 +20,7 @@ from ops.core.settings import Settings
 from ops.core.tables import DAMAGED
 from ops.core.types import SilentProgress
 from ops.embeddings.encoder import resolve_encoder
-from ops.embeddings.pins import EncoderPins
+from ops.embeddings.pins import EncoderRegistry
 from ops.features import forget_features
 from ops.index.build import build_index
 from ops.index.dialogue import build_lines
@@ -80,7 +80,7 @@ def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
     with exclusive(settings.work_lock):
         leave_tombstone(settings, video_id, datetime.now(UTC))
         encoders = {table.split("/")[1] for table in settings.lake.tables() if table.startswith("shot_embeddings/")}
-        encoders |= set(EncoderPins(settings.home).ids())
+        encoders |= set(EncoderRegistry(settings.home).list_ids())
         for table in settings.lake.tables():
             family = family_of(table)
             # Labels, which are not per video, stay: they are people's work, and only name the shot.

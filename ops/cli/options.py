@@ -154,16 +154,16 @@ def settings_from(options: dict[str, Any], *, follows_live: bool = True) -> Sett
 
 
 def _require_live(settings: Settings, asked: str) -> None:
-    from ops.embeddings.encoder import setting_against_live
-    from ops.embeddings.pins import EncoderPins
+    from ops.embeddings.encoder import explain_setting_against_live
+    from ops.embeddings.pins import EncoderRegistry
 
-    live = EncoderPins(settings.home).succession().live
+    live = EncoderRegistry(settings.home).read_state().live
     if live and asked not in ("auto", live.spec):
         raise UsageError(
             f"--encoder {asked}: {live.spec} is live in {settings.home} since {live.since}; "
             f"`needle upgrade --encoder {asked}` makes another one live"
         )
-    if note := setting_against_live(settings):
+    if note := explain_setting_against_live(settings):
         click.echo(f"needle: {note}", err=True)
 
 

@@ -17,7 +17,7 @@ from ops.core.errors import ChecksFailedError, NeedleError
 from ops.core.locks import if_free
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder
-from ops.embeddings.pins import Candidate, EncoderPins
+from ops.embeddings.pins import Candidate, EncoderRegistry
 from ops.shots.build import TABLE as SHOTS
 from ops.upgrade.candidate import find_missing, name_candidate, name_previous, probes_to_refit
 from ops.upgrade.compare import Comparison, current_comparison, last_comparison
@@ -126,6 +126,6 @@ def _alone(settings: Settings, bars: Bars) -> Iterator[None]:
         catalogue.require_layout(settings)
         if runs.ingests_at_work(settings):
             bars.note("comparison", "an ingest runs: the switch waits for it, and both encoders embed its shots")
-        if not EncoderPins(settings.home).succession().settled:
+        if not EncoderRegistry(settings.home).read_state().settled:
             _follow_up(settings, bars)
         yield

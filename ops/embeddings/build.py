@@ -1,6 +1,6 @@
 """Bring the ``shot_embeddings/<encoder_id>`` table of some partitions up to date.
 
-Stands alone because it makes a re-run a no-op: ``input_hash`` covers all inputs of a vector (the shot's frames, the
+Stands alone because it makes a re-run a no-op: ``hash_inputs`` covers all inputs of a vector (the shot's frames, the
 proxy's version, the number of frames per shot), so only vectors with changed inputs are computed again.
 """
 
@@ -28,7 +28,7 @@ from ops.embeddings import checks
 from ops.embeddings.embed import ShotToEmbed, ShotVector, UnusableShot, embed_shots
 from ops.embeddings.encoder import load_encoder
 from ops.embeddings.scaled import embed_on_cluster
-from ops.embeddings.set_aside import make_row, put_set_aside, set_aside_shots, valid_rows
+from ops.embeddings.set_aside import make_row, put_set_aside, read_valid_rows, set_aside_shots
 from ops.shots.build import shots_of
 from ops.shots.segment import proxy_key
 from ops.videos import catalogue
@@ -37,18 +37,18 @@ TOLD = 20
 """Maximum number of skipped shots in the report of a step; all are in the table."""
 
 
-def table_of(encoder_id: str) -> str:
+def name_table(encoder_id: str) -> str:
     """Name of the lake table with an encoder's vectors."""
     return f"shot_embeddings/{encoder_id}"
 
 
-def embeddings_of(settings: Settings, encoder_id: str, video_id: str) -> list[LakeVector]:
+def read_embeddings(settings: Settings, encoder_id: str, video_id: str) -> list[LakeVector]:
     """Rows of one video's vectors."""
-    rows: list[LakeVector] = settings.lake.read(table_of(encoder_id), [settings.partition_of(video_id)]).to_pylist()
+    rows: list[LakeVector] = settings.lake.read(name_table(encoder_id), [settings.partition_of(video_id)]).to_pylist()
     return [row for row in rows if row["video_id"] == video_id]
 
 
-def input_hash(shot: LakeShot, frames_per_shot: int) -> str:
+def hash_inputs(shot: LakeShot, frames_per_shot: int) -> str:
     """Hash of all inputs of a shot's vector except the encoder: 16 hex digits of BLAKE2b."""
     text = f"{shot['shot_id']}-{shot['end_frame']} {shot['detector']} {frames_per_shot}"
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
@@ -69,7 +69,7 @@ def build_embeddings(
 def _build(
     settings: Settings, encoder_id: str, partitions: Sequence[str], now: datetime, progress: Progress
 ) -> StepReport:
-    table = table_of(encoder_id)
+    table = name_table(encoder_id)
     changed = sum(settings.lake.ensure(table, partition) for partition in partitions)
     todo: list[VideoVectors] = []
     for video in catalogue.videos_of(settings.lake, partitions):
@@ -110,14 +110,14 @@ class VideoVectors:
 
 def load_vectors(settings: Settings, encoder_id: str, video_id: str) -> VideoVectors:
     """The vectors of one video, compared with its shots."""
-    rows = embeddings_of(settings, encoder_id, video_id)
+    rows = read_embeddings(settings, encoder_id, video_id)
     return compare_vectors(settings, encoder_id, video_id, shots_of(settings, video_id), rows)
 
 
-def vectors_are_current(settings: Settings, encoder_id: str, video_id: str) -> bool:
+def has_current_vectors(settings: Settings, encoder_id: str, video_id: str) -> bool:
     """Whether every shot of a video has its vector or the reason for its absence. Does not read the vectors."""
     columns = ("shot_id", "video_id", "input_hash")
-    rows = settings.lake.read(table_of(encoder_id), [settings.partition_of(video_id)], columns).to_pylist()
+    rows = settings.lake.read(name_table(encoder_id), [settings.partition_of(video_id)], columns).to_pylist()
     own = [row for row in rows if row["video_id"] == video_id]
     return compare_vectors(settings, encoder_id, video_id, shots_of(settings, video_id), own).is_current
 
@@ -126,10 +126,10 @@ def compare_vectors(
     settings: Settings, encoder_id: str, video_id: str, shots: list[LakeShot], rows: Sequence[LakeVector]
 ) -> VideoVectors:
     """As :func:`load_vectors`, from rows that are already read; ``shots`` in order."""
-    inputs = {shot["shot_id"]: input_hash(shot, settings.frames_per_shot) for shot in shots}
+    inputs = {shot["shot_id"]: hash_inputs(shot, settings.frames_per_shot) for shot in shots}
     vectors = {row["shot_id"]: row for row in rows if inputs.get(row["shot_id"]) == row["input_hash"]}
     missing = [shot for shot in shots if shot["shot_id"] not in vectors]
-    set_aside = valid_rows(settings, encoder_id, video_id, inputs, missing)
+    set_aside = read_valid_rows(settings, encoder_id, video_id, inputs, missing)
     return VideoVectors(video_id=video_id, shots=shots, vectors=vectors, set_aside=set_aside, stored=len(rows))
 
 
@@ -149,7 +149,7 @@ def _write(
         if shot["shot_id"] in vectors
     ]
     partition = settings.partition_of(video.video_id)
-    changed = settings.lake.update(table_of(encoder_id), partition, video.video_id, ordered)
+    changed = settings.lake.update(name_table(encoder_id), partition, video.video_id, ordered)
     kept = [row for row in video.set_aside.values() if row["shot_id"] not in vectors]
     return int(changed) + put_set_aside(settings, encoder_id, video.video_id, [*kept, *refused])
 
@@ -176,10 +176,10 @@ def _embed(settings: Settings, encoder_id: str, videos: list[VideoVectors], now:
                 for (_, shot), result in group:
                     progress.advance("embeddings")
                     if isinstance(result, ShotVector):
-                        embedded.append(_row(settings, shot, result, now))
+                        embedded.append(_build_row(settings, shot, result, now))
                         continue
                     progress.set_aside("embeddings", f"shot {shot['shot_id']}", result.reason)
-                    inputs = input_hash(shot, settings.frames_per_shot)
+                    inputs = hash_inputs(shot, settings.frames_per_shot)
                     refused.append(make_row(settings, shot, result, inputs, now))
                 changed += _write(settings, encoder_id, video, embedded, refused, now)
     progress.finish("embeddings")
@@ -193,7 +193,7 @@ def _embed_here(
     yield from embed_shots(shots, settings.store, encoder, frames_per_shot=settings.frames_per_shot)
 
 
-def _row(settings: Settings, shot: LakeShot, vector: ShotVector, now: datetime) -> LakeVector:
+def _build_row(settings: Settings, shot: LakeShot, vector: ShotVector, now: datetime) -> LakeVector:
     return {
         "shot_id": shot["shot_id"],
         "video_id": shot["video_id"],
@@ -201,7 +201,7 @@ def _row(settings: Settings, shot: LakeShot, vector: ShotVector, now: datetime) 
         "embedding": vector.embedding,
         "vector_hash": vector.vector_hash,
         "frames_used": vector.frames_used,
-        "input_hash": input_hash(shot, settings.frames_per_shot),
+        "input_hash": hash_inputs(shot, settings.frames_per_shot),
         "event_timestamp": shot["event_timestamp"],
         "created_timestamp": now,
     }
@@ -216,7 +216,7 @@ def require_dimension(settings: Settings, encoder_id: str, partition: str, dim: 
     if not dim or dim == (known or dim):
         return known or dim
     wanted = load_encoder(encoder_id, settings.home, part="text").dim
-    table = table_of(encoder_id)
+    table = name_table(encoder_id)
     for name in [partition] if dim != wanted else settings.lake.partitions(table):
         vectors = settings.lake.read(table, [name], ["embedding"])["embedding"]
         if len(vectors) and len(vectors[0]) != wanted:
@@ -230,10 +230,10 @@ def _read_vectors(settings: Settings, encoder_id: str, partitions: Sequence[str]
     """Rows of the partitions. Raises ``DamagedTableError`` if one has vectors of another length than the encoder."""
     parts, known = [], 0
     for name in partitions:
-        part = settings.lake.read(table_of(encoder_id), [name])
+        part = settings.lake.read(name_table(encoder_id), [name])
         known = require_dimension(settings, encoder_id, name, len(part["embedding"][0]) if len(part) else 0, known)
         parts.append(part)
-    return pa.concat_tables(parts) if parts else settings.lake.read(table_of(encoder_id), [])
+    return pa.concat_tables(parts) if parts else settings.lake.read(name_table(encoder_id), [])
 
 
 def _report(settings: Settings, encoder_id: str, partitions: Sequence[str], changed: int) -> StepReport:
@@ -256,7 +256,7 @@ def _report(settings: Settings, encoder_id: str, partitions: Sequence[str], chan
         },
         by_partition=by_partition,
         checks=[
-            checks.unit_vectors(matrix_of(stored["embedding"])),
+            checks.check_unit_vectors(convert_to_matrix(stored["embedding"])),
             checks.complete(
                 [row["shot_id"] for row in shots],
                 [row["shot_id"] for row in rows],
@@ -266,7 +266,7 @@ def _report(settings: Settings, encoder_id: str, partitions: Sequence[str], chan
     )
 
 
-def matrix_of(column: pa.ChunkedArray) -> NDArray[np.float32]:
+def convert_to_matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:
     """An ``embedding`` column as a float32 matrix (N, D), (0, 0) if it is empty."""
     flat: NDArray[np.float32] = pc.list_flatten(column).to_numpy().astype(np.float32, copy=False)
     return flat.reshape(len(column), -1) if len(column) else flat.reshape(0, 0)

@@ -13,7 +13,7 @@ LENGTH_TOLERANCE = 1e-3
 """Maximum deviation of a float32 vector's length from 1; the rounding of 512 squares stays far below."""
 
 
-def unit_vectors(vectors_ND: NDArray[np.float32]) -> CheckOutcome:
+def check_unit_vectors(vectors_ND: NDArray[np.float32]) -> CheckOutcome:
     """Vectors (N, D) hold no NaN or infinity, have length 1, and are not all the same."""
     if not len(vectors_ND):
         return CheckOutcome(name="unit_vectors", passed=True, details={"vectors": 0})

@@ -73,7 +73,7 @@ class _Prepared:
     frames_N: NDArray[Any]
 
 
-def vector_hash(embedding_D: NDArray[np.float32]) -> str:
+def hash_vector(embedding_D: NDArray[np.float32]) -> str:
     """32 hex digits of BLAKE2b over the vector's little-endian float32 bytes."""
     data = np.ascontiguousarray(embedding_D, dtype="<f4").tobytes()
     return hashlib.blake2b(data, digest_size=16).hexdigest()
@@ -120,7 +120,7 @@ def embed_shots(
 
     try:
         prepared = map_ahead(reading, prepare, shots, ahead)
-        batches = _batches(prepared, size)
+        batches = _group_batches(prepared, size)
         for results in map_ahead(running, lambda batch: _encode(batch, encoder), batches, _BATCHES_AHEAD):
             for result in results:
                 if on_progress:
@@ -131,7 +131,7 @@ def embed_shots(
         running.shutdown(wait=True, cancel_futures=True)
 
 
-def _batches(prepared: Iterable[_Prepared | UnusableShot], size: int) -> Iterator[list[_Prepared | UnusableShot]]:
+def _group_batches(prepared: Iterable[_Prepared | UnusableShot], size: int) -> Iterator[list[_Prepared | UnusableShot]]:
     """Group whole shots into batches of at least ``size`` frames; a shot without frames counts as one."""
     batch: list[_Prepared | UnusableShot] = []
     frames = 0
@@ -157,13 +157,13 @@ def _prepare(shot: ShotToEmbed, store: ObjectStore, encoder: Encoder, frames_per
     try:
         return _Prepared(shot=shot, frames_N=encoder.prepare(frames_NHWC))
     except _PICTURE_ERRORS as error:
-        return _refused(shot.shot_id, encoder, first_sentence(error))
+        return _refuse(shot.shot_id, encoder, first_sentence(error))
 
 
 def _encode(batch: list[_Prepared | UnusableShot], encoder: Encoder) -> list[ShotVector | UnusableShot]:
     prepared = [entry for entry in batch if isinstance(entry, _Prepared)]
     try:
-        results = _vectors(prepared, encoder)
+        results = _encode_batch(prepared, encoder)
     except _PICTURE_ERRORS:  # the cause is one shot of the batch, or the size of the batch
         results = [_encode_alone(entry, encoder) for entry in prepared]
     left = iter(results)
@@ -172,30 +172,30 @@ def _encode(batch: list[_Prepared | UnusableShot], encoder: Encoder) -> list[Sho
 
 def _encode_alone(entry: _Prepared, encoder: Encoder) -> ShotVector | UnusableShot:
     try:
-        return _vectors([entry], encoder)[0]
+        return _encode_batch([entry], encoder)[0]
     except _PICTURE_ERRORS as error:
-        return _refused(entry.shot.shot_id, encoder, first_sentence(error))
+        return _refuse(entry.shot.shot_id, encoder, first_sentence(error))
 
 
-def _vectors(prepared: list[_Prepared], encoder: Encoder) -> list[ShotVector | UnusableShot]:
+def _encode_batch(prepared: list[_Prepared], encoder: Encoder) -> list[ShotVector | UnusableShot]:
     if not prepared:
         return []
     frame_vectors_ND = encoder.encode_prepared(np.concatenate([entry.frames_N for entry in prepared]))
     ends = np.cumsum([len(entry.frames_N) for entry in prepared])
     parts = np.split(frame_vectors_ND, ends[:-1])
-    return [_pooled(entry.shot.shot_id, part, encoder) for entry, part in zip(prepared, parts, strict=True)]
+    return [_pool(entry.shot.shot_id, part, encoder) for entry, part in zip(prepared, parts, strict=True)]
 
 
-def _pooled(shot_id: str, frame_vectors_ND: NDArray[np.float32], encoder: Encoder) -> ShotVector | UnusableShot:
+def _pool(shot_id: str, frame_vectors_ND: NDArray[np.float32], encoder: Encoder) -> ShotVector | UnusableShot:
     embedding = encoder.pool(frame_vectors_ND)
     if not np.isfinite(embedding).all():
-        return _refused(shot_id, encoder, "its vector is NaN, or of zero length")
+        return _refuse(shot_id, encoder, "its vector is NaN, or of zero length")
     return ShotVector(
-        shot_id=shot_id, embedding=embedding, vector_hash=vector_hash(embedding), frames_used=len(frame_vectors_ND)
+        shot_id=shot_id, embedding=embedding, vector_hash=hash_vector(embedding), frames_used=len(frame_vectors_ND)
     )
 
 
-def _refused(shot_id: str, encoder: Encoder, reason: str) -> UnusableShot:
+def _refuse(shot_id: str, encoder: Encoder, reason: str) -> UnusableShot:
     """A shot that the encoder cannot embed. Raises ``EncoderError`` if it cannot embed a test image either."""
     picture_HWC = np.random.default_rng(0).integers(0, 256, (_TEST_SIDE, _TEST_SIDE, 3), np.uint8)
     try:

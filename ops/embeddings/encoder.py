@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError, SettingsError
 from ops.core.settings import Settings
-from ops.embeddings.pins import EncoderPins
+from ops.embeddings.pins import EncoderRegistry
 from ops.embeddings.weights import EncoderIdentity
 from ops.shots.devices import has_cuda
 
@@ -151,19 +151,19 @@ def resolve_encoder(settings: Settings, *, endpoint: str | None = None) -> Resol
     ``endpoint`` overrides the address of the model hub. Raises ``EncoderError`` if the spec does not name a usable
     encoder.
     """
-    pins = EncoderPins(settings.home)
-    if live := pins.succession().live:
+    pins = EncoderRegistry(settings.home)
+    if live := pins.read_state().live:
         return ResolvedEncoder(spec=live.spec, encoder_id=live.encoder_id, reason=f"live since {live.since}")
     spec, reason = settings.encoder, "NEEDLE_ENCODER names it"
     if spec == "auto":
-        spec, reason = pins.auto() or _decide(pins, endpoint)
+        spec, reason = pins.read_auto() or _decide(pins, endpoint)
     return resolve_spec(spec, settings.home, reason)
 
 
 def resolve_spec(spec: str, home: Path, reason: str = "it was asked for") -> ResolvedEncoder:
     """The encoder of a spec, whichever is live. Raises ``EncoderError`` if the spec does not name a usable encoder."""
-    pins = EncoderPins(home)
-    encoder_id = pins.id_of(spec)
+    pins = EncoderRegistry(home)
+    encoder_id = pins.find_id(spec)
     if encoder_id is None:
         kind, rest = find_kind(spec)
         identity = kind.identify(rest, home)
@@ -172,14 +172,14 @@ def resolve_spec(spec: str, home: Path, reason: str = "it was asked for") -> Res
     return ResolvedEncoder(spec=spec, encoder_id=encoder_id, reason=reason)
 
 
-def setting_against_live(settings: Settings) -> str:
+def explain_setting_against_live(settings: Settings) -> str:
     """A warning about NEEDLE_ENCODER in a home after an upgrade; empty if the setting agrees with the live encoder.
 
     If the setting names an encoder that an upgrade has replaced, it is out of date: the live encoder counts, and the
     warning reports that. Raises ``SettingsError`` if it names an encoder that never was live: footage would be embedded
     twice, and one half of it never found.
     """
-    succession = EncoderPins(settings.home).succession()
+    succession = EncoderRegistry(settings.home).read_state()
     live = succession.live
     if live is None or settings.encoder in ("auto", live.spec):
         return ""
@@ -200,7 +200,7 @@ def load_encoder(
     queries. ``threads`` of the model on a CPU, default all cores. Raises ``EncoderError`` if it is unknown or cannot be
     loaded, or if the weights of the id have changed since.
     """
-    spec = EncoderPins(home).spec_of(encoder_id_or_spec)
+    spec = EncoderRegistry(home).find_spec(encoder_id_or_spec)
     wanted = encoder_id_or_spec if spec else None
     kind, rest = find_kind(spec or encoder_id_or_spec)
     encoder = kind.load(rest, LoadOptions(home=home, device=device, part=part, threads=threads or _cores()))
@@ -212,7 +212,7 @@ def load_encoder(
     return encoder
 
 
-def _decide(pins: EncoderPins, endpoint: str | None) -> tuple[str, str]:
+def _decide(pins: EncoderRegistry, endpoint: str | None) -> tuple[str, str]:
     from ops.embeddings.pretrained import choose_auto
 
     spec, reason = pins.pin_auto(*choose_auto(endpoint=endpoint))
@@ -220,27 +220,27 @@ def _decide(pins: EncoderPins, endpoint: str | None) -> tuple[str, str]:
     return spec, reason
 
 
-def encoder_kinds() -> dict[str, EncoderKind]:
+def load_encoder_kinds() -> dict[str, EncoderKind]:
     """Every kind of encoder by name. Imports the modules of all kinds, which import no model library."""
-    return {name: _kind_named(name) for name in _kind_names()}
+    return {name: _load_kind(name) for name in _list_kind_names()}
 
 
 def find_kind(spec: str) -> tuple[EncoderKind, str]:
     """The kind of a spec, and the part after its colon. Raises ``EncoderError`` if the kind is unknown."""
     name, _, rest = spec.partition(":")
-    if name in _kind_names():
-        kind = _kind_named(name)
+    if name in _list_kind_names():
+        kind = _load_kind(name)
         if rest if ":" in kind.form else spec == name:
             return kind, rest
-    *forms, last = [kind.form for kind in encoder_kinds().values()]
+    *forms, last = [kind.form for kind in load_encoder_kinds().values()]
     raise EncoderError(f"{spec!r} is not an encoder of this home: write {', '.join(forms)} or {last}")
 
 
-def _kind_names() -> list[str]:
+def _list_kind_names() -> list[str]:
     return [module.name for module in pkgutil.iter_modules([str(Path(__file__).with_name("encoders"))])]
 
 
-def _kind_named(name: str) -> EncoderKind:
+def _load_kind(name: str) -> EncoderKind:
     """The kind of a module. Raises ``TypeError`` if the module does not define a kind of its own name."""
     kind = getattr(importlib.import_module(f"{KINDS}.{name}"), "KIND", None)
     if not isinstance(kind, EncoderKind) or kind.name != name:

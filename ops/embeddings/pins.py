@@ -17,11 +17,11 @@ from typing import Any, Literal
 from ops.core.errors import EncoderError, home_error
 from ops.core.locks import exclusive
 from ops.core.storage import atomic_path
-from ops.embeddings.weights import fingerprint_of
+from ops.embeddings.weights import fingerprint_files
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reign:
+class EncoderRecord:
     """An encoder that is or was live: its spec and id, its start (ISO 8601), and the reason of the switch."""
 
     spec: str
@@ -46,7 +46,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Succession:
+class RegistryState:
     """The live encoder since the first upgrade; before that, ``live`` is ``None`` and the setting decides.
 
     ``previous`` is the target of a rollback, ``undone`` the encoder before a rollback. ``superseded`` are the specs
@@ -55,9 +55,9 @@ class Succession:
     records, features and scores are computed.
     """
 
-    live: Reign | None = None
-    previous: Reign | None = None
-    undone: Reign | None = None
+    live: EncoderRecord | None = None
+    previous: EncoderRecord | None = None
+    undone: EncoderRecord | None = None
     candidate: Candidate | None = None
     superseded: tuple[str, ...] = ()
     retired: tuple[str, ...] = ()
@@ -67,35 +67,35 @@ class Succession:
 _REIGNS = ("live", "previous", "undone")
 
 
-class EncoderPins:
+class EncoderRegistry:
     """The file ``encoder.json`` of one home."""
 
     def __init__(self, home: Path) -> None:
         self.path = home / "encoder.json"
 
-    def auto(self) -> tuple[str, str] | None:
+    def read_auto(self) -> tuple[str, str] | None:
         """``(spec, reason)`` of the pinned ``auto``, or ``None`` before the first use."""
         pinned = self._read()["auto"]
         return (pinned["spec"], pinned["reason"]) if pinned else None
 
     def pin_auto(self, spec: str, reason: str) -> tuple[str, str]:
         """Pin ``auto``; if another process was first, return its choice."""
-        with self._locked() as content:
+        with self._lock() as content:
             if not content["auto"]:
                 content["auto"] = {"spec": spec, "reason": reason}
                 self._write(content)
             return content["auto"]["spec"], content["auto"]["reason"]
 
-    def ids(self) -> list[str]:
+    def list_ids(self) -> list[str]:
         """The ids of all encoders recorded in this home."""
         return sorted(self._read()["encoders"])
 
-    def spec_of(self, encoder_id: str) -> str | None:
+    def find_spec(self, encoder_id: str) -> str | None:
         """The last recorded spec of an id in this home; ``None`` if the id is unknown."""
         known = self._read()["encoders"].get(encoder_id)
         return known["spec"] if known else None
 
-    def id_of(self, spec: str) -> str | None:
+    def find_id(self, spec: str) -> str | None:
         """The id of a spec, if its weights files are unchanged since it was recorded; otherwise ``None``."""
         for encoder_id, known in self._read()["encoders"].items():
             if known["spec"] == spec and _is_unchanged(known["files"]):
@@ -104,20 +104,20 @@ class EncoderPins:
 
     def record(self, encoder_id: str, spec: str, files: list[Path]) -> None:
         """Record the spec and files of ``encoder_id``."""
-        entry = {"spec": spec, "files": fingerprint_of(files)}
-        with self._locked() as content:
+        entry = {"spec": spec, "files": fingerprint_files(files)}
+        with self._lock() as content:
             if content["encoders"].get(encoder_id) != entry:
                 content["encoders"][encoder_id] = entry
                 self._write(content)
 
-    def succession(self) -> Succession:
+    def read_state(self) -> RegistryState:
         """The live encoder, the previous one, and the candidate."""
-        return _succession_of(self._read()["succession"], self.path)
+        return _parse_state(self._read()["succession"], self.path)
 
-    def change_succession(self, change: Callable[[Succession], Succession]) -> Succession:
+    def change_state(self, change: Callable[[RegistryState], RegistryState]) -> RegistryState:
         """Replace the succession by the result of ``change``, atomically: a reader gets the old one or the new one."""
-        with self._locked() as content:
-            before = _succession_of(content["succession"], self.path)
+        with self._lock() as content:
+            before = _parse_state(content["succession"], self.path)
             after = change(before)
             if after != before:
                 content["succession"] = asdict(after)
@@ -125,7 +125,7 @@ class EncoderPins:
             return after
 
     @contextmanager
-    def _locked(self) -> Iterator[dict[str, Any]]:
+    def _lock(self) -> Iterator[dict[str, Any]]:
         """The content of the file, for a block in which no other process changes it."""
         try:
             with exclusive(self.path.with_suffix(".lock")):
@@ -153,12 +153,12 @@ class EncoderPins:
             temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
-def _succession_of(content: dict[str, Any] | None, path: Path) -> Succession:
+def _parse_state(content: dict[str, Any] | None, path: Path) -> RegistryState:
     try:
         if content is None:
-            return Succession()
-        live, previous, undone = (Reign(**told) if (told := content[name]) else None for name in _REIGNS)
-        return Succession(
+            return RegistryState()
+        live, previous, undone = (EncoderRecord(**told) if (told := content[name]) else None for name in _REIGNS)
+        return RegistryState(
             live=live,
             previous=previous,
             undone=undone,
@@ -175,6 +175,6 @@ def _succession_of(content: dict[str, Any] | None, path: Path) -> Succession:
 
 def _is_unchanged(marks: list[list[object]]) -> bool:
     try:
-        return fingerprint_of([Path(str(mark[0])) for mark in marks]) == marks
+        return fingerprint_files([Path(str(mark[0])) for mark in marks]) == marks
     except EncoderError:
         return False

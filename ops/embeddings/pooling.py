@@ -40,14 +40,14 @@ _LAYER = {
 }
 
 
-def pooled_vector(frame_vectors_TD: Floats) -> Floats:
+def pool_mean(frame_vectors_TD: Floats) -> Floats:
     """The mean of a shot's frame vectors, scaled to unit length: (D,) float32; NaN if it has no direction."""
     mean_D = frame_vectors_TD.astype(np.float64).mean(axis=0)
     length = float(np.linalg.norm(mean_D))
     return np.asarray(mean_D / length if length > 1e-6 else np.full_like(mean_D, np.nan), dtype=np.float32)
 
 
-def position_weights(frames: int) -> Floats:
+def interpolate_positions(frames: int) -> Floats:
     """Weight of each position slot for each of ``frames`` frames, (T, S): linear between two neighbours."""
     place_T = (np.arange(frames) + 0.5) / max(frames, 1) * (POSITION_SLOTS - 1)
     distance_TS = np.abs(place_T[:, None] - np.arange(POSITION_SLOTS))
@@ -69,13 +69,13 @@ class TemporalHead:
         """One unit vector (D,) of a shot's frame vectors."""
         weights = self.weights
         hidden_TW = frame_vectors_TD @ weights["narrow.weight"].T
-        hidden_TW = hidden_TW + position_weights(len(hidden_TW)) @ weights["position"]
+        hidden_TW = hidden_TW + interpolate_positions(len(hidden_TW)) @ weights["position"]
         for layer in range(self.layers):
             own = {name: weights[f"layers.{layer}.{name}"] for name in _LAYER}
-            hidden_TW = hidden_TW + _attended(_normed(hidden_TW, own, "norm1"), own, self.heads)
-            inner = _gelu(_normed(hidden_TW, own, "norm2") @ own["up.weight"].T + own["up.bias"])
+            hidden_TW = hidden_TW + _attend(_normalise(hidden_TW, own, "norm1"), own, self.heads)
+            inner = _apply_gelu(_normalise(hidden_TW, own, "norm2") @ own["up.weight"].T + own["up.bias"])
             hidden_TW = hidden_TW + inner @ own["down.weight"].T + own["down.bias"]
-        return pooled_vector(np.asarray(frame_vectors_TD + hidden_TW @ weights["widen.weight"].T, dtype=np.float32))
+        return pool_mean(np.asarray(frame_vectors_TD + hidden_TW @ weights["widen.weight"].T, dtype=np.float32))
 
     def save(self, path: Path) -> None:
         """Write the head atomically, float32; the same values give the same bytes."""
@@ -101,27 +101,27 @@ def load_temporal(path: Path, dim: int) -> TemporalHead:
     narrow = weights.get("narrow.weight")
     width = len(narrow) if narrow is not None and narrow.ndim else 0
     shapes = {name: value.shape for name, value in weights.items()}
-    if shapes != _shapes(dim, width, head.layers) or heads < 1 or not width or width % heads:
+    if shapes != _list_shapes(dim, width, head.layers) or heads < 1 or not width or width % heads:
         raise EncoderError(f"{path} is not a temporal head for vectors of {dim} dimensions: train it again")
     if not all(np.isfinite(value).all() for value in head.weights.values()):
         raise EncoderError(f"{path} holds NaN or infinity: train it again")
     return head
 
 
-def _shapes(dim: int, width: int, layers: int) -> dict[str, tuple[int, ...]]:
+def _list_shapes(dim: int, width: int, layers: int) -> dict[str, tuple[int, ...]]:
     """Shapes of the arrays of a head by their names."""
     letters = _OUTER | {f"layers.{layer}.{name}": each for layer in range(layers) for name, each in _LAYER.items()}
     sizes = {"D": dim, "S": POSITION_SLOTS, "W": width, "3": 3 * width, "4": 4 * width}
     return {name: tuple(sizes[letter] for letter in each) for name, each in letters.items()}
 
 
-def _normed(hidden_TW: Floats, own: Mapping[str, Floats], name: str) -> Floats:
+def _normalise(hidden_TW: Floats, own: Mapping[str, Floats], name: str) -> Floats:
     centred = hidden_TW - hidden_TW.mean(axis=1, keepdims=True)
     scaled = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5)
     return np.asarray(scaled * own[f"{name}.weight"] + own[f"{name}.bias"], dtype=np.float32)
 
 
-def _attended(hidden_TW: Floats, own: Mapping[str, Floats], heads: int) -> Floats:
+def _attend(hidden_TW: Floats, own: Mapping[str, Floats], heads: int) -> Floats:
     frames, width = hidden_TW.shape
     qkv_T3 = hidden_TW @ own["qkv.weight"].T + own["qkv.bias"]
     query, key, value = qkv_T3.reshape(frames, 3, heads, width // heads).transpose(1, 2, 0, 3)
@@ -132,7 +132,7 @@ def _attended(hidden_TW: Floats, own: Mapping[str, Floats], heads: int) -> Float
     return np.asarray(out_TW, dtype=np.float32)
 
 
-def _gelu(values: Floats) -> Floats:
+def _apply_gelu(values: Floats) -> Floats:
     """The tanh approximation (Hendrycks and Gimpel, 2016), as torch computes it with ``approximate="tanh"``."""
     inner = np.sqrt(2 / np.pi) * (values + 0.044715 * values**3)
     return np.asarray(0.5 * values * (1 + np.tanh(inner)), dtype=np.float32)

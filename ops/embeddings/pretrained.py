@@ -27,7 +27,7 @@ def choose_auto(*, endpoint: str | None = None, seconds: float = _SECONDS) -> tu
     if _is_cached():
         return AUTO_MODEL, f"the weights of {AUTO_MODEL} are in the local cache"
     answer: list[str] = []
-    asking = threading.Thread(target=lambda: answer.append(_refusal(endpoint, seconds)), daemon=True)
+    asking = threading.Thread(target=lambda: answer.append(_find_refusal(endpoint, seconds)), daemon=True)
     asking.start()
     asking.join(seconds)
     refusal = answer[0] if answer else f"no answer in {seconds:g} s"
@@ -42,7 +42,7 @@ def _is_cached() -> bool:
     return any(isinstance(try_to_load_from_cache(AUTO_REPOSITORY, name), str) for name in _FILES)
 
 
-def _refusal(endpoint: str | None, seconds: float) -> str:
+def _find_refusal(endpoint: str | None, seconds: float) -> str:
     """The reason why the weights are unavailable; empty if a server offers them."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 

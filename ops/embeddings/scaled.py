@@ -20,7 +20,7 @@ from ops.core.settings import Settings
 from ops.core.storage import ObjectStore
 from ops.embeddings.embed import Cause, ShotToEmbed, ShotVector, UnusableShot, embed_shots
 from ops.embeddings.encoder import load_encoder
-from ops.embeddings.pins import EncoderPins
+from ops.embeddings.pins import EncoderRegistry
 
 _BATCH_SHOTS = 64
 """Enough that reading ahead within a batch pays, few enough that a lost actor loses little."""
@@ -44,13 +44,13 @@ def embed_on_cluster(
     arguments = {
         "root": settings.store.root,
         "home": str(settings.home),
-        "spec": EncoderPins(settings.home).spec_of(encoder_id) or encoder_id,
+        "spec": EncoderRegistry(settings.home).find_spec(encoder_id) or encoder_id,
         "encoder_id": encoder_id,
         "frames_per_shot": settings.frames_per_shot,
     }
     with cluster(settings.ray_address) as found:
         for batch in map_batches(table, ShotEmbedder, arguments, found, batch_rows=_BATCH_SHOTS):
-            yield from _results(batch)
+            yield from _parse_results(batch)
 
 
 class ShotEmbedder:
@@ -77,19 +77,19 @@ class ShotEmbedder:
         kind = error = ""
         try:
             # One CPU each: actors work in parallel, not threads within one.
-            results.extend(embed_shots(shots, self._store, self._loaded(), frames_per_shot=self._frames, readers=1))
+            results.extend(embed_shots(shots, self._store, self._load_once(), frames_per_shot=self._frames, readers=1))
         except NeedleError as failure:
             kind, error = type(failure).__name__, str(failure)
             results = [UnusableShot(shot_id="", cause="encoder", reason="")]
         dim = next((len(result.embedding) for result in results if isinstance(result, ShotVector)), 1)
-        rows = [_columns_of(result, dim) for result in results]
+        rows = [_build_columns(result, dim) for result in results]
         return {
             **{name: np.stack([row[name] for row in rows]) for name in rows[0]},
             "kind": np.array([kind] * len(rows)),
             "error": np.array([error] * len(rows)),
         }
 
-    def _loaded(self) -> Any:
+    def _load_once(self) -> Any:
         if self._encoder is None:
             encoder = load_encoder(self._spec, self._home, threads=1)
             if encoder.encoder_id != self._encoder_id:
@@ -101,7 +101,7 @@ class ShotEmbedder:
         return self._encoder
 
 
-def _columns_of(result: ShotVector | UnusableShot, dim: int) -> dict[str, Any]:
+def _build_columns(result: ShotVector | UnusableShot, dim: int) -> dict[str, Any]:
     """One row of a batch; a skipped shot has a vector of zeros in it, because all rows must have the same columns."""
     if isinstance(result, ShotVector):
         return {
@@ -122,7 +122,7 @@ def _columns_of(result: ShotVector | UnusableShot, dim: int) -> dict[str, Any]:
     }
 
 
-def _results(batch: dict[str, Any]) -> Iterator[ShotVector | UnusableShot]:
+def _parse_results(batch: dict[str, Any]) -> Iterator[ShotVector | UnusableShot]:
     if batch["error"][0]:
         raise getattr(errors, str(batch["kind"][0]))(str(batch["error"][0]))
     names = ("shot_id", "embedding", "vector_hash", "frames_used", "cause", "reason")

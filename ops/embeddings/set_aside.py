@@ -38,7 +38,7 @@ def set_aside_shots(
     return [row for row in settings.lake.read(table, sorted(partitions)).to_pylist() if row["video_id"] in wanted]
 
 
-def valid_rows(
+def read_valid_rows(
     settings: Settings, encoder_id: str, video_id: str, inputs: dict[str, str], shots: Sequence[LakeShot]
 ) -> dict[str, LakeSkippedShot]:
     """The rows that are still valid for these shots of a video, by shot id; ``inputs`` are input hashes by shot id."""
@@ -49,7 +49,7 @@ def valid_rows(
         shot["shot_id"]: stored[shot["shot_id"]]
         for shot in shots
         if shot["shot_id"] in stored
-        and stored[shot["shot_id"]]["input_hash"] == _state_of(settings, shot, inputs[shot["shot_id"]])
+        and stored[shot["shot_id"]]["input_hash"] == _describe_state(settings, shot, inputs[shot["shot_id"]])
     }
 
 
@@ -68,7 +68,7 @@ def make_row(settings: Settings, shot: LakeShot, unusable: UnusableShot, inputs:
         "video_id": shot["video_id"],
         "cause": unusable.cause,
         "reason": unusable.reason,
-        "input_hash": _state_of(settings, shot, inputs),
+        "input_hash": _describe_state(settings, shot, inputs),
         "event_timestamp": shot["event_timestamp"],
         "created_timestamp": now,
     }
@@ -86,14 +86,14 @@ def retry_shots(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -
         damaged = {row["shot_id"] for row in rows if row["cause"] == "proxy"}
         for shot in settings.lake.read("shots", [settings.partition_of(video_id)]).to_pylist():
             if shot["shot_id"] in damaged:
-                settings.store.delete(_proxy_of(shot))
+                settings.store.delete(_locate_proxy(shot))
         put_set_aside(settings, encoder_id, video_id, [])
 
 
-def _state_of(settings: Settings, shot: LakeShot, inputs: str) -> str:
-    stat = settings.store.stat(_proxy_of(shot))
+def _describe_state(settings: Settings, shot: LakeShot, inputs: str) -> str:
+    stat = settings.store.stat(_locate_proxy(shot))
     return f"{inputs} {stat.stamp if stat else 'no proxy'}"
 
 
-def _proxy_of(shot: LakeShot) -> str:
+def _locate_proxy(shot: LakeShot) -> str:
     return proxy_key(shot["video_id"], shot["start_frame"], shot["end_frame"])

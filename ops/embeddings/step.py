@@ -8,7 +8,7 @@ from datetime import datetime
 from ops.core.settings import Settings
 from ops.core.steps import Step, StepRun
 from ops.core.types import StepReport
-from ops.embeddings.build import build_embeddings, vectors_are_current
+from ops.embeddings.build import build_embeddings, has_current_vectors
 from ops.embeddings.set_aside import retry_shots
 from ops.videos import catalogue
 
@@ -21,7 +21,7 @@ def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> 
     return {
         settings.partition_of(video["video_id"])
         for video in catalogue.usable_videos(settings, video_ids)
-        if not vectors_are_current(settings, encoder_id, video["video_id"])
+        if not has_current_vectors(settings, encoder_id, video["video_id"])
     }
 
 

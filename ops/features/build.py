@@ -19,7 +19,7 @@ from ops.core.schemas import SCORES, served_tables
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
-from ops.embeddings.build import table_of as vectors_table
+from ops.embeddings.build import name_table as vectors_table
 from ops.features.online import count_online, forget_features, is_online, list_online_shots, write_online
 from ops.features.store import apply_features, is_about_rows
 from ops.videos import catalogue

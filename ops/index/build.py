@@ -12,7 +12,7 @@ from typing import Any
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import CheckOutcome, Progress, StepReport
-from ops.embeddings.build import matrix_of, require_dimension, table_of
+from ops.embeddings.build import convert_to_matrix, name_table, require_dimension
 from ops.index.index import IndexRow, compute_version, open_index, publish, read_current_version
 from ops.videos import catalogue
 
@@ -27,15 +27,15 @@ def read_wanted_rows(settings: Settings, encoder_id: str) -> Iterator[IndexRow]:
     Raises ``DamagedTableError`` for a partition that is damaged, or whose vectors are not of the encoder's length.
     """
     dim = 0
-    for partition in settings.lake.partitions(table_of(encoder_id)):
+    for partition in settings.lake.partitions(name_table(encoder_id)):
         rows = catalogue.videos_of(settings.lake, [partition])
         # A video that was only moved is pending until its file is checked again; it stays searchable meanwhile.
         ready = {
             row["video_id"] for row in rows if row["state"] == "ready" or (row["state"] == "pending" and row["frames"])
         }
         shots = {row["shot_id"]: row for row in settings.lake.read("shots", [partition], SHOT_COLUMNS).to_pylist()}
-        table = settings.lake.read(table_of(encoder_id), [partition], EMBEDDING_COLUMNS)
-        vectors = matrix_of(table["embedding"])
+        table = settings.lake.read(name_table(encoder_id), [partition], EMBEDDING_COLUMNS)
+        vectors = convert_to_matrix(table["embedding"])
         dim = require_dimension(settings, encoder_id, partition, vectors.shape[1], dim)
         for row, vector in zip(table.drop_columns(["embedding"]).to_pylist(), vectors, strict=True):
             if row["video_id"] in ready and row["shot_id"] in shots:

@@ -10,7 +10,7 @@ import gzip
 from collections.abc import Mapping
 from functools import lru_cache
 
-from ops.embeddings.weights import installed_file
+from ops.embeddings.weights import find_installed_file
 
 
 @lru_cache(maxsize=32)
@@ -22,7 +22,7 @@ def load_word_frequencies(name: str, least: float = 0.0) -> Mapping[str, float]:
     """
     import msgpack
 
-    path = installed_file("wordfreq", f"data/{name}.msgpack.gz")
+    path = find_installed_file("wordfreq", f"data/{name}.msgpack.gz")
     _, *steps = msgpack.unpackb(gzip.decompress(path.read_bytes()))
     count = max(round((9 - least) * 100) + 1, 0)
     return {word: 9 - step / 100 for step, words in enumerate(steps[:count]) for word in words}

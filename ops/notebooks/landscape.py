@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.settings import Settings
-from ops.embeddings.build import matrix_of, table_of
+from ops.embeddings.build import convert_to_matrix, name_table
 from ops.probes.folds import find_near_duplicate_cosine
 from ops.probes.vectors import iterate_embeddings
 from ops.shots.build import TABLE as SHOTS
@@ -40,7 +40,7 @@ def sample_shots(settings: Settings, encoder_id: str, most: int) -> Sample:
     """Sample at most ``most`` shots that are not blank, spread evenly over the catalogue, with their vectors."""
     table = settings.lake.read(SHOTS, columns=["shot_id", "is_blank"])
     blank = {shot for shot, is_blank in zip(*(column.to_pylist() for column in table.columns), strict=True) if is_blank}
-    embedded = settings.lake.read(table_of(encoder_id), columns=["shot_id"])["shot_id"].to_pylist()
+    embedded = settings.lake.read(name_table(encoder_id), columns=["shot_id"])["shot_id"].to_pylist()
     visible = [shot for shot in embedded if shot not in blank]
     places = np.unique(np.linspace(0, max(len(visible) - 1, 0), min(len(visible), most)).astype(int))
     chosen = {visible[at] for at in places}
@@ -53,7 +53,7 @@ def sample_shots(settings: Settings, encoder_id: str, most: int) -> Sample:
             sampled = rows.take(np.array(positions, np.int64))
             ids += sampled["shot_id"].to_pylist()
             shows += sampled["show"].to_pylist()
-            parts.append(matrix_of(sampled["embedding"]))
+            parts.append(convert_to_matrix(sampled["embedding"]))
     vectors = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
     return Sample(shot_ids=ids, shows=shows, vectors=vectors, total=len(embedded))
 

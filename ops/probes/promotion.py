@@ -12,8 +12,8 @@ import numpy as np
 from ops.core.errors import UsageError
 from ops.core.plural import plural
 from ops.core.settings import Settings
-from ops.embeddings.build import table_of as vectors_table
-from ops.embeddings.pins import EncoderPins
+from ops.embeddings.build import name_table as vectors_table
+from ops.embeddings.pins import EncoderRegistry
 from ops.evaluation.classification import Interval, build_interval, compute_average_precision, draw_resamples
 from ops.probes.fit import LabelledShot
 from ops.probes.folds import Groups
@@ -133,7 +133,7 @@ def promote(settings: Settings, encoder_id: str, label: str, version: str, now: 
 
 
 def _explain_return(settings: Settings, encoder_id: str) -> str:
-    previous = EncoderPins(settings.home).succession().previous
+    previous = EncoderRegistry(settings.home).read_state().previous
     if previous and previous.encoder_id == encoder_id:
         return "`needle upgrade --rollback` makes the other live again, with its probes"
     if settings.lake.partitions(vectors_table(encoder_id)):

@@ -19,8 +19,8 @@ from ops.core.schemas import KEPT_SCORES, PROBE_SCORES, SCORES, TIMESTAMP
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
-from ops.embeddings.build import matrix_of
-from ops.embeddings.build import table_of as vectors_table
+from ops.embeddings.build import convert_to_matrix
+from ops.embeddings.build import name_table as vectors_table
 from ops.probes.state import read_promoted_version
 from ops.probes.versions import ProbeVersion
 
@@ -115,7 +115,7 @@ def _is_current(settings: Settings, version: ProbeVersion, table: str, partition
 
 
 def _compute(version: ProbeVersion, rows: pa.Table, now: datetime) -> pa.Table:
-    vectors = matrix_of(rows["embedding"])
+    vectors = convert_to_matrix(rows["embedding"])
     if len(vectors) and vectors.shape[1] != len(version.weights):
         raise NeedleError(
             f"probe {version.label} {version.version} was fitted on {len(version.weights)} dimensions, the vectors of "

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from ops.core.settings import Settings
-from ops.embeddings.pins import EncoderPins
+from ops.embeddings.pins import EncoderRegistry
 from ops.probes.versions import ProbeVersion, read_document, read_version, state_key
 
 
@@ -78,7 +78,7 @@ def change_state(
 
 def _choose_key(settings: Settings, label: str, encoder_id: str) -> str:
     """Return the key of the state. Before the first upgrade there is one state, and that of the candidate."""
-    succession = EncoderPins(settings.home).succession()
+    succession = EncoderRegistry(settings.home).read_state()
     if succession.live:
         return state_key(label, encoder_id or succession.live.encoder_id)
     is_candidate = succession.candidate is not None and succession.candidate.encoder_id == encoder_id

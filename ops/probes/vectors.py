@@ -12,7 +12,7 @@ from ops.core.errors import NotFoundError
 from ops.core.settings import Settings
 from ops.core.tables import digest_of
 from ops.core.types import parse_shot_id
-from ops.embeddings.build import matrix_of, table_of
+from ops.embeddings.build import convert_to_matrix, name_table
 from ops.probes.fit import LabelledShot
 from ops.probes.folds import Place
 from ops.probes.zero_shot import CatalogueTextScores
@@ -20,7 +20,7 @@ from ops.probes.zero_shot import CatalogueTextScores
 
 def iterate_embeddings(settings: Settings, encoder_id: str) -> Iterator[tuple[str, pa.Table]]:
     """Yield each partition of an encoder's vectors, one in memory at a time."""
-    table = table_of(encoder_id)
+    table = name_table(encoder_id)
     for partition in settings.lake.partitions(table):
         yield partition, settings.lake.read(table, [partition])
 
@@ -29,11 +29,11 @@ def read_labelled_shots(settings: Settings, encoder_id: str, labels: Mapping[str
     """Return the labelled shots that have a vector, sorted by id; reads only the partitions of their videos."""
     shots = []
     for partition in _find_partitions(settings, labels):
-        table = settings.lake.read(table_of(encoder_id), [partition])
+        table = settings.lake.read(name_table(encoder_id), [partition])
         ids = table["shot_id"].to_pylist()
         rows = [at for at, shot_id in enumerate(ids) if shot_id in labels]
         labelled = table.take(pa.array(rows, pa.int64()))
-        vectors = matrix_of(labelled["embedding"])
+        vectors = convert_to_matrix(labelled["embedding"])
         names = labelled.select(["shot_id", "video_id", "show", "vector_hash"]).to_pylist()
         for row, vector in zip(names, vectors, strict=True):
             start = int(row["shot_id"].rpartition(":")[2])
@@ -49,13 +49,13 @@ def read_labelled_shots(settings: Settings, encoder_id: str, labels: Mapping[str
 def find_embedded(settings: Settings, encoder_id: str, shot_ids: Iterable[str]) -> set[str]:
     """Return the shots that have a vector of the encoder."""
     ids = set(shot_ids)
-    rows = settings.lake.read(table_of(encoder_id), _find_partitions(settings, ids), ["shot_id"])
+    rows = settings.lake.read(name_table(encoder_id), _find_partitions(settings, ids), ["shot_id"])
     return ids & set(rows["shot_id"].to_pylist())
 
 
 def require_embedded(settings: Settings, encoder_id: str) -> None:
     """Raise ``NotFoundError`` if the catalogue has no vector of the encoder."""
-    if not settings.lake.partitions(table_of(encoder_id)):
+    if not settings.lake.partitions(name_table(encoder_id)):
         raise NotFoundError(f"nothing is embedded by {encoder_id} yet: run `needle ingest PATH` first")
 
 
@@ -66,7 +66,7 @@ def _find_partitions(settings: Settings, shot_ids: Iterable[str]) -> list[str]:
 
 def digest_vectors(settings: Settings, encoder_id: str) -> str:
     """Return a digest of all vectors of an encoder that does not depend on their order."""
-    table = table_of(encoder_id)
+    table = name_table(encoder_id)
     parts = (settings.lake.read(table, [name], ["shot_id", "vector_hash"]) for name in settings.lake.partitions(table))
     return digest_of(
         pair
@@ -82,7 +82,7 @@ def measure_text_scores(
     count, total, squares = 0, 0.0, 0.0
     for _, rows in iterate_embeddings(settings, encoder_id):
         if len(rows):
-            scores = (matrix_of(rows["embedding"]) @ text_D).astype(np.float64)
+            scores = (convert_to_matrix(rows["embedding"]) @ text_D).astype(np.float64)
             count, total, squares = count + len(scores), total + scores.sum(), squares + (scores**2).sum()
     if not count:
         return CatalogueTextScores(mean=0.0, spread=1.0, digest=digest)

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from ops.embeddings.starter.text_tower import tokenizer_words
+from ops.embeddings.starter.text_tower import read_tokenizer_words
 from ops.index.frequencies import load_word_frequencies
 from ops.index.words import split_words
 
@@ -72,7 +72,7 @@ _MOST = 3.0
 
 def list_unknown_words(text: str) -> list[str]:
     """Return each word of the text that no English list has, once; words with digits and single letters are known."""
-    known = tokenizer_words()
+    known = read_tokenizer_words()
     rare = [word for word in dict.fromkeys(split_words(text)) if len(word) > 1 and word.isalpha() and word not in known]
     return [word for word in rare if not is_english(word)]
 
@@ -136,7 +136,7 @@ def detect_foreign_language(text: str) -> str | None:
     if letters and sum(map(_is_latin, letters)) < len(letters) / 2:
         return _ANOTHER
     words = re.findall(r"[^\W\d_]+", unicodedata.normalize("NFC", text).casefold())
-    if not words or (text.isascii() and _FUNCTION_WORDS.isdisjoint(words) and tokenizer_words().issuperset(words)):
+    if not words or (text.isascii() and _FUNCTION_WORDS.isdisjoint(words) and read_tokenizer_words().issuperset(words)):
         return None
     english = _load_english()
     excess, code = max(

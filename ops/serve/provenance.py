@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from feature_repo.names import embedding_view
 from ops.core.schemas import SCORES, TABLES, key_of, schema_of
 from ops.core.steps import Step
-from ops.embeddings.build import table_of
+from ops.embeddings.build import name_table
 from ops.pipeline import pipeline_steps, tables_of
 from ops.search.shot_details import VideoRow
 from ops.serve.problems import ProblemError
@@ -75,7 +75,7 @@ def _provenance(service: Service, shot_id: str, video: VideoRow) -> dict[str, An
     retriever = service.searcher.retriever
     encoder_id = retriever.encoder_id
     shot = _row(service, "shots", partition, shot_id) or {}
-    vector = _row(service, table_of(encoder_id), partition, shot_id)
+    vector = _row(service, name_table(encoder_id), partition, shot_id)
     index = retriever.index() if service.index_version() is not None else None
     is_indexed = index is not None and shot_id in index.vectors([shot_id])
     runs = service.runs(_computed(service, shot_id, video, encoder_id, partition)) if service.runs else []

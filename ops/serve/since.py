@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Any
 
 from ops.core.settings import Settings
-from ops.embeddings.build import table_of
+from ops.embeddings.build import name_table
 
 Runs = Callable[[Sequence[tuple[str, str, float]]], list[dict[str, Any]]]
 """Dagster runs of ``(asset, partition, Unix time at which the rows were computed)``; see ``ops/cli/runs.py``."""
@@ -32,7 +32,7 @@ class SearchableSince:
     def of_video(self, video_id: str, encoder_id: str) -> datetime | None:
         """Return the time for one video; ``None`` if it has no vectors."""
         partition = self._settings.partition_of(video_id)
-        key = f"{self._settings.lake.folder(table_of(encoder_id))}/{partition}.parquet"
+        key = f"{self._settings.lake.folder(name_table(encoder_id))}/{partition}.parquet"
         stat = self._settings.lake.store.stat(key)
         if stat is None:
             return None
@@ -45,7 +45,7 @@ class SearchableSince:
         lake = self._settings.lake
         found = {
             key: stat.stamp
-            for key, stat in lake.store.stats(lake.folder(table_of(encoder_id))).items()
+            for key, stat in lake.store.stats(lake.folder(name_table(encoder_id))).items()
             if key.endswith(".parquet")
         }
         with self._lock:
@@ -60,7 +60,7 @@ class SearchableSince:
         """Return the time of the newest vector of each video of one file."""
         if self._read.get(key, ("",))[0] != stamp:
             partition = key.rsplit("/", 1)[1].removesuffix(".parquet")
-            rows = self._settings.lake.read(table_of(encoder_id), [partition], ("video_id", "created_timestamp"))
+            rows = self._settings.lake.read(name_table(encoder_id), [partition], ("video_id", "created_timestamp"))
             newest = rows.group_by("video_id").aggregate([("created_timestamp", "max")]).to_pylist()
             self._read[key] = (stamp, {row["video_id"]: row["created_timestamp_max"] for row in newest})
         return self._read[key][1]

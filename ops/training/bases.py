@@ -18,9 +18,9 @@ from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.core.types import Progress
 from ops.embeddings.encoders.finetuned import MANIFEST
-from ops.embeddings.encoders.open_clip import OpenClipEncoder, identify_open_clip, tower_of
-from ops.embeddings.encoders.starter import StarterEncoder, starter_id, starter_towers_id
-from ops.embeddings.starter.head import StarterHead, class_probabilities, image_features, load_head
+from ops.embeddings.encoders.open_clip import OpenClipEncoder, identify_open_clip, load_tower
+from ops.embeddings.encoders.starter import StarterEncoder, compute_starter_id, compute_towers_id
+from ops.embeddings.starter.head import StarterHead, compute_class_probabilities, compute_image_features, load_head
 from ops.embeddings.starter.image_tower import ImageTower
 from ops.embeddings.starter.text_tower import TextTower
 from ops.embeddings.starter.torch_tower import IMAGE_SIZE
@@ -54,7 +54,7 @@ def identify_base(recipe: Recipe) -> str:
     Raises ``UsageError`` if the recipe names no base, ``EncoderError`` if weights cannot be read.
     """
     if recipe.base == "starter":
-        return starter_id() if recipe.start == "base" else starter_towers_id()
+        return compute_starter_id() if recipe.start == "base" else compute_towers_id()
     return identify_open_clip(_clip_spec(recipe)).encoder_id
 
 
@@ -90,7 +90,7 @@ class StarterBase:
             run=run,
             size=IMAGE_SIZE,
             batch_frames=self._encoder.batch_frames,
-            key=starter_id(),
+            key=compute_starter_id(),
         )
         self.head = load_head() if recipe.start == "base" else self._fresh()
 
@@ -103,7 +103,7 @@ class StarterBase:
         if recipe.start == "fresh":
             self.head = _with_mean(self.head, text_CH)
         return InMemory(
-            torch.from_numpy(image_features(features.frames_NVTX)),
+            torch.from_numpy(compute_image_features(features.frames_NVTX)),
             torch.from_numpy(features.mask_NT),
             torch.from_numpy(text_CH),
             np.cumsum([0, *(len(pair.captions) for pair in kept)]).tolist(),
@@ -122,7 +122,9 @@ class StarterBase:
     def _semantic(self, features: Features) -> Any:
         logits_NTK = features.others_NTX[0]
         flat_MK = logits_NTK.reshape(-1, logits_NTK.shape[-1])
-        semantic_MH = class_probabilities(flat_MK, self.head.temperature, self.head.top) @ self.head.class_text_KH
+        semantic_MH = (
+            compute_class_probabilities(flat_MK, self.head.temperature, self.head.top) @ self.head.class_text_KH
+        )
         semantic_MH /= np.maximum(np.linalg.norm(semantic_MH, axis=1, keepdims=True), 1e-12)
         return semantic_MH.reshape(*logits_NTK.shape[:2], -1)
 
@@ -153,7 +155,7 @@ class ClipBase:
         self._recipe, self._settings, self._rest, self._device = recipe, settings, rest, device
         self._threads = threads
         self._cache = settings.home / "cache" / "training"
-        self._model, self._tokenizer, self._prepare, self._preprocessing = tower_of(rest)
+        self._model, self._tokenizer, self._prepare, self._preprocessing = load_tower(rest)
         self.dim = int(self._model.encode_text(self._tokenizer(["a"])).shape[1])
 
     def examples(self, pairs: Sequence[CaptionPair], reader: PairReader, progress: Progress) -> Examples:
@@ -178,7 +180,7 @@ class ClipBase:
         )
 
     def model(self) -> DualEncoder:
-        model, *_ = tower_of(self._rest)
+        model, *_ = load_tower(self._rest)
         return build_clip_model(self._recipe, model, self.dim)
 
     def save(self, model: DualEncoder, folder: Path, lineage: dict[str, Any]) -> None:

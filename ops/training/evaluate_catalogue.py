@@ -16,11 +16,11 @@ from ops.core.errors import EncoderError, StorageError
 from ops.core.rows import LakeShot, LakeVideo
 from ops.core.settings import Settings
 from ops.core.types import Progress
-from ops.embeddings.build import input_hash, matrix_of, table_of
+from ops.embeddings.build import convert_to_matrix, hash_inputs, name_table
 from ops.embeddings.embed import ShotToEmbed, UnusableShot, embed_shots
 from ops.embeddings.encoder import load_encoder
-from ops.embeddings.encoders.finetuned import MANIFEST, finetuned_files
-from ops.embeddings.pins import EncoderPins
+from ops.embeddings.encoders.finetuned import MANIFEST, find_finetuned_files
+from ops.embeddings.pins import EncoderRegistry
 from ops.embeddings.set_aside import SET_ASIDE, set_aside_shots
 from ops.evaluation.comparison import Answered
 from ops.evaluation.shows import ShowAnswer, ShowTask, answer
@@ -48,15 +48,15 @@ def choose_encoders(settings: Settings, current_id: str) -> ComparedEncoders:
     The first is the candidate for the live encoder, or else the newest fine-tuned one; the second is the current one.
     If the first is the current one, the second is its base. Without any candidate, the current one alone.
     """
-    pins = EncoderPins(settings.home)
-    candidate = pins.succession().candidate
-    if candidate and candidate.encoder_id != current_id and pins.id_of(candidate.spec) == candidate.encoder_id:
+    pins = EncoderRegistry(settings.home)
+    candidate = pins.read_state().candidate
+    if candidate and candidate.encoder_id != current_id and pins.find_id(candidate.spec) == candidate.encoder_id:
         return ComparedEncoders(encoder_id=candidate.encoder_id, against_id=current_id)
     fine_tuned = sorted(_list_fine_tuned(settings), key=lambda entry: entry[0], reverse=True)
     for _, spec, base_id in fine_tuned:
-        encoder_id = pins.id_of(spec)
+        encoder_id = pins.find_id(spec)
         if encoder_id == current_id:
-            return ComparedEncoders(encoder_id=current_id, against_id=base_id if pins.spec_of(base_id) else "")
+            return ComparedEncoders(encoder_id=current_id, against_id=base_id if pins.find_spec(base_id) else "")
         if encoder_id:
             return ComparedEncoders(encoder_id=encoder_id, against_id=current_id)
     return ComparedEncoders(encoder_id=current_id)
@@ -66,9 +66,9 @@ def find_training_shows(settings: Settings, encoder_ids: Collection[str]) -> dic
     """Return the shows that each of these encoders was fitted on, by its id, from their manifests."""
     shows: dict[str, set[str]] = {encoder_id: set() for encoder_id in encoder_ids}
     for encoder_id in shows:
-        kind, _, name = (EncoderPins(settings.home).spec_of(encoder_id) or "").partition(":")
+        kind, _, name = (EncoderRegistry(settings.home).find_spec(encoder_id) or "").partition(":")
         if kind == "finetuned":
-            shows[encoder_id] |= set(finetuned_files(settings.home, name).manifest.get("shows", ()))
+            shows[encoder_id] |= set(find_finetuned_files(settings.home, name).manifest.get("shows", ()))
     return shows
 
 
@@ -168,12 +168,12 @@ def _read_queries(
 
 def _read_vectors(settings: Settings, encoder_id: str, shot_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
     """Return the lake's vectors of these shots that are current."""
-    table = settings.lake.read(table_of(encoder_id), columns=["shot_id", "embedding", "input_hash"])
+    table = settings.lake.read(name_table(encoder_id), columns=["shot_id", "embedding", "input_hash"])
     shots = _read_shots(settings, shot_ids)
-    current = {shot["shot_id"]: input_hash(shot, settings.frames_per_shot) for shot in shots}
+    current = {shot["shot_id"]: hash_inputs(shot, settings.frames_per_shot) for shot in shots}
     ids, hashes = table["shot_id"].to_pylist(), table["input_hash"].to_pylist()
     rows = [row for row, shot_id in enumerate(ids) if current.get(shot_id) == hashes[row]]
-    vectors_ND = matrix_of(table["embedding"].take(rows)) if rows else np.zeros((0, 0), np.float32)
+    vectors_ND = convert_to_matrix(table["embedding"].take(rows)) if rows else np.zeros((0, 0), np.float32)
     return {ids[row]: vector for row, vector in zip(rows, vectors_ND, strict=True)}
 
 
@@ -189,7 +189,7 @@ def _list_fine_tuned(settings: Settings) -> list[tuple[str, str, str]]:
     encoders = []
     for manifest in (settings.home / "encoders").glob(f"*/{MANIFEST}"):
         try:
-            content = finetuned_files(settings.home, manifest.parent.name).manifest
+            content = find_finetuned_files(settings.home, manifest.parent.name).manifest
         except EncoderError:
             continue
         spec = f"finetuned:{manifest.parent.name}"

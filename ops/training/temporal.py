@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import gelu, normalize, scaled_dot_product_attention
 
-from ops.embeddings.pooling import POSITION_SLOTS, TemporalHead, position_weights
+from ops.embeddings.pooling import POSITION_SLOTS, TemporalHead, interpolate_positions
 
 
 class TemporalModule(nn.Module):
@@ -76,6 +76,6 @@ def _positions(mask_BT: torch.Tensor, position_SW: torch.Tensor) -> torch.Tensor
     counts_B = mask_BT.sum(dim=1)
     for count in set(counts_B.tolist()):
         weights_TS = torch.zeros(frames, POSITION_SLOTS, device=mask_BT.device)
-        weights_TS[:count] = torch.from_numpy(position_weights(count)).to(mask_BT.device)
+        weights_TS[:count] = torch.from_numpy(interpolate_positions(count)).to(mask_BT.device)
         slots_BTS[counts_B == count] = weights_TS
     return slots_BTS @ position_SW

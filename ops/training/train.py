@@ -18,8 +18,8 @@ from ops.core.errors import UsageError
 from ops.core.locks import exclusive
 from ops.core.settings import Settings
 from ops.core.types import Progress, SilentProgress, StepReport
-from ops.embeddings.encoders.finetuned import MANIFEST, finetuned_files, identify_finetuned
-from ops.embeddings.pins import EncoderPins
+from ops.embeddings.encoders.finetuned import MANIFEST, find_finetuned_files, identify_finetuned
+from ops.embeddings.pins import EncoderRegistry
 from ops.training.bases import identify_base, load_base
 from ops.training.definitions import find_definition
 from ops.training.examples import Examples
@@ -248,9 +248,9 @@ def _existing(settings: Settings, name: str, lineage: dict[str, Any], progress: 
 
 def load_trained_encoder(settings: Settings, name: str, *, is_new: bool) -> TrainedEncoder:
     """Load the encoder of that name from the home. Raises ``EncoderError`` if it does not exist."""
-    files = finetuned_files(settings.home, name)
+    files = find_finetuned_files(settings.home, name)
     identity = identify_finetuned(files)
-    EncoderPins(settings.home).record(identity.encoder_id, f"finetuned:{name}", list(identity.files))
+    EncoderRegistry(settings.home).record(identity.encoder_id, f"finetuned:{name}", list(identity.files))
     return TrainedEncoder(
         name=name, encoder_id=identity.encoder_id, folder=files.folder, lineage=files.manifest, is_new=is_new
     )

@@ -18,7 +18,7 @@ from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.core.types import Progress
 from ops.embeddings.encoder import Encoder, LoadOptions, load_encoder
-from ops.embeddings.encoders.finetuned import FinetunedEncoder, files_in
+from ops.embeddings.encoders.finetuned import FinetunedEncoder, find_files_in
 from ops.evaluation.figures import compute_figures, compute_gains
 from ops.evaluation.shows import ShowTask, answer
 from ops.training.pair_reader import PairReader
@@ -52,7 +52,7 @@ def validate_fit(
     if len(pairs) > 1:
         encoders = [
             FinetunedEncoder(
-                files_in(folder), LoadOptions(home=settings.home, device="cpu", threads=os.cpu_count() or 1)
+                find_files_in(folder), LoadOptions(home=settings.home, device="cpu", threads=os.cpu_count() or 1)
             ),
             load_encoder(recipe.base, settings.home),
         ]

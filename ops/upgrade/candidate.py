@@ -17,7 +17,7 @@ from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
 from ops.embeddings.build import build_embeddings, load_vectors
 from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder, resolve_spec
-from ops.embeddings.pins import Candidate, EncoderPins, Succession
+from ops.embeddings.pins import Candidate, EncoderRegistry, RegistryState
 from ops.index.build import build_index, index_is_current
 from ops.index.index import read_current_version
 from ops.probes.build import has_current_refit, refit_probe
@@ -35,14 +35,14 @@ def name_candidate(settings: Settings, spec: str, force: str = "") -> Candidate 
     encoder.
     """
     live = resolve_encoder(settings)
-    spec = EncoderPins(settings.home).spec_of(spec) or spec
+    spec = EncoderRegistry(settings.home).find_spec(spec) or spec
     resolved = resolve_spec(spec, settings.home)
     _require_indexed(settings, live)
     if resolved.encoder_id == live.encoder_id:
         return None
     candidate = Candidate(spec=spec, encoder_id=resolved.encoder_id, force=force)
     is_indexed = read_current_version(settings, resolved.encoder_id) is not None
-    changed = EncoderPins(settings.home).change_succession(
+    changed = EncoderRegistry(settings.home).change_state(
         lambda before: _with(before, replace(candidate, was_indexed=is_indexed and _is_foreign(before, candidate)))
     )
     return changed.candidate
@@ -50,20 +50,20 @@ def name_candidate(settings: Settings, spec: str, force: str = "") -> Candidate 
 
 def name_previous(settings: Settings) -> Candidate:
     """Record the encoder before the live one as the candidate. Raises ``NotFoundError`` if none is kept."""
-    succession = EncoderPins(settings.home).succession()
+    succession = EncoderRegistry(settings.home).read_state()
     previous = succession.previous
     if previous is None:
         state = f"{succession.live.spec} is live since {succession.live.since}" if succession.live else "never upgraded"
         again = f"; `needle upgrade --encoder {succession.undone.spec}` goes forward again" if succession.undone else ""
         raise NotFoundError(f"nothing to roll back to: {state}{again}")
     candidate = Candidate(spec=previous.spec, encoder_id=previous.encoder_id, how="rollback")
-    EncoderPins(settings.home).change_succession(lambda before: _with(before, candidate))
+    EncoderRegistry(settings.home).change_state(lambda before: _with(before, candidate))
     return candidate
 
 
 def require_candidate(settings: Settings) -> Candidate:
     """Return the candidate. Raises ``NotFoundError`` if there is none."""
-    candidate = EncoderPins(settings.home).succession().candidate
+    candidate = EncoderRegistry(settings.home).read_state().candidate
     if candidate is None:
         raise NotFoundError("no encoder is a candidate to become live: `needle upgrade --encoder SPEC` names one")
     return candidate
@@ -137,14 +137,14 @@ def _require_indexed(settings: Settings, live: ResolvedEncoder) -> None:
         )
 
 
-def _is_foreign(before: Succession, candidate: Candidate) -> bool:
+def _is_foreign(before: RegistryState, candidate: Candidate) -> bool:
     """Whether an index of this encoder comes from an ingest before the first upgrade, not from an earlier try."""
     if before.candidate and before.candidate.encoder_id == candidate.encoder_id:
         return before.candidate.was_indexed
     return before.live is None and candidate.encoder_id not in before.retired
 
 
-def _with(before: Succession, candidate: Candidate) -> Succession:
+def _with(before: RegistryState, candidate: Candidate) -> RegistryState:
     """Replace the candidate; mark the last one's vectors for deletion, unless others may search them."""
     last = before.candidate
     is_left = last is not None and last.encoder_id != candidate.encoder_id and not last.was_indexed

@@ -16,9 +16,9 @@ from ops.core.locks import exclusive
 from ops.core.schemas import KEPT_SCORES
 from ops.core.settings import Settings
 from ops.core.types import StepReport
-from ops.embeddings.build import table_of
+from ops.embeddings.build import name_table
 from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder
-from ops.embeddings.pins import Candidate, EncoderPins, Reign, Succession
+from ops.embeddings.pins import Candidate, EncoderRecord, EncoderRegistry, RegistryState
 from ops.embeddings.set_aside import set_aside_table
 from ops.index.index import drop_index, read_current_version
 from ops.probes.promotion import drop_states, keep_scores, keep_state
@@ -43,13 +43,13 @@ def switch(settings: Settings, now: datetime) -> StepReport:
         for label in list_fitted_probes(settings):
             keep_state(settings, label, before.encoder_id)
             keep_scores(settings, before.encoder_id, label)
-        new = Reign(
+        new = EncoderRecord(
             spec=candidate.spec,
             encoder_id=candidate.encoder_id,
             since=now.isoformat(timespec="seconds"),
             reason=reason,
         )
-        succession = EncoderPins(settings.home).change_succession(_succeeding(settings, new, before, candidate.how))
+        succession = EncoderRegistry(settings.home).change_state(_succeeding(settings, new, before, candidate.how))
     return StepReport(
         changed=1,
         data_version=f"{new.encoder_id}-{new.since}",
@@ -66,13 +66,13 @@ def switch(settings: Settings, now: datetime) -> StepReport:
 
 def finish_switch(settings: Settings) -> None:
     """Delete the data of encoders that are neither live nor kept, and record that the switch is complete."""
-    pins = EncoderPins(settings.home)
-    succession = pins.succession()
+    pins = EncoderRegistry(settings.home)
+    succession = pins.read_state()
     kept = {each.encoder_id for each in (succession.live, succession.previous, succession.undone) if each}
     kept |= {succession.candidate.encoder_id} if succession.candidate else set()
     for encoder_id in set(succession.retired) - kept:
         _delete(settings, encoder_id)
-    pins.change_succession(lambda before: replace(before, retired=(), settled=True))
+    pins.change_state(lambda before: replace(before, retired=(), settled=True))
 
 
 def discard(settings: Settings) -> Candidate:
@@ -83,20 +83,20 @@ def discard(settings: Settings) -> Candidate:
     can be repeated if it is killed. Raises ``NotFoundError`` if there is no candidate.
     """
     with exclusive(settings.work_lock):
-        candidate, pins = require_candidate(settings), EncoderPins(settings.home)
-        succession = pins.succession()
+        candidate, pins = require_candidate(settings), EncoderRegistry(settings.home)
+        succession = pins.read_state()
         kept = {each.encoder_id for each in (succession.live, succession.previous, succession.undone) if each}
         kept |= {resolve_encoder(settings).encoder_id, *([candidate.encoder_id] if candidate.was_indexed else [])}
         for encoder_id in {candidate.encoder_id, *succession.retired} - kept:
             _delete(settings, encoder_id)
         drop_comparison(settings, candidate.encoder_id)
-        pins.change_succession(lambda before: replace(before, candidate=None, retired=()))
+        pins.change_state(lambda before: replace(before, candidate=None, retired=()))
     return candidate
 
 
 def describe_upgrade(settings: Settings) -> dict[str, Any]:
     """Return the document of ``needle upgrade --status --json``: the live encoder, and the one to roll back to."""
-    succession, live = EncoderPins(settings.home).succession(), resolve_encoder(settings)
+    succession, live = EncoderRegistry(settings.home).read_state(), resolve_encoder(settings)
     record = asdict(succession.live) if succession.live else {"spec": live.spec, "encoder_id": live.encoder_id}
     return {
         "live": {"since": None, "reason": live.reason, **record},
@@ -117,7 +117,7 @@ def _refusal(settings: Settings, candidate: Candidate | None) -> list[str]:
 def _delete(settings: Settings, encoder_id: str) -> None:
     """Delete all data of an encoder that is neither live nor kept."""
     drop_index(settings, encoder_id)
-    for table in (table_of(encoder_id), set_aside_table(encoder_id)):
+    for table in (name_table(encoder_id), set_aside_table(encoder_id)):
         settings.store.delete_tree(settings.lake.folder(table))
     settings.store.delete_tree(settings.lake.folder(f"{KEPT_SCORES}/{encoder_id}"))
     drop_states(settings, encoder_id)
@@ -137,17 +137,19 @@ def _require_reason(settings: Settings, candidate: Candidate, live: ResolvedEnco
 
 
 def _succeeding(
-    settings: Settings, new: Reign, before: ResolvedEncoder, how: str
-) -> Callable[[Succession], Succession]:
-    def change(known: Succession) -> Succession:
-        old = known.live or Reign(spec=before.spec, encoder_id=before.encoder_id, since="", reason=before.reason)
+    settings: Settings, new: EncoderRecord, before: ResolvedEncoder, how: str
+) -> Callable[[RegistryState], RegistryState]:
+    def change(known: RegistryState) -> RegistryState:
+        old = known.live or EncoderRecord(
+            spec=before.spec, encoder_id=before.encoder_id, since="", reason=before.reason
+        )
         is_rollback = how == "rollback"
         stay = {new.encoder_id, old.encoder_id}
         leaving = [each.encoder_id for each in (known.previous, known.undone) if each]
         # NEEDLE_ENCODER decides until the first upgrade; a later value was never live.
         setting = [settings.encoder] if known.live is None and settings.encoder != "auto" else []
         superseded = dict.fromkeys([*known.superseded, old.spec, *setting, new.spec])
-        return Succession(
+        return RegistryState(
             live=new,
             previous=None if is_rollback else old,
             undone=old if is_rollback else None,

@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
-from ops.embeddings.build import embeddings_of
+from ops.embeddings.build import read_embeddings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.embeddings.frames import read_frames, sample_positions
-from ops.embeddings.starter.head import image_features
+from ops.embeddings.starter.head import compute_image_features
 from ops.embeddings.starter.image_tower import ImageTower
 from ops.evaluation.classification import compute_average_precision
 from ops.probes.folds import Place, group_shots
@@ -81,7 +81,7 @@ class Film:
         found = [truths_of(_overlapping(shot, notes)["labels"]) for shot in shots]
         self.truths = {name: np.array([each[name] for each in found]) for name in QUERIES}
         self.places = [Place(show="film", video_id=self.video_id, start_frame=shot["start_frame"]) for shot in shots]
-        stored = {row["shot_id"]: row["embedding"] for row in embeddings_of(settings, encoder_id, self.video_id)}
+        stored = {row["shot_id"]: row["embedding"] for row in read_embeddings(settings, encoder_id, self.video_id)}
         encoder = load_encoder(encoder_id, settings.home, part="text")
         self.texts = {name: encode_queries(encoder.encode_text, [query]) for name, query in QUERIES.items()}
         embeddings = np.array([stored[shot["shot_id"]] for shot in shots], np.float32)
@@ -116,7 +116,7 @@ def _picture_features(settings: Settings, shots: list[dict[str, Any]]) -> tuple[
         positions = sample_positions(length, settings.frames_per_shot)
         frames = read_frames(settings.store, proxy_key(shot["video_id"], *span), positions, length)
         scaled = np.stack([np.asarray(Image.fromarray(frame).resize((260, 260))) for frame in frames])
-        pooled.append(image_features(tower(scaled)[0]).mean(axis=0))
+        pooled.append(compute_image_features(tower(scaled)[0]).mean(axis=0))
         pixels = np.concatenate([np.asarray(Image.fromarray(frame).convert("HSV")).reshape(-1, 3) for frame in scaled])
         counts, _ = np.histogramdd(pixels, bins=(8, 8, 8), range=((0, 256),) * 3)
         histograms.append(np.sqrt(counts.ravel() / counts.sum()))

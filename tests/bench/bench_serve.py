@@ -31,7 +31,7 @@ import pyarrow as pa
 from ops.core.schemas import SHOT_EMBEDDINGS, SHOTS
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
-from ops.embeddings.build import table_of
+from ops.embeddings.build import name_table
 from ops.embeddings.encoder import Encoder, load_encoder, resolve_encoder
 from ops.index.build import build_index
 from ops.index.index import VectorIndex, open_index
@@ -59,7 +59,7 @@ def fill_home(settings: Settings, encoder_id: str, dim: int, shots: int) -> None
         partition = settings.partition_of(video_id(number))
         settings.lake.write("videos", partition, [video_row(number, frames=24 * len(own))])
         settings.lake.write("shots", partition, pa.Table.from_pylist(rows, SHOTS))
-        settings.lake.write(table_of(encoder_id), partition, _vector_table(rows, own))
+        settings.lake.write(name_table(encoder_id), partition, _vector_table(rows, own))
     build_index(settings, encoder_id, SilentProgress())
 
 

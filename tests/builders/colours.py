@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ops.core.settings import Settings
 from ops.core.types import shot_id_of
-from ops.embeddings.pooling import pooled_vector
+from ops.embeddings.pooling import pool_mean
 from ops.index.build import read_wanted_rows
 from ops.index.index import publish
 from tests.builders.lakes import DIM, ENCODER, shot_rows, vector_rows, video_id, video_row
@@ -43,7 +43,7 @@ class ColourEncoder:
         return np.stack([lean(frame.mean(axis=(0, 1))) for frame in prepared_N])
 
     def pool(self, frame_vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
-        return pooled_vector(frame_vectors_ND)
+        return pool_mean(frame_vectors_ND)
 
 
 def lean(colour: Sequence[float] | NDArray[np.float32], detail: float = 0.0) -> NDArray[np.float32]:

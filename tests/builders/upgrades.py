@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.settings import Settings, load_settings
-from ops.embeddings.build import input_hash, table_of
+from ops.embeddings.build import hash_inputs, name_table
 from ops.embeddings.encoder import load_encoder, resolve_spec
-from ops.embeddings.pins import EncoderPins
+from ops.embeddings.pins import EncoderRegistry
 from ops.embeddings.starter.head import load_head
 from ops.index.build import read_wanted_rows
 from ops.index.index import publish
@@ -42,7 +42,7 @@ def make_head(home: Path, name: str, weight: float) -> str:
 def captioned_home(folder: Path, films: int = 2, encoder: str = "starter", *, captions: bool = True) -> Settings:
     """A home with films of fourteen shots each, their captions beside them, embedded and indexed by ``encoder``."""
     settings = load_settings(home=folder / "home", encoder=encoder)
-    EncoderPins(settings.home).pin_auto(encoder, "a test")
+    EncoderRegistry(settings.home).pin_auto(encoder, "a test")
     for number in range(films):
         add_film(settings, folder, number, captions=captions)
     place(settings, encoder, range(films), noise=0.5)
@@ -80,8 +80,8 @@ def place(settings: Settings, spec: str, films: range, *, noise: float) -> str:
             vector = _beside(text, noise, seed=f"{spec} {row['shot_id']}")
             row["embedding"] = vector.tolist()
             row["vector_hash"] = hashlib.sha256(vector.tobytes()).hexdigest()[:32]
-            row["input_hash"] = input_hash(shot, settings.frames_per_shot)
-        settings.lake.write(table_of(encoder_id), video_id(number), rows)
+            row["input_hash"] = hash_inputs(shot, settings.frames_per_shot)
+        settings.lake.write(name_table(encoder_id), video_id(number), rows)
     return encoder_id
 
 

@@ -19,7 +19,7 @@ from ops.core.errors import EncoderError
 from ops.core.settings import load_settings
 from ops.core.storage import ObjectStore
 from ops.embeddings.embed import ShotToEmbed, ShotVector, embed_shots
-from ops.embeddings.encoder import Encoder, encode_images, encoder_kinds, find_kind, load_encoder, resolve_spec
+from ops.embeddings.encoder import Encoder, encode_images, find_kind, load_encoder, load_encoder_kinds, resolve_spec
 from ops.embeddings.frames import read_frames
 from ops.search.query_encoding import QueryEncoder
 from tests.builders.films import make_film
@@ -81,8 +81,8 @@ def require_vectors(vectors: NDArray[np.float32], count: int, encoder: Encoder) 
 
 
 def test_every_kind_has_a_case_and_no_other() -> None:
-    assert {name.partition(" ")[0] for name in CASES} == set(encoder_kinds())
-    for name, kind in encoder_kinds().items():
+    assert {name.partition(" ")[0] for name in CASES} == set(load_encoder_kinds())
+    for name, kind in load_encoder_kinds().items():
         assert kind.name == name
         assert kind.form.partition(":")[0] == name
 

@@ -20,7 +20,7 @@ import httpx
 
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder, resolve_spec
-from ops.embeddings.pins import EncoderPins
+from ops.embeddings.pins import EncoderRegistry
 from tests.builders.upgrades import SHOTS, add_film, captioned_home, make_head, place
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -121,21 +121,21 @@ def test_searches_go_on_through_kills_the_switch_and_the_way_back(tmp_path: Path
     old = resolve_encoder(settings).encoder_id
     spec = make_head(settings.home, "mine", 0.25)
     new = place(settings, spec, range(2), noise=0.3)
-    pins, upgrade = EncoderPins(settings.home), ("upgrade", "--encoder", spec)
+    pins, upgrade = EncoderRegistry(settings.home), ("upgrade", "--encoder", spec)
     with served(settings) as url, Searches(url) as people:
         wait_for(lambda: people.answers_by(old), 120, "the first answer")
         moments: list[Callable[[], bool]] = [
-            lambda: pins.succession().candidate is not None,
+            lambda: pins.read_state().candidate is not None,
             lambda: (settings.home / "index" / new / "current").is_symlink(),
             lambda: (settings.home / "upgrade" / f"{new}.json").exists(),
         ]
         for moment in moments[:2]:
             with settings.working():  # it cannot switch before it is killed
                 killed_when(settings, moment, *upgrade)
-            assert pins.succession().live is None, "killed before the switch, the old one stays live"
+            assert pins.read_state().live is None, "killed before the switch, the old one stays live"
         killed_when(settings, moments[2], *upgrade)
-        killed_when(settings, lambda: pins.succession().live is not None, *upgrade)
-        live = pins.succession().live
+        killed_when(settings, lambda: pins.read_state().live is not None, *upgrade)
+        live = pins.read_state().live
         assert live and live.encoder_id == new
         add_film(settings, tmp_path, 2, proxies=True)
         assert done(settings, *upgrade)["settled"], "the same again does what is left"

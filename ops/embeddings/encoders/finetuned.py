@@ -18,8 +18,14 @@ from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError
 from ops.embeddings.encoder import EncoderKind, LoadOptions
-from ops.embeddings.encoders.starter import StarterEncoder, identify_starter, load_starter, starter_files, starter_id
-from ops.embeddings.pooling import TemporalHead, load_temporal, pooled_vector
+from ops.embeddings.encoders.starter import (
+    StarterEncoder,
+    compute_starter_id,
+    identify_starter,
+    list_starter_files,
+    load_starter,
+)
+from ops.embeddings.pooling import TemporalHead, load_temporal, pool_mean
 from ops.embeddings.weights import EncoderIdentity, identify_weights
 
 if TYPE_CHECKING:
@@ -45,15 +51,15 @@ class FinetunedFiles:
         return self.weights.name == HEAD
 
 
-def finetuned_files(home: Path, name: str) -> FinetunedFiles:
+def find_finetuned_files(home: Path, name: str) -> FinetunedFiles:
     """The files of ``finetuned:<name>``. Raises ``EncoderError`` if the encoder does not exist or is broken."""
     if "/" in name or name.startswith("."):
         raise EncoderError(f"no fine-tuned encoder {name!r}: a name has no slash and does not begin with a dot")
-    return files_in(home / "encoders" / name)
+    return find_files_in(home / "encoders" / name)
 
 
-def files_in(folder: Path) -> FinetunedFiles:
-    """The files of the fine-tuned encoder in a folder; errors as :func:`finetuned_files`."""
+def find_files_in(folder: Path) -> FinetunedFiles:
+    """The files of the fine-tuned encoder in a folder; errors as :func:`find_finetuned_files`."""
     found = [folder / file for file in (HEAD, MODEL) if (folder / file).is_file()]
     if not found:
         raise EncoderError(
@@ -65,7 +71,7 @@ def files_in(folder: Path) -> FinetunedFiles:
         folder=folder,
         weights=found[0],
         temporal=temporal if temporal.is_file() else None,
-        manifest=_manifest(folder / MANIFEST, needed=found[0].name == MODEL),
+        manifest=_read_manifest(folder / MANIFEST, needed=found[0].name == MODEL),
     )
 
 
@@ -74,9 +80,11 @@ def identify_finetuned(files: FinetunedFiles) -> EncoderIdentity:
     if files.is_starter and not files.temporal:
         return identify_starter(files.weights)
     if files.is_starter:
-        return identify_weights("starter_temporal", _weights_files(files), {"base": starter_id(files.weights)})
+        return identify_weights(
+            "starter_temporal", _list_weights_files(files), {"base": compute_starter_id(files.weights)}
+        )
     architecture = f"finetuned_{files.manifest['model']}{'_temporal' if files.temporal else ''}"
-    return identify_weights(architecture, _weights_files(files), files.manifest["preprocessing"])
+    return identify_weights(architecture, _list_weights_files(files), files.manifest["preprocessing"])
 
 
 class FinetunedEncoder:
@@ -110,7 +118,7 @@ class FinetunedEncoder:
         return self._base.encode_prepared(self._base.prepare(frames_NHWC))
 
     def pool(self, frame_vectors_TD: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._temporal(frame_vectors_TD) if self._temporal else pooled_vector(frame_vectors_TD)
+        return self._temporal(frame_vectors_TD) if self._temporal else pool_mean(frame_vectors_TD)
 
 
 def _load_base(files: FinetunedFiles, options: LoadOptions) -> StarterEncoder | OpenClipEncoder:
@@ -127,13 +135,13 @@ def _load_base(files: FinetunedFiles, options: LoadOptions) -> StarterEncoder | 
     )
 
 
-def _weights_files(files: FinetunedFiles) -> list[Path]:
+def _list_weights_files(files: FinetunedFiles) -> list[Path]:
     """All files that determine the vectors."""
-    weights = starter_files(files.weights) if files.is_starter else [files.weights]
+    weights = list_starter_files(files.weights) if files.is_starter else [files.weights]
     return [*weights, *([files.temporal] if files.temporal else [])]
 
 
-def _manifest(path: Path, *, needed: bool) -> dict[str, Any]:
+def _read_manifest(path: Path, *, needed: bool) -> dict[str, Any]:
     if not path.exists() and not needed:
         return {}
     try:
@@ -152,10 +160,10 @@ class FinetunedKind(EncoderKind):
     form = "finetuned:<name>"
 
     def identify(self, rest: str, home: Path) -> EncoderIdentity:
-        return identify_finetuned(finetuned_files(home, rest))
+        return identify_finetuned(find_finetuned_files(home, rest))
 
     def load(self, rest: str, options: LoadOptions) -> FinetunedEncoder:
-        return FinetunedEncoder(finetuned_files(options.home, rest), options)
+        return FinetunedEncoder(find_finetuned_files(options.home, rest), options)
 
 
 KIND = FinetunedKind()

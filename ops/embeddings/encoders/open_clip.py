@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError, first_sentence
 from ops.embeddings.encoder import EncoderKind, LoadOptions
-from ops.embeddings.pooling import pooled_vector
+from ops.embeddings.pooling import pool_mean
 from ops.embeddings.reading import read_length, require_texts
 from ops.embeddings.weights import EncoderIdentity, identify_weights
 
@@ -32,24 +32,24 @@ _MULTILINGUAL = ("xlm", "mt5", "nllb", "i18n", "siglip2", "worldwide")
 
 def identify_open_clip(rest: str) -> EncoderIdentity:
     """The identity of ``<model>/<tag or path>``, without building the model; downloads a tag's weights."""
-    return _identify(*_located(rest))
+    return _identify(*_locate_weights(rest))
 
 
-def tower_of(rest: str) -> tuple[Any, Any, Prepare, dict[str, Any]]:
+def load_tower(rest: str) -> tuple[Any, Any, Prepare, dict[str, Any]]:
     """The torch model itself, for fine-tuning: ``(model, tokenizer, prepare, preprocessing)``.
 
     ``rest``, ``prepare`` and errors as of the encoder; ``preprocessing`` is its configuration.
     """
     import open_clip
 
-    model_name, pretrained, weights = _located(rest)
-    model = _built(model_name, pretrained, weights)
+    model_name, pretrained, weights = _locate_weights(rest)
+    model = _build_model(model_name, pretrained, weights)
     configuration = dict(model.visual.preprocess_cfg)
-    transform = _transform_of(configuration)
-    return model, open_clip.get_tokenizer(model_name), partial(_prepared, transform), configuration
+    transform = _build_transform(configuration)
+    return model, open_clip.get_tokenizer(model_name), partial(_prepare, transform), configuration
 
 
-def languages_of(model: str) -> tuple[str, ...]:
+def guess_languages(model: str) -> tuple[str, ...]:
     """Languages of a model's training texts, as far as its name shows; empty if there are many."""
     return () if any(name in model.lower() for name in _MULTILINGUAL) else ("en",)
 
@@ -74,23 +74,23 @@ class OpenClipEncoder:
         import open_clip
         import torch
 
-        model_name, pretrained, weights = _located(rest)
-        self._model = _built(model_name, pretrained, weights).to(device).eval()
+        model_name, pretrained, weights = _locate_weights(rest)
+        self._model = _build_model(model_name, pretrained, weights).to(device).eval()
         self._tokenizer = open_clip.get_tokenizer(model_name)
-        self._transform = _transform_of(preprocessing or self._model.visual.preprocess_cfg)
+        self._transform = _build_transform(preprocessing or self._model.visual.preprocess_cfg)
         self._device = torch.device(device)
         self._is_cuda = self._device.type == "cuda"
         self._calling = threading.Lock()
         self._threads = threads
         self.encoder_id = _identify(model_name, pretrained, weights).encoder_id
-        self.languages = languages_of(model_name)
-        self.dim = int(self._encoded_text(["a"]).shape[1])
+        self.languages = guess_languages(model_name)
+        self.dim = int(self._encode_batch(["a"]).shape[1])
         self.batch_frames = 64 if self._is_cuda else 8
         if part == "text":
             self._model.visual = None
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        parts = [self._encoded_text(texts[start : start + _TEXT_BATCH]) for start in range(0, len(texts), _TEXT_BATCH)]
+        parts = [self._encode_batch(texts[start : start + _TEXT_BATCH]) for start in range(0, len(texts), _TEXT_BATCH)]
         return np.concatenate(parts) if parts else np.zeros((0, self.dim), dtype=np.float32)
 
     def read_length(self, text: str) -> int:
@@ -98,7 +98,7 @@ class OpenClipEncoder:
 
     def prepare(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:
         """Float32 (N, C, H, W): resized, cropped and normalised by the weights' configuration."""
-        return _prepared(self._transform, frames_NHWC)
+        return _prepare(self._transform, frames_NHWC)
 
     def encode_prepared(self, prepared_NCHW: NDArray[Any]) -> NDArray[np.float32]:
         import torch
@@ -115,24 +115,24 @@ class OpenClipEncoder:
                     batch = batch.pin_memory().to(self._device, non_blocking=True)
                 parts.append(self._model.encode_image(batch, normalize=True))
             vectors = torch.cat(parts).float().cpu().numpy()
-        return _unit(vectors)
+        return _scale_to_unit(vectors)
 
     def encode_frames(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         return self.encode_prepared(self.prepare(frames_NHWC))
 
     def pool(self, frame_vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
-        return pooled_vector(frame_vectors_ND)
+        return pool_mean(frame_vectors_ND)
 
-    def _encoded_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def _encode_batch(self, texts: Sequence[str]) -> NDArray[np.float32]:
         import torch
 
         require_texts(texts)
         with self._calling, torch.inference_mode(), torch.autocast("cuda", enabled=self._is_cuda):
             tokens = self._tokenizer(list(texts)).to(self._device)
-            return _unit(self._model.encode_text(tokens, normalize=True).float().cpu().numpy())
+            return _scale_to_unit(self._model.encode_text(tokens, normalize=True).float().cpu().numpy())
 
 
-def _located(rest: str) -> tuple[str, str, Path]:
+def _locate_weights(rest: str) -> tuple[str, str, Path]:
     """``(model, tag or path, weights file)``; open_clip's own code downloads the weights if they are missing."""
     import open_clip
 
@@ -159,7 +159,7 @@ def _located(rest: str) -> tuple[str, str, Path]:
         ) from error
 
 
-def _built(model: str, pretrained: str, weights: Path) -> Any:
+def _build_model(model: str, pretrained: str, weights: Path) -> Any:
     import open_clip
 
     try:
@@ -185,20 +185,20 @@ def _identify(model: str, pretrained: str, weights: Path) -> EncoderIdentity:
     return identify_weights(f"open_clip_{model}", [weights], preprocessing)
 
 
-def _prepared(transform: Any, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:
+def _prepare(transform: Any, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:
     from PIL import Image
 
     prepared = [transform(Image.fromarray(frame)).numpy() for frame in frames_NHWC]
     return np.stack(prepared) if prepared else np.zeros((0, 3, 1, 1), dtype=np.float32)
 
 
-def _transform_of(configuration: dict[str, Any]) -> Any:
+def _build_transform(configuration: dict[str, Any]) -> Any:
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
     return image_transform_v2(PreprocessCfg(**configuration), is_train=False)
 
 
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def _scale_to_unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)
 

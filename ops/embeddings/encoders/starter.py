@@ -11,35 +11,37 @@ from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError
 from ops.embeddings.encoder import EncoderKind, LoadOptions
-from ops.embeddings.pooling import pooled_vector
+from ops.embeddings.pooling import pool_mean
 from ops.embeddings.reading import read_length
 from ops.embeddings.starter.head import SHIPPED_HEAD, load_head
 from ops.embeddings.starter.image_tower import ImageTower
-from ops.embeddings.starter.text_tower import TextTower, text_tower_files
-from ops.embeddings.starter.torch_tower import IMAGE_SIZE, image_tower_file
-from ops.embeddings.weights import EncoderIdentity, encoder_id_of, identify_weights, weights_digest
+from ops.embeddings.starter.text_tower import TextTower, find_text_tower_files
+from ops.embeddings.starter.torch_tower import IMAGE_SIZE, find_image_tower_file
+from ops.embeddings.weights import EncoderIdentity, build_encoder_id, digest_weights, identify_weights
 
 _PREPROCESSING = {"size": IMAGE_SIZE, "resize": "whole frame, bicubic", "mean": 0.5, "std": 0.5}
 
 
-def starter_files(head: Path = SHIPPED_HEAD) -> list[Path]:
+def list_starter_files(head: Path = SHIPPED_HEAD) -> list[Path]:
     """Every file that determines the vectors."""
-    return [image_tower_file(), *text_tower_files(), head]
+    return [find_image_tower_file(), *find_text_tower_files(), head]
 
 
 def identify_starter(head: Path = SHIPPED_HEAD) -> EncoderIdentity:
-    """The identity from the bytes of :func:`starter_files`; loads nothing."""
-    return identify_weights("starter_lite2_minilm", starter_files(head), _PREPROCESSING)
+    """The identity from the bytes of :func:`list_starter_files`; loads nothing."""
+    return identify_weights("starter_lite2_minilm", list_starter_files(head), _PREPROCESSING)
 
 
-def starter_id(head: Path = SHIPPED_HEAD) -> str:
+def compute_starter_id(head: Path = SHIPPED_HEAD) -> str:
     """The encoder id of :func:`identify_starter`."""
     return identify_starter(head).encoder_id
 
 
-def starter_towers_id() -> str:
-    """As :func:`starter_id`, for the two towers alone, whatever their head."""
-    return encoder_id_of("starter_towers", weights_digest([image_tower_file(), *text_tower_files()]), _PREPROCESSING)
+def compute_towers_id() -> str:
+    """As :func:`compute_starter_id`, for the two towers alone, whatever their head."""
+    return build_encoder_id(
+        "starter_towers", digest_weights([find_image_tower_file(), *find_text_tower_files()]), _PREPROCESSING
+    )
 
 
 class StarterEncoder:
@@ -62,7 +64,7 @@ class StarterEncoder:
         self._text = TextTower(threads)
         self._image: ImageTower | None = None
         self._loading = threading.Lock()
-        self.encoder_id = starter_id(head)
+        self.encoder_id = compute_starter_id(head)
         self.dim = self._head.dim
         # Calls of 32 frames cost 15 % less CPU than calls of 8 on two cores: the workers synchronise less often.
         self.batch_frames = 16 * max(2, threads) if device == "cpu" else 64
@@ -71,7 +73,7 @@ class StarterEncoder:
         return self._head.embed_texts(self._text(texts))
 
     def read_length(self, text: str) -> int:
-        return read_length(text, lambda part: self._text.tokens([part])[0])
+        return read_length(text, lambda part: self._text.tokenize([part])[0])
 
     def prepare(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Whole frames scaled to 260 x 260, whatever their aspect ratio (as the head's photographs)."""
@@ -82,7 +84,7 @@ class StarterEncoder:
         return np.stack(scaled) if scaled else np.zeros((0, *size, 3), dtype=np.uint8)
 
     def encode_prepared(self, prepared_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        pooled_NF, logits_NK = self._image_tower()(prepared_NHWC)
+        pooled_NF, logits_NK = self._load_image_tower()(prepared_NHWC)
         vectors_ND = np.empty((len(pooled_NF), self.dim), dtype=np.float32)
         # One row at a time: the rounding of a row in a matrix product depends on the number of rows. A shot's vector
         # (and its hash) would depend on its batch.
@@ -94,9 +96,9 @@ class StarterEncoder:
         return self.encode_prepared(self.prepare(frames_NHWC))
 
     def pool(self, frame_vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
-        return pooled_vector(frame_vectors_ND)
+        return pool_mean(frame_vectors_ND)
 
-    def _image_tower(self) -> ImageTower:
+    def _load_image_tower(self) -> ImageTower:
         if self._part == "text":
             raise EncoderError("the encoder was loaded for text only: load it with part='both' to encode frames")
         with self._loading:

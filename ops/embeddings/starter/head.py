@@ -61,18 +61,20 @@ class StarterHead:
 
     def embed_images(self, pooled_NF: Floats, logits_NK: Floats) -> Floats:
         """Vectors (N, D) float32, unit length, of the image tower's two outputs."""
-        joint_NJ = _unit(image_features(pooled_NF) @ self.image_weight_FJ + self.image_bias_J)
-        semantic_NH = _unit(class_probabilities(logits_NK, self.temperature, self.top) @ self.class_text_KH)
-        return self._joined(joint_NJ, semantic_NH)
+        joint_NJ = _scale_to_unit(compute_image_features(pooled_NF) @ self.image_weight_FJ + self.image_bias_J)
+        semantic_NH = _scale_to_unit(
+            compute_class_probabilities(logits_NK, self.temperature, self.top) @ self.class_text_KH
+        )
+        return self._join(joint_NJ, semantic_NH)
 
     def embed_texts(self, text_BH: Floats) -> Floats:
         """Vectors (B, D) float32, unit length, of the text tower's features."""
-        joint_BJ = _unit(text_BH @ self.text_weight_HJ + self.text_bias_J)
-        return self._joined(joint_BJ, _unit(text_BH - self.text_mean_H))
+        joint_BJ = _scale_to_unit(text_BH @ self.text_weight_HJ + self.text_bias_J)
+        return self._join(joint_BJ, _scale_to_unit(text_BH - self.text_mean_H))
 
-    def _joined(self, joint: Floats, semantic: Floats) -> Floats:
+    def _join(self, joint: Floats, semantic: Floats) -> Floats:
         halves = [joint, np.sqrt(self.conse_weight) * semantic]
-        return _unit(np.concatenate(halves, axis=1))
+        return _scale_to_unit(np.concatenate(halves, axis=1))
 
     def save(self, path: Path) -> None:
         """Write the head atomically; arrays as float16; the same values give the same bytes."""
@@ -113,7 +115,7 @@ def _require_shapes(values: Mapping[str, NDArray[np.generic]]) -> None:
             raise EncoderError(f"{name} is {values[name].dtype}{list(values[name].shape)}, not numbers {list(wanted)}")
 
 
-def image_features(pooled: Floats) -> Floats:
+def compute_image_features(pooled: Floats) -> Floats:
     """Square root of pooled activations (which are never negative): damps the few that dominate.
 
     On the dev split R@5 rose from 53.4 to 54.6 (Perronnin et al., "Improving the Fisher kernel", 2010, section 3.1).
@@ -121,7 +123,7 @@ def image_features(pooled: Floats) -> Floats:
     return np.sqrt(np.maximum(pooled, 0.0), dtype=np.float32)
 
 
-def class_probabilities(logits_NK: Floats, temperature: float, top: int) -> Floats:
+def compute_class_probabilities(logits_NK: Floats, temperature: float, top: int) -> Floats:
     """Softmax of ``logits / temperature`` with all but the ``top`` largest of each row set to 0."""
     scaled = logits_NK / temperature
     weights = np.exp(scaled - scaled.max(axis=1, keepdims=True)) if len(scaled) else scaled
@@ -132,6 +134,6 @@ def class_probabilities(logits_NK: Floats, temperature: float, top: int) -> Floa
     return np.asarray(probabilities_NK, dtype=np.float32)
 
 
-def _unit(vectors: Floats) -> Floats:
+def _scale_to_unit(vectors: Floats) -> Floats:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from ops.core.errors import first_sentence
 from ops.core.locks import exclusive
-from ops.embeddings.starter.openvino_tower import Features, openvino_runner
-from ops.embeddings.starter.text_tower import session_options
-from ops.embeddings.starter.torch_tower import INSTALLED, exported_name, torch_tower
+from ops.embeddings.starter.openvino_tower import Features, load_openvino_runner
+from ops.embeddings.starter.text_tower import build_session_options
+from ops.embeddings.starter.torch_tower import INSTALLED, load_torch_tower, name_export
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +44,9 @@ class ImageTower:
     """
 
     def __init__(self, cache: Path, device: str, threads: int) -> None:
-        exported = None if device != "cpu" else _exported(cache)
+        exported = None if device != "cpu" else _find_exported(cache)
         self.engine, self._run = (
-            ("torch", _torch_runner(device)) if exported is None else _exported_runner(exported, threads)
+            ("torch", _load_torch_runner(device)) if exported is None else _load_exported_runner(exported, threads)
         )
 
     def __call__(self, frames_NHWC: NDArray[np.uint8]) -> Features:
@@ -56,22 +56,22 @@ class ImageTower:
         return np.asarray(pooled_NF, dtype=np.float32), np.asarray(logits_NK, dtype=np.float32)
 
 
-def _exported_runner(exported: Path, threads: int) -> tuple[str, Any]:
+def _load_exported_runner(exported: Path, threads: int) -> tuple[str, Any]:
     """The exported tower in the fastest available engine, with the engine's name."""
     try:
-        return "openvino", openvino_runner(exported, threads)
+        return "openvino", load_openvino_runner(exported, threads)
     except ImportError as error:
         log.info("the image tower runs in onnxruntime: OpenVINO cannot be imported (%s)", error)
     except RuntimeError as error:
         log.warning("the image tower runs in onnxruntime: OpenVINO refuses it (%s)", first_sentence(error))
-    return "onnxruntime", _onnx_runner(exported, threads)
+    return "onnxruntime", _load_onnx_runner(exported, threads)
 
 
-def _onnx_runner(exported: Path, threads: int) -> Any:
+def _load_onnx_runner(exported: Path, threads: int) -> Any:
     """Single-threaded calls in parallel: 8 % less CPU for the same frames than two threads inside each call."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(exported), session_options(1), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(exported), build_session_options(1), providers=["CPUExecutionProvider"])
     pool = ThreadPoolExecutor(threads, thread_name_prefix="image-tower")
 
     def run_part(part_NHWC: NDArray[np.uint8]) -> Any:
@@ -86,10 +86,10 @@ def _onnx_runner(exported: Path, threads: int) -> Any:
     return run
 
 
-def _torch_runner(device: str) -> Any:
+def _load_torch_runner(device: str) -> Any:
     import torch
 
-    tower = torch_tower().to(device)
+    tower = load_torch_tower().to(device)
     is_cuda = torch.device(device).type == "cuda"
     size = _CUDA_BATCH if is_cuda else _CPU_BATCH
 
@@ -107,9 +107,9 @@ def _torch_runner(device: str) -> Any:
     return run
 
 
-def _exported(cache: Path) -> Path | None:
+def _find_exported(cache: Path) -> Path | None:
     """The tower as an ONNX file: the environment's, or one in ``cache``, written once; ``None`` if the export fails."""
-    target = cache / exported_name()
+    target = cache / name_export()
     for there in (INSTALLED / target.name, target):
         if there.exists():
             return there

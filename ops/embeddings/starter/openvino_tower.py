@@ -35,7 +35,7 @@ Seen with openvino 2026.4: pybind11 looks up numpy's functions once, and release
 """
 
 
-def openvino_runner(
+def load_openvino_runner(
     exported: Path, threads: int, *, bfloat16: bool | None = None
 ) -> Callable[[NDArray[np.uint8]], Features]:
     """A function of ``frames_NHWC``; ``bfloat16`` is by default true if the CPU has it.
@@ -85,13 +85,13 @@ def _start(exported: Path, threads: int, bfloat16: bool | None) -> queue.SimpleQ
     ]
     free: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
     for _ in range(threads):
-        requests = _chain([part.create_infer_request() for part in compiled])
+        requests = _connect([part.create_infer_request() for part in compiled])
         _infer(requests, np.zeros(tuple(model.input(0).shape)[1:], np.uint8))
         free.put(requests)
     return free
 
 
-def _chain(requests: list[Any]) -> list[Any]:
+def _connect(requests: list[Any]) -> list[Any]:
     """Connect the output of each request to the input of the next."""
     for before, after in itertools.pairwise(requests):
         after.set_input_tensor(before.get_output_tensor(0))

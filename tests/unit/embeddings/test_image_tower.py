@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from ops.embeddings.encoders.starter import StarterEncoder
-from ops.embeddings.pooling import pooled_vector
+from ops.embeddings.pooling import pool_mean
 from ops.embeddings.starter import image_tower
 from ops.embeddings.starter.head import load_head
-from ops.embeddings.starter.openvino_tower import Features, openvino_runner
+from ops.embeddings.starter.openvino_tower import Features, load_openvino_runner
 from tests.builders.films import draw_frames
 
 LEAST_SHOT, LEAST_FRAME = 0.999, 0.99
@@ -26,7 +26,7 @@ Frames = NDArray[np.uint8]
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = image_tower._exported(tmp_path_factory.mktemp("tower"))
+    path = image_tower._find_exported(tmp_path_factory.mktemp("tower"))
     assert path is not None
     return path
 
@@ -42,7 +42,7 @@ def drawn(starter: StarterEncoder) -> Frames:
 
 def shot_vectors(features: Features) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     vectors = load_head().embed_images(*features)
-    return vectors, np.stack([pooled_vector(vectors[at : at + 8]) for at in range(0, len(vectors), 8)])
+    return vectors, np.stack([pool_mean(vectors[at : at + 8]) for at in range(0, len(vectors), 8)])
 
 
 def has_bfloat16() -> bool:
@@ -50,16 +50,16 @@ def has_bfloat16() -> bool:
 
 
 def test_in_float32_openvino_computes_what_onnxruntime_computes(exported: Path, drawn: Frames) -> None:
-    ours = openvino_runner(exported, 2, bfloat16=False)(drawn)
-    for mine, theirs in zip(ours, image_tower._onnx_runner(exported, 2)(drawn), strict=True):
+    ours = load_openvino_runner(exported, 2, bfloat16=False)(drawn)
+    for mine, theirs in zip(ours, image_tower._load_onnx_runner(exported, 2)(drawn), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=2e-3)
 
 
 def assert_near(exported: Path, frames: Frames) -> None:
     if not has_bfloat16():
         pytest.skip("this CPU has no bfloat16")
-    halves = shot_vectors(openvino_runner(exported, 2, bfloat16=True)(frames))
-    wholes = shot_vectors(image_tower._onnx_runner(exported, 2)(frames))
+    halves = shot_vectors(load_openvino_runner(exported, 2, bfloat16=True)(frames))
+    wholes = shot_vectors(image_tower._load_onnx_runner(exported, 2)(frames))
     cosines = [(half * whole).sum(axis=1).min() for half, whole in zip(halves, wholes, strict=True)]
     assert cosines[0] >= LEAST_FRAME and cosines[1] >= LEAST_SHOT, cosines
 
@@ -84,8 +84,8 @@ def test_bfloat16_stays_within_its_bound_on_films(
 
 
 def test_a_vector_does_not_depend_on_its_neighbours_or_on_threads(exported: Path, drawn: Frames) -> None:
-    together = openvino_runner(exported, 3)(drawn[:7])
-    alone = openvino_runner(exported, 1)
+    together = load_openvino_runner(exported, 3)(drawn[:7])
+    alone = load_openvino_runner(exported, 1)
     for at in range(7):
         for one, many in zip(alone(drawn[at : at + 1]), together, strict=True):
             assert np.array_equal(one[0], many[at])

@@ -14,7 +14,7 @@ from ops.core.errors import EncoderError
 from ops.core.settings import Settings, load_settings
 from ops.core.storage import ObjectStore
 from ops.core.types import SilentProgress
-from ops.embeddings.build import build_embeddings, embeddings_of, load_vectors
+from ops.embeddings.build import build_embeddings, load_vectors, read_embeddings
 from ops.embeddings.embed import ShotToEmbed, ShotVector, UnusableShot, embed_shots
 from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.encoders.starter import StarterEncoder
@@ -116,7 +116,7 @@ def test_a_set_aside_shot_is_a_row_that_holds_until_its_proxy_changes(
     report = build(1)
     (row,) = set_aside_shots(settings, encoder_id)
     assert (row["shot_id"], row["cause"]) == (f"{video_id}:20", "proxy") and "its proxy" in row["reason"]
-    assert [row["shot_id"] for row in embeddings_of(settings, encoder_id, video_id)] == [
+    assert [row["shot_id"] for row in read_embeddings(settings, encoder_id, video_id)] == [
         f"{video_id}:0",
         f"{video_id}:40",
     ]
@@ -131,7 +131,7 @@ def test_a_set_aside_shot_is_a_row_that_holds_until_its_proxy_changes(
     assert [shot["start_frame"] for shot in load_vectors(settings, encoder_id, video_id).to_embed] == [20]
     assert build(3).changed == 2
     assert set_aside_shots(settings, encoder_id) == [] and build(4).changed == 0
-    assert [row["shot_id"].partition(":")[2] for row in embeddings_of(settings, encoder_id, video_id)] == [
+    assert [row["shot_id"].partition(":")[2] for row in read_embeddings(settings, encoder_id, video_id)] == [
         "0",
         "20",
         "40",

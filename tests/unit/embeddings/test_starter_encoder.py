@@ -12,10 +12,10 @@ import pytest
 
 from ops.core.errors import EncoderError
 from ops.embeddings.encoder import Encoder, load_encoder
-from ops.embeddings.encoders.starter import StarterEncoder, starter_id
+from ops.embeddings.encoders.starter import StarterEncoder, compute_starter_id
 from ops.embeddings.starter import image_tower
-from ops.embeddings.starter.head import SHIPPED_HEAD, class_probabilities, load_head
-from ops.embeddings.starter.torch_tower import exported_name
+from ops.embeddings.starter.head import SHIPPED_HEAD, compute_class_probabilities, load_head
+from ops.embeddings.starter.torch_tower import name_export
 
 TEXTS = ["a dog", "two dogs run through deep snow", "a dog", "", "word " * 500]
 
@@ -67,8 +67,8 @@ def test_torch_and_the_exported_tower_agree(
     prepared = starter.prepare(pictures(5))
     exported = image_tower.ImageTower(tmp_path, "cpu", 2)
     assert exported.engine == "openvino"
-    assert [path.name for path in tmp_path.glob("*.onnx")] == [exported_name()]
-    fallback = image_tower._torch_runner("cpu")
+    assert [path.name for path in tmp_path.glob("*.onnx")] == [name_export()]
+    fallback = image_tower._load_torch_runner("cpu")
     ours, theirs = (load_head().embed_images(*run(prepared)) for run in (exported, fallback))
     assert (ours * theirs).sum(axis=1).min() > 0.98, "bfloat16 on a CPU that has it"
 
@@ -133,8 +133,8 @@ def test_a_head_survives_saving_with_the_same_bytes_and_changes_the_id(tmp_path:
     load_head(tmp_path / "copy.npz").save(tmp_path / "again.npz")
     assert (tmp_path / "copy.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()
     replace(head, conse_weight=0.5).save(tmp_path / "other.npz")
-    ids = {starter_id(path) for path in (tmp_path / "copy.npz", tmp_path / "again.npz", tmp_path / "other.npz")}
-    assert len(ids) == 2 and starter_id() == starter_id(SHIPPED_HEAD)
+    ids = {compute_starter_id(path) for path in (tmp_path / "copy.npz", tmp_path / "again.npz", tmp_path / "other.npz")}
+    assert len(ids) == 2 and compute_starter_id() == compute_starter_id(SHIPPED_HEAD)
 
 
 def test_a_bad_head_is_refused(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_the_shipped_head_is_small_and_comes_with_its_card() -> None:
 
 def test_class_probabilities_are_the_largest_of_a_softmax() -> None:
     logits = np.random.default_rng(0).normal(size=(3, 20)).astype(np.float32)
-    found = class_probabilities(logits, temperature=2.0, top=5)
+    found = compute_class_probabilities(logits, temperature=2.0, top=5)
     softmax = np.exp(logits / 2) / np.exp(logits / 2).sum(axis=1, keepdims=True)
     for row in range(3):
         kept = np.argsort(-softmax[row])[:5]

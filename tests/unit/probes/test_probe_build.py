@@ -14,8 +14,8 @@ import pytest
 from ops.core.errors import NeedleError, NotFoundError, UsageError
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress, StepReport
-from ops.embeddings.build import table_of as embeddings_table
-from ops.embeddings.pins import Candidate, EncoderPins, Reign, Succession
+from ops.embeddings.build import name_table as embeddings_table
+from ops.embeddings.pins import Candidate, EncoderRecord, EncoderRegistry, RegistryState
 from ops.evaluation.classification import compute_average_precision
 from ops.probes.build import (
     build_labels,
@@ -206,11 +206,11 @@ def test_a_refusal_stops_what_follows_only_when_it_is_new_and_all_is_scored(sett
 def beside(settings: Settings) -> Settings:
     """Vectors of another encoder that is to become live, as good as those of the one that is."""
     fill_told_apart(settings, encoder="next")
-    change = Succession(
-        live=Reign(spec=ENCODER, encoder_id=ENCODER, since="", reason=""),
+    change = RegistryState(
+        live=EncoderRecord(spec=ENCODER, encoder_id=ENCODER, since="", reason=""),
         candidate=Candidate(spec="next", encoder_id="next"),
     )
-    EncoderPins(settings.home).change_succession(lambda _: change)
+    EncoderRegistry(settings.home).change_state(lambda _: change)
     return settings
 
 
@@ -468,8 +468,8 @@ def test_a_version_of_an_encoder_that_is_not_live_cannot_be_taken(settings: Sett
     if kept:
         fill_told_apart(settings, encoder="older")
     if kept == "previous":
-        live, older = (Reign(spec=each, encoder_id=each, since="", reason="") for each in (ENCODER, "older"))
-        EncoderPins(settings.home).change_succession(lambda _: Succession(live=live, previous=older))
+        live, older = (EncoderRecord(spec=each, encoder_id=each, since="", reason="") for each in (ENCODER, "older"))
+        EncoderRegistry(settings.home).change_state(lambda _: RegistryState(live=live, previous=older))
     before = scores(settings)
     with pytest.raises(UsageError, match=f"vectors of older, and {ENCODER} is live now: .*needle probe fit") as told:
         promote(settings, ENCODER, LABEL, "0dd000000000", NOW)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ops.core.settings import load_settings
-from ops.embeddings.encoders.open_clip import languages_of
+from ops.embeddings.encoders.open_clip import guess_languages
 from ops.embeddings.encoders.starter import StarterEncoder
 from ops.embeddings.reading import read_length
 from ops.index.lines import publish_lines
@@ -193,8 +193,8 @@ def test_encoders_tell_what_they_read(tmp_path: Path) -> None:
     length = encoder.read_length(text)
     assert len(text[:length].split()) == 126 and encoder.read_length("a bicycle") == len("a bicycle")
     assert (encoder.encode_text([text[:length]]) == encoder.encode_text([text])).all()
-    assert languages_of("ViT-B-32") == ("en",)
-    assert languages_of("xlm-roberta-base-ViT-B-32") == languages_of("ViT-B-16-SigLIP2") == ()
+    assert guess_languages("ViT-B-32") == ("en",)
+    assert guess_languages("xlm-roberta-base-ViT-B-32") == guess_languages("ViT-B-16-SigLIP2") == ()
     assert read_length("", lambda part: [0, 1]) == 0
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from ops.core.errors import UsageError
 from ops.embeddings.encoders.starter import StarterEncoder
 from ops.embeddings.frames import sample_positions
-from ops.embeddings.pooling import pooled_vector
+from ops.embeddings.pooling import pool_mean
 from ops.training.evaluate import evaluate_captions, evaluate_clips, evaluate_footage
 from tests.builders.films import make_film
 
@@ -171,7 +171,7 @@ def test_shots_are_pooled_as_ingest_pools_them(annotated: Path, encoder: Starter
         if isinstance(item, Picture) and item.index in wanted
     ]
     vectors = _decode_clip(annotated / "0.mp4", [encoder], None, [(30, 60)], 4).vectors
-    np.testing.assert_allclose(vectors[0][0], pooled_vector(encoder.encode_frames(np.stack(frames))), atol=1e-5)
+    np.testing.assert_allclose(vectors[0][0], pool_mean(encoder.encode_frames(np.stack(frames))), atol=1e-5)
 
 
 @pytest.mark.parametrize(

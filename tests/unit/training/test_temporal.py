@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ops.core.errors import EncoderError
-from ops.embeddings.pooling import load_temporal, pooled_vector
+from ops.embeddings.pooling import load_temporal, pool_mean
 from ops.training.temporal import TemporalModule
 
 FRAMES = [1, 2, 5, 8, 20]
@@ -36,7 +36,7 @@ def test_a_new_head_is_mean_pooling() -> None:
     frames, mask = shots()
     found = module(frames, mask)
     for row, own in enumerate(FRAMES):
-        wanted = pooled_vector(frames[row, :own].numpy())
+        wanted = pool_mean(frames[row, :own].numpy())
         np.testing.assert_allclose(found[row].detach().numpy(), wanted, atol=1e-6)
         np.testing.assert_allclose(module.fitted()(frames[row, :own].numpy()), wanted, atol=1e-6)
 
@@ -49,14 +49,14 @@ def test_numpy_computes_what_torch_does(tmp_path: Path) -> None:
     found = module(frames, mask).detach().numpy()
     for row, own in enumerate(FRAMES):
         np.testing.assert_allclose(loaded(frames[row, :own].numpy()), found[row], atol=1e-5)
-        assert not np.allclose(found[row], pooled_vector(frames[row, :own].numpy()), atol=1e-3)
+        assert not np.allclose(found[row], pool_mean(frames[row, :own].numpy()), atol=1e-3)
 
 
 def test_it_sees_the_order_of_frames_and_the_mean_does_not() -> None:
     frames = shots()[0][4].numpy()
     fitted = head().fitted()
     assert not np.allclose(fitted(frames), fitted(frames[::-1]), atol=1e-4)
-    np.testing.assert_allclose(pooled_vector(frames), pooled_vector(frames[::-1]), atol=1e-6)
+    np.testing.assert_allclose(pool_mean(frames), pool_mean(frames[::-1]), atol=1e-6)
 
 
 def test_the_same_head_is_the_same_file(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from ops.core.errors import EncoderError, TrainingError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.embeddings.encoder import load_encoder, resolve_encoder
-from ops.embeddings.encoders.starter import starter_id
+from ops.embeddings.encoders.starter import compute_starter_id
 from ops.training.bases import identify_base
 from ops.training.recipes import RECIPES, build_recipe
 from ops.training.train import TrainedEncoder, default_name, train
@@ -165,7 +165,7 @@ def test_other_base_weights_make_another_fit(settings: Settings, tmp_path: Path,
 
 def test_a_fresh_head_starts_from_the_towers_alone() -> None:
     assert identify_base(build_recipe("starter_head")).startswith("starter_towers_w")
-    assert identify_base(build_recipe("debug")) == starter_id()
+    assert identify_base(build_recipe("debug")) == compute_starter_id()
 
 
 def test_weights_that_cannot_be_read_are_refused(settings: Settings, tmp_path: Path, tiny_clip: str) -> None:

@@ -13,9 +13,9 @@ import pytest
 from ops.core.errors import NotFoundError
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress
-from ops.embeddings.build import table_of
+from ops.embeddings.build import name_table
 from ops.embeddings.encoder import resolve_encoder
-from ops.embeddings.pins import EncoderPins, Reign
+from ops.embeddings.pins import EncoderRecord, EncoderRegistry
 from ops.index.build import read_wanted_rows
 from ops.index.index import publish, read_current_version
 from ops.search.schema import Query
@@ -99,7 +99,7 @@ def test_a_refused_candidate_can_be_withdrawn(tmp_path: Path) -> None:
     assert discard(settings).spec == "finetuned:mine"
     told = describe_upgrade(settings)
     assert told["candidate"] is None and told["refused_because"] == [] and told["live"]["spec"] == "starter"
-    assert read_current_version(settings, encoder_id) is None and not settings.lake.partitions(table_of(encoder_id))
+    assert read_current_version(settings, encoder_id) is None and not settings.lake.partitions(name_table(encoder_id))
     assert not [name for name in settings.store.list("") if encoder_id in name]
     assert last_comparison(settings, encoder_id) is None
     assert (settings.home / "encoders" / "mine" / "head.npz").exists(), "the encoder itself is people's work"
@@ -120,21 +120,21 @@ def test_what_was_indexed_before_it_was_named_stays_and_earlier_candidates_go(tm
     publish(settings, other, lambda: read_wanted_rows(settings, other))
     assert name_candidate(settings, "finetuned:mine")
     assert discard(settings).was_indexed
-    assert read_current_version(settings, mine) and settings.lake.partitions(table_of(mine))
-    assert read_current_version(settings, other) is None and not settings.lake.partitions(table_of(other))
+    assert read_current_version(settings, mine) and settings.lake.partitions(name_table(mine))
+    assert read_current_version(settings, other) is None and not settings.lake.partitions(name_table(other))
     assert read_current_version(settings, resolve_encoder(settings).encoder_id)
-    assert not EncoderPins(settings.home).succession().retired
+    assert not EncoderRegistry(settings.home).read_state().retired
 
 
 def test_what_is_kept_for_the_way_back_or_forward_stays(tmp_path: Path) -> None:
     settings = captioned_home(tmp_path, films=1)
     encoder_id = place(settings, make_head(settings.home, "mine", 0.25), range(1), noise=JUNK)
-    mine = Reign(spec="finetuned:mine", encoder_id=encoder_id, since="then", reason="a test")
+    mine = EncoderRecord(spec="finetuned:mine", encoder_id=encoder_id, since="then", reason="a test")
     for role in ("undone", "previous"):
         assert name_candidate(settings, "finetuned:mine")
         publish(settings, encoder_id, lambda: read_wanted_rows(settings, encoder_id))
-        EncoderPins(settings.home).change_succession(lambda before, role=role: replace(before, **{role: mine}))
+        EncoderRegistry(settings.home).change_state(lambda before, role=role: replace(before, **{role: mine}))
         discard(settings)
-        assert read_current_version(settings, encoder_id) and settings.lake.partitions(table_of(encoder_id))
+        assert read_current_version(settings, encoder_id) and settings.lake.partitions(name_table(encoder_id))
         told = describe_upgrade(settings)
         assert told["candidate"] is None and told[role]["encoder_id"] == encoder_id

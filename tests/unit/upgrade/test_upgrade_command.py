@@ -17,9 +17,9 @@ from ops.cli.runs import marked
 from ops.core.errors import EncoderError, NeedleError, NotFoundError, SettingsError, UsageError
 from ops.core.locks import exclusive
 from ops.core.settings import Settings, load_settings
-from ops.embeddings.build import table_of
+from ops.embeddings.build import name_table
 from ops.embeddings.encoder import resolve_encoder
-from ops.embeddings.pins import EncoderPins
+from ops.embeddings.pins import EncoderRegistry
 from ops.index.index import read_current_version
 from ops.probes.annotations import Annotation
 from ops.probes.labels import append_annotations
@@ -146,7 +146,7 @@ def test_a_worse_encoder_is_refused_with_the_figures_and_taken_when_a_person_say
     assert "--discard deletes its" in run(settings, "upgrade", "--status").stdout
     gone = told(settings, "upgrade", "--discard")
     assert not gone["switched"] and gone["candidate"] is None and gone["discarded"]["spec"] == tiny_clip
-    assert found(settings) == before and not settings.lake.partitions(table_of(gone["discarded"]["encoder_id"]))
+    assert found(settings) == before and not settings.lake.partitions(name_table(gone["discarded"]["encoder_id"]))
     place(settings, tiny_clip, range(2), noise=50.0)
     forced = run(settings, "upgrade", "--encoder", tiny_clip, "--force", "it is a test")
     assert forced.return_value == 0 and "taken all the same: it finds less than the live one" in forced.stdout
@@ -164,11 +164,11 @@ def test_footage_that_came_since_is_embedded_before_the_switch_and_before_the_wa
     add_film(settings, tmp_path, 2, proxies=True)
     assert told(settings, "upgrade", "--encoder", spec)["switched"]
     live = resolve_encoder(settings).encoder_id
-    assert len(settings.lake.read(table_of(live))) == 3 * SHOTS
+    assert len(settings.lake.read(name_table(live))) == 3 * SHOTS
     add_film(settings, tmp_path, 3, proxies=True)
     told(settings, "upgrade", "--rollback")
     back = resolve_encoder(settings).encoder_id
-    assert back != live and len(settings.lake.read(table_of(back))) == 4 * SHOTS
+    assert back != live and len(settings.lake.read(name_table(back))) == 4 * SHOTS
     with pytest.raises(NotFoundError, match="no encoder is a candidate"):
         switch(settings, NOW)
 
@@ -180,7 +180,7 @@ def test_the_switch_waits_for_nothing_half_done(tmp_path: Path) -> None:
     assert name_candidate(settings, spec)
     with pytest.raises(NeedleError, match="starter stays live: its index does not have"):
         switch(settings, NOW)
-    assert EncoderPins(settings.home).succession().live is None
+    assert EncoderRegistry(settings.home).read_state().live is None
     assert told(settings, "upgrade", "--status")["candidate"]["spec"] == spec
     with marked(settings, ()):
         done = run(settings, "upgrade", "--encoder", spec)
@@ -195,7 +195,7 @@ def test_only_one_encoder_is_kept(tmp_path: Path) -> None:
         ids.append(place(settings, make_head(settings.home, name, weight), range(2), noise=0.3))
         assert told(settings, "upgrade", "--encoder", f"finetuned:{name}")["switched"]
     assert read_current_version(settings, ids[0]) is None and not (settings.home / "index" / ids[0]).exists()
-    assert [bool(settings.lake.partitions(table_of(each))) for each in ids] == [False, True, True]
+    assert [bool(settings.lake.partitions(name_table(each))) for each in ids] == [False, True, True]
     assert not [name for name in settings.store.list("") if ids[0] in name]
     assert told(settings, "upgrade", "--rollback")["live"]["spec"] == "finetuned:one"
 
@@ -221,7 +221,7 @@ def test_the_setting_and_the_live_encoder(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("NEEDLE_ENCODER", "starter")
     told(settings, "upgrade", "--encoder", spec)
     done = run(settings, "status", "--json")
-    assert json.loads(done.stdout)["encoder_id"] == EncoderPins(settings.home).succession().live.encoder_id  # type: ignore[union-attr]
+    assert json.loads(done.stdout)["encoder_id"] == EncoderRegistry(settings.home).read_state().live.encoder_id  # type: ignore[union-attr]
     assert "NEEDLE_ENCODER = 'starter', but finetuned:mine is live" in done.stderr and "unset" in done.stderr
     monkeypatch.setenv("NEEDLE_ENCODER", "finetuned:other")
     with pytest.raises(SettingsError, match=r"needle upgrade --encoder finetuned:other"):
@@ -264,7 +264,7 @@ def test_what_makes_no_sense_is_said(tmp_path: Path) -> None:
         run(settings, "upgrade", "--encoder", spec)
     empty = load_settings(home=tmp_path / "empty", encoder="starter")
     spec = make_head(empty.home, "mine", 0.25)
-    EncoderPins(empty.home).pin_auto("starter", "a test")
+    EncoderRegistry(empty.home).pin_auto("starter", "a test")
     for nothing in (spec, "starter"):
         with pytest.raises(NotFoundError, match="nothing is indexed by starter"):
             run(empty, "upgrade", "--encoder", nothing)
