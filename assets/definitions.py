@@ -37,7 +37,7 @@ from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.pins import EncoderRegistry
 from ops.probes.definitions import load_definitions
 from ops.training.definitions import load_definitions as load_encoder_definitions
-from ops.training.version import code_version
+from ops.training.version import compute_code_version
 
 
 def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
@@ -46,7 +46,7 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
     encoder_id = resolve_encoder(settings).encoder_id
     probes = load_definitions(settings)
     candidate = EncoderRegistry(settings.home).read_state().candidate
-    encoders, fits = load_encoder_definitions(settings), code_version()
+    encoders, fits = load_encoder_definitions(settings), compute_code_version()
     made_by = [
         dg.AssetKey(["encoder", name]) for name in encoders if candidate and candidate.spec == f"finetuned:{name}"
     ]

@@ -13,7 +13,7 @@ from ops.core.settings import Settings
 from ops.core.storage import local_path_of
 from ops.training.definitions import EncoderDefinition, define, undefine
 from ops.training.recipes import Recipe, build_recipe
-from ops.training.train import TrainedEncoder, default_name, load_trained_encoder
+from ops.training.train import TrainedEncoder, choose_default_name, load_trained_encoder
 from ops.videos import catalogue
 
 
@@ -34,7 +34,7 @@ def train_as_asset(
     If no data are given, the caption pairs of the catalogue are built first; otherwise they are not needed.
     """
     data = [Path(local_path_of(str(path))) for path in data]
-    name = name or default_name(settings, recipe, data, now)
+    name = name or choose_default_name(settings, recipe, data, now)
     was_there = (settings.home / "encoders" / name).exists()
     before = vars(build_recipe(recipe.name))
     changes = {key: value for key, value in vars(recipe).items() if before[key] != value}

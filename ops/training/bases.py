@@ -35,11 +35,11 @@ from ops.training.recipes import Recipe
 class Base(Protocol):
     """A base encoder, ready to be fine-tuned."""
 
-    def examples(self, pairs: Sequence[CaptionPair], reader: PairReader, progress: Progress) -> Examples:
+    def read_examples(self, pairs: Sequence[CaptionPair], reader: PairReader, progress: Progress) -> Examples:
         """Return the pairs as tensors for the model. Raises ``UsageError`` if too few can be read."""
         ...
 
-    def model(self) -> DualEncoder:
+    def build_model(self) -> DualEncoder:
         """Return the model before the first step; uses torch's random numbers."""
         ...
 
@@ -55,17 +55,17 @@ def identify_base(recipe: Recipe) -> str:
     """
     if recipe.base == "starter":
         return compute_starter_id() if recipe.start == "base" else compute_towers_id()
-    return identify_open_clip(_clip_spec(recipe)).encoder_id
+    return identify_open_clip(_parse_clip_spec(recipe)).encoder_id
 
 
 def load_base(recipe: Recipe, settings: Settings, device: str, threads: int) -> Base:
     """Load the base of a recipe; errors as of :func:`identify_base`."""
     if recipe.base == "starter":
         return StarterBase(recipe, settings, device, threads)
-    return ClipBase(recipe, settings, _clip_spec(recipe), device, threads)
+    return ClipBase(recipe, settings, _parse_clip_spec(recipe), device, threads)
 
 
-def _clip_spec(recipe: Recipe) -> str:
+def _parse_clip_spec(recipe: Recipe) -> str:
     kind, _, rest = recipe.base.partition(":")
     if kind != "open_clip" or not rest:
         raise UsageError(f"base {recipe.base!r}: write starter, or open_clip:<model>/<pretrained tag or file>")
@@ -92,26 +92,26 @@ class StarterBase:
             batch_frames=self._encoder.batch_frames,
             key=compute_starter_id(),
         )
-        self.head = load_head() if recipe.start == "base" else self._fresh()
+        self.head = load_head() if recipe.start == "base" else self._create_head()
 
-    def examples(self, pairs: Sequence[CaptionPair], reader: PairReader, progress: Progress) -> InMemory:
+    def read_examples(self, pairs: Sequence[CaptionPair], reader: PairReader, progress: Progress) -> InMemory:
         recipe = self._recipe
-        features, kept = _locked_features(pairs, reader, self._tower, recipe, self._cache, progress)
+        features, kept = _compute_locked_features(pairs, reader, self._tower, recipe, self._cache, progress)
         captions = [text for pair in kept for text in pair.captions]
         # Rounded as the image features are, which are stored in half precision.
         text_CH = self._text_tower(captions).astype(np.float16).astype(np.float32)
         if recipe.start == "fresh":
-            self.head = _with_mean(self.head, text_CH)
+            self.head = _set_text_mean(self.head, text_CH)
         return InMemory(
             torch.from_numpy(compute_image_features(features.frames_NVTX)),
             torch.from_numpy(features.mask_NT),
             torch.from_numpy(text_CH),
             np.cumsum([0, *(len(pair.captions) for pair in kept)]).tolist(),
-            torch.from_numpy(self._semantic(features)) if recipe.space == "whole" else None,
-            _skipped_pairs(features, pairs),
+            torch.from_numpy(self._compute_semantic(features)) if recipe.space == "whole" else None,
+            _list_skipped_pairs(features, pairs),
         )
 
-    def model(self) -> DualEncoder:
+    def build_model(self) -> DualEncoder:
         head = self.head if self._recipe.start == "base" else None
         return build_starter_model(self._recipe, head, torch.from_numpy(self.head.text_mean_H))
 
@@ -119,7 +119,7 @@ class StarterBase:
         save_weights(model, folder, self.head, {})
         _write(folder, lineage)
 
-    def _semantic(self, features: Features) -> Any:
+    def _compute_semantic(self, features: Features) -> Any:
         logits_NTK = features.others_NTX[0]
         flat_MK = logits_NTK.reshape(-1, logits_NTK.shape[-1])
         semantic_MH = (
@@ -128,10 +128,10 @@ class StarterBase:
         semantic_MH /= np.maximum(np.linalg.norm(semantic_MH, axis=1, keepdims=True), 1e-12)
         return semantic_MH.reshape(*logits_NTK.shape[:2], -1)
 
-    def _fresh(self) -> StarterHead:
+    def _create_head(self) -> StarterHead:
         """Return a head without maps; its other half comes from the class texts."""
         recipe = self._recipe
-        class_text_KH = self._text_tower(class_texts())
+        class_text_KH = self._text_tower(list_class_texts())
         zeros = np.zeros((1, recipe.joint_dim), dtype=np.float32)
         return StarterHead(
             image_weight_FJ=zeros,
@@ -158,10 +158,10 @@ class ClipBase:
         self._model, self._tokenizer, self._prepare, self._preprocessing = load_tower(rest)
         self.dim = int(self._model.encode_text(self._tokenizer(["a"])).shape[1])
 
-    def examples(self, pairs: Sequence[CaptionPair], reader: PairReader, progress: Progress) -> Examples:
+    def read_examples(self, pairs: Sequence[CaptionPair], reader: PairReader, progress: Progress) -> Examples:
         recipe = self._recipe
         if recipe.image != "locked":
-            return Streamed(pairs, reader, self._prepare, self._tokens(pairs), recipe.frames)
+            return Streamed(pairs, reader, self._prepare, self._tokenize(pairs), recipe.frames)
         encoder = OpenClipEncoder(self._rest, device=self._device, threads=self._threads)
         tower = Tower(
             prepare=encoder.prepare,
@@ -170,16 +170,16 @@ class ClipBase:
             batch_frames=encoder.batch_frames,
             key=encoder.encoder_id,
         )
-        features, kept = _locked_features(pairs, reader, tower, recipe, self._cache, progress)
+        features, kept = _compute_locked_features(pairs, reader, tower, recipe, self._cache, progress)
         return InMemory(
             torch.from_numpy(features.frames_NVTX),
             torch.from_numpy(features.mask_NT),
-            self._tokens(kept),
+            self._tokenize(kept),
             np.cumsum([0, *(len(pair.captions) for pair in kept)]).tolist(),
-            skipped=_skipped_pairs(features, pairs),
+            skipped=_list_skipped_pairs(features, pairs),
         )
 
-    def model(self) -> DualEncoder:
+    def build_model(self) -> DualEncoder:
         model, *_ = load_tower(self._rest)
         return build_clip_model(self._recipe, model, self.dim)
 
@@ -188,12 +188,12 @@ class ClipBase:
         name = self._rest.partition("/")[0]
         _write(folder, {"model": name, "preprocessing": self._preprocessing, **lineage})
 
-    def _tokens(self, pairs: Sequence[CaptionPair]) -> torch.Tensor:
+    def _tokenize(self, pairs: Sequence[CaptionPair]) -> torch.Tensor:
         tokens: torch.Tensor = self._tokenizer([text for pair in pairs for text in pair.captions])
         return tokens
 
 
-def class_texts() -> list[str]:
+def list_class_texts() -> list[str]:
     """Return the names and definitions of the 1,000 ImageNet classes, in the order of the logits."""
     from timm.data.imagenet_info import ImageNetInfo
 
@@ -201,13 +201,13 @@ def class_texts() -> list[str]:
     return [str(info.index_to_description(index, detailed=True)) for index in range(info.num_classes())]
 
 
-def _with_mean(head: StarterHead, text_CH: Any) -> StarterHead:
+def _set_text_mean(head: StarterHead, text_CH: Any) -> StarterHead:
     from dataclasses import replace
 
     return replace(head, text_mean_H=text_CH.mean(axis=0))
 
 
-def _locked_features(
+def _compute_locked_features(
     pairs: Sequence[CaptionPair], reader: PairReader, tower: Tower, recipe: Recipe, cache: Path, progress: Progress
 ) -> tuple[Features, list[CaptionPair]]:
     """Return the features of a locked tower, and the pairs that were read. Raises ``UsageError`` if too few were."""
@@ -225,7 +225,7 @@ def _locked_features(
     return features, [pairs[number] for number in features.kept]
 
 
-def _skipped_pairs(features: Features, pairs: Sequence[CaptionPair]) -> dict[str, str]:
+def _list_skipped_pairs(features: Features, pairs: Sequence[CaptionPair]) -> dict[str, str]:
     return {pairs[number].thing: reason for number, reason in features.skipped.items()}
 
 

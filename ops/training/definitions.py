@@ -83,14 +83,14 @@ def define(settings: Settings, definition: EncoderDefinition) -> bool:
             return False
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         if known:
-            if _block(known) not in before or (settings.home / "encoders" / known.name).exists():
+            if _render_block(known) not in before or (settings.home / "encoders" / known.name).exists():
                 raise UsageError(
                     f"{definition.name} is defined in {FILE} with another recipe or other data: choose another --name; "
                     "nothing was changed"
                 )
-            before = before.replace(_block(known), "")
+            before = before.replace(_render_block(known), "")
         before += "" if not before or before.endswith("\n") else "\n"
-        _write(path, before + _block(definition))
+        _write(path, before + _render_block(definition))
     return True
 
 
@@ -99,10 +99,10 @@ def undefine(settings: Settings, definition: EncoderDefinition) -> None:
     path = settings.home / FILE
     with exclusive(settings.home / "locks" / f"{FILE}.lock"):
         if path.exists():
-            _write(path, path.read_text(encoding="utf-8").replace(_block(definition), ""))
+            _write(path, path.read_text(encoding="utf-8").replace(_render_block(definition), ""))
 
 
-def _block(definition: EncoderDefinition) -> str:
+def _render_block(definition: EncoderDefinition) -> str:
     content = {
         key: value
         for key, value in definition.model_dump(mode="json", exclude={"name"}).items()

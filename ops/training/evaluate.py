@@ -111,7 +111,7 @@ def evaluate_clips(
     """
     progress = progress or SilentProgress()
     endings = _ANNOTATIONS if encoders else _ANNOTATIONS[:1]
-    paths, lonely = _annotated_clips(folder, endings)
+    paths, lonely = _find_annotated_clips(folder, endings)
     if not paths and not lonely:
         raise UsageError(f"{folder} has no film with {', '.join(f'<file>{ending}' for ending in endings)} next to it")
     results: list[_ClipResult] = []
@@ -133,10 +133,10 @@ def evaluate_clips(
     cuts = CutEvaluation(
         detector=detector, clips=tuple(result.cuts for result in results if result.cuts), set_aside=tuple(skipped)
     )
-    return FootageEvaluation(document=_document(results, encoders, cuts, learned_by), cuts=cuts)
+    return FootageEvaluation(document=_build_document(results, encoders, cuts, learned_by), cuts=cuts)
 
 
-def _annotated_clips(folder: Path, endings: Sequence[str]) -> tuple[list[Path], list[tuple[Path, str]]]:
+def _find_annotated_clips(folder: Path, endings: Sequence[str]) -> tuple[list[Path], list[tuple[Path, str]]]:
     """Return clips with an annotation, and annotations without a clip, each with the reason why it is skipped."""
     files = [path for path in sorted(folder.rglob("*")) if not path.is_dir()] if folder.is_dir() else []
     clips = {
@@ -153,7 +153,7 @@ def _annotated_clips(folder: Path, endings: Sequence[str]) -> tuple[list[Path], 
     return [clip for clip in sorted(clips) if clip.is_file()], lonely
 
 
-def _document(
+def _build_document(
     results: list[_ClipResult],
     encoders: Sequence[Encoder],
     cuts: CutEvaluation,
@@ -166,13 +166,13 @@ def _document(
     }
     if cuts.clips:
         document |= {
-            _metric_name(name): interval and list(interval) for name, interval in cuts.estimate_intervals().items()
+            _rename_metric(name): interval and list(interval) for name, interval in cuts.estimate_intervals().items()
         }
         document["cut_intervals"] = INTERVALS
     learned = {show for shows in learned_by.values() for show in shows}
     fair = [result for result in results if result.show not in learned] or results
     document |= _flatten_figures(compute_figures([result.answers[0] for result in fair if result.answers]))
-    document["films"] = {result.name: _clip_figures(result) for result in results}
+    document["films"] = {result.name: _describe_clip(result) for result in results}
     document["faults"] = [fault.as_json() for fault in cuts.faults]
     document["set_aside"] = [{"clip": clip.name, "reason": clip.reason} for clip in cuts.set_aside]
     if encoders:
@@ -187,7 +187,7 @@ def _document(
     return document
 
 
-def _clip_figures(result: _ClipResult) -> dict[str, Any]:
+def _describe_clip(result: _ClipResult) -> dict[str, Any]:
     figures = _cut_figures([result.cuts]) if result.cuts else {}
     if result.cuts and result.cuts.notes:
         figures["notes"] = list(result.cuts.notes)
@@ -288,7 +288,7 @@ def _decode_clip(
     vectors: list[list[list[Floats]]] = [[[] for _ in ranges] for _ in encoders]
     watched = _DecodedClip()
     cuts = watched.boundaries
-    with closing(_frames(path)) as frames:
+    with closing(_read_frames(path)) as frames:
         for item in frames:
             watched.times_s.append(float(item.time_s))
             if cutter:
@@ -314,7 +314,7 @@ def _pool_shots(frames: list[list[Floats]], encoder: Encoder) -> Floats:
     return np.stack(pooled) if pooled else np.zeros((0, encoder.dim), dtype=np.float32)
 
 
-def _frames(path: Path) -> Generator[TimedFrame, None, None]:
+def _read_frames(path: Path) -> Generator[TimedFrame, None, None]:
     """Yield the clip's frames as of a proxy, before that is encoded."""
     for item in proxy_frames(path, probe(path), threads=1):
         if isinstance(item, TimedFrame):
@@ -327,12 +327,12 @@ def _cut_figures(clips: Sequence[ClipCuts]) -> dict[str, Any]:
     total = CutEvaluation(detector="", clips=tuple(clips)).pooled
     figures: dict[str, Any] = {}
     for kind, counts, scores in (("hard", "cuts", total.hard), ("gradual", "gradual", total.gradual)):
-        figures |= {_metric_name(f"{kind}_{metric}", ""): getattr(scores, metric) for metric in METRICS}
+        figures |= {_rename_metric(f"{kind}_{metric}", ""): getattr(scores, metric) for metric in METRICS}
         figures |= {f"{counts}_right": scores.right, f"{counts}_false": scores.false, f"{counts}_missed": scores.missed}
     return figures
 
 
-def _metric_name(name: str, ending: str = "_interval") -> str:
+def _rename_metric(name: str, ending: str = "_interval") -> str:
     """Return the name of ``hard_f1`` and the like in the document, which calls hard cuts ``shot``."""
     return name.replace("hard_", "shot_") + ending
 
@@ -370,13 +370,13 @@ def _rename_for_images(figures: dict[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-def _annotation_path(path: Path, ending: str) -> Path:
+def _find_annotation(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
 
 
 def _read_annotation(path: Path, ending: str) -> list[dict[str, Any]]:
     """Return the objects of a ``.json`` (one) or ``.jsonl`` (one a line) file; none if it does not exist."""
-    file = _annotation_path(path, ending)
+    file = _find_annotation(path, ending)
     if not file.exists() and not file.is_symlink():
         return []
     try:

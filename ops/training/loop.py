@@ -75,10 +75,10 @@ def fit(
     model.to(device).train()
     run = _Run(model, examples, recipe, device, checkpoint)
     done = run.resume()
-    run.agree()
+    run.synchronise_workers()
     result = Fit(losses=run.losses, resumed_at=done)
     for epoch in range(done // run.per_epoch, recipe.epochs):
-        for batch in examples.batches(run.choices(epoch)):
+        for batch in examples.batches(run.draw_choices(epoch)):
             run.step(batch.to(device))
             if on_step:
                 on_step(run.steps, run.losses[-1])
@@ -120,7 +120,7 @@ class _Run:
         self.drawn: Choice | None = None
         self.draws = BatchRng(recipe.seed) if world_size() > 1 else None
 
-    def agree(self) -> None:
+    def synchronise_workers(self) -> None:
         """Give all workers the first one's weights. Raises ``TrainingError`` unless all are at the same step."""
         if world_size() == 1:
             return
@@ -134,7 +134,7 @@ class _Run:
         for value in self.model.state_dict().values():
             torch.distributed.broadcast(value, 0)
 
-    def choices(self, epoch: int) -> Iterator[Choice]:
+    def draw_choices(self, epoch: int) -> Iterator[Choice]:
         """Yield the remaining batches of an epoch; each is drawn at its turn, unless the examples read ahead."""
         first = self.steps - epoch * self.per_epoch
         if first == 0:
@@ -156,14 +156,14 @@ class _Run:
         self.optimizer.zero_grad()
         if self.draws:
             self.draws.seed_step(self.steps)
-        parts, usable_B = batch.parts(recipe.micro_batch), self.usable(batch)
+        parts, usable_B = batch.parts(recipe.micro_batch), self.find_usable(batch)
         grow = self.scaler.get_scale()
         loss = backward_loss(model.encode, parts, model.log_scale, autocast=self.autocast, grow=grow, usable_B=usable_B)
         sum_gradients(self.learning)
         self.scaler.unscale_(self.optimizer)
         # The scaler handles fp16 gradients that overflow; nothing handles a loss that is not finite.
         if not math.isfinite(loss.item()) or (self.dtype is None and not self._is_finite()):
-            raise TrainingError(self._broken(loss.item()))
+            raise TrainingError(self._explain_failure(loss.item()))
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.schedule.step()
@@ -172,7 +172,7 @@ class _Run:
         if self.steps % recipe.checkpoint_steps == 0:
             self.save()
 
-    def usable(self, batch: Batch) -> torch.Tensor | None:
+    def find_usable(self, batch: Batch) -> torch.Tensor | None:
         """Return which rows of all workers were read (``None``: all); the same in each, so that all stop or none."""
         if batch.usable_B is None:
             return None
@@ -181,7 +181,7 @@ class _Run:
             reason = "".join(f" ({why})" for why in list(self.examples.skipped.values())[-1:])
             raise TrainingError(
                 f"fewer than two of the {len(usable_B)} pairs of {self._place(self.steps + 1)} can be read{reason}: "
-                f"{self._kept()}; repair the data; the same command then resumes"
+                f"{self._describe_checkpoint()}; repair the data; the same command then resumes"
             )
         return usable_B
 
@@ -194,7 +194,7 @@ class _Run:
         if self.checkpoint is None or self.saved == self.steps:
             return
         if not all(bool(value.isfinite().all()) for value in self.model.state_dict().values()):
-            raise TrainingError(self._broken(self.losses[-1], "a weight is NaN or infinite"))
+            raise TrainingError(self._explain_failure(self.losses[-1], "a weight is NaN or infinite"))
         if rank() == 0:
             self._write(self.checkpoint)
         self.saved = self.steps
@@ -254,16 +254,16 @@ class _Run:
         gradients = [parameter.grad for parameter in self.learning if parameter.grad is not None]
         return bool(torch.nn.utils.get_total_norm(gradients).isfinite())
 
-    def _broken(self, loss: float, otherwise: str = _BAD_GRADIENT) -> str:
+    def _explain_failure(self, loss: float, otherwise: str = _BAD_GRADIENT) -> str:
         step = self.steps + (otherwise == _BAD_GRADIENT)
         problem = f"the loss is {loss}" if not math.isfinite(loss) else otherwise
         place = f"{self._place(step)} (learning rate {self.recipe.learning_rate:g})"
-        return f"{problem} at {place}: {self._kept()}; try a lower --learning-rate"
+        return f"{problem} at {place}: {self._describe_checkpoint()}; try a lower --learning-rate"
 
     def _place(self, step: int) -> str:
         return f"step {step} of {self.recipe.epochs * self.per_epoch}"
 
-    def _kept(self) -> str:
+    def _describe_checkpoint(self) -> str:
         if self.checkpoint and self.saved:
             return f"the last good checkpoint is {self.checkpoint.path}, of step {self.saved}"
         return "no checkpoint was written yet"

@@ -23,7 +23,7 @@ MAX_SCALE = 100.0
 """Largest inverse temperature, as in CLIP."""
 
 
-def symmetric_infonce(image_BD: torch.Tensor, text_BD: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+def compute_infonce(image_BD: torch.Tensor, text_BD: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     """Return the mean cross-entropy of image -> text and text -> image; rows are pairs of unit vectors."""
     logits_BB = scale * image_BD @ text_BD.T
     targets_B = torch.arange(len(logits_BB), device=logits_BB.device)
@@ -48,23 +48,23 @@ def backward_loss(
     ``distributed.sum_gradients``.
     """
     at_once = len(parts) == 1
-    randomness = [_random_state() for _ in parts]
+    randomness = [_read_random_state() for _ in parts]
     vectors: list[Vectors] = []
     for number, part in enumerate(parts):
-        randomness[number] = _random_state()
+        randomness[number] = _read_random_state()
         with torch.set_grad_enabled(at_once), autocast():
             vectors.append(encode(part))
     local = [torch.cat([pair[side].detach().float() for pair in vectors]) for side in (0, 1)]
     image_BD, text_BD = (all_gather(side).requires_grad_() for side in local)
     pairs = (image_BD, text_BD) if usable_B is None else (image_BD[usable_B], text_BD[usable_B])
-    loss = symmetric_infonce(*pairs, log_scale.exp().clamp(max=MAX_SCALE))
+    loss = compute_infonce(*pairs, log_scale.exp().clamp(max=MAX_SCALE))
     (loss * grow).backward()  # type: ignore[no-untyped-call]
     sizes = [len(pair[0]) for pair in vectors]
-    gradients = [torch.split(_local_gradients(side, len(local[0])), sizes) for side in (image_BD, text_BD)]
+    gradients = [torch.split(_compute_local_gradients(side, len(local[0])), sizes) for side in (image_BD, text_BD)]
     for number, part in enumerate(parts):
         again = vectors[number]
         if not at_once:
-            with _replay(randomness[number]), autocast():
+            with _restore_random_state(randomness[number]), autocast():
                 again = encode(part)
         sides = zip(again, (gradients[0][number], gradients[1][number]), strict=True)
         learning = [(side, gradient.to(side.dtype)) for side, gradient in sides if side.requires_grad]
@@ -72,20 +72,20 @@ def backward_loss(
     return loss.detach()
 
 
-def _local_gradients(vectors_BD: torch.Tensor, rows: int) -> torch.Tensor:
+def _compute_local_gradients(vectors_BD: torch.Tensor, rows: int) -> torch.Tensor:
     assert vectors_BD.grad is not None
     start = rows * rank()
     return vectors_BD.grad[start : start + rows]
 
 
-def _random_state() -> RandomState:
+def _read_random_state() -> RandomState:
     return torch.get_rng_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
 
 
 @contextmanager
-def _replay(state: RandomState) -> Iterator[None]:
+def _restore_random_state(state: RandomState) -> Iterator[None]:
     """Use an earlier state of the random numbers within the block, then restore the present one."""
-    present = _random_state()
+    present = _read_random_state()
     _set_random_state(state)
     try:
         yield

@@ -84,7 +84,7 @@ class LinearText(nn.Module):
         return vectors
 
 
-class Given(nn.Module):
+class PrecomputedVectors(nn.Module):
     """Vectors that a locked tower computed before."""
 
     def forward(self, vectors_MD: torch.Tensor) -> torch.Tensor:
@@ -128,14 +128,14 @@ def build_starter_model(recipe: Recipe, head: StarterHead | None, text_mean_H: t
     for tower, learns in ((image, recipe.image), (text, recipe.text)):
         tower.requires_grad_(learns != "locked")
     dim = joint + (features[1] if weight else 0)
-    return DualEncoder(image, LinearText(text, text_mean_H), _temporal(recipe, dim), -math.log(START_TEMPERATURE))
+    return DualEncoder(image, LinearText(text, text_mean_H), _build_temporal(recipe, dim), -math.log(START_TEMPERATURE))
 
 
 def build_clip_model(recipe: Recipe, model: Any, dim: int) -> DualEncoder:
     """Build the model around an open_clip model, locked by the recipe, without its image tower if that is locked."""
     model.lock_text_tower(unlocked_layers=recipe.last_blocks if recipe.text == "last" else 0)
     model.lock_image_tower(unlocked_groups=recipe.last_blocks if recipe.image == "last" else 0)
-    image = Given() if recipe.image == "locked" else ClipImage(model)
+    image = PrecomputedVectors() if recipe.image == "locked" else ClipImage(model)
     if recipe.image == "all":
         model.visual.requires_grad_(True)
     model.visual = None
@@ -145,13 +145,13 @@ def build_clip_model(recipe: Recipe, model: Any, dim: int) -> DualEncoder:
     model.logit_scale.requires_grad_(False)
     if getattr(model, "logit_bias", None) is not None:
         model.logit_bias.requires_grad_(False)
-    return DualEncoder(image, text, _temporal(recipe, dim), float(model.logit_scale))
+    return DualEncoder(image, text, _build_temporal(recipe, dim), float(model.logit_scale))
 
 
 def export_head(model: DualEncoder, base: StarterHead) -> StarterHead:
     """Return ``base`` with the fitted maps."""
     image, text = model.image.linear, model.text.tower.linear  # type: ignore[union-attr]
-    values = (value for layer in (image, text) for value in _weight_and_bias(layer))
+    values = (value for layer in (image, text) for value in _read_weight_and_bias(layer))
     arrays = [value.detach().float().cpu().numpy().T.copy() for value in values]
     return replace(
         base, image_weight_FJ=arrays[0], image_bias_J=arrays[1], text_weight_HJ=arrays[2], text_bias_J=arrays[3]
@@ -165,21 +165,21 @@ def save_weights(model: DualEncoder, folder: Path, head: StarterHead | None, cli
     else:
         from safetensors.torch import save_file
 
-        learned = clip | _clip_state(model)
+        learned = clip | _select_clip_state(model)
         learned["logit_scale"] = model.log_scale.detach()
         save_file(
             {name: value.detach().float().cpu().contiguous().clone() for name, value in learned.items()}, folder / MODEL
         )
     if model.temporal is not None:
-        model.temporal.fitted().save(folder / TEMPORAL)
+        model.temporal.build_head().save(folder / TEMPORAL)
 
 
-def _clip_state(model: DualEncoder) -> dict[str, torch.Tensor]:
+def _select_clip_state(model: DualEncoder) -> dict[str, torch.Tensor]:
     text = {name.removeprefix("model."): value for name, value in model.text.state_dict().items()}
     return text | dict(model.image.state_dict())
 
 
-def _temporal(recipe: Recipe, dim: int) -> TemporalModule | None:
+def _build_temporal(recipe: Recipe, dim: int) -> TemporalModule | None:
     return TemporalModule(dim, recipe.width, recipe.heads, recipe.layers) if recipe.pooling == "temporal" else None
 
 
@@ -189,5 +189,5 @@ def _take(layer: nn.Linear, weight_FJ: Any, bias_J: Any) -> None:
         layer.bias.copy_(torch.from_numpy(bias_J))
 
 
-def _weight_and_bias(layer: Any) -> tuple[torch.Tensor, torch.Tensor]:
+def _read_weight_and_bias(layer: Any) -> tuple[torch.Tensor, torch.Tensor]:
     return layer.weight, layer.bias

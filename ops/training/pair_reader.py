@@ -74,13 +74,13 @@ class PairReader:
 
     def _read_bytes(self, pair: CaptionPair) -> bytes:
         try:
-            return self._file(pair.source).read(pair.member)
+            return self._open_file(pair.source).read(pair.member)
         except (OSError, LookupError, ValueError, TypeError, pa.ArrowException) as error:
             raise MediaError(
                 f"the image {pair.member} is not in {pair.source} any more ({type(error).__name__}: {error})"
             ) from error
 
-    def _file(self, source: str) -> _File:
+    def _open_file(self, source: str) -> _File:
         with self._opening:
             if source not in self._files:
                 self._files[source] = _Shard(source) if source.endswith(".tar") else _Parquet(source)

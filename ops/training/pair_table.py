@@ -81,7 +81,7 @@ def make_rows(settings: Settings, pairs: Sequence[CaptionPair], now: datetime) -
             **{name: getattr(pair, name) for name in CaptionPair.__dataclass_fields__},
             "captions": list(pair.captions),
             "index": number,
-            "event_timestamp": available.get(pair.shot_id) or _modification_time(pair.source, now),
+            "event_timestamp": available.get(pair.shot_id) or _read_modification_time(pair.source, now),
             "created_timestamp": now,
         }
         for number, pair in enumerate(pairs)
@@ -109,7 +109,7 @@ def _build_report(settings: Settings, partitions: Sequence[str], changed: int, s
     )
 
 
-def _modification_time(path: str, otherwise: datetime) -> datetime:
+def _read_modification_time(path: str, otherwise: datetime) -> datetime:
     try:
         return datetime.fromtimestamp(Path(path).stat().st_mtime, UTC)
     except OSError:

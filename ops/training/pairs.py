@@ -49,7 +49,7 @@ class PairCollection:
     skipped: dict[str, str] = field(default_factory=dict)
 
 
-def image_pair(source: str, member: str, show: str, data: bytes, captions: Iterable[Any]) -> CaptionPair | str:
+def build_image_pair(source: str, member: str, show: str, data: bytes, captions: Iterable[Any]) -> CaptionPair | str:
     """Return the pair of an image's bytes, or the reason why it cannot be used."""
     texts = clean_captions(captions)
     if not texts:
@@ -70,7 +70,7 @@ def image_pair(source: str, member: str, show: str, data: bytes, captions: Itera
     )
 
 
-def shot_pair(shot: LakeShot, captions: Iterable[Any], source: str) -> CaptionPair | str:
+def build_shot_pair(shot: LakeShot, captions: Iterable[Any], source: str) -> CaptionPair | str:
     """Return the pair of a row of the table ``shots``, or the reason why it cannot be used."""
     texts = clean_captions(captions)
     if not texts:
@@ -115,20 +115,20 @@ def drop_similar(
     trained on, whatever their name.
     """
     shows = {pair.show for pair in learn if pair.shot_id}
-    images = {_image_hash(pair) for pair in learn if not pair.shot_id}
+    images = {_hash_image(pair) for pair in learn if not pair.shot_id}
     kept: dict[str, CaptionPair] = {}
     skipped: dict[str, str] = {}
     for pair in validate:
         if pair.shot_id and pair.show in shows:
             skipped[f"{pair.source} for validation"] = f"its show {pair.show!r} is trained on too"
-        elif not pair.shot_id and _image_hash(pair) in images:
+        elif not pair.shot_id and _hash_image(pair) in images:
             skipped[f"{pair.thing} for validation"] = "the same image is trained on too"
         else:
             kept.setdefault(pair.pair_id, pair)
     return list(kept.values()), skipped
 
 
-def _image_hash(pair: CaptionPair) -> str:
+def _hash_image(pair: CaptionPair) -> str:
     """Return the hash of an image's bytes."""
     return pair.pair_id.split(":")[1] if ":" in pair.pair_id else pair.pair_id
 

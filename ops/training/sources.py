@@ -22,7 +22,7 @@ from ops.core.errors import NotFoundError, StorageError, UsageError
 from ops.core.rows import LakeShot, LakeVideo
 from ops.core.settings import Settings
 from ops.core.storage import ObjectStore, local_path_of
-from ops.training.pairs import CaptionPair, PairCollection, image_pair, shot_pair
+from ops.training.pairs import CaptionPair, PairCollection, build_image_pair, build_shot_pair
 from ops.videos import catalogue
 from ops.videos.forgotten import forgotten_ids
 
@@ -40,7 +40,7 @@ def collect_pairs(settings: Settings, paths: Sequence[Path]) -> PairCollection:
     """Collect the pairs of files and folders. Raises ``UsageError`` if a path has no file of a known form."""
     collection = PairCollection()
     for path in paths:
-        files = _files(Path(local_path_of(str(path))))
+        files = _list_files(Path(local_path_of(str(path))))
         if not files:
             raise UsageError(
                 f"{path} holds no captioned data: a parquet (image or shot_id, and captions), a WebDataset .tar, "
@@ -52,7 +52,7 @@ def collect_pairs(settings: Settings, paths: Sequence[Path]) -> PairCollection:
             pairs = PairCollection(skipped=collection.skipped)
             _read(settings, file, pairs)
             into.extend(pairs.learn)
-    collection.learn = _once(collection.learn, collection.skipped)
+    collection.learn = _drop_repeated(collection.learn, collection.skipped)
     return collection
 
 
@@ -114,7 +114,7 @@ def add_shot_pairs(
         if best is None:
             into.skipped[thing] = f"frames {start} to {end} are not a shot of the catalogue"
             continue
-        _take(shot_pair(best, row.get("captions") or (), video["path"]), thing, into)
+        _take(build_shot_pair(best, row.get("captions") or (), video["path"]), thing, into)
 
 
 def _load_shots(settings: Settings, video: LakeVideo) -> list[LakeShot]:
@@ -124,17 +124,17 @@ def _load_shots(settings: Settings, video: LakeVideo) -> list[LakeShot]:
 
 def _find_shot(shots: Sequence[LakeShot], start: int, end: int) -> LakeShot | None:
     """Return the shot of an annotated range, or ``None``."""
-    best = max(shots, key=lambda shot: _overlap(shot, start, end), default=None)
-    return best if best is not None and _overlap(best, start, end) >= LEAST_OVERLAP else None
+    best = max(shots, key=lambda shot: _measure_overlap(shot, start, end), default=None)
+    return best if best is not None and _measure_overlap(best, start, end) >= LEAST_OVERLAP else None
 
 
-def _overlap(shot: LakeShot, start: int, end: int) -> float:
+def _measure_overlap(shot: LakeShot, start: int, end: int) -> float:
     shared = min(end, shot["end_frame"]) - max(start, shot["start_frame"])
     either = max(end, shot["end_frame"]) - min(start, shot["start_frame"])
     return shared / either if either > 0 else 0.0
 
 
-def _files(path: Path) -> list[Path]:
+def _list_files(path: Path) -> list[Path]:
     if path.is_dir():
         return [file for file in sorted(path.iterdir()) if _is_known(file) and _read_split(file) not in _SPECIAL]
     if not path.exists():
@@ -181,7 +181,7 @@ def _read_parquet(settings: Settings, file: Path, into: PairCollection) -> None:
         rows = (row for batch in table.iter_batches(batch_size=256, columns=present) for row in batch.to_pylist())
         known = _read_shots_by_id(settings) if "shot_id" in columns else {}
         for number, row in enumerate(rows):
-            _take(_parquet_pair(file, number, row, known), f"{file} row {number}", into)
+            _take(_parse_parquet_pair(file, number, row, known), f"{file} row {number}", into)
     except (OSError, pa.ArrowException, KeyError, TypeError) as error:
         raise UsageError(
             f"{file} cannot be used: it needs the columns captions (list of strings) and image (encoded bytes) or "
@@ -189,12 +189,16 @@ def _read_parquet(settings: Settings, file: Path, into: PairCollection) -> None:
         ) from error
 
 
-def _parquet_pair(file: Path, number: int, row: dict[str, Any], known: dict[str, LakeShot]) -> CaptionPair | str:
+def _parse_parquet_pair(file: Path, number: int, row: dict[str, Any], known: dict[str, LakeShot]) -> CaptionPair | str:
     if row.get("shot_id"):
         shot = known.get(row["shot_id"])
-        return shot_pair(shot, row["captions"], str(file)) if shot else f"shot {row['shot_id']} is not in the catalogue"
+        return (
+            build_shot_pair(shot, row["captions"], str(file))
+            if shot
+            else f"shot {row['shot_id']} is not in the catalogue"
+        )
     show = str(row.get("show") or _SPLIT.sub("", file.stem))
-    return image_pair(str(file), str(number), show, row.get("image") or b"", row["captions"])
+    return build_image_pair(str(file), str(number), show, row.get("image") or b"", row["captions"])
 
 
 def _read_shots_by_id(settings: Settings) -> dict[str, LakeShot]:
@@ -206,17 +210,17 @@ def _read_shots_by_id(settings: Settings) -> dict[str, LakeShot]:
 def _read_shard(file: Path, into: PairCollection) -> None:
     show = _NUMBER.sub("", _SPLIT.sub("", file.stem)) or file.stem
     try:
-        for key, members in _samples(file):
+        for key, members in _read_samples(file):
             image = next((name for name in members if name.endswith(IMAGES)), "")
             sample = _parse_sample(members)
             sample_show = str(sample.get("show") or show)
-            pair = image_pair(str(file), image, sample_show, members.get(image, b""), sample["captions"])
+            pair = build_image_pair(str(file), image, sample_show, members.get(image, b""), sample["captions"])
             _take(pair, f"{file} sample {key}", into)
     except (OSError, tarfile.TarError, EOFError) as error:
         raise UsageError(f"{file} cannot be read as a WebDataset shard: {error}") from error
 
 
-def _samples(file: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
+def _read_samples(file: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Yield members by name, grouped as by WebDataset: consecutive names that are equal up to the first dot."""
     key, members = "", dict[str, bytes]()
     with tarfile.open(file) as archive:
@@ -259,7 +263,7 @@ def _take(pair: CaptionPair | str, thing: str, into: PairCollection) -> None:
         into.learn.append(pair)
 
 
-def _once(pairs: Sequence[CaptionPair], skipped: dict[str, str]) -> list[CaptionPair]:
+def _drop_repeated(pairs: Sequence[CaptionPair], skipped: dict[str, str]) -> list[CaptionPair]:
     """Keep each shot or image once: two of one in a batch would be each other's negatives."""
     seen: dict[str, CaptionPair] = {}
     for pair in pairs:

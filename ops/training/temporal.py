@@ -28,12 +28,12 @@ class TemporalModule(nn.Module):
         nn.init.zeros_(self.widen.weight)
 
     def forward(self, frames_BTD: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
-        hidden_BTW = self.narrow(frames_BTD) + _positions(mask_BT, self.position)
+        hidden_BTW = self.narrow(frames_BTD) + _interpolate_positions(mask_BT, self.position)
         for layer in self.layers:
             hidden_BTW = layer(hidden_BTW, mask_BT)
         return pool_mean(frames_BTD + self.widen(hidden_BTW), mask_BT)
 
-    def fitted(self) -> TemporalHead:
+    def build_head(self) -> TemporalHead:
         """Return the head as it is saved and used."""
         arrays = {name: value.detach().float().cpu().numpy().copy() for name, value in self.state_dict().items()}
         return TemporalHead(weights=arrays, heads=self.heads)
@@ -69,7 +69,7 @@ def pool_mean(frames_BTD: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
     return normalize(kept_BTD.sum(dim=1) / mask_BT.sum(dim=1, keepdim=True), dim=1)
 
 
-def _positions(mask_BT: torch.Tensor, position_SW: torch.Tensor) -> torch.Tensor:
+def _interpolate_positions(mask_BT: torch.Tensor, position_SW: torch.Tensor) -> torch.Tensor:
     """Return position vectors (B, T, W), stretched over each shot's own frames, which come first in a row."""
     frames = mask_BT.shape[1]
     slots_BTS = torch.zeros(*mask_BT.shape, POSITION_SLOTS, device=mask_BT.device)

@@ -32,7 +32,7 @@ from ops.training.ray_fit import RayFit, plan_ray_fit
 from ops.training.recipes import Recipe
 from ops.training.sources import collect_pairs
 from ops.training.validate import validate_fit
-from ops.training.version import code_version
+from ops.training.version import compute_code_version
 from ops.videos import catalogue
 
 STAGE = "training"
@@ -79,14 +79,14 @@ def train(
         ClusterError: Ray refuses.
     """
     learn, validate, too_near = _collect_pairs(settings, recipe, data, now, progress)
-    lineage, key = _lineage(recipe, learn)
+    lineage, key = _collect_lineage(recipe, learn)
     name = name or f"{recipe.name}-{key}"
     if not _NAME.match(name):
         raise UsageError(f"--name {name!r}: small letters, digits, - and _, at most 64")
     folder = settings.home / "encoders" / name
     with exclusive(settings.home / "locks" / f"train-{name}.lock"):
         if folder.exists():
-            return _existing(settings, name, lineage, progress)
+            return _load_existing(settings, name, lineage, progress)
         work = settings.home / "training" / name
         shared = partial(plan_ray_fit, settings.ray_address, recipe, workers, gpu, threads)
         with shared() if settings.engine == "ray" else nullcontext() as ray_fit:
@@ -101,13 +101,13 @@ def train(
     return load_trained_encoder(settings, name, is_new=True)
 
 
-def default_name(settings: Settings, recipe: Recipe, data: Sequence[Path], now: datetime) -> str:
+def choose_default_name(settings: Settings, recipe: Recipe, data: Sequence[Path], now: datetime) -> str:
     """Return the name that :func:`train` uses by default; errors as there."""
     learn, *_ = _collect_pairs(settings, recipe, data, now, SilentProgress())
-    return f"{recipe.name}-{_lineage(recipe, learn)[1]}"
+    return f"{recipe.name}-{_collect_lineage(recipe, learn)[1]}"
 
 
-def _lineage(recipe: Recipe, learn: Sequence[CaptionPair]) -> tuple[dict[str, Any], str]:
+def _collect_lineage(recipe: Recipe, learn: Sequence[CaptionPair]) -> tuple[dict[str, Any], str]:
     """Return the inputs of a fit, and 8 hex digits of them.
 
     Raises ``UsageError`` if there are too few pairs, and as ``identify_base``.
@@ -118,7 +118,7 @@ def _lineage(recipe: Recipe, learn: Sequence[CaptionPair]) -> tuple[dict[str, An
         "base_id": identify_base(recipe),
         "pairs_digest": digest_pairs(learn),
         "shows": sorted({pair.show for pair in learn}),
-        "code_version": code_version(),
+        "code_version": compute_code_version(),
     }
     return lineage, hashlib.blake2b(json.dumps(lineage, sort_keys=True).encode(), digest_size=4).hexdigest()
 
@@ -167,11 +167,11 @@ def _fit(
     with PairReader(settings, pairs, recipe.frames) as reader, torch.random.fork_rng():
         # Cached features must not outlive a video that is being forgotten.
         with settings.working() if any(pair.shot_id for pair in pairs) else nullcontext():
-            examples = base.examples(pairs, reader, progress)
+            examples = base.read_examples(pairs, reader, progress)
         torch.manual_seed(recipe.seed)
         torch.set_num_threads(count)  # another number of threads rounds sums differently
         try:
-            model = base.model()
+            model = base.build_model()
             progress.start(STAGE, count_steps(recipe, len(examples)), "steps")
             checkpoint = Checkpoint(path=work / "checkpoint.pt", identity=_identify_checkpoint(key, examples))
             steps = _Steps(progress, examples)
@@ -229,7 +229,7 @@ class _Steps:
         self._reported |= set(skipped)
 
 
-def _existing(settings: Settings, name: str, lineage: dict[str, Any], progress: Progress) -> TrainedEncoder:
+def _load_existing(settings: Settings, name: str, lineage: dict[str, Any], progress: Progress) -> TrainedEncoder:
     """Return the encoder of that name if it has the same lineage; report again what was skipped for it.
 
     Raises ``UsageError`` if it has another lineage.

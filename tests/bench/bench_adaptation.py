@@ -90,12 +90,12 @@ class Study:
         base = self.base(recipe)
         examples = self.examples(name, recipe, base)
         torch.manual_seed(seed)  # not the recipe's: that is also the seed of the crops whose features are kept
-        model = base.model()
+        model = base.build_model()
         fit(model, examples, recipe)
         return model.eval(), base
 
     def start(self, recipe: Recipe) -> DualEncoder:
-        return self.base(recipe).model().eval()
+        return self.base(recipe).build_model().eval()
 
     def ranks(self, model: DualEncoder, name: str, recipe: Recipe) -> Ranks:
         images, texts, owners = vectors(model, self.examples(name, recipe))

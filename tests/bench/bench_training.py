@@ -92,7 +92,7 @@ def prepared() -> Iterator[tuple[Recipe, Any, Examples]]:
         assert isinstance(base, ClipBase)
         pairs = pairs_of(settings)
         with PairReader(settings, pairs, FRAMES) as reader:
-            yield recipe, base, base.examples(pairs, reader, SilentProgress())
+            yield recipe, base, base.read_examples(pairs, reader, SilentProgress())
 
 
 def seconds_of(work: Callable[[], Any]) -> float:
@@ -115,13 +115,13 @@ def main() -> int:
         size = PAIRS // BATCH
         choices = [examples.choose(torch.arange(start, start + BATCH)) for start in range(0, PAIRS, BATCH)]
         ready = list(examples.batches(choices))
-        model = base.model().train()
+        model = base.build_model().train()
         optimizer = torch.optim.AdamW(model.learning(), lr=1e-6, fused=True)
         back_and_forth(model, ready[0])  # warm
         memory, loop = [], []
         for _ in range(ROUNDS):
             memory.append(seconds_of(lambda: [back_and_forth(model, batch) for batch in ready]))
-            learner = base.model()
+            learner = base.build_model()
             loop.append(seconds_of(lambda own=learner: fit(own, examples, recipe)))
             if time.perf_counter() - began + memory[-1] + loop[-1] > options.seconds:
                 break

@@ -23,7 +23,7 @@ from ops.training.examples import Batch, Choice, InMemory, Streamed
 from ops.training.loop import Checkpoint, fit
 from ops.training.model import DualEncoder
 from ops.training.pair_reader import PairReader
-from ops.training.pairs import CaptionPair, image_pair
+from ops.training.pairs import CaptionPair, build_image_pair
 from ops.training.ray_fit import plan_ray_fit
 from ops.training.recipes import Recipe
 from tests.builders.training import examples, fill_captioned, jpeg, model
@@ -93,7 +93,7 @@ def streamed(folder: Path) -> Streamed:
     data = [b"no picture" if n in (3, 4, 17) else jpeg(tuple(colour)) for n, colour in enumerate(colours)]
     if not file.exists():
         pq.write_table(pa.table({"image": data}), file)
-    found = [image_pair(str(file), str(n), "show", own, [f"picture {n}"]) for n, own in enumerate(data)]
+    found = [build_image_pair(str(file), str(n), "show", own, [f"picture {n}"]) for n, own in enumerate(data)]
     pairs = [own for own in found if isinstance(own, CaptionPair)]
     text = torch.from_numpy(rng.normal(size=(24, 10))).float()
     return Streamed(pairs, PairReader(load_settings(home=folder / "home"), pairs, 1), corners, text, 1)
@@ -232,7 +232,7 @@ def test_what_goes_to_a_worker_survives_the_way(settings: Any, tmp_path: Path, t
     pairs = load_pairs(settings)
     base = load_base(recipe, settings, "cpu", 1)
     with PairReader(settings, pairs, 2) as reader:
-        streamed, own = base.examples(pairs, reader, SilentProgress()), base.model()
+        streamed, own = base.read_examples(pairs, reader, SilentProgress()), base.build_model()
         choice = streamed.choose(torch.arange(4))
         (wanted,) = streamed.batches([choice])
         copied, again = cloudpickle.loads(cloudpickle.dumps((streamed, own)))

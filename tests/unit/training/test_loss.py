@@ -15,7 +15,7 @@ import torch
 
 from ops.training.distributed import sum_gradients
 from ops.training.examples import Batch
-from ops.training.loss import backward_loss, symmetric_infonce
+from ops.training.loss import backward_loss, compute_infonce
 from ops.training.model import DualEncoder
 from tests.builders.training import examples, model
 
@@ -25,7 +25,7 @@ def test_the_loss_is_the_mean_of_both_cross_entropies() -> None:
     logits = 3.0 * image @ text.T
     rows = -np.log(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).diagonal().mean()
     columns = -np.log(np.exp(logits) / np.exp(logits).sum(axis=0, keepdims=True)).diagonal().mean()
-    found = symmetric_infonce(torch.from_numpy(image), torch.from_numpy(text), torch.tensor(3.0))
+    found = compute_infonce(torch.from_numpy(image), torch.from_numpy(text), torch.tensor(3.0))
     assert found.item() == pytest.approx((rows + columns) / 2)
 
 
@@ -38,7 +38,7 @@ def a_batch() -> Batch:
 def reference(fitted: DualEncoder, batch: Batch) -> torch.Tensor:
     """Plain backpropagation through the whole batch."""
     image, text = fitted.encode(batch)
-    loss = symmetric_infonce(image, text, fitted.log_scale.exp())
+    loss = compute_infonce(image, text, fitted.log_scale.exp())
     loss.backward()
     return loss
 

@@ -19,7 +19,7 @@ from ops.core.settings import Settings
 from ops.core.types import SilentProgress
 from ops.training.pair_reader import PairReader
 from ops.training.pair_table import TABLE, build_pairs, load_pairs, store_pairs
-from ops.training.pairs import CaptionPair, digest_pairs, drop_similar, image_pair, require_pairs, split_by_show
+from ops.training.pairs import CaptionPair, build_image_pair, digest_pairs, drop_similar, require_pairs, split_by_show
 from ops.training.sources import collect_pairs
 from ops.videos.catalogue import find_video
 from ops.videos.forgotten import leave_tombstone
@@ -188,7 +188,7 @@ def test_nothing_is_validated_on_that_is_learned_from() -> None:
         return replace(pair(number, show), kind="shot", shot_id=f"shot {number}", source="film.mp4")
 
     def picture(member: str, data: bytes) -> CaptionPair:
-        made = image_pair("set.parquet", member, "photographs", data, ["a"])
+        made = build_image_pair("set.parquet", member, "photographs", data, ["a"])
         assert isinstance(made, CaptionPair)
         return made
 

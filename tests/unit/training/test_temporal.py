@@ -38,12 +38,12 @@ def test_a_new_head_is_mean_pooling() -> None:
     for row, own in enumerate(FRAMES):
         wanted = pool_mean(frames[row, :own].numpy())
         np.testing.assert_allclose(found[row].detach().numpy(), wanted, atol=1e-6)
-        np.testing.assert_allclose(module.fitted()(frames[row, :own].numpy()), wanted, atol=1e-6)
+        np.testing.assert_allclose(module.build_head()(frames[row, :own].numpy()), wanted, atol=1e-6)
 
 
 def test_numpy_computes_what_torch_does(tmp_path: Path) -> None:
     module = head()
-    module.fitted().save(tmp_path / "temporal.npz")
+    module.build_head().save(tmp_path / "temporal.npz")
     loaded = load_temporal(tmp_path / "temporal.npz", 12)
     frames, mask = shots()
     found = module(frames, mask).detach().numpy()
@@ -54,26 +54,26 @@ def test_numpy_computes_what_torch_does(tmp_path: Path) -> None:
 
 def test_it_sees_the_order_of_frames_and_the_mean_does_not() -> None:
     frames = shots()[0][4].numpy()
-    fitted = head().fitted()
+    fitted = head().build_head()
     assert not np.allclose(fitted(frames), fitted(frames[::-1]), atol=1e-4)
     np.testing.assert_allclose(pool_mean(frames), pool_mean(frames[::-1]), atol=1e-6)
 
 
 def test_the_same_head_is_the_same_file(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        head().fitted().save(tmp_path / name)
+        head().build_head().save(tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "temporal.npz"
     module = head()
-    module.fitted().save(path)
+    module.build_head().save(path)
     with pytest.raises(EncoderError, match="vectors of 13 dimensions"):
         load_temporal(path, 13)
     with torch.no_grad():
         module.position[0, 0] = float("nan")
-    module.fitted().save(path)
+    module.build_head().save(path)
     with pytest.raises(EncoderError, match="NaN"):
         load_temporal(path, 12)
     np.savez(path, heads=np.asarray(1), other=np.zeros(3))

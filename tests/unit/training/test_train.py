@@ -23,7 +23,7 @@ from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.embeddings.encoders.starter import compute_starter_id
 from ops.training.bases import identify_base
 from ops.training.recipes import RECIPES, build_recipe
-from ops.training.train import TrainedEncoder, default_name, train
+from ops.training.train import TrainedEncoder, choose_default_name, train
 from tests.builders.training import fill_captioned, jpeg
 
 pytestmark = pytest.mark.home(fill=fill_captioned, encoder="starter")
@@ -153,10 +153,13 @@ def test_other_base_weights_make_another_fit(settings: Settings, tmp_path: Path,
     changes = {"base": f"open_clip:needle-trained/{weights}", "image": "locked", "pooling": "mean"}
     torch.save(state, weights)
     recipe = build_recipe("debug", **changes)
-    made, name = trained(settings, [tmp_path], "mine", **changes), default_name(settings, recipe, [tmp_path], NOW)
+    made, name = (
+        trained(settings, [tmp_path], "mine", **changes),
+        choose_default_name(settings, recipe, [tmp_path], NOW),
+    )
     state["visual.proj"] += 0.1
     torch.save(state, weights)
-    assert default_name(settings, recipe, [tmp_path], NOW) != name
+    assert choose_default_name(settings, recipe, [tmp_path], NOW) != name
     with pytest.raises(UsageError, match=r"other recipe, base, data or code"):
         trained(settings, [tmp_path], "mine", **changes)
     other = trained(settings, [tmp_path], "other", **changes)
