@@ -19,8 +19,8 @@ from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.pins import Candidate, EncoderRegistry
 from ops.shots.build import TABLE as SHOTS
-from ops.upgrade.candidate import find_missing, name_candidate, name_previous, probes_to_refit
-from ops.upgrade.compare import Comparison, current_comparison, last_comparison
+from ops.upgrade.candidate import find_missing, list_probes_to_refit, name_candidate, name_previous
+from ops.upgrade.compare import Comparison, read_current_comparison, read_last_comparison
 from ops.upgrade.switch import discard, finish_switch
 from ops.videos import catalogue
 
@@ -51,7 +51,7 @@ def upgrade(settings: Settings, spec: str, force: str, bars: Bars) -> Outcome:
         if candidate is None:
             return Outcome(switched=False)
         is_live = _attempted(settings, candidate, ("encoder_comparison", "live_encoder"), bars)
-        found = last_comparison(settings, candidate.encoder_id)
+        found = read_last_comparison(settings, candidate.encoder_id)
         if is_live:
             _follow_up(settings, bars)
         return Outcome(switched=is_live, comparison=found)
@@ -79,7 +79,7 @@ def _attempted(settings: Settings, candidate: Candidate, last: Sequence[str], ba
             _run(settings, bars, (*compared, *BESIDE), (*BEFORE, *last))
             return True
         except NeedleError:
-            found = current_comparison(settings, candidate, resolve_encoder(settings))
+            found = read_current_comparison(settings, candidate, resolve_encoder(settings))
             if candidate.how == "upgrade" and found and not found.passed:
                 return False  # the blocking check stopped the run: that is its purpose
             if attempt == ATTEMPTS - 1 or not find_missing(settings, candidate.encoder_id):
@@ -91,7 +91,7 @@ def _attempted(settings: Settings, candidate: Candidate, last: Sequence[str], ba
 def _follow_up(settings: Settings, bars: Bars) -> None:
     """Update records, features and scores of the encoder that is live now, and delete data that expired."""
     live = resolve_encoder(settings)
-    labels = probes_to_refit(settings)
+    labels = list_probes_to_refit(settings)
     last = ("search_index", *(f"probe/{label}" for label in labels), *(f"probe_scores/{label}" for label in labels))
     try:
         _run(settings, bars, FOLLOWING, last)

@@ -43,7 +43,9 @@ def name_candidate(settings: Settings, spec: str, force: str = "") -> Candidate 
     candidate = Candidate(spec=spec, encoder_id=resolved.encoder_id, force=force)
     is_indexed = read_current_version(settings, resolved.encoder_id) is not None
     changed = EncoderRegistry(settings.home).change_state(
-        lambda before: _with(before, replace(candidate, was_indexed=is_indexed and _is_foreign(before, candidate)))
+        lambda before: _replace_candidate(
+            before, replace(candidate, was_indexed=is_indexed and _is_foreign(before, candidate))
+        )
     )
     return changed.candidate
 
@@ -57,7 +59,7 @@ def name_previous(settings: Settings) -> Candidate:
         again = f"; `needle upgrade --encoder {succession.undone.spec}` goes forward again" if succession.undone else ""
         raise NotFoundError(f"nothing to roll back to: {state}{again}")
     candidate = Candidate(spec=previous.spec, encoder_id=previous.encoder_id, how="rollback")
-    EncoderRegistry(settings.home).change_state(lambda before: _with(before, candidate))
+    EncoderRegistry(settings.home).change_state(lambda before: _replace_candidate(before, candidate))
     return candidate
 
 
@@ -88,7 +90,7 @@ def fit_candidate_probes(settings: Settings, now: datetime, progress: Progress) 
     worse: dict[str, str] = {}
     versions = []
     changed = 0
-    for label in probes_to_refit(settings):
+    for label in list_probes_to_refit(settings):
         fitted = refit_probe(settings, candidate.encoder_id, label, now, progress)
         scored = build_scores(settings, label, now, progress, kept_for=candidate.encoder_id)
         changed += fitted.changed + scored.changed
@@ -99,12 +101,12 @@ def fit_candidate_probes(settings: Settings, now: datetime, progress: Progress) 
     return _add_encoder(StepReport(changed=changed, data_version=digest_of(versions), details=details), candidate)
 
 
-def probes_to_refit(settings: Settings) -> list[str]:
+def list_probes_to_refit(settings: Settings) -> list[str]:
     """Return the defined probes that score the catalogue now."""
     return [label for label in load_definitions(settings) if read_state(settings, label).promoted]
 
 
-def partitions_to_embed(settings: Settings, encoder_id: str) -> list[str]:
+def list_partitions_to_embed(settings: Settings, encoder_id: str) -> list[str]:
     """Return partitions with a shot whose vector of this encoder is missing or out of date."""
     due = []
     for partition in settings.lake.partitions(SHOTS):
@@ -117,11 +119,11 @@ def partitions_to_embed(settings: Settings, encoder_id: str) -> list[str]:
 
 def find_missing(settings: Settings, encoder_id: str) -> str:
     """Describe what the candidate still lacks to go live; empty if it is complete."""
-    if due := partitions_to_embed(settings, encoder_id):
+    if due := list_partitions_to_embed(settings, encoder_id):
         return f"shots of {plural(len(due), 'partition')} are not embedded by it"
     if not index_is_current(settings, encoder_id):
         return "its index does not have the rows of the lake"
-    for label in probes_to_refit(settings):
+    for label in list_probes_to_refit(settings):
         if not has_current_refit(settings, encoder_id, label):
             return f"the probe {label} is not fitted on its vectors"
         if not has_current_scores(settings, label, kept_for=encoder_id):
@@ -144,7 +146,7 @@ def _is_foreign(before: RegistryState, candidate: Candidate) -> bool:
     return before.live is None and candidate.encoder_id not in before.retired
 
 
-def _with(before: RegistryState, candidate: Candidate) -> RegistryState:
+def _replace_candidate(before: RegistryState, candidate: Candidate) -> RegistryState:
     """Replace the candidate; mark the last one's vectors for deletion, unless others may search them."""
     last = before.candidate
     is_left = last is not None and last.encoder_id != candidate.encoder_id and not last.was_indexed

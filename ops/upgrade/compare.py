@@ -33,7 +33,7 @@ from ops.search.baselines import GENERIC_TEXTS
 from ops.training.evaluate_catalogue import ComparedEncoders, answer_both, build_tasks, find_training_shows
 from ops.training.pair_table import load_pairs
 from ops.training.pairs import digest_pairs
-from ops.upgrade.candidate import probes_to_refit, require_candidate
+from ops.upgrade.candidate import list_probes_to_refit, require_candidate
 
 STAGE = "comparison"
 TOP = 20
@@ -86,7 +86,7 @@ def compare(settings: Settings, now: datetime, progress: Progress) -> StepReport
     evaluation = _compare_captions(settings, ids, progress)
     progress.advance(STAGE)
     overlap = _compare_searches(settings, encoders)
-    probes = tuple(_compare_probe(settings, label, candidate.encoder_id) for label in probes_to_refit(settings))
+    probes = tuple(_compare_probe(settings, label, candidate.encoder_id) for label in list_probes_to_refit(settings))
     comparison = Comparison(
         candidate=candidate.encoder_id,
         live=live.encoder_id,
@@ -98,7 +98,7 @@ def compare(settings: Settings, now: datetime, progress: Progress) -> StepReport
         reasons=tuple(find_reasons_against(evaluation, overlap, probes)),
         forced=candidate.force,
     )
-    path = _path(settings, candidate.encoder_id)
+    path = _locate(settings, candidate.encoder_id)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(asdict(comparison), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -107,16 +107,16 @@ def compare(settings: Settings, now: datetime, progress: Progress) -> StepReport
     return _build_report(candidate, live, comparison)
 
 
-def current_comparison(settings: Settings, candidate: Candidate, live: ResolvedEncoder) -> Comparison | None:
+def read_current_comparison(settings: Settings, candidate: Candidate, live: ResolvedEncoder) -> Comparison | None:
     """Return the comparison of both encoders in their present state; ``None`` if there is none."""
-    last = last_comparison(settings, candidate.encoder_id)
+    last = read_last_comparison(settings, candidate.encoder_id)
     return last if last and last.inputs == digest_inputs(settings, candidate, live) else None
 
 
-def last_comparison(settings: Settings, encoder_id: str) -> Comparison | None:
+def read_last_comparison(settings: Settings, encoder_id: str) -> Comparison | None:
     """Return the last comparison of an encoder; ``None`` if it was never compared."""
     try:
-        content = json.loads(_path(settings, encoder_id).read_text(encoding="utf-8"))
+        content = json.loads(_locate(settings, encoder_id).read_text(encoding="utf-8"))
         lists = {name: tuple(content[name]) for name in ("probes", "reasons")}
         return Comparison(**(content | lists))
     except (OSError, ValueError, TypeError, KeyError):
@@ -127,7 +127,7 @@ def digest_inputs(settings: Settings, candidate: Candidate, live: ResolvedEncode
     """Digest all inputs of a comparison: both indexes, captions, queries, probes, the rule, a person's decision."""
     versions = [(each, str(read_current_version(settings, each))) for each in (live.encoder_id, candidate.encoder_id)]
     probes = []
-    for label in probes_to_refit(settings):
+    for label in list_probes_to_refit(settings):
         both = [read_promoted_version(settings, label, each) for each in ("", candidate.encoder_id)]
         probes.append((f"probe {label}", " ".join(each.version if each else "" for each in both)))
     pairs = ("captions", digest_pairs(load_pairs(settings)))
@@ -137,7 +137,7 @@ def digest_inputs(settings: Settings, candidate: Candidate, live: ResolvedEncode
 
 def drop_comparison(settings: Settings, encoder_id: str) -> None:
     """Delete the comparison of an encoder that was removed."""
-    _path(settings, encoder_id).unlink(missing_ok=True)
+    _locate(settings, encoder_id).unlink(missing_ok=True)
 
 
 def find_reasons_against(
@@ -197,7 +197,7 @@ def _compare_probe(settings: Settings, label: str, encoder_id: str) -> dict[str,
     }
 
 
-def _path(settings: Settings, encoder_id: str) -> Path:
+def _locate(settings: Settings, encoder_id: str) -> Path:
     return settings.home / "upgrade" / f"{encoder_id}.json"
 
 

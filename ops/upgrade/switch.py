@@ -24,7 +24,7 @@ from ops.index.index import drop_index, read_current_version
 from ops.probes.promotion import drop_states, keep_scores, keep_state
 from ops.probes.versions import list_fitted_probes
 from ops.upgrade.candidate import find_missing, require_candidate
-from ops.upgrade.compare import Comparison, current_comparison, drop_comparison, last_comparison
+from ops.upgrade.compare import Comparison, drop_comparison, read_current_comparison, read_last_comparison
 
 
 def switch(settings: Settings, now: datetime) -> StepReport:
@@ -49,7 +49,7 @@ def switch(settings: Settings, now: datetime) -> StepReport:
             since=now.isoformat(timespec="seconds"),
             reason=reason,
         )
-        succession = EncoderRegistry(settings.home).change_state(_succeeding(settings, new, before, candidate.how))
+        succession = EncoderRegistry(settings.home).change_state(_build_switch(settings, new, before, candidate.how))
     return StepReport(
         changed=1,
         data_version=f"{new.encoder_id}-{new.since}",
@@ -103,14 +103,14 @@ def describe_upgrade(settings: Settings) -> dict[str, Any]:
         "previous": asdict(succession.previous) if succession.previous else None,
         "undone": asdict(succession.undone) if succession.undone else None,
         "candidate": asdict(succession.candidate) if succession.candidate else None,
-        "refused_because": _refusal(settings, succession.candidate),
+        "refused_because": _list_refusals(settings, succession.candidate),
         "settled": succession.settled,
     }
 
 
-def _refusal(settings: Settings, candidate: Candidate | None) -> list[str]:
+def _list_refusals(settings: Settings, candidate: Candidate | None) -> list[str]:
     """Return the last comparison's reasons against the candidate; empty if it was not refused."""
-    comparison = last_comparison(settings, candidate.encoder_id) if candidate else None
+    comparison = read_last_comparison(settings, candidate.encoder_id) if candidate else None
     return list(comparison.reasons) if comparison and not comparison.passed else []
 
 
@@ -128,7 +128,7 @@ def _require_reason(settings: Settings, candidate: Candidate, live: ResolvedEnco
     """Return why the candidate may go live. Raises ``NeedleError`` if it may not."""
     if candidate.how == "rollback":
         return f"rolled back from {live.spec}"
-    comparison: Comparison | None = current_comparison(settings, candidate, live)
+    comparison: Comparison | None = read_current_comparison(settings, candidate, live)
     if comparison is None:
         raise NeedleError(f"{candidate.spec} was not compared with {live.spec} as both are now: run the upgrade again")
     if not comparison.passed:
@@ -136,7 +136,7 @@ def _require_reason(settings: Settings, candidate: Candidate, live: ResolvedEnco
     return f"a person decided: {comparison.forced}" if comparison.reasons else "not worse than the encoder before"
 
 
-def _succeeding(
+def _build_switch(
     settings: Settings, new: EncoderRecord, before: ResolvedEncoder, how: str
 ) -> Callable[[RegistryState], RegistryState]:
     def change(known: RegistryState) -> RegistryState:

@@ -22,7 +22,7 @@ from ops.search.schema import Query
 from ops.search.searcher import Searcher
 from ops.training.pair_table import build_pairs
 from ops.upgrade.candidate import name_candidate
-from ops.upgrade.compare import compare, last_comparison
+from ops.upgrade.compare import compare, read_last_comparison
 from ops.upgrade.switch import describe_upgrade, discard
 from tests.builders.lakes import video_id
 from tests.builders.upgrades import captioned_home, make_head, place
@@ -38,7 +38,7 @@ def compared(settings: Settings, spec: str, films: int, force: str = "") -> tupl
     publish(settings, candidate.encoder_id, lambda: read_wanted_rows(settings, candidate.encoder_id))
     build_pairs(settings, [video_id(number) for number in range(films)], NOW, SilentProgress())
     report = compare(settings, NOW, SilentProgress())
-    found = last_comparison(settings, candidate.encoder_id)
+    found = read_last_comparison(settings, candidate.encoder_id)
     assert found and found.passed == report.checks[0].passed
     return found.passed, found.reasons
 
@@ -101,7 +101,7 @@ def test_a_refused_candidate_can_be_withdrawn(tmp_path: Path) -> None:
     assert told["candidate"] is None and told["refused_because"] == [] and told["live"]["spec"] == "starter"
     assert read_current_version(settings, encoder_id) is None and not settings.lake.partitions(name_table(encoder_id))
     assert not [name for name in settings.store.list("") if encoder_id in name]
-    assert last_comparison(settings, encoder_id) is None
+    assert read_last_comparison(settings, encoder_id) is None
     assert (settings.home / "encoders" / "mine" / "head.npz").exists(), "the encoder itself is people's work"
     again = Searcher(settings).search(Query(text="a woman opens a door", limit=3)).document()
     assert again["index_version"] == found["index_version"] and again["hits"] == found["hits"]
