@@ -34,7 +34,7 @@ from assets.upgrade import (
 )
 from ops.core.settings import Settings, load_settings
 from ops.embeddings.encoder import resolve_encoder
-from ops.embeddings.pins import EncoderRegistry
+from ops.embeddings.registry import EncoderRegistry
 from ops.probes.definitions import load_definitions
 from ops.training.definitions import load_definitions as load_encoder_definitions
 from ops.training.version import compute_code_version

@@ -20,7 +20,7 @@ from ops.core.settings import Settings
 from ops.core.tables import DAMAGED
 from ops.core.types import SilentProgress
 from ops.embeddings.encoder import resolve_encoder
-from ops.embeddings.pins import EncoderRegistry
+from ops.embeddings.registry import EncoderRegistry
 from ops.features import forget_features
 from ops.index.build import build_index
 from ops.index.dialogue import build_lines

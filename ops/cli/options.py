@@ -155,7 +155,7 @@ def settings_from(options: dict[str, Any], *, follows_live: bool = True) -> Sett
 
 def _require_live(settings: Settings, asked: str) -> None:
     from ops.embeddings.encoder import explain_setting_against_live
-    from ops.embeddings.pins import EncoderRegistry
+    from ops.embeddings.registry import EncoderRegistry
 
     live = EncoderRegistry(settings.home).read_state().live
     if live and asked not in ("auto", live.spec):

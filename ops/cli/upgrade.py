@@ -14,7 +14,7 @@ from ops.core.plural import plural
 if TYPE_CHECKING:
     from ops.cli.upgrade_runs import Outcome
     from ops.core.settings import Settings
-    from ops.embeddings.pins import Candidate
+    from ops.embeddings.registry import Candidate
     from ops.upgrade.compare import Comparison
 
 

@@ -17,7 +17,7 @@ from ops.core.errors import ChecksFailedError, NeedleError
 from ops.core.locks import if_free
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder
-from ops.embeddings.pins import Candidate, EncoderRegistry
+from ops.embeddings.registry import Candidate, EncoderRegistry
 from ops.shots.build import TABLE as SHOTS
 from ops.upgrade.candidate import find_missing, list_probes_to_refit, name_candidate, name_previous
 from ops.upgrade.compare import Comparison, read_current_comparison, read_last_comparison

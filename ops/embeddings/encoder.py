@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError, SettingsError
 from ops.core.settings import Settings
-from ops.embeddings.pins import EncoderRegistry
+from ops.embeddings.registry import EncoderRegistry
 from ops.embeddings.weights import EncoderIdentity
 from ops.shots.devices import has_cuda
 
@@ -179,12 +179,12 @@ def explain_setting_against_live(settings: Settings) -> str:
     warning reports that. Raises ``SettingsError`` if it names an encoder that never was live: footage would be embedded
     twice, and one half of it never found.
     """
-    succession = EncoderRegistry(settings.home).read_state()
-    live = succession.live
+    state = EncoderRegistry(settings.home).read_state()
+    live = state.live
     if live is None or settings.encoder in ("auto", live.spec):
         return ""
     conflict = f"NEEDLE_ENCODER = {settings.encoder!r}, but {live.spec} is live in {settings.home} since {live.since}"
-    if settings.encoder in succession.superseded:
+    if settings.encoder in state.superseded:
         return f"{conflict}, and is used: unset NEEDLE_ENCODER; `needle upgrade` changes the live encoder"
     raise SettingsError(
         f"{conflict}: unset NEEDLE_ENCODER, or make it live with `needle upgrade --encoder {settings.encoder}`"

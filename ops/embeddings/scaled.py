@@ -20,7 +20,7 @@ from ops.core.settings import Settings
 from ops.core.storage import ObjectStore
 from ops.embeddings.embed import Cause, ShotToEmbed, ShotVector, UnusableShot, embed_shots
 from ops.embeddings.encoder import load_encoder
-from ops.embeddings.pins import EncoderRegistry
+from ops.embeddings.registry import EncoderRegistry
 
 _BATCH_SHOTS = 64
 """Enough that reading ahead within a batch pays, few enough that a lost actor loses little."""

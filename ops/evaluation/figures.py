@@ -43,8 +43,9 @@ def compute_figures(answers: Sequence[ShowAnswer]) -> dict[str, Any]:
 def compute_gains(answers: Sequence[ShowAnswer], before: Sequence[ShowAnswer]) -> dict[str, Any]:
     """Differences from another encoder's answers to the same tasks, by paired bootstrap.
 
-    They are ``[difference, low, high]`` of each metric of each part of :func:`compute_figures`. Raises ``UsageError`` if the
-    tasks differ.
+    They are ``[difference, low, high]`` of each metric of each part of :func:`compute_figures`.
+
+    Raises ``UsageError`` if the tasks differ.
     """
     if [own.task for own in answers] != [own.task for own in before]:
         raise UsageError("two encoders can only be compared on the same captions and queries")

@@ -13,7 +13,7 @@ from ops.core.errors import UsageError
 from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.embeddings.build import name_table as vectors_table
-from ops.embeddings.pins import EncoderRegistry
+from ops.embeddings.registry import EncoderRegistry
 from ops.evaluation.classification import Interval, build_interval, compute_average_precision, draw_resamples
 from ops.probes.fit import LabelledShot
 from ops.probes.folds import Groups

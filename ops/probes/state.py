@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from ops.core.settings import Settings
-from ops.embeddings.pins import EncoderRegistry
+from ops.embeddings.registry import EncoderRegistry
 from ops.probes.versions import ProbeVersion, read_document, read_version, state_key
 
 
@@ -78,8 +78,8 @@ def change_state(
 
 def _choose_key(settings: Settings, label: str, encoder_id: str) -> str:
     """Return the key of the state. Before the first upgrade there is one state, and that of the candidate."""
-    succession = EncoderRegistry(settings.home).read_state()
-    if succession.live:
-        return state_key(label, encoder_id or succession.live.encoder_id)
-    is_candidate = succession.candidate is not None and succession.candidate.encoder_id == encoder_id
+    state = EncoderRegistry(settings.home).read_state()
+    if state.live:
+        return state_key(label, encoder_id or state.live.encoder_id)
+    is_candidate = state.candidate is not None and state.candidate.encoder_id == encoder_id
     return state_key(label, encoder_id) if is_candidate else state_key(label)

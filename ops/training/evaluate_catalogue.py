@@ -20,7 +20,7 @@ from ops.embeddings.build import convert_to_matrix, hash_inputs, name_table
 from ops.embeddings.embed import ShotToEmbed, UnusableShot, embed_shots
 from ops.embeddings.encoder import load_encoder
 from ops.embeddings.encoders.finetuned import MANIFEST, find_finetuned_files
-from ops.embeddings.pins import EncoderRegistry
+from ops.embeddings.registry import EncoderRegistry
 from ops.embeddings.set_aside import SET_ASIDE, set_aside_shots
 from ops.evaluation.comparison import Answered
 from ops.evaluation.shows import ShowAnswer, ShowTask, answer

@@ -19,7 +19,7 @@ from ops.core.locks import exclusive
 from ops.core.settings import Settings
 from ops.core.types import Progress, SilentProgress, StepReport
 from ops.embeddings.encoders.finetuned import MANIFEST, find_finetuned_files, identify_finetuned
-from ops.embeddings.pins import EncoderRegistry
+from ops.embeddings.registry import EncoderRegistry
 from ops.training.bases import identify_base, load_base
 from ops.training.definitions import find_definition
 from ops.training.examples import Examples

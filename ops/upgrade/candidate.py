@@ -17,7 +17,7 @@ from ops.core.tables import digest_of
 from ops.core.types import Progress, StepReport
 from ops.embeddings.build import build_embeddings, load_vectors
 from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder, resolve_spec
-from ops.embeddings.pins import Candidate, EncoderRegistry, RegistryState
+from ops.embeddings.registry import Candidate, EncoderRegistry, RegistryState
 from ops.index.build import build_index, index_is_current
 from ops.index.index import read_current_version
 from ops.probes.build import has_current_refit, refit_probe
@@ -52,11 +52,11 @@ def name_candidate(settings: Settings, spec: str, force: str = "") -> Candidate 
 
 def name_previous(settings: Settings) -> Candidate:
     """Record the encoder before the live one as the candidate. Raises ``NotFoundError`` if none is kept."""
-    succession = EncoderRegistry(settings.home).read_state()
-    previous = succession.previous
+    state = EncoderRegistry(settings.home).read_state()
+    previous = state.previous
     if previous is None:
-        state = f"{succession.live.spec} is live since {succession.live.since}" if succession.live else "never upgraded"
-        again = f"; `needle upgrade --encoder {succession.undone.spec}` goes forward again" if succession.undone else ""
+        state = f"{state.live.spec} is live since {state.live.since}" if state.live else "never upgraded"
+        again = f"; `needle upgrade --encoder {state.undone.spec}` goes forward again" if state.undone else ""
         raise NotFoundError(f"nothing to roll back to: {state}{again}")
     candidate = Candidate(spec=previous.spec, encoder_id=previous.encoder_id, how="rollback")
     EncoderRegistry(settings.home).change_state(lambda before: _replace_candidate(before, candidate))

@@ -21,7 +21,7 @@ from ops.core.storage import atomic_path
 from ops.core.tables import digest_of
 from ops.core.types import CheckOutcome, Progress, SilentProgress, StepReport
 from ops.embeddings.encoder import Encoder, ResolvedEncoder, load_encoder, resolve_encoder
-from ops.embeddings.pins import Candidate
+from ops.embeddings.registry import Candidate
 from ops.evaluation.comparison import compare_answers as compared
 from ops.evaluation.retrieval import estimate_interval
 from ops.evaluation.verdict import LEAST_SHOTS, MARGIN

@@ -18,7 +18,7 @@ from ops.core.settings import Settings
 from ops.core.types import StepReport
 from ops.embeddings.build import name_table
 from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder
-from ops.embeddings.pins import Candidate, EncoderRecord, EncoderRegistry, RegistryState
+from ops.embeddings.registry import Candidate, EncoderRecord, EncoderRegistry, RegistryState
 from ops.embeddings.set_aside import set_aside_table
 from ops.index.index import drop_index, read_current_version
 from ops.probes.promotion import drop_states, keep_scores, keep_state
@@ -49,7 +49,7 @@ def switch(settings: Settings, now: datetime) -> StepReport:
             since=now.isoformat(timespec="seconds"),
             reason=reason,
         )
-        succession = EncoderRegistry(settings.home).change_state(_build_switch(settings, new, before, candidate.how))
+        state = EncoderRegistry(settings.home).change_state(_build_switch(settings, new, before, candidate.how))
     return StepReport(
         changed=1,
         data_version=f"{new.encoder_id}-{new.since}",
@@ -58,7 +58,7 @@ def switch(settings: Settings, now: datetime) -> StepReport:
             "encoder_id": new.encoder_id,
             "index_version": read_current_version(settings, new.encoder_id),
             "reason": reason,
-            "previous": succession.previous.spec if succession.previous else None,
+            "previous": state.previous.spec if state.previous else None,
             "came_from": before.spec,
         },
     )
@@ -67,10 +67,10 @@ def switch(settings: Settings, now: datetime) -> StepReport:
 def finish_switch(settings: Settings) -> None:
     """Delete the data of encoders that are neither live nor kept, and record that the switch is complete."""
     pins = EncoderRegistry(settings.home)
-    succession = pins.read_state()
-    kept = {each.encoder_id for each in (succession.live, succession.previous, succession.undone) if each}
-    kept |= {succession.candidate.encoder_id} if succession.candidate else set()
-    for encoder_id in set(succession.retired) - kept:
+    state = pins.read_state()
+    kept = {each.encoder_id for each in (state.live, state.previous, state.undone) if each}
+    kept |= {state.candidate.encoder_id} if state.candidate else set()
+    for encoder_id in set(state.retired) - kept:
         _delete(settings, encoder_id)
     pins.change_state(lambda before: replace(before, retired=(), settled=True))
 
@@ -84,10 +84,10 @@ def discard(settings: Settings) -> Candidate:
     """
     with exclusive(settings.work_lock):
         candidate, pins = require_candidate(settings), EncoderRegistry(settings.home)
-        succession = pins.read_state()
-        kept = {each.encoder_id for each in (succession.live, succession.previous, succession.undone) if each}
+        state = pins.read_state()
+        kept = {each.encoder_id for each in (state.live, state.previous, state.undone) if each}
         kept |= {resolve_encoder(settings).encoder_id, *([candidate.encoder_id] if candidate.was_indexed else [])}
-        for encoder_id in {candidate.encoder_id, *succession.retired} - kept:
+        for encoder_id in {candidate.encoder_id, *state.retired} - kept:
             _delete(settings, encoder_id)
         drop_comparison(settings, candidate.encoder_id)
         pins.change_state(lambda before: replace(before, candidate=None, retired=()))
@@ -96,15 +96,15 @@ def discard(settings: Settings) -> Candidate:
 
 def describe_upgrade(settings: Settings) -> dict[str, Any]:
     """Return the document of ``needle upgrade --status --json``: the live encoder, and the one to roll back to."""
-    succession, live = EncoderRegistry(settings.home).read_state(), resolve_encoder(settings)
-    record = asdict(succession.live) if succession.live else {"spec": live.spec, "encoder_id": live.encoder_id}
+    state, live = EncoderRegistry(settings.home).read_state(), resolve_encoder(settings)
+    record = asdict(state.live) if state.live else {"spec": live.spec, "encoder_id": live.encoder_id}
     return {
         "live": {"since": None, "reason": live.reason, **record},
-        "previous": asdict(succession.previous) if succession.previous else None,
-        "undone": asdict(succession.undone) if succession.undone else None,
-        "candidate": asdict(succession.candidate) if succession.candidate else None,
-        "refused_because": _list_refusals(settings, succession.candidate),
-        "settled": succession.settled,
+        "previous": asdict(state.previous) if state.previous else None,
+        "undone": asdict(state.undone) if state.undone else None,
+        "candidate": asdict(state.candidate) if state.candidate else None,
+        "refused_because": _list_refusals(settings, state.candidate),
+        "settled": state.settled,
     }
 
 

@@ -84,7 +84,7 @@ class Study:
         pairs: list[CaptionPair] = self.pairs[name]
         recipe = replace(recipe, batch=2) if base is None else recipe
         with PairReader(self.settings, pairs, recipe.frames) as reader:
-            return (base or self.base(recipe)).examples(pairs, reader, SilentProgress())
+            return (base or self.base(recipe)).read_examples(pairs, reader, SilentProgress())
 
     def fitted(self, name: str, recipe: Recipe, seed: int) -> tuple[DualEncoder, StarterBase]:
         base = self.base(recipe)

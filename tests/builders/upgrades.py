@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ops.core.settings import Settings, load_settings
 from ops.embeddings.build import hash_inputs, name_table
 from ops.embeddings.encoder import load_encoder, resolve_spec
-from ops.embeddings.pins import EncoderRegistry
+from ops.embeddings.registry import EncoderRegistry
 from ops.embeddings.starter.head import load_head
 from ops.index.build import read_wanted_rows
 from ops.index.index import publish

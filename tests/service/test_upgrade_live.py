@@ -20,7 +20,7 @@ import httpx
 
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder, resolve_spec
-from ops.embeddings.pins import EncoderRegistry
+from ops.embeddings.registry import EncoderRegistry
 from tests.builders.upgrades import SHOTS, add_film, captioned_home, make_head, place
 
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -20,8 +20,8 @@ import pytest
 from ops.core.errors import EncoderError, StorageError
 from ops.core.settings import Settings, load_settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
-from ops.embeddings.pins import EncoderRegistry
 from ops.embeddings.pretrained import AUTO_MODEL, AUTO_REPOSITORY, choose_auto
+from ops.embeddings.registry import EncoderRegistry
 from ops.embeddings.starter.head import load_head
 
 NOBODY = "http://127.0.0.1:9"

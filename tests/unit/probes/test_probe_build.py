@@ -15,7 +15,7 @@ from ops.core.errors import NeedleError, NotFoundError, UsageError
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress, StepReport
 from ops.embeddings.build import name_table as embeddings_table
-from ops.embeddings.pins import Candidate, EncoderRecord, EncoderRegistry, RegistryState
+from ops.embeddings.registry import Candidate, EncoderRecord, EncoderRegistry, RegistryState
 from ops.evaluation.classification import compute_average_precision
 from ops.probes.build import (
     build_labels,

@@ -15,7 +15,7 @@ from ops.core.settings import Settings
 from ops.core.types import SilentProgress
 from ops.embeddings.build import name_table
 from ops.embeddings.encoder import resolve_encoder
-from ops.embeddings.pins import EncoderRecord, EncoderRegistry
+from ops.embeddings.registry import EncoderRecord, EncoderRegistry
 from ops.index.build import read_wanted_rows
 from ops.index.index import publish, read_current_version
 from ops.search.schema import Query

@@ -19,7 +19,7 @@ from ops.core.locks import exclusive
 from ops.core.settings import Settings, load_settings
 from ops.embeddings.build import name_table
 from ops.embeddings.encoder import resolve_encoder
-from ops.embeddings.pins import EncoderRegistry
+from ops.embeddings.registry import EncoderRegistry
 from ops.index.index import read_current_version
 from ops.probes.annotations import Annotation
 from ops.probes.labels import append_annotations

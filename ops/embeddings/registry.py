@@ -115,7 +115,7 @@ class EncoderRegistry:
         return _parse_state(self._read()["succession"], self.path)
 
     def change_state(self, change: Callable[[RegistryState], RegistryState]) -> RegistryState:
-        """Replace the succession by the result of ``change``, atomically: a reader gets the old one or the new one."""
+        """Replace the state by the result of ``change``, atomically: a reader gets the old one or the new one."""
         with self._lock() as content:
             before = _parse_state(content["succession"], self.path)
             after = change(before)
