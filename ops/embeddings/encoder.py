@@ -151,24 +151,24 @@ def resolve_encoder(settings: Settings, *, endpoint: str | None = None) -> Resol
     ``endpoint`` overrides the address of the model hub. Raises ``EncoderError`` if the spec does not name a usable
     encoder.
     """
-    pins = EncoderRegistry(settings.home)
-    if live := pins.read_state().live:
+    registry = EncoderRegistry(settings.home)
+    if live := registry.read_state().live:
         return ResolvedEncoder(spec=live.spec, encoder_id=live.encoder_id, reason=f"live since {live.since}")
     spec, reason = settings.encoder, "NEEDLE_ENCODER names it"
     if spec == "auto":
-        spec, reason = pins.read_auto() or _decide(pins, endpoint)
+        spec, reason = registry.read_auto() or _decide(registry, endpoint)
     return resolve_spec(spec, settings.home, reason)
 
 
 def resolve_spec(spec: str, home: Path, reason: str = "it was asked for") -> ResolvedEncoder:
     """The encoder of a spec, whichever is live. Raises ``EncoderError`` if the spec does not name a usable encoder."""
-    pins = EncoderRegistry(home)
-    encoder_id = pins.find_id(spec)
+    registry = EncoderRegistry(home)
+    encoder_id = registry.find_id(spec)
     if encoder_id is None:
         kind, rest = find_kind(spec)
         identity = kind.identify(rest, home)
         encoder_id = identity.encoder_id
-        pins.record(encoder_id, spec, list(identity.files))
+        registry.record(encoder_id, spec, list(identity.files))
     return ResolvedEncoder(spec=spec, encoder_id=encoder_id, reason=reason)
 
 
@@ -212,10 +212,10 @@ def load_encoder(
     return encoder
 
 
-def _decide(pins: EncoderRegistry, endpoint: str | None) -> tuple[str, str]:
+def _decide(registry: EncoderRegistry, endpoint: str | None) -> tuple[str, str]:
     from ops.embeddings.pretrained import choose_auto
 
-    spec, reason = pins.pin_auto(*choose_auto(endpoint=endpoint))
+    spec, reason = registry.pin_auto(*choose_auto(endpoint=endpoint))
     log.info("encoder %s: %s", spec, reason)
     return spec, reason
 

@@ -100,11 +100,11 @@ def evaluate_clips(
     - ``.queries.jsonl``: nDCG@10 (0-1) of graded queries.
 
     Figures are pooled over clips, then given for each. Intervals of cuts are over clips
-    (:func:`ops.evaluation.clip_cuts.estimate_interval_over_clips`). The other ``*_interval`` are 95 % bootstrap intervals
-    over queries, with the captions of one shot drawn together. ``retrieval`` has the figures by show, with those of a second
-    encoder and the differences (:func:`compare_answers`); a clip is decoded once for both. Shows that an encoder was
-    fitted on (``learned_by`` its id) count in the pooled figures only if there are no others. Without ``encoders`` only
-    boundaries are measured, of the clips that have a ``.shots.json``.
+    (:func:`ops.evaluation.clip_cuts.estimate_interval_over_clips`). The other ``*_interval`` are 95 % bootstrap
+    intervals over queries, with the captions of one shot drawn together. ``retrieval`` has the figures by show, with
+    those of a second encoder and the differences (:func:`compare_answers`); a clip is decoded once for both. Shows that
+    an encoder was fitted on (``learned_by`` its id) count in the pooled figures only if there are no others. Without
+    ``encoders`` only boundaries are measured, of the clips that have a ``.shots.json``.
 
     A clip that cannot be read or has a damaged annotation is skipped with its reason, and so is an annotation
     without a clip. Raises ``UsageError`` if nothing is annotated, or every clip is skipped.

@@ -48,15 +48,15 @@ def choose_encoders(settings: Settings, current_id: str) -> ComparedEncoders:
     The first is the candidate for the live encoder, or else the newest fine-tuned one; the second is the current one.
     If the first is the current one, the second is its base. Without any candidate, the current one alone.
     """
-    pins = EncoderRegistry(settings.home)
-    candidate = pins.read_state().candidate
-    if candidate and candidate.encoder_id != current_id and pins.find_id(candidate.spec) == candidate.encoder_id:
+    registry = EncoderRegistry(settings.home)
+    candidate = registry.read_state().candidate
+    if candidate and candidate.encoder_id != current_id and registry.find_id(candidate.spec) == candidate.encoder_id:
         return ComparedEncoders(encoder_id=candidate.encoder_id, against_id=current_id)
     fine_tuned = sorted(_list_fine_tuned(settings), key=lambda entry: entry[0], reverse=True)
     for _, spec, base_id in fine_tuned:
-        encoder_id = pins.find_id(spec)
+        encoder_id = registry.find_id(spec)
         if encoder_id == current_id:
-            return ComparedEncoders(encoder_id=current_id, against_id=base_id if pins.find_spec(base_id) else "")
+            return ComparedEncoders(encoder_id=current_id, against_id=base_id if registry.find_spec(base_id) else "")
         if encoder_id:
             return ComparedEncoders(encoder_id=encoder_id, against_id=current_id)
     return ComparedEncoders(encoder_id=current_id)

@@ -55,9 +55,9 @@ def name_previous(settings: Settings) -> Candidate:
     state = EncoderRegistry(settings.home).read_state()
     previous = state.previous
     if previous is None:
-        state = f"{state.live.spec} is live since {state.live.since}" if state.live else "never upgraded"
+        status = f"{state.live.spec} is live since {state.live.since}" if state.live else "never upgraded"
         again = f"; `needle upgrade --encoder {state.undone.spec}` goes forward again" if state.undone else ""
-        raise NotFoundError(f"nothing to roll back to: {state}{again}")
+        raise NotFoundError(f"nothing to roll back to: {status}{again}")
     candidate = Candidate(spec=previous.spec, encoder_id=previous.encoder_id, how="rollback")
     EncoderRegistry(settings.home).change_state(lambda before: _replace_candidate(before, candidate))
     return candidate

@@ -66,13 +66,13 @@ def switch(settings: Settings, now: datetime) -> StepReport:
 
 def finish_switch(settings: Settings) -> None:
     """Delete the data of encoders that are neither live nor kept, and record that the switch is complete."""
-    pins = EncoderRegistry(settings.home)
-    state = pins.read_state()
+    registry = EncoderRegistry(settings.home)
+    state = registry.read_state()
     kept = {each.encoder_id for each in (state.live, state.previous, state.undone) if each}
     kept |= {state.candidate.encoder_id} if state.candidate else set()
     for encoder_id in set(state.retired) - kept:
         _delete(settings, encoder_id)
-    pins.change_state(lambda before: replace(before, retired=(), settled=True))
+    registry.change_state(lambda before: replace(before, retired=(), settled=True))
 
 
 def discard(settings: Settings) -> Candidate:
@@ -83,14 +83,14 @@ def discard(settings: Settings) -> Candidate:
     can be repeated if it is killed. Raises ``NotFoundError`` if there is no candidate.
     """
     with exclusive(settings.work_lock):
-        candidate, pins = require_candidate(settings), EncoderRegistry(settings.home)
-        state = pins.read_state()
+        candidate, registry = require_candidate(settings), EncoderRegistry(settings.home)
+        state = registry.read_state()
         kept = {each.encoder_id for each in (state.live, state.previous, state.undone) if each}
         kept |= {resolve_encoder(settings).encoder_id, *([candidate.encoder_id] if candidate.was_indexed else [])}
         for encoder_id in {candidate.encoder_id, *state.retired} - kept:
             _delete(settings, encoder_id)
         drop_comparison(settings, candidate.encoder_id)
-        pins.change_state(lambda before: replace(before, candidate=None, retired=()))
+        registry.change_state(lambda before: replace(before, candidate=None, retired=()))
     return candidate
 
 

@@ -121,21 +121,21 @@ def test_searches_go_on_through_kills_the_switch_and_the_way_back(tmp_path: Path
     old = resolve_encoder(settings).encoder_id
     spec = make_head(settings.home, "mine", 0.25)
     new = place(settings, spec, range(2), noise=0.3)
-    pins, upgrade = EncoderRegistry(settings.home), ("upgrade", "--encoder", spec)
+    registry, upgrade = EncoderRegistry(settings.home), ("upgrade", "--encoder", spec)
     with served(settings) as url, Searches(url) as people:
         wait_for(lambda: people.answers_by(old), 120, "the first answer")
         moments: list[Callable[[], bool]] = [
-            lambda: pins.read_state().candidate is not None,
+            lambda: registry.read_state().candidate is not None,
             lambda: (settings.home / "index" / new / "current").is_symlink(),
             lambda: (settings.home / "upgrade" / f"{new}.json").exists(),
         ]
         for moment in moments[:2]:
             with settings.working():  # it cannot switch before it is killed
                 killed_when(settings, moment, *upgrade)
-            assert pins.read_state().live is None, "killed before the switch, the old one stays live"
+            assert registry.read_state().live is None, "killed before the switch, the old one stays live"
         killed_when(settings, moments[2], *upgrade)
-        killed_when(settings, lambda: pins.read_state().live is not None, *upgrade)
-        live = pins.read_state().live
+        killed_when(settings, lambda: registry.read_state().live is not None, *upgrade)
+        live = registry.read_state().live
         assert live and live.encoder_id == new
         add_film(settings, tmp_path, 2, proxies=True)
         assert done(settings, *upgrade)["settled"], "the same again does what is left"

@@ -124,9 +124,9 @@ def test_the_automatic_model_is_one_that_open_clip_has() -> None:
 
 
 def test_the_first_of_many_processes_decides(tmp_path: Path) -> None:
-    pins = [EncoderRegistry(tmp_path) for _ in range(8)]
+    registries = [EncoderRegistry(tmp_path) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        chosen = list(pool.map(lambda number: pins[number].pin_auto(f"spec {number}", "raced"), range(8)))
+        chosen = list(pool.map(lambda number: registries[number].pin_auto(f"spec {number}", "raced"), range(8)))
     assert len(set(chosen)) == 1
     assert EncoderRegistry(tmp_path).read_auto() == chosen[0]
 
