@@ -299,7 +299,7 @@ TOY = '''
 import numpy as np
 
 from ops.embeddings.encoder import EncoderKind
-from ops.embeddings.pooling import pooled_vector
+from ops.embeddings.pooling import pool_mean
 from ops.embeddings.weights import identify_weights
 
 
@@ -325,7 +325,7 @@ class Toy:
         return self.encode_prepared(self.prepare(frames))
 
     def pool(self, vectors):
-        return pooled_vector(vectors)
+        return pool_mean(vectors)
 
 
 class ToyKind(EncoderKind):

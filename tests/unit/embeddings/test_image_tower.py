@@ -120,9 +120,9 @@ def test_towers_that_start_in_two_threads_at_once_do_not_wait_for_each_other(exp
 import threading
 from pathlib import Path
 import numpy as np
-from ops.embeddings.starter.openvino_tower import openvino_runner
+from ops.embeddings.starter.openvino_tower import load_openvino_runner
 frames = np.zeros((4, 260, 260, 3), np.uint8)
-threads = [threading.Thread(target=lambda: openvino_runner(Path({str(exported)!r}), 2)(frames)) for _ in range(2)]
+threads = [threading.Thread(target=lambda: load_openvino_runner(Path({str(exported)!r}), 2)(frames)) for _ in range(2)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
 print("done")
