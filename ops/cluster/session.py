@@ -83,7 +83,7 @@ def keep_open() -> Iterator[None]:
 
 
 @contextmanager
-def cluster(address: str) -> Iterator[Cluster]:
+def open_cluster(address: str) -> Iterator[Cluster]:
     """Yield Ray at ``address`` (``host:port``, or ``auto`` on one of its nodes); if that is empty, on this machine.
 
     A Ray that already runs in this process is used as it is. Raises ``ClusterError`` if Ray is not installed, cannot be
@@ -91,7 +91,7 @@ def cluster(address: str) -> Iterator[Cluster]:
     """
     with keep_open():
         with _SESSION.lock:
-            ray = _ray(address)
+            ray = _import_ray(address)
             if not ray.is_initialized():
                 _start(ray, address)
         resources = ray.cluster_resources()
@@ -106,7 +106,7 @@ def cluster(address: str) -> Iterator[Cluster]:
 def describe_cluster(address: str) -> str:
     """Describe the Ray of ``cluster(address)`` without starting it. Raises ``ClusterError`` if it is not available."""
     if importlib.util.find_spec("ray") is None:
-        raise _missing("no module named ray")
+        raise _make_missing_error("no module named ray")
     if not address:
         return "Ray, started on this machine when it is needed"
     if address != "auto":
@@ -114,11 +114,11 @@ def describe_cluster(address: str) -> str:
     return f"the Ray cluster at {address}"
 
 
-def _missing(reason: str) -> ClusterError:
+def _make_missing_error(reason: str) -> ClusterError:
     return ClusterError(f"Ray is not installed ({reason}): pip install 'needle[ray]', or use --engine local")
 
 
-def _ray(address: str) -> ModuleType:
+def _import_ray(address: str) -> ModuleType:
     """Import Ray. It reads its environment at import, so that is set before."""
     if address not in ("", "auto"):
         _check_address(address)
@@ -134,7 +134,7 @@ def _ray(address: str) -> ModuleType:
     try:
         import ray
     except ImportError as error:
-        raise _missing(str(error)) from error
+        raise _make_missing_error(str(error)) from error
     import ray._private.worker
 
     # Ray prints worker errors on standard output, which belongs to results, even if `log_to_driver` is off. May go
@@ -155,10 +155,10 @@ def _check_address(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), _PATIENCE_S).close()
     except (OSError, OverflowError) as error:
-        raise _unreachable(address, str(error)) from error
+        raise _make_unreachable_error(address, str(error)) from error
 
 
-def _unreachable(address: str, reason: str) -> ClusterError:
+def _make_unreachable_error(address: str, reason: str) -> ClusterError:
     return ClusterError(
         f"no Ray cluster can be reached at {address} ({reason}): start one with `ray start --head`, correct "
         "NEEDLE_RAY_ADDRESS or RAY_ADDRESS, or unset it to use this machine"
@@ -169,7 +169,7 @@ def _start(ray: ModuleType, address: str) -> None:
     reasons = []
     for _ in range(1 if address else _STARTS):
         try:
-            ray.init(**(_reaching(address) if address else _here()))
+            ray.init(**(_configure_remote(address) if address else _configure_local()))
             _SESSION.is_ours = True
             return
         except Exception as error:  # noqa: BLE001 - Ray raises plain Exception if it does not start; reported below
@@ -177,14 +177,16 @@ def _start(ray: ModuleType, address: str) -> None:
             log.warning("Ray did not start: %s", reasons[-1])
             _stop(ray)
     if address:
-        raise _unreachable(address, f"{reasons[-1]}; if it asks for a token, set RAY_AUTH_MODE and RAY_AUTH_TOKEN")
+        raise _make_unreachable_error(
+            address, f"{reasons[-1]}; if it asks for a token, set RAY_AUTH_MODE and RAY_AUTH_TOKEN"
+        )
     raise ClusterError(
         f"Ray did not start in {_STARTS} attempts ({reasons[-1]}): try again when the machine is less busy, or use "
         "--engine local"
     )
 
 
-def _here() -> dict[str, Any]:
+def _configure_local() -> dict[str, Any]:
     # Ray's sockets are below this folder, and their paths must not be longer than 107 bytes.
     folder = tempfile.gettempdir() if len(tempfile.gettempdir()) <= _LONGEST_FOLDER else "/tmp"
     _clear(Path(folder))
@@ -192,10 +194,10 @@ def _here() -> dict[str, Any]:
     loopback = {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
     return {
         "address": "local",
-        "num_cpus": _cores(),
+        "num_cpus": _count_cores(),
         "include_dashboard": False,
         "_temp_dir": str(_SESSION.scratch),
-        **_quiet({"env_vars": {"PYTHONPATH": str(CHECKOUT), **loopback}}),
+        **_configure_quiet({"env_vars": {"PYTHONPATH": str(CHECKOUT), **loopback}}),
     }
 
 
@@ -207,15 +209,15 @@ def _clear(folder: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _reaching(address: str) -> dict[str, Any]:
+def _configure_remote(address: str) -> dict[str, Any]:
     """Send the code of this checkout: nodes of a cluster may have none, or another one.
 
     They must have the packages that the code needs.
     """
-    return {"address": address, **_quiet({"py_modules": [str(CHECKOUT / "ops")]})}
+    return {"address": address, **_configure_quiet({"py_modules": [str(CHECKOUT / "ops")]})}
 
 
-def _quiet(runtime_env: dict[str, Any]) -> dict[str, Any]:
+def _configure_quiet(runtime_env: dict[str, Any]) -> dict[str, Any]:
     return {
         "log_to_driver": False,
         "logging_level": logging.ERROR,
@@ -229,7 +231,7 @@ def _stop(ray: ModuleType | None = None) -> None:
     if ray is not None or _SESSION.is_ours:
         import ray as loaded
 
-        started = _processes()
+        started = _list_processes()
         loaded.shutdown()  # waits for the first of them only
         _SESSION.is_ours = False
         _end(started)
@@ -238,7 +240,7 @@ def _stop(ray: ModuleType | None = None) -> None:
         _SESSION.scratch = None
 
 
-def _processes() -> list[psutil.Process]:
+def _list_processes() -> list[psutil.Process]:
     """Return Ray's processes below this process: its servers and their workers."""
     import psutil
 
@@ -263,12 +265,12 @@ def _end(processes: list[psutil.Process]) -> None:
 def _wait(processes: list[psutil.Process]) -> list[psutil.Process]:
     """Wait until all have ended, or for ten seconds; return those that still run."""
     end = time.monotonic() + _PATIENCE_S
-    while (running := [process for process in processes if _runs(process)]) and time.monotonic() < end:
+    while (running := [process for process in processes if _is_running(process)]) and time.monotonic() < end:
         time.sleep(0.02)
     return running
 
 
-def _runs(process: psutil.Process) -> bool:
+def _is_running(process: psutil.Process) -> bool:
     """Whether it runs, and is not a zombie of a parent that does not wait for it (a container's first process)."""
     import psutil
 
@@ -278,5 +280,5 @@ def _runs(process: psutil.Process) -> bool:
         return False
 
 
-def _cores() -> int:
+def _count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -66,7 +66,7 @@ def run_workers(
     losses = WorkerLosses()
     while True:
         try:
-            attempt = _attempt(task, group, folder, on_step)
+            attempt = _run_attempt(task, group, folder, on_step)
         except ray.exceptions.RayError as error:
             raise ClusterError(
                 f"the Ray cluster is gone ({first_sentence(error)}): start the same command again"
@@ -104,7 +104,7 @@ class _Mailbox:
         return self._step, self._error
 
 
-def _attempt(task: dict[str, Any], group: WorkerGroup, folder: Path, on_step: Callable[[int], None]) -> _Attempt:
+def _run_attempt(task: dict[str, Any], group: WorkerGroup, folder: Path, on_step: Callable[[int], None]) -> _Attempt:
     """Start the workers once and wait for them in a thread: in the main thread Ray Train would handle Ctrl-C itself."""
     import ray
     from ray.train import FailureConfig, RunConfig, ScalingConfig
@@ -112,7 +112,7 @@ def _attempt(task: dict[str, Any], group: WorkerGroup, folder: Path, on_step: Ca
 
     logging.getLogger("ray.train").setLevel(logging.ERROR)
     trainer = TorchTrainer(
-        _worker,
+        _run_worker,
         train_loop_config=task,
         torch_config=TorchConfig(backend="nccl" if group.gpu else "gloo"),
         scaling_config=ScalingConfig(
@@ -147,7 +147,7 @@ def _attempt(task: dict[str, Any], group: WorkerGroup, folder: Path, on_step: Ca
     return attempt
 
 
-def _worker(task: dict[str, Any]) -> None:
+def _run_worker(task: dict[str, Any]) -> None:
     """Run in each worker."""
     import ray
     import ray.train.torch

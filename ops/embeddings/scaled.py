@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from ops.cluster.batches import map_batches
-from ops.cluster.session import cluster
+from ops.cluster.session import open_cluster
 from ops.core import errors
 from ops.core.errors import EncoderError, NeedleError
 from ops.core.settings import Settings
@@ -48,7 +48,7 @@ def embed_on_cluster(
         "encoder_id": encoder_id,
         "frames_per_shot": settings.frames_per_shot,
     }
-    with cluster(settings.ray_address) as found:
+    with open_cluster(settings.ray_address) as found:
         for batch in map_batches(table, ShotEmbedder, arguments, found, batch_rows=_BATCH_SHOTS):
             yield from _parse_results(batch)
 

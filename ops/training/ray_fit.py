@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ops.cluster.resources import WorkerGroup, plan_workers
-from ops.cluster.session import Cluster, cluster
+from ops.cluster.session import Cluster, open_cluster
 from ops.cluster.workers import Report, run_workers
 from ops.core.errors import UsageError
 from ops.training.examples import Examples
@@ -83,7 +83,7 @@ def plan_ray_fit(
             f"a batch of {recipe.batch} cannot be shared evenly by {workers} workers: --workers {even[-1]}, or --batch "
             f"{recipe.batch // workers * workers or workers}"
         )
-    with cluster(address) as session:
+    with open_cluster(address) as session:
         group = plan_workers(session, workers, gpu)
         while recipe.batch % group.workers:
             group = WorkerGroup(workers=group.workers - 1, gpu=group.gpu)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from ops.cli.main import cli
 from ops.cluster.resources import WorkerGroup, plan_workers
-from ops.cluster.session import Cluster, cluster
+from ops.cluster.session import Cluster, open_cluster
 from ops.core.errors import ClusterError, UsageError
 from ops.core.settings import describe_settings, load_settings
 
@@ -62,7 +62,7 @@ def test_more_workers_than_there_is_room_for_are_refused_at_once(
 
 def test_without_ray_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ClusterError, match=r"pip install 'needle\[ray\]', or use --engine local"), cluster(""):
+    with pytest.raises(ClusterError, match=r"pip install 'needle\[ray\]', or use --engine local"), open_cluster(""):
         pass
 
 
@@ -70,7 +70,7 @@ def test_without_ray_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch, t
 def test_what_is_no_address_is_refused_with_a_way_out(address: str) -> None:
     with (
         pytest.raises(ClusterError, match=r"not an address of a Ray cluster: give HOST:PORT .*ray job submit"),
-        cluster(address),
+        open_cluster(address),
     ):
         pass
 
@@ -79,7 +79,7 @@ def test_an_address_where_nobody_listens_is_told_at_once() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, and not listening
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(ClusterError, match=rf"reached at {address} .*ray start --head"), cluster(address):
+        with pytest.raises(ClusterError, match=rf"reached at {address} .*ray start --head"), open_cluster(address):
             pass
 
 
