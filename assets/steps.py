@@ -13,7 +13,7 @@ from assets.resources import Needle
 from ops.core.settings import Settings
 from ops.core.steps import Step, StepRun
 from ops.core.types import StepReport
-from ops.pipeline import pipeline_steps
+from ops.pipeline import list_steps
 
 
 def first_version(settings: Settings, encoder_id: str) -> str:
@@ -43,7 +43,7 @@ def step_assets(
     """The asset of every step. Raises ``ValueError`` if a step has no asset, or an asset has no step."""
     modules = [importlib.import_module(f"assets.{module.name}") for module in pkgutil.iter_modules(assets.__path__)]
     declared = {module.ASSET.step: module.ASSET for module in modules if hasattr(module, "ASSET")}
-    steps = {step.name: step for step in pipeline_steps()}
+    steps = {step.name: step for step in list_steps()}
     if missing := steps.keys() - declared.keys():
         raise ValueError(f"no asset of {', '.join(sorted(missing))}: end a module of assets/ in ASSET = StepAsset(...)")
     if unknown := declared.keys() - steps.keys():

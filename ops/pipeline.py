@@ -18,7 +18,7 @@ from ops.core.steps import Step
 
 
 @cache
-def pipeline_steps() -> tuple[Step, ...]:
+def list_steps() -> tuple[Step, ...]:
     """Every step, each one after the steps that it reads."""
     packages = sorted(path.parent.name for path in Path(__file__).parent.glob("*/step.py"))
     return collect_steps(importlib.import_module(f"ops.{package}.step") for package in packages)
@@ -26,7 +26,7 @@ def pipeline_steps() -> tuple[Step, ...]:
 
 def find_step(name: str) -> Step:
     """The step of this name. Raises ``KeyError`` if it is unknown."""
-    return {step.name: step for step in pipeline_steps()}[name]
+    return {step.name: step for step in list_steps()}[name]
 
 
 def collect_steps(modules: Iterable[ModuleType]) -> tuple[Step, ...]:
@@ -49,7 +49,7 @@ def collect_steps(modules: Iterable[ModuleType]) -> tuple[Step, ...]:
     # In the order of the lake's tables, so that the order does not depend on the names of packages.
     names = list(TABLES)
     ordered = sorted(found.values(), key=lambda step: min(map(names.index, step.tables), default=len(names)))
-    readers = {step.name: replace(step, reads=_reads(step, writers)) for step in ordered}
+    readers = {step.name: replace(step, reads=_list_reads(step, writers)) for step in ordered}
     if unknown := sorted({read for step in readers.values() for read in step.reads} - found.keys()):
         raise ValueError(f"a step reads {', '.join(unknown)}, but no step has this name: there are {', '.join(found)}")
     try:
@@ -59,7 +59,7 @@ def collect_steps(modules: Iterable[ModuleType]) -> tuple[Step, ...]:
         raise ValueError(f"steps read each other: {' -> '.join(error.args[1])}") from error
 
 
-def tables_of(step: Step) -> list[Table]:
+def list_tables(step: Step) -> list[Table]:
     """The declarations of the tables that a step writes."""
     return [TABLES[name] for name in step.tables]
 
@@ -78,6 +78,6 @@ def _find_writers(steps: Iterable[Step]) -> dict[str, str]:
     return writers
 
 
-def _reads(step: Step, writers: dict[str, str]) -> tuple[str, ...]:
+def _list_reads(step: Step, writers: dict[str, str]) -> tuple[str, ...]:
     served = [writers[table.name] for table in served_tables().values()] if step.reads_features else []
     return tuple(dict.fromkeys((*step.reads, *served)))

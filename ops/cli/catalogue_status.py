@@ -21,7 +21,7 @@ from ops.embeddings.set_aside import set_aside_shots
 from ops.index.build import read_wanted_rows
 from ops.index.index import IndexRow, compute_version, open_index, read_current_version
 from ops.index.lines import read_current_line_version
-from ops.pipeline import pipeline_steps
+from ops.pipeline import list_steps
 from ops.videos import catalogue
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ SEARCHED = ("shots", "embedded", "indexed")
 def due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -> set[str]:
     """Return partitions of those of the videos for which a step of the pipeline is due."""
     wanted = frozenset(video_ids)
-    return set[str]().union(*(step.is_due(settings, encoder_id, wanted) for step in pipeline_steps()))
+    return set[str]().union(*(step.is_due(settings, encoder_id, wanted) for step in list_steps()))
 
 
 def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:

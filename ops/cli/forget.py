@@ -26,7 +26,7 @@ from ops.index.build import build_index
 from ops.index.dialogue import build_lines
 from ops.index.index import drop_old_versions, read_current_version
 from ops.index.lines import drop_old_lines
-from ops.pipeline import pipeline_steps
+from ops.pipeline import list_steps
 from ops.shots.build import shots_of
 from ops.shots.sheet import sheet_key
 from ops.videos import catalogue
@@ -97,7 +97,7 @@ def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
         for key in settings.store.list(DAMAGED):  # damaged files of the lake may hold rows of it
             if key.endswith(f"/{settings.partition_of(video_id)}.parquet"):
                 settings.store.delete(key)
-        for folder in (folder for step in pipeline_steps() for folder in step.folders):
+        for folder in (folder for step in list_steps() for folder in step.folders):
             settings.store.delete_tree(f"{folder}/{video_id}")
         shutil.rmtree(settings.home / "reports", ignore_errors=True)  # they show posters; the next run creates new ones
         shutil.rmtree(settings.home / "cache" / "training", ignore_errors=True)  # holds features of its frames

@@ -23,7 +23,7 @@ from ops.dialogue.report import unread_subtitles, unusable_subtitles
 from ops.embeddings.encoder import resolve_encoder
 from ops.index.build import index_is_current
 from ops.index.dialogue import has_current_lines
-from ops.pipeline import pipeline_steps
+from ops.pipeline import list_steps
 from ops.probes.definitions import load_definitions
 from ops.shots.not_applied import FAILED
 from ops.videos import catalogue
@@ -117,7 +117,7 @@ def _bring_up_to_date(
 
 
 def _retry(settings: Settings, seen: list[str], encoder_id: str) -> None:
-    for step in pipeline_steps():
+    for step in list_steps():
         if step.retry:
             step.retry(settings, encoder_id, seen, datetime.now(UTC))
 

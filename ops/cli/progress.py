@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from ops.cli.main import printable
 from ops.core.plural import plural
-from ops.pipeline import pipeline_steps
+from ops.pipeline import list_steps
 
 TITLES = {
     "index": "Search index",
@@ -56,7 +56,7 @@ class Bars:
         self.began: dict[str, float] = {}
         self.aside: list[tuple[str, str]] = []
         self.noted: set[str] = set()
-        self.titles = TITLES | {step.stage or step.name: step.title for step in pipeline_steps()}
+        self.titles = TITLES | {step.stage or step.name: step.title for step in list_steps()}
 
     def __enter__(self) -> Bars:
         self.bars.start()

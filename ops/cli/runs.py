@@ -30,7 +30,7 @@ from ops.core.errors import ChecksFailedError, NeedleError, UsageError
 from ops.core.locks import if_free
 from ops.core.settings import CHECKOUT, Settings
 from ops.core.storage import atomic_path
-from ops.pipeline import pipeline_steps
+from ops.pipeline import list_steps
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -134,7 +134,7 @@ def run_pipeline(
     from assets.resources import Needle
     from ops.core.tables import key_ranges
 
-    steps = tuple(step.name for step in pipeline_steps()) if partitioned is None else tuple(partitioned)
+    steps = tuple(step.name for step in list_steps()) if partitioned is None else tuple(partitioned)
     with opened_by_hand(settings) as instance:
         close_dead_runs(instance, interrupted)
         definitions = build_definitions(settings, Needle(bars))

@@ -12,7 +12,7 @@ from feature_repo.names import embedding_view
 from ops.core.schemas import SCORES, TABLES, key_of, schema_of
 from ops.core.steps import Step
 from ops.embeddings.build import name_table
-from ops.pipeline import pipeline_steps, tables_of
+from ops.pipeline import list_steps, list_tables
 from ops.search.shot_details import VideoRow
 from ops.serve.problems import ProblemError
 from ops.serve.said import dialogue_of
@@ -102,7 +102,7 @@ def _computed(
 ) -> list[tuple[str, str, float]]:
     """Return the assets that the shot is in, with its partition or "" and the Unix time of the computation."""
     made = []
-    for step in pipeline_steps():
+    for step in list_steps():
         computed = _computed_at(service, step, shot_id, video, encoder_id, partition)
         if computed:
             at = computed.timestamp()
@@ -121,7 +121,7 @@ def _computed_at(
     service: Service, step: Step, shot_id: str, video: VideoRow, encoder_id: str, partition: str
 ) -> datetime | None:
     """Return the time of the step's row of the shot, or of its video; ``None`` if it has no such row."""
-    for table in tables_of(step):
+    for table in list_tables(step):
         identifier = {"shot_id": shot_id, "video_id": video.video_id}.get(table.key)
         if identifier:
             row = _row(service, table.of_encoder(encoder_id), partition, identifier)

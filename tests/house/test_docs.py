@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from ops.cli.main import COMMANDS, cli
 from ops.core.settings import Settings
-from ops.pipeline import pipeline_steps
+from ops.pipeline import list_steps
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 README = (CHECKOUT / "README.md").read_text()
@@ -56,7 +56,7 @@ def test_every_asset_is_in_the_architecture_and_no_other() -> None:
         for path in factories
         for name in re.findall(r"^\s*def (\w+)\(\s*context: dg\.AssetExec", path.read_text(), re.M)
     }
-    named |= {step.name for step in pipeline_steps()}
+    named |= {step.name for step in list_steps()}
     assert described == named - {"step_asset"}
 
 

@@ -13,7 +13,7 @@ import pytest
 from ops.core.schemas import LABELS, SHOTS, TABLES, Table, View
 from ops.core.steps import Step, StepRun, never_due
 from ops.core.types import StepReport
-from ops.pipeline import collect_steps, find_step, pipeline_steps
+from ops.pipeline import collect_steps, find_step, list_steps
 
 
 def build_nothing(run: StepRun) -> StepReport:
@@ -32,18 +32,18 @@ def make_module(*steps: Step) -> ModuleType:
 
 def test_the_order_is_that_of_the_data() -> None:
     expected = ["videos", "shot_corrections", "shots", "shot_embeddings", "dialogue", "media_features"]
-    names = [step.name for step in pipeline_steps()]
+    names = [step.name for step in list_steps()]
     assert [name for name in names if name in expected] == expected
 
 
 def test_the_features_follow_every_table_that_feast_serves() -> None:
     assert set(find_step("media_features").reads) >= {"videos", "shots", "dialogue", "shot_embeddings"}
-    added = collect_steps([make_module(*pipeline_steps(), make_step("toy", tables=("caption_pairs",)))])
+    added = collect_steps([make_module(*list_steps(), make_step("toy", tables=("caption_pairs",)))])
     assert "toy" not in added[-1].reads  # Feast does not serve its table
 
 
 def test_every_table_of_a_video_has_a_step_or_is_written_by_people_or_models() -> None:
-    written = {table for step in pipeline_steps() for table in step.tables}
+    written = {table for step in list_steps() for table in step.tables}
     others = {"subtitle_timings", "labels", "probe_scores", "kept_scores", "caption_pairs"}
     assert written | others == set(TABLES)
     assert not written & others
@@ -61,11 +61,11 @@ def test_every_table_of_a_video_has_a_step_or_is_written_by_people_or_models() -
 )
 def test_a_step_that_contradicts_another_is_refused(step: Step, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        collect_steps([make_module(*pipeline_steps(), step)])
+        collect_steps([make_module(*list_steps(), step)])
 
 
 def test_a_served_table_that_no_step_writes_is_refused() -> None:
-    steps = [step for step in pipeline_steps() if step.name != "dialogue"]
+    steps = [step for step in list_steps() if step.name != "dialogue"]
     with pytest.raises(ValueError, match="Feast serves shot_dialogue, but no step writes it"):
         collect_steps([make_module(*steps)])
 
@@ -83,6 +83,6 @@ def test_a_table_that_feast_cannot_serve_or_forget_cannot_clear_is_refused() -> 
 
 
 def test_finding_the_steps_loads_nothing_heavy() -> None:
-    script = "import sys, json, ops.pipeline; ops.pipeline.pipeline_steps(); print(json.dumps(sorted(sys.modules)))"
+    script = "import sys, json, ops.pipeline; ops.pipeline.list_steps(); print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not set(json.loads(done.stdout)) & {"torch", "ray", "feast", "open_clip", "dagster", "duckdb", "pandas"}
