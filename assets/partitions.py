@@ -1,6 +1,6 @@
 """Partitions of the footage: one per video, or a fixed number of hash buckets.
 
-Both come from one key function, :func:`ops.core.tables.partition_of`. Buckets are for catalogues of more than some
+Both come from one key function, :func:`ops.core.tables.resolve_partition`. Buckets are for catalogues of more than some
 thousand videos. Each automation tick reads all dynamic keys (2.5 s at 1,000 keys, 10 s at 10,000), but not static
 keys.
 """
@@ -14,7 +14,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 
 from ops.core.plural import plural
 from ops.core.settings import Settings
-from ops.core.tables import bucket_keys, key_ranges
+from ops.core.tables import find_key_ranges, list_bucket_keys
 from ops.shots.waiting import Waiting
 from ops.videos.watch import Watch
 
@@ -33,7 +33,7 @@ def choose_partitions(settings: Settings) -> dg.PartitionsDefinition[str]:
     return (
         dg.DynamicPartitionsDefinition(name=PARTITIONS_NAME)
         if settings.partitions == "video"
-        else dg.StaticPartitionsDefinition(bucket_keys(int(settings.partitions.removeprefix("bucket:"))))
+        else dg.StaticPartitionsDefinition(list_bucket_keys(int(settings.partitions.removeprefix("bucket:"))))
     )
 
 
@@ -69,7 +69,7 @@ def request_due_partitions(
             tags={**range_tags(first, last), **STARTED_BY},
             asset_selection=[dg.AssetKey("videos")],
         )
-        for first, last in key_ranges(watch.due, ordered)
+        for first, last in find_key_ranges(watch.due, ordered)
     ]
     return dg.SensorResult(run_requests=requests, cursor=watch.cursor)
 
@@ -87,6 +87,6 @@ def request_corrections(
             tags=range_tags(first, last),
             asset_selection=[dg.AssetKey("shot_corrections")],
         )
-        for first, last in key_ranges(waiting.partitions, ordered)
+        for first, last in find_key_ranges(waiting.partitions, ordered)
     ]
     return dg.SensorResult(run_requests=requests, cursor=cursor)

@@ -46,7 +46,9 @@ class Needle:
         self, context: dg.AssetExecutionContext, report: StepReport, *, page: Path | None = None
     ) -> dg.MaterializeResult:
         """Return a materialisation with the report's figures, those of each partition, its checks, and its page."""
-        report.tell_partitions(lambda partition, figures: context.add_asset_metadata(figures, partition_key=partition))
+        report.report_partitions(
+            lambda partition, figures: context.add_asset_metadata(figures, partition_key=partition)
+        )
         return dg.MaterializeResult(
             metadata={
                 **report.details,

@@ -24,7 +24,7 @@ sys.path.insert(0, str(CHECKOUT))
 
 from ops.core.errors import NeedleError, UsageError
 from ops.core.settings import Settings, load_settings
-from ops.core.storage import atomic_path
+from ops.core.storage import write_atomically
 from ops.embeddings.encoder import resolve_encoder
 from ops.notebooks import downstream
 from ops.notebooks.downstream_features import TrainingSet, load_online_matrix, load_training_set
@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"downstream: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     if given.out:
-        with atomic_path(given.out) as temporary:
+        with write_atomically(given.out) as temporary:
             temporary.write_text(json.dumps(told["model"]), encoding="utf-8")
     print(json.dumps(told, indent=1)) if given.json else tell(told)
     return 0

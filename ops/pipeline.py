@@ -13,7 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import ModuleType
 
-from ops.core.schemas import TABLES, Table, served_tables
+from ops.core.schemas import TABLES, Table, list_served_tables
 from ops.core.steps import Step
 
 
@@ -73,11 +73,11 @@ def _find_writers(steps: Iterable[Step]) -> dict[str, str]:
                 raise ValueError(f"{step.name} writes the table {table}: declare it in ops/core/schemas.py")
             if writers.setdefault(table, step.name) != step.name:
                 raise ValueError(f"{step.name} and {writers[table]} both write the table {table}")
-    if missing := [table.name for table in served_tables().values() if table.name not in writers]:
+    if missing := [table.name for table in list_served_tables().values() if table.name not in writers]:
         raise ValueError(f"Feast serves {', '.join(missing)}, but no step writes it: name it in the tables of a Step")
     return writers
 
 
 def _list_reads(step: Step, writers: dict[str, str]) -> tuple[str, ...]:
-    served = [writers[table.name] for table in served_tables().values()] if step.reads_features else []
+    served = [writers[table.name] for table in list_served_tables().values()] if step.reads_features else []
     return tuple(dict.fromkeys((*step.reads, *served)))

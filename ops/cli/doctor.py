@@ -15,7 +15,7 @@ from ops.cli.catalogue_status import catalogue_status
 from ops.cli.main import EXIT_FAILED, printable
 from ops.cli.options import json_option, print_json, setting_options, settings_from
 from ops.cluster.session import describe_cluster
-from ops.core.errors import LakeError, NeedleError, NotFoundError, StorageError, UsageError, home_error
+from ops.core.errors import LakeError, NeedleError, NotFoundError, StorageError, UsageError, make_home_error
 from ops.core.plural import plural
 from ops.core.settings import Settings, describe_settings
 from ops.dialogue.report import unusable_subtitles
@@ -79,7 +79,7 @@ def _home(settings: Settings) -> str:
             file.write(b"needle")
             file.flush()
     except OSError as error:
-        raise home_error(settings.home, error) from error
+        raise make_home_error(settings.home, error) from error
     free = shutil.disk_usage(settings.home).free
     return f"{settings.home}, {free / 1e9:.1f} GB free"
 

@@ -154,7 +154,7 @@ def _of_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -
     from ops.training.pair_table import build_pairs
     from ops.videos import catalogue
 
-    build_pairs(settings, settings.lake.partitions(catalogue.TABLE), datetime.now(UTC), bars)
+    build_pairs(settings, settings.lake.list_partitions(catalogue.TABLE), datetime.now(UTC), bars)
     tasks = build_tasks(settings, bars)
     if not tasks:
         raise NotFoundError(

@@ -12,7 +12,7 @@ import click
 from ops.cli.main import printable
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
-from ops.core.storage import atomic_path
+from ops.core.storage import write_atomically
 
 if TYPE_CHECKING:
     from ops.evaluation.clip_cuts import CutEvaluation
@@ -43,6 +43,6 @@ def write_report(target: Path, cuts: CutEvaluation, bars: Bars) -> None:
     page = render_fault_page(
         cuts, make_strips(cuts, progress=bars), measured_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     )
-    with atomic_path(target) as temporary:
+    with write_atomically(target) as temporary:
         temporary.write_text(page, encoding="utf-8")
     click.echo(f"report: {printable(str(target))}", err=True)

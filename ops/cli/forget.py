@@ -13,9 +13,9 @@ from ops.cli.main import EXIT_FAILED, printable
 from ops.cli.options import setting_options, settings_from
 from ops.cli.runs import dagster_home
 from ops.core.errors import DamagedTableError
-from ops.core.locks import exclusive
+from ops.core.locks import lock_exclusively
 from ops.core.plural import plural
-from ops.core.schemas import family_of
+from ops.core.schemas import find_family
 from ops.core.settings import Settings
 from ops.core.tables import DAMAGED
 from ops.core.types import SilentProgress
@@ -77,12 +77,14 @@ def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
     # calls holds it.
     put_away_all(settings, resolve_encoder(settings).encoder_id, SilentProgress())
     click.echo("waiting until nothing is being computed", err=True)
-    with exclusive(settings.work_lock):
+    with lock_exclusively(settings.work_lock):
         leave_tombstone(settings, video_id, datetime.now(UTC))
-        encoders = {table.split("/")[1] for table in settings.lake.tables() if table.startswith("shot_embeddings/")}
+        encoders = {
+            table.split("/")[1] for table in settings.lake.list_tables() if table.startswith("shot_embeddings/")
+        }
         encoders |= set(EncoderRegistry(settings.home).list_ids())
-        for table in settings.lake.tables():
-            family = family_of(table)
+        for table in settings.lake.list_tables():
+            family = find_family(table)
             # Labels, which are not per video, stay: they are people's work, and only name the shot.
             if table != catalogue.TABLE and (family is None or family.per_video):
                 catalogue.drop_rows(settings, table, video_id)
@@ -95,7 +97,7 @@ def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
         forget_features(settings, video_id, shot_ids)
         settings.store.delete(sheet_key(video_id))
         for key in settings.store.list(DAMAGED):  # damaged files of the lake may hold rows of it
-            if key.endswith(f"/{settings.partition_of(video_id)}.parquet"):
+            if key.endswith(f"/{settings.resolve_partition(video_id)}.parquet"):
                 settings.store.delete(key)
         for folder in (folder for step in list_steps() for folder in step.folders):
             settings.store.delete_tree(f"{folder}/{video_id}")

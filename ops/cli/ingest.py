@@ -153,7 +153,7 @@ def _summary(
     ]
     aside += unusable_subtitles(settings, seen)
     footage = round(sum(video["footage_s"] for video in videos), 3)
-    done = [video for video in videos if ran and settings.partition_of(video["video_id"]) in ran]
+    done = [video for video in videos if ran and settings.resolve_partition(video["video_id"]) in ran]
     processed = sum(video["footage_s"] for video in done if video["state"] == "ready")
     unread, unclear = unread_subtitles(settings, seen, found.subtitles)
     left_out = found.left_out_by_kind() | ({OTHER_SUBTITLES: unclear} if unclear else {})

@@ -27,9 +27,9 @@ from ops.cli.progress import Bars
 from ops.cluster.session import keep_open
 from ops.core import errors
 from ops.core.errors import ChecksFailedError, NeedleError, UsageError
-from ops.core.locks import if_free
+from ops.core.locks import lock_if_free
 from ops.core.settings import CHECKOUT, Settings
-from ops.core.storage import atomic_path
+from ops.core.storage import write_atomically
 from ops.pipeline import list_steps
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def dagster_home(settings: Settings) -> Path:
         text = yaml.safe_dump(content)
         config = folder / name
         if not config.exists() or config.read_text() != text:
-            with atomic_path(config) as temporary:
+            with write_atomically(config) as temporary:
                 temporary.write_text(text)
     return folder
 
@@ -132,14 +132,14 @@ def run_pipeline(
     from assets.definitions import build_definitions
     from assets.partitions import choose_partitions, ensure_partitions, range_tags
     from assets.resources import Needle
-    from ops.core.tables import key_ranges
+    from ops.core.tables import find_key_ranges
 
     steps = tuple(step.name for step in list_steps()) if partitioned is None else tuple(partitioned)
     with opened_by_hand(settings) as instance:
         close_dead_runs(instance, interrupted)
         definitions = build_definitions(settings, Needle(bars))
         ordered = ensure_partitions(instance, choose_partitions(settings), partitions)
-        ranges = key_ranges(partitions, ordered)
+        ranges = find_key_ranges(partitions, ordered)
         by = {"needle/started_by": started_by}
         # An upgrade leaves nothing for the next ingest to finish: the next upgrade does it.
         with marked(settings, partitions if partitioned is None else ()) as note, keep_open():
@@ -280,7 +280,7 @@ def close_orphaned_runs(settings: Settings) -> None:
 
 def clear_scratch(settings: Settings) -> None:
     """Delete leftovers of killed processes in the scratch folder, unless a computation is running."""
-    with if_free(settings.work_lock) as is_free:
+    with lock_if_free(settings.work_lock) as is_free:
         if is_free and settings.scratch.exists():
             shutil.rmtree(settings.scratch)
 

@@ -10,7 +10,7 @@ from ops.cli import runs
 from ops.cli.progress import Bars
 from ops.core.errors import NeedleError
 from ops.core.settings import Settings
-from ops.core.storage import local_path_of
+from ops.core.storage import resolve_local_path
 from ops.training.definitions import EncoderDefinition, define, undefine
 from ops.training.recipes import Recipe, build_recipe
 from ops.training.train import TrainedEncoder, choose_default_name, load_trained_encoder
@@ -33,7 +33,7 @@ def train_as_asset(
 
     If no data are given, the caption pairs of the catalogue are built first; otherwise they are not needed.
     """
-    data = [Path(local_path_of(str(path))) for path in data]
+    data = [Path(resolve_local_path(str(path))) for path in data]
     name = name or choose_default_name(settings, recipe, data, now)
     was_there = (settings.home / "encoders" / name).exists()
     before = vars(build_recipe(recipe.name))
@@ -44,7 +44,7 @@ def train_as_asset(
     )
     is_added = define(settings, wanted)
     try:
-        _materialise(settings, name, [] if data else settings.lake.partitions(catalogue.TABLE), bars)
+        _materialise(settings, name, [] if data else settings.lake.list_partitions(catalogue.TABLE), bars)
     except (NeedleError, KeyboardInterrupt):
         if is_added:
             undefine(settings, wanted)

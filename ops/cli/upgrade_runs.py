@@ -14,7 +14,7 @@ from ops.cli import runs
 from ops.cli.probe_runs import is_scored
 from ops.cli.progress import Bars
 from ops.core.errors import ChecksFailedError, NeedleError
-from ops.core.locks import if_free
+from ops.core.locks import lock_if_free
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.registry import Candidate, EncoderRegistry
@@ -107,7 +107,7 @@ def _follow_up(settings: Settings, bars: Bars) -> None:
 def _run(settings: Settings, bars: Bars, partitioned: Sequence[str], last: Sequence[str]) -> None:
     runs.run_pipeline(
         settings,
-        settings.lake.partitions(SHOTS),
+        settings.lake.list_partitions(SHOTS),
         [each for each in runs.interrupted_ingests(settings) if not each.partitions],
         bars,
         last,
@@ -120,7 +120,7 @@ def _run(settings: Settings, bars: Bars, partitioned: Sequence[str], last: Seque
 @contextmanager
 def _alone(settings: Settings, bars: Bars) -> Iterator[None]:
     """Allow one upgrade at a time; work that a killed one left after its switch is done first."""
-    with if_free(settings.home / "locks" / "upgrade.lock") as is_free:
+    with lock_if_free(settings.home / "locks" / "upgrade.lock") as is_free:
         if not is_free:
             raise NeedleError(f"another `needle upgrade` runs on {settings.home}: wait until it ends")
         catalogue.require_layout(settings)

@@ -15,7 +15,7 @@ from typing import Any
 
 from ops.cluster.resources import WorkerGroup, wait_for_resources
 from ops.cluster.session import Cluster
-from ops.core.errors import ClusterError, NeedleError, first_sentence
+from ops.core.errors import ClusterError, NeedleError, take_first_sentence
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def run_workers(
             attempt = _run_attempt(task, group, folder, on_step)
         except ray.exceptions.RayError as error:
             raise ClusterError(
-                f"the Ray cluster is gone ({first_sentence(error)}): start the same command again"
+                f"the Ray cluster is gone ({take_first_sentence(error)}): start the same command again"
             ) from error
         if attempt.error is not None:
             raise attempt.error
@@ -133,7 +133,7 @@ def _run_attempt(task: dict[str, Any], group: WorkerGroup, folder: Path, on_step
         try:
             trainer.fit()
         except Exception as error:  # noqa: BLE001 - the waiting thread must learn of every error
-            attempt.lost = first_sentence(error)
+            attempt.lost = take_first_sentence(error)
 
     thread = threading.Thread(target=run, name="needle-ray", daemon=True)
     thread.start()

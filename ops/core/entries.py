@@ -10,7 +10,7 @@ import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
 from ops.core.errors import UsageError
 
 
-def entries_of(path: Path, hint: str) -> dict[str, Any]:
+def read_entries(path: Path, hint: str) -> dict[str, Any]:
     """The entry below each name of a YAML file; empty if the file does not exist.
 
     ``hint`` is the advice in the error: how to write an entry.

@@ -65,14 +65,14 @@ class DamagedTableError(LakeError):
     """One file of the lake cannot be read, or has rows that Needle cannot have written: a fault of that file."""
 
     def __init__(self, path: str, table: str, partition: str, fault: str) -> None:
-        super().__init__(f"{path} is damaged ({fault}){_way_out(table)}")
+        super().__init__(f"{path} is damaged ({fault}){_suggest_repair(table)}")
         self.path, self.table, self.partition, self.fault = path, table, partition, fault
 
     def __reduce__(self) -> tuple[type[DamagedTableError], tuple[str, str, str, str]]:
         return DamagedTableError, (self.path, self.table, self.partition, self.fault)
 
 
-def _way_out(table: str) -> str:
+def _suggest_repair(table: str) -> str:
     if table == "labels":
         return ": people's labels cannot be computed again; restore the file from a backup, or import an export of them"
     return ": `needle ingest PATH` names its video, and with `--retry` computes it again"
@@ -110,7 +110,7 @@ class StoppedError(NeedleError):
     """Work that was cancelled before its end; it leaves no partial results."""
 
 
-def home_error(path: Path, error: Exception) -> StorageError:
+def make_home_error(path: Path, error: Exception) -> StorageError:
     """The error to raise if the system refuses to read or write a file or folder ``path`` of the home."""
     reason = getattr(error, "strerror", None) or error
     return StorageError(
@@ -119,7 +119,7 @@ def home_error(path: Path, error: Exception) -> StorageError:
     )
 
 
-def first_sentence(error: BaseException) -> str:
+def take_first_sentence(error: BaseException) -> str:
     """The message up to its first full stop or line break; the rest of some messages advises unsafe steps."""
     text = str(error).strip().splitlines()
     sentence = text[0].split(". ")[0].split(".  ")[0].rstrip(". ") if text else ""

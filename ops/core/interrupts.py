@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def interrupts_held_back() -> Iterator[None]:
+def hold_back_interrupts() -> Iterator[None]:
     """Block SIGINT while worker processes start; they inherit the block until they ignore the signal themselves."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

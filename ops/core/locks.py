@@ -14,24 +14,24 @@ from pathlib import Path
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def lock_exclusively(path: Path) -> Iterator[None]:
     """Hold the lock file ``path`` exclusively for the block; wait for other holders."""
-    with _locked(path, fcntl.LOCK_EX):
+    with _hold_lock(path, fcntl.LOCK_EX):
         yield
 
 
 @contextmanager
-def shared(path: Path) -> Iterator[None]:
+def lock_shared(path: Path) -> Iterator[None]:
     """Hold the lock file ``path`` together with other shared holders; wait for an exclusive holder."""
-    with _locked(path, fcntl.LOCK_SH):
+    with _hold_lock(path, fcntl.LOCK_SH):
         yield
 
 
 @contextmanager
-def if_free(path: Path) -> Iterator[bool]:
+def lock_if_free(path: Path) -> Iterator[bool]:
     """Hold the lock file ``path`` exclusively if it is free, and yield true; if it is held, yield false at once."""
     try:
-        with _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with _hold_lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
             yield True
     except BlockingIOError:
         yield False
@@ -49,7 +49,7 @@ def is_alive(pid: int) -> bool:
 
 
 @contextmanager
-def _locked(path: Path, how: int) -> Iterator[None]:
+def _hold_lock(path: Path, how: int) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as handle:
         fcntl.flock(handle, how)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from ops.core.time import counting_rate
+from ops.core.time import find_counting_rate
 
 FieldOrder = Literal["progressive", "upper", "lower"]
 """The field of an interlaced frame that is shown first."""
@@ -93,12 +93,12 @@ class StartTimecode:
     start_s: Fraction
     source: str
 
-    def frames_at(self, fps: Fraction) -> Fraction:
+    def count_frames(self, fps: Fraction) -> Fraction:
         """The start as a number of frames at ``fps``, not always an integer.
 
         Counts stay the same between a nominal rate and its NTSC rate: 01:00:00:00 at 24 is 01:00:00:00 at 24000/1001.
         """
-        return self.start_s * self.rate * fps / counting_rate(self.rate, fps)
+        return self.start_s * self.rate * fps / find_counting_rate(self.rate, fps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,14 +158,14 @@ class MediaInfo:
 
     def to_json(self) -> str:
         """The record as JSON, rates as ``"24000/1001"``; :meth:`from_json` reads it back exactly."""
-        return _adapter().dump_json(self).decode()
+        return _build_adapter().dump_json(self).decode()
 
     @staticmethod
     def from_json(text: str) -> MediaInfo:
         """Parse a record that :meth:`to_json` wrote. Raises ``pydantic.ValidationError`` for any other text."""
-        return _adapter().validate_json(text)
+        return _build_adapter().validate_json(text)
 
 
 @cache
-def _adapter() -> TypeAdapter[MediaInfo]:
+def _build_adapter() -> TypeAdapter[MediaInfo]:
     return TypeAdapter(MediaInfo)

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ops.core.schemas import CREATED, TABLES, Table, key_of
+from ops.core.schemas import CREATED, TABLES, Table, find_key_column
 from ops.core.types import VideoState, parse_shot_id
 
 LENGTH_TOLERANCE = 1e-2
@@ -32,13 +32,13 @@ def find_fault(rows: pa.Table, table: str) -> str:
     The rules: no null or repeated key, no missing timestamp, no NaN or infinity. Feast accepts NaN and ties without an
     error, and both corrupt point-in-time joins.
     """
-    key = key_of(table)
+    key = find_key_column(table)
     for name in (key, "event_timestamp", CREATED):
         if name in rows.column_names and rows[name].null_count:
             return f"{rows[name].null_count} rows have no {name}"
     if key in rows.column_names and len(set(rows[key].to_pylist())) != len(rows):
         return f"{key} is not unique"
-    for name in _float_columns(rows.schema):
+    for name in _list_float_columns(rows.schema):
         values = rows[name]
         values = pc.list_flatten(values) if pa.types.is_list(values.type) else values
         if not np.isfinite(values.drop_null().to_numpy()).all():
@@ -47,7 +47,7 @@ def find_fault(rows: pa.Table, table: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _float_columns(schema: pa.Schema) -> list[str]:
+def _list_float_columns(schema: pa.Schema) -> list[str]:
     kinds = ((field.name, field.type.value_type if pa.types.is_list(field.type) else field.type) for field in schema)
     return [name for name, kind in kinds if pa.types.is_floating(kind)]
 
@@ -114,11 +114,11 @@ def _find_odd_value(rows: pa.Table) -> str:
     names = rows.column_names
     if {"start_frame", "end_frame"} <= set(names) and not (
         pc.all(pc.less(rows["start_frame"], rows["end_frame"])).as_py() is not False
-        and (_least(rows["start_frame"]) or 0) >= 0
+        and (_find_least(rows["start_frame"]) or 0) >= 0
     ):
         return "a span of frames ends before it begins"
     for name, allowed in (("fps_num", 1), ("fps_den", 1), ("frames", 0)):
-        if name in names and (least := _least(rows[name])) is not None and least < allowed:
+        if name in names and (least := _find_least(rows[name])) is not None and least < allowed:
             return f"{name} is {least}"
     if "state" in names and (odd := set(rows["state"].unique().to_pylist()) - _STATES):
         return f"{min(odd)!r} is not a state of a video"
@@ -140,6 +140,6 @@ def _find_vector_fault(vectors: pa.ChunkedArray) -> str:
     return "" if off <= LENGTH_TOLERANCE else "a vector is not of unit length"
 
 
-def _least(numbers: pa.ChunkedArray) -> int | None:
+def _find_least(numbers: pa.ChunkedArray) -> int | None:
     least: int | None = pc.min(numbers).as_py()
     return least

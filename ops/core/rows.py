@@ -52,7 +52,7 @@ class LakeVideo(LakeRow):
     notes: list[str] | None
 
 
-def new_video(columns: dict[str, object]) -> LakeVideo:
+def build_video_row(columns: dict[str, object]) -> LakeVideo:
     """A row of ``videos`` with these columns; the others are null."""
     return cast(LakeVideo, {**dict.fromkeys(LakeVideo.__annotations__), **columns})
 

@@ -16,11 +16,11 @@ CREATED = "created_timestamp"
 _STAMPS = [pa.field("event_timestamp", TIMESTAMP), pa.field(CREATED, TIMESTAMP)]
 
 
-def _schema(*fields: tuple[str, pa.DataType]) -> pa.Schema:
+def _build_schema(*fields: tuple[str, pa.DataType]) -> pa.Schema:
     return pa.schema([pa.field(name, kind) for name, kind in fields] + _STAMPS)
 
 
-VIDEOS = _schema(
+VIDEOS = _build_schema(
     ("video_id", pa.string()),
     ("path", pa.string()),
     ("show", pa.string()),
@@ -44,7 +44,7 @@ VIDEOS = _schema(
     ("facts", pa.string()),
     ("notes", pa.list_(pa.string())),
 )
-SHOTS = _schema(
+SHOTS = _build_schema(
     ("shot_id", pa.string()),
     ("video_id", pa.string()),
     ("show", pa.string()),
@@ -62,7 +62,7 @@ SHOTS = _schema(
 )
 # Append-only: one row per correction of a frame by a person. The latest row of a (video_id, frame) counts. `action` is
 # `cut`, `no_cut`, or `withdrawn`, which cancels the earlier correction.
-SHOT_CORRECTIONS = _schema(
+SHOT_CORRECTIONS = _build_schema(
     ("correction_id", pa.string()),
     ("video_id", pa.string()),
     ("frame", pa.int64()),
@@ -73,14 +73,14 @@ SHOT_CORRECTIONS = _schema(
     ("content_hash", pa.string()),
 )
 # First frames of shots as detected, including frame 0, of videos with corrected shots.
-DETECTED_CUTS = _schema(
+DETECTED_CUTS = _build_schema(
     ("cut_id", pa.string()),
     ("video_id", pa.string()),
     ("frame", pa.int64()),
     ("transition", pa.string()),
     ("detector", pa.string()),
 )
-SHOT_EMBEDDINGS = _schema(
+SHOT_EMBEDDINGS = _build_schema(
     ("shot_id", pa.string()),
     ("video_id", pa.string()),
     ("show", pa.string()),
@@ -91,14 +91,14 @@ SHOT_EMBEDDINGS = _schema(
 )
 # One row per shot without a vector. `cause` is `proxy` or `encoder`; `input_hash` names the inputs and proxy of the
 # failed attempt.
-SHOTS_SET_ASIDE = _schema(
+SHOTS_SET_ASIDE = _build_schema(
     ("shot_id", pa.string()),
     ("video_id", pa.string()),
     ("cause", pa.string()),
     ("reason", pa.string()),
     ("input_hash", pa.string()),
 )
-DIALOGUE = _schema(
+DIALOGUE = _build_schema(
     ("line_id", pa.string()),
     ("video_id", pa.string()),
     ("show", pa.string()),
@@ -113,7 +113,7 @@ DIALOGUE = _schema(
     ("language_tag", pa.string()),
     ("source", pa.string()),
 )
-SHOT_DIALOGUE = _schema(
+SHOT_DIALOGUE = _build_schema(
     ("shot_id", pa.string()),
     ("video_id", pa.string()),
     ("show", pa.string()),
@@ -124,7 +124,7 @@ SHOT_DIALOGUE = _schema(
     ("source", pa.string()),
     ("input_hash", pa.string()),
 )
-SUBTITLES = _schema(
+SUBTITLES = _build_schema(
     ("subtitle_id", pa.string()),
     ("video_id", pa.string()),
     ("path", pa.string()),
@@ -136,13 +136,13 @@ SUBTITLES = _schema(
     ("reason", pa.string()),
     ("notes", pa.list_(pa.string())),
 )
-SUBTITLE_TIMINGS = _schema(
+SUBTITLE_TIMINGS = _build_schema(
     ("video_id", pa.string()),
     ("shift_s", pa.float64()),
     ("stretch", pa.float64()),
 )
 # Append-only: one row per annotation. A (label, shot_id) may have several; the latest counts.
-LABELS = _schema(
+LABELS = _build_schema(
     ("label_id", pa.string()),
     ("label", pa.string()),
     ("shot_id", pa.string()),
@@ -151,13 +151,13 @@ LABELS = _schema(
     ("created_at", TIMESTAMP),
     ("origin", pa.string()),
 )
-PROBE_SCORES = _schema(
+PROBE_SCORES = _build_schema(
     ("shot_id", pa.string()),
     ("video_id", pa.string()),
     ("score", pa.float32()),
     ("probe_version", pa.string()),
 )
-CAPTION_PAIRS = _schema(
+CAPTION_PAIRS = _build_schema(
     ("pair_id", pa.string()),
     ("kind", pa.string()),
     ("video_id", pa.string()),
@@ -223,7 +223,7 @@ class Table:
         if self.per_video and "video_id" not in self.schema.names:
             raise ValueError(f"the table {self.name} has no video_id: add the column, or set per_video=False")
 
-    def of_encoder(self, encoder_id: str) -> str:
+    def name_for_encoder(self, encoder_id: str) -> str:
         """The name of the table, or of the family's table of this encoder."""
         return f"{self.name}/{encoder_id}" if self.per_encoder else self.name
 
@@ -334,21 +334,21 @@ TABLES = MappingProxyType({table.name: table for table in _DECLARED})
 """Every table of the lake by its name, or by the name of its family. A new table is one entry of ``_DECLARED``."""
 
 
-def served_tables() -> dict[str, Table]:
+def list_served_tables() -> dict[str, Table]:
     """The tables that Feast serves, by the name of their view."""
     return {table.feature_view.name: table for table in TABLES.values() if table.feature_view}
 
 
-def family_of(table: str) -> Table | None:
+def find_family(table: str) -> Table | None:
     """The declaration of a table such as ``shots`` or ``shot_embeddings/<encoder>``; ``None`` if it is unknown."""
     return TABLES.get(table.split("/")[0])
 
 
-def schema_of(table: str) -> pa.Schema:
+def find_schema(table: str) -> pa.Schema:
     """Schema of a table such as ``shots`` or ``shot_embeddings/<encoder>``."""
     return TABLES[table.split("/")[0]].schema
 
 
-def key_of(table: str) -> str:
+def find_key_column(table: str) -> str:
     """Name of the column that identifies a row."""
     return TABLES[table.split("/")[0]].key

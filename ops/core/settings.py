@@ -16,26 +16,26 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from pydantic_settings.sources import TomlConfigSettingsSource
 
 from ops.core.errors import SettingsError
-from ops.core.locks import shared
-from ops.core.storage import ObjectStore, local_path_of
-from ops.core.tables import Lake, partition_of
+from ops.core.locks import lock_shared
+from ops.core.storage import ObjectStore, resolve_local_path
+from ops.core.tables import Lake, resolve_partition
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 _PUBLIC_URL = r"^(https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,4}|:[1-5]\d{4})?/?)?$"
 
 
-def _absolute(path: Path) -> Path:
+def _make_absolute(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
-def _address(value: str) -> str:
+def _normalise_address(value: str) -> str:
     """A folder as an absolute path, or a ``scheme://`` address without a trailing slash."""
     if not value or ("://" in value and not value.startswith("file://")):
         return value.rstrip("/")
-    return local_path_of(value)
+    return resolve_local_path(value)
 
 
-def _cores() -> int:
+def _count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -47,13 +47,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="NEEDLE_", frozen=True, extra="ignore")
 
-    home: Annotated[Path, AfterValidator(_absolute)] = Field(
+    home: Annotated[Path, AfterValidator(_make_absolute)] = Field(
         default=CHECKOUT / ".needle", description="the folder of everything that Needle writes"
     )
-    storage: Annotated[str, AfterValidator(_address)] = Field(
+    storage: Annotated[str, AfterValidator(_normalise_address)] = Field(
         default="", description="object store: a folder or s3://bucket/prefix (default: media in the home)"
     )
-    library: Annotated[str, AfterValidator(_address)] = Field(
+    library: Annotated[str, AfterValidator(_normalise_address)] = Field(
         default="", description="source footage that the sensor watches: a folder or s3://bucket/prefix"
     )
     encoder: str = Field(
@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         description="auto, or an encoder such as starter, open_clip:<model>/<pretrained tag or file>, finetuned:<name>",
     )
     detector: Literal["auto", "adaptive", "content", "transnetv2"] = Field(default="auto", description="shot detector")
-    workers: int = Field(default_factory=_cores, ge=1, le=1024, description="CPU processes for segmentation")
+    workers: int = Field(default_factory=_count_cores, ge=1, le=1024, description="CPU processes for segmentation")
     open_seconds: int = Field(
         default=300, ge=1, le=86_400, description="seconds after which opening one film is given up"
     )
@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     )
     qdrant_url: str = Field(default="", description="a Qdrant server or cluster instead of the embedded engine")
     qdrant_api_key: SecretStr = Field(default=SecretStr(""), description="API key of the Qdrant server")
-    public_url: Annotated[str, Field(pattern=_PUBLIC_URL), AfterValidator(_address)] = Field(
+    public_url: Annotated[str, Field(pattern=_PUBLIC_URL), AfterValidator(_normalise_address)] = Field(
         default="", description="address under which people reach the service through a proxy: https://needle.example"
     )
     tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
@@ -100,7 +100,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=toml_path())
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=find_toml())
 
     @property
     def storage_uri(self) -> str:
@@ -125,16 +125,16 @@ class Settings(BaseSettings):
         """Every computing step holds it shared; work that must exclude these steps holds it exclusively."""
         return self.home / "locks" / "work.lock"
 
-    def working(self) -> AbstractContextManager[None]:
+    def hold_work_lock(self) -> AbstractContextManager[None]:
         """Hold the work lock, shared, for a block."""
-        return shared(self.work_lock)
+        return lock_shared(self.work_lock)
 
-    def partition_of(self, video_id: str) -> str:
+    def resolve_partition(self, video_id: str) -> str:
         """The partition of a video, in lake files and in Dagster."""
-        return partition_of(video_id, self.partitions)
+        return resolve_partition(video_id, self.partitions)
 
 
-def toml_path() -> Path:
+def find_toml() -> Path:
     """``needle.toml`` of the checkout; never of the working directory, which may be a folder of foreign footage."""
     return CHECKOUT / "needle.toml"
 
@@ -146,18 +146,18 @@ def load_settings(**overrides: Any) -> Settings:
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        unknown = sorted(set(_from_toml()) - set(Settings.model_fields))
+        unknown = sorted(set(_read_toml()) - set(Settings.model_fields))
         if unknown:
-            raise SettingsError(f"{toml_path()} has no setting {', '.join(unknown)}: `needle doctor` lists them all")
+            raise SettingsError(f"{find_toml()} has no setting {', '.join(unknown)}: `needle doctor` lists them all")
         settings = Settings(**given)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
         raise SettingsError(
-            f"NEEDLE_{name.upper()} = {first['input']!r} ({_source_of(name, given)}): {first['msg']}"
+            f"NEEDLE_{name.upper()} = {first['input']!r} ({_find_source(name, given)}): {first['msg']}"
         ) from error
     except (OSError, ValueError) as error:  # tomllib.TOMLDecodeError is a ValueError
-        raise SettingsError(f"{toml_path()} cannot be read: {error}") from error
+        raise SettingsError(f"{find_toml()} cannot be read: {error}") from error
     return settings
 
 
@@ -169,21 +169,21 @@ def describe_settings(**overrides: Any) -> list[tuple[str, str, str]]:
     for name in Settings.model_fields:
         value = getattr(settings, name)
         text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        rows.append((f"NEEDLE_{name.upper()}", text, _source_of(name, given)))
+        rows.append((f"NEEDLE_{name.upper()}", text, _find_source(name, given)))
     return rows
 
 
-def _from_toml() -> dict[str, Any]:
-    return tomllib.loads(toml_path().read_text()) if toml_path().exists() else {}
+def _read_toml() -> dict[str, Any]:
+    return tomllib.loads(find_toml().read_text()) if find_toml().exists() else {}
 
 
-def _source_of(name: str, given: dict[str, Any]) -> str:
+def _find_source(name: str, given: dict[str, Any]) -> str:
     if name in given:
         return "option"
     if f"NEEDLE_{name.upper()}" in {key.upper() for key in os.environ}:
         return "environment"
-    if name in _from_toml():
-        return str(toml_path())
+    if name in _read_toml():
+        return str(find_toml())
     return "environment (RAY_ADDRESS)" if name == "ray_address" and os.environ.get("RAY_ADDRESS") else "default"
 
 

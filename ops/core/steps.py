@@ -58,5 +58,5 @@ class Step:
 
     def run(self, run: StepRun) -> StepReport:
         """Call ``build`` under the work lock, so that ``needle forget`` waits for it, and it for ``needle forget``."""
-        with run.settings.working():
+        with run.settings.hold_work_lock():
             return self.build(run)

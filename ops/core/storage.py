@@ -44,7 +44,7 @@ class ObjectStore:
 
     def __init__(self, root: str) -> None:
         self.is_local = "://" not in root or root.startswith("file://")
-        self.root = local_path_of(root) if self.is_local else root.rstrip("/")
+        self.root = resolve_local_path(root) if self.is_local else root.rstrip("/")
 
     def __repr__(self) -> str:
         return f"ObjectStore({self.root!r})"
@@ -77,20 +77,24 @@ class ObjectStore:
     def exists(self, key: str) -> bool:
         if self.is_local:
             return os.path.exists(self.path(key))
-        with self._mapped(key):
+        with self._map_errors(key):
             return bool(self._fs.exists(self.path(key)))
 
     def read_bytes(self, key: str) -> bytes:
-        with self._mapped(key):
+        with self._map_errors(key):
             if self.is_local:
                 return Path(self.path(key)).read_bytes()
             return bytes(self._fs.cat_file(self.path(key)))
 
     def stat(self, key: str) -> ObjectStat | None:
         """Size and stamp of the object, without reading it; ``None`` if it does not exist."""
-        with self._mapped(key):
+        with self._map_errors(key):
             try:
-                return _local_stat(self.path(key)) if self.is_local else _remote_stat(self._fs.info(self.path(key)))
+                return (
+                    _read_local_stat(self.path(key))
+                    if self.is_local
+                    else _parse_remote_stat(self._fs.info(self.path(key)))
+                )
             except FileNotFoundError:
                 return None
 
@@ -99,41 +103,44 @@ class ObjectStore:
         if self.is_local:
             found = {key: self.stat(key) for key in self.list(prefix)}
             return {key: stat for key, stat in found.items() if stat}  # a file may disappear between the two calls
-        with self._mapped(prefix):
+        with self._map_errors(prefix):
             if not self._fs.exists(self.path(prefix)):
                 return {}
             base = self._fs._strip_protocol(self.root)
             infos = self._fs.find(self.path(prefix), detail=True).items()
-            return {os.path.relpath(path, base): _remote_stat(info) for path, info in infos}
+            return {os.path.relpath(path, base): _parse_remote_stat(info) for path, info in infos}
 
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
         """Open the object as a file for reading; a part can be read without the rest."""
-        with self._mapped(key), open(self.path(key), "rb") if self.is_local else self._fs.open(self.path(key)) as file:
+        with (
+            self._map_errors(key),
+            open(self.path(key), "rb") if self.is_local else self._fs.open(self.path(key)) as file,
+        ):
             yield file
 
     def write_bytes(self, key: str, data: bytes) -> None:
         """Write one object, atomically and durably."""
-        with self._mapped(key), self._into_bucket():
+        with self._map_errors(key), self._report_missing_bucket():
             if not self.is_local:
                 self._fs.pipe_file(self.path(key), data)
                 return
-            with atomic_path(Path(self.path(key))) as temporary:
+            with write_atomically(Path(self.path(key))) as temporary:
                 temporary.write_bytes(data)
 
     def put_file(self, source: Path, key: str) -> None:
         """Move a finished local file into the store; ``source`` does not exist afterwards."""
-        with self._mapped(key), self._into_bucket():
+        with self._map_errors(key), self._report_missing_bucket():
             if not self.is_local:
                 self._fs.put_file(str(source), self.path(key))
                 source.unlink()
                 return
-            with atomic_path(Path(self.path(key))) as temporary:
+            with write_atomically(Path(self.path(key))) as temporary:
                 shutil.move(source, temporary)
 
     def delete(self, key: str) -> None:
         """Delete one object; do nothing if it is missing."""
-        with self._mapped(key):
+        with self._map_errors(key):
             if self.is_local:
                 Path(self.path(key)).unlink(missing_ok=True)
             elif self._fs.exists(self.path(key)):
@@ -143,7 +150,7 @@ class ObjectStore:
         """Delete every object below ``prefix``; do nothing if there is none."""
         if not prefix:
             raise StorageError("refusing to delete the whole object store")
-        with self._mapped(prefix):
+        with self._map_errors(prefix):
             if self.is_local:
                 if os.path.isdir(self.path(prefix)):
                     shutil.rmtree(self.path(prefix))
@@ -153,7 +160,7 @@ class ObjectStore:
     def list(self, prefix: str = "") -> list[str]:
         """All keys below ``prefix``, sorted; empty if there are none. Unfinished writes are excluded."""
         root = self.path(prefix)
-        with self._mapped(prefix):
+        with self._map_errors(prefix):
             if self.is_local:
                 found = [os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names]
                 base = self.root
@@ -172,14 +179,14 @@ class ObjectStore:
         """
         if not self.is_local:
             return
-        with self._mapped(prefix):
+        with self._map_errors(prefix):
             for path in Path(self.path(prefix)).rglob(f"{_UNFINISHED}*"):
                 writer = path.name.removeprefix(_UNFINISHED).partition("-")[0]
                 if writer.isdigit() and not is_alive(int(writer)):
                     path.unlink(missing_ok=True)
 
     @contextmanager
-    def as_local_file(self, key: str, scratch: Path) -> Iterator[Path]:
+    def fetch_local_file(self, key: str, scratch: Path) -> Iterator[Path]:
         """A local path with the object's bytes: the file itself, or a copy in ``scratch`` for the block."""
         if self.is_local:
             path = Path(self.path(key))
@@ -190,12 +197,12 @@ class ObjectStore:
         scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=scratch) as folder:
             copy = Path(folder) / os.path.basename(key)
-            with self._mapped(key):
+            with self._map_errors(key):
                 self._fs.get_file(self.path(key), str(copy))
             yield copy
 
     @contextmanager
-    def _into_bucket(self) -> Iterator[None]:
+    def _report_missing_bucket(self) -> Iterator[None]:
         """On write, FileNotFoundError means that the bucket is missing, not an object."""
         try:
             yield
@@ -203,7 +210,7 @@ class ObjectStore:
             raise StorageError(f"object store {self.root}: no such bucket or folder") from error
 
     @contextmanager
-    def _mapped(self, key: str) -> Iterator[None]:
+    def _map_errors(self, key: str) -> Iterator[None]:
         try:
             yield
         except FileNotFoundError:
@@ -213,12 +220,12 @@ class ObjectStore:
             raise StorageError(f"object store {self.root}: {key!r}: {text}") from error
 
 
-def _local_stat(path: str) -> ObjectStat:
+def _read_local_stat(path: str) -> ObjectStat:
     found = os.stat(path)
     return ObjectStat(size=found.st_size, stamp=f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}")
 
 
-def _remote_stat(info: dict[str, Any]) -> ObjectStat:
+def _parse_remote_stat(info: dict[str, Any]) -> ObjectStat:
     stamp = f"{info.get('ETag') or info.get('LastModified')}-{info['size']}"
     return ObjectStat(size=int(info["size"]), stamp=stamp)
 
@@ -233,7 +240,7 @@ def _store_errors(is_local: bool) -> tuple[type[BaseException], ...]:
 
 
 @contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def write_atomically(target: Path) -> Iterator[Path]:
     """A temporary path in the folder of ``target``; it replaces ``target`` durably if the block succeeds.
 
     Raises ``OSError`` that names ``target`` if the folder does not accept new files.
@@ -250,20 +257,20 @@ def atomic_path(target: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~_read_umask())
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
+def _read_umask() -> int:
     """The process's umask; the system returns it only in exchange for a new one."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
 
 
-def local_path_of(uri: str) -> str:
+def resolve_local_path(uri: str) -> str:
     """The path of a ``file://`` URI or of a plain path, absolute and without ``..``.
 
     Links stay in it, unless a ``..`` follows a link and leads out of its target; then all links are resolved.

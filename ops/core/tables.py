@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ops.core.errors import DamagedTableError, LakeError, first_sentence
-from ops.core.locks import exclusive
+from ops.core.errors import DamagedTableError, LakeError, take_first_sentence
+from ops.core.locks import lock_exclusively
 from ops.core.row_rules import find_fault, find_stored_fault
-from ops.core.schemas import CREATED, TABLES, TIMESTAMP, family_of, key_of, schema_of
+from ops.core.schemas import CREATED, TABLES, TIMESTAMP, find_family, find_key_column, find_schema
 from ops.core.storage import ObjectStore
 
 logger = logging.getLogger(__name__)
@@ -32,22 +32,22 @@ DAMAGED = "damaged"
 """Folder of the store for damaged files of the lake, next to the lake; ``needle forget`` deletes them."""
 
 
-def partition_of(video_id: str, partitions: str) -> str:
+def resolve_partition(video_id: str, partitions: str) -> str:
     """The partition of a video: its id, or its hash bucket (``bucket:<count>``).
 
     The one key function of the lake's files and of Dagster's partitions.
     """
     if partitions == "video":
         return video_id
-    return _bucket(int(video_id, 16) % int(partitions.split(":")[1]))
+    return _name_bucket(int(video_id, 16) % int(partitions.split(":")[1]))
 
 
-def bucket_keys(count: int) -> list[str]:
+def list_bucket_keys(count: int) -> list[str]:
     """The names of ``count`` hash buckets, ``bucket-00000`` and so on."""
-    return list(map(_bucket, range(count)))
+    return list(map(_name_bucket, range(count)))
 
 
-def _bucket(number: int) -> str:
+def _name_bucket(number: int) -> str:
     return f"bucket-{number:05d}"
 
 
@@ -69,18 +69,18 @@ class Lake:
         """The table's folder in the syntax of fsspec and pyarrow (absolute, with the scheme if the store is remote)."""
         return self.store.path(self.folder(table))
 
-    def tables(self) -> list[str]:
+    def list_tables(self) -> list[str]:
         """Names of the existing tables, such as ``shots`` or ``shot_embeddings/<encoder>``."""
         keys = (key.removeprefix("lake/") for key in self.store.list("lake") if key.endswith(".parquet"))
         return sorted({key.rsplit("/", 1)[0] for key in keys})
 
-    def tables_below(self, family: str) -> list[str]:
+    def list_tables_below(self, family: str) -> list[str]:
         """Last names of the tables of a family, such as the probes of ``probe_scores``; sorted."""
         prefix = f"{self.folder(family)}/"
         keys = (key.removeprefix(prefix) for key in self.store.list(self.folder(family)))
         return sorted({key.split("/")[0] for key in keys if key.endswith(".parquet") and "/" in key})
 
-    def partitions(self, table: str) -> list[str]:
+    def list_partitions(self, table: str) -> list[str]:
         """Names of the existing partitions, sorted."""
         prefix = f"{self.folder(table)}/"
         keys = (key.removeprefix(prefix) for key in self.store.list(self.folder(table)))
@@ -99,11 +99,11 @@ class Lake:
         Raises ``DamagedTableError`` if a named partition is damaged. If a whole table is read, damaged partitions are
         excluded and added to ``damage``, or logged as a warning if ``damage`` is ``None``.
         """
-        schema = schema_of(table)
+        schema = find_schema(table)
         if columns is not None:
             schema = pa.schema([schema.field(name) for name in columns])
         if partitions is None:
-            parts = self._intact(table, self.partitions(table), columns, damage)
+            parts = self._read_intact(table, self.list_partitions(table), columns, damage)
         else:
             parts = [part for name in partitions if (part := self._read(table, name, columns)) is not None]
         return pa.concat_tables(parts) if parts else schema.empty_table()
@@ -111,8 +111,8 @@ class Lake:
     def find_damage(self) -> list[DamagedTableError]:
         """Each damaged file of the lake, as the error that reading it raises. Reads every file."""
         found = []
-        for table in self.tables():
-            for partition in self.partitions(table) if family_of(table) else ():
+        for table in self.list_tables():
+            for partition in self.list_partitions(table) if find_family(table) else ():
                 try:
                     self._read(table, partition, None)
                 except DamagedTableError as error:
@@ -133,7 +133,7 @@ class Lake:
         self.store.delete(key)
         return self.store.path(kept)
 
-    def _intact(
+    def _read_intact(
         self,
         table: str,
         partitions: Iterable[str],
@@ -161,7 +161,7 @@ class Lake:
 
         Raises ``LakeError`` for another schema, a null or repeated key, or a NaN.
         """
-        schema = schema_of(table)
+        schema = find_schema(table)
         try:
             new = (
                 rows.select(schema.names).cast(schema)
@@ -175,7 +175,7 @@ class Lake:
         new = new.combine_chunks()
         if old is not None and old.schema.names == schema.names:
             if keep_created:
-                new = _keep_created(old.cast(schema), new, key_of(table))
+                new = _keep_created(old.cast(schema), new, find_key_column(table))
             if old.equals(new):
                 return False
         sink = io.BytesIO()
@@ -185,9 +185,9 @@ class Lake:
 
     def update(self, table: str, partition: str, video_id: str, rows: Rows | pa.Table) -> bool:
         """Replace the rows of one video within a partition, which may hold other videos; return true if it changed."""
-        schema = schema_of(table)
+        schema = find_schema(table)
         new = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema)
-        with self.locked(f"{table}-{partition}"):
+        with self.hold_lock(f"{table}-{partition}"):
             kept = self.read(table, [partition])
             kept = kept.filter(pc.not_equal(kept["video_id"], video_id))
             merged = pa.concat_tables([kept, new.select(schema.names).cast(schema)])
@@ -200,16 +200,16 @@ class Lake:
 
     def ensure(self, table: str, partition: str) -> bool:
         """Write an empty partition if it is missing; return true if it was. Feast reads folders of them."""
-        with self.locked(f"{table}-{partition}"):
+        with self.hold_lock(f"{table}-{partition}"):
             return not self.exists(table, partition) and self.write(table, partition, [])
 
     @contextmanager
-    def locked(self, name: str) -> Iterator[None]:
+    def hold_lock(self, name: str) -> Iterator[None]:
         """Hold the lock called ``name``, if this lake has a folder for locks."""
         if self.locks is None:
             yield
             return
-        with exclusive(self.locks / f"{name.replace('/', '-')}.lock"):
+        with lock_exclusively(self.locks / f"{name.replace('/', '-')}.lock"):
             yield
 
     def delete(self, table: str, partition: str) -> None:
@@ -223,7 +223,7 @@ class Lake:
             data = self.store.read_bytes(key)
         except FileNotFoundError:
             return None
-        schema = schema_of(table)
+        schema = find_schema(table)
         if columns is not None:
             schema = pa.schema([schema.field(name) for name in columns])
         try:
@@ -232,17 +232,17 @@ class Lake:
             file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
             stored = set(file.schema_arrow.names)  # read once: it is parsed again at each call
             there = [name for name in schema.names if name in stored]
-            rows = _with_added(file.read(columns=there, use_threads=False), table, schema)
+            rows = _add_columns(file.read(columns=there, use_threads=False), table, schema)
             rows = rows.select(schema.names).cast(schema)
             fault = find_stored_fault(rows, table, partition)
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-            raise DamagedTableError(self.store.path(key), table, partition, first_sentence(error)) from error
+            raise DamagedTableError(self.store.path(key), table, partition, take_first_sentence(error)) from error
         if fault:
             raise DamagedTableError(self.store.path(key), table, partition, fault)
         return rows
 
 
-def _with_added(part: pa.Table, table: str, schema: pa.Schema) -> pa.Table:
+def _add_columns(part: pa.Table, table: str, schema: pa.Schema) -> pa.Table:
     for name in TABLES[table.split("/")[0]].added:
         if name in schema.names and name not in part.schema.names:
             part = part.append_column(schema.field(name), pa.nulls(len(part), schema.field(name).type))
@@ -255,7 +255,7 @@ def validate_rows(rows: pa.Table, table: str, partition: str) -> None:
         raise LakeError(f"{table}/{partition}: {fault}")
 
 
-def digest_of(pairs: Iterable[tuple[str, str]]) -> str:
+def compute_digest(pairs: Iterable[tuple[str, str]]) -> str:
     """Order-free digest of rows given as (id, hash of the content): count and 128-bit sum, hex.
 
     Two sets of the same rows have the same digest, whatever their order. The sum modulo 2**128 of BLAKE2b hashes makes
@@ -285,7 +285,7 @@ def _keep_created(old: pa.Table, new: pa.Table, key: str) -> pa.Table:
     return new.set_column(position, new.schema.field(position), pa.array(stamps, TIMESTAMP))
 
 
-def key_ranges(wanted: Iterable[str], ordered: Sequence[str]) -> list[tuple[str, str]]:
+def find_key_ranges(wanted: Iterable[str], ordered: Sequence[str]) -> list[tuple[str, str]]:
     """The fewest ``(first, last)`` ranges of ``ordered`` that cover exactly the ``wanted`` keys.
 
     Stands alone because Dagster runs several partitions at once only as a range in its own order. Raises ``LakeError``

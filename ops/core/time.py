@@ -19,12 +19,12 @@ DROP_FRAME_RATES = tuple(Fraction(base * 1000, 1001) for base in (30, 60, 120))
 """Rates with drop-frame counting: SMPTE ST 12-1 defines it for 29.97 and 59.94, ST 12-3 for 119.88."""
 
 
-def seconds_of(frame: int, fps: Fraction) -> float:
+def find_seconds(frame: int, fps: Fraction) -> float:
     """Start of ``frame`` in seconds at a constant rate of ``fps`` frames per second."""
     return float(frame / fps)
 
 
-def padded_frames(start_frame: int, end_frame: int, fps: Fraction, padding_s: float) -> tuple[int, int]:
+def pad_frames(start_frame: int, end_frame: int, fps: Fraction, padding_s: float) -> tuple[int, int]:
     """A span of frames with at least ``padding_s`` (rounded to milliseconds) on both sides, not before frame 0."""
     padding = math.ceil(Fraction(round(padding_s * 1000), 1000) * fps)
     return max(start_frame - padding, 0), end_frame + padding
@@ -45,14 +45,14 @@ def is_drop_frame_rate(fps: Fraction) -> bool:
     return fps in DROP_FRAME_RATES
 
 
-def frames_per_day(fps: Fraction, *, is_drop: bool = False) -> int:
+def count_frames_per_day(fps: Fraction, *, is_drop: bool = False) -> int:
     """Number of labels from 00:00:00:00 to the next midnight; drop-frame counting has fewer."""
     base = max(round(fps), 1)
     dropped = 2 * base // 30 if is_drop and is_drop_frame_rate(fps) else 0
     return 24 * (60 * 60 * base - 54 * dropped)
 
 
-def timecode_of(frame: int, fps: Fraction, start: str = "00:00:00:00") -> str:
+def make_timecode(frame: int, fps: Fraction, start: str = "00:00:00:00") -> str:
     """SMPTE timecode of ``frame`` counted from the source's ``start`` timecode.
 
     Drop-frame (``;`` before the frames) only if ``start`` has a ``;`` and the rate has drop-frame counting. Counting is
@@ -61,9 +61,9 @@ def timecode_of(frame: int, fps: Fraction, start: str = "00:00:00:00") -> str:
     """
     base = max(round(fps), 1)
     drop = ";" in start and is_drop_frame_rate(fps)
-    total = frame_of(start, fps) + frame
+    total = parse_timecode(start, fps) + frame
     dropped = 2 * base // 30 if drop else 0
-    total %= frames_per_day(fps, is_drop=drop)
+    total %= count_frames_per_day(fps, is_drop=drop)
     if drop:
         per_ten = 600 * base - 9 * dropped
         per_minute = 60 * base - dropped
@@ -76,8 +76,8 @@ def timecode_of(frame: int, fps: Fraction, start: str = "00:00:00:00") -> str:
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{mark}{frames:0{digits}d}"
 
 
-def frame_of(timecode: str, fps: Fraction) -> int:
-    """Frame count of a SMPTE ``timecode``; the inverse of :func:`timecode_of` from zero.
+def parse_timecode(timecode: str, fps: Fraction) -> int:
+    """Frame count of a SMPTE ``timecode``; the inverse of :func:`make_timecode` from zero.
 
     Raises ``UsageError`` if the text is not a timecode, or names a frame that the rate does not have.
     """
@@ -98,7 +98,7 @@ def frame_of(timecode: str, fps: Fraction) -> int:
     return total
 
 
-def counting_rate(rate: Fraction, fps: Fraction) -> Fraction:
+def find_counting_rate(rate: Fraction, fps: Fraction) -> Fraction:
     """The exact rate of a timecode with the written ``rate``, for a video of ``fps`` frames per second.
 
     Timecode is a count of frames, so its rate is the frame rate multiplied or divided by a small integer. Writers round

@@ -14,7 +14,7 @@ VIDEO_ID_LENGTH = 16
 _SHOT_ID = re.compile(r"^(?P<video>[0-9a-f]{16}):(?P<start>\d+)$")
 
 
-def video_id_of(content_hash: str) -> str:
+def make_video_id(content_hash: str) -> str:
     """Id of a video: the first 16 hex digits of the SHA-256 of its bytes.
 
     64 bits: with a million videos the probability that any two share an id is 3e-8 (birthday bound).
@@ -22,7 +22,7 @@ def video_id_of(content_hash: str) -> str:
     return content_hash[:VIDEO_ID_LENGTH]
 
 
-def shot_id_of(video_id: str, start_frame: int) -> str:
+def make_shot_id(video_id: str, start_frame: int) -> str:
     """Id of the shot of ``video_id`` that starts at ``start_frame`` (0-based source frame)."""
     return f"{video_id}:{start_frame}"
 
@@ -54,7 +54,7 @@ class Shot:
 
     @property
     def shot_id(self) -> str:
-        return shot_id_of(self.video_id, self.start_frame)
+        return make_shot_id(self.video_id, self.start_frame)
 
     @property
     def frames(self) -> int:
@@ -108,7 +108,7 @@ class StepReport:
     by_partition: dict[str, dict[str, Any]] = field(default_factory=dict)
     checks: list[CheckOutcome] = field(default_factory=list)
 
-    def tell_partitions(self, tell: Callable[[str, dict[str, Any]], None]) -> None:
+    def report_partitions(self, tell: Callable[[str, dict[str, Any]], None]) -> None:
         """Call the callback with each partition and its figures."""
         for partition, figures in self.by_partition.items():
             tell(partition, figures)

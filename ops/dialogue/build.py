@@ -16,11 +16,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ops.core.errors import DamagedTableError, MediaError, UsageError, home_error
+from ops.core.errors import DamagedTableError, MediaError, UsageError, make_home_error
 from ops.core.plural import plural
 from ops.core.rows import LakeLine, LakeShot, LakeShotDialogue, LakeSubtitle, LakeVideo
 from ops.core.settings import Settings
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 from ops.core.types import Progress, StepReport
 from ops.dialogue.checks import check_dialogue
 from ops.dialogue.lines import Line, bounded_notes, joined
@@ -62,7 +62,7 @@ def build_dialogue(
     so that one that crashes its decoder costs its own dialogue only. Each video's rows are written as soon as it is
     done.
     """
-    with settings.working(), FilmProcess(read, STEP) as process:
+    with settings.hold_work_lock(), FilmProcess(read, STEP) as process:
         progress.start(STAGE, 0, "lines")
         changed = sum(settings.lake.ensure(table, partition) for partition in partitions for table in TABLES)
         reading = _Reading(settings, now, progress, process)
@@ -82,7 +82,7 @@ def due_dialogue(settings: Settings, partitions: Iterable[str]) -> list[Due]:
     sidecars = sidecars_of(settings, videos)  # of all at once: each folder is listed once
     grouped: dict[str, list[LakeVideo]] = {}
     for row in videos:
-        grouped.setdefault(settings.partition_of(row["video_id"]), []).append(row)
+        grouped.setdefault(settings.resolve_partition(row["video_id"]), []).append(row)
     for partition, members in sorted(grouped.items()):
         shots = _by_video(settings, "shots", partition)
         read = _by_video(settings, "shot_dialogue", partition)
@@ -152,7 +152,7 @@ class _Reading:
             reason = f"its dialogue cannot be read: {error}"
             return self._set_aside(video, clock, reason, inputs, video["content_hash"] or "")
         except OSError as error:
-            raise home_error(self.settings.scratch, error) from error
+            raise make_home_error(self.settings.scratch, error) from error
         sources = self._compared(video, sources, timing)
         self._tell(video, sources)
         lines = joined(source.lines for source in sources)
@@ -198,7 +198,7 @@ class _Reading:
         """Note why a video's dialogue cannot be read, and keep the lines that were read before."""
         self.refused[video["path"]] = reason
         self.progress.set_aside(STAGE, video["path"], reason)
-        partition, video_id = self.settings.partition_of(video["video_id"]), video["video_id"]
+        partition, video_id = self.settings.resolve_partition(video["video_id"]), video["video_id"]
         kept = _by_video(self.settings, "dialogue", partition).get(video_id, [])
         stored = _by_video(self.settings, "subtitles", partition).get(video_id, [])
         film = Source(path=video["path"], source=FILM, language="", content_hash=content_hash, reason=reason)
@@ -216,7 +216,7 @@ class _Reading:
         self, video: LakeVideo, said: list[LakeLine], sources: list[LakeSubtitle], shots: list[LakeShotDialogue]
     ) -> int:
         lake, video_id = self.settings.lake, video["video_id"]
-        partition = self.settings.partition_of(video_id)
+        partition = self.settings.resolve_partition(video_id)
         # The last table marks the video as done.
         tables = zip(TABLES, (said, sources, shots), strict=True)
         changed = sum(lake.update(table, partition, video_id, rows) for table, rows in tables)
@@ -245,15 +245,15 @@ class _Reading:
 
 def _lost_before(settings: Settings, video: LakeVideo) -> str:
     """Return why a video's dialogue is set aside until a retry because a table of it was damaged; else empty."""
-    rows = _by_video(settings, "subtitles", settings.partition_of(video["video_id"])).get(video["video_id"], [])
+    rows = _by_video(settings, "subtitles", settings.resolve_partition(video["video_id"])).get(video["video_id"], [])
     return next((str(row["reason"]) for row in rows if row["content_hash"] == LOST_DIALOGUE), "")
 
 
 def retry_dialogue(settings: Settings, video_ids: Iterable[str]) -> None:
     """Make the next run read the dialogue of those videos again whose dialogue or speech could not be read."""
     wanted = set(video_ids)
-    there = set(settings.lake.partitions("subtitles"))
-    for partition in sorted({settings.partition_of(video_id) for video_id in wanted} & there):
+    there = set(settings.lake.list_partitions("subtitles"))
+    for partition in sorted({settings.resolve_partition(video_id) for video_id in wanted} & there):
         for video_id, rows in _by_video(settings, "subtitles", partition).items():
             kept = [row for row in rows if not (row["source"] in (FILM, SPEECH) and row["reason"])]
             if video_id in wanted and len(kept) < len(rows):
@@ -263,7 +263,7 @@ def retry_dialogue(settings: Settings, video_ids: Iterable[str]) -> None:
 
 def _heard_before(settings: Settings, video: LakeVideo) -> Source | None:
     """Return the speech that the same model recognised in this video before: new shots need no second recognition."""
-    partition = settings.partition_of(video["video_id"])
+    partition = settings.resolve_partition(video["video_id"])
     rows = _by_video(settings, "subtitles", partition).get(video["video_id"], [])
     row = next((row for row in rows if row["source"] == "asr"), None)
     if row is None or (settings.speech and row["content_hash"] != settings.speech) or row["reason"]:
@@ -332,14 +332,14 @@ def _report(settings: Settings, partitions: Sequence[str], changed: int, reading
     read = {row["video_id"] for row in shot_dialogue} & ready
     by_partition: dict[str, dict[str, Any]] = {name: {"lines": 0, "sources": []} for name in partitions}
     for line in lines:
-        by_partition[settings.partition_of(line["video_id"])]["lines"] += 1
+        by_partition[settings.resolve_partition(line["video_id"])]["lines"] += 1
     for row in sources:
         told = f"{row['source']} {row['path']}: {row['reason'] or str(row['lines']) + ' lines'}"
-        by_partition[settings.partition_of(row["video_id"])]["sources"].append(told)
+        by_partition[settings.resolve_partition(row["video_id"])]["sources"].append(told)
     content = ((line["line_id"], f"{line['show']} {line['shot_ids']}") for line in lines)
     return StepReport(
         changed=changed,
-        data_version=digest_of(content),
+        data_version=compute_digest(content),
         details={
             "lines": len(lines),
             "films_with_dialogue": len({line["video_id"] for line in lines}),

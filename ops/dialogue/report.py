@@ -17,8 +17,8 @@ UNOWNED = "it belongs to no video: rename it to <video>.<language>.{suffix}"
 def unusable_subtitles(settings: Settings, video_ids: Collection[str]) -> list[dict[str, str]]:
     """Return ``{"path", "reason"}``, sorted by path, of each subtitle file of these videos that holds no dialogue.
     Includes each video whose dialogue or speech could not be read."""
-    there = set(settings.lake.partitions("subtitles"))
-    partitions = sorted({settings.partition_of(video_id) for video_id in video_ids} & there)
+    there = set(settings.lake.list_partitions("subtitles"))
+    partitions = sorted({settings.resolve_partition(video_id) for video_id in video_ids} & there)
     rows = settings.lake.read("subtitles", partitions).to_pylist()
     refused = [row for row in rows if row["video_id"] in video_ids and row["source"] != "embedded" and row["reason"]]
     paths = {row["video_id"]: row["path"] for row in catalogue.videos_of(settings.lake, partitions)} if refused else {}
@@ -38,8 +38,8 @@ def unread_subtitles(
     is not read (images of text). Second are the paths of files that may not be subtitles, because other kinds of files
     have their ending too. Raises ``StorageError`` if a store cannot be reached.
     """
-    partitions = sorted({settings.partition_of(video_id) for video_id in video_ids})
-    there = sorted(set(settings.lake.partitions("subtitles")) & set(partitions))
+    partitions = sorted({settings.resolve_partition(video_id) for video_id in video_ids})
+    there = sorted(set(settings.lake.list_partitions("subtitles")) & set(partitions))
     rows = settings.lake.read("subtitles", there).to_pylist()
     unread = [
         {"path": row["path"], "reason": row["notes"][0]}
@@ -64,7 +64,7 @@ def reason_of_unowned(path: str) -> str:
 
 def dialogue_of_video(settings: Settings, video_id: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return ``(lines, sources)`` of one video as rows without stamps, lines in the order of time."""
-    partition = settings.partition_of(video_id)
+    partition = settings.resolve_partition(video_id)
     columns = ("line_id", "video_id", "index", "shot_ids", "start_frame", "end_frame", "start_s", "end_s", "text")
     rows = settings.lake.read("dialogue", [partition], (*columns, "language", "source")).to_pylist()
     lines = sorted((row for row in rows if row.pop("video_id") == video_id), key=lambda row: row.pop("index"))

@@ -16,9 +16,9 @@ def _build(run: StepRun) -> StepReport:
 
 
 def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> set[str]:
-    partitions = {settings.partition_of(video_id) for video_id in video_ids}
+    partitions = {settings.resolve_partition(video_id) for video_id in video_ids}
     unread = (video["video_id"] for video, _, _ in due_dialogue(settings, partitions))
-    return {settings.partition_of(video_id) for video_id in unread if video_id in video_ids}
+    return {settings.resolve_partition(video_id) for video_id in unread if video_id in video_ids}
 
 
 def _retry(settings: Settings, encoder_id: str, video_ids: Collection[str], now: datetime) -> None:

@@ -9,7 +9,7 @@ from functools import cache
 from itertools import takewhile
 
 from ops.core.rows import LakeShot
-from ops.core.time import seconds_of
+from ops.core.time import find_seconds
 
 _TOLERANCE_S = 0.002
 
@@ -33,7 +33,7 @@ class Clock:
         self.fps = fps
         self.shots = shots
         self.is_constant = all(
-            abs(seconds_of(frame, fps) - seconds) <= _TOLERANCE_S
+            abs(find_seconds(frame, fps) - seconds) <= _TOLERANCE_S
             for shot in shots
             for frame, seconds in ((shot["start_frame"], shot["start_s"]), (shot["end_frame"], shot["end_s"]))
         )

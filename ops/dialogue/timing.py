@@ -97,7 +97,7 @@ class TimingProposal:
 
 def timing_of(settings: Settings, video_id: str) -> SubtitleTiming:
     """Return the timing that is set for the subtitles of a video; the plain one if none is."""
-    return timings_of(settings, settings.partition_of(video_id)).get(video_id, PLAIN)
+    return timings_of(settings, settings.resolve_partition(video_id)).get(video_id, PLAIN)
 
 
 def timings_of(settings: Settings, partition: str) -> dict[str, SubtitleTiming]:
@@ -111,7 +111,7 @@ def set_timing(settings: Settings, video_id: str, timing: SubtitleTiming, now: d
     if timing_of(settings, video_id) == timing:
         return False
     row = {"video_id": video_id, "event_timestamp": now, "created_timestamp": now} | vars(timing)
-    return settings.lake.update(TABLE, settings.partition_of(video_id), video_id, [] if timing.is_plain else [row])
+    return settings.lake.update(TABLE, settings.resolve_partition(video_id), video_id, [] if timing.is_plain else [row])
 
 
 def propose_timing(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ops.core.errors import DamagedTableError
 from ops.core.rows import LakeShot, LakeSkippedShot, LakeVector
 from ops.core.settings import Settings
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 from ops.core.types import Progress, StepReport
 from ops.embeddings import checks
 from ops.embeddings.embed import ShotToEmbed, ShotVector, UnusableShot, embed_shots
@@ -44,7 +44,9 @@ def name_table(encoder_id: str) -> str:
 
 def read_embeddings(settings: Settings, encoder_id: str, video_id: str) -> list[LakeVector]:
     """Rows of one video's vectors."""
-    rows: list[LakeVector] = settings.lake.read(name_table(encoder_id), [settings.partition_of(video_id)]).to_pylist()
+    rows: list[LakeVector] = settings.lake.read(
+        name_table(encoder_id), [settings.resolve_partition(video_id)]
+    ).to_pylist()
     return [row for row in rows if row["video_id"] == video_id]
 
 
@@ -62,7 +64,7 @@ def build_embeddings(
     A shot that cannot be embedded is skipped with its reason. A video's rows are written as soon as its last shot is
     embedded. The encoder is loaded only if there are shots to embed.
     """
-    with settings.working():
+    with settings.hold_work_lock():
         return _build(settings, encoder_id, partitions, now, progress)
 
 
@@ -117,7 +119,7 @@ def load_vectors(settings: Settings, encoder_id: str, video_id: str) -> VideoVec
 def has_current_vectors(settings: Settings, encoder_id: str, video_id: str) -> bool:
     """Whether every shot of a video has its vector or the reason for its absence. Does not read the vectors."""
     columns = ("shot_id", "video_id", "input_hash")
-    rows = settings.lake.read(name_table(encoder_id), [settings.partition_of(video_id)], columns).to_pylist()
+    rows = settings.lake.read(name_table(encoder_id), [settings.resolve_partition(video_id)], columns).to_pylist()
     own = [row for row in rows if row["video_id"] == video_id]
     return compare_vectors(settings, encoder_id, video_id, shots_of(settings, video_id), own).is_current
 
@@ -148,7 +150,7 @@ def _write(
         for shot in video.shots
         if shot["shot_id"] in vectors
     ]
-    partition = settings.partition_of(video.video_id)
+    partition = settings.resolve_partition(video.video_id)
     changed = settings.lake.update(name_table(encoder_id), partition, video.video_id, ordered)
     kept = [row for row in video.set_aside.values() if row["shot_id"] not in vectors]
     return int(changed) + put_set_aside(settings, encoder_id, video.video_id, [*kept, *refused])
@@ -217,7 +219,7 @@ def require_dimension(settings: Settings, encoder_id: str, partition: str, dim: 
         return known or dim
     wanted = load_encoder(encoder_id, settings.home, part="text").dim
     table = name_table(encoder_id)
-    for name in [partition] if dim != wanted else settings.lake.partitions(table):
+    for name in [partition] if dim != wanted else settings.lake.list_partitions(table):
         vectors = settings.lake.read(table, [name], ["embedding"])["embedding"]
         if len(vectors) and len(vectors[0]) != wanted:
             path = settings.lake.path(f"{table}/{name}.parquet")
@@ -241,14 +243,14 @@ def _report(settings: Settings, encoder_id: str, partitions: Sequence[str], chan
     stored = _read_vectors(settings, encoder_id, partitions)
     rows = stored.select(["shot_id", "video_id", "vector_hash", "frames_used"]).to_pylist()
     for row in rows:
-        by_partition[settings.partition_of(row["video_id"])]["embedded"] += 1
+        by_partition[settings.resolve_partition(row["video_id"])]["embedded"] += 1
     shots = settings.lake.read("shots", partitions, ["shot_id", "video_id"]).to_pylist()
     refused = set_aside_shots(settings, encoder_id, {row["video_id"] for row in shots})
     for row in refused:
-        by_partition[settings.partition_of(row["video_id"])]["set_aside"] += 1
+        by_partition[settings.resolve_partition(row["video_id"])]["set_aside"] += 1
     return StepReport(
         changed=changed,
-        data_version=digest_of((row["shot_id"], row["vector_hash"]) for row in rows),
+        data_version=compute_digest((row["shot_id"], row["vector_hash"]) for row in rows),
         details={
             "embedded": len(rows),
             "frames": sum(row["frames_used"] for row in rows),

@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.core.errors import EncoderError, ProxyError, first_sentence
+from ops.core.errors import EncoderError, ProxyError, take_first_sentence
 from ops.core.storage import ObjectStore
 from ops.embeddings.encoder import Encoder
 from ops.embeddings.frames import read_frames, sample_positions
@@ -157,7 +157,7 @@ def _prepare(shot: ShotToEmbed, store: ObjectStore, encoder: Encoder, frames_per
     try:
         return _Prepared(shot=shot, frames_N=encoder.prepare(frames_NHWC))
     except _PICTURE_ERRORS as error:
-        return _refuse(shot.shot_id, encoder, first_sentence(error))
+        return _refuse(shot.shot_id, encoder, take_first_sentence(error))
 
 
 def _encode(batch: list[_Prepared | UnusableShot], encoder: Encoder) -> list[ShotVector | UnusableShot]:
@@ -174,7 +174,7 @@ def _encode_alone(entry: _Prepared, encoder: Encoder) -> ShotVector | UnusableSh
     try:
         return _encode_batch([entry], encoder)[0]
     except _PICTURE_ERRORS as error:
-        return _refuse(entry.shot.shot_id, encoder, first_sentence(error))
+        return _refuse(entry.shot.shot_id, encoder, take_first_sentence(error))
 
 
 def _encode_batch(prepared: list[_Prepared], encoder: Encoder) -> list[ShotVector | UnusableShot]:

@@ -40,7 +40,7 @@ def read_frames(store: ObjectStore, proxy_key: str, positions: list[int], frames
     try:
         with (
             tempfile.TemporaryDirectory(prefix="needle-") as scratch,
-            store.as_local_file(proxy_key, Path(scratch)) as path,
+            store.fetch_local_file(proxy_key, Path(scratch)) as path,
         ):
             try:
                 return _read_by_decord(path, positions, frames)

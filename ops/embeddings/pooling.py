@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.core.errors import EncoderError, first_sentence
-from ops.core.storage import atomic_path
+from ops.core.errors import EncoderError, take_first_sentence
+from ops.core.storage import write_atomically
 from ops.embeddings.weights import read_arrays
 
 Floats = NDArray[np.float32]
@@ -80,7 +80,7 @@ class TemporalHead:
     def save(self, path: Path) -> None:
         """Write the head atomically, float32; the same values give the same bytes."""
         arrays = {**self.weights, "heads": np.asarray(self.heads)}
-        with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        with write_atomically(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
             for name in sorted(arrays):
                 # A fixed date, so that the hashes of two fits do not differ by their time.
                 entry = zipfile.ZipInfo(f"{name}.npy", date_time=(2000, 1, 1, 0, 0, 0))
@@ -96,7 +96,7 @@ def load_temporal(path: Path, dim: int) -> TemporalHead:
         heads = int(values.pop("heads"))
         weights = {name: np.asarray(value, np.float32) for name, value in values.items()}
     except (EncoderError, KeyError, ValueError, TypeError) as error:
-        raise EncoderError(f"{path} is not a temporal head: {first_sentence(error)}; train it again") from error
+        raise EncoderError(f"{path} is not a temporal head: {take_first_sentence(error)}; train it again") from error
     head = TemporalHead(weights=weights, heads=heads)
     narrow = weights.get("narrow.weight")
     width = len(narrow) if narrow is not None and narrow.ndim else 0

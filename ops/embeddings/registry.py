@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ops.core.errors import EncoderError, home_error
-from ops.core.locks import exclusive
-from ops.core.storage import atomic_path
+from ops.core.errors import EncoderError, make_home_error
+from ops.core.locks import lock_exclusively
+from ops.core.storage import write_atomically
 from ops.embeddings.weights import fingerprint_files
 
 
@@ -128,10 +128,10 @@ class EncoderRegistry:
     def _lock(self) -> Iterator[dict[str, Any]]:
         """The content of the file, for a block in which no other process changes it."""
         try:
-            with exclusive(self.path.with_suffix(".lock")):
+            with lock_exclusively(self.path.with_suffix(".lock")):
                 yield self._read()
         except OSError as error:
-            raise home_error(self.path, error) from error
+            raise make_home_error(self.path, error) from error
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -141,7 +141,7 @@ class EncoderRegistry:
         except FileNotFoundError:
             return {"auto": None, "encoders": {}, "succession": None}
         except OSError as error:
-            raise home_error(self.path, error) from error
+            raise make_home_error(self.path, error) from error
         except (ValueError, KeyError, TypeError) as error:
             raise EncoderError(
                 f"{self.path} cannot be read ({error}): delete it, and the encoder is chosen again"
@@ -149,7 +149,7 @@ class EncoderRegistry:
 
     def _write(self, content: dict[str, Any]) -> None:
         content = {name: value for name, value in content.items() if name != "succession" or value}
-        with atomic_path(self.path) as temporary:
+        with write_atomically(self.path) as temporary:
             temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 

@@ -29,12 +29,12 @@ def set_aside_shots(
 ) -> list[LakeSkippedShot]:
     """Rows of the skipped shots of these videos, or of all."""
     table = set_aside_table(encoder_id)
-    there = settings.lake.partitions(table)
+    there = settings.lake.list_partitions(table)
     if video_ids is None:
         rows: list[LakeSkippedShot] = settings.lake.read(table, there).to_pylist()
         return rows
     wanted = set(video_ids)
-    partitions = {settings.partition_of(video_id) for video_id in wanted} & set(there)
+    partitions = {settings.resolve_partition(video_id) for video_id in wanted} & set(there)
     return [row for row in settings.lake.read(table, sorted(partitions)).to_pylist() if row["video_id"] in wanted]
 
 
@@ -55,7 +55,7 @@ def read_valid_rows(
 
 def put_set_aside(settings: Settings, encoder_id: str, video_id: str, rows: Sequence[LakeSkippedShot]) -> bool:
     """Replace the rows of one video; return true if the table changed. Without rows no file is created."""
-    table, partition = set_aside_table(encoder_id), settings.partition_of(video_id)
+    table, partition = set_aside_table(encoder_id), settings.resolve_partition(video_id)
     if not rows and not settings.lake.exists(table, partition):
         return False
     return settings.lake.update(table, partition, video_id, list(rows))
@@ -84,7 +84,7 @@ def retry_shots(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -
         by_video.setdefault(row["video_id"], []).append(row)
     for video_id, rows in by_video.items():
         damaged = {row["shot_id"] for row in rows if row["cause"] == "proxy"}
-        for shot in settings.lake.read("shots", [settings.partition_of(video_id)]).to_pylist():
+        for shot in settings.lake.read("shots", [settings.resolve_partition(video_id)]).to_pylist():
             if shot["shot_id"] in damaged:
                 settings.store.delete(_locate_proxy(shot))
         put_set_aside(settings, encoder_id, video_id, [])

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.core.errors import EncoderError, first_sentence
+from ops.core.errors import EncoderError, take_first_sentence
 
 _CHUNK = 1 << 20
 _ID_LIMIT = 80  # keeps shot_embedding__<id> and file names far below every known limit
@@ -65,9 +65,9 @@ def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
                     arrays[name.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
             return arrays
     except (OSError, EOFError, ValueError, TypeError, KeyError, SyntaxError, RuntimeError, MemoryError) as error:
-        raise EncoderError(first_sentence(error)) from error
+        raise EncoderError(take_first_sentence(error)) from error
     except (zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, OverflowError) as error:
-        raise EncoderError(first_sentence(error)) from error
+        raise EncoderError(take_first_sentence(error)) from error
 
 
 def digest_weights(paths: Sequence[Path]) -> str:

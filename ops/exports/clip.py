@@ -236,7 +236,7 @@ def _read(settings: Settings, picks: Sequence[Pick]) -> tuple[dict[str, LakeShot
     from ops.videos.catalogue import videos_of
 
     wanted = {parsed[0] for pick in picks if (parsed := parse_shot_id(pick.shot_id))}
-    partitions = sorted({settings.partition_of(video_id) for video_id in wanted})
+    partitions = sorted({settings.resolve_partition(video_id) for video_id in wanted})
     table = settings.lake.read("shots", partitions)
     rows = table.filter(pc.is_in(table["video_id"], pa.array(sorted(wanted), pa.string()))).to_pylist()
     by_film: dict[str, list[LakeShot]] = {}

@@ -21,7 +21,7 @@ def read_lines(settings: Settings, wanted: Iterable[tuple[str, Sequence[str]]]) 
     names: dict[str, set[str]] = {}
     for shot_id, line_ids in wanted:
         if line_ids and (parsed := parse_shot_id(shot_id)):
-            names.setdefault(settings.partition_of(parsed[0]), set()).update(line_ids)
+            names.setdefault(settings.resolve_partition(parsed[0]), set()).update(line_ids)
     return {
         row["line_id"]: row
         for partition, own in sorted(names.items())

@@ -9,7 +9,7 @@ from pathlib import Path
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
 from ops.core.stopping import Stop
-from ops.core.storage import atomic_path
+from ops.core.storage import write_atomically
 from ops.core.types import Progress, SilentProgress
 from ops.exports.clip import Clip, Missing
 from ops.exports.format import ExportContext
@@ -83,7 +83,7 @@ def export(
         raise UsageError(f"{len(clips):,} clips are more than one export takes ({MAX_CLIPS:,}): export a part")
     name = one_line(title)[:MAX_TITLE] or DEFAULT_TITLE
     context = ExportContext(settings=settings, title=name, stop=stop or Stop(), progress=progress or SilentProgress())
-    with atomic_path(target) as temporary:
+    with write_atomically(target) as temporary:
         outcome = chosen.write(clips, temporary, context)
     return ExportReport(
         format=format,

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from ops.core.errors import UsageError
 from ops.core.media import FieldOrder, MediaInfo, SoundTrack
-from ops.core.time import frame_of, is_drop_frame_rate, timecode_of
+from ops.core.time import is_drop_frame_rate, make_timecode, parse_timecode
 from ops.exports.names import file_name
 
 TIMELINE_RATES = (
@@ -156,9 +156,9 @@ class Film:
     def exact_start(self) -> Fraction | None:
         """Start timecode in frames at :attr:`rate`, not always an integer; ``None`` if it is unusable."""
         if self.media:
-            return self.media.timecode.frames_at(self.rate) if self.media.timecode else Fraction(0)
+            return self.media.timecode.count_frames(self.rate) if self.media.timecode else Fraction(0)
         try:
-            return Fraction(frame_of(self.start_timecode or NO_TIMECODE, self.rate))
+            return Fraction(parse_timecode(self.start_timecode or NO_TIMECODE, self.rate))
         except UsageError:
             return None
 
@@ -187,7 +187,7 @@ class Film:
     def timecode(self, frame: int) -> str:
         """Timecode of ``frame`` in the video's own count."""
         start = "00:00:00;00" if self.is_drop else NO_TIMECODE
-        return timecode_of(self.start + self.position(frame), self.rate, start)
+        return make_timecode(self.start + self.position(frame), self.rate, start)
 
 
 def _is_multiple(rate: Fraction, fps: Fraction) -> bool:

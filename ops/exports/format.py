@@ -17,7 +17,7 @@ from typing import ClassVar
 from ops.core.errors import StorageError
 from ops.core.settings import Settings
 from ops.core.stopping import Stop
-from ops.core.time import frame_of, is_drop_frame_rate
+from ops.core.time import is_drop_frame_rate, parse_timecode
 from ops.core.types import Progress
 from ops.exports.clip import Clip, Missing
 from ops.exports.film import FAST_RATES, TIMELINE_RATES, Film
@@ -104,7 +104,7 @@ def choose_clock(rate: Fraction, clips: Iterable[Clip]) -> tuple[bool, int]:
     Sequences begin at 01:00:00:00, as in broadcast.
     """
     is_drop = is_drop_frame_rate(rate) and all(clip.film.is_drop for clip in clips)
-    return is_drop, frame_of("01:00:00;00" if is_drop else "01:00:00:00", rate)
+    return is_drop, parse_timecode("01:00:00;00" if is_drop else "01:00:00:00", rate)
 
 
 def collect_warnings(settings: Settings, clips: Sequence[Clip]) -> tuple[str, ...]:

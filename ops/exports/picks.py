@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from ops.core.time import SPOKEN_PADDING_S, padded_frames
+from ops.core.time import SPOKEN_PADDING_S, pad_frames
 from ops.exports.clip import Pick
 from ops.search.schema import (
     Condition,
@@ -59,7 +59,7 @@ def _line_ids(lines: Sequence[HitLine]) -> tuple[str, ...]:
 def _spoken(whole: Pick, hit: Hit, padding_s: float) -> Iterator[Pick]:
     """A pick for each line of a hit."""
     for line in hit.lines:
-        first, last = padded_frames(line.start_frame, line.end_frame, Fraction(hit.fps), padding_s)
+        first, last = pad_frames(line.start_frame, line.end_frame, Fraction(hit.fps), padding_s)
         yield replace(whole, in_frame=first, out_frame=last, line_ids=_line_ids([line]), is_spoken=True)
 
 

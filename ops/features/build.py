@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 
 from feature_repo.names import probe_view
 from ops.core.errors import FeatureStoreError
-from ops.core.schemas import SCORES, served_tables
+from ops.core.schemas import SCORES, list_served_tables
 from ops.core.settings import Settings
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 from ops.core.types import Progress, StepReport
 from ops.embeddings.build import name_table as vectors_table
 from ops.features.online import count_online, forget_features, is_online, list_online_shots, write_online
@@ -36,7 +36,7 @@ def build_features(
     Vectors need no writing: offline features are the lake's files. A video whose rows are refused, while those of
     others are accepted, is set aside. ``now`` defaults to the clock. Raises ``FeatureStoreError``.
     """
-    with settings.working():
+    with settings.hold_work_lock():
         return _build(settings, encoder_id, partitions, progress, now or datetime.now(UTC))
 
 
@@ -71,7 +71,7 @@ def _read_served(settings: Settings, partitions: Sequence[str]) -> dict[str, pa.
 
     Rows of videos that were set aside because the store refuses them are left out.
     """
-    tables = {view: settings.lake.read(table.name, partitions) for view, table in served_tables().items()}
+    tables = {view: settings.lake.read(table.name, partitions) for view, table in list_served_tables().items()}
     refused = [
         row["video_id"]
         for row in tables["video_metadata"].select(["video_id", "state", "reason"]).to_pylist()
@@ -111,7 +111,7 @@ def _write_each_video(
 
 def _set_aside(settings: Settings, video_id: str, reason: str, now: datetime, progress: Progress) -> None:
     forget_features(settings, video_id)
-    for row in catalogue.videos_of(settings.lake, [settings.partition_of(video_id)]):
+    for row in catalogue.videos_of(settings.lake, [settings.resolve_partition(video_id)]):
         if row["video_id"] == video_id and row["state"] != "removed":
             catalogue.set_aside(settings, row, reason, now)
             progress.set_aside("features", row["path"], reason)
@@ -132,7 +132,7 @@ def has_current_features(settings: Settings, partitions: Sequence[str]) -> bool:
 def read_dimension(settings: Settings, encoder_id: str, partitions: Sequence[str]) -> int:
     """Return the length of the encoder's vectors, from the first one found; 0 if there is none yet."""
     table = vectors_table(encoder_id)
-    for partition in [*partitions, *settings.lake.partitions(table)]:
+    for partition in [*partitions, *settings.lake.list_partitions(table)]:
         vectors = settings.lake.read(table, [partition], ["embedding"])["embedding"]
         if len(vectors):
             return len(vectors[0])
@@ -151,7 +151,7 @@ def _digest(tables: dict[str, pa.Table]) -> str:
     for table in tables.values():
         rows = table.drop_columns("created_timestamp").to_pylist()
         pairs += [(str(row.get("shot_id", row["video_id"])), repr(row)) for row in rows]
-    return digest_of(pairs)
+    return compute_digest(pairs)
 
 
 def publish_scores(settings: Settings, encoder_id: str, probe: str) -> int:
@@ -160,9 +160,9 @@ def publish_scores(settings: Settings, encoder_id: str, probe: str) -> int:
     Offline it needs no writing: it is the lake's table. A probe without scores is skipped. Raises
     ``FeatureStoreError``.
     """
-    with settings.working():
+    with settings.hold_work_lock():
         table = f"{SCORES}/{probe}"
-        partitions = settings.lake.partitions(table)
+        partitions = settings.lake.list_partitions(table)
         if not partitions:
             return 0
         apply_features(settings, encoder_id, read_dimension(settings, encoder_id, ()))
@@ -177,7 +177,7 @@ def has_published_scores(settings: Settings, probe: str) -> bool:
     """
     table = f"{SCORES}/{probe}"
     computed: Counter[int] = Counter()
-    for partition in settings.lake.partitions(table):
+    for partition in settings.lake.list_partitions(table):
         stamps = settings.lake.read(table, [partition], ["created_timestamp"])["created_timestamp"]
         for entry in pc.value_counts(stamps.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())).to_pylist():
             computed[entry["values"]] += entry["counts"]

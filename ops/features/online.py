@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ops.core.errors import FeatureStoreError, UsageError
-from ops.core.locks import exclusive
+from ops.core.locks import lock_exclusively
 from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.features.store import (
@@ -60,7 +60,7 @@ def write_online(settings: Settings, view: str, rows: pa.Table) -> int:
             raise FeatureStoreError(f"{view} needs {', '.join(missing)}: pass whole rows of the lake's table")
         if pc.count_distinct(rows[key]).as_py() != len(rows):
             raise FeatureStoreError(f"{view}: rows repeat a {key}; write one row for each")
-        with exclusive(lock_path(settings)), open_database(settings) as database:
+        with lock_exclusively(lock_path(settings)), open_database(settings) as database:
             current = rows.take(_select_current(database, view, key, rows))
             changed = current.take(_select_changed(store, feature_view, database, current.select(names)))
             if len(changed):
@@ -106,7 +106,7 @@ def forget_features(settings: Settings, video_id: str | None, shot_ids: Sequence
     with map_errors(f"forget {video_id or plural(len(shot_ids), 'shot')}"):
         if not locate_database(settings).exists():
             return 0
-        with exclusive(lock_path(settings)), open_database(settings) as database:
+        with lock_exclusively(lock_path(settings)), open_database(settings) as database:
             database.execute("PRAGMA secure_delete = ON")
             with database:
                 removed = sum(

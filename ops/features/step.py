@@ -15,7 +15,7 @@ def _build(run: StepRun) -> StepReport:
 
 
 def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> set[str]:
-    partitions = {settings.partition_of(video_id) for video_id in video_ids}
+    partitions = {settings.resolve_partition(video_id) for video_id in video_ids}
     return {partition for partition in partitions if not has_current_features(settings, [partition])}
 
 

@@ -27,10 +27,10 @@ import pyarrow as pa
 
 from feature_repo.names import ServedTable, embedding_view
 from ops.core.errors import FeatureStoreError, NeedleError
-from ops.core.locks import exclusive
-from ops.core.schemas import SCORES, served_tables
+from ops.core.locks import lock_exclusively
+from ops.core.schemas import SCORES, list_served_tables
 from ops.core.settings import CHECKOUT, Settings
-from ops.core.storage import atomic_path
+from ops.core.storage import write_atomically
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView, RepoConfig
@@ -63,7 +63,7 @@ def apply_features(settings: Settings, encoder_id: str, dim: int) -> bool:
         raise FeatureStoreError(f"{encoder_id!r} cannot be an encoder id: use letters, digits, '.', '_' and '-' only")
     if _is_applied(settings, encoder_id, dim):
         return False
-    with map_errors(f"register features of {encoder_id}"), exclusive(lock_path(settings)):
+    with map_errors(f"register features of {encoder_id}"), lock_exclusively(lock_path(settings)):
         from feature_repo.catalogue import Content, build_definitions, read_registry
 
         config = _load_config(settings)
@@ -83,7 +83,7 @@ def apply_features(settings: Settings, encoder_id: str, dim: int) -> bool:
         )
         changed = not (before and _is_registered(config, desired) and _has_tables(config, desired))
         if changed:
-            with atomic_path(registry) as copy:
+            with write_atomically(registry) as copy:
                 if registry.exists():
                     shutil.copyfile(registry, copy)
                 _apply(_replace_registry(config, copy), desired)
@@ -95,7 +95,7 @@ def apply_features(settings: Settings, encoder_id: str, dim: int) -> bool:
 
 def list_scored_probes(settings: Settings) -> list[str]:
     """Return the names of the probes that have scores in the lake, sorted."""
-    return settings.lake.tables_below(SCORES)
+    return settings.lake.list_tables_below(SCORES)
 
 
 def describe_served() -> list[ServedTable]:
@@ -108,7 +108,7 @@ def describe_served() -> list[ServedTable]:
             description=table.feature_view.description if table.feature_view else "",
             columns=tuple(table.served_columns.items()),
         )
-        for view, table in served_tables().items()
+        for view, table in list_served_tables().items()
     ]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ops.core.settings import Settings
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.embeddings.build import convert_to_matrix, name_table, require_dimension
 from ops.index.index import IndexRow, compute_version, open_index, publish, read_current_version
@@ -27,7 +27,7 @@ def read_wanted_rows(settings: Settings, encoder_id: str) -> Iterator[IndexRow]:
     Raises ``DamagedTableError`` for a partition that is damaged, or whose vectors are not of the encoder's length.
     """
     dim = 0
-    for partition in settings.lake.partitions(name_table(encoder_id)):
+    for partition in settings.lake.list_partitions(name_table(encoder_id)):
         rows = catalogue.videos_of(settings.lake, [partition])
         # A video that was only moved is pending until its file is checked again; it stays searchable meanwhile.
         ready = {
@@ -47,7 +47,7 @@ def read_wanted_rows(settings: Settings, encoder_id: str) -> Iterator[IndexRow]:
 
 def compute_wanted_digest(settings: Settings, encoder_id: str) -> str:
     """Return the digest of the (shot, vector) rows that belong in the index, read from the lake."""
-    return digest_of((row.shot_id, row.vector_hash) for row in read_wanted_rows(settings, encoder_id))
+    return compute_digest((row.shot_id, row.vector_hash) for row in read_wanted_rows(settings, encoder_id))
 
 
 def index_is_current(settings: Settings, encoder_id: str) -> bool:

@@ -30,7 +30,7 @@ ATTEMPTS = 3
 
 def read_wanted_lines(settings: Settings) -> Iterator[LineRow]:
     """Yield every line that belongs in the index, partition by partition."""
-    for partition in settings.lake.partitions("dialogue"):
+    for partition in settings.lake.list_partitions("dialogue"):
         rows = settings.lake.read("dialogue", [partition], (*COLUMNS, TAG)).to_pylist()
         if not rows:
             continue

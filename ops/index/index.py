@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import VectorIndexError
-from ops.core.locks import exclusive
+from ops.core.locks import lock_exclusively
 from ops.core.settings import Settings
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 from ops.index import tuning
 from ops.index.backends.edge import EdgeVersions
 from ops.index.backends.server import ServerVersions, reuse_client
@@ -179,7 +179,7 @@ class VectorIndex:
 
     def digest(self) -> str:
         """Return the digest of the (shot id, vector hash) rows, read back from the engine point by point."""
-        return digest_of(
+        return compute_digest(
             (point.shot_id, point.payload[HASH_KEY]) for point in self._points.scroll(Wanted(), vectors=False)
         )
 
@@ -250,7 +250,7 @@ def publish(
     Raises ``VectorIndexError`` on rows that do not fit together and on an engine that refuses.
     """
     versions = _choose_engine(settings, encoder_id)
-    with exclusive(_locate_lock(settings, encoder_id)):
+    with lock_exclusively(_locate_lock(settings, encoder_id)):
         return publish_to(versions, encoder_id, rows, now=now, on_progress=on_progress)
 
 
@@ -322,14 +322,14 @@ def drop_old_versions(settings: Settings, encoder_id: str) -> None:
     On disk, a version that another process reads is deleted by the next call after it is closed.
     """
     versions = _choose_engine(settings, encoder_id)
-    with exclusive(_locate_lock(settings, encoder_id)):
+    with lock_exclusively(_locate_lock(settings, encoder_id)):
         versions.drop_old()
 
 
 def drop_index(settings: Settings, encoder_id: str) -> None:
     """Delete every version of the index of an encoder that is not used any more."""
     versions = _choose_engine(settings, encoder_id)
-    with exclusive(_locate_lock(settings, encoder_id)):
+    with lock_exclusively(_locate_lock(settings, encoder_id)):
         versions.drop_all()
 
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from ops.core.errors import VectorIndexError
-from ops.core.locks import exclusive
+from ops.core.locks import lock_exclusively
 from ops.core.settings import Settings
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 from ops.index.affixes import find_nouns
 from ops.index.backends.edge_lines import EdgeLineVersions
 from ops.index.backends.server import reuse_client
@@ -209,7 +209,7 @@ def publish_lines(settings: Settings, rows: Sequence[LineRow], *, now: datetime 
     versions = choose_line_engine(settings)
     if not rows and versions.current() is None:
         return None
-    with exclusive(_locate_lock(settings)):
+    with lock_exclusively(_locate_lock(settings)):
         return publish_lines_to(versions, rows, now=now)
 
 
@@ -237,7 +237,7 @@ def drop_old_lines(settings: Settings) -> None:
     """Delete every version but the current one, because forgotten lines must not stay in older ones."""
     versions = choose_line_engine(settings)
     if versions.current() is not None:
-        with exclusive(_locate_lock(settings)):
+        with lock_exclusively(_locate_lock(settings)):
             versions.drop_old()
 
 
@@ -250,7 +250,7 @@ def compute_line_version(rows: Iterable[LineRow]) -> str:
 
 def compute_line_digest(rows: Iterable[LineRow]) -> str:
     """Return an order-independent digest of all stored values of the rows."""
-    return digest_of((row.line_id, json.dumps(list_values(row))) for row in rows)
+    return compute_digest((row.line_id, json.dumps(list_values(row))) for row in rows)
 
 
 def read_current_line_version(settings: Settings) -> str | None:

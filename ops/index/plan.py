@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ops.core.errors import VectorIndexError
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 from ops.index import tuning
 from ops.index.points import BLANK, HASH_KEY, MARKS_KEY, SAMPLED, IndexRow, StoredPoint, encode_point_id
 
@@ -31,7 +31,7 @@ class RowsChangedError(Exception):
 
 @dataclass(kw_only=True)
 class _Fold:
-    """Order-independent sum over rows, like ``digest_of``, but over payloads too and as a side effect."""
+    """Order-independent sum over rows, like ``compute_digest``, but over payloads too and as a side effect."""
 
     rows: int = 0
     content: int = 0
@@ -73,7 +73,7 @@ def make_plan(encoder_id: str, rows: Iterable[IndexRow], now: datetime) -> Plan:
             push(lots, (-hash_text(row.shot_id), row.shot_id))
             yield row.shot_id, row.vector_hash
 
-    digest = digest_of(observed())
+    digest = compute_digest(observed())
     manifest = {
         "schema": tuning.RECIPE,
         "version": fold.version,

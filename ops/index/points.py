@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import VectorIndexError
-from ops.core.types import parse_shot_id, shot_id_of
+from ops.core.types import make_shot_id, parse_shot_id
 
 Item = TypeVar("Item")
 
@@ -156,4 +156,4 @@ def encode_point_id(shot_id: str) -> uuid.UUID:
 def decode_point_id(point_id: uuid.UUID | str) -> str:
     """Return the shot of this point id; the inverse of :func:`encode_point_id`."""
     number = (point_id if isinstance(point_id, uuid.UUID) else uuid.UUID(point_id)).int
-    return shot_id_of(f"{number >> _FRAME_BITS:016x}", number & ((1 << _FRAME_BITS) - 1))
+    return make_shot_id(f"{number >> _FRAME_BITS:016x}", number & ((1 << _FRAME_BITS) - 1))

@@ -10,7 +10,7 @@ from fractions import Fraction
 from PIL import Image
 
 from ops.core.settings import Settings
-from ops.core.time import frame_at, timecode_of
+from ops.core.time import frame_at, make_timecode
 from ops.core.types import parse_shot_id
 from ops.notebooks.page import put_html
 from ops.notebooks.plots import render_image, shorten
@@ -68,12 +68,12 @@ class Posters:
         rate = Fraction(video["fps_num"], video["fps_den"])
         _, start_s = self._read_shots(video_id).get(start, (0, start / rate))
         frame = frame_at(start, start_s, rate)
-        return f"{shorten(video['show'])} · {timecode_of(frame, rate, video['start_timecode'] or '00:00:00:00')}"
+        return f"{shorten(video['show'])} · {make_timecode(frame, rate, video['start_timecode'] or '00:00:00:00')}"
 
     def _read_shots(self, video_id: str) -> dict[int, tuple[int, float]]:
         """Return end frame and start time of each shot of a video, by its start frame."""
         if video_id not in self._shots and video_id:
-            partition = self._settings.partition_of(video_id)
+            partition = self._settings.resolve_partition(video_id)
             columns = ["video_id", "start_frame", "end_frame", "start_s"]
             rows = self._settings.lake.read("shots", [partition], columns).to_pylist()
             of_video = (row for row in rows if row["video_id"] == video_id)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.core.settings import Settings
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 from ops.notebooks.run import FOLDER, NotebookRun, open_kept_run, run_notebook
 from ops.probes.documents import probe_document
 from ops.probes.scores import scores_table
@@ -84,10 +84,10 @@ def _digest_few_shot(settings: Settings, label: str) -> str:
     table = scores_table(label)
     pairs = [("notebook", (FOLDER / f"{FEW_SHOT}.ipynb").read_text(encoding="utf-8"))]
     pairs += [(name, json.dumps(document[name], sort_keys=True)) for name in ("labels", "notes", "verdicts")]
-    for partition in settings.lake.partitions(table):
+    for partition in settings.lake.list_partitions(table):
         rows = settings.lake.read(table, [partition], ["shot_id", "score", "probe_version"]).to_pylist()
         pairs += [(row["shot_id"], f"{row['score']:.6f} {row['probe_version']}") for row in rows]
-    return digest_of(pairs)
+    return compute_digest(pairs)
 
 
 def _run(settings: Settings, name: str, folder: Path, parameters: dict[str, Any]) -> NotebookRun:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ops.core.errors import NeedleError, NotFoundError, UsageError
 from ops.core.settings import CHECKOUT
-from ops.core.storage import atomic_path
+from ops.core.storage import write_atomically
 
 if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
@@ -184,7 +184,7 @@ def _keep(executed: Path, target: Path, page: Path) -> None:
     from nbconvert import HTMLExporter
     from traitlets.config import Config
 
-    with atomic_path(target) as temporary:
+    with write_atomically(target) as temporary:
         shutil.copyfile(executed, temporary)
     exporter = HTMLExporter(  # type: ignore[no-untyped-call]  # nbconvert is half typed
         config=Config({"TagRemovePreprocessor": {"enabled": True, "remove_cell_tags": [RESULTS_TAG]}}),
@@ -198,7 +198,7 @@ def _keep(executed: Path, target: Path, page: Path) -> None:
         mermaid_js_url="",
     )
     html, _ = exporter.from_filename(str(executed))
-    with atomic_path(page) as temporary:
+    with write_atomically(page) as temporary:
         temporary.write_text(html, encoding="utf-8")
 
 

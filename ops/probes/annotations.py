@@ -156,7 +156,7 @@ class CatalogueShots:
         self._corrections = CurrentCorrections(settings)
 
     def _has(self, shot_id: str, video_id: str) -> bool:
-        partition = self._settings.partition_of(video_id)
+        partition = self._settings.resolve_partition(video_id)
         if partition not in self._known:
             rows = self._settings.lake.read(SHOTS, [partition], ["shot_id"])
             self._known[partition] = frozenset(rows["shot_id"].to_pylist())

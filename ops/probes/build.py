@@ -84,7 +84,7 @@ def build_probe(
     if there is something to fit. Raises ``NotFoundError`` if the probe is not defined.
     """
     encode = encode or _load_text_encoder(settings, encoder_id)
-    with settings.working():
+    with settings.hold_work_lock():
         inputs = _load_input(settings, encoder_id, label)
         progress.start(f"probe {label}", 1, "fits")
         version, is_new = _ensure_version(settings, inputs, now, encode)
@@ -201,7 +201,7 @@ def refit_probe(
     :func:`build_probe`.
     """
     encode = encode or _load_text_encoder(settings, encoder_id)
-    with settings.working():
+    with settings.hold_work_lock():
         inputs = _load_input(settings, encoder_id, label)
         progress.start(f"probe {label}", 1, "fits")
         version, is_new = _ensure_version(settings, inputs, now, encode)

@@ -17,11 +17,11 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from ops.core.entries import entries_of
+from ops.core.entries import read_entries
 from ops.core.errors import NotFoundError, UsageError
-from ops.core.locks import exclusive
+from ops.core.locks import lock_exclusively
 from ops.core.settings import CHECKOUT, Settings
-from ops.core.storage import atomic_path
+from ops.core.storage import write_atomically
 from ops.probes.annotations import require_name
 
 FILE = "probes.yaml"
@@ -85,7 +85,7 @@ def define(settings: Settings, label: str, description: str, queries: tuple[str,
     """
     require_name(label)
     path = settings.home / FILE
-    with exclusive(settings.home / "locks" / f"{FILE}.lock"):
+    with lock_exclusively(settings.home / "locks" / f"{FILE}.lock"):
         known = load_definitions(settings).get(label)
         if known:
             _require_same(settings, known, description, queries, threshold)
@@ -96,7 +96,7 @@ def define(settings: Settings, label: str, description: str, queries: tuple[str,
         _parse_entry(path, label, content)
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         before += "" if not before or before.endswith("\n") else "\n"
-        with atomic_path(path) as temporary:
+        with write_atomically(path) as temporary:
             added = yaml.safe_dump({label: content}, sort_keys=False, allow_unicode=True)
             temporary.write_text(before + added, encoding="utf-8")
     return True
@@ -113,7 +113,7 @@ def _require_same(
 
 def _read(path: Path) -> dict[str, ProbeDefinition]:
     hint = "write a probe's label, and its queries below it"
-    return {name: _parse_entry(path, name, entry) for name, entry in entries_of(path, hint).items()}
+    return {name: _parse_entry(path, name, entry) for name, entry in read_entries(path, hint).items()}
 
 
 def _parse_entry(path: Path, label: str, content: Any) -> ProbeDefinition:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
-from ops.core.storage import atomic_path
+from ops.core.storage import write_atomically
 from ops.probes.annotations import Annotation, require_name
 from ops.probes.labels import Appended, append_annotations, read_annotations
 
@@ -63,7 +63,7 @@ def export_labels(settings: Settings, path: Path, labels: Iterable[str] | None =
     for each in rows:
         word = _WORDS[each.value]
         writer.writerow((each.label, each.shot_id, word, each.annotator, each.created_at.isoformat(), each.origin))
-    with atomic_path(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(sink.getvalue(), encoding="utf-8", newline="")
     return len(rows)
 

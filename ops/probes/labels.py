@@ -17,7 +17,7 @@ import pyarrow as pa
 from ops.core.errors import NotFoundError
 from ops.core.schemas import LABELS
 from ops.core.settings import Settings
-from ops.core.tables import Lake, digest_of
+from ops.core.tables import Lake, compute_digest
 from ops.probes.annotations import (
     SETTLED,
     Annotation,
@@ -66,7 +66,7 @@ def append_annotations(
 
 def _append(lake: Lake, label: str, annotations: Sequence[Annotation], now: datetime, affirm: bool) -> int:
     """Append to the file of one label; return the number of rows written."""
-    with lake.locked(f"{TABLE}-{label}"):
+    with lake.hold_lock(f"{TABLE}-{label}"):
         stored = lake.read(TABLE, [label])
         resolved = resolve_annotations(_parse_rows(stored))
         seen = set(stored["label_id"].to_pylist())
@@ -96,7 +96,7 @@ def _is_repetition(before: ResolvedLabel | None, annotation: Annotation, affirm:
 
 def list_labels(settings: Settings) -> list[str]:
     """Return the labels that were ever used, sorted."""
-    return settings.lake.partitions(TABLE)
+    return settings.lake.list_partitions(TABLE)
 
 
 def read_annotations(settings: Settings, labels: Iterable[str] | None = None) -> list[Annotation]:
@@ -131,7 +131,7 @@ def resolve_labels(
 
 def digest_labels(settings: Settings) -> str:
     """Return a digest of all annotations that does not depend on their order."""
-    return digest_of((each.label_id, "") for each in read_annotations(settings))
+    return compute_digest((each.label_id, "") for each in read_annotations(settings))
 
 
 def _parse_rows(table: pa.Table) -> list[Annotation]:

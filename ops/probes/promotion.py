@@ -136,14 +136,14 @@ def _explain_return(settings: Settings, encoder_id: str) -> str:
     previous = EncoderRegistry(settings.home).read_state().previous
     if previous and previous.encoder_id == encoder_id:
         return "`needle upgrade --rollback` makes the other live again, with its probes"
-    if settings.lake.partitions(vectors_table(encoder_id)):
+    if settings.lake.list_partitions(vectors_table(encoder_id)):
         return f"`needle upgrade --encoder {encoder_id}` makes the other live"
     return "the catalogue has no vectors of the other any more"
 
 
 def keep_state(settings: Settings, label: str, encoder_id: str) -> None:
     """Store the live state as that of ``encoder_id``, the live encoder, before another one replaces it."""
-    with settings.lake.locked(f"probe-{label}"):
+    with settings.lake.hold_lock(f"probe-{label}"):
         content = json.dumps(asdict(read_state(settings, label)), ensure_ascii=False, indent=1)
         settings.store.write_bytes(state_key(label, encoder_id), content.encode())
 
@@ -151,10 +151,10 @@ def keep_state(settings: Settings, label: str, encoder_id: str) -> None:
 def keep_scores(settings: Settings, encoder_id: str, label: str) -> None:
     """Copy a probe's scores to the table that keeps them for an encoder; the caller holds the work lock."""
     kept, lake = kept_scores_table(encoder_id, label), settings.lake
-    names = lake.partitions(scores_table(label))
+    names = lake.list_partitions(scores_table(label))
     for partition in names:
         lake.write(kept, partition, lake.read(scores_table(label), [partition]))
-    for stale in set(lake.partitions(kept)) - set(names):
+    for stale in set(lake.list_partitions(kept)) - set(names):
         lake.delete(kept, stale)
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ops.core.errors import NeedleError
 from ops.core.schemas import KEPT_SCORES, PROBE_SCORES, SCORES, TIMESTAMP
 from ops.core.settings import Settings
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 from ops.core.types import Progress, StepReport
 from ops.embeddings.build import convert_to_matrix
 from ops.embeddings.build import name_table as vectors_table
@@ -63,16 +63,16 @@ def build_scores(settings: Settings, label: str, now: datetime, progress: Progre
     the vectors.
     """
     table = kept_scores_table(kept_for, label) if kept_for else scores_table(label)
-    with settings.working():
+    with settings.hold_work_lock():
         return _build(settings, label, read_promoted_version(settings, label, kept_for), table, now, progress)
 
 
 def _build(
     settings: Settings, label: str, version: ProbeVersion | None, table: str, now: datetime, progress: Progress
 ) -> StepReport:
-    names = settings.lake.partitions(vectors_table(version.encoder_id)) if version else []
+    names = settings.lake.list_partitions(vectors_table(version.encoder_id)) if version else []
     progress.start(f"scores {label}", len(names), "partitions")
-    changed, existing = 0, set(settings.lake.partitions(table))
+    changed, existing = 0, set(settings.lake.list_partitions(table))
     for partition in names:
         if version and (partition not in existing or not _is_current(settings, version, table, partition)):
             rows = settings.lake.read(vectors_table(version.encoder_id), [partition])
@@ -96,8 +96,8 @@ def has_current_scores(settings: Settings, label: str, kept_for: str = "") -> bo
     if version is None:
         return True
     table = kept_scores_table(kept_for, label) if kept_for else scores_table(label)
-    names = settings.lake.partitions(vectors_table(version.encoder_id))
-    same = set(names) == set(settings.lake.partitions(table))
+    names = settings.lake.list_partitions(vectors_table(version.encoder_id))
+    same = set(names) == set(settings.lake.list_partitions(table))
     return same and all(_is_current(settings, version, table, partition) for partition in names)
 
 
@@ -138,14 +138,14 @@ def _build_report(settings: Settings, version: ProbeVersion | None, table: str, 
     if version is None:
         return StepReport(changed=0, data_version="none", details={"scored": 0, "why": "the probe was not fitted yet"})
     count, yes, pairs = 0, 0, []
-    for partition in settings.lake.partitions(table):
+    for partition in settings.lake.list_partitions(table):
         rows = settings.lake.read(table, [partition], ["shot_id", "score", "probe_version"])
         count += len(rows)
         yes += int(pc.sum(pc.greater_equal(rows["score"], version.threshold)).as_py() or 0)
         scores = zip(rows["shot_id"].to_pylist(), rows["score"].to_pylist(), strict=True)
-        pairs.append((partition, digest_of((shot, f"{score:.6f}") for shot, score in scores)))
+        pairs.append((partition, compute_digest((shot, f"{score:.6f}") for shot, score in scores)))
     return StepReport(
         changed=changed,
-        data_version=digest_of([*pairs, ("version", version.version)]),
+        data_version=compute_digest([*pairs, ("version", version.version)]),
         details={"scored": count, "said_yes": yes, "version": version.version, "threshold": version.threshold},
     )

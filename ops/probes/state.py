@@ -66,7 +66,7 @@ def change_state(
     settings: Settings, label: str, change: Callable[[ProbeState], ProbeState], encoder_id: str = ""
 ) -> ProbeState:
     """Replace a probe's state by ``change`` of it, under a lock of this machine's processes; as :func:`read_state`."""
-    with settings.lake.locked(f"probe-{label}"):
+    with settings.lake.hold_lock(f"probe-{label}"):
         before = read_state(settings, label, encoder_id)
         after = change(before)
         key = _choose_key(settings, label, encoder_id)

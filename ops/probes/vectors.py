@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ops.core.errors import NotFoundError
 from ops.core.settings import Settings
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 from ops.core.types import parse_shot_id
 from ops.embeddings.build import convert_to_matrix, name_table
 from ops.probes.fit import LabelledShot
@@ -21,7 +21,7 @@ from ops.probes.zero_shot import CatalogueTextScores
 def iterate_embeddings(settings: Settings, encoder_id: str) -> Iterator[tuple[str, pa.Table]]:
     """Yield each partition of an encoder's vectors, one in memory at a time."""
     table = name_table(encoder_id)
-    for partition in settings.lake.partitions(table):
+    for partition in settings.lake.list_partitions(table):
         yield partition, settings.lake.read(table, [partition])
 
 
@@ -55,20 +55,22 @@ def find_embedded(settings: Settings, encoder_id: str, shot_ids: Iterable[str]) 
 
 def require_embedded(settings: Settings, encoder_id: str) -> None:
     """Raise ``NotFoundError`` if the catalogue has no vector of the encoder."""
-    if not settings.lake.partitions(name_table(encoder_id)):
+    if not settings.lake.list_partitions(name_table(encoder_id)):
         raise NotFoundError(f"nothing is embedded by {encoder_id} yet: run `needle ingest PATH` first")
 
 
 def _find_partitions(settings: Settings, shot_ids: Iterable[str]) -> list[str]:
     parsed = (parse_shot_id(shot_id) for shot_id in shot_ids)
-    return sorted({settings.partition_of(video) for video, _ in filter(None, parsed)})
+    return sorted({settings.resolve_partition(video) for video, _ in filter(None, parsed)})
 
 
 def digest_vectors(settings: Settings, encoder_id: str) -> str:
     """Return a digest of all vectors of an encoder that does not depend on their order."""
     table = name_table(encoder_id)
-    parts = (settings.lake.read(table, [name], ["shot_id", "vector_hash"]) for name in settings.lake.partitions(table))
-    return digest_of(
+    parts = (
+        settings.lake.read(table, [name], ["shot_id", "vector_hash"]) for name in settings.lake.list_partitions(table)
+    )
+    return compute_digest(
         pair
         for part in parts
         for pair in zip(part["shot_id"].to_pylist(), part["vector_hash"].to_pylist(), strict=True)

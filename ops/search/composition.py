@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ops.core.errors import NotFoundError
-from ops.core.types import parse_shot_id, shot_id_of
+from ops.core.types import make_shot_id, parse_shot_id
 from ops.index.fetching import fetch_until
 from ops.index.lines import LineHit, LineIndex
 from ops.search.interpretation import NO_DIALOGUE, find_said
@@ -211,7 +211,7 @@ def _find_shots(video_id: str, ranges: Sequence[Range], starts_of: Callable[[str
     for first, last in ranges:
         at = max(0, bisect_right(starts, first) - 1)
         touched |= dict.fromkeys(starts[at : bisect_left(starts, last)])
-    return [shot_id_of(video_id, start) for start in touched]
+    return [make_shot_id(video_id, start) for start in touched]
 
 
 def find_sequences(
@@ -244,7 +244,7 @@ def _list_followers(shot_id: str, starts_of: Callable[[str], Sequence[int]], wit
     video_id, start = parsed
     starts = starts_of(video_id)
     after = bisect_right(starts, start)
-    return [shot_id_of(video_id, frame) for frame in starts[after : after + within]]
+    return [make_shot_id(video_id, frame) for frame in starts[after : after + within]]
 
 
 def normalise(ranges: Iterable[Range]) -> list[Range]:

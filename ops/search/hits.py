@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.core.time import SPOKEN_PADDING_S, padded_frames
+from ops.core.time import SPOKEN_PADDING_S, pad_frames
 from ops.index.index import VectorIndex
 from ops.index.lines import LineHit
 from ops.search.probe_filters import ProbeScores
@@ -81,7 +81,7 @@ class HitWriter:
         """Return the frames from the first to the last of the lines with the usual padding, within the video."""
         video = self._details.find_video(shot.video_id)
         first, last = min(line.start_frame for line in lines), max(line.end_frame for line in lines)
-        start, end = padded_frames(first, last, Fraction(shot.fps), SPOKEN_PADDING_S)
+        start, end = pad_frames(first, last, Fraction(shot.fps), SPOKEN_PADDING_S)
         frames = video.frames if video else None
         return Span(start_frame=start, end_frame=min(end, max(frames or end, start + 1)))
 

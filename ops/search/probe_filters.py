@@ -61,7 +61,7 @@ class ProbeScores:
 
     def _list_names(self) -> list[str]:
         if time.monotonic() >= self._list_again_at:
-            self._names = self._settings.lake.tables_below(SCORES)
+            self._names = self._settings.lake.list_tables_below(SCORES)
             self._list_again_at = time.monotonic() + REREAD_AFTER_S
         return self._names
 

@@ -18,9 +18,9 @@ from threading import Lock
 from typing import Any
 
 from ops.core.errors import DamagedTableError, UsageError
-from ops.core.schemas import schema_of
+from ops.core.schemas import find_schema
 from ops.core.settings import Settings
-from ops.core.time import frame_at, timecode_of
+from ops.core.time import frame_at, make_timecode
 from ops.core.types import parse_shot_id
 from ops.search.schema import Shot, Span
 from ops.videos.forgotten import forgotten_ids
@@ -215,7 +215,7 @@ class ShotDetails:
         for shot_id in shot_ids:
             parsed = parse_shot_id(shot_id)
             if parsed:
-                wanted.setdefault(self._settings.partition_of(parsed[0]), []).append(shot_id)
+                wanted.setdefault(self._settings.resolve_partition(parsed[0]), []).append(shot_id)
         parts = self._read(wanted)
         stale = [name for name, own in wanted.items() if not all(shot_id in parts[name].rows for shot_id in own)]
         if stale:  # computed since the last check of the partition
@@ -230,7 +230,7 @@ class ShotDetails:
         ]
 
     def _find_partition(self, video_id: str) -> _Partition:
-        name = self._settings.partition_of(video_id)
+        name = self._settings.resolve_partition(video_id)
         part = self._read([name])[name]
         if video_id in part.videos:
             return part
@@ -293,7 +293,7 @@ class ShotDetails:
             videos = {row["video_id"]: VideoRow.build(row) for row in self._lake.read("videos", [name]).to_pylist()}
         except DamagedTableError as error:  # the next ingest sets its videos aside; until then the others are found
             logger.warning("%s", error)
-            shots, videos = schema_of("shots").empty_table(), {}
+            shots, videos = find_schema("shots").empty_table(), {}
         shots = shots.sort_by([("video_id", "ascending"), ("index", "ascending")])
         columns = {column: shots[column].to_pylist() for column in SHOT_COLUMNS}
         return _Partition(
@@ -347,6 +347,6 @@ def format_timecode(frame: int, fps: Fraction, start: str | None) -> str:
     if round(fps) < 1:
         return ""
     try:
-        return timecode_of(frame, fps, start or "00:00:00:00")
+        return make_timecode(frame, fps, start or "00:00:00:00")
     except UsageError:
-        return timecode_of(frame, fps)
+        return make_timecode(frame, fps)

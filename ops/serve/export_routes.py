@@ -205,7 +205,7 @@ def _export(
         )
     with service.exports.writing() as folder:
         target = folder / f"selection{find_format(body.format).suffix}"
-        with service.settings.working():  # `forget` waits until the export ends
+        with service.settings.hold_work_lock():  # `forget` waits until the export ends
             clips, lost = select_existing_clips(service.settings, picks, handles=body.handles)
             report = export(
                 service.settings, clips, body.format, target, title=body.title, lost=lost, stop=stop, progress=tally

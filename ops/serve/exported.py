@@ -16,7 +16,7 @@ from typing import BinaryIO
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from ops.core.locks import if_free, shared
+from ops.core.locks import lock_if_free, lock_shared
 from ops.core.types import SilentProgress
 
 PIECE = 256 * 1024
@@ -45,7 +45,7 @@ class ExportFolder:
 
     def clear(self) -> None:
         """Delete its contents, unless another service writes an export now: then a later call does."""
-        with if_free(self._lock) as nobody_writes:
+        with lock_if_free(self._lock) as nobody_writes:
             for left in self._path.glob("*") if nobody_writes else ():
                 shutil.rmtree(left, ignore_errors=True)
 
@@ -53,7 +53,7 @@ class ExportFolder:
     def writing(self) -> Iterator[Path]:
         """Yield a folder for one export, deleted after the block."""
         self.clear()
-        with shared(self._lock):
+        with lock_shared(self._lock):
             self._path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self._path, ignore_cleanup_errors=True) as folder:
                 yield Path(folder)

@@ -135,7 +135,7 @@ def _state(service: Service, video_id: str) -> CutState:
 
 def _video(service: Service, video_id: str) -> LakeVideo:
     settings = service.settings
-    rows = videos_of(settings.lake, [settings.partition_of(video_id)])
+    rows = videos_of(settings.lake, [settings.resolve_partition(video_id)])
     video = next((row for row in rows if row["video_id"] == video_id), None)
     if video is None:
         raise ProblemError(404, f"no video {video_id!r} in the catalogue: `needle status` lists them")

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from feature_repo.names import embedding_view
-from ops.core.schemas import SCORES, TABLES, key_of, schema_of
+from ops.core.schemas import SCORES, TABLES, find_key_column, find_schema
 from ops.core.steps import Step
 from ops.embeddings.build import name_table
 from ops.pipeline import list_steps, list_tables
@@ -50,7 +50,7 @@ def shot_document(service: Service, shot_id: str) -> dict[str, Any]:
 def lines_of(service: Service, shot_id: str, video: VideoRow) -> list[dict[str, Any]]:
     """Return the dialogue of the shot, in the order of time."""
     names = ("line_id", "text", "start_s", "end_s", "start_frame", "end_frame", "language", "source")
-    partition = service.settings.partition_of(video.video_id)
+    partition = service.settings.resolve_partition(video.video_id)
     rows = service.settings.lake.read("dialogue", [partition], (*names, "shot_ids")).to_pylist()
     return [
         {name: row[name] for name in names} | {"start_timecode": video.timecode_at(row["start_frame"], row["start_s"])}
@@ -61,7 +61,7 @@ def lines_of(service: Service, shot_id: str, video: VideoRow) -> list[dict[str, 
 
 def probes_of(service: Service, shot_id: str) -> list[dict[str, Any]]:
     """Return the probe scores of the shot, the highest first."""
-    partition = service.settings.partition_of(shot_id.partition(":")[0])
+    partition = service.settings.resolve_partition(shot_id.partition(":")[0])
     found = []
     for probe in service.probes():
         row = _row(service, f"{SCORES}/{probe}", partition, shot_id)
@@ -71,7 +71,7 @@ def probes_of(service: Service, shot_id: str) -> list[dict[str, Any]]:
 
 
 def _provenance(service: Service, shot_id: str, video: VideoRow) -> dict[str, Any]:
-    partition = service.settings.partition_of(video.video_id)
+    partition = service.settings.resolve_partition(video.video_id)
     retriever = service.searcher.retriever
     encoder_id = retriever.encoder_id
     shot = _row(service, "shots", partition, shot_id) or {}
@@ -124,7 +124,7 @@ def _computed_at(
     for table in list_tables(step):
         identifier = {"shot_id": shot_id, "video_id": video.video_id}.get(table.key)
         if identifier:
-            row = _row(service, table.of_encoder(encoder_id), partition, identifier)
+            row = _row(service, table.name_for_encoder(encoder_id), partition, identifier)
             return row["created_timestamp"] if row else None
     return None
 
@@ -142,9 +142,9 @@ def _feature_views(service: Service, encoder_id: str, partition: str) -> list[st
 
 def _row(service: Service, table: str, partition: str, identifier: str) -> dict[str, Any] | None:
     """Return the shot's or the video's row of a table, without the vector itself."""
-    names = [name for name in schema_of(table).names if name != "embedding"]
+    names = [name for name in find_schema(table).names if name != "embedding"]
     rows = service.settings.lake.read(table, [partition], names)
-    own: list[dict[str, Any]] = rows.filter(pc.equal(rows[key_of(table)], identifier)).to_pylist()
+    own: list[dict[str, Any]] = rows.filter(pc.equal(rows[find_key_column(table)], identifier)).to_pylist()
     return own[0] if own else None
 
 

@@ -17,7 +17,7 @@ def dialogue_of(service: Service, video_id: str, shot_id: str) -> dict[str, Any]
     ``sources`` are those of the video, usable or not. ``content_hash`` is the SHA-256 of a subtitle file, the SHA-256
     of the video file for a track in it, or the model's name for recognised speech.
     """
-    lake, partition = service.settings.lake, service.settings.partition_of(video_id)
+    lake, partition = service.settings.lake, service.settings.resolve_partition(video_id)
     sources = lake.read("subtitles", [partition], ("video_id", *_SOURCE))
     own = sources.filter(pc.equal(sources["video_id"], video_id)).to_pylist()
     shots = lake.read("shot_dialogue", [partition], ("shot_id", "created_timestamp"))

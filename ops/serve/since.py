@@ -31,7 +31,7 @@ class SearchableSince:
 
     def of_video(self, video_id: str, encoder_id: str) -> datetime | None:
         """Return the time for one video; ``None`` if it has no vectors."""
-        partition = self._settings.partition_of(video_id)
+        partition = self._settings.resolve_partition(video_id)
         key = f"{self._settings.lake.folder(name_table(encoder_id))}/{partition}.parquet"
         stat = self._settings.lake.store.stat(key)
         if stat is None:

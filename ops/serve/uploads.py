@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import NotFoundError, UsageError
-from ops.core.storage import atomic_path
+from ops.core.storage import write_atomically
 from ops.search.query_encoding import read_image_bytes
 
 KEPT = 1_000
@@ -50,7 +50,7 @@ class Uploads:
         if path.exists():
             path.touch()
         else:
-            with atomic_path(path) as temporary:
+            with write_atomically(path) as temporary:
                 temporary.write_bytes(encoded.getvalue())
             self._drop_oldest()
         return PREFIX + name

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.core.errors import UsageError
-from ops.core.storage import atomic_path
+from ops.core.storage import write_atomically
 from ops.shots.correcting import CutState
 
 SUFFIX = ".shots.json"
@@ -41,5 +41,5 @@ def write_annotation(state: CutState, path: Path) -> None:
         raise UsageError(
             f"{path.name!r}: end the name in {SUFFIX}, as `needle evaluate --footage` expects it next to a film"
         )
-    with atomic_path(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(make_annotation(state), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

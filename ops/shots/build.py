@@ -16,7 +16,7 @@ from ops.core.errors import DamagedTableError, MediaError
 from ops.core.media import MediaInfo
 from ops.core.rows import LakeShot, LakeVideo
 from ops.core.settings import Settings
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 from ops.core.types import Progress, Shot, StepReport
 from ops.shots.checks import check_shots, gapless
 from ops.shots.corrections import CurrentCorrections, CutCorrection
@@ -34,7 +34,7 @@ TABLE = "shots"
 
 def shots_of(settings: Settings, video_id: str) -> list[LakeShot]:
     """Rows of one video's shots, in order."""
-    rows: list[LakeShot] = settings.lake.read(TABLE, [settings.partition_of(video_id)]).to_pylist()
+    rows: list[LakeShot] = settings.lake.read(TABLE, [settings.resolve_partition(video_id)]).to_pylist()
     return sorted((row for row in rows if row["video_id"] == video_id), key=lambda row: row["index"])
 
 
@@ -44,7 +44,7 @@ def build_shots(settings: Settings, partitions: Sequence[str], now: datetime, pr
     A video without usable frames is skipped with its reason; damage in others becomes notes. Each video's rows are
     written as soon as it is finished, so a killed run loses at most the videos in progress.
     """
-    with settings.working():
+    with settings.hold_work_lock():
         return _build(settings, partitions, now, progress)
 
 
@@ -61,7 +61,7 @@ def _build(settings: Settings, partitions: Sequence[str], now: datetime, progres
         if shots_are_current(settings, video_id, stored, version, said):
             changed += catalogue.set_frames(settings, row, stored[-1]["end_frame"])
             changed += settings.lake.update(
-                TABLE, settings.partition_of(video_id), video_id, [_renamed(shot, row, now) for shot in stored]
+                TABLE, settings.resolve_partition(video_id), video_id, [_renamed(shot, row, now) for shot in stored]
             )
         else:
             recut = plan_recut(settings, video_id, stored, version, said)
@@ -78,7 +78,7 @@ def _build(settings: Settings, partitions: Sequence[str], now: datetime, progres
 def _require_intact(settings: Settings, video_id: str, stored: list[LakeShot]) -> None:
     """Raise ``DamagedTableError`` if the stored shots have a gap, which no detector leaves."""
     if not gapless(stored).passed:
-        partition = settings.partition_of(video_id)
+        partition = settings.resolve_partition(video_id)
         path = settings.lake.path(f"{TABLE}/{partition}.parquet")
         raise DamagedTableError(path, TABLE, partition, f"the shots of {video_id} leave a gap")
 
@@ -174,13 +174,13 @@ def _settle_recut(
     planned = {each.span for each in job.recut.shots}
     for row in stored:
         if (row["start_frame"], row["end_frame"]) not in planned:
-            for key_of in (proxy_key, poster_key):
-                settings.store.delete(key_of(video["video_id"], row["start_frame"], row["end_frame"]))
+            for make_key in (proxy_key, poster_key):
+                settings.store.delete(make_key(video["video_id"], row["start_frame"], row["end_frame"]))
     return int(changed)
 
 
 def _put_shots(settings: Settings, video: LakeVideo, rows: list[LakeShot]) -> bool:
-    return settings.lake.update(TABLE, settings.partition_of(video["video_id"]), video["video_id"], rows)
+    return settings.lake.update(TABLE, settings.resolve_partition(video["video_id"]), video["video_id"], rows)
 
 
 def _row(settings: Settings, video: LakeVideo, shot: Shot, detector: str, now: datetime) -> LakeShot:
@@ -218,7 +218,7 @@ def _report(
         name: {"shots": 0, "blank": 0, "corrected": 0, "seconds": 0.0} for name in partitions
     }
     for row in rows:
-        figures = by_partition[settings.partition_of(row["video_id"])]
+        figures = by_partition[settings.resolve_partition(row["video_id"])]
         figures["shots"] += 1
         figures["blank"] += row["is_blank"]
         figures["corrected"] += "+" in row["detector"]
@@ -226,12 +226,12 @@ def _report(
     for video_id in cut:
         own = [row for row in rows if row["video_id"] == video_id]
         if own:
-            by_partition[settings.partition_of(video_id)]["contact_sheet"] = write_sheet(settings.store, own)
+            by_partition[settings.resolve_partition(video_id)]["contact_sheet"] = write_sheet(settings.store, own)
     footage_cut = sum(row["end_s"] - row["start_s"] for row in rows if row["video_id"] in set(cut))
     spans = ((row["shot_id"], f"{row['end_frame']} {row['show']} {row['detector']}") for row in rows)
     return StepReport(
         changed=changed,
-        data_version=digest_of(spans),
+        data_version=compute_digest(spans),
         details={
             "shots": len(rows),
             "blank": sum(row["is_blank"] for row in rows),

@@ -133,8 +133,8 @@ def correct_cuts(
         raise UsageError(f"an author has 1 to {MAX_AUTHOR} characters, a note at most {MAX_NOTE}")
     if video["state"] == "removed":
         raise UsageError(f"{video['path']} ({video['video_id']}) is not in the library any more: nothing to correct")
-    partition = settings.partition_of(video["video_id"])
-    with settings.working(), settings.lake.locked(f"{TABLE}-{partition}"):
+    partition = settings.resolve_partition(video["video_id"])
+    with settings.hold_work_lock(), settings.lake.hold_lock(f"{TABLE}-{partition}"):
         state = read_cut_state(settings, video)
         written: list[CutCorrection] = []
         for verb, frame in statements:

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ops.core.settings import Settings
-from ops.core.tables import Lake, digest_of
+from ops.core.tables import Lake, compute_digest
 
 TABLE = "shot_corrections"
 Action = Literal["cut", "no_cut", "withdrawn"]
@@ -63,7 +63,7 @@ def select_current(history: Iterable[CutCorrection]) -> list[CutCorrection]:
 
 def read_history(settings: Settings, video_id: str | None = None) -> list[CutCorrection]:
     """All corrections of a video, or of every video, the oldest first."""
-    wanted = None if video_id is None else [settings.partition_of(video_id)]
+    wanted = None if video_id is None else [settings.resolve_partition(video_id)]
     found = _rows(settings.lake, wanted)
     return [each for each in found if video_id in (None, each.video_id)]
 
@@ -73,12 +73,12 @@ class CurrentCorrections:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._partitions = frozenset(settings.lake.partitions(TABLE))
+        self._partitions = frozenset(settings.lake.list_partitions(TABLE))
         self._known: dict[str, dict[str, list[CutCorrection]]] = {}
 
     def of(self, video_id: str) -> list[CutCorrection]:
         """Corrections of one video, by frame."""
-        return self._partition(self._settings.partition_of(video_id)).get(video_id, [])
+        return self._partition(self._settings.resolve_partition(video_id)).get(video_id, [])
 
     def merge_at(self, video_id: str, frame: int) -> CutCorrection | None:
         """The correction that excludes a shot start at ``frame`` of the video, if there is one."""
@@ -102,14 +102,14 @@ class CurrentCorrections:
 
 def append_corrections(settings: Settings, corrections: Sequence[CutCorrection], now: datetime) -> None:
     """Append the corrections of one video. The caller holds the lake's lock of its partition of this table."""
-    partition = settings.partition_of(corrections[0].video_id)
+    partition = settings.resolve_partition(corrections[0].video_id)
     stored = settings.lake.read(TABLE, [partition]).to_pylist()
     settings.lake.write(TABLE, partition, [*stored, *(_row(each, now) for each in corrections)])
 
 
 def corrections_digest(settings: Settings) -> str:
     """Order-free digest of the whole history."""
-    return digest_of((each.correction_id, "") for each in read_history(settings))
+    return compute_digest((each.correction_id, "") for each in read_history(settings))
 
 
 def _rows(lake: Lake, partitions: Sequence[str] | None) -> list[CutCorrection]:

@@ -68,7 +68,7 @@ def plan_recut(
 
 def detected_boundaries(settings: Settings, video_id: str, rows: Sequence[LakeShot]) -> list[Boundary] | None:
     """The detector's boundaries of a video, without corrections; ``None`` if they are not stored any more."""
-    partition = settings.partition_of(video_id)
+    partition = settings.resolve_partition(video_id)
     stored = settings.lake.read(DETECTED, [partition]).to_pylist()
     own = [row for row in stored if row["video_id"] == video_id and row["detector"] == version_of(rows[0])]
     if not own and any("+" in row["detector"] for row in rows):
@@ -96,7 +96,7 @@ def put_detected(
         }
         for frame, transition in found
     ]
-    return settings.lake.update(DETECTED, settings.partition_of(video["video_id"]), video["video_id"], rows)
+    return settings.lake.update(DETECTED, settings.resolve_partition(video["video_id"]), video["video_id"], rows)
 
 
 def _as_stored(row: LakeShot) -> PlannedShot:

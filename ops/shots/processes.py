@@ -17,8 +17,8 @@ from pathlib import Path
 
 import cv2
 
-from ops.core.errors import MediaError, StorageError, home_error
-from ops.core.interrupts import interrupts_held_back
+from ops.core.errors import MediaError, StorageError, make_home_error
+from ops.core.interrupts import hold_back_interrupts
 from ops.core.media import MediaInfo
 from ops.core.storage import ObjectStore
 from ops.core.types import Shot
@@ -115,7 +115,7 @@ def _cut_side_by_side(
     try:
         while (left or running) and not dead:
             while left and len(running) < processes:  # no more than can run, so each submitted video is in progress
-                with interrupts_held_back():  # the new processes inherit the block until they ignore SIGINT
+                with hold_back_interrupts():  # the new processes inherit the block until they ignore SIGINT
                     future = pool.submit(_run_in_process, left[0], threads)
                 running[future] = left.popleft()
                 members.update(pool._processes)
@@ -172,7 +172,7 @@ def _run(
         except MediaError as error:
             return error
         except OSError as error:
-            raise home_error(job.scratch, error) from error
+            raise make_home_error(job.scratch, error) from error
 
 
 def _cut(job: SegmentJob, source: Path, threads: int, on_progress: Callable[[int], None] | None) -> Segmentation:

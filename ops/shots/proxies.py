@@ -12,7 +12,7 @@ import numpy as np
 from av.video.frame import PictureType
 from numpy.typing import NDArray
 
-from ops.core.errors import MediaError, first_sentence
+from ops.core.errors import MediaError, take_first_sentence
 from ops.videos.held_packets import HeldPackets
 from ops.videos.sound_line import Samples
 
@@ -153,7 +153,7 @@ def read_proxy(path: Path, positions: Sequence[int], frames: int) -> NDArray[np.
                 if position >= positions[-1]:
                     break
     except (av.FFmpegError, OSError, ValueError, IndexError) as error:
-        reason = getattr(error, "strerror", None) or first_sentence(error)
+        reason = getattr(error, "strerror", None) or take_first_sentence(error)
         raise MediaError(f"cannot be decoded ({reason})") from error
     if len(pictures) != len(positions):
         raise MediaError(f"cannot be decoded after {len(pictures)} of {len(positions)} frames")

@@ -26,7 +26,7 @@ def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> 
         video_id = video["video_id"]
         stored = shots_of(settings, video_id)
         if not shots_are_current(settings, video_id, stored, version, corrections.of(video_id)):
-            due.add(settings.partition_of(video_id))
+            due.add(settings.resolve_partition(video_id))
     return due
 
 

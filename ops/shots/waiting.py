@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ops.core.settings import Settings
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 from ops.core.types import StepReport
 from ops.shots.build import shots_of
 from ops.shots.corrections import CurrentCorrections, read_history
@@ -29,10 +29,10 @@ class Waiting:
 def build_corrections(settings: Settings, partitions: Sequence[str]) -> StepReport:
     """The report of the ``shot_corrections`` asset; people, not this step, write the table."""
     wanted = set(partitions)
-    history = [each for each in read_history(settings) if settings.partition_of(each.video_id) in wanted]
+    history = [each for each in read_history(settings) if settings.resolve_partition(each.video_id) in wanted]
     by_partition: dict[str, dict[str, Any]] = {name: {"corrections": 0} for name in partitions}
     for each in history:
-        figures = by_partition[settings.partition_of(each.video_id)]
+        figures = by_partition[settings.resolve_partition(each.video_id)]
         figures["corrections"] += 1
         figures.setdefault("latest", []).append(
             f"{each.action} at frame {each.frame} of {each.video_id} by {each.author}, {each.created_at:%Y-%m-%d %H:%M}"
@@ -40,7 +40,7 @@ def build_corrections(settings: Settings, partitions: Sequence[str]) -> StepRepo
         figures["latest"] = figures["latest"][-SHOWN:]
     return StepReport(
         changed=0,
-        data_version=digest_of((each.correction_id, "") for each in history),
+        data_version=compute_digest((each.correction_id, "") for each in history),
         details={"corrections": len(history), "people": sorted({each.author for each in history})},
         by_partition=by_partition,
     )
@@ -51,7 +51,7 @@ def find_waiting(settings: Settings) -> Waiting:
     current = CurrentCorrections(settings)
     partitions, said = set[str](), list[tuple[str, str]]()
     ids = set(current.video_ids())
-    videos = catalogue.videos_of(settings.lake, {settings.partition_of(each) for each in ids}) if ids else []
+    videos = catalogue.videos_of(settings.lake, {settings.resolve_partition(each) for each in ids}) if ids else []
     for video in videos:
         video_id = video["video_id"]
         rows = shots_of(settings, video_id) if video_id in ids and video["state"] == "ready" else []
@@ -61,6 +61,6 @@ def find_waiting(settings: Settings) -> Waiting:
         version = version_of(rows[0])
         wanted = None if planned is None else [(*each.span, each.detector(version)) for each in planned]
         if wanted != [(row["start_frame"], row["end_frame"], row["detector"]) for row in rows]:
-            partitions.add(settings.partition_of(video_id))
+            partitions.add(settings.resolve_partition(video_id))
             said += [(each.correction_id, video_id) for each in read_history(settings, video_id)]
-    return Waiting(partitions=sorted(partitions), digest=digest_of(said))
+    return Waiting(partitions=sorted(partitions), digest=compute_digest(said))

@@ -22,11 +22,11 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ops.core.entries import entries_of
+from ops.core.entries import read_entries
 from ops.core.errors import NotFoundError, UsageError
-from ops.core.locks import exclusive
+from ops.core.locks import lock_exclusively
 from ops.core.settings import CHECKOUT, Settings
-from ops.core.storage import atomic_path
+from ops.core.storage import write_atomically
 from ops.training.recipes import Recipe, build_recipe
 
 FILE = "encoders.yaml"
@@ -77,7 +77,7 @@ def define(settings: Settings, definition: EncoderDefinition) -> bool:
     """
     path = settings.home / FILE
     _parse_entry(path, definition.name, definition.model_dump(exclude={"name"}))
-    with exclusive(settings.home / "locks" / f"{FILE}.lock"):
+    with lock_exclusively(settings.home / "locks" / f"{FILE}.lock"):
         known = load_definitions(settings).get(definition.name)
         if known == definition:
             return False
@@ -97,7 +97,7 @@ def define(settings: Settings, definition: EncoderDefinition) -> bool:
 def undefine(settings: Settings, definition: EncoderDefinition) -> None:
     """Remove the entry that :func:`define` added."""
     path = settings.home / FILE
-    with exclusive(settings.home / "locks" / f"{FILE}.lock"):
+    with lock_exclusively(settings.home / "locks" / f"{FILE}.lock"):
         if path.exists():
             _write(path, path.read_text(encoding="utf-8").replace(_render_block(definition), ""))
 
@@ -113,13 +113,13 @@ def _render_block(definition: EncoderDefinition) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def _read(path: Path) -> dict[str, EncoderDefinition]:
     hint = "write an encoder's name, and its recipe below it"
-    return {name: _parse_entry(path, name, entry) for name, entry in entries_of(path, hint).items()}
+    return {name: _parse_entry(path, name, entry) for name, entry in read_entries(path, hint).items()}
 
 
 def _parse_entry(path: Path, name: str, content: Any) -> EncoderDefinition:

@@ -81,7 +81,7 @@ def build_tasks(settings: Settings, progress: Progress) -> list[ShowTask]:
     captions: dict[str, dict[str, tuple[str, ...]]] = {}
     refused = {
         row["shot_id"]: row["reason"]
-        for encoder_id in settings.lake.tables_below(SET_ASIDE)
+        for encoder_id in settings.lake.list_tables_below(SET_ASIDE)
         for row in set_aside_shots(settings, encoder_id)
     }
     for pair in load_pairs(settings):
@@ -179,7 +179,7 @@ def _read_vectors(settings: Settings, encoder_id: str, shot_ids: Sequence[str]) 
 
 def _read_shots(settings: Settings, shot_ids: Sequence[str]) -> list[LakeShot]:
     ids = set(shot_ids)
-    partitions = sorted({settings.partition_of(shot_id.partition(":")[0]) for shot_id in ids})
+    partitions = sorted({settings.resolve_partition(shot_id.partition(":")[0]) for shot_id in ids})
     rows: list[LakeShot] = settings.lake.read("shots", partitions).to_pylist()
     return [row for row in rows if row["shot_id"] in ids]
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
 from ops.core.errors import MediaError, StorageError
-from ops.core.storage import atomic_path
+from ops.core.storage import write_atomically
 from ops.core.types import Progress
 from ops.embeddings.embed import map_ahead
 from ops.training.pair_reader import PairReader
@@ -192,7 +192,7 @@ def _write_features(
         stacked.append(array)
     arrays = {f"output{number}": array for number, array in enumerate(stacked)}
     arrays |= {"mask": mask, "kept": np.array(kept, dtype=np.int64), "reasons": np.array(reasons, dtype=np.str_)}
-    with atomic_path(path) as temporary:
+    with write_atomically(path) as temporary:
         np.savez(temporary, **arrays)  # type: ignore[arg-type]  # numpy's stub takes every keyword for allow_pickle
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
-from ops.core.errors import TrainingError, first_sentence
-from ops.core.storage import atomic_path
+from ops.core.errors import TrainingError, take_first_sentence
+from ops.core.storage import write_atomically
 from ops.training.distributed import BatchRng, all_gather, all_gather_dict, local_shard, rank, sum_gradients, world_size
 from ops.training.examples import Batch, Choice, Examples
 from ops.training.loss import backward_loss
@@ -214,7 +214,7 @@ class _Run:
             "random": self.draws.state if self.draws else torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() and not self.draws else [],
         }
-        with atomic_path(checkpoint.path) as temporary:
+        with write_atomically(checkpoint.path) as temporary:
             torch.save(state, temporary)
 
     def resume(self) -> int:
@@ -237,7 +237,7 @@ class _Run:
             self._set_random(state)
         except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise TrainingError(
-                f"the checkpoint {self.checkpoint.path} belongs to another model: {first_sentence(error)}"
+                f"the checkpoint {self.checkpoint.path} belongs to another model: {take_first_sentence(error)}"
             ) from error
         return self.steps
 
@@ -293,7 +293,7 @@ def _read(checkpoint: Checkpoint, device: str) -> dict[str, Any]:
         identity = state["identity"]
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
         raise TrainingError(
-            f"the checkpoint {checkpoint.path} cannot be read ({first_sentence(error)}): delete it to start again"
+            f"the checkpoint {checkpoint.path} cannot be read ({take_first_sentence(error)}): delete it to start again"
         ) from error
     if identity != checkpoint.identity:
         raise TrainingError(

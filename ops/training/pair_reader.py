@@ -33,7 +33,7 @@ class PairReader:
         self._frames = frames
         self._opening = threading.Lock()
         self._files: dict[str, _File] = {}
-        partitions = {settings.partition_of(pair.video_id) for pair in pairs if pair.shot_id}
+        partitions = {settings.resolve_partition(pair.video_id) for pair in pairs if pair.shot_id}
         shots = settings.lake.read("shots", sorted(partitions)).to_pylist() if partitions else []
         self._shots = {shot["shot_id"]: shot for shot in shots}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.core.settings import Settings
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.training.pairs import CaptionPair, PairCollection
 from ops.training.sources import add_shot_pairs, read_captions
@@ -26,7 +26,7 @@ STAGE = "pairs"
 
 def build_pairs(settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress) -> StepReport:
     """Bring the pairs of the partitions' videos up to date from the ``<film>.captions.jsonl`` beside each video."""
-    with settings.working():
+    with settings.hold_work_lock():
         progress.start(STAGE, 0, "pairs")
         changed = sum(settings.lake.ensure(TABLE, partition) for partition in partitions)
         skipped: dict[str, str] = {}
@@ -35,7 +35,9 @@ def build_pairs(settings: Settings, partitions: Sequence[str], now: datetime, pr
             if video["state"] == "ready":
                 add_shot_pairs(settings, video, read_captions(video["path"]), collection)
             rows = make_rows(settings, collection.learn, now)
-            changed += settings.lake.update(TABLE, settings.partition_of(video["video_id"]), video["video_id"], rows)
+            changed += settings.lake.update(
+                TABLE, settings.resolve_partition(video["video_id"]), video["video_id"], rows
+            )
             progress.advance(STAGE, len(rows))
             skipped |= collection.skipped
         for thing, reason in skipped.items():
@@ -73,7 +75,7 @@ def load_pairs(settings: Settings) -> list[CaptionPair]:
 
 def make_rows(settings: Settings, pairs: Sequence[CaptionPair], now: datetime) -> list[dict[str, Any]]:
     """Return rows of the table. An image is available since its file was written, a shot since its video was."""
-    shot_partitions = {settings.partition_of(pair.video_id) for pair in pairs if pair.video_id}
+    shot_partitions = {settings.resolve_partition(pair.video_id) for pair in pairs if pair.video_id}
     shots = settings.lake.read("shots", sorted(shot_partitions)).to_pylist() if shot_partitions else []
     available = {shot["shot_id"]: shot["event_timestamp"] for shot in shots}
     return [
@@ -94,10 +96,10 @@ def _build_report(settings: Settings, partitions: Sequence[str], changed: int, s
     lost = [row["pair_id"] for row in rows if row["shot_id"] not in shots]
     by_partition: dict[str, dict[str, Any]] = {name: {"pairs": 0} for name in partitions}
     for row in rows:
-        by_partition[settings.partition_of(row["video_id"])]["pairs"] += 1
+        by_partition[settings.resolve_partition(row["video_id"])]["pairs"] += 1
     return StepReport(
         changed=changed,
-        data_version=digest_of((row["pair_id"], row["input_hash"]) for row in rows),
+        data_version=compute_digest((row["pair_id"], row["input_hash"]) for row in rows),
         details={
             "pairs": len(rows),
             "captions": sum(len(row["captions"]) for row in rows),

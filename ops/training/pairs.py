@@ -14,7 +14,7 @@ from typing import Any
 
 from ops.core.errors import UsageError
 from ops.core.rows import LakeShot
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +135,7 @@ def _hash_image(pair: CaptionPair) -> str:
 
 def digest_pairs(pairs: Iterable[CaptionPair]) -> str:
     """Return a digest of the training data that does not depend on its order."""
-    return digest_of((pair.pair_id, pair.input_hash) for pair in pairs)
+    return compute_digest((pair.pair_id, pair.input_hash) for pair in pairs)
 
 
 def require_pairs(pairs: Sequence[CaptionPair], batch: int) -> None:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from ops.core.errors import NotFoundError, StorageError, UsageError
 from ops.core.rows import LakeShot, LakeVideo
 from ops.core.settings import Settings
-from ops.core.storage import ObjectStore, local_path_of
+from ops.core.storage import ObjectStore, resolve_local_path
 from ops.training.pairs import CaptionPair, PairCollection, build_image_pair, build_shot_pair
 from ops.videos import catalogue
 from ops.videos.forgotten import forgotten_ids
@@ -40,7 +40,7 @@ def collect_pairs(settings: Settings, paths: Sequence[Path]) -> PairCollection:
     """Collect the pairs of files and folders. Raises ``UsageError`` if a path has no file of a known form."""
     collection = PairCollection()
     for path in paths:
-        files = _list_files(Path(local_path_of(str(path))))
+        files = _list_files(Path(resolve_local_path(str(path))))
         if not files:
             raise UsageError(
                 f"{path} holds no captioned data: a parquet (image or shot_id, and captions), a WebDataset .tar, "
@@ -118,7 +118,7 @@ def add_shot_pairs(
 
 
 def _load_shots(settings: Settings, video: LakeVideo) -> list[LakeShot]:
-    rows = settings.lake.read("shots", [settings.partition_of(video["video_id"])]).to_pylist()
+    rows = settings.lake.read("shots", [settings.resolve_partition(video["video_id"])]).to_pylist()
     return [shot for shot in rows if shot["video_id"] == video["video_id"]]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.core.errors import UsageError
-from ops.core.locks import exclusive
+from ops.core.locks import lock_exclusively
 from ops.core.settings import Settings
 from ops.core.types import Progress, SilentProgress, StepReport
 from ops.embeddings.encoders.finetuned import MANIFEST, find_finetuned_files, identify_finetuned
@@ -84,7 +84,7 @@ def train(
     if not _NAME.match(name):
         raise UsageError(f"--name {name!r}: small letters, digits, - and _, at most 64")
     folder = settings.home / "encoders" / name
-    with exclusive(settings.home / "locks" / f"train-{name}.lock"):
+    with lock_exclusively(settings.home / "locks" / f"train-{name}.lock"):
         if folder.exists():
             return _load_existing(settings, name, lineage, progress)
         work = settings.home / "training" / name
@@ -93,7 +93,7 @@ def train(
             lineage |= _fit(settings, recipe, learn, work, key, progress, threads, ray_fit)
         validation = validate_fit(settings, recipe, work / "encoder", validate, progress, too_near=too_near)
         lineage |= {"validation": validation, "trained_at": now.isoformat(timespec="seconds")}
-        with settings.working():
+        with settings.hold_work_lock():
             _note(work / "encoder" / MANIFEST, lineage)
             folder.parent.mkdir(parents=True, exist_ok=True)
             (work / "encoder").rename(folder)
@@ -129,11 +129,11 @@ def _collect_pairs(
     """Return pairs for training, pairs for validation, and how many of the latter were dropped as too similar."""
     skipped: dict[str, str] = {}
     if not data:
-        build_pairs(settings, settings.lake.partitions(catalogue.TABLE), now, progress)
+        build_pairs(settings, settings.lake.list_partitions(catalogue.TABLE), now, progress)
         learn, validate = split_by_show(load_pairs(settings), recipe.hold_out)
     else:
         progress.start(PAIRS, 0, "pairs")
-        with settings.working():
+        with settings.hold_work_lock():
             collection = collect_pairs(settings, data)
             store_pairs(settings, collection.learn, now)
         progress.advance(PAIRS, len(collection.learn) + len(collection.validate))
@@ -166,7 +166,7 @@ def _fit(
     before = torch.get_num_threads()
     with PairReader(settings, pairs, recipe.frames) as reader, torch.random.fork_rng():
         # Cached features must not outlive a video that is being forgotten.
-        with settings.working() if any(pair.shot_id for pair in pairs) else nullcontext():
+        with settings.hold_work_lock() if any(pair.shot_id for pair in pairs) else nullcontext():
             examples = base.read_examples(pairs, reader, progress)
         torch.manual_seed(recipe.seed)
         torch.set_num_threads(count)  # another number of threads rounds sums differently

@@ -13,7 +13,7 @@ from datetime import datetime
 from ops.core.errors import NotFoundError
 from ops.core.plural import plural
 from ops.core.settings import Settings
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 from ops.core.types import Progress, StepReport
 from ops.embeddings.build import build_embeddings, load_vectors
 from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder, resolve_spec
@@ -98,7 +98,7 @@ def fit_candidate_probes(settings: Settings, now: datetime, progress: Progress) 
         if not fitted.checks[0].passed:
             worse[label] = str(fitted.checks[0].details["why"])
     details = {"probes": dict(versions), "worse": worse}
-    return _add_encoder(StepReport(changed=changed, data_version=digest_of(versions), details=details), candidate)
+    return _add_encoder(StepReport(changed=changed, data_version=compute_digest(versions), details=details), candidate)
 
 
 def list_probes_to_refit(settings: Settings) -> list[str]:
@@ -109,7 +109,7 @@ def list_probes_to_refit(settings: Settings) -> list[str]:
 def list_partitions_to_embed(settings: Settings, encoder_id: str) -> list[str]:
     """Return partitions with a shot whose vector of this encoder is missing or out of date."""
     due = []
-    for partition in settings.lake.partitions(SHOTS):
+    for partition in settings.lake.list_partitions(SHOTS):
         for video in catalogue.videos_of(settings.lake, [partition]):
             if not load_vectors(settings, encoder_id, video["video_id"]).is_current:
                 due.append(partition)

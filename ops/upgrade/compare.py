@@ -17,8 +17,8 @@ import numpy as np
 
 from ops.core.plural import plural
 from ops.core.settings import Settings
-from ops.core.storage import atomic_path
-from ops.core.tables import digest_of
+from ops.core.storage import write_atomically
+from ops.core.tables import compute_digest
 from ops.core.types import CheckOutcome, Progress, SilentProgress, StepReport
 from ops.embeddings.encoder import Encoder, ResolvedEncoder, load_encoder, resolve_encoder
 from ops.embeddings.registry import Candidate
@@ -100,7 +100,7 @@ def compare(settings: Settings, now: datetime, progress: Progress) -> StepReport
     )
     path = _locate(settings, candidate.encoder_id)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(asdict(comparison), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     progress.advance(STAGE)
     progress.finish(STAGE)
@@ -132,7 +132,7 @@ def digest_inputs(settings: Settings, candidate: Candidate, live: ResolvedEncode
         probes.append((f"probe {label}", " ".join(each.version if each else "" for each in both)))
     pairs = ("captions", digest_pairs(load_pairs(settings)))
     queries = [(f"queries {task.show}", repr(task.queries)) for task in build_tasks(settings, SilentProgress())]
-    return digest_of([*versions, *probes, pairs, *queries, ("force", candidate.force), ("rule", RULE)])
+    return compute_digest([*versions, *probes, pairs, *queries, ("force", candidate.force), ("rule", RULE)])
 
 
 def drop_comparison(settings: Settings, encoder_id: str) -> None:

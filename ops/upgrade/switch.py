@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from ops.core.errors import NeedleError
-from ops.core.locks import exclusive
+from ops.core.locks import lock_exclusively
 from ops.core.schemas import KEPT_SCORES
 from ops.core.settings import Settings
 from ops.core.types import StepReport
@@ -33,7 +33,7 @@ def switch(settings: Settings, now: datetime) -> StepReport:
     Waits until nothing is computed. Raises ``NeedleError``, and changes nothing, if the comparison has not passed, or
     if the candidate lacks data that arrived since.
     """
-    with exclusive(settings.work_lock):
+    with lock_exclusively(settings.work_lock):
         candidate, before = require_candidate(settings), resolve_encoder(settings)
         if missing := find_missing(settings, candidate.encoder_id):
             raise NeedleError(
@@ -82,7 +82,7 @@ def discard(settings: Settings) -> Candidate:
     that is kept for a rollback, or that was indexed before it became a candidate. Waits until nothing is computed;
     can be repeated if it is killed. Raises ``NotFoundError`` if there is no candidate.
     """
-    with exclusive(settings.work_lock):
+    with lock_exclusively(settings.work_lock):
         candidate, registry = require_candidate(settings), EncoderRegistry(settings.home)
         state = registry.read_state()
         kept = {each.encoder_id for each in (state.live, state.previous, state.undone) if each}

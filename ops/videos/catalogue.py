@@ -17,7 +17,7 @@ from ops.core.media import MediaInfo
 from ops.core.plural import plural
 from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
-from ops.core.storage import local_path_of
+from ops.core.storage import resolve_local_path
 from ops.core.tables import Lake
 from ops.videos.forgotten import forgotten_ids
 
@@ -41,7 +41,7 @@ def videos_of(lake: Lake, partitions: Iterable[str] | None = None, *, with_forgo
 def usable_videos(settings: Settings, video_ids: Collection[str]) -> list[LakeVideo]:
     """Return the rows of those of these videos that are ``ready`` or ``pending``."""
     wanted = set(video_ids)
-    partitions = sorted({settings.partition_of(video_id) for video_id in wanted})
+    partitions = sorted({settings.resolve_partition(video_id) for video_id in wanted})
     rows = videos_of(settings.lake, partitions)
     return [row for row in rows if row["video_id"] in wanted and row["state"] in ("ready", "pending")]
 
@@ -53,7 +53,7 @@ def find_video(lake: Lake, text: str) -> LakeVideo:
     than one matches.
     """
     rows = videos_of(lake, with_forgotten=True)
-    absolute = local_path_of(text)
+    absolute = resolve_local_path(text)
     for named in (
         [row for row in rows if row["video_id"] == text],
         [row for row in rows if row["path"] in (text, absolute)],
@@ -114,15 +114,15 @@ def replace_notes(settings: Settings, row: LakeVideo, prefix: str, notes: list[s
 def put_video(settings: Settings, row: Mapping[str, object]) -> bool:
     """Write the row of one video, in which missing columns are null; return true if it changed."""
     video_id = str(row["video_id"])
-    return settings.lake.update(TABLE, settings.partition_of(video_id), video_id, [dict(row)])
+    return settings.lake.update(TABLE, settings.resolve_partition(video_id), video_id, [dict(row)])
 
 
 def drop_rows(settings: Settings, table: str, video_id: str) -> None:
     """Take a video's rows out of a table; a partition that holds nothing else goes too."""
-    lake, partition = settings.lake, settings.partition_of(video_id)
+    lake, partition = settings.lake, settings.resolve_partition(video_id)
     if settings.partitions == "video":
         lake.delete(table, partition)
-    elif partition in lake.partitions(table):
+    elif partition in lake.list_partitions(table):
         lake.update(table, partition, video_id, [])
 
 

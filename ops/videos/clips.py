@@ -19,7 +19,7 @@ from pathlib import Path
 from ops.core.errors import MediaError, UsageError
 from ops.core.media import MediaInfo, SoundTrack
 from ops.core.stopping import Stop
-from ops.core.time import frame_at, timecode_of
+from ops.core.time import frame_at, make_timecode
 from ops.videos.clip_writer import ClipWriter, sample_kind
 from ops.videos.container import open_container, require_file
 from ops.videos.hashes import HashCache, hash_of
@@ -243,7 +243,7 @@ class _Cutting:
         info = self._info
         is_counted = not info.variable_rate and 1 <= round(info.fps) <= MAX_COUNTED
         start = frame_at(span.start_frame, time_s, info.fps)
-        timecode = timecode_of(start, info.fps, info.start_timecode) if is_counted else ""
+        timecode = make_timecode(start, info.fps, info.start_timecode) if is_counted else ""
         writer = ClipWriter(span.target, info, timecode)
         sound_at = [round(time_s * line.rate) for line in self._lines.values()]
         self._open.append(_Open(span=span, writer=writer, start_s=time_s, sound_at=sound_at))

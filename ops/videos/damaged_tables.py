@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from ops.core.errors import DamagedTableError
-from ops.core.rows import LakeVideo, new_video
+from ops.core.rows import LakeVideo, build_video_row
 from ops.core.schemas import TABLES, Table
 from ops.core.settings import Settings
 from ops.core.types import Progress
@@ -71,7 +71,7 @@ def without_damage(
         try:
             return step()
         except DamagedTableError as error:
-            with settings.working():
+            with settings.hold_work_lock():
                 put_away(error)
 
 
@@ -93,7 +93,7 @@ def set_aside_damaged(
     family = _family(error)
     moved = settings.lake.put_away(error.table, error.partition)
     fault = f"its table {error.table} was damaged ({error.fault}; the file is now {moved})"
-    is_of_another_encoder = family.name == VECTORS and error.table != family.of_encoder(live_encoder)
+    is_of_another_encoder = family.name == VECTORS and error.table != family.name_for_encoder(live_encoder)
     if family.if_damaged == "compute_again" or is_of_another_encoder:
         progress.note(STAGE, f"{error.partition}: {fault}; it is computed again")
         return
@@ -136,7 +136,7 @@ def _videos_in(settings: Settings, partition: str, moved: str, now: datetime) ->
         show = shows.get(video_id, video_id)
         names = {"video_id": video_id, "path": moved, "show": show, "title": show, "state": "set_aside"}
         stamps = {"available_at": at, "event_timestamp": at, "created_timestamp": now}
-        rows.append(new_video({**names, **stamps}))
+        rows.append(build_video_row({**names, **stamps}))
     return rows
 
 
@@ -155,7 +155,7 @@ def _lose_dialogue(settings: Settings, video: Row, reason: str, now: datetime) -
         "event_timestamp": video["available_at"],
         "created_timestamp": now,
     }
-    partition, video_id = settings.partition_of(video["video_id"]), video["video_id"]
+    partition, video_id = settings.resolve_partition(video["video_id"]), video["video_id"]
     kept = [row for row in settings.lake.read("subtitles", [partition]).to_pylist() if row["video_id"] == video_id]
     kept = [row for row in kept if row["source"] != FILM]
     settings.lake.update("subtitles", partition, video_id, [*kept, lost])

@@ -13,7 +13,7 @@ from ops.core.errors import MediaError, StorageError
 from ops.core.media import FACTS_REVISION, MediaInfo
 from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 from ops.core.types import Progress, StepReport
 from ops.videos.catalogue import footage_seconds, put_video, videos_of
 from ops.videos.library import local_source
@@ -29,7 +29,7 @@ def describe_videos(
 
     Files are opened by ``open_film`` in another process, so that one that crashes the decoder is set aside too.
     """
-    with settings.working(), ProbeProcess(settings.open_seconds, open_film) as prober:
+    with settings.hold_work_lock(), ProbeProcess(settings.open_seconds, open_film) as prober:
         return _describe_all(settings, videos_of(settings.lake, partitions), prober, now, progress)
 
 
@@ -101,14 +101,14 @@ def _report(settings: Settings, rows: list[LakeVideo], changed: int) -> StepRepo
     aside = [row for row in rows if row["state"] == "set_aside"]
     by_partition: dict[str, dict[str, Any]] = {}
     for row in rows:
-        figures = by_partition.setdefault(settings.partition_of(row["video_id"]), {"videos": 0, "set_aside": 0})
+        figures = by_partition.setdefault(settings.resolve_partition(row["video_id"]), {"videos": 0, "set_aside": 0})
         figures["videos"] += 1
         figures["set_aside"] += row["state"] == "set_aside"
         figures["path"] = row["path"]
     content = ((row["video_id"], json.dumps([row.get(name) for name in (*DESCRIPTIVE, "state")])) for row in rows)
     return StepReport(
         changed=changed,
-        data_version=digest_of(content),
+        data_version=compute_digest(content),
         details={
             "videos": len(rows),
             "set_aside": len(aside),

@@ -28,7 +28,7 @@ from pathlib import Path
 
 import av
 
-from ops.core.errors import MediaError, NeedleError, first_sentence
+from ops.core.errors import MediaError, NeedleError, take_first_sentence
 from ops.videos.container import reason_of_os_error
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def film_errors(path: str, step: str, *also: type[Exception]) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, (av.FFmpegError, *also)) or _is_raised_by_pyav(error):
             logger.info("%s: %s failed", path, step, exc_info=True)
-            raise MediaError(f"{step} failed ({first_sentence(error)}): convert it, or copy it again") from error
+            raise MediaError(f"{step} failed ({take_first_sentence(error)}): convert it, or copy it again") from error
         logger.exception("%s: %s failed by an internal error", path, step)
         raise MediaError(
             f"{step} failed by an internal error of Needle ({_place_of(error)}): please report it"
@@ -81,4 +81,4 @@ def _is_raised_by_pyav(error: Exception) -> bool:
 
 def _place_of(error: Exception) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {first_sentence(error)}, in {Path(last.filename).name} line {last.lineno}"
+    return f"{type(error).__name__}: {take_first_sentence(error)}, in {Path(last.filename).name} line {last.lineno}"

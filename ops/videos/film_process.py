@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Generic, TypeVar
 
 from ops.core.errors import MediaError, NeedleError
-from ops.core.interrupts import interrupts_held_back
+from ops.core.interrupts import hold_back_interrupts
 from ops.videos.film_errors import film_errors
 
 OVERTIME_S = 30
@@ -90,7 +90,7 @@ class FilmProcess(Generic[Request, Result]):
         context = get_context("spawn")  # a decoder that crosses ``fork`` hangs
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, self._work, self._step.doing), daemon=True)
-        with interrupts_held_back():  # until it ignores them: its parent ends it
+        with hold_back_interrupts():  # until it ignores them: its parent ends it
             self._process.start()
         theirs.close()  # so that its end is seen as the end of the connection
         return self._connection

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ops.core.errors import StorageError, home_error
+from ops.core.errors import StorageError, make_home_error
 from ops.videos.objects import hash_object, is_remote
 
 logger = logging.getLogger(__name__)
@@ -75,11 +75,11 @@ class HashCache:
             finally:
                 connection.close()
         except OSError as error:
-            raise home_error(self.path, error) from error
+            raise make_home_error(self.path, error) from error
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the other bits give details
             if code in _UNWRITABLE:
-                raise home_error(self.path, error) from error
+                raise make_home_error(self.path, error) from error
             if code in _HELD:
                 raise StorageError(f"hash cache {self.path} is in use ({error}): run again") from error
             raise StorageError(f"hash cache {self.path} cannot be used: {error}; delete it and run again") from error

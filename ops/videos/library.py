@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from ops.core.errors import MediaError, StorageError
-from ops.core.storage import local_path_of
-from ops.core.types import video_id_of
+from ops.core.storage import resolve_local_path
+from ops.core.types import make_video_id
 from ops.videos.container import reason_of_os_error, require_file
 from ops.videos.file_kinds import (
     CAMERA_PROXIES,
@@ -53,7 +53,7 @@ class SourceFile:
 
     @property
     def video_id(self) -> str:
-        return video_id_of(self.content_hash)
+        return make_video_id(self.content_hash)
 
 
 @dataclass(kw_only=True)
@@ -179,7 +179,7 @@ def local_source(path: str, scratch: Path) -> Iterator[Path]:
 
 
 def _absolute(path: str) -> str:
-    return path.rstrip("/") if is_remote(path) else local_path_of(path)
+    return path.rstrip("/") if is_remote(path) else resolve_local_path(path)
 
 
 def _printable(path: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from ops.core.errors import StorageError
 from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
-from ops.core.types import video_id_of
+from ops.core.types import make_video_id
 from ops.videos.catalogue import TABLE, drop_rows, put_video, require_layout, videos_of
 from ops.videos.forgotten import forgotten_ids
 from ops.videos.hashes import HashCache, fresh_hash, key_of
@@ -146,7 +146,7 @@ def _register_unreadable(
     """Register a file whose bytes cannot be read; its id comes from its path, because its content is unknown."""
     if not is_video_name(path) or not ("://" in path or os.path.lexists(path)):
         return  # a folder without footage, a line of a catalogue, a missing path: reported, but not a video
-    video_id = video_id_of(hashlib.sha256(b"unreadable\x00" + path.encode("utf-8", "surrogateescape")).hexdigest())
+    video_id = make_video_id(hashlib.sha256(b"unreadable\x00" + path.encode("utf-8", "surrogateescape")).hexdigest())
     if video_id in tombstones:
         return
     row = rows.get(video_id)

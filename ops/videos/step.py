@@ -18,7 +18,7 @@ def _build(run: StepRun) -> StepReport:
 
 def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> set[str]:
     return {
-        settings.partition_of(video["video_id"])
+        settings.resolve_partition(video["video_id"])
         for video in catalogue.usable_videos(settings, video_ids)
         if video["state"] == "pending" or not facts_are_current(video)
     }

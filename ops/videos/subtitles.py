@@ -144,13 +144,13 @@ def ownerless_subtitles(paths: Iterable[str], videos: Iterable[LakeVideo]) -> li
 def changed_sidecars(settings: Settings, videos: Iterable[LakeVideo]) -> dict[str, list[Sidecar]]:
     """Return the videos whose subtitle files changed since their dialogue was read; skips videos never read."""
     rows = list(videos)
-    partitions = sorted({settings.partition_of(row["video_id"]) for row in rows})
-    read = set(settings.lake.partitions("subtitles"))
+    partitions = sorted({settings.resolve_partition(row["video_id"]) for row in rows})
+    read = set(settings.lake.list_partitions("subtitles"))
     stored: dict[str, set[tuple[str, str]]] = {}
     for row in settings.lake.read("subtitles", [name for name in partitions if name in read]).to_pylist():
         if row["source"] == "sidecar":
             stored.setdefault(row["video_id"], set()).add((row["path"], row["content_hash"]))
-    once = [row for row in rows if settings.partition_of(row["video_id"]) in read]
+    once = [row for row in rows if settings.resolve_partition(row["video_id"]) in read]
     return {
         video_id: files
         for video_id, files in sidecars_of(settings, once).items()

@@ -29,7 +29,7 @@ from av.video.stream import VideoStream
 
 from ops.core.errors import UsageError
 from ops.core.media import StartTimecode
-from ops.core.time import counting_rate, frame_of, frames_per_day, is_drop_frame_rate, timecode_of
+from ops.core.time import count_frames_per_day, find_counting_rate, is_drop_frame_rate, make_timecode, parse_timecode
 from ops.videos.container import demux, open_container
 from ops.videos.fact_log import FactLog
 from ops.videos.mxf import MxfHeader, read_mxf_header
@@ -82,7 +82,7 @@ class Reading:
     def start(self) -> StartTimecode:
         """Return the reading as a fact."""
         zero = "00:00:00;00" if self.is_drop else NO_TIMECODE
-        label = timecode_of(round(self.count), self.rate, zero)
+        label = make_timecode(round(self.count), self.rate, zero)
         return StartTimecode(label=label, rate=self.rate, start_s=self.count / self.rate, source=self.source)
 
 
@@ -206,7 +206,7 @@ def _of_track(path: Path, track: TimecodeTrack, fps: Fraction) -> Reading:
     if not 1 <= rate <= MAX_RATE:
         return Reading(source=source, reason=f"it counts {rate_text(rate)} frames per second")
     remarks = []
-    base = counting_rate(rate, fps)
+    base = find_counting_rate(rate, fps)
     late = round(track.late_s * fps)
     if late:
         remarks.append(
@@ -258,11 +258,11 @@ def _of_label(text: str, source: str, fps: Fraction) -> Reading:
     label = f"{hour % 24:02d}:{minutes:0>2}:{seconds:0>2}{';' if is_drop else ':'}{frames}"
     for rate in rates:
         try:
-            count = frame_of(label, rate)
+            count = parse_timecode(label, rate)
         except UsageError as error:
             reason = str(error)
             continue
-        days = hour // 24 * frames_per_day(rate, is_drop=is_drop)
+        days = hour // 24 * count_frames_per_day(rate, is_drop=is_drop)
         return Reading(source=source, count=Fraction(count + days), rate=rate, is_drop=is_drop)
     return Reading(source=source, reason=reason)
 
@@ -271,7 +271,7 @@ def _settled(reading: Reading, fps: Fraction) -> Reading:
     """Return the reading with an exact rate, a flag that its rate allows, and a time of day."""
     if reading.reason:
         return reading
-    rate, remarks = counting_rate(reading.rate, fps), list(reading.remarks)
+    rate, remarks = find_counting_rate(reading.rate, fps), list(reading.remarks)
     if not reading.is_nominal and abs(rate - reading.rate) * 5000 > rate:
         remarks.append(f"is written down at {rate_text(reading.rate)} frames per second; it counts {rate_text(rate)}")
     elif (rate / fps).denominator > 1 and (fps / rate).denominator > 1:
@@ -281,7 +281,7 @@ def _settled(reading: Reading, fps: Fraction) -> Reading:
         remarks.append(
             f"is marked as drop-frame, which {rate_text(rate)} frames per second do not have; the mark is ignored"
         )
-    count, day = reading.count, frames_per_day(rate, is_drop=is_drop)
+    count, day = reading.count, count_frames_per_day(rate, is_drop=is_drop)
     if not 0 <= count < day:
         if not reading.may_wrap:
             remarks.append(
@@ -293,7 +293,7 @@ def _settled(reading: Reading, fps: Fraction) -> Reading:
 
 def _agree(one: StartTimecode, other: StartTimecode, fps: Fraction) -> bool:
     """Return whether two readings name the same frame, as labels of 25 and of 50 a second do for pairs of frames."""
-    apart = abs(one.frames_at(fps) - other.frames_at(fps))
+    apart = abs(one.count_frames(fps) - other.count_frames(fps))
     return apart * min(one.rate, other.rate) < fps
 
 
@@ -303,8 +303,8 @@ def _in_frames_of(start: StartTimecode, fps: Fraction, *, is_drop: bool, variabl
     if variable_rate and round(start.rate) == round(fps):
         return start.label, ""
     fps = Fraction(max(round(fps), 1)) if variable_rate else fps
-    frames = start.frames_at(fps)
-    label = timecode_of(round(frames), fps, zero)
+    frames = start.count_frames(fps)
+    label = make_timecode(round(frames), fps, zero)
     if frames.denominator == 1 or variable_rate:
         return label, ""
     return label, (

@@ -12,7 +12,7 @@ from datetime import datetime
 from ops.core.errors import StorageError
 from ops.core.plural import plural
 from ops.core.settings import Settings
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 from ops.core.types import SilentProgress
 from ops.videos import catalogue
 from ops.videos.damaged_tables import without_damage
@@ -84,11 +84,11 @@ def watch_library(settings: Settings, now: datetime, cursor: str | None) -> Watc
         path, reason = found.set_aside[0]
         message += f"; {len(found.set_aside)} set aside, such as {path}: {reason}"
     return Watch(
-        due=sorted({settings.partition_of(row["video_id"]) for row in rows}),
+        due=sorted({settings.resolve_partition(row["video_id"]) for row in rows}),
         message=message,
         cursor=max([since, *(row["created_timestamp"].isoformat() for row in gone)]),
         fingerprint=f"{now:%Y%m%d%H}-"
-        + digest_of(
+        + compute_digest(
             (row["video_id"], f"{row['state']} {row['created_timestamp']} {files.get(row['video_id'], '')}")
             for row in rows
         ),

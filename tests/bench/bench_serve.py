@@ -56,7 +56,7 @@ def fill_home(settings: Settings, encoder_id: str, dim: int, shots: int) -> None
     for number, start in enumerate(range(0, shots, SHOTS_A_FILM)):
         own = vectors[start : start + SHOTS_A_FILM]
         rows = shot_rows(number, len(own), is_blank=False)
-        partition = settings.partition_of(video_id(number))
+        partition = settings.resolve_partition(video_id(number))
         settings.lake.write("videos", partition, [video_row(number, frames=24 * len(own))])
         settings.lake.write("shots", partition, pa.Table.from_pylist(rows, SHOTS))
         settings.lake.write(name_table(encoder_id), partition, _vector_table(rows, own))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ops.core.time import timecode_of
+from ops.core.time import make_timecode
 from tests.browser.conftest import HOSTILE, Desk, OpenDesk, Served, serving
 from tests.builders.films import make_film, read_barcode
 from tests.builders.homes import Home, wait_until
@@ -78,7 +78,7 @@ def test_the_readout_names_the_very_frame_that_is_shown(desk: Desk, served: Serv
     for keys in (["Home"], ["ArrowRight"], ["ArrowRight"] * 6, ["Shift+ArrowRight"], ["ArrowLeft"] * 3, ["End"]):
         desk.keys(*keys)
         shown = shown_is_told(desk, dialog)
-        assert now(dialog) == timecode_of(shown, served.films[film].fps, start)
+        assert now(dialog) == make_timecode(shown, served.films[film].fps, start)
         seen += shown
     assert seen > 6 * first
     assert Fraction(served.films[film].fps).denominator == 1001

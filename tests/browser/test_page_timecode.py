@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ops.core.time import frame_of, is_drop_frame_rate, timecode_of
+from ops.core.time import is_drop_frame_rate, make_timecode, parse_timecode
 from tests.browser.conftest import Desk
 
 RATES = [
@@ -39,10 +39,10 @@ def test_timecode_and_back_on_every_rate(tab: Desk) -> None:
             frames = edges + [chosen.randrange(0, 24 * 3600 * base) for _ in range(40)]
             cases += [[frame, f"{rate.numerator}/{rate.denominator}", start] for frame in frames]
     told = run(tab, "return given.map(([frame, rate, start]) => t.timecodeOf(frame, t.rateOf(rate), start))", cases)
-    assert told == [timecode_of(frame, Fraction(rate), start) for frame, rate, start in cases]
+    assert told == [make_timecode(frame, Fraction(rate), start) for frame, rate, start in cases]
     back = [[timecode, rate] for timecode, (_, rate, _) in zip(told, cases, strict=True)]
     frames = run(tab, "return given.map(([timecode, rate]) => t.frameOf(timecode, t.rateOf(rate)))", back)
-    assert frames == [frame_of(timecode, Fraction(rate)) for timecode, rate in back]
+    assert frames == [parse_timecode(timecode, Fraction(rate)) for timecode, rate in back]
 
 
 def test_drop_frame_rates_and_bad_timecodes(tab: Desk) -> None:
@@ -59,8 +59,8 @@ def test_drop_frame_rates_and_bad_timecodes(tab: Desk) -> None:
 def test_a_frame_before_and_after_the_shot_counts_from_its_timecode(tab: Desk) -> None:
     shot = {"start_frame": 1000, "start_timecode": "01:00:00;02", "fps": "30000/1001"}
     script = "return [-5, 0, 1799].map(by => t.timecodeIn(given, given.start_frame + by))"
-    first = frame_of("01:00:00;02", Fraction(30000, 1001))
-    want = [timecode_of(first + by, Fraction(30000, 1001), "00:00:00;00") for by in (-5, 0, 1799)]
+    first = parse_timecode("01:00:00;02", Fraction(30000, 1001))
+    want = [make_timecode(first + by, Fraction(30000, 1001), "00:00:00;00") for by in (-5, 0, 1799)]
     assert run(tab, script, shot) == want
     assert run(tab, "return t.frameIn(given, '01:00:00;12')", shot) == 1010
 

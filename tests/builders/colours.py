@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.settings import Settings
-from ops.core.types import shot_id_of
+from ops.core.types import make_shot_id
 from ops.embeddings.pooling import pool_mean
 from ops.index.build import read_wanted_rows
 from ops.index.index import publish
@@ -55,7 +55,7 @@ def lean(colour: Sequence[float] | NDArray[np.float32], detail: float = 0.0) -> 
 
 def write_video(settings: Settings, number: int, vectors: list[NDArray[np.float32]], **changes: Any) -> None:
     """A film whose shots have the given vectors; shot 2 is blank (tests.builders.lakes)."""
-    partition = settings.partition_of(video_id(number))
+    partition = settings.resolve_partition(video_id(number))
     video = video_row(number, **changes)
     show = {"show": video["show"]}
     rows = [
@@ -88,4 +88,4 @@ def index_lake(settings: Settings) -> str:
 
 def shot(number: int, index: int) -> str:
     """Id of a shot of film ``number``."""
-    return shot_id_of(video_id(number), 24 * index)
+    return make_shot_id(video_id(number), 24 * index)

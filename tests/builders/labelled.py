@@ -46,7 +46,7 @@ def fill_told_apart(
     """Films whose yes-shots lie ``gap`` standard deviations along ``way`` (D,), by default :func:`direction`."""
     way = direction() if way is None else way
     for number in range(videos):
-        partition = settings.partition_of(video_id(number))
+        partition = settings.resolve_partition(video_id(number))
         show = f"show {number % shows}"
         rows = vector_rows(number, shots, show=show)
         for at, row in enumerate(rows):

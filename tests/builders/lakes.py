@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ops.core.settings import Settings
-from ops.core.types import shot_id_of
+from ops.core.types import make_shot_id
 
 ENCODER = "test-encoder.v1"
 DIM = 8
@@ -55,7 +55,7 @@ def shot_rows(number: int, count: int = 4, **changes: Any) -> list[dict[str, Any
     video = video_id(number)
     return [
         {
-            "shot_id": shot_id_of(video, index * 24),
+            "shot_id": make_shot_id(video, index * 24),
             "video_id": video,
             "show": f"show {number % 3}",
             "index": index,
@@ -102,7 +102,7 @@ def vector_rows(number: int, count: int = 4, seed: int = 0, **changes: Any) -> l
 def fill(settings: Settings, videos: int = 3, shots: int = 4) -> None:
     """A lake of ``videos`` films with ``shots`` shots each, embedded."""
     for number in range(videos):
-        partition = settings.partition_of(video_id(number))
+        partition = settings.resolve_partition(video_id(number))
         settings.lake.write("videos", partition, [video_row(number)])
         settings.lake.write("shots", partition, shot_rows(number, shots))
         settings.lake.write(f"shot_embeddings/{ENCODER}", partition, vector_rows(number, shots))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from ops.core.types import shot_id_of
+from ops.core.types import make_shot_id
 from ops.index.lines import LineRow
 from tests.builders.lakes import video_id
 
@@ -85,7 +85,7 @@ def line_row(
         line_id=f"{video_id(video)}:{language or 'und'}:{number:016x}",
         video_id=video_id(video),
         show=show,
-        shot_ids=(shot_id_of(video_id(video), start),),
+        shot_ids=(make_shot_id(video_id(video), start),),
         start_frame=start,
         end_frame=start + 24,
         start_s=second,

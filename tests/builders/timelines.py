@@ -12,7 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from ops.core.settings import Settings
-from ops.core.types import video_id_of
+from ops.core.types import make_video_id
 from ops.videos.probe import probe
 from tests.builders.films import Film
 from tests.builders.lakes import shot_rows, video_id, video_row
@@ -45,7 +45,7 @@ def fill_lake(settings: Settings, number: int, fps: Fraction, **changes: Any) ->
     for row, start, end in zip(rows, edges, edges[1:], strict=False):
         row |= {"shot_id": f"{video_id(number)}:{start}", "start_frame": start, "end_frame": end}
         row |= {"start_s": float(start / fps), "end_s": float(end / fps), "show": video["show"]}
-    partition = settings.partition_of(video_id(number))
+    partition = settings.resolve_partition(video_id(number))
     settings.lake.write("videos", partition, [video])
     settings.lake.write("shots", partition, rows)
     return [row["shot_id"] for row in rows]
@@ -55,7 +55,7 @@ def film_rows(settings: Settings, film: Film, **changes: Any) -> list[str]:
     """The rows that an ingest of ``film`` would leave; its shot ids."""
     data, info, now = film.path.read_bytes(), probe(film.path), datetime(2026, 1, 1, tzinfo=UTC)
     content_hash = hashlib.sha256(data).hexdigest()
-    identifier = video_id_of(content_hash)
+    identifier = make_video_id(content_hash)
     stamps = {"event_timestamp": now, "created_timestamp": now}
     video = {
         "video_id": identifier,

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from ops.core.settings import Settings, load_settings
-from ops.core.types import SilentProgress, shot_id_of
+from ops.core.types import SilentProgress, make_shot_id
 from ops.shots.segment import proxy_key
 from ops.training.examples import InMemory
 from ops.training.model import DualEncoder, LinearTower
@@ -84,4 +84,4 @@ def write_captions(film: Path, shots: int) -> None:
 
 
 def shot_id(number: int, shot: int) -> str:
-    return shot_id_of(video_id(number), 24 * shot)
+    return make_shot_id(video_id(number), 24 * shot)

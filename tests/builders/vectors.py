@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.core.types import shot_id_of
+from ops.core.types import make_shot_id
 from ops.index.index import IndexRow
 
 SHOWS = ("Night Train", 'Ünïcode\'s "Show"', "Bikes", "Harbour", "One", "Two", "Three", "Four", "Five", "Six")
@@ -30,7 +30,7 @@ def row_of(
     video_id = hashlib.sha256(b"video %d" % (number // 10)).hexdigest()[:16]
     start = 24 * (number % 10)
     return IndexRow(
-        shot_id=shot_id_of(video_id, start),
+        shot_id=make_shot_id(video_id, start),
         vector=vector,
         vector_hash=hashlib.sha256(vector.tobytes()).hexdigest()[:32],
         payload={

@@ -20,7 +20,7 @@ import pytest
 
 from feature_repo.names import embedding_view
 from ops import features
-from ops.core.schemas import key_of, schema_of, served_tables
+from ops.core.schemas import find_key_column, find_schema, list_served_tables
 from ops.core.settings import CHECKOUT, Settings, load_settings
 from ops.features.store import describe_served
 from tests.builders.lakes import DIM, ENCODER, fill, shot_rows
@@ -37,7 +37,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = load_settings(home=tmp_path_factory.mktemp("home"))
     fill(settings)
     features.apply_features(settings, ENCODER, DIM)
-    rows = pa.Table.from_pylist(shot_rows(0), schema_of("shots"))
+    rows = pa.Table.from_pylist(shot_rows(0), find_schema("shots"))
     features.write_online(settings, "shot_metadata", rows)
     return settings
 
@@ -64,11 +64,11 @@ def test_views_carry_every_column_of_their_table_with_its_type() -> None:
     assert set(left_out_of) <= set(views)
     for name, view in views.items():
         table = view.batch_source.path.removeprefix("/lake/")
-        left_out = left_out_of[name] if name in left_out_of else set(served_tables()[name].feature_view.left_out)
-        lake = {field.name: field.type for field in schema_of(table)}
+        left_out = left_out_of[name] if name in left_out_of else set(list_served_tables()[name].feature_view.left_out)
+        lake = {field.name: field.type for field in find_schema(table)}
         ours = {field.name: from_feast_to_pyarrow_type(field.dtype) for field in view.schema}
         assert set(lake) - set(ours) == left_out | {"event_timestamp", "created_timestamp"}
-        assert [column.name for column in view.entity_columns] == [key_of(table)]
+        assert [column.name for column in view.entity_columns] == [find_key_column(table)]
         for name, kind in ours.items():
             assert _plain(lake[name]) == _plain(kind), f"{view.name}:{name}"
 

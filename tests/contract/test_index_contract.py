@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ops.core.errors import VectorIndexError
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 from ops.index.backends.edge import EdgeVersions
 from ops.index.backends.server import ServerVersions
 from ops.index.index import IndexRow, VectorIndex, open_versions, publish_to
@@ -52,7 +52,7 @@ def index(versions: Versions) -> Iterator[VectorIndex]:
 
 
 def wanted_digest(rows: list[IndexRow]) -> str:
-    return digest_of((row.shot_id, row.vector_hash) for row in rows)
+    return compute_digest((row.shot_id, row.vector_hash) for row in rows)
 
 
 def query() -> np.ndarray:

@@ -28,7 +28,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = load_settings(home=tmp_path_factory.mktemp("home {with} braces & spaces"))
     fill(settings, videos=4)
     gone = video_row(3, state="removed")
-    settings.lake.write("videos", settings.partition_of(video_id(3)), [gone])
+    settings.lake.write("videos", settings.resolve_partition(video_id(3)), [gone])
     for number in range(3):
         for shot in shot_rows(number):
             if (number, shot["index"]) != (1, 1):

@@ -16,7 +16,7 @@ from assets.partitions import range_tags
 from assets.resources import Needle
 from ops.cli.doctor import CHECKS
 from ops.core.settings import load_settings
-from ops.core.types import SilentProgress, video_id_of
+from ops.core.types import SilentProgress, make_video_id
 from ops.dialogue.build import build_dialogue
 from ops.dialogue.report import unusable_subtitles
 from ops.features.store import locate_database, project_name
@@ -174,7 +174,7 @@ def test_the_command_goes_on_if_the_feature_store_refuses_a_film(tmp_path: Path)
     folder = str(tmp_path / "films")
     home.run("ingest", str(films["a"].path))  # so that the tables exist
     settings = load_settings(home=str(home.path))
-    b = video_id_of(hashlib.sha256(films["b"].path.read_bytes()).hexdigest())
+    b = make_video_id(hashlib.sha256(films["b"].path.read_bytes()).hexdigest())
     with closing(sqlite3.connect(locate_database(settings))) as database, database:
         database.execute(
             f"CREATE TRIGGER no_b BEFORE INSERT ON {project_name(settings)}_shot_metadata "

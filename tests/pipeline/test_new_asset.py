@@ -30,7 +30,7 @@ from collections.abc import Collection
 
 from ops.core.settings import Settings
 from ops.core.steps import StepRun
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 from ops.core.types import StepReport
 from ops.videos.catalogue import usable_videos
 
@@ -51,12 +51,12 @@ def build_pace(run: StepRun) -> StepReport:
         rows += paced
         run.progress.advance("shot_pace")
     run.progress.finish("shot_pace")
-    digest = digest_of((row["shot_id"], str(row["per_minute"])) for row in rows)
+    digest = compute_digest((row["shot_id"], str(row["per_minute"])) for row in rows)
     return StepReport(changed=changed, data_version=digest, details={"shots": len(rows)})
 
 
 def due_pace(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> set[str]:
-    partitions = {settings.partition_of(video["video_id"]) for video in usable_videos(settings, video_ids)}
+    partitions = {settings.resolve_partition(video["video_id"]) for video in usable_videos(settings, video_ids)}
     return {each for each in partitions if _ids(settings, "shots", each) != _ids(settings, TABLE, each)}
 
 

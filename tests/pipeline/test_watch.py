@@ -41,7 +41,7 @@ def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def open_all(settings: Settings, now: datetime = NOW) -> None:
-    keys = [settings.partition_of(row["video_id"]) for row in videos_of(settings.lake)]
+    keys = [settings.resolve_partition(row["video_id"]) for row in videos_of(settings.lake)]
     describe_videos(settings, keys, now, SilentProgress())
 
 
@@ -128,7 +128,7 @@ def test_a_forgotten_video_is_never_due(settings: Settings) -> None:
     row = videos_of(settings.lake)[0]
     leave_tombstone(settings, row["video_id"], NOW)
     catalogue.drop_rows(settings, "videos", row["video_id"])
-    assert settings.partition_of(row["video_id"]) not in watch_library(settings, NOW, None).due
+    assert settings.resolve_partition(row["video_id"]) not in watch_library(settings, NOW, None).due
 
 
 def test_one_look_takes_a_bounded_number(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ def test_a_lake_on_s3_answers_as_one_on_disk(tmp_path: pytest.TempPathFactory, b
         fill(settings)
         settings.lake.write("shots", "empty", [])
         first = _training_set(settings)
-        settings.lake.write("shots", settings.partition_of(video_id(2)), [])  # listings are not remembered
+        settings.lake.write("shots", settings.resolve_partition(video_id(2)), [])  # listings are not remembered
         answers.append([first, _training_set(settings)])
         assert features.write_online(settings, "shot_metadata", settings.lake.read("shots")) == 8
     for ours, theirs in zip(*answers, strict=True):

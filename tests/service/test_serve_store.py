@@ -122,7 +122,7 @@ def test_paging_goes_on_after_shots_were_forgotten(tmp_path: Path) -> None:
         gone = {video_id(1), video_id(3)}  # of some of the pages that follow all shots go, of others a few
         for name in gone:
             for table in ("videos", "shots", f"shot_embeddings/{ENCODER}"):
-                settings.lake.delete(table, settings.partition_of(name))
+                settings.lake.delete(table, settings.resolve_partition(name))
         index_lake(settings)
         client.post("/api/search", json=ask)  # the service turns to the new version
         found = [hit["shot_id"] for hit in first["hits"]]
@@ -216,7 +216,7 @@ def test_a_new_title_is_seen_without_a_new_index(tmp_path: Path, monkeypatch: py
 
         before, version = title(), client.app.state.service.index_version()  # type: ignore[attr-defined]
         row = video_row(2, show="Bikes", title="Bikes, restored")
-        settings.lake.write("videos", settings.partition_of(video_id(2)), [row])
+        settings.lake.write("videos", settings.resolve_partition(video_id(2)), [row])
         assert index_lake(settings) == version and before == "Film 2"
         until(lambda: title() == "Bikes, restored")
 
@@ -239,7 +239,7 @@ def test_since_when_is_told_the_same_everywhere(tmp_path: Path) -> None:
     assert set(since.of_all(ENCODER).values()) == {published[0]} and len(asked) == 1
     for number, day in ((1, 15), (2, 16), (3, 20)):  # the last one after the last run
         rows = vector_rows(number, 4, created_timestamp=datetime(2026, 1 + (number == 3), day, tzinfo=UTC))
-        settings.lake.write(f"shot_embeddings/{ENCODER}", settings.partition_of(video_id(number)), rows)
+        settings.lake.write(f"shot_embeddings/{ENCODER}", settings.resolve_partition(video_id(number)), rows)
     times = since.of_all(ENCODER)
     assert [times[video_id(number)] for number in range(3)] == [published[0], published[1], published[1]]
     assert times[video_id(3)] == datetime(2026, 2, 20, tzinfo=UTC) and len(asked) == 2  # once for each run

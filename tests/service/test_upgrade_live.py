@@ -130,7 +130,7 @@ def test_searches_go_on_through_kills_the_switch_and_the_way_back(tmp_path: Path
             lambda: (settings.home / "upgrade" / f"{new}.json").exists(),
         ]
         for moment in moments[:2]:
-            with settings.working():  # it cannot switch before it is killed
+            with settings.hold_work_lock():  # it cannot switch before it is killed
                 killed_when(settings, moment, *upgrade)
             assert registry.read_state().live is None, "killed before the switch, the old one stays live"
         killed_when(settings, moments[2], *upgrade)

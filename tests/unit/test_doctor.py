@@ -31,7 +31,7 @@ def test_an_index_that_no_search_can_use_is_a_failure(tmp_path: Path) -> None:
     assert (checks["index"]["ok"], status) == (True, 0), "nothing is ingested yet"
 
     encoder_id = resolve_encoder(settings).encoder_id
-    partition = settings.partition_of(video_id(0))
+    partition = settings.resolve_partition(video_id(0))
     settings.lake.write("videos", partition, [video_row(0)])
     settings.lake.write("shots", partition, shot_rows(0))
     settings.lake.write(f"shot_embeddings/{encoder_id}", partition, vector_rows(0))

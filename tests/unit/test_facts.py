@@ -68,11 +68,11 @@ def test_the_record_of_a_registered_video_is_found_by_its_id(tmp_path: Path) -> 
     settings = load_settings(home=tmp_path / "home")
     path = two_tracks(tmp_path)
     row = video_row(0) | {"path": str(path), "state": "pending", "frames": None}
-    settings.lake.write("videos", settings.partition_of(video_id(0)), [row])
+    settings.lake.write("videos", settings.resolve_partition(video_id(0)), [row])
     progress = Notes()
-    describe_videos(settings, [settings.partition_of(video_id(0))], datetime.now(UTC), progress)
+    describe_videos(settings, [settings.resolve_partition(video_id(0))], datetime.now(UTC), progress)
     assert len(progress.notes) == 1 and str(path) in progress.notes[0]
-    describe_videos(settings, [settings.partition_of(video_id(0))], datetime.now(UTC), progress)
+    describe_videos(settings, [settings.resolve_partition(video_id(0))], datetime.now(UTC), progress)
     assert len(progress.notes) == 1, "a note is reported once"
     shown = run(tmp_path / "home", "shots", video_id(0), "--facts", "--json")
     path.unlink()

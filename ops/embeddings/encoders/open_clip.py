@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.core.errors import EncoderError, first_sentence
+from ops.core.errors import EncoderError, take_first_sentence
 from ops.embeddings.encoder import EncoderKind, LoadOptions
 from ops.embeddings.pooling import pool_mean
 from ops.embeddings.reading import read_length, require_texts
@@ -166,10 +166,10 @@ def _build_model(model: str, pretrained: str, weights: Path) -> Any:
         return open_clip.create_model(model, pretrained=pretrained, weights_only=True, require_pretrained=True)
     except pickle.UnpicklingError as error:
         raise EncoderError(
-            f"{weights} is not a checkpoint that can be read safely (tensors only): {first_sentence(error)}"
+            f"{weights} is not a checkpoint that can be read safely (tensors only): {take_first_sentence(error)}"
         ) from error
     except Exception as error:  # for bytes that are not a checkpoint, the unpickler may raise anything
-        raise EncoderError(f"{weights} does not hold the weights of {model}: {first_sentence(error)}") from error
+        raise EncoderError(f"{weights} does not hold the weights of {model}: {take_first_sentence(error)}") from error
 
 
 def _identify(model: str, pretrained: str, weights: Path) -> EncoderIdentity:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError
-from ops.core.storage import atomic_path
+from ops.core.storage import write_atomically
 from ops.embeddings.weights import read_arrays
 
 Floats = NDArray[np.float32]
@@ -80,7 +80,7 @@ class StarterHead:
         """Write the head atomically; arrays as float16; the same values give the same bytes."""
         arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
         stored = {name: value.astype(np.float16) if value.ndim else value for name, value in arrays.items()}
-        with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        with write_atomically(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, value in stored.items():
                 # A fixed date: np.savez writes the present one, and then no two fits have the same hash.
                 entry = zipfile.ZipInfo(f"{name}.npy", date_time=(2000, 1, 1, 0, 0, 0))

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.core.errors import first_sentence
-from ops.core.locks import exclusive
+from ops.core.errors import take_first_sentence
+from ops.core.locks import lock_exclusively
 from ops.embeddings.starter.openvino_tower import Features, load_openvino_runner
 from ops.embeddings.starter.text_tower import build_session_options
 from ops.embeddings.starter.torch_tower import INSTALLED, load_torch_tower, name_export
@@ -63,7 +63,7 @@ def _load_exported_runner(exported: Path, threads: int) -> tuple[str, Any]:
     except ImportError as error:
         log.info("the image tower runs in onnxruntime: OpenVINO cannot be imported (%s)", error)
     except RuntimeError as error:
-        log.warning("the image tower runs in onnxruntime: OpenVINO refuses it (%s)", first_sentence(error))
+        log.warning("the image tower runs in onnxruntime: OpenVINO refuses it (%s)", take_first_sentence(error))
     return "onnxruntime", _load_onnx_runner(exported, threads)
 
 
@@ -113,7 +113,7 @@ def _find_exported(cache: Path) -> Path | None:
     for there in (INSTALLED / target.name, target):
         if there.exists():
             return there
-    with exclusive(cache / "export.lock"):
+    with lock_exclusively(cache / "export.lock"):
         if target.exists():
             return target
         command = [sys.executable, "-m", "ops.embeddings.starter.torch_tower", str(target)]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops.core.errors import EncoderError
-from ops.core.storage import atomic_path
+from ops.core.storage import write_atomically
 from ops.embeddings.weights import digest_weights, find_installed_file
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def export(target: Path) -> None:
 
     frames = torch.zeros((2, IMAGE_SIZE, IMAGE_SIZE, 3), dtype=torch.uint8)
     names = ["frames", "pooled", "logits"]
-    with atomic_path(target) as temporary, warnings.catch_warnings():
+    with write_atomically(target) as temporary, warnings.catch_warnings():
         # The TorchScript exporter is deprecated, but the new one needs onnxscript. If it is removed, the image tower
         # falls back to torch, and this can move to dynamo=True.
         warnings.simplefilter("ignore")

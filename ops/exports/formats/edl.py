@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ops.core.errors import UsageError
 from ops.core.plural import plural
-from ops.core.time import frame_of, timecode_of
+from ops.core.time import make_timecode, parse_timecode
 from ops.exports.clip import Clip
 from ops.exports.film import Film
 from ops.exports.format import (
@@ -95,7 +95,7 @@ def _over_midnight(clips: Sequence[Clip]) -> tuple[str, ...]:
     over = []
     for number, clip in enumerate(clips, start=1):
         film = clip.film
-        day = frame_of("23:59:59;00" if film.is_drop else "23:59:59:00", film.rate) + round(film.rate)
+        day = parse_timecode("23:59:59;00" if film.is_drop else "23:59:59:00", film.rate) + round(film.rate)
         first = film.start + clip.source_in
         if first // day != (first + clip.length) // day:
             over.append(number)
@@ -180,7 +180,7 @@ def _lines(clips: Sequence[Clip], rate: Fraction, title: str) -> Iterator[str]:
         film = clip.film
         source = film.start + clip.source_in
         times = (source, source + clip.length, record, record + clip.length)
-        codes = " ".join(timecode_of(frame, rate, zero) for frame in times)
+        codes = " ".join(make_timecode(frame, rate, zero) for frame in times)
         record += clip.length
         yield ""
         yield f"{number:03d}  {reels[film.video_id]:<8} {_channels(clip):<5} C        {codes}"

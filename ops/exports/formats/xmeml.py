@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from ops.core.time import timecode_of
+from ops.core.time import make_timecode
 from ops.exports.clip import Clip
 from ops.exports.film import Film
 from ops.exports.format import (
@@ -87,7 +87,7 @@ def _add_rate(parent: Element, rate: Fraction) -> None:
 def _add_timecode(parent: Element, rate: Fraction, start: int, *, is_drop: bool, reel: str = "") -> None:
     element = add(parent, "timecode")
     _add_rate(element, rate)
-    add(element, "string", timecode_of(start, rate, "00:00:00;00" if is_drop else "00:00:00:00"))
+    add(element, "string", make_timecode(start, rate, "00:00:00;00" if is_drop else "00:00:00:00"))
     add(element, "frame", start)
     add(element, "displayformat", "DF" if is_drop else "NDF")
     if reel:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ops.core.errors import VectorIndexError
-from ops.core.locks import exclusive
+from ops.core.locks import lock_exclusively
 from ops.index import tuning
 from ops.index.points import require_rows
 
@@ -165,7 +165,7 @@ class OpenShard:
         if self._closed:
             raise VectorIndexError("this index was closed: open it again")
         # Opening rewrites the shard's small state files (with the same content), so only one process opens at a time.
-        with exclusive(self._opening), mapped(f"cannot open the index {self._path}"):
+        with lock_exclusively(self._opening), mapped(f"cannot open the index {self._path}"):
             return qdrant_edge.EdgeShard.load(str(self._path / "shard"))
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from ops.core import rows
-from ops.core.schemas import schema_of
+from ops.core.schemas import find_schema
 from ops.core.types import Transition
 
 ROWS = {
@@ -40,7 +40,7 @@ def python_type(kind: pa.DataType) -> object:
 @pytest.mark.parametrize("table", ROWS)
 def test_a_row_has_the_columns_of_its_table(table: str) -> None:
     hints = get_type_hints(ROWS[table])
-    schema = schema_of(table)
+    schema = find_schema(table)
     assert set(hints) == set(schema.names)
     for field in schema:
         hint = hints[field.name]
@@ -49,6 +49,6 @@ def test_a_row_has_the_columns_of_its_table(table: str) -> None:
 
 
 def test_a_new_video_has_every_column() -> None:
-    row = rows.new_video({"video_id": "a", "state": "set_aside"})
-    assert set(row) == set(schema_of("videos").names)
+    row = rows.build_video_row({"video_id": "a", "state": "set_aside"})
+    assert set(row) == set(find_schema("videos").names)
     assert row["frames"] is None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ops.core.errors import StorageError
-from ops.core.storage import ObjectStore, atomic_path, local_path_of
+from ops.core.storage import ObjectStore, resolve_local_path, write_atomically
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -51,11 +51,13 @@ def test_dots_in_a_path_lead_where_the_system_says(tmp_path: Path, monkeypatch: 
     (tmp_path / "archive" / "films").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "archive" / "films")
     monkeypatch.chdir(tmp_path / "archive")
-    assert local_path_of("../link/x..y.mp4") == str(tmp_path / "link" / "x..y.mp4")
-    assert local_path_of(f"{tmp_path}/link/season/../x.mp4") == str(tmp_path / "link" / "x.mp4")
-    assert local_path_of(f"{tmp_path}/link/../x.mp4") == str(tmp_path / "archive" / "x.mp4")
-    assert local_path_of("films/..") == local_path_of(f"file://{tmp_path}/link/..") == str(tmp_path / "archive")
-    assert local_path_of("/../..") == "/"
+    assert resolve_local_path("../link/x..y.mp4") == str(tmp_path / "link" / "x..y.mp4")
+    assert resolve_local_path(f"{tmp_path}/link/season/../x.mp4") == str(tmp_path / "link" / "x.mp4")
+    assert resolve_local_path(f"{tmp_path}/link/../x.mp4") == str(tmp_path / "archive" / "x.mp4")
+    assert (
+        resolve_local_path("films/..") == resolve_local_path(f"file://{tmp_path}/link/..") == str(tmp_path / "archive")
+    )
+    assert resolve_local_path("/../..") == "/"
 
 
 def test_the_root_is_not_deleted_by_accident(store: ObjectStore) -> None:
@@ -66,7 +68,7 @@ def test_the_root_is_not_deleted_by_accident(store: ObjectStore) -> None:
 def test_a_failed_write_leaves_the_old_object_and_no_litter(tmp_path: Path) -> None:
     target = tmp_path / "x"
     target.write_text("old")
-    with pytest.raises(RuntimeError, match="stop"), atomic_path(target) as temporary:
+    with pytest.raises(RuntimeError, match="stop"), write_atomically(target) as temporary:
         temporary.write_text("half")
         raise RuntimeError("stop")
     assert target.read_text() == "old"
@@ -81,12 +83,12 @@ def test_unfinished_writes_are_not_listed(store: ObjectStore) -> None:
 
 def test_what_a_killed_process_was_writing_goes_and_what_others_write_stays(store: ObjectStore) -> None:
     store.write_bytes("a/b/c.jpg", b"")
-    write = "from ops.core.storage import atomic_path; from pathlib import Path; import os, sys\n"
-    write += "with atomic_path(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    write = "from ops.core.storage import write_atomically; from pathlib import Path; import os, sys\n"
+    write += "with write_atomically(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", write, store.path("a/b/d.jpg")], check=False, cwd=CHECKOUT)
     left = [path for path in Path(store.path("a/b")).iterdir() if path.name != "c.jpg"]
     assert len(left) == 1
-    with atomic_path(Path(store.path("a/b/d.jpg"))) as temporary:
+    with write_atomically(Path(store.path("a/b/d.jpg"))) as temporary:
         store.delete_unfinished("a")
         assert temporary.exists() and not left[0].exists()
         store.delete_unfinished("nothing here")
@@ -96,7 +98,7 @@ def test_what_a_killed_process_was_writing_goes_and_what_others_write_stays(stor
 def test_a_missing_object_is_file_not_found(store: ObjectStore, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         store.read_bytes("nope")
-    with pytest.raises(FileNotFoundError), store.as_local_file("nope", tmp_path):
+    with pytest.raises(FileNotFoundError), store.fetch_local_file("nope", tmp_path):
         pass
 
 

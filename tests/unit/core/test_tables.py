@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.core.errors import DamagedTableError, LakeError
-from ops.core.schemas import schema_of
+from ops.core.schemas import find_schema
 from ops.core.storage import ObjectStore
-from ops.core.tables import Lake, bucket_keys, digest_of, key_ranges, partition_of
+from ops.core.tables import Lake, compute_digest, find_key_ranges, list_bucket_keys, resolve_partition
 from tests.builders.lakes import shot_rows, video_row
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -64,8 +64,8 @@ def test_a_changed_row_gets_the_new_stamp_and_the_others_keep_theirs(lake: Lake)
 
 def test_an_empty_partition_has_the_full_schema(lake: Lake) -> None:
     assert lake.write(TABLE, "p", [])
-    assert lake.partitions(TABLE) == ["p"]
-    assert lake.read(TABLE).schema.equals(schema_of(TABLE))
+    assert lake.list_partitions(TABLE) == ["p"]
+    assert lake.read(TABLE).schema.equals(find_schema(TABLE))
 
 
 def test_update_replaces_the_rows_of_one_video_only(lake: Lake) -> None:
@@ -87,7 +87,7 @@ def test_update_replaces_the_rows_of_one_video_only(lake: Lake) -> None:
 def test_rows_that_break_the_table_are_refused(lake: Lake, rows: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(LakeError, match=message):
         lake.write(TABLE, "p", rows)
-    assert lake.partitions(TABLE) == []
+    assert lake.list_partitions(TABLE) == []
 
 
 def _damaged_bytes(whole: bytes, how: str) -> bytes:
@@ -111,7 +111,7 @@ def test_a_damaged_file_is_named_and_left_out_of_the_whole_table(
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
     assert len(lake.read(TABLE)) == 1 and "p.parquet is damaged" in caplog.text
     assert [error.partition for error in lake.find_damage()] == ["p"]
-    assert Path(lake.put_away(TABLE, "p")).exists() and lake.partitions(TABLE) == ["q"] and not lake.find_damage()
+    assert Path(lake.put_away(TABLE, "p")).exists() and lake.list_partitions(TABLE) == ["q"] and not lake.find_damage()
 
 
 @pytest.mark.parametrize(
@@ -154,24 +154,24 @@ def test_text_that_is_not_utf8_is_damage(lake: Lake) -> None:
 def test_the_digest_knows_no_order_but_every_row(pairs: list[tuple[str, str]], chance: random.Random) -> None:
     shuffled = pairs[:]
     chance.shuffle(shuffled)
-    assert digest_of(shuffled) == digest_of(pairs)
-    assert digest_of([*pairs, ("extra", "row")]) != digest_of(pairs)
+    assert compute_digest(shuffled) == compute_digest(pairs)
+    assert compute_digest([*pairs, ("extra", "row")]) != compute_digest(pairs)
     if pairs:
-        assert digest_of(pairs[1:]) != digest_of(pairs)
+        assert compute_digest(pairs[1:]) != compute_digest(pairs)
 
 
 def test_one_key_function_for_videos_and_buckets() -> None:
-    assert partition_of(VIDEO, "video") == VIDEO
+    assert resolve_partition(VIDEO, "video") == VIDEO
     ids = [f"{number:016x}" for number in range(1000)]
-    keys = [partition_of(video_id, "bucket:7") for video_id in ids]
-    assert set(keys) == set(bucket_keys(7))
-    assert [partition_of(video_id, "bucket:7") for video_id in ids] == keys
+    keys = [resolve_partition(video_id, "bucket:7") for video_id in ids]
+    assert set(keys) == set(list_bucket_keys(7))
+    assert [resolve_partition(video_id, "bucket:7") for video_id in ids] == keys
 
 
 @given(st.sets(st.integers(0, 30)))
 def test_ranges_cover_exactly_the_wanted_keys(wanted: set[int]) -> None:
     ordered = [f"k{number}" for number in range(31)]
-    ranges = key_ranges([f"k{number}" for number in wanted], ordered)
+    ranges = find_key_ranges([f"k{number}" for number in wanted], ordered)
     covered = [key for first, last in ranges for key in ordered[ordered.index(first) : ordered.index(last) + 1]]
     assert sorted(covered) == sorted(f"k{number}" for number in wanted)
     assert len(covered) == len(set(covered))
@@ -181,4 +181,4 @@ def test_ranges_cover_exactly_the_wanted_keys(wanted: set[int]) -> None:
 
 def test_an_unknown_partition_is_named() -> None:
     with pytest.raises(LakeError, match="nope"):
-        key_ranges(["nope"], ["a"])
+        find_key_ranges(["nope"], ["a"])

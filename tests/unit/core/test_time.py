@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.core.errors import UsageError
-from ops.core.time import counting_rate, frame_at, frame_of, frames_per_day, seconds_of, timecode_of
+from ops.core.time import (
+    count_frames_per_day,
+    find_counting_rate,
+    find_seconds,
+    frame_at,
+    make_timecode,
+    parse_timecode,
+)
 
 RATES = [Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(50)]
 DROP_RATES = [Fraction(30000, 1001), Fraction(60000, 1001), Fraction(120_000, 1001)]
@@ -15,12 +22,12 @@ DROP_RATES = [Fraction(30000, 1001), Fraction(60000, 1001), Fraction(120_000, 10
 
 @given(frame=st.integers(0, 24 * 3600 * 23), rate=st.sampled_from(RATES))
 def test_timecode_and_frame_are_inverse(frame: int, rate: Fraction) -> None:
-    assert frame_of(timecode_of(frame, rate), rate) == frame
+    assert parse_timecode(make_timecode(frame, rate), rate) == frame
 
 
 @given(frame=st.integers(0, 2_000_000), rate=st.sampled_from(DROP_RATES))
 def test_drop_frame_round_trip(frame: int, rate: Fraction) -> None:
-    assert frame_of(timecode_of(frame, rate, "00:00:00;00"), rate) == frame
+    assert parse_timecode(make_timecode(frame, rate, "00:00:00;00"), rate) == frame
 
 
 @pytest.mark.parametrize(
@@ -29,19 +36,19 @@ def test_drop_frame_round_trip(frame: int, rate: Fraction) -> None:
     [(1799, "00:00:59;29"), (1800, "00:01:00;02"), (17981, "00:09:59;29"), (17982, "00:10:00;00")],
 )
 def test_drop_frame_skips_labels(frame: int, timecode: str) -> None:
-    assert timecode_of(frame, Fraction(30000, 1001), "00:00:00;00") == timecode
+    assert make_timecode(frame, Fraction(30000, 1001), "00:00:00;00") == timecode
 
 
 def test_drop_frame_stays_with_the_clock() -> None:
     rate = Fraction(30000, 1001)
     an_hour = round(3600 * rate)
-    assert timecode_of(an_hour, rate, "00:00:00;00") == "01:00:00;00"
-    assert timecode_of(an_hour, rate) == "00:59:56:12"
+    assert make_timecode(an_hour, rate, "00:00:00;00") == "01:00:00;00"
+    assert make_timecode(an_hour, rate) == "00:59:56:12"
 
 
 def test_start_timecode_is_added_and_wraps() -> None:
-    assert timecode_of(25, Fraction(25), "10:00:00:00") == "10:00:01:00"
-    assert timecode_of(1, Fraction(25), "23:59:59:24") == "00:00:00:00"
+    assert make_timecode(25, Fraction(25), "10:00:00:00") == "10:00:01:00"
+    assert make_timecode(1, Fraction(25), "23:59:59:24") == "00:00:00:00"
 
 
 @pytest.mark.parametrize(
@@ -63,25 +70,25 @@ def test_a_frame_is_numbered_by_the_clock_if_its_own_number_is_off(
 
 
 def test_seconds_are_derived_from_exact_rates() -> None:
-    assert seconds_of(24000, Fraction(24000, 1001)) == 1001.0
+    assert find_seconds(24000, Fraction(24000, 1001)) == 1001.0
 
 
 @pytest.mark.parametrize("text", ["", "1:2:3:4", "00:61:00:00", "00:00:00:25", "ab:cd:ef:gh"])
 def test_bad_timecodes_are_named(text: str) -> None:
     with pytest.raises(UsageError, match=repr(text)):
-        frame_of(text, Fraction(25))
+        parse_timecode(text, Fraction(25))
 
 
 def test_labels_above_100_frames_have_three_digits_and_slow_films_one_frame_a_second() -> None:
-    assert timecode_of(432_090, Fraction(120)) == "01:00:00:090"
-    assert timecode_of(99, Fraction(100)) == "00:00:00:99"
-    assert timecode_of(3, Fraction(1, 4)) == "00:00:03:00"
+    assert make_timecode(432_090, Fraction(120)) == "01:00:00:090"
+    assert make_timecode(99, Fraction(100)) == "00:00:00:99"
+    assert make_timecode(3, Fraction(1, 4)) == "00:00:03:00"
 
 
 def test_drop_frame_at_120_leaves_out_eight_labels_a_minute() -> None:
     rate = Fraction(120_000, 1001)
-    assert timecode_of(7200, rate, "00:00:00;00") == "00:01:00;008"
-    assert frames_per_day(rate, is_drop=True) == frame_of("23:59:59;119", rate) + 1
+    assert make_timecode(7200, rate, "00:00:00;00") == "00:01:00;008"
+    assert count_frames_per_day(rate, is_drop=True) == parse_timecode("23:59:59;119", rate) + 1
 
 
 @pytest.mark.parametrize(
@@ -101,4 +108,4 @@ def test_drop_frame_at_120_leaves_out_eight_labels_a_minute() -> None:
 def test_timecode_counts_at_the_rate_of_the_pictures_or_a_small_multiple(
     written: Fraction, fps: Fraction, counted: Fraction
 ) -> None:
-    assert counting_rate(written, fps) == counted
+    assert find_counting_rate(written, fps) == counted

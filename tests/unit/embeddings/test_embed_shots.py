@@ -116,7 +116,7 @@ def test_frames_of_narrow_proxies_carry_their_numbers(tmp_path: Path, size: tupl
 def test_both_readers_give_the_same_bytes(proxy_store: ObjectStore, shots: list[ShotToEmbed]) -> None:
     shot = shots[5]
     positions = sample_positions(shot.frames, 8)
-    with proxy_store.as_local_file(shot.proxy_key, Path()) as path:
+    with proxy_store.fetch_local_file(shot.proxy_key, Path()) as path:
         plain = read_proxy(path, positions, shot.frames)
     assert (plain == read_frames(proxy_store, shot.proxy_key, positions, shot.frames)).all()
 

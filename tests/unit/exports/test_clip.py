@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.media import MediaInfo
 from ops.core.settings import Settings
-from ops.core.time import frame_of, timecode_of
+from ops.core.time import make_timecode, parse_timecode
 from ops.exports.clip import Pick, select_clips
 from ops.exports.film import TIMELINE_RATES, Film
 from ops.exports.format import collect_warnings
@@ -62,21 +62,21 @@ def test_known_answers_of_each_rate(fps: Fraction, start: str, frame: int, timec
 
 @given(rate=st.sampled_from(DROP), frame=st.integers(0, 24 * 3600 * 59), start=st.integers(0, 1_000_000))
 def test_drop_frame_labels_and_frames_are_inverse_from_any_start(rate: Fraction, frame: int, start: int) -> None:
-    per_day = 24 * frame_of("01:00:00;00", rate)
-    began = timecode_of(start, rate, "00:00:00;00")
-    label = timecode_of(frame, rate, began)
-    assert frame_of(label, rate) == (start + frame) % per_day
+    per_day = 24 * parse_timecode("01:00:00;00", rate)
+    began = make_timecode(start, rate, "00:00:00;00")
+    label = make_timecode(frame, rate, began)
+    assert parse_timecode(label, rate) == (start + frame) % per_day
     assert frames_of(label, round(rate)) == (start + frame) % per_day
 
 
 @given(rate=st.sampled_from(DROP), frame=st.integers(1, 5_000_000))
 def test_drop_frame_labels_rise_and_skip_none_that_exist(rate: Fraction, frame: int) -> None:
-    one, two = (timecode_of(at, rate, "00:00:00;00") for at in (frame - 1, frame))
+    one, two = (make_timecode(at, rate, "00:00:00;00") for at in (frame - 1, frame))
     base, skipped = round(rate), 2 * round(rate) // 30
     if not two.endswith(f";{skipped:02d}") or one.endswith(f";{skipped - 1:02d}"):
         assert int(two[-2:]) == (int(one[-2:]) + 1) % base
     with pytest.raises(UsageError):
-        frame_of(f"{two[:3]}{frame % 9 + 1:02d}:00;0{frame % skipped}", rate)
+        parse_timecode(f"{two[:3]}{frame % 9 + 1:02d}:00;0{frame % skipped}", rate)
 
 
 @pytest.mark.parametrize("bad", ["", "25:99:00:00", "nonsense", "00:01:00;00", None])

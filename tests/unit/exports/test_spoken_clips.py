@@ -43,7 +43,7 @@ def searchable(settings: Settings, *films: Film) -> Settings:
             for shot, vector in zip(shots, eye(896, dtype=float32), strict=False)
         ]  # fmt: skip
         settings.lake.write(f"shot_embeddings/{encoder_id}", video_id, rows)
-        build_dialogue(settings, [settings.partition_of(video_id)], NOW, SilentProgress())
+        build_dialogue(settings, [settings.resolve_partition(video_id)], NOW, SilentProgress())
     publish(settings, encoder_id, lambda: read_wanted_rows(settings, encoder_id))
     build_lines(settings, SilentProgress())
     return settings

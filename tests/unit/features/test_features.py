@@ -24,7 +24,7 @@ import pytest
 from feature_repo.names import embedding_view
 from ops import features
 from ops.core.errors import FeatureStoreError, LakeError
-from ops.core.schemas import schema_of
+from ops.core.schemas import find_schema
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.features import online
@@ -52,7 +52,7 @@ def home(tmp_path: Path) -> Settings:
 
 
 def table(rows: list[dict[str, Any]], name: str = "shots") -> pa.Table:
-    return pa.Table.from_pylist(rows, schema_of(name))
+    return pa.Table.from_pylist(rows, find_schema(name))
 
 
 def asked(ids: list[str], moment: datetime = NOW, key: str = "shot_id") -> pd.DataFrame:

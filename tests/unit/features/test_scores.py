@@ -30,7 +30,7 @@ def put_scores(settings: Settings, probe: str, scores: list[float], version: str
         }
         for shot, score in zip(SHOTS, scores, strict=True)
     ]
-    settings.lake.write(f"probe_scores/{probe}", settings.partition_of(video_id(0)), rows)
+    settings.lake.write(f"probe_scores/{probe}", settings.resolve_partition(video_id(0)), rows)
 
 
 def fill_with_scores(settings: Settings) -> None:

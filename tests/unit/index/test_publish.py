@@ -17,7 +17,7 @@ import pytest
 
 from ops.core.errors import VectorIndexError
 from ops.core.settings import Settings, load_settings
-from ops.core.tables import digest_of
+from ops.core.tables import compute_digest
 from ops.index import tuning
 from ops.index.backends.server import ServerVersions, connect
 from ops.index.index import IndexRow, open_index, publish, read_current_version
@@ -64,7 +64,7 @@ def test_the_manifest_tells_what_the_version_is(settings: Settings) -> None:
         "encoder_id": ENCODER,
         "dim": DIM,
         "rows": 200,
-        "digest": digest_of((row.shot_id, row.vector_hash) for row in ROWS),
+        "digest": compute_digest((row.shot_id, row.vector_hash) for row in ROWS),
     }
 
 
@@ -73,7 +73,7 @@ def test_a_version_that_is_read_is_not_dropped(settings: Settings) -> None:
     with open_index(settings, ENCODER) as index:
         for count in (10, 20, 30, 40):
             publish(settings, ENCODER, ROWS[:count])
-        assert index.digest() == digest_of((row.shot_id, row.vector_hash) for row in ROWS)
+        assert index.digest() == compute_digest((row.shot_id, row.vector_hash) for row in ROWS)
         folder = settings.home / "index" / ENCODER / "versions"
         assert first in {path.name for path in folder.iterdir()}
     publish(settings, ENCODER, ROWS[:50])

@@ -52,5 +52,5 @@ def test_blank_shots_are_no_hits(probe: tuple[Settings, ProbeVersion]) -> None:
     for number in range(6):
         rows = shot_rows(number, 20, show=f"show {number % 3}")
         rows = [row | {"is_blank": row["shot_id"] == best} for row in rows]
-        settings.lake.write("shots", settings.partition_of(video_id(number)), rows)
+        settings.lake.write("shots", settings.resolve_partition(video_id(number)), rows)
     assert best not in {hit.shot_id for hit in find_examples(settings, version, 200).top}

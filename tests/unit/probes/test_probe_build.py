@@ -117,7 +117,7 @@ def test_a_second_run_writes_nothing(settings: Settings) -> None:
 def test_vectors_that_were_written_anew_are_scored_once(settings: Settings) -> None:
     fit(settings)
     table = embeddings_table(ENCODER)
-    for partition in settings.lake.partitions(table):
+    for partition in settings.lake.list_partitions(table):
         rows = [row | {"created_timestamp": NOW + timedelta(hours=1)} for row in lake_rows(settings, table, partition)]
         settings.lake.write(table, partition, rows, keep_created=False)  # as where a film went to another show
     assert not has_current_scores(settings, LABEL)
@@ -322,13 +322,13 @@ def test_new_footage_is_scored_and_old_scores_are_not_touched(settings: Settings
 def test_vectors_that_changed_are_scored_again_and_gone_ones_leave(settings: Settings) -> None:
     judge(settings, shot_ids()[:40])
     fit(settings)
-    partition = settings.partition_of(video_id(0))
+    partition = settings.resolve_partition(video_id(0))
     table = f"shot_embeddings/{ENCODER}"
     rows = settings.lake.read(table, [partition]).to_pylist()
     later = NOW + timedelta(hours=2)
     changed = rows[0] | {"embedding": direction().tolist(), "vector_hash": "new", "created_timestamp": later}
     settings.lake.write(table, partition, [changed, *rows[1:]])
-    settings.lake.delete(table, settings.partition_of(video_id(1)))
+    settings.lake.delete(table, settings.resolve_partition(video_id(1)))
     before = scores(settings)
     assert not has_current_scores(settings, LABEL)
     build_scores(settings, LABEL, later, SilentProgress())
@@ -363,9 +363,9 @@ def test_contradictions_and_what_is_gone_are_told(settings: Settings) -> None:
     judge(settings, every)
     judge(settings, [(every[0][0], not every[0][1])], annotator="bob", later_s=1)
     leave_tombstone(settings, video_id(2), NOW)
-    settings.lake.delete("shots", settings.partition_of(video_id(2)))
+    settings.lake.delete("shots", settings.resolve_partition(video_id(2)))
     gone = sum(shot.startswith(video_id(2)) for shot, _ in every)
-    settings.lake.delete(f"shot_embeddings/{ENCODER}", settings.partition_of(video_id(3)))
+    settings.lake.delete(f"shot_embeddings/{ENCODER}", settings.resolve_partition(video_id(3)))
     missing = sum(shot.startswith(video_id(3)) for shot, _ in every)
     notes = "\n".join(fit(settings, later_s=2).details["notes"])
     assert "1 shot is labelled both ways" in notes
@@ -422,7 +422,7 @@ def test_a_probe_that_loses_its_labels_keeps_what_it_learnt(settings: Settings) 
     judge(settings, shot_ids()[:40])
     good = fit(settings).details["version"]
     for film in range(6):
-        settings.lake.delete("shots", settings.partition_of(video_id(film)))
+        settings.lake.delete("shots", settings.resolve_partition(video_id(film)))
     report = fit(settings, later_s=1)
     assert report.details["kind"] == "zero_shot" and report.details["promoted"] == good
     assert "of the 40 labels it had, 0 are left" in str(report.checks[0].details["why"])

@@ -48,7 +48,7 @@ LINES = [
 
 
 def write_film(settings: Settings, number: int, vectors: list[NDArray[np.float32]]) -> None:
-    partition = settings.partition_of(video_id(number))
+    partition = settings.resolve_partition(video_id(number))
     show = {"show": f"show {number}"}
     settings.lake.write("videos", partition, [video_row(number, **show)])
     settings.lake.write("shots", partition, shot_rows(number, len(vectors), is_blank=False, **show))

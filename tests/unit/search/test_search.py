@@ -13,7 +13,7 @@ from PIL import Image
 
 from ops.core.errors import NotFoundError, UsageError, VectorIndexError
 from ops.core.settings import Settings, load_settings
-from ops.core.types import shot_id_of
+from ops.core.types import make_shot_id
 from ops.index.build import read_wanted_rows
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
@@ -172,7 +172,7 @@ def test_an_example_that_is_nothing_is_told(
 
 def test_an_unknown_shot_is_told_with_its_neighbours(searcher: Searcher) -> None:
     with pytest.raises(NotFoundError, match=f"{shot(0, 1)}, {shot(0, 2)}, {shot(0, 3)}"):
-        searcher.search(Query(like=(shot_id_of(video_id(0), 50),))).document()
+        searcher.search(Query(like=(make_shot_id(video_id(0), 50),))).document()
     with pytest.raises(NotFoundError, match="the catalogue has no video 0123456789abcdef"):
         searcher.search(Query(like=("0123456789abcdef:5",))).document()
 
@@ -209,7 +209,7 @@ def test_a_newer_index_is_used_at_once_and_the_old_answer_does_not_stick(
 
 
 def test_a_shot_that_left_the_lake_is_not_shown(settings: Settings, searcher: Searcher) -> None:
-    partition = settings.partition_of(video_id(0))
+    partition = settings.resolve_partition(video_id(0))
     settings.lake.delete("shots", partition)
     hits = searcher.search(Query(text="red", limit=3)).document()["hits"]
     assert [hit["shot_id"] for hit in hits] == [shot(1, 0), shot(2, 0)] and [hit["rank"] for hit in hits] == [1, 2]
@@ -262,9 +262,9 @@ def test_a_timecode_follows_the_clock_behind_missing_pictures(tmp_path: Path) ->
 def test_hash_buckets_give_the_same_answer(settings: Settings, searcher: Searcher, tmp_path: Path) -> None:
     bucketed = load_settings(home=tmp_path / "other", partitions="bucket:2")
     for table in ("videos", "shots", f"shot_embeddings/{ENCODER}"):
-        for name in settings.lake.partitions(table):
+        for name in settings.lake.list_partitions(table):
             for row in settings.lake.read(table, [name]).to_pylist():
-                partition = bucketed.partition_of(row["video_id"])
+                partition = bucketed.resolve_partition(row["video_id"])
                 bucketed.lake.write(table, partition, [*bucketed.lake.read(table, [partition]).to_pylist(), row])
     index_lake(bucketed)
     answers = [

@@ -58,7 +58,9 @@ class Films:
 
     @property
     def partitions(self) -> list[str]:
-        return sorted({self.settings.partition_of(row["video_id"]) for row in catalogue.videos_of(self.settings.lake)})
+        return sorted(
+            {self.settings.resolve_partition(row["video_id"]) for row in catalogue.videos_of(self.settings.lake)}
+        )
 
     def video(self, name: str) -> dict[str, Any]:
         return catalogue.find_video(self.settings.lake, str(self.folder / f"{name}.mp4"))
@@ -131,10 +133,10 @@ def test_of_one_film_only_its_own_rows_change(films: Films) -> None:
 
 
 def test_detected_boundaries_are_kept_only_of_corrected_films(plain: Films) -> None:
-    assert plain.settings.lake.partitions(DETECTED) == plain.settings.lake.partitions(TABLE) == []
+    assert plain.settings.lake.list_partitions(DETECTED) == plain.settings.lake.list_partitions(TABLE) == []
     plain.correct("a", ("merge", 40))
     plain.build()
-    assert plain.settings.lake.partitions(DETECTED) == [plain.video("a")["video_id"]]
+    assert plain.settings.lake.list_partitions(DETECTED) == [plain.video("a")["video_id"]]
     assert [row["frame"] for row in plain.settings.lake.read(DETECTED).to_pylist()] == [0, 20, 40]
 
 
@@ -155,7 +157,7 @@ def test_a_film_that_is_away_keeps_its_shots_and_says_why(plain: Films) -> None:
     assert row["state"] == "ready"
     assert [note for note in row["notes"] if note.startswith("correction of cuts not applied yet")]
     assert len(progress.reasons) == 1 and "not applied yet" in progress.reasons[0]
-    assert plain.due() == {plain.settings.partition_of(row["video_id"])}
+    assert plain.due() == {plain.settings.resolve_partition(row["video_id"])}
     path.with_suffix(".away").rename(path)
     plain.build()
     assert plain.spans("a") == [(0, 40), (40, 60)]

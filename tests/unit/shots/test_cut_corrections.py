@@ -188,8 +188,8 @@ def test_shots_cut_again_have_the_bytes_of_a_film_cut_with_the_corrections(
     again = recut_video(film.path, VIDEO, info, part, recut, scratch=scratch, threads=threads)
     assert again == shots
     for shot in shots:
-        for key_of in (proxy_key, poster_key):
-            key = key_of(VIDEO, shot.start_frame, shot.end_frame)
+        for make_key in (proxy_key, poster_key):
+            key = make_key(VIDEO, shot.start_frame, shot.end_frame)
             assert part.read_bytes(key) == whole.read_bytes(key), key
     assert all(part.read_bytes(key) == data for key, data in before.items())
 

@@ -88,6 +88,6 @@ def test_a_film_is_cut_by_the_facts_of_its_record(films: list[Film], tmp_path: P
     assert isinstance(result, Segmentation)
     first = result.shots[0]
     key = proxy_key(job.video_id, first.start_frame, first.end_frame)
-    with job.store.as_local_file(key, tmp_path) as path, av.open(str(path)) as container:
+    with job.store.fetch_local_file(key, tmp_path) as path, av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert (stream.width, stream.height) == (90, 160)

@@ -87,7 +87,7 @@ def assert_exact(film: Film, shots: list[Shot], store: ObjectStore, folder: Path
     assert [(shot.start_frame, shot.end_frame) for shot in shots] == film.shots
     assert [shot.index for shot in shots] == list(range(len(shots)))
     for shot in shots:
-        with store.as_local_file(proxy_key(VIDEO, shot.start_frame, shot.end_frame), folder) as proxy:
+        with store.fetch_local_file(proxy_key(VIDEO, shot.start_frame, shot.end_frame), folder) as proxy:
             expected = list(range(shot.start_frame, shot.end_frame))
             assert numbers_by_pyav(proxy, quarters) == expected
             assert numbers_by_decord(proxy, quarters) == expected

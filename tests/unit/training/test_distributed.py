@@ -228,7 +228,7 @@ def test_what_goes_to_a_worker_survives_the_way(settings: Any, tmp_path: Path, t
     from tests.unit.training.test_train import NOW
 
     recipe = build_recipe("debug", base=tiny_clip)
-    build_pairs(settings, settings.lake.partitions("videos"), NOW, SilentProgress())
+    build_pairs(settings, settings.lake.list_partitions("videos"), NOW, SilentProgress())
     pairs = load_pairs(settings)
     base = load_base(recipe, settings, "cpu", 1)
     with PairReader(settings, pairs, 2) as reader:

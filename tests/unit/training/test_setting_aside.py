@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from ops.cli.main import cli
 from ops.core.errors import NeedleError, TrainingError
-from ops.core.locks import if_free
+from ops.core.locks import lock_if_free
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress
 from ops.embeddings.encoder import load_encoder
@@ -81,7 +81,7 @@ def test_proxies_that_vanish_are_left_out_and_footage_can_be_forgotten_meanwhile
     settings: Settings, tmp_path: Path, tiny_clip: str
 ) -> None:
     def forgetting(step: int) -> None:
-        with if_free(settings.work_lock) as is_free:
+        with lock_if_free(settings.work_lock) as is_free:
             assert is_free, "a fit does not keep others from forgetting"
             for key in PROXIES[:2]:
                 settings.store.delete(key)
@@ -160,7 +160,7 @@ def test_pictures_are_nobodys_footage_and_validation_on_what_was_learned_is_none
     class Looking(Telling):
         def advance(self, stage: str, amount: float = 1) -> None:
             if stage == "training_features":
-                with if_free(settings.work_lock) as is_free:
+                with lock_if_free(settings.work_lock) as is_free:
                     free.append(is_free)
 
         def note(self, stage: str, text: str) -> None:

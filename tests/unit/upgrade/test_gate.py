@@ -99,7 +99,9 @@ def test_a_refused_candidate_can_be_withdrawn(tmp_path: Path) -> None:
     assert discard(settings).spec == "finetuned:mine"
     told = describe_upgrade(settings)
     assert told["candidate"] is None and told["refused_because"] == [] and told["live"]["spec"] == "starter"
-    assert read_current_version(settings, encoder_id) is None and not settings.lake.partitions(name_table(encoder_id))
+    assert read_current_version(settings, encoder_id) is None and not settings.lake.list_partitions(
+        name_table(encoder_id)
+    )
     assert not [name for name in settings.store.list("") if encoder_id in name]
     assert read_last_comparison(settings, encoder_id) is None
     assert (settings.home / "encoders" / "mine" / "head.npz").exists(), "the encoder itself is people's work"
@@ -120,8 +122,8 @@ def test_what_was_indexed_before_it_was_named_stays_and_earlier_candidates_go(tm
     publish(settings, other, lambda: read_wanted_rows(settings, other))
     assert name_candidate(settings, "finetuned:mine")
     assert discard(settings).was_indexed
-    assert read_current_version(settings, mine) and settings.lake.partitions(name_table(mine))
-    assert read_current_version(settings, other) is None and not settings.lake.partitions(name_table(other))
+    assert read_current_version(settings, mine) and settings.lake.list_partitions(name_table(mine))
+    assert read_current_version(settings, other) is None and not settings.lake.list_partitions(name_table(other))
     assert read_current_version(settings, resolve_encoder(settings).encoder_id)
     assert not EncoderRegistry(settings.home).read_state().retired
 
@@ -135,6 +137,6 @@ def test_what_is_kept_for_the_way_back_or_forward_stays(tmp_path: Path) -> None:
         publish(settings, encoder_id, lambda: read_wanted_rows(settings, encoder_id))
         EncoderRegistry(settings.home).change_state(lambda before, role=role: replace(before, **{role: mine}))
         discard(settings)
-        assert read_current_version(settings, encoder_id) and settings.lake.partitions(name_table(encoder_id))
+        assert read_current_version(settings, encoder_id) and settings.lake.list_partitions(name_table(encoder_id))
         told = describe_upgrade(settings)
         assert told["candidate"] is None and told[role]["encoder_id"] == encoder_id

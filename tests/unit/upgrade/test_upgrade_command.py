@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from ops.cli.main import cli
 from ops.cli.runs import marked
 from ops.core.errors import EncoderError, NeedleError, NotFoundError, SettingsError, UsageError
-from ops.core.locks import exclusive
+from ops.core.locks import lock_exclusively
 from ops.core.settings import Settings, load_settings
 from ops.embeddings.build import name_table
 from ops.embeddings.encoder import resolve_encoder
@@ -146,7 +146,7 @@ def test_a_worse_encoder_is_refused_with_the_figures_and_taken_when_a_person_say
     assert "--discard deletes its" in run(settings, "upgrade", "--status").stdout
     gone = told(settings, "upgrade", "--discard")
     assert not gone["switched"] and gone["candidate"] is None and gone["discarded"]["spec"] == tiny_clip
-    assert found(settings) == before and not settings.lake.partitions(name_table(gone["discarded"]["encoder_id"]))
+    assert found(settings) == before and not settings.lake.list_partitions(name_table(gone["discarded"]["encoder_id"]))
     place(settings, tiny_clip, range(2), noise=50.0)
     forced = run(settings, "upgrade", "--encoder", tiny_clip, "--force", "it is a test")
     assert forced.return_value == 0 and "taken all the same: it finds less than the live one" in forced.stdout
@@ -195,7 +195,7 @@ def test_only_one_encoder_is_kept(tmp_path: Path) -> None:
         ids.append(place(settings, make_head(settings.home, name, weight), range(2), noise=0.3))
         assert told(settings, "upgrade", "--encoder", f"finetuned:{name}")["switched"]
     assert read_current_version(settings, ids[0]) is None and not (settings.home / "index" / ids[0]).exists()
-    assert [bool(settings.lake.partitions(name_table(each))) for each in ids] == [False, True, True]
+    assert [bool(settings.lake.list_partitions(name_table(each))) for each in ids] == [False, True, True]
     assert not [name for name in settings.store.list("") if ids[0] in name]
     assert told(settings, "upgrade", "--rollback")["live"]["spec"] == "finetuned:one"
 
@@ -207,7 +207,7 @@ def test_forget_reaches_both_encoders(tmp_path: Path) -> None:
     place(settings, spec, range(2), noise=0.3)
     told(settings, "upgrade", "--encoder", spec)
     assert run(settings, "forget", video_id(0), "--yes").return_value == 0
-    for table in settings.lake.tables():
+    for table in settings.lake.list_tables():
         if table.startswith(("shot_embeddings", "kept_scores", "probe_scores")):
             assert set(settings.lake.read(table)["video_id"].to_pylist()) == {video_id(1)}, table
     told(settings, "upgrade", "--rollback")
@@ -258,7 +258,7 @@ def test_what_makes_no_sense_is_said(tmp_path: Path) -> None:
     assert run(settings, "upgrade", "--encoder", "starter").stdout.startswith("starter is live already: nothing to do")
     spec = make_head(settings.home, "mine", 0.25)
     with (
-        exclusive(settings.home / "locks" / "upgrade.lock"),
+        lock_exclusively(settings.home / "locks" / "upgrade.lock"),
         pytest.raises(NeedleError, match="another `needle upgrade`"),
     ):
         run(settings, "upgrade", "--encoder", spec)

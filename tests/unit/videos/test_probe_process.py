@@ -36,7 +36,7 @@ def describe(tmp_path: Path, folder: Path, open_film: OpenFilm, **options: int) 
     """Rows of the register by name, after one run of the step; a second one changes nothing."""
     settings: Settings = load_settings(home=str(tmp_path / "home"), **options)
     register(settings, scan([str(folder)], hashes=HashCache(tmp_path / "hashes.db")), NOW)
-    partitions = settings.lake.partitions("videos")
+    partitions = settings.lake.list_partitions("videos")
     assert describe_videos(settings, partitions, NOW, SilentProgress(), open_film=open_film).changed == 3
     assert not describe_videos(settings, partitions, NOW, SilentProgress(), open_film=open_film).changed
     return {Path(row["path"]).stem: row for row in videos_of(settings.lake)}
