@@ -11,7 +11,7 @@ import dagster as dg
 from assets.partitions import request_corrections, request_due_partitions
 from ops.core.settings import Settings
 from ops.probes.labels import digest_labels, list_labels
-from ops.shots.corrections import corrections_digest
+from ops.shots.corrections import digest_corrections
 from ops.shots.waiting import find_waiting
 from ops.videos.watch import watch_library
 
@@ -119,7 +119,7 @@ def corrections_sensor(settings: Settings, partitions: dg.PartitionsDefinition[s
         return request_corrections(context.instance, partitions, find_waiting(settings), digest)
 
     about = "Watches the cuts that people correct"
-    return _digest_sensor("corrections", "shot_corrections", about, lambda: corrections_digest(settings), request)
+    return _digest_sensor("corrections", "shot_corrections", about, lambda: digest_corrections(settings), request)
 
 
 def _digest_sensor(

@@ -27,8 +27,8 @@ from ops.index.dialogue import build_lines
 from ops.index.index import drop_old_versions, read_current_version
 from ops.index.lines import drop_old_lines
 from ops.pipeline import list_steps
-from ops.shots.build import shots_of
-from ops.shots.sheet import sheet_key
+from ops.shots.build import read_shots
+from ops.shots.sheet import make_sheet_key
 from ops.videos import catalogue
 from ops.videos.damaged_tables import put_away_all
 from ops.videos.forgotten import leave_tombstone
@@ -66,7 +66,7 @@ def _shots_of(settings: Settings, video_id: str) -> list[str]:
     None if their table is damaged, because their data are stored by the video's id.
     """
     try:
-        return [shot["shot_id"] for shot in shots_of(settings, video_id)]
+        return [shot["shot_id"] for shot in read_shots(settings, video_id)]
     except DamagedTableError:
         return []
 
@@ -95,7 +95,7 @@ def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
         build_lines(settings, SilentProgress())
         drop_old_lines(settings)
         forget_features(settings, video_id, shot_ids)
-        settings.store.delete(sheet_key(video_id))
+        settings.store.delete(make_sheet_key(video_id))
         for key in settings.store.list(DAMAGED):  # damaged files of the lake may hold rows of it
             if key.endswith(f"/{settings.resolve_partition(video_id)}.parquet"):
                 settings.store.delete(key)

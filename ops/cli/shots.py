@@ -15,7 +15,7 @@ from ops.core.errors import UsageError
 from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.search.shot_details import VideoRow
-from ops.shots.build import shots_of
+from ops.shots.build import read_shots
 from ops.videos.catalogue import find_video
 
 FRAME = click.IntRange(min=0)
@@ -88,7 +88,7 @@ def _list(settings: Settings, video: str, as_json: bool) -> None:
             "transition": shot["transition"],
             "detector": shot["detector"],
         }
-        for shot in shots_of(settings, row["video_id"])
+        for shot in read_shots(settings, row["video_id"])
     ]
     if as_json:
         print_json(shots)
@@ -116,7 +116,7 @@ def _correct(settings: Settings, video: str, statements: list[Any], author: str,
             {
                 "video_id": row["video_id"],
                 "path": row["path"],
-                "corrections": [each.document() | {"state": told} for each, told in state.states()],
+                "corrections": [each.document() | {"state": told} for each, told in state.list_states()],
                 "to_cut": state.to_cut,
                 "to_merge": state.to_merge,
                 "labels": [each.document() for each in labels],
@@ -137,10 +137,10 @@ def _correct(settings: Settings, video: str, statements: list[Any], author: str,
 
 
 def _list_corrections(settings: Settings, video: str | None, as_json: bool) -> None:
-    from ops.shots.correcting import correction_documents
+    from ops.shots.correcting import list_correction_documents
 
     video_id = find_video(settings.lake, video)["video_id"] if video else None
-    documents = correction_documents(settings, video_id)
+    documents = list_correction_documents(settings, video_id)
     if as_json:
         print_json(documents)
         return

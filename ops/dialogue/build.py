@@ -30,7 +30,7 @@ from ops.dialogue.sources import SPEECH, Source, sources_of, speech_of
 from ops.dialogue.speech import recogniser, speech_problem
 from ops.dialogue.ties import Clock
 from ops.dialogue.timing import PLAIN, SubtitleTiming, propose_timing, timing_of, timings_of
-from ops.shots.proxy_times import proxy_times
+from ops.shots.proxy_times import read_proxy_times
 from ops.videos import catalogue
 from ops.videos.damaged_tables import FILM, LOST_DIALOGUE
 from ops.videos.film_errors import film_errors
@@ -164,7 +164,7 @@ class _Reading:
 
         def times_of(shot: LakeShot) -> list[float] | None:
             span = (shot["start_frame"], shot["end_frame"])
-            return proxy_times(self.settings.store, video["video_id"], *span, fps)
+            return read_proxy_times(self.settings.store, video["video_id"], *span, fps)
 
         return Clock(fps, shots, times_of)
 

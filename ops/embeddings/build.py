@@ -29,8 +29,8 @@ from ops.embeddings.embed import ShotToEmbed, ShotVector, UnusableShot, embed_sh
 from ops.embeddings.encoder import load_encoder
 from ops.embeddings.scaled import embed_on_cluster
 from ops.embeddings.set_aside import make_row, put_set_aside, read_valid_rows, set_aside_shots
-from ops.shots.build import shots_of
-from ops.shots.segment import proxy_key
+from ops.shots.build import read_shots
+from ops.shots.segment import make_proxy_key
 from ops.videos import catalogue
 
 TOLD = 20
@@ -113,7 +113,7 @@ class VideoVectors:
 def load_vectors(settings: Settings, encoder_id: str, video_id: str) -> VideoVectors:
     """The vectors of one video, compared with its shots."""
     rows = read_embeddings(settings, encoder_id, video_id)
-    return compare_vectors(settings, encoder_id, video_id, shots_of(settings, video_id), rows)
+    return compare_vectors(settings, encoder_id, video_id, read_shots(settings, video_id), rows)
 
 
 def has_current_vectors(settings: Settings, encoder_id: str, video_id: str) -> bool:
@@ -121,7 +121,7 @@ def has_current_vectors(settings: Settings, encoder_id: str, video_id: str) -> b
     columns = ("shot_id", "video_id", "input_hash")
     rows = settings.lake.read(name_table(encoder_id), [settings.resolve_partition(video_id)], columns).to_pylist()
     own = [row for row in rows if row["video_id"] == video_id]
-    return compare_vectors(settings, encoder_id, video_id, shots_of(settings, video_id), own).is_current
+    return compare_vectors(settings, encoder_id, video_id, read_shots(settings, video_id), own).is_current
 
 
 def compare_vectors(
@@ -165,7 +165,7 @@ def _embed(settings: Settings, encoder_id: str, videos: list[VideoVectors], now:
         wanted = [
             ShotToEmbed(
                 shot_id=shot["shot_id"],
-                proxy_key=proxy_key(shot["video_id"], shot["start_frame"], shot["end_frame"]),
+                proxy_key=make_proxy_key(shot["video_id"], shot["start_frame"], shot["end_frame"]),
                 frames=shot["end_frame"] - shot["start_frame"],
             )
             for _, shot in shots

@@ -13,7 +13,7 @@ from datetime import datetime
 from ops.core.rows import LakeShot, LakeSkippedShot
 from ops.core.settings import Settings
 from ops.embeddings.embed import UnusableShot
-from ops.shots.segment import proxy_key
+from ops.shots.segment import make_proxy_key
 
 SET_ASIDE = "shots_set_aside"
 """Family of the tables, one per encoder."""
@@ -96,4 +96,4 @@ def _describe_state(settings: Settings, shot: LakeShot, inputs: str) -> str:
 
 
 def _locate_proxy(shot: LakeShot) -> str:
-    return proxy_key(shot["video_id"], shot["start_frame"], shot["end_frame"])
+    return make_proxy_key(shot["video_id"], shot["start_frame"], shot["end_frame"])

@@ -21,9 +21,9 @@ from ops.evaluation.clip_cuts import ClipCuts, ClipFault, CutEvaluation
 from ops.evaluation.cuts import Fault
 from ops.shots.cutting import TimedFrame
 from ops.shots.detector import Glimpse, TinyPicture
-from ops.shots.detectors.transnet_model import small_rgb, transition_probabilities
-from ops.shots.pictures import glimpse_of
-from ops.shots.reading import proxy_frames
+from ops.shots.detectors.transnet_model import make_small_rgb, predict_transitions
+from ops.shots.pictures import make_detector_frame
+from ops.shots.reading import read_proxy_frames
 from ops.videos.film_errors import film_errors
 from ops.videos.probe import probe
 
@@ -125,7 +125,7 @@ def make_strips(
     evaluation: CutEvaluation,
     *,
     limit: int = MOST_STRIPS,
-    network: Network | None = transition_probabilities,
+    network: Network | None = predict_transitions,
     most_judged: int = MOST_JUDGED,
     progress: Progress | None = None,
 ) -> Strips:
@@ -212,7 +212,7 @@ class _FrameCache:
         if frame in self._tiles_until:
             self.tiles[frame] = _resize_tile(glimpse.tiny)
         if frame in self._inputs_until:
-            self.inputs[frame] = small_rgb(glimpse.tiny)
+            self.inputs[frame] = make_small_rgb(glimpse.tiny)
 
     def forget(self, frame: int) -> None:
         """Delete the images that no fault with an end after ``frame`` needs."""
@@ -234,11 +234,11 @@ def _read_strips(
         (_need(own, clip.frames, asks_network=own in network_faults) for own in faults), key=lambda need: need.end
     )
     cache = _FrameCache(needs)
-    with closing(proxy_frames(clip.path, probe(clip.path), threads=1)) as items:  # type: ignore[type-var]
+    with closing(read_proxy_frames(clip.path, probe(clip.path), threads=1)) as items:  # type: ignore[type-var]
         for item in items:
             if not isinstance(item, TimedFrame):
                 continue
-            cache.add(item.index, glimpse_of(item.frame))
+            cache.add(item.index, make_detector_frame(item.frame))
             if item.index < needs[0].end:
                 continue
             while needs and item.index >= needs[0].end:

@@ -309,11 +309,11 @@ def _frame_times(
 
 
 def _times_within(settings: Settings, fps: Fraction, shots: Sequence[LakeShot]) -> dict[int, float]:
-    from ops.shots.proxy_times import proxy_times
+    from ops.shots.proxy_times import read_proxy_times
 
     found: dict[int, float] = {}
     for shot in shots:
         start = shot["start_frame"]
-        times = proxy_times(settings.store, shot["video_id"], start, shot["end_frame"], fps) or []
+        times = read_proxy_times(settings.store, shot["video_id"], start, shot["end_frame"], fps) or []
         found |= {start + at: shot["start_s"] + seconds for at, seconds in enumerate(times)}
     return found

@@ -14,7 +14,7 @@ from ops.core.time import frame_at, make_timecode
 from ops.core.types import parse_shot_id
 from ops.notebooks.page import put_html
 from ops.notebooks.plots import render_image, shorten
-from ops.shots.segment import poster_key
+from ops.shots.segment import make_poster_key
 from ops.videos import catalogue
 
 WIDE_PX = 320
@@ -50,7 +50,7 @@ class Posters:
         video_id, start = parse_shot_id(shot_id) or ("", 0)
         end, _ = self._read_shots(video_id).get(start, (0, 0.0))
         try:
-            data = self._settings.store.read_bytes(poster_key(video_id, start, end)) if end else b""
+            data = self._settings.store.read_bytes(make_poster_key(video_id, start, end)) if end else b""
         except FileNotFoundError:
             data = b""
         if not data:

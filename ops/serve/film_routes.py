@@ -17,7 +17,7 @@ from ops.serve.problems import ProblemError, problems
 from ops.serve.schemas import CorrectionBody
 from ops.serve.service import Service
 from ops.shots.correcting import ACTIONS, CutState, correct_cuts, read_cut_state
-from ops.shots.due import version_of
+from ops.shots.due import parse_version
 from ops.videos.catalogue import videos_of
 
 VideoPath = Annotated[str, Path(pattern=VIDEO_ID)]
@@ -120,12 +120,12 @@ def _document(state: CutState) -> dict[str, Any]:
         "video_id": state.video["video_id"],
         "corrections": [
             {name: value for name, value in each.document().items() if name in names} | {"state": told}
-            for each, told in state.states()
+            for each, told in state.list_states()
         ],
         "to_cut": state.to_cut,
         "to_merge": state.to_merge,
         "shots": len(state.rows),
-        "detected_by": version_of(state.rows[0]),
+        "detected_by": parse_version(state.rows[0]),
     }
 
 

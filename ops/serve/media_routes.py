@@ -13,7 +13,7 @@ from ops.serve.fields import SHOT_ID
 from ops.serve.media import media_answer
 from ops.serve.problems import ProblemError, problems
 from ops.serve.service import Service
-from ops.shots.segment import poster_key, proxy_key
+from ops.shots.segment import make_poster_key, make_proxy_key
 
 ShotPath = Annotated[str, Path(pattern=SHOT_ID)]
 Version = Annotated[
@@ -48,10 +48,10 @@ def media_routes(service: Service, *, is_private: bool) -> APIRouter:
         )
 
     async def proxy(request: Request, shot_id: ShotPath, v: Version = None) -> Response:
-        return await shot_media(request, shot_id, v, proxy_key, "video/mp4")
+        return await shot_media(request, shot_id, v, make_proxy_key, "video/mp4")
 
     async def poster(request: Request, shot_id: ShotPath, v: Version = None) -> Response:
-        return await shot_media(request, shot_id, v, poster_key, "image/jpeg")
+        return await shot_media(request, shot_id, v, make_poster_key, "image/jpeg")
 
     async def picture(request: Request, name: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]) -> Response:
         path = await service.lanes.lookup.run(service.uploads.path_of, name)

@@ -17,7 +17,7 @@ from ops.search.shot_details import VideoRow
 from ops.serve.problems import ProblemError
 from ops.serve.said import dialogue_of
 from ops.serve.service import Service
-from ops.shots.proxy_times import proxy_times
+from ops.shots.proxy_times import read_proxy_times
 
 VECTORS = "shot_embeddings"
 VIDEO_FACTS = ("frames", "width", "height", "codec", "has_audio", "start_timecode", "bytes", "season", "episode")
@@ -37,7 +37,7 @@ def shot_document(service: Service, shot_id: str) -> dict[str, Any]:
         "is_title": is_indexed and service.searcher.is_title(shot_id),
         "previous": previous,
         "next": following,
-        "frame_times": proxy_times(
+        "frame_times": read_proxy_times(
             service.settings.store, shot.video_id, shot.start_frame, shot.end_frame, Fraction(shot.fps)
         ),
         "lines": lines_of(service, shot_id, video),

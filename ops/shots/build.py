@@ -18,13 +18,13 @@ from ops.core.rows import LakeShot, LakeVideo
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import Progress, Shot, StepReport
-from ops.shots.checks import check_shots, gapless
+from ops.shots.checks import check_gapless, check_shots
 from ops.shots.corrections import CurrentCorrections, CutCorrection
-from ops.shots.due import detected_boundaries, plan_recut, put_detected, shots_are_current
-from ops.shots.not_applied import FAILED, NOTE, correction_notes
+from ops.shots.due import has_current_shots, plan_recut, put_detected, read_boundaries
+from ops.shots.not_applied import FAILED, NOTE, list_correction_notes
 from ops.shots.planning import Recut, plan_cuts
 from ops.shots.processes import Segmentation, SegmentJob, segment_videos
-from ops.shots.segment import detector_version, poster_key, proxy_key
+from ops.shots.segment import compute_detector_version, make_poster_key, make_proxy_key
 from ops.shots.sheet import write_sheet
 from ops.videos import catalogue
 from ops.videos.describe import facts_are_current
@@ -32,7 +32,7 @@ from ops.videos.describe import facts_are_current
 TABLE = "shots"
 
 
-def shots_of(settings: Settings, video_id: str) -> list[LakeShot]:
+def read_shots(settings: Settings, video_id: str) -> list[LakeShot]:
     """Rows of one video's shots, in order."""
     rows: list[LakeShot] = settings.lake.read(TABLE, [settings.resolve_partition(video_id)]).to_pylist()
     return sorted((row for row in rows if row["video_id"] == video_id), key=lambda row: row["index"])
@@ -53,22 +53,22 @@ def _build(settings: Settings, partitions: Sequence[str], now: datetime, progres
     jobs, changed = [], 0
     for partition in partitions:
         changed += settings.lake.ensure(TABLE, partition)
-    corrections, version = CurrentCorrections(settings), detector_version(settings.detector)
+    corrections, version = CurrentCorrections(settings), compute_detector_version(settings.detector)
     for video_id, row in videos.items():
-        stored = shots_of(settings, video_id)
+        stored = read_shots(settings, video_id)
         _require_intact(settings, video_id, stored)
-        said = corrections.of(video_id)
-        if shots_are_current(settings, video_id, stored, version, said):
+        said = corrections.select_video(video_id)
+        if has_current_shots(settings, video_id, stored, version, said):
             changed += catalogue.set_frames(settings, row, stored[-1]["end_frame"])
             changed += settings.lake.update(
-                TABLE, settings.resolve_partition(video_id), video_id, [_renamed(shot, row, now) for shot in stored]
+                TABLE, settings.resolve_partition(video_id), video_id, [_rename_shot(shot, row, now) for shot in stored]
             )
         else:
             recut = plan_recut(settings, video_id, stored, version, said)
-            jobs.append(_job(settings, row, said, recut))
+            jobs.append(_build_job(settings, row, said, recut))
     progress.start("shots", sum(catalogue.footage_seconds(videos[job.video_id]) for job in jobs), "s of footage")
     began = time.monotonic()
-    for job, outcome in segment_videos(jobs, settings.workers, on_progress=_footage_told(progress, videos)):
+    for job, outcome in segment_videos(jobs, settings.workers, on_progress=_report_footage(progress, videos)):
         settle = _settle_recut if job.recut else _settle
         changed += settle(settings, videos[job.video_id], job, outcome, version, now, progress)
     progress.finish("shots")
@@ -77,13 +77,13 @@ def _build(settings: Settings, partitions: Sequence[str], now: datetime, progres
 
 def _require_intact(settings: Settings, video_id: str, stored: list[LakeShot]) -> None:
     """Raise ``DamagedTableError`` if the stored shots have a gap, which no detector leaves."""
-    if not gapless(stored).passed:
+    if not check_gapless(stored).passed:
         partition = settings.resolve_partition(video_id)
         path = settings.lake.path(f"{TABLE}/{partition}.parquet")
         raise DamagedTableError(path, TABLE, partition, f"the shots of {video_id} leave a gap")
 
 
-def _job(
+def _build_job(
     settings: Settings,
     row: LakeVideo,
     corrections: Sequence[CutCorrection],
@@ -102,7 +102,7 @@ def _job(
     )
 
 
-def _footage_told(progress: Progress, videos: dict[str, LakeVideo]) -> Callable[[str, int], None]:
+def _report_footage(progress: Progress, videos: dict[str, LakeVideo]) -> Callable[[str, int], None]:
     """Convert counts of frames read of each video to seconds of finished footage."""
     told: dict[str, int] = {}
 
@@ -132,8 +132,8 @@ def _settle(
     made_by = {
         each.start_frame: each.detector(version) for each in plan_cuts(outcome.detected, job.corrections).shots(frames)
     }
-    rows = [_row(settings, video, shot, made_by.get(shot.start_frame, version), now) for shot in outcome.shots]
-    notes = [*outcome.notes, *correction_notes(settings, video, job.corrections, frames)]
+    rows = [_build_row(settings, video, shot, made_by.get(shot.start_frame, version), now) for shot in outcome.shots]
+    notes = [*outcome.notes, *list_correction_notes(settings, video, job.corrections, frames)]
     # Count and notes first: shots mark a video as finished, so they come last.
     counted = catalogue.set_decoded(settings, video, frames, notes)
     if job.corrections:
@@ -158,23 +158,23 @@ def _settle_recut(
     if isinstance(outcome, MediaError):
         progress.set_aside("shots", video["path"], f"{FAILED}: {outcome}")
         return int(catalogue.replace_notes(settings, video, NOTE, [f"{FAILED}: {outcome}"]))
-    stored = shots_of(settings, video["video_id"])
-    put_detected(settings, video, detected_boundaries(settings, video["video_id"], stored) or [], version, now)
+    stored = read_shots(settings, video["video_id"])
+    put_detected(settings, video, read_boundaries(settings, video["video_id"], stored) or [], version, now)
     known = {row["start_frame"]: row for row in stored}
-    known |= {shot.start_frame: _row(settings, video, shot, version, now) for shot in outcome.shots}
+    known |= {shot.start_frame: _build_row(settings, video, shot, version, now) for shot in outcome.shots}
     rows = [
         known[each.start_frame]
         | {"index": index, "transition": each.transition, "detector": each.detector(version)}
         | {"show": video["show"], "created_timestamp": now}
         for index, each in enumerate(job.recut.shots)
     ]
-    notes = correction_notes(settings, video, job.corrections, rows[-1]["end_frame"])
+    notes = list_correction_notes(settings, video, job.corrections, rows[-1]["end_frame"])
     catalogue.replace_notes(settings, video, NOTE, notes)
     changed = _put_shots(settings, video, rows)
     planned = {each.span for each in job.recut.shots}
     for row in stored:
         if (row["start_frame"], row["end_frame"]) not in planned:
-            for make_key in (proxy_key, poster_key):
+            for make_key in (make_proxy_key, make_poster_key):
                 settings.store.delete(make_key(video["video_id"], row["start_frame"], row["end_frame"]))
     return int(changed)
 
@@ -183,7 +183,7 @@ def _put_shots(settings: Settings, video: LakeVideo, rows: list[LakeShot]) -> bo
     return settings.lake.update(TABLE, settings.resolve_partition(video["video_id"]), video["video_id"], rows)
 
 
-def _row(settings: Settings, video: LakeVideo, shot: Shot, detector: str, now: datetime) -> LakeShot:
+def _build_row(settings: Settings, video: LakeVideo, shot: Shot, detector: str, now: datetime) -> LakeShot:
     span = (shot.video_id, shot.start_frame, shot.end_frame)
     return {
         "shot_id": shot.shot_id,
@@ -195,8 +195,8 @@ def _row(settings: Settings, video: LakeVideo, shot: Shot, detector: str, now: d
         "start_s": shot.start_s,
         "end_s": shot.end_s,
         "transition": shot.transition,
-        "proxy_uri": settings.store.uri(proxy_key(*span)),
-        "poster_uri": settings.store.uri(poster_key(*span)),
+        "proxy_uri": settings.store.uri(make_proxy_key(*span)),
+        "poster_uri": settings.store.uri(make_poster_key(*span)),
         "mean_luma": shot.mean_luma,
         "is_blank": shot.is_blank,
         "detector": detector,
@@ -205,7 +205,7 @@ def _row(settings: Settings, video: LakeVideo, shot: Shot, detector: str, now: d
     }
 
 
-def _renamed(shot: LakeShot, video: LakeVideo, now: datetime) -> LakeShot:
+def _rename_shot(shot: LakeShot, video: LakeVideo, now: datetime) -> LakeShot:
     return shot | {"show": video["show"], "created_timestamp": now}
 
 

@@ -11,11 +11,11 @@ from ops.core.types import CheckOutcome
 
 
 def check_shots(shots: Sequence[LakeShot], videos: Iterable[LakeVideo]) -> list[CheckOutcome]:
-    """``gapless``, ``unique_ids`` and ``complete``, over shot rows and the rows of the ready videos."""
-    return [gapless(shots), unique_ids(shots), complete(shots, videos)]
+    """``gapless``, ``check_unique_ids`` and ``complete``, over shot rows and the rows of the ready videos."""
+    return [check_gapless(shots), check_unique_ids(shots), complete(shots, videos)]
 
 
-def gapless(shots: Sequence[LakeShot]) -> CheckOutcome:
+def check_gapless(shots: Sequence[LakeShot]) -> CheckOutcome:
     """Shots of a video start at frame 0, follow each other without gap or overlap, and are never empty."""
     broken = []
     ordered = sorted(shots, key=lambda shot: (shot["video_id"], shot["index"]))
@@ -34,7 +34,7 @@ def gapless(shots: Sequence[LakeShot]) -> CheckOutcome:
     return CheckOutcome(name="gapless", passed=not broken, details={"videos_with_gaps": broken})
 
 
-def unique_ids(shots: Sequence[LakeShot]) -> CheckOutcome:
+def check_unique_ids(shots: Sequence[LakeShot]) -> CheckOutcome:
     """No two shots share an id."""
     counts = Counter(shot["shot_id"] for shot in shots)
     twice = [shot_id for shot_id, count in counts.items() if count > 1]

@@ -14,7 +14,7 @@ from ops.core.errors import UsageError
 from ops.core.plural import plural
 from ops.core.rows import LakeShot, LakeVideo
 from ops.core.settings import Settings
-from ops.shots.build import shots_of
+from ops.shots.build import read_shots
 from ops.shots.corrections import (
     TABLE,
     Action,
@@ -23,7 +23,7 @@ from ops.shots.corrections import (
     read_history,
     select_current,
 )
-from ops.shots.due import detected_boundaries, plan_shots
+from ops.shots.due import plan_shots, read_boundaries
 from ops.shots.planning import LEAST_FRAMES, CutPlan, PlannedShot, plan_cuts
 from ops.videos import catalogue
 
@@ -61,46 +61,46 @@ class CutState:
     @property
     def to_cut(self) -> list[int]:
         """Frames at which shots begin after the next ingest, but not now."""
-        return sorted({each.start_frame for each in self.planned} - self._starts())
+        return sorted({each.start_frame for each in self.planned} - self._list_starts())
 
     @property
     def to_merge(self) -> list[int]:
         """Frames at which shots begin now, but not after the next ingest."""
-        return sorted(self._starts() - {each.start_frame for each in self.planned})
+        return sorted(self._list_starts() - {each.start_frame for each in self.planned})
 
-    def states(self) -> Iterator[tuple[CutCorrection, State]]:
+    def list_states(self) -> Iterator[tuple[CutCorrection, State]]:
         """All corrections, the oldest first, each with its state."""
         latest = {each.frame: each for each in self.history}
         for each in self.history:
-            yield each, self._state(each) if latest[each.frame] is each else "superseded"
+            yield each, self._find_state(each) if latest[each.frame] is each else "superseded"
 
-    def _state(self, correction: CutCorrection) -> State:
+    def _find_state(self, correction: CutCorrection) -> State:
         if correction.action == "withdrawn":
             return "withdrawn"
         if correction.frame >= self.frames:
             return "past_end"
         if correction.action == "cut":
-            if correction.frame not in self._starts():
+            if correction.frame not in self._list_starts():
                 return "waiting"
             return "applied" if correction.frame in self.plan.added else "agrees"
         removed = [frame for frame, by in self.plan.removed.items() if by == correction.frame]
         if not removed:
             return "agrees"
-        return "waiting" if set(removed) & self._starts() & set(self.to_merge) else "applied"
+        return "waiting" if set(removed) & self._list_starts() & set(self.to_merge) else "applied"
 
-    def _starts(self) -> set[int]:
+    def _list_starts(self) -> set[int]:
         return {row["start_frame"] for row in self.rows}
 
 
 def read_cut_state(settings: Settings, video: LakeVideo) -> CutState:
     """The state of one video, a row of the register. Raises ``UsageError`` if it has no shots yet."""
-    rows = shots_of(settings, video["video_id"])
+    rows = read_shots(settings, video["video_id"])
     if not rows:
         raise UsageError(f"{video['path']} has no shots: `needle ingest` cuts it, then its cuts can be corrected")
-    return _state_of(settings, video, rows, read_history(settings, video["video_id"]))
+    return _build_state(settings, video, rows, read_history(settings, video["video_id"]))
 
 
-def _state_of(settings: Settings, video: LakeVideo, rows: list[LakeShot], history: list[CutCorrection]) -> CutState:
+def _build_state(settings: Settings, video: LakeVideo, rows: list[LakeShot], history: list[CutCorrection]) -> CutState:
     current = select_current(history)
     planned = plan_shots(settings, video["video_id"], rows, current)
     if planned is None:  # the next ingest detects again; until then only the shots are known
@@ -108,7 +108,7 @@ def _state_of(settings: Settings, video: LakeVideo, rows: list[LakeShot], histor
             PlannedShot(start_frame=row["start_frame"], end_frame=row["end_frame"], transition=row["transition"])
             for row in rows
         ]
-    plan = plan_cuts(detected_boundaries(settings, video["video_id"], rows) or (), current)
+    plan = plan_cuts(read_boundaries(settings, video["video_id"], rows) or (), current)
     return CutState(video=video, rows=rows, history=history, planned=planned, plan=plan)
 
 
@@ -139,14 +139,14 @@ def correct_cuts(
         written: list[CutCorrection] = []
         for verb, frame in statements:
             _require(state, verb, frame)
-            written.append(_statement(state, verb, frame, author, note, now))
-            state = _state_of(settings, video, state.rows, [*state.history, written[-1]])
+            written.append(_build_statement(state, verb, frame, author, note, now))
+            state = _build_state(settings, video, state.rows, [*state.history, written[-1]])
         if written:
             append_corrections(settings, written, now)
     return state
 
 
-def _statement(state: CutState, verb: Verb, frame: int, author: str, note: str, now: datetime) -> CutCorrection:
+def _build_statement(state: CutState, verb: Verb, frame: int, author: str, note: str, now: datetime) -> CutCorrection:
     """The row of a statement; its time is later than all before it, even if the clocks of the authors differ."""
     last = max((each.created_at for each in state.history), default=now - timedelta(microseconds=1))
     return CutCorrection(
@@ -171,7 +171,7 @@ def _require(state: CutState, verb: Verb, frame: int) -> None:
         raise UsageError(f"frame 0 begins {name}: choose a later frame")
     starts = [each.start_frame for each in state.planned]
     if verb == "merge" and frame not in starts:
-        raise UsageError(f"no shot of {name} begins at frame {frame}: {_nearest(state, frame)}")
+        raise UsageError(f"no shot of {name} begins at frame {frame}: {_find_nearest(state, frame)}")
     if verb == "split":
         if frame in starts:
             raise UsageError(f"a shot of {name} begins at frame {frame} already")
@@ -181,11 +181,11 @@ def _require(state: CutState, verb: Verb, frame: int) -> None:
             length = plural(abs(edge - frame), "frame")
             raise UsageError(
                 f"a cut at frame {frame} of {name} would leave a shot of {length}, and the shortest has "
-                f"{LEAST_FRAMES}: " + _advice(edge, state.frames)
+                f"{LEAST_FRAMES}: " + _suggest_frame(edge, state.frames)
             )
 
 
-def _advice(edge: int, frames: int) -> str:
+def _suggest_frame(edge: int, frames: int) -> str:
     """Advice for a split that is too near to an edge of a shot."""
     if edge in (0, frames):
         return "choose a frame further from the end of the film" if edge else "choose a later frame"
@@ -199,7 +199,7 @@ def _require_correction(state: CutState, frame: int, name: str) -> None:
         raise UsageError(f"no correction at frame {frame} of {name}: {known}")
 
 
-def _nearest(state: CutState, frame: int) -> str:
+def _find_nearest(state: CutState, frame: int) -> str:
     starts = sorted((each.start_frame for each in state.planned if each.start_frame), key=lambda at: abs(at - frame))
     merged = next((each for each in state.current if each.frame == frame and each.action == "no_cut"), None)
     if merged:
@@ -207,7 +207,7 @@ def _nearest(state: CutState, frame: int) -> str:
     return f"the nearest begin at {', '.join(map(str, sorted(starts[:NEAREST])))}" if starts else "it is one shot"
 
 
-def correction_documents(settings: Settings, video_id: str | None = None) -> list[dict[str, Any]]:
+def list_correction_documents(settings: Settings, video_id: str | None = None) -> list[dict[str, Any]]:
     """All corrections (of one video, or of every video) as JSON, each with its video and its state."""
     found: list[dict[str, Any]] = []
     videos = {row["video_id"]: row for row in catalogue.videos_of(settings.lake)}
@@ -220,7 +220,7 @@ def correction_documents(settings: Settings, video_id: str | None = None) -> lis
             "fps": f"{video['fps_num']}/{video['fps_den']}",
             "video_state": video["state"],
         }
-        rows, own = shots_of(settings, name), [each for each in history if each.video_id == name]
-        states = _state_of(settings, video, rows, own).states() if rows else ((each, "waiting") for each in own)
+        rows, own = read_shots(settings, name), [each for each in history if each.video_id == name]
+        states = _build_state(settings, video, rows, own).list_states() if rows else ((each, "waiting") for each in own)
         found += [each.document() | facts | {"state": state} for each, state in states]
     return found

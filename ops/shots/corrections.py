@@ -64,7 +64,7 @@ def select_current(history: Iterable[CutCorrection]) -> list[CutCorrection]:
 def read_history(settings: Settings, video_id: str | None = None) -> list[CutCorrection]:
     """All corrections of a video, or of every video, the oldest first."""
     wanted = None if video_id is None else [settings.resolve_partition(video_id)]
-    found = _rows(settings.lake, wanted)
+    found = _read_rows(settings.lake, wanted)
     return [each for each in found if video_id in (None, each.video_id)]
 
 
@@ -76,23 +76,25 @@ class CurrentCorrections:
         self._partitions = frozenset(settings.lake.list_partitions(TABLE))
         self._known: dict[str, dict[str, list[CutCorrection]]] = {}
 
-    def of(self, video_id: str) -> list[CutCorrection]:
+    def select_video(self, video_id: str) -> list[CutCorrection]:
         """Corrections of one video, by frame."""
-        return self._partition(self._settings.resolve_partition(video_id)).get(video_id, [])
+        return self._read_partition(self._settings.resolve_partition(video_id)).get(video_id, [])
 
     def merge_at(self, video_id: str, frame: int) -> CutCorrection | None:
         """The correction that excludes a shot start at ``frame`` of the video, if there is one."""
-        return next((each for each in self.of(video_id) if each.frame == frame and each.action == "no_cut"), None)
+        return next(
+            (each for each in self.select_video(video_id) if each.frame == frame and each.action == "no_cut"), None
+        )
 
-    def video_ids(self) -> list[str]:
+    def list_video_ids(self) -> list[str]:
         """Videos with a correction, even if all their corrections are withdrawn."""
-        return sorted(video_id for name in self._partitions for video_id in self._partition(name))
+        return sorted(video_id for name in self._partitions for video_id in self._read_partition(name))
 
-    def _partition(self, name: str) -> dict[str, list[CutCorrection]]:
+    def _read_partition(self, name: str) -> dict[str, list[CutCorrection]]:
         if name not in self._partitions:
             return {}
         if name not in self._known:
-            history = _rows(self._settings.lake, [name])
+            history = _read_rows(self._settings.lake, [name])
             by_video: dict[str, list[CutCorrection]] = {each.video_id: [] for each in history}
             for each in select_current(history):
                 by_video[each.video_id].append(each)
@@ -104,15 +106,15 @@ def append_corrections(settings: Settings, corrections: Sequence[CutCorrection],
     """Append the corrections of one video. The caller holds the lake's lock of its partition of this table."""
     partition = settings.resolve_partition(corrections[0].video_id)
     stored = settings.lake.read(TABLE, [partition]).to_pylist()
-    settings.lake.write(TABLE, partition, [*stored, *(_row(each, now) for each in corrections)])
+    settings.lake.write(TABLE, partition, [*stored, *(_build_row(each, now) for each in corrections)])
 
 
-def corrections_digest(settings: Settings) -> str:
+def digest_corrections(settings: Settings) -> str:
     """Order-free digest of the whole history."""
     return compute_digest((each.correction_id, "") for each in read_history(settings))
 
 
-def _rows(lake: Lake, partitions: Sequence[str] | None) -> list[CutCorrection]:
+def _read_rows(lake: Lake, partitions: Sequence[str] | None) -> list[CutCorrection]:
     names = ("video_id", "frame", "action", "author", "created_at", "note", "content_hash")
     rows = lake.read(TABLE, partitions).select(names).to_pylist()
     found = [
@@ -121,7 +123,7 @@ def _rows(lake: Lake, partitions: Sequence[str] | None) -> list[CutCorrection]:
     return sorted(found, key=lambda each: each.created_at)
 
 
-def _row(correction: CutCorrection, now: datetime) -> dict[str, Any]:
+def _build_row(correction: CutCorrection, now: datetime) -> dict[str, Any]:
     return {
         "correction_id": correction.correction_id,
         **correction.document(),

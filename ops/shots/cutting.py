@@ -15,7 +15,7 @@ from ops.core.media import MediaInfo
 from ops.core.types import Shot, Transition
 from ops.shots.detector import Boundary, Detector
 from ops.shots.lanes import Crew
-from ops.shots.pictures import glimpse_of, jpeg_of, look_at
+from ops.shots.pictures import encode_jpeg, look_at, make_detector_frame
 from ops.shots.posters import PosterChoice
 from ops.shots.proxies import RATE, ProxyFormat, ProxyWriter
 from ops.videos.reader import Sound
@@ -51,14 +51,14 @@ class CutShot:
     poster: Path
 
 
-def exact_time(index: int, time_s: Fraction, info: MediaInfo) -> Fraction:
+def compute_exact_time(index: int, time_s: Fraction, info: MediaInfo) -> Fraction:
     """``index / fps`` if the rate is constant and the container's time agrees, otherwise the container's time."""
     if info.variable_rate or abs(float(time_s * info.fps) - index) > SNAP:
         return time_s
     return Fraction(index * info.fps.denominator, info.fps.numerator)
 
 
-def time_base_of(info: MediaInfo, frame: av.VideoFrame) -> Fraction:
+def choose_time_base(info: MediaInfo, frame: av.VideoFrame) -> Fraction:
     """Time base of proxies: parts of a frame at a constant rate, otherwise the source's own."""
     if info.variable_rate and frame.time_base:
         return Fraction(frame.time_base)
@@ -94,7 +94,7 @@ class _OpenShot:
         self._format = format_
         self._last_pts = -1
         self._luma_sum, self._is_blank = 0.0, True
-        self._lane = crew.lane()
+        self._lane = crew.add_queue()
         self._choice = PosterChoice()
         self._writer: ProxyWriter | None = None
 
@@ -108,7 +108,7 @@ class _OpenShot:
         self._is_blank &= is_blank
         if not self.is_written:
             return
-        self._last_pts = max(self._ticks(timed.time_s), self._last_pts + 1)
+        self._last_pts = max(self._count_ticks(timed.time_s), self._last_pts + 1)
         self._lane.submit(partial(self._encode, timed.frame, self._last_pts), holds_frame=True)
 
     def add_samples(self, samples: Samples) -> None:
@@ -118,9 +118,9 @@ class _OpenShot:
 
     def close(self) -> None:
         if self.is_written:
-            self._lane.submit(partial(self._finish, self._ticks(self.end_s)))
+            self._lane.submit(partial(self._finish, self._count_ticks(self.end_s)))
 
-    def shot(self, video_id: str, index: int) -> Shot:
+    def build_shot(self, video_id: str, index: int) -> Shot:
         return Shot(
             video_id=video_id,
             index=index,
@@ -133,7 +133,7 @@ class _OpenShot:
             is_blank=self._is_blank,
         )
 
-    def _ticks(self, time_s: Fraction) -> int:
+    def _count_ticks(self, time_s: Fraction) -> int:
         since, tick = time_s - self.start_s, self._format.time_base
         # Integers: a division of fractions for each frame of a video costs measurable time.
         return round_div(since.numerator * tick.denominator, since.denominator * tick.numerator)
@@ -151,7 +151,7 @@ class _OpenShot:
     def _finish(self, duration: int) -> None:
         assert self._writer is not None
         self._writer.close(duration)
-        self.poster.write_bytes(jpeg_of(self._choice.best()))
+        self.poster.write_bytes(encode_jpeg(self._choice.choose_best()))
         # The encoder and the kept frames are large; the rest of a shot is a few numbers.
         del self._writer, self._choice
 
@@ -188,9 +188,9 @@ class FilmCutter:
         """Add the next frame, yuv420p in proxy size."""
         if self._format is None:
             size = (timed.frame.width, timed.frame.height)
-            base = time_base_of(self._info, timed.frame)
+            base = choose_time_base(self._info, timed.frame)
             self._format = ProxyFormat(size=size, fps=self._info.fps, time_base=base, has_audio=self._info.has_audio)
-        glimpse = glimpse_of(timed.frame)
+        glimpse = make_detector_frame(timed.frame)
         if timed.index:
             self._before_s = self._newest_s
         self._newest_s = timed.time_s
@@ -210,7 +210,7 @@ class FilmCutter:
         self._end_shot(2 * self._newest_s - self._before_s)
         self._pass_sound(is_last=True)
         return [
-            CutShot(shot.shot(self._video_id, at), shot.proxy, shot.poster)
+            CutShot(shot.build_shot(self._video_id, at), shot.proxy, shot.poster)
             for at, shot in enumerate(self._shots)
             if shot.is_written
         ]

@@ -42,7 +42,7 @@ class Glimpse:
         return self._make_tiny()
 
     @classmethod
-    def of(cls, picture: TinyPicture) -> Glimpse:
+    def wrap(cls, picture: TinyPicture) -> Glimpse:
         """The glimpse of an image that is already tiny."""
         import cv2
 

@@ -13,13 +13,13 @@ from ops.core.settings import Settings
 from ops.shots.corrections import CutCorrection
 from ops.shots.detector import Boundary
 from ops.shots.planning import PlannedShot, Recut, plan_cuts
-from ops.shots.segment import poster_key, proxy_key
+from ops.shots.segment import make_poster_key, make_proxy_key
 
 DETECTED = "detected_cuts"
 """Table of boundaries as detected, for videos with corrected shots."""
 
 
-def shots_are_current(
+def has_current_shots(
     settings: Settings, video_id: str, rows: Sequence[LakeShot], version: str, corrections: Sequence[CutCorrection] = ()
 ) -> bool:
     """Whether nothing is to be cut: same detector version, all ``corrections`` applied, every object present."""
@@ -31,14 +31,14 @@ def shots_are_current(
 
 def is_cut(settings: Settings, video_id: str, rows: Sequence[LakeShot], version: str) -> bool:
     """Whether this detector version cut a video and every object is present, whatever its later corrections."""
-    if not rows or any(version_of(row) != version for row in rows):
+    if not rows or any(parse_version(row) != version for row in rows):
         return False
     there = {*settings.store.list(f"proxies/{video_id}"), *settings.store.list(f"posters/{video_id}")}
     spans = [(row["video_id"], row["start_frame"], row["end_frame"]) for row in rows]
-    return all(proxy_key(*span) in there and poster_key(*span) in there for span in spans)
+    return all(make_proxy_key(*span) in there and make_poster_key(*span) in there for span in spans)
 
 
-def version_of(row: LakeShot) -> str:
+def parse_version(row: LakeShot) -> str:
     """The detector's version in a row of a shot, without the corrections that follow it."""
     return str(row["detector"]).partition("+")[0]
 
@@ -48,8 +48,8 @@ def plan_shots(
 ) -> list[PlannedShot] | None:
     """The shots that a cut video should have; ``None`` if that requires a new detection."""
     if not corrections and not any("+" in row["detector"] for row in rows):
-        return [_as_stored(row) for row in rows]
-    detected = detected_boundaries(settings, video_id, rows)
+        return [_convert_row(row) for row in rows]
+    detected = read_boundaries(settings, video_id, rows)
     return None if detected is None else plan_cuts(detected, corrections).shots(rows[-1]["end_frame"])
 
 
@@ -66,11 +66,11 @@ def plan_recut(
     )
 
 
-def detected_boundaries(settings: Settings, video_id: str, rows: Sequence[LakeShot]) -> list[Boundary] | None:
+def read_boundaries(settings: Settings, video_id: str, rows: Sequence[LakeShot]) -> list[Boundary] | None:
     """The detector's boundaries of a video, without corrections; ``None`` if they are not stored any more."""
     partition = settings.resolve_partition(video_id)
     stored = settings.lake.read(DETECTED, [partition]).to_pylist()
-    own = [row for row in stored if row["video_id"] == video_id and row["detector"] == version_of(rows[0])]
+    own = [row for row in stored if row["video_id"] == video_id and row["detector"] == parse_version(rows[0])]
     if not own and any("+" in row["detector"] for row in rows):
         return None
     found = [(row["frame"], row["transition"]) for row in own] or [
@@ -99,10 +99,10 @@ def put_detected(
     return settings.lake.update(DETECTED, settings.resolve_partition(video["video_id"]), video["video_id"], rows)
 
 
-def _as_stored(row: LakeShot) -> PlannedShot:
+def _convert_row(row: LakeShot) -> PlannedShot:
     return PlannedShot(start_frame=row["start_frame"], end_frame=row["end_frame"], transition=row["transition"])
 
 
 def _is_done(planned: Sequence[PlannedShot], rows: Sequence[LakeShot]) -> bool:
-    wanted = [(*each.span, each.transition, each.detector(version_of(rows[0]))) for each in planned]
+    wanted = [(*each.span, each.transition, each.detector(parse_version(rows[0]))) for each in planned]
     return wanted == [(row["start_frame"], row["end_frame"], row["transition"], row["detector"]) for row in rows]

@@ -41,7 +41,7 @@ class Crew:
         if self._error is not None:
             raise self._error
 
-    def lane(self) -> Lane:
+    def add_queue(self) -> Lane:
         """A new queue of calls that run one after the other."""
         return Lane(self)
 

@@ -14,7 +14,7 @@ NOTE = "correction of cuts"
 FAILED = f"{NOTE} not applied yet, the next ingest tries again"
 
 
-def correction_notes(
+def list_correction_notes(
     settings: Settings, video: LakeVideo, corrections: Sequence[CutCorrection], frames: int
 ) -> list[str]:
     """Notes on corrections of this video past its end, and on those of earlier content at its path."""
@@ -27,14 +27,14 @@ def correction_notes(
     return notes + [
         f"{NOTE} not applied: {count} of them were made on other content that was at this path before "
         f"(video {video_id})"
-        for video_id, count in _of_other_content(settings, video)
+        for video_id, count in _find_replaced_videos(settings, video)
     ]
 
 
-def _of_other_content(settings: Settings, video: LakeVideo) -> list[tuple[str, int]]:
+def _find_replaced_videos(settings: Settings, video: LakeVideo) -> list[tuple[str, int]]:
     """Replaced videos at the path of a video, with their number of corrections."""
     current = CurrentCorrections(settings)
-    counts = {video_id: len(current.of(video_id)) for video_id in current.video_ids()}
+    counts = {video_id: len(current.select_video(video_id)) for video_id in current.list_video_ids()}
     if not any(counts.values()):
         return []
     return [

@@ -19,7 +19,7 @@ ONE_COLOUR_RANGE = 20
 Plane = npt.NDArray[np.uint8]
 
 
-def planes_of(frame: av.VideoFrame) -> list[Plane]:
+def split_planes(frame: av.VideoFrame) -> list[Plane]:
     """Y, U and V of a yuv420p frame as views, uint8 (H, W) and twice (H/2, W/2)."""
     return [
         np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
@@ -27,47 +27,47 @@ def planes_of(frame: av.VideoFrame) -> list[Plane]:
     ]
 
 
-def glimpse_of(frame: av.VideoFrame) -> Glimpse:
+def make_detector_frame(frame: av.VideoFrame) -> Glimpse:
     """The detector's view of a yuv420p frame, straight from its planes.
 
     In two steps, because one average over 400 pixels per cell takes half as long again and finds the same cuts.
     """
     width, height = SMALL
-    return Glimpse(_packed_bgr(frame, width, height, steps=True), lambda: tiny_picture(frame))
+    return Glimpse(_pack_bgr(frame, width, height, steps=True), lambda: make_tiny_picture(frame))
 
 
-def tiny_picture(frame: av.VideoFrame) -> TinyPicture:
+def make_tiny_picture(frame: av.VideoFrame) -> TinyPicture:
     """The BGR image for detection, longer side at most 256, of a yuv420p frame."""
     scale = min(1.0, TINY_SIDE / max(frame.width, frame.height))
     width, height = (max(round(side * scale / 4) * 4, 4) for side in (frame.width, frame.height))
-    return _packed_bgr(frame, width, height)
+    return _pack_bgr(frame, width, height)
 
 
-def _packed_bgr(frame: av.VideoFrame, width: int, height: int, *, steps: bool = False) -> TinyPicture:
+def _pack_bgr(frame: av.VideoFrame, width: int, height: int, *, steps: bool = False) -> TinyPicture:
     """The frame as BGR of another, even size: planes are scaled first, colours are converted last."""
     packed = np.empty((height * 3 // 2, width), np.uint8)
-    luma, *chroma = planes_of(frame)
-    packed[:height] = _scaled(luma, width, height, steps)
+    luma, *chroma = split_planes(frame)
+    packed[:height] = _scale_plane(luma, width, height, steps)
     colours = packed[height:].reshape(2, -1)
     for row, plane in zip(colours, chroma, strict=True):
-        row[:] = _scaled(plane, width // 2, height // 2, steps).ravel()
+        row[:] = _scale_plane(plane, width // 2, height // 2, steps).ravel()
     return np.asarray(cv2.cvtColor(packed, cv2.COLOR_YUV2BGR_I420), np.uint8)
 
 
-def _scaled(plane: Plane, width: int, height: int, steps: bool) -> Plane:
+def _scale_plane(plane: Plane, width: int, height: int, steps: bool) -> Plane:
     if not steps:
         return np.asarray(cv2.resize(plane, (width, height)), np.uint8)
     quarter = max(plane.shape[1] // 4, width), max(plane.shape[0] // 4, height)
     return np.asarray(cv2.resize(cv2.resize(plane, quarter), (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def sharpness(frame: av.VideoFrame) -> float:
+def measure_sharpness(frame: av.VideoFrame) -> float:
     """Variance of the Laplacian of the luma at half size (Pech-Pacheco et al. 2000); 0 for one colour."""
-    half = cv2.resize(planes_of(frame)[0], (max(frame.width // 2, 1), max(frame.height // 2, 1)))
+    half = cv2.resize(split_planes(frame)[0], (max(frame.width // 2, 1), max(frame.height // 2, 1)))
     return float(cv2.meanStdDev(cv2.Laplacian(half, cv2.CV_16S))[1][0, 0]) ** 2
 
 
-def jpeg_of(frame: av.VideoFrame) -> bytes:
+def encode_jpeg(frame: av.VideoFrame) -> bytes:
     """The frame as a JPEG file."""
     picture: Any = frame.to_ndarray(format="bgr24")
     done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, POSTER_QUALITY])

@@ -67,12 +67,12 @@ class CutPlan:
         transitions.update((each.frame, each.transition) for each in inside)
         return [
             PlannedShot(
-                start_frame=start, end_frame=end, transition=transitions[start], changes=self._changes(start, end)
+                start_frame=start, end_frame=end, transition=transitions[start], changes=self._list_changes(start, end)
             )
             for start, end in pairwise([*transitions, frames])
         ]
 
-    def _changes(self, start: int, end: int) -> tuple[str, ...]:
+    def _list_changes(self, start: int, end: int) -> tuple[str, ...]:
         said = {edge: "cut" for edge in (start, end) if edge in self.added}
         said |= {by: "no_cut" for frame, by in self.removed.items() if start < frame < end}
         return tuple(f"{action}@{frame}" for frame, action in sorted(said.items()))
@@ -87,14 +87,14 @@ def plan_cuts(detected: Iterable[Boundary], corrections: Sequence[CutCorrection]
     found = {each.frame: each for each in detected if each.frame > 0}
     cuts = sorted({each.frame for each in corrections if each.action == "cut"})
     refused = sorted({each.frame for each in corrections if each.action == "no_cut"})
-    removed = _removed(found, refused)
+    removed = _match_removals(found, refused)
     boundaries = {
         frame: each
         for frame, each in found.items()
         if frame not in removed and not any(abs(frame - cut) <= TOLERANCE for cut in cuts)
     }
     for cut in cuts:
-        near = min(_near(cut, found), key=lambda frame: (abs(frame - cut), frame), default=None)
+        near = min(_find_near(cut, found), key=lambda frame: (abs(frame - cut), frame), default=None)
         boundaries[cut] = Boundary(cut, found[near].transition if near is not None else "cut")
     return CutPlan(
         boundaries=tuple(boundaries[frame] for frame in sorted(boundaries)),
@@ -103,16 +103,18 @@ def plan_cuts(detected: Iterable[Boundary], corrections: Sequence[CutCorrection]
     )
 
 
-def _removed(found: Mapping[int, Boundary], refused: Sequence[int]) -> dict[int, int]:
+def _match_removals(found: Mapping[int, Boundary], refused: Sequence[int]) -> dict[int, int]:
     """The frame of the correction by the frame of the boundary that it removes; one boundary per correction."""
     removed: dict[int, int] = {}
     named = set(refused)
     for frame in refused:
-        near = [each for each in _near(frame, found) if each not in removed and (each == frame or each not in named)]
+        near = [
+            each for each in _find_near(frame, found) if each not in removed and (each == frame or each not in named)
+        ]
         if near:
             removed[min(near, key=lambda each: (abs(each - frame), each))] = frame
     return removed
 
 
-def _near(frame: int, found: Mapping[int, Boundary]) -> list[int]:
+def _find_near(frame: int, found: Mapping[int, Boundary]) -> list[int]:
     return [each for each in range(frame - TOLERANCE, frame + TOLERANCE + 1) if each in found]

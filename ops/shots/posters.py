@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import av
 
-from ops.shots.pictures import sharpness
+from ops.shots.pictures import measure_sharpness
 
 MOST = 12
 """Maximum number of kept frames; about 4 MB at 640 x 360."""
@@ -27,14 +27,14 @@ class PosterChoice:
                 self._kept = [(place, kept) for place, kept in self._kept if place % self._step == 0]
         self._seen += 1
 
-    def best(self) -> av.VideoFrame:
+    def choose_best(self) -> av.VideoFrame:
         """The sharpest of the frames in the middle half, the nearer to the middle the better."""
         middle = (self._seen - 1) / 2
         reach = max(self._seen / 4, self._step)
         near = [(place, frame) for place, frame in self._kept if abs(place - middle) <= reach]
 
-        def merit(candidate: tuple[int, av.VideoFrame]) -> float:
+        def measure_merit(candidate: tuple[int, av.VideoFrame]) -> float:
             place, frame = candidate
-            return (1 + sharpness(frame)) * (1 - abs(place - middle) / (2 * reach))
+            return (1 + measure_sharpness(frame)) * (1 - abs(place - middle) / (2 * reach))
 
-        return max(near or self._kept, key=merit)[1]
+        return max(near or self._kept, key=measure_merit)[1]

@@ -97,7 +97,7 @@ def segment_videos(
         for job in suspects:
             dead, exit_codes = yield from _cut_side_by_side(deque([job]), workers, on_progress)
             if dead:
-                yield job, MediaError(_reason_of_death(exit_codes))
+                yield job, MediaError(_explain_death(exit_codes))
 
 
 def _cut_side_by_side(
@@ -147,7 +147,7 @@ def _is_dead(future: Future[Segmentation | MediaError]) -> bool:
     return isinstance(future.exception(), BrokenProcessPool)
 
 
-def _reason_of_death(exit_codes: Sequence[int]) -> str:
+def _explain_death(exit_codes: Sequence[int]) -> str:
     """The reason why a video that was cut alone has no result, from the exit code of its process."""
     code = next((code for code in exit_codes if code), 0)
     if code == -signal.SIGKILL:

@@ -8,13 +8,13 @@ import av
 
 from ops.core.errors import StorageError
 from ops.core.storage import ObjectStore
-from ops.shots.segment import proxy_key
+from ops.shots.segment import make_proxy_key
 
 MAX_DRIFT = Fraction(1, 4)
 """Maximum deviation of a frame from a constant rate, in frame durations; from half of one on, a player counts wrong."""
 
 
-def proxy_times(
+def read_proxy_times(
     store: ObjectStore, video_id: str, start_frame: int, end_frame: int, fps: Fraction
 ) -> list[float] | None:
     """Seconds from the shot's start at which each of its frames begins, ascending from 0.
@@ -24,7 +24,7 @@ def proxy_times(
     """
     try:
         with (
-            store.open(proxy_key(video_id, start_frame, end_frame)) as file,
+            store.open(make_proxy_key(video_id, start_frame, end_frame)) as file,
             av.open(file, mode="r", format="mp4") as proxy,
         ):
             stream = proxy.streams.video[0]

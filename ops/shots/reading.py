@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ops.core.media import MediaInfo
-from ops.shots.cutting import TimedFrame, exact_time
+from ops.shots.cutting import TimedFrame, compute_exact_time
 from ops.shots.scaling import FrameScaler
 from ops.videos.damage import Damage
 from ops.videos.reader import Picture, Sound, read_media
@@ -22,7 +22,7 @@ MANY_THREADS = 4
 """Number of threads from which the decoder gets a second one; it costs 20-40 % more CPU for the same frames."""
 
 
-def proxy_frames(
+def read_proxy_frames(
     source: Path, info: MediaInfo, threads: int, damage: Damage | None = None
 ) -> Iterator[TimedFrame | Sound]:
     """Proxy frames with exact times, and sound, in the order of the file.
@@ -37,7 +37,7 @@ def proxy_frames(
     with closing(reading) as items:  # type: ignore[type-var]
         for item in items:
             if isinstance(item, Picture):
-                times.append((item.index, exact_time(item.index, item.time_s, info)))
+                times.append((item.index, compute_exact_time(item.index, item.time_s, info)))
                 for frame in scaler.push(item.frame):
                     yield TimedFrame(*times.popleft(), frame)
             else:
@@ -50,9 +50,9 @@ def proxy_frames(
 def read_ahead(
     source: Path, info: MediaInfo, threads: int, damage: Damage | None = None
 ) -> Iterator[Iterator[TimedFrame | Sound]]:
-    """The items of :func:`proxy_frames`, computed in another thread if ``threads`` is more than one."""
+    """The items of :func:`read_proxy_frames`, computed in another thread if ``threads`` is more than one."""
     if threads <= 1:
-        yield proxy_frames(source, info, threads, damage)
+        yield read_proxy_frames(source, info, threads, damage)
         return
     ready: queue.Queue[TimedFrame | Sound | BaseException | None] = queue.Queue(AHEAD)
     stop = threading.Event()
@@ -68,7 +68,7 @@ def read_ahead(
 
     def work() -> None:
         try:
-            for item in proxy_frames(source, info, threads, damage):
+            for item in read_proxy_frames(source, info, threads, damage):
                 if not put(item):
                     return
             put(None)

@@ -13,7 +13,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from ops.core.media import Crop, MediaInfo, Orientation
-from ops.shots.pictures import planes_of
+from ops.shots.pictures import split_planes
 from ops.shots.tone_mapping import ToneMapper, needs_mapping
 from ops.videos.colours import is_full_range, tag_matrix
 from ops.videos.fields import MAX_LINES
@@ -29,14 +29,14 @@ SHOWN_AS_TAGGED = frozenset({BT709, 5, 6})
 """Matrices that browsers and decord convert as tagged (decord2 3.4, measured 2026-11-28 on pure colours)."""
 
 
-def proxy_size(width: int, height: int) -> tuple[int, int]:
+def compute_proxy_size(width: int, height: int) -> tuple[int, int]:
     """Even ``(width, height)`` of the proxy for a display size: short side at most 360, never above the source's."""
     scale = min(1.0, SHORT_SIDE / min(width, height))
 
-    def even(side: int) -> int:
+    def round_to_even(side: int) -> int:
         return max(2, min(round(side * scale / 2) * 2, side // 2 * 2))
 
-    return even(width), even(height)
+    return round_to_even(width), round_to_even(height)
 
 
 class FrameScaler:
@@ -47,12 +47,14 @@ class FrameScaler:
     """
 
     def __init__(self, info: MediaInfo) -> None:
-        self.size = proxy_size(info.width, info.height)
+        self.size = compute_proxy_size(info.width, info.height)
         self._info = info
         width, height = self.size
         self._stored = (height, width) if info.orientation.quarter_turns % 2 else (width, height)
         self._reformatter, self._second = VideoReformatter(), VideoReformatter()
-        self._filter = FrameFilter(self._steps) if info.field_order != "progressive" or info.crop != Crop() else None
+        self._filter = (
+            FrameFilter(self._choose_steps) if info.field_order != "progressive" or info.crop != Crop() else None
+        )
         is_mapped = needs_mapping(info.transfer, info.primaries)
         self._mapper = ToneMapper(info.transfer, info.primaries, info.peak) if is_mapped else None
 
@@ -61,7 +63,7 @@ class FrameScaler:
         tag_matrix(frame, self._info.matrix)
         if self._filter is None and frame.interlaced_frame and _has_fields(frame):
             # A broadcast recording may become interlaced later on.
-            self._filter = FrameFilter(self._steps)
+            self._filter = FrameFilter(self._choose_steps)
         if self._filter is None:
             yield self._scale(frame)
         else:
@@ -72,22 +74,22 @@ class FrameScaler:
         if self._filter is not None:
             yield from map(self._scale, self._filter.finish())
 
-    def _steps(self, frame: av.VideoFrame) -> Sequence[Step]:
+    def _choose_steps(self, frame: av.VideoFrame) -> Sequence[Step]:
         info = self._info
         fields = deinterlacing_steps(info.field_order, is_telecined=info.is_telecined) if _has_fields(frame) else []
         return [*fields, *crop_steps(info.crop)] or [("null", "")]
 
     def _scale(self, frame: av.VideoFrame) -> av.VideoFrame:
         if self._mapper is not None:
-            scaled = self._mapped(frame, self._mapper)
+            scaled = self._map_tones(frame, self._mapper)
         elif frame.format.has_palette or (self._info.has_alpha and has_alpha_channel(frame)):
-            scaled = self._composited(frame)
+            scaled = self._composite(frame)
         else:
-            scaled = self._reformatted(self._reformatter, frame)
+            scaled = self._reformat(self._reformatter, frame)
         orientation = self._info.orientation
-        return oriented(scaled, orientation) if orientation != Orientation() else scaled
+        return orient(scaled, orientation) if orientation != Orientation() else scaled
 
-    def _reformatted(self, reformatter: VideoReformatter, frame: av.VideoFrame) -> av.VideoFrame:
+    def _reformat(self, reformatter: VideoReformatter, frame: av.VideoFrame) -> av.VideoFrame:
         """In proxy size and yuv420p, limited range, in a matrix that every reader supports."""
         width, height = self._stored
         full, rgb = is_full_range(frame), frame.format.is_rgb
@@ -103,7 +105,7 @@ class FrameScaler:
             dst_color_range=ColorRange.MPEG if full or rgb else None,
         )
 
-    def _mapped(self, frame: av.VideoFrame, mapper: ToneMapper) -> av.VideoFrame:
+    def _map_tones(self, frame: av.VideoFrame, mapper: ToneMapper) -> av.VideoFrame:
         """BT.709 in standard range: scaled in the video's own code values, which costs far less than in light."""
         width, height = self._stored
         coded = ColorRange.JPEG if is_full_range(frame) else ColorRange.MPEG
@@ -123,7 +125,7 @@ class FrameScaler:
         result.color_primaries = result.color_trc = BT709
         return set_time(result, frame.pts, frame.time_base)
 
-    def _composited(self, frame: av.VideoFrame) -> av.VideoFrame:
+    def _composite(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Over black: straight alpha scales the colours."""
         width, height = self._stored
         full = is_full_range(frame)
@@ -138,22 +140,22 @@ class FrameScaler:
         ).to_ndarray()
         alpha = rgba[..., 3:].astype(np.uint16)
         opaque = av.VideoFrame.from_ndarray(((rgba[..., :3] * alpha + 127) // 255).astype(np.uint8), format="rgb24")
-        return self._reformatted(self._second, set_time(opaque, frame.pts, frame.time_base))
+        return self._reformat(self._second, set_time(opaque, frame.pts, frame.time_base))
 
 
 def _has_fields(frame: av.VideoFrame) -> bool:
     return min(frame.width, frame.height) >= MIN_SIDE and frame.height <= MAX_LINES
 
 
-def oriented(frame: av.VideoFrame, orientation: Orientation) -> av.VideoFrame:
+def orient(frame: av.VideoFrame, orientation: Orientation) -> av.VideoFrame:
     """A yuv420p frame turned clockwise, then mirrored left to right."""
     planes = []
-    for plane in planes_of(frame):
+    for plane in split_planes(frame):
         turned = np.rot90(plane, -orientation.quarter_turns)
         planes.append(np.ascontiguousarray(turned[:, ::-1] if orientation.is_mirrored else turned))
     height, width = planes[0].shape
     result = av.VideoFrame(width, height, "yuv420p")
-    for target, source in zip(planes_of(result), planes, strict=True):
+    for target, source in zip(split_planes(result), planes, strict=True):
         target[:] = source
     result.color_range, result.colorspace = frame.color_range, frame.colorspace
     result.color_primaries, result.color_trc = frame.color_primaries, frame.color_trc

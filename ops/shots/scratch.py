@@ -20,7 +20,7 @@ MIN_AGE_S = 60
 
 
 @contextmanager
-def working_folder(scratch: Path, video_id: str) -> Iterator[Path]:
+def open_working_folder(scratch: Path, video_id: str) -> Iterator[Path]:
     """A new folder below ``scratch`` for the block; folders of killed processes are deleted first."""
     scratch.mkdir(parents=True, exist_ok=True)
     _sweep(scratch)

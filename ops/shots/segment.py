@@ -16,11 +16,11 @@ from ops.shots.corrected import CorrectedDetector, PlannedCuts
 from ops.shots.corrections import CutCorrection
 from ops.shots.cutting import CutShot, FilmCutter, TimedFrame
 from ops.shots.detector import Boundary
-from ops.shots.detectors.choice import detector_parameters, load_detector
+from ops.shots.detectors.choice import describe_parameters, load_detector
 from ops.shots.lanes import Crew
 from ops.shots.planning import Recut
 from ops.shots.reading import read_ahead
-from ops.shots.scratch import working_folder
+from ops.shots.scratch import open_working_folder
 from ops.videos.damage import Damage
 
 logger = logging.getLogger(__name__)
@@ -29,25 +29,25 @@ PROGRESS_STEP = 100
 """Number of frames between two progress reports."""
 
 
-def proxy_key(video_id: str, start: int, end: int) -> str:
+def make_proxy_key(video_id: str, start: int, end: int) -> str:
     """Object key of the proxy of the shot ``[start, end)``, source frame numbers."""
     return f"proxies/{video_id}/{start}-{end}.mp4"
 
 
-def poster_key(video_id: str, start: int, end: int) -> str:
+def make_poster_key(video_id: str, start: int, end: int) -> str:
     """Object key of the poster of the shot ``[start, end)``, source frame numbers."""
     return f"posters/{video_id}/{start}-{end}.jpg"
 
 
 @cache
-def detector_version(name: str) -> str:
+def compute_detector_version(name: str) -> str:
     """``<name>-<8 hex digits>``: changes with the algorithm, its numbers, the proxy recipe and ``FACTS_REVISION``.
 
     Loads no torch. Raises ``UsageError`` for an unknown name.
     """
     from ops.shots.proxies import RECIPE
 
-    text = f"{detector_parameters(name)} {RECIPE} facts {FACTS_REVISION}"
+    text = f"{describe_parameters(name)} {RECIPE} facts {FACTS_REVISION}"
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
@@ -81,7 +81,7 @@ def segment_video(
     chosen = load_detector(detector, info.fps)
     corrected = CorrectedDetector(chosen, corrections) if corrections else None
     frames = 0
-    with working_folder(scratch, video_id) as folder:
+    with open_working_folder(scratch, video_id) as folder:
         with Crew(threads) as crew:
             cutter = FilmCutter(video_id, info, corrected or chosen, crew, folder)
             with read_ahead(source, info, threads, damage) as items:
@@ -121,7 +121,7 @@ def recut_video(
     shots stay unchanged. Raises ``MediaError`` if the video does not have these frames.
     """
     boundaries = [Boundary(each.start_frame, "cut") for each in recut.shots[1:]]
-    with working_folder(scratch, video_id) as folder:
+    with open_working_folder(scratch, video_id) as folder:
         with Crew(threads) as crew:
             cutter = FilmCutter(video_id, info, PlannedCuts(boundaries), crew, folder, recut.wanted)
             with read_ahead(source, info, threads) as items:
@@ -158,7 +158,7 @@ def _put(cut: list[CutShot], video_id: str, store: ObjectStore) -> set[str]:
     keys = set()
     for one in cut:
         span = (video_id, one.shot.start_frame, one.shot.end_frame)
-        store.put_file(one.poster, poster_key(*span))
-        store.put_file(one.proxy, proxy_key(*span))
-        keys |= {poster_key(*span), proxy_key(*span)}
+        store.put_file(one.poster, make_poster_key(*span))
+        store.put_file(one.proxy, make_proxy_key(*span))
+        keys |= {make_poster_key(*span), make_proxy_key(*span)}
     return keys

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ops.core.rows import LakeShot
 from ops.core.storage import ObjectStore
-from ops.shots.segment import poster_key
+from ops.shots.segment import make_poster_key
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ TILE = (240, 136)
 """Width and height of one image, pixels."""
 
 
-def sheet_key(video_id: str) -> str:
+def make_sheet_key(video_id: str) -> str:
     """Object key of a video's contact sheet."""
     return f"sheets/{video_id}.jpg"
 
@@ -43,14 +43,14 @@ def write_sheet(store: ObjectStore, shots: Sequence[LakeShot]) -> str:
         small = cv2.resize(poster, size, interpolation=cv2.INTER_AREA)
         top, left = at // COLUMNS * TILE[1], at % COLUMNS * TILE[0]
         sheet_HWC[top : top + small.shape[0], left : left + small.shape[1]] = small
-    key = sheet_key(shots[0]["video_id"])
+    key = make_sheet_key(shots[0]["video_id"])
     store.write_bytes(key, cv2.imencode(".jpg", sheet_HWC, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes())
     return store.uri(key)
 
 
 def _read_poster(store: ObjectStore, shot: LakeShot) -> NDArray[np.uint8] | None:
     try:
-        data = store.read_bytes(poster_key(shot["video_id"], shot["start_frame"], shot["end_frame"]))
+        data = store.read_bytes(make_poster_key(shot["video_id"], shot["start_frame"], shot["end_frame"]))
     except FileNotFoundError:
         return None
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None

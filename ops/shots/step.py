@@ -7,10 +7,10 @@ from collections.abc import Collection
 from ops.core.settings import Settings
 from ops.core.steps import Step, StepRun, never_due
 from ops.core.types import StepReport
-from ops.shots.build import build_shots, shots_of
+from ops.shots.build import build_shots, read_shots
 from ops.shots.corrections import CurrentCorrections
-from ops.shots.due import shots_are_current
-from ops.shots.segment import detector_version
+from ops.shots.due import has_current_shots
+from ops.shots.segment import compute_detector_version
 from ops.shots.waiting import build_corrections
 from ops.videos import catalogue
 
@@ -20,12 +20,12 @@ def _build(run: StepRun) -> StepReport:
 
 
 def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> set[str]:
-    corrections, version = CurrentCorrections(settings), detector_version(settings.detector)
+    corrections, version = CurrentCorrections(settings), compute_detector_version(settings.detector)
     due = set[str]()
     for video in catalogue.usable_videos(settings, video_ids):
         video_id = video["video_id"]
-        stored = shots_of(settings, video_id)
-        if not shots_are_current(settings, video_id, stored, version, corrections.of(video_id)):
+        stored = read_shots(settings, video_id)
+        if not has_current_shots(settings, video_id, stored, version, corrections.select_video(video_id)):
             due.add(settings.resolve_partition(video_id))
     return due
 

@@ -62,12 +62,12 @@ class ToneMapper:
     def _build(self, frame: av.VideoFrame) -> av.filter.Graph:
         with tempfile.TemporaryDirectory(prefix="needle-") as folder:
             path = Path(folder) / "table.cube"
-            path.write_text(cube_text(*self._key))
+            path.write_text(format_cube(*self._key))
             return build_graph(frame, [("lut3d", f"file={path}:interp=tetrahedral")])
 
 
 @cache
-def cube_text(transfer: Transfer, primaries: str, peak: int) -> str:
+def format_cube(transfer: Transfer, primaries: str, peak: int) -> str:
     """The table in the format of Adobe's Cube LUT Specification 1.0: red changes fastest."""
     axis = np.linspace(0, 1, GRID)
     blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")
@@ -79,34 +79,34 @@ def cube_text(transfer: Transfer, primaries: str, peak: int) -> str:
 
 def map_colours(codes_NC: Floats, transfer: Transfer, primaries: str, peak: float) -> Floats:
     """Code values (N, 3) from 0 to 1, RGB of the video, as code values of BT.709 in standard range."""
-    light_NC = _light_of(codes_NC, transfer) / REFERENCE_WHITE
+    light_NC = _decode_light(codes_NC, transfer) / REFERENCE_WHITE
     if transfer != "sdr":
         brightest_N = light_NC.max(axis=1, keepdims=True)
-        mapped_N = eetf(brightest_N * REFERENCE_WHITE, peak) / REFERENCE_WHITE
+        mapped_N = apply_eetf(brightest_N * REFERENCE_WHITE, peak) / REFERENCE_WHITE
         light_NC = light_NC * mapped_N / np.maximum(brightest_N, 1e-9)
     if primaries in TO_BT709:
-        light_NC = _into_gamut(light_NC @ TO_BT709[primaries].T)
+        light_NC = _fit_into_gamut(light_NC @ TO_BT709[primaries].T)
     return np.asarray(np.clip(light_NC, 0, 1) ** (1 / 2.4))
 
 
-def _light_of(codes_NC: Floats, transfer: Transfer) -> Floats:
+def _decode_light(codes_NC: Floats, transfer: Transfer) -> Floats:
     """Display light in cd/m2."""
     if transfer == "pq":
-        return pq_to_light(codes_NC)
+        return decode_pq(codes_NC)
     if transfer == "hlg":
-        scene_NC = _hlg_to_scene(codes_NC)
+        scene_NC = _decode_hlg(codes_NC)
         luma_N = scene_NC @ BT2020_LUMA
         return np.asarray(HLG_PEAK * scene_NC * np.maximum(luma_N, 1e-9)[:, None] ** (HLG_GAMMA - 1))
     return REFERENCE_WHITE * codes_NC**2.4
 
 
-def pq_to_light(codes: Floats) -> Floats:
+def decode_pq(codes: Floats) -> Floats:
     """SMPTE ST 2084: code values from 0 to 1 as cd/m2."""
     power = codes ** (1 / _M2)
     return PQ_PEAK * (np.maximum(power - _C1, 0) / (_C2 - _C3 * power)) ** (1 / _M1)
 
 
-def light_to_pq(light: Floats) -> Floats:
+def encode_pq(light: Floats) -> Floats:
     """SMPTE ST 2084: cd/m2 as code values from 0 to 1."""
     power = (light / PQ_PEAK) ** _M1
     return ((_C1 + _C2 * power) / (1 + _C3 * power)) ** _M2
@@ -116,24 +116,24 @@ _M1, _M2 = 2610 / 16384, 2523 / 4096 * 128
 _C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
 
 
-def _hlg_to_scene(codes: Floats) -> Floats:
+def _decode_hlg(codes: Floats) -> Floats:
     """BT.2100, table 5: the inverse of the HLG OETF."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     return np.where(codes <= 0.5, codes**2 / 3, (np.exp((codes - c) / a) + b) / 12)
 
 
-def eetf(light: Floats, peak: float, target: float = REFERENCE_WHITE) -> Floats:
+def apply_eetf(light: Floats, peak: float, target: float = REFERENCE_WHITE) -> Floats:
     """ITU-R BT.2390-11, 5.4.1: cd/m2 on a display of ``peak`` as cd/m2 on one of ``target``, black at 0."""
-    top = float(light_to_pq(np.asarray(peak)))
-    codes = np.minimum(light_to_pq(light) / top, 1)
-    highest = float(light_to_pq(np.asarray(target))) / top
+    top = float(encode_pq(np.asarray(peak)))
+    codes = np.minimum(encode_pq(light) / top, 1)
+    highest = float(encode_pq(np.asarray(target))) / top
     knee = 1.5 * highest - 0.5
     t = np.clip((codes - knee) / (1 - knee), 0, 1)
     curve = (2 * t**3 - 3 * t**2 + 1) * knee + (t**3 - 2 * t**2 + t) * (1 - knee) + (-2 * t**3 + 3 * t**2) * highest
-    return pq_to_light(np.where(codes < knee, codes, curve) * top)
+    return decode_pq(np.where(codes < knee, codes, curve) * top)
 
 
-def _into_gamut(light_NC: Floats) -> Floats:
+def _fit_into_gamut(light_NC: Floats) -> Floats:
     """Colours with components below 0 or above 1, moved towards the grey of their luminance until they fit."""
     luma_N = np.clip(light_NC @ BT709_LUMA, 0, 1)[:, None]
     away_NC = light_NC - luma_N

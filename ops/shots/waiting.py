@@ -9,9 +9,9 @@ from typing import Any
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import StepReport
-from ops.shots.build import shots_of
+from ops.shots.build import read_shots
 from ops.shots.corrections import CurrentCorrections, read_history
-from ops.shots.due import plan_shots, version_of
+from ops.shots.due import parse_version, plan_shots
 from ops.videos import catalogue
 
 SHOWN = 20
@@ -50,15 +50,15 @@ def find_waiting(settings: Settings) -> Waiting:
     """Partitions of ready videos whose shots do not match their corrections."""
     current = CurrentCorrections(settings)
     partitions, said = set[str](), list[tuple[str, str]]()
-    ids = set(current.video_ids())
+    ids = set(current.list_video_ids())
     videos = catalogue.videos_of(settings.lake, {settings.resolve_partition(each) for each in ids}) if ids else []
     for video in videos:
         video_id = video["video_id"]
-        rows = shots_of(settings, video_id) if video_id in ids and video["state"] == "ready" else []
+        rows = read_shots(settings, video_id) if video_id in ids and video["state"] == "ready" else []
         if not rows:
             continue
-        planned = plan_shots(settings, video_id, rows, current.of(video_id))
-        version = version_of(rows[0])
+        planned = plan_shots(settings, video_id, rows, current.select_video(video_id))
+        version = parse_version(rows[0])
         wanted = None if planned is None else [(*each.span, each.detector(version)) for each in planned]
         if wanted != [(row["start_frame"], row["end_frame"], row["detector"]) for row in rows]:
             partitions.add(settings.resolve_partition(video_id))

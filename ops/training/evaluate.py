@@ -32,8 +32,8 @@ from ops.evaluation.shows import ShowAnswer, ShowTask, answer
 from ops.shots.cutting import TimedFrame
 from ops.shots.detector import Detector
 from ops.shots.detectors.choice import load_detector
-from ops.shots.pictures import glimpse_of
-from ops.shots.reading import proxy_frames
+from ops.shots.pictures import make_detector_frame
+from ops.shots.reading import read_proxy_frames
 from ops.training.pairs import clean_captions
 from ops.videos.film_errors import film_errors
 from ops.videos.probe import probe
@@ -292,7 +292,9 @@ def _decode_clip(
         for item in frames:
             watched.times_s.append(float(item.time_s))
             if cutter:
-                cuts += [(each.frame, each.transition == "gradual") for each in cutter.push(glimpse_of(item.frame))]
+                cuts += [
+                    (each.frame, each.transition == "gradual") for each in cutter.push(make_detector_frame(item.frame))
+                ]
             if item.index not in shots_by_frame:
                 continue
             pixels_HWC = np.asarray(item.frame.to_ndarray(format="rgb24"), dtype=np.uint8)
@@ -316,7 +318,7 @@ def _pool_shots(frames: list[list[Floats]], encoder: Encoder) -> Floats:
 
 def _read_frames(path: Path) -> Generator[TimedFrame, None, None]:
     """Yield the clip's frames as of a proxy, before that is encoded."""
-    for item in proxy_frames(path, probe(path), threads=1):
+    for item in read_proxy_frames(path, probe(path), threads=1):
         if isinstance(item, TimedFrame):
             yield item
 

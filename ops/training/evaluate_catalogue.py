@@ -24,7 +24,7 @@ from ops.embeddings.registry import EncoderRegistry
 from ops.embeddings.set_aside import SET_ASIDE, set_aside_shots
 from ops.evaluation.comparison import Answered
 from ops.evaluation.shows import ShowAnswer, ShowTask, answer
-from ops.shots.segment import proxy_key
+from ops.shots.segment import make_proxy_key
 from ops.training.pair_table import load_pairs
 from ops.training.sources import map_shot_numbers, read_annotations
 from ops.videos import catalogue
@@ -119,7 +119,7 @@ def answer_catalogue(
     to_embed = [
         ShotToEmbed(
             shot_id=item,
-            proxy_key=proxy_key(shots[item]["video_id"], shots[item]["start_frame"], shots[item]["end_frame"]),
+            proxy_key=make_proxy_key(shots[item]["video_id"], shots[item]["start_frame"], shots[item]["end_frame"]),
             frames=shots[item]["end_frame"] - shots[item]["start_frame"],
         )
         for item in missing

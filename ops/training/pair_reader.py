@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ops.core.errors import MediaError, StorageError
 from ops.core.settings import Settings
 from ops.embeddings.frames import read_frames, sample_positions
-from ops.shots.segment import proxy_key
+from ops.shots.segment import make_proxy_key
 from ops.training.pairs import CaptionPair
 
 Pixels = NDArray[np.uint8]
@@ -66,7 +66,7 @@ class PairReader:
         if shot is None:
             raise StorageError(f"shot {pair.shot_id} is not in the catalogue any more")
         length = shot["end_frame"] - shot["start_frame"]
-        key = proxy_key(pair.video_id, shot["start_frame"], shot["end_frame"])
+        key = make_proxy_key(pair.video_id, shot["start_frame"], shot["end_frame"])
         try:
             return list(read_frames(self._store, key, sample_positions(length, self._frames), length))
         except StorageError as error:

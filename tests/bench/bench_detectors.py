@@ -15,8 +15,8 @@ from pathlib import Path
 
 from ops.shots.cutting import TimedFrame
 from ops.shots.detectors.choice import load_detector
-from ops.shots.pictures import glimpse_of
-from ops.shots.reading import proxy_frames
+from ops.shots.pictures import make_detector_frame
+from ops.shots.reading import read_proxy_frames
 from ops.videos.probe import probe
 from tests.bench.bench_ingest import timed
 
@@ -28,12 +28,12 @@ def watch(film: Path, name: str, frames: int) -> None:
     """Show the first frames of a film to a detector, or to none."""
     info = probe(film)
     detector = None if name == "none" else load_detector(name, info.fps)
-    for item in proxy_frames(film, info, threads=1):
+    for item in read_proxy_frames(film, info, threads=1):
         if isinstance(item, TimedFrame):
             if item.index >= frames:
                 break
             if detector is not None:
-                detector.push(glimpse_of(item.frame))
+                detector.push(make_detector_frame(item.frame))
     if detector is not None:
         detector.finish()
 

@@ -40,8 +40,8 @@ from ops.probes.scores import BLOCK, build_scores, score_blocks
 from ops.probes.simulation import CHOICES, Replay, compute_learning_curves
 from ops.probes.versions import ProbeVersion, write_version
 from ops.probes.zero_shot import encode_queries
-from ops.shots.build import shots_of
-from ops.shots.segment import proxy_key
+from ops.shots.build import read_shots
+from ops.shots.segment import make_proxy_key
 from ops.videos.catalogue import find_video
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -76,7 +76,7 @@ class Film:
     def __init__(self, settings: Settings, film: Path) -> None:
         self.video_id = find_video(settings.lake, film.name)["video_id"]
         encoder_id = resolve_encoder(settings).encoder_id
-        shots = shots_of(settings, self.video_id)
+        shots = read_shots(settings, self.video_id)
         notes = [json.loads(line) for line in Path(f"{film}.captions.jsonl").read_text().splitlines()]
         found = [truths_of(_overlapping(shot, notes)["labels"]) for shot in shots]
         self.truths = {name: np.array([each[name] for each in found]) for name in QUERIES}
@@ -114,7 +114,7 @@ def _picture_features(settings: Settings, shots: list[dict[str, Any]]) -> tuple[
     for shot in shots:
         span, length = (shot["start_frame"], shot["end_frame"]), shot["end_frame"] - shot["start_frame"]
         positions = sample_positions(length, settings.frames_per_shot)
-        frames = read_frames(settings.store, proxy_key(shot["video_id"], *span), positions, length)
+        frames = read_frames(settings.store, make_proxy_key(shot["video_id"], *span), positions, length)
         scaled = np.stack([np.asarray(Image.fromarray(frame).resize((260, 260))) for frame in frames])
         pooled.append(compute_image_features(tower(scaled)[0]).mean(axis=0))
         pixels = np.concatenate([np.asarray(Image.fromarray(frame).convert("HSV")).reshape(-1, 3) for frame in scaled])

@@ -26,7 +26,7 @@ import torch
 
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
-from ops.shots.segment import proxy_key
+from ops.shots.segment import make_proxy_key
 from ops.training.bases import ClipBase, load_base
 from ops.training.examples import Batch, Examples
 from ops.training.loop import fit
@@ -50,7 +50,7 @@ def home_of(folder: Path) -> Settings:
     settings.lake.write("videos", video_id(0), [video_row(0)])
     settings.lake.write("shots", video_id(0), shot_rows(0, PAIRS))
     for shot in range(PAIRS):
-        settings.store.write_bytes(proxy_key(video_id(0), 24 * shot, 24 * shot + 24), proxy)
+        settings.store.write_bytes(make_proxy_key(video_id(0), 24 * shot, 24 * shot + 24), proxy)
     return settings
 
 

@@ -13,11 +13,11 @@ import numpy as np
 from ops.core.settings import Settings, load_settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.embeddings.frames import read_frames, sample_positions
-from ops.shots.build import shots_of
-from ops.shots.cutting import time_base_of
+from ops.shots.build import read_shots
+from ops.shots.cutting import choose_time_base
 from ops.shots.proxies import RATE, ProxyFormat, ProxyWriter
 from ops.shots.scaling import FrameScaler
-from ops.shots.segment import proxy_key
+from ops.shots.segment import make_proxy_key
 from ops.videos.catalogue import find_video
 from ops.videos.probe import probe
 from ops.videos.reader import Picture, read_media
@@ -48,7 +48,7 @@ def encode(film: Path, cuts: list[int]) -> None:
                 if writer:
                     _finish(writer, sound, began, last_s, ticks, info.has_audio)
                     end = next(ends)
-                ticks, began = time_base_of(info, frame), item.time_s
+                ticks, began = choose_time_base(info, frame), item.time_s
                 form = ProxyFormat(size=scaler.size, fps=info.fps, time_base=ticks, has_audio=info.has_audio)
                 writer = ProxyWriter(Path(folder) / f"{item.index}.mp4", form)
             writer.add_frame(frame, round((item.time_s - began) / ticks))
@@ -70,11 +70,11 @@ def embed(settings: Settings, video_id: str) -> float:
     encoder = load_encoder(resolve_encoder(settings).encoder_id, settings.home)
     encoder.encode_frames(np.zeros((encoder.batch_frames, 64, 64, 3), np.uint8))
     waiting, seconds = [], 0.0
-    for shot in shots_of(settings, video_id):
+    for shot in read_shots(settings, video_id):
         span = shot["start_frame"], shot["end_frame"]
         length = span[1] - span[0]
         positions = sample_positions(length, settings.frames_per_shot)
-        frames = read_frames(settings.store, proxy_key(video_id, *span), positions, length)
+        frames = read_frames(settings.store, make_proxy_key(video_id, *span), positions, length)
         waiting.append(encoder.prepare(frames))
         seconds += cpu_of(partial(encoder.prepare, frames))
     prepared = np.concatenate(waiting)
@@ -87,7 +87,7 @@ def embed(settings: Settings, video_id: str) -> float:
 def main() -> None:
     name, film, settings = sys.argv[1], Path(sys.argv[2]), load_settings(home=sys.argv[3])
     video_id = find_video(settings.lake, str(film))["video_id"]
-    cuts = [shot["start_frame"] for shot in shots_of(settings, video_id)][1:]
+    cuts = [shot["start_frame"] for shot in read_shots(settings, video_id)][1:]
     match name:
         case "decode":
             print(cpu_of(lambda: decode(film)))

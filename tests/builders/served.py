@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from ops.core.settings import Settings, load_settings
 from ops.serve.app import create_app
 from ops.serve.server import listen, run, stop
-from ops.shots.segment import poster_key, proxy_key
+from ops.shots.segment import make_poster_key, make_proxy_key
 from tests.builders.colours import ColourEncoder, fill_with_colours
 from tests.builders.lakes import video_id
 
@@ -36,8 +36,8 @@ def desk_home(home: Any, **changes: Any) -> Settings:
 def fill_desk(settings: Settings) -> None:
     """The toy catalogue, and the media of its first shot."""
     fill_with_colours(settings)
-    settings.store.write_bytes(proxy_key(video_id(0), 0, 24), FILM)
-    settings.store.write_bytes(poster_key(video_id(0), 0, 24), jpeg("red"))
+    settings.store.write_bytes(make_proxy_key(video_id(0), 0, 24), FILM)
+    settings.store.write_bytes(make_poster_key(video_id(0), 0, 24), jpeg("red"))
 
 
 def jpeg(colour: str = "blue", size: tuple[int, int] = (64, 36)) -> bytes:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress, make_shot_id
-from ops.shots.segment import proxy_key
+from ops.shots.segment import make_proxy_key
 from ops.training.examples import InMemory
 from ops.training.model import DualEncoder, LinearTower
 from ops.training.recipes import build_recipe
@@ -65,7 +65,7 @@ def fill_captioned(settings: Settings) -> None:
         settings.lake.write("videos", video_id(number), [video_row(number, path=str(film))])
         settings.lake.write("shots", video_id(number), shot_rows(number, 5))
         for shot in range(5):
-            settings.store.write_bytes(proxy_key(video_id(number), 24 * shot, 24 * shot + 24), proxy)
+            settings.store.write_bytes(make_proxy_key(video_id(number), 24 * shot, 24 * shot + 24), proxy)
         write_captions(film, 5)
 
 

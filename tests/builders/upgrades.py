@@ -17,7 +17,7 @@ from ops.embeddings.registry import EncoderRegistry
 from ops.embeddings.starter.head import load_head
 from ops.index.build import read_wanted_rows
 from ops.index.index import publish
-from ops.shots.segment import proxy_key
+from ops.shots.segment import make_proxy_key
 from tests.builders.films import make_film
 from tests.builders.lakes import shot_rows, vector_rows, video_id, video_row
 
@@ -63,7 +63,7 @@ def add_film(settings: Settings, folder: Path, number: int, *, captions: bool = 
     if proxies:
         proxy = make_film(folder / "proxy.mp4", cuts=(), frames=24).path.read_bytes()
         for shot in range(SHOTS):
-            settings.store.write_bytes(proxy_key(video, 24 * shot, 24 * shot + 24), proxy)
+            settings.store.write_bytes(make_proxy_key(video, 24 * shot, 24 * shot + 24), proxy)
 
 
 def place(settings: Settings, spec: str, films: range, *, noise: float) -> str:

@@ -18,7 +18,7 @@ import pytest
 from ops.core.errors import NeedleError, NotFoundError, UsageError
 from ops.core.settings import CHECKOUT, Settings, load_settings
 from ops.notebooks import FOLDER, NotebookRun, build_catalogue_report, run_notebook
-from ops.shots.segment import poster_key
+from ops.shots.segment import make_poster_key
 from tests.builders.lakes import ENCODER, fill, picture_of, shot_rows, vector_rows, video_id, video_row
 
 
@@ -32,7 +32,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     for number in range(3):
         for shot in shot_rows(number):
             if (number, shot["index"]) != (1, 1):
-                key = poster_key(shot["video_id"], shot["start_frame"], shot["end_frame"])
+                key = make_poster_key(shot["video_id"], shot["start_frame"], shot["end_frame"])
                 settings.store.write_bytes(key, picture_of(number, shot["index"]))
     return settings
 

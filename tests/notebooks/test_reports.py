@@ -24,7 +24,7 @@ from ops.notebooks import NotebookRun, build_few_shot_report, build_report, few_
 from ops.notebooks.reports import has_current_few_shot
 from ops.probes.documents import find_examples
 from ops.probes.state import read_promoted_version
-from ops.shots.segment import poster_key
+from ops.shots.segment import make_poster_key
 from tests.builders.annotator_data import write_annotator_data
 from tests.builders.labelled import fill_told_apart, fit_and_score, judge, shot_ids, usable_labels
 from tests.builders.lakes import picture_of, shot_rows
@@ -43,7 +43,7 @@ def fill_with_labels(settings: Settings) -> None:
     fill_told_apart(settings, gap=14.0, encoder=encoder_id, way=way)
     for number in range(6):
         for shot in shot_rows(number, 20):
-            key = poster_key(shot["video_id"], shot["start_frame"], shot["end_frame"])
+            key = make_poster_key(shot["video_id"], shot["start_frame"], shot["end_frame"])
             settings.store.write_bytes(key, picture_of(number, shot["index"]))
     shots = shot_ids()
     judge(settings, shots[:70])

@@ -15,7 +15,7 @@ from ops.core.types import SilentProgress
 from ops.embeddings.encoder import resolve_encoder
 from ops.evaluation.comparison import compare_answers
 from ops.notebooks import NotebookRun, build_report
-from ops.shots.segment import poster_key
+from ops.shots.segment import make_poster_key
 from ops.training.evaluate_catalogue import (
     ComparedEncoders,
     answer_both,
@@ -39,7 +39,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     rows = [{"query": HOSTILE, "relevant": {"4": 2, "3": 1}}, {"query": "the start", "relevant": {"0": 2}}]
     (folder / "film1.mp4.queries.jsonl").write_text("\n".join(map(json.dumps, rows)))
     for number in range(4):
-        key = poster_key(video_id(1), 24 * number, 24 * number + 24)
+        key = make_poster_key(video_id(1), 24 * number, 24 * number + 24)
         settings.store.write_bytes(key, jpeg((60 * number, 80, 120)))
     fine_tuned(settings, [folder / "film0.mp4"], "mine")
     build_pairs(settings, [video_id(0), video_id(1)], NOW, SilentProgress())

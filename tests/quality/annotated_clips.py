@@ -21,8 +21,8 @@ from ops.shots.detectors.auto import AutoDetector
 from ops.shots.detectors.hard_cuts import CutFeatures, HardCuts
 from ops.shots.detectors.likeness import HEIGHT, WIDTH
 from ops.shots.detectors.recent import RecentFrames
-from ops.shots.detectors.transnet_model import Scores, transition_probabilities
-from ops.shots.pictures import glimpse_of
+from ops.shots.detectors.transnet_model import Scores, predict_transitions
+from ops.shots.pictures import make_detector_frame
 from ops.shots.scaling import FrameScaler
 from ops.shots.thresholds import AUTO, AutoThresholds
 from ops.videos.probe import probe
@@ -52,7 +52,7 @@ class Clip:
     def network(self, window: list[TinyPicture]) -> tuple[Scores, Scores]:
         key = hash(b"".join(picture.tobytes() for picture in window))
         if key not in self.answers:
-            self.answers[key] = transition_probabilities(window)
+            self.answers[key] = predict_transitions(window)
         return self.answers[key]
 
     def find(self, thresholds: AutoThresholds = AUTO) -> list[Boundary]:
@@ -76,7 +76,7 @@ class Clip:
         judge = HardCuts(thresholds, self.fps)
         end = min(frames.count, self.annotation.frames or frames.count)
         kept = [at for at in range(1, end) if judge.is_candidate(at, frames) and not self._is_unclear(at)]
-        features = [judge.features(at, frames) for at in kept]
+        features = [judge.measure_features(at, frames) for at in kept]
         features_NF = np.array(features, np.float64).reshape(-1, len(CutFeatures._fields))
         return features_NF, np.array([at in self.annotation.hard for at in kept], np.float64)
 
@@ -99,7 +99,7 @@ def decode_clip(path: Path, annotation: ShotAnnotation) -> Clip:
     scaler, clip = FrameScaler(info), Clip(info.fps, annotation)
     frames = (frame for item in read_media(path) if isinstance(item, Picture) for frame in scaler.push(item.frame))
     for frame in chain(frames, scaler.finish()):
-        glimpse = glimpse_of(frame)
+        glimpse = make_detector_frame(frame)
         clip.smalls.append(glimpse.small)
         tiny = cv2.resize(glimpse.tiny, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
         clip.tinies.append(np.asarray(tiny, np.uint8))

@@ -98,13 +98,13 @@ def test_caches_ask_again_only_when_they_must(client: httpx.Client) -> None:
 
 
 def test_a_proxy_that_was_made_anew_has_another_tag(tmp_path: Path) -> None:
-    from ops.shots.segment import proxy_key
+    from ops.shots.segment import make_proxy_key
     from tests.builders.lakes import video_id
 
     settings = desk_home(tmp_path / "home")
     with served(settings) as client:
         before = client.head(PROXY).headers["etag"]
-        settings.store.write_bytes(proxy_key(video_id(0), 0, 24), FILM[::-1])
+        settings.store.write_bytes(make_proxy_key(video_id(0), 0, 24), FILM[::-1])
         after = client.get(PROXY, headers={"if-none-match": before})
         assert after.status_code == 200 and after.content == FILM[::-1]
 

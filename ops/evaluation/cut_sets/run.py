@@ -35,8 +35,8 @@ from ops.evaluation.cut_sets.published import BY_KIND, PUBLISHED, REMARKS, Publi
 from ops.evaluation.cuts import CutScore, ShotAnnotation
 from ops.shots.cutting import TimedFrame
 from ops.shots.detectors.choice import load_detector
-from ops.shots.pictures import glimpse_of
-from ops.shots.reading import proxy_frames
+from ops.shots.pictures import make_detector_frame
+from ops.shots.reading import read_proxy_frames
 from ops.videos.film_errors import film_errors
 from ops.videos.probe import probe
 
@@ -91,12 +91,12 @@ def detect_boundaries(path: Path, detector: str) -> DetectedClip:
     cutter = load_detector(detector, info.fps)
     times_s: list[float] = []
     boundaries: list[tuple[int, bool]] = []
-    with closing(proxy_frames(path, info, threads=1)) as items:  # type: ignore[type-var]
+    with closing(read_proxy_frames(path, info, threads=1)) as items:  # type: ignore[type-var]
         for item in items:
             if isinstance(item, TimedFrame):
                 times_s.append(float(item.time_s))
                 boundaries += [
-                    (each.frame, each.transition == "gradual") for each in cutter.push(glimpse_of(item.frame))
+                    (each.frame, each.transition == "gradual") for each in cutter.push(make_detector_frame(item.frame))
                 ]
     boundaries += [(each.frame, each.transition == "gradual") for each in cutter.finish()]
     return DetectedClip(fps=info.fps, times_s=tuple(times_s), boundaries=tuple(sorted(boundaries)))

@@ -98,10 +98,10 @@ def _poster(settings: Settings, clip: Clip) -> Image.Image:
     """The shot's poster, scaled into a tile. Raises ``StorageError`` if there is none."""
     from PIL import Image, UnidentifiedImageError
 
-    from ops.shots.segment import poster_key
+    from ops.shots.segment import make_poster_key
 
     try:
-        data = settings.store.read_bytes(poster_key(clip.film.video_id, clip.shot_start, clip.shot_end))
+        data = settings.store.read_bytes(make_poster_key(clip.film.video_id, clip.shot_start, clip.shot_end))
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
             picture.draft("RGB", TILE)
             poster = picture.convert("RGB")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scenedetect.detectors import AdaptiveDetector
 
 from ops.shots.detector import Boundary, Glimpse
-from ops.shots.detectors.content_scores import FastContentScore, timecode_of_frame
+from ops.shots.detectors.content_scores import FastContentScore, make_timecode
 from ops.shots.thresholds import ADAPTIVE, AdaptiveThresholds
 
 
@@ -31,7 +31,7 @@ class AdaptiveShotDetector:
         return self._pushed if self._finished else max(self._pushed - self.max_delay, 0)
 
     def push(self, glimpse: Glimpse) -> list[Boundary]:
-        cuts = self._detector.process_frame(timecode_of_frame(self._pushed), glimpse.tiny)
+        cuts = self._detector.process_frame(make_timecode(self._pushed), glimpse.tiny)
         self._pushed += 1
         return [Boundary(cut.frame_num) for cut in cuts if cut.frame_num > 0]
 

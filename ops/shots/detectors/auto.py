@@ -15,11 +15,11 @@ from fractions import Fraction
 import numpy as np
 
 from ops.shots.detector import Boundary, Glimpse, TinyPicture
-from ops.shots.detectors.gradual import MARGIN, Proposal, proposals, reach_of
+from ops.shots.detectors.gradual import MARGIN, Proposal, compute_reach, find_proposals
 from ops.shots.detectors.hard_cuts import HardCuts
 from ops.shots.detectors.recent import RecentFrames
 from ops.shots.detectors.transitions import Confirmed, Transitions, has_between
-from ops.shots.detectors.transnet_model import Scores, transition_probabilities
+from ops.shots.detectors.transnet_model import Scores, predict_transitions
 from ops.shots.thresholds import AUTO, AutoThresholds
 
 BLOCK = 64
@@ -38,7 +38,7 @@ class AutoDetector:
         self,
         thresholds: AutoThresholds = AUTO,
         fps: Fraction = NOMINAL_RATE,
-        network: Callable[[list[TinyPicture]], tuple[Scores, Scores]] = transition_probabilities,
+        network: Callable[[list[TinyPicture]], tuple[Scores, Scores]] = predict_transitions,
     ) -> None:
         self._t, gradual = thresholds, thresholds.gradual
         self._network = network
@@ -48,7 +48,7 @@ class AutoDetector:
         # Hard cuts are judged a little ahead of proposals, which must not contain one.
         self._lead = self._longest + MARGIN + 2
         self._ahead = max(
-            reach_of(self._halves), self._lead + self._hard.lookahead, self._longest + MARGIN + gradual.context
+            compute_reach(self._halves), self._lead + self._hard.lookahead, self._longest + MARGIN + gradual.context
         )
         self._transitions = Transitions(self._longest, math.ceil(gradual.longest_black_s * fps))
         self.max_delay = BLOCK + self._ahead + 2 * self._longest + MARGIN + self._transitions.max_delay
@@ -80,7 +80,7 @@ class AutoDetector:
         safe = end if is_last else max(end - self._longest - MARGIN, 0)
         final = self._transitions.settle(safe, self._judged, self._frames.blank, self._cuts, is_last=is_last)
         self._early += [Boundary(frame, "gradual") for frame in final if 0 < frame < self._frames.count]
-        undecided = self._transitions.undecided_from(safe, self._frames.blank)
+        undecided = self._transitions.find_first_undecided(safe, self._frames.blank)
         self._decided = end if is_last else max(self._decided, min(undecided, self._judged))
         return self._tell()
 
@@ -93,7 +93,7 @@ class AutoDetector:
     def _judge(self, end: int) -> None:
         """Search for hard cuts up to frame ``end``."""
         for frame in range(self._judged, end):
-            verdict = self._hard.verdict(frame, self._frames)
+            verdict = self._hard.judge(frame, self._frames)
             if verdict == "cut":
                 self._cuts.append(frame)
                 self._early.append(Boundary(frame))
@@ -104,7 +104,7 @@ class AutoDetector:
     def _propose(self, start: int, end: int) -> None:
         """Search for gradual transitions with their centre in ``[start, end)`` that no hard cut or flash explains."""
         found = []
-        for proposal in proposals(self._frames, start, end, self._halves, self._t.gradual):
+        for proposal in find_proposals(self._frames, start, end, self._halves, self._t.gradual):
             first, last = proposal.region
             last = min(last, self._frames.count - 1)
             if has_between(self._cuts, first, last + 1) or has_between(self._flashes, first, last):
@@ -122,7 +122,7 @@ class AutoDetector:
         if proposal.is_plain:
             score, middle = 1.0 + proposal.steadiness / 10, proposal.middle
         else:
-            peak, anywhere = self._peak(first, last)
+            peak, anywhere = self._find_peak(first, last)
             steadiness = min(proposal.steadiness, self._t.gradual.most_steadiness)
             evidence = peak + anywhere + self._t.gradual.steadiness_weight * steadiness
             if peak < self._t.gradual.least_last or evidence < self._t.gradual.evidence:
@@ -132,7 +132,7 @@ class AutoDetector:
             score = peak + anywhere
         self._transitions.add(Confirmed(middle=middle, first=proposal.first, last=proposal.last, score=score))
 
-    def _peak(self, first: int, last: int) -> tuple[float, float]:
+    def _find_peak(self, first: int, last: int) -> tuple[float, float]:
         """Highest probabilities in ``[first, last]``: of the middle of a transition, and of any part of one."""
         known = [self._scores[frame] for frame in range(max(first, 0), min(last, self._frames.count - 1) + 1)]
         return max(middle for middle, _ in known), max(anywhere for _, anywhere in known)

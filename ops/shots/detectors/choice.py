@@ -36,7 +36,7 @@ def load_detector(name: str, fps: Fraction = NOMINAL_RATE) -> Detector:
     raise UsageError(f"{name!r} is not a detector: choose one of {', '.join(DETECTOR_NAMES)}")
 
 
-def detector_parameters(name: str) -> str:
+def describe_parameters(name: str) -> str:
     """All parameters that determine the boundaries of detector ``name``, as text for a version hash.
 
     Loads no third-party package. Raises ``UsageError`` for an unknown name.

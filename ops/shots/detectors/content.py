@@ -5,7 +5,7 @@ from __future__ import annotations
 from scenedetect.detectors import ContentDetector
 
 from ops.shots.detector import Boundary, Glimpse
-from ops.shots.detectors.content_scores import FastContentScore, timecode_of_frame
+from ops.shots.detectors.content_scores import FastContentScore, make_timecode
 from ops.shots.thresholds import CONTENT, ContentThresholds
 
 
@@ -28,7 +28,7 @@ class ContentShotDetector:
         return self._pushed if self._finished else max(self._pushed - self.max_delay, 0)
 
     def push(self, glimpse: Glimpse) -> list[Boundary]:
-        cuts = self._detector.process_frame(timecode_of_frame(self._pushed), glimpse.tiny)
+        cuts = self._detector.process_frame(make_timecode(self._pushed), glimpse.tiny)
         self._pushed += 1
         # A plain cut is reported at once, but while cuts are being merged an earlier one may still follow.
         self._early += [Boundary(cut.frame_num) for cut in cuts if cut.frame_num > 0]
@@ -38,7 +38,7 @@ class ContentShotDetector:
         self._finished = True
         if not self._pushed:
             return []
-        cuts = self._detector.post_process(timecode_of_frame(self._pushed - 1))
+        cuts = self._detector.post_process(make_timecode(self._pushed - 1))
         self._early += [Boundary(cut.frame_num) for cut in cuts if cut.frame_num > 0]
         return self._settle()
 

@@ -18,7 +18,7 @@ NOMINAL_RATE = Fraction(25)
 """All lengths are in frames, so the rate of the timecodes has no effect."""
 
 
-def timecode_of_frame(frame: int) -> FrameTimecode:
+def make_timecode(frame: int) -> FrameTimecode:
     return FrameTimecode(frame, NOMINAL_RATE)
 
 

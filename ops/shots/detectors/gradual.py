@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ops.shots.detectors.likeness import correlation
+from ops.shots.detectors.likeness import compute_correlation
 from ops.shots.detectors.recent import RecentFrames, Smalls
 from ops.shots.thresholds import GradualThresholds
 
@@ -47,43 +47,43 @@ BASE = 3
 """A side is compared with its own image ``BASE`` half-lengths away from the middle."""
 
 
-def reach_of(halves: tuple[int, ...]) -> int:
-    """Number of frames around a frame that :func:`proposals` reads."""
+def compute_reach(halves: tuple[int, ...]) -> int:
+    """Number of frames around a frame that :func:`find_proposals` reads."""
     return BASE * max(halves) + SIDE
 
 
-def proposals(
+def find_proposals(
     frames: RecentFrames, start: int, end: int, halves: tuple[int, ...], thresholds: GradualThresholds
 ) -> list[Proposal]:
     """Proposals whose centre is in ``[start, end)``, ascending by centre for each half-length (frames)."""
     if end <= start:
         return []
-    margin = reach_of(halves)
+    margin = compute_reach(halves)
     first = max(start - margin, 0)
     last = min(end + margin, frames.count)
     smalls = frames.smalls(first, last)
     found = [
-        _proposal(smalls, first, centre, half, steadiness, likeness, thresholds)
+        _propose(smalls, first, centre, half, steadiness, likeness, thresholds)
         for half in halves
-        for centre, steadiness, likeness in _steps(smalls, start - first, end - first, half, thresholds)
+        for centre, steadiness, likeness in _find_steps(smalls, start - first, end - first, half, thresholds)
     ]
     return [proposal for proposal in found if proposal is not None]
 
 
-def _steps(
+def _find_steps(
     smalls: Smalls, start: int, end: int, half: int, thresholds: GradualThresholds
 ) -> list[tuple[int, float, float]]:
     """``(centre, steadiness, correlation of the sides)`` of the local maxima of the difference between two sides."""
     coarse_ND = smalls.reshape(len(smalls), 9, 2, 16, 2, 3).mean(axis=(2, 4)).reshape(len(smalls), -1)
     sums_ND = np.concatenate([np.zeros((1, coarse_ND.shape[1])), np.cumsum(coarse_ND, axis=0, dtype=np.float64)])
 
-    def means(starts_N: npt.NDArray[np.int64]) -> Array:
+    def compute_means(starts_N: npt.NDArray[np.int64]) -> Array:
         low = np.clip(starts_N, 0, len(smalls) - 1)
         high = np.clip(starts_N + SIDE, low + 1, len(smalls))
         return np.asarray((sums_ND[high] - sums_ND[low]) / (high - low)[:, None], np.float32)
 
     near = np.arange(max(start - half, 0), min(end + half, len(smalls)))
-    before, behind = means(near - half - SIDE), means(near + half)
+    before, behind = compute_means(near - half - SIDE), compute_means(near + half)
     steps = np.abs(before - behind).mean(axis=1)
     result = []
     for at in np.nonzero(steps >= thresholds.least_change)[0]:
@@ -91,15 +91,15 @@ def _steps(
         if not start <= centre < end or steps[at] < steps[max(at - half, 0) : at + half + 1].max():
             continue
         here = np.array([centre])
-        away = np.abs(before[at] - means(here - BASE * half - SIDE)[0]).mean()
-        away = (away + np.abs(behind[at] - means(here + BASE * half)[0]).mean()) / 2
-        likeness = correlation(before[at], behind[at])
+        away = np.abs(before[at] - compute_means(here - BASE * half - SIDE)[0]).mean()
+        away = (away + np.abs(behind[at] - compute_means(here + BASE * half)[0]).mean()) / 2
+        likeness = compute_correlation(before[at], behind[at])
         if steps[at] >= thresholds.least_steadiness * away and likeness < thresholds.most_correlation:
             result.append((centre, float(steps[at] / (away + 1)), likeness))
     return result
 
 
-def _proposal(
+def _propose(
     smalls: Smalls,
     first: int,
     centre: int,

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import cv2
 import numpy as np
 
-from ops.shots.detectors.recent import RecentFrames, difference
+from ops.shots.detectors.recent import RecentFrames, compute_difference
 from ops.shots.thresholds import AutoThresholds
 
 Verdict = Literal["cut", "flash", "none"]
@@ -45,7 +45,7 @@ class HardCuts:
         )
         self.lookahead = max(self._fading_flash, thresholds.reach) + 2
 
-    def verdict(self, frame: int, frames: RecentFrames) -> Verdict:
+    def judge(self, frame: int, frames: RecentFrames) -> Verdict:
         """The event at ``frame``: a ``cut``, a ``flash`` or its end, or ``none``."""
         if not self.is_candidate(frame, frames):
             return "none"
@@ -53,7 +53,7 @@ class HardCuts:
             return "flash"
         if self._is_blend(frame, frames):
             return "none"
-        return "cut" if self.evidence(frame, frames) > 0 else "none"
+        return "cut" if self.weigh_evidence(frame, frames) > 0 else "none"
 
     def is_candidate(self, frame: int, frames: RecentFrames) -> bool:
         """Whether enough of the image changes, and more than around it."""
@@ -64,12 +64,12 @@ class HardCuts:
             and frames.changed_share(frame, self._t.moved) >= self._t.min_share
         )
 
-    def evidence(self, frame: int, frames: RecentFrames) -> float:
+    def weigh_evidence(self, frame: int, frames: RecentFrames) -> float:
         """Logarithm of the odds that a cut begins at ``frame``, by the fitted weights."""
-        values = zip(self._t.cut_weights, self.features(frame, frames), strict=True)
+        values = zip(self._t.cut_weights, self.measure_features(frame, frames), strict=True)
         return self._t.cut_bias + sum(weight * value for weight, value in values)
 
-    def features(self, frame: int, frames: RecentFrames) -> CutFeatures:
+    def measure_features(self, frame: int, frames: RecentFrames) -> CutFeatures:
         """The features for the weights of a cut.
 
         The frames before and after are compared with their own neighbours to see how much moves without a cut. A side
@@ -114,7 +114,7 @@ class HardCuts:
     def _is_insert(self, frame: int, frames: RecentFrames) -> bool:
         """Whether both images have content, and certainly not the same: a very short shot, not a flash over one."""
         return (
-            self.evidence(frame, frames) >= self._t.insert_evidence
+            self.weigh_evidence(frame, frames) >= self._t.insert_evidence
             and frames.likeness(frame - 1, frame).texture >= self._t.insert_texture
             and frames.correlation(frame - 1, frame) <= self._t.insert_correlation
             and frames.relit_share(frame - 1, frame) <= self._t.insert_relit
@@ -127,8 +127,8 @@ class HardCuts:
             return False
         if frames.contrast(frame + 1, self._t.reach, self._t.calm) < self._t.min_contrast:
             return False
-        across = difference(before, after)
+        across = compute_difference(before, after)
         if across <= frames.change(frame):
             return False
         mixture = np.asarray(cv2.addWeighted(before, 0.5, after, 0.5, 0.0), np.uint8)
-        return difference(mixture, now) < self._t.blend_likeness * across
+        return compute_difference(mixture, now) < self._t.blend_likeness * across

@@ -41,7 +41,7 @@ class Likeness(NamedTuple):
     texture: float
 
 
-def grey_picture(picture: TinyPicture) -> GreyPicture:
+def convert_to_grey(picture: TinyPicture) -> GreyPicture:
     """The image in the input format of :func:`compare`."""
     small = cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
@@ -49,26 +49,26 @@ def grey_picture(picture: TinyPicture) -> GreyPicture:
 
 def compare(one: GreyPicture, other: GreyPicture) -> Likeness:
     """The likeness of two images. Takes about 1 ms."""
-    (mean_RC, has_RC), (other_mean_RC, other_has_RC) = _blocks(one), _blocks(other)
+    (mean_RC, has_RC), (other_mean_RC, other_has_RC) = _measure_blocks(one), _measure_blocks(other)
     is_changed_RC = ~has_RC & ~other_has_RC & (np.abs(mean_RC - other_mean_RC) >= LEAST_CHANGE)
     changed = int(is_changed_RC.sum())
-    flat = changed * max(correlation(one, other), 0.0) if changed else 0.0
+    flat = changed * max(compute_correlation(one, other), 0.0) if changed else 0.0
     scores = [
         (sum(found) + flat) / (len(found) + changed)
-        for found in (_found(one, other, has_RC), _found(other, one, other_has_RC))
+        for found in (_match_blocks(one, other, has_RC), _match_blocks(other, one, other_has_RC))
         if len(found) + changed
     ]
     return Likeness(min(scores, default=1.0), float(min(has_RC.mean(), other_has_RC.mean())))
 
 
-def _blocks(picture: GreyPicture) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+def _measure_blocks(picture: GreyPicture) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     """Mean of each block (rows, columns), and whether it has texture."""
     shape = HEIGHT // BLOCK_HEIGHT, BLOCK_HEIGHT, WIDTH // BLOCK_WIDTH, BLOCK_WIDTH
     blocks_RYCX = picture.reshape(shape).astype(np.float32)
     return blocks_RYCX.mean(axis=(1, 3)), blocks_RYCX.std(axis=(1, 3)) >= LEAST_TEXTURE
 
 
-def _found(one: GreyPicture, other: GreyPicture, has_RC: npt.NDArray[np.bool_]) -> list[float]:
+def _match_blocks(one: GreyPicture, other: GreyPicture, has_RC: npt.NDArray[np.bool_]) -> list[float]:
     """For each textured block of ``one``, its highest correlation with a block near its position in ``other``."""
     around = cv2.copyMakeBorder(other, SEARCH_Y, SEARCH_Y, SEARCH_X, SEARCH_X, cv2.BORDER_REPLICATE)
     found = []
@@ -82,7 +82,7 @@ def _found(one: GreyPicture, other: GreyPicture, has_RC: npt.NDArray[np.bool_]) 
     return found
 
 
-def explained_share(one: GreyPicture, other: GreyPicture) -> float:
+def compute_explained_share(one: GreyPicture, other: GreyPicture) -> float:
     """Share of the variance of ``other`` that the grey levels of ``one`` explain, 0-1: the correlation ratio over 16
     levels. Any change of light gives a high share, also one that saturates; other content gives a low one. 1 for a
     picture of one value."""
@@ -93,7 +93,7 @@ def explained_share(one: GreyPicture, other: GreyPicture) -> float:
     return float((counts_L * (means_L - values_N.mean()) ** 2).sum()) / total if total else 1.0
 
 
-def correlation(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> float:
+def compute_correlation(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> float:
     """Pearson correlation of two images, -1 to 1; 0 if one hardly varies (standard deviation up to 1)."""
     first, second = one.astype(np.float32).ravel(), other.astype(np.float32).ravel()
     spread = float(first.std() * second.std())

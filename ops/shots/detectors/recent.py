@@ -9,7 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ops.shots.detector import Glimpse, TinyPicture
-from ops.shots.detectors.likeness import GreyPicture, Likeness, compare, correlation, explained_share, grey_picture
+from ops.shots.detectors.likeness import (
+    GreyPicture,
+    Likeness,
+    compare,
+    compute_correlation,
+    compute_explained_share,
+    convert_to_grey,
+)
 
 Smalls = npt.NDArray[np.float32]
 """float32 BGR (N, 18, 32, 3), 0-255."""
@@ -32,7 +39,7 @@ class RecentFrames:
         self._likenesses: dict[tuple[int, int], Likeness] = {}
 
     def append(self, glimpse: Glimpse) -> None:
-        self._changes.append(difference(self._glimpses[-1].small, glimpse.small) if self.count else -1.0)
+        self._changes.append(compute_difference(self._glimpses[-1].small, glimpse.small) if self.count else -1.0)
         self._glimpses.append(glimpse)
         self.blank.append(glimpse.deviation < self._blank_deviation)
         self.count += 1
@@ -48,7 +55,7 @@ class RecentFrames:
 
     def smalls(self, start: int, end: int) -> Smalls:
         """Small images of ``[start, end)``; beyond the video its first or last image repeats."""
-        return np.stack([glimpse.small for glimpse in self._held(start, end)]).astype(np.float32)
+        return np.stack([glimpse.small for glimpse in self._list_frames(start, end)]).astype(np.float32)
 
     def change(self, frame: int) -> float:
         """Mean absolute difference to the frame before, 0-255."""
@@ -64,12 +71,12 @@ class RecentFrames:
     def difference(self, one: int, other: int) -> float:
         """Mean absolute difference of two frames, 0-255; infinite if one is not in the video."""
         first, second = self.small(one), self.small(other)
-        return float("inf") if first is None or second is None else difference(first, second)
+        return float("inf") if first is None or second is None else compute_difference(first, second)
 
     def correlation(self, one: int, other: int) -> float:
         """Pearson correlation of two frames, -1 to 1; 0 if one is missing or of one value."""
         first, second = self.small(one), self.small(other)
-        return 0.0 if first is None or second is None else correlation(first, second)
+        return 0.0 if first is None or second is None else compute_correlation(first, second)
 
     def changed_share(self, frame: int, least: int) -> float:
         """Share of the image, 0-1, in which any channel differs from the frame before by more than ``least``."""
@@ -91,14 +98,14 @@ class RecentFrames:
         if self._place(one) is None or self._place(other) is None:
             return 0.0
         dark, bright = sorted((self._grey(one), self._grey(other)), key=lambda picture: float(picture.mean()))
-        return explained_share(dark, bright)
+        return compute_explained_share(dark, bright)
 
     def _grey(self, frame: int) -> GreyPicture:
         if frame not in self._greys:
             oldest = self.count - self._keep
             self._greys = {at: grey for at, grey in self._greys.items() if at >= oldest}
             self._likenesses = {pair: found for pair, found in self._likenesses.items() if min(pair) >= oldest}
-            self._greys[frame] = grey_picture(self._held(frame, frame + 1)[0].tiny)
+            self._greys[frame] = convert_to_grey(self._list_frames(frame, frame + 1)[0].tiny)
         return self._greys[frame]
 
     def luma(self, frame: int) -> float:
@@ -108,13 +115,13 @@ class RecentFrames:
 
     def window(self, start: int, end: int) -> list[TinyPicture]:
         """Tiny images of ``[start, end)``; beyond the video its first or last image repeats."""
-        return [glimpse.tiny for glimpse in self._held(start, end)]
+        return [glimpse.tiny for glimpse in self._list_frames(start, end)]
 
-    def _held(self, start: int, end: int) -> list[Glimpse]:
+    def _list_frames(self, start: int, end: int) -> list[Glimpse]:
         first, last = self.count - len(self._glimpses), len(self._glimpses) - 1
         return [self._glimpses[min(max(frame - first, 0), last)] for frame in range(start, end)]
 
 
-def difference(one: TinyPicture, other: TinyPicture) -> float:
+def compute_difference(one: TinyPicture, other: TinyPicture) -> float:
     """Mean absolute difference of two images of one size, 0-255."""
     return float(cv2.norm(one, other, cv2.NORM_L1) / one.size)

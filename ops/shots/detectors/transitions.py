@@ -44,14 +44,14 @@ class Transitions:
         self._close_clusters(safe, is_last)
         final = []
         while self._kept:
-            outcome = self._placed(self._kept[0], known, blank, cuts, is_last)
+            outcome = self._place(self._kept[0], known, blank, cuts, is_last)
             if outcome is None:
                 break
             self._kept.pop(0)
             final += outcome
         return sorted(set(final))
 
-    def undecided_from(self, safe: int, blank: Sequence[bool]) -> int:
+    def find_first_undecided(self, safe: int, blank: Sequence[bool]) -> int:
         """The first frame at which a boundary may still be placed."""
         held = [*self._open, *self._kept]
         blacks = [self._start_of_black(each.first, each.last, blank) for each in held]
@@ -82,15 +82,15 @@ class Transitions:
             self._open = self._open[size:]
             kept: list[Confirmed] = []
             for each in sorted(cluster, key=lambda each: -each.score):
-                if all(abs(each.middle - other.middle) > self._apart(each, other) for other in kept):
+                if all(abs(each.middle - other.middle) > self._choose_distance(each, other) for other in kept):
                     kept.append(each)
             self._kept += sorted(kept, key=lambda each: each.middle)
 
-    def _apart(self, one: Confirmed, other: Confirmed) -> int:
+    def _choose_distance(self, one: Confirmed, other: Confirmed) -> int:
         lengths = (one.last - one.first, other.last - other.first)
         return min(max(8, *(length // 2 for length in lengths)), self._distance)
 
-    def _placed(
+    def _place(
         self, each: Confirmed, known: int, blank: Sequence[bool], cuts: Sequence[int], is_last: bool
     ) -> list[int] | None:
         """The boundary of one transition, or an empty list; ``None`` if the decision needs later frames."""

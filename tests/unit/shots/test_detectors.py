@@ -18,7 +18,7 @@ from ops.core.errors import UsageError
 from ops.shots.detector import Boundary, Detector, Glimpse
 from ops.shots.detectors.adaptive import AdaptiveShotDetector
 from ops.shots.detectors.auto import AutoDetector
-from ops.shots.detectors.choice import DETECTOR_NAMES, detector_parameters, load_detector
+from ops.shots.detectors.choice import DETECTOR_NAMES, describe_parameters, load_detector
 from ops.shots.detectors.content import ContentShotDetector
 from ops.shots.detectors.hard_cuts import HardCuts
 from ops.shots.detectors.recent import RecentFrames
@@ -38,7 +38,7 @@ def boundaries_of(detector: Detector, pictures: Sequence[Picture]) -> list[Bound
     found: list[Boundary] = []
     decided = 0
     for number, picture in enumerate(pictures):
-        new = detector.push(Glimpse.of(picture))
+        new = detector.push(Glimpse.wrap(picture))
         assert all(decided <= boundary.frame < detector.decided for boundary in new)
         assert decided <= detector.decided <= number + 1
         assert number + 1 - detector.decided <= detector.max_delay
@@ -73,7 +73,7 @@ def test_an_unknown_detector_is_named() -> None:
     with pytest.raises(UsageError, match=r"'best'.*adaptive"):
         load_detector("best")
     with pytest.raises(UsageError, match="'best'"):
-        detector_parameters("best")
+        describe_parameters("best")
 
 
 def test_scores_and_cuts_are_those_of_the_library() -> None:
@@ -204,8 +204,8 @@ def test_the_evidence_of_a_revision_stays_as_it_is() -> None:
     """Catalogues keep shots until the version changes: raise ``AUTO.revision`` together with these values."""
     frames = RecentFrames(100, AUTO.gradual.blank_deviation)
     for picture in pictures_of((30, 61), 90, seed=5):
-        frames.append(Glimpse.of(picture))
-    evidence = [HardCuts(AUTO, Fraction(25)).evidence(frame, frames) for frame in (30, 45, 61)]
+        frames.append(Glimpse.wrap(picture))
+    evidence = [HardCuts(AUTO, Fraction(25)).weigh_evidence(frame, frames) for frame in (30, 45, 61)]
     assert (AUTO.revision, evidence) == (5, pytest.approx([2.46, -8.15, 5.40], abs=0.02))
 
 
@@ -336,6 +336,6 @@ def test_the_network_leaves_seeds_and_modes_alone() -> None:
                 torch.get_num_threads(),
             )
         )
-        transnet_model.transition_probabilities(pictures_of((), 10))
+        transnet_model.predict_transitions(pictures_of((), 10))
     torch.set_num_threads(threads)
     assert states[0] == states[1]

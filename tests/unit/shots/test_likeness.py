@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ops.shots.detectors.likeness import HEIGHT, WIDTH, compare, grey_picture
+from ops.shots.detectors.likeness import HEIGHT, WIDTH, compare, convert_to_grey
 
 Picture = npt.NDArray[np.uint8]
 
@@ -19,7 +19,7 @@ def scene(seed: int) -> Picture:
 
 
 def score(one: Picture, other: Picture) -> float:
-    return compare(grey_picture(one), grey_picture(other)).score
+    return compare(convert_to_grey(one), convert_to_grey(other)).score
 
 
 @pytest.mark.parametrize("gain", [0.4, 0.7, 1.25])
@@ -46,6 +46,6 @@ def test_cards_without_texture_are_alike_by_where_they_are_bright() -> None:
 
 def test_scenery_is_not_found_in_one_colour() -> None:
     flat = np.full((108, 192, 3), 90, np.uint8)
-    likeness = compare(grey_picture(scene(1)), grey_picture(flat))
+    likeness = compare(convert_to_grey(scene(1)), convert_to_grey(flat))
     assert likeness.score < 0.2
     assert likeness.texture == 0.0

@@ -21,7 +21,7 @@ Pictures = npt.NDArray[np.uint8]
 @pytest.fixture(scope="module")
 def pictures() -> Pictures:
     """120 RGB pictures of 48 x 27 with two cuts and a dissolve."""
-    small = np.stack([transnet_model.small_rgb(picture) for picture in pictures_of((30, 61, 90), 120)])
+    small = np.stack([transnet_model.make_small_rgb(picture) for picture in pictures_of((30, 61, 90), 120)])
     share = np.linspace(0, 1, 12)[:, None, None, None]
     small[84:96] = (small[83] * (1 - share) + small[96] * share).astype(np.uint8)
     return small
@@ -54,7 +54,7 @@ def published(pictures: Pictures) -> list[Pictures]:
 
 @pytest.mark.parametrize("frames", [100, 37, 1])
 def test_the_probabilities_are_those_of_the_published_module(in_float32: None, pictures: Pictures, frames: int) -> None:
-    ours = transnet_model.transition_probabilities(list(pictures[:frames]))
+    ours = transnet_model.predict_transitions(list(pictures[:frames]))
     for mine, theirs in zip(ours, published(pictures[:frames]), strict=True):
         assert mine.shape == (frames,) and mine.dtype == np.float32
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
@@ -62,16 +62,16 @@ def test_the_probabilities_are_those_of_the_published_module(in_float32: None, p
 
 def test_half_precision_changes_little(pictures: Pictures) -> None:
     """On a CPU with bfloat16; on another both are the same computation."""
-    ours = transnet_model.transition_probabilities(list(pictures[:100]))
+    ours = transnet_model.predict_transitions(list(pictures[:100]))
     for mine, theirs in zip(ours, published(pictures[:100]), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=0.03)
 
 
 def test_windows_together_give_what_they_give_alone(pictures: Pictures) -> None:
     windows = [list(pictures[start : start + 60]) for start in (0, 20, 60)]
-    together = transnet_model.window_probabilities(windows)
+    together = transnet_model.predict_windows(windows)
     for window, scores in zip(windows, together, strict=True):
-        for one, other in zip(scores, transnet_model.transition_probabilities(window), strict=True):
+        for one, other in zip(scores, transnet_model.predict_transitions(window), strict=True):
             np.testing.assert_allclose(one, other, atol=0.01)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from ops.core.storage import ObjectStore
 from ops.core.types import Shot
-from ops.shots.segment import poster_key, segment_video
+from ops.shots.segment import make_poster_key, segment_video
 from ops.videos.probe import probe
 
 VIDEO = "00112233aabbccdd"
@@ -25,7 +25,7 @@ def posters(path: Path, folder: Path) -> tuple[list[Shot], list[Floats]]:
     """The shots of a film, and their posters as RGB (H, W, 3)."""
     store = ObjectStore(str(folder / f"store-{path.stem}"))
     shots = segment_video(path, VIDEO, probe(path), store, scratch=folder / "scratch")
-    keys = [poster_key(VIDEO, shot.start_frame, shot.end_frame) for shot in shots]
+    keys = [make_poster_key(VIDEO, shot.start_frame, shot.end_frame) for shot in shots]
     return shots, [np.asarray(cv2.imread(store.path(key)), float)[..., ::-1] for key in keys]
 
 

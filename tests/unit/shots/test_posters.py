@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from ops.core.media import Orientation
-from ops.shots.pictures import glimpse_of, look_at, planes_of, sharpness
+from ops.shots.pictures import look_at, make_detector_frame, measure_sharpness, split_planes
 from ops.shots.posters import MOST, PosterChoice
-from ops.shots.scaling import oriented, proxy_size
+from ops.shots.scaling import compute_proxy_size, orient
 
 
 def frame_of(luma: int, *, texture: int = 0, width: int = 64, height: int = 36) -> av.VideoFrame:
     frame = av.VideoFrame(width, height, "yuv420p")
     random = np.random.default_rng(luma)
-    y, u, v = planes_of(frame)
+    y, u, v = split_planes(frame)
     y[:] = luma + random.integers(0, texture + 1, y.shape)
     u[:] = v[:] = 128
     return frame
@@ -33,7 +33,7 @@ def test_the_middle_is_chosen_where_all_are_alike(frames: int) -> None:
         choice.add(frame)
         assert len(choice._kept) <= MOST
         kept.append(frame)
-    place = order[id(choice.best())]
+    place = order[id(choice.choose_best())]
     assert abs(place - (frames - 1) / 2) <= max(frames / 8, 1)
 
 
@@ -42,14 +42,14 @@ def test_black_and_blurred_frames_are_passed_over() -> None:
     sharp = frame_of(100, texture=80)
     for number in range(9):
         choice.add(sharp if number == 5 else frame_of(16))
-    assert choice.best() is sharp
+    assert choice.choose_best() is sharp
 
 
 def test_sharpness_falls_with_blur() -> None:
     crisp = frame_of(60, texture=120, width=320, height=180)
     soft = frame_of(60, width=320, height=180)
-    planes_of(soft)[0][:] = cv2.GaussianBlur(planes_of(crisp)[0], (9, 9), 3)
-    assert sharpness(crisp) > 4 * sharpness(soft) > 0 == sharpness(frame_of(16))
+    split_planes(soft)[0][:] = cv2.GaussianBlur(split_planes(crisp)[0], (9, 9), 3)
+    assert measure_sharpness(crisp) > 4 * measure_sharpness(soft) > 0 == measure_sharpness(frame_of(16))
 
 
 @pytest.mark.parametrize(
@@ -66,21 +66,21 @@ def test_sharpness_falls_with_blur() -> None:
     ],
 )
 def test_proxy_sizes(display: tuple[int, int], expected: tuple[int, int]) -> None:
-    assert proxy_size(*display) == expected
+    assert compute_proxy_size(*display) == expected
 
 
 def test_one_colour_is_told_from_a_picture() -> None:
-    assert look_at(glimpse_of(frame_of(16, texture=6))) == (pytest.approx(2, abs=4), True)
-    assert look_at(glimpse_of(frame_of(235)))[1]
+    assert look_at(make_detector_frame(frame_of(16, texture=6))) == (pytest.approx(2, abs=4), True)
+    assert look_at(make_detector_frame(frame_of(235)))[1]
     text = frame_of(16, width=640, height=360)
-    cv2.putText(planes_of(text)[0], "The End", (240, 190), cv2.FONT_HERSHEY_SIMPLEX, 1.0, 235, 2)
-    assert not look_at(glimpse_of(text))[1]
+    cv2.putText(split_planes(text)[0], "The End", (240, 190), cv2.FONT_HERSHEY_SIMPLEX, 1.0, 235, 2)
+    assert not look_at(make_detector_frame(text))[1]
 
 
 def test_turning_goes_clockwise() -> None:
     frame = frame_of(16)
-    planes_of(frame)[0][:2, :2] = 235
+    split_planes(frame)[0][:2, :2] = 235
     for quarters, corner in ((1, (0, -1)), (2, (-1, -1)), (3, (-1, 0))):
-        assert planes_of(oriented(frame, Orientation(quarter_turns=quarters)))[0][corner] == 235
-        mirrored = oriented(frame, Orientation(quarter_turns=quarters, is_mirrored=True))
-        assert planes_of(mirrored)[0][corner[0], {0: -1, -1: 0}[corner[1]]] == 235
+        assert split_planes(orient(frame, Orientation(quarter_turns=quarters)))[0][corner] == 235
+        mirrored = orient(frame, Orientation(quarter_turns=quarters, is_mirrored=True))
+        assert split_planes(mirrored)[0][corner[0], {0: -1, -1: 0}[corner[1]]] == 235

@@ -13,8 +13,8 @@ from ops.core.errors import MediaError, StorageError
 from ops.core.media import Orientation
 from ops.core.storage import ObjectStore
 from ops.shots.processes import Segmentation, SegmentJob, segment_videos
-from ops.shots.scratch import LOCK, was_left_behind, working_folder
-from ops.shots.segment import proxy_key
+from ops.shots.scratch import LOCK, open_working_folder, was_left_behind
+from ops.shots.segment import make_proxy_key
 from ops.videos.probe import probe
 from tests.builders.crashes import CrashingStore
 from tests.builders.films import Film, make_film
@@ -68,7 +68,7 @@ def test_a_single_film_that_ended_its_process_before_is_cut_in_another(films: li
     assert was_left_behind(job.scratch, job.video_id) and not was_left_behind(job.scratch, "f" * 16)
     ((_, result),) = segment_videos([job], 2)
     assert isinstance(result, MediaError) and "SIGSEGV" in str(result)
-    with working_folder(tmp_path / "other", job.video_id):
+    with open_working_folder(tmp_path / "other", job.video_id):
         assert not was_left_behind(tmp_path / "other", job.video_id)
 
 
@@ -87,7 +87,7 @@ def test_a_film_is_cut_by_the_facts_of_its_record(films: list[Film], tmp_path: P
     ((_, result),) = segment_videos([replace(job, info=turned)], 1)
     assert isinstance(result, Segmentation)
     first = result.shots[0]
-    key = proxy_key(job.video_id, first.start_frame, first.end_frame)
+    key = make_proxy_key(job.video_id, first.start_frame, first.end_frame)
     with job.store.fetch_local_file(key, tmp_path) as path, av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert (stream.width, stream.height) == (90, 160)

@@ -22,7 +22,7 @@ from ops.core.media import Crop, Orientation
 from ops.core.storage import ObjectStore
 from ops.embeddings.frames import read_frames
 from ops.shots.scaling import FrameScaler
-from ops.shots.segment import poster_key, proxy_key, segment_video
+from ops.shots.segment import make_poster_key, make_proxy_key, segment_video
 from ops.videos.clips import ClipSpan, cut_clips
 from ops.videos.container import ALPHA_DECODERS
 from ops.videos.probe import probe
@@ -119,14 +119,14 @@ def test_proxies_and_posters_are_shown_as_they_are_meant(kind: Kind, tmp_path: P
     store = ObjectStore(str(tmp_path / "store"))
     shots = segment_video(path, VIDEO, probe(path), store, detector="content", scratch=tmp_path / "scratch")
     bound = HDR_BOUND if kind.name in HDR else CODED_BOUND
-    read = [read_frames(store, proxy_key(VIDEO, *span), list(range(span[1] - span[0])), span[1] - span[0])
+    read = [read_frames(store, make_proxy_key(VIDEO, *span), list(range(span[1] - span[0])), span[1] - span[0])
             for span in ((shot.start_frame, shot.end_frame) for shot in shots)]  # fmt: skip
     ours = np.concatenate(read)
     theirs = reference(kind, path, (ours.shape[2], ours.shape[1]), len(ours))
     assert difference(ours, theirs) < bound
     for shot in shots:
         span = (shot.start_frame, shot.end_frame)
-        poster = np.asarray(cv2.imread(store.path(poster_key(VIDEO, *span))), np.uint8)[..., ::-1]
+        poster = np.asarray(cv2.imread(store.path(make_poster_key(VIDEO, *span))), np.uint8)[..., ::-1]
         assert min(difference(poster, frame) for frame in theirs[slice(*span)]) < bound
 
 

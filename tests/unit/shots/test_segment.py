@@ -19,13 +19,13 @@ from ops.core.errors import MediaError
 from ops.core.storage import ObjectStore
 from ops.core.types import Shot
 from ops.shots import thresholds
-from ops.shots.detectors.choice import detector_parameters
+from ops.shots.detectors.choice import describe_parameters
 from ops.shots.processes import Segmentation, SegmentJob, segment_videos
-from ops.shots.scratch import working_folder
+from ops.shots.scratch import open_working_folder
 from ops.shots.segment import (
-    detector_version,
-    poster_key,
-    proxy_key,
+    compute_detector_version,
+    make_poster_key,
+    make_proxy_key,
     segment_video,
 )
 from ops.videos.probe import probe
@@ -87,7 +87,7 @@ def assert_exact(film: Film, shots: list[Shot], store: ObjectStore, folder: Path
     assert [(shot.start_frame, shot.end_frame) for shot in shots] == film.shots
     assert [shot.index for shot in shots] == list(range(len(shots)))
     for shot in shots:
-        with store.fetch_local_file(proxy_key(VIDEO, shot.start_frame, shot.end_frame), folder) as proxy:
+        with store.fetch_local_file(make_proxy_key(VIDEO, shot.start_frame, shot.end_frame), folder) as proxy:
             expected = list(range(shot.start_frame, shot.end_frame))
             assert numbers_by_pyav(proxy, quarters) == expected
             assert numbers_by_decord(proxy, quarters) == expected
@@ -116,7 +116,7 @@ def test_a_proxy_keeps_the_timing_of_a_variable_rate(suffix: str, tmp_path: Path
     film = make_film(tmp_path / f"film.{suffix}", cuts=(31,), frames=60, vfr=True)
     store = ObjectStore(str(tmp_path / "store"))
     for shot in segment(film, store):
-        proxy = Path(store.path(proxy_key(VIDEO, shot.start_frame, shot.end_frame)))
+        proxy = Path(store.path(make_proxy_key(VIDEO, shot.start_frame, shot.end_frame)))
         wanted = [float(time - film.times[shot.start_frame]) for time in film.times[shot.start_frame : shot.end_frame]]
         assert [time for time, _ in frames_of(proxy)] == pytest.approx(wanted, abs=0.0011)
 
@@ -149,10 +149,10 @@ def test_proxies_are_normalised(tmp_path: Path) -> None:
     film = make_film(tmp_path / "film.mp4", cuts=(60,), frames=130, width=1280, height=720, audio=True)
     store = ObjectStore(str(tmp_path / "store"))
     for shot in segment(film, store):
-        data = store.read_bytes(proxy_key(VIDEO, shot.start_frame, shot.end_frame))
+        data = store.read_bytes(make_proxy_key(VIDEO, shot.start_frame, shot.end_frame))
         assert data.index(b"moov") < data.index(b"mdat"), "faststart"
         assert b"ctts" not in data, "frames are stored as they are shown"
-        with av.open(store.path(proxy_key(VIDEO, shot.start_frame, shot.end_frame))) as container:
+        with av.open(store.path(make_proxy_key(VIDEO, shot.start_frame, shot.end_frame))) as container:
             video, audio = container.streams.video[0], container.streams.audio[0]
             assert (video.codec_context.name, video.codec_context.pix_fmt) == ("h264", "yuv420p")
             assert (video.width, video.height) == (640, 360)
@@ -161,7 +161,7 @@ def test_proxies_are_normalised(tmp_path: Path) -> None:
             assert float(video.duration * video.time_base) == pytest.approx(shot.end_s - shot.start_s, abs=1e-6)
             keys = [number for number, frame in enumerate(container.decode(video)) if frame.key_frame]
             assert keys == list(range(0, shot.frames, 12)), "a key frame every half second"
-        poster = store.read_bytes(poster_key(VIDEO, shot.start_frame, shot.end_frame))
+        poster = store.read_bytes(make_poster_key(VIDEO, shot.start_frame, shot.end_frame))
         assert poster[:3] == b"\xff\xd8\xff"
         assert shot.start_frame <= number_of_poster(poster) < shot.end_frame
 
@@ -184,13 +184,13 @@ def test_blank_shots_are_marked(tmp_path: Path) -> None:
 def test_an_earlier_segmentation_is_cleared_away(tmp_path: Path) -> None:
     film = make_film(tmp_path / "film.mp4", cuts=(20,), frames=50)
     store = ObjectStore(str(tmp_path / "store"))
-    store.write_bytes(proxy_key(VIDEO, 0, 33), b"old")
-    store.write_bytes(poster_key(VIDEO, 0, 33), b"old")
-    store.write_bytes(proxy_key("ffffffffffffffff", 0, 33), b"another film")
+    store.write_bytes(make_proxy_key(VIDEO, 0, 33), b"old")
+    store.write_bytes(make_poster_key(VIDEO, 0, 33), b"old")
+    store.write_bytes(make_proxy_key("ffffffffffffffff", 0, 33), b"another film")
     segment(film, store)
     spans = [(0, 20), (20, 50)]
-    own = [proxy_key(VIDEO, *span) for span in spans] + [poster_key(VIDEO, *span) for span in spans]
-    assert store.list() == sorted([*own, proxy_key("ffffffffffffffff", 0, 33)])
+    own = [make_proxy_key(VIDEO, *span) for span in spans] + [make_poster_key(VIDEO, *span) for span in spans]
+    assert store.list() == sorted([*own, make_proxy_key("ffffffffffffffff", 0, 33)])
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -254,9 +254,9 @@ def test_a_killed_run_leaves_scratch_only_and_the_next_one_clears_it(tmp_path: P
 
 
 def test_the_folder_of_a_running_process_is_left_alone(tmp_path: Path) -> None:
-    with working_folder(tmp_path, VIDEO) as mine:
+    with open_working_folder(tmp_path, VIDEO) as mine:
         os.utime(mine, (0, 0))
-        with working_folder(tmp_path, VIDEO) as other:
+        with open_working_folder(tmp_path, VIDEO) as other:
             assert mine.exists()
             assert mine != other
     assert not list(tmp_path.iterdir())
@@ -270,14 +270,14 @@ def test_progress_counts_frames(tmp_path: Path) -> None:
 
 
 def test_versions_name_detector_and_recipe() -> None:
-    versions = {name: detector_version(name) for name in ("auto", "adaptive", "content", "transnetv2")}
+    versions = {name: compute_detector_version(name) for name in ("auto", "adaptive", "content", "transnetv2")}
     assert len({version.split("-")[1] for version in versions.values()}) == 4
     assert all(version.startswith(f"{name}-") for name, version in versions.items())
 
 
 def test_any_number_of_the_default_detector_changes_its_version_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("auto", "adaptive", "content", "transnetv2")
-    before = {name: detector_parameters(name) for name in names}
+    before = {name: describe_parameters(name) for name in names}
     for changed in (
         replace(thresholds.AUTO, revision=2),
         replace(thresholds.AUTO, cut_bias=2.0),
@@ -285,7 +285,7 @@ def test_any_number_of_the_default_detector_changes_its_version_alone(monkeypatc
     ):
         with monkeypatch.context() as patched:
             patched.setattr(thresholds, "AUTO", changed)
-            after = {name: detector_parameters(name) for name in names}
+            after = {name: describe_parameters(name) for name in names}
         assert {name for name in names if after[name] != before[name]} == {"auto"}
 
 

@@ -16,7 +16,7 @@ import pytest
 from ops.core.storage import ObjectStore
 from ops.core.types import Shot
 from ops.shots.proxies import RATE
-from ops.shots.segment import proxy_key, segment_video
+from ops.shots.segment import make_proxy_key, segment_video
 from ops.videos.probe import probe
 from ops.videos.sound_line import SoundLine, StereoConverter
 from tests.builders.films import make_film
@@ -124,7 +124,7 @@ def test_each_proxy_has_its_own_sound_in_time(talking: tuple[list[Shot], ObjectS
     expected = [[0.5], [0.25, 1.25], [1.5]]
     assert [shot.start_frame for shot in shots] == [0, 48, 84]
     for shot, wanted in zip(shots, expected, strict=True):
-        path = Path(store.path(proxy_key(VIDEO, shot.start_frame, shot.end_frame)))
+        path = Path(store.path(make_proxy_key(VIDEO, shot.start_frame, shot.end_frame)))
         assert onsets(path) == pytest.approx(wanted, abs=0.004)
         with av.open(str(path)) as container:
             audio = container.streams.audio[0]
@@ -156,6 +156,6 @@ def test_sound_that_never_comes_is_silence_and_holds_nothing_up(threads: int, tm
     shots = segment_video(film.path, VIDEO, info, store, threads=threads, scratch=tmp_path / "scratch")
     assert [(shot.start_frame, shot.end_frame) for shot in shots] == film.shots
     for shot in shots:
-        path = store.path(proxy_key(VIDEO, shot.start_frame, shot.end_frame))
+        path = store.path(make_proxy_key(VIDEO, shot.start_frame, shot.end_frame))
         with av.open(path) as container:
             assert not any(frame.to_ndarray().any() for frame in container.decode(audio=0))

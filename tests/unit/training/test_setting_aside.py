@@ -17,7 +17,7 @@ from ops.core.locks import lock_if_free
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress
 from ops.embeddings.encoder import load_encoder
-from ops.shots.segment import proxy_key
+from ops.shots.segment import make_proxy_key
 from ops.training.evaluate import evaluate_captions
 from ops.training.recipes import build_recipe
 from ops.training.train import TrainedEncoder, train
@@ -26,7 +26,7 @@ from tests.builders.training import NOW, fill_captioned, jpeg, shot_id
 
 pytestmark = pytest.mark.home(fill=fill_captioned, encoder="starter")
 
-PROXIES = [proxy_key(video_id(0), 24 * shot, 24 * shot + 24) for shot in range(5)]
+PROXIES = [make_proxy_key(video_id(0), 24 * shot, 24 * shot + 24) for shot in range(5)]
 
 
 class Telling(SilentProgress):
