@@ -11,7 +11,7 @@ import dagster as dg
 
 from ops.core.settings import Settings, load_settings
 from ops.core.types import CheckOutcome, Progress, SilentProgress, StepReport
-from ops.videos.damaged_tables import without_damage
+from ops.videos.damaged_tables import retry_past_damage
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Needle:
 
     def contain(self, step: Callable[[], T]) -> T:
         """Return the result of ``step``; move damaged files of the lake away, see ``ops/videos/damaged_tables.py``."""
-        return without_damage(self.settings, self.encoder_id, self.progress, step, now=self.now())
+        return retry_past_damage(self.settings, self.encoder_id, self.progress, step, now=self.now())
 
     def record(
         self, context: dg.AssetExecutionContext, report: StepReport, *, page: Path | None = None

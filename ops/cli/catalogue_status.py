@@ -54,7 +54,7 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
     for shot in set_aside_shots(settings, encoder_id):
         refused.setdefault(shot["video_id"], []).append(shot)
     videos: list[dict[str, Any]] = []
-    for row in sorted(catalogue.videos_of(lake), key=lambda row: (row["path"], row["video_id"])):
+    for row in sorted(catalogue.read_videos(lake), key=lambda row: (row["path"], row["video_id"])):
         figures = {name: counts[name][row["video_id"]] for name in SEARCHED}
         own = sorted(refused.get(row["video_id"], []), key=lambda shot: parse_shot_id(shot["shot_id"]) or ("", 0))
         state, reason = _state(row, figures, own)
@@ -66,7 +66,7 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
             | {"shots_set_aside": [{name: shot[name] for name in ("shot_id", "reason")} for shot in own]}
             | {name: counts[name][row["video_id"]] for name in others}
             | {"notes": row["notes"] or []}
-            | {"footage_s": round(catalogue.footage_seconds(row), 3)}
+            | {"footage_s": round(catalogue.read_footage_seconds(row), 3)}
         )
     current = [video for video in videos if video["state"] in ("ready", "pending")]
     return {

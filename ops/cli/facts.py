@@ -14,8 +14,8 @@ from ops.core.media import MediaInfo
 from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
 from ops.videos.catalogue import find_video
-from ops.videos.describe import facts_are_current
-from ops.videos.library import local_source
+from ops.videos.describe import has_current_facts
+from ops.videos.library import open_local_source
 from ops.videos.probe_process import ProbeProcess
 
 
@@ -58,10 +58,10 @@ def _find(settings: Settings, text: str) -> LakeVideo:
 
 def _read(settings: Settings, path: str, row: LakeVideo | None) -> MediaInfo:
     try:
-        with local_source(path, settings.scratch) as local, ProbeProcess(settings.open_seconds) as prober:
+        with open_local_source(path, settings.scratch) as local, ProbeProcess(settings.open_seconds) as prober:
             return prober.probe(local, path)
     except MediaError as error:
-        if row and row["facts"] and facts_are_current(row):
+        if row and row["facts"] and has_current_facts(row):
             click.echo(f"{printable(path)}: {printable(str(error))}; this is the record from its ingest", err=True)
             return MediaInfo.from_json(row["facts"])
         raise MediaError(f"{path}: {error}") from error

@@ -31,7 +31,7 @@ from ops.shots.build import read_shots
 from ops.shots.sheet import make_sheet_key
 from ops.videos import catalogue
 from ops.videos.damaged_tables import put_away_all
-from ops.videos.forgotten import leave_tombstone
+from ops.videos.forgotten import write_tombstone
 
 
 @click.command(name="forget")
@@ -78,7 +78,7 @@ def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
     put_away_all(settings, resolve_encoder(settings).encoder_id, SilentProgress())
     click.echo("waiting until nothing is being computed", err=True)
     with lock_exclusively(settings.work_lock):
-        leave_tombstone(settings, video_id, datetime.now(UTC))
+        write_tombstone(settings, video_id, datetime.now(UTC))
         encoders = {
             table.split("/")[1] for table in settings.lake.list_tables() if table.startswith("shot_embeddings/")
         }

@@ -27,9 +27,9 @@ from ops.pipeline import list_steps
 from ops.probes.definitions import load_definitions
 from ops.shots.not_applied import FAILED
 from ops.videos import catalogue
-from ops.videos.damaged_tables import without_damage
+from ops.videos.damaged_tables import retry_past_damage
 from ops.videos.file_kinds import OTHER_SUBTITLES
-from ops.videos.forgotten import forgotten_ids
+from ops.videos.forgotten import read_forgotten_ids
 from ops.videos.library import HashCache, Scan, scan
 from ops.videos.register import Registration, register
 
@@ -64,9 +64,9 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
     with Bars() as bars:
         found = scan(list(paths), library=settings.library, hashes=HashCache(settings.home / "cache" / "hashes.db"))
         live = resolve_encoder(settings).encoder_id
-        registration = without_damage(settings, live, bars, lambda: register(settings, found, datetime.now(UTC)))
+        registration = retry_past_damage(settings, live, bars, lambda: register(settings, found, datetime.now(UTC)))
         ran, page = _bring_up_to_date(settings, registration, retry, report, bars)
-        summary = without_damage(
+        summary = retry_past_damage(
             settings,
             live,
             bars,
@@ -100,9 +100,9 @@ def _bring_up_to_date(
         indexed = index_is_current(settings, encoder.encoder_id) and has_current_lines(settings)
         return due, indexed and all(is_scored(settings, label) for label in probes)
 
-    due, is_current = without_damage(settings, encoder.encoder_id, bars, look)
+    due, is_current = retry_past_damage(settings, encoder.encoder_id, bars, look)
     due |= {partition for ingest in interrupted for partition in ingest.partitions}
-    due -= forgotten_ids(settings.store)
+    due -= read_forgotten_ids(settings.store)
     if not (due or interrupted or report) and is_current:
         return None, None
     bars.console.print(f"encoder {encoder.encoder_id}: {encoder.reason}")
@@ -156,7 +156,7 @@ def _summary(
     done = [video for video in videos if ran and settings.resolve_partition(video["video_id"]) in ran]
     processed = sum(video["footage_s"] for video in done if video["state"] == "ready")
     unread, unclear = unread_subtitles(settings, seen, found.subtitles)
-    left_out = found.left_out_by_kind() | ({OTHER_SUBTITLES: unclear} if unclear else {})
+    left_out = found.group_left_out() | ({OTHER_SUBTITLES: unclear} if unclear else {})
     return {
         "videos": len(videos),
         "shots": sum(video["shots"] for video in videos),

@@ -33,9 +33,9 @@ from ops.dialogue.timing import PLAIN, SubtitleTiming, propose_timing, timing_of
 from ops.shots.proxy_times import read_proxy_times
 from ops.videos import catalogue
 from ops.videos.damaged_tables import FILM, LOST_DIALOGUE
-from ops.videos.film_errors import film_errors
+from ops.videos.film_errors import convert_film_errors
 from ops.videos.film_process import FilmProcess, Step
-from ops.videos.subtitles import ReadInside, Sidecar, read_inside, sidecars_of, unowned_subtitles
+from ops.videos.subtitles import ReadInside, Sidecar, find_sidecars, find_unowned_subtitles, read_inside
 
 TABLES = ("dialogue", "subtitles", "shot_dialogue")
 STAGE = "dialogue"
@@ -78,8 +78,8 @@ def due_dialogue(settings: Settings, partitions: Iterable[str]) -> list[Due]:
     """Return ``(video, shots, subtitle files)`` of each cut, ready video of the partitions with outdated dialogue."""
     due = []
     hears = not speech_problem(settings.speech)
-    videos = [row for row in catalogue.videos_of(settings.lake, list(partitions)) if row["state"] == "ready"]
-    sidecars = sidecars_of(settings, videos)  # of all at once: each folder is listed once
+    videos = [row for row in catalogue.read_videos(settings.lake, list(partitions)) if row["state"] == "ready"]
+    sidecars = find_sidecars(settings, videos)  # of all at once: each folder is listed once
     grouped: dict[str, list[LakeVideo]] = {}
     for row in videos:
         grouped.setdefault(settings.resolve_partition(row["video_id"]), []).append(row)
@@ -141,7 +141,7 @@ class _Reading:
         if reason := _lost_before(self.settings, video):
             return self._set_aside(video, clock, reason, inputs, LOST_DIALOGUE)
         try:
-            with film_errors(video["path"], "reading its dialogue"):
+            with convert_film_errors(video["path"], "reading its dialogue"):
                 # Reading the subtitles is faster than watching the film.
                 limit_s = self.settings.open_seconds + clock.length_s
                 inside = self.process.ask((video["path"], self.settings.scratch), video["path"], limit_s)
@@ -293,7 +293,7 @@ def _rename(settings: Settings, partitions: Sequence[str], now: datetime) -> int
     """Give a video that was moved its new show; nothing is read again for that."""
     changed = 0
     for partition in partitions:
-        shows = {row["video_id"]: row["show"] for row in catalogue.videos_of(settings.lake, [partition])}
+        shows = {row["video_id"]: row["show"] for row in catalogue.read_videos(settings.lake, [partition])}
         for table in ("dialogue", "shot_dialogue"):
             for video_id, rows in _by_video(settings, table, partition).items():
                 renamed = [
@@ -327,7 +327,7 @@ def _report(settings: Settings, partitions: Sequence[str], changed: int, reading
         settings.lake.read(table, partitions).to_pylist()
         for table in ("dialogue", "shots", "shot_dialogue", "subtitles")
     )
-    videos = [row for row in catalogue.videos_of(settings.lake, partitions) if row["state"] == "ready"]
+    videos = [row for row in catalogue.read_videos(settings.lake, partitions) if row["state"] == "ready"]
     ready = {row["video_id"] for row in videos}
     read = {row["video_id"] for row in shot_dialogue} & ready
     by_partition: dict[str, dict[str, Any]] = {name: {"lines": 0, "sources": []} for name in partitions}
@@ -344,7 +344,7 @@ def _report(settings: Settings, partitions: Sequence[str], changed: int, reading
             "lines": len(lines),
             "films_with_dialogue": len({line["video_id"] for line in lines}),
             "set_aside": reading.refused,
-            "subtitles_of_no_video": unowned_subtitles(videos),
+            "subtitles_of_no_video": find_unowned_subtitles(videos),
             "notes": bounded_notes([f"{row['path']}: {note}" for row in sources for note in row["notes"]]),
             "speech": f"{plural(len(reading.silent), 'film')}: {reading.problem}"
             if reading.silent and reading.problem

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import takewhile
 
 from ops.dialogue.cues import Parsed
-from ops.videos.languages import language_of
+from ops.videos.languages import parse_language
 
 _TIME = r"(\d{1,4}):(\d{2}):(\d{2})[.:](\d{1,3})"
 _PAIR = re.compile(rf"^[ \t]*{_TIME}[ \t]*,[ \t]*{_TIME}[ \t]*$", re.MULTILINE)
@@ -98,7 +98,7 @@ def is_sami(head: str) -> bool:
 
 def parse_sami(text: str, lines: list[str], result: Parsed) -> None:
     """Parse SAMI. A text lasts until the next time at which its class (a language) has any; a blank one ends it."""
-    languages = {name.lower(): language_of(tag) for name, tag in _CLASS.findall(text[:20_000])}
+    languages = {name.lower(): parse_language(tag) for name, tag in _CLASS.findall(text[:20_000])}
     shown: dict[str, tuple[int, float, str]] = {}
     for line, start, name, raw in _sami_texts(text):
         if result.is_full(line):

@@ -33,7 +33,7 @@ from ops.dialogue.formats import (
 )
 from ops.dialogue.rolling import unroll
 from ops.dialogue.ttml import is_ttml, parse_ttml
-from ops.videos.languages import language_of
+from ops.videos.languages import parse_language
 
 __all__ = ["MOST_LINES", "Cue", "Parsed", "parse"]
 
@@ -94,7 +94,7 @@ def _parse_cues(text: str, lines: list[str], result: Parsed) -> None:
     is_vtt = text.lstrip().startswith("WEBVTT")
     language = ""
     if is_vtt and (match := _VTT_LANGUAGE.search(text.lstrip().partition("\n\n")[0][:2000])):
-        language = language_of(match[1])
+        language = parse_language(match[1])
     kind = "vtt" if is_vtt else "srt"
     for number, times, block in _blocks(lines, kind, result):
         if result.is_full(number):

@@ -9,7 +9,7 @@ from ops.core.settings import Settings
 from ops.dialogue.sources import SPEECH
 from ops.videos import catalogue
 from ops.videos.sidecar_names import is_news
-from ops.videos.subtitles import ownerless_subtitles, unowned_subtitles
+from ops.videos.subtitles import find_unowned_subtitles, select_ownerless_subtitles
 
 UNOWNED = "it belongs to no video: rename it to <video>.<language>.{suffix}"
 
@@ -21,7 +21,9 @@ def unusable_subtitles(settings: Settings, video_ids: Collection[str]) -> list[d
     partitions = sorted({settings.resolve_partition(video_id) for video_id in video_ids} & there)
     rows = settings.lake.read("subtitles", partitions).to_pylist()
     refused = [row for row in rows if row["video_id"] in video_ids and row["source"] != "embedded" and row["reason"]]
-    paths = {row["video_id"]: row["path"] for row in catalogue.videos_of(settings.lake, partitions)} if refused else {}
+    paths = (
+        {row["video_id"]: row["path"] for row in catalogue.read_videos(settings.lake, partitions)} if refused else {}
+    )
     named = [
         {"path": paths.get(row["video_id"], "") if row["source"] == SPEECH else row["path"], "reason": row["reason"]}
         for row in refused
@@ -49,10 +51,10 @@ def unread_subtitles(
         and not (row["lines"] or row["reason"])
         and row["notes"]
     ]
-    videos = [row for row in catalogue.videos_of(settings.lake, partitions) if row["video_id"] in video_ids]
+    videos = [row for row in catalogue.read_videos(settings.lake, partitions) if row["video_id"] in video_ids]
     present = [row for row in videos if row["state"] != "removed"]
-    lost = ownerless_subtitles(found, present)
-    unowned = {*unowned_subtitles(present), *filter(is_news, lost)}
+    lost = select_ownerless_subtitles(found, present)
+    unowned = {*find_unowned_subtitles(present), *filter(is_news, lost)}
     unread += [{"path": path, "reason": reason_of_unowned(path)} for path in unowned]
     return sorted(unread, key=lambda row: row["path"]), [path for path in lost if not is_news(path)]
 

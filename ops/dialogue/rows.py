@@ -9,7 +9,7 @@ from ops.core.rows import LakeLine, LakeShotDialogue, LakeSubtitle, LakeVideo
 from ops.dialogue.lines import Line, bounded_notes
 from ops.dialogue.sources import Source
 from ops.dialogue.ties import Clock
-from ops.videos.languages import primary_language
+from ops.videos.languages import find_primary_language
 
 MOST_TEXT = 10_000
 """Length of the joined text of one shot; it is a feature, the lines themselves are in ``dialogue``."""
@@ -97,7 +97,7 @@ def renewed_subtitle_row(row: LakeSubtitle) -> LakeSubtitle:
 
 
 def _primary(tags: str) -> str:
-    return ",".join(sorted(set(map(primary_language, tags.split(",")))))
+    return ",".join(sorted(set(map(find_primary_language, tags.split(",")))))
 
 
 def _names(names: Iterable[str]) -> str:

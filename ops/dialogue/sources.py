@@ -18,10 +18,10 @@ from ops.dialogue.rolling import unroll
 from ops.dialogue.speech import Hear, heard_lines
 from ops.dialogue.timing import PLAIN, SubtitleTiming
 from ops.videos.closed_captions import CODEC, Packet, read_scc
-from ops.videos.film_errors import film_errors
-from ops.videos.library import local_source
+from ops.videos.film_errors import convert_film_errors
+from ops.videos.library import open_local_source
 from ops.videos.sidecar_names import NOT_READ
-from ops.videos.speech_sound import sound_for_speech
+from ops.videos.speech_sound import read_speech_sound
 from ops.videos.subtitles import PICTURE_CODECS, ReadInside, ReadTrack, Sidecar, Track, read_inside, read_sidecar
 
 MOST_BYTES = 32 << 20
@@ -82,9 +82,9 @@ def speech_of(settings: Settings, video: LakeVideo, hear: Hear, length_s: float)
     """Return the recognised speech of a video. Raises ``StorageError`` if it cannot be fetched."""
     model = settings.speech
     try:
-        with local_source(video["path"], settings.scratch) as local:
+        with open_local_source(video["path"], settings.scratch) as local:
             tracks = MediaInfo.from_json(video["facts"]).heard_tracks if video["facts"] else ()
-            lines, language = heard_lines(sound_for_speech(local, tracks), hear, length_s)
+            lines, language = heard_lines(read_speech_sound(local, tracks), hear, length_s)
     except MediaError as error:
         return Source(path=model, source="asr", language="", content_hash=model, reason=str(error))
     return Source(path=model, source="asr", language=language, content_hash=model, lines=lines)
@@ -102,7 +102,7 @@ def _of_sidecar(
             raise MediaError("the file is empty: copy it again")
         if data.startswith(_PROGRAM_STREAM):
             return replace(bare, notes=[f"its subtitles are {NOT_READ['idx']}, which cannot be read"])
-        with film_errors(sidecar.path, "reading it"):
+        with convert_film_errors(sidecar.path, "reading it"):
             parsed, notes = _parsed(data, sidecar, fps)
     except MediaError as error:
         return replace(bare, reason=str(error))

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 from ops.core.errors import MediaError
 from ops.dialogue.cues import Parsed
-from ops.videos.languages import language_of
+from ops.videos.languages import parse_language
 
 _HEAD = re.compile(r"<(?:\w+:)?tt[\s>]")
 _CLOCK = re.compile(r"(\d{1,4}):(\d{2}):(\d{2})(?:(\.\d+)|[:;](\d{2,3})(?:\.(\d+))?)?")
@@ -77,7 +77,7 @@ def parse_ttml(text: str, lines: list[str], result: Parsed) -> None:
         start = float(found.span.start)
         end = float(found.span.end) if found.span.end is not None else start + 3.0
         if raw.strip():
-            result.add(0, start, end, raw, "ttml", language_of(found.span.language))
+            result.add(0, start, end, raw, "ttml", parse_language(found.span.language))
     result.problems += [(0, problem) for problem in dict.fromkeys(problems)]
 
 

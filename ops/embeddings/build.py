@@ -74,7 +74,7 @@ def _build(
     table = name_table(encoder_id)
     changed = sum(settings.lake.ensure(table, partition) for partition in partitions)
     todo: list[VideoVectors] = []
-    for video in catalogue.videos_of(settings.lake, partitions):
+    for video in catalogue.read_videos(settings.lake, partitions):
         vectors = load_vectors(settings, encoder_id, video["video_id"])
         if vectors.to_embed:
             todo.append(vectors)

@@ -20,7 +20,7 @@ def _build(run: StepRun) -> StepReport:
 def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> set[str]:
     return {
         settings.resolve_partition(video["video_id"])
-        for video in catalogue.usable_videos(settings, video_ids)
+        for video in catalogue.read_usable_videos(settings, video_ids)
         if not has_current_vectors(settings, encoder_id, video["video_id"])
     }
 

@@ -24,7 +24,7 @@ from ops.shots.detector import Glimpse, TinyPicture
 from ops.shots.detectors.transnet_model import make_small_rgb, predict_transitions
 from ops.shots.pictures import make_detector_frame
 from ops.shots.reading import read_proxy_frames
-from ops.videos.film_errors import film_errors
+from ops.videos.film_errors import convert_film_errors
 from ops.videos.probe import probe
 
 Network = Callable[[list[TinyPicture]], tuple[NDArray[np.float32], NDArray[np.float32]]]
@@ -156,7 +156,7 @@ def _add_strips(
     if not faults:
         return
     try:
-        with film_errors(clip.name, "reading the frames of its faults"):
+        with convert_film_errors(clip.name, "reading the frames of its faults"):
             result.strips |= _read_strips(clip, faults, network_faults, network)
     except (NeedleError, OSError) as error:  # the clip changed or disappeared since it was measured
         result.reasons |= dict.fromkeys(faults, f"the clip cannot be read again: {error}")

@@ -233,7 +233,7 @@ def _read(settings: Settings, picks: Sequence[Pick]) -> tuple[dict[str, LakeShot
 
     Marks are source frames: if a pick's shot was merged away, its shot is the one that holds its first frame.
     """
-    from ops.videos.catalogue import videos_of
+    from ops.videos.catalogue import read_videos
 
     wanted = {parsed[0] for pick in picks if (parsed := parse_shot_id(pick.shot_id))}
     partitions = sorted({settings.resolve_partition(video_id) for video_id in wanted})
@@ -251,7 +251,7 @@ def _read(settings: Settings, picks: Sequence[Pick]) -> tuple[dict[str, LakeShot
     named = {shots[pick.shot_id]["shot_id"] for pick in picks if pick.shot_id in shots}
     films = {
         row["video_id"]: _film(settings, row, by_film[row["video_id"]], named)
-        for row in videos_of(settings.lake, partitions)
+        for row in read_videos(settings.lake, partitions)
         if row["video_id"] in by_film and row["frames"]
     }
     return shots, films

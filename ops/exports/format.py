@@ -22,7 +22,7 @@ from ops.core.types import Progress
 from ops.exports.clip import Clip, Missing
 from ops.exports.film import FAST_RATES, TIMELINE_RATES, Film
 from ops.exports.names import reel_names
-from ops.videos.hashes import HashCache, Key, key_of
+from ops.videos.hashes import HashCache, Key, make_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,9 +186,9 @@ def _others(settings: Settings, films: Collection[Film]) -> set[str]:
     keys: dict[str, Key] = {}
     for film in films:
         with suppress(OSError, ValueError):  # missing, or a name that no file can have
-            keys[film.path] = key_of(film.path)
+            keys[film.path] = make_key(film.path)
     try:
-        known = HashCache(settings.home / "cache" / "hashes.db").known(keys.values())
+        known = HashCache(settings.home / "cache" / "hashes.db").read_known(keys.values())
     except StorageError:
         known = {}
     there = [(film, keys[film.path]) for film in films if film.path in keys]

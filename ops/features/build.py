@@ -111,7 +111,7 @@ def _write_each_video(
 
 def _set_aside(settings: Settings, video_id: str, reason: str, now: datetime, progress: Progress) -> None:
     forget_features(settings, video_id)
-    for row in catalogue.videos_of(settings.lake, [settings.resolve_partition(video_id)]):
+    for row in catalogue.read_videos(settings.lake, [settings.resolve_partition(video_id)]):
         if row["video_id"] == video_id and row["state"] != "removed":
             catalogue.set_aside(settings, row, reason, now)
             progress.set_aside("features", row["path"], reason)

@@ -28,7 +28,7 @@ def read_wanted_rows(settings: Settings, encoder_id: str) -> Iterator[IndexRow]:
     """
     dim = 0
     for partition in settings.lake.list_partitions(name_table(encoder_id)):
-        rows = catalogue.videos_of(settings.lake, [partition])
+        rows = catalogue.read_videos(settings.lake, [partition])
         # A video that was only moved is pending until its file is checked again; it stays searchable meanwhile.
         ready = {
             row["video_id"] for row in rows if row["state"] == "ready" or (row["state"] == "pending" and row["frames"])

@@ -36,7 +36,7 @@ def read_wanted_lines(settings: Settings) -> Iterator[LineRow]:
             continue
         ready = {
             row["video_id"]
-            for row in catalogue.videos_of(settings.lake, [partition])
+            for row in catalogue.read_videos(settings.lake, [partition])
             # As for vectors: a video that was only moved stays searchable until its file is checked again.
             if row["state"] == "ready" or (row["state"] == "pending" and row["frames"])
         }

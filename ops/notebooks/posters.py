@@ -30,7 +30,7 @@ class Posters:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._videos = {row["video_id"]: row for row in catalogue.videos_of(settings.lake)}
+        self._videos = {row["video_id"]: row for row in catalogue.read_videos(settings.lake)}
         self._shots: dict[str, dict[int, tuple[int, float]]] = {}
         self.shown = 0
         self.missing = 0

@@ -16,7 +16,7 @@ from ops.core.settings import Settings
 from ops.core.types import parse_shot_id
 from ops.shots.build import TABLE as SHOTS
 from ops.shots.corrections import CurrentCorrections
-from ops.videos.forgotten import forgotten_ids
+from ops.videos.forgotten import read_forgotten_ids
 
 FORGOTTEN = "its video was forgotten"
 UNKNOWN = "no such shot in the catalogue"
@@ -152,7 +152,7 @@ class CatalogueShots:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._known: dict[str, frozenset[str]] = {}
-        self._forgotten = forgotten_ids(settings.store)
+        self._forgotten = read_forgotten_ids(settings.store)
         self._corrections = CurrentCorrections(settings)
 
     def _has(self, shot_id: str, video_id: str) -> bool:

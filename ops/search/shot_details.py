@@ -23,7 +23,7 @@ from ops.core.settings import Settings
 from ops.core.time import frame_at, make_timecode
 from ops.core.types import parse_shot_id
 from ops.search.schema import Shot, Span
-from ops.videos.forgotten import forgotten_ids
+from ops.videos.forgotten import read_forgotten_ids
 
 logger = logging.getLogger(__name__)
 
@@ -180,7 +180,7 @@ class ShotDetails:
     def list_videos(self) -> list[tuple[VideoRow, int]]:
         """Return every registered video with the number of its shots; forgotten ones are left out."""
         found = [(row, len(part.spans.get(name, ()))) for part in self._read_all() for name, row in part.videos.items()]
-        gone = forgotten_ids(self._lake.store) if found else set()
+        gone = read_forgotten_ids(self._lake.store) if found else set()
         return [(row, shots) for row, shots in found if row.video_id not in gone]
 
     def _build_detail(self, part: _Partition, row: int) -> ShotDetail:

@@ -18,7 +18,7 @@ from ops.serve.schemas import CorrectionBody
 from ops.serve.service import Service
 from ops.shots.correcting import ACTIONS, CutState, correct_cuts, read_cut_state
 from ops.shots.due import parse_version
-from ops.videos.catalogue import videos_of
+from ops.videos.catalogue import read_videos
 
 VideoPath = Annotated[str, Path(pattern=VIDEO_ID)]
 VERBS = {action: verb for verb, action in ACTIONS.items()}
@@ -135,7 +135,7 @@ def _state(service: Service, video_id: str) -> CutState:
 
 def _video(service: Service, video_id: str) -> LakeVideo:
     settings = service.settings
-    rows = videos_of(settings.lake, [settings.resolve_partition(video_id)])
+    rows = read_videos(settings.lake, [settings.resolve_partition(video_id)])
     video = next((row for row in rows if row["video_id"] == video_id), None)
     if video is None:
         raise ProblemError(404, f"no video {video_id!r} in the catalogue: `needle status` lists them")

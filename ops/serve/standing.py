@@ -9,7 +9,7 @@ from ops.probes.annotations import FORGOTTEN, ResolvedLabel, explain_missing
 from ops.probes.labels import list_labels, resolve_labels
 from ops.serve.service import Service
 from ops.shots.corrections import CurrentCorrections
-from ops.videos.forgotten import forgotten_ids
+from ops.videos.forgotten import read_forgotten_ids
 
 
 def standing_now(service: Service, labels: Sequence[str]) -> list[ResolvedLabel]:
@@ -31,7 +31,7 @@ class _ServedShots:
 
     def __init__(self, service: Service) -> None:
         self._details = service.details
-        self._forgotten = forgotten_ids(service.settings.store)
+        self._forgotten = read_forgotten_ids(service.settings.store)
         self._corrections = CurrentCorrections(service.settings)
 
     def missing_reason(self, shot_id: str) -> str:

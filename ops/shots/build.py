@@ -27,7 +27,7 @@ from ops.shots.processes import Segmentation, SegmentJob, segment_videos
 from ops.shots.segment import compute_detector_version, make_poster_key, make_proxy_key
 from ops.shots.sheet import write_sheet
 from ops.videos import catalogue
-from ops.videos.describe import facts_are_current
+from ops.videos.describe import has_current_facts
 
 TABLE = "shots"
 
@@ -49,7 +49,9 @@ def build_shots(settings: Settings, partitions: Sequence[str], now: datetime, pr
 
 
 def _build(settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress) -> StepReport:
-    videos = {row["video_id"]: row for row in catalogue.videos_of(settings.lake, partitions) if row["state"] == "ready"}
+    videos = {
+        row["video_id"]: row for row in catalogue.read_videos(settings.lake, partitions) if row["state"] == "ready"
+    }
     jobs, changed = [], 0
     for partition in partitions:
         changed += settings.lake.ensure(TABLE, partition)
@@ -66,7 +68,7 @@ def _build(settings: Settings, partitions: Sequence[str], now: datetime, progres
         else:
             recut = plan_recut(settings, video_id, stored, version, said)
             jobs.append(_build_job(settings, row, said, recut))
-    progress.start("shots", sum(catalogue.footage_seconds(videos[job.video_id]) for job in jobs), "s of footage")
+    progress.start("shots", sum(catalogue.read_footage_seconds(videos[job.video_id]) for job in jobs), "s of footage")
     began = time.monotonic()
     for job, outcome in segment_videos(jobs, settings.workers, on_progress=_report_footage(progress, videos)):
         settle = _settle_recut if job.recut else _settle
@@ -96,7 +98,7 @@ def _build_job(
         store=settings.store,
         detector=settings.detector,
         scratch=settings.scratch,
-        info=MediaInfo.from_json(row["facts"]) if row["facts"] and facts_are_current(row) else None,
+        info=MediaInfo.from_json(row["facts"]) if row["facts"] and has_current_facts(row) else None,
         corrections=tuple(corrections),
         recut=recut,
     )
@@ -213,7 +215,7 @@ def _report(
     settings: Settings, partitions: Sequence[str], changed: int, cut: Sequence[str], seconds: float
 ) -> StepReport:
     rows = settings.lake.read(TABLE, partitions).to_pylist()
-    videos = [row for row in catalogue.videos_of(settings.lake, partitions) if row["state"] == "ready"]
+    videos = [row for row in catalogue.read_videos(settings.lake, partitions) if row["state"] == "ready"]
     by_partition: dict[str, dict[str, Any]] = {
         name: {"shots": 0, "blank": 0, "corrected": 0, "seconds": 0.0} for name in partitions
     }

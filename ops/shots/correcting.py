@@ -210,7 +210,7 @@ def _find_nearest(state: CutState, frame: int) -> str:
 def list_correction_documents(settings: Settings, video_id: str | None = None) -> list[dict[str, Any]]:
     """All corrections (of one video, or of every video) as JSON, each with its video and its state."""
     found: list[dict[str, Any]] = []
-    videos = {row["video_id"]: row for row in catalogue.videos_of(settings.lake)}
+    videos = {row["video_id"]: row for row in catalogue.read_videos(settings.lake)}
     history = read_history(settings, video_id)
     for name in sorted({each.video_id for each in history} & videos.keys()):
         video = videos[name]

@@ -39,7 +39,7 @@ def _find_replaced_videos(settings: Settings, video: LakeVideo) -> list[tuple[st
         return []
     return [
         (row["video_id"], counts[row["video_id"]])
-        for row in catalogue.videos_of(settings.lake)
+        for row in catalogue.read_videos(settings.lake)
         if row["path"] == video["path"]
         and row["video_id"] != video["video_id"]
         and row["state"] == "removed"

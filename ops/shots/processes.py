@@ -28,8 +28,8 @@ from ops.shots.planning import Recut
 from ops.shots.scratch import was_left_behind
 from ops.shots.segment import recut_video, segment_video
 from ops.videos.damage import Damage
-from ops.videos.film_errors import film_errors
-from ops.videos.library import local_source
+from ops.videos.film_errors import convert_film_errors
+from ops.videos.library import open_local_source
 from ops.videos.probe import probe
 
 REPORT_EVERY_S = 0.3
@@ -161,13 +161,13 @@ def _run(
 ) -> Segmentation | MediaError:
     with ExitStack() as stack:
         try:
-            source = stack.enter_context(local_source(job.path, job.scratch))
+            source = stack.enter_context(open_local_source(job.path, job.scratch))
         except MediaError as error:
             return error
         except StorageError as error:
             return MediaError(f"it could not be fetched ({error}): try again with `needle ingest --retry`")
         try:
-            with film_errors(job.path, "cutting it", cv2.error):
+            with convert_film_errors(job.path, "cutting it", cv2.error):
                 return _cut(job, source, threads, partial(on_progress, job.video_id) if on_progress else None)
         except MediaError as error:
             return error

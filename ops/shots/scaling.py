@@ -17,7 +17,7 @@ from ops.shots.pictures import split_planes
 from ops.shots.tone_mapping import ToneMapper, needs_mapping
 from ops.videos.colours import is_full_range, tag_matrix
 from ops.videos.fields import MAX_LINES
-from ops.videos.filters import MIN_SIDE, FrameFilter, Step, crop_steps, deinterlacing_steps, set_time
+from ops.videos.filters import MIN_SIDE, FrameFilter, Step, build_deinterlacing_steps, crop_steps, set_time
 from ops.videos.picture import has_alpha_channel
 
 SHORT_SIDE = 360
@@ -76,7 +76,9 @@ class FrameScaler:
 
     def _choose_steps(self, frame: av.VideoFrame) -> Sequence[Step]:
         info = self._info
-        fields = deinterlacing_steps(info.field_order, is_telecined=info.is_telecined) if _has_fields(frame) else []
+        fields = (
+            build_deinterlacing_steps(info.field_order, is_telecined=info.is_telecined) if _has_fields(frame) else []
+        )
         return [*fields, *crop_steps(info.crop)] or [("null", "")]
 
     def _scale(self, frame: av.VideoFrame) -> av.VideoFrame:

@@ -22,7 +22,7 @@ def _build(run: StepRun) -> StepReport:
 def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> set[str]:
     corrections, version = CurrentCorrections(settings), compute_detector_version(settings.detector)
     due = set[str]()
-    for video in catalogue.usable_videos(settings, video_ids):
+    for video in catalogue.read_usable_videos(settings, video_ids):
         video_id = video["video_id"]
         stored = read_shots(settings, video_id)
         if not has_current_shots(settings, video_id, stored, version, corrections.select_video(video_id)):

@@ -51,7 +51,7 @@ def find_waiting(settings: Settings) -> Waiting:
     current = CurrentCorrections(settings)
     partitions, said = set[str](), list[tuple[str, str]]()
     ids = set(current.list_video_ids())
-    videos = catalogue.videos_of(settings.lake, {settings.resolve_partition(each) for each in ids}) if ids else []
+    videos = catalogue.read_videos(settings.lake, {settings.resolve_partition(each) for each in ids}) if ids else []
     for video in videos:
         video_id = video["video_id"]
         rows = read_shots(settings, video_id) if video_id in ids and video["state"] == "ready" else []

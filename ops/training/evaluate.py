@@ -35,7 +35,7 @@ from ops.shots.detectors.choice import load_detector
 from ops.shots.pictures import make_detector_frame
 from ops.shots.reading import read_proxy_frames
 from ops.training.pairs import clean_captions
-from ops.videos.film_errors import film_errors
+from ops.videos.film_errors import convert_film_errors
 from ops.videos.probe import probe
 
 Floats = NDArray[np.float32]
@@ -217,7 +217,7 @@ def _evaluate_clip(
         annotation = ShotAnnotation.from_document(shots[0]) if shots else None
         ranges = [(int(row["start_frame"]), int(row["end_frame"])) for row in captions] if encoders else []
         task = _build_task(result.show, captions, queries) if captions and encoders else None
-    with film_errors(result.name, "measuring it"):
+    with convert_film_errors(result.name, "measuring it"):
         fps = probe(path).fps
         watched = _decode_clip(
             path, encoders, load_detector(detector, fps) if annotation else None, ranges, frames_per_shot

@@ -91,7 +91,7 @@ def build_tasks(settings: Settings, progress: Progress) -> list[ShowTask]:
             captions.setdefault(pair.show, {})[pair.shot_id] = pair.captions
     queries: dict[str, list[tuple[str, dict[str, float]]]] = {}
     progress.start(ASKING, 0, "graded queries")
-    for video in catalogue.videos_of(settings.lake):
+    for video in catalogue.read_videos(settings.lake):
         if video["state"] == "ready" and video["show"] in captions:
             graded = _read_queries(settings, video, captions[video["show"]], progress)
             queries.setdefault(video["show"], []).extend(graded)

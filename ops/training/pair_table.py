@@ -18,7 +18,7 @@ from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.training.pairs import CaptionPair, PairCollection
 from ops.training.sources import add_shot_pairs, read_captions
 from ops.videos import catalogue
-from ops.videos.forgotten import forgotten_ids
+from ops.videos.forgotten import read_forgotten_ids
 
 TABLE = "caption_pairs"
 STAGE = "pairs"
@@ -30,7 +30,7 @@ def build_pairs(settings: Settings, partitions: Sequence[str], now: datetime, pr
         progress.start(STAGE, 0, "pairs")
         changed = sum(settings.lake.ensure(TABLE, partition) for partition in partitions)
         skipped: dict[str, str] = {}
-        for video in catalogue.videos_of(settings.lake, partitions):
+        for video in catalogue.read_videos(settings.lake, partitions):
             collection = PairCollection()
             if video["state"] == "ready":
                 add_shot_pairs(settings, video, read_captions(video["path"]), collection)
@@ -61,7 +61,7 @@ def store_pairs(settings: Settings, pairs: Sequence[CaptionPair], now: datetime)
 
 def load_pairs(settings: Settings) -> list[CaptionPair]:
     """Return all pairs of the table, except those whose shot left the catalogue or whose video is forgotten."""
-    forgotten = forgotten_ids(settings.store)
+    forgotten = read_forgotten_ids(settings.store)
     shots = settings.lake.read("shots", columns=["shot_id", "video_id"]).to_pylist()
     known = {shot["shot_id"] for shot in shots if shot["video_id"] not in forgotten}
     names = CaptionPair.__dataclass_fields__

@@ -24,7 +24,7 @@ from ops.core.settings import Settings
 from ops.core.storage import ObjectStore, resolve_local_path
 from ops.training.pairs import CaptionPair, PairCollection, build_image_pair, build_shot_pair
 from ops.videos import catalogue
-from ops.videos.forgotten import forgotten_ids
+from ops.videos.forgotten import read_forgotten_ids
 
 CAPTIONS = ".captions.jsonl"
 IMAGES = (".jpg", ".jpeg", ".png", ".webp")
@@ -165,7 +165,7 @@ def _read(settings: Settings, file: Path, into: PairCollection) -> None:
     except NotFoundError:
         into.skipped[str(file)] = f"its video is not in the catalogue: `needle ingest {film}`"
         return None
-    if video["video_id"] in forgotten_ids(settings.store) or video["state"] != "ready":
+    if video["video_id"] in read_forgotten_ids(settings.store) or video["state"] != "ready":
         into.skipped[str(file)] = f"its video is {video['state'] if video['state'] != 'ready' else 'forgotten'}"
         return None
     return add_shot_pairs(settings, video, read_captions(film), into)
@@ -202,7 +202,7 @@ def _parse_parquet_pair(file: Path, number: int, row: dict[str, Any], known: dic
 
 
 def _read_shots_by_id(settings: Settings) -> dict[str, LakeShot]:
-    forgotten = forgotten_ids(settings.store)
+    forgotten = read_forgotten_ids(settings.store)
     rows = settings.lake.read("shots").to_pylist()
     return {row["shot_id"]: row for row in rows if row["video_id"] not in forgotten}
 

@@ -110,7 +110,7 @@ def list_partitions_to_embed(settings: Settings, encoder_id: str) -> list[str]:
     """Return partitions with a shot whose vector of this encoder is missing or out of date."""
     due = []
     for partition in settings.lake.list_partitions(SHOTS):
-        for video in catalogue.videos_of(settings.lake, [partition]):
+        for video in catalogue.read_videos(settings.lake, [partition]):
             if not load_vectors(settings, encoder_id, video["video_id"]).is_current:
                 due.append(partition)
                 break

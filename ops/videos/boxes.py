@@ -23,7 +23,7 @@ class Box(NamedTuple):
     end: int
 
 
-def boxes_in(file: BinaryIO, at: int, end: int) -> Iterator[Box]:
+def read_boxes(file: BinaryIO, at: int, end: int) -> Iterator[Box]:
     """Yield the boxes within ``[at, end)``, without inner ones; ends at the first bytes that are not a box."""
     for _ in range(MAX_BOXES):
         if at + HEADER > end:
@@ -45,7 +45,7 @@ def boxes_in(file: BinaryIO, at: int, end: int) -> Iterator[Box]:
 
 def find_boxes(file: BinaryIO, at: int, end: int, *path: bytes) -> Iterator[Box]:
     """Yield the boxes at a path of types, each box within ``[at, end)``."""
-    for box in boxes_in(file, at, end):
+    for box in read_boxes(file, at, end):
         if box.kind == path[0]:
             box = box._replace(end=min(box.end, end))
             if len(path) == 1:
@@ -59,4 +59,4 @@ def is_encrypted(path: Path) -> bool:
     with path.open("rb") as file:
         tables = find_boxes(file, 0, os.path.getsize(path), b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
         # Version, flags and the number of entries come before the entries, which are boxes.
-        return any(entry.kind == b"encv" for table in tables for entry in boxes_in(file, table.start + 8, table.end))
+        return any(entry.kind == b"encv" for table in tables for entry in read_boxes(file, table.start + 8, table.end))

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ops.videos.integrity import SYNC, packet_grid
+from ops.videos.integrity import SYNC, find_packet_grid
 
 CLOCK_HZ = 90_000
 CLOCK_RANGE = 1 << 33
@@ -29,31 +29,31 @@ Reading = tuple[int, int, int]
 _PACK = re.compile(rb"\x00\x00\x01\xba([\x40-\x7f\x20-\x2f][\x00-\xff]{5})")
 
 
-def clocked_seconds(path: Path, container_format: str) -> float | None:
+def measure_clocked_seconds(path: Path, container_format: str) -> float | None:
     """Return seconds of footage in a file of ``mpegts`` or ``mpeg``, or ``None`` if its clock cannot be read."""
-    read = _program_clock if container_format == "mpegts" else _system_clock
+    read = _read_program_clock if container_format == "mpegts" else _read_system_clock
     size = path.stat().st_size
     windows = []
     with path.open("rb") as file:
-        for start in _starts(size):
+        for start in _choose_starts(size):
             file.seek(start)
             readings = [(start + at, pid, ticks) for at, pid, ticks in read(file.read(WINDOW))]
             if len(readings) > 1:
                 windows.append(readings)
-    return _seconds(windows, size)
+    return _sum_seconds(windows, size)
 
 
-def _starts(size: int) -> list[int]:
+def _choose_starts(size: int) -> list[int]:
     if size <= WINDOW * WINDOWS:
         return list(range(0, size, WINDOW))
     return [round(n * (size - WINDOW) / (WINDOWS - 1)) for n in range(WINDOWS)]
 
 
-def _program_clock(data: bytes) -> Iterator[Reading]:
-    size, at = packet_grid(data)
+def _read_program_clock(data: bytes) -> Iterator[Reading]:
+    size, at = find_packet_grid(data)
     while size and at + 188 <= len(data):
         if data[at] != SYNC:  # damage, or another stream is joined on in the middle of a packet
-            size, ahead = packet_grid(data[at : at + 20 * 204])
+            size, ahead = find_packet_grid(data[at : at + 20 * 204])
             at += ahead if size else 20 * 204 - 204
             size = size or 188
             continue
@@ -63,7 +63,7 @@ def _program_clock(data: bytes) -> Iterator[Reading]:
         at += size
 
 
-def _system_clock(data: bytes) -> Iterator[Reading]:
+def _read_system_clock(data: bytes) -> Iterator[Reading]:
     for match in _PACK.finditer(data):
         b = match[1]
         if b[0] & 0xC0 == 0x40:  # MPEG-2
@@ -73,9 +73,9 @@ def _system_clock(data: bytes) -> Iterator[Reading]:
             yield match.start(), 0, (b[0] & 0x0E) << 29 | b[1] << 22 | (b[2] & 0xFE) << 14 | b[3] << 7 | b[4] >> 1
 
 
-def _seconds(windows: list[list[Reading]], size: int) -> float | None:
+def _sum_seconds(windows: list[list[Reading]], size: int) -> float | None:
     """Return the time from the first reading to the last; each step is compared with the bytes that it spans."""
-    spans = [_span(readings) for readings in windows]
+    spans = [_measure_span(readings) for readings in windows]
     total_s, total_bytes = sum(span[0] for span in spans), sum(span[1] for span in spans)
     if not total_s or not total_bytes:
         return None
@@ -83,22 +83,22 @@ def _seconds(windows: list[list[Reading]], size: int) -> float | None:
     for (before, after), pair in zip(itertools.pairwise(windows), itertools.pairwise(rates), strict=True):
         length = after[0][0] - before[-1][0]
         due_s = 2 * length / sum(pair)
-        step_s = _step(before[-1], after[0])
+        step_s = _measure_step(before[-1], after[0])
         total_s += step_s if step_s is not None and due_s / MAX_FACTOR <= step_s <= due_s * MAX_FACTOR else due_s
     ends = windows[0][0][0] + size - windows[-1][-1][0]
     return total_s + ends * total_s / max(size - ends, 1)
 
 
-def _span(readings: list[Reading]) -> tuple[float, int]:
+def _measure_span(readings: list[Reading]) -> tuple[float, int]:
     """Return seconds and bytes over which the clock of one window runs steadily."""
     seconds, length = 0.0, 0
     for one, other in itertools.pairwise(readings):
-        step_s = _step(one, other)
+        step_s = _measure_step(one, other)
         if step_s is not None and step_s <= MAX_STEP_S:
             seconds, length = seconds + step_s, length + other[0] - one[0]
     return seconds, length
 
 
-def _step(one: Reading, other: Reading) -> float | None:
+def _measure_step(one: Reading, other: Reading) -> float | None:
     """Return seconds between two readings, or ``None`` if they are of different clocks."""
     return (other[2] - one[2]) % CLOCK_RANGE / CLOCK_HZ if one[1] == other[1] else None

@@ -19,13 +19,15 @@ from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
 from ops.core.storage import resolve_local_path
 from ops.core.tables import Lake
-from ops.videos.forgotten import forgotten_ids
+from ops.videos.forgotten import read_forgotten_ids
 
 TABLE = "videos"
 _LAYOUT = "lake/layout.json"
 
 
-def videos_of(lake: Lake, partitions: Iterable[str] | None = None, *, with_forgotten: bool = False) -> list[LakeVideo]:
+def read_videos(
+    lake: Lake, partitions: Iterable[str] | None = None, *, with_forgotten: bool = False
+) -> list[LakeVideo]:
     """Return rows of the register, as dicts by column name.
 
     A video with a tombstone is left out even if its row is still there, because a ``forget`` was killed half way:
@@ -34,15 +36,15 @@ def videos_of(lake: Lake, partitions: Iterable[str] | None = None, *, with_forgo
     rows: list[LakeVideo] = lake.read(TABLE, partitions).to_pylist()
     if with_forgotten or not rows:
         return rows
-    gone = forgotten_ids(lake.store)
+    gone = read_forgotten_ids(lake.store)
     return [row for row in rows if row["video_id"] not in gone]
 
 
-def usable_videos(settings: Settings, video_ids: Collection[str]) -> list[LakeVideo]:
+def read_usable_videos(settings: Settings, video_ids: Collection[str]) -> list[LakeVideo]:
     """Return the rows of those of these videos that are ``ready`` or ``pending``."""
     wanted = set(video_ids)
     partitions = sorted({settings.resolve_partition(video_id) for video_id in wanted})
-    rows = videos_of(settings.lake, partitions)
+    rows = read_videos(settings.lake, partitions)
     return [row for row in rows if row["video_id"] in wanted and row["state"] in ("ready", "pending")]
 
 
@@ -52,7 +54,7 @@ def find_video(lake: Lake, text: str) -> LakeVideo:
     A removed video is found by its path only if no other has that path. Raises ``NotFoundError`` if no video or more
     than one matches.
     """
-    rows = videos_of(lake, with_forgotten=True)
+    rows = read_videos(lake, with_forgotten=True)
     absolute = resolve_local_path(text)
     for named in (
         [row for row in rows if row["video_id"] == text],
@@ -72,7 +74,7 @@ def find_video(lake: Lake, text: str) -> LakeVideo:
     )
 
 
-def footage_seconds(row: LakeVideo) -> float:
+def read_footage_seconds(row: LakeVideo) -> float:
     """Return the length of a registered video in seconds; 0 if it was not opened."""
     return row["frames"] * row["fps_den"] / row["fps_num"] if row["frames"] else 0.0
 
@@ -85,7 +87,7 @@ def set_aside(settings: Settings, row: LakeVideo, reason: str, now: datetime) ->
 def retry_set_aside(settings: Settings, video_ids: Iterable[str], now: datetime) -> None:
     """Make set-aside videos pending again, so that the next run opens them again."""
     wanted = set(video_ids)
-    for row in videos_of(settings.lake):
+    for row in read_videos(settings.lake):
         if row["video_id"] in wanted and row["state"] == "set_aside":
             put_video(settings, row | {"state": "pending", "reason": None, "frames": None, "created_timestamp": now})
 

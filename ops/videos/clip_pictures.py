@@ -28,7 +28,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from ops.core.media import FieldOrder, MediaInfo, Orientation
 from ops.videos.colours import TRANSFERS, is_full_range, read_side_data, tag_matrix
-from ops.videos.filters import PARITY, FrameFilter, Step, crop_steps, deinterlacing_steps
+from ops.videos.filters import PARITY, FrameFilter, Step, build_deinterlacing_steps, crop_steps
 from ops.videos.held_packets import HeldPackets
 
 CRF, PRESET = 16, "veryfast"
@@ -60,7 +60,7 @@ class ClipPictures:
         self._info, self._tick = info, tick
         tag_matrix(first, info.matrix)
         self._order = _order_in_clip(info, first)
-        self._filter = FrameFilter(self._steps) if self._steps(first) else None
+        self._filter = FrameFilter(self._choose_steps) if self._choose_steps(first) else None
         self._marker = FrameFilter(lambda frame: [("setfield", PARITY[self._order])])
         self._ticks: deque[int] = deque()
         self._packets = HeldPackets(container)
@@ -70,7 +70,7 @@ class ClipPictures:
         has_alpha = self._info.has_alpha
         stream = container.add_stream("prores_ks" if has_alpha else "libx264", rate=self._info.fps)
         assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height = _clip_size(first, self._info)
+        stream.width, stream.height = _compute_clip_size(first, self._info)
         stream.pix_fmt = ALPHA_FORMAT if has_alpha else _format_for(first, stream.width, stream.height, self._order)
         stream.time_base = self._tick
         context = stream.codec_context
@@ -81,7 +81,7 @@ class ClipPictures:
         else:
             context.gop_size = max(round(self._info.fps), 1)
             context.max_b_frames = 0
-            parameters = ["open-gop=0", "force-cfr=0", *_mastering_parameters(first)]
+            parameters = ["open-gop=0", "force-cfr=0", *_format_mastering(first)]
             parameters += [f"{PARITY[self._order]}=1"] if self._order != "progressive" else []
             context.options = {"preset": PRESET, "crf": str(CRF), "x264-params": ":".join(parameters)}
         if self._order != "progressive":
@@ -135,16 +135,16 @@ class ClipPictures:
         picture.pict_type = PictureType.NONE
         self._packets.write(self.stream.encode(picture))
 
-    def _steps(self, frame: av.VideoFrame) -> Sequence[Step]:
+    def _choose_steps(self, frame: av.VideoFrame) -> Sequence[Step]:
         info = self._info
         fields: list[Step] = []
         if info.field_order != "progressive" and self._order == "progressive":
-            fields = deinterlacing_steps(info.field_order, is_telecined=info.is_telecined)
+            fields = build_deinterlacing_steps(info.field_order, is_telecined=info.is_telecined)
         crop = crop_steps(info.crop, keeps_fields=self._order != "progressive")
-        return [*fields, *crop, *orientation_steps(info.orientation)]
+        return [*fields, *crop, *build_orientation_steps(info.orientation)]
 
 
-def orientation_steps(orientation: Orientation) -> list[Step]:
+def build_orientation_steps(orientation: Orientation) -> list[Step]:
     """Return filters that turn clockwise, then mirror left for right."""
     turns: dict[int, list[Step]] = {
         0: [],
@@ -168,7 +168,7 @@ def _order_in_clip(info: MediaInfo, first: av.VideoFrame) -> FieldOrder:
     return info.field_order
 
 
-def _clip_size(first: av.VideoFrame, info: MediaInfo) -> tuple[int, int]:
+def _compute_clip_size(first: av.VideoFrame, info: MediaInfo) -> tuple[int, int]:
     order = _order_in_clip(info, first)
     top = info.crop.top // 2 * 2 if order != "progressive" else info.crop.top
     width, height = first.width - info.crop.left - info.crop.right, first.height - top - info.crop.bottom
@@ -187,7 +187,7 @@ def _format_for(frame: av.VideoFrame, width: int, height: int, order: FieldOrder
     return f"yuv422p{deep}" if kept.startswith("yuv420") and order != "progressive" and height % 4 else kept
 
 
-def _mastering_parameters(frame: av.VideoFrame) -> list[str]:
+def _format_mastering(frame: av.VideoFrame) -> list[str]:
     """Return x264's SMPTE ST 2086 and CTA-861.3 parameters, in 1/50,000 of chromaticity and 1/10,000 cd/m2."""
     parameters = []
     display, light = read_side_data(frame, "MASTERING_DISPLAY_METADATA"), read_side_data(frame, "CONTENT_LIGHT_LEVEL")

@@ -22,12 +22,12 @@ from ops.core.stopping import Stop
 from ops.core.time import frame_at, make_timecode
 from ops.videos.clip_writer import ClipWriter, sample_kind
 from ops.videos.container import open_container, require_file
-from ops.videos.hashes import HashCache, hash_of
-from ops.videos.library import local_source
+from ops.videos.hashes import HashCache, compute_hash
+from ops.videos.library import open_local_source
 from ops.videos.objects import is_remote
 from ops.videos.probe import probe
 from ops.videos.reader import Picture, Sound, read_media
-from ops.videos.seeking import picture_table, read_from
+from ops.videos.seeking import build_picture_table, read_from
 from ops.videos.sound_line import SoundConverter, SoundLine, is_unnamed
 from ops.videos.tracks import choose_video_track
 
@@ -52,14 +52,16 @@ class ClipSpan:
 
 
 @contextmanager
-def unchanged_source(path: str, content_hash: str, size: int, *, hashes: HashCache, scratch: Path) -> Iterator[Path]:
+def open_unchanged_source(
+    path: str, content_hash: str, size: int, *, hashes: HashCache, scratch: Path
+) -> Iterator[Path]:
     """Yield a local path with the bytes of a source that did not change since ingest; fetched if it is remote.
 
     ``content_hash`` is SHA-256, hex; ``size`` in bytes. Raises ``MediaError``, naming ``path``, if the file is gone,
     may not be read, or has other content, and ``StorageError`` if its store cannot be read.
     """
     try:
-        with local_source(path, scratch) as local:
+        with open_local_source(path, scratch) as local:
             require_file(local)
             _require_same(local, content_hash, size, None if is_remote(path) else hashes)
             yield local
@@ -75,10 +77,10 @@ def _require_same(local: Path, content_hash: str, size: int, hashes: HashCache |
             "ingest it and search again"
         )
     key = (str(local), status.st_size, str(status.st_mtime_ns))
-    known = hashes.known([key]).get(key) if hashes else None
+    known = hashes.read_known([key]).get(key) if hashes else None
     if known is None:
         with local.open("rb") as file:
-            known = hash_of(file)
+            known = compute_hash(file)
         if hashes:
             hashes.remember(key, known)
     if known != content_hash:
@@ -118,8 +120,8 @@ def cut_clips(
         and any(span.start_frame > MIN_SKIP for span in spans)
         and all(span.end_frame <= frames for span in spans)
     ):
-        table = picture_table(source, frames)
-        for group in _groups(left) if table else []:
+        table = build_picture_table(source, frames)
+        for group in _group_spans(left) if table else []:
             assert table is not None
             read = partial(read_from, source, table, group[0].start_frame)
             try:
@@ -132,7 +134,7 @@ def cut_clips(
         yield from _cut(source, info, left, partial(read_media, source), threads, stop)
 
 
-def _groups(spans: Sequence[ClipSpan]) -> list[list[ClipSpan]]:
+def _group_spans(spans: Sequence[ClipSpan]) -> list[list[ClipSpan]]:
     """Return sorted spans in groups that are worth a seek between them."""
     groups: list[list[ClipSpan]] = []
     end = 0
@@ -184,7 +186,7 @@ class _Cutting:
         self._info = info
         self._waiting = deque(spans)
         self._open: list[_Open] = []
-        self._lines = {track.stream: _line(track) for track in info.clip_tracks}
+        self._lines = {track.stream: _build_line(track) for track in info.clip_tracks}
         self._newest_s = Fraction(0)
         self._step = 1 / info.fps
         self._count = 0
@@ -205,7 +207,7 @@ class _Cutting:
         if isinstance(item, Sound):
             self._lines[item.stream].add(item.time_s, item.frame)
             return
-        time_s = self._exact(item)
+        time_s = self._find_exact_time(item)
         self._step = time_s - self._newest_s if self._count else self._step
         self._newest_s, self._count = time_s, item.index + 1
         while self._waiting and self._waiting[0].start_frame == item.index:
@@ -233,7 +235,7 @@ class _Cutting:
             clip.writer.abandon()
             clip.span.target.unlink(missing_ok=True)
 
-    def _exact(self, picture: Picture) -> Fraction:
+    def _find_exact_time(self, picture: Picture) -> Fraction:
         """Return the frame's own time at a constant rate, unless the clock is more than half a frame off."""
         ideal = picture.index / self._info.fps
         near = not self._info.variable_rate and abs(picture.time_s - ideal) < 1 / (2 * self._info.fps)
@@ -272,6 +274,6 @@ class _Cutting:
             line.forget(min([now, *(clip.sound_at[at] for clip in self._open)]))
 
 
-def _line(track: SoundTrack) -> SoundLine:
+def _build_line(track: SoundTrack) -> SoundLine:
     layout = "" if is_unnamed(track.layout) else track.layout
     return SoundLine(SoundConverter(track.sample_rate, layout, sample_kind(track)), track.channels)

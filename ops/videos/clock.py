@@ -66,7 +66,9 @@ class Clock:
         self._due = due
         return "gap" if is_gap else ""
 
-    def hear(self, track: int, at: Fraction | None, length_s: Fraction, *, is_certain: bool = False) -> Fraction | None:
+    def place_sound(
+        self, track: int, at: Fraction | None, length_s: Fraction, *, is_certain: bool = False
+    ) -> Fraction | None:
         """Return the time of sound that the stream puts at ``at``, or ``None`` if the next frame must come first.
 
         Sound without a time follows the sound before it on its track. ``is_certain`` takes the best known clock.

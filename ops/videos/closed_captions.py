@@ -44,7 +44,7 @@ class Packet:
     data: bytes
 
 
-def carries_captions(container: InputContainer, stream: VideoStream) -> bool:
+def has_captions(container: InputContainer, stream: VideoStream) -> bool:
     """Return whether the first packets of a video track carry closed captions; writers put them into every frame."""
     if stream.codec_context is None or stream.codec_context.codec.canonical_name not in _CARRIERS:
         return False
@@ -83,10 +83,10 @@ def read_carried_captions(container: InputContainer, stream: VideoStream, zero_s
     for packet in demux(container, stream):
         if packet.pts is None or packet.time_base is None:
             continue
-        if found := _pairs_in(bytes(packet)):
+        if found := _extract_pairs(bytes(packet)):
             pairs.append((float(packet.pts * packet.time_base) - zero_s, found))
     pairs.sort(key=lambda pair: pair[0])
-    return _read_scc_text(_scc_of(pairs))
+    return _read_scc_text(_format_scc(pairs))
 
 
 def read_scc(data: bytes) -> list[Packet]:
@@ -111,7 +111,7 @@ def _read_scc_text(data: bytes) -> list[Packet]:
         raise MediaError(f"its captions cannot be decoded: {error}") from error
 
 
-def _pairs_in(data: bytes) -> list[bytes]:
+def _extract_pairs(data: bytes) -> list[bytes]:
     """Return pairs of bytes of the first field in the user data of one packet, without padding."""
     pairs = []
     at = data.find(_MARK)
@@ -129,7 +129,7 @@ def _pairs_in(data: bytes) -> list[bytes]:
     return pairs
 
 
-def _scc_of(pairs: Iterable[tuple[float, list[bytes]]]) -> bytes:
+def _format_scc(pairs: Iterable[tuple[float, list[bytes]]]) -> bytes:
     rows = []
     for seconds, found in pairs:
         minutes, milliseconds = divmod(round(max(seconds, 0.0) * 1000), 60_000)

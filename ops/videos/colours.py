@@ -47,7 +47,7 @@ class ColourTags:
     matrix: int
 
     @classmethod
-    def of(cls, source: av.VideoFrame | av.video.codeccontext.VideoCodecContext) -> ColourTags:
+    def read(cls, source: av.VideoFrame | av.video.codeccontext.VideoCodecContext) -> ColourTags:
         return cls(int(source.color_primaries), int(source.color_trc), int(source.colorspace))
 
 
@@ -63,12 +63,12 @@ class Colours:
 
 def read_colours(container: ColourTags, frame: av.VideoFrame, log: FactLog) -> Colours:
     """Return the colours of a track with ``container``'s tags, by the rule above, from its first decoded ``frame``."""
-    codec = ColourTags.of(frame)
+    codec = ColourTags.read(frame)
     transfer = _decide_transfer(container, codec, frame, log)
     primaries = _decide_primaries(container, codec, transfer, log)
     matrix = _decide_matrix(container, codec, transfer, primaries, frame, log)
     _report_range(frame, log)
-    colours = Colours(transfer=transfer, primaries=primaries, matrix=matrix, peak=_peak_of(frame))
+    colours = Colours(transfer=transfer, primaries=primaries, matrix=matrix, peak=_find_peak(frame))
     _report_notes(colours, frame, log)
     return colours
 
@@ -84,22 +84,22 @@ def is_full_range(frame: av.VideoFrame) -> bool:
     return frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
 
 
-def _known(code: int) -> bool:
+def _is_known(code: int) -> bool:
     return code not in UNKNOWN
 
 
 def _decide_transfer(container: ColourTags, codec: ColourTags, frame: av.VideoFrame, log: FactLog) -> Transfer:
     has_mastering = bool(read_side_data(frame, "MASTERING_DISPLAY_METADATA"))
     against = []
-    if _known(container.transfer):
+    if _is_known(container.transfer):
         code, evidence = container.transfer, "container"
         if code in BT2020_SDR and TRANSFERS.get(codec.transfer) == "hlg":
             # HLG that older players take for standard range (ETSI TS 101 154): writers of containers copy that tag.
             against.append("container: standard range")
             code, evidence = codec.transfer, "codec header (alternative transfer)"
-        elif _known(codec.transfer) and TRANSFERS.get(codec.transfer, "sdr") != TRANSFERS.get(code, "sdr"):
+        elif _is_known(codec.transfer) and TRANSFERS.get(codec.transfer, "sdr") != TRANSFERS.get(code, "sdr"):
             against.append(f"codec header: {TRANSFER_NAMES[TRANSFERS.get(codec.transfer, 'sdr')]}")
-    elif _known(codec.transfer):
+    elif _is_known(codec.transfer):
         code, evidence = codec.transfer, "codec header"
     elif has_mastering:
         code, evidence = 16, "metadata of a mastering display (SMPTE ST 2086)"
@@ -161,7 +161,7 @@ def _report_range(frame: av.VideoFrame, log: FactLog) -> None:
         log.add("range", "limited", "tag" if tagged == ColorRange.MPEG else "no tag")
 
 
-def _peak_of(frame: av.VideoFrame) -> int:
+def _find_peak(frame: av.VideoFrame) -> int:
     """Return the video's brightest white: MaxCLL (CTA-861.3), or else the mastering display's (SMPTE ST 2086)."""
     light, display = read_side_data(frame, "CONTENT_LIGHT_LEVEL"), read_side_data(frame, "MASTERING_DISPLAY_METADATA")
     peak = struct.unpack_from("I", light[0])[0] if light and len(light[0]) >= 8 else 0
@@ -185,5 +185,5 @@ def _report_notes(colours: Colours, frame: av.VideoFrame, log: FactLog) -> None:
             f"{TRANSFER_NAMES[colours.transfer]}: proxies, posters and search use pictures that are tone-mapped to "
             "standard range; clips keep HDR"
         )
-    if read_side_data(frame, "DOVI_METADATA") and ColourTags.of(frame).transfer in UNKNOWN:
+    if read_side_data(frame, "DOVI_METADATA") and ColourTags.read(frame).transfer in UNKNOWN:
         log.note("Dolby Vision without an HDR10 or HLG base (profile 5): its colours cannot be shown right")

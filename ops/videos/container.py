@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 
 from ops.core.errors import MediaError
 from ops.videos.file_kinds import HEAD_BYTES, is_text
-from ops.videos.integrity import packet_grid, reason_of_broken_structure
+from ops.videos.integrity import explain_broken_structure, find_packet_grid
 
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegtsraw,mxf,mxf_opatom,flv,asf,ogg,dv,gxf,nut,wtv,rm,ivf,lxf,"
@@ -64,12 +64,12 @@ def open_container(path: Path) -> Iterator[InputContainer]:
     except (av.FFmpegError, OSError, ValueError, UnicodeError) as error:
         named = _format_not_recognised(path)
         if not named:
-            raise MediaError(_reason_not_opened(path)) from error
+            raise MediaError(_explain_failure(path)) from error
         options = {**OPTIONS, "format_whitelist": f"{FORMATS},{named}"}
         try:
             container = av.open(name, format=named, options=options, metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError, UnicodeError) as error:
-            raise MediaError(_reason_not_opened(path)) from error
+            raise MediaError(_explain_failure(path)) from error
     try:
         yield container
     finally:
@@ -89,7 +89,7 @@ def _format_not_recognised(path: Path) -> str:
         return ""
     if data.startswith(JPEG) and path.suffix.lower() in MOTION_JPEG:
         return "mjpeg"
-    return "mpegts" if any(packet_grid(data[at : at + 8192])[0] for at in range(0, len(data), 4096)) else ""
+    return "mpegts" if any(find_packet_grid(data[at : at + 8192])[0] for at in range(0, len(data), 4096)) else ""
 
 
 def demux(
@@ -125,12 +125,12 @@ def require_file(path: Path) -> None:
             raise MediaError("the file is empty (0 bytes): copy it again")
         os.close(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)))
     except OSError as error:
-        raise MediaError(reason_of_os_error(path, error)) from error
+        raise MediaError(explain_os_error(path, error)) from error
     except ValueError as error:
         raise MediaError(f"{str(path)!r} is not a possible file name") from error
 
 
-def reason_of_os_error(path: Path | str, error: OSError) -> str:
+def explain_os_error(path: Path | str, error: OSError) -> str:
     """Return the reason why the system refused the file, in plain words."""
     match error.errno:
         case errno.ENOENT if os.path.islink(path):
@@ -147,8 +147,8 @@ def reason_of_os_error(path: Path | str, error: OSError) -> str:
             return f"it cannot be read ({error.strerror or error})"
 
 
-def _reason_not_opened(path: Path) -> str:
-    if reason := reason_of_broken_structure(path):
+def _explain_failure(path: Path) -> str:
+    if reason := explain_broken_structure(path):
         return reason
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)

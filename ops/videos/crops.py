@@ -39,15 +39,15 @@ def read_aperture(path: Path, track_id: int, number: int) -> Aperture | None:
     size = path.stat().st_size
     with path.open("rb") as file:
         if file.read(4) == MAGIC:
-            return _matroska_aperture(file, size, number)
-        return _mp4_aperture(file, size, track_id)
+            return _read_matroska_aperture(file, size, number)
+        return _read_mp4_aperture(file, size, track_id)
 
 
-def _mp4_aperture(file: BinaryIO, size: int, track_id: int) -> Aperture | None:
+def _read_mp4_aperture(file: BinaryIO, size: int, track_id: int) -> Aperture | None:
     for trak in find_boxes(file, 0, size, b"moov", b"trak"):
         if _track_id(file, trak) == track_id:
             for stsd in find_boxes(file, trak.start, trak.end, b"mdia", b"minf", b"stbl", b"stsd"):
-                return _entry_aperture(file, stsd)
+                return _read_entry_aperture(file, stsd)
     return None
 
 
@@ -59,7 +59,7 @@ def _track_id(file: BinaryIO, trak: Box) -> int:
     return 0
 
 
-def _entry_aperture(file: BinaryIO, stsd: Box) -> Aperture | None:
+def _read_entry_aperture(file: BinaryIO, stsd: Box) -> Aperture | None:
     """Return the aperture in the first sample description."""
     start = stsd.start + 8
     file.seek(start)
@@ -89,9 +89,9 @@ def _clean_aperture(width: int, height: int, values: tuple[int, ...]) -> Apertur
     return Aperture(Crop(left=sides[0], top=sides[1], right=sides[2], bottom=sides[3]), source)
 
 
-def _matroska_aperture(file: BinaryIO, size: int, number: int) -> Aperture | None:
+def _read_matroska_aperture(file: BinaryIO, size: int, number: int) -> Aperture | None:
     elements = Elements(file, size)
-    tracks = [track for track in _matroska_tracks(elements, size) if track]
+    tracks = [track for track in _read_matroska_tracks(elements, size) if track]
     if number >= len(tracks):
         return None
     sides = tracks[number]
@@ -99,22 +99,24 @@ def _matroska_aperture(file: BinaryIO, size: int, number: int) -> Aperture | Non
     return Aperture(crop, "PixelCrop of the container") if crop != Crop() else None
 
 
-def _matroska_tracks(elements: Elements, size: int) -> Iterator[dict[int, int]]:
+def _read_matroska_tracks(elements: Elements, size: int) -> Iterator[dict[int, int]]:
     """Yield pixels cropped on each side, of each video track."""
-    header = elements.element(0)
-    segment = elements.element(header.end) if header and header.end else None
+    header = elements.read_element(0)
+    segment = elements.read_element(header.end) if header and header.end else None
     at, end = (segment.start, segment.end or size) if segment else (0, 0)
-    while at < end and (child := elements.element(at)) and child.end is not None:
+    while at < end and (child := elements.read_element(at)) and child.end is not None:
         if child.id == TRACKS:
-            for track in elements.children(child.start, child.end):
+            for track in elements.read_children(child.start, child.end):
                 if track.id == TRACK and track.end is not None:
-                    yield from (_sides(elements, video) for video in elements.children(track.start, track.end))
+                    yield from (
+                        _read_sides(elements, video) for video in elements.read_children(track.start, track.end)
+                    )
             return
         at = child.end
 
 
-def _sides(elements: Elements, video: Element) -> dict[int, int]:
+def _read_sides(elements: Elements, video: Element) -> dict[int, int]:
     if video.id != VIDEO_SETTINGS or video.end is None:
         return {}
-    values = {part.id: elements.integer(part) for part in elements.children(video.start, video.end)}
+    values = {part.id: elements.read_integer(part) for part in elements.read_children(video.start, video.end)}
     return {side: values.get(side, 0) for side in (LEFT, TOP, RIGHT, BOTTOM)}

@@ -115,36 +115,38 @@ class Damage:
         notes = list(self.remarks)
         if self.leading:
             notes.append(
-                f"the file begins between two key pictures: {_pictures(self.leading)} before the first whole one "
+                f"the file begins between two key pictures: {_count_pictures(self.leading)} before the first whole one "
                 f"cannot be decoded, and frame 0 is that one"
             )
         if self.missing:
             count = sum(place.count for place in self.missing)
-            notes.append(f"{_are(count)} missing {_places(self.missing, 'after frame')}; numbers go on without them")
+            notes.append(
+                f"{_inflect(count)} missing {_locate(self.missing, 'after frame')}; numbers go on without them"
+            )
         if self.damaged:
             count = sum(place.count for place in self.damaged)
             notes.append(
-                f"{_are(count)} damaged {_places(self.damaged, 'from frame')}; "
+                f"{_inflect(count)} damaged {_locate(self.damaged, 'from frame')}; "
                 "those up to the next key picture may show it too"
             )
-        if breaks := self._other_breaks():
-            notes.append(f"data is missing {_places(breaks, 'near frame')}: pictures there may be damaged")
+        if breaks := self._find_other_breaks():
+            notes.append(f"data is missing {_locate(breaks, 'near frame')}: pictures there may be damaged")
         if self.gaps:
             longest = max(self.gaps, key=lambda gap: gap.length_s)
             up_to = "up to " if len(self.gaps) > 1 else ""
             notes.append(
-                f"there is no picture for {up_to}{float(longest.length_s):.1f} s {_places(self.gaps, 'after frame')}"
+                f"there is no picture for {up_to}{float(longest.length_s):.1f} s {_locate(self.gaps, 'after frame')}"
             )
         if self.joins:
             notes.append(
-                f"another recording is joined on {_places(self.joins, 'at frame')}: its clock starts there, "
+                f"another recording is joined on {_locate(self.joins, 'at frame')}: its clock starts there, "
                 "and times go on without a gap"
             )
         if self.sound:
-            notes.append(f"sound cannot be decoded {_places(self.sound, 'near frame')}: it is silent there")
+            notes.append(f"sound cannot be decoded {_locate(self.sound, 'near frame')}: it is silent there")
         return notes
 
-    def _other_breaks(self) -> list[Place]:
+    def _find_other_breaks(self) -> list[Place]:
         """Return breaks in the stream, one for each stretch, that no other damage near them explains."""
         known = [place.frame for place in (*self.damaged, *self.missing)]
         others: list[Place] = []
@@ -155,15 +157,15 @@ class Damage:
         return others
 
 
-def _pictures(count: int) -> str:
+def _count_pictures(count: int) -> str:
     return plural(count, "picture")
 
 
-def _are(count: int) -> str:
+def _inflect(count: int) -> str:
     return plural(count, "picture is", "pictures are")
 
 
-def _places(places: list[Place], words: str) -> str:
+def _locate(places: list[Place], words: str) -> str:
     listed = ", ".join(f"{place.frame} ({float(place.time_s):.1f} s)" for place in places[:MAX_PLACES])
     rest = len(places) - MAX_PLACES
     more = f" and at {plural(rest, 'more place')}" if rest > 0 else ""

@@ -46,7 +46,7 @@ STAGE = "videos"
 _HOLD_IDS = ("shots", "dialogue", "subtitles")
 
 
-def without_damage(
+def retry_past_damage(
     settings: Settings, live_encoder: str, progress: Progress, step: Callable[[], T], *, now: datetime | None = None
 ) -> T:
     """Return the result of ``step``; each damaged file of the lake that it meets is put away, and it begins again.
@@ -57,7 +57,7 @@ def without_damage(
     met = set[str]()
 
     def put_away(error: DamagedTableError) -> None:
-        if error.path in met or _family(error).if_damaged == "refuse":
+        if error.path in met or _find_family(error).if_damaged == "refuse":
             raise error
         met.add(error.path)
         logger.warning("%s", error)
@@ -80,17 +80,17 @@ def put_away_all(settings: Settings, live_encoder: str, progress: Progress) -> N
 
     def require_intact() -> None:
         for error in settings.lake.find_damage():
-            if _family(error).if_damaged != "refuse":
+            if _find_family(error).if_damaged != "refuse":
                 raise error
 
-    without_damage(settings, live_encoder, progress, require_intact)
+    retry_past_damage(settings, live_encoder, progress, require_intact)
 
 
 def set_aside_damaged(
     settings: Settings, error: DamagedTableError, live_encoder: str, now: datetime, progress: Progress
 ) -> None:
     """Put one damaged file away and note why by the rule of this module."""
-    family = _family(error)
+    family = _find_family(error)
     moved = settings.lake.put_away(error.table, error.partition)
     fault = f"its table {error.table} was damaged ({error.fault}; the file is now {moved})"
     is_of_another_encoder = family.name == VECTORS and error.table != family.name_for_encoder(live_encoder)
@@ -100,25 +100,25 @@ def set_aside_damaged(
     again = "`needle ingest --retry PATH` computes it again, `needle forget VIDEO --yes` removes the video"
     if family.name == CORRECTIONS:
         again = f"put the file back from a backup, or its cuts are those of the detector after {again}"
-    for video in _videos_in(settings, error.partition, moved, now):
+    for video in _read_videos(settings, error.partition, moved, now):
         reason = f"{fault}: {again}"
         if family.if_damaged == "set_aside_dialogue":
             if family.name == "subtitle_timings":
                 reason += "; set its shift again by `needle dialogue --shift`"
-            _lose_dialogue(settings, video, reason, now)
+            _set_dialogue_aside(settings, video, reason, now)
         elif video["state"] != "removed":
             catalogue.set_aside(settings, video, reason, now)
         progress.set_aside(STAGE, video["path"], reason)
 
 
-def _family(error: DamagedTableError) -> Table:
+def _find_family(error: DamagedTableError) -> Table:
     return TABLES[error.table.split("/")[0]]
 
 
-def _videos_in(settings: Settings, partition: str, moved: str, now: datetime) -> list[Row]:
+def _read_videos(settings: Settings, partition: str, moved: str, now: datetime) -> list[Row]:
     """Return the rows of a partition's videos. Ids without a row, because the register was damaged, get a new path."""
-    rows = catalogue.videos_of(settings.lake, [partition])
-    known = {row["video_id"] for row in catalogue.videos_of(settings.lake, [partition], with_forgotten=True)}
+    rows = catalogue.read_videos(settings.lake, [partition])
+    known = {row["video_id"] for row in catalogue.read_videos(settings.lake, [partition], with_forgotten=True)}
     since: dict[str, datetime] = {}
     shows: dict[str, str] = {}
     for table in _HOLD_IDS:
@@ -140,7 +140,7 @@ def _videos_in(settings: Settings, partition: str, moved: str, now: datetime) ->
     return rows
 
 
-def _lose_dialogue(settings: Settings, video: Row, reason: str, now: datetime) -> None:
+def _set_dialogue_aside(settings: Settings, video: Row, reason: str, now: datetime) -> None:
     """Note that a video's dialogue is set aside; the step of dialogue completes its tables."""
     lost = {
         "subtitle_id": f"{video['video_id']}:{FILM}",

@@ -33,7 +33,7 @@ class DecodeTimes:
         if self._is_needed and packet.size and packet.dts is not None:
             self._times.append(packet.dts)
 
-    def lose(self) -> None:
+    def drop_latest(self) -> None:
         """Drop the time of the latest packet, for which the decoder gives no frame."""
         if self._times:
             self._times.pop()
@@ -52,7 +52,7 @@ def has_no_clock(video: VideoStream) -> bool:
     return video.container.format.name == "mpegvideo" and video.codec_context.codec.canonical_name == "mpeg1video"
 
 
-def usual_step(video: VideoStream) -> Fraction:
+def find_usual_step(video: VideoStream) -> Fraction:
     """Return seconds between two frames without times: by the codec if packets are fields, else by the file."""
     coded = video.codec_context.framerate
     if coded and (video.container.format.name in RAW_STREAMS or has_no_clock(video)):

@@ -15,8 +15,8 @@ from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import Progress, StepReport
-from ops.videos.catalogue import footage_seconds, put_video, videos_of
-from ops.videos.library import local_source
+from ops.videos.catalogue import put_video, read_footage_seconds, read_videos
+from ops.videos.library import open_local_source
 from ops.videos.probe import probe
 from ops.videos.probe_process import OpenFilm, ProbeProcess, Prober
 from ops.videos.register import DESCRIPTIVE
@@ -30,10 +30,10 @@ def describe_videos(
     Files are opened by ``open_film`` in another process, so that one that crashes the decoder is set aside too.
     """
     with settings.hold_work_lock(), ProbeProcess(settings.open_seconds, open_film) as prober:
-        return _describe_all(settings, videos_of(settings.lake, partitions), prober, now, progress)
+        return _describe_all(settings, read_videos(settings.lake, partitions), prober, now, progress)
 
 
-def facts_are_current(row: LakeVideo) -> bool:
+def has_current_facts(row: LakeVideo) -> bool:
     """Return whether the facts about a registered video are up to date, so that its file need not be opened.
 
     True if they have the present revision, and for a video that was not opened yet, which has none. False if they are
@@ -54,7 +54,7 @@ def _describe_all(
     changed = 0
     described = []
     for row in rows:
-        is_due = row["state"] == "pending" or (row["state"] == "ready" and not facts_are_current(row))
+        is_due = row["state"] == "pending" or (row["state"] == "ready" and not has_current_facts(row))
         fresh = _describe(settings, row, prober, now, progress) if is_due else row
         changed += put_video(settings, fresh) if fresh is not row else 0
         if fresh["state"] == "set_aside":
@@ -67,10 +67,10 @@ def _describe_all(
 
 def _describe(settings: Settings, row: LakeVideo, prober: Prober, now: datetime, progress: Progress) -> LakeVideo:
     # Opened before, and its content is its id: it was only moved or is back.
-    if row["frames"] and facts_are_current(row):
+    if row["frames"] and has_current_facts(row):
         return row | {"state": "ready", "created_timestamp": now}
     try:
-        with local_source(row["path"], settings.scratch) as path:
+        with open_local_source(row["path"], settings.scratch) as path:
             info = prober.probe(path, row["path"])
     except (StorageError, OSError) as error:  # of the store, not of the footage: it stays pending and is tried again
         reason = f"{error}; it is tried again at the next run"
@@ -113,7 +113,7 @@ def _report(settings: Settings, rows: list[LakeVideo], changed: int) -> StepRepo
             "videos": len(rows),
             "set_aside": len(aside),
             "reasons": {row["path"]: row["reason"] for row in aside},
-            "footage_seconds": round(sum(footage_seconds(row) for row in rows), 3),
+            "footage_seconds": round(sum(read_footage_seconds(row) for row in rows), 3),
         },
         by_partition=by_partition,
     )

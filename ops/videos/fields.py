@@ -70,15 +70,15 @@ class FieldMeter:
 
     def add(self, frame: av.VideoFrame) -> None:
         """Take the next frame of the sample."""
-        self.flags[self._flag_of(frame)] += 1
+        self.flags[self._read_flag(frame)] += 1
         if not 32 <= frame.height <= MAX_LINES:
             return
-        luma = _luma_of(frame)
+        luma = _sample_luma(frame)
         if self._before is not None and self._before.shape == luma.shape:
             self.verdicts.append(judge_fields(self._before, luma))
         self._before = luma
 
-    def _flag_of(self, frame: av.VideoFrame) -> FieldOrder:
+    def _read_flag(self, frame: av.VideoFrame) -> FieldOrder:
         """Return the frame's own flags. PyAV does not expose "top field first", but the ``select`` filter reads it."""
         if not frame.interlaced_frame:
             return "progressive"
@@ -93,7 +93,7 @@ class FieldMeter:
         return "upper"
 
 
-def _luma_of(frame: av.VideoFrame) -> Luma:
+def _sample_luma(frame: av.VideoFrame) -> Luma:
     """Return luma (H, W), H even, about :data:`COLUMNS` columns."""
     plane = frame.reformat(format="gray").planes[0]
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
@@ -107,8 +107,8 @@ def judge_fields(first: Luma, second: Luma) -> Verdict:
     moving = (np.abs(next_top - top) > MOTION) | (np.abs(next_bottom - bottom) > MOTION)
     if moving.mean() < MIN_MOVING:
         return "still"
-    same = _combing(top, bottom, moving)
-    later_top, later_bottom = _combing(next_top, bottom, moving), _combing(top, next_bottom, moving)
+    same = _measure_combing(top, bottom, moving)
+    later_top, later_bottom = _measure_combing(next_top, bottom, moving), _measure_combing(top, next_bottom, moving)
     if not max(later_top, later_bottom):
         return "still"
     if same < PROGRESSIVE_RATIO * min(later_top, later_bottom):
@@ -116,20 +116,20 @@ def judge_fields(first: Luma, second: Luma) -> Verdict:
     if same < INTERLACED_RATIO * min(later_top, later_bottom):
         return "unclear"
     # Fields of one interlaced frame are as far apart in time as the later of them and the next field.
-    apart = _distance(top, bottom, moving) / SAME_RATIO
-    if later_top < ORDER_RATIO * later_bottom and _distance(next_top, bottom, moving) < apart:
+    apart = _measure_distance(top, bottom, moving) / SAME_RATIO
+    if later_top < ORDER_RATIO * later_bottom and _measure_distance(next_top, bottom, moving) < apart:
         return "upper"
-    is_lower = later_bottom < ORDER_RATIO * later_top and _distance(top, next_bottom, moving) < apart
+    is_lower = later_bottom < ORDER_RATIO * later_top and _measure_distance(top, next_bottom, moving) < apart
     return "lower" if is_lower else "unclear"
 
 
-def _distance(top: Luma, bottom: Luma, moving: npt.NDArray[np.bool_]) -> float:
+def _measure_distance(top: Luma, bottom: Luma, moving: npt.NDArray[np.bool_]) -> float:
     """Return the mean difference of the rows of ``bottom`` from the rows of ``top`` above and below."""
     differences = np.abs(bottom[:-1] - top[:-1]) + np.abs(bottom[:-1] - top[1:])
     return float(differences[moving[:-1]].mean())
 
 
-def _combing(top: Luma, bottom: Luma, moving: npt.NDArray[np.bool_]) -> int:
+def _measure_combing(top: Luma, bottom: Luma, moving: npt.NDArray[np.bool_]) -> int:
     """Return how far rows of ``bottom`` stand out from the ``top`` rows above and below, both in one direction."""
     above, below = bottom[:-1] - top[:-1], bottom[:-1] - top[1:]
     distance = np.minimum(np.abs(above), np.abs(below))
@@ -151,9 +151,9 @@ def decide_fields(meter: FieldMeter, codec_order: int, log: FactLog) -> Fields:
     2. The flags of the frames, or else of the container or codec header (``codec_order``, AVFieldOrder). Exception: at
        least 5 frames, and four of five clear ones, are progressive and only the header claims interlacing.
     """
-    flagged = _flagged_order(meter.flags)
+    flagged = _choose_flagged_order(meter.flags)
     claimed = ORDER_OF_CODEC.get(codec_order, "progressive")
-    measured = _measured_order(meter.verdicts)
+    measured = _choose_measured_order(meter.verdicts)
     telecined = _is_telecined(meter.verdicts)
     claims = {"flags of the frames": flagged, "header": claimed}
     order: FieldOrder
@@ -165,25 +165,25 @@ def decide_fields(meter: FieldMeter, codec_order: int, log: FactLog) -> Fields:
         order, evidence = claimed, "header"
     else:
         order, evidence = "progressive", "no flag and no combing"
-    against = [f"{source}: {_words(claim)}" for source, claim in claims.items() if claim != order]
+    against = [f"{source}: {_describe_order(claim)}" for source, claim in claims.items() if claim != order]
     if order == "progressive" or (flagged == order and claimed == "progressive"):
         against = against if claimed != "progressive" and order == "progressive" else []
     if order != "progressive" and measured == "progressive":
         against.append("no combing in the sample: the pictures may be progressive")
-    log.add("field order", _words(order), evidence, contradictions=against)
+    log.add("field order", _describe_order(order), evidence, contradictions=against)
     if order != "progressive":
         log.note(_note(order, flagged if flagged != "progressive" else claimed, telecined))
     return Fields(order=order, is_telecined=telecined)
 
 
-def _flagged_order(flags: Counter[FieldOrder]) -> FieldOrder:
+def _choose_flagged_order(flags: Counter[FieldOrder]) -> FieldOrder:
     interlaced = flags["upper"] + flags["lower"]
     if not interlaced:
         return "progressive"
     return "upper" if flags["upper"] >= flags["lower"] else "lower"
 
 
-def _measured_order(verdicts: Sequence[Verdict]) -> FieldOrder | None:
+def _choose_measured_order(verdicts: Sequence[Verdict]) -> FieldOrder | None:
     """Return the order that the frames show, or ``None`` if that is not clear."""
     counts = Counter(verdicts)
     clear = counts["progressive"] + counts["upper"] + counts["lower"]
@@ -205,11 +205,11 @@ def _is_telecined(verdicts: Sequence[Verdict]) -> bool:
     return 0.3 <= progressive / len(verdicts) <= 0.55 and repeats >= 0.9 * len(later)
 
 
-def _words(order: FieldOrder) -> str:
+def _describe_order(order: FieldOrder) -> str:
     return order if order == "progressive" else f"interlaced, {order} field first"
 
 
 def _note(order: FieldOrder, flagged: FieldOrder, telecined: bool) -> str:
     kind = "telecined film (2:3 pulldown)" if telecined else f"interlaced, {order} field first"
-    seen = "" if flagged == order else f" as its pictures show, though it is flagged {_words(flagged)}"
+    seen = "" if flagged == order else f" as its pictures show, though it is flagged {_describe_order(flagged)}"
     return f"{kind}{seen}: proxies and posters are deinterlaced, exports keep the fields"

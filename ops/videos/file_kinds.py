@@ -80,7 +80,7 @@ _MAGICS = (
 MIN_SYNCS = 4
 
 
-def ending_of(name: str) -> str:
+def parse_ending(name: str) -> str:
     """Return the ending of a file name in lower case, without its dot; empty for none."""
     stem, dot, ending = name.rsplit("/", 1)[-1].rpartition(".")
     return ending.lower() if dot and stem else ""
@@ -89,17 +89,17 @@ def ending_of(name: str) -> str:
 def is_video_name(path: str) -> bool:
     """Return whether a file of this name is, or may be, footage: for ``AMBIGUOUS`` endings, its first bytes decide."""
     name = path.rsplit("/", 1)[-1]
-    return not name.startswith(".") and ending_of(name) in FOOTAGE | AMBIGUOUS
+    return not name.startswith(".") and parse_ending(name) in FOOTAGE | AMBIGUOUS
 
 
-def left_out_kind(path: str, read_head: Callable[[], bytes]) -> str:
+def find_left_out_kind(path: str, read_head: Callable[[], bytes]) -> str:
     """Return why a scan leaves a file out, as a kind of :data:`KINDS` or ``unknown``, ``hidden``; empty for footage.
 
     ``read_head`` returns the first :data:`HEAD_BYTES` bytes and is called only if the name does not decide. Its errors
     pass through.
     """
     name = path.rsplit("/", 1)[-1]
-    ending = ending_of(name)
+    ending = parse_ending(name)
     if name.startswith("."):
         return HIDDEN
     if ending in FOOTAGE:
@@ -111,13 +111,13 @@ def left_out_kind(path: str, read_head: Callable[[], bytes]) -> str:
         return "documents and metadata" if is_text(head) else ""
     if not head:
         return EMPTY
-    if not looks_like_footage(head):
+    if not is_footage(head):
         return UNKNOWN
     # A video renamed to film.mp4.old is meant to be out of use.
     return "" if not ending or ending in AMBIGUOUS else FOOTAGE_BY_ANOTHER_NAME
 
 
-def looks_like_footage(head: bytes) -> bool:
+def is_footage(head: bytes) -> bool:
     """Return whether a file with these first bytes is in a container of footage.
 
     By the signatures of ISO/IEC 14496-12, Matroska (RFC 9559), RIFF AVI, ASF, Ogg, MPEG-1/2 systems and video (ISO/IEC

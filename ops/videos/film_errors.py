@@ -29,7 +29,7 @@ from pathlib import Path
 import av
 
 from ops.core.errors import MediaError, NeedleError, take_first_sentence
-from ops.videos.container import reason_of_os_error
+from ops.videos.container import explain_os_error
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ _PYAV_DATA_ERRORS = (ValueError, ArithmeticError, LookupError, EOFError, BufferE
 
 
 @contextmanager
-def film_errors(path: str, step: str, *also: type[Exception]) -> Iterator[None]:
+def convert_film_errors(path: str, step: str, *also: type[Exception]) -> Iterator[None]:
     """Turn errors about the video at ``path`` into ``MediaError``; ``step`` names the step, such as "cutting it".
 
     ``also`` names data errors of further libraries. ``NeedleError``, other ``OSError`` and ``ImportError`` pass.
@@ -56,7 +56,7 @@ def film_errors(path: str, step: str, *also: type[Exception]) -> Iterator[None]:
     except OSError as error:
         if not _is_about(error, path):
             raise
-        raise MediaError(reason_of_os_error(path, error)) from error
+        raise MediaError(explain_os_error(path, error)) from error
     except (NeedleError, ImportError):
         raise
     except Exception as error:
@@ -65,7 +65,7 @@ def film_errors(path: str, step: str, *also: type[Exception]) -> Iterator[None]:
             raise MediaError(f"{step} failed ({take_first_sentence(error)}): convert it, or copy it again") from error
         logger.exception("%s: %s failed by an internal error", path, step)
         raise MediaError(
-            f"{step} failed by an internal error of Needle ({_place_of(error)}): please report it"
+            f"{step} failed by an internal error of Needle ({_describe_place(error)}): please report it"
         ) from error
 
 
@@ -79,6 +79,6 @@ def _is_raised_by_pyav(error: Exception) -> bool:
     return isinstance(error, _PYAV_DATA_ERRORS) and raised_in.startswith(_PYAV_SOURCES)
 
 
-def _place_of(error: Exception) -> str:
+def _describe_place(error: Exception) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {take_first_sentence(error)}, in {Path(last.filename).name} line {last.lineno}"

@@ -20,7 +20,7 @@ from typing import Generic, TypeVar
 
 from ops.core.errors import MediaError, NeedleError
 from ops.core.interrupts import hold_back_interrupts
-from ops.videos.film_errors import film_errors
+from ops.videos.film_errors import convert_film_errors
 
 OVERTIME_S = 30
 """A process that hangs after its parent is gone ends itself this many seconds after the limit."""
@@ -67,7 +67,7 @@ class FilmProcess(Generic[Request, Result]):
                 return self._ask(request, name, limit_s)
             except (EOFError, ConnectionError):
                 exit_code = self._end()
-        raise MediaError(self._reason_of_death(exit_code))
+        raise MediaError(self._explain_death(exit_code))
 
     def _ask(self, request: Request, name: str, limit_s: float) -> Result:
         connection = self._connection or self._start()
@@ -109,7 +109,7 @@ class FilmProcess(Generic[Request, Result]):
         self._process = self._connection = None
         return exit_code
 
-    def _reason_of_death(self, exit_code: int) -> str:
+    def _explain_death(self, exit_code: int) -> str:
         if exit_code == -signal.SIGKILL:
             return (
                 f"the process that {self._step.did} was killed (SIGKILL), twice, most often for want of memory: free "
@@ -144,7 +144,7 @@ def _try(
     work: Callable[[Request], Result], request: Request, name: str, doing: str
 ) -> Result | NeedleError | OSError | ImportError:
     try:
-        with film_errors(name, doing):
+        with convert_film_errors(name, doing):
             return work(request)
     except (NeedleError, OSError, ImportError) as error:
         return error

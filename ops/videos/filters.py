@@ -88,7 +88,7 @@ def build_graph(frame: av.VideoFrame, steps: Sequence[Step]) -> av.filter.Graph:
     return graph
 
 
-def deinterlacing_steps(order: FieldOrder, *, is_telecined: bool) -> list[Step]:
+def build_deinterlacing_steps(order: FieldOrder, *, is_telecined: bool) -> list[Step]:
     """Return steps that give one progressive frame for each frame, at the time of its first field.
 
     For telecined film, ``fieldmatch`` joins the fields of each film frame again. Only frames without a match are

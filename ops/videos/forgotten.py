@@ -10,12 +10,12 @@ from ops.core.settings import Settings
 from ops.core.storage import ObjectStore
 
 
-def leave_tombstone(settings: Settings, video_id: str, now: datetime) -> None:
+def write_tombstone(settings: Settings, video_id: str, now: datetime) -> None:
     """Note that a user had a video forgotten, so that no later run brings it back."""
     stone = json.dumps({"video_id": video_id, "forgotten_at": now.isoformat()})
     settings.store.write_bytes(f"forgotten/{video_id}.json", stone.encode())
 
 
-def forgotten_ids(store: ObjectStore) -> set[str]:
+def read_forgotten_ids(store: ObjectStore) -> set[str]:
     """Return the ids of the videos that a user had forgotten."""
     return {Path(key).stem for key in store.list("forgotten")}

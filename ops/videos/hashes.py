@@ -44,13 +44,13 @@ class HashCache:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def known(self, keys: Iterable[Key]) -> dict[Key, str]:
+    def read_known(self, keys: Iterable[Key]) -> dict[Key, str]:
         """Return the cached hashes of those ``keys`` that have one."""
         wanted = [key for key in keys if key[2]]
         if not wanted or not self.path.exists():
             return {}
         found: dict[Key, str] = {}
-        with self._connection() as connection:
+        with self._connect() as connection:
             for key in wanted:
                 query = "SELECT hash FROM hashes WHERE path = ? AND bytes = ? AND stamp = ?"
                 row = connection.execute(query, key).fetchone()
@@ -62,11 +62,11 @@ class HashCache:
         """Store the hash of one file; replaces an earlier hash of its path."""
         if not key[2]:
             return
-        with self._connection() as connection:
+        with self._connect() as connection:
             connection.execute("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?)", (*key, content_hash))
 
     @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
+    def _connect(self) -> Iterator[sqlite3.Connection]:
         try:
             connection = self._open()
             try:
@@ -101,18 +101,18 @@ class HashCache:
         return connection
 
 
-def key_of(path: str) -> Key:
+def make_key(path: str) -> Key:
     """Return the key of a local file as it is now. Raises ``OSError``."""
     status = os.stat(path)
     return path, status.st_size, str(status.st_mtime_ns)
 
 
-def hash_of(file: BinaryIO) -> str:
+def compute_hash(file: BinaryIO) -> str:
     """Return SHA-256 of the bytes of an open file, as hex."""
     return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
-def fresh_hash(key: Key) -> str:
+def compute_fresh_hash(key: Key) -> str:
     """Return SHA-256 of the file or object of ``key``, as hex; empty if a file changed since, or changes meanwhile.
 
     Raises ``OSError`` if a file, ``StorageError`` if an object cannot be read.
@@ -121,6 +121,6 @@ def fresh_hash(key: Key) -> str:
     if is_remote(path):
         return hash_object(path)
     with open(path, "rb") as file:
-        content_hash = hash_of(file)
+        content_hash = compute_hash(file)
         after = os.fstat(file.fileno())
     return content_hash if (after.st_size, str(after.st_mtime_ns)) == (size, stamp) else ""

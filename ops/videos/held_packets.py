@@ -20,17 +20,17 @@ class HeldPackets:
         """Write the packet before each, and hold the last."""
         for packet in packets:
             assert packet.pts is not None
-            self._let_go(packet.pts)
+            self._release(packet.pts)
             self._held = packet
 
     def close(self, end: int) -> None:
         """Write the last packet, which is shown until tick ``end``, and for at least one tick."""
         if self._held is not None:
             assert self._held.pts is not None
-            self._let_go(max(end, self._held.pts + 1))
+            self._release(max(end, self._held.pts + 1))
             self._held = None
 
-    def _let_go(self, end: int) -> None:
+    def _release(self, end: int) -> None:
         if self._held is not None:
             assert self._held.pts is not None
             self._held.duration = end - self._held.pts

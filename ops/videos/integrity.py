@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ops.videos.boxes import boxes_in
+from ops.videos.boxes import read_boxes
 from ops.videos.matroska import CUT_SHORT, MAGIC, Elements, cut_short
 
 FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"uuid", b"sidx", b"styp", b"pnot"}
@@ -42,25 +42,25 @@ CUT_FRAGMENT = "the file ends in the middle of a fragment: it is cut short; copy
 CUT_INDEX = "the file is cut short within its index; copy it again"
 
 
-def reason_of_broken_structure(path: Path) -> str:
+def explain_broken_structure(path: Path) -> str:
     """Return why the structure of the file is cut or broken, in plain words; empty if no fault is known."""
     size = os.path.getsize(path)
     with path.open("rb") as file:
         head = file.read(12)
         file.seek(0)
         if _is_box_file(file, head, size):
-            return _reason_boxes(file, size)
+            return _check_boxes(file, size)
         if head[:4] == MAGIC:
             return Elements(file, size).check()
         if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-            return _reason_riff(head, size)
-        if needs := _announced_size(head, file):
+            return _check_riff(head, size)
+        if needs := _read_announced_size(head, file):
             return cut_short(size, needs) if needs > size else ""
         file.seek(max(size - TAIL, 0))
-        return CUT_MIDDLE if _ends_in_the_middle(head, file.read(TAIL), size) else ""
+        return CUT_MIDDLE if _is_cut_off(head, file.read(TAIL), size) else ""
 
 
-def _announced_size(head: bytes, file: BinaryIO) -> int:
+def _read_announced_size(head: bytes, file: BinaryIO) -> int:
     """Return the least size in bytes that an ASF, an MXF or a Y4M announces in its header; 0 if it does not.
 
     ASF 3.2 (file properties object); SMPTE ST 377-1, 7.1 (a partition pack names the offset of the footer).
@@ -72,10 +72,10 @@ def _announced_size(head: bytes, file: BinaryIO) -> int:
     if head[:4] == MXF_KEY and (at := data.find(MXF_PARTITION)) >= 0:
         length = data[at + 16] & 0x7F if data[at + 16] & 0x80 else 0
         return int.from_bytes(data[at + 17 + length + 24 : at + 17 + length + 32], "big")
-    return _size_of_whole_frames(data, os.fstat(file.fileno()).st_size) if data.startswith(Y4M) else 0
+    return _measure_whole_frames(data, os.fstat(file.fileno()).st_size) if data.startswith(Y4M) else 0
 
 
-def _size_of_whole_frames(data: bytes, size: int) -> int:
+def _measure_whole_frames(data: bytes, size: int) -> int:
     """Return the size of a Y4M with its last frame whole; 0 if frames have parameters of their own (yuv4mpeg(5))."""
     header, _, rest = data.partition(b"\n")
     words = {word[:1]: word[1:].decode("latin-1") for word in header.split()[1:]}
@@ -92,7 +92,7 @@ def _size_of_whole_frames(data: bytes, size: int) -> int:
     return first + -(-(size - first) // frame) * frame
 
 
-def _ends_in_the_middle(head: bytes, tail: bytes, size: int) -> bool:
+def _is_cut_off(head: bytes, tail: bytes, size: int) -> bool:
     """Return whether the last packet of an FLV, an Ogg or a transport stream is not whole."""
     if head[:3] == b"FLV":
         length = int.from_bytes(tail[-4:], "big")  # of the tag before, which begins with its type and its length
@@ -101,11 +101,11 @@ def _ends_in_the_middle(head: bytes, tail: bytes, size: int) -> bool:
     if head[:4] == b"OggS":
         page = tail[tail.rfind(b"OggS") :]
         return len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
-    packet, at = packet_grid(tail)
+    packet, at = find_packet_grid(tail)
     return bool(packet) and (len(tail) - at) % packet not in (0, 188)
 
 
-def packet_grid(data: bytes) -> tuple[int, int]:
+def find_packet_grid(data: bytes) -> tuple[int, int]:
     """Return ``(packet size, offset of the first packet)`` of a transport stream; size 0 if these are not packets."""
     for at in range(min(len(data), 20 * 204)):
         if data[at] == SYNC:
@@ -119,12 +119,12 @@ def _is_box_file(file: BinaryIO, head: bytes, size: int) -> bool:
     """Return whether the file begins with a known box, or with one of any type that a known one follows."""
     if head[4:8] in FIRST_BOXES:
         return True
-    return any(kind in FIRST_BOXES for _, (kind, _) in zip(range(3), _boxes(file, size), strict=False))
+    return any(kind in FIRST_BOXES for _, (kind, _) in zip(range(3), _read_boxes(file, size), strict=False))
 
 
-def _reason_boxes(file: BinaryIO, size: int) -> str:
+def _check_boxes(file: BinaryIO, size: int) -> str:
     seen, end = set(), 0
-    for kind, end in _boxes(file, size):
+    for kind, end in _read_boxes(file, size):
         seen.add(kind)
         if end > size and kind == b"moov":
             return CUT_INDEX
@@ -132,12 +132,12 @@ def _reason_boxes(file: BinaryIO, size: int) -> str:
             return CUT_FRAGMENT
         if end > size and kind in MEDIA_BOXES and b"moov" in seen:
             return cut_short(size, end)
-    if b"moov" in seen and b"moof" in seen and _holds_fragment(file, end):
+    if b"moov" in seen and b"moof" in seen and _has_fragment(file, end):
         return f"the file is damaged at byte {end:,} of {size:,}: the rest is not read; copy it again"
     return "" if b"moov" in seen else NO_INDEX
 
 
-def _holds_fragment(file: BinaryIO, start: int) -> bool:
+def _has_fragment(file: BinaryIO, start: int) -> bool:
     """Return whether more fragments are in the file behind bytes that are not a box."""
     file.seek(start)
     before = b""
@@ -148,19 +148,19 @@ def _holds_fragment(file: BinaryIO, start: int) -> bool:
     return False
 
 
-def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
+def _read_boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
     """Yield ``(type, end)`` of the top-level boxes; ends at the first bytes that are not a box (padding, trailing
     bytes).
 
     A reader passes over types that it does not know (ISO/IEC 14496-12, 4.2), so any four printable bytes are a type.
     """
-    for box in boxes_in(file, 0, size):
+    for box in read_boxes(file, 0, size):
         if not all(0x20 <= byte < 0x7F or byte == 0xA9 for byte in box.kind):
             return
         yield box.kind, box.end
 
 
-def _reason_riff(head: bytes, size: int) -> str:
+def _check_riff(head: bytes, size: int) -> str:
     """Check that the first RIFF chunk of an AVI fits. A length of zero means that the writer never reached the end."""
     needs = int.from_bytes(head[4:8], "little") + 8
     return cut_short(size, needs) if needs > 8 and needs > size + MIN_MISSING else ""

@@ -94,39 +94,39 @@ _SEPARATORS = re.compile(r"[\s._\-()\[\]{}&+,;]+")
 _LONGEST_NAME = 3
 
 
-def words_of(name: str) -> list[str]:
+def split_words(name: str) -> list[str]:
     """Return the words of a file's or track's name, without the separators."""
     return [word for word in _SEPARATORS.split(name) if word]
 
 
-def language_of(name: str) -> str:
+def parse_language(name: str) -> str:
     """Return the shortest BCP 47 tag (``en``, ``pt-BR``, ``zh-Hans``); empty if the name is not a language."""
-    return language_of_suffix(words_of(name)) or ""
+    return parse_language_suffix(split_words(name)) or ""
 
 
-def primary_language(tag: str) -> str:
+def find_primary_language(tag: str) -> str:
     """Return the language of a BCP 47 tag without script and region: ``zh`` for ``zh-Hans``; empty stays empty."""
     return tag.partition("-")[0].lower()
 
 
-def language_of_suffix(words: Sequence[str]) -> str | None:
+def parse_language_suffix(words: Sequence[str]) -> str | None:
     """Return the language in the words after a video's name; ``None`` if a word is neither language nor flag.
 
     ``["en"]``, ``["zh", "Hant", "TW"]``, ``["forced", "English"]``; flags alone give no language (empty text). ``hi``
     is Hindi if no other word is a language, and else the flag hearing impaired. Of two languages the first counts. A
     number may follow a language: the second track of it.
     """
-    plain = [_plain(word) for word in words]
+    plain = [_normalise_word(word) for word in words]
     without_hindi = [word for word in plain if word != "hi"]
-    if "hi" in plain and (language := _language(without_hindi)) is not None:
+    if "hi" in plain and (language := _find_language(without_hindi)) is not None:
         return language or "hi"
-    return _language(plain)
+    return _find_language(plain)
 
 
-def _language(words: list[str]) -> str | None:
+def _find_language(words: list[str]) -> str | None:
     language, at = "", 0
     while at < len(words):
-        tag, length = _tag_at(words, at)
+        tag, length = _read_tag(words, at)
         if length:
             language = language or tag
         elif words[at] in FLAGS or re.fullmatch(r"track\d+", words[at]) or (language and _is_number(words[at])):
@@ -141,16 +141,16 @@ def _is_number(word: str) -> bool:
     return len(word) <= 2 and word.isdecimal()
 
 
-def _tag_at(words: list[str], at: int) -> tuple[str, int]:
+def _read_tag(words: list[str], at: int) -> tuple[str, int]:
     """Return ``(tag, how many words it takes)`` of the language that begins at a word; ``("", 0)`` if none does."""
     for length in range(min(_LONGEST_NAME, len(words) - at), 0, -1):
         if tag := NAMES.get(" ".join(words[at : at + length])):
-            return (tag, length) if "-" in tag else _with_subtags(tag, words, at + length, length)
-    code = "" if words[at] in FLAGS else _code(words[at])
-    return _with_subtags(code, words, at + 1, 1) if code else ("", 0)
+            return (tag, length) if "-" in tag else _add_subtags(tag, words, at + length, length)
+    code = "" if words[at] in FLAGS else _find_code(words[at])
+    return _add_subtags(code, words, at + 1, 1) if code else ("", 0)
 
 
-def _with_subtags(code: str, words: list[str], at: int, length: int) -> tuple[str, int]:
+def _add_subtags(code: str, words: list[str], at: int, length: int) -> tuple[str, int]:
     """Return the language with the script and the region that follow it."""
     from langcodes import standardize_tag, tag_is_valid
 
@@ -164,7 +164,7 @@ def _with_subtags(code: str, words: list[str], at: int, length: int) -> tuple[st
     return ("es-419" if tag == "es-LA" else tag), length
 
 
-def _code(word: str) -> str:
+def _find_code(word: str) -> str:
     """Return the shortest ISO 639 code of a language that is named by one; empty if the word is not a code."""
     if not re.fullmatch(r"[a-z]{2,3}", word) or word in _ENGLISH_WORDS:
         return ""
@@ -176,11 +176,11 @@ def _code(word: str) -> str:
     return code if len(code) == 2 or word in _THREE_LETTERS_ONLY else ""
 
 
-def _plain(word: str) -> str:
+def _normalise_word(word: str) -> str:
     """Return a word without case and marks: ``Français`` and ``francais`` are one word."""
     apart = unicodedata.normalize("NFKD", word.casefold())
     return "".join(sign for sign in apart if not unicodedata.combining(sign))
 
 
-NAMES = {_plain(name.strip()): tag for tag, names in _NAMES.items() for name in names.split(",")}
-"""Names of languages in English and in themselves, and codes that are not in ISO 639, by :func:`_plain`."""
+NAMES = {_normalise_word(name.strip()): tag for tag, names in _NAMES.items() for name in names.split(",")}
+"""Names of languages in English and in themselves, and codes that are not in ISO 639, by :func:`_normalise_word`."""

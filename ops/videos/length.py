@@ -17,7 +17,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from ops.videos.broadcast import clocked_seconds
+from ops.videos.broadcast import measure_clocked_seconds
 from ops.videos.fact_log import FactLog
 from ops.videos.sample import HeadSample
 from ops.videos.timing import FrameRate
@@ -62,7 +62,7 @@ def find_length(
     log: FactLog,
 ) -> tuple[int, Fraction]:
     """Return the number of frames, and seconds; adds the facts ``frames`` and ``duration``."""
-    duration, evidence, contradictions = _duration(path, container, stream, sample, rate)
+    duration, evidence, contradictions = _determine_duration(path, container, stream, sample, rate)
     log.add("duration", f"{float(duration):.3f} s", evidence, contradictions=contradictions)
     if table and not (sample.is_field_coded and sample.is_whole):
         # Some frames may be two fields and others whole: the same share as in the beginning.
@@ -78,7 +78,7 @@ def find_length(
     return frames, duration
 
 
-def _duration(
+def _determine_duration(
     path: Path, container: InputContainer, stream: VideoStream, sample: HeadSample, rate: FrameRate
 ) -> tuple[Fraction, str, list[str]]:
     """Return seconds, the evidence, and its contradictions."""
@@ -91,7 +91,9 @@ def _duration(
     if sample.is_whole and len(sample.times) > 2 and stream.time_base:
         counted = (sample.times[-1] - sample.times[0]) * Fraction(stream.time_base) + 1 / rate.fps
         how = "times of all its pictures"
-    elif container.format.name in ("mpegts", "mpeg") and (seconds := clocked_seconds(path, container.format.name)):
+    elif container.format.name in ("mpegts", "mpeg") and (
+        seconds := measure_clocked_seconds(path, container.format.name)
+    ):
         counted, how = (
             Fraction(seconds).limit_denominator(1000),
             "its clock at places all over the file, without its jumps",

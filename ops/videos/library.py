@@ -15,7 +15,7 @@ from typing import TypeVar
 from ops.core.errors import MediaError, StorageError
 from ops.core.storage import resolve_local_path
 from ops.core.types import make_video_id
-from ops.videos.container import reason_of_os_error, require_file
+from ops.videos.container import explain_os_error, require_file
 from ops.videos.file_kinds import (
     CAMERA_PROXIES,
     HEAD_BYTES,
@@ -23,20 +23,20 @@ from ops.videos.file_kinds import (
     SKIPPED,
     SUBTITLES,
     UNKNOWN,
-    ending_of,
+    find_left_out_kind,
     is_skipped_folder,
     is_video_name,
-    left_out_kind,
+    parse_ending,
     read_local_head,
 )
-from ops.videos.hashes import HashCache, Key, fresh_hash, key_of
+from ops.videos.hashes import HashCache, Key, compute_fresh_hash, make_key
 from ops.videos.objects import StoredObject, fetch_object, is_remote, list_objects, read_object
-from ops.videos.recordings import camera_proxies, recordings_of
-from ops.videos.shows import CATALOGUE, Catalogue, describe, normal, read_catalogue
+from ops.videos.recordings import find_camera_proxies, group_recordings
+from ops.videos.shows import CATALOGUE, Catalogue, describe, normalise_path, read_catalogue
 
 T = TypeVar("T")
 
-__all__ = ["HashCache", "Scan", "SourceFile", "is_video_name", "local_source", "scan", "unchanged_since"]
+__all__ = ["HashCache", "Scan", "SourceFile", "is_unchanged_since", "is_video_name", "open_local_source", "scan"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +78,9 @@ class Scan:
     @property
     def recordings(self) -> list[tuple[str, ...]]:
         """Paths of files that are parts of one recording, a group each."""
-        return recordings_of(source.path for source in self.files)
+        return group_recordings(source.path for source in self.files)
 
-    def left_out_by_kind(self) -> dict[str, list[str]]:
+    def group_left_out(self) -> dict[str, list[str]]:
         """Return the paths of files left out, by kind, both sorted."""
         kinds: dict[str, list[str]] = {}
         for path, kind in sorted(self.left_out):
@@ -120,9 +120,9 @@ def scan(
     """
     result = Scan()
     found: dict[str, _Found] = {}
-    library = _absolute(library) if library else ""
+    library = _make_absolute(library) if library else ""
     clock = time.time() if now is None else now
-    for path in dict.fromkeys(map(_absolute, paths)):
+    for path in dict.fromkeys(map(_make_absolute, paths)):
         try:
             finder = _find_remote if is_remote(path) else _find_local
             for candidate in finder(path, library, result):
@@ -130,8 +130,8 @@ def scan(
         except StorageError as error:
             result.set_aside.append((path, str(error)))
     settled = [found[path] for path in sorted(found) if _is_settled(path, settled_seconds, clock, result)]
-    catalogues = _read_catalogues({candidate.root for candidate in settled}, set(map(_absolute, paths)), result)
-    known = hashes.known(candidate.key for candidate in settled)
+    catalogues = _read_catalogues({candidate.root for candidate in settled}, set(map(_make_absolute, paths)), result)
+    known = hashes.read_known(candidate.key for candidate in settled)
     first: dict[str, str] = {}
     # If files have the same content, the one that the catalogue describes counts, else the first by path.
     for candidate in sorted(settled, key=lambda it: _place(it) not in catalogues[it.root].rows):
@@ -140,13 +140,13 @@ def scan(
             _add(candidate, content_hash, catalogues[candidate.root], first, result)
     result.files.sort(key=lambda source: source.path)
     result.duplicates.sort()
-    result.subtitles = sorted({_printable(path) for path, kind in result.left_out if kind == SUBTITLES})
-    result.left_out = sorted({(_printable(path), kind) for path, kind in result.left_out if kind != SUBTITLES})
-    result.set_aside = sorted({(_printable(path), reason) for path, reason in result.set_aside})
+    result.subtitles = sorted({_make_printable(path) for path, kind in result.left_out if kind == SUBTITLES})
+    result.left_out = sorted({(_make_printable(path), kind) for path, kind in result.left_out if kind != SUBTITLES})
+    result.set_aside = sorted({(_make_printable(path), reason) for path, reason in result.set_aside})
     return result
 
 
-def unchanged_since(path: str, seconds: float, now: float) -> bool:
+def is_unchanged_since(path: str, seconds: float, now: float) -> bool:
     """Return whether the local file ``path`` has rested for ``seconds`` before ``now`` (seconds since 1970).
 
     Counts the last change of content and of name, so a file that was moved in with an old date waits as well. A time in
@@ -160,7 +160,7 @@ def unchanged_since(path: str, seconds: float, now: float) -> bool:
 
 
 @contextmanager
-def local_source(path: str, scratch: Path) -> Iterator[Path]:
+def open_local_source(path: str, scratch: Path) -> Iterator[Path]:
     """Yield a local path with the bytes of a source file; an object is fetched into ``scratch`` and removed afterwards.
 
     Raises ``MediaError`` if the object is gone, ``StorageError`` if the store cannot be read.
@@ -178,16 +178,16 @@ def local_source(path: str, scratch: Path) -> Iterator[Path]:
         yield copy
 
 
-def _absolute(path: str) -> str:
+def _make_absolute(path: str) -> str:
     return path.rstrip("/") if is_remote(path) else resolve_local_path(path)
 
 
-def _printable(path: str) -> str:
+def _make_printable(path: str) -> str:
     """Return ``path`` as text that tables and pages can hold: bytes that are not UTF-8 become escapes."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _root_of(path: str, library: str, otherwise: str) -> str:
+def _find_root(path: str, library: str, otherwise: str) -> str:
     return library if library and path.startswith(library.rstrip("/") + "/") else otherwise
 
 
@@ -203,7 +203,7 @@ def _find_remote(path: str, library: str, result: Scan) -> Iterator[_Found]:
         result.set_aside.append((path, "it holds no footage"))
     for stored in footage:
         if stored.bytes:
-            yield _Found((stored.uri, stored.bytes, stored.stamp), _root_of(stored.uri, library, root))
+            yield _Found((stored.uri, stored.bytes, stored.stamp), _find_root(stored.uri, library, root))
         else:
             result.set_aside.append((stored.uri, "the file is empty (0 bytes): copy it again"))
 
@@ -221,23 +221,23 @@ def _select_objects(objects: Sequence[StoredObject], root: str, result: Scan) ->
             result.left_out.append(("/".join([root, *folders[: skipped[0] + 1]]), SKIPPED))
         elif is_video_name(stored.uri):
             chosen.append(stored)
-        elif kind := left_out_kind(stored.uri, partial(_object_head, stored)):
+        elif kind := find_left_out_kind(stored.uri, partial(_read_object_head, stored)):
             result.left_out.append((stored.uri, kind))
         else:
             chosen.append(stored)
-    return _without_proxies(chosen, lambda stored: stored.uri, result)
+    return _drop_proxies(chosen, lambda stored: stored.uri, result)
 
 
-def _object_head(stored: StoredObject) -> bytes:
-    if ending_of(stored.uri) or not stored.bytes:
+def _read_object_head(stored: StoredObject) -> bytes:
+    if parse_ending(stored.uri) or not stored.bytes:
         return b"\0"  # head not read: of an unknown kind
     return read_object(stored.uri, HEAD_BYTES)
 
 
-def _without_proxies(found: Iterable[T], path_of: Callable[[T], str], result: Scan) -> list[T]:
+def _drop_proxies(found: Iterable[T], path_of: Callable[[T], str], result: Scan) -> list[T]:
     """Return ``found`` without the small copies that cameras write next to their recordings."""
     found = list(found)
-    copies = camera_proxies(map(path_of, found))
+    copies = find_camera_proxies(map(path_of, found))
     result.left_out += [(path, CAMERA_PROXIES) for path in copies]
     return [each for each in found if path_of(each) not in copies]
 
@@ -247,22 +247,22 @@ def _find_local(path: str, library: str, result: Scan) -> Iterator[_Found]:
         candidates, otherwise = [path], os.path.dirname(path)
     else:
         before = len(result.set_aside)
-        candidates, otherwise = _without_proxies(sorted(_walk(path, result)), str, result), path
+        candidates, otherwise = _drop_proxies(sorted(_walk(path, result)), str, result), path
         if not candidates and len(result.set_aside) == before:
             result.set_aside.append((path, "the folder holds no footage"))
     for candidate in candidates:
         try:
             candidate.encode()
             require_file(Path(candidate))
-            key = key_of(candidate)
+            key = make_key(candidate)
         except UnicodeEncodeError:
             result.set_aside.append((candidate, "its name is not valid UTF-8: rename it"))
         except MediaError as error:
             result.set_aside.append((candidate, str(error)))
         except OSError as error:
-            result.set_aside.append((candidate, reason_of_os_error(candidate, error)))
+            result.set_aside.append((candidate, explain_os_error(candidate, error)))
         else:
-            yield _Found(key, _root_of(candidate, library, otherwise))
+            yield _Found(key, _find_root(candidate, library, otherwise))
 
 
 def _walk(top: str, result: Scan) -> Iterator[str]:
@@ -286,13 +286,13 @@ def _walk(top: str, result: Scan) -> Iterator[str]:
                 elif not entry.name.startswith("."):
                     result.left_out.append((entry.path, SKIPPED))
         except OSError as error:
-            result.set_aside.append((folder, reason_of_os_error(folder, error)))
+            result.set_aside.append((folder, explain_os_error(folder, error)))
 
 
 def _is_footage(entry: os.DirEntry[str], top: str, result: Scan) -> bool:
     """Return whether a file is footage; if not, it is noted as left out."""
     try:
-        kind = left_out_kind(entry.name, partial(read_local_head, entry.path))
+        kind = find_left_out_kind(entry.name, partial(read_local_head, entry.path))
     except OSError:
         kind = UNKNOWN  # it cannot be read, and its name does not promise footage
     if not kind:
@@ -314,11 +314,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _is_settled(path: str, seconds: float, now: float, result: Scan) -> bool:
     try:
-        if not seconds or unchanged_since(path, seconds, now):
+        if not seconds or is_unchanged_since(path, seconds, now):
             return True
         result.unsettled.append(path)
     except OSError as error:
-        result.set_aside.append((path, reason_of_os_error(path, error)))
+        result.set_aside.append((path, explain_os_error(path, error)))
     return False
 
 
@@ -333,12 +333,12 @@ def _read_catalogues(roots: Iterable[str], scanned: set[str], result: Scan) -> d
         except FileNotFoundError:
             pass
         except OSError as error:
-            result.set_aside.append((path, reason_of_os_error(path, error)))
+            result.set_aside.append((path, explain_os_error(path, error)))
         except StorageError as error:
             result.set_aside.append((path, str(error)))
         result.set_aside += [(f"{path}, line {line}", reason) for line, reason in catalogue.problems]
         if root in scanned and not is_remote(root):
-            names = {normal(name) for name in _names_below(root, catalogue)}
+            names = {normalise_path(name) for name in _list_names_below(root, catalogue)}
             result.set_aside += [
                 (f"{path}, line {catalogue.lines[name]}", f"{name!r} is not in the library")
                 for name in catalogue.rows
@@ -348,7 +348,7 @@ def _read_catalogues(roots: Iterable[str], scanned: set[str], result: Scan) -> d
     return catalogues
 
 
-def _names_below(root: str, catalogue: Catalogue) -> Iterator[str]:
+def _list_names_below(root: str, catalogue: Catalogue) -> Iterator[str]:
     """Yield those names of the catalogue that exist, however the file system spells their accents."""
     for name in catalogue.rows:
         if os.path.exists(os.path.join(root, name)) or _exists_decomposed(root, name):
@@ -365,12 +365,12 @@ def _hash(key: Key, hashes: HashCache, result: Scan) -> str:
     """Return the content hash and remember it; empty if the file cannot be read or changes meanwhile."""
     path = key[0]
     try:
-        content_hash = fresh_hash(key)
+        content_hash = compute_fresh_hash(key)
     except StorageError as error:
         result.set_aside.append((path, str(error)))
         return ""
     except OSError as error:
-        result.set_aside.append((path, reason_of_os_error(path, error)))
+        result.set_aside.append((path, explain_os_error(path, error)))
         return ""
     if not content_hash:
         result.unsettled.append(path)
@@ -382,7 +382,7 @@ def _hash(key: Key, hashes: HashCache, result: Scan) -> str:
 
 def _place(found: _Found) -> str:
     """Return the path below the root, in the catalogue's spelling."""
-    return normal(found.key[0].removeprefix(found.root).lstrip("/"))
+    return normalise_path(found.key[0].removeprefix(found.root).lstrip("/"))
 
 
 def _add(found: _Found, content_hash: str, catalogue: Catalogue, first: dict[str, str], result: Scan) -> None:

@@ -31,7 +31,7 @@ class Element(NamedTuple):
     end: int | None
 
 
-def announced_pictures(path: Path, number: int = 0) -> tuple[int, str]:
+def read_announced_pictures(path: Path, number: int = 0) -> tuple[int, str]:
     """Return ``(number of frames, fault)`` of a video track of a Matroska file; ``number`` 0 is the first track.
 
     Reads a few bytes a block. ``(0, "")`` for any other file; 0 if the elements do not fit together, or blocks belong
@@ -59,30 +59,30 @@ class Elements:
 
     def check(self, *, deep: bool = False) -> str:
         """Return why the file is cut or broken, or nothing; ``deep`` follows and counts the blocks of clusters too."""
-        header = self.element(0)
-        segment = self.element(header.end) if header and header.end else None
+        header = self.read_element(0)
+        segment = self.read_element(header.end) if header and header.end else None
         if segment is None or segment.id != SEGMENT:
             return "its beginning is damaged: copy it again"
         if segment.end is not None and segment.end > self.size:
             return cut_short(self.size, segment.end)
         at = segment.start
         while at < (segment.end or self.size):
-            child = self.element(at)
+            child = self.read_element(at)
             if segment.end is None and (child is None or child.end is None or child.end > self.size):
                 return ""  # a live recording of unknown length may end anywhere
             if child is None or child.id not in SEGMENT_CHILDREN | ANYWHERE:
-                return self._broken(at)
+                return self._describe_damage(at)
             if child.end is None:
                 return ""
             if child.id == TRACKS:
                 self._read_tracks(child.start, child.end)
             broken = self._walk_cluster(child.start, child.end) if deep and child.id == CLUSTER else None
             if broken is not None:
-                return self._broken(broken)
+                return self._describe_damage(broken)
             at = child.end
         return ""
 
-    def element(self, at: int) -> Element | None:
+    def read_element(self, at: int) -> Element | None:
         """Return the element at offset ``at``, or ``None`` if there is none."""
         self.file.seek(at)
         head = self.file.read(12)
@@ -101,29 +101,29 @@ class Elements:
 
     def _read_tracks(self, at: int, end: int) -> None:
         """Note the number and the type of each track, in their order."""
-        for track in self.children(at, end):
+        for track in self.read_children(at, end):
             if track.id == TRACK and track.end is not None:
-                values = {part.id: self.integer(part) for part in self.children(track.start, track.end)}
+                values = {part.id: self.read_integer(part) for part in self.read_children(track.start, track.end)}
                 self.tracks[values.get(TRACK_NUMBER, 0)] = values.get(TRACK_TYPE, 0)
 
-    def children(self, at: int, end: int) -> Iterator[Element]:
-        while at < end and (child := self.element(at)) and child.end is not None:
+    def read_children(self, at: int, end: int) -> Iterator[Element]:
+        while at < end and (child := self.read_element(at)) and child.end is not None:
             yield child
             at = child.end
 
-    def integer(self, element: Element) -> int:
+    def read_integer(self, element: Element) -> int:
         self.file.seek(element.start)
         return int.from_bytes(self.file.read(min((element.end or 0) - element.start, 8)), "big")
 
     def _walk_cluster(self, at: int, end: int) -> int | None:
         """Count the frames of a cluster; return the offset of the first bytes that are not part of one, or ``None``."""
         while at < end:
-            child = self.element(at)
+            child = self.read_element(at)
             if child is None or child.end is None or child.end > end or child.id not in CLUSTER_CHILDREN | ANYWHERE:
                 return at
             if child.id == SIMPLE_BLOCK:
                 self._count(child.start)
-            elif child.id == BLOCK_GROUP and (inner := self.element(child.start)) and inner.id == BLOCK:
+            elif child.id == BLOCK_GROUP and (inner := self.read_element(child.start)) and inner.id == BLOCK:
                 self._count(inner.start)
             at = child.end
         return None
@@ -138,7 +138,7 @@ class Elements:
         laced = rest[1] if len(rest) > 1 and rest[0] & LACED else 0
         self.frames[track] = self.frames.get(track, 0) + laced + 1
 
-    def _broken(self, at: int) -> str:
+    def _describe_damage(self, at: int) -> str:
         return f"the file is damaged at byte {at:,} of {self.size:,} ({100 * at / self.size:.0f} %): copy it again"
 
 

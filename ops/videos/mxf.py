@@ -54,8 +54,8 @@ def read_mxf_header(path: Path) -> MxfHeader:
         start = data.find(_PARTITION, 0, RUN_IN)
         if start < 0:
             return MxfHeader()
-        data += file.read(_header_length(data, start))
-    sets = dict(_sets_in(data, start))
+        data += file.read(_read_header_length(data, start))
+    sets = dict(_read_sets(data, start))
     timecodes: list[MxfTimecode] = []
     reel = ""
     for kind, values in sets.values():
@@ -63,21 +63,21 @@ def read_mxf_header(path: Path) -> MxfHeader:
             continue
         is_tape = sets.get(values.get(_DESCRIPTOR, b""), (0, {}))[0] == _TAPE
         package = "material" if kind == _MATERIAL else "tape" if is_tape else "file"
-        timecodes += _timecodes_of(sets, values, package)
+        timecodes += _read_timecodes(sets, values, package)
         if is_tape:
             reel = reel or values.get(_NAME, b"").decode("utf-16-be", "replace").partition("\0")[0].strip()
     order = ("material", "file", "tape")
     return MxfHeader(timecodes=tuple(sorted(timecodes, key=lambda each: order.index(each.package))), reel=reel)
 
 
-def _header_length(data: bytes, at: int) -> int:
+def _read_header_length(data: bytes, at: int) -> int:
     """Return bytes of header metadata by the partition pack: versions, alignment, three offsets, then this count."""
     length = int.from_bytes(data[at + 16 : at + 17], "big")
     content = at + 17 + (length & 0x7F if length & 0x80 else 0)
     return min(int.from_bytes(data[content + 32 : content + 40], "big"), MAX_HEADER)
 
 
-def _sets_in(data: bytes, at: int) -> Iterator[tuple[bytes, tuple[int, dict[int, bytes]]]]:
+def _read_sets(data: bytes, at: int) -> Iterator[tuple[bytes, tuple[int, dict[int, bytes]]]]:
     """Yield the sets of the header metadata, each with its instance id; ends at the start of the essence."""
     while at + 17 <= len(data):
         key, length, start = data[at : at + 16], data[at + 16], at + 17
@@ -88,12 +88,12 @@ def _sets_in(data: bytes, at: int) -> Iterator[tuple[bytes, tuple[int, dict[int,
             return
         # The sixth byte is the coding of the set (0x53: tags and lengths of two bytes); the eighth is a version.
         if key[:7] == _SET[:7] and key[8:14] == _SET[8:14]:
-            values = dict(_values_in(data[start : start + length]))
+            values = dict(_read_values(data[start : start + length]))
             yield values.get(_UID, b""), (key[14], values)
         at = start + length
 
 
-def _values_in(content: bytes) -> Iterator[tuple[int, bytes]]:
+def _read_values(content: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
     while at + 4 <= len(content):
         tag, length = int.from_bytes(content[at : at + 2], "big"), int.from_bytes(content[at + 2 : at + 4], "big")
@@ -101,17 +101,17 @@ def _values_in(content: bytes) -> Iterator[tuple[int, bytes]]:
         at += 4 + length
 
 
-def _references(value: bytes) -> Iterator[bytes]:
+def _read_references(value: bytes) -> Iterator[bytes]:
     """Yield the ids of a batch or array: a count, the length of one (16), the ids."""
     for at in range(8, len(value) - 15, 16):
         yield value[at : at + 16]
 
 
-def _timecodes_of(sets: Sets, package: dict[int, bytes], name: str) -> Iterator[MxfTimecode]:
+def _read_timecodes(sets: Sets, package: dict[int, bytes], name: str) -> Iterator[MxfTimecode]:
     """Yield the first timecode component of each timecode track of a package."""
-    for track in _references(package.get(_TRACKS, b"")):
+    for track in _read_references(package.get(_TRACKS, b"")):
         sequence = sets.get(sets.get(track, (0, {}))[1].get(_SEQUENCE, b""), (0, {}))
-        parts = [sequence] + [sets.get(part, (0, {})) for part in _references(sequence[1].get(_COMPONENTS, b""))]
+        parts = [sequence] + [sets.get(part, (0, {})) for part in _read_references(sequence[1].get(_COMPONENTS, b""))]
         for kind, values in parts:
             base = int.from_bytes(values.get(_BASE, b""), "big")
             if kind == _TIMECODE and base:

@@ -36,12 +36,12 @@ def list_objects(uri: str) -> list[StoredObject]:
     """
     scheme = urlsplit(uri).scheme
     try:
-        with _mapped(uri):
-            found: dict[str, dict[str, Any]] = _filesystem(uri).find(uri.rstrip("/"), detail=True)
+        with _map_errors(uri):
+            found: dict[str, dict[str, Any]] = _open_filesystem(uri).find(uri.rstrip("/"), detail=True)
     except FileNotFoundError as error:
         raise StorageError(f"{uri}: the store has no such bucket") from error
     objects = [
-        StoredObject(uri=f"{scheme}://{path.lstrip('/')}", bytes=int(info["size"] or 0), stamp=_stamp(info))
+        StoredObject(uri=f"{scheme}://{path.lstrip('/')}", bytes=int(info["size"] or 0), stamp=_make_stamp(info))
         for path, info in found.items()
         if info["type"] == "file" and not path.endswith("/")
     ]
@@ -51,11 +51,11 @@ def list_objects(uri: str) -> list[StoredObject]:
 def list_folder(uri: str) -> tuple[list[StoredObject], list[str]]:
     """List objects directly below ``uri``, and the folders there, both sorted."""
     scheme = urlsplit(uri).scheme
-    with _mapped(uri):
-        found: list[dict[str, Any]] = _filesystem(uri).ls(uri, detail=True)
+    with _map_errors(uri):
+        found: list[dict[str, Any]] = _open_filesystem(uri).ls(uri, detail=True)
     named = [(f"{scheme}://{info['name'].strip('/')}", info) for info in found]
     objects = [
-        StoredObject(uri=name, bytes=int(info["size"] or 0), stamp=_stamp(info))
+        StoredObject(uri=name, bytes=int(info["size"] or 0), stamp=_make_stamp(info))
         for name, info in named
         if info["type"] == "file"
     ]
@@ -66,14 +66,14 @@ def list_folder(uri: str) -> tuple[list[StoredObject], list[str]]:
 @contextmanager
 def open_object(uri: str) -> Iterator[Any]:
     """Open an object as a file that can seek and fetches only the parts that are read, a megabyte at a time."""
-    with _mapped(uri), _filesystem(uri).open(uri, "rb", block_size=1 << 20, cache_type="readahead") as file:
+    with _map_errors(uri), _open_filesystem(uri).open(uri, "rb", block_size=1 << 20, cache_type="readahead") as file:
         yield file
 
 
 def read_object(uri: str, most: int | None = None) -> bytes:
     """Read all bytes of a small object, or the first ``most``. Raises ``FileNotFoundError`` or ``StorageError``."""
-    with _mapped(uri):
-        return bytes(_filesystem(uri).cat_file(uri, end=most))
+    with _map_errors(uri):
+        return bytes(_open_filesystem(uri).cat_file(uri, end=most))
 
 
 def hash_object(uri: str) -> str:
@@ -81,7 +81,7 @@ def hash_object(uri: str) -> str:
     import hashlib
 
     digest = hashlib.sha256()
-    with _mapped(uri), _filesystem(uri).open(uri, "rb", block_size=8 << 20, cache_type="readahead") as file:
+    with _map_errors(uri), _open_filesystem(uri).open(uri, "rb", block_size=8 << 20, cache_type="readahead") as file:
         while chunk := file.read(8 << 20):
             digest.update(chunk)
     return digest.hexdigest()
@@ -89,18 +89,18 @@ def hash_object(uri: str) -> str:
 
 def fetch_object(uri: str, target: Path) -> None:
     """Copy an object to the local path ``target``."""
-    with _mapped(uri):
-        _filesystem(uri).get_file(uri, str(target))
+    with _map_errors(uri):
+        _open_filesystem(uri).get_file(uri, str(target))
 
 
-def _stamp(info: dict[str, Any]) -> str:
+def _make_stamp(info: dict[str, Any]) -> str:
     for name in ("ETag", "etag", "md5Hash", "LastModified", "mtime", "created"):
         if info.get(name):
             return str(info[name]).strip('"')
     return ""
 
 
-def _filesystem(uri: str) -> AbstractFileSystem:
+def _open_filesystem(uri: str) -> AbstractFileSystem:
     import fsspec
 
     scheme = urlsplit(uri).scheme
@@ -112,7 +112,7 @@ def _filesystem(uri: str) -> AbstractFileSystem:
 
 
 @contextmanager
-def _mapped(uri: str) -> Iterator[None]:
+def _map_errors(uri: str) -> Iterator[None]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

@@ -61,11 +61,11 @@ def read_picture(path: Path, stream_index: int, log: FactLog) -> PictureFacts:
     with open_container(path) as container:
         stream = container.streams[stream_index]
         assert isinstance(stream, VideoStream)
-        tags, codec_order = ColourTags.of(stream.codec_context), stream.codec_context.field_order
+        tags, codec_order = ColourTags.read(stream.codec_context), stream.codec_context.field_order
         decoder = prepare_decoder(stream)
         meter, first = FieldMeter(), None
         alpha = _AlphaMeter()
-        for frame in itertools.islice(_frames(container, stream, decoder), SAMPLE):
+        for frame in itertools.islice(_decode_frames(container, stream, decoder), SAMPLE):
             first = first or frame
             require_size(frame.width, frame.height)
             meter.add(frame)
@@ -79,11 +79,11 @@ def read_picture(path: Path, stream_index: int, log: FactLog) -> PictureFacts:
         fields = decide_fields(meter, codec_order, log)
         colours = read_colours(tags, first, log)
         has_alpha = alpha.decide(log)
-        width, height = display_size(first, crop, stream.sample_aspect_ratio, orientation)
-        return _facts(width, height, orientation, crop, fields, colours, has_alpha)
+        width, height = compute_display_size(first, crop, stream.sample_aspect_ratio, orientation)
+        return _build_facts(width, height, orientation, crop, fields, colours, has_alpha)
 
 
-def _facts(
+def _build_facts(
     width: int,
     height: int,
     orientation: Orientation,
@@ -107,7 +107,9 @@ def _facts(
     )
 
 
-def _frames(container: InputContainer, stream: VideoStream, decoder: VideoCodecContext) -> Iterator[av.VideoFrame]:
+def _decode_frames(
+    container: InputContainer, stream: VideoStream, decoder: VideoCodecContext
+) -> Iterator[av.VideoFrame]:
     """Yield the first frames that decode; a recording may begin between two keyframes."""
     try:
         for packet in itertools.islice(demux(container, stream), MAX_PACKETS):
@@ -128,26 +130,26 @@ def read_orientation(frame: av.VideoFrame, metadata: dict[str, str], log: FactLo
     3. the ``rotate`` tag that older tools wrote.
     """
     matrices = [struct.unpack("9i", data) for data in read_side_data(frame, "DISPLAYMATRIX") if len(data) == 36]
-    claims = [(orientation_of(matrix), "display matrix") for matrix in matrices]
+    claims = [(find_orientation(matrix), "display matrix") for matrix in matrices]
     tag = next((value for name, value in metadata.items() if name.lower() == "rotate"), "")
     if tag.lstrip("+-").isdigit():
         claims.append((Orientation(quarter_turns=round(int(tag) / 90) % 4), f"tag rotate={tag}"))
     usable = [(orientation, source) for orientation, source in claims if orientation is not None]
     chosen, evidence = usable[0] if usable else (Orientation(), "no display matrix")
-    against = [f"{source}: {_words(other) if other else 'not invertible'}" for other, source in claims]
+    against = [f"{source}: {_describe_orientation(other) if other else 'not invertible'}" for other, source in claims]
     log.add(
         "orientation",
-        _words(chosen),
+        _describe_orientation(chosen),
         evidence,
         contradictions=[text for text, (other, _) in zip(against, claims, strict=True) if other != chosen],
     )
-    tilt = _tilt(matrices[0]) if matrices else 0.0
+    tilt = _measure_tilt(matrices[0]) if matrices else 0.0
     if abs(tilt) > MAX_TILT:
         log.note(f"its display matrix turns it by {tilt:+.0f} degrees from a quarter turn, which is not shown")
     return chosen
 
 
-def orientation_of(matrix: tuple[int, ...]) -> Orientation | None:
+def find_orientation(matrix: tuple[int, ...]) -> Orientation | None:
     """Return the nearest orientation of a display matrix, nine integers in FFmpeg's order; ``None`` if degenerate.
 
     A point ``(x, y)``, y downwards, goes to ``(a x + c y, b x + d y)`` (ISO/IEC 14496-12, 6.2.2).
@@ -161,14 +163,14 @@ def orientation_of(matrix: tuple[int, ...]) -> Orientation | None:
     return Orientation(quarter_turns=round(angle / (math.pi / 2)) % 4, is_mirrored=is_mirrored)
 
 
-def _tilt(matrix: tuple[int, ...]) -> float:
+def _measure_tilt(matrix: tuple[int, ...]) -> float:
     """Return the degrees, clockwise, by which a matrix turns beyond its nearest quarter turn."""
     a, b, c, d = matrix[0], matrix[1], matrix[3], matrix[4]
     angle = math.degrees(math.atan2(b, -a if a * d - b * c < 0 else a))
     return angle - 90 * round(angle / 90)
 
 
-def _words(orientation: Orientation) -> str:
+def _describe_orientation(orientation: Orientation) -> str:
     turned = f"turned clockwise by {90 * orientation.quarter_turns} degrees" if orientation.quarter_turns else ""
     mirrored = "mirrored left for right" if orientation.is_mirrored else ""
     return ", then ".join(part for part in (turned, mirrored) if part) or "as stored"
@@ -230,7 +232,7 @@ def has_alpha_channel(frame: av.VideoFrame) -> bool:
     return any(part.is_alpha for part in frame.format.components)
 
 
-def display_size(
+def compute_display_size(
     frame: av.VideoFrame, crop: Crop, aspect: Fraction | None, orientation: Orientation
 ) -> tuple[int, int]:
     """Return width and height as shown: cropped, with square pixels, turned upright."""

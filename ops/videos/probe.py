@@ -28,7 +28,7 @@ from ops.videos.picture import read_picture
 from ops.videos.sample import HeadSample, read_sample
 from ops.videos.sound_tracks import choose_sound
 from ops.videos.timecodes import read_timecode
-from ops.videos.timing import IRREGULAR_SHARE, IRREGULAR_SHARE_AVI, FrameRate, RateClaim, find_rate, rate_text
+from ops.videos.timing import IRREGULAR_SHARE, IRREGULAR_SHARE_AVI, FrameRate, RateClaim, find_rate, format_rate
 from ops.videos.tracks import choose_video_track
 
 
@@ -77,7 +77,7 @@ def _find_rate(
     container: InputContainer, stream: VideoStream, table: IndexTable | None, sample: HeadSample, log: FactLog
 ) -> FrameRate:
     """Return the rate by presentation times of the first frames, and by decoding times of all if there is a table."""
-    tick, claims = Fraction(stream.time_base or 1), _claims(container, stream)
+    tick, claims = Fraction(stream.time_base or 1), _read_claims(container, stream)
     # A frame without a time leaves a step of two frames, which is not a jump of the clock.
     share = IRREGULAR_SHARE_AVI if container.format.name == "avi" else IRREGULAR_SHARE
     rate = find_rate(sample.times, tick, claims, irregular_share=share + sample.untimed / max(sample.packets, 1))
@@ -87,8 +87,8 @@ def _find_rate(
     contradictions = list(rate.contradictions)
     if sample.is_field_coded:
         contradictions.append("each field is a packet of its own")
-    value = f"{'about ' if rate.is_variable else ''}{rate_text(rate.fps)} frames per second"
-    log.add("frame rate", value, rate.evidence, contradictions=contradictions, note=_rate_note(rate))
+    value = f"{'about ' if rate.is_variable else ''}{format_rate(rate.fps)} frames per second"
+    log.add("frame rate", value, rate.evidence, contradictions=contradictions, note=_write_rate_note(rate))
     return rate
 
 
@@ -105,18 +105,20 @@ def _confirm_rate(
     return replace(rate, irregular=of_all.irregular) if of_all.fps == rate.fps else of_all
 
 
-def _rate_note(rate: FrameRate) -> str:
+def _write_rate_note(rate: FrameRate) -> str:
     if rate.is_variable:
-        return f"its frame rate varies; {rate_text(rate.fps)} frames per second is the mean"
+        return f"its frame rate varies; {format_rate(rate.fps)} frames per second is the mean"
     if rate.is_telecined:
-        return f"its pictures are film at {rate_text(rate.fps)}, shown for two and three fields in turn (soft telecine)"
+        return (
+            f"its pictures are film at {format_rate(rate.fps)}, shown for two and three fields in turn (soft telecine)"
+        )
     if rate.contradictions:
         claims = "; ".join(rate.contradictions)
-        return f"its frame rate is {rate_text(rate.fps)} by the times of its pictures, not as it claims ({claims})"
+        return f"its frame rate is {format_rate(rate.fps)} by the times of its pictures, not as it claims ({claims})"
     if rate.irregular:
         often = "once" if rate.irregular == 1 else f"{plural(rate.irregular, 'time')}"
         why = "where pictures are missing or shown longer"
-        return f"its clock jumps {often}, {why}; its rate stays {rate_text(rate.fps)}"
+        return f"its clock jumps {often}, {why}; its rate stays {format_rate(rate.fps)}"
     return ""
 
 
@@ -126,7 +128,7 @@ WRITES_RATE = frozenset(
 """Containers whose header names a rate; for the others FFmpeg computes one from times."""
 
 
-def _claims(container: InputContainer, stream: VideoStream) -> list[RateClaim]:
+def _read_claims(container: InputContainer, stream: VideoStream) -> list[RateClaim]:
     names = set(container.format.name.split(","))
     claims = []
     if rate := stream.codec_context.framerate:

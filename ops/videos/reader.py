@@ -39,9 +39,9 @@ from ops.videos.container import (
     require_size,
 )
 from ops.videos.damage import SEAM, Damage, Place
-from ops.videos.decode_times import DecodeTimes, has_no_clock, usual_step
-from ops.videos.integrity import reason_of_broken_structure
-from ops.videos.matroska import CUT_SHORT, announced_pictures
+from ops.videos.decode_times import DecodeTimes, find_usual_step, has_no_clock
+from ops.videos.integrity import explain_broken_structure
+from ops.videos.matroska import CUT_SHORT, read_announced_pictures
 from ops.videos.seams import Seams
 from ops.videos.tracks import choose_video_track
 
@@ -128,13 +128,13 @@ def read_media(
 def _read(
     path: Path, threads: int, audio: bool | Collection[int], start: int | None, damage: Damage
 ) -> Iterator[Picture | Sound]:
-    reason = reason_of_broken_structure(path)
+    reason = explain_broken_structure(path)
     threads = 1 if reason else threads
     with open_container(path) as container:
         video = choose_video_track(container)
         number = [stream.index for stream in container.streams.video].index(video.index)
-        announced, broken = (0, "") if start is not None or reason else announced_pictures(path, number)
-        pass_ = _Pass(video, _sound_streams(container, audio), container, damage)
+        announced, broken = (0, "") if start is not None or reason else read_announced_pictures(path, number)
+        pass_ = _Pass(video, _select_sound_streams(container, audio), container, damage)
         pass_.packets_due = announced or pass_.packets_due
         pass_.broken = reason or broken
         threads = 1 if broken else threads
@@ -148,7 +148,7 @@ def _read(
             damage.require_useful()
 
 
-def _sound_streams(container: InputContainer, audio: bool | Collection[int]) -> list[AudioStream]:
+def _select_sound_streams(container: InputContainer, audio: bool | Collection[int]) -> list[AudioStream]:
     if isinstance(audio, bool):
         return [stream for stream in container.streams.audio if is_usable_sound(stream)][:1] if audio else []
     return [stream for stream in container.streams.audio if stream.index in audio]
@@ -178,16 +178,16 @@ class _Pass:
         self.decoder = video.codec_context
         self.has_no_clock = has_no_clock(video)
         self.decode_times = DecodeTimes(video, container.format.name)
-        self.clock = Clock(usual_step(video), may_jump=self.is_broadcast)
+        self.clock = Clock(find_usual_step(video), may_jump=self.is_broadcast)
         self.orphans = 0
-        self.seams = Seams(usual_step(video))
+        self.seams = Seams(find_usual_step(video))
         self.is_other_clock = False
         self.broken_pictures = set[int | None]()
         self.waiting: deque[tuple[int, AudioFrame]] = deque()
 
     def run(self) -> Iterator[Picture | Sound]:
         """Demultiplex and decode to the end."""
-        for packet in self._packets():
+        for packet in self._read_packets():
             # packet.stream, not stream_index: the last, empty packet that flushes the decoder has no index.
             if packet is None:
                 yield from self._decode_video(None)
@@ -200,10 +200,10 @@ class _Pass:
                 yield from self._decode_audio(stream, packet)
         yield from self._pass_sound(is_last=True)
         self.damage.pictures = self.index
-        self._missing(len(self.announced) + self.orphans)
+        self._note_missing(len(self.announced) + self.orphans)
         self._record_end()
 
-    def _packets(self) -> Iterator[av.Packet[Any] | None]:
+    def _read_packets(self) -> Iterator[av.Packet[Any] | None]:
         """Yield all packets that can be found, and ``None`` last.
 
         A demultiplexer that meets the end of a truncated file may still find packets of another track.
@@ -242,16 +242,16 @@ class _Pass:
             self._require_one_thread()
             # A recording that starts between two keyframes begins with some packets that cannot be decoded.
             if not self.counts_pictures and (self.index or self.has_key):
-                self._missing(1)
-            self.decode_times.lose()
+                self._note_missing(1)
+            self.decode_times.drop_latest()
             return
         for frame in frames:
-            yield from self._picture(frame)
+            yield from self._yield_picture(frame)
 
     def _cross_seam(self, *, is_join: bool) -> Iterator[Picture | Sound]:
         """At the seam of joined streams, take the remaining frames out of the decoder, and reset it."""
         yield from self._decode_video(None)
-        self._missing(len(self.announced) + self.orphans)
+        self._note_missing(len(self.announced) + self.orphans)
         self.orphans = 0
         self.announced.clear()
         self.decoder.flush_buffers()
@@ -267,14 +267,14 @@ class _Pass:
         if self.counts_pictures and packet.pts is not None and not packet.is_discard:
             heapq.heappush(self.announced, packet.pts)
 
-    def _picture(self, frame: VideoFrame) -> Iterator[Picture | Sound]:
+    def _yield_picture(self, frame: VideoFrame) -> Iterator[Picture | Sound]:
         require_size(frame.width, frame.height)
         if frame.interlaced_frame:
             self.counts_pictures = False
             self.announced.clear()
         self.decode_times.settle(frame)
-        self._account(frame.pts)
-        self._tick(frame)
+        self._remove_announced(frame.pts)
+        self._set_clock(frame)
         if frame.pts in self.broken_pictures:
             self.broken_pictures.discard(frame.pts)
             self.damage.breaks.append(Place(self.index, self.clock.time_s))
@@ -285,7 +285,7 @@ class _Pass:
         self.index += 1
         yield from self._pass_sound()
 
-    def _account(self, pts: int | None) -> None:
+    def _remove_announced(self, pts: int | None) -> None:
         """Remove the frame from those announced; one with an earlier time that never came out is missing.
 
         Before the first frame this is not damage: a video that was cut without a keyframe begins with frames whose
@@ -297,11 +297,11 @@ class _Pass:
         while self.announced and self.announced[0] < pts:
             heapq.heappop(self.announced)
             count += 1
-        self._missing(count)
+        self._note_missing(count)
         if self.announced and self.announced[0] == pts:
             heapq.heappop(self.announced)
 
-    def _missing(self, count: int) -> None:
+    def _note_missing(self, count: int) -> None:
         if count:
             self._require_one_thread()
             self.damage.add_missing(self.index - 1, self.clock.time_s, count)
@@ -311,7 +311,7 @@ class _Pass:
         if self.is_threaded:
             raise _DecoderError
 
-    def _tick(self, frame: VideoFrame) -> None:
+    def _set_clock(self, frame: VideoFrame) -> None:
         """Set the clock to ``frame``."""
         before_s = self.clock.time_s
         tick = frame.time_base or self.video.time_base
@@ -372,7 +372,7 @@ class _Pass:
             at = None if frame.pts is None or frame.time_base is None else frame.pts * Fraction(frame.time_base)
             length_s = Fraction(frame.samples, frame.sample_rate or 1)
             is_behind = any(stream == other for other, _ in held)
-            time_s = None if is_behind else self.clock.hear(stream, at, length_s, is_certain=is_certain)
+            time_s = None if is_behind else self.clock.place_sound(stream, at, length_s, is_certain=is_certain)
             if time_s is None:
                 held.append((stream, frame))
             else:

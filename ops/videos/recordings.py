@@ -40,7 +40,7 @@ _PROXY_PATTERNS = (
 )
 
 
-def recordings_of(paths: Iterable[str]) -> list[tuple[str, ...]]:
+def group_recordings(paths: Iterable[str]) -> list[tuple[str, ...]]:
     """Group two or more ``paths`` of one folder that are parts of one recording, each in the order of its parts."""
     groups: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for path in paths:
@@ -53,7 +53,7 @@ def recordings_of(paths: Iterable[str]) -> list[tuple[str, ...]]:
     return sorted(tuple(path for _, path in sorted(parts)) for parts in groups.values() if len(parts) > 1)
 
 
-def camera_proxies(paths: Iterable[str]) -> dict[str, str]:
+def find_camera_proxies(paths: Iterable[str]) -> dict[str, str]:
     """Find small copies that cameras write next to their recordings: ``{path of the copy: path of the recording}``.
 
     Only copies whose full-size file is in the same folder; without it the copy is the only footage.

@@ -13,12 +13,12 @@ from ops.core.errors import StorageError
 from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
 from ops.core.types import make_video_id
-from ops.videos.catalogue import TABLE, drop_rows, put_video, require_layout, videos_of
-from ops.videos.forgotten import forgotten_ids
-from ops.videos.hashes import HashCache, fresh_hash, key_of
+from ops.videos.catalogue import TABLE, drop_rows, put_video, read_videos, require_layout
+from ops.videos.forgotten import read_forgotten_ids
+from ops.videos.hashes import HashCache, compute_fresh_hash, make_key
 from ops.videos.library import Scan, SourceFile, is_video_name
 from ops.videos.objects import is_remote
-from ops.videos.shows import normal
+from ops.videos.shows import normalise_path
 
 DESCRIPTIVE = ("path", "show", "title", "season", "episode")
 
@@ -52,8 +52,8 @@ def register(settings: Settings, scan: Scan, now: datetime, *, whole_library: st
     unmounted disk looks just like that, and must not empty the catalogue.
     """
     require_layout(settings)
-    rows = {row["video_id"]: row for row in videos_of(settings.lake)}
-    tombstones = forgotten_ids(settings.store)
+    rows = {row["video_id"]: row for row in read_videos(settings.lake)}
+    tombstones = read_forgotten_ids(settings.store)
     result, found = Registration(), scan.found
     for source in scan.files:
         row = rows.get(source.video_id)
@@ -121,14 +121,14 @@ def _is_copy(settings: Settings, source: SourceFile, row: LakeVideo, found: set[
     if settings.library and new.startswith(library) and not old.startswith(library):
         return False
     try:
-        key = key_of(old)
+        key = make_key(old)
         if key[1] != row["bytes"] or not os.access(old, os.R_OK):
             return False
-        if normal(old).casefold() == normal(new).casefold() and os.path.samefile(old, new):
+        if normalise_path(old).casefold() == normalise_path(new).casefold() and os.path.samefile(old, new):
             return False  # renamed; the file system finds a name in any spelling
         hashes = HashCache(settings.home / "cache" / "hashes.db")
-        content_hash = hashes.known([key]).get(key)
-        if content_hash is None and (content_hash := fresh_hash(key)):
+        content_hash = hashes.read_known([key]).get(key)
+        if content_hash is None and (content_hash := compute_fresh_hash(key)):
             hashes.remember(key, content_hash)
     except OSError:
         return False
@@ -207,13 +207,13 @@ def _mark_gone(
     # A video is not gone if its file is being copied, or if its folder cannot be read.
     unclear = {path for path, _ in scan.set_aside} | set(scan.unsettled)
     for row in known:
-        if row["video_id"] in here or any(path in unclear for path in (row["path"], *_folders_above(row["path"]))):
+        if row["video_id"] in here or any(path in unclear for path in (row["path"], *_list_folders_above(row["path"]))):
             continue
         result.gone.append(row["video_id"])
         put_video(settings, row | {"state": "removed", "created_timestamp": now})
 
 
-def _folders_above(path: str) -> Iterator[str]:
+def _list_folders_above(path: str) -> Iterator[str]:
     while "/" in path:
         path = path.rsplit("/", 1)[0]
         yield path

@@ -51,7 +51,7 @@ def read_sample(container: InputContainer, stream: VideoStream) -> HeadSample:
     """Read the beginning of ``stream``. Raises ``MediaError`` if no frame of it can be decoded."""
     reading = _Reading(stream)
     is_whole = True
-    for packet in _packets(container, stream):
+    for packet in _read_packets(container, stream):
         reading.take(packet)
         if reading.is_done:
             is_whole = False
@@ -189,7 +189,7 @@ def _join(runs: list[list[int]]) -> list[int]:
     return joined
 
 
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[Any]]:
+def _read_packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[Any]]:
     try:
         yield from demux(container, stream)
     except (av.FFmpegError, OSError):

@@ -41,7 +41,7 @@ class Seams:
         self._since_break = 0 if packet.is_corrupt else self._since_break + 1
         if packet.pos is not None and 0 <= packet.pos < self._position:
             return "orphan"  # the demultiplexer held it back until the end of the file
-        step_s = self._step_to(packet)
+        step_s = self._measure_step(packet)
         is_other = step_s < (0 if packet.is_keyframe else -MAX_BACK_S) or step_s > MAX_PAUSE_S
         if is_other and not packet.is_keyframe and self._orphans < MAX_ORPHANS:
             self._orphans += 1
@@ -54,7 +54,7 @@ class Seams:
         is_lost = step_s > 2 * self._step and (self._since_break < NEAR_BREAK or step_s > MIN_GAP_S)
         return "gap" if packet.is_keyframe and is_lost else ""
 
-    def _step_to(self, packet: av.Packet[Any]) -> Fraction:
+    def _measure_step(self, packet: av.Packet[Any]) -> Fraction:
         if packet.dts is None or self._decoded_at is None or not packet.time_base:
             return Fraction(0)
         return (packet.dts - self._decoded_at) * Fraction(packet.time_base)

@@ -44,7 +44,7 @@ class PictureTable:
         return self.keys[key] if key > 0 else None
 
 
-def picture_table(path: Path, frames: int) -> PictureTable | None:
+def build_picture_table(path: Path, frames: int) -> PictureTable | None:
     """Return the table of a video that has ``frames`` frames, or ``None`` if its packets do not give exact times.
 
     Reads the whole file, decodes nothing. Raises ``MediaError`` if the file cannot be read.

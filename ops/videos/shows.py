@@ -65,7 +65,7 @@ def _read_row(result: Catalogue, line: int, header: list[str], cells: list[str])
         result.problems.append((line, f"{len(cells)} values for {len(header)} columns: put quotes round commas"))
         return
     row = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
-    path = normal(row.get("path", ""))
+    path = normalise_path(row.get("path", ""))
     try:
         if not path or path.startswith("/") or ".." in path.split("/") or "://" in path:
             raise ValueError(f"path {row.get('path', '')!r} is not relative to the library")
@@ -74,8 +74,8 @@ def _read_row(result: Catalogue, line: int, header: list[str], cells: list[str])
         described = Description(
             show=row.get("show", ""),
             title=row.get("title", ""),
-            season=_number(row, "season"),
-            episode=_number(row, "episode"),
+            season=_read_number(row, "season"),
+            episode=_read_number(row, "episode"),
         )
     except ValueError as error:
         result.problems.append((line, str(error)))
@@ -84,7 +84,7 @@ def _read_row(result: Catalogue, line: int, header: list[str], cells: list[str])
     result.lines[path] = line
 
 
-def _number(row: dict[str, str], name: str) -> int | None:
+def _read_number(row: dict[str, str], name: str) -> int | None:
     text = row.get(name, "")
     if not text:
         return None
@@ -96,23 +96,23 @@ def _number(row: dict[str, str], name: str) -> int | None:
 def describe(relative: str, catalogue: Catalogue) -> Description:
     """Return show, title, season and episode of the file at ``relative`` (with ``/``, below the library root)."""
     path = PurePosixPath(relative)
-    said = catalogue.rows.get(normal(relative), Description())
-    season, episode = _numbers_in(path.stem)
+    said = catalogue.rows.get(normalise_path(relative), Description())
+    season, episode = _parse_numbers(path.stem)
     return Description(
         show=said.show or (path.parts[0] if len(path.parts) > 1 else path.stem),
-        title=said.title or title_of(path.stem),
+        title=said.title or make_title(path.stem),
         season=season if said.season is None else said.season,
         episode=episode if said.episode is None else said.episode,
     )
 
 
-def title_of(stem: str) -> str:
+def make_title(stem: str) -> str:
     """Return a readable form of a file's stem: ``big_buck.bunny`` becomes ``Big buck bunny``."""
     text = _WORD_GAP.sub(" ", stem).strip()
     return text[:1].upper() + text[1:] or stem
 
 
-def normal(relative: str) -> str:
+def normalise_path(relative: str) -> str:
     """Return one spelling of a relative path: NFC (macOS writes names decomposed), forward slashes, no ``./``."""
     text = unicodedata.normalize("NFC", relative.replace("\\", "/"))
     while text.startswith("./"):
@@ -120,6 +120,6 @@ def normal(relative: str) -> str:
     return text
 
 
-def _numbers_in(stem: str) -> tuple[int | None, int | None]:
+def _parse_numbers(stem: str) -> tuple[int | None, int | None]:
     match = _EPISODE.search(stem)
     return (int(match[1]), int(match[2])) if match else (None, None)

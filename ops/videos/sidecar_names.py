@@ -18,7 +18,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ops.videos.languages import language_of_suffix, words_of
+from ops.videos.languages import parse_language_suffix, split_words
 
 _READABLE = "srt vtt webvtt ass ssa sbv ttml dfxp itt scc sub mpl smi sami lrc"
 READABLE = frozenset(_READABLE.split())
@@ -44,7 +44,7 @@ _MOST_WORDS = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Owner:
-    """``video`` is a video's name by :func:`plain`, with its ending or without; ``language`` a BCP 47 tag or empty."""
+    """``video`` is a name by :func:`normalise_name`, with or without ending; ``language`` a BCP 47 tag or empty."""
 
     video: str
     language: str
@@ -54,8 +54,8 @@ class FolderVideos:
     """The videos of one folder by their names, as subtitle files name them."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self.names = {plain(name) for name in names}
-        self.stems = {stem_of(name) for name in self.names}
+        self.names = {normalise_name(name) for name in names}
+        self.stems = {strip_suffix(name) for name in self.names}
 
     @property
     def only(self) -> str:
@@ -69,10 +69,10 @@ def find_owner(relative: str, videos: FolderVideos) -> Owner | None:
     ``relative`` is its path from the folder of the videos on: ``film.en.srt``, ``Subs/film/2_English.srt``.
     """
     *folders, name = relative.split("/")
-    stem = plain(name.rpartition(".")[0])
+    stem = normalise_name(name.rpartition(".")[0])
     if len(folders) == 2:
-        return _in_named_folder(plain(folders[1]), stem, videos)
-    return _by_name(stem, videos) or _without_name(stem, videos.only, allow_number=bool(folders))
+        return _match_folder(normalise_name(folders[1]), stem, videos)
+    return _match_name(stem, videos) or _match_nameless(stem, videos.only, allow_number=bool(folders))
 
 
 def is_for_subtitles(folder: str) -> bool:
@@ -82,31 +82,31 @@ def is_for_subtitles(folder: str) -> bool:
 
 def is_subtitle_name(name: str) -> bool:
     """Return whether a file is a subtitle file by its name; files that the system hides are not."""
-    return not name.startswith(".") and suffix_of(name) in ENDINGS
+    return not name.startswith(".") and parse_suffix(name) in ENDINGS
 
 
 def is_news(name: str) -> bool:
     """Return whether to report a file of this name that belongs to no video."""
-    return suffix_of(name) not in _OTHER_THINGS
+    return parse_suffix(name) not in _OTHER_THINGS
 
 
-def suffix_of(name: str) -> str:
+def parse_suffix(name: str) -> str:
     """Return the ending, in lower case; empty if there is none."""
     return name.rpartition("/")[2].rpartition(".")[2].lower() if "." in name else ""
 
 
-def stem_of(name: str) -> str:
+def strip_suffix(name: str) -> str:
     """Return a name without its ending; a name without an ending as it is."""
     stem, dot, _ = name.rpartition(".")
     return stem if dot and stem else name
 
 
-def plain(name: str) -> str:
+def normalise_name(name: str) -> str:
     """Return a name in the form in which names are compared: composed letters, without case."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _by_name(stem: str, videos: FolderVideos) -> Owner | None:
+def _match_name(stem: str, videos: FolderVideos) -> Owner | None:
     if stem in videos.names or stem in videos.stems:
         return Owner(video=stem, language="")
     cuts = [match.start() for match in _BEFORE_WORDS.finditer(stem)][-_MOST_WORDS:]
@@ -114,42 +114,42 @@ def _by_name(stem: str, videos: FolderVideos) -> Owner | None:
         # More than one character may divide the name from the words: "film - en", "film_[en]".
         for before in (stem[:cut], stem[:cut].rstrip(" ._-")):
             if before in videos.names or before in videos.stems:
-                language = _language_after(stem[cut:])
+                language = _parse_language(stem[cut:])
                 if language is not None:
                     return Owner(video=before, language=language)
     return None
 
 
-def _language_after(suffix: str) -> str | None:
+def _parse_language(suffix: str) -> str | None:
     """Return the language in the rest of a name after that of its video; ``None`` if the rest has other words.
 
     A number counts if a language follows, as tracks are numbered: ``.2.en``. After a blank it is a part or a sequel.
     """
-    words = words_of(suffix)
-    language = language_of_suffix(words)
+    words = split_words(suffix)
+    language = parse_language_suffix(words)
     if language is None and suffix[0] in "._" and words[0].isdecimal() and len(words[0]) <= 2:
-        return language_of_suffix(words[1:]) or None
+        return parse_language_suffix(words[1:]) or None
     return language
 
 
-def _in_named_folder(folder: str, stem: str, videos: FolderVideos) -> Owner | None:
+def _match_folder(folder: str, stem: str, videos: FolderVideos) -> Owner | None:
     if folder in videos.stems or folder in videos.names:
         # All files in it belong to the video, whatever their names.
-        named = _by_name(stem, FolderVideos([folder])) or _without_name(stem, folder, allow_number=True)
+        named = _match_name(stem, FolderVideos([folder])) or _match_nameless(stem, folder, allow_number=True)
         return named or Owner(video=folder, language="")
-    language = language_of_suffix(words_of(folder))
+    language = parse_language_suffix(split_words(folder))
     if language is None:
         return None
-    named = _by_name(stem, videos) or _without_name(stem, videos.only, allow_number=True)
+    named = _match_name(stem, videos) or _match_nameless(stem, videos.only, allow_number=True)
     return named and Owner(video=named.video, language=named.language or language)
 
 
-def _without_name(stem: str, only: str, *, allow_number: bool) -> Owner | None:
-    words = words_of(stem)
+def _match_nameless(stem: str, only: str, *, allow_number: bool) -> Owner | None:
+    words = split_words(stem)
     if not only or not words:
         return None
     rest = words[1:] if words[0].isdecimal() and len(words[0]) <= 2 else words
-    language = language_of_suffix(rest)
+    language = parse_language_suffix(rest)
     if language is None or (not rest and not allow_number):
         return None
     return Owner(video=only, language=language)

@@ -110,11 +110,11 @@ class SoundLine:
         """Append a decoded piece whose first sample is due at ``time_s``, or after the sound before it if None."""
         start = (self._end or 0) if time_s is None else round(time_s * self.rate)
         for piece in self._converter.convert(frame):
-            self._append(start, self._in_channels(piece))
+            self._append(start, self._fit_channels(piece))
             assert self._end is not None
             start = self._end
 
-    def _in_channels(self, samples_CN: Samples) -> Samples:
+    def _fit_channels(self, samples_CN: Samples) -> Samples:
         """Add silent channels, or drop the last ones, if a track changes its number of channels on the way."""
         if samples_CN.shape[0] == self._channels:
             return samples_CN

@@ -81,16 +81,14 @@ def choose_sound(path: Path, container: InputContainer, duration_s: float, log: 
 
     Measures levels only if there is a choice to make, or if one track has several channels that the file does not name.
     """
-    tracks = _usable(container, log)
+    tracks = _select_usable(container, log)
     if len(tracks) > 1 or any(has_unnamed_channels(track) or _is_unknown(track) for track in tracks):
         ears = _listen(path, tracks, duration_s)
         for track in tracks:
-            if reason := ears[track.stream].reason_of_silence(track):
+            if reason := ears[track.stream].explain_silence(track):
                 log.note(f"sound track {track.number} ({track.codec}) {reason}: it is left out")
         tracks = [
-            _with_level(track, ears[track.stream])
-            for track in tracks
-            if not ears[track.stream].reason_of_silence(track)
+            _add_level(track, ears[track.stream]) for track in tracks if not ears[track.stream].explain_silence(track)
         ]
     if not tracks:
         return SoundChoice()
@@ -140,7 +138,7 @@ def _is_extra(track: SoundTrack) -> bool:
     return track.role not in ("", DUBBED)
 
 
-def _usable(container: InputContainer, log: FactLog) -> list[SoundTrack]:
+def _select_usable(container: InputContainer, log: FactLog) -> list[SoundTrack]:
     """Return tracks with a decoder, within bounds; adds a note for each of the others.
 
     Those of a transport or program stream that begin late have neither channels nor rate yet.
@@ -168,21 +166,21 @@ def _track(stream: AudioStream, number: int) -> SoundTrack:
         number=number,
         codec=context.codec.canonical_name,
         channels=context.channels,
-        layout=layout_name(context.layout.name, context.channels),
+        layout=name_layout(context.layout.name, context.channels),
         sample_rate=context.rate,
         language="" if language == "und" else language,
         title=title,
         is_default=bool(stream.disposition & Disposition.default),
-        role=_role(stream.disposition, title),
+        role=_find_role(stream.disposition, title),
     )
 
 
-def layout_name(name: str, channels: int) -> str:
+def name_layout(name: str, channels: int) -> str:
     """Return FFmpeg's name of a layout; one or two channels without a name are mono and stereo, as in every player."""
     return {"1 channels": "mono", "2 channels": "stereo"}.get(name, name) or f"{channels} channels"
 
 
-def _role(disposition: Disposition, title: str) -> str:
+def _find_role(disposition: Disposition, title: str) -> str:
     for flag, role in ROLES.items():
         if disposition & flag:
             return role
@@ -205,10 +203,10 @@ class _Ear:
     @property
     def is_done(self) -> bool:
         """Whether the measurement is complete: the track, or each of its channels, was above the threshold."""
-        loud = [power >= _power(SILENCE_DB) for power in self.power]
+        loud = [power >= _convert_to_power(SILENCE_DB) for power in self.power]
         return bool(loud) and (all(loud) if self.is_complete_per_channel else any(loud))
 
-    def reason_of_silence(self, track: SoundTrack) -> str:
+    def explain_silence(self, track: SoundTrack) -> str:
         """Return why the track is unusable, in words; empty if it is usable."""
         if self.samples:
             return ""
@@ -216,9 +214,9 @@ class _Ear:
 
     @property
     def level_db(self) -> float:
-        return _decibels(max(self.power, default=0.0))
+        return _convert_to_decibels(max(self.power, default=0.0))
 
-    def hear(self, frame: AudioFrame) -> None:
+    def measure(self, frame: AudioFrame) -> None:
         rate = frame.sample_rate
         self.layout = self.layout or frame.layout.name
         if self.converter is None or self.converter.rate != rate:
@@ -235,19 +233,19 @@ class _Ear:
             self.seconds += samples_CN.shape[1] / rate
 
 
-def _power(decibels: float) -> float:
+def _convert_to_power(decibels: float) -> float:
     return float(10 ** (decibels / 10))
 
 
-def _decibels(power: float) -> float:
+def _convert_to_decibels(power: float) -> float:
     return round(max(10 * math.log10(power), NO_SIGNAL_DB), 1) if power > 0 else NO_SIGNAL_DB
 
 
-def _with_level(track: SoundTrack, ear: _Ear) -> SoundTrack:
-    silent = tuple(at for at, power in enumerate(ear.power) if power < _power(SILENCE_DB))
+def _add_level(track: SoundTrack, ear: _Ear) -> SoundTrack:
+    silent = tuple(at for at, power in enumerate(ear.power) if power < _convert_to_power(SILENCE_DB))
     if _is_unknown(track) and ear.converter:
         channels = len(ear.power)
-        layout = layout_name(ear.layout, channels)
+        layout = name_layout(ear.layout, channels)
         track = replace(track, channels=channels, layout=layout, sample_rate=ear.converter.rate)
     return replace(
         track,
@@ -267,19 +265,19 @@ def _listen(path: Path, tracks: Sequence[SoundTrack], duration_s: float) -> dict
         for stream in container.streams.video:
             stream.discard = Discard.all
         if duration_s <= WHOLE_S:
-            _hear(container, ears, WHOLE_S)
+            _measure_levels(container, ears, WHOLE_S)
             return ears
         start_s = (container.start_time or 0) / av.time_base
-        for at in _spread(SPOTS):
+        for at in _spread_places(SPOTS):
             if all(ear.is_done for ear in ears.values()):
                 break
             if not _seek(container, start_s + at * duration_s):
                 break
-            _hear(container, ears, SPOT_S)
+            _measure_levels(container, ears, SPOT_S)
         missed = {index: ear for index, ear in ears.items() if not ear.is_done and ear.seconds < SPOTS * SPOT_S / 2}
         # Seeking failed, or does not follow the clock: only the beginning is left.
         if missed and _seek(container, start_s):
-            _hear(container, missed, WHOLE_S)
+            _measure_levels(container, missed, WHOLE_S)
     return ears
 
 
@@ -291,13 +289,13 @@ def _seek(container: InputContainer, at_s: float) -> bool:
     return True
 
 
-def _spread(count: int) -> Iterator[float]:
+def _spread_places(count: int) -> Iterator[float]:
     """Yield ``count`` places between 0 and 1, evenly spread, in an order in which any beginning is spread as well."""
     step = next(step for step in range(round(count * 0.618), 2 * count) if math.gcd(step, count) == 1)
     return ((at * step % count + 0.5) / count for at in range(count))
 
 
-def _hear(container: InputContainer, ears: Mapping[int, _Ear], length_s: float) -> None:
+def _measure_levels(container: InputContainer, ears: Mapping[int, _Ear], length_s: float) -> None:
     """Measure ``length_s`` seconds of each track that is not done, from the position of the container on."""
     until = {index: ear.seconds + length_s for index, ear in ears.items()}
     streams = [stream for stream in container.streams.audio if stream.index in ears]
@@ -308,7 +306,7 @@ def _hear(container: InputContainer, ears: Mapping[int, _Ear], length_s: float) 
                 ear.packets += 1
             if not ear.is_done and ear.seconds < until[packet.stream.index]:
                 for frame in decode_sound(packet):
-                    ear.hear(frame)
+                    ear.measure(frame)
             if length_s < WHOLE_S and count > MAX_SPOT_PACKETS:
                 return
             if all(each.is_done or each.seconds >= until[index] for index, each in ears.items()):
@@ -325,32 +323,32 @@ def decode_sound(packet: av.Packet[Any]) -> list[AudioFrame]:
         return []
 
 
-def _named(track: SoundTrack) -> str:
+def _describe_track(track: SoundTrack) -> str:
     words = [track.codec, track.layout, track.language, f'"{track.title}"' if track.title else "", track.role]
     return f"{track.number} ({', '.join(word for word in words if word)})"
 
 
-def _numbers(tracks: Sequence[SoundTrack]) -> str:
+def _list_numbers(tracks: Sequence[SoundTrack]) -> str:
     *rest, last = [str(track.number) for track in tracks]
     return f"{', '.join(rest)} and {last}" if rest else last
 
 
 def _report(tracks: Sequence[SoundTrack], chosen: SoundTrack, mixed: Sequence[SoundTrack], log: FactLog) -> None:
     if mixed:
-        value = f"mix of tracks {_numbers(mixed)} of {len(tracks)}"
+        value = f"mix of tracks {_list_numbers(mixed)} of {len(tracks)}"
         evidence = "mono tracks of one language with sound in each, as several microphones of one recording write"
     else:
-        value = f"track {_named(chosen)} of {len(tracks)}"
-        evidence = f"loudest 50 ms at {_level(chosen)}; first by sound, main programme, default flag, order"
+        value = f"track {_describe_track(chosen)} of {len(tracks)}"
+        evidence = f"loudest 50 ms at {_describe_level(chosen)}; first by sound, main programme, default flag, order"
     against = [
-        f"track {_named(track)}: {_level(track)}{', the default' if track.is_default else ''}"
+        f"track {_describe_track(track)}: {_describe_level(track)}{', the default' if track.is_default else ''}"
         for track in tracks
         if track != chosen and track not in mixed
     ]
     log.add("sound", value, evidence, contradictions=against, note=_note(tracks, chosen, mixed))
 
 
-def _level(track: SoundTrack) -> str:
+def _describe_level(track: SoundTrack) -> str:
     if track.level_db is None:
         return "not listened to"
     return "digital silence" if track.level_db <= NO_SIGNAL_DB else f"{track.level_db:.0f} dBFS"
@@ -360,9 +358,9 @@ def _note(tracks: Sequence[SoundTrack], chosen: SoundTrack, mixed: Sequence[Soun
     silent = [track for track in tracks if track.is_silent]
     if len(silent) == len(tracks):
         return f"all {len(tracks)} sound tracks are silent in the parts that were analysed"
-    heard = f"a mix of the mono tracks {_numbers(mixed)}" if mixed else f"track {_named(chosen)}"
+    heard = f"a mix of the mono tracks {_list_numbers(mixed)}" if mixed else f"track {_describe_track(chosen)}"
     note = f"{len(tracks)} sound tracks: proxies and speech recognition use {heard}"
     if not silent:
         return note
-    are = f"track {silent[0].number} is" if len(silent) == 1 else f"tracks {_numbers(silent)} are"
+    are = f"track {silent[0].number} is" if len(silent) == 1 else f"tracks {_list_numbers(silent)} are"
     return f"{note}; {are} silent"

@@ -38,17 +38,17 @@ class _JumpError(Exception):
     """The clock of the sound jumps: only frames show when the sound after the jump is due."""
 
 
-def sound_for_speech(path: Path, tracks: Sequence[SoundTrack] = ()) -> NDArray[np.float32]:
+def read_speech_sound(path: Path, tracks: Sequence[SoundTrack] = ()) -> NDArray[np.float32]:
     """Return samples float32 (N,), -1 to 1, at 16 kHz, from the first frame on. Damaged pieces are silence.
 
     Sample 0 sounds with the first frame. ``tracks`` are the tracks to read (``MediaInfo.heard_tracks``); several are
     mixed. If empty, they are chosen here. Raises ``MediaError`` if the file has no sound that can be decoded.
     """
-    tracks = tracks or _heard(path)
+    tracks = tracks or _select_tracks(path)
     try:
-        return _collect(_pieces(path, tracks), tracks)
+        return _collect(_read_pieces(path, tracks), tracks)
     except _JumpError:
-        return _collect(_pieces_with_pictures(path, tracks), tracks)
+        return _collect(_read_pieces_with_pictures(path, tracks), tracks)
 
 
 def _collect(pieces: Iterator[Piece], tracks: Sequence[SoundTrack]) -> NDArray[np.float32]:
@@ -70,7 +70,7 @@ def _collect(pieces: Iterator[Piece], tracks: Sequence[SoundTrack]) -> NDArray[n
     return np.concatenate(blocks)
 
 
-def _heard(path: Path) -> Sequence[SoundTrack]:
+def _select_tracks(path: Path) -> Sequence[SoundTrack]:
     with open_container(path) as container:
         choice = choose_sound(path, container, float(container.duration or 0) / av.time_base, FactLog())
     if choice.stream is None:
@@ -78,17 +78,17 @@ def _heard(path: Path) -> Sequence[SoundTrack]:
     return choice.heard
 
 
-def _pieces(path: Path, tracks: Sequence[SoundTrack]) -> Iterator[Piece]:
+def _read_pieces(path: Path, tracks: Sequence[SoundTrack]) -> Iterator[Piece]:
     """Yield pieces by the clock of the container, without decoding frames. Raises ``_JumpError``."""
     wanted = {track.stream for track in tracks}
     until_s: dict[int, Fraction] = {}
     with open_container(path) as container:
-        zero_s = _zero_s(container)
+        zero_s = _find_zero(container)
         streams = [stream for stream in container.streams.audio if stream.index in wanted]
         may_jump = not {"mpegts", "mpeg"}.isdisjoint(container.format.name.split(","))
         for packet in demux(container, streams):
             for frame in decode_sound(packet):
-                stream, time_s = packet.stream.index, _time_s(frame, zero_s)
+                stream, time_s = packet.stream.index, _read_time(frame, zero_s)
                 if time_s is not None:
                     if may_jump and abs(time_s - until_s.get(stream, time_s)) > MAX_SOUND_STEP_S:
                         raise _JumpError
@@ -96,7 +96,7 @@ def _pieces(path: Path, tracks: Sequence[SoundTrack]) -> Iterator[Piece]:
                 yield stream, time_s, frame
 
 
-def _pieces_with_pictures(path: Path, tracks: Sequence[SoundTrack]) -> Iterator[Piece]:
+def _read_pieces_with_pictures(path: Path, tracks: Sequence[SoundTrack]) -> Iterator[Piece]:
     """Yield pieces by the clock of the frames, which are decoded for it."""
     with closing(read_media(path, audio=[track.stream for track in tracks])) as items:  # type: ignore[type-var]
         for item in items:
@@ -104,13 +104,13 @@ def _pieces_with_pictures(path: Path, tracks: Sequence[SoundTrack]) -> Iterator[
                 yield item.stream, item.time_s, item.frame
 
 
-def _time_s(frame: AudioFrame, zero_s: Fraction) -> Fraction | None:
+def _read_time(frame: AudioFrame, zero_s: Fraction) -> Fraction | None:
     if frame.pts is None or frame.time_base is None:
         return None
     return frame.pts * Fraction(frame.time_base) - zero_s
 
 
-def _zero_s(container: InputContainer) -> Fraction:
+def _find_zero(container: InputContainer) -> Fraction:
     if not container.streams.video:
         return Fraction(0)
     video = choose_video_track(container)

@@ -9,7 +9,7 @@ from ops.core.settings import Settings
 from ops.core.steps import Step, StepRun
 from ops.core.types import StepReport
 from ops.videos import catalogue
-from ops.videos.describe import describe_videos, facts_are_current
+from ops.videos.describe import describe_videos, has_current_facts
 
 
 def _build(run: StepRun) -> StepReport:
@@ -19,8 +19,8 @@ def _build(run: StepRun) -> StepReport:
 def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> set[str]:
     return {
         settings.resolve_partition(video["video_id"])
-        for video in catalogue.usable_videos(settings, video_ids)
-        if video["state"] == "pending" or not facts_are_current(video)
+        for video in catalogue.read_usable_videos(settings, video_ids)
+        if video["state"] == "pending" or not has_current_facts(video)
     }
 
 

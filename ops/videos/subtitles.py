@@ -19,11 +19,11 @@ from ops.core.errors import MediaError
 from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
 from ops.videos.closed_captions import CODEC as CAPTIONS
-from ops.videos.closed_captions import Packet, carries_captions, read_caption_track, read_carried_captions
+from ops.videos.closed_captions import Packet, has_captions, read_caption_track, read_carried_captions
 from ops.videos.container import OPTIONS, demux, open_container, require_file
-from ops.videos.hashes import HashCache, Key, fresh_hash
-from ops.videos.languages import language_of
-from ops.videos.library import is_video_name, local_source
+from ops.videos.hashes import HashCache, Key, compute_fresh_hash
+from ops.videos.languages import parse_language
+from ops.videos.library import is_video_name, open_local_source
 from ops.videos.objects import is_remote, list_folder, open_object, read_object
 from ops.videos.sidecar_names import (
     FolderVideos,
@@ -31,9 +31,9 @@ from ops.videos.sidecar_names import (
     is_for_subtitles,
     is_news,
     is_subtitle_name,
-    plain,
-    stem_of,
-    suffix_of,
+    normalise_name,
+    parse_suffix,
+    strip_suffix,
 )
 from ops.videos.tracks import choose_video_track
 
@@ -57,7 +57,7 @@ class Sidecar:
 
     @property
     def suffix(self) -> str:
-        return suffix_of(self.path)
+        return parse_suffix(self.path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +87,12 @@ class _Folder:
     parts: list[str] = field(default_factory=list)
     """The image parts of VobSub files (.sub), whose index (.idx) is the file that is listed."""
 
-    def files_of(self, name: str) -> list[tuple[Key, str]]:
-        names = dict.fromkeys((plain(name), stem_of(plain(name))))
+    def list_files(self, name: str) -> list[tuple[Key, str]]:
+        names = dict.fromkeys((normalise_name(name), strip_suffix(normalise_name(name))))
         return sorted(entry for key in names for entry in self.by_video.get(key, []))
 
 
-def sidecars_of(settings: Settings, videos: Iterable[LakeVideo]) -> dict[str, list[Sidecar]]:
+def find_sidecars(settings: Settings, videos: Iterable[LakeVideo]) -> dict[str, list[Sidecar]]:
     """Return the subtitle files of each of the videos (register rows), by video id, in the order of their paths.
 
     Reads each folder once, and each new or changed file once. A folder that cannot be read has no entry for its videos,
@@ -104,9 +104,9 @@ def sidecars_of(settings: Settings, videos: Iterable[LakeVideo]) -> dict[str, li
     for row in rows:
         folder, _, name = row["path"].rpartition("/")
         if listing := folders[folder]:
-            found[row["video_id"]] = listing.files_of(name)
+            found[row["video_id"]] = listing.list_files(name)
     hashes = HashCache(settings.home / "cache" / "hashes.db")
-    known = hashes.known({key for entries in found.values() for key, _ in entries})
+    known = hashes.read_known({key for entries in found.values() for key, _ in entries})
     return {
         video_id: [
             Sidecar(path=key[0], language=language, content_hash=content_hash, bytes=key[1])
@@ -117,7 +117,7 @@ def sidecars_of(settings: Settings, videos: Iterable[LakeVideo]) -> dict[str, li
     }
 
 
-def unowned_subtitles(videos: Iterable[LakeVideo]) -> list[str]:
+def find_unowned_subtitles(videos: Iterable[LakeVideo]) -> list[str]:
     """Return the paths of subtitle files in the folders of these videos (register rows) that belong to no video,
     sorted.
 
@@ -127,7 +127,7 @@ def unowned_subtitles(videos: Iterable[LakeVideo]) -> list[str]:
     return sorted({path for folder in folders if folder for path in folder.unowned})
 
 
-def ownerless_subtitles(paths: Iterable[str], videos: Iterable[LakeVideo]) -> list[str]:
+def select_ownerless_subtitles(paths: Iterable[str], videos: Iterable[LakeVideo]) -> list[str]:
     """Return those of the subtitle files ``paths`` that no folder of these videos (register rows) accounts for, sorted.
 
     They are in folders without a video, or have an ending that other kinds of files have too. Raises ``StorageError``
@@ -141,7 +141,7 @@ def ownerless_subtitles(paths: Iterable[str], videos: Iterable[LakeVideo]) -> li
     return sorted(set(paths) - known)
 
 
-def changed_sidecars(settings: Settings, videos: Iterable[LakeVideo]) -> dict[str, list[Sidecar]]:
+def find_changed_sidecars(settings: Settings, videos: Iterable[LakeVideo]) -> dict[str, list[Sidecar]]:
     """Return the videos whose subtitle files changed since their dialogue was read; skips videos never read."""
     rows = list(videos)
     partitions = sorted({settings.resolve_partition(row["video_id"]) for row in rows})
@@ -153,7 +153,7 @@ def changed_sidecars(settings: Settings, videos: Iterable[LakeVideo]) -> dict[st
     once = [row for row in rows if settings.resolve_partition(row["video_id"]) in read]
     return {
         video_id: files
-        for video_id, files in sidecars_of(settings, once).items()
+        for video_id, files in find_sidecars(settings, once).items()
         if {(file.path, file.content_hash) for file in files} != stored.get(video_id, set())
     }
 
@@ -178,22 +178,22 @@ def look_inside(path: str) -> Inside:
     if not is_remote(path):
         require_file(Path(path))
         with open_container(Path(path)) as container:
-            return _inside(container)
+            return _list_inside(container)
     with open_object(path) as file:
         try:
             with av.open(file, options=dict(OPTIONS), metadata_errors="replace") as container:
-                return _inside(container)
+                return _list_inside(container)
         except (av.FFmpegError, ValueError) as error:
             raise MediaError(f"its tracks cannot be listed: {error}") from error
 
 
 def read_track(path: str, track: Track, scratch: Path) -> Iterator[Packet]:
     """Yield the packets of a text track in the order of the file. Raises ``MediaError`` if the video cannot be read."""
-    with local_source(path, scratch) as local, open_container(local) as container:
-        zero = _first_picture_s(container)
+    with open_local_source(path, scratch) as local, open_container(local) as container:
+        zero = _find_first_picture_time(container)
         try:
             if track.codec == CAPTIONS:
-                yield from _captions(container, track, zero)
+                yield from _read_captions(container, track, zero)
                 return
             for number, packet in enumerate(demux(container, container.streams[track.index])):
                 if packet.pts is None or packet.time_base is None or not packet.size:
@@ -245,22 +245,22 @@ def _read_whole(path: str, track: Track, scratch: Path) -> ReadTrack:
         return ReadTrack(track=track, reason=str(error))
 
 
-def _inside(container: InputContainer) -> Inside:
+def _list_inside(container: InputContainer) -> Inside:
     tracks = []
     for stream in container.streams.subtitles:
         codec = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
         # A track without a language may have it in its title: "English (SDH)".
         names = (str(stream.metadata.get(key, "")) for key in ("language", "title"))
-        language = next(filter(None, map(language_of, names)), "")
+        language = next(filter(None, map(parse_language, names)), "")
         kind = TEXT_CODECS.get(codec, "")
         tracks.append(Track(index=stream.index, codec=codec, language=language, kind=kind))
-    if (video := _film_track(container)) and carries_captions(container, video):
+    if (video := _find_film_track(container)) and has_captions(container, video):
         tracks.append(Track(index=video.index, codec=CAPTIONS, language="", kind="ass"))
     zero = (container.start_time or 0) / av.time_base
-    return Inside(tracks=tuple(tracks), delay_s=max(_first_picture_s(container) - zero, 0.0))
+    return Inside(tracks=tuple(tracks), delay_s=max(_find_first_picture_time(container) - zero, 0.0))
 
 
-def _captions(container: InputContainer, track: Track, zero_s: float) -> Iterable[Packet]:
+def _read_captions(container: InputContainer, track: Track, zero_s: float) -> Iterable[Packet]:
     stream = container.streams[track.index]
     if isinstance(stream, SubtitleStream):
         return read_caption_track(container, stream, zero_s)
@@ -268,7 +268,7 @@ def _captions(container: InputContainer, track: Track, zero_s: float) -> Iterabl
     return read_carried_captions(container, stream, zero_s)
 
 
-def _film_track(container: InputContainer) -> VideoStream | None:
+def _find_film_track(container: InputContainer) -> VideoStream | None:
     """Return the track that frames are read from; ``None`` if the source has none."""
     try:
         return choose_video_track(container)
@@ -276,9 +276,9 @@ def _film_track(container: InputContainer) -> VideoStream | None:
         return None
 
 
-def _first_picture_s(container: InputContainer) -> float:
+def _find_first_picture_time(container: InputContainer) -> float:
     """Return the presentation time of the first frame in the file's own clock."""
-    video = _film_track(container)
+    video = _find_film_track(container)
     if video is None or video.start_time is None or video.time_base is None:
         return (container.start_time or 0) / av.time_base
     return float(video.start_time * video.time_base)
@@ -295,7 +295,7 @@ def _read_folders(videos: list[LakeVideo]) -> dict[str, _Folder | None]:
 
 def _read_folder(folder: str, names: list[str]) -> _Folder | None:
     try:
-        keys = _listing(folder)
+        keys = _list_folder(folder)
     except OSError:
         return None
     start = len(folder.rstrip("/")) + 1
@@ -303,11 +303,11 @@ def _read_folder(folder: str, names: list[str]) -> _Folder | None:
     # A video may have a name that does not look like one.
     videos = FolderVideos([*names, *(name for name in files if "/" not in name and is_video_name(name))])
     found = _Folder()
-    pictures = {stem_of(name) for name in files if suffix_of(name) == "idx"}
+    pictures = {strip_suffix(name) for name in files if parse_suffix(name) == "idx"}
     for name, key in files.items():
         if not is_subtitle_name(name.rpartition("/")[2]):
             continue
-        if suffix_of(name) == "sub" and stem_of(name) in pictures:
+        if parse_suffix(name) == "sub" and strip_suffix(name) in pictures:
             found.parts.append(key[0])
         elif owner := find_owner(name, videos):
             found.by_video.setdefault(owner.video, []).append((key, owner.language))
@@ -316,7 +316,7 @@ def _read_folder(folder: str, names: list[str]) -> _Folder | None:
     return found
 
 
-def _listing(folder: str) -> list[Key]:
+def _list_folder(folder: str) -> list[Key]:
     """List the files of a folder and of its folders for subtitles, two levels deep, sorted by path."""
     if is_remote(folder):
         files, folders = list_folder(folder)
@@ -328,22 +328,22 @@ def _listing(folder: str) -> list[Key]:
     with os.scandir(folder or "/") as entries:
         for entry in entries:
             if entry.is_file():
-                keys += _key(entry)
+                keys += _make_keys(entry)
             elif is_for_subtitles(entry.name) and entry.is_dir():
-                keys += _keys_below(entry.path, levels=2)
+                keys += _list_keys(entry.path, levels=2)
     return sorted(keys)
 
 
-def _keys_below(folder: str, levels: int) -> Iterator[Key]:
+def _list_keys(folder: str, levels: int) -> Iterator[Key]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_file():
-                yield from _key(entry)
+                yield from _make_keys(entry)
             elif levels > 1 and entry.is_dir():
-                yield from _keys_below(entry.path, levels - 1)
+                yield from _list_keys(entry.path, levels - 1)
 
 
-def _key(entry: os.DirEntry[str]) -> list[Key]:
+def _make_keys(entry: os.DirEntry[str]) -> list[Key]:
     """Return the cache key of a file; nothing if the file is gone, or if its name cannot be text."""
     try:
         entry.path.encode()
@@ -356,7 +356,7 @@ def _key(entry: os.DirEntry[str]) -> list[Key]:
 def _hash(key: Key, hashes: HashCache) -> str:
     """Return the content hash and remember it; empty if the file is gone, may not be read or changes meanwhile."""
     try:
-        content_hash = fresh_hash(key)
+        content_hash = compute_fresh_hash(key)
     except OSError:
         return ""
     if content_hash:

@@ -17,7 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
-from ops.videos.boxes import Box, boxes_in
+from ops.videos.boxes import Box, read_boxes
 
 MAX_INDEX = 1 << 28
 """Bytes of the longest index (moov) that is read: a video of days has some 30 MB."""
@@ -56,15 +56,15 @@ def read_timecode_tracks(path: Path, picture_stream: int) -> list[TimecodeTrack]
     index that cannot be read. Raises ``OSError`` if the file cannot be read.
     """
     with path.open("rb") as file:
-        index = _box_content(file, path.stat().st_size, b"moov", MAX_INDEX)
-        tracks = [box for box in _children(index, 0, len(index)) if box.kind == b"trak"]
+        index = _read_box(file, path.stat().st_size, b"moov", MAX_INDEX)
+        tracks = [box for box in _read_children(index, 0, len(index)) if box.kind == b"trak"]
         try:
-            scale = _movie_scale(index)
-            picture = _edit_of(index, tracks[picture_stream]) if picture_stream < len(tracks) else (0, 0)
-            wanted = _references(index, tracks[picture_stream]) if picture_stream < len(tracks) else []
-            others = {each for track in tracks for each in _references(index, track)} - set(wanted)
+            scale = _read_movie_scale(index)
+            picture = _read_edit(index, tracks[picture_stream]) if picture_stream < len(tracks) else (0, 0)
+            wanted = _read_references(index, tracks[picture_stream]) if picture_stream < len(tracks) else []
+            others = {each for track in tracks for each in _read_references(index, track)} - set(wanted)
             found = [
-                (_track_id(index, track), _timecode_track(file, index, number, track, (scale, picture[0]), wanted))
+                (_track_id(index, track), _read_timecode_track(file, index, number, track, (scale, picture[0]), wanted))
                 for number, track in enumerate(tracks)
             ]
         except (struct.error, IndexError, ZeroDivisionError):
@@ -74,31 +74,31 @@ def read_timecode_tracks(path: Path, picture_stream: int) -> list[TimecodeTrack]
     return sorted(own or [track for _, track in known], key=lambda track: not track.is_chosen)
 
 
-def _box_content(file: BinaryIO, size: int, kind: bytes, longest: int) -> bytes:
+def _read_box(file: BinaryIO, size: int, kind: bytes, longest: int) -> bytes:
     """Return the content of the first box of a type at the top level; empty if there is none, or it is longer."""
-    for box in boxes_in(file, 0, size):
+    for box in read_boxes(file, 0, size):
         if box.kind == kind:
             file.seek(box.start)
             return file.read(box.end - box.start) if box.end - box.start <= longest else b""
     return b""
 
 
-def _children(data: bytes, at: int, end: int) -> Iterator[Box]:
+def _read_children(data: bytes, at: int, end: int) -> Iterator[Box]:
     """Yield the whole boxes within ``[at, end)`` of an index."""
-    return itertools.takewhile(lambda box: box.end <= end, boxes_in(io.BytesIO(data), at, end))
+    return itertools.takewhile(lambda box: box.end <= end, read_boxes(io.BytesIO(data), at, end))
 
 
 def _find(data: bytes, box: Box, *path: bytes) -> Box | None:
     """Return the first box at a path of types below ``box``."""
     for kind in path:
-        inner = next((child for child in _children(data, box.start, box.end) if child.kind == kind), None)
+        inner = next((child for child in _read_children(data, box.start, box.end) if child.kind == kind), None)
         if inner is None:
             return None
         box = inner
     return box
 
 
-def _movie_scale(index: bytes) -> int:
+def _read_movie_scale(index: bytes) -> int:
     header = _find(index, Box(b"moov", 0, len(index)), b"mvhd")
     return _scale_in(index, header) if header else 1
 
@@ -108,7 +108,7 @@ def _scale_in(data: bytes, header: Box) -> int:
     return int(struct.unpack_from(">I", data, header.start + (20 if data[header.start] else 12))[0])
 
 
-def _edit_of(data: bytes, track: Box) -> tuple[int, int]:
+def _read_edit(data: bytes, track: Box) -> tuple[int, int]:
     """Return ``(movie units before the track begins, media time at which it then begins)`` from its edit list."""
     edits = _find(data, track, b"edts", b"elst")
     if edits is None:
@@ -124,13 +124,13 @@ def _edit_of(data: bytes, track: Box) -> tuple[int, int]:
     return empty, 0
 
 
-def _references(data: bytes, track: Box) -> list[int]:
+def _read_references(data: bytes, track: Box) -> list[int]:
     """Return the ids of the timecode tracks that a track refers to."""
     box = _find(data, track, b"tref", b"tmcd")
     return list(struct.unpack_from(f">{(box.end - box.start) // 4}I", data, box.start)) if box else []
 
 
-def _timecode_track(
+def _read_timecode_track(
     file: BinaryIO, data: bytes, stream: int, track: Box, movie: tuple[int, int], wanted: list[int]
 ) -> TimecodeTrack | None:
     """Return the timecode track, or ``None`` for another kind. ``movie`` is its scale and the video's delay."""
@@ -140,13 +140,13 @@ def _timecode_track(
     header = _find(data, media, b"mdhd") if media else None
     if table is None or described is None or header is None or described.end - described.start < 8 + 34:
         return None
-    entry = next(_children(data, described.start + 8, described.end), None)
+    entry = next(_read_children(data, described.start + 8, described.end), None)
     if entry is None or entry.kind not in (b"tmcd", b"tc64") or entry.end - entry.start < 26:
         return None
     flags, scale, duration, nominal = struct.unpack_from(">IIIB", data, entry.start + 12)
     rate = Fraction(scale, duration) if scale and duration else None
-    empty, begins = _edit_of(data, track)
-    tables = {box.kind: box for box in _children(data, table.start, table.end)}
+    empty, begins = _read_edit(data, track)
+    tables = {box.kind: box for box in _read_children(data, table.start, table.end)}
     number, into, later = _sample_at(data, tables, begins)
     count = _read_sample(file, data, tables, number)
     moved = Fraction(into, _scale_in(data, header)) * (rate or nominal)
@@ -156,7 +156,7 @@ def _timecode_track(
         rate=rate,
         nominal=nominal,
         flags=flags,
-        reel=_reel_in(data, entry),
+        reel=_read_reel(data, entry),
         late_s=Fraction(movie[1] - empty, movie[0]),
         jumps=later,
         is_chosen=_track_id(data, track) in wanted,
@@ -168,7 +168,7 @@ def _track_id(data: bytes, track: Box) -> int:
     return _scale_in(data, header) if header else 0  # the id is at the place of the scale in other headers
 
 
-def _entries(data: bytes, tables: Mapping[bytes, Box], kind: bytes) -> list[tuple[int, ...]]:
+def _read_entries(data: bytes, tables: Mapping[bytes, Box], kind: bytes) -> list[tuple[int, ...]]:
     """Return rows of a sample table, each a tuple of whole numbers."""
     box = tables.get(kind)
     if box is None:
@@ -181,7 +181,7 @@ def _entries(data: bytes, tables: Mapping[bytes, Box], kind: bytes) -> list[tupl
 
 def _sample_at(data: bytes, tables: Mapping[bytes, Box], time: int) -> tuple[int, int, int]:
     """Return ``(number of the sample at a media time, how far into it that is, samples behind it)``."""
-    durations = [(count, delta) for count, delta in _entries(data, tables, b"stts")]
+    durations = [(count, delta) for count, delta in _read_entries(data, tables, b"stts")]
     total, first = sum(count for count, _ in durations), 0
     for count, delta in durations:
         if delta and time < count * delta:
@@ -196,8 +196,8 @@ def _sample_at(data: bytes, tables: Mapping[bytes, Box], time: int) -> tuple[int
 def _read_sample(file: BinaryIO, data: bytes, tables: Mapping[bytes, Box], number: int) -> int | None:
     """Read a frame number, 32 or 64 bits, signed; ``None`` if the index does not give its place."""
     sizes = tables.get(b"stsz")
-    offsets = _entries(data, tables, b"stco") or _entries(data, tables, b"co64")
-    runs = _entries(data, tables, b"stsc")
+    offsets = _read_entries(data, tables, b"stco") or _read_entries(data, tables, b"co64")
+    runs = _read_entries(data, tables, b"stsc")
     if sizes is None or not offsets or not runs:
         return None
     one_size, count = struct.unpack_from(">II", data, sizes.start + 4)
@@ -219,9 +219,9 @@ def count_in(sample: bytes) -> int | None:
     return int.from_bytes(sample, "big", signed=True) if len(sample) in (4, 8) else None
 
 
-def _reel_in(data: bytes, entry: Box) -> str:
+def _read_reel(data: bytes, entry: Box) -> str:
     """Read the source name behind a description: a ``name`` box with international text (length, language, bytes)."""
-    for box in _children(data, entry.start + 26, entry.end):
+    for box in _read_children(data, entry.start + 26, entry.end):
         if box.kind == b"name" and box.end - box.start >= 4:
             length = struct.unpack_from(">H", data, box.start)[0]
             text = data[box.start + 4 : min(box.start + 4 + length, box.end)]
@@ -242,7 +242,7 @@ def read_camera_timecode(path: Path) -> tuple[Fraction, Fraction, bool] | None:
     drop-frame flag. ``None`` without that document. Raises ``OSError`` if the file cannot be read.
     """
     with path.open("rb") as file:
-        match = _LTC.search(_box_content(file, path.stat().st_size, b"meta", MAX_DOCUMENT))
+        match = _LTC.search(_read_box(file, path.stat().st_size, b"meta", MAX_DOCUMENT))
     if match is None or not int(match[1]):
         return None
     frames, seconds, minutes, hours = (int(match[2][at : at + 2], 16) for at in (0, 2, 4, 6))

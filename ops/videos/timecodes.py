@@ -42,7 +42,7 @@ from ops.videos.timecode_track import (
     read_camera_timecode,
     read_timecode_tracks,
 )
-from ops.videos.timing import rate_text
+from ops.videos.timing import format_rate
 
 NO_TIMECODE = "00:00:00:00"
 HALVED = 47
@@ -105,13 +105,13 @@ def read_timecode(
     header = read_mxf_header(path) if names[0].startswith("mxf") else MxfHeader()
     # Timecode has no mean rate: labels of a varying rate count at the nearest whole number.
     counted = Fraction(max(round(fps), 1)) if variable_rate else fps
-    found = [*_of_structure(path, tracks, header, counted), *_of_tags(container, stream, tracks, header, counted)]
+    found = [*_read_structure(path, tracks, header, counted), *_read_tags(container, stream, tracks, header, counted)]
     if "mov" in names and (camera := read_camera_timecode(path)):
-        found.append(_of_count("the camera's document", *camera))
+        found.append(_read_count("the camera's document", *camera))
     shown = picture.metadata.get("timecode", "")
     if re.search("[1-9]", shown):
-        found.append(_of_label(shown, "the pictures", counted))
-    readings = [_settled(each, each.rate if variable_rate else fps) for each in found]
+        found.append(_read_label(shown, "the pictures", counted))
+    readings = [_settle(each, each.rate if variable_rate else fps) for each in found]
     start, label = _weigh(readings, fps, log, variable_rate=variable_rate)
     return SourceTimecode(start=start, label=label, reel=_find_reel(container, stream, tracks, header, log))
 
@@ -133,45 +133,45 @@ def _weigh(
     rejected = ", ".join(dict.fromkeys(against))
     log.add(
         "timecode",
-        f"{start.label} at {rate_text(start.rate)}",
+        f"{start.label} at {format_rate(start.rate)}",
         start.source,
         contradictions=against,
         note=f"timecode {start.label} is that of {start.source}; not used: {rejected}" if rejected else "",
     )
     for remark in best.remarks:
         log.note(f"timecode of {best.source} {remark}")
-    label, inexact = _in_frames_of(start, fps, is_drop=best.is_drop, variable_rate=variable_rate)
+    label, inexact = _convert_to_frames(start, fps, is_drop=best.is_drop, variable_rate=variable_rate)
     if inexact:
         log.note(inexact)
     return start, label
 
 
-def _of_structure(path: Path, tracks: Sequence[TimecodeTrack], header: MxfHeader, fps: Fraction) -> Iterator[Reading]:
+def _read_structure(path: Path, tracks: Sequence[TimecodeTrack], header: MxfHeader, fps: Fraction) -> Iterator[Reading]:
     """Yield timecode that the file's own structure carries with its rate, the best first."""
     for track in tracks:
-        yield _of_track(path, track, fps)
+        yield _read_track(path, track, fps)
     for package in header.timecodes:
-        yield _of_count(
+        yield _read_count(
             f"the {package.package} package", Fraction(package.count), Fraction(package.base), package.is_drop
         )
 
 
-def _of_count(source: str, count: Fraction, base: Fraction, is_drop: bool) -> Reading:
+def _read_count(source: str, count: Fraction, base: Fraction, is_drop: bool) -> Reading:
     """Return a reading of a frame number that is counted at a rounded rate."""
     return Reading(source=source, count=count, rate=base, is_drop=is_drop, is_nominal=True)
 
 
-def _of_tags(
+def _read_tags(
     container: InputContainer, stream: VideoStream, tracks: Sequence[TimecodeTrack], header: MxfHeader, fps: Fraction
 ) -> Iterator[Reading]:
     """Yield timecode of tags, without those that FFmpeg derives from the tracks and packages that are read here."""
     derived = {track.stream for track in tracks} | {stream.index for _ in tracks[:1]}
     if header.timecodes:
         return
-    for owner, metadata in _tags(container, stream):
+    for owner, metadata in _list_tags(container, stream):
         if owner.stream not in derived:
-            for value in _named(metadata, _TIMECODE_NAMES):
-                yield _of_label(value, f"the tag of {owner.name}", fps)
+            for value in _select_values(metadata, _TIMECODE_NAMES):
+                yield _read_label(value, f"the tag of {owner.name}", fps)
 
 
 class _Owner(NamedTuple):
@@ -181,7 +181,7 @@ class _Owner(NamedTuple):
     stream: int | None
 
 
-def _tags(container: InputContainer, stream: VideoStream) -> Iterator[tuple[_Owner, Mapping[str, str]]]:
+def _list_tags(container: InputContainer, stream: VideoStream) -> Iterator[tuple[_Owner, Mapping[str, str]]]:
     """Yield the tags of the video track, of the file, of the other tracks."""
     yield _Owner("the picture track", stream.index), stream.metadata
     yield _Owner("the file", None), container.metadata
@@ -190,21 +190,21 @@ def _tags(container: InputContainer, stream: VideoStream) -> Iterator[tuple[_Own
             yield _Owner(f"stream {other.index}", other.index), other.metadata
 
 
-def _named(metadata: Mapping[str, str], names: set[str]) -> list[str]:
+def _select_values(metadata: Mapping[str, str], names: set[str]) -> list[str]:
     """Return values of tags by the last part of their names: ``TIMECODE``, ``time_code``, ``com.maker.timecode``."""
     return [value for name, value in metadata.items() if re.sub("[^a-z]", "", name.lower().rsplit(".", 1)[-1]) in names]
 
 
-def _of_track(path: Path, track: TimecodeTrack, fps: Fraction) -> Reading:
+def _read_track(path: Path, track: TimecodeTrack, fps: Fraction) -> Reading:
     source = f"stream {track.stream}"
-    count = track.count if track.count is not None else _first_sample(path, track.stream)
+    count = track.count if track.count is not None else _read_first_sample(path, track.stream)
     rate = track.rate or Fraction(track.nominal)
     if track.flags & COUNTER:
         return Reading(source=source, reason="it is a tape counter, not a time of day")
     if count is None:
         return Reading(source=source, reason="it holds no frame number")
     if not 1 <= rate <= MAX_RATE:
-        return Reading(source=source, reason=f"it counts {rate_text(rate)} frames per second")
+        return Reading(source=source, reason=f"it counts {format_rate(rate)} frames per second")
     remarks = []
     base = find_counting_rate(rate, fps)
     late = round(track.late_s * fps)
@@ -216,7 +216,7 @@ def _of_track(path: Path, track: TimecodeTrack, fps: Fraction) -> Reading:
         remarks.append("is set again within the file; only its start is used")
     if track.nominal and abs(track.nominal - rate) > 1:
         remarks.append(
-            f"runs at {rate_text(rate)} frames per second, and its labels at {track.nominal}; the rate is used"
+            f"runs at {format_rate(rate)} frames per second, and its labels at {track.nominal}; the rate is used"
         )
     return Reading(
         source=source,
@@ -228,7 +228,7 @@ def _of_track(path: Path, track: TimecodeTrack, fps: Fraction) -> Reading:
     )
 
 
-def _first_sample(path: Path, stream: int) -> Fraction | None:
+def _read_first_sample(path: Path, stream: int) -> Fraction | None:
     """Return the frame number of a track whose samples the index does not list, as in fragmented files."""
     with open_container(path) as container:
         if stream >= len(container.streams):
@@ -241,7 +241,7 @@ def _first_sample(path: Path, stream: int) -> Fraction | None:
         return None if count is None else Fraction(count)
 
 
-def _of_label(text: str, source: str, fps: Fraction) -> Reading:
+def _read_label(text: str, source: str, fps: Fraction) -> Reading:
     """Read a tag's label, in video frames, or in frames of half their rate if only that has such a label."""
     match = _LABEL.fullmatch(text.strip())
     if match is None:
@@ -267,19 +267,21 @@ def _of_label(text: str, source: str, fps: Fraction) -> Reading:
     return Reading(source=source, reason=reason)
 
 
-def _settled(reading: Reading, fps: Fraction) -> Reading:
+def _settle(reading: Reading, fps: Fraction) -> Reading:
     """Return the reading with an exact rate, a flag that its rate allows, and a time of day."""
     if reading.reason:
         return reading
     rate, remarks = find_counting_rate(reading.rate, fps), list(reading.remarks)
     if not reading.is_nominal and abs(rate - reading.rate) * 5000 > rate:
-        remarks.append(f"is written down at {rate_text(reading.rate)} frames per second; it counts {rate_text(rate)}")
+        remarks.append(
+            f"is written down at {format_rate(reading.rate)} frames per second; it counts {format_rate(rate)}"
+        )
     elif (rate / fps).denominator > 1 and (fps / rate).denominator > 1:
-        remarks.append(f"counts {rate_text(rate)} frames per second, and the pictures run at {rate_text(fps)}")
+        remarks.append(f"counts {format_rate(rate)} frames per second, and the pictures run at {format_rate(fps)}")
     is_drop = reading.is_drop and is_drop_frame_rate(rate)
     if reading.is_drop and not is_drop:
         remarks.append(
-            f"is marked as drop-frame, which {rate_text(rate)} frames per second do not have; the mark is ignored"
+            f"is marked as drop-frame, which {format_rate(rate)} frames per second do not have; the mark is ignored"
         )
     count, day = reading.count, count_frames_per_day(rate, is_drop=is_drop)
     if not 0 <= count < day:
@@ -297,7 +299,7 @@ def _agree(one: StartTimecode, other: StartTimecode, fps: Fraction) -> bool:
     return apart * min(one.rate, other.rate) < fps
 
 
-def _in_frames_of(start: StartTimecode, fps: Fraction, *, is_drop: bool, variable_rate: bool) -> tuple[str, str]:
+def _convert_to_frames(start: StartTimecode, fps: Fraction, *, is_drop: bool, variable_rate: bool) -> tuple[str, str]:
     """Return ``(label in frames of the video, note if it is inexact)``."""
     zero = "00:00:00;00" if is_drop and is_drop_frame_rate(fps) else NO_TIMECODE
     if variable_rate and round(start.rate) == round(fps):
@@ -308,8 +310,8 @@ def _in_frames_of(start: StartTimecode, fps: Fraction, *, is_drop: bool, variabl
     if frames.denominator == 1 or variable_rate:
         return label, ""
     return label, (
-        f"timecode {start.label} at {rate_text(start.rate)} frames per second falls between two frames at "
-        f"{rate_text(fps)}; the nearest, {label}, is used"
+        f"timecode {start.label} at {format_rate(start.rate)} frames per second falls between two frames at "
+        f"{format_rate(fps)}; the nearest, {label}, is used"
     )
 
 
@@ -323,9 +325,9 @@ def _find_reel(
     """Return the first name of a reel or tape: of timecode tracks, tape package, tags of the video track, the file."""
     found = [(f"stream {track.stream}", track.reel) for track in tracks]
     found.append(("the tape package", header.reel))
-    for owner, metadata in _tags(container, stream):
-        found += [(f"the tag of {owner.name}", value) for value in _named(metadata, _REEL_NAMES)]
-    clean = [(source, name) for source, name in ((source, _cleaned(name)) for source, name in found) if name]
+    for owner, metadata in _list_tags(container, stream):
+        found += [(f"the tag of {owner.name}", value) for value in _select_values(metadata, _REEL_NAMES)]
+    clean = [(source, name) for source, name in ((source, _clean_name(name)) for source, name in found) if name]
     if not clean:
         return ""
     source, reel = clean[0]
@@ -335,6 +337,6 @@ def _find_reel(
     return reel
 
 
-def _cleaned(name: str) -> str:
+def _clean_name(name: str) -> str:
     """Return a name on one line, without control characters."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in name).split())[:MAX_REEL]

@@ -97,8 +97,8 @@ def find_rate(
     """Return the rate of frames shown at ``times``, ascending, in units of ``tick`` seconds."""
     usable = [claim for claim in claims if MIN_RATE <= claim.rate <= MAX_RATE]
     if len(times) < 3 or times[-1] <= times[0]:
-        return _rate_of_few(times, tick, usable)
-    times = _without_short_end(times)
+        return _choose_rate_of_few(times, tick, usable)
+    times = _drop_short_end(times)
     ticks_N = np.asarray(times, np.float64) - times[0]
     mean = 1 / (Fraction(times[-1] - times[0], len(times) - 1) * tick)
     step = float(np.median(np.diff(ticks_N)))  # zero if most frames share their time with the one before
@@ -126,24 +126,24 @@ def find_rate(
         usual = Fraction(typical).limit_denominator(1001)
         fps = next((rate for rate in (*means[:1], usual) if MIN_RATE <= rate <= MAX_RATE), DEFAULT_RATE)
         found = FrameRate(fps=fps.limit_denominator(1001), is_variable=True, evidence="times of its pictures vary")
-    refuted = [claim for claim in usable if claim.is_written and not _counts_ticks(claim.rate, found.fps)]
+    refuted = [claim for claim in usable if claim.is_written and not _is_multiple(claim.rate, found.fps)]
     return FrameRate(
         fps=found.fps,
         is_variable=found.is_variable,
         evidence=found.evidence,
         irregular=found.irregular,
         is_telecined=found.is_telecined,
-        contradictions=tuple(f"{claim.source}: {rate_text(claim.rate)}" for claim in refuted),
+        contradictions=tuple(f"{claim.source}: {format_rate(claim.rate)}" for claim in refuted),
     )
 
 
-def _without_short_end(times: Sequence[int]) -> Sequence[int]:
+def _drop_short_end(times: Sequence[int]) -> Sequence[int]:
     """Return the times without the last one if it comes early: at its end FFmpeg gives a GXF the time of a field."""
     steps = np.diff(times)
     return times[:-1] if len(steps) > SHORT_END and steps[-1] < 0.75 * float(np.median(steps)) else times
 
 
-def rate_text(rate: Fraction) -> str:
+def format_rate(rate: Fraction) -> str:
     """Return a rate as text: ``25``, ``12.5``, ``23.976 (24000/1001)``."""
     if rate.denominator == 1:
         return str(rate.numerator)
@@ -152,7 +152,7 @@ def rate_text(rate: Fraction) -> str:
     return f"{float(rate):.3f} ({rate.numerator}/{rate.denominator})"
 
 
-def _rate_of_few(times: Sequence[int], tick: Fraction, claims: Sequence[RateClaim]) -> FrameRate:
+def _choose_rate_of_few(times: Sequence[int], tick: Fraction, claims: Sequence[RateClaim]) -> FrameRate:
     """Return the rate of one or two frames: the best claim that their distance does not refute."""
     ordered = sorted(claims, key=lambda claim: (claim.rate > MAX_ALONE, not claim.is_written))
     if len(times) == 2 and times[1] > times[0]:
@@ -174,7 +174,7 @@ def _is_same(one: Fraction, other: Fraction) -> bool:
     return abs(one - other) < one / 20_000
 
 
-def _counts_ticks(claim: Fraction, rate: Fraction) -> bool:
+def _is_multiple(claim: Fraction, rate: Fraction) -> bool:
     """Return whether a claim is the rate or a whole multiple: headers count fields, or several ticks a frame."""
     return claim > rate / 2 and _is_same(claim, rate * round(claim / rate))
 
@@ -203,7 +203,7 @@ def _explain(
         ranked = (*written, *sorted(standard, key=lambda claim: fits[claim].spread), *last)
         best = next((claim for claim in ranked if claim in fitting), None)
         if best is not None:
-            return _found(best, fitting[best])
+            return _build_rate(best, fitting[best])
     return None
 
 
@@ -214,7 +214,7 @@ def _explain_jitter(
         fits = {claim: _fit(claim.rate, ticks_N, tick, with_irregular=with_irregular) for claim in claims}
         for claim, fit in sorted(fits.items(), key=lambda item: (not item[0].is_written, item[1].spread)):
             if fit.is_jitter and fit.irregular <= share * fit.steps:
-                return _found(claim, fit, ", with jitter that does not accumulate")
+                return _build_rate(claim, fit, ", with jitter that does not accumulate")
     return None
 
 
@@ -232,7 +232,7 @@ def _explain_telecine(ticks_N: npt.NDArray[np.float64], tick: Fraction) -> Frame
     return None
 
 
-def _found(claim: RateClaim, fit: _Fit, how: str = "") -> FrameRate:
+def _build_rate(claim: RateClaim, fit: _Fit, how: str = "") -> FrameRate:
     evidence = f"times of its pictures, {claim.source}{how}"
     if fit.irregular:
         evidence += f"; {fit.irregular} of {fit.steps} steps are not one frame"

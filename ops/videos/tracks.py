@@ -26,7 +26,7 @@ from av.video.stream import VideoStream
 from ops.core.errors import MediaError
 from ops.videos.container import demux, open_container, require_size
 from ops.videos.fact_log import FactLog
-from ops.videos.integrity import reason_of_broken_structure
+from ops.videos.integrity import explain_broken_structure
 
 COVER = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
 DEPENDENT = av.stream.Disposition.dependent | av.stream.Disposition.still_image
@@ -64,15 +64,15 @@ def choose_video_track(container: InputContainer, log: FactLog | None = None) ->
     """
     streams = [stream for stream in container.streams.video if not stream.disposition & COVER]
     if not streams:
-        if reason := reason_of_broken_structure(Path(container.name.removeprefix("file:"))):
+        if reason := explain_broken_structure(Path(container.name.removeprefix("file:"))):
             raise MediaError(reason)
         raise MediaError("it holds sound but no pictures" if container.streams.audio else "it holds no pictures")
     decodable = [stream for stream in streams if stream.codec_context is not None]
     if not decodable:
         raise MediaError("its pictures are in a codec that Needle cannot decode: convert it to H.264 first")
     unknown = [stream for stream in streams if stream.codec_context is None]
-    passed = [f"video track {_number(container, stream)}: unknown codec" for stream in unknown]
-    tracks = _tracks(container, decodable)
+    passed = [f"video track {_find_number(container, stream)}: unknown codec" for stream in unknown]
+    tracks = _list_tracks(container, decodable)
     chosen, reasons, rejected = _choose(tracks)
     require_size(chosen.stream.codec_context.width, chosen.stream.codec_context.height)
     if log is not None:
@@ -88,15 +88,15 @@ def _report(log: FactLog, chosen: _Track, reasons: Sequence[str], others: Sequen
     log.add("video track", chosen, evidence, contradictions=others, note=note)
 
 
-def _number(container: InputContainer, stream: VideoStream) -> int:
+def _find_number(container: InputContainer, stream: VideoStream) -> int:
     return 1 + [other.index for other in container.streams.video].index(stream.index)
 
 
-def _tracks(container: InputContainer, streams: Sequence[VideoStream]) -> list[_Track]:
+def _list_tracks(container: InputContainer, streams: Sequence[VideoStream]) -> list[_Track]:
     if len(streams) == 1:
-        return [_Track(_number(container, streams[0]), streams[0], 1)]
+        return [_Track(_find_number(container, streams[0]), streams[0], 1)]
     counts = _count_pictures(container, streams)
-    return [_Track(_number(container, stream), stream, counts[stream.index]) for stream in streams]
+    return [_Track(_find_number(container, stream), stream, counts[stream.index]) for stream in streams]
 
 
 def _count_pictures(container: InputContainer, streams: Sequence[VideoStream]) -> Counter[int]:

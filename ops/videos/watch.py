@@ -15,10 +15,10 @@ from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import SilentProgress
 from ops.videos import catalogue
-from ops.videos.damaged_tables import without_damage
+from ops.videos.damaged_tables import retry_past_damage
 from ops.videos.library import HashCache, scan
 from ops.videos.register import register
-from ops.videos.subtitles import changed_sidecars
+from ops.videos.subtitles import find_changed_sidecars
 
 SETTLED_SECONDS = 10
 """A file is read after its size and time have rested that long: a copy in progress keeps changing them."""
@@ -57,15 +57,15 @@ def watch_library(settings: Settings, now: datetime, cursor: str | None) -> Watc
         settled_seconds=SETTLED_SECONDS,
     )
     try:
-        changes = without_damage(
+        changes = retry_past_damage(
             settings,
             "",
             SilentProgress(),
             lambda: register(settings, found, now, whole_library=settings.library),
             now=now,
         )
-        known = sorted(catalogue.videos_of(settings.lake), key=lambda row: (row["available_at"], row["video_id"]))
-        subtitled = changed_sidecars(settings, (row for row in known if row["state"] == "ready"))
+        known = sorted(catalogue.read_videos(settings.lake), key=lambda row: (row["available_at"], row["video_id"]))
+        subtitled = find_changed_sidecars(settings, (row for row in known if row["state"] == "ready"))
     except StorageError as error:
         return Watch(due=[], message=str(error), cursor=cursor or "")
     since = cursor or ""
@@ -78,7 +78,7 @@ def watch_library(settings: Settings, now: datetime, cursor: str | None) -> Watc
     if found.unsettled:
         message += f"; {len(found.unsettled)} still being copied"
     if found.left_out:
-        counts = ", ".join(f"{len(paths)} {kind}" for kind, paths in found.left_out_by_kind().items())
+        counts = ", ".join(f"{len(paths)} {kind}" for kind, paths in found.group_left_out().items())
         message += f"; left out: {counts}"
     if found.set_aside:
         path, reason = found.set_aside[0]

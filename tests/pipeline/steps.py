@@ -25,7 +25,7 @@ from ops.probes.definitions import define
 from ops.probes.scores import build_scores
 from ops.shots.build import build_shots
 from ops.videos.catalogue import retry_set_aside
-from ops.videos.damaged_tables import without_damage
+from ops.videos.damaged_tables import retry_past_damage
 from ops.videos.describe import describe_videos
 from ops.videos.library import HashCache, scan
 from ops.videos.register import register
@@ -108,7 +108,7 @@ class Steps:
         return changed
 
     def _contain(self, step: Callable[[], T]) -> T:
-        return without_damage(self.settings, self.encoder_id, self.progress, step, now=NOW)
+        return retry_past_damage(self.settings, self.encoder_id, self.progress, step, now=NOW)
 
     def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Any direction: what matters here is that there are scores."""

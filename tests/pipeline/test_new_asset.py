@@ -32,7 +32,7 @@ from ops.core.settings import Settings
 from ops.core.steps import StepRun
 from ops.core.tables import compute_digest
 from ops.core.types import StepReport
-from ops.videos.catalogue import usable_videos
+from ops.videos.catalogue import read_usable_videos
 
 TABLE = "shot_pace"
 
@@ -56,7 +56,7 @@ def build_pace(run: StepRun) -> StepReport:
 
 
 def due_pace(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> set[str]:
-    partitions = {settings.resolve_partition(video["video_id"]) for video in usable_videos(settings, video_ids)}
+    partitions = {settings.resolve_partition(video["video_id"]) for video in read_usable_videos(settings, video_ids)}
     return {each for each in partitions if _ids(settings, "shots", each) != _ids(settings, TABLE, each)}
 
 

@@ -14,9 +14,9 @@ from assets.partitions import choose_partitions, request_due_partitions
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.videos import catalogue, watch
-from ops.videos.catalogue import videos_of
+from ops.videos.catalogue import read_videos
 from ops.videos.describe import describe_videos
-from ops.videos.forgotten import leave_tombstone
+from ops.videos.forgotten import write_tombstone
 from ops.videos.library import HashCache, Scan, scan
 from ops.videos.register import Registration, register
 from ops.videos.watch import watch_library
@@ -41,7 +41,7 @@ def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def open_all(settings: Settings, now: datetime = NOW) -> None:
-    keys = [settings.resolve_partition(row["video_id"]) for row in videos_of(settings.lake)]
+    keys = [settings.resolve_partition(row["video_id"]) for row in read_videos(settings.lake)]
     describe_videos(settings, keys, now, SilentProgress())
 
 
@@ -63,14 +63,14 @@ def test_a_touched_file_is_not_due(settings: Settings) -> None:
 def test_a_moved_file_is_due_under_its_old_id(settings: Settings) -> None:
     watch_library(settings, NOW, None)
     open_all(settings)
-    ids = {row["video_id"] for row in videos_of(settings.lake)}
+    ids = {row["video_id"] for row in read_videos(settings.lake)}
     (Path(settings.library) / "Other").mkdir()
     (Path(settings.library) / "Show" / "a.mp4").rename(Path(settings.library) / "Other" / "c.mp4")
     look = watch_library(settings, NOW + timedelta(seconds=1), "")
     assert len(look.due) == 1
-    assert {row["video_id"] for row in videos_of(settings.lake)} == ids
+    assert {row["video_id"] for row in read_videos(settings.lake)} == ids
     open_all(settings)
-    assert sorted(row["show"] for row in videos_of(settings.lake)) == ["Other", "Show"]
+    assert sorted(row["show"] for row in read_videos(settings.lake)) == ["Other", "Show"]
 
 
 def test_a_removed_file_is_due_until_the_cursor_moves_and_comes_back_for_nothing(settings: Settings) -> None:
@@ -83,12 +83,12 @@ def test_a_removed_file_is_due_until_the_cursor_moves_and_comes_back_for_nothing
     assert len(look.due) == 1
     assert watch_library(settings, later, "").due == look.due
     assert watch_library(settings, later, look.cursor).due == []
-    assert sorted(row["state"] for row in videos_of(settings.lake)) == ["ready", "removed"]
+    assert sorted(row["state"] for row in read_videos(settings.lake)) == ["ready", "removed"]
     source.with_suffix(".away").rename(source)
     back = watch_library(settings, NOW + timedelta(seconds=2), look.cursor)
     assert back.due == look.due
     open_all(settings)
-    assert [row["state"] for row in videos_of(settings.lake)] == ["ready", "ready"]
+    assert [row["state"] for row in read_videos(settings.lake)] == ["ready", "ready"]
 
 
 def test_an_empty_listing_is_refused(settings: Settings) -> None:
@@ -98,7 +98,7 @@ def test_an_empty_listing_is_refused(settings: Settings) -> None:
     look = watch_library(settings, NOW + timedelta(seconds=1), "")
     assert look.due == []
     assert "nothing was removed" in look.message
-    assert [row["state"] for row in videos_of(settings.lake)] == ["ready", "ready"]
+    assert [row["state"] for row in read_videos(settings.lake)] == ["ready", "ready"]
 
 
 def test_a_half_copied_file_waits(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,8 +125,8 @@ def test_what_is_unclear_is_not_gone(settings: Settings, why: str) -> None:
 
 def test_a_forgotten_video_is_never_due(settings: Settings) -> None:
     watch_library(settings, NOW, None)
-    row = videos_of(settings.lake)[0]
-    leave_tombstone(settings, row["video_id"], NOW)
+    row = read_videos(settings.lake)[0]
+    write_tombstone(settings, row["video_id"], NOW)
     catalogue.drop_rows(settings, "videos", row["video_id"])
     assert settings.resolve_partition(row["video_id"]) not in watch_library(settings, NOW, None).due
 
@@ -186,7 +186,7 @@ def test_a_file_overwritten_in_the_watched_library_is_removed_once(settings: Set
     folder = Path(settings.library) / "Show"
     (folder / "a.mp4").write_bytes((folder / "b.mp4").read_bytes())
     look = watch_library(settings, NOW + timedelta(seconds=1), "")
-    assert sorted(row["state"] for row in videos_of(settings.lake)) == ["pending", "removed"]
+    assert sorted(row["state"] for row in read_videos(settings.lake)) == ["pending", "removed"]
     assert len(look.due) == 2
 
 
@@ -204,20 +204,20 @@ def test_a_copy_leaves_the_original_where_it_is(settings: Settings, tmp_path: Pa
     shutil.copy(original, copy)
     ingest(settings, original, 0)
     open_all(settings)
-    before = videos_of(settings.lake)
+    before = read_videos(settings.lake)
     link = copy.with_name("y.mp4")
     link.symlink_to(original)
     for other in (copy, link):
         result = ingest(settings, other, 1)
         assert (result.seen, result.moved) == ([before[0]["video_id"]], [])
         assert result.copies == [(str(other), str(original))]
-    assert videos_of(settings.lake) == before
+    assert read_videos(settings.lake) == before
     os.utime(original, (1, 1))
     assert ingest(settings, copy, 2).copies, "a file that was touched is still there"
     # The library comes before what lies elsewhere, and stays.
     assert ingest(settings, Path(settings.library) / "Show" / "a.mp4", 3).moved
     assert ingest(settings, original, 4).copies
-    assert videos_of(settings.lake)[0]["show"] == "Show"
+    assert read_videos(settings.lake)[0]["show"] == "Show"
 
 
 @pytest.mark.parametrize("how", ["moved", "replaced", "replaced by as many bytes", "in one scan"])
@@ -234,4 +234,4 @@ def test_what_is_not_at_its_old_path_was_moved(settings: Settings, tmp_path: Pat
         old.write_bytes(content[::-1] if "as many" in how else content[1:])
     result = ingest(settings, old.parent if how == "in one scan" else new, 1)
     assert (len(result.moved), result.copies) == (1, [])
-    assert videos_of(settings.lake)[0]["path"] == str(new)
+    assert read_videos(settings.lake)[0]["path"] == str(new)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ops.core.errors import MediaError
-from ops.videos.library import HashCache, local_source, scan
+from ops.videos.library import HashCache, open_local_source, scan
 from ops.videos.probe import probe
 from tests.builders.films import make_film
 
@@ -45,7 +45,7 @@ def test_a_bucket_is_scanned_once_and_read(bucket: str, tmp_path: Path) -> None:
     assert (again.hashed, again.files) == (0, result.files)
 
     scratch = tmp_path / "scratch"
-    with local_source(result.files[1].path, scratch) as path:
+    with open_local_source(result.files[1].path, scratch) as path:
         assert path.read_bytes() == other.path.read_bytes()
         assert probe(path).frames == 20
     assert list(scratch.iterdir()) == []
@@ -65,5 +65,5 @@ def test_one_object_and_what_is_not_there(bucket: str, tmp_path: Path) -> None:
     missing = scan([f"{bucket}/none", "s3://no-such-bucket/x"], hashes=hashes)
     assert missing.files == []
     assert [path for path, _ in missing.set_aside] == [f"{bucket}/none", "s3://no-such-bucket/x"]
-    with pytest.raises(MediaError, match="does not exist"), local_source(f"{bucket}/lib/gone.mp4", tmp_path):
+    with pytest.raises(MediaError, match="does not exist"), open_local_source(f"{bucket}/lib/gone.mp4", tmp_path):
         pass

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from ops.core.settings import Settings
 from ops.shots.corrections import read_history
-from ops.videos.forgotten import leave_tombstone
+from ops.videos.forgotten import write_tombstone
 from tests.builders.lakes import FILMED, video_id
 from tests.builders.served import client_of, desk_home, fill_desk
 
@@ -105,7 +105,7 @@ def test_unknown_and_forgotten_films_are_not_there(client: TestClient, settings:
     for path in ("/api/videos/ffffffffffffffff", "/api/videos/ffffffffffffffff/corrections"):
         assert client.get(path).status_code == 404
     assert client.get("/api/videos/nonsense").status_code == 422
-    leave_tombstone(settings, video_id(1), FILMED)
+    write_tombstone(settings, video_id(1), FILMED)
     forgotten = f"/api/videos/{video_id(1)}"
     assert client.get(forgotten).status_code == 404
     assert client.post(f"{forgotten}/corrections", json={"action": "cut", "frame": 30}).status_code == 404

@@ -19,7 +19,7 @@ from ops.probes.build import build_probe
 from ops.probes.definitions import define
 from ops.probes.labels import read_annotations
 from ops.probes.scores import build_scores
-from ops.videos.forgotten import leave_tombstone
+from ops.videos.forgotten import write_tombstone
 from tests.builders.colours import shot
 from tests.builders.labelled import direction, fill_told_apart, judge, shot_ids
 from tests.builders.lakes import COMPUTED, ENCODER, video_id
@@ -214,7 +214,7 @@ def test_answers_can_be_taken_back_and_conflicts_settled(client: TestClient) -> 
 
 def test_labels_of_a_forgotten_shot_are_kept_told_and_not_used(client: TestClient, settings: Settings) -> None:
     say(client, [RED[0], *OTHERS], True)
-    leave_tombstone(settings, video_id(0), COMPUTED)
+    write_tombstone(settings, video_id(0), COMPUTED)
     counts = read(client, "/api/labels")["labels"][0]
     assert (counts["yes"], counts["gone"]) == (4, 3)
     listed = read(client, "/api/labels/red", which="gone")

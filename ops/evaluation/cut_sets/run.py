@@ -37,7 +37,7 @@ from ops.shots.cutting import TimedFrame
 from ops.shots.detectors.choice import load_detector
 from ops.shots.pictures import make_detector_frame
 from ops.shots.reading import read_proxy_frames
-from ops.videos.film_errors import film_errors
+from ops.videos.film_errors import convert_film_errors
 from ops.videos.probe import probe
 
 PROTOCOL = (
@@ -130,7 +130,7 @@ def run_cut_set(name: str, folder: Path, detector: str, progress: Progress) -> B
 
 
 def _measure(video: SetVideo, detector: str, *, needs_length: bool) -> _VideoResult:
-    with film_errors(video.name, "measuring it"):
+    with convert_film_errors(video.name, "measuring it"):
         clip = detect_boundaries(video.path, detector)
     frames, announced = len(clip.times_s), video.annotated.frames
     if needs_length and announced is not None and announced != frames:

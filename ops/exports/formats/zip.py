@@ -74,7 +74,7 @@ def _cut_film(
     wanted: Sequence[tuple[int, Clip]], folder: Path, archive: zipfile.ZipFile, context: ExportContext
 ) -> dict[int, Missing]:
     """Cut the clips of one video into the archive; return the missing ones by number."""
-    from ops.videos.clips import ClipSpan, cut_clips, unchanged_source
+    from ops.videos.clips import ClipSpan, cut_clips, open_unchanged_source
     from ops.videos.hashes import HashCache
 
     settings, stop = context.settings, context.stop
@@ -88,7 +88,7 @@ def _cut_film(
     hashes = HashCache(settings.home / "cache" / "hashes.db")
     try:
         stop.check()
-        with unchanged_source(
+        with open_unchanged_source(
             film.path, film.content_hash, film.bytes, hashes=hashes, scratch=settings.scratch
         ) as source:
             # The record is also the source of timelines, so that a clip agrees with them; an old one is read again.

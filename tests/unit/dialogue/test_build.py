@@ -24,7 +24,7 @@ from ops.index.lines import open_lines
 from ops.videos import watch
 from ops.videos.hashes import HashCache
 from ops.videos.library import scan
-from ops.videos.sidecar_names import ENDINGS, suffix_of
+from ops.videos.sidecar_names import ENDINGS, parse_suffix
 from ops.videos.subtitles import ReadTrack, Track
 from tests.builders.crashes import crash_while_reading
 from tests.builders.films import make_film
@@ -308,7 +308,7 @@ def test_no_subtitle_file_that_a_scan_meets_is_passed_over_in_silence(settings: 
     named = {Path(row["path"]).name for row in unread} | {Path(path).name for path in unclear}
     everywhere = {f"{stem}.{ending}" for stem in ("a", "elsewhere") for ending in ENDINGS}
     assert named == (everywhere | {*used[1:3]}) - {"elsewhere.sub"}  # that file has the pictures of elsewhere.idx
-    assert {suffix_of(path) for path in unclear} == {"lrc", "mpl", "pac", "stl", "sub"}
+    assert {parse_suffix(path) for path in unclear} == {"lrc", "mpl", "pac", "stl", "sub"}
 
 
 def test_a_file_of_two_languages_has_lines_of_both(settings: Settings) -> None:

@@ -11,7 +11,7 @@ import pytest
 from ops.core.settings import load_settings
 from ops.dialogue.lines import Line, joined
 from ops.dialogue.sources import sources_of
-from ops.videos.subtitles import sidecars_of, unowned_subtitles
+from ops.videos.subtitles import find_sidecars, find_unowned_subtitles
 from tests.conftest import SHARED
 
 CASES = SHARED / "cases"
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.shared
 def lines_of(film: Path, home: Path) -> list[Line]:
     settings = load_settings(home=home)
     video = {"video_id": film.name, "path": str(film), "fps_num": 10, "fps_den": 1, "content_hash": ""}
-    sidecars = sidecars_of(settings, [video])[film.name]
+    sidecars = find_sidecars(settings, [video])[film.name]
     return joined(source.lines for source in sources_of(settings, video, sidecars, 10.0))
 
 
@@ -62,4 +62,4 @@ def test_one_bad_byte_costs_one_sign(tmp_path: Path) -> None:
 
 def test_every_subtitle_file_of_the_cases_belongs_to_a_video() -> None:
     films = [{"video_id": "x", "path": str(path)} for path in (CASES / "dialogue").rglob("*.mp4")]
-    assert films and unowned_subtitles(films) == []
+    assert films and find_unowned_subtitles(films) == []

@@ -16,7 +16,7 @@ from ops.core.settings import Settings
 from ops.exports.clip import Clip, Pick, select_clips
 from ops.exports.export import export
 from ops.exports.registry import find_format
-from ops.videos.hashes import HashCache, key_of
+from ops.videos.hashes import HashCache, make_key
 from tests.builders.films import Film
 from tests.builders.timelines import ReadClip, fill_lake, film_rows, frames_of, read_edl, read_fcpxml, read_xmeml
 from tests.sources import timecode
@@ -331,7 +331,7 @@ def test_a_film_that_was_replaced_is_named(settings: Settings, tmp_path: Path, n
     clips = select_clips(settings, [Pick(shot_id=shot) for shot in shots])
     for path, content in ((kept, b"film"), (longer, b"films"), (other, b"else")):
         path.write_bytes(content)
-    HashCache(settings.home / "cache" / "hashes.db").remember(key_of(str(other)), "another hash")
+    HashCache(settings.home / "cache" / "hashes.db").remember(make_key(str(other)), "another hash")
     told = [line for line in export(settings, clips, name, tmp_path / "x", title="x").warnings if "ingested" in line]
     assert [line.split(": ")[0] for line in told] == [str(longer), str(other)]
 

@@ -19,7 +19,7 @@ from ops.probes.annotations import SETTLED, Annotation, require_name
 from ops.probes.label_files import export_labels, import_labels
 from ops.probes.labels import append_annotations, digest_labels, list_labels, read_annotations, resolve_labels
 from ops.probes.suggestions import find_annotated_shots
-from ops.videos.forgotten import leave_tombstone
+from ops.videos.forgotten import write_tombstone
 from tests.builders.labelled import NOW, fill_told_apart, judge, usable_labels
 from tests.builders.lakes import video_id
 
@@ -111,7 +111,7 @@ def test_unknown_shots_are_named_and_the_rest_is_taken(settings: Settings) -> No
 
 def test_labels_of_a_forgotten_film_are_kept_named_and_not_used(settings: Settings) -> None:
     judge(settings, [(SHOT, True), (f"{video_id(1)}:0", False)])
-    leave_tombstone(settings, video_id(0), NOW)
+    write_tombstone(settings, video_id(0), NOW)
     settings.lake.delete("shots", video_id(0))
     gone = {each.latest.shot_id: each.missing_reason for each in resolve_labels(settings)}
     assert gone == {SHOT: "its video was forgotten", f"{video_id(1)}:0": ""}
@@ -237,7 +237,7 @@ def test_the_command_judges_lists_and_shows_conflicts(settings: Settings) -> Non
 
 
 def test_the_command_tells_of_shots_that_are_gone_and_in_conflict(settings: Settings) -> None:
-    leave_tombstone(settings, video_id(1), NOW)
+    write_tombstone(settings, video_id(1), NOW)
     gone = f"{video_id(1)}:0"
     status, told = run(settings, "closeup", gone, "--value", "yes")
     assert status == 0 and "0 yes, 0 no, 1 of a shot that is gone (kept, not used) (1 new judgement)" in told

@@ -40,7 +40,7 @@ from ops.probes.vectors import read_labelled_shots
 from ops.probes.versions import list_fitted_probes, list_versions, read_version, write_version
 from ops.search.probe_filters import ProbeScores
 from ops.search.schema import parse_filter
-from ops.videos.forgotten import leave_tombstone
+from ops.videos.forgotten import write_tombstone
 from tests.builders.labelled import NOW, direction, fill_told_apart, judge, said, shot_ids
 from tests.builders.lakes import ENCODER, video_id
 
@@ -362,7 +362,7 @@ def test_contradictions_and_what_is_gone_are_told(settings: Settings) -> None:
     every = shot_ids()[:50]
     judge(settings, every)
     judge(settings, [(every[0][0], not every[0][1])], annotator="bob", later_s=1)
-    leave_tombstone(settings, video_id(2), NOW)
+    write_tombstone(settings, video_id(2), NOW)
     settings.lake.delete("shots", settings.resolve_partition(video_id(2)))
     gone = sum(shot.startswith(video_id(2)) for shot, _ in every)
     settings.lake.delete(f"shot_embeddings/{ENCODER}", settings.resolve_partition(video_id(3)))

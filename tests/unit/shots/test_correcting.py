@@ -59,7 +59,7 @@ class Films:
     @property
     def partitions(self) -> list[str]:
         return sorted(
-            {self.settings.resolve_partition(row["video_id"]) for row in catalogue.videos_of(self.settings.lake)}
+            {self.settings.resolve_partition(row["video_id"]) for row in catalogue.read_videos(self.settings.lake)}
         )
 
     def video(self, name: str) -> dict[str, Any]:

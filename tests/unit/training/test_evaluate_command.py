@@ -15,7 +15,7 @@ import pytest
 
 from ops.cli.main import main
 from ops.core.settings import Settings
-from ops.videos.forgotten import leave_tombstone
+from ops.videos.forgotten import write_tombstone
 from tests.builders.films import make_film
 from tests.builders.lakes import video_id
 from tests.builders.training import NOW, captioned_home, fill_captioned, fine_tuned, jpeg, write_captions
@@ -134,7 +134,7 @@ def test_what_cannot_be_compared_is_said(ran: Run, arguments: list[str], reason:
 
 
 def test_captions_of_forgotten_and_of_no_shots_are_not_asked(settings: Settings, tmp_path: Path, ran: Run) -> None:
-    leave_tombstone(settings, video_id(0), NOW)
+    write_tombstone(settings, video_id(0), NOW)
     told = json.loads(ran("--json", home=settings.home, encoder="starter").stdout)
     assert set(told["shows"]) == {"show 1"} and told["learned_from"] == []
     write_captions(tmp_path / "film1.mp4", 0)

@@ -22,7 +22,7 @@ from ops.training.pair_table import TABLE, build_pairs, load_pairs, store_pairs
 from ops.training.pairs import CaptionPair, build_image_pair, digest_pairs, drop_similar, require_pairs, split_by_show
 from ops.training.sources import collect_pairs
 from ops.videos.catalogue import find_video
-from ops.videos.forgotten import leave_tombstone
+from ops.videos.forgotten import write_tombstone
 from tests.builders.lakes import video_id
 from tests.builders.training import fill_captioned, jpeg, shot_id, write_captions
 
@@ -144,7 +144,7 @@ def test_a_folder_keeps_its_test_split_closed(settings: Settings, tmp_path: Path
 
 def test_films_that_are_not_there_any_more_are_named(settings: Settings, tmp_path: Path) -> None:
     write_captions(tmp_path / "unknown.mp4", 2)
-    leave_tombstone(settings, video_id(1), NOW)
+    write_tombstone(settings, video_id(1), NOW)
     found = collect_pairs(settings, [tmp_path])
     assert {pair.video_id for pair in found.learn} == {video_id(0)}
     reasons = sorted(found.skipped.values())

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ops.videos.file_kinds import FOOTAGE_BY_ANOTHER_NAME, is_text, looks_like_footage
+from ops.videos.file_kinds import FOOTAGE_BY_ANOTHER_NAME, is_footage, is_text
 from ops.videos.hashes import HashCache
 from ops.videos.library import Scan, scan
 from ops.videos.probe import probe
-from ops.videos.recordings import camera_proxies, recordings_of
+from ops.videos.recordings import find_camera_proxies, group_recordings
 from tests.builders.films import make_film, run_ffmpeg
 
 CONTAINERS = {
@@ -103,7 +103,7 @@ def test_footage_without_an_ending_is_taken(container: str, tmp_path: Path, hash
 def test_a_recording_that_begins_within_a_packet_is_footage(tmp_path: Path) -> None:
     made = tmp_path / "film.ts"
     run_ffmpeg(["-f", "lavfi", "-i", "testsrc2=size=176x144:rate=25:duration=0.4", "-c:v", "libx264", str(made)])
-    assert all(looks_like_footage(made.read_bytes()[cut : cut + 4096]) for cut in (0, 1, 100, 187, 500))
+    assert all(is_footage(made.read_bytes()[cut : cut + 4096]) for cut in (0, 1, 100, 187, 500))
 
 
 def test_what_is_left_out_is_counted_by_kind(tmp_path: Path, hashes: HashCache) -> None:
@@ -116,7 +116,7 @@ def test_what_is_left_out_is_counted_by_kind(tmp_path: Path, hashes: HashCache) 
     (folder / ".secret.mp4").write_bytes(b"x")
     result = scan([str(folder)], hashes=hashes)
     assert result.files == []
-    found = {kind: {os.path.basename(path) for path in paths} for kind, paths in result.left_out_by_kind().items()}
+    found = {kind: {os.path.basename(path) for path in paths} for kind, paths in result.group_left_out().items()}
     assert found == KINDS | {"hidden": {".secret.mp4"}}
     assert [reason for _, reason in result.set_aside] == ["the folder holds no footage"]
 
@@ -150,7 +150,7 @@ def test_parts_of_one_recording_are_named_together() -> None:
     film = ["/f/Metropolis (CD1).avi", "/f/Metropolis (CD2).avi", "/f/Sunrise part 1.mkv", "/f/Sunrise - part 2.mkv"]
     lens = ["/i/VID_20240101_120000_00_001.insv", "/i/VID_20240101_120000_10_001.insv"]
     separate = ["/c/C0001.MP4", "/c/C0002.MP4", "/c/00000.MTS", "/c/00001.MTS", "/c/DJI_0001.MP4", "/c/DJI_0002.MP4"]
-    assert recordings_of([*gopro, *old, *disc, *film, *lens, *separate]) == sorted(
+    assert group_recordings([*gopro, *old, *disc, *film, *lens, *separate]) == sorted(
         [tuple(gopro[:2]), tuple(old[:3]), tuple(disc[1:3]), tuple(film[:2]), tuple(film[2:]), tuple(lens)]
     )
 
@@ -162,7 +162,7 @@ def test_small_copies_of_cameras_are_left_out_only_beside_their_recording(tmp_pa
         "/c/DJI_0001.LRF": "/c/DJI_0001.MP4",
         "/c/LRV_20240101_120000_11_001.lrv": "/c/VID_20240101_120000_00_001.insv",
     }
-    assert camera_proxies([*copies, *copies.values(), "/c/GL010999.LRV", "/d/DJI_0001.LRF"]) == copies
+    assert find_camera_proxies([*copies, *copies.values(), "/c/GL010999.LRV", "/d/DJI_0001.LRF"]) == copies
     film = make_film(tmp_path / "GX010001.MP4", frames=5, cuts=())
     (tmp_path / "GL010001.LRV").write_bytes(film.path.read_bytes() + b"small")
     result = scan([str(tmp_path)], hashes=hashes)

@@ -10,7 +10,7 @@ import av
 import pytest
 
 from ops.core.errors import MediaError, StorageError
-from ops.videos.film_errors import film_errors
+from ops.videos.film_errors import convert_film_errors
 
 
 @pytest.mark.parametrize(
@@ -24,25 +24,28 @@ from ops.videos.film_errors import film_errors
     ids=lambda error: type(error).__name__,
 )
 def test_errors_of_the_decoder_are_about_the_film(error: Exception) -> None:
-    with pytest.raises(MediaError, match=r"cutting it failed.*convert it"), film_errors("a.mp4", "cutting it"):
+    with pytest.raises(MediaError, match=r"cutting it failed.*convert it"), convert_film_errors("a.mp4", "cutting it"):
         raise error
 
 
 def test_what_the_decoder_raises_as_an_ordinary_error_is_about_the_film_too() -> None:
-    with pytest.raises(MediaError, match=r"cutting it failed.*convert it"), film_errors("a.mp4", "cutting it"):
+    with pytest.raises(MediaError, match=r"cutting it failed.*convert it"), convert_film_errors("a.mp4", "cutting it"):
         av.VideoFrame(16, 16, "yuv420p").reformat(format="nope")
 
 
 def test_a_lack_of_memory_is_not_blamed_on_the_film() -> None:
     for error in (MemoryError(), av.error.MemoryError(12, "Cannot allocate memory")):
-        with pytest.raises(MediaError, match=r"^memory ran out while opening it"), film_errors("a.mp4", "opening it"):
+        with (
+            pytest.raises(MediaError, match=r"^memory ran out while opening it"),
+            convert_film_errors("a.mp4", "opening it"),
+        ):
             raise error
 
 
 def test_a_file_that_cannot_be_read_is_named_and_other_files_are_not_it() -> None:
-    with pytest.raises(MediaError, match="does not exist"), film_errors("/gone.mp4", "opening it"):
+    with pytest.raises(MediaError, match="does not exist"), convert_film_errors("/gone.mp4", "opening it"):
         Path("/gone.mp4").read_bytes()
-    with pytest.raises(FileNotFoundError), film_errors("/gone.mp4", "opening it"):
+    with pytest.raises(FileNotFoundError), convert_film_errors("/gone.mp4", "opening it"):
         Path("/scratch/file").read_bytes()
 
 
@@ -58,12 +61,12 @@ def test_a_file_that_cannot_be_read_is_named_and_other_files_are_not_it() -> Non
     ids=["disk", "av", "store", "import", "exit"],
 )
 def test_errors_about_the_system_and_the_installation_pass(error: BaseException) -> None:
-    with pytest.raises(type(error)), film_errors("a.mp4", "cutting it"):
+    with pytest.raises(type(error)), convert_film_errors("a.mp4", "cutting it"):
         raise error
 
 
 def test_further_libraries_are_named_by_the_caller() -> None:
-    with pytest.raises(MediaError, match="out of shape"), film_errors("a.mp4", "cutting it", RuntimeError):
+    with pytest.raises(MediaError, match="out of shape"), convert_film_errors("a.mp4", "cutting it", RuntimeError):
         raise RuntimeError("out of shape")
 
 
@@ -88,7 +91,7 @@ def test_an_error_of_the_program_is_logged_as_one_and_stops_no_other_film(error:
     logger.addFilter(lambda record: bool(records.append(record)))  # keeps it from the log, where an error is a failure
     try:
         message = rf"internal error of Needle \({type(error).__name__}.*test_film_errors\.py line"
-        with pytest.raises(MediaError, match=message), film_errors("a.mp4", "cutting it"):
+        with pytest.raises(MediaError, match=message), convert_film_errors("a.mp4", "cutting it"):
             raise error
     finally:
         logger.filters.clear()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ops.core.errors import MediaError, StorageError
-from ops.videos.library import HashCache, Scan, is_video_name, local_source, scan, unchanged_since
+from ops.videos.library import HashCache, Scan, is_unchanged_since, is_video_name, open_local_source, scan
 
 
 @pytest.fixture
@@ -247,12 +247,12 @@ def test_rest_counts_content_and_name(library: Path) -> None:
     old = time.time() - 1000
     os.utime(path, (old, old))
     now = os.stat(path).st_ctime
-    assert not unchanged_since(path, 10, now)  # an old date, but it was put there just now
-    assert unchanged_since(path, 10, now + 11)
+    assert not is_unchanged_since(path, 10, now)  # an old date, but it was put there just now
+    assert is_unchanged_since(path, 10, now + 11)
     os.utime(path, (now + 10_000, now + 10_000))
     now = os.stat(path).st_ctime
-    assert unchanged_since(path, 10, now + 11)  # a clock that is ahead is no reason to wait
-    assert unchanged_since("s3://bucket/a.mp4", 10, now)
+    assert is_unchanged_since(path, 10, now + 11)  # a clock that is ahead is no reason to wait
+    assert is_unchanged_since("s3://bucket/a.mp4", 10, now)
 
 
 def test_a_file_that_changes_while_it_is_read_waits(
@@ -261,14 +261,14 @@ def test_a_file_that_changes_while_it_is_read_waits(
     put(library, "a.mp4")
     from ops.videos import hashes as room
 
-    whole = room.hash_of
+    whole = room.compute_hash
 
     def grow(file: object) -> str:
         with open(library / "a.mp4", "ab") as more:
             more.write(b"more")
         return whole(file)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(room, "hash_of", grow)
+    monkeypatch.setattr(room, "compute_hash", grow)
     result = scan([str(library)], hashes=hashes)
     assert (result.files, result.unsettled) == ([], [f"{library}/a.mp4"])
     monkeypatch.undo()
@@ -277,7 +277,7 @@ def test_a_file_that_changes_while_it_is_read_waits(
 
 def test_local_source_is_the_file_itself(library: Path, tmp_path: Path) -> None:
     put(library, "a.mp4")
-    with local_source(str(library / "a.mp4"), tmp_path / "scratch") as path:
+    with open_local_source(str(library / "a.mp4"), tmp_path / "scratch") as path:
         assert path == library / "a.mp4"
     assert not (tmp_path / "scratch").exists()
 
@@ -287,7 +287,7 @@ def test_an_unknown_store_is_set_aside(library: Path, hashes: HashCache, tmp_pat
     result = scan(["nosuch://bucket/x", str(library)], hashes=hashes)
     assert len(result.files) == 1
     assert "cannot read 'nosuch://bucket/x'" in result.set_aside[0][1]
-    with pytest.raises((MediaError, StorageError)), local_source("nosuch://bucket/a.mp4", tmp_path):
+    with pytest.raises((MediaError, StorageError)), open_local_source("nosuch://bucket/a.mp4", tmp_path):
         pass
 
 
@@ -325,7 +325,7 @@ def test_content_without_a_stamp_is_never_remembered(hashes: HashCache) -> None:
     """Some stores tell neither etag nor date: the same size is no proof of the same content."""
     hashes.remember(("x://a.mp4", 5, ""), "f" * 64)
     hashes.remember(("x://b.mp4", 5, "etag"), "e" * 64)
-    assert hashes.known([("x://a.mp4", 5, ""), ("x://b.mp4", 5, "etag")]) == {("x://b.mp4", 5, "etag"): "e" * 64}
+    assert hashes.read_known([("x://a.mp4", 5, ""), ("x://b.mp4", 5, "etag")]) == {("x://b.mp4", 5, "etag"): "e" * 64}
 
 
 def test_a_folder_that_may_not_be_listed_is_told_and_the_rest_counts(

@@ -98,9 +98,9 @@ def test_a_file_without_permission_is_refused(tmp_path: Path, film: Film) -> Non
 
 
 def test_denied_access_is_told_as_such() -> None:
-    from ops.videos.container import reason_of_os_error
+    from ops.videos.container import explain_os_error
 
-    assert "permission" in reason_of_os_error("/a.mp4", PermissionError(13, "Permission denied"))
+    assert "permission" in explain_os_error("/a.mp4", PermissionError(13, "Permission denied"))
 
 
 def test_a_recording_without_its_index_says_so(tmp_path: Path, film: Film) -> None:

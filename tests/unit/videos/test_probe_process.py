@@ -12,7 +12,7 @@ import pytest
 
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
-from ops.videos.catalogue import videos_of
+from ops.videos.catalogue import read_videos
 from ops.videos.describe import describe_videos
 from ops.videos.library import HashCache, scan
 from ops.videos.probe import probe
@@ -39,7 +39,7 @@ def describe(tmp_path: Path, folder: Path, open_film: OpenFilm, **options: int) 
     partitions = settings.lake.list_partitions("videos")
     assert describe_videos(settings, partitions, NOW, SilentProgress(), open_film=open_film).changed == 3
     assert not describe_videos(settings, partitions, NOW, SilentProgress(), open_film=open_film).changed
-    return {Path(row["path"]).stem: row for row in videos_of(settings.lake)}
+    return {Path(row["path"]).stem: row for row in read_videos(settings.lake)}
 
 
 @pytest.mark.parametrize(

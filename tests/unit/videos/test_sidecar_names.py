@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ops.videos.languages import language_of, language_of_suffix
+from ops.videos.languages import parse_language, parse_language_suffix
 from ops.videos.sidecar_names import FolderVideos, find_owner, is_news, is_subtitle_name
 
 FILM = FolderVideos(["film.mp4"])
@@ -85,8 +85,8 @@ def test_hidden_files_and_other_things_are_no_subtitles() -> None:
 
 
 def test_a_language_is_a_tag_as_short_as_it_can_be() -> None:
-    assert [language_of(name) for name in ("eng", "en-Latn-US", "zh-hant", "und", "xx", "EN_us")] == [
+    assert [parse_language(name) for name in ("eng", "en-Latn-US", "zh-hant", "und", "xx", "EN_us")] == [
         "en", "en-US", "zh-Hant", "", "", "en-US",
     ]  # fmt: skip
-    assert language_of_suffix(["en", "fr", "CA"]) == "en-FR"
-    assert language_of_suffix(["her"]) is None
+    assert parse_language_suffix(["en", "fr", "CA"]) == "en-FR"
+    assert parse_language_suffix(["her"]) is None

@@ -18,7 +18,7 @@ from ops.videos.clips import ClipSpan, cut_clips
 from ops.videos.probe import probe
 from ops.videos.sound_tracks import pick
 from ops.videos.speech_sound import RATE as SPEECH_RATE
-from ops.videos.speech_sound import sound_for_speech
+from ops.videos.speech_sound import read_speech_sound
 from tests.builders.films import run_ffmpeg
 from tests.sources.sound import MONO_SILENCE, RATE, SILENCE, Track, click, tone, write
 
@@ -95,7 +95,7 @@ def test_each_track_of_a_clip_is_in_time(name: str, tmp_path: Path) -> None:
         samples = samples_of(clip, number)
         assert samples.shape == (1, round(0.8 * RATE))
         assert onset_s(samples, RATE) == pytest.approx(at - 0.2, abs=tolerance)
-    speech = sound_for_speech(film, probe(film).heard_tracks)
+    speech = read_speech_sound(film, probe(film).heard_tracks)
     loud = np.flatnonzero(np.abs(speech) > 0.1)
     starts = [loud[0], *(after for before, after in itertools.pairwise(loud) if after - before > 500)]
     # A resampler rings a little before a burst.
@@ -217,7 +217,7 @@ def test_sound_goes_on_with_the_pictures_of_joined_streams(
             file.write(part.read_bytes())
     info = probe(film)
     assert len(info.sound_tracks) == 1
-    speech = sound_for_speech(film, info.heard_tracks)
+    speech = read_speech_sound(film, info.heard_tracks)
     clip = samples_of(cut(film, 0, 100), 0)
     # Speech takes the clock of the container unless it jumps by a second.
     for samples, rate, tolerance in ((clip, RATE, 0.022), (speech[np.newaxis], SPEECH_RATE, 0.065)):

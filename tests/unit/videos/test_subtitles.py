@@ -12,9 +12,9 @@ import pytest
 
 from ops.core.errors import MediaError
 from ops.core.settings import Settings
-from ops.videos.languages import language_of, language_of_suffix
-from ops.videos.speech_sound import RATE, sound_for_speech
-from ops.videos.subtitles import look_inside, read_sidecar, read_track, sidecars_of, unowned_subtitles
+from ops.videos.languages import parse_language, parse_language_suffix
+from ops.videos.speech_sound import RATE, read_speech_sound
+from ops.videos.subtitles import find_sidecars, find_unowned_subtitles, look_inside, read_sidecar, read_track
 from tests.builders.films import make_film, run_ffmpeg
 from tests.builders.subtitles import srt
 
@@ -26,7 +26,7 @@ def rows(folder: Path, *names: str) -> list[dict[str, Any]]:
 
 
 def found(settings: Settings, folder: Path, *names: str) -> dict[str, list[tuple[str, str]]]:
-    sidecars = sidecars_of(settings, rows(folder, *names))
+    sidecars = find_sidecars(settings, rows(folder, *names))
     return {
         name: [(str(Path(file.path).relative_to(folder)), file.language) for file in files]
         for name, files in sidecars.items()
@@ -95,26 +95,26 @@ def test_files_that_belong_to_no_video_are_named(settings: Settings, tmp_path: P
         "a.mp4": [("a.en.srt", "en"), ("a.mp4.fr.srt", "fr")],
         "b.mp4": [("Subs/b/3_French.srt", "fr")],
     }
-    paths = unowned_subtitles(rows(tmp_path, "a.mp4"))
+    paths = find_unowned_subtitles(rows(tmp_path, "a.mp4"))
     assert [str(Path(path).relative_to(tmp_path)) for path in paths] == [
         "English.srt", "Subs/3_French.srt", "Subs/other/3_French.srt", "a.part2.vtt",
     ]  # fmt: skip
-    assert unowned_subtitles(rows(tmp_path / "unmounted", "film.mp4")) == []
+    assert find_unowned_subtitles(rows(tmp_path / "unmounted", "film.mp4")) == []
 
 
 def test_a_hash_tells_the_content_and_is_remembered(settings: Settings, tmp_path: Path) -> None:
     write(tmp_path, "film.mp4", "film.srt")
     video = rows(tmp_path, "film.mp4")
-    (first,) = sidecars_of(settings, video)["film.mp4"]
-    assert sidecars_of(settings, video)["film.mp4"] == [first]
+    (first,) = find_sidecars(settings, video)["film.mp4"]
+    assert find_sidecars(settings, video)["film.mp4"] == [first]
     (tmp_path / "film.srt").write_text("film.srT")
     os.utime(tmp_path / "film.srt", ns=(1, 1))
-    (second,) = sidecars_of(settings, video)["film.mp4"]
+    (second,) = find_sidecars(settings, video)["film.mp4"]
     assert second.content_hash != first.content_hash and second.path == first.path
 
 
 def test_a_folder_that_is_away_is_not_an_empty_one(settings: Settings, tmp_path: Path) -> None:
-    assert sidecars_of(settings, rows(tmp_path / "unmounted", "film.mp4")) == {}
+    assert find_sidecars(settings, rows(tmp_path / "unmounted", "film.mp4")) == {}
 
 
 def test_names_that_are_no_text_and_files_that_may_not_be_read_are_passed_over(
@@ -131,7 +131,7 @@ def test_a_file_that_is_too_large_is_refused_unread(settings: Settings, tmp_path
     write(tmp_path, "film.mp4")
     with (tmp_path / "film.srt").open("wb") as file:
         file.truncate(100 << 20)
-    (sidecar,) = sidecars_of(settings, rows(tmp_path, "film.mp4"))["film.mp4"]
+    (sidecar,) = find_sidecars(settings, rows(tmp_path, "film.mp4"))["film.mp4"]
     with pytest.raises(MediaError, match="105 MB"):
         read_sidecar(sidecar, 32 << 20)
     (tmp_path / "film.srt").unlink()
@@ -148,15 +148,15 @@ def test_a_file_that_is_too_large_is_refused_unread(settings: Settings, tmp_path
     ],
 )  # fmt: skip
 def test_languages_become_codes(name: str, code: str) -> None:
-    assert language_of(name) == code
+    assert parse_language(name) == code
 
 
 def test_words_after_a_stem_are_a_language_or_nothing() -> None:
-    assert language_of_suffix(["en", "US", "sdh"]) == "en-US"
-    assert language_of_suffix(["forced"]) == ""
-    assert language_of_suffix(["hi"]) == "hi"
-    assert language_of_suffix(["en", "hi"]) == "en"
-    assert language_of_suffix(["the", "end"]) is None
+    assert parse_language_suffix(["en", "US", "sdh"]) == "en-US"
+    assert parse_language_suffix(["forced"]) == ""
+    assert parse_language_suffix(["hi"]) == "hi"
+    assert parse_language_suffix(["en", "hi"]) == "en"
+    assert parse_language_suffix(["the", "end"]) is None
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +204,7 @@ def test_pictures_that_start_late_are_told(tmp_path: Path) -> None:
 
 
 def test_sound_is_16_khz_mono_from_the_first_picture_on(film: Path) -> None:
-    samples = sound_for_speech(film)
+    samples = read_speech_sound(film)
     assert (str(samples.dtype), samples.ndim, RATE) == ("float32", 1, 16_000)
     assert len(samples) / RATE == pytest.approx(130 / 24, abs=0.1)
     assert 0.05 < np.abs(samples).max() <= 1
@@ -215,10 +215,10 @@ def test_sound_is_16_khz_mono_from_the_first_picture_on(film: Path) -> None:
 def test_sound_before_the_first_picture_is_left_out(tmp_path: Path) -> None:
     late = make_film(tmp_path / "late.mkv", audio=True, delay_s=1.0)
     whole = make_film(tmp_path / "whole.mkv", audio=True)
-    assert len(sound_for_speech(whole.path)) - len(sound_for_speech(late.path)) == pytest.approx(RATE, abs=RATE / 10)
+    assert len(read_speech_sound(whole.path)) - len(read_speech_sound(late.path)) == pytest.approx(RATE, abs=RATE / 10)
 
 
 def test_a_film_without_sound_is_told(tmp_path: Path) -> None:
     silent = make_film(tmp_path / "silent.mp4", fps=Fraction(25))
     with pytest.raises(MediaError, match="no sound"):
-        sound_for_speech(silent.path)
+        read_speech_sound(silent.path)
