@@ -40,4 +40,4 @@ def same_lines_as_lake(needle: dg.ResourceParam[Needle]) -> dg.AssetCheckResult:
     """Lake and index have the same lines, read back one by one."""
     from ops.index.dialogue import check_lines
 
-    return convert_check(needle.contain(lambda: check_lines(needle.settings)))
+    return convert_check(check_lines(needle.settings))

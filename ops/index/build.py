@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ops.core.errors import DamagedTableError, VectorIndexError
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.embeddings.build import convert_to_matrix, name_table, require_dimension
-from ops.index.index import IndexRow, compute_version, open_index, publish, read_current_version
+from ops.index.index import IndexCheck, IndexRow, compute_version, open_index, publish, read_current_version
 from ops.videos import catalogue
 
 EMBEDDING_COLUMNS = ("shot_id", "video_id", "embedding", "vector_hash")
@@ -75,17 +76,14 @@ def build_index(settings: Settings, encoder_id: str, progress: Progress) -> Step
 
 
 def check_index(settings: Settings, encoder_id: str) -> CheckOutcome:
-    """Compare the published index with the lake: digest of all rows, and some vectors read back."""
-    for _ in range(ATTEMPTS):
-        with open_index(settings, encoder_id) as index:
-            wanted = compute_wanted_digest(settings, encoder_id)
-            result = index.check(wanted, read_wanted_rows(settings, encoder_id))
-            published = index.manifest_digest
-        if result.passed or wanted == compute_wanted_digest(settings, encoder_id) == published:
-            break
-        # The lake may have changed, because another ingest writes to it: compare the published version with its current
-        # rows.
-        publish(settings, encoder_id, lambda: read_wanted_rows(settings, encoder_id))
+    """Compare the published index with the lake: digest of all rows, and some vectors read back. Writes nothing.
+
+    If the lake changes during the comparison, it is compared again. A damaged table or index fails the check.
+    """
+    try:
+        result = _compare(settings, encoder_id)
+    except (DamagedTableError, VectorIndexError) as error:
+        return CheckOutcome(name="same_rows_as_lake", passed=False, details={"problems": [str(error)]})
     return CheckOutcome(
         name="same_rows_as_lake",
         passed=result.passed,
@@ -98,3 +96,13 @@ def check_index(settings: Settings, encoder_id: str) -> CheckOutcome:
             "problems": list(result.problems),
         },
     )
+
+
+def _compare(settings: Settings, encoder_id: str) -> IndexCheck:
+    for _ in range(ATTEMPTS):
+        with open_index(settings, encoder_id) as index:
+            wanted = compute_wanted_digest(settings, encoder_id)
+            result = index.check(wanted, read_wanted_rows(settings, encoder_id))
+        if result.passed or wanted == compute_wanted_digest(settings, encoder_id):
+            break
+    return result
