@@ -103,7 +103,8 @@ def build_probe(
             progress.note(f"probe {label}", note)
         progress.advance(f"probe {label}")
         progress.finish(f"probe {label}")
-    report = _build_report(version, state, notes, changed=int(is_new))
+    scoring = read_version(settings, label, state.promoted)
+    report = _build_report(version, scoring, state, notes, changed=int(is_new))
     # A refusal stops later steps only if it is new, and only if the version that stays has scored everything.
     stops = state.latest != previous.latest and has_current_scores(settings, label)
     return replace(report, checks=[replace(check, blocking=stops) for check in report.checks])
@@ -221,7 +222,7 @@ def refit_probe(
         progress.advance(f"probe {label}")
         progress.finish(f"probe {label}")
     scoring = read_version(settings, label, state.promoted)
-    report = _build_report(version, state, _collect_notes(inputs, scoring), changed=int(is_new))
+    report = _build_report(version, scoring, state, _collect_notes(inputs, scoring), changed=int(is_new))
     against = find_reason_against_refit(settings, label, scoring)
     check = CheckOutcome(name="not_worse", passed=not against, details={"label": label, "why": against})
     return replace(report, checks=[check])
@@ -275,35 +276,47 @@ def _group_labelled(shots: list[LabelledShot]) -> Mapping[str, int]:
     return {shot.shot_id: number for number, shot in enumerate(shots)}
 
 
-def _build_report(version: ProbeVersion, state: ProbeState, notes: list[str], changed: int) -> StepReport:
+def _build_report(
+    fitted: ProbeVersion, scoring: ProbeVersion, state: ProbeState, notes: list[str], changed: int
+) -> StepReport:
+    """Report the version that scores the catalogue; figures of a fit that was refused belong to its check alone."""
     refused = state.refused
-    figures = {name: f"{f.value:.3f} ({f.low:.3f} to {f.high:.3f})" for name, f in version.metrics.items()}
     return StepReport(
         changed=changed,
-        data_version=f"{version.version}-{state.promoted}",
+        data_version=f"{fitted.version}-{state.promoted}",
         details={
-            "version": version.version,
-            "kind": version.kind,
+            "version": scoring.version,
+            "kind": scoring.kind,
             "promoted": state.promoted,
-            "encoder_id": version.encoder_id,
-            "yes": version.yes,
-            "no": version.no,
-            "held_out_by": version.splits,
+            "last_fit": fitted.version,
+            "encoder_id": scoring.encoder_id,
+            "yes": scoring.yes,
+            "no": scoring.no,
+            "held_out_by": scoring.splits,
             "notes": notes,
-            **figures,
+            **_list_figures(scoring),
         },
         checks=[
             CheckOutcome(
                 name="not_worse",
                 passed=refused is None,
                 details={
-                    "version": version.version,
+                    "version": fitted.version,
                     "promoted": state.promoted,
-                    "why": _explain(version.label, refused),
+                    "why": _explain(fitted.label, refused),
+                    **_list_figures(fitted),
                 },
             )
         ],
     )
+
+
+def _list_figures(version: ProbeVersion) -> dict[str, float]:
+    """Return each figure of a version, with the ends of its interval, as numbers that can be plotted over time."""
+    figures: dict[str, float] = {}
+    for name, figure in version.metrics.items():
+        figures |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
+    return {name: round(value, 4) for name, value in figures.items()}
 
 
 def _explain(label: str, refused: Verdict | None) -> str:

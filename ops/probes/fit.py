@@ -10,20 +10,22 @@ from numpy.typing import NDArray
 
 from ops.core.plural import plural
 from ops.evaluation import classification
-from ops.evaluation.classification import Interval
+from ops.evaluation.classification import Interval, build_interval, draw_resamples
 from ops.probes.annotations import ResolvedLabel
 from ops.probes.definitions import ProbeDefinition
+from ops.probes.fold_ranks import Folds, measure_fold_area, rank_within_folds
 from ops.probes.folds import Groups, Place, Truths, Vectors, group_shots, split_folds
-from ops.probes.linear import fit_linear
+from ops.probes.linear import choose_text_weight, fit_linear
 from ops.probes.thresholds import Scores, choose_threshold, compute_curve
 from ops.probes.versions import ProbeVersion, hash_inputs
 
-RECIPE = "logistic-1"
+RECIPE = "logistic-2"
 """The name of this way to make a probe; change it with the way."""
 
 # Fewer labels of a kind cannot be split into two sides with something to fit on each.
 LEAST = 3
 _SEED = 4
+_ROUNDS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,18 +110,21 @@ def fit_version(
     """Fit on labelled shots (at least three of each answer) and measure on held-out groups.
 
     The fit of each fold chooses its strength and calibration without the fold, so the figures hold for unseen shots.
+    The text weight is that of the version itself: the figures are those of the recipe that scores the catalogue.
     Deterministic: the same input gives the same numbers.
     """
     shots = sorted(shots, key=lambda shot: shot.shot_id)
     vectors = np.stack([shot.vector for shot in shots])
     truths = np.array([shot.truth for shot in shots], bool)
     groups, splits = group_shots([shot.place for shot in shots], truths)
-    final = fit_linear(vectors, truths, groups, text_D)
-    scores = score_held_out(vectors, truths, groups, text_D)
+    weight = choose_text_weight(truths)
+    final = fit_linear(vectors, truths, groups, text_D, weight)
+    scores, folds = score_held_out(vectors, truths, groups, text_D, weight)
     seen = np.isfinite(scores)
     both = len(np.unique(truths[seen])) == 2
     threshold = choose_threshold(definition.threshold, scores[seen], truths[seen])
-    figures = _measure(scores[seen], vectors[seen] @ text_D, truths[seen], groups[seen]) if both else {}
+    text_scores = (vectors[seen] @ text_D).astype(np.float64)
+    figures = _measure(scores[seen], text_scores, truths[seen], groups[seen], folds[seen]) if both else {}
     return ProbeVersion(
         label=definition.label,
         version=name_version(definition, encoder_id, shots),
@@ -140,29 +145,43 @@ def fit_version(
         metrics=figures,
         curve=compute_curve(scores[seen], truths[seen]) if both else (),
         held_out={shots[at].shot_id: round(float(scores[at]), 6) for at in np.flatnonzero(seen)},
+        folds={shots[at].shot_id: int(folds[at]) for at in np.flatnonzero(seen)},
         truths={shot.shot_id: shot.truth for shot in shots},
     )
 
 
-def score_held_out(vectors_ND: Vectors, truths_N: Truths, groups_N: Groups, text_D: NDArray[np.float32]) -> Scores:
-    """Return probabilities (N,) from fits without the shot's group; NaN if no fold holds it out."""
-    scores = np.full(len(truths_N), np.nan)
-    for train, test in split_folds(vectors_ND, truths_N, groups_N):
-        probe = fit_linear(vectors_ND[train], truths_N[train], groups_N[train], text_D)
-        scores[test] = probe.scores(vectors_ND[test])
-    return scores
+def score_held_out(
+    vectors_ND: Vectors, truths_N: Truths, groups_N: Groups, text_D: NDArray[np.float32], text_weight: float
+) -> tuple[Scores, Folds]:
+    """Return probabilities (N,) from fits without the shot's group, and the fold (N,) of each shot.
+
+    A shot that no fold holds out has NaN and fold -1.
+    """
+    scores, folds = np.full(len(truths_N), np.nan), np.full(len(truths_N), -1, np.int64)
+    for number, (train, test) in enumerate(split_folds(vectors_ND, truths_N, groups_N)):
+        probe = fit_linear(vectors_ND[train], truths_N[train], groups_N[train], text_D, text_weight)
+        scores[test], folds[test] = probe.scores(vectors_ND[test]), number
+    return scores, folds
 
 
-def _measure(scores_N: Scores, text_N: NDArray[np.float32], truths_N: Truths, groups_N: Groups) -> dict[str, Interval]:
+def _measure(
+    scores_N: Scores, text_N: Scores, truths_N: Truths, groups_N: Groups, folds_N: Folds
+) -> dict[str, Interval]:
+    """Measure rankings by ranks within folds, and probabilities as they are; the text score on the same shots."""
     ten = min(10, max(1, int(truths_N.sum())))
-    metrics = {
+    ranking = {
         "average_precision": classification.compute_average_precision,
-        "roc_auc": classification.compute_roc_auc,
         f"precision_at_{ten}": classification.build_precision_at(ten),
-        "brier": classification.compute_brier,
-        "calibration_error": classification.compute_calibration_error,
     }
-    figures = classification.estimate_intervals(metrics, scores_N, truths_N, groups_N, seed=_SEED)
-    # The text score alone on the same shots.
+    probability = {"brier": classification.compute_brier, "calibration_error": classification.compute_calibration_error}
+    ranks = rank_within_folds(scores_N, truths_N, folds_N)
+    figures = classification.estimate_intervals(ranking, ranks, truths_N, groups_N, seed=_SEED)
+    figures |= classification.estimate_intervals(probability, scores_N, truths_N, groups_N, seed=_SEED)
+    areas = [
+        measure_fold_area(scores_N[rows], truths_N[rows], folds_N[rows])
+        for rows in draw_resamples(groups_N, seed=_SEED, rounds=_ROUNDS)
+    ]
+    figures["roc_auc"] = build_interval(measure_fold_area(scores_N, truths_N, folds_N), areas)
     words = {"text_average_precision": classification.compute_average_precision}
-    return figures | classification.estimate_intervals(words, text_N.astype(np.float64), truths_N, groups_N, seed=_SEED)
+    text_ranks = rank_within_folds(text_N, truths_N, folds_N)
+    return figures | classification.estimate_intervals(words, text_ranks, truths_N, groups_N, seed=_SEED)

@@ -44,14 +44,24 @@ class LinearProbe:
         return sigmoid(self.margins(vectors_ND))
 
 
-def fit_linear(vectors_ND: Vectors, truths_N: Truths, groups_N: Groups, text_D: Text) -> LinearProbe:
+def choose_text_weight(truths_N: Truths) -> float:
+    """Return the weight of the text score for these labels: it helps while there are few of a kind."""
+    return TEXT_WEIGHT if min(truths_N.sum(), (~truths_N).sum()) < FEW else 0.0
+
+
+def fit_linear(
+    vectors_ND: Vectors, truths_N: Truths, groups_N: Groups, text_D: Text, text_weight: float | None = None
+) -> LinearProbe:
     """Fit on labelled shots; ``text_D`` is the unit vector of the seed queries.
+
+    ``text_weight`` is part of the recipe: fits on a part of the labels, which measure a probe, get that of all labels.
+    By default it is chosen for the labels given here.
 
     The strength of regularisation is the one that ranks best on held-out groups. The calibration (Platt 1999, with
     his smoothed targets) is fitted on the same held-out margins. Both answers must occur. If nothing can be held
     out, the first strength is used without calibration.
     """
-    weight = TEXT_WEIGHT if min(truths_N.sum(), (~truths_N).sum()) < FEW else 0.0
+    weight = choose_text_weight(truths_N) if text_weight is None else text_weight
     folds = list(split_folds(vectors_ND, truths_N, groups_N))
     best = STRENGTHS[0]
     slope, offset = 1.0, 0.0

@@ -16,6 +16,7 @@ from ops.embeddings.build import name_table as vectors_table
 from ops.embeddings.registry import EncoderRegistry
 from ops.evaluation.classification import Interval, build_interval, compute_average_precision, draw_resamples
 from ops.probes.fit import LabelledShot
+from ops.probes.fold_ranks import rank_within_folds
 from ops.probes.folds import Groups
 from ops.probes.scores import kept_scores_table, scores_table
 from ops.probes.state import ProbeState, Verdict, change_state, read_state
@@ -65,7 +66,12 @@ def compare_on_same_labels(new: ProbeVersion, old_scores: Mapping[str, float], g
     truths = np.array([new.truths[shot] for shot in shared], bool)
     if len(set(truths.tolist())) < 2:
         return ""
-    scores = [np.array([each[shot] for shot in shared]) for each in (new.held_out, old_scores)]
+    # Both by ranks within the folds of the new fit: pooled scores of separate fits would count against it.
+    folds = np.array([new.folds.get(shot, 0) for shot in shared], np.int64)
+    scores = [
+        rank_within_folds(np.array([each[shot] for shot in shared]), truths, folds)
+        for each in (new.held_out, old_scores)
+    ]
     gain = measure_gain(scores[0], scores[1], truths, np.array([groups[shot] for shot in shared], np.int64))
     if gain.high >= 0:
         return ""

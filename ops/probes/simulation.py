@@ -28,6 +28,11 @@ Choice = Literal["feeds", "random"]
 CHOICES: tuple[Choice, ...] = ("feeds", "random")
 # The video is cut into stretches, some of which are held out: shots of one scene stay on one side.
 STRETCHES, HELD_OUT = 12, 4
+BATCH, ROUNDS = 8, 5
+# So that the last batch is still a choice.
+SPARE = 20
+NEEDED = BATCH * ROUNDS + SPARE
+"""Labelled shots of a label for a replay in ``ROUNDS`` batches of ``BATCH``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,16 +136,44 @@ def load_replay(
     resolved = resolve_labels(settings, [label]) if label in list_labels(settings) else []
     labels = {each.latest.shot_id: each.value for each in resolved if not each.missing_reason}
     shots = read_labelled_shots(settings, encoder_id, labels)
-    yes = sum(shot.truth for shot in shots)
-    if len(shots) < least or min(yes, len(shots) - yes) < 2 * LEAST:
-        raise UsageError(
-            f"{label}: {yes} yes and {len(shots) - yes} no; a replay needs {least} labelled shots, {2 * LEAST} of each "
-            f"kind: `needle probe suggest {label}` lists shots to label"
-        )
+    if shortage := _explain_shortage(label, [shot.truth for shot in shots], least):
+        raise UsageError(shortage)
     shots = sorted(shots, key=lambda shot: (shot.place.show, shot.place.video_id, shot.place.start_frame))
     return Replay(
         vectors=np.stack([shot.vector for shot in shots]),
         truths=np.array([shot.truth for shot in shots], bool),
         places=[shot.place for shot in shots],
         text=encode_queries(encode, queries),
+    )
+
+
+def require_replayable(settings: Settings, encoder_id: str, labels: Sequence[str], *, least: int) -> None:
+    """Raise ``UsageError``, which counts what is missing, if there is nothing to replay.
+
+    All of the named ``labels`` must have enough labelled shots; if none is named, one label must.
+    """
+    shortages = {}
+    for label in labels or list_labels(settings):
+        resolved = resolve_labels(settings, [label]) if label in list_labels(settings) else []
+        truths = {each.latest.shot_id: each.value for each in resolved if not each.missing_reason}
+        shots = read_labelled_shots(settings, encoder_id, truths)
+        shortages[label] = _explain_shortage(label, [shot.truth for shot in shots], least)
+    missing = [shortage for shortage in shortages.values() if shortage]
+    if missing and (labels or len(missing) == len(shortages)):
+        raise UsageError("; ".join(missing))
+    if not shortages:
+        raise UsageError(
+            f"there are no labels yet; a replay needs {least} labelled shots of one label, {2 * LEAST} of each answer: "
+            "`needle label LABEL SHOT --value yes|no`"
+        )
+
+
+def _explain_shortage(label: str, truths: Sequence[bool], least: int) -> str:
+    """Return what a replay of a label lacks, with advice; empty if nothing."""
+    yes, no = sum(truths), len(truths) - sum(truths)
+    if len(truths) >= least and min(yes, no) >= 2 * LEAST:
+        return ""
+    return (
+        f"{label}: {yes} yes and {no} no; a replay needs {least} labelled shots, {2 * LEAST} of each "
+        f"kind: `needle probe suggest {label}` lists shots to label"
     )

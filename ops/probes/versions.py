@@ -26,6 +26,7 @@ _STATE = "state"
 class ProbeVersion:
     """One fit. ``held_out`` has, by labelled shot, the score from a fit without the shot's group.
 
+    ``folds`` numbers the fit that gave each of them; versions before ``logistic-2`` (28 November 2026) have none.
     ``metrics`` are of those scores, with 95 % intervals. ``threshold`` is the lowest score that counts as yes, by the
     probe's policy. ``splits`` names the unit that was held out together. ``yes`` and ``no`` count the labels of the
     fit. A ``zero_shot`` version is the text score of its queries alone: it has neither labels nor figures.
@@ -50,6 +51,7 @@ class ProbeVersion:
     metrics: dict[str, Interval] = field(default_factory=dict)
     curve: tuple[tuple[float, float, float], ...] = ()
     held_out: dict[str, float] = field(default_factory=dict)
+    folds: dict[str, int] = field(default_factory=dict)
     truths: dict[str, bool] = field(default_factory=dict)
 
     @property

@@ -32,9 +32,11 @@ from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.embeddings.frames import read_frames, sample_positions
 from ops.embeddings.starter.head import compute_image_features
 from ops.embeddings.starter.image_tower import ImageTower
-from ops.evaluation.classification import compute_average_precision
+from ops.evaluation.classification import compute_average_precision, compute_roc_auc
+from ops.probes.fit import score_held_out
+from ops.probes.fold_ranks import measure_fold_area
 from ops.probes.folds import Place, group_shots
-from ops.probes.linear import fit_linear
+from ops.probes.linear import choose_text_weight, fit_linear
 from ops.probes.promotion import promote
 from ops.probes.scores import BLOCK, build_scores, score_blocks
 from ops.probes.simulation import CHOICES, Replay, compute_learning_curves
@@ -194,6 +196,34 @@ def _gain(values: list[Any]) -> dict[str, float]:
     return {"mean": round(mean, 4), "low": round(mean - 2 * error, 4), "high": round(mean + 2 * error, 4)}
 
 
+def reported(film: Film, seeds: int) -> dict[str, Any]:
+    """The ROC area that a fit reports, by ranks within its folds, against that on the shots that were not drawn.
+
+    The area does not depend on the share of yes, which differs between the drawn shots and the others.
+    """
+    differences, pooled = [], []
+    for label, truths in film.truths.items():
+        for seed in range(seeds):
+            random = np.random.default_rng([seed, 20])
+            drawn = [
+                random.permutation(rows)[: min(20, len(rows) // 2)] for rows in map(np.flatnonzero, (truths, ~truths))
+            ]
+            train = np.concatenate(drawn)
+            test = np.setdiff1d(np.arange(len(truths)), train)
+            groups, _ = group_shots([film.places[at] for at in train], truths[train])
+            vectors, text, weight = film.features["embedding"], film.texts[label], choose_text_weight(truths[train])
+            scores, folds = score_held_out(vectors[train], truths[train], groups, text, weight)
+            seen = folds >= 0
+            probe = fit_linear(vectors[train], truths[train], groups, text, weight)
+            area = compute_roc_auc(probe.margins(vectors[test]), truths[test])
+            differences.append(measure_fold_area(scores[seen], truths[train][seen], folds[seen]) - area)
+            pooled.append(compute_roc_auc(scores[seen], truths[train][seen]) - area)
+    return {
+        name: {"mean": round(float(np.nanmean(each)), 3), "mean_absolute": round(float(np.nanmean(np.abs(each))), 3)}
+        for name, each in (("within_folds", differences), ("pooled", pooled))
+    }
+
+
 def active(film: Film, seeds: int) -> dict[str, Any]:
     """Feeds against random: AP on a third of the film, in whole stretches, that nobody labels, after each batch."""
     by_label = [
@@ -347,6 +377,7 @@ def main() -> None:
     for home in homes(given.home, given.film):
         film = Film(load_settings(home=str(home), encoder="starter"), given.film)
         figures["few_shot"] = few_shot(film, given.seeds)
+        figures["reported_roc_area_minus_measured"] = reported(film, given.seeds)
         figures["active"] = active(film, given.seeds)
     figures["met"] = {
         "above_histogram_at_20": figures["few_shot"]["gain_at_20_over"]["histogram"]["low"] > 0,

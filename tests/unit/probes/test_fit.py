@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,6 +120,37 @@ def test_few_labels_lean_on_the_words_and_many_do_not() -> None:
     assert fit_version(many, way).text_weight == 0
 
 
+def test_the_figures_are_those_of_the_recipe_that_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the cut-off each fold has fewer labels than the whole; it must not fall back to the text score."""
+    shots, way = shots_of(3 * FEW)
+    weights = []
+
+    def record(*given: Any) -> LinearProbe:
+        probe = fit_linear(*given)
+        weights.append(probe.text_weight)
+        return probe
+
+    monkeypatch.setattr(fit, "fit_linear", record)
+    version = fit_version(shots, way)
+    assert len(weights) == 6 and set(weights) == {version.text_weight} == {0.0}
+
+
+def test_wrong_words_do_not_change_figures_if_the_version_does_not_use_them() -> None:
+    shots, way = shots_of(3 * FEW)
+    right, wrong = fit_version(shots, way), fit_version(shots, -way)
+    assert right.held_out == wrong.held_out
+    assert right.metrics["average_precision"] == wrong.metrics["average_precision"]
+
+
+def test_figures_rank_within_folds_and_name_the_fold_of_each_shot() -> None:
+    shots, way = shots_of(90, gap=6.0, shows=4)
+    version = fit_version(shots, way)
+    assert version.folds.keys() == version.held_out.keys()
+    by_show = {shot.place.show: version.folds[shot.shot_id] for shot in shots if shot.shot_id in version.folds}
+    assert all(version.folds[shot.shot_id] == by_show[shot.place.show] for shot in shots)
+    assert version.metrics["roc_auc"].value > 0.97
+
+
 def test_words_that_fit_help_where_labels_are_few() -> None:
     with_words, without = [], []
     test = arrays(shots_of(900, gap=1.2)[0][300:])
@@ -168,7 +200,7 @@ def test_a_label_of_one_scene_is_still_held_out() -> None:
     truths = np.array([12 <= number < 16 for number in range(40)])
     groups, splits = group_shots([shot.place for shot in shots], truths)
     assert splits == "stretch" and len(np.unique(groups)) == 20
-    assert np.isfinite(score_held_out(arrays(shots)[0], truths, groups, way)).any()
+    assert np.isfinite(score_held_out(arrays(shots)[0], truths, groups, way, 0.5)[0]).any()
 
 
 def test_the_same_picture_is_never_on_both_sides() -> None:

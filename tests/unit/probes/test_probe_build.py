@@ -134,6 +134,20 @@ def test_too_few_of_a_kind_stay_with_the_words_and_say_so(settings: Settings, ye
     assert f"{yes} yes and {no} no: a fit needs 3 of each" in report.details["notes"][0]
 
 
+def test_figures_of_a_refused_fit_belong_to_its_check_and_not_to_the_probe(settings: Settings) -> None:
+    judge(settings, shot_ids()[:90])
+    good = fit(settings).details
+    random = np.random.default_rng(0)
+    judge(settings, [(shot, bool(random.random() < 0.4)) for shot, _ in shot_ids()], annotator="vandal", later_s=1)
+    report = fit(settings, later_s=2)
+    for name in ("average_precision", "average_precision_low", "average_precision_high", "roc_auc", "yes", "no"):
+        assert isinstance(good[name], int | float)
+        assert report.details[name] == good[name]
+    (check,) = report.checks
+    assert not check.passed and check.details["version"] == report.details["last_fit"]
+    assert check.details["roc_auc"] < good["roc_auc"] - 0.2
+
+
 def test_labels_without_sense_do_not_replace_a_good_probe_unless_a_person_says_so(settings: Settings) -> None:
     judge(settings, shot_ids()[:90])
     good = fit(settings).details["version"]
@@ -141,12 +155,12 @@ def test_labels_without_sense_do_not_replace_a_good_probe_unless_a_person_says_s
     judge(settings, [(shot, bool(random.random() < 0.4)) for shot, _ in shot_ids()], annotator="vandal", later_s=1)
     report = fit(settings, later_s=2)
     assert not report.checks[0].passed
-    assert report.details["promoted"] == good != report.details["version"]
+    assert report.details["promoted"] == report.details["version"] == good != report.details["last_fit"]
     refused = read_state(settings, LABEL).refused
     assert refused and refused.over == good and "less well" in refused.reason
     assert quality(settings) > 0.9  # the good one still scores
     assert not fit(settings, later_s=3).checks[0].passed  # and it stays refused
-    promote(settings, ENCODER, LABEL, report.details["version"], NOW)
+    promote(settings, ENCODER, LABEL, report.details["last_fit"], NOW)
     assert fit(settings, later_s=4).checks[0].passed
     assert read_state(settings, LABEL).verdicts[-1].by == "person"
     assert quality(settings) < 0.8
@@ -174,7 +188,7 @@ def test_a_fit_that_tells_nothing_does_not_replace_the_words(
     answers = np.random.default_rng(seed).permutation([True, False] * 10).tolist()
     judge(settings, [(shot, answer) for (shot, _), answer in zip(shot_ids(), answers, strict=False)])
     report = fit(settings, later_s=1)
-    assert read_version(settings, LABEL, report.details["version"]).metrics["roc_auc"].value <= 0.5
+    assert read_version(settings, LABEL, report.details["last_fit"]).metrics["roc_auc"].value <= 0.5
     taken = read_promoted_version(settings, LABEL)
     assert taken and taken.kind == "zero_shot" and taken.version == report.details["promoted"]
     assert set(settings.lake.read(scores_table(LABEL))["probe_version"].to_pylist()) == {taken.version}
@@ -277,7 +291,7 @@ def test_labels_that_were_taken_back_lead_to_the_version_of_before(settings: Set
     good = fit(settings).details["version"]
     random = np.random.default_rng(0)
     judge(settings, [(shot, bool(random.random() < 0.4)) for shot, _ in every], annotator="vandal", later_s=1)
-    assert fit(settings, later_s=2).details["version"] != good
+    assert fit(settings, later_s=2).details["last_fit"] != good
     judge(settings, [(shot, None) for shot, _ in every], annotator="vandal", later_s=3)
     report = fit(settings, later_s=4)
     assert report.details["version"] == report.details["promoted"] == good and report.checks[0].passed
@@ -424,7 +438,8 @@ def test_a_probe_that_loses_its_labels_keeps_what_it_learnt(settings: Settings) 
     for film in range(6):
         settings.lake.delete("shots", settings.resolve_partition(video_id(film)))
     report = fit(settings, later_s=1)
-    assert report.details["kind"] == "zero_shot" and report.details["promoted"] == good
+    assert read_version(settings, LABEL, report.details["last_fit"]).kind == "zero_shot"
+    assert report.details["kind"] == "logistic" and report.details["promoted"] == good
     assert "of the 40 labels it had, 0 are left" in str(report.checks[0].details["why"])
     for notes in (report.details["notes"], probe_document(settings, LABEL)["notes"]):
         assert "a fit needs 3 of each" in notes[0] and "text score" not in notes[0]

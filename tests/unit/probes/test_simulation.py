@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from ops.core.errors import UsageError
-from ops.core.settings import Settings
-from ops.probes.simulation import CHOICES, LearningCurves, compute_learning_curves, load_replay
+from ops.core.settings import Settings, load_settings
+from ops.probes.simulation import CHOICES, LearningCurves, compute_learning_curves, load_replay, require_replayable
 from tests.builders.labelled import fill_told_apart, judge, said, shot_ids
 from tests.builders.lakes import ENCODER
 
@@ -52,3 +54,18 @@ def test_a_replay_is_repeatable_and_in_film_order(module_settings: Settings, cur
 def test_too_few_labels_are_told_with_the_way_out(module_settings: Settings, label: str, told: str) -> None:
     with pytest.raises(UsageError, match=f"{told}.*needle probe suggest"):
         load_replay(module_settings, ENCODER, label, said, ["x"], least=40)
+
+
+def test_what_is_missing_is_reported_before_a_replay_runs(module_settings: Settings) -> None:
+    require_replayable(module_settings, ENCODER, [], least=60)
+    require_replayable(module_settings, ENCODER, ["closeup"], least=120)
+    with pytest.raises(UsageError, match=r"closeup: 40 yes and 80 no; a replay needs 121 labelled shots, 6 of each"):
+        require_replayable(module_settings, ENCODER, [], least=121)
+    with pytest.raises(UsageError, match=r"always: 100 yes and 0 no") as refusal:
+        require_replayable(module_settings, ENCODER, ["closeup", "always"], least=60)
+    assert "closeup:" not in str(refusal.value)
+
+
+def test_a_home_without_labels_reports_how_many_are_needed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no labels yet; a replay needs 60 labelled shots of one label, 6 of each"):
+        require_replayable(load_settings(home=tmp_path), ENCODER, [], least=60)
