@@ -46,7 +46,10 @@ def run(settings: Settings, label: str, at: datetime | None, address: str, top: 
     """Everything that the program tells, the model included."""
     data = load_training_set(settings, resolve_encoder(settings).encoder_id, label, at)
     model = downstream.fit_model(data)
-    figures = {" + ".join(step): downstream.measure_held_out_precision(data, step) for step in data.steps}
+    held_out = downstream.HeldOut(data)
+    figures = {" + ".join(step): held_out.measure(step) for step in data.steps}
+    figures["the blocks chosen in each fold"] = held_out.measure_chosen()
+    gains = held_out.measure_gains()
     return {
         "label": label,
         "yes": int(data.truths.sum()),
@@ -54,6 +57,8 @@ def run(settings: Settings, label: str, at: datetime | None, address: str, top: 
         "probes": list(data.probes),
         "held_out_by": data.held_out_by,
         "average_precision": {name: asdict(figure) if figure else None for name, figure in figures.items()},
+        "gains_over_the_vector": {gain.feature: asdict(gain.change) | {"verdict": gain.verdict} for gain in gains},
+        "chosen_blocks": list(model.blocks),
         "notes": list(data.notes),
         "served_by": address or "the online store",
         "best_new_shots": best_new_shots(settings, data, model, address)[:top],
@@ -81,6 +86,10 @@ def tell(told: dict[str, Any]) -> None:
         value = f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})" if figure else "not measurable"
         print(f"  average precision with {name}: {value}")
     print(f"  on held-out labels, by {told['held_out_by']}; 95 % intervals")
+    for feature, gain in told["gains_over_the_vector"].items():
+        change = f"{gain['value']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f})"
+        print(f"  {feature} added to the vector: {change}, {gain['verdict']}")
+    print(f"  the model uses {' + '.join(told['chosen_blocks'])}")
     for note in told["notes"]:
         print(f"  note: {note}")
     print(f"best shots that nobody labelled, by features from {told['served_by']} (scores rank, no probabilities):")

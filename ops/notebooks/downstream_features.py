@@ -54,6 +54,13 @@ class TrainingSet:
         present = [name for name in BLOCKS if self.blocks[name].shape[1]]
         return [tuple(present[:count]) for count in range(1, len(present) + 1)]
 
+    def single_features(self) -> dict[str, Matrix]:
+        """Return each probe and each fact as a block (N, 1) of its own, by its name."""
+        names = {"probes": [f"probe {probe}" for probe in self.probes], "facts": list(FACTS)}
+        return {
+            name: self.blocks[block][:, [column]] for block, each in names.items() for column, name in enumerate(each)
+        }
+
     def columns(self, blocks: Sequence[str]) -> Matrix:
         """Return the features (N, F) of some blocks, side by side."""
         return np.concatenate([self.blocks[name] for name in blocks], axis=1)
