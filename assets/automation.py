@@ -65,11 +65,16 @@ WHOLE_CATALOGUE = (until_seen(CHANGED) & RESTING).with_label(
 def when_refitted(probe: dg.AssetKey) -> Any:
     """True if a probe was fitted again, or another version was promoted; false if a fit changed nothing.
 
-    Scores are computed in the same run, or first: a report must not read them while they are being computed.
+    Scores are computed in the same run, or first: a report must not read them while they are being computed. A probe
+    from before the first evaluation, such as one that the command line fitted, gets its report too: the run is a no-op
+    if the report shows its present version. A report that failed waits for the next version.
     """
     changed: Any = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())
     has_new_version = changed.allow(dg.AssetSelection.assets(probe))
-    return (until_seen(has_new_version | NEW_CODE) & RESTING).with_label("the probe was fitted again")
+    never_made: Any = dg.AutomationCondition.missing() & ~dg.AutomationCondition.execution_failed()
+    from_before: Any = dg.AutomationCondition.initial_evaluation() | never_made
+    due: Any = until_seen(has_new_version | NEW_CODE) | from_before
+    return (due & ~MISSING & RESTING).with_label("the probe was fitted again")
 
 
 def automation_sensor() -> dg.AutomationConditionSensorDefinition:

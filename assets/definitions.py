@@ -22,7 +22,7 @@ from assets.reports import (
     retrieval_report,
     video_annotator_benchmark,
 )
-from assets.resources import Needle
+from assets.resources import LoggedProgress, Needle
 from assets.steps import step_assets
 from assets.training import caption_pairs_asset, encoder_asset
 from assets.upgrade import (
@@ -88,4 +88,4 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
 @dg.definitions
 def defs() -> dg.Definitions:
     """Return the definitions for ``workspace.yaml``."""
-    return build_definitions(load_settings(), Needle())
+    return build_definitions(load_settings(), Needle(LoggedProgress()))

@@ -9,6 +9,8 @@ from pydantic import Field
 from assets.automation import WHOLE_CATALOGUE, when_refitted
 from assets.resources import Needle
 from ops.probes.definitions import ProbeDefinition
+from ops.probes.fit import LEAST
+from ops.probes.simulation import NEEDED
 
 
 @dg.asset(
@@ -52,15 +54,23 @@ class ActiveLearningConfig(dg.Config):
     seeds: int = 5
 
 
-@dg.asset(deps=["labels", "shot_embeddings"], group_name="reports", code_version="1", kinds={"jupyter"})
+@dg.asset(
+    deps=["labels", "shot_embeddings"],
+    group_name="reports",
+    code_version="1",
+    kinds={"jupyter"},
+    description=(
+        "Labels replayed: average precision against number of labels, by feeds, at random, and by text score alone. "
+        f"Needs a label with {NEEDED} labelled shots, {2 * LEAST} of each answer."
+    ),
+)
 def active_learning(
     context: dg.AssetExecutionContext, config: ActiveLearningConfig, needle: dg.ResourceParam[Needle]
 ) -> dg.MaterializeResult:
-    """Labels replayed: average precision against number of labels, by feeds, at random, and by text score alone."""
-    from ops.notebooks import build_report
+    from ops.notebooks import build_active_learning
 
-    parameters = {"encoder_id": needle.encoder_id, "labels": config.labels, "seeds": config.seeds}
-    return record_pages(build_report(needle.settings, "active_learning", context.run.run_id, **parameters))
+    run_id = context.run.run_id
+    return record_pages(build_active_learning(needle.settings, needle.encoder_id, config.labels, config.seeds, run_id))
 
 
 class EmbeddingMapConfig(dg.Config):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +17,34 @@ from ops.core.types import CheckOutcome, Progress, SilentProgress, StepReport
 from ops.videos.damaged_tables import retry_past_damage
 
 T = TypeVar("T")
+log = logging.getLogger("ops.progress")
+
+
+class LoggedProgress:
+    """A :class:`Progress` whose reports are lines of the run's log, see ``python_logs`` in ``dagster.yaml``."""
+
+    def __init__(self) -> None:
+        self._began: dict[str, float] = {}
+        self._done: dict[str, float] = {}
+        self._units: dict[str, str] = {}
+
+    def start(self, stage: str, total: float, unit: str) -> None:
+        self._began[stage], self._done[stage], self._units[stage] = time.monotonic(), 0.0, unit
+        log.info("%s: %s", stage, f"{total:g} {unit} to do" if total else "started")
+
+    def advance(self, stage: str, amount: float = 1) -> None:
+        self._done[stage] = self._done.get(stage, 0.0) + amount
+
+    def set_aside(self, stage: str, thing: str, reason: str) -> None:
+        log.warning("%s: %s is set aside: %s", stage, thing, reason)
+
+    def note(self, stage: str, text: str) -> None:
+        log.info("%s: %s", stage, text)
+
+    def finish(self, stage: str) -> None:
+        seconds = time.monotonic() - self._began.get(stage, time.monotonic())
+        done = f"{self._done.get(stage, 0.0):g} {self._units.get(stage, '')}".strip()
+        log.info("%s: %s in %.1f s", stage, done, seconds)
 
 
 class Needle:
@@ -45,14 +76,18 @@ class Needle:
     def record(
         self, context: dg.AssetExecutionContext, report: StepReport, *, page: Path | None = None
     ) -> dg.MaterializeResult:
-        """Return a materialisation with the report's figures, those of each partition, its checks, and its page."""
-        report.report_partitions(
-            lambda partition, figures: context.add_asset_metadata(figures, partition_key=partition)
-        )
+        """Return a materialisation with the report's figures, its checks, and its page; log the figures.
+
+        Dagster attaches the metadata of a result to every partition of its run. So a partition has its own figures,
+        and those of the whole run under ``run``.
+        """
+        figures = {**report.details, "partitions_rewritten": report.changed}
+        context.log.info("%s: %s", context.asset_key.to_user_string(), json.dumps(figures, default=str))
+        report.report_partitions(lambda partition, own: context.add_asset_metadata(own, partition_key=partition))
+        is_partitioned = context.assets_def.partitions_def is not None
         return dg.MaterializeResult(
             metadata={
-                **report.details,
-                "partitions_rewritten": report.changed,
+                **({"run": dg.MetadataValue.json(figures)} if is_partitioned else figures),
                 **({"report": dg.MetadataValue.path(page)} if page else {}),
             },
             data_version=dg.DataVersion(report.data_version),

@@ -2,7 +2,7 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -10,10 +10,11 @@ import dagster as dg
 import assets
 from assets.automation import PER_VIDEO
 from assets.resources import Needle
+from ops.core.schemas import TABLES
 from ops.core.settings import Settings
 from ops.core.steps import Step, StepRun
 from ops.core.types import StepReport
-from ops.pipeline import list_steps
+from ops.pipeline import describe_partitions, list_steps, name_videos
 
 
 def first_version(settings: Settings, encoder_id: str) -> str:
@@ -51,6 +52,13 @@ def step_assets(
     return [_build_asset(declared[name], step, settings, encoder_id, partitions) for name, step in steps.items()]
 
 
+def describe_columns(tables: Sequence[str]) -> dict[str, dg.TableSchema]:
+    """Return the columns of an asset's first table as Dagster's metadata; nothing without a table."""
+    fields = TABLES[tables[0]].schema if tables else ()
+    columns = [dg.TableColumn(name=field.name, type=str(field.type)) for field in fields]
+    return {"dagster/column_schema": dg.TableSchema(columns=columns)} if columns else {}
+
+
 def _build_asset(
     declared: StepAsset,
     step: Step,
@@ -69,19 +77,24 @@ def _build_asset(
         check_specs=declared.checks,
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=declared.automation,
+        owners=[f"team:{declared.group}"],
+        metadata=describe_columns(step.tables),
     )
     def step_asset(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
         def run() -> StepReport:
-            return step.run(
-                StepRun(
-                    settings=needle.settings,
-                    encoder_id=needle.encoder_id,
-                    partitions=context.partition_keys,
-                    now=needle.now(),
-                    progress=needle.progress,
-                )
+            step_run = StepRun(
+                settings=needle.settings,
+                encoder_id=needle.encoder_id,
+                partitions=context.partition_keys,
+                now=needle.now(),
+                progress=needle.progress,
             )
+            return describe_partitions(step, step_run, step.run(step_run))
 
-        return needle.record(context, needle.contain(run))
+        report = needle.contain(run)
+        context.instance.add_run_tags(
+            context.run.run_id, {"needle/videos": name_videos(needle.settings, context.partition_keys)}
+        )
+        return needle.record(context, report)
 
     return step_asset

@@ -6,15 +6,22 @@ Stands alone because all lists of steps come from here, so a new step needs only
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from ops.core.schemas import TABLES, Table, list_served_tables
-from ops.core.steps import Step
+from ops.core.settings import Settings
+from ops.core.steps import Step, StepRun
+from ops.core.types import StepReport
+from ops.videos import catalogue
+
+MOST_NAMED = 5
+ROW_COUNT = "dagster/partition_row_count"
 
 
 @cache
@@ -81,3 +88,22 @@ def _find_writers(steps: Iterable[Step]) -> dict[str, str]:
 def _list_reads(step: Step, writers: dict[str, str]) -> tuple[str, ...]:
     served = [writers[table.name] for table in list_served_tables().values()] if step.reads_features else []
     return tuple(dict.fromkeys((*step.reads, *served)))
+
+
+def describe_partitions(step: Step, run: StepRun, report: StepReport) -> StepReport:
+    """Add to each partition's figures its videos by name, and the number of rows in the step's first table."""
+    described = {}
+    for partition in run.partitions:
+        figures: dict[str, Any] = {"video": name_videos(run.settings, [partition])}
+        if step.tables:
+            table = TABLES[step.tables[0]].name_for_encoder(run.encoder_id)
+            figures[ROW_COUNT] = len(run.settings.lake.read(table, [partition], ["video_id"]))
+        described[partition] = figures | report.by_partition.get(partition, {})
+    return replace(report, by_partition=described)
+
+
+def name_videos(settings: Settings, partitions: Sequence[str]) -> str:
+    """Return the titles of the videos in some partitions, a few of them by name."""
+    names = sorted(row["title"] or row["path"] for row in catalogue.read_videos(settings.lake, partitions))
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more

@@ -5,6 +5,7 @@ the other modules are computations of single notebooks, as plain functions.
 """
 
 from ops.notebooks.reports import (
+    build_active_learning,
     build_benchmark,
     build_catalogue_report,
     build_cuts_report,
@@ -17,6 +18,7 @@ from ops.notebooks.run import FOLDER, NotebookRun, run_notebook
 __all__ = [
     "FOLDER",
     "NotebookRun",
+    "build_active_learning",
     "build_benchmark",
     "build_catalogue_report",
     "build_cuts_report",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from ops.core.tables import compute_digest
 from ops.notebooks.run import FOLDER, NotebookRun, open_kept_run, run_notebook
 from ops.probes.documents import probe_document
 from ops.probes.scores import scores_table
+from ops.probes.simulation import NEEDED, require_replayable
 from ops.probes.state import read_state
 
 FEW_SHOT = "few_shot"
@@ -50,6 +52,18 @@ def build_cuts_report(settings: Settings, footage: str, run_id: str) -> Notebook
     return run_notebook(
         "cuts_report", parameters, folder, cache=settings.home / "cache", timeout_s=LONGEST_MEASUREMENT_S
     )
+
+
+def build_active_learning(
+    settings: Settings, encoder_id: str, labels: Sequence[str], seeds: int, run_id: str
+) -> NotebookRun:
+    """Run ``active_learning``; raise ``UsageError`` with the missing counts, before it begins, if labels are too few.
+
+    Raises ``NeedleError`` with the cell that failed.
+    """
+    require_replayable(settings, encoder_id, labels, least=NEEDED)
+    parameters = {"encoder_id": encoder_id, "labels": list(labels), "seeds": seeds}
+    return build_report(settings, "active_learning", run_id, **parameters)
 
 
 def few_shot_page(settings: Settings, label: str) -> Path:

@@ -1,0 +1,66 @@
+"""What Dagster records of a run: figures of a partition are its own, and a refusal is final."""
+
+from dataclasses import replace
+from typing import Any
+
+import dagster as dg
+import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
+
+from assets.resources import Needle
+from ops.core.settings import CHECKOUT
+from ops.core.types import StepReport
+
+LENGTHS = {"long": 634.0, "short": 203.9}
+FILMS = dg.StaticPartitionsDefinition(list(LENGTHS))
+
+
+def report_on(partitions: list[str]) -> StepReport:
+    return StepReport(
+        changed=len(partitions),
+        data_version="v",
+        details={"shots": 10 * len(partitions), "footage_seconds": sum(LENGTHS[each] for each in partitions)},
+        by_partition={each: {"shots": 10, "seconds": LENGTHS[each]} for each in partitions},
+    )
+
+
+@dg.asset(partitions_def=FILMS, backfill_policy=dg.BackfillPolicy.single_run())
+def shots(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    return Needle().record(context, report_on(context.partition_keys))
+
+
+@dg.asset
+def search_index(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    return Needle().record(context, replace(report_on(["long"]), by_partition={}))
+
+
+def metadata_of(event: dg.EventLogEntry | None) -> dict[str, Any]:
+    assert event and event.asset_materialization
+    return {name: value.value for name, value in event.asset_materialization.metadata.items()}
+
+
+def test_a_partition_has_its_own_figures_and_those_of_the_run_under_run() -> None:
+    tags = {"dagster/asset_partition_range_start": "long", "dagster/asset_partition_range_end": "short"}
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert dg.materialize([shots], instance=instance, tags=tags).success
+        records = instance.fetch_materializations(shots.key, limit=10).records
+        found = {record.partition_key: metadata_of(record.event_log_entry) for record in records}
+    assert found.keys() == LENGTHS.keys()
+    for film, seconds in LENGTHS.items():
+        assert (found[film]["shots"], found[film]["seconds"]) == (10, seconds)
+        assert found[film]["run"] == {"shots": 20, "footage_seconds": 837.9, "partitions_rewritten": 2}
+        assert 837.9 not in [value for name, value in found[film].items() if name != "run"]
+
+
+def test_an_asset_without_partitions_has_the_figures_of_its_run_as_numbers() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert dg.materialize([search_index], instance=instance).success
+        made = metadata_of(instance.get_latest_materialization_event(search_index.key))
+    assert (made["shots"], made["footage_seconds"], made["partitions_rewritten"]) == (10, 634.0, 1)
+
+
+def test_runs_whose_step_or_check_failed_are_not_retried() -> None:
+    """A fit that is refused fails a blocking check, and would be refused again."""
+    retries = yaml.safe_load((CHECKOUT / "dagster.yaml").read_text())["run_retries"]
+    assert retries["enabled"] and retries["max_retries"] == 1
+    with dg.instance_for_test(overrides={"run_retries": retries}) as instance:
+        assert not instance.run_retries_retry_on_asset_or_op_failure
