@@ -5,13 +5,13 @@ import dagster as dg
 from assets.automation import WHOLE_CATALOGUE
 from assets.resources import Needle, convert_check
 from assets.steps import StepAsset
-from ops.dialogue.recipe import dialogue_recipe
+from ops.dialogue.recipe import build_dialogue_recipe
 
 ASSET = StepAsset(
     step="dialogue",
     description="Lines of subtitle files beside the video, of its text tracks, or of its recognised speech.",
     group="footage",
-    code_version=lambda settings, encoder_id: dialogue_recipe(settings.speech),
+    code_version=lambda settings, encoder_id: build_dialogue_recipe(settings.speech),
     checks=(
         dg.AssetCheckSpec(
             "lines_in_shots", asset="dialogue", blocking=True, description="each line names the shots it is spoken in"

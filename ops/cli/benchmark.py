@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from ops.cli.fault_report import check_report, write_report
-from ops.cli.main import EXIT_SET_ASIDE, printable
-from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.cli.main import EXIT_SET_ASIDE, make_printable
+from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.cli.progress import Bars
 from ops.core.plural import plural
 
@@ -36,7 +36,7 @@ _NAME = 34
     metavar="FILE.html",
     help="Write a page with a strip of frames for each false and each missed boundary.",
 )
-@setting_options("detector")
+@add_setting_options("detector")
 @json_option
 def command(name: str, data: Path, report: Path | None, as_json: bool, **options: Any) -> int | None:
     """Measure shot boundaries on the public test set NAME, at tolerances of 0 and 2 frames, beside published figures.
@@ -55,7 +55,7 @@ def command(name: str, data: Path, report: Path | None, as_json: bool, **options
     """
     from ops.evaluation.cut_sets.run import run_cut_set
 
-    settings = settings_from(options)
+    settings = load_command_settings(options)
     check_report(report)
     with Bars() as bars:
         found = run_cut_set(name, data, settings.detector, bars)
@@ -64,12 +64,12 @@ def command(name: str, data: Path, report: Path | None, as_json: bool, **options
     if as_json:
         print_json(found.document)
     else:
-        for line in benchmark_table(found.document):
+        for line in format_benchmark(found.document):
             click.echo(line)
     return EXIT_SET_ASIDE if bars.aside else None
 
 
-def benchmark_table(document: dict[str, Any]) -> Iterator[str]:
+def format_benchmark(document: dict[str, Any]) -> Iterator[str]:
     """Format the document of :class:`ops.evaluation.cut_sets.run.Benchmark` as lines of at most 100 columns."""
     kinds = document["transitions"]
     yield document["title"]
@@ -79,34 +79,34 @@ def benchmark_table(document: dict[str, Any]) -> Iterator[str]:
     yield f"{counts} ({kinds['hard']:,} hard, {kinds['gradual']:,} gradual); detector {document['detector']}"
     yield ""
     for name, own in document["results"].items():
-        yield from _result(name.replace("_", " "), own)
+        yield from _format_result(name.replace("_", " "), own)
     recalls = [f"{kind} {own['found']:,} of {own['annotated']:,}" for kind, own in document["recall_by_kind"].items()]
     yield f"  found at tolerance 2: {', '.join(recalls)}"
     yield ""
-    yield from _published(document["published"])
+    yield from _format_published(document["published"])
     yield from _wrap(document["published_remark"])
     if document["by_kind"]:
         yield ""
         yield from _wrap(document["by_kind"]["protocol"])
         for kind, title in (("cut", "hard cuts"), ("gradual", "gradual")):
-            yield from _result(title, document["by_kind"][kind])
-            yield from _published(document["by_kind"][kind]["published"])
+            yield from _format_result(title, document["by_kind"][kind])
+            yield from _format_published(document["by_kind"][kind]["published"])
     yield ""
-    yield from _videos(document["by_video"])
+    yield from _format_videos(document["by_video"])
     yield from _wrap(document["protocol"])
     yield from _wrap(f"Intervals: {document['intervals']}.")
     notes = document["notes"]
     for note in notes[:MOST_NOTES]:
-        yield from textwrap.wrap(f"note: {printable(note)}", 100, subsequent_indent="  ")
+        yield from textwrap.wrap(f"note: {make_printable(note)}", 100, subsequent_indent="  ")
     if len(notes) > MOST_NOTES:
         yield f"and {plural(len(notes) - MOST_NOTES, 'more note')}, in full with --json"
 
 
 def _wrap(text: str) -> list[str]:
-    return textwrap.wrap(printable(text), 100)
+    return textwrap.wrap(make_printable(text), 100)
 
 
-def _result(title: str, own: dict[str, Any]) -> Iterator[str]:
+def _format_result(title: str, own: dict[str, Any]) -> Iterator[str]:
     """Format F1, precision and recall in percent with their intervals, and counts."""
     if not own["right"] + own["false"] + own["missed"]:  # a share of nothing is undefined
         yield f"  {title:<12} none annotated, none detected"
@@ -122,7 +122,7 @@ def _result(title: str, own: dict[str, Any]) -> Iterator[str]:
     yield f"  {'':<12} {counts}; {mean}"
 
 
-def _published(published: list[dict[str, Any]]) -> Iterator[str]:
+def _format_published(published: list[dict[str, Any]]) -> Iterator[str]:
     yield "  published, F1 in percent:"
     for own in published:
         remark = f" ({own['remark']})" if own["remark"] else ""
@@ -130,7 +130,7 @@ def _published(published: list[dict[str, Any]]) -> Iterator[str]:
         yield from textwrap.wrap(line, 100, subsequent_indent=" " * 11)
 
 
-def _videos(by_video: dict[str, Any]) -> Iterator[str]:
+def _format_videos(by_video: dict[str, Any]) -> Iterator[str]:
     """Return the videos with the lowest F1 at tolerance 2 first."""
     ranked = sorted(by_video.items(), key=lambda item: (item[1]["tolerance_2"]["f1"], item[0]))
     yield f"  {'by video, tolerance 2':<{_NAME}} {'F1 %':>6} {'right':>6} {'false':>6} {'missed':>7}"
@@ -138,12 +138,12 @@ def _videos(by_video: dict[str, Any]) -> Iterator[str]:
         at = own["tolerance_2"]
         counted = at["right"] + at["false"] + at["missed"]
         f1 = f"{100 * at['f1']:.1f}" if counted else "–"
-        yield f"  {_short(name):<{_NAME}} {f1:>6} {at['right']:6d} {at['false']:6d} {at['missed']:7d}"
+        yield f"  {_shorten(name):<{_NAME}} {f1:>6} {at['right']:6d} {at['false']:6d} {at['missed']:7d}"
     if len(ranked) > MOST_VIDEOS:
         yield f"  and {len(ranked) - MOST_VIDEOS} more with a higher F1, which --json has"
     yield ""
 
 
-def _short(name: str) -> str:
-    name = printable(name)
+def _shorten(name: str) -> str:
+    name = make_printable(name)
     return name if len(name) <= _NAME else f"{name[: _NAME // 2 - 1]}…{name[-_NAME // 2 :]}"

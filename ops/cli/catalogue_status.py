@@ -30,16 +30,16 @@ SEARCHED = ("shots", "embedded", "indexed")
 """Counts of a video that decide whether all its shots are searchable."""
 
 
-def due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -> set[str]:
+def find_due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -> set[str]:
     """Return partitions of those of the videos for which a step of the pipeline is due."""
     wanted = frozenset(video_ids)
     return set[str]().union(*(step.is_due(settings, encoder_id, wanted) for step in list_steps()))
 
 
-def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
+def build_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
     """Return the document of ``needle status --json`` (CONTRACT): home, index version, videos with states, totals."""
     lake = settings.lake
-    version, indexed = _indexed(settings, encoder_id)
+    version, indexed = _count_indexed(settings, encoder_id)
     damage: list[DamagedTableError] = []
     counts = {
         table.counted_as: Counter(
@@ -57,7 +57,7 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
     for row in sorted(catalogue.read_videos(lake), key=lambda row: (row["path"], row["video_id"])):
         figures = {name: counts[name][row["video_id"]] for name in SEARCHED}
         own = sorted(refused.get(row["video_id"], []), key=lambda shot: parse_shot_id(shot["shot_id"]) or ("", 0))
-        state, reason = _state(row, figures, own)
+        state, reason = _describe_state(row, figures, own)
         reason = reason or damaged.get(settings.resolve_partition(row["video_id"]))
         videos.append(
             {name: row[name] for name in ("video_id", "path", "show")}
@@ -87,7 +87,7 @@ def catalogue_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
     }
 
 
-def _state(row: LakeVideo, figures: dict[str, int], refused: list[LakeSkippedShot]) -> tuple[str, str | None]:
+def _describe_state(row: LakeVideo, figures: dict[str, int], refused: list[LakeSkippedShot]) -> tuple[str, str | None]:
     """Return state and reason of a video.
 
     ``ready`` if all its shots are searchable except those set aside, which the reason then names; ``set_aside`` if no
@@ -106,7 +106,7 @@ def _state(row: LakeVideo, figures: dict[str, int], refused: list[LakeSkippedSho
     return "ready" if figures["indexed"] else "set_aside", f"{why}{refused[0]['reason']}{more}"
 
 
-def _indexed(settings: Settings, encoder_id: str) -> tuple[str | None, Counter[str]]:
+def _count_indexed(settings: Settings, encoder_id: str) -> tuple[str | None, Counter[str]]:
     """Return the version of the index and its shots by video.
 
     A version's name depends on its content. If the lake's rows give the same name, they are counted instead: opening an

@@ -19,7 +19,7 @@ _METRICS = (("r@1", "R@1 %", 1), ("r@5", "R@5 %", 1), ("r@10", "R@10 %", 1), ("m
 _COLUMN = 24
 
 
-def comparison_table(document: dict[str, Any]) -> Iterator[str]:
+def format_comparison(document: dict[str, Any]) -> Iterator[str]:
     """Format :func:`ops.evaluation.comparison.compare_answers`, or the figures of photographs, with 95 % intervals.
 
     A difference whose interval holds 0 is marked as within noise.
@@ -34,18 +34,18 @@ def comparison_table(document: dict[str, Any]) -> Iterator[str]:
         yield f"learned from {', '.join(learned)}: {fate}"
     fair = [show for show in shows if show not in learned] or list(shows)
     if len(fair) != 1:
-        yield from _block("all shows" if fair else "", document, against)
+        yield from _format_block("all shows" if fair else "", document, against)
     for show, figures in shows.items():
         mark = " (learned from)" if show in learned else ""
-        yield from _block(f"{show[:40]}{mark}", figures, against.get("shows", {}).get(show, {}))
+        yield from _format_block(f"{show[:40]}{mark}", figures, against.get("shows", {}).get(show, {}))
     if against:
         yield ""
         yield "≈ within noise: the 95 % interval of the difference holds 0"
     if "verdict" in document:
-        yield from _verdict(document["verdict"])
+        yield from _format_verdict(document["verdict"])
 
 
-def _verdict(verdict: dict[str, Any]) -> Iterator[str]:
+def _format_verdict(verdict: dict[str, Any]) -> Iterator[str]:
     """Format the verdict of ``needle upgrade`` on captions and queries, by the same rule.
 
     Searches and probes, which the upgrade compares too, are not part of it here.
@@ -57,7 +57,7 @@ def _verdict(verdict: dict[str, Any]) -> Iterator[str]:
         yield from textwrap.wrap(told, 100, initial_indent="  ", subsequent_indent="    ")
 
 
-def _counts(figures: dict[str, Any]) -> dict[str, str]:
+def _format_counts(figures: dict[str, Any]) -> dict[str, str]:
     """Format the counts of a part in words, by the names that titles have for them."""
     queries, items, images = (figures.get(name, 0) for name in ("queries", "items", "images"))
     return {
@@ -70,28 +70,28 @@ def _counts(figures: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _block(name: str, figures: dict[str, Any], against: dict[str, Any]) -> Iterator[str]:
+def _format_block(name: str, figures: dict[str, Any], against: dict[str, Any]) -> Iterator[str]:
     for part, title in _TITLES.items():
         own, other = figures.get(part), against.get(part)
         if not own:
             continue
         yield ""
-        yield f"{name}{' · ' if name else ''}{title.format(**_counts(own))}"
+        yield f"{name}{' · ' if name else ''}{title.format(**_format_counts(own))}"
         if other:
             yield f"  {'':<12} {'encoder':<{_COLUMN}} {'against':<{_COLUMN}} difference"
         gain = figures.get("gain", {}).get(part, {})
         for key, label, digits in (*_METRICS, ("ndcg@10", "nDCG@10", 3)):
             if key in own:
-                cells = [_figure(own, key, digits), _figure(other, key, digits) if other else ""]
-                last = _gain(gain[key], digits) if key in gain else ""
+                cells = [_format_figure(own, key, digits), _format_figure(other, key, digits) if other else ""]
+                last = _format_gain(gain[key], digits) if key in gain else ""
                 yield f"  {label:<12} {cells[0]:<{_COLUMN}} {cells[1]:<{_COLUMN}} {last}".rstrip()
 
 
-def _figure(figures: dict[str, Any], key: str, digits: int) -> str:
+def _format_figure(figures: dict[str, Any], key: str, digits: int) -> str:
     low, high = figures[f"{key}_interval"]
     return f"{figures[key]:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def _gain(values: list[float], digits: int) -> str:
+def _format_gain(values: list[float], digits: int) -> str:
     difference, low, high = values
     return f"{difference:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]{' ≈' if low <= 0 <= high else ''}"

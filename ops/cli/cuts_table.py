@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from ops.cli.main import printable
+from ops.cli.main import make_printable
 
 _NAME = 32
 MOST_FAULTS = 60
@@ -15,7 +15,7 @@ _KINDS = (("hard cuts", "shot", "cuts"), ("gradual transitions", "gradual", "gra
 _METRICS = (("f1", "F1"), ("precision", "precision"), ("recall", "recall"))
 
 
-def cuts_table(document: dict[str, Any]) -> Iterator[str]:
+def format_cuts(document: dict[str, Any]) -> Iterator[str]:
     """Format the document of :class:`ops.training.evaluate.FootageEvaluation`.
 
     It has each kind of boundary by clip and pooled, intervals over clips, notes on clips, and the faults.
@@ -27,19 +27,19 @@ def cuts_table(document: dict[str, Any]) -> Iterator[str]:
         yield f"{title}, ±2 frames, detector {document['detector']}"
         yield f"  {'':<{_NAME}} {'F1':>6} {'precision':>10} {'recall':>7} {'right':>6} {'false':>6} {'missed':>7}"
         for name, own in scored.items():
-            yield _row(_short(name), own, prefix, counts)
-        yield _row("all clips" if len(scored) > 1 else "1 clip", document, prefix, counts)
-        yield f"  {_intervals(document, prefix)}"
+            yield _format_row(_shorten(name), own, prefix, counts)
+        yield _format_row("all clips" if len(scored) > 1 else "1 clip", document, prefix, counts)
+        yield f"  {_format_intervals(document, prefix)}"
         yield ""
     yield from textwrap.wrap(f"Intervals: {document['cut_intervals']}.", 100)
     for name, own in scored.items():
         for note in own.get("notes", ()):
-            yield from textwrap.wrap(f"note: {printable(name)}: {note}", 100, subsequent_indent="  ")
+            yield from textwrap.wrap(f"note: {make_printable(name)}: {note}", 100, subsequent_indent="  ")
     yield ""
-    yield from _faults(document["faults"])
+    yield from _format_faults(document["faults"])
 
 
-def _row(name: str, own: dict[str, Any], prefix: str, counts: str) -> str:
+def _format_row(name: str, own: dict[str, Any], prefix: str, counts: str) -> str:
     right, false, missed = (own[f"{counts}_{name}"] for name in ("right", "false", "missed"))
     wholes = {"f1": right + false + missed, "precision": right + false, "recall": right + missed}
     # A share of nothing is undefined: the JSON document has 1 there, which a user would read as success.
@@ -48,14 +48,14 @@ def _row(name: str, own: dict[str, Any], prefix: str, counts: str) -> str:
     return f"  {name:<{_NAME}} {shares} {right:6d} {false:6d} {missed:7d}"
 
 
-def _intervals(document: dict[str, Any], prefix: str) -> str:
+def _format_intervals(document: dict[str, Any], prefix: str) -> str:
     found = {title: document[f"{prefix}_{metric}_interval"] for metric, title in _METRICS}
     if not all(found.values()):
         return "no intervals: too few clips have such boundaries"
     return "95 %: " + ", ".join(f"{title} [{low:.3f}, {high:.3f}]" for title, (low, high) in found.items())
 
 
-def _faults(faults: list[dict[str, Any]]) -> Iterator[str]:
+def _format_faults(faults: list[dict[str, Any]]) -> Iterator[str]:
     if not faults:
         yield "No boundary is false, and none is missed."
         yield ""
@@ -65,12 +65,12 @@ def _faults(faults: list[dict[str, Any]]) -> Iterator[str]:
         frames = f"{fault['frame']}" + (f"-{fault['last_frame']}" if fault["last_frame"] != fault["frame"] else "")
         time = "after the end" if fault["time_s"] is None else f"{fault['time_s']:.3f} s"
         kind = {"cut": "hard"}.get(fault["transition"], fault["transition"])
-        yield f"  {fault['kind']:<7} {kind:<8} {_short(fault['clip']):<{_NAME}} frame {frames:<13} {time}"
+        yield f"  {fault['kind']:<7} {kind:<8} {_shorten(fault['clip']):<{_NAME}} frame {frames:<13} {time}"
     if len(faults) > MOST_FAULTS:
         yield f"  and {len(faults) - MOST_FAULTS} more, which --json and --report FILE.html list"
     yield ""
 
 
-def _short(name: str) -> str:
-    name = printable(name)
+def _shorten(name: str) -> str:
+    name = make_printable(name)
     return name if len(name) <= _NAME else f"{name[: _NAME // 2 - 1]}…{name[-_NAME // 2 :]}"

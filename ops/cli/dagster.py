@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from ops.cli.options import setting_options, settings_from
-from ops.cli.runs import close_orphaned_runs, dagster_home
+from ops.cli.options import add_setting_options, load_command_settings
+from ops.cli.runs import close_orphaned_runs, find_dagster_home
 from ops.core.errors import NeedleError, UsageError
 from ops.core.settings import CHECKOUT, Settings
 
@@ -21,7 +21,7 @@ QUIET = "ignore:Parameter `backfill_policy`"
 
 
 @click.command(name="dagster")
-@setting_options("library", "encoder", "detector", "workers", "partitions")
+@add_setting_options("library", "encoder", "detector", "workers", "partitions")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(0, 65535), help="Port of the page.")
 @click.option("--open-to-all", is_flag=True, help="Allow an address that others can reach.")
@@ -33,7 +33,7 @@ def command(host: str, port: int, open_to_all: bool, **options: Any) -> None:
     """
     from ops.serve.server import listen
 
-    settings = settings_from(options)
+    settings = load_command_settings(options)
     if not is_loopback(host) and not open_to_all:
         raise UsageError(
             f"--host {host} would let everybody who reaches this address start runs: Dagster's page asks nobody "
@@ -42,7 +42,7 @@ def command(host: str, port: int, open_to_all: bool, **options: Any) -> None:
     hold_daemon_lock(settings)
     listen(host, port).close()  # Dagster would report a port in use only after all of it has started
     close_orphaned_runs(settings)
-    environment = {**os.environ, "DAGSTER_HOME": str(dagster_home(settings)), "PYTHONWARNINGS": QUIET}
+    environment = {**os.environ, "DAGSTER_HOME": str(find_dagster_home(settings)), "PYTHONWARNINGS": QUIET}
     click.echo(f"Dagster: http://{host}:{port} (home {settings.home}, library {settings.library or 'none'})", err=True)
     # Dagster ends its child processes by this signal. Background processes of a script inherit it as ignored: then a
     # SIGTERM would never end it.

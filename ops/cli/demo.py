@@ -51,10 +51,10 @@ def command(footage: Path | None) -> None:
     library = footage.absolute() if footage else fetch_clips(FOLDER / "footage")
     # Storage as well: a storage in the user's own settings must not receive the demo.
     export_settings({"home": FOLDER / "home", "storage": FOLDER / "home" / "media"})
-    needle("ingest", str(library), "--report", accept=(0, EXIT_SET_ASIDE))
-    needle("status")
+    run_needle("ingest", str(library), "--report", accept=(0, EXIT_SET_ASIDE))
+    run_needle("status")
     for query in QUERIES:
-        needle("search", query, "--limit", "3")
+        run_needle("search", query, "--limit", "3")
     click.echo(
         f"""
 Look next, from {CHECKOUT}:
@@ -68,7 +68,7 @@ Look next, from {CHECKOUT}:
     )
 
 
-def needle(*arguments: str, accept: tuple[int, ...] = (0,)) -> None:
+def run_needle(*arguments: str, accept: tuple[int, ...] = (0,)) -> None:
     """Print a command and run it as a user would."""
     click.secho(f"\n$ needle {shlex.join(arguments)}", bold=True)
     status = subprocess.run([sys.executable, "-m", "ops.cli", *arguments], check=False).returncode

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from ops.cli.main import printable
-from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.cli.main import make_printable
+from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.core.errors import UsageError
 from ops.core.plural import plural
 from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
-from ops.dialogue.report import dialogue_of_video
-from ops.dialogue.timing import SubtitleTiming, set_timing, timing_of
+from ops.dialogue.report import read_dialogue
+from ops.dialogue.timing import SubtitleTiming, read_timing, set_timing
 from ops.search.shot_details import VideoRow
 from ops.videos.catalogue import find_video, require_layout
 
@@ -31,7 +31,7 @@ NTSC = {"23.976": "24000/1001", "23.98": "24000/1001", "29.97": "30000/1001", "5
 )
 @click.option("--fps", metavar="FROM:TO", help="Stretch by frame rates: subtitles of a FROM version, a film at TO.")
 @click.option("--reset", is_flag=True, help="Remove the correction of subtitle times.")
-@setting_options("encoder", "speech")
+@add_setting_options("encoder", "speech")
 @json_option
 def command(
     video: str,
@@ -52,27 +52,29 @@ def command(
     Example: needle dialogue film.mp4 --shift -1.5
              needle dialogue film.mp4 --fps 25:23.976
     """
-    settings = settings_from(options)
+    settings = load_command_settings(options)
     row = find_video(settings.lake, video)
     if reset or any(each is not None for each in (shift, stretch, fps)):
         require_layout(settings)
-        before = SubtitleTiming() if reset else timing_of(settings, row["video_id"])
-        timing = _wanted(before, shift, stretch, fps)
+        before = SubtitleTiming() if reset else read_timing(settings, row["video_id"])
+        timing = _apply_options(before, shift, stretch, fps)
         if set_timing(settings, row["video_id"], timing, datetime.now(UTC)):
             _bring_up_to_date(settings, settings.resolve_partition(row["video_id"]))
     _show(settings, row, as_json)
 
 
-def _wanted(before: SubtitleTiming, shift: float | None, stretch: float | None, fps: str | None) -> SubtitleTiming:
+def _apply_options(
+    before: SubtitleTiming, shift: float | None, stretch: float | None, fps: str | None
+) -> SubtitleTiming:
     if stretch is not None and fps is not None:
         raise UsageError("give --stretch or --fps, not both")
-    factor = _ratio(fps) if fps is not None else stretch
+    factor = _parse_ratio(fps) if fps is not None else stretch
     return SubtitleTiming(
         shift_s=before.shift_s if shift is None else shift, stretch=before.stretch if factor is None else factor
     )
 
 
-def _ratio(fps: str) -> float:
+def _parse_ratio(fps: str) -> float:
     """Parse the factor of ``FROM:TO``. Raises ``UsageError`` if these are not two frame rates."""
     try:
         first, second = (Fraction(NTSC.get(part.strip(), part.strip())) for part in fps.split(":"))
@@ -98,8 +100,8 @@ def _bring_up_to_date(settings: Settings, partition: str) -> None:
 
 
 def _show(settings: Settings, row: LakeVideo, as_json: bool) -> None:
-    timing = timing_of(settings, row["video_id"])
-    lines, sources = dialogue_of_video(settings, row["video_id"])
+    timing = read_timing(settings, row["video_id"])
+    lines, sources = read_dialogue(settings, row["video_id"])
     video = VideoRow.build(row)
     for line in lines:
         line["start_timecode"] = video.timecode_at(line["start_frame"], line["start_s"])
@@ -110,12 +112,12 @@ def _show(settings: Settings, row: LakeVideo, as_json: bool) -> None:
     for line in lines:
         origin = ", ".join(filter(None, (line["source"], line["language"])))
         times = f"{line['start_s']:>9.3f} - {line['end_s']:<9.3f}"
-        click.echo(f"{line['start_timecode']}  {times} {printable(' '.join(line['text'].split()))} ({origin})")
+        click.echo(f"{line['start_timecode']}  {times} {make_printable(' '.join(line['text'].split()))} ({origin})")
     if not timing.is_plain:
         click.echo(
             f"subtitles: times x {timing.stretch:.6f}, then {timing.shift_s:+.3f} s; --reset undoes it", err=True
         )
     for source in sources:
         for note in filter(None, [source["reason"], *(source["notes"] or [])]):
-            click.echo(f"note: {printable(source['path'])}: {printable(note)}", err=True)
-    click.echo(f"{plural(len(lines), 'line')} of {printable(row['path'])}", err=True)
+            click.echo(f"note: {make_printable(source['path'])}: {make_printable(note)}", err=True)
+    click.echo(f"{plural(len(lines), 'line')} of {make_printable(row['path'])}", err=True)

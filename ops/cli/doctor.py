@@ -11,15 +11,15 @@ from typing import Any
 
 import click
 
-from ops.cli.catalogue_status import catalogue_status
-from ops.cli.main import EXIT_FAILED, printable
-from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.cli.catalogue_status import build_status
+from ops.cli.main import EXIT_FAILED, make_printable
+from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.cluster.session import describe_cluster
 from ops.core.errors import LakeError, NeedleError, NotFoundError, StorageError, UsageError, make_home_error
 from ops.core.plural import plural
 from ops.core.settings import Settings, describe_settings
-from ops.dialogue.report import unusable_subtitles
-from ops.dialogue.speech import speech_problem
+from ops.dialogue.report import list_unusable_subtitles
+from ops.dialogue.speech import explain_speech_problem
 from ops.embeddings.encoder import explain_setting_against_live, resolve_encoder
 from ops.index.build import index_is_current, read_wanted_rows
 from ops.index.index import open_index
@@ -28,7 +28,7 @@ from ops.videos.objects import is_remote, list_objects
 
 @click.command(name="doctor")
 @click.argument("file", default="", metavar="[FILE]")
-@setting_options("library", "encoder", "detector", "workers", "partitions", "engine", "ray_address")
+@add_setting_options("library", "encoder", "detector", "workers", "partitions", "engine", "ray_address")
 @json_option
 def command(file: str, as_json: bool, **options: Any) -> int:
     """Show every setting and its source, and check that it works.
@@ -43,12 +43,12 @@ def command(file: str, as_json: bool, **options: Any) -> int:
     if file:
         from ops.cli.facts import print_facts
 
-        print_facts(settings_from(options, follows_live=False), file, as_json=as_json)
+        print_facts(load_command_settings(options, follows_live=False), file, as_json=as_json)
         return 0
-    settings = settings_from(options, follows_live=False)  # this command reports contradictions itself
+    settings = load_command_settings(options, follows_live=False)  # this command reports contradictions itself
     given = {name: value for name, value in options.items() if name in Settings.model_fields}
     rows = describe_settings(**given)
-    checks = [_checked(name, check, settings) for name, check in CHECKS.items()]
+    checks = [_run_check(name, check, settings) for name, check in CHECKS.items()]
     if as_json:
         described = {name: {"value": value, "source": source} for name, value, source in rows}
         print_json({"settings": described, "checks": {name: {"ok": ok, "note": note} for name, ok, note in checks}})
@@ -61,18 +61,18 @@ def command(file: str, as_json: bool, **options: Any) -> int:
     return 0 if all(ok for _, ok, _ in checks) else EXIT_FAILED
 
 
-def _checked(name: str, check: Callable[[Settings], str], settings: Settings) -> tuple[str, bool, str]:
+def _run_check(name: str, check: Callable[[Settings], str], settings: Settings) -> tuple[str, bool, str]:
     try:
         return name, True, check(settings)
     except (NeedleError, OSError) as error:
         return name, False, str(error)
 
 
-def _python(settings: Settings) -> str:
+def _check_python(settings: Settings) -> str:
     return f"{sys.version.split()[0]} in {sys.prefix}"
 
 
-def _home(settings: Settings) -> str:
+def _check_home(settings: Settings) -> str:
     try:
         settings.home.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=settings.home, prefix="doctor-") as file:
@@ -84,7 +84,7 @@ def _home(settings: Settings) -> str:
     return f"{settings.home}, {free / 1e9:.1f} GB free"
 
 
-def _storage(settings: Settings) -> str:
+def _check_storage(settings: Settings) -> str:
     key, text = "doctor/probe", b"needle"
     settings.store.write_bytes(key, text)
     if settings.store.read_bytes(key) != text:
@@ -93,7 +93,7 @@ def _storage(settings: Settings) -> str:
     return f"{settings.storage_uri} can be written and read"
 
 
-def _encoder(settings: Settings) -> str:
+def _check_encoder(settings: Settings) -> str:
     encoder = resolve_encoder(settings)
     told = explain_setting_against_live(settings)
     return f"{encoder.encoder_id} ({encoder.reason}{'; ' if told else ''}{told})"
@@ -107,7 +107,7 @@ def _index(settings: Settings) -> str:
     return "matches the lake" if current else "is older than the lake: run `needle ingest`"
 
 
-def _library(settings: Settings) -> str:
+def _check_library(settings: Settings) -> str:
     if not settings.library:
         return "none: nothing is watched"
     if is_remote(settings.library):
@@ -117,57 +117,57 @@ def _library(settings: Settings) -> str:
     return settings.library
 
 
-def _footage(settings: Settings) -> str:
+def _check_footage(settings: Settings) -> str:
     """Return the videos, shots and subtitles that are set aside, each with its reason, and the remedy."""
-    status = catalogue_status(settings, resolve_encoder(settings).encoder_id)
+    status = build_status(settings, resolve_encoder(settings).encoder_id)
     videos = [video for video in status["videos"] if video["state"] != "removed"]
     refused = [
-        f"{printable(video['path'])}: {printable(video['reason'])}"
+        f"{make_printable(video['path'])}: {make_printable(video['reason'])}"
         for video in videos
         if video["state"] == "set_aside" and not video["shots_set_aside"]
     ]
     refused += [
-        f"{printable(video['path'])}, shot {shot['shot_id']}: {printable(shot['reason'])}"
+        f"{make_printable(video['path'])}, shot {shot['shot_id']}: {make_printable(shot['reason'])}"
         for video in videos
         for shot in video["shots_set_aside"]
     ]
-    dialogue = unusable_subtitles(settings, {video["video_id"] for video in videos})
-    refused += [f"{printable(entry['path'])}: {printable(entry['reason'])}" for entry in dialogue]
+    dialogue = list_unusable_subtitles(settings, {video["video_id"] for video in videos})
+    refused += [f"{make_printable(entry['path'])}: {make_printable(entry['reason'])}" for entry in dialogue]
     if not refused:
         return f"{plural(len(videos), 'video')}, nothing is set aside"
     return "\n  ".join([f"{len(refused)} set aside; mend the cause, then run `needle ingest --retry PATH`:", *refused])
 
 
-def _lake(settings: Settings) -> str:
+def _check_lake(settings: Settings) -> str:
     """Read every file of the lake. Raises ``LakeError`` with all damaged ones."""
     if damage := settings.lake.find_damage():
         raise LakeError(
-            "\n  ".join([f"{plural(len(damage), 'damaged file')}:", *(printable(str(error)) for error in damage)])
+            "\n  ".join([f"{plural(len(damage), 'damaged file')}:", *(make_printable(str(error)) for error in damage)])
         )
     return "every file can be read"
 
 
-def _engine(settings: Settings) -> str:
+def _check_engine(settings: Settings) -> str:
     return describe_cluster(settings.ray_address) if settings.engine == "ray" else "this process"
 
 
-def _speech(settings: Settings) -> str:
+def _check_speech(settings: Settings) -> str:
     if not settings.speech:
         return "off"
-    if problem := speech_problem(settings.speech):
+    if problem := explain_speech_problem(settings.speech):
         raise UsageError(problem)
     return settings.speech
 
 
 CHECKS = {
-    "python": _python,
-    "home": _home,
-    "storage": _storage,
-    "library": _library,
-    "encoder": _encoder,
+    "python": _check_python,
+    "home": _check_home,
+    "storage": _check_storage,
+    "library": _check_library,
+    "encoder": _check_encoder,
     "index": _index,
-    "lake": _lake,
-    "footage": _footage,
-    "engine": _engine,
-    "speech": _speech,
+    "lake": _check_lake,
+    "footage": _check_footage,
+    "engine": _check_engine,
+    "speech": _check_speech,
 }

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from ops.cli.comparison_table import comparison_table
-from ops.cli.cuts_table import cuts_table
+from ops.cli.comparison_table import format_comparison
+from ops.cli.cuts_table import format_cuts
 from ops.cli.fault_report import check_report, write_report
 from ops.cli.main import EXIT_SET_ASIDE
-from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.cli.progress import Bars
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings, load_settings
@@ -39,7 +39,7 @@ HOME = "current"
     metavar="FILE.html",
     help="With --footage: write a page with a strip of frames for each false and each missed boundary.",
 )
-@setting_options("encoder", "detector", "frames_per_shot")
+@add_setting_options("encoder", "detector", "frames_per_shot")
 @json_option
 def command(
     captions: Path | None,
@@ -68,14 +68,14 @@ def command(
     if cuts_only and against:
         raise UsageError("--cuts-only measures no encoder: leave out --cuts-only or --against")
     if footage is not None:
-        return _footage(footage, against, options, cuts_only=cuts_only, report=report, as_json=as_json)
-    settings, encoder_id, other = _encoders(against, options)
+        return _evaluate_footage(footage, against, options, cuts_only=cuts_only, report=report, as_json=as_json)
+    settings, encoder_id, other = _choose_encoders(against, options)
     with Bars() as bars:
-        document = _document(settings, captions, encoder_id, other, bars)
+        document = _build_document(settings, captions, encoder_id, other, bars)
     return _print(document, as_json, bars)
 
 
-def _footage(
+def _evaluate_footage(
     folder: Path, against: str, options: dict[str, Any], *, cuts_only: bool, report: Path | None, as_json: bool
 ) -> int | None:
     """Evaluate the clips of a folder: their boundaries and, unless only these are requested, retrieval."""
@@ -84,9 +84,9 @@ def _footage(
 
     check_report(report)
     if cuts_only:
-        settings, ids = settings_from(options, follows_live=False), []
+        settings, ids = load_command_settings(options, follows_live=False), []
     else:
-        settings, encoder_id, other = _encoders(against, options)
+        settings, encoder_id, other = _choose_encoders(against, options)
         ids = [own for own in (encoder_id, other) if own]
     with Bars() as bars:
         found = evaluate_clips(
@@ -99,12 +99,12 @@ def _footage(
         )
         if report is not None:
             write_report(report, found.cuts, bars)
-        for note in _gaps(folder, found.document, cuts_only=cuts_only):
+        for note in _list_gaps(folder, found.document, cuts_only=cuts_only):
             bars.note("clips", note)
     return _print(found.document, as_json, bars)
 
 
-def _gaps(folder: Path, document: dict[str, Any], *, cuts_only: bool) -> Iterator[str]:
+def _list_gaps(folder: Path, document: dict[str, Any], *, cuts_only: bool) -> Iterator[str]:
     """Notes on films without an annotation, and on a folder without captions."""
     from ops.evaluation.clip_cuts import name_clip
     from ops.videos.file_kinds import FOOTAGE
@@ -118,11 +118,11 @@ def _gaps(folder: Path, document: dict[str, Any], *, cuts_only: bool) -> Iterato
         yield "no clip has <file>.captions.jsonl next to it: no retrieval is measured"
 
 
-def _encoders(against: str, options: dict[str, Any]) -> tuple[Settings, str, str]:
+def _choose_encoders(against: str, options: dict[str, Any]) -> tuple[Settings, str, str]:
     """Return the settings, the id of the encoder to measure, and that of the other one, "" for none."""
-    other = _against(against, options)
+    other = _find_other(against, options)
     named = options["encoder"] if options["encoder"] not in (None, "auto") else None
-    settings = settings_from(options, follows_live=named is None)
+    settings = load_command_settings(options, follows_live=named is None)
     resolved = resolve_spec(named, settings.home) if named else resolve_encoder(settings)
     encoder_id = resolved.encoder_id
     if other == encoder_id:
@@ -130,7 +130,7 @@ def _encoders(against: str, options: dict[str, Any]) -> tuple[Settings, str, str
     return settings, encoder_id, other
 
 
-def _against(spec: str, options: dict[str, Any]) -> str:
+def _find_other(spec: str, options: dict[str, Any]) -> str:
     """Return the id of the other encoder, "" for none."""
     if not spec:
         return ""
@@ -139,16 +139,18 @@ def _against(spec: str, options: dict[str, Any]) -> str:
     return (resolve_encoder(settings) if spec == HOME else resolve_spec(spec, settings.home)).encoder_id
 
 
-def _document(settings: Settings, captions: Path | None, encoder_id: str, other: str, bars: Bars) -> dict[str, Any]:
+def _build_document(
+    settings: Settings, captions: Path | None, encoder_id: str, other: str, bars: Bars
+) -> dict[str, Any]:
     if captions is None:
-        return _of_catalogue(settings, encoder_id, other, bars)
+        return _evaluate_catalogue(settings, encoder_id, other, bars)
     from ops.training.evaluate import evaluate_captions
 
     encoder = load_encoder(encoder_id, settings.home)
     return evaluate_captions(captions, encoder, load_encoder(other, settings.home) if other else None)
 
 
-def _of_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -> dict[str, Any]:
+def _evaluate_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -> dict[str, Any]:
     from ops.evaluation.comparison import compare_answers
     from ops.training.evaluate_catalogue import ComparedEncoders, answer_both, build_tasks, find_training_shows
     from ops.training.pair_table import build_pairs
@@ -170,8 +172,8 @@ def _print(document: dict[str, Any], as_json: bool, bars: Bars) -> int | None:
     if as_json:
         print_json(document)
     else:
-        lines = cuts_table(document) if "detector" in document else ()
-        figures = comparison_table(document.get("retrieval", document)) if document["encoder_id"] else ()
+        lines = format_cuts(document) if "detector" in document else ()
+        figures = format_comparison(document.get("retrieval", document)) if document["encoder_id"] else ()
         for line in (*lines, *figures):
             click.echo(line)
     return EXIT_SET_ASIDE if bars.aside else None

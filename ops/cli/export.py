@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ops.cli.main import EXIT_SET_ASIDE, printable
+from ops.cli.main import EXIT_SET_ASIDE, make_printable
 from ops.cli.options import (
+    add_query_options,
+    add_setting_options,
     json_option,
     limit_option,
+    load_command_settings,
     print_json,
     query_from,
-    query_options,
-    setting_options,
-    settings_from,
 )
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
@@ -72,7 +72,7 @@ def _list_formats() -> str:
 )
 @click.option("--shots", multiple=True, metavar="SHOT...", help="These shots, in this order.")
 @click.option("--query", metavar="TEXT", help=QUERY_HELP)
-@query_options()
+@add_query_options()
 @limit_option
 @click.option("--handles", default=0, show_default=True, type=click.IntRange(0, 100_000), help=HANDLES_HELP)
 @click.option(
@@ -85,7 +85,7 @@ def _list_formats() -> str:
 )
 @click.option("--title", default="", metavar="TEXT", help="Name of the timeline [default: query or file name].")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
-@setting_options("encoder")
+@add_setting_options("encoder")
 @json_option
 def command(
     more: tuple[str, ...],
@@ -103,7 +103,7 @@ def command(
     """Find the shots, choose the format, write the file, and report what is in it."""
     from ops.exports.clip import Pick, select_existing_clips
 
-    settings = settings_from(options)
+    settings = load_command_settings(options)
     chosen = (*shots, *more)
     if output == "-":
         raise UsageError("-o -: an export cannot be written to standard output; name a file")
@@ -117,7 +117,7 @@ def command(
     _require_free(target, force)
     picks = [Pick(shot_id=shot) for shot in chosen]
     if is_search:
-        picks = _found(settings, query_from(query or "", options), padding)
+        picks = _search_picks(settings, query_from(query or "", options), padding)
     clips, lost = select_existing_clips(settings, picks, handles=handles)
     with Bars() as bars:
         report = export(settings, clips, name, target, title=title or query or target.stem, lost=lost, progress=bars)
@@ -132,7 +132,7 @@ def _require_free(target: Path, force: bool) -> None:
         raise UsageError(f"{target} is there already: choose another name, or add --force to replace it")
 
 
-def _found(settings: Settings, query: Query, padding_s: float) -> list[Pick]:
+def _search_picks(settings: Settings, query: Query, padding_s: float) -> list[Pick]:
     """Search, print the interpretation of the query, and return the clips with their provenance.
 
     Raises ``UsageError`` if it finds none.
@@ -159,8 +159,8 @@ def _tell(report: ExportReport, as_json: bool) -> None:
         print_json(asdict(report) | {"path": str(report.path)})
     else:
         size = f"{plural(report.clips, 'clip')}, {report.format}, {plural(report.bytes, 'byte')}"
-        click.echo(f"{printable(str(report.path))}: {size}")
+        click.echo(f"{make_printable(str(report.path))}: {size}")
     for warning in report.warnings:
-        click.echo(f"note: {printable(warning)}", err=True)
+        click.echo(f"note: {make_printable(warning)}", err=True)
     for missing in report.missing:
-        click.echo(f"missing {missing.shot_id}: {printable(missing.reason)}", err=True)
+        click.echo(f"missing {missing.shot_id}: {make_printable(missing.reason)}", err=True)

@@ -7,7 +7,7 @@ import os
 
 import click
 
-from ops.cli.main import printable
+from ops.cli.main import make_printable
 from ops.cli.options import print_json
 from ops.core.errors import MediaError, NotFoundError
 from ops.core.media import MediaInfo
@@ -35,18 +35,18 @@ def print_facts(settings: Settings, text: str, *, as_json: bool) -> None:
     if as_json:
         print_json(document)
         return
-    click.echo(printable(path))
+    click.echo(make_printable(path))
     for name, value in document.items():
         if name not in ("path", "facts", "notes"):
-            click.echo(f"  {name:<16} {printable(_text(value))}")
+            click.echo(f"  {name:<16} {make_printable(_format_value(value))}")
     click.echo("facts and their evidence")
     for fact in info.facts:
-        click.echo(f"  {fact.name:<16} {printable(fact.value)}: {printable(fact.evidence)}")
+        click.echo(f"  {fact.name:<16} {make_printable(fact.value)}: {make_printable(fact.evidence)}")
         for other in fact.contradictions:
-            click.echo(f"  {'':<16} but {printable(other)}")
+            click.echo(f"  {'':<16} but {make_printable(other)}")
     click.echo("notes" if info.notes else "no notes: nothing is unusual")
     for note in info.notes:
-        click.echo(f"  {printable(note)}")
+        click.echo(f"  {make_printable(note)}")
 
 
 def _find(settings: Settings, text: str) -> LakeVideo:
@@ -62,20 +62,23 @@ def _read(settings: Settings, path: str, row: LakeVideo | None) -> MediaInfo:
             return prober.probe(local, path)
     except MediaError as error:
         if row and row["facts"] and has_current_facts(row):
-            click.echo(f"{printable(path)}: {printable(str(error))}; this is the record from its ingest", err=True)
+            click.echo(
+                f"{make_printable(path)}: {make_printable(str(error))}; this is the record from its ingest",
+                err=True,
+            )
             return MediaInfo.from_json(row["facts"])
         raise MediaError(f"{path}: {error}") from error
 
 
-def _text(value: object) -> str:
+def _format_value(value: object) -> str:
     """Format a value of the record as text: nested ones as ``name value, name value``."""
     match value:
         case None | "" | []:
             return "-"
         case dict():
-            return ", ".join(f"{name} {_text(part)}" for name, part in value.items())
+            return ", ".join(f"{name} {_format_value(part)}" for name, part in value.items())
         case list():
-            return "; ".join(_text(part) for part in value)
+            return "; ".join(_format_value(part) for part in value)
         case bool():
             return "yes" if value else "no"
         case float():

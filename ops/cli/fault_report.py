@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ops.cli.main import printable
+from ops.cli.main import make_printable
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
 from ops.core.storage import write_atomically
@@ -45,4 +45,4 @@ def write_report(target: Path, cuts: CutEvaluation, bars: Bars) -> None:
     )
     with write_atomically(target) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    click.echo(f"report: {printable(str(target))}", err=True)
+    click.echo(f"report: {make_printable(str(target))}", err=True)

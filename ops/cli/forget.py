@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from ops.cli.main import EXIT_FAILED, printable
-from ops.cli.options import setting_options, settings_from
-from ops.cli.runs import dagster_home
+from ops.cli.main import EXIT_FAILED, make_printable
+from ops.cli.options import add_setting_options, load_command_settings
+from ops.cli.runs import find_dagster_home
 from ops.core.errors import DamagedTableError
 from ops.core.locks import lock_exclusively
 from ops.core.plural import plural
@@ -37,7 +37,7 @@ from ops.videos.forgotten import write_tombstone
 @click.command(name="forget")
 @click.argument("video", metavar="VIDEO")
 @click.option("--yes", is_flag=True, help="Remove it; without this, only list what would be removed.")
-@setting_options("encoder")
+@add_setting_options("encoder")
 def command(video: str, yes: bool, **options: Any) -> int:
     """Remove VIDEO (path, file name or id) from storage, lake, features and index; never the source file.
 
@@ -46,12 +46,12 @@ def command(video: str, yes: bool, **options: Any) -> int:
     \b
     Example: needle forget film.mp4 --yes
     """
-    settings = settings_from(options)
+    settings = load_command_settings(options)
     catalogue.require_layout(settings)
     row = catalogue.find_video(settings.lake, video)
-    shots = _shots_of(settings, row["video_id"])
+    shots = _list_shots(settings, row["video_id"])
     derived = plural(len(shots), "shot and all made of it", "shots and all made of them")
-    click.echo(f"{printable(row['path'])} ({row['video_id']}): {derived}")
+    click.echo(f"{make_printable(row['path'])} ({row['video_id']}): {derived}")
     if not yes:
         click.echo("nothing was removed: add --yes to remove it for good", err=True)
         return EXIT_FAILED
@@ -60,7 +60,7 @@ def command(video: str, yes: bool, **options: Any) -> int:
     return 0
 
 
-def _shots_of(settings: Settings, video_id: str) -> list[str]:
+def _list_shots(settings: Settings, video_id: str) -> list[str]:
     """Return ids of a video's shots.
 
     None if their table is damaged, because their data are stored by the video's id.
@@ -109,7 +109,7 @@ def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
 
 
 def _forget_partition(settings: Settings, video_id: str) -> None:
-    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+    os.environ["DAGSTER_HOME"] = str(find_dagster_home(settings))
     import dagster as dg
 
     from assets.partitions import PARTITIONS_NAME

@@ -11,15 +11,15 @@ from typing import Any
 import click
 
 from ops.cli import runs
-from ops.cli.catalogue_status import catalogue_status, due_partitions
-from ops.cli.main import EXIT_SET_ASIDE, printable
-from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.cli.catalogue_status import build_status, find_due_partitions
+from ops.cli.main import EXIT_SET_ASIDE, make_printable
+from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.cli.probe_runs import is_scored
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
 from ops.core.plural import plural
 from ops.core.settings import Settings
-from ops.dialogue.report import unread_subtitles, unusable_subtitles
+from ops.dialogue.report import list_unread_subtitles, list_unusable_subtitles
 from ops.embeddings.encoder import resolve_encoder
 from ops.index.build import index_is_current
 from ops.index.dialogue import has_current_lines
@@ -41,7 +41,7 @@ MOST_NAMED = 5
 
 @click.command(name="ingest")
 @click.argument("paths", nargs=-1, metavar="PATH...")
-@setting_options(
+@add_setting_options(
     "library", "encoder", "detector", "speech", "workers", "frames_per_shot", "partitions", "engine", "ray_address"
 )
 @click.option("--retry", is_flag=True, help="Try videos again that were set aside.")
@@ -56,7 +56,7 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
     \b
     Example: needle ingest ~/footage
     """
-    settings = settings_from(options)
+    settings = load_command_settings(options)
     paths = paths or ((settings.library,) if settings.library else ())
     if not paths:
         raise UsageError("nothing to ingest: name files or folders, or set NEEDLE_LIBRARY")
@@ -70,7 +70,7 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
             settings,
             live,
             bars,
-            lambda: _summary(settings, found, registration, ran, time.monotonic() - began, set(bars.aside)),
+            lambda: _summarise(settings, found, registration, ran, time.monotonic() - began, set(bars.aside)),
         )
     summary["report"] = str(page) if page else None
     if as_json:
@@ -90,13 +90,13 @@ def _bring_up_to_date(
     """
     encoder = resolve_encoder(settings)
     probes = load_definitions(settings)
-    interrupted = runs.interrupted_ingests(settings)
+    interrupted = runs.find_interrupted_ingests(settings)
 
     def look() -> tuple[set[str], bool]:
         """Return the partitions to bring up to date, and True if indexes and scores are current."""
         if retry:
             _retry(settings, registration.seen, encoder.encoder_id)
-        due = due_partitions(settings, encoder.encoder_id, [*registration.seen, *registration.replaced])
+        due = find_due_partitions(settings, encoder.encoder_id, [*registration.seen, *registration.replaced])
         indexed = index_is_current(settings, encoder.encoder_id) and has_current_lines(settings)
         return due, indexed and all(is_scored(settings, label) for label in probes)
 
@@ -122,7 +122,7 @@ def _retry(settings: Settings, seen: list[str], encoder_id: str) -> None:
             step.retry(settings, encoder_id, seen, datetime.now(UTC))
 
 
-def _summary(
+def _summarise(
     settings: Settings,
     found: Scan,
     registration: Registration,
@@ -131,7 +131,7 @@ def _summary(
     set_aside: set[tuple[str, str]],
 ) -> dict[str, Any]:
     """Return the summary as JSON. ``set_aside`` is everything that the run set aside, also of videos not named."""
-    status = catalogue_status(settings, resolve_encoder(settings).encoder_id)
+    status = build_status(settings, resolve_encoder(settings).encoder_id)
     refused = {path for path, _ in set_aside}
     seen = {*registration.seen, *(video["video_id"] for video in status["videos"] if video["path"] in refused)}
     videos = [video for video in status["videos"] if video["video_id"] in seen]
@@ -151,11 +151,11 @@ def _summary(
         for note in video["notes"]
         if note.startswith(FAILED)
     ]
-    aside += unusable_subtitles(settings, seen)
+    aside += list_unusable_subtitles(settings, seen)
     footage = round(sum(video["footage_s"] for video in videos), 3)
     done = [video for video in videos if ran and settings.resolve_partition(video["video_id"]) in ran]
     processed = sum(video["footage_s"] for video in done if video["state"] == "ready")
-    unread, unclear = unread_subtitles(settings, seen, found.subtitles)
+    unread, unclear = list_unread_subtitles(settings, seen, found.subtitles)
     left_out = found.group_left_out() | ({OTHER_SUBTITLES: unclear} if unclear else {})
     return {
         "videos": len(videos),
@@ -196,44 +196,45 @@ def _tell(summary: dict[str, Any], paths: dict[str, str], noted: set[str]) -> No
             f"({summary['times_realtime']:.1f} times realtime)"
         )
     for entry in summary["duplicates"]:
-        lines.append(f"same content: {printable(entry['path'])} is {printable(entry['same_as'])}")
-    lines += [_left_out_line(kind, entry["count"], entry["paths"]) for kind, entry in summary["left_out"].items()]
+        lines.append(f"same content: {make_printable(entry['path'])} is {make_printable(entry['same_as'])}")
+    lines += [_describe_left_out(kind, entry["count"], entry["paths"]) for kind, entry in summary["left_out"].items()]
     for paths_of_one in summary["recordings"]:
-        names = ", ".join(printable(path.rsplit("/", 1)[-1]) for path in paths_of_one)
+        names = ", ".join(make_printable(path.rsplit("/", 1)[-1]) for path in paths_of_one)
         lines.append(f"parts of one recording, each a video of its own: {names}")
     for video_id in summary["replaced"]:
-        place = printable(paths[video_id])
+        place = make_printable(paths[video_id])
         lines.append(
             f"replaced: {place} holds other footage; {video_id}, which it held, is removed until it is ingested"
         )
     for video_id in summary["forgotten"]:
-        lines.append(f"forgotten before, left out: {printable(paths[video_id])} ({video_id})")
+        lines.append(f"forgotten before, left out: {make_printable(paths[video_id])} ({video_id})")
     notes = [f"{entry['path']}: {entry['note']}" for entry in summary["notes"]]
-    lines += [f"note: {printable(note)}" for note in notes if note not in noted]
+    lines += [f"note: {make_printable(note)}" for note in notes if note not in noted]
     if summary["set_aside"]:
         lines.append(f"{len(summary['set_aside'])} set aside:")
-        lines += [f"  {_named(entry)}: {printable(entry['reason'])}" for entry in summary["set_aside"]]
+        lines += [f"  {_name_entry(entry)}: {make_printable(entry['reason'])}" for entry in summary["set_aside"]]
     if summary["subtitles_not_used"]:
         lines.append(
             f"{plural(len(summary['subtitles_not_used']), 'subtitle file is', 'subtitle files are')} not used:"
         )
         lines += [
-            f"  {printable(entry['path'])}: {printable(entry['reason'])}" for entry in summary["subtitles_not_used"]
+            f"  {make_printable(entry['path'])}: {make_printable(entry['reason'])}"
+            for entry in summary["subtitles_not_used"]
         ]
     if summary["report"]:
-        lines.append(f"report: {printable(summary['report'])}")
+        lines.append(f"report: {make_printable(summary['report'])}")
     click.echo("\n".join(lines), file=sys.stderr)
     if not summary["up_to_date"] and summary["shots"]:
         click.echo('next: needle search "a description of a shot"', file=sys.stderr)
 
 
-def _left_out_line(kind: str, count: int, paths: list[str]) -> str:
-    names = ", ".join(printable(path.rsplit("/", 1)[-1]) for path in paths[:MOST_NAMED])
+def _describe_left_out(kind: str, count: int, paths: list[str]) -> str:
+    names = ", ".join(make_printable(path.rsplit("/", 1)[-1]) for path in paths[:MOST_NAMED])
     more = f" and {count - MOST_NAMED} more" if count > MOST_NAMED else ""
     return f"left out, {kind}: {names}{more}"
 
 
-def _named(entry: dict[str, str]) -> str:
+def _name_entry(entry: dict[str, str]) -> str:
     """Return the file of an entry of ``set_aside``, with the shot if it is one of its shots."""
     shot = f", shot {entry['shot_id']}" if "shot_id" in entry else ""
-    return f"{printable(entry['path'])}{shot}"
+    return f"{make_printable(entry['path'])}{shot}"

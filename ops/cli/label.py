@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ops.cli.main import EXIT_SET_ASIDE, printable
-from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.cli.main import EXIT_SET_ASIDE, make_printable
+from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.plural import plural
 from ops.core.settings import Settings
@@ -33,7 +33,7 @@ VALUES: dict[str, bool | None] = {"yes": True, "no": False, "withdrawn": None}
 @click.option("--origin", default="command line", show_default=True, metavar="TEXT", help="The context of the answer.")
 @click.option("--import", "import_", metavar="FILE.csv", help="Append the labels of a CSV file.")
 @click.option("--export", "export_", metavar="FILE.csv", help="Write all labels, or those of LABEL, to a CSV file.")
-@setting_options()
+@add_setting_options()
 @json_option
 def command(
     label: str | None,
@@ -55,7 +55,7 @@ def command(
     \b
     Example: needle label closeup 0123456789abcdef:489 0123456789abcdef:605 --value yes
     """
-    settings = settings_from(options)
+    settings = load_command_settings(options)
     if sum(map(bool, (shots, import_, export_))) > 1 or (import_ and label):
         raise UsageError("choose one: LABEL SHOT... --value yes|no, --import FILE.csv, or [LABEL] --export FILE.csv")
     if bool(shots) != (value is not None):
@@ -96,7 +96,7 @@ def _judge(
         "set_aside": [{"shot_id": shot, "reason": why} for shot, why in done.refused],
         **asdict(tally),
         "judgements": len(read_annotations(settings, [label])),
-        "shots": [_document(each) for each in named],
+        "shots": [_build_document(each) for each in named],
     }
     if as_json:
         print_json(summary)
@@ -104,7 +104,7 @@ def _judge(
         click.echo(f"{label}: {tally.in_words} ({plural(done.written, 'new judgement')})")
         for each in named:
             if each.missing_reason or each.in_conflict:
-                click.echo(_line(each))
+                click.echo(_format_line(each))
         click.echo(f"next: needle probe fit {label}", err=True)
     return _tell_refused(done.refused)
 
@@ -119,14 +119,14 @@ def _import(settings: Settings, path: Path, annotator: str, origin: str, as_json
         print_json({"written": done.written, "unchanged": done.unchanged, "set_aside": aside})
     else:
         click.echo(
-            f"{printable(str(path))}: {plural(done.written, 'judgement')} written, {done.unchanged} known already"
+            f"{make_printable(str(path))}: {plural(done.written, 'judgement')} written, {done.unchanged} known already"
         )
     return _tell_refused(done.refused)
 
 
 def _tell_refused(refused: Sequence[tuple[str, str]]) -> int:
     for thing, why in refused:
-        click.echo(f"set aside {printable(thing)}: {printable(why)}", err=True)
+        click.echo(f"set aside {make_printable(thing)}: {make_printable(why)}", err=True)
     return EXIT_SET_ASIDE if refused else 0
 
 
@@ -135,7 +135,7 @@ def _export(settings: Settings, path: Path, label: str | None, as_json: bool) ->
 
     count = export_labels(settings, path.absolute(), [label] if label else None)
     print_json({"path": str(path.absolute()), "judgements": count}) if as_json else click.echo(
-        f"{printable(str(path))}: {plural(count, 'judgement')}"
+        f"{make_printable(str(path))}: {plural(count, 'judgement')}"
     )
     return 0
 
@@ -146,40 +146,40 @@ def _list(settings: Settings, label: str | None, as_json: bool) -> int:
 
     standing = resolve_labels(settings, [label] if label else None)
     if as_json:
-        print_json({"labels": [_document(each) for each in standing]})
+        print_json({"labels": [_build_document(each) for each in standing]})
         return 0
     for name in sorted({each.latest.label for each in standing}):
         tally = LabelCounts.count(each for each in standing if each.latest.label == name)
         click.echo(f"{name}: {tally.in_words}")
     for each in standing:
         if label or each.in_conflict:
-            click.echo(_line(each))
+            click.echo(_format_line(each))
     if not standing:
         click.echo("no labels yet: needle label LABEL SHOT... --value yes|no", err=True)
     return 0
 
 
-def _line(each: ResolvedLabel) -> str:
-    told = f"  {each.latest.label} {each.latest.shot_id} {_word(each.value)} ({each.latest.annotator})"
+def _format_line(each: ResolvedLabel) -> str:
+    told = f"  {each.latest.label} {each.latest.shot_id} {_format_answer(each.value)} ({each.latest.annotator})"
     if each.in_conflict:
-        votes = ", ".join(f"{vote.annotator} {_word(bool(vote.value))}" for vote in each.by_annotator.values())
+        votes = ", ".join(f"{vote.annotator} {_format_answer(bool(vote.value))}" for vote in each.by_annotator.values())
         told += f" CONFLICT: {votes}"
-    return printable(told + (f" gone: {each.missing_reason}" if each.missing_reason else ""))
+    return make_printable(told + (f" gone: {each.missing_reason}" if each.missing_reason else ""))
 
 
-def _document(each: ResolvedLabel) -> dict[str, Any]:
+def _build_document(each: ResolvedLabel) -> dict[str, Any]:
     return {
         "label": each.latest.label,
         "shot_id": each.latest.shot_id,
-        "value": _word(each.value),
+        "value": _format_answer(each.value),
         "annotator": each.latest.annotator,
         "created_at": each.latest.created_at.isoformat(),
         "origin": each.latest.origin,
         "conflict": each.in_conflict,
-        "by_annotator": {name: _word(bool(vote.value)) for name, vote in each.by_annotator.items()},
+        "by_annotator": {name: _format_answer(bool(vote.value)) for name, vote in each.by_annotator.items()},
         "gone": each.missing_reason,
     }
 
 
-def _word(value: bool) -> str:
+def _format_answer(value: bool) -> str:
     return "yes" if value else "no"

@@ -97,9 +97,9 @@ def main(arguments: list[str] | None = None) -> Any:
 
 def complain(message: str) -> None:
     """Print an error; control characters in external names do not reach the terminal."""
-    click.echo("\n".join(map(printable, f"needle: {message}".splitlines())), err=True)
+    click.echo("\n".join(map(make_printable, f"needle: {message}".splitlines())), err=True)
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """Return text without control characters, so that a file name cannot control the terminal."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

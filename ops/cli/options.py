@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def setting_options(*names: str) -> Decorator:
+def add_setting_options(*names: str) -> Decorator:
     """Return one option for each named setting, besides ``--home`` and ``--storage``, which every command has."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,7 +63,7 @@ _CONDITIONS = {"seen": "text", "said": "dialogue", "probe": "probe"}
 """The prefix before the colon of a condition, and the field that it sets."""
 
 
-def query_options(*flags: str) -> Decorator:
+def add_query_options(*flags: str) -> Decorator:
     """Return the options of a search, from the fields of its models; all of them unless ``flags`` names some."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,7 +73,7 @@ def query_options(*flags: str) -> Decorator:
         for model, name, flag, metavar in reversed(_QUERY_OPTIONS):
             if not flags or flag in flags:
                 key = _THEN[name] if model == "Then" else name
-                function = _option(flag, key, models[model][name], metavar, is_optional=model == "Then")(function)
+                function = _build_option(flag, key, models[model][name], metavar, is_optional=model == "Then")(function)
         return function
 
     return decorate
@@ -83,10 +83,10 @@ def limit_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return ``--limit``, with the limits of a search."""
     from ops.search.schema import SearchFields
 
-    return _option("--limit", "limit", SearchFields.model_json_schema()["properties"]["limit"])(function)
+    return _build_option("--limit", "limit", SearchFields.model_json_schema()["properties"]["limit"])(function)
 
 
-def _option(
+def _build_option(
     flag: str, key: str, field: Mapping[str, Any], metavar: str | None = None, *, is_optional: bool = False
 ) -> Decorator:
     """Return the option for a field with this JSON schema; ``is_optional``: ``None`` if the option is missing."""
@@ -101,7 +101,7 @@ def _option(
         key,
         help=f"{help_text}.",
         metavar=metavar,
-        type=None if is_flag else _click_type(kind),
+        type=None if is_flag else _choose_click_type(kind),
         default=default,
         multiple=is_list,
         is_flag=is_flag,
@@ -109,7 +109,7 @@ def _option(
     )
 
 
-def _click_type(kind: Mapping[str, Any]) -> click.ParamType[Any]:
+def _choose_click_type(kind: Mapping[str, Any]) -> click.ParamType[Any]:
     if "enum" in kind:
         return click.Choice(kind["enum"])
     if kind["type"] == "integer":
@@ -118,7 +118,7 @@ def _click_type(kind: Mapping[str, Any]) -> click.ParamType[Any]:
 
 
 def query_from(text: str, options: Mapping[str, Any]) -> Query:
-    """Build the query from a text and the values of :func:`query_options`. Raises ``UsageError`` if it is invalid."""
+    """Build the query from a text and the values of :func:`add_query_options`. Raises ``UsageError``."""
     from ops.search.schema import Query
 
     then = None
@@ -126,19 +126,19 @@ def query_from(text: str, options: Mapping[str, Any]) -> Query:
         then = {name: options[key] for name, key in _THEN.items() if options[key] is not None}
     elif options["within"] is not None:
         raise UsageError("--within limits how soon the next shot must follow: add --then")
-    written = {name: tuple(map(condition_from, options[name])) for name in ("all", "any")}
+    written = {name: tuple(map(parse_condition, options[name])) for name in ("all", "any")}
     plain = {name: value for name, value in options.items() if name in Query.model_fields}
     return Query.model_validate(plain | written | {"text": text, "then": then})
 
 
-def condition_from(text: str) -> dict[str, str]:
+def parse_condition(text: str) -> dict[str, str]:
     """Return the document of a condition: ``a red car``, ``said:merry christmas`` or ``probe:closeup>=0.5``."""
     kind, colon, rest = text.partition(":")
     name = _CONDITIONS.get(kind.strip()) if colon else None
     return {name: rest.strip()} if name else {"text": text}
 
 
-def settings_from(options: dict[str, Any], *, follows_live: bool = True) -> Settings:
+def load_command_settings(options: dict[str, Any], *, follows_live: bool = True) -> Settings:
     """Load settings with the command's options on top, also for the processes that the command starts.
 
     With ``follows_live``, an option ``--encoder`` that contradicts the live encoder is refused, and a note reports a

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from ops.cli.main import EXIT_SET_ASIDE, printable
-from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.cli.main import EXIT_SET_ASIDE, make_printable
+from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.core.errors import NotFoundError
 from ops.core.plural import plural
 from ops.core.settings import Settings
@@ -29,7 +29,7 @@ def command() -> None:
 @click.option("--description", default="", metavar="TEXT", help="For a new probe: its meaning.")
 @click.option("--threshold", default="", metavar="POLICY", help="For a new probe: f1, precision>=0.9 or a number.")
 @click.option("--report", is_flag=True, help="Also run the few_shot notebook on it, and print the path of its page.")
-@setting_options("encoder")
+@add_setting_options("encoder")
 @json_option
 def fit(
     label: str,
@@ -52,13 +52,13 @@ def fit(
     from ops.probes.definitions import define
     from ops.probes.state import read_state
 
-    settings = settings_from(options)
+    settings = load_command_settings(options)
     define(settings, label, description, queries, threshold)
     ran = bring_up_to_date(settings, label)
     if report:
         make_report(settings, label)
     state = read_state(settings, label)
-    document = _document(settings, label) | {"up_to_date": not ran}
+    document = _build_document(settings, label) | {"up_to_date": not ran}
     print_json(document) if as_json else _tell(settings, label)
     if state.refused:
         told = f"{state.latest} does not replace {state.promoted}: {state.refused.reason}"
@@ -69,7 +69,7 @@ def fit(
 
 @command.command(name="score")
 @click.argument("label", metavar="LABEL")
-@setting_options("encoder")
+@add_setting_options("encoder")
 @json_option
 def score(label: str, as_json: bool, **options: Any) -> None:
     """Score the shots that have no score of the probe's promoted version yet.
@@ -81,7 +81,7 @@ def score(label: str, as_json: bool, **options: Any) -> None:
     from ops.probes.scores import scores_table
     from ops.probes.state import read_promoted_version
 
-    settings = settings_from(options)
+    settings = load_command_settings(options)
     version = read_promoted_version(settings, label)
     if version is None:
         raise NotFoundError(f"probe {label!r} was not fitted yet: run `needle probe fit {label}`")
@@ -93,7 +93,7 @@ def score(label: str, as_json: bool, **options: Any) -> None:
 
 
 @command.command(name="list")
-@setting_options()
+@add_setting_options()
 @json_option
 def list_(as_json: bool, **options: Any) -> None:
     """List every probe with its version, labels and average precision.
@@ -104,16 +104,16 @@ def list_(as_json: bool, **options: Any) -> None:
     from ops.probes.definitions import load_definitions
     from ops.probes.versions import list_fitted_probes
 
-    settings = settings_from(options)
+    settings = load_command_settings(options)
     names = sorted({*load_definitions(settings), *list_fitted_probes(settings)})
-    documents = [_document(settings, name) for name in names]
+    documents = [_build_document(settings, name) for name in names]
     if as_json:
         print_json({"probes": documents})
         return
     for each in documents:
         ap = each["metrics"].get("average_precision")
         told = f"AP {ap['value']:.2f} ({ap['low']:.2f}-{ap['high']:.2f})" if ap else "no figures"
-        state = f"{each['kind']} {each['promoted']}, {_learnt(each)}, {told}"
+        state = f"{each['kind']} {each['promoted']}, {_describe_learnt(each)}, {told}"
         click.echo(f"{each['label']}: {state if each['promoted'] else 'not fitted yet'}")
     if not documents:
         click.echo("no probes yet: needle probe fit LABEL --query TEXT", err=True)
@@ -121,7 +121,7 @@ def list_(as_json: bool, **options: Any) -> None:
 
 @command.command(name="show")
 @click.argument("label", metavar="LABEL")
-@setting_options()
+@add_setting_options()
 @json_option
 def show(label: str, as_json: bool, **options: Any) -> None:
     """Show a probe: its definition, figures with 95 % intervals, threshold, versions and how they came to be used.
@@ -129,15 +129,15 @@ def show(label: str, as_json: bool, **options: Any) -> None:
     \b
     Example: needle probe show closeup
     """
-    settings = settings_from(options)
+    settings = load_command_settings(options)
     _require_known(settings, label)
-    print_json(_document(settings, label)) if as_json else _tell(settings, label)
+    print_json(_build_document(settings, label)) if as_json else _tell(settings, label)
 
 
 @command.command(name="promote")
 @click.argument("label", metavar="LABEL")
 @click.argument("version", required=False, metavar="[VERSION]")
-@setting_options("encoder")
+@add_setting_options("encoder")
 @json_option
 def promote(label: str, version: str | None, as_json: bool, **options: Any) -> None:
     """Let VERSION (default: the last fit) score the catalogue, even if it is worse than its predecessor.
@@ -152,20 +152,20 @@ def promote(label: str, version: str | None, as_json: bool, **options: Any) -> N
     from ops.probes.promotion import promote as take
     from ops.probes.state import read_state
 
-    settings = settings_from(options)
+    settings = load_command_settings(options)
     chosen = version or read_state(settings, label).latest
     if not chosen:
         raise NotFoundError(f"probe {label!r} was not fitted yet: run `needle probe fit {label}`")
     take(settings, resolve_encoder(settings).encoder_id, label, chosen, datetime.now(UTC))
     score_catalogue(settings, label)
-    print_json(_document(settings, label)) if as_json else _tell(settings, label)
+    print_json(_build_document(settings, label)) if as_json else _tell(settings, label)
 
 
 @command.command(name="suggest")
 @click.argument("label", metavar="LABEL")
 @click.option("--count", default=5, show_default=True, type=click.IntRange(1, 500), help="Shots in each feed.")
 @click.option("--seed", default=0, show_default=True, type=int, help="Of the random feed.")
-@setting_options()
+@add_setting_options()
 @json_option
 def suggest(label: str, count: int, seed: int, as_json: bool, **options: Any) -> None:
     """Name the shots to label next: top positive, top negative, borderline and random ones, none labelled yet.
@@ -177,7 +177,7 @@ def suggest(label: str, count: int, seed: int, as_json: bool, **options: Any) ->
     from ops.index.index import open_index
     from ops.probes.suggestions import list_suggestions
 
-    settings = settings_from(options)
+    settings = load_command_settings(options)
     _require_known(settings, label)
     with open_index(settings, resolve_encoder(settings).encoder_id) as index:
         feeds = list_suggestions(settings, label, count=count, seed=seed, read_vectors=index.vectors)
@@ -187,7 +187,7 @@ def suggest(label: str, count: int, seed: int, as_json: bool, **options: Any) ->
     for feed, shots in feeds.items():
         click.echo(f"{feed}:")
         for each in shots:
-            click.echo(printable(f"  {each['score']:.3f}  {each['shot_id']}  {each['poster']}"))
+            click.echo(make_printable(f"  {each['score']:.3f}  {each['shot_id']}  {each['poster']}"))
 
 
 def _require_known(settings: Settings, label: str) -> None:
@@ -198,7 +198,7 @@ def _require_known(settings: Settings, label: str) -> None:
         find_definition(settings, label)
 
 
-def _document(settings: Settings, label: str) -> dict[str, Any]:
+def _build_document(settings: Settings, label: str) -> dict[str, Any]:
     from ops.notebooks.reports import few_shot_page
     from ops.probes.documents import probe_document
 
@@ -209,17 +209,17 @@ def _document(settings: Settings, label: str) -> dict[str, Any]:
 def _tell(settings: Settings, label: str) -> None:
     from ops.probes.annotations import LabelCounts
 
-    each = _document(settings, label)
-    click.echo(f"{label}: {printable(', '.join(each['queries']))}")
+    each = _build_document(settings, label)
+    click.echo(f"{label}: {make_printable(', '.join(each['queries']))}")
     labels = dict(each["labels"])
     since, _ = labels.pop("since"), labels.pop("since_fit")
     click.echo(f"  labels: {LabelCounts(**labels).in_words}")
     for note in each["notes"]:
-        click.echo(f"  note: {printable(note)}")
+        click.echo(f"  note: {make_printable(note)}")
     if not each["promoted"]:
         click.echo("  not fitted yet")
         return
-    click.echo(f"  {each['kind']} {each['promoted']} on {each['encoder_id']}, {_learnt(each)}")
+    click.echo(f"  {each['kind']} {each['promoted']} on {each['encoder_id']}, {_describe_learnt(each)}")
     if each["kind"] == "logistic" and since:
         click.echo(f"  {plural(since, 'label')} came, changed or went since, which it has not learnt")
     for name, figure in each["metrics"].items():
@@ -228,12 +228,12 @@ def _tell(settings: Settings, label: str) -> None:
         click.echo(f"  measured on held-out labels, by {each['held_out_by']}; 95 % intervals")
     click.echo(f"  means yes from {each['threshold']:.3f} ({each['policy'] or 'f1'})")
     if each["report"]:
-        click.echo(printable(f"  report: {each['report']}"))
+        click.echo(make_printable(f"  report: {each['report']}"))
     for verdict in each["verdicts"][-3:]:
         stayed = "stays" if verdict["over"] == verdict["version"] else "took over"
         word = stayed if verdict["promoted"] else "was refused"
-        click.echo(f"  {verdict['at']} {verdict['version']} {word}: {printable(verdict['reason'])}")
+        click.echo(f"  {verdict['at']} {verdict['version']} {word}: {make_printable(verdict['reason'])}")
 
 
-def _learnt(each: dict[str, Any]) -> str:
+def _describe_learnt(each: dict[str, Any]) -> str:
     return f"fitted on {each['yes']} yes, {each['no']} no" if each["kind"] == "logistic" else "the words alone"

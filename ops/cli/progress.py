@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ops.cli.main import printable
+from ops.cli.main import make_printable
 from ops.core.plural import plural
 from ops.pipeline import list_steps
 
@@ -86,11 +86,11 @@ class Bars:
         count = len(self.aside)
         if stage in self.tasks:  # damage to the lake is found before any stage starts
             self.bars.update(self.tasks[stage], aside=f"[yellow]{count} set aside")
-        self.console.print(f"[yellow]set aside[/] {escape(printable(thing))}: {escape(printable(reason))}")
+        self.console.print(f"[yellow]set aside[/] {escape(make_printable(thing))}: {escape(make_printable(reason))}")
 
     def note(self, stage: str, text: str) -> None:
         self.noted.add(text)
-        self.console.print(f"[yellow]note[/] {escape(printable(text))}")
+        self.console.print(f"[yellow]note[/] {escape(make_printable(text))}")
 
     def finish(self, stage: str) -> None:
         task = self.bars.tasks[self.tasks[stage]]

@@ -52,23 +52,23 @@ class Interrupted:
     runs: list[str]
 
 
-def interrupted_ingests(settings: Settings) -> list[Interrupted]:
+def find_interrupted_ingests(settings: Settings) -> list[Interrupted]:
     """Return killed ingests: their marker exists and no process holds it."""
     dead = []
     for marker in sorted((settings.home / "ingests").glob("*.json")):
-        record = _record_of(marker)
+        record = _read_record(marker)
         if record is not None:
             dead.append(Interrupted(marker=marker, **record))
     return dead
 
 
-def ingests_at_work(settings: Settings) -> int:
+def count_running_ingests(settings: Settings) -> int:
     """Return how many ingests (and probe fits, and fits of encoders) of the command line run now on this home."""
     markers = (settings.home / "ingests").glob("*.json")
-    return sum(_record_of(marker) is None and marker.exists() for marker in markers)
+    return sum(_read_record(marker) is None and marker.exists() for marker in markers)
 
 
-def _record_of(marker: Path) -> dict[str, list[str]] | None:
+def _read_record(marker: Path) -> dict[str, list[str]] | None:
     """Return the record of a marker without a holder; ``None`` if it is held, or was deleted meanwhile."""
     try:
         with marker.open() as handle:
@@ -81,7 +81,7 @@ def _record_of(marker: Path) -> dict[str, list[str]] | None:
         return {"partitions": [], "runs": []}
 
 
-def dagster_home(settings: Settings) -> Path:
+def find_dagster_home(settings: Settings) -> Path:
     """Return the folder of Dagster's own records below the home.
 
     It contains the checkout's ``dagster.yaml`` and a second configuration for runs of the command line.
@@ -102,14 +102,14 @@ def dagster_home(settings: Settings) -> Path:
     return folder
 
 
-def opened_by_hand(settings: Settings) -> dg.DagsterInstance:
+def open_instance(settings: Settings) -> dg.DagsterInstance:
     """Open Dagster's records for runs in this process. Their output goes to the terminal and is not captured.
 
     Dagster captures output with processes of its own, and a Ctrl-C ends each of these with a traceback.
     """
     import dagster as dg
 
-    return dg.DagsterInstance.from_config(str(dagster_home(settings)), _BY_HAND)
+    return dg.DagsterInstance.from_config(str(find_dagster_home(settings)), _BY_HAND)
 
 
 def run_pipeline(
@@ -129,7 +129,7 @@ def run_pipeline(
     Returns the id of the last run.
     Raises ``NeedleError`` if a step failed; the message is the step's own.
     """
-    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+    os.environ["DAGSTER_HOME"] = str(find_dagster_home(settings))
     quieten()
     from assets.definitions import build_definitions
     from assets.partitions import choose_partitions, ensure_partitions, range_tags
@@ -137,14 +137,14 @@ def run_pipeline(
     from ops.core.tables import find_key_ranges
 
     steps = tuple(step.name for step in list_steps()) if partitioned is None else tuple(partitioned)
-    with opened_by_hand(settings) as instance:
+    with open_instance(settings) as instance:
         close_dead_runs(instance, interrupted)
         definitions = build_definitions(settings, Needle(bars))
         ordered = ensure_partitions(instance, choose_partitions(settings), partitions)
         ranges = find_key_ranges(partitions, ordered)
         by = {"needle/started_by": started_by}
         # An upgrade leaves nothing for the next ingest to finish: the next upgrade does it.
-        with marked(settings, partitions if partitioned is None else ()) as note, keep_open():
+        with hold_marker(settings, partitions if partitioned is None else ()) as note, keep_open():
             for start, end in ranges[:-1]:
                 execute(definitions, instance, steps, {**by, **range_tags(start, end)}, note)
             tags = {**by, **(range_tags(*ranges[-1]) if ranges else {})}
@@ -164,13 +164,13 @@ def run_pipeline(
 
 def run_assets(settings: Settings, names: Sequence[str], bars: Bars, started_by: str) -> None:
     """Materialise the named assets, which have no partitions, in one run. Raises ``NeedleError`` as ``execute``."""
-    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+    os.environ["DAGSTER_HOME"] = str(find_dagster_home(settings))
     quieten()
     from assets.definitions import build_definitions
     from assets.resources import Needle
 
     definitions = build_definitions(settings, Needle(bars))
-    with opened_by_hand(settings) as instance, marked(settings, ()) as note:
+    with open_instance(settings) as instance, hold_marker(settings, ()) as note:
         execute(definitions, instance, names, {"needle/started_by": started_by}, note)
 
 
@@ -229,7 +229,7 @@ def execute(
 
 
 @contextmanager
-def marked(settings: Settings, partitions: Sequence[str]) -> Iterator[Callable[[str], None]]:
+def hold_marker(settings: Settings, partitions: Sequence[str]) -> Iterator[Callable[[str], None]]:
     """Hold a marker for this ingest; the block's value notes the id of a run that is about to start.
 
     The marker is deleted after the block, also if a run failed: the data show again which work is missing.
@@ -274,12 +274,12 @@ def close_orphaned_runs(settings: Settings) -> None:
     For the start of the daemon, which counts a run that looks alive permanently and starts no other. The caller ensures
     that no other daemon runs on this home.
     """
-    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+    os.environ["DAGSTER_HOME"] = str(find_dagster_home(settings))
     import dagster as dg
 
     alive = set[str]()
     for marker in (settings.home / "ingests").glob("*.json"):
-        if _record_of(marker) is None and marker.exists():
+        if _read_record(marker) is None and marker.exists():
             alive |= set(json.loads(marker.read_text())["runs"])
     running = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING]
     with dg.DagsterInstance.get() as instance:
@@ -295,7 +295,7 @@ def clear_scratch(settings: Settings) -> None:
             shutil.rmtree(settings.scratch)
 
 
-def runs_behind(settings: Settings, made: Sequence[tuple[str, str, float]]) -> list[dict[str, str | None]]:
+def find_runs(settings: Settings, made: Sequence[tuple[str, str, float]]) -> list[dict[str, str | None]]:
     """Return the runs that computed rows, each given as (asset, partition or "", Unix time of the computation).
 
     A row's time is that of its step, so its run is the first one that reported the asset after it. A row older than
@@ -306,7 +306,7 @@ def runs_behind(settings: Settings, made: Sequence[tuple[str, str, float]]) -> l
     found: list[dict[str, str | None]] = []
     if not (settings.home / "dagster" / "storage").is_dir():  # nothing was ever run here
         return found
-    with dg.DagsterInstance.from_config(str(dagster_home(settings))) as instance:
+    with dg.DagsterInstance.from_config(str(find_dagster_home(settings))) as instance:
         for asset, partition, computed_at in made:
             wanted = dg.AssetRecordsFilter(
                 asset_key=dg.AssetKey(asset),

@@ -6,15 +6,15 @@ from typing import Any
 
 import click
 
-from ops.cli.main import printable
+from ops.cli.main import make_printable
 from ops.cli.options import (
+    add_query_options,
+    add_setting_options,
     json_option,
     limit_option,
+    load_command_settings,
     print_json,
     query_from,
-    query_options,
-    setting_options,
-    settings_from,
 )
 from ops.core.plural import plural
 from ops.search.interpretation import parse_words
@@ -24,9 +24,9 @@ from ops.search.searcher import Searcher
 
 @click.command(name="search")
 @click.argument("text", required=False, default="")
-@query_options()
+@add_query_options()
 @limit_option
-@setting_options("encoder")
+@add_setting_options("encoder")
 @json_option
 def command(text: str, as_json: bool, **options: Any) -> None:
     """Find shots by a description, by spoken words, or by examples.
@@ -42,7 +42,7 @@ def command(text: str, as_json: bool, **options: Any) -> None:
              needle search "a door opens" --then "a face in the dark" --within 2
              needle search --all "a rabbit" --all "said:good morning"
     """
-    settings = settings_from(options)
+    settings = load_command_settings(options)
     answer = Searcher(settings).search(query_from(text, options))
     print_json(answer.document()) if as_json else print_hits(answer)
 
@@ -54,7 +54,7 @@ def print_hits(answer: SearchResult) -> None:
     """
     print_reading(answer)
     if not answer.hits:
-        click.echo(_nothing(answer), err=True)
+        click.echo(_explain_nothing(answer), err=True)
     elif not answer.stands_out:
         click.echo("nothing clearly matches: these are the nearest, try other words", err=True)
     is_divided = False
@@ -71,36 +71,35 @@ def print_reading(answer: SearchResult) -> None:
     reading = answer.reading
     # A line reports that only images were searched if the query has quotes, or could have.
     if reading.dialogue or reading.said_in or parse_words(answer.query.text).phrases:
-        click.echo(printable(reading.why), err=True)
+        click.echo(make_printable(reading.why), err=True)
     for note in reading.notes:
-        click.echo(f"note: {printable(note)}", err=True)
+        click.echo(f"note: {make_printable(note)}", err=True)
 
 
 def _print_hit(hit: Hit) -> None:
-    click.echo(f"{hit.rank:>3}  {hit.relevance:4.2f}  {hit.score:6.3f}  {_place(hit)}{_marks(hit)}")
+    click.echo(f"{hit.rank:>3}  {hit.relevance:4.2f}  {hit.score:6.3f}  {_place(hit)}{_format_marks(hit)}")
     if (hit.match.start_frame, hit.match.end_frame) != (hit.start_frame, hit.end_frame):
         click.echo(f"{'':19}frames {hit.match.start_frame} - {hit.match.end_frame} fulfil the conditions")
     for line in hit.lines:
-        click.echo(f"{'':19}{line.start_timecode}  {printable(' '.join(line.text.split()))}")
+        click.echo(f"{'':19}{line.start_timecode}  {make_printable(' '.join(line.text.split()))}")
     if hit.then:
         click.echo(f"{'then':>9}  {hit.then.score:6.3f}  {_place(hit.then)}")
 
 
 def _place(hit: Hit) -> str:
-    return (
-        f"{printable(hit.show):<24.24}  {hit.start_timecode}  {hit.start_frame:>7} - {hit.end_frame:<7}  {hit.shot_id}"
-    )
+    frames = f"{hit.start_frame:>7} - {hit.end_frame:<7}"
+    return f"{make_printable(hit.show):<24.24}  {hit.start_timecode}  {frames}  {hit.shot_id}"
 
 
-def _marks(hit: Hit) -> str:
+def _format_marks(hit: Hit) -> str:
     """Format the marks of a hit: near-duplicates, title or blank, probes."""
-    probes = [f"{printable(each.probe)} {each.score:.2f}" for each in hit.probes]
+    probes = [f"{make_printable(each.probe)} {each.score:.2f}" for each in hit.probes]
     folded = [f"+{len(hit.folded)} alike"] if hit.folded else []
     kinds = [name for name, is_one in (("title", hit.is_title), ("blank", hit.is_blank)) if is_one]
     return "".join(f"  [{mark}]" for mark in [*folded, *kinds, *probes])
 
 
-def _nothing(answer: SearchResult) -> str:
+def _explain_nothing(answer: SearchResult) -> str:
     query = answer.query
     narrow = [name for name in ("shows", "where", "all", "any", "then", "min_relevance") if getattr(query, name)]
     ways = ["quotes"] if parse_words(query.text).phrases else []

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from ops.cli.options import setting_options, settings_from
+from ops.cli.options import add_setting_options, load_command_settings
 
 
 @click.command(name="serve")
-@setting_options("encoder")
+@add_setting_options("encoder")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: a free one.")
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
@@ -25,11 +25,11 @@ def command(host: str, port: int, open_page: bool, **options: Any) -> None:
     \b
     Example: needle serve --port 8080 --open
     """
-    from ops.cli.runs import runs_behind
+    from ops.cli.runs import find_runs
     from ops.serve.app import create_app
     from ops.serve.server import listen, require_safe_address, run
 
-    settings = settings_from(options)
+    settings = load_command_settings(options)
     require_safe_address(settings, host)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     listener = listen(host, port)
@@ -43,5 +43,5 @@ def command(host: str, port: int, open_page: bool, **options: Any) -> None:
 
     # Settings given as options are in the environment of the processes that start from here.
     fit = (sys.executable, "-m", "ops.cli", "probe", "fit")
-    run(create_app(settings, runs=partial(runs_behind, settings), host=host, fit=fit), listener, started)
+    run(create_app(settings, runs=partial(find_runs, settings), host=host, fit=fit), listener, started)
     click.echo("stopped", err=True)

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from ops.cli.facts import print_facts
-from ops.cli.main import printable
-from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.cli.main import make_printable
+from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.core.errors import UsageError
 from ops.core.plural import plural
 from ops.core.settings import Settings
@@ -23,7 +23,7 @@ FRAME = click.IntRange(min=0)
 
 @click.command(name="shots")
 @click.argument("video", metavar="VIDEO", required=False)
-@setting_options()
+@add_setting_options()
 @click.option("--facts", "with_facts", is_flag=True, help="Print the record of facts about VIDEO instead.")
 @click.option("--merge", multiple=True, type=FRAME, metavar="FRAME", help="No shot begins at this frame (repeatable).")
 @click.option("--split", multiple=True, type=FRAME, metavar="FRAME", help="A shot begins at this frame (repeatable).")
@@ -59,7 +59,7 @@ def command(
     Example: needle shots film.mp4
              needle shots film.mp4 --merge 489 --split 605
     """
-    settings = settings_from(options)
+    settings = load_command_settings(options)
     if with_corrections and not (merge or split or undo or annotation or with_facts):
         _list_corrections(settings, video, as_json)
         return
@@ -94,7 +94,7 @@ def _list(settings: Settings, video: str, as_json: bool) -> None:
         print_json(shots)
         return
     if row["reason"]:
-        click.echo(f"set aside: {printable(row['reason'])}", err=True)
+        click.echo(f"set aside: {make_printable(row['reason'])}", err=True)
     for shot in shots:
         _, _, corrections = shot["detector"].partition("+")
         click.echo(
@@ -124,14 +124,14 @@ def _correct(settings: Settings, video: str, statements: list[Any], author: str,
         )
         return
     for frame in state.to_cut:
-        click.echo(f"{printable(row['path'])}: a shot will begin at frame {frame}")
+        click.echo(f"{make_printable(row['path'])}: a shot will begin at frame {frame}")
     for frame in state.to_merge:
-        click.echo(f"{printable(row['path'])}: no shot will begin at frame {frame}")
+        click.echo(f"{make_printable(row['path'])}: no shot will begin at frame {frame}")
     for each in labels:
         value = "yes" if each.value else "no"
         click.echo(f"label {each.label}: {value} on {each.shot_id}: {each.document()['why']}", err=True)
     if state.to_cut or state.to_merge:
-        click.echo(f"next: needle ingest {printable(row['path'])}", err=True)
+        click.echo(f"next: needle ingest {make_printable(row['path'])}", err=True)
     else:
         click.echo("saved; the shots agree with it already, so nothing has to be cut", err=True)
 
@@ -147,7 +147,7 @@ def _list_corrections(settings: Settings, video: str | None, as_json: bool) -> N
     for each in documents:
         note = f": {each['note']}" if each["note"] else ""
         click.echo(
-            printable(
+            make_printable(
                 f"{each['path']}  frame {each['frame']:>7}  {each['action']:<9}  {each['state']:<10}  "
                 f"{each['created_at'][:19]}  {each['author']}{note}"
             )
@@ -166,6 +166,6 @@ def _annotate(settings: Settings, video: str, path: Path, as_json: bool) -> None
         print_json({"path": str(path), "cuts": len(state.planned) - 1, "corrections": len(state.current)})
         return
     click.echo(
-        f"{printable(str(path))}: {plural(len(state.planned) - 1, 'cut')}, {len(state.current)} of them by people"
+        f"{make_printable(str(path))}: {plural(len(state.planned) - 1, 'cut')}, {len(state.current)} of them by people"
     )
     click.echo("the others are the detector's: look through the whole film before it judges a detector", err=True)

@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from ops.cli.options import json_option, limit_option, print_json, query_options, setting_options, settings_from
+from ops.cli.options import (
+    add_query_options,
+    add_setting_options,
+    json_option,
+    limit_option,
+    load_command_settings,
+    print_json,
+)
 from ops.cli.search import print_hits
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
@@ -14,9 +21,9 @@ from ops.search.searcher import Searcher
 
 @click.command(name="similar")
 @click.argument("shot", metavar="SHOT")
-@query_options("--show", "--fold", "--exact")
+@add_query_options("--show", "--fold", "--exact")
 @limit_option
-@setting_options("encoder")
+@add_setting_options("encoder")
 @json_option
 def command(
     shot: str, shows: tuple[str, ...], limit: int, fold: bool, exact: bool, as_json: bool, **options: Any
@@ -26,6 +33,6 @@ def command(
     \b
     Example: needle similar 0123456789abcdef:489 --limit 5
     """
-    settings = settings_from(options)
+    settings = load_command_settings(options)
     answer = Searcher(settings).search(Query(like=(shot,), shows=shows, limit=limit, fold=fold, exact=exact))
     print_json(answer.document()) if as_json else print_hits(answer)

@@ -9,16 +9,16 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ops.cli.catalogue_status import catalogue_status
-from ops.cli.main import printable
-from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.cli.catalogue_status import build_status
+from ops.cli.main import make_printable
+from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.core.plural import plural
 from ops.core.schemas import TABLES
 from ops.embeddings.encoder import resolve_encoder
 
 
 @click.command(name="status")
-@setting_options("encoder")
+@add_setting_options("encoder")
 @json_option
 def command(as_json: bool, **options: Any) -> None:
     """List every video with its state: ready, pending, set_aside (and why) or removed; and notes on footage.
@@ -26,8 +26,8 @@ def command(as_json: bool, **options: Any) -> None:
     \b
     Example: needle status --json
     """
-    settings = settings_from(options)
-    status = catalogue_status(settings, resolve_encoder(settings).encoder_id)
+    settings = load_command_settings(options)
+    status = build_status(settings, resolve_encoder(settings).encoder_id)
     if as_json:
         print_json(status)
         return
@@ -38,13 +38,13 @@ def command(as_json: bool, **options: Any) -> None:
     for video in status["videos"]:
         state = video["state"] if not video["reason"] else f"{video['state']}: {video['reason']}"
         texts = (video["video_id"], video["show"], state, *(video[name] for name in counts), video["path"])
-        listing.add_row(*(printable(str(text)) for text in texts))
+        listing.add_row(*(make_printable(str(text)) for text in texts))
     console = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
     if status["videos"]:
         console.print(listing)
     for video in status["videos"]:
         for note in video["notes"] if video["state"] in ("ready", "pending") else ():
-            console.print(printable(f"note: {video['path']}: {note}"))
+            console.print(make_printable(f"note: {video['path']}: {note}"))
     totals = status["totals"]
     refused = f" ({totals['shots_set_aside']} set aside)" if totals["shots_set_aside"] else ""
     console.print(

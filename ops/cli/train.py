@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ops.cli.main import EXIT_SET_ASIDE
-from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
 from ops.core.plural import plural
@@ -42,7 +42,7 @@ CHANGES = ("base", "epochs", "batch", "micro_batch", "learning_rate", "pooling",
     "--workers", type=click.IntRange(1), default=None, help="With --engine ray [default: a GPU or node each]."
 )
 @click.option("--gpu/--no-gpu", default=None, help="With --engine ray: a GPU for each worker [default: if there are].")
-@setting_options("engine", "ray_address")
+@add_setting_options("engine", "ray_address")
 @json_option
 def command(
     recipe: str,
@@ -62,7 +62,7 @@ def command(
     from ops.cli.train_runs import train_as_asset
 
     wanted = build_recipe(recipe, **{name: options.pop(name) for name in CHANGES})
-    settings = settings_from(options)
+    settings = load_command_settings(options)
     if settings.engine == "local" and (workers or gpu is not None):
         raise UsageError("--workers and --gpu are for --engine ray: without it one process fits")
     now = datetime.now(UTC)

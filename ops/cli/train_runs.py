@@ -56,7 +56,7 @@ def _materialise(settings: Settings, name: str, partitions: Sequence[str], bars:
     runs.run_pipeline(
         settings,
         partitions,
-        [each for each in runs.interrupted_ingests(settings) if not each.partitions],
+        [each for each in runs.find_interrupted_ingests(settings) if not each.partitions],
         bars,
         (f"encoder/{name}",),
         partitioned=("caption_pairs",),

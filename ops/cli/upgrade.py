@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ops.cli.main import EXIT_FAILED, printable
-from ops.cli.options import json_option, print_json, setting_options, settings_from
+from ops.cli.main import EXIT_FAILED, make_printable
+from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.core.errors import UsageError
 from ops.core.plural import plural
 
 if TYPE_CHECKING:
-    from ops.cli.upgrade_runs import Outcome
+    from ops.cli.upgrade_runs import UpgradeOutcome
     from ops.core.settings import Settings
     from ops.embeddings.registry import Candidate
     from ops.upgrade.compare import Comparison
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     "--status", "asks", is_flag=True, help="Show the live encoder, and the one that a rollback would bring back."
 )
 @click.option("--force", default="", metavar="REASON", help="Switch even if the check fails; the reason is stored.")
-@setting_options()
+@add_setting_options()
 @json_option
 def command(spec: str, goes_back: bool, withdraws: bool, asks: bool, force: str, as_json: bool, **options: Any) -> int:
     """Make another encoder live: embed everything again, compare, and switch if it is not worse.
@@ -56,7 +56,9 @@ def command(spec: str, goes_back: bool, withdraws: bool, asks: bool, force: str,
         raise UsageError(
             "--encoder auto: name the encoder, such as open_clip:<model>/<tag or file> or finetuned:<name>"
         )
-    settings = settings_from(options, follows_live=False)  # a contradicting setting refers the user to this command
+    settings = load_command_settings(
+        options, follows_live=False
+    )  # a contradicting setting refers the user to this command
     if asks:
         _show(settings, as_json)
         return 0
@@ -79,21 +81,21 @@ def _show(settings: Settings, as_json: bool) -> None:
         return
     live, previous, candidate = document["live"], document["previous"], document["candidate"]
     since = f" since {live['since']}" if live["since"] else ""
-    click.echo(f"live: {live['spec']} ({live['encoder_id']}){since}: {printable(live['reason'])}")
+    click.echo(f"live: {live['spec']} ({live['encoder_id']}){since}: {make_printable(live['reason'])}")
     click.echo(
         f"--rollback goes to: {previous['spec']} ({previous['encoder_id']})" if previous else "no rollback is kept"
     )
     if candidate:
         click.echo(f"on its way, not live: {candidate['spec']} ({candidate['encoder_id']})")
     for reason in document["refused_because"]:
-        click.echo(f"refused: {printable(reason)}")
+        click.echo(f"refused: {make_printable(reason)}")
     if document["refused_because"]:
         click.echo("--discard deletes its vectors, index and probes")
     if not document["settled"]:
         click.echo("the last switch is not complete: the same upgrade again completes it")
 
 
-def _tell(settings: Settings, outcome: Outcome, as_json: bool) -> int:
+def _tell(settings: Settings, outcome: UpgradeOutcome, as_json: bool) -> int:
     from dataclasses import asdict
 
     from ops.upgrade.switch import describe_upgrade
@@ -106,12 +108,12 @@ def _tell(settings: Settings, outcome: Outcome, as_json: bool) -> int:
         if found:
             _print_comparison(found)
             for reason in found.reasons if found.forced and outcome.switched else ():
-                click.echo(f"taken all the same: {printable(reason)}")
+                click.echo(f"taken all the same: {make_printable(reason)}")
         live = document["live"]
         told = "is live" if outcome.switched else "stays live" if refused else "is live already: nothing to do"
         click.echo(f"{live['spec']} {told} ({live['encoder_id']})")
     for reason in found.reasons if found and refused else ():
-        click.echo(f"needle: not switched: {printable(reason)}", err=True)
+        click.echo(f"needle: not switched: {make_printable(reason)}", err=True)
     if refused:
         click.echo("needle: nothing that is live was changed; --force 'why' takes it all the same", err=True)
         click.echo("needle: `needle upgrade --discard` deletes its vectors, index and probes", err=True)
@@ -149,7 +151,7 @@ def _print_comparison(found: Comparison) -> None:
             continue
         fitted = ", which it was fitted on: a gain proves nothing" if measured is not found.evaluation else ""
         click.echo(
-            printable(
+            make_printable(
                 f"nDCG@10 on {plural(measured['shots'], 'captioned shot')} of {', '.join(measured['shows'])}{fitted}"
             )
         )
@@ -158,10 +160,10 @@ def _print_comparison(found: Comparison) -> None:
             interval = f"{each['low']:+.3f} to {each['high']:+.3f}"
             click.echo(f"{TITLES[name]:<24}{figures}{each['difference']:>+9.3f}  {interval}")
     for missing in () if found.reasons else found.evaluation["too_little"]:
-        click.echo(printable(f"{missing}; its searches find nearly the same"))
+        click.echo(make_printable(f"{missing}; its searches find nearly the same"))
     for each in found.probes:
         pair = "".join(f"{'-' if each[key] is None else format(each[key], '.3f'):>9}" for key in ("live", "candidate"))
-        click.echo(f"{'AP of ' + each['probe']:<24}{pair}  {printable(each['why']) or 'not worse'}")
+        click.echo(f"{'AP of ' + each['probe']:<24}{pair}  {make_printable(each['why']) or 'not worse'}")
     overlap = found.overlap
     click.echo(
         f"{overlap['mean']:.0%} of the first {plural(overlap['top'], 'shot')} are the same over "

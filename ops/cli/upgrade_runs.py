@@ -34,44 +34,44 @@ ATTEMPTS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class UpgradeOutcome:
     """``switched``: another encoder is live now. ``comparison`` decided, ``None`` if nothing was compared."""
 
     switched: bool
     comparison: Comparison | None = None
 
 
-def upgrade(settings: Settings, spec: str, force: str, bars: Bars) -> Outcome:
+def upgrade(settings: Settings, spec: str, force: str, bars: Bars) -> UpgradeOutcome:
     """Make the encoder of ``spec`` live, if it is not worse than the live one, or if ``force`` gives a reason.
 
     A comparison that rejects it is not an error, but then nothing is switched. Raises ``NeedleError``.
     """
-    with _alone(settings, bars):
+    with _lock_upgrades(settings, bars):
         candidate = name_candidate(settings, spec, force)
         if candidate is None:
-            return Outcome(switched=False)
-        is_live = _attempted(settings, candidate, ("encoder_comparison", "live_encoder"), bars)
+            return UpgradeOutcome(switched=False)
+        is_live = _try_candidate(settings, candidate, ("encoder_comparison", "live_encoder"), bars)
         found = read_last_comparison(settings, candidate.encoder_id)
         if is_live:
             _follow_up(settings, bars)
-        return Outcome(switched=is_live, comparison=found)
+        return UpgradeOutcome(switched=is_live, comparison=found)
 
 
-def rollback(settings: Settings, bars: Bars) -> Outcome:
+def rollback(settings: Settings, bars: Bars) -> UpgradeOutcome:
     """Make the previous encoder live again, with the footage that came since. Raises ``NeedleError``."""
-    with _alone(settings, bars):
-        _attempted(settings, name_previous(settings), ("live_encoder",), bars)
+    with _lock_upgrades(settings, bars):
+        _try_candidate(settings, name_previous(settings), ("live_encoder",), bars)
         _follow_up(settings, bars)
-        return Outcome(switched=True)
+        return UpgradeOutcome(switched=True)
 
 
 def withdraw(settings: Settings, bars: Bars) -> Candidate:
     """Delete the data of the candidate encoder, which is not live. Raises ``NeedleError``."""
-    with _alone(settings, bars):
+    with _lock_upgrades(settings, bars):
         return discard(settings)
 
 
-def _attempted(settings: Settings, candidate: Candidate, last: Sequence[str], bars: Bars) -> bool:
+def _try_candidate(settings: Settings, candidate: Candidate, last: Sequence[str], bars: Bars) -> bool:
     """Compute the candidate's missing data and switch to it; return False if the comparison rejects it."""
     for attempt in range(ATTEMPTS):
         try:
@@ -108,7 +108,7 @@ def _run(settings: Settings, bars: Bars, partitioned: Sequence[str], last: Seque
     runs.run_pipeline(
         settings,
         settings.lake.list_partitions(SHOTS),
-        [each for each in runs.interrupted_ingests(settings) if not each.partitions],
+        [each for each in runs.find_interrupted_ingests(settings) if not each.partitions],
         bars,
         last,
         partitioned=partitioned,
@@ -118,13 +118,13 @@ def _run(settings: Settings, bars: Bars, partitioned: Sequence[str], last: Seque
 
 
 @contextmanager
-def _alone(settings: Settings, bars: Bars) -> Iterator[None]:
+def _lock_upgrades(settings: Settings, bars: Bars) -> Iterator[None]:
     """Allow one upgrade at a time; work that a killed one left after its switch is done first."""
     with lock_if_free(settings.home / "locks" / "upgrade.lock") as is_free:
         if not is_free:
             raise NeedleError(f"another `needle upgrade` runs on {settings.home}: wait until it ends")
         catalogue.require_layout(settings)
-        if runs.ingests_at_work(settings):
+        if runs.count_running_ingests(settings):
             bars.note("comparison", "an ingest runs: the switch waits for it, and both encoders embed its shots")
         if not EncoderRegistry(settings.home).read_state().settled:
             _follow_up(settings, bars)

@@ -96,7 +96,7 @@ _TRADITIONAL = frozenset(("hant", "tw", "hk", "mo"))
 WESTERN_LETTERS = frozenset(letter for name, _, letters, page in _ROWS if page is WESTERN for letter in letters)
 
 
-def alphabets_of(language: str) -> tuple[Alphabet, ...]:
+def find_alphabets(language: str) -> tuple[Alphabet, ...]:
     """Return the alphabets of a language (BCP 47 tag); empty if it is not known."""
     base, *subtags = language.lower().split("-")
     own = tuple(each for each in ALPHABETS if each.language == OTHER_NAMES.get(base, base))

@@ -23,13 +23,13 @@ from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import Progress, StepReport
 from ops.dialogue.checks import check_dialogue
-from ops.dialogue.lines import Line, bounded_notes, joined
+from ops.dialogue.lines import DialogueLine, limit_notes, merge_lines
 from ops.dialogue.recipe import RECIPE
-from ops.dialogue.rows import line_rows, renewed_subtitle_row, shot_rows, subtitle_rows
-from ops.dialogue.sources import SPEECH, Source, sources_of, speech_of
-from ops.dialogue.speech import recogniser, speech_problem
-from ops.dialogue.ties import Clock
-from ops.dialogue.timing import PLAIN, SubtitleTiming, propose_timing, timing_of, timings_of
+from ops.dialogue.rows import build_line_rows, build_shot_rows, build_subtitle_rows, renew_subtitle_row
+from ops.dialogue.sources import SPEECH, SubtitleSource, read_sources, recognise_speech
+from ops.dialogue.speech import explain_speech_problem, load_recogniser
+from ops.dialogue.ties import FrameClock
+from ops.dialogue.timing import PLAIN, SubtitleTiming, propose_timing, read_timing, read_timings
 from ops.shots.proxy_times import read_proxy_times
 from ops.videos import catalogue
 from ops.videos.damaged_tables import FILM, LOST_DIALOGUE
@@ -65,8 +65,8 @@ def build_dialogue(
     with settings.hold_work_lock(), FilmProcess(read, STEP) as process:
         progress.start(STAGE, 0, "lines")
         changed = sum(settings.lake.ensure(table, partition) for partition in partitions for table in TABLES)
-        reading = _Reading(settings, now, progress, process)
-        changed += sum(map(reading.bring_up_to_date, due_dialogue(settings, partitions)))
+        reading = _DialogueReader(settings, now, progress, process)
+        changed += sum(map(reading.bring_up_to_date, find_due(settings, partitions)))
         changed += _rename(settings, partitions, now)
         _require_intact(settings, partitions)
         reading.tell_of_speech()
@@ -74,35 +74,35 @@ def build_dialogue(
         return _report(settings, partitions, changed, reading)
 
 
-def due_dialogue(settings: Settings, partitions: Iterable[str]) -> list[Due]:
+def find_due(settings: Settings, partitions: Iterable[str]) -> list[Due]:
     """Return ``(video, shots, subtitle files)`` of each cut, ready video of the partitions with outdated dialogue."""
     due = []
-    hears = not speech_problem(settings.speech)
+    hears = not explain_speech_problem(settings.speech)
     videos = [row for row in catalogue.read_videos(settings.lake, list(partitions)) if row["state"] == "ready"]
     sidecars = find_sidecars(settings, videos)  # of all at once: each folder is listed once
     grouped: dict[str, list[LakeVideo]] = {}
     for row in videos:
         grouped.setdefault(settings.resolve_partition(row["video_id"]), []).append(row)
     for partition, members in sorted(grouped.items()):
-        shots = _by_video(settings, "shots", partition)
-        read = _by_video(settings, "shot_dialogue", partition)
-        sources = _by_video(settings, "subtitles", partition) if hears else {}
-        timings = timings_of(settings, partition)
+        shots = _group_by_video(settings, "shots", partition)
+        read = _group_by_video(settings, "shot_dialogue", partition)
+        sources = _group_by_video(settings, "subtitles", partition) if hears else {}
+        timings = read_timings(settings, partition)
         for video in members:
             own = sorted(shots.get(video["video_id"], []), key=lambda row: row["index"])
             files = sidecars.get(video["video_id"])
             stored = read.get(video["video_id"], [])
             if not own or (files is None and stored):
                 continue  # not cut yet; or its folder cannot be read just now: its stored dialogue stays
-            inputs = input_hash(own, files or [], timings.get(video["video_id"], PLAIN))
+            inputs = hash_inputs(own, files or [], timings.get(video["video_id"], PLAIN))
             wanted = {(shot["shot_id"], inputs) for shot in own}
             is_read = {(row["shot_id"], row["input_hash"]) for row in stored} == wanted
-            if not is_read or (hears and _wants_hearing(settings, video, sources.get(video["video_id"], []))):
+            if not is_read or (hears and _needs_speech(settings, video, sources.get(video["video_id"], []))):
                 due.append((video, own, files or []))
     return due
 
 
-def input_hash(shots: Sequence[LakeShot], sidecars: Sequence[Sidecar], timing: SubtitleTiming) -> str:
+def hash_inputs(shots: Sequence[LakeShot], sidecars: Sequence[Sidecar], timing: SubtitleTiming) -> str:
     """Return the hash of all inputs of a video's lines and ties; its id stands for the subtitles inside it."""
     spans = [(shot["shot_id"], shot["end_frame"], shot["start_s"], shot["end_s"]) for shot in shots]
     files = sorted((file.path, file.content_hash, file.language) for file in sidecars)
@@ -111,13 +111,13 @@ def input_hash(shots: Sequence[LakeShot], sidecars: Sequence[Sidecar], timing: S
     return hashlib.blake2b(json.dumps([RECIPE, spans, files, *timings]).encode(), digest_size=8).hexdigest()
 
 
-def _wants_hearing(settings: Settings, video: LakeVideo, sources: Sequence[LakeSubtitle]) -> bool:
+def _needs_speech(settings: Settings, video: LakeVideo, sources: Sequence[LakeSubtitle]) -> bool:
     """Return whether the video has sound and no subtitles, and the model of the settings did not process it yet."""
     heard = any(row["source"] == "asr" and row["content_hash"] == settings.speech for row in sources)
     return bool(video["has_audio"]) and not heard and not any(row["lines"] for row in sources if row["source"] != "asr")
 
 
-class _Reading:
+class _DialogueReader:
     """The state of one run: its counts and reports, and the reason if speech cannot be recognised."""
 
     def __init__(
@@ -130,47 +130,49 @@ class _Reading:
         self.settings, self.now, self.progress, self.process = settings, now, progress, process
         self.silent: list[str] = []
         self.refused: dict[str, str] = {}
-        self.problem = speech_problem(settings.speech)
+        self.problem = explain_speech_problem(settings.speech)
 
     def bring_up_to_date(self, due: Due) -> int:
         """Read one video and write its rows; return the number of tables that changed."""
         video, shots, sidecars = due
-        clock = self._clock_of(video, shots)
-        timing = timing_of(self.settings, video["video_id"])
-        inputs = input_hash(shots, sidecars, timing)
-        if reason := _lost_before(self.settings, video):
+        clock = self._build_clock(video, shots)
+        timing = read_timing(self.settings, video["video_id"])
+        inputs = hash_inputs(shots, sidecars, timing)
+        if reason := _explain_loss(self.settings, video):
             return self._set_aside(video, clock, reason, inputs, LOST_DIALOGUE)
         try:
             with convert_film_errors(video["path"], "reading its dialogue"):
                 # Reading the subtitles is faster than watching the film.
                 limit_s = self.settings.open_seconds + clock.length_s
                 inside = self.process.ask((video["path"], self.settings.scratch), video["path"], limit_s)
-                sources = sources_of(self.settings, video, sidecars, clock.length_s, timing, inside=inside)
+                sources = read_sources(self.settings, video, sidecars, clock.length_s, timing, inside=inside)
                 if video["has_audio"] and not any(source.lines for source in sources):
-                    sources += self._heard(video, clock)
+                    sources += self._find_speech(video, clock)
         except MediaError as error:  # an error of the store does not concern the video, and ends the run
             reason = f"its dialogue cannot be read: {error}"
             return self._set_aside(video, clock, reason, inputs, video["content_hash"] or "")
         except OSError as error:
             raise make_home_error(self.settings.scratch, error) from error
-        sources = self._compared(video, sources, timing)
+        sources = self._compare(video, sources, timing)
         self._tell(video, sources)
-        lines = joined(source.lines for source in sources)
+        lines = merge_lines(source.lines for source in sources)
         return self._write(video, clock, lines, sources, inputs)
 
-    def _clock_of(self, video: LakeVideo, shots: list[LakeShot]) -> Clock:
+    def _build_clock(self, video: LakeVideo, shots: list[LakeShot]) -> FrameClock:
         """Return the clock of a video; if a shot's frames do not follow the rate, it uses the times in its proxy."""
         fps = Fraction(video["fps_num"], video["fps_den"])
 
-        def times_of(shot: LakeShot) -> list[float] | None:
+        def read_times(shot: LakeShot) -> list[float] | None:
             span = (shot["start_frame"], shot["end_frame"])
             return read_proxy_times(self.settings.store, video["video_id"], *span, fps)
 
-        return Clock(fps, shots, times_of)
+        return FrameClock(fps, shots, read_times)
 
-    def _compared(self, video: LakeVideo, sources: list[Source], timing: SubtitleTiming) -> list[Source]:
+    def _compare(self, video: LakeVideo, sources: list[SubtitleSource], timing: SubtitleTiming) -> list[SubtitleSource]:
         """Return the sources, with a note on subtitles that disagree with speech recognised earlier."""
-        heard = _heard_before(self.settings, video) if any(source.source != SPEECH for source in sources) else None
+        heard = (
+            _find_earlier_speech(self.settings, video) if any(source.source != SPEECH for source in sources) else None
+        )
         if heard is None:
             return sources
         proposals = [propose_timing(heard.lines, each.lines, timing) for each in sources]
@@ -181,36 +183,38 @@ class _Reading:
             for source, proposal in zip(sources, proposals, strict=True)
         ]
 
-    def _heard(self, video: LakeVideo, clock: Clock) -> list[Source]:
+    def _find_speech(self, video: LakeVideo, clock: FrameClock) -> list[SubtitleSource]:
         """Return the speech of a video without subtitles, stored or recognised now; empty if that is impossible."""
         self.silent.append(video["path"])
-        if stored := _heard_before(self.settings, video):
+        if stored := _find_earlier_speech(self.settings, video):
             return [stored]
         if self.problem:
             return []
         try:
-            return [speech_of(self.settings, video, recogniser(self.settings.speech), clock.length_s)]
+            return [recognise_speech(self.settings, video, load_recogniser(self.settings.speech), clock.length_s)]
         except UsageError as error:
             self.problem = str(error)
             return []
 
-    def _set_aside(self, video: LakeVideo, clock: Clock, reason: str, inputs: str, content_hash: str) -> int:
+    def _set_aside(self, video: LakeVideo, clock: FrameClock, reason: str, inputs: str, content_hash: str) -> int:
         """Note why a video's dialogue cannot be read, and keep the lines that were read before."""
         self.refused[video["path"]] = reason
         self.progress.set_aside(STAGE, video["path"], reason)
         partition, video_id = self.settings.resolve_partition(video["video_id"]), video["video_id"]
-        kept = _by_video(self.settings, "dialogue", partition).get(video_id, [])
-        stored = _by_video(self.settings, "subtitles", partition).get(video_id, [])
-        film = Source(path=video["path"], source=FILM, language="", content_hash=content_hash, reason=reason)
-        sources = [renewed_subtitle_row(row) for row in stored if row["source"] != FILM]
-        sources += subtitle_rows(video, [film], self.now)
-        said = line_rows(video, clock, list(map(_stored_line, kept)), self.now)
-        return self._put(video, said, sources, shot_rows(video, clock, said, inputs, self.now))
+        kept = _group_by_video(self.settings, "dialogue", partition).get(video_id, [])
+        stored = _group_by_video(self.settings, "subtitles", partition).get(video_id, [])
+        film = SubtitleSource(path=video["path"], source=FILM, language="", content_hash=content_hash, reason=reason)
+        sources = [renew_subtitle_row(row) for row in stored if row["source"] != FILM]
+        sources += build_subtitle_rows(video, [film], self.now)
+        said = build_line_rows(video, clock, list(map(_read_line, kept)), self.now)
+        return self._put(video, said, sources, build_shot_rows(video, clock, said, inputs, self.now))
 
-    def _write(self, video: LakeVideo, clock: Clock, lines: list[Line], sources: list[Source], inputs: str) -> int:
-        said = line_rows(video, clock, lines, self.now)
-        sourced = subtitle_rows(video, sources, self.now)
-        return self._put(video, said, sourced, shot_rows(video, clock, said, inputs, self.now))
+    def _write(
+        self, video: LakeVideo, clock: FrameClock, lines: list[DialogueLine], sources: list[SubtitleSource], inputs: str
+    ) -> int:
+        said = build_line_rows(video, clock, lines, self.now)
+        sourced = build_subtitle_rows(video, sources, self.now)
+        return self._put(video, said, sourced, build_shot_rows(video, clock, said, inputs, self.now))
 
     def _put(
         self, video: LakeVideo, said: list[LakeLine], sources: list[LakeSubtitle], shots: list[LakeShotDialogue]
@@ -223,7 +227,7 @@ class _Reading:
         self.progress.advance(STAGE, len(said))
         return changed
 
-    def _tell(self, video: LakeVideo, sources: Iterable[Source]) -> None:
+    def _tell(self, video: LakeVideo, sources: Iterable[SubtitleSource]) -> None:
         for source in sources:
             name = source.path if source.source == "sidecar" else f"{video['path']}, {source.path}"
             if source.is_refused:
@@ -231,7 +235,7 @@ class _Reading:
                 self.progress.set_aside(STAGE, source.path, str(source.reason))
             elif source.reason:
                 self.progress.note(STAGE, f"{name}: {source.reason}")
-            notes = bounded_notes(source.notes)
+            notes = limit_notes(source.notes)
             for note in notes[:TOLD]:
                 self.progress.note(STAGE, f"{name}: {note}")
             if len(source.notes) > TOLD:
@@ -243,9 +247,11 @@ class _Reading:
             self.progress.note(STAGE, f"films with sound and no subtitles: {len(self.silent)}; {self.problem}")
 
 
-def _lost_before(settings: Settings, video: LakeVideo) -> str:
+def _explain_loss(settings: Settings, video: LakeVideo) -> str:
     """Return why a video's dialogue is set aside until a retry because a table of it was damaged; else empty."""
-    rows = _by_video(settings, "subtitles", settings.resolve_partition(video["video_id"])).get(video["video_id"], [])
+    rows = _group_by_video(settings, "subtitles", settings.resolve_partition(video["video_id"])).get(
+        video["video_id"], []
+    )
     return next((str(row["reason"]) for row in rows if row["content_hash"] == LOST_DIALOGUE), "")
 
 
@@ -254,34 +260,36 @@ def retry_dialogue(settings: Settings, video_ids: Iterable[str]) -> None:
     wanted = set(video_ids)
     there = set(settings.lake.list_partitions("subtitles"))
     for partition in sorted({settings.resolve_partition(video_id) for video_id in wanted} & there):
-        for video_id, rows in _by_video(settings, "subtitles", partition).items():
+        for video_id, rows in _group_by_video(settings, "subtitles", partition).items():
             kept = [row for row in rows if not (row["source"] in (FILM, SPEECH) and row["reason"])]
             if video_id in wanted and len(kept) < len(rows):
                 settings.lake.update("subtitles", partition, video_id, kept)
                 settings.lake.update("shot_dialogue", partition, video_id, [])
 
 
-def _heard_before(settings: Settings, video: LakeVideo) -> Source | None:
+def _find_earlier_speech(settings: Settings, video: LakeVideo) -> SubtitleSource | None:
     """Return the speech that the same model recognised in this video before: new shots need no second recognition."""
     partition = settings.resolve_partition(video["video_id"])
-    rows = _by_video(settings, "subtitles", partition).get(video["video_id"], [])
+    rows = _group_by_video(settings, "subtitles", partition).get(video["video_id"], [])
     row = next((row for row in rows if row["source"] == "asr"), None)
     if row is None or (settings.speech and row["content_hash"] != settings.speech) or row["reason"]:
         return None
-    stored = _by_video(settings, "dialogue", partition).get(video["video_id"], [])
-    lines = [_stored_line(line) for line in stored if line["source"] == "asr"]
-    return Source(
+    stored = _group_by_video(settings, "dialogue", partition).get(video["video_id"], [])
+    lines = [_read_line(line) for line in stored if line["source"] == "asr"]
+    return SubtitleSource(
         path=row["path"], source="asr", language=row["language"], content_hash=row["content_hash"], lines=lines
     )
 
 
-def _stored_line(row: LakeLine) -> Line:
+def _read_line(row: LakeLine) -> DialogueLine:
     """Return the line of a row of ``dialogue``; rows of earlier versions have the tag as their language."""
     language = row["language_tag"] or row["language"]
-    return Line(start_s=row["start_s"], end_s=row["end_s"], text=row["text"], language=language, source=row["source"])
+    return DialogueLine(
+        start_s=row["start_s"], end_s=row["end_s"], text=row["text"], language=language, source=row["source"]
+    )
 
 
-def _by_video(settings: Settings, table: str, partition: str) -> dict[str, list[Any]]:
+def _group_by_video(settings: Settings, table: str, partition: str) -> dict[str, list[Any]]:
     """Return the rows of a table by video."""
     rows: dict[str, list[Any]] = {}
     for row in settings.lake.read(table, [partition]).to_pylist():
@@ -295,7 +303,7 @@ def _rename(settings: Settings, partitions: Sequence[str], now: datetime) -> int
     for partition in partitions:
         shows = {row["video_id"]: row["show"] for row in catalogue.read_videos(settings.lake, [partition])}
         for table in ("dialogue", "shot_dialogue"):
-            for video_id, rows in _by_video(settings, table, partition).items():
+            for video_id, rows in _group_by_video(settings, table, partition).items():
                 renamed = [
                     row | {"show": shows[video_id], "created_timestamp": now}
                     for row in rows
@@ -309,7 +317,9 @@ def _rename(settings: Settings, partitions: Sequence[str], now: datetime) -> int
 def _require_intact(settings: Settings, partitions: Sequence[str]) -> None:
     """Raise ``DamagedTableError`` if a partition's lines do not fit its shots, although both fitted when written."""
     for partition in partitions:
-        lines, shots, read = (_by_video(settings, table, partition) for table in ("dialogue", "shots", "shot_dialogue"))
+        lines, shots, read = (
+            _group_by_video(settings, table, partition) for table in ("dialogue", "shots", "shot_dialogue")
+        )
         for video_id, rows in read.items():
             broken = [
                 check
@@ -322,7 +332,7 @@ def _require_intact(settings: Settings, partitions: Sequence[str]) -> None:
                 raise DamagedTableError(path, "dialogue", partition, fault)
 
 
-def _report(settings: Settings, partitions: Sequence[str], changed: int, reading: _Reading) -> StepReport:
+def _report(settings: Settings, partitions: Sequence[str], changed: int, reading: _DialogueReader) -> StepReport:
     lines, shots, shot_dialogue, sources = (
         settings.lake.read(table, partitions).to_pylist()
         for table in ("dialogue", "shots", "shot_dialogue", "subtitles")
@@ -345,7 +355,7 @@ def _report(settings: Settings, partitions: Sequence[str], changed: int, reading
             "films_with_dialogue": len({line["video_id"] for line in lines}),
             "set_aside": reading.refused,
             "subtitles_of_no_video": find_unowned_subtitles(videos),
-            "notes": bounded_notes([f"{row['path']}: {note}" for row in sources for note in row["notes"]]),
+            "notes": limit_notes([f"{row['path']}: {note}" for row in sources for note in row["notes"]]),
             "speech": f"{plural(len(reading.silent), 'film')}: {reading.problem}"
             if reading.silent and reading.problem
             else "",

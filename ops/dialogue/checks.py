@@ -12,11 +12,11 @@ from ops.core.types import CheckOutcome
 def check_dialogue(
     lines: Sequence[LakeLine], shots: Sequence[LakeShot], shot_dialogue: Sequence[LakeShotDialogue]
 ) -> list[CheckOutcome]:
-    """Run ``lines_in_shots`` and ``complete`` over the rows of some partitions."""
-    return [lines_in_shots(lines, shots), complete(lines, shots, shot_dialogue)]
+    """Run ``check_lines_in_shots`` and ``complete`` over the rows of some partitions."""
+    return [check_lines_in_shots(lines, shots), complete(lines, shots, shot_dialogue)]
 
 
-def lines_in_shots(lines: Sequence[LakeLine], shots: Sequence[LakeShot]) -> CheckOutcome:
+def check_lines_in_shots(lines: Sequence[LakeLine], shots: Sequence[LakeShot]) -> CheckOutcome:
     """Check that each line names exactly the shots whose frames it shares; only a line past the end has none."""
     by_video: dict[str, list[LakeShot]] = defaultdict(list)
     for shot in sorted(shots, key=lambda shot: shot["start_frame"]):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ops.dialogue.plain import plain_text
+from ops.dialogue.plain import strip_markup
 
 MOST_CUES = 100_000
 """Cues of one file that are read: a video of three hours has some 3,000."""
@@ -53,13 +53,13 @@ class Parsed:
 
     def add(self, line: int, start_s: float, end_s: float, raw: str, kind: str, language: str = "") -> None:
         """Append a cue from its marked-up text."""
-        text, cut = plain_text(raw, kind)
+        text, cut = strip_markup(raw, kind)
         if cut:
             self.problems.append((line, f"the text has {len(raw):,} signs: the first {len(text):,} are kept"))
         if not text:
             self.empty += 1
             return
-        rows = () if cut else _rows_of(raw, kind)
+        rows = () if cut else _split_rows(raw, kind)
         self.cues.append(Cue(line=line, start_s=start_s, end_s=end_s, text=text, language=language, rows=rows))
 
     def is_full(self, line: int) -> bool:
@@ -70,25 +70,25 @@ class Parsed:
         return True
 
 
-def languages_of(cues: Sequence[Cue]) -> set[str]:
+def list_languages(cues: Sequence[Cue]) -> set[str]:
     """Return the languages that the file itself gives for its cues."""
     return {cue.language for cue in cues} - {""}
 
 
-def _rows_of(raw: str, kind: str) -> tuple[Row, ...]:
+def _split_rows(raw: str, kind: str) -> tuple[Row, ...]:
     """Return the rows that hold text; none if there are more than captions have."""
     parts = _ROW_ENDS.get(kind, _NEWLINE).split(raw, _MOST_ROWS)
     if len(parts) > _MOST_ROWS:
         return ()
-    rows = ((plain_text(part, kind)[0], part) for part in parts)
+    rows = ((strip_markup(part, kind)[0], part) for part in parts)
     return tuple(
-        Row(text=text, words_s=_word_times(part), begins_late=bool(_WORD_TIME.match(part.lstrip())))
+        Row(text=text, words_s=_read_word_times(part), begins_late=bool(_WORD_TIME.match(part.lstrip())))
         for text, part in rows
         if text
     )
 
 
-def _word_times(part: str) -> tuple[float, ...]:
+def _read_word_times(part: str) -> tuple[float, ...]:
     return tuple(
         int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds) + float(f"0.{fraction}")
         for hours, minutes, seconds, fraction in _WORD_TIME.findall(part)

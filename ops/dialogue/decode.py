@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from ops.core.errors import MediaError
 from ops.core.plural import plural
-from ops.dialogue.alphabets import ALPHABETS, Alphabet, alphabets_of
-from ops.dialogue.fit import WIDE, Fit, fit_of
+from ops.dialogue.alphabets import ALPHABETS, Alphabet, find_alphabets
+from ops.dialogue.fit import WIDE, LanguageFit, measure_fit
 
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -87,35 +87,35 @@ def decode(data: bytes, language: str = "") -> Decoded:
     it cannot decode become replacement characters. Raises ``MediaError`` if the bytes are not text.
     """
     if data.startswith(codecs.BOM_UTF8):
-        return _marked_utf8(data[len(codecs.BOM_UTF8) :], language)
+        return _decode_marked_utf8(data[len(codecs.BOM_UTF8) :], language)
     for mark, encoding in _MARKS:
         if data.startswith(mark):
-            return _replaced(data[len(mark) :], encoding)
-    if b"\0" in data and (wide := _without_mark(data)):
+            return _decode_with_replacement(data[len(mark) :], encoding)
+    if b"\0" in data and (wide := _decode_without_mark(data)):
         return wide
     for escape, encoding in _ESCAPES:
         if escape in data and data.isascii():
-            return _replaced(data, encoding, guess=encoding)
+            return _decode_with_replacement(data, encoding, guess=encoding)
     if data.isascii() and _HZ.search(data):
-        return _replaced(data, "hz", guess="hz")
+        return _decode_with_replacement(data, "hz", guess="hz")
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        return _of_xml(data) or _by_lines(data, language or _language_inside(data))
-    return _legacy(data, language) if _is_wide_by_name(text, language) else Decoded(text=text)
+        return _decode_xml(data) or _decode_mixed_lines(data, language or _find_language(data))
+    return _decode_legacy(data, language) if _is_wide_by_name(text, language) else Decoded(text=text)
 
 
-def _marked_utf8(data: bytes, language: str) -> Decoded:
+def _decode_marked_utf8(data: bytes, language: str) -> Decoded:
     """Return text after the mark of UTF-8: some editors put it in front of a file and keep its other encoding."""
     try:
         return Decoded(text=data.decode())
     except UnicodeDecodeError:
-        if _broken_share(data) <= MOST_BROKEN:
-            return _replaced(data, "utf-8")
-        return _by_lines(data, language or _language_inside(data))
+        if _measure_broken_share(data) <= MOST_BROKEN:
+            return _decode_with_replacement(data, "utf-8")
+        return _decode_mixed_lines(data, language or _find_language(data))
 
 
-def _language_inside(data: bytes) -> str:
+def _find_language(data: bytes) -> str:
     """Return the first language that a file itself names, as SAMI, timed text and WebVTT do; empty if none."""
     match = _LANGUAGE.search(data[:20_000])
     return match[1].decode("ascii").lower() if match else ""
@@ -124,13 +124,13 @@ def _language_inside(data: bytes) -> str:
 def _is_wide_by_name(text: str, language: str) -> bool:
     """Return whether the name gives Chinese, Japanese or Korean, and a few of its bytes look like other letters in
     UTF-8."""
-    if not any(each.script in WIDE for each in alphabets_of(language)):
+    if not any(each.script in WIDE for each in find_alphabets(language)):
         return False
     beyond = [sign for sign in text if not sign.isascii()]
     return 0 < len(beyond) <= SURELY_UTF8 and all(sign.isalpha() and sign < "\u0800" for sign in beyond)
 
 
-def _of_xml(data: bytes) -> Decoded | None:
+def _decode_xml(data: bytes) -> Decoded | None:
     """Return the text of XML whose first line gives its encoding, if that is right."""
     match = _XML_ENCODING.match(data[:200].lstrip())
     try:
@@ -139,7 +139,7 @@ def _of_xml(data: bytes) -> Decoded | None:
         return None
 
 
-def _replaced(data: bytes, encoding: str, guess: str = "") -> Decoded:
+def _decode_with_replacement(data: bytes, encoding: str, guess: str = "") -> Decoded:
     text = data.decode(encoding, "replace")
     if encoding == "utf-8":
         # The rest of a damaged character is not a character of its own.
@@ -148,7 +148,7 @@ def _replaced(data: bytes, encoding: str, guess: str = "") -> Decoded:
     return Decoded(text=text, guess=guess, broken=text.count("\ufffd") - written)
 
 
-def _without_mark(data: bytes) -> Decoded | None:
+def _decode_without_mark(data: bytes) -> Decoded | None:
     """Decode UTF-16 or UTF-32 without a mark; ``None`` if it is another encoding with a few zeros in it."""
     for encoding in _WITHOUT_MARK:
         text = data.decode(encoding, "replace")
@@ -159,31 +159,31 @@ def _without_mark(data: bytes) -> Decoded | None:
     return None
 
 
-def _by_lines(data: bytes, language: str) -> Decoded:
+def _decode_mixed_lines(data: bytes, language: str) -> Decoded:
     """Decode lines that are UTF-8, broken or not, and lines in another encoding, the same one for all of these."""
     lines = data.splitlines(keepends=True)
-    is_utf8 = [_broken_share(line) <= MOST_BROKEN for line in lines]
+    is_utf8 = [_measure_broken_share(line) <= MOST_BROKEN for line in lines]
     others = [line for line, fits in zip(lines, is_utf8, strict=True) if not fits]
     telling = b"".join(line for line in lines if not line.isascii())
-    broken = _broken_share(telling)
+    broken = _measure_broken_share(telling)
     if any(not line.isascii() and _is_surely_utf8(line) for line in lines):
-        return _mixed(data, lines, is_utf8, others, language)
+        return _decode_mixed(data, lines, is_utf8, others, language)
     if not others or broken <= MOST_BROKEN:
         # Either a few bytes are broken, or some pairs of bytes of another encoding look like UTF-8.
-        _, fit = _best(lines, language)
+        _, fit = _choose_encoding(lines, language)
         if fit is None or fit.bad >= broken:
-            return _mixed(data, lines, is_utf8, others, language)
-        return _legacy(data, language)
+            return _decode_mixed(data, lines, is_utf8, others, language)
+        return _decode_legacy(data, language)
     if 2 * len(others) >= sum(not line.isascii() for line in lines):
-        return _legacy(data, language)
-    return _mixed(data, lines, is_utf8, others, language)
+        return _decode_legacy(data, language)
+    return _decode_mixed(data, lines, is_utf8, others, language)
 
 
-def _mixed(data: bytes, lines: list[bytes], is_utf8: list[bool], others: list[bytes], language: str) -> Decoded:
+def _decode_mixed(data: bytes, lines: list[bytes], is_utf8: list[bool], others: list[bytes], language: str) -> Decoded:
     """Decode as UTF-8 with broken bytes; lines that fit another encoding well are decoded in that."""
-    encoding, fit = _best(others, language) if others else ("", None)
+    encoding, fit = _choose_encoding(others, language) if others else ("", None)
     if fit is None or fit.bad > 0.1 or fit.signs < 3:
-        return _replaced(data, "utf-8")
+        return _decode_with_replacement(data, "utf-8")
     text = "".join(
         line.decode("utf-8" if fits else encoding, "replace") for line, fits in zip(lines, is_utf8, strict=True)
     )
@@ -192,26 +192,26 @@ def _mixed(data: bytes, lines: list[bytes], is_utf8: list[bool], others: list[by
 
 def _is_surely_utf8(line: bytes) -> bool:
     """Return whether a line is UTF-8 with too many characters beyond ASCII to be so by chance."""
-    return len(_BEYOND_ASCII.findall(line)) >= SURELY_UTF8 and not _broken_share(line)
+    return len(_BEYOND_ASCII.findall(line)) >= SURELY_UTF8 and not _measure_broken_share(line)
 
 
-def _broken_share(data: bytes) -> float:
+def _measure_broken_share(data: bytes) -> float:
     """Return the share of the bytes beyond ASCII that are not part of a whole character of UTF-8."""
     beyond = len(_BEYOND_ASCII.findall(data))
     return 1 - sum(map(len, _MULTIBYTE.findall(data))) / beyond if beyond else 0.0
 
 
-def _legacy(data: bytes, language: str) -> Decoded:
-    best, _ = _best(data.splitlines(keepends=True), language)
+def _decode_legacy(data: bytes, language: str) -> Decoded:
+    best, _ = _choose_encoding(data.splitlines(keepends=True), language)
     for encoding in dict.fromkeys((best, _LAST_RESORT, "latin-1")):
-        text = _line_by_line(data, encoding)
+        text = _decode_line_by_line(data, encoding)
         # Marks of lines are ASCII: an encoding that swallows one is wrong.
         if all(text.count(sign) == data.count(sign.encode()) for sign in _SIGNS_OF_LINES):
             return Decoded(text=text, guess=encoding, broken=text.count("\ufffd"))
     raise AssertionError("latin-1 keeps every byte")
 
 
-def _line_by_line(data: bytes, encoding: str) -> str:
+def _decode_line_by_line(data: bytes, encoding: str) -> str:
     """Decode line by line if the whole fails: a bad byte must not cost the beginning of the next line."""
     try:
         return data.decode(encoding)
@@ -219,16 +219,16 @@ def _line_by_line(data: bytes, encoding: str) -> str:
         return "".join(line.decode(encoding, "replace") for line in data.splitlines(keepends=True))
 
 
-def _best(lines: Sequence[bytes], language: str) -> tuple[str, Fit | None]:
+def _choose_encoding(lines: Sequence[bytes], language: str) -> tuple[str, LanguageFit | None]:
     """Return the encoding under which the lines fit a language best, and the fit; the last resort if none fits."""
     sample = _sample(lines)
     if language.partition("-")[0] in ("", "en") and _is_english_of_windows(sample):
-        return "cp1252", fit_of(sample.decode("cp1252", "replace"), alphabets_of("en")[0])
-    named = alphabets_of(language)
-    own = _ranked(sample, named)
+        return "cp1252", measure_fit(sample.decode("cp1252", "replace"), find_alphabets("en")[0])
+    named = find_alphabets(language)
+    own = _rank_encodings(sample, named)
     if own and own[0][1].bad < 0.02:
         return own[0]
-    ranked = _ranked(sample, ALPHABETS)
+    ranked = _rank_encodings(sample, ALPHABETS)
     if own and ranked and own[0][1].bad <= min(ranked[0][1].bad + TRUST_IN_NAME, MOST_BAD):
         return own[0]
     if ranked and ranked[0][1].bad <= MOST_BAD:
@@ -244,7 +244,7 @@ def _is_english_of_windows(sample: bytes) -> bool:
     return bool(_CONTRACTION.search(sample)) and not _BEYOND_WINDOWS_SIGNS.search(sample)
 
 
-def _ranked(sample: bytes, alphabets: Sequence[Alphabet]) -> list[tuple[str, Fit]]:
+def _rank_encodings(sample: bytes, alphabets: Sequence[Alphabet]) -> list[tuple[str, LanguageFit]]:
     """Return encodings with the fit of the sample, the best first; equal ones in the order of the alphabets."""
     texts: dict[str, str] = {}
     fits = []
@@ -252,7 +252,7 @@ def _ranked(sample: bytes, alphabets: Sequence[Alphabet]) -> list[tuple[str, Fit
         for place, encoding in enumerate(alphabet.encodings):
             if encoding not in texts:
                 texts[encoding] = sample.decode(encoding, "replace")
-            fit = fit_of(texts[encoding], alphabet)
+            fit = measure_fit(texts[encoding], alphabet)
             rarity = 0.01 * (place > 0) + 0.003 * place + 0.0007 * rank
             if encoding.startswith(_DOS_AND_MAC):
                 rarity += 0.01 if len(alphabets) < 4 else 0.03

@@ -23,14 +23,14 @@ def parse_events(text: str, lines: list[str], result: Parsed) -> None:
         if match := _SECTION.match(line[:200]):
             section = match[1].strip().lower()
         elif section == "events" and _FORMAT.match(line):
-            fields = _fields_of(line, number, result)
+            fields = _split_fields(line, number, result)
         elif _EVENT.match(line):
             if result.is_full(number):
                 return
             _add_event(line, number, fields, result)
 
 
-def _fields_of(line: str, number: int, result: Parsed) -> tuple[str, ...]:
+def _split_fields(line: str, number: int, result: Parsed) -> tuple[str, ...]:
     fields = tuple(name.strip().lower() for name in line.partition(":")[2].split(","))
     if set(fields) >= _NEEDED:
         return fields
@@ -55,7 +55,7 @@ def _add_event(line: str, number: int, fields: tuple[str, ...], result: Parsed) 
         )
         return
     event = dict(zip(fields, values, strict=True))
-    start, end = _seconds(event["start"]), _seconds(event["end"])
+    start, end = _parse_seconds(event["start"]), _parse_seconds(event["end"])
     if start is None or end is None:
         times = f"{event['start'].strip()[:40]!r} and {event['end'].strip()[:40]!r}"
         result.problems.append((number, f"not readable as times: {times}; its text is left out"))
@@ -63,7 +63,7 @@ def _add_event(line: str, number: int, fields: tuple[str, ...], result: Parsed) 
     result.add(number, start, end, event["text"], "ass")
 
 
-def _seconds(value: str) -> float | None:
+def _parse_seconds(value: str) -> float | None:
     match = _TIME.match(value[:60])
     if match is None:
         return None

@@ -40,7 +40,7 @@ _JOINERS = frozenset("\u200c\u200d\u200e\u200f")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fit:
+class LanguageFit:
     """``bad`` is the share of the characters beyond ASCII that the language does not explain. ``cost`` is how much
     rarer the others are than usual, in nats. ``signs`` is the number of characters beyond ASCII."""
 
@@ -58,16 +58,16 @@ class _Tally:
     def __init__(self) -> None:
         self.good = self.bad = self.cost = self.rated = 0.0
 
-    def fit(self, extra: float = 0.0) -> Fit:
+    def fit(self, extra: float = 0.0) -> LanguageFit:
         whole = self.good + self.bad
-        return Fit(
+        return LanguageFit(
             bad=(self.bad / whole if whole else 0.5) + extra,
             cost=self.cost / self.rated if self.rated else 0.0,
             signs=round(whole),
         )
 
 
-def fit_of(text: str, alphabet: Alphabet) -> Fit:
+def measure_fit(text: str, alphabet: Alphabet) -> LanguageFit:
     """Return how well a text, decoded with replacement characters, fits the language of an alphabet."""
     if alphabet.script in WIDE:
         return _fit_wide(text, alphabet.script)
@@ -76,7 +76,7 @@ def fit_of(text: str, alphabet: Alphabet) -> Fit:
     return _fit_words(text, alphabet)
 
 
-def _fit_words(text: str, alphabet: Alphabet) -> Fit:
+def _fit_words(text: str, alphabet: Alphabet) -> LanguageFit:
     tally = _Tally()
     script = alphabet.script
     # The code page of Vietnamese has no letters with tones, so its tones are characters of their own.
@@ -109,7 +109,7 @@ def _fit_words(text: str, alphabet: Alphabet) -> Fit:
 
 
 def _rate_word(word: str, own: list[str], alphabet: Alphabet, times: int, tally: _Tally) -> None:
-    costs = _costs(alphabet.letters)
+    costs = _compute_costs(alphabet.letters)
     script = alphabet.script
     is_mixed = script not in ("latin", "vietnamese") and len(own) < len(word)
     is_odd = is_mixed or (script in _CASED and not _is_cased(word))
@@ -155,7 +155,7 @@ def _is_placed(sign: str, place: int, word: str, alphabet: Alphabet) -> bool:
 
 def _rate_marks(text: str, script: str, tally: _Tally) -> None:
     """Rate characters beyond ASCII that are not letters: in an unusual place they mean the wrong code page."""
-    for before, sign, after in _neighbours(text):
+    for before, sign, after in _pair_signs(text):
         if sign.isascii() or sign.isalpha():
             continue
         if _is_usual(before, sign, after, script):
@@ -183,12 +183,12 @@ def _is_usual(before: str, sign: str, after: str, script: str) -> bool:
     return not (before.isalpha() or after.isalpha())
 
 
-def _fit_thai(text: str, alphabet: Alphabet) -> Fit:
+def _fit_thai(text: str, alphabet: Alphabet) -> LanguageFit:
     """Rate Thai text: marks follow consonants, and vowels written before a consonant have one after them."""
     tally = _Tally()
-    costs = _costs(alphabet.letters)
+    costs = _compute_costs(alphabet.letters)
     vowels = 0
-    for before, sign, after in _neighbours(text):
+    for before, sign, after in _pair_signs(text):
         if sign.isascii():
             continue
         is_mark, is_leading = unicodedata.category(sign) == "Mn", "\u0e40" <= sign <= "\u0e44"
@@ -196,7 +196,7 @@ def _fit_thai(text: str, alphabet: Alphabet) -> Fit:
         glued = (before.isascii() and before.isalpha()) or (after.isascii() and after.isalpha())
         if not "\u0e01" <= sign <= "\u0e5b" or sign in "ฃฅ":
             tally.bad += 0 if sign in _QUOTES or sign in _SYMBOLS else 1
-        elif glued or (is_mark and not _may_carry(before)) or (is_leading and not "\u0e01" <= after <= "\u0e2e"):
+        elif glued or (is_mark and not _can_carry(before)) or (is_leading and not "\u0e01" <= after <= "\u0e2e"):
             tally.bad += 1
         else:
             tally.good += 1
@@ -207,19 +207,19 @@ def _fit_thai(text: str, alphabet: Alphabet) -> Fit:
     return tally.fit(0.3 if vowels < 0.2 * tally.good and tally.good > 4 else 0.0)
 
 
-def _may_carry(sign: str) -> bool:
+def _can_carry(sign: str) -> bool:
     return "\u0e01" <= sign <= "\u0e2e" or unicodedata.category(sign) == "Mn"
 
 
-def _neighbours(text: str) -> Iterator[tuple[str, str, str]]:
+def _pair_signs(text: str) -> Iterator[tuple[str, str, str]]:
     return zip(f" {text}", text, f"{text[1:]} ", strict=False)
 
 
-def _fit_wide(text: str, script: str) -> Fit:
+def _fit_wide(text: str, script: str) -> LanguageFit:
     tally = _Tally()
     kana = han = 0
     for sign, times in Counter(sign for sign in text if not sign.isascii()).items():
-        kind = _kind(sign)
+        kind = _classify(sign)
         kana += times * (kind == "kana")
         han += times * (kind == "han")
         good = _share_good(sign, kind, script)
@@ -227,7 +227,7 @@ def _fit_wide(text: str, script: str) -> Fit:
         tally.bad += (1 - good) * times
     # Japanese without syllables is another language, unless it is a shout.
     extra = 0.3 if script == "japanese" and han > 8 * kana and han > 3 else 0.0
-    glued = sum(not sign.isascii() and before.isascii() and before.islower() for before, sign, _ in _neighbours(text))
+    glued = sum(not sign.isascii() and before.isascii() and before.islower() for before, sign, _ in _pair_signs(text))
     return tally.fit(extra + (0.4 + 0.5 * glued) / max(tally.good + tally.bad, 1.0))
 
 
@@ -251,7 +251,7 @@ def _share_good(sign: str, kind: str, script: str) -> float:
     return 0.7 if sign in _QUOTES or sign in "♪♫·" else 0.0
 
 
-def _kind(sign: str) -> str:
+def _classify(sign: str) -> str:
     if "\u4e00" <= sign <= "\u9fff":
         return "han"
     if "\u3041" <= sign <= "\u30ff":
@@ -275,7 +275,7 @@ def _is_in(sign: str, encoding: str, first: int, last: int) -> bool:
 
 
 @cache
-def _costs(letters: str) -> dict[str, float]:
+def _compute_costs(letters: str) -> dict[str, float]:
     """Return nats that a letter costs beyond the usual one, by its rank in its language (Zipf's law)."""
     weights = {letter: 1 / (place + 3) for place, letter in enumerate(dict.fromkeys(letters))}
     whole = sum(weights.values())

@@ -48,10 +48,10 @@ def parse_subviewer(text: str, lines: list[str], result: Parsed) -> None:
         assert match
         said = "\n".join(takewhile(str.strip, lines[start + 1 : end]))
         raw = _BREAK.sub("\n", said)
-        result.add(start + 1, _clock(match.groups()[:4]), _clock(match.groups()[4:]), raw, "srt")
+        result.add(start + 1, _parse_clock(match.groups()[:4]), _parse_clock(match.groups()[4:]), raw, "srt")
 
 
-def _clock(groups: tuple[str | None, ...]) -> float:
+def _parse_clock(groups: tuple[str | None, ...]) -> float:
     hours, minutes, seconds, fraction = groups
     return int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0) + float(f"0.{fraction or 0}")
 
@@ -100,7 +100,7 @@ def parse_sami(text: str, lines: list[str], result: Parsed) -> None:
     """Parse SAMI. A text lasts until the next time at which its class (a language) has any; a blank one ends it."""
     languages = {name.lower(): parse_language(tag) for name, tag in _CLASS.findall(text[:20_000])}
     shown: dict[str, tuple[int, float, str]] = {}
-    for line, start, name, raw in _sami_texts(text):
+    for line, start, name, raw in _read_sami_texts(text):
         if result.is_full(line):
             return
         is_blank = not raw.replace("&nbsp;", " ").strip()
@@ -114,7 +114,7 @@ def parse_sami(text: str, lines: list[str], result: Parsed) -> None:
         result.add(line, start, start + _DEFAULT_S, raw, "sami", languages.get(name, ""))
 
 
-def _sami_texts(text: str) -> Iterator[tuple[int, float, str, str]]:
+def _read_sami_texts(text: str) -> Iterator[tuple[int, float, str, str]]:
     """Yield ``(line, seconds, class in lower case, text)`` in the order of the file."""
     syncs = list(_SYNC.finditer(text))
     line, counted = 1, 0

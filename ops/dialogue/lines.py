@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from ops.core.plural import plural
-from ops.dialogue.cues import Cue, Parsed, languages_of
+from ops.dialogue.cues import Cue, Parsed, list_languages
 
 SAME_START_S = 0.5
 """Two sources of one language with equal text this close together give one line."""
@@ -20,7 +20,7 @@ MOST_NOTES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class DialogueLine:
     """One spoken line: seconds from the first frame, ``0 <= start_s < end_s``."""
 
     start_s: float
@@ -29,16 +29,16 @@ class Line:
     language: str
     source: str
 
-    def line_id(self, video_id: str) -> str:
+    def make_line_id(self, video_id: str) -> str:
         """Return an id from the line's content: the same line keeps it, whatever is inserted before or next to it."""
         content = f"{self.source} {self.start_s:.3f} {self.end_s:.3f} {self.text}"
         digest = hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
         return f"{video_id}:{self.language or 'und'}:{digest}"
 
 
-def lines_of(
+def build_lines(
     parsed: Parsed, *, length_s: float, shift_s: float = 0.0, language: str, source: str
-) -> tuple[list[Line], list[str]]:
+) -> tuple[list[DialogueLine], list[str]]:
     """Return ``(lines, notes)`` of one source, by start; every cue is a line or is named in a note.
 
     ``shift_s`` is subtracted from all times: the time of the first frame after the source's zero. If a cue ends before
@@ -46,56 +46,58 @@ def lines_of(
     out. A line past the end of the video, ``length_s`` long, is kept, and named.
     """
     # A language inside the file counts if the name gives none, or if it holds several.
-    is_named = bool(language) and len(languages_of(parsed.cues)) < 2
-    lines, notes = [], [_at(line, what) for line, what in parsed.problems]
+    is_named = bool(language) and len(list_languages(parsed.cues)) < 2
+    lines, notes = [], [_name_line(line, what) for line, what in parsed.problems]
     if parsed.empty:
         notes.append(f"{plural(parsed.empty, 'cue holds', 'cues hold')} no text (empty, drawings or effects)")
     for cue in parsed.cues:
-        start, end, what = _mended(cue.start_s - shift_s, cue.end_s - shift_s, length_s)
+        start, end, what = _mend(cue.start_s - shift_s, cue.end_s - shift_s, length_s)
         if what:
-            notes.append(_at(cue.line, f"{what}: {cue.text[:60]!r}"))
+            notes.append(_name_line(cue.line, f"{what}: {cue.text[:60]!r}"))
         if end > 0:
             own = language if is_named or not cue.language else cue.language
-            lines.append(Line(start_s=round(start, 3), end_s=round(end, 3), text=cue.text, language=own, source=source))
+            lines.append(
+                DialogueLine(start_s=round(start, 3), end_s=round(end, 3), text=cue.text, language=own, source=source)
+            )
     lines.sort(key=lambda line: (line.start_s, line.end_s, line.text))
     return lines, notes
 
 
-def joined(sources: Iterable[Sequence[Line]]) -> list[Line]:
+def merge_lines(sources: Iterable[Sequence[DialogueLine]]) -> list[DialogueLine]:
     """Return the lines of all sources by start, each once: of equal ones that of the earlier source counts.
 
     Lines are equal if they have the same words at the same time (within half a second) in the same language; an unknown
     language may be any. An equal line with a known language passes it on.
     """
-    kept: dict[str, _Said] = {}
+    kept: dict[str, _KnownLines] = {}
     for lines in sources:
         # Within one source only an exact repetition is dropped: speakers do repeat themselves.
-        own: dict[str, list[Line]] = {}
+        own: dict[str, list[DialogueLine]] = {}
         for line in dict.fromkeys(lines):
             key = " ".join(line.text.casefold().split())
             if key not in kept or not kept[key].has(line):
                 own.setdefault(key, []).append(line)
         for key, new in own.items():
-            kept.setdefault(key, _Said()).add(new)
-    every = [line for said in kept.values() for line in said.lines()]
+            kept.setdefault(key, _KnownLines()).add(new)
+    every = [line for said in kept.values() for line in said.list_lines()]
     return sorted(every, key=lambda line: (line.start_s, line.end_s, line.language, line.text))
 
 
-class _Said:
+class _KnownLines:
     """Lines of the same words, by language and by start, so that files with ten thousand repetitions are not slow."""
 
     def __init__(self) -> None:
-        self._by_language: dict[str, list[Line]] = {}
+        self._by_language: dict[str, list[DialogueLine]] = {}
 
-    def add(self, lines: Iterable[Line]) -> None:
+    def add(self, lines: Iterable[DialogueLine]) -> None:
         for line in lines:
-            self._by_language.setdefault(_base(line.language), []).append(line)
+            self._by_language.setdefault(_select_base(line.language), []).append(line)
         for known in self._by_language.values():
             known.sort(key=_start)
 
-    def has(self, line: Line) -> bool:
+    def has(self, line: DialogueLine) -> bool:
         """Return whether the line exists already; an existing line without a language takes that of ``line``."""
-        base = _base(line.language)
+        base = _select_base(line.language)
         for language in (base, "") if base else tuple(self._by_language):
             known = self._by_language.get(language, [])
             at = bisect_left(known, line.start_s - SAME_START_S, key=_start)
@@ -107,30 +109,30 @@ class _Said:
                 at += 1
         return False
 
-    def lines(self) -> Iterable[Line]:
+    def list_lines(self) -> Iterable[DialogueLine]:
         return chain.from_iterable(self._by_language.values())
 
 
-def _base(language: str) -> str:
+def _select_base(language: str) -> str:
     return language.partition("-")[0]
 
 
-def _start(line: Line) -> float:
+def _start(line: DialogueLine) -> float:
     return line.start_s
 
 
-def bounded_notes(notes: Sequence[str]) -> list[str]:
+def limit_notes(notes: Sequence[str]) -> list[str]:
     """Return the first notes, and how many more there are."""
     more = len(notes) - MOST_NOTES
     return [*notes[:MOST_NOTES], *([f"and {more} more"] if more > 0 else [])]
 
 
-def _is_same(one: Line, other: Line) -> bool:
-    languages = {_base(one.language), _base(other.language)} - {""}
+def _is_same(one: DialogueLine, other: DialogueLine) -> bool:
+    languages = {_select_base(one.language), _select_base(other.language)} - {""}
     return len(languages) < 2 and abs(one.start_s - other.start_s) <= SAME_START_S
 
 
-def _mended(start: float, end: float, length_s: float) -> tuple[float, float, str]:
+def _mend(start: float, end: float, length_s: float) -> tuple[float, float, str]:
     what = ""
     if end < start:
         start, end, what = end, start, "it ended before it started, so its times were swapped"
@@ -146,10 +148,10 @@ def _mended(start: float, end: float, length_s: float) -> tuple[float, float, st
     return start, end, what
 
 
-def _at(line: int, what: str) -> str:
+def _name_line(line: int, what: str) -> str:
     return f"line {line}: {what}" if line else what
 
 
-def cue_of(start_s: float, end_s: float | None, text: str) -> Cue:
+def build_cue(start_s: float, end_s: float | None, text: str) -> Cue:
     """Return a cue of a track or of speech, which have no line numbers; without an end it lasts three seconds."""
     return Cue(line=0, start_s=start_s, end_s=start_s + 3.0 if end_s is None else end_s, text=text)

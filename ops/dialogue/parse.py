@@ -63,7 +63,7 @@ def parse(text: str, suffix: str, fps: Fraction | None = None) -> Parsed:
             f"it has {count:,} lines, and at most {MOST_LINES:,} are read: these are not the subtitles of a film"
         )
     lines = text.split("\n")
-    _reader_of(text[:_HEAD], suffix, fps)(text, lines, result)
+    _choose_reader(text[:_HEAD], suffix, fps)(text, lines, result)
     if not (result.cues or result.problems):
         _parse_cues(text, lines, result)
     if not result.cues and not result.problems:
@@ -73,7 +73,7 @@ def parse(text: str, suffix: str, fps: Fraction | None = None) -> Parsed:
     return result
 
 
-def _reader_of(head: str, suffix: str, fps: Fraction | None) -> Callable[[str, list[str], Parsed], None]:
+def _choose_reader(head: str, suffix: str, fps: Fraction | None) -> Callable[[str, list[str], Parsed], None]:
     if is_ttml(head):
         return parse_ttml
     if is_sami(head):
@@ -96,18 +96,18 @@ def _parse_cues(text: str, lines: list[str], result: Parsed) -> None:
     if is_vtt and (match := _VTT_LANGUAGE.search(text.lstrip().partition("\n\n")[0][:2000])):
         language = parse_language(match[1])
     kind = "vtt" if is_vtt else "srt"
-    for number, times, block in _blocks(lines, kind, result):
+    for number, times, block in _split_blocks(lines, kind, result):
         if result.is_full(number):
             return
         match = _TIMES.match(times)
         if match is None:
             result.problems.append((number, f"not readable as times: {times.strip()[:80]!r}; its text is left out"))
             continue
-        start_s, end_s = _seconds(match.groups()[:6]), _seconds(match.groups()[6:])
+        start_s, end_s = _parse_seconds(match.groups()[:6]), _parse_seconds(match.groups()[6:])
         result.add(number, start_s, end_s, "\n".join(block), kind, language)
 
 
-def _blocks(lines: list[str], kind: str, result: Parsed) -> Iterator[tuple[int, str, list[str]]]:
+def _split_blocks(lines: list[str], kind: str, result: Parsed) -> Iterator[tuple[int, str, list[str]]]:
     """Yield ``(line number of the times, the times, the lines of text)`` of each cue."""
     starts = [number for number, line in enumerate(lines) if _is_times(line)]
     ends = [*starts[1:], len(lines)]
@@ -122,9 +122,9 @@ def _blocks(lines: list[str], kind: str, result: Parsed) -> Iterator[tuple[int, 
             said = list(takewhile(bool, body))
             _note_loose(lines, start + 1 + len(said), end, kind, result)
             if len(said) == len(body) and not is_last:
-                said = _without_counter(said)
+                said = _drop_counter(said)
         else:
-            said = body if is_last else _without_counter(body)
+            said = body if is_last else _drop_counter(body)
         yield start + 1, lines[start], said
 
 
@@ -132,7 +132,7 @@ def _is_times(line: str) -> bool:
     return len(line) <= _LONGEST_TIMES and (">" in line or "→" in line) and bool(_ARROWS.search(line))
 
 
-def _without_counter(body: list[str]) -> list[str]:
+def _drop_counter(body: list[str]) -> list[str]:
     """Return the text of a cue without the number of the next cue, which is above that cue's times."""
     counter = next((place for place in reversed(range(len(body))) if body[place].strip()), None)
     if counter is None or not re.fullmatch(r"\s*\d+\s*", body[counter]):
@@ -154,7 +154,7 @@ def _note_loose(lines: list[str], start: int, end: int, kind: str, result: Parse
             result.problems.append((block[0] + 1, f"text that belongs to no time is left out: {first[:60]!r}"))
 
 
-def _seconds(groups: tuple[str | None, ...]) -> float:
+def _parse_seconds(groups: tuple[str | None, ...]) -> float:
     sign, hours, minutes, seconds, fraction, milliseconds = groups
     whole = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
     parts = fraction or milliseconds

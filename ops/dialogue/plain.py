@@ -24,7 +24,7 @@ _UNSEEN = frozenset(
 )
 
 
-def plain_text(raw: str, kind: str) -> tuple[str, bool]:
+def strip_markup(raw: str, kind: str) -> tuple[str, bool]:
     """Return ``(text, whether it was cut)`` of one cue; ``kind`` is srt, vtt, sami, ttml, ass or mov_text.
 
     Formatting is removed (italics, colours, positions, drawings). Any other ``<tag>`` is part of the text and stays as
@@ -33,14 +33,14 @@ def plain_text(raw: str, kind: str) -> tuple[str, bool]:
     cut = len(raw) > _MOST_RAW
     text = raw[:_MOST_RAW]
     if kind == "ass":
-        text = _spoken(text)
+        text = _strip_drawings(text)
     elif kind in ("srt", "vtt", "sami", "ttml"):
         # Positions such as {\\an8} are written into files of every format.
         text = _OVERRIDES.sub("", (_VTT_TAGS if kind == "vtt" else _WORD_TIMES).sub("", text))
         text = _HTML_TAGS.sub("", text)
         # Entities last: their characters are text, also if it looks like a tag.
         text = _ENTITY.sub(_unescape, text if kind == "vtt" else _ESCAPED.sub(" ", text))
-    text = " ".join("".join(map(_seen, unicodedata.normalize("NFC", text))).split())
+    text = " ".join("".join(map(_show_sign, unicodedata.normalize("NFC", text))).split())
     return (text, cut) if len(text) <= MOST_SIGNS else (text[: MOST_SIGNS - 1] + "…", True)
 
 
@@ -48,7 +48,7 @@ def _unescape(match: re.Match[str]) -> str:
     return html.unescape(match[0])
 
 
-def _spoken(text: str) -> str:
+def _strip_drawings(text: str) -> str:
     """Return ASS text without override tags and without drawings, which begin with ``\\p1`` and end with ``\\p0``."""
     from pysubs2.formats.substation import parse_tags
 
@@ -58,7 +58,7 @@ def _spoken(text: str) -> str:
     return _ESCAPED.sub(" ", "".join(piece for piece, style in parse_tags(text) if not style.drawing))
 
 
-def _seen(sign: str) -> str:
+def _show_sign(sign: str) -> str:
     kind = unicodedata.category(sign)
     if kind in ("Cc", "Cs", "Zl", "Zp"):
         return " "

@@ -6,6 +6,6 @@ RECIPE = 5
 """Changes with how subtitles are read: then all videos are read again."""
 
 
-def dialogue_recipe(speech: str) -> str:
+def build_dialogue_recipe(speech: str) -> str:
     """Return the code version of ``dialogue`` under a setting of NEEDLE_SPEECH."""
     return f"{RECIPE}-{speech}" if speech else str(RECIPE)

@@ -14,7 +14,7 @@ from ops.videos.subtitles import find_unowned_subtitles, select_ownerless_subtit
 UNOWNED = "it belongs to no video: rename it to <video>.<language>.{suffix}"
 
 
-def unusable_subtitles(settings: Settings, video_ids: Collection[str]) -> list[dict[str, str]]:
+def list_unusable_subtitles(settings: Settings, video_ids: Collection[str]) -> list[dict[str, str]]:
     """Return ``{"path", "reason"}``, sorted by path, of each subtitle file of these videos that holds no dialogue.
     Includes each video whose dialogue or speech could not be read."""
     there = set(settings.lake.list_partitions("subtitles"))
@@ -31,7 +31,7 @@ def unusable_subtitles(settings: Settings, video_ids: Collection[str]) -> list[d
     return sorted(named, key=lambda row: row["path"])
 
 
-def unread_subtitles(
+def list_unread_subtitles(
     settings: Settings, video_ids: Collection[str], found: Collection[str] = ()
 ) -> tuple[list[dict[str, str]], list[str]]:
     """Return ``{"path", "reason"}`` of subtitle files without a fault that are not used, sorted by path.
@@ -55,16 +55,16 @@ def unread_subtitles(
     present = [row for row in videos if row["state"] != "removed"]
     lost = select_ownerless_subtitles(found, present)
     unowned = {*find_unowned_subtitles(present), *filter(is_news, lost)}
-    unread += [{"path": path, "reason": reason_of_unowned(path)} for path in unowned]
+    unread += [{"path": path, "reason": explain_unowned(path)} for path in unowned]
     return sorted(unread, key=lambda row: row["path"]), [path for path in lost if not is_news(path)]
 
 
-def reason_of_unowned(path: str) -> str:
+def explain_unowned(path: str) -> str:
     """Return why a subtitle file that belongs to no video is not used, and how to change that."""
     return UNOWNED.format(suffix=path.rpartition(".")[2])
 
 
-def dialogue_of_video(settings: Settings, video_id: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def read_dialogue(settings: Settings, video_id: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return ``(lines, sources)`` of one video as rows without stamps, lines in the order of time."""
     partition = settings.resolve_partition(video_id)
     columns = ("line_id", "video_id", "index", "shot_ids", "start_frame", "end_frame", "start_s", "end_s", "text")

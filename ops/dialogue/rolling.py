@@ -33,12 +33,12 @@ class _Piece:
     end_s: float
     rows: list[str] = field(default_factory=list)
 
-    def as_cue(self) -> Cue:
+    def make_cue(self) -> Cue:
         return replace(self.cue, start_s=self.start_s, end_s=self.end_s, text=" ".join(self.rows))
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Step:
+class _WindowStep:
     """How one cue follows another: ``shift`` rows have gone, and the rest are at the top of the window."""
 
     shift: int
@@ -48,7 +48,7 @@ class _Step:
 def unroll(cues: Sequence[Cue]) -> list[Cue]:
     """Return the cues with every row of rolling captions once; others unchanged, in order of time if any rolls."""
     ordered = sorted(cues, key=lambda cue: (cue.start_s, cue.end_s))
-    steps = [_step(before, cue) for before, cue in pairwise(ordered)]
+    steps = [_find_step(before, cue) for before, cue in pairwise(ordered)]
     scrolls = sum(step is not None and step.is_scroll for step in steps)
     # In a short file every cue must repeat the one before.
     least = LEAST_SCROLLS if scrolls < len(steps) else LEAST_SCROLLS - 1
@@ -62,41 +62,41 @@ def unroll(cues: Sequence[Cue]) -> list[Cue]:
         if place < len(steps) and steps[place] is not None:
             continue
         run, run_steps = ordered[start : place + 1], [step for step in steps[start:place] if step]
-        rolls = whole or _rolls(run, run_steps)
-        result += _unrolled(run, run_steps) if rolls and run_steps else run
+        rolls = whole or _is_rolling(run, run_steps)
+        result += _unroll_run(run, run_steps) if rolls and run_steps else run
         start = place + 1
     return result
 
 
-def _rolls(run: Sequence[Cue], steps: Sequence[_Step]) -> bool:
+def _is_rolling(run: Sequence[Cue], steps: Sequence[_WindowStep]) -> bool:
     if any(row.words_s for cue in run for row in cue.rows):
         return True
     return sum(step.is_scroll for step in steps) >= LEAST_SCROLLS
 
 
-def _step(before: Cue, cue: Cue) -> _Step | None:
+def _find_step(before: Cue, cue: Cue) -> _WindowStep | None:
     """Return how the window moves from one cue to the next; ``None`` if the next one is another window."""
     longest = LONGEST_PAUSE_S if any(row.words_s for row in cue.rows) else LONGEST_GAP_S
     if not before.rows or not cue.rows or cue.start_s - before.end_s > longest or before.language != cue.language:
         return None
-    old, new = [_plain(row) for row in before.rows], [_plain(row) for row in cue.rows]
+    old, new = [_strip_row(row) for row in before.rows], [_strip_row(row) for row in cue.rows]
     for shift in range(len(old)):
         tail = old[shift:]
-        if len(tail) <= len(new) and tail[:-1] == new[: len(tail) - 1] and _grows(tail[-1], new[len(tail) - 1]):
-            return _Step(shift=shift, is_scroll=old != new)
+        if len(tail) <= len(new) and tail[:-1] == new[: len(tail) - 1] and _is_continued(tail[-1], new[len(tail) - 1]):
+            return _WindowStep(shift=shift, is_scroll=old != new)
     return None
 
 
-def _plain(row: Row) -> str:
+def _strip_row(row: Row) -> str:
     return row.text.casefold()
 
 
-def _grows(old: str, new: str) -> bool:
+def _is_continued(old: str, new: str) -> bool:
     """Return whether a row is the same or longer at its end: captions of live speech appear word by word."""
     return new == old or new.startswith(old)
 
 
-def _unrolled(run: Sequence[Cue], steps: Sequence[_Step]) -> list[Cue]:
+def _unroll_run(run: Sequence[Cue], steps: Sequence[_WindowStep]) -> list[Cue]:
     pieces: list[_Piece] = []
     window: list[tuple[_Piece, int]] = []
     for place, cue in enumerate(run):
@@ -108,14 +108,14 @@ def _unrolled(run: Sequence[Cue], steps: Sequence[_Step]) -> list[Cue]:
                 piece.end_s = max(piece.end_s, cue.end_s)
         new = cue.rows[len(window) :]
         if new:
-            start, end = _times_of(cue, new)
+            start, end = _compute_times(cue, new)
             piece = _Piece(cue=cue, start_s=start, end_s=end, rows=[row.text for row in new])
             pieces.append(piece)
             window += [(piece, row) for row in range(len(new))]
-    return [piece.as_cue() for piece in pieces]
+    return [piece.make_cue() for piece in pieces]
 
 
-def _times_of(cue: Cue, rows: Sequence[Row]) -> tuple[float, float]:
+def _compute_times(cue: Cue, rows: Sequence[Row]) -> tuple[float, float]:
     """Return the time span of the words in rows: by the times of the words, or else the time of the cue."""
     words = [time for row in rows for time in row.words_s if cue.start_s <= time <= cue.end_s]
     if not words:

@@ -6,33 +6,35 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from ops.core.rows import LakeLine, LakeShotDialogue, LakeSubtitle, LakeVideo
-from ops.dialogue.lines import Line, bounded_notes
-from ops.dialogue.sources import Source
-from ops.dialogue.ties import Clock
+from ops.dialogue.lines import DialogueLine, limit_notes
+from ops.dialogue.sources import SubtitleSource
+from ops.dialogue.ties import FrameClock
 from ops.videos.languages import find_primary_language
 
 MOST_TEXT = 10_000
 """Length of the joined text of one shot; it is a feature, the lines themselves are in ``dialogue``."""
 
 
-def line_rows(video: LakeVideo, clock: Clock, lines: Sequence[Line], now: datetime) -> list[LakeLine]:
+def build_line_rows(
+    video: LakeVideo, clock: FrameClock, lines: Sequence[DialogueLine], now: datetime
+) -> list[LakeLine]:
     """Return rows of ``dialogue``, in the order of time; a line past the end of the video has no shot."""
     rows: list[LakeLine] = []
     for index, line in enumerate(lines):
-        start, end = clock.frames_of(line.start_s, line.end_s)
+        start, end = clock.find_frames(line.start_s, line.end_s)
         rows.append(
             {
-                "line_id": line.line_id(video["video_id"]),
+                "line_id": line.make_line_id(video["video_id"]),
                 "video_id": video["video_id"],
                 "show": video["show"],
                 "index": index,
-                "shot_ids": clock.shots_of(start, end),
+                "shot_ids": clock.find_shots(start, end),
                 "start_frame": start,
                 "end_frame": end,
                 "start_s": line.start_s,
                 "end_s": line.end_s,
                 "text": line.text,
-                "language": _primary(line.language),
+                "language": _select_primary(line.language),
                 "language_tag": line.language,
                 "source": line.source,
                 "event_timestamp": video["available_at"],
@@ -42,8 +44,8 @@ def line_rows(video: LakeVideo, clock: Clock, lines: Sequence[Line], now: dateti
     return rows
 
 
-def shot_rows(
-    video: LakeVideo, clock: Clock, lines: Sequence[LakeLine], inputs: str, now: datetime
+def build_shot_rows(
+    video: LakeVideo, clock: FrameClock, lines: Sequence[LakeLine], inputs: str, now: datetime
 ) -> list[LakeShotDialogue]:
     """Return rows of ``shot_dialogue``: one a shot, also for shots without speech."""
     said: dict[str, list[LakeLine]] = {}
@@ -58,8 +60,8 @@ def shot_rows(
             "index": shot["index"],
             "lines": len(own),
             "text": " ".join(line["text"] for line in own)[:MOST_TEXT],
-            "language": _names(line["language"] for line in own),
-            "source": _names(line["source"] for line in own),
+            "language": _join_names(line["language"] for line in own),
+            "source": _join_names(line["source"] for line in own),
             "input_hash": inputs,
             "event_timestamp": video["available_at"],
             "created_timestamp": now,
@@ -69,7 +71,7 @@ def shot_rows(
     ]
 
 
-def subtitle_rows(video: LakeVideo, sources: Sequence[Source], now: datetime) -> list[LakeSubtitle]:
+def build_subtitle_rows(video: LakeVideo, sources: Sequence[SubtitleSource], now: datetime) -> list[LakeSubtitle]:
     """Return rows of ``subtitles``: one for each source, usable or not, with its faults."""
     return [
         {
@@ -77,12 +79,12 @@ def subtitle_rows(video: LakeVideo, sources: Sequence[Source], now: datetime) ->
             "video_id": video["video_id"],
             "path": source.path,
             "source": source.source,
-            "language": _primary(source.language),
+            "language": _select_primary(source.language),
             "language_tag": source.language,
             "content_hash": source.content_hash,
             "lines": len(source.lines),
             "reason": source.reason,
-            "notes": bounded_notes(source.notes),
+            "notes": limit_notes(source.notes),
             "event_timestamp": video["available_at"],
             "created_timestamp": now,
         }
@@ -90,15 +92,15 @@ def subtitle_rows(video: LakeVideo, sources: Sequence[Source], now: datetime) ->
     ]
 
 
-def renewed_subtitle_row(row: LakeSubtitle) -> LakeSubtitle:
+def renew_subtitle_row(row: LakeSubtitle) -> LakeSubtitle:
     """Return a stored row of ``subtitles`` with both columns of its language; earlier versions had the tag only."""
     tag = row["language_tag"] or row["language"]
-    return row | {"language": _primary(row["language"]), "language_tag": tag}
+    return row | {"language": _select_primary(row["language"]), "language_tag": tag}
 
 
-def _primary(tags: str) -> str:
+def _select_primary(tags: str) -> str:
     return ",".join(sorted(set(map(find_primary_language, tags.split(",")))))
 
 
-def _names(names: Iterable[str]) -> str:
+def _join_names(names: Iterable[str]) -> str:
     return ",".join(sorted(set(names) - {""}))

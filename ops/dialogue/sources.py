@@ -10,12 +10,12 @@ from ops.core.errors import MediaError
 from ops.core.media import MediaInfo
 from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
-from ops.dialogue.cues import Parsed, languages_of
+from ops.dialogue.cues import Parsed, list_languages
 from ops.dialogue.decode import decode
-from ops.dialogue.lines import Line, cue_of, lines_of
+from ops.dialogue.lines import DialogueLine, build_cue, build_lines
 from ops.dialogue.parse import parse
 from ops.dialogue.rolling import unroll
-from ops.dialogue.speech import Hear, heard_lines
+from ops.dialogue.speech import Hear, recognise_lines
 from ops.dialogue.timing import PLAIN, SubtitleTiming
 from ops.videos.closed_captions import CODEC, Packet, read_scc
 from ops.videos.film_errors import convert_film_errors
@@ -36,7 +36,7 @@ SPEECH = "asr"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class SubtitleSource:
     """One sidecar, one track, or the speech of a video; ``reason`` is set if it cannot be used.
 
     ``language`` is a BCP 47 tag, or several with commas.
@@ -46,7 +46,7 @@ class Source:
     source: str
     language: str
     content_hash: str
-    lines: Sequence[Line] = ()
+    lines: Sequence[DialogueLine] = ()
     reason: str | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -56,7 +56,7 @@ class Source:
         return self.reason is not None and self.source in ("sidecar", SPEECH)
 
 
-def sources_of(
+def read_sources(
     settings: Settings,
     video: LakeVideo,
     sidecars: Sequence[Sidecar],
@@ -64,7 +64,7 @@ def sources_of(
     timing: SubtitleTiming = PLAIN,
     *,
     inside: ReadInside | None = None,
-) -> list[Source]:
+) -> list[SubtitleSource]:
     """Return sidecars first, then tracks, in the order of paths and of the file, at their times by ``timing``.
 
     ``inside`` are the subtitles inside the video if they are read already. Raises ``MediaError`` or ``StorageError`` if
@@ -74,26 +74,28 @@ def sources_of(
     # A known language comes before an unknown one, so that an equal line keeps it.
     ordered = sorted(sidecars, key=lambda sidecar: (not sidecar.language, sidecar.path))
     fps = Fraction(video["fps_num"], video["fps_den"]) if video["fps_num"] else None
-    found = [_of_sidecar(sidecar, fps, length_s, inside.delay_s, timing) for sidecar in ordered]
-    return found + [_of_track(video, read, length_s, timing) for read in inside.tracks]
+    found = [_read_sidecar(sidecar, fps, length_s, inside.delay_s, timing) for sidecar in ordered]
+    return found + [_read_source(video, read, length_s, timing) for read in inside.tracks]
 
 
-def speech_of(settings: Settings, video: LakeVideo, hear: Hear, length_s: float) -> Source:
+def recognise_speech(settings: Settings, video: LakeVideo, hear: Hear, length_s: float) -> SubtitleSource:
     """Return the recognised speech of a video. Raises ``StorageError`` if it cannot be fetched."""
     model = settings.speech
     try:
         with open_local_source(video["path"], settings.scratch) as local:
             tracks = MediaInfo.from_json(video["facts"]).heard_tracks if video["facts"] else ()
-            lines, language = heard_lines(read_speech_sound(local, tracks), hear, length_s)
+            lines, language = recognise_lines(read_speech_sound(local, tracks), hear, length_s)
     except MediaError as error:
-        return Source(path=model, source="asr", language="", content_hash=model, reason=str(error))
-    return Source(path=model, source="asr", language=language, content_hash=model, lines=lines)
+        return SubtitleSource(path=model, source="asr", language="", content_hash=model, reason=str(error))
+    return SubtitleSource(path=model, source="asr", language=language, content_hash=model, lines=lines)
 
 
-def _of_sidecar(
+def _read_sidecar(
     sidecar: Sidecar, fps: Fraction | None, length_s: float, delay_s: float, timing: SubtitleTiming
-) -> Source:
-    bare = Source(path=sidecar.path, source="sidecar", language=sidecar.language, content_hash=sidecar.content_hash)
+) -> SubtitleSource:
+    bare = SubtitleSource(
+        path=sidecar.path, source="sidecar", language=sidecar.language, content_hash=sidecar.content_hash
+    )
     if what := NOT_READ.get(sidecar.suffix):
         return replace(bare, notes=[f"its subtitles are {what}, which cannot be read"])
     try:
@@ -103,65 +105,67 @@ def _of_sidecar(
         if data.startswith(_PROGRAM_STREAM):
             return replace(bare, notes=[f"its subtitles are {NOT_READ['idx']}, which cannot be read"])
         with convert_film_errors(sidecar.path, "reading it"):
-            parsed, notes = _parsed(data, sidecar, fps)
+            parsed, notes = _parse(data, sidecar, fps)
     except MediaError as error:
         return replace(bare, reason=str(error))
-    parsed.cues = timing.retimed(parsed.cues)
-    lines, more = lines_of(parsed, length_s=length_s, shift_s=delay_s, language=sidecar.language, source="sidecar")
+    parsed.cues = timing.retime(parsed.cues)
+    lines, more = build_lines(parsed, length_s=length_s, shift_s=delay_s, language=sidecar.language, source="sidecar")
     notes += more
-    language = sidecar.language or ",".join(sorted(languages_of(parsed.cues)))
+    language = sidecar.language or ",".join(sorted(list_languages(parsed.cues)))
     return replace(
         bare, language=language, lines=lines, notes=notes, reason=None if lines else f"it holds no line: {notes[0]}"
     )
 
 
-def _parsed(data: bytes, sidecar: Sidecar, fps: Fraction | None) -> tuple[Parsed, list[str]]:
+def _parse(data: bytes, sidecar: Sidecar, fps: Fraction | None) -> tuple[Parsed, list[str]]:
     """Return the cues of a subtitle file, and notes for the user about its encoding."""
     if sidecar.suffix == "scc" or data[:100].lstrip(b"\xef\xbb\xbf \r\n").startswith(b"Scenarist_SCC"):
-        return _events(read_scc(data)), []
+        return _parse_events(read_scc(data)), []
     decoded = decode(data, sidecar.language)
     return parse(decoded.text, sidecar.suffix, fps), decoded.notes
 
 
-def _events(packets: Iterable[Packet]) -> Parsed:
+def _parse_events(packets: Iterable[Packet]) -> Parsed:
     """Return cues of packets that are events of an ASS file."""
     parsed = Parsed()
     for packet in packets:
         text = packet.data.decode("utf-8", "replace").split(",", 8)[-1]
-        cue = cue_of(packet.start_s, packet.end_s, text)
+        cue = build_cue(packet.start_s, packet.end_s, text)
         parsed.add(0, cue.start_s, cue.end_s, text, "ass")
     parsed.cues = unroll(parsed.cues)
     return parsed
 
 
-def _of_track(video: LakeVideo, read: ReadTrack, length_s: float, timing: SubtitleTiming = PLAIN) -> Source:
+def _read_source(video: LakeVideo, read: ReadTrack, length_s: float, timing: SubtitleTiming = PLAIN) -> SubtitleSource:
     track = read.track
     name = f"track {track.index} ({track.codec})"
-    bare = Source(path=name, source="embedded", language=track.language, content_hash=video["content_hash"] or "")
+    bare = SubtitleSource(
+        path=name, source="embedded", language=track.language, content_hash=video["content_hash"] or ""
+    )
     if not track.kind:
         what = "pictures of text" if track.codec in PICTURE_CODECS else track.codec
         return replace(bare, reason=f"its subtitles are {what}, which cannot be read")
     if read.reason:
         return replace(bare, reason=read.reason)
-    parsed = _events(read.packets) if track.codec == CODEC else _of_packets(read.packets, track)
-    parsed.cues = timing.retimed(parsed.cues)
-    lines, notes = lines_of(parsed, length_s=length_s, language=track.language, source="embedded")
+    parsed = _parse_events(read.packets) if track.codec == CODEC else _parse_packets(read.packets, track)
+    parsed.cues = timing.retime(parsed.cues)
+    lines, notes = build_lines(parsed, length_s=length_s, language=track.language, source="embedded")
     return replace(bare, lines=lines, notes=notes)
 
 
-def _of_packets(packets: Sequence[Packet], track: Track) -> Parsed:
+def _parse_packets(packets: Sequence[Packet], track: Track) -> Parsed:
     parsed = Parsed()
-    for packet, raw in zip(packets, _texts(packets, track), strict=True):
+    for packet, raw in zip(packets, _decode_texts(packets, track), strict=True):
         if track.kind != "mov_text" or raw:  # an mp4 fills the time between lines with empty packets
-            cue = cue_of(packet.start_s, packet.end_s, raw)
+            cue = build_cue(packet.start_s, packet.end_s, raw)
             parsed.add(0, cue.start_s, cue.end_s, raw, track.kind)
     parsed.cues = unroll(parsed.cues)
     return parsed
 
 
-def _texts(packets: Sequence[Packet], track: Track) -> Iterator[str]:
+def _decode_texts(packets: Sequence[Packet], track: Track) -> Iterator[str]:
     """Yield the marked-up text of each packet; one encoding for the whole track."""
-    payloads = [_payload(packet.data, track.kind) for packet in packets]
+    payloads = [_extract_payload(packet.data, track.kind) for packet in packets]
     guess = decode(b"\n".join(payloads).replace(b"\0", b" "), track.language).guess
     for payload in payloads:
         text = payload.decode(guess if " " not in guess and guess else "utf-8", "replace")
@@ -169,6 +173,6 @@ def _texts(packets: Sequence[Packet], track: Track) -> Iterator[str]:
         yield text.split(",", 8)[-1] if track.kind == "ass" else text
 
 
-def _payload(data: bytes, kind: str) -> bytes:
+def _extract_payload(data: bytes, kind: str) -> bytes:
     # 3GPP timed text: two bytes of length, the text, then boxes that style it.
     return data[2 : 2 + int.from_bytes(data[:2], "big")] if kind == "mov_text" else data

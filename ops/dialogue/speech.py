@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import MediaError, UsageError
-from ops.dialogue.lines import Line, cue_of, lines_of
+from ops.dialogue.lines import DialogueLine, build_cue, build_lines
 from ops.dialogue.parse import Parsed
 
 Hear = Callable[[NDArray[np.float32]], tuple[list[tuple[float, float, str]], str]]
@@ -21,7 +21,7 @@ Hear = Callable[[NDArray[np.float32]], tuple[list[tuple[float, float, str]], str
 INSTALL = "install it with `pip install 'needle[speech]'`"
 
 
-def speech_problem(model: str) -> str:
+def explain_speech_problem(model: str) -> str:
     """Return why speech cannot be recognised with the model of ``NEEDLE_SPEECH``; empty if no problem is visible.
 
     Checks without loading: only loading shows whether a model by name is available.
@@ -37,12 +37,12 @@ def speech_problem(model: str) -> str:
     return ""
 
 
-def recogniser(model: str) -> Hear:
+def load_recogniser(model: str) -> Hear:
     """Return a function that recognises speech with the model, which is loaded once a process.
 
     Raises ``UsageError`` if package or model are missing, with a remedy.
     """
-    if problem := speech_problem(model):
+    if problem := explain_speech_problem(model):
         raise UsageError(problem)
     loaded = _load(str(Path(model).expanduser()) if _is_path(model) else model)
 
@@ -57,14 +57,14 @@ def recogniser(model: str) -> Hear:
     return hear
 
 
-def heard_lines(samples: NDArray[np.float32], hear: Hear, length_s: float) -> tuple[list[Line], str]:
+def recognise_lines(samples: NDArray[np.float32], hear: Hear, length_s: float) -> tuple[list[DialogueLine], str]:
     """Return ``(lines, language)`` of samples float32 (N,) at 16 kHz; sample 0 sounds with the first frame."""
     pieces, language = hear(samples)
     parsed = Parsed()
     for start_s, end_s, text in pieces:
-        cue = cue_of(start_s, end_s, text)
+        cue = build_cue(start_s, end_s, text)
         parsed.add(0, cue.start_s, cue.end_s, cue.text, "mov_text")
-    lines, _ = lines_of(parsed, length_s=length_s, language=language, source="asr")
+    lines, _ = build_lines(parsed, length_s=length_s, language=language, source="asr")
     return lines, language
 
 

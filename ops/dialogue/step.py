@@ -8,7 +8,7 @@ from datetime import datetime
 from ops.core.settings import Settings
 from ops.core.steps import Step, StepRun
 from ops.core.types import StepReport
-from ops.dialogue.build import TABLES, build_dialogue, due_dialogue, retry_dialogue
+from ops.dialogue.build import TABLES, build_dialogue, find_due, retry_dialogue
 
 
 def _build(run: StepRun) -> StepReport:
@@ -17,7 +17,7 @@ def _build(run: StepRun) -> StepReport:
 
 def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> set[str]:
     partitions = {settings.resolve_partition(video_id) for video_id in video_ids}
-    unread = (video["video_id"] for video, _, _ in due_dialogue(settings, partitions))
+    unread = (video["video_id"] for video, _, _ in find_due(settings, partitions))
     return {settings.resolve_partition(video_id) for video_id in unread if video_id in video_ids}
 
 

@@ -17,11 +17,11 @@ _TOLERANCE_S = 0.002
 TimesOf = Callable[[LakeShot], Sequence[float] | None]
 
 
-def _unknown_times(shot: LakeShot) -> None:
+def _return_unknown(shot: LakeShot) -> None:
     return None
 
 
-class Clock:
+class FrameClock:
     """Frames by time in one video, from its rate and its shots (rows of the lake, in order).
 
     If every shot begins and ends at its time by the rate, the rate counts, exactly. If not, the rate varies or frames
@@ -29,7 +29,7 @@ class Clock:
     ``None`` if they are not known or follow the rate. Then time runs evenly within the shot.
     """
 
-    def __init__(self, fps: Fraction, shots: Sequence[LakeShot], times_of: TimesOf = _unknown_times) -> None:
+    def __init__(self, fps: Fraction, shots: Sequence[LakeShot], times_of: TimesOf = _return_unknown) -> None:
         self.fps = fps
         self.shots = shots
         self.is_constant = all(
@@ -46,18 +46,18 @@ class Clock:
         """End of the last shot; 0 without shots."""
         return float(self.shots[-1]["end_s"]) if self.shots else 0.0
 
-    def frames_of(self, start_s: float, end_s: float) -> tuple[int, int]:
+    def find_frames(self, start_s: float, end_s: float) -> tuple[int, int]:
         """Return ``[start_frame, end_frame)`` of a span of time, to the nearest frame and at least one frame long."""
-        start = self._frame_at(start_s)
-        return start, max(self._frame_at(end_s), start + 1)
+        start = self._find_frame(start_s)
+        return start, max(self._find_frame(end_s), start + 1)
 
-    def shots_of(self, start_frame: int, end_frame: int) -> list[str]:
+    def find_shots(self, start_frame: int, end_frame: int) -> list[str]:
         """Return the ids of the shots that share frames with the span, in order; none past the end."""
         first = max(bisect_right(self._start_frames, start_frame) - 1, 0)
         touched = takewhile(lambda shot: shot["start_frame"] < end_frame, self.shots[first:])
         return [shot["shot_id"] for shot in touched if start_frame < shot["end_frame"]]
 
-    def _frame_at(self, time_s: float) -> int:
+    def _find_frame(self, time_s: float) -> int:
         # Subtitle times are in milliseconds; as a fraction they make no rounding error.
         exact = Fraction(round(time_s * 1000), 1000)
         if self.is_constant or time_s >= self.length_s:

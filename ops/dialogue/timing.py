@@ -17,7 +17,7 @@ from ops.core.errors import UsageError
 from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.dialogue.cues import Cue
-from ops.dialogue.lines import Line
+from ops.dialogue.lines import DialogueLine
 
 TABLE = "subtitle_timings"
 MOST_SHIFT_S = 86_400.0
@@ -58,13 +58,13 @@ class SubtitleTiming:
         """Whether subtitles are shown at their own times."""
         return self.shift_s == 0 and self.stretch == 1
 
-    def at(self, seconds: float) -> float:
+    def apply(self, seconds: float) -> float:
         """Return seconds in the video of a time in the subtitles."""
         return seconds * self.stretch + self.shift_s
 
-    def retimed(self, cues: Iterable[Cue]) -> list[Cue]:
+    def retime(self, cues: Iterable[Cue]) -> list[Cue]:
         """Return the cues at their times in the video."""
-        return [replace(cue, start_s=self.at(cue.start_s), end_s=self.at(cue.end_s)) for cue in cues]
+        return [replace(cue, start_s=self.apply(cue.start_s), end_s=self.apply(cue.end_s)) for cue in cues]
 
 
 PLAIN = SubtitleTiming()
@@ -95,12 +95,12 @@ class TimingProposal:
         )
 
 
-def timing_of(settings: Settings, video_id: str) -> SubtitleTiming:
+def read_timing(settings: Settings, video_id: str) -> SubtitleTiming:
     """Return the timing that is set for the subtitles of a video; the plain one if none is."""
-    return timings_of(settings, settings.resolve_partition(video_id)).get(video_id, PLAIN)
+    return read_timings(settings, settings.resolve_partition(video_id)).get(video_id, PLAIN)
 
 
-def timings_of(settings: Settings, partition: str) -> dict[str, SubtitleTiming]:
+def read_timings(settings: Settings, partition: str) -> dict[str, SubtitleTiming]:
     """Return the timings of the videos of a partition that have one, by id."""
     rows = settings.lake.read(TABLE, [partition]).to_pylist()
     return {row["video_id"]: SubtitleTiming(shift_s=row["shift_s"], stretch=row["stretch"]) for row in rows}
@@ -108,14 +108,14 @@ def timings_of(settings: Settings, partition: str) -> dict[str, SubtitleTiming]:
 
 def set_timing(settings: Settings, video_id: str, timing: SubtitleTiming, now: datetime) -> bool:
     """Keep the timing with the video, whatever is ingested later; return whether it changed."""
-    if timing_of(settings, video_id) == timing:
+    if read_timing(settings, video_id) == timing:
         return False
     row = {"video_id": video_id, "event_timestamp": now, "created_timestamp": now} | vars(timing)
     return settings.lake.update(TABLE, settings.resolve_partition(video_id), video_id, [] if timing.is_plain else [row])
 
 
 def propose_timing(
-    spoken: Sequence[Line], subtitles: Sequence[Line], current: SubtitleTiming = PLAIN
+    spoken: Sequence[DialogueLine], subtitles: Sequence[DialogueLine], current: SubtitleTiming = PLAIN
 ) -> TimingProposal | None:
     """Return the timing by which subtitles agree with recognised speech; ``None`` if no change is needed or provable.
 
@@ -123,16 +123,16 @@ def propose_timing(
     rates, and the median slope between anchors (Theil-Sen). The factor with the most anchors at one distance counts.
     ``current`` is the timing that the subtitles have already; the proposal replaces it.
     """
-    pairs = _anchors(_words(spoken), _words(subtitles))
+    pairs = _find_anchors(_list_words(spoken), _list_words(subtitles))
     if len(pairs) < LEAST_ANCHORS:
         return None
     is_long = pairs[-1][0] - pairs[0][0] >= LEAST_SPAN_S
-    fits = [(*_densest(pairs, ratio), ratio) for ratio in (_RATIOS if is_long else (1.0,))]
+    fits = [(*_find_densest(pairs, ratio), ratio) for ratio in (_RATIOS if is_long else (1.0,))]
     # Of equally good ones the first: the factor that changes least.
     known = max(fits, key=lambda fit: fit[0])
     if is_long:
-        slope = min(max(_slope(pairs), 1 / MOST_STRETCH), MOST_STRETCH)
-        free = (*_densest(pairs, slope), slope)
+        slope = min(max(_compute_slope(pairs), 1 / MOST_STRETCH), MOST_STRETCH)
+        free = (*_find_densest(pairs, slope), slope)
         known = free if known[0] < _AS_GOOD * free[0] else known
     agreeing, shift_s, stretch = known
     if agreeing < max(LEAST_ANCHORS, LEAST_SHARE * len(pairs)):
@@ -148,7 +148,7 @@ def propose_timing(
     return TimingProposal(timing=timing, agreeing=agreeing, anchors=len(pairs))
 
 
-def _words(lines: Sequence[Line]) -> list[tuple[str, float]]:
+def _list_words(lines: Sequence[DialogueLine]) -> list[tuple[str, float]]:
     """Return words with their start times, by the share of the line's characters before them."""
     words = []
     for line in lines:
@@ -161,21 +161,23 @@ def _words(lines: Sequence[Line]) -> list[tuple[str, float]]:
     return words
 
 
-def _anchors(spoken: Sequence[tuple[str, float]], written: Sequence[tuple[str, float]]) -> list[tuple[float, float]]:
+def _find_anchors(
+    spoken: Sequence[tuple[str, float]], written: Sequence[tuple[str, float]]
+) -> list[tuple[float, float]]:
     """Return ``(time in subtitles, time in speech)`` of the longest phrases unique on each side, by time.
 
     Shorter phrases are used only if the longer ones are too few.
     """
     pairs: dict[float, float] = {}
     for length in range(_MOST_WORDS, 0, -1):
-        once, other = _once(spoken, length), _once(written, length)
+        once, other = _select_unique(spoken, length), _select_unique(written, length)
         pairs = {other[phrase]: once[phrase] for phrase in other if phrase in once} | pairs
         if len(pairs) >= 4 * LEAST_ANCHORS:
             break
     return sorted(pairs.items())
 
 
-def _once(words: Sequence[tuple[str, float]], length: int) -> dict[tuple[str, ...], float]:
+def _select_unique(words: Sequence[tuple[str, float]], length: int) -> dict[tuple[str, ...], float]:
     phrases = [
         (tuple(word for word, _ in words[at : at + length]), words[at][1]) for at in range(len(words) - length + 1)
     ]
@@ -183,7 +185,7 @@ def _once(words: Sequence[tuple[str, float]], length: int) -> dict[tuple[str, ..
     return {phrase: time for phrase, time in phrases if counts[phrase] == 1}
 
 
-def _densest(pairs: Sequence[tuple[float, float]], stretch: float) -> tuple[int, float]:
+def _find_densest(pairs: Sequence[tuple[float, float]], stretch: float) -> tuple[int, float]:
     """Return how many stretched pairs agree on a shift within ``NEAR_S`` on both sides, and their median shift."""
     shifts = sorted(spoken - written * stretch for written, spoken in pairs)
     best, first = (0, 0), 0
@@ -195,7 +197,7 @@ def _densest(pairs: Sequence[tuple[float, float]], stretch: float) -> tuple[int,
     return count, median(shifts[first : first + count])
 
 
-def _slope(pairs: Sequence[tuple[float, float]]) -> float:
+def _compute_slope(pairs: Sequence[tuple[float, float]]) -> float:
     """Return the median of the slopes between pairs that are half of all pairs apart."""
     half = len(pairs) // 2
     slopes = [

@@ -63,14 +63,14 @@ def is_ttml(head: str) -> bool:
 
 def parse_ttml(text: str, lines: list[str], result: Parsed) -> None:
     """Parse paragraphs, and spans with times of their own. Raises ``MediaError`` if it is not XML."""
-    root = _document(text)
-    clock = _clock_of(root)
+    root = _parse_document(text)
+    clock = _read_clock(root)
     body = next((child for child in root if _name(child) == "body"), None)
     if body is None:
         return
     whole = _Span(start=Fraction(0), end=None, language=root.get(_LANGUAGE, ""), depth=0)
     problems: list[str] = []
-    for found in _texts(body, whole, clock, problems):
+    for found in _read_texts(body, whole, clock, problems):
         if result.is_full(0):
             return
         raw = "".join(found.parts)
@@ -81,7 +81,7 @@ def parse_ttml(text: str, lines: list[str], result: Parsed) -> None:
     result.problems += [(0, problem) for problem in dict.fromkeys(problems)]
 
 
-def _document(text: str) -> ElementTree.Element:
+def _parse_document(text: str) -> ElementTree.Element:
     """Return the root element. Rejects entity declarations: subtitles never have them, and they may expand without
     bound."""
     if "<!ENTITY" in text:
@@ -102,48 +102,48 @@ def _name(element: ElementTree.Element) -> str:
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
 
 
-def _parameter(root: ElementTree.Element, name: str) -> str:
+def _read_parameter(root: ElementTree.Element, name: str) -> str:
     """Return a parameter by its local name: drafts had other namespaces."""
     return next((value for key, value in root.attrib.items() if key.rpartition("}")[2] == name), "")
 
 
-def _clock_of(root: ElementTree.Element) -> _Clock:
-    frames = _number(_parameter(root, "frameRate"), Fraction(30))
-    parts = re.findall(r"\d+", _parameter(root, "frameRateMultiplier"))
+def _read_clock(root: ElementTree.Element) -> _Clock:
+    frames = _parse_number(_read_parameter(root, "frameRate"), Fraction(30))
+    parts = re.findall(r"\d+", _read_parameter(root, "frameRateMultiplier"))
     if len(parts) == 2 and int(parts[1]):
         frames *= Fraction(int(parts[0]), int(parts[1]))
-    has_frames = bool(_parameter(root, "frameRate"))
-    subframes = int(_number(_parameter(root, "subFrameRate"), Fraction(1)))
-    ticks = _number(_parameter(root, "tickRate"), frames * subframes if has_frames else Fraction(1))
+    has_frames = bool(_read_parameter(root, "frameRate"))
+    subframes = int(_parse_number(_read_parameter(root, "subFrameRate"), Fraction(1)))
+    ticks = _parse_number(_read_parameter(root, "tickRate"), frames * subframes if has_frames else Fraction(1))
     return _Clock(frames=frames, ticks=ticks, subframes=subframes)
 
 
-def _number(text: str, otherwise: Fraction) -> Fraction:
+def _parse_number(text: str, otherwise: Fraction) -> Fraction:
     return Fraction(text) if re.fullmatch(r"\d+(\.\d+)?", text) and Fraction(text) else otherwise
 
 
-def _texts(element: ElementTree.Element, outer: _Span, clock: _Clock, problems: list[str]) -> Iterator[_Text]:
+def _read_texts(element: ElementTree.Element, outer: _Span, clock: _Clock, problems: list[str]) -> Iterator[_Text]:
     """Yield text below an element, in the order of the document, by its spans of time."""
-    span = _span_of(element, outer, clock, problems)
+    span = _compute_span(element, outer, clock, problems)
     if _name(element) in ("p", "span"):
-        yield from _pieces(element, span, clock, problems)
+        yield from _read_pieces(element, span, clock, problems)
         return
-    yield from _children(element, span, clock, problems)
+    yield from _read_children(element, span, clock, problems)
 
 
-def _children(element: ElementTree.Element, span: _Span, clock: _Clock, problems: list[str]) -> Iterator[_Text]:
+def _read_children(element: ElementTree.Element, span: _Span, clock: _Clock, problems: list[str]) -> Iterator[_Text]:
     before: Fraction | None = None
     for child in element:
         if _name(child) in _TIMED and span.depth < _DEEPEST:
             is_sequence = element.get("timeContainer") == "seq"
             start = before if is_sequence and before is not None else span.start
             inner = _Span(start=start, end=span.end, language=span.language, depth=span.depth)
-            yield from _texts(child, inner, clock, problems)
-            before = _span_of(child, inner, clock, []).end
+            yield from _read_texts(child, inner, clock, problems)
+            before = _compute_span(child, inner, clock, []).end
 
 
-def _pieces(paragraph: ElementTree.Element, span: _Span, clock: _Clock, problems: list[str]) -> Iterator[_Text]:
-    own = _Text(span=span, parts=[_space(paragraph.text, paragraph)])
+def _read_pieces(paragraph: ElementTree.Element, span: _Span, clock: _Clock, problems: list[str]) -> Iterator[_Text]:
+    own = _Text(span=span, parts=[_keep_space(paragraph.text, paragraph)])
     timed: list[_Text] = []
     before: Fraction | None = None
     for child in paragraph:
@@ -154,27 +154,27 @@ def _pieces(paragraph: ElementTree.Element, span: _Span, clock: _Clock, problems
             is_sequence = paragraph.get("timeContainer") == "seq"
             start = before if is_sequence and before is not None else span.start
             inner = _Span(start=start, end=span.end, language=span.language, depth=span.depth)
-            pieces = list(_texts(child, inner, clock, problems))
-            before = _span_of(child, inner, clock, []).end
+            pieces = list(_read_texts(child, inner, clock, problems))
+            before = _compute_span(child, inner, clock, []).end
             has_times = is_sequence or any(child.get(key) for key in ("begin", "end", "dur"))
             if not has_times:
                 own.parts += pieces[0].parts
                 pieces = pieces[1:]
             timed += pieces
-        own.parts.append(_space(child.tail, paragraph))
+        own.parts.append(_keep_space(child.tail, paragraph))
     yield own
     yield from timed
 
 
-def _space(text: str | None, element: ElementTree.Element) -> str:
+def _keep_space(text: str | None, element: ElementTree.Element) -> str:
     """Return text with line ends of the source as blanks, unless they are to be kept."""
     if element.get(_SPACE) == "preserve":
         return text or ""
     return re.sub(r"\s+", " ", text or "")
 
 
-def _span_of(element: ElementTree.Element, outer: _Span, clock: _Clock, problems: list[str]) -> _Span:
-    values = {key: _seconds(element.get(key), clock, problems) for key in ("begin", "end", "dur")}
+def _compute_span(element: ElementTree.Element, outer: _Span, clock: _Clock, problems: list[str]) -> _Span:
+    values = {key: _parse_seconds(element.get(key), clock, problems) for key in ("begin", "end", "dur")}
     start = outer.start + (values["begin"] or 0)
     ends = [outer.end] if outer.end is not None else []
     if values["end"] is not None:
@@ -189,7 +189,7 @@ def _span_of(element: ElementTree.Element, outer: _Span, clock: _Clock, problems
     )
 
 
-def _seconds(value: str | None, clock: _Clock, problems: list[str]) -> Fraction | None:
+def _parse_seconds(value: str | None, clock: _Clock, problems: list[str]) -> Fraction | None:
     text = (value or "").strip()[:40]
     if not text:
         return None

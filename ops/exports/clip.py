@@ -77,19 +77,19 @@ class Clip:
     @property
     def source_in(self) -> int:
         """First frame at the video's timeline rate, from the first frame of the video."""
-        return self.film.position(self.in_frame)
+        return self.film.find_position(self.in_frame)
 
     @property
     def source_out(self) -> int:
         """The frame after the last, at the video's timeline rate; at least one frame after the first."""
-        return max(self.film.position(self.out_frame), self.source_in + 1)
+        return max(self.film.find_position(self.out_frame), self.source_in + 1)
 
     @property
     def length(self) -> int:
         """Frames in a timeline at the video's rate."""
         return self.source_out - self.source_in
 
-    def facts(self) -> dict[str, Any]:
+    def list_facts(self) -> dict[str, Any]:
         """All facts about the clip, flat and in a fixed order: numbers, text, true and false, or ``None``."""
         film = self.film
         known: dict[str, Any] = {
@@ -100,10 +100,10 @@ class Clip:
             "in_frame": self.in_frame,
             "out_frame": self.out_frame,
             "fps": f"{film.fps.numerator}/{film.fps.denominator}",
-            "in_timecode": film.timecode(self.in_frame),
-            "out_timecode": film.timecode(self.out_frame),
-            "in_s": round(film.seconds(self.in_frame), 6),
-            "out_s": round(film.seconds(self.out_frame), 6),
+            "in_timecode": film.format_timecode(self.in_frame),
+            "out_timecode": film.format_timecode(self.out_frame),
+            "in_s": round(film.find_seconds(self.in_frame), 6),
+            "out_s": round(film.find_seconds(self.out_frame), 6),
             "head_frame": self.head_frame,
             "tail_frame": self.tail_frame,
             "shot_start_frame": self.shot_start,
@@ -119,9 +119,9 @@ class Clip:
             "sound_tracks": film.sound_summary,
             "heard_tracks": film.heard_summary,
         }
-        return known | self.origin()
+        return known | self.describe_origin()
 
-    def origin(self) -> dict[str, Any]:
+    def describe_origin(self) -> dict[str, Any]:
         """The origin of the clip: its search, shot and video. Known keys first, always all of them."""
         first = {name: self.provenance.get(name) for name in ("query", "score", "relevance")}
         second = {name: self.provenance.get(name) for name in ("encoder_id", "index_version", "detector")}
@@ -145,7 +145,7 @@ def select_clips(
     Raises ``NotFoundError`` if a shot is not in the catalogue, ``UsageError`` if marks are outside the video or hold no
     frame.
     """
-    return [_require(each) for each in _clips(settings, picks, provenance or {}, handles)]
+    return [_require(each) for each in _build_clips(settings, picks, provenance or {}, handles)]
 
 
 def select_existing_clips(
@@ -156,7 +156,7 @@ def select_existing_clips(
     Shots disappear if a video is forgotten or cut again; one of them must not cost the rest of a selection. Raises the
     error of the first pick if no clip is left.
     """
-    found = _clips(settings, picks, {}, handles)
+    found = _build_clips(settings, picks, {}, handles)
     clips = [each for each in found if isinstance(each, Clip)]
     if not clips:
         _require(found[0])
@@ -174,7 +174,7 @@ def _require(found: Clip | NeedleError) -> Clip:
     raise found
 
 
-def _clips(
+def _build_clips(
     settings: Settings, picks: Sequence[Pick], provenance: Mapping[str, Mapping[str, Any]], handles: int
 ) -> list[Clip | NeedleError]:
     """For each pick its clip, or the error that explains its absence."""
@@ -197,16 +197,16 @@ def _clips(
         facts = {"detector": shot["detector"], **(own or {})}
         if shot["shot_id"] != pick.shot_id:
             facts["picked_as"] = pick.shot_id
-        if said := [format_line(lines[name], film.timecode) for name in pick.line_ids if name in lines]:
+        if said := [format_line(lines[name], film.format_timecode) for name in pick.line_ids if name in lines]:
             facts["dialogue"] = "; ".join(said)
         try:
-            found.append(_clip(pick, shot, film, handles, facts))
+            found.append(_build_clip(pick, shot, film, handles, facts))
         except UsageError as error:
             found.append(error)
     return found
 
 
-def _clip(pick: Pick, shot: LakeShot, film: Film, handles: int, facts: dict[str, Any]) -> Clip:
+def _build_clip(pick: Pick, shot: LakeShot, film: Film, handles: int, facts: dict[str, Any]) -> Clip:
     first = shot["start_frame"] if pick.in_frame is None else pick.in_frame
     last = shot["end_frame"] if pick.out_frame is None else pick.out_frame
     if pick.is_spoken:
@@ -250,20 +250,20 @@ def _read(settings: Settings, picks: Sequence[Pick]) -> tuple[dict[str, LakeShot
             shots |= {pick.shot_id: holder} if holder else {}
     named = {shots[pick.shot_id]["shot_id"] for pick in picks if pick.shot_id in shots}
     films = {
-        row["video_id"]: _film(settings, row, by_film[row["video_id"]], named)
+        row["video_id"]: _build_film(settings, row, by_film[row["video_id"]], named)
         for row in read_videos(settings.lake, partitions)
         if row["video_id"] in by_film and row["frames"]
     }
     return shots, films
 
 
-def _film(settings: Settings, video: LakeVideo, shots: list[LakeShot], wanted: set[str]) -> Film:
+def _build_film(settings: Settings, video: LakeVideo, shots: list[LakeShot], wanted: set[str]) -> Film:
     fps = Fraction(video["fps_num"], video["fps_den"])
     known = {row["start_frame"]: row["start_s"] for row in shots} | {shots[-1]["end_frame"]: shots[-1]["end_s"]}
-    known |= _frame_times(settings, fps, [row for row in shots if row["shot_id"] in wanted], known)
+    known |= _read_frame_times(settings, fps, [row for row in shots if row["shot_id"] in wanted], known)
     knots = tuple(sorted(known.items()))
     # Frames get their times in a player: at a constant rate that is frame / rate, to the last digit.
-    is_timed = _varies(known, fps)
+    is_timed = _has_variable_rate(known, fps)
     media = MediaInfo.from_json(video["facts"]) if video["facts"] else None
     assert video["content_hash"] is not None and video["bytes"] is not None, "the file was opened"
     is_constant = media is not None and not media.variable_rate
@@ -288,12 +288,12 @@ def _film(settings: Settings, video: LakeVideo, shots: list[LakeShot], wanted: s
     )
 
 
-def _varies(known: Mapping[int, float], fps: Fraction) -> bool:
+def _has_variable_rate(known: Mapping[int, float], fps: Fraction) -> bool:
     """Whether any of the frames is shown half a frame or more away from its time at a constant rate."""
     return any(abs(seconds - float(frame / fps)) > 0.5 / float(fps) for frame, seconds in known.items())
 
 
-def _frame_times(
+def _read_frame_times(
     settings: Settings, fps: Fraction, shots: Sequence[LakeShot], cuts: Mapping[int, float]
 ) -> dict[int, float]:
     """Times of the frames of the exported shots, if the rate of their video varies; otherwise empty.
@@ -302,13 +302,13 @@ def _frame_times(
     shots are opened, and all of them only if the rate varies, because each is a file to open.
     """
     longest = sorted(shots, key=lambda shot: shot["start_frame"] - shot["end_frame"])
-    times = _times_within(settings, fps, longest[:SAMPLED])
-    if not _varies(times, fps) and not _varies(cuts, fps):
+    times = _read_proxy_times(settings, fps, longest[:SAMPLED])
+    if not _has_variable_rate(times, fps) and not _has_variable_rate(cuts, fps):
         return {}
-    return times | _times_within(settings, fps, longest[SAMPLED:])
+    return times | _read_proxy_times(settings, fps, longest[SAMPLED:])
 
 
-def _times_within(settings: Settings, fps: Fraction, shots: Sequence[LakeShot]) -> dict[int, float]:
+def _read_proxy_times(settings: Settings, fps: Fraction, shots: Sequence[LakeShot]) -> dict[int, float]:
     from ops.shots.proxy_times import read_proxy_times
 
     found: dict[int, float] = {}

@@ -13,7 +13,7 @@ from ops.core.storage import write_atomically
 from ops.core.types import Progress, SilentProgress
 from ops.exports.clip import Clip, Missing
 from ops.exports.format import ExportContext
-from ops.exports.names import one_line
+from ops.exports.names import join_lines
 from ops.exports.registry import export_formats, find_format
 
 DEFAULT_TITLE = "Needle selection"
@@ -81,7 +81,7 @@ def export(
         raise UsageError("there is nothing to export: name at least one shot")
     if len(clips) > MAX_CLIPS:
         raise UsageError(f"{len(clips):,} clips are more than one export takes ({MAX_CLIPS:,}): export a part")
-    name = one_line(title)[:MAX_TITLE] or DEFAULT_TITLE
+    name = join_lines(title)[:MAX_TITLE] or DEFAULT_TITLE
     context = ExportContext(settings=settings, title=name, stop=stop or Stop(), progress=progress or SilentProgress())
     with write_atomically(target) as temporary:
         outcome = chosen.write(clips, temporary, context)

@@ -9,7 +9,7 @@ from fractions import Fraction
 from ops.core.errors import UsageError
 from ops.core.media import FieldOrder, MediaInfo, SoundTrack
 from ops.core.time import is_drop_frame_rate, make_timecode, parse_timecode
-from ops.exports.names import file_name
+from ops.exports.names import extract_file_name
 
 TIMELINE_RATES = (
     *(rate for base in (24, 30, 48, 60) for rate in (Fraction(base * 1000, 1001), Fraction(base))),
@@ -102,7 +102,7 @@ class Film:
     @property
     def name(self) -> str:
         """The file's name, by which editing systems relink."""
-        return file_name(self.path)
+        return extract_file_name(self.path)
 
     @property
     def field_order(self) -> FieldOrder:
@@ -170,9 +170,9 @@ class Film:
     @property
     def length(self) -> int:
         """Frames of the video at :attr:`rate`."""
-        return self.position(self.frames)
+        return self.find_position(self.frames)
 
-    def seconds(self, frame: int) -> float:
+    def find_seconds(self, frame: int) -> float:
         """Time of ``frame`` in seconds from the first; if frames are timed, interpolated between known frames."""
         if not self.is_timed or len(self.knots) < 2:
             return float(frame / self.fps)
@@ -180,14 +180,14 @@ class Film:
         (low, low_s), (high, high_s) = self.knots[at - 1], self.knots[at]
         return low_s + (high_s - low_s) * (frame - low) / (high - low)
 
-    def position(self, frame: int) -> int:
+    def find_position(self, frame: int) -> int:
         """``frame`` of the video as frames at :attr:`rate` from its first: the same number if it is exact."""
-        return round(self.seconds(frame) * float(self.rate) if self.is_timed else frame * self.rate / self.fps)
+        return round(self.find_seconds(frame) * float(self.rate) if self.is_timed else frame * self.rate / self.fps)
 
-    def timecode(self, frame: int) -> str:
+    def format_timecode(self, frame: int) -> str:
         """Timecode of ``frame`` in the video's own count."""
         start = "00:00:00;00" if self.is_drop else NO_TIMECODE
-        return make_timecode(self.start + self.position(frame), self.rate, start)
+        return make_timecode(self.start + self.find_position(frame), self.rate, start)
 
 
 def _is_multiple(rate: Fraction, fps: Fraction) -> bool:

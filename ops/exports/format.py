@@ -21,12 +21,12 @@ from ops.core.time import is_drop_frame_rate, parse_timecode
 from ops.core.types import Progress
 from ops.exports.clip import Clip, Missing
 from ops.exports.film import FAST_RATES, TIMELINE_RATES, Film
-from ops.exports.names import reel_names
+from ops.exports.names import make_reel_names
 from ops.videos.hashes import HashCache, Key, make_key
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class ExportOutcome:
     """The result of writing a file: clips that are not in it, and warnings for the editor."""
 
     missing: tuple[Missing, ...] = ()
@@ -77,7 +77,7 @@ class ExportFormat(ABC):
     """Whether it reads frames or images, which takes minutes. The service has a separate queue for these formats."""
 
     @abstractmethod
-    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
+    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> ExportOutcome:
         """Write ``clips``, at least one, in their order to the local file ``target``, which may exist.
 
         Raises ``UsageError`` if the format cannot hold the selection without a false statement; ``MediaError`` if none
@@ -113,10 +113,10 @@ def collect_warnings(settings: Settings, clips: Sequence[Clip]) -> tuple[str, ..
     Reads no video: a file with the size of the ingested one passes unless its hash is known.
     """
     films = {clip.film.video_id: clip.film for clip in clips}.values()
-    others = _others(settings, films)
+    others = _find_replaced(settings, films)
     warnings = []
     for film in films:
-        warnings += [f"{film.path}: {text}" for text in (_rate_warning(film), _start_warning(film)) if text]
+        warnings += [f"{film.path}: {text}" for text in (_check_rate(film), _start_warning(film)) if text]
         if "://" in film.path:
             warnings.append(f"{film.path}: is in an object store; relink it by name after importing")
         elif not Path(film.path).exists():
@@ -129,7 +129,7 @@ def collect_warnings(settings: Settings, clips: Sequence[Clip]) -> tuple[str, ..
     return tuple(warnings)
 
 
-def _rate_warning(film: Film) -> str:
+def _check_rate(film: Film) -> str:
     """How a timeline treats a rate that editing systems do not support; empty if they support it."""
     if film.is_timed:
         why = (
@@ -167,21 +167,21 @@ def _start_warning(film: Film) -> str:
     return f"its start timecode falls between two frames at {rate} frames per second; the nearest is used"
 
 
-def source_reels(clips: Iterable[Clip]) -> dict[str, str]:
+def choose_source_reels(clips: Iterable[Clip]) -> dict[str, str]:
     """By video id, the reel name in the video's own file, otherwise one derived from the file's name."""
     films = {clip.film.video_id: clip.film for clip in clips}
-    short = short_reels(films.values())
+    short = choose_short_reels(films.values())
     return {video_id: film.reel or short[video_id] for video_id, film in films.items()}
 
 
-def short_reels(films: Iterable[Film]) -> dict[str, str]:
+def choose_short_reels(films: Iterable[Film]) -> dict[str, str]:
     """By video id, the reel names of an EDL, of eight characters."""
     by_id = {film.video_id: film for film in films}
     own = {video_id: film.reel for video_id, film in by_id.items()}
-    return reel_names({video_id: film.path for video_id, film in by_id.items()}, own)
+    return make_reel_names({video_id: film.path for video_id, film in by_id.items()}, own)
 
 
-def _others(settings: Settings, films: Collection[Film]) -> set[str]:
+def _find_replaced(settings: Settings, films: Collection[Film]) -> set[str]:
     """Paths of videos whose file certainly has other content; a file that cannot be examined is not among them."""
     keys: dict[str, Key] = {}
     for film in films:

@@ -47,61 +47,61 @@ class Lettering:
     def draw(self, canvas: ImageDraw.ImageDraw, place: tuple[int, int], text: str, ink: Colour, width: int) -> None:
         """Draw ``text`` with the left end of its baseline at ``place``, cut off with dots beyond ``width`` pixels."""
         left = float(place[0])
-        for part in self._fitting(text, width):
-            font = _font(part.font, part.face, self.size)
+        for part in self._fit(text, width):
+            font = _load_font(part.font, part.face, self.size)
             canvas.text((left, place[1]), part.text, ink, font, anchor="ls")
             left += font.getlength(part.text)
 
-    def length(self, text: str) -> float:
+    def measure(self, text: str) -> float:
         """Width of the whole text in pixels."""
-        return sum(_font(part.font, part.face, self.size).getlength(part.text) for part in self._parts(text))
+        return sum(_load_font(part.font, part.face, self.size).getlength(part.text) for part in self._order_parts(text))
 
-    def _fitting(self, text: str, width: int) -> list[Part]:
+    def _fit(self, text: str, width: int) -> list[Part]:
         text = text[:MAX_TEXT]
-        parts = self._parts(text)
-        if self.length(text) <= width:
+        parts = self._order_parts(text)
+        if self.measure(text) <= width:
             return parts
         low, high = 0, len(text)
         while low < high:
             middle = (low + high + 1) // 2
-            low, high = (middle, high) if self.length(text[:middle] + ELLIPSIS) <= width else (low, middle - 1)
+            low, high = (middle, high) if self.measure(text[:middle] + ELLIPSIS) <= width else (low, middle - 1)
         while low and low < len(text) and unicodedata.category(text[low]) in _JOINING:
             low -= 1
-        return self._parts(text[:low] + ELLIPSIS)
+        return self._order_parts(text[:low] + ELLIPSIS)
 
-    def _parts(self, text: str) -> list[Part]:
+    def _order_parts(self, text: str) -> list[Part]:
         """The parts from left to right; if the text begins with a right-to-left letter, its first part is last."""
-        parts = list(self._parts_as_read(unicodedata.normalize("NFC", text)))
+        parts = list(self._split_parts(unicodedata.normalize("NFC", text)))
         directions = (unicodedata.bidirectional(sign) for sign in text)
         first = next((direction for direction in directions if direction in ("L", "R", "AL")), "L")
         return parts if first == "L" else parts[::-1]
 
-    def _parts_as_read(self, text: str) -> Iterator[Part]:
-        face = cjk_face(text)
-        begun, font = "", _fonts()[0]
+    def _split_parts(self, text: str) -> Iterator[Part]:
+        face = choose_cjk_face(text)
+        begun, font = "", _list_fonts()[0]
         for sign in text:
-            found = _font_of(sign, font)
+            found = _choose_font(sign, font)
             if found is None:
                 self.unknown.add(sign)
-                sign, found = f"[{ord(sign):04X}]", _fonts()[0]
+                sign, found = f"[{ord(sign):04X}]", _list_fonts()[0]
             if found != font and begun:
-                yield from _ended(begun, font, face)
+                yield from _split_end(begun, font, face)
                 begun = ""
             begun, font = begun + sign, found
         if begun:
-            yield from _ended(begun, font, face)
+            yield from _split_end(begun, font, face)
 
 
-def _ended(text: str, font: Path, face: int) -> Iterator[Part]:
+def _split_end(text: str, font: Path, face: int) -> Iterator[Part]:
     """A part, and the space after it as another: within the part it would move to the left of right-to-left text."""
     word = text.rstrip()
     if word:
         yield Part(word, font, face if font.name == CJK else 0)
     if len(word) < len(text):
-        yield Part(text[len(word) :], _fonts()[0], 0)
+        yield Part(text[len(word) :], _list_fonts()[0], 0)
 
 
-def cjk_face(text: str) -> int:
+def choose_cjk_face(text: str) -> int:
     """The face of Noto Sans CJK for a text: Korean by its letters, Japanese by its kana, else by its characters."""
     if any("HANGUL" in unicodedata.name(sign, "") for sign in text):
         return _KOREAN
@@ -118,7 +118,7 @@ def cjk_face(text: str) -> int:
 
 
 @cache
-def _fonts() -> tuple[Path, ...]:
+def _list_fonts() -> tuple[Path, ...]:
     """Fonts in search order: Latin, Greek and Cyrillic first, then scripts, then the rest."""
     noto = Path(str(files("manimgx_fonts")))
     scripts = sorted(noto.glob("NotoSans?*[[]wght].ttf"), key=lambda path: ("Symbols" in path.name, path.name))
@@ -130,26 +130,26 @@ def _fonts() -> tuple[Path, ...]:
 
 
 @cache
-def _characters(font: Path) -> frozenset[int]:
+def _read_characters(font: Path) -> frozenset[int]:
     with TTFont(font, fontNumber=0, lazy=True) as opened:
         return frozenset(opened.getBestCmap())
 
 
 @lru_cache(maxsize=4096)
-def _font_of(sign: str, before: Path) -> Path | None:
+def _choose_font(sign: str, before: Path) -> Path | None:
     """The font of a character: that of the one ``before`` unless it is a letter of another script, else the first."""
     code, category = ord(sign), unicodedata.category(sign)
     if category in _JOINING and category != "Sk":
-        return before if category == "Cf" or code in _characters(before) else _first_with(code)
-    if not category.startswith("L") and code in _characters(before):
+        return before if category == "Cf" or code in _read_characters(before) else _find_font(code)
+    if not category.startswith("L") and code in _read_characters(before):
         return before
-    return _first_with(code)
+    return _find_font(code)
 
 
-def _first_with(code: int) -> Path | None:
-    return next((font for font in _fonts() if code in _characters(font)), None)
+def _find_font(code: int) -> Path | None:
+    return next((font for font in _list_fonts() if code in _read_characters(font)), None)
 
 
 @lru_cache(maxsize=128)
-def _font(path: Path, face: int, size: int) -> ImageFont.FreeTypeFont:
+def _load_font(path: Path, face: int, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, size, index=face)

@@ -45,25 +45,25 @@ def select_picks(answer: SearchResult, *, padding_s: float = SPOKEN_PADDING_S) -
             provenance=source
             | {"score": hit.score, "relevance": hit.relevance}
             | describe_match(hit.matched, answer.dialogue_version),
-            line_ids=_line_ids(hit.lines),
+            line_ids=_list_line_ids(hit.lines),
         )
-        picks += _spoken(whole, hit, padding_s) if hit.spoken else [whole]
-    return _united(picks)
+        picks += _build_spoken(whole, hit, padding_s) if hit.spoken else [whole]
+    return _unite(picks)
 
 
-def _line_ids(lines: Sequence[HitLine]) -> tuple[str, ...]:
+def _list_line_ids(lines: Sequence[HitLine]) -> tuple[str, ...]:
     """Ids of all the lines; a sentence may run over several."""
     return tuple(dict.fromkeys(name for line in lines for name in line.line_ids))
 
 
-def _spoken(whole: Pick, hit: Hit, padding_s: float) -> Iterator[Pick]:
+def _build_spoken(whole: Pick, hit: Hit, padding_s: float) -> Iterator[Pick]:
     """A pick for each line of a hit."""
     for line in hit.lines:
         first, last = pad_frames(line.start_frame, line.end_frame, Fraction(hit.fps), padding_s)
-        yield replace(whole, in_frame=first, out_frame=last, line_ids=_line_ids([line]), is_spoken=True)
+        yield replace(whole, in_frame=first, out_frame=last, line_ids=_list_line_ids([line]), is_spoken=True)
 
 
-def _united(picks: Sequence[Pick]) -> list[Pick]:
+def _unite(picks: Sequence[Pick]) -> list[Pick]:
     """The picks in their order; spoken ones that overlap in one video become one at the best one's position."""
     ranked: dict[int, Pick] = {}
     last: dict[str, int] = {}
@@ -105,17 +105,17 @@ def describe_match(matched: Sequence[str], dialogue_version: str | None) -> dict
 
 def describe_query(query: SearchFields) -> str:
     """A search in one line for people; plain words stay unchanged."""
-    told = "; ".join(part for part in _parts(query) if part)
+    told = "; ".join(part for part in _describe_parts(query) if part)
     return told if len(told) <= MAX_TOLD else f"{told[: MAX_TOLD - 1]}…"
 
 
-def _parts(query: SearchFields) -> Iterator[str]:
-    yield from _description(query)
+def _describe_parts(query: SearchFields) -> Iterator[str]:
+    yield from _describe(query)
     if then := query.then:
-        yield f"then {', '.join(part for part in _description(then) if part)} within {then.within} shots"
+        yield f"then {', '.join(part for part in _describe(then) if part)} within {then.within} shots"
     for name, conditions in (("all", query.all), ("any", query.any)):
         if conditions:
-            yield f"{name} of: {', '.join(map(_condition, conditions))}"
+            yield f"{name} of: {', '.join(map(_describe_condition, conditions))}"
     if query.where:
         yield f"where {' and '.join(query.where)}"
     if query.shows:
@@ -124,7 +124,7 @@ def _parts(query: SearchFields) -> Iterator[str]:
         yield f"dialogue {query.dialogue}"
 
 
-def _description(part: SearchFields | Then) -> Iterator[str]:
+def _describe(part: SearchFields | Then) -> Iterator[str]:
     """Words and examples of a query, or of the shot that must follow."""
     yield part.text.strip()
     for side, examples in (("like", part.like), ("unlike", part.unlike)):
@@ -132,7 +132,7 @@ def _description(part: SearchFields | Then) -> Iterator[str]:
             yield f"{side} {', '.join('a picture' if each.startswith('data:') else each for each in examples)}"
 
 
-def _condition(condition: Condition) -> str:
+def _describe_condition(condition: Condition) -> str:
     if isinstance(condition, DialogueCondition):
         return f"said {condition.dialogue}"
     if isinstance(condition, ProbeCondition):

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
-from ops.exports.names import xml_text
+from ops.exports.names import strip_xml_text
 
 Element = ElementTree.Element
 
 
 def add(parent: Element, tag: str, text: object = None, **attributes: object) -> Element:
     """Add a new last child to ``parent``; attributes that are ``None`` are omitted, ``id_`` is ``id``."""
-    given = {name.rstrip("_"): xml_text(str(value)) for name, value in attributes.items() if value is not None}
+    given = {name.rstrip("_"): strip_xml_text(str(value)) for name, value in attributes.items() if value is not None}
     child = ElementTree.SubElement(parent, tag, given)
     if text is not None:
-        child.text = xml_text(str(text))
+        child.text = strip_xml_text(str(text))
     return child
 
 

@@ -10,21 +10,21 @@ from fastapi import FastAPI
 
 from ops.core.settings import Settings
 from ops.embeddings.encoder import Encoder
-from ops.serve.export_routes import export_routes
-from ops.serve.film_routes import film_routes
+from ops.serve.export_routes import build_export_routes
+from ops.serve.film_routes import build_film_routes
 from ops.serve.guard import Guard, is_loopback
-from ops.serve.label_routes import label_routes
-from ops.serve.media_routes import media_routes
+from ops.serve.label_routes import build_label_routes
+from ops.serve.media_routes import build_media_routes
 from ops.serve.openapi import install_openapi
-from ops.serve.page_routes import page_routes
-from ops.serve.probe_routes import probe_routes
+from ops.serve.page_routes import build_page_routes
+from ops.serve.probe_routes import build_probe_routes
 from ops.serve.problems import install_problems
-from ops.serve.search_routes import search_routes
-from ops.serve.service import Lanes, Service
-from ops.serve.shot_routes import shot_routes
+from ops.serve.search_routes import build_search_routes
+from ops.serve.service import Service, WorkQueues
+from ops.serve.shot_routes import build_shot_routes
 from ops.serve.since import Runs
-from ops.serve.tokens import Tokens, session_secret
-from ops.serve.work import Lane
+from ops.serve.tokens import Tokens, load_session_secret
+from ops.serve.work import WorkQueue
 
 DESCRIPTION = (
     "Find any moment in your footage by describing it. Every error is application/problem+json; "
@@ -46,12 +46,12 @@ def create_app(
     probe whose label is appended to it; without it the service starts no fits. ``app.state.service`` is the
     :class:`Service`. Nothing is loaded before the application starts.
     """
-    service = Service(settings, encoder, runs, _lanes(settings.workers), fit)
+    service = Service(settings, encoder, runs, _build_queues(settings.workers), fit)
     tokens = Tokens(
-        [token.get_secret_value() for token in settings.tokens], session_secret(settings.home / "serve" / "secret")
+        [token.get_secret_value() for token in settings.tokens], load_session_secret(settings.home / "serve" / "secret")
     )
 
-    app = _empty_app(service)
+    app = _build_empty_app(service)
     install_problems(app)
     app.add_middleware(
         Guard,
@@ -62,36 +62,36 @@ def create_app(
     )
     install_openapi(app, tokens_are_needed=tokens.are_needed)
     for router in (
-        search_routes(service),
-        shot_routes(service),
-        film_routes(service),
-        media_routes(service, is_private=tokens.are_needed),
-        export_routes(service),
-        label_routes(service),
-        probe_routes(service),
-        page_routes(app, service, tokens),
+        build_search_routes(service),
+        build_shot_routes(service),
+        build_film_routes(service),
+        build_media_routes(service, is_private=tokens.are_needed),
+        build_export_routes(service),
+        build_label_routes(service),
+        build_probe_routes(service),
+        build_page_routes(app, service, tokens),
     ):
         app.include_router(router)
-    service.metrics.gauge("shots_indexed", "Shots that can be found.", service.shots_indexed)
+    service.metrics.add_gauge("shots_indexed", "Shots that can be found.", service.count_shots)
     return app
 
 
-def _lanes(workers: int) -> Lanes:
+def _build_queues(workers: int) -> WorkQueues:
     """Return the work queues: a search uses one core, two lookups may wait for storage, one image is heavy enough.
 
     Clips and sheets take minutes and have a queue of their own, so that a timeline never waits for them.
     """
     threads = max(1, workers)
-    return Lanes(
-        search=Lane("search", threads, 512),
-        lookup=Lane("shots", 2 * threads, 512),
-        pictures=Lane("pictures", 1, 32),
-        export=Lane("exports", 1, 16),
-        heavy_export=Lane("exports of pictures", 1, 16),
+    return WorkQueues(
+        search=WorkQueue("search", threads, 512),
+        lookup=WorkQueue("shots", 2 * threads, 512),
+        pictures=WorkQueue("pictures", 1, 32),
+        export=WorkQueue("exports", 1, 16),
+        heavy_export=WorkQueue("exports of pictures", 1, 16),
     )
 
 
-def _empty_app(service: Service) -> FastAPI:
+def _build_empty_app(service: Service) -> FastAPI:
     """Return an application without routes that starts the service; ``app.state.service`` is the service."""
 
     @asynccontextmanager

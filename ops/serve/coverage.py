@@ -28,7 +28,7 @@ class Coverage:
         self._lock = Lock()
         self._known: tuple[float, str | None, dict[str, Any]] | None = None
 
-    def document(self) -> dict[str, Any]:
+    def build_document(self) -> dict[str, Any]:
         """Return shows with their videos by state, the totals, and the available kinds of search."""
         version = self._service.index_version()
         with self._lock:  # one computes, the others wait for it
@@ -44,15 +44,15 @@ class Coverage:
         retriever = service.searcher.retriever
         index = retriever.index() if service.index_version() is not None else None
         indexed = index.counts("video_id") if index else Counter[str]()
-        since = service.since.of_all(retriever.encoder_id)
+        since = service.since.find_all(retriever.encoder_id)
         refused = Counter(row["video_id"] for row in set_aside_shots(service.settings, retriever.encoder_id))
         by_show: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row, shots in service.details.list_videos():
             if row.state != "removed":
                 wanted = shots - refused[row.video_id]
-                by_show[row.show].append(_of_video(row, wanted, indexed[row.video_id], since))
-        shows = [{"show": show, **_sums(videos)} for show, videos in sorted(by_show.items())]
-        totals = _sums(video for videos in by_show.values() for video in videos)
+                by_show[row.show].append(_describe_video(row, wanted, indexed[row.video_id], since))
+        shows = [{"show": show, **_sum_up(videos)} for show, videos in sorted(by_show.items())]
+        totals = _sum_up(video for videos in by_show.values() for video in videos)
         del totals["searchable_since"]
         lines = service.searcher.open_lines()
         return {
@@ -62,12 +62,12 @@ class Coverage:
             "index_version": index.version if index else None,
             "dialogue_version": lines.version if lines else None,
             "lines": lines.count() if lines else 0,
-            "probes": service.probes(),
+            "probes": service.list_probes(),
             "hint": "" if index and index.count() else HINT,
         }
 
 
-def _of_video(row: VideoRow, wanted: int, indexed: int, since: dict[str, datetime]) -> dict[str, Any]:
+def _describe_video(row: VideoRow, wanted: int, indexed: int, since: dict[str, datetime]) -> dict[str, Any]:
     """Return the figures of one video; ready means that a search finds all of its shots but those set aside."""
     is_whole = row.state == "ready" and 0 < wanted == indexed
     state = row.state if is_whole or row.state != "ready" else "pending"
@@ -82,7 +82,7 @@ def _of_video(row: VideoRow, wanted: int, indexed: int, since: dict[str, datetim
     }
 
 
-def _sums(videos: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def _sum_up(videos: Iterable[dict[str, Any]]) -> dict[str, Any]:
     figures = list(videos)
     names = ("videos", "ready", "pending", "set_aside", "shots", "footage_s")
     since = [each["searchable_since"] for each in figures if each["searchable_since"]]

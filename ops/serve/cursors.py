@@ -26,7 +26,7 @@ class Cursor:
     dialogue_version: str | None
     query: str
 
-    def text(self) -> str:
+    def encode(self) -> str:
         """Return the cursor as a token."""
         fields = [self.offset, self.index_version, self.dialogue_version, self.query]
         return base64.urlsafe_b64encode(json.dumps(fields, separators=(",", ":")).encode()).decode().rstrip("=")

@@ -18,20 +18,20 @@ pre { overflow: auto; padding: .75rem; background: #8881 }
 """
 
 
-def docs_style() -> str:
-    """Return the style sheet of :func:`docs_page`."""
+def render_docs_style() -> str:
+    """Return the style sheet of :func:`render_docs_page`."""
     return STYLE.strip() + "\n"
 
 
-def docs_page(openapi: dict[str, Any]) -> str:
+def render_docs_page(openapi: dict[str, Any]) -> str:
     """Render an OpenAPI 3.1 document as HTML: each operation with parameters, body and answers, then the schemas."""
     info = openapi["info"]
     operations = [
-        _operation(method, path, operation)
+        _render_operation(method, path, operation)
         for path, methods in openapi["paths"].items()
         for method, operation in methods.items()
     ]
-    schemas = [_schema(name, schema) for name, schema in sorted(openapi["components"]["schemas"].items())]
+    schemas = [_render_schema(name, schema) for name, schema in sorted(openapi["components"]["schemas"].items())]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -42,60 +42,67 @@ def docs_page(openapi: dict[str, Any]) -> str:
     )
 
 
-def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+def _render_operation(method: str, path: str, operation: dict[str, Any]) -> str:
     parameters = [
-        (p["name"] + ("" if p.get("required") else " (optional)"), f"{p['in']}, {_kind(p['schema'])}")
+        (p["name"] + ("" if p.get("required") else " (optional)"), f"{p['in']}, {_describe_kind(p['schema'])}")
         for p in operation.get("parameters", [])
     ]
     bodies = [
-        (f"body, {media_type}", _kind(content.get("schema", {})))
+        (f"body, {media_type}", _describe_kind(content.get("schema", {})))
         for media_type, content in operation.get("requestBody", {}).get("content", {}).items()
     ]
     answers = [
         (
             status,
             " ".join(
-                [answer["description"], *(_kind(c.get("schema", {})) for c in answer.get("content", {}).values())]
+                [
+                    answer["description"],
+                    *(_describe_kind(c.get("schema", {})) for c in answer.get("content", {}).values()),
+                ]
             ),
         )
         for status, answer in operation["responses"].items()
     ]
+    tables = _render_table(parameters + bodies) + _render_table(answers)
     return (
         f'<section><h2><span class="method">{method.upper()}</span> <code>{escape(path)}</code></h2>'
-        f"<p>{escape(operation.get('summary', ''))}</p>{_table(parameters + bodies)}{_table(answers)}</section>"
+        f"<p>{escape(operation.get('summary', ''))}</p>{tables}</section>"
     )
 
 
-def _schema(name: str, schema: dict[str, Any]) -> str:
+def _render_schema(name: str, schema: dict[str, Any]) -> str:
     required = schema.get("required", [])
     rows = [
-        (key + ("" if key in required else " (optional)"), " ".join([_kind(value), value.get("description", "")]))
+        (
+            key + ("" if key in required else " (optional)"),
+            " ".join([_describe_kind(value), value.get("description", "")]),
+        )
         for key, value in schema.get("properties", {}).items()
     ]
     examples = schema.get("examples") or [schema[key] for key in ("example",) if key in schema]
     shown = "".join(f"<pre>{escape(json.dumps(each, indent=1))}</pre>" for each in examples)
     return (
         f'<section><h2 id="{escape(name)}"><code>{escape(name)}</code></h2>'
-        f"<p>{escape(schema.get('description', ''))}</p>{_table(rows)}{shown}</section>"
+        f"<p>{escape(schema.get('description', ''))}</p>{_render_table(rows)}{shown}</section>"
     )
 
 
-def _table(rows: list[tuple[str, str]]) -> str:
+def _render_table(rows: list[tuple[str, str]]) -> str:
     cells = "".join(f"<tr><th><code>{escape(left)}</code></th><td>{escape(right)}</td></tr>" for left, right in rows)
     return f"<table>{cells}</table>" if rows else ""
 
 
-def _kind(schema: dict[str, Any]) -> str:
+def _describe_kind(schema: dict[str, Any]) -> str:
     """Describe the type of a value in a few words."""
     if "$ref" in schema:
         return str(schema["$ref"]).rsplit("/", 1)[-1]
     for key in ("anyOf", "oneOf", "allOf"):
         if key in schema:
-            return " or ".join(_kind(each) for each in schema[key])
+            return " or ".join(_describe_kind(each) for each in schema[key])
     if "enum" in schema:
         return " or ".join(json.dumps(each) for each in schema["enum"])
     if schema.get("type") == "array":
-        return f"list of {_kind(schema.get('items', {}))}"
+        return f"list of {_describe_kind(schema.get('items', {}))}"
     limits = {"minimum": "at least", "maximum": "at most", "maxLength": "characters at most", "pattern": "like"}
     told = [f"{words} {schema[key]}" for key, words in limits.items() if key in schema and len(str(schema[key])) < 80]
     default = [f"default {json.dumps(schema['default'])}"] if "default" in schema else []

@@ -13,7 +13,7 @@ COMPRESSED_FROM = 4_096
 LEVEL = 1  # a page of hits shrinks to a fifth at level 1, and at level 6 to a sixth in three times the time
 
 
-def json_answer(request: Request, document: Any, headers: dict[str, str] | None = None) -> Response:
+def send_json(request: Request, document: Any, headers: dict[str, str] | None = None) -> Response:
     """Return the document as JSON, compressed if the client accepts that and the size makes it worthwhile."""
     body = to_json(document)
     headers = {"cache-control": "no-store", "vary": "accept-encoding", **(headers or {})}
@@ -23,7 +23,7 @@ def json_answer(request: Request, document: Any, headers: dict[str, str] | None 
     return Response(body, headers=headers, media_type="application/json")
 
 
-def addresses(shot_id: str, version: str) -> tuple[str, str]:
+def build_addresses(shot_id: str, version: str) -> tuple[str, str]:
     """Return ``poster`` and ``proxy`` of a shot as addresses that include the version of their content."""
     base, mark = f"/media/shots/{shot_id}", f"?v={version}" if version else ""  # an id needs no quoting
     return f"{base}/poster.jpg{mark}", f"{base}/proxy.mp4{mark}"

@@ -21,13 +21,13 @@ from ops.exports.registry import export_formats, find_format
 from ops.search.interpretation import parse_words
 from ops.search.schema import SearchResult
 from ops.serve.answers import ExportFormatsAnswer, ExportProgressAnswer, ImageAnswer
-from ops.serve.documents import json_answer
+from ops.serve.documents import send_json
 from ops.serve.exported import ExportTally, OpenFileResponse
 from ops.serve.fields import EXPORT_KEY
-from ops.serve.problems import ProblemError, problems
+from ops.serve.problems import ProblemError, describe_problems
 from ops.serve.schemas import ExportBody, PickBody
 from ops.serve.search_body import SearchBody
-from ops.serve.search_routes import page_of_hits, with_stored_pictures
+from ops.serve.search_routes import page_of_hits, store_pictures
 from ops.serve.service import Service
 
 TOLD = 10
@@ -59,34 +59,34 @@ FILE: dict[int | str, dict[str, Any]] = {
 }
 
 
-def export_routes(service: Service) -> APIRouter:
+def build_export_routes(service: Service) -> APIRouter:
     """Return the routes of this service."""
     router = APIRouter(tags=["work"])
 
     @router.post(
         "/api/images",
         response_model=None,
-        responses={200: {"model": ImageAnswer}, **problems()},
+        responses={200: {"model": ImageAnswer}, **describe_problems()},
         openapi_extra=PICTURE,
         summary="A picture to search by: JPEG, PNG, WebP, GIF, BMP or TIFF",
     )
     async def images(request: Request) -> Response:
-        data = await _uploaded(request)
-        return json_answer(request, {"image": await service.lanes.pictures.run(service.uploads.keep, data)})
+        data = await _read_upload(request)
+        return send_json(request, {"image": await service.queues.pictures.run(service.uploads.keep, data)})
 
     @router.post(
         "/api/export",
         response_model=None,
         response_class=Response,
-        responses={**FILE, **problems(404, 409, 410)},
+        responses={**FILE, **describe_problems(404, 409, 410)},
         summary="A selection, or the hits of a search, as a file for an editing system",
     )
     async def export_file(request: Request, body: ExportBody) -> Response:
-        search = await with_stored_pictures(service, body.search) if body.search and not body.picks else None
-        lane = service.lanes.heavy_export if find_format(body.format).is_slow else service.lanes.export
+        search = await store_pictures(service, body.search) if body.search and not body.picks else None
+        lane = service.queues.heavy_export if find_format(body.format).is_slow else service.queues.export
         tally = ExportTally()
         try:
-            with told_as(service, body.key, tally):
+            with track_progress(service, body.key, tally):
                 file, report = await lane.run_while_wanted(request, _export, service, body, search, tally)
         except StoppedError:
             return Response(status_code=CLIENT_GONE)  # the client is gone
@@ -95,8 +95,8 @@ def export_routes(service: Service) -> APIRouter:
             media_type=find_format(body.format).media_type,
             headers={
                 "cache-control": "no-store",
-                "content-disposition": attachment(body.title, report.path.suffix),
-                "needle-export": told_in_a_header(report),
+                "content-disposition": name_attachment(body.title, report.path.suffix),
+                "needle-export": encode_report(report),
             },
         )
 
@@ -109,20 +109,20 @@ def _add_progress_route(router: APIRouter, service: Service) -> None:
     @router.get(
         "/api/exports/{key}",
         response_model=None,
-        responses={200: {"model": ExportProgressAnswer}, **problems()},
+        responses={200: {"model": ExportProgressAnswer}, **describe_problems()},
         summary="How far an export is, by the key that it was asked for with",
     )
     async def export_progress(request: Request, key: Annotated[str, Path(pattern=EXPORT_KEY)]) -> Response:
         tally = service.tallies.get(key)
         done, total = (tally.done, tally.total) if tally else (0, 0)
-        return json_answer(request, {"running": tally is not None, "done": done, "total": total})
+        return send_json(request, {"running": tally is not None, "done": done, "total": total})
 
 
 def _add_formats_route(router: APIRouter) -> None:
     @router.get(
         "/api/export/formats",
         response_model=None,
-        responses={200: {"model": ExportFormatsAnswer}, **problems()},
+        responses={200: {"model": ExportFormatsAnswer}, **describe_problems()},
         summary="The formats of `POST /api/export`, in the order of the page's list",
     )
     async def formats(request: Request) -> Response:
@@ -136,11 +136,11 @@ def _add_formats_route(router: APIRouter) -> None:
             }
             for each in export_formats().values()
         ]
-        return json_answer(request, {"formats": listed})
+        return send_json(request, {"formats": listed})
 
 
 @contextmanager
-def told_as(service: Service, key: str | None, tally: ExportTally) -> Iterator[None]:
+def track_progress(service: Service, key: str | None, tally: ExportTally) -> Iterator[None]:
     """Report the progress of the export under ``key`` while the block runs."""
     if key is not None:
         service.tallies[key] = tally
@@ -151,7 +151,7 @@ def told_as(service: Service, key: str | None, tally: ExportTally) -> Iterator[N
             del service.tallies[key]
 
 
-def attachment(title: str, suffix: str) -> str:
+def name_attachment(title: str, suffix: str) -> str:
     """Return a Content-Disposition that names the file by the selection's title (RFC 6266)."""
     name = "".join(sign if sign.isprintable() and sign not in '/\\:*?"<>|' else "_" for sign in title).strip(". ")
     name = f"{name or 'selection'}{suffix}"
@@ -159,7 +159,7 @@ def attachment(title: str, suffix: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def told_in_a_header(report: ExportReport) -> str:
+def encode_report(report: ExportReport) -> str:
     """Return the report of an export as JSON in ASCII: number of clips, and the first missing shots and warnings."""
     told = {
         "clips": report.clips,
@@ -170,7 +170,7 @@ def told_in_a_header(report: ExportReport) -> str:
     return json.dumps(told)
 
 
-async def _uploaded(request: Request) -> bytes:
+async def _read_upload(request: Request) -> bytes:
     """Return the bytes of the multipart field ``file``, or of the body itself."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         data = await request.body()
@@ -196,14 +196,14 @@ def _export(
     notes: tuple[str, ...] = ()
     if search is not None:
         answer = page_of_hits(service, search, search.cursor)
-        picks, notes = select_picks(answer, padding_s=body.padding), _notes(answer)
+        picks, notes = select_picks(answer, padding_s=body.padding), _list_notes(answer)
     if not picks:
         raise ProblemError(
             422,
             "there is nothing to export: give picks, or a search that finds something; with `min_relevance` 0 it also "
             "includes hits that are most likely not meant",
         )
-    with service.exports.writing() as folder:
+    with service.exports.open_folder() as folder:
         target = folder / f"selection{find_format(body.format).suffix}"
         with service.settings.hold_work_lock():  # `forget` waits until the export ends
             clips, lost = select_existing_clips(service.settings, picks, handles=body.handles)
@@ -213,7 +213,7 @@ def _export(
         return report.path.open("rb"), replace(report, warnings=(*notes, *report.warnings))
 
 
-def _notes(answer: SearchResult) -> tuple[str, ...]:
+def _list_notes(answer: SearchResult) -> tuple[str, ...]:
     """Return notes on limits of the search, and the reason for other hits if no line has the words in quotes."""
     reading, is_said = answer.reading, any("dialogue" in hit.matched for hit in answer.hits)
     quoted = parse_words(answer.query.text).phrases

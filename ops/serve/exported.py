@@ -50,7 +50,7 @@ class ExportFolder:
                 shutil.rmtree(left, ignore_errors=True)
 
     @contextmanager
-    def writing(self) -> Iterator[Path]:
+    def open_folder(self) -> Iterator[Path]:
         """Yield a folder for one export, deleted after the block."""
         self.clear()
         with lock_shared(self._lock):

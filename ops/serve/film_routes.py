@@ -11,9 +11,9 @@ from ops.core.rows import LakeShot, LakeVideo
 from ops.probes.changed_labels import find_changed_labels
 from ops.search.shot_details import VideoRow
 from ops.serve.answers import CorrectedAnswer, CorrectionsAnswer, FilmAnswer
-from ops.serve.documents import addresses, json_answer
+from ops.serve.documents import build_addresses, send_json
 from ops.serve.fields import VIDEO_ID
-from ops.serve.problems import ProblemError, problems
+from ops.serve.problems import ProblemError, describe_problems
 from ops.serve.schemas import CorrectionBody
 from ops.serve.service import Service
 from ops.shots.correcting import ACTIONS, CutState, correct_cuts, read_cut_state
@@ -24,42 +24,42 @@ VideoPath = Annotated[str, Path(pattern=VIDEO_ID)]
 VERBS = {action: verb for verb, action in ACTIONS.items()}
 
 
-def film_routes(service: Service) -> APIRouter:
+def build_film_routes(service: Service) -> APIRouter:
     """Return the three routes of this service."""
     router = APIRouter(tags=["films"])
 
     @router.get(
         "/api/videos/{video_id}",
         response_model=None,
-        responses={200: {"model": FilmAnswer}, **problems(404)},
+        responses={200: {"model": FilmAnswer}, **describe_problems(404)},
         summary="A whole film: its shots in order, and the corrections of its cuts",
     )
     async def film(request: Request, video_id: VideoPath) -> Response:
-        return json_answer(request, await service.lanes.lookup.run(_film, service, video_id))
+        return send_json(request, await service.queues.lookup.run(_build_film, service, video_id))
 
     @router.get(
         "/api/videos/{video_id}/corrections",
         response_model=None,
-        responses={200: {"model": CorrectionsAnswer}, **problems(404)},
+        responses={200: {"model": CorrectionsAnswer}, **describe_problems(404)},
         summary="Corrections of the cuts of a film, and the changes of the next ingest",
     )
     async def corrections(request: Request, video_id: VideoPath) -> Response:
-        return json_answer(request, await service.lanes.lookup.run(_corrections, service, video_id))
+        return send_json(request, await service.queues.lookup.run(_build_corrections, service, video_id))
 
     @router.post(
         "/api/videos/{video_id}/corrections",
         response_model=None,
-        responses={200: {"model": CorrectedAnswer}, **problems(404)},
+        responses={200: {"model": CorrectedAnswer}, **describe_problems(404)},
         summary="Say that a shot begins at a frame, or that none does; the next ingest applies it",
     )
     async def correct(request: Request, video_id: VideoPath, body: CorrectionBody) -> Response:
-        return json_answer(request, await service.lanes.lookup.run(_correct, service, video_id, body))
+        return send_json(request, await service.queues.lookup.run(_correct, service, video_id, body))
 
     return router
 
 
-def _film(service: Service, video_id: str) -> dict[str, Any]:
-    state = _state(service, video_id)
+def _build_film(service: Service, video_id: str) -> dict[str, Any]:
+    state = _read_state(service, video_id)
     video = state.video
     versions = service.details.compute_media_versions([row["shot_id"] for row in state.rows])
     clock = VideoRow.build(video)
@@ -71,14 +71,14 @@ def _film(service: Service, video_id: str) -> dict[str, Any]:
         "frames": state.frames,
         "start_timecode": video["start_timecode"],
         "has_audio": video["has_audio"],
-        **_document(state),
-        "film_shots": [_shot(row, clock, versions.get(row["shot_id"], "")) for row in state.rows],
+        **_describe_state(state),
+        "film_shots": [_build_shot(row, clock, versions.get(row["shot_id"], "")) for row in state.rows],
     }
 
 
-def _shot(row: LakeShot, video: VideoRow, version: str) -> dict[str, Any]:
+def _build_shot(row: LakeShot, video: VideoRow, version: str) -> dict[str, Any]:
     corrections = row["detector"].partition("+")[2]
-    poster, proxy = addresses(row["shot_id"], version)
+    poster, proxy = build_addresses(row["shot_id"], version)
     return {
         "shot_id": row["shot_id"],
         "start_frame": row["start_frame"],
@@ -94,8 +94,8 @@ def _shot(row: LakeShot, video: VideoRow, version: str) -> dict[str, Any]:
     }
 
 
-def _corrections(service: Service, video_id: str) -> dict[str, Any]:
-    return _document(_state(service, video_id))
+def _build_corrections(service: Service, video_id: str) -> dict[str, Any]:
+    return _describe_state(_read_state(service, video_id))
 
 
 def _correct(service: Service, video_id: str, body: CorrectionBody) -> dict[str, Any]:
@@ -105,16 +105,18 @@ def _correct(service: Service, video_id: str, body: CorrectionBody) -> dict[str,
     """
     state = correct_cuts(
         service.settings,
-        _video(service, video_id),
+        _find_video(service, video_id),
         [(VERBS[body.action], body.frame)],
         author=body.author,
         note=body.note,
         now=datetime.now(UTC),
     )
-    return _document(state) | {"labels": [each.document() for each in find_changed_labels(service.settings, state)]}
+    return _describe_state(state) | {
+        "labels": [each.document() for each in find_changed_labels(service.settings, state)]
+    }
 
 
-def _document(state: CutState) -> dict[str, Any]:
+def _describe_state(state: CutState) -> dict[str, Any]:
     names = ("frame", "action", "author", "created_at", "note")
     return {
         "video_id": state.video["video_id"],
@@ -129,11 +131,11 @@ def _document(state: CutState) -> dict[str, Any]:
     }
 
 
-def _state(service: Service, video_id: str) -> CutState:
-    return read_cut_state(service.settings, _video(service, video_id))
+def _read_state(service: Service, video_id: str) -> CutState:
+    return read_cut_state(service.settings, _find_video(service, video_id))
 
 
-def _video(service: Service, video_id: str) -> LakeVideo:
+def _find_video(service: Service, video_id: str) -> LakeVideo:
     settings = service.settings
     rows = read_videos(settings.lake, [settings.resolve_partition(video_id)])
     video = next((row for row in rows if row["video_id"] == video_id), None)

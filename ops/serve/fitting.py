@@ -25,7 +25,7 @@ DONE, REFUSED = 0, 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Fit:
+class _FitJob:
     """The last fit of a label; ``told``, the error message, is empty while it runs and after success."""
 
     since: str
@@ -33,7 +33,7 @@ class _Fit:
     told: str = ""
 
 
-class Fits:
+class FitJobs:
     """``command``, with a label appended, fits that label; ``None`` if this service starts no fits.
 
     ``done`` is called with the label after each successful fit, in another thread. Safe to use from several threads.
@@ -43,7 +43,7 @@ class Fits:
         self._command = command
         self._done = done
         self._lock = Lock()
-        self._fits: dict[str, _Fit] = {}
+        self._fits: dict[str, _FitJob] = {}
         self._process: subprocess.Popen[str] | None = None
         self._is_stopped = False
 
@@ -61,10 +61,10 @@ class Fits:
                 raise ProblemError(
                     409, f"{running or 'nothing'} is being fitted: one fit runs at a time, try again when it is done"
                 )
-            self._fits[label] = _Fit(since=_now(), runs=True)
+            self._fits[label] = _FitJob(since=_format_now(), runs=True)
         Thread(target=self._run, args=(label, [*self._command, label]), name=f"fit {label}", daemon=True).start()
 
-    def state(self, label: str) -> dict[str, Any]:
+    def read_state(self, label: str) -> dict[str, Any]:
         """Return ``{"state", "since", "told"}`` of the label's last fit that this service started."""
         with self._lock:
             fit = self._fits.get(label)
@@ -86,15 +86,15 @@ class Fits:
     def _run(self, label: str, command: Sequence[str]) -> None:
         told = "the fit ended unexpectedly: the log of the service has more"
         try:
-            told = self._told(label, command)
+            told = self._run_fit(label, command)
             if not told:
                 self._done(label)
         finally:
             with self._lock:
                 self._process = None
-                self._fits[label] = _Fit(since=_now(), runs=False, told=told)
+                self._fits[label] = _FitJob(since=_format_now(), runs=False, told=told)
 
-    def _told(self, label: str, command: Sequence[str]) -> str:
+    def _run_fit(self, label: str, command: Sequence[str]) -> str:
         """Run the command; return an error message, empty on success."""
         try:
             process = subprocess.Popen(
@@ -120,7 +120,7 @@ class Fits:
         if process.returncode in (DONE, REFUSED):  # the probe's own state reports a refusal
             return ""
         log.warning("fit of %s ended with status %d: %s", label, process.returncode, errors[-2000:])
-        return _reason(errors) or f"the fit ended with status {process.returncode}"
+        return _extract_reason(errors) or f"the fit ended with status {process.returncode}"
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
@@ -132,12 +132,12 @@ def _kill(process: subprocess.Popen[str]) -> None:
         process.communicate()
 
 
-def _reason(errors: str) -> str:
+def _extract_reason(errors: str) -> str:
     """Return the command's own last message, which it prints after its name, else its last line."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     own = [line.removeprefix("needle: ") for line in lines if line.startswith("needle: ")]
     return (own or lines or [""])[-1][:1_000]
 
 
-def _now() -> str:
+def _format_now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ops.serve.metrics import Metrics
-from ops.serve.problems import ProblemError, unexpected
+from ops.serve.problems import ProblemError, report_unexpected
 from ops.serve.tokens import COOKIE, Tokens
 
 CONTENT_SECURITY_POLICY = (
@@ -65,8 +65,8 @@ class Guard:
         self._tokens = tokens
         self._metrics = metrics
         self._loopback_host = loopback_host
-        self._public_origin = origin_of(public_url)
-        self._public_host = _host_of(urlsplit(public_url).netloc) or None
+        self._public_origin = parse_origin(public_url)
+        self._public_host = _parse_host(urlsplit(public_url).netloc) or None
         self._held = _Held()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,21 +76,21 @@ class Guard:
         answer = _Answer(send)
         body = _Body(scope, receive, self._held)
         started = time.perf_counter()
-        self._metrics.began()
+        self._metrics.count_start()
         try:
             self._admit(scope, body)
             await self._app(scope, body.receive, answer.send)
         except ProblemError as problem:
-            await answer.instead(problem.response(), scope, receive)
+            await answer.send_instead(problem.build_response(), scope, receive)
         except ClientDisconnect:
             pass  # the client has disconnected
         except Exception as error:  # noqa: BLE001 - logged with an id; the service answers and continues
             what = f"{scope['method']} {getattr(scope.get('route'), 'path', 'an unknown path')}"
-            await answer.instead(unexpected(error, what), scope, receive)
+            await answer.send_instead(report_unexpected(error, what), scope, receive)
         finally:
             self._held.bytes -= body.seen
             route = getattr(scope.get("route"), "path", "none")
-            self._metrics.ended(scope["method"], route, answer.status, time.perf_counter() - started)
+            self._metrics.count_end(scope["method"], route, answer.status, time.perf_counter() - started)
 
     def _admit(self, scope: Scope, body: _Body) -> None:
         headers = Headers(scope=scope)
@@ -103,7 +103,7 @@ class Guard:
         """Reject other hosts: a foreign page whose name resolves to this machine must not reach the service."""
         if self._loopback_host is None:
             return
-        host = _host_of(headers.get("host", ""))
+        host = _parse_host(headers.get("host", ""))
         if host not in (self._loopback_host, self._public_host) and not is_loopback(host):
             raise ProblemError(
                 400,
@@ -123,10 +123,10 @@ class Guard:
         if site is not None:
             is_own = site in ("none", "same-origin")
         else:
-            own = {origin_of(f"{scheme}://{headers.get('host', '')}") for scheme in DEFAULT_PORTS} | {
+            own = {parse_origin(f"{scheme}://{headers.get('host', '')}") for scheme in DEFAULT_PORTS} | {
                 self._public_origin
             }
-            is_own = origin is None or origin_of(origin) in own - {""}
+            is_own = origin is None or parse_origin(origin) in own - {""}
         if not is_own:
             raise ProblemError(
                 403,
@@ -142,7 +142,7 @@ class Guard:
         token = token.strip().encode("latin-1").decode("utf-8", "surrogateescape")
         if scheme.lower() == "bearer" and self._tokens.accept(token):
             return
-        if self._tokens.accept_session(_cookie_of(headers), time.time()):
+        if self._tokens.accept_session(_read_cookie(headers), time.time()):
             return
         raise ProblemError(
             401,
@@ -219,7 +219,7 @@ class _Answer:
         except TimeoutError:
             raise ClientDisconnect from None
 
-    async def instead(self, response: ASGIApp, scope: Scope, receive: Receive) -> None:
+    async def send_instead(self, response: ASGIApp, scope: Scope, receive: Receive) -> None:
         """Answer with a problem if nothing was sent yet; a partial answer stays truncated."""
         if self.status == 499:
             await response(scope, receive, self.send)
@@ -233,7 +233,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _host_of(header: str) -> str:
+def _parse_host(header: str) -> str:
     """Return the name in a Host header, without port and brackets; empty if it is invalid."""
     try:
         return urlsplit(f"//{header}").hostname or ""
@@ -241,7 +241,7 @@ def _host_of(header: str) -> str:
         return ""
 
 
-def origin_of(url: str) -> str:
+def parse_origin(url: str) -> str:
     """Return scheme, host and port of an address in the form of an Origin header.
 
     Empty for ``null`` and for an invalid address.
@@ -257,7 +257,7 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{host}" + ("" if port in (None, DEFAULT_PORTS.get(parts.scheme)) else f":{port}")
 
 
-def _cookie_of(headers: Headers) -> str:
+def _read_cookie(headers: Headers) -> str:
     try:
         found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:

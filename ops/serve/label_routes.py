@@ -12,44 +12,44 @@ from ops.core.errors import NotFoundError
 from ops.probes.annotations import Annotation, LabelCounts, ResolvedLabel
 from ops.probes.labels import append_annotations, list_labels
 from ops.serve.answers import JudgedAnswer, LabelAnswer, LabelsAnswer
-from ops.serve.documents import json_answer
+from ops.serve.documents import send_json
 from ops.serve.fields import LABEL, MAX_PAGE, Label, ShotId
-from ops.serve.problems import problems
+from ops.serve.problems import describe_problems
 from ops.serve.schemas import LabelBody
 from ops.serve.service import Service
-from ops.serve.standing import by_label, standing_now
+from ops.serve.standing import group_by_label, resolve_served_labels
 
 MAX_ASKED = 200
 
 Which = Literal["all", "yes", "no", "conflicts", "gone"]
 
 
-def label_routes(service: Service) -> APIRouter:
+def build_label_routes(service: Service) -> APIRouter:
     """Return the three routes of this service."""
     router = APIRouter(tags=["labels"])
 
     @router.post(
         "/api/labels",
         response_model=None,
-        responses={200: {"model": LabelAnswer}, **problems(404)},
+        responses={200: {"model": LabelAnswer}, **describe_problems(404)},
         summary="Label shots with yes or no; nothing is overwritten",
     )
     async def label(request: Request, body: LabelBody) -> Response:
-        return json_answer(request, await service.lanes.lookup.run(_append, service, body))
+        return send_json(request, await service.queues.lookup.run(_append, service, body))
 
     @router.get(
         "/api/labels",
         response_model=None,
-        responses={200: {"model": LabelsAnswer}, **problems()},
+        responses={200: {"model": LabelsAnswer}, **describe_problems()},
         summary="Every label, and how it stands",
     )
     async def labels(request: Request) -> Response:
-        return json_answer(request, await service.lanes.lookup.run(_labels, service))
+        return send_json(request, await service.queues.lookup.run(_list_labels, service))
 
     @router.get(
         "/api/labels/{label}",
         response_model=None,
-        responses={200: {"model": JudgedAnswer}, **problems()},
+        responses={200: {"model": JudgedAnswer}, **describe_problems()},
         summary="People's answers for shots: all, or those of the named shots",
     )
     async def judged(
@@ -60,7 +60,9 @@ def label_routes(service: Service) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 60,
         offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
     ) -> Response:
-        return json_answer(request, await service.lanes.lookup.run(_judged, service, label, which, shot, limit, offset))
+        return send_json(
+            request, await service.queues.lookup.run(_list_judged, service, label, which, shot, limit, offset)
+        )
 
     return router
 
@@ -83,7 +85,7 @@ def _append(service: Service, body: LabelBody) -> dict[str, Any]:
     if len(done.refused) == len(judgements):
         raise NotFoundError("; ".join(f"{shot_id}: {why}" for shot_id, why in done.refused[:5]))
     refused = dict(done.refused)
-    standing = standing_now(service, [body.label])
+    standing = resolve_served_labels(service, [body.label])
     found = {each.latest.shot_id: each for each in standing}
     return {
         "label": body.label,
@@ -92,23 +94,23 @@ def _append(service: Service, body: LabelBody) -> dict[str, Any]:
         "set_aside": [{"shot_id": shot_id, "reason": why} for shot_id, why in refused.items()],
         **asdict(LabelCounts.count(standing)),
         "shots": [
-            _judged_document(each.shot_id, found.get(each.shot_id))
+            _describe_judged(each.shot_id, found.get(each.shot_id))
             for each in judgements
             if each.shot_id not in refused
         ],
     }
 
 
-def _labels(service: Service) -> dict[str, Any]:
+def _list_labels(service: Service) -> dict[str, Any]:
     labels = list_labels(service.settings)
-    standing = by_label(standing_now(service, labels))
+    standing = group_by_label(resolve_served_labels(service, labels))
     return {"labels": [{"label": label, **asdict(LabelCounts.count(standing.get(label, [])))} for label in labels]}
 
 
-def _judged(
+def _list_judged(
     service: Service, label: Label, which: Which, asked: list[str] | None, limit: int, offset: int
 ) -> dict[str, Any]:
-    standing = standing_now(service, [label])
+    standing = resolve_served_labels(service, [label])
     found = {each.latest.shot_id: each for each in standing}
     if asked:
         chosen = [(shot_id, found.get(shot_id)) for shot_id in dict.fromkeys(asked)]
@@ -122,7 +124,7 @@ def _judged(
         **asdict(LabelCounts.count(standing)),
         "total": len(chosen),
         "shots": [
-            {**_judged_document(shot_id, each), "shot": None if each and each.missing_reason else known.get(shot_id)}
+            {**_describe_judged(shot_id, each), "shot": None if each and each.missing_reason else known.get(shot_id)}
             for shot_id, each in page
         ],
     }
@@ -138,7 +140,7 @@ def _is_one_of(which: Which, each: ResolvedLabel) -> bool:
     }[which]
 
 
-def _judged_document(shot_id: str, each: ResolvedLabel | None) -> dict[str, Any]:
+def _describe_judged(shot_id: str, each: ResolvedLabel | None) -> dict[str, Any]:
     votes = each.by_annotator.values() if each else ()
     return {
         "shot_id": shot_id,

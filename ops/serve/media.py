@@ -41,7 +41,7 @@ def look_up(store: ObjectStore, key: str) -> Stored:
     return Stored(key=key, size=found.size, etag=etag)
 
 
-async def media_answer(
+async def serve_media(
     request: Request, store: ObjectStore, key: str, media_type: str, *, version_is_right: bool, is_private: bool
 ) -> Response:
     """Return the object, or the part that ``Range`` requests (RFC 9110, one range; several get the whole).
@@ -58,7 +58,7 @@ async def media_answer(
     }
     if matches_etag(request.headers.get("if-none-match"), stored.etag):
         return Response(status_code=304, headers=headers)
-    span = _span_of(request, stored)
+    span = _parse_range(request, stored)
     if span is None:
         start, end, status = 0, stored.size, 200
     else:
@@ -67,10 +67,10 @@ async def media_answer(
     headers["content-length"] = str(end - start)
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=media_type)
-    return StreamingResponse(_pieces(store, key, start, end), status, headers, media_type)
+    return StreamingResponse(_read_pieces(store, key, start, end), status, headers, media_type)
 
 
-def _span_of(request: Request, stored: Stored) -> tuple[int, int] | None:
+def _parse_range(request: Request, stored: Stored) -> tuple[int, int] | None:
     """Return the requested half-open range, or ``None`` for the whole. Raises ``ProblemError`` 416."""
     asked = _RANGE.match(request.headers.get("range", "").replace(" ", ""))
     condition = request.headers.get("if-range")
@@ -92,7 +92,7 @@ def _span_of(request: Request, stored: Stored) -> tuple[int, int] | None:
     return start, end
 
 
-def _pieces(store: ObjectStore, key: str, start: int, end: int) -> Iterator[bytes]:
+def _read_pieces(store: ObjectStore, key: str, start: int, end: int) -> Iterator[bytes]:
     with store.open(key) as file:
         file.seek(start)
         left = end - start

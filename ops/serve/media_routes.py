@@ -10,8 +10,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from ops.core.storage import ObjectStore
 from ops.search.shot_details import ShotDetail
 from ops.serve.fields import SHOT_ID
-from ops.serve.media import media_answer
-from ops.serve.problems import ProblemError, problems
+from ops.serve.media import serve_media
+from ops.serve.problems import ProblemError, describe_problems
 from ops.serve.service import Service
 from ops.shots.segment import make_poster_key, make_proxy_key
 
@@ -21,7 +21,7 @@ Version = Annotated[
 ]
 
 
-def media_routes(service: Service, *, is_private: bool) -> APIRouter:
+def build_media_routes(service: Service, *, is_private: bool) -> APIRouter:
     """Return the routes below ``/media``. ``is_private``: only the browser may cache answers, not a proxy."""
     router = APIRouter(tags=["media"])
 
@@ -34,29 +34,29 @@ def media_routes(service: Service, *, is_private: bool) -> APIRouter:
                 methods=[method],
                 response_model=None,
                 response_class=Response,
-                responses=_responses(media_type if method == "GET" else None),
+                responses=_describe_responses(media_type if method == "GET" else None),
                 summary=summary,
                 name=name,
                 operation_id=f"{method.lower()}_{name}",
             )
 
-    async def shot_media(request: Request, shot_id: str, v: str | None, key_of: Any, media_type: str) -> Response:
-        shot, version = await service.lanes.lookup.run(_shot, service, shot_id)
+    async def serve_shot(request: Request, shot_id: str, v: str | None, key_of: Any, media_type: str) -> Response:
+        shot, version = await service.queues.lookup.run(_find_shot, service, shot_id)
         key = key_of(shot.video_id, shot.start_frame, shot.end_frame)
-        return await media_answer(
+        return await serve_media(
             request, service.settings.store, key, media_type, version_is_right=v == version, is_private=is_private
         )
 
     async def proxy(request: Request, shot_id: ShotPath, v: Version = None) -> Response:
-        return await shot_media(request, shot_id, v, make_proxy_key, "video/mp4")
+        return await serve_shot(request, shot_id, v, make_proxy_key, "video/mp4")
 
     async def poster(request: Request, shot_id: ShotPath, v: Version = None) -> Response:
-        return await shot_media(request, shot_id, v, make_poster_key, "image/jpeg")
+        return await serve_shot(request, shot_id, v, make_poster_key, "image/jpeg")
 
     async def picture(request: Request, name: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]) -> Response:
-        path = await service.lanes.lookup.run(service.uploads.path_of, name)
+        path = await service.queues.lookup.run(service.uploads.find_path, name)
         store = ObjectStore(str(path.parent))
-        return await media_answer(request, store, path.name, "image/jpeg", version_is_right=True, is_private=is_private)
+        return await serve_media(request, store, path.name, "image/jpeg", version_is_right=True, is_private=is_private)
 
     add("/media/shots/{shot_id}/proxy.mp4", proxy, "video/mp4", "A shot as a small mp4")
     add("/media/shots/{shot_id}/poster.jpg", poster, "image/jpeg", "A still of a shot")
@@ -64,18 +64,18 @@ def media_routes(service: Service, *, is_private: bool) -> APIRouter:
     return router
 
 
-def _shot(service: Service, shot_id: str) -> tuple[ShotDetail, str]:
+def _find_shot(service: Service, shot_id: str) -> tuple[ShotDetail, str]:
     found = service.details.read([shot_id])
     if not found:
         raise ProblemError(404, f"no shot {shot_id!r} in the catalogue")
     return found[shot_id], service.details.compute_media_versions([shot_id])[shot_id]
 
 
-def _responses(media_type: str | None) -> dict[int | str, dict[str, Any]]:
+def _describe_responses(media_type: str | None) -> dict[int | str, dict[str, Any]]:
     content = {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}} if media_type else {}
     return {
         200: {"description": "The whole file", **content},
         206: {"description": "The part that Range asks for", **content},
         304: {"description": "Not changed since the ETag that was given"},
-        **problems(404, 416),
+        **describe_problems(404, 416),
     }

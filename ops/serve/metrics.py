@@ -35,16 +35,16 @@ class Metrics:
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
-    def gauge(self, name: str, meaning: str, value: Callable[[], float]) -> None:
+    def add_gauge(self, name: str, meaning: str, value: Callable[[], float]) -> None:
         """Report ``value()`` as ``needle_<name>``."""
         self._gauges[name] = (meaning, value)
 
-    def began(self) -> None:
+    def count_start(self) -> None:
         """Count a request that arrived."""
         with self._lock:
             self._running += 1
 
-    def ended(self, method: str, route: str, status: int, seconds: float) -> None:
+    def count_end(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered. ``route`` is the route's template, which bounds the number of series."""
         with self._lock:
             self._running -= 1
@@ -52,7 +52,7 @@ class Metrics:
             self._durations.setdefault(route, [0] * (len(BUCKETS) + 1))[bisect_left(BUCKETS, seconds)] += 1
             self._seconds[route] += seconds  # type: ignore[assignment]  # a Counter sums floats, too
 
-    def text(self) -> bytes:
+    def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 

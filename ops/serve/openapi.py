@@ -14,15 +14,15 @@ from ops.serve.tokens import COOKIE
 def install_openapi(app: FastAPI, *, tokens_are_needed: bool) -> None:
     """Make ``app.openapi()`` and ``/openapi.json`` return the complete document."""
 
-    def document() -> dict[str, Any]:
+    def build_document() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _document(app, tokens_are_needed)
+            app.openapi_schema = _build_document(app, tokens_are_needed)
         return app.openapi_schema
 
-    app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    app.openapi = build_document  # type: ignore[method-assign]  # FastAPI's documented way to extend it
 
 
-def _document(app: FastAPI, tokens_are_needed: bool) -> dict[str, Any]:
+def _build_document(app: FastAPI, tokens_are_needed: bool) -> dict[str, Any]:
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes, tags=None
     )

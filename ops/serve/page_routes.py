@@ -14,10 +14,10 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.responses import HTMLResponse
 
 from ops.serve.answers import Health, SessionAnswer
-from ops.serve.docs import docs_page, docs_style
-from ops.serve.documents import json_answer
+from ops.serve.docs import render_docs_page, render_docs_style
+from ops.serve.documents import send_json
 from ops.serve.media import matches_etag
-from ops.serve.problems import ProblemError, problems
+from ops.serve.problems import ProblemError, describe_problems
 from ops.serve.schemas import SessionBody
 from ops.serve.service import Service
 from ops.serve.tokens import COOKIE, SESSION_S, Tokens
@@ -28,7 +28,7 @@ TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css"
 COMPRESSED = ("text/", "image/svg", "application/json")
 
 
-def page_routes(app: FastAPI, service: Service, tokens: Tokens) -> APIRouter:
+def build_page_routes(app: FastAPI, service: Service, tokens: Tokens) -> APIRouter:
     """Return the routes of the page, and those that are not about footage."""
     router = APIRouter()
     _add_page(router, app)
@@ -40,19 +40,19 @@ def page_routes(app: FastAPI, service: Service, tokens: Tokens) -> APIRouter:
 def _add_page(router: APIRouter, app: FastAPI) -> None:
     @router.get("/", include_in_schema=False)
     def page(request: Request) -> Response:
-        return _file(request, "index.html")
+        return _send_file(request, "index.html")
 
     @router.get("/page/{name}", include_in_schema=False)
     def page_file(request: Request, name: str) -> Response:
-        return _file(request, name)
+        return _send_file(request, name)
 
     @router.get("/docs", include_in_schema=False)
     def docs() -> Response:
-        return HTMLResponse(docs_page(app.openapi()))
+        return HTMLResponse(render_docs_page(app.openapi()))
 
     @router.get("/docs.css", include_in_schema=False)
     def style() -> Response:
-        return Response(docs_style(), media_type="text/css")
+        return Response(render_docs_style(), media_type="text/css")
 
 
 def _add_session(router: APIRouter, tokens: Tokens, *, is_encrypted: bool) -> None:
@@ -65,16 +65,16 @@ def _add_session(router: APIRouter, tokens: Tokens, *, is_encrypted: bool) -> No
         "/api/session",
         tags=["access"],
         response_model=None,
-        responses={200: {"model": SessionAnswer}, **problems()},
+        responses={200: {"model": SessionAnswer}, **describe_problems()},
         summary="A token in exchange for a session cookie",
     )
     def session(request: Request, body: SessionBody) -> Response:
         if not tokens.are_needed:
-            return json_answer(request, {"signed_in": True})
-        value = tokens.session(body.token, time.time())
+            return send_json(request, {"signed_in": True})
+        value = tokens.open_session(body.token, time.time())
         if value is None:
             raise ProblemError(401, "this is none of the service's tokens", {"www-authenticate": "Bearer"})
-        answer = json_answer(request, {"signed_in": True})
+        answer = send_json(request, {"signed_in": True})
         secure = is_encrypted or request.url.scheme == "https"
         answer.set_cookie(COOKIE, value, max_age=SESSION_S, httponly=True, samesite="strict", secure=secure)
         return answer
@@ -85,27 +85,27 @@ def _add_state(router: APIRouter, service: Service) -> None:
         "/healthz",
         tags=["access"],
         response_model=None,
-        responses={200: {"model": Health}, **problems()} | {503: {"model": Health}},
+        responses={200: {"model": Health}, **describe_problems()} | {503: {"model": Health}},
         summary="Whether the service is ready: 503 until the encoder is warm",
     )
     def healthz(request: Request) -> Response:
-        document = health_of(service)
-        answer = json_answer(request, document)
+        document = describe_health(service)
+        answer = send_json(request, document)
         answer.status_code = 200 if document["status"] in ("ok", "empty") else 503
         return answer
 
     @router.get("/metrics", tags=["access"], response_class=Response, responses=_TEXT, summary="For Prometheus")
     def metrics() -> Response:
-        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
+        return Response(service.metrics.render(), media_type="text/plain; version=0.0.4")
 
 
 _TEXT: dict[int | str, dict[str, Any]] = {
     200: {"description": "Prometheus' text format", "content": {"text/plain": {"schema": {"type": "string"}}}},
-    **problems(),
+    **describe_problems(),
 }
 
 
-def health_of(service: Service) -> dict[str, Any]:
+def describe_health(service: Service) -> dict[str, Any]:
     """Return the document of ``/healthz``."""
     status = service.status
     if status in ("warming", "failed"):
@@ -120,7 +120,7 @@ def health_of(service: Service) -> dict[str, Any]:
     }
 
 
-def _file(request: Request, name: str) -> Response:
+def _send_file(request: Request, name: str) -> Response:
     """Return a file of the page's folder, which is flat: a name cannot escape from it.
 
     Its tag is of its content. Starlette's ``StaticFiles`` makes one of date and size, and an installed package may give

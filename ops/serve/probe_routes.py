@@ -17,19 +17,19 @@ from ops.probes.state import read_state
 from ops.probes.suggestions import suggest
 from ops.probes.versions import list_fitted_probes, read_version
 from ops.serve.answers import FeedsAnswer, ProbeAnswer, ProbesAnswer
-from ops.serve.documents import json_answer
+from ops.serve.documents import send_json
 from ops.serve.fields import LABEL, Label, ShotId
-from ops.serve.problems import problems
+from ops.serve.problems import describe_problems
 from ops.serve.schemas import FitBody
 from ops.serve.service import Service
-from ops.serve.standing import by_label, standing_now
+from ops.serve.standing import group_by_label, resolve_served_labels
 
 MAX_OFFERED = 100
 MAX_SKIPPED = 500
 STEPS = 100
 
 
-def probe_routes(service: Service) -> APIRouter:
+def build_probe_routes(service: Service) -> APIRouter:
     """Return the four routes of this service."""
     router = APIRouter(tags=["probes"])
     _add_standing(router, service)
@@ -39,35 +39,35 @@ def probe_routes(service: Service) -> APIRouter:
 
 def _add_standing(router: APIRouter, service: Service) -> None:
     """Add the routes that report labels and their probes."""
-    run = service.lanes.lookup.run
+    run = service.queues.lookup.run
 
     @router.get(
         "/api/probes",
         response_model=None,
-        responses={200: {"model": ProbesAnswer}, **problems()},
+        responses={200: {"model": ProbesAnswer}, **describe_problems()},
         summary="Every label, its probe with figures, and the labels since its fit",
     )
     async def probes(request: Request) -> Response:
-        return json_answer(request, await run(_probes, service))
+        return send_json(request, await run(_list_probes, service))
 
     @router.get(
         "/api/probes/{label}",
         response_model=None,
-        responses={200: {"model": ProbeAnswer}, **problems(404)},
+        responses={200: {"model": ProbeAnswer}, **describe_problems(404)},
         summary="One label and its probe",
     )
     async def probe(request: Request, label: Annotated[str, Path(pattern=LABEL)]) -> Response:
-        return json_answer(request, await run(_probe, service, label))
+        return send_json(request, await run(_probe, service, label))
 
 
 def _add_work(router: APIRouter, service: Service) -> None:
     """Add the routes for work on a label: shots to label next, and a fit."""
-    run = service.lanes.lookup.run
+    run = service.queues.lookup.run
 
     @router.get(
         "/api/probes/{label}/feeds",
         response_model=None,
-        responses={200: {"model": FeedsAnswer}, **problems(404)},
+        responses={200: {"model": FeedsAnswer}, **describe_problems(404)},
         summary="Which shots to label next: top positive, top negative, borderline and random ones",
     )
     async def feeds(
@@ -77,56 +77,56 @@ def _add_work(router: APIRouter, service: Service) -> None:
         seed: Annotated[int, Query(ge=0, le=2**32 - 1, description="of the random feed")] = 0,
         skip: Annotated[list[ShotId] | None, Query(max_length=MAX_SKIPPED, description="not these")] = None,
     ) -> Response:
-        return json_answer(request, await run(_feeds, service, label, count, seed, skip or []))
+        return send_json(request, await run(_choose_feeds, service, label, count, seed, skip or []))
 
     @router.post(
         "/api/probes/{label}/fit",
         status_code=202,
         response_model=None,
-        responses={202: {"model": ProbeAnswer}, **problems(409)},
+        responses={202: {"model": ProbeAnswer}, **describe_problems(409)},
         summary="Begin to fit a probe on its labels, as `needle probe fit` does; defines it if it is new",
     )
     async def fit(request: Request, label: Annotated[str, Path(pattern=LABEL)], body: FitBody) -> Response:
-        answer = json_answer(request, await run(_fit, service, label, body))
+        answer = send_json(request, await run(_fit, service, label, body))
         answer.status_code = 202
         return answer
 
 
-def _probes(service: Service) -> dict[str, Any]:
+def _list_probes(service: Service) -> dict[str, Any]:
     settings = service.settings
     defined, labelled = load_definitions(settings), list_labels(settings)
-    standing = by_label(standing_now(service, labelled))
-    labels = sorted({*defined, *labelled, *list_fitted_probes(settings), *service.probes()})
-    return {"probes": [_document(service, label, standing.get(label, []), defined) for label in labels]}
+    standing = group_by_label(resolve_served_labels(service, labelled))
+    labels = sorted({*defined, *labelled, *list_fitted_probes(settings), *service.list_probes()})
+    return {"probes": [_describe_probe(service, label, standing.get(label, []), defined) for label in labels]}
 
 
 def _probe(service: Service, label: Label) -> dict[str, Any]:
     """Raise ``NotFoundError`` if the label is neither defined, nor given to a shot, nor fitted."""
     _require_known(service, label)
-    return _document(service, label, standing_now(service, [label]), load_definitions(service.settings))
+    return _describe_probe(service, label, resolve_served_labels(service, [label]), load_definitions(service.settings))
 
 
 def _require_known(service: Service, label: Label) -> None:
     settings = service.settings
     known = sorted(
-        {*load_definitions(settings), *list_labels(settings), *list_fitted_probes(settings), *service.probes()}
+        {*load_definitions(settings), *list_labels(settings), *list_fitted_probes(settings), *service.list_probes()}
     )
     if label not in known:
         there = f"there are {', '.join(known)}" if known else "there are none yet"
         raise NotFoundError(f"no label {label!r}: {there}; saying that a shot is {label} begins it")
 
 
-def _document(
+def _describe_probe(
     service: Service, label: Label, standing: list[ResolvedLabel], defined: dict[str, ProbeDefinition]
 ) -> dict[str, Any]:
     settings = service.settings
     # A shot with a score has a vector: if every labelled shot has a score, the page's polling of its label reads no
     # file of the catalogue. A shot without a score may nevertheless have a vector.
-    scored = service.searcher.probes.read(label) if label in service.probes() else {}
+    scored = service.searcher.probes.read(label) if label in service.list_probes() else {}
     knows_all = all(each.missing_reason or each.latest.shot_id in scored for each in standing)
     document = probe_document(settings, label, defined, standing, scored if knows_all else None)
     state = read_state(settings, label)
-    counts = _at_least(service, label)
+    counts = _count_at_least(service, label)
     versions = service.searcher.probes.read_versions(label) if counts else frozenset()
     return {
         **document,
@@ -140,7 +140,7 @@ def _document(
         "scored": counts[0] if counts else 0,
         "scored_by": "".join(versions) if len(versions) == 1 else "",
         "at_least": counts,
-        "fit": service.fits.state(label),
+        "fit": service.fits.read_state(label),
     }
 
 
@@ -155,9 +155,9 @@ def _is_redefined(settings: Settings, label: str, latest: str, definition: Probe
     return definition is None or (version.queries, version.policy) != (definition.queries, definition.threshold)
 
 
-def _at_least(service: Service, label: Label) -> list[int]:
+def _count_at_least(service: Service, label: Label) -> list[int]:
     """Return how many shots score at least 0.00, 0.01, ... 1.00; empty if the label has no scores."""
-    if label not in service.probes():
+    if label not in service.list_probes():
         return []
     scores = service.searcher.probes.read(label)
     steps = np.fromiter(scores.values(), np.float64, len(scores))
@@ -166,7 +166,7 @@ def _at_least(service: Service, label: Label) -> list[int]:
     return [int(count) for count in found[::-1].cumsum()[::-1]]
 
 
-def _feeds(service: Service, label: Label, count: int, seed: int, skipped: list[str]) -> dict[str, Any]:
+def _choose_feeds(service: Service, label: Label, count: int, seed: int, skipped: list[str]) -> dict[str, Any]:
     _require_known(service, label)
     read_vectors = service.searcher.index().vectors if service.index_version() else None
     found = suggest(service.settings, label, count=count, seed=seed, skipped=skipped, read_vectors=read_vectors)
@@ -188,7 +188,7 @@ def _feeds(service: Service, label: Label, count: int, seed: int, skipped: list[
 def _fit(service: Service, label: Label, body: FitBody) -> dict[str, Any]:
     """Start a fit of the label.
 
-    Raises ``ProblemError`` 409 as ``Fits.start``, ``UsageError`` for an invalid or conflicting definition.
+    Raises ``ProblemError`` 409 as ``FitJobs.start``, ``UsageError`` for an invalid or conflicting definition.
     """
     if service.fits.is_possible:
         define(service.settings, label, body.description, tuple(body.queries), "")

@@ -86,11 +86,11 @@ class ProblemError(HTTPException):
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status, detail, headers)
 
-    def response(self) -> Response:
-        return problem_response(self.status_code, self.detail, self.headers)
+    def build_response(self) -> Response:
+        return build_problem_response(self.status_code, self.detail, self.headers)
 
 
-def problem_response(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+def build_problem_response(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return the problem document. Lone surrogates of a request are escaped, not an error."""
     document = {
         "type": "about:blank",
@@ -102,7 +102,7 @@ def problem_response(status: int, detail: str, headers: Mapping[str, str] | None
     return Response(json.dumps(document).encode(), status, headers, media_type=MEDIA_TYPE)
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def describe_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the ``responses`` of a route that can end in these statuses, besides those of every route."""
     always = (400, 401, 403, 408, 413, 422, 429, 500, 503)
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -112,51 +112,51 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def unexpected(error: BaseException, what: str) -> Response:
+def report_unexpected(error: BaseException, what: str) -> Response:
     """Log an unexpected error under an id, and return the id only."""
     number = uuid.uuid4().hex[:12]
     log.error("%s failed unexpectedly (id %s)", what, number, exc_info=error)
-    return problem_response(
+    return build_problem_response(
         500, f"the service failed in a way that nobody foresaw; its log has the details under {number}"
     )
 
 
 def install_problems(app: FastAPI) -> None:
     """Make every error of the app's routes a problem document."""
-    app.add_exception_handler(ProblemError, _of_ours)
-    app.add_exception_handler(NeedleError, _of_needle)
-    app.add_exception_handler(HTTPException, _of_http)
-    app.add_exception_handler(RequestValidationError, _of_validation)
+    app.add_exception_handler(ProblemError, _handle_problem)
+    app.add_exception_handler(NeedleError, _handle_needle_error)
+    app.add_exception_handler(HTTPException, _handle_http_error)
+    app.add_exception_handler(RequestValidationError, _handle_invalid_request)
 
 
-async def _of_ours(request: Request, error: Exception) -> Response:
+async def _handle_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)
-    return error.response()
+    return error.build_response()
 
 
-async def _of_needle(request: Request, error: Exception) -> Response:
+async def _handle_needle_error(request: Request, error: Exception) -> Response:
     status = next(status for kind, status in STATUS_OF if isinstance(error, kind))
     if status >= 500:
         log.warning("%s %s: %s", request.method, request.url.path, error)
-    return problem_response(status, str(error))
+    return build_problem_response(status, str(error))
 
 
-async def _of_http(request: Request, error: Exception) -> Response:
+async def _handle_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = str(error.detail)
     if error.status_code == 404:
         detail = "there is nothing at this address: /docs lists the addresses"
     if error.status_code == 405:
         detail = f"{request.method} is not possible here: /docs lists what is possible"
-    return problem_response(error.status_code, detail, error.headers)
+    return build_problem_response(error.status_code, detail, error.headers)
 
 
-async def _of_validation(request: Request, error: Exception) -> Response:
+async def _handle_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return problem_response(422, "; ".join(_sentences(error.errors())))
+    return build_problem_response(422, "; ".join(_list_messages(error.errors())))
 
 
-def _sentences(errors: Sequence[Any]) -> list[str]:
+def _list_messages(errors: Sequence[Any]) -> list[str]:
     """Return ``location: message`` of the first errors, without the input, which may be huge or private."""
     told = []
     for found in errors[:SHOWN_ERRORS]:

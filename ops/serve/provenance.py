@@ -15,7 +15,7 @@ from ops.embeddings.build import name_table
 from ops.pipeline import list_steps, list_tables
 from ops.search.shot_details import VideoRow
 from ops.serve.problems import ProblemError
-from ops.serve.said import dialogue_of
+from ops.serve.said import build_dialogue
 from ops.serve.service import Service
 from ops.shots.proxy_times import read_proxy_times
 
@@ -23,7 +23,7 @@ VECTORS = "shot_embeddings"
 VIDEO_FACTS = ("frames", "width", "height", "codec", "has_audio", "start_timecode", "bytes", "season", "episode")
 
 
-def shot_document(service: Service, shot_id: str) -> dict[str, Any]:
+def build_shot_document(service: Service, shot_id: str) -> dict[str, Any]:
     """Return the document of ``GET /api/shots/{id}``. Raises ``ProblemError`` 404."""
     found = service.details.read([shot_id])
     video = service.details.find_video(shot_id.partition(":")[0])
@@ -40,14 +40,14 @@ def shot_document(service: Service, shot_id: str) -> dict[str, Any]:
         "frame_times": read_proxy_times(
             service.settings.store, shot.video_id, shot.start_frame, shot.end_frame, Fraction(shot.fps)
         ),
-        "lines": lines_of(service, shot_id, video),
-        "probes": probes_of(service, shot_id),
+        "lines": list_lines(service, shot_id, video),
+        "probes": list_probes(service, shot_id),
         "video": {name: getattr(video, name) for name in VIDEO_FACTS},
-        "provenance": _provenance(service, shot_id, video),
+        "provenance": _build_provenance(service, shot_id, video),
     }
 
 
-def lines_of(service: Service, shot_id: str, video: VideoRow) -> list[dict[str, Any]]:
+def list_lines(service: Service, shot_id: str, video: VideoRow) -> list[dict[str, Any]]:
     """Return the dialogue of the shot, in the order of time."""
     names = ("line_id", "text", "start_s", "end_s", "start_frame", "end_frame", "language", "source")
     partition = service.settings.resolve_partition(video.video_id)
@@ -59,77 +59,77 @@ def lines_of(service: Service, shot_id: str, video: VideoRow) -> list[dict[str, 
     ]
 
 
-def probes_of(service: Service, shot_id: str) -> list[dict[str, Any]]:
+def list_probes(service: Service, shot_id: str) -> list[dict[str, Any]]:
     """Return the probe scores of the shot, the highest first."""
     partition = service.settings.resolve_partition(shot_id.partition(":")[0])
     found = []
-    for probe in service.probes():
-        row = _row(service, f"{SCORES}/{probe}", partition, shot_id)
+    for probe in service.list_probes():
+        row = _read_row(service, f"{SCORES}/{probe}", partition, shot_id)
         if row:
             found.append({"probe": probe, "score": round(row["score"], 6)})
     return sorted(found, key=lambda each: (-each["score"], each["probe"]))
 
 
-def _provenance(service: Service, shot_id: str, video: VideoRow) -> dict[str, Any]:
+def _build_provenance(service: Service, shot_id: str, video: VideoRow) -> dict[str, Any]:
     partition = service.settings.resolve_partition(video.video_id)
     retriever = service.searcher.retriever
     encoder_id = retriever.encoder_id
-    shot = _row(service, "shots", partition, shot_id) or {}
-    vector = _row(service, name_table(encoder_id), partition, shot_id)
+    shot = _read_row(service, "shots", partition, shot_id) or {}
+    vector = _read_row(service, name_table(encoder_id), partition, shot_id)
     index = retriever.index() if service.index_version() is not None else None
     is_indexed = index is not None and shot_id in index.vectors([shot_id])
-    runs = service.runs(_computed(service, shot_id, video, encoder_id, partition)) if service.runs else []
-    since = service.since.of_video(video.video_id, encoder_id) if is_indexed else None
+    runs = service.runs(_list_assets(service, shot_id, video, encoder_id, partition)) if service.runs else []
+    since = service.since.find(video.video_id, encoder_id) if is_indexed else None
     return {
         "source": {name: getattr(video, name) for name in ("path", "content_hash", "bytes")},
         "detector": shot.get("detector", ""),
-        "shot_computed_at": _iso(shot["created_timestamp"]) if shot else None,
+        "shot_computed_at": _format_time(shot["created_timestamp"]) if shot else None,
         "encoder_id": encoder_id,
-        "embedding_computed_at": _iso(vector["created_timestamp"]) if vector else None,
+        "embedding_computed_at": _format_time(vector["created_timestamp"]) if vector else None,
         "vector_hash": vector["vector_hash"] if vector else None,
         "frames_used": vector["frames_used"] if vector else None,
         "index_version": index.version if index and is_indexed else None,
         "indexed_at": index.created if index and is_indexed else None,
-        "dialogue": dialogue_of(service, video.video_id, shot_id),
-        "feature_views": _feature_views(service, encoder_id, partition),
-        "searchable_since": _iso(since) if since else None,
+        "dialogue": build_dialogue(service, video.video_id, shot_id),
+        "feature_views": _list_feature_views(service, encoder_id, partition),
+        "searchable_since": _format_time(since) if since else None,
         "runs": runs,
     }
 
 
-def _computed(
+def _list_assets(
     service: Service, shot_id: str, video: VideoRow, encoder_id: str, partition: str
 ) -> list[tuple[str, str, float]]:
     """Return the assets that the shot is in, with its partition or "" and the Unix time of the computation."""
     made = []
     for step in list_steps():
-        computed = _computed_at(service, step, shot_id, video, encoder_id, partition)
+        computed = _find_time(service, step, shot_id, video, encoder_id, partition)
         if computed:
             at = computed.timestamp()
             made += [(step.name, partition, at)]
-            made += [(asset, partition if has_partitions else "", at) for asset, has_partitions in _copies(step)]
+            made += [(asset, partition if has_partitions else "", at) for asset, has_partitions in _list_copies(step)]
     return made
 
 
-def _copies(step: Step) -> tuple[tuple[str, bool], ...]:
+def _list_copies(step: Step) -> tuple[tuple[str, bool], ...]:
     """Return the assets that copy the rows of a step, and whether they have partitions."""
     copies = {VECTORS: (("media_features", True), ("search_index", False)), "dialogue": (("dialogue_index", False),)}
     return copies.get(step.name, ())
 
 
-def _computed_at(
+def _find_time(
     service: Service, step: Step, shot_id: str, video: VideoRow, encoder_id: str, partition: str
 ) -> datetime | None:
     """Return the time of the step's row of the shot, or of its video; ``None`` if it has no such row."""
     for table in list_tables(step):
         identifier = {"shot_id": shot_id, "video_id": video.video_id}.get(table.key)
         if identifier:
-            row = _row(service, table.name_for_encoder(encoder_id), partition, identifier)
+            row = _read_row(service, table.name_for_encoder(encoder_id), partition, identifier)
             return row["created_timestamp"] if row else None
     return None
 
 
-def _feature_views(service: Service, encoder_id: str, partition: str) -> list[str]:
+def _list_feature_views(service: Service, encoder_id: str, partition: str) -> list[str]:
     """Return the names of the Feast views that serve features of the shot."""
     views = []
     for table in TABLES.values():
@@ -137,10 +137,10 @@ def _feature_views(service: Service, encoder_id: str, partition: str) -> list[st
             views.append(embedding_view(encoder_id))
         elif table.feature_view and service.settings.lake.exists(table.name, partition):
             views.append(table.feature_view.name)
-    return views + [f"probe_score__{probe}" for probe in service.probes()]
+    return views + [f"probe_score__{probe}" for probe in service.list_probes()]
 
 
-def _row(service: Service, table: str, partition: str, identifier: str) -> dict[str, Any] | None:
+def _read_row(service: Service, table: str, partition: str, identifier: str) -> dict[str, Any] | None:
     """Return the shot's or the video's row of a table, without the vector itself."""
     names = [name for name in find_schema(table).names if name != "embedding"]
     rows = service.settings.lake.read(table, [partition], names)
@@ -148,5 +148,5 @@ def _row(service: Service, table: str, partition: str, identifier: str) -> dict[
     return own[0] if own else None
 
 
-def _iso(when: datetime) -> str:
+def _format_time(when: datetime) -> str:
     return when.isoformat(timespec="seconds")

@@ -11,7 +11,7 @@ from ops.serve.service import Service
 _SOURCE = ("path", "source", "language", "language_tag", "content_hash", "lines", "reason")
 
 
-def dialogue_of(service: Service, video_id: str, shot_id: str) -> dict[str, Any]:
+def build_dialogue(service: Service, video_id: str, shot_id: str) -> dict[str, Any]:
     """Return the dialogue of a shot in the answer of ``GET /api/shots/{id}``.
 
     ``sources`` are those of the video, usable or not. ``content_hash`` is the SHA-256 of a subtitle file, the SHA-256

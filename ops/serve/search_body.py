@@ -10,21 +10,21 @@ from ops.search.schema import MAX_CONDITIONS, MAX_SHOWS, ProbeFilterText, Search
 from ops.serve.fields import CursorText, Example, Limit, ShowName
 
 
-def described(model: type[BaseModel], name: str) -> str | None:
+def get_description(model: type[BaseModel], name: str) -> str | None:
     """Return the description of a field, for a field that replaces it."""
     return model.model_fields[name].description
 
 
-def narrowed(model: type[BaseModel], name: str, most: int) -> Any:
+def limit_list(model: type[BaseModel], name: str, most: int) -> Any:
     """Return a list to replace a field of ``model``, with a maximum number of values and the same description."""
-    return Field(default=(), strict=False, max_length=most, description=described(model, name))
+    return Field(default=(), strict=False, max_length=most, description=get_description(model, name))
 
 
 class ThenBody(Then):
     """What must follow within a few shots of the same video."""
 
-    like: tuple[Example, ...] = narrowed(Then, "like", 20)
-    unlike: tuple[Example, ...] = narrowed(Then, "unlike", 20)
+    like: tuple[Example, ...] = limit_list(Then, "like", 20)
+    unlike: tuple[Example, ...] = limit_list(Then, "unlike", 20)
 
 
 class SearchBody(SearchFields):
@@ -35,10 +35,10 @@ class SearchBody(SearchFields):
     )
 
     # An example cannot be a file of the server's, and a page of hits has an end.
-    like: tuple[Example, ...] = narrowed(SearchFields, "like", 50)
-    unlike: tuple[Example, ...] = narrowed(SearchFields, "unlike", 50)
-    shows: tuple[ShowName, ...] = narrowed(SearchFields, "shows", MAX_SHOWS)
-    where: tuple[ProbeFilterText, ...] = narrowed(SearchFields, "where", MAX_CONDITIONS)
+    like: tuple[Example, ...] = limit_list(SearchFields, "like", 50)
+    unlike: tuple[Example, ...] = limit_list(SearchFields, "unlike", 50)
+    shows: tuple[ShowName, ...] = limit_list(SearchFields, "shows", MAX_SHOWS)
+    where: tuple[ProbeFilterText, ...] = limit_list(SearchFields, "where", MAX_CONDITIONS)
     limit: Limit = Field(default=50, description="Hits of one page.")
-    then: ThenBody | None = Field(default=None, description=described(SearchFields, "then"))
+    then: ThenBody | None = Field(default=None, description=get_description(SearchFields, "then"))
     cursor: CursorText | None = None

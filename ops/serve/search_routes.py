@@ -11,33 +11,33 @@ from ops.search.schema import Query as SearchQuery
 from ops.search.schema import SearchFields
 from ops.serve.answers import SearchAnswer
 from ops.serve.cursors import MAX_OFFSET, Cursor, hash_of_query, read_cursor
-from ops.serve.documents import json_answer
+from ops.serve.documents import send_json
 from ops.serve.fields import MAX_PAGE, SHOT_ID
-from ops.serve.problems import ProblemError, problems
+from ops.serve.problems import ProblemError, describe_problems
 from ops.serve.search_body import SearchBody
 from ops.serve.service import Service
 
 EMPTY_PAGES = 20
 
 
-def search_routes(service: Service) -> APIRouter:
+def build_search_routes(service: Service) -> APIRouter:
     """Return the two routes of this service."""
     router = APIRouter(tags=["search"])
 
     @router.post(
         "/api/search",
         response_model=None,
-        responses={200: {"model": SearchAnswer}, **problems(404, 409, 410)},
+        responses={200: {"model": SearchAnswer}, **describe_problems(404, 409, 410)},
         summary="Find shots by describing them, by examples, or by both",
     )
     async def search(request: Request, body: SearchBody) -> Response:
-        asked = await with_stored_pictures(service, body)
-        return await service.lanes.search.run(_answer, service, request, asked, body.cursor)
+        asked = await store_pictures(service, body)
+        return await service.queues.search.run(_run_search, service, request, asked, body.cursor)
 
     @router.get(
         "/api/shots/{shot_id}/similar",
         response_model=None,
-        responses={200: {"model": SearchAnswer}, **problems(404, 409, 410)},
+        responses={200: {"model": SearchAnswer}, **describe_problems(404, 409, 410)},
         summary="Shots that look like this one",
     )
     async def similar(
@@ -48,15 +48,15 @@ def search_routes(service: Service) -> APIRouter:
         show: Annotated[list[str] | None, Query(max_length=1_000)] = None,
     ) -> Response:
         query = SearchQuery(like=(shot_id,), shows=tuple(show or ()), limit=limit)
-        return await service.lanes.search.run(_answer, service, request, query, cursor)
+        return await service.queues.search.run(_run_search, service, request, query, cursor)
 
     return router
 
 
-async def with_stored_pictures(service: Service, body: SearchBody) -> SearchBody:
+async def store_pictures(service: Service, body: SearchBody) -> SearchBody:
     """Store every inline image of the search and replace it by its name: answers and cursors stay short."""
     sent = [example for example in body.list_examples() if example.startswith("data:")]
-    names = {each: await service.lanes.pictures.run(service.uploads.keep_data_uri, each) for each in sent}
+    names = {each: await service.queues.pictures.run(service.uploads.keep_data_uri, each) for each in sent}
     return body.rename_examples(names) if names else body
 
 
@@ -76,7 +76,7 @@ def page_of_hits(service: Service, asked: SearchFields, cursor: str | None) -> S
     for _ in range(EMPTY_PAGES):  # shots forgotten in the meantime are left out: a whole page can be empty
         result, is_last = service.searcher.page(query, *((here.index_version, here.dialogue_version) if here else ()))
         if here and result.dialogue_version != here.dialogue_version:
-            raise _gone()
+            raise _report_gone()
         following = Cursor(
             offset=query.offset + query.limit,
             index_version=result.index_version,
@@ -87,11 +87,11 @@ def page_of_hits(service: Service, asked: SearchFields, cursor: str | None) -> S
         if result.hits or is_last:
             break
         query, here = query.model_copy(update={"offset": following.offset}), following
-    return SearchAnswer(**{**result.__dict__, "next_cursor": None if is_last else following.text()})
+    return SearchAnswer(**{**result.__dict__, "next_cursor": None if is_last else following.encode()})
 
 
-def _answer(service: Service, request: Request, asked: SearchFields, cursor: str | None) -> Response:
-    return json_answer(request, page_of_hits(service, asked, cursor))
+def _run_search(service: Service, request: Request, asked: SearchFields, cursor: str | None) -> Response:
+    return send_json(request, page_of_hits(service, asked, cursor))
 
 
 def _require_versions(service: Service, cursor: Cursor) -> None:
@@ -99,8 +99,8 @@ def _require_versions(service: Service, cursor: Cursor) -> None:
         service.searcher.index(cursor.index_version)
         service.searcher.open_lines(cursor.dialogue_version)
     except NotFoundError as error:
-        raise _gone() from error
+        raise _report_gone() from error
 
 
-def _gone() -> ProblemError:
+def _report_gone() -> ProblemError:
     return ProblemError(410, "the catalogue has changed twice since the first page: search again from the start")

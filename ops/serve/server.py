@@ -89,10 +89,10 @@ class _Config(uvicorn.Config):
 
     def load(self) -> None:
         super().load()
-        self.http_protocol_class = impatient(self.http_protocol_class)
+        self.http_protocol_class = make_impatient(self.http_protocol_class)
 
 
-def impatient(base: Any) -> Any:
+def make_impatient(base: Any) -> Any:
     """Return a subclass of ``base`` (uvicorn's h11 or httptools) that closes connections with slow headers.
 
     uvicorn has a deadline only between an answer and the next byte. A client that opens connections and sends a byte

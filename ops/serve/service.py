@@ -12,15 +12,15 @@ from ops.embeddings.encoder import Encoder
 from ops.index.index import VectorIndex, read_current_version
 from ops.search.searcher import Searcher
 from ops.search.shot_details import ShotDetails
-from ops.serve.documents import addresses
+from ops.serve.documents import build_addresses
 from ops.serve.exported import ExportFolder, ExportTally
-from ops.serve.fitting import Fits
+from ops.serve.fitting import FitJobs
 from ops.serve.metrics import Metrics
 from ops.serve.problems import ProblemError
 from ops.serve.since import Runs, SearchableSince
 from ops.serve.uploads import Uploads
-from ops.serve.warming import Warmth
-from ops.serve.work import Lane
+from ops.serve.warming import Warmup
+from ops.serve.work import WorkQueue
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +29,14 @@ WARM_UP_S = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lanes:
+class WorkQueues:
     """The work queues, one for each kind of limited work."""
 
-    search: Lane
-    lookup: Lane
-    pictures: Lane
-    export: Lane
-    heavy_export: Lane
+    search: WorkQueue
+    lookup: WorkQueue
+    pictures: WorkQueue
+    export: WorkQueue
+    heavy_export: WorkQueue
 
 
 class Service:
@@ -47,20 +47,20 @@ class Service:
         settings: Settings,
         encoder: Encoder | None,
         runs: Runs | None,
-        lanes: Lanes,
+        queues: WorkQueues,
         fit: Sequence[str] | None = None,
     ) -> None:
         self.settings = settings
         self.runs = runs
-        self.lanes = lanes
+        self.queues = queues
         self.uploads = Uploads(settings.home / "serve" / "images")
         self.tallies: dict[str, ExportTally] = {}
         self.exports = ExportFolder(settings.home / "serve" / "exports", settings.home / "locks" / "exports.lock")
         self.metrics = Metrics()
-        self.searcher = Searcher(settings, encoder, pictures=self.uploads.picture, addresses=addresses)
+        self.searcher = Searcher(settings, encoder, pictures=self.uploads.read_picture, addresses=build_addresses)
         self.since = SearchableSince(settings, runs)
-        self.fits = Fits(fit, lambda _: self.searcher.probes.forget())
-        self._warmth = Warmth(self._published, self._warm_up, self._refresh)
+        self.fits = FitJobs(fit, lambda _: self.searcher.probes.forget())
+        self._warmth = Warmup(self._read_published, self._warm_up, self._refresh)
         self._are_runs_loaded = False
 
     @property
@@ -81,7 +81,7 @@ class Service:
         self._warmth.stop()
         self.searcher.close()
 
-    def _published(self) -> str | None:
+    def _read_published(self) -> str | None:
         """Return the published state to answer from: the live encoder, and the version of its index."""
         encoder_id = self.searcher.live_encoder_id()
         version = read_current_version(self.settings, encoder_id)
@@ -128,10 +128,10 @@ class Service:
         if self.index_version() is None:
             raise ProblemError(409, HINT)
 
-    def shots_indexed(self) -> int:
+    def count_shots(self) -> int:
         """Return the number of searchable shots."""
         return self.searcher.index().count() if self.status == "ok" else 0
 
-    def probes(self) -> list[str]:
+    def list_probes(self) -> list[str]:
         """Return the names of the probes that have scored shots."""
         return self.searcher.probes.list_names()

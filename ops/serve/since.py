@@ -29,7 +29,7 @@ class SearchableSince:
         self._read: dict[str, tuple[str, dict[str, datetime]]] = {}
         self._published: dict[datetime, datetime] = {}
 
-    def of_video(self, video_id: str, encoder_id: str) -> datetime | None:
+    def find(self, video_id: str, encoder_id: str) -> datetime | None:
         """Return the time for one video; ``None`` if it has no vectors."""
         partition = self._settings.resolve_partition(video_id)
         key = f"{self._settings.lake.folder(name_table(encoder_id))}/{partition}.parquet"
@@ -37,10 +37,10 @@ class SearchableSince:
         if stat is None:
             return None
         with self._lock:
-            computed = self._times(encoder_id, key, stat.stamp).get(video_id)
-            return self._known([computed])[computed] if computed else None
+            computed = self._read_times(encoder_id, key, stat.stamp).get(video_id)
+            return self._find_publications([computed])[computed] if computed else None
 
-    def of_all(self, encoder_id: str) -> dict[str, datetime]:
+    def find_all(self, encoder_id: str) -> dict[str, datetime]:
         """Return times by video id, of every video that has vectors."""
         lake = self._settings.lake
         found = {
@@ -52,11 +52,11 @@ class SearchableSince:
             self._read = {key: read for key, read in self._read.items() if key in found}
             computed: dict[str, datetime] = {}
             for key, stamp in found.items():
-                computed |= self._times(encoder_id, key, stamp)
-            published = self._known(computed.values())
+                computed |= self._read_times(encoder_id, key, stamp)
+            published = self._find_publications(computed.values())
             return {video_id: published[when] for video_id, when in computed.items()}
 
-    def _times(self, encoder_id: str, key: str, stamp: str) -> dict[str, datetime]:
+    def _read_times(self, encoder_id: str, key: str, stamp: str) -> dict[str, datetime]:
         """Return the time of the newest vector of each video of one file."""
         if self._read.get(key, ("",))[0] != stamp:
             partition = key.rsplit("/", 1)[1].removesuffix(".parquet")
@@ -65,7 +65,7 @@ class SearchableSince:
             self._read[key] = (stamp, {row["video_id"]: row["created_timestamp_max"] for row in newest})
         return self._read[key][1]
 
-    def _known(self, computed: Iterable[datetime]) -> dict[datetime, datetime]:
+    def _find_publications(self, computed: Iterable[datetime]) -> dict[datetime, datetime]:
         """Return the time of the index publication after each of these times; each run is looked up once."""
         found: dict[datetime, datetime] = {}
         last: datetime | None = None
@@ -74,13 +74,13 @@ class SearchableSince:
             if when in self._published:
                 last = self._published[when]
             elif last is None or when > last:  # else no run ended between them
-                last = None if is_over else self._first_run_after(when)
+                last = None if is_over else self._find_first_run(when)
                 is_over = last is None
             if last is not None:
                 self._published[when] = last
             found[when] = last or when
         return found
 
-    def _first_run_after(self, when: datetime) -> datetime | None:
+    def _find_first_run(self, when: datetime) -> datetime | None:
         runs = self._runs([("search_index", "", when.timestamp())]) if self._runs else []
         return datetime.fromisoformat(runs[0]["at"]) if runs else None

@@ -12,13 +12,13 @@ from ops.shots.corrections import CurrentCorrections
 from ops.videos.forgotten import read_forgotten_ids
 
 
-def standing_now(service: Service, labels: Sequence[str]) -> list[ResolvedLabel]:
+def resolve_served_labels(service: Service, labels: Sequence[str]) -> list[ResolvedLabel]:
     """Return the resolved label of each (label, shot) of the labels; a label without annotations has none."""
     known = list_labels(service.settings)
     return resolve_labels(service.settings, [label for label in labels if label in known], _ServedShots(service))
 
 
-def by_label(standing: Iterable[ResolvedLabel]) -> dict[str, list[ResolvedLabel]]:
+def group_by_label(standing: Iterable[ResolvedLabel]) -> dict[str, list[ResolvedLabel]]:
     """Return the same, by label."""
     found: dict[str, list[ResolvedLabel]] = defaultdict(list)
     for each in standing:

@@ -30,32 +30,32 @@ class Tokens:
 
     def accept(self, token: str) -> bool:
         """Return True for a valid token; the time is the same whichever token it is and however much of it is right."""
-        return self._matching(token) is not None
+        return self._find_digest(token) is not None
 
-    def session(self, token: str, now: float) -> str | None:
+    def open_session(self, token: str, now: float) -> str | None:
         """Return the cookie's value for a session that begins at ``now`` (Unix seconds); ``None`` for a wrong token."""
-        digest = self._matching(token)
-        return None if digest is None else self._signed(digest, str(int(now) + SESSION_S))
+        digest = self._find_digest(token)
+        return None if digest is None else self._sign(digest, str(int(now) + SESSION_S))
 
     def accept_session(self, value: str, now: float) -> bool:
         """Return True if a cookie's value is that of a session that has not ended."""
         ends, _, _ = value.partition(".")
         given, good = _digest(value), False
         for digest in self._tokens:
-            good |= hmac.compare_digest(_digest(self._signed(digest, ends)), given)
+            good |= hmac.compare_digest(_digest(self._sign(digest, ends)), given)
         return good and ends.isascii() and ends.isdigit() and int(ends[:20]) > now
 
-    def _matching(self, token: str) -> bytes | None:
+    def _find_digest(self, token: str) -> bytes | None:
         given, found = _digest(token), None
         for digest in self._tokens:
             found = digest if hmac.compare_digest(digest, given) else found
         return found
 
-    def _signed(self, digest: bytes, ends: str) -> str:
+    def _sign(self, digest: bytes, ends: str) -> str:
         return f"{ends}.{hmac.new(self._secret, digest + _digest(ends), hashlib.sha256).hexdigest()}"
 
 
-def session_secret(path: Path) -> bytes:
+def load_session_secret(path: Path) -> bytes:
     """Return the key of this home's sessions, created at first use, readable by its owner only."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

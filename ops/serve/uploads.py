@@ -46,7 +46,7 @@ class Uploads:
         encoded = io.BytesIO()
         Image.fromarray(picture).save(encoded, "JPEG", quality=QUALITY)
         name = hashlib.blake2b(encoded.getvalue(), digest_size=16).hexdigest()
-        path = self._path(name)
+        path = self._build_path(name)
         if path.exists():
             path.touch()
         else:
@@ -62,27 +62,27 @@ class Uploads:
         except binascii.Error as error:
             raise UsageError("the data: URI of a picture is not base64: encode it again") from error
 
-    def path_of(self, name: str) -> Path:
+    def find_path(self, name: str) -> Path:
         """Return the JPEG of a stored image, by its 32 hex digits. Raises ``NotFoundError``."""
-        if not _HASH.fullmatch(name) or not self._path(name).exists():
+        if not _HASH.fullmatch(name) or not self._build_path(name).exists():
             raise NotFoundError(f"no picture {name[:40]!r} is kept here (any more): upload it again")
-        return self._path(name)
+        return self._build_path(name)
 
-    def picture(self, example: str) -> NDArray[np.uint8]:
+    def read_picture(self, example: str) -> NDArray[np.uint8]:
         """Return the image that ``image:<32 hex digits>`` names: RGB uint8 (H, W, 3). Raises ``NotFoundError``."""
-        path = self.path_of(example.removeprefix(PREFIX))
+        path = self.find_path(example.removeprefix(PREFIX))
         path.touch()
         return read_image_bytes(path.read_bytes())
 
-    def _path(self, name: str) -> Path:
+    def _build_path(self, name: str) -> Path:
         return self._folder / f"{name}.jpg"
 
     def _drop_oldest(self) -> None:
         with self._lock:
-            found = sorted(self._ages(), reverse=True)
+            found = sorted(self._list_ages(), reverse=True)
             for _, path in found[self._kept :]:
                 path.unlink(missing_ok=True)
 
-    def _ages(self) -> Iterator[tuple[int, Path]]:
+    def _list_ages(self) -> Iterator[tuple[int, Path]]:
         for path in self._folder.glob("[0-9a-f]*.jpg"):
             yield path.stat().st_mtime_ns, path

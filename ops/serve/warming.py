@@ -19,7 +19,7 @@ REFRESH_S = 5.0
 """Minimum seconds between two refreshes; slow ones run less often, and take at most a 20th of the time."""
 
 
-class Warmth:
+class Warmup:
     """Warms in a separate thread, so that requests do not wait for it.
 
     ``version`` names the currently published version, ``warm`` loads all of it. ``refresh``, called soon after that and
@@ -57,7 +57,7 @@ class Warmth:
                 version = self._version()
                 if not is_warm or version != warmed:
                     is_warm = False
-                    self._once()
+                    self._warm_once()
                     is_warm, warmed, retry_s, refresh_at = True, version, RETRY_S[0], 0.0
                 elif time.monotonic() >= refresh_at:
                     started = time.monotonic()
@@ -72,7 +72,7 @@ class Warmth:
                 self._tried.set()
             self._stopped.wait(pause_s)
 
-    def _once(self) -> None:
+    def _warm_once(self) -> None:
         is_done = False
         try:
             self._warm()

@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 RETRY_AFTER_S = 2
 
 
-class Lane:
+class WorkQueue:
     """``threads`` tasks of one kind of work at a time, and at most ``line`` that wait."""
 
     def __init__(self, name: str, threads: int, line: int) -> None:

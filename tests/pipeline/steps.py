@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.cli.catalogue_status import catalogue_status
+from ops.cli.catalogue_status import build_status
 from ops.core.settings import load_settings
 from ops.core.types import SilentProgress, StepReport
 from ops.dialogue.build import build_dialogue, retry_dialogue
@@ -126,6 +126,6 @@ class Steps:
         return {"vectors": f"shot_embeddings/{self.encoder_id}", "scores": f"probe_scores/{PROBE}"}.get(name, name)
 
     def video(self, name: str) -> dict[str, Any]:
-        videos = catalogue_status(self.settings, self.encoder_id)["videos"]
+        videos = build_status(self.settings, self.encoder_id)["videos"]
         (found,) = [video for video in videos if Path(video["path"]).stem == name and video["state"] != "removed"]
         return dict(found)

@@ -18,7 +18,7 @@ from ops.cli.doctor import CHECKS
 from ops.core.settings import load_settings
 from ops.core.types import SilentProgress, make_video_id
 from ops.dialogue.build import build_dialogue
-from ops.dialogue.report import unusable_subtitles
+from ops.dialogue.report import list_unusable_subtitles
 from ops.features.store import locate_database, project_name
 from ops.index.index import open_index
 from ops.index.lines import open_lines
@@ -92,13 +92,13 @@ def test_a_step_that_fails_for_one_of_three_leaves_the_others_searchable(
     for name in "abc":
         video = steps.video(name)
         assert (video["state"], video["reason"], video["indexed"], video["lines"]) == ("ready", None, 3, 1), name
-    assert not unusable_subtitles(steps.settings, set(steps.ids.values()))
+    assert not list_unusable_subtitles(steps.settings, set(steps.ids.values()))
 
 
 def require_reason(steps: Steps, step: str) -> None:
     """The film, its shot or its subtitle is named with a reason."""
     video = steps.video("b")
-    refused = [Path(entry["path"]).name for entry in unusable_subtitles(steps.settings, set(steps.ids.values()))]
+    refused = [Path(entry["path"]).name for entry in list_unusable_subtitles(steps.settings, set(steps.ids.values()))]
     if step == "embeddings":
         assert (video["state"], video["shots"], video["indexed"], video["lines"]) == ("ready", 3, 2, 1)
         assert "1 of 3 shots cannot be searched" in video["reason"] and f"{steps.ids['b']}:20" in video["reason"]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.cli.catalogue_status import due_partitions
-from ops.dialogue.report import unusable_subtitles
+from ops.cli.catalogue_status import find_due_partitions
+from ops.dialogue.report import list_unusable_subtitles
 from tests.builders.homes import Home
 from tests.pipeline.damages import drop_column, empty, set_bytes, set_first, shorten_vectors, truncate, write_text
 from tests.pipeline.steps import PROBE, Steps, make_three
@@ -73,15 +73,15 @@ def test_a_damaged_table_of_one_of_three_leaves_the_others_searchable(
     steps.retry()
     steps.run()
     assert {other: steps.video(other)["state"] for other in "abc"} == dict.fromkeys("abc", "ready")
-    assert not unusable_subtitles(steps.settings, set(steps.ids.values()))
-    assert not due_partitions(steps.settings, steps.encoder_id, steps.ids.values())
+    assert not list_unusable_subtitles(steps.settings, set(steps.ids.values()))
+    assert not find_due_partitions(steps.settings, steps.encoder_id, steps.ids.values())
     assert _stored(steps) == before
     assert steps.run() == 0
 
 
 def _require_reason(steps: Steps, name: str, lost: str) -> None:
     video = steps.video("b")
-    reasons = [entry["reason"] for entry in unusable_subtitles(steps.settings, set(steps.ids.values()))]
+    reasons = [entry["reason"] for entry in list_unusable_subtitles(steps.settings, set(steps.ids.values()))]
     if lost == "video":
         assert (video["state"], video["indexed"]) == ("set_aside", 0)
         reasons = [video["reason"]]

@@ -106,12 +106,12 @@ PROVENANCE = """
 import json, sys
 from functools import partial
 from fastapi.testclient import TestClient
-from ops.cli.runs import runs_behind
+from ops.cli.runs import find_runs
 from ops.core.settings import load_settings
 from ops.serve.app import create_app
 
 settings = load_settings()
-client = TestClient(create_app(settings, runs=partial(runs_behind, settings)), base_url="http://localhost")
+client = TestClient(create_app(settings, runs=partial(find_runs, settings)), base_url="http://localhost")
 print(json.dumps(client.get(f"/api/shots/{sys.argv[1]}").json()["provenance"]))
 """
 

@@ -212,11 +212,11 @@ def test_pictures_that_were_not_used_for_longest_go(tmp_path: Path) -> None:
     names = [uploads.keep(jpeg("red", (10 + at, 10))) for at in range(3)]
     for age, name in enumerate(names):
         os.utime(tmp_path / f"{name[6:]}.jpg", (age, age))
-    uploads.picture(names[0])
+    uploads.read_picture(names[0])
     newest = uploads.keep(jpeg("red", (99, 10)))
-    assert [uploads.path_of(name[6:]).exists() for name in (names[0], names[2], newest)] == [True] * 3
+    assert [uploads.find_path(name[6:]).exists() for name in (names[0], names[2], newest)] == [True] * 3
     with pytest.raises(NotFoundError):
-        uploads.path_of(names[1][6:])
+        uploads.find_path(names[1][6:])
 
 
 def png_bomb(side: int) -> bytes:
@@ -513,7 +513,7 @@ def test_an_error_that_nobody_foresaw_tells_an_id_only(
         raise RuntimeError("secret inside")
 
     with client_of(module_settings) as client:
-        monkeypatch.setattr(client.app.state.service.details, "neighbours", broken)  # type: ignore[attr-defined]
+        monkeypatch.setattr(client.app.state.service.details, "find_neighbours", broken)  # type: ignore[attr-defined]
         answer = client.get(f"/api/shots/{shot(0, 0)}")
         assert answer.status_code == 500 and "secret" not in answer.text
         number = require_problem(answer).rsplit(" ", 1)[1]

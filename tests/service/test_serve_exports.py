@@ -15,7 +15,7 @@ from ops.core.settings import Settings
 from ops.exports.registry import export_formats
 from ops.index.lines import publish_lines
 from ops.serve.app import create_app
-from ops.serve.work import Lane
+from ops.serve.work import WorkQueue
 from tests.builders.colours import ColourEncoder, shot
 from tests.builders.films import make_film
 from tests.builders.lakes import COMPUTED, FILMED, video_id
@@ -46,7 +46,7 @@ def test_an_export_whose_client_went_away_stops_and_blocks_nobody(tmp_path: Path
     many: dict[str, Any] = {"format": "zip", "picks": [{"shot_id": long_shot}] * 40}  # half a minute of cutting
     keys = [f"export-{number}" for number in range(3)]
     app = create_app(settings, encoder=ColourEncoder())
-    lane: Lane = app.state.service.lanes.heavy_export
+    lane: WorkQueue = app.state.service.queues.heavy_export
     with listening(app) as client:
         connections = [socket.create_connection(("127.0.0.1", client.base_url.port or 0)) for _ in range(3)]
         for connection, key in zip(connections, keys, strict=True):

@@ -26,7 +26,7 @@ from ops.core.settings import Settings, load_settings
 from ops.serve import guard, server
 from ops.serve.exported import ExportFolder
 from ops.serve.server import listen, require_safe_address
-from ops.serve.tokens import COOKIE, SESSION_S, Tokens, session_secret
+from ops.serve.tokens import COOKIE, SESSION_S, Tokens, load_session_secret
 from tests.builders.colours import index_lake, lean, shot, write_video
 from tests.builders.served import FILM, desk_home, fill_desk, served
 
@@ -239,22 +239,22 @@ def test_origins_are_compared_as_browsers_write_them() -> None:
         ("null", ""),
         ("", ""),
     ):
-        assert guard.origin_of(url) == origin
+        assert guard.parse_origin(url) == origin
 
 
 def test_a_session_ends() -> None:
     tokens = Tokens(["a"], b"k" * 32)
-    value = tokens.session("a", 1000.0)
+    value = tokens.open_session("a", 1000.0)
     assert value and tokens.accept_session(value, 1000.0 + SESSION_S - 1)
     assert not tokens.accept_session(value, 1000.0 + SESSION_S + 1)
     later = re.sub(r"^\d+", lambda ends: str(int(ends[0]) + 9999), value)
     assert not tokens.accept_session(later, 1000.0)
-    assert tokens.session("b", 0.0) is None and not Tokens(["a"], b"j" * 32).accept_session(value, 1000.0)
+    assert tokens.open_session("b", 0.0) is None and not Tokens(["a"], b"j" * 32).accept_session(value, 1000.0)
 
 
 def test_the_secret_is_the_owners(tmp_path: Path) -> None:
     path = tmp_path / "serve" / "secret"
-    assert session_secret(path) == session_secret(path) and path.stat().st_mode & 0o077 == 0
+    assert load_session_secret(path) == load_session_secret(path) and path.stat().st_mode & 0o077 == 0
 
 
 def test_an_address_that_others_reach_needs_tokens(tmp_path: Path) -> None:
@@ -448,8 +448,8 @@ def test_an_export_that_nobody_takes_leaves_nothing(
 
 def test_what_another_service_is_writing_is_not_cleared(tmp_path: Path) -> None:
     one, other = (ExportFolder(tmp_path / "exports", tmp_path / "exports.lock") for _ in range(2))
-    with one.writing() as folder:
-        with other.writing() as beside:
+    with one.open_folder() as folder:
+        with other.open_folder() as beside:
             assert folder.is_dir() and beside.is_dir() and folder != beside
         other.clear()
         assert folder.is_dir() and not beside.exists()

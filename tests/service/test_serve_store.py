@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from starlette.testclient import TestClient
 
-from ops.cli.runs import dagster_home, runs_behind
+from ops.cli.runs import find_dagster_home, find_runs
 from ops.core.errors import EncoderError
 from ops.core.settings import Settings, load_settings
 from ops.core.tables import Lake
@@ -236,17 +236,17 @@ def test_since_when_is_told_the_same_everywhere(tmp_path: Path) -> None:
         return found
 
     since = SearchableSince(settings, runs)
-    assert set(since.of_all(ENCODER).values()) == {published[0]} and len(asked) == 1
+    assert set(since.find_all(ENCODER).values()) == {published[0]} and len(asked) == 1
     for number, day in ((1, 15), (2, 16), (3, 20)):  # the last one after the last run
         rows = vector_rows(number, 4, created_timestamp=datetime(2026, 1 + (number == 3), day, tzinfo=UTC))
         settings.lake.write(f"shot_embeddings/{ENCODER}", settings.resolve_partition(video_id(number)), rows)
-    times = since.of_all(ENCODER)
+    times = since.find_all(ENCODER)
     assert [times[video_id(number)] for number in range(3)] == [published[0], published[1], published[1]]
     assert times[video_id(3)] == datetime(2026, 2, 20, tzinfo=UTC) and len(asked) == 2  # once for each run
-    assert {number: since.of_video(video_id(number), ENCODER) for number in range(4)} == {
+    assert {number: since.find(video_id(number), ENCODER) for number in range(4)} == {
         number: times[video_id(number)] for number in range(4)
     }
-    assert since.of_video(video_id(9), ENCODER) is None
+    assert since.find(video_id(9), ENCODER) is None
     with client_of(desk_home(tmp_path / "other"), runs=runs) as client:
         shows = {show["show"]: show["searchable_since"] for show in client.get("/api/shows").json()["shows"]}
         told = client.get(f"/api/shots/{shot(1, 1)}").json()
@@ -301,18 +301,18 @@ def test_the_run_behind_a_row_is_the_one_that_reported_it_first(tmp_path: Path) 
     import dagster as dg
 
     settings = load_settings(home=tmp_path / "home")
-    assert runs_behind(settings, [("shots", "a", 0.0)]) == []  # nothing was ever run, and nothing is made for asking
+    assert find_runs(settings, [("shots", "a", 0.0)]) == []  # nothing was ever run, and nothing is made for asking
     assert not (tmp_path / "home" / "dagster").exists()
 
     @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a", "b"]))
     def shots() -> None: ...
 
     times, runs = [], []
-    with dg.DagsterInstance.from_config(str(dagster_home(settings))) as instance:
+    with dg.DagsterInstance.from_config(str(find_dagster_home(settings))) as instance:
         for partition in ("a", "b", "a"):
             times.append(time.time())
             runs.append(dg.materialize([shots], instance=instance, partition_key=partition).run_id)
-    found = runs_behind(settings, [("shots", "a", times[0]), ("shots", "b", times[0]), ("shots", "a", times[2])])
+    found = find_runs(settings, [("shots", "a", times[0]), ("shots", "b", times[0]), ("shots", "a", times[2])])
     assert [each["run_id"] for each in found] == runs
     assert [each["partition"] for each in found] == ["a", "b", "a"]
-    assert runs_behind(settings, [("shots", "a", time.time()), ("never", "", 0.0)]) == []
+    assert find_runs(settings, [("shots", "a", time.time()), ("never", "", 0.0)]) == []

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ops.exports.clip import Clip
-from ops.exports.format import ExportContext, ExportFormat, Outcome, collect_warnings
-from ops.exports.formats.json import plain
-from ops.exports.names import cell
+from ops.exports.format import ExportContext, ExportFormat, ExportOutcome, collect_warnings
+from ops.exports.formats.json import flatten_value
+from ops.exports.names import escape_cell
 
 
 class CsvFormat(ExportFormat):
@@ -25,16 +25,16 @@ class CsvFormat(ExportFormat):
     position = 50
     handles_note = "Listed next to in and out, which stay as marked."
 
-    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
-        rows = [{"number": at, **clip.facts()} for at, clip in enumerate(clips, start=1)]
+    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> ExportOutcome:
+        rows = [{"number": at, **clip.list_facts()} for at, clip in enumerate(clips, start=1)]
         # Keys that callers add to the provenance of some clips become columns at the end.
         columns = list(dict.fromkeys(name for row in rows for name in row))
         with target.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow([cell(name) for name in columns])
+            writer.writerow([escape_cell(name) for name in columns])
             for row in rows:
-                writer.writerow([cell(plain(row.get(name))) for name in columns])
-        return Outcome(warnings=collect_warnings(context.settings, clips))
+                writer.writerow([escape_cell(flatten_value(row.get(name))) for name in columns])
+        return ExportOutcome(warnings=collect_warnings(context.settings, clips))
 
 
 FORMAT = CsvFormat()

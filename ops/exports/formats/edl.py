@@ -14,15 +14,15 @@ from ops.exports.film import Film
 from ops.exports.format import (
     ExportContext,
     ExportFormat,
-    Outcome,
+    ExportOutcome,
     choose_clock,
+    choose_short_reels,
     collect_warnings,
     format_rate,
     group_by_rate,
-    short_reels,
 )
-from ops.exports.formats.json import plain
-from ops.exports.names import one_line, short_reel
+from ops.exports.formats.json import flatten_value
+from ops.exports.names import join_lines, shorten_reel
 
 MAX_RATE = 60
 EDL_RATES = (*(Fraction(base * 1000, 1001) for base in (24, 30, 60)), *map(Fraction, (24, 25, 30, 50, 60)))
@@ -48,24 +48,24 @@ class EdlFormat(ExportFormat):
     position = 10
     handles_note = "EDL events keep in and out as marked; handles stand in a comment. Only a zip has handles cut."
 
-    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
-        text = "\n".join(_lines(clips, _one_rate(clips), context.title)) + "\n"
+    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> ExportOutcome:
+        text = "\n".join(_format_lines(clips, _require_one_rate(clips), context.title)) + "\n"
         target.write_text(text, encoding="utf-8")
-        warnings = collect_warnings(context.settings, clips) + _over_midnight(clips) + _rate_warnings(clips)
-        warnings += _ambiguous(clips) + _shortened(clips) + _sound_warnings(clips)
+        warnings = collect_warnings(context.settings, clips) + _warn_over_midnight(clips) + _warn_rates(clips)
+        warnings += _warn_ambiguous(clips) + _warn_shortened(clips) + _warn_sound(clips)
         if len(clips) > MAX_EVENTS:
             warnings += (f"{len(clips)} events: CMX3600 systems of old stop at {MAX_EVENTS}",)
-        return Outcome(warnings=warnings)
+        return ExportOutcome(warnings=warnings)
 
 
-def _one_rate(clips: Sequence[Clip]) -> Fraction:
+def _require_one_rate(clips: Sequence[Clip]) -> Fraction:
     """The one rate of the selection.
 
     Raises ``UsageError`` if it has several, mixes drop-frame with non-drop, or is too high.
     """
     groups = group_by_rate(clips)
     if len(groups) > 1:
-        told = ", ".join(f"{format_rate(rate)} ({_films(group)})" for rate, group in groups.items())
+        told = ", ".join(f"{format_rate(rate)} ({_describe_films(group)})" for rate, group in groups.items())
         raise UsageError(
             f"an EDL has one frame rate, and the selection has {told}: export the films of each rate on "
             "their own, or all as otio, fcpxml or xmeml"
@@ -83,14 +83,14 @@ def _one_rate(clips: Sequence[Clip]) -> Fraction:
     return rate
 
 
-def _films(clips: Sequence[Clip]) -> str:
+def _describe_films(clips: Sequence[Clip]) -> str:
     """The number of clips and the names of their videos, for a choice by the user; the first few of many."""
-    names = list(dict.fromkeys(one_line(clip.film.name) for clip in clips))
+    names = list(dict.fromkeys(join_lines(clip.film.name) for clip in clips))
     more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
     return f"{plural(len(clips), 'clip')} of {', '.join(names[:TOLD])}{more}"
 
 
-def _over_midnight(clips: Sequence[Clip]) -> tuple[str, ...]:
+def _warn_over_midnight(clips: Sequence[Clip]) -> tuple[str, ...]:
     """Warn of clips over midnight: a timecode has no day, so their end seems to be before their begin."""
     over = []
     for number, clip in enumerate(clips, start=1):
@@ -108,7 +108,7 @@ def _over_midnight(clips: Sequence[Clip]) -> tuple[str, ...]:
     )
 
 
-def _rate_warnings(clips: Sequence[Clip]) -> tuple[str, ...]:
+def _warn_rates(clips: Sequence[Clip]) -> tuple[str, ...]:
     rate = clips[0].film.rate
     if rate in EDL_RATES:
         return ()
@@ -117,7 +117,7 @@ def _rate_warnings(clips: Sequence[Clip]) -> tuple[str, ...]:
     )
 
 
-def _ambiguous(clips: Sequence[Clip]) -> tuple[str, ...]:
+def _warn_ambiguous(clips: Sequence[Clip]) -> tuple[str, ...]:
     """Videos that a conform by reel and timecode would confuse: the same reel, the same timecode.
 
     Videos without their own reel name count as one reel: the name that an EDL gives them is in no file.
@@ -125,12 +125,12 @@ def _ambiguous(clips: Sequence[Clip]) -> tuple[str, ...]:
     films = {clip.film.video_id: clip.film for clip in clips}.values()
     by_reel: dict[str, list[Film]] = {}
     for film in films:
-        by_reel.setdefault(film.reel and short_reel(film.reel), []).append(film)
+        by_reel.setdefault(film.reel and shorten_reel(film.reel), []).append(film)
     warnings = []
     for reel, group in sorted(by_reel.items()):
-        mixed = _overlapping(group)
+        mixed = _find_overlapping(group)
         if mixed:
-            names = ", ".join(f"{one_line(film.name)} from {film.timecode(0)}" for film in mixed[:TOLD])
+            names = ", ".join(f"{join_lines(film.name)} from {film.format_timecode(0)}" for film in mixed[:TOLD])
             more = f" and {len(mixed) - TOLD} more" if len(mixed) > TOLD else ""
             why = f"all are of reel {reel}" if reel else "the files have no reel name"
             warnings.append(
@@ -140,7 +140,7 @@ def _ambiguous(clips: Sequence[Clip]) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _overlapping(films: Sequence[Film]) -> list[Film]:
+def _find_overlapping(films: Sequence[Film]) -> list[Film]:
     """Videos of which a part has the same timecode as a part of another, in order of timecode."""
     ordered = sorted(films, key=lambda film: (film.start, film.name))
     found: dict[str, Film] = {}
@@ -152,12 +152,12 @@ def _overlapping(films: Sequence[Film]) -> list[Film]:
     return list(found.values())
 
 
-def _shortened(clips: Sequence[Clip]) -> tuple[str, ...]:
+def _warn_shortened(clips: Sequence[Clip]) -> tuple[str, ...]:
     """Reel names that an EDL cannot hold unchanged."""
     films = {clip.film.video_id: clip.film for clip in clips}.values()
-    short = short_reels(films)
+    short = choose_short_reels(films)
     names = dict.fromkeys(
-        f"{one_line(film.reel)} is {short[film.video_id]}"
+        f"{join_lines(film.reel)} is {short[film.video_id]}"
         for film in films
         if film.reel and film.reel.upper() != short[film.video_id]
     )
@@ -170,12 +170,12 @@ def _shortened(clips: Sequence[Clip]) -> tuple[str, ...]:
     )
 
 
-def _lines(clips: Sequence[Clip], rate: Fraction, title: str) -> Iterator[str]:
+def _format_lines(clips: Sequence[Clip], rate: Fraction, title: str) -> Iterator[str]:
     is_drop, record = choose_clock(rate, clips)
-    yield f"TITLE: {one_line(title)[:70]}"
+    yield f"TITLE: {join_lines(title)[:70]}"
     yield "FCM: DROP FRAME" if is_drop else "FCM: NON-DROP FRAME"
     zero = "00:00:00;00" if is_drop else "00:00:00:00"
-    reels = short_reels(clip.film for clip in clips)
+    reels = choose_short_reels(clip.film for clip in clips)
     for number, clip in enumerate(clips, start=1):
         film = clip.film
         source = film.start + clip.source_in
@@ -183,28 +183,28 @@ def _lines(clips: Sequence[Clip], rate: Fraction, title: str) -> Iterator[str]:
         codes = " ".join(make_timecode(frame, rate, zero) for frame in times)
         record += clip.length
         yield ""
-        yield f"{number:03d}  {reels[film.video_id]:<8} {_channels(clip):<5} C        {codes}"
-        yield from _more_channels(clip)
-        yield f"* FROM CLIP NAME: {one_line(film.name)}"
-        yield f"* SOURCE FILE: {one_line(film.path)}"
+        yield f"{number:03d}  {reels[film.video_id]:<8} {_choose_channels(clip):<5} C        {codes}"
+        yield from _format_more_channels(clip)
+        yield f"* FROM CLIP NAME: {join_lines(film.name)}"
+        yield f"* SOURCE FILE: {join_lines(film.path)}"
         if film.reel:
-            yield f"* REEL NAME: {one_line(film.reel)}"
+            yield f"* REEL NAME: {join_lines(film.reel)}"
         yield f"* NEEDLE FRAMES: {clip.in_frame} TO {clip.out_frame} OF {film.frames}"
         if clip.handles:
             yield f"* NEEDLE HANDLES: {clip.head_frame} TO {clip.tail_frame}"
-        told = {"show": film.show, "title": film.title} | clip.origin()
+        told = {"show": film.show, "title": film.title} | clip.describe_origin()
         for name, value in told.items():
             if value is not None:
-                yield f"* NEEDLE {one_line(name).upper()}: {one_line(str(plain(value)))}"
+                yield f"* NEEDLE {join_lines(name).upper()}: {join_lines(str(flatten_value(value)))}"
 
 
-def _channels(clip: Clip) -> str:
+def _choose_channels(clip: Clip) -> str:
     """Video alone, with one channel of sound, or with two; the third and fourth are on a separate line."""
     channels = len(clip.film.sound_channels)
     return "V" if not channels else "B" if channels == 1 else "AA/V"
 
 
-def _more_channels(clip: Clip) -> Iterator[str]:
+def _format_more_channels(clip: Clip) -> Iterator[str]:
     """Extra lines of an event: channels 3 and 4 in CMX 3600 syntax, and the number of channels if there are more."""
     channels = len(clip.film.sound_channels)
     if channels > 2:
@@ -213,7 +213,7 @@ def _more_channels(clip: Clip) -> Iterator[str]:
         yield f"* NEEDLE SOUND CHANNELS: {channels}"
 
 
-def _sound_warnings(clips: Sequence[Clip]) -> tuple[str, ...]:
+def _warn_sound(clips: Sequence[Clip]) -> tuple[str, ...]:
     films = {clip.film.video_id: clip.film for clip in clips}.values()
     return tuple(
         f"{film.path}: it has {len(film.sound_channels)} sound channels and an EDL names {MAX_CHANNELS}; export as "

@@ -13,15 +13,15 @@ from ops.exports.film import Film
 from ops.exports.format import (
     ExportContext,
     ExportFormat,
-    Outcome,
+    ExportOutcome,
     choose_clock,
+    choose_source_reels,
     collect_warnings,
     format_rate,
     group_by_rate,
-    source_reels,
 )
-from ops.exports.formats.json import plain
-from ops.exports.names import file_url, one_line
+from ops.exports.formats.json import flatten_value
+from ops.exports.names import build_file_url, join_lines
 from ops.exports.xml import add, write_xml
 
 VERSION = "1.10"
@@ -49,18 +49,18 @@ class FcpxmlFormat(ExportFormat):
     position = 30
     shared_suffixes = (".xml",)
 
-    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
+    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> ExportOutcome:
         root = Element("fcpxml", version=VERSION)
         resources = add(root, "resources")
         event = add(add(root, "library"), "event", name=context.title)
         formats: dict[Form, str] = {}
         assets: dict[str, str] = {}
-        reels = source_reels(clips)
+        reels = choose_source_reels(clips)
         groups = group_by_rate(clips)
         for rate, group in groups.items():
             for clip in group:
                 film = clip.film
-                form = _form_of(rate, film)
+                form = _choose_form(rate, film)
                 if form not in formats:
                     formats[form] = f"r{len(formats) + len(assets) + 1}"
                     _add_format(resources, formats[form], form)
@@ -73,16 +73,16 @@ class FcpxmlFormat(ExportFormat):
         warnings = collect_warnings(context.settings, clips)
         if len(groups) > 1:
             warnings += (f"{len(groups)} frame rates: one project for each of {', '.join(map(format_rate, groups))}",)
-        return Outcome(warnings=warnings)
+        return ExportOutcome(warnings=warnings)
 
 
-def seconds(frames: int, rate: Fraction) -> str:
+def format_seconds(frames: int, rate: Fraction) -> str:
     """``frames`` at ``rate`` in FCPXML's notation of time: ``1001/24000s``, or ``5s`` if it is an integer."""
     time_s = frames / rate
     return f"{time_s.numerator}s" if time_s.denominator == 1 else f"{time_s.numerator}/{time_s.denominator}s"
 
 
-def _form_of(rate: Fraction, film: Film) -> Form:
+def _choose_form(rate: Fraction, film: Film) -> Form:
     return rate, film.width, film.height, film.field_order, film.colour_space
 
 
@@ -92,7 +92,7 @@ def _add_format(resources: Element, identifier: str, form: Form) -> None:
         resources,
         "format",
         id=identifier,
-        frameDuration=seconds(1, rate),
+        frameDuration=format_seconds(1, rate),
         fieldOrder=None if order == "progressive" else f"{order} first",
         width=width,
         height=height,
@@ -101,14 +101,14 @@ def _add_format(resources: Element, identifier: str, form: Form) -> None:
 
 
 def _add_asset(resources: Element, identifier: str, film: Film, form: str, reel: str) -> None:
-    sources, channels = _sound_sources(film)
+    sources, channels = _count_sound_sources(film)
     asset = add(
         resources,
         "asset",
         id=identifier,
-        name=one_line(film.name),
-        start=seconds(film.start, film.rate),
-        duration=seconds(film.length, film.rate),
+        name=join_lines(film.name),
+        start=format_seconds(film.start, film.rate),
+        duration=format_seconds(film.length, film.rate),
         hasVideo=1,
         videoSources=1,
         format=form,
@@ -117,14 +117,14 @@ def _add_asset(resources: Element, identifier: str, film: Film, form: str, reel:
         audioChannels=channels,
         audioRate=film.sound_tracks[0].sample_rate if film.sound_tracks else None,
     )
-    add(asset, "media-rep", kind="original-media", src=file_url(film.path))
+    add(asset, "media-rep", kind="original-media", src=build_file_url(film.path))
     metadata = add(asset, "metadata")
     add(metadata, "md", key=REEL_KEY, value=reel)
     for name in ("show", "title", "video_id", "content_hash"):
         _add_fact(metadata, name, getattr(film, name))
 
 
-def _sound_sources(film: Film) -> tuple[int | None, int | None]:
+def _count_sound_sources(film: Film) -> tuple[int | None, int | None]:
     """``(sources, channels of each)`` of an asset: its sound tracks, or its channels if tracks differ in number."""
     if not film.has_audio:
         return None, None
@@ -148,9 +148,9 @@ def _add_project(
     sequence = add(
         add(event, "project", name=name),
         "sequence",
-        format=formats[_form_of(rate, first)],
-        duration=seconds(sum(clip.length for clip in clips), rate),
-        tcStart=seconds(start, rate),
+        format=formats[_choose_form(rate, first)],
+        duration=format_seconds(sum(clip.length for clip in clips), rate),
+        tcStart=format_seconds(start, rate),
         tcFormat="DF" if is_drop else "NDF",
         audioLayout="stereo" if has_audio else None,
         audioRate=AUDIO_RATES.get(first.sound_tracks[0].sample_rate if first.sound_tracks else 48_000, "48k")
@@ -165,11 +165,11 @@ def _add_project(
             spine,
             "asset-clip",
             ref=assets[film.video_id],
-            offset=seconds(offset, rate),
-            name=one_line(film.name),
-            start=seconds(film.start + clip.source_in, rate),
-            duration=seconds(clip.length, rate),
-            format=formats[_form_of(rate, film)],
+            offset=format_seconds(offset, rate),
+            name=join_lines(film.name),
+            start=format_seconds(film.start + clip.source_in, rate),
+            duration=format_seconds(clip.length, rate),
+            format=formats[_choose_form(rate, film)],
             tcFormat="DF" if film.is_drop else "NDF",
             audioRole="dialogue" if film.has_audio else None,
         )
@@ -178,9 +178,9 @@ def _add_project(
 
 
 def _add_facts(item: Element, clip: Clip) -> None:
-    told = [(name, plain(value)) for name, value in clip.facts().items() if value is not None]
-    origin = set(clip.origin())
-    add(item, "note", "; ".join(f"{name}: {one_line(str(value))}" for name, value in told if name in origin))
+    told = [(name, flatten_value(value)) for name, value in clip.list_facts().items() if value is not None]
+    origin = set(clip.describe_origin())
+    add(item, "note", "; ".join(f"{name}: {join_lines(str(value))}" for name, value in told if name in origin))
     _add_components(item, clip.film)
     metadata = add(item, "metadata")
     for name, value in told:

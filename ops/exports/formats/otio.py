@@ -15,15 +15,15 @@ from ops.exports.film import Film
 from ops.exports.format import (
     ExportContext,
     ExportFormat,
-    Outcome,
+    ExportOutcome,
     choose_clock,
+    choose_source_reels,
     collect_warnings,
     format_rate,
     group_by_rate,
-    source_reels,
 )
-from ops.exports.formats.json import as_json
-from ops.exports.names import file_url, one_line, xml_text
+from ops.exports.formats.json import format_json
+from ops.exports.names import build_file_url, join_lines, strip_xml_text
 
 
 class OtioFormat(ExportFormat):
@@ -40,23 +40,23 @@ class OtioFormat(ExportFormat):
     media_type = "application/vnd.opentimelineio+json"
     position = 20
 
-    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
+    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> ExportOutcome:
         rates = group_by_rate(clips)
         main = Counter(clip.film.rate for clip in clips).most_common(1)[0][0]
         _, start = choose_clock(main, rates[main])
         timeline = otio.schema.Timeline(
             name=context.title,
-            global_start_time=_time(start, main),
+            global_start_time=_build_time(start, main),
             metadata={"needle": {"format": "needle-clips", "version": 1}},
         )
-        reels = source_reels(clips)
+        reels = choose_source_reels(clips)
         picture = otio.schema.Track(name="V1", kind=otio.schema.TrackKind.Video)
-        picture.extend(_clip(clip, at, reels) for at, clip in enumerate(clips, start=1))
+        picture.extend(_build_clip(clip, at, reels) for at, clip in enumerate(clips, start=1))
         timeline.tracks.append(picture)
-        for number in range(max(_sound_tracks(clip.film) for clip in clips)):
+        for number in range(max(_count_sound_tracks(clip.film) for clip in clips)):
             sound = otio.schema.Track(name=f"A{number + 1}", kind=otio.schema.TrackKind.Audio)
             sound.extend(
-                _sound(clip, at, reels, number) if number < _sound_tracks(clip.film) else _gap(clip)
+                _build_sound(clip, at, reels, number) if number < _count_sound_tracks(clip.film) else _build_gap(clip)
                 for at, clip in enumerate(clips, start=1)
             )
             timeline.tracks.append(sound)
@@ -65,44 +65,44 @@ class OtioFormat(ExportFormat):
         if len(rates) > 1:
             told = ", ".join(map(format_rate, rates))
             warnings += (f"films of {told} frames per second in one timeline: it runs at {format_rate(main)}",)
-        return Outcome(warnings=warnings)
+        return ExportOutcome(warnings=warnings)
 
 
-def _time(frames: int, rate: Fraction) -> Any:
+def _build_time(frames: int, rate: Fraction) -> Any:
     return otio.opentime.RationalTime(frames, float(rate))
 
 
-def _range(start: int, length: int, rate: Fraction) -> Any:
-    return otio.opentime.TimeRange(_time(start, rate), _time(length, rate))
+def _build_range(start: int, length: int, rate: Fraction) -> Any:
+    return otio.opentime.TimeRange(_build_time(start, rate), _build_time(length, rate))
 
 
-def _media(film: Film, reel: str) -> Any:
+def _build_media(film: Film, reel: str) -> Any:
     return otio.schema.ExternalReference(
-        target_url=file_url(film.path),
-        available_range=_range(film.start, film.length, film.rate),
+        target_url=build_file_url(film.path),
+        available_range=_build_range(film.start, film.length, film.rate),
         metadata={"needle": {"content_hash": film.content_hash, "bytes": film.bytes, "reel": reel}},
     )
 
 
-def _clip(clip: Clip, number: int, reels: dict[str, str]) -> Any:
+def _build_clip(clip: Clip, number: int, reels: dict[str, str]) -> Any:
     film, reel = clip.film, reels[clip.film.video_id]
-    media = _media(film, reel)
-    media.name = one_line(film.name)
+    media = _build_media(film, reel)
+    media.name = join_lines(film.name)
     return otio.schema.Clip(
-        name=one_line(film.name),
+        name=join_lines(film.name),
         media_reference=media,
-        source_range=_range(film.start + clip.source_in, clip.length, film.rate),
-        metadata={"needle": {"number": number, **_told(clip)}, "cmx_3600": {"reel": reel}},
+        source_range=_build_range(film.start + clip.source_in, clip.length, film.rate),
+        metadata={"needle": {"number": number, **_convert_facts(clip)}, "cmx_3600": {"reel": reel}},
     )
 
 
-def _sound_tracks(film: Film) -> int:
+def _count_sound_tracks(film: Film) -> int:
     return max(len(film.sound_tracks), 1) if film.has_audio else 0
 
 
-def _sound(clip: Clip, number: int, reels: dict[str, str], track: int) -> Any:
+def _build_sound(clip: Clip, number: int, reels: dict[str, str], track: int) -> Any:
     """The clip on a sound track: the video's track with this index, disabled if it is not in the proxies."""
-    item = _clip(clip, number, reels)
+    item = _build_clip(clip, number, reels)
     if clip.film.sound_tracks:
         known = clip.film.sound_tracks[track]
         item.enabled = clip.film.is_heard(known)
@@ -112,23 +112,23 @@ def _sound(clip: Clip, number: int, reels: dict[str, str], track: int) -> Any:
             "channels": known.channels,
             "layout": known.layout,
             "sample_rate": known.sample_rate,
-            "language": xml_text(known.language),
-            "title": xml_text(known.title),
+            "language": strip_xml_text(known.language),
+            "title": strip_xml_text(known.title),
         }
     return item
 
 
-def _gap(clip: Clip) -> Any:
-    return otio.schema.Gap(source_range=_range(0, clip.length, clip.film.rate))
+def _build_gap(clip: Clip) -> Any:
+    return otio.schema.Gap(source_range=_build_range(0, clip.length, clip.film.rate))
 
 
-def _told(clip: Clip) -> dict[str, Any]:
+def _convert_facts(clip: Clip) -> dict[str, Any]:
     """The facts in types that the library supports: 64-bit integers, no foreign objects, no NUL in text."""
     told: dict[str, Any] = {}
-    for name, value in clip.facts().items():
+    for name, value in clip.list_facts().items():
         fits = isinstance(value, str | float | bool | None) or (isinstance(value, int) and abs(value) < 2**63)
-        kept = value if fits else as_json(value)
-        told[xml_text(name)] = xml_text(kept) if isinstance(kept, str) else kept
+        kept = value if fits else format_json(value)
+        told[strip_xml_text(name)] = strip_xml_text(kept) if isinstance(kept, str) else kept
     return told
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from ops.core.errors import StorageError
 from ops.core.settings import Settings
 from ops.exports.clip import Clip, Missing
-from ops.exports.format import ExportContext, ExportFormat, Outcome
-from ops.exports.names import one_line
+from ops.exports.format import ExportContext, ExportFormat, ExportOutcome
+from ops.exports.names import join_lines
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -41,7 +41,7 @@ class SheetFormat(ExportFormat):
     handles_note = "A contact sheet has no handles."
     is_slow = True
 
-    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
+    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> ExportOutcome:
         from PIL import Image, ImageDraw
 
         from ops.exports.lettering import Lettering
@@ -52,14 +52,14 @@ class SheetFormat(ExportFormat):
         sheet = Image.new("RGB", (COLUMNS * step[0] + MARGIN, HEAD + rows * step[1] + MARGIN), PAPER)
         draw = ImageDraw.Draw(sheet)
         large, small = Lettering(18), Lettering(13)
-        large.draw(draw, (MARGIN, MARGIN + 18), one_line(context.title), INK, sheet.width - 2 * MARGIN)
+        large.draw(draw, (MARGIN, MARGIN + 18), join_lines(context.title), INK, sheet.width - 2 * MARGIN)
         missing = []
         context.progress.start("export", len(shown), "pictures")
         for at, clip in enumerate(shown):
             context.stop.check()
             left, top = MARGIN + at % COLUMNS * step[0], HEAD + at // COLUMNS * step[1]
             try:
-                poster = _poster(context.settings, clip)
+                poster = _read_poster(context.settings, clip)
                 sheet.paste(poster, (left + (TILE[0] - poster.width) // 2, top + (TILE[1] - poster.height) // 2))
             except StorageError as error:
                 missing.append(Missing(shot_id=clip.shot_id, path=clip.film.path, reason=str(error)))
@@ -67,10 +67,10 @@ class SheetFormat(ExportFormat):
                 small.draw(draw, (left + 10, top + 22), "no poster", FAINT, TILE[0])
             number = f"{at + 1}  "
             small.draw(draw, (left, top + TILE[1] + 16), number, INK, TILE[0])
-            indent = round(small.length(number))
-            head = one_line(clip.film.title)
+            indent = round(small.measure(number))
+            head = join_lines(clip.film.title)
             small.draw(draw, (left + indent, top + TILE[1] + 16), head, INK, TILE[0] - indent)
-            line = f"{clip.film.timecode(clip.in_frame)} - {clip.film.timecode(clip.out_frame)}"
+            line = f"{clip.film.format_timecode(clip.in_frame)} - {clip.film.format_timecode(clip.out_frame)}"
             small.draw(draw, (left, top + TILE[1] + 34), line, FAINT, TILE[0])
             context.progress.advance("export")
         context.progress.finish("export")
@@ -82,10 +82,10 @@ class SheetFormat(ExportFormat):
             Missing(shot_id=clip.shot_id, path=clip.film.path, reason=f"a sheet holds {MAX_CLIPS} clips")
             for clip in clips[MAX_CLIPS:]
         ]
-        return Outcome(missing=tuple(missing), warnings=_unknown(large.unknown | small.unknown))
+        return ExportOutcome(missing=tuple(missing), warnings=_warn_unknown(large.unknown | small.unknown))
 
 
-def _unknown(characters: set[str]) -> tuple[str, ...]:
+def _warn_unknown(characters: set[str]) -> tuple[str, ...]:
     """A warning about the characters that are not drawn but written as codes."""
     if not characters:
         return ()
@@ -94,7 +94,7 @@ def _unknown(characters: set[str]) -> tuple[str, ...]:
     return (f"no font has {listed}{more}; the sheet shows codes in their place",)
 
 
-def _poster(settings: Settings, clip: Clip) -> Image.Image:
+def _read_poster(settings: Settings, clip: Clip) -> Image.Image:
     """The shot's poster, scaled into a tile. Raises ``StorageError`` if there is none."""
     from PIL import Image, UnidentifiedImageError
 

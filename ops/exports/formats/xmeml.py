@@ -14,15 +14,15 @@ from ops.exports.film import Film
 from ops.exports.format import (
     ExportContext,
     ExportFormat,
-    Outcome,
+    ExportOutcome,
     choose_clock,
+    choose_source_reels,
     collect_warnings,
     format_rate,
     group_by_rate,
-    source_reels,
 )
-from ops.exports.formats.json import plain
-from ops.exports.names import file_url, one_line
+from ops.exports.formats.json import flatten_value
+from ops.exports.names import build_file_url, join_lines
 from ops.exports.xml import add, write_xml
 
 OUTPUTS = 2
@@ -43,13 +43,13 @@ class XmemlFormat(ExportFormat):
     media_type = "application/xml"
     position = 40
 
-    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
+    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> ExportOutcome:
         root = Element("xmeml", version="4")
         project = add(root, "project")
         add(project, "name", context.title)
         children = add(project, "children")
         groups = group_by_rate(clips)
-        document = _Document(source_reels(clips))
+        document = _Document(choose_source_reels(clips))
         for number, (rate, group) in enumerate(groups.items(), start=1):
             name = context.title if len(groups) == 1 else f"{context.title} ({format_rate(rate)})"
             _add_sequence(children, document, f"sequence-{number}", name, rate, group)
@@ -57,7 +57,7 @@ class XmemlFormat(ExportFormat):
         warnings = collect_warnings(context.settings, clips)
         if len(groups) > 1:
             warnings += (f"{len(groups)} frame rates: one sequence for each of {', '.join(map(format_rate, groups))}",)
-        return Outcome(warnings=warnings)
+        return ExportOutcome(warnings=warnings)
 
 
 @dataclass
@@ -68,12 +68,12 @@ class _Document:
     files: dict[str, str] = field(default_factory=dict)
     items: int = 0
 
-    def next_item(self) -> str:
+    def count_item(self) -> str:
         self.items += 1
         return f"clipitem-{self.items}"
 
 
-def _channels(film: Film) -> int:
+def _count_channels(film: Film) -> int:
     return len(film.sound_channels)
 
 
@@ -118,18 +118,18 @@ def _add_sequence(
     video = add(media, "video")
     _add_picture(add(video, "format"), rate, clips[0].film)
     tracks = [add(video, "track")]
-    channels = max(_channels(clip.film) for clip in clips)
+    channels = max(_count_channels(clip.film) for clip in clips)
     if channels:
         audio = add(media, "audio")
         add(audio, "numOutputChannels", OUTPUTS)
         tracks += [add(audio, "track") for _ in range(channels)]
     at, counts = 0, [0] * len(tracks)
     for clip in clips:
-        used = range(1 + _channels(clip.film))
+        used = range(1 + _count_channels(clip.film))
         links = []
         for track in used:
             counts[track] += 1
-            links.append((document.next_item(), track, counts[track]))
+            links.append((document.count_item(), track, counts[track]))
         for identifier, track, _ in links:
             _add_item(tracks[track], document, clip, identifier, at, track, links)
         at += clip.length
@@ -152,7 +152,7 @@ def _add_item(
     """A clip on a track: the video for ``channel`` 0, otherwise that channel of the sound."""
     film = clip.film
     item = add(track, "clipitem", id=identifier)
-    add(item, "name", one_line(film.name))
+    add(item, "name", join_lines(film.name))
     is_on = not channel or film.is_heard(film.sound_channels[channel - 1])
     add(item, "enabled", "TRUE" if is_on else "FALSE")
     add(item, "duration", film.length)
@@ -182,8 +182,8 @@ def _add_file(item: Element, document: _Document, film: Film) -> None:
         return
     document.files[film.video_id] = f"file-{len(document.files) + 1}"
     file = add(item, "file", id=document.files[film.video_id])
-    add(file, "name", one_line(film.name))
-    add(file, "pathurl", file_url(film.path, host="localhost"))
+    add(file, "name", join_lines(film.name))
+    add(file, "pathurl", build_file_url(film.path, host="localhost"))
     _add_rate(file, film.rate)
     add(file, "duration", film.length)
     _add_timecode(file, film.rate, film.start, is_drop=film.is_drop, reel=document.reels[film.video_id])
@@ -197,11 +197,13 @@ def _add_file(item: Element, document: _Document, film: Film) -> None:
             sample = add(audio, "samplecharacteristics")
             add(sample, "depth", 16)
             add(sample, "samplerate", film.sound_tracks[0].sample_rate)
-        add(audio, "channelcount", _channels(film))
+        add(audio, "channelcount", _count_channels(film))
 
 
 def _add_facts(item: Element, clip: Clip) -> None:
-    told = {name: one_line(str(plain(value))) for name, value in clip.facts().items() if value is not None}
+    told = {
+        name: join_lines(str(flatten_value(value))) for name, value in clip.list_facts().items() if value is not None
+    }
     logging = add(item, "logginginfo")
     add(logging, "description", told.get("title", ""))
     add(logging, "lognote", "; ".join(f"{name}: {value}" for name, value in told.items()))

@@ -11,9 +11,9 @@ from typing import Any
 from ops.core.errors import MediaError, StorageError
 from ops.core.media import FACTS_REVISION
 from ops.exports.clip import Clip, Missing
-from ops.exports.format import ExportContext, ExportFormat, Outcome
-from ops.exports.formats.json import as_json
-from ops.exports.names import file_stem
+from ops.exports.format import ExportContext, ExportFormat, ExportOutcome
+from ops.exports.formats.json import format_json
+from ops.exports.names import make_file_stem
 
 MANIFEST = "manifest.json"
 MAX_THREADS = 4
@@ -41,7 +41,7 @@ class ZipFormat(ExportFormat):
     handles_note = "Each clip is cut longer by these frames, up to the film's ends."
     is_slow = True
 
-    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> Outcome:
+    def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> ExportOutcome:
         numbered = list(enumerate(clips, start=1))
         films: dict[str, list[tuple[int, Clip]]] = {}
         for number, clip in numbered:
@@ -60,14 +60,14 @@ class ZipFormat(ExportFormat):
             if len(missing) == len(clips):
                 raise MediaError(f"not one clip could be cut: {next(iter(missing.values())).reason}")
             context.progress.finish("export")
-            document = _manifest(context.title, numbered, missing)
-            archive.writestr(zipfile.ZipInfo(MANIFEST, EPOCH), as_json(document, indent=2) + "\n")
-        return Outcome(missing=tuple(missing[number] for number in sorted(missing)))
+            document = _build_manifest(context.title, numbered, missing)
+            archive.writestr(zipfile.ZipInfo(MANIFEST, EPOCH), format_json(document, indent=2) + "\n")
+        return ExportOutcome(missing=tuple(missing[number] for number in sorted(missing)))
 
 
-def entry_name(number: int, clip: Clip) -> str:
+def name_entry(number: int, clip: Clip) -> str:
     """Name of a clip in the zip: number, video, frames; a plain file name on any system."""
-    return f"{number:04d}_{file_stem(Path(clip.film.name).stem)}_{clip.head_frame}-{clip.tail_frame}.mov"
+    return f"{number:04d}_{make_file_stem(Path(clip.film.name).stem)}_{clip.head_frame}-{clip.tail_frame}.mov"
 
 
 def _cut_film(
@@ -95,7 +95,7 @@ def _cut_film(
             info = film.media if film.media and film.media.revision == FACTS_REVISION else None
             for span in cut_clips(source, list(spans), frames=film.frames, threads=threads, stop=stop, info=info):
                 clip = left.pop(spans[span])
-                _move_into(archive, span.target, entry_name(spans[span], clip))
+                _move_into(archive, span.target, name_entry(spans[span], clip))
                 context.progress.advance("export")
     except (MediaError, StorageError) as error:
         reason = str(error) if film.path in str(error) else f"{film.path}: {error}"
@@ -113,7 +113,7 @@ def _move_into(archive: zipfile.ZipFile, file: Path, name: str) -> None:
     file.unlink()
 
 
-def _manifest(title: str, clips: Sequence[tuple[int, Clip]], missing: dict[int, Missing]) -> dict[str, Any]:
+def _build_manifest(title: str, clips: Sequence[tuple[int, Clip]], missing: dict[int, Missing]) -> dict[str, Any]:
     return {
         "format": "needle-clips",
         "version": 1,
@@ -121,12 +121,12 @@ def _manifest(title: str, clips: Sequence[tuple[int, Clip]], missing: dict[int, 
         "clips": [
             {
                 "number": number,
-                "file": entry_name(number, clip),
+                "file": name_entry(number, clip),
                 "frames": clip.tail_frame - clip.head_frame,
                 "mark_in": clip.in_frame - clip.head_frame,
                 "mark_out": clip.out_frame - clip.head_frame,
                 "clip_tracks": [track.number for track in clip.film.media.clip_tracks] if clip.film.media else None,
-                **clip.facts(),
+                **clip.list_facts(),
             }
             for number, clip in clips
             if number not in missing

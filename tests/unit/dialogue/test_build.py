@@ -16,9 +16,9 @@ import pytest
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress, StepReport
 from ops.dialogue import speech
-from ops.dialogue.build import build_dialogue, due_dialogue, retry_dialogue
-from ops.dialogue.report import unread_subtitles, unusable_subtitles
-from ops.dialogue.sources import _of_track
+from ops.dialogue.build import build_dialogue, find_due, retry_dialogue
+from ops.dialogue.report import list_unread_subtitles, list_unusable_subtitles
+from ops.dialogue.sources import _read_source
 from ops.index.dialogue import build_lines, check_lines, has_current_lines
 from ops.index.lines import open_lines
 from ops.videos import watch
@@ -89,7 +89,7 @@ def test_a_film_without_dialogue_is_read_once(settings: Settings) -> None:
     assert report.changed and all(check.passed for check in report.checks)
     assert (said(settings), told.notes, told.refused) == ([], [], {})
     assert [row["lines"] for row in settings.lake.read("shot_dialogue").to_pylist()] == [0] * 4
-    assert due_dialogue(settings, [PARTITION]) == []
+    assert find_due(settings, [PARTITION]) == []
     assert has_current_lines(settings)
     assert build_lines(settings, SilentProgress()).changed == 0
     assert not (settings.home / "index").exists()
@@ -126,7 +126,7 @@ def test_a_changed_file_is_read_again_and_only_what_changed_is_new(settings: Set
     build(settings)
     before = {row["text"]: row for row in said(settings)}
     path.write_text(srt([(0.2, 0.8, "one"), (1.0, 1.1, "between"), (1.2, 1.8, "two, mended")]))
-    assert len(due_dialogue(settings, [PARTITION])) == 1
+    assert len(find_due(settings, [PARTITION])) == 1
     build(settings, LATER)
     after = {row["text"]: row for row in said(settings)}
     assert set(after) == {"one", "between", "two, mended"}
@@ -164,7 +164,7 @@ def test_odd_files_are_named_and_cost_no_other(settings: Settings) -> None:
     assert all(check.passed for check in report.checks)
     assert any("film.srt: line 6" in note and "before the start of the film" in note for note in told.notes)
     assert any("film.srt: line 10" in note and "after the end of the film" in note for note in told.notes)
-    aside = unusable_subtitles(settings, {video_id(0)})
+    aside = list_unusable_subtitles(settings, {video_id(0)})
     assert [Path(entry["path"]).name for entry in aside] == sorted(told.refused)
     build_lines(settings, SilentProgress())
     index = open_lines(settings)
@@ -181,7 +181,7 @@ def test_new_shots_are_tied_anew(settings: Settings) -> None:
     build(settings)
     one = shot_rows(0)[0] | {"end_frame": 96, "end_s": 96 * 1001 / 24000}
     settings.lake.write("shots", PARTITION, [one])
-    assert len(due_dialogue(settings, [PARTITION])) == 1
+    assert len(find_due(settings, [PARTITION])) == 1
     report, _ = build(settings)
     assert all(check.passed for check in report.checks)
     assert said(settings)[0]["shot_ids"] == [one["shot_id"]]
@@ -209,9 +209,9 @@ def test_a_killed_run_is_finished_by_the_next(settings: Settings) -> None:
     sidecar(settings, "film.srt", srt([(0.2, 0.8, "one")]))
     build(settings)
     settings.lake.delete("shot_dialogue", PARTITION)  # it is written last
-    assert len(due_dialogue(settings, [PARTITION])) == 1
+    assert len(find_due(settings, [PARTITION])) == 1
     build(settings, LATER)
-    assert len(said(settings)) == 1 and due_dialogue(settings, [PARTITION]) == []
+    assert len(said(settings)) == 1 and find_due(settings, [PARTITION]) == []
 
 
 def test_the_watched_library_sees_new_changed_and_removed_subtitles(
@@ -264,7 +264,7 @@ def test_a_film_that_crashes_the_reader_of_its_subtitles_costs_its_dialogue_only
 )
 def test_tracks_that_hold_no_text_are_named(settings: Settings, codec: str, words: str) -> None:
     track = Track(index=2, codec=codec, language="en", kind="")
-    source = _of_track(settings.lake.read("videos").to_pylist()[0], ReadTrack(track=track), 4.0)
+    source = _read_source(settings.lake.read("videos").to_pylist()[0], ReadTrack(track=track), 4.0)
     assert source.lines == () and not source.is_refused
     assert words in str(source.reason) and codec in source.path
 
@@ -280,8 +280,8 @@ def test_other_formats_are_read_and_pictures_of_text_are_named_and_not_refused(s
     report, told = build(settings)
     assert [(row["text"], row["language"]) for row in said(settings)] == [("Timed text", "en"), ("Bilder", "de")]
     assert told.refused == {} and len(told.notes) == 3
-    assert unusable_subtitles(settings, {PARTITION}) == []
-    unread = {Path(row["path"]).name: row["reason"] for row in unread_subtitles(settings, {PARTITION})[0]}
+    assert list_unusable_subtitles(settings, {PARTITION}) == []
+    unread = {Path(row["path"]).name: row["reason"] for row in list_unread_subtitles(settings, {PARTITION})[0]}
     assert unread.keys() == {"film.fr.sup", "film.es.idx", "film.it.sub", "elsewhere.en.srt"}
     assert unread["film.fr.sup"] == "its subtitles are pictures of text (PGS), which cannot be read"
     assert unread["film.it.sub"] == "its subtitles are pictures of text (VobSub), which cannot be read"
@@ -304,7 +304,7 @@ def test_no_subtitle_file_that_a_scan_meets_is_passed_over_in_silence(settings: 
     assert not {path for path, _ in found.left_out if path in found.subtitles}
     assert len(found.subtitles) == len(used) + 2 * len(ENDINGS)
     build(settings)
-    unread, unclear = unread_subtitles(settings, {PARTITION}, found.subtitles)
+    unread, unclear = list_unread_subtitles(settings, {PARTITION}, found.subtitles)
     named = {Path(row["path"]).name for row in unread} | {Path(path).name for path in unclear}
     everywhere = {f"{stem}.{ending}" for stem in ("a", "elsewhere") for ending in ENDINGS}
     assert named == (everywhere | {*used[1:3]}) - {"elsewhere.sub"}  # that file has the pictures of elsewhere.idx
@@ -393,13 +393,13 @@ def heard_film(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
 def test_without_a_model_it_is_said_once_and_the_rest_goes_on(heard_film: Settings) -> None:
     _, told = build(heard_film)
     assert len(told.notes) == 1 and "NEEDLE_SPEECH" in told.notes[0]
-    assert due_dialogue(heard_film, [PARTITION]) == []
+    assert find_due(heard_film, [PARTITION]) == []
 
 
 def test_a_film_with_sound_and_no_subtitles_is_heard_once(heard_film: Settings) -> None:
     build(heard_film)
     hearing = heard_film.model_copy(update={"speech": "small"})
-    assert len(due_dialogue(hearing, [PARTITION])) == 1
+    assert len(find_due(hearing, [PARTITION])) == 1
     build(hearing)
     (line,) = said(hearing)
     assert (line["text"], line["source"], line["language"], line["start_frame"]) == ("Hello <there>", "asr", "en", 6)
@@ -423,16 +423,16 @@ def test_a_model_that_cannot_be_had_is_told_and_tried_again(heard_film: Settings
     without = heard_film.model_copy(update={"speech": "missing"})
     _, told = build(without)
     assert len(told.notes) == 1 and "'missing'" in told.notes[0] and "and more" not in told.notes[0]
-    assert len(due_dialogue(without, [PARTITION])) == 1
+    assert len(find_due(without, [PARTITION])) == 1
 
 
 def test_what_is_wrong_with_the_setting_is_told_without_loading_anything(tmp_path: Path) -> None:
-    assert "NEEDLE_SPEECH" in speech.speech_problem("")
+    assert "NEEDLE_SPEECH" in speech.explain_speech_problem("")
     if find_spec("faster_whisper") is None:
-        assert "pip install" in speech.speech_problem("small")
+        assert "pip install" in speech.explain_speech_problem("small")
     else:
-        assert speech.speech_problem("small") == ""
-        assert "model.bin" in speech.speech_problem(str(tmp_path))
+        assert speech.explain_speech_problem("small") == ""
+        assert "model.bin" in speech.explain_speech_problem(str(tmp_path))
 
 
 def test_the_real_package_takes_what_it_is_given() -> None:

@@ -10,7 +10,7 @@ import pytest
 from ops.core.errors import MediaError
 from ops.dialogue.decode import decode
 from ops.dialogue.parse import MOST_LINES, parse
-from ops.dialogue.plain import MOST_SIGNS, plain_text
+from ops.dialogue.plain import MOST_SIGNS, strip_markup
 from tests.builders.subtitles import ass, srt, vtt
 
 CUES = [(0.5, 2.0, "You're a jerk, Thom."), (1.5, 3.25, "Second\nline"), (3600.0, 3601.0, "42")]
@@ -99,7 +99,7 @@ def test_negative_times_keep_their_sign() -> None:
     ],
 )
 def test_text_is_plain(raw: str, kind: str, plain: str) -> None:
-    assert plain_text(raw, kind) == (plain, False)
+    assert strip_markup(raw, kind) == (plain, False)
 
 
 @pytest.mark.parametrize("sign", ["x", "{", "<", "{\\p1}", "<i>", "\\N", "-->", "9:", "00:00:01,000 -->", " ", "&lt;"])

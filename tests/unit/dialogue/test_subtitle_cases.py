@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ops.core.settings import load_settings
-from ops.dialogue.lines import Line, joined
-from ops.dialogue.sources import sources_of
+from ops.dialogue.lines import DialogueLine, merge_lines
+from ops.dialogue.sources import read_sources
 from ops.videos.subtitles import find_sidecars, find_unowned_subtitles
 from tests.conftest import SHARED
 
@@ -21,11 +21,11 @@ NAMES += ["rolling1", "ass1", "entity1", "other1"]
 pytestmark = pytest.mark.shared
 
 
-def lines_of(film: Path, home: Path) -> list[Line]:
+def lines_of(film: Path, home: Path) -> list[DialogueLine]:
     settings = load_settings(home=home)
     video = {"video_id": film.name, "path": str(film), "fps_num": 10, "fps_den": 1, "content_hash": ""}
     sidecars = find_sidecars(settings, [video])[film.name]
-    return joined(source.lines for source in sources_of(settings, video, sidecars, 10.0))
+    return merge_lines(source.lines for source in read_sources(settings, video, sidecars, 10.0))
 
 
 def check_of(name: str) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from ops.cli.dialogue import _ratio, _wanted
+from ops.cli.dialogue import _apply_options, _parse_ratio
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress
-from ops.dialogue.build import build_dialogue, due_dialogue
-from ops.dialogue.lines import Line
-from ops.dialogue.report import dialogue_of_video
-from ops.dialogue.timing import SubtitleTiming, propose_timing, set_timing, timing_of
+from ops.dialogue.build import build_dialogue, find_due
+from ops.dialogue.lines import DialogueLine
+from ops.dialogue.report import read_dialogue
+from ops.dialogue.timing import SubtitleTiming, propose_timing, read_timing, set_timing
 from ops.index.dialogue import build_lines, has_current_lines
 from ops.index.lines import open_lines
 from tests.builders.films import make_film
@@ -29,11 +29,11 @@ PARTITION = video_id(0)
 PAL = 25 / (24000 / 1001)
 
 
-def line(start_s: float, text: str, source: str = "sidecar", length_s: float = 2.0) -> Line:
-    return Line(start_s=start_s, end_s=start_s + length_s, text=text, language="en", source=source)
+def line(start_s: float, text: str, source: str = "sidecar", length_s: float = 2.0) -> DialogueLine:
+    return DialogueLine(start_s=start_s, end_s=start_s + length_s, text=text, language="en", source=source)
 
 
-def script(length_s: float, seed: int = 0, every_s: float = 6.0) -> list[Line]:
+def script(length_s: float, seed: int = 0, every_s: float = 6.0) -> list[DialogueLine]:
     """Lines of words as frequent as in language: few words often, many seldom."""
     rng = random.Random(seed)
     words = [f"word{min(int(rng.paretovariate(0.5)), 3000)}" for _ in range(20_000)]
@@ -41,7 +41,9 @@ def script(length_s: float, seed: int = 0, every_s: float = 6.0) -> list[Line]:
     return [line(start, " ".join(words[5 * at : 5 * at + 5])) for at, start in enumerate(starts)]
 
 
-def heard(lines: list[Line], shift_s: float, stretch: float, seed: int = 1, lost: float = 0.2) -> list[Line]:
+def heard(
+    lines: list[DialogueLine], shift_s: float, stretch: float, seed: int = 1, lost: float = 0.2
+) -> list[DialogueLine]:
     """What a model hears: at other times, in other pieces, some words wrong or not at all."""
     rng = random.Random(seed)
     spoken = []
@@ -62,7 +64,7 @@ def test_a_shift_and_a_stretch_are_proposed_from_speech(shift_s: float, stretch:
     proposal = propose_timing(heard(written, shift_s, stretch), written)
     assert proposal is not None and proposal.confidence > 0.6
     for time in (0.0, 900.0, 1800.0):
-        assert proposal.timing.at(time) == pytest.approx(time * stretch + shift_s, abs=0.4)
+        assert proposal.timing.apply(time) == pytest.approx(time * stretch + shift_s, abs=0.4)
     assert (proposal.timing.stretch == 1.0) == (stretch == 1.0)
     assert "needle dialogue 'a film.mp4' --shift" in proposal.note("a film.mp4")
 
@@ -70,10 +72,10 @@ def test_a_shift_and_a_stretch_are_proposed_from_speech(shift_s: float, stretch:
 def test_a_proposal_replaces_the_timing_that_is_set() -> None:
     written = script(900)
     current = SubtitleTiming(shift_s=-4.0, stretch=PAL)
-    shown = [line(current.at(each.start_s), each.text) for each in written]
+    shown = [line(current.apply(each.start_s), each.text) for each in written]
     proposal = propose_timing(heard(written, 1.5, 1.0), shown, current)
     assert proposal is not None
-    assert proposal.timing.at(500.0) == pytest.approx(501.5, abs=0.4)
+    assert proposal.timing.apply(500.0) == pytest.approx(501.5, abs=0.4)
 
 
 def test_nothing_is_proposed_without_a_reason() -> None:
@@ -96,14 +98,14 @@ def test_a_short_film_gets_a_shift_only() -> None:
 
 def test_what_is_given_is_set_and_the_rest_stays() -> None:
     before = SubtitleTiming(shift_s=1.0, stretch=1.01)
-    assert _wanted(before, -2.0, None, None) == SubtitleTiming(shift_s=-2.0, stretch=1.01)
-    assert _wanted(before, None, None, "25:23.976") == SubtitleTiming(shift_s=1.0, stretch=PAL)
-    assert _ratio("24000/1001:25") == pytest.approx(0.95904, abs=1e-5)
+    assert _apply_options(before, -2.0, None, None) == SubtitleTiming(shift_s=-2.0, stretch=1.01)
+    assert _apply_options(before, None, None, "25:23.976") == SubtitleTiming(shift_s=1.0, stretch=PAL)
+    assert _parse_ratio("24000/1001:25") == pytest.approx(0.95904, abs=1e-5)
     for wrong in ("25", "25:0", "a:b", "25:24:23"):
         with pytest.raises(UsageError, match="FROM:TO"):
-            _ratio(wrong)
+            _parse_ratio(wrong)
     with pytest.raises(UsageError, match="not both"):
-        _wanted(before, None, 1.1, "25:24")
+        _apply_options(before, None, 1.1, "25:24")
     for values in ({"shift_s": 1e9}, {"shift_s": float("nan")}, {"stretch": 0.0}, {"stretch": float("nan")}):
         with pytest.raises(UsageError):
             SubtitleTiming(**values)
@@ -134,19 +136,19 @@ def build(settings: Settings) -> int:
 
 
 def times(settings: Settings, number: int = 0) -> list[tuple[float, float]]:
-    return [(each["start_s"], each["end_s"]) for each in dialogue_of_video(settings, video_id(number))[0]]
+    return [(each["start_s"], each["end_s"]) for each in read_dialogue(settings, video_id(number))[0]]
 
 
 def test_a_timing_moves_the_lines_of_its_video_only_and_stays(settings: Settings) -> None:
     build(settings)
     assert set_timing(settings, video_id(0), SubtitleTiming(shift_s=1.0), NOW)
     assert not set_timing(settings, video_id(0), SubtitleTiming(shift_s=1.0), NOW)
-    due = due_dialogue(settings, [video_id(number) for number in range(2)])
+    due = find_due(settings, [video_id(number) for number in range(2)])
     assert [video["video_id"] for video, _, _ in due] == [video_id(0)]
     build(settings)
     assert times(settings) == [(1.2, 1.8), (2.2, 2.8), (4.2, 4.8)]
     assert times(settings, 1) == [(0.2, 0.8), (1.2, 1.8), (3.2, 3.8)]
-    shots = [each["shot_ids"] for each in dialogue_of_video(settings, video_id(0))[0]]
+    shots = [each["shot_ids"] for each in read_dialogue(settings, video_id(0))[0]]
     assert [len(each) for each in shots] == [1, 1, 0] and shots[0] == [shot_rows(0)[1]["shot_id"]]
     assert has_current_lines(settings) and build(settings) == 0
     index = open_lines(settings)
@@ -163,8 +165,8 @@ def test_a_stretch_comes_before_the_shift_and_what_starts_before_the_film_is_cut
     set_timing(settings, video_id(0), SubtitleTiming(shift_s=-1.0, stretch=1.25), NOW)
     build(settings)
     assert times(settings) == [(0.5, 1.25), (3.0, 3.75)]
-    assert "before the start of the film" in str(dialogue_of_video(settings, video_id(0))[1])
-    assert timing_of(settings, video_id(0)).stretch == 1.25
+    assert "before the start of the film" in str(read_dialogue(settings, video_id(0))[1])
+    assert read_timing(settings, video_id(0)).stretch == 1.25
 
 
 def test_subtitles_that_come_after_speech_was_recognised_get_a_note(settings: Settings) -> None:
@@ -190,7 +192,7 @@ def test_subtitles_that_come_after_speech_was_recognised_get_a_note(settings: Se
     settings.lake.update("subtitles", PARTITION, video_id(0), [source | stamps])
     (library / "film0.en.srt").write_text(srt(shown))
     build(settings)
-    (note,) = [note for each in dialogue_of_video(settings, video_id(0))[1] for note in each["notes"]]
+    (note,) = [note for each in read_dialogue(settings, video_id(0))[1] for note in each["notes"]]
     assert "do not agree with recognised speech" in note and "--shift 0.60" in note
     assert times(settings)[0][0] == pytest.approx(0.1)
 

@@ -56,7 +56,7 @@ def test_known_answers_of_each_rate(fps: Fraction, start: str, frame: int, timec
     source = film(fps, start)
     assert source.is_exact
     assert source.rate == fps
-    assert source.timecode(frame) == timecode
+    assert source.format_timecode(frame) == timecode
     assert frames_of(timecode, round(fps)) == frames_of(start, round(fps)) + frame
 
 
@@ -83,7 +83,7 @@ def test_drop_frame_labels_rise_and_skip_none_that_exist(rate: Fraction, frame: 
 def test_a_start_that_is_no_timecode_counts_from_zero(bad: str | None) -> None:
     source = film(Fraction(30000, 1001), bad)  # type: ignore[arg-type]
     assert source.start == 0
-    assert source.timecode(1) in ("00:00:00:01", "00:00:00;01")
+    assert source.format_timecode(1) in ("00:00:00:01", "00:00:00;01")
 
 
 def test_a_pick_is_the_shot_or_its_marks_and_handles_stop_at_the_film(settings: Settings) -> None:
@@ -102,11 +102,11 @@ def test_a_pick_is_the_shot_or_its_marks_and_handles_stop_at_the_film(settings: 
 def test_provenance_is_what_the_caller_and_the_lake_know(settings: Settings) -> None:
     shot = fill_lake(settings, 1, Fraction(24))[0]
     told = {"query": "a car", "score": 0.3, "relevance": 0.9, "encoder_id": "e", "index_version": "v", "lines": ["x"]}
-    facts = select_clips(settings, [Pick(shot_id=shot)], {shot: told})[0].facts()
+    facts = select_clips(settings, [Pick(shot_id=shot)], {shot: told})[0].list_facts()
     assert {name: facts[name] for name in told} == told
     assert facts["detector"] == "test"
     assert facts["content_hash"] == video_row(1)["content_hash"]
-    bare = select_clips(settings, [Pick(shot_id=shot)])[0].facts()
+    bare = select_clips(settings, [Pick(shot_id=shot)])[0].list_facts()
     assert bare["query"] is None
     assert bare["detector"] == "test"
 
@@ -121,8 +121,8 @@ def test_the_line_that_was_found_is_told_with_its_time_and_source(settings: Sett
         "dialogue", video_id(1), [row | {"line_id": name, "text": text} for name, text in texts.items()]
     )
     found = select_clips(settings, [Pick(shot_id=shot, line_ids=("one", "gone")), Pick(shot_id=other)])
-    assert found[0].facts()["dialogue"] == '10:00:04:00 - 10:00:05:00 "Where are the bicycles?" (sidecar, en)'
-    assert "dialogue" not in found[1].facts()
+    assert found[0].list_facts()["dialogue"] == '10:00:04:00 - 10:00:05:00 "Where are the bicycles?" (sidecar, en)'
+    assert "dialogue" not in found[1].list_facts()
 
 
 def test_marks_of_a_shot_that_was_merged_away_are_a_clip_of_the_shot_that_holds_them(settings: Settings) -> None:
@@ -130,8 +130,8 @@ def test_marks_of_a_shot_that_was_merged_away_are_a_clip_of_the_shot_that_holds_
     gone = f"{video_id(1)}:7"
     (clip,) = select_clips(settings, [Pick(shot_id=gone, in_frame=7, out_frame=40)])
     assert (clip.shot_id, clip.in_frame, clip.out_frame) == (shots[0], 7, 40)
-    assert clip.facts()["picked_as"] == gone
-    assert "picked_as" not in select_clips(settings, [Pick(shot_id=shots[0])])[0].facts()
+    assert clip.list_facts()["picked_as"] == gone
+    assert "picked_as" not in select_clips(settings, [Pick(shot_id=shots[0])])[0].list_facts()
 
 
 @pytest.mark.parametrize("marks", [(5, 5), (9, 3), (-1, 4), (0, 43_201)])
@@ -204,7 +204,7 @@ def test_a_rate_that_varies_between_even_cuts_is_told_by_the_frames(settings: Se
     segment_video(film.path, identifier, info, settings.store, detector="content", scratch=settings.scratch)
     clip = select_clips(settings, [Pick(shot_id=shots[1], in_frame=32, out_frame=55)])[0]
     assert clip.film.variable_rate
-    assert [clip.film.seconds(frame) for frame in (32, 55)] == pytest.approx(
+    assert [clip.film.find_seconds(frame) for frame in (32, 55)] == pytest.approx(
         [float(film.times[frame]) for frame in (32, 55)], abs=1e-3
     )
 

@@ -26,7 +26,15 @@ from ops.core.settings import Settings
 from ops.core.types import SilentProgress
 from ops.exports.clip import Pick, select_clips
 from ops.exports.export import choose_format, export
-from ops.exports.names import cell, file_stem, file_url, one_line, reel_name, reel_names, xml_text
+from ops.exports.names import (
+    build_file_url,
+    escape_cell,
+    join_lines,
+    make_file_stem,
+    make_reel_name,
+    make_reel_names,
+    strip_xml_text,
+)
 from ops.exports.registry import export_formats, find_format
 from ops.shots.segment import make_poster_key
 from tests.builders.films import make_film, read_barcode
@@ -185,14 +193,14 @@ def test_hostile_names_stay_text(settings: Settings, tmp_path: Path, name: str) 
 
 @given(st.text(st.characters(codec=None), max_size=200))
 def test_names_are_safe_whatever_the_text(text: str) -> None:
-    stem = file_stem(text)
+    stem = make_file_stem(text)
     assert stem
     assert len(stem.encode()) <= 80
     assert not re.search(r'[<>:"/\\|?*\x00-\x1f]', stem)
     assert not stem.startswith(".")
-    assert len(one_line(text).splitlines()) <= 1
-    ElementTree.fromstring(f"<a>{xml_text(text).replace('&', '&amp;').replace('<', '&lt;')}</a>")
-    value = cell(text)
+    assert len(join_lines(text).splitlines()) <= 1
+    ElementTree.fromstring(f"<a>{strip_xml_text(text).replace('&', '&amp;').replace('<', '&lt;')}</a>")
+    value = escape_cell(text)
     assert isinstance(value, str)
     value.encode()
     assert not value.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
@@ -200,40 +208,40 @@ def test_names_are_safe_whatever_the_text(text: str) -> None:
 
 @given(st.dictionaries(st.from_regex(r"[0-9a-f]{16}", fullmatch=True), st.text(max_size=30), max_size=20))
 def test_reels_are_eight_plain_signs_and_all_different(films: dict[str, str]) -> None:
-    reels = reel_names(films)
+    reels = make_reel_names(films)
     assert list(reels) == list(films)
     assert len(set(reels.values())) == len(reels)
     assert all(re.fullmatch(r"[A-Z0-9_]{8}", reel) for reel in reels.values())
     for film, path in films.items():
-        assert reel_names({film: path}) == {film: reel_name(film, path)}
+        assert make_reel_names({film: path}) == {film: make_reel_name(film, path)}
 
 
 def test_a_film_has_one_reel_name_whatever_else_is_selected() -> None:
     films = {
         hashlib.sha256(str(number).encode()).hexdigest()[:16]: f"/a/A001C{number:03d}.mov" for number in range(400)
     }
-    together = reel_names(films)
-    assert together == {video_id: reel_name(video_id, path) for video_id, path in films.items()}
+    together = make_reel_names(films)
+    assert together == {video_id: make_reel_name(video_id, path) for video_id, path in films.items()}
     assert all(reel.startswith("A001") for reel in together.values())
     trailers = {"91028f9d6c72cc81": "/a/sintel_trailer_204p.mp4", "5a3f5747ada4eaa2": "/a/sintel_trailer_480p.mp4"}
-    alone = [reel_names({video_id: path})[video_id] for video_id, path in trailers.items()]
-    assert list(reel_names(trailers).values()) == alone and len(set(alone)) == 2
+    alone = [make_reel_names({video_id: path})[video_id] for video_id, path in trailers.items()]
+    assert list(make_reel_names(trailers).values()) == alone and len(set(alone)) == 2
     assert [reel[:4] for reel in alone] == ["SINT", "SINT"]
 
 
 def test_films_whose_reel_names_would_be_one_get_two() -> None:
     twins = {f"{number:016x}": "/a/sintel.mp4" for number in (7, 7 + 36**4, 8, 7 + 2 * 36**4)}
-    assert list(reel_names(twins).values()) == ["SINT7000", "SINT9000", "SINT8000", "SINTA000"]
-    assert reel_names({f"{7:016x}": "/a/日本.mp4", f"{8:016x}": "/a/x.mp4"}) == {
+    assert list(make_reel_names(twins).values()) == ["SINT7000", "SINT9000", "SINT8000", "SINTA000"]
+    assert make_reel_names({f"{7:016x}": "/a/日本.mp4", f"{8:016x}": "/a/x.mp4"}) == {
         f"{7:016x}": "70000000",
         f"{8:016x}": "X8000000",
     }
 
 
 def test_addresses_are_kept_and_paths_encoded() -> None:
-    assert file_url("/a b/ü#?.mov") == "file:///a%20b/%C3%BC%23%3F.mov"
-    assert file_url("/a.mov", host="localhost") == "file://localhost/a.mov"
-    assert file_url("s3://bucket/a b.mov") == "s3://bucket/a%20b.mov"
+    assert build_file_url("/a b/ü#?.mov") == "file:///a%20b/%C3%BC%23%3F.mov"
+    assert build_file_url("/a.mov", host="localhost") == "file://localhost/a.mov"
+    assert build_file_url("s3://bucket/a b.mov") == "s3://bucket/a%20b.mov"
 
 
 def test_a_zip_holds_exact_clips_with_handles_and_a_manifest(settings: Settings, tmp_path: Path) -> None:

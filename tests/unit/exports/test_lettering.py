@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from ops.core.settings import Settings
 from ops.exports.clip import Pick, select_clips
 from ops.exports.export import export
-from ops.exports.lettering import Lettering, cjk_face
+from ops.exports.lettering import Lettering, choose_cjk_face
 from tests.builders.timelines import fill_lake
 
 TITLES = {
@@ -68,7 +68,7 @@ def test_a_character_that_no_font_has_is_named(script: str) -> None:
     ("text", "face"), [("東京", 0), ("すし", 0), ("서울", 1), ("简体", 2), ("她們妳們", 3), ("film", 0)]
 )
 def test_han_characters_have_the_shapes_of_their_language(text: str, face: int) -> None:
-    assert cjk_face(text) == face
+    assert choose_cjk_face(text) == face
 
 
 @pytest.mark.parametrize("text", ["word " * 60, "題名" * 80, "فيلم " * 60, "e\u0301" * 150, "🎬" * 100])

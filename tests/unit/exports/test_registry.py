@@ -23,7 +23,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 TOY = '''
 """One line a clip: a toy."""
 
-from ops.exports.format import ExportFormat, Outcome
+from ops.exports.format import ExportFormat, ExportOutcome
 
 
 class SlateFormat(ExportFormat):
@@ -36,7 +36,7 @@ class SlateFormat(ExportFormat):
 
     def write(self, clips, target, context):
         target.write_text("".join(f"{context.title}: {clip.shot_id}\\n" for clip in clips))
-        return Outcome(warnings=("slates are toys",))
+        return ExportOutcome(warnings=("slates are toys",))
 
 
 FORMAT = SlateFormat()

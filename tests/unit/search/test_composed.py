@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ops.cli.options import condition_from
+from ops.cli.options import parse_condition
 from ops.cli.search import print_hits
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings
@@ -373,4 +373,4 @@ def test_a_document_and_its_query_are_the_same() -> None:
     ],
 )
 def test_conditions_are_written_on_the_command_line(text: str, expected: Condition) -> None:
-    assert Query.model_validate({"all": [condition_from(text)]}).all == (expected,)
+    assert Query.model_validate({"all": [parse_condition(text)]}).all == (expected,)

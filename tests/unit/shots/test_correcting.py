@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from assets.partitions import choose_partitions, request_corrections
-from ops.cli.catalogue_status import due_partitions
+from ops.cli.catalogue_status import find_due_partitions
 from ops.core.errors import StorageError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.core.tables import Lake
@@ -275,4 +275,4 @@ def test_the_sensor_asks_for_waiting_partitions_once(films: Films) -> None:
 def test_what_waits_is_due_for_an_ingest(plain: Films) -> None:
     plain.correct("b", ("merge", 20))
     ids = [plain.video(name)["video_id"] for name in "ab"]
-    assert ids[1] in due_partitions(plain.settings, "none.v1", ids)
+    assert ids[1] in find_due_partitions(plain.settings, "none.v1", ids)

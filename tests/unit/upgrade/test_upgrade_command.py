@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ops.cli.main import cli
-from ops.cli.runs import marked
+from ops.cli.runs import hold_marker
 from ops.core.errors import EncoderError, NeedleError, NotFoundError, SettingsError, UsageError
 from ops.core.locks import lock_exclusively
 from ops.core.settings import Settings, load_settings
@@ -182,7 +182,7 @@ def test_the_switch_waits_for_nothing_half_done(tmp_path: Path) -> None:
         switch(settings, NOW)
     assert EncoderRegistry(settings.home).read_state().live is None
     assert told(settings, "upgrade", "--status")["candidate"]["spec"] == spec
-    with marked(settings, ()):
+    with hold_marker(settings, ()):
         done = run(settings, "upgrade", "--encoder", spec)
     assert done.return_value == 0 and "an ingest runs: the switch waits for it" in done.stderr
 
