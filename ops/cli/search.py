@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -18,6 +20,7 @@ from ops.cli.options import (
 )
 from ops.core.plural import plural
 from ops.search.interpretation import parse_words
+from ops.search.query_parts import QueryPart
 from ops.search.schema import Hit, SearchResult
 from ops.search.searcher import Searcher
 
@@ -32,13 +35,17 @@ def command(text: str, as_json: bool, **options: Any) -> None:
     """Find shots by a description, by spoken words, or by examples.
 
     Words in quotes are searched in the dialogue, exactly; other words in the pictures, and in the dialogue if a
-    line has most of them. Score is the cosine between query and shot. Relevance (0-1) is the share of hits like
-    this one that are right. Nothing is left out: a line says where weak matches begin, and --min-relevance drops
-    hits below a bound.
+    line has most of them. Filters in the text: show: file: after: before: said: label:, a minus before one leaves out
+    what it names, and -word or "without a word" leaves out what shows it. Names of shows and files and dates are
+    recognised; --literal PART reads a part as words.
+
+    Score is the cosine between query and shot. Relevance (0-1) is the share of hits like this one that are right.
+    Nothing is left out: a line says where weak matches begin, and --min-relevance drops hits below a bound.
 
     \b
     Example: needle search "a rabbit in a meadow" --show "Big Buck Bunny" --limit 5
              needle search '"merry christmas"'
+             needle search 'show:sintel after:2024 a snowy mountain -dragon'
              needle search "a door opens" --then "a face in the dark" --within 2
              needle search --all "a rabbit" --all "said:good morning"
     """
@@ -69,11 +76,26 @@ def print_hits(answer: SearchResult) -> None:
 def print_reading(answer: SearchResult) -> None:
     """Print the interpretation of the query if it matters to the user, and the limits of the search."""
     reading = answer.reading
+    for part in reading.parts:
+        click.echo(make_printable(_describe_part(part, answer.query.literal)), err=True)
     # A line reports that only images were searched if the query has quotes, or could have.
     if reading.dialogue or reading.said_in or parse_words(answer.query.text).phrases:
         click.echo(make_printable(reading.why), err=True)
     for note in reading.notes:
         click.echo(f"note: {make_printable(note)}", err=True)
+
+
+def _describe_part(part: QueryPart, literal: Sequence[str]) -> str:
+    """Return one line: how a part of the text was read, and the option that reads it otherwise."""
+    if part.kind == "spelling":
+        undo = "".join(f" --literal {shlex.quote(word)}" for word in part.text.split(", "))
+        return f"{part.label};{undo} searches the words as typed" if part.is_applied else f"note: {part.label}"
+    if part.is_applied:
+        undo = "" if part.is_typed else f"; --literal {shlex.quote(part.text)} reads it as words"
+        return f"filter: {part.label} (from '{part.text}'){undo}"
+    if tuple(part.change.literal) != tuple(literal):
+        return f"not a filter: {part.label} ('{part.text}' is read as words because of --literal)"
+    return f"'{part.text}' may mean {part.label}: write {shlex.quote(part.change.text)}"
 
 
 def _print_hit(hit: Hit) -> None:
@@ -101,6 +123,8 @@ def _format_marks(hit: Hit) -> str:
 
 def _explain_nothing(answer: SearchResult) -> str:
     query = answer.query
+    if parts := [f"'{part.text}'" for part in answer.reading.parts if part.is_applied]:
+        return f"no shots: take a filter away ({', '.join(parts)})"
     narrow = [name for name in ("shows", "where", "all", "any", "then", "min_relevance") if getattr(query, name)]
     ways = ["quotes"] if parse_words(query.text).phrases else []
     ways += ["`--dialogue only`"] if query.dialogue == "only" else []

@@ -52,6 +52,8 @@ BELOW_BEST = 2.0
 
 # Examples of a query that a background imitates one by one; with more, their mean hardly changes.
 MOST_EXAMPLES = 3
+# Generic texts next to each other are about similar things; an unwanted one is taken from this far away.
+_APART = 37
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +95,14 @@ class Calibration:
     below_best: float | None = None
 
     @classmethod
-    def fit(cls, background: NDArray[np.float32], shots: int, scale: Scale | None = None) -> Calibration:
-        """Calibrate on a background, float (questions, S), NaN for a missing score, for a catalogue of ``shots``."""
+    def fit(
+        cls, background: NDArray[np.float32], shots: int, scale: Scale | None = None, searched: int | None = None
+    ) -> Calibration:
+        """Calibrate on a background, float (questions, S), NaN for a missing score, for a catalogue of ``shots``.
+
+        ``searched`` of them are in the scope of the search (default: all); :attr:`clear` is the best of these.
+        """
+        searched = shots if searched is None else searched
         known = background[np.isfinite(background)].astype(np.float64)
         if not len(known):
             least = expect_sigmas(shots)
@@ -107,8 +115,8 @@ class Calibration:
         # Cosines between shots are spread widely and end early: chance hits end sooner than in a normal distribution.
         tail = float(np.quantile(known, NormalDist().cdf(expect_sigmas(shots))))
         chance = min(expect_sigmas(shots), max(EARLIEST, (tail - centre) / sigma))
-        bests = [float(np.nanmax(row)) for row in background if np.isfinite(row).any()]
-        clear = (float(np.median(bests)) - centre) / sigma + _expect_rise(sample, shots)
+        bests = [_best_score(row[np.isfinite(row)], searched) for row in background if np.isfinite(row).any()]
+        clear = (float(np.median(bests)) - centre) / sigma + _expect_rise(sample, searched)
         return _build_calibration(scale, centre=centre, sigma=sigma, chance=chance, clear=clear)
 
     def relevance(self, score: float) -> float:
@@ -143,6 +151,12 @@ def _build_calibration(scale: Scale | None, *, centre: float, sigma: float, chan
     return replace(known, half=scale.half, slope=scale.slope, below_best=scale.below_best)
 
 
+def _best_score(scores: NDArray[np.float32], searched: int) -> float:
+    """Return the best of the scores, or the median of the best of ``searched`` random ones if these are fewer."""
+    share = 1.0 if searched >= len(scores) else 0.5 ** (1 / max(searched, 1))
+    return float(np.quantile(scores, share))
+
+
 def _expect_rise(sample: int, shots: int) -> float:
     """Return how much higher the best of ``shots`` lies than the best of a ``sample`` of them, in sigmas."""
     if shots <= sample or sample < 2:
@@ -156,16 +170,27 @@ def expect_sigmas(shots: int) -> float:
     return min(LATEST, max(EARLIEST, NormalDist().inv_cdf(1 - chance)))
 
 
-def score_background(sample: Matrix, texts: Matrix | None, likes: int, unlikes: int, questions: int = 100) -> Matrix:
+def score_background(
+    sample: Matrix,
+    texts: Matrix | None,
+    likes: int,
+    unlikes: int,
+    questions: int = 100,
+    *,
+    has_text: bool = True,
+    unlike_words: int = 0,
+) -> Matrix:
     """Return the scores of other queries of one kind on a catalogue: float32 (questions, S), NaN if unusable.
 
     ``sample`` (S, D) are shots of the catalogue. ``texts`` (G, D) are vectors of generic texts, ``None`` for a query
     without words. Each query has ``likes`` and ``unlikes`` examples: shots of the sample, chosen by a fixed random
-    seed. A shot has no score for a query that it is an example of.
+    seed; the next ``unlike_words`` texts are unwanted. A shot has no score for a query that it is an example of.
+    ``has_text``: ``texts`` are also wanted.
     """
-    if texts is not None and not likes and not unlikes:
-        return np.asarray(texts @ sample.T, np.float32)
-    likes, unlikes = min(likes, MOST_EXAMPLES), min(unlikes, MOST_EXAMPLES)
+    asked = texts if has_text else None
+    if asked is not None and not likes and not unlikes and not unlike_words:
+        return np.asarray(asked @ sample.T, np.float32)
+    likes, unlikes, unlike_words = (min(count, MOST_EXAMPLES) for count in (likes, unlikes, unlike_words))
     if len(sample) <= likes + unlikes:
         return np.zeros((0, len(sample)), np.float32)
     generator = np.random.default_rng(0)
@@ -173,8 +198,9 @@ def score_background(sample: Matrix, texts: Matrix | None, likes: int, unlikes: 
     for row in range(questions):
         chosen = generator.choice(len(sample), likes + unlikes, replace=False)
         wanted, unwanted = chosen[:likes], chosen[likes:]
-        text = None if texts is None else texts[row % len(texts)]
-        vector = combine(text, list(sample[wanted]), list(sample[unwanted]))
+        text = None if asked is None else asked[row % len(asked)]
+        words = [] if texts is None else [texts[(row + _APART * (at + 1)) % len(texts)] for at in range(unlike_words)]
+        vector = combine(text, list(sample[wanted]), list(sample[unwanted]), words)
         scores[row] = sample @ vector
         scores[row, chosen] = np.nan
     return scores

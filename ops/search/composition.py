@@ -20,6 +20,7 @@ from ops.search.probe_filters import ProbeScores
 from ops.search.ranking import Selection
 from ops.search.retrieval import Candidate, FixedRanking, Ranking, Retrieval, keep_only
 from ops.search.schema import Condition, DialogueCondition, Kind, Query, TextCondition, parse_filter
+from ops.search.searched_catalogue import Scope
 from ops.search.shot_details import ShotDetails
 
 Range = tuple[int, int]
@@ -31,6 +32,7 @@ DEEPEST = 2000
 
 def compose(
     query: Query,
+    scope: Scope,
     selection: Selection,
     retrieval: Retrieval,
     details: ShotDetails,
@@ -46,7 +48,7 @@ def compose(
         pairs = find_sequences(selection.apply_filters(), part.apply_filters(), details.list_starts, query.then.within)
         selection = Selection(ranking=FixedRanking(pairs), vector=selection.vector, lines=selection.lines)
     if query.all or query.any:
-        reader = ConditionReader(query.shows, retrieval, details, lines, probes)
+        reader = ConditionReader(scope, retrieval, details, lines, probes)
         all_of, any_of = ([reader.read(each) for each in part] for part in (query.all, query.any))
         found = find_matching_shots(all_of, any_of, details)
         if query.is_described:
@@ -97,13 +99,13 @@ class ConditionReader:
 
     def __init__(
         self,
-        shows: Sequence[str],
+        scope: Scope,
         retrieval: Retrieval,
         details: ShotDetails,
         lines: LineIndex | None,
         probes: ProbeScores,
     ) -> None:
-        self._shows = shows
+        self._scope = scope
         self._retrieval = retrieval
         self._details = details
         self._lines = lines
@@ -138,7 +140,7 @@ class ConditionReader:
         details = self._details.read(list(strengths))
         ranges: dict[str, list[Range]] = {}
         for shot in details.values():
-            if not self._shows or shot.show in self._shows:
+            if self._scope.has(shot.show, shot.video_id):
                 ranges.setdefault(shot.video_id, []).append((shot.start_frame, shot.end_frame))
         return Fulfilled(kind="visual", ranges=ranges, strengths=strengths, line_ids={})
 
@@ -148,7 +150,7 @@ class ConditionReader:
         ranges: dict[str, list[Range]] = {}
         strengths: dict[str, float] = {}
         line_ids: dict[str, list[str]] = {}
-        for line, share in find_said(text, self._lines, self._shows):
+        for line, share in find_said(text, self._lines, self._scope):
             self.lines[line.line_id] = line
             ranges.setdefault(line.video_id, []).append((line.start_frame, line.end_frame))
             for shot_id in line.shot_ids:

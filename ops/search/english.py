@@ -66,6 +66,9 @@ _ANOTHER = "another language"
 # foreign words in them ("ballerina en pointe" 1.3, "El Capitan" 1.9, "dirndl" 1.8), 2026-11-28.
 _FOREIGN_FROM = {1: 2.0, 2: 2.0}
 _FOREIGN = 1.5
+_CLEAR_WORD, _UNKNOWN_WORD, _RARE = 1.3, 2.0, 1.6
+_PARTICLES = frozenset(["da", "de", "del", "der", "di", "du", "el", "la", "le", "van", "von", "y"])
+"""Words of names that are written small."""
 _MOST = 3.0
 """Maximum that one word contributes: names are in no list, or in one by chance."""
 
@@ -138,6 +141,8 @@ def detect_foreign_language(text: str) -> str | None:
     words = re.findall(r"[^\W\d_]+", unicodedata.normalize("NFC", text).casefold())
     if not words or (text.isascii() and _FUNCTION_WORDS.isdisjoint(words) and read_tokenizer_words().issuperset(words)):
         return None
+    if _looks_like_name(text) or (len(words) == 1 and words[0].isascii() and len(words[0]) < LEAST_LETTERS):
+        return None
     english = _load_english()
     excess, code = max(
         (_compute_excess(words, load_word_frequencies(f"small_{code}"), english), code) for code in LANGUAGES
@@ -146,9 +151,23 @@ def detect_foreign_language(text: str) -> str | None:
 
 
 def _compute_excess(words: Sequence[str], other: Mapping[str, float], english: Mapping[str, float]) -> float:
-    """Return how much more frequent the words are in the other language, as a mean, Zipf."""
+    """Return how much more frequent the words are in the other language, as a mean, Zipf.
+
+    Beside a word that is clearly of that language, one that English does not have counts as of it, too.
+    """
     each = [max(-_MOST, min(_MOST, other.get(word, 0.0) - english.get(word, 0.0))) for word in words]
+    if max(each) >= _CLEAR_WORD:
+        each = [
+            max(excess, _UNKNOWN_WORD) if english.get(word, 0.0) < _RARE and len(word) >= LEAST_LETTERS else excess
+            for word, excess in zip(words, each, strict=True)
+        ]
     return sum(each) / len(each)
+
+
+def _looks_like_name(text: str) -> bool:
+    """Return True if every word of several begins with a capital, but for particles: "Lars von Trier"."""
+    words = text.split()
+    return len(words) > 1 and all(word[0].isupper() or word in _PARTICLES for word in words)
 
 
 def _is_compound(word: str, least: int) -> bool:

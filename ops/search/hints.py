@@ -1,25 +1,31 @@
 """Hints on the text of a visual search, as sentences for the notes of an answer.
 
-Each hint concerns a text that the encoder does not read as intended: a misspelt word, another language, a negation, a
-truncated end, or the name of a show. An ordinary description gets no hint; the tests check this on hundreds of them.
+Each hint concerns a text that the encoder does not read as intended: a misspelt word, another language, a negation, or
+a truncated end. An ordinary description gets no hint; the tests check this on hundreds of them.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import lru_cache
-from pathlib import PurePosixPath
+from importlib.util import find_spec
 from typing import Protocol
 
 from ops.index.letters import restore_marks
 from ops.index.words import split_words
-from ops.search.english import detect_foreign_language, list_unknown_words, suggest_word
+from ops.search.english import (
+    LEAST_LETTERS,
+    detect_foreign_language,
+    find_nearest_word,
+    list_unknown_words,
+    suggest_word,
+)
+from ops.search.named import split_name
 from ops.search.schema import Query, TextCondition
-from ops.search.shot_details import ShotDetails
 
 ENGLISH = "en"
-TOLD_NAMES = 3
+MULTILINGUAL = "xlm-roberta-base-ViT-B-32/laion5b_s13b_b90k"
+"""A model of open_clip that reads a hundred languages."""
 TOLD_LETTERS = 60
 
 # English words of negation.
@@ -36,8 +42,6 @@ _NO_NEGATION = re.compile(
     r"|\bdr\.? no\b|\bwhether or not\b|\bnothing (?:in particular|special|but)\b",
     re.IGNORECASE,
 )
-_FILE_NAME = re.compile(r"[_\d]|\.\w{2,4}$")
-_LEAST_NAME = 4
 
 
 class TextReader(Protocol):
@@ -68,56 +72,66 @@ def collect_notes(
     is_spoken: Callable[[str], bool],
 ) -> tuple[str, ...]:
     """Return hints on all visual texts of a query; ``seen_text`` are those of its own words."""
-    texts = [seen_text] if seen_text else []
-    texts += [query.then.text] if query.then and query.then.text.strip() else []
+    texts = [query.then.text] if query.then and query.then.text.strip() else []
     texts += [each.text for each in query.conditions if isinstance(each, TextCondition)]
-    knows_show = bool(query.shows)
-    hints = (hint for text in texts for hint in collect_hints(text, encoder, names, is_spoken, knows_show=knows_show))
-    return tuple(dict.fromkeys(hints))
+    own = collect_hints(seen_text, encoder, names, is_spoken, checks_spelling=False) if seen_text else []
+    hints = (hint for text in texts for hint in collect_hints(text, encoder, names, is_spoken))
+    return tuple(dict.fromkeys([*own, *hints]))
+
+
+def find_meant_words(text: str, encoder: TextReader, names: Names, is_spoken: Callable[[str], bool]) -> dict[str, str]:
+    """Return the words that were probably meant, by the misspelt words (folded) of an English text.
+
+    They are words of the catalogue's names and common English words. Words that occur in names or in the dialogue are
+    right as they are. Empty for a text in another language, and if the encoder reads others.
+    """
+    if encoder.languages() != (ENGLISH,):
+        return {}
+    rare = list_unknown_words(text)
+    unknown = _select_unnamed(rare, names, is_spoken)
+    if not unknown or detect_foreign_language(_remove_words(text, set(rare).difference(unknown))):
+        return {}
+    known = {word: 1.0 for name, _ in names.files() for word in split_words(name)}
+    known |= {word: 1.0 for show in names.shows() for word in split_words(show)}
+    known = {word: count for word, count in known.items() if len(word) >= LEAST_LETTERS and word.isalpha()}
+    meant = {
+        word: find_nearest_word(word, known, most_edits=1) or suggest_word(word) or find_nearest_word(word, known)
+        for word in unknown
+        if len(word) >= LEAST_LETTERS
+    }
+    return {word: other for word, other in meant.items() if other}
 
 
 def collect_hints(
-    text: str, encoder: TextReader, names: Names, is_spoken: Callable[[str], bool], *, knows_show: bool = False
+    text: str,
+    encoder: TextReader,
+    names: Names,
+    is_spoken: Callable[[str], bool],
+    *,
+    checks_spelling: bool = True,
 ) -> list[str]:
     """Return sentences on the text of a visual search, most important first; usually none.
 
-    ``is_spoken``: whether a word occurs in the dialogue, as names of people do. ``knows_show``: the search is already
-    limited to shows.
+    ``is_spoken``: whether a word occurs in the dialogue, as names of people do.
     """
     text = " ".join(text.split())
-    shows = [] if knows_show else find_named_shows(text, names)
-    hints = [_show_hint(text, shows)] if shows else []
-    hints += _check_length(text, encoder.read_length(text))
+    hints = _check_length(text, encoder.read_length(text))
     is_english_only = encoder.languages() == (ENGLISH,)
-    if is_english_only and not shows:
+    if is_english_only:
         rare = list_unknown_words(text)
         unknown = _select_unnamed(rare, names, is_spoken)
         plain = _remove_words(text, set(rare).difference(unknown))
         if not is_named(text, names) and (language := detect_foreign_language(plain)):
-            what = f"{_quote(text)} looks like {language}, not like English: the encoder knows English only"
-            return [*hints, f"{what}, so describe it in English"]
-        if meant := {word: other for word in unknown if (other := suggest_word(word))}:
+            return [*hints, _explain_language(text, language)]
+        if checks_spelling and (meant := find_meant_words(text, encoder, names, is_spoken)):
             hints.append(f"did you mean {_quote(correct_words(text, meant))}?")
     return [*hints, *_check_negation(text)]
-
-
-def find_named_shows(text: str, names: Names) -> list[str]:
-    """Return shows that a text names: by the beginning of a name, or by a whole name of several words within it."""
-    words = split_words(text)
-    whole = "".join(words)
-    if len(whole) < _LEAST_NAME:
-        return []
-    is_file_name = bool(_FILE_NAME.search(text))
-    found = [show for show in names.shows() if _is_name(words, show, is_file_name)]
-    if not found and is_file_name:
-        found = [show for name, show in names.files() if _is_name(words, name, is_file_name)]
-    return list(dict.fromkeys(found))
 
 
 def is_named(text: str, names: Names) -> bool:
     """Return True if the name of a show has all the words of the text: titles may be in any language."""
     words = set(split_words(text))
-    return any(words.issubset(_name_words(show)) for show in names.shows())
+    return any(words.issubset(split_name(show)) for show in names.shows())
 
 
 def correct_words(text: str, meant: Mapping[str, str]) -> str:
@@ -130,28 +144,13 @@ def _correct_part(part: str, meant: Mapping[str, str]) -> str:
     return restore_marks(" ".join(meant.get(word, word) for word in words)) if meant.keys() & set(words) else part
 
 
-def _is_name(words: list[str], name: str, is_file_name: bool) -> bool:
-    """Return True if the words are the first words of a name, or contain all of a name of several words."""
-    own = _name_words(name)
-    if own[: len(words)] == words:
-        return True
-    if is_file_name and "".join(own).startswith("".join(words)):
-        return True
-    if len(own) < 2 or own[0] not in words or len("".join(own)) < 2 * _LEAST_NAME:
-        return False
-    return any(words[at : at + len(own)] == own for at in range(len(words) - len(own) + 1))
-
-
-@lru_cache(maxsize=65_536)
-def _name_words(name: str) -> list[str]:
-    """Return the words of a name; cached, because every search reads the catalogue's names."""
-    return split_words(name)
-
-
-def _show_hint(text: str, shows: Sequence[str]) -> str:
-    options = " or ".join(f'--show "{show}"' for show in shows[:TOLD_NAMES])
-    more = f" and {len(shows) - TOLD_NAMES} more" if len(shows) > TOLD_NAMES else ""
-    return f"{_quote(text)} names {'a show' if len(shows) == 1 else 'shows'}: {options}{more} finds shots of it alone"
+def _explain_language(text: str, language: str) -> str:
+    what = f"{_quote(text)} looks like {language}, not like English: the encoder knows English only"
+    translate = " (argos-translate, which is installed, translates it)" if find_spec("argostranslate") else ""
+    return (
+        f"{what}, so describe it in English{translate}, or make a multilingual encoder live: "
+        f"`needle upgrade --encoder open_clip:{MULTILINGUAL}`"
+    )
 
 
 def _check_length(text: str, length: int) -> list[str]:
@@ -170,8 +169,8 @@ def _check_negation(text: str) -> list[str]:
         return []
     what = " ".join(text[found.start() :].split()[:3])
     return [
-        f"{_quote(what)} is not understood as a negation: the encoder searches for the thing itself. Leave it out, "
-        'and give a hit that shows it as a negative example: --unlike SHOT_ID ("less like this" on the page)'
+        f"{_quote(what)} is not understood as a negation: the encoder searches for the thing itself. Write the thing "
+        'as -WORD, or as "without a THING", or give a hit that shows it as a negative example ("less like this")'
     ]
 
 
@@ -193,22 +192,3 @@ def _select_unnamed(unknown: list[str], names: Names, is_spoken: Callable[[str],
 def _quote(text: str) -> str:
     short = text if len(text) <= TOLD_LETTERS else f"{text[: TOLD_LETTERS - 1]}\u2026"
     return f"'{short}'"
-
-
-class CatalogueNames:
-    """Names of one version of the index, with ``shows``, and of the register of videos; see :class:`Names`."""
-
-    def __init__(self, shows: Sequence[str], details: ShotDetails) -> None:
-        self._shows = shows
-        self._details = details
-
-    def shows(self) -> Sequence[str]:
-        """Return the names of the indexed shows."""
-        return self._shows
-
-    def files(self) -> list[tuple[str, str]]:
-        """Return titles and file names without their endings, each with its show, for indexed shows."""
-        indexed = set(self._shows)
-        rows = [row for row, _ in self._details.list_videos() if row.show in indexed]
-        names = [(name, row.show) for row in rows for name in (row.title, PurePosixPath(row.path).stem)]
-        return [(name, show) for name, show in names if name]

@@ -7,7 +7,7 @@ them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ops.core.errors import NotFoundError
@@ -17,7 +17,9 @@ from ops.index.utterances import extend_hit
 from ops.index.words import list_spellings, split_words
 from ops.search.english import LEAST_LETTERS, find_nearest_word
 from ops.search.hints import correct_words
-from ops.search.schema import DialogueCondition, Query, Reading
+from ops.search.query_parts import QueryPart, Reading
+from ops.search.schema import DialogueCondition, Query
+from ops.search.searched_catalogue import Scope
 
 NO_DIALOGUE = "no dialogue is indexed: put subtitles (.srt, .vtt, .ass) next to the films and run `needle ingest`"
 # Lines that are read to decide if a query means spoken words.
@@ -73,7 +75,8 @@ class QueryInterpretation:
     * ``seen_text`` are the words for the images.
     * ``why`` is one sentence for users.
     * ``said_in`` counts lines that have the words if only images were searched, up to GLANCE: quotes would find them.
-    * ``notes`` are sentences on what the search could not do, and on words that were possibly meant.
+    * ``notes`` are sentences on what the search could not do.
+    * ``meant`` has a spoken word for each misspelt word of a query that no line answers.
     """
 
     visual: bool
@@ -82,31 +85,41 @@ class QueryInterpretation:
     seen_text: str = ""
     said_in: int = 0
     notes: tuple[str, ...] = ()
+    meant: Mapping[str, str] = field(default_factory=dict)
     lines: list[tuple[LineHit, float]] = field(default_factory=list)
 
-    def report(self, more_notes: Sequence[str], *, found_lines: bool) -> Reading:
-        """Return the part that an answer reports, with the results of later steps."""
+    def report(
+        self, more_notes: Sequence[str], parts: Sequence[QueryPart], words: str, *, found_lines: bool
+    ) -> Reading:
+        """Return the part that an answer reports, with the results of other steps."""
         return Reading(
             visual=self.visual,
             dialogue=self.dialogue or found_lines,
             why=self.why,
             said_in=self.said_in,
             notes=(*self.notes, *more_notes),
+            parts=tuple(parts),
+            words=words,
         )
 
 
-def interpret(query: Query, lines: LineIndex | None) -> QueryInterpretation:
-    """Decide which words of a query are searched in images and which in lines; ``None`` for no index of lines.
+def interpret(query: Query, scope: Scope, lines: LineIndex | None) -> QueryInterpretation:
+    """Decide which words of a query are searched in images and which in the lines of a scope.
+
+    ``lines`` is ``None`` if there is no index of lines.
 
     Raises ``NotFoundError`` for dialogue ``only`` if no dialogue is indexed.
     """
     if query.text.strip():
-        found = _read_text(query, lines)
+        found = _read_text(query, scope, lines)
     elif query.like:
         found = QueryInterpretation(
             visual=True, dialogue=False, why="the pictures were searched for shots like the examples"
         )
     else:
+        if not query.conditions:
+            why = "no words to search for: every shot that fulfils the filters, in the order of its video"
+            return QueryInterpretation(visual=True, dialogue=False, why=why)
         are_spoken = [isinstance(each, DialogueCondition) for each in query.conditions]
         why = "frames that fulfil the conditions were searched; relevance is that of the weakest"
         return QueryInterpretation(visual=not all(are_spoken), dialogue=any(are_spoken), why=why)
@@ -120,8 +133,8 @@ def interpret(query: Query, lines: LineIndex | None) -> QueryInterpretation:
     return replace(found, why=why)
 
 
-def _read_text(query: Query, lines: LineIndex | None) -> QueryInterpretation:
-    words, shows = parse_words(query.text), query.shows
+def _read_text(query: Query, scope: Scope, lines: LineIndex | None) -> QueryInterpretation:
+    words = parse_words(query.text)
     if query.dialogue == "off":
         return _interpret_seen(words.plain, "dialogue is off: only the pictures were searched")
     if lines is None:
@@ -129,27 +142,27 @@ def _read_text(query: Query, lines: LineIndex | None) -> QueryInterpretation:
             raise NotFoundError(NO_DIALOGUE)
         return _interpret_seen(words.plain, "no dialogue is indexed: only the pictures were searched")
     if query.dialogue == "only":
-        found = find_lines(words, lines, shows)
-        notes = () if found else _suggest_spoken(words, lines, shows)
+        found = find_lines(words, lines, scope)
+        meant = {} if found else _find_meant_words(words, lines, scope)
         why = _describe_lines(words, found, lines)
-        return QueryInterpretation(visual=False, dialogue=True, why=why, notes=notes, lines=found)
+        return QueryInterpretation(visual=False, dialogue=True, why=why, meant=meant, lines=found)
     if words.phrases:
-        found = find_lines(replace(words, rest=""), lines, shows)
+        found = find_lines(replace(words, rest=""), lines, scope)
         visual = bool(words.rest or query.like or query.unlike)
         why = _describe_lines(words, found, lines) + ("; the pictures were searched too" if visual else "")
-        notes = () if found else _suggest_spoken(replace(words, rest=""), lines, shows)
+        meant = {} if found else _find_meant_words(replace(words, rest=""), lines, scope)
         return QueryInterpretation(
-            visual=visual, dialogue=True, why=why, seen_text=words.rest, notes=notes, lines=found
+            visual=visual, dialogue=True, why=why, seen_text=words.rest, meant=meant, lines=found
         )
-    return _guess(words, lines, shows)
+    return _guess(words, lines, scope)
 
 
-def find_lines(
-    words: Words, lines: LineIndex, shows: Sequence[str], limit: int = MOST_LINES
-) -> list[tuple[LineHit, float]]:
+def find_lines(words: Words, lines: LineIndex, scope: Scope, limit: int = MOST_LINES) -> list[tuple[LineHit, float]]:
     """Return lines with every phrase and any of the other words, best first, with their share of those words."""
+    if scope.is_empty:
+        return []
     spelled = list_content_spellings(words.rest)
-    found = lines.search(words.rest, phrases=words.phrases, shows=shows, limit=limit)
+    found = lines.search(words.rest, phrases=words.phrases, shows=scope.shows, videos=scope.video_ids, limit=limit)
     shared = [(line, _share(spelled, line)) for line in found]
     return shared if words.phrases else _merge_sentences(spelled, shared)
 
@@ -194,14 +207,14 @@ def _widen(spelled: Sequence[Sequence[str]], line: LineHit, share: float) -> tup
     return best
 
 
-def find_said(text: str, lines: LineIndex, shows: Sequence[str]) -> list[tuple[LineHit, float]]:
+def find_said(text: str, lines: LineIndex, scope: Scope) -> list[tuple[LineHit, float]]:
     """Return the lines of :func:`find_lines` that have ``text``: every phrase, and most of the other words together."""
     words = parse_words(text)
-    return [each for each in find_lines(words, lines, shows) if each[1] >= TOGETHER]
+    return [each for each in find_lines(words, lines, scope) if each[1] >= TOGETHER]
 
 
-def _suggest_spoken(words: Words, lines: LineIndex, shows: Sequence[str]) -> tuple[str, ...]:
-    """Return a note with spoken words close to those that are in no line; empty if these match no line either."""
+def _find_meant_words(words: Words, lines: LineIndex, scope: Scope) -> dict[str, str]:
+    """Return spoken words close to those that are in no line, by these; empty if they match no line either."""
     spoken = lines.vocabulary
     parts = [*words.phrases, words.rest] if words.rest else list(words.phrases)
     unknown = {
@@ -209,28 +222,25 @@ def _suggest_spoken(words: Words, lines: LineIndex, shows: Sequence[str]) -> tup
     }
     meant = {word: other for word in unknown if (other := find_nearest_word(word, spoken))}
     if not meant:
-        return ()
+        return {}
     phrases = tuple(correct_words(phrase, meant) for phrase in words.phrases)
     rest = correct_words(words.rest, meant)
-    if not find_lines(Words(phrases=phrases, rest=rest, plain=""), lines, shows, 1):
-        return ()
-    meant_text = " ".join([*(f'"{phrase}"' for phrase in phrases), *([f"'{rest}'"] if rest else [])])
-    return (f"did you mean {meant_text}?",)
+    return meant if find_lines(Words(phrases=phrases, rest=rest, plain=""), lines, scope, 1) else {}
 
 
-def _guess(words: Words, lines: LineIndex, shows: Sequence[str]) -> QueryInterpretation:
+def _guess(words: Words, lines: LineIndex, scope: Scope) -> QueryInterpretation:
     """Interpret a text without quotes: as spoken words only if they occur together in a line, or in sequence."""
     wanted = select_content_words(words.rest)
-    glance = find_lines(words, lines, shows, GLANCE) if wanted else []
+    glance = find_lines(words, lines, scope, GLANCE) if wanted else []
     together = [each for each in glance if each[1] >= TOGETHER]
     # Forms of one word are one word, by the language of the best line.
     asked = len(set(stem_words(wanted, together[0][0].language))) if together else 0
     if asked > 1:
         if len(together) == GLANCE:
-            together = [each for each in find_lines(words, lines, shows) if each[1] >= TOGETHER]
+            together = [each for each in find_lines(words, lines, scope) if each[1] >= TOGETHER]
         return _interpret_both(words.rest, together)
     # With fewer content words a line must have all of the words as typed, and they must be a sentence.
-    if is_speech(words.rest) and (said := find_lines(_quote(words), lines, shows)):
+    if is_speech(words.rest) and (said := find_lines(_quote(words), lines, scope)):
         return _interpret_both(words.rest, said)
     if asked == 1:
         count = f"at least {GLANCE}" if len(together) == GLANCE else str(len(together))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,10 +15,12 @@ import pyarrow.compute as pc
 from ops.core.errors import NotFoundError
 from ops.core.schemas import SCORES
 from ops.core.settings import Settings
+from ops.probes.annotations import resolve_annotations
+from ops.probes.labels import list_labels, read_annotations
 from ops.probes.scores import kept_scores_table
 from ops.probes.state import read_promoted_version
 from ops.probes.versions import ProbeVersion
-from ops.search.schema import ProbeFilter
+from ops.search.schema import ProbeFilter, parse_filter
 
 # Probes are scored while the service runs, without a new version of the index.
 REREAD_AFTER_S = 10.0
@@ -120,10 +123,38 @@ class ProbeScores:
                     found.setdefault(shot_id, []).append((name, score))
         return {shot_id: sorted(pairs, key=lambda pair: (-pair[1], pair[0])) for shot_id, pairs in found.items()}
 
+    def find_labelled(self, condition: str) -> set[str]:
+        """Return shots with a label: those that people labelled yes, and those that its probe scores high enough.
+
+        ``condition`` is the label's name, or one on its probe such as ``closeup>=0.7``. What people labelled outweighs
+        the probe. Raises ``NotFoundError``, which names the existing labels, for an unknown one.
+        """
+        if re.search(r"[<>=]", condition):
+            return self.find_fulfilling([parse_filter(condition)])
+        labelled = condition in list_labels(self._settings)
+        if not labelled and condition not in self.list_names():
+            raise _no_label(condition, sorted({*self.list_names(), *list_labels(self._settings)}))
+        shots: set[str] = set()
+        if condition in self.list_names():
+            scored = self._compute(condition)
+            shots = {shot_id for shot_id, score in scored.scores.items() if score >= scored.threshold}
+        answers = resolve_annotations(read_annotations(self._settings, [condition])) if labelled else {}
+        for (_, shot_id), answer in answers.items():
+            (shots.add if answer.value else shots.discard)(shot_id)
+        return shots
+
     def find_fulfilling(self, filters: Sequence[ProbeFilter]) -> set[str]:
         """Return shots that fulfil every filter (at least one is given); a shot without a score fulfils none."""
         kept = [{shot_id for shot_id, score in self.read(each.probe).items() if each.accept(score)} for each in filters]
         return set.intersection(*kept)
+
+
+def _no_label(label: str, known: Sequence[str]) -> NotFoundError:
+    if not known:
+        return NotFoundError(f"no label {label!r}: this catalogue has none yet; `needle label` gives one to a shot")
+    near = get_close_matches(label, known, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return NotFoundError(f"no label {label!r}: {hint}there are {', '.join(known)}")
 
 
 def _report_unknown_probe(probe: str, known: Sequence[str]) -> NotFoundError:

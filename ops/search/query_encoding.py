@@ -33,6 +33,9 @@ Pictures = Callable[[str], NDArray[np.uint8]]
 TEXT_WEIGHT = 1.0
 LIKE_WEIGHT = 1.0
 UNLIKE_WEIGHT = 0.5
+# Unwanted words weigh less: from 0.4 on they push the right shots of annotated queries down, too
+# (`tests/quality/test_exclusion_quality.py`, 28 November 2026).
+UNLIKE_WORDS_WEIGHT = 0.3
 
 # A sum shorter than this has no meaningful direction: its parts cancel out.
 SHORTEST = 1e-3
@@ -134,11 +137,12 @@ def combine(
     text: NDArray[np.float32] | None,
     like: Sequence[NDArray[np.float32]],
     unlike: Sequence[NDArray[np.float32]],
+    unlike_words: Sequence[NDArray[np.float32]] = (),
 ) -> NDArray[np.float32]:
     """Return one unit vector, float32 (D,), for a query of unit vectors (D,).
 
-    ``TEXT_WEIGHT * text + LIKE_WEIGHT * mean(like) - UNLIKE_WEIGHT * mean(unlike)``, normalised to unit length. Missing
-    parts count nothing.
+    ``TEXT_WEIGHT * text + LIKE_WEIGHT * mean(like) - UNLIKE_WEIGHT * mean(unlike)
+    - UNLIKE_WORDS_WEIGHT * mean(unlike_words)``, normalised to unit length. Missing parts count nothing.
     Raises ``UsageError`` without text and ``like``, and if the parts cancel out.
     """
     if text is None and not like:
@@ -148,6 +152,8 @@ def combine(
         parts.append(LIKE_WEIGHT * np.mean(np.asarray(like, np.float64), axis=0))
     if unlike:
         parts.append(-UNLIKE_WEIGHT * np.mean(np.asarray(unlike, np.float64), axis=0))
+    if unlike_words:
+        parts.append(-UNLIKE_WORDS_WEIGHT * np.mean(np.asarray(unlike_words, np.float64), axis=0))
     total = np.sum(parts, axis=0)
     length = float(np.linalg.norm(total))
     if not length > SHORTEST:

@@ -18,8 +18,10 @@ from ops.index.fetching import Fetched
 from ops.index.index import VectorIndex
 from ops.search.calibration import Calibration
 from ops.search.query_encoding import QueryEncoder, combine
+from ops.search.query_parts import is_words
 from ops.search.retriever import IndexSnapshot
 from ops.search.schema import Kind, Query
+from ops.search.searched_catalogue import Scope
 from ops.search.titles import is_about_writing
 
 Vector = NDArray[np.float32]
@@ -80,25 +82,28 @@ class VisualRanking:
         vector: Vector,
         calibration: Calibration,
         *,
-        shows: Sequence[str] = (),
+        scope: Scope,
         exclude_blank: bool = False,
         exact: bool = False,
     ) -> None:
         self._index = index
         self._vector = vector
         self._calibration = calibration
-        self._shows = tuple(shows)
+        self._scope = scope
         self._exclude_blank = exclude_blank
         self._exact = exact
 
     def best(self, count: int) -> Fetched[Candidate]:
         """See :class:`Ranking`."""
+        if self._scope.is_empty:
+            return Fetched(items=[], is_all=True, looked_at=0)
         # The index reads a power of two of candidates: a request up to that number costs no more.
         asked = (1 << count.bit_length()) - 1
         found = self._index.search(
             self._vector,
             limit=asked,
-            shows=self._shows,
+            shows=self._scope.shows,
+            videos=self._scope.video_ids,
             exclude_blank=self._exclude_blank,
             exact=self._exact,
             with_payload=False,
@@ -164,28 +169,34 @@ class Retrieval:
     def __init__(
         self,
         query: Query,
+        scope: Scope,
         snapshot: IndexSnapshot,
         encoder: QueryEncoder,
         starts_of: Callable[[str], list[int]],
     ) -> None:
         self._query = query
+        self._scope = scope
         self._snapshot = snapshot
         self._encoder = encoder
         self._starts_of = starts_of
 
     def look_like(self, text: str, like: Sequence[str] = (), unlike: Sequence[str] = ()) -> VisualPart:
-        """Return the shots that look like a text and examples.
+        """Return the shots that look like a text and examples, and not like those of ``unlike``, which may be words.
 
         The filters drop shots given as examples and copies of the wanted ones.
         Raises ``NotFoundError`` for an unknown example.
         """
         query, snapshot, has_text = self._query, self._snapshot, bool(text.strip())
+        words = [each for each in unlike if is_words(each)]
+        unlike = [each for each in unlike if each not in words]
         names = [*like, *unlike]
         examples = self._encoder.encode_examples(snapshot.index, names, self._starts_of) if names else {}
-        vector = combine(
-            self._encoder.encode_text(text), [examples[name] for name in like], [examples[name] for name in unlike]
-        )
-        calibration = snapshot.calibration(has_text, len(like), len(unlike))
+        unwanted = [examples[name] for name in unlike]
+        unwanted_words = list(self._encoder.encode_texts(words)) if words else []
+        liked = [examples[name] for name in like]
+        vector = combine(self._encoder.encode_text(text), liked, unwanted, unwanted_words)
+        searched = snapshot.count_shots(self._scope)
+        calibration = snapshot.calibration(has_text, len(like), len(unlike), len(words), shots=searched)
         filters: list[Filter] = []
         if shots := {name for name in examples if parse_shot_id(name)}:
             filters.append(exclude(shots))
@@ -196,7 +207,7 @@ class Retrieval:
             snapshot.index,
             vector,
             calibration,
-            shows=query.shows,
+            scope=self._scope,
             exclude_blank=has_text and not query.include_blank,
             exact=query.exact,
         )

@@ -6,8 +6,7 @@ from beginning to end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from threading import Lock
 from typing import Generic, Protocol, TypeVar
@@ -22,14 +21,13 @@ from ops.search.baselines import ScoreBaselines, load_baselines
 from ops.search.calibration import Calibration, score_background
 from ops.search.probe_filters import ProbeScores
 from ops.search.query_encoding import Pictures, QueryEncoder
+from ops.search.searched_catalogue import Scope, SearchedCatalogue, read_catalogue, unknown_show
 
 # Two shots show the same images if the distance of their vectors (1 - cosine) is at most this share of the distance of
 # two random shots: an encoder that maps all images close together needs a stricter bound. Measured on Big Buck Bunny
 # (starter encoder, 22 November 2026), 40 of the 61 pairs with a cosine above 0.85 inspected: down to 0.92, which is
 # this share, each is one camera set-up interrupted by a cut; below, other set-ups begin.
 SAME_SHARE = 0.1
-NAMED_SHOWS = 5
-"""Maximum number of shows that a message names."""
 
 
 class Version(Protocol):
@@ -90,7 +88,8 @@ class IndexSnapshot:
         self.version = index.version
         self._baselines = baselines
         self._lock = Lock()
-        self._calibrations: dict[tuple[bool, int, int], Calibration] = {}
+        self._catalogue: SearchedCatalogue | None = None
+        self._calibrations: dict[tuple[bool, int, int, int, int], Calibration] = {}
 
     def is_current(self) -> bool:
         """Return True if no newer version was published."""
@@ -116,7 +115,7 @@ class IndexSnapshot:
     @cached_property
     def shows(self) -> tuple[str, ...]:
         """Return the names of the shows that have shots in this version."""
-        return tuple(sorted(self.index.counts("show")))
+        return tuple(sorted(self._shots_by_show))
 
     @cached_property
     def same_pictures(self) -> float:
@@ -125,27 +124,54 @@ class IndexSnapshot:
 
     def require_shows(self, shows: Sequence[str]) -> None:
         """Raise ``NotFoundError``, with similar names, for a show that has no shots in this version."""
-        known = self.shows if shows else ()
         for show in shows:
-            if show in known:
-                continue
-            folded = {name.casefold(): name for name in known}
-            parts = [name for name in folded if show.casefold() in name] if show.strip() else []
-            close = get_close_matches(show.casefold(), list(folded), n=3, cutoff=0.5)
-            near = [folded[name] for name in dict.fromkeys([*parts, *close])][:3]
-            hint = f"did you mean {' or '.join(map(repr, near))}?" if near else _list_some(known)
-            raise NotFoundError(f"no show {show!r} in the catalogue: {hint}")
+            if show not in self.shows:
+                raise unknown_show(show, self.shows)
 
-    def calibration(self, has_text: bool, likes: int = 0, unlikes: int = 0) -> Calibration:
-        """Return the scale for queries with or without a text, and with these numbers of examples."""
-        kind = (has_text, likes, unlikes)
+    def catalogue(self, settings: Settings) -> SearchedCatalogue:
+        """Return the names and dates of the videos in this version."""
+        with self._lock:
+            if self._catalogue is None:
+                self._catalogue = SearchedCatalogue(self.shows, lambda: read_catalogue(settings, self.shots_by_video))
+            return self._catalogue
+
+    @cached_property
+    def shots_by_video(self) -> Mapping[str, int]:
+        """Return the number of shots of each video in this version."""
+        return self.index.counts("video_id")
+
+    @cached_property
+    def _shots_by_show(self) -> Mapping[str, int]:
+        return self.index.counts("show")
+
+    def count_shots(self, scope: Scope) -> int:
+        """Return the number of shots in a scope."""
+        if scope.videos is not None:
+            return sum(self.shots_by_video.get(video, 0) for video in scope.videos)
+        if scope.shows:
+            return sum(self._shots_by_show.get(show, 0) for show in scope.shows)
+        return self.index.count()
+
+    def calibration(
+        self, has_text: bool, likes: int = 0, unlikes: int = 0, unlike_words: int = 0, *, shots: int | None = None
+    ) -> Calibration:
+        """Return the scale for queries with or without a text, and with these numbers of examples and unwanted words.
+
+        ``shots`` are searched: those of the scope (default: all).
+        """
+        shots = self.index.count() if shots is None else shots
+        kind = (has_text, likes, unlikes, unlike_words, shots)
         with self._lock:
             if kind not in self._calibrations:
-                texts = self._baselines().texts if has_text else None
+                texts = self._baselines().texts if has_text or unlike_words else None
                 sample = self.index.sample
-                scores = score_background(sample, texts, likes, unlikes) if len(sample) else np.zeros(0, np.float32)
+                scores = np.zeros(0, np.float32)
+                if len(sample):
+                    scores = score_background(
+                        sample, texts, likes, unlikes, has_text=has_text, unlike_words=unlike_words
+                    )
                 scale = self._baselines().scale if has_text and not likes and not unlikes else None
-                self._calibrations[kind] = Calibration.fit(scores, self.index.count(), scale)
+                self._calibrations[kind] = Calibration.fit(scores, self.index.count(), scale, shots)
             return self._calibrations[kind]
 
 
@@ -205,8 +231,3 @@ class Retriever:
     def _forget(self) -> None:
         self.probes.forget()
         self._switched()
-
-
-def _list_some(shows: Sequence[str]) -> str:
-    more = f" and {len(shows) - NAMED_SHOWS} more" if len(shows) > NAMED_SHOWS else ""
-    return f"it has {', '.join(map(repr, shows[:NAMED_SHOWS]))}{more}" if shows else "it has none yet"

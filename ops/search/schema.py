@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from ops.core.errors import UsageError
+from ops.search.query_parts import Answered, Reading, is_words
 
 MAX_LIMIT = 10_000
 MAX_OFFSET = 1_000_000
@@ -112,9 +113,16 @@ class Then(Asked):
 class SearchFields(Asked):
     """The fields of a search, whoever sends it. See :class:`Query` for what they mean together."""
 
-    text: Text = Field(default="", description="Description; words in quotes are spoken words.")
+    text: Text = Field(
+        default="",
+        description="Description; words in quotes are spoken words, -word excludes, and show: file: after: before: "
+        "said: label: filter.",
+    )
     like: Strings = Field(default=(), description="More like this shot or image.")
-    unlike: Strings = Field(default=(), description="Less like this shot or image.")
+    unlike: Strings = Field(default=(), description="Less like this shot or image, or not what these words describe.")
+    literal: Strings = Field(
+        default=(), description="Read this part of the text as words, not as a filter or an exclusion; `*`: all of it."
+    )
     shows: Strings = Field(default=(), description="Only this show.")
     where: Strings = Field(default=(), description="Only shots that a probe scores so.")
     limit: int = Field(default=20, ge=1, le=MAX_LIMIT, description="Hits at the most.")
@@ -129,6 +137,11 @@ class SearchFields(Asked):
     then: Then | None = Field(default=None, description="This must follow soon in the same video.")
     all: Conditions = Field(default=(), description="Only frames that fulfil every such condition.")
     any: Conditions = Field(default=(), description="Only frames that fulfil one of these conditions.")
+
+    @property
+    def unwanted_words(self) -> tuple[str, ...]:
+        """Return the words among ``unlike``; the others are shot ids and images."""
+        return tuple(each for each in self.unlike if is_words(each))
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -157,7 +170,8 @@ class SearchFields(Asked):
 class Query(SearchFields):
     """A search; one of ``text``, ``like``, ``all`` and ``any`` is needed.
 
-    ``like`` and ``unlike`` hold shot ids and pictures. ``shows`` limits the search to shows by name,
+    ``like`` and ``unlike`` hold shot ids and images, ``unlike`` also words. The text may have filters, which
+    ``literal`` switches off (:mod:`ops.search.understanding`). ``shows`` limits the search to shows by name,
     ``where`` to shots that probes score so (``closeup>=0.5``). ``limit`` (1 to 10,000) hits after the first
     ``offset``. ``exact`` compares with every shot. ``dialogue``: ``auto`` looks into the lines if the text
     calls for it, ``off`` never, ``only`` nowhere else. ``fold`` puts near-duplicates under the best of them.
@@ -212,6 +226,8 @@ class Query(SearchFields):
 
     def _refuse_contradictions(self) -> None:
         has_text = bool(self.text.strip())
+        if len(self.literal) > MAX_CONDITIONS:
+            raise UsageError(f"a query takes at most {MAX_CONDITIONS} literal parts")
         if self.dialogue == "only":
             if self.like or self.unlike:
                 raise UsageError("dialogue 'only' looks into the lines alone: take the examples away, or say 'auto'")
@@ -223,12 +239,6 @@ class Query(SearchFields):
             raise UsageError("'unlike' alone does not describe anything: add a text or an example")
         if self.then and not self.is_described:
             raise UsageError("'then' needs something to come first: add a text or an example of it")
-
-
-class Answered(BaseModel):
-    """A part of an answer; a later version may add fields."""
-
-    model_config = ConfigDict(frozen=True, json_schema_extra={"additionalProperties": True})
 
 
 class Span(Answered):
@@ -305,20 +315,6 @@ class Hit(Shot, Ranked):
         "no line was found, or other conditions decide which frames count"
     )
     then: Hit | None = Field(description="the shot that follows, for a search with `then`")
-
-
-class Reading(Answered):
-    """How the query was understood."""
-
-    visual: bool
-    dialogue: bool
-    why: str
-    said_in: int = Field(
-        description="lines, up to 20, that have the words although only pictures were searched: quotes find them"
-    )
-    notes: tuple[str, ...] = Field(
-        description="parts that the search could not do, and possible corrections, in sentences"
-    )
 
 
 class SearchResult(Answered):

@@ -7,7 +7,10 @@ A query passes six steps, each in a module: interpret → retrieve → rank → 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from threading import Lock
 
 from ops.core.errors import NotFoundError, VectorIndexError
@@ -16,16 +19,39 @@ from ops.embeddings.encoder import Encoder, resolve_encoder
 from ops.index.index import VectorIndex
 from ops.index.lines import LineIndex, open_lines
 from ops.search.composition import compose
-from ops.search.hints import CatalogueNames, collect_notes
+from ops.search.corrections import find_correction
+from ops.search.hints import collect_notes, find_meant_words
 from ops.search.hits import HitWriter, fill_scores
-from ops.search.interpretation import interpret
+from ops.search.interpretation import QueryInterpretation, interpret
 from ops.search.probe_filters import ProbeScores
 from ops.search.query_encoding import Pictures, read_image_file
-from ops.search.ranking import fold, rank, take_page
+from ops.search.query_parts import QueryPart
+from ops.search.ranking import Page, Selection, fold, rank, take_page
+from ops.search.restrictions import describe_scope, list_shots, restrict
 from ops.search.retrieval import Retrieval
 from ops.search.retriever import IndexSnapshot, PublishedVersions, Retriever
 from ops.search.schema import Query, SearchResult
 from ops.search.shot_details import Addresses, ShotDetails
+from ops.search.understanding import Understanding, understand
+
+_WARM_TEXT = "a shot of nothing in particular"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Attempt:
+    """A query and the page of its candidates; ``meant`` has the words that were probably meant, by misspelt ones."""
+
+    understood: Understanding
+    meaning: QueryInterpretation
+    selection: Selection
+    page: Page
+    notes: tuple[str, ...]
+    meant: Mapping[str, str]
+
+    @property
+    def found_nothing(self) -> bool:
+        """Return True if no candidate clearly matches."""
+        return not self.page.candidates or not self.page.stands_out
 
 
 class Searcher:
@@ -101,6 +127,7 @@ class Searcher:
         """
         self.retriever.warm()
         self._lines.get()
+        self.retriever.snapshot().catalogue(self._settings).words.find(_WARM_TEXT)
 
     def index(self, version: str | None = None) -> VectorIndex:
         """Return the newest index, or the one called ``version``: the newest or the one before.
@@ -122,7 +149,7 @@ class Searcher:
         return self.page(query, version, dialogue_version)[0]
 
     def page(
-        self, query: Query, version: str | None = None, dialogue_version: str | None = None
+        self, asked: Query, version: str | None = None, dialogue_version: str | None = None
     ) -> tuple[SearchResult, bool]:
         """Return the answer of :meth:`search`, and True if no hits follow.
 
@@ -133,40 +160,70 @@ class Searcher:
         """
         started = time.perf_counter()
         retriever, snapshot = self._find_retriever(version)
-        lines, details = self._lines.get(dialogue_version), self.details
-        snapshot.require_shows(query.shows)
-        meaning = interpret(query, lines)
-        retrieval = Retrieval(query, snapshot, retriever.encoder, details.list_starts)
-        is_seen = meaning.visual and query.is_described
-        part = retrieval.look_like(meaning.seen_text, query.like, query.unlike) if is_seen else None
-        selection = rank(part, meaning.lines)
-        selection = compose(query, selection, retrieval, details, lines, retriever.probes)
-        hints = collect_notes(
-            query,
-            "" if meaning.lines else meaning.seen_text,
-            retriever.encoder,
-            CatalogueNames(snapshot.shows, details),
-            lambda word: lines is not None and bool(lines.search(word, limit=1)),
-        )
-        page = take_page(selection, query, lambda found: fold(found, snapshot.index.vectors, snapshot.same_pictures))
+        lines = self._lines.get(dialogue_version)
+        snapshot.require_shows(asked.shows)
+        attempt = self._attempt(asked, retriever, snapshot, lines)
+        spelling: list[QueryPart] = []
+        if correction := find_correction(asked, attempt.meant):
+            spelling.append(correction.report(is_applied=attempt.found_nothing))
+            if attempt.found_nothing:
+                attempt = self._attempt(correction.query, retriever, snapshot, lines)
+        understood, selection, page = attempt.understood, attempt.selection, attempt.page
         # The words searched the lines, but a score is a cosine if there is a vector.
-        vector = retriever.encoder.encode_text(query.text) if selection.vector is None else selection.vector
-        fill_scores(snapshot.index, page.candidates, vector)
-        hits = HitWriter(details, retriever.probes, snapshot.titles, selection.lines).write(
-            page.candidates, query.offset
+        vector = selection.vector
+        fill_scores(
+            snapshot.index,
+            page.candidates,
+            retriever.encoder.encode_text(understood.query.text) if vector is None else vector,
         )
+        writer = HitWriter(self.details, retriever.probes, snapshot.titles, selection.lines)
         result = SearchResult(
-            query=query,
+            query=asked,
             encoder_id=retriever.encoder.encoder_id,
             index_version=snapshot.version,
             dialogue_version=lines.version if lines else None,
+            hits=writer.write(page.candidates, asked.offset),
             took_ms=round(1e3 * (time.perf_counter() - started), 3),
             cutoff=page.cutoff,
             stands_out=page.stands_out,
-            reading=meaning.report((*part.notes, *hints) if part else hints, found_lines=bool(selection.lines)),
-            hits=hits,
+            reading=attempt.meaning.report(
+                (*describe_scope(understood), *understood.notes, *attempt.notes),
+                (*understood.parts, *spelling),
+                understood.query.text,
+                found_lines=bool(selection.lines),
+            ),
         )
         return result, page.is_last
+
+    def _attempt(
+        self, asked: Query, retriever: Retriever, snapshot: IndexSnapshot, lines: LineIndex | None
+    ) -> _Attempt:
+        """Search for the text as it is written; errors as :meth:`page`."""
+        details, encoder, catalogue = self.details, retriever.encoder, snapshot.catalogue(self._settings)
+        understood = understand(asked, catalogue, datetime.now(UTC).date())
+        query, scope = understood.query, understood.scope
+        meaning = interpret(query, scope, lines)
+        retrieval = Retrieval(query, scope, snapshot, encoder, details.list_starts)
+        is_seen = meaning.visual and query.is_described
+        part = retrieval.look_like(meaning.seen_text, query.like, query.unlike) if is_seen else None
+        selection = list_shots(catalogue.videos, scope, details) if understood.is_listing else rank(part, meaning.lines)
+        selection = compose(query, scope, selection, retrieval, details, lines, retriever.probes)
+        selection = restrict(selection, understood, lines, retriever.probes)
+
+        def is_spoken(word: str) -> bool:
+            return lines is not None and bool(lines.search(word, limit=1))
+
+        seen_text = "" if meaning.lines else meaning.seen_text
+        hints = collect_notes(query, seen_text, encoder, catalogue, is_spoken)
+        seen_meant = find_meant_words(seen_text, encoder, catalogue, is_spoken) if is_seen and seen_text else {}
+        return _Attempt(
+            understood=understood,
+            meaning=meaning,
+            selection=selection,
+            page=take_page(selection, query, lambda found: fold(found, snapshot.index.vectors, snapshot.same_pictures)),
+            notes=(*(part.notes if part else ()), *hints),
+            meant={**seen_meant, **meaning.meant},
+        )
 
     def _build_retriever(self) -> Retriever:
         return Retriever(self._settings, self._given, self._pictures, self.details.forget)

@@ -34,6 +34,11 @@ Example = Annotated[
         description="a shot id, `image:<hash>` of `POST /api/images`, or a `data:image/...;base64,` URI",
     ),
 ]
+# Neither a shot id, nor an image of this service, nor the path of a file.
+PLAIN_WORDS = r"^[^/\\:.\x00-\x1f\x7f-\x9f]*[^/\\:.\x00-\x1f\x7f-\x9f\s][^/\\:.\x00-\x1f\x7f-\x9f]*$"
+UnwantedWords = Annotated[
+    str, Field(pattern=PLAIN_WORDS, max_length=500, description="words for what must not be seen, without / \\ : .")
+]
 ShowName = Annotated[str, Field(min_length=1, max_length=500)]
 ProbeText = Annotated[str, Field(min_length=1, max_length=500, pattern=ONE_LINE)]
 Frame = Annotated[int, Field(ge=-LAST_FRAME, le=LAST_FRAME)]

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from ops.search.schema import MAX_CONDITIONS, MAX_SHOWS, ProbeFilterText, SearchFields, Then
-from ops.serve.fields import CursorText, Example, Limit, ShowName
+from ops.serve.fields import CursorText, Example, Limit, ShowName, UnwantedWords
 
 
 def get_description(model: type[BaseModel], name: str) -> str | None:
@@ -36,7 +36,7 @@ class SearchBody(SearchFields):
 
     # An example cannot be a file of the server's, and a page of hits has an end.
     like: tuple[Example, ...] = limit_list(SearchFields, "like", 50)
-    unlike: tuple[Example, ...] = limit_list(SearchFields, "unlike", 50)
+    unlike: tuple[Example | UnwantedWords, ...] = limit_list(SearchFields, "unlike", 50)
     shows: tuple[ShowName, ...] = limit_list(SearchFields, "shows", MAX_SHOWS)
     where: tuple[ProbeFilterText, ...] = limit_list(SearchFields, "where", MAX_CONDITIONS)
     limit: Limit = Field(default=50, description="Hits of one page.")

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
-from tests.browser.conftest import QUERY, Desk, Served
+from tests.browser.conftest import QUERY, Desk, OpenDesk, Served
 
 
 def query_of(desk: Desk) -> dict[str, list[str]]:
@@ -383,3 +383,38 @@ def test_what_may_have_been_meant_is_told_beside_the_count(desk: Desk) -> None:
     assert "did you mean 'a colourful bicycle'?" in desk.page.inner_text("#why")
     desk.search("a colourful pattern without red")
     assert "--unlike" in desk.page.inner_text("#why")
+
+
+def test_filters_in_the_text_are_chips_that_a_key_removes(desk: Desk) -> None:
+    desk.search(f"{QUERY} show:Drop -stripes")
+    assert desk.page.locator("#parts .chip").all_inner_texts() == ["show\nDrop", "without\nstripes"]
+    assert len(desk.shot_ids()) == 2
+    desk.page.locator("#parts .chip").first.focus()
+    desk.keys("Enter")
+    desk.until("document.querySelectorAll('#parts .chip').length === 1")
+    assert query_of(desk)["q"] == [f"{QUERY} -stripes"] and len(desk.shot_ids()) > 2
+    desk.keys("Enter")  # the focus is on the next chip
+    desk.until("document.querySelector('#parts').hidden")
+    assert query_of(desk)["q"] == [QUERY] and desk.page.evaluate("document.activeElement.id") == "q"
+
+
+def test_a_name_in_the_words_is_undone_and_used_again_by_a_click(desk: Desk) -> None:
+    desk.search(f"{QUERY} in A Series")
+    chip = desk.page.locator("#parts .chip")
+    assert chip.inner_text() == "show\nA Series" and len(desk.shot_ids()) == 3
+    chip.click()
+    desk.page.wait_for_selector("#parts .chip.offered")
+    assert query_of(desk)["literal"] == ["in A Series"] and len(desk.shot_ids()) > 3
+    desk.open(desk.page.url.removeprefix(desk.url))
+    desk.page.wait_for_selector("#parts .chip.offered")
+    chip.click()
+    desk.page.wait_for_selector("#parts .chip:not(.offered)")
+    assert "literal" not in query_of(desk)
+
+
+def test_an_unknown_filter_value_offers_the_text_as_it_is(open_desk: OpenDesk, served: Served) -> None:
+    desk = open_desk(served.url, may_fail=True).open(f"/?q=show:nowhere {QUERY}")
+    desk.page.get_by_text("no show 'nowhere' in the catalogue").wait_for()
+    desk.page.get_by_role("button", name="Search for the text as it is").click()
+    desk.page.wait_for_selector("#cards .card", state="attached")
+    assert query_of(desk)["literal"] == ["*"]

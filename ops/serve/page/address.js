@@ -8,7 +8,8 @@
  * @typedef {object} Query
  * @property {string} text
  * @property {string[]} like      shot ids and image:<hash>
- * @property {string[]} unlike
+ * @property {string[]} unlike    likewise, and words
+ * @property {string[]} literal   parts of the text that are read as words, not as filters
  * @property {string[]} shows
  * @property {string[]} where     "closeup>=0.5"
  * @property {"auto"|"off"|"only"} dialogue
@@ -33,7 +34,7 @@ export const MAX_WITHIN = 100;  // as in ops/search/schema.py
 /** @returns {Query} the empty query */
 export function emptyQuery() {
   return {
-    text: "", like: [], unlike: [], shows: [], where: [], dialogue: "auto", fold: true, blank: false, titles: false,
+    text: "", like: [], unlike: [], literal: [], shows: [], where: [], dialogue: "auto", fold: true, blank: false, titles: false,
     exact: false, min: null, group: false, then: null, all: [], any: [], shot: "",
     label: "", film: "", frame: null,
   };
@@ -56,6 +57,7 @@ export function readAddress(search) {
   query.text = given.get("q") ?? "";
   query.like = given.getAll("like");
   query.unlike = given.getAll("unlike");
+  query.literal = given.getAll("literal");
   query.shows = given.getAll("show");
   query.where = given.getAll("where");
   const dialogue = given.get("dialogue");
@@ -81,7 +83,7 @@ export function readAddress(search) {
 export function writeAddress(query) {
   const made = new URLSearchParams();
   if (query.text) made.set("q", query.text);
-  const lists = { like: query.like, unlike: query.unlike, show: query.shows, where: query.where };
+  const lists = { like: query.like, unlike: query.unlike, literal: query.literal, show: query.shows, where: query.where };
   for (const [name, values] of Object.entries(lists)) for (const value of values) made.append(name, value);
   if (query.dialogue !== "auto") made.set("dialogue", query.dialogue);
   if (!query.fold) made.set("fold", "0");
@@ -111,12 +113,17 @@ export function bodyOf(query, cursor = null, limit = PAGE) {
   const where = alone ? [] : query.where;
   const asked = alone ? query.where.map((probe) => ({ probe })) : [];
   return {
-    text: query.text.trim(), like: query.like, unlike: query.unlike, shows: query.shows, where,
+    text: query.text.trim(), like: query.like, unlike: query.unlike, literal: query.literal, shows: query.shows, where,
     limit, cursor, exact: query.exact, dialogue: query.dialogue, fold: query.fold, include_blank: query.blank,
     include_titles: query.titles,
     then: query.then && { text: query.then.text, like: [], unlike: [], within: query.then.within },
     all: [...query.all.map(conditionBody), ...asked], any: query.any.map(conditionBody),
   };
+}
+
+/** Whether an unwanted example is words, and not a shot or an image. @param {string} example */
+export function isWords(example) {
+  return !/^(?:[0-9a-f]{16}:|image:)/.test(example);
 }
 
 /** The query in one line, for recent searches and file names. @param {Query} query */

@@ -1,6 +1,7 @@
 // Everything around the results: connects the search box, filters, refine panel, tray, player and keys to the page.
 import { isSearch } from "./address.js";
 import { byId, counted, el, holdKeys, icon, present } from "./dom.js";
+import { TextParts } from "./chips.js";
 import { Facets } from "./facets.js";
 import { Filters } from "./filters.js";
 import { listenToKeys } from "./keys.js";
@@ -61,6 +62,7 @@ export class Desk {
     this.acts = acts;
     this.bar = new QueryBar(byId("search", HTMLFormElement), acts);
     this.filters = new Filters(acts);
+    this.parts = new TextParts(acts);
     this.refine = new Refine(page);
     this.facets = new Facets(page);
     this.tray = new TrayPanel(page);
@@ -136,6 +138,7 @@ export class Desk {
     clearTimeout(this.slow);
     this.filters.setActive(Boolean(page.answer?.hits.length));
     this.state.replaceChildren(...this.stateOf());
+    if (!page.busy) this.parts.show(page.answer);
     this.showStatus();
     if (page.answer?.hits.length && this.rememberedAnswer !== page.answer) {
       this.rememberedAnswer = page.answer;
@@ -153,7 +156,7 @@ export class Desk {
     if (!isSearch(page.query) && narrows(page.query)) return [unsaid(() => this.bar.focus(), this.acts.change)];
     if (!isSearch(page.query)) return [start(page.catalogue, this.bar.remembered(), this.acts)];
     if (!page.answer) return [];
-    if (!page.answer.hits.length) return [nothing(page.query, this.acts.change)];
+    if (!page.answer.hits.length) return [nothing(page.query, this.acts.change, page.answer.reading.parts ?? [])];
     const { shown, hidden } = page.grid.counts();
     return shown ? [] : [allHidden(hidden, () => page.adjust({ min: null }))];
   }

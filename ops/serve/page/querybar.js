@@ -1,8 +1,9 @@
 // The search box: words, and pictures as chips in front of them. Pictures come by "more like this", by the picture
 // button, by dropping them anywhere on the page, or by pasting.
-import { bodyOf, describe, emptyQuery, writeAddress } from "./address.js";
+import { bodyOf, describe, emptyQuery, isWords, writeAddress } from "./address.js";
 import { examplePicture, keepImage } from "./api.js";
 import { allInside, byId, el, focusIn, icon, keep, recall } from "./dom.js";
+import { removable } from "./chips.js";
 /** @import {Query} from "./address.js" */
 /** @import {PageActions} from "./types.d.ts" */
 
@@ -25,7 +26,8 @@ export class QueryBar {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.hideRecent();
-      page.change({ text: this.input.value });
+      const text = this.input.value;
+      page.change({ text, literal: this.query.literal.filter((part) => part === "*" || text.toLowerCase().includes(part.toLowerCase())) });
       this.input.blur();
     });
     this.takePictures();
@@ -88,6 +90,7 @@ export class QueryBar {
 
   /** @param {string} example shot id or image @param {"like"|"unlike"} side */
   chip(example, side) {
+    if (isWords(example)) return el("li", {}, removable("less like", example, () => this.page.change({ unlike: this.query.unlike.filter((one) => one !== example) })));
     const what = `${side === "like" ? "More like" : "Less like"} ${example.startsWith("image:") ? "your picture" : "this shot"}`;
     const remove = () => this.page.change({ [side]: this.query[side].filter((one) => one !== example) });
     return el("li", {}, el("button", { type: "button", class: `chip ${side}`, title: `${what}: click to remove`,

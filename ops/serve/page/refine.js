@@ -1,6 +1,7 @@
 // Composed queries: a second shot after the first, and conditions of which all or any must hold. The panel edits a
 // draft; chips under the search box show the current conditions.
 import { MAX_WITHIN } from "./address.js";
+import { removable } from "./chips.js";
 import { byId, el, focusIn, icon, iconButton } from "./dom.js";
 import { popup } from "./popup.js";
 /** @import {Page} from "./app.js" */
@@ -65,8 +66,7 @@ export class Refine {
 
   /** @param {string} word @param {string} value @param {Changes} without the changes that remove it */
   chip(word, value, without) {
-    return el("li", {}, el("button", { type: "button", class: "chip", "aria-label": `${word} ${value}: remove`, title: "Remove",
-      onclick: () => this.page.change(without) }, el("span", { class: "muted" }, word), value, icon("close")));
+    return el("li", {}, removable(word, value, () => this.page.change(without)));
   }
 
   begin() {

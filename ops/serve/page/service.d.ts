@@ -457,12 +457,14 @@ export type Provenance = {
 };
 
 export type Query = {
-  /** Description; words in quotes are spoken words. */
+  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: label: filter. */
   text?: string;
   /** More like this shot or image. */
   like?: string[];
-  /** Less like this shot or image. */
+  /** Less like this shot or image, or not what these words describe. */
   unlike?: string[];
+  /** Read this part of the text as words, not as a filter or an exclusion; `*`: all of it. */
+  literal?: string[];
   /** Only this show. */
   shows?: string[];
   /** Only shots that a probe scores so. */
@@ -491,6 +493,29 @@ export type Query = {
   offset?: number;
 };
 
+export type QueryChange = {
+  text: string;
+  literal: string[];
+};
+
+export type QueryPart = {
+  kind: "show" | "file" | "after" | "before" | "said" | "label" | "without" | "spelling";
+  /** the part of the text, as written */
+  text: string;
+  /** its meaning: a show, a file, a date, a label, or words */
+  value: string;
+  /** its meaning in a few words for people, such as `show Sintel` or `without a rabbit` */
+  label: string;
+  /** true for a filter that leaves out what it names */
+  is_negated: boolean;
+  /** true for `show:Sintel` or `-rabbit`, false for a part recognised in plain words */
+  is_typed: boolean;
+  /** false if it was switched off, or is only offered */
+  is_applied: boolean;
+  /** the query without this part; if it is not applied, the query with it */
+  change: QueryChange;
+};
+
 export type Reading = {
   visual: boolean;
   dialogue: boolean;
@@ -499,6 +524,10 @@ export type Reading = {
   said_in: number;
   /** parts that the search could not do, and possible corrections, in sentences */
   notes: string[];
+  /** parts of the text that are filters, exclusions or corrected words, in their order */
+  parts?: QueryPart[];
+  /** the words of the text that remain to be searched */
+  words?: string;
 };
 
 export type Refused = {
@@ -529,12 +558,14 @@ export type SearchAnswer = {
 };
 
 export type SearchBody = {
-  /** Description; words in quotes are spoken words. */
+  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: label: filter. */
   text?: string;
   /** More like this shot or image. */
   like?: string[];
-  /** Less like this shot or image. */
+  /** Less like this shot or image, or not what these words describe. */
   unlike?: string[];
+  /** Read this part of the text as words, not as a filter or an exclusion; `*`: all of it. */
+  literal?: string[];
   /** Only this show. */
   shows?: string[];
   /** Only shots that a probe scores so. */

@@ -2,7 +2,7 @@
 import { counted, el, icon, lengthOf } from "./dom.js";
 /**
  * @import {Query} from "./address.js"
- * @import {Show} from "./service.d.ts"
+ * @import {QueryPart, Show} from "./service.d.ts"
  * @import {Catalogue, Changes, Child} from "./types.d.ts"
  */
 
@@ -21,12 +21,16 @@ export function failed(problem, retry, query, change) {
   const wrong = [400, 404, 413, 422].includes(problem.status);
   return message(wrong ? "This search cannot be answered" : problem.title || "Something went wrong", problem.message,
     el("button", { type: "button", class: "primary", onclick: retry }, "Try again"),
+    wrong && /(?:^|\s)-?\p{L}+:\S/u.test(query.text) && offer("Search for the text as it is", () => change({ literal: ["*"] })),
     wrong && query.shows.length > 0 && offer("Search all shows", () => change({ shows: [] })));
 }
 
-/** @param {Query} query @param {(changes: Changes) => void} change */
-export function nothing(query, change) {
+/** @param {Query} query @param {(changes: Changes) => void} change @param {readonly QueryPart[]} parts */
+export function nothing(query, change, parts) {
   const offers = [];
+  for (const part of parts.filter((one) => one.is_applied)) {
+    offers.push(offer(`Without “${part.text}”`, () => change({ text: part.change.text, literal: [...part.change.literal] })));
+  }
   if (query.shows.length) offers.push(offer("Search all shows", () => change({ shows: [] })));
   if (/["“”„]/.test(query.text)) {
     offers.push(offer("Any lines with these words", () => change({ text: query.text.replace(/["“”„]/g, ""), dialogue: "only" })));

@@ -15,6 +15,7 @@ from ops.index.sentences import is_continued, join_text
 from ops.index.utterances import add_sentences
 from ops.search.interpretation import find_lines, interpret, parse_words
 from ops.search.schema import Query
+from ops.search.searched_catalogue import Scope
 from tests.builders.subtitles import line_row
 
 Cue = tuple[float, float, str]
@@ -41,7 +42,7 @@ def indexed(home: Path, rows: Sequence[LineRow]) -> Iterator[LineIndex]:
 
 
 def said(index: LineIndex, text: str) -> list[tuple[float, float, str]]:
-    return [(line.start_s, line.end_s, line.text) for line, _ in find_lines(parse_words(text), index, ())]
+    return [(line.start_s, line.end_s, line.text) for line, _ in find_lines(parse_words(text), index, Scope())]
 
 
 @pytest.mark.parametrize(
@@ -109,12 +110,12 @@ def test_a_phrase_over_three_cues_is_one_hit_from_its_first_word(tmp_path: Path)
 
 def test_words_without_quotes_are_found_together_over_cues(tmp_path: Path) -> None:
     with indexed(tmp_path, rows_of([*THREE, (6.1, 7.0, "The harvest was good."), (30, 31, "A mill.")])) as index:
-        reading = interpret(Query(text="harvest moon rise mill tonight"), index)
+        reading = interpret(Query(text="harvest moon rise mill tonight"), Scope(), index)
         assert reading.visual and [line.line_ids for line, _ in reading.lines] == [
             (f"{rows_of(THREE)[1].line_id}", f"{rows_of(THREE)[2].line_id}")
         ]
         assert [share for _, share in reading.lines] == [1.0]
-        only = find_lines(parse_words("harvest moon rise mill"), index, ())
+        only = find_lines(parse_words("harvest moon rise mill"), index, Scope())
         assert sorted(line.start_s for line, _ in only) == [2.6, 6.1, 30]
         assert only[0][0].start_s == 2.6
 

@@ -101,7 +101,7 @@ def test_a_quoted_query_finds_only_where_it_is_said(searcher: Searcher) -> None:
     answer = searcher.search(Query(text='"merry christmas"')).document()
     assert set(ids(answer)) == {shot(0, 0), shot(0, 1)}, "in this order of words, on both shots under the line"
     reading = {"visual": False, "dialogue": True, "why": "'merry christmas' is said in 1 line", "said_in": 0}
-    assert answer["reading"] == reading | {"notes": []}
+    assert answer["reading"] == reading | {"notes": [], "parts": [], "words": '"merry christmas"'}
     assert answer["dialogue_version"]
     first = answer["hits"][0]
     assert first["matched"] == ["dialogue"] and first["relevance"] == 1.0 and -1 <= first["score"] <= 1

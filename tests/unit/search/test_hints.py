@@ -16,11 +16,14 @@ from ops.embeddings.reading import read_length
 from ops.index.lines import publish_lines
 from ops.search.baselines import GENERIC_TEXTS
 from ops.search.english import detect_foreign_language, find_nearest_word, is_english, list_unknown_words, suggest_word
-from ops.search.hints import collect_hints, correct_words, find_named_shows
+from ops.search.hints import collect_hints, correct_words
+from ops.search.query_parts import QueryPart
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
 from tests.builders.colours import ColourEncoder, index_lake, lean, write_video
 from tests.builders.subtitles import line_row
+
+BUILDERS = Path(__file__).parents[2] / "builders"
 
 
 class Reader:
@@ -120,14 +123,14 @@ def test_words_that_english_took_are_english(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a mountain without snow", "a beach but no people", "a street with nobody in it", "a car that isn't red",
-     "not a dog", "dogs, never cats", "a beach w/o people", "a sky free of clouds", "cars other than red ones",
+    ["a street with nobody in it", "a car that isn't red",
+     "not a dog", "dogs, never cats", "cars other than red ones",
      "a landscape with none of them", "a room with nothing in it",
      "a car that isn’t red"],
 )  # fmt: skip
 def test_a_negation_is_told(text: str) -> None:
     (hint,) = hints(text)
-    assert "negation" in hint and "--unlike" in hint
+    assert "negation" in hint and "-WORD" in hint
 
 
 @pytest.mark.parametrize(
@@ -143,22 +146,12 @@ def test_the_end_of_a_long_text_is_told() -> None:
     assert hints("a car " * 10, Reader(words=20)) == []
 
 
-def test_the_beginning_of_a_name_is_told_with_its_show() -> None:
-    for text in ("sintel_trailer", "Sintel Trailer", "sintel_tr", "sintel_trailer_204p.mp4"):
-        (hint,) = hints(text) if not text.endswith(".mp4") else hints("sintel_trailer_204p")
-        assert '--show "sintel_trailer_204p"' in hint
-    assert "Big Buck Bunny" in hints("big buck bunny")[0] and "Big Buck Bunny" in hints("a fox in Big Buck Bunny")[0]
-    assert find_named_shows("A001_C003", NAMES) == ["Card one"]
-    assert hints("sintel_trailer", knows_show=True) == []
-    assert hints("a big bunny") == hints("the opening of a door") == hints("bigger") == hints("car") == []
-
-
 def test_every_text_but_the_wrong_word_stays_as_it_was() -> None:
     assert correct_words("A  Bycicle, 'red' & naïve", {"bycicle": "bicycle"}) == "A bicycle 'red' & naïve"
 
 
 def test_ordinary_descriptions_get_no_hint() -> None:
-    texts = [*GENERIC_TEXTS, *lines_of(Path(__file__).parents[2] / "builders" / "ordinary_queries.txt")]
+    texts = [*GENERIC_TEXTS, *lines_of(BUILDERS / "ordinary_queries.txt")]
     assert len(texts) >= 300
     assert {text: found for text in texts if (found := hints(text))} == {}
 
@@ -213,17 +206,54 @@ def notes(searcher: Searcher, **query: Any) -> list[str]:
 
 def test_hints_are_notes_of_the_answer(searcher: Searcher) -> None:
     assert notes(searcher, text="red") == []
-    assert notes(searcher, text="a red bycicle") == ["did you mean 'a red bicycle'?"]
-    assert '--show "Red Planet"' in notes(searcher, text="red_planet")[0]
+    assert notes(searcher, text="red", then={"text": "a bycicle"}) == ["did you mean 'a bicycle'?"]
     assert "negation" in notes(searcher, text="red", then={"text": "no snow"})[0]
     assert "negation" in notes(searcher, all=[{"text": "without red"}])[0]
     assert notes(searcher, text="zaboo") == []  # somebody says it
 
 
+def spelling(searcher: Searcher, **query: Any) -> QueryPart | None:
+    parts = searcher.search(Query.model_validate(query)).reading.parts
+    return next((each for each in parts if each.kind == "spelling"), None)
+
+
+def test_a_misspelt_word_is_searched_as_it_was_meant_if_nothing_was_found(searcher: Searcher) -> None:
+    part = spelling(searcher, text="a bycicle", min_relevance=1.0)
+    assert part and part.is_applied and part.label == "searched 'bicycle' instead of 'bycicle'"
+    again = spelling(searcher, text=part.change.text, literal=part.change.literal, min_relevance=1.0)
+    assert again is None
+    offered = spelling(searcher, text="a red bycicle")
+    assert offered and not offered.is_applied and offered.label == "did you mean 'a red bicycle'?"
+    assert offered.change.text == "a red bicycle" and spelling(searcher, text="a red bicycle") is None
+
+
+def test_words_of_names_are_meant_too(searcher: Searcher) -> None:
+    answer = searcher.search(Query(text="a cat in the film red planat", min_relevance=1.0))
+    assert [each.value for each in answer.reading.parts] == ["Red Planet", "planet"]
+
+
 @pytest.mark.parametrize("dialogue", ["auto", "only"])
-def test_a_word_that_nobody_says_is_told_with_the_one_that_is_said(searcher: Searcher, dialogue: str) -> None:
-    assert notes(searcher, text='"compas"', dialogue=dialogue) == ['did you mean "compass"?']
-    assert notes(searcher, text='"the compas points"', dialogue=dialogue) == ['did you mean "the compass points"?']
-    assert notes(searcher, text='"the wreck compas"', dialogue=dialogue) == []  # not so in any line
-    assert notes(searcher, text='"compass"', dialogue=dialogue) == []
-    assert notes(searcher, text='"xyzzyq"', dialogue=dialogue) == []
+def test_a_word_that_nobody_says_is_searched_as_the_one_that_is_said(searcher: Searcher, dialogue: str) -> None:
+    for text, meant in (('"compas"', "compass"), ('"the compas points"', "compass")):
+        answer = searcher.search(Query.model_validate({"text": text, "dialogue": dialogue}))
+        (part,) = answer.reading.parts
+        assert part.is_applied and part.value == meant and answer.hits[0].lines
+    assert spelling(searcher, text='"the wreck compas"', dialogue=dialogue) is None  # not so in any line
+    assert spelling(searcher, text='"compass"', dialogue=dialogue) is None
+    assert spelling(searcher, text='"xyzzyq"', dialogue=dialogue) is None
+
+
+HALVES = ("even", "odd")
+"""The bounds of the detection were set on the even lines of ``foreign_queries.txt``."""
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_queries_in_other_languages_are_recognised(half: str) -> None:
+    rows = [line.split("\t") for line in lines_of(BUILDERS / "foreign_queries.txt")][HALVES.index(half) :: 2]
+    missed = [text for _, text in rows if not detect_foreign_language(text)]
+    assert len(rows) >= 70 and len(missed) <= 3, missed
+
+
+def test_names_and_words_from_other_languages_are_no_foreign_queries() -> None:
+    names = lines_of(BUILDERS / "names_and_loanwords.txt")
+    assert len(names) >= 150 and [text for text in names if detect_foreign_language(text)] == []

@@ -113,6 +113,17 @@ def test_the_best_of_a_catalogue_is_expected_above_the_best_of_a_sample() -> Non
     assert Calibration.fit(whole[:, :500], 500).clear < estimated.clear - 0.5
 
 
+@pytest.mark.parametrize("searched", [1, 5, 30, 200])
+def test_a_limited_search_is_judged_by_the_best_of_as_many_shots(searched: int) -> None:
+    """The best of a few random shots is as often clear as the best of all: for half of the descriptions."""
+    background = normal(100, 2000, 0.02, 0.09)
+    calibration = Calibration.fit(background, 2000, None, searched)
+    generator = np.random.default_rng(5)
+    bests = [row[generator.choice(2000, searched, replace=False)].max() for row in background for _ in range(20)]
+    assert np.mean([calibration.is_strong(float(best)) for best in bests]) == pytest.approx(0.5, abs=0.12)
+    assert calibration.clear < Calibration.fit(background, 2000).clear
+
+
 def test_the_scale_belongs_to_one_kind_of_encoder() -> None:
     assert find_scale("starter_lite2_minilm_w2b4a3fbe") == SCALES["starter"]
     assert find_scale("open_clip_vit_b_32") is find_scale("finetuned_mine") is None
@@ -130,4 +141,6 @@ def test_backgrounds_ask_the_same_kind_of_question() -> None:
     both = score_background(sample, texts, 2, 1, questions=30)
     assert (np.isnan(both).sum(axis=1) == 3).all()
     np.testing.assert_array_equal(both, score_background(sample, texts, 2, 1, questions=30))
+    unwanted = score_background(sample, texts, 0, 0, unlike_words=1)
+    assert unwanted.shape == (100, 40) and np.isfinite(unwanted).all()
     assert score_background(sample[:1], None, 1, 0).shape == (0, 1), "no other shot to ask about"

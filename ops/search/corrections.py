@@ -1,0 +1,58 @@
+"""Corrections of misspelt words in a query: offered, or searched if the words as typed find nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ops.index.words import split_words
+from ops.search.query_parts import QueryChange, QueryPart
+from ops.search.schema import Query
+from ops.search.understanding import reads_literally
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correction:
+    """A query with the words that were probably meant; ``meant`` has them by the misspelt ones (folded)."""
+
+    asked: Query
+    meant: Mapping[str, str]
+
+    @property
+    def query(self) -> Query:
+        """Return the corrected query."""
+        return self.asked.model_copy(update={"text": replace_words(self.asked.text, self.meant)})
+
+    def report(self, *, is_applied: bool) -> QueryPart:
+        """Return the part of the answer: what was searched instead, or the text to search with one click."""
+        words = ", ".join(self.meant)
+        meant = ", ".join(self.meant.values())
+        text = self.query.text
+        kept = QueryChange(text=self.asked.text, literal=(*self.asked.literal, *self.meant))
+        return QueryPart(
+            kind="spelling",
+            text=words,
+            value=meant,
+            label=f"searched '{meant}' instead of '{words}'" if is_applied else f"did you mean '{text}'?",
+            is_negated=False,
+            is_typed=False,
+            is_applied=is_applied,
+            change=kept if is_applied else QueryChange(text=text, literal=self.asked.literal),
+        )
+
+
+def replace_words(text: str, meant: Mapping[str, str]) -> str:
+    """Return the text with the words (folded) replaced that are keys of ``meant``; quotes and filters stay."""
+    return _WORD.sub(lambda match: meant.get("".join(split_words(match.group())), match.group()), text)
+
+
+def find_correction(asked: Query, meant: Mapping[str, str]) -> Correction | None:
+    """Return the query with those of the meant words that its ``literal`` allows, ``None`` if nothing changes."""
+    wanted = {
+        word: other for word, other in meant.items() if not any(reads_literally(each, word) for each in asked.literal)
+    }
+    correction = Correction(asked=asked, meant=wanted)
+    return correction if wanted and correction.query.text != asked.text else None

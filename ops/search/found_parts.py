@@ -1,0 +1,241 @@
+"""Find the parts of a query's text that are filters or exclusions: typed ones, and names and dates in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from ops.core.errors import NeedleError, UsageError
+from ops.search.dates import DatePhrase, find_dates, parse_date
+from ops.search.exclusions import Exclusion, find_exclusions
+from ops.search.named import NameMatch
+from ops.search.query_parts import PartKind
+from ops.search.searched_catalogue import SearchedCatalogue
+from ops.search.typed_filters import TypedFilter, parse_filters, phrase_spans, write_filter
+
+Span = tuple[int, int]
+
+UNBUILT = {
+    "person": "this version has no data about the people in the picture, so person: finds nothing",
+    "text": "this version has no data about text in the picture, so text: finds nothing",
+}
+_KINDS: Mapping[str, PartKind] = {
+    "show": "show",
+    "file": "file",
+    "after": "after",
+    "before": "before",
+    "said": "said",
+    "label": "label",
+    "without": "without",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundPart:
+    """``text[start:end]`` of a query, with its effect.
+
+    * ``shows`` and ``videos`` limit the search, or are left out of it if ``is_negated``.
+    * ``words`` are spoken words, the condition on a label, or what must not be seen, by ``kind``.
+    * ``typed_form`` is the filter to type instead of a part that is only offered.
+    """
+
+    start: int
+    end: int
+    kind: PartKind
+    value: str
+    label: str
+    is_negated: bool = False
+    is_typed: bool = True
+    is_applied: bool = True
+    typed_form: str = ""
+    shows: tuple[str, ...] = ()
+    videos: frozenset[str] | None = None
+    words: tuple[str, ...] = ()
+
+
+def find_typed_parts(
+    text: str, catalogue: SearchedCatalogue, today: date, is_literal: Callable[[str], bool]
+) -> tuple[list[FoundPart], list[str]]:
+    """Return the typed filters of a text, and notes on what only looks like one.
+
+    Raises ``NotFoundError`` for an unknown show or file, ``UsageError`` for an invalid date and for a filter without
+    data.
+    """
+    typed = parse_filters(text)
+    found, notes = [], [*typed.notes]
+    for each in typed.filters:
+        written = text[each.start : each.end]
+        if is_literal(written):
+            found.append(replace(_plain(each), is_applied=False))
+            continue
+        try:
+            found.append(_resolve(each, written, catalogue, today))
+        except NeedleError as error:
+            # People type filters without a blank: "a sign with text: open" is a sentence.
+            if not each.is_spaced:
+                raise
+            notes.append(f"'{written}' is read as words: {error}")
+    return found, notes
+
+
+def find_worded_parts(
+    text: str, catalogue: SearchedCatalogue, today: date, taken: Sequence[Span], is_literal: Callable[[str], bool]
+) -> tuple[list[FoundPart], list[str]]:
+    """Return names, dates and exclusions in plain words outside ``taken`` and outside quotes, and notes on dates."""
+    taken = [*taken, *phrase_spans(text)]
+    names = catalogue.words.find(text, taken)
+    certain = [(each.start, each.end) for each in names if each.is_certain]
+    exclusions = [
+        each
+        for each in find_exclusions(text)
+        # "Rebel Without a Cause" excludes nothing.
+        if not _overlaps((each.start, each.end), taken) and not any(start < each.start < end for start, end in certain)
+    ]
+    excluded = [(each.start, each.end) for each in exclusions]
+    found = [_excluded(each, catalogue) for each in exclusions]
+    notes: list[str] = []
+    for phrase in find_dates(text, today):
+        if not _overlaps((phrase.start, phrase.end), [*taken, *excluded, *certain]):
+            part = _dated(phrase, catalogue)
+            found += [part] if part else []
+            notes += [] if part or not phrase.is_asked else [_no_date(text, phrase, catalogue)]
+    spans = [*excluded, *((each.start, each.end) for each in found)]
+    found += [_named(each, catalogue) for each in names if not _overlaps((each.start, each.end), spans)]
+    read = [replace(each, is_applied=each.is_applied and not is_literal(text[each.start : each.end])) for each in found]
+    return sorted(read, key=lambda each: each.start), notes
+
+
+def describe_part(kind: str, value: str, *, is_negated: bool = False) -> str:
+    """Return a few words for people: "show Sintel", "without a rabbit", "not said hello"."""
+    return f"without {value}" if kind == "without" else f"{'not ' if is_negated else ''}{kind} {value}"
+
+
+def _plain(each: TypedFilter) -> FoundPart:
+    kind: PartKind = _KINDS.get(each.name, "label")
+    label = describe_part(each.name, each.value, is_negated=each.is_negated)
+    return FoundPart(
+        start=each.start, end=each.end, kind=kind, value=each.value, label=label, is_negated=each.is_negated
+    )
+
+
+def _resolve(each: TypedFilter, written: str, catalogue: SearchedCatalogue, today: date) -> FoundPart:
+    part = _plain(each)
+    if each.name in UNBUILT:
+        raise UsageError(f"{UNBUILT[each.name]}: take '{written}' away, or write it without the colon")
+    if each.name == "show":
+        return _with_shows(part, catalogue.find_shows(each.value))
+    if each.name == "file":
+        return replace(part, videos=catalogue.find_files(each.value))
+    if each.name in ("after", "before"):
+        return _with_dates(part, each, catalogue, today)
+    if each.name == "without" and (shows := _name_of_show(each.value, catalogue)):
+        return _with_shows(part, shows)
+    return replace(part, words=(f'"{each.value}"' if each.name == "said" and each.is_quoted else each.value,))
+
+
+def _with_shows(part: FoundPart, shows: tuple[str, ...]) -> FoundPart:
+    value = " or ".join(shows)
+    label = describe_part("show", value, is_negated=part.is_negated)
+    return replace(part, kind="show", value=value, label=label, shows=shows, words=())
+
+
+def _with_dates(part: FoundPart, each: TypedFilter, catalogue: SearchedCatalogue, today: date) -> FoundPart:
+    days = parse_date(each.value, today)
+    if days is None:
+        raise UsageError(f"{each.name}: needs a date such as 2024, 2024-05 or 2024-05-31, not {each.value!r}")
+    is_after = (each.name == "after") != each.is_negated
+    first, end_day = (days[0], None) if is_after else (None, days[0])
+    # A negated bound is the other bound: nothing is left out twice.
+    return replace(
+        part,
+        value=days[0].isoformat(),
+        label=_describe_days(first, end_day),
+        is_negated=False,
+        kind="after" if is_after else "before",
+        videos=catalogue.find_dated(first, end_day),
+    )
+
+
+def _name_of_show(words: str, catalogue: SearchedCatalogue) -> tuple[str, ...]:
+    """Return the show that the words certainly name, if they name nothing else."""
+    for name in catalogue.words.find(words):
+        if name.is_certain and name.kind == "show" and words[name.start : name.end].strip() == words.strip():
+            return name.values
+    return ()
+
+
+def _excluded(each: Exclusion, catalogue: SearchedCatalogue) -> FoundPart:
+    value = " and ".join(each.things)
+    part = FoundPart(
+        start=each.start,
+        end=each.end,
+        kind="without",
+        value=value,
+        label=describe_part("without", value),
+        is_negated=True,
+        is_typed=False,
+        words=each.things,
+    )
+    shows = _name_of_show(value, catalogue)
+    return _with_shows(part, shows) if shows else part
+
+
+def _named(each: NameMatch, catalogue: SearchedCatalogue) -> FoundPart:
+    if each.kind == "show":
+        value, shows, videos = " or ".join(each.values), each.values, None
+    else:
+        value, shows, videos = " or ".join(map(catalogue.find_file_name, each.values)), (), frozenset(each.values)
+    return FoundPart(
+        start=each.start,
+        end=each.end,
+        kind=each.kind,
+        value=value,
+        label=describe_part(each.kind, value),
+        is_typed=False,
+        is_applied=each.is_certain,
+        typed_form=write_filter(
+            each.kind, each.values[0] if each.kind == "show" else catalogue.find_file_name(each.values[0])
+        ),
+        shows=shows,
+        videos=videos,
+    )
+
+
+def _dated(each: DatePhrase, catalogue: SearchedCatalogue) -> FoundPart | None:
+    """Return the filter of a date in words, ``None`` if no video has such a date: the words then describe something."""
+    videos = catalogue.find_dated(each.first, each.end_day)
+    if not videos or (not each.is_asked and len(videos) == len(catalogue.videos)):
+        return None
+    first = [write_filter("after", each.first.isoformat())] if each.first else []
+    last = [write_filter("before", each.end_day.isoformat())] if each.end_day else []
+    return FoundPart(
+        start=each.start,
+        end=each.end,
+        kind="before" if each.first is None else "after",
+        value="..".join(day.isoformat() if day else "" for day in (each.first, each.end_day)),
+        label=_describe_days(each.first, each.end_day),
+        is_typed=False,
+        is_applied=each.is_asked,
+        typed_form=" ".join([*first, *last]),
+        videos=videos,
+    )
+
+
+def _describe_days(first: date | None, end_day: date | None) -> str:
+    if first and end_day:
+        days = (end_day - first).days
+        if days == 1:
+            return f"dated {first.isoformat()}"
+        return f"dated {first.year}" if days > 31 else f"dated {first.isoformat()[:7]}"
+    return f"from {first.isoformat()} on" if first else f"before {end_day.isoformat()}" if end_day else "any date"
+
+
+def _no_date(text: str, each: DatePhrase, catalogue: SearchedCatalogue) -> str:
+    days = sorted(video.day for video in catalogue.videos)
+    known = f"; the catalogue has videos from {days[0]} to {days[-1]}" if days else ""
+    return f"'{text[each.start : each.end].strip()}' is read as words, because no video has such a date{known}"
+
+
+def _overlaps(span: Span, others: Collection[Span]) -> bool:
+    return any(start < span[1] and span[0] < end for start, end in others)

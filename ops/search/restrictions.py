@@ -1,0 +1,57 @@
+"""Apply the filters of an understood query to a selection: labels, words that must not be spoken, and listings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ops.core.types import make_shot_id
+from ops.index.lines import LineIndex
+from ops.search.interpretation import find_said
+from ops.search.probe_filters import ProbeScores
+from ops.search.ranking import Selection
+from ops.search.retrieval import Candidate, FixedRanking, exclude, keep_only
+from ops.search.searched_catalogue import Scope, SearchedVideo
+from ops.search.shot_details import ShotDetails
+from ops.search.understanding import Understanding
+
+
+def list_shots(videos: Iterable[SearchedVideo], scope: Scope, details: ShotDetails) -> Selection:
+    """Return every shot of the scope, in the order of show, path and time, for a query of filters only."""
+    listed = sorted(
+        (each for each in videos if scope.has(each.show, each.video_id)), key=lambda each: (each.show, each.path)
+    )
+    shots = [
+        Candidate(shot_id=make_shot_id(each.video_id, start), score=math.nan, relevance=1.0, matched=())
+        for each in listed
+        for start in details.list_starts(each.video_id)
+    ]
+    return Selection(ranking=FixedRanking(shots))
+
+
+def restrict(
+    selection: Selection, understanding: Understanding, lines: LineIndex | None, probes: ProbeScores
+) -> Selection:
+    """Return the selection without the shots that a filter on labels or on spoken words leaves out.
+
+    Raises ``NotFoundError`` for an unknown label.
+    """
+    filters = [*selection.filters]
+    for label in understanding.labels:
+        shots = probes.find_labelled(label.condition)
+        filters.append(exclude(shots) if label.is_negated else keep_only(shots))
+    for words in understanding.not_said if lines else ():
+        assert lines is not None
+        spoken = find_said(words, lines, understanding.scope)
+        filters.append(exclude({shot for line, _ in spoken for shot in line.shot_ids}))
+    return replace(selection, filters=tuple(filters))
+
+
+def describe_scope(understanding: Understanding) -> tuple[str, ...]:
+    """Return a note if the filters together leave no video."""
+    if not understanding.scope.is_empty:
+        return ()
+    labels = [each.label for each in understanding.parts if each.is_applied]
+    shows = [f"show {' or '.join(understanding.query.shows)}"] if understanding.query.shows else []
+    return (f"no video fulfils all filters: {', '.join([*shows, *labels])}",)

@@ -1,0 +1,193 @@
+"""Understand the text of a query: its filters and exclusions, and the words that remain to be searched.
+
+Typed parts (``show:Sintel``, ``-rabbit``) always count. Names, dates and exclusions in plain words count if the
+evidence is clear, and are only offered if not. An answer reports each as a :class:`QueryPart`, with the query that
+undoes it. A part of the text that is in the query's ``literal`` is read as words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from ops.core.errors import UsageError
+from ops.search.found_parts import FoundPart, find_typed_parts, find_worded_parts
+from ops.search.query_parts import QueryChange, QueryPart
+from ops.search.schema import DialogueCondition, Query
+from ops.search.searched_catalogue import Scope, SearchedCatalogue
+
+ALL_LITERAL = "*"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelFilter:
+    """Shots with a label, or without it; ``condition`` is its name, or one on its probe such as ``closeup>=0.7``."""
+
+    condition: str
+    is_negated: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Understanding:
+    """A query as it is searched.
+
+    ``query`` has the words that remain, excluded words as unwanted examples, and a condition for each ``said:``.
+    ``not_said`` are words that must not be spoken.
+    """
+
+    query: Query
+    scope: Scope
+    not_said: tuple[str, ...] = ()
+    labels: tuple[LabelFilter, ...] = ()
+    parts: tuple[QueryPart, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_listing(self) -> bool:
+        """Return True if only filters are left: every shot of the scope is a hit, in the order of the videos."""
+        return not self.query.is_described and not self.query.conditions
+
+
+def understand(query: Query, catalogue: SearchedCatalogue, today: date) -> Understanding:
+    """Find the filters and exclusions of a query; ``today`` is the day that ``after:yesterday`` refers to.
+
+    Raises ``NotFoundError`` for an unknown show or file, ``UsageError`` for an invalid date, for a filter that has no
+    data in this version, and if nothing but an exclusion is left to search for.
+    """
+    text = query.text
+
+    def is_literal(part: str) -> bool:
+        return any(reads_literally(each, part) for each in query.literal)
+
+    found, notes = find_typed_parts(text, catalogue, today, is_literal)
+    if query.dialogue != "only":  # a name may be spoken
+        taken = [(each.start, each.end) for each in found]
+        worded, more = find_worded_parts(text, catalogue, today, taken, is_literal)
+        found = sorted([*found, *_keep_words(query, text, found, worded)], key=lambda each: each.start)
+        notes += more
+    if _find_scope(query, _select_applied(found), catalogue).is_empty:
+        # A name or a date that contradicts the other filters was hardly meant as a filter.
+        found = [replace(each, is_applied=each.is_applied and (each.is_typed or not _limits(each))) for each in found]
+    applied = _select_applied(found)
+    rest = remove_spans(text, [(each.start, each.end) for each in applied])
+    said = [
+        DialogueCondition(dialogue=each.words[0]) for each in applied if each.kind == "said" and not each.is_negated
+    ]
+    without = tuple(word for each in applied if each.kind == "without" for word in each.words)
+    unlike = without if query.dialogue != "only" else ()
+    understanding = Understanding(
+        query=query.model_copy(update={"text": rest, "all": (*query.all, *said), "unlike": (*query.unlike, *unlike)}),
+        scope=_find_scope(query, applied, catalogue),
+        not_said=(
+            *(each.words[0] for each in applied if each.kind == "said" and each.is_negated),
+            *(without if query.dialogue == "only" else ()),
+        ),
+        labels=tuple(
+            LabelFilter(condition=each.words[0], is_negated=each.is_negated) for each in applied if each.kind == "label"
+        ),
+        parts=tuple(_write_part(each, query) for each in found),
+        notes=tuple(notes),
+    )
+    if understanding.is_listing and (without or query.unlike):
+        raise UsageError(
+            "the query says only what to leave out: add words for what to find, or an example (a hit that you like)"
+        )
+    return understanding
+
+
+def fold_part(text: str) -> str:
+    """Return a part of a text without differences of case and blanks."""
+    return " ".join(text.casefold().split())
+
+
+def reads_literally(literal: str, part: str) -> bool:
+    """Return True if ``literal`` makes a part of the text words: it is the part, words inside it, or ``*``."""
+    wanted = fold_part(literal)
+    return wanted == ALL_LITERAL or (bool(wanted) and f" {wanted} " in f" {fold_part(part)} ")
+
+
+def remove_spans(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """Return the text without these spans, and without the blanks and commas that they leave."""
+    for start, end in sorted(spans, reverse=True):
+        text = f"{text[:start]} {text[end:]}"
+    return re.sub(r"\s+([,;.!?])", r"\1", " ".join(text.split())).strip(" ,;").lstrip(":.!? ")
+
+
+def _keep_words(query: Query, text: str, typed: Sequence[FoundPart], worded: Sequence[FoundPart]) -> list[FoundPart]:
+    """Return the parts in plain words; names beside a typed show or file are only offered.
+
+    Exclusions and dates do not count if nothing else would remain.
+    """
+    if any(each.kind in ("show", "file") and not each.is_negated for each in _select_applied(typed)):
+        worded = [replace(each, is_applied=each.is_applied and each.kind not in ("show", "file")) for each in worded]
+    applied = _select_applied([*typed, *worded])
+    rest = remove_spans(text, [(each.start, each.end) for each in applied])
+    if (
+        rest
+        or query.like
+        or query.conditions
+        or any(each.is_typed or each.kind in ("show", "file") for each in applied)
+    ):
+        return list(worded)
+    return [replace(each, is_applied=False) for each in worded if each.kind != "without"]
+
+
+def _select_applied(found: Sequence[FoundPart]) -> list[FoundPart]:
+    return [each for each in found if each.is_applied]
+
+
+def _limits(each: FoundPart) -> bool:
+    """Return True if a part limits the videos."""
+    return bool(each.shows) or each.videos is not None
+
+
+def _find_scope(query: Query, applied: Sequence[FoundPart], catalogue: SearchedCatalogue) -> Scope:
+    """Return the videos that fulfil all filters. Several shows are alternatives, and so are several files."""
+    shows = [show for each in applied if not each.is_negated for show in each.shows]
+    if query.shows and shows:
+        shows = [show for show in shows if show in query.shows] or [""]
+    wanted = tuple(dict.fromkeys(shows or query.shows))
+    limits = [each for each in applied if each.videos is not None or (each.shows and each.is_negated)]
+    if not limits:
+        return Scope(videos=frozenset()) if wanted == ("",) else Scope(shows=wanted)
+    files = [each.videos for each in limits if each.kind == "file" and not each.is_negated and each.videos is not None]
+    among = [frozenset().union(*files)] if files else []
+    among += [each.videos for each in limits if each.kind in ("after", "before") and each.videos is not None]
+    left_out = {video for each in limits if each.is_negated for video in each.videos or ()}
+    hidden = {show for each in limits if each.is_negated for show in each.shows}
+    return Scope(
+        videos=frozenset(
+            each.video_id
+            for each in catalogue.videos
+            if (not wanted or each.show in wanted)
+            and each.show not in hidden
+            and each.video_id not in left_out
+            and all(each.video_id in videos for videos in among)
+        )
+    )
+
+
+def _write_part(each: FoundPart, query: Query) -> QueryPart:
+    text = query.text[each.start : each.end]
+    if each.is_applied and each.is_typed:
+        change = QueryChange(text=remove_spans(query.text, [(each.start, each.end)]), literal=query.literal)
+    elif each.is_applied:
+        change = QueryChange(text=query.text, literal=(*query.literal, text.strip()))
+    elif any(reads_literally(known, text) for known in query.literal):
+        kept = tuple(known for known in query.literal if not reads_literally(known, text))
+        change = QueryChange(text=query.text, literal=kept)
+    else:
+        replaced = " ".join(f"{query.text[: each.start]} {each.typed_form} {query.text[each.end :]}".split())
+        change = QueryChange(text=replaced, literal=query.literal)
+    return QueryPart(
+        kind=each.kind,
+        text=text.strip(),
+        value=each.value,
+        label=each.label,
+        is_negated=each.is_negated,
+        is_typed=each.is_typed,
+        is_applied=each.is_applied,
+        change=change,
+    )
