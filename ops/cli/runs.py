@@ -109,6 +109,9 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     """
     import dagster as dg
 
+    from assets.sqlite import share_engines
+
+    share_engines()
     return dg.DagsterInstance.from_config(str(find_dagster_home(settings)), _BY_HAND)
 
 

@@ -10,13 +10,13 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 import cv2
 
+from ops.core.child_processes import copy_environment, get_child_context, set_environment
 from ops.core.errors import MediaError, StorageError, make_home_error
 from ops.core.interrupts import hold_back_interrupts
 from ops.core.media import MediaInfo
@@ -77,7 +77,7 @@ def segment_videos(
 ) -> Iterator[Result]:
     """Cut many videos and yield each result when it is ready, in any order; damage in one is a result, not an end.
 
-    Videos are spread over ``workers`` spawned processes (a decoder that crosses ``fork`` hangs), the longest first.
+    Videos are spread over ``workers`` child processes, the longest first.
     Each process has at least two threads, so that a long video does not end on one core. A single video is cut in this
     process, unless an earlier process ended while it cut this video. A video from an object store is downloaded by the
     process that cuts it, and removed afterwards.
@@ -106,9 +106,11 @@ def _cut_side_by_side(
     """Cut videos until none is left or a process dies; return the videos then in progress and the exit codes."""
     processes = min(workers, len(left))
     threads = workers if processes == 1 else max(2, workers // processes)
-    context = get_context("spawn")
+    context = get_child_context()
     reports = context.SimpleQueue() if on_progress else None
-    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_report_to, initargs=(reports,))
+    pool = ProcessPoolExecutor(
+        processes, mp_context=context, initializer=_begin, initargs=(reports, copy_environment())
+    )
     members: dict[int, BaseProcess] = {}
     running: dict[Future[Segmentation | MediaError], SegmentJob] = {}
     dead: list[SegmentJob] = []
@@ -210,9 +212,10 @@ _reports: SimpleQueue[tuple[str, int]] | None = None
 """In a worker process, the queue for its progress; a queue can only be passed at the start of a process."""
 
 
-def _report_to(reports: SimpleQueue[tuple[str, int]] | None) -> None:
+def _begin(reports: SimpleQueue[tuple[str, int]] | None, environment: dict[str, str]) -> None:
     global _reports
     _reports = reports
+    set_environment(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process ends this one
 
 

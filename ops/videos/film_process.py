@@ -11,13 +11,13 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from logging.handlers import QueueHandler
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Generic, TypeVar
 
+from ops.core.child_processes import copy_environment, get_child_context, set_environment
 from ops.core.errors import MediaError, NeedleError
 from ops.core.interrupts import hold_back_interrupts
 from ops.videos.film_errors import convert_film_errors
@@ -87,9 +87,10 @@ class FilmProcess(Generic[Request, Result]):
         return result
 
     def _start(self) -> Connection:
-        context = get_context("spawn")  # a decoder that crosses ``fork`` hangs
+        context = get_child_context()
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self._work, self._step.doing), daemon=True)
+        arguments = (theirs, self._work, self._step.doing, copy_environment())
+        self._process = context.Process(target=_serve, args=arguments, daemon=True)
         with hold_back_interrupts():  # until it ignores them: its parent ends it
             self._process.start()
         theirs.close()  # so that its end is seen as the end of the connection
@@ -122,9 +123,10 @@ class FilmProcess(Generic[Request, Result]):
         )
 
 
-def _serve(connection: Connection, work: Callable[[Request], Result], doing: str) -> None:
+def _serve(connection: Connection, work: Callable[[Request], Result], doing: str, environment: dict[str, str]) -> None:
     """Answer requests in the other process until the connection ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    set_environment(environment)
     records: SimpleQueue[logging.LogRecord] = SimpleQueue()
     root = logging.getLogger()
     root.handlers[:] = [QueueHandler(records)]

@@ -1,0 +1,22 @@
+"""Dagster's records, whose engines are shared by all homes of a process."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from ops.cli.runs import open_instance
+from ops.core.settings import load_settings
+
+
+def test_records_that_were_deleted_are_created_again(tmp_path: Path) -> None:
+    settings, other = load_settings(home=tmp_path / "home"), load_settings(home=tmp_path / "other")
+    for _ in range(2):
+        with open_instance(settings) as instance:
+            assert instance.get_dynamic_partitions("videos") == []
+            instance.add_dynamic_partitions("videos", ["one"])
+        with open_instance(settings) as instance:
+            assert instance.get_dynamic_partitions("videos") == ["one"]
+        with open_instance(other) as instance:
+            assert instance.get_dynamic_partitions("videos") == []
+        shutil.rmtree(settings.home)

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from ops.core.child_processes import copy_environment, get_child_context, set_environment
+from ops.core.interrupts import hold_back_interrupts
+from tests.builders.homes import CHECKOUT
+
+_USES_A_CHILD = """
+import time
+from ops.core.child_processes import get_child_context
+
+def burn():
+    while time.process_time() < 0.5:
+        pass
+
+if __name__ == "__main__":
+    process = get_child_context().Process(target=burn)
+    process.start()
+    process.join()
+"""
+
+
+def report_environment(environment: dict[str, str], answers: Connection) -> None:
+    set_environment(environment)
+    answers.send(dict(os.environ))
+
+
+def test_a_child_has_the_environment_that_its_parent_has_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = get_child_context()
+    for name in ("FIRST", "SECOND"):
+        monkeypatch.delenv("FIRST", raising=False)
+        monkeypatch.setenv(name, "set")
+        answers, theirs = context.Pipe()
+        process = context.Process(target=report_environment, args=(copy_environment(), theirs))
+        with hold_back_interrupts():
+            process.start()
+        assert answers.recv() == dict(os.environ)
+        process.join()
+
+
+def test_the_cpu_time_of_children_counts_as_that_of_their_parent(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(_USES_A_CHILD)
+    before = os.times()
+    subprocess.run([sys.executable, str(script)], check=True, env={**os.environ, "PYTHONPATH": str(CHECKOUT)})
+    after = os.times()
+    assert after.children_user - before.children_user > 0.5
