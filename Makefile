@@ -8,6 +8,9 @@ DEMO   := .demo
 # up to 2 GB. Who gets what: tests/workers.py.
 JOBS   ?= 3
 
+# The tests start hundreds of processes; each would compile every module.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test unit check lint format types arch bench serve dagster clean
 

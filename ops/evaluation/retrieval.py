@@ -55,6 +55,9 @@ def compute_ndcg_at(scores_QN: ArrayLike, grades_QN: ArrayLike, k: int = 10) -> 
     return np.asarray(gained / ideal, dtype=np.float64)
 
 
+_VALUES_AT_ONCE = 4_000_000
+
+
 def estimate_interval(
     values_M: ArrayLike,
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
@@ -100,8 +103,15 @@ def _estimate_by_groups(
         sums_G = np.bincount(own_M, weights=values_M)
         return np.asarray(sums_G[drawn_RG].sum(axis=1) / sizes_G[drawn_RG].sum(axis=1))
     members = np.split(np.argsort(own_M, kind="stable"), np.cumsum(sizes_G)[:-1])
-    rows = (np.concatenate([members[group] for group in drawn_G]) for drawn_G in drawn_RG)
-    return np.array([statistic(values_M[row][None])[0] for row in rows])
+    estimates_R = np.empty(resamples)
+    step = max(1, _VALUES_AT_ONCE // len(values_M))
+    for start in range(0, resamples, step):
+        rows = [np.concatenate([members[group] for group in drawn_G]) for drawn_G in drawn_RG[start : start + step]]
+        lengths = np.array([len(row) for row in rows])
+        for length in np.unique(lengths):  # one call for all resamples of a length
+            same = np.flatnonzero(lengths == length)
+            estimates_R[start + same] = statistic(values_M[np.stack([rows[each] for each in same])])
+    return estimates_R
 
 
 def summarise_ranks(ranks_Q: ArrayLike) -> dict[str, float]:

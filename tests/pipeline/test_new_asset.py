@@ -127,7 +127,7 @@ class Project(Home):
 
     def python(self, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, *arguments]
-        environment = self.environment(PYTHONDONTWRITEBYTECODE="1")
+        environment = {**self.environment(), "PYTHONDONTWRITEBYTECODE": ""}  # every process would compile the copy
         done = subprocess.run(
             command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=300, check=False
         )
