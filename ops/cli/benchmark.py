@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def command(name: str, data: Path, report: Path | None, as_json: bool, **options
     return EXIT_SET_ASIDE if bars.aside else None
 
 
-def format_benchmark(document: dict[str, Any]) -> Iterator[str]:
+def format_benchmark(document: Mapping[str, Any]) -> Iterator[str]:
     """Format the document of :class:`ops.evaluation.cut_sets.run.Benchmark` as lines of at most 100 columns."""
     kinds = document["transitions"]
     yield document["title"]
@@ -106,7 +106,7 @@ def _wrap(text: str) -> list[str]:
     return textwrap.wrap(make_printable(text), 100)
 
 
-def _format_result(title: str, own: dict[str, Any]) -> Iterator[str]:
+def _format_result(title: str, own: Mapping[str, Any]) -> Iterator[str]:
     """Format F1, precision and recall in percent with their intervals, and counts."""
     if not own["right"] + own["false"] + own["missed"]:  # a share of nothing is undefined
         yield f"  {title:<12} none annotated, none detected"
@@ -122,7 +122,7 @@ def _format_result(title: str, own: dict[str, Any]) -> Iterator[str]:
     yield f"  {'':<12} {counts}; {mean}"
 
 
-def _format_published(published: list[dict[str, Any]]) -> Iterator[str]:
+def _format_published(published: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "  published, F1 in percent:"
     for own in published:
         remark = f" ({own['remark']})" if own["remark"] else ""
@@ -130,7 +130,7 @@ def _format_published(published: list[dict[str, Any]]) -> Iterator[str]:
         yield from textwrap.wrap(line, 100, subsequent_indent=" " * 11)
 
 
-def _format_videos(by_video: dict[str, Any]) -> Iterator[str]:
+def _format_videos(by_video: Mapping[str, Any]) -> Iterator[str]:
     """Return the videos with the lowest F1 at tolerance 2 first."""
     ranked = sorted(by_video.items(), key=lambda item: (item[1]["tolerance_2"]["f1"], item[0]))
     yield f"  {'by video, tolerance 2':<{_NAME}} {'F1 %':>6} {'right':>6} {'false':>6} {'missed':>7}"

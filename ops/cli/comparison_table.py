@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ops.core.plural import plural
@@ -19,7 +19,7 @@ _METRICS = (("r@1", "R@1 %", 1), ("r@5", "R@5 %", 1), ("r@10", "R@10 %", 1), ("m
 _COLUMN = 24
 
 
-def format_comparison(document: dict[str, Any]) -> Iterator[str]:
+def format_comparison(document: Mapping[str, Any]) -> Iterator[str]:
     """Format :func:`ops.evaluation.comparison.compare_answers`, or the figures of photographs, with 95 % intervals.
 
     A difference whose interval holds 0 is marked as within noise.
@@ -45,7 +45,7 @@ def format_comparison(document: dict[str, Any]) -> Iterator[str]:
         yield from _format_verdict(document["verdict"])
 
 
-def _format_verdict(verdict: dict[str, Any]) -> Iterator[str]:
+def _format_verdict(verdict: Mapping[str, Any]) -> Iterator[str]:
     """Format the verdict of ``needle upgrade`` on captions and queries, by the same rule.
 
     Searches and probes, which the upgrade compares too, are not part of it here.
@@ -57,7 +57,7 @@ def _format_verdict(verdict: dict[str, Any]) -> Iterator[str]:
         yield from textwrap.wrap(told, 100, initial_indent="  ", subsequent_indent="    ")
 
 
-def _format_counts(figures: dict[str, Any]) -> dict[str, str]:
+def _format_counts(figures: Mapping[str, Any]) -> dict[str, str]:
     """Format the counts of a part in words, by the names that titles have for them."""
     queries, items, images = (figures.get(name, 0) for name in ("queries", "items", "images"))
     return {
@@ -70,7 +70,7 @@ def _format_counts(figures: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _format_block(name: str, figures: dict[str, Any], against: dict[str, Any]) -> Iterator[str]:
+def _format_block(name: str, figures: Mapping[str, Any], against: Mapping[str, Any]) -> Iterator[str]:
     for part, title in _TITLES.items():
         own, other = figures.get(part), against.get(part)
         if not own:
@@ -87,7 +87,7 @@ def _format_block(name: str, figures: dict[str, Any], against: dict[str, Any]) -
                 yield f"  {label:<12} {cells[0]:<{_COLUMN}} {cells[1]:<{_COLUMN}} {last}".rstrip()
 
 
-def _format_figure(figures: dict[str, Any], key: str, digits: int) -> str:
+def _format_figure(figures: Mapping[str, Any], key: str, digits: int) -> str:
     low, high = figures[f"{key}_interval"]
     return f"{figures[key]:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 

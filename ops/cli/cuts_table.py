@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ops.cli.main import make_printable
@@ -15,7 +15,7 @@ _KINDS = (("hard cuts", "shot", "cuts"), ("gradual transitions", "gradual", "gra
 _METRICS = (("f1", "F1"), ("precision", "precision"), ("recall", "recall"))
 
 
-def format_cuts(document: dict[str, Any]) -> Iterator[str]:
+def format_cuts(document: Mapping[str, Any]) -> Iterator[str]:
     """Format the document of :class:`ops.training.evaluate.FootageEvaluation`.
 
     It has each kind of boundary by clip and pooled, intervals over clips, notes on clips, and the faults.
@@ -39,7 +39,7 @@ def format_cuts(document: dict[str, Any]) -> Iterator[str]:
     yield from _format_faults(document["faults"])
 
 
-def _format_row(name: str, own: dict[str, Any], prefix: str, counts: str) -> str:
+def _format_row(name: str, own: Mapping[str, Any], prefix: str, counts: str) -> str:
     right, false, missed = (own[f"{counts}_{name}"] for name in ("right", "false", "missed"))
     wholes = {"f1": right + false + missed, "precision": right + false, "recall": right + missed}
     # A share of nothing is undefined: the JSON document has 1 there, which a user would read as success.
@@ -48,7 +48,7 @@ def _format_row(name: str, own: dict[str, Any], prefix: str, counts: str) -> str
     return f"  {name:<{_NAME}} {shares} {right:6d} {false:6d} {missed:7d}"
 
 
-def _format_intervals(document: dict[str, Any], prefix: str) -> str:
+def _format_intervals(document: Mapping[str, Any], prefix: str) -> str:
     found = {title: document[f"{prefix}_{metric}_interval"] for metric, title in _METRICS}
     if not all(found.values()):
         return "no intervals: too few clips have such boundaries"

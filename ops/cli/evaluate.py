@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def _evaluate_footage(
     return _print(found.document, as_json, bars)
 
 
-def _list_gaps(folder: Path, document: dict[str, Any], *, cuts_only: bool) -> Iterator[str]:
+def _list_gaps(folder: Path, document: Mapping[str, Any], *, cuts_only: bool) -> Iterator[str]:
     """Notes on films without an annotation, and on a folder without captions."""
     from ops.evaluation.clip_cuts import name_clip
     from ops.videos.file_kinds import FOOTAGE
@@ -141,7 +141,7 @@ def _find_other(spec: str, options: dict[str, Any]) -> str:
 
 def _build_document(
     settings: Settings, captions: Path | None, encoder_id: str, other: str, bars: Bars
-) -> dict[str, Any]:
+) -> Mapping[str, object]:
     if captions is None:
         return _evaluate_catalogue(settings, encoder_id, other, bars)
     from ops.training.evaluate import evaluate_captions
@@ -150,7 +150,7 @@ def _build_document(
     return evaluate_captions(captions, encoder, load_encoder(other, settings.home) if other else None)
 
 
-def _evaluate_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -> dict[str, Any]:
+def _evaluate_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -> Mapping[str, object]:
     from ops.evaluation.comparison import compare_answers
     from ops.training.evaluate_catalogue import ComparedEncoders, answer_both, build_tasks, find_training_shows
     from ops.training.pair_table import build_pairs
@@ -167,7 +167,7 @@ def _evaluate_catalogue(settings: Settings, encoder_id: str, other: str, bars: B
     return compare_answers(answered, find_training_shows(settings, [encoder_id, *([other] if other else [])]))
 
 
-def _print(document: dict[str, Any], as_json: bool, bars: Bars) -> int | None:
+def _print(document: Mapping[str, Any], as_json: bool, bars: Bars) -> int | None:
     """Print the document and return the exit status."""
     if as_json:
         print_json(document)

@@ -161,9 +161,11 @@ def _print_comparison(found: Comparison) -> None:
             click.echo(f"{TITLES[name]:<24}{figures}{each['difference']:>+9.3f}  {interval}")
     for missing in () if found.reasons else found.evaluation["too_little"]:
         click.echo(make_printable(f"{missing}; its searches find nearly the same"))
-    for each in found.probes:
-        pair = "".join(f"{'-' if each[key] is None else format(each[key], '.3f'):>9}" for key in ("live", "candidate"))
-        click.echo(f"{'AP of ' + each['probe']:<24}{pair}  {make_printable(each['why']) or 'not worse'}")
+    for probe in found.probes:
+        pair = "".join(
+            f"{'-' if probe[key] is None else format(probe[key], '.3f'):>9}" for key in ("live", "candidate")
+        )
+        click.echo(f"{'AP of ' + probe['probe']:<24}{pair}  {make_printable(probe['why']) or 'not worse'}")
     overlap = found.overlap
     click.echo(
         f"{overlap['mean']:.0%} of the first {plural(overlap['top'], 'shot')} are the same over "

@@ -61,6 +61,10 @@ class Shot:
         return self.end_frame - self.start_frame
 
 
+JsonObject = dict[str, Any]
+"""A JSON object of a foreign file, as read: its values are checked where they are used."""
+
+
 class Progress(Protocol):
     """Receiver of progress reports of long work. Called from the thread that called the work."""
 

@@ -12,7 +12,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -239,7 +238,7 @@ def _read_vectors(settings: Settings, encoder_id: str, partitions: Sequence[str]
 
 
 def _report(settings: Settings, encoder_id: str, partitions: Sequence[str], changed: int) -> StepReport:
-    by_partition: dict[str, dict[str, Any]] = {name: {"embedded": 0, "set_aside": 0} for name in partitions}
+    by_partition: dict[str, dict[str, int]] = {name: {"embedded": 0, "set_aside": 0} for name in partitions}
     stored = _read_vectors(settings, encoder_id, partitions)
     rows = stored.select(["shot_id", "video_id", "vector_hash", "frames_used"]).to_pylist()
     for row in rows:

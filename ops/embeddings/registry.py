@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from ops.core.errors import EncoderError, make_home_error
 from ops.core.locks import lock_exclusively
@@ -64,7 +64,29 @@ class RegistryState:
     settled: bool = True
 
 
-_REIGNS = ("live", "previous", "undone")
+_ROLES = ("live", "previous", "undone")
+
+
+class _Choice(TypedDict):
+    """The choice of ``auto``."""
+
+    spec: str
+    reason: str
+
+
+class _Entry(TypedDict):
+    """An encoder of this home: its spec, and the path, size and time of each of its files."""
+
+    spec: str
+    files: list[list[object]]
+
+
+class _Content(TypedDict):
+    """The content of the file; ``succession`` is a :class:`RegistryState` as JSON, once an encoder was named."""
+
+    auto: _Choice | None
+    encoders: dict[str, _Entry]
+    succession: Any
 
 
 class EncoderRegistry:
@@ -81,10 +103,11 @@ class EncoderRegistry:
     def pin_auto(self, spec: str, reason: str) -> tuple[str, str]:
         """Pin ``auto``; if another process was first, return its choice."""
         with self._lock() as content:
-            if not content["auto"]:
-                content["auto"] = {"spec": spec, "reason": reason}
+            choice = content["auto"]
+            if not choice:
+                choice = content["auto"] = {"spec": spec, "reason": reason}
                 self._write(content)
-            return content["auto"]["spec"], content["auto"]["reason"]
+            return choice["spec"], choice["reason"]
 
     def list_ids(self) -> list[str]:
         """The ids of all encoders recorded in this home."""
@@ -104,7 +127,7 @@ class EncoderRegistry:
 
     def record(self, encoder_id: str, spec: str, files: list[Path]) -> None:
         """Record the spec and files of ``encoder_id``."""
-        entry = {"spec": spec, "files": fingerprint_files(files)}
+        entry: _Entry = {"spec": spec, "files": fingerprint_files(files)}
         with self._lock() as content:
             if content["encoders"].get(encoder_id) != entry:
                 content["encoders"][encoder_id] = entry
@@ -125,7 +148,7 @@ class EncoderRegistry:
             return after
 
     @contextmanager
-    def _lock(self) -> Iterator[dict[str, Any]]:
+    def _lock(self) -> Iterator[_Content]:
         """The content of the file, for a block in which no other process changes it."""
         try:
             with lock_exclusively(self.path.with_suffix(".lock")):
@@ -133,11 +156,14 @@ class EncoderRegistry:
         except OSError as error:
             raise make_home_error(self.path, error) from error
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> _Content:
         try:
             content = json.loads(self.path.read_text())
-            known = {"auto": content["auto"], "encoders": dict(content["encoders"])}
-            return {**known, "succession": content.get("succession")}
+            return {
+                "auto": content["auto"],
+                "encoders": dict(content["encoders"]),
+                "succession": content.get("succession"),
+            }
         except FileNotFoundError:
             return {"auto": None, "encoders": {}, "succession": None}
         except OSError as error:
@@ -147,17 +173,17 @@ class EncoderRegistry:
                 f"{self.path} cannot be read ({error}): delete it, and the encoder is chosen again"
             ) from error
 
-    def _write(self, content: dict[str, Any]) -> None:
-        content = {name: value for name, value in content.items() if name != "succession" or value}
+    def _write(self, content: _Content) -> None:
+        kept = {name: value for name, value in content.items() if name != "succession" or value}
         with write_atomically(self.path) as temporary:
-            temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+            temporary.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
 
 
-def _parse_state(content: dict[str, Any] | None, path: Path) -> RegistryState:
+def _parse_state(content: Any, path: Path) -> RegistryState:
     try:
         if content is None:
             return RegistryState()
-        live, previous, undone = (EncoderRecord(**told) if (told := content[name]) else None for name in _REIGNS)
+        live, previous, undone = (EncoderRecord(**record) if (record := content[name]) else None for name in _ROLES)
         return RegistryState(
             live=live,
             previous=previous,

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ops.cluster.batches import map_batches
 from ops.cluster.session import open_cluster
@@ -53,6 +54,10 @@ def embed_on_cluster(
             yield from _parse_results(batch)
 
 
+Columns = dict[str, NDArray[Any]]
+"""A batch of Ray by the names of its columns."""
+
+
 class ShotEmbedder:
     """The work of one actor: it loads the encoder once, and embeds batches of shots one after the other."""
 
@@ -61,7 +66,7 @@ class ShotEmbedder:
         self._spec, self._home, self._encoder_id = spec, Path(home), encoder_id
         self._encoder: Any = None
 
-    def __call__(self, batch_N: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, batch_N: Columns) -> Columns:
         """Embed a batch; return its columns.
 
         The columns are ``shot_id``, ``embedding`` (N, D), ``frames_used``, ``vector_hash``; ``cause`` and ``reason`` of
@@ -101,7 +106,7 @@ class ShotEmbedder:
         return self._encoder
 
 
-def _build_columns(result: ShotVector | UnusableShot, dim: int) -> dict[str, Any]:
+def _build_columns(result: ShotVector | UnusableShot, dim: int) -> Columns:
     """One row of a batch; a skipped shot has a vector of zeros in it, because all rows must have the same columns."""
     if isinstance(result, ShotVector):
         return {
@@ -122,7 +127,7 @@ def _build_columns(result: ShotVector | UnusableShot, dim: int) -> dict[str, Any
     }
 
 
-def _parse_results(batch: dict[str, Any]) -> Iterator[ShotVector | UnusableShot]:
+def _parse_results(batch: Columns) -> Iterator[ShotVector | UnusableShot]:
     if batch["error"][0]:
         raise getattr(errors, str(batch["kind"][0]))(str(batch["error"][0]))
     names = ("shot_id", "embedding", "vector_hash", "frames_used", "cause", "reason")

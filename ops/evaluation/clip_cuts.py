@@ -12,12 +12,21 @@ from fractions import Fraction
 from functools import reduce
 from operator import add
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
 from ops.core.plural import plural
-from ops.evaluation.cuts import BoundaryMatch, BoundaryScore, CutScore, Fault, ShotAnnotation, match_boundaries
+from ops.evaluation.cuts import (
+    BoundaryMatch,
+    BoundaryScore,
+    CutScore,
+    Fault,
+    FaultKind,
+    ShotAnnotation,
+    TransitionKind,
+    match_boundaries,
+)
 
 TOLERANCE = 2
 """Maximum distance of a detection from an annotated boundary, in frames."""
@@ -47,6 +56,18 @@ class SetAsideClip:
     reason: str
 
 
+class FaultDocument(TypedDict):
+    """A fault in the JSON form of the commands; frames are inclusive."""
+
+    clip: str
+    kind: FaultKind
+    transition: TransitionKind
+    frame: int
+    last_frame: int
+    time_s: float | None
+    nearest_frame: int | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClipFault:
     """A fault of one clip, with the time of its first frame; ``None`` if the clip ends before it.
@@ -60,7 +81,7 @@ class ClipFault:
     time_s: float | None
     nearest: int | None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> FaultDocument:
         """The fault in the JSON form of the commands."""
         return {
             "clip": self.clip,

@@ -4,20 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TypedDict, cast
 
-from ops.evaluation.figures import compute_figures, compute_gains
+from ops.evaluation.figures import Figures, Gains, compute_figures, compute_gains
+from ops.evaluation.retrieval import PartFigures
 from ops.evaluation.shows import ShowAnswer
-from ops.evaluation.verdict import judge_answers
+from ops.evaluation.verdict import EncoderVerdict, judge_answers
 
 Answered = tuple[str, Sequence[ShowAnswer]]
 """An encoder's id and its answers, one per show or video."""
+
+
+class EncoderFigures(TypedDict, total=False):
+    """The figures of :func:`compute_figures`, and the paired differences from another encoder."""
+
+    text_to_video: PartFigures
+    video_to_text: PartFigures
+    graded: PartFigures
+    gain: Gains
+
+
+class AgainstDocument(EncoderFigures):
+    """The figures of the second encoder, pooled and by show."""
+
+    encoder_id: str
+    shows: dict[str, Figures]
+
+
+class EncoderDocument(EncoderFigures):
+    """The figures of the first encoder, pooled and by show."""
+
+    encoder_id: str
+    learned_from: list[str]
+    pooled_is_fair: bool
+    shows: dict[str, EncoderFigures]
+
+
+class ComparisonDocument(EncoderDocument, total=False):
+    """The result of :func:`compare_answers`; ``against`` and ``verdict`` only with a second encoder."""
+
+    against: AgainstDocument
+    verdict: EncoderVerdict
+
+
 NOTHING: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
 def compare_answers(
     answered: Sequence[Answered], learned_by: Mapping[str, Collection[str]] = NOTHING
-) -> dict[str, Any]:
+) -> ComparisonDocument:
     """The document of an evaluation, compared with a second encoder if there is one.
 
     It holds figures of the first encoder, pooled and under ``shows``, and of the second under ``against``. Next to each
@@ -30,21 +65,22 @@ def compare_answers(
     """
     encoder_id, answers = answered[0]
     learned = {show for own_id, _ in answered for show in learned_by.get(own_id, ())}
-    shows = sorted({own.task.show for own in answers})
+    shows = sorted({each.task.show for each in answers})
     fair = [show for show in shows if show not in learned]
-    larger = {own.task.show for own in answers if len(own.task.items) > 1}
+    larger = {each.task.show for each in answers if len(each.task.items) > 1}
     pooled = [show for show in fair or shows if show in larger] or fair or shows
-    document: dict[str, Any] = {
+    own: EncoderDocument = {
         "encoder_id": encoder_id,
         "learned_from": [show for show in shows if show in learned],
         "pooled_is_fair": bool(fair) or not shows,
         **_compute_figures(answered, pooled),
         "shows": {show: _compute_figures(answered, [show]) for show in shows},
     }
+    document = cast(ComparisonDocument, own)
     if len(answered) > 1:
         document["against"] = {
             "encoder_id": answered[1][0],
-            **compute_figures(_select_answers(answered[1], pooled)),
+            **cast(EncoderFigures, compute_figures(_select_answers(answered[1], pooled))),
             "shows": {show: compute_figures(_select_answers(answered[1], [show])) for show in shows},
         }
         document["verdict"] = judge_answers(
@@ -56,12 +92,12 @@ def compare_answers(
     return document
 
 
-def _compute_figures(answered: Sequence[Answered], shows: Collection[str]) -> dict[str, Any]:
-    figures = compute_figures(_select_answers(answered[0], shows))
+def _compute_figures(answered: Sequence[Answered], shows: Collection[str]) -> EncoderFigures:
+    figures = cast(EncoderFigures, compute_figures(_select_answers(answered[0], shows)))
     if len(answered) > 1:
         figures["gain"] = compute_gains(_select_answers(answered[0], shows), _select_answers(answered[1], shows))
     return figures
 
 
 def _select_answers(answered: Answered, shows: Collection[str]) -> list[ShowAnswer]:
-    return [own for own in answered[1] if own.task.show in shows]
+    return [each for each in answered[1] if each.task.show in shows]

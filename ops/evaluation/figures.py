@@ -13,18 +13,29 @@ from numpy.typing import NDArray
 
 from ops.core.errors import UsageError
 from ops.evaluation.questions import list_questions, pool_ranks
-from ops.evaluation.retrieval import compute_single_gains, describe_ranks, estimate_interval, estimate_paired_interval
+from ops.evaluation.retrieval import (
+    PartFigures,
+    compute_single_gains,
+    describe_ranks,
+    estimate_interval,
+    estimate_paired_interval,
+)
 from ops.evaluation.shows import DIRECTIONS, ShowAnswer
 
+Figures = dict[str, PartFigures]
+"""Figures by part: a direction, or ``graded``."""
+Gains = dict[str, dict[str, list[float]]]
+"""``[difference, low, high]`` by part and metric."""
 
-def compute_figures(answers: Sequence[ShowAnswer]) -> dict[str, Any]:
+
+def compute_figures(answers: Sequence[ShowAnswer]) -> Figures:
     """Pooled figures of both directions and of graded queries, with 95 % intervals.
 
     ``text_to_video`` and ``video_to_text`` are those of :func:`describe_ranks`, with the numbers of ``queries`` and
     ``items``; ``graded`` has ``ndcg@10`` (0-1), its interval and ``queries``. Parts without questions are excluded. The
     questions of one item are drawn together; from ``LEAST_SHOWS`` shows on, those of one show.
     """
-    figures: dict[str, Any] = {}
+    figures: Figures = {}
     for direction in DIRECTIONS:
         ranks, groups = pool_ranks(answers, direction), _list_groups(answers, direction)
         if len(ranks):
@@ -40,7 +51,7 @@ def compute_figures(answers: Sequence[ShowAnswer]) -> dict[str, Any]:
     return figures
 
 
-def compute_gains(answers: Sequence[ShowAnswer], before: Sequence[ShowAnswer]) -> dict[str, Any]:
+def compute_gains(answers: Sequence[ShowAnswer], before: Sequence[ShowAnswer]) -> Gains:
     """Differences from another encoder's answers to the same tasks, by paired bootstrap.
 
     They are ``[difference, low, high]`` of each metric of each part of :func:`compute_figures`.
@@ -49,7 +60,7 @@ def compute_gains(answers: Sequence[ShowAnswer], before: Sequence[ShowAnswer]) -
     """
     if [own.task for own in answers] != [own.task for own in before]:
         raise UsageError("two encoders can only be compared on the same captions and queries")
-    found: dict[str, Any] = {}
+    gains: Gains = {}
     for direction in DIRECTIONS:
         now, then, groups = (
             pool_ranks(answers, direction),
@@ -57,15 +68,15 @@ def compute_gains(answers: Sequence[ShowAnswer], before: Sequence[ShowAnswer]) -
             _list_groups(answers, direction),
         )
         if len(now):
-            found[direction] = {
+            gains[direction] = {
                 name: list(estimate_paired_interval(metric(now), metric(then), groups_M=groups))
                 for name, metric in _METRICS.items()
             }
-    gains, groups = list_questions(answers, ["graded"])
-    if len(gains):
+    after, groups = list_questions(answers, ["graded"])
+    if len(after):
         then, _ = list_questions(before, ["graded"])
-        found["graded"] = {"ndcg@10": list(estimate_paired_interval(gains, then, groups_M=groups))}
-    return found
+        gains["graded"] = {"ndcg@10": list(estimate_paired_interval(after, then, groups_M=groups))}
+    return gains
 
 
 def compute_recall_curve(

@@ -14,6 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ops.core.errors import UsageError
 
+PartFigures = dict[str, float | list[float]]
+"""Figures of one part of the questions by name; those that end in ``_interval`` are ``[low, high]``."""
+
 
 def rank_queries(scores_QN: ArrayLike, relevant_QN: ArrayLike) -> NDArray[np.int64]:
     """1-based rank of each query's best relevant item, ``(Q,)`` int64.
@@ -155,7 +158,7 @@ def rank_captions(
     return rank_queries(scores_QN, own_QN), rank_queries(scores_QN.T[captioned], own_QN.T[captioned])
 
 
-def describe_ranks(ranks_Q: ArrayLike, groups_Q: ArrayLike | None = None) -> dict[str, Any]:
+def describe_ranks(ranks_Q: ArrayLike, groups_Q: ArrayLike | None = None) -> PartFigures:
     """:func:`summarise_ranks` with 95 % bootstrap intervals, and nDCG@10.
 
     Each recall has its interval as ``r@1_interval``, and so has the median rank. ``ndcg@10`` (0-1) assumes one right
@@ -163,7 +166,7 @@ def describe_ranks(ranks_Q: ArrayLike, groups_Q: ArrayLike | None = None) -> dic
     """
     ranks = np.asarray(ranks_Q)
     gains = compute_single_gains(ranks)
-    figures: dict[str, Any] = {**summarise_ranks(ranks), "ndcg@10": float(gains.mean())}
+    figures: PartFigures = {**summarise_ranks(ranks), "ndcg@10": float(gains.mean())}
     for k in (1, 5, 10):
         figures[f"r@{k}_interval"] = list(estimate_interval(100.0 * (ranks <= k), groups_M=groups_Q))
     median = estimate_interval(ranks, lambda drawn: np.median(drawn, axis=1), groups_M=groups_Q)

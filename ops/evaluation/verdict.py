@@ -9,7 +9,7 @@ not worse than the margin. Pure numpy, as :mod:`ops.evaluation.shows`.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -39,13 +39,44 @@ TITLES = {
 }
 
 
+class ComparedPart(TypedDict):
+    """nDCG@10 of both encoders and of chance in one part, and the difference with its 95 % interval."""
+
+    live: float
+    candidate: float
+    chance: float
+    drawn: int
+    difference: float
+    low: float
+    high: float
+
+
+class ComparedAnswers(TypedDict):
+    """Both encoders' results on some shows, by part."""
+
+    shots: int
+    shows: list[str]
+    drawn_by: str
+    parts: dict[str, ComparedPart]
+
+
+class EncoderVerdict(ComparedAnswers):
+    """The result of :func:`judge_answers`."""
+
+    margin: float
+    learned: ComparedAnswers | None
+    left_out: list[str]
+    worse: list[str]
+    too_little: list[str]
+
+
 def judge_answers(
     candidate: Sequence[ShowAnswer],
     live: Sequence[ShowAnswer],
     *,
     learned: Collection[str] = (),
     live_learned: Collection[str] = (),
-) -> dict[str, Any]:
+) -> EncoderVerdict:
     """Judge ``candidate`` by its answers and those of ``live`` to the same tasks, in the same order.
 
     Shows that neither was fitted on decide: ``shots`` of them are captioned, in ``shows``. ``parts`` has, for
@@ -80,16 +111,16 @@ def judge_answers(
     }
 
 
-def _measure(pairs: Sequence[tuple[ShowAnswer, ShowAnswer]]) -> dict[str, Any]:
+def _measure(pairs: Sequence[tuple[ShowAnswer, ShowAnswer]]) -> ComparedAnswers:
     candidate, live = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    found: dict[str, dict[str, Any]] = {}
+    compared: dict[str, ComparedPart] = {}
     for name in TITLES:
         parts = PARTS if name == ALL else (name,)
         after, groups = list_questions(candidate, parts)
         before, _ = list_questions(live, parts)
         if len(after):
             difference, low, high = estimate_paired_interval(after, before, groups_M=groups)
-            found[name] = {
+            compared[name] = {
                 "live": float(before.mean()),
                 "candidate": float(after.mean()),
                 "chance": compute_chance(live, parts),
@@ -102,11 +133,11 @@ def _measure(pairs: Sequence[tuple[ShowAnswer, ShowAnswer]]) -> dict[str, Any]:
         "shots": sum(len(own.item_ranks_N) for own in candidate),
         "shows": sorted({own.task.show for own in candidate}),
         "drawn_by": choose_drawn_unit(candidate, PARTS),
-        "parts": found,
+        "parts": compared,
     }
 
 
-def _describe_losses(measured: dict[str, Any], told: str) -> list[str]:
+def _describe_losses(measured: ComparedAnswers, claim: str) -> list[str]:
     """The losses beyond chance, as one sentence; none if there are no losses."""
     lost = {name: each for name, each in measured["parts"].items() if each["high"] < 0 and each["drawn"] >= LEAST_SHOTS}
     if not lost:
@@ -115,10 +146,10 @@ def _describe_losses(measured: dict[str, Any], told: str) -> list[str]:
     figures = f"{lost[first]['live']:.3f} → {lost[first]['candidate']:.3f} ({_format_interval(lost[first])})"
     also = f", also in {', '.join(TITLES[name] for name in others)}" if others else ""
     which = f"{plural(measured['shots'], 'captioned shot')} of {', '.join(measured['shows'])}"
-    return [f"{told}: nDCG@10 on {which}, {TITLES[first]} {figures}{also}"]
+    return [f"{claim}: nDCG@10 on {which}, {TITLES[first]} {figures}{also}"]
 
 
-def _describe_gap(decided: dict[str, Any], margin: float, is_chosen: bool) -> list[str]:
+def _describe_gap(decided: ComparedAnswers, margin: float, is_chosen: bool) -> list[str]:
     """The gap in the evidence, as one sentence; none if it is enough. ``is_chosen``: there are other shows."""
     shots, overall = decided["shots"], decided["parts"].get(ALL)
     which = "captioned shots" + (" of shows that neither encoder was fitted on" if is_chosen else "")
@@ -134,5 +165,5 @@ def _describe_gap(decided: dict[str, Any], margin: float, is_chosen: bool) -> li
     return [f"these {shots} {which} {missed}; {accepted}"]
 
 
-def _format_interval(each: dict[str, float]) -> str:
+def _format_interval(each: ComparedPart) -> str:
     return f"{each['difference']:+.3f}, {each['low']:+.3f} to {each['high']:+.3f}"

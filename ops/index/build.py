@@ -7,7 +7,6 @@ whatever else the lake contains.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ops.core.errors import DamagedTableError, VectorIndexError
 from ops.core.settings import Settings
@@ -34,15 +33,17 @@ def read_wanted_rows(settings: Settings, encoder_id: str) -> Iterator[IndexRow]:
         ready = {
             row["video_id"] for row in rows if row["state"] == "ready" or (row["state"] == "pending" and row["frames"])
         }
-        shots = {row["shot_id"]: row for row in settings.lake.read("shots", [partition], SHOT_COLUMNS).to_pylist()}
+        shots = {row.pop("shot_id"): row for row in settings.lake.read("shots", [partition], SHOT_COLUMNS).to_pylist()}
         table = settings.lake.read(name_table(encoder_id), [partition], EMBEDDING_COLUMNS)
         vectors = convert_to_matrix(table["embedding"])
         dim = require_dimension(settings, encoder_id, partition, vectors.shape[1], dim)
         for row, vector in zip(table.drop_columns(["embedding"]).to_pylist(), vectors, strict=True):
             if row["video_id"] in ready and row["shot_id"] in shots:
-                payload: dict[str, Any] = dict(shots[row["shot_id"]])
                 yield IndexRow(
-                    shot_id=payload.pop("shot_id"), vector=vector, vector_hash=row["vector_hash"], payload=payload
+                    shot_id=row["shot_id"],
+                    vector=vector,
+                    vector_hash=row["vector_hash"],
+                    payload=shots[row["shot_id"]],
                 )
 
 

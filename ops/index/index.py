@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +29,7 @@ from ops.index.backends.edge import EdgeVersions
 from ops.index.backends.server import ServerVersions, reuse_client
 from ops.index.fetching import Fetched, fetch_until
 from ops.index.plan import RowsChangedError, build_planned_points, hash_text, make_plan
-from ops.index.points import (
-    HASH_KEY,
-    MARKS_KEY,
-    IndexHit,
-    IndexRow,
-    PointStore,
-    Versions,
-    Wanted,
-)
+from ops.index.points import HASH_KEY, MARKS_KEY, IndexHit, IndexRow, Payload, PointStore, Versions, Wanted
 
 __all__ = [
     "IndexCheck",
@@ -152,7 +144,7 @@ class VectorIndex:
         query = _scale_to_unit(vector).tolist()
         wanted = Wanted(shows=tuple(shows), videos=tuple(videos), exclude_blank=exclude_blank)
         ranked = self._rank_points(query, limit + offset, wanted, exact)[offset : offset + limit]
-        payloads: dict[str, dict[str, Any]] = {}
+        payloads: dict[str, Payload] = {}
         if with_payload:
             points = self._points.fetch([shot_id for shot_id, _ in ranked], vectors=False)
             payloads = {point.shot_id: _select_public(point.payload) for point in points}
@@ -360,8 +352,8 @@ def _choose_engine(settings: Settings, encoder_id: str) -> Versions:
     return EdgeVersions(settings.home / "index" / encoder_id)
 
 
-def _select_public(payload: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in payload.items() if key not in (HASH_KEY, MARKS_KEY)}
+def _select_public(payload: Payload) -> Payload:
+    return cast(Payload, {key: value for key, value in payload.items() if key not in (HASH_KEY, MARKS_KEY)})
 
 
 def _measure_difference(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:

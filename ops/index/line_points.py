@@ -7,9 +7,10 @@ import itertools
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, cast
 
 from ops.index.letters import SEPARATOR
+from ops.index.points import Manifest
 from ops.index.sentences import is_unspaced, join_text
 from ops.index.stems import stem_words_with
 from ops.index.words import choose_stemmer, list_line_spellings, list_pairs, list_phrase_spellings, list_terms
@@ -70,12 +71,39 @@ class LineHit(LineRow):
         return (self.line_id, *self.joined_ids)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LinePoint:
-    """A line as an engine stores it."""
+class FollowingPayload(TypedDict):
+    """A :class:`Following` as an engine stores it."""
 
     line_id: str
-    payload: dict[str, Any]
+    text: str
+    shot_ids: list[str]
+    end_frame: int
+    end_s: float
+
+
+class LinePayload(TypedDict):
+    """The columns of a :class:`LineRow` as an engine stores them."""
+
+    line_id: str
+    video_id: str
+    show: str
+    shot_ids: list[str]
+    start_frame: int
+    end_frame: int
+    start_s: float
+    end_s: float
+    text: str
+    language: str
+    source: str
+    following: list[FollowingPayload]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinePoint:
+    """A line as an engine stores it: its columns, its words (:data:`WORDS_KEY`), and its terms by stemmer."""
+
+    line_id: str
+    payload: LinePayload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +121,13 @@ class WantedLines:
 class LineStore(Protocol):
     """One complete, immutable version of the lines, open for reading."""
 
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Manifest:
         """The manifest with which the version was built; does not open the points."""
 
-    def rank(self, field: str, terms: str, depth: int, wanted: WantedLines) -> list[tuple[float, dict[str, Any]]]:
+    def rank(self, field: str, terms: str, depth: int, wanted: WantedLines) -> list[tuple[float, LinePayload]]:
         """Return up to ``depth`` of the best ``(BM25 score, payload)`` by a terms field, best first."""
 
-    def scroll(self) -> Iterator[dict[str, Any]]:
+    def scroll(self) -> Iterator[LinePayload]:
         """Yield the payload of every line, once."""
 
     def close(self) -> None:
@@ -141,17 +169,30 @@ def build_point(row: LineRow) -> LinePoint:
         FOLLOWING_KEY: [_store_following(each) for each in row.following],
     }
     ranked = {name_terms_field(stemmer): " ".join(stem_words_with(stemmer, terms))}
-    return LinePoint(line_id=row.line_id, payload={**payload, WORDS_KEY: words, **ranked})
+    return LinePoint(line_id=row.line_id, payload=cast(LinePayload, {**payload, WORDS_KEY: words, **ranked}))
 
 
-def parse_row(payload: dict[str, Any]) -> LineRow:
+def parse_row(payload: LinePayload) -> LineRow:
     """Return the stored row; the inverse of :func:`build_point`."""
-    return LineRow(**_parse_columns(payload))
+    return LineRow(
+        line_id=payload["line_id"],
+        video_id=payload["video_id"],
+        show=payload["show"],
+        shot_ids=tuple(payload["shot_ids"]),
+        start_frame=payload["start_frame"],
+        end_frame=payload["end_frame"],
+        start_s=payload["start_s"],
+        end_s=payload["end_s"],
+        text=payload["text"],
+        language=payload["language"],
+        source=payload["source"],
+        following=tuple(map(_parse_following, payload["following"])),
+    )
 
 
-def parse_hit(payload: dict[str, Any], score: float) -> LineHit:
+def parse_hit(payload: LinePayload, score: float) -> LineHit:
     """Return the stored row as a hit."""
-    return LineHit(**_parse_columns(payload), score=score)
+    return LineHit(**vars(parse_row(payload)), score=score)
 
 
 def spell_phrase(text: str) -> tuple[str, ...]:
@@ -173,14 +214,24 @@ def _list_ranked_terms(text: str) -> list[str]:
     return [*list_terms(text), *list_pairs(text)]
 
 
-def _store_following(line: Following) -> dict[str, Any]:
-    return {**vars(line), "shot_ids": list(line.shot_ids)}
+def _store_following(line: Following) -> FollowingPayload:
+    return {
+        "line_id": line.line_id,
+        "text": line.text,
+        "shot_ids": list(line.shot_ids),
+        "end_frame": line.end_frame,
+        "end_s": line.end_s,
+    }
 
 
-def _parse_columns(payload: dict[str, Any]) -> dict[str, Any]:
-    columns = {name: payload[name] for name in LineRow.__dataclass_fields__}
-    following = tuple(Following(**each | {"shot_ids": tuple(each["shot_ids"])}) for each in columns[FOLLOWING_KEY])
-    return columns | {"shot_ids": tuple(columns["shot_ids"]), FOLLOWING_KEY: following}
+def _parse_following(payload: FollowingPayload) -> Following:
+    return Following(
+        line_id=payload["line_id"],
+        text=payload["text"],
+        shot_ids=tuple(payload["shot_ids"]),
+        end_frame=payload["end_frame"],
+        end_s=payload["end_s"],
+    )
 
 
 def take_distinct(words: Sequence[str], most: int) -> list[str]:

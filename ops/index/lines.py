@@ -16,7 +16,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from ops.core.errors import VectorIndexError
 from ops.core.locks import lock_exclusively
@@ -29,6 +28,7 @@ from ops.index.backends.server_lines import ServerLineVersions
 from ops.index.fetching import Fetched, fetch_until
 from ops.index.line_points import (
     LineHit,
+    LinePayload,
     LineRow,
     LineStore,
     WantedLines,
@@ -40,6 +40,7 @@ from ops.index.line_points import (
     spell_phrase,
     take_distinct,
 )
+from ops.index.points import Manifest
 from ops.index.stems import stem_words_with
 from ops.index.utterances import extend_to_phrases
 from ops.index.words import choose_stemmer, list_pairs, list_terms, split_exact_words, split_words
@@ -131,10 +132,10 @@ class LineIndex:
 
     def _rank_lines(
         self, field: str, terms: str, limit: int, wanted: WantedLines
-    ) -> Sequence[tuple[float, dict[str, Any]]]:
+    ) -> Sequence[tuple[float, LinePayload]]:
         """Return at least ``limit`` of the best, if there are enough, without splitting a group of ties at the end."""
 
-        def fetch(depth: int) -> Fetched[tuple[float, dict[str, Any]]]:
+        def fetch(depth: int) -> Fetched[tuple[float, LinePayload]]:
             found = self._lines.rank(field, terms, depth, wanted)
             return Fetched(items=found, is_all=len(found) < depth)
 
@@ -219,7 +220,7 @@ def publish_lines_to(versions: LineVersions, rows: Sequence[LineRow], *, now: da
     if versions.current() == version:
         return version
     if not versions.has(version):
-        manifest = {
+        manifest: Manifest = {
             "schema": RECIPE,
             "version": version,
             "rows": len(rows),

@@ -12,14 +12,23 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 
 from ops.core.errors import VectorIndexError
 from ops.core.tables import compute_digest
 from ops.index import tuning
-from ops.index.points import BLANK, HASH_KEY, MARKS_KEY, SAMPLED, IndexRow, StoredPoint, encode_point_id
+from ops.index.points import (
+    BLANK,
+    HASH_KEY,
+    MARKS_KEY,
+    SAMPLED,
+    IndexRow,
+    Manifest,
+    Payload,
+    StoredPoint,
+    encode_point_id,
+)
 
 # float32 rounding of a 4,096-d vector stays well below; a vector that was never normalised does not.
 UNIT_TOLERANCE = 1e-3
@@ -57,7 +66,7 @@ class Plan:
     """The result of one pass over the rows: enough to name the version without holding a vector."""
 
     version: str
-    manifest: dict[str, Any]
+    manifest: Manifest
     sample: frozenset[str]
 
 
@@ -74,7 +83,7 @@ def make_plan(encoder_id: str, rows: Iterable[IndexRow], now: datetime) -> Plan:
             yield row.shot_id, row.vector_hash
 
     digest = compute_digest(observed())
-    manifest = {
+    manifest: Manifest = {
         "schema": tuning.RECIPE,
         "version": fold.version,
         "encoder_id": encoder_id,
@@ -96,7 +105,7 @@ def build_planned_points(
     fold = _Fold()
     for row in map(fold.add, rows):
         marks = [BLANK] * bool(row.payload.get("is_blank")) + [SAMPLED] * (row.shot_id in plan.sample)
-        payload = {**row.payload, HASH_KEY: row.vector_hash, MARKS_KEY: marks}
+        payload: Payload = {**row.payload, HASH_KEY: row.vector_hash, MARKS_KEY: marks}
         yield StoredPoint(shot_id=row.shot_id, payload=payload, vector=np.asarray(row.vector, np.float32))
         if on_progress:
             on_progress(1)

@@ -7,10 +7,10 @@ package uses only these.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Final, NotRequired, Protocol, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,26 +23,54 @@ Item = TypeVar("Item")
 _FRAME_BITS = 64
 
 # Keys that the package adds to a point's payload and removes again.
-HASH_KEY = "vector_hash"
+HASH_KEY: Final = "vector_hash"
 # A list of words rather than booleans: Edge 0.9.0 reads a Python bool in a condition as an integer, which then matches
 # nothing.
-MARKS_KEY = "marks"
+MARKS_KEY: Final = "marks"
 BLANK = "blank"
 SAMPLED = "sampled"
+
+
+class Manifest(TypedDict):
+    """The facts of a version, stored beside its points. ``digest`` is of all rows, ``created`` is ISO 8601.
+
+    ``encoder_id`` and ``dim`` are of vectors, ``stemmers`` of lines.
+    """
+
+    schema: int
+    version: str
+    rows: int
+    digest: str
+    created: str
+    encoder_id: NotRequired[str]
+    dim: NotRequired[int]
+    stemmers: NotRequired[list[str]]
+
+
+class Payload(TypedDict, total=False):
+    """The values of a shot that an engine stores with its vector; ``vector_hash`` and ``marks`` are the package's."""
+
+    video_id: str
+    show: str
+    start_frame: int
+    end_frame: int
+    is_blank: bool
+    vector_hash: str
+    marks: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class IndexRow:
     """One shot for the index.
 
-    ``vector`` is float32 (D,) of unit length; ``vector_hash`` names its bits. ``payload`` holds JSON values, at least
-    ``show`` and ``video_id`` (str) and ``is_blank`` (bool) for filters.
+    ``vector`` is float32 (D,) of unit length; ``vector_hash`` names its bits. ``payload`` has at least ``show``,
+    ``video_id`` and ``is_blank``, for filters.
     """
 
     shot_id: str
     vector: NDArray[np.float32]
     vector_hash: str
-    payload: dict[str, Any] = field(default_factory=dict)
+    payload: Payload = field(default_factory=Payload)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +79,7 @@ class IndexHit:
 
     shot_id: str
     score: float
-    payload: dict[str, Any]
+    payload: Payload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,14 +97,14 @@ class StoredPoint:
     """A point as read back; ``vector`` is float32 (D,), or ``None`` if it was not requested."""
 
     shot_id: str
-    payload: dict[str, Any]
+    payload: Payload
     vector: NDArray[np.float32] | None
 
 
 class PointStore(Protocol):
     """One complete, immutable version of an index, open for reading."""
 
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Manifest:
         """The manifest passed to :meth:`Versions.build`; does not open the points."""
 
     def counts(self, key: str) -> dict[str, int]:
@@ -104,7 +132,7 @@ class Versions(Protocol):
     def has(self, version: str) -> bool:
         """Return True if a complete version of that name is stored."""
 
-    def build(self, manifest: Mapping[str, Any], points: Iterable[StoredPoint]) -> None:
+    def build(self, manifest: Manifest, points: Iterable[StoredPoint]) -> None:
         """Write the version ``manifest["version"]``, which no reader sees yet.
 
         After a failure or a kill, :meth:`has` returns False for it.
@@ -131,7 +159,7 @@ def split_into_batches(points: Iterable[Item], size: int) -> Iterator[list[Item]
         yield batch
 
 
-def require_rows(manifest: Mapping[str, Any], counted: int) -> None:
+def require_rows(manifest: Manifest, counted: int) -> None:
     """Raise ``VectorIndexError`` if the number of points in an engine is not the number of rows written to it."""
     if counted != manifest["rows"]:
         raise VectorIndexError(

@@ -6,7 +6,7 @@ Legend: N pairs, T frames, F and H tower features, K classes.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ from ops.embeddings.starter.text_tower import TextTower
 from ops.embeddings.starter.torch_tower import IMAGE_SIZE
 from ops.training.examples import Examples, InMemory, Streamed
 from ops.training.features import Features, Tower, compute_features
+from ops.training.lineage import FitFigures
 from ops.training.model import DualEncoder, build_clip_model, build_starter_model, save_weights
 from ops.training.pair_reader import PairReader
 from ops.training.pairs import CaptionPair
@@ -43,8 +44,8 @@ class Base(Protocol):
         """Return the model before the first step; uses torch's random numbers."""
         ...
 
-    def save(self, model: DualEncoder, folder: Path, lineage: dict[str, Any]) -> None:
-        """Write the fitted encoder and its lineage."""
+    def save(self, model: DualEncoder, folder: Path, figures: FitFigures) -> None:
+        """Write the fitted encoder and the figures of the fit."""
         ...
 
 
@@ -115,9 +116,9 @@ class StarterBase:
         head = self.head if self._recipe.start == "base" else None
         return build_starter_model(self._recipe, head, torch.from_numpy(self.head.text_mean_H))
 
-    def save(self, model: DualEncoder, folder: Path, lineage: dict[str, Any]) -> None:
+    def save(self, model: DualEncoder, folder: Path, figures: FitFigures) -> None:
         save_weights(model, folder, self.head, {})
-        _write(folder, lineage)
+        _write_manifest(folder, figures)
 
     def _compute_semantic(self, features: Features) -> Any:
         logits_NTK = features.others_NTX[0]
@@ -183,10 +184,10 @@ class ClipBase:
         model, *_ = load_tower(self._rest)
         return build_clip_model(self._recipe, model, self.dim)
 
-    def save(self, model: DualEncoder, folder: Path, lineage: dict[str, Any]) -> None:
+    def save(self, model: DualEncoder, folder: Path, figures: FitFigures) -> None:
         save_weights(model, folder, None, self._model.state_dict())
         name = self._rest.partition("/")[0]
-        _write(folder, {"model": name, "preprocessing": self._preprocessing, **lineage})
+        _write_manifest(folder, {"model": name, "preprocessing": self._preprocessing, **figures})
 
     def _tokenize(self, pairs: Sequence[CaptionPair]) -> torch.Tensor:
         tokens: torch.Tensor = self._tokenizer([text for pair in pairs for text in pair.captions])
@@ -237,6 +238,6 @@ def _require(features: Features, pairs: int, recipe: Recipe) -> None:
         )
 
 
-def _write(folder: Path, lineage: dict[str, Any]) -> None:
-    text = json.dumps(lineage, indent=1, sort_keys=True, ensure_ascii=False)
+def _write_manifest(folder: Path, content: Mapping[str, object]) -> None:
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")

@@ -21,13 +21,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ops.core.errors import MediaError, UsageError
-from ops.core.types import Progress, SilentProgress
+from ops.core.types import JsonObject, Progress, SilentProgress
 from ops.embeddings.encoder import Encoder, pool_each
 from ops.embeddings.frames import sample_positions
 from ops.evaluation.clip_cuts import INTERVALS, METRICS, ClipCuts, CutEvaluation, SetAsideClip, compare_clip, name_clip
 from ops.evaluation.comparison import NOTHING, compare_answers
 from ops.evaluation.cuts import ShotAnnotation
-from ops.evaluation.figures import compute_figures, compute_gains
+from ops.evaluation.figures import Figures, compute_figures, compute_gains
 from ops.evaluation.shows import ShowAnswer, ShowTask, answer
 from ops.shots.cutting import TimedFrame
 from ops.shots.detector import Detector
@@ -41,7 +41,7 @@ from ops.videos.probe import probe
 Floats = NDArray[np.float32]
 
 
-def evaluate_captions(parquet: Path, encoder: Encoder, against: Encoder | None = None) -> dict[str, Any]:
+def evaluate_captions(parquet: Path, encoder: Encoder, against: Encoder | None = None) -> dict[str, object]:
     """Measure text → image and image → text retrieval over a parquet of ``image`` (JPEG bytes) and ``captions``.
 
     Each direction: ``r@1``, ``r@5``, ``r@10`` in percent, ``median_rank``, ``queries`` and ``images`` counts,
@@ -51,7 +51,7 @@ def evaluate_captions(parquet: Path, encoder: Encoder, against: Encoder | None =
     """
     encoders = [encoder, *([against] if against is not None else [])]
     answers = [[_answer_images(parquet, each)] for each in encoders]
-    document: dict[str, Any] = {"encoder_id": encoder.encoder_id, **_rename_for_images(compute_figures(answers[0]))}
+    document: dict[str, object] = {"encoder_id": encoder.encoder_id, **_rename_for_images(compute_figures(answers[0]))}
     if against is not None:
         document["against"] = {"encoder_id": against.encoder_id, **_rename_for_images(compute_figures(answers[1]))}
         document["gain"] = _rename_for_images(compute_gains(*answers))
@@ -62,7 +62,7 @@ def evaluate_captions(parquet: Path, encoder: Encoder, against: Encoder | None =
 class FootageEvaluation:
     """The figures of a folder of annotated clips as ``needle evaluate`` prints them, and the result for each clip."""
 
-    document: dict[str, Any]
+    document: Mapping[str, object]
     cuts: CutEvaluation
 
 
@@ -74,7 +74,7 @@ def evaluate_footage(
     *,
     against: Encoder | None = None,
     learned_by: Mapping[str, Collection[str]] = NOTHING,
-) -> dict[str, Any]:
+) -> Mapping[str, object]:
     """The document of :func:`evaluate_clips` for one encoder, or for one ``against`` another."""
     encoders = [encoder, *([against] if against is not None else [])]
     return evaluate_clips(folder, encoders, detector, frames_per_shot, learned_by=learned_by).document
@@ -158,8 +158,8 @@ def _build_document(
     encoders: Sequence[Encoder],
     cuts: CutEvaluation,
     learned_by: Mapping[str, Collection[str]],
-) -> dict[str, Any]:
-    document: dict[str, Any] = {
+) -> dict[str, object]:
+    document: dict[str, object] = {
         "encoder_id": encoders[0].encoder_id if encoders else "",
         "detector": cuts.detector,
         **_cut_figures(cuts.clips),
@@ -187,8 +187,8 @@ def _build_document(
     return document
 
 
-def _describe_clip(result: _ClipResult) -> dict[str, Any]:
-    figures = _cut_figures([result.cuts]) if result.cuts else {}
+def _describe_clip(result: _ClipResult) -> dict[str, object]:
+    figures = _cut_figures([result.cuts] if result.cuts else [])
     if result.cuts and result.cuts.notes:
         figures["notes"] = list(result.cuts.notes)
     return figures | _flatten_figures(compute_figures(result.answers[:1]))
@@ -255,7 +255,7 @@ def _compare(path: Path, name: str, fps: Fraction, watched: _DecodedClip, annota
     )
 
 
-def _build_task(show: str, captions: list[dict[str, Any]], queries: list[dict[str, Any]]) -> ShowTask:
+def _build_task(show: str, captions: list[JsonObject], queries: list[JsonObject]) -> ShowTask:
     return ShowTask(
         show=show,
         items=tuple(str(row["shot"]) for row in captions),
@@ -323,11 +323,11 @@ def _read_frames(path: Path) -> Generator[TimedFrame, None, None]:
             yield item
 
 
-def _cut_figures(clips: Sequence[ClipCuts]) -> dict[str, Any]:
+def _cut_figures(clips: Sequence[ClipCuts]) -> dict[str, object]:
     if not clips:
         return {}
     total = CutEvaluation(detector="", clips=tuple(clips)).pooled
-    figures: dict[str, Any] = {}
+    figures: dict[str, object] = {}
     for kind, counts, scores in (("hard", "cuts", total.hard), ("gradual", "gradual", total.gradual)):
         figures |= {_rename_metric(f"{kind}_{metric}", ""): getattr(scores, metric) for metric in METRICS}
         figures |= {f"{counts}_right": scores.right, f"{counts}_false": scores.false, f"{counts}_missed": scores.missed}
@@ -339,17 +339,17 @@ def _rename_metric(name: str, ending: str = "_interval") -> str:
     return name.replace("hard_", "shot_") + ending
 
 
-def _flatten_figures(figures: dict[str, Any]) -> dict[str, Any]:
+def _flatten_figures(figures: Figures) -> dict[str, object]:
     """Join the figures of captions and of graded queries; only the latter are called ``ndcg@10`` here."""
-    flat: dict[str, Any] = {}
+    flat: dict[str, object] = {}
     if "text_to_video" in figures:
-        forward = {name: value for name, value in figures["text_to_video"].items() if not name.startswith("ndcg")}
-        back = dict(figures["video_to_text"])
-        flat = {**forward, "captions": forward["queries"], "video_to_text": {**back, "shots": back["queries"]}}
-        for name in ("queries", "items"):
-            del flat[name], flat["video_to_text"][name]
-    flat |= figures.get("graded", {})
-    return flat
+        forward, back = figures["text_to_video"], figures["video_to_text"]
+        counts = ("queries", "items")
+        flat = {name: value for name, value in forward.items() if not name.startswith("ndcg") and name not in counts}
+        flat["captions"] = forward["queries"]
+        reverse = {name: value for name, value in back.items() if name not in counts}
+        flat["video_to_text"] = {**reverse, "shots": back["queries"]}
+    return flat | figures.get("graded", {})
 
 
 def _answer_images(parquet: Path, encoder: Encoder) -> ShowAnswer:
@@ -362,7 +362,7 @@ def _answer_images(parquet: Path, encoder: Encoder) -> ShowAnswer:
     return answer(task, images_ND, encoder.encode_text)
 
 
-def _rename_for_images(figures: dict[str, Any]) -> dict[str, Any]:
+def _rename_for_images(figures: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
     """Rename the directions and counts of a document about images."""
     directions = {"text_to_video": "text_to_image", "video_to_text": "image_to_text"}
     renamed = {directions[name]: dict(values) for name, values in figures.items()}
@@ -376,7 +376,7 @@ def _find_annotation(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
 
 
-def _read_annotation(path: Path, ending: str) -> list[dict[str, Any]]:
+def _read_annotation(path: Path, ending: str) -> list[JsonObject]:
     """Return the objects of a ``.json`` (one) or ``.jsonl`` (one a line) file; none if it does not exist."""
     file = _find_annotation(path, ending)
     if not file.exists() and not file.is_symlink():
@@ -386,7 +386,7 @@ def _read_annotation(path: Path, ending: str) -> list[dict[str, Any]]:
     except OSError as error:
         raise UsageError(f"{file.name} cannot be read: {error.strerror or error}") from error
     pieces = [text] if ending.endswith(".json") else [line for line in text.splitlines() if line.strip()]
-    rows: list[dict[str, Any]] = [json.loads(piece) for piece in pieces]
+    rows: list[JsonObject] = [json.loads(piece) for piece in pieces]
     return rows
 
 

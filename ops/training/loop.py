@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import torch
 
@@ -92,6 +92,23 @@ def fit(
 def count_steps(recipe: Recipe, pairs: int) -> int:
     """Return the number of steps of a fit."""
     return recipe.epochs * max(1, pairs // recipe.batch)
+
+
+class CheckpointState(TypedDict):
+    """The content of a checkpoint: the state of a run after ``steps`` steps."""
+
+    identity: str
+    steps: int
+    losses: list[float]
+    aside: dict[str, str]
+    model: dict[str, torch.Tensor]
+    optimizer: Any
+    schedule: Any
+    scaler: Any
+    order: torch.Tensor
+    drawn: list[torch.Tensor] | None
+    random: torch.Tensor
+    random_cuda: list[torch.Tensor]
 
 
 class _Run:
@@ -200,7 +217,7 @@ class _Run:
         self.saved = self.steps
 
     def _write(self, checkpoint: Checkpoint) -> None:
-        state = {
+        state: CheckpointState = {
             "identity": checkpoint.identity,
             "steps": self.steps,
             "losses": self.losses,
@@ -241,7 +258,7 @@ class _Run:
             ) from error
         return self.steps
 
-    def _set_random(self, state: dict[str, Any]) -> None:
+    def _set_random(self, state: CheckpointState) -> None:
         if self.draws:
             self.draws.state = state["random"].cpu()
             return
@@ -285,7 +302,7 @@ def _choose_dtype(recipe: Recipe, device: str) -> torch.dtype | None:
     return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[recipe.precision]
 
 
-def _read(checkpoint: Checkpoint, device: str) -> dict[str, Any]:
+def _read(checkpoint: Checkpoint, device: str) -> CheckpointState:
     import pickle
 
     try:
@@ -300,4 +317,4 @@ def _read(checkpoint: Checkpoint, device: str) -> dict[str, Any]:
             f"the checkpoint {checkpoint.path} has another recipe, base or data: choose another --name, or "
             "delete it to start again"
         )
-    return dict(state)
+    return cast(CheckpointState, state)

@@ -37,11 +37,11 @@ class PairReader:
         shots = settings.lake.read("shots", sorted(partitions)).to_pylist() if partitions else []
         self._shots = {shot["shot_id"]: shot for shot in shots}
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Leave out open files: another process opens its own."""
         return {"_store": self._store, "_frames": self._frames, "_shots": self._shots}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state, _files={}, _opening=threading.Lock())
 
     def __enter__(self) -> PairReader:

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
@@ -73,7 +72,7 @@ def load_pairs(settings: Settings) -> list[CaptionPair]:
     ]
 
 
-def make_rows(settings: Settings, pairs: Sequence[CaptionPair], now: datetime) -> list[dict[str, Any]]:
+def make_rows(settings: Settings, pairs: Sequence[CaptionPair], now: datetime) -> list[dict[str, object]]:
     """Return rows of the table. An image is available since its file was written, a shot since its video was."""
     shot_partitions = {settings.resolve_partition(pair.video_id) for pair in pairs if pair.video_id}
     shots = settings.lake.read("shots", sorted(shot_partitions)).to_pylist() if shot_partitions else []
@@ -94,7 +93,7 @@ def _build_report(settings: Settings, partitions: Sequence[str], changed: int, s
     rows = settings.lake.read(TABLE, partitions).to_pylist()
     shots = set(settings.lake.read("shots", partitions, ["shot_id"])["shot_id"].to_pylist())
     lost = [row["pair_id"] for row in rows if row["shot_id"] not in shots]
-    by_partition: dict[str, dict[str, Any]] = {name: {"pairs": 0} for name in partitions}
+    by_partition: dict[str, dict[str, int]] = {name: {"pairs": 0} for name in partitions}
     for row in rows:
         by_partition[settings.resolve_partition(row["video_id"])]["pairs"] += 1
     return StepReport(

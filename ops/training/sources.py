@@ -13,7 +13,7 @@ import re
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +22,7 @@ from ops.core.errors import NotFoundError, StorageError, UsageError
 from ops.core.rows import LakeShot, LakeVideo
 from ops.core.settings import Settings
 from ops.core.storage import ObjectStore, resolve_local_path
+from ops.core.types import JsonObject
 from ops.training.pairs import CaptionPair, PairCollection, build_image_pair, build_shot_pair
 from ops.videos import catalogue
 from ops.videos.forgotten import read_forgotten_ids
@@ -56,13 +57,13 @@ def collect_pairs(settings: Settings, paths: Sequence[Path]) -> PairCollection:
     return collection
 
 
-def read_captions(path: str) -> list[dict[str, Any]] | str | None:
+def read_captions(path: str) -> list[JsonObject] | str | None:
     """Read ``<film>.captions.jsonl`` beside a video (path or ``s3://`` address); a text is the reason of a failure."""
     rows = read_annotations(path, CAPTIONS)
     return f"its captions cannot be read: {rows}" if isinstance(rows, str) else rows
 
 
-def read_annotations(path: str, ending: str) -> list[dict[str, Any]] | str | None:
+def read_annotations(path: str, ending: str) -> list[JsonObject] | str | None:
     """Read the ``.jsonl`` beside a video, one object a line.
 
     Returns a text with the reason if it cannot be read, ``None`` if it does not exist.
@@ -96,7 +97,7 @@ def map_shot_numbers(settings: Settings, video: LakeVideo) -> dict[int, str]:
 
 
 def add_shot_pairs(
-    settings: Settings, video: LakeVideo, rows: list[dict[str, Any]] | str | None, into: PairCollection
+    settings: Settings, video: LakeVideo, rows: list[JsonObject] | str | None, into: PairCollection
 ) -> None:
     """Add the pairs of annotated frame ranges, each with the shot of the catalogue that overlaps it most."""
     if isinstance(rows, str):
@@ -189,14 +190,19 @@ def _read_parquet(settings: Settings, file: Path, into: PairCollection) -> None:
         ) from error
 
 
-def _parse_parquet_pair(file: Path, number: int, row: dict[str, Any], known: dict[str, LakeShot]) -> CaptionPair | str:
-    if row.get("shot_id"):
-        shot = known.get(row["shot_id"])
-        return (
-            build_shot_pair(shot, row["captions"], str(file))
-            if shot
-            else f"shot {row['shot_id']} is not in the catalogue"
-        )
+class ParquetRow(TypedDict, total=False):
+    """A row of a captioned parquet: an encoded image, or the id of a shot."""
+
+    image: bytes | None
+    shot_id: str | None
+    captions: list[str]
+    show: str | None
+
+
+def _parse_parquet_pair(file: Path, number: int, row: ParquetRow, known: dict[str, LakeShot]) -> CaptionPair | str:
+    if shot_id := row.get("shot_id"):
+        shot = known.get(shot_id)
+        return build_shot_pair(shot, row["captions"], str(file)) if shot else f"shot {shot_id} is not in the catalogue"
     show = str(row.get("show") or _SPLIT.sub("", file.stem))
     return build_image_pair(str(file), str(number), show, row.get("image") or b"", row["captions"])
 
@@ -238,10 +244,10 @@ def _read_samples(file: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
         yield key, members
 
 
-def _parse_sample(members: dict[str, bytes]) -> dict[str, Any]:
+def _parse_sample(members: dict[str, bytes]) -> JsonObject:
     """Return the ``.json`` of a sample; ``captions`` are the lines of its ``.txt`` and those of the ``.json``."""
     captions: list[Any] = []
-    document: dict[str, Any] = {}
+    document: JsonObject = {}
     for name, data in members.items():
         if name.endswith(".txt"):
             captions += io.StringIO(data.decode("utf-8", errors="replace")).readlines()

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from ops.core.errors import UsageError
 from ops.core.locks import lock_exclusively
@@ -23,6 +23,7 @@ from ops.embeddings.registry import EncoderRegistry
 from ops.training.bases import identify_base, load_base
 from ops.training.definitions import find_definition
 from ops.training.examples import Examples
+from ops.training.lineage import FitFigures, FitInputs, FitValidation, Lineage
 from ops.training.loop import Checkpoint, count_steps, fit
 from ops.training.pair_reader import PairReader
 from ops.training.pair_table import STAGE as PAIRS
@@ -46,7 +47,7 @@ class TrainedEncoder:
     name: str
     encoder_id: str
     folder: Path
-    lineage: dict[str, Any]
+    lineage: Lineage
     is_new: bool
 
 
@@ -79,20 +80,25 @@ def train(
         ClusterError: Ray refuses.
     """
     learn, validate, too_near = _collect_pairs(settings, recipe, data, now, progress)
-    lineage, key = _collect_lineage(recipe, learn)
+    inputs, key = _collect_inputs(recipe, learn)
     name = name or f"{recipe.name}-{key}"
     if not _NAME.match(name):
         raise UsageError(f"--name {name!r}: small letters, digits, - and _, at most 64")
     folder = settings.home / "encoders" / name
     with lock_exclusively(settings.home / "locks" / f"train-{name}.lock"):
         if folder.exists():
-            return _load_existing(settings, name, lineage, progress)
+            return _load_existing(settings, name, inputs, progress)
         work = settings.home / "training" / name
         shared = partial(plan_ray_fit, settings.ray_address, recipe, workers, gpu, threads)
         with shared() if settings.engine == "ray" else nullcontext() as ray_fit:
-            lineage |= _fit(settings, recipe, learn, work, key, progress, threads, ray_fit)
+            figures = _fit(settings, recipe, learn, work, key, progress, threads, ray_fit)
         validation = validate_fit(settings, recipe, work / "encoder", validate, progress, too_near=too_near)
-        lineage |= {"validation": validation, "trained_at": now.isoformat(timespec="seconds")}
+        lineage: Lineage = {
+            **inputs,
+            **figures,
+            "validation": validation,
+            "trained_at": now.isoformat(timespec="seconds"),
+        }
         with settings.hold_work_lock():
             _note(work / "encoder" / MANIFEST, lineage)
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -104,23 +110,23 @@ def train(
 def choose_default_name(settings: Settings, recipe: Recipe, data: Sequence[Path], now: datetime) -> str:
     """Return the name that :func:`train` uses by default; errors as there."""
     learn, *_ = _collect_pairs(settings, recipe, data, now, SilentProgress())
-    return f"{recipe.name}-{_collect_lineage(recipe, learn)[1]}"
+    return f"{recipe.name}-{_collect_inputs(recipe, learn)[1]}"
 
 
-def _collect_lineage(recipe: Recipe, learn: Sequence[CaptionPair]) -> tuple[dict[str, Any], str]:
+def _collect_inputs(recipe: Recipe, learn: Sequence[CaptionPair]) -> tuple[FitInputs, str]:
     """Return the inputs of a fit, and 8 hex digits of them.
 
     Raises ``UsageError`` if there are too few pairs, and as ``identify_base``.
     """
     require_pairs(learn, recipe.batch)
-    lineage = {
+    inputs: FitInputs = {
         "recipe": asdict(recipe),
         "base_id": identify_base(recipe),
         "pairs_digest": digest_pairs(learn),
         "shows": sorted({pair.show for pair in learn}),
         "code_version": compute_code_version(),
     }
-    return lineage, hashlib.blake2b(json.dumps(lineage, sort_keys=True).encode(), digest_size=4).hexdigest()
+    return inputs, hashlib.blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=4).hexdigest()
 
 
 def _collect_pairs(
@@ -155,7 +161,7 @@ def _fit(
     progress: Progress,
     threads: int | None,
     ray_fit: RayFit | None,
-) -> dict[str, Any]:
+) -> FitFigures:
     """Fit, and write the encoder into ``work / "encoder"``; return figures of the fit for its lineage."""
     import torch
 
@@ -191,7 +197,7 @@ def _fit(
         progress.finish(STAGE)
         shutil.rmtree(work / "encoder", ignore_errors=True)
         (work / "encoder").mkdir()
-    figures = {
+    figures: FitFigures = {
         "pairs": len(pairs) - len(fitted.skipped),
         "set_aside": fitted.skipped,
         "steps": len(fitted.losses),
@@ -229,13 +235,13 @@ class _Steps:
         self._reported |= set(skipped)
 
 
-def _load_existing(settings: Settings, name: str, lineage: dict[str, Any], progress: Progress) -> TrainedEncoder:
-    """Return the encoder of that name if it has the same lineage; report again what was skipped for it.
+def _load_existing(settings: Settings, name: str, inputs: FitInputs, progress: Progress) -> TrainedEncoder:
+    """Return the encoder of that name if its fit had the same inputs; report again what was skipped for it.
 
-    Raises ``UsageError`` if it has another lineage.
+    Raises ``UsageError`` if it had other inputs.
     """
     existing = load_trained_encoder(settings, name, is_new=False)
-    if any(existing.lineage.get(key) != value for key, value in lineage.items()):
+    if any(existing.lineage.get(key) != value for key, value in inputs.items()):
         raise UsageError(
             f"{existing.folder} holds another encoder (other recipe, base, data or code): choose another --name; "
             "nothing was changed"
@@ -252,13 +258,17 @@ def load_trained_encoder(settings: Settings, name: str, *, is_new: bool) -> Trai
     identity = identify_finetuned(files)
     EncoderRegistry(settings.home).record(identity.encoder_id, f"finetuned:{name}", list(identity.files))
     return TrainedEncoder(
-        name=name, encoder_id=identity.encoder_id, folder=files.folder, lineage=files.manifest, is_new=is_new
+        name=name,
+        encoder_id=identity.encoder_id,
+        folder=files.folder,
+        lineage=cast(Lineage, files.manifest),
+        is_new=is_new,
     )
 
 
-def _note(manifest: Path, lineage: dict[str, Any]) -> None:
+def _note(manifest: Path, lineage: Lineage) -> None:
     """Add the lineage to the manifest that the base wrote."""
-    content = json.loads(manifest.read_text(encoding="utf-8")) | lineage
+    content = json.loads(manifest.read_text(encoding="utf-8")) | dict(lineage)
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)
     manifest.write_text(text + "\n", encoding="utf-8")
 
@@ -297,6 +307,7 @@ def build_encoder(settings: Settings, name: str, now: datetime, progress: Progre
         gpu=definition.gpu if is_ray else None,
     )
     lineage = trained.lineage
+    facts: dict[str, object] = {**lineage}
     return StepReport(
         changed=int(trained.is_new),
         data_version=trained.encoder_id,
@@ -306,19 +317,19 @@ def build_encoder(settings: Settings, name: str, now: datetime, progress: Progre
             "manifest": str(trained.folder / MANIFEST),
             "recipe": lineage["recipe"],
             "base": lineage["recipe"]["base"],
-            **{key: lineage[key] for key in _REPORTED if key in lineage},
+            **{key: facts[key] for key in _REPORTED if key in facts},
             **_format_validation(lineage.get("validation") or {}),
         },
     )
 
 
-def _format_validation(validation: dict[str, Any]) -> dict[str, Any]:
+def _format_validation(validation: FitValidation) -> dict[str, object]:
     """Return figures of the fitted encoder and its base on held-out shows, and the gain, with 95 % intervals."""
-    details: dict[str, Any] = {"validated_on": validation.get("shows", [])}
-    for side in ("encoder", "base"):
-        for direction, figures in validation.get(side, {}).items():
+    details: dict[str, object] = {"validated_on": validation.get("shows", [])}
+    for side, parts in (("encoder", validation.get("encoder", {})), ("base", validation.get("base", {}))):
+        for direction, figures in parts.items():
             for metric in ("r@1", "r@5", "r@10", "ndcg@10", "median_rank"):
-                low, high = figures[f"{metric}_interval"]
+                low, high = cast(list[float], figures[f"{metric}_interval"])
                 details[f"{side} {direction} {metric}"] = f"{figures[metric]:.3f} ({low:.3f} to {high:.3f})"
     for direction, gains in validation.get("gain", {}).items():
         for metric, (gain, low, high) in gains.items():

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from ops.embeddings.encoder import Encoder, LoadOptions, load_encoder
 from ops.embeddings.encoders.finetuned import FinetunedEncoder, find_files_in
 from ops.evaluation.figures import compute_figures, compute_gains
 from ops.evaluation.shows import ShowTask, answer
+from ops.training.lineage import FitValidation
 from ops.training.pair_reader import PairReader
 from ops.training.pairs import CaptionPair
 from ops.training.recipes import Recipe
@@ -41,7 +41,7 @@ def validate_fit(
     progress: Progress,
     *,
     too_near: int = 0,
-) -> dict[str, Any]:
+) -> FitValidation:
     """Return figures of the encoder in ``folder`` and its base on held-out pairs, with paired differences (``gain``).
 
     Unreadable pairs and shows of one pair are skipped. If too few pairs are left, a note reports it and no figure is
@@ -57,7 +57,7 @@ def validate_fit(
             load_encoder(recipe.base, settings.home),
         ]
         kept = _embed_pairs(settings, pairs[:_VALIDATED], encoders, skipped, progress)
-    report = {"set_aside": skipped} if skipped else {}
+    report: FitValidation = {"set_aside": skipped} if skipped else {}
     kept = {show: members for show, members in kept.items() if len(members) > 1}  # one alone always ranks first
     if not kept:
         progress.note(STAGE, _explain_missing_validation(recipe, len(pairs), len(skipped), too_near))

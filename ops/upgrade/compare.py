@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -22,9 +22,9 @@ from ops.core.tables import compute_digest
 from ops.core.types import CheckOutcome, Progress, SilentProgress, StepReport
 from ops.embeddings.encoder import Encoder, ResolvedEncoder, load_encoder, resolve_encoder
 from ops.embeddings.registry import Candidate
-from ops.evaluation.comparison import compare_answers as compared
+from ops.evaluation.comparison import compare_answers
 from ops.evaluation.retrieval import estimate_interval
-from ops.evaluation.verdict import LEAST_SHOTS, MARGIN
+from ops.evaluation.verdict import LEAST_SHOTS, MARGIN, EncoderVerdict
 from ops.index.index import open_index, read_current_version
 from ops.probes.build import find_reason_against_refit
 from ops.probes.definitions import load_definitions
@@ -50,6 +50,33 @@ WAY_OUT = (
 )
 
 
+class SharedHits(TypedDict):
+    """The share of the first ``top`` shots that both encoders find, over all queries; ``least`` has the lowest ones."""
+
+    queries: int
+    top: int
+    mean: float
+    low: float
+    high: float
+    least: list[QueryShare]
+
+
+class QueryShare(TypedDict):
+    """The share of one query."""
+
+    query: str
+    share: float
+
+
+class ComparedProbe(TypedDict):
+    """A probe's average precision with both encoders; ``why`` is the reason against the new fit, or empty."""
+
+    probe: str
+    live: float | None
+    candidate: float | None
+    why: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """The result of a comparison. ``reasons`` are against the candidate; ``forced`` is a person's reason to accept it.
@@ -62,9 +89,9 @@ class Comparison:
     live: str
     inputs: str
     at: str
-    evaluation: dict[str, Any]
-    overlap: dict[str, Any]
-    probes: tuple[dict[str, Any], ...]
+    evaluation: EncoderVerdict
+    overlap: SharedHits
+    probes: tuple[ComparedProbe, ...]
     reasons: tuple[str, ...]
     forced: str
 
@@ -140,9 +167,7 @@ def drop_comparison(settings: Settings, encoder_id: str) -> None:
     _locate(settings, encoder_id).unlink(missing_ok=True)
 
 
-def find_reasons_against(
-    evaluation: dict[str, Any], overlap: dict[str, Any], probes: Sequence[dict[str, Any]]
-) -> list[str]:
+def find_reasons_against(evaluation: EncoderVerdict, overlap: SharedHits, probes: Sequence[ComparedProbe]) -> list[str]:
     """Return reasons why the candidate may not go live, a sentence each; empty if it may. Pure."""
     reasons = list(evaluation["worse"])
     if overlap["low"] < LEAST_OVERLAP:
@@ -151,16 +176,15 @@ def find_reasons_against(
     return reasons + [f"its probe {each['probe']} is worse: {each['why']}" for each in probes if each["why"]]
 
 
-def _compare_captions(settings: Settings, ids: tuple[str, str], progress: Progress) -> dict[str, Any]:
+def _compare_captions(settings: Settings, ids: tuple[str, str], progress: Progress) -> EncoderVerdict:
     """Return the verdict on the candidate, by the captions and graded queries of the catalogue."""
     tasks = build_tasks(settings, progress)
     live_id, candidate_id = ids
     answered = answer_both(settings, ComparedEncoders(encoder_id=candidate_id, against_id=live_id), tasks, progress)
-    verdict: dict[str, Any] = compared(answered, find_training_shows(settings, ids))["verdict"]
-    return verdict
+    return compare_answers(answered, find_training_shows(settings, ids))["verdict"]
 
 
-def _compare_searches(settings: Settings, encoders: Sequence[Encoder]) -> dict[str, Any]:
+def _compare_searches(settings: Settings, encoders: Sequence[Encoder]) -> SharedHits:
     """Measure how many of the first shots both find, for everyday descriptions and the queries of the home's probes."""
     probe_queries = [query for definition in load_definitions(settings).values() for query in definition.queries]
     texts = list(dict.fromkeys([*probe_queries, *GENERIC_TEXTS]))
@@ -186,7 +210,7 @@ def _compare_searches(settings: Settings, encoders: Sequence[Encoder]) -> dict[s
     }
 
 
-def _compare_probe(settings: Settings, label: str, encoder_id: str) -> dict[str, Any]:
+def _compare_probe(settings: Settings, label: str, encoder_id: str) -> ComparedProbe:
     old, new = read_promoted_version(settings, label), read_promoted_version(settings, label, encoder_id)
     figures = [each.metrics.get("average_precision") if each else None for each in (old, new)]
     return {

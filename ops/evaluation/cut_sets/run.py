@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import reduce
 from operator import add
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from ops.core.errors import MediaError, UsageError
 from ops.core.plural import plural
@@ -61,11 +61,82 @@ class DetectedClip:
     boundaries: tuple[tuple[int, bool], ...]
 
 
+class PublishedFigure(TypedDict):
+    """A published F1 of a method, with its source."""
+
+    method: str
+    f1_percent: float
+    source: str
+    remark: str
+
+
+class CutCounts(TypedDict):
+    """F1 and counts of one video."""
+
+    f1: float
+    right: int
+    false: int
+    missed: int
+
+
+class PooledFigures(TypedDict):
+    """Pooled shares of several videos with their 95 % intervals, counts, and the mean F1 of single videos."""
+
+    f1: float
+    precision: float
+    recall: float
+    f1_interval: list[float] | None
+    precision_interval: list[float] | None
+    recall_interval: list[float] | None
+    right: int
+    false: int
+    missed: int
+    mean_f1: float
+    videos_counted: int
+
+
+class KindFigures(PooledFigures):
+    """Figures of one kind of transition."""
+
+    published: list[PublishedFigure]
+
+
+class KindsDocument(TypedDict, total=False):
+    """Figures by kind, by the rule of ClipShots; empty for other sets."""
+
+    protocol: str
+    cut: KindFigures
+    gradual: KindFigures
+
+
+class BenchmarkDocument(TypedDict):
+    """The document that ``needle benchmark`` prints."""
+
+    benchmark: str
+    title: str
+    data: str
+    form: str
+    detector: str
+    videos: int
+    frames: int
+    transitions: dict[str, int]
+    protocol: str
+    intervals: str
+    results: dict[str, PooledFigures]
+    recall_by_kind: dict[str, dict[str, int]]
+    published: list[PublishedFigure]
+    published_remark: str
+    by_kind: KindsDocument
+    by_video: dict[str, dict[str, CutCounts]]
+    notes: list[str]
+    set_aside: list[dict[str, str]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
     """The document that ``needle benchmark`` prints, and its faults for a page."""
 
-    document: dict[str, Any]
+    document: BenchmarkDocument
     cuts: CutEvaluation
 
 
@@ -142,9 +213,9 @@ def _measure(video: SetVideo, detector: str, *, needs_length: bool) -> _VideoRes
 
 def _build_document(
     name: str, folder: Path, detector: str, data: CutSetData, results: Sequence[_VideoResult]
-) -> dict[str, Any]:
+) -> BenchmarkDocument:
     transitions = [each for own in results for each in own.annotated]
-    document: dict[str, Any] = {
+    return {
         "benchmark": name,
         "title": SETS[name].title,
         "data": str(folder),
@@ -167,18 +238,25 @@ def _build_document(
         "notes": [*data.notes, *(note for own in results for note in _list_notes(own))],
         "set_aside": [{"clip": own.name, "reason": own.reason} for own in data.set_aside],
     }
-    return document
 
 
-def _collect_figures(scores: Sequence[CutScore]) -> dict[str, Any]:
+def _collect_figures(scores: Sequence[CutScore]) -> PooledFigures:
     pooled = reduce(add, scores)
     counted = [own.f1 for own in scores if own.right + own.false + own.missed]
-    figures: dict[str, Any] = {metric: getattr(pooled, metric) for metric in METRICS}
-    for metric in METRICS:
-        interval = estimate_interval_over_clips(scores, metric)
-        figures[f"{metric}_interval"] = interval and list(interval)
-    figures |= {"right": pooled.right, "false": pooled.false, "missed": pooled.missed}
-    return figures | {"mean_f1": sum(counted) / len(counted) if counted else 1.0, "videos_counted": len(counted)}
+    f1, precision, recall = (estimate_interval_over_clips(scores, metric) for metric in METRICS)
+    return {
+        "f1": pooled.f1,
+        "precision": pooled.precision,
+        "recall": pooled.recall,
+        "f1_interval": list(f1) if f1 else None,
+        "precision_interval": list(precision) if precision else None,
+        "recall_interval": list(recall) if recall else None,
+        "right": pooled.right,
+        "false": pooled.false,
+        "missed": pooled.missed,
+        "mean_f1": sum(counted) / len(counted) if counted else 1.0,
+        "videos_counted": len(counted),
+    }
 
 
 def _count_by_kind(results: Sequence[_VideoResult]) -> dict[str, dict[str, int]]:
@@ -193,25 +271,31 @@ def _count_by_kind(results: Sequence[_VideoResult]) -> dict[str, dict[str, int]]
     return counts
 
 
-def _score_by_kind(results: Sequence[_VideoResult]) -> dict[str, Any]:
-    result: dict[str, Any] = {"protocol": KIND_PROTOCOL}
-    for kind, is_cut in (("cut", True), ("gradual", False)):
-        scores = [
-            score_kind(
-                [(frame - 1, frame) for frame, is_gradual in own.clip.boundaries if is_gradual != is_cut],
-                [each for each in own.annotated if is_hard(each) == is_cut],
-            )
-            for own in results
-        ]
-        result[kind] = _collect_figures(scores) | {"published": [_describe_published(own) for own in BY_KIND[kind]]}
-    return result
+def _score_by_kind(results: Sequence[_VideoResult]) -> KindsDocument:
+    return {
+        "protocol": KIND_PROTOCOL,
+        "cut": _score_kind_in_all(results, is_cut=True),
+        "gradual": _score_kind_in_all(results, is_cut=False),
+    }
 
 
-def _describe_published(own: PublishedF1) -> dict[str, Any]:
+def _score_kind_in_all(results: Sequence[_VideoResult], *, is_cut: bool) -> KindFigures:
+    scores = [
+        score_kind(
+            [(frame - 1, frame) for frame, is_gradual in own.clip.boundaries if is_gradual != is_cut],
+            [each for each in own.annotated if is_hard(each) == is_cut],
+        )
+        for own in results
+    ]
+    published = [_describe_published(own) for own in BY_KIND["cut" if is_cut else "gradual"]]
+    return {**_collect_figures(scores), "published": published}
+
+
+def _describe_published(own: PublishedF1) -> PublishedFigure:
     return {"method": own.method, "f1_percent": own.f1, "source": own.source, "remark": own.remark}
 
 
-def _describe_video(own: _VideoResult) -> dict[str, Any]:
+def _describe_video(own: _VideoResult) -> dict[str, CutCounts]:
     return {
         f"tolerance_{tolerance}": {
             "f1": score.f1,

@@ -5,9 +5,9 @@ Folders, versions and locks are those of :mod:`ops.index.backends.shards`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from ops.index.points import (
     BLANK,
     MARKS_KEY,
     SAMPLED,
+    Manifest,
+    Payload,
     StoredPoint,
     Wanted,
     decode_point_id,
@@ -78,7 +80,7 @@ class EdgeStore(OpenShard):
 class EdgeVersions(ShardVersions[StoredPoint, EdgeStore]):
     """Versions of one encoder's index below ``folder`` (``<home>/index/<encoder_id>``)."""
 
-    def _write(self, path: Path, manifest: Mapping[str, Any], points: Iterable[StoredPoint]) -> int:
+    def _write(self, path: Path, manifest: Manifest, points: Iterable[StoredPoint]) -> int:
         return _write_shard(path, manifest["dim"], points)
 
     def _store(self, path: Path, held: int, opening: Path) -> EdgeStore:
@@ -145,12 +147,14 @@ def _build_point(point: StoredPoint) -> Any:
     import qdrant_edge
 
     vector = point.vector.tolist() if point.vector is not None else []
-    return qdrant_edge.Point(id=encode_point_id(point.shot_id), vector=vector, payload=point.payload)
+    return qdrant_edge.Point(id=encode_point_id(point.shot_id), vector=vector, payload=dict(point.payload))
 
 
 def _parse_record(record: Any) -> StoredPoint:
     vector = None if record.vector is None else np.asarray(record.vector, np.float32)
-    return StoredPoint(shot_id=decode_point_id(record.id), payload=dict(record.payload or {}), vector=vector)
+    return StoredPoint(
+        shot_id=decode_point_id(record.id), payload=cast(Payload, dict(record.payload or {})), vector=vector
+    )
 
 
 def _build_filter(wanted: Wanted) -> Any:

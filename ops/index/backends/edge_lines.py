@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ops.index import tuning
 from ops.index.backends.shards import OpenShard, ShardVersions, mapped
-from ops.index.line_points import WORDS_KEY, LinePoint, WantedLines, line_point_id, name_terms_field
-from ops.index.points import split_into_batches
+from ops.index.line_points import WORDS_KEY, LinePayload, LinePoint, WantedLines, line_point_id, name_terms_field
+from ops.index.points import Manifest, split_into_batches
 
 _UNUSED_VECTOR = "none"
 """A shard must have a vector; a sparse one that no point has uses no space."""
@@ -18,16 +18,18 @@ _UNUSED_VECTOR = "none"
 class EdgeLines(OpenShard):
     """One version of the lines."""
 
-    def rank(self, field: str, terms: str, depth: int, wanted: WantedLines) -> list[tuple[float, dict[str, Any]]]:
+    def rank(self, field: str, terms: str, depth: int, wanted: WantedLines) -> list[tuple[float, LinePayload]]:
         import qdrant_edge
 
         request = qdrant_edge.QueryRequest(
             query=qdrant_edge.TextQuery(field, terms), limit=depth, filter=_build_filter(wanted), with_payload=True
         )
         with self._map_errors():
-            return [(float(point.score), dict(point.payload)) for point in self._shard.query(request)]
+            return [
+                (float(point.score), cast(LinePayload, dict(point.payload))) for point in self._shard.query(request)
+            ]
 
-    def scroll(self) -> Iterator[dict[str, Any]]:
+    def scroll(self) -> Iterator[LinePayload]:
         import qdrant_edge
 
         offset = None
@@ -35,7 +37,7 @@ class EdgeLines(OpenShard):
             request = qdrant_edge.ScrollRequest(offset=offset, limit=tuning.BATCH, with_payload=True)
             with self._map_errors():
                 points, offset = self._shard.scroll(request)
-            yield from (dict(point.payload) for point in points)
+            yield from (cast(LinePayload, dict(point.payload)) for point in points)
             if offset is None:
                 return
 
@@ -43,7 +45,7 @@ class EdgeLines(OpenShard):
 class EdgeLineVersions(ShardVersions[LinePoint, EdgeLines]):
     """Versions of the lines below ``folder`` (``<home>/index/dialogue``)."""
 
-    def _write(self, path: Path, manifest: Mapping[str, Any], points: Iterable[LinePoint]) -> int:
+    def _write(self, path: Path, manifest: Manifest, points: Iterable[LinePoint]) -> int:
         import qdrant_edge
 
         path.mkdir()
@@ -53,7 +55,8 @@ class EdgeLineVersions(ShardVersions[LinePoint, EdgeLines]):
                 shard.update(qdrant_edge.UpdateOperation.create_field_index(name, schema))
         for batch in split_into_batches(points, tuning.BATCH):
             upsert = [
-                qdrant_edge.Point(id=line_point_id(point.line_id), vector={}, payload=point.payload) for point in batch
+                qdrant_edge.Point(id=line_point_id(point.line_id), vector={}, payload=dict(point.payload))
+                for point in batch
             ]
             with mapped(f"the index of lines cannot be written to {path}"):
                 shard.update(qdrant_edge.UpdateOperation.upsert_points(upsert))

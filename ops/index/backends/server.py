@@ -11,10 +11,10 @@ import hashlib
 import re
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from ops.index.points import (
     BLANK,
     MARKS_KEY,
     SAMPLED,
+    Manifest,
+    Payload,
     StoredPoint,
     Wanted,
     decode_point_id,
@@ -72,7 +74,7 @@ class CollectionVersions(ABC, Generic[Item, Store]):
     def has(self, version: str) -> bool:
         return version in self._read_aliases().values()
 
-    def build(self, manifest: Mapping[str, Any], points: Iterable[Item]) -> None:
+    def build(self, manifest: Manifest, points: Iterable[Item]) -> None:
         self._drop_unaliased()
         name = self._name_collection(manifest["version"])
         with self.map_errors():
@@ -108,14 +110,14 @@ class CollectionVersions(ABC, Generic[Item, Store]):
                 gone = f"version {version} of the index on {self.address} is gone: open the current one"
                 raise VectorIndexError(gone)
             manifest = self.client.get_collection(self._name_collection(version)).config.metadata
-        return self._store(self._name_collection(version), dict(manifest or {}))
+        return self._store(self._name_collection(version), cast(Manifest, dict(manifest or {})))
 
     @abstractmethod
-    def _build_config(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    def _build_config(self, manifest: Manifest) -> dict[str, Any]:
         """Return the arguments of ``create_collection`` for vectors and optimisation."""
 
     @abstractmethod
-    def _build_payload_indexes(self, manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    def _build_payload_indexes(self, manifest: Manifest) -> list[tuple[str, Any]]:
         """Return ``(field, schema)`` of each payload index."""
 
     @abstractmethod
@@ -123,7 +125,7 @@ class CollectionVersions(ABC, Generic[Item, Store]):
         """Convert the point to the client's type."""
 
     @abstractmethod
-    def _store(self, collection: str, manifest: dict[str, Any]) -> Store:
+    def _store(self, collection: str, manifest: Manifest) -> Store:
         """Open the version."""
 
     def _name_collection(self, version: str) -> str:
@@ -176,10 +178,10 @@ class CollectionVersions(ABC, Generic[Item, Store]):
 class ServerVersions(CollectionVersions[StoredPoint, "ServerStore"]):
     """Versions of one encoder's index on a server."""
 
-    def _build_config(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    def _build_config(self, manifest: Manifest) -> dict[str, Any]:
         return _build_config(manifest["dim"])
 
-    def _build_payload_indexes(self, manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    def _build_payload_indexes(self, manifest: Manifest) -> list[tuple[str, Any]]:
         from qdrant_client import models
 
         keyword = models.KeywordIndexType.KEYWORD
@@ -193,23 +195,23 @@ class ServerVersions(CollectionVersions[StoredPoint, "ServerStore"]):
         from qdrant_client import models
 
         return models.PointStruct(
-            id=str(encode_point_id(point.shot_id)), vector=_list_vector(point), payload=point.payload
+            id=str(encode_point_id(point.shot_id)), vector=_list_vector(point), payload=dict(point.payload)
         )
 
-    def _store(self, collection: str, manifest: dict[str, Any]) -> ServerStore:
+    def _store(self, collection: str, manifest: Manifest) -> ServerStore:
         return ServerStore(self, collection, manifest)
 
 
 class ServerStore:
     """One version: a collection that is never written again."""
 
-    def __init__(self, versions: ServerVersions, collection: str, manifest: dict[str, Any]) -> None:
+    def __init__(self, versions: ServerVersions, collection: str, manifest: Manifest) -> None:
         self._versions = versions
         self._client = versions.client
         self._name_collection = collection
         self._manifest = manifest
 
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Manifest:
         return self._manifest
 
     def counts(self, key: str) -> dict[str, int]:
@@ -298,7 +300,9 @@ def _list_vector(point: StoredPoint) -> list[float]:
 
 def _parse_record(record: Any) -> StoredPoint:
     vector = None if record.vector is None else np.asarray(record.vector, np.float32)
-    return StoredPoint(shot_id=decode_point_id(str(record.id)), payload=dict(record.payload or {}), vector=vector)
+    return StoredPoint(
+        shot_id=decode_point_id(str(record.id)), payload=cast(Payload, dict(record.payload or {})), vector=vector
+    )
 
 
 def _build_filter(wanted: Wanted) -> Any:

@@ -6,12 +6,13 @@ this.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 from ops.index import tuning
 from ops.index.backends.server import CollectionVersions
-from ops.index.line_points import WORDS_KEY, LinePoint, WantedLines, line_point_id, name_terms_field
+from ops.index.line_points import WORDS_KEY, LinePayload, LinePoint, WantedLines, line_point_id, name_terms_field
+from ops.index.points import Manifest
 
 if TYPE_CHECKING:
     from qdrant_client import models
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 class ServerLineVersions(CollectionVersions[LinePoint, "ServerLines"]):
     """Versions of the lines on a server."""
 
-    def _build_config(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    def _build_config(self, manifest: Manifest) -> dict[str, Any]:
         return {"vectors_config": {}}
 
-    def _build_payload_indexes(self, manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    def _build_payload_indexes(self, manifest: Manifest) -> list[tuple[str, Any]]:
         from qdrant_client import models
 
         def text(**options: Any) -> models.TextIndexParams:
@@ -42,24 +43,24 @@ class ServerLineVersions(CollectionVersions[LinePoint, "ServerLines"]):
     def _build_struct(self, point: LinePoint) -> models.PointStruct:
         from qdrant_client import models
 
-        return models.PointStruct(id=str(line_point_id(point.line_id)), vector={}, payload=point.payload)
+        return models.PointStruct(id=str(line_point_id(point.line_id)), vector={}, payload=dict(point.payload))
 
-    def _store(self, collection: str, manifest: dict[str, Any]) -> ServerLines:
+    def _store(self, collection: str, manifest: Manifest) -> ServerLines:
         return ServerLines(self, collection, manifest)
 
 
 class ServerLines:
     """One version: a collection that is never written again."""
 
-    def __init__(self, versions: ServerLineVersions, collection: str, manifest: dict[str, Any]) -> None:
+    def __init__(self, versions: ServerLineVersions, collection: str, manifest: Manifest) -> None:
         self._versions = versions
         self._name_collection = collection
         self._manifest = manifest
 
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Manifest:
         return self._manifest
 
-    def rank(self, field: str, terms: str, depth: int, wanted: WantedLines) -> list[tuple[float, dict[str, Any]]]:
+    def rank(self, field: str, terms: str, depth: int, wanted: WantedLines) -> list[tuple[float, LinePayload]]:
         from qdrant_client import models
 
         with self._versions.map_errors():
@@ -71,16 +72,16 @@ class ServerLines:
                 query_filter=_build_filter(wanted),
                 with_payload=True,
             )
-        return [(float(point.score), dict(point.payload or {})) for point in answer.points]
+        return [(float(point.score), cast(LinePayload, dict(point.payload or {}))) for point in answer.points]
 
-    def scroll(self) -> Iterator[dict[str, Any]]:
+    def scroll(self) -> Iterator[LinePayload]:
         offset: Any = None
         while True:
             with self._versions.map_errors():
                 records, offset = self._versions.client.scroll(
                     self._name_collection, limit=tuning.BATCH, offset=offset, with_payload=True
                 )
-            yield from (dict(record.payload or {}) for record in records)
+            yield from (cast(LinePayload, dict(record.payload or {})) for record in records)
             if offset is None:
                 return
 

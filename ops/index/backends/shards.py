@@ -21,7 +21,7 @@ import shutil
 import tempfile
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -29,7 +29,7 @@ from typing import Any, Generic, TypeVar
 from ops.core.errors import VectorIndexError
 from ops.core.locks import lock_exclusively
 from ops.index import tuning
-from ops.index.points import require_rows
+from ops.index.points import Manifest, require_rows
 
 REPAIR = "delete its folder and run `needle ingest` again"
 
@@ -52,7 +52,7 @@ class ShardVersions(ABC, Generic[Item, Store]):
     def has(self, version: str) -> bool:
         return (self._path(version) / "manifest.json").exists()
 
-    def build(self, manifest: Mapping[str, Any], points: Iterable[Item]) -> None:
+    def build(self, manifest: Manifest, points: Iterable[Item]) -> None:
         self._sweep()
         self.folder.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix="building-", dir=self.folder))
@@ -98,7 +98,7 @@ class ShardVersions(ABC, Generic[Item, Store]):
             raise
 
     @abstractmethod
-    def _write(self, path: Path, manifest: Mapping[str, Any], points: Iterable[Item]) -> int:
+    def _write(self, path: Path, manifest: Manifest, points: Iterable[Item]) -> int:
         """Write a shard that no other process uses yet; return the number of its points."""
 
     @abstractmethod
@@ -150,12 +150,12 @@ class OpenShard:
         self._opening = opening
         self._closed = False
         try:
-            self._manifest: dict[str, Any] = json.loads((path / "manifest.json").read_text())
+            self._manifest: Manifest = json.loads((path / "manifest.json").read_text())
         except (OSError, ValueError) as error:
             raise VectorIndexError(f"the index {path} has no manifest that can be read: {error}; {REPAIR}") from error
         self._release = weakref.finalize(self, os.close, held)
 
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Manifest:
         return self._manifest
 
     @cached_property
