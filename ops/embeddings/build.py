@@ -119,8 +119,8 @@ def has_current_vectors(settings: Settings, encoder_id: str, video_id: str) -> b
     """Whether every shot of a video has its vector or the reason for its absence. Does not read the vectors."""
     columns = ("shot_id", "video_id", "input_hash")
     rows = settings.lake.read(name_table(encoder_id), [settings.resolve_partition(video_id)], columns).to_pylist()
-    own = [row for row in rows if row["video_id"] == video_id]
-    return compare_vectors(settings, encoder_id, video_id, read_shots(settings, video_id), own).is_current
+    video_rows = [row for row in rows if row["video_id"] == video_id]
+    return compare_vectors(settings, encoder_id, video_id, read_shots(settings, video_id), video_rows).is_current
 
 
 def compare_vectors(
@@ -151,8 +151,8 @@ def _write(
     ]
     partition = settings.resolve_partition(video.video_id)
     changed = settings.lake.update(name_table(encoder_id), partition, video.video_id, ordered)
-    kept = [row for row in video.set_aside.values() if row["shot_id"] not in vectors]
-    return int(changed) + put_set_aside(settings, encoder_id, video.video_id, [*kept, *refused])
+    earlier = [row for row in video.set_aside.values() if row["shot_id"] not in vectors]
+    return int(changed) + put_set_aside(settings, encoder_id, video.video_id, [*earlier, *refused])
 
 
 def _embed(settings: Settings, encoder_id: str, videos: list[VideoVectors], now: datetime, progress: Progress) -> int:
@@ -216,13 +216,13 @@ def require_dimension(settings: Settings, encoder_id: str, partition: str, dim: 
     """
     if not dim or dim == (known or dim):
         return known or dim
-    wanted = load_encoder(encoder_id, settings.home, part="text").dim
+    encoder_dim = load_encoder(encoder_id, settings.home, part="text").dim
     table = name_table(encoder_id)
-    for name in [partition] if dim != wanted else settings.lake.list_partitions(table):
+    for name in [partition] if dim != encoder_dim else settings.lake.list_partitions(table):
         vectors = settings.lake.read(table, [name], ["embedding"])["embedding"]
-        if len(vectors) and len(vectors[0]) != wanted:
+        if len(vectors) and len(vectors[0]) != encoder_dim:
             path = settings.lake.path(f"{table}/{name}.parquet")
-            fault = f"its vectors have {len(vectors[0])} dimensions, those of {encoder_id} {wanted}"
+            fault = f"its vectors have {len(vectors[0])} dimensions, those of {encoder_id} {encoder_dim}"
             raise DamagedTableError(path, table, name, fault)
     return dim
 

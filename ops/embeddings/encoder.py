@@ -201,12 +201,12 @@ def load_encoder(
     loaded, or if the weights of the id have changed since.
     """
     spec = EncoderRegistry(home).find_spec(encoder_id_or_spec)
-    wanted = encoder_id_or_spec if spec else None
+    expected_id = encoder_id_or_spec if spec else None
     kind, rest = find_kind(spec or encoder_id_or_spec)
     encoder = kind.load(rest, LoadOptions(home=home, device=device, part=part, threads=threads or _cores()))
-    if wanted and encoder.encoder_id != wanted:
+    if expected_id and encoder.encoder_id != expected_id:
         raise EncoderError(
-            f"the weights of {spec} have changed: {wanted} is now {encoder.encoder_id}. Put the old weights "
+            f"the weights of {spec} have changed: {expected_id} is now {encoder.encoder_id}. Put the old weights "
             "back, or run `needle ingest` to embed the footage again"
         )
     return encoder

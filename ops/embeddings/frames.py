@@ -64,10 +64,10 @@ def _read_by_decord(path: Path, positions: list[int], frames: int) -> NDArray[np
         reader = decord.VideoReader(str(path), num_threads=1)
         if len(reader) != frames:
             raise _UnreadableError(f"{len(reader)} frames")
-        found: NDArray[np.uint8] = reader.get_batch(positions).asnumpy()
+        frames_NHWC: NDArray[np.uint8] = reader.get_batch(positions).asnumpy()
     except (decord_error, RuntimeError, IndexError) as error:
         raise _UnreadableError from error
-    return found
+    return frames_NHWC
 
 
 def _import_decord() -> tuple[ModuleType, type[Exception]]:

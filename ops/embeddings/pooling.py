@@ -71,10 +71,12 @@ class TemporalHead:
         hidden_TW = frame_vectors_TD @ weights["narrow.weight"].T
         hidden_TW = hidden_TW + interpolate_positions(len(hidden_TW)) @ weights["position"]
         for layer in range(self.layers):
-            own = {name: weights[f"layers.{layer}.{name}"] for name in _LAYER}
-            hidden_TW = hidden_TW + _attend(_normalise(hidden_TW, own, "norm1"), own, self.heads)
-            inner = _apply_gelu(_normalise(hidden_TW, own, "norm2") @ own["up.weight"].T + own["up.bias"])
-            hidden_TW = hidden_TW + inner @ own["down.weight"].T + own["down.bias"]
+            layer_weights = {name: weights[f"layers.{layer}.{name}"] for name in _LAYER}
+            hidden_TW = hidden_TW + _attend(_normalise(hidden_TW, layer_weights, "norm1"), layer_weights, self.heads)
+            inner = _apply_gelu(
+                _normalise(hidden_TW, layer_weights, "norm2") @ layer_weights["up.weight"].T + layer_weights["up.bias"]
+            )
+            hidden_TW = hidden_TW + inner @ layer_weights["down.weight"].T + layer_weights["down.bias"]
         return pool_mean(np.asarray(frame_vectors_TD + hidden_TW @ weights["widen.weight"].T, dtype=np.float32))
 
     def save(self, path: Path) -> None:
@@ -115,20 +117,20 @@ def _list_shapes(dim: int, width: int, layers: int) -> dict[str, tuple[int, ...]
     return {name: tuple(sizes[letter] for letter in each) for name, each in letters.items()}
 
 
-def _normalise(hidden_TW: Floats, own: Mapping[str, Floats], name: str) -> Floats:
+def _normalise(hidden_TW: Floats, weights: Mapping[str, Floats], name: str) -> Floats:
     centred = hidden_TW - hidden_TW.mean(axis=1, keepdims=True)
     scaled = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5)
-    return np.asarray(scaled * own[f"{name}.weight"] + own[f"{name}.bias"], dtype=np.float32)
+    return np.asarray(scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"], dtype=np.float32)
 
 
-def _attend(hidden_TW: Floats, own: Mapping[str, Floats], heads: int) -> Floats:
+def _attend(hidden_TW: Floats, weights: Mapping[str, Floats], heads: int) -> Floats:
     frames, width = hidden_TW.shape
-    qkv_T3 = hidden_TW @ own["qkv.weight"].T + own["qkv.bias"]
+    qkv_T3 = hidden_TW @ weights["qkv.weight"].T + weights["qkv.bias"]
     query, key, value = qkv_T3.reshape(frames, 3, heads, width // heads).transpose(1, 2, 0, 3)
     logits_HTT = query @ key.transpose(0, 2, 1) / np.sqrt(width // heads)
     share = np.exp(logits_HTT - logits_HTT.max(axis=2, keepdims=True))
     mixed = (share / share.sum(axis=2, keepdims=True)) @ value
-    out_TW = mixed.transpose(1, 0, 2).reshape(frames, width) @ own["out.weight"].T + own["out.bias"]
+    out_TW = mixed.transpose(1, 0, 2).reshape(frames, width) @ weights["out.weight"].T + weights["out.bias"]
     return np.asarray(out_TW, dtype=np.float32)
 
 

@@ -174,9 +174,9 @@ class EncoderRegistry:
             ) from error
 
     def _write(self, content: _Content) -> None:
-        kept = {name: value for name, value in content.items() if name != "succession" or value}
+        stored = {name: value for name, value in content.items() if name != "succession" or value}
         with write_atomically(self.path) as temporary:
-            temporary.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+            temporary.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n")
 
 
 def _parse_state(content: Any, path: Path) -> RegistryState:

@@ -49,8 +49,8 @@ def embed_on_cluster(
         "encoder_id": encoder_id,
         "frames_per_shot": settings.frames_per_shot,
     }
-    with open_cluster(settings.ray_address) as found:
-        for batch in map_batches(table, ShotEmbedder, arguments, found, batch_rows=_BATCH_SHOTS):
+    with open_cluster(settings.ray_address) as session:
+        for batch in map_batches(table, ShotEmbedder, arguments, session, batch_rows=_BATCH_SHOTS):
             yield from _parse_results(batch)
 
 

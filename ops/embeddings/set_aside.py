@@ -33,9 +33,9 @@ def set_aside_shots(
     if video_ids is None:
         rows: list[LakeSkippedShot] = settings.lake.read(table, there).to_pylist()
         return rows
-    wanted = set(video_ids)
-    partitions = {settings.resolve_partition(video_id) for video_id in wanted} & set(there)
-    return [row for row in settings.lake.read(table, sorted(partitions)).to_pylist() if row["video_id"] in wanted]
+    ids = set(video_ids)
+    partitions = {settings.resolve_partition(video_id) for video_id in ids} & set(there)
+    return [row for row in settings.lake.read(table, sorted(partitions)).to_pylist() if row["video_id"] in ids]
 
 
 def read_valid_rows(

@@ -124,9 +124,9 @@ def compare_clip(
     tolerance: int = TOLERANCE,
 ) -> ClipCuts:
     """The scores and faults of one clip. ``times_s`` are the times of all of its frames."""
-    found = tuple(sorted(boundaries))
-    match = match_boundaries(found, annotation, tolerance=tolerance)
-    detected = [frame for frame, _ in found]
+    sorted_boundaries = tuple(sorted(boundaries))
+    match = match_boundaries(sorted_boundaries, annotation, tolerance=tolerance)
+    detected = [frame for frame, _ in sorted_boundaries]
     annotated = sorted([*annotation.hard, *(middle for middle in map(_find_middle, annotation.gradual))])
     reach = max(round(NEAR_S * fps), 1)
     faults = [
@@ -145,7 +145,7 @@ def compare_clip(
         path=path,
         fps=fps,
         frames=len(times_s),
-        boundaries=found,
+        boundaries=sorted_boundaries,
         annotation=annotation,
         match=match,
         faults=tuple(faults),
@@ -222,7 +222,7 @@ def estimate_interval_over_clips(
     vary with other clips of the same kinds. ``None`` if fewer than ``LEAST_CLIPS`` clips have anything to count. The
     same scores and seed give the same interval.
     """
-    counts_C3 = np.array([(own.right, own.false, own.missed) for own in scores], dtype=np.int64).reshape(-1, 3)
+    counts_C3 = np.array([(score.right, score.false, score.missed) for score in scores], dtype=np.int64).reshape(-1, 3)
     if int((counts_C3.sum(axis=1) > 0).sum()) < LEAST_CLIPS:
         return None
     rng = np.random.default_rng(seed)

@@ -69,14 +69,14 @@ def compare_answers(
     fair = [show for show in shows if show not in learned]
     larger = {each.task.show for each in answers if len(each.task.items) > 1}
     pooled = [show for show in fair or shows if show in larger] or fair or shows
-    own: EncoderDocument = {
+    figures: EncoderDocument = {
         "encoder_id": encoder_id,
         "learned_from": [show for show in shows if show in learned],
         "pooled_is_fair": bool(fair) or not shows,
         **_compute_figures(answered, pooled),
         "shows": {show: _compute_figures(answered, [show]) for show in shows},
     }
-    document = cast(ComparisonDocument, own)
+    document = cast(ComparisonDocument, figures)
     if len(answered) > 1:
         document["against"] = {
             "encoder_id": answered[1][0],

@@ -22,8 +22,8 @@ class CutScore:
     @property
     def precision(self) -> float:
         """Share of the detections that are right, 0-1; 1 if there are none."""
-        found = self.right + self.false
-        return self.right / found if found else 1.0
+        detected = self.right + self.false
+        return self.right / detected if detected else 1.0
 
     @property
     def recall(self) -> float:
@@ -88,10 +88,10 @@ def _parse_frame(value: Any) -> int:
 
 
 def _parse_frame_range(first: Any, last: Any) -> tuple[int, int]:
-    found = _parse_frame(first), _parse_frame(last)
-    if found[0] > found[1]:
+    frames = _parse_frame(first), _parse_frame(last)
+    if frames[0] > frames[1]:
         raise ValueError(f"the range {first} to {last} ends before it begins")
-    return found
+    return frames
 
 
 FaultKind = Literal["false", "missed"]
@@ -225,12 +225,12 @@ def _match_cuts(
     tolerance: int,
 ) -> _Matched:
     cuts = sorted(set(annotated) - {0})
-    found = sorted({cut for cut in detected if cut > 0 and (frames is None or cut < frames)})
+    detected_cuts = sorted({cut for cut in detected if cut > 0 and (frames is None or cut < frames)})
     extra: list[int] = []
     missed: list[tuple[int, int]] = []
     place = 0
     # Both ascending and all intervals equally long: taking the earliest open cut is a maximum matching.
-    for cut in found:
+    for cut in detected_cuts:
         while place < len(cuts) and cuts[place] < cut - tolerance:
             missed.append((cuts[place], cuts[place]))
             place += 1
@@ -253,16 +253,16 @@ def _match_gradual(
     tolerance: int,
 ) -> _Matched:
     cuts = sorted(set(hard))
-    found: set[tuple[int, int]] = set()
+    matched: set[tuple[int, int]] = set()
     false: list[int] = []
     for frame, is_gradual in sorted(detected):
         if frame <= 0 or (frames is not None and frame >= frames) or any(abs(frame - cut) <= tolerance for cut in cuts):
             continue
         inside = [each for each in ranges if each[0] - tolerance <= frame <= each[1] + tolerance]
-        if fresh := [each for each in inside if each not in found]:
-            found.add(fresh[0])
+        if fresh := [each for each in inside if each not in matched]:
+            matched.add(fresh[0])
         elif inside or (
             is_gradual and not any(first - tolerance <= frame <= last + tolerance for first, last in neutral)
         ):
             false.append(frame)
-    return _Matched(right=len(found), false=false, missed=[each for each in ranges if each not in found])
+    return _Matched(right=len(matched), false=false, missed=[each for each in ranges if each not in matched])

@@ -92,8 +92,8 @@ def render_summary_table(evaluation: CutEvaluation) -> str:
     parts = []
     intervals = evaluation.estimate_intervals()
     for title, kind in (("Hard cuts", "hard"), ("Gradual transitions", "gradual")):
-        own = {metric: intervals[f"{kind}_{metric}"] for metric in METRICS}
-        rows = [_render_row("all clips", _select_kind(evaluation.pooled, kind), own, "pooled")]
+        kind_intervals = {metric: intervals[f"{kind}_{metric}"] for metric in METRICS}
+        rows = [_render_row("all clips", _select_kind(evaluation.pooled, kind), kind_intervals, "pooled")]
         for number, clip in _sort_by_faults(evaluation.clips):
             name = f'<a href="#clip-{number}">{_escape_text(clip.name)}</a>' if clip.faults else _escape_text(clip.name)
             rows.append(_render_row(name, _select_kind(clip.match.score, kind), {}))
@@ -155,7 +155,7 @@ def _render_filters(evaluation: CutEvaluation) -> str:
         return "<p>No boundary is false, and none is missed.</p>"
     boxes = []
     for (kind, transition), title in _KINDS.items():
-        count = sum((own.fault.kind, own.fault.transition) == (kind, transition) for own in faults)
+        count = sum((fault.fault.kind, fault.fault.transition) == (kind, transition) for fault in faults)
         mark = f'<input type="checkbox" id="{kind}-{transition}" checked>'
         boxes.append(f"<label>{mark} {title}s ({count:,})</label>")
     return (
@@ -175,15 +175,17 @@ def _render_clip(clip: ClipCuts, number: int, strips: Strips) -> str:
 
 def render_fault(fault: ClipFault, strips: Strips) -> str:
     """One fault as HTML: kind, frame, time, evidence and strip, or the reason why there is none."""
-    own, strip = fault.fault, strips.strips.get(fault)
-    frames = f"frame {own.first}" if own.first == own.last else f"frames {own.first} to {own.last}"
-    title = f"<b>{_KINDS[own.kind, own.transition]}</b> · {frames} · {_format_time(fault.time_s)}"
+    boundary, strip = fault.fault, strips.strips.get(fault)
+    frames = (
+        f"frame {boundary.first}" if boundary.first == boundary.last else f"frames {boundary.first} to {boundary.last}"
+    )
+    title = f"<b>{_KINDS[boundary.kind, boundary.transition]}</b> · {frames} · {_format_time(fault.time_s)}"
     remarks = [*_describe_nearest(fault), *(_describe_evidence(strip.evidence) if strip else [])]
     if not strip:
         remarks.append(f"No pictures: {_escape_text(strips.reasons.get(fault, 'none were read'))}.")
     body = _render_strip(strip, f"{_escape_text(fault.clip)}, {frames}") if strip else ""
     return (
-        f'<article class="fault {own.kind} {own.transition}"><h3>{title}</h3>'
+        f'<article class="fault {boundary.kind} {boundary.transition}"><h3>{title}</h3>'
         f'<p class="evidence">{" ".join(remarks)}</p>{body}</article>'
     )
 

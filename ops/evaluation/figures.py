@@ -39,7 +39,7 @@ def compute_figures(answers: Sequence[ShowAnswer]) -> Figures:
     for direction in DIRECTIONS:
         ranks, groups = pool_ranks(answers, direction), _list_groups(answers, direction)
         if len(ranks):
-            items = sum(len(own.item_ranks_N) for own in answers)
+            items = sum(len(answer.item_ranks_N) for answer in answers)
             figures[direction] = {**describe_ranks(ranks, groups), "queries": len(ranks), "items": items}
     gains, groups = list_questions(answers, ["graded"])
     if len(gains):
@@ -58,7 +58,7 @@ def compute_gains(answers: Sequence[ShowAnswer], before: Sequence[ShowAnswer]) -
 
     Raises ``UsageError`` if the tasks differ.
     """
-    if [own.task for own in answers] != [own.task for own in before]:
+    if [answer.task for answer in answers] != [answer.task for answer in before]:
         raise UsageError("two encoders can only be compared on the same captions and queries")
     gains: Gains = {}
     for direction in DIRECTIONS:

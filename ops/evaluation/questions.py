@@ -28,20 +28,22 @@ def list_questions(answers: Sequence[ShowAnswer], parts: Sequence[str]) -> tuple
 
     The group is the question's item, the graded query itself, or its show (see :func:`choose_drawn_unit`).
     """
-    shows, by_show = sorted({own.task.show for own in answers}), choose_drawn_unit(answers, parts) == "show"
+    shows, by_show = sorted({answer.task.show for answer in answers}), choose_drawn_unit(answers, parts) == "show"
     gains, groups, start = [np.zeros(0)], [np.zeros(0, np.int64)], 0
-    for own in answers:
+    for answer in answers:
         for part in parts:
-            values, places = _list_show_questions(own, part)
+            values, places = _list_show_questions(answer, part)
             gains.append(values)
-            groups.append(np.full(len(values), shows.index(own.task.show)) if by_show else start + places)
-        start += len(own.task.items) + len(own.gains_G)
+            groups.append(np.full(len(values), shows.index(answer.task.show)) if by_show else start + places)
+        start += len(answer.task.items) + len(answer.gains_G)
     return np.concatenate(gains), np.concatenate(groups)
 
 
 def choose_drawn_unit(answers: Sequence[ShowAnswer], parts: Sequence[str]) -> str:
     """``show`` if at least :data:`LEAST_SHOWS` shows have questions of these parts, else ``shot``."""
-    asking = {own.task.show for own in answers if any(len(_list_show_questions(own, part)[0]) for part in parts)}
+    asking = {
+        answer.task.show for answer in answers if any(len(_list_show_questions(answer, part)[0]) for part in parts)
+    }
     return "show" if len(asking) >= LEAST_SHOWS else "shot"
 
 
@@ -54,14 +56,16 @@ def compute_chance(answers: Sequence[ShowAnswer], parts: Sequence[str]) -> float
     for part in parts:
         if part == "graded":
             expected += [
-                _compute_graded_chance(grades, len(own.task.items)) for own in answers for _, grades in own.task.queries
+                _compute_graded_chance(grades, len(answer.task.items))
+                for answer in answers
+                for _, grades in answer.task.queries
             ]
         else:
-            asked = len(pool_ranks(answers, part))
+            questions = len(pool_ranks(answers, part))
             within = np.array(
                 [share / 100 for _, share in compute_chance_curve(answers, part, range(1, 11))] or [0.0] * 10
             )
-            expected += [float(np.diff(within, prepend=0.0) @ _DISCOUNTS)] * asked
+            expected += [float(np.diff(within, prepend=0.0) @ _DISCOUNTS)] * questions
     if not expected:
         raise UsageError("nothing is asked, so chance has no figure")
     return float(np.mean(expected))
@@ -69,15 +73,19 @@ def compute_chance(answers: Sequence[ShowAnswer], parts: Sequence[str]) -> float
 
 def compute_chance_curve(answers: Sequence[ShowAnswer], direction: str, ks: Sequence[int]) -> list[tuple[int, float]]:
     """``(k, R@k in percent)`` of items in random order, each show's among its own."""
-    found = [(len(own.caption_ranks_Q), len(own.task.items), 1) for own in answers]
+    counts = [(len(answer.caption_ranks_Q), len(answer.task.items), 1) for answer in answers]
     if direction == "video_to_text":
-        found = [
-            (len(own.item_ranks_N), len(own.task.texts), round(len(own.task.texts) / max(1, len(own.item_ranks_N))))
-            for own in answers
+        counts = [
+            (
+                len(answer.item_ranks_N),
+                len(answer.task.texts),
+                round(len(answer.task.texts) / max(1, len(answer.item_ranks_N))),
+            )
+            for answer in answers
         ]
-    total = sum(queries for queries, _, _ in found)
+    total = sum(queries for queries, _, _ in counts)
     return [
-        (k, 100.0 * sum(queries * _compute_hit_chance(k, items, right) for queries, items, right in found) / total)
+        (k, 100.0 * sum(queries * _compute_hit_chance(k, items, right) for queries, items, right in counts) / total)
         for k in (ks if total else ())
     ]
 
@@ -90,17 +98,17 @@ def _compute_hit_chance(k: int, items: int, right: int) -> float:
 
 def pool_ranks(answers: Sequence[ShowAnswer], direction: str) -> NDArray[np.int64]:
     """Pooled ranks (M,) of the questions of one of the two directions."""
-    own_ranks = [own.caption_ranks_Q if direction == "text_to_video" else own.item_ranks_N for own in answers]
-    return np.concatenate([np.zeros(0, np.int64), *own_ranks])
+    ranks = [answer.caption_ranks_Q if direction == "text_to_video" else answer.item_ranks_N for answer in answers]
+    return np.concatenate([np.zeros(0, np.int64), *ranks])
 
 
-def _list_show_questions(own: ShowAnswer, part: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def _list_show_questions(answer: ShowAnswer, part: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """nDCG@10 of a show's questions, and the group of each: its item's position, or its own number after all items."""
     if part == "graded":
-        return own.gains_G, len(own.task.items) + np.arange(len(own.gains_G))
+        return answer.gains_G, len(answer.task.items) + np.arange(len(answer.gains_G))
     if part == "video_to_text":
-        return compute_single_gains(own.item_ranks_N), np.unique(own.task.owners)
-    return compute_single_gains(own.caption_ranks_Q), own.task.owners
+        return compute_single_gains(answer.item_ranks_N), np.unique(answer.task.owners)
+    return compute_single_gains(answer.caption_ranks_Q), answer.task.owners
 
 
 _DISCOUNTS = 1.0 / np.log2(np.arange(2, 12))

@@ -44,12 +44,12 @@ class ShowTask:
     @property
     def texts(self) -> list[str]:
         """All captions (Q), item by item."""
-        return [text for own in self.captions for text in own]
+        return [text for captions in self.captions for text in captions]
 
     @property
     def owners(self) -> NDArray[np.int64]:
         """Position (Q,) of the item of each caption."""
-        return np.repeat(np.arange(len(self.items)), [len(own) for own in self.captions])
+        return np.repeat(np.arange(len(self.items)), [len(captions) for captions in self.captions])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,26 +117,32 @@ def list_examples(answers: Sequence[ShowAnswer]) -> list[Example]:
     """All graded queries, or all captions if no show has queries; best first, ties in the order of the questions."""
     graded = [
         Example(
-            show=own.task.show,
+            show=show_answer.task.show,
             text=text,
             wanted=grades,
-            found=tuple(own.task.items[position] for position in first),
+            found=tuple(show_answer.task.items[position] for position in first),
             score=float(gain),
         )
-        for own in answers
-        for (text, grades), first, gain in zip(own.task.queries, own.first_GK, own.gains_G, strict=True)
+        for show_answer in answers
+        for (text, grades), first, gain in zip(
+            show_answer.task.queries, show_answer.first_GK, show_answer.gains_G, strict=True
+        )
     ]
     captions = [
         Example(
-            show=own.task.show,
+            show=show_answer.task.show,
             text=text,
-            wanted={own.task.items[owner]: 1.0},
-            found=tuple(own.task.items[position] for position in first),
+            wanted={show_answer.task.items[owner]: 1.0},
+            found=tuple(show_answer.task.items[position] for position in first),
             score=1.0 / rank,
         )
-        for own in (() if graded else answers)
+        for show_answer in (() if graded else answers)
         for text, owner, first, rank in zip(
-            own.task.texts, own.task.owners, own.first_QK, own.caption_ranks_Q.tolist(), strict=True
+            show_answer.task.texts,
+            show_answer.task.owners,
+            show_answer.first_QK,
+            show_answer.caption_ranks_Q.tolist(),
+            strict=True,
         )
     ]
     return sorted(graded or captions, key=lambda example: -example.score)

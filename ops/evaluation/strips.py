@@ -115,8 +115,8 @@ def strip_frames(fault: Fault, frames: int) -> tuple[int, ...]:
 def choose_faults(faults: Sequence[ClipFault], limit: int) -> list[ClipFault]:
     """Select at most ``limit`` faults, in their order: the first of each clip, then the second of each, and so on."""
     ranked = []
-    for clip, (_, own) in enumerate(groupby(faults, key=lambda fault: fault.clip)):
-        ranked += [(place, clip, fault) for place, fault in enumerate(own)]
+    for clip, (_, clip_faults) in enumerate(groupby(faults, key=lambda fault: fault.clip)):
+        ranked += [(place, clip, fault) for place, fault in enumerate(clip_faults)]
     first_ranked = sorted(ranked, key=lambda each: each[:2])[:limit]
     return [fault for _, _, fault in sorted(first_ranked, key=lambda each: (each[1], each[0]))]
 
@@ -178,14 +178,14 @@ class _Need:
     end: int
 
 
-def _need(own: ClipFault, frames: int, *, asks_network: bool) -> _Need:
-    first, last = own.fault.first, min(own.fault.last, frames - 1)
-    shown = strip_frames(own.fault, frames)
+def _need(fault: ClipFault, frames: int, *, asks_network: bool) -> _Need:
+    first, last = fault.fault.first, min(fault.fault.last, frames - 1)
+    shown = strip_frames(fault.fault, frames)
     middle, half = (first + last) // 2, min((last - first) // 2 + CONTEXT, LONGEST_WINDOW // 2)
     window = range(max(middle - half, 0), min(middle + half + 1, frames)) if asks_network else range(0)
     sides = max(first - AROUND_GRADUAL, 0), min(last + AROUND_GRADUAL, frames - 1)
     last_needed = max(*shown, *window[-1:], sides[1], last + 1 + SURROUNDINGS)
-    return _Need(fault=own, shown=shown, window=window, sides=sides, end=min(last_needed, frames - 1))
+    return _Need(fault=fault, shown=shown, window=window, sides=sides, end=min(last_needed, frames - 1))
 
 
 class _FrameCache:
@@ -216,13 +216,13 @@ class _FrameCache:
 
     def forget(self, frame: int) -> None:
         """Delete the images that no fault with an end after ``frame`` needs."""
-        for held, until in (
+        for cached, until in (
             (self.tiles, self._tiles_until),
             (self.inputs, self._inputs_until),
             (self.smalls, self._smalls_until),
         ):
-            for done in [own for own in held if until[own] <= frame]:
-                del held[done]
+            for done in [number for number in cached if until[number] <= frame]:
+                del cached[done]
 
 
 def _read_strips(
@@ -231,7 +231,7 @@ def _read_strips(
     """One pass over a clip that holds only the frames around the next faults."""
     strips: dict[ClipFault, Strip] = {}
     needs = sorted(
-        (_need(own, clip.frames, asks_network=own in network_faults) for own in faults), key=lambda need: need.end
+        (_need(fault, clip.frames, asks_network=fault in network_faults) for fault in faults), key=lambda need: need.end
     )
     cache = _FrameCache(needs)
     with closing(read_proxy_frames(clip.path, probe(clip.path), threads=1)) as items:  # type: ignore[type-var]

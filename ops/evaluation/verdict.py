@@ -91,9 +91,9 @@ def judge_answers(
     """
     both = [(now, then) for now, then in zip(candidate, live, strict=True) if len(now.task.items) > 1]
     known = [pair for pair in both if pair[0].task.show in live_learned]
-    seen = [pair for pair in both if pair not in known and pair[0].task.show in learned]
-    decided = _measure([pair for pair in both if pair not in known and pair not in seen])
-    again = _measure(seen) if seen else None
+    fitted = [pair for pair in both if pair not in known and pair[0].task.show in learned]
+    decided = _measure([pair for pair in both if pair not in known and pair not in fitted])
+    again = _measure(fitted) if fitted else None
     overall = decided["parts"].get(ALL)
     margin = MARGIN * max(0.0, overall["live"] - overall["chance"]) if overall else 0.0
     left_out = sorted({pair[0].task.show for pair in known})
@@ -130,8 +130,8 @@ def _measure(pairs: Sequence[tuple[ShowAnswer, ShowAnswer]]) -> ComparedAnswers:
                 "high": high,
             }
     return {
-        "shots": sum(len(own.item_ranks_N) for own in candidate),
-        "shows": sorted({own.task.show for own in candidate}),
+        "shots": sum(len(answer.item_ranks_N) for answer in candidate),
+        "shows": sorted({answer.task.show for answer in candidate}),
         "drawn_by": choose_drawn_unit(candidate, PARTS),
         "parts": compared,
     }

@@ -69,12 +69,12 @@ def find_nouns(word: str) -> tuple[str, ...]:
 
 
 def _split_arabic(word: str) -> tuple[str, ...]:
-    found = _ARTICLE.match(word)
-    if not found or word in _NOT_ARTICLE:
+    match = _ARTICLE.match(word)
+    if not match or word in _NOT_ARTICLE:
         return ()
-    conjunction, preposition, article = found.groups()
+    conjunction, preposition, article = match.groups()
     prefixes = (conjunction, preposition, *((_TO, _THE) if article == _TO_THE else (_THE,)))
-    return (*filter(None, prefixes), word[found.end() :])
+    return (*filter(None, prefixes), word[match.end() :])
 
 
 def _find_korean_nouns(word: str) -> Iterator[str]:
@@ -102,8 +102,8 @@ def _can_follow(syllable: str, particle: str) -> bool:
 
 @lru_cache(maxsize=2)
 def _list_particles(after_consonant: bool) -> frozenset[str]:
-    own = (_AFTER_CONSONANT if after_consonant else _AFTER_VOWEL).split()
+    plain = (_AFTER_CONSONANT if after_consonant else _AFTER_VOWEL).split()
     doubled = [first + tail for first in _AFTER_ANY.split() if len(first) > 1 for tail in _TAILS]
     doubled += ["에는", "에도", "에만", "에요"]
     moved = [first + tail for first in ("으로" if after_consonant else "로",) for tail in ("는", "도", "만")]
-    return frozenset((*own, *_AFTER_ANY.split(), *doubled, *moved))
+    return frozenset((*plain, *_AFTER_ANY.split(), *doubled, *moved))

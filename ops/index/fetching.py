@@ -31,7 +31,7 @@ class Fetched(Generic[T]):
 def fetch_until(fetch: Callable[[int], Fetched[T]], count: int, is_enough: Callable[[Sequence[T]], bool]) -> Fetched[T]:
     """Fetch ``count`` items, then more, until they are enough or all."""
     while True:
-        found = fetch(count)
-        if found.is_all or is_enough(found.items):
-            return found
-        count = max(GROWTH * count, found.looked_at + 1)
+        batch = fetch(count)
+        if batch.is_all or is_enough(batch.items):
+            return batch
+        count = max(GROWTH * count, batch.looked_at + 1)

@@ -157,17 +157,17 @@ class VectorIndex:
         """Return at least ``needed`` of the best, if there are enough, without splitting a group of ties at the end."""
 
         def fetch(depth: int) -> Fetched[tuple[str, float]]:
-            found = self._points.query(query, depth, wanted, exact=exact or depth > tuning.DEEPEST)
-            return Fetched(items=found, is_all=len(found) < depth or depth >= self._rows)
+            batch = self._points.query(query, depth, wanted, exact=exact or depth > tuning.DEEPEST)
+            return Fetched(items=batch, is_all=len(batch) < depth or depth >= self._rows)
 
         depth = max(tuning.SHALLOWEST, 1 << needed.bit_length())
-        found = fetch_until(fetch, depth, lambda hits: hits[-1][1] < hits[needed - 1][1])
-        return sorted(found.items, key=lambda hit: (-hit[1], hit[0]))
+        batch = fetch_until(fetch, depth, lambda hits: hits[-1][1] < hits[needed - 1][1])
+        return sorted(batch.items, key=lambda hit: (-hit[1], hit[0]))
 
     def vectors(self, shot_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Return stored vectors, float32 (D,), by shot id; shots that are not in the index are left out."""
-        found = self._points.fetch(list(dict.fromkeys(shot_ids)), vectors=True)
-        return {point.shot_id: point.vector for point in found if point.vector is not None}
+        points = self._points.fetch(list(dict.fromkeys(shot_ids)), vectors=True)
+        return {point.shot_id: point.vector for point in points if point.vector is not None}
 
     def digest(self) -> str:
         """Return the digest of the (shot id, vector hash) rows, read back from the engine point by point."""

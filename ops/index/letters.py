@@ -124,7 +124,7 @@ def _is_invisible(sign: str) -> bool:
     return unicodedata.category(sign) == "Cf" or "\ufe00" <= sign <= "\ufe0f" or "\U000e0100" <= sign <= "\U000e01ef"
 
 
-def _order_am(found: re.Match[str]) -> str:
-    thai_before, thai_after, lao_before, lao_after = found.groups(default="")
-    is_thai = "\u0e32" in found.group()
+def _order_am(match: re.Match[str]) -> str:
+    thai_before, thai_after, lao_before, lao_after = match.groups(default="")
+    is_thai = "\u0e32" in match.group()
     return f"{thai_before}{thai_after}\u0e33" if is_thai else f"{lao_before}{lao_after}\u0eb3"

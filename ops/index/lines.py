@@ -95,26 +95,26 @@ class LineIndex:
         if limit < 1:
             raise VectorIndexError(f"cannot return {limit} lines: limit is at least 1")
         spelled = tuple(filter(None, map(spell_phrase, phrases)))
-        asked = [term for part in (text, *phrases) for term in list_terms(part)]
-        terms = take_distinct([*asked, *(pair for phrase in phrases for pair in list_pairs(phrase))], MOST_TERMS)
+        query_terms = [term for part in (text, *phrases) for term in list_terms(part)]
+        terms = take_distinct([*query_terms, *(pair for phrase in phrases for pair in list_pairs(phrase))], MOST_TERMS)
         if not terms or not self.count():
             return []
         wanted = WantedLines(shows=tuple(shows), videos=tuple(videos), phrases=spelled)
-        found = self._find_hits(terms, limit, wanted, _map_typed_words(" ".join((text, *phrases))))
-        found.sort(key=lambda hit: (-hit.score, hit.video_id, hit.start_frame, hit.line_id))
-        return found[:limit]
+        hits = self._find_hits(terms, limit, wanted, _map_typed_words(" ".join((text, *phrases))))
+        hits.sort(key=lambda hit: (-hit.score, hit.video_id, hit.start_frame, hit.line_id))
+        return hits[:limit]
 
     def _find_hits(
         self, terms: Sequence[str], limit: int, wanted: WantedLines, typed: Mapping[str, str]
     ) -> list[LineHit]:
         """Return at least the ``limit`` best hits, if there are enough."""
 
-        def fetch(asked: int) -> Fetched[LineHit]:
+        def fetch(count: int) -> Fetched[LineHit]:
             ranked = [
                 self._rank_lines(
                     name_terms_field(stemmer),
                     " ".join(take_distinct(stem_words_with(stemmer, terms), MOST_TERMS)),
-                    asked,
+                    count,
                     wanted,
                 )
                 for stemmer in self._lines.manifest()["stemmers"]
@@ -126,7 +126,7 @@ class LineIndex:
             ]
             found = [replace(hit, score=hit.score * _measure_exactness(typed, hit.text)) for hit in hits if hit]
             # Phrases that begin in a later line of the sentence are left to the hit of that line.
-            return Fetched(items=found, is_all=all(len(each) <= asked for each in ranked))
+            return Fetched(items=found, is_all=all(len(each) <= count for each in ranked))
 
         return list(fetch_until(fetch, limit, lambda found: len(found) >= limit).items)
 
@@ -136,10 +136,10 @@ class LineIndex:
         """Return at least ``limit`` of the best, if there are enough, without splitting a group of ties at the end."""
 
         def fetch(depth: int) -> Fetched[tuple[float, LinePayload]]:
-            found = self._lines.rank(field, terms, depth, wanted)
-            return Fetched(items=found, is_all=len(found) < depth)
+            lines = self._lines.rank(field, terms, depth, wanted)
+            return Fetched(items=lines, is_all=len(lines) < depth)
 
-        return fetch_until(fetch, limit + 1, lambda found: found[-1][0] < found[limit - 1][0]).items
+        return fetch_until(fetch, limit + 1, lambda lines: lines[-1][0] < lines[limit - 1][0]).items
 
     @cached_property
     def vocabulary(self) -> Counter[str]:

@@ -69,7 +69,7 @@ def _is_prefixed(word: str, prefix: str, rest: str) -> bool:
         return False
     if prefix in _CONJUNCTIONS:
         return True
-    taken = {letter for letter in _LETTERS if counted.get(letter + rest, 0.0) > max(bare - _TAKEN, 0.0)} - {prefix}
+    letters = {letter for letter in _LETTERS if counted.get(letter + rest, 0.0) > max(bare - _TAKEN, 0.0)} - {prefix}
     # The rarer a word, the more of its forms are missing in the list.
-    is_noun = prefix != _ARTICLE or bare < _COMMON or not taken.isdisjoint(_OF_NOUNS)
-    return is_noun and len(taken) >= min(int(bare) - _SHORT, 2)
+    is_noun = prefix != _ARTICLE or bare < _COMMON or not letters.isdisjoint(_OF_NOUNS)
+    return is_noun and len(letters) >= min(int(bare) - _SHORT, 2)

@@ -89,7 +89,7 @@ def list_spellings(text: str) -> list[Words]:
     """Return the spellings of a query's text, each once; the first is :func:`split_words`, and none is empty."""
     plain = normalise(text)
     # A name that no dictionary has is split differently alone and within a sentence: 王小明 in 王小明天来.
-    is_cut = any(_is_cut(found.group()) for found in _IDEOGRAPH_RUN.finditer(plain))
+    is_cut = any(_is_cut(match.group()) for match in _IDEOGRAPH_RUN.finditer(plain))
     return list(dict.fromkeys([*_list_plain_spellings(plain), *(_split_into_pairs(plain) if is_cut else [])]))
 
 
@@ -153,14 +153,14 @@ class _Group:
 
 def _find_groups(text: str) -> list[_Group]:
     """Return the groups of a folded text."""
-    text = _INITIALS.sub(lambda found: found.group().rstrip(".").replace(".", HYPHEN), text)
-    text = _THOUSANDS.sub(lambda found: re.sub(r"\D", HYPHEN, found.group()), text)
+    text = _INITIALS.sub(lambda match: match.group().rstrip(".").replace(".", HYPHEN), text)
+    text = _THOUSANDS.sub(lambda match: re.sub(r"\D", HYPHEN, match.group()), text)
     groups, end = [], -1
-    for found in _GROUP.finditer(text):
-        pieces = re.split(f"([{APOSTROPHE}{HYPHEN}])", found.group())
-        follows_blank = found.start() == end + 1 and text[end] == " "
+    for match in _GROUP.finditer(text):
+        pieces = re.split(f"([{APOSTROPHE}{HYPHEN}])", match.group())
+        follows_blank = match.start() == end + 1 and text[end] == " "
         groups.append(_Group(parts=tuple(pieces[::2]), signs="".join(pieces[1::2]), follows_blank=follows_blank))
-        end = found.end()
+        end = match.end()
     return groups
 
 
@@ -185,13 +185,13 @@ def _join_groups(groups: Sequence[_Group], joining: str) -> list[str]:
     words: list[str] = []
     before: _Group | None = None
     for group in groups:
-        own = group.join_parts(joining)
+        parts = group.join_parts(joining)
         if HYPHEN in joining and before and len(before.parts) == 1 and before.parts[0] in _FIRST_PARTS:
-            is_one = group.follows_blank and own[0].isalpha() and len(own[0]) > 2
-            words[-1:] = [words[-1] + own[0]] if is_one else [words[-1], own[0]]
-            words += own[1:]
+            is_one = group.follows_blank and parts[0].isalpha() and len(parts[0]) > 2
+            words[-1:] = [words[-1] + parts[0]] if is_one else [words[-1], parts[0]]
+            words += parts[1:]
         else:
-            words += own
+            words += parts
         before = group
     return words
 
@@ -231,7 +231,7 @@ def _split_into_pairs(plain: str) -> list[Words]:
     """Return the text with each run of ideographs as its overlapping pairs; empty if it has no such run."""
     if plain.isascii() or not _IDEOGRAPH_RUN.search(plain):
         return []
-    text = _UNSPACED_RUN.sub(lambda found: f" {' '.join(_find_pairs(found.group()))} ", plain)
+    text = _UNSPACED_RUN.sub(lambda match: f" {' '.join(_find_pairs(match.group()))} ", plain)
     return [_split(_find_groups(fold_letters(text)))]
 
 
@@ -241,10 +241,10 @@ def _find_pairs(run: str) -> Iterator[str]:
     Its other parts as words. A pair ends in a special character.
     """
     end = 0
-    for found in _IDEOGRAPH_RUN.finditer(run):
-        yield from _cut(run[end : found.start()])
-        yield from (left + right + SEPARATOR for left, right in itertools.pairwise(found.group()))
-        end = found.end()
+    for match in _IDEOGRAPH_RUN.finditer(run):
+        yield from _cut(run[end : match.start()])
+        yield from (left + right + SEPARATOR for left, right in itertools.pairwise(match.group()))
+        end = match.end()
     yield from _cut(run[end:])
 
 

@@ -69,13 +69,13 @@ def _append(lake: Lake, label: str, annotations: Sequence[Annotation], now: date
     with lake.hold_lock(f"{TABLE}-{label}"):
         stored = lake.read(TABLE, [label])
         resolved = resolve_annotations(_parse_rows(stored))
-        seen = set(stored["label_id"].to_pylist())
+        stored_ids = set(stored["label_id"].to_pylist())
         new: list[Annotation] = []
         for each in annotations:
             before = resolved.pop((each.label, each.shot_id), None)
             votes = list(before.by_annotator.values()) if before else []
-            if each.label_id not in seen and not _is_repetition(before, each, affirm):
-                seen.add(each.label_id)
+            if each.label_id not in stored_ids and not _is_repetition(before, each, affirm):
+                stored_ids.add(each.label_id)
                 new.append(each)
                 votes.append(each)
             resolved.update(resolve_annotations(votes))

@@ -271,9 +271,9 @@ def _take(pair: CaptionPair | str, thing: str, into: PairCollection) -> None:
 
 def _drop_repeated(pairs: Sequence[CaptionPair], skipped: dict[str, str]) -> list[CaptionPair]:
     """Keep each shot or image once: two of one in a batch would be each other's negatives."""
-    seen: dict[str, CaptionPair] = {}
+    pairs_by_id: dict[str, CaptionPair] = {}
     for pair in pairs:
-        if pair.pair_id in seen:
+        if pair.pair_id in pairs_by_id:
             skipped[pair.thing] = "is in the data twice"
-        seen.setdefault(pair.pair_id, pair)
-    return list(seen.values())
+        pairs_by_id.setdefault(pair.pair_id, pair)
+    return list(pairs_by_id.values())

@@ -68,9 +68,9 @@ def finish_switch(settings: Settings) -> None:
     """Delete the data of encoders that are neither live nor kept, and record that the switch is complete."""
     registry = EncoderRegistry(settings.home)
     state = registry.read_state()
-    kept = {each.encoder_id for each in (state.live, state.previous, state.undone) if each}
-    kept |= {state.candidate.encoder_id} if state.candidate else set()
-    for encoder_id in set(state.retired) - kept:
+    kept_ids = {each.encoder_id for each in (state.live, state.previous, state.undone) if each}
+    kept_ids |= {state.candidate.encoder_id} if state.candidate else set()
+    for encoder_id in set(state.retired) - kept_ids:
         _delete(settings, encoder_id)
     registry.change_state(lambda before: replace(before, retired=(), settled=True))
 
@@ -85,9 +85,9 @@ def discard(settings: Settings) -> Candidate:
     with lock_exclusively(settings.work_lock):
         candidate, registry = require_candidate(settings), EncoderRegistry(settings.home)
         state = registry.read_state()
-        kept = {each.encoder_id for each in (state.live, state.previous, state.undone) if each}
-        kept |= {resolve_encoder(settings).encoder_id, *([candidate.encoder_id] if candidate.was_indexed else [])}
-        for encoder_id in {candidate.encoder_id, *state.retired} - kept:
+        kept_ids = {each.encoder_id for each in (state.live, state.previous, state.undone) if each}
+        kept_ids |= {resolve_encoder(settings).encoder_id, *([candidate.encoder_id] if candidate.was_indexed else [])}
+        for encoder_id in {candidate.encoder_id, *state.retired} - kept_ids:
             _delete(settings, encoder_id)
         drop_comparison(settings, candidate.encoder_id)
         registry.change_state(lambda before: replace(before, candidate=None, retired=()))

@@ -60,8 +60,8 @@ def find_finetuned_files(home: Path, name: str) -> FinetunedFiles:
 
 def find_files_in(folder: Path) -> FinetunedFiles:
     """The files of the fine-tuned encoder in a folder; errors as :func:`find_finetuned_files`."""
-    found = [folder / file for file in (HEAD, MODEL) if (folder / file).is_file()]
-    if not found:
+    weights = [folder / file for file in (HEAD, MODEL) if (folder / file).is_file()]
+    if not weights:
         raise EncoderError(
             f"no fine-tuned encoder {folder.name!r} in {folder.parent}: neither {HEAD} nor {MODEL} is "
             f"in {folder}; `needle train` makes one"
@@ -69,9 +69,9 @@ def find_files_in(folder: Path) -> FinetunedFiles:
     temporal = folder / TEMPORAL
     return FinetunedFiles(
         folder=folder,
-        weights=found[0],
+        weights=weights[0],
         temporal=temporal if temporal.is_file() else None,
-        manifest=_read_manifest(folder / MANIFEST, needed=found[0].name == MODEL),
+        manifest=_read_manifest(folder / MANIFEST, needed=weights[0].name == MODEL),
     )
 
 

@@ -110,9 +110,9 @@ def _require_shapes(values: Mapping[str, NDArray[np.generic]]) -> None:
         if name not in values:
             raise EncoderError(f"{name} is not in it")
         joint = values["image_weight_FJ"].shape[-1:] or (0,)
-        wanted = tuple({"F": 1280, "H": 384, "K": 1000, "J": joint[0]}[letter] for letter in letters)
-        if values[name].shape != wanted or values[name].dtype.kind not in "fiu":
-            raise EncoderError(f"{name} is {values[name].dtype}{list(values[name].shape)}, not numbers {list(wanted)}")
+        shape = tuple({"F": 1280, "H": 384, "K": 1000, "J": joint[0]}[letter] for letter in letters)
+        if values[name].shape != shape or values[name].dtype.kind not in "fiu":
+            raise EncoderError(f"{name} is {values[name].dtype}{list(values[name].shape)}, not numbers {list(shape)}")
 
 
 def compute_image_features(pooled: Floats) -> Floats:

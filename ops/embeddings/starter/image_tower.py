@@ -120,8 +120,8 @@ def _find_exported(cache: Path) -> Path | None:
         try:
             subprocess.run(command, check=True, capture_output=True, text=True, timeout=_EXPORT_SECONDS)
         except (OSError, subprocess.SubprocessError) as error:
-            told = str(getattr(error, "stderr", None) or "").strip() or str(error)
-            reason = told.splitlines()[-1]
+            message = str(getattr(error, "stderr", None) or "").strip() or str(error)
+            reason = message.splitlines()[-1]
             log.warning("the image tower cannot be exported to ONNX (%s): it runs in torch, at half the speed", reason)
             return None
     return target

@@ -93,7 +93,7 @@ def load_set(name: str, folder: Path) -> CutSetData:
         raise UsageError(f"--data {folder}: there is no such folder")
     data = SETS[name].load(folder)
     if not data.videos:
-        reasons = [f"{own.name}: {own.reason}" for own in data.set_aside[:10]]
+        reasons = [f"{clip.name}: {clip.reason}" for clip in data.set_aside[:10]]
         raise UsageError("\n".join([f"{folder} holds no annotated video that can be used ({data.form})", *reasons]))
     return data
 
@@ -121,23 +121,25 @@ def _load_numbered(folder: Path, form: _TextForm, files: list[Path]) -> CutSetDa
     videos: dict[int | None, list[Path]] = {}
     for path in _list_videos(folder):
         videos.setdefault(_find_number(path), []).append(path)
-    taken: set[int] = set()
+    numbers: set[int] = set()
     for file in files:
         name = name_clip(file, folder)
         number = _find_number(file)
         try:
             if number is None:
                 raise UsageError("its name has no number")
-            if number in taken:
+            if number in numbers:
                 raise UsageError(f"another annotation has the number {number} too")
-            taken.add(number)
+            numbers.add(number)
             path = _take_only(videos.get(number, []))
             annotated = read_shots(read_text(file), shift=form.shift)
         except UsageError as error:
             data.set_aside.append(SetAsideClip(name=name, reason=str(error)))
             continue
         data.videos.append(SetVideo(name=name_clip(path, folder), path=path, annotated=annotated))
-    _note_unused(data, [path for number, own in videos.items() if number not in taken for path in own])
+    _note_unused(
+        data, [path for number, files_of_number in videos.items() if number not in numbers for path in files_of_number]
+    )
     return data
 
 
@@ -212,7 +214,7 @@ def _pair_by_name(
             data.set_aside.append(SetAsideClip(name=name, reason=str(error)))
             continue
         data.videos.append(SetVideo(name=name, path=path, annotated=annotations[name]))
-    _note_unused(data, {path for own in videos.values() for path in own if path not in used})
+    _note_unused(data, {path for same_name in videos.values() for path in same_name if path not in used})
 
 
 def _note_unused(data: CutSetData, paths: Iterable[Path]) -> None:

@@ -100,15 +100,15 @@ class _Call:
 
 
 def _read_buffer(content: Any, kind: Any, shape: Any, order: Any) -> _Array:
-    own = _Array()
-    own.set(bytes(content), kind, shape, is_fortran=order == "F")
-    return own
+    array = _Array()
+    array.set(bytes(content), kind, shape, is_fortran=order == "F")
+    return array
 
 
 def _read_scalar(kind: Any, content: Any) -> Any:
-    own = _Array()
-    own.set(bytes(content), kind, (1,), is_fortran=False)
-    return own.numbers[0]
+    array = _Array()
+    array.set(bytes(content), kind, (1,), is_fortran=False)
+    return array.numbers[0]
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -168,9 +168,9 @@ def read_pickled_scenes(path: Path) -> tuple[dict[str, Annotated], dict[str, str
     annotations: dict[str, Annotated] = {}
     reasons: dict[str, str] = {}
     count = 0
-    for name, own in document.items():
+    for name, scenes in document.items():
         try:
-            annotations[name] = _parse_shots(own)
+            annotations[name] = _parse_shots(scenes)
             count += len(annotations[name].transitions)
         except (TypeError, ValueError, OverflowError) as error:
             reasons[name] = f"its annotation is damaged: {error}"
@@ -186,8 +186,8 @@ def _check_references(data: bytes) -> None:
             raise ValueError("a reference is beyond the end of the file")
 
 
-def _parse_shots(own: Any) -> Annotated:
-    rows = own.list_rows() if isinstance(own, _Array) else [tuple(row) for row in own]
+def _parse_shots(scenes: Any) -> Annotated:
+    rows = scenes.list_rows() if isinstance(scenes, _Array) else [tuple(row) for row in scenes]
     shots = [(_parse_frame(first), _parse_frame(last)) for first, last in rows]
     for before, (first, last) in zip([(-1, -1), *shots], shots, strict=False):
         if not before[0] < first <= last <= LAST_FRAME:

@@ -63,20 +63,20 @@ def match_transitions(
 ) -> TransitionMatch:
     """Pair ascending ``detected`` with ascending ``annotated`` transitions by the rule above."""
     right, false, missed = 0, [], []
-    own = other = 0
-    while own < len(detected) and other < len(annotated):
-        low, high = _widen(detected[own], tolerance)
-        first, last = _widen(annotated[other], tolerance)
+    detected_at = annotated_at = 0
+    while detected_at < len(detected) and annotated_at < len(annotated):
+        low, high = _widen(detected[detected_at], tolerance)
+        first, last = _widen(annotated[annotated_at], tolerance)
         if high < first:
-            false.append(own)
-            own += 1
+            false.append(detected_at)
+            detected_at += 1
         elif low > last:
-            missed.append(other)
-            other += 1
+            missed.append(annotated_at)
+            annotated_at += 1
         else:
-            right, own, other = right + 1, own + 1, other + 1
-    false += range(own, len(detected))
-    missed += range(other, len(annotated))
+            right, detected_at, annotated_at = right + 1, detected_at + 1, annotated_at + 1
+    false += range(detected_at, len(detected))
+    missed += range(annotated_at, len(annotated))
     return TransitionMatch(right=right, false=tuple(false), missed=tuple(missed))
 
 

@@ -181,8 +181,8 @@ def run_cut_set(name: str, folder: Path, detector: str, progress: Progress) -> B
     """
     data = load_set(name, folder)
     progress.start("clips", len(data.videos), "clips")
-    for own in data.set_aside:
-        progress.set_aside("clips", own.name, own.reason)
+    for clip in data.set_aside:
+        progress.set_aside("clips", clip.name, clip.reason)
     results: list[_VideoResult] = []
     for video in data.videos:
         try:
@@ -192,7 +192,7 @@ def run_cut_set(name: str, folder: Path, detector: str, progress: Progress) -> B
             progress.set_aside("clips", video.name, str(error))
         progress.advance("clips")
     if not results:
-        reasons = [f"{own.name}: {own.reason}" for own in data.set_aside[:10]]
+        reasons = [f"{clip.name}: {clip.reason}" for clip in data.set_aside[:10]]
         raise UsageError("\n".join(["no video of the set can be measured:", *reasons]))
     progress.finish("clips")
     return Benchmark(
@@ -214,7 +214,7 @@ def _measure(video: SetVideo, detector: str, *, needs_length: bool) -> _VideoRes
 def _build_document(
     name: str, folder: Path, detector: str, data: CutSetData, results: Sequence[_VideoResult]
 ) -> BenchmarkDocument:
-    transitions = [each for own in results for each in own.annotated]
+    transitions = [each for item in results for each in item.annotated]
     return {
         "benchmark": name,
         "title": SETS[name].title,
@@ -222,27 +222,29 @@ def _build_document(
         "form": data.form,
         "detector": detector,
         "videos": len(results),
-        "frames": sum(len(own.clip.times_s) for own in results),
+        "frames": sum(len(item.clip.times_s) for item in results),
         "transitions": {
             "hard": sum(map(is_hard, transitions)),
-            "gradual": sum(not is_hard(own) for own in transitions),
+            "gradual": sum(not is_hard(item) for item in transitions),
         },
         "protocol": PROTOCOL,
         "intervals": INTERVALS,
-        "results": {f"tolerance_{own}": _collect_figures([each.score(own) for each in results]) for own in TOLERANCES},
+        "results": {
+            f"tolerance_{item}": _collect_figures([each.score(item) for each in results]) for item in TOLERANCES
+        },
         "recall_by_kind": _count_by_kind(results),
-        "published": [_describe_published(own) for own in PUBLISHED[name]],
+        "published": [_describe_published(item) for item in PUBLISHED[name]],
         "published_remark": REMARKS[name],
         "by_kind": _score_by_kind(results) if name == "clipshots" else {},
-        "by_video": {own.video.name: _describe_video(own) for own in results},
-        "notes": [*data.notes, *(note for own in results for note in _list_notes(own))],
-        "set_aside": [{"clip": own.name, "reason": own.reason} for own in data.set_aside],
+        "by_video": {item.video.name: _describe_video(item) for item in results},
+        "notes": [*data.notes, *(note for item in results for note in _list_notes(item))],
+        "set_aside": [{"clip": item.name, "reason": item.reason} for item in data.set_aside],
     }
 
 
 def _collect_figures(scores: Sequence[CutScore]) -> PooledFigures:
     pooled = reduce(add, scores)
-    counted = [own.f1 for own in scores if own.right + own.false + own.missed]
+    counted = [score.f1 for score in scores if score.right + score.false + score.missed]
     f1, precision, recall = (estimate_interval_over_clips(scores, metric) for metric in METRICS)
     return {
         "f1": pooled.f1,
@@ -262,9 +264,9 @@ def _collect_figures(scores: Sequence[CutScore]) -> PooledFigures:
 def _count_by_kind(results: Sequence[_VideoResult]) -> dict[str, dict[str, int]]:
     """Number of hard and gradual transitions found, at tolerance 2: precision has no kind by this protocol."""
     counts = {kind: {"annotated": 0, "found": 0} for kind in ("hard", "gradual")}
-    for own in results:
-        missed = set(match_transitions(own.detected, own.annotated, tolerance=TOLERANCES[-1]).missed)
-        for at, transition in enumerate(own.annotated):
+    for result in results:
+        missed = set(match_transitions(result.detected, result.annotated, tolerance=TOLERANCES[-1]).missed)
+        for at, transition in enumerate(result.annotated):
             kind = counts["hard" if is_hard(transition) else "gradual"]
             kind["annotated"] += 1
             kind["found"] += at not in missed
@@ -282,20 +284,20 @@ def _score_by_kind(results: Sequence[_VideoResult]) -> KindsDocument:
 def _score_kind_in_all(results: Sequence[_VideoResult], *, is_cut: bool) -> KindFigures:
     scores = [
         score_kind(
-            [(frame - 1, frame) for frame, is_gradual in own.clip.boundaries if is_gradual != is_cut],
-            [each for each in own.annotated if is_hard(each) == is_cut],
+            [(frame - 1, frame) for frame, is_gradual in result.clip.boundaries if is_gradual != is_cut],
+            [each for each in result.annotated if is_hard(each) == is_cut],
         )
-        for own in results
+        for result in results
     ]
-    published = [_describe_published(own) for own in BY_KIND["cut" if is_cut else "gradual"]]
+    published = [_describe_published(result) for result in BY_KIND["cut" if is_cut else "gradual"]]
     return {**_collect_figures(scores), "published": published}
 
 
-def _describe_published(own: PublishedF1) -> PublishedFigure:
-    return {"method": own.method, "f1_percent": own.f1, "source": own.source, "remark": own.remark}
+def _describe_published(figure: PublishedF1) -> PublishedFigure:
+    return {"method": figure.method, "f1_percent": figure.f1, "source": figure.source, "remark": figure.remark}
 
 
-def _describe_video(own: _VideoResult) -> dict[str, CutCounts]:
+def _describe_video(result: _VideoResult) -> dict[str, CutCounts]:
     return {
         f"tolerance_{tolerance}": {
             "f1": score.f1,
@@ -304,17 +306,17 @@ def _describe_video(own: _VideoResult) -> dict[str, CutCounts]:
             "missed": score.missed,
         }
         for tolerance in TOLERANCES
-        for score in [own.score(tolerance)]
+        for score in [result.score(tolerance)]
     }
 
 
-def _list_notes(own: _VideoResult) -> list[str]:
-    frames = len(own.clip.times_s)
-    beyond = sum(first >= frames for _, first in own.annotated)
-    notes = [f"{own.video.name}: {note}" for note in own.video.annotated.notes]
+def _list_notes(result: _VideoResult) -> list[str]:
+    frames = len(result.clip.times_s)
+    beyond = sum(first >= frames for _, first in result.annotated)
+    notes = [f"{result.video.name}: {note}" for note in result.video.annotated.notes]
     if beyond:
         transitions = plural(beyond, "transition is", "transitions are")
-        notes.append(f"{own.video.name}: {transitions} behind its last frame ({frames - 1}): missed")
+        notes.append(f"{result.video.name}: {transitions} behind its last frame ({frames - 1}): missed")
     return notes
 
 
@@ -322,16 +324,16 @@ def _collect_faults(detector: str, data: CutSetData, results: Sequence[_VideoRes
     """The set as annotated clips, for a page of faults: by kind, ±2 frames, as ``needle evaluate`` counts them."""
     clips = [
         compare_clip(
-            name=own.video.name,
-            path=own.video.path,
-            fps=own.clip.fps,
-            times_s=own.clip.times_s,
-            boundaries=own.clip.boundaries,
+            name=result.video.name,
+            path=result.video.path,
+            fps=result.clip.fps,
+            times_s=result.clip.times_s,
+            boundaries=result.clip.boundaries,
             annotation=ShotAnnotation(
-                hard=tuple(first for last, first in own.annotated if is_hard((last, first))),
-                gradual=tuple((last + 1, first) for last, first in own.annotated if not is_hard((last, first))),
+                hard=tuple(first for last, first in result.annotated if is_hard((last, first))),
+                gradual=tuple((last + 1, first) for last, first in result.annotated if not is_hard((last, first))),
             ),
         )
-        for own in results
+        for result in results
     ]
     return CutEvaluation(detector=detector, clips=tuple(clips), set_aside=tuple(data.set_aside))

@@ -90,9 +90,9 @@ def read_clipshots(text: str) -> tuple[dict[str, Annotated], dict[str, str]]:
         raise UsageError("it is not an object of videos")
     annotations: dict[str, Annotated] = {}
     reasons: dict[str, str] = {}
-    for name, own in document.items():
+    for name, video in document.items():
         try:
-            annotations[name] = _parse_clipshots_video(own)
+            annotations[name] = _parse_clipshots_video(video)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             reasons[name] = f"its annotation is damaged: {type(error).__name__}: {error}"
     return annotations, reasons
@@ -115,13 +115,13 @@ def _parse_frame(value: Any) -> int:
 
 def _sort_transitions(pairs: list[Transition], frames: int | None) -> Annotated:
     """Transitions in order; those that end before they begin are excluded and noted."""
-    own = Annotated(frames=frames)
+    annotated = Annotated(frames=frames)
     wrong = [f"{first} to {last}" for first, last in pairs if last <= first]
     if wrong:
         more = f" and {len(wrong) - MOST_NOTES} more" if len(wrong) > MOST_NOTES else ""
-        own.notes.append(f"left out, they end before they begin: {', '.join(wrong[:MOST_NOTES])}{more}")
-    own.transitions = sorted({pair for pair in pairs if pair[1] > pair[0]})
-    return own
+        annotated.notes.append(f"left out, they end before they begin: {', '.join(wrong[:MOST_NOTES])}{more}")
+    annotated.transitions = sorted({pair for pair in pairs if pair[1] > pair[0]})
+    return annotated
 
 
 _HEADER = re.compile(r"(\S.*\.[A-Za-z0-9]{2,5})(?:\s+(\d+))?")
@@ -143,12 +143,12 @@ def read_kuaishou(text: str) -> dict[str, Annotated]:
                 pairs.append((int(numbers[1]), int(numbers[2])))
             else:
                 odd.append(repr(line[:40]))
-        own = _sort_transitions(pairs, frames)
+        annotated = _sort_transitions(pairs, frames)
         if odd:
-            own.notes.append(f"left out, they are not two frame numbers: {', '.join(odd[:MOST_NOTES])}")
+            annotated.notes.append(f"left out, they are not two frame numbers: {', '.join(odd[:MOST_NOTES])}")
         if name not in annotations:
-            annotations[name] = own
-        elif own.transitions != annotations[name].transitions:
+            annotations[name] = annotated
+        elif annotated.transitions != annotations[name].transitions:
             annotations[name].notes.append("annotated twice, with differences: the first annotation counts")
     if not annotations:
         raise UsageError("it has no line with the name of a video")
@@ -157,7 +157,7 @@ def read_kuaishou(text: str) -> dict[str, Annotated]:
 
 def _split_blocks(text: str) -> Iterator[tuple[str, int | None, list[str]]]:
     name, frames, lines = "", None, list[str]()
-    for line in (own.strip() for own in text.splitlines()):
+    for line in (text_line.strip() for text_line in text.splitlines()):
         header = None if re.fullmatch(r"[\d.]+", line) else _HEADER.fullmatch(line)  # some pairs are typed with a point
         if header:
             if name:

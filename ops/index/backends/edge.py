@@ -55,12 +55,12 @@ class EdgeStore(OpenShard):
             return [(decode_point_id(point.id), float(point.score)) for point in self._shard.query(request)]
 
     def fetch(self, shot_ids: Sequence[str], *, vectors: bool) -> list[StoredPoint]:
-        found: list[StoredPoint] = []
+        points: list[StoredPoint] = []
         for start in range(0, len(shot_ids), tuning.BATCH):
             ids = [encode_point_id(shot_id) for shot_id in shot_ids[start : start + tuning.BATCH]]
             with self._map_errors():
-                found.extend(map(_parse_record, self._shard.retrieve(ids, with_payload=True, with_vector=vectors)))
-        return found
+                points.extend(map(_parse_record, self._shard.retrieve(ids, with_payload=True, with_vector=vectors)))
+        return points
 
     def scroll(self, wanted: Wanted, *, vectors: bool) -> Iterator[StoredPoint]:
         import qdrant_edge

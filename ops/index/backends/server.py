@@ -137,11 +137,11 @@ class CollectionVersions(ABC, Generic[Item, Store]):
     def _read_aliases(self) -> dict[str, str]:
         """Return the version by alias, for the aliases of this index."""
         with self.map_errors():
-            found = self.client.get_aliases().aliases
+            aliases = self.client.get_aliases().aliases
         prefix = f"{self.alias}-"
         slots = self._list_slots()
         return {
-            item.alias_name: item.collection_name.removeprefix(prefix) for item in found if item.alias_name in slots
+            item.alias_name: item.collection_name.removeprefix(prefix) for item in aliases if item.alias_name in slots
         }
 
     def _list_versions(self) -> list[str]:
@@ -162,11 +162,11 @@ class CollectionVersions(ABC, Generic[Item, Store]):
             self.client.update_collection_aliases(operations)  # one request: the server applies all or none
 
     def _drop_unaliased(self) -> None:
-        kept = {self._name_collection(version) for version in self._read_aliases().values()}
+        aliased = {self._name_collection(version) for version in self._read_aliases().values()}
         pattern = re.compile(rf"{re.escape(self.alias)}-{VERSION_PATTERN}")
         with self.map_errors():
             for item in self.client.get_collections().collections:
-                if pattern.fullmatch(item.name) and item.name not in kept:
+                if pattern.fullmatch(item.name) and item.name not in aliased:
                     self.client.delete_collection(item.name)
 
     @contextmanager
@@ -235,13 +235,13 @@ class ServerStore:
         return [(decode_point_id(str(point.id)), float(point.score)) for point in answer.points]
 
     def fetch(self, shot_ids: Sequence[str], *, vectors: bool) -> list[StoredPoint]:
-        found: list[StoredPoint] = []
+        points: list[StoredPoint] = []
         for start in range(0, len(shot_ids), tuning.BATCH):
             ids = [str(encode_point_id(shot_id)) for shot_id in shot_ids[start : start + tuning.BATCH]]
             with self._versions.map_errors():
                 records = self._client.retrieve(self._name_collection, ids, with_payload=True, with_vectors=vectors)
-            found.extend(map(_parse_record, records))
-        return found
+            points.extend(map(_parse_record, records))
+        return points
 
     def scroll(self, wanted: Wanted, *, vectors: bool) -> Iterator[StoredPoint]:
         offset: Any = None

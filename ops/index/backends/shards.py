@@ -79,22 +79,22 @@ class ShardVersions(ABC, Generic[Item, Store]):
             link.replace(self.folder / "current")
             os.utime(self._path(version))  # the time of the last switch to it: the order of deletion
             _sync_folder(self.folder)
-        self._drop_old(version, kept=tuning.KEPT)
+        self._drop_old(version, keep=tuning.KEPT)
 
     def drop_old(self) -> None:
         if current := self.current():
-            self._drop_old(current, kept=0)
+            self._drop_old(current, keep=0)
 
     def drop_all(self) -> None:
         (self.folder / "current").unlink(missing_ok=True)  # first, so that a half-deleted version is never current
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def open(self, version: str) -> Store:
-        held = self._hold(version)
+        descriptor = self._hold(version)
         try:
-            return self._store(self._path(version), held, self.folder / "locks" / "opening")
+            return self._store(self._path(version), descriptor, self.folder / "locks" / "opening")
         except VectorIndexError:
-            os.close(held)
+            os.close(descriptor)
             raise
 
     @abstractmethod
@@ -122,10 +122,10 @@ class ShardVersions(ABC, Generic[Item, Store]):
         for folder in self.folder.glob("building-*"):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _drop_old(self, current: str, kept: int) -> None:
-        found = [path for path in (self.folder / "versions").iterdir() if path.name != current]
-        found.sort(key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
-        for path in found[kept:]:
+    def _drop_old(self, current: str, keep: int) -> None:
+        folders = [path for path in (self.folder / "versions").iterdir() if path.name != current]
+        folders.sort(key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+        for path in folders[keep:]:
             lock = self.folder / "locks" / path.name
             lock.parent.mkdir(exist_ok=True)
             with lock.open("a") as handle:
