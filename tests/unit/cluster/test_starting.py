@@ -19,7 +19,7 @@ PROGRAM = '''
 import json, os, sys, time
 from pathlib import Path
 from ops.cluster.resources import wait_for_resources
-from ops.cluster.session import cluster, keep_open
+from ops.cluster.session import keep_open, open_cluster
 from ops.core.errors import ClusterError
 
 
@@ -54,14 +54,14 @@ told = {"before": "ray" in sys.modules}
 with keep_open():
     sessions = []
     for _ in range(2):
-        with cluster("") as here:
+        with open_cluster("") as here:
             import ray
 
             sessions.append(ray.get_runtime_context().get_job_id())
             told["cpus"], told["nodes"] = here.cpus, here.nodes
     told["one"] = len(set(sessions)) == 1 and ray.is_initialized()
     told["listening"] = listening()
-    with cluster("") as here:
+    with open_cluster("") as here:
 
         @ray.remote(num_cpus=here.cpus)
         class Busy:
@@ -108,7 +108,7 @@ def test_ray_is_started_once_on_loopback_and_ends_with_the_block() -> None:
 
 
 def test_a_ray_that_does_not_start_is_tried_twice_and_told() -> None:
-    program = "from ops.cluster.session import cluster\nwith cluster(''): pass"
+    program = "from ops.cluster.session import open_cluster\nwith open_cluster(''): pass"
     done = run("-c", program, RAY_OVERRIDE_RESOURCES="no json")
     assert done.returncode == 1 and done.stderr.count("Ray did not start: ") == 2, done.stderr
     assert "ClusterError: Ray did not start in 2 attempts (Expecting value" in done.stderr
