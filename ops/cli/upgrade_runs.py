@@ -126,6 +126,6 @@ def _lock_upgrades(settings: Settings, bars: Bars) -> Iterator[None]:
         catalogue.require_layout(settings)
         if runs.count_running_ingests(settings):
             bars.note("comparison", "an ingest runs: the switch waits for it, and both encoders embed its shots")
-        if not EncoderRegistry(settings.home).read_state().settled:
+        if not EncoderRegistry(settings.home).read_state().cleanup_done:
             _follow_up(settings, bars)
         yield

@@ -184,7 +184,7 @@ def explain_setting_against_live(settings: Settings) -> str:
     if live is None or settings.encoder in ("auto", live.spec):
         return ""
     conflict = f"NEEDLE_ENCODER = {settings.encoder!r}, but {live.spec} is live in {settings.home} since {live.since}"
-    if settings.encoder in state.superseded:
+    if settings.encoder in state.replaced_specs:
         return f"{conflict}, and is used: unset NEEDLE_ENCODER; `needle upgrade` changes the live encoder"
     raise SettingsError(
         f"{conflict}: unset NEEDLE_ENCODER, or make it live with `needle upgrade --encoder {settings.encoder}`"

@@ -49,22 +49,29 @@ class Candidate:
 class RegistryState:
     """The live encoder since the first upgrade; before that, ``live`` is ``None`` and the setting decides.
 
-    ``previous`` is the target of a rollback, ``undone`` the encoder before a rollback. ``superseded`` are the specs
+    ``previous`` is the target of a rollback, ``rolled_back_from`` the encoder before one. ``replaced_specs`` are those
     that upgrades have replaced: if NEEDLE_ENCODER still names one of them, it is out of date and does not count.
-    ``retired`` are ids whose vectors and index may be deleted. ``settled`` is false from a switch until the dependent
-    records, features and scores are computed.
+    ``to_delete`` are ids whose vectors and index may be deleted. ``cleanup_done`` is false from a switch until the
+    dependent records, features and scores are computed.
     """
 
     live: EncoderRecord | None = None
     previous: EncoderRecord | None = None
-    undone: EncoderRecord | None = None
+    rolled_back_from: EncoderRecord | None = None
     candidate: Candidate | None = None
-    superseded: tuple[str, ...] = ()
-    retired: tuple[str, ...] = ()
-    settled: bool = True
+    replaced_specs: tuple[str, ...] = ()
+    to_delete: tuple[str, ...] = ()
+    cleanup_done: bool = True
 
 
 _ROLES = ("live", "previous", "undone")
+_STORED_NAMES = {
+    "rolled_back_from": "undone",
+    "replaced_specs": "superseded",
+    "to_delete": "retired",
+    "cleanup_done": "settled",
+}
+"""Names of fields in the file, if they differ: the file keeps its format, because homes exist."""
 
 
 class _Choice(TypedDict):
@@ -143,7 +150,7 @@ class EncoderRegistry:
             before = _parse_state(content["succession"], self.path)
             after = change(before)
             if after != before:
-                content["succession"] = asdict(after)
+                content["succession"] = {_STORED_NAMES.get(name, name): value for name, value in asdict(after).items()}
                 self._write(content)
             return after
 
@@ -183,15 +190,17 @@ def _parse_state(content: Any, path: Path) -> RegistryState:
     try:
         if content is None:
             return RegistryState()
-        live, previous, undone = (EncoderRecord(**record) if (record := content[name]) else None for name in _ROLES)
+        live, previous, rolled_back_from = (
+            EncoderRecord(**record) if (record := content[name]) else None for name in _ROLES
+        )
         return RegistryState(
             live=live,
             previous=previous,
-            undone=undone,
+            rolled_back_from=rolled_back_from,
             candidate=Candidate(**content["candidate"]) if content["candidate"] else None,
-            superseded=tuple(content["superseded"]),
-            retired=tuple(content["retired"]),
-            settled=bool(content["settled"]),
+            replaced_specs=tuple(content["superseded"]),
+            to_delete=tuple(content["retired"]),
+            cleanup_done=bool(content["settled"]),
         )
     except (KeyError, TypeError) as error:
         raise EncoderError(

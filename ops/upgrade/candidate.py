@@ -56,7 +56,11 @@ def name_previous(settings: Settings) -> Candidate:
     previous = state.previous
     if previous is None:
         status = f"{state.live.spec} is live since {state.live.since}" if state.live else "never upgraded"
-        again = f"; `needle upgrade --encoder {state.undone.spec}` goes forward again" if state.undone else ""
+        again = (
+            f"; `needle upgrade --encoder {state.rolled_back_from.spec}` goes forward again"
+            if state.rolled_back_from
+            else ""
+        )
         raise NotFoundError(f"nothing to roll back to: {status}{again}")
     candidate = Candidate(spec=previous.spec, encoder_id=previous.encoder_id, how="rollback")
     EncoderRegistry(settings.home).change_state(lambda before: _replace_candidate(before, candidate))
@@ -143,15 +147,15 @@ def _is_foreign(before: RegistryState, candidate: Candidate) -> bool:
     """Whether an index of this encoder comes from an ingest before the first upgrade, not from an earlier try."""
     if before.candidate and before.candidate.encoder_id == candidate.encoder_id:
         return before.candidate.was_indexed
-    return before.live is None and candidate.encoder_id not in before.retired
+    return before.live is None and candidate.encoder_id not in before.to_delete
 
 
 def _replace_candidate(before: RegistryState, candidate: Candidate) -> RegistryState:
     """Replace the candidate; mark the last one's vectors for deletion, unless others may search them."""
     last = before.candidate
     is_left = last is not None and last.encoder_id != candidate.encoder_id and not last.was_indexed
-    retired = (*before.retired, last.encoder_id) if last and is_left else before.retired
-    return replace(before, candidate=candidate, retired=tuple(dict.fromkeys(retired)))
+    to_delete = (*before.to_delete, last.encoder_id) if last and is_left else before.to_delete
+    return replace(before, candidate=candidate, to_delete=tuple(dict.fromkeys(to_delete)))
 
 
 def _add_encoder(report: StepReport, candidate: Candidate) -> StepReport:

@@ -68,11 +68,11 @@ def finish_switch(settings: Settings) -> None:
     """Delete the data of encoders that are neither live nor kept, and record that the switch is complete."""
     registry = EncoderRegistry(settings.home)
     state = registry.read_state()
-    kept_ids = {each.encoder_id for each in (state.live, state.previous, state.undone) if each}
+    kept_ids = {each.encoder_id for each in (state.live, state.previous, state.rolled_back_from) if each}
     kept_ids |= {state.candidate.encoder_id} if state.candidate else set()
-    for encoder_id in set(state.retired) - kept_ids:
+    for encoder_id in set(state.to_delete) - kept_ids:
         _delete(settings, encoder_id)
-    registry.change_state(lambda before: replace(before, retired=(), settled=True))
+    registry.change_state(lambda before: replace(before, to_delete=(), cleanup_done=True))
 
 
 def discard(settings: Settings) -> Candidate:
@@ -85,12 +85,12 @@ def discard(settings: Settings) -> Candidate:
     with lock_exclusively(settings.work_lock):
         candidate, registry = require_candidate(settings), EncoderRegistry(settings.home)
         state = registry.read_state()
-        kept_ids = {each.encoder_id for each in (state.live, state.previous, state.undone) if each}
+        kept_ids = {each.encoder_id for each in (state.live, state.previous, state.rolled_back_from) if each}
         kept_ids |= {resolve_encoder(settings).encoder_id, *([candidate.encoder_id] if candidate.was_indexed else [])}
-        for encoder_id in {candidate.encoder_id, *state.retired} - kept_ids:
+        for encoder_id in {candidate.encoder_id, *state.to_delete} - kept_ids:
             _delete(settings, encoder_id)
         drop_comparison(settings, candidate.encoder_id)
-        registry.change_state(lambda before: replace(before, candidate=None, retired=()))
+        registry.change_state(lambda before: replace(before, candidate=None, to_delete=()))
     return candidate
 
 
@@ -101,10 +101,10 @@ def describe_upgrade(settings: Settings) -> dict[str, Any]:
     return {
         "live": {"since": None, "reason": live.reason, **record},
         "previous": asdict(state.previous) if state.previous else None,
-        "undone": asdict(state.undone) if state.undone else None,
+        "undone": asdict(state.rolled_back_from) if state.rolled_back_from else None,
         "candidate": asdict(state.candidate) if state.candidate else None,
         "refused_because": _list_refusals(settings, state.candidate),
-        "settled": state.settled,
+        "settled": state.cleanup_done,
     }
 
 
@@ -145,18 +145,18 @@ def _build_switch(
         )
         is_rollback = how == "rollback"
         stay = {new.encoder_id, old.encoder_id}
-        leaving = [each.encoder_id for each in (known.previous, known.undone) if each]
+        leaving = [each.encoder_id for each in (known.previous, known.rolled_back_from) if each]
         # NEEDLE_ENCODER decides until the first upgrade; a later value was never live.
         setting = [settings.encoder] if known.live is None and settings.encoder != "auto" else []
-        superseded = dict.fromkeys([*known.superseded, old.spec, *setting, new.spec])
+        replaced_specs = dict.fromkeys([*known.replaced_specs, old.spec, *setting, new.spec])
         return RegistryState(
             live=new,
             previous=None if is_rollback else old,
-            undone=old if is_rollback else None,
+            rolled_back_from=old if is_rollback else None,
             candidate=None,
-            superseded=tuple(superseded),
-            retired=tuple(dict.fromkeys(each for each in (*known.retired, *leaving) if each not in stay)),
-            settled=False,
+            replaced_specs=tuple(replaced_specs),
+            to_delete=tuple(dict.fromkeys(each for each in (*known.to_delete, *leaving) if each not in stay)),
+            cleanup_done=False,
         )
 
     return change

@@ -125,17 +125,17 @@ def test_what_was_indexed_before_it_was_named_stays_and_earlier_candidates_go(tm
     assert read_current_version(settings, mine) and settings.lake.list_partitions(name_table(mine))
     assert read_current_version(settings, other) is None and not settings.lake.list_partitions(name_table(other))
     assert read_current_version(settings, resolve_encoder(settings).encoder_id)
-    assert not EncoderRegistry(settings.home).read_state().retired
+    assert not EncoderRegistry(settings.home).read_state().to_delete
 
 
 def test_what_is_kept_for_the_way_back_or_forward_stays(tmp_path: Path) -> None:
     settings = captioned_home(tmp_path, films=1)
     encoder_id = place(settings, make_head(settings.home, "mine", 0.25), range(1), noise=JUNK)
     mine = EncoderRecord(spec="finetuned:mine", encoder_id=encoder_id, since="then", reason="a test")
-    for role in ("undone", "previous"):
+    for role, field in (("undone", "rolled_back_from"), ("previous", "previous")):
         assert name_candidate(settings, "finetuned:mine")
         publish(settings, encoder_id, lambda: read_wanted_rows(settings, encoder_id))
-        EncoderRegistry(settings.home).change_state(lambda before, role=role: replace(before, **{role: mine}))
+        EncoderRegistry(settings.home).change_state(lambda before, field=field: replace(before, **{field: mine}))
         discard(settings)
         assert read_current_version(settings, encoder_id) and settings.lake.list_partitions(name_table(encoder_id))
         told = describe_upgrade(settings)
