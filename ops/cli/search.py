@@ -76,12 +76,13 @@ def print_hits(answer: SearchResult) -> None:
 def print_reading(answer: SearchResult) -> None:
     """Print the interpretation of the query if it matters to the user, and the limits of the search."""
     reading = answer.reading
-    for part in reading.parts:
+    for part in (each for each in reading.parts if each.kind != "spelling" or each.is_applied):
         click.echo(make_printable(_describe_part(part, answer.query.literal)), err=True)
     # A line reports that only images were searched if the query has quotes, or could have.
     if reading.dialogue or reading.said_in or parse_words(answer.query.text).phrases:
         click.echo(make_printable(reading.why), err=True)
-    for note in reading.notes:
+    corrected = [part.label for part in reading.parts if part.kind == "spelling" and part.is_applied]
+    for note in (each for each in reading.notes if each not in corrected):
         click.echo(f"note: {make_printable(note)}", err=True)
 
 
@@ -89,7 +90,7 @@ def _describe_part(part: QueryPart, literal: Sequence[str]) -> str:
     """Return one line: how a part of the text was read, and the option that reads it otherwise."""
     if part.kind == "spelling":
         undo = "".join(f" --literal {shlex.quote(word)}" for word in part.text.split(", "))
-        return f"{part.label};{undo} searches the words as typed" if part.is_applied else f"note: {part.label}"
+        return f"{part.label};{undo} searches the words as typed"
     if part.is_applied:
         undo = "" if part.is_typed else f"; --literal {shlex.quote(part.text)} reads it as words"
         return f"filter: {part.label} (from '{part.text}'){undo}"

@@ -187,7 +187,7 @@ class Searcher:
             cutoff=page.cutoff,
             stands_out=page.stands_out,
             reading=attempt.meaning.report(
-                (*describe_scope(understood), *understood.notes, *attempt.notes),
+                (*describe_scope(understood), *understood.notes, *(each.label for each in spelling), *attempt.notes),
                 (*understood.parts, *spelling),
                 understood.query.text,
                 found_lines=bool(selection.lines),

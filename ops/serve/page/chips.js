@@ -32,8 +32,8 @@ export class TextParts {
   /** @param {QueryPart} part */
   chip(part) {
     const change = () => this.page.change({ text: part.change.text, literal: [...part.change.literal] });
-    const isSpelling = part.kind === "spelling"; // a sentence
-    const [word, ...rest] = isSpelling ? ["", part.label] : part.label.split(" ");
+    const isSpelling = part.kind === "spelling"; // its label is a sentence
+    const [word, ...rest] = isSpelling ? ["spelling", part.value] : part.label.split(" ");
     if (part.is_applied) {
       const undo = part.is_typed ? "Take it out of the text" : `Search for the words “${part.text}” instead`;
       const chip = removable(word, rest.join(" "), change);

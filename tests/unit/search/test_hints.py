@@ -206,6 +206,7 @@ def notes(searcher: Searcher, **query: Any) -> list[str]:
 
 def test_hints_are_notes_of_the_answer(searcher: Searcher) -> None:
     assert notes(searcher, text="red") == []
+    assert notes(searcher, text="a red bycicle") == ["did you mean 'a red bicycle'?"]
     assert notes(searcher, text="red", then={"text": "a bycicle"}) == ["did you mean 'a bicycle'?"]
     assert "negation" in notes(searcher, text="red", then={"text": "no snow"})[0]
     assert "negation" in notes(searcher, all=[{"text": "without red"}])[0]

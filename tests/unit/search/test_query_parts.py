@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,6 +152,17 @@ def test_an_ordinary_word_that_is_also_a_name_is_only_offered(text: str) -> None
 )
 def test_parts_of_names_that_are_ordinary_words_are_left_alone(text: str) -> None:
     assert NAMES.find(text) == []
+
+
+@pytest.mark.parametrize("name", ["ordinary_queries", "names_and_loanwords", "foreign_queries"])
+def test_ordinary_queries_are_words(name: str) -> None:
+    """No filter, exclusion, date or certain name in hundreds of queries of several kinds."""
+    lines = (Path(__file__).parents[2] / "builders" / f"{name}.txt").read_text().splitlines()
+    assert len(lines) > 140
+    for text in (line.split("\t")[-1] for line in lines):
+        typed = parse_filters(text)
+        assert not (typed.filters or typed.notes or find_exclusions(text) or list(find_dates(text, TODAY))), text
+        assert not any(each.is_certain for each in NAMES.find(text)), text
 
 
 @pytest.fixture(scope="module")
