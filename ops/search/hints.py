@@ -169,8 +169,9 @@ def _check_negation(text: str) -> list[str]:
         return []
     what = " ".join(text[found.start() :].split()[:3])
     return [
-        f"{_quote(what)} is not understood as a negation: the encoder searches for the thing itself. Write the thing "
-        'as -WORD, or as "without a THING", or give a hit that shows it as a negative example ("less like this")'
+        f"{_quote(what)} is not understood as a negation: the encoder searches for the thing itself. Leave it out, and "
+        'write -WORD or "without a THING" in the text of the search, or give a hit that shows it as a negative example '
+        '("less like this")'
     ]
 
 
