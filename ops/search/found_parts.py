@@ -31,6 +31,10 @@ _KINDS: Mapping[str, PartKind] = {
 }
 
 
+_SENTENCES = ("person", "said", "text", "label")
+"""Filters that are ordinary words before a colon in a sentence: "he said: hello"."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FoundPart:
     """``text[start:end]`` of a query, with its effect.
@@ -69,10 +73,13 @@ def find_typed_parts(
         if is_literal(written):
             found.append(replace(_plain(each), is_applied=False))
             continue
+        if each.is_spaced and not each.is_quoted and each.name in _SENTENCES:
+            notes.append(f"'{written}' is read as words: a filter has no blank after its colon")
+            continue
         try:
             found.append(_resolve(each, written, catalogue, today))
         except NeedleError as error:
-            # People type filters without a blank: "a sign with text: open" is a sentence.
+            # People type filters without a blank: "before: a storm" is a sentence.
             if not each.is_spaced:
                 raise
             notes.append(f"'{written}' is read as words: {error}")

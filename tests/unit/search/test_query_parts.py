@@ -317,8 +317,10 @@ def test_a_filter_that_cannot_be_applied_is_an_error(
 
 
 def test_a_filter_with_a_blank_may_be_a_sentence(searcher: Searcher) -> None:
-    answer = ask(searcher, "a red sign with text: open")
-    assert videos(answer) == {0, 1, 2} and "is read as words" in answer.reading.notes[0]
+    for text in ("a red sign with text: open", "he said: red", "before: a red storm", "red show: nowhere"):
+        answer = ask(searcher, text)
+        assert videos(answer) == {0, 1, 2} and "is read as words" in answer.reading.notes[0], text
+    assert videos(ask(searcher, "show: sintel red")) == {0}
 
 
 def test_said_and_label_filter_shots(searcher: Searcher) -> None:
