@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ops.core.types import make_shot_id
+from ops.index.fetching import Fetched
 from ops.index.lines import LineIndex
 from ops.search.interpretation import find_said
 from ops.search.probe_filters import ProbeScores
 from ops.search.ranking import Selection
-from ops.search.retrieval import Candidate, FixedRanking, exclude, keep_only
+from ops.search.retrieval import Candidate, exclude, keep_only
 from ops.search.searched_catalogue import Scope, SearchedVideo
 from ops.search.shot_details import ShotDetails
 from ops.search.understanding import Understanding
+
+
+class Listing:
+    """Shots in a fixed order, read as far as they are needed: a show may have tens of thousands."""
+
+    falls = False
+
+    def __init__(self, shot_ids: Sequence[str]) -> None:
+        self._shot_ids = shot_ids
+
+    def best(self, count: int) -> Fetched[Candidate]:
+        """See :class:`ops.search.retrieval.Ranking`."""
+        first = self._shot_ids[:count]
+        items = [Candidate(shot_id=each, score=math.nan, relevance=1.0, matched=()) for each in first]
+        return Fetched(items=items, is_all=count >= len(self._shot_ids), looked_at=len(first))
 
 
 def list_shots(videos: Iterable[SearchedVideo], scope: Scope, details: ShotDetails) -> Selection:
@@ -22,12 +38,8 @@ def list_shots(videos: Iterable[SearchedVideo], scope: Scope, details: ShotDetai
     listed = sorted(
         (each for each in videos if scope.has(each.show, each.video_id)), key=lambda each: (each.show, each.path)
     )
-    shots = [
-        Candidate(shot_id=make_shot_id(each.video_id, start), score=math.nan, relevance=1.0, matched=())
-        for each in listed
-        for start in details.list_starts(each.video_id)
-    ]
-    return Selection(ranking=FixedRanking(shots))
+    shots = [make_shot_id(each.video_id, start) for each in listed for start in details.list_starts(each.video_id)]
+    return Selection(ranking=Listing(shots))
 
 
 def restrict(

@@ -344,6 +344,9 @@ def test_filters_alone_list_their_shots_in_order(searcher: Searcher) -> None:
     answer = ask(searcher, "show:Frozen")
     assert [hit.shot_id for hit in answer.hits] == [shot(number, index) for number in (1, 2) for index in range(4)]
     assert {hit.relevance for hit in answer.hits} == {1.0}
+    pages = [searcher.search(Query(text="show:Frozen", limit=3, offset=at)).hits for at in (0, 3, 6)]
+    assert [hit.shot_id for page in pages for hit in page] == [hit.shot_id for hit in answer.hits]
+    assert len(searcher.search(Query(text="show:Frozen label:fox", limit=3)).hits) == 0
 
 
 def test_names_are_not_looked_for_in_spoken_words(searcher: Searcher) -> None:
