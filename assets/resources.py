@@ -19,6 +19,9 @@ from ops.videos.damaged_tables import retry_past_damage
 T = TypeVar("T")
 log = logging.getLogger("ops.progress")
 
+PLOTTED = {"seconds_taken", "times_realtime"}
+"""Figures of a run that partitions show as numbers of their own, because Dagster plots these over time."""
+
 
 class LoggedProgress:
     """A :class:`Progress` whose reports are lines of the run's log, see ``python_logs`` in ``dagster.yaml``."""
@@ -84,10 +87,11 @@ class Needle:
         figures = {**report.details, "partitions_rewritten": report.changed}
         context.log.info("%s: %s", context.asset_key.to_user_string(), json.dumps(figures, default=str))
         report.report_partitions(lambda partition, own: context.add_asset_metadata(own, partition_key=partition))
-        is_partitioned = context.assets_def.partitions_def is not None
+        of_run = {"run": dg.MetadataValue.json(figures)}
+        of_run |= {f"run_{name}": figures[name] for name in PLOTTED & figures.keys()}
         return dg.MaterializeResult(
             metadata={
-                **({"run": dg.MetadataValue.json(figures)} if is_partitioned else figures),
+                **(of_run if context.assets_def.partitions_def is not None else figures),
                 **({"report": dg.MetadataValue.path(page)} if page else {}),
             },
             data_version=dg.DataVersion(report.data_version),

@@ -18,7 +18,11 @@ def report_on(partitions: list[str]) -> StepReport:
     return StepReport(
         changed=len(partitions),
         data_version="v",
-        details={"shots": 10 * len(partitions), "footage_seconds": sum(LENGTHS[each] for each in partitions)},
+        details={
+            "shots": 10 * len(partitions),
+            "footage_seconds": sum(LENGTHS[each] for each in partitions),
+            "times_realtime": 9.5,
+        },
         by_partition={each: {"shots": 10, "seconds": LENGTHS[each]} for each in partitions},
     )
 
@@ -47,7 +51,8 @@ def test_a_partition_has_its_own_figures_and_those_of_the_run_under_run() -> Non
     assert found.keys() == LENGTHS.keys()
     for film, seconds in LENGTHS.items():
         assert (found[film]["shots"], found[film]["seconds"]) == (10, seconds)
-        assert found[film]["run"] == {"shots": 20, "footage_seconds": 837.9, "partitions_rewritten": 2}
+        run = {"shots": 20, "footage_seconds": 837.9, "times_realtime": 9.5, "partitions_rewritten": 2}
+        assert found[film]["run"] == run and found[film]["run_times_realtime"] == 9.5
         assert 837.9 not in [value for name, value in found[film].items() if name != "run"]
 
 
