@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from assets.partitions import request_corrections, request_due_partitions
+from ops.core.alerts import describe_webhook, report_failed_run
 from ops.core.settings import Settings
 from ops.probes.labels import digest_labels, list_labels
 from ops.shots.corrections import digest_corrections
@@ -125,6 +126,26 @@ def corrections_sensor(settings: Settings, partitions: dg.PartitionsDefinition[s
 
     about = "Watches the cuts that people correct"
     return _digest_sensor("corrections", "shot_corrections", about, lambda: digest_corrections(settings), request)
+
+
+def failure_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Report each failed run: a line of the log, and a POST to the webhook if one is set."""
+
+    @dg.run_failure_sensor(
+        name="failures",
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=15,
+        description=describe_webhook(settings),
+    )
+    def failures(context: dg.RunFailureSensorContext) -> None:
+        assets = sorted(key.to_user_string() for key in context.dagster_run.asset_selection or [])
+        errors = [event.step_failure_data.error for event in context.get_step_failure_events()]
+        reasons = [(error.cause or error).message for error in errors if error]
+        report_failed_run(
+            settings, context.dagster_run.run_id, assets, reasons or [context.failure_event.message or ""]
+        )
+
+    return failures
 
 
 def _digest_sensor(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from assets.automation import automation_sensor, corrections_sensor, labels_sensor, library_sensor
+from assets.automation import automation_sensor, corrections_sensor, failure_sensor, labels_sensor, library_sensor
 from assets.dialogue import dialogue_index, same_lines_as_lake
 from assets.index import same_rows_as_lake, search_index_asset
 from assets.partitions import choose_partitions
@@ -79,6 +79,7 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
             library_sensor(settings, partitions),
             labels_sensor(settings),
             corrections_sensor(settings, partitions),
+            failure_sensor(settings),
         ],
         resources={"needle": needle},
         executor=dg.in_process_executor,

@@ -15,6 +15,7 @@ from ops.cli.catalogue_status import build_status
 from ops.cli.main import EXIT_FAILED, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.cluster.session import describe_cluster
+from ops.core.alerts import describe_webhook
 from ops.core.errors import LakeError, NeedleError, NotFoundError, StorageError, UsageError, make_home_error
 from ops.core.plural import plural
 from ops.core.settings import Settings, describe_settings
@@ -170,4 +171,5 @@ CHECKS = {
     "footage": _check_footage,
     "engine": _check_engine,
     "speech": _check_speech,
+    "failures": describe_webhook,
 }

@@ -82,9 +82,19 @@ class Settings(BaseSettings):
     public_url: Annotated[str, Field(pattern=_PUBLIC_URL), AfterValidator(_normalise_address)] = Field(
         default="", description="address under which people reach the service through a proxy: https://needle.example"
     )
+    failure_webhook: SecretStr = Field(
+        default=SecretStr(""), description="address that gets a POST for each failed run of Dagster: https://..."
+    )
     tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(), description="API tokens, separated by commas; required to serve beyond loopback"
     )
+
+    @field_validator("failure_webhook")
+    @classmethod
+    def _check_webhook(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not value.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("write an address that begins with https:// or http://")
+        return value
 
     @field_validator("tokens", mode="before")
     @classmethod

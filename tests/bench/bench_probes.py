@@ -294,7 +294,7 @@ def lake_throughput(partitions: int, rows: int) -> dict[str, Any]:
         settings = load_settings(home=home)
         for number in range(partitions):
             video = f"{number:016x}"
-            vectors = random.normal(size=rows * DIM).astype(np.float32)
+            vectors = _unit(random.normal(size=(rows, DIM))).ravel()
             columns = {
                 "shot_id": [f"{video}:{at}" for at in range(rows)],
                 "video_id": [video] * rows,
