@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import dagster as dg
 
+from ops.core.plural import count_units
 from ops.core.settings import Settings, load_settings
 from ops.core.types import CheckOutcome, Progress, SilentProgress, StepReport
 from ops.videos.damaged_tables import retry_past_damage
@@ -33,7 +33,7 @@ class LoggedProgress:
 
     def start(self, stage: str, total: float, unit: str) -> None:
         self._began[stage], self._done[stage], self._units[stage] = time.monotonic(), 0.0, unit
-        log.info("%s: %s", stage, f"{total:g} {unit} to do" if total else "started")
+        log.info("%s: %s", stage, f"{count_units(total, unit)} to do" if total else "started")
 
     def advance(self, stage: str, amount: float = 1) -> None:
         self._done[stage] = self._done.get(stage, 0.0) + amount
@@ -46,7 +46,7 @@ class LoggedProgress:
 
     def finish(self, stage: str) -> None:
         seconds = time.monotonic() - self._began.get(stage, time.monotonic())
-        done = f"{self._done.get(stage, 0.0):g} {self._units.get(stage, '')}".strip()
+        done = count_units(self._done.get(stage, 0.0), self._units.get(stage, "steps"))
         log.info("%s: %s in %.1f s", stage, done, seconds)
 
 
@@ -85,7 +85,7 @@ class Needle:
         and those of the whole run under ``run``.
         """
         figures = {**report.details, "partitions_rewritten": report.changed}
-        context.log.info("%s: %s", context.asset_key.to_user_string(), json.dumps(figures, default=str))
+        context.log.info("%s: %s", context.asset_key.to_user_string(), format_figures(figures))
         report.report_partitions(lambda partition, own: context.add_asset_metadata(own, partition_key=partition))
         of_run = {"run": dg.MetadataValue.json(figures)}
         of_run |= {f"run_{name}": figures[name] for name in PLOTTED & figures.keys()}
@@ -97,6 +97,12 @@ class Needle:
             data_version=dg.DataVersion(report.data_version),
             check_results=list(map(convert_check, report.checks)),
         )
+
+
+def format_figures(figures: Mapping[str, object]) -> str:
+    """Return a line of a report's numbers and short texts: "shots 7, times realtime 1.36"."""
+    short = {name: value for name, value in figures.items() if isinstance(value, str | int | float) and value != ""}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in short.items())
 
 
 def convert_check(outcome: CheckOutcome) -> dg.AssetCheckResult:

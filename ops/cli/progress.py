@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from types import TracebackType
@@ -12,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ops.cli.main import make_printable
-from ops.core.plural import plural
+from ops.core.plural import count_units
 from ops.pipeline import list_steps
 
 TITLES = {
@@ -98,10 +97,4 @@ class Bars:
         self.bars.update(task.id, completed=total, total=total)
         if self.bars.disable:
             seconds = time.monotonic() - self.began[stage]
-            self.console.print(f"{task.description}: {_count(total, task.fields['unit'])} in {seconds:.1f} s")
-
-
-def _count(total: float, unit: str) -> str:
-    """The total with its unit, which is a plural: "1 shot", "2 graded queries", "1 s of footage"."""
-    one = unit if unit.startswith("s ") else re.sub(r"s$", "", re.sub(r"ies$", "y", unit))
-    return plural(round(total), one, unit)
+            self.console.print(f"{task.description}: {count_units(total, task.fields['unit'])} in {seconds:.1f} s")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def plural(count: int, noun: str, many: str = "") -> str:
     """The count with its noun, singular or plural. ``many`` is the plural if it is not the noun with an s.
@@ -9,3 +11,9 @@ def plural(count: int, noun: str, many: str = "") -> str:
     A verb may follow the noun: ``plural(count, "shot is", "shots are")``.
     """
     return f"{count:,} {noun if count == 1 else many or f'{noun}s'}"
+
+
+def count_units(total: float, unit: str) -> str:
+    """The total with its unit, which is a plural: "1 shot", "2 graded queries", "1 s of footage"."""
+    one = unit if unit.startswith("s ") else re.sub(r"s$", "", re.sub(r"ies$", "y", unit))
+    return plural(round(total), one, unit)

@@ -1,12 +1,14 @@
 """What Dagster records of a run: figures of a partition are its own, and a refusal is final."""
 
+import logging
 from dataclasses import replace
 from typing import Any
 
 import dagster as dg
+import pytest
 import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
 
-from assets.resources import Needle
+from assets.resources import LoggedProgress, Needle, format_figures
 from ops.core.settings import CHECKOUT
 from ops.core.types import StepReport
 
@@ -69,3 +71,21 @@ def test_runs_whose_step_or_check_failed_are_not_retried() -> None:
     assert retries["enabled"] and retries["max_retries"] == 1
     with dg.instance_for_test(overrides={"run_retries": retries}) as instance:
         assert not instance.run_retries_retry_on_asset_or_op_failure
+
+
+def test_progress_is_lines_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="ops.progress")
+    progress = LoggedProgress()
+    progress.start("shots", 1, "shots")
+    progress.set_aside("shots", "broken.mp4", "it is text")
+    progress.note("shots", "no sound")
+    progress.advance("shots")
+    progress.finish("shots")
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[:3] == ["shots: 1 shot to do", "shots: broken.mp4 is set aside: it is text", "shots: no sound"]
+    assert lines[3].startswith("shots: 1 shot in 0.0 s")
+
+
+def test_figures_are_one_line() -> None:
+    figures = {"shots": 7, "times_realtime": 1.36, "speech": "", "reasons": {"a": "b"}}
+    assert format_figures(figures) == "shots 7, times realtime 1.36"
