@@ -78,7 +78,7 @@ def _judge(
     origin: str,
     as_json: bool,
 ) -> int:
-    from ops.probes.annotations import Annotation, LabelCounts
+    from ops.probes.annotations import Annotation, AnnotationCounts
     from ops.probes.labels import append_annotations, read_annotations, resolve_labels
 
     now = datetime.now(UTC)
@@ -87,7 +87,7 @@ def _judge(
     if len(done.refused) == len(shots):
         raise NotFoundError("\n".join(f"{shot}: {why}" for shot, why in done.refused))
     standing = resolve_labels(settings, [label])
-    tally = LabelCounts.count(standing)
+    tally = AnnotationCounts.count(standing)
     named = [each for each in standing if each.latest.shot_id in shots]
     summary = {
         "label": label,
@@ -141,7 +141,7 @@ def _export(settings: Settings, path: Path, label: str | None, as_json: bool) ->
 
 
 def _list(settings: Settings, label: str | None, as_json: bool) -> int:
-    from ops.probes.annotations import LabelCounts
+    from ops.probes.annotations import AnnotationCounts
     from ops.probes.labels import resolve_labels
 
     standing = resolve_labels(settings, [label] if label else None)
@@ -149,7 +149,7 @@ def _list(settings: Settings, label: str | None, as_json: bool) -> int:
         print_json({"labels": [_build_document(each) for each in standing]})
         return 0
     for name in sorted({each.latest.label for each in standing}):
-        tally = LabelCounts.count(each for each in standing if each.latest.label == name)
+        tally = AnnotationCounts.count(each for each in standing if each.latest.label == name)
         click.echo(f"{name}: {tally.in_words}")
     for each in standing:
         if label or each.in_conflict:

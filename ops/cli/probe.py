@@ -207,13 +207,13 @@ def _build_document(settings: Settings, label: str) -> dict[str, Any]:
 
 
 def _tell(settings: Settings, label: str) -> None:
-    from ops.probes.annotations import LabelCounts
+    from ops.probes.annotations import AnnotationCounts
 
     each = _build_document(settings, label)
     click.echo(f"{label}: {make_printable(', '.join(each['queries']))}")
     labels = dict(each["labels"])
     since, _ = labels.pop("since"), labels.pop("since_fit")
-    click.echo(f"  labels: {LabelCounts(**labels).in_words}")
+    click.echo(f"  labels: {AnnotationCounts(**labels).in_words}")
     for note in each["notes"]:
         click.echo(f"  note: {make_printable(note)}")
     if not each["promoted"]:

@@ -14,7 +14,7 @@ from ops.core.plural import plural
 if TYPE_CHECKING:
     from ops.cli.upgrade_runs import UpgradeOutcome
     from ops.core.settings import Settings
-    from ops.embeddings.registry import Candidate
+    from ops.embeddings.registry import UpgradeCandidate
     from ops.upgrade.compare import Comparison
 
 
@@ -120,7 +120,7 @@ def _tell(settings: Settings, outcome: UpgradeOutcome, as_json: bool) -> int:
     return EXIT_FAILED if refused else 0
 
 
-def _tell_discarded(settings: Settings, candidate: Candidate, as_json: bool) -> int:
+def _tell_discarded(settings: Settings, candidate: UpgradeCandidate, as_json: bool) -> int:
     from dataclasses import asdict
 
     from ops.upgrade.switch import describe_upgrade

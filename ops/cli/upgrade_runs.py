@@ -17,7 +17,7 @@ from ops.core.errors import ChecksFailedError, NeedleError
 from ops.core.locks import lock_if_free
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder
-from ops.embeddings.registry import Candidate, EncoderRegistry
+from ops.embeddings.registry import EncoderRegistry, UpgradeCandidate
 from ops.shots.build import TABLE as SHOTS
 from ops.upgrade.candidate import find_missing, list_probes_to_refit, name_candidate, name_previous
 from ops.upgrade.compare import Comparison, read_current_comparison, read_last_comparison
@@ -65,13 +65,13 @@ def rollback(settings: Settings, bars: Bars) -> UpgradeOutcome:
         return UpgradeOutcome(switched=True)
 
 
-def withdraw(settings: Settings, bars: Bars) -> Candidate:
+def withdraw(settings: Settings, bars: Bars) -> UpgradeCandidate:
     """Delete the data of the candidate encoder, which is not live. Raises ``NeedleError``."""
     with _lock_upgrades(settings, bars):
         return discard(settings)
 
 
-def _try_candidate(settings: Settings, candidate: Candidate, last: Sequence[str], bars: Bars) -> bool:
+def _try_candidate(settings: Settings, candidate: UpgradeCandidate, last: Sequence[str], bars: Bars) -> bool:
     """Compute the candidate's missing data and switch to it; return False if the comparison rejects it."""
     for attempt in range(ATTEMPTS):
         try:

@@ -80,7 +80,7 @@ def run_workers(
 
 
 @dataclass(kw_only=True)
-class _Attempt:
+class _WorkerAttempt:
     """The result of one attempt: the last step, an error of Needle, or why a worker was lost."""
 
     step: int = 0
@@ -104,7 +104,9 @@ class _Mailbox:
         return self._step, self._error
 
 
-def _run_attempt(task: dict[str, Any], group: WorkerGroup, folder: Path, on_step: Callable[[int], None]) -> _Attempt:
+def _run_attempt(
+    task: dict[str, Any], group: WorkerGroup, folder: Path, on_step: Callable[[int], None]
+) -> _WorkerAttempt:
     """Start the workers once and wait for them in a thread: in the main thread Ray Train would handle Ctrl-C itself."""
     import ray
     from ray.train import FailureConfig, RunConfig, ScalingConfig
@@ -127,7 +129,7 @@ def _run_attempt(task: dict[str, Any], group: WorkerGroup, folder: Path, on_step
             failure_config=FailureConfig(controller_failure_limit=1),  # type: ignore[call-arg]  # stub is of Train V1
         ),
     )
-    attempt = _Attempt()
+    attempt = _WorkerAttempt()
 
     def run() -> None:
         try:

@@ -34,7 +34,7 @@ def parse_shot_id(shot_id: str) -> tuple[str, int] | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shot:
+class DetectedShot:
     """A run of frames between two cuts: half-open ``[start_frame, end_frame)``, source frame numbers.
 
     ``start_s`` and ``end_s`` are presentation times in seconds from the first frame of the video. At a constant frame

@@ -34,12 +34,12 @@ from ops.shots.proxy_times import read_proxy_times
 from ops.videos import catalogue
 from ops.videos.damaged_tables import FILM, LOST_DIALOGUE
 from ops.videos.film_errors import convert_film_errors
-from ops.videos.film_process import FilmProcess, Step
+from ops.videos.film_process import FilmProcess, FilmStep
 from ops.videos.subtitles import ReadInside, Sidecar, find_sidecars, find_unowned_subtitles, read_inside
 
 TABLES = ("dialogue", "subtitles", "shot_dialogue")
 STAGE = "dialogue"
-STEP = Step(
+STEP = FilmStep(
     doing="reading its dialogue", did="read its dialogue", limit="NEEDLE_OPEN_SECONDS and the length of the film"
 )
 TOLD = 3

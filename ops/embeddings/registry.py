@@ -31,7 +31,7 @@ class EncoderRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
+class UpgradeCandidate:
     """An encoder that is to become live. ``force`` is a person's reason to switch even if the check fails.
 
     ``was_indexed``: shots were indexed by it before it was named, in a home that was never upgraded. In that home
@@ -58,7 +58,7 @@ class RegistryState:
     live: EncoderRecord | None = None
     previous: EncoderRecord | None = None
     rolled_back_from: EncoderRecord | None = None
-    candidate: Candidate | None = None
+    candidate: UpgradeCandidate | None = None
     replaced_specs: tuple[str, ...] = ()
     to_delete: tuple[str, ...] = ()
     cleanup_done: bool = True
@@ -88,7 +88,7 @@ class _Entry(TypedDict):
     files: list[list[object]]
 
 
-class _Content(TypedDict):
+class _RegistryFile(TypedDict):
     """The content of the file; ``succession`` is a :class:`RegistryState` as JSON, once an encoder was named."""
 
     auto: _Choice | None
@@ -155,7 +155,7 @@ class EncoderRegistry:
             return after
 
     @contextmanager
-    def _lock(self) -> Iterator[_Content]:
+    def _lock(self) -> Iterator[_RegistryFile]:
         """The content of the file, for a block in which no other process changes it."""
         try:
             with lock_exclusively(self.path.with_suffix(".lock")):
@@ -163,7 +163,7 @@ class EncoderRegistry:
         except OSError as error:
             raise make_home_error(self.path, error) from error
 
-    def _read(self) -> _Content:
+    def _read(self) -> _RegistryFile:
         try:
             content = json.loads(self.path.read_text())
             return {
@@ -180,7 +180,7 @@ class EncoderRegistry:
                 f"{self.path} cannot be read ({error}): delete it, and the encoder is chosen again"
             ) from error
 
-    def _write(self, content: _Content) -> None:
+    def _write(self, content: _RegistryFile) -> None:
         stored = {name: value for name, value in content.items() if name != "succession" or value}
         with write_atomically(self.path) as temporary:
             temporary.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n")
@@ -197,7 +197,7 @@ def _parse_state(content: Any, path: Path) -> RegistryState:
             live=live,
             previous=previous,
             rolled_back_from=rolled_back_from,
-            candidate=Candidate(**content["candidate"]) if content["candidate"] else None,
+            candidate=UpgradeCandidate(**content["candidate"]) if content["candidate"] else None,
             replaced_specs=tuple(content["superseded"]),
             to_delete=tuple(content["retired"]),
             cleanup_done=bool(content["settled"]),

@@ -39,7 +39,7 @@ class RowsChangedError(Exception):
 
 
 @dataclass(kw_only=True)
-class _Fold:
+class _RowsFold:
     """Order-independent sum over rows, like ``compute_digest``, but over payloads too and as a side effect."""
 
     rows: int = 0
@@ -72,7 +72,7 @@ class Plan:
 
 def make_plan(encoder_id: str, rows: Iterable[IndexRow], now: datetime) -> Plan:
     """Plan the version of ``rows``. Raises ``VectorIndexError`` on rows that do not fit together."""
-    fold = _Fold()
+    fold = _RowsFold()
     # A heap of (negated lot, shot id): its root is the sampled shot that a better one replaces.
     lots: list[tuple[int, str]] = []
 
@@ -102,7 +102,7 @@ def build_planned_points(
 
     Raises ``RowsChangedError`` at the end if they are not the planned ones.
     """
-    fold = _Fold()
+    fold = _RowsFold()
     for row in map(fold.add, rows):
         marks = [BLANK] * bool(row.payload.get("is_blank")) + [SAMPLED] * (row.shot_id in plan.sample)
         payload: Payload = {**row.payload, HASH_KEY: row.vector_hash, MARKS_KEY: marks}

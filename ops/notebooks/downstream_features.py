@@ -23,7 +23,7 @@ from ops.core.settings import Settings
 from ops.features import historical_features, online_features, served_features
 from ops.features.store import list_scored_probes
 from ops.probes.fit import LEAST
-from ops.probes.folds import Groups, Place, group_shots
+from ops.probes.folds import Groups, ShotPlace, group_shots
 from ops.probes.labels import list_labels, read_annotations, resolve_labels
 
 Matrix = NDArray[np.float64]
@@ -180,7 +180,7 @@ def _parse_number(value: Any) -> float:
     return np.nan if pd.isna(value) else float(value)
 
 
-def _parse_place(row: Mapping[str, Any]) -> Place:
+def _parse_place(row: Mapping[str, Any]) -> ShotPlace:
     names = ("show", "video_id", "start_frame")
     show, video_id, start = (row[f"{_FACTS_VIEW}__{name}"] for name in names)
-    return Place(show=str(show), video_id=str(video_id), start_frame=int(start))
+    return ShotPlace(show=str(show), video_id=str(video_id), start_frame=int(start))

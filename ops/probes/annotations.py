@@ -84,7 +84,7 @@ class ResolvedLabel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelCounts:
+class AnnotationCounts:
     """Shots of a label by their latest annotation, in conflict, and gone from the catalogue.
 
     A shot that is gone counts in ``gone`` and ``conflicts`` only.
@@ -96,7 +96,7 @@ class LabelCounts:
     gone: int
 
     @classmethod
-    def count(cls, resolved: Iterable[ResolvedLabel]) -> LabelCounts:
+    def count(cls, resolved: Iterable[ResolvedLabel]) -> AnnotationCounts:
         """Count all of them, whatever their label."""
         each = list(resolved)
         values = Counter(one.value for one in each if not one.missing_reason)

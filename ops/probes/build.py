@@ -16,7 +16,7 @@ import numpy as np
 from ops.core.settings import Settings
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.embeddings.encoder import Encoder, load_encoder
-from ops.probes.annotations import LabelCounts
+from ops.probes.annotations import AnnotationCounts
 from ops.probes.definitions import ProbeDefinition, find_definition
 from ops.probes.fit import LEAST, LabelCoverage, LabelledShot, fit_version, name_version
 from ops.probes.folds import group_shots
@@ -57,7 +57,9 @@ def build_labels(settings: Settings) -> StepReport:
     """Report the ``labels`` table for its asset; people write the table."""
     labels = list_labels(settings)
     resolved = resolve_labels(settings, labels)
-    counts = {label: LabelCounts.count(each for each in resolved if each.latest.label == label) for label in labels}
+    counts = {
+        label: AnnotationCounts.count(each for each in resolved if each.latest.label == label) for label in labels
+    }
     return StepReport(
         changed=0,
         data_version=digest_labels(settings),

@@ -23,7 +23,7 @@ IN_WORDS: dict[Effect, str] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChangedLabel:
+class RecutLabel:
     """A label whose shot changes with the next ingest."""
 
     label: str
@@ -42,7 +42,7 @@ class ChangedLabel:
         }
 
 
-def find_changed_labels(settings: Settings, state: CutState) -> list[ChangedLabel]:
+def find_changed_labels(settings: Settings, state: CutState) -> list[RecutLabel]:
     """Return labels that corrections of the video will change with the next ingest, by shot and label."""
     ends = {each.start_frame: each.end_frame for each in state.planned}
     effects: dict[str, Effect] = {}
@@ -56,7 +56,7 @@ def find_changed_labels(settings: Settings, state: CutState) -> list[ChangedLabe
         return []
     resolved = resolve_annotations(read_annotations(settings, list_labels(settings)))
     return [
-        ChangedLabel(label=label, shot_id=shot_id, value=each.value, effect=effects[shot_id])
+        RecutLabel(label=label, shot_id=shot_id, value=each.value, effect=effects[shot_id])
         for (label, shot_id), each in sorted(resolved.items(), key=lambda item: (item[0][1], item[0][0]))
         if shot_id in effects
     ]

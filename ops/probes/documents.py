@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ops.core.settings import Settings
-from ops.probes.annotations import LabelCounts, ResolvedLabel
+from ops.probes.annotations import AnnotationCounts, ResolvedLabel
 from ops.probes.definitions import ProbeDefinition, load_definitions
 from ops.probes.fit import LabelCoverage
 from ops.probes.labels import list_labels, resolve_labels
@@ -81,7 +81,7 @@ def _label_figures(
     coverage = LabelCoverage.measure(resolved, embedded if version else None)
     return {
         "labels": {
-            **asdict(LabelCounts.count(resolved)),
+            **asdict(AnnotationCounts.count(resolved)),
             "since": _count_changes(version, resolved, embedded),
             "since_fit": _count_changes(latest, resolved, embedded),
         },

@@ -14,7 +14,7 @@ from ops.evaluation.classification import Interval, build_interval, draw_resampl
 from ops.probes.annotations import ResolvedLabel
 from ops.probes.definitions import ProbeDefinition
 from ops.probes.fold_ranks import Folds, measure_fold_area, rank_within_folds
-from ops.probes.folds import Groups, Place, Truths, Vectors, group_shots, split_folds
+from ops.probes.folds import Groups, ShotPlace, Truths, Vectors, group_shots, split_folds
 from ops.probes.linear import choose_text_weight, fit_linear
 from ops.probes.thresholds import Scores, choose_threshold, compute_curve
 from ops.probes.versions import ProbeVersion, hash_inputs
@@ -88,7 +88,7 @@ class LabelledShot:
     """A labelled shot with its unit vector (D,)."""
 
     shot_id: str
-    place: Place
+    place: ShotPlace
     truth: bool
     vector: NDArray[np.float32]
     vector_hash: str

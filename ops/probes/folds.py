@@ -24,7 +24,7 @@ SAME_SHARE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class ShotPlace:
     """The position of a shot: shots that are close in this order are similar."""
 
     show: str
@@ -32,7 +32,7 @@ class Place:
     start_frame: int
 
 
-def group_shots(places: Sequence[Place], truths_N: Truths) -> tuple[Groups, str]:
+def group_shots(places: Sequence[ShotPlace], truths_N: Truths) -> tuple[Groups, str]:
     """Return the group number (N,) of each labelled shot, and the kind of group: ``show``, ``stretch`` or ``shot``.
 
     Groups are shows if both answers occur in at least two of them. Otherwise they are contiguous stretches of the

@@ -18,7 +18,7 @@ from ops.core.settings import Settings
 from ops.evaluation.classification import compute_average_precision
 from ops.probes.feeds import build_feeds, mix_feeds
 from ops.probes.fit import LEAST
-from ops.probes.folds import Place, Truths, Vectors, group_shots
+from ops.probes.folds import ShotPlace, Truths, Vectors, group_shots
 from ops.probes.labels import list_labels, resolve_labels
 from ops.probes.linear import fit_linear, sigmoid
 from ops.probes.vectors import read_labelled_shots
@@ -41,7 +41,7 @@ class Replay:
 
     vectors: Vectors
     truths: Truths
-    places: Sequence[Place]
+    places: Sequence[ShotPlace]
     text: NDArray[np.float32]
 
     def scores(self, labelled: Sequence[int]) -> NDArray[np.float64]:

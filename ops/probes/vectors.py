@@ -14,7 +14,7 @@ from ops.core.tables import compute_digest
 from ops.core.types import parse_shot_id
 from ops.embeddings.build import convert_to_matrix, name_table
 from ops.probes.fit import LabelledShot
-from ops.probes.folds import Place
+from ops.probes.folds import ShotPlace
 from ops.probes.zero_shot import CatalogueTextScores
 
 
@@ -37,7 +37,7 @@ def read_labelled_shots(settings: Settings, encoder_id: str, labels: Mapping[str
         names = labelled.select(["shot_id", "video_id", "show", "vector_hash"]).to_pylist()
         for row, vector in zip(names, vectors, strict=True):
             start = int(row["shot_id"].rpartition(":")[2])
-            place = Place(show=row["show"], video_id=row["video_id"], start_frame=start)
+            place = ShotPlace(show=row["show"], video_id=row["video_id"], start_frame=start)
             truth = labels[row["shot_id"]]
             shot = LabelledShot(
                 shot_id=row["shot_id"], place=place, truth=truth, vector=vector, vector_hash=row["vector_hash"]

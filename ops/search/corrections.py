@@ -15,7 +15,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Correction:
+class QueryCorrection:
     """A query with the words that were probably meant; ``meant`` has them by the misspelt ones (folded)."""
 
     asked: Query
@@ -49,10 +49,10 @@ def replace_words(text: str, meant: Mapping[str, str]) -> str:
     return _WORD.sub(lambda match: meant.get("".join(split_words(match.group())), match.group()), text)
 
 
-def find_correction(asked: Query, meant: Mapping[str, str]) -> Correction | None:
+def find_correction(asked: Query, meant: Mapping[str, str]) -> QueryCorrection | None:
     """Return the query with those of the meant words that its ``literal`` allows, ``None`` if nothing changes."""
     wanted = {
         word: other for word, other in meant.items() if not any(reads_literally(each, word) for each in asked.literal)
     }
-    correction = Correction(asked=asked, meant=wanted)
+    correction = QueryCorrection(asked=asked, meant=wanted)
     return correction if wanted and correction.query.text != asked.text else None

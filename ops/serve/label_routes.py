@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from ops.core.errors import NotFoundError
-from ops.probes.annotations import Annotation, LabelCounts, ResolvedLabel
+from ops.probes.annotations import Annotation, AnnotationCounts, ResolvedLabel
 from ops.probes.labels import append_annotations, list_labels
 from ops.serve.answers import JudgedAnswer, LabelAnswer, LabelsAnswer
 from ops.serve.documents import send_json
@@ -92,7 +92,7 @@ def _append(service: Service, body: LabelBody) -> dict[str, Any]:
         "written": done.written,
         "unchanged": done.unchanged,
         "set_aside": [{"shot_id": shot_id, "reason": why} for shot_id, why in refused.items()],
-        **asdict(LabelCounts.count(standing)),
+        **asdict(AnnotationCounts.count(standing)),
         "shots": [
             _describe_judged(each.shot_id, found.get(each.shot_id))
             for each in judgements
@@ -104,7 +104,7 @@ def _append(service: Service, body: LabelBody) -> dict[str, Any]:
 def _list_labels(service: Service) -> dict[str, Any]:
     labels = list_labels(service.settings)
     standing = group_by_label(resolve_served_labels(service, labels))
-    return {"labels": [{"label": label, **asdict(LabelCounts.count(standing.get(label, [])))} for label in labels]}
+    return {"labels": [{"label": label, **asdict(AnnotationCounts.count(standing.get(label, [])))} for label in labels]}
 
 
 def _list_judged(
@@ -121,7 +121,7 @@ def _list_judged(
     known = service.details.read([shot_id for shot_id, _ in page])
     return {
         "label": label,
-        **asdict(LabelCounts.count(standing)),
+        **asdict(AnnotationCounts.count(standing)),
         "total": len(chosen),
         "shots": [
             {**_describe_judged(shot_id, each), "shot": None if each and each.missing_reason else known.get(shot_id)}

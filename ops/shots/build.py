@@ -17,7 +17,7 @@ from ops.core.media import MediaInfo
 from ops.core.rows import LakeShot, LakeVideo
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
-from ops.core.types import Progress, Shot, StepReport
+from ops.core.types import DetectedShot, Progress, StepReport
 from ops.shots.checks import check_gapless, check_shots
 from ops.shots.corrections import CurrentCorrections, CutCorrection
 from ops.shots.due import has_current_shots, plan_recut, put_detected, read_boundaries
@@ -185,7 +185,7 @@ def _put_shots(settings: Settings, video: LakeVideo, rows: list[LakeShot]) -> bo
     return settings.lake.update(TABLE, settings.resolve_partition(video["video_id"]), video["video_id"], rows)
 
 
-def _build_row(settings: Settings, video: LakeVideo, shot: Shot, detector: str, now: datetime) -> LakeShot:
+def _build_row(settings: Settings, video: LakeVideo, shot: DetectedShot, detector: str, now: datetime) -> LakeShot:
     span = (shot.video_id, shot.start_frame, shot.end_frame)
     return {
         "shot_id": shot.shot_id,

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 
 from ops.core.media import MediaInfo
-from ops.core.types import Shot, Transition
+from ops.core.types import DetectedShot, Transition
 from ops.shots.detector import Boundary, Detector
 from ops.shots.lanes import Crew
 from ops.shots.pictures import encode_jpeg, look_at, make_detector_frame
@@ -46,7 +46,7 @@ class TimedFrame:
 class CutShot:
     """A finished shot and the local files of its proxy and poster."""
 
-    shot: Shot
+    shot: DetectedShot
     proxy: Path
     poster: Path
 
@@ -120,8 +120,8 @@ class _OpenShot:
         if self.is_written:
             self._lane.submit(partial(self._finish, self._count_ticks(self.end_s)))
 
-    def build_shot(self, video_id: str, index: int) -> Shot:
-        return Shot(
+    def build_shot(self, video_id: str, index: int) -> DetectedShot:
+        return DetectedShot(
             video_id=video_id,
             index=index,
             start_frame=self.start,

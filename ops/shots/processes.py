@@ -21,7 +21,7 @@ from ops.core.errors import MediaError, StorageError, make_home_error
 from ops.core.interrupts import hold_back_interrupts
 from ops.core.media import MediaInfo
 from ops.core.storage import ObjectStore
-from ops.core.types import Shot
+from ops.core.types import DetectedShot
 from ops.shots.corrections import CutCorrection
 from ops.shots.detector import Boundary
 from ops.shots.planning import Recut
@@ -63,7 +63,7 @@ class Segmentation:
     ones.
     """
 
-    shots: list[Shot]
+    shots: list[DetectedShot]
     notes: list[str]
     detected: list[Boundary] = field(default_factory=list)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from ops.core.errors import MediaError
 from ops.core.media import FACTS_REVISION, MediaInfo
 from ops.core.storage import ObjectStore
-from ops.core.types import Shot
+from ops.core.types import DetectedShot
 from ops.shots.corrected import CorrectedDetector, PlannedCuts
 from ops.shots.corrections import CutCorrection
 from ops.shots.cutting import CutShot, FilmCutter, TimedFrame
@@ -64,7 +64,7 @@ def segment_video(
     damage: Damage | None = None,
     corrections: Sequence[CutCorrection] = (),
     detected: list[Boundary] | None = None,
-) -> list[Shot]:
+) -> list[DetectedShot]:
     """Find the shots of ``source`` and put the proxy and the poster of each into ``store``.
 
     Shots are consecutive and gapless from frame 0 to the last. The same video gives the same shots and the same bytes
@@ -113,7 +113,7 @@ def recut_video(
     threads: int = 1,
     scratch: Path,
     on_progress: Callable[[int], None] | None = None,
-) -> list[Shot]:
+) -> list[DetectedShot]:
     """Put the proxies and posters of some shots of a video into ``store``, and return these shots.
 
     The video is read from its beginning to the end of the last of them, because only then are frame numbers certain;

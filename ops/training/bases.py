@@ -25,7 +25,7 @@ from ops.embeddings.starter.image_tower import ImageTower
 from ops.embeddings.starter.text_tower import TextTower
 from ops.embeddings.starter.torch_tower import IMAGE_SIZE
 from ops.training.examples import Examples, InMemory, Streamed
-from ops.training.features import Features, Tower, compute_features
+from ops.training.features import Features, LockedTower, compute_features
 from ops.training.lineage import FitFigures
 from ops.training.model import DualEncoder, build_clip_model, build_starter_model, save_weights
 from ops.training.pair_reader import PairReader
@@ -86,7 +86,7 @@ class StarterBase:
             image_tower[:] = image_tower or [ImageTower(settings.home / "cache" / "encoders", device, threads)]
             return image_tower[0](frames_NHWC)
 
-        self._tower = Tower(
+        self._tower = LockedTower(
             prepare=self._encoder.prepare,
             run=run,
             size=IMAGE_SIZE,
@@ -164,7 +164,7 @@ class ClipBase:
         if recipe.image != "locked":
             return Streamed(pairs, reader, self._prepare, self._tokenize(pairs), recipe.frames)
         encoder = OpenClipEncoder(self._rest, device=self._device, threads=self._threads)
-        tower = Tower(
+        tower = LockedTower(
             prepare=encoder.prepare,
             run=lambda frames: (encoder.encode_prepared(frames),),
             size=int(np.max(self._preprocessing["size"])),
@@ -209,7 +209,12 @@ def _set_text_mean(head: StarterHead, text_CH: Any) -> StarterHead:
 
 
 def _compute_locked_features(
-    pairs: Sequence[CaptionPair], reader: PairReader, tower: Tower, recipe: Recipe, cache: Path, progress: Progress
+    pairs: Sequence[CaptionPair],
+    reader: PairReader,
+    tower: LockedTower,
+    recipe: Recipe,
+    cache: Path,
+    progress: Progress,
 ) -> tuple[Features, list[CaptionPair]]:
     """Return the features of a locked tower, and the pairs that were read. Raises ``UsageError`` if too few were."""
     features = compute_features(

@@ -30,7 +30,7 @@ STAGE = "training_features"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tower:
+class LockedTower:
     """A frozen image tower: ``prepare`` takes RGB frames (M, H, W, C), ``run`` then returns one array (M, X) for each
     output. ``size`` is the side of its input in pixels, ``key`` names its weights."""
 
@@ -59,7 +59,7 @@ class Features:
 def compute_features(
     pairs: Sequence[CaptionPair],
     reader: PairReader,
-    tower: Tower,
+    tower: LockedTower,
     *,
     crops: int,
     seed: int,
@@ -108,7 +108,7 @@ def _read_frames(pair: CaptionPair, reader: PairReader) -> list[NDArray[np.uint8
 def _compute(
     pairs: Sequence[CaptionPair],
     reader: PairReader,
-    tower: Tower,
+    tower: LockedTower,
     crops: int,
     seed: int,
     path: Path,
@@ -131,7 +131,7 @@ def _compute(
 def _run_tower(
     pairs: Sequence[CaptionPair],
     reader: PairReader,
-    tower: Tower,
+    tower: LockedTower,
     crops: int,
     seed: int,
 ) -> Iterator[list[NDArray[np.float16]] | str]:
@@ -139,7 +139,7 @@ def _run_tower(
     # Each crop has its own generator, so that more crops leave the first ones as they are.
     crop_rngs = [np.random.default_rng(seed + 8 + crop) for crop in range(crops)]
 
-    def read(task: tuple[CaptionPair, list[Crop]]) -> NDArray[Any] | str:
+    def read(task: tuple[CaptionPair, list[RandomCrop]]) -> NDArray[Any] | str:
         pair, plans = task
         frames = _read_frames(pair, reader)
         if isinstance(frames, str):
@@ -148,7 +148,7 @@ def _run_tower(
 
     workers = os.cpu_count() or 1
     with ThreadPoolExecutor(workers, thread_name_prefix="needle-pairs") as pool:
-        tasks = ((pair, [Crop.draw(rng) for rng in crop_rngs]) for pair in pairs)
+        tasks = ((pair, [RandomCrop.draw(rng) for rng in crop_rngs]) for pair in pairs)
         waiting: list[NDArray[Any] | str] = []
         for item in map_ahead(pool, read, tasks, 2 * workers + tower.batch_frames):
             waiting.append(item)
@@ -161,7 +161,7 @@ def _run_tower(
         yield from _run(waiting, tower)
 
 
-def _run(waiting: Sequence[NDArray[Any] | str], tower: Tower) -> Iterator[list[NDArray[np.float16]] | str]:
+def _run(waiting: Sequence[NDArray[Any] | str], tower: LockedTower) -> Iterator[list[NDArray[np.float16]] | str]:
     usable = [item for item in waiting if not isinstance(item, str)]
     flat = [item.reshape(-1, *item.shape[2:]) for item in usable]
     outputs = tower.run(np.concatenate(flat)) if flat else ()
@@ -213,7 +213,7 @@ def _read_features(path: Path) -> Features:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Crop:
+class RandomCrop:
     """One random crop: share of the area, aspect ratio and position (0-1), mirrored or not, three colour changes."""
 
     area: float
@@ -224,7 +224,7 @@ class Crop:
     colours: tuple[float, float, float]
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> Crop:
+    def draw(cls, rng: np.random.Generator) -> RandomCrop:
         area, shape, left, top, mirrored = rng.uniform(0.35, 1.0), rng.uniform(-0.35, 0.35), *rng.random(3)
         colours = (rng.uniform(0.3, 1.6), rng.uniform(0.5, 1.4), rng.uniform(0.6, 1.4))
         return cls(area=area, shape=shape, left=left, top=top, mirrored=mirrored < 0.5, colours=colours)
@@ -244,7 +244,10 @@ class Crop:
 
 
 def _prepare_views(
-    frame: NDArray[np.uint8], crops: Sequence[Crop], size: int, prepare: Callable[[NDArray[np.uint8]], NDArray[Any]]
+    frame: NDArray[np.uint8],
+    crops: Sequence[RandomCrop],
+    size: int,
+    prepare: Callable[[NDArray[np.uint8]], NDArray[Any]],
 ) -> NDArray[Any]:
     """Return the frame, and with ``crops`` its mirror image and the crops, as input of the tower: (V, ...)."""
     views = [frame]

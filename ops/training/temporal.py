@@ -23,7 +23,7 @@ class TemporalModule(nn.Module):
         self.heads = heads
         self.narrow = nn.Linear(dim, width, bias=False)
         self.position = nn.Parameter(0.02 * torch.randn(POSITION_SLOTS, width))
-        self.layers = nn.ModuleList(_Layer(width, heads) for _ in range(layers))
+        self.layers = nn.ModuleList(_TransformerLayer(width, heads) for _ in range(layers))
         self.widen = nn.Linear(width, dim, bias=False)
         nn.init.zeros_(self.widen.weight)
 
@@ -43,7 +43,7 @@ class TemporalModule(nn.Module):
         self.load_state_dict({name: torch.from_numpy(value) for name, value in head.weights.items()})
 
 
-class _Layer(nn.Module):
+class _TransformerLayer(nn.Module):
     """A pre-norm transformer layer."""
 
     def __init__(self, width: int, heads: int) -> None:

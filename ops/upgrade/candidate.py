@@ -17,7 +17,7 @@ from ops.core.tables import compute_digest
 from ops.core.types import Progress, StepReport
 from ops.embeddings.build import build_embeddings, load_vectors
 from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder, resolve_spec
-from ops.embeddings.registry import Candidate, EncoderRegistry, RegistryState
+from ops.embeddings.registry import EncoderRegistry, RegistryState, UpgradeCandidate
 from ops.index.build import build_index, index_is_current
 from ops.index.index import read_current_version
 from ops.probes.build import has_current_refit, refit_probe
@@ -28,7 +28,7 @@ from ops.shots.build import TABLE as SHOTS
 from ops.videos import catalogue
 
 
-def name_candidate(settings: Settings, spec: str, force: str = "") -> Candidate | None:
+def name_candidate(settings: Settings, spec: str, force: str = "") -> UpgradeCandidate | None:
     """Record the encoder of ``spec``, or of that id, as the candidate; return ``None`` if it is live already.
 
     Raises ``NotFoundError`` if nothing is indexed by the live encoder, ``EncoderError`` if ``spec`` names no usable
@@ -40,7 +40,7 @@ def name_candidate(settings: Settings, spec: str, force: str = "") -> Candidate 
     _require_indexed(settings, live)
     if resolved.encoder_id == live.encoder_id:
         return None
-    candidate = Candidate(spec=spec, encoder_id=resolved.encoder_id, force=force)
+    candidate = UpgradeCandidate(spec=spec, encoder_id=resolved.encoder_id, force=force)
     is_indexed = read_current_version(settings, resolved.encoder_id) is not None
     changed = EncoderRegistry(settings.home).change_state(
         lambda before: _replace_candidate(
@@ -50,7 +50,7 @@ def name_candidate(settings: Settings, spec: str, force: str = "") -> Candidate 
     return changed.candidate
 
 
-def name_previous(settings: Settings) -> Candidate:
+def name_previous(settings: Settings) -> UpgradeCandidate:
     """Record the encoder before the live one as the candidate. Raises ``NotFoundError`` if none is kept."""
     state = EncoderRegistry(settings.home).read_state()
     previous = state.previous
@@ -62,12 +62,12 @@ def name_previous(settings: Settings) -> Candidate:
             else ""
         )
         raise NotFoundError(f"nothing to roll back to: {status}{again}")
-    candidate = Candidate(spec=previous.spec, encoder_id=previous.encoder_id, how="rollback")
+    candidate = UpgradeCandidate(spec=previous.spec, encoder_id=previous.encoder_id, how="rollback")
     EncoderRegistry(settings.home).change_state(lambda before: _replace_candidate(before, candidate))
     return candidate
 
 
-def require_candidate(settings: Settings) -> Candidate:
+def require_candidate(settings: Settings) -> UpgradeCandidate:
     """Return the candidate. Raises ``NotFoundError`` if there is none."""
     candidate = EncoderRegistry(settings.home).read_state().candidate
     if candidate is None:
@@ -143,14 +143,14 @@ def _require_indexed(settings: Settings, live: ResolvedEncoder) -> None:
         )
 
 
-def _is_foreign(before: RegistryState, candidate: Candidate) -> bool:
+def _is_foreign(before: RegistryState, candidate: UpgradeCandidate) -> bool:
     """Whether an index of this encoder comes from an ingest before the first upgrade, not from an earlier try."""
     if before.candidate and before.candidate.encoder_id == candidate.encoder_id:
         return before.candidate.was_indexed
     return before.live is None and candidate.encoder_id not in before.to_delete
 
 
-def _replace_candidate(before: RegistryState, candidate: Candidate) -> RegistryState:
+def _replace_candidate(before: RegistryState, candidate: UpgradeCandidate) -> RegistryState:
     """Replace the candidate; mark the last one's vectors for deletion, unless others may search them."""
     last = before.candidate
     is_left = last is not None and last.encoder_id != candidate.encoder_id and not last.was_indexed
@@ -158,6 +158,6 @@ def _replace_candidate(before: RegistryState, candidate: Candidate) -> RegistryS
     return replace(before, candidate=candidate, to_delete=tuple(dict.fromkeys(to_delete)))
 
 
-def _add_encoder(report: StepReport, candidate: Candidate) -> StepReport:
+def _add_encoder(report: StepReport, candidate: UpgradeCandidate) -> StepReport:
     names = {"encoder": candidate.spec, "encoder_id": candidate.encoder_id}
     return replace(report, details={**names, **report.details})

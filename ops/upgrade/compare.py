@@ -21,7 +21,7 @@ from ops.core.storage import write_atomically
 from ops.core.tables import compute_digest
 from ops.core.types import CheckOutcome, Progress, SilentProgress, StepReport
 from ops.embeddings.encoder import Encoder, ResolvedEncoder, load_encoder, resolve_encoder
-from ops.embeddings.registry import Candidate
+from ops.embeddings.registry import UpgradeCandidate
 from ops.evaluation.comparison import compare_answers
 from ops.evaluation.retrieval import estimate_interval
 from ops.evaluation.verdict import LEAST_SHOTS, MARGIN, EncoderVerdict
@@ -134,7 +134,9 @@ def compare(settings: Settings, now: datetime, progress: Progress) -> StepReport
     return _build_report(candidate, live, comparison)
 
 
-def read_current_comparison(settings: Settings, candidate: Candidate, live: ResolvedEncoder) -> Comparison | None:
+def read_current_comparison(
+    settings: Settings, candidate: UpgradeCandidate, live: ResolvedEncoder
+) -> Comparison | None:
     """Return the comparison of both encoders in their present state; ``None`` if there is none."""
     last = read_last_comparison(settings, candidate.encoder_id)
     return last if last and last.inputs == digest_inputs(settings, candidate, live) else None
@@ -150,7 +152,7 @@ def read_last_comparison(settings: Settings, encoder_id: str) -> Comparison | No
         return None
 
 
-def digest_inputs(settings: Settings, candidate: Candidate, live: ResolvedEncoder) -> str:
+def digest_inputs(settings: Settings, candidate: UpgradeCandidate, live: ResolvedEncoder) -> str:
     """Digest all inputs of a comparison: both indexes, captions, queries, probes, the rule, a person's decision."""
     versions = [(each, str(read_current_version(settings, each))) for each in (live.encoder_id, candidate.encoder_id)]
     probes = []
@@ -225,7 +227,7 @@ def _locate(settings: Settings, encoder_id: str) -> Path:
     return settings.home / "upgrade" / f"{encoder_id}.json"
 
 
-def _build_report(candidate: Candidate, live: ResolvedEncoder, comparison: Comparison) -> StepReport:
+def _build_report(candidate: UpgradeCandidate, live: ResolvedEncoder, comparison: Comparison) -> StepReport:
     details = {
         "candidate": candidate.spec,
         "live": live.spec,

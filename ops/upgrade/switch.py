@@ -18,7 +18,7 @@ from ops.core.settings import Settings
 from ops.core.types import StepReport
 from ops.embeddings.build import name_table
 from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder
-from ops.embeddings.registry import Candidate, EncoderRecord, EncoderRegistry, RegistryState
+from ops.embeddings.registry import EncoderRecord, EncoderRegistry, RegistryState, UpgradeCandidate
 from ops.embeddings.set_aside import set_aside_table
 from ops.index.index import drop_index, read_current_version
 from ops.probes.promotion import drop_states, keep_scores, keep_state
@@ -75,7 +75,7 @@ def finish_switch(settings: Settings) -> None:
     registry.change_state(lambda before: replace(before, to_delete=(), cleanup_done=True))
 
 
-def discard(settings: Settings) -> Candidate:
+def discard(settings: Settings) -> UpgradeCandidate:
     """Withdraw the candidate: delete its record, vectors, index, probe states and comparison.
 
     Does the same for earlier candidates that were refused. The encoders themselves stay. All data stay of an encoder
@@ -108,7 +108,7 @@ def describe_upgrade(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _list_refusals(settings: Settings, candidate: Candidate | None) -> list[str]:
+def _list_refusals(settings: Settings, candidate: UpgradeCandidate | None) -> list[str]:
     """Return the last comparison's reasons against the candidate; empty if it was not refused."""
     comparison = read_last_comparison(settings, candidate.encoder_id) if candidate else None
     return list(comparison.reasons) if comparison and not comparison.passed else []
@@ -124,7 +124,7 @@ def _delete(settings: Settings, encoder_id: str) -> None:
     drop_comparison(settings, encoder_id)
 
 
-def _require_reason(settings: Settings, candidate: Candidate, live: ResolvedEncoder) -> str:
+def _require_reason(settings: Settings, candidate: UpgradeCandidate, live: ResolvedEncoder) -> str:
     """Return why the candidate may go live. Raises ``NeedleError`` if it may not."""
     if candidate.how == "rollback":
         return f"rolled back from {live.spec}"

@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class FilmStep:
     """Words for the reasons: ``doing`` as in "opening it", ``did`` as in "opened it", ``limit`` names the limit."""
 
     doing: str
@@ -41,7 +41,7 @@ class Step:
 class FilmProcess(Generic[Request, Result]):
     """Calls ``work`` in another process. ``work``, its requests and its results must be picklable."""
 
-    def __init__(self, work: Callable[[Request], Result], step: Step) -> None:
+    def __init__(self, work: Callable[[Request], Result], step: FilmStep) -> None:
         self._work = work
         self._step = step
         self._process: BaseProcess | None = None

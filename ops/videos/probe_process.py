@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import Protocol
 
 from ops.core.media import MediaInfo
-from ops.videos.film_process import FilmProcess, Step
+from ops.videos.film_process import FilmProcess, FilmStep
 from ops.videos.probe import probe
 
-STEP = Step(doing="opening it", did="opened it", limit="NEEDLE_OPEN_SECONDS")
+STEP = FilmStep(doing="opening it", did="opened it", limit="NEEDLE_OPEN_SECONDS")
 
 OpenFilm = Callable[[Path], MediaInfo]
 

@@ -67,7 +67,7 @@ class SourceTimecode:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class TimecodeReading:
     """Timecode as one source has it: ``count`` frames from midnight at ``rate``, or the ``reason`` to ignore it."""
 
     source: str
@@ -117,7 +117,7 @@ def read_timecode(
 
 
 def _weigh(
-    readings: Sequence[Reading], fps: Fraction, log: FactLog, *, variable_rate: bool
+    readings: Sequence[TimecodeReading], fps: Fraction, log: FactLog, *, variable_rate: bool
 ) -> tuple[StartTimecode | None, str]:
     """Return the first usable reading, and its label at ``fps``."""
     for each in readings:
@@ -146,7 +146,9 @@ def _weigh(
     return start, label
 
 
-def _read_structure(path: Path, tracks: Sequence[TimecodeTrack], header: MxfHeader, fps: Fraction) -> Iterator[Reading]:
+def _read_structure(
+    path: Path, tracks: Sequence[TimecodeTrack], header: MxfHeader, fps: Fraction
+) -> Iterator[TimecodeReading]:
     """Yield timecode that the file's own structure carries with its rate, the best first."""
     for track in tracks:
         yield _read_track(path, track, fps)
@@ -156,14 +158,14 @@ def _read_structure(path: Path, tracks: Sequence[TimecodeTrack], header: MxfHead
         )
 
 
-def _read_count(source: str, count: Fraction, base: Fraction, is_drop: bool) -> Reading:
+def _read_count(source: str, count: Fraction, base: Fraction, is_drop: bool) -> TimecodeReading:
     """Return a reading of a frame number that is counted at a rounded rate."""
-    return Reading(source=source, count=count, rate=base, is_drop=is_drop, is_nominal=True)
+    return TimecodeReading(source=source, count=count, rate=base, is_drop=is_drop, is_nominal=True)
 
 
 def _read_tags(
     container: InputContainer, stream: VideoStream, tracks: Sequence[TimecodeTrack], header: MxfHeader, fps: Fraction
-) -> Iterator[Reading]:
+) -> Iterator[TimecodeReading]:
     """Yield timecode of tags, without those that FFmpeg derives from the tracks and packages that are read here."""
     derived = {track.stream for track in tracks} | {stream.index for _ in tracks[:1]}
     if header.timecodes:
@@ -195,16 +197,16 @@ def _select_values(metadata: Mapping[str, str], names: set[str]) -> list[str]:
     return [value for name, value in metadata.items() if re.sub("[^a-z]", "", name.lower().rsplit(".", 1)[-1]) in names]
 
 
-def _read_track(path: Path, track: TimecodeTrack, fps: Fraction) -> Reading:
+def _read_track(path: Path, track: TimecodeTrack, fps: Fraction) -> TimecodeReading:
     source = f"stream {track.stream}"
     count = track.count if track.count is not None else _read_first_sample(path, track.stream)
     rate = track.rate or Fraction(track.nominal)
     if track.flags & COUNTER:
-        return Reading(source=source, reason="it is a tape counter, not a time of day")
+        return TimecodeReading(source=source, reason="it is a tape counter, not a time of day")
     if count is None:
-        return Reading(source=source, reason="it holds no frame number")
+        return TimecodeReading(source=source, reason="it holds no frame number")
     if not 1 <= rate <= MAX_RATE:
-        return Reading(source=source, reason=f"it counts {format_rate(rate)} frames per second")
+        return TimecodeReading(source=source, reason=f"it counts {format_rate(rate)} frames per second")
     remarks = []
     base = find_counting_rate(rate, fps)
     late = round(track.late_s * fps)
@@ -218,7 +220,7 @@ def _read_track(path: Path, track: TimecodeTrack, fps: Fraction) -> Reading:
         remarks.append(
             f"runs at {format_rate(rate)} frames per second, and its labels at {track.nominal}; the rate is used"
         )
-    return Reading(
+    return TimecodeReading(
         source=source,
         count=count + late * base / fps,
         rate=rate,
@@ -241,15 +243,15 @@ def _read_first_sample(path: Path, stream: int) -> Fraction | None:
         return None if count is None else Fraction(count)
 
 
-def _read_label(text: str, source: str, fps: Fraction) -> Reading:
+def _read_label(text: str, source: str, fps: Fraction) -> TimecodeReading:
     """Read a tag's label, in video frames, or in frames of half their rate if only that has such a label."""
     match = _LABEL.fullmatch(text.strip())
     if match is None:
-        return Reading(source=source, reason=f"{text.strip()!r} is not a timecode")
+        return TimecodeReading(source=source, reason=f"{text.strip()!r} is not a timecode")
     hours, first, minutes, second, seconds, mark, frames = match.groups()
     if len(frames) == 3 and mark in ".," and fps <= 100:
         time_s = int(hours) * 3600 + int(minutes) * 60 + int(seconds) + Fraction(int(frames), 1000)
-        return Reading(source=source, count=time_s * fps, rate=fps)
+        return TimecodeReading(source=source, count=time_s * fps, rate=fps)
     # SMPTE ST 12-1 marks drop-frame labels by a semicolon or a period before the frames. Some systems write periods
     # everywhere, without a mark.
     is_drop = mark == ";" or (mark in ".," and first == second == ":")
@@ -263,11 +265,11 @@ def _read_label(text: str, source: str, fps: Fraction) -> Reading:
             reason = str(error)
             continue
         days = hour // 24 * count_frames_per_day(rate, is_drop=is_drop)
-        return Reading(source=source, count=Fraction(count + days), rate=rate, is_drop=is_drop)
-    return Reading(source=source, reason=reason)
+        return TimecodeReading(source=source, count=Fraction(count + days), rate=rate, is_drop=is_drop)
+    return TimecodeReading(source=source, reason=reason)
 
 
-def _settle(reading: Reading, fps: Fraction) -> Reading:
+def _settle(reading: TimecodeReading, fps: Fraction) -> TimecodeReading:
     """Return the reading with an exact rate, a flag that its rate allows, and a time of day."""
     if reading.reason:
         return reading
@@ -290,7 +292,7 @@ def _settle(reading: Reading, fps: Fraction) -> Reading:
                 "is negative; 24 hours are added" if count < 0 else "is 24 hours or more; whole days are left out"
             )
         count %= day
-    return Reading(source=reading.source, count=count, rate=rate, is_drop=is_drop, remarks=tuple(remarks))
+    return TimecodeReading(source=reading.source, count=count, rate=rate, is_drop=is_drop, remarks=tuple(remarks))
 
 
 def _agree(one: StartTimecode, other: StartTimecode, fps: Fraction) -> bool:

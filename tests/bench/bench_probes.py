@@ -35,7 +35,7 @@ from ops.embeddings.starter.image_tower import ImageTower
 from ops.evaluation.classification import compute_average_precision, compute_roc_auc
 from ops.probes.fit import score_held_out
 from ops.probes.fold_ranks import measure_fold_area
-from ops.probes.folds import Place, group_shots
+from ops.probes.folds import ShotPlace, group_shots
 from ops.probes.linear import choose_text_weight, fit_linear
 from ops.probes.promotion import promote
 from ops.probes.scores import BLOCK, build_scores, score_blocks
@@ -82,7 +82,9 @@ class Film:
         notes = [json.loads(line) for line in Path(f"{film}.captions.jsonl").read_text().splitlines()]
         found = [truths_of(_overlapping(shot, notes)["labels"]) for shot in shots]
         self.truths = {name: np.array([each[name] for each in found]) for name in QUERIES}
-        self.places = [Place(show="film", video_id=self.video_id, start_frame=shot["start_frame"]) for shot in shots]
+        self.places = [
+            ShotPlace(show="film", video_id=self.video_id, start_frame=shot["start_frame"]) for shot in shots
+        ]
         stored = {row["shot_id"]: row["embedding"] for row in read_embeddings(settings, encoder_id, self.video_id)}
         encoder = load_encoder(encoder_id, settings.home, part="text")
         self.texts = {name: encode_queries(encoder.encode_text, [query]) for name, query in QUERIES.items()}

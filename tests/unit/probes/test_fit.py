@@ -13,7 +13,7 @@ from ops.evaluation.classification import compute_average_precision, compute_bri
 from ops.probes import fit
 from ops.probes.definitions import ProbeDefinition
 from ops.probes.fit import LabelledShot, name_version, score_held_out
-from ops.probes.folds import Place, group_shots, split_folds
+from ops.probes.folds import ShotPlace, group_shots, split_folds
 from ops.probes.linear import FEW, LinearProbe, fit_calibration, fit_linear, sigmoid
 from ops.probes.thresholds import choose_threshold
 from ops.probes.versions import ProbeVersion
@@ -33,7 +33,7 @@ def shots_of(
     for number in range(count):
         truth = number % 3 == 0
         vector = (random.normal(size=dim) + gap * truth * way).astype(np.float32)
-        place = Place(show=f"show {number % shows}", video_id="v", start_frame=number * 24)
+        place = ShotPlace(show=f"show {number % shows}", video_id="v", start_frame=number * 24)
         found.append(
             LabelledShot(
                 shot_id=f"v:{number * 24}",

@@ -15,7 +15,7 @@ from ops.core.errors import NeedleError, NotFoundError, UsageError
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress, StepReport
 from ops.embeddings.build import name_table as embeddings_table
-from ops.embeddings.registry import Candidate, EncoderRecord, EncoderRegistry, RegistryState
+from ops.embeddings.registry import EncoderRecord, EncoderRegistry, RegistryState, UpgradeCandidate
 from ops.evaluation.classification import compute_average_precision
 from ops.probes.build import (
     build_labels,
@@ -222,7 +222,7 @@ def beside(settings: Settings) -> Settings:
     fill_told_apart(settings, encoder="next")
     change = RegistryState(
         live=EncoderRecord(spec=ENCODER, encoder_id=ENCODER, since="", reason=""),
-        candidate=Candidate(spec="next", encoder_id="next"),
+        candidate=UpgradeCandidate(spec="next", encoder_id="next"),
     )
     EncoderRegistry(settings.home).change_state(lambda _: change)
     return settings

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from ops.core.storage import ObjectStore
-from ops.core.types import Shot
+from ops.core.types import DetectedShot
 from ops.shots.segment import make_poster_key, segment_video
 from ops.videos.probe import probe
 
@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 pytestmark = pytest.mark.shared
 
 
-def posters(path: Path, folder: Path) -> tuple[list[Shot], list[Floats]]:
+def posters(path: Path, folder: Path) -> tuple[list[DetectedShot], list[Floats]]:
     """The shots of a film, and their posters as RGB (H, W, 3)."""
     store = ObjectStore(str(folder / f"store-{path.stem}"))
     shots = segment_video(path, VIDEO, probe(path), store, scratch=folder / "scratch")
@@ -29,7 +29,7 @@ def posters(path: Path, folder: Path) -> tuple[list[Shot], list[Floats]]:
     return shots, [np.asarray(cv2.imread(store.path(key)), float)[..., ::-1] for key in keys]
 
 
-def starts(shots: list[Shot]) -> list[int]:
+def starts(shots: list[DetectedShot]) -> list[int]:
     return [shot.start_frame for shot in shots]
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from ops.core.errors import MediaError
 from ops.core.storage import ObjectStore
-from ops.core.types import Shot
+from ops.core.types import DetectedShot
 from ops.shots import thresholds
 from ops.shots.detectors.choice import describe_parameters
 from ops.shots.processes import Segmentation, SegmentJob, segment_videos
@@ -56,7 +56,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def segment(film: Film, store: ObjectStore, **options: Any) -> list[Shot]:
+def segment(film: Film, store: ObjectStore, **options: Any) -> list[DetectedShot]:
     scratch = film.path.parent / "scratch"
     shots = segment_video(film.path, VIDEO, probe(film.path), store, scratch=scratch, **{"threads": 1, **options})
     assert not list(scratch.iterdir()), "scratch is left clean"
@@ -78,7 +78,7 @@ def numbers_by_decord(path: Path, quarters: int) -> list[int]:
     return [found[place] for place in range(len(reader))]
 
 
-def assert_exact(film: Film, shots: list[Shot], store: ObjectStore, folder: Path, rotation: int = 0) -> None:
+def assert_exact(film: Film, shots: list[DetectedShot], store: ObjectStore, folder: Path, rotation: int = 0) -> None:
     """Shots are the film's, and both readers find exactly the numbers of each shot in its proxy.
 
     The barcode was stored upright, so in a proxy of a turned film it is turned clockwise.

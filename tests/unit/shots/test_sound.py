@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 
 from ops.core.storage import ObjectStore
-from ops.core.types import Shot
+from ops.core.types import DetectedShot
 from ops.shots.proxies import RATE
 from ops.shots.segment import make_proxy_key, segment_video
 from ops.videos.probe import probe
@@ -107,7 +107,7 @@ def onsets(path: Path) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def talking(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Shot], ObjectStore]:
+def talking(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[DetectedShot], ObjectStore]:
     """Shots of 2, 1.5 and 2.5 s with beeps at known times."""
     folder = tmp_path_factory.mktemp("talking")
     film = make_film(folder / "silent.mp4", cuts=(48, 84), frames=144)
@@ -119,7 +119,7 @@ def talking(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Shot], Objec
     return segment_video(source, VIDEO, probe(source), store, threads=3, scratch=folder / "scratch"), store
 
 
-def test_each_proxy_has_its_own_sound_in_time(talking: tuple[list[Shot], ObjectStore]) -> None:
+def test_each_proxy_has_its_own_sound_in_time(talking: tuple[list[DetectedShot], ObjectStore]) -> None:
     shots, store = talking
     expected = [[0.5], [0.25, 1.25], [1.5]]
     assert [shot.start_frame for shot in shots] == [0, 48, 84]
