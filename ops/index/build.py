@@ -102,8 +102,8 @@ def check_index(settings: Settings, encoder_id: str) -> CheckOutcome:
 def _compare(settings: Settings, encoder_id: str) -> IndexCheck:
     for _ in range(ATTEMPTS):
         with open_index(settings, encoder_id) as index:
-            wanted = compute_wanted_digest(settings, encoder_id)
-            result = index.check(wanted, read_wanted_rows(settings, encoder_id))
-        if result.passed or wanted == compute_wanted_digest(settings, encoder_id):
+            lake_digest = compute_wanted_digest(settings, encoder_id)
+            result = index.check(lake_digest, read_wanted_rows(settings, encoder_id))
+        if result.passed or lake_digest == compute_wanted_digest(settings, encoder_id):
             break
     return result

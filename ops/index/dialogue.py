@@ -80,16 +80,16 @@ def check_lines(settings: Settings) -> CheckOutcome:
     If the lake changes during the comparison, it is compared again. A damaged table or index fails the check.
     """
     try:
-        published, wanted = _compare(settings)
+        published, lake_digest = _compare(settings)
     except (DamagedTableError, VectorIndexError) as error:
         return CheckOutcome(name="same_lines_as_lake", passed=False, details={"problems": [str(error)]})
     return CheckOutcome(
         name="same_lines_as_lake",
-        passed=published == wanted,
+        passed=published == lake_digest,
         details={
             "dialogue_version": read_current_line_version(settings) or "",
             "digest": published,
-            "expected_digest": wanted,
+            "expected_digest": lake_digest,
         },
     )
 
@@ -97,11 +97,11 @@ def check_lines(settings: Settings) -> CheckOutcome:
 def _compare(settings: Settings) -> tuple[str, str]:
     """Return the digests of the published lines and of the lake's."""
     for _ in range(ATTEMPTS):
-        wanted = compute_line_digest(read_wanted_lines(settings))
+        lake_digest = compute_line_digest(read_wanted_lines(settings))
         index = open_lines(settings)
         published = compute_line_digest([]) if index is None else index.digest()
         if index is not None:
             index.close()
-        if published == wanted or wanted == compute_line_digest(read_wanted_lines(settings)):
+        if published == lake_digest or lake_digest == compute_line_digest(read_wanted_lines(settings)):
             break
-    return published, wanted
+    return published, lake_digest

@@ -124,11 +124,11 @@ class LineIndex:
                 for each in ranked
                 for score, payload in each
             ]
-            found = [replace(hit, score=hit.score * _measure_exactness(typed, hit.text)) for hit in hits if hit]
+            scored = [replace(hit, score=hit.score * _measure_exactness(typed, hit.text)) for hit in hits if hit]
             # Phrases that begin in a later line of the sentence are left to the hit of that line.
-            return Fetched(items=found, is_all=all(len(each) <= count for each in ranked))
+            return Fetched(items=scored, is_all=all(len(each) <= count for each in ranked))
 
-        return list(fetch_until(fetch, limit, lambda found: len(found) >= limit).items)
+        return list(fetch_until(fetch, limit, lambda scored: len(scored) >= limit).items)
 
     def _rank_lines(
         self, field: str, terms: str, limit: int, wanted: WantedLines

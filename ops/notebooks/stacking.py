@@ -120,6 +120,6 @@ def fit_weights(fits: Sequence[BlockFit], truths_N: Truths, without: int = -1) -
         return loss, np.append(margins_NB.T @ slope + 2 * _PENALTY * weights, slope.sum())
 
     bounds = [(0.0, None)] * len(fits) + [(None, None)]
-    found = minimize(measure_loss, np.append(equal, 0.0), jac=True, bounds=bounds, method="L-BFGS-B")
-    weights = np.asarray(found.x[:-1], np.float64)
-    return (weights, float(found.x[-1])) if weights.any() else (equal, 0.0)
+    solution = minimize(measure_loss, np.append(equal, 0.0), jac=True, bounds=bounds, method="L-BFGS-B")
+    weights = np.asarray(solution.x[:-1], np.float64)
+    return (weights, float(solution.x[-1])) if weights.any() else (equal, 0.0)
